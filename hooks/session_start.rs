@@ -1,0 +1,2 @@
+//! Door, under construction.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Clock, ids, paths, settings, processes: what everything stands on.

@@ -1,0 +1,1 @@
+//! The MCP server: the tools of the mesh for a model.

@@ -1,0 +1,1 @@
+//! Wiring claude-mesh into Claude Code, and taking it out again.

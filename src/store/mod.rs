@@ -1,0 +1,1 @@
+//! Keeping: all SQL of the project lives here.

@@ -1,0 +1,1 @@
+//! Waking: the doorbell of a session and how it is heard.
