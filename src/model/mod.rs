@@ -1,1 +1,15 @@
-//! The nouns: plain data and pure rules.
+//! The nouns of the mesh: plain data and pure rules. Nothing here reads a file, a clock or the environment.
+//!
+//! *Purpose:* what a peer, a question and an event are, and what follows from their values alone.
+//! *Why not otherwise:* a rule that needs no database can be tested as a function call.
+
+pub mod ask;
+pub mod event;
+pub mod peer;
+pub mod refusal;
+pub mod secret;
+
+pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
+pub use event::{Event, EventKind};
+pub use peer::{Activity, Liveness, PeerKind, PeerName};
+pub use refusal::{Error, Refusal, Result};

@@ -1,0 +1,161 @@
+//! Which process is the client: the Claude Code session (or other program) at whose side a hook, server or shell runs.
+//!
+//! This is the one place below the audiences that reads a format of Claude Code, its session registry: hooks, server and
+//! command line all bind to a session by it, and none of them may know the others.
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::process::{self, ProcessKey, ProcessStat};
+
+/// What Claude Code's registry says of one running session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The current Claude Code session; changes at `/clear`.
+    pub session_id: Option<String>,
+    /// The folder it was started in.
+    pub folder: Option<String>,
+    /// A name its person gave it (`--name`, `/rename`).
+    pub given_name: Option<String>,
+    /// `idle`, `busy` or `waiting`.
+    pub status: Option<String>,
+    /// It is a `claude -p` run.
+    pub headless: bool,
+    /// Where its inbox socket is.
+    pub socket: Option<String>,
+    /// The client's version.
+    pub version: Option<String>,
+}
+
+/// The file as Claude Code writes it; everything may be missing in another version.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    session_id: Option<String>,
+    cwd: Option<String>,
+    proc_start: Option<String>,
+    version: Option<String>,
+    entrypoint: Option<String>,
+    messaging_socket_path: Option<String>,
+    name: Option<String>,
+    name_source: Option<String>,
+    status: Option<String>,
+}
+
+/// Returns what the registry says of a process, or `None` when it has no file there or the file is of an earlier process.
+pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> {
+    let path = config_dir
+        .join("sessions")
+        .join(format!("{}.json", process.pid));
+    let wire: Wire = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    if wire
+        .proc_start
+        .is_some_and(|started| started != process.started.to_string())
+    {
+        return None;
+    }
+    Some(Registered {
+        session_id: wire.session_id,
+        folder: wire.cwd,
+        given_name: wire
+            .name
+            .filter(|_| wire.name_source.is_some_and(|source| source != "derived")),
+        status: wire.status,
+        headless: wire
+            .entrypoint
+            .is_some_and(|entrypoint| entrypoint.starts_with("sdk")),
+        socket: wire.messaging_socket_path,
+        version: wire.version,
+    })
+}
+
+/// Returns the client of a process: the nearest ancestor that `is_session`, so that wrappers (`npx`, `sh`) do no harm.
+///
+/// An ancestor below it that runs the same program without being a session itself, as `claude mcp list` typed in a
+/// session's shell does, is a client of its own: the session above it is foreign, and `None` comes back.
+pub fn session_above(pid: i32, is_session: impl Fn(&ProcessStat) -> bool) -> Option<ProcessKey> {
+    let chain: Vec<ProcessStat> = process::ancestors(pid).collect();
+    nearest_session(&chain, is_session, |pid| process::program(pid))
+}
+
+fn nearest_session<P: PartialEq>(
+    chain: &[ProcessStat],
+    is_session: impl Fn(&ProcessStat) -> bool,
+    program: impl Fn(i32) -> Option<P>,
+) -> Option<ProcessKey> {
+    let at = chain.iter().position(is_session)?;
+    let own = program(chain[at].key.pid);
+    let foreign = chain[..at]
+        .iter()
+        .any(|between| own.is_some() && program(between.key.pid) == own);
+    (!foreign).then_some(chain[at].key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(pids: &[i32]) -> Vec<ProcessStat> {
+        pids.iter()
+            .map(|&pid| ProcessStat {
+                key: ProcessKey { pid, started: 1 },
+                parent: 0,
+                running: true,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_session_is_found_through_wrappers() {
+        let programs = |pid| Some(if pid == 30 { "claude" } else { "sh" });
+        let found = nearest_session(
+            &chain(&[10, 20, 30, 40]),
+            |process| process.key.pid == 30,
+            programs,
+        );
+        assert_eq!(found.unwrap().pid, 30);
+    }
+
+    #[test]
+    fn a_client_started_in_a_sessions_shell_is_not_taken_for_that_session() {
+        let programs = |pid| Some(if pid == 20 { "sh" } else { "claude" });
+        assert_eq!(
+            nearest_session(
+                &chain(&[10, 20, 30]),
+                |process| process.key.pid == 30,
+                programs
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn a_registry_file_of_an_earlier_process_does_not_count() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("sessions")).unwrap();
+        let content = r#"{"pid":7,"sessionId":"s","cwd":"/a","procStart":"55","entrypoint":"sdk-cli","name":"a-1f","nameSource":"derived","status":"busy"}"#;
+        std::fs::write(place.path().join("sessions/7.json"), content).unwrap();
+        let found = registered(
+            place.path(),
+            ProcessKey {
+                pid: 7,
+                started: 55,
+            },
+        )
+        .unwrap();
+        assert_eq!(
+            (found.status.as_deref(), found.headless, found.given_name),
+            (Some("busy"), true, None)
+        );
+        assert_eq!(
+            registered(
+                place.path(),
+                ProcessKey {
+                    pid: 7,
+                    started: 56
+                }
+            ),
+            None
+        );
+    }
+}

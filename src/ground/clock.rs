@@ -1,0 +1,135 @@
+//! Time as a parameter: wall time for people, monotonic time with a boot id for leases and waits.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// One reading of all clocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since 1970 in UTC. For people; it may jump.
+    pub wall_ms: i64,
+    /// Milliseconds since some point of this boot; halted while the machine sleeps. Comparable between processes.
+    pub monotonic_ms: i64,
+    /// Which boot `monotonic_ms` belongs to.
+    pub boot: Arc<str>,
+}
+
+/// Where verbs take the time from.
+pub trait Clock: Send + Sync {
+    /// Returns the current reading.
+    fn now(&self) -> Moment;
+}
+
+/// The clocks of this machine.
+#[derive(Debug)]
+pub struct SystemClock {
+    boot: Arc<str>,
+}
+
+impl SystemClock {
+    /// Returns the machine's clock; the boot id is read once.
+    pub fn new() -> Self {
+        Self {
+            boot: super::process::boot_id().into(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Moment {
+        Moment {
+            wall_ms: read_ms(ClockId::Realtime),
+            monotonic_ms: read_ms(ClockId::Monotonic),
+            boot: Arc::clone(&self.boot),
+        }
+    }
+}
+
+/// A clock that stands still until it is moved, for tests and examples.
+#[derive(Debug)]
+pub struct SetClock {
+    wall_ms: AtomicI64,
+    monotonic_ms: AtomicI64,
+    boot: Arc<str>,
+}
+
+impl SetClock {
+    /// Returns a clock that shows `wall_ms`, on the machine's own boot.
+    pub fn at(wall_ms: i64) -> Self {
+        Self {
+            wall_ms: wall_ms.into(),
+            monotonic_ms: 1_000_000.into(),
+            boot: super::process::boot_id().into(),
+        }
+    }
+
+    /// Moves both clocks forward.
+    pub fn advance_ms(&self, ms: i64) {
+        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
+        self.monotonic_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Moves only the wall clock, as a correction of the system time does.
+    pub fn jump_wall_ms(&self, ms: i64) {
+        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Moment {
+        Moment {
+            wall_ms: self.wall_ms.load(Ordering::SeqCst),
+            monotonic_ms: self.monotonic_ms.load(Ordering::SeqCst),
+            boot: Arc::clone(&self.boot),
+        }
+    }
+}
+
+/// Returns a time as RFC 3339 in UTC with milliseconds, as every result shows it.
+pub fn rfc3339(wall_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(wall_ms)
+        .map_or_else(|_| wall_ms.to_string(), |time| format!("{time:.3}"))
+}
+
+/// Returns the milliseconds since 1970 of an RFC 3339 time, or `None` when the text is none.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>()
+        .ok()
+        .map(|time| time.as_millisecond())
+}
+
+fn read_ms(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_with_milliseconds_and_read_back() {
+        assert_eq!(rfc3339(1_795_187_221_208), "2026-11-20T15:07:01.208Z");
+        assert_eq!(
+            parse_rfc3339("2026-11-20T15:07:01.208Z"),
+            Some(1_795_187_221_208)
+        );
+        assert_eq!(rfc3339(1_000), "1970-01-01T00:00:01.000Z");
+    }
+
+    #[test]
+    fn a_corrected_wall_clock_leaves_the_monotonic_one_alone() {
+        let clock = SetClock::at(5_000);
+        let before = clock.now();
+        clock.jump_wall_ms(-4_000);
+        assert_eq!(clock.now().monotonic_ms, before.monotonic_ms);
+        assert_eq!(clock.now().wall_ms, 1_000);
+    }
+}

@@ -1,0 +1,62 @@
+//! The fault log: one line per fault, for `doctor` and for people. A hook has no other place to complain.
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::clock::{Clock, SystemClock, rfc3339};
+use super::{private, text};
+
+/// At this size the log is renamed to `faults.log.1` and begun anew.
+const BYTES_MAX: u64 = 512 * 1024;
+
+/// Returns where the log of a claude-mesh folder is.
+pub fn path(mesh_home: &Path) -> PathBuf {
+    mesh_home.join("faults.log")
+}
+
+/// Appends one line. Errors are swallowed: there is nowhere left to report them.
+pub fn write(mesh_home: &Path, program: &str, message: &str) {
+    let path = path(mesh_home);
+    if private::create_folder(mesh_home).is_err() {
+        return;
+    }
+    if path
+        .metadata()
+        .is_ok_and(|metadata| metadata.len() > BYTES_MAX)
+    {
+        let _ = std::fs::rename(&path, path.with_extension("log.1"));
+    }
+    let line = text::one_line(message);
+    let time = rfc3339(SystemClock::new().now().wall_ms);
+    if let Ok(mut file) = private::append_file(&path) {
+        let _ = writeln!(file, "{time} {program} {line}");
+    }
+}
+
+/// Returns the last lines of the log, oldest first.
+pub fn last(mesh_home: &Path, lines: usize) -> Vec<String> {
+    let content = std::fs::read_to_string(path(mesh_home)).unwrap_or_default();
+    let all: Vec<&str> = content.lines().collect();
+    all[all.len().saturating_sub(lines)..]
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_one_line_whatever_it_says() {
+        let place = tempfile::tempdir().unwrap();
+        write(place.path(), "inbox-poll", "first\nsecond \u{1b}[31mred");
+        write(place.path(), "inbox-poll", "third");
+        let lines = last(place.path(), 5);
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines[0].ends_with("inbox-poll first second red"),
+            "{}",
+            lines[0]
+        );
+    }
+}

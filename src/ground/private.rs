@@ -1,0 +1,86 @@
+//! Folders and files that only their owner may read: made so at once, and refused when they are not.
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::fault::{Fault, FaultKind};
+
+/// Creates a folder (and what is missing above it) that only its owner may enter. An existing one is left as it is.
+pub fn create_folder(path: &Path) -> Result<(), Fault> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| Fault::io("create", path, &error))
+}
+
+/// Creates a new file that only its owner may read; fails when it exists.
+pub fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Opens a file for appending, created private when missing.
+pub fn append_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Refuses a folder or file that belongs to somebody else or that others may write.
+pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
+    let me = rustix::process::geteuid().as_raw();
+    let shown = path.display();
+    if metadata.uid() != me {
+        return Err(Fault::new(
+            FaultKind::Rights,
+            format!(
+                "{shown} belongs to user {} and this is user {me}: refused",
+                metadata.uid()
+            ),
+            "use a folder of your own (MESH_DB_PATH or CLAUDE_MESH_HOME); nothing was changed",
+        ));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return Err(Fault::new(
+            FaultKind::Rights,
+            format!(
+                "{shown} can be written by others (mode {:o}): refused",
+                metadata.mode() & 0o7777
+            ),
+            format!("`chmod go-w {shown}` makes it yours alone; nothing was changed"),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_folder_and_a_new_file_are_for_their_owner_only() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("a/b");
+        create_folder(&folder).unwrap();
+        create_file(&folder.join("f")).unwrap();
+        assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
+        assert_eq!(folder.join("f").metadata().unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o770)).unwrap();
+        let fault = check(place.path(), &place.path().metadata().unwrap()).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Rights);
+        assert!(fault.message.contains("mode 770"), "{}", fault.message);
+    }
+}

@@ -1,0 +1,134 @@
+//! Processes of this machine: who is alive, who is whose parent. Linux only for now; elsewhere nothing can be looked up.
+use std::path::PathBuf;
+
+/// A process that cannot be mistaken for a later one of the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProcessKey {
+    /// Its number.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot.
+    pub started: i64,
+}
+
+/// What the system says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessStat {
+    /// The process.
+    pub key: ProcessKey,
+    /// Its parent's number.
+    pub parent: i32,
+    /// False for a zombie: it has ended and waits to be reaped.
+    pub running: bool,
+}
+
+/// Returns what the system says of a process, or `None` when there is none of that number.
+pub fn stat(pid: i32) -> Option<ProcessStat> {
+    parse_stat(
+        pid,
+        &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?,
+    )
+}
+
+/// Returns whether this very process runs, and is not a zombie.
+pub fn is_alive(key: ProcessKey) -> bool {
+    stat(key.pid).is_some_and(|found| found.running && found.key == key)
+}
+
+/// Returns the parents of a process, nearest first, up to the first process of the machine.
+pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
+    let mut next = stat(pid).map_or(0, |found| found.parent);
+    std::iter::from_fn(move || {
+        let found = (next > 0).then(|| stat(next)).flatten()?;
+        next = found.parent;
+        Some(found)
+    })
+    .take(64)
+}
+
+/// Returns the program file a process runs.
+pub fn program(pid: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// Returns the number of this process.
+pub fn own_pid() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or(i32::MAX)
+}
+
+/// Returns the id of this boot; another id means that every process known before is gone.
+pub fn boot_id() -> String {
+    read_trimmed("/proc/sys/kernel/random/boot_id").unwrap_or_else(|| "unknown".into())
+}
+
+/// Returns the namespace in which process numbers of this program count.
+pub fn pid_namespace() -> String {
+    std::fs::read_link("/proc/self/ns/pid").map_or_else(
+        |_| "unknown".into(),
+        |path| path.to_string_lossy().into_owned(),
+    )
+}
+
+/// Returns the name of this machine.
+pub fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn read_trimmed(path: &str) -> Option<String> {
+    std::fs::read_to_string(path)
+        .ok()
+        .map(|text| text.trim().to_owned())
+}
+
+/// The command name stands in parentheses and may hold anything, so fields are counted after the last one.
+fn parse_stat(pid: i32, text: &str) -> Option<ProcessStat> {
+    let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
+    Some(ProcessStat {
+        key: ProcessKey {
+            pid,
+            started: fields.get(19)?.parse().ok()?,
+        },
+        parent: fields.get(1)?.parse().ok()?,
+        running: !matches!(*fields.first()?, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_with_parentheses_does_not_shift_the_fields() {
+        let text = "7 (a) b (c)) S 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 124870 99 1";
+        let found = parse_stat(7, text).unwrap();
+        assert_eq!(
+            (found.parent, found.key.started, found.running),
+            (3, 124_870, true)
+        );
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let key = stat(pid).unwrap().key;
+        while stat(pid).is_some_and(|found| found.running) {
+            std::thread::yield_now();
+        }
+        assert!(!is_alive(key));
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn this_process_is_alive_and_has_ancestors() {
+        let me = stat(own_pid()).unwrap();
+        assert!(is_alive(me.key));
+        assert_eq!(ancestors(me.key.pid).next().unwrap().key.pid, me.parent);
+        assert!(!is_alive(ProcessKey {
+            started: me.key.started + 1,
+            ..me.key
+        }));
+    }
+}

@@ -1,0 +1,286 @@
+//! What a project is called: its folder, its committed `.claude-mesh.json`, its place in git.
+//!
+//! The committed file may name and narrow, never widen: it cannot choose a mesh, a budget or a wall.
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::fault::{Fault, FaultKind};
+use super::settings::Settings;
+
+/// The file a project may commit.
+pub const FILE: &str = ".claude-mesh.json";
+
+/// A project folder and what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Canonical folder: the one that holds `.claude-mesh.json`, else the session's own.
+    pub path: PathBuf,
+    /// The name before folding: environment, file or folder name.
+    pub name: String,
+    /// The folder name of a linked git worktree.
+    pub worktree: Option<String>,
+    /// Top of the git checkout.
+    pub git_root: Option<PathBuf>,
+    /// The repository that all worktrees share.
+    pub git_common: Option<PathBuf>,
+    /// The branch that is checked out.
+    pub git_branch: Option<String>,
+    /// What the committed file says.
+    pub file: ProjectFile,
+}
+
+/// `.claude-mesh.json`; unknown keys are ignored, so that a newer file does not stop an older program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct ProjectFile {
+    /// The peer's name.
+    pub name: Option<String>,
+    /// What the peer is for, at most 64 characters.
+    pub role: Option<String>,
+    /// Topics that concern it.
+    #[serde(default)]
+    pub topics: Vec<String>,
+    /// `false` keeps the project out of every mesh.
+    pub enabled: Option<bool>,
+}
+
+impl Project {
+    /// Reads the project of a folder. A broken `.claude-mesh.json` is a fault: whether it says `enabled: false` is not known.
+    pub fn of(folder: &Path, settings: &Settings) -> Result<Self, Fault> {
+        let start = folder
+            .canonicalize()
+            .map_err(|error| Fault::io("find the project folder", folder, &error))?;
+        let git = Git::of(&start);
+        let (path, file) = find_file(&start, git.as_ref().map(|git| git.root.as_path()))?
+            .unwrap_or((start, ProjectFile::default()));
+        let own_name = || {
+            path.file_name()
+                .map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned())
+        };
+        let (name, worktree) = match (&settings.name, &git) {
+            (Some(name), _) => (name.clone(), None),
+            (None, Some(git)) if git.linked => {
+                let name = file.name.clone().unwrap_or_else(|| {
+                    if path == git.root {
+                        git.main_name()
+                    } else {
+                        own_name()
+                    }
+                });
+                (
+                    name,
+                    git.root
+                        .file_name()
+                        .map(|name| name.to_string_lossy().into_owned()),
+                )
+            }
+            (None, _) => (file.name.clone().unwrap_or_else(own_name), None),
+        };
+        Ok(Self {
+            name,
+            worktree,
+            git_branch: git.as_ref().and_then(Git::branch),
+            git_root: git.as_ref().map(|git| git.root.clone()),
+            git_common: git.map(|git| git.common),
+            file,
+            path,
+        })
+    }
+
+    /// Returns whether the project takes part at all.
+    pub fn is_enabled(&self) -> bool {
+        self.file.enabled != Some(false)
+    }
+}
+
+/// The folder's checkout: where it begins, where its repository lies.
+struct Git {
+    root: PathBuf,
+    folder: PathBuf,
+    common: PathBuf,
+    linked: bool,
+}
+
+impl Git {
+    fn of(start: &Path) -> Option<Self> {
+        let root = start
+            .ancestors()
+            .find(|folder| folder.join(".git").exists())?
+            .to_path_buf();
+        let dot_git = root.join(".git");
+        if dot_git.is_dir() {
+            return Some(Self {
+                common: dot_git.clone(),
+                folder: dot_git,
+                root,
+                linked: false,
+            });
+        }
+        let pointer = std::fs::read_to_string(&dot_git).ok()?;
+        let folder = root.join(pointer.strip_prefix("gitdir:")?.trim());
+        let common = std::fs::read_to_string(folder.join("commondir")).ok();
+        let linked = common.is_some();
+        let common = common.map_or_else(|| folder.clone(), |path| folder.join(path.trim()));
+        Some(Self {
+            common: common.canonicalize().unwrap_or(common),
+            folder,
+            root,
+            linked,
+        })
+    }
+
+    /// The folder name of the main checkout, whose `.git` all worktrees share; a bare repository gives its own name.
+    fn main_name(&self) -> String {
+        let main = if self.common.ends_with(".git") {
+            self.common.parent()
+        } else {
+            Some(self.common.as_path())
+        };
+        let name = main
+            .and_then(Path::file_name)
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        name.strip_suffix(".git")
+            .map_or(name.clone(), str::to_owned)
+    }
+
+    fn branch(&self) -> Option<String> {
+        let head = std::fs::read_to_string(self.folder.join("HEAD")).ok()?;
+        let head = head.trim();
+        Some(
+            head.strip_prefix("ref: refs/heads/")
+                .map_or_else(|| head.chars().take(12).collect(), str::to_owned),
+        )
+    }
+}
+
+/// Searched upward from the project folder to the top of the checkout; outside git only in the folder itself.
+fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, ProjectFile)>, Fault> {
+    let top = top.unwrap_or(start);
+    for folder in start.ancestors() {
+        let path = folder.join(FILE);
+        match std::fs::read(&path) {
+            Ok(content) => {
+                return parse(&path, &content).map(|file| Some((folder.to_path_buf(), file)));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Fault::io("read", &path, &error)),
+        }
+        if folder == top {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
+    let broken = |problem: String| {
+        Fault::new(
+            FaultKind::BrokenFile,
+            format!("{} cannot be used: {problem}", path.display()),
+            "write for example { \"name\": \"backend\" }; until then this project stays out of the mesh",
+        )
+    };
+    let file: ProjectFile =
+        serde_json::from_slice(content).map_err(|error| broken(error.to_string()))?;
+    if file
+        .role
+        .as_ref()
+        .is_some_and(|role| role.chars().count() > 64)
+    {
+        return Err(broken("\"role\" may have 64 characters at most".into()));
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct Home(tempfile::TempDir, PathBuf);
+
+    impl Home {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().canonicalize().unwrap();
+            Self(folder, path)
+        }
+
+        fn write(&self, path: &str, content: &str) {
+            let path = self.1.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+
+        fn project(&self, path: &str) -> Result<Project, Fault> {
+            let folder = self.1.join(path);
+            fs::create_dir_all(&folder).unwrap();
+            let settings =
+                Settings::read(&|_| None, self.0.path().into(), None, folder.clone()).unwrap();
+            Project::of(&folder, &settings)
+        }
+    }
+
+    #[test]
+    fn a_project_is_called_after_its_file_else_after_its_folder() {
+        let home = Home::new();
+        assert_eq!(home.project("api").unwrap().name, "api");
+        home.write("api/.claude-mesh.json", "{}");
+        assert_eq!(home.project("api").unwrap().name, "api");
+        home.write(
+            "api/.claude-mesh.json",
+            r#"{"name": "backend", "later": 1}"#,
+        );
+        assert_eq!(home.project("api").unwrap().name, "backend");
+    }
+
+    #[test]
+    fn the_file_is_found_up_to_the_top_of_the_checkout_and_its_folder_is_the_project() {
+        let home = Home::new();
+        home.write(".claude-mesh.json", r#"{"name": "outside"}"#);
+        home.write("repo/.git/HEAD", "ref: refs/heads/main\n");
+        assert_eq!(home.project("repo/src/deep").unwrap().name, "deep");
+        home.write("repo/.claude-mesh.json", "{}");
+        let project = home.project("repo/src/deep").unwrap();
+        assert_eq!(
+            (project.name.as_str(), project.path),
+            ("repo", home.1.join("repo"))
+        );
+        assert_eq!(project.git_branch.as_deref(), Some("main"));
+    }
+
+    #[test]
+    fn a_linked_worktree_carries_the_name_of_the_main_checkout_and_its_own() {
+        let home = Home::new();
+        home.write("shop/.git/worktrees/hotfix/commondir", "../..\n");
+        home.write(
+            "shop/.git/worktrees/hotfix/HEAD",
+            "ref: refs/heads/fix/one\n",
+        );
+        home.write(
+            "trees/hotfix/.git",
+            &format!(
+                "gitdir: {}\n",
+                home.1.join("shop/.git/worktrees/hotfix").display()
+            ),
+        );
+        let project = home.project("trees/hotfix").unwrap();
+        assert_eq!(
+            (project.name.as_str(), project.worktree.as_deref()),
+            ("shop", Some("hotfix"))
+        );
+        assert_eq!(project.git_common, Some(home.1.join("shop/.git")));
+        assert_eq!(project.git_branch.as_deref(), Some("fix/one"));
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_its_place() {
+        let home = Home::new();
+        home.write("api/.claude-mesh.json", "{\n \"name\": 7 }");
+        let fault = home.project("api").unwrap_err();
+        assert!(fault.message.contains("line 2"), "{}", fault.message);
+        home.write("api/.claude-mesh.json", r#"{"enabled": false}"#);
+        assert!(!home.project("api").unwrap().is_enabled());
+    }
+}

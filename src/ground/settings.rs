@@ -1,0 +1,544 @@
+//! Every setting, read once: flag, then environment, then the `.env` above the program's own place, then
+//! `~/.claude-mesh/.env`, then the default. Nothing else in the code looks at the environment.
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, FaultKind};
+
+/// One setting as the documents show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// The variable.
+    pub name: &'static str,
+    /// What holds when it is not set.
+    pub default: &'static str,
+    /// One line on what it does.
+    pub meaning: &'static str,
+    /// Whether it may also stand in an `.env` file; the others belong to one session.
+    pub in_file: bool,
+}
+
+/// Path of the database.
+pub const DATABASE: &str = "MESH_DB_PATH";
+/// `off` makes hooks and server inert.
+pub const SWITCH: &str = "CLAUDE_MESH";
+/// The folder of database, settings and logs.
+pub const HOME: &str = "CLAUDE_MESH_HOME";
+/// The name of this session's peer.
+pub const NAME: &str = "CLAUDE_MESH_NAME";
+/// The folder that counts as this session's project.
+pub const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
+/// `1` gives a `claude -p` run a mailbox.
+pub const ANSWER: &str = "CLAUDE_MESH_ANSWER";
+/// `full` makes every commit survive a power cut.
+pub const SYNC: &str = "CLAUDE_MESH_SYNC";
+/// Which sets of tools the server lists.
+pub const TOOLS: &str = "CLAUDE_MESH_TOOLS";
+/// How sessions are woken.
+pub const WAKE: &str = "CLAUDE_MESH_WAKE";
+/// How long answered questions and events are kept.
+pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
+
+/// All settings, in the order of the README.
+pub const ALL: [Described; 10] = [
+    Described {
+        name: DATABASE,
+        default: "~/.claude-mesh/mesh.db",
+        meaning: "the database file; an absolute path",
+        in_file: true,
+    },
+    Described {
+        name: SWITCH,
+        default: "on",
+        meaning: "`off` makes hooks and server inert: nothing is written, nothing said",
+        in_file: true,
+    },
+    Described {
+        name: HOME,
+        default: "~/.claude-mesh",
+        meaning: "the folder of database, settings and logs",
+        in_file: false,
+    },
+    Described {
+        name: NAME,
+        default: "from .claude-mesh.json or the folder",
+        meaning: "the name of this session's peer",
+        in_file: false,
+    },
+    Described {
+        name: PROJECT_PATH,
+        default: "Claude Code's project folder",
+        meaning: "the folder that counts as this session's project",
+        in_file: false,
+    },
+    Described {
+        name: ANSWER,
+        default: "0",
+        meaning: "`1` gives a `claude -p` run a mailbox, so that it answers before it ends",
+        in_file: false,
+    },
+    Described {
+        name: SYNC,
+        default: "normal",
+        meaning: "`full` lets every answer survive a power cut, at the price of a disk flush each",
+        in_file: true,
+    },
+    Described {
+        name: TOOLS,
+        default: "all",
+        meaning: "sets of tools to list, for example `ask,claims`; `ask` is always there",
+        in_file: true,
+    },
+    Described {
+        name: WAKE,
+        default: "watcher",
+        meaning: "`polling` looks every 50 ms while waiting instead of watching a folder",
+        in_file: true,
+    },
+    Described {
+        name: KEEP_DAYS,
+        default: "30",
+        meaning: "days for which answered questions and events are kept",
+        in_file: true,
+    },
+];
+
+/// What the settings come to, resolved once and passed down.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The user's home folder.
+    pub home: PathBuf,
+    /// The folder of database, settings and logs.
+    pub mesh_home: PathBuf,
+    /// The database that `MESH_DB_PATH` names, and where that was said.
+    pub database: Option<(PathBuf, String)>,
+    /// Hooks and server are inert.
+    pub off: bool,
+    /// The name given to this session by the environment.
+    pub name: Option<String>,
+    /// `CLAUDE_MESH_PROJECT_PATH`, made absolute.
+    pub project_path: Option<PathBuf>,
+    /// A headless run has a mailbox.
+    pub answer: bool,
+    /// Commits are flushed to disk.
+    pub sync_full: bool,
+    /// The sets of tools to list; `None` is all.
+    pub tools: Option<Vec<String>>,
+    /// Wake by looking every 50 ms instead of by file notification.
+    pub polling: bool,
+    /// How long answered questions and events are kept, in milliseconds.
+    pub keep_ms: i64,
+    /// The working directory.
+    pub working_directory: PathBuf,
+    /// What Claude Code told this process about its session.
+    pub claude: ClaudeEnvironment,
+}
+
+/// What Claude Code tells its children by the environment. A client of another make that was started from a session's
+/// shell inherits it, so it counts only in hooks and for a client that names itself `claude-code`.
+#[derive(Debug, Clone, Default)]
+pub struct ClaudeEnvironment {
+    /// The client's process; set for hooks only.
+    pub pid: Option<i32>,
+    /// The session when this process started.
+    pub session_id: Option<String>,
+    /// The folder Claude Code was started in.
+    pub project_dir: Option<PathBuf>,
+    /// `cli` for interactive sessions, `sdk-cli` for `claude -p`.
+    pub entrypoint: Option<String>,
+    /// Where Claude Code keeps its files: `CLAUDE_CONFIG_DIR`, else `~/.claude`.
+    pub config_dir: PathBuf,
+    /// `CLAUDE_CONFIG_DIR` was set.
+    pub config_dir_moved: bool,
+}
+
+impl Settings {
+    /// Reads the settings of this process.
+    pub fn of_this_process() -> Result<Self, Fault> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads the environment"
+        )]
+        let environment = |name: &str| std::env::var_os(name);
+        let home = dirs::home_dir().ok_or_else(|| {
+            Fault::new(
+                FaultKind::Setting,
+                "HOME is not set, so there is no place for ~/.claude-mesh",
+                "set HOME or CLAUDE_MESH_HOME",
+            )
+        });
+        let home = match (home, environment(HOME)) {
+            (Ok(home), _) => home,
+            (Err(_), Some(_)) => PathBuf::from("/"),
+            (Err(fault), None) => return Err(fault),
+        };
+        let program = std::env::current_exe()
+            .ok()
+            .map(|path| path.canonicalize().unwrap_or(path));
+        let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        Self::read(&environment, home, program.as_deref(), working_directory)
+    }
+
+    /// Reads the settings of a process with this environment, home, program file and working directory.
+    pub fn read(
+        environment: &dyn Fn(&str) -> Option<OsString>,
+        home: PathBuf,
+        program: Option<&Path>,
+        working_directory: PathBuf,
+    ) -> Result<Self, Fault> {
+        let mesh_home = match environment(HOME).filter(|value| !value.is_empty()) {
+            Some(value) => absolute(HOME, "the environment", &PathBuf::from(value), &home)?,
+            None => home.join(".claude-mesh"),
+        };
+        let layers = Layers {
+            environment,
+            files: files(program, &mesh_home)?,
+        };
+        let database = layers
+            .find(DATABASE)
+            .map(|(value, from)| Ok((absolute(DATABASE, &from, Path::new(&value), &home)?, from)))
+            .transpose()?;
+        let config_dir = environment("CLAUDE_CONFIG_DIR")
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from);
+        Ok(Self {
+            database,
+            off: layers.choice(SWITCH, &["on", "off"])? == 1,
+            name: layers.own(NAME)?,
+            project_path: layers
+                .own(PROJECT_PATH)?
+                .map(|path| working_directory.join(path)),
+            answer: layers.own(ANSWER)?.is_some_and(|value| value == "1"),
+            sync_full: layers.choice(SYNC, &["normal", "full"])? == 1,
+            tools: layers
+                .find(TOOLS)
+                .filter(|(value, _)| value != "all")
+                .map(|(value, from)| tool_sets(&value, &from))
+                .transpose()?,
+            polling: layers.choice(WAKE, &["watcher", "polling"])? == 1,
+            keep_ms: layers.whole_number(KEEP_DAYS, 30, 1..=3650)? * 24 * 3600 * 1000,
+            claude: ClaudeEnvironment {
+                pid: environment("CLAUDE_PID").and_then(|value| value.to_str()?.parse().ok()),
+                session_id: text(environment, "CLAUDE_CODE_SESSION_ID"),
+                project_dir: environment("CLAUDE_PROJECT_DIR")
+                    .filter(|value| !value.is_empty())
+                    .map(PathBuf::from),
+                entrypoint: text(environment, "CLAUDE_CODE_ENTRYPOINT"),
+                config_dir_moved: config_dir.is_some(),
+                config_dir: config_dir.unwrap_or_else(|| home.join(".claude")),
+            },
+            home,
+            mesh_home,
+            working_directory,
+        })
+    }
+
+    /// Returns whether the client is a `claude -p` run, by what it told its children.
+    pub fn is_headless(&self) -> bool {
+        self.claude
+            .entrypoint
+            .as_deref()
+            .is_some_and(|entrypoint| entrypoint != "cli" && entrypoint.starts_with("sdk"))
+    }
+
+    /// Returns the folder that stands for the project: `CLAUDE_MESH_PROJECT_PATH`, else Claude Code's project folder
+    /// where `from_claude` holds, else the working directory.
+    pub fn project_folder(&self, from_claude: bool) -> PathBuf {
+        let told = self.claude.project_dir.as_ref().filter(|_| from_claude);
+        self.project_path
+            .as_ref()
+            .or(told)
+            .unwrap_or(&self.working_directory)
+            .clone()
+    }
+}
+
+/// The sets that `CLAUDE_MESH_TOOLS` may name.
+pub const TOOL_SETS: [&str; 7] = [
+    "ask", "messages", "claims", "state", "memory", "tasks", "events",
+];
+
+/// The environment over the `.env` files.
+struct Layers<'a> {
+    environment: &'a dyn Fn(&str) -> Option<OsString>,
+    files: Vec<(PathBuf, HashMap<String, String>)>,
+}
+
+impl Layers<'_> {
+    /// Returns a value and where it was said.
+    fn find(&self, name: &str) -> Option<(String, String)> {
+        if let Some(value) = (self.environment)(name).filter(|value| !value.is_empty()) {
+            return Some((
+                value.to_string_lossy().into_owned(),
+                "the environment".into(),
+            ));
+        }
+        self.files.iter().find_map(|(path, values)| {
+            let value = values.get(name).filter(|value| !value.is_empty())?;
+            Some((value.clone(), path.display().to_string()))
+        })
+    }
+
+    /// Returns a value that only the environment may give.
+    fn own(&self, name: &str) -> Result<Option<String>, Fault> {
+        (self.environment)(name)
+            .filter(|value| !value.is_empty())
+            .map(|value| {
+                value
+                    .into_string()
+                    .map_err(|_| wrong(name, "the environment", "text in UTF-8", "other bytes"))
+            })
+            .transpose()
+    }
+
+    /// Returns which of the `words` a setting says; the first is the default.
+    fn choice(&self, name: &str, words: &[&str]) -> Result<usize, Fault> {
+        let Some((value, from)) = self.find(name) else {
+            return Ok(0);
+        };
+        words
+            .iter()
+            .position(|word| value.eq_ignore_ascii_case(word))
+            .ok_or_else(|| wrong(name, &from, &words.join(" or "), &format!("{value:?}")))
+    }
+
+    fn whole_number(
+        &self,
+        name: &str,
+        default: i64,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Result<i64, Fault> {
+        let Some((value, from)) = self.find(name) else {
+            return Ok(default);
+        };
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        value
+            .parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| wrong(name, &from, &wanted, &format!("{value:?}")))
+    }
+}
+
+fn text(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
+    environment(name)?
+        .into_string()
+        .ok()
+        .filter(|value| !value.is_empty())
+}
+
+fn wrong(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
+    Fault::new(
+        FaultKind::Setting,
+        format!("{name} must be {wanted}, got {got}"),
+        format!("it is set in {from}"),
+    )
+}
+
+fn tool_sets(value: &str, from: &str) -> Result<Vec<String>, Fault> {
+    let sets: Vec<String> = value
+        .split(',')
+        .map(|set| set.trim().to_ascii_lowercase())
+        .filter(|set| !set.is_empty())
+        .collect();
+    match sets.iter().find(|set| !TOOL_SETS.contains(&set.as_str())) {
+        Some(unknown) => Err(wrong(
+            TOOLS,
+            from,
+            &format!("a list of {}", TOOL_SETS.join(", ")),
+            &format!("{unknown:?}"),
+        )),
+        None => Ok(sets),
+    }
+}
+
+/// A relative path would mean another file in every program, since hooks and server have their own working directories.
+fn absolute(name: &str, from: &str, path: &Path, home: &Path) -> Result<PathBuf, Fault> {
+    let path = expand_home(path, home);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(wrong(
+            name,
+            from,
+            "an absolute path",
+            &format!("{:?}", path.display().to_string()),
+        ))
+    }
+}
+
+/// Returns the path with a leading `~` replaced by the home folder.
+pub fn expand_home(path: &Path, home: &Path) -> PathBuf {
+    path.strip_prefix("~")
+        .map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
+}
+
+/// The nearest `.env` at or above the program's own folder, then the one in the claude-mesh folder.
+fn files(
+    program: Option<&Path>,
+    mesh_home: &Path,
+) -> Result<Vec<(PathBuf, HashMap<String, String>)>, Fault> {
+    let above = program.and_then(Path::parent).and_then(|folder| {
+        folder
+            .ancestors()
+            .map(|folder| folder.join(".env"))
+            .find(|path| path.is_file())
+    });
+    let own =
+        Some(mesh_home.join(".env")).filter(|path| path.is_file() && above.as_ref() != Some(path));
+    above
+        .into_iter()
+        .chain(own)
+        .map(|path| read_file(&path).map(|values| (path, values)))
+        .collect()
+}
+
+fn read_file(path: &Path) -> Result<HashMap<String, String>, Fault> {
+    let metadata = path
+        .metadata()
+        .map_err(|error| Fault::io("read", path, &error))?;
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me && metadata.uid() != 0 {
+        return Err(Fault::new(
+            FaultKind::Rights,
+            format!(
+                "{} belongs to user {}: its settings are refused",
+                path.display(),
+                metadata.uid()
+            ),
+            "move the program, or remove that file",
+        ));
+    }
+    let lines = dotenvy::from_path_iter(path).map_err(|error| broken(path, &error))?;
+    let mut values = HashMap::new();
+    for line in lines {
+        let (name, value) = line.map_err(|error| broken(path, &error))?;
+        if ALL
+            .iter()
+            .any(|setting| setting.in_file && setting.name == name)
+        {
+            values.insert(name, value);
+        }
+    }
+    Ok(values)
+}
+
+fn broken(path: &Path, error: &dotenvy::Error) -> Fault {
+    Fault::new(
+        FaultKind::BrokenFile,
+        format!("cannot read the settings in {}: {error}", path.display()),
+        "write one NAME=value per line",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(
+        environment: &[(&str, &str)],
+        home: &Path,
+        program: Option<&Path>,
+    ) -> Result<Settings, Fault> {
+        let environment: HashMap<String, OsString> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
+            .collect();
+        Settings::read(
+            &|name| environment.get(name).cloned(),
+            home.into(),
+            program,
+            home.join("work"),
+        )
+    }
+
+    #[test]
+    fn the_environment_beats_the_file_above_the_program_and_that_beats_the_own_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("opt/bin/claude-mesh-server");
+        std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+        std::fs::create_dir_all(home.path().join(".claude-mesh")).unwrap();
+        std::fs::write(
+            home.path().join(".claude-mesh/.env"),
+            "MESH_DB_PATH=/c/mesh.db\nCLAUDE_MESH_SYNC=full\n",
+        )
+        .unwrap();
+        let at =
+            |environment: &[(&str, &str)]| read(environment, home.path(), Some(&program)).unwrap();
+        assert_eq!(at(&[]).database.unwrap().0, Path::new("/c/mesh.db"));
+        std::fs::write(
+            home.path().join("opt/.env"),
+            "OTHER=1\nMESH_DB_PATH=~/b/mesh.db\n",
+        )
+        .unwrap();
+        assert_eq!(at(&[]).database.unwrap().0, home.path().join("b/mesh.db"));
+        assert!(
+            at(&[]).sync_full,
+            "a key that the nearer file lacks comes from the farther one"
+        );
+        assert_eq!(
+            at(&[(DATABASE, "/a/mesh.db")]).database.unwrap().0,
+            Path::new("/a/mesh.db")
+        );
+        assert!(at(&[]).name.is_none());
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_used_is_named_with_what_was_expected() {
+        let home = tempfile::tempdir().unwrap();
+        let message = |name, value| {
+            read(&[(name, value)], home.path(), None)
+                .unwrap_err()
+                .message
+        };
+        assert_eq!(
+            message(KEEP_DAYS, "many"),
+            "CLAUDE_MESH_KEEP_DAYS must be a whole number from 1 to 3650, got \"many\""
+        );
+        assert_eq!(
+            message(DATABASE, "mesh.db"),
+            "MESH_DB_PATH must be an absolute path, got \"mesh.db\""
+        );
+        assert_eq!(
+            message(SYNC, "half"),
+            "CLAUDE_MESH_SYNC must be normal or full, got \"half\""
+        );
+        assert!(message(TOOLS, "ask,clams").ends_with("got \"clams\""));
+    }
+
+    #[test]
+    fn a_broken_env_file_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join(".claude-mesh")).unwrap();
+        std::fs::write(home.path().join(".claude-mesh/.env"), "MESH_DB_PATH='/a\n").unwrap();
+        let fault = read(&[], home.path(), None).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::BrokenFile);
+        assert!(
+            fault.message.contains(".claude-mesh/.env"),
+            "{}",
+            fault.message
+        );
+    }
+
+    #[test]
+    fn the_project_is_the_given_path_then_claudes_then_the_working_directory() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |environment: &[(&str, &str)]| read(environment, home.path(), None).unwrap();
+        let claude = ("CLAUDE_PROJECT_DIR", "/claude");
+        assert_eq!(
+            at(&[claude, (PROJECT_PATH, "/given")]).project_folder(true),
+            Path::new("/given")
+        );
+        assert_eq!(at(&[claude]).project_folder(true), Path::new("/claude"));
+        assert_eq!(
+            at(&[claude]).project_folder(false),
+            home.path().join("work")
+        );
+        assert_eq!(
+            at(&[(PROJECT_PATH, ".")]).project_folder(false),
+            home.path().join("work/.")
+        );
+    }
+}

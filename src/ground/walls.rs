@@ -1,0 +1,305 @@
+//! Which mesh a folder belongs to. A mesh is one database file; who opens another file does not exist for us.
+//!
+//! `config.json` in the claude-mesh folder is the user's own and maps folders to meshes. What a repository commits can
+//! never choose a mesh. The decision is made before anything is opened.
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::fault::{Fault, FaultKind};
+use super::settings::{Settings, expand_home};
+use super::{private, text};
+
+/// The mesh of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Its name; `default` where no wall stands.
+    pub name: String,
+    /// Its database file.
+    pub database: PathBuf,
+    /// What decided.
+    pub decided_by: String,
+}
+
+/// `config.json` as it is written by people and by `claude-mesh wall`.
+#[derive(Debug, Default, Deserialize)]
+struct Config {
+    #[serde(default)]
+    meshes: Map<String, Value>,
+}
+
+/// Returns the mesh of a project folder.
+pub fn place(settings: &Settings, project: &Path) -> Result<Place, Fault> {
+    if let Some((database, from)) = &settings.database {
+        return Ok(Place {
+            name: "default".into(),
+            database: database.clone(),
+            decided_by: format!("MESH_DB_PATH in {from}"),
+        });
+    }
+    let path = config_path(settings);
+    let best = walls(settings)?
+        .into_iter()
+        .filter(|(folder, _)| project.starts_with(resolved(folder)))
+        .max_by_key(|(folder, _)| resolved(folder).components().count());
+    Ok(match best {
+        Some((folder, name)) => Place {
+            database: settings
+                .mesh_home
+                .join("meshes")
+                .join(&name)
+                .join("mesh.db"),
+            decided_by: format!("{} for {}", path.display(), folder.display()),
+            name,
+        },
+        None => Place {
+            name: "default".into(),
+            database: settings.mesh_home.join("mesh.db"),
+            decided_by: "the default".into(),
+        },
+    })
+}
+
+/// Returns the folders with a mesh of their own, in the order of the file.
+pub fn walls(settings: &Settings) -> Result<Vec<(PathBuf, String)>, Fault> {
+    let path = config_path(settings);
+    let Some(value) = read(&path)? else {
+        return Ok(Vec::new());
+    };
+    let config: Config =
+        serde_json::from_value(value).map_err(|error| broken(&path, &error.to_string()))?;
+    config
+        .meshes
+        .iter()
+        .map(|(pattern, name)| wall(settings, &path, pattern, name))
+        .collect()
+}
+
+/// Writes a wall: `folder` itself and all below belong to mesh `name`; `default` takes the wall away. Returns what held before.
+pub fn build(settings: &Settings, folder: &Path, name: &str) -> Result<Option<String>, Fault> {
+    check_name(name).map_err(|problem| {
+        Fault::new(
+            FaultKind::Setting,
+            problem,
+            "use a-z, 0-9, `.`, `_` and `-`; nothing was changed",
+        )
+    })?;
+    let path = config_path(settings);
+    let mut value = read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
+    walls(settings)?;
+    let meshes = value
+        .as_object_mut()
+        .expect("read gives objects only")
+        .entry("meshes")
+        .or_insert_with(|| Value::Object(Map::new()))
+        .as_object_mut()
+        .expect("walls has checked that meshes is an object");
+    let same = |pattern: &String| resolved(&folder_of(settings, pattern)) == resolved(folder);
+    let old: Vec<String> = meshes
+        .keys()
+        .filter(|pattern| same(pattern))
+        .cloned()
+        .collect();
+    let before = old
+        .iter()
+        .filter_map(|pattern| meshes.shift_remove(pattern))
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .last();
+    if name != "default" {
+        meshes.insert(
+            format!("{}/**", resolved(folder).display()),
+            Value::from(name),
+        );
+    }
+    let mut content = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
+    content.push('\n');
+    replace(&path, &content)?;
+    Ok(before)
+}
+
+/// Returns the file with the user's walls.
+pub fn config_path(settings: &Settings) -> PathBuf {
+    settings.mesh_home.join("config.json")
+}
+
+fn wall(
+    settings: &Settings,
+    path: &Path,
+    pattern: &str,
+    name: &Value,
+) -> Result<(PathBuf, String), Fault> {
+    let name = name.as_str().ok_or_else(|| {
+        broken(
+            path,
+            &format!("the mesh of {pattern:?} must be a name, got {name}"),
+        )
+    })?;
+    check_name(name).map_err(|problem| broken(path, &problem))?;
+    let folder = folder_of(settings, pattern);
+    if !folder.is_absolute() || folder.to_string_lossy().contains(['*', '?', '[']) {
+        let problem = format!(
+            "{pattern:?} must be an absolute folder or `~/folder`, with or without `/**` at its end"
+        );
+        return Err(broken(path, &problem));
+    }
+    Ok((folder, name.to_owned()))
+}
+
+fn folder_of(settings: &Settings, pattern: &str) -> PathBuf {
+    expand_home(
+        Path::new(pattern.strip_suffix("/**").unwrap_or(pattern)),
+        &settings.home,
+    )
+}
+
+/// The folder need not exist yet: its nearest existing parent is made canonical.
+fn resolved(folder: &Path) -> PathBuf {
+    folder
+        .ancestors()
+        .find_map(|parent| {
+            Some(
+                parent
+                    .canonicalize()
+                    .ok()?
+                    .join(folder.strip_prefix(parent).ok()?),
+            )
+        })
+        .unwrap_or_else(|| folder.to_path_buf())
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let good = (1..=64).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
+        });
+    if good {
+        Ok(())
+    } else {
+        Err(format!("{:?} cannot name a mesh", text::one_line(name)))
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Value>, Fault> {
+    let content = match std::fs::read(path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Fault::io("read", path, &error)),
+    };
+    private::check(
+        path,
+        &path
+            .metadata()
+            .map_err(|error| Fault::io("read", path, &error))?,
+    )?;
+    let value: Value =
+        serde_json::from_slice(&content).map_err(|error| broken(path, &error.to_string()))?;
+    if value.is_object() {
+        Ok(Some(value))
+    } else {
+        Err(broken(path, "expected an object"))
+    }
+}
+
+/// A broken map must not open the default mesh to a folder that stands behind a wall.
+fn broken(path: &Path, problem: &str) -> Fault {
+    Fault::new(
+        FaultKind::BrokenFile,
+        format!("{} cannot be used: {problem}", path.display()),
+        "mend or remove the file; until then no mesh is opened, so that no wall is crossed",
+    )
+}
+
+fn replace(path: &Path, content: &str) -> Result<(), Fault> {
+    use std::io::Write;
+    let folder = path.parent().expect("config.json lies in a folder");
+    private::create_folder(folder)?;
+    let temporary = path.with_extension(format!("json.{}", std::process::id()));
+    let write = || {
+        let mut file = private::create_file(&temporary)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|error| {
+        let _ = std::fs::remove_file(&temporary);
+        Fault::io("write", path, &error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(home: &Path) -> Settings {
+        Settings::read(&|_| None, home.into(), None, home.into()).unwrap()
+    }
+
+    #[test]
+    fn the_nearest_wall_decides_and_the_folder_itself_lies_behind_it() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let settings = settings(&home);
+        assert_eq!(
+            build(&settings, &home.join("clients"), "clients").unwrap(),
+            None
+        );
+        assert_eq!(
+            build(&settings, &home.join("clients/acme"), "acme").unwrap(),
+            None
+        );
+        let mesh = |folder: &str| place(&settings, &home.join(folder)).unwrap().name;
+        assert_eq!(mesh("clients/acme/api"), "acme");
+        assert_eq!(mesh("clients/acme"), "acme");
+        assert_eq!(mesh("clients/acme2"), "clients");
+        assert_eq!(mesh("own"), "default");
+        assert_eq!(
+            build(&settings, &home.join("clients/acme"), "default")
+                .unwrap()
+                .as_deref(),
+            Some("acme")
+        );
+        assert_eq!(mesh("clients/acme/api"), "clients");
+    }
+
+    #[test]
+    fn a_broken_map_opens_no_mesh_at_all() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = settings(home.path());
+        private::create_folder(&settings.mesh_home).unwrap();
+        for content in [
+            "{\"meshes\": {\"~/a/**\": 1}}",
+            "{",
+            "[]",
+            "{\"meshes\": {\"a/*/b\": \"x\"}}",
+            "{\"meshes\": {\"~/a\": \"../x\"}}",
+        ] {
+            let _ = std::fs::remove_file(config_path(&settings));
+            std::io::Write::write_all(
+                &mut private::create_file(&config_path(&settings)).unwrap(),
+                content.as_bytes(),
+            )
+            .unwrap();
+            let fault = place(&settings, home.path()).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::BrokenFile, "{content}");
+            assert!(build(&settings, home.path(), "x").is_err(), "{content}");
+        }
+    }
+
+    #[test]
+    fn what_else_stands_in_the_file_is_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = settings(home.path());
+        private::create_folder(&settings.mesh_home).unwrap();
+        std::io::Write::write_all(
+            &mut private::create_file(&config_path(&settings)).unwrap(),
+            b"{\"later\": 1, \"meshes\": {\"~/z/**\": \"z\"}}",
+        )
+        .unwrap();
+        build(&settings, &home.path().join("y"), "y").unwrap();
+        let value = read(&config_path(&settings)).unwrap().unwrap();
+        assert_eq!(value["later"], 1);
+        assert_eq!(value["meshes"].as_object().unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,206 @@
+//! Questions: their states, how far one came, and what can be said about the way.
+use serde::Serialize;
+
+/// Largest question, context or answer in bytes.
+pub const TEXT_BYTES_MAX: usize = 65_536;
+/// A question nobody answers expires after this time.
+pub const EXPIRES_MS: i64 = 7 * 24 * 3600 * 1000;
+/// A question asked while answering one is one deeper; beyond this it is refused.
+pub const DEPTH_MAX: i64 = 8;
+
+/// Where a question stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionState {
+    /// It waits for its answer, over crashes and restarts of everyone.
+    Open,
+    /// It has its answer.
+    Answered,
+    /// The peer said why it gives none.
+    Declined,
+    /// The asker took it back before anyone saw it.
+    Withdrawn,
+    /// Nobody answered in time; a late answer is still accepted.
+    Expired,
+}
+
+impl QuestionState {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Answered => "answered",
+            Self::Declined => "declined",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Returns the state of a stored word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "answered" => Self::Answered,
+            "declined" => Self::Declined,
+            "withdrawn" => Self::Withdrawn,
+            "expired" => Self::Expired,
+            _ => Self::Open,
+        }
+    }
+
+    /// Returns whether the peer has replied.
+    pub fn is_replied(self) -> bool {
+        matches!(self, Self::Answered | Self::Declined)
+    }
+}
+
+/// Who gave an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnsweredBy {
+    /// The peer's session.
+    Session,
+    /// A person at the command line.
+    Person,
+}
+
+/// By which way a question last reached its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WakeState {
+    /// Nothing has reached the peer yet.
+    None,
+    /// A waiting call of the peer returned with it.
+    Call,
+    /// A line was posted into the session's inbox.
+    Inbox,
+    /// Posted at a busy session; read with its next tool result.
+    Queued,
+    /// A hook attached it to a prompt or kept the session from idling.
+    Hook,
+    /// A waiting hook woke the session.
+    Rewake,
+    /// The wake-up did not start a turn.
+    Failed,
+}
+
+impl WakeState {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Call => "call",
+            Self::Inbox => "inbox",
+            Self::Queued => "queued",
+            Self::Hook => "hook",
+            Self::Rewake => "rewake",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Returns the way of a stored word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "call" => Self::Call,
+            "inbox" => Self::Inbox,
+            "queued" => Self::Queued,
+            "hook" => Self::Hook,
+            "rewake" => Self::Rewake,
+            "failed" => Self::Failed,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The truth about the way of a question so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// When it was stored, in wall milliseconds.
+    pub stored_at_ms: i64,
+    /// When something last reached the peer.
+    pub woken_at_ms: Option<i64>,
+    /// By which way.
+    pub wake: WakeState,
+    /// When it was first handed to the client for the model's next request.
+    pub shown_at_ms: Option<i64>,
+    /// How often it was.
+    pub shown_times: u32,
+    /// What the peer is doing now.
+    pub peer_activity: super::Activity,
+}
+
+impl Delivery {
+    /// Returns one line for progress notices and terminals, for example `backend: shown 12 s ago, working`.
+    pub fn line(&self, peer: &str, now_ms: i64) -> String {
+        let doing = match self.peer_activity {
+            super::Activity::Idle => "idle at its prompt",
+            super::Activity::Busy => "working",
+            super::Activity::Waiting => "waits at a dialog for its person",
+            super::Activity::NeedsRestart => "must be restarted by its person",
+            super::Activity::Offline => "nobody sits there now",
+            super::Activity::Unknown => "activity unknown",
+        };
+        let way = match (self.shown_at_ms, self.wake) {
+            (Some(at), _) => format!("shown {}", ago(now_ms - at)),
+            (None, WakeState::None) => {
+                format!("stored {}, not shown yet", ago(now_ms - self.stored_at_ms))
+            }
+            (None, wake) => format!(
+                "stored {}, {}",
+                ago(now_ms - self.stored_at_ms),
+                wake.as_str()
+            ),
+        };
+        format!("{peer}: {way}, {doing}")
+    }
+}
+
+/// Returns a span as people say it: `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`.
+pub fn ago(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    match seconds {
+        0..=99 => format!("{seconds} s ago"),
+        100..=5_999 => format!("{} min ago", seconds / 60),
+        6_000..=172_799 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_the_unit_people_use() {
+        let told = [
+            (-5, "0 s ago"),
+            (12_400, "12 s ago"),
+            (180_000, "3 min ago"),
+            (7_200_000, "2 h ago"),
+            (432_000_000, "5 d ago"),
+        ];
+        for (ms, text) in told {
+            assert_eq!(ago(ms), text);
+        }
+    }
+
+    #[test]
+    fn the_line_says_shown_only_of_what_was_shown() {
+        let mut delivery = Delivery {
+            stored_at_ms: 0,
+            woken_at_ms: None,
+            wake: WakeState::None,
+            shown_at_ms: None,
+            shown_times: 0,
+            peer_activity: super::super::Activity::Busy,
+        };
+        assert_eq!(
+            delivery.line("backend", 3_000),
+            "backend: stored 3 s ago, not shown yet, working"
+        );
+        delivery.shown_at_ms = Some(1_000);
+        assert_eq!(
+            delivery.line("backend", 13_000),
+            "backend: shown 12 s ago, working"
+        );
+    }
+}

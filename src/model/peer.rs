@@ -1,0 +1,347 @@
+//! Peers: what names look like, who counts as alive, what a session is doing.
+use std::fmt;
+
+use serde::Serialize;
+
+use super::refusal::Refusal;
+
+/// Longest name in characters.
+pub const NAME_MAX: usize = 64;
+
+/// The name of a mailbox: 1–64 of `a-z 0-9 . _ -`; people are called `person@host`, headless runs `project/p-123`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct PeerName(String);
+
+impl PeerName {
+    /// Folds whatever a file, a folder or a person says to a name: lower case, everything else to `-`. Nothing left is `project`.
+    pub fn fold(text: &str) -> Self {
+        let mut name = String::new();
+        for c in text.chars().flat_map(char::to_lowercase) {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_') {
+                name.push(c);
+            } else if !name.is_empty() && !name.ends_with('-') {
+                name.push('-');
+            }
+        }
+        name.truncate(NAME_MAX);
+        let name = name.trim_matches(['-', '.']);
+        Self(if name.is_empty() {
+            "project".into()
+        } else {
+            name.into()
+        })
+    }
+
+    /// Returns the name of a headless run of a project; nobody can address it.
+    pub fn of_run(project: &Self, pid: i32) -> Self {
+        Self(format!("{project}/p-{pid}"))
+    }
+
+    /// Returns the name of the person at a machine.
+    pub fn of_person(host: &str) -> Self {
+        Self(format!("person@{}", Self::fold(host)))
+    }
+
+    /// Returns a name that the store has given out before.
+    pub(crate) fn stored(name: String) -> Self {
+        Self(name)
+    }
+
+    /// Returns the names a newcomer may get, best first: its own, then with the folders above it, then numbered.
+    ///
+    /// `seat` 2 and later carry `-2`; so does a taken name keep its meaning for good.
+    pub fn candidates(
+        base: &Self,
+        seat: u32,
+        folders_above: &[String],
+    ) -> impl Iterator<Item = Self> {
+        let end = if seat > 1 {
+            format!("-{seat}")
+        } else {
+            String::new()
+        };
+        let longer = (1..=folders_above.len()).map({
+            let (base, end, folders) = (base.0.clone(), end.clone(), folders_above.to_vec());
+            move |count| {
+                let folders: Vec<String> = folders[..count]
+                    .iter()
+                    .map(|folder| Self::fold(folder).0)
+                    .collect();
+                Self::joined(&format!("{base}.{}", folders.join(".")), &end)
+            }
+        });
+        let numbered = (2_u64..).map({
+            let (base, end) = (base.0.clone(), end.clone());
+            move |number| Self::joined(&base, &format!(".{number}{end}"))
+        });
+        std::iter::once(Self::joined(&base.0, &end))
+            .chain(longer)
+            .chain(numbered)
+    }
+
+    fn joined(base: &str, end: &str) -> Self {
+        Self(format!(
+            "{}{end}",
+            super::super::ground::text::cut_chars(base, NAME_MAX - end.len())
+        ))
+    }
+
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What sits at a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerKind {
+    /// Sessions of a project, one seat each.
+    Session,
+    /// One `claude -p` run without a mailbox.
+    Run,
+    /// The person at this machine.
+    Person,
+}
+
+impl PeerKind {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Run => "run",
+            Self::Person => "person",
+        }
+    }
+
+    /// Returns the kind of a stored word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "run" => Self::Run,
+            "person" => Self::Person,
+            _ => Self::Session,
+        }
+    }
+}
+
+/// Whether somebody sits at a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Liveness {
+    /// The client process runs, or was heard of within its time to live.
+    Alive,
+    /// Not heard of for longer than its time to live, within the grace.
+    Stale,
+    /// Nobody sits there.
+    Dead,
+}
+
+/// How long after its time to live a session that cannot be looked up counts as stale, in milliseconds.
+pub const GRACE_MS: i64 = 30_000;
+
+impl Liveness {
+    /// Returns the liveness of a session whose process cannot be looked up.
+    pub fn by_time(last_seen_at_ms: i64, ttl_ms: i64, now_ms: i64) -> Self {
+        match now_ms - last_seen_at_ms - ttl_ms {
+            ..=0 => Self::Alive,
+            1..=GRACE_MS => Self::Stale,
+            _ => Self::Dead,
+        }
+    }
+}
+
+/// What a session is doing, as far as it can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    /// At its prompt.
+    Idle,
+    /// In a turn.
+    Busy,
+    /// A dialog waits for its person.
+    Waiting,
+    /// Its server does not run: it cannot be asked before its person restarts it.
+    NeedsRestart,
+    /// Nobody sits there.
+    Offline,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Activity {
+    /// Returns the activity of a word of Claude Code's registry or of our hooks.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "idle" => Self::Idle,
+            "busy" => Self::Busy,
+            "waiting" => Self::Waiting,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Returns the word a person reads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Waiting => "waiting",
+            Self::NeedsRestart => "needs_restart",
+            Self::Offline => "offline",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whom a question is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A name, an alias or the beginning of a peer id.
+    Peer(String),
+    /// Whichever live session of that peer's project.
+    AnyOf(String),
+}
+
+impl Address {
+    /// Reads what a caller wrote.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let text = text.trim();
+        let (name, any) = text
+            .strip_suffix("/any")
+            .map_or((text, false), |name| (name, true));
+        let good = !name.is_empty()
+            && name.chars().count() <= 100
+            && !name.chars().any(|c| c.is_whitespace() || c.is_control());
+        match (good, any) {
+            (false, _) => Err(Refusal::argument(format!(
+                "\"to\" must be the name of a peer such as \"backend\" or \"backend/any\", got {:?}",
+                crate::ground::text::cut_chars(text, 80)
+            ))),
+            (true, true) => Ok(Self::AnyOf(name.to_lowercase())),
+            (true, false) => Ok(Self::Peer(name.to_lowercase())),
+        }
+    }
+
+    /// Returns the name without `/any`.
+    pub fn name(&self) -> &str {
+        let (Self::Peer(name) | Self::AnyOf(name)) = self;
+        name
+    }
+}
+
+/// Returns the up to three names that look most like `name`, best first.
+pub fn nearest(name: &str, names: &[String]) -> Vec<String> {
+    let mut ranked: Vec<(usize, &String)> = names
+        .iter()
+        .map(|other| {
+            let apart = if other.contains(name) || name.contains(other.as_str()) {
+                1
+            } else {
+                distance(name, other)
+            };
+            (apart, other)
+        })
+        .filter(|(apart, other)| *apart * 2 <= name.len().max(other.len()))
+        .collect();
+    ranked.sort();
+    ranked
+        .into_iter()
+        .take(3)
+        .map(|(_, name)| name.clone())
+        .collect()
+}
+
+/// How many single letters must change to make one word of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, right) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(left != *right);
+            diagonal = std::mem::replace(
+                &mut row[j + 1],
+                substituted.min(row[j] + 1).min(row[j + 1] + 1),
+            );
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_folded_to_what_can_be_typed_anywhere() {
+        for (text, name) in [
+            ("Backend API", "backend-api"),
+            ("日本", "project"),
+            ("../etc", "etc"),
+            ("a__b.c", "a__b.c"),
+            ("Ü-x", "x"),
+            ("-", "project"),
+        ] {
+            assert_eq!(PeerName::fold(text).as_str(), name, "{text}");
+        }
+        assert_eq!(PeerName::fold(&"x".repeat(200)).as_str().len(), NAME_MAX);
+    }
+
+    #[test]
+    fn a_taken_name_is_told_apart_by_the_folders_above_then_by_number() {
+        let above = ["work".to_owned(), "Home Dir".to_owned()];
+        let names: Vec<String> = PeerName::candidates(&PeerName::fold("api"), 1, &above)
+            .take(4)
+            .map(|name| name.to_string())
+            .collect();
+        assert_eq!(names, ["api", "api.work", "api.work.home-dir", "api.2"]);
+        let second: Vec<String> = PeerName::candidates(&PeerName::fold("api"), 2, &above)
+            .take(2)
+            .map(|name| name.to_string())
+            .collect();
+        assert_eq!(second, ["api-2", "api.work-2"]);
+        let long = PeerName::candidates(&PeerName::fold(&"y".repeat(64)), 12, &[])
+            .next()
+            .unwrap();
+        assert_eq!(long.as_str().len(), NAME_MAX);
+        assert!(long.as_str().ends_with("y-12"));
+    }
+
+    #[test]
+    fn a_session_is_stale_for_thirty_seconds_after_its_time_then_dead() {
+        assert_eq!(Liveness::by_time(0, 60_000, 60_000), Liveness::Alive);
+        assert_eq!(Liveness::by_time(0, 60_000, 60_001), Liveness::Stale);
+        assert_eq!(Liveness::by_time(0, 60_000, 90_000), Liveness::Stale);
+        assert_eq!(Liveness::by_time(0, 60_000, 90_001), Liveness::Dead);
+    }
+
+    #[test]
+    fn a_mistyped_name_finds_its_neighbours() {
+        let names: Vec<String> = ["backend", "backend-2", "frontend", "docs"]
+            .map(str::to_owned)
+            .into();
+        assert_eq!(
+            nearest("bakend", &names),
+            ["backend", "backend-2", "frontend"]
+        );
+        assert_eq!(nearest("zzz", &names), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_address_names_a_peer_or_any_session_of_its_project() {
+        assert_eq!(
+            Address::parse(" Backend ").unwrap(),
+            Address::Peer("backend".into())
+        );
+        assert_eq!(
+            Address::parse("backend/any").unwrap(),
+            Address::AnyOf("backend".into())
+        );
+        assert!(Address::parse("/any").is_err());
+        assert!(Address::parse("two words").is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! What a verb refuses, as data. Each door words the next step for its reader; the message itself is the same everywhere.
+use std::fmt;
+
+use crate::ground::Fault;
+
+/// Why a verb was not done. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// A parameter is missing, unknown or of the wrong form.
+    InvalidArgument {
+        /// What is wrong, naming the parameter.
+        problem: String,
+    },
+    /// Nobody in this mesh has that name.
+    UnknownPeer {
+        /// The name as it was given.
+        name: String,
+        /// The nearest names, at most three.
+        nearest: Vec<String>,
+        /// Who is here now.
+        here: Vec<String>,
+    },
+    /// A prefix or given name fits several peers.
+    AmbiguousPeer {
+        /// The name as it was given.
+        name: String,
+        /// Whom it fits.
+        fits: Vec<String>,
+    },
+    /// There is no question of that id in this mesh.
+    NotFound {
+        /// The id as it was given.
+        id: String,
+    },
+    /// The question belongs to somebody else.
+    NotYours {
+        /// Whose it is and what was tried.
+        problem: String,
+    },
+    /// A text is larger than the mesh carries.
+    TooLarge {
+        /// The parameter.
+        parameter: String,
+        /// Its size in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        bytes_max: usize,
+    },
+    /// A text looks like a secret.
+    Secret {
+        /// The parameter.
+        parameter: String,
+        /// What it looks like.
+        looks_like: &'static str,
+    },
+    /// It contradicts what is already so.
+    Conflict {
+        /// What is so.
+        problem: String,
+    },
+    /// Too much of it.
+    RateLimited {
+        /// Which limit was reached.
+        problem: String,
+    },
+    /// This session, client or file cannot do it.
+    Unsupported {
+        /// What cannot be done, and why.
+        problem: String,
+    },
+}
+
+impl Refusal {
+    /// Returns a refusal of a parameter.
+    pub fn argument(problem: impl Into<String>) -> Self {
+        Self::InvalidArgument {
+            problem: problem.into(),
+        }
+    }
+
+    /// Returns a refusal because of what is already so.
+    pub fn conflict(problem: impl Into<String>) -> Self {
+        Self::Conflict {
+            problem: problem.into(),
+        }
+    }
+
+    /// Returns the code that programs read.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidArgument { .. } => "invalid_argument",
+            Self::UnknownPeer { .. } => "unknown_peer",
+            Self::AmbiguousPeer { .. } => "ambiguous_peer",
+            Self::NotFound { .. } => "not_found",
+            Self::NotYours { .. } => "not_yours",
+            Self::TooLarge { .. } => "too_large",
+            Self::Secret { .. } => "secret",
+            Self::Conflict { .. } => "conflict",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidArgument { problem }
+            | Self::NotYours { problem }
+            | Self::Conflict { problem }
+            | Self::RateLimited { problem }
+            | Self::Unsupported { problem } => f.write_str(problem),
+            Self::UnknownPeer {
+                name,
+                nearest,
+                here,
+            } => {
+                write!(f, "no peer called {name:?} in this mesh")?;
+                if !nearest.is_empty() {
+                    write!(f, "; nearest: {}", nearest.join(", "))?;
+                }
+                match here.len() {
+                    0 => f.write_str("; nobody else is here now"),
+                    _ => write!(f, "; here now: {}", here.join(", ")),
+                }
+            }
+            Self::AmbiguousPeer { name, fits } => {
+                write!(f, "{name:?} fits several peers: {}", fits.join(", "))
+            }
+            Self::NotFound { id } => write!(f, "no question {id:?} in this mesh"),
+            Self::TooLarge {
+                parameter,
+                bytes,
+                bytes_max,
+            } => {
+                write!(
+                    f,
+                    "{parameter} has {bytes} bytes; the mesh carries at most {bytes_max}"
+                )
+            }
+            Self::Secret {
+                parameter,
+                looks_like,
+            } => {
+                write!(
+                    f,
+                    "{parameter} contains what looks like {looks_like}; nothing was stored"
+                )
+            }
+        }
+    }
+}
+
+/// What a verb returns instead of its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The verb was refused; the caller can do something else.
+    Refused(Refusal),
+    /// The machine did not let us.
+    Fault(Fault),
+}
+
+/// The result of a verb.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
