@@ -82,7 +82,7 @@ impl PeerName {
     fn joined(base: &str, end: &str) -> Self {
         Self(format!(
             "{}{end}",
-            super::super::ground::text::cut_chars(base, NAME_MAX - end.len())
+            crate::ground::text::cut_chars(base, NAME_MAX - end.len())
         ))
     }
 
@@ -263,10 +263,8 @@ fn distance(a: &str, b: &str) -> usize {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, right) in b.iter().enumerate() {
             let substituted = diagonal + usize::from(left != *right);
-            diagonal = std::mem::replace(
-                &mut row[j + 1],
-                substituted.min(row[j] + 1).min(row[j + 1] + 1),
-            );
+            let best = substituted.min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
         }
     }
     row[b.len()]

@@ -1,1 +1,330 @@
-//! Keeping: all SQL of the project lives here.
+//! Keeping: the one file all sessions share. All SQL of the project lives in this room; every verb is one short transaction.
+//!
+//! *Purpose:* a file that several programs open directly, with no daemon between: written in WAL mode, every write begun
+//! `IMMEDIATE` so that the lock is taken where the code says so, ids minted inside the transaction so that their order is
+//! the commit order.
+//! *Why not otherwise:* `SQLite`'s own busy handler starves writers under load, so waiting for the lock is ours, short
+//! steps with jitter; a hook that is the last to close would pay for a checkpoint, so hooks close without one; a file
+//! made in place could be seen half-made, so it is made aside and linked into place.
+
+mod ask;
+mod event;
+mod fit;
+mod lock_wait;
+mod make;
+mod peer;
+mod sweep;
+mod wait;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use ulid::Ulid;
+
+use crate::ground::{Fault, FaultKind, Moment, private};
+use crate::model::{Error, Result};
+
+pub use ask::{NewQuestion, Pending, Question};
+pub use make::{Schema, Step, version};
+pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Session};
+pub use sweep::Reclaimed;
+
+/// How a file is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Flush every commit to disk.
+    pub sync_full: bool,
+    /// How long a write waits for the lock before it is a fault.
+    pub patience: Duration,
+    /// A hook: it migrates nothing and leaves the checkpoint to others.
+    pub hook: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sync_full: false,
+            patience: Duration::from_secs(15),
+            hook: false,
+        }
+    }
+}
+
+/// An open mesh file.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    file: FileId,
+    options: Options,
+    patience: lock_wait::Patience,
+}
+
+/// One transaction: the rows as they are, and the time that holds for all of it.
+#[derive(Debug)]
+pub struct Tx<'a> {
+    sql: rusqlite::Transaction<'a>,
+    /// The time of this transaction.
+    pub now: Moment,
+}
+
+/// Which file a path meant when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId(u64, u64);
+
+impl Store {
+    /// Opens the file at `path`; makes it, with its folder, when there is none. An older schema is migrated, except by a hook.
+    pub fn open(path: &Path, options: Options) -> std::result::Result<Self, Fault> {
+        Self::open_with(path, options, &make::CURRENT)
+    }
+
+    /// Opens a file under a given schema; the door of the migration tests.
+    pub fn open_with(
+        path: &Path,
+        options: Options,
+        schema: &Schema,
+    ) -> std::result::Result<Self, Fault> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        if !folder.exists() {
+            private::create_folder(folder)?;
+        }
+        let metadata = folder
+            .metadata()
+            .map_err(|error| Fault::io("open", folder, &error))?;
+        private::check(folder, &metadata)?;
+        fit::check(folder)?;
+        if !make::exists(path)? {
+            make::create(path, schema)?;
+        }
+        let file = make::check(path)?;
+        let mut connection = connect(path)?;
+        let patience = lock_wait::install(&mut connection, options.patience)
+            .map_err(|error| fault(path, &error))?;
+        let mut store = Self {
+            connection,
+            path: path.to_path_buf(),
+            file,
+            options,
+            patience,
+        };
+        store.set_up().map_err(|error| fault(path, &error))?;
+        make::reach(&mut store, schema)?;
+        Ok(store)
+    }
+
+    fn set_up(&mut self) -> rusqlite::Result<()> {
+        if self.options.hook {
+            self.connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        }
+        self.connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+        let level = if self.options.sync_full {
+            "FULL"
+        } else {
+            "NORMAL"
+        };
+        self.connection.execute_batch(&format!(
+            "PRAGMA synchronous = {level}; PRAGMA journal_size_limit = 16777216;"
+        ))?;
+        self.connection.set_prepared_statement_cache_capacity(64);
+        Ok(())
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the sizes of the file and of its log in bytes.
+    pub fn sizes(&self) -> (u64, u64) {
+        let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+        (size(&self.path), size(&with_suffix(&self.path, "-wal")))
+    }
+
+    /// Changes how long a write waits for the lock.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.options.patience = patience;
+        self.patience.set(patience);
+    }
+
+    /// Opens the file anew when its path means another one now, or none. Returns whether it did.
+    pub fn reopen_if_replaced(&mut self) -> std::result::Result<bool, Fault> {
+        let same = self
+            .path
+            .metadata()
+            .is_ok_and(|metadata| FileId(metadata.dev(), metadata.ino()) == self.file);
+        if same {
+            return Ok(false);
+        }
+        *self = Self::open(&self.path, self.options.clone())?;
+        Ok(true)
+    }
+
+    /// Runs a verb as one writing transaction: all of it is kept, or nothing.
+    pub fn write<T>(&mut self, now: Moment, verb: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
+        let path = &self.path;
+        let at = |error: Error| locate(path, error);
+        let sql = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| fault(path, &error))?;
+        let tx = Tx { sql, now };
+        let outcome = verb(&tx).map_err(at)?;
+        tx.sql.commit().map_err(|error| fault(path, &error))?;
+        Ok(outcome)
+    }
+
+    /// Runs a look at one state of the file.
+    pub fn read<T>(&mut self, now: Moment, look: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
+        let path = &self.path;
+        let sql = self
+            .connection
+            .transaction()
+            .map_err(|error| fault(path, &error))?;
+        look(&Tx { sql, now }).map_err(|error| locate(path, error))
+    }
+
+    /// Brings the log into the file and refreshes the query planner's figures; the work of a server at rest.
+    pub fn tidy(&mut self) -> Result<()> {
+        self.connection
+            .execute_batch("PRAGMA wal_checkpoint(PASSIVE); PRAGMA optimize;")
+            .map_err(|error| Error::Fault(fault(&self.path, &error)))
+    }
+
+    /// Looks for damage in the whole file; slow. Returns the first finding.
+    pub fn find_damage(&mut self) -> Result<Option<String>> {
+        let found: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(|error| Error::Fault(fault(&self.path, &error)))?;
+        Ok((found != "ok").then_some(found))
+    }
+}
+
+impl Tx<'_> {
+    /// Returns a new id: the time, or one more than the last, so that ids grow in commit order whatever the clock does.
+    fn mint(&self) -> rusqlite::Result<Ulid> {
+        let last: Option<String> = self.meta("last_id")?;
+        let last = last
+            .and_then(|text| Ulid::from_string(&text).ok())
+            .unwrap_or(Ulid::nil());
+        let fresh = Ulid::from_parts(
+            u64::try_from(self.now.wall_ms).unwrap_or(0),
+            lock_wait::random_u128(),
+        );
+        let next = if fresh > last {
+            fresh
+        } else {
+            last.increment().unwrap_or(last)
+        };
+        self.set_meta("last_id", &next.to_string())?;
+        Ok(next)
+    }
+
+    pub(crate) fn meta(&self, key: &str) -> rusqlite::Result<Option<String>> {
+        use rusqlite::OptionalExtension;
+        self.sql
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()
+    }
+
+    pub(crate) fn set_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
+            .execute([key, value])
+            .map(drop)
+    }
+}
+
+/// Returns `path` with something put behind its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that opens a database"
+)]
+fn connect(path: &Path) -> std::result::Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|error| fault(path, &error))
+}
+
+/// A fault of the database as the people at the doors read it.
+fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
+    use rusqlite::ErrorCode as Code;
+    let (kind, problem, hint) = match error.sqlite_error_code() {
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => (
+            FaultKind::Busy,
+            "another program holds the write lock".into(),
+            "try again; `claude-mesh doctor` tells who has it open",
+        ),
+        Some(Code::NotADatabase) => (
+            FaultKind::Foreign,
+            "file is not a database".into(),
+            NOTHING_CHANGED,
+        ),
+        Some(Code::DatabaseCorrupt) => (
+            FaultKind::Damaged,
+            "the file is damaged".into(),
+            NOTHING_CHANGED,
+        ),
+        Some(Code::DiskFull) => (
+            FaultKind::Full,
+            "the disk is full".into(),
+            "free some space; nothing was changed",
+        ),
+        Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => (
+            FaultKind::Rights,
+            error.to_string(),
+            "make file and folder writable for this user; nothing was changed",
+        ),
+        _ => (FaultKind::Other, error.to_string(), ""),
+    };
+    Fault::new(
+        kind,
+        format!("cannot use {}: {problem}", path.display()),
+        hint,
+    )
+}
+
+const NOTHING_CHANGED: &str =
+    "nothing was changed; `claude-mesh doctor` tells a damaged file from a foreign one";
+
+/// SQL errors inside a verb carry no path; it is put in where the verb ends.
+fn locate(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Fault(fault) if fault.message.starts_with(UNLOCATED) => {
+            let message = format!(
+                "cannot use {}: {}",
+                path.display(),
+                &fault.message[UNLOCATED.len()..]
+            );
+            Error::Fault(Fault { message, ..fault })
+        }
+        other => other,
+    }
+}
+
+const UNLOCATED: &str = "\u{0}database: ";
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let found = fault(Path::new(""), &error);
+        let problem = found.message.trim_start_matches("cannot use : ").to_owned();
+        Self::Fault(Fault {
+            message: format!("{UNLOCATED}{problem}"),
+            ..found
+        })
+    }
+}

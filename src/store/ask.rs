@@ -1,0 +1,401 @@
+//! Rows of questions: asked, shown, answered, withdrawn, expired.
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::Tx;
+use crate::ground::id::{PeerId, QuestionId, SessionId};
+use crate::model::ask::EXPIRES_MS;
+use crate::model::{AnsweredBy, QuestionState, WakeState};
+
+/// A question as it is stored.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Its id.
+    pub id: QuestionId,
+    /// Who asks.
+    pub asker: PeerId,
+    /// The session that asked.
+    pub asker_session: SessionId,
+    /// Whom it is for.
+    pub target: PeerId,
+    /// Its text.
+    pub question: String,
+    /// What the asker put beside it.
+    pub context: Option<String>,
+    /// How many questions it follows from.
+    pub depth: i64,
+    /// Where it stands.
+    pub state: QuestionState,
+    /// When it was asked, in wall milliseconds.
+    pub asked_at_ms: i64,
+    /// When it expires, in wall milliseconds.
+    pub expires_at_ms: i64,
+    /// By which way it last reached its peer.
+    pub wake: WakeState,
+    /// When it last did.
+    pub woken_at_ms: Option<i64>,
+    /// When it was first shown.
+    pub shown_at_ms: Option<i64>,
+    /// How often it was shown.
+    pub shown_times: u32,
+    /// The answer, or the reason of a decline.
+    pub answer: Option<String>,
+    /// Who answered.
+    pub answered_by: Option<AnsweredBy>,
+    /// When, in wall milliseconds.
+    pub answered_at_ms: Option<i64>,
+    /// It came when nobody waited any more.
+    pub answer_late: bool,
+    /// When the answer was first shown to the asker outside a call.
+    pub answer_shown_at_ms: Option<i64>,
+}
+
+/// What a new question is made of.
+#[derive(Debug)]
+pub struct NewQuestion<'a> {
+    /// Who asks.
+    pub asker: PeerId,
+    /// The session that asks.
+    pub asker_session: SessionId,
+    /// Whom it is for.
+    pub target: PeerId,
+    /// Its text.
+    pub question: &'a str,
+    /// What the asker puts beside it.
+    pub context: Option<&'a str>,
+    /// How many questions it follows from.
+    pub depth: i64,
+}
+
+/// A question that waits, with what one session has seen of it.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The question.
+    pub question: Question,
+    /// How often this session's model got it.
+    pub times: u32,
+    /// The turn in which it last did.
+    pub turn: Option<String>,
+    /// How often the Stop hook kept this session for it.
+    pub stops: u32,
+    /// How often in that turn.
+    pub stops_in_turn: u32,
+    /// How often it interrupted a wait of this session.
+    pub interrupts: u32,
+    /// When it last did, in wall milliseconds.
+    pub interrupted_at_ms: Option<i64>,
+}
+
+const QUESTION: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms";
+
+fn question(row: &Row) -> rusqlite::Result<Question> {
+    let by = |word: &str| {
+        if word == "person" {
+            AnsweredBy::Person
+        } else {
+            AnsweredBy::Session
+        }
+    };
+    Ok(Question {
+        id: row.get(0)?,
+        asker: row.get(1)?,
+        asker_session: row.get(2)?,
+        target: row.get(3)?,
+        question: row.get(4)?,
+        context: row.get(5)?,
+        depth: row.get(6)?,
+        state: QuestionState::of(row.get_ref(7)?.as_str()?),
+        asked_at_ms: row.get(8)?,
+        expires_at_ms: row.get(9)?,
+        wake: WakeState::of(row.get_ref(10)?.as_str()?),
+        woken_at_ms: row.get(11)?,
+        shown_at_ms: row.get(12)?,
+        shown_times: row.get(13)?,
+        answer: row.get(14)?,
+        answered_by: row.get_ref(15)?.as_str_or_null()?.map(by),
+        answered_at_ms: row.get(16)?,
+        answer_late: row.get(17)?,
+        answer_shown_at_ms: row.get(18)?,
+    })
+}
+
+impl Tx<'_> {
+    fn questions_where(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Vec<Question>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {QUESTION} FROM question q WHERE {condition}"
+            ))?
+            .query_map(values, question)?
+            .collect()
+    }
+
+    /// Returns the question of an id.
+    pub(crate) fn question(&self, id: QuestionId) -> rusqlite::Result<Option<Question>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {QUESTION} FROM question q WHERE q.id = ?1"
+            ))?
+            .query_row([id], question)
+            .optional()
+    }
+
+    /// Stores a question.
+    pub(crate) fn insert_question(&self, new: &NewQuestion) -> rusqlite::Result<QuestionId> {
+        let id = QuestionId::from(self.mint()?);
+        self.sql
+            .prepare_cached(
+                "INSERT INTO question (id, asker_peer, asker_session, target_peer, question, context, depth, state, asked_at_ms, expires_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', ?8, ?9)",
+            )?
+            .execute(params![
+                id, new.asker, new.asker_session, new.target, new.question, new.context, new.depth, self.now.wall_ms,
+                self.now.wall_ms + EXPIRES_MS
+            ])?;
+        Ok(id)
+    }
+
+    /// Returns the open question that is the same but for the time.
+    pub(crate) fn same_open_question(
+        &self,
+        new: &NewQuestion,
+    ) -> rusqlite::Result<Option<QuestionId>> {
+        self.sql
+            .prepare_cached(
+                "SELECT id FROM question WHERE asker_peer = ?1 AND target_peer = ?2 AND state = 'open' AND expires_at_ms > ?5
+                 AND question = ?3 AND context IS ?4 LIMIT 1",
+            )?
+            .query_row(params![new.asker, new.target, new.question, new.context, self.now.wall_ms], |row| row.get(0))
+            .optional()
+    }
+
+    /// Returns whether anything waits at a mailbox; the first look of every hook.
+    pub(crate) fn has_pending(&self, target: PeerId) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2)")?
+            .query_row(params![target, self.now.wall_ms], |row| row.get(0))
+    }
+
+    /// Returns what waits at a mailbox, oldest first, with what `session` has seen of it.
+    pub(crate) fn pending(
+        &self,
+        target: PeerId,
+        session: SessionId,
+    ) -> rusqlite::Result<Vec<Pending>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {QUESTION}, s.times, s.turn, s.stops, s.stops_in_turn, s.interrupts, s.interrupted_at_ms
+                 FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
+                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 ORDER BY q.id LIMIT 200"
+            ))?
+            .query_map(params![target, session, self.now.wall_ms], |row| {
+                Ok(Pending {
+                    question: question(row)?,
+                    times: row.get::<_, Option<u32>>(19)?.unwrap_or(0),
+                    turn: row.get(20)?,
+                    stops: row.get::<_, Option<u32>>(21)?.unwrap_or(0),
+                    stops_in_turn: row.get::<_, Option<u32>>(22)?.unwrap_or(0),
+                    interrupts: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
+                    interrupted_at_ms: row.get(24)?,
+                })
+            })?
+            .collect()
+    }
+
+    /// Returns how many questions wait at a mailbox.
+    pub(crate) fn count_pending(&self, target: PeerId) -> rusqlite::Result<u32> {
+        self.sql
+            .prepare_cached("SELECT count(*) FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
+            .query_row(params![target, self.now.wall_ms], |row| row.get(0))
+    }
+
+    /// Returns the replies that a mailbox has not taken yet, oldest first; those shown before `shown_before_ms` are left out.
+    pub(crate) fn open_answers(
+        &self,
+        asker: PeerId,
+        shown_before_ms: i64,
+    ) -> rusqlite::Result<Vec<Question>> {
+        self.questions_where(
+            "q.asker_peer = ?1 AND q.answer_open = 1 AND (q.answer_shown_at_ms IS NULL OR q.answer_shown_at_ms >= ?2) ORDER BY q.id LIMIT 200",
+            params![asker, shown_before_ms],
+        )
+    }
+
+    /// Returns a mailbox's newest questions in both directions, for people.
+    pub(crate) fn questions_of(&self, peer: PeerId, limit: u32) -> rusqlite::Result<Vec<Question>> {
+        self.questions_where(
+            "q.id IN (SELECT id FROM question WHERE target_peer = ?1 UNION SELECT id FROM question WHERE asker_peer = ?1) ORDER BY q.id DESC LIMIT ?2",
+            params![peer, limit],
+        )
+    }
+
+    /// Returns the open questions of the whole mesh, oldest first.
+    pub(crate) fn open_questions(&self, limit: u32) -> rusqlite::Result<Vec<Question>> {
+        self.questions_where(
+            "q.state = 'open' AND q.expires_at_ms > ?1 ORDER BY q.id LIMIT ?2",
+            params![self.now.wall_ms, limit],
+        )
+    }
+
+    /// Notes that a question was handed to a session's client for the model's next request.
+    pub(crate) fn mark_shown(
+        &self,
+        id: QuestionId,
+        session: SessionId,
+        turn: Option<&str>,
+        way: WakeState,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE question SET shown_at_ms = coalesce(shown_at_ms, ?2), shown_times = shown_times + 1, wake = ?3, woken_at_ms = ?2 WHERE id = ?1",
+            )?
+            .execute(params![id, self.now.wall_ms, way.as_str()])?;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO showing (question_id, session_id, times, turn) VALUES (?1, ?2, 1, ?3)
+                 ON CONFLICT (question_id, session_id) DO UPDATE SET
+                     times = times + 1,
+                     stops_in_turn = CASE WHEN turn IS excluded.turn THEN stops_in_turn ELSE 0 END,
+                     turn = coalesce(excluded.turn, turn)",
+            )?
+            .execute(params![id, session, turn])
+            .map(drop)
+    }
+
+    /// Counts that the Stop hook kept a session for a question; `first_of_turn` begins the count of the turn anew.
+    pub(crate) fn count_stop(
+        &self,
+        id: QuestionId,
+        session: SessionId,
+        first_of_turn: bool,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE showing SET stops = stops + 1, stops_in_turn = CASE WHEN ?3 THEN 1 ELSE stops_in_turn + 1 END
+                 WHERE question_id = ?1 AND session_id = ?2",
+            )?
+            .execute(params![id, session, first_of_turn])
+            .map(drop)
+    }
+
+    /// Counts that a question interrupted a wait of a session.
+    pub(crate) fn count_interrupt(
+        &self,
+        id: QuestionId,
+        session: SessionId,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE showing SET interrupts = interrupts + 1, interrupted_at_ms = ?3 WHERE question_id = ?1 AND session_id = ?2")?
+            .execute(params![id, session, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Stores a reply.
+    pub(crate) fn set_answer(
+        &self,
+        id: QuestionId,
+        state: QuestionState,
+        answer: &str,
+        by: (AnsweredBy, SessionId),
+        late: bool,
+    ) -> rusqlite::Result<()> {
+        let person = if by.0 == AnsweredBy::Person {
+            "person"
+        } else {
+            "session"
+        };
+        self.sql
+            .prepare_cached(
+                "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
+                        answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6 WHERE id = ?1",
+            )?
+            .execute(params![id, state.as_str(), answer, person, by.1, self.now.wall_ms, late])
+            .map(drop)
+    }
+
+    /// Notes that the asker has the reply as the result of a call.
+    pub(crate) fn take_answer(&self, id: QuestionId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE question SET answer_open = 0 WHERE id = ?1 AND answer_open = 1",
+            )?
+            .execute([id])
+            .map(drop)
+    }
+
+    /// Notes that a late reply was shown to the asker.
+    pub(crate) fn mark_answer_shown(&self, id: QuestionId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE question SET answer_shown_at_ms = coalesce(answer_shown_at_ms, ?2) WHERE id = ?1")?
+            .execute(params![id, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Takes a question back.
+    pub(crate) fn withdraw_question(&self, id: QuestionId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE question SET state = 'withdrawn', closed_at_ms = ?2 WHERE id = ?1 AND state = 'open'")?
+            .execute(params![id, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Expires what is over its time. Returns the ids, at most 100.
+    pub(crate) fn expire_questions(&self) -> rusqlite::Result<Vec<(QuestionId, PeerId)>> {
+        let due: Vec<(QuestionId, PeerId)> = self
+            .sql
+            .prepare_cached("SELECT id, target_peer FROM question WHERE state = 'open' AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 100")?
+            .query_map([self.now.wall_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        for (id, _) in &due {
+            self.sql
+                .prepare_cached(
+                    "UPDATE question SET state = 'expired', closed_at_ms = ?2 WHERE id = ?1",
+                )?
+                .execute(params![id, self.now.wall_ms])?;
+        }
+        Ok(due)
+    }
+
+    /// Returns the greatest depth of what this session was shown and what is still open or was answered in its turn.
+    pub(crate) fn depth_shown_to(&self, session: SessionId) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached(
+                "SELECT coalesce(max(q.depth), -1) FROM showing s JOIN question q ON q.id = s.question_id
+                 WHERE s.session_id = ?1 AND s.times > 0 AND q.state = 'open'",
+            )?
+            .query_row([session], |row| row.get(0))
+    }
+
+    /// Returns how many questions are open, answered and expired.
+    pub(crate) fn count_questions(&self) -> rusqlite::Result<[i64; 3]> {
+        let mut counts = [0; 3];
+        let mut statement = self
+            .sql
+            .prepare_cached("SELECT state, count(*) FROM question GROUP BY state")?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        for row in rows {
+            let (state, count) = row?;
+            match QuestionState::of(&state) {
+                QuestionState::Open => counts[0] += count,
+                QuestionState::Answered | QuestionState::Declined => counts[1] += count,
+                QuestionState::Expired => counts[2] += count,
+                QuestionState::Withdrawn => {}
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Removes a question with everything that was said in it. Returns whether there was one.
+    pub(crate) fn forget_question(&self, id: QuestionId) -> rusqlite::Result<bool> {
+        self.sql.execute_batch("PRAGMA secure_delete = ON")?;
+        self.blank_events_of(&id.to_string())?;
+        Ok(self
+            .sql
+            .execute("DELETE FROM question WHERE id = ?1", [id])?
+            > 0)
+    }
+}

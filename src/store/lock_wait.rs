@@ -1,0 +1,74 @@
+//! Waiting for the write lock: steps of 0.1 to 4 ms with jitter, bounded in total. `SQLite`'s own steps let one of 64
+//! writers starve for seconds.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::ground::clock::{Clock, SystemClock};
+
+/// How long a write waits; shared with the handler that `SQLite` calls.
+#[derive(Debug, Clone)]
+pub(super) struct Patience(Arc<AtomicU64>);
+
+impl Patience {
+    pub(super) fn set(&self, patience: Duration) {
+        self.0.store(
+            u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+    }
+}
+
+/// Makes every write of the connection wait at most `patience`.
+pub(super) fn install(
+    connection: &mut Connection,
+    patience: Duration,
+) -> rusqlite::Result<Patience> {
+    let limit = Patience(Arc::default());
+    limit.set(patience);
+    let shared = limit.clone();
+    let clock = SystemClock::new();
+    let mut since_ms = 0;
+    connection.busy_handler(Some(move |count: i32| {
+        let now_ms = clock.now().monotonic_ms;
+        if count == 0 {
+            since_ms = now_ms;
+        }
+        if now_ms - since_ms >= i64::try_from(shared.0.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+        {
+            return false;
+        }
+        std::thread::sleep(step(count));
+        true
+    }))?;
+    Ok(limit)
+}
+
+/// The ceiling doubles from 0.2 to 4 ms; the step is anything from 0.1 ms to it.
+fn step(count: i32) -> Duration {
+    let ceiling_us = (200_u64 << count.clamp(0, 5)).min(4_000);
+    Duration::from_micros(100 + u64::try_from(random_u128() & 0xffff).unwrap_or(0) % ceiling_us)
+}
+
+/// Returns random bits; the standard library's hasher keys are random per call.
+pub(super) fn random_u128() -> u128 {
+    use std::hash::{BuildHasher, RandomState};
+    let state = RandomState::new();
+    (u128::from(state.hash_one(1)) << 64) | u128::from(state.hash_one(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_stays_between_a_tenth_and_four_milliseconds() {
+        for count in 0..200 {
+            let step = step(count);
+            assert!((100..=4_100).contains(&step.as_micros()), "{step:?}");
+        }
+        assert_ne!(random_u128(), random_u128());
+    }
+}

@@ -1,0 +1,512 @@
+//! Rows of mailboxes, their earlier names and the sessions that sit at them.
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::Tx;
+use crate::ground::id::{PeerId, QuestionId, SessionId, WaitId};
+use crate::ground::process::ProcessKey;
+use crate::model::{PeerKind, PeerName};
+
+macro_rules! id_in_sql {
+    ($($id:ty),*) => {$(
+        impl ToSql for $id {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.to_string().into())
+            }
+        }
+        impl FromSql for $id {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                value.as_str()?.parse().map_err(FromSqlError::other)
+            }
+        }
+    )*};
+}
+id_in_sql!(PeerId, SessionId, QuestionId, WaitId);
+
+/// A mailbox.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its id.
+    pub id: PeerId,
+    /// What sits there.
+    pub kind: PeerKind,
+    /// Its name.
+    pub name: PeerName,
+    /// The name its project asked for when somebody last sat down.
+    pub wanted: String,
+    /// Its project folder.
+    pub project: Option<String>,
+    /// Its seat in the project; 1 is the first.
+    pub seat: Option<u32>,
+    /// What it is for.
+    pub role: Option<String>,
+    /// What it is doing, in its own words.
+    pub summary: Option<String>,
+    /// The branch it said it works on.
+    pub branch: Option<String>,
+    /// Where its prompt is.
+    pub prompt_ptr: Option<String>,
+    /// Top of the git checkout.
+    pub git_root: Option<String>,
+    /// The repository that all worktrees share.
+    pub git_common: Option<String>,
+    /// The branch that is checked out.
+    pub git_branch: Option<String>,
+    /// Time to live where no process can be looked up, in milliseconds.
+    pub ttl_ms: i64,
+    /// Rises each time somebody sits down after it was dead.
+    pub epoch: i64,
+    /// When it was last heard of, in wall milliseconds.
+    pub last_seen_at_ms: i64,
+}
+
+/// What a new mailbox is made of.
+#[derive(Debug)]
+pub struct NewPeer<'a> {
+    /// What sits there.
+    pub kind: PeerKind,
+    /// Its name.
+    pub name: &'a PeerName,
+    /// The name that was asked for.
+    pub wanted: &'a str,
+    /// Its project folder.
+    pub project: Option<&'a str>,
+    /// Its seat.
+    pub seat: Option<u32>,
+}
+
+/// Where a process lives: enough to look it up, or to know that it cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessPlace {
+    /// The machine.
+    pub host: String,
+    /// The boot.
+    pub boot: String,
+    /// The namespace in which its number counts.
+    pub pid_namespace: String,
+    /// The process.
+    pub process: ProcessKey,
+    /// Tells several members of one process apart; 0 for hooks and servers.
+    pub instance: u32,
+}
+
+/// A client process that sits, or sat, at a mailbox.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Where it sits.
+    pub peer: PeerId,
+    /// Its process.
+    pub place: ProcessPlace,
+    /// The client, for example `claude-code 2.1.329`.
+    pub agent: Option<String>,
+    /// Claude Code's own id of the session; changes at `/clear`.
+    pub client_session: Option<String>,
+    /// It is a `claude -p` run.
+    pub headless: bool,
+    /// A server has sat down for it.
+    pub has_server: bool,
+    /// What the hooks saw it do last.
+    pub activity: Option<String>,
+    /// The turn in which `stop_streak` counts.
+    pub turn: Option<String>,
+    /// How often our Stop hook continued that turn.
+    pub stop_streak: u32,
+    /// Its person was told to restart it.
+    pub told_restart: bool,
+    /// When it sat down, in wall milliseconds.
+    pub started_at_ms: i64,
+    /// When it was last heard of, in wall milliseconds.
+    pub last_seen_at_ms: i64,
+    /// When it ended, in wall milliseconds.
+    pub ended_at_ms: Option<i64>,
+}
+
+/// What a new session is made of.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Where it sits.
+    pub peer: PeerId,
+    /// Its process.
+    pub place: &'a ProcessPlace,
+    /// The client.
+    pub agent: Option<&'a str>,
+    /// Claude Code's own id of the session.
+    pub client_session: Option<&'a str>,
+    /// A name its person gave it.
+    pub given_name: Option<&'a str>,
+    /// It is a `claude -p` run.
+    pub headless: bool,
+    /// A server sits down with it.
+    pub has_server: bool,
+}
+
+const PEER: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms";
+const SESSION: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms";
+
+fn peer(row: &Row) -> rusqlite::Result<Peer> {
+    Ok(Peer {
+        id: row.get(0)?,
+        kind: PeerKind::of(row.get_ref(1)?.as_str()?),
+        name: PeerName::stored(row.get(2)?),
+        wanted: row.get(3)?,
+        project: row.get(4)?,
+        seat: row.get(5)?,
+        role: row.get(6)?,
+        summary: row.get(7)?,
+        branch: row.get(8)?,
+        prompt_ptr: row.get(9)?,
+        git_root: row.get(10)?,
+        git_common: row.get(11)?,
+        git_branch: row.get(12)?,
+        ttl_ms: row.get(13)?,
+        epoch: row.get(14)?,
+        last_seen_at_ms: row.get(15)?,
+    })
+}
+
+fn session(row: &Row) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get(0)?,
+        peer: row.get(1)?,
+        place: ProcessPlace {
+            host: row.get(2)?,
+            boot: row.get(3)?,
+            pid_namespace: row.get(4)?,
+            process: ProcessKey {
+                pid: row.get(5)?,
+                started: row.get(6)?,
+            },
+            instance: row.get(7)?,
+        },
+        agent: row.get(8)?,
+        client_session: row.get(9)?,
+        headless: row.get(10)?,
+        has_server: row.get(11)?,
+        activity: row.get(12)?,
+        turn: row.get(13)?,
+        stop_streak: row.get(14)?,
+        told_restart: row.get(15)?,
+        started_at_ms: row.get(16)?,
+        last_seen_at_ms: row.get(17)?,
+        ended_at_ms: row.get(18)?,
+    })
+}
+
+impl Tx<'_> {
+    fn one_peer(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Option<Peer>> {
+        self.sql
+            .prepare_cached(&format!("SELECT {PEER} FROM peer WHERE {condition}"))?
+            .query_row(values, peer)
+            .optional()
+    }
+
+    fn peers_where(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Vec<Peer>> {
+        self.sql
+            .prepare_cached(&format!("SELECT {PEER} FROM peer WHERE {condition}"))?
+            .query_map(values, peer)?
+            .collect()
+    }
+
+    fn one_session(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Option<Session>> {
+        self.sql
+            .prepare_cached(&format!("SELECT {SESSION} FROM session WHERE {condition}"))?
+            .query_row(values, session)
+            .optional()
+    }
+
+    fn sessions_where(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Vec<Session>> {
+        self.sql
+            .prepare_cached(&format!("SELECT {SESSION} FROM session WHERE {condition}"))?
+            .query_map(values, session)?
+            .collect()
+    }
+
+    /// Returns the mailbox of an id.
+    pub(crate) fn peer(&self, id: PeerId) -> rusqlite::Result<Option<Peer>> {
+        self.one_peer("id = ?1", [id])
+    }
+
+    /// Returns the mailbox of a name or of an earlier name.
+    pub(crate) fn peer_named(&self, name: &str) -> rusqlite::Result<Option<Peer>> {
+        match self.one_peer("name = ?1", [name])? {
+            Some(found) => Ok(Some(found)),
+            None => self.one_peer("id = (SELECT peer_id FROM alias WHERE name = ?1)", [name]),
+        }
+    }
+
+    /// Returns the mailboxes whose live session was given this name by its person.
+    pub(crate) fn peers_given(&self, name: &str) -> rusqlite::Result<Vec<Peer>> {
+        self.peers_where("kind = 'session' AND id IN (SELECT peer_id FROM session WHERE given_name = ?1 COLLATE NOCASE AND ended_at_ms IS NULL)", [name])
+    }
+
+    /// Returns the mailboxes whose id begins so.
+    pub(crate) fn peers_with_id_prefix(&self, prefix: &str) -> rusqlite::Result<Vec<Peer>> {
+        let prefix = prefix.to_ascii_uppercase();
+        self.peers_where(
+            "id >= ?1 AND id < ?1 || '~' AND kind <> 'run' LIMIT 5",
+            [prefix],
+        )
+    }
+
+    /// Returns the mailboxes of a project in the order of their seats.
+    pub(crate) fn seats(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
+        self.peers_where("project = ?1 AND seat IS NOT NULL ORDER BY seat", [project])
+    }
+
+    /// Returns all mailboxes that can be addressed, by name.
+    pub(crate) fn mailboxes(&self) -> rusqlite::Result<Vec<Peer>> {
+        self.peers_where("kind <> 'run' ORDER BY name", [])
+    }
+
+    /// Returns the run of a live session; runs have no mailbox.
+    pub(crate) fn live_runs(&self) -> rusqlite::Result<Vec<Peer>> {
+        self.peers_where("kind = 'run' AND id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY name", [])
+    }
+
+    /// Makes a mailbox.
+    pub(crate) fn insert_peer(&self, new: &NewPeer) -> rusqlite::Result<PeerId> {
+        let id = PeerId::from(self.mint()?);
+        self.sql
+            .prepare_cached(
+                "INSERT INTO peer (id, kind, name, wanted, project, seat, created_at_ms, last_seen_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+            )?
+            .execute(params![id, new.kind.as_str(), new.name.as_str(), new.wanted, new.project, new.seat, self.now.wall_ms])?;
+        Ok(id)
+    }
+
+    /// Gives a mailbox another name; the old one stays an alias of it.
+    pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> rusqlite::Result<()> {
+        self.sql
+            .execute("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
+        self.sql.execute(
+            "INSERT OR REPLACE INTO alias (name, peer_id) VALUES (?1, ?2)",
+            params![found.name.as_str(), found.id],
+        )?;
+        self.sql.execute(
+            "UPDATE peer SET name = ?2 WHERE id = ?1",
+            params![found.id, name.as_str()],
+        )?;
+        Ok(())
+    }
+
+    /// Gives a mailbox to another folder.
+    pub(crate) fn move_peer(&self, id: PeerId, project: &str, seat: u32) -> rusqlite::Result<()> {
+        self.sql.execute(
+            "UPDATE peer SET project = ?2, seat = ?3 WHERE id = ?1",
+            params![id, project, seat],
+        )?;
+        Ok(())
+    }
+
+    /// Returns the earlier names of a mailbox.
+    pub(crate) fn aliases(&self, id: PeerId) -> rusqlite::Result<Vec<String>> {
+        self.sql
+            .prepare_cached("SELECT name FROM alias WHERE peer_id = ?1 ORDER BY name")?
+            .query_map([id], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Notes what a project says of itself when somebody sits down.
+    pub(crate) fn describe_peer(
+        &self,
+        id: PeerId,
+        wanted: &str,
+        role: Option<&str>,
+        git: [Option<&str>; 3],
+        new_epoch: bool,
+    ) -> rusqlite::Result<()> {
+        let [root, common, branch] = git;
+        self.sql
+            .prepare_cached(
+                "UPDATE peer SET wanted = ?2, role = coalesce(?3, role), git_root = ?4, git_common = ?5, git_branch = ?6,
+                        epoch = epoch + ?7, last_seen_at_ms = ?8 WHERE id = ?1",
+            )?
+            .execute(params![id, wanted, role, root, common, branch, i64::from(new_epoch), self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Notes what a session says of itself; what is `None` stays.
+    pub(crate) fn update_peer(
+        &self,
+        id: PeerId,
+        [role, summary, branch, prompt_ptr]: [Option<&str>; 4],
+        ttl_ms: Option<i64>,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE peer SET role = coalesce(?2, role), summary = coalesce(?3, summary), branch = coalesce(?4, branch),
+                        prompt_ptr = coalesce(?5, prompt_ptr), ttl_ms = coalesce(?6, ttl_ms), last_seen_at_ms = ?7 WHERE id = ?1",
+            )?
+            .execute(params![id, role, summary, branch, prompt_ptr, ttl_ms, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Removes a mailbox with all that belongs to it.
+    pub(crate) fn delete_peer(&self, id: PeerId) -> rusqlite::Result<()> {
+        self.sql
+            .execute("DELETE FROM peer WHERE id = ?1", [id])
+            .map(drop)
+    }
+
+    /// Returns whether the mailbox was ever asked or has ever asked.
+    pub(crate) fn has_mail(&self, id: PeerId) -> rusqlite::Result<bool> {
+        self.sql.query_row(
+            "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1) OR EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1)",
+            [id],
+            |row| row.get(0),
+        )
+    }
+
+    /// Returns the session of an id.
+    pub(crate) fn session(&self, id: SessionId) -> rusqlite::Result<Option<Session>> {
+        self.one_session("id = ?1", [id])
+    }
+
+    /// Returns the session that has not ended of a process.
+    pub(crate) fn live_session_of(
+        &self,
+        place: &ProcessPlace,
+    ) -> rusqlite::Result<Option<Session>> {
+        let ProcessKey { pid, started } = place.process;
+        self.one_session(
+            "pid = ?1 AND started = ?2 AND boot = ?3 AND host = ?4 AND instance = ?5 AND ended_at_ms IS NULL",
+            params![pid, started, place.boot, place.host, place.instance],
+        )
+    }
+
+    /// Returns whether a session of that process was ever seen.
+    pub(crate) fn knows_process(&self, process: ProcessKey) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM session WHERE pid = ?1 AND started = ?2)",
+            )?
+            .query_row(params![process.pid, process.started], |row| row.get(0))
+    }
+
+    /// Returns the sessions that have not ended at a mailbox; more than one only while a death is unseen.
+    pub(crate) fn live_sessions_at(&self, peer: PeerId) -> rusqlite::Result<Vec<Session>> {
+        self.sessions_where(
+            "peer_id = ?1 AND ended_at_ms IS NULL ORDER BY id DESC",
+            [peer],
+        )
+    }
+
+    /// Returns all sessions that have not ended.
+    pub(crate) fn live_sessions(&self) -> rusqlite::Result<Vec<Session>> {
+        self.sessions_where("ended_at_ms IS NULL ORDER BY id", [])
+    }
+
+    /// Returns where a Claude Code session sat last.
+    pub(crate) fn last_seat_of(&self, client_session: &str) -> rusqlite::Result<Option<PeerId>> {
+        self.sql
+            .prepare_cached("SELECT peer_id FROM session WHERE client_session = ?1 ORDER BY last_seen_at_ms DESC, id DESC LIMIT 1")?
+            .query_row([client_session], |row| row.get(0))
+            .optional()
+    }
+
+    /// Seats a client process.
+    pub(crate) fn insert_session(&self, new: &NewSession) -> rusqlite::Result<SessionId> {
+        let id = SessionId::from(self.mint()?);
+        let ProcessPlace {
+            host,
+            boot,
+            pid_namespace,
+            process,
+            instance,
+        } = new.place;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO session (id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, given_name,
+                                      headless, has_server, started_at_ms, last_seen_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
+            )?
+            .execute(params![
+                id, new.peer, host, boot, pid_namespace, process.pid, process.started, instance, new.agent, new.client_session,
+                new.given_name, new.headless, new.has_server, self.now.wall_ms
+            ])?;
+        Ok(id)
+    }
+
+    /// Notes what a further program of the same client knows of the session; what is `None` stays.
+    pub(crate) fn touch_session(&self, id: SessionId, new: &NewSession) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE session SET client_session = coalesce(?2, client_session), agent = coalesce(?3, agent), given_name = coalesce(?4, given_name),
+                        has_server = max(has_server, ?5), last_seen_at_ms = ?6 WHERE id = ?1",
+            )?
+            .execute(params![id, new.client_session, new.agent, new.given_name, new.has_server, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Takes Claude Code's own id off a session that goes on, as `/clear` does.
+    pub(crate) fn detach_session(&self, id: SessionId) -> rusqlite::Result<()> {
+        self.sql.execute("UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1", [id]).map(drop)
+    }
+
+    /// Ends a session. Returns false when it had ended before.
+    pub(crate) fn end_session(&self, id: SessionId) -> rusqlite::Result<bool> {
+        let ended = self.sql.execute(
+            "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
+            params![id, self.now.wall_ms],
+        )?;
+        self.sql
+            .execute("DELETE FROM wait WHERE session_id = ?1", [id])?;
+        self.sql.execute("UPDATE peer SET last_seen_at_ms = ?2 WHERE id = (SELECT peer_id FROM session WHERE id = ?1)", params![id, self.now.wall_ms])?;
+        Ok(ended > 0)
+    }
+
+    /// Notes that a session was heard of.
+    pub(crate) fn see_session(&self, id: SessionId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET last_seen_at_ms = ?2 WHERE id = ?1")?
+            .execute(params![id, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Notes what a hook saw a session do.
+    pub(crate) fn set_activity(&self, id: SessionId, activity: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET activity = ?2, last_seen_at_ms = ?3 WHERE id = ?1")?
+            .execute(params![id, activity, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Notes that the person of a session was told to restart it.
+    pub(crate) fn set_told_restart(&self, id: SessionId) -> rusqlite::Result<()> {
+        self.sql
+            .execute("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
+            .map(drop)
+    }
+
+    /// Counts how often our Stop hook continued a turn.
+    pub(crate) fn set_stop_streak(
+        &self,
+        id: SessionId,
+        turn: &str,
+        streak: u32,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET turn = ?2, stop_streak = ?3, last_seen_at_ms = ?4 WHERE id = ?1")?
+            .execute(params![id, turn, streak, self.now.wall_ms])
+            .map(drop)
+    }
+}

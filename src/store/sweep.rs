@@ -1,0 +1,73 @@
+//! Retention: what is over its time goes, gradually, so that no single write becomes long.
+use rusqlite::params;
+use serde::Serialize;
+
+use super::{Store, Tx};
+use crate::model::Result;
+
+/// Rows one sweep takes at most of each kind.
+const ROWS_MAX: i64 = 1_000;
+
+/// What a sweep took away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Reclaimed {
+    /// Closed questions with their answers.
+    pub questions: usize,
+    /// Entries of the event log.
+    pub events: usize,
+    /// Ended sessions.
+    pub sessions: usize,
+}
+
+impl Reclaimed {
+    /// Returns whether nothing was left to take.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl Tx<'_> {
+    /// Takes away what was over before `before_ms`, at most a thousand rows of each kind.
+    pub(crate) fn sweep(&self, before_ms: i64) -> rusqlite::Result<Reclaimed> {
+        let sweep = |sql: &str| {
+            self.sql
+                .prepare_cached(sql)?
+                .execute(params![before_ms, ROWS_MAX])
+        };
+        Ok(Reclaimed {
+            questions: sweep(
+                "DELETE FROM question WHERE id IN (SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < ?1 LIMIT ?2)",
+            )?,
+            events: sweep(
+                "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE at_ms < ?1 ORDER BY seq LIMIT ?2)",
+            )?,
+            sessions: sweep(
+                "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
+            )?,
+        })
+    }
+
+    /// Removes runs that nobody can ask anything of any more, at most a thousand.
+    pub(crate) fn sweep_runs(&self, before_ms: i64) -> rusqlite::Result<usize> {
+        self.sql.execute(
+            "DELETE FROM peer WHERE id IN (SELECT id FROM peer p WHERE kind = 'run' AND last_seen_at_ms < ?1
+                AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = p.id)
+                AND NOT EXISTS (SELECT 1 FROM question WHERE asker_peer = p.id) LIMIT ?2)",
+            params![before_ms, ROWS_MAX],
+        )
+    }
+}
+
+impl Store {
+    /// Gives free pages back to the file system, a few hundred at a time. Returns the bytes.
+    pub fn shrink(&mut self) -> Result<u64> {
+        let before = self.sizes().0;
+        self.connection
+            .execute_batch("PRAGMA incremental_vacuum(1000)")
+            .map_err(crate::model::Error::from)?;
+        self.connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+            .map_err(crate::model::Error::from)?;
+        Ok(before.saturating_sub(self.sizes().0))
+    }
+}

@@ -1,0 +1,91 @@
+//! Rows of blocking calls: who waits for which answers.
+use rusqlite::{OptionalExtension, params};
+
+use super::Tx;
+use crate::ground::id::{PeerId, QuestionId, SessionId, WaitId};
+
+impl Tx<'_> {
+    /// Notes that a call of a session begins to wait for these questions.
+    pub(crate) fn insert_wait(
+        &self,
+        session: SessionId,
+        questions: &[QuestionId],
+    ) -> rusqlite::Result<WaitId> {
+        let id = WaitId::from(self.mint()?);
+        self.sql
+            .prepare_cached("INSERT INTO wait (id, session_id, started_at_ms) VALUES (?1, ?2, ?3)")?
+            .execute(params![id, session, self.now.wall_ms])?;
+        for question in questions {
+            self.sql
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO wait_question (wait_id, question_id) VALUES (?1, ?2)",
+                )?
+                .execute(params![id, question])?;
+        }
+        Ok(id)
+    }
+
+    /// Notes that a call has returned.
+    pub(crate) fn delete_wait(&self, id: WaitId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("DELETE FROM wait WHERE id = ?1")?
+            .execute([id])
+            .map(drop)
+    }
+
+    /// Returns the newest waiting call of a session and when it began.
+    pub(crate) fn newest_wait(
+        &self,
+        session: SessionId,
+    ) -> rusqlite::Result<Option<(WaitId, i64)>> {
+        self.sql
+            .prepare_cached(
+                "SELECT id, started_at_ms FROM wait WHERE session_id = ?1 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+    }
+
+    /// Returns the sessions in which a call waits for a question, other than the call `but`.
+    pub(crate) fn sessions_waiting_on(
+        &self,
+        question: QuestionId,
+        but: Option<WaitId>,
+    ) -> rusqlite::Result<Vec<SessionId>> {
+        self.sql
+            .prepare_cached(
+                "SELECT DISTINCT w.session_id FROM wait_question x JOIN wait w ON w.id = x.wait_id
+                 JOIN session s ON s.id = w.session_id
+                 WHERE x.question_id = ?1 AND s.ended_at_ms IS NULL AND w.id IS NOT ?2",
+            )?
+            .query_map(params![question, but], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Returns the sessions that wait for any open question to a mailbox.
+    pub(crate) fn sessions_waiting_for(&self, target: PeerId) -> rusqlite::Result<Vec<SessionId>> {
+        self.sql
+            .prepare_cached(
+                "SELECT DISTINCT w.session_id FROM question q JOIN wait_question x ON x.question_id = q.id JOIN wait w ON w.id = x.wait_id
+                 JOIN session s ON s.id = w.session_id
+                 WHERE q.target_peer = ?1 AND q.state = 'open' AND s.ended_at_ms IS NULL",
+            )?
+            .query_map([target], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Returns for which shown, open questions a mailbox waits, and whom it asked: the edges of the wait graph.
+    pub(crate) fn waits_shown_of(
+        &self,
+        asker: PeerId,
+    ) -> rusqlite::Result<Vec<(QuestionId, PeerId, SessionId)>> {
+        self.sql
+            .prepare_cached(
+                "SELECT q.id, q.target_peer, w.session_id FROM session s JOIN wait w ON w.session_id = s.id
+                 JOIN wait_question x ON x.wait_id = w.id JOIN question q ON q.id = x.question_id
+                 WHERE s.peer_id = ?1 AND s.ended_at_ms IS NULL AND q.state = 'open' AND q.shown_times > 0",
+            )?
+            .query_map([asker], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect()
+    }
+}
