@@ -1,1 +1,180 @@
-//! What Claude Code runs at its own events.
+//! What Claude Code runs at its own events: session start, typed prompt, end of a turn, session end.
+//!
+//! *Purpose:* to tell a model who it is and what waits for it, and to keep it from idling while a question waits.
+//! *Why not otherwise:* a hook stands in the way of a person, so it does the least it can: no runtime, no watcher, no
+//! migration, no other process. Its stdout is the model's context, so it prints one JSON object or nothing; whatever
+//! goes wrong goes to the fault log, and it exits with 0.
+
+mod event;
+mod inbox_poll;
+mod session_end;
+mod session_start;
+mod wire;
+mod words;
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ground::process::{self, ProcessKey};
+use crate::ground::project::Project;
+use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, walls};
+use crate::mesh::{Arrival, Mesh, Opening};
+use crate::model::{Error, PeerKind};
+use crate::store::Options;
+
+pub use event::Event;
+pub use inbox_poll::inbox_poll;
+pub use session_end::session_end;
+pub use session_start::session_start;
+pub use wire::WireEvent;
+pub use words::{Output, UNITS_MAX};
+
+/// A hook waits this long for the write lock; then it prints what it read and leaves the mark undone.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// No event of Claude Code is nearly as large; more is not read.
+const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// One hook: what it says to one event, if anything.
+pub type Hook = fn(&Call) -> Result<Option<Output>, Error>;
+
+/// One call of a hook.
+#[derive(Debug)]
+pub struct Call {
+    /// What happened.
+    pub event: Event,
+    /// The settings of this process.
+    pub settings: Settings,
+}
+
+/// Runs a hook as a program: event on stdin, at most one JSON object on stdout, 0 as exit status whatever happens.
+pub fn run(hook: Hook) -> ExitCode {
+    let outcome = std::panic::catch_unwind(|| answer(hook));
+    if let Ok(Some(json)) = outcome {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(json.as_bytes()).and_then(|()| out.flush());
+    }
+    ExitCode::SUCCESS
+}
+
+fn answer(hook: Hook) -> Option<String> {
+    let settings = match Settings::of_this_process() {
+        Ok(settings) => settings,
+        Err(fault) => return warn(None, &fault.message),
+    };
+    if settings.off {
+        return None;
+    }
+    let mut input = Vec::new();
+    if let Err(error) = std::io::stdin()
+        .lock()
+        .take(STDIN_BYTES_MAX)
+        .read_to_end(&mut input)
+    {
+        return warn(Some(&settings), &format!("cannot read stdin: {error}"));
+    }
+    let wire: WireEvent = match serde_json::from_slice(&input) {
+        Ok(wire) => wire,
+        Err(error) => {
+            return warn(
+                Some(&settings),
+                &format!("stdin is no event of Claude Code: {error}"),
+            );
+        }
+    };
+    let name = wire.hook_event_name.clone();
+    let event = Event::of(wire)?;
+    match hook(&Call {
+        event,
+        settings: settings.clone(),
+    }) {
+        Ok(output) => output.map(|output| output.to_json(&name)),
+        Err(error) => warn(Some(&settings), &error.to_string()),
+    }
+}
+
+/// A fault goes to the log and, for whoever runs the hook by hand, to stderr.
+fn warn(settings: Option<&Settings>, message: &str) -> Option<String> {
+    let program = std::env::args_os().next().map(std::path::PathBuf::from);
+    let program = program
+        .as_deref()
+        .and_then(std::path::Path::file_name)
+        .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
+    let _ = writeln!(std::io::stderr(), "{program}: {message}");
+    if let Some(settings) = settings {
+        log::write(&settings.mesh_home, &program, message);
+    }
+    None
+}
+
+impl Call {
+    /// Returns the client process: what Claude Code says, else the session above this process, else its parent.
+    fn client(&self) -> Result<ProcessKey, Fault> {
+        let registered = |process: &process::ProcessStat| {
+            client::registered(&self.settings.claude.config_dir, process.key).is_some()
+        };
+        let told = self
+            .settings
+            .claude
+            .pid
+            .and_then(process::stat)
+            .map(|found| found.key);
+        told.or_else(|| client::session_above(process::own_pid(), registered))
+            .or_else(|| {
+                process::ancestors(process::own_pid())
+                    .next()
+                    .map(|parent| parent.key)
+            })
+            .ok_or_else(|| {
+                Fault::new(
+                    FaultKind::Other,
+                    "the client process of this hook cannot be found",
+                    "",
+                )
+            })
+    }
+
+    /// Returns the project, or `None` when it stays out of the mesh.
+    fn project(&self) -> Result<Option<Project>, Fault> {
+        let project = Project::of(&self.settings.project_folder(true), &self.settings)?;
+        Ok(project.is_enabled().then_some(project))
+    }
+
+    /// Opens the mesh of a project.
+    fn open(&self, project: &Project) -> Result<Mesh, Fault> {
+        let place = walls::place(&self.settings, &project.path)?;
+        let opening = Opening {
+            store: Options {
+                sync_full: self.settings.sync_full,
+                patience: PATIENCE,
+                hook: true,
+            },
+            registry: Some(self.settings.claude.config_dir.clone()),
+            keep_ms: self.settings.keep_ms,
+        };
+        Mesh::open_with(&place.database, Arc::new(SystemClock::new()), opening)
+    }
+
+    /// Returns whether this session has a mailbox: an interactive one, or a headless one that was told to answer.
+    fn has_mailbox(&self) -> bool {
+        !self.settings.is_headless() || self.settings.answer
+    }
+
+    /// Returns this session as it comes in.
+    fn arrival(
+        &self,
+        process: ProcessKey,
+        project: Project,
+        client_session: Option<String>,
+    ) -> Arrival {
+        let mut arrival = Arrival::of(process, PeerKind::Session, Some(project));
+        arrival.client_session = client_session;
+        arrival.headless = self.settings.is_headless();
+        arrival.complete(client::registered(
+            &self.settings.claude.config_dir,
+            process,
+        ));
+        arrival
+    }
+}

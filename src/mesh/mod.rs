@@ -1,1 +1,188 @@
-//! What a session can do: every verb is one transaction, its event and the doorbell.
+//! What a session can do: sit down, ask, wait, answer, look around. Every verb is one transaction, its event, and the doorbell.
+//!
+//! *Purpose:* the rules of the mesh, the same behind every door. A [`Mesh`] is one open database file; a [`Member`] is
+//! someone who sits in it and can wait, for programs that use the library alone.
+//! *Why not otherwise:* no transaction spans a wait, and no verb rings before its commit. Whether a process lives is looked
+//! up when somebody needs to know, not told by heartbeats: a laptop that slept must not kill its sessions.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use claude_mesh::ground::SystemClock;
+//! use claude_mesh::mesh::{Arrival, Mesh};
+//! use claude_mesh::model::peer::Address;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mesh = Mesh::open("mesh.db".as_ref(), Arc::new(SystemClock::new()))?;
+//! let mut ada = mesh.join(&Arrival::here("/projects/ada".as_ref())?)?;
+//! let reply = ada.ask(&Address::parse("bo").unwrap(), "which port?", None)?;
+//! # let _ = reply; Ok(())
+//! # }
+//! ```
+
+mod alive;
+mod ask;
+mod event;
+mod inbox;
+mod member;
+mod peer;
+mod sit;
+mod status;
+mod wait;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ground::id::SessionId;
+use crate::ground::{Clock, Fault, Moment};
+use crate::model::Result;
+use crate::store::{Options, Store, Tx};
+use crate::wake::Bells;
+
+use alive::Around;
+
+pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
+pub use inbox::{Inbox, LateAnswer, Waiting};
+pub use member::{Member, Waited};
+pub use peer::{About, PeerView, Scope};
+pub use sit::{Arrival, Sitting};
+pub use status::Status;
+pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
+
+/// One open mesh.
+pub struct Mesh {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    around: Around,
+    keep_ms: i64,
+}
+
+/// How a mesh is opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// How its file is opened.
+    pub store: Options,
+    /// Where Claude Code keeps its session registry; `None` does without.
+    pub registry: Option<PathBuf>,
+    /// How long closed questions and events are kept, in milliseconds.
+    pub keep_ms: i64,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self {
+            store: Options::default(),
+            registry: None,
+            keep_ms: 30 * 24 * 3600 * 1000,
+        }
+    }
+}
+
+impl std::fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mesh")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mesh {
+    /// Opens the mesh at `path`; makes the file, with its folder, when there is none.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> std::result::Result<Self, Fault> {
+        Self::open_with(path, clock, Opening::default())
+    }
+
+    /// Opens the mesh in a given way.
+    pub fn open_with(
+        path: &Path,
+        clock: Arc<dyn Clock>,
+        opening: Opening,
+    ) -> std::result::Result<Self, Fault> {
+        let store = Store::open(path, opening.store)?;
+        let around = Around::new(Bells::of(path), &clock.now(), opening.registry);
+        Ok(Self {
+            store,
+            clock,
+            around,
+            keep_ms: opening.keep_ms,
+        })
+    }
+
+    /// Returns the path of the database.
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// Returns the doorbells of this mesh.
+    pub fn bells(&self) -> &Bells {
+        &self.around.bells
+    }
+
+    /// Returns the time as this mesh sees it.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Changes how long a write waits for the lock.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.store.set_patience(patience);
+    }
+
+    /// Opens the file anew when its path means another one now. Returns whether it did: then nobody sits there any more.
+    pub fn reopen_if_replaced(&mut self) -> std::result::Result<bool, Fault> {
+        self.store.reopen_if_replaced()
+    }
+
+    /// Brings the log into the file; the work of a server at rest.
+    pub fn tidy(&mut self) -> Result<()> {
+        self.store.tidy()
+    }
+
+    /// Looks for damage in the whole file; slow. Returns the first finding.
+    pub fn find_damage(&mut self) -> Result<Option<String>> {
+        self.store.find_damage()
+    }
+
+    /// Runs a verb in one transaction, then rings for it.
+    fn write<T>(&mut self, verb: impl FnOnce(&Tx, &Around, &mut Rings) -> Result<T>) -> Result<T> {
+        self.store.reopen_if_replaced()?;
+        let mut rings = Rings::default();
+        let around = &self.around;
+        let outcome = self
+            .store
+            .write(self.clock.now(), |tx| verb(tx, around, &mut rings))?;
+        rings.go(&self.around.bells);
+        Ok(outcome)
+    }
+
+    /// Runs a look at one state of the mesh.
+    fn read<T>(&mut self, look: impl FnOnce(&Tx, &Around) -> Result<T>) -> Result<T> {
+        self.store.reopen_if_replaced()?;
+        let around = &self.around;
+        self.store.read(self.clock.now(), |tx| look(tx, around))
+    }
+}
+
+/// For whom to ring once the transaction is committed.
+#[derive(Debug, Default)]
+struct Rings {
+    sessions: Vec<SessionId>,
+    ended: Vec<SessionId>,
+}
+
+impl Rings {
+    fn add(&mut self, sessions: impl IntoIterator<Item = SessionId>) {
+        self.sessions.extend(sessions);
+    }
+
+    fn go(mut self, bells: &Bells) {
+        self.sessions.sort_unstable();
+        self.sessions.dedup();
+        for session in self.sessions {
+            bells.ring(session);
+        }
+        for session in self.ended {
+            bells.remove(session);
+        }
+    }
+}

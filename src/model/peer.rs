@@ -54,7 +54,7 @@ impl PeerName {
         base: &Self,
         seat: u32,
         folders_above: &[String],
-    ) -> impl Iterator<Item = Self> {
+    ) -> impl Iterator<Item = Self> + use<> {
         let end = if seat > 1 {
             format!("-{seat}")
         } else {

@@ -59,3 +59,12 @@ impl Tx<'_> {
         )
     }
 }
+
+impl Tx<'_> {
+    /// Returns how many entries the log has.
+    pub(crate) fn count_events(&self) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached("SELECT count(*) FROM event")?
+            .query_row([], |row| row.get(0))
+    }
+}

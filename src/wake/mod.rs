@@ -1,1 +1,104 @@
-//! Waking: the doorbell of a session and how it is heard.
+//! Waking: every session has a doorbell, a small file in a folder of its own beside the database.
+//!
+//! *Purpose:* whoever has committed something for a session writes its bell, and only that session wakes. The rule is:
+//! ring after the commit; subscribe, then look, then wait; look again after every wake. A bell may ring for nothing; it
+//! must never be missed.
+//! *Why not otherwise:* a watch on the database or its log wakes before the commit is visible and loses up to all
+//! wake-ups, and every writer would wake everyone. While somebody waits, a look every 2 s finds what a ringer that died
+//! between commit and ring left; while nobody waits there is no timer. Where no watcher can be had, waits look every 50 ms.
+
+mod polling;
+mod signal;
+#[cfg(feature = "watcher")]
+mod watcher;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::ground::id::SessionId;
+use crate::ground::{Fault, lock, private};
+
+pub use polling::Polling;
+pub use signal::Signal;
+#[cfg(feature = "watcher")]
+pub use watcher::Watcher;
+
+/// A way to hear a bell.
+pub trait Listener: Send {
+    /// Returns `watcher` or `polling`, as status and doctor show it.
+    fn kind(&self) -> &'static str;
+
+    /// Returns how often to look without having heard anything; `None` is never.
+    fn pace(&self, waiting: bool) -> Option<Duration>;
+}
+
+/// Bells and locks of the sessions of one mesh: `<database>.d/`, so that they follow the file whatever HOME is.
+#[derive(Debug, Clone)]
+pub struct Bells {
+    folder: PathBuf,
+}
+
+impl Bells {
+    /// Returns the bells of a database.
+    pub fn of(database: &Path) -> Self {
+        let mut name = database.as_os_str().to_owned();
+        name.push(".d");
+        Self {
+            folder: name.into(),
+        }
+    }
+
+    /// Returns the file whose lock the server of a session holds while it runs.
+    pub fn lock_path(&self, session: SessionId) -> PathBuf {
+        self.folder.join("sessions").join(format!("{session}.lock"))
+    }
+
+    /// Returns whether the server of a session runs.
+    pub fn is_served(&self, session: SessionId) -> bool {
+        lock::is_owned(&self.lock_path(session))
+    }
+
+    /// Rings. Returns whether the session has a bell; a session without one is not there to hear it.
+    pub fn ring(&self, session: SessionId) -> bool {
+        let path = self.bell_folder(session).join("bell");
+        let bell = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path);
+        bell.is_ok_and(|mut file| file.write_all(b"!").is_ok())
+    }
+
+    /// Hangs up the bell of a session and calls `on_ring` whenever it rings. Falls back to looking regularly where the
+    /// system gives no watcher, or where `polling` asks for it.
+    pub fn listen(
+        &self,
+        session: SessionId,
+        polling: bool,
+        on_ring: impl Fn() + Send + 'static,
+    ) -> Result<Box<dyn Listener>, Fault> {
+        let folder = self.bell_folder(session);
+        private::create_folder(&folder)?;
+        #[cfg(feature = "watcher")]
+        if !polling && let Ok(watcher) = Watcher::on(&folder, on_ring) {
+            return Ok(Box::new(watcher));
+        }
+        #[cfg(not(feature = "watcher"))]
+        let _ = (polling, on_ring);
+        Ok(Box::new(Polling))
+    }
+
+    /// Takes away bell and lock of a session that has ended.
+    pub fn remove(&self, session: SessionId) {
+        let _ = std::fs::remove_dir_all(self.bell_folder(session));
+        let _ = std::fs::remove_file(self.lock_path(session));
+    }
+
+    fn bell_folder(&self, session: SessionId) -> PathBuf {
+        self.folder.join("bells").join(session.to_string())
+    }
+}

@@ -1,0 +1,137 @@
+//! What we act on, of all that Claude Code reports. "Not for us" is `None`.
+use super::WireEvent;
+
+/// Something that happened to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It started, was resumed, cleared or compacted.
+    Started {
+        /// Claude Code's id of the session.
+        session: Option<String>,
+    },
+    /// A prompt begins or joins a turn.
+    Prompted {
+        /// Claude Code's id of the session.
+        session: Option<String>,
+        /// A person typed it; false for posted lines and notifications.
+        typed: bool,
+        /// Which turn.
+        turn: Option<String>,
+    },
+    /// A turn is about to end.
+    Stopping {
+        /// Claude Code's id of the session.
+        session: Option<String>,
+        /// Which turn.
+        turn: Option<String>,
+        /// A Stop hook has kept it going before.
+        kept_before: bool,
+    },
+    /// The conversation ended.
+    Ended {
+        /// Claude Code's id of the session that ended.
+        session: Option<String>,
+        /// The client goes on with another conversation (`/clear`, `/resume`).
+        client_goes_on: bool,
+        /// Claude Code's word for why.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// Returns the event of a wire event, or `None` when it does not concern us.
+    pub fn of(wire: WireEvent) -> Option<Self> {
+        let WireEvent {
+            session_id: session,
+            prompt_id: turn,
+            ..
+        } = wire;
+        match wire.hook_event_name.as_str() {
+            "SessionStart" => Some(Self::Started { session }),
+            "UserPromptSubmit" => Some(Self::Prompted {
+                session,
+                turn,
+                typed: is_typed(wire.prompt.as_deref().unwrap_or_default()),
+            }),
+            "Stop" => Some(Self::Stopping {
+                session,
+                turn,
+                kept_before: wire.stop_hook_active == Some(true),
+            }),
+            "SessionEnd" => {
+                let reason = wire.reason.unwrap_or_else(|| "other".into());
+                Some(Self::Ended {
+                    session,
+                    client_goes_on: matches!(reason.as_str(), "clear" | "resume"),
+                    reason,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Claude Code also submits prompts that nobody typed: notifications of background tasks and lines of other sessions.
+fn is_typed(prompt: &str) -> bool {
+    let start = prompt.trim_start();
+    let posted = [
+        "<task-notification>",
+        "<cross-session-message",
+        "[SYSTEM NOTIFICATION",
+    ];
+    let inner = start
+        .strip_prefix("<system-reminder>")
+        .map_or(start, str::trim_start);
+    !posted.iter().any(|mark| inner.starts_with(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Option<Event> {
+        Event::of(serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn unknown_events_and_fields_are_ignored() {
+        assert_eq!(
+            read(r#"{"hook_event_name":"PreCompact","trigger":"manual"}"#),
+            None
+        );
+        assert_eq!(
+            read(r#"{"hook_event_name":"SessionStart","new":{"a":1}}"#),
+            Some(Event::Started { session: None })
+        );
+    }
+
+    #[test]
+    fn notifications_and_posted_lines_are_not_typed() {
+        for prompt in [
+            "<task-notification>\n<task-id>k</task-id>",
+            "<system-reminder>\n[SYSTEM NOTIFICATION - NOT USER INPUT]",
+            "<cross-session-message from-name=\"a\">x</cross-session-message>",
+        ] {
+            assert!(!is_typed(prompt), "{prompt}");
+        }
+        assert!(is_typed("what does <task-notification> mean?"));
+        assert!(is_typed(""));
+    }
+
+    #[test]
+    fn clearing_lets_the_client_go_on() {
+        let ended = |reason| {
+            matches!(
+                read(&format!(
+                    r#"{{"hook_event_name":"SessionEnd","reason":"{reason}"}}"#
+                )),
+                Some(Event::Ended {
+                    client_goes_on: true,
+                    ..
+                })
+            )
+        };
+        assert!(ended("clear") && ended("resume"));
+        assert!(!ended("prompt_input_exit") && !ended("other"));
+    }
+}

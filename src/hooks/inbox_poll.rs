@@ -1,0 +1,203 @@
+//! A prompt is submitted or a turn is about to end: what waits for the session is put before its model.
+//!
+//! A prompt gets the questions in full, once per turn. At the end of a turn unanswered ones keep the session going: first
+//! by added context, then by a block; twice per question and turn, three times per question, five times in a row. Then it
+//! lets go: the question stays open, and the next prompt names it in a line.
+use super::{Call, Event, Output, words};
+use crate::ground::{FaultKind, client, log};
+use crate::mesh::{Inbox, Mesh, Sitting, Waiting};
+use crate::model::{Error, PeerKind, WakeState};
+use crate::store::Session;
+
+/// How often one question keeps a session going in one turn.
+const STOPS_PER_TURN: u32 = 2;
+/// How often one question keeps a session going at all.
+const STOPS_PER_QUESTION: u32 = 3;
+/// How often we keep a session going in a row; Claude Code overrides the eighth of all hooks.
+const STOPS_IN_A_ROW: u32 = 5;
+/// The same for a headless run, whose result must survive.
+const STOPS_IN_A_ROW_HEADLESS: u32 = 2;
+/// A session this young may still be starting its server.
+const STARTING_MS: i64 = 20_000;
+
+/// Says what waits for the session, if anything does.
+pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
+    if !matches!(call.event, Event::Prompted { .. } | Event::Stopping { .. }) || !call.has_mailbox()
+    {
+        return Ok(None);
+    }
+    let Some(project) = call.project()? else {
+        return Ok(None);
+    };
+    let process = call.client()?;
+    let mut mesh = call.open(&project)?;
+    let me = match mesh.seat_of(process)? {
+        Some(me) => me,
+        // A window that was open before the install, or a database that was replaced.
+        None => mesh.sit(&call.arrival(process, project, call.client_session()))?,
+    };
+    if me.kind == PeerKind::Run {
+        return Ok(None);
+    }
+    if !mesh.bells().is_served(me.session) {
+        return needs_restart(&mut mesh, &me);
+    }
+    note_activity(call, &mut mesh, &me, process);
+    match &call.event {
+        Event::Prompted { typed, turn, .. } => {
+            at_prompt(call, &mut mesh, &me, *typed, turn.as_deref())
+        }
+        Event::Stopping {
+            turn, kept_before, ..
+        } => at_stop(
+            call,
+            &mut mesh,
+            &me,
+            turn.as_deref().unwrap_or_default(),
+            *kept_before,
+        ),
+        _ => Ok(None),
+    }
+}
+
+impl Call {
+    fn client_session(&self) -> Option<String> {
+        match &self.event {
+            Event::Started { session }
+            | Event::Prompted { session, .. }
+            | Event::Stopping { session, .. }
+            | Event::Ended { session, .. } => session.clone(),
+        }
+    }
+}
+
+fn at_prompt(
+    call: &Call,
+    mesh: &mut Mesh,
+    me: &Sitting,
+    typed: bool,
+    turn: Option<&str>,
+) -> Result<Option<Output>, Error> {
+    let inbox = mesh.inbox(me)?;
+    let fresh = inbox
+        .answers
+        .into_iter()
+        .filter(|late| late.question.answer_shown_at_ms.is_none())
+        .collect();
+    let (worn, questions) = inbox
+        .questions
+        .into_iter()
+        .partition(|waiting| waiting.pending.stops >= STOPS_PER_QUESTION);
+    let shown = Inbox {
+        questions,
+        answers: fresh,
+    };
+    if shown.is_empty() && Vec::is_empty(&worn) {
+        return Ok(None);
+    }
+    // Typing while a call of ours waits runs this hook at once; that call returns with the questions anyway.
+    if typed && mesh.is_waiting(me)? {
+        return Ok(None);
+    }
+    let now_ms = mesh.now().wall_ms;
+    let (text, counted) = words::attached(shown, &worn, now_ms);
+    tolerate_busy(call, mesh.mark_shown(me, &counted, turn, WakeState::Hook))?;
+    Ok(Some(Output::context(text)))
+}
+
+fn at_stop(
+    call: &Call,
+    mesh: &mut Mesh,
+    me: &Sitting,
+    turn: &str,
+    kept_before: bool,
+) -> Result<Option<Output>, Error> {
+    let inbox = mesh.inbox(me)?;
+    if inbox.questions.is_empty() {
+        return Ok(None);
+    }
+    let Some(row) = mesh.session(me)? else {
+        return Ok(None);
+    };
+    let goes_on = kept_before && row.turn.as_deref() == Some(turn);
+    let streak = if goes_on { row.stop_streak } else { 0 };
+    let most = if row.headless {
+        STOPS_IN_A_ROW_HEADLESS
+    } else {
+        STOPS_IN_A_ROW
+    };
+    let may_keep = |waiting: &Waiting| {
+        let in_turn = if goes_on {
+            waiting.pending.stops_in_turn
+        } else {
+            0
+        };
+        waiting.instead_of.is_none()
+            && waiting.pending.stops < STOPS_PER_QUESTION
+            && in_turn < STOPS_PER_TURN
+    };
+    let keeping: Vec<Waiting> = inbox.questions.into_iter().filter(may_keep).collect();
+    if keeping.is_empty() || streak >= most {
+        return Ok(None);
+    }
+    let now_ms = mesh.now().wall_ms;
+    let (text, counted) = words::kept(keeping, turn, row.headless, now_ms);
+    tolerate_busy(call, mesh.mark_kept(me, &counted, turn, streak + 1))?;
+    Ok(Some(if streak == 0 {
+        Output::context(text)
+    } else {
+        Output::block(text)
+    }))
+}
+
+/// A session without a server cannot answer. Its person is told once, and it is never held up.
+fn needs_restart(mesh: &mut Mesh, me: &Sitting) -> Result<Option<Output>, Error> {
+    let now_ms = mesh.now().wall_ms;
+    let starting = |row: &Session| now_ms - row.started_at_ms < STARTING_MS && !row.has_server;
+    match mesh.session(me)? {
+        Some(row) if !row.told_restart && !starting(&row) => {
+            mesh.set_told_restart(me)?;
+            Ok(Some(Output::message(words::RESTART)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Where the client's registry cannot be read, the hooks tell what the session does.
+fn note_activity(
+    call: &Call,
+    mesh: &mut Mesh,
+    me: &Sitting,
+    process: crate::ground::process::ProcessKey,
+) {
+    let told = client::registered(&call.settings.claude.config_dir, process)
+        .is_some_and(|registered| registered.status.is_some());
+    if !told {
+        let activity = if matches!(call.event, Event::Stopping { .. }) {
+            "idle"
+        } else {
+            "busy"
+        };
+        let _ = mesh.set_activity(me, activity);
+    }
+}
+
+/// A repeat is better than a loss: what could not be marked is printed all the same.
+fn tolerate_busy(call: &Call, marked: Result<(), Error>) -> Result<(), Error> {
+    match marked {
+        Err(Error::Fault(fault))
+            if matches!(
+                fault.kind,
+                FaultKind::Busy | FaultKind::Full | FaultKind::Rights
+            ) =>
+        {
+            log::write(
+                &call.settings.mesh_home,
+                "claude-mesh-inbox-poll",
+                &format!("shown, but not marked: {fault}"),
+            );
+            Ok(())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,36 @@
+//! A session starts, is resumed, cleared or compacted: it sits down and is told who it is.
+use super::{Call, Event, Output, words};
+use crate::ground::client;
+use crate::mesh::Scope;
+use crate::model::{Error, PeerKind};
+
+/// Seats the session and tells its model its name, who else is here and what waits. A headless run without a mailbox is
+/// left alone.
+pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
+    let Event::Started { session } = &call.event else {
+        return Ok(None);
+    };
+    if !call.has_mailbox() {
+        return Ok(None);
+    }
+    let Some(project) = call.project()? else {
+        return Ok(None);
+    };
+    let process = call.client()?;
+    let mut mesh = call.open(&project)?;
+    let mut arrival = call.arrival(process, project, session.clone());
+    if session.is_none() {
+        arrival.complete(client::registered(
+            &call.settings.claude.config_dir,
+            process,
+        ));
+    }
+    let me = mesh.sit(&arrival)?;
+    let others: Vec<_> = mesh
+        .peers(Some(&me), Scope::Machine, false)?
+        .into_iter()
+        .filter(|view| view.peer.id != me.peer && view.peer.kind == PeerKind::Session)
+        .collect();
+    let inbox = mesh.inbox(&me)?;
+    Ok(Some(Output::context(words::welcome(&me, &others, &inbox))))
+}

@@ -1,0 +1,21 @@
+//! An event exactly as Claude Code sends it. Unknown fields are ignored; what may be missing in some version is optional.
+use serde::Deserialize;
+
+/// The JSON object on a hook's stdin.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct WireEvent {
+    /// Which event.
+    pub hook_event_name: String,
+    /// Claude Code's id of the session.
+    pub session_id: Option<String>,
+    /// `SessionStart`: `startup`, `resume`, `clear`, `compact` or `fork`.
+    pub source: Option<String>,
+    /// `SessionEnd`: `clear`, `resume`, `prompt_input_exit` or `other`.
+    pub reason: Option<String>,
+    /// `UserPromptSubmit`: the text, typed or posted.
+    pub prompt: Option<String>,
+    /// Which prompt the turn belongs to.
+    pub prompt_id: Option<String>,
+    /// `Stop`: the turn goes on already because of a Stop hook.
+    pub stop_hook_active: Option<bool>,
+}

@@ -1,0 +1,138 @@
+//! Who is alive: a fact of the machine, looked up when somebody needs it. A death that anyone sees is recorded for all.
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::Rings;
+use crate::ground::client::{Registered, registered};
+use crate::ground::{Moment, process};
+use crate::model::{Activity, EventKind, Liveness, Result};
+use crate::store::{Peer, ProcessPlace, Session, Tx};
+use crate::wake::Bells;
+
+/// What this process can see of the machine.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) bells: Bells,
+    pub(super) host: String,
+    pub(super) boot: String,
+    pub(super) pid_namespace: String,
+    registry: Option<PathBuf>,
+}
+
+impl Around {
+    pub(super) fn new(bells: Bells, now: &Moment, registry: Option<PathBuf>) -> Self {
+        Self {
+            bells,
+            host: process::host(),
+            boot: now.boot.to_string(),
+            pid_namespace: process::pid_namespace(),
+            registry,
+        }
+    }
+
+    /// Returns where a process of this machine lives.
+    pub(super) fn place(&self, process: process::ProcessKey, instance: u32) -> ProcessPlace {
+        ProcessPlace {
+            host: self.host.clone(),
+            boot: self.boot.clone(),
+            pid_namespace: self.pid_namespace.clone(),
+            process,
+            instance,
+        }
+    }
+
+    /// Returns whether the client of a session lives. Its process decides; where its number means nothing here, the lock
+    /// of its server; where neither can be seen, the time it was last heard of.
+    pub(super) fn liveness(&self, session: &Session, ttl_ms: i64, now: &Moment) -> Liveness {
+        let place = &session.place;
+        let fact = |alive: bool| {
+            if alive {
+                Liveness::Alive
+            } else {
+                Liveness::Dead
+            }
+        };
+        if session.ended_at_ms.is_some() {
+            return Liveness::Dead;
+        }
+        if place.boot == self.boot && place.pid_namespace == self.pid_namespace {
+            return fact(process::is_alive(place.process));
+        }
+        if place.boot == self.boot && session.has_server {
+            return fact(self.bells.is_served(session.id));
+        }
+        if place.boot != self.boot && place.host == self.host {
+            return Liveness::Dead;
+        }
+        Liveness::by_time(session.last_seen_at_ms, ttl_ms, now.wall_ms)
+    }
+
+    /// Returns whether a session can be asked: it lives and its server runs.
+    pub(super) fn is_askable(&self, session: &Session, now: &Moment) -> bool {
+        self.bells.is_served(session.id) && self.liveness(session, 0, now) == Liveness::Alive
+    }
+
+    /// Returns what Claude Code's registry says of a session on this machine.
+    pub(super) fn registered(&self, session: &Session) -> Option<Registered> {
+        let here =
+            session.place.boot == self.boot && session.place.pid_namespace == self.pid_namespace;
+        registered(
+            self.registry.as_ref().filter(|_| here)?,
+            session.place.process,
+        )
+    }
+
+    /// Returns what a session is doing.
+    pub(super) fn activity(&self, session: &Session, now: &Moment) -> Activity {
+        if self.liveness(session, 0, now) == Liveness::Dead {
+            return Activity::Offline;
+        }
+        if !self.bells.is_served(session.id) {
+            return Activity::NeedsRestart;
+        }
+        let word = self
+            .registered(session)
+            .and_then(|registered| registered.status)
+            .or_else(|| session.activity.clone());
+        word.map_or(Activity::Unknown, |word| Activity::of(&word))
+    }
+}
+
+/// Returns the session that sits at a mailbox. Dead ones found on the way are recorded, and those who wait on them are rung.
+pub(super) fn sitter(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    peer: &Peer,
+) -> Result<Option<Session>> {
+    let mut found = None;
+    for session in tx.live_sessions_at(peer.id)? {
+        if around.liveness(&session, peer.ttl_ms, &tx.now) == Liveness::Dead {
+            record_death(tx, rings, &session, peer)?;
+        } else if found.is_none() {
+            found = Some(session);
+        }
+    }
+    Ok(found)
+}
+
+/// Records that a session's process is gone.
+pub(super) fn record_death(
+    tx: &Tx,
+    rings: &mut Rings,
+    session: &Session,
+    peer: &Peer,
+) -> Result<()> {
+    rings.add(tx.sessions_waiting_for(peer.id)?);
+    if tx.end_session(session.id)? {
+        tx.append(
+            EventKind::PeerDied,
+            Some(peer.id),
+            peer.name.as_str(),
+            &json!({ "session": session.id }),
+        )?;
+        rings.ended.push(session.id);
+    }
+    Ok(())
+}

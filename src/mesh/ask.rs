@@ -1,0 +1,347 @@
+//! Asking, answering, taking back.
+use serde_json::json;
+
+use super::alive::{Around, sitter};
+use super::peer::resolve;
+use super::{Mesh, Rings, Sitting};
+use crate::ground::id::{PeerId, QuestionId, WaitId};
+use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
+use crate::model::peer::Address;
+use crate::model::{
+    AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, secret,
+};
+use crate::store::{NewQuestion, Peer, Question, Tx};
+
+/// What to do when nobody who can be asked sits at a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfOffline {
+    /// Store the question and return; the next session there gets it.
+    #[default]
+    Queue,
+    /// Wait all the same.
+    Wait,
+}
+
+/// One stored question.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its id.
+    pub question: QuestionId,
+    /// Whom it is for.
+    pub to: PeerName,
+    /// The mailbox.
+    pub peer: PeerId,
+    /// It had been asked before and is still open; this call joined it.
+    pub joined: bool,
+    /// Somebody who can be asked sits there.
+    pub askable: bool,
+    /// When the mailbox was last heard of, in wall milliseconds.
+    pub last_seen_at_ms: i64,
+    /// Who else can be asked in that project.
+    pub same_project: Vec<String>,
+}
+
+/// What asking has stored, and the wait that began with it.
+#[derive(Debug, Clone)]
+pub struct Posed {
+    /// The questions, in the order of the addresses.
+    pub asked: Vec<Asked>,
+    /// The wait for those that can be answered now; `None` when there is nothing to wait for.
+    pub wait: Option<WaitId>,
+}
+
+/// A reply to give.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply<'a> {
+    /// To which question.
+    pub question: QuestionId,
+    /// The answer, or the reason of a decline.
+    pub text: &'a str,
+    /// It says why there is no answer.
+    pub decline: bool,
+    /// It replaces an answer given before.
+    pub corrects: bool,
+    /// A text that looks like a secret is passed all the same; a person's right only.
+    pub force: bool,
+}
+
+/// What came of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replied {
+    /// Answered or declined.
+    pub state: QuestionState,
+    /// Who asked.
+    pub to: PeerName,
+    /// A call of the asker waits for it.
+    pub asker_waiting: bool,
+    /// It came when nobody waited any more.
+    pub late: bool,
+}
+
+impl Mesh {
+    /// Stores a question for each address, all or none, and begins the wait for them.
+    pub fn ask(
+        &mut self,
+        me: &Sitting,
+        to: &[Address],
+        question: &str,
+        context: Option<&str>,
+        if_offline: IfOffline,
+    ) -> Result<Posed> {
+        check_text("question", question, 1, false)?;
+        context.map_or(Ok(()), |context| check_text("context", context, 0, false))?;
+        self.sweep_now_and_then()?;
+        self.write(|tx, around, rings| {
+            let mut asked: Vec<Asked> = Vec::new();
+            for address in to {
+                let peer = resolve(tx, around, rings, me, address)?;
+                if asked.iter().any(|other| other.peer == peer.id) {
+                    return Err(
+                        Refusal::argument(format!("\"{}\" is asked twice", peer.name)).into(),
+                    );
+                }
+                asked.push(pose(tx, around, rings, me, &peer, question, context)?);
+            }
+            let awaited: Vec<QuestionId> = asked
+                .iter()
+                .filter(|one| one.askable || if_offline == IfOffline::Wait)
+                .map(|one| one.question)
+                .collect();
+            let wait = (!awaited.is_empty())
+                .then(|| tx.insert_wait(me.session, &awaited))
+                .transpose()?;
+            Ok(Posed { asked, wait })
+        })
+    }
+
+    /// Gives a reply; the asker is rung. The same text again changes nothing.
+    pub fn reply(&mut self, me: &Sitting, reply: Reply) -> Result<Replied> {
+        check_text(
+            "answer",
+            reply.text,
+            1,
+            reply.force && me.kind == PeerKind::Person,
+        )?;
+        self.write(|tx, around, rings| {
+            let question = tx.question(reply.question)?.ok_or_else(|| Refusal::NotFound { id: reply.question.to_string() })?;
+            check_addressee(tx, around, rings, me, &question)?;
+            let asker = tx.peer(question.asker)?;
+            let to = asker.as_ref().map_or_else(|| PeerName::fold("gone"), |peer| peer.name.clone());
+            let state = if reply.decline { QuestionState::Declined } else { QuestionState::Answered };
+            let waiting = tx.sessions_waiting_on(question.id, None)?;
+            let replied = |late| Replied { state, to: to.clone(), asker_waiting: !waiting.is_empty(), late };
+            match question.state {
+                QuestionState::Withdrawn => {
+                    return Err(Refusal::conflict("this question was withdrawn, no answer needed").into());
+                }
+                QuestionState::Answered | QuestionState::Declined => {
+                    if question.answer.as_deref() == Some(reply.text) && question.state == state {
+                        return Ok(replied(question.answer_late));
+                    }
+                    if !reply.corrects {
+                        return Err(Refusal::conflict("this question has another answer already; give corrects: true to replace it").into());
+                    }
+                }
+                QuestionState::Open | QuestionState::Expired => {}
+            }
+            let late = waiting.is_empty();
+            let by = if me.kind == PeerKind::Person { AnsweredBy::Person } else { AnsweredBy::Session };
+            tx.set_answer(question.id, state, reply.text, (by, me.session), late)?;
+            let kind = if reply.decline { EventKind::QuestionDeclined } else { EventKind::QuestionAnswered };
+            let data = json!({ "to": to, "by": by, "late": late, "corrects": question.state.is_replied(), "bytes": reply.text.len() });
+            tx.append(kind, Some(me.peer), &question.id.to_string(), &data)?;
+            rings.add(waiting.iter().copied());
+            if let Some(asker) = asker {
+let session = sitter(tx, around, rings, &asker)?;
+                rings.add(session.map(|session| session.id));
+            }
+            Ok(replied(late))
+        })
+    }
+
+    /// Takes back a question nobody has seen and no other call waits for. Returns whether it did.
+    pub fn withdraw(&mut self, me: &Sitting, question: QuestionId) -> Result<bool> {
+        self.write(|tx, _, _| withdraw(tx, me, question, None))
+    }
+
+    /// Removes a question with everything said in it, from every table and from the free pages of the file.
+    pub fn forget_question(&mut self, question: QuestionId) -> Result<bool> {
+        let forgotten = self.write(|tx, _, rings| {
+            rings.add(tx.sessions_waiting_on(question, None)?);
+            Ok(tx.forget_question(question)?)
+        })?;
+        self.store.shrink()?;
+        Ok(forgotten)
+    }
+}
+
+fn pose(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    peer: &Peer,
+    question: &str,
+    context: Option<&str>,
+) -> Result<Asked> {
+    let depth = tx.depth_shown_to(me.session)? + 1;
+    if depth > DEPTH_MAX {
+        let problem = format!(
+            "this question would be the {depth}th in a chain of questions that wait for each other; answer first"
+        );
+        return Err(Refusal::RateLimited { problem }.into());
+    }
+    let new = NewQuestion {
+        asker: me.peer,
+        asker_session: me.session,
+        target: peer.id,
+        question,
+        context,
+        depth,
+    };
+    let same = tx.same_open_question(&new)?;
+    let id = match same {
+        Some(id) => id,
+        None => {
+            let id = tx.insert_question(&new)?;
+            let data = json!({ "to": peer.name, "bytes": question.len() });
+            tx.append(
+                EventKind::QuestionAsked,
+                Some(me.peer),
+                &id.to_string(),
+                &data,
+            )?;
+            id
+        }
+    };
+    let session = sitter(tx, around, rings, peer)?;
+    let askable = session
+        .as_ref()
+        .is_some_and(|session| around.is_askable(session, &tx.now));
+    let same_project = if askable {
+        Vec::new()
+    } else {
+        others_in_project(tx, around, me, peer)?
+    };
+    rings.add(session.map(|session| session.id));
+    Ok(Asked {
+        question: id,
+        to: peer.name.clone(),
+        peer: peer.id,
+        joined: same.is_some(),
+        askable,
+        last_seen_at_ms: peer.last_seen_at_ms,
+        same_project,
+    })
+}
+
+fn others_in_project(tx: &Tx, around: &Around, me: &Sitting, peer: &Peer) -> Result<Vec<String>> {
+    let Some(project) = &peer.project else {
+        return Ok(Vec::new());
+    };
+    let mut names = Vec::new();
+    for other in tx
+        .seats(project)?
+        .into_iter()
+        .filter(|other| other.id != peer.id && other.id != me.peer)
+    {
+        if tx
+            .live_sessions_at(other.id)?
+            .iter()
+            .any(|session| around.is_askable(session, &tx.now))
+        {
+            names.push(other.name.to_string());
+        }
+    }
+    Ok(names)
+}
+
+/// The addressee answers, or whoever sits at seat 1 for an empty seat of the project, or the person at this machine.
+fn check_addressee(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    question: &Question,
+) -> Result<()> {
+    if question.target == me.peer || (me.kind == PeerKind::Person && question.asker != me.peer) {
+        return Ok(());
+    }
+    let target = tx.peer(question.target)?;
+    if let Some(target) = &target
+        && stands_in_for(tx, around, rings, me, target)?
+    {
+        return Ok(());
+    }
+    let whose = target.map_or_else(String::new, |peer| format!("; it is for \"{}\"", peer.name));
+    Err(Refusal::NotYours {
+        problem: format!("question {} is not addressed to you{whose}", question.id),
+    }
+    .into())
+}
+
+/// Returns whether `me` sits at seat 1 of the project in which `peer` is an empty seat.
+pub(super) fn stands_in_for(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    peer: &Peer,
+) -> Result<bool> {
+    if me.seat != Some(1) || peer.id == me.peer {
+        return Ok(false);
+    }
+    let own = tx.peer(me.peer)?;
+    let same_project = own.is_some_and(|own| own.project.is_some() && own.project == peer.project);
+    Ok(same_project && sitter(tx, around, rings, peer)?.is_none())
+}
+
+/// Takes a question back if this session asked it, nobody saw it, and no call but `own_wait` waits for it.
+pub(super) fn withdraw(
+    tx: &Tx,
+    me: &Sitting,
+    id: QuestionId,
+    own_wait: Option<WaitId>,
+) -> Result<bool> {
+    let Some(question) = tx.question(id)? else {
+        return Ok(false);
+    };
+    let possible = question.state == QuestionState::Open
+        && question.shown_times == 0
+        && question.asker_session == me.session
+        && tx.sessions_waiting_on(id, own_wait)?.is_empty();
+    if possible {
+        tx.withdraw_question(id)?;
+        tx.append(
+            EventKind::QuestionWithdrawn,
+            Some(me.peer),
+            &id.to_string(),
+            &json!({}),
+        )?;
+    }
+    Ok(possible)
+}
+
+/// Sizes and secrets are checked before anything is stored.
+fn check_text(parameter: &str, text: &str, least: usize, force: bool) -> Result<()> {
+    if text.trim().len() < least {
+        return Err(Refusal::argument(format!("\"{parameter}\" is empty")).into());
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        let parameter = format!("\"{parameter}\"");
+        return Err(Refusal::TooLarge {
+            parameter,
+            bytes: text.len(),
+            bytes_max: TEXT_BYTES_MAX,
+        }
+        .into());
+    }
+    match secret::looks_like(text).filter(|_| !force) {
+        Some(looks_like) => Err(Refusal::Secret {
+            parameter: format!("\"{parameter}\""),
+            looks_like,
+        }
+        .into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,228 @@
+//! What waits for a session: questions to answer, and answers that came when it did not wait. Looking consumes nothing.
+use serde_json::json;
+
+use super::alive::Around;
+use super::ask::stands_in_for;
+use super::{Mesh, Rings, Sitting};
+use crate::ground::id::QuestionId;
+use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result, WakeState};
+use crate::store::{Pending, Question, Session, Tx};
+
+/// A late answer is listed this long after it was shown, unless a call took it.
+const SHOWN_ANSWER_MS: i64 = 24 * 3600 * 1000;
+
+/// A question that waits for a session.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The question and what this session has seen of it.
+    pub pending: Pending,
+    /// Who asks.
+    pub from: PeerName,
+    /// A call of the asker waits for the answer.
+    pub asker_waiting: bool,
+    /// The empty seat of the same project it is for, when it is not for this one.
+    pub instead_of: Option<PeerName>,
+}
+
+/// An answer that came when nobody waited.
+#[derive(Debug, Clone)]
+pub struct LateAnswer {
+    /// The question with its answer.
+    pub question: Question,
+    /// Who answered.
+    pub from: PeerName,
+}
+
+/// What waits for a session.
+#[derive(Debug, Clone, Default)]
+pub struct Inbox {
+    /// Questions, oldest first.
+    pub questions: Vec<Waiting>,
+    /// Late answers, oldest first.
+    pub answers: Vec<LateAnswer>,
+}
+
+impl Inbox {
+    /// Returns whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.questions.is_empty() && self.answers.is_empty()
+    }
+}
+
+impl Mesh {
+    /// Returns what waits for a session, without marking anything.
+    pub fn inbox(&mut self, me: &Sitting) -> Result<Inbox> {
+        self.read(|tx, around| inbox(tx, around, me))
+    }
+
+    /// Returns the row of a session.
+    pub fn session(&mut self, me: &Sitting) -> Result<Option<Session>> {
+        self.read(|tx, _| Ok(tx.session(me.session)?))
+    }
+
+    /// Returns whether a call of this session waits for answers now.
+    pub fn is_waiting(&mut self, me: &Sitting) -> Result<bool> {
+        self.read(|tx, around| {
+            Ok(around.bells.is_served(me.session) && tx.newest_wait(me.session)?.is_some())
+        })
+    }
+
+    /// Returns one question that this session may read, with the names of both sides.
+    pub fn question(
+        &mut self,
+        me: &Sitting,
+        id: QuestionId,
+    ) -> Result<(Question, PeerName, PeerName)> {
+        self.read(|tx, around| {
+            let question = tx
+                .question(id)?
+                .ok_or_else(|| Refusal::NotFound { id: id.to_string() })?;
+            let (asker, target) = (tx.peer(question.asker)?, tx.peer(question.target)?);
+            let stands_in = target.as_ref().map_or(Ok(false), |target| {
+                stands_in_for(tx, around, &mut Rings::default(), me, target)
+            })?;
+            let own = question.asker == me.peer
+                || question.target == me.peer
+                || me.kind == PeerKind::Person;
+            if !own && !stands_in {
+                return Err(Refusal::NotYours {
+                    problem: format!("question {id} is between other sessions"),
+                }
+                .into());
+            }
+            let name = |peer: Option<crate::store::Peer>| {
+                peer.map_or_else(|| PeerName::fold("gone"), |peer| peer.name)
+            };
+            Ok((question, name(asker), name(target)))
+        })
+    }
+
+    /// Notes that questions and late answers were handed to the session's client for the model's next request.
+    pub fn mark_shown(
+        &mut self,
+        me: &Sitting,
+        shown: &Inbox,
+        turn: Option<&str>,
+        way: WakeState,
+    ) -> Result<()> {
+        if shown.is_empty() {
+            return Ok(());
+        }
+        self.write(|tx, _, rings| mark_shown(tx, rings, me, shown, turn, way))
+    }
+
+    /// Notes that the Stop hook keeps the session in its turn: `full` and `repeated` are the questions it names, and
+    /// `streak` how often it did so in a row.
+    pub fn mark_kept(&mut self, me: &Sitting, kept: &Inbox, turn: &str, streak: u32) -> Result<()> {
+        self.write(|tx, _, rings| {
+            mark_shown(tx, rings, me, kept, Some(turn), WakeState::Hook)?;
+            for waiting in &kept.questions {
+                let first = waiting.pending.turn.as_deref() != Some(turn)
+                    || waiting.pending.stops_in_turn == 0
+                    || streak == 1;
+                tx.count_stop(waiting.pending.question.id, me.session, first)?;
+            }
+            Ok(tx.set_stop_streak(me.session, turn, streak)?)
+        })
+    }
+
+    /// Notes what a hook saw the session do, for clients whose registry cannot be read.
+    pub fn set_activity(&mut self, me: &Sitting, activity: &str) -> Result<()> {
+        self.write(|tx, _, _| Ok(tx.set_activity(me.session, activity)?))
+    }
+
+    /// Notes that the person was told to restart the session.
+    pub fn set_told_restart(&mut self, me: &Sitting) -> Result<()> {
+        self.write(|tx, _, _| Ok(tx.set_told_restart(me.session)?))
+    }
+}
+
+pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
+    if !me.has_mailbox() {
+        return Ok(Inbox {
+            questions: Vec::new(),
+            answers: late_answers(tx, me)?,
+        });
+    }
+    let mut questions = questions_at(tx, me, me.peer, None)?;
+    if me.seat == Some(1)
+        && let Some(project) = tx.peer(me.peer)?.and_then(|own| own.project)
+    {
+        for seat in tx.seats(&project)?.iter().filter(|seat| seat.id != me.peer) {
+            if tx.has_pending(seat.id)?
+                && stands_in_for(tx, around, &mut Rings::default(), me, seat)?
+            {
+                questions.extend(questions_at(tx, me, seat.id, Some(&seat.name))?);
+            }
+        }
+    }
+    Ok(Inbox {
+        questions,
+        answers: late_answers(tx, me)?,
+    })
+}
+
+pub(super) fn questions_at(
+    tx: &Tx,
+    me: &Sitting,
+    at: crate::ground::id::PeerId,
+    instead_of: Option<&PeerName>,
+) -> Result<Vec<Waiting>> {
+    let mut questions = Vec::new();
+    if !tx.has_pending(at)? {
+        return Ok(questions);
+    }
+    for pending in tx.pending(at, me.session)? {
+        let from = tx
+            .peer(pending.question.asker)?
+            .map_or_else(|| PeerName::fold("gone"), |peer| peer.name);
+        let asker_waiting = !tx
+            .sessions_waiting_on(pending.question.id, None)?
+            .is_empty();
+        questions.push(Waiting {
+            pending,
+            from,
+            asker_waiting,
+            instead_of: instead_of.cloned(),
+        });
+    }
+    Ok(questions)
+}
+
+fn late_answers(tx: &Tx, me: &Sitting) -> Result<Vec<LateAnswer>> {
+    let mut answers = Vec::new();
+    for question in tx.open_answers(me.peer, tx.now.wall_ms - SHOWN_ANSWER_MS)? {
+        if tx.sessions_waiting_on(question.id, None)?.is_empty() {
+            let from = tx
+                .peer(question.target)?
+                .map_or_else(|| PeerName::fold("gone"), |peer| peer.name);
+            answers.push(LateAnswer { question, from });
+        }
+    }
+    Ok(answers)
+}
+
+pub(super) fn mark_shown(
+    tx: &Tx,
+    rings: &mut Rings,
+    me: &Sitting,
+    shown: &Inbox,
+    turn: Option<&str>,
+    way: WakeState,
+) -> Result<()> {
+    for waiting in &shown.questions {
+        let id = waiting.pending.question.id;
+        tx.mark_shown(id, me.session, turn, way)?;
+        tx.append(
+            EventKind::QuestionShown,
+            Some(me.peer),
+            &id.to_string(),
+            &json!({ "session": me.session, "way": way.as_str() }),
+        )?;
+        rings.add(tx.sessions_waiting_on(id, None)?);
+    }
+    for late in &shown.answers {
+        tx.mark_answer_shown(late.question.id)?;
+    }
+    Ok(())
+}

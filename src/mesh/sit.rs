@@ -1,0 +1,410 @@
+//! Sitting down and leaving: which mailbox a client process gets, and what it is called.
+//!
+//! A mailbox belongs to a project folder and a seat number and outlives sessions. Hooks and server of one client both sit
+//! down, either first; the second finds the session of the first.
+use std::path::Path;
+
+use serde_json::json;
+
+use super::alive::{Around, record_death, sitter};
+use super::{Mesh, Rings};
+use crate::ground::client::Registered;
+use crate::ground::id::{PeerId, SessionId};
+use crate::ground::process::{self, ProcessKey};
+use crate::ground::project::Project;
+use crate::ground::{Fault, Settings};
+use crate::model::{EventKind, Liveness, PeerKind, PeerName, Result};
+use crate::store::{NewPeer, NewSession, Peer, Tx};
+
+/// Who comes in.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The client process.
+    pub process: ProcessKey,
+    /// Tells several members of one process apart; 0 for hooks and servers.
+    pub instance: u32,
+    /// What sits down. A run gets no mailbox.
+    pub kind: PeerKind,
+    /// The project; a person needs none.
+    pub project: Option<Project>,
+    /// The client, for example `claude-code 2.1.329`.
+    pub agent: Option<String>,
+    /// Claude Code's own id of the session.
+    pub client_session: Option<String>,
+    /// A name its person gave it.
+    pub given_name: Option<String>,
+    /// It is a `claude -p` run.
+    pub headless: bool,
+    /// A server sits down with it.
+    pub has_server: bool,
+}
+
+impl Arrival {
+    /// Returns this process as a member of a project, for programs that use the library alone.
+    pub fn here(project: &Path) -> std::result::Result<Self, Fault> {
+        let settings = Settings::read(&|_| None, project.into(), None, project.into())?;
+        let project = Project::of(project, &settings)?;
+        let process = process::stat(process::own_pid()).map_or(
+            ProcessKey {
+                pid: process::own_pid(),
+                started: 0,
+            },
+            |found| found.key,
+        );
+        Ok(Self::of(process, PeerKind::Session, Some(project)))
+    }
+
+    /// Returns the plainest arrival of a process.
+    pub fn of(process: ProcessKey, kind: PeerKind, project: Option<Project>) -> Self {
+        Self {
+            process,
+            instance: 0,
+            kind,
+            project,
+            agent: None,
+            client_session: None,
+            given_name: None,
+            headless: false,
+            has_server: false,
+        }
+    }
+
+    /// Returns the arrival as a further member of the same process.
+    #[must_use]
+    pub fn instance(mut self, instance: u32) -> Self {
+        self.instance = instance;
+        self
+    }
+
+    /// Adds what Claude Code's registry knows and nobody has told yet.
+    pub fn complete(&mut self, registered: Option<Registered>) {
+        let Some(registered) = registered else { return };
+        self.client_session = self.client_session.take().or(registered.session_id);
+        self.given_name = self.given_name.take().or(registered.given_name);
+        self.headless |= registered.headless;
+    }
+}
+
+/// A session at its mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sitting {
+    /// The session.
+    pub session: SessionId,
+    /// The mailbox.
+    pub peer: PeerId,
+    /// Its name.
+    pub name: PeerName,
+    /// What sits there.
+    pub kind: PeerKind,
+    /// Its seat in the project.
+    pub seat: Option<u32>,
+    /// Rises each time somebody sits down after it was dead.
+    pub epoch: i64,
+    /// It sat down just now; false when it sat already.
+    pub joined: bool,
+}
+
+impl Sitting {
+    /// Returns whether others can ask it.
+    pub fn has_mailbox(&self) -> bool {
+        self.kind != PeerKind::Run
+    }
+}
+
+impl Mesh {
+    /// Seats a client process, or finds where it sits already.
+    pub fn sit(&mut self, arrival: &Arrival) -> Result<Sitting> {
+        self.write(|tx, around, rings| sit(tx, around, rings, arrival))
+    }
+
+    /// Returns where a client process sits, without writing anything.
+    pub fn seat_of(&mut self, process: ProcessKey) -> Result<Option<Sitting>> {
+        self.read(|tx, around| {
+            let Some(session) = tx.live_session_of(&around.place(process, 0))? else {
+                return Ok(None);
+            };
+            let peer = tx.peer(session.peer)?;
+            Ok(peer.map(|peer| sitting(session.id, &peer, false)))
+        })
+    }
+
+    /// Returns whether a hook has reported this process as a session.
+    pub fn knows_process(&mut self, process: ProcessKey) -> Result<bool> {
+        self.read(|tx, _| Ok(tx.knows_process(process)?))
+    }
+
+    /// Ends a session; its mailbox stays. Those who wait for it are told.
+    pub fn leave(&mut self, session: SessionId, reason: &str) -> Result<()> {
+        self.write(|tx, _, rings| {
+            let Some(found) = tx.session(session)? else {
+                return Ok(());
+            };
+            rings.add(tx.sessions_waiting_for(found.peer)?);
+            if tx.end_session(session)? {
+                let name = tx
+                    .peer(found.peer)?
+                    .map(|peer| peer.name.to_string())
+                    .unwrap_or_default();
+                tx.append(
+                    EventKind::PeerLeft,
+                    Some(found.peer),
+                    &name,
+                    &json!({ "session": session, "reason": reason }),
+                )?;
+            }
+            rings.ended.push(session);
+            Ok(())
+        })
+    }
+
+    /// Takes Claude Code's own id off a session whose client goes on, as `/clear` does.
+    pub fn detach(&mut self, session: SessionId) -> Result<()> {
+        self.write(|tx, _, _| Ok(tx.detach_session(session)?))
+    }
+
+    /// Frees a name: removes a mailbox nobody sits at, with its questions. Returns whether there was one.
+    pub fn forget_peer(&mut self, name: &str) -> Result<bool> {
+        self.write(|tx, around, rings| {
+            let Some(peer) = tx.peer_named(name)? else {
+                return Ok(false);
+            };
+            if sitter(tx, around, rings, &peer)?.is_some() {
+                return Err(crate::model::Refusal::conflict(format!(
+                    "somebody sits at {:?} now",
+                    peer.name.as_str()
+                ))
+                .into());
+            }
+            tx.delete_peer(peer.id)?;
+            Ok(true)
+        })
+    }
+}
+
+fn sitting(session: SessionId, peer: &Peer, joined: bool) -> Sitting {
+    Sitting {
+        session,
+        peer: peer.id,
+        name: peer.name.clone(),
+        kind: peer.kind,
+        seat: peer.seat,
+        epoch: peer.epoch,
+        joined,
+    }
+}
+
+fn sit(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result<Sitting> {
+    let place = around.place(arrival.process, arrival.instance);
+    let known = tx.live_session_of(&place)?;
+    let peer = match &known {
+        Some(session) => tx.peer(session.peer)?.ok_or_else(|| {
+            crate::model::Refusal::conflict("the mailbox of this session was removed")
+        })?,
+        None => find_mailbox(tx, around, rings, arrival)?,
+    };
+    let newcomer = NewSession {
+        peer: peer.id,
+        place: &place,
+        agent: arrival.agent.as_deref(),
+        client_session: arrival.client_session.as_deref(),
+        given_name: arrival.given_name.as_deref(),
+        headless: arrival.headless,
+        has_server: arrival.has_server,
+    };
+    if let Some(project) = arrival
+        .project
+        .as_ref()
+        .filter(|_| peer.kind == PeerKind::Session)
+    {
+        follow_project(tx, &peer, project, known.is_none())?;
+    }
+    let session = match &known {
+        Some(session) => {
+            tx.touch_session(session.id, &newcomer)?;
+            session.id
+        }
+        None => {
+            let session = tx.insert_session(&newcomer)?;
+            tx.append(
+                EventKind::PeerJoined,
+                Some(peer.id),
+                peer.name.as_str(),
+                &json!({ "session": session, "agent": arrival.agent }),
+            )?;
+            session
+        }
+    };
+    let peer = tx.peer(peer.id)?.unwrap_or(peer);
+    Ok(sitting(session, &peer, known.is_none()))
+}
+
+fn find_mailbox(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result<Peer> {
+    match (arrival.kind, &arrival.project) {
+        (PeerKind::Session, Some(project)) => find_seat(tx, around, rings, arrival, project),
+        (PeerKind::Person, _) | (_, None) => {
+            let name = PeerName::of_person(&around.host);
+            match tx.peer_named(name.as_str())? {
+                Some(peer) => Ok(peer),
+                None => new_peer(tx, PeerKind::Person, &name, &name, None),
+            }
+        }
+        (PeerKind::Run, Some(project)) => {
+            let base = PeerName::of_run(&PeerName::fold(&project.name), arrival.process.pid);
+            let name = first_free(tx, PeerName::candidates(&base, 1, &[]), None)?;
+            new_peer(tx, PeerKind::Run, &name, &base, None)
+        }
+    }
+}
+
+/// The old seat of a resumed session if it is free, else the lowest free one.
+fn find_seat(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    arrival: &Arrival,
+    project: &Project,
+) -> Result<Peer> {
+    let path = project.path.to_string_lossy();
+    let seats = tx.seats(&path)?;
+    let mut free = Vec::new();
+    for peer in &seats {
+        if sitter(tx, around, rings, peer)?.is_none() {
+            free.push(peer);
+        }
+    }
+    let earlier = arrival
+        .client_session
+        .as_deref()
+        .map(|id| tx.last_seat_of(id))
+        .transpose()?
+        .flatten();
+    if let Some(peer) = free.iter().find(|peer| Some(peer.id) == earlier) {
+        return Ok((*peer).clone());
+    }
+    let gap = (1..)
+        .find(|seat| seats.iter().all(|peer| peer.seat != Some(*seat)))
+        .expect("seats are finite");
+    if let Some(peer) = free.first().filter(|peer| peer.seat < Some(gap)) {
+        return Ok((*peer).clone());
+    }
+    let wanted = wanted_name(project);
+    if gap == 1
+        && let Some(peer) = take_over(tx, around, &wanted, &path)?
+    {
+        return Ok(peer);
+    }
+    let name = first_free(
+        tx,
+        PeerName::candidates(&wanted, gap, &folders_above(project)),
+        None,
+    )?;
+    new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
+}
+
+/// A project that was moved keeps its mailbox: the old folder is gone, nobody sits there, and the name is the same.
+fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<Option<Peer>> {
+    let Some(owner) = tx.peer_named(wanted.as_str())? else {
+        return Ok(None);
+    };
+    let gone = owner
+        .project
+        .as_ref()
+        .is_some_and(|project| !Path::new(project).exists());
+    let deserted = tx
+        .live_sessions_at(owner.id)?
+        .iter()
+        .all(|session| around.liveness(session, owner.ttl_ms, &tx.now) == Liveness::Dead);
+    if owner.kind != PeerKind::Session || owner.seat != Some(1) || !gone || !deserted {
+        return Ok(None);
+    }
+    for session in tx.live_sessions_at(owner.id)? {
+        record_death(tx, &mut Rings::default(), &session, &owner)?;
+    }
+    tx.move_peer(owner.id, path, 1)?;
+    Ok(tx.peer(owner.id)?)
+}
+
+/// Notes what the project says of itself. A new name in its file renames the mailbox; the old name stays an alias.
+fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Result<()> {
+    let wanted = wanted_name(project);
+    let text = |path: &Option<std::path::PathBuf>| {
+        path.as_ref()
+            .map(|path| path.to_string_lossy().into_owned())
+    };
+    let (root, common) = (text(&project.git_root), text(&project.git_common));
+    let git = [
+        root.as_deref(),
+        common.as_deref(),
+        project.git_branch.as_deref(),
+    ];
+    tx.describe_peer(
+        peer.id,
+        wanted.as_str(),
+        project.file.role.as_deref(),
+        git,
+        fresh,
+    )?;
+    if peer.wanted == wanted.as_str() {
+        return Ok(());
+    }
+    let candidates = PeerName::candidates(&wanted, peer.seat.unwrap_or(1), &folders_above(project));
+    let name = first_free(tx, candidates, Some(peer.id))?;
+    if name != peer.name {
+        tx.rename_peer(peer, &name)?;
+        tx.append(
+            EventKind::PeerRenamed,
+            Some(peer.id),
+            name.as_str(),
+            &json!({ "was": peer.name }),
+        )?;
+    }
+    Ok(())
+}
+
+fn wanted_name(project: &Project) -> PeerName {
+    match &project.worktree {
+        Some(worktree) => PeerName::fold(&format!("{}.{worktree}", project.name)),
+        None => PeerName::fold(&project.name),
+    }
+}
+
+/// The names of the folders above a project, nearest first; at most four.
+fn folders_above(project: &Project) -> Vec<String> {
+    let above = project.path.ancestors().skip(1).filter_map(Path::file_name);
+    above
+        .map(|name| name.to_string_lossy().into_owned())
+        .take(4)
+        .collect()
+}
+
+/// Names given once, also earlier ones, belong to their mailbox for good.
+fn first_free(
+    tx: &Tx,
+    candidates: impl Iterator<Item = PeerName>,
+    own: Option<PeerId>,
+) -> Result<PeerName> {
+    for name in candidates {
+        match tx.peer_named(name.as_str())? {
+            Some(owner) if Some(owner.id) != own => {}
+            _ => return Ok(name),
+        }
+    }
+    unreachable!("the candidates are numbered without end")
+}
+
+fn new_peer(
+    tx: &Tx,
+    kind: PeerKind,
+    name: &PeerName,
+    wanted: &PeerName,
+    seat: Option<(&str, u32)>,
+) -> Result<Peer> {
+    let id = tx.insert_peer(&NewPeer {
+        kind,
+        name,
+        wanted: wanted.as_str(),
+        project: seat.map(|(path, _)| path),
+        seat: seat.map(|(_, seat)| seat),
+    })?;
+    Ok(tx.peer(id)?.expect("it was just inserted"))
+}

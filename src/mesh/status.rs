@@ -1,0 +1,54 @@
+//! The state of the mesh in figures.
+use super::Mesh;
+use crate::model::{Liveness, PeerKind, Result};
+
+/// The figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Size of the database in bytes.
+    pub bytes: u64,
+    /// Size of its log in bytes.
+    pub wal_bytes: u64,
+    /// Version of its schema.
+    pub schema: u32,
+    /// Mailboxes somebody sits at, may sit at, and nobody sits at.
+    pub peers: [usize; 3],
+    /// Questions open, answered or declined, expired.
+    pub questions: [i64; 3],
+    /// Entries of the event log.
+    pub events: i64,
+}
+
+impl Mesh {
+    /// Counts.
+    pub fn status(&mut self) -> Result<Status> {
+        let views = self.peers(None, super::Scope::Machine, true)?;
+        let count = |wanted: Liveness| {
+            views
+                .iter()
+                .filter(|view| view.peer.kind == PeerKind::Session && view.liveness == wanted)
+                .count()
+        };
+        let peers = [
+            count(Liveness::Alive),
+            count(Liveness::Stale),
+            count(Liveness::Dead),
+        ];
+        let (bytes, wal_bytes) = self.store.sizes();
+        let (questions, events) =
+            self.read(|tx, _| Ok((tx.count_questions()?, tx.count_events()?)))?;
+        Ok(Status {
+            bytes,
+            wal_bytes,
+            schema: crate::store::version(),
+            peers,
+            questions,
+            events,
+        })
+    }
+
+    /// Gives free pages back to the file system. Returns the bytes.
+    pub fn shrink(&mut self) -> Result<u64> {
+        self.store.shrink()
+    }
+}
