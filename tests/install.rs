@@ -3,7 +3,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use claude_mesh::setup::{Applied, Error, Options, Places, Scope, install, uninstall};
+use claude_mesh::setup::{
+    Applied, Error, Finding, Options, Places, Scope, Severity, inspect, install, uninstall,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -92,6 +94,29 @@ impl Home {
         found.retain(|(name, _)| !name.starts_with("bin/"));
         found.sort();
         found
+    }
+
+    fn findings(&self, severity: Severity) -> Vec<Finding> {
+        let mut findings = inspect(&self.places);
+        findings.retain(|finding| finding.severity == severity);
+        findings
+    }
+
+    #[track_caller]
+    fn assert_problem(&self, part: &str, mend: Option<&str>) {
+        let problems = self.findings(Severity::Problem);
+        assert!(
+            problems
+                .iter()
+                .any(|it| it.text.contains(part) && it.mend.as_deref() == mend),
+            "{problems:#?}"
+        );
+    }
+
+    #[track_caller]
+    fn assert_note(&self, part: &str) {
+        let notes = self.findings(Severity::Note);
+        assert!(notes.iter().any(|it| it.text.contains(part)), "{notes:#?}");
     }
 }
 
@@ -462,4 +487,149 @@ fn a_change_is_shown_without_the_secrets_around_it() {
     assert!(!before.contains("hunter2") && !after.contains("hunter2"));
     assert!(!after.contains("0f3a9c81d2e47b56"));
     assert!(after.contains("claude-mesh-server"));
+}
+
+#[test]
+fn after_an_install_nothing_is_wrong() {
+    for scope in [Scope::User, Scope::Project, Scope::Local] {
+        let home = Home::new();
+        home.install(scope);
+        assert_eq!(home.findings(Severity::Problem), []);
+        assert_eq!(home.findings(Severity::Note), []);
+        assert_eq!(home.findings(Severity::Ok).len(), 3);
+    }
+}
+
+#[test]
+fn before_an_install_server_and_hooks_are_missed() {
+    let home = Home::new();
+    home.assert_problem("no server entry", Some("claude-mesh install"));
+    home.assert_problem("no hook is wired", Some("claude-mesh install"));
+    home.assert_note("no permission rule");
+}
+
+#[test]
+fn hooks_wired_for_the_person_and_for_the_project_are_noticed() {
+    let home = Home::new();
+    home.install(Scope::User);
+    home.install(Scope::Project);
+    home.assert_problem(
+        "each hook runs more than once",
+        Some("claude-mesh uninstall --scope project"),
+    );
+}
+
+#[test]
+fn a_missing_or_unusable_program_is_noticed() {
+    let home = Home::new();
+    home.install(Scope::User);
+    let poll = home.places.programs.join("claude-mesh-inbox-poll");
+    write(&poll, "#!/bin/sh\n", 0o644);
+    home.assert_problem("cannot be executed", Some("claude-mesh install"));
+    fs::remove_file(home.places.programs.join("claude-mesh-server")).unwrap();
+    home.assert_problem("does not exist", Some("claude-mesh install"));
+}
+
+#[test]
+fn a_bare_name_is_looked_up_where_claude_code_would() {
+    let mut home = Home::new();
+    home.install(Scope::Project);
+    home.places.search_path.clear();
+    home.assert_problem(
+        "is not in PATH",
+        Some("claude-mesh install --scope project"),
+    );
+}
+
+#[test]
+fn hooks_and_server_of_two_installations_are_noticed() {
+    let home = Home::new();
+    home.install(Scope::User);
+    let other = home.places.home.join("other");
+    for name in PROGRAMS {
+        write(&other.join(name), "#!/bin/sh\n", 0o755);
+    }
+    let settings = read(&home.settings()).replacen(
+        &format!("{}/claude-mesh-inbox", home.places.programs.display()),
+        &format!("{}/claude-mesh-inbox", other.display()),
+        1,
+    );
+    write(&home.settings(), &settings, 0o600);
+    home.assert_problem("but the server comes from", Some("claude-mesh install"));
+
+    let servers = read(&home.servers()).replace(
+        &home.places.programs.display().to_string(),
+        &other.display().to_string(),
+    );
+    write(&home.servers(), &servers, 0o600);
+    home.assert_note("~/other/claude-mesh-server is wired, not");
+}
+
+#[test]
+fn an_older_form_of_a_hook_is_noticed_and_mended() {
+    let home = Home::new();
+    home.install(Scope::User);
+    let mut settings = json_of(&home.settings());
+    let hook = &mut settings["hooks"]["SessionEnd"][0]["hooks"][0];
+    hook.as_object_mut().unwrap().remove("args");
+    settings["hooks"]["Stop"] = json!([]);
+    write(&home.settings(), &settings.to_string(), 0o600);
+    home.assert_note("SessionEnd runs through a shell");
+    home.assert_problem("Stop is not wired", Some("claude-mesh install"));
+    home.install(Scope::User);
+    assert_eq!(home.findings(Severity::Problem), []);
+    assert_eq!(home.findings(Severity::Note), []);
+}
+
+#[test]
+fn switches_that_silence_us_are_noticed() {
+    let home = Home::with(&[(
+        Scope::Local,
+        "settings",
+        r#"{"disableAllHooks": true, "disabledMcpjsonServers": ["claude-mesh"],
+            "permissions": {"deny": ["mcp__claude-mesh", "mcp__claude-mesh__ask_peer"], "ask": ["mcp__claude-mesh__reply_to_peer"]},
+            "env": {"MESH_DB_PATH": "/srv/mesh.db"}}"#,
+    )]);
+    home.assert_problem("disableAllHooks is true", None);
+    home.assert_problem("disabledMcpjsonServers", None);
+    home.assert_problem("denies mcp__claude-mesh", None);
+    home.assert_note("denies mcp__claude-mesh__ask_peer");
+    home.assert_note("each answer to a peer asks you first");
+    home.assert_note("MESH_DB_PATH is /srv/mesh.db");
+}
+
+#[test]
+fn a_mesh_chosen_where_hooks_do_not_see_it_is_noticed() {
+    let home = Home::with(&[(
+        Scope::User,
+        "servers",
+        r#"{"mcpServers": {"claude-mesh": {"command": "claude-mesh-server",
+            "env": {"MESH_DB_PATH": "/x", "CLAUDE_MESH_PROJECT_PATH": "/y"}}}}"#,
+    )]);
+    home.assert_problem("hooks do not see it", None);
+    home.assert_problem(
+        "takes every session for one project",
+        Some("claude-mesh install"),
+    );
+}
+
+#[test]
+fn a_broken_file_is_a_finding_and_not_taken_for_a_missing_entry() {
+    let home = Home::with(&[(Scope::User, "servers", "{\n  oops\n}")]);
+    home.assert_problem("line 2, column 3", None);
+    assert!(
+        home.findings(Severity::Problem)
+            .iter()
+            .all(|it| !it.text.contains("no server"))
+    );
+}
+
+#[test]
+fn findings_are_plain_data() {
+    let home = Home::new();
+    let findings = serde_json::to_value(inspect(&home.places)).unwrap();
+    assert_eq!(
+        findings[0],
+        json!({"severity": "problem", "text": "no server entry is wired", "mend": "claude-mesh install"})
+    );
 }
