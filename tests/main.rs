@@ -5,8 +5,11 @@
     reason = "a test that cannot go on has failed"
 )]
 
-// What the rest stands on: a temporary home, real sessions, real programs.
+/// What the rest stands on: a temporary home, real sessions, real programs.
 mod world;
 
-// Stories of questions: two or three named peers, a real file, real processes.
+/// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
+
+/// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
+mod install;
