@@ -5,4 +5,5 @@
 )]
 
 /// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
+#[cfg(all(feature = "cli", feature = "server"))]
 mod claude_code;

@@ -98,7 +98,14 @@ impl Lab {
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let shown = |path: &Path| path.to_str().expect("it is plain text").to_owned();
         let programs = self.claude.parent().expect("it is a file");
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", shown(programs));
+        // Ours are on the path too, as after `cargo install`.
+        let ours = Path::new(env!("CARGO_BIN_EXE_claude-mesh-session-start"));
+        let ours = ours.parent().expect("it is a file");
+        let path = format!(
+            "{}:{}:/usr/local/bin:/usr/bin:/bin",
+            shown(programs),
+            shown(ours)
+        );
         let mut environment = vec![
             ("HOME", shown(&self.path("home"))),
             ("PATH", path),
@@ -126,6 +133,11 @@ impl Lab {
 }
 
 impl Session<'_> {
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
     /// Starts `claude -p`, whose result is what its model says last.
     pub(crate) fn headless(&self, prompt: &str) -> Running {
         self.run(&["-p", "--output-format", "json", prompt])
@@ -176,6 +188,10 @@ impl Session<'_> {
 }
 
 impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for the end, and not longer than [`PATIENCE`].
     #[track_caller]
     pub(crate) fn finish(mut self) -> Finished {

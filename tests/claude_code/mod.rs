@@ -6,9 +6,13 @@
 //! Why the real client and not a stand-in: what claude-mesh relies on (when hooks run, what becomes of their text, how a Stop hook continues a turn) is nowhere specified and moves with its versions.
 mod client;
 mod installed;
+mod mesh;
 mod network;
 mod scripted_api;
 mod terminal;
 
 /// The client itself, without claude-mesh: if these fail, the lab is broken and not the mesh.
 mod plain;
+
+/// Questions between sessions, as the people who run them meet them.
+mod asks;

@@ -143,6 +143,14 @@ impl Request {
         results.map(|result| text_of(&result["content"])).collect()
     }
 
+    /// Returns the id of the first question another session put into the news.
+    pub(crate) fn peer_question(&self) -> Option<String> {
+        let news = self.news();
+        let (_, id) = news.split_once("<peer-question id=\"")?;
+        let (id, _) = id.split_once('"')?;
+        Some(id.to_owned())
+    }
+
     fn new_blocks(&self) -> Vec<Value> {
         let messages = self.messages();
         let spoken = messages.iter().rposition(|it| it["role"] == "assistant");
