@@ -1,5 +1,6 @@
 //! Finds the one Claude Code version these tests are written for, or installs it from npm, once for all tests.
 //!
+//! It lies below the target directory, or in `CLAUDE_MESH_TEST_CLAUDE_DIR` where that is set; npm comes into play only if it is not there.
 //! Where it cannot be had the tests are skipped, and say so; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
 use std::env;
 use std::fs::{self, File};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The version whose behaviour the tests rely on; `package` and the hooks' formats move with it.
+/// The version whose behaviour the tests rely on.
 const VERSION: &str = "2.1.329";
 const BINARY: &str = "node_modules/@anthropic-ai/claude-code-linux-x64/claude";
 

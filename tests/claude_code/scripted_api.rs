@@ -224,6 +224,11 @@ impl Heard {
     }
 
     fn message(&self, request: &Request, number: usize) -> (u16, &'static str, String) {
+        let broken = self.log.lock().expect("no holder panics").broken.clone();
+        if let Some(reason) = broken {
+            // The client tries again, the script need not.
+            return self.broken(&reason);
+        }
         let said = if request.is_conversation() {
             catch_unwind(AssertUnwindSafe(|| (self.script)(request)))
         } else {
@@ -236,17 +241,16 @@ impl Heard {
                 events(&message(request, number, &blocks)),
             ),
             Ok(blocks) => (200, JSON, message(request, number, &blocks).to_string()),
-            Err(panic) => {
-                let reason = panic_text(panic.as_ref());
-                self.log.lock().expect("no holder panics").broken = Some(reason.clone());
-                self.grown.notify_all();
-                (
-                    400,
-                    JSON,
-                    fault("invalid_request_error", &reason).to_string(),
-                )
-            }
+            Err(panic) => self.broken(&panic_text(panic.as_ref())),
         }
+    }
+
+    /// Ends the session, and everyone who waits for it, with what a script complained about.
+    fn broken(&self, reason: &str) -> (u16, &'static str, String) {
+        self.log.lock().expect("no holder panics").broken = Some(reason.to_owned());
+        self.grown.notify_all();
+        let fault = fault("invalid_request_error", reason);
+        (400, JSON, fault.to_string())
     }
 
     fn note(&self, request: &Request) -> usize {
