@@ -1,8 +1,9 @@
 //! All black-box tests are one program; each module says what belongs there.
 #![allow(
-    clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed"
+    clippy::unwrap_used,
+    reason = "tests look at the real clock and at the switches of whoever runs them; one that cannot go on has failed"
 )]
 
 /// What the rest stands on: a temporary home, real sessions, real programs.
@@ -13,3 +14,7 @@ mod ask;
 
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
+
+/// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod claude_code;
