@@ -12,6 +12,9 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
+mod peer;
+
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
 
