@@ -15,6 +15,18 @@ mod ask;
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 
+/// Stories of walls: one mesh does not exist for another.
+mod wall;
+
+/// The hooks as programs: text in, text out, exit status 0.
+mod hooks;
+
+/// Many real processes at once.
+mod crowd;
+
+/// Who wakes when, and who does not.
+mod wake;
+
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
 
