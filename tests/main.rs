@@ -27,6 +27,9 @@ mod crowd;
 /// Who wakes when, and who does not.
 mod wake;
 
+/// The house: floors, rooms, doors.
+mod floors;
+
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
 
