@@ -2,6 +2,9 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    clippy::struct_field_names,
     clippy::unwrap_used,
     reason = "tests look at the real clock and at the switches of whoever runs them; one that cannot go on has failed"
 )]
