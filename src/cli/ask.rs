@@ -133,9 +133,8 @@ fn read_context(path: &str) -> Result<String, Failure> {
 
 /// Everybody to ask, told before they are asked.
 fn many(desk: &Desk, repo: bool) -> Result<Vec<Address>, Failure> {
-    let mut mesh = match desk.open_existing()? {
-        Some(mesh) => mesh,
-        None => return Err(nobody(repo)),
+    let Some(mut mesh) = desk.open_existing()? else {
+        return Err(nobody(repo));
     };
     let own = desk.own_name(&mut mesh)?;
     let names: Vec<_> = askable(desk, &mut mesh, repo)?

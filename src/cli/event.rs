@@ -178,8 +178,8 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
         Some(text) => format!(": {}", one_line(text)),
         None => String::new(),
     };
-    let asked = told(question.map(|(question, ..)| question.question.as_str()));
-    let answered = told(question.and_then(|(question, ..)| question.answer.as_deref()));
+    let question_text = told(question.map(|(question, ..)| question.question.as_str()));
+    let answer_text = told(question.and_then(|(question, ..)| question.answer.as_deref()));
     match event.kind.as_str() {
         "peer.joined" => match datum("agent").as_str() {
             "" => format!("{by} sat down"),
@@ -188,7 +188,7 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
         "peer.left" => format!("{by} left ({})", datum("reason")),
         "peer.died" => format!("{by} is gone: its process has ended"),
         "peer.renamed" => format!("{} is called {by} now", datum("was")),
-        "question.asked" => format!("{by} asked {}{asked}  {id}", strong(&datum("to"))),
+        "question.asked" => format!("{by} asked {}{question_text}  {id}", strong(&datum("to"))),
         "question.shown" => {
             format!(
                 "{by} was shown the question of {asker} ({})  {id}",
@@ -212,13 +212,13 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
                 format!(" ({})", notes.join(", "))
             };
             format!(
-                "{by} answered {}{notes}{answered}  {id}",
+                "{by} answered {}{notes}{answer_text}  {id}",
                 strong(&datum("to"))
             )
         }
         "question.declined" => {
             format!(
-                "{by} declined to answer {}{answered}  {id}",
+                "{by} declined to answer {}{answer_text}  {id}",
                 strong(&datum("to"))
             )
         }

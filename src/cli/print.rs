@@ -54,12 +54,13 @@ pub(super) fn json_line(value: &impl Serialize) -> io::Result<()> {
 
 /// JSON escapes only the oldest control characters; the others of foreign text would still steer a terminal.
 fn inert(json: &str) -> String {
+    use std::fmt::Write;
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         let steers = (c.is_control() && c != '\n')
             || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if steers {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
         }

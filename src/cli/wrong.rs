@@ -48,15 +48,21 @@ impl Wrong {
             let _ = print::json(&json!({ "error": error }));
             return;
         }
-        let mut lines = format!(
-            "{}: {}\n",
-            "claude-mesh".red(),
-            text::clean(&self.message).trim_end()
-        );
+        let name = "claude-mesh".red();
+        let message = text::clean(&self.message);
+        let _ = print::err(&format!(
+            "{name}: {}
+",
+            message.trim_end()
+        ));
         if !self.hint.is_empty() {
-            lines.push_str(&format!("{}: {}\n", "hint".cyan(), text::clean(&self.hint)));
+            let _ = print::err(&format!(
+                "{}: {}
+",
+                "hint".cyan(),
+                text::clean(&self.hint)
+            ));
         }
-        let _ = print::err(&lines);
     }
 }
 
