@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::Rings;
 use crate::ground::client::{Registered, registered};
+use crate::ground::id::{QuestionId, SessionId, WaitId};
 use crate::ground::{Moment, process};
 use crate::model::{Activity, EventKind, Liveness, Result};
 use crate::store::{Peer, ProcessPlace, Session, Tx};
@@ -71,6 +72,18 @@ impl Around {
     /// Returns whether a session can be asked: it lives and its server runs.
     pub(super) fn is_askable(&self, session: &Session, now: &Moment) -> bool {
         self.bells.is_served(session.id) && self.liveness(session, 0, now) == Liveness::Alive
+    }
+
+    /// Returns the sessions in which a call other than `but` waits for a question. A killed server's calls wait no more.
+    pub(super) fn waiting_on(
+        &self,
+        tx: &Tx,
+        question: QuestionId,
+        but: Option<WaitId>,
+    ) -> Result<Vec<SessionId>> {
+        let mut sessions = tx.sessions_waiting_on(question, but)?;
+        sessions.retain(|session| self.bells.is_served(*session));
+        Ok(sessions)
     }
 
     /// Returns what Claude Code's registry says of a session on this machine.

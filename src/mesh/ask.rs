@@ -128,7 +128,7 @@ impl Mesh {
             let asker = tx.peer(question.asker)?;
             let to = asker.as_ref().map_or_else(|| PeerName::fold("gone"), |peer| peer.name.clone());
             let state = if reply.decline { QuestionState::Declined } else { QuestionState::Answered };
-            let waiting = tx.sessions_waiting_on(question.id, None)?;
+            let waiting = around.waiting_on(tx, question.id, None)?;
             let replied = |late| Replied { state, to: to.clone(), asker_waiting: !waiting.is_empty(), late };
             match question.state {
                 QuestionState::Withdrawn => {
@@ -161,7 +161,7 @@ let session = sitter(tx, around, rings, &asker)?;
 
     /// Takes back a question nobody has seen and no other call waits for. Returns whether it did.
     pub fn withdraw(&mut self, me: &Sitting, question: QuestionId) -> Result<bool> {
-        self.write(|tx, _, _| withdraw(tx, me, question, None))
+        self.write(|tx, around, _| withdraw(tx, around, me, question, None))
     }
 
     /// Removes a question with everything said in it, from every table and from the free pages of the file.
@@ -299,6 +299,7 @@ pub(super) fn stands_in_for(
 /// Takes a question back if this session asked it, nobody saw it, and no call but `own_wait` waits for it.
 pub(super) fn withdraw(
     tx: &Tx,
+    around: &Around,
     me: &Sitting,
     id: QuestionId,
     own_wait: Option<WaitId>,
@@ -309,7 +310,7 @@ pub(super) fn withdraw(
     let possible = question.state == QuestionState::Open
         && question.shown_times == 0
         && question.asker_session == me.session
-        && tx.sessions_waiting_on(id, own_wait)?.is_empty();
+        && around.waiting_on(tx, id, own_wait)?.is_empty();
     if possible {
         tx.withdraw_question(id)?;
         tx.append(

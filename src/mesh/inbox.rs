@@ -141,10 +141,10 @@ pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
     if !me.has_mailbox() {
         return Ok(Inbox {
             questions: Vec::new(),
-            answers: late_answers(tx, me)?,
+            answers: late_answers(tx, around, me)?,
         });
     }
-    let mut questions = questions_at(tx, me, me.peer, None)?;
+    let mut questions = questions_at(tx, around, me, me.peer, None)?;
     if me.seat == Some(1)
         && let Some(project) = tx.peer(me.peer)?.and_then(|own| own.project)
     {
@@ -152,18 +152,19 @@ pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
             if tx.has_pending(seat.id)?
                 && stands_in_for(tx, around, &mut Rings::default(), me, seat)?
             {
-                questions.extend(questions_at(tx, me, seat.id, Some(&seat.name))?);
+                questions.extend(questions_at(tx, around, me, seat.id, Some(&seat.name))?);
             }
         }
     }
     Ok(Inbox {
         questions,
-        answers: late_answers(tx, me)?,
+        answers: late_answers(tx, around, me)?,
     })
 }
 
 pub(super) fn questions_at(
     tx: &Tx,
+    around: &Around,
     me: &Sitting,
     at: crate::ground::id::PeerId,
     instead_of: Option<&PeerName>,
@@ -176,9 +177,7 @@ pub(super) fn questions_at(
         let from = tx
             .peer(pending.question.asker)?
             .map_or_else(|| PeerName::fold("gone"), |peer| peer.name);
-        let asker_waiting = !tx
-            .sessions_waiting_on(pending.question.id, None)?
-            .is_empty();
+        let asker_waiting = !around.waiting_on(tx, pending.question.id, None)?.is_empty();
         questions.push(Waiting {
             pending,
             from,
@@ -189,10 +188,10 @@ pub(super) fn questions_at(
     Ok(questions)
 }
 
-fn late_answers(tx: &Tx, me: &Sitting) -> Result<Vec<LateAnswer>> {
+fn late_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<Vec<LateAnswer>> {
     let mut answers = Vec::new();
     for question in tx.open_answers(me.peer, tx.now.wall_ms - SHOWN_ANSWER_MS)? {
-        if tx.sessions_waiting_on(question.id, None)?.is_empty() {
+        if around.waiting_on(tx, question.id, None)?.is_empty() {
             let from = tx
                 .peer(question.target)?
                 .map_or_else(|| PeerName::fold("gone"), |peer| peer.name);

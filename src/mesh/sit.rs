@@ -128,6 +128,20 @@ impl Mesh {
         })
     }
 
+    /// Returns the seat as it is now, for example under a new name; `None` when the session has ended.
+    pub fn refresh(&mut self, me: &Sitting) -> Result<Option<Sitting>> {
+        self.read(|tx, _| {
+            let live = tx
+                .session(me.session)?
+                .filter(|session| session.ended_at_ms.is_none());
+            let peer = live
+                .map(|session| tx.peer(session.peer))
+                .transpose()?
+                .flatten();
+            Ok(peer.map(|peer| sitting(me.session, &peer, false)))
+        })
+    }
+
     /// Returns whether a hook has reported this process as a session.
     pub fn knows_process(&mut self, process: ProcessKey) -> Result<bool> {
         self.read(|tx, _| Ok(tx.knows_process(process)?))

@@ -123,8 +123,8 @@ impl Mesh {
         wait: &Wait,
         reason: &WaitReason,
     ) -> Result<Option<Interruption>> {
-        self.write(|tx, _, rings| {
-            let all = questions_at(tx, me, me.peer, None)?;
+        self.write(|tx, around, rings| {
+            let all = questions_at(tx, around, me, me.peer, None)?;
             let urgent: Vec<QuestionId> = interrupting(tx, me, wait, &all)?;
             if *reason == WaitReason::IncomingQuestion && urgent.is_empty() {
                 return Ok(None);
@@ -153,7 +153,7 @@ impl Mesh {
         wait: &Wait,
         withdraw_unseen: &[QuestionId],
     ) -> Result<Vec<QuestionId>> {
-        self.write(|tx, _, _| {
+        self.write(|tx, around, _| {
             let mut withdrawn = Vec::new();
             for id in &wait.questions {
                 let replied = tx
@@ -161,7 +161,9 @@ impl Mesh {
                     .is_some_and(|question| question.state.is_replied());
                 if replied {
                     tx.take_answer(*id)?;
-                } else if withdraw_unseen.contains(id) && withdraw(tx, me, *id, Some(wait.id))? {
+                } else if withdraw_unseen.contains(id)
+                    && withdraw(tx, around, me, *id, Some(wait.id))?
+                {
                     withdrawn.push(*id);
                 }
             }
@@ -226,7 +228,7 @@ fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Res
     let done = standings.iter().all(ended) || (wait.any && standings.iter().any(replied));
     let mut interrupts = None;
     if !done && me.has_mailbox() {
-        if !interrupting(tx, me, wait, &questions_at(tx, me, me.peer, None)?)?.is_empty() {
+        if !interrupting(tx, me, wait, &questions_at(tx, around, me, me.peer, None)?)?.is_empty() {
             interrupts = Some(WaitReason::IncomingQuestion);
         } else if first {
             interrupts = cycle(tx, around, me, &standings)?.map(WaitReason::Cycle);

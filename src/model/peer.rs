@@ -245,7 +245,7 @@ pub fn nearest(name: &str, names: &[String]) -> Vec<String> {
             };
             (apart, other)
         })
-        .filter(|(apart, other)| *apart * 2 <= name.len().max(other.len()))
+        .filter(|(apart, other)| *apart == 1 || *apart * 2 <= name.len().max(other.len()))
         .collect();
     ranked.sort();
     ranked
@@ -322,10 +322,8 @@ mod tests {
         let names: Vec<String> = ["backend", "backend-2", "frontend", "docs"]
             .map(str::to_owned)
             .into();
-        assert_eq!(
-            nearest("bakend", &names),
-            ["backend", "backend-2", "frontend"]
-        );
+        assert_eq!(nearest("bakend", &names), ["backend", "backend-2"]);
+        assert_eq!(nearest("end", &names).len(), 3);
         assert_eq!(nearest("zzz", &names), Vec::<String>::new());
     }
 

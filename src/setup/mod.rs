@@ -1,1 +1,30 @@
 //! Wiring claude-mesh into Claude Code, and taking it out again.
+//!
+//! These are other people's files, so the room works in three steps: `wiring` says what a file should hold and
+//! changes nothing but that in the text (`json_text`), `plan` works out every file before the first is written,
+//! `disk` replaces a file in one rename beside a backup. `inspect` only looks.
+//!
+//! Why not `claude mcp add`: it starts the server to try it, knows nothing of hooks and permissions, and refuses a
+//! second time. Why no lock: Claude Code's own lock on its files is not documented; instead a file is read again
+//! right before its rename and worked out anew if it has changed.
+//!
+//! Nothing here looks at the environment, prints or asks: the places come in, a plan or findings go out.
+mod digest;
+mod disk;
+mod entries;
+mod error;
+mod flaw;
+mod inspect;
+mod json_text;
+mod layout;
+mod masked;
+mod places;
+mod plan;
+mod wiring;
+
+pub use error::{Error, Halted};
+pub use inspect::{Finding, Severity, inspect};
+pub use masked::masked;
+pub use places::{Places, Scope};
+pub use plan::{Applied, Change, Plan, Written, install, uninstall};
+pub use wiring::Options;

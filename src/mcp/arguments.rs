@@ -1,0 +1,229 @@
+//! The arguments of a call, read strictly: an unknown parameter or a wrong type is refused by name.
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
+use serde_json::{Value, json};
+
+use crate::ground::id::QuestionId;
+use crate::model::{Refusal, Result};
+
+/// Reads the arguments of a tool.
+pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result<T> {
+    let value = Value::Object(arguments.unwrap_or_default());
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = plain(&error.into_inner().to_string());
+        let problem = if path == "." {
+            problem
+        } else {
+            format!("\"{path}\": {problem}")
+        };
+        Refusal::argument(problem).into()
+    })
+}
+
+/// Checks a number against its limits.
+pub(super) fn within(
+    parameter: &str,
+    value: Option<u32>,
+    limits: std::ops::RangeInclusive<u32>,
+    default: u32,
+) -> Result<u32> {
+    let value = value.unwrap_or(default);
+    if limits.contains(&value) {
+        return Ok(value);
+    }
+    Err(Refusal::argument(format!(
+        "\"{parameter}\" must be from {} to {}, got {value}",
+        limits.start(),
+        limits.end()
+    ))
+    .into())
+}
+
+/// Reads a question id.
+pub(super) fn question_id(text: &str) -> Result<QuestionId> {
+    text.trim().parse().map_err(|_| {
+        Refusal::argument(format!(
+            "\"question_id\" must be an id as ask_peer and poll_inbox give it, got {:?}",
+            cut(text)
+        ))
+        .into()
+    })
+}
+
+fn cut(text: &str) -> &str {
+    crate::ground::text::cut_chars(text, 60)
+}
+
+/// The library's words for types, said for everyone.
+fn plain(problem: &str) -> String {
+    problem
+        .replace("expected u32", "expected a whole number")
+        .replace("expected a boolean", "expected true or false")
+        .replace("unknown field", "unknown parameter")
+        .replace("missing field", "missing parameter")
+        .replace("integer ", "the number ")
+        .replace("invalid type: string", "wrong type: the text")
+        .replace("invalid type:", "wrong type:")
+        .replace("invalid value:", "wrong value:")
+}
+
+/// One text or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// Returns the texts, and whether they came as a list.
+    pub(super) fn into_list(self) -> (Vec<String>, bool) {
+        match self {
+            Self::One(text) => (vec![text], false),
+            Self::Many(list) => (list, true),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E: serde::de::Error>(
+                self,
+                text: &str,
+            ) -> std::result::Result<OneOrMany, E> {
+                Ok(OneOrMany::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> std::result::Result<OneOrMany, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element::<String>()? {
+                    texts.push(text);
+                }
+                if (1..=16).contains(&texts.len()) {
+                    Ok(OneOrMany::Many(texts))
+                } else {
+                    Err(A::Error::invalid_length(texts.len(), &"1 to 16 texts"))
+                }
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for OneOrMany {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OneOrMany".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let list = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 16 });
+        schemars::json_schema!({ "anyOf": [{ "type": "string" }, list] })
+    }
+}
+
+/// Returns the schema of a tool's arguments, as small as it can be said: every byte is read by every session.
+pub(super) fn schema<T: JsonSchema>() -> JsonObject {
+    let mut schema = schemars::SchemaGenerator::default()
+        .into_root_schema_for::<T>()
+        .to_value();
+    trim(&mut schema);
+    match schema {
+        Value::Object(object) => object,
+        _ => JsonObject::new(),
+    }
+}
+
+fn trim(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for key in ["$schema", "title", "format", "default"] {
+                // A parameter may be called so; a keyword's value is never an object.
+                if object.get(key).is_some_and(|value| !value.is_object()) {
+                    object.shift_remove(key);
+                }
+            }
+            if let Some(Value::Array(types)) = object.get("type")
+                && let Some(real) = types.iter().find(|name| *name != "null").cloned()
+            {
+                object.insert("type".into(), real);
+            }
+            if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type") != Some(&Value::from("null")));
+                if choices.len() == 1
+                    && let Some(Value::Object(only)) = choices.pop()
+                {
+                    object.shift_remove("anyOf");
+                    object.extend(only);
+                }
+            }
+            if let Some(Value::Array(words)) = object.get_mut("enum") {
+                words.retain(|word| !word.is_null());
+            }
+            object.values_mut().for_each(trim);
+        }
+        Value::Array(list) => list.iter_mut().for_each(trim),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        #[expect(dead_code, reason = "only the reading is tested")]
+        to: OneOrMany,
+        #[expect(dead_code, reason = "only the reading is tested")]
+        timeout_seconds: Option<u32>,
+    }
+
+    fn refused(arguments: Value) -> String {
+        let Value::Object(object) = arguments else {
+            panic!("an object")
+        };
+        read::<Example>(Some(object)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_refused_by_name() {
+        assert_eq!(
+            refused(json!({ "to": "a", "timeout": 1 })),
+            "\"timeout\": unknown parameter `timeout`, expected `to` or `timeout_seconds`"
+        );
+        assert_eq!(
+            refused(json!({ "timeout_seconds": 1 })),
+            "missing parameter `to`"
+        );
+        assert_eq!(
+            refused(json!({ "to": "a", "timeout_seconds": "5" })),
+            "\"timeout_seconds\": wrong type: the text \"5\", expected a whole number"
+        );
+        assert_eq!(
+            refused(json!({ "to": 5 })),
+            "\"to\": wrong type: the number `5`, expected a text or a list of texts"
+        );
+        assert_eq!(
+            refused(json!({ "to": ["a", 1] })),
+            "\"to[1]\": wrong type: the number `1`, expected a string"
+        );
+    }
+}

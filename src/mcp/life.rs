@@ -1,0 +1,122 @@
+//! The life of the server process: it ends when stdin ends, on SIGINT, SIGTERM or SIGHUP, and when its client process is
+//! gone, however that died; and it ends its session.
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::ServiceExt;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::server::MeshServer;
+use super::station::Shared;
+use crate::ground::process::ProcessKey;
+use crate::ground::{Settings, log};
+
+/// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) fn run() -> ExitCode {
+    let settings = match Settings::of_this_process() {
+        Ok(settings) => settings,
+        Err(fault) => {
+            complain(&format!("{fault}; {}", fault.hint));
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let home = settings.mesh_home.clone();
+    let outcome = runtime.block_on(serve(settings));
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            log::write(&home, "claude-mesh-server", &error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: Settings) -> std::io::Result<()> {
+    let shared = Arc::new(Shared::new(settings));
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    let reason = tokio::select! {
+        ended = speak(&shared) => ended?,
+        _ = interrupted.recv() => "interrupted",
+        _ = terminated.recv() => "terminated",
+        _ = hung_up.recv() => "hung up",
+        () = client_gone(&shared) => "client gone",
+    };
+    shared.station().leave(reason, LEAVE_PATIENCE);
+    Ok(())
+}
+
+/// Serves until stdin ends. A client that ends before it says anything is no fault.
+async fn speak(shared: &Arc<Shared>) -> std::io::Result<&'static str> {
+    let server = MeshServer::new(Arc::clone(shared));
+    match server.serve(rmcp::transport::stdio_pipes()).await {
+        Ok(running) => running
+            .waiting()
+            .await
+            .map(|_| "closed")
+            .map_err(std::io::Error::other),
+        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok("closed"),
+        Err(error) => Err(std::io::Error::other(error)),
+    }
+}
+
+/// Waits until the client process of the session is gone. The kernel tells, so no timer is needed.
+async fn client_gone(shared: &Shared) {
+    let mut seated = shared.seated();
+    loop {
+        let client: Option<ProcessKey> = *seated.borrow_and_update();
+        let Some(client) = client else {
+            if seated.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            continue;
+        };
+        tokio::select! {
+            () = end_of(client) => return,
+            changed = seated.changed() => if changed.is_err() { return std::future::pending().await },
+        }
+    }
+}
+
+async fn end_of(client: ProcessKey) {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let Some(pid) = Pid::from_raw(client.pid) else {
+        return std::future::pending().await;
+    };
+    let descriptor = pidfd_open(pid, PidfdFlags::empty()).ok();
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe; an owned descriptor meets what it asks for"
+    )]
+    let watch = descriptor.and_then(|descriptor| AsyncFd::new(descriptor).ok());
+    match watch {
+        // The number may have been given to another process between looking it up and opening it.
+        Some(watch) if crate::ground::process::is_alive(client) => {
+            let _ = watch.readable().await;
+        }
+        _ if crate::ground::process::is_alive(client) => std::future::pending().await,
+        _ => {}
+    }
+}
+
+fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "claude-mesh-server: {message}");
+}

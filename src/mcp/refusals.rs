@@ -1,0 +1,52 @@
+//! Refusals as a model reads them: a code, what is so, and the next tool call; never a shell line.
+use rmcp::model::{CallToolResult, ContentBlock};
+use serde_json::json;
+
+use crate::ground::FaultKind;
+use crate::model::{Error, Refusal};
+
+/// Returns the result of a call that was refused or failed.
+pub(super) fn result(error: &Error) -> CallToolResult {
+    let (code, message, hint) = match error {
+        Error::Refused(refusal) => (refusal.code(), refusal.to_string(), hint(refusal)),
+        Error::Fault(fault) => {
+            let code = if fault.kind == FaultKind::BrokenFile || fault.kind == FaultKind::Setting {
+                "invalid_argument"
+            } else {
+                "storage"
+            };
+            (
+                code,
+                fault.to_string(),
+                "Tell your user; nothing was stored. Calling again later is safe.",
+            )
+        }
+    };
+    let body = json!({ "error": { "code": code, "message": message, "hint": hint } });
+    CallToolResult::error(vec![ContentBlock::text(body.to_string())])
+}
+
+fn hint(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::InvalidArgument { .. } => {
+            "Call the tool again with the parameter as its schema says."
+        }
+        Refusal::UnknownPeer { .. } => {
+            "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows mailboxes nobody sits at."
+        }
+        Refusal::AmbiguousPeer { .. } => "Call again with one of these names.",
+        Refusal::NotFound { .. } => {
+            "Call poll_inbox for what waits for you and for answers to you."
+        }
+        Refusal::NotYours { .. } => "Call poll_inbox for the questions addressed to you.",
+        Refusal::TooLarge { .. } => {
+            "Call again with a shorter text; name the file where the rest stands."
+        }
+        Refusal::Secret { .. } => {
+            "Call again naming where it lives (file, variable, vault), not its value."
+        }
+        Refusal::Conflict { .. } => "Call poll_inbox or list_peers for how it stands now.",
+        Refusal::RateLimited { .. } => "Answer what waits for you first: call poll_inbox.",
+        Refusal::Unsupported { .. } => "Go on without the mesh and tell your user.",
+    }
+}

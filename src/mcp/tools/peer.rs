@@ -1,0 +1,129 @@
+//! `register` and `list_peers`.
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::{arguments, results};
+use super::{Call, Effect, Entry};
+use crate::mesh::{About, Scope};
+use crate::model::{Liveness, PeerKind, Refusal, Result};
+
+pub(super) const TOOLS: [Entry; 2] = [
+    Entry {
+        set: "ask",
+        name: "register",
+        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to set or change role or summary. Returns your name in the mesh and how many peers are live.",
+        schema: arguments::schema::<Register>,
+        effect: Effect::Idempotent,
+        everyday: false,
+    },
+    Entry {
+        set: "ask",
+        name: "list_peers",
+        description: "Lists the sessions that can be asked: name, what they are for, what they are doing, project and branch. Use it before ask_peer when you are not sure whom to ask. `you` is your own name.",
+        schema: arguments::schema::<ListPeers>,
+        effect: Effect::Reads,
+        everyday: true,
+    },
+];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Register {
+    #[schemars(length(max = 64))]
+    role: Option<String>,
+    /// what you are doing
+    #[schemars(length(max = 500))]
+    summary: Option<String>,
+    branch: Option<String>,
+    /// where your prompt is
+    #[schemars(length(max = 500))]
+    prompt_ptr: Option<String>,
+    #[schemars(range(min = 5, max = 86_400))]
+    ttl_seconds: Option<u32>,
+    /// only while no file names the project and nobody has written to you
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListPeers {
+    scope: Option<ScopeWord>,
+    /// also mailboxes nobody sits at now
+    include_stale: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum ScopeWord {
+    Machine,
+    Repo,
+    Directory,
+}
+
+pub(super) async fn register(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let Register {
+        role,
+        summary,
+        branch,
+        prompt_ptr,
+        ttl_seconds,
+        name,
+    } = arguments::read(arguments)?;
+    let about = About {
+        role,
+        summary,
+        branch,
+        prompt_ptr,
+        ttl_seconds,
+        name,
+    };
+    call.verb(|at| {
+        if about.name.is_some() && at.project.file.name.is_some() {
+            return Err(Refusal::conflict("the project's .claude-mesh.json names this peer; change the name there").into());
+        }
+        let view = at.mesh.describe(&at.me, &about)?;
+        let now_ms = at.mesh.now().wall_ms;
+        let live = at.mesh.peers(Some(&at.me), Scope::Machine, false)?;
+        let live = live.iter().filter(|view| view.liveness == Liveness::Alive && view.peer.kind == PeerKind::Session).count();
+        let path = at.mesh.path().display().to_string();
+        Ok(results::ok(&json!({
+            "you": results::peer(&view, now_ms),
+            "mesh": { "name": at.place.name, "path": path, "schema": crate::store::version(), "peers_live": live },
+        })))
+    })
+    .await
+}
+
+pub(super) async fn list_peers(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let ListPeers {
+        scope,
+        include_stale,
+    } = arguments::read(arguments)?;
+    let scope = match scope {
+        None | Some(ScopeWord::Machine) => Scope::Machine,
+        Some(ScopeWord::Repo) => Scope::Repo,
+        Some(ScopeWord::Directory) => Scope::Directory,
+    };
+    call.verb(|at| {
+        let now_ms = at.mesh.now().wall_ms;
+        let views = at
+            .mesh
+            .peers(Some(&at.me), scope, include_stale == Some(true))?;
+        let peers: Vec<_> = views
+            .iter()
+            .filter(|view| view.peer.id != at.me.peer)
+            .map(|view| results::peer(view, now_ms))
+            .collect();
+        Ok(results::ok(&json!({ "you": at.me.name, "peers": peers })))
+    })
+    .await
+}

@@ -1,0 +1,55 @@
+//! `mesh_status`.
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::{arguments, results};
+use super::{Call, Effect, Entry};
+use crate::model::Result;
+
+pub(super) const TOOLS: [Entry; 1] = [Entry {
+    set: "ask",
+    name: "mesh_status",
+    description: "Shows the state of this mesh in figures: peers, questions, size, how sessions are woken. For questions about the mesh itself.",
+    schema: arguments::schema::<Nothing>,
+    effect: Effect::Reads,
+    everyday: false,
+}];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+pub(super) async fn mesh_status(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let Nothing {} = arguments::read(arguments)?;
+    call.verb(|at| {
+        let status = at.mesh.status()?;
+        let [alive, stale, dead] = status.peers;
+        let [open, answered, expired] = status.questions;
+        Ok(results::ok(&json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "schema": status.schema,
+            "path": at.mesh.path().display().to_string(),
+            "mesh": at.place.name,
+            "bytes": status.bytes,
+            "wal_bytes": status.wal_bytes,
+            "uptime_seconds": call.shared.uptime_seconds(),
+            "pid": std::process::id(),
+            "wake": at.wake,
+            "peers": { "alive": alive, "stale": stale, "dead": dead },
+            "questions": { "open": open, "answered": answered, "expired": expired },
+            "messages": 0,
+            "claims": 0,
+            "tasks": 0,
+            "memories": 0,
+            "events": status.events,
+            "engine": "sqlite",
+        })))
+    })
+    .await
+}

@@ -1,0 +1,120 @@
+//! What Claude Code's files say about us, read once for `inspect`: exactly as written, judged elsewhere.
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::disk;
+use super::entries::{SERVER, program_of_hook};
+use super::error::Error;
+use super::flaw::Flaw;
+use super::json_text::{JsonText, Step};
+use super::places::Scope;
+use super::wiring::{hooks_of_ours, rules, runs_always, server_path};
+
+/// One settings file.
+pub(crate) struct Settings {
+    pub(crate) scope: Scope,
+    pub(crate) path: PathBuf,
+    pub(crate) hooks: Vec<WiredHook>,
+    pub(crate) allow: Vec<Value>,
+    pub(crate) ask: Vec<Value>,
+    pub(crate) deny: Vec<Value>,
+    pub(crate) hooks_disabled: bool,
+    pub(crate) server_rejected: bool,
+    pub(crate) db_path: Option<String>,
+}
+
+/// A hook of ours where it stands.
+pub(crate) struct WiredHook {
+    pub(crate) event: String,
+    pub(crate) program: String,
+    /// Does its group run for everything the event has to say?
+    pub(crate) always: bool,
+    pub(crate) hook: Value,
+}
+
+/// A server entry with our name.
+pub(crate) struct WiredServer {
+    pub(crate) scope: Scope,
+    pub(crate) path: PathBuf,
+    pub(crate) entry: Value,
+}
+
+/// Reads a settings file; nothing if there is none.
+pub(crate) fn settings(scope: Scope, path: &Path) -> Result<Option<Settings>, Error> {
+    read(path, |json| {
+        let is_true = |key: &str| Ok(json.value(&[key.into()])? == Some(Value::Bool(true)));
+        let rejected = json.value(&["disabledMcpjsonServers".into()])?;
+        Ok(Some(Settings {
+            scope,
+            path: path.to_owned(),
+            hooks: wired_hooks(json)?,
+            allow: rules(json, "allow")?,
+            ask: rules(json, "ask")?,
+            deny: rules(json, "deny")?,
+            hooks_disabled: is_true("disableAllHooks")?,
+            server_rejected: rejected
+                .as_ref()
+                .and_then(Value::as_array)
+                .is_some_and(|names| names.iter().any(|name| name == SERVER)),
+            db_path: json
+                .value(&["env".into(), "MESH_DB_PATH".into()])?
+                .map(|value| {
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                }),
+        }))
+    })
+}
+
+/// Reads the server entry of `~/.claude.json` or `.mcp.json`; nothing if there is none.
+pub(crate) fn server(scope: Scope, path: &Path) -> Result<Option<WiredServer>, Error> {
+    server_at(scope, path, &server_path())
+}
+
+/// Reads the entry that `claude mcp add` without a scope leaves in `~/.claude.json` for one project.
+pub(crate) fn server_of_project(path: &Path, project: &Path) -> Result<Option<WiredServer>, Error> {
+    let Some(project) = project.to_str() else {
+        return Ok(None);
+    };
+    let [servers, name] = server_path();
+    let steps = ["projects".into(), project.into(), servers, name];
+    server_at(Scope::User, path, &steps)
+}
+
+fn server_at(scope: Scope, path: &Path, steps: &[Step<'_>]) -> Result<Option<WiredServer>, Error> {
+    read(path, |json| {
+        Ok(json.value(steps)?.map(|entry| WiredServer {
+            scope,
+            path: path.to_owned(),
+            entry,
+        }))
+    })
+}
+
+fn wired_hooks(json: &JsonText) -> Result<Vec<WiredHook>, Flaw> {
+    let mut wired = Vec::new();
+    for (event, (group, _), hook) in hooks_of_ours(json)? {
+        let groups = json.list(&["hooks".into(), event.as_str().into()])?;
+        wired.push(WiredHook {
+            always: groups.get(group).is_some_and(runs_always),
+            program: program_of_hook(&hook).unwrap_or_default(),
+            event,
+            hook,
+        });
+    }
+    Ok(wired)
+}
+
+fn read<T>(
+    path: &Path,
+    of: impl FnOnce(&JsonText) -> Result<Option<T>, Flaw>,
+) -> Result<Option<T>, Error> {
+    let Some(content) = disk::read(&disk::target_of(path)?)? else {
+        return Ok(None);
+    };
+    JsonText::parse(&content)
+        .and_then(|json| of(&json))
+        .map_err(|flaw| Error::broken(path, flaw))
+}

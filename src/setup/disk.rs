@@ -1,0 +1,244 @@
+//! Replaces one file in one step, beside a backup of what it was; the original is never open for writing.
+//!
+//! Known limits: a hard link becomes a file of its own, and extended attributes and access lists are not carried
+//! over. Mode and owner are.
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use tempfile::NamedTempFile;
+
+use super::error::Error;
+
+/// Links followed before they count as a circle, as in Linux.
+const LINKS_MAX: usize = 40;
+
+/// The next content of a file, on disk beside it, not yet in its place. Dropped, it leaves no trace.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    target: PathBuf,
+    before: Option<Vec<u8>>,
+    next: Option<NamedTempFile>,
+    backup: Option<Backup>,
+}
+
+/// A backup that goes away again unless it turns out to be needed.
+#[derive(Debug)]
+struct Backup {
+    path: PathBuf,
+    needed: bool,
+}
+
+/// The file behind all symbolic links; it need not exist.
+pub(crate) fn target_of(path: &Path) -> Result<PathBuf, Error> {
+    let mut target = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&target) {
+            Ok(next) => target = target.parent().unwrap_or(Path::new("/")).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(Error::unusable(path, "its symbolic links run in a circle"))
+}
+
+/// The content of a file; nothing if there is no such file.
+pub(crate) fn read(target: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::metadata(target) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(fault) => return Err(Error::io("read", target)(fault)),
+        Ok(about) if !about.is_file() => return Err(Error::unusable(target, "not a file")),
+        Ok(_) => {}
+    }
+    match fs::read(target) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
+        content => content.map(Some).map_err(Error::io("read", target)),
+    }
+}
+
+/// Everything up to the last step; a full disk or a folder that takes no writes shows itself here.
+///
+/// `private` says how a file that is not there yet is made: readable by its owner only, or as the umask has it.
+pub(crate) fn stage(
+    path: &Path,
+    before: Option<&[u8]>,
+    after: Option<&[u8]>,
+    private: bool,
+    now: Timestamp,
+) -> Result<Staged, Error> {
+    let target = target_of(path)?;
+    let mut staged = Staged {
+        target,
+        before: before.map(<[u8]>::to_owned),
+        next: None,
+        backup: None,
+    };
+    let Some(after) = after else {
+        return Ok(staged);
+    };
+    let about = match before {
+        Some(_) => Some(fs::metadata(&staged.target).map_err(Error::io("read", &staged.target))?),
+        None => None,
+    };
+    let next = write_beside(&staged.target, after, about.as_ref(), private)
+        .map_err(Error::io("write beside", &staged.target))?;
+    staged.next = Some(next);
+    if let (Some(before), Some(about)) = (before, &about) {
+        let backup = back_up(path, before, about, now).map_err(Error::io("back up", path))?;
+        staged.backup = Some(backup);
+    }
+    Ok(staged)
+}
+
+impl Staged {
+    /// Puts the next content in place, or gives back what the file holds now if that is no longer what it was.
+    pub(crate) fn commit(mut self) -> Result<Result<Option<PathBuf>, Option<Vec<u8>>>, Error> {
+        let now = read(&self.target)?;
+        if now != self.before {
+            return Ok(Err(now));
+        }
+        match self.next.take() {
+            Some(next) => {
+                next.persist(&self.target)
+                    .map_err(|fault| Error::io("replace", &self.target)(fault.error))?;
+            }
+            None => fs::remove_file(&self.target).map_err(Error::io("remove", &self.target))?,
+        }
+        sync_folder(&self.target);
+        Ok(Ok(self.backup.take().map(Backup::keep)))
+    }
+}
+
+/// Backups of this file, oldest first.
+pub(crate) fn backups(path: &Path) -> Vec<PathBuf> {
+    let prefix = format!("{}.claude-mesh-", file_name(path));
+    let mut names: Vec<String> = fs::read_dir(folder(path))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(&prefix))
+        .collect();
+    names.sort_by_key(|name| {
+        let stamp: String = name[prefix.len()..]
+            .chars()
+            .take_while(|c| *c != '.')
+            .collect();
+        (stamp, name.len())
+    });
+    names
+        .into_iter()
+        .map(|name| folder(path).join(name))
+        .collect()
+}
+
+fn write_beside(
+    target: &Path,
+    content: &[u8],
+    about: Option<&Metadata>,
+    private: bool,
+) -> io::Result<NamedTempFile> {
+    let folder = folder(target);
+    if about.is_none() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    let mode = if about.is_some() || private {
+        0o600
+    } else {
+        0o666
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".claude-mesh-")
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    if let Some(about) = about {
+        take_after(file.as_file(), about)?;
+    }
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn back_up(path: &Path, content: &[u8], about: &Metadata, now: Timestamp) -> io::Result<Backup> {
+    let stamp = now.strftime("%Y%m%dT%H%M%SZ");
+    let mut copy = 1;
+    loop {
+        let again = if copy > 1 {
+            format!(".{copy}")
+        } else {
+            String::new()
+        };
+        let name = format!("{}.claude-mesh-{stamp}{again}.bak", file_name(path));
+        let place = folder(path).join(name);
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&place);
+        match made {
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => copy += 1,
+            Err(fault) => return Err(fault),
+            Ok(mut file) => {
+                let backup = Backup {
+                    path: place,
+                    needed: false,
+                };
+                file.write_all(content)?;
+                take_after(&file, about)?;
+                file.sync_all()?;
+                return Ok(backup);
+            }
+        }
+    }
+}
+
+/// Gives a new file the owner and then the mode of the old one; a group one may not give away is let go.
+fn take_after(file: &File, about: &Metadata) -> io::Result<()> {
+    let is = file.metadata()?;
+    if (is.uid(), is.gid()) != (about.uid(), about.gid()) {
+        let owned = std::os::unix::fs::fchown(file, Some(about.uid()), Some(about.gid()));
+        if is.uid() != about.uid() {
+            owned?;
+        }
+    }
+    file.set_permissions(Permissions::from_mode(about.mode() & 0o7777))
+}
+
+/// Makes a rename last over a power cut; not every file system can, and the content is safe without.
+fn sync_folder(target: &Path) {
+    if let Ok(folder) = File::open(folder(target)) {
+        let _ = folder.sync_all();
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+impl Backup {
+    fn keep(mut self) -> PathBuf {
+        self.needed = true;
+        std::mem::take(&mut self.path)
+    }
+}
+
+impl Drop for Backup {
+    fn drop(&mut self) {
+        if !self.needed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

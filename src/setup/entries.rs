@@ -1,0 +1,263 @@
+//! The entries themselves, read from the shipped files in `config/`, and how ours are told from others'.
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::Error;
+
+/// What the server is called in Claude Code.
+pub(crate) const SERVER: &str = "claude-mesh";
+/// Lets a session call our tools without asking.
+pub(crate) const ALLOW: &str = "mcp__claude-mesh";
+/// Asks the person before an answer leaves; an ask rule beats an allow rule.
+pub(crate) const CONFIRM: &str = "mcp__claude-mesh__reply_to_peer";
+/// Tells a server that a project's file started which project that is.
+pub(crate) const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
+/// Its value in a committed file: Claude Code fills it in.
+pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
+
+const HOOKS: &str = include_str!("../../config/hooks.json");
+const MCP: &str = include_str!("../../config/mcp.json");
+
+/// The server entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Server {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// One hook, in the form without a shell: `args` is there, if empty.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Hook {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) timeout: u32,
+}
+
+/// A group of hooks that run for everything an event has to say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) hooks: Vec<Hook>,
+}
+
+/// A hook and the event it belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) event: &'static str,
+    pub(crate) program: String,
+    pub(crate) hook: Hook,
+}
+
+#[derive(Deserialize)]
+struct HooksFile {
+    hooks: Events,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Events {
+    session_start: [Group; 1],
+    user_prompt_submit: [Group; 1],
+    stop: [Group; 1],
+    session_end: [Group; 1],
+}
+
+/// The server entry for one person's own files, or with no folder the one for a project's files.
+pub(crate) fn server(programs: Option<&Path>) -> Result<Server, Error> {
+    let mut server: Server =
+        serde_json::from_str(MCP).expect("config/mcp.json is checked by a test");
+    server.command = command(programs, &server.command)?;
+    if programs.is_none() {
+        server
+            .env
+            .insert(PROJECT_PATH.to_owned(), PROJECT_PATH_VALUE.to_owned());
+    }
+    Ok(server)
+}
+
+/// The hooks, with absolute paths below `programs` or with bare names.
+pub(crate) fn hooks(programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
+    let file: HooksFile =
+        serde_json::from_str(HOOKS).expect("config/hooks.json is checked by a test");
+    let events = [
+        ("SessionStart", file.hooks.session_start),
+        ("UserPromptSubmit", file.hooks.user_prompt_submit),
+        ("Stop", file.hooks.stop),
+        ("SessionEnd", file.hooks.session_end),
+    ];
+    let mut wanted = Vec::new();
+    for (event, [group]) in events {
+        for mut hook in group.hooks {
+            let program = hook.command;
+            hook.command = command(programs, &program)?;
+            wanted.push(Wanted {
+                event,
+                program,
+                hook,
+            });
+        }
+    }
+    Ok(wanted)
+}
+
+/// The program of ours that a hook entry starts: `claude-mesh-inbox-poll`, whatever its folder, quotes and arguments.
+///
+/// Only the first command counts: a hook that merely mentions one of our programs is someone else's.
+pub(crate) fn program_of_hook(hook: &Value) -> Option<String> {
+    let command = hook.get("command")?.as_str()?;
+    let words: Vec<String> = match hook.get("args").and_then(Value::as_array) {
+        Some(arguments) => std::iter::once(command)
+            .chain(arguments.iter().filter_map(Value::as_str))
+            .map(str::to_owned)
+            .collect(),
+        None => shell_words(command),
+    };
+    first_program(&inside_shell(words)).and_then(our_base_name)
+}
+
+/// The program of ours that a server entry starts.
+pub(crate) fn program_of_server(entry: &Value) -> Option<String> {
+    our_base_name(entry.get("command")?.as_str()?)
+}
+
+fn our_base_name(program: &str) -> Option<String> {
+    let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
+    let name = name.trim_end_matches([';', '&', '|', ')']);
+    let name = name.strip_suffix(".exe").unwrap_or(name);
+    let ours = name
+        .strip_prefix("claude-mesh-")
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
+    ours.then(|| name.to_owned())
+}
+
+/// The first word that is a program and not something that only starts one.
+fn first_program(words: &[String]) -> Option<&str> {
+    let starts_another = |word: &str| {
+        is_shell(word)
+            || word.starts_with('-')
+            || matches!(word, "env" | "/usr/bin/env" | "/bin/env" | "exec")
+    };
+    let is_assignment = |word: &str| {
+        word.split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty() && !name.contains(['/', ' ']))
+    };
+    words
+        .iter()
+        .map(String::as_str)
+        .find(|word| !starts_another(word) && !is_assignment(word))
+}
+
+/// The words of `…` where the words are `sh -c …`.
+fn inside_shell(words: Vec<String>) -> Vec<String> {
+    let script = words.windows(3).find_map(|next| {
+        let runs_text = next[1].starts_with('-') && next[1].ends_with('c');
+        (is_shell(&next[0]) && runs_text).then(|| shell_words(&next[2]))
+    });
+    script.unwrap_or(words)
+}
+
+fn is_shell(word: &str) -> bool {
+    let name = word.rsplit('/').next().unwrap_or(word);
+    matches!(name, "sh" | "bash" | "dash" | "zsh")
+}
+
+fn shell_words(command: &str) -> Vec<String> {
+    shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect())
+}
+
+fn command(programs: Option<&Path>, program: &str) -> Result<String, Error> {
+    let Some(folder) = programs else {
+        return Ok(program.to_owned());
+    };
+    if !folder.is_absolute() {
+        return Err(Error::unusable(folder, "not an absolute path"));
+    }
+    match folder.join(program).to_str() {
+        Some(path) => Ok(path.to_owned()),
+        None => Err(Error::unusable(folder, "not UTF-8, which JSON must be")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(hook: &str) -> Option<String> {
+        program_of_hook(&serde_json::from_str(hook).unwrap())
+    }
+
+    #[test]
+    fn the_shipped_files_hold_four_hooks_and_a_server() {
+        let events: Vec<_> = hooks(None)
+            .unwrap()
+            .into_iter()
+            .map(|wanted| (wanted.event, wanted.program, wanted.hook.timeout))
+            .collect();
+        let poll = || "claude-mesh-inbox-poll".to_owned();
+        assert_eq!(
+            events,
+            [
+                ("SessionStart", "claude-mesh-session-start".to_owned(), 10),
+                ("UserPromptSubmit", poll(), 10),
+                ("Stop", poll(), 10),
+                ("SessionEnd", "claude-mesh-session-end".to_owned(), 5),
+            ]
+        );
+        let server = server(Some(Path::new("/opt/mesh"))).unwrap();
+        assert_eq!(server.command, "/opt/mesh/claude-mesh-server");
+    }
+
+    #[test]
+    fn our_hook_is_known_in_every_form_it_ever_had() {
+        for hook in [
+            r#"{"command":"claude-mesh-inbox-poll","args":[]}"#,
+            r#"{"command":"/opt/my programs/claude-mesh-inbox-poll","args":[]}"#,
+            r#"{"command":"/usr/bin/env","args":["claude-mesh-inbox-poll"]}"#,
+            r#"{"command":"claude-mesh-inbox-poll"}"#,
+            r#"{"command":"\"/opt/my programs/claude-mesh-inbox-poll\" --quiet"}"#,
+            r#"{"command":"'/opt/my programs/claude-mesh-inbox-poll' || true"}"#,
+            r#"{"command":"/bin/sh -c '/opt/claude-mesh-inbox-poll 2>/dev/null'"}"#,
+            r#"{"command":"bash -lc '/opt/claude-mesh-inbox-poll --quiet'"}"#,
+            r#"{"command":"/bin/sh","args":["-c","/opt/claude-mesh-inbox-poll; true"]}"#,
+            r#"{"command":"MESH_DB_PATH=/x/mesh.db exec /opt/claude-mesh-inbox-poll"}"#,
+            r#"{"command":"C:/mesh/claude-mesh-inbox-poll.exe","args":[]}"#,
+        ] {
+            assert_eq!(
+                ours(hook).as_deref(),
+                Some("claude-mesh-inbox-poll"),
+                "{hook}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hook_that_only_mentions_us_is_not_ours() {
+        for hook in [
+            r#"{"command":"echo claude-mesh-inbox-poll"}"#,
+            r#"{"command":"grep -c claude-mesh-inbox-poll log"}"#,
+            r#"{"command":"claude-mesh peers --json"}"#,
+            r#"{"command":"/opt/claude-mesh-inbox-poll/run.sh","args":[]}"#,
+            r#"{"type":"prompt","prompt":"claude-mesh-inbox-poll"}"#,
+            r#"{"command":7}"#,
+            r#""claude-mesh-inbox-poll""#,
+        ] {
+            assert_eq!(ours(hook), None, "{hook}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_absolute_is_refused() {
+        assert!(matches!(
+            server(Some(Path::new("target/release"))),
+            Err(Error::Unusable { .. })
+        ));
+    }
+}

@@ -1,0 +1,395 @@
+//! Looks at the wiring and says what it finds; nothing is changed, no program is started.
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::digest::{self, Settings, WiredHook, WiredServer};
+use super::entries::{CONFIRM, PROJECT_PATH, hooks, program_of_server};
+use super::error::Error;
+use super::places::{Places, Scope};
+use super::wiring::covers_server;
+
+/// One thing worth knowing about the wiring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is so, in one line.
+    pub text: String,
+    /// The command that mends it, where one does.
+    pub mend: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Works, but someone may wonder.
+    Note,
+    /// Does not work.
+    Problem,
+}
+
+/// Everything worth knowing about how claude-mesh is wired for this person and, if there is one, this project.
+pub fn inspect(places: &Places) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let servers = server_entries(places, &mut findings);
+    let settings = settings_files(places, &mut findings);
+    // A file that does not parse may well hold what seems to be missing.
+    let readable = findings.iter().all(|it| it.severity != Severity::Problem);
+    if servers.is_empty() && readable {
+        findings.push(problem("no server entry is wired").mend(install(Scope::User)));
+    }
+    let mut folder = None;
+    for server in &servers {
+        folder = check_server(places, server, &mut findings).or(folder);
+    }
+    let wired: Vec<&Settings> = settings
+        .iter()
+        .filter(|file| !file.hooks.is_empty())
+        .collect();
+    if wired.is_empty() && readable {
+        findings.push(problem("no hook is wired").mend(install(Scope::User)));
+    }
+    for file in &wired {
+        findings.extend(check_hooks(places, file, folder.as_deref()));
+    }
+    findings.extend(check_doubles(places, &wired));
+    findings.extend(check_allowed(places, &settings));
+    for file in &settings {
+        findings.extend(check_switches(places, file));
+    }
+    findings
+}
+
+fn server_entries(places: &Places, findings: &mut Vec<Finding>) -> Vec<WiredServer> {
+    let mut entries = Vec::new();
+    for scope in [Scope::User, Scope::Project] {
+        if let Ok(path) = places.servers_file(scope) {
+            entries.extend(unless_broken(digest::server(scope, &path), findings));
+        }
+    }
+    let pinned = places
+        .project
+        .as_deref()
+        .map(|project| digest::server_of_project(&places.claude_json, project));
+    if let Some(Ok(Some(pinned))) = pinned {
+        findings.push(
+            note(format!(
+                "{} has another entry \"claude-mesh\", for this project only, which goes first",
+                places.shown(&pinned.path)
+            ))
+            .mend("claude mcp remove --scope local claude-mesh"),
+        );
+    }
+    entries
+}
+
+fn settings_files(places: &Places, findings: &mut Vec<Finding>) -> Vec<Settings> {
+    let mut files: Vec<Settings> = Vec::new();
+    for scope in [Scope::User, Scope::Project, Scope::Local] {
+        let Ok(path) = places.settings_file(scope) else {
+            continue;
+        };
+        // Seen from the home folder, the project's settings are the person's own.
+        if files.iter().all(|file| file.path != path) {
+            files.extend(unless_broken(digest::settings(scope, &path), findings));
+        }
+    }
+    files
+}
+
+/// Judges a server entry and returns the folder of its program, if that is in order.
+fn check_server(
+    places: &Places,
+    server: &WiredServer,
+    findings: &mut Vec<Finding>,
+) -> Option<PathBuf> {
+    let file = places.shown(&server.path);
+    let mend = || install(server.scope);
+    let env = |name: &str| server.entry.get("env").and_then(|env| env.get(name));
+    if env("MESH_DB_PATH").is_some() {
+        findings.push(problem(format!(
+            "MESH_DB_PATH stands in the server entry of {file}, where hooks do not see it; \
+                 move it to ~/.claude-mesh/.env"
+        )));
+    }
+    if server.scope == Scope::User && env(PROJECT_PATH).is_some() {
+        findings.push(
+            problem(format!(
+                "{PROJECT_PATH} in {file} takes every session for one project"
+            ))
+            .mend(mend()),
+        );
+    }
+    let command = server.entry.get("command").and_then(Value::as_str);
+    let ours = program_of_server(&server.entry).as_deref() == Some("claude-mesh-server");
+    let Some(command) = command.filter(|_| ours) else {
+        findings.push(
+            note(format!(
+                "the server entry of {file} does not start claude-mesh-server itself: {}",
+                command.unwrap_or("no command")
+            ))
+            .mend(mend()),
+        );
+        return None;
+    };
+    match program(places, command) {
+        Ok(program) => {
+            findings.push(ok(format!("server: {command} ({file})")));
+            findings.extend(check_copy(places, &program, server.scope));
+            program.parent().map(Path::to_owned)
+        }
+        Err(reason) => {
+            findings.push(problem(format!("server of {file}: {reason}")).mend(mend()));
+            None
+        }
+    }
+}
+
+/// Another copy than the one beside this program is worth a word: updates would pass it by.
+fn check_copy(places: &Places, program: &Path, scope: Scope) -> Option<Finding> {
+    let here = fs::canonicalize(places.programs.join(program.file_name()?)).ok()?;
+    (here != program).then(|| {
+        note(format!(
+            "{} is wired, not {}",
+            places.shown(program),
+            places.shown(&here)
+        ))
+        .mend(install(scope))
+    })
+}
+
+fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let shown = places.shown(&file.path);
+    let mend = || install(file.scope);
+    let wanted = hooks(None).unwrap_or_default();
+    for wanted in &wanted {
+        let (event, program) = (wanted.event, &wanted.program);
+        let here: Vec<&WiredHook> = file
+            .hooks
+            .iter()
+            .filter(|hook| hook.event == event && hook.program == *program)
+            .collect();
+        match here.iter().filter(|hook| hook.always).count() {
+            0 => findings.push(problem(format!("{event} is not wired in {shown}")).mend(mend())),
+            1 if here.len() == 1 => {
+                findings.extend(check_hook(places, file, here[0], server_folder));
+            }
+            _ => findings.push(
+                problem(format!(
+                    "{event} runs {program} {} times in {shown}",
+                    here.len()
+                ))
+                .mend(mend()),
+            ),
+        }
+    }
+    for hook in &file.hooks {
+        if !wanted
+            .iter()
+            .any(|w| w.event == hook.event && w.program == hook.program)
+        {
+            findings.push(note(format!(
+                "{} also runs {} ({shown})",
+                hook.event, hook.program
+            )));
+        }
+    }
+    if findings.is_empty() {
+        findings.push(ok(format!("hooks: {} wired ({shown})", wanted.len())));
+    }
+    findings
+}
+
+fn check_hook(
+    places: &Places,
+    file: &Settings,
+    wired: &WiredHook,
+    server_folder: Option<&Path>,
+) -> Option<Finding> {
+    let event = &wired.event;
+    let shown = places.shown(&file.path);
+    let mend = install(file.scope);
+    if wired.hook.get("args").and_then(Value::as_array).is_none() {
+        return Some(note(format!("{event} runs through a shell ({shown})")).mend(mend));
+    }
+    if wired.hook.get("timeout").and_then(Value::as_f64).is_none() {
+        return Some(note(format!("{event} has no timeout ({shown})")).mend(mend));
+    }
+    let command = wired.hook.get("command").and_then(Value::as_str)?;
+    match program(places, command) {
+        Err(reason) => Some(problem(format!("{event} of {shown}: {reason}")).mend(mend)),
+        Ok(program) if server_folder.is_some_and(|folder| program.parent() != Some(folder)) => {
+            Some(
+                problem(format!(
+                    "{event} starts {}, but the server comes from {}",
+                    places.shown(&program),
+                    server_folder
+                        .map(|folder| places.shown(folder))
+                        .unwrap_or_default()
+                ))
+                .mend(mend),
+            )
+        }
+        Ok(_) => None,
+    }
+}
+
+fn check_doubles(places: &Places, wired: &[&Settings]) -> Option<Finding> {
+    let [first, second, ..] = wired else {
+        return None;
+    };
+    Some(
+        problem(format!(
+            "each hook runs more than once: wired in {} and in {}",
+            places.shown(&first.path),
+            places.shown(&second.path)
+        ))
+        .mend(format!("claude-mesh uninstall{}", second.scope.flag())),
+    )
+}
+
+fn check_allowed(places: &Places, settings: &[Settings]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match settings
+        .iter()
+        .find(|file| file.allow.iter().any(covers_server))
+    {
+        Some(file) => findings.push(ok(format!("tools: allowed ({})", places.shown(&file.path)))),
+        None => findings.push(
+            note("no permission rule allows the tools: each call asks, `claude -p` refuses")
+                .mend(install(Scope::User)),
+        ),
+    }
+    for file in settings {
+        let shown = places.shown(&file.path);
+        for rule in file
+            .deny
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|rule| speaks_of_us(rule))
+        {
+            let text = format!("{shown} denies {rule}");
+            findings.push(
+                if rule.starts_with("mcp__claude-mesh__") && !rule.ends_with('*') {
+                    note(text)
+                } else {
+                    problem(text)
+                },
+            );
+        }
+        for rule in file
+            .ask
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|rule| speaks_of_us(rule))
+        {
+            findings.push(if rule == CONFIRM {
+                note(format!("each answer to a peer asks you first ({shown})"))
+            } else {
+                note(format!("{rule} asks you before each call ({shown})"))
+            });
+        }
+    }
+    findings
+}
+
+fn check_switches(places: &Places, file: &Settings) -> Vec<Finding> {
+    let shown = places.shown(&file.path);
+    let mut findings = Vec::new();
+    if file.hooks_disabled {
+        findings.push(problem(format!(
+            "disableAllHooks is true in {shown}: no hook runs, nobody is woken or told"
+        )));
+    }
+    if file.server_rejected {
+        findings.push(problem(format!(
+            "disabledMcpjsonServers in {shown} turns the project's server off"
+        )));
+    }
+    if let Some(db_path) = &file.db_path {
+        findings.push(note(format!(
+            "MESH_DB_PATH is {db_path} for sessions under {shown}"
+        )));
+    }
+    findings
+}
+
+/// The program behind a command, links followed; a bare name is looked up as Claude Code would.
+fn program(places: &Places, command: &str) -> Result<PathBuf, String> {
+    let named = Path::new(command);
+    let found = if named.is_absolute() {
+        named.to_owned()
+    } else if command.contains('/') {
+        return Err(format!("{command} depends on the folder it is started in"));
+    } else {
+        let mut candidates = places.search_path.iter().map(|folder| folder.join(named));
+        candidates
+            .find(|candidate| is_executable(candidate))
+            .ok_or_else(|| format!("{command} is not in PATH"))?
+    };
+    if !found.exists() {
+        return Err(format!("{} does not exist", places.shown(&found)));
+    }
+    if !is_executable(&found) {
+        return Err(format!("{} cannot be executed", places.shown(&found)));
+    }
+    Ok(fs::canonicalize(&found).unwrap_or(found))
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+}
+
+fn speaks_of_us(rule: &str) -> bool {
+    rule == "mcp__claude-mesh"
+        || rule.starts_with("mcp__claude-mesh__")
+        || matches!(rule, "*" | "mcp__*")
+}
+
+fn unless_broken<T>(file: Result<Option<T>, Error>, findings: &mut Vec<Finding>) -> Option<T> {
+    file.unwrap_or_else(|error| {
+        findings.push(problem(error.to_string()));
+        None
+    })
+}
+
+fn install(scope: Scope) -> String {
+    format!("claude-mesh install{}", scope.flag())
+}
+
+fn ok(text: impl Into<String>) -> Finding {
+    finding(Severity::Ok, text)
+}
+
+fn note(text: impl Into<String>) -> Finding {
+    finding(Severity::Note, text)
+}
+
+fn problem(text: impl Into<String>) -> Finding {
+    finding(Severity::Problem, text)
+}
+
+fn finding(severity: Severity, text: impl Into<String>) -> Finding {
+    Finding {
+        severity,
+        text: text.into(),
+        mend: None,
+    }
+}
+
+impl Finding {
+    fn mend(self, command: impl Into<String>) -> Self {
+        Self {
+            mend: Some(command.into()),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! How a JSON text is laid out, so that what is added looks like what is there.
+use serde::Serialize;
+
+/// The line end in use.
+pub(crate) fn newline(text: &str) -> &'static str {
+    match text.find('\n') {
+        Some(at) if text[..at].ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
+
+/// One level of indentation: that of the first line inside the top level, two spaces if there is none.
+pub(crate) fn unit(text: &str) -> &str {
+    let inside = text.trim_start().get(1..).unwrap_or_default();
+    let first = inside.trim_start();
+    match inside[..inside.len() - first.len()].rsplit_once('\n') {
+        Some((_, indent)) if !first.starts_with('}') => indent,
+        _ => "  ",
+    }
+}
+
+/// The white space that begins the line of this byte.
+pub(crate) fn indent_at(text: &str, at: usize) -> &str {
+    let line = &text[line_start(text, at)..];
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
+/// Does the item that starts here, or the key before it, begin a line that is not the first?
+pub(crate) fn begins_line(text: &str, at: usize) -> bool {
+    let line = line_start(text, at);
+    let before = text[line..at].trim();
+    let is_key = |key: &str| serde_json::from_str::<String>(key).is_ok();
+    line > 0 && (before.is_empty() || before.strip_suffix(':').is_some_and(is_key))
+}
+
+/// A value in one line.
+pub(crate) fn compact(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain data always has a JSON form")
+}
+
+/// A value over several lines, in the manner of `text`, each line after the first behind `indent`.
+pub(crate) fn spread(value: &impl Serialize, text: &str, indent: &str) -> String {
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(unit(text).as_bytes());
+    let mut bytes = Vec::new();
+    let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    value
+        .serialize(&mut writer)
+        .expect("plain data always has a JSON form");
+    String::from_utf8(bytes)
+        .expect("JSON is UTF-8")
+        .replace('\n', &format!("{}{indent}", newline(text)))
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}

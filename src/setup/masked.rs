@@ -1,0 +1,122 @@
+//! Hides what looks like a secret in a text that is about to be shown. `~/.claude.json` holds keys and tokens, and
+//! a difference shows the lines around it.
+
+/// Shorter than this nothing is taken for a token by its looks alone.
+const TOKEN_LENGTH_MIN: usize = 16;
+
+/// Words in a key that make its value a secret.
+const SECRET_KEYS: [&str; 9] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "apikey",
+    "api_key",
+    "auth",
+    "credential",
+    "cookie",
+];
+
+/// A JSON text with the strings that look like secrets replaced by `…`; anything else stays as it is.
+///
+/// A string is one if the key before it says so, or by its looks: 16 characters or more, letters and digits mixed,
+/// no path. It errs on the side of hiding. A broken text is taken as far as its quotes go.
+pub fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut key = String::new();
+    while let Some(open) = rest.find('"') {
+        let (before, quoted) = rest.split_at(open + 1);
+        shown.push_str(before);
+        let end = end_of_string(quoted);
+        let (content, after) = quoted.split_at(end);
+        rest = after;
+        let is_key = after.trim_start_matches('"').trim_start().starts_with(':');
+        if is_key {
+            key = content.to_lowercase();
+        }
+        let secret =
+            !is_key && !content.is_empty() && (names_secret(&key) || looks_secret(content));
+        shown.push_str(if secret { "…" } else { content });
+        if let Some(after) = rest.strip_prefix('"') {
+            shown.push('"');
+            rest = after;
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+fn end_of_string(quoted: &str) -> usize {
+    let mut escaped = false;
+    let end = quoted.find(|c| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    });
+    end.unwrap_or(quoted.len())
+}
+
+fn names_secret(key: &str) -> bool {
+    key.ends_with("key") || SECRET_KEYS.iter().any(|word| key.contains(word))
+}
+
+fn looks_secret(content: &str) -> bool {
+    let has_password = |word: &str| {
+        word.split_once("://").is_some_and(|(_, rest)| {
+            rest.split('/')
+                .next()
+                .is_some_and(|host| host.contains('@'))
+        })
+    };
+    let is_token = |word: &str| {
+        word.len() >= TOKEN_LENGTH_MIN
+            && !word.starts_with(['/', '~', '.', '$'])
+            && !word.contains("://")
+            && word.contains(|c: char| c.is_ascii_digit())
+            && word.contains(|c: char| c.is_ascii_alphabetic())
+    };
+    content
+        .split_whitespace()
+        .any(|word| has_password(word) || is_token(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_beside_our_lines_is_not_shown() {
+        for (line, shown) in [
+            (r#""token": "short""#, r#""token": "…""#),
+            (r#""GITHUB_TOKEN": "x y""#, r#""GITHUB_TOKEN": "…""#),
+            (
+                r#""header": "Bearer sk-ant-0123456789abcdef""#,
+                r#""header": "…""#,
+            ),
+            (
+                r#""approved": ["a", "0123456789abcdefghij"]"#,
+                r#""approved": ["a", "…"]"#,
+            ),
+            (
+                r#""url": "https://ada:hunter2@example.org/x""#,
+                r#""url": "…""#,
+            ),
+            (r#""primaryApiKey":"abc\"def""#, r#""primaryApiKey":"…""#),
+        ] {
+            assert_eq!(masked(line), shown);
+        }
+    }
+
+    #[test]
+    fn our_own_lines_are_shown_as_they_are() {
+        for line in [
+            r#""command": "/home/ada/.cargo/bin2/claude-mesh-session-start","#,
+            r#""CLAUDE_MESH_PROJECT_PATH": "${CLAUDE_PROJECT_DIR:-.}""#,
+            r#""allow": ["mcp__claude-mesh", "mcp__claude-mesh__reply_to_peer"]"#,
+            r#""timeout": 10 } "broken"#,
+        ] {
+            assert_eq!(masked(line), line);
+        }
+    }
+}

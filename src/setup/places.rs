@@ -1,0 +1,104 @@
+//! Where Claude Code keeps what we change, for one person, one project, or one checkout.
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::error::Error;
+
+/// The places of one person's Claude Code and of our programs; whoever calls has looked them up.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The person's home folder; only used to show paths as `~/…`.
+    pub home: PathBuf,
+    /// `$CLAUDE_CONFIG_DIR`, else `~/.claude`.
+    pub claude_dir: PathBuf,
+    /// `$CLAUDE_CONFIG_DIR/.claude.json`, else `~/.claude.json`.
+    pub claude_json: PathBuf,
+    /// The folder that holds `claude-mesh-server` and the hook programs.
+    pub programs: PathBuf,
+    /// The folder of the project at hand, if there is one.
+    pub project: Option<PathBuf>,
+    /// The folders of `PATH`: there Claude Code finds the bare names of a project's files.
+    pub search_path: Vec<PathBuf>,
+}
+
+/// For whom claude-mesh is wired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// This person, in every project; programs by absolute path.
+    User,
+    /// Everyone who has this repository; programs by bare name.
+    Project,
+    /// This checkout only: hooks and permission rule stay out of the repository.
+    Local,
+}
+
+impl Places {
+    /// The usual places below `home`; an empty `claude_config_dir` counts as not set.
+    pub fn new(home: &Path, claude_config_dir: Option<&Path>, programs: &Path) -> Self {
+        let moved = claude_config_dir.filter(|dir| !dir.as_os_str().is_empty());
+        Self {
+            home: home.to_owned(),
+            claude_dir: moved.map_or_else(|| home.join(".claude"), Path::to_owned),
+            claude_json: moved.unwrap_or(home).join(".claude.json"),
+            programs: programs.to_owned(),
+            project: None,
+            search_path: Vec::new(),
+        }
+    }
+
+    /// The same places, seen from a project.
+    #[must_use]
+    pub fn in_project(self, project: &Path) -> Self {
+        Self {
+            project: Some(project.to_owned()),
+            ..self
+        }
+    }
+
+    /// The file that holds the server entry.
+    pub fn servers_file(&self, scope: Scope) -> Result<PathBuf, Error> {
+        match scope {
+            Scope::User => Ok(self.claude_json.clone()),
+            Scope::Project | Scope::Local => Ok(self.project()?.join(".mcp.json")),
+        }
+    }
+
+    /// The file that holds hooks and permission rules.
+    pub fn settings_file(&self, scope: Scope) -> Result<PathBuf, Error> {
+        match scope {
+            Scope::User => Ok(self.claude_dir.join("settings.json")),
+            Scope::Project => Ok(self.project()?.join(".claude/settings.json")),
+            Scope::Local => Ok(self.project()?.join(".claude/settings.local.json")),
+        }
+    }
+
+    /// A path as a person would write it.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.home) {
+            Ok(below) if !below.as_os_str().is_empty() => format!("~/{}", below.display()),
+            _ => path.display().to_string(),
+        }
+    }
+
+    fn project(&self) -> Result<&Path, Error> {
+        let project = self.project.as_deref().unwrap_or(Path::new(""));
+        if project.is_dir() {
+            Ok(project)
+        } else {
+            Err(Error::unusable(project, "not the folder of a project"))
+        }
+    }
+}
+
+impl Scope {
+    /// What to write after `claude-mesh install` or `uninstall` for this scope.
+    pub(crate) fn flag(self) -> &'static str {
+        match self {
+            Self::User => "",
+            Self::Project => " --scope project",
+            Self::Local => " --scope local",
+        }
+    }
+}

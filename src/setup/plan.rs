@@ -1,0 +1,214 @@
+//! What would change, file by file, and then the changing: every file is read and worked out before one is written.
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::disk::{self, Staged};
+use super::entries;
+use super::error::{Error, Halted};
+use super::json_text::JsonText;
+use super::places::{Places, Scope};
+use super::wiring::{Edit, Options, hooks_of_ours};
+
+/// How often a file that changes under our hands is worked out anew.
+const TRIES_MAX: usize = 8;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The changes to come.
+#[derive(Debug)]
+pub struct Plan {
+    changes: Vec<Change>,
+}
+
+/// One file and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The file, as it is called; a link is followed when writing.
+    pub path: PathBuf,
+    /// What it holds, if it is there.
+    pub before: Option<Vec<u8>>,
+    /// What it will hold; nothing if it goes.
+    pub after: Option<Vec<u8>>,
+    edit: Edit,
+    private: bool,
+}
+
+/// What has been done.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// The files that were written, made or removed.
+    pub written: Vec<Written>,
+}
+
+/// One file that is no longer what it was.
+#[derive(Debug)]
+pub struct Written {
+    /// The file.
+    pub path: PathBuf,
+    /// A copy of what it was; none for a file that we made, or removed because only our entries were in it.
+    pub backup: Option<PathBuf>,
+    /// Did the file go?
+    pub removed: bool,
+}
+
+/// Plans wiring claude-mesh in. A plan without changes means that it is wired already.
+pub fn install(places: &Places, scope: Scope, options: Options) -> Result<Plan, Error> {
+    let programs = match scope {
+        Scope::User => Some(places.programs.as_path()),
+        Scope::Project | Scope::Local => None,
+    };
+    let settings = Edit::AddSettings(entries::hooks(programs)?, options);
+    let server = Edit::AddServer(entries::server(programs)?);
+    Plan::new(vec![
+        (places.settings_file(scope)?, settings, scope),
+        (places.servers_file(scope)?, server, scope),
+    ])
+}
+
+/// Plans taking out what [`install`] puts in. The server entry of a project stays while the other one of its
+/// settings files, shared or local, still has our hooks.
+pub fn uninstall(places: &Places, scope: Scope) -> Result<Plan, Error> {
+    let other = match scope {
+        Scope::User => None,
+        Scope::Project => Some(places.settings_file(Scope::Local)?),
+        Scope::Local => Some(places.settings_file(Scope::Project)?),
+    };
+    let still_used = match other {
+        Some(other) => is_wired(&other)?,
+        None => false,
+    };
+    let mut edits = vec![(places.settings_file(scope)?, Edit::DropSettings, scope)];
+    if !still_used {
+        edits.push((places.servers_file(scope)?, Edit::DropServer, scope));
+    }
+    Plan::new(edits)
+}
+
+impl Plan {
+    fn new(edits: Vec<(PathBuf, Edit, Scope)>) -> Result<Self, Error> {
+        let mut changes = Vec::new();
+        for (path, edit, scope) in edits {
+            let before = disk::read(&disk::target_of(&path)?)?;
+            let change = Change {
+                after: outcome(&path, &edit, before.as_deref())?,
+                path,
+                before,
+                edit,
+                private: scope == Scope::User,
+            };
+            changes.push(change);
+        }
+        changes.retain(|change| change.before != change.after);
+        Ok(Self { changes })
+    }
+
+    /// Is there nothing to do?
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The files that will change.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Does it: all next contents are on disk before the first file is replaced.
+    ///
+    /// `now` names the backups. A file that has changed since it was planned is worked out anew.
+    pub fn apply(self, now: Timestamp) -> Result<Applied, Halted> {
+        let mut applied = Applied::default();
+        let staged: Result<Vec<_>, _> = self
+            .changes
+            .iter()
+            .map(|change| change.stage(now))
+            .collect();
+        let staged = match staged {
+            Ok(staged) => staged,
+            Err(error) => return Err(Halted { applied, error }),
+        };
+        for (change, staged) in self.changes.into_iter().zip(staged) {
+            match change.commit(staged, now) {
+                Ok(written) => applied.written.extend(written),
+                Err(error) => return Err(Halted { applied, error }),
+            }
+        }
+        Ok(applied)
+    }
+}
+
+impl Change {
+    /// Before and after as text with what looks like a secret masked, for showing the difference.
+    pub fn shown(&self) -> (String, String) {
+        let text = |bytes: &Option<Vec<u8>>| {
+            let bytes = bytes.as_deref().unwrap_or_default();
+            super::masked(&String::from_utf8_lossy(bytes))
+        };
+        (text(&self.before), text(&self.after))
+    }
+
+    fn stage(&self, now: Timestamp) -> Result<Staged, Error> {
+        let (before, after) = (self.before.as_deref(), self.after.as_deref());
+        disk::stage(&self.path, before, after, self.private, now)
+    }
+
+    fn commit(mut self, mut staged: Staged, now: Timestamp) -> Result<Option<Written>, Error> {
+        for _ in 0..TRIES_MAX {
+            match staged.commit()? {
+                Ok(backup) => {
+                    return Ok(Some(Written {
+                        removed: self.after.is_none(),
+                        path: self.path,
+                        backup,
+                    }));
+                }
+                Err(changed) => self.before = changed,
+            }
+            std::thread::sleep(PAUSE);
+            self.after = outcome(&self.path, &self.edit, self.before.as_deref())?;
+            if self.before == self.after {
+                return Ok(None);
+            }
+            staged = self.stage(now)?;
+        }
+        Err(Error::Restless { path: self.path })
+    }
+}
+
+/// What the file holds afterwards.
+fn outcome(path: &Path, edit: &Edit, before: Option<&[u8]>) -> Result<Option<Vec<u8>>, Error> {
+    if before.is_none() && edit.only_drops() {
+        return Ok(None);
+    }
+    let read =
+        JsonText::parse(before.unwrap_or_default()).map_err(|flaw| Error::broken(path, flaw))?;
+    let mut json = read.clone();
+    edit.apply(&mut json)
+        .map_err(|flaw| Error::broken(path, flaw))?;
+    if json == read {
+        return Ok(before.map(<[u8]>::to_owned));
+    }
+    let goes = edit.only_drops() && json.is_empty() && was_made_by_us(path, edit);
+    Ok((!goes).then(|| json.bytes()))
+}
+
+/// Was there no such file before we came? Then the oldest backup, if any, holds entries of ours already.
+fn was_made_by_us(path: &Path, edit: &Edit) -> bool {
+    let Some(oldest) = disk::backups(path).into_iter().next() else {
+        return true;
+    };
+    let content = disk::read(&oldest).ok().flatten().unwrap_or_default();
+    let Ok(read) = JsonText::parse(&content) else {
+        return false;
+    };
+    let mut json = read.clone();
+    edit.apply(&mut json).is_ok() && json != read
+}
+
+fn is_wired(settings: &Path) -> Result<bool, Error> {
+    let content = disk::read(&disk::target_of(settings)?)?.unwrap_or_default();
+    let json = JsonText::parse(&content).map_err(|flaw| Error::broken(settings, flaw))?;
+    let hooks = hooks_of_ours(&json).map_err(|flaw| Error::broken(settings, flaw))?;
+    Ok(!hooks.is_empty())
+}

@@ -1,0 +1,517 @@
+//! A hermetic world: a temporary home, a cleared environment, and sessions made of real processes.
+//!
+//! A session is a client process of its own (a shell that stands for Claude Code), the real server below it, and the real
+//! hooks run with its process number, as Claude Code runs them. Nothing outside the temporary home is touched.
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// No wait of a test is longer; one that ends by it has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn program(name: &str) -> &'static str {
+    match name {
+        "claude-mesh" => env!("CARGO_BIN_EXE_claude-mesh"),
+        "claude-mesh-server" => env!("CARGO_BIN_EXE_claude-mesh-server"),
+        "claude-mesh-session-start" => env!("CARGO_BIN_EXE_claude-mesh-session-start"),
+        "claude-mesh-session-end" => env!("CARGO_BIN_EXE_claude-mesh-session-end"),
+        "claude-mesh-inbox-poll" => env!("CARGO_BIN_EXE_claude-mesh-inbox-poll"),
+        _ => panic!("no program {name}"),
+    }
+}
+
+pub(crate) struct World {
+    home: tempfile::TempDir,
+    pub(crate) environment: HashMap<String, String>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        Self {
+            home,
+            environment: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.home.path().canonicalize().unwrap()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.home().join(".claude-mesh/mesh.db")
+    }
+
+    /// Sets a variable for every program started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.into(), value.into());
+    }
+
+    /// Makes a project folder.
+    pub(crate) fn project(&self, path: &str) -> PathBuf {
+        let folder = self.home().join(path);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// Writes a file below the home.
+    pub(crate) fn write(&self, path: &str, content: &str) -> PathBuf {
+        let path = self.home().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Returns a command with this world's environment and nothing else.
+    pub(crate) fn command(&self, program: &str, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .envs(&self.environment)
+            .current_dir(folder);
+        command
+    }
+
+    /// Runs the program for people in a folder.
+    pub(crate) fn cli(&self, folder: &Path, arguments: &[&str]) -> Ran {
+        let output = self
+            .command(program("claude-mesh"), folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran::of(&output)
+    }
+
+    /// Opens an interactive session in a project.
+    pub(crate) fn session(&self, project: &str) -> Session {
+        self.session_with(project, &[])
+    }
+
+    /// Opens a session with variables of its own.
+    pub(crate) fn session_with(&self, project: &str, environment: &[(&str, &str)]) -> Session {
+        let session = self.window(project, environment);
+        session.hook("SessionStart", json!({ "source": "startup" }));
+        session.discover();
+        session.call("mesh_status", json!({}));
+        session
+    }
+
+    /// Opens a client and its server, and lets neither say anything yet.
+    pub(crate) fn window(&self, project: &str, environment: &[(&str, &str)]) -> Session {
+        Session::open(self, &self.project(project), environment)
+    }
+}
+
+/// What a program printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: Option<i32>,
+}
+
+impl Ran {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+/// A client process, its server and what it said.
+pub(crate) struct Session {
+    client: Child,
+    stdin: Mutex<Option<ChildStdin>>,
+    heard: Arc<Heard>,
+    next_id: AtomicI64,
+    pub(crate) folder: PathBuf,
+    home: PathBuf,
+    environment: HashMap<String, String>,
+    pub(crate) client_session: Mutex<String>,
+}
+
+#[derive(Default)]
+struct Heard {
+    lines: Mutex<(Vec<Value>, bool)>,
+    more: Condvar,
+}
+
+impl Session {
+    fn open(world: &World, folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let id = format!("00000000-0000-4000-8000-{:012x}", fresh_number());
+        let mut own = world.environment.clone();
+        own.insert("CLAUDE_CODE_ENTRYPOINT".into(), "cli".into());
+        own.insert("CLAUDE_CODE_SESSION_ID".into(), id.clone());
+        own.insert(
+            "CLAUDE_PROJECT_DIR".into(),
+            folder.to_string_lossy().into_owned(),
+        );
+        own.extend(
+            environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        // The shell stays the parent of the server, as Claude Code is.
+        let script = format!("\"{}\"; :", program("claude-mesh-server"));
+        let mut client = world
+            .command("/bin/sh", folder)
+            .envs(&own)
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let heard = Arc::new(Heard::default());
+        let stdout = client.stdout.take().unwrap();
+        let stdin = client.stdin.take();
+        let listener = Arc::clone(&heard);
+        std::thread::spawn(move || listener.listen(BufReader::new(stdout)));
+        Self {
+            client,
+            stdin: Mutex::new(stdin),
+            heard,
+            next_id: 1.into(),
+            folder: folder.into(),
+            home: world.home(),
+            environment: own,
+            client_session: Mutex::new(id),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.client.id()
+    }
+
+    /// Writes the file by which Claude Code registers a session.
+    pub(crate) fn register(&self, status: &str) {
+        let pid = self.pid();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let started = stat[stat.rfind(')').unwrap()..]
+            .split_whitespace()
+            .nth(20)
+            .unwrap()
+            .to_owned();
+        let folder = self.home.join(".claude/sessions");
+        std::fs::create_dir_all(&folder).unwrap();
+        let entry = json!({
+            "pid": pid, "procStart": started, "status": status, "entrypoint": "cli",
+            "sessionId": *self.client_session.lock().unwrap(), "cwd": self.folder, "version": "2.1.329",
+        });
+        std::fs::write(folder.join(format!("{pid}.json")), entry.to_string()).unwrap();
+    }
+
+    /// Speaks as Claude Code does: a discover request, and no handshake.
+    pub(crate) fn discover(&self) -> Value {
+        self.request("server/discover", json!({}))
+    }
+
+    /// Calls a tool and returns the JSON object in its result.
+    #[track_caller]
+    pub(crate) fn call(&self, tool: &str, arguments: Value) -> Value {
+        self.start(tool, arguments).result()
+    }
+
+    /// Starts a call of a tool.
+    pub(crate) fn start(&self, tool: &str, arguments: Value) -> InFlight<'_> {
+        let id = self.send(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+        );
+        InFlight { session: self, id }
+    }
+
+    #[track_caller]
+    pub(crate) fn request(&self, method: &str, params: Value) -> Value {
+        let id = self.send(method, params);
+        self.answer(id)
+    }
+
+    fn send(&self, method: &str, mut params: Value) -> i64 {
+        let id = self.next_id.fetch_add(1, Ordering::SeqCst);
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": "2.1.329" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "progressToken": id,
+        });
+        self.line(
+            &json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string(),
+        );
+        id
+    }
+
+    /// Writes one line to the server as it is.
+    pub(crate) fn line(&self, line: &str) {
+        self.bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Writes bytes to the server as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        let mut stdin = self.stdin.lock().unwrap();
+        let stdin = stdin.as_mut().expect("the server's stdin is open");
+        let _ = stdin.write_all(bytes).and_then(|()| stdin.flush());
+    }
+
+    /// Closes the server's stdin, as a client that goes away does.
+    pub(crate) fn close_stdin(&self) {
+        self.stdin.lock().unwrap().take();
+    }
+
+    #[track_caller]
+    fn answer(&self, id: i64) -> Value {
+        self.wait_for(|line| line["id"] == id)
+    }
+
+    /// Waits for a line of the server.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.heard
+            .wait_for(wanted)
+            .unwrap_or_else(|lines| panic!("the server never said it; it said {lines:#?}"))
+    }
+
+    /// Waits until the server has closed its stdout.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self) {
+        let lines = self.heard.lines.lock().unwrap();
+        let (lines, _) = self
+            .heard
+            .more
+            .wait_timeout_while(lines, PATIENCE, |(_, ended)| !*ended)
+            .unwrap();
+        assert!(lines.1, "the server is still there");
+    }
+
+    /// Returns the progress notices of a call so far.
+    pub(crate) fn progress(&self, id: i64) -> Vec<String> {
+        let lines = self.heard.lines.lock().unwrap();
+        let of_call = |line: &&Value| {
+            line["method"] == "notifications/progress" && line["params"]["progressToken"] == id
+        };
+        lines
+            .0
+            .iter()
+            .filter(of_call)
+            .map(|line| line["params"]["message"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Runs a hook as Claude Code does. Returns what it printed.
+    #[track_caller]
+    pub(crate) fn hook(&self, event: &str, mut fields: Value) -> Value {
+        fields["hook_event_name"] = event.into();
+        if fields.get("session_id").is_none() {
+            fields["session_id"] = self.client_session.lock().unwrap().as_str().into();
+        }
+        let ran = self.raw_hook(event, fields.to_string().as_bytes());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.err, "", "{event}");
+        if ran.out.is_empty() {
+            Value::Null
+        } else {
+            ran.json()
+        }
+    }
+
+    /// Runs a hook with these bytes on its stdin.
+    pub(crate) fn raw_hook(&self, event: &str, stdin: &[u8]) -> Ran {
+        let name = match event {
+            "SessionStart" => "claude-mesh-session-start",
+            "SessionEnd" => "claude-mesh-session-end",
+            _ => "claude-mesh-inbox-poll",
+        };
+        let mut child = Command::new(program(name))
+            .env_clear()
+            .env("HOME", &self.home)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("CLAUDE_PID", self.pid().to_string())
+            .envs(&self.environment)
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        Ran::of(&child.wait_with_output().unwrap())
+    }
+
+    /// A person types a prompt. Returns what the model gets beside it.
+    #[track_caller]
+    pub(crate) fn prompt(&self, turn: &str) -> Option<String> {
+        let said = self.hook(
+            "UserPromptSubmit",
+            json!({ "prompt": "go on", "prompt_id": turn }),
+        );
+        said["hookSpecificOutput"]["additionalContext"]
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// A turn is about to end. Returns what keeps it going.
+    #[track_caller]
+    pub(crate) fn stop(&self, turn: &str, kept_before: bool) -> Option<String> {
+        let said = self.hook(
+            "Stop",
+            json!({ "prompt_id": turn, "stop_hook_active": kept_before }),
+        );
+        let context = said["hookSpecificOutput"]["additionalContext"].as_str();
+        context.or(said["reason"].as_str()).map(str::to_owned)
+    }
+
+    /// Returns the name of this session in the mesh.
+    #[track_caller]
+    pub(crate) fn name(&self) -> String {
+        self.call("list_peers", json!({}))["you"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Returns the questions that wait for this session.
+    #[track_caller]
+    pub(crate) fn questions(&self) -> Vec<Value> {
+        self.call("poll_inbox", json!({}))["questions"]
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    /// Waits until a question waits for this session and returns its id.
+    #[track_caller]
+    pub(crate) fn next_question(&self) -> String {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if let Some(question) = self.questions().first() {
+                return question["question_id"].as_str().unwrap().to_owned();
+            }
+        }
+        panic!("no question came");
+    }
+
+    #[track_caller]
+    pub(crate) fn replies(&self, question: &str, answer: &str) -> Value {
+        self.call(
+            "reply_to_peer",
+            json!({ "question_id": question, "answer": answer }),
+        )
+    }
+
+    /// Kills the client and the server at once, so that neither can say goodbye.
+    pub(crate) fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// Returns the process number of the server.
+    pub(crate) fn server_pid(&self) -> Option<i32> {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid());
+        std::fs::read_to_string(children)
+            .ok()?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    }
+
+    fn kill_now(&mut self) {
+        let server = self.server_pid();
+        let _ = self.client.kill();
+        if let Some(pid) = server.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        let _ = self.client.wait();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.kill_now();
+    }
+}
+
+impl Heard {
+    fn listen(&self, stdout: impl BufRead) {
+        for line in stdout.lines().map_while(Result::ok) {
+            let line = serde_json::from_str(&line)
+                .unwrap_or_else(|error| json!({ "not_json": line, "error": error.to_string() }));
+            self.lines.lock().unwrap().0.push(line);
+            self.more.notify_all();
+        }
+        self.lines.lock().unwrap().1 = true;
+        self.more.notify_all();
+    }
+
+    fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Vec<Value>> {
+        let find = |lines: &Vec<Value>| lines.iter().find(|line| wanted(line)).cloned();
+        let lines = self.lines.lock().unwrap();
+        let (lines, _) = self
+            .more
+            .wait_timeout_while(lines, PATIENCE, |(lines, ended)| {
+                !*ended && find(lines).is_none()
+            })
+            .unwrap();
+        find(&lines.0).ok_or_else(|| lines.0.clone())
+    }
+}
+
+/// A call that has not returned yet.
+pub(crate) struct InFlight<'a> {
+    session: &'a Session,
+    pub(crate) id: i64,
+}
+
+impl InFlight<'_> {
+    /// Waits for the result and returns the JSON object in it.
+    #[track_caller]
+    pub(crate) fn result(&self) -> Value {
+        let answer = self.session.answer(self.id);
+        let content = &answer["result"]["content"];
+        assert_eq!(content.as_array().map(Vec::len), Some(1), "{answer}");
+        let text = content[0]["text"].as_str().unwrap();
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+    }
+
+    /// Cancels the call, as Esc does.
+    pub(crate) fn cancel(&self) {
+        let notice = json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": { "requestId": self.id, "reason": "AbortError: user-cancel" },
+        });
+        self.session.line(&notice.to_string());
+    }
+
+    /// Waits until the call has sent a progress notice that contains `text`.
+    #[track_caller]
+    pub(crate) fn wait_for_progress(&self, text: &str) -> String {
+        let id = self.id;
+        let line = self.session.wait_for(|line| {
+            line["method"] == "notifications/progress"
+                && line["params"]["progressToken"] == id
+                && line["params"]["message"]
+                    .as_str()
+                    .is_some_and(|message| message.contains(text))
+        });
+        line["params"]["message"].as_str().unwrap().to_owned()
+    }
+}
+
+fn fresh_number() -> i64 {
+    static NUMBER: AtomicI64 = AtomicI64::new(1);
+    NUMBER.fetch_add(1, Ordering::SeqCst)
+}
