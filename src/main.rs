@@ -1,2 +1,6 @@
-//! Door, under construction.
-fn main() {}
+//! The program for people: ask a session, answer it, look around, wire claude-mesh into Claude Code.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    claude_mesh::cli::run()
+}

@@ -1,1 +1,129 @@
-//! The command line for people.
+//! The command line for people: one verb of the mesh per command, a table or `--json` as its answer.
+//!
+//! *Purpose:* a person sees who is here and what was asked, asks and answers too, and wires claude-mesh into Claude Code.
+//! *Why not otherwise:* a person speaks as `person@host`, but in the shell of a session the same commands speak as that
+//! session ([`desk`]), so that nothing a model types there passes for its user. Looking never makes a database.
+//! All output goes through [`print`], all refusals through [`wrong`]; the doc comments here are the help text.
+
+mod ask;
+mod desk;
+mod event;
+mod gc;
+mod inbox;
+mod paper;
+mod peer;
+mod print;
+mod reply;
+mod span;
+mod status;
+mod view;
+mod wall;
+mod wrong;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use desk::Desk;
+use wrong::Failure;
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, nobody there, stopped).
+In the shell of a Claude Code session the commands speak as that session, anywhere else as person@host.
+Colours appear on a terminal only; NO_COLOR=1 turns them off.
+
+Examples:
+  claude-mesh peers                                   who is here, and who needs you
+  claude-mesh ask backend 'which port does the API use?'
+  claude-mesh inbox                                   what waits for you
+  claude-mesh doctor                                  what is wrong, and what mends it";
+
+/// Claude Code sessions ask each other, and get the answer as the result of the call.
+#[derive(Debug, Parser)]
+#[command(name = "claude-mesh", version, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON instead of text; a refusal is {"error":{"code","message","hint"}}.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Peers(peer::Peers),
+    Ask(ask::Ask),
+    Inbox(inbox::Inbox),
+    Reply(reply::Reply),
+    Log(event::Log),
+    Status(status::Status),
+    Wall(wall::Wall),
+    Gc(gc::Gc),
+    Completions(paper::Completions),
+    Man(paper::Man),
+}
+
+/// How a command ended that did what it could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Done.
+    Done,
+    /// It came to nothing, and that was said already.
+    Refused,
+    /// Asked, but there is no answer.
+    NoAnswer,
+}
+
+type Outcome = Result<Ending, Failure>;
+
+/// Runs the program for people. Returns its exit status.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let json = cli.json;
+    match dispatch(cli) {
+        Ok(Ending::Done) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
+        Ok(Ending::Refused) => ExitCode::from(1),
+        Ok(Ending::NoAnswer) => ExitCode::from(3),
+        Err(Failure::Usage(error)) => usage(&error),
+        Err(Failure::Wrong(wrong)) => {
+            wrong.tell(json);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let json = cli.json;
+    match cli.command {
+        Command::Completions(args) => paper::completions(&args),
+        Command::Man(args) => paper::man(&args),
+        Command::Wall(args) => wall::wall(&args, json),
+        Command::Peers(args) => peer::peers(&Desk::find(json)?, &args),
+        Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
+        Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),
+        Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
+        Command::Log(args) => event::log(&Desk::find(json)?, &args),
+        Command::Status(_) => status::status(&Desk::find(json)?),
+        Command::Gc(_) => gc::gc(&Desk::find(json)?),
+    }
+}
+
+/// Help and version are no errors; everything else of clap's is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    let asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if asked_for {
+        let _ = print::raw(text.ansi().to_string().as_bytes());
+        ExitCode::SUCCESS
+    } else {
+        let _ = print::err(&text.ansi().to_string());
+        ExitCode::from(2)
+    }
+}

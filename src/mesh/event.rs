@@ -1,7 +1,8 @@
 //! Reading the event log.
 use super::{Mesh, Sitting};
+use crate::ground::id::QuestionId;
 use crate::model::{Event, Refusal, Result};
-use crate::store::Question;
+use crate::store::{Peer, Question};
 
 impl Mesh {
     /// Returns up to `limit` events after event `after` and not before `since_ms`, oldest first.
@@ -40,6 +41,20 @@ impl Mesh {
                     row.map(|(asker, target, question)| (question, asker, target))
                 })
                 .collect()
+        })
+    }
+
+    /// Returns one question with the names of asker and addressee, as the log tells of it to a person.
+    pub fn question_told(&mut self, id: QuestionId) -> Result<Option<(Question, String, String)>> {
+        self.read(|tx, _| {
+            let Some(question) = tx.question(id)? else {
+                return Ok(None);
+            };
+            let name = |peer: Option<Peer>| {
+                peer.map_or_else(|| "gone".to_owned(), |peer| peer.name.to_string())
+            };
+            let (asker, target) = (tx.peer(question.asker)?, tx.peer(question.target)?);
+            Ok(Some((question, name(asker), name(target))))
         })
     }
 

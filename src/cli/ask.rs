@@ -1,0 +1,600 @@
+//! `claude-mesh ask`: a question, a live line while it is on its way, the answer.
+//!
+//! Stopping leaves the question open: what was asked is not lost with the terminal it was asked from.
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::{Args, CommandFactory};
+use owo_colors::OwoColorize;
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::desk::Desk;
+use super::peer::{askable, strong};
+use super::wrong::{Failure, Wrong};
+use super::{Cli, Ending, Outcome, print, span, view};
+use crate::ground::text;
+use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
+use crate::model::QuestionState;
+use crate::model::ask::{TEXT_BYTES_MAX, ago};
+use crate::model::peer::Address;
+use crate::wake::Signal;
+
+/// Ask a session and wait for its answer
+///
+/// The answer is printed on stdout, everything else on stderr. Ctrl-C or a timeout leave the question open:
+/// `claude-mesh inbox` shows the answer when it comes. NAME is a peer of `claude-mesh peers`, `NAME/any` any session of
+/// its project.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "claude-mesh ask [OPTIONS] NAME QUESTION\n       claude-mesh ask [OPTIONS] <--all|--repo> QUESTION",
+    after_help = "\
+Exit status: 0 answered; 1 refused or declined; 3 no answer (timed out, nobody there, stopped with Ctrl-C).
+
+Examples:
+  claude-mesh ask backend 'which port does the API use?'
+  claude-mesh ask backend 'why does this fail?' --context build.log
+  git diff | claude-mesh ask frontend 'does this break you?' --context - --timeout 10m
+  claude-mesh ask --repo 'may I force-push main?'"
+)]
+pub(super) struct Ask {
+    /// Whom to ask; left out with --all and --repo.
+    #[arg(value_name = "NAME")]
+    first: String,
+    /// What to ask.
+    #[arg(value_name = "QUESTION")]
+    second: Option<String>,
+    /// A file to put beside the question; `-` reads stdin.
+    #[arg(long, value_name = "FILE")]
+    context: Option<String>,
+    /// How long to wait for the answer, for example 90s, 5m, 1h.
+    #[arg(long, default_value = "5m", value_name = "SPAN", value_parser = span::timeout)]
+    timeout: Duration,
+    /// Ask everybody in this mesh who can be asked.
+    #[arg(long, conflicts_with = "repo")]
+    all: bool,
+    /// Ask everybody in this repository, all its worktrees included.
+    #[arg(long)]
+    repo: bool,
+}
+
+/// Asks one peer or many.
+pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
+    let (name, question) = words(args)?;
+    let context = args.context.as_deref().map(read_context).transpose()?;
+    let to = match name {
+        Some(name) => vec![Address::parse(name)?],
+        None => many(desk, args.repo)?,
+    };
+    let mut asking = Asking::begin(desk, &to, question, context.as_deref())?;
+    if name.is_some() {
+        asking.one(args.timeout)
+    } else {
+        asking.all(args.timeout)
+    }
+}
+
+/// With `--all` and `--repo` the only word is the question.
+fn words(args: &Ask) -> Result<(Option<&str>, &str), Failure> {
+    let wrong = |problem: &str| {
+        let mut program = Cli::command();
+        program.build();
+        let command = program
+            .find_subcommand_mut("ask")
+            .expect("ask is a command");
+        Failure::Usage(command.error(clap::error::ErrorKind::MissingRequiredArgument, problem))
+    };
+    match (args.all || args.repo, &args.second) {
+        (false, Some(question)) => Ok((Some(&args.first), question)),
+        (true, None) => Ok((None, &args.first)),
+        (false, None) => Err(wrong("the question is missing: `ask NAME QUESTION`")),
+        (true, Some(_)) => Err(wrong(
+            "with --all or --repo no NAME is given, only the question",
+        )),
+    }
+}
+
+fn read_context(path: &str) -> Result<String, Failure> {
+    let shown = if path == "-" { "stdin" } else { path };
+    let failed = |error: std::io::Error| {
+        Failure::argument(
+            format!("cannot read the context from {shown}: {error}"),
+            "nothing was asked",
+        )
+    };
+    let limit = TEXT_BYTES_MAX as u64 + 1;
+    let mut bytes = Vec::new();
+    if path == "-" {
+        std::io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+    } else {
+        let file = std::fs::File::open(Path::new(path)).map_err(failed)?;
+        file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    if bytes.len() > TEXT_BYTES_MAX {
+        let message = format!("the context from {shown} has more than {TEXT_BYTES_MAX} bytes");
+        let hint = "name the file in the question instead; nothing was asked";
+        return Err(Wrong::new("too_large", message, hint).into());
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::argument(
+            format!("the context from {shown} is not UTF-8"),
+            "give text, or name the file in the question; nothing was asked",
+        )
+    })
+}
+
+/// Everybody to ask, told before they are asked.
+fn many(desk: &Desk, repo: bool) -> Result<Vec<Address>, Failure> {
+    let Some(mut mesh) = desk.open_existing()? else {
+        return Err(nobody(repo));
+    };
+    let own = desk.own_name(&mut mesh)?;
+    let names: Vec<_> = askable(desk, &mut mesh, repo)?
+        .into_iter()
+        .filter(|name| Some(name) != own.as_ref())
+        .collect();
+    if names.is_empty() {
+        return Err(nobody(repo));
+    }
+    let list: Vec<&str> = names.iter().map(crate::model::PeerName::as_str).collect();
+    if !desk.json {
+        print::line(&format!("asking {}: {}", list.len(), list.join(", ")))?;
+    }
+    list.into_iter()
+        .map(|name| Ok(Address::parse(name)?))
+        .collect()
+}
+
+fn nobody(repo: bool) -> Failure {
+    let place = if repo { "this repository" } else { "this mesh" };
+    let message = format!("nobody in {place} can be asked now");
+    let hint = "`claude-mesh peers --all` shows who belongs to it; nothing was asked";
+    Wrong::new("unknown_peer", message, hint).into()
+}
+
+/// Questions that were stored, and who waits for them.
+struct Asking<'a> {
+    desk: &'a Desk,
+    member: Member,
+    asked: Vec<Asked>,
+    wait: Option<Wait>,
+    began_ms: i64,
+    stop: Stop,
+}
+
+impl<'a> Asking<'a> {
+    fn begin(
+        desk: &'a Desk,
+        to: &[Address],
+        question: &str,
+        context: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let mut member = desk.join()?;
+        let stop = Stop::on_signals(member.signal())?;
+        let me = member.sitting().clone();
+        let posed = member
+            .mesh()
+            .ask(&me, to, question, context, IfOffline::Queue)?;
+        let awaited = posed.asked.iter().filter(|asked| asked.askable);
+        let questions = awaited.map(|asked| asked.question).collect();
+        let wait = posed.wait.map(|id| Wait {
+            id,
+            questions,
+            any: false,
+        });
+        Ok(Self {
+            desk,
+            began_ms: member.mesh().now().monotonic_ms,
+            member,
+            asked: posed.asked,
+            wait,
+            stop,
+        })
+    }
+
+    /// Waits for one answer and prints it alone.
+    fn one(&mut self, timeout: Duration) -> Outcome {
+        let asked = self.asked[0].clone();
+        let Some(wait) = self.wait.clone() else {
+            return self.nobody_there(&asked);
+        };
+        let watched = print::watches_stderr() && !self.desk.json;
+        if watched {
+            let joined = if asked.joined {
+                ", asked before and still open"
+            } else {
+                ""
+            };
+            print::err(&format!(
+                "asked {} (question {}{joined}); Ctrl-C leaves it open\n",
+                strong(asked.to.as_str()),
+                asked.question
+            ))?;
+        }
+        let mut line = LiveLine::new(watched);
+        let ended = self.wait(wait, timeout, |standings, now_ms| {
+            if let Some(standing) = standings.first() {
+                line.show(&standing.delivery.line(standing.peer.as_str(), now_ms));
+            }
+        });
+        line.clear();
+        match ended? {
+            Ended::Interrupted(interruption) => self.interrupted(&interruption),
+            Ended::Standing(standings) => match standings.into_iter().next() {
+                Some(standing) => self.tell_one(&standing),
+                None => Ok(Ending::NoAnswer),
+            },
+        }
+    }
+
+    fn tell_one(&mut self, standing: &Standing) -> Outcome {
+        let waited_ms = self.waited_ms();
+        let question = &standing.question;
+        let ending = match question.state {
+            QuestionState::Answered => Ending::Done,
+            QuestionState::Declined => Ending::Refused,
+            _ => Ending::NoAnswer,
+        };
+        if self.desk.json {
+            print::json(&view::standing(standing, waited_ms))?;
+            return Ok(ending);
+        }
+        let answer = self
+            .desk
+            .foreign(question.answer.as_deref().unwrap_or_default());
+        match question.state {
+            QuestionState::Answered => {
+                if print::watches_stderr() {
+                    print::err(&format!(
+                        "{} answered after {}:\n",
+                        strong(standing.peer.as_str()),
+                        lasted(waited_ms)
+                    ))?;
+                }
+                print::line(&answer)?;
+            }
+            QuestionState::Declined => {
+                print::err(&format!(
+                    "claude-mesh: {} declined: {answer}\n",
+                    standing.peer
+                ))?;
+            }
+            QuestionState::Open => self.left_open(standing)?,
+            QuestionState::Withdrawn | QuestionState::Expired => {
+                print::err(&format!(
+                    "claude-mesh: question {} was {}\n",
+                    question.id,
+                    question.state.as_str()
+                ))?;
+            }
+        }
+        Ok(ending)
+    }
+
+    fn left_open(&mut self, standing: &Standing) -> Result<(), Failure> {
+        let now_ms = self.member.mesh().now().wall_ms;
+        let why = if self.stop.is_set() {
+            "stopped".to_owned()
+        } else {
+            format!("no answer within {}", lasted(self.waited_ms()))
+        };
+        print::err(&format!(
+            "claude-mesh: {why}; {}\n{}: question {} stays open; `claude-mesh inbox` shows the answer when it comes\n",
+            standing.delivery.line(standing.peer.as_str(), now_ms),
+            "hint".cyan(),
+            standing.question.id,
+        ))?;
+        Ok(())
+    }
+
+    fn nobody_there(&mut self, asked: &Asked) -> Outcome {
+        if self.desk.json {
+            print::json(&view::offline(asked))?;
+            return Ok(Ending::NoAnswer);
+        }
+        let now_ms = self.member.mesh().now().wall_ms;
+        let instead = if asked.same_project.is_empty() {
+            String::new()
+        } else {
+            format!("; in that project now: {}", asked.same_project.join(", "))
+        };
+        print::err(&format!(
+            "claude-mesh: nobody at {} can be asked now (last seen {}){instead}\n{}: question {} is stored, the next session there gets it; `claude-mesh inbox` shows the answer\n",
+            asked.to,
+            ago(now_ms - asked.last_seen_at_ms),
+            "hint".cyan(),
+            asked.question,
+        ))?;
+        Ok(Ending::NoAnswer)
+    }
+
+    /// A question for this session came: its model answers first.
+    fn interrupted(&mut self, interruption: &Interruption) -> Outcome {
+        let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
+        if self.desk.json {
+            let questions: Vec<_> = interruption.questions.iter().map(view::waiting).collect();
+            print::json(&json!({
+                "status": "interrupted",
+                "question_ids": open,
+                "questions": questions,
+                "hint": "answer with `claude-mesh reply`, then see `claude-mesh inbox`",
+            }))?;
+            return Ok(Ending::NoAnswer);
+        }
+        print::line(
+            "interrupted: answer first, then see `claude-mesh inbox`; your question stays open",
+        )?;
+        super::inbox::print_questions(self.desk, &mut self.member, &interruption.questions)?;
+        Ok(Ending::NoAnswer)
+    }
+
+    /// Waits for many and prints each as it comes.
+    fn all(&mut self, timeout: Duration) -> Outcome {
+        let width = self
+            .asked
+            .iter()
+            .map(|asked| asked.to.as_str().len())
+            .max()
+            .unwrap_or(0);
+        let mut rows = Rows {
+            width,
+            json: self.desk.json,
+            told: Vec::new(),
+        };
+        for asked in self.asked.clone().iter().filter(|asked| !asked.askable) {
+            rows.row(
+                asked.to.as_str(),
+                "nobody there now; the question is stored",
+            );
+        }
+        let mut standings = Vec::new();
+        if let Some(wait) = self.wait.clone() {
+            let desk = self.desk;
+            let mut line = LiveLine::new(print::watches_stderr() && !desk.json);
+            let ended = self.wait(wait, timeout, |standings, now_ms| {
+                line.clear();
+                rows.tell(desk, standings);
+                let open = standings
+                    .iter()
+                    .filter(|standing| standing.question.state == QuestionState::Open);
+                let open: Vec<String> = open
+                    .map(|standing| standing.delivery.line(standing.peer.as_str(), now_ms))
+                    .collect();
+                line.show(&format!("{} open · {}", open.len(), open.join(" · ")));
+            });
+            line.clear();
+            standings = match ended? {
+                Ended::Interrupted(interruption) => return self.interrupted(&interruption),
+                Ended::Standing(standings) => standings,
+            };
+        }
+        rows.tell(self.desk, &standings);
+        self.tell_all(&standings, &mut rows)
+    }
+
+    fn tell_all(&mut self, standings: &[Standing], rows: &mut Rows) -> Outcome {
+        let now_ms = self.member.mesh().now().wall_ms;
+        let waited_ms = self.waited_ms();
+        let replied = standings
+            .iter()
+            .filter(|standing| standing.question.state.is_replied())
+            .count();
+        let complete = replied == self.asked.len();
+        if self.desk.json {
+            print::json(&self.result(standings, waited_ms, complete, replied))?;
+        } else {
+            for standing in standings {
+                if standing.question.state == QuestionState::Open {
+                    let line = standing.delivery.line(standing.peer.as_str(), now_ms);
+                    let way = line.split_once(": ").map_or(line.as_str(), |(_, way)| way);
+                    rows.row(standing.peer.as_str(), &format!("no answer yet: {way}"));
+                }
+            }
+            let rest = self.asked.len() - replied;
+            let later = if complete {
+                String::new()
+            } else {
+                format!("; {rest} open, `claude-mesh inbox` shows what comes")
+            };
+            print::line(&format!(
+                "{replied} of {} replied after {}{later}",
+                self.asked.len(),
+                lasted(waited_ms)
+            ))?;
+        }
+        Ok(if complete {
+            Ending::Done
+        } else {
+            Ending::NoAnswer
+        })
+    }
+
+    fn result(
+        &self,
+        standings: &[Standing],
+        waited_ms: i64,
+        complete: bool,
+        replied: usize,
+    ) -> Value {
+        let answers: Vec<Value> = self
+            .asked
+            .iter()
+            .map(|asked| {
+                standings
+                    .iter()
+                    .find(|standing| standing.question.id == asked.question)
+                    .map_or_else(
+                        || view::offline(asked),
+                        |standing| view::standing(standing, waited_ms),
+                    )
+            })
+            .collect();
+        let ids: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
+        let status = match (complete, replied) {
+            (true, _) => "answered",
+            (false, 0) => "timed_out",
+            (false, _) => "partial",
+        };
+        json!({ "status": status, "answers": answers, "question_ids": ids })
+    }
+
+    /// Waits until all have replied, the time is over or somebody stops it. A person is told of questions that come
+    /// meanwhile and waits on; a session ends its wait to answer them.
+    fn wait(
+        &mut self,
+        mut wait: Wait,
+        timeout: Duration,
+        mut watch: impl FnMut(&[Standing], i64),
+    ) -> Result<Ended, Failure> {
+        let until_ms = self.began_ms + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
+        let clock = crate::ground::SystemClock::new();
+        loop {
+            let now_ms = self.member.mesh().now().monotonic_ms;
+            let left = Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0));
+            let stop = self.stop.clone();
+            let waited = self.member.wait(&wait, left, |standings| {
+                watch(standings, crate::ground::Clock::now(&clock).wall_ms);
+                !stop.is_set()
+            })?;
+            match waited {
+                Waited::Done(standings) | Waited::Over(standings) => {
+                    return Ok(Ended::Standing(standings));
+                }
+                Waited::Interrupted(interruption) if !self.desk.is_person() => {
+                    return Ok(Ended::Interrupted(interruption));
+                }
+                Waited::Interrupted(interruption) => {
+                    for waiting in &interruption.questions {
+                        print::err(&format!(
+                            "\r\x1b[2K{} asks you: {}\n(answer from another terminal: claude-mesh reply {} TEXT)\n",
+                            waiting.from,
+                            self.desk.foreign(&waiting.pending.question.question),
+                            waiting.pending.question.id
+                        ))?;
+                    }
+                    wait = self.member.await_replies(&wait.questions)?;
+                }
+            }
+        }
+    }
+
+    fn waited_ms(&mut self) -> i64 {
+        self.member.mesh().now().monotonic_ms - self.began_ms
+    }
+}
+
+enum Ended {
+    Standing(Vec<Standing>),
+    Interrupted(Interruption),
+}
+
+/// The table of a question to many, row by row.
+struct Rows {
+    width: usize,
+    json: bool,
+    told: Vec<crate::ground::id::QuestionId>,
+}
+
+impl Rows {
+    /// Prints the replies that have come since the last time.
+    fn tell(&mut self, desk: &Desk, standings: &[Standing]) {
+        for standing in standings {
+            let question = &standing.question;
+            if question.state == QuestionState::Open || self.told.contains(&question.id) {
+                continue;
+            }
+            self.told.push(question.id);
+            let answer = desk.foreign(question.answer.as_deref().unwrap_or_default());
+            let words = match question.state {
+                QuestionState::Answered => answer,
+                QuestionState::Declined => format!("declined: {answer}"),
+                state => state.as_str().to_owned(),
+            };
+            self.row(standing.peer.as_str(), &words);
+        }
+    }
+
+    fn row(&self, name: &str, words: &str) {
+        if self.json {
+            return;
+        }
+        let width = self.width;
+        let indent = format!("\n{:width$}  ", "");
+        let words = words.trim_end().replace('\n', &indent);
+        let padding = " ".repeat(width - name.len().min(width));
+        let _ = print::line(&format!("{}{padding}  {words}", strong(name)));
+    }
+}
+
+/// Ctrl-C or a polite end: the wait ends at once and the question stays open.
+#[derive(Clone)]
+struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn on_signals(bell: Arc<Signal>) -> Result<Self, Failure> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let stop = Self(Arc::clone(&flag));
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                flag.store(true, Ordering::SeqCst);
+                bell.raise();
+            }
+        });
+        Ok(stop)
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// One line on stderr that is written over.
+struct LiveLine {
+    shown: bool,
+    on: bool,
+}
+
+impl LiveLine {
+    fn new(on: bool) -> Self {
+        Self { shown: false, on }
+    }
+
+    fn show(&mut self, words: &str) {
+        if !self.on {
+            return;
+        }
+        let width = rustix::termios::tcgetwinsize(std::io::stderr())
+            .map_or(80, |size| usize::from(size.ws_col.max(20)));
+        let words = text::one_line(words);
+        let _ = print::err(&format!(
+            "\r\x1b[2K{}",
+            text::cut_chars(&words, width - 1).dimmed()
+        ));
+        self.shown = true;
+    }
+
+    fn clear(&mut self) {
+        if self.shown {
+            let _ = print::err("\r\x1b[2K");
+            self.shown = false;
+        }
+    }
+}
+
+/// Returns a span as people say it.
+fn lasted(ms: i64) -> String {
+    match ms {
+        ..=9_999 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        10_000..=119_999 => format!("{} s", ms / 1000),
+        _ => format!("{} min", ms / 60_000),
+    }
+}

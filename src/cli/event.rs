@@ -1,0 +1,322 @@
+//! `claude-mesh log`: who asked, who was shown, who answered, in the order it happened; and forgetting what was said.
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use owo_colors::OwoColorize;
+use serde_json::json;
+
+use super::desk::Desk;
+use super::inbox::one_line;
+use super::peer::{explained, strong};
+use super::span::{self, Since};
+use super::wrong::Failure;
+use super::{Ending, Outcome, print, view};
+use crate::ground::clock::rfc3339;
+use crate::ground::id::QuestionId;
+use crate::mesh::Mesh;
+use crate::model::ask::ago;
+use crate::model::{Error, Event, Refusal};
+use crate::store::Question;
+
+/// Tell what happened: who asked, who was shown, who answered; or remove what was said
+///
+/// Without --since the last 24 hours. What people do at the command line shows as person@host; their comings and goings
+/// are left out of the text. Texts are shown to a person only.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh log
+  claude-mesh log -f
+  claude-mesh log --since 7d --peer backend
+  claude-mesh log --since 2026-11-20T15:00:00Z --json
+  claude-mesh log --question 01KXYZ…     one question in full, with its answer
+  claude-mesh log --forget 01KXYZ…       remove its text everywhere; asks nothing")]
+pub(super) struct Log {
+    /// Go on and print what happens, until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
+    /// Where to begin: a span back (1h, 7d) or an RFC 3339 time.
+    #[arg(long, default_value = "24h", value_parser = span::since, value_name = "WHEN")]
+    since: Since,
+    /// Only what one peer did, asked or was asked.
+    #[arg(long, value_name = "NAME")]
+    peer: Option<String>,
+    /// Show one question in full.
+    #[arg(long, value_name = "QUESTION_ID", conflicts_with_all = ["follow", "peer"])]
+    question: Option<String>,
+    /// Remove a question, its context and its answer from the database.
+    #[arg(long, value_name = "QUESTION_ID", conflicts_with_all = ["follow", "peer", "question"])]
+    forget: Option<String>,
+}
+
+/// Events read at a time.
+const PAGE: usize = 500;
+/// How often a followed log is looked at.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Prints the log, follows it, or forgets a question.
+pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
+    if let Some(id) = &args.forget {
+        return forget(desk, id);
+    }
+    if let Some(id) = &args.question {
+        return question(desk, id);
+    }
+    let mut mesh = desk.open_existing()?;
+    if mesh.is_none() && !args.follow {
+        return if desk.json {
+            Ok(Ending::Done)
+        } else {
+            desk.no_mesh(&json!({}))
+        };
+    }
+    let mut reader = Reader {
+        desk,
+        peer: args.peer.as_ref().map(|name| name.trim().to_lowercase()),
+        since: args.since,
+        since_ms: None,
+        after: 0,
+        told: 0,
+    };
+    loop {
+        if mesh.is_none() {
+            mesh = desk.open_existing()?;
+        }
+        if let Some(mesh) = &mut mesh {
+            reader.read(mesh)?;
+            if !args.follow {
+                return reader.end(mesh);
+            }
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+struct Reader<'a> {
+    desk: &'a Desk,
+    peer: Option<String>,
+    since: Since,
+    since_ms: Option<i64>,
+    after: i64,
+    told: usize,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, mesh: &mut Mesh) -> Result<(), Failure> {
+        let now_ms = mesh.now().wall_ms;
+        let since_ms = *self
+            .since_ms
+            .get_or_insert_with(|| self.since.wall_ms(now_ms));
+        loop {
+            let events = mesh.events(self.after, since_ms, PAGE)?;
+            for event in &events {
+                self.after = event.seq;
+                self.tell(mesh, event)?;
+            }
+            if events.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    fn tell(&mut self, mesh: &mut Mesh, event: &Event) -> Result<(), Failure> {
+        let question = match event.subject.parse::<QuestionId>() {
+            Ok(id) => mesh.question_told(id)?,
+            Err(_) => None,
+        };
+        let concerns = |peer: &String| {
+            let between = question
+                .as_ref()
+                .is_some_and(|(_, asker, target)| asker == peer || target == peer);
+            between
+                || event.by == *peer
+                || event.subject == *peer
+                || event.data["to"].as_str() == Some(peer.as_str())
+        };
+        if self.peer.as_ref().is_some_and(|peer| !concerns(peer)) {
+            return Ok(());
+        }
+        if self.desk.json {
+            self.told += 1;
+            return Ok(print::json_line(event)?);
+        }
+        let coming = matches!(
+            event.kind.as_str(),
+            "peer.joined" | "peer.left" | "peer.died"
+        );
+        if coming && event.by.starts_with("person@") {
+            return Ok(());
+        }
+        self.told += 1;
+        let time = rfc3339(event.at_ms);
+        let time = format!("{}Z", time.split('.').next().unwrap_or_default());
+        let words = words(self.desk, event, question.as_ref());
+        Ok(print::line(&format!("{}  {words}", time.dimmed()))?)
+    }
+
+    fn end(&self, mesh: &mut Mesh) -> Outcome {
+        if self.told == 0
+            && let Some(peer) = &self.peer
+            && let Err(error) = mesh.questions(Some(peer), 1)
+        {
+            return Err(explained(mesh, error)?);
+        }
+        if self.told == 0 && !self.desk.json {
+            print::line("nothing happened since then; `--since 30d` looks further back")?;
+        }
+        Ok(Ending::Done)
+    }
+}
+
+/// One event as a sentence.
+fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String)>) -> String {
+    let by = strong(&crate::ground::text::one_line(&event.by));
+    let datum = |key: &str| crate::ground::text::one_line(event.data[key].as_str().unwrap_or(""));
+    let id = event.subject.dimmed().to_string();
+    let (asker, target) = question.map_or(("", ""), |(_, asker, target)| (asker, target));
+    let told = |text: Option<&str>| match text.filter(|_| desk.is_person()) {
+        Some(text) => format!(": {}", one_line(text)),
+        None => String::new(),
+    };
+    let question_text = told(question.map(|(question, ..)| question.question.as_str()));
+    let answer_text = told(question.and_then(|(question, ..)| question.answer.as_deref()));
+    match event.kind.as_str() {
+        "peer.joined" => match datum("agent").as_str() {
+            "" => format!("{by} sat down"),
+            agent => format!("{by} sat down ({agent})"),
+        },
+        "peer.left" => format!("{by} left ({})", datum("reason")),
+        "peer.died" => format!("{by} is gone: its process has ended"),
+        "peer.renamed" => format!("{} is called {by} now", datum("was")),
+        "question.asked" => format!("{by} asked {}{question_text}  {id}", strong(&datum("to"))),
+        "question.shown" => {
+            format!(
+                "{by} was shown the question of {asker} ({})  {id}",
+                datum("way")
+            )
+        }
+        "question.answered" => {
+            let mut notes = Vec::new();
+            if datum("by") == "person" {
+                notes.push("by a person");
+            }
+            if event.data["late"] == true {
+                notes.push("late");
+            }
+            if event.data["corrects"] == true {
+                notes.push("corrected");
+            }
+            let notes = if notes.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", notes.join(", "))
+            };
+            format!(
+                "{by} answered {}{notes}{answer_text}  {id}",
+                strong(&datum("to"))
+            )
+        }
+        "question.declined" => {
+            format!(
+                "{by} declined to answer {}{answer_text}  {id}",
+                strong(&datum("to"))
+            )
+        }
+        "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
+        "question.expired" => format!("{by} did not answer {asker} in time  {id}"),
+        "question.held" => format!("the question to {by} is held  {id}"),
+        kind => format!(
+            "{by} {} {}",
+            crate::ground::text::one_line(kind),
+            crate::ground::text::one_line(&event.subject)
+        ),
+    }
+}
+
+fn question(desk: &Desk, id: &str) -> Outcome {
+    desk.persons_only("a question between others")?;
+    let not_found = || Error::from(Refusal::NotFound { id: id.into() });
+    let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
+    let Some(mut mesh) = desk.open_existing()? else {
+        return Err(not_found().into());
+    };
+    let (question, asker, target) = mesh.question_told(id)?.ok_or_else(not_found)?;
+    if desk.json {
+        print::json(&view::between(&question, &asker, &target))?;
+        return Ok(Ending::Done);
+    }
+    let now_ms = mesh.now().wall_ms;
+    print::line(&format!(
+        "{} asked {}, {} ({})",
+        strong(&asker),
+        strong(&target),
+        ago(now_ms - question.asked_at_ms),
+        question.state.as_str()
+    ))?;
+    print::line(&desk.foreign(&question.question))?;
+    if let Some(context) = &question.context {
+        print::line(&format!("\n{}", "context".bold()))?;
+        print::line(&desk.foreign(context))?;
+    }
+    if let (Some(answer), Some(at_ms)) = (&question.answer, question.answered_at_ms) {
+        print::line(&format!("\n{} {}", "answer".bold(), ago(now_ms - at_ms)))?;
+        print::line(&desk.foreign(answer))?;
+    }
+    Ok(Ending::Done)
+}
+
+fn forget(desk: &Desk, id: &str) -> Outcome {
+    let not_found = || Error::from(Refusal::NotFound { id: id.into() });
+    let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
+    let Some(mut mesh) = desk.open_existing()? else {
+        return Err(not_found().into());
+    };
+    let (question, asker, target) = mesh.question_told(id)?.ok_or_else(not_found)?;
+    mesh.forget_question(id)?;
+    let copies = copies(&desk.place.database);
+    let parts = [
+        Some("its text"),
+        question.context.as_ref().map(|_| "its context"),
+        question.answer.as_ref().map(|_| "its answer"),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    if desk.json {
+        print::json(&json!({
+            "forgotten": true, "question_id": id, "from": asker, "to": target,
+            "removed": parts.iter().map(|part| part.trim_start_matches("its ")).collect::<Vec<_>>(),
+            "copies": copies,
+        }))?;
+        return Ok(Ending::Done);
+    }
+    print::line(&format!(
+        "removed from {}: the question of {asker} to {target} with {}; the log keeps that it happened, without what was said",
+        desk.shown(&desk.place.database),
+        parts.join(", ")
+    ))?;
+    if question.shown_times > 0 || question.answer.is_some() {
+        print::line("what a session was shown also stands in Claude Code's own transcript of it")?;
+    }
+    for copy in copies {
+        print::line(&format!(
+            "this copy from before an update may still hold it: {}",
+            desk.shown(&copy)
+        ))?;
+    }
+    Ok(Ending::Done)
+}
+
+/// Copies that were made before a migration.
+fn copies(database: &std::path::Path) -> Vec<PathBuf> {
+    let name = database.file_name().map_or(String::new(), |name| {
+        format!("{}.schema-", name.to_string_lossy())
+    });
+    let entries = database.parent().map(std::fs::read_dir);
+    entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&name))
+        .map(|entry| entry.path())
+        .collect()
+}

@@ -1,0 +1,57 @@
+//! What is made from the command line's own description: shell completions and manual pages.
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::wrong::Failure;
+use super::{Cli, Ending, Outcome, print};
+
+/// Print completions for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh completions bash > ~/.local/share/bash-completion/completions/claude-mesh
+  claude-mesh completions zsh > ~/.zfunc/_claude-mesh
+  claude-mesh completions fish > ~/.config/fish/completions/claude-mesh.fish")]
+pub(super) struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+/// Print the manual page, of the whole program or of one command
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh man | man -l -
+  claude-mesh man ask > claude-mesh-ask.1")]
+pub(super) struct Man {
+    /// The command; the whole program if there is none.
+    command: Option<String>,
+}
+
+/// Prints completions.
+pub(super) fn completions(args: &Completions) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "claude-mesh", &mut script);
+    print::bytes(&script)?;
+    Ok(Ending::Done)
+}
+
+/// Prints a manual page.
+pub(super) fn man(args: &Man) -> Outcome {
+    let mut program = Cli::command();
+    program.build();
+    let page = match &args.command {
+        None => program,
+        Some(name) => {
+            let command = program.find_subcommand(name).cloned().ok_or_else(|| {
+                Failure::argument(
+                    format!("no command called {name:?}"),
+                    "`claude-mesh --help` lists them",
+                )
+            })?;
+            command.name(format!("claude-mesh-{name}").leak() as &str)
+        }
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    print::bytes(&text)?;
+    Ok(Ending::Done)
+}

@@ -1,0 +1,306 @@
+//! `claude-mesh peers`: who is here, who needs the person first.
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use owo_colors::OwoColorize;
+use serde_json::{Value, json};
+
+use super::desk::Desk;
+use super::wrong::{Failure, Wrong};
+use super::{Ending, Outcome, print, view};
+use crate::ground::text;
+use crate::mesh::{Mesh, PeerView, Scope};
+use crate::model::ask::ago;
+use crate::model::peer::nearest;
+use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
+
+/// List who is in the mesh: what they do, what waits for them, who needs you
+///
+/// Sorted by who needs you: first sessions that wait at a dialog, then those that must be restarted to be asked.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Activity: idle (at its prompt), busy (in a turn), waiting (a dialog waits for you), needs_restart (it was opened before
+the install, or its server was stopped: restart it), offline, unknown.
+
+Examples:
+  claude-mesh peers
+  claude-mesh peers --watch
+  claude-mesh peers --all --scope repo
+  claude-mesh peers --forget old-project")]
+pub(super) struct Peers {
+    /// Draw again whenever something changes, until Ctrl-C.
+    #[arg(long, conflicts_with = "forget")]
+    watch: bool,
+    /// Also list mailboxes nobody sits at.
+    #[arg(long, conflicts_with = "forget")]
+    all: bool,
+    /// Which peers: of the whole mesh, of this repository, or of this folder and below.
+    #[arg(long, value_enum, default_value = "machine")]
+    scope: Around,
+    /// Free a name: remove a mailbox nobody sits at, with its questions.
+    #[arg(long, value_name = "NAME")]
+    forget: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Around {
+    Machine,
+    Repo,
+    Directory,
+}
+
+/// How often a watched list is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Lists peers, watches them, or frees a name.
+pub(super) fn peers(desk: &Desk, args: &Peers) -> Outcome {
+    if let Some(name) = &args.forget {
+        return forget(desk, name);
+    }
+    if args.watch {
+        return watch(desk, args);
+    }
+    match desk.open_existing()? {
+        Some(mut mesh) => show(&Picture::of(desk, &mut mesh, args)?, desk)?,
+        None => return desk.no_mesh(&json!({ "peers": [] })),
+    }
+    Ok(Ending::Done)
+}
+
+/// Returns the peers that can be asked: of the whole mesh, or of this repository only.
+pub(super) fn askable(desk: &Desk, mesh: &mut Mesh, repo: bool) -> Result<Vec<PeerName>, Failure> {
+    let scope = if repo { Around::Repo } else { Around::Machine };
+    Ok(mesh
+        .peers(None, Scope::Machine, false)?
+        .into_iter()
+        .filter(|view| view.askable && is_in(scope, desk, view))
+        .map(|view| view.peer.name)
+        .collect())
+}
+
+/// Returns an error as it is told; a name that fits nobody with the names that are like it.
+pub(super) fn explained(mesh: &mut Mesh, error: Error) -> Result<Failure, Failure> {
+    let Error::Refused(Refusal::UnknownPeer { name, .. }) = &error else {
+        return Ok(error.into());
+    };
+    let views = mesh.peers(None, Scope::Machine, true)?;
+    let names: Vec<String> = views
+        .iter()
+        .map(|view| view.peer.name.to_string())
+        .collect();
+    let here = views.iter().filter(|view| view.liveness == Liveness::Alive);
+    Ok(Refusal::UnknownPeer {
+        nearest: nearest(name, &names),
+        here: here.map(|view| view.peer.name.to_string()).collect(),
+        name: name.clone(),
+    }
+    .into())
+}
+
+/// Redraws on a terminal; elsewhere prints again what has changed.
+fn watch(desk: &Desk, args: &Peers) -> Outcome {
+    let live = print::is_terminal() && !desk.json;
+    let mut mesh = None;
+    let mut last = String::new();
+    loop {
+        if mesh.is_none() {
+            mesh = desk.open_existing()?;
+        }
+        let drawn = match &mut mesh {
+            Some(mesh) => {
+                let picture = Picture::of(desk, mesh, args)?;
+                if desk.json {
+                    format!("{}\n", picture.json())
+                } else {
+                    picture.drawn(desk)
+                }
+            }
+            None if desk.json => format!("{}\n", json!({ "peers": [] })),
+            None => format!("no mesh here yet: {}\n", desk.shown(&desk.place.database)),
+        };
+        if drawn != last {
+            if live {
+                print::raw(format!("\x1b[H\x1b[2J{drawn}\nCtrl-C ends this\n").as_bytes())?;
+            } else {
+                print::raw(drawn.as_bytes())?;
+            }
+            last = drawn;
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+fn forget(desk: &Desk, name: &str) -> Outcome {
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&json!({ "forgotten": false }));
+    };
+    let name = name.trim().to_lowercase();
+    if !mesh.forget_peer(&name)? {
+        let message = format!("no mailbox called {name:?} in this mesh");
+        let hint = "`claude-mesh peers --all` lists them; nothing was changed";
+        return Err(Wrong::new("unknown_peer", message, hint).into());
+    }
+    if desk.json {
+        print::json(&json!({ "forgotten": true, "peer": name }))?;
+    } else {
+        print::line(&format!(
+            "removed the mailbox {name} with its questions; the name is free"
+        ))?;
+    }
+    Ok(Ending::Done)
+}
+
+fn show(picture: &Picture, desk: &Desk) -> Result<(), Failure> {
+    if desk.json {
+        print::json(&picture.json())?;
+    } else {
+        print::raw(picture.drawn(desk).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// One look at the mesh.
+struct Picture {
+    you: Option<PeerName>,
+    views: Vec<PeerView>,
+    now_ms: i64,
+}
+
+impl Picture {
+    fn of(desk: &Desk, mesh: &mut Mesh, args: &Peers) -> Result<Self, Failure> {
+        let mut views = mesh.peers(None, Scope::Machine, args.all)?;
+        views.retain(|view| is_in(args.scope, desk, view));
+        views.sort_by_key(|view| {
+            (
+                urgency(view.activity, view.liveness),
+                view.peer.name.clone(),
+            )
+        });
+        Ok(Self {
+            you: desk.own_name(mesh)?,
+            views,
+            now_ms: mesh.now().wall_ms,
+        })
+    }
+
+    fn json(&self) -> Value {
+        let mut value = json!({ "peers": self.views.iter().map(view::peer).collect::<Vec<_>>() });
+        if let Some(you) = &self.you {
+            value["you"] = json!(you);
+        }
+        value
+    }
+
+    fn drawn(&self, desk: &Desk) -> String {
+        let mesh = format!(
+            "mesh {} ({})",
+            desk.place.name,
+            desk.shown(&desk.place.database)
+        );
+        let you = match &self.you {
+            Some(you) => format!(", you are {you}"),
+            None => String::new(),
+        };
+        if self.views.is_empty() {
+            return format!("{mesh}{you}\nnobody is here now; --all also lists empty mailboxes\n");
+        }
+        format!("{mesh}{you}\n{}\n", trimmed(&self.table(desk).to_string()))
+    }
+
+    fn table(&self, desk: &Desk) -> Table {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).enforce_styling();
+        table.set_content_arrangement(if print::is_terminal() {
+            ContentArrangement::Dynamic
+        } else {
+            ContentArrangement::Disabled
+        });
+        let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
+        table.set_header(header.map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
+        for view in &self.views {
+            let activity = match view.activity {
+                Activity::Offline => format!(
+                    "offline, seen {}",
+                    ago(self.now_ms - view.peer.last_seen_at_ms)
+                ),
+                other => other.as_str().to_owned(),
+            };
+            table.add_row([
+                Cell::new(view.peer.name.as_str()),
+                coloured(&activity, view.activity),
+                Cell::new(text::one_line(view.peer.role.as_deref().unwrap_or("-"))),
+                Cell::new(project(view, desk)),
+                Cell::new(view.questions_waiting),
+                Cell::new(if view.askable { "yes" } else { "no" }),
+            ]);
+        }
+        if let Some(first) = table.column_mut(0) {
+            first.set_padding((0, 1));
+        }
+        table
+    }
+}
+
+fn is_in(scope: Around, desk: &Desk, view: &PeerView) -> bool {
+    let own = &desk.project;
+    match scope {
+        Around::Machine => true,
+        Around::Repo => match (&own.git_common, &view.peer.git_common) {
+            (Some(own), Some(other)) => own == Path::new(other),
+            _ => false,
+        },
+        Around::Directory => view
+            .peer
+            .project
+            .as_ref()
+            .is_some_and(|project| Path::new(project).starts_with(&own.path)),
+    }
+}
+
+/// Who needs the person comes first.
+fn urgency(activity: Activity, liveness: Liveness) -> u8 {
+    match (activity, liveness) {
+        (Activity::Waiting, _) => 0,
+        (Activity::NeedsRestart, _) => 1,
+        (_, Liveness::Dead) => 3,
+        _ => 2,
+    }
+}
+
+fn project(view: &PeerView, desk: &Desk) -> String {
+    let Some(project) = &view.peer.project else {
+        return "-".into();
+    };
+    let folder = desk.shown(Path::new(project));
+    match view.peer.branch.as_ref().or(view.peer.git_branch.as_ref()) {
+        Some(branch) => format!("{folder} ({})", text::one_line(branch)),
+        None => folder,
+    }
+}
+
+fn coloured(words: &str, activity: Activity) -> Cell {
+    let cell = Cell::new(words);
+    match activity {
+        Activity::Waiting => cell.fg(Color::Yellow).add_attribute(Attribute::Bold),
+        Activity::NeedsRestart => cell.fg(Color::Red),
+        Activity::Busy => cell.fg(Color::Cyan),
+        Activity::Idle => cell.fg(Color::Green),
+        Activity::Offline | Activity::Unknown => cell.fg(Color::DarkGrey),
+    }
+}
+
+/// Takes the spaces off the ends of lines.
+fn trimmed(table: &str) -> String {
+    table
+        .lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Returns a name as it stands out in text.
+pub(super) fn strong(name: &str) -> String {
+    name.bold().to_string()
+}

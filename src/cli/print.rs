@@ -1,0 +1,86 @@
+//! Everything the command line prints: colours only where a terminal shows them, foreign text cleaned, a closed pipe is success.
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Returns whether a person watches what is printed.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Returns whether a person watches stderr, where live lines go.
+pub(super) fn watches_stderr() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Prints text as it is, with whatever colours it has.
+pub(super) fn raw(text: &[u8]) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text)?;
+    out.flush()
+}
+
+/// Prints a line.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    raw(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
+}
+
+/// Prints bytes that are no text for a terminal.
+pub(super) fn bytes(content: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(content)?;
+    out.flush()
+}
+
+/// Prints to stderr.
+pub(super) fn err(text: &str) -> io::Result<()> {
+    let mut out = anstream::stderr().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Prints a value as JSON, readable for people.
+pub(super) fn json(value: &Value) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value).expect("a JSON value can be written");
+    bytes(format!("{}\n", inert(&text)).as_bytes())
+}
+
+/// Prints a value as one line of JSON.
+pub(super) fn json_line(value: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string(value).expect("our values can be written as JSON");
+    bytes(format!("{}\n", inert(&text)).as_bytes())
+}
+
+/// JSON escapes only the oldest control characters; the others of foreign text would still steer a terminal.
+fn inert(json: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        let steers = (c.is_control() && c != '\n')
+            || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if steers {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_shown_on_a_terminal_cannot_steer_it() {
+        let value = serde_json::json!({ "a": "x\u{9b}31m\u{202e}y\u{7f}ä" });
+        let shown = inert(&value.to_string());
+        assert_eq!(shown, r#"{"a":"x\u009b31m\u202ey\u007fä"}"#);
+        assert_eq!(
+            serde_json::from_str::<Value>(&shown).unwrap(),
+            value,
+            "the value is the same"
+        );
+    }
+}

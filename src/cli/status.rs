@@ -1,0 +1,80 @@
+//! `claude-mesh status`: the mesh in figures.
+use clap::Args;
+use serde_json::json;
+
+use super::desk::Desk;
+use super::{Ending, Outcome, print};
+
+/// The mesh in figures: its file, peers, questions
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh status
+  claude-mesh status --json")]
+pub(super) struct Status {}
+
+/// Prints the figures.
+pub(super) fn status(desk: &Desk) -> Outcome {
+    let place = &desk.place;
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&json!({
+            "status": "none",
+            "path": place.database,
+            "mesh": place.name,
+            "version": env!("CARGO_PKG_VERSION"),
+        }));
+    };
+    let found = mesh.status()?;
+    let wake = if desk.settings.polling {
+        "polling"
+    } else {
+        "watcher"
+    };
+    let [alive, stale, dead] = found.peers;
+    let [open, answered, expired] = found.questions;
+    if desk.json {
+        print::json(&json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "schema": found.schema,
+            "path": place.database,
+            "mesh": place.name,
+            "bytes": found.bytes,
+            "wal_bytes": found.wal_bytes,
+            "wake": wake,
+            "peers": { "alive": alive, "stale": stale, "dead": dead },
+            "questions": { "open": open, "answered": answered, "expired": expired },
+            "events": found.events,
+            "engine": "sqlite",
+        }))?;
+        return Ok(Ending::Done);
+    }
+    let rows = [
+        ("mesh", place.name.clone()),
+        (
+            "file",
+            format!(
+                "{} ({} bytes, log {} bytes, schema {})",
+                desk.shown(&place.database),
+                found.bytes,
+                found.wal_bytes,
+                found.schema
+            ),
+        ),
+        ("because", place.decided_by.clone()),
+        (
+            "peers",
+            format!("{alive} alive, {stale} stale, {dead} mailboxes nobody sits at"),
+        ),
+        (
+            "questions",
+            format!("{open} open, {answered} answered, {expired} expired"),
+        ),
+        ("events", found.events.to_string()),
+        ("wake", wake.to_owned()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    for (name, value) in rows {
+        print::line(&format!("{name:<10} {value}"))?;
+    }
+    Ok(Ending::Done)
+}

@@ -1,0 +1,103 @@
+//! `claude-mesh wall`: which folders have a mesh of their own.
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::desk::shown;
+use super::wrong::Failure;
+use super::{Ending, Outcome, print};
+use crate::ground::settings::expand_home;
+use crate::ground::{Settings, walls};
+
+/// List the walls, or give a folder a mesh of its own
+///
+/// Sessions behind different walls do not exist for each other. A wall holds for the folder and all below it; the nearest
+/// one counts. It is written to ~/.claude-mesh/config.json and holds for sessions that start from then on.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh wall                          what stands now
+  claude-mesh wall ~/clients/acme acme      sessions below that folder see only each other
+  claude-mesh wall ~/clients/acme default   take the wall away")]
+pub(super) struct Wall {
+    /// The folder; it need not exist yet.
+    #[arg(requires = "name")]
+    folder: Option<PathBuf>,
+    /// The name of its mesh: a-z, 0-9, `.`, `_`, `-`. `default` takes the wall away.
+    name: Option<String>,
+}
+
+/// Lists the walls or builds one.
+pub(super) fn wall(args: &Wall, json: bool) -> Outcome {
+    let settings = Settings::of_this_process()?;
+    match (&args.folder, &args.name) {
+        (Some(folder), Some(name)) => build(&settings, folder, name, json),
+        _ => list(&settings, json),
+    }
+}
+
+fn list(settings: &Settings, json: bool) -> Outcome {
+    let walls = walls::walls(settings)?;
+    let here = walls::place(settings, &settings.working_directory)?;
+    if json {
+        let walls: Vec<_> = walls
+            .iter()
+            .map(|(folder, name)| json!({ "folder": folder, "mesh": name }))
+            .collect();
+        print::json(&json!({ "walls": walls, "here": here }))?;
+        return Ok(Ending::Done);
+    }
+    for (folder, name) in &walls {
+        print::line(&format!("{}/**  {name}", shown(folder, &settings.home)))?;
+    }
+    if walls.is_empty() {
+        print::line("no walls: all folders share one mesh")?;
+    }
+    print::line(&format!(
+        "here: mesh {} ({}), decided by {}",
+        here.name,
+        shown(&here.database, &settings.home),
+        here.decided_by
+    ))?;
+    Ok(Ending::Done)
+}
+
+fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome {
+    let folder = settings
+        .working_directory
+        .join(expand_home(folder, &settings.home));
+    let folder = std::path::absolute(&folder)?;
+    let unusable = folder
+        .to_str()
+        .is_none_or(|text| text.contains(['*', '?', '[']));
+    if unusable {
+        return Err(Failure::argument(
+            format!(
+                "{:?} cannot stand behind a wall",
+                folder.display().to_string()
+            ),
+            "its name must be UTF-8 without `*`, `?` and `[`; nothing was changed",
+        ));
+    }
+    let before = walls::build(settings, &folder, name)?;
+    let place = walls::place(settings, &folder.canonicalize().unwrap_or(folder.clone()))?;
+    if json {
+        print::json(&json!({ "folder": folder, "before": before, "place": place }))?;
+        return Ok(Ending::Done);
+    }
+    let before = match before {
+        Some(before) if before != name => format!(" (it was {before})"),
+        _ => String::new(),
+    };
+    print::line(&format!(
+        "{} and all below: mesh {}{before}",
+        shown(&folder, &settings.home),
+        place.name
+    ))?;
+    print::line(&format!("file: {}", shown(&place.database, &settings.home)))?;
+    if settings.database.is_some() {
+        print::line("but MESH_DB_PATH is set, and it comes before every wall")?;
+    }
+    print::line("sessions that are open keep their mesh until they are restarted")?;
+    Ok(Ending::Done)
+}

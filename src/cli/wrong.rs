@@ -1,0 +1,165 @@
+//! What went wrong, worded for a person: one line that says what is so, then a hint with a command that can be typed now.
+use std::io;
+
+use owo_colors::OwoColorize;
+use serde_json::json;
+
+use super::print;
+use crate::ground::{Fault, text};
+use crate::model::{Error, Refusal};
+
+/// Why a command did not end well.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nobody reads the output any more; that is no fault.
+    PipeClosed,
+    /// The command line says something impossible.
+    Usage(clap::Error),
+    /// Refused or failed.
+    Wrong(Wrong),
+}
+
+/// A refusal or fault as it is printed.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    code: &'static str,
+    message: String,
+    hint: String,
+}
+
+impl Wrong {
+    /// Returns something wrong with a code of its own.
+    pub(super) fn new(
+        code: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// Prints it: as JSON on stdout, or as text on stderr.
+    pub(super) fn tell(&self, json: bool) {
+        if json {
+            let error = json!({ "code": self.code, "message": self.message, "hint": self.hint });
+            let _ = print::json(&json!({ "error": error }));
+            return;
+        }
+        let name = "claude-mesh".red();
+        let message = text::clean(&self.message);
+        let _ = print::err(&format!(
+            "{name}: {}
+",
+            message.trim_end()
+        ));
+        if !self.hint.is_empty() {
+            let _ = print::err(&format!(
+                "{}: {}
+",
+                "hint".cyan(),
+                text::clean(&self.hint)
+            ));
+        }
+    }
+}
+
+impl Failure {
+    /// Returns a wrong value of an argument.
+    pub(super) fn argument(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Wrong::new("invalid_argument", message, hint).into()
+    }
+}
+
+impl From<Wrong> for Failure {
+    fn from(wrong: Wrong) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Wrong::new("storage", fault.message, fault.hint).into()
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Fault(fault) => fault.into(),
+            Error::Refused(refusal) => refused(&refusal).into(),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        refused(&refusal).into()
+    }
+}
+
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::PipeClosed;
+        }
+        Wrong::new("storage", format!("cannot print: {error}"), "").into()
+    }
+}
+
+fn refused(refusal: &Refusal) -> Wrong {
+    let (message, hint) = match refusal {
+        Refusal::UnknownPeer {
+            name,
+            nearest,
+            here,
+        } => (
+            format!("no peer called {name:?} in this mesh"),
+            unknown_hint(nearest, here),
+        ),
+        Refusal::AmbiguousPeer { fits, .. } => (
+            refusal.to_string(),
+            format!("type one of them in full, for example {}", fits[0]),
+        ),
+        Refusal::NotFound { .. } => (
+            refusal.to_string(),
+            "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
+                .into(),
+        ),
+        Refusal::TooLarge { .. } => (
+            refusal.to_string(),
+            "put it into a file and name that file; nothing was stored".into(),
+        ),
+        Refusal::Secret { .. } => (
+            refusal.to_string(),
+            "name where it lives (file, variable, vault), not the value; of an answer a person can say `--force`".into(),
+        ),
+        Refusal::Conflict { problem } if problem.contains("corrects") => (
+            "this question has another answer already".into(),
+            "`claude-mesh reply --corrects …` replaces it; nothing was changed".into(),
+        ),
+        _ => (refusal.to_string(), String::new()),
+    };
+    Wrong::new(refusal.code(), message, hint)
+}
+
+fn unknown_hint(nearest: &[String], here: &[String]) -> String {
+    let mut parts = Vec::new();
+    if !nearest.is_empty() {
+        parts.push(format!("nearest: {}", nearest.join(", ")));
+    }
+    parts.push(if here.is_empty() {
+        "nobody is here now; `claude-mesh peers --all` lists every mailbox".into()
+    } else {
+        format!("here now: {}", here.join(", "))
+    });
+    parts.join("; ")
+}
