@@ -515,7 +515,7 @@ fn hooks_wired_for_the_person_and_for_the_project_are_noticed() {
     home.install(Scope::Project);
     home.assert_problem(
         "each hook runs more than once",
-        Some("claude-mesh uninstall --scope project"),
+        Some("claude-mesh uninstall --project"),
     );
 }
 
@@ -535,10 +535,7 @@ fn a_bare_name_is_looked_up_where_claude_code_would() {
     let mut home = Home::new();
     home.install(Scope::Project);
     home.places.search_path.clear();
-    home.assert_problem(
-        "is not in PATH",
-        Some("claude-mesh install --scope project"),
-    );
+    home.assert_problem("is not in PATH", Some("claude-mesh install --project"));
 }
 
 #[test]

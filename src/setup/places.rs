@@ -97,8 +97,8 @@ impl Scope {
     pub(crate) fn flag(self) -> &'static str {
         match self {
             Self::User => "",
-            Self::Project => " --scope project",
-            Self::Local => " --scope local",
+            Self::Project => " --project",
+            Self::Local => " --local",
         }
     }
 }
