@@ -13,3 +13,7 @@ mod ask;
 
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
+
+/// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
+#[cfg(feature = "cli")]
+mod cli;
