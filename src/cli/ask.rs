@@ -19,9 +19,9 @@ use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, print, span, view};
 use crate::ground::text;
 use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
-use crate::model::QuestionState;
 use crate::model::ask::{TEXT_BYTES_MAX, ago};
 use crate::model::peer::Address;
+use crate::model::{QuestionState, Refusal};
 use crate::wake::Signal;
 
 /// Ask a session and wait for its answer
@@ -67,7 +67,7 @@ pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
     let (name, question) = words(args)?;
     let context = args.context.as_deref().map(read_context).transpose()?;
     let to = match name {
-        Some(name) => vec![Address::parse(name)?],
+        Some(name) => vec![one(desk, name)?],
         None => many(desk, args.repo)?,
     };
     let mut asking = Asking::begin(desk, &to, question, context.as_deref())?;
@@ -129,6 +129,24 @@ fn read_context(path: &str) -> Result<String, Failure> {
             "give text, or name the file in the question; nothing was asked",
         )
     })
+}
+
+/// One address; where no mesh is, nobody has a name, and asking makes none.
+fn one(desk: &Desk, name: &str) -> Result<Address, Failure> {
+    let address = Address::parse(name).map_err(|_| {
+        let message = format!("{:?} cannot be the name of a peer", text::one_line(name));
+        let hint = "`claude-mesh peers` lists them; nothing was asked";
+        Failure::argument(message, hint)
+    })?;
+    if desk.open_existing()?.is_some() {
+        return Ok(address);
+    }
+    Err(Refusal::UnknownPeer {
+        name: name.into(),
+        nearest: Vec::new(),
+        here: Vec::new(),
+    }
+    .into())
 }
 
 /// Everybody to ask, told before they are asked.

@@ -7,15 +7,18 @@
 
 mod ask;
 mod desk;
+mod doctor;
 mod event;
 mod gc;
 mod inbox;
+mod install;
 mod paper;
 mod peer;
 mod print;
 mod reply;
 mod span;
 mod status;
+mod uninstall;
 mod view;
 mod wall;
 mod wrong;
@@ -60,6 +63,9 @@ enum Command {
     Status(status::Status),
     Wall(wall::Wall),
     Gc(gc::Gc),
+    Install(install::Install),
+    Uninstall(uninstall::Uninstall),
+    Doctor(doctor::Doctor),
     Completions(paper::Completions),
     Man(paper::Man),
 }
@@ -102,6 +108,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Completions(args) => paper::completions(&args),
         Command::Man(args) => paper::man(&args),
         Command::Wall(args) => wall::wall(&args, json),
+        Command::Install(args) => install::install(&args, json),
+        Command::Uninstall(args) => uninstall::uninstall(&args, json),
+        Command::Doctor(_) => doctor::doctor(json),
         Command::Peers(args) => peer::peers(&Desk::find(json)?, &args),
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
         Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),

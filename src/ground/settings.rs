@@ -136,6 +136,8 @@ pub struct Settings {
     pub keep_ms: i64,
     /// The working directory.
     pub working_directory: PathBuf,
+    /// The folders of `PATH`.
+    pub search_path: Vec<PathBuf>,
     /// What Claude Code told this process about its session.
     pub claude: ClaudeEnvironment,
 }
@@ -236,6 +238,9 @@ impl Settings {
             home,
             mesh_home,
             working_directory,
+            search_path: environment("PATH")
+                .map(|path| std::env::split_paths(&path).collect())
+                .unwrap_or_default(),
         })
     }
 
