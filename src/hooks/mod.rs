@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::ground::process::{self, ProcessKey};
 use crate::ground::project::Project;
-use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, walls};
+use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, version, walls};
 use crate::mesh::{Arrival, Mesh, Opening};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
@@ -50,25 +50,15 @@ pub struct Call {
 
 /// Runs a hook as a program: event on stdin, at most one JSON object on stdout, 0 as exit status whatever happens.
 pub fn run(hook: Hook) -> ExitCode {
-    let mut arguments = std::env::args();
-    if let (Some(program), Some("--version")) = (arguments.next(), arguments.next().as_deref()) {
-        return say_version(&program);
+    if let Some(line) = version::asked_for() {
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        return ExitCode::SUCCESS;
     }
     let outcome = std::panic::catch_unwind(|| answer(hook));
     if let Ok(Some(json)) = outcome {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(json.as_bytes()).and_then(|()| out.flush());
     }
-    ExitCode::SUCCESS
-}
-
-/// For `claude-mesh doctor`, which asks every program whether it is of one install.
-fn say_version(program: &str) -> ExitCode {
-    let name = std::path::Path::new(program)
-        .file_name()
-        .unwrap_or_default();
-    let line = format!("{} {}\n", name.to_string_lossy(), env!("CARGO_PKG_VERSION"));
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
     ExitCode::SUCCESS
 }
 
