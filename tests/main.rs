@@ -1,8 +1,12 @@
 //! All black-box tests are one program; each module says what belongs there.
 #![allow(
-    clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed"
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    clippy::struct_field_names,
+    clippy::unwrap_used,
+    reason = "tests look at the real clock and at the switches of whoever runs them; one that cannot go on has failed"
 )]
 
 /// What the rest stands on: a temporary home, real sessions, real programs.
@@ -11,9 +15,31 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
+mod peer;
+
+/// Stories of walls: one mesh does not exist for another.
+mod wall;
+
+/// The hooks as programs: text in, text out, exit status 0.
+mod hooks;
+
+/// Many real processes at once.
+mod crowd;
+
+/// Who wakes when, and who does not.
+mod wake;
+
+/// The house: floors, rooms, doors.
+mod floors;
+
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
 
 /// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
 #[cfg(feature = "cli")]
 mod cli;
+
+/// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod claude_code;

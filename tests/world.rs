@@ -515,3 +515,13 @@ fn fresh_number() -> i64 {
     static NUMBER: AtomicI64 = AtomicI64::new(1);
     NUMBER.fetch_add(1, Ordering::SeqCst)
 }
+
+/// Waits until something is so.
+#[track_caller]
+pub(crate) fn within(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -75,7 +75,7 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
 /// session's shell does, is a client of its own: the session above it is foreign, and `None` comes back.
 pub fn session_above(pid: i32, is_session: impl Fn(&ProcessStat) -> bool) -> Option<ProcessKey> {
     let chain: Vec<ProcessStat> = process::ancestors(pid).collect();
-    nearest_session(&chain, is_session, |pid| process::program(pid))
+    nearest_session(&chain, is_session, process::program)
 }
 
 fn nearest_session<P: PartialEq>(

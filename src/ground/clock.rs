@@ -102,7 +102,7 @@ pub fn rfc3339(wall_ms: i64) -> String {
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>()
         .ok()
-        .map(|time| time.as_millisecond())
+        .map(jiff::Timestamp::as_millisecond)
 }
 
 fn read_ms(clock: ClockId) -> i64 {

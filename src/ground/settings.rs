@@ -107,6 +107,10 @@ pub const ALL: [Described; 10] = [
 
 /// What the settings come to, resolved once and passed down.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch that people set"
+)]
 pub struct Settings {
     /// The user's home folder.
     pub home: PathBuf,
@@ -265,10 +269,13 @@ pub const TOOL_SETS: [&str; 7] = [
     "ask", "messages", "claims", "state", "memory", "tasks", "events",
 ];
 
+/// An `.env` file and what it sets.
+type SettingsFile = (PathBuf, HashMap<String, String>);
+
 /// The environment over the `.env` files.
 struct Layers<'a> {
     environment: &'a dyn Fn(&str) -> Option<OsString>,
-    files: Vec<(PathBuf, HashMap<String, String>)>,
+    files: Vec<SettingsFile>,
 }
 
 impl Layers<'_> {
@@ -381,10 +388,7 @@ pub fn expand_home(path: &Path, home: &Path) -> PathBuf {
 }
 
 /// The nearest `.env` at or above the program's own folder, then the one in the claude-mesh folder.
-fn files(
-    program: Option<&Path>,
-    mesh_home: &Path,
-) -> Result<Vec<(PathBuf, HashMap<String, String>)>, Fault> {
+fn files(program: Option<&Path>, mesh_home: &Path) -> Result<Vec<SettingsFile>, Fault> {
     let above = program.and_then(Path::parent).and_then(|folder| {
         folder
             .ancestors()

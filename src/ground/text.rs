@@ -36,9 +36,9 @@ pub fn defang(text: &str) -> String {
     for (at, c) in cleaned.char_indices() {
         let rest = lower[at..].trim_start_matches(['<', '/', ' ']);
         if c == '<' && TAGS.iter().any(|tag| rest.starts_with(tag)) {
-            out.push_str("&lt;")
+            out.push_str("&lt;");
         } else {
-            out.push(c)
+            out.push(c);
         }
     }
     out

@@ -85,8 +85,17 @@ pub(super) fn welcome(me: &Sitting, others: &[PeerView], inbox: &Inbox) -> Strin
         .collect();
     match others.len() {
         0 => text.push_str(" Nobody else is here now."),
-        more @ 13.. => text += &format!(" Here now: {} and {} more.", here.join(", "), more - 12),
-        _ => text += &format!(" Here now: {}.", here.join(", ")),
+        more @ 13.. => {
+            text += &[
+                " Here now: ",
+                &here.join(", "),
+                " and ",
+                &(more - 12).to_string(),
+                " more.",
+            ]
+            .concat();
+        }
+        _ => text += &[" Here now: ", &here.join(", "), "."].concat(),
     }
     let count = |number: usize, one: &str, many: &str| match number {
         0 => None,
@@ -109,10 +118,14 @@ pub(super) fn welcome(me: &Sitting, others: &[PeerView], inbox: &Inbox) -> Strin
     .flatten()
     .collect();
     if !waits.is_empty() {
-        text += &format!(
-            "\nWaiting: {}. They come with the next prompt; poll_inbox shows them now.",
-            waits.join(" and ")
-        );
+        let waits = waits.join(" and ");
+        text += &[
+            "
+Waiting: ",
+            &waits,
+            ". They come with the next prompt; poll_inbox shows them now.",
+        ]
+        .concat();
     }
     text
 }
@@ -128,18 +141,20 @@ pub(super) fn attached(inbox: Inbox, worn: &[Waiting], now_ms: i64) -> (String, 
         text.push(&heading(questions.len()));
     }
     for waiting in urgent_first(questions) {
-        match text.block(&question_block(&waiting, text.room(many), now_ms)) {
-            true => shown.questions.push(waiting),
-            false => left_out += 1,
+        if text.block(&question_block(&waiting, text.room(many), now_ms)) {
+            shown.questions.push(waiting);
+        } else {
+            left_out += 1;
         }
     }
     if !shown.questions.is_empty() {
         text.push(&format!("\n{}", how_to_answer(&shown.questions)));
     }
     for late in answers {
-        match text.block(&answer_block(&late, text.room(many), now_ms)) {
-            true => shown.answers.push(late),
-            false => left_out += 1,
+        if text.block(&answer_block(&late, text.room(many), now_ms)) {
+            shown.answers.push(late);
+        } else {
+            left_out += 1;
         }
     }
     if shown.questions.is_empty() && !shown.answers.is_empty() {
@@ -180,9 +195,10 @@ pub(super) fn kept(
         } else {
             text.room(many)
         };
-        match text.block(&question_block(&waiting, room, now_ms)) {
-            true => shown.questions.push(waiting),
-            false => left_out += 1,
+        if text.block(&question_block(&waiting, room, now_ms)) {
+            shown.questions.push(waiting);
+        } else {
+            left_out += 1;
         }
     }
     text.push(&format!("\n{}", how_to_answer(&shown.questions)));
@@ -234,7 +250,8 @@ fn question_block(waiting: &Waiting, room: usize, now_ms: i64) -> String {
         .as_deref()
         .filter(|context| !context.is_empty())
     {
-        body += &format!("\n\nContext from the asker:\n{}", defang(context));
+        body += "\n\nContext from the asker:\n";
+        body += &defang(context);
     }
     let for_seat = waiting
         .instead_of

@@ -287,7 +287,7 @@ impl Station {
         let listener =
             mesh.bells()
                 .listen(sitting.session, shared.settings.polling, move || {
-                    rings.send_modify(|count| *count += 1)
+                    rings.send_modify(|count| *count += 1);
                 })?;
         let lock = lock::own(&mesh.bells().lock_path(sitting.session))?;
         self.seat = Some(Seat {

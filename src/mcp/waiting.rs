@@ -8,7 +8,7 @@ use rmcp::service::RequestContext;
 use super::station::Shared;
 use crate::ground::id::QuestionId;
 use crate::mesh::{Interruption, Standing, Wait};
-use crate::model::{QuestionState, Result};
+use crate::model::{Activity, Delivery, PeerName, QuestionState, Result, WakeState};
 
 /// A call that waits says so at least this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -108,7 +108,7 @@ pub(super) async fn wait(
 struct Progress<'a> {
     context: &'a RequestContext<RoleServer>,
     token: Option<rmcp::model::ProgressToken>,
-    said: String,
+    said: Vec<Facts>,
     said_at_ms: i64,
     count: f64,
 }
@@ -118,7 +118,7 @@ impl<'a> Progress<'a> {
         Self {
             token: context.meta.get_progress_token(),
             context,
-            said: String::new(),
+            said: Vec::new(),
             said_at_ms: 0,
             count: 0.0,
         }
@@ -134,18 +134,7 @@ impl<'a> Progress<'a> {
             .filter(|standing| standing.question.state == QuestionState::Open)
             .collect();
         // Spans grow all the time; only the facts behind them are a change.
-        let facts: String = open
-            .iter()
-            .map(|s| {
-                format!(
-                    "{}{:?}{}{}",
-                    s.peer,
-                    s.delivery.wake,
-                    s.delivery.shown_times,
-                    s.delivery.peer_activity.as_str()
-                )
-            })
-            .collect();
+        let facts: Vec<_> = open.iter().map(|standing| Facts::of(standing)).collect();
         let every_ms = i64::try_from(PROGRESS_EVERY.as_millis()).unwrap_or(i64::MAX);
         if facts != self.said || now_ms - self.said_at_ms >= every_ms {
             let lines: Vec<String> = open
@@ -161,5 +150,21 @@ impl<'a> Progress<'a> {
         Duration::from_millis(
             u64::try_from((self.said_at_ms + every_ms - now_ms).max(1)).unwrap_or(1),
         )
+    }
+}
+
+/// What makes a notice new.
+#[derive(Debug, PartialEq, Eq)]
+struct Facts(PeerName, WakeState, u32, Activity);
+
+impl Facts {
+    fn of(standing: &Standing) -> Self {
+        let Delivery {
+            wake,
+            shown_times,
+            peer_activity,
+            ..
+        } = standing.delivery;
+        Self(standing.peer.clone(), wake, shown_times, peer_activity)
     }
 }

@@ -200,19 +200,18 @@ fn pose(
         depth,
     };
     let same = tx.same_open_question(&new)?;
-    let id = match same {
-        Some(id) => id,
-        None => {
-            let id = tx.insert_question(&new)?;
-            let data = json!({ "to": peer.name, "bytes": question.len() });
-            tx.append(
-                EventKind::QuestionAsked,
-                Some(me.peer),
-                &id.to_string(),
-                &data,
-            )?;
-            id
-        }
+    let id = if let Some(id) = same {
+        id
+    } else {
+        let id = tx.insert_question(&new)?;
+        let data = json!({ "to": peer.name, "bytes": question.len() });
+        tx.append(
+            EventKind::QuestionAsked,
+            Some(me.peer),
+            &id.to_string(),
+            &data,
+        )?;
+        id
     };
     let session = sitter(tx, around, rings, peer)?;
     let askable = session

@@ -182,9 +182,8 @@ pub(super) fn resolve(
     me: &Sitting,
     address: &Address,
 ) -> Result<Peer> {
-    let named = match find(tx, address.name())? {
-        Some(peer) => peer,
-        None => return Err(unknown(tx, around, me, address.name())?.into()),
+    let Some(named) = find(tx, address.name())? else {
+        return Err(unknown(tx, around, me, address.name())?.into());
     };
     match address {
         Address::Peer(_) if named.id == me.peer => Err(Refusal::argument(format!(

@@ -232,21 +232,18 @@ fn sit(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result
     {
         follow_project(tx, &peer, project, known.is_none())?;
     }
-    let session = match &known {
-        Some(session) => {
-            tx.touch_session(session.id, &newcomer)?;
-            session.id
-        }
-        None => {
-            let session = tx.insert_session(&newcomer)?;
-            tx.append(
-                EventKind::PeerJoined,
-                Some(peer.id),
-                peer.name.as_str(),
-                &json!({ "session": session, "agent": arrival.agent }),
-            )?;
-            session
-        }
+    let session = if let Some(session) = &known {
+        tx.touch_session(session.id, &newcomer)?;
+        session.id
+    } else {
+        let session = tx.insert_session(&newcomer)?;
+        tx.append(
+            EventKind::PeerJoined,
+            Some(peer.id),
+            peer.name.as_str(),
+            &json!({ "session": session, "agent": arrival.agent }),
+        )?;
+        session
     };
     let peer = tx.peer(peer.id)?.unwrap_or(peer);
     Ok(sitting(session, &peer, known.is_none()))
@@ -295,9 +292,10 @@ fn find_seat(
     if let Some(peer) = free.iter().find(|peer| Some(peer.id) == earlier) {
         return Ok((*peer).clone());
     }
-    let gap = (1..)
-        .find(|seat| seats.iter().all(|peer| peer.seat != Some(*seat)))
-        .expect("seats are finite");
+    let taken = |seat: &u32| seats.iter().any(|peer| peer.seat == Some(*seat));
+    let gap = (1..=u32::try_from(seats.len()).unwrap_or(u32::MAX - 1) + 1)
+        .find(|seat| !taken(seat))
+        .expect("one more number than seats");
     if let Some(peer) = free.first().filter(|peer| peer.seat < Some(gap)) {
         return Ok((*peer).clone());
     }

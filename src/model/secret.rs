@@ -1,8 +1,11 @@
 //! Text that looks like a secret: private keys and the tokens of well-known providers. A short list on purpose: a false
 //! alarm stops real work, and what it does not know a person still sees in the log.
 
-/// Words that begin a token, what may follow, how many characters at least, and what it is called.
-const TOKENS: [(&str, fn(char) -> bool, usize, &str); 22] = [
+/// The word a token begins with, what may follow, how many characters at least, and what it is called.
+type Token = (&'static str, fn(char) -> bool, usize, &'static str);
+
+/// The tokens of well-known providers.
+const TOKENS: [Token; 22] = [
     ("sk-ant-", word, 24, "an Anthropic key"),
     ("sk-proj-", word, 24, "an OpenAI key"),
     ("sk-svcacct-", word, 24, "an OpenAI key"),

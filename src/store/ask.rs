@@ -371,9 +371,10 @@ impl Tx<'_> {
     /// Returns how many questions are open, answered and expired.
     pub(crate) fn count_questions(&self) -> rusqlite::Result<[i64; 3]> {
         let mut counts = [0; 3];
-        let mut statement = self
-            .sql
-            .prepare_cached("SELECT state, count(*) FROM question GROUP BY state")?;
+        let mut statement = self.sql.prepare_cached(
+            "SELECT state, count(*) FROM question WHERE closed_at_ms IS NOT NULL GROUP BY state
+             UNION ALL SELECT 'open', count(*) FROM question WHERE state = 'open'",
+        )?;
         let rows = statement.query_map([], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
         })?;

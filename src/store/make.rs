@@ -199,3 +199,204 @@ fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
         let _ = std::fs::remove_file(&copy);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ground::Moment;
+    use crate::store::Options;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    const NEXT: Schema = Schema {
+        steps: &[
+            Step {
+                sql: include_str!("schema.sql"),
+            },
+            Step {
+                sql: "ALTER TABLE peer ADD COLUMN later TEXT",
+            },
+        ],
+        min_reader: 1,
+    };
+    const BREAKING: Schema = Schema {
+        steps: NEXT.steps,
+        min_reader: 2,
+    };
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.path().join("mesh.db")
+        }
+
+        fn open(&self, schema: &Schema, hook: bool) -> Result<Store, Fault> {
+            let options = Options {
+                hook,
+                ..Options::default()
+            };
+            Store::open_with(&self.file(), options, schema)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let mut names: Vec<String> = std::fs::read_dir(self.0.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        }
+    }
+
+    fn at(wall_ms: i64) -> Moment {
+        Moment {
+            wall_ms,
+            monotonic_ms: 0,
+            boot: "b".into(),
+        }
+    }
+
+    #[test]
+    fn a_new_file_is_private_marked_as_ours_and_nothing_else_is_left() {
+        let place = Place::new();
+        drop(place.open(&CURRENT, false).unwrap());
+        assert_eq!(place.names(), ["mesh.db"]);
+        let mode = place.file().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let head = std::fs::read(place.file()).unwrap();
+        assert_eq!(head[68..72], APPLICATION_ID.to_be_bytes());
+    }
+
+    #[test]
+    fn an_older_file_is_migrated_once_with_a_copy_kept() {
+        let place = Place::new();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        store
+            .write(at(1), |tx| Ok(tx.set_meta("kept", "yes")?))
+            .unwrap();
+        let mut threads = Vec::new();
+        for _ in 0..8 {
+            let path = place.file();
+            threads.push(std::thread::spawn(move || {
+                Store::open_with(&path, Options::default(), &NEXT).map(drop)
+            }));
+        }
+        for thread in threads {
+            thread.join().unwrap().unwrap();
+        }
+        let copies: Vec<String> = place
+            .names()
+            .into_iter()
+            .filter(|name| name.ends_with(".bak"))
+            .collect();
+        assert_eq!(copies.len(), 1, "{copies:?}");
+        let copy = connect(&place.0.path().join(&copies[0])).unwrap();
+        assert_eq!(read_versions(&copy).unwrap(), (1, 1));
+        let mut migrated = place.open(&NEXT, false).unwrap();
+        let kept = migrated.read(at(2), |tx| Ok(tx.meta("kept")?)).unwrap();
+        assert_eq!(kept.as_deref(), Some("yes"));
+        // The older program, still open, works on beside the newer one.
+        store
+            .write(at(3), |tx| Ok(tx.set_meta("kept", "still")?))
+            .unwrap();
+        drop(place.open(&CURRENT, false).unwrap());
+    }
+
+    #[test]
+    fn a_hook_reads_an_older_file_as_it_is() {
+        let place = Place::new();
+        drop(place.open(&CURRENT, false).unwrap());
+        let store = place.open(&NEXT, true).unwrap();
+        assert_eq!(read_versions(&store.connection).unwrap().0, 1);
+        assert_eq!(
+            place
+                .names()
+                .iter()
+                .filter(|name| name.ends_with(".bak"))
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_mesh_of_ours_is_refused_and_stays_as_it_is() {
+        let sqlite_of_others = {
+            let place = Place::new();
+            private::create_file(&place.file()).unwrap();
+            connect(&place.file())
+                .unwrap()
+                .execute_batch("CREATE TABLE t (x)")
+                .unwrap();
+            std::fs::read(place.file()).unwrap()
+        };
+        let newer = {
+            let place = Place::new();
+            drop(place.open(&BREAKING, false).unwrap());
+            std::fs::read(place.file()).unwrap()
+        };
+        let cases: [(&[u8], FaultKind, &str); 5] = [
+            (b"", FaultKind::Foreign, "empty"),
+            (b"short", FaultKind::Foreign, "not a database"),
+            (&[7; 9_000], FaultKind::Foreign, "not a database"),
+            (&sqlite_of_others, FaultKind::Foreign, "another program"),
+            (
+                &newer,
+                FaultKind::Newer,
+                "has schema 2, this program knows up to 1",
+            ),
+        ];
+        for (content, kind, says) in cases {
+            let place = Place::new();
+            std::fs::write(place.file(), content).unwrap();
+            std::fs::set_permissions(place.file(), std::fs::Permissions::from_mode(0o600)).unwrap();
+            let fault = place.open(&CURRENT, false).unwrap_err();
+            assert_eq!(fault.kind, kind, "{says}");
+            assert!(fault.message.contains(says), "{}", fault.message);
+            assert_eq!(std::fs::read(place.file()).unwrap(), content, "{says}");
+        }
+    }
+
+    #[test]
+    fn ids_grow_in_commit_order_even_when_the_clock_jumps_back() {
+        let place = Place::new();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        let mut mint = |wall_ms| store.write(at(wall_ms), |tx| Ok(tx.mint()?)).unwrap();
+        let ids = [
+            mint(5_000_000),
+            mint(4_000_000),
+            mint(4_000_001),
+            mint(9_000_000),
+        ];
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+    }
+
+    #[test]
+    fn a_verb_that_is_refused_leaves_nothing_behind() {
+        let place = Place::new();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        let refused: crate::model::Result<()> = store.write(at(1), |tx| {
+            tx.set_meta("half", "written")?;
+            Err(crate::model::Refusal::conflict("no").into())
+        });
+        assert!(refused.is_err());
+        assert_eq!(store.read(at(2), |tx| Ok(tx.meta("half")?)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_replaced_file_is_noticed() {
+        let place = Place::new();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        assert!(!store.reopen_if_replaced().unwrap());
+        for name in place.names() {
+            std::fs::remove_file(place.0.path().join(name)).unwrap();
+        }
+        assert!(store.reopen_if_replaced().unwrap());
+        assert!(place.file().exists());
+        assert!(!store.reopen_if_replaced().unwrap());
+    }
+}

@@ -13,6 +13,8 @@ mod fit;
 mod lock_wait;
 mod make;
 mod peer;
+#[cfg(test)]
+mod plan;
 mod sweep;
 mod wait;
 

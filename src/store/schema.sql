@@ -87,12 +87,11 @@ CREATE TABLE question (
     answer_open        INTEGER NOT NULL DEFAULT 0,
     closed_at_ms       INTEGER
 ) STRICT;
-CREATE INDEX question_pending ON question (target_peer, id) WHERE state = 'open';
+CREATE INDEX question_pending ON question (target_peer, id, expires_at_ms) WHERE state = 'open';
 CREATE INDEX question_asked ON question (asker_peer, target_peer) WHERE state = 'open';
 CREATE INDEX question_answers ON question (asker_peer, id) WHERE answer_open = 1;
 CREATE INDEX question_expiry ON question (expires_at_ms) WHERE state = 'open';
-CREATE INDEX question_closed ON question (closed_at_ms) WHERE closed_at_ms IS NOT NULL;
-CREATE INDEX question_state ON question (state);
+CREATE INDEX question_closed ON question (closed_at_ms, state) WHERE closed_at_ms IS NOT NULL;
 CREATE INDEX question_target ON question (target_peer);
 CREATE INDEX question_asker ON question (asker_peer);
 

@@ -1,0 +1,202 @@
+//! One session asks, another answers, and the person at either sees no difference in their own work.
+//!
+//! The models are scripts, so these tests say nothing about whether a model would answer; they say that it is asked, in words that reach it, and that its answer arrives.
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+use serde_json::{Value, json};
+
+use super::client::{Lab, PATIENCE, Session};
+use super::mesh::Mesh;
+use super::scripted_api::{Block, Request, ScriptedApi, call, say};
+
+#[test]
+fn an_installed_server_connects_and_a_check_of_it_leaves_no_peer() {
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let project = lab.project("backend");
+    let api = ScriptedApi::listen(|_| say("nobody asks me"));
+
+    let listed = lab.session(&project, &api).run(&["mcp", "list"]).finish();
+
+    let line = listed
+        .stdout
+        .lines()
+        .find(|it| it.starts_with("claude-mesh:"));
+    assert!(
+        line.is_some_and(|it| it.contains("Connected")),
+        "{listed:#?}"
+    );
+    assert_eq!(mesh.peers(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_headless_session_that_answers_is_kept_until_it_has_and_keeps_its_result() {
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    let working = ScriptedApi::listen(works_until_asked(&mesh, || ()));
+    let asking = ScriptedApi::listen(asks_backend);
+
+    let answerer = answering(&lab, &backend, &working).headless("do your work");
+    mesh.wait_for_peer("backend");
+    let asker = lab
+        .session(&frontend, &asking)
+        .headless("ask backend for the port");
+    let asker_name = format!("frontend/p-{}", asker.pid());
+
+    assert_eq!(asker.finish().result(), "it is 5433");
+    assert_eq!(answerer.finish().result(), "B RESULT");
+    let answer = tool_result(&asking);
+    assert_eq!(
+        (&answer["status"], &answer["answer"]),
+        (&json!("answered"), &json!("5433"))
+    );
+    let continued = working
+        .conversation()
+        .into_iter()
+        .find(|it| it.peer_question().is_some());
+    let continued = continued.expect("the asker has its answer");
+    assert_eq!(
+        continued.turn(),
+        2,
+        "the question came before the end of its turn"
+    );
+    assert!(
+        continued.news().contains(&format!("from=\"{asker_name}\"")),
+        "{}",
+        continued.news()
+    );
+}
+
+#[test]
+fn a_plain_headless_run_beside_them_is_left_alone() {
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    let (let_go, waiting) = mpsc::channel();
+    let waiting = Mutex::new(waiting);
+    let hold = move || {
+        waiting
+            .lock()
+            .expect("one model waits")
+            .recv()
+            .expect("the test lets go");
+    };
+    let working = ScriptedApi::listen(works_until_asked(&mesh, hold));
+    let asking = ScriptedApi::listen(asks_backend);
+    let plain = ScriptedApi::listen(|_| say("C RESULT"));
+
+    let answerer = answering(&lab, &backend, &working).headless("do your work");
+    mesh.wait_for_peer("backend");
+    let asker = lab
+        .session(&frontend, &asking)
+        .headless("ask backend for the port");
+    mesh.wait_for_question("backend");
+    let beside = lab
+        .session(&backend, &plain)
+        .headless("do something else")
+        .finish();
+    let_go.send(()).expect("the model still works");
+
+    assert_eq!(beside.result(), "C RESULT");
+    let [only] = &plain.conversation()[..] else {
+        panic!("it was kept from ending: {:#?}", plain.conversation());
+    };
+    assert_eq!(only.peer_question(), None);
+    assert_eq!(asker.finish().result(), "it is 5433");
+    assert_eq!(answerer.finish().result(), "B RESULT");
+}
+
+#[test]
+fn a_typed_prompt_brings_the_question_with_it() {
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    let idle = ScriptedApi::listen(|request| match request.peer_question() {
+        Some(id) => answer(&id),
+        None => say("hello, person"),
+    });
+    let asking = ScriptedApi::listen(asks_backend);
+
+    let Some(terminal) = lab.session(&backend, &idle).interactive() else {
+        return;
+    };
+    mesh.wait_for_peer("backend");
+    let asker = lab
+        .session(&frontend, &asking)
+        .headless("ask backend for the port");
+    mesh.wait_for_question("backend");
+    assert!(
+        idle.conversation().is_empty(),
+        "today nothing wakes an idle session"
+    );
+    terminal.type_prompt("are you there?");
+
+    let prompted = idle.wait_until(PATIENCE, |heard| heard.first().cloned());
+    assert!(
+        prompted.news().contains("are you there?"),
+        "{}",
+        prompted.news()
+    );
+    assert!(prompted.peer_question().is_some(), "{}", prompted.news());
+    assert_eq!(asker.finish().result(), "it is 5433");
+    terminal.wait_for("hello, person");
+}
+
+/// A headless session that takes questions.
+fn answering<'lab>(
+    lab: &'lab Lab,
+    project: &'lab std::path::Path,
+    api: &'lab ScriptedApi,
+) -> Session<'lab> {
+    lab.session(project, api).env("CLAUDE_MESH_ANSWER", "1")
+}
+
+/// The asker's model: it asks, and passes on what it is told.
+fn asks_backend(request: &Request) -> Vec<Block> {
+    if request.turn() == 0 {
+        let question = json!({"to": "backend", "question": "which port?", "timeout_seconds": 60});
+        return call("mcp__claude-mesh__ask_peer", question);
+    }
+    let told = request.tool_results().join("");
+    let told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("no JSON: {told}"));
+    say(format!(
+        "it is {}",
+        told["answer"].as_str().unwrap_or("unknown")
+    ))
+}
+
+/// The answerer's model: it works until somebody has asked and `hold` returns, ends, and answers if it is kept from ending.
+fn works_until_asked(
+    mesh: &Mesh,
+    hold: impl Fn() + Send + Sync + 'static,
+) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
+    let mesh = mesh.clone();
+    move |request| match (request.peer_question(), request.turn()) {
+        (Some(id), _) => answer(&id),
+        (None, 0) => call(
+            "Bash",
+            json!({"command": "echo some work", "description": "work"}),
+        ),
+        (None, 1) => {
+            mesh.wait_for_question("backend");
+            hold();
+            say("B RESULT")
+        }
+        (None, _) => say("B RESULT"),
+    }
+}
+
+fn answer(question_id: &str) -> Vec<Block> {
+    let answer = json!({"question_id": question_id, "answer": "5433"});
+    call("mcp__claude-mesh__reply_to_peer", answer)
+}
+
+/// Returns what the one call of a model came back with.
+fn tool_result(api: &ScriptedApi) -> Value {
+    let conversation = api.conversation();
+    let results = conversation.iter().flat_map(Request::tool_results);
+    let results: Vec<_> = results.collect();
+    serde_json::from_str(&results.join("")).unwrap_or_else(|_| panic!("not one JSON: {results:?}"))
+}

@@ -1,0 +1,259 @@
+//! A home, projects and `claude` processes that end with their test.
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::installed;
+use super::network::Network;
+use super::scripted_api::ScriptedApi;
+use super::terminal::Terminal;
+
+/// A home with Claude Code set up in it, and nothing of the machine's user.
+pub(crate) struct Lab {
+    root: TempDir,
+    claude: &'static Path,
+    network: Network,
+}
+
+/// One client about to start: where it runs, who thinks for it, what else is in its environment.
+pub(crate) struct Session<'lab> {
+    lab: &'lab Lab,
+    project: &'lab Path,
+    api: &'lab ScriptedApi,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// A running `claude` without a terminal; it is killed if the test ends before it.
+pub(crate) struct Running {
+    child: Child,
+    output: TempDir,
+}
+
+/// What a `claude` without a terminal left behind.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Long enough for a loaded machine; a healthy run takes one or two seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+const KEY: &str = "sk-ant-api03-not-a-key-not-a-key-not-a-key";
+
+impl Lab {
+    /// Returns `None` after saying why, where the client cannot be had.
+    pub(crate) fn new() -> Option<Lab> {
+        // The download needs the network that is gone afterwards.
+        let claude = installed::claude()?;
+        let root = TempDir::new().expect("there is a temporary folder");
+        let lab = Lab {
+            root,
+            claude,
+            network: Network::quiet(),
+        };
+        for folder in ["home/.claude", "run", "tmp"] {
+            fs::create_dir_all(lab.path(folder)).expect("the root is ours");
+        }
+        lab.write(
+            "home/.claude/settings.json",
+            &json!({"permissions": {"allow": ["Bash", "Read"]}}),
+        );
+        lab.write("home/.claude.json", &no_dialogs());
+        Some(lab)
+    }
+
+    /// Makes a project the client trusts; `.claude-mesh.json` gives it its name.
+    pub(crate) fn project(&self, name: &str) -> PathBuf {
+        let folder = self.path(name);
+        fs::create_dir(&folder).expect("each project is made once");
+        self.write(&format!("{name}/.claude-mesh.json"), &json!({"name": name}));
+        let mut config = self.read("home/.claude.json");
+        config["projects"][folder.to_str().expect("it is plain text")] =
+            json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true});
+        self.write("home/.claude.json", &config);
+        folder
+    }
+
+    pub(crate) fn session<'lab>(
+        &'lab self,
+        project: &'lab Path,
+        api: &'lab ScriptedApi,
+    ) -> Session<'lab> {
+        Session {
+            lab: self,
+            project,
+            api,
+            environment: Vec::new(),
+        }
+    }
+
+    /// Returns the whole environment of whatever runs here.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let shown = |path: &Path| path.to_str().expect("it is plain text").to_owned();
+        let programs = self.claude.parent().expect("it is a file");
+        // Ours are on the path too, as after `cargo install`.
+        let ours = Path::new(env!("CARGO_BIN_EXE_claude-mesh-session-start"));
+        let ours = ours.parent().expect("it is a file");
+        let path = format!(
+            "{}:{}:/usr/local/bin:/usr/bin:/bin",
+            shown(programs),
+            shown(ours)
+        );
+        let mut environment = vec![
+            ("HOME", shown(&self.path("home"))),
+            ("PATH", path),
+            ("TERM", "xterm-256color".to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("TMPDIR", shown(&self.path("tmp"))),
+            ("XDG_RUNTIME_DIR", shown(&self.path("run"))),
+        ];
+        environment.extend(self.network.environment());
+        environment
+    }
+
+    pub(super) fn path(&self, below: &str) -> PathBuf {
+        self.root.path().join(below)
+    }
+
+    fn read(&self, below: &str) -> Value {
+        let text = fs::read(self.path(below)).expect("it was written before");
+        serde_json::from_slice(&text).expect("it is JSON")
+    }
+
+    fn write(&self, below: &str, value: &Value) {
+        fs::write(self.path(below), value.to_string()).expect("the root is ours");
+    }
+}
+
+impl Session<'_> {
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    /// Starts `claude -p`, whose result is what its model says last.
+    pub(crate) fn headless(&self, prompt: &str) -> Running {
+        self.run(&["-p", "--output-format", "json", prompt])
+    }
+
+    /// Starts `claude` with any arguments, without a terminal.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Running {
+        let output = TempDir::new_in(self.lab.root.path()).expect("the root is ours");
+        let file = |name| File::create(output.path().join(name)).expect("the folder is ours");
+        let child = Command::new(self.lab.claude)
+            .args(arguments)
+            .current_dir(self.project)
+            .env_clear()
+            .envs(self.environment())
+            .stdin(Stdio::null())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .expect("it was tried before");
+        Running { child, output }
+    }
+
+    /// Starts `claude` in a terminal; `None` after saying why, where there is no tmux.
+    pub(crate) fn interactive(&self) -> Option<Terminal> {
+        let socket = tempfile::Builder::new()
+            .prefix("tmux")
+            .tempdir_in(self.lab.root.path());
+        let socket = socket.expect("the root is ours");
+        Terminal::open(socket, self.project, &self.environment(), self.lab.claude)
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut environment = self.lab.environment();
+        environment.extend([
+            ("ANTHROPIC_API_KEY", KEY.to_owned()),
+            ("ANTHROPIC_BASE_URL", self.api.url()),
+        ]);
+        let switches = [
+            "DISABLE_AUTOUPDATER",
+            "DISABLE_TELEMETRY",
+            "DISABLE_ERROR_REPORTING",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+        ];
+        environment.extend(switches.map(|name| (name, "1".to_owned())));
+        environment.extend(self.environment.clone());
+        environment
+    }
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end, and not longer than [`PATIENCE`].
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Finished {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            let (stdout, stderr) = (self.read("stdout"), self.read("stderr"));
+            assert!(
+                Instant::now() < deadline,
+                "claude still runs after {PATIENCE:?}: {stdout}{stderr}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        };
+        let (stdout, stderr) = (self.read("stdout"), self.read("stderr"));
+        Finished {
+            status,
+            stdout,
+            stderr,
+        }
+    }
+
+    fn read(&self, name: &str) -> String {
+        let text = fs::read(self.output.path().join(name)).expect("it was made at the start");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails where it has ended already, which is the usual case.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Finished {
+    /// Returns the result text of a `claude -p` that ended well.
+    #[track_caller]
+    pub(crate) fn result(&self) -> String {
+        let outcome: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("no result: {self:#?}"));
+        assert!(
+            self.status.success() && outcome["is_error"] == false,
+            "it failed: {}{}",
+            self.stdout,
+            self.stderr
+        );
+        outcome["result"]
+            .as_str()
+            .expect("a result is text")
+            .to_owned()
+    }
+}
+
+/// What Claude Code keeps about a person who has answered all its first questions.
+fn no_dialogs() -> Value {
+    json!({
+        "hasCompletedOnboarding": true, "lastOnboardingVersion": "9.9.9", "theme": "dark", "numStartups": 5,
+        "hasSeenTasksHint": true, "bypassPermissionsModeAccepted": true, "autoUpdates": false,
+        "customApiKeyResponses": {"approved": [&KEY[KEY.len() - 20..]], "rejected": []},
+        "projects": {}, "mcpServers": {},
+    })
+}

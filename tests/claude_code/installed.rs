@@ -1,0 +1,100 @@
+//! Finds the one Claude Code version these tests are written for, or installs it from npm, once for all tests.
+//!
+//! It lies below the target directory, or in `CLAUDE_MESH_TEST_CLAUDE_DIR` where that is set; npm comes into play only if it is not there.
+//! Where it cannot be had the tests are skipped, and say so; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The version whose behaviour the tests rely on.
+const VERSION: &str = "2.1.329";
+const BINARY: &str = "node_modules/@anthropic-ai/claude-code-linux-x64/claude";
+
+/// Returns the binary, or `None` after saying why the calling test is skipped.
+pub(crate) fn claude() -> Option<&'static Path> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match FOUND.get_or_init(find_or_install) {
+        Ok(binary) => Some(binary),
+        Err(reason) => skip(reason),
+    }
+}
+
+/// Says why the calling test does not run; panics where it must.
+pub(crate) fn skip<T>(reason: &str) -> Option<T> {
+    let required = env::var_os("CLAUDE_MESH_REQUIRE_CLAUDE").is_some_and(|it| it == "1");
+    assert!(!required, "real Claude Code: {reason}");
+    // Written past the test harness, which would swallow it.
+    writeln!(io::stderr(), "SKIPPED: real Claude Code: {reason}").ok();
+    None
+}
+
+fn find_or_install() -> Result<PathBuf, String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Err("the tests know only its Linux x86-64 build".to_owned());
+    }
+    let folder =
+        env::var_os("CLAUDE_MESH_TEST_CLAUDE_DIR").map_or_else(below_target, PathBuf::from);
+    let binary = folder.join(BINARY);
+    if is_whole(&binary) {
+        return Ok(binary);
+    }
+    let shown = folder.display();
+    fs::create_dir_all(&folder).map_err(|error| format!("cannot make {shown}: {error}"))?;
+    // Another test program may be installing right now.
+    let lock =
+        File::create(folder.join("install.lock")).and_then(|file| file.lock().map(|()| file));
+    let _lock = lock.map_err(|error| format!("cannot lock {shown}: {error}"))?;
+    if !is_whole(&binary) {
+        install(&folder)?;
+    }
+    is_whole(&binary)
+        .then_some(binary)
+        .ok_or_else(|| format!("npm left no working {BINARY} in {shown}"))
+}
+
+fn below_target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("claude-code")
+}
+
+/// A download that was cut off does not start, another version says so.
+fn is_whole(binary: &Path) -> bool {
+    let said = Command::new(binary)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output();
+    said.is_ok_and(|said| said.status.success() && said.stdout.starts_with(VERSION.as_bytes()))
+}
+
+fn install(folder: &Path) -> Result<(), String> {
+    let npm = Command::new("npm")
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--prefer-offline",
+        ])
+        .args([
+            "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",
+            "--prefix",
+        ])
+        .arg(folder)
+        .arg(format!("@anthropic-ai/claude-code@{VERSION}"))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output();
+    let npm = npm.map_err(|error| format!("cannot run npm: {error}"))?;
+    if npm.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&npm.stderr);
+    let first = complaint.lines().find(|line| line.contains("error"));
+    Err(format!(
+        "npm install failed: {}",
+        first.unwrap_or("no reason given")
+    ))
+}

@@ -1,0 +1,76 @@
+//! claude-mesh installed into a lab, and what its command line says there.
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::client::{Lab, PATIENCE};
+
+/// The mesh of one home. It can be handed to a model, which then acts on what it shows.
+#[derive(Clone)]
+pub(crate) struct Mesh {
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Mesh {
+    /// Installs the built programs for the user of the lab.
+    #[track_caller]
+    pub(crate) fn install(lab: &Lab) -> Mesh {
+        let environment = lab.environment();
+        let mesh = Mesh { environment };
+        mesh.run(&["install"]);
+        mesh
+    }
+
+    /// Returns what `claude-mesh peers --json` lists.
+    #[track_caller]
+    pub(crate) fn peers(&self) -> Vec<Value> {
+        let said = self.run(&["peers", "--json"]);
+        let listed: Value =
+            serde_json::from_str(&said).unwrap_or_else(|_| panic!("no JSON: {said}"));
+        let peers = listed["peers"].as_array();
+        peers.unwrap_or_else(|| panic!("no peers: {said}")).clone()
+    }
+
+    /// Waits until a session sits at `name`.
+    #[track_caller]
+    pub(crate) fn wait_for_peer(&self, name: &str) {
+        self.wait_until(|peer| peer["peer"] == name && peer["askable"] == true);
+    }
+
+    /// Waits until a question is stored for `name`.
+    #[track_caller]
+    pub(crate) fn wait_for_question(&self, name: &str) {
+        let waits = |peer: &Value| peer["questions_waiting"].as_u64().is_some_and(|it| it > 0);
+        self.wait_until(|peer| peer["peer"] == name && waits(peer));
+    }
+
+    #[track_caller]
+    fn wait_until(&self, found: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE / 2;
+        while !self.peers().iter().any(&found) {
+            assert!(
+                Instant::now() < deadline,
+                "not in time: {:#?}",
+                self.peers()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> String {
+        let home = self.environment.iter().find(|(name, _)| *name == "HOME");
+        let home = &home.expect("every lab has one").1;
+        let output = Command::new(env!("CARGO_BIN_EXE_claude-mesh"))
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.clone())
+            .current_dir(home)
+            .output()
+            .expect("it was just built");
+        assert!(output.status.success(), "{arguments:?} failed: {output:#?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}

@@ -1,0 +1,18 @@
+//! The real Claude Code, with a scripted model, in a home of its own.
+//!
+//! A [`client::Lab`] is a home directory prepared so that no dialog appears, some projects, and a network without an outside.
+//! A [`client::Session`] is one client in one project with one model; it runs headless (`claude -p`) or in a terminal.
+//!
+//! Why the real client and not a stand-in: what claude-mesh relies on (when hooks run, what becomes of their text, how a Stop hook continues a turn) is nowhere specified and moves with its versions.
+mod client;
+mod installed;
+mod mesh;
+mod network;
+mod scripted_api;
+mod terminal;
+
+/// The client itself, without claude-mesh: if these fail, the lab is broken and not the mesh.
+mod plain;
+
+/// Questions between sessions, as the people who run them meet them.
+mod asks;

@@ -1,0 +1,96 @@
+//! Keeps the real client off the network while a test talks to it on loopback.
+//!
+//! Network namespaces belong to threads: the test's thread moves into a fresh one that has only loopback, and what it starts from there (listeners, `claude`, tmux) stays inside.
+//! That needs root, `unshare` and `ip`. Elsewhere the client gets proxies that lead to a closed port instead; its telemetry is switched off in both cases.
+use std::marker::PhantomData;
+
+/// The network of the calling thread for as long as this lives.
+pub(crate) struct Network {
+    #[cfg(target_os = "linux")]
+    before: Option<std::fs::File>,
+    /// It must end on the thread that entered it.
+    _here: PhantomData<*const ()>,
+}
+
+impl Network {
+    /// Moves the calling thread into a network that has only loopback, where the machine lets it.
+    pub(crate) fn quiet() -> Network {
+        Network {
+            #[cfg(target_os = "linux")]
+            before: namespace::enter_a_new_one().ok(),
+            _here: PhantomData,
+        }
+    }
+
+    /// Returns what the client's environment needs so that it reaches loopback and nothing else.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        #[cfg(target_os = "linux")]
+        if self.before.is_some() {
+            return Vec::new();
+        }
+        // Port 1 is the one nobody listens on.
+        let closed = "http://127.0.0.1:1".to_owned();
+        vec![
+            ("HTTP_PROXY", closed.clone()),
+            ("HTTPS_PROXY", closed),
+            ("NO_PROXY", "127.0.0.1".to_owned()),
+        ]
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Network {
+    fn drop(&mut self) {
+        // The test harness may run the next test on this thread.
+        if let Some(before) = &self.before {
+            namespace::enter(before).expect("the thread came from there");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod namespace {
+    use std::fs::File;
+    use std::io::{self, BufRead, BufReader};
+    use std::os::fd::AsFd;
+    use std::process::{Command, Stdio};
+
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+    /// Leaves the thread in a new namespace and returns the one it was in.
+    pub(super) fn enter_a_new_one() -> io::Result<File> {
+        // The helper lives until its stdin closes; by then this thread holds the namespace.
+        let mut helper = Command::new("unshare")
+            .args([
+                "--net",
+                "sh",
+                "-c",
+                "ip link set lo up && echo up && exec cat",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut line = String::new();
+        let said = helper.stdout.take().expect("it is piped");
+        BufReader::new(said).read_line(&mut line)?;
+        let moved = match line.as_str() {
+            "up\n" => move_to(helper.id()),
+            _ => Err(io::Error::other("no namespace, or no loopback in it")),
+        };
+        drop(helper.stdin.take());
+        helper.wait()?;
+        moved
+    }
+
+    pub(super) fn enter(namespace: &File) -> io::Result<()> {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(())
+    }
+
+    fn move_to(pid: u32) -> io::Result<File> {
+        let before = File::open("/proc/thread-self/ns/net")?;
+        enter(&File::open(format!("/proc/{pid}/ns/net"))?)?;
+        Ok(before)
+    }
+}

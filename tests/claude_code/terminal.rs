@@ -1,0 +1,118 @@
+//! An interactive `claude` in a tmux of its own: what a person types and sees.
+//!
+//! A screen cannot be waited on, so this is the one place that looks again and again.
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::client::PATIENCE;
+use super::installed::skip;
+
+/// A terminal with `claude` in it; both end with it.
+pub(crate) struct Terminal {
+    socket: TempDir,
+}
+
+impl Terminal {
+    /// Returns once the prompt box is there; `None` after saying why, where there is no tmux.
+    pub(super) fn open(
+        socket: TempDir,
+        project: &Path,
+        environment: &[(&'static str, String)],
+        claude: &Path,
+    ) -> Option<Terminal> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            return skip("there is no tmux");
+        }
+        let terminal = Terminal { socket };
+        let mut start = terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "160",
+            "-y",
+            "50",
+            "-c",
+        ]);
+        // tmux adds variables of its own, which Claude Code would notice.
+        start.arg(project).args(["env", "-i"]);
+        start.args(
+            environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
+        start.arg(claude).env_clear().envs(environment.to_vec());
+        let started = start.output().expect("it was tried before");
+        assert!(started.status.success(), "tmux failed: {started:?}");
+        terminal.wait_for("❯");
+        Some(terminal)
+    }
+
+    /// Types a prompt and sends it.
+    #[track_caller]
+    pub(crate) fn type_prompt(&self, prompt: &str) {
+        self.keys(&["-l", prompt]);
+        // Enter right behind the text would be taken for part of a pasted one.
+        self.wait_for(prompt);
+        self.keys(&["Enter"]);
+    }
+
+    /// Presses keys, by tmux's names for them.
+    pub(crate) fn keys(&self, keys: &[&str]) {
+        let sent = self.tmux(&["send-keys"]).args(keys).output();
+        assert!(
+            sent.is_ok_and(|sent| sent.status.success()),
+            "the terminal is gone"
+        );
+    }
+
+    pub(crate) fn screen(&self) -> String {
+        let shot = self
+            .tmux(&["capture-pane", "-p"])
+            .output()
+            .expect("it was tried before");
+        String::from_utf8_lossy(&shot.stdout).trim_end().to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.screen().contains(text) {
+            let screen = self.screen();
+            assert!(
+                Instant::now() < deadline,
+                "no {text:?} within {PATIENCE:?} on\n{screen}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Command {
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S")
+            .arg(self.socket.path().join("socket"))
+            .args(arguments);
+        tmux
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let pid = self
+            .tmux(&["display-message", "-p", "#{pane_pid}"])
+            .output();
+        self.tmux(&["kill-server"]).output().ok();
+        // Its last hooks still write into the home that is removed next.
+        let pid = pid.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
+        let process = Path::new("/proc").join(pid.unwrap_or_default());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while process.join("stat").exists() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

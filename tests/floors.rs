@@ -1,0 +1,189 @@
+//! The house keeps its floors: a room uses rooms below it, never beside or above; and what belongs to one room only stays
+//! there.
+use std::path::{Path, PathBuf};
+
+/// Rooms from the ground up; those on one floor do not know each other.
+const FLOORS: [&[&str]; 5] = [
+    &["ground"],
+    &["model"],
+    &["store", "wake"],
+    &["mesh"],
+    &["hooks", "mcp", "cli", "setup"],
+];
+
+/// Uses that look sideways on purpose, each with its reason.
+const EXCEPTIONS: [(&str, &str, &str); 1] = [(
+    "cli",
+    "setup",
+    "install, uninstall and doctor are the command-line side of the wiring",
+)];
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let content = std::fs::read_to_string(&path).unwrap();
+            found.push((path, content));
+        }
+    }
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|rooms| rooms.contains(&room))
+}
+
+/// Returns the rooms a source mentions by `crate::room`, also in grouped `use crate::{a::…, b::…}` lines.
+fn rooms_used(source: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for (at, _) in source.match_indices("crate::") {
+        let rest = &source[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => rooms.push(word(rest)),
+            Some(group) => rooms.extend(top_level_items(group).iter().map(|item| word(item))),
+        }
+    }
+    rooms.retain(|room| floor(room).is_some());
+    rooms.sort();
+    rooms.dedup();
+    rooms
+}
+
+fn word(text: &str) -> String {
+    text.trim_start()
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
+}
+
+/// Splits the inside of a group at its own commas.
+fn top_level_items(group: &str) -> Vec<String> {
+    let (mut items, mut depth) = (vec![String::new()], 0);
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => items.push(String::new()),
+            _ => items.last_mut().unwrap().push(c),
+        }
+    }
+    items
+}
+
+#[test]
+fn a_room_uses_only_rooms_below_it() {
+    let mut wrong = Vec::new();
+    for (path, source) in sources(&root().join("src")) {
+        let inside = path.strip_prefix(root().join("src")).unwrap().to_path_buf();
+        let room = inside
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
+        let Some(own) = floor(&room) else { continue };
+        for used in rooms_used(&source) {
+            let excepted = EXCEPTIONS
+                .iter()
+                .any(|(from, to, _)| *from == room && *to == used);
+            if used != room && floor(&used).unwrap() >= own && !excepted {
+                wrong.push(format!(
+                    "{} looks up or sideways to {used}",
+                    inside.display()
+                ));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn grouped_use_lines_are_seen() {
+    let used = rooms_used("use crate::{ground::{Clock, Fault}, store::Tx};\nuse crate::mesh;\n");
+    assert_eq!(used, ["ground", "mesh", "store"]);
+}
+
+#[test]
+fn what_belongs_to_one_room_stays_there() {
+    let mut wrong = Vec::new();
+    let mut forbid = |room: &str, allowed: &[&str], marks: &[&str]| {
+        for (path, source) in sources(&root().join("src")) {
+            let inside = path
+                .strip_prefix(root().join("src"))
+                .unwrap()
+                .display()
+                .to_string();
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            if allowed.iter().any(|allowed| inside.starts_with(allowed)) {
+                continue;
+            }
+            wrong.extend(
+                marks
+                    .iter()
+                    .filter(|mark| code.contains(**mark))
+                    .map(|mark| format!("{inside}: {mark} belongs to {room}")),
+            );
+        }
+    };
+    forbid(
+        "store",
+        &["store/"],
+        &["rusqlite::", "SELECT ", "INSERT INTO", "PRAGMA "],
+    );
+    forbid("ground/settings.rs", &["ground/settings.rs"], &["env::var"]);
+    forbid(
+        "the audiences",
+        &["cli/", "hooks/", "mcp/", "main.rs"],
+        &["println!", "eprintln!", "process::exit"],
+    );
+    forbid(
+        "wake/watcher.rs",
+        &["wake/watcher.rs", "lib.rs"],
+        &["notify::"],
+    );
+    forbid("mcp", &["mcp/"], &["rmcp::", "tokio::"]);
+    forbid("cli", &["cli/", "main.rs"], &["clap::"]);
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_source_begins_with_a_sentence_about_itself() {
+    let folders = ["src", "tests", "hooks", "mcp", "examples", "benches"];
+    for (path, source) in folders
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+    {
+        assert!(
+            source.starts_with("//! "),
+            "{} does not say what it is",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_doors_are_a_few_lines_each() {
+    for door in [
+        "src/main.rs",
+        "mcp/server.rs",
+        "hooks/session_start.rs",
+        "hooks/session_end.rs",
+        "hooks/inbox_poll.rs",
+    ] {
+        let lines = std::fs::read_to_string(root().join(door))
+            .unwrap()
+            .lines()
+            .count();
+        assert!(lines <= 12, "{door} has {lines} lines");
+    }
+}

@@ -1,0 +1,195 @@
+//! The hooks as programs: what they print for what they are given, and that they never fail.
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn payload(name: &str) -> String {
+    let path = format!("{}/tests/payloads/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn a_starting_session_is_told_its_name_who_is_here_and_what_waits() {
+    let world = World::new();
+    let ada = world.window("ada", &[]);
+    let ran = ada.raw_hook("SessionStart", payload("session_start.startup").as_bytes());
+    let said = ran.json();
+    assert_eq!(
+        said,
+        json!({ "hookSpecificOutput": {
+            "hookEventName": "SessionStart",
+            "additionalContext": "claude-mesh: you are \"ada\" among the Claude Code sessions of this mesh. Nobody else is here now.",
+        }})
+    );
+    ada.discover();
+    ada.call("mesh_status", json!({}));
+    let bo = world.window("bo", &[]);
+    let ran = bo.raw_hook("SessionStart", payload("session_start.resume").as_bytes());
+    let said = ran.json();
+    let text = said["hookSpecificOutput"]["additionalContext"]
+        .as_str()
+        .unwrap();
+    assert!(
+        text.contains("you are \"bo\"") && text.contains("Here now: ada ("),
+        "{text}"
+    );
+    assert!(text.lines().count() <= 3);
+}
+
+#[test]
+fn a_plain_headless_run_is_told_nothing_and_writes_nothing() {
+    let world = World::new();
+    let run = world.window("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    for (event, name) in [
+        ("SessionStart", "session_start.startup"),
+        ("UserPromptSubmit", "user_prompt_submit.typed"),
+        ("Stop", "stop"),
+        ("SessionEnd", "session_end.other"),
+    ] {
+        let ran = run.raw_hook(event, payload(name).as_bytes());
+        assert_eq!(
+            (ran.out.as_str(), ran.err.as_str(), ran.code),
+            ("", "", Some(0)),
+            "{event}"
+        );
+    }
+    assert!(!world.database().exists());
+}
+
+#[test]
+fn bad_input_ends_with_nothing_said_and_a_line_in_the_log() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let inputs: [&[u8]; 6] = [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe{}",
+        b"{\"hook_event_name\": 7}",
+        b"null",
+    ];
+    for input in inputs {
+        for event in ["SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"] {
+            let ran = ada.raw_hook(event, input);
+            assert_eq!(
+                (ran.out.as_str(), ran.code),
+                ("", Some(0)),
+                "{event} {input:?}"
+            );
+            assert!(ran.err.starts_with("claude-mesh-"), "{ran:?}");
+        }
+    }
+    let log = std::fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
+    assert_eq!(log.lines().count(), 24);
+    assert!(
+        log.contains("claude-mesh-inbox-poll stdin is no event of Claude Code"),
+        "{log}"
+    );
+    assert_eq!(ada.name(), "ada", "the session still sits there");
+}
+
+#[test]
+fn events_of_others_and_unknown_fields_are_ignored() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for event in ["SubagentStop", "PreCompact", "Notification", "Tomorrow"] {
+        let said = ada.hook(event, json!({ "new_field": { "deep": [1, 2, 3] } }));
+        assert_eq!(said, Value::Null, "{event}");
+    }
+    assert_eq!(ada.stop("t1", false), None);
+}
+
+#[test]
+fn typing_while_a_call_waits_attaches_nothing_because_the_call_returns_with_it() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let bo_asks = bo.start(
+        "ask_peer",
+        json!({ "to": "ada", "question": "which schema?" }),
+    );
+    bo_asks.wait_for_progress("ada: stored");
+    let ada_asks = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    assert_eq!(ada_asks.result()["status"], "interrupted");
+    assert_eq!(bo_asks.result()["status"], "interrupted");
+    let waits = bo.start(
+        "await_reply",
+        json!({ "question_id": bo_asks.result()["question_id"] }),
+    );
+    waits.wait_for_progress("ada");
+    assert_eq!(bo.prompt("t1"), None);
+    waits.cancel();
+    crate::world::within("the call is over", || bo.prompt("t2").is_some());
+}
+
+#[test]
+fn the_prompt_of_a_notification_brings_what_waits_as_well() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    let said = bo.raw_hook(
+        "UserPromptSubmit",
+        payload("user_prompt_submit.notification").as_bytes(),
+    );
+    assert!(said.out.contains("which port?"), "{said:?}");
+}
+
+#[test]
+fn ten_long_questions_stay_within_the_limit_and_what_is_left_out_is_counted() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let mut open = Vec::new();
+    for number in 0..10 {
+        let question = format!("{number} {}", "long ".repeat(2_000));
+        let ask = ada.start("ask_peer", json!({ "to": "bo", "question": question }));
+        ask.wait_for_progress("bo: stored");
+        open.push(ask);
+    }
+    let attached = bo.prompt("t1").unwrap();
+    assert!(
+        attached.encode_utf16().count() <= 9_500,
+        "{}",
+        attached.encode_utf16().count()
+    );
+    assert!(
+        attached.contains("10 questions from other sessions"),
+        "{attached}"
+    );
+    assert!(attached.contains("more did not fit here"), "{attached}");
+    let shown = attached.matches("<peer-question ").count();
+    let counted = bo
+        .questions()
+        .iter()
+        .filter(|question| question["shown_times"] == 2)
+        .count();
+    assert!(shown >= 2);
+    assert_eq!(shown, counted, "only what was in the text counts as shown");
+}
+
+#[test]
+fn hooks_link_no_runtime_no_command_line_parser_and_no_watcher() {
+    // Panic messages carry the paths of the sources they come from, so what is linked shows in the file.
+    let has = |program: &str, library: &str| {
+        let content = std::fs::read(crate::world::program(program)).unwrap();
+        content
+            .windows(library.len())
+            .any(|window| window == library.as_bytes())
+    };
+    assert!(
+        has("claude-mesh-server", "/tokio-1"),
+        "the search itself works"
+    );
+    assert!(
+        has("claude-mesh", "/clap_builder-4"),
+        "the search itself works"
+    );
+    for hook in [
+        "claude-mesh-session-start",
+        "claude-mesh-session-end",
+        "claude-mesh-inbox-poll",
+    ] {
+        for library in ["/tokio-1", "/clap_builder-4", "/notify-8", "/rmcp-3"] {
+            assert!(!has(hook, library), "{hook} links {library}");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Stories of mailboxes: who gets which name and seat, and who keeps it over restarts.
+use serde_json::{Value, json};
+
+use crate::world::{Session, World};
+
+fn peers(session: &Session, arguments: Value) -> Vec<Value> {
+    session.call("list_peers", arguments)["peers"]
+        .as_array()
+        .unwrap()
+        .clone()
+}
+
+fn names(session: &Session) -> Vec<String> {
+    peers(session, json!({}))
+        .iter()
+        .map(|peer| peer["peer"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The session ends as when its person types /exit.
+fn exit(session: Session) {
+    session.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
+    session.kill();
+}
+
+#[test]
+fn hook_and_server_of_one_client_sit_at_one_seat_whichever_comes_first() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let server_first = world.window("ada", &[]);
+    server_first.register("idle");
+    server_first.discover();
+    server_first.call("mesh_status", json!({}));
+    server_first.hook("SessionStart", json!({ "source": "startup" }));
+    assert_eq!(server_first.name(), "ada");
+    assert_eq!(names(&bo), ["ada"]);
+}
+
+#[test]
+fn a_server_sits_down_by_itself_once_its_client_is_registered() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let ada = world.window("ada", &[]);
+    ada.discover();
+    assert_eq!(names(&bo), Vec::<String>::new());
+    ada.register("idle");
+    crate::world::within("ada sits down", || names(&bo) == ["ada"]);
+    let seen = &peers(&bo, json!({}))[0];
+    assert_eq!(seen["askable"], true);
+    assert_eq!(seen["activity"], "idle");
+    ada.register("waiting");
+    assert_eq!(peers(&bo, json!({}))[0]["activity"], "waiting");
+}
+
+#[test]
+fn a_client_that_only_looks_at_the_server_leaves_no_trace() {
+    let world = World::new();
+    let looker = world.window("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    looker.discover();
+    looker.request("tools/list", json!({}));
+    looker.hook("SessionEnd", json!({ "reason": "other" }));
+    drop(looker);
+    assert!(!world.home().join(".claude-mesh").exists());
+}
+
+#[test]
+fn a_second_session_of_a_project_gets_a_seat_and_a_name_of_its_own() {
+    let world = World::new();
+    let (first, second) = (world.session("api"), world.session("api"));
+    assert_eq!(
+        (first.name().as_str(), second.name().as_str()),
+        ("api", "api-2")
+    );
+    exit(first);
+    let third = world.session("api");
+    assert_eq!(third.name(), "api", "the lowest free seat");
+    assert_eq!(second.name(), "api-2");
+}
+
+#[test]
+fn a_resumed_session_gets_its_old_seat_back() {
+    let world = World::new();
+    let (first, second) = (world.session("api"), world.session("api"));
+    let old = second.client_session.lock().unwrap().clone();
+    exit(first);
+    exit(second);
+    let resumed = world.window("api", &[("CLAUDE_CODE_SESSION_ID", &old)]);
+    resumed.hook(
+        "SessionStart",
+        json!({ "source": "resume", "session_id": old }),
+    );
+    resumed.discover();
+    assert_eq!(resumed.name(), "api-2");
+}
+
+#[test]
+fn clearing_a_session_keeps_its_seat_and_its_questions() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    bo.hook("SessionEnd", json!({ "reason": "clear" }));
+    let fresh = "11111111-1111-4111-8111-111111111111".to_owned();
+    bo.client_session.lock().unwrap().clone_from(&fresh);
+    bo.hook("SessionStart", json!({ "source": "clear" }));
+    assert_eq!(names(&ada), ["bo"]);
+    assert_eq!(bo.name(), "bo");
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+}
+
+#[test]
+fn the_late_end_of_an_earlier_conversation_does_not_switch_off_the_newer_one() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.hook(
+        "SessionEnd",
+        json!({ "reason": "other", "session_id": "an-earlier-one" }),
+    );
+    assert_eq!(names(&ada), ["bo"]);
+    bo.hook("SessionEnd", json!({ "reason": "other" }));
+    assert_eq!(names(&ada), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_session_is_gone_and_its_seat_is_free() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let before = peers(&ada, json!({}))[0]["epoch"].as_i64().unwrap();
+    bo.kill();
+    assert_eq!(names(&ada), Vec::<String>::new());
+    let dead = peers(&ada, json!({ "include_stale": true }));
+    assert_eq!(
+        (&dead[0]["peer"], &dead[0]["liveness"]),
+        (&json!("bo"), &json!("dead"))
+    );
+    let bo = world.session("bo");
+    assert_eq!(bo.name(), "bo");
+    assert_eq!(peers(&ada, json!({}))[0]["epoch"], before + 1);
+}
+
+#[test]
+fn a_session_whose_server_was_killed_is_seen_but_cannot_be_asked() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let server = rustix::process::Pid::from_raw(bo.server_pid().unwrap()).unwrap();
+    // The shell that stands for the client would end with its server; it is stopped, so it lives on.
+    let client = rustix::process::Pid::from_raw(bo.pid().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
+    rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
+    crate::world::within("the lock is let go", || {
+        peers(&ada, json!({}))[0]["askable"] == false
+    });
+    assert_eq!(peers(&ada, json!({}))[0]["activity"], "needs_restart");
+    let asked = ada.call("ask_peer", json!({ "to": "bo", "question": "there?" }));
+    assert_eq!(asked["status"], "offline");
+    assert_eq!(bo.stop("t1", false), None, "never held up");
+    let told = bo.hook(
+        "UserPromptSubmit",
+        json!({ "prompt": "x", "prompt_id": "t1" }),
+    );
+    assert_eq!(told, Value::Null, "told once, by whichever hook came first");
+    rustix::process::kill_process(client, rustix::process::Signal::CONT).unwrap();
+}
+
+#[test]
+fn a_window_that_was_open_before_the_install_is_told_once_and_never_blocked() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let old = world.window("ada", &[]);
+    let told = |session: &Session| {
+        session.hook(
+            "UserPromptSubmit",
+            json!({ "prompt": "x", "prompt_id": "t" }),
+        )["systemMessage"]
+            .is_string()
+    };
+    assert!(
+        !told(&old),
+        "a young session may still be starting its server"
+    );
+    assert_eq!(peers(&bo, json!({}))[0]["activity"], "needs_restart");
+    assert_eq!(old.stop("t", false), None);
+}
+
+#[test]
+fn a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox() {
+    let world = World::new();
+    let ada = world.session("ada");
+    world.write(
+        "srv/.claude-mesh.json",
+        r#"{"name": "backend", "role": "API"}"#,
+    );
+    let srv = world.session("srv");
+    assert_eq!(peers(&ada, json!({}))[0]["role"], "API");
+    assert_eq!(srv.name(), "backend");
+    exit(srv);
+    ada.call(
+        "ask_peer",
+        json!({ "to": "backend", "question": "which port?" }),
+    );
+    world.write("srv/.claude-mesh.json", r#"{"name": "core"}"#);
+    let srv = world.session("srv");
+    assert_eq!(srv.name(), "core");
+    assert_eq!(srv.questions().len(), 1);
+    let seen = &peers(&ada, json!({}))[0];
+    assert_eq!(seen["aliases"], json!(["backend"]));
+    let by_old_name = ada.start(
+        "ask_peer",
+        json!({ "to": "backend", "question": "still you?" }),
+    );
+    by_old_name.wait_for_progress("core: stored");
+    let other = world.session("elsewhere/backend");
+    assert_eq!(
+        other.name(),
+        "backend.elsewhere",
+        "an old name is never given to somebody else"
+    );
+}
+
+#[test]
+fn two_projects_of_one_name_are_told_apart_by_the_folder_above() {
+    let world = World::new();
+    let (first, second) = (world.session("one/api"), world.session("two/api"));
+    assert_eq!(
+        (first.name().as_str(), second.name().as_str()),
+        ("api", "api.two")
+    );
+    exit(first);
+    exit(second);
+    let second = world.session("two/api");
+    assert_eq!(second.name(), "api.two", "also when the other is not there");
+}
+
+#[test]
+fn a_worktree_has_a_mailbox_of_its_own() {
+    let world = World::new();
+    let git = |arguments: &[&str]| {
+        let ran = world
+            .command("git", &world.project("shop"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&[
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "first",
+    ]);
+    git(&["worktree", "add", "-q", "-b", "fix", "../hotfix"]);
+    let (main, hotfix) = (world.session("shop"), world.session("hotfix"));
+    assert_eq!(
+        (main.name().as_str(), hotfix.name().as_str()),
+        ("shop", "shop.hotfix")
+    );
+    world.session("other").call("register", json!({}));
+    let in_repo = peers(&main, json!({ "scope": "repo" }));
+    assert_eq!(in_repo.len(), 1);
+    assert_eq!(
+        (&in_repo[0]["peer"], &in_repo[0]["git_branch"]),
+        (&json!("shop.hotfix"), &json!("fix"))
+    );
+}
+
+#[test]
+fn a_moved_project_keeps_its_mailbox() {
+    let world = World::new();
+    let ada = world.session("ada");
+    exit(world.session("old/api"));
+    ada.call(
+        "ask_peer",
+        json!({ "to": "api", "question": "which port?" }),
+    );
+    std::fs::create_dir(world.home().join("new")).unwrap();
+    std::fs::rename(world.home().join("old/api"), world.home().join("new/api")).unwrap();
+    let moved = world.session("new/api");
+    assert_eq!(moved.name(), "api");
+    assert_eq!(moved.questions().len(), 1);
+}
+
+#[test]
+fn whoever_sits_first_in_a_project_sees_what_waits_at_its_empty_seats() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let (first, second) = (world.session("api"), world.session("api"));
+    exit(second);
+    let asked = ada.call(
+        "ask_peer",
+        json!({ "to": "api-2", "question": "which port?" }),
+    );
+    assert_eq!(asked["status"], "offline");
+    assert_eq!(asked["same_project"], json!(["api"]));
+    let waiting = first.questions();
+    assert_eq!(waiting[0]["addressed_to"], "api-2");
+    assert!(first.prompt("t1").unwrap().contains("for=\"api-2\""));
+    first.replies(waiting[0]["question_id"].as_str().unwrap(), "5433");
+    let got = ada.call(
+        "await_reply",
+        json!({ "question_id": asked["question_id"] }),
+    );
+    assert_eq!(got["answer"], "5433");
+}
+
+#[test]
+fn any_session_of_a_project_can_be_asked() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let (first, second) = (world.session("api"), world.session("api"));
+    exit(first);
+    let ask = ada.start(
+        "ask_peer",
+        json!({ "to": "api/any", "question": "which port?" }),
+    );
+    second.replies(&second.next_question(), "5433");
+    assert_eq!(ask.result()["from"], "api-2");
+}
+
+#[test]
+fn a_headless_run_asks_without_a_mailbox_and_is_never_held_up() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let run = world.session_with("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    let seen = &peers(&bo, json!({}))[0];
+    let name = format!("ada/p-{}", run.pid());
+    assert_eq!(seen["peer"], name.as_str());
+    assert_eq!(seen["askable"], false);
+    let ask = run.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+    let asked = bo.call("ask_peer", json!({ "to": name, "question": "you?" }));
+    assert_eq!(asked["error"]["code"], "unknown_peer");
+    let to_project = bo.call("ask_peer", json!({ "to": "ada", "question": "you?" }));
+    assert_eq!(to_project["error"]["code"], "unknown_peer");
+    assert_eq!(run.stop("t1", false), None);
+}
+
+#[test]
+fn a_headless_run_that_was_told_to_answer_is_kept_twice_and_repeats_its_result() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let environment = [
+        ("CLAUDE_CODE_ENTRYPOINT", "sdk-cli"),
+        ("CLAUDE_MESH_ANSWER", "1"),
+    ];
+    let run = world.session_with("bo", &environment);
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    let kept = run.stop("t1", false).unwrap();
+    assert!(
+        kept.contains("repeat your previous final message in full"),
+        "{kept}"
+    );
+    assert!(run.stop("t1", true).is_some());
+    assert_eq!(run.stop("t1", true), None);
+}
+
+#[test]
+fn a_session_says_what_it_is_for() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let said = bo.call(
+        "register",
+        json!({ "role": "database", "summary": "moving to 17", "name": "store" }),
+    );
+    assert_eq!(said["you"]["peer"], "store");
+    assert_eq!(said["mesh"]["peers_live"], 2);
+    let seen = &peers(&ada, json!({}))[0];
+    assert_eq!(
+        (&seen["role"], &seen["summary"]),
+        (&json!("database"), &json!("moving to 17"))
+    );
+    ada.call(
+        "ask_peer",
+        json!({ "to": "store", "question": "x?", "timeout_seconds": 1 }),
+    );
+    let refused = bo.call("register", json!({ "name": "other" }));
+    assert_eq!(refused["error"]["code"], "conflict");
+}
+
+#[test]
+fn a_replaced_database_is_noticed_and_joined_anew() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(world.home().join(format!(".claude-mesh/mesh.db{suffix}")));
+    }
+    assert_eq!(bo.name(), "bo");
+    assert_eq!(ada.name(), "ada");
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+}
+
+#[test]
+fn switched_off_means_nothing_written_and_nothing_said() {
+    let world = World::new();
+    let off = world.window("ada", &[("CLAUDE_MESH", "off")]);
+    world.write("bo/.claude-mesh.json", r#"{"enabled": false}"#);
+    let disabled = world.window("bo", &[]);
+    for session in [&off, &disabled] {
+        assert_eq!(
+            session.hook("SessionStart", json!({ "source": "startup" })),
+            Value::Null
+        );
+        session.register("idle");
+        session.discover();
+        assert_eq!(
+            session.request("tools/list", json!({}))["result"]["tools"],
+            json!([])
+        );
+        let refused = session.call("ask_peer", json!({ "to": "x", "question": "y" }));
+        assert_eq!(refused["error"]["code"], "unsupported");
+        assert_eq!(session.prompt("t"), None);
+    }
+    assert!(!world.database().exists());
+}

@@ -1,0 +1,118 @@
+//! Waking: a bound, not a sleep; and that nobody else wakes.
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::world::{Session, World};
+
+/// How often the threads of a server were woken so far.
+fn wakes(session: &Session) -> u64 {
+    let pid = session.server_pid().unwrap();
+    let mut sum = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("voluntary_ctxt_switches"))
+            .unwrap();
+        sum += line
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap();
+    }
+    sum
+}
+
+#[test]
+fn an_answer_wakes_its_asker_long_before_the_next_look() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let mut fastest = Duration::MAX;
+    for round in 0..5 {
+        let ask = ada.start(
+            "ask_peer",
+            json!({ "to": "bo", "question": format!("{round}?") }),
+        );
+        let id = bo.next_question();
+        let began = Instant::now();
+        bo.replies(&id, "now");
+        assert_eq!(ask.result()["answer"], "now");
+        fastest = fastest.min(began.elapsed());
+    }
+    assert!(
+        fastest < Duration::from_secs(1),
+        "only the look every 2 s found it: {fastest:?}"
+    );
+}
+
+#[test]
+fn a_ring_that_never_came_is_made_up_for_by_the_next_look() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    let id = bo.next_question();
+    // Somebody who commits and dies before he rings: the row is there, the bell stays silent.
+    let connection = rusqlite::Connection::open(world.database()).unwrap();
+    connection
+        .execute("UPDATE question SET state = 'answered', answer = '5433', answered_by = 'session', answer_open = 1 WHERE id = ?1", [&id])
+        .unwrap();
+    assert_eq!(ask.result()["answer"], "5433");
+}
+
+#[test]
+fn a_silent_server_does_not_wake_at_all() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = world.session("bo");
+    crate::world::within("it comes to rest", || {
+        let before = wakes(&ada);
+        std::thread::sleep(Duration::from_millis(600));
+        wakes(&ada) == before
+    });
+    let before = wakes(&ada);
+    for _ in 0..20 {
+        bo.call("register", json!({ "summary": "writing" }));
+    }
+    assert_eq!(wakes(&ada), before, "what others commit does not wake it");
+}
+
+#[test]
+fn a_session_that_waits_is_not_woken_by_questions_of_others() {
+    let world = World::new();
+    let sessions: Vec<_> = ["ada", "bo", "cy", "di"]
+        .map(|name| world.session(name))
+        .into();
+    let [ada, bo, cy, di] = sessions.as_slice() else {
+        unreachable!()
+    };
+    let waits = cy.start("ask_peer", json!({ "to": "di", "question": "later?" }));
+    waits.wait_for_progress("di: stored");
+    let (began, before) = (Instant::now(), wakes(cy));
+    for round in 0..20 {
+        let ask = ada.start(
+            "ask_peer",
+            json!({ "to": "bo", "question": format!("{round}?") }),
+        );
+        bo.replies(&bo.next_question(), "yes");
+        assert_eq!(ask.result()["status"], "answered");
+    }
+    // Its own looks are due every two seconds; each wakes a thread or two.
+    let looks = began.elapsed().as_secs() / 2 + 1;
+    let woken = wakes(cy) - before;
+    assert!(woken <= looks * 3, "woken {woken} times in {looks} looks");
+    di.replies(&di.next_question(), "done");
+    assert_eq!(waits.result()["answer"], "done");
+}
+
+#[test]
+fn without_a_watcher_everything_still_works() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE", "polling");
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    assert_eq!(ada.call("mesh_status", json!({}))["wake"], "polling");
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+}
