@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use claude_mesh::ground::SystemClock;
+use claude_mesh::ground::clock::{Clock, SetClock, SystemClock};
 use claude_mesh::ground::id::QuestionId;
 use claude_mesh::mesh::{Arrival, Member, Mesh, Reply, Waited};
 use claude_mesh::model::peer::Address;
@@ -86,7 +86,7 @@ impl Desk {
     }
 
     /// Has a peer ask another without waiting. Returns the question's id.
-    fn question(&self, from: &mut Member, to: &str, text: &str) -> QuestionId {
+    fn question(from: &mut Member, to: &str, text: &str) -> QuestionId {
         let (asked, wait) = from.ask(&Address::parse(to).unwrap(), text, None).unwrap();
         let me = from.sitting().clone();
         from.mesh().finish(&me, &wait.unwrap(), &[]).unwrap();
@@ -163,7 +163,7 @@ fn looking_around_makes_no_database() {
 fn peers_are_a_table_that_begins_with_the_mesh_and_who_one_is() {
     let desk = Desk::new();
     let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
-    desk.question(&mut ada, "bo", "which port?");
+    Desk::question(&mut ada, "bo", "which port?");
     let table = desk.sees(&["peers"]);
     let lines: Vec<Vec<&str>> = table
         .lines()
@@ -418,7 +418,7 @@ fn a_repository_can_be_asked_alone() {
 fn a_person_answers_and_the_asker_sees_that_it_was_a_person() {
     let desk = Desk::new();
     let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = desk.question(&mut ada, "bo", "which port?");
+    let id = Desk::question(&mut ada, "bo", "which port?");
     let open = desk.sees(&["inbox", "--peer", "bo"]);
     assert!(
         open.contains(&format!(
@@ -457,7 +457,7 @@ fn a_person_answers_and_the_asker_sees_that_it_was_a_person() {
 fn a_reply_that_cannot_be_given_says_why() {
     let desk = Desk::new();
     let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = desk.question(&mut ada, "bo", "which token?").to_string();
+    let id = Desk::question(&mut ada, "bo", "which token?").to_string();
     assert_eq!(desk.is_refused(&["reply", "nonsense", "x"]).0, "not_found");
     assert_eq!(
         desk.is_refused(&["reply", &"0".repeat(26), "x"]).0,
@@ -475,7 +475,7 @@ fn a_reply_that_cannot_be_given_says_why() {
 fn an_answer_is_read_from_stdin() {
     let desk = Desk::new();
     let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = desk.question(&mut ada, "bo", "which port?").to_string();
+    let id = Desk::question(&mut ada, "bo", "which port?").to_string();
     let mut reply = desk
         .world
         .command(program("claude-mesh"), &desk.folder)
@@ -497,7 +497,7 @@ fn an_answer_is_read_from_stdin() {
 fn foreign_text_cannot_steer_the_terminal() {
     let desk = Desk::new();
     let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    desk.question(
+    Desk::question(
         &mut ada,
         "bo",
         "a\u{1b}]0;title\u{7}\u{1b}[2Jb\u{202e}c\u{9b}1m",
@@ -520,7 +520,7 @@ fn the_log_tells_the_way_of_a_question_in_sentences() {
     let desk = Desk::new();
     let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
     let _cy = desk.peer("cy");
-    let id = desk.question(&mut ada, "bo", "which port?");
+    let id = Desk::question(&mut ada, "bo", "which port?");
     answers(bo, "5433").join().unwrap();
     let log = desk.sees(&["log", "--peer", "bo"]);
     let said: Vec<&str> = log.lines().map(|line| &line[22..]).collect();
@@ -568,9 +568,7 @@ fn a_followed_log_goes_on() {
 fn a_forgotten_question_is_nowhere_in_the_file() {
     let desk = Desk::new();
     let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = desk
-        .question(&mut ada, "bo", "is the-leaked-word right?")
-        .to_string();
+    let id = Desk::question(&mut ada, "bo", "is the-leaked-word right?").to_string();
     answers(bo, "the-leaked-word it is").join().unwrap();
     let told = desk.sees(&["log", "--forget", &id]);
     assert!(
@@ -646,7 +644,7 @@ fn a_broken_map_of_walls_opens_no_mesh() {
 fn status_and_gc_are_figures() {
     let desk = Desk::new();
     let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
-    desk.question(&mut ada, "bo", "which port?");
+    Desk::question(&mut ada, "bo", "which port?");
     drop(bo);
     let status: Value = serde_json::from_str(&desk.sees(&["status", "--json"])).unwrap();
     assert_eq!(status["status"], "ok");
@@ -665,6 +663,33 @@ fn status_and_gc_are_figures() {
         desk.sees(&["inbox", "--all"]).contains("which port?"),
         "open questions stay"
     );
+}
+
+#[test]
+fn gc_removes_what_is_over_its_time_and_gives_the_space_back() {
+    let desk = Desk::new();
+    let now_ms = SystemClock::new().now().wall_ms;
+    let clock = Arc::new(SetClock::at(now_ms - 60 * 24 * 3600 * 1000));
+    let mesh = || Mesh::open(&desk.database(), clock.clone()).unwrap();
+    let arrival = |name: &str, number| {
+        let arrival = Arrival::here(&desk.world.project(name)).unwrap();
+        arrival.instance(number)
+    };
+    let mut ada = mesh().join(&arrival("ada", 901)).unwrap();
+    let mut bo = mesh().join(&arrival("bo", 902)).unwrap();
+    for number in 0..40 {
+        let text = format!("{number} {}", "x".repeat(60_000));
+        let id = Desk::question(&mut ada, "bo", &text);
+        bo.answer(id, "yes").unwrap();
+    }
+    drop((ada, bo));
+    let gone: Value = serde_json::from_str(&desk.sees(&["gc", "--json"])).unwrap();
+    assert_eq!(gone["reclaimed"]["questions"], 40);
+    assert!(
+        gone["reclaimed"]["bytes"].as_u64().unwrap() > 2_000_000,
+        "{gone}"
+    );
+    assert!(desk.database().metadata().unwrap().len() < 400_000);
 }
 
 #[test]
@@ -730,7 +755,7 @@ fn in_the_shell_of_a_session_the_session_speaks() {
 fn what_is_for_the_person_is_refused_to_a_session() {
     let desk = Desk::new();
     let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = desk.question(&mut ada, "bo", "the-private-word");
+    let id = Desk::question(&mut ada, "bo", "the-private-word");
     let script = format!(
         "read go; for words in 'inbox --all' 'inbox --peer bo' 'log --question {id}' 'reply --force {id} x' 'log'; do \"{}\" $words; done; :",
         program("claude-mesh")

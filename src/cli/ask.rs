@@ -590,8 +590,7 @@ impl LiveLine {
         if !self.on {
             return;
         }
-        let width = rustix::termios::tcgetwinsize(std::io::stderr())
-            .map_or(80, |size| usize::from(size.ws_col.max(20)));
+        let width = print::columns(std::io::stderr()).unwrap_or(80).max(20);
         let words = text::one_line(words);
         let _ = print::err(&format!(
             "\r\x1b[2K{}",

@@ -195,7 +195,7 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
         "peer.left" => format!("{by} left ({})", datum("reason")),
         "peer.died" => format!("{by} is gone: its process has ended"),
         "peer.renamed" => format!("{} is called {by} now", datum("was")),
-        "question.asked" => format!("{by} asked {}{question_text}  {id}", to),
+        "question.asked" => format!("{by} asked {to}{question_text}  {id}"),
         "question.shown" => {
             format!(
                 "{by} was shown the question of {asker} ({})  {id}",
@@ -218,10 +218,10 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
             } else {
                 format!(" ({})", notes.join(", "))
             };
-            format!("{by} answered {}{notes}{answer_text}  {id}", to)
+            format!("{by} answered {to}{notes}{answer_text}  {id}")
         }
         "question.declined" => {
-            format!("{by} declined to answer {}{answer_text}  {id}", to)
+            format!("{by} declined to answer {to}{answer_text}  {id}")
         }
         "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
         "question.expired" => format!("{by} did not answer {asker} in time  {id}"),

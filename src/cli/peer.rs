@@ -212,11 +212,11 @@ impl Picture {
     fn table(&self, desk: &Desk) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).enforce_styling();
-        table.set_content_arrangement(if print::is_terminal() {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
-        });
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if let Some(columns) = print::columns(std::io::stdout()) {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
+        }
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
         table.set_header(header.map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
         for view in &self.views {
