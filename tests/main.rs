@@ -30,6 +30,9 @@ mod crowd;
 /// Who wakes when, and who does not.
 mod wake;
 
+/// What time does: expiry, retention, the order of the log.
+mod time;
+
 /// The house: floors, rooms, doors.
 mod floors;
 
