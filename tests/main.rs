@@ -36,10 +36,9 @@ mod floors;
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
 
-/// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
-#[cfg(feature = "cli")]
-mod cli;
-
 /// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
 #[cfg(all(feature = "cli", feature = "server"))]
 mod claude_code;
+/// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
+#[cfg(feature = "cli")]
+mod cli;

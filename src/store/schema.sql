@@ -57,10 +57,10 @@ CREATE TABLE session (
     ended_at_ms     INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX session_live_process ON session (pid, started, boot, host, instance) WHERE ended_at_ms IS NULL;
-CREATE INDEX session_live_peer ON session (peer_id) WHERE ended_at_ms IS NULL;
+CREATE INDEX session_live_peer ON session (peer_id, id) WHERE ended_at_ms IS NULL;
 CREATE INDEX session_process ON session (pid, started);
 CREATE INDEX session_client ON session (client_session) WHERE client_session IS NOT NULL;
-CREATE INDEX session_of_peer ON session (peer_id, last_seen_at_ms);
+CREATE INDEX session_of_peer ON session (peer_id);
 CREATE INDEX session_ended ON session (ended_at_ms) WHERE ended_at_ms IS NOT NULL;
 
 CREATE TABLE question (
