@@ -186,7 +186,12 @@ impl Picture {
     }
 
     fn json(&self) -> Value {
-        let mut value = json!({ "peers": self.views.iter().map(view::peer).collect::<Vec<_>>() });
+        let peers: Vec<Value> = self
+            .views
+            .iter()
+            .map(|view| view::peer(view, self.now_ms))
+            .collect();
+        let mut value = json!({ "peers": peers });
         if let Some(you) = &self.you {
             value["you"] = json!(you);
         }

@@ -50,9 +50,11 @@ pub struct Call {
 
 /// Runs a hook as a program: event on stdin, at most one JSON object on stdout, 0 as exit status whatever happens.
 pub fn run(hook: Hook) -> ExitCode {
-    let mut arguments = std::env::args();
-    if let (Some(program), Some("--version")) = (arguments.next(), arguments.next().as_deref()) {
-        return say_version(&program);
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "--version")
+    {
+        return say_version();
     }
     let outcome = std::panic::catch_unwind(|| answer(hook));
     if let Ok(Some(json)) = outcome {
@@ -62,12 +64,9 @@ pub fn run(hook: Hook) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// For `claude-mesh doctor`, which asks every program whether it is of one install.
-fn say_version(program: &str) -> ExitCode {
-    let name = std::path::Path::new(program)
-        .file_name()
-        .unwrap_or_default();
-    let line = format!("{} {}\n", name.to_string_lossy(), env!("CARGO_PKG_VERSION"));
+/// For people and for `claude-mesh doctor`: Claude Code gives no arguments.
+fn say_version() -> ExitCode {
+    let line = format!("{} {}\n", program(), env!("CARGO_PKG_VERSION"));
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
     ExitCode::SUCCESS
 }
@@ -110,16 +109,20 @@ fn answer(hook: Hook) -> Option<String> {
 
 /// A fault goes to the log and, for whoever runs the hook by hand, to stderr.
 fn warn(settings: Option<&Settings>, message: &str) -> Option<String> {
-    let program = std::env::args_os().next().map(std::path::PathBuf::from);
-    let program = program
-        .as_deref()
-        .and_then(std::path::Path::file_name)
-        .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
+    let program = program();
     let _ = writeln!(std::io::stderr(), "{program}: {message}");
     if let Some(settings) = settings {
         log::write(&settings.mesh_home, &program, message);
     }
     None
+}
+
+/// The name this program was started by.
+fn program() -> String {
+    let path = std::env::args_os().next().map(std::path::PathBuf::from);
+    path.as_deref()
+        .and_then(std::path::Path::file_name)
+        .map_or("hook".into(), |name| name.to_string_lossy().into_owned())
 }
 
 impl Call {
