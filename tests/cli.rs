@@ -974,7 +974,14 @@ fn doctor_names_what_is_wrong_and_what_mends_it() {
     );
     desk.sees(&["install"]);
     let _ada = desk.peer("ada");
-    let found = desk.types(&["doctor", "--json"]).json();
+    let ran = desk.types(&["doctor", "--json"]);
+    let found = ran.json();
+    assert_eq!(
+        (ran.code, &found["ok"]),
+        (Some(0), &json!(true)),
+        "{found:#}"
+    );
+    assert_eq!(finding(&found, "claude-mesh-server 0.")["severity"], "ok");
     assert_eq!(finding(&found, "hooks: 4 wired")["severity"], "ok");
     assert_eq!(finding(&found, "database: schema")["severity"], "ok");
     assert_eq!(finding(&found, "mesh default here")["severity"], "ok");
@@ -1049,4 +1056,54 @@ fn a_watched_list_is_printed_again_when_something_changes() {
     assert_eq!(&next, b"{\"peers\":[{\"peer\"");
     watching.kill().unwrap();
     watching.wait().unwrap();
+}
+
+#[test]
+fn the_demo_plays_three_stories_and_leaves_nothing() {
+    let mut desk = Desk::new();
+    let temporary = desk.world.project("tmp");
+    desk.world.set("TMPDIR", temporary.to_str().unwrap());
+    let told = desk.sees(&["demo"]);
+    assert!(
+        told.contains("1. One asks") && told.contains("3. The asker is killed"),
+        "{told}"
+    );
+    assert!(
+        told.contains("frontend has \"5433\" as the result of its call ("),
+        "{told}"
+    );
+    assert!(!told.contains('\u{1b}'), "{told}");
+    let json: Value = serde_json::from_str(&desk.sees(&["demo", "--json"])).unwrap();
+    assert_eq!(json["ok"], true);
+    let times = json["stories"].as_array().unwrap();
+    assert!(
+        times[0]["times"]["answer_to_result_ms"].is_i64(),
+        "{json:#}"
+    );
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
+    assert!(!desk.world.home().join(".claude-mesh").exists());
+}
+
+#[test]
+fn a_demo_that_fails_says_where_and_leaves_nothing() {
+    let mut desk = Desk::new();
+    let (temporary, bin) = (desk.world.project("tmp"), desk.world.project("bin"));
+    desk.world.set("TMPDIR", temporary.to_str().unwrap());
+    let alone = bin.join("claude-mesh");
+    std::fs::copy(program("claude-mesh"), &alone).unwrap();
+    for name in ["server", "session-start", "session-end", "inbox-poll"] {
+        let path = desk
+            .world
+            .write(&format!("bin/claude-mesh-{name}"), "#!/bin/sh\nexit 0\n");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+    let mut command = desk.world.command(alone.to_str().unwrap(), &desk.folder);
+    let ran = Ran::of(&command.arg("demo").output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.err.starts_with("claude-mesh: the demo stopped: "),
+        "{ran:?}"
+    );
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
 }
