@@ -30,15 +30,23 @@ mod crowd;
 /// Who wakes when, and who does not.
 mod wake;
 
+/// What time does: expiry, retention, the order of the log.
+mod time;
+
 /// The house: floors, rooms, doors.
 mod floors;
 
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
 
-/// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
-#[cfg(all(feature = "cli", feature = "server"))]
-mod claude_code;
 /// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
 #[cfg(feature = "cli")]
 mod cli;
+
+/// The documents agree with the code: README, settings, security.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod paper;
+
+/// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod claude_code;

@@ -423,3 +423,51 @@ fn switched_off_means_nothing_written_and_nothing_said() {
     }
     assert!(!world.database().exists());
 }
+
+#[test]
+fn a_name_its_person_gave_a_session_is_an_alias_while_it_is_one() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let register = |session: &Session, name: &str| {
+        let path = world
+            .home()
+            .join(format!(".claude/sessions/{}.json", session.pid()));
+        session.register("idle");
+        let mut entry: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        (entry["name"], entry["nameSource"]) = (name.into(), "user".into());
+        std::fs::write(path, entry.to_string()).unwrap();
+    };
+    let (api, web) = (world.window("api", &[]), world.window("web", &[]));
+    register(&api, "Blue");
+    api.discover();
+    api.call("mesh_status", json!({}));
+    let ask = ada.start("ask_peer", json!({ "to": "blue", "question": "you?" }));
+    ask.wait_for_progress("api: stored");
+    register(&web, "blue");
+    web.discover();
+    web.call("mesh_status", json!({}));
+    let refused = ada.call("ask_peer", json!({ "to": "blue", "question": "you two?" }));
+    assert_eq!(refused["error"]["code"], "ambiguous_peer");
+    assert!(
+        refused["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("api, web"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_beginning_of_a_peer_id_names_its_peer_while_it_is_the_only_one() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = world.session("bo");
+    let id = bo.call("register", json!({}))["you"]["peer_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let ask = ada.start("ask_peer", json!({ "to": id[..25], "question": "you?" }));
+    ask.wait_for_progress("bo: stored");
+    let refused = ada.call("ask_peer", json!({ "to": id[..6], "question": "who?" }));
+    assert_eq!(refused["error"]["code"], "ambiguous_peer");
+}

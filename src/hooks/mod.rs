@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::ground::process::{self, ProcessKey};
 use crate::ground::project::Project;
-use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, walls};
+use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, version, walls};
 use crate::mesh::{Arrival, Mesh, Opening};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
@@ -50,24 +50,15 @@ pub struct Call {
 
 /// Runs a hook as a program: event on stdin, at most one JSON object on stdout, 0 as exit status whatever happens.
 pub fn run(hook: Hook) -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "--version")
-    {
-        return say_version();
+    if let Some(line) = version::asked_for() {
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        return ExitCode::SUCCESS;
     }
     let outcome = std::panic::catch_unwind(|| answer(hook));
     if let Ok(Some(json)) = outcome {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(json.as_bytes()).and_then(|()| out.flush());
     }
-    ExitCode::SUCCESS
-}
-
-/// For people and for `claude-mesh doctor`: Claude Code gives no arguments.
-fn say_version() -> ExitCode {
-    let line = format!("{} {}\n", program(), env!("CARGO_PKG_VERSION"));
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
     ExitCode::SUCCESS
 }
 
@@ -109,20 +100,16 @@ fn answer(hook: Hook) -> Option<String> {
 
 /// A fault goes to the log and, for whoever runs the hook by hand, to stderr.
 fn warn(settings: Option<&Settings>, message: &str) -> Option<String> {
-    let program = program();
+    let program = std::env::args_os().next().map(std::path::PathBuf::from);
+    let program = program
+        .as_deref()
+        .and_then(std::path::Path::file_name)
+        .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
     let _ = writeln!(std::io::stderr(), "{program}: {message}");
     if let Some(settings) = settings {
         log::write(&settings.mesh_home, &program, message);
     }
     None
-}
-
-/// The name this program was started by.
-fn program() -> String {
-    let path = std::env::args_os().next().map(std::path::PathBuf::from);
-    path.as_deref()
-        .and_then(std::path::Path::file_name)
-        .map_or("hook".into(), |name| name.to_string_lossy().into_owned())
 }
 
 impl Call {

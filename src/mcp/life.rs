@@ -12,12 +12,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::server::MeshServer;
 use super::station::Shared;
 use crate::ground::process::ProcessKey;
-use crate::ground::{Settings, log};
+use crate::ground::{Settings, log, version};
 
 /// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn run() -> ExitCode {
+    if let Some(line) = version::asked_for() {
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let settings = match Settings::of_this_process() {
         Ok(settings) => settings,
         Err(fault) => {

@@ -15,21 +15,11 @@ mod station;
 mod tools;
 mod waiting;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 pub use tools::{INSTRUCTIONS, tool_list};
 
 /// Runs the server on stdin and stdout until its client is gone.
 pub fn run() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "--version")
-    {
-        // For people and for `claude-mesh doctor`; the protocol has not begun.
-        let line = format!("claude-mesh-server {}\n", env!("CARGO_PKG_VERSION"));
-        let _ = std::io::stdout().lock().write_all(line.as_bytes());
-        return ExitCode::SUCCESS;
-    }
     life::run()
 }

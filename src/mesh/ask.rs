@@ -144,7 +144,7 @@ impl Mesh {
                 }
                 QuestionState::Open | QuestionState::Expired => {}
             }
-            let late = waiting.is_empty();
+            let late = waiting.is_empty() || question.state == QuestionState::Expired;
             let by = if me.kind == PeerKind::Person { AnsweredBy::Person } else { AnsweredBy::Session };
             tx.set_answer(question.id, state, reply.text, (by, me.session), late)?;
             let kind = if reply.decline { EventKind::QuestionDeclined } else { EventKind::QuestionAnswered };
