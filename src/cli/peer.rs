@@ -16,7 +16,7 @@ use crate::model::ask::ago;
 use crate::model::peer::nearest;
 use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 
-/// List who is in the mesh: what they do, what waits for them, who needs you
+/// List who is here: what they do, what waits for them, who needs you
 ///
 /// Sorted by who needs you: first sessions that wait at a dialog, then those that must be restarted to be asked.
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use crate::ground::Settings;
 
 use stage::{Session, Stage};
 
-/// Play the main job with real programs: ask, be kept from idling, answer; without Claude Code
+/// Play the main job with real programs, without Claude Code
 ///
 /// Two sessions, each with a real server and real hooks, in a temporary folder. Takes a few seconds, needs no account,
 /// touches nothing of yours and removes what it made.
