@@ -372,6 +372,15 @@ fn ctrl_c_ends_the_wait_at_once_and_names_the_open_question() {
     );
     bo.answer(id, "5433").unwrap();
     assert!(desk.sees(&["inbox"]).contains("5433"));
+
+    let asking = desk.starts(&["ask", "bo", "which host?", "--json"]);
+    bo.next_questions(PATIENCE).unwrap();
+    let pid = rustix::process::Pid::from_child(&asking);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let ran = Ran::of(&asking.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.json()["status"], "cancelled");
+    assert_eq!(ran.json()["withdrawn"], false);
 }
 
 #[test]
@@ -638,6 +647,24 @@ fn a_broken_map_of_walls_opens_no_mesh() {
     let (code, told) = desk.is_refused(&["peers"]);
     assert_eq!(code, "storage");
     assert!(told.contains("config.json cannot be used"), "{told}");
+}
+
+#[test]
+fn a_broken_project_file_is_named_with_its_line() {
+    let desk = Desk::new();
+    desk.world
+        .write("own/.claude-mesh.json", "{\n \"name\": 7 }");
+    let (code, told) = desk.is_refused(&["peers"]);
+    assert_eq!(code, "storage");
+    assert!(
+        told.contains("own/.claude-mesh.json cannot be used") && told.contains("line 2"),
+        "{told}"
+    );
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(
+        finding(&found, ".claude-mesh.json cannot be used")["severity"],
+        "problem"
+    );
 }
 
 #[test]

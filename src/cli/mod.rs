@@ -13,6 +13,7 @@ mod event;
 mod gc;
 mod inbox;
 mod install;
+mod live;
 mod paper;
 mod peer;
 mod print;
