@@ -1,8 +1,6 @@
 //! `claude-mesh ask`: a question, a live line while it is on its way, the answer.
 //!
 //! Stopping leaves the question open: what was asked is not lost with the terminal it was asked from.
-use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory};
@@ -13,10 +11,10 @@ use super::desk::Desk;
 use super::live::{LiveLine, Stop, lasted};
 use super::peer::{askable, strong};
 use super::wrong::{Failure, Wrong};
-use super::{Cli, Ending, Outcome, print, span, view};
+use super::{Cli, Ending, Outcome, print, source, span, view};
 use crate::ground::text;
 use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
-use crate::model::ask::{TEXT_BYTES_MAX, ago};
+use crate::model::ask::ago;
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal};
 
@@ -61,7 +59,10 @@ pub(super) struct Ask {
 /// Asks one peer or many.
 pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
     let (name, question) = words(args)?;
-    let context = args.context.as_deref().map(read_context).transpose()?;
+    let context = match &args.context {
+        Some(path) => Some(source::read("context", path)?),
+        None => None,
+    };
     let to = match name {
         Some(name) => vec![one(desk, name)?],
         None => many(desk, args.repo)?,
@@ -92,39 +93,6 @@ fn words(args: &Ask) -> Result<(Option<&str>, &str), Failure> {
             "with --all or --repo no NAME is given, only the question",
         )),
     }
-}
-
-fn read_context(path: &str) -> Result<String, Failure> {
-    let shown = if path == "-" { "stdin" } else { path };
-    let failed = |error: std::io::Error| {
-        Failure::argument(
-            format!("cannot read the context from {shown}: {error}"),
-            "nothing was asked",
-        )
-    };
-    let limit = TEXT_BYTES_MAX as u64 + 1;
-    let mut bytes = Vec::new();
-    if path == "-" {
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-    } else {
-        let file = std::fs::File::open(Path::new(path)).map_err(failed)?;
-        file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    }
-    if bytes.len() > TEXT_BYTES_MAX {
-        let message = format!("the context from {shown} has more than {TEXT_BYTES_MAX} bytes");
-        let hint = "name the file in the question instead; nothing was asked";
-        return Err(Wrong::new("too_large", message, hint).into());
-    }
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::argument(
-            format!("the context from {shown} is not UTF-8"),
-            "give text, or name the file in the question; nothing was asked",
-        )
-    })
 }
 
 /// One address; where no mesh is, nobody has a name, and asking makes none.

@@ -18,6 +18,7 @@ mod paper;
 mod peer;
 mod print;
 mod reply;
+mod source;
 mod span;
 mod status;
 mod uninstall;
