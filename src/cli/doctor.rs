@@ -288,7 +288,7 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Hooks and server do not have the environment of this shell.
+/// A session that was not started from this shell has another environment, and so have its hooks and its server.
 fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<Finding> {
     let server = programs.join(PROGRAMS[0]);
     let without = Settings::read(
@@ -302,7 +302,7 @@ fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<F
         Err(fault) => return Some(of_fault(&fault)),
     };
     (theirs.database != desk.place.database).then(|| {
-        problem(
+        note(
             format!(
                 "this shell speaks of {} ({}), but a session started without this environment of {}",
                 desk.shown(&desk.place.database),

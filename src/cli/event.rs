@@ -19,7 +19,7 @@ use crate::model::ask::ago;
 use crate::model::{Error, Event, Refusal};
 use crate::store::Question;
 
-/// Tell what happened: who asked, who was shown, who answered; or remove what was said
+/// Tell what happened: who asked, was shown, answered; or remove what was said
 ///
 /// Without --since the last 24 hours. What people do at the command line shows as person@host; their comings and goings
 /// are left out of the text. Texts are shown to a person only.

@@ -16,7 +16,7 @@ use crate::model::ask::ago;
 use crate::model::peer::nearest;
 use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 
-/// List who is in the mesh: what they do, what waits for them, who needs you
+/// List who is here: what they do, what waits for them, who needs you
 ///
 /// Sorted by who needs you: first sessions that wait at a dialog, then those that must be restarted to be asked.
 #[derive(Debug, Args)]
@@ -186,7 +186,12 @@ impl Picture {
     }
 
     fn json(&self) -> Value {
-        let mut value = json!({ "peers": self.views.iter().map(view::peer).collect::<Vec<_>>() });
+        let peers: Vec<Value> = self
+            .views
+            .iter()
+            .map(|view| view::peer(view, self.now_ms))
+            .collect();
+        let mut value = json!({ "peers": peers });
         if let Some(you) = &self.you {
             value["you"] = json!(you);
         }
