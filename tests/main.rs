@@ -27,6 +27,9 @@ mod hooks;
 /// Many real processes at once.
 mod crowd;
 
+/// The doorbell into a session's own inbox, and the brakes.
+mod ring;
+
 /// Who wakes when, and who does not.
 mod wake;
 

@@ -24,7 +24,7 @@ use crate::mesh::{Arrival, Mesh, Opening};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
 
-pub use event::Event;
+pub use event::{Event, Prompt};
 pub use inbox_poll::inbox_poll;
 pub use session_end::session_end;
 pub use session_start::session_start;
@@ -155,6 +155,7 @@ impl Call {
                 hook: true,
             },
             registry: Some(self.settings.claude.config_dir.clone()),
+            wake_budget: self.settings.wake_budget,
             keep_ms: self.settings.keep_ms,
         };
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), opening)

@@ -11,7 +11,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::station::Shared;
-use super::{refusals, tools};
+use super::{attend, refusals, station, tools};
 use crate::model::Refusal;
 
 /// The handler of one connection.
@@ -37,6 +37,9 @@ impl MeshServer {
         );
         if !self.settling.swap(true, Ordering::SeqCst) {
             tokio::spawn(Arc::clone(&self.shared).settle(client.clone()));
+            if station::is_claude(&client) {
+                tokio::spawn(attend::attend(Arc::clone(&self.shared), client.clone()));
+            }
         }
         client
     }
