@@ -258,7 +258,13 @@ fn a_time_out_tells_how_far_the_question_came_and_leaves_it_open() {
     let ask = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 1 });
     let result = ada.call("ask_peer", ask);
     assert_eq!(result["status"], "timed_out");
-    assert_eq!(result["delivery"]["wake"], "none");
+    assert_eq!(result["delivery"]["wake"], "failed");
+    assert!(
+        result["delivery"]["wake_problem"]
+            .as_str()
+            .unwrap()
+            .contains("no inbox socket")
+    );
     assert_eq!(result["delivery"]["shown_at"], Value::Null);
     bo.replies(&bo.next_question(), "5433");
     let got = ada.call(
