@@ -3,15 +3,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation,
-    InitializeRequestParams, InitializeResult, ListToolsResult, PaginatedRequestParams,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
+    ErrorCode, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::station::Shared;
-use super::{refusals, tools};
+use super::{arguments, refusals, tools};
 use crate::model::Refusal;
 
 /// The handler of one connection.
@@ -102,9 +103,54 @@ impl ServerHandler for MeshServer {
                 .unwrap_or_else(|error| refusals::result(&error))
                 .into()),
             None => Err(ErrorData::invalid_params(
-                format!("no tool called {:?}", request.name),
+                format!("no tool called {:?}", arguments::cut(&request.name)),
                 None,
             )),
         }
     }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(no_method("prompts/list"))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(no_method("resources/list"))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(no_method("resources/templates/list"))
+    }
+
+    /// Comes for methods nobody knows, and for known ones whose parameters are of another shape.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(match request.method.as_str() {
+            "tools/call" => ErrorData::invalid_params(
+                "tools/call takes \"name\", a text, and \"arguments\", an object",
+                None,
+            ),
+            method => no_method(method),
+        })
+    }
+}
+
+/// Tools are all this server has.
+fn no_method(name: &str) -> ErrorData {
+    let message = format!("no method called {:?}", arguments::cut(name));
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
 }
