@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
+use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::prelude::Prelude;
 use super::server::MeshServer;
 use super::station::Shared;
 use crate::ground::process::ProcessKey;
@@ -67,7 +69,9 @@ async fn serve(settings: Settings) -> std::io::Result<()> {
 /// Serves until stdin ends. A client that ends before it says anything is no fault.
 async fn speak(shared: &Arc<Shared>) -> std::io::Result<&'static str> {
     let server = MeshServer::new(Arc::clone(shared));
-    match server.serve(rmcp::transport::stdio_pipes()).await {
+    let (stdin, stdout) = rmcp::transport::stdio_pipes();
+    let transport = Prelude::of(AsyncRwTransport::new_server(stdin, stdout));
+    match server.serve(transport).await {
         Ok(running) => running
             .waiting()
             .await

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod life;
+mod prelude;
 mod refusals;
 mod results;
 mod server;
