@@ -30,6 +30,9 @@ mod crowd;
 /// Who wakes when, and who does not.
 mod wake;
 
+/// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
+mod mcp;
+
 /// The house: floors, rooms, doors.
 mod floors;
 

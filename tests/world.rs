@@ -107,7 +107,19 @@ impl World {
 
     /// Opens a client and its server, and lets neither say anything yet.
     pub(crate) fn window(&self, project: &str, environment: &[(&str, &str)]) -> Session {
-        Session::open(self, &self.project(project), environment)
+        // The shell stays the parent of the server, as Claude Code is.
+        self.window_of(project, environment, "/bin/sh", "\"$SERVER\"; :")
+    }
+
+    /// Opens a client that is this shell with this script, which starts `$SERVER` where it likes.
+    pub(crate) fn window_of(
+        &self,
+        project: &str,
+        environment: &[(&str, &str)],
+        shell: &str,
+        script: &str,
+    ) -> Session {
+        Session::open(self, &self.project(project), environment, shell, script)
     }
 }
 
@@ -153,7 +165,13 @@ struct Heard {
 }
 
 impl Session {
-    fn open(world: &World, folder: &Path, environment: &[(&str, &str)]) -> Self {
+    fn open(
+        world: &World,
+        folder: &Path,
+        environment: &[(&str, &str)],
+        shell: &str,
+        script: &str,
+    ) -> Self {
         let id = format!("00000000-0000-4000-8000-{:012x}", fresh_number());
         let mut own = world.environment.clone();
         own.insert("CLAUDE_CODE_ENTRYPOINT".into(), "cli".into());
@@ -167,12 +185,11 @@ impl Session {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        // The shell stays the parent of the server, as Claude Code is.
-        let script = format!("\"{}\"; :", program("claude-mesh-server"));
         let mut client = world
-            .command("/bin/sh", folder)
+            .command(shell, folder)
             .envs(&own)
-            .args(["-c", &script])
+            .env("SERVER", program("claude-mesh-server"))
+            .args(["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -284,6 +301,19 @@ impl Session {
         self.heard
             .wait_for(wanted)
             .unwrap_or_else(|lines| panic!("the server never said it; it said {lines:#?}"))
+    }
+
+    /// Waits for the line of the server that follows `count` others.
+    pub(crate) fn line_after(&self, count: usize) -> Option<Value> {
+        let lines = self.heard.lines.lock().unwrap();
+        let (lines, _) = self
+            .heard
+            .more
+            .wait_timeout_while(lines, PATIENCE, |(lines, ended)| {
+                !*ended && lines.len() <= count
+            })
+            .unwrap();
+        lines.0.get(count).cloned()
     }
 
     /// Waits until the server has closed its stdout.
