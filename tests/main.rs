@@ -33,6 +33,9 @@ mod wake;
 /// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
 mod mcp;
 
+/// The life of the server: what ends it, and what is left then.
+mod life;
+
 /// The house: floors, rooms, doors.
 mod floors;
 

@@ -48,6 +48,13 @@ impl World {
         self.home().join(".claude-mesh/mesh.db")
     }
 
+    /// Opens the database as any other program can.
+    pub(crate) fn rows(&self) -> rusqlite::Connection {
+        let rows = rusqlite::Connection::open(self.database()).unwrap();
+        rows.busy_timeout(PATIENCE).unwrap();
+        rows
+    }
+
     /// Sets a variable for every program started from now on.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.into(), value.into());
@@ -457,6 +464,12 @@ impl Session {
             .next()?
             .parse()
             .ok()
+    }
+
+    /// Kills the client alone; its server's stdin stays open.
+    pub(crate) fn kill_client(&mut self) {
+        self.client.kill().unwrap();
+        self.client.wait().unwrap();
     }
 
     fn kill_now(&mut self) {
