@@ -13,17 +13,18 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::station::Shared;
 use super::{arguments, refusals, tools};
+use crate::ground::Fault;
 use crate::model::Refusal;
 
-/// The handler of one connection.
+/// The handler of one connection. Where the settings cannot be read it lists the tools, and every call says why.
 #[derive(Clone)]
 pub(super) struct MeshServer {
-    shared: Arc<Shared>,
+    shared: Result<Arc<Shared>, Fault>,
     settling: Arc<AtomicBool>,
 }
 
 impl MeshServer {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Result<Arc<Shared>, Fault>) -> Self {
         Self {
             shared,
             settling: Arc::default(),
@@ -36,8 +37,10 @@ impl MeshServer {
             || "unknown".into(),
             |info| format!("{} {}", info.name, info.version),
         );
-        if !self.settling.swap(true, Ordering::SeqCst) {
-            tokio::spawn(Arc::clone(&self.shared).settle(client.clone()));
+        if let Ok(shared) = &self.shared
+            && !self.settling.swap(true, Ordering::SeqCst)
+        {
+            tokio::spawn(Arc::clone(shared).settle(client.clone()));
         }
         client
     }
@@ -77,9 +80,10 @@ impl ServerHandler for MeshServer {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let client = self.client(&context);
-        let tools = match self.shared.switched_off(&client) {
-            Some(_) => Vec::new(),
-            None => tools::tool_list(self.shared.settings().tools.as_deref()),
+        let tools = match &self.shared {
+            Ok(shared) if shared.switched_off(&client).is_some() => Vec::new(),
+            Ok(shared) => tools::tool_list(shared.settings().tools.as_deref()),
+            Err(_) => tools::tool_list(None),
         };
         Ok(ListToolsResult::with_all_items(tools))
     }
@@ -89,12 +93,17 @@ impl ServerHandler for MeshServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let client = self.client(&context);
+        let shared = match &self.shared {
+            Ok(shared) => shared,
+            Err(fault) => return Ok(refusals::result(&fault.clone().into()).into()),
+        };
         let call = tools::Call {
-            shared: &self.shared,
-            client: self.client(&context),
+            shared,
+            client,
             context: &context,
         };
-        if let Some(problem) = self.shared.switched_off(&call.client) {
+        if let Some(problem) = shared.switched_off(&call.client) {
             return Ok(refusals::result(&Refusal::Unsupported { problem }.into()).into());
         }
         let outcome = tools::call(&call, &request.name, request.arguments).await;
