@@ -36,6 +36,9 @@ mod mcp;
 /// The life of the server: what ends it, and what is left then.
 mod life;
 
+/// Bad surroundings: full disks, missing rights, held locks, broken and foreign files.
+mod faults;
+
 /// The house: floors, rooms, doors.
 mod floors;
 

@@ -530,6 +530,12 @@ impl InFlight<'_> {
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
     }
 
+    /// Returns whether the call has not returned yet.
+    pub(crate) fn is_open(&self) -> bool {
+        let lines = self.session.heard.lines.lock().unwrap();
+        lines.0.iter().all(|line| line["id"] != self.id)
+    }
+
     /// Cancels the call, as Esc does.
     pub(crate) fn cancel(&self) {
         let notice = json!({
