@@ -36,6 +36,15 @@ mod wake;
 /// What time does: expiry, retention, the order of the log.
 mod time;
 
+/// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
+mod mcp;
+
+/// The life of the server: what ends it, and what is left then.
+mod life;
+
+/// Bad surroundings: full disks, missing rights, held locks, broken and foreign files.
+mod faults;
+
 /// The house: floors, rooms, doors.
 mod floors;
 

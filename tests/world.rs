@@ -48,6 +48,13 @@ impl World {
         self.home().join(".claude-mesh/mesh.db")
     }
 
+    /// Opens the database as any other program can.
+    pub(crate) fn rows(&self) -> rusqlite::Connection {
+        let rows = rusqlite::Connection::open(self.database()).unwrap();
+        rows.busy_timeout(PATIENCE).unwrap();
+        rows
+    }
+
     /// Sets a variable for every program started from now on.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.into(), value.into());
@@ -107,7 +114,19 @@ impl World {
 
     /// Opens a client and its server, and lets neither say anything yet.
     pub(crate) fn window(&self, project: &str, environment: &[(&str, &str)]) -> Session {
-        Session::open(self, &self.project(project), environment)
+        // The shell stays the parent of the server, as Claude Code is.
+        self.window_of(project, environment, "/bin/sh", "\"$SERVER\"; :")
+    }
+
+    /// Opens a client that is this shell with this script, which starts `$SERVER` where it likes.
+    pub(crate) fn window_of(
+        &self,
+        project: &str,
+        environment: &[(&str, &str)],
+        shell: &str,
+        script: &str,
+    ) -> Session {
+        Session::open(self, &self.project(project), environment, shell, script)
     }
 }
 
@@ -153,7 +172,13 @@ struct Heard {
 }
 
 impl Session {
-    fn open(world: &World, folder: &Path, environment: &[(&str, &str)]) -> Self {
+    fn open(
+        world: &World,
+        folder: &Path,
+        environment: &[(&str, &str)],
+        shell: &str,
+        script: &str,
+    ) -> Self {
         let id = format!("00000000-0000-4000-8000-{:012x}", fresh_number());
         let mut own = world.environment.clone();
         own.insert("CLAUDE_CODE_ENTRYPOINT".into(), "cli".into());
@@ -167,12 +192,11 @@ impl Session {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        // The shell stays the parent of the server, as Claude Code is.
-        let script = format!("\"{}\"; :", program("claude-mesh-server"));
         let mut client = world
-            .command("/bin/sh", folder)
+            .command(shell, folder)
             .envs(&own)
-            .args(["-c", &script])
+            .env("SERVER", program("claude-mesh-server"))
+            .args(["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -284,6 +308,19 @@ impl Session {
         self.heard
             .wait_for(wanted)
             .unwrap_or_else(|lines| panic!("the server never said it; it said {lines:#?}"))
+    }
+
+    /// Waits for the line of the server that follows `count` others.
+    pub(crate) fn line_after(&self, count: usize) -> Option<Value> {
+        let lines = self.heard.lines.lock().unwrap();
+        let (lines, _) = self
+            .heard
+            .more
+            .wait_timeout_while(lines, PATIENCE, |(lines, ended)| {
+                !*ended && lines.len() <= count
+            })
+            .unwrap();
+        lines.0.get(count).cloned()
     }
 
     /// Waits until the server has closed its stdout.
@@ -429,6 +466,12 @@ impl Session {
             .ok()
     }
 
+    /// Kills the client alone; its server's stdin stays open.
+    pub(crate) fn kill_client(&mut self) {
+        self.client.kill().unwrap();
+        self.client.wait().unwrap();
+    }
+
     fn kill_now(&mut self) {
         let server = self.server_pid();
         let _ = self.client.kill();
@@ -485,6 +528,12 @@ impl InFlight<'_> {
         assert_eq!(content.as_array().map(Vec::len), Some(1), "{answer}");
         let text = content[0]["text"].as_str().unwrap();
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+    }
+
+    /// Returns whether the call has not returned yet.
+    pub(crate) fn is_open(&self) -> bool {
+        let lines = self.session.heard.lines.lock().unwrap();
+        lines.0.iter().all(|line| line["id"] != self.id)
     }
 
     /// Cancels the call, as Esc does.

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod clock;
+mod env_file;
 pub mod fault;
 pub mod id;
 pub mod lock;

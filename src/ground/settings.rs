@@ -2,9 +2,9 @@
 //! `~/.claude-mesh/.env`, then the default. Nothing else in the code looks at the environment.
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::env_file;
 use super::fault::{Fault, FaultKind};
 
 /// One setting as the documents show it.
@@ -187,28 +187,17 @@ pub struct ClaudeEnvironment {
 impl Settings {
     /// Reads the settings of this process.
     pub fn of_this_process() -> Result<Self, Fault> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one place that reads the environment"
-        )]
-        let environment = |name: &str| std::env::var_os(name);
-        let home = dirs::home_dir().ok_or_else(|| {
-            Fault::new(
-                FaultKind::Setting,
-                "HOME is not set, so there is no place for ~/.claude-mesh",
-                "set HOME or CLAUDE_MESH_HOME",
-            )
-        });
-        let home = match (home, environment(HOME)) {
-            (Ok(home), _) => home,
-            (Err(_), Some(_)) => PathBuf::from("/"),
-            (Err(fault), None) => return Err(fault),
-        };
+        let home = own_home()?;
         let program = std::env::current_exe()
             .ok()
             .map(|path| path.canonicalize().unwrap_or(path));
         let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        Self::read(&environment, home, program.as_deref(), working_directory)
+        Self::read(&variable, home, program.as_deref(), working_directory)
+    }
+
+    /// Returns the claude-mesh folder of this process: faults are logged there, also that its settings cannot be read.
+    pub fn mesh_home_of_this_process() -> Option<PathBuf> {
+        mesh_home(&variable, &own_home().ok()?).ok()
     }
 
     /// Reads the settings of a process with this environment, home, program file and working directory.
@@ -218,13 +207,10 @@ impl Settings {
         program: Option<&Path>,
         working_directory: PathBuf,
     ) -> Result<Self, Fault> {
-        let mesh_home = match environment(HOME).filter(|value| !value.is_empty()) {
-            Some(value) => absolute(HOME, "the environment", &PathBuf::from(value), &home)?,
-            None => home.join(".claude-mesh"),
-        };
+        let mesh_home = mesh_home(environment, &home)?;
         let layers = Layers {
             environment,
-            files: files(program, &mesh_home)?,
+            files: env_file::read_all(program, &mesh_home)?,
         };
         let database = layers
             .find(DATABASE)
@@ -293,6 +279,36 @@ impl Settings {
             .or(told)
             .unwrap_or(&self.working_directory)
             .clone()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+fn own_home() -> Result<PathBuf, Fault> {
+    match (dirs::home_dir(), variable(HOME)) {
+        (Some(home), _) => Ok(home),
+        (None, Some(_)) => Ok(PathBuf::from("/")),
+        (None, None) => Err(Fault::new(
+            FaultKind::Setting,
+            "HOME is not set, so there is no place for ~/.claude-mesh",
+            "set HOME or CLAUDE_MESH_HOME",
+        )),
+    }
+}
+
+fn mesh_home(
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    home: &Path,
+) -> Result<PathBuf, Fault> {
+    match environment(HOME).filter(|value| !value.is_empty()) {
+        Some(value) => absolute(HOME, "the environment", &PathBuf::from(value), home),
+        None => Ok(home.join(".claude-mesh")),
     }
 }
 
@@ -419,61 +435,6 @@ pub fn expand_home(path: &Path, home: &Path) -> PathBuf {
         .map_or_else(|_| path.to_path_buf(), |rest| home.join(rest))
 }
 
-/// The nearest `.env` at or above the program's own folder, then the one in the claude-mesh folder.
-fn files(program: Option<&Path>, mesh_home: &Path) -> Result<Vec<SettingsFile>, Fault> {
-    let above = program.and_then(Path::parent).and_then(|folder| {
-        folder
-            .ancestors()
-            .map(|folder| folder.join(".env"))
-            .find(|path| path.is_file())
-    });
-    let own =
-        Some(mesh_home.join(".env")).filter(|path| path.is_file() && above.as_ref() != Some(path));
-    above
-        .into_iter()
-        .chain(own)
-        .map(|path| read_file(&path).map(|values| (path, values)))
-        .collect()
-}
-
-fn read_file(path: &Path) -> Result<HashMap<String, String>, Fault> {
-    let metadata = path
-        .metadata()
-        .map_err(|error| Fault::io("read", path, &error))?;
-    let me = rustix::process::geteuid().as_raw();
-    if metadata.uid() != me && metadata.uid() != 0 {
-        return Err(Fault::new(
-            FaultKind::Rights,
-            format!(
-                "{} belongs to user {}: its settings are refused",
-                path.display(),
-                metadata.uid()
-            ),
-            "move the program, or remove that file",
-        ));
-    }
-    let lines = dotenvy::from_path_iter(path).map_err(|error| broken(path, &error))?;
-    let mut values = HashMap::new();
-    for line in lines {
-        let (name, value) = line.map_err(|error| broken(path, &error))?;
-        if ALL
-            .iter()
-            .any(|setting| setting.in_file && setting.name == name)
-        {
-            values.insert(name, value);
-        }
-    }
-    Ok(values)
-}
-
-fn broken(path: &Path, error: &dotenvy::Error) -> Fault {
-    Fault::new(
-        FaultKind::BrokenFile,
-        format!("cannot read the settings in {}: {error}", path.display()),
-        "write one NAME=value per line",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -547,20 +508,6 @@ mod tests {
             "CLAUDE_MESH_SYNC must be normal or full, got \"half\""
         );
         assert!(message(TOOLS, "ask,clams").ends_with("got \"clams\""));
-    }
-
-    #[test]
-    fn a_broken_env_file_is_named() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(home.path().join(".claude-mesh")).unwrap();
-        std::fs::write(home.path().join(".claude-mesh/.env"), "MESH_DB_PATH='/a\n").unwrap();
-        let fault = read(&[], home.path(), None).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::BrokenFile);
-        assert!(
-            fault.message.contains(".claude-mesh/.env"),
-            "{}",
-            fault.message
-        );
     }
 
     #[test]

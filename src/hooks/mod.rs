@@ -13,6 +13,7 @@ mod wire;
 mod words;
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub fn run(hook: Hook) -> ExitCode {
 fn answer(hook: Hook) -> Option<String> {
     let settings = match Settings::of_this_process() {
         Ok(settings) => settings,
-        Err(fault) => return warn(None, &fault.message),
+        Err(fault) => return warn(Settings::mesh_home_of_this_process(), &fault.message),
     };
     if settings.off {
         return None;
@@ -76,13 +77,16 @@ fn answer(hook: Hook) -> Option<String> {
         .take(STDIN_BYTES_MAX)
         .read_to_end(&mut input)
     {
-        return warn(Some(&settings), &format!("cannot read stdin: {error}"));
+        return warn(
+            Some(settings.mesh_home),
+            &format!("cannot read stdin: {error}"),
+        );
     }
     let wire: WireEvent = match serde_json::from_slice(&input) {
         Ok(wire) => wire,
         Err(error) => {
             return warn(
-                Some(&settings),
+                Some(settings.mesh_home),
                 &format!("stdin is no event of Claude Code: {error}"),
             );
         }
@@ -94,20 +98,20 @@ fn answer(hook: Hook) -> Option<String> {
         settings: settings.clone(),
     }) {
         Ok(output) => output.map(|output| output.to_json(&name)),
-        Err(error) => warn(Some(&settings), &error.to_string()),
+        Err(error) => warn(Some(settings.mesh_home), &error.to_string()),
     }
 }
 
 /// A fault goes to the log and, for whoever runs the hook by hand, to stderr.
-fn warn(settings: Option<&Settings>, message: &str) -> Option<String> {
-    let program = std::env::args_os().next().map(std::path::PathBuf::from);
+fn warn(mesh_home: Option<PathBuf>, message: &str) -> Option<String> {
+    let program = std::env::args_os().next().map(PathBuf::from);
     let program = program
         .as_deref()
-        .and_then(std::path::Path::file_name)
+        .and_then(Path::file_name)
         .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
     let _ = writeln!(std::io::stderr(), "{program}: {message}");
-    if let Some(settings) = settings {
-        log::write(&settings.mesh_home, &program, message);
+    if let Some(mesh_home) = mesh_home {
+        log::write(&mesh_home, &program, message);
     }
     None
 }

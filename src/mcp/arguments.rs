@@ -6,6 +6,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::ground::id::QuestionId;
+use crate::ground::text::cut_chars;
 use crate::model::{Refusal, Result};
 
 /// Reads the arguments of a tool.
@@ -17,7 +18,7 @@ pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result
         let problem = if path == "." {
             problem
         } else {
-            format!("\"{path}\": {problem}")
+            format!("\"{}\": {problem}", cut(&path))
         };
         Refusal::argument(problem).into()
     })
@@ -53,18 +54,33 @@ pub(super) fn question_id(text: &str) -> Result<QuestionId> {
     })
 }
 
-fn cut(text: &str) -> &str {
-    crate::ground::text::cut_chars(text, 60)
+/// Returns as much of foreign text as a message repeats.
+pub(super) fn cut(text: &str) -> &str {
+    cut_chars(text, 60)
 }
 
-/// The library's words for types, said for everyone.
+/// The library's words for types, said for everyone. A wrong value may be of any length; its beginning is enough.
 fn plain(problem: &str) -> String {
-    problem
+    let (came, expected) = problem
+        .rfind(", expected ")
+        .map_or((problem, ""), |at| problem.split_at(at));
+    let shown = cut_chars(came, 120);
+    let end = if shown.len() < came.len() { "…" } else { "" };
+    format!("{shown}{end}{expected}")
         .replace("expected u32", "expected a whole number")
         .replace("expected a boolean", "expected true or false")
+        .replace("expected a string", "expected a text")
+        .replace("expected string or map", "expected a text")
+        .replace("there are no fields", "this tool takes none")
         .replace("unknown field", "unknown parameter")
+        .replace("unknown variant", "unknown value")
         .replace("missing field", "missing parameter")
+        .replace("invalid length", "wrong number of items:")
+        .replace("floating point ", "the number ")
         .replace("integer ", "the number ")
+        .replace("invalid type: sequence", "wrong type: a list")
+        .replace("invalid type: map", "wrong type: an object")
+        .replace("invalid type: boolean ", "wrong type: ")
         .replace("invalid type: string", "wrong type: the text")
         .replace("invalid type:", "wrong type:")
         .replace("invalid value:", "wrong value:")
@@ -223,7 +239,24 @@ mod tests {
         );
         assert_eq!(
             refused(json!({ "to": ["a", 1] })),
-            "\"to[1]\": wrong type: the number `1`, expected a string"
+            "\"to[1]\": wrong type: the number `1`, expected a text"
         );
+        assert_eq!(
+            refused(json!({ "to": "a", "timeout_seconds": [5] })),
+            "\"timeout_seconds\": wrong type: a list, expected a whole number"
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_of_any_length_is_repeated_in_part() {
+        let long = "y".repeat(5_000_000);
+        for arguments in [
+            json!({ "to": "a", "timeout_seconds": long }),
+            json!({ "to": "a", long: 1 }),
+        ] {
+            let refused = refused(arguments);
+            assert!(refused.len() < 400, "{} bytes", refused.len());
+            assert!(refused.contains("timeout_seconds"), "{refused}");
+        }
     }
 }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
+use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::prelude::Prelude;
 use super::server::MeshServer;
 use super::station::Shared;
 use crate::ground::process::ProcessKey;
-use crate::ground::{Settings, log, version};
+use crate::ground::{Fault, Settings, log, version};
 
 /// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
@@ -22,11 +24,20 @@ pub(super) fn run() -> ExitCode {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let settings = match Settings::of_this_process() {
-        Ok(settings) => settings,
+    let home = Settings::mesh_home_of_this_process();
+    let fail = |message: &str| {
+        complain(message);
+        if let Some(home) = &home {
+            log::write(home, "claude-mesh-server", message);
+        }
+        ExitCode::FAILURE
+    };
+    let shared = match Settings::of_this_process() {
+        Ok(settings) => Ok(Arc::new(Shared::new(settings))),
+        // A server that does not start leaves its model without a word of why.
         Err(fault) => {
-            complain(&format!("{fault}; {}", fault.hint));
-            return ExitCode::FAILURE;
+            fail(&format!("{fault}; {}", fault.hint));
+            Err(fault)
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -34,44 +45,38 @@ pub(super) fn run() -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => {
-            complain(&format!("cannot start: {error}"));
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return fail(&format!("cannot start: {error}")),
     };
-    let home = settings.mesh_home.clone();
-    let outcome = runtime.block_on(serve(settings));
+    let outcome = runtime.block_on(serve(shared));
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error.to_string());
-            log::write(&home, "claude-mesh-server", &error.to_string());
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error.to_string()),
     }
 }
 
-async fn serve(settings: Settings) -> std::io::Result<()> {
-    let shared = Arc::new(Shared::new(settings));
+async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Result<()> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let reason = tokio::select! {
-        ended = speak(&shared) => ended?,
+        ended = speak(MeshServer::new(shared.clone())) => ended?,
         _ = interrupted.recv() => "interrupted",
         _ = terminated.recv() => "terminated",
         _ = hung_up.recv() => "hung up",
-        () = client_gone(&shared) => "client gone",
+        () = client_gone(shared.as_deref().ok()) => "client gone",
     };
-    shared.station().leave(reason, LEAVE_PATIENCE);
+    if let Ok(shared) = shared {
+        shared.station().leave(reason, LEAVE_PATIENCE);
+    }
     Ok(())
 }
 
 /// Serves until stdin ends. A client that ends before it says anything is no fault.
-async fn speak(shared: &Arc<Shared>) -> std::io::Result<&'static str> {
-    let server = MeshServer::new(Arc::clone(shared));
-    match server.serve(rmcp::transport::stdio_pipes()).await {
+async fn speak(server: MeshServer) -> std::io::Result<&'static str> {
+    let (stdin, stdout) = rmcp::transport::stdio_pipes();
+    let transport = Prelude::of(AsyncRwTransport::new_server(stdin, stdout));
+    match server.serve(transport).await {
         Ok(running) => running
             .waiting()
             .await
@@ -83,8 +88,10 @@ async fn speak(shared: &Arc<Shared>) -> std::io::Result<&'static str> {
 }
 
 /// Waits until the client process of the session is gone. The kernel tells, so no timer is needed.
-async fn client_gone(shared: &Shared) {
-    let mut seated = shared.seated();
+async fn client_gone(shared: Option<&Shared>) {
+    let Some(mut seated) = shared.map(Shared::seated) else {
+        return std::future::pending().await;
+    };
     loop {
         let client: Option<ProcessKey> = *seated.borrow_and_update();
         let Some(client) = client else {

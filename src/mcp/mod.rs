@@ -9,6 +9,7 @@
 mod arguments;
 mod attend;
 mod life;
+mod prelude;
 mod refusals;
 mod results;
 mod server;

@@ -3,26 +3,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation,
-    InitializeRequestParams, InitializeResult, ListToolsResult, PaginatedRequestParams,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
+    ErrorCode, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::station::Shared;
-use super::{attend, refusals, station, tools};
+use super::{arguments, attend, refusals, station, tools};
+use crate::ground::Fault;
 use crate::model::Refusal;
 
-/// The handler of one connection.
+/// The handler of one connection. Where the settings cannot be read it lists the tools, and every call says why.
 #[derive(Clone)]
 pub(super) struct MeshServer {
-    shared: Arc<Shared>,
+    shared: Result<Arc<Shared>, Fault>,
     settling: Arc<AtomicBool>,
 }
 
 impl MeshServer {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Result<Arc<Shared>, Fault>) -> Self {
         Self {
             shared,
             settling: Arc::default(),
@@ -35,10 +37,12 @@ impl MeshServer {
             || "unknown".into(),
             |info| format!("{} {}", info.name, info.version),
         );
-        if !self.settling.swap(true, Ordering::SeqCst) {
-            tokio::spawn(Arc::clone(&self.shared).settle(client.clone()));
+        if let Ok(shared) = &self.shared
+            && !self.settling.swap(true, Ordering::SeqCst)
+        {
+            tokio::spawn(Arc::clone(shared).settle(client.clone()));
             if station::is_claude(&client) {
-                tokio::spawn(attend::attend(Arc::clone(&self.shared), client.clone()));
+                tokio::spawn(attend::attend(Arc::clone(shared), client.clone()));
             }
         }
         client
@@ -79,9 +83,10 @@ impl ServerHandler for MeshServer {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let client = self.client(&context);
-        let tools = match self.shared.switched_off(&client) {
-            Some(_) => Vec::new(),
-            None => tools::tool_list(self.shared.settings().tools.as_deref()),
+        let tools = match &self.shared {
+            Ok(shared) if shared.switched_off(&client).is_some() => Vec::new(),
+            Ok(shared) => tools::tool_list(shared.settings().tools.as_deref()),
+            Err(_) => tools::tool_list(None),
         };
         Ok(ListToolsResult::with_all_items(tools))
     }
@@ -91,12 +96,17 @@ impl ServerHandler for MeshServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let client = self.client(&context);
+        let shared = match &self.shared {
+            Ok(shared) => shared,
+            Err(fault) => return Ok(refusals::result(&fault.clone().into()).into()),
+        };
         let call = tools::Call {
-            shared: &self.shared,
-            client: self.client(&context),
+            shared,
+            client,
             context: &context,
         };
-        if let Some(problem) = self.shared.switched_off(&call.client) {
+        if let Some(problem) = shared.switched_off(&call.client) {
             return Ok(refusals::result(&Refusal::Unsupported { problem }.into()).into());
         }
         let outcome = tools::call(&call, &request.name, request.arguments).await;
@@ -105,9 +115,54 @@ impl ServerHandler for MeshServer {
                 .unwrap_or_else(|error| refusals::result(&error))
                 .into()),
             None => Err(ErrorData::invalid_params(
-                format!("no tool called {:?}", request.name),
+                format!("no tool called {:?}", arguments::cut(&request.name)),
                 None,
             )),
         }
     }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(no_method("prompts/list"))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(no_method("resources/list"))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(no_method("resources/templates/list"))
+    }
+
+    /// Comes for methods nobody knows, and for known ones whose parameters are of another shape.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(match request.method.as_str() {
+            "tools/call" => ErrorData::invalid_params(
+                "tools/call takes \"name\", a text, and \"arguments\", an object",
+                None,
+            ),
+            method => no_method(method),
+        })
+    }
+}
+
+/// Tools are all this server has.
+fn no_method(name: &str) -> ErrorData {
+    let message = format!("no method called {:?}", arguments::cut(name));
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
 }

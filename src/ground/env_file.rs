@@ -1,0 +1,141 @@
+//! The `.env` files: read as an overlay, never written into the process environment. What settings there are is not known
+//! here.
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, FaultKind};
+use super::settings::ALL;
+
+/// What one file says.
+pub(super) type Values = HashMap<String, String>;
+
+/// Reads the nearest `.env` at or above the program's own folder, then the one in the claude-mesh folder.
+pub(super) fn read_all(
+    program: Option<&Path>,
+    mesh_home: &Path,
+) -> Result<Vec<(PathBuf, Values)>, Fault> {
+    let above = program.and_then(Path::parent).and_then(|folder| {
+        folder
+            .ancestors()
+            .map(|folder| folder.join(".env"))
+            .find(|path| path.is_file())
+    });
+    let own =
+        Some(mesh_home.join(".env")).filter(|path| path.is_file() && above.as_ref() != Some(path));
+    above
+        .into_iter()
+        .chain(own)
+        .map(|path| read(&path).map(|values| (path, values)))
+        .collect()
+}
+
+fn read(path: &Path) -> Result<Values, Fault> {
+    let metadata = path
+        .metadata()
+        .map_err(|error| Fault::io("read", path, &error))?;
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me && metadata.uid() != 0 {
+        return Err(Fault::new(
+            FaultKind::Rights,
+            format!(
+                "{} belongs to user {}: its settings are refused",
+                path.display(),
+                metadata.uid()
+            ),
+            "move the program, or remove that file",
+        ));
+    }
+    let content = std::fs::read(path).map_err(|error| Fault::io("read", path, &error))?;
+    let given = Cell::new(0);
+    let lines = Lines {
+        rest: &content,
+        given: &given,
+    };
+    let mut values = Values::new();
+    for line in dotenvy::from_read_iter(lines) {
+        let (name, value) = line.map_err(|error| broken(path, given.get(), &error))?;
+        if ALL
+            .iter()
+            .any(|setting| setting.in_file && setting.name == name)
+        {
+            values.insert(name, value);
+        }
+    }
+    Ok(values)
+}
+
+/// The file may hold anybody's secrets, so its line is counted and not repeated.
+fn broken(path: &Path, given: usize, error: &dotenvy::Error) -> Fault {
+    let (problem, further) = match error {
+        dotenvy::Error::LineParse(text, _) => (
+            "is no NAME=value",
+            text.trim_end_matches('\n').matches('\n').count(),
+        ),
+        _ => ("is no text in UTF-8", 0),
+    };
+    Fault::new(
+        FaultKind::BrokenFile,
+        format!(
+            "cannot read the settings in {}: line {} {problem}",
+            path.display(),
+            given - further
+        ),
+        "write one NAME=value per line, with a closing quote for each that opens",
+    )
+}
+
+/// Gives one line at a time and counts them, since the parser does not.
+struct Lines<'a> {
+    rest: &'a [u8],
+    given: &'a Cell<usize>,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let line = self.rest.split_inclusive(|byte| *byte == b'\n').next();
+        let line = line.unwrap_or_default();
+        let size = line.len().min(buffer.len());
+        buffer[..size].copy_from_slice(&line[..size]);
+        self.rest = &self.rest[size..];
+        if size > 0 && size == line.len() {
+            self.given.set(self.given.get() + 1);
+        }
+        Ok(size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(content: &[u8]) -> String {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(".env");
+        std::fs::write(&path, content).unwrap();
+        let fault = read_all(None, home.path()).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::BrokenFile);
+        let shown = path.display().to_string();
+        assert!(fault.message.contains(&shown), "{}", fault.message);
+        assert!(!fault.message.contains("hunter2"), "{}", fault.message);
+        fault.message.replace(&shown, ".env")
+    }
+
+    #[test]
+    fn a_broken_line_is_named_by_its_number_and_not_repeated() {
+        let at =
+            |line: usize| format!("cannot read the settings in .env: line {line} is no NAME=value");
+        assert_eq!(message(b"MESH_DB_PATH='/hunter2\n"), at(1));
+        assert_eq!(message(b"# a\n\nA=1\nhunter2\nB=2\n"), at(4));
+        assert_eq!(message(b"A=1\nB='hunter2\nC=3\nD=4"), at(2));
+        assert_eq!(message(b"A='1\n2'\nB=hunter2 x\nC=4\n"), at(3));
+        let long = format!("A={}\nhunter2\n", "y".repeat(20_000));
+        assert_eq!(message(long.as_bytes()), at(2));
+        assert_eq!(
+            message(b"A=1\nB=hunter2\xff\n"),
+            "cannot read the settings in .env: line 2 is no text in UTF-8"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! What comes before a client has opened a session, by a handshake or by its first full request: only requests count.
+//!
+//! The library takes anything else there for a broken handshake and ends. A client whose probe timed out sends its
+//! cancellation just then, and goes on.
+use rmcp::RoleServer;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta, ProtocolVersion};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+
+/// A transport that passes over notices and answers until a session is open.
+pub(super) struct Prelude<T> {
+    inner: T,
+    open: bool,
+}
+
+impl<T> Prelude<T> {
+    pub(super) fn of(inner: T) -> Self {
+        Self { inner, open: false }
+    }
+}
+
+impl<T: Transport<RoleServer>> Transport<RoleServer> for Prelude<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.inner.send(item)
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let message = self.inner.receive().await?;
+            match &message {
+                _ if self.open => return Some(message),
+                ClientJsonRpcMessage::Request(request) => {
+                    self.open = opens(&request.request);
+                    return Some(message);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.inner.close().await
+    }
+}
+
+/// Returns whether the library takes this request for the beginning of a session.
+fn opens(request: &ClientRequest) -> bool {
+    match request {
+        ClientRequest::InitializeRequest(_) => true,
+        ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+        other => other
+            .get_meta()
+            .missing_required_keys(&ProtocolVersion::V_2026_07_28)
+            .is_empty(),
+    }
+}

@@ -1,0 +1,595 @@
+//! Bad surroundings: no room, no right, no lock, no watcher, broken files, a file that is not ours. Each gets a clear
+//! error or the documented fallback; nothing is lost, nothing half-written, and the server lives on.
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::world::{Ran, Session, World, program, within};
+
+/// Hooks stand in a person's way; this is more than any may take.
+const HOOK_AT_MOST: Duration = Duration::from_millis(1_500);
+const EVENTS: [&str; 4] = ["SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"];
+
+#[track_caller]
+fn refused(result: &Value, code: &str, says: &[&str]) {
+    let error = &result["error"];
+    let message = error["message"].as_str().expect("a refusal");
+    assert_eq!(error["code"], code, "{message}");
+    for part in says {
+        assert!(message.contains(part), "{part:?} is not in {message:?}");
+    }
+    assert!(!error["hint"].as_str().unwrap().is_empty());
+}
+
+/// Every tool says the same, and the server goes on.
+#[track_caller]
+fn all_refused(session: &Session, code: &str, says: &[&str]) {
+    for (tool, arguments) in [
+        ("mesh_status", json!({})),
+        ("register", json!({ "role": "x" })),
+        ("ask_peer", json!({ "to": "bo", "question": "which port?" })),
+    ] {
+        refused(&session.call(tool, arguments), code, says);
+    }
+    lives(session);
+}
+
+#[track_caller]
+fn lives(session: &Session) {
+    let listed = session.request("tools/list", json!({}));
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 7);
+}
+
+/// Every hook prints nothing for the model, succeeds, and leaves a line in the log, where there can be one.
+#[track_caller]
+fn hooks_are_silent(world: &World, session: &Session, logged: Option<&str>) {
+    let log = world.home().join(".claude-mesh/faults.log");
+    for event in EVENTS {
+        let before = fs::read_to_string(&log).unwrap_or_default().len();
+        let ran = session.raw_hook(event, payload(event).as_bytes());
+        assert_eq!(
+            (ran.code, ran.out.as_str()),
+            (Some(0), ""),
+            "{event}: {ran:?}"
+        );
+        let Some(says) = logged else { continue };
+        let content = fs::read_to_string(&log).unwrap_or_default();
+        let fresh = &content[before..];
+        assert_eq!(fresh.lines().count(), 1, "{event}: {fresh:?}");
+        assert!(
+            fresh.contains(says),
+            "{event}: {says:?} is not in {fresh:?}"
+        );
+    }
+}
+
+/// A person is told the same at the command line.
+#[track_caller]
+fn person_is_told(world: &World, says: &[&str]) {
+    for command in ["peers", "status"] {
+        let ran = world.cli(&world.project("ada"), &[command]);
+        assert!(ran.code.is_some_and(|code| code != 0), "{command}: {ran:?}");
+        for part in says {
+            assert!(
+                ran.err.contains(part),
+                "{command}: {part:?} is not in {ran:?}"
+            );
+        }
+        assert!(ran.err.contains("hint: "), "{command}: {ran:?}");
+    }
+}
+
+fn payload(event: &str) -> String {
+    let session = "00000000-0000-4000-8000-00000000ffff";
+    json!({ "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on", "prompt_id": "t1", "reason": "other" })
+        .to_string()
+}
+
+/// Says past the test harness why a test does not run.
+fn skip(what: &str, reason: &str) {
+    writeln!(std::io::stderr(), "SKIPPED: {what}: {reason}").ok();
+}
+
+/// Returns how this user gets mounts of its own, or `None` after saying why the calling test is skipped.
+fn own_mounts(what: &str) -> Option<&'static str> {
+    let works = |how: &&&str| {
+        let script = format!("{how} sh -c 'mount -t tmpfs -o size=300k tmpfs /mnt'");
+        let tried = Command::new("sh")
+            .args(["-c", &script])
+            .stderr(Stdio::null())
+            .status();
+        tried.is_ok_and(|status| status.success())
+    };
+    let found = ["unshare -m", "unshare -Urm"].iter().find(works).copied();
+    if found.is_none() {
+        skip(
+            what,
+            "this user may not mount anything, not even in a namespace of its own",
+        );
+    }
+    found
+}
+
+/// Returns a script that runs `inner` with mounts of its own, in the same process.
+fn with_mounts(how: &str, inner: &str) -> String {
+    format!("exec {how} /bin/sh -c '{inner}'")
+}
+
+/// A whole mesh file: nothing half-written, and no question in it.
+#[track_caller]
+fn is_whole_and_empty(database: &Path) {
+    let rows = rusqlite::Connection::open(database).unwrap();
+    let found: String = rows
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(found, "ok");
+    for table in ["question", "wait", "wait_question", "showing"] {
+        let count: i64 = rows
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(count, 0, "{table}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
+    let Some(how) = own_mounts("full disk") else {
+        return;
+    };
+    let world = World::new();
+    let folder = world.home().join(".claude-mesh");
+    fs::create_dir(&folder).unwrap();
+    let inner = "mount -t tmpfs -o size=1m,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
+    let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, inner));
+    ada.discover();
+    ada.call("mesh_status", json!({}));
+    let user = if how.contains('U') {
+        "-U --preserve-credentials"
+    } else {
+        ""
+    };
+    let enter = format!(
+        "exec nsenter -t {} -m {user} /bin/sh -c 'cd \"$CLAUDE_PROJECT_DIR\" && \"$SERVER\"; :'",
+        ada.pid()
+    );
+    let bo = world.window_of("bo", &[], "/bin/sh", &enter);
+    bo.discover();
+    bo.call("mesh_status", json!({}));
+    let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
+    let filler = inside.join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    for size in [64 * 1024, 4 * 1024, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+    drop(file);
+    let large = "y".repeat(65_000);
+    let ask = json!({ "to": "bo", "question": large, "context": large });
+    for _ in 0..3 {
+        refused(
+            &ada.call("ask_peer", ask.clone()),
+            "storage",
+            &["mesh.db", "the disk is full"],
+        );
+        lives(&ada);
+    }
+    assert_eq!(bo.questions().len(), 0);
+    // The database library would follow that path out of the namespace; a copy is as good while nobody writes.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["mesh.db", "mesh.db-wal"] {
+        fs::copy(inside.join(name), copy.path().join(name)).unwrap();
+    }
+    is_whole_and_empty(&copy.path().join("mesh.db"));
+    fs::remove_file(&filler).unwrap();
+    let asking = ada.start("ask_peer", ask);
+    let id = bo.next_question();
+    bo.replies(&id, "5433");
+    assert_eq!(asking.result()["answer"], "5433");
+}
+
+#[test]
+fn a_full_disk_from_the_start_leaves_no_half_made_file() {
+    let Some(how) = own_mounts("full disk from the start") else {
+        return;
+    };
+    let world = World::new();
+    let folder = world.home().join(".claude-mesh");
+    fs::create_dir(&folder).unwrap();
+    let inner =
+        "mount -t tmpfs -o size=64k,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
+    let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, inner));
+    ada.discover();
+    all_refused(&ada, "storage", &["mesh.db", "the disk is full"]);
+    let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
+    let left: Vec<_> = fs::read_dir(inside)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_read_only_home_is_named_and_hooks_stay_silent() {
+    let Some(how) = own_mounts("read-only home") else {
+        return;
+    };
+    let mounts = "mount --bind \"$HOME\" \"$HOME\" && mount -o remount,bind,ro \"$HOME\" && cd \"$CLAUDE_PROJECT_DIR\"";
+    for begun in [false, true] {
+        let world = World::new();
+        if begun {
+            drop(world.session("bo"));
+        }
+        let inner = format!("{mounts} && \"$SERVER\"; :");
+        let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, &inner));
+        ada.discover();
+        all_refused(&ada, "storage", &[".claude-mesh"]);
+        for event in EVENTS {
+            let hook = program(match event {
+                "SessionStart" => "claude-mesh-session-start",
+                "SessionEnd" => "claude-mesh-session-end",
+                _ => "claude-mesh-inbox-poll",
+            });
+            let mut child = world
+                .command("/bin/sh", &ada.folder)
+                .args([
+                    "-c",
+                    &with_mounts(how, &format!("{mounts} && exec \"$HOOK\"")),
+                ])
+                .env("HOOK", hook)
+                .env("CLAUDE_PID", ada.pid().to_string())
+                .env("CLAUDE_PROJECT_DIR", &ada.folder)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child
+                .stdin
+                .take()
+                .unwrap()
+                .write_all(payload(event).as_bytes())
+                .unwrap();
+            let ran = Ran::of(&child.wait_with_output().unwrap());
+            assert_eq!(
+                (ran.code, ran.out.as_str()),
+                (Some(0), ""),
+                "{event}: {ran:?}"
+            );
+        }
+        if begun {
+            is_whole_and_empty(&world.database());
+        } else {
+            assert!(!world.home().join(".claude-mesh").exists());
+        }
+    }
+}
+
+#[test]
+fn a_file_where_the_folder_should_be_is_named_and_stays() {
+    let world = World::new();
+    let path = world.write(".claude-mesh", "mine\n");
+    let ada = world.window("ada", &[]);
+    ada.discover();
+    all_refused(&ada, "storage", &[".claude-mesh"]);
+    hooks_are_silent(&world, &ada, None);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(ada.name(), "ada", "once it is gone, all is well");
+}
+
+#[test]
+fn while_another_program_holds_the_lock_hooks_print_and_calls_wait() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let first = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    first.wait_for_progress("bo: stored");
+    let holder = world.rows();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = Instant::now();
+    let second = ada.start(
+        "ask_peer",
+        json!({ "to": "bo", "question": "which schema?" }),
+    );
+    let ran = bo.raw_hook("UserPromptSubmit", payload("UserPromptSubmit").as_bytes());
+    assert!(began.elapsed() < HOOK_AT_MOST, "{:?}", began.elapsed());
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert!(ran.out.contains("which port?"), "{}", ran.out);
+    let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
+    assert!(
+        log.contains("shown, but not marked") && log.contains("write lock"),
+        "{log}"
+    );
+    let stopping = Instant::now();
+    let kept = bo.raw_hook("Stop", payload("Stop").as_bytes());
+    assert!(
+        stopping.elapsed() < HOOK_AT_MOST,
+        "{:?}",
+        stopping.elapsed()
+    );
+    assert!(kept.out.contains("which port?"), "{}", kept.out);
+    // A session that has to sit down first cannot; it is told nothing, and not held up.
+    let cy = world.window("cy", &[]);
+    let starting = Instant::now();
+    let ran = cy.raw_hook("SessionStart", payload("SessionStart").as_bytes());
+    assert!(
+        starting.elapsed() < HOOK_AT_MOST,
+        "{:?}",
+        starting.elapsed()
+    );
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
+    // The other calls of a server whose call waits for the lock still answer.
+    let looking = Instant::now();
+    for _ in 0..3 {
+        lives(&ada);
+        let looked = ada.request(
+            "tools/call",
+            json!({ "name": "list_peers", "arguments": {} }),
+        );
+        assert!(looked["result"]["isError"] == false, "{looked}");
+    }
+    assert!(
+        looking.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        looking.elapsed()
+    );
+    within("the lock was held for some seconds", || {
+        began.elapsed() > Duration::from_secs(3)
+    });
+    assert!(
+        second.is_open() && ada.progress(second.id).is_empty(),
+        "it waits"
+    );
+    holder.execute_batch("ROLLBACK").unwrap();
+    second.wait_for_progress("bo: stored");
+    assert_eq!(bo.questions().len(), 2);
+    for question in bo.questions() {
+        bo.replies(question["question_id"].as_str().unwrap(), "yes");
+    }
+    assert_eq!(first.result()["answer"], "yes");
+    assert_eq!(second.result()["answer"], "yes");
+}
+
+#[test]
+fn without_a_watcher_waits_look_regularly() {
+    let asked = |world: &World, ada: &Session, bo: &Session| {
+        for session in [ada, bo] {
+            assert_eq!(session.call("mesh_status", json!({}))["wake"], "polling");
+        }
+        let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+        ask.wait_for_progress("bo: stored");
+        let id = bo.next_question();
+        let began = Instant::now();
+        bo.replies(&id, "5433");
+        assert_eq!(ask.result()["answer"], "5433");
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+        assert!(world.database().exists());
+    };
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE", "polling");
+    asked(&world, &world.session("ada"), &world.session("bo"));
+    // A limit of the namespace, used up from the start: the system says the same as when it is full.
+    let none_left = "echo 0 >/proc/sys/user/max_inotify_instances";
+    let tried = Command::new("unshare")
+        .args(["-Ur", "sh", "-c", none_left])
+        .stderr(Stdio::null())
+        .status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return skip(
+            "no watcher left",
+            "this user gets no namespace with limits of its own",
+        );
+    }
+    let world = World::new();
+    let open = |name: &str| {
+        let inner = format!("{none_left} && \"$SERVER\"; :");
+        let script = format!("exec unshare -Ur /bin/sh -c '{inner}'");
+        let session = world.window_of(name, &[], "/bin/sh", &script);
+        session.hook("SessionStart", json!({ "source": "startup" }));
+        session.discover();
+        session.call("mesh_status", json!({}));
+        session
+    };
+    asked(&world, &open("ada"), &open("bo"));
+}
+
+#[test]
+fn a_broken_project_file_is_named_with_its_line_and_nothing_is_written() {
+    let world = World::new();
+    let path = world.write("ada/.claude-mesh.json", "{\n  \"name\": 7\n}");
+    let ada = world.window("ada", &[]);
+    ada.discover();
+    all_refused(
+        &ada,
+        "invalid_argument",
+        &["ada/.claude-mesh.json", "line 2"],
+    );
+    hooks_are_silent(&world, &ada, Some("line 2"));
+    person_is_told(&world, &["line 2"]);
+    assert!(!world.database().exists());
+    fs::write(path, "{ \"name\": \"front\" }").unwrap();
+    assert_eq!(ada.name(), "front", "once it is mended, all is well");
+}
+
+#[test]
+fn a_broken_wall_map_is_named_with_its_line_and_nothing_is_written() {
+    let world = World::new();
+    let path = world.write(
+        ".claude-mesh/config.json",
+        "{\n  \"meshes\": {\n    \"~/a/**\" \"a\"\n}}",
+    );
+    let ada = world.window("ada", &[]);
+    ada.discover();
+    all_refused(
+        &ada,
+        "invalid_argument",
+        &[".claude-mesh/config.json", "line 3"],
+    );
+    hooks_are_silent(&world, &ada, Some("line 3"));
+    person_is_told(&world, &["line 3"]);
+    assert!(!world.database().exists());
+    fs::write(path, "{}").unwrap();
+    assert_eq!(ada.name(), "ada", "once it is mended, all is well");
+}
+
+#[test]
+fn a_broken_env_file_is_named_with_its_line_and_not_repeated() {
+    let world = World::new();
+    let content = "# where it lies\nMESH_DB_PATH=/nowhere/mesh.db\nMY_TOKEN='hunter2\n";
+    world.write(".claude-mesh/.env", content);
+    let ada = world.window("ada", &[]);
+    ada.discover();
+    all_refused(&ada, "invalid_argument", &[".claude-mesh/.env", "line 3"]);
+    hooks_are_silent(&world, &ada, Some("line 3"));
+    person_is_told(&world, &["line 3"]);
+    let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
+    let said = ada.call("mesh_status", json!({})).to_string();
+    assert!(
+        !log.contains("hunter2") && !said.contains("hunter2"),
+        "{log}{said}"
+    );
+    assert!(!world.database().exists() && !Path::new("/nowhere").exists());
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_told_to_the_model() {
+    let world = World::new();
+    let ada = world.window("ada", &[("CLAUDE_MESH_WAKE", "sometimes")]);
+    ada.discover();
+    all_refused(
+        &ada,
+        "invalid_argument",
+        &["CLAUDE_MESH_WAKE must be watcher or polling, got \"sometimes\""],
+    );
+    hooks_are_silent(&world, &ada, Some("CLAUDE_MESH_WAKE"));
+    assert!(!world.database().exists());
+}
+
+/// Makes the private folder with this database in it, and returns where that is.
+fn place(world: &World, content: &[u8]) -> PathBuf {
+    let path = world.database();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+/// Returns a database that a session has left behind, all in one file.
+fn left_behind(change: &str) -> Vec<u8> {
+    let world = World::new();
+    let bo = world.session("bo");
+    bo.close_stdin();
+    bo.wait_for_end();
+    let rows = world.rows();
+    rows.execute_batch(&format!("{change}; PRAGMA wal_checkpoint(TRUNCATE)"))
+        .unwrap();
+    drop(rows);
+    fs::read(world.database()).unwrap()
+}
+
+#[test]
+fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
+    let other = {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("other.db");
+        let rows = rusqlite::Connection::open(&path).unwrap();
+        rows.execute_batch("CREATE TABLE mine (x); INSERT INTO mine VALUES (1)")
+            .unwrap();
+        drop(rows);
+        fs::read(path).unwrap()
+    };
+    let newer = left_behind(
+        "PRAGMA user_version = 99; UPDATE meta SET value = '99' WHERE key = 'min_reader'",
+    );
+    let mut damaged = left_behind("SELECT 1");
+    let (start, end) = (4096, damaged.len() - 4096);
+    let mut noise = 1_u64;
+    for byte in &mut damaged[start..end] {
+        noise = noise
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        *byte = noise.to_be_bytes()[0];
+    }
+    let cases: [(&str, Vec<u8>, &str); 5] = [
+        (
+            "no database",
+            b"dear diary\n".repeat(100),
+            "file is not a database",
+        ),
+        ("another program's", other, "belongs to another program"),
+        ("empty", Vec::new(), "the file is empty"),
+        ("newer", newer, "has schema 99, this program knows up to 1"),
+        ("damaged", damaged, "the file is damaged"),
+    ];
+    for (what, content, says) in cases {
+        let world = World::new();
+        let path = place(&world, &content);
+        let ada = world.window("ada", &[]);
+        ada.discover();
+        all_refused(&ada, "storage", &["mesh.db", says]);
+        hooks_are_silent(&world, &ada, Some(says));
+        person_is_told(&world, &["mesh.db", says]);
+        ada.close_stdin();
+        ada.wait_for_end();
+        assert!(
+            fs::read(&path).unwrap() == content,
+            "{what}: the file has changed"
+        );
+        let left = fs::read_dir(path.parent().unwrap()).unwrap();
+        for entry in left.map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            // To know how new or how sound a mesh is, it must be opened; what that puts beside it is empty.
+            let is_beside = name == "mesh.db-shm"
+                || (name == "mesh.db-wal" && entry.metadata().unwrap().len() == 0);
+            assert!(
+                is_beside || name == "faults.log" || name == "mesh.db",
+                "{what}: {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_others_may_write_or_own_is_refused_and_untouched() {
+    let refuses = |world: &World, says: &str| {
+        let ada = world.window("ada", &[]);
+        ada.discover();
+        all_refused(&ada, "storage", &[".claude-mesh", says]);
+        hooks_are_silent(world, &ada, Some(says));
+        person_is_told(world, &[says]);
+    };
+    let content = left_behind("SELECT 1");
+    for (folder, file) in [(0o777, 0o600), (0o770, 0o600), (0o700, 0o666)] {
+        let world = World::new();
+        let path = place(&world, &content);
+        fs::set_permissions(&path, fs::Permissions::from_mode(file)).unwrap();
+        fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(folder)).unwrap();
+        refuses(&world, "can be written by others");
+        assert!(fs::read(&path).unwrap() == content);
+    }
+    if !rustix::process::geteuid().is_root() {
+        return skip("another owner", "only root can give a folder away");
+    }
+    for give_folder in [true, false] {
+        let world = World::new();
+        let path = place(&world, &content);
+        let given = if give_folder {
+            path.parent().unwrap()
+        } else {
+            &path
+        };
+        std::os::unix::fs::chown(given, Some(12_345), None).unwrap();
+        refuses(&world, "belongs to user 12345");
+        assert!(fs::read(&path).unwrap() == content);
+    }
+}

@@ -1,0 +1,226 @@
+//! The life of the server: whatever ends it or its client, its session ends with it, and who only looks leaves no trace.
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::world::{Session, World, within};
+
+/// A server as its user's other sessions and the file system see it.
+struct Traces {
+    pid: i32,
+    bell: PathBuf,
+    lock: PathBuf,
+}
+
+impl Traces {
+    /// Notes the traces of the only session called `name`; all of them are there.
+    #[track_caller]
+    fn of(world: &World, session: &Session, name: &str) -> Self {
+        let pid = session.call("mesh_status", json!({}))["pid"]
+            .as_i64()
+            .unwrap();
+        let id: String = world
+            .rows()
+            .query_row(
+                "SELECT s.id FROM session s JOIN peer p ON p.id = s.peer_id WHERE p.name = ?1 AND s.ended_at_ms IS NULL",
+                [name],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let folder = world.home().join(".claude-mesh/mesh.db.d");
+        let traces = Self {
+            pid: i32::try_from(pid).unwrap(),
+            bell: folder.join("bells").join(&id),
+            lock: folder.join("sessions").join(format!("{id}.lock")),
+        };
+        assert!(traces.bell.is_dir() && traces.lock.is_file());
+        assert!(is_running(traces.pid));
+        traces
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.pid).unwrap(), signal).unwrap();
+    }
+
+    /// The server has ended, and so has its session; `onlooker` does not see it any more.
+    #[track_caller]
+    fn are_gone(&self, world: &World, onlooker: &Session, name: &str) {
+        within("the server ends", || !is_running(self.pid));
+        let peers = onlooker.call("list_peers", json!({}))["peers"].clone();
+        let named = |peer: &Value| peer["peer"] == name;
+        assert!(!peers.as_array().unwrap().iter().any(named), "{peers}");
+        let ends: Vec<String> = world
+            .rows()
+            .prepare(
+                "SELECT type FROM event WHERE subject = ?1 AND type IN ('peer.left', 'peer.died')",
+            )
+            .unwrap()
+            .query_map([name], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(ends.len(), 1, "{ends:?}");
+        assert!(!self.bell.exists() && !self.lock.exists());
+    }
+}
+
+fn is_running(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rfind(')')
+        .is_some_and(|at| !stat[at..].starts_with(") Z"))
+}
+
+#[test]
+fn a_server_ends_with_its_stdin_and_takes_its_session_along() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let traces = Traces::of(&world, &bo, "bo");
+    bo.close_stdin();
+    bo.wait_for_end();
+    traces.are_gone(&world, &ada, "bo");
+}
+
+#[test]
+fn a_server_ends_by_signal_and_takes_its_session_along() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let world = World::new();
+        let (ada, bo) = (world.session("ada"), world.session("bo"));
+        let traces = Traces::of(&world, &bo, "bo");
+        traces.signal(signal);
+        bo.wait_for_end();
+        traces.are_gone(&world, &ada, "bo");
+    }
+}
+
+#[test]
+fn a_server_ends_by_signal_while_a_call_waits() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let traces = Traces::of(&world, &ada, "ada");
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    traces.signal(Signal::TERM);
+    ada.wait_for_end();
+    traces.are_gone(&world, &bo, "ada");
+    assert_eq!(bo.questions()[0]["asker_waiting"], false);
+}
+
+#[test]
+fn a_server_ends_when_its_client_is_killed_though_its_stdin_stays_open() {
+    let world = World::new();
+    let (ada, mut bo) = (world.session("ada"), world.session("bo"));
+    let traces = Traces::of(&world, &bo, "bo");
+    bo.kill_client();
+    traces.are_gone(&world, &ada, "bo");
+}
+
+/// Makes a program that is not the shell of wrappers, to be a client with scripts of its own.
+fn claude(world: &World) -> String {
+    let program = world.home().join("claude");
+    // By another process: what this one has open for writing, a child of another test may hold while we start it.
+    let copied = Command::new("cp").arg("/bin/sh").arg(&program).status();
+    assert!(copied.unwrap().success());
+    program.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_server_below_a_wrapper_ends_when_its_client_is_killed() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let mut bo = world.window_of("bo", &[], &claude(&world), "sh -c '\"$SERVER\"; :'; :");
+    bo.hook("SessionStart", json!({ "source": "startup" }));
+    bo.discover();
+    let traces = Traces::of(&world, &bo, "bo");
+    bo.kill_client();
+    traces.are_gone(&world, &ada, "bo");
+}
+
+#[test]
+fn a_server_that_is_killed_leaves_its_mailbox_to_the_next_one() {
+    let world = World::new();
+    let ada = world.session("ada");
+    // The client lives on, and starts another server.
+    let bo = world.window_of("bo", &[], "/bin/sh", "\"$SERVER\"; \"$SERVER\"; :");
+    bo.discover();
+    let traces = Traces::of(&world, &bo, "bo");
+    traces.signal(Signal::KILL);
+    within("the server ends", || !is_running(traces.pid));
+    let peers = ada.call("list_peers", json!({}))["peers"].clone();
+    assert_eq!(peers[0]["askable"], false, "{peers}");
+    bo.discover();
+    assert_eq!(bo.name(), "bo");
+    let peers = ada.call("list_peers", json!({}))["peers"].clone();
+    assert_eq!(
+        (&peers[0]["askable"], &peers[1]),
+        (&json!(true), &Value::Null)
+    );
+}
+
+#[test]
+fn a_session_that_was_killed_is_cleared_away_by_whoever_looks() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let traces = Traces::of(&world, &bo, "bo");
+    bo.kill();
+    traces.are_gone(&world, &ada, "bo");
+}
+
+/// What `claude mcp list` does: it looks, waits a moment, and goes.
+fn looks(session: &Session) {
+    session.discover();
+    let listed = session.request("tools/list", json!({}));
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 7);
+    // Long enough for the server to have looked for its session a few times.
+    std::thread::sleep(Duration::from_millis(300));
+    session.close_stdin();
+    session.wait_for_end();
+}
+
+#[test]
+fn a_client_that_only_looks_leaves_no_trace() {
+    for entrypoint in ["sdk-cli", "cli"] {
+        let world = World::new();
+        looks(&world.window("bo", &[("CLAUDE_CODE_ENTRYPOINT", entrypoint)]));
+        assert!(!world.home().join(".claude-mesh").exists(), "{entrypoint}");
+    }
+}
+
+/// Opens a session whose shell starts another client of the same make, and that one the server. The outer one is in
+/// the client's registry.
+fn typed_in_a_session(world: &World, entrypoint: &str) -> Session {
+    let session = world.window_of(
+        "bo",
+        &[("CLAUDE_CODE_ENTRYPOINT", entrypoint)],
+        &claude(world),
+        "read -r go; sh -c '\"$HOME/claude\" -c \"\\\"\\$SERVER\\\"; :\"; :'; :",
+    );
+    session.register("busy");
+    session.line("go");
+    session
+}
+
+#[test]
+fn a_client_that_only_looks_from_a_sessions_shell_leaves_no_trace() {
+    let world = World::new();
+    looks(&typed_in_a_session(&world, "sdk-cli"));
+    assert!(!world.home().join(".claude-mesh").exists());
+}
+
+#[test]
+fn a_client_started_in_a_sessions_shell_does_not_get_its_mailbox() {
+    let world = World::new();
+    let inner = typed_in_a_session(&world, "cli");
+    // The outer one sits down by its hook, as it does before any shell runs.
+    inner.hook("SessionStart", json!({ "source": "startup" }));
+    inner.discover();
+    assert_eq!(inner.name(), "bo-2");
+    let world = World::new();
+    let inner = typed_in_a_session(&world, "sdk-cli");
+    inner.hook("SessionStart", json!({ "source": "startup" }));
+    inner.discover();
+    let name = inner.name();
+    assert!(name.starts_with("bo/p-"), "{name}");
+}

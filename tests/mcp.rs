@@ -1,0 +1,236 @@
+//! Plays every file in `tests/transcripts`: what is said to a real server, and what it says.
+//!
+//! A line `-> …` is sent as it stands, `<- {…}` is the next line that must come; a name before the arrow (`bo -> …`) means
+//! the server of that project, no name means `ada`'s. Other lines are for the reader. When a file is through, every server
+//! must still answer. A new case is a new file.
+//!
+//! Sent: `$META` is what revision 2026-07-28 puts into every request, `$FF` a byte that is no UTF-8, `$LONG` five million
+//! characters. Expected: `…` is anything, in a text any piece of it, as a key any further keys, at the end of a list any
+//! further items; `$TIME` is a time, `$ID` and `$ID_NAME` are ids, and a name once met means the same id from then on, in
+//! lines sent as well. An object expected where a text comes is compared with the JSON in that text.
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::world::{Session, World};
+
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"claude-code","version":"2.1.329"},"io.modelcontextprotocol/clientCapabilities":{},"progressToken":"p"}"#;
+const LONG: usize = 5_000_000;
+
+#[test]
+fn every_transcript_plays_as_it_is_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 10, "the folder is there");
+    let wrong: Vec<String> = files.iter().filter_map(|file| play(file).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_transcript_that_tells_something_else_fails() {
+    let fits = |expected: &str, said: &str| {
+        let (expected, said) = (
+            serde_json::from_str(expected).unwrap(),
+            serde_json::from_str(said).unwrap(),
+        );
+        compare(&expected, &said, &mut Ids::new(), "line").is_ok()
+    };
+    assert!(fits(r#"{"a":1}"#, r#"{"a":1}"#));
+    assert!(!fits(r#"{"a":1}"#, r#"{"a":1,"b":2}"#));
+    assert!(!fits(r#"{"a":1,"b":2}"#, r#"{"a":1}"#));
+    assert!(fits(r#"{"a":1,"…":"…"}"#, r#"{"a":1,"b":2}"#));
+    assert!(fits(r#"[1,"…"]"#, "[1,2,3]") && !fits("[1]", "[1,2]") && !fits("[1,2]", "[1]"));
+    assert!(fits(r#""a…c""#, r#""abc""#) && !fits(r#""a…d""#, r#""abc""#));
+    assert!(!fits(r#""ab…bc""#, r#""abc""#));
+    assert!(fits(r#"{"a":1}"#, r#""{\"a\":1}""#) && !fits(r#"{"a":1}"#, r#""{\"a\":2}""#));
+    assert!(
+        fits(r#""$TIME""#, r#""2026-01-02T03:04:05.678Z""#) && !fits(r#""$TIME""#, r#""soon""#)
+    );
+    let id = "01K00000000000000000000000";
+    assert!(fits(r#""$ID""#, &format!("{id:?}")) && !fits(r#""$ID""#, r#""one""#));
+    let other = "01K00000000000000000000001";
+    let twice = |second: &str| fits(r#"["$ID_A","$ID_A"]"#, &format!("[{id:?},{second:?}]"));
+    assert!(twice(id) && !twice(other));
+}
+
+/// The ids that were given names.
+type Ids = HashMap<String, String>;
+
+/// A server and how many of its lines were read.
+struct Speaker {
+    session: Session,
+    read: usize,
+}
+
+fn play(file: &Path) -> Result<(), String> {
+    let world = World::new();
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut speakers: HashMap<&str, Speaker> = HashMap::new();
+    let mut ids = Ids::new();
+    for (number, line) in text.lines().enumerate() {
+        let Some((name, arrow, rest)) = parts(line) else {
+            continue;
+        };
+        let speaker = speakers.entry(name).or_insert_with(|| Speaker {
+            session: world.window(name, &[]),
+            read: 0,
+        });
+        if arrow == "->" {
+            speaker.session.bytes(&bytes_of(rest, &ids));
+        } else {
+            speaker
+                .says(rest, &mut ids)
+                .map_err(|problem| format!("{}:{}: {problem}", file.display(), number + 1))?;
+        }
+    }
+    for (name, mut speaker) in speakers {
+        let last = r#"{"jsonrpc":"2.0","id":"last","method":"tools/list","params":{$META}}"#;
+        speaker.session.bytes(&bytes_of(last, &ids));
+        let listed = r#"{"id":"last","result":{"tools":["…"],"…":"…"},"…":"…"}"#;
+        speaker
+            .says(listed, &mut ids)
+            .map_err(|problem| format!("{}: at its end {name}: {problem}", file.display()))?;
+    }
+    Ok(())
+}
+
+impl Speaker {
+    /// Compares the next line of the server with what is expected.
+    fn says(&mut self, expected: &str, ids: &mut Ids) -> Result<(), String> {
+        let expected = serde_json::from_str(expected).map_err(|error| error.to_string())?;
+        let Some(said) = self.session.line_after(self.read) else {
+            return Err(format!("it said no more after {} lines", self.read));
+        };
+        self.read += 1;
+        compare(&expected, &said, ids, "line").map_err(|problem| {
+            let said = said.to_string();
+            format!(
+                "{problem}\nit said {}",
+                said.chars().take(2_000).collect::<String>()
+            )
+        })
+    }
+}
+
+/// Returns who, which way, and what; `None` for a line that is for the reader.
+fn parts(line: &str) -> Option<(&str, &'static str, &str)> {
+    let arrows = ["->", "<-"].into_iter();
+    let (at, arrow) = arrows
+        .filter_map(|arrow| Some((line.find(arrow)?, arrow)))
+        .min()?;
+    let (name, rest) = (line[..at].trim_end(), &line[at + arrow.len()..]);
+    let name = if name.is_empty() { "ada" } else { name };
+    name.bytes()
+        .all(|byte| byte.is_ascii_lowercase())
+        .then(|| (name, arrow, rest.strip_prefix(' ').unwrap_or(rest)))
+}
+
+fn bytes_of(text: &str, ids: &Ids) -> Vec<u8> {
+    let mut text = text
+        .replace("$META", META)
+        .replace("$LONG", &"y".repeat(LONG));
+    // Longer names first, for one may be the beginning of another.
+    let mut names: Vec<_> = ids.iter().collect();
+    names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for (name, id) in names {
+        text = text.replace(name, id);
+    }
+    let mut bytes = Vec::with_capacity(text.len() + 1);
+    for (at, piece) in text.split("$FF").enumerate() {
+        if at > 0 {
+            bytes.push(0xff);
+        }
+        bytes.extend_from_slice(piece.as_bytes());
+    }
+    bytes.push(b'\n');
+    bytes
+}
+
+fn compare(expected: &Value, said: &Value, ids: &mut Ids, at: &str) -> Result<(), String> {
+    match (expected, said) {
+        (Value::String(pattern), _) if pattern == "…" => Ok(()),
+        (Value::String(pattern), Value::String(text)) => compare_text(pattern, text, ids, at),
+        (Value::Object(expected), Value::Object(said)) => compare_objects(expected, said, ids, at),
+        (Value::Object(_), Value::String(text)) => {
+            let inner = serde_json::from_str(text).map_err(|_| differs(at, expected, said))?;
+            compare(expected, &inner, ids, at)
+        }
+        (Value::Array(expected), Value::Array(said)) => compare_lists(expected, said, ids, at),
+        _ if expected == said => Ok(()),
+        _ => Err(differs(at, expected, said)),
+    }
+}
+
+fn compare_text(pattern: &str, text: &str, ids: &mut Ids, at: &str) -> Result<(), String> {
+    let good = if pattern == "$TIME" {
+        text.len() == 24 && text.parse::<jiff::Timestamp>().is_ok()
+    } else if pattern.starts_with("$ID") {
+        let known = ids.entry(pattern.to_owned()).or_insert(text.to_owned());
+        known == text && text.parse::<ulid::Ulid>().is_ok()
+    } else {
+        has_pieces(pattern, text)
+    };
+    good.then_some(())
+        .ok_or_else(|| differs(at, &pattern.into(), &text.into()))
+}
+
+/// Returns whether the text is the pattern with anything in the places of `…`.
+fn has_pieces(pattern: &str, text: &str) -> bool {
+    let Some((first, others)) = pattern.split_once('…') else {
+        return pattern == text;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = others.rsplit_once('…').unwrap_or(("", others));
+    for piece in middle.split('…') {
+        match rest.find(piece) {
+            Some(found) => rest = &rest[found + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn compare_objects(
+    expected: &Map<String, Value>,
+    said: &Map<String, Value>,
+    ids: &mut Ids,
+    at: &str,
+) -> Result<(), String> {
+    for (key, value) in expected.iter().filter(|(key, _)| *key != "…") {
+        let at = format!("{at}.{key}");
+        let said = said.get(key).ok_or_else(|| format!("{at} is missing"))?;
+        compare(value, said, ids, &at)?;
+    }
+    match said.keys().find(|key| !expected.contains_key(*key)) {
+        Some(key) if !expected.contains_key("…") => Err(format!("{at}.{key} was not expected")),
+        _ => Ok(()),
+    }
+}
+
+fn compare_lists(
+    expected: &[Value],
+    said: &[Value],
+    ids: &mut Ids,
+    at: &str,
+) -> Result<(), String> {
+    let open = expected.last().is_some_and(|last| last == "…");
+    let items = &expected[..expected.len() - usize::from(open)];
+    if said.len() < items.len() || (said.len() > items.len() && !open) {
+        return Err(format!("{at} has {} items", said.len()));
+    }
+    for (number, (item, said)) in items.iter().zip(said).enumerate() {
+        compare(item, said, ids, &format!("{at}[{number}]"))?;
+    }
+    Ok(())
+}
+
+fn differs(at: &str, expected: &Value, said: &Value) -> String {
+    format!("{at}: expected {expected}, got {said}")
+}
