@@ -212,11 +212,11 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The server ends with its stdin, and the shell with the server.
-        self.stdin.take();
+        // The server ends when its client is gone, also in the middle of a call; the pipe closes when it has ended.
+        let _ = self.client.kill();
+        let _ = self.client.wait();
         let mut rest = Vec::new();
         let _ = self.stdout.read_to_end(&mut rest);
-        let _ = self.client.wait();
     }
 }
 
