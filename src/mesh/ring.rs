@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::brake::{hold, tell_askers};
-use super::inbox::{late_answers, questions_at};
-use super::{Mesh, Rings, Sitting, Waiting};
-use crate::ground::id::QuestionId;
+use super::inbox::late_answers;
+use super::{Mesh, Rings, Sitting};
+use crate::ground::id::{QuestionId, SessionId};
 use crate::model::{Activity, EventKind, Result, WakeState};
-use crate::store::{Ring, Session, Tx};
+use crate::store::{Ring, Tx};
 
 /// An idle session that was rung shows the question within this time, or is rung once more.
 const ANSWERS_WITHIN_MS: i64 = 3_000;
@@ -58,10 +58,18 @@ pub enum Rung {
 impl Mesh {
     /// Decides whether to ring for what waits for a session.
     pub fn attend(&mut self, me: &Sitting) -> Result<Attention> {
-        let anything = self.read(|tx, around| {
-            Ok(tx.has_pending(me.peer)? || !late_answers(tx, around, me)?.is_empty())
+        if !me.has_mailbox() {
+            return Ok(Attention::None);
+        }
+        let nothing = self.read(|tx, around| {
+            let rung = tx
+                .session(me.session)?
+                .is_some_and(|session| session.ring.is_some());
+            Ok(!rung
+                && tx.unseen(me.peer, me.session)?.is_empty()
+                && fresh_answers(tx, around, me)? == 0)
         })?;
-        if !anything || !me.has_mailbox() {
+        if nothing {
             return Ok(Attention::None);
         }
         self.write(|tx, around, rings| attend(tx, around, rings, me))
@@ -69,8 +77,8 @@ impl Mesh {
 
     /// Notes that the line could not be posted. The askers are told why.
     pub fn ring_failed(&mut self, me: &Sitting, problem: &str) -> Result<()> {
-        self.write(|tx, around, rings| {
-            for id in unseen(&questions_at(tx, around, me, me.peer, None)?) {
+        self.write(|tx, _, rings| {
+            for id in tx.unseen(me.peer, me.session)? {
                 tx.set_wake(id, WakeState::Failed, Some(problem))?;
                 tell_askers(tx, rings, id)?;
             }
@@ -133,12 +141,8 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
     if session.ended_at_ms.is_some() {
         return Ok(Attention::None);
     }
-    let questions = questions_at(tx, around, me, me.peer, None)?;
-    let unseen = unseen(&questions);
-    let answers = late_answers(tx, around, me)?
-        .into_iter()
-        .filter(|late| late.question.answer_shown_at_ms.is_none())
-        .count();
+    let unseen = tx.unseen(me.peer, me.session)?;
+    let answers = fresh_answers(tx, around, me)?;
     if unseen.is_empty() && answers == 0 {
         tx.set_ring(me.session, None)?;
         return Ok(Attention::None);
@@ -167,7 +171,7 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
         tx.set_wake(*id, wake_by(activity), None)?;
         tell_askers(tx, rings, *id)?;
     }
-    post(tx, &session, &questions, answers, 1)
+    post(tx, session.id, &unseen, answers, 1)
 }
 
 /// An idle session starts a turn by the line; any other reads it when it comes to it.
@@ -205,24 +209,7 @@ fn wait_for_ring(
     }
     match activity {
         Activity::Idle if age_ms < ANSWERS_WITHIN_MS => Ok(look_again(ANSWERS_WITHIN_MS - age_ms)),
-        Activity::Idle if ring.count < RINGS_MAX => {
-            let (Some(session), questions) = (tx.session(me.session)?, unseen) else {
-                return Ok(Attention::None);
-            };
-            let from = names_of(tx, questions)?;
-            let nonce = tx.nonce()?;
-            let again = Ring {
-                nonce: nonce.clone(),
-                count: ring.count + 1,
-                at_ms: tx.now.wall_ms,
-            };
-            tx.set_ring(session.id, Some(&again))?;
-            Ok(Attention::Post {
-                nonce,
-                from,
-                answers: 0,
-            })
-        }
+        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, unseen, 0, ring.count + 1),
         Activity::Idle => {
             for id in unseen {
                 tx.set_wake(
@@ -245,30 +232,35 @@ fn wait_for_ring(
 
 fn post(
     tx: &Tx,
-    session: &Session,
-    questions: &[Waiting],
+    session: SessionId,
+    unseen: &[QuestionId],
     answers: usize,
     count: u32,
 ) -> Result<Attention> {
     let nonce = tx.nonce()?;
+    let at_ms = tx.now.wall_ms;
     tx.set_ring(
-        session.id,
+        session,
         Some(&Ring {
             nonce: nonce.clone(),
             count,
-            at_ms: tx.now.wall_ms,
+            at_ms,
         }),
     )?;
-    let from = questions
-        .iter()
-        .filter(|waiting| waiting.pending.times == 0)
-        .map(|waiting| waiting.from.to_string())
-        .collect();
     Ok(Attention::Post {
         nonce,
-        from,
+        from: names_of(tx, unseen)?,
         answers,
     })
+}
+
+/// Returns how many late answers have not been shown yet.
+fn fresh_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<usize> {
+    let answers = late_answers(tx, around, me)?;
+    Ok(answers
+        .iter()
+        .filter(|late| late.question.answer_shown_at_ms.is_none())
+        .count())
 }
 
 fn names_of(tx: &Tx, questions: &[QuestionId]) -> Result<Vec<String>> {
@@ -282,18 +274,6 @@ fn names_of(tx: &Tx, questions: &[QuestionId]) -> Result<Vec<String>> {
         names.extend(asker.map(|peer| peer.name.to_string()));
     }
     Ok(names)
-}
-
-/// What this session's model has not had yet, and for which ringing has not failed.
-fn unseen(questions: &[Waiting]) -> Vec<QuestionId> {
-    let wanted = |waiting: &&Waiting| {
-        waiting.pending.times == 0 && waiting.pending.question.wake != WakeState::Failed
-    };
-    questions
-        .iter()
-        .filter(wanted)
-        .map(|waiting| waiting.pending.question.id)
-        .collect()
 }
 
 /// Holds a question back; its asker is told.

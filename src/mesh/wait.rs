@@ -12,7 +12,7 @@ use crate::model::brake::Held;
 use crate::model::{
     Activity, Delivery, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
 };
-use crate::store::{Question, Tx};
+use crate::store::{Pending, Question, Tx};
 
 /// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.
 const NEXT_WAIT_AFTER_MS: i64 = 10_000;
@@ -129,7 +129,8 @@ impl Mesh {
     ) -> Result<Option<Interruption>> {
         self.write(|tx, around, rings| {
             let all = questions_at(tx, around, me, me.peer, None)?;
-            let urgent: Vec<QuestionId> = interrupting(tx, me, wait, &all)?;
+            let pending = tx.pending(me.peer, me.session)?;
+            let urgent: Vec<QuestionId> = interrupting(tx, me, wait, &pending)?;
             if *reason == WaitReason::IncomingQuestion && urgent.is_empty() {
                 return Ok(None);
             }
@@ -232,7 +233,9 @@ fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Res
     let done = standings.iter().all(ended) || (wait.any && standings.iter().any(replied));
     let mut interrupts = None;
     if !done && me.has_mailbox() {
-        if !interrupting(tx, me, wait, &questions_at(tx, around, me, me.peer, None)?)?.is_empty() {
+        if tx.has_pending(me.peer)?
+            && !interrupting(tx, me, wait, &tx.pending(me.peer, me.session)?)?.is_empty()
+        {
             interrupts = Some(WaitReason::IncomingQuestion);
         } else if first {
             interrupts = cycle(tx, around, me, &standings)?.map(WaitReason::Cycle);
@@ -290,7 +293,7 @@ fn interrupting(
     tx: &Tx,
     me: &Sitting,
     wait: &Wait,
-    waiting: &[Waiting],
+    waiting: &[Pending],
 ) -> Result<Vec<QuestionId>> {
     if waiting.is_empty() {
         return Ok(Vec::new());
@@ -302,10 +305,7 @@ fn interrupting(
         return Ok(Vec::new());
     }
     let now_ms = tx.now.wall_ms;
-    let due = |waiting: &&Waiting| match (
-        waiting.pending.interrupts,
-        waiting.pending.interrupted_at_ms,
-    ) {
+    let due = |waiting: &&Pending| match (waiting.interrupts, waiting.interrupted_at_ms) {
         (0, _) => true,
         (1, Some(at_ms)) => began_ms <= at_ms && now_ms - at_ms >= NEXT_WAIT_AFTER_MS,
         _ => false,
@@ -313,7 +313,7 @@ fn interrupting(
     Ok(waiting
         .iter()
         .filter(due)
-        .map(|waiting| waiting.pending.question.id)
+        .map(|waiting| waiting.question.id)
         .collect())
 }
 

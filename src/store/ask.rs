@@ -210,6 +210,22 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// Returns what waits at a mailbox, was never put before `session`, and for which ringing has not failed; oldest first.
+    pub(crate) fn unseen(
+        &self,
+        target: PeerId,
+        session: SessionId,
+    ) -> rusqlite::Result<Vec<QuestionId>> {
+        self.sql
+            .prepare_cached(
+                "SELECT q.id FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
+                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 AND q.wake <> 'failed'
+                 AND coalesce(s.times, 0) = 0 ORDER BY q.id LIMIT 100",
+            )?
+            .query_map(params![target, session, self.now.wall_ms], |row| row.get(0))?
+            .collect()
+    }
+
     /// Returns how many questions wait at a mailbox.
     pub(crate) fn count_pending(&self, target: PeerId) -> rusqlite::Result<u32> {
         self.sql
