@@ -187,3 +187,31 @@ fn the_doors_are_a_few_lines_each() {
         assert!(lines <= 12, "{door} has {lines} lines");
     }
 }
+
+/// The hooks are the programs that need no feature; what they are built from is what is left without any.
+#[test]
+fn hooks_are_built_without_runtime_command_line_parser_and_watcher() {
+    let tree = |features: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--offline",
+                "--locked",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+            ])
+            .args(features)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (all, bare) = (tree(&[]), tree(&["--no-default-features"]));
+    for library in ["tokio ", "clap ", "notify ", "rmcp ", "schemars "] {
+        assert!(all.contains(library), "the search itself works: {library}");
+        assert!(!bare.contains(library), "hooks need {library}");
+    }
+}

@@ -27,6 +27,9 @@ mod hooks;
 /// Many real processes at once.
 mod crowd;
 
+/// The doorbell into a session's own inbox, and the brakes.
+mod ring;
+
 /// Who wakes when, and who does not.
 mod wake;
 
@@ -39,11 +42,22 @@ mod life;
 /// Bad surroundings: full disks, missing rights, held locks, broken and foreign files.
 mod faults;
 
+/// What time does: expiry, retention, the order of the log.
+mod time;
+
 /// The house: floors, rooms, doors.
 mod floors;
 
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
+
+/// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
+#[cfg(feature = "cli")]
+mod cli;
+
+/// The documents agree with the code: README, settings, security.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod paper;
 
 /// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
 #[cfg(all(feature = "cli", feature = "server"))]

@@ -44,10 +44,11 @@ fn a_server_sits_down_by_itself_once_its_client_is_registered() {
     ada.discover();
     assert_eq!(names(&bo), Vec::<String>::new());
     ada.register("idle");
-    crate::world::within("ada sits down", || names(&bo) == ["ada"]);
-    let seen = &peers(&bo, json!({}))[0];
-    assert_eq!(seen["askable"], true);
-    assert_eq!(seen["activity"], "idle");
+    crate::world::within("ada sits down", || {
+        let seen = peers(&bo, json!({}));
+        seen.len() == 1 && seen[0]["peer"] == "ada" && seen[0]["askable"] == true
+    });
+    assert_eq!(peers(&bo, json!({}))[0]["activity"], "idle");
     ada.register("waiting");
     assert_eq!(peers(&bo, json!({}))[0]["activity"], "waiting");
 }
@@ -421,4 +422,52 @@ fn switched_off_means_nothing_written_and_nothing_said() {
         assert_eq!(session.prompt("t"), None);
     }
     assert!(!world.database().exists());
+}
+
+#[test]
+fn a_name_its_person_gave_a_session_is_an_alias_while_it_is_one() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let register = |session: &Session, name: &str| {
+        let path = world
+            .home()
+            .join(format!(".claude/sessions/{}.json", session.pid()));
+        session.register("idle");
+        let mut entry: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        (entry["name"], entry["nameSource"]) = (name.into(), "user".into());
+        std::fs::write(path, entry.to_string()).unwrap();
+    };
+    let (api, web) = (world.window("api", &[]), world.window("web", &[]));
+    register(&api, "Blue");
+    api.discover();
+    api.call("mesh_status", json!({}));
+    let ask = ada.start("ask_peer", json!({ "to": "blue", "question": "you?" }));
+    ask.wait_for_progress("api: stored");
+    register(&web, "blue");
+    web.discover();
+    web.call("mesh_status", json!({}));
+    let refused = ada.call("ask_peer", json!({ "to": "blue", "question": "you two?" }));
+    assert_eq!(refused["error"]["code"], "ambiguous_peer");
+    assert!(
+        refused["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("api, web"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_beginning_of_a_peer_id_names_its_peer_while_it_is_the_only_one() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = world.session("bo");
+    let id = bo.call("register", json!({}))["you"]["peer_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let ask = ada.start("ask_peer", json!({ "to": id[..25], "question": "you?" }));
+    ask.wait_for_progress("bo: stored");
+    let refused = ada.call("ask_peer", json!({ "to": id[..6], "question": "who?" }));
+    assert_eq!(refused["error"]["code"], "ambiguous_peer");
 }

@@ -1,28 +1,22 @@
 //! `claude-mesh ask`: a question, a live line while it is on its way, the answer.
 //!
 //! Stopping leaves the question open: what was asked is not lost with the terminal it was asked from.
-use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use super::desk::Desk;
+use super::live::{LiveLine, Stop, lasted};
 use super::peer::{askable, strong};
 use super::wrong::{Failure, Wrong};
-use super::{Cli, Ending, Outcome, print, span, view};
+use super::{Cli, Ending, Outcome, print, source, span, view};
 use crate::ground::text;
 use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
-use crate::model::QuestionState;
-use crate::model::ask::{TEXT_BYTES_MAX, ago};
+use crate::model::ask::ago;
 use crate::model::peer::Address;
-use crate::wake::Signal;
+use crate::model::{QuestionState, Refusal};
 
 /// Ask a session and wait for its answer
 ///
@@ -65,9 +59,12 @@ pub(super) struct Ask {
 /// Asks one peer or many.
 pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
     let (name, question) = words(args)?;
-    let context = args.context.as_deref().map(read_context).transpose()?;
+    let context = match &args.context {
+        Some(path) => Some(source::read("context", path)?),
+        None => None,
+    };
     let to = match name {
-        Some(name) => vec![Address::parse(name)?],
+        Some(name) => vec![one(desk, name)?],
         None => many(desk, args.repo)?,
     };
     let mut asking = Asking::begin(desk, &to, question, context.as_deref())?;
@@ -98,37 +95,22 @@ fn words(args: &Ask) -> Result<(Option<&str>, &str), Failure> {
     }
 }
 
-fn read_context(path: &str) -> Result<String, Failure> {
-    let shown = if path == "-" { "stdin" } else { path };
-    let failed = |error: std::io::Error| {
-        Failure::argument(
-            format!("cannot read the context from {shown}: {error}"),
-            "nothing was asked",
-        )
-    };
-    let limit = TEXT_BYTES_MAX as u64 + 1;
-    let mut bytes = Vec::new();
-    if path == "-" {
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-    } else {
-        let file = std::fs::File::open(Path::new(path)).map_err(failed)?;
-        file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+/// One address; where no mesh is, nobody has a name, and asking makes none.
+fn one(desk: &Desk, name: &str) -> Result<Address, Failure> {
+    let address = Address::parse(name).map_err(|_| {
+        let message = format!("{:?} cannot be the name of a peer", text::one_line(name));
+        let hint = "`claude-mesh peers` lists them; nothing was asked";
+        Failure::argument(message, hint)
+    })?;
+    if desk.open_existing()?.is_some() {
+        return Ok(address);
     }
-    if bytes.len() > TEXT_BYTES_MAX {
-        let message = format!("the context from {shown} has more than {TEXT_BYTES_MAX} bytes");
-        let hint = "name the file in the question instead; nothing was asked";
-        return Err(Wrong::new("too_large", message, hint).into());
+    Err(Refusal::UnknownPeer {
+        name: name.into(),
+        nearest: Vec::new(),
+        here: Vec::new(),
     }
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::argument(
-            format!("the context from {shown} is not UTF-8"),
-            "give text, or name the file in the question; nothing was asked",
-        )
-    })
+    .into())
 }
 
 /// Everybody to ask, told before they are asked.
@@ -244,7 +226,7 @@ impl<'a> Asking<'a> {
             _ => Ending::NoAnswer,
         };
         if self.desk.json {
-            print::json(&view::standing(standing, waited_ms))?;
+            print::json(&self.seen(standing, waited_ms))?;
             return Ok(ending);
         }
         let answer = self
@@ -277,6 +259,16 @@ impl<'a> Asking<'a> {
             }
         }
         Ok(ending)
+    }
+
+    /// The result of one question; one that was stopped is not timed out.
+    fn seen(&self, standing: &Standing, waited_ms: i64) -> Value {
+        let mut value = view::standing(standing, waited_ms);
+        if self.stop.is_set() && standing.question.state == QuestionState::Open {
+            value["status"] = "cancelled".into();
+            value["withdrawn"] = false.into();
+        }
+        value
     }
 
     fn left_open(&mut self, standing: &Standing) -> Result<(), Failure> {
@@ -433,13 +425,14 @@ impl<'a> Asking<'a> {
                     .find(|standing| standing.question.id == asked.question)
                     .map_or_else(
                         || view::offline(asked),
-                        |standing| view::standing(standing, waited_ms),
+                        |standing| self.seen(standing, waited_ms),
                     )
             })
             .collect();
         let ids: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
         let status = match (complete, replied) {
             (true, _) => "answered",
+            (false, 0) if self.stop.is_set() => "cancelled",
             (false, 0) => "timed_out",
             (false, _) => "partial",
         };
@@ -531,70 +524,5 @@ impl Rows {
         let words = words.trim_end().replace('\n', &indent);
         let padding = " ".repeat(width - name.len().min(width));
         let _ = print::line(&format!("{}{padding}  {words}", strong(name)));
-    }
-}
-
-/// Ctrl-C or a polite end: the wait ends at once and the question stays open.
-#[derive(Clone)]
-struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    fn on_signals(bell: Arc<Signal>) -> Result<Self, Failure> {
-        let flag = Arc::new(AtomicBool::new(false));
-        let stop = Self(Arc::clone(&flag));
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        std::thread::spawn(move || {
-            for _ in signals.forever() {
-                flag.store(true, Ordering::SeqCst);
-                bell.raise();
-            }
-        });
-        Ok(stop)
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// One line on stderr that is written over.
-struct LiveLine {
-    shown: bool,
-    on: bool,
-}
-
-impl LiveLine {
-    fn new(on: bool) -> Self {
-        Self { shown: false, on }
-    }
-
-    fn show(&mut self, words: &str) {
-        if !self.on {
-            return;
-        }
-        let width = rustix::termios::tcgetwinsize(std::io::stderr())
-            .map_or(80, |size| usize::from(size.ws_col.max(20)));
-        let words = text::one_line(words);
-        let _ = print::err(&format!(
-            "\r\x1b[2K{}",
-            text::cut_chars(&words, width - 1).dimmed()
-        ));
-        self.shown = true;
-    }
-
-    fn clear(&mut self) {
-        if self.shown {
-            let _ = print::err("\r\x1b[2K");
-            self.shown = false;
-        }
-    }
-}
-
-/// Returns a span as people say it.
-fn lasted(ms: i64) -> String {
-    match ms {
-        ..=9_999 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        10_000..=119_999 => format!("{} s", ms / 1000),
-        _ => format!("{} min", ms / 60_000),
     }
 }

@@ -69,6 +69,7 @@ impl Desk {
                 ..Options::default()
             },
             registry: Some(self.settings.claude.config_dir.clone()),
+            wake_budget: self.settings.wake_budget,
             keep_ms: self.settings.keep_ms,
         };
         Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), opening)

@@ -19,7 +19,7 @@ use crate::model::ask::ago;
 use crate::model::{Error, Event, Refusal};
 use crate::store::Question;
 
-/// Tell what happened: who asked, who was shown, who answered; or remove what was said
+/// Tell what happened: who asked, was shown, answered; or remove what was said
 ///
 /// Without --since the last 24 hours. What people do at the command line shows as person@host; their comings and goings
 /// are left out of the text. Texts are shown to a person only.
@@ -173,7 +173,14 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
     let by = strong(&crate::ground::text::one_line(&event.by));
     let datum = |key: &str| crate::ground::text::one_line(event.data[key].as_str().unwrap_or(""));
     let id = event.subject.dimmed().to_string();
-    let (asker, target) = question.map_or(("", ""), |(_, asker, target)| (asker, target));
+    let (asker, target) = question.map_or(("somebody", "somebody"), |(_, asker, target)| {
+        (asker.as_str(), target.as_str())
+    });
+    let to = match (datum("to").as_str(), event.data["forgotten"] == true) {
+        ("", true) => "somebody (forgotten)".to_owned(),
+        ("", false) => strong("somebody"),
+        (name, _) => strong(name),
+    };
     let told = |text: Option<&str>| match text.filter(|_| desk.is_person()) {
         Some(text) => format!(": {}", one_line(text)),
         None => String::new(),
@@ -188,7 +195,7 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
         "peer.left" => format!("{by} left ({})", datum("reason")),
         "peer.died" => format!("{by} is gone: its process has ended"),
         "peer.renamed" => format!("{} is called {by} now", datum("was")),
-        "question.asked" => format!("{by} asked {}{question_text}  {id}", strong(&datum("to"))),
+        "question.asked" => format!("{by} asked {to}{question_text}  {id}"),
         "question.shown" => {
             format!(
                 "{by} was shown the question of {asker} ({})  {id}",
@@ -211,16 +218,10 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
             } else {
                 format!(" ({})", notes.join(", "))
             };
-            format!(
-                "{by} answered {}{notes}{answer_text}  {id}",
-                strong(&datum("to"))
-            )
+            format!("{by} answered {to}{notes}{answer_text}  {id}")
         }
         "question.declined" => {
-            format!(
-                "{by} declined to answer {}{answer_text}  {id}",
-                strong(&datum("to"))
-            )
+            format!("{by} declined to answer {to}{answer_text}  {id}")
         }
         "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
         "question.expired" => format!("{by} did not answer {asker} in time  {id}"),

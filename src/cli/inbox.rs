@@ -12,7 +12,7 @@ use crate::model::ask::ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
 
-/// Show what waits for you: questions, answers that came late, your own open questions
+/// Show what waits for you: questions, late answers, your own open questions
 #[derive(Debug, Args)]
 #[command(
     after_help = "Looking consumes nothing: an answer is listed for a day after it was first shown.

@@ -6,16 +6,22 @@
 //! All output goes through [`print`], all refusals through [`wrong`]; the doc comments here are the help text.
 
 mod ask;
+mod demo;
 mod desk;
+mod doctor;
 mod event;
 mod gc;
 mod inbox;
+mod install;
+mod live;
 mod paper;
 mod peer;
 mod print;
 mod reply;
+mod source;
 mod span;
 mod status;
+mod uninstall;
 mod view;
 mod wall;
 mod wrong;
@@ -60,6 +66,12 @@ enum Command {
     Status(status::Status),
     Wall(wall::Wall),
     Gc(gc::Gc),
+    Install(install::Install),
+    Uninstall(uninstall::Uninstall),
+    Doctor(doctor::Doctor),
+    Demo(demo::Demo),
+    #[command(hide = true)]
+    DemoClient(demo::Client),
     Completions(paper::Completions),
     Man(paper::Man),
 }
@@ -102,6 +114,11 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Completions(args) => paper::completions(&args),
         Command::Man(args) => paper::man(&args),
         Command::Wall(args) => wall::wall(&args, json),
+        Command::Install(args) => install::install(&args, json),
+        Command::Uninstall(args) => uninstall::uninstall(&args, json),
+        Command::Doctor(_) => doctor::doctor(json),
+        Command::Demo(_) => demo::demo(json),
+        Command::DemoClient(_) => demo::client(),
         Command::Peers(args) => peer::peers(&Desk::find(json)?, &args),
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
         Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),

@@ -16,7 +16,7 @@ use crate::model::ask::ago;
 use crate::model::peer::nearest;
 use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 
-/// List who is in the mesh: what they do, what waits for them, who needs you
+/// List who is here: what they do, what waits for them, who needs you
 ///
 /// Sorted by who needs you: first sessions that wait at a dialog, then those that must be restarted to be asked.
 #[derive(Debug, Args)]
@@ -186,7 +186,12 @@ impl Picture {
     }
 
     fn json(&self) -> Value {
-        let mut value = json!({ "peers": self.views.iter().map(view::peer).collect::<Vec<_>>() });
+        let peers: Vec<Value> = self
+            .views
+            .iter()
+            .map(|view| view::peer(view, self.now_ms))
+            .collect();
+        let mut value = json!({ "peers": peers });
         if let Some(you) = &self.you {
             value["you"] = json!(you);
         }
@@ -212,11 +217,11 @@ impl Picture {
     fn table(&self, desk: &Desk) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).enforce_styling();
-        table.set_content_arrangement(if print::is_terminal() {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
-        });
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if let Some(columns) = print::columns(std::io::stdout()) {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
+        }
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
         table.set_header(header.map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
         for view in &self.views {

@@ -14,6 +14,12 @@ pub(super) fn watches_stderr() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Returns how many columns a person sees, or `None` where that cannot be told.
+pub(super) fn columns(of: impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(of).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Prints text as it is, with whatever colours it has.
 pub(super) fn raw(text: &[u8]) -> io::Result<()> {
     let mut out = anstream::stdout().lock();

@@ -1,15 +1,11 @@
 //! `claude-mesh reply`: an answer, typed by a person or in a session's shell.
-use std::io::Read;
-
 use clap::Args;
 use serde_json::json;
 
 use super::desk::Desk;
-use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, print};
+use super::{Ending, Outcome, print, source};
 use crate::ground::id::QuestionId;
 use crate::mesh;
-use crate::model::ask::TEXT_BYTES_MAX;
 use crate::model::{QuestionState, Refusal};
 
 /// Answer a question, or decline it
@@ -47,7 +43,8 @@ pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
         desk.persons_only("--force")?;
     }
     let text = if args.text == "-" {
-        read_stdin()?
+        let text = source::read("answer", "-")?;
+        text.strip_suffix('\n').unwrap_or(&text).to_owned()
     } else {
         args.text.clone()
     };
@@ -85,21 +82,4 @@ pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
     };
     print::line(&format!("{word} {}: {way}", replied.to))?;
     Ok(Ending::Done)
-}
-
-fn read_stdin() -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(TEXT_BYTES_MAX as u64 + 2)
-        .read_to_end(&mut bytes)?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    if bytes.len() > TEXT_BYTES_MAX {
-        let message = format!("the answer has more than {TEXT_BYTES_MAX} bytes");
-        return Err(Wrong::new("too_large", message, "nothing was sent").into());
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::argument("the answer on stdin is not UTF-8", "nothing was sent"))
 }

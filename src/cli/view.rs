@@ -3,13 +3,19 @@ use serde_json::{Value, json};
 
 use crate::ground::clock::rfc3339;
 use crate::mesh::{Asked, LateAnswer, PeerView, Standing, Waiting};
-use crate::model::{Delivery, QuestionState};
+use crate::model::{Delivery, Liveness, QuestionState};
 use crate::store::Question;
 
 /// A peer as `list_peers` gives it.
-pub(super) fn peer(view: &PeerView) -> Value {
+pub(super) fn peer(view: &PeerView, now_ms: i64) -> Value {
     let PeerView { peer, session, .. } = view;
     let place = session.as_ref().map(|session| &session.place);
+    // A live process is seen now.
+    let last_seen_ms = if view.liveness == Liveness::Alive {
+        now_ms
+    } else {
+        peer.last_seen_at_ms
+    };
     json!({
         "peer": peer.name,
         "peer_id": peer.id,
@@ -19,6 +25,8 @@ pub(super) fn peer(view: &PeerView) -> Value {
         "askable": view.askable,
         "role": peer.role,
         "summary": peer.summary,
+        "doing": null,
+        "current_task": null,
         "agent": session.as_ref().and_then(|session| session.agent.as_deref()),
         "host": place.map(|place| place.host.as_str()),
         "project": peer.project,
@@ -26,21 +34,29 @@ pub(super) fn peer(view: &PeerView) -> Value {
         "git_branch": peer.branch.as_ref().or(peer.git_branch.as_ref()),
         "epoch": peer.epoch,
         "started_at": session.as_ref().map(|session| rfc3339(session.started_at_ms)),
-        "last_seen_at": rfc3339(peer.last_seen_at_ms),
+        "last_seen_at": rfc3339(last_seen_ms),
+        "idle_seconds": null,
+        "quiet_until": null,
         "questions_waiting": view.questions_waiting,
+        "claims": [],
     })
 }
 
 /// The way of a question so far.
 pub(super) fn delivery(delivery: &Delivery) -> Value {
-    json!({
+    let mut value = json!({
         "stored_at": rfc3339(delivery.stored_at_ms),
-        "woken_at": delivery.woken_at_ms.map(rfc3339),
         "wake": delivery.wake,
-        "shown_at": delivery.shown_at_ms.map(rfc3339),
         "shown_times": delivery.shown_times,
         "peer_activity": delivery.peer_activity,
-    })
+    });
+    if let Some(at_ms) = delivery.woken_at_ms {
+        value["woken_at"] = rfc3339(at_ms).into();
+    }
+    if let Some(at_ms) = delivery.shown_at_ms {
+        value["shown_at"] = rfc3339(at_ms).into();
+    }
+    value
 }
 
 /// The result of an ask that was waited for.
@@ -83,7 +99,7 @@ pub(super) fn offline(asked: &Asked) -> Value {
 /// A question that waits for somebody.
 pub(super) fn waiting(waiting: &Waiting) -> Value {
     let question = &waiting.pending.question;
-    json!({
+    let mut value = json!({
         "question_id": question.id,
         "from": waiting.from,
         "asked_at": rfc3339(question.asked_at_ms),
@@ -91,8 +107,11 @@ pub(super) fn waiting(waiting: &Waiting) -> Value {
         "question": question.question,
         "context": question.context,
         "shown_times": question.shown_times,
-        "instead_of": waiting.instead_of,
-    })
+    });
+    if let Some(seat) = &waiting.instead_of {
+        value["addressed_to"] = json!(seat);
+    }
+    value
 }
 
 /// An answer that came when nobody waited.
@@ -101,8 +120,8 @@ pub(super) fn late_answer(late: &LateAnswer) -> Value {
     json!({
         "question_id": question.id,
         "from": late.from,
-        "status": status(question.state),
         "question": question.question,
+        "declined": question.state == QuestionState::Declined,
         "answer": question.answer,
         "answered_at": question.answered_at_ms.map(rfc3339),
         "late": question.answer_late,

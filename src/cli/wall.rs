@@ -1,5 +1,5 @@
 //! `claude-mesh wall`: which folders have a mesh of their own.
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -66,7 +66,7 @@ fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome 
     let folder = settings
         .working_directory
         .join(expand_home(folder, &settings.home));
-    let folder = std::path::absolute(&folder)?;
+    let folder = folder.canonicalize().unwrap_or_else(|_| plain(&folder));
     let unusable = folder
         .to_str()
         .is_none_or(|text| text.contains(['*', '?', '[']));
@@ -80,7 +80,7 @@ fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome 
         ));
     }
     let before = walls::build(settings, &folder, name)?;
-    let place = walls::place(settings, &folder.canonicalize().unwrap_or(folder.clone()))?;
+    let place = walls::place(settings, &folder)?;
     if json {
         print::json(&json!({ "folder": folder, "before": before, "place": place }))?;
         return Ok(Ending::Done);
@@ -100,4 +100,19 @@ fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome 
     }
     print::line("sessions that are open keep their mesh until they are restarted")?;
     Ok(Ending::Done)
+}
+
+/// A folder that does not exist yet, without `.` and `..`.
+fn plain(folder: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in folder.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
 }

@@ -69,6 +69,38 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
     })
 }
 
+/// Returns the two lines that post a doorbell into a session's inbox socket: the word that opens it, when there is one,
+/// and a message that the client shows as coming from `from`. It has no address, so that nobody answers there.
+pub fn doorbell(token: Option<&str>, nonce: &str, from: &str, text: &str) -> String {
+    let mut lines = String::new();
+    if let Some(token) = token {
+        lines += &serde_json::json!({ "type": "auth", "token": token }).to_string();
+        lines.push('\n');
+    }
+    let content = format!(
+        "<cross-session-message from-name=\"{from}\">\n{DOORBELL} {nonce}: {text}\n</cross-session-message>"
+    );
+    let message = serde_json::json!({
+        "type": "user",
+        "message": { "role": "user", "content": content },
+        "priority": "next",
+    });
+    lines += &message.to_string();
+    lines.push('\n');
+    lines
+}
+
+/// Returns the nonce of the doorbell in a prompt, or `None` when the prompt is none.
+pub fn doorbell_nonce(prompt: &str) -> Option<&str> {
+    let start = prompt.trim_start().strip_prefix("<cross-session-message")?;
+    let (_, rest) = start.split_once(DOORBELL)?;
+    let nonce = rest.trim_start().split(':').next()?;
+    (nonce.len() == 10 && nonce.bytes().all(|b| b.is_ascii_alphanumeric())).then_some(nonce)
+}
+
+/// By these words our line in an inbox is known.
+const DOORBELL: &str = "claude-mesh doorbell";
+
 /// Returns the client of a process: the nearest ancestor that `is_session`, so that wrappers (`npx`, `sh`) do no harm.
 ///
 /// An ancestor below it that runs the same program without being a session itself, as `claude mcp list` typed in a
@@ -125,6 +157,26 @@ mod tests {
                 |process| process.key.pid == 30,
                 programs
             ),
+            None
+        );
+    }
+
+    #[test]
+    fn a_doorbell_is_known_again_by_its_nonce() {
+        let lines = doorbell(Some("word"), "0123456789", "ada", "a question waits");
+        let posted: Vec<serde_json::Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(posted[0]["token"], "word");
+        let prompt = posted[1]["message"]["content"].as_str().unwrap();
+        assert_eq!(doorbell_nonce(prompt), Some("0123456789"));
+        assert_eq!(
+            doorbell_nonce("claude-mesh doorbell 0123456789: typed"),
+            None
+        );
+        assert_eq!(
+            doorbell_nonce("<cross-session-message from-name=\"x\">hello"),
             None
         );
     }

@@ -16,6 +16,7 @@ pub mod process;
 pub mod project;
 pub mod settings;
 pub mod text;
+pub mod version;
 pub mod walls;
 
 pub use clock::{Clock, Moment, SystemClock};

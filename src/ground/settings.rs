@@ -38,11 +38,15 @@ pub const SYNC: &str = "CLAUDE_MESH_SYNC";
 pub const TOOLS: &str = "CLAUDE_MESH_TOOLS";
 /// How sessions are woken.
 pub const WAKE: &str = "CLAUDE_MESH_WAKE";
+/// How many turns peers may start without a prompt of the person between.
+pub const WAKE_BUDGET: &str = "CLAUDE_MESH_WAKE_BUDGET";
+/// The program that tells the person when a session needs them.
+pub const NOTIFY_CMD: &str = "CLAUDE_MESH_NOTIFY_CMD";
 /// How long answered questions and events are kept.
 pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
 
 /// All settings, in the order of the README.
-pub const ALL: [Described; 10] = [
+pub const ALL: [Described; 12] = [
     Described {
         name: DATABASE,
         default: "~/.claude-mesh/mesh.db",
@@ -98,6 +102,18 @@ pub const ALL: [Described; 10] = [
         in_file: true,
     },
     Described {
+        name: WAKE_BUDGET,
+        default: "20",
+        meaning: "turns that peers may start in a session before its person types again; beyond it questions are held",
+        in_file: true,
+    },
+    Described {
+        name: NOTIFY_CMD,
+        default: "none",
+        meaning: "a program to run when a session waits for its person; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`)",
+        in_file: true,
+    },
+    Described {
         name: KEEP_DAYS,
         default: "30",
         meaning: "days for which answered questions and events are kept",
@@ -132,10 +148,16 @@ pub struct Settings {
     pub tools: Option<Vec<String>>,
     /// Wake by looking every 50 ms instead of by file notification.
     pub polling: bool,
+    /// How many turns peers may start without a prompt of the person between.
+    pub wake_budget: u32,
+    /// The program that tells the person when a session needs them.
+    pub notify: Option<PathBuf>,
     /// How long answered questions and events are kept, in milliseconds.
     pub keep_ms: i64,
     /// The working directory.
     pub working_directory: PathBuf,
+    /// The folders of `PATH`.
+    pub search_path: Vec<PathBuf>,
     /// What Claude Code told this process about its session.
     pub claude: ClaudeEnvironment,
 }
@@ -152,6 +174,10 @@ pub struct ClaudeEnvironment {
     pub project_dir: Option<PathBuf>,
     /// `cli` for interactive sessions, `sdk-cli` for `claude -p`.
     pub entrypoint: Option<String>,
+    /// The session's inbox socket.
+    pub socket: Option<PathBuf>,
+    /// The word that opens it.
+    pub socket_token: Option<String>,
     /// Where Claude Code keeps its files: `CLAUDE_CONFIG_DIR`, else `~/.claude`.
     pub config_dir: PathBuf,
     /// `CLAUDE_CONFIG_DIR` was set.
@@ -208,6 +234,12 @@ impl Settings {
                 .map(|(value, from)| tool_sets(&value, &from))
                 .transpose()?,
             polling: layers.choice(WAKE, &["watcher", "polling"])? == 1,
+            wake_budget: u32::try_from(layers.whole_number(WAKE_BUDGET, 20, 0..=10_000)?)
+                .unwrap_or(20),
+            notify: layers
+                .find(NOTIFY_CMD)
+                .map(|(value, from)| absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
+                .transpose()?,
             keep_ms: layers.whole_number(KEEP_DAYS, 30, 1..=3650)? * 24 * 3600 * 1000,
             claude: ClaudeEnvironment {
                 pid: environment("CLAUDE_PID").and_then(|value| value.to_str()?.parse().ok()),
@@ -216,12 +248,17 @@ impl Settings {
                     .filter(|value| !value.is_empty())
                     .map(PathBuf::from),
                 entrypoint: text(environment, "CLAUDE_CODE_ENTRYPOINT"),
+                socket: text(environment, "CLAUDE_CODE_MESSAGING_SOCKET").map(PathBuf::from),
+                socket_token: text(environment, "CLAUDE_CODE_MESSAGING_TOKEN"),
                 config_dir_moved: config_dir.is_some(),
                 config_dir: config_dir.unwrap_or_else(|| home.join(".claude")),
             },
             home,
             mesh_home,
             working_directory,
+            search_path: environment("PATH")
+                .map(|path| std::env::split_paths(&path).collect())
+                .unwrap_or_default(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! What we act on, of all that Claude Code reports. "Not for us" is `None`.
 use super::WireEvent;
+use crate::ground::client::doorbell_nonce;
 
 /// Something that happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,10 +14,8 @@ pub enum Event {
     Prompted {
         /// Claude Code's id of the session.
         session: Option<String>,
-        /// A person typed it; false for posted lines and notifications.
-        typed: bool,
-        /// Which turn.
-        turn: Option<String>,
+        /// What was submitted.
+        prompt: Prompt,
     },
     /// A turn is about to end.
     Stopping {
@@ -38,6 +37,17 @@ pub enum Event {
     },
 }
 
+/// A submitted prompt, as far as it concerns us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// A person typed it; false for posted lines and notifications.
+    pub typed: bool,
+    /// The nonce of our doorbell, when it is one.
+    pub doorbell: Option<String>,
+    /// Which turn.
+    pub turn: Option<String>,
+}
+
 impl Event {
     /// Returns the event of a wire event, or `None` when it does not concern us.
     pub fn of(wire: WireEvent) -> Option<Self> {
@@ -48,11 +58,15 @@ impl Event {
         } = wire;
         match wire.hook_event_name.as_str() {
             "SessionStart" => Some(Self::Started { session }),
-            "UserPromptSubmit" => Some(Self::Prompted {
-                session,
-                turn,
-                typed: is_typed(wire.prompt.as_deref().unwrap_or_default()),
-            }),
+            "UserPromptSubmit" => {
+                let text = wire.prompt.unwrap_or_default();
+                let prompt = Prompt {
+                    typed: is_typed(&text),
+                    doorbell: doorbell_nonce(&text).map(str::to_owned),
+                    turn,
+                };
+                Some(Self::Prompted { session, prompt })
+            }
             "Stop" => Some(Self::Stopping {
                 session,
                 turn,

@@ -3,9 +3,10 @@
 //! A prompt gets the questions in full, once per turn. At the end of a turn unanswered ones keep the session going: first
 //! by added context, then by a block; twice per question and turn, three times per question, five times in a row. Then it
 //! lets go: the question stays open, and the next prompt names it in a line.
+use super::event::Prompt;
 use super::{Call, Event, Output, words};
 use crate::ground::{FaultKind, client, log};
-use crate::mesh::{Inbox, Mesh, Sitting, Waiting};
+use crate::mesh::{Inbox, Mesh, Rung, Sitting, Waiting};
 use crate::model::{Error, PeerKind, WakeState};
 use crate::store::Session;
 
@@ -44,8 +45,10 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
     }
     note_activity(call, &mut mesh, &me, process);
     match &call.event {
-        Event::Prompted { typed, turn, .. } => {
-            at_prompt(call, &mut mesh, &me, *typed, turn.as_deref())
+        Event::Prompted { prompt, .. } => {
+            let registered = client::registered(&call.settings.claude.config_dir, process);
+            let busy = registered.is_some_and(|found| found.status.as_deref() == Some("busy"));
+            at_prompt(call, &mut mesh, &me, prompt, !busy)
         }
         Event::Stopping {
             turn, kept_before, ..
@@ -71,13 +74,18 @@ impl Call {
     }
 }
 
+/// `starts_turn` is false when the prompt is read in the middle of a turn.
 fn at_prompt(
     call: &Call,
     mesh: &mut Mesh,
     me: &Sitting,
-    typed: bool,
-    turn: Option<&str>,
+    prompt: &Prompt,
+    starts_turn: bool,
 ) -> Result<Option<Output>, Error> {
+    let doorbell = prompt.doorbell.as_deref();
+    if mesh.note_prompt(me, doorbell, prompt.typed, starts_turn)? == Rung::Held {
+        return Ok(Some(Output::block(words::HELD)));
+    }
     let inbox = mesh.inbox(me)?;
     let fresh = inbox
         .answers
@@ -92,16 +100,25 @@ fn at_prompt(
         questions,
         answers: fresh,
     };
-    if shown.is_empty() && Vec::is_empty(&worn) {
-        return Ok(None);
+    if shown.is_empty() && (doorbell.is_some() || Vec::is_empty(&worn)) {
+        // A doorbell for nothing, because the answer was given meanwhile, must not cost a turn.
+        return Ok(doorbell.map(|_| Output::block(words::SETTLED)));
     }
     // Typing while a call of ours waits runs this hook at once; that call returns with the questions anyway.
-    if typed && mesh.is_waiting(me)? {
+    if prompt.typed && mesh.is_waiting(me)? {
         return Ok(None);
     }
     let now_ms = mesh.now().wall_ms;
     let (text, counted) = words::attached(shown, &worn, now_ms);
-    tolerate_busy(call, mesh.mark_shown(me, &counted, turn, WakeState::Hook))?;
+    let way = if doorbell.is_some() {
+        WakeState::Inbox
+    } else {
+        WakeState::Hook
+    };
+    tolerate_busy(
+        call,
+        mesh.mark_shown(me, &counted, prompt.turn.as_deref(), way),
+    )?;
     Ok(Some(Output::context(text)))
 }
 
@@ -113,7 +130,7 @@ fn at_stop(
     kept_before: bool,
 ) -> Result<Option<Output>, Error> {
     let inbox = mesh.inbox(me)?;
-    if inbox.questions.is_empty() {
+    if inbox.questions.is_empty() || mesh.is_left_alone(me)? {
         return Ok(None);
     }
     let Some(row) = mesh.session(me)? else {
@@ -133,6 +150,7 @@ fn at_stop(
             0
         };
         waiting.instead_of.is_none()
+            && waiting.pending.question.held.is_none()
             && waiting.pending.stops < STOPS_PER_QUESTION
             && in_turn < STOPS_PER_TURN
     };

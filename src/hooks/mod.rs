@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use crate::ground::process::{self, ProcessKey};
 use crate::ground::project::Project;
-use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, walls};
+use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, version, walls};
 use crate::mesh::{Arrival, Mesh, Opening};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
 
-pub use event::Event;
+pub use event::{Event, Prompt};
 pub use inbox_poll::inbox_poll;
 pub use session_end::session_end;
 pub use session_start::session_start;
@@ -51,6 +51,10 @@ pub struct Call {
 
 /// Runs a hook as a program: event on stdin, at most one JSON object on stdout, 0 as exit status whatever happens.
 pub fn run(hook: Hook) -> ExitCode {
+    if let Some(line) = version::asked_for() {
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let outcome = std::panic::catch_unwind(|| answer(hook));
     if let Ok(Some(json)) = outcome {
         let mut out = std::io::stdout().lock();
@@ -155,6 +159,7 @@ impl Call {
                 hook: true,
             },
             registry: Some(self.settings.claude.config_dir.clone()),
+            wake_budget: self.settings.wake_budget,
             keep_ms: self.settings.keep_ms,
         };
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), opening)

@@ -14,12 +14,16 @@ use super::prelude::Prelude;
 use super::server::MeshServer;
 use super::station::Shared;
 use crate::ground::process::ProcessKey;
-use crate::ground::{Fault, Settings, log};
+use crate::ground::{Fault, Settings, log, version};
 
 /// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn run() -> ExitCode {
+    if let Some(line) = version::asked_for() {
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let home = Settings::mesh_home_of_this_process();
     let fail = |message: &str| {
         complain(message);

@@ -7,6 +7,7 @@
 //! session, or at the first tool call, and writes nothing before. One thread, no timer while nobody waits.
 
 mod arguments;
+mod attend;
 mod life;
 mod prelude;
 mod refusals;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::mesh::{Inbox, Interruption, LateAnswer, PeerView, Standing, WaitReason, Waiting};
+use crate::model::brake::{FOREVER_MS, Held, HoldReason};
 use crate::model::{AnsweredBy, Delivery, QuestionState};
 use crate::store::Question;
 
@@ -59,6 +60,22 @@ fn head(status: &str, id: QuestionId, standing: &Standing) -> Map<String, Value>
     result
 }
 
+/// Returns the result for a question that is stored without ringing.
+pub(super) fn held(standing: &Standing, held: Held) -> Map<String, Value> {
+    let hint = match held.reason {
+        HoldReason::WakeBudget => {
+            "Peers have started as many turns there as they may until its person types again. The question is stored and shown then; do not ask again."
+        }
+        HoldReason::Quiet | HoldReason::Paused => {
+            "Its person wants it left alone for now. The question is stored and rung for when that ends; do not ask again."
+        }
+    };
+    let mut result = unanswered("held", standing, hint);
+    result.insert("reason".into(), json!(held.reason));
+    result.insert("until".into(), json!(held.until_ms.map(rfc3339)));
+    result
+}
+
 /// Returns the truth about the way of a question so far.
 pub(super) fn delivery(delivery: &Delivery) -> Value {
     let mut map = Map::new();
@@ -67,6 +84,9 @@ pub(super) fn delivery(delivery: &Delivery) -> Value {
         map.insert("woken_at".into(), rfc3339(at).into());
     }
     map.insert("wake".into(), delivery.wake.as_str().into());
+    if let Some(problem) = &delivery.wake_problem {
+        map.insert("wake_problem".into(), problem.as_str().into());
+    }
     if let Some(at) = delivery.shown_at_ms {
         map.insert("shown_at".into(), rfc3339(at).into());
     }
@@ -156,7 +176,8 @@ pub(super) fn inbox(you: &str, inbox: Inbox) -> (Value, Inbox) {
     }
     let mut body = json!({
         "you": you, "questions": questions, "answers": answers,
-        "messages_unread": 0, "claims_granted": [], "tasks": [], "events": [], "held": 0,
+        "messages_unread": 0, "claims_granted": [], "tasks": [], "events": [],
+        "held": taken.questions.iter().filter(|one| one.pending.question.held.is_some()).count(),
     });
     if truncated {
         body["truncated"] = true.into();
@@ -207,9 +228,19 @@ pub(super) fn peer(view: &PeerView, now_ms: i64) -> Value {
         "started_at": session.as_ref().map(|session| rfc3339(session.started_at_ms)),
         "last_seen_at": rfc3339(last_seen(view, now_ms)),
         "idle_seconds": null,
-        "quiet_until": null,
+        "quiet_until": quiet_until(peer.quiet_until_ms, now_ms),
         "questions_waiting": view.questions_waiting,
         "claims": [],
+    })
+}
+
+/// Until when a peer is quiet; `forever` until its person ends it.
+fn quiet_until(until_ms: Option<i64>, now_ms: i64) -> Option<String> {
+    let until_ms = until_ms.filter(|until_ms| *until_ms > now_ms)?;
+    Some(if until_ms == FOREVER_MS {
+        "forever".into()
+    } else {
+        rfc3339(until_ms)
     })
 }
 

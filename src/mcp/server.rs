@@ -12,7 +12,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::station::Shared;
-use super::{arguments, refusals, tools};
+use super::{arguments, attend, refusals, station, tools};
 use crate::ground::Fault;
 use crate::model::Refusal;
 
@@ -41,6 +41,9 @@ impl MeshServer {
             && !self.settling.swap(true, Ordering::SeqCst)
         {
             tokio::spawn(Arc::clone(shared).settle(client.clone()));
+            if station::is_claude(&client) {
+                tokio::spawn(attend::attend(Arc::clone(shared), client.clone()));
+            }
         }
         client
     }

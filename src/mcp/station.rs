@@ -225,6 +225,7 @@ impl Station {
                 hook: false,
             },
             registry: Some(settings.claude.config_dir.clone()),
+            wake_budget: settings.wake_budget,
             keep_ms: settings.keep_ms,
         };
         self.mesh = Some(Mesh::open_with(
@@ -343,6 +344,7 @@ impl Station {
     }
 }
 
-fn is_claude(client: &str) -> bool {
+/// Returns whether a client names itself Claude Code.
+pub(super) fn is_claude(client: &str) -> bool {
     client == "claude-code" || client.starts_with("claude-code ")
 }

@@ -76,7 +76,7 @@ pub(super) async fn wait(
                 .standings
                 .iter()
                 .filter(open)
-                .all(|standing| !standing.askable);
+                .all(|standing| !standing.askable || standing.held.is_some());
         if look.done || left_ms <= 0 || deserted {
             let taken_back: &[QuestionId] = if look.done && wait.any { created } else { &[] };
             shared
@@ -164,7 +164,7 @@ impl Facts {
             shown_times,
             peer_activity,
             ..
-        } = standing.delivery;
-        Self(standing.peer.clone(), wake, shown_times, peer_activity)
+        } = &standing.delivery;
+        Self(standing.peer.clone(), *wake, *shown_times, *peer_activity)
     }
 }

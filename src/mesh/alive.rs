@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::Rings;
+use super::{Opening, Rings};
 use crate::ground::client::{Registered, registered};
 use crate::ground::id::{QuestionId, SessionId, WaitId};
 use crate::ground::{Moment, process};
@@ -18,17 +18,19 @@ pub(super) struct Around {
     pub(super) host: String,
     pub(super) boot: String,
     pub(super) pid_namespace: String,
+    pub(super) wake_budget: u32,
     registry: Option<PathBuf>,
 }
 
 impl Around {
-    pub(super) fn new(bells: Bells, now: &Moment, registry: Option<PathBuf>) -> Self {
+    pub(super) fn new(bells: Bells, now: &Moment, opening: &Opening) -> Self {
         Self {
             bells,
             host: process::host(),
             boot: now.boot.to_string(),
             pid_namespace: process::pid_namespace(),
-            registry,
+            wake_budget: opening.wake_budget,
+            registry: opening.registry.clone(),
         }
     }
 

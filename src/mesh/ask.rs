@@ -2,10 +2,13 @@
 use serde_json::json;
 
 use super::alive::{Around, sitter};
+use super::brake::hold;
 use super::peer::resolve;
+use super::ring::hold_question;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
+use crate::model::brake::Held;
 use crate::model::peer::Address;
 use crate::model::{
     AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, secret,
@@ -37,6 +40,8 @@ pub struct Asked {
     pub askable: bool,
     /// When the mailbox was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
+    /// It is stored without ringing, and why.
+    pub held: Option<Held>,
     /// Who else can be asked in that project.
     pub same_project: Vec<String>,
 }
@@ -104,7 +109,7 @@ impl Mesh {
             }
             let awaited: Vec<QuestionId> = asked
                 .iter()
-                .filter(|one| one.askable || if_offline == IfOffline::Wait)
+                .filter(|one| one.held.is_none() && (one.askable || if_offline == IfOffline::Wait))
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
@@ -144,7 +149,7 @@ impl Mesh {
                 }
                 QuestionState::Open | QuestionState::Expired => {}
             }
-            let late = waiting.is_empty();
+            let late = waiting.is_empty() || question.state == QuestionState::Expired;
             let by = if me.kind == PeerKind::Person { AnsweredBy::Person } else { AnsweredBy::Session };
             tx.set_answer(question.id, state, reply.text, (by, me.session), late)?;
             let kind = if reply.decline { EventKind::QuestionDeclined } else { EventKind::QuestionAnswered };
@@ -222,7 +227,15 @@ fn pose(
     } else {
         others_in_project(tx, around, me, peer)?
     };
-    rings.add(session.map(|session| session.id));
+    let held = match session.as_ref().filter(|_| askable) {
+        Some(session) => hold(tx, around, peer, session)?,
+        None => None,
+    };
+    if let Some(held) = held {
+        hold_question(tx, rings, me, id, held.reason.as_str())?;
+    } else {
+        rings.add(session.map(|session| session.id));
+    }
     Ok(Asked {
         question: id,
         to: peer.name.clone(),
@@ -230,6 +243,7 @@ fn pose(
         joined: same.is_some(),
         askable,
         last_seen_at_ms: peer.last_seen_at_ms,
+        held,
         same_project,
     })
 }

@@ -188,7 +188,7 @@ pub(super) fn questions_at(
     Ok(questions)
 }
 
-fn late_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<Vec<LateAnswer>> {
+pub(super) fn late_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<Vec<LateAnswer>> {
     let mut answers = Vec::new();
     for question in tx.open_answers(me.peer, tx.now.wall_ms - SHOWN_ANSWER_MS)? {
         if around.waiting_on(tx, question.id, None)?.is_empty() {

@@ -21,10 +21,12 @@
 
 mod alive;
 mod ask;
+mod brake;
 mod event;
 mod inbox;
 mod member;
 mod peer;
+mod ring;
 mod sit;
 mod status;
 mod wait;
@@ -45,6 +47,7 @@ pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
 pub use inbox::{Inbox, LateAnswer, Waiting};
 pub use member::{Member, Waited};
 pub use peer::{About, PeerView, Scope};
+pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
 pub use status::Status;
 pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
@@ -64,6 +67,8 @@ pub struct Opening {
     pub store: Options,
     /// Where Claude Code keeps its session registry; `None` does without.
     pub registry: Option<PathBuf>,
+    /// How many turns peers may start in a session before its person types again.
+    pub wake_budget: u32,
     /// How long closed questions and events are kept, in milliseconds.
     pub keep_ms: i64,
 }
@@ -73,6 +78,7 @@ impl Default for Opening {
         Self {
             store: Options::default(),
             registry: None,
+            wake_budget: 20,
             keep_ms: 30 * 24 * 3600 * 1000,
         }
     }
@@ -98,8 +104,8 @@ impl Mesh {
         clock: Arc<dyn Clock>,
         opening: Opening,
     ) -> std::result::Result<Self, Fault> {
-        let store = Store::open(path, opening.store)?;
-        let around = Around::new(Bells::of(path), &clock.now(), opening.registry);
+        let store = Store::open(path, opening.store.clone())?;
+        let around = Around::new(Bells::of(path), &clock.now(), &opening);
         Ok(Self {
             store,
             clock,

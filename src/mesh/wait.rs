@@ -4,9 +4,11 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::ask::withdraw;
+use super::brake::hold;
 use super::inbox::{mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
+use crate::model::brake::Held;
 use crate::model::{
     Activity, Delivery, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
 };
@@ -37,6 +39,8 @@ pub struct Standing {
     pub delivery: Delivery,
     /// Somebody who can be asked sits there.
     pub askable: bool,
+    /// It is stored without ringing, and why.
+    pub held: Option<Held>,
     /// When the mailbox was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
 }
@@ -257,14 +261,22 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         stored_at_ms: question.asked_at_ms,
         woken_at_ms: question.woken_at_ms,
         wake: question.wake,
+        wake_problem: question.wake_problem.clone(),
         shown_at_ms: question.shown_at_ms,
         shown_times: question.shown_times,
         peer_activity: session.as_ref().map_or(Activity::Offline, |session| {
             around.activity(session, &tx.now)
         }),
     };
-    let askable = session.is_some_and(|session| around.is_askable(&session, &tx.now));
+    let askable = session
+        .as_ref()
+        .is_some_and(|session| around.is_askable(session, &tx.now));
+    let held = match session.as_ref().filter(|_| question.held.is_some()) {
+        Some(session) => hold(tx, around, &peer, session)?,
+        None => None,
+    };
     Ok(Standing {
+        held,
         question,
         last_seen_at_ms: peer.last_seen_at_ms,
         peer: peer.name,

@@ -120,6 +120,8 @@ pub struct Delivery {
     pub woken_at_ms: Option<i64>,
     /// By which way.
     pub wake: WakeState,
+    /// Why the last wake-up did not start a turn.
+    pub wake_problem: Option<String>,
     /// When it was first handed to the client for the model's next request.
     pub shown_at_ms: Option<i64>,
     /// How often it was.
@@ -147,10 +149,19 @@ impl Delivery {
             (None, wake) => format!(
                 "stored {}, {}",
                 ago(now_ms - self.stored_at_ms),
-                wake.as_str()
+                told(wake, self.wake_problem.as_deref())
             ),
         };
         format!("{peer}: {way}, {doing}")
+    }
+}
+
+fn told(wake: WakeState, problem: Option<&str>) -> String {
+    match (wake, problem) {
+        (WakeState::Inbox, _) => "rung".into(),
+        (WakeState::Queued, _) => "rung, will be read with its next step".into(),
+        (WakeState::Failed, Some(problem)) => format!("not woken: {problem}"),
+        (wake, _) => wake.as_str().into(),
     }
 }
 
@@ -189,6 +200,7 @@ mod tests {
             stored_at_ms: 0,
             woken_at_ms: None,
             wake: WakeState::None,
+            wake_problem: None,
             shown_at_ms: None,
             shown_times: 0,
             peer_activity: super::super::Activity::Busy,

@@ -4,6 +4,7 @@
 //! *Why not otherwise:* a rule that needs no database can be tested as a function call.
 
 pub mod ask;
+pub mod brake;
 pub mod event;
 pub mod peer;
 pub mod refusal;

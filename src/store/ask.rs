@@ -33,6 +33,10 @@ pub struct Question {
     pub wake: WakeState,
     /// When it last did.
     pub woken_at_ms: Option<i64>,
+    /// Why the last wake-up did not start a turn.
+    pub wake_problem: Option<String>,
+    /// Why it is not rung for: `quiet`, `paused` or `wake_budget`.
+    pub held: Option<String>,
     /// When it was first shown.
     pub shown_at_ms: Option<i64>,
     /// How often it was shown.
@@ -85,7 +89,7 @@ pub struct Pending {
     pub interrupted_at_ms: Option<i64>,
 }
 
-const QUESTION: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms";
+const QUESTION: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
 
 fn question(row: &Row) -> rusqlite::Result<Question> {
     let by = |word: &str| {
@@ -115,6 +119,8 @@ fn question(row: &Row) -> rusqlite::Result<Question> {
         answered_at_ms: row.get(16)?,
         answer_late: row.get(17)?,
         answer_shown_at_ms: row.get(18)?,
+        wake_problem: row.get(19)?,
+        held: row.get(20)?,
     })
 }
 
@@ -193,12 +199,12 @@ impl Tx<'_> {
             .query_map(params![target, session, self.now.wall_ms], |row| {
                 Ok(Pending {
                     question: question(row)?,
-                    times: row.get::<_, Option<u32>>(19)?.unwrap_or(0),
-                    turn: row.get(20)?,
-                    stops: row.get::<_, Option<u32>>(21)?.unwrap_or(0),
-                    stops_in_turn: row.get::<_, Option<u32>>(22)?.unwrap_or(0),
-                    interrupts: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
-                    interrupted_at_ms: row.get(24)?,
+                    times: row.get::<_, Option<u32>>(21)?.unwrap_or(0),
+                    turn: row.get(22)?,
+                    stops: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
+                    stops_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
+                    interrupts: row.get::<_, Option<u32>>(25)?.unwrap_or(0),
+                    interrupted_at_ms: row.get(26)?,
                 })
             })?
             .collect()
@@ -249,7 +255,7 @@ impl Tx<'_> {
     ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
-                "UPDATE question SET shown_at_ms = coalesce(shown_at_ms, ?2), shown_times = shown_times + 1, wake = ?3, woken_at_ms = ?2 WHERE id = ?1",
+                "UPDATE question SET shown_at_ms = coalesce(shown_at_ms, ?2), shown_times = shown_times + 1, wake = ?3, woken_at_ms = ?2, wake_problem = NULL, held = NULL WHERE id = ?1",
             )?
             .execute(params![id, self.now.wall_ms, way.as_str()])?;
         self.sql
@@ -261,6 +267,27 @@ impl Tx<'_> {
                      turn = coalesce(excluded.turn, turn)",
             )?
             .execute(params![id, session, turn])
+            .map(drop)
+    }
+
+    /// Notes how a question last reached its peer, or why it did not.
+    pub(crate) fn set_wake(
+        &self,
+        id: QuestionId,
+        wake: WakeState,
+        problem: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE question SET wake = ?2, wake_problem = ?3, woken_at_ms = ?4, held = NULL WHERE id = ?1")?
+            .execute(params![id, wake.as_str(), problem, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Notes why a question is not rung for.
+    pub(crate) fn set_held(&self, id: QuestionId, reason: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE question SET held = ?2 WHERE id = ?1")?
+            .execute(params![id, reason])
             .map(drop)
     }
 

@@ -292,7 +292,7 @@ mod tests {
         let copies: Vec<String> = place
             .names()
             .into_iter()
-            .filter(|name| name.ends_with(".bak"))
+            .filter(|name| name.contains(".bak"))
             .collect();
         assert_eq!(copies.len(), 1, "{copies:?}");
         let copy = connect(&place.0.path().join(&copies[0])).unwrap();
@@ -317,7 +317,7 @@ mod tests {
             place
                 .names()
                 .iter()
-                .filter(|name| name.ends_with(".bak"))
+                .filter(|name| name.contains(".bak"))
                 .count(),
             0
         );

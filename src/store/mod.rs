@@ -31,7 +31,7 @@ use crate::model::{Error, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
 pub use make::{Schema, Step, version};
-pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Session};
+pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
 pub use sweep::Reclaimed;
 
 /// How a file is opened.
@@ -228,6 +228,11 @@ impl Tx<'_> {
         };
         self.set_meta("last_id", &next.to_string())?;
         Ok(next)
+    }
+
+    /// Returns a word that was never used before: the end of a fresh id.
+    pub(crate) fn nonce(&self) -> rusqlite::Result<String> {
+        Ok(self.mint()?.to_string()[16..].to_ascii_lowercase())
     }
 
     pub(crate) fn meta(&self, key: &str) -> rusqlite::Result<Option<String>> {

@@ -54,6 +54,8 @@ pub struct Peer {
     pub git_branch: Option<String>,
     /// Time to live where no process can be looked up, in milliseconds.
     pub ttl_ms: i64,
+    /// Until when it is not to be woken, in wall milliseconds.
+    pub quiet_until_ms: Option<i64>,
     /// Rises each time somebody sits down after it was dead.
     pub epoch: i64,
     /// When it was last heard of, in wall milliseconds.
@@ -115,12 +117,27 @@ pub struct Session {
     pub stop_streak: u32,
     /// Its person was told to restart it.
     pub told_restart: bool,
+    /// How many turns peers have started since its person last typed.
+    pub posted_turns: u32,
+    /// The doorbell that was posted and has not been read yet.
+    pub ring: Option<Ring>,
     /// When it sat down, in wall milliseconds.
     pub started_at_ms: i64,
     /// When it was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
     /// When it ended, in wall milliseconds.
     pub ended_at_ms: Option<i64>,
+}
+
+/// A doorbell posted into a session's inbox that nobody has read yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ring {
+    /// What its line carries, so that it is known again.
+    pub nonce: String,
+    /// How often it was posted.
+    pub count: u32,
+    /// When it last was, in wall milliseconds.
+    pub at_ms: i64,
 }
 
 /// What a new session is made of.
@@ -142,8 +159,8 @@ pub struct NewSession<'a> {
     pub has_server: bool,
 }
 
-const PEER: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms";
-const SESSION: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms";
+const PEER: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
+const SESSION: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
 
 fn peer(row: &Row) -> rusqlite::Result<Peer> {
     Ok(Peer {
@@ -163,6 +180,7 @@ fn peer(row: &Row) -> rusqlite::Result<Peer> {
         ttl_ms: row.get(13)?,
         epoch: row.get(14)?,
         last_seen_at_ms: row.get(15)?,
+        quiet_until_ms: row.get(16)?,
     })
 }
 
@@ -191,6 +209,15 @@ fn session(row: &Row) -> rusqlite::Result<Session> {
         started_at_ms: row.get(16)?,
         last_seen_at_ms: row.get(17)?,
         ended_at_ms: row.get(18)?,
+        posted_turns: row.get(19)?,
+        ring: match (row.get(20)?, row.get(22)?) {
+            (Some(nonce), Some(at_ms)) => Some(Ring {
+                nonce,
+                count: row.get(21)?,
+                at_ms,
+            }),
+            _ => None,
+        },
     })
 }
 
@@ -494,6 +521,37 @@ impl Tx<'_> {
     pub(crate) fn set_told_restart(&self, id: SessionId) -> rusqlite::Result<()> {
         self.sql
             .execute("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
+            .map(drop)
+    }
+
+    /// Notes that a doorbell was posted, or with `None` that it was read.
+    pub(crate) fn set_ring(&self, id: SessionId, ring: Option<&Ring>) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET ring_nonce = ?2, ring_count = ?3, rung_at_ms = ?4 WHERE id = ?1")?
+            .execute(params![
+                id,
+                ring.map(|ring| &ring.nonce),
+                ring.map_or(0, |ring| ring.count),
+                ring.map(|ring| ring.at_ms)
+            ])
+            .map(drop)
+    }
+
+    /// Counts the turns that peers have started since the person last typed.
+    pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET posted_turns = ?2 WHERE id = ?1")?
+            .execute(params![id, turns])
+            .map(drop)
+    }
+
+    /// Sets until when a mailbox is not to be woken.
+    pub(crate) fn set_quiet(&self, id: PeerId, until_ms: Option<i64>) -> rusqlite::Result<()> {
+        self.sql
+            .execute(
+                "UPDATE peer SET quiet_until_ms = ?2 WHERE id = ?1",
+                params![id, until_ms],
+            )
             .map(drop)
     }
 

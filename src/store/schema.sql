@@ -21,6 +21,7 @@ CREATE TABLE peer (
     git_common      TEXT,
     git_branch      TEXT,
     ttl_ms          INTEGER NOT NULL DEFAULT 60000,
+    quiet_until_ms  INTEGER,
     epoch           INTEGER NOT NULL DEFAULT 0,
     created_at_ms   INTEGER NOT NULL,
     last_seen_at_ms INTEGER NOT NULL,
@@ -52,15 +53,19 @@ CREATE TABLE session (
     turn            TEXT,
     stop_streak     INTEGER NOT NULL DEFAULT 0,
     told_restart    INTEGER NOT NULL DEFAULT 0,
+    posted_turns    INTEGER NOT NULL DEFAULT 0,
+    ring_nonce      TEXT,
+    ring_count      INTEGER NOT NULL DEFAULT 0,
+    rung_at_ms      INTEGER,
     started_at_ms   INTEGER NOT NULL,
     last_seen_at_ms INTEGER NOT NULL,
     ended_at_ms     INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX session_live_process ON session (pid, started, boot, host, instance) WHERE ended_at_ms IS NULL;
-CREATE INDEX session_live_peer ON session (peer_id) WHERE ended_at_ms IS NULL;
+CREATE INDEX session_live_peer ON session (peer_id, id) WHERE ended_at_ms IS NULL;
 CREATE INDEX session_process ON session (pid, started);
 CREATE INDEX session_client ON session (client_session) WHERE client_session IS NOT NULL;
-CREATE INDEX session_of_peer ON session (peer_id, last_seen_at_ms);
+CREATE INDEX session_of_peer ON session (peer_id);
 CREATE INDEX session_ended ON session (ended_at_ms) WHERE ended_at_ms IS NOT NULL;
 
 CREATE TABLE question (
@@ -76,6 +81,8 @@ CREATE TABLE question (
     expires_at_ms      INTEGER NOT NULL,
     wake               TEXT NOT NULL DEFAULT 'none',
     woken_at_ms        INTEGER,
+    wake_problem       TEXT,
+    held               TEXT,
     shown_at_ms        INTEGER,
     shown_times        INTEGER NOT NULL DEFAULT 0,
     answer             TEXT,

@@ -62,9 +62,14 @@ impl Store {
     /// Gives free pages back to the file system, a few hundred at a time. Returns the bytes.
     pub fn shrink(&mut self) -> Result<u64> {
         let before = self.sizes().0;
-        self.connection
-            .execute_batch("PRAGMA incremental_vacuum(1000)")
-            .map_err(crate::model::Error::from)?;
+        let vacuum = || -> rusqlite::Result<()> {
+            // Each step frees one page, and `execute_batch` takes one step only.
+            let mut statement = self.connection.prepare("PRAGMA incremental_vacuum(1000)")?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        vacuum().map_err(crate::model::Error::from)?;
         self.connection
             .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
             .map_err(crate::model::Error::from)?;

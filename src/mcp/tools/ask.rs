@@ -168,7 +168,8 @@ pub(super) async fn ask_peer(
         .filter(|asked| !asked.joined)
         .map(|asked| asked.question)
         .collect();
-    let awaited = |asked: &&Asked| asked.askable || if_offline == IfOffline::Wait;
+    let awaited =
+        |asked: &&Asked| asked.held.is_none() && (asked.askable || if_offline == IfOffline::Wait);
     let any = many && ask.wait_for == Some(WaitFor::Any);
     let (ended, seen) = match posed.wait {
         None => (Ended::Deserted, Vec::new()),
@@ -250,6 +251,11 @@ fn outcome(
     if_offline: IfOffline,
 ) -> Map<String, Value> {
     let id = standing.question.id;
+    if let (QuestionState::Open, Ended::Deserted, Some(held)) =
+        (standing.question.state, ended, standing.held)
+    {
+        return results::held(standing, held);
+    }
     match (standing.question.state, ended) {
         (QuestionState::Answered | QuestionState::Declined, _) => {
             results::replied(standing, waited_ms)

@@ -1,0 +1,69 @@
+//! A question to somebody who is not there: it is stored, answered later, and the answer waits for its asker.
+//!
+//! Run it with `cargo run --example late_answer`. The clock is set by hand, so a day passes at once.
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use claude_mesh::ground::clock::SetClock;
+use claude_mesh::mesh::{Arrival, Member, Mesh};
+use claude_mesh::model::peer::Address;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let place = tempfile::tempdir()?;
+    let clock = Arc::new(SetClock::at(1_800_000_000_000));
+    let mut out = std::io::stdout().lock();
+
+    drop(join(place.path(), &clock, "bo", 2)?);
+    let mut ada = join(place.path(), &clock, "ada", 1)?;
+    let (asked, wait) = ada.ask(
+        &Address::parse("bo").map_err(|refusal| refusal.to_string())?,
+        "which port?",
+        None,
+    )?;
+    writeln!(
+        out,
+        "asked {}; somebody there: {}; waiting: {}",
+        asked.to,
+        asked.askable,
+        wait.is_some()
+    )?;
+
+    clock.advance_ms(24 * 3600 * 1000);
+    let mut bo = join(place.path(), &clock, "bo", 2)?;
+    let sitting = bo.sitting().clone();
+    for waiting in bo.mesh().inbox(&sitting)?.questions {
+        writeln!(
+            out,
+            "bo finds: {:?} from {}",
+            waiting.pending.question.question, waiting.from
+        )?;
+        bo.answer(waiting.pending.question.id, "5433")?;
+    }
+
+    let sitting = ada.sitting().clone();
+    for late in ada.mesh().inbox(&sitting)?.answers {
+        writeln!(
+            out,
+            "{} answered late: {}",
+            late.from,
+            late.question.answer.as_deref().unwrap_or_default()
+        )?;
+    }
+    Ok(())
+}
+
+fn join(
+    place: &Path,
+    clock: &Arc<SetClock>,
+    name: &str,
+    instance: u32,
+) -> Result<Member, Box<dyn std::error::Error>> {
+    let project = place.join(name);
+    std::fs::create_dir_all(&project)?;
+    let mesh = Mesh::open(
+        &place.join("mesh.db"),
+        Arc::clone(clock) as Arc<dyn claude_mesh::ground::Clock>,
+    )?;
+    Ok(mesh.join(&Arrival::here(&project)?.instance(instance))?)
+}

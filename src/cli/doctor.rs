@@ -1,0 +1,419 @@
+//! `claude-mesh doctor`: looks at everything that can be wrong, and names the command that mends each finding.
+//!
+//! It changes nothing and makes no database. The wiring in Claude Code's files is the work of `setup::inspect`.
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use owo_colors::OwoColorize;
+use serde_json::json;
+
+use super::desk::{Desk, shown};
+use super::install::{PROGRAMS, places};
+use super::wrong::Failure;
+use super::{Ending, Outcome, print};
+use crate::ground::clock::parse_rfc3339;
+use crate::ground::project::Project;
+use crate::ground::walls;
+use crate::ground::{Clock, Fault, Settings, SystemClock, log, text};
+use crate::mesh::{Mesh, Scope};
+use crate::model::Activity;
+use crate::setup::{self, Finding, Severity};
+use crate::wake::{Bells, Signal};
+
+/// Say what is wrong, and which command mends it
+///
+/// Looks at the programs, at Claude Code's files, at the database, the mesh of this folder, and at what went wrong in hooks
+/// lately. Changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 nothing is wrong; 1 a problem was found.
+
+Examples:
+  claude-mesh doctor
+  claude-mesh doctor --json")]
+pub(super) struct Doctor {}
+
+/// Claude Code has the inbox by which an idle session is woken from this version on.
+const INBOX_SINCE: [u32; 3] = [2, 1, 224];
+/// No program that is asked for its version may take longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Faults older than this are history.
+const FAULTS_MS: i64 = 3 * 24 * 3600 * 1000;
+
+/// Examines everything and prints the findings.
+pub(super) fn doctor(json: bool) -> Outcome {
+    let settings = Settings::of_this_process()?;
+    let findings = examine(&settings)?;
+    let problems = count(&findings, Severity::Problem);
+    if json {
+        print::json(&json!({ "ok": problems == 0, "findings": findings }))?;
+    } else {
+        for finding in &findings {
+            print::line(&line(finding))?;
+        }
+        let notes = count(&findings, Severity::Note);
+        print::line(&match (problems, notes) {
+            (0, 0) => "all is well".to_owned(),
+            (0, _) => format!("no problem, {}", counted(notes, "note")),
+            _ => format!(
+                "{}, {}",
+                counted(problems, "problem"),
+                counted(notes, "note")
+            ),
+        })?;
+    }
+    Ok(if problems == 0 {
+        Ending::Done
+    } else {
+        Ending::Refused
+    })
+}
+
+fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
+    let places = places(settings)?;
+    let mut findings = programs(settings, &places.programs);
+    findings.extend(setup::inspect(&places));
+    findings.extend(switch(settings));
+    findings.push(claude_code(settings));
+    findings.extend(project(settings));
+    findings.extend(mesh(settings, &places.programs));
+    findings.push(wake(settings));
+    findings.extend(faults(settings));
+    Ok(findings)
+}
+
+fn line(finding: &Finding) -> String {
+    let words = text::clean(&finding.text);
+    let mark = match finding.severity {
+        Severity::Ok => "ok     ".green().to_string(),
+        Severity::Note => "note   ".yellow().to_string(),
+        Severity::Problem => "problem".red().to_string(),
+    };
+    match &finding.mend {
+        Some(mend) => format!("{mark}  {words}\n         {} {mend}", "mend:".cyan()),
+        None => format!("{mark}  {words}"),
+    }
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings
+        .iter()
+        .filter(|finding| finding.severity == severity)
+        .count()
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{end}")
+}
+
+fn finding(severity: Severity, text: impl Into<String>) -> Finding {
+    Finding {
+        severity,
+        text: text.into(),
+        mend: None,
+    }
+}
+
+fn ok(text: impl Into<String>) -> Finding {
+    finding(Severity::Ok, text)
+}
+
+fn note(text: impl Into<String>, mend: &str) -> Finding {
+    Finding {
+        mend: Some(mend.to_owned()).filter(|mend| !mend.is_empty()),
+        ..finding(Severity::Note, text)
+    }
+}
+
+fn problem(text: impl Into<String>, mend: &str) -> Finding {
+    Finding {
+        mend: Some(mend.to_owned()).filter(|mend| !mend.is_empty()),
+        ..finding(Severity::Problem, text)
+    }
+}
+
+fn of_fault(fault: &Fault) -> Finding {
+    problem(&fault.message, &fault.hint)
+}
+
+/// All five programs, each asked for its version.
+fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut findings = vec![ok(format!(
+        "claude-mesh {version} ({})",
+        shown(&folder.join("claude-mesh"), &settings.home)
+    ))];
+    for name in PROGRAMS {
+        let path = folder.join(name);
+        let place = shown(&path, &settings.home);
+        if !path.is_file() {
+            let mend = "install all five programs into one folder, as `cargo install` does";
+            findings.push(problem(format!("{place} is missing"), mend));
+            continue;
+        }
+        let said = said_version(&path, settings);
+        findings.push(match said.as_deref() {
+            Some(said) if said == version => ok(format!("{name} {version} ({place})")),
+            Some(said) => problem(
+                format!("{place} is version {said}, claude-mesh is {version}"),
+                "install all five programs anew",
+            ),
+            None => problem(
+                format!("{place} does not say its version, so it is of another build"),
+                "install all five programs anew",
+            ),
+        });
+    }
+    findings
+}
+
+/// Asks a program for its version: the last word of its first line that begins with a digit.
+fn said_version(path: &Path, settings: &Settings) -> Option<String> {
+    let output = output_of(path, settings)?;
+    let line = output.lines().next()?.to_owned();
+    line.split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+/// What a program prints for `--version`, if it ends in time.
+fn output_of(path: &Path, settings: &Settings) -> Option<String> {
+    let clock = SystemClock::new();
+    let until_ms = clock.now().monotonic_ms + i64::try_from(PATIENCE.as_millis()).unwrap_or(0);
+    let mut child = Command::new(path)
+        .arg("--version")
+        .current_dir(&settings.working_directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    while child.try_wait().ok()?.is_none() {
+        if clock.now().monotonic_ms > until_ms {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn switch(settings: &Settings) -> Option<Finding> {
+    settings.off.then(|| {
+        note(
+            "CLAUDE_MESH=off: hooks and server of sessions with this setting are inert",
+            "take it out of the environment or of ~/.claude-mesh/.env",
+        )
+    })
+}
+
+fn claude_code(settings: &Settings) -> Finding {
+    let found = settings
+        .search_path
+        .iter()
+        .map(|folder| folder.join("claude"))
+        .find(|path| path.is_file());
+    let Some(path) = found else {
+        return note(
+            "Claude Code is not on PATH, so its version cannot be told",
+            "",
+        );
+    };
+    let place = shown(&path, &settings.home);
+    let Some(version) = said_version(&path, settings) else {
+        return note(format!("{place} does not say its version"), "claude doctor");
+    };
+    if parsed(&version) >= Some(INBOX_SINCE) {
+        ok(format!(
+            "Claude Code {version} ({place}): idle sessions are woken by its inbox"
+        ))
+    } else {
+        note(
+            format!(
+                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt"
+            ),
+            "claude update",
+        )
+    }
+}
+
+fn parsed(version: &str) -> Option<[u32; 3]> {
+    let mut parts = version
+        .split(['.', '-', '+'])
+        .map(|part| part.parse::<u32>().ok());
+    Some([parts.next()??, parts.next()??, parts.next()??])
+}
+
+fn project(settings: &Settings) -> Option<Finding> {
+    match Project::of(&settings.working_directory, settings) {
+        Err(fault) => Some(of_fault(&fault)),
+        Ok(project) if !project.is_enabled() => Some(note(
+            format!(
+                "\"enabled\": false in {}: sessions of this project stay out of the mesh",
+                shown(
+                    &project.path.join(crate::ground::project::FILE),
+                    &settings.home
+                )
+            ),
+            "",
+        )),
+        Ok(_) => None,
+    }
+}
+
+/// Which mesh this folder is in, whether all programs agree, and how its file is.
+fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
+    let Ok(desk) = Desk::find(false) else {
+        // What is wrong with the project was said already.
+        let place = walls::place(settings, &settings.working_directory);
+        return place.err().iter().map(of_fault).collect();
+    };
+    let mut findings = vec![ok(format!(
+        "mesh {} here ({}), decided by {}",
+        desk.place.name,
+        desk.shown(&desk.place.database),
+        desk.place.decided_by
+    ))];
+    findings.extend(seen_otherwise(settings, programs, &desk));
+    match desk.open_existing() {
+        Ok(None) => findings.push(note("no database yet: the first session makes it", "")),
+        Err(fault) => findings.push(of_fault(&fault)),
+        Ok(Some(mut mesh)) => findings.extend(health(&desk, &mut mesh)),
+    }
+    findings
+}
+
+/// A session that was not started from this shell has another environment, and so have its hooks and its server.
+fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<Finding> {
+    let server = programs.join(PROGRAMS[0]);
+    let without = Settings::read(
+        &|_| None,
+        settings.home.clone(),
+        Some(&server),
+        settings.working_directory.clone(),
+    );
+    let theirs = match without.and_then(|settings| walls::place(&settings, &desk.project.path)) {
+        Ok(place) => place,
+        Err(fault) => return Some(of_fault(&fault)),
+    };
+    (theirs.database != desk.place.database).then(|| {
+        note(
+            format!(
+                "this shell speaks of {} ({}), but a session started without this environment of {}",
+                desk.shown(&desk.place.database),
+                desk.place.decided_by,
+                desk.shown(&theirs.database)
+            ),
+            "set MESH_DB_PATH in ~/.claude-mesh/.env instead, where all programs see it",
+        )
+    })
+}
+
+fn health(desk: &Desk, mesh: &mut Mesh) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let place = desk.shown(&desk.place.database);
+    match mesh.find_damage() {
+        Ok(None) => match mesh.status() {
+            Ok(status) => findings.push(ok(format!(
+                "database: schema {}, {} bytes, no damage found, {} questions open",
+                status.schema, status.bytes, status.questions[0]
+            ))),
+            Err(error) => findings.push(problem(error.to_string(), "")),
+        },
+        Ok(Some(damage)) => findings.push(problem(
+            format!("{place} is damaged: {}", text::one_line(&damage)),
+            &format!("close all sessions, then `mv {place} {place}.damaged`: it is made anew"),
+        )),
+        Err(error) => findings.push(problem(error.to_string(), "")),
+    }
+    let Ok(views) = mesh.peers(None, Scope::Machine, false) else {
+        return findings;
+    };
+    let restart: Vec<String> = views
+        .iter()
+        .filter(|view| view.activity == Activity::NeedsRestart)
+        .map(|view| view.peer.name.to_string())
+        .collect();
+    if !restart.is_empty() {
+        findings.push(note(
+            format!("cannot be asked before a restart: {}", restart.join(", ")),
+            "restart these sessions (`claude --continue`)",
+        ));
+    }
+    findings
+}
+
+/// Rings a bell in a place of the same kind and listens whether it is heard.
+fn wake(settings: &Settings) -> Finding {
+    if settings.polling {
+        return note(
+            "CLAUDE_MESH_WAKE=polling: waits look every 50 ms",
+            "take it out to be woken by file notification",
+        );
+    }
+    match try_bell() {
+        Ok(("watcher", true)) => ok("wake: watcher, a test bell was heard"),
+        Ok(("watcher", false)) => problem(
+            "wake: a watcher was had, but a test bell was not heard",
+            "set CLAUDE_MESH_WAKE=polling in ~/.claude-mesh/.env",
+        ),
+        Ok(_) => note(
+            "wake: the system gives no watcher, so waits look every 50 ms",
+            "sudo sysctl fs.inotify.max_user_instances=512",
+        ),
+        Err(fault) => of_fault(&fault),
+    }
+}
+
+fn try_bell() -> Result<(&'static str, bool), Fault> {
+    let folder =
+        tempfile::tempdir().map_err(|error| Fault::io("use", &std::env::temp_dir(), &error))?;
+    let bells = Bells::of(&folder.path().join("mesh.db"));
+    let session = "0".repeat(26).parse().expect("a ULID of zeros");
+    let signal = Arc::new(Signal::default());
+    let ring = Arc::clone(&signal);
+    let listener = bells.listen(session, false, move || ring.raise())?;
+    let seen = signal.count();
+    bells.ring(session);
+    signal.wait_past(seen, Duration::from_secs(2));
+    Ok((listener.kind(), signal.count() > seen))
+}
+
+/// What hooks could not say anywhere else.
+fn faults(settings: &Settings) -> Vec<Finding> {
+    let since_ms = SystemClock::new().now().wall_ms - FAULTS_MS;
+    let path: PathBuf = log::path(&settings.mesh_home);
+    let recent = |line: &String| {
+        let time = line.split(' ').next().unwrap_or_default();
+        parse_rfc3339(time).is_some_and(|at_ms| at_ms >= since_ms)
+    };
+    log::last(&settings.mesh_home, 5)
+        .into_iter()
+        .filter(recent)
+        .map(|line| {
+            note(
+                format!("fault: {}", text::one_line(&line)),
+                &format!("rm {}, once it is mended", shown(&path, &settings.home)),
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_counts_from_its_first_number() {
+        assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
+        assert_eq!(parsed("2.1.224-beta.1"), Some([2, 1, 224]));
+        assert_eq!(parsed("latest"), None);
+        assert!(parsed("2.1.99") < Some(INBOX_SINCE));
+        assert!(parsed("2.10.0") > Some(INBOX_SINCE));
+    }
+}

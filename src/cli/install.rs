@@ -1,0 +1,327 @@
+//! `claude-mesh install`: shows what changes in Claude Code's files, then changes it; `uninstall` shares the way.
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+use owo_colors::OwoColorize;
+use serde_json::json;
+use similar::{ChangeTag, TextDiff};
+
+use super::desk::shown;
+use super::wrong::{Failure, Wrong};
+use super::{Ending, Outcome, print};
+use crate::ground::process::ProcessKey;
+use crate::ground::{Clock, Settings, SystemClock, client, process};
+use crate::setup::{self, Applied, Change, Options, Places, Plan, Scope};
+
+/// Wire claude-mesh into Claude Code: server, hooks and the permission for its tools
+///
+/// Changes ~/.claude.json and ~/.claude/settings.json (or those below `CLAUDE_CONFIG_DIR`), only its own keys, keeps a backup
+/// beside each file, prints what changes and asks nothing. A second time changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh install --dry-run            show the change, write nothing
+  claude-mesh install                      for you, in every project
+  claude-mesh install --confirm-answers    you see each answer to a peer before it is sent
+  claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
+  claude-mesh install --local              for this checkout: .claude/settings.local.json")]
+pub(super) struct Install {
+    #[command(flatten)]
+    files: Files,
+    /// Ask before each answer to a peer is sent.
+    #[arg(long)]
+    confirm_answers: bool,
+}
+
+/// Which files, and whether to write them.
+#[derive(Debug, Args)]
+pub(super) struct Files {
+    /// The files this folder shares with everyone who has the repository; programs by bare name.
+    #[arg(long, conflicts_with = "local")]
+    project: bool,
+    /// This checkout only; the server entry still goes to .mcp.json.
+    #[arg(long)]
+    local: bool,
+    /// Print the change and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The programs Claude Code starts.
+pub(super) const PROGRAMS: [&str; 4] = [
+    "claude-mesh-server",
+    "claude-mesh-session-start",
+    "claude-mesh-session-end",
+    "claude-mesh-inbox-poll",
+];
+
+/// Wires claude-mesh in.
+pub(super) fn install(args: &Install, json: bool) -> Outcome {
+    let settings = Settings::of_this_process()?;
+    let places = places(&settings)?;
+    check_programs(&places, &settings)?;
+    let options = Options {
+        confirm_answers: args.confirm_answers,
+    };
+    let plan = setup::install(&places, args.files.scope(), options)?;
+    args.files.check(&settings)?;
+    let change = Changing {
+        settings: &settings,
+        files: &args.files,
+        json,
+        nothing: "nothing to do: claude-mesh is wired in already",
+    };
+    if !change.carry_out(plan)? {
+        return Ok(Ending::Done);
+    }
+    if !json {
+        if args.files.scope() != Scope::User {
+            warn_of_path(&places)?;
+        }
+        let sessions = open_sessions(&settings);
+        print::line(&match sessions {
+            0 => {
+                "no session is open now: each one that starts from now on is in the mesh".to_owned()
+            }
+            1 => "1 session is open now: it joins after a restart (`claude --continue`)".to_owned(),
+            many => format!(
+                "{many} sessions are open now: they join after a restart (`claude --continue`)"
+            ),
+        })?;
+    }
+    Ok(Ending::Done)
+}
+
+impl Files {
+    pub(super) fn scope(&self) -> Scope {
+        match (self.project, self.local) {
+            (true, _) => Scope::Project,
+            (_, true) => Scope::Local,
+            _ => Scope::User,
+        }
+    }
+
+    /// The home folder's "project" files are the person's own.
+    pub(super) fn check(&self, settings: &Settings) -> Result<(), Failure> {
+        if self.scope() == Scope::User || !same(&settings.working_directory, &settings.home) {
+            return Ok(());
+        }
+        let hint = "go to the project's folder, or leave the option out; nothing was changed";
+        Err(Failure::argument("the home folder is no project", hint))
+    }
+}
+
+/// How a plan is shown and carried out.
+pub(super) struct Changing<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) files: &'a Files,
+    pub(super) json: bool,
+    /// What to say of a plan without changes.
+    pub(super) nothing: &'a str,
+}
+
+impl Changing<'_> {
+    /// Prints the change and makes it, unless it is a dry run. Returns whether anything was written.
+    pub(super) fn carry_out(&self, plan: Plan) -> Result<bool, Failure> {
+        let changes: Vec<_> = plan
+            .changes()
+            .iter()
+            .map(|change| (change.path.clone(), diff(change, &self.shown(&change.path))))
+            .collect();
+        let some = !changes.is_empty();
+        if !self.json {
+            for (_, diff) in &changes {
+                print::raw(diff.as_bytes())?;
+            }
+        }
+        let applied = if self.files.dry_run {
+            Applied::default()
+        } else {
+            let now = Timestamp::from_millisecond(SystemClock::new().now().wall_ms);
+            plan.apply(now.unwrap_or(Timestamp::UNIX_EPOCH))
+                .map_err(|halted| self.halted(&halted))?
+        };
+        if self.json {
+            self.tell_json(&changes, &applied)?;
+        } else {
+            self.tell(some, &applied)?;
+        }
+        Ok(!applied.written.is_empty())
+    }
+
+    fn tell(&self, some: bool, applied: &Applied) -> Result<(), Failure> {
+        if !some {
+            print::line(self.nothing)?;
+        } else if self.files.dry_run {
+            print::line("nothing was written (--dry-run)")?;
+        }
+        for line in self.written(applied) {
+            print::line(&line)?;
+        }
+        Ok(())
+    }
+
+    fn tell_json(&self, changes: &[(PathBuf, String)], applied: &Applied) -> Result<(), Failure> {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(path, diff)| json!({ "path": path, "diff": anstream::adapter::strip_str(diff).to_string() }))
+            .collect();
+        let written: Vec<_> = applied
+            .written
+            .iter()
+            .map(
+                |file| json!({ "path": file.path, "backup": file.backup, "removed": file.removed }),
+            )
+            .collect();
+        print::json(&json!({
+            "scope": self.files.scope(),
+            "dry_run": self.files.dry_run,
+            "changes": changes,
+            "written": written,
+            "open_sessions": open_sessions(self.settings),
+        }))?;
+        Ok(())
+    }
+
+    fn written(&self, applied: &Applied) -> Vec<String> {
+        applied
+            .written
+            .iter()
+            .map(|file| {
+                let verb = if file.removed { "removed" } else { "wrote" };
+                let backup = match &file.backup {
+                    Some(backup) => format!(" (before: {})", self.shown(backup)),
+                    None => String::new(),
+                };
+                format!("{verb} {}{backup}", self.shown(&file.path))
+            })
+            .collect()
+    }
+
+    fn halted(&self, halted: &setup::Halted) -> Failure {
+        let done = self.written(&halted.applied);
+        let hint = if done.is_empty() {
+            halted.error.hint().to_owned()
+        } else {
+            format!("{}; before that: {}", halted.error.hint(), done.join(", "))
+        };
+        Wrong::new("storage", halted.to_string(), hint).into()
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        shown(path, &self.settings.home)
+    }
+}
+
+impl From<setup::Error> for Failure {
+    fn from(error: setup::Error) -> Self {
+        Wrong::new("storage", error.to_string(), error.hint()).into()
+    }
+}
+
+/// Returns where Claude Code's files and our programs are.
+pub(super) fn places(settings: &Settings) -> Result<Places, Failure> {
+    let program = std::env::current_exe().and_then(|path| path.canonicalize());
+    let folder = program
+        .ok()
+        .and_then(|path| path.parent().map(Path::to_path_buf));
+    let folder = folder.ok_or_else(|| {
+        Wrong::new(
+            "unsupported",
+            "it cannot be told where this program lies",
+            "start it by its full path",
+        )
+    })?;
+    let claude = &settings.claude;
+    let moved = claude
+        .config_dir_moved
+        .then_some(claude.config_dir.as_path());
+    let mut places =
+        Places::new(&settings.home, moved, &folder).in_project(&settings.working_directory);
+    places.search_path.clone_from(&settings.search_path);
+    Ok(places)
+}
+
+/// Returns how many interactive Claude Code sessions run now.
+pub(super) fn open_sessions(settings: &Settings) -> usize {
+    live_sessions(settings)
+        .iter()
+        .filter(|(_, registered)| !registered.headless)
+        .count()
+}
+
+/// Returns the sessions Claude Code's registry knows whose process lives.
+pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, client::Registered)> {
+    let folder = &settings.claude.config_dir;
+    let Ok(entries) = std::fs::read_dir(folder.join("sessions")) else {
+        return Vec::new();
+    };
+    let process_of = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let pid: i32 = name.to_str()?.strip_suffix(".json")?.parse().ok()?;
+        let stat = process::stat(pid).filter(|stat| stat.running)?;
+        Some((stat.key, client::registered(folder, stat.key)?))
+    };
+    entries.flatten().filter_map(process_of).collect()
+}
+
+fn check_programs(places: &Places, settings: &Settings) -> Result<(), Failure> {
+    let missing: Vec<&str> = PROGRAMS
+        .into_iter()
+        .filter(|name| !places.programs.join(name).is_file())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} {} not beside claude-mesh in {}",
+        missing.join(", "),
+        if missing.len() == 1 { "is" } else { "are" },
+        shown(&places.programs, &settings.home)
+    );
+    let hint =
+        "install all five programs into one folder (`cargo install` does); nothing was changed";
+    Err(Wrong::new("unsupported", message, hint).into())
+}
+
+/// A project's files name programs without a folder: whoever uses them needs the programs on their PATH.
+fn warn_of_path(places: &Places) -> Result<(), Failure> {
+    let found = places
+        .search_path
+        .iter()
+        .any(|folder| folder.join(PROGRAMS[0]).is_file());
+    if !found {
+        print::line(&format!(
+            "but {} is not on your PATH, and these files name programs without a folder",
+            places.programs.display()
+        ))?;
+    }
+    Ok(())
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    canonical(one) == canonical(other)
+}
+
+/// The change as a unified diff with little around it.
+fn diff(change: &Change, path: &str) -> String {
+    let (before, after) = change.shown();
+    let diff = TextDiff::from_lines(&before, &after);
+    let heads = [format!("--- {path}"), format!("+++ {path}")];
+    let mut lines: Vec<String> = heads.iter().map(|head| head.bold().to_string()).collect();
+    for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
+        lines.push(hunk.header().cyan().to_string());
+        for line in hunk.iter_changes() {
+            let words = crate::ground::text::clean(line.value());
+            let words = words.trim_end_matches('\n');
+            lines.push(match line.tag() {
+                ChangeTag::Insert => format!("+{words}").green().to_string(),
+                ChangeTag::Delete => format!("-{words}").red().to_string(),
+                ChangeTag::Equal => format!(" {words}"),
+            });
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

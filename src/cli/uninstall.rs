@@ -1,0 +1,37 @@
+//! `claude-mesh uninstall`: takes out of Claude Code's files what `install` has put in, and nothing else.
+use clap::Args;
+
+use super::install::{Changing, Files, places};
+use super::{Ending, Outcome, print};
+use crate::ground::Settings;
+use crate::setup;
+
+/// Take claude-mesh out of Claude Code; run it before you remove the programs
+///
+/// The mesh itself stays in ~/.claude-mesh: questions, answers, names. Remove that folder when you want it gone too.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh uninstall --dry-run
+  claude-mesh uninstall
+  claude-mesh uninstall --project")]
+pub(super) struct Uninstall {
+    #[command(flatten)]
+    files: Files,
+}
+
+/// Takes claude-mesh out.
+pub(super) fn uninstall(args: &Uninstall, json: bool) -> Outcome {
+    let settings = Settings::of_this_process()?;
+    args.files.check(&settings)?;
+    let plan = setup::uninstall(&places(&settings)?, args.files.scope())?;
+    let change = Changing {
+        settings: &settings,
+        files: &args.files,
+        json,
+        nothing: "nothing to do: claude-mesh is not wired in there",
+    };
+    if change.carry_out(plan)? && !json {
+        print::line("sessions that are open stay in the mesh until they end")?;
+    }
+    Ok(Ending::Done)
+}

@@ -1,0 +1,154 @@
+//! What a server does for its session while no call waits: it rings the session's own inbox for questions.
+//!
+//! Nothing runs here while nothing waits: the bell wakes it, and a timer is set only while a ring is out.
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+use super::station::Shared;
+use crate::ground::client;
+use crate::ground::log;
+use crate::mesh::Attention;
+
+/// What the session is asked to do with a doorbell; the hook attaches the text itself.
+const TEXT: &str = "Answer now with reply_to_peer; SendMessage does not reach the asker. If no question follows here, call poll_inbox.";
+
+/// Attends to the session for as long as the server runs.
+pub(super) async fn attend(shared: Arc<Shared>, client: String) {
+    let mut rings = shared.rings();
+    let mut seated = shared.seated();
+    let mut told_person = false;
+    loop {
+        rings.borrow_and_update();
+        if seated.borrow_and_update().is_none() {
+            if seated.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let pause = match shared.same_seat(&client, |at| at.mesh.attend(&at.me)).await {
+            Ok(Attention::Post {
+                nonce,
+                from,
+                answers,
+            }) => {
+                if let Err(problem) = post(&shared, &nonce, &from, answers).await {
+                    let _ = shared
+                        .same_seat(&client, |at| at.mesh.ring_failed(&at.me, &problem))
+                        .await;
+                    None
+                } else {
+                    Some(Duration::from_millis(10))
+                }
+            }
+            Ok(Attention::LookAgain {
+                after_ms,
+                needs_person,
+            }) => {
+                if needs_person && !told_person {
+                    tell_person(
+                        &shared,
+                        &client,
+                        "a session waits at a dialog while a question waits for it",
+                    )
+                    .await;
+                }
+                told_person = needs_person;
+                Some(Duration::from_millis(
+                    u64::try_from(after_ms.max(10)).unwrap_or(10),
+                ))
+            }
+            Ok(Attention::None) => None,
+            Err(error) => {
+                log::write(
+                    &shared.settings().mesh_home,
+                    "claude-mesh-server",
+                    &error.to_string(),
+                );
+                None
+            }
+        };
+        tokio::select! {
+            changed = rings.changed() => if changed.is_err() { return },
+            changed = seated.changed() => if changed.is_err() { return },
+            () = rest(pause) => {}
+        }
+    }
+}
+
+async fn rest(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Posts the doorbell. The problem of a failure is told to those who asked.
+async fn post(shared: &Shared, nonce: &str, from: &[String], answers: usize) -> Result<(), String> {
+    let socket =
+        socket(shared).ok_or("its Claude Code has no inbox socket (2.1.224 or later has one)")?;
+    let what = match (from.len(), answers) {
+        (0, _) => "the reply to a question of yours has come.".to_owned(),
+        (1, _) => format!("a question from \"{}\" waits for you.", from[0]),
+        (more, _) => format!("{more} questions from other sessions wait for you."),
+    };
+    let sender = from.first().map_or("claude-mesh", String::as_str);
+    let lines = client::doorbell(
+        shared.settings().claude.socket_token.as_deref(),
+        nonce,
+        sender,
+        &format!("{what} {TEXT}"),
+    );
+    let posting = async {
+        let mut stream = UnixStream::connect(&socket).await?;
+        stream.write_all(lines.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    let patience = Duration::from_secs(2);
+    match tokio::time::timeout(patience, posting).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("its inbox socket refused the line: {error}")),
+        Err(_) => Err("its inbox socket does not take anything".into()),
+    }
+}
+
+/// The socket stays the same for the life of the client; the registry knows it where the environment does not.
+fn socket(shared: &Shared) -> Option<PathBuf> {
+    let told = shared.settings().claude.socket.clone();
+    told.or_else(|| {
+        let process = (*shared.seated().borrow())?;
+        let registered = client::registered(&shared.settings().claude.config_dir, process)?;
+        registered.socket.map(PathBuf::from)
+    })
+}
+
+/// Runs the person's own program; what it is about stands in its environment, never in its arguments.
+async fn tell_person(shared: &Shared, client: &str, reason: &str) {
+    let Some(program) = shared.settings().notify.clone() else {
+        return;
+    };
+    let name = shared
+        .same_seat(client, |at| Ok(at.me.name.to_string()))
+        .await
+        .unwrap_or_default();
+    let started = Command::new(&program)
+        .env("CLAUDE_MESH_REASON", reason)
+        .env("CLAUDE_MESH_PEER", name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    match started {
+        // Somebody must fetch the end of the child, or it stays as a zombie.
+        Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+        Err(error) => log::write(
+            &shared.settings().mesh_home,
+            "claude-mesh-server",
+            &format!("cannot run {}: {error}", program.display()),
+        ),
+    }
+}

@@ -1,0 +1,97 @@
+//! Brakes: a person makes a peer quiet, or pauses the whole mesh; peers spend a budget of turns.
+use super::alive::Around;
+use super::{Mesh, Rings, Sitting};
+use crate::model::brake::{Brakes, Held};
+use crate::model::{PeerKind, Refusal, Result};
+use crate::store::{Peer, Session, Tx};
+
+/// The row that says until when the mesh is paused.
+const PAUSED: &str = "paused_until_ms";
+
+impl Mesh {
+    /// Makes a peer quiet until a time, or with `None` ends it. Returns the peer's name. Whoever sits there is rung, to
+    /// look at what was held.
+    pub fn set_quiet(&mut self, name: &str, until_ms: Option<i64>) -> Result<String> {
+        self.write(|tx, _, rings| {
+            let peer = tx
+                .peer_named(name)?
+                .filter(|peer| peer.kind == PeerKind::Session)
+                .ok_or_else(|| Refusal::UnknownPeer {
+                    name: name.into(),
+                    nearest: Vec::new(),
+                    here: Vec::new(),
+                })?;
+            tx.set_quiet(peer.id, until_ms)?;
+            rings.add(
+                tx.live_sessions_at(peer.id)?
+                    .iter()
+                    .map(|session| session.id),
+            );
+            Ok(peer.name.to_string())
+        })
+    }
+
+    /// Pauses the whole mesh until a time, or with `None` ends it.
+    pub fn set_paused(&mut self, until_ms: Option<i64>) -> Result<()> {
+        self.write(|tx, _, rings| {
+            let until = until_ms.map_or_else(String::new, |until_ms| until_ms.to_string());
+            tx.set_meta(PAUSED, &until)?;
+            rings.add(tx.live_sessions()?.iter().map(|session| session.id));
+            Ok(())
+        })
+    }
+
+    /// Returns whether a session's person wants it left alone now: it is quiet, or the mesh is paused.
+    pub fn is_left_alone(&mut self, me: &Sitting) -> Result<bool> {
+        self.read(|tx, _| {
+            let quiet_until_ms = tx.peer(me.peer)?.and_then(|peer| peer.quiet_until_ms);
+            let brakes = Brakes {
+                paused_until_ms: paused_until(tx)?,
+                quiet_until_ms,
+                posted_turns: 0,
+                budget: 1,
+            };
+            Ok(brakes.hold(tx.now.wall_ms).is_some())
+        })
+    }
+
+    /// Returns until when the whole mesh is paused.
+    pub fn paused_until(&mut self) -> Result<Option<i64>> {
+        self.read(|tx, _| paused_until(tx))
+    }
+}
+
+/// Returns whether questions to a peer are held now. A session that waits in a call of ours gets them by that call, which
+/// starts no turn.
+pub(super) fn hold(
+    tx: &Tx,
+    around: &Around,
+    peer: &Peer,
+    session: &Session,
+) -> Result<Option<Held>> {
+    let brakes = Brakes {
+        paused_until_ms: paused_until(tx)?,
+        quiet_until_ms: peer.quiet_until_ms,
+        posted_turns: session.posted_turns,
+        budget: around.wake_budget,
+    };
+    match brakes.hold(tx.now.wall_ms) {
+        Some(_) if tx.newest_wait(session.id)?.is_some() => Ok(None),
+        held => Ok(held),
+    }
+}
+
+fn paused_until(tx: &Tx) -> Result<Option<i64>> {
+    let until = tx.meta(PAUSED)?.and_then(|until| until.parse().ok());
+    Ok(until.filter(|until| *until > tx.now.wall_ms))
+}
+
+/// Rings those who wait for a question, so that they see how it stands.
+pub(super) fn tell_askers(
+    tx: &Tx,
+    rings: &mut Rings,
+    question: crate::ground::id::QuestionId,
+) -> Result<()> {
+    rings.add(tx.sessions_waiting_on(question, None)?);
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! The doorbell into a session's own inbox, against a scripted socket: who is rung, when, and what the asker is told.
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::world::{InFlight, PATIENCE, Session, World};
+
+/// A session with an inbox that the test reads.
+struct Rung {
+    session: Session,
+    lines: Receiver<Value>,
+}
+
+impl Rung {
+    fn open(world: &World, project: &str, status: &str) -> Self {
+        let path = world
+            .home()
+            .join(format!("{}.sock", project.replace('/', "-")));
+        let (say, lines) = channel();
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    let _ = say.send(serde_json::from_str(&line).unwrap());
+                }
+            }
+        });
+        let socket = path.to_string_lossy().into_owned();
+        let session = world.window(
+            project,
+            &[
+                ("CLAUDE_CODE_MESSAGING_SOCKET", &socket),
+                ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
+            ],
+        );
+        session.register(status);
+        session.hook("SessionStart", json!({ "source": "startup" }));
+        session.discover();
+        session.call("mesh_status", json!({}));
+        Self { session, lines }
+    }
+
+    /// Returns the text of the next line, after the word that opens the socket.
+    #[track_caller]
+    fn bell(&self) -> String {
+        let auth = self.lines.recv_timeout(PATIENCE).expect("it rings");
+        assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
+        let line = self.lines.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(line["priority"], "next");
+        line["message"]["content"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    fn stays_silent(&self, this_long: Duration) {
+        assert_eq!(
+            self.lines.recv_timeout(this_long),
+            Err(RecvTimeoutError::Timeout)
+        );
+    }
+
+    /// The client reads the line: the hook runs with it, as Claude Code does. Returns what the hook says.
+    #[track_caller]
+    fn reads(&self, line: &str, turn: &str) -> Value {
+        self.session.hook(
+            "UserPromptSubmit",
+            json!({ "prompt": line, "prompt_id": turn }),
+        )
+    }
+}
+
+fn attached(said: &Value) -> &str {
+    said["hookSpecificOutput"]["additionalContext"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{said}"))
+}
+
+fn asks<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
+    asker.start("ask_peer", json!({ "to": to, "question": question }))
+}
+
+#[test]
+fn an_idle_session_is_rung_and_the_hook_attaches_the_question() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    assert!(
+        line.starts_with("<cross-session-message from-name=\"ada\">\nclaude-mesh doorbell "),
+        "{line}"
+    );
+    assert!(
+        line.contains("reply_to_peer") && line.ends_with("</cross-session-message>"),
+        "{line}"
+    );
+    ask.wait_for_progress("bo: stored 0 s ago, rung");
+    let said = bo.reads(&line, "t1");
+    assert!(attached(&said).contains("which port?"));
+    ask.wait_for_progress("bo: shown");
+    bo.session.replies(&bo.session.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+}
+
+#[test]
+fn later_questions_ride_on_the_ring_that_is_out() {
+    let world = World::new();
+    let (ada, cy) = (world.session("ada"), world.session("cy"));
+    let bo = Rung::open(&world, "bo", "busy");
+    let first = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    first.wait_for_progress("will be read with its next step");
+    let second = asks(&cy, "bo", "which schema?");
+    second.wait_for_progress("will be read with its next step");
+    bo.stays_silent(Duration::from_millis(300));
+    let said = bo.reads(&line, "t1");
+    assert!(
+        attached(&said).contains("which port?") && attached(&said).contains("which schema?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_idle_session_that_does_not_answer_the_bell_is_rung_twice_and_then_the_truth_is_told() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let ask = asks(&ada, "bo", "which port?");
+    let (first, second) = (bo.bell(), bo.bell());
+    assert_ne!(first, second, "an identical line would be dropped");
+    let told = ask.wait_for_progress("not woken");
+    assert!(told.contains("rung twice"), "{told}");
+    bo.stays_silent(Duration::from_millis(300));
+    // Not lost: the next prompt brings it.
+    assert!(bo.session.prompt("t1").unwrap().contains("which port?"));
+}
+
+#[test]
+fn a_busy_session_is_never_called_failed() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "busy");
+    let result = ada.call(
+        "ask_peer",
+        json!({ "to": "bo", "question": "which port?", "timeout_seconds": 5 }),
+    );
+    assert_eq!(result["status"], "timed_out");
+    assert_eq!(result["delivery"]["wake"], "queued");
+    assert_eq!(result["delivery"]["shown_at"], Value::Null);
+    assert_eq!(result["delivery"]["peer_activity"], "busy");
+    drop(bo);
+}
+
+#[test]
+fn a_session_without_an_inbox_is_told_as_not_woken_with_the_reason() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = world.session("bo");
+    bo.register("idle");
+    let ask = asks(&ada, "bo", "which port?");
+    let told = ask.wait_for_progress("not woken");
+    assert!(told.contains("no inbox socket"), "{told}");
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+}
+
+#[test]
+fn a_waiting_call_is_the_better_way_and_nothing_is_posted() {
+    let world = World::new();
+    let (ada, cy) = (world.session("ada"), world.session("cy"));
+    let bo = Rung::open(&world, "bo", "busy");
+    let waits = asks(&bo.session, "cy", "which schema?");
+    waits.wait_for_progress("cy: ");
+    asks(&ada, "bo", "which port?");
+    assert_eq!(waits.result()["status"], "interrupted");
+    bo.stays_silent(Duration::from_millis(300));
+    drop(cy);
+}
+
+#[test]
+fn a_bell_for_a_question_that_was_answered_meanwhile_costs_no_turn() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    bo.session.replies(&bo.session.next_question(), "5433");
+    ask.result();
+    let said = bo.reads(&line, "t1");
+    assert_eq!(said["decision"], "block");
+    assert!(
+        said["reason"]
+            .as_str()
+            .unwrap()
+            .contains("settled meanwhile")
+    );
+}
+
+#[test]
+fn a_session_that_sits_down_with_questions_waiting_is_rung_when_it_is_idle() {
+    let world = World::new();
+    let ada = world.session("ada");
+    drop(Rung::open(&world, "bo", "idle"));
+    crate::world::within("bo is gone", || {
+        ada.call("ask_peer", json!({ "to": "bo", "question": "x" }))["status"] == "offline"
+    });
+    std::fs::remove_file(world.home().join("bo.sock")).unwrap();
+    let bo = Rung::open(&world, "bo", "idle");
+    let line = bo.bell();
+    assert!(attached(&bo.reads(&line, "t1")).contains('x'));
+}
+
+#[test]
+fn a_late_answer_rings_its_asker() {
+    let world = World::new();
+    let ada = Rung::open(&world, "ada", "idle");
+    let bo = world.session("bo");
+    let asked = ada.session.call(
+        "ask_peer",
+        json!({ "to": "bo", "question": "which port?", "timeout_seconds": 1 }),
+    );
+    assert_eq!(asked["status"], "timed_out");
+    bo.replies(&bo.next_question(), "5433");
+    let line = ada.bell();
+    assert!(line.contains("reply to a question of yours"), "{line}");
+    assert!(attached(&ada.reads(&line, "t1")).contains("5433"));
+}
+
+#[test]
+fn peers_start_only_so_many_turns_until_the_person_types() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    for turn in ["t1", "t2"] {
+        let ask = asks(&ada, "bo", &format!("question {turn}"));
+        let said = bo.reads(&bo.bell(), turn);
+        assert!(attached(&said).contains(turn));
+        bo.session.replies(&bo.session.next_question(), "yes");
+        assert_eq!(ask.result()["status"], "answered");
+    }
+    let held = asks(&ada, "bo", "once more?").result();
+    assert_eq!(held["status"], "held");
+    assert_eq!(
+        (&held["reason"], &held["until"]),
+        (&json!("wake_budget"), &Value::Null)
+    );
+    bo.stays_silent(Duration::from_millis(300));
+    assert_eq!(
+        bo.session.stop("t2", false),
+        None,
+        "a held question keeps nobody"
+    );
+    assert_eq!(bo.session.call("poll_inbox", json!({}))["held"], 1);
+    assert!(
+        bo.session.prompt("t3").unwrap().contains("once more?"),
+        "a typed prompt brings it"
+    );
+    let after = asks(&ada, "bo", "and now?");
+    bo.bell();
+    drop(after);
+}
+
+#[test]
+fn a_quiet_session_is_left_alone_until_it_ends() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let folder = world.home();
+    assert_eq!(
+        world.cli(&folder, &["quiet", "bo", "--for", "1h"]).code,
+        Some(0)
+    );
+    let held = asks(&ada, "bo", "which port?").result();
+    assert_eq!(
+        (&held["status"], &held["reason"]),
+        (&json!("held"), &json!("quiet"))
+    );
+    assert!(held["until"].as_str().unwrap().ends_with('Z'));
+    assert!(ada.call("list_peers", json!({}))["peers"][0]["quiet_until"].is_string());
+    assert_eq!(bo.session.stop("t1", false), None);
+    bo.stays_silent(Duration::from_millis(300));
+    assert_eq!(world.cli(&folder, &["quiet", "bo", "--off"]).code, Some(0));
+    let line = bo.bell();
+    assert!(attached(&bo.reads(&line, "t2")).contains("which port?"));
+}
+
+#[test]
+fn a_pause_holds_the_whole_mesh_and_swallows_what_was_posted_already() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    assert_eq!(world.cli(&world.home(), &["pause"]).code, Some(0));
+    let said = bo.reads(&line, "t1");
+    assert_eq!(said["decision"], "block");
+    assert_eq!(ask.result()["reason"], "paused");
+    assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
+    assert!(attached(&bo.reads(&bo.bell(), "t2")).contains("which port?"));
+}
+
+#[test]
+fn the_person_is_told_when_a_session_waits_at_a_dialog() {
+    let mut world = World::new();
+    let told = world.home().join("told");
+    let script = world.write("notify", &format!("#!/bin/sh\nprintf '%s|%s' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" > {0}.new && mv {0}.new {0}\n", told.display()));
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    world.set("CLAUDE_MESH_NOTIFY_CMD", script.to_str().unwrap());
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "waiting");
+    let ask = asks(&ada, "bo", "which port?");
+    bo.bell();
+    ask.wait_for_progress("waits at a dialog for its person");
+    crate::world::within("the person is told", || told.exists());
+    let text = std::fs::read_to_string(PathBuf::from(&told)).unwrap();
+    assert!(text.starts_with("bo|a session waits at a dialog"), "{text}");
+}
+
+#[test]
+fn a_killed_client_is_known_to_those_who_wait_at_once() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "busy");
+    let ask = asks(&ada, "bo", "which port?");
+    bo.bell();
+    let began = std::time::Instant::now();
+    bo.session.kill();
+    assert_eq!(ask.result()["status"], "offline");
+    assert!(began.elapsed() < Duration::from_secs(5));
+    std::fs::remove_file(world.home().join("bo.sock")).unwrap();
+    let bo = Rung::open(&world, "bo", "idle");
+    assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("which port?"));
+}

@@ -1,0 +1,202 @@
+//! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
+use std::sync::Arc;
+
+use claude_mesh::ground::Clock;
+use claude_mesh::ground::clock::SetClock;
+use claude_mesh::mesh::{Arrival, Member, Mesh};
+use claude_mesh::model::peer::Address;
+use claude_mesh::model::{QuestionState, Refusal};
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+struct Days {
+    place: tempfile::TempDir,
+    clock: Arc<SetClock>,
+}
+
+impl Days {
+    fn new() -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            clock: Arc::new(SetClock::at(1_800_000_000_000)),
+        }
+    }
+
+    fn member(&self, name: &str, instance: u32) -> Member {
+        let project = self.place.path().join(name);
+        std::fs::create_dir_all(&project).unwrap();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
+        mesh.join(&Arrival::here(&project).unwrap().instance(instance))
+            .unwrap()
+    }
+
+    fn kinds(&self, member: &mut Member) -> Vec<String> {
+        member
+            .mesh()
+            .events(0, 0, 10_000)
+            .unwrap()
+            .into_iter()
+            .map(|event| event.kind)
+            .collect()
+    }
+}
+
+fn bo() -> Address {
+    Address::parse("bo").unwrap()
+}
+
+#[test]
+fn a_question_nobody_answers_expires_after_seven_days_and_a_late_answer_is_still_taken() {
+    let days = Days::new();
+    let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
+    let (asked, _) = ada.ask(&bo(), "which port?", None).unwrap();
+    days.clock.advance_ms(7 * DAY_MS - 1);
+    let seat = bo_sits.sitting().clone();
+    assert_eq!(bo_sits.mesh().inbox(&seat).unwrap().questions.len(), 1);
+    days.clock.advance_ms(1);
+    assert!(bo_sits.mesh().inbox(&seat).unwrap().is_empty());
+    ada.mesh().sweep().unwrap();
+    let state = |ada: &mut Member| {
+        ada.mesh().standings(&[asked.question]).unwrap()[0]
+            .question
+            .state
+    };
+    assert_eq!(state(&mut ada), QuestionState::Expired);
+    assert!(
+        days.kinds(&mut ada)
+            .contains(&"question.expired".to_owned())
+    );
+    let replied = bo_sits.answer(asked.question, "5433").unwrap();
+    assert!(replied.late);
+    assert_eq!(state(&mut ada), QuestionState::Answered);
+}
+
+#[test]
+fn a_late_answer_is_listed_until_a_day_after_it_was_shown() {
+    let days = Days::new();
+    let mut ada = days.member("ada", 1);
+    drop(days.member("bo", 2));
+    let (asked, _) = ada.ask(&bo(), "which port?", None).unwrap();
+    days.member("bo", 2).answer(asked.question, "5433").unwrap();
+    let seat = ada.sitting().clone();
+    days.clock.advance_ms(20 * DAY_MS);
+    let inbox = ada.mesh().inbox(&seat).unwrap();
+    assert_eq!(inbox.answers.len(), 1, "unseen, it waits");
+    ada.mesh()
+        .mark_shown(&seat, &inbox, None, claude_mesh::model::WakeState::Call)
+        .unwrap();
+    days.clock.advance_ms(DAY_MS);
+    assert_eq!(ada.mesh().inbox(&seat).unwrap().answers.len(), 1);
+    days.clock.advance_ms(1);
+    assert_eq!(ada.mesh().inbox(&seat).unwrap().answers.len(), 0);
+    assert_eq!(
+        ada.mesh().standings(&[asked.question]).unwrap()[0]
+            .question
+            .answer
+            .as_deref(),
+        Some("5433")
+    );
+}
+
+#[test]
+fn what_is_over_goes_after_thirty_days_and_what_is_open_stays() {
+    let days = Days::new();
+    let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
+    let (old, _) = ada.ask(&bo(), "which port?", None).unwrap();
+    bo_sits.answer(old.question, "5433").unwrap();
+    days.clock.advance_ms(29 * DAY_MS);
+    let (open, _) = ada.ask(&bo(), "which schema?", None).unwrap();
+    assert!(ada.mesh().sweep().unwrap().is_empty());
+    days.clock.advance_ms(DAY_MS + 1);
+    let reclaimed = ada.mesh().sweep().unwrap();
+    assert_eq!(reclaimed.questions, 1);
+    assert!(reclaimed.events >= 3);
+    assert!(ada.mesh().standings(&[old.question]).is_err());
+    assert_eq!(
+        ada.mesh().standings(&[open.question]).unwrap()[0]
+            .question
+            .state,
+        QuestionState::Open
+    );
+}
+
+#[test]
+fn every_step_of_a_question_is_in_the_log_in_its_order() {
+    let days = Days::new();
+    let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
+    let (first, wait) = ada.ask(&bo(), "which port?", None).unwrap();
+    bo_sits.next_questions(std::time::Duration::ZERO).unwrap();
+    bo_sits.answer(first.question, "5433").unwrap();
+    let seat = ada.sitting().clone();
+    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
+    let (second, wait) = ada.ask(&bo(), "which schema?", None).unwrap();
+    ada.mesh()
+        .finish(&seat, &wait.unwrap(), &[second.question])
+        .unwrap();
+    drop(bo_sits);
+    let order = [
+        "peer.joined",
+        "peer.joined",
+        "question.asked",
+        "question.shown",
+        "question.answered",
+        "question.asked",
+        "question.withdrawn",
+        "peer.left",
+    ];
+    assert_eq!(days.kinds(&mut ada), order);
+    let events = ada.mesh().events(0, 0, 100).unwrap();
+    assert!(events.is_sorted_by_key(|event| event.seq));
+    assert_eq!(events[2].by, "ada");
+    assert_eq!(events[2].subject, first.question.to_string());
+}
+
+#[test]
+fn a_forgotten_question_leaves_nothing_of_its_text_in_the_file() {
+    let days = Days::new();
+    let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
+    let marker = "xyzzy-leaked-marker";
+    let (asked, _) = ada
+        .ask(&bo(), &format!("is {marker} right?"), Some(marker))
+        .unwrap();
+    bo_sits
+        .answer(asked.question, &format!("{marker}, yes"))
+        .unwrap();
+    assert!(ada.mesh().forget_question(asked.question).unwrap());
+    assert!(!ada.mesh().forget_question(asked.question).unwrap());
+    for name in ["mesh.db", "mesh.db-wal"] {
+        let content = std::fs::read(days.place.path().join(name)).unwrap_or_default();
+        let found = content
+            .windows(marker.len())
+            .any(|window| window == marker.as_bytes());
+        assert!(!found, "{name} still holds it");
+    }
+}
+
+#[test]
+fn a_chain_of_questions_that_wait_for_each_other_ends_at_eight() {
+    let days = Days::new();
+    let mut members: Vec<Member> = (0..11)
+        .map(|number| days.member(&format!("p{number}"), number + 1))
+        .collect();
+    for number in 0..10_usize {
+        let to = Address::parse(&format!("p{}", number + 1)).unwrap();
+        let asked = members[number].ask(&to, "and you?", None);
+        if number < 9 {
+            asked.unwrap();
+            members[number + 1]
+                .next_questions(std::time::Duration::ZERO)
+                .unwrap();
+        } else {
+            let refused = asked.unwrap_err();
+            assert!(
+                matches!(
+                    refused,
+                    claude_mesh::model::Error::Refused(Refusal::RateLimited { .. })
+                ),
+                "{refused}"
+            );
+        }
+    }
+}
