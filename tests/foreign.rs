@@ -8,9 +8,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::world::{Ran, Session, World, program};
+use crate::world::{Ran, Session, World, program, within};
 
 /// A client as its registry has it.
 struct Package {
@@ -262,4 +263,50 @@ fn the_inspector_lists_the_tools_and_calls_some() {
         (&peers["you"], &peers["peers"][0]["peer"]),
         (&json!("ada"), &json!("cy"))
     );
+}
+
+#[test]
+fn one_client_with_servers_in_several_projects_is_a_member_in_each() {
+    let world = World::new();
+    world.project("bo");
+    let (to_bo, from_bo) = (world.home().join("to_bo"), world.home().join("from_bo"));
+    let script = "mkfifo \"$HOME/to_bo\" && \
+        sh -c 'cd \"$HOME/bo\" && exec \"$SERVER\"' <\"$HOME/to_bo\" >\"$HOME/from_bo\" & \
+        \"$SERVER\"; \"$SERVER\"; :";
+    let ada = world.window_of("ada", &[], "/bin/sh", script);
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"some-client","version":"1.0"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let call = |id: i64, tool: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},{meta}}}}}"#
+        )
+    };
+    let result = |line: &Value| -> Value {
+        serde_json::from_str(line["result"]["content"][0]["text"].as_str().unwrap()).unwrap()
+    };
+    let asks_ada = |id: i64, tool: &str| {
+        ada.line(&call(id, tool));
+        result(&ada.wait_for(|line| line["id"] == id))
+    };
+    assert_eq!(asks_ada(1, "list_peers")["you"], "ada");
+    within("the other server can be spoken to", || to_bo.exists());
+    let mut bo = fs::OpenOptions::new().write(true).open(to_bo).unwrap();
+    writeln!(bo, "{}", call(1, "list_peers")).unwrap();
+    let said = || fs::read_to_string(&from_bo).unwrap_or_default();
+    within("bo's server answers", || said().ends_with('\n'));
+    let bo_sees = result(&serde_json::from_str(&said()).unwrap());
+    assert_eq!(
+        (&bo_sees["you"], &bo_sees["peers"][0]["peer"]),
+        (&json!("bo"), &json!("ada"))
+    );
+    let ada_sees = asks_ada(2, "list_peers");
+    assert_eq!(
+        (&ada_sees["you"], &ada_sees["peers"][0]["peer"]),
+        (&json!("ada"), &json!("bo"))
+    );
+    assert_eq!(ada_sees["peers"][0]["askable"], true);
+    // A server that was killed is followed by one at the same mailbox.
+    let pid = asks_ada(3, "mesh_status")["pid"].as_i64().unwrap();
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    assert_eq!(asks_ada(4, "list_peers")["you"], "ada");
 }
