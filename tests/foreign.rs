@@ -112,21 +112,19 @@ impl Package {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let shown = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("cannot run {shown}: {error}"))?;
+    let output = command.stdin(Stdio::null()).output();
+    let program = command.get_program().display();
+    let output = output.map_err(|error| format!("cannot run {program}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let last = complaint
+    let first = complaint
         .lines()
-        .rfind(|line| line.to_lowercase().contains("error"));
+        .find(|line| line.to_lowercase().contains("error"));
     Err(format!(
-        "{shown} failed: {}",
-        last.unwrap_or("no reason given")
+        "{program} could not install it: {}",
+        first.unwrap_or("no reason given")
     ))
 }
 
