@@ -238,13 +238,17 @@ fn a_cancelled_question_that_nobody_saw_is_taken_back() {
     let ask = asks(&ada, "bo", "which port?");
     ask.wait_for_progress("bo: stored");
     ask.cancel();
-    ada.call("mesh_status", json!({}));
-    assert_eq!(bo.questions().len(), 0);
+    crate::world::within("it is taken back", || {
+        ada.call("mesh_status", json!({}))["questions"]["open"] == 0
+    });
+    assert!(bo.questions().is_empty());
     let seen = asks(&ada, "bo", "which schema?");
     seen.wait_for_progress("bo: stored");
     let id = bo.next_question();
     seen.cancel();
-    ada.call("mesh_status", json!({}));
+    crate::world::within("nobody waits any more", || {
+        bo.questions()[0]["asker_waiting"] == false
+    });
     assert_eq!(bo.questions().len(), 1, "a seen question stays open");
     let replied = bo.replies(&id, "public");
     assert_eq!(replied["status"], "answered");
@@ -258,7 +262,13 @@ fn a_time_out_tells_how_far_the_question_came_and_leaves_it_open() {
     let ask = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 1 });
     let result = ada.call("ask_peer", ask);
     assert_eq!(result["status"], "timed_out");
-    assert_eq!(result["delivery"]["wake"], "none");
+    assert_eq!(result["delivery"]["wake"], "failed");
+    assert!(
+        result["delivery"]["wake_problem"]
+            .as_str()
+            .unwrap()
+            .contains("no inbox socket")
+    );
     assert_eq!(result["delivery"]["shown_at"], Value::Null);
     bo.replies(&bo.next_question(), "5433");
     let got = ada.call(

@@ -1032,7 +1032,7 @@ fn doctor_sees_a_database_that_only_this_shell_speaks_of() {
     desk.world.set("MESH_DB_PATH", other.to_str().unwrap());
     let found = desk.types(&["doctor", "--json"]).json();
     let apart = finding(&found, "this shell speaks of ~/other.db");
-    assert_eq!(apart["severity"], "problem");
+    assert_eq!(apart["severity"], "note");
     assert!(
         apart["mend"]
             .as_str()

@@ -33,6 +33,9 @@ mod ring;
 /// Who wakes when, and who does not.
 mod wake;
 
+/// What time does: expiry, retention, the order of the log.
+mod time;
+
 /// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
 mod mcp;
 
@@ -44,9 +47,6 @@ mod life;
 
 /// Bad surroundings: full disks, missing rights, held locks, broken and foreign files.
 mod faults;
-
-/// What time does: expiry, retention, the order of the log.
-mod time;
 
 /// The house: floors, rooms, doors.
 mod floors;

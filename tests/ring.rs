@@ -261,7 +261,7 @@ fn peers_start_only_so_many_turns_until_the_person_types() {
     );
     let after = asks(&ada, "bo", "and now?");
     bo.bell();
-    drop(after);
+    after.wait_for_progress("bo: ");
 }
 
 #[test]

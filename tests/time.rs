@@ -31,7 +31,7 @@ impl Days {
             .unwrap()
     }
 
-    fn kinds(&self, member: &mut Member) -> Vec<String> {
+    fn kinds(member: &mut Member) -> Vec<String> {
         member
             .mesh()
             .events(0, 0, 10_000)
@@ -63,10 +63,7 @@ fn a_question_nobody_answers_expires_after_seven_days_and_a_late_answer_is_still
             .state
     };
     assert_eq!(state(&mut ada), QuestionState::Expired);
-    assert!(
-        days.kinds(&mut ada)
-            .contains(&"question.expired".to_owned())
-    );
+    assert!(Days::kinds(&mut ada).contains(&"question.expired".to_owned()));
     let replied = bo_sits.answer(asked.question, "5433").unwrap();
     assert!(replied.late);
     assert_eq!(state(&mut ada), QuestionState::Answered);
@@ -145,7 +142,7 @@ fn every_step_of_a_question_is_in_the_log_in_its_order() {
         "question.withdrawn",
         "peer.left",
     ];
-    assert_eq!(days.kinds(&mut ada), order);
+    assert_eq!(Days::kinds(&mut ada), order);
     let events = ada.mesh().events(0, 0, 100).unwrap();
     assert!(events.is_sorted_by_key(|event| event.seq));
     assert_eq!(events[2].by, "ada");

@@ -72,7 +72,7 @@ impl Desk {
             wake_budget: self.settings.wake_budget,
             keep_ms: self.settings.keep_ms,
         };
-        Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), opening)
+        Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), &opening)
     }
 
     /// Opens the mesh if there is one: looking makes no file.

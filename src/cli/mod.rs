@@ -6,6 +6,7 @@
 //! All output goes through [`print`], all refusals through [`wrong`]; the doc comments here are the help text.
 
 mod ask;
+mod brake;
 mod demo;
 mod desk;
 mod doctor;
@@ -64,6 +65,8 @@ enum Command {
     Reply(reply::Reply),
     Log(event::Log),
     Status(status::Status),
+    Quiet(brake::Quiet),
+    Pause(brake::Pause),
     Wall(wall::Wall),
     Gc(gc::Gc),
     Install(install::Install),
@@ -123,6 +126,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
         Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
+        Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
+        Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),

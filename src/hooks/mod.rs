@@ -162,7 +162,7 @@ impl Call {
             wake_budget: self.settings.wake_budget,
             keep_ms: self.settings.keep_ms,
         };
-        Mesh::open_with(&place.database, Arc::new(SystemClock::new()), opening)
+        Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &opening)
     }
 
     /// Returns whether this session has a mailbox: an interactive one, or a headless one that was told to answer.

@@ -231,7 +231,7 @@ impl Station {
         self.mesh = Some(Mesh::open_with(
             &place.database,
             shared.clock.clone(),
-            opening,
+            &opening,
         )?);
         self.place = Some(place);
         self.project = Some(project);

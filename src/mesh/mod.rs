@@ -95,17 +95,17 @@ impl std::fmt::Debug for Mesh {
 impl Mesh {
     /// Opens the mesh at `path`; makes the file, with its folder, when there is none.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> std::result::Result<Self, Fault> {
-        Self::open_with(path, clock, Opening::default())
+        Self::open_with(path, clock, &Opening::default())
     }
 
     /// Opens the mesh in a given way.
     pub fn open_with(
         path: &Path,
         clock: Arc<dyn Clock>,
-        opening: Opening,
+        opening: &Opening,
     ) -> std::result::Result<Self, Fault> {
         let store = Store::open(path, opening.store.clone())?;
-        let around = Around::new(Bells::of(path), &clock.now(), &opening);
+        let around = Around::new(Bells::of(path), &clock.now(), opening);
         Ok(Self {
             store,
             clock,

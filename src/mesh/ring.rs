@@ -160,20 +160,22 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
         );
     }
     let activity = around.activity(&session, &tx.now);
-    match &session.ring {
-        Some(ring) => wait_for_ring(tx, rings, me, ring, activity, &unseen),
-        None => {
-            let wake = if activity == Activity::Idle {
-                WakeState::Inbox
-            } else {
-                WakeState::Queued
-            };
-            for id in &unseen {
-                tx.set_wake(*id, wake, None)?;
-                tell_askers(tx, rings, *id)?;
-            }
-            post(tx, &session, &questions, answers, 1)
-        }
+    if let Some(ring) = &session.ring {
+        return wait_for_ring(tx, rings, me, ring, activity, &unseen);
+    }
+    for id in &unseen {
+        tx.set_wake(*id, wake_by(activity), None)?;
+        tell_askers(tx, rings, *id)?;
+    }
+    post(tx, &session, &questions, answers, 1)
+}
+
+/// An idle session starts a turn by the line; any other reads it when it comes to it.
+fn wake_by(activity: Activity) -> WakeState {
+    if activity == Activity::Idle {
+        WakeState::Inbox
+    } else {
+        WakeState::Queued
     }
 }
 
@@ -193,16 +195,11 @@ fn wait_for_ring(
     };
     // Later questions ride on the ring that is out.
     for id in unseen {
-        let wake = if activity == Activity::Idle {
-            WakeState::Inbox
-        } else {
-            WakeState::Queued
-        };
         if tx
             .question(*id)?
             .is_some_and(|question| question.wake == WakeState::None)
         {
-            tx.set_wake(*id, wake, None)?;
+            tx.set_wake(*id, wake_by(activity), None)?;
             tell_askers(tx, rings, *id)?;
         }
     }

@@ -1,0 +1,314 @@
+//! From the answer to the asker's result, with 1, 8 and 64 sessions waiting.
+//!
+//! Over servers a time begins when the reply line is written to the peer's server and ends when the asker's result line is
+//! read: three hops between processes and the SQL of an answer. Between programs that use the library it begins at
+//! `Member::answer` and ends when `Member::wait` has returned in the other process: one hop and the same SQL.
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use claude_mesh::ground::SystemClock;
+use claude_mesh::mesh::{Arrival, Member, Mesh, Waited};
+use claude_mesh::model::peer::Address;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+
+use crate::floor;
+use crate::pin::{Pin, Side};
+use crate::table::{Goal, Line, Samples, Table};
+use crate::world::{Session, World, micros, wake_ups};
+
+/// Between two questions, so that everybody sleeps again.
+pub(crate) const PAUSE: Duration = Duration::from_millis(1);
+/// How many sessions wait.
+const CROWDS: [usize; 3] = [1, 8, 64];
+/// Bystanders are watched this long; a waiting session looks every 2 s.
+const WATCH: Duration = Duration::from_secs(6);
+
+pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
+    pin.on(Side::Near, || {
+        let floors = Floors::measure(table, pin, rounds);
+        servers(table, &floors, pin, rounds);
+        library(table, &floors, pin, rounds);
+    });
+}
+
+/// What the hops and the SQL of an answer cost by themselves.
+struct Floors {
+    near: f64,
+    far: f64,
+    sql: f64,
+}
+
+impl Floors {
+    fn measure(table: &mut Table, pin: Pin, rounds: usize) -> Self {
+        table.note(&format!("ask, {}", pin.words()));
+        let (near, far) = (floor::hop(pin, Side::Near), floor::hop(pin, Side::Far));
+        let sql = floor::answer_sql(rounds);
+        table.line(&Line::times("floor: one hop over a pipe", &far));
+        table.line(&Line::times(
+            "floor: the SQL of an answer, one process",
+            &sql,
+        ));
+        Self {
+            near: near.p50(),
+            far: far.p50(),
+            sql: sql.p50(),
+        }
+    }
+
+    /// To the peer's server, from there to the asker's, from there to us.
+    fn servers(&self) -> f64 {
+        2.0 * self.far + self.near + self.sql
+    }
+
+    fn library(&self) -> f64 {
+        self.far + self.sql
+    }
+}
+
+fn servers(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
+    let mut alone = None;
+    for crowd in CROWDS {
+        let world = World::new(pin);
+        let mut peer = world.session("bo", Side::Far);
+        let mut askers: Vec<Asker> = (0..crowd)
+            .map(|number| Asker::new(&world, number))
+            .collect();
+        let sql = world.sql();
+        let rounds = rounds.max(crowd);
+        let mut samples = Samples::default();
+        for round in 0..rounds + crowd {
+            let asker = &mut askers[round % crowd];
+            let question = World::open_question(&sql, &asker.name);
+            std::thread::sleep(PAUSE);
+            let span = answered(&mut peer, asker, &question);
+            if round >= crowd {
+                samples.add(micros(span));
+            }
+            asker.asks();
+        }
+        let what = format!("answer to result, servers, {crowd} waiting");
+        let line = Line::times(&what, &samples).floor("3 hops + SQL", floors.servers());
+        table.line(&line.goal(Goal::Times(2.5)));
+        let one = *alone.get_or_insert(samples.p50());
+        if crowd > 1 {
+            let line = Line::times(what, &samples).floor("the same with 1 waiting", one);
+            let goal = if crowd == 64 {
+                Goal::Times(1.5)
+            } else {
+                Goal::None
+            };
+            table.line(&line.goal(goal));
+        }
+        if crowd == 64 {
+            bystanders(table, &world, &mut peer, &mut askers);
+        }
+    }
+}
+
+/// A session that waits for an answer.
+struct Asker {
+    session: Session,
+    name: String,
+    call: i64,
+    asked: u32,
+}
+
+impl Asker {
+    fn new(world: &World, number: usize) -> Self {
+        let name = format!("ada-{number}");
+        let mut asker = Self {
+            session: world.session(&name, Side::Near),
+            name,
+            call: 0,
+            asked: 0,
+        };
+        asker.asks();
+        asker
+    }
+
+    fn asks(&mut self) {
+        self.asked += 1;
+        let question = format!("which port does service {} use?", self.asked);
+        self.call = self.session.ask("bo", &question);
+    }
+}
+
+/// The peer answers. Returns the time from writing the reply to reading the result.
+fn answered(peer: &mut Session, asker: &mut Asker, question: &str) -> Duration {
+    let (reply, line) = peer.tool_line(
+        "reply_to_peer",
+        &json!({ "question_id": question, "answer": "5433, since the move" }),
+    );
+    let began = Instant::now();
+    peer.write(&line);
+    let (result, at) = asker.session.answer(asker.call);
+    let result = crate::world::result(&result);
+    assert_eq!(result["status"], "answered", "{result}");
+    peer.answer(reply);
+    at - began
+}
+
+/// Counts how often the others wake while one session asks and gets answers without pause.
+fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut [Asker]) {
+    let (busy, waiting) = askers.split_first_mut().unwrap();
+    let servers: Vec<i32> = waiting.iter().map(|asker| asker.session.server).collect();
+    let count = || servers.iter().map(|pid| wake_ups(*pid)).sum::<u64>() as f64;
+    let rate = |before: f64, span: Duration| {
+        (count() - before) / servers.len() as f64 / span.as_secs_f64()
+    };
+
+    let (before, began) = (count(), Instant::now());
+    std::thread::sleep(WATCH);
+    let quiet = rate(before, began.elapsed());
+
+    let sql = world.sql();
+    let (before, began, mut rounds) = (count(), Instant::now(), 0);
+    while began.elapsed() < WATCH {
+        let question = World::open_question(&sql, &busy.name);
+        answered(peer, busy, &question);
+        busy.asks();
+        rounds += 1;
+    }
+    let span = began.elapsed();
+    let loud = rate(before, span);
+    let each = (loud - quiet).max(0.0) * span.as_secs_f64() / f64::from(rounds);
+    let what = "a waiting bystander wakes, nobody asks (looks every 2 s)";
+    table.line(&Line::number(what, "/s", quiet));
+    let what = format!(
+        "a waiting bystander wakes, {:.0} questions/s of others",
+        f64::from(rounds) / span.as_secs_f64()
+    );
+    table.line(&Line::number(what, "/s", loud));
+    let line = Line::number(
+        "a waiting bystander wakes more, per question of others",
+        "",
+        (each * 100.0).round() / 100.0,
+    );
+    table.line(&line.goal(Goal::AtMost(0.0)));
+}
+
+fn library(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
+    let mut alone = None;
+    for crowd in CROWDS {
+        let world = World::new(pin);
+        let mut peer = join(
+            &world.database().to_string_lossy(),
+            &world.project("bo").to_string_lossy(),
+        );
+        let mut askers: Vec<Other> = (0..crowd)
+            .map(|number| Other::start(&world, number))
+            .collect();
+        let (mut whole, mut rest) = (Samples::default(), Samples::default());
+        for round in 0..rounds.max(crowd) + crowd {
+            let asker = &mut askers[round % crowd];
+            let question = asker.asked();
+            std::thread::sleep(PAUSE);
+            let began = now_ns();
+            peer.answer(question.parse().unwrap(), "5433, since the move")
+                .unwrap();
+            let stored = now_ns();
+            let ended = asker.ended_at();
+            if round >= crowd {
+                whole.add((ended - began) as f64 / 1000.0);
+                rest.add((ended - stored).max(0) as f64 / 1000.0);
+            }
+        }
+        let what = format!("answer to result, library, {crowd} waiting");
+        let line = Line::times(&what, &whole).floor("1 hop + SQL", floors.library());
+        table.line(&line.goal(Goal::Times(2.5)));
+        table.line(&Line::times("    of it after answer has returned", &rest));
+        let one = *alone.get_or_insert(whole.p50());
+        if crowd == 64 {
+            let line = Line::times(what, &whole).floor("the same with 1 waiting", one);
+            table.line(&line.goal(Goal::Times(1.5)));
+        }
+    }
+}
+
+fn join(database: &str, project: &str) -> Member {
+    let mesh = Mesh::open(database.as_ref(), Arc::new(SystemClock::new())).unwrap();
+    mesh.join(&Arrival::here(project.as_ref()).unwrap())
+        .unwrap()
+}
+
+/// A process that asks and waits, again and again. It says the question's id, and when its wait had returned.
+pub(crate) fn member(arguments: &[String]) {
+    let [database, project] = arguments else {
+        panic!("a database and a project are wanted")
+    };
+    let mut me = join(database, project);
+    let mut out = std::io::stdout().lock();
+    let to = Address::parse("bo").unwrap();
+    for number in 0_u64.. {
+        let question = format!("which port does service {number} use?");
+        let (asked, wait) = me.ask(&to, &question, None).unwrap();
+        let said = writeln!(out, "{}", asked.question).and_then(|()| out.flush());
+        if said.is_err() {
+            return;
+        }
+        let waited = me
+            .wait(&wait.unwrap(), Duration::from_secs(3600), |_| true)
+            .unwrap();
+        let at = now_ns();
+        assert!(matches!(waited, Waited::Done(_)), "{waited:?}");
+        if writeln!(out, "{at}").is_err() {
+            return;
+        }
+    }
+}
+
+/// The benchmark's end of such a process.
+struct Other {
+    child: Child,
+    _stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Other {
+    fn start(world: &World, number: usize) -> Self {
+        let project = world.project(&format!("ada-{number}"));
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .arg("--part-of-member")
+            .args([&world.database(), &project])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = world.pin.on(Side::Far, || command.spawn().unwrap());
+        Self {
+            _stdin: child.stdin.take().unwrap(),
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "the other process is gone");
+        line.trim().to_owned()
+    }
+
+    fn asked(&mut self) -> String {
+        self.line()
+    }
+
+    fn ended_at(&mut self) -> i64 {
+        self.line().parse().unwrap()
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A clock that all processes of the machine share.
+fn now_ns() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}

@@ -1,0 +1,90 @@
+//! What a person waits at every prompt: `claude-mesh-inbox-poll` as a whole process, from its start until it is reaped.
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::floor;
+use crate::pin::{Pin, Side};
+use crate::table::{Goal, Line, Samples, Table};
+use crate::world::{INBOX_POLL, Session, World, micros};
+
+pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
+    table.note(&format!("hook, {}; all programs turn by turn", pin.words()));
+    pin.on(Side::Near, || {
+        let world = World::new(pin);
+        let mut asker = world.session("bo", Side::Far);
+        let calm = world.session("ada", Side::Far);
+        let target = world.session("cy", Side::Far);
+        // Without a progress token: the asker waits and stays silent, so that nobody need read what it says.
+        let arguments = json!({ "to": "cy", "question": "which port does the API use?", "timeout_seconds": 3600 });
+        let (_, line) = asker.tool_line("ask_peer", &arguments);
+        asker.write(&line);
+        let empty = floor::empty_program(&world.home());
+
+        let mut times: [Samples; 4] = std::array::from_fn(|_| Samples::default());
+        for round in 0..rounds + 10 {
+            let plain = |program: &Path| run(&mut world.command(program, &calm.folder), b"{}").0;
+            let truth = plain(Path::new("/bin/true"));
+            let nothing = empty.as_deref().map(plain);
+            let (quiet, said) = prompt(&world, &calm, round);
+            assert_eq!(said, "");
+            let (loud, said) = prompt(&world, &target, round);
+            assert!(said.contains("which port"), "{said:?}");
+            if round >= 10 {
+                for (samples, span) in times.iter_mut().zip([Some(truth), nothing, Some(quiet), Some(loud)]) {
+                    if let Some(span) = span {
+ samples.add(micros(span));
+ }
+                }
+            }
+        }
+        let [truth, nothing, quiet, loud] = &times;
+        table.line(&Line::times("floor: /bin/true", truth));
+        if empty.is_some() {
+            table.line(&Line::times("floor: an empty Rust program", nothing));
+        }
+        let quiet = Line::times("inbox-poll at a prompt, nothing waits", quiet);
+        table.line(&quiet.floor("/bin/true", truth.p50()).goal(Goal::Times(2.0)));
+        let loud = Line::times("inbox-poll at a prompt, one question waits", loud);
+        table.line(&loud.floor("/bin/true", truth.p50()));
+    });
+}
+
+/// A prompt in a session. Returns how long the hook took and what it said.
+pub(crate) fn prompt(world: &World, session: &Session, turn: usize) -> (Duration, String) {
+    let event = json!({
+        "hook_event_name": "UserPromptSubmit", "session_id": session.id, "prompt": "go on", "prompt_id": format!("turn-{turn}"),
+        "cwd": session.folder, "permission_mode": "default", "transcript_path": world.home().join("transcript.jsonl"),
+    });
+    let mut command = world.command(INBOX_POLL, &session.folder);
+    command
+        .env("CLAUDE_PID", session.client_pid().to_string())
+        .env("CLAUDE_CODE_ENTRYPOINT", "cli")
+        .env("CLAUDE_CODE_SESSION_ID", &session.id)
+        .env("CLAUDE_PROJECT_DIR", &session.folder);
+    run(&mut command, event.to_string().as_bytes())
+}
+
+/// Runs a program with something on its stdin. Returns the time from its start until it is reaped, and what it said.
+fn run(command: &mut Command, stdin: &[u8]) -> (Duration, String) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(stdin).unwrap();
+    drop(writer);
+    command.stdin(reader).stdout(Stdio::piped());
+    let began = Instant::now();
+    let mut child = command.spawn().unwrap();
+    let mut said = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    let status = child.wait().unwrap();
+    let span = began.elapsed();
+    assert!(status.success(), "{status}");
+    (span, said)
+}

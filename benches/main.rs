@@ -1,0 +1,140 @@
+//! What the mesh costs, each number beside a floor measured in the same run: the least any design with the same steps
+//! would pay on this machine. `cargo bench`, or `cargo bench -- ask hook --json --pin same --rounds 1000`.
+//!
+//! Read ratios, not times: other work on the machine moves both. Where two processes share a CPU a wake-up is many times
+//! cheaper than across CPUs and the scheduler chooses, so times without pinning have two humps; `--pin` takes the choice away.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    reason = "a benchmark reads the real clock, prints for people, and stops where it cannot go on"
+)]
+
+/// Questions and answers: over real servers, and between processes that use the library alone.
+#[cfg(target_os = "linux")]
+mod ask;
+/// What nothing can be faster than: a pipe between two processes, the bare SQL, empty programs.
+#[cfg(target_os = "linux")]
+mod floor;
+/// The hook of a prompt as a whole process.
+#[cfg(target_os = "linux")]
+mod hook;
+/// Looking for one question among a million.
+#[cfg(target_os = "linux")]
+mod pending;
+/// Which CPUs the processes of a run may use.
+#[cfg(target_os = "linux")]
+mod pin;
+/// The server: start, memory, rest.
+#[cfg(target_os = "linux")]
+mod server;
+/// The table.
+#[cfg(target_os = "linux")]
+mod table;
+/// Temporary homes and the sessions in them.
+#[cfg(target_os = "linux")]
+mod world;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--part-of-pong") => floor::pong(),
+        Some("--part-of-member") => ask::member(&arguments[1..]),
+        _ => run(&arguments),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("the benchmark reads /proc and runs on Linux only");
+}
+
+/// What to measure and how.
+#[cfg(target_os = "linux")]
+struct Plan {
+    groups: Vec<String>,
+    json: bool,
+    pins: Vec<pin::Pin>,
+    rounds: usize,
+}
+
+#[cfg(target_os = "linux")]
+const GROUPS: [&str; 4] = ["ask", "hook", "server", "pending"];
+
+#[cfg(target_os = "linux")]
+const USAGE: &str = "usage: cargo bench -- [ask] [hook] [server] [pending] [--json] [--pin none|same|cross] [--rounds N]
+  --pin    none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
+           (without it: none, and for questions also same)
+  --rounds measurements per line (300); the machine's noise needs some hundreds";
+
+#[cfg(target_os = "linux")]
+fn plan(arguments: &[String]) -> Option<Plan> {
+    let mut plan = Plan {
+        groups: Vec::new(),
+        json: false,
+        pins: Vec::new(),
+        rounds: 300,
+    };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--bench" => {}
+            "--json" => plan.json = true,
+            "--pin" => plan.pins = vec![pin::Pin::of(words.next()?)?],
+            "--rounds" => {
+                plan.rounds = words.next()?.parse().ok().filter(|rounds| *rounds >= 10)?;
+            }
+            group if GROUPS.contains(&group) => plan.groups.push(group.to_owned()),
+            _ => return None,
+        }
+    }
+    if plan.groups.is_empty() {
+        plan.groups = GROUPS.map(str::to_owned).to_vec();
+    }
+    Some(plan)
+}
+
+#[cfg(target_os = "linux")]
+fn run(arguments: &[String]) {
+    let Some(plan) = plan(arguments) else {
+        eprintln!("{USAGE}");
+        std::process::exit(2);
+    };
+    let mut table = table::Table::new(plan.json);
+    let or = |pins: &[pin::Pin]| {
+        if plan.pins.is_empty() {
+            pins.to_vec()
+        } else {
+            plan.pins.clone()
+        }
+    };
+    for group in &plan.groups {
+        match group.as_str() {
+            "ask" => {
+                for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
+                    ask::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            "hook" => {
+                for pin in or(&[pin::Pin::None]) {
+                    hook::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            "server" => {
+                for pin in or(&[pin::Pin::None]) {
+                    server::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            _ => {
+                for pin in or(&[pin::Pin::None]) {
+                    pending::measure(&mut table, pin, plan.rounds);
+                }
+            }
+        }
+    }
+    table.end();
+}

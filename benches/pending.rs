@@ -1,0 +1,137 @@
+//! One question among a million old ones: looking for what waits must not slow down as the file grows.
+use std::sync::Arc;
+use std::time::Instant;
+
+use claude_mesh::ground::SystemClock;
+use claude_mesh::mesh::{Arrival, Mesh, Sitting};
+use claude_mesh::model::peer::Address;
+
+use crate::hook;
+use crate::pin::{Pin, Side};
+use crate::table::{Goal, Line, Samples, Table};
+use crate::world::{Session, World, micros};
+
+/// Old questions in the big file, each answered and taken.
+const OLD: u32 = 1_000_000;
+
+pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
+    table.note(&format!(
+        "pending, {}; both files turn by turn",
+        pin.words()
+    ));
+    pin.on(Side::Near, || {
+        let (mut small, mut big) = (Place::new(pin), Place::new(pin));
+        fill(&big.world);
+        let bytes = big.world.database().metadata().unwrap().len() as f64;
+        table.note(&format!(
+            "pending: {OLD} answered questions, {:.0} MB",
+            bytes / 1e6
+        ));
+
+        let (mut few, mut many) = (Samples::default(), Samples::default());
+        for round in 0..rounds + 10 {
+            let spans = [small.look(), big.look()];
+            if round >= 10 {
+                few.add(spans[0]);
+                many.add(spans[1]);
+            }
+        }
+        table.line(&Line::times(
+            "Mesh::inbox, one question waits, empty file",
+            &few,
+        ));
+        let many = Line::times("Mesh::inbox, one question waits, big file", &many);
+        table.line(
+            &many
+                .floor("the same, empty file", few.p50())
+                .goal(Goal::Times(1.2)),
+        );
+
+        let (mut few, mut many) = (Samples::default(), Samples::default());
+        for round in 0..rounds + 10 {
+            let spans = [&small, &big]
+                .map(|place| micros(hook::prompt(&place.world, &place.session, round).0));
+            if round >= 10 {
+                few.add(spans[0]);
+                many.add(spans[1]);
+            }
+        }
+        table.line(&Line::times(
+            "inbox-poll, one question waits, empty file",
+            &few,
+        ));
+        let many = Line::times("inbox-poll, one question waits, big file", &many);
+        table.line(
+            &many
+                .floor("the same, empty file", few.p50())
+                .goal(Goal::Times(1.2)),
+        );
+    });
+}
+
+/// A mesh in which one question waits for a session.
+struct Place {
+    session: Session,
+    mesh: Mesh,
+    me: Sitting,
+    world: World,
+}
+
+impl Place {
+    fn new(pin: Pin) -> Self {
+        let world = World::new(pin);
+        let session = world.session("cy", Side::Far);
+        let clock = Arc::new(SystemClock::new());
+        let open = || Mesh::open(&world.database(), clock.clone()).unwrap();
+        let mut asker = open()
+            .join(&Arrival::here(&world.project("bo")).unwrap())
+            .unwrap();
+        asker
+            .ask(
+                &Address::parse("cy").unwrap(),
+                "which port does the API use?",
+                None,
+            )
+            .unwrap();
+        drop(asker);
+        let mut mesh = open();
+        let client = i32::try_from(session.client_pid()).unwrap();
+        let process = claude_mesh::ground::process::stat(client).unwrap().key;
+        let me = mesh.seat_of(process).unwrap().expect("the session sits");
+        Self {
+            session,
+            mesh,
+            me,
+            world,
+        }
+    }
+
+    fn look(&mut self) -> f64 {
+        let began = Instant::now();
+        let inbox = self.mesh.inbox(&self.me).unwrap();
+        let span = micros(began.elapsed());
+        assert_eq!(inbox.questions.len(), 1);
+        span
+    }
+}
+
+/// Fills a file with questions between the same two peers, answered ten days ago and before.
+fn fill(world: &World) {
+    let sql = world.sql();
+    sql.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000;")
+        .unwrap();
+    sql.execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1),
+              m AS (SELECT asker_peer, asker_session, target_peer, asked_at_ms - 864000000 AS until_ms FROM question WHERE state = 'open')
+         INSERT INTO question (id, asker_peer, asker_session, target_peer, question, state, asked_at_ms, expires_at_ms, wake, shown_at_ms,
+             shown_times, answer, answered_by, answered_at_ms, answered_session, closed_at_ms)
+         SELECT printf('01A%023d', i), asker_peer, asker_session, target_peer, 'which port does service ' || i || ' use?', 'answered',
+             until_ms - ?1 + i, until_ms + 604800000, 'hook', until_ms - ?1 + i, 1, 'it listens on 5433', 'session', until_ms - ?1 + i,
+             asker_session, until_ms - ?1 + i
+         FROM n CROSS JOIN m",
+        [OLD],
+    )
+    .unwrap();
+    sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+}

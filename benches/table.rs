@@ -1,0 +1,184 @@
+//! The table: one line per number, printed as soon as it is known, or JSON lines.
+use serde_json::json;
+
+/// Measurements of one kind.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Samples(Vec<f64>);
+
+impl Samples {
+    pub(crate) fn add(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    /// Returns the value below which this share of the measurements lies.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index into the samples"
+        )]
+        let at = ((sorted.len() - 1) as f64 * share).round() as usize;
+        sorted[at]
+    }
+
+    pub(crate) fn p50(&self) -> f64 {
+        self.quantile(0.5)
+    }
+}
+
+impl FromIterator<f64> for Samples {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+/// What a number is held against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal {
+    /// So many times the floor at most.
+    Times(f64),
+    /// So much at most.
+    AtMost(f64),
+    /// Shown for comparison only.
+    None,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) what: String,
+    pub(crate) unit: &'static str,
+    pub(crate) p50: f64,
+    pub(crate) p99: Option<f64>,
+    pub(crate) floor: Option<(String, f64)>,
+    pub(crate) goal: Goal,
+}
+
+impl Line {
+    /// Returns a line of times in microseconds.
+    pub(crate) fn times(what: impl Into<String>, samples: &Samples) -> Self {
+        Self {
+            what: what.into(),
+            unit: "µs",
+            p50: samples.p50(),
+            p99: Some(samples.quantile(0.99)),
+            floor: None,
+            goal: Goal::None,
+        }
+    }
+
+    /// Returns a line of one number.
+    pub(crate) fn number(what: impl Into<String>, unit: &'static str, value: f64) -> Self {
+        Self {
+            what: what.into(),
+            unit,
+            p50: value,
+            p99: None,
+            floor: None,
+            goal: Goal::None,
+        }
+    }
+
+    pub(crate) fn floor(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.floor = Some((name.into(), value));
+        self
+    }
+
+    pub(crate) fn goal(mut self, goal: Goal) -> Self {
+        self.goal = goal;
+        self
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        self.floor.as_ref().map(|(_, floor)| self.p50 / floor)
+    }
+
+    fn met(&self) -> Option<bool> {
+        match self.goal {
+            Goal::Times(times) => self.ratio().map(|ratio| ratio <= times),
+            Goal::AtMost(most) => Some(self.p50 <= most),
+            Goal::None => None,
+        }
+    }
+}
+
+/// Where lines go.
+pub(crate) struct Table {
+    json: bool,
+    missed: usize,
+}
+
+impl Table {
+    pub(crate) fn new(json: bool) -> Self {
+        if !json {
+            println!(
+                "{:<62} {:>10} {:>10}  {:<44} {:>6}  {:<10} met",
+                "what", "p50", "p99", "floor", "ratio", "goal"
+            );
+        }
+        Self { json, missed: 0 }
+    }
+
+    /// Says under which circumstances the next lines were measured.
+    pub(crate) fn note(&self, text: &str) {
+        if self.json {
+            println!("{}", json!({ "note": text }));
+        } else {
+            println!("-- {text}");
+        }
+    }
+
+    pub(crate) fn line(&mut self, line: &Line) {
+        let met = line.met();
+        self.missed += usize::from(met == Some(false));
+        if self.json {
+            let goal = match line.goal {
+                Goal::Times(times) => json!({ "times_floor": times }),
+                Goal::AtMost(most) => json!({ "at_most": most }),
+                Goal::None => json!(null),
+            };
+            let line = json!({
+                "what": line.what, "unit": line.unit, "p50": line.p50, "p99": line.p99,
+                "floor": line.floor.as_ref().map(|(name, value)| json!({ "name": name, "value": value })),
+                "ratio": line.ratio(), "goal": goal, "met": met,
+            });
+            println!("{line}");
+            return;
+        }
+        let number = |value: f64| {
+            if value >= 1000.0 && line.unit == "µs" {
+                format!("{:.2} ms", value / 1000.0)
+            } else {
+                format!("{value:.*} {}", usize::from(value < 100.0), line.unit)
+            }
+        };
+        let floor = line.floor.as_ref();
+        let goal = match line.goal {
+            Goal::Times(times) => format!("≤ {times} ×"),
+            Goal::AtMost(most) => format!("≤ {}", number(most)),
+            Goal::None => String::new(),
+        };
+        println!(
+            "{:<62} {:>10} {:>10}  {:<44} {:>6}  {:<10} {}",
+            line.what,
+            number(line.p50),
+            line.p99.map_or_else(String::new, number),
+            floor.map_or_else(String::new, |(name, value)| format!(
+                "{} {name}",
+                number(*value)
+            )),
+            line.ratio()
+                .map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            goal,
+            met.map_or("", |met| if met { "yes" } else { "no" }),
+        );
+    }
+
+    pub(crate) fn end(&self) {
+        if !self.json {
+            println!("{} missed", self.missed);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! A temporary home with nothing of the user's in it, and sessions: a client process, the real server below it.
+//!
+//! The benchmark itself speaks to the server over the pipes, without a thread between, so that a time ends when the line
+//! is read.
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::pin::{Pin, Side};
+
+pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_claude-mesh-server");
+pub(crate) const INBOX_POLL: &str = env!("CARGO_BIN_EXE_claude-mesh-inbox-poll");
+
+/// A home.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    pub(crate) pin: Pin,
+}
+
+impl World {
+    pub(crate) fn new(pin: Pin) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            pin,
+        }
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.home().join(".claude-mesh/mesh.db")
+    }
+
+    pub(crate) fn project(&self, name: &str) -> PathBuf {
+        let folder = self.home().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// Returns a command with this home and nothing else in its environment.
+    pub(crate) fn command(&self, program: impl AsRef<Path>, folder: &Path) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .current_dir(folder);
+        command
+    }
+
+    /// Opens a session whose server has sat down, as Claude Code registers one.
+    pub(crate) fn session(&self, name: &str, side: Side) -> Session {
+        Session::open(self, name, side)
+    }
+
+    /// Opens the file itself, for what no program of ours shows.
+    pub(crate) fn sql(&self) -> Connection {
+        Connection::open(self.database()).unwrap()
+    }
+
+    /// Returns the open question of an asker.
+    pub(crate) fn open_question(sql: &Connection, asker: &str) -> String {
+        sql.prepare_cached(
+            "SELECT q.id FROM question q JOIN peer p ON p.id = q.asker_peer WHERE p.name = ?1 AND q.state = 'open'",
+        )
+        .unwrap()
+        .query_row([asker], |row| row.get(0))
+        .unwrap()
+    }
+}
+
+/// A client, its server, and the pipes to it.
+pub(crate) struct Session {
+    client: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    next_id: i64,
+    pub(crate) folder: PathBuf,
+    pub(crate) id: String,
+    pub(crate) server: i32,
+}
+
+impl Session {
+    fn open(world: &World, name: &str, side: Side) -> Self {
+        static NUMBER: AtomicI64 = AtomicI64::new(1);
+        let folder = world.project(name);
+        let id = format!(
+            "00000000-0000-4000-8000-{:012x}",
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        // The shell stays the parent of the server, as Claude Code is; it waits until the session is registered.
+        let script = format!("read -r go; \"{SERVER}\"; :");
+        let mut command = world.command("/bin/sh", &folder);
+        command
+            .env("CLAUDE_CODE_ENTRYPOINT", "cli")
+            .env("CLAUDE_CODE_SESSION_ID", &id)
+            .env("CLAUDE_PROJECT_DIR", &folder)
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut client = world.pin.on(side, || command.spawn().unwrap());
+        let pid = client.id();
+        register(world, pid, &id, &folder);
+        let mut stdin = client.stdin.take().unwrap();
+        stdin.write_all(b"go\n").unwrap();
+        let stdout = BufReader::new(client.stdout.take().unwrap());
+        let mut session = Self {
+            client,
+            stdin: Some(stdin),
+            stdout,
+            next_id: 1,
+            folder,
+            id,
+            server: 0,
+        };
+        session.request("server/discover", json!({}));
+        let status = session.call("mesh_status", &json!({}));
+        assert_eq!(status["wake"], "watcher", "no watcher is left: {status}");
+        session.server = i32::try_from(status["pid"].as_i64().unwrap()).unwrap();
+        session
+    }
+
+    pub(crate) fn client_pid(&self) -> u32 {
+        self.client.id()
+    }
+
+    /// Returns a request as a line, and its id.
+    pub(crate) fn line(
+        &mut self,
+        method: &str,
+        mut params: Value,
+        progress: bool,
+    ) -> (i64, String) {
+        let id = self.next_id;
+        self.next_id += 1;
+        params["_meta"] = meta();
+        if progress {
+            params["_meta"]["progressToken"] = id.into();
+        }
+        let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        (id, format!("{request}\n"))
+    }
+
+    /// Returns the call of a tool as a line, and its id.
+    pub(crate) fn tool_line(&mut self, tool: &str, arguments: &Value) -> (i64, String) {
+        self.line(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+            false,
+        )
+    }
+
+    pub(crate) fn write(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("the server's stdin is open");
+        stdin.write_all(line.as_bytes()).unwrap();
+    }
+
+    /// Reads lines until `wanted` is among them. Returns it and when it was read.
+    pub(crate) fn read_until(&mut self, wanted: impl Fn(&Value) -> bool) -> (Value, Instant) {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            let read = self.stdout.read_line(&mut line).unwrap();
+            let at = Instant::now();
+            assert!(read > 0, "the server is gone");
+            let value: Value = serde_json::from_str(&line).unwrap();
+            if wanted(&value) {
+                return (value, at);
+            }
+        }
+    }
+
+    pub(crate) fn answer(&mut self, id: i64) -> (Value, Instant) {
+        let (value, at) = self.read_until(|line| line["id"] == id);
+        assert!(value["error"].is_null(), "{value}");
+        (value, at)
+    }
+
+    pub(crate) fn request(&mut self, method: &str, params: Value) -> Value {
+        let (id, line) = self.line(method, params, false);
+        self.write(&line);
+        self.answer(id).0
+    }
+
+    /// Calls a tool and returns the JSON object in its result.
+    pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        let (id, line) = self.tool_line(tool, arguments);
+        self.write(&line);
+        result(&self.answer(id).0)
+    }
+
+    /// Asks and returns as soon as the call waits: it has said where the question stands.
+    pub(crate) fn ask(&mut self, to: &str, question: &str) -> i64 {
+        let arguments = json!({ "to": to, "question": question, "timeout_seconds": 3600 });
+        let (id, line) = self.line(
+            "tools/call",
+            json!({ "name": "ask_peer", "arguments": arguments }),
+            true,
+        );
+        self.write(&line);
+        self.read_until(|line| line["params"]["progressToken"] == id);
+        id
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The server ends when its client is gone, also in the middle of a call; the pipe closes when it has ended.
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+        let mut rest = Vec::new();
+        let _ = self.stdout.read_to_end(&mut rest);
+    }
+}
+
+/// Returns what Claude Code sends beside every request.
+pub(crate) fn meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": "2.1.329" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+/// Returns the JSON object in the result of a tool.
+pub(crate) fn result(answer: &Value) -> Value {
+    let text = answer["result"]["content"][0]["text"].as_str();
+    let text = text.unwrap_or_else(|| panic!("no result in {answer}"));
+    serde_json::from_str(text).unwrap()
+}
+
+/// Writes the file by which Claude Code registers a session.
+pub(crate) fn register(world: &World, pid: u32, id: &str, folder: &Path) {
+    let sessions = world.home().join(".claude/sessions");
+    std::fs::create_dir_all(&sessions).unwrap();
+    let entry = json!({
+        "pid": pid, "procStart": process_start(pid), "status": "idle", "entrypoint": "cli",
+        "sessionId": id, "cwd": folder, "version": "2.1.329",
+    });
+    std::fs::write(sessions.join(format!("{pid}.json")), entry.to_string()).unwrap();
+}
+
+fn process_start(pid: u32) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = &stat[stat.rfind(')').unwrap()..];
+    fields.split_whitespace().nth(20).unwrap().to_owned()
+}
+
+/// Returns how often the threads of a process have been put on a CPU after they let go of it, or were made to.
+pub(crate) fn wake_ups(pid: i32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks
+        .map(|task| {
+            let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            field(&status, "voluntary_ctxt_switches:")
+                + field(&status, "nonvoluntary_ctxt_switches:")
+        })
+        .sum()
+}
+
+/// Returns a number of a file of /proc that stands behind a name at the start of a line.
+pub(crate) fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let word = line.and_then(|rest| rest.split_whitespace().next());
+    word.and_then(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+pub(crate) fn micros(span: Duration) -> f64 {
+    span.as_nanos() as f64 / 1000.0
+}

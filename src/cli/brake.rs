@@ -1,0 +1,111 @@
+//! `claude-mesh quiet` and `claude-mesh pause`: a person says when sessions are to be left alone.
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::desk::Desk;
+use super::wrong::Failure;
+use super::{Ending, Outcome, print, span};
+use crate::ground::clock::rfc3339;
+use crate::mesh::Mesh;
+use crate::model::brake::FOREVER_MS;
+
+/// Leave a session alone: store what it is asked, and do not ring
+///
+/// Its askers get `held` at once. What was held is rung for when quiet ends; a prompt you type brings it earlier.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh quiet backend --for 1h
+  claude-mesh quiet backend --off
+  claude-mesh quiet                     in a session's shell: that session")]
+pub(super) struct Quiet {
+    /// Which peer; in a session's shell that session.
+    peer: Option<String>,
+    #[command(flatten)]
+    span: Span,
+}
+
+/// Leave all sessions of the mesh alone
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh pause --for 30m
+  claude-mesh pause --off")]
+pub(super) struct Pause {
+    #[command(flatten)]
+    span: Span,
+}
+
+#[derive(Debug, Args)]
+struct Span {
+    /// For how long, for example 30m, 2h; without it until --off.
+    #[arg(long = "for", value_name = "SPAN", value_parser = span::span)]
+    this_long: Option<Duration>,
+    /// End it.
+    #[arg(long, conflicts_with = "this_long")]
+    off: bool,
+}
+
+impl Span {
+    /// Returns until when, in wall milliseconds; `None` ends it.
+    fn until_ms(&self, mesh: &Mesh) -> Option<i64> {
+        let now_ms = mesh.now().wall_ms;
+        let span_ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(FOREVER_MS);
+        match (self.off, self.this_long) {
+            (true, _) => None,
+            (false, Some(span)) => Some(now_ms.saturating_add(span_ms(span))),
+            (false, None) => Some(FOREVER_MS),
+        }
+    }
+}
+
+/// Makes one peer quiet, or ends it.
+pub(super) fn quiet(desk: &Desk, args: &Quiet) -> Outcome {
+    if args.span.off {
+        desk.persons_only("ending quiet")?;
+    }
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&json!({}));
+    };
+    let own = desk
+        .own_name(&mut mesh)?
+        .filter(|_| !desk.is_person())
+        .map(|name| name.to_string());
+    let name = args.peer.clone().or(own).ok_or_else(|| {
+        Failure::argument(
+            "which peer? A person has no seat to make quiet",
+            "`claude-mesh quiet NAME`; `claude-mesh pause` holds the whole mesh",
+        )
+    })?;
+    let until_ms = args.span.until_ms(&mesh);
+    let name = mesh.set_quiet(&name.to_lowercase(), until_ms)?;
+    tell(desk, &name, "quiet", until_ms)
+}
+
+/// Pauses the whole mesh, or ends it.
+pub(super) fn pause(desk: &Desk, args: &Pause) -> Outcome {
+    desk.persons_only("pausing the mesh")?;
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&json!({}));
+    };
+    let until_ms = args.span.until_ms(&mesh);
+    mesh.set_paused(until_ms)?;
+    tell(desk, "this mesh", "paused", until_ms)
+}
+
+fn tell(desk: &Desk, who: &str, what: &str, until_ms: Option<i64>) -> Outcome {
+    let until = until_ms
+        .filter(|until_ms| *until_ms < FOREVER_MS)
+        .map(rfc3339);
+    if desk.json {
+        let body = json!({ "peer": who, what: until_ms.is_some(), "until": until });
+        print::json(&body)?;
+        return Ok(Ending::Done);
+    }
+    print::line(&match (until_ms, until) {
+        (None, _) => format!("{who} is not {what} any more; what was held is rung for now"),
+        (Some(_), Some(until)) => format!("{who} is {what} until {until}"),
+        (Some(_), None) => format!("{who} is {what} until you end it with --off"),
+    })?;
+    Ok(Ending::Done)
+}
