@@ -146,7 +146,8 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
     let world = World::new();
     let folder = world.home().join(".claude-mesh");
     fs::create_dir(&folder).unwrap();
-    let inner = "mount -t tmpfs -o size=1m,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
+    let inner =
+        "mount -t tmpfs -o size=12m,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
     let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, inner));
     ada.discover();
     ada.call("mesh_status", json!({}));
@@ -189,7 +190,7 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
     fs::remove_file(&filler).unwrap();
     let asking = ada.start("ask_peer", ask);
     let id = bo.next_question();
-    bo.replies(&id, "5433");
+    assert_eq!(bo.replies(&id, "5433")["status"], "answered");
     assert_eq!(asking.result()["answer"], "5433");
 }
 

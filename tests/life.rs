@@ -164,6 +164,8 @@ fn a_session_that_was_killed_is_cleared_away_by_whoever_looks() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let traces = Traces::of(&world, &bo, "bo");
+    // The server first: it must not see its client go.
+    traces.signal(Signal::KILL);
     bo.kill();
     traces.are_gone(&world, &ada, "bo");
 }

@@ -39,6 +39,9 @@ mod time;
 /// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
 mod mcp;
 
+/// Clients that nobody here wrote, as their users run them.
+mod foreign;
+
 /// The life of the server: what ends it, and what is left then.
 mod life;
 

@@ -283,6 +283,10 @@ impl Station {
             arrival.client_session = arrival.client_session.or(told);
         }
         let mesh = self.mesh.as_mut().expect("the mesh is open");
+        // Claude Code is one session; another client may run servers for several projects, each a member of its own.
+        while !claude && mesh.is_taken(&arrival)? {
+            arrival.instance += 1;
+        }
         let sitting = mesh.sit(&arrival)?;
         let rings = shared.rings.clone();
         let listener =

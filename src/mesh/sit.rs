@@ -128,6 +128,19 @@ impl Mesh {
         })
     }
 
+    /// Returns whether this place of its process is another member's: of another project, or with a server of its own.
+    pub fn is_taken(&mut self, arrival: &Arrival) -> Result<bool> {
+        self.read(|tx, around| {
+            let place = around.place(arrival.process, arrival.instance);
+            let Some(session) = tx.live_session_of(&place)? else {
+                return Ok(false);
+            };
+            let project = tx.peer(session.peer)?.and_then(|peer| peer.project);
+            let own = arrival.project.as_ref().map(|own| own.path.as_path());
+            Ok(project.as_deref().map(Path::new) != own || around.bells.is_served(session.id))
+        })
+    }
+
     /// Returns the seat as it is now, for example under a new name; `None` when the session has ended.
     pub fn refresh(&mut self, me: &Sitting) -> Result<Option<Sitting>> {
         self.read(|tx, _| {

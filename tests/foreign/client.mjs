@@ -1,0 +1,80 @@
+// A session as the client of the TypeScript SDK makes it: it calls every tool, asks one peer, and answers that peer.
+//
+// usage: client.mjs SDK SERVER OTHER BYSTANDER   (SDK is its folder; BYSTANDER - is nobody)
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
+
+const [sdk, server, other, bystander] = process.argv.slice(2);
+const { Client } = await import(`${sdk}/dist/esm/client/index.js`);
+const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
+
+const tools = ["ask_peer", "await_reply", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer"];
+setTimeout(() => {
+  console.error("client.mjs: out of time");
+  process.exit(2);
+}, 25_000).unref();
+
+const client = new Client({ name: "test-client", version: "1.0.0" });
+await client.connect(new StdioClientTransport({ command: server, env: process.env }));
+
+async function call(name, args = {}, options = {}) {
+  const result = await client.callTool({ name, arguments: args }, undefined, options);
+  assert.equal(result.content.length, 1);
+  return JSON.parse(result.content[0].text);
+}
+
+const listed = await client.listTools();
+assert.deepEqual(listed.tools.map((tool) => tool.name).sort(), tools);
+const registered = await call("register", { role: "tester" });
+assert.equal((await call("mesh_status")).status, "ok");
+const refused = await call("ask_peer", { to: "nobody-of-that-name", question: "?" });
+assert.equal(refused.error.code, "unknown_peer");
+const isThere = (peer) => peer.peer === other && peer.askable;
+while (!(await call("list_peers")).peers.some(isThere)) await pause(20);
+
+async function ask() {
+  let asked = await call("ask_peer", { to: other, question: `what is ${other} for?`, timeout_seconds: 20 });
+  while (asked.status === "interrupted") {
+    asked = await call("await_reply", { question_id: asked.question_id, timeout_seconds: 20 });
+  }
+  return asked;
+}
+
+// Waits for the other one's question and answers it.
+async function answer() {
+  for (;;) {
+    const inbox = await call("poll_inbox");
+    for (const question of inbox.questions) {
+      assert.deepEqual([question.from, question.question], [other, `what is ${inbox.you} for?`]);
+      const reply = { question_id: question.question_id, answer: `${inbox.you} is a test` };
+      const replied = await call("reply_to_peer", reply);
+      assert.deepEqual([replied.status, replied.to], ["answered", other]);
+      return;
+    }
+    await pause(20);
+  }
+}
+
+const [asked] = await Promise.all([ask(), answer()]);
+assert.deepEqual([asked.status, asked.answer], ["answered", `${other} is a test`]);
+assert.equal((await call("await_reply", { question_id: asked.question_id })).answer, asked.answer);
+
+// Asks somebody who never looks, and gives up once the question is stored.
+if (bystander !== "-") {
+  const giveUp = new AbortController();
+  const told = [];
+  const options = {
+    signal: giveUp.signal,
+    onprogress: (progress) => {
+      told.push(progress.message);
+      giveUp.abort("not needed any more");
+    },
+  };
+  await assert.rejects(call("ask_peer", { to: bystander, question: "are you there?" }, options));
+  assert.ok(told[0].startsWith(`${bystander}: stored`), told[0]);
+  const waiting = async () => (await call("list_peers")).peers.find((peer) => peer.peer === bystander).questions_waiting;
+  while ((await waiting()) > 0) await pause(20);
+}
+
+console.log(JSON.stringify({ you: registered.you }));
+await client.close();

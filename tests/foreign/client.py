@@ -1,0 +1,100 @@
+"""A session as the official Python client makes it: it calls every tool, asks one peer, and answers that peer.
+
+usage: client.py MODE SERVER OTHER BYSTANDER   (MODE is auto or legacy; BYSTANDER - is nobody)
+"""
+
+import json
+import os
+import sys
+
+import anyio
+from mcp import Client, StdioServerParameters
+
+MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
+TOOLS = ["ask_peer", "await_reply", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer"]
+
+
+async def call(client, tool, progress=None, **arguments):
+    result = await client.call_tool(tool, arguments, progress_callback=progress)
+    [block] = result.content
+    return json.loads(block.text)
+
+
+class Notices:
+    """What the progress callback heard."""
+
+    def __init__(self):
+        self.messages = []
+        self.came = anyio.Event()
+
+    async def __call__(self, progress, total, message):
+        self.messages.append(message)
+        self.came.set()
+
+
+async def ask(client, answers):
+    asked = await call(client, "ask_peer", to=OTHER, question=f"what is {OTHER} for?", timeout_seconds=20)
+    while asked["status"] == "interrupted":
+        asked = await call(client, "await_reply", question_id=asked["question_id"], timeout_seconds=20)
+    answers.append(asked)
+
+
+async def answer(client):
+    """Waits for the other one's question and answers it."""
+    while True:
+        inbox = await call(client, "poll_inbox")
+        for question in inbox["questions"]:
+            reply = {"question_id": question["question_id"], "answer": f"{inbox['you']} is a test"}
+            assert question["from"] == OTHER and question["question"] == f"what is {inbox['you']} for?", question
+            replied = await call(client, "reply_to_peer", **reply)
+            assert replied["status"] == "answered" and replied["to"] == OTHER, replied
+            return
+        await anyio.sleep(0.02)
+
+
+async def cancelled(client):
+    """Asks somebody who never looks, and gives up once the question is stored."""
+    notices = Notices()
+    async with anyio.create_task_group() as asking:
+        asking.start_soon(lambda: call(client, "ask_peer", notices, to=BYSTANDER, question="are you there?"))
+        await notices.came.wait()
+        asking.cancel_scope.cancel()
+    assert notices.messages[0].startswith(f"{BYSTANDER}: stored"), notices.messages
+    while True:
+        peers = (await call(client, "list_peers"))["peers"]
+        if [peer["questions_waiting"] for peer in peers if peer["peer"] == BYSTANDER] == [0]:
+            return
+        await anyio.sleep(0.02)
+
+
+async def main():
+    server = StdioServerParameters(command=SERVER, env=dict(os.environ))
+    async with Client(server, mode=MODE) as client:
+        listed = await client.list_tools()
+        assert sorted(tool.name for tool in listed.tools) == TOOLS, listed
+        registered = await call(client, "register", role="tester")
+        status = await call(client, "mesh_status")
+        assert status["status"] == "ok", status
+        refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
+        assert refused["error"]["code"] == "unknown_peer", refused
+        while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
+            await anyio.sleep(0.02)
+        answers = []
+        async with anyio.create_task_group() as exchange:
+            exchange.start_soon(ask, client, answers)
+            exchange.start_soon(answer, client)
+        [asked] = answers
+        assert asked["status"] == "answered" and asked["answer"] == f"{OTHER} is a test", asked
+        again = await call(client, "await_reply", question_id=asked["question_id"])
+        assert again["answer"] == asked["answer"], again
+        if BYSTANDER != "-":
+            await cancelled(client)
+        print(json.dumps({"you": registered["you"], "spoke": client.protocol_version}))
+
+
+async def in_time():
+    with anyio.fail_after(25):
+        await main()
+
+
+anyio.run(in_time)
