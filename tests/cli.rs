@@ -1120,16 +1120,13 @@ fn the_demo_plays_three_stories_and_leaves_nothing() {
 #[test]
 fn a_demo_that_fails_says_where_and_leaves_nothing() {
     let mut desk = Desk::new();
-    let (temporary, bin) = (desk.world.project("tmp"), desk.world.project("bin"));
+    let temporary = desk.world.project("tmp");
     desk.world.set("TMPDIR", temporary.to_str().unwrap());
-    let alone = bin.join("claude-mesh");
-    std::fs::copy(program("claude-mesh"), &alone).unwrap();
+    let own = std::fs::read(program("claude-mesh")).unwrap();
+    let alone = desk.world.executable("bin/claude-mesh", &own);
     for name in ["server", "session-start", "session-end", "inbox-poll"] {
-        let path = desk
-            .world
-            .write(&format!("bin/claude-mesh-{name}"), "#!/bin/sh\nexit 0\n");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(path, mode).unwrap();
+        let path = format!("bin/claude-mesh-{name}");
+        desk.world.executable(&path, b"#!/bin/sh\nexit 0\n");
     }
     let mut command = desk.world.command(alone.to_str().unwrap(), &desk.folder);
     let ran = Ran::of(&command.arg("demo").output().unwrap());

@@ -226,3 +226,22 @@ fn a_client_started_in_a_sessions_shell_does_not_get_its_mailbox() {
     let name = inner.name();
     assert!(name.starts_with("bo/p-"), "{name}");
 }
+
+#[test]
+fn what_a_killed_server_left_behind_is_taken_away_by_the_next_sweep() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let stray = world
+        .home()
+        .join(".claude-mesh/mesh.db.d/bells/01K00000000000000000000000");
+    std::fs::create_dir(&stray).unwrap();
+    assert_eq!(world.cli(&world.home(), &["gc"]).code, Some(0));
+    assert!(!stray.exists());
+    let bells = world.home().join(".claude-mesh/mesh.db.d/bells");
+    assert_eq!(
+        std::fs::read_dir(bells).unwrap().count(),
+        1,
+        "ada's own hangs on"
+    );
+    drop(ada);
+}

@@ -307,8 +307,11 @@ fn a_pause_holds_the_whole_mesh_and_swallows_what_was_posted_already() {
 fn the_person_is_told_when_a_session_waits_at_a_dialog() {
     let mut world = World::new();
     let told = world.home().join("told");
-    let script = world.write("notify", &format!("#!/bin/sh\nprintf '%s|%s' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" > {0}.new && mv {0}.new {0}\n", told.display()));
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let content = format!(
+        "#!/bin/sh\nprintf '%s|%s' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" > {0}.new && mv {0}.new {0}\n",
+        told.display()
+    );
+    let script = world.executable("notify", content.as_bytes());
     world.set("CLAUDE_MESH_NOTIFY_CMD", script.to_str().unwrap());
     let ada = world.session("ada");
     let bo = Rung::open(&world, "bo", "waiting");

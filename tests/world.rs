@@ -75,6 +75,22 @@ impl World {
         path
     }
 
+    /// Makes a program below the home, from text or as a copy. Another process writes it: a file that this one holds open
+    /// for writing while a test beside it starts a process cannot be run for an instant.
+    pub(crate) fn executable(&self, path: &str, content: &[u8]) -> PathBuf {
+        let path = self.home().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut writer = Command::new("/bin/sh")
+            .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writer.stdin.take().unwrap().write_all(content).unwrap();
+        assert!(writer.wait().unwrap().success());
+        path
+    }
+
     /// Returns a command with this world's environment and nothing else.
     pub(crate) fn command(&self, program: &str, folder: &Path) -> Command {
         let mut command = Command::new(program);

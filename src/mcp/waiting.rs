@@ -79,9 +79,13 @@ pub(super) async fn wait(
                 .all(|standing| !standing.askable || standing.held.is_some());
         if look.done || left_ms <= 0 || deserted {
             let taken_back: &[QuestionId] = if look.done && wait.any { created } else { &[] };
-            shared
+            let finished = shared
                 .same_seat(client, |at| at.mesh.finish(&at.me, &wait, taken_back))
-                .await?;
+                .await;
+            // An answer that is here is not kept back because it could not be marked as taken.
+            if !look.done {
+                finished?;
+            }
             let ended = match (look.done, deserted) {
                 (true, _) => Ended::Done,
                 (false, true) => Ended::Deserted,

@@ -200,9 +200,24 @@ impl Mesh {
         if due { self.sweep().map(drop) } else { Ok(()) }
     }
 
+    /// Takes away bells and locks that a killed server has left behind.
+    fn take_down_bells(&mut self) -> Result<()> {
+        for session in self.around.bells.hung() {
+            let over = self.read(|tx, _| {
+                let found = tx.session(session)?;
+                Ok(found.is_none_or(|session| session.ended_at_ms.is_some()))
+            })?;
+            if over {
+                self.around.bells.remove(session);
+            }
+        }
+        Ok(())
+    }
+
     /// Expires questions and takes away what is over its time, a bounded amount. Returns what was taken.
     pub fn sweep(&mut self) -> Result<crate::store::Reclaimed> {
         let keep_ms = self.keep_ms;
+        self.take_down_bells()?;
         self.write(|tx, _, rings| {
             tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
             for (id, target) in tx.expire_questions()? {

@@ -92,6 +92,15 @@ impl Bells {
         Ok(Box::new(Polling))
     }
 
+    /// Returns the sessions that have a bell, whether they live or not.
+    pub fn hung(&self) -> Vec<SessionId> {
+        let entries = std::fs::read_dir(self.folder.join("bells"));
+        let names = entries.into_iter().flatten().flatten();
+        names
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
     /// Takes away bell and lock of a session that has ended.
     pub fn remove(&self, session: SessionId) {
         let _ = std::fs::remove_dir_all(self.bell_folder(session));
