@@ -959,8 +959,8 @@ fn install_is_for_a_project_when_told_so() {
 #[test]
 fn a_program_without_its_siblings_wires_nothing() {
     let desk = Desk::new();
-    let alone = desk.world.project("bin").join("claude-mesh");
-    std::fs::copy(program("claude-mesh"), &alone).unwrap();
+    let own = std::fs::read(program("claude-mesh")).unwrap();
+    let alone = desk.world.executable("bin/claude-mesh", &own);
     let output = desk
         .world
         .command(alone.to_str().unwrap(), &desk.folder)
@@ -1052,11 +1052,8 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
         ".claude-mesh/faults.log",
         "2999-01-01T00:00:00.000Z claude-mesh-inbox-poll disk is full\n2001-01-01T00:00:00.000Z old\n",
     );
-    let claude = desk
-        .world
-        .write("bin/claude", "#!/bin/sh\necho '2.1.100 (Claude Code)'\n");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&claude, mode).unwrap();
+    let old = b"#!/bin/sh\necho '2.1.100 (Claude Code)'\n";
+    desk.world.executable("bin/claude", old);
     let path = format!("{}:/usr/bin:/bin", desk.world.home().join("bin").display());
     desk.world.set("PATH", &path);
     let found = desk.types(&["doctor", "--json"]).json();
