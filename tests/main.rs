@@ -33,6 +33,9 @@ mod ring;
 /// Who wakes when, and who does not.
 mod wake;
 
+/// Upgrades while sessions run.
+mod upgrade;
+
 /// What time does: expiry, retention, the order of the log.
 mod time;
 

@@ -382,6 +382,16 @@ impl Session {
         }
     }
 
+    /// Runs a hook that meets a fault. Returns what it printed on stdout; the fault is on stderr and in the log.
+    #[track_caller]
+    pub(crate) fn hook_with_fault(&self, event: &str, mut fields: Value) -> String {
+        fields["hook_event_name"] = event.into();
+        let ran = self.raw_hook(event, fields.to_string().as_bytes());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_ne!(ran.err, "", "{event}");
+        ran.out
+    }
+
     /// Runs a hook with these bytes on its stdin.
     pub(crate) fn raw_hook(&self, event: &str, stdin: &[u8]) -> Ran {
         let name = match event {
