@@ -50,7 +50,9 @@ fn bo() -> Address {
 fn a_question_nobody_answers_expires_after_seven_days_and_a_late_answer_is_still_taken() {
     let days = Days::new();
     let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
-    let (asked, _) = ada.ask(&bo(), "which port?", None).unwrap();
+    let (asked, wait) = ada.ask(&bo(), "which port?", None).unwrap();
+    let seat = ada.sitting().clone();
+    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
     days.clock.advance_ms(7 * DAY_MS - 1);
     let seat = bo_sits.sitting().clone();
     assert_eq!(bo_sits.mesh().inbox(&seat).unwrap().questions.len(), 1);
@@ -64,6 +66,10 @@ fn a_question_nobody_answers_expires_after_seven_days_and_a_late_answer_is_still
     };
     assert_eq!(state(&mut ada), QuestionState::Expired);
     assert!(Days::kinds(&mut ada).contains(&"question.expired".to_owned()));
+    let seat = ada.sitting().clone();
+    let notice = ada.mesh().inbox(&seat).unwrap().answers;
+    assert_eq!(notice.len(), 1, "the asker is told that nobody answered");
+    assert_eq!(notice[0].question.state, QuestionState::Expired);
     let replied = bo_sits.answer(asked.question, "5433").unwrap();
     assert!(replied.late);
     assert_eq!(state(&mut ada), QuestionState::Answered);

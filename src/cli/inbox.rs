@@ -137,6 +137,7 @@ fn answer(desk: &Desk, late: &LateAnswer, now_ms: i64) -> Result<(), Failure> {
     let LateAnswer { question, from } = late;
     let verb = match (question.state, question.answered_by) {
         (QuestionState::Declined, _) => "declined",
+        (QuestionState::Expired, _) => "did not answer within 7 days",
         (_, Some(AnsweredBy::Person)) => "answered (by a person)",
         _ => "answered",
     };

@@ -122,6 +122,7 @@ pub(super) fn late_answer(late: &LateAnswer) -> Value {
         "from": late.from,
         "question": question.question,
         "declined": question.state == QuestionState::Declined,
+        "expired": question.state == QuestionState::Expired,
         "answer": question.answer,
         "answered_at": question.answered_at_ms.map(rfc3339),
         "late": question.answer_late,

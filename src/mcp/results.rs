@@ -140,6 +140,7 @@ pub(super) fn late_answer(late: &LateAnswer) -> Value {
         "from": from,
         "question": crate::ground::text::cut_chars(&question.question, 200),
         "declined": question.state == QuestionState::Declined,
+        "expired": question.state == QuestionState::Expired,
         "answer": question.answer,
         "answered_at": question.answered_at_ms.map(rfc3339),
         "late": question.answer_late,

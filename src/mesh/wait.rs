@@ -161,10 +161,10 @@ impl Mesh {
         self.write(|tx, around, _| {
             let mut withdrawn = Vec::new();
             for id in &wait.questions {
-                let replied = tx
+                let over = tx
                     .question(*id)?
-                    .is_some_and(|question| question.state.is_replied());
-                if replied {
+                    .is_some_and(|question| question.state != QuestionState::Open);
+                if over {
                     tx.take_answer(*id)?;
                 } else if withdraw_unseen.contains(id)
                     && withdraw(tx, around, me, *id, Some(wait.id))?

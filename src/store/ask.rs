@@ -233,7 +233,7 @@ impl Tx<'_> {
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Returns the replies that a mailbox has not taken yet, oldest first; those shown before `shown_before_ms` are left out.
+    /// Returns the replies, and the ends without one, that a mailbox has not taken yet, oldest first; those shown before `shown_before_ms` are left out.
     pub(crate) fn open_answers(
         &self,
         asker: PeerId,
@@ -394,7 +394,7 @@ impl Tx<'_> {
         for (id, _) in &due {
             self.sql
                 .prepare_cached(
-                    "UPDATE question SET state = 'expired', closed_at_ms = ?2 WHERE id = ?1",
+                    "UPDATE question SET state = 'expired', answer_open = 1, closed_at_ms = ?2 WHERE id = ?1",
                 )?
                 .execute(params![id, self.now.wall_ms])?;
         }
