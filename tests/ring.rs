@@ -17,6 +17,10 @@ struct Rung {
 
 impl Rung {
     fn open(world: &World, project: &str, status: &str) -> Self {
+        Self::open_with(world, project, status, &[])
+    }
+
+    fn open_with(world: &World, project: &str, status: &str, more: &[(&str, &str)]) -> Self {
         let path = world
             .home()
             .join(format!("{}.sock", project.replace('/', "-")));
@@ -30,13 +34,11 @@ impl Rung {
             }
         });
         let socket = path.to_string_lossy().into_owned();
-        let session = world.window(
-            project,
-            &[
-                ("CLAUDE_CODE_MESSAGING_SOCKET", &socket),
-                ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
-            ],
-        );
+        let inbox = [
+            ("CLAUDE_CODE_MESSAGING_SOCKET", socket.as_str()),
+            ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
+        ];
+        let session = world.window(project, &[&inbox, more].concat());
         session.register(status);
         session.hook("SessionStart", json!({ "source": "startup" }));
         session.discover();
@@ -62,9 +64,10 @@ impl Rung {
         );
     }
 
-    /// The client reads the line: the hook runs with it, as Claude Code does. Returns what the hook says.
+    /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
     #[track_caller]
     fn reads(&self, line: &str, turn: &str) -> Value {
+        self.session.register("busy");
         self.session.hook(
             "UserPromptSubmit",
             json!({ "prompt": line, "prompt_id": turn }),
@@ -236,6 +239,7 @@ fn peers_start_only_so_many_turns_until_the_person_types() {
     let ada = world.session("ada");
     let bo = Rung::open(&world, "bo", "idle");
     for turn in ["t1", "t2"] {
+        bo.session.register("idle");
         let ask = asks(&ada, "bo", &format!("question {turn}"));
         let said = bo.reads(&bo.bell(), turn);
         assert!(attached(&said).contains(turn));
@@ -262,6 +266,67 @@ fn peers_start_only_so_many_turns_until_the_person_types() {
     let after = asks(&ada, "bo", "and now?");
     bo.bell();
     after.wait_for_progress("bo: ");
+}
+
+#[test]
+fn lines_that_are_read_in_one_turn_spend_one_of_the_budget() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    for (turn, question) in [("t1", "a?"), ("t1", "b?"), ("t2", "c?")] {
+        let ask = asks(&ada, "bo", question);
+        assert!(attached(&bo.reads(&bo.bell(), turn)).contains(question));
+        bo.session.replies(&bo.session.next_question(), "yes");
+        assert_eq!(ask.result()["status"], "answered");
+    }
+    assert_eq!(asks(&ada, "bo", "d?").result()["status"], "held");
+}
+
+#[test]
+fn the_budget_is_that_of_the_session_that_is_asked() {
+    let world = World::new();
+    let ada = Rung::open(&world, "ada", "idle");
+    let bo = Rung::open_with(&world, "bo", "idle", &[("CLAUDE_MESH_WAKE_BUDGET", "1")]);
+    let (from_bo, from_ada) = (
+        |question| asks(&bo.session, "ada", question),
+        |question| asks(&ada.session, "bo", question),
+    );
+    for (turn, question) in [("t1", "a?"), ("t2", "b?")] {
+        let ask = from_bo(question);
+        assert!(attached(&ada.reads(&ada.bell(), turn)).contains(question));
+        ada.session.replies(&ada.session.next_question(), "yes");
+        assert_eq!(ask.result()["status"], "answered");
+    }
+    let ask = from_ada("c?");
+    assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("c?"));
+    bo.session.replies(&bo.session.next_question(), "yes");
+    assert_eq!(ask.result()["status"], "answered");
+    let held = from_ada("d?").result();
+    assert_eq!(
+        (&held["status"], &held["reason"]),
+        (&json!("held"), &json!("wake_budget"))
+    );
+}
+
+#[test]
+fn a_bell_for_a_question_that_a_call_brought_makes_no_second_copy() {
+    let world = World::new();
+    let (ada, _cy) = (world.session("ada"), world.session("cy"));
+    let bo = Rung::open(&world, "bo", "busy");
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    ask.wait_for_progress("will be read with its next step");
+    let interrupted = asks(&bo.session, "cy", "which schema?").result();
+    assert_eq!(interrupted["questions"][0]["question"], "which port?");
+    assert_eq!(bo.reads(&line, "t1")["decision"], "block");
+    assert!(
+        bo.session
+            .stop("t1", false)
+            .unwrap()
+            .contains("which port?"),
+        "it is not forgotten"
+    );
 }
 
 #[test]

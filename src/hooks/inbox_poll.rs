@@ -45,11 +45,7 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
     }
     note_activity(call, &mut mesh, &me, process);
     match &call.event {
-        Event::Prompted { prompt, .. } => {
-            let registered = client::registered(&call.settings.claude.config_dir, process);
-            let busy = registered.is_some_and(|found| found.status.as_deref() == Some("busy"));
-            at_prompt(call, &mut mesh, &me, prompt, !busy)
-        }
+        Event::Prompted { prompt, .. } => at_prompt(call, &mut mesh, &me, prompt),
         Event::Stopping {
             turn, kept_before, ..
         } => at_stop(
@@ -74,16 +70,14 @@ impl Call {
     }
 }
 
-/// `starts_turn` is false when the prompt is read in the middle of a turn.
 fn at_prompt(
     call: &Call,
     mesh: &mut Mesh,
     me: &Sitting,
     prompt: &Prompt,
-    starts_turn: bool,
 ) -> Result<Option<Output>, Error> {
     let doorbell = prompt.doorbell.as_deref();
-    if mesh.note_prompt(me, doorbell, prompt.typed, starts_turn)? == Rung::Held {
+    if mesh.note_prompt(me, doorbell, prompt.typed)? == Rung::Held {
         return Ok(Some(Output::block(words::HELD)));
     }
     let inbox = mesh.inbox(me)?;
@@ -91,7 +85,12 @@ fn at_prompt(
         .answers
         .into_iter()
         .filter(|late| late.question.answer_shown_at_ms.is_none())
-        .collect();
+        .collect::<Vec<_>>();
+    let seen = |waiting: &Waiting| waiting.pending.times > 0;
+    if doorbell.is_some() && fresh.is_empty() && inbox.questions.iter().all(seen) {
+        // What it rang for was answered, or came by a call meanwhile: that must not cost a turn or a second copy.
+        return Ok(Some(Output::block(words::SETTLED)));
+    }
     let (worn, questions) = inbox
         .questions
         .into_iter()
@@ -100,9 +99,8 @@ fn at_prompt(
         questions,
         answers: fresh,
     };
-    if shown.is_empty() && (doorbell.is_some() || Vec::is_empty(&worn)) {
-        // A doorbell for nothing, because the answer was given meanwhile, must not cost a turn.
-        return Ok(doorbell.map(|_| Output::block(words::SETTLED)));
+    if shown.is_empty() && Vec::is_empty(&worn) {
+        return Ok(None);
     }
     // Typing while a call of ours waits runs this hook at once; that call returns with the questions anyway.
     if prompt.typed && mesh.is_waiting(me)? {

@@ -2,7 +2,7 @@
 use serde_json::json;
 
 use super::alive::{Around, sitter};
-use super::brake::hold;
+use super::brake::hold_seen;
 use super::peer::resolve;
 use super::ring::hold_question;
 use super::{Mesh, Rings, Sitting};
@@ -227,8 +227,9 @@ fn pose(
     } else {
         others_in_project(tx, around, me, peer)?
     };
+    let word = tx.question(id)?.and_then(|question| question.held);
     let held = match session.as_ref().filter(|_| askable) {
-        Some(session) => hold(tx, around, peer, session)?,
+        Some(session) => hold_seen(tx, peer, session, word.as_deref())?,
         None => None,
     };
     if let Some(held) = held {

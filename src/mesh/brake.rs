@@ -1,7 +1,7 @@
 //! Brakes: a person makes a peer quiet, or pauses the whole mesh; peers spend a budget of turns.
 use super::alive::Around;
 use super::{Mesh, Rings, Sitting};
-use crate::model::brake::{Brakes, Held};
+use crate::model::brake::{Brakes, Held, HoldReason};
 use crate::model::{PeerKind, Refusal, Result};
 use crate::store::{Peer, Session, Tx};
 
@@ -45,12 +45,7 @@ impl Mesh {
     pub fn is_left_alone(&mut self, me: &Sitting) -> Result<bool> {
         self.read(|tx, _| {
             let quiet_until_ms = tx.peer(me.peer)?.and_then(|peer| peer.quiet_until_ms);
-            let brakes = Brakes {
-                paused_until_ms: paused_until(tx)?,
-                quiet_until_ms,
-                posted_turns: 0,
-                budget: 1,
-            };
+            let brakes = by_persons(tx, quiet_until_ms)?;
             Ok(brakes.hold(tx.now.wall_ms).is_some())
         })
     }
@@ -61,7 +56,7 @@ impl Mesh {
     }
 }
 
-/// Returns whether questions to a peer are held now. A session that waits in a call of ours gets them by that call, which
+/// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A session that waits in a call of ours gets them by that call, which
 /// starts no turn.
 pub(super) fn hold(
     tx: &Tx,
@@ -70,15 +65,44 @@ pub(super) fn hold(
     session: &Session,
 ) -> Result<Option<Held>> {
     let brakes = Brakes {
-        paused_until_ms: paused_until(tx)?,
-        quiet_until_ms: peer.quiet_until_ms,
         posted_turns: session.posted_turns,
         budget: around.wake_budget,
+        ..by_persons(tx, peer.quiet_until_ms)?
     };
-    match brakes.hold(tx.now.wall_ms) {
+    unless_it_waits(tx, session, brakes.hold(tx.now.wall_ms))
+}
+
+/// The same as an asker sees it. What the budget allows is the session's own matter, so of that only the word counts
+/// which its server left at the question.
+pub(super) fn hold_seen(
+    tx: &Tx,
+    peer: &Peer,
+    session: &Session,
+    word: Option<&str>,
+) -> Result<Option<Held>> {
+    let held = by_persons(tx, peer.quiet_until_ms)?.hold(tx.now.wall_ms);
+    let spent = (word == Some(HoldReason::WakeBudget.as_str())).then_some(Held {
+        reason: HoldReason::WakeBudget,
+        until_ms: None,
+    });
+    unless_it_waits(tx, session, held.or(spent))
+}
+
+fn unless_it_waits(tx: &Tx, session: &Session, held: Option<Held>) -> Result<Option<Held>> {
+    match held {
         Some(_) if tx.newest_wait(session.id)?.is_some() => Ok(None),
         held => Ok(held),
     }
+}
+
+/// The brakes that persons put on, without a budget.
+fn by_persons(tx: &Tx, quiet_until_ms: Option<i64>) -> Result<Brakes> {
+    Ok(Brakes {
+        paused_until_ms: paused_until(tx)?,
+        quiet_until_ms,
+        posted_turns: 0,
+        budget: 1,
+    })
 }
 
 fn paused_until(tx: &Tx) -> Result<Option<i64>> {

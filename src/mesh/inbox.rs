@@ -108,7 +108,12 @@ impl Mesh {
         if shown.is_empty() {
             return Ok(());
         }
-        self.write(|tx, _, rings| mark_shown(tx, rings, me, shown, turn, way))
+        self.write(|tx, _, rings| {
+            if way == WakeState::Inbox {
+                count_turn(tx, me, turn)?;
+            }
+            mark_shown(tx, rings, me, shown, turn, way)
+        })
     }
 
     /// Notes that the Stop hook keeps the session in its turn: `full` and `repeated` are the questions it names, and
@@ -135,6 +140,19 @@ impl Mesh {
     pub fn set_told_restart(&mut self, me: &Sitting) -> Result<()> {
         self.write(|tx, _, _| Ok(tx.set_told_restart(me.session)?))
     }
+}
+
+/// Counts a turn that reads a posted line, once. Claude Code calls itself busy in either case, so whether the line began
+/// the turn or joined it shows only by the turn; one that a person began counts as well then, which errs on their side.
+fn count_turn(tx: &Tx, me: &Sitting, turn: Option<&str>) -> Result<()> {
+    let Some(session) = tx.session(me.session)? else {
+        return Ok(());
+    };
+    if turn.is_none() || session.turn.as_deref() != turn {
+        tx.set_posted_turns(me.session, session.posted_turns + 1)?;
+        tx.set_stop_streak(me.session, turn.unwrap_or_default(), 0)?;
+    }
+    Ok(())
 }
 
 pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {

@@ -86,15 +86,9 @@ impl Mesh {
         })
     }
 
-    /// Notes that a prompt began or joined a turn. One that a person typed frees the budget; a posted one that starts a
-    /// turn is counted. Returns what the doorbell in it is worth.
-    pub fn note_prompt(
-        &mut self,
-        me: &Sitting,
-        nonce: Option<&str>,
-        typed: bool,
-        starts_turn: bool,
-    ) -> Result<Rung> {
+    /// Notes that a prompt began or joined a turn. One that a person typed frees the budget. Returns what the doorbell in
+    /// it is worth.
+    pub fn note_prompt(&mut self, me: &Sitting, nonce: Option<&str>, typed: bool) -> Result<Rung> {
         let seen = self.read(|tx, around| {
             let Some(session) = tx.session(me.session)? else {
                 return Ok(None);
@@ -116,14 +110,12 @@ impl Mesh {
             (Some(_), None) if known => Rung::Read,
             _ => Rung::Unknown,
         };
-        let turns = match (typed, nonce.is_some() && starts_turn && rung != Rung::Held) {
-            (true, _) => 0,
-            (false, true) => session.posted_turns + 1,
-            (false, false) => session.posted_turns,
-        };
-        if turns != session.posted_turns || known {
+        let frees = typed && session.posted_turns > 0;
+        if frees || known {
             self.write(|tx, _, _| {
-                tx.set_posted_turns(me.session, turns)?;
+                if frees {
+                    tx.set_posted_turns(me.session, 0)?;
+                }
                 if known {
                     tx.set_ring(me.session, None)?;
                 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::ask::withdraw;
-use super::brake::hold;
+use super::brake::hold_seen;
 use super::inbox::{mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
@@ -290,7 +290,7 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         .as_ref()
         .is_some_and(|session| around.is_askable(session, &tx.now));
     let held = match session.as_ref().filter(|_| question.held.is_some()) {
-        Some(session) => hold(tx, around, &peer, session)?,
+        Some(session) => hold_seen(tx, &peer, session, question.held.as_deref())?,
         None => None,
     };
     Ok(Standing {

@@ -144,7 +144,7 @@ fn answering<'lab>(
 }
 
 /// The asker's model: it asks, and passes on what it is told.
-fn asks_backend(request: &Request) -> Vec<Block> {
+pub(super) fn asks_backend(request: &Request) -> Vec<Block> {
     if request.turn() == 0 {
         let question = json!({"to": "backend", "question": "which port?", "timeout_seconds": 60});
         return call("mcp__claude-mesh__ask_peer", question);
@@ -178,7 +178,8 @@ fn works_until_asked(
     }
 }
 
-fn answer(question_id: &str) -> Vec<Block> {
+/// What a model says to answer with the port.
+pub(super) fn answer(question_id: &str) -> Vec<Block> {
     let answer = json!({"question_id": question_id, "answer": "5433"});
     call("mcp__claude-mesh__reply_to_peer", answer)
 }

@@ -26,6 +26,7 @@ pub(crate) struct Session<'lab> {
     project: &'lab Path,
     api: &'lab ScriptedApi,
     environment: Vec<(&'static str, String)>,
+    arguments: Vec<&'static str>,
 }
 
 /// A running `claude` without a terminal; it is killed if the test ends before it.
@@ -91,7 +92,15 @@ impl Lab {
             project,
             api,
             environment: Vec::new(),
+            arguments: Vec::new(),
         }
+    }
+
+    /// Changes one of the user's settings of the client.
+    pub(crate) fn set(&self, setting: &str, value: Value) {
+        let mut settings = self.read("home/.claude/settings.json");
+        settings[setting] = value;
+        self.write("home/.claude/settings.json", &settings);
     }
 
     /// Returns the whole environment of whatever runs here.
@@ -138,6 +147,12 @@ impl Session<'_> {
         self
     }
 
+    /// Adds an argument for the client in a terminal.
+    pub(crate) fn argument(mut self, argument: &'static str) -> Self {
+        self.arguments.push(argument);
+        self
+    }
+
     /// Starts `claude -p`, whose result is what its model says last.
     pub(crate) fn headless(&self, prompt: &str) -> Running {
         self.run(&["-p", "--output-format", "json", prompt])
@@ -166,7 +181,9 @@ impl Session<'_> {
             .prefix("tmux")
             .tempdir_in(self.lab.root.path());
         let socket = socket.expect("the root is ours");
-        Terminal::open(socket, self.project, &self.environment(), self.lab.claude)
+        let program = self.lab.claude.to_str().expect("it is plain text");
+        let command = [&[program], &self.arguments[..]].concat();
+        Terminal::open(socket, self.project, &self.environment(), &command)
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {

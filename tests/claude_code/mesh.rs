@@ -46,6 +46,48 @@ impl Mesh {
         self.wait_until(|peer| peer["peer"] == name && waits(peer));
     }
 
+    /// Waits until the session at `name` does what `activity` says.
+    #[track_caller]
+    pub(crate) fn wait_for_activity(&self, name: &str, activity: &str) {
+        self.wait_until(|peer| peer["peer"] == name && peer["activity"] == activity);
+    }
+
+    /// Returns the open questions of everyone, the way they took so far included.
+    #[track_caller]
+    pub(crate) fn open_questions(&self) -> Vec<Value> {
+        let said = self.run(&["inbox", "--all", "--json"]);
+        let listed: Value =
+            serde_json::from_str(&said).unwrap_or_else(|_| panic!("no JSON: {said}"));
+        let questions = listed["questions"].as_array();
+        questions
+            .unwrap_or_else(|| panic!("no questions: {said}"))
+            .clone()
+    }
+
+    /// Waits until an open question is as `found` wants it, and returns it.
+    #[track_caller]
+    pub(crate) fn wait_for_open(&self, found: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE / 2;
+        loop {
+            let open = self.open_questions();
+            if let Some(question) = open.iter().find(|it| found(it)) {
+                return question.clone();
+            }
+            assert!(Instant::now() < deadline, "not in time: {open:#?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Returns the event log, oldest first.
+    #[track_caller]
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let said = self.run(&["log", "--json"]);
+        let events = said.lines().map(serde_json::from_str);
+        events
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|_| panic!("no JSON: {said}"))
+    }
+
     #[track_caller]
     fn wait_until(&self, found: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE / 2;
@@ -59,8 +101,9 @@ impl Mesh {
         }
     }
 
+    /// Runs the command line and returns what it prints.
     #[track_caller]
-    fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let home = self.environment.iter().find(|(name, _)| *name == "HOME");
         let home = &home.expect("every lab has one").1;
         let output = Command::new(env!("CARGO_BIN_EXE_claude-mesh"))

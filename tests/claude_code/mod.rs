@@ -16,3 +16,6 @@ mod plain;
 
 /// Questions between sessions, as the people who run them meet them.
 mod asks;
+
+/// What becomes of a question whose peer sits at its prompt, works, is at a dialog, is gone, or wants to be left alone.
+mod wakes;

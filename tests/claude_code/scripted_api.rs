@@ -151,6 +151,18 @@ impl Request {
         Some(id.to_owned())
     }
 
+    /// Returns how often a text stands in the whole conversation.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let blocks = self.messages().iter();
+        let blocks = blocks.flat_map(|message| blocks_of(&message["content"]));
+        blocks
+            .map(|block| match block["type"].as_str() {
+                Some("tool_result") => text_of(&block["content"]).matches(text).count(),
+                _ => block["text"].as_str().unwrap_or("").matches(text).count(),
+            })
+            .sum()
+    }
+
     fn new_blocks(&self) -> Vec<Value> {
         let messages = self.messages();
         let spoken = messages.iter().rposition(|it| it["role"] == "assistant");

@@ -22,7 +22,7 @@ impl Terminal {
         socket: TempDir,
         project: &Path,
         environment: &[(&'static str, String)],
-        claude: &Path,
+        command: &[&str],
     ) -> Option<Terminal> {
         if Command::new("tmux").arg("-V").output().is_err() {
             return skip("there is no tmux");
@@ -46,7 +46,7 @@ impl Terminal {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}")),
         );
-        start.arg(claude).env_clear().envs(environment.to_vec());
+        start.args(command).env_clear().envs(environment.to_vec());
         let started = start.output().expect("it was tried before");
         assert!(started.status.success(), "tmux failed: {started:?}");
         terminal.wait_for("❯");
@@ -71,6 +71,12 @@ impl Terminal {
         );
     }
 
+    /// Ends the client in the hardest way and returns when it is gone.
+    pub(crate) fn kill(self) {
+        let killed = Command::new("kill").args(["-9", &self.pid()]).status();
+        assert!(killed.is_ok_and(|it| it.success()), "it is gone already");
+    }
+
     pub(crate) fn screen(&self) -> String {
         let shot = self
             .tmux(&["capture-pane", "-p"])
@@ -92,6 +98,15 @@ impl Terminal {
         }
     }
 
+    /// The process of the client; empty when the terminal is gone.
+    fn pid(&self) -> String {
+        let said = self
+            .tmux(&["display-message", "-p", "#{pane_pid}"])
+            .output();
+        said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+            .unwrap_or_default()
+    }
+
     fn tmux(&self, arguments: &[&str]) -> Command {
         let mut tmux = Command::new("tmux");
         tmux.arg("-S")
@@ -103,15 +118,12 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let pid = self
-            .tmux(&["display-message", "-p", "#{pane_pid}"])
-            .output();
+        let pid = self.pid();
         self.tmux(&["kill-server"]).output().ok();
         // Its last hooks still write into the home that is removed next.
-        let pid = pid.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
-        let process = Path::new("/proc").join(pid.unwrap_or_default());
+        let process = Path::new("/proc").join(&pid);
         let deadline = Instant::now() + Duration::from_secs(5);
-        while process.join("stat").exists() && Instant::now() < deadline {
+        while !pid.is_empty() && process.join("stat").exists() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(20));
         }
     }
