@@ -346,6 +346,12 @@ fn a_quiet_session_is_left_alone_until_it_ends() {
     );
     assert!(held["until"].as_str().unwrap().ends_with('Z'));
     assert!(ada.call("list_peers", json!({}))["peers"][0]["quiet_until"].is_string());
+    assert!(
+        world
+            .cli(&folder, &["peers"])
+            .out
+            .contains("idle, quiet until 2")
+    );
     assert_eq!(bo.session.stop("t1", false), None);
     bo.stays_silent(Duration::from_millis(300));
     assert_eq!(world.cli(&folder, &["quiet", "bo", "--off"]).code, Some(0));
@@ -364,6 +370,12 @@ fn a_pause_holds_the_whole_mesh_and_swallows_what_was_posted_already() {
     let said = bo.reads(&line, "t1");
     assert_eq!(said["decision"], "block");
     assert_eq!(ask.result()["reason"], "paused");
+    assert!(
+        world
+            .cli(&world.home(), &["status"])
+            .out
+            .starts_with("paused until forever")
+    );
     assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
     assert!(attached(&bo.reads(&bo.bell(), "t2")).contains("which port?"));
 }

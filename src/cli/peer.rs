@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use super::desk::Desk;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, view};
+use crate::ground::clock::rfc3339;
 use crate::ground::text;
 use crate::mesh::{Mesh, PeerView, Scope};
 use crate::model::ask::ago;
+use crate::model::brake::{Held, HoldReason};
 use crate::model::peer::nearest;
 use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 
@@ -232,6 +234,10 @@ impl Picture {
                 ),
                 other => other.as_str().to_owned(),
             };
+            let activity = match view.held {
+                Some(held) => format!("{activity}, {}", held_words(held)),
+                None => activity,
+            };
             table.add_row([
                 Cell::new(view.peer.name.as_str()),
                 coloured(&activity, view.activity),
@@ -245,6 +251,17 @@ impl Picture {
             first.set_padding((0, 1));
         }
         table
+    }
+}
+
+/// How a brake is told beside what a session does.
+fn held_words(held: Held) -> String {
+    let until = held.until_ms.map(rfc3339);
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    match held.reason {
+        HoldReason::Quiet => format!("quiet{until}"),
+        HoldReason::Paused => format!("paused{until}"),
+        HoldReason::WakeBudget => "has answered enough until you type".into(),
     }
 }
 

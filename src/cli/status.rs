@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
+use crate::ground::clock::rfc3339;
+use crate::model::brake::FOREVER_MS;
 
 /// The mesh in figures: its file, peers, questions
 #[derive(Debug, Args)]
@@ -29,6 +31,13 @@ pub(super) fn status(desk: &Desk) -> Outcome {
     } else {
         "watcher"
     };
+    let paused = mesh.paused_until()?.map(|until_ms| {
+        if until_ms == FOREVER_MS {
+            "forever".to_owned()
+        } else {
+            rfc3339(until_ms)
+        }
+    });
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
     if desk.json {
@@ -44,9 +53,15 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "peers": { "alive": alive, "stale": stale, "dead": dead },
             "questions": { "open": open, "answered": answered, "expired": expired },
             "events": found.events,
+            "paused_until": paused,
             "engine": "sqlite",
         }))?;
         return Ok(Ending::Done);
+    }
+    if let Some(until) = &paused {
+        print::line(&format!(
+            "paused until {until}; `claude-mesh pause --off` ends it"
+        ))?;
     }
     let rows = [
         ("mesh", place.name.clone()),

@@ -56,8 +56,8 @@ impl Mesh {
     }
 }
 
-/// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A session that waits in a call of ours gets them by that call, which
-/// starts no turn.
+/// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A
+/// session that waits in a call of ours gets them by that call, which starts no turn.
 pub(super) fn hold(
     tx: &Tx,
     around: &Around,

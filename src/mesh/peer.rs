@@ -2,8 +2,10 @@
 use serde_json::json;
 
 use super::alive::{Around, sitter};
+use super::brake::hold;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::PeerId;
+use crate::model::brake::Held;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, EventKind, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::store::{Peer, Session, Tx};
@@ -54,6 +56,8 @@ pub struct PeerView {
     pub askable: bool,
     /// How many questions wait there.
     pub questions_waiting: u32,
+    /// What is asked is stored without ringing, and why.
+    pub held: Option<Held>,
 }
 
 impl Mesh {
@@ -155,6 +159,10 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
                 .as_ref()
                 .is_some_and(|session| around.is_askable(session, &tx.now)),
         questions_waiting: tx.count_pending(peer.id)?,
+        held: match &session {
+            Some(session) => hold(tx, around, &peer, session)?,
+            None => None,
+        },
         aliases,
         session,
         peer,
