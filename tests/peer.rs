@@ -180,6 +180,9 @@ fn a_window_that_was_open_before_the_install_is_told_once_and_never_blocked() {
         !told(&old),
         "a young session may still be starting its server"
     );
+    old.register_with("busy", json!({ "startedAt": 1_000 }));
+    assert!(told(&old), "a window that was open long before has none");
+    assert!(!told(&old), "once");
     assert_eq!(peers(&bo, json!({}))[0]["activity"], "needs_restart");
     assert_eq!(old.stop("t", false), None);
 }

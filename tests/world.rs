@@ -240,6 +240,11 @@ impl Session {
 
     /// Writes the file by which Claude Code registers a session.
     pub(crate) fn register(&self, status: &str) {
+        self.register_with(status, json!({}));
+    }
+
+    /// Writes that file with more in it.
+    pub(crate) fn register_with(&self, status: &str, more: Value) {
         let pid = self.pid();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let started = stat[stat.rfind(')').unwrap()..]
@@ -249,10 +254,12 @@ impl Session {
             .to_owned();
         let folder = self.home.join(".claude/sessions");
         std::fs::create_dir_all(&folder).unwrap();
-        let entry = json!({
+        let mut entry = json!({
             "pid": pid, "procStart": started, "status": status, "entrypoint": "cli",
             "sessionId": *self.client_session.lock().unwrap(), "cwd": self.folder, "version": "2.1.329",
         });
+        let all = entry.as_object_mut().unwrap();
+        all.extend(more.as_object().unwrap().clone());
         std::fs::write(folder.join(format!("{pid}.json")), entry.to_string()).unwrap();
     }
 

@@ -25,6 +25,8 @@ pub struct Registered {
     pub socket: Option<String>,
     /// The client's version.
     pub version: Option<String>,
+    /// When it was started, in wall milliseconds.
+    pub started_at_ms: Option<i64>,
 }
 
 /// The file as Claude Code writes it; everything may be missing in another version.
@@ -33,6 +35,7 @@ pub struct Registered {
 struct Wire {
     session_id: Option<String>,
     cwd: Option<String>,
+    started_at: Option<i64>,
     proc_start: Option<String>,
     version: Option<String>,
     entrypoint: Option<String>,
@@ -66,6 +69,7 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
             .is_some_and(|entrypoint| entrypoint.starts_with("sdk")),
         socket: wire.messaging_socket_path,
         version: wire.version,
+        started_at_ms: wire.started_at,
     })
 }
 

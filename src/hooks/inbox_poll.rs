@@ -41,7 +41,9 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
         return Ok(None);
     }
     if !mesh.bells().is_served(me.session) {
-        return needs_restart(&mut mesh, &me);
+        let registered = client::registered(&call.settings.claude.config_dir, process);
+        let started_at_ms = registered.and_then(|registered| registered.started_at_ms);
+        return needs_restart(&mut mesh, &me, started_at_ms);
     }
     note_activity(call, &mut mesh, &me, process);
     match &call.event {
@@ -167,9 +169,17 @@ fn at_stop(
 }
 
 /// A session without a server cannot answer. Its person is told once, and it is never held up.
-fn needs_restart(mesh: &mut Mesh, me: &Sitting) -> Result<Option<Output>, Error> {
+///
+/// `started_at_ms` is when its client was started, if that is known; its row may be of this very hook.
+fn needs_restart(
+    mesh: &mut Mesh,
+    me: &Sitting,
+    started_at_ms: Option<i64>,
+) -> Result<Option<Output>, Error> {
     let now_ms = mesh.now().wall_ms;
-    let starting = |row: &Session| now_ms - row.started_at_ms < STARTING_MS && !row.has_server;
+    let starting = |row: &Session| {
+        now_ms - started_at_ms.unwrap_or(row.started_at_ms) < STARTING_MS && !row.has_server
+    };
     match mesh.session(me)? {
         Some(row) if !row.told_restart && !starting(&row) => {
             mesh.set_told_restart(me)?;
