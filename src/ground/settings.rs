@@ -174,9 +174,13 @@ impl Settings {
             (Err(_), Some(_)) => PathBuf::from("/"),
             (Err(fault), None) => return Err(fault),
         };
-        let program = std::env::current_exe()
-            .ok()
-            .map(|path| path.canonicalize().unwrap_or(path));
+        // Linux names the file itself, not the link by which it was started; elsewhere links are followed here.
+        let program = std::env::current_exe().ok().map(|path| {
+            if cfg!(target_os = "linux") {
+                return path;
+            }
+            path.canonicalize().unwrap_or(path)
+        });
         let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         Self::read(&environment, home, program.as_deref(), working_directory)
     }
