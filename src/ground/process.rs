@@ -1,4 +1,6 @@
 //! Processes of this machine: who is alive, who is whose parent. Linux only for now; elsewhere nothing can be looked up.
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 /// A process that cannot be mistaken for a later one of the same number.
@@ -23,10 +25,7 @@ pub struct ProcessStat {
 
 /// Returns what the system says of a process, or `None` when there is none of that number.
 pub fn stat(pid: i32) -> Option<ProcessStat> {
-    parse_stat(
-        pid,
-        &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?,
-    )
+    parse_stat(pid, &read_short(&format!("/proc/{pid}/stat"))?)
 }
 
 /// Returns whether this very process runs, and is not a zombie.
@@ -57,7 +56,8 @@ pub fn own_pid() -> i32 {
 
 /// Returns the id of this boot; another id means that every process known before is gone.
 pub fn boot_id() -> String {
-    read_trimmed("/proc/sys/kernel/random/boot_id").unwrap_or_else(|| "unknown".into())
+    read_short("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|| "unknown".into(), |text| text.trim().to_owned())
 }
 
 /// Returns the namespace in which process numbers of this program count.
@@ -76,10 +76,11 @@ pub fn host() -> String {
         .into_owned()
 }
 
-fn read_trimmed(path: &str) -> Option<String> {
-    std::fs::read_to_string(path)
-        .ok()
-        .map(|text| text.trim().to_owned())
+/// Reads a file of /proc that is one short line: the kernel makes it at the first read, and tells no size beforehand.
+fn read_short(path: &str) -> Option<String> {
+    let mut line = [0; 2048];
+    let length = File::open(path).ok()?.read(&mut line).ok()?;
+    Some(String::from_utf8_lossy(&line[..length]).into_owned())
 }
 
 /// The command name stands in parentheses and may hold anything, so fields are counted after the last one.

@@ -188,9 +188,13 @@ impl Settings {
     /// Reads the settings of this process.
     pub fn of_this_process() -> Result<Self, Fault> {
         let home = own_home()?;
-        let program = std::env::current_exe()
-            .ok()
-            .map(|path| path.canonicalize().unwrap_or(path));
+        // Linux names the file itself, not the link by which it was started; elsewhere links are followed here.
+        let program = std::env::current_exe().ok().map(|path| {
+            if cfg!(target_os = "linux") {
+                return path;
+            }
+            path.canonicalize().unwrap_or(path)
+        });
         let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         Self::read(&variable, home, program.as_deref(), working_directory)
     }

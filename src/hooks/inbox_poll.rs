@@ -3,6 +3,8 @@
 //! A prompt gets the questions in full, once per turn. At the end of a turn unanswered ones keep the session going: first
 //! by added context, then by a block; twice per question and turn, three times per question, five times in a row. Then it
 //! lets go: the question stays open, and the next prompt names it in a line.
+use std::mem::ManuallyDrop;
+
 use super::event::Prompt;
 use super::{Call, Event, Output, words};
 use crate::ground::{FaultKind, client, log};
@@ -31,7 +33,8 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
         return Ok(None);
     };
     let process = call.client()?;
-    let mut mesh = call.open(&project)?;
+    // The process ends right after this, and its end lets go of the file sooner than closing it would.
+    let mut mesh = ManuallyDrop::new(call.open(&project)?);
     let me = match mesh.seat_of(process)? {
         Some(me) => me,
         // A window that was open before the install, or a database that was replaced.

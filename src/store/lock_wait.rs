@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::ground::clock::{Clock, SystemClock};
+use crate::ground::clock::monotonic_ms;
 
 /// How long a write waits; shared with the handler that `SQLite` calls.
 #[derive(Debug, Clone)]
@@ -29,10 +29,9 @@ pub(super) fn install(
     let limit = Patience(Arc::default());
     limit.set(patience);
     let shared = limit.clone();
-    let clock = SystemClock::new();
     let mut since_ms = 0;
     connection.busy_handler(Some(move |count: i32| {
-        let now_ms = clock.now().monotonic_ms;
+        let now_ms = monotonic_ms();
         if count == 0 {
             since_ms = now_ms;
         }

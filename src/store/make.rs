@@ -133,8 +133,9 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
 pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
     let path = store.path.clone();
     let at = |error: rusqlite::Error| fault(&path, &error);
-    let (version, min_reader) = read_versions(&store.connection).map_err(at)?;
+    let min_reader = read_min_reader(&store.connection).map_err(at)?;
     if min_reader > schema.version() {
+        let version = read_version(&store.connection).map_err(at)?;
         return Err(Fault::new(
             FaultKind::Newer,
             format!(
@@ -145,14 +146,14 @@ pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
             "a newer claude-mesh has opened it; update this one. Nothing was changed",
         ));
     }
-    if version >= schema.version() || store.options.hook {
+    if store.options.hook || read_version(&store.connection).map_err(at)? >= schema.version() {
         return Ok(());
     }
     let tx = store
         .connection
         .transaction_with_behavior(TransactionBehavior::Exclusive)
         .map_err(at)?;
-    let (version, _) = read_versions(&tx).map_err(at)?;
+    let version = read_version(&tx).map_err(at)?;
     if version < schema.version() {
         keep_copy(&path, version)?;
         for step in &schema.steps[version as usize..] {
@@ -163,14 +164,17 @@ pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
     tx.commit().map_err(at)
 }
 
-fn read_versions(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
-    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+fn read_version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn read_min_reader(connection: &Connection) -> rusqlite::Result<u32> {
     let min_reader: String = connection.query_row(
         "SELECT value FROM meta WHERE key = 'min_reader'",
         [],
         |row| row.get(0),
     )?;
-    Ok((version, min_reader.parse().unwrap_or(u32::MAX)))
+    Ok(min_reader.parse().unwrap_or(u32::MAX))
 }
 
 fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {

@@ -132,9 +132,13 @@ impl Store {
         } else {
             "NORMAL"
         };
-        self.connection.execute_batch(&format!(
-            "PRAGMA synchronous = {level}; PRAGMA journal_size_limit = 16777216;"
-        ))?;
+        let log = if self.options.hook {
+            "wal_autocheckpoint = 0"
+        } else {
+            "journal_size_limit = 16777216"
+        };
+        self.connection
+            .execute_batch(&format!("PRAGMA synchronous = {level}; PRAGMA {log};"))?;
         self.connection.set_prepared_statement_cache_capacity(64);
         Ok(())
     }
