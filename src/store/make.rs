@@ -300,7 +300,7 @@ mod tests {
             .collect();
         assert_eq!(copies.len(), 1, "{copies:?}");
         let copy = connect(&place.0.path().join(&copies[0])).unwrap();
-        assert_eq!(read_versions(&copy).unwrap(), (1, 1));
+        assert_eq!(read_version(&copy).unwrap(), 1);
         let mut migrated = place.open(&NEXT, false).unwrap();
         let kept = migrated.read(at(2), |tx| Ok(tx.meta("kept")?)).unwrap();
         assert_eq!(kept.as_deref(), Some("yes"));
@@ -316,7 +316,7 @@ mod tests {
         let place = Place::new();
         drop(place.open(&CURRENT, false).unwrap());
         let store = place.open(&NEXT, true).unwrap();
-        assert_eq!(read_versions(&store.connection).unwrap().0, 1);
+        assert_eq!(read_version(&store.connection).unwrap(), 1);
         assert_eq!(
             place
                 .names()
