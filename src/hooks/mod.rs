@@ -32,8 +32,12 @@ pub use session_start::session_start;
 pub use wire::WireEvent;
 pub use words::{Output, UNITS_MAX};
 
-/// A hook waits this long for the write lock; then it prints what it read and leaves the mark undone.
+/// At a prompt or the end of a turn a hook waits this long for the write lock; then it prints what it read and leaves the
+/// mark undone.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// At the start and the end of a session it waits longer: nobody types yet or any more, and a seat not taken or not left
+/// cannot be made up for by printing.
+const PATIENCE_AT_THE_ENDS: Duration = Duration::from_secs(1);
 /// No event of Claude Code is nearly as large; more is not read.
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -149,13 +153,16 @@ impl Call {
         Ok(project.is_enabled().then_some(project))
     }
 
-    /// Opens the mesh of a project.
+    /// Opens the mesh of a project. `PATIENCE` bounds the wait for the write lock, except at the ends of a session.
     fn open(&self, project: &Project) -> Result<Mesh, Fault> {
         let place = walls::place(&self.settings, &project.path)?;
         let opening = Opening {
             store: Options {
                 sync_full: self.settings.sync_full,
-                patience: PATIENCE,
+                patience: match self.event {
+                    Event::Prompted { .. } | Event::Stopping { .. } => PATIENCE,
+                    Event::Started { .. } | Event::Ended { .. } => PATIENCE_AT_THE_ENDS,
+                },
                 hook: true,
             },
             registry: Some(self.settings.claude.config_dir.clone()),
