@@ -127,6 +127,9 @@ impl Store {
         }
         self.connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+        // Plans do not depend on the values bound; otherwise kept statements are compiled anew at every use.
+        self.connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let level = if self.options.sync_full {
             "FULL"
         } else {
