@@ -1107,9 +1107,10 @@ fn the_demo_plays_three_stories_and_leaves_nothing() {
     assert_eq!(json["ok"], true);
     let times = json["stories"].as_array().unwrap();
     assert!(
-        times[0]["times"]["answer_to_result_ms"].is_i64(),
+        times[1]["times"]["answer_to_result_ms"].is_i64(),
         "{json:#}"
     );
+    assert!(times[0]["times"]["ask_to_doorbell_ms"].is_i64(), "{json:#}");
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
     assert!(!desk.world.home().join(".claude-mesh").exists());
 }

@@ -103,9 +103,103 @@ fn play(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
         "backend's model is told at its start: {}",
         backend.welcome.lines().next().unwrap_or_default().italic()
     ))?;
+    one_wakes(stage, told, &frontend, &backend)?;
+    backend.is_now("busy")?;
     one_asks(stage, told, &frontend, &backend)?;
     both_ask(stage, told, &frontend, &backend)?;
+    backend.is_now("idle")?;
+    one_is_left_alone(stage, told, &frontend, &backend)?;
     one_is_killed(stage, told, frontend, &backend)
+}
+
+fn one_wakes(
+    stage: &Stage,
+    told: &mut Told,
+    frontend: &Session,
+    backend: &Session,
+) -> anyhow::Result<()> {
+    const QUESTION: &str = "is the database up?";
+    told.story("One sits idle at its prompt; a question wakes it")?;
+    let began_ms = stage.now_ms();
+    let ask = frontend.start(
+        "ask_peer",
+        &json!({ "to": "backend", "question": QUESTION }),
+    )?;
+    told.step(&format!("frontend asks backend: {QUESTION}"))?;
+    let doorbell = backend.next_doorbell()?;
+    let ring_ms = stage.now_ms() - began_ms;
+    told.step(&format!(
+        "a line comes into backend's inbox, which starts a turn ({})",
+        stage::span(ring_ms)
+    ))?;
+    let shown = backend.hook(
+        "UserPromptSubmit",
+        &json!({ "prompt": doorbell, "prompt_id": "turn-0" }),
+    )?;
+    anyhow::ensure!(
+        shown.contains(QUESTION),
+        "the hook did not attach the question: {shown}"
+    );
+    let id = stage::question_id(&shown)?;
+    backend.call(
+        "reply_to_peer",
+        &json!({ "question_id": id, "answer": "yes, since noon" }),
+    )?;
+    let result = frontend.result(ask)?;
+    let all_ms = stage.now_ms() - began_ms;
+    stage::expect(&result, "answered", "yes, since noon")?;
+    told.step(&format!(
+        "the hook attaches the question; backend answers ({} in all)",
+        stage::span(all_ms)
+    ))?;
+    told.times(&json!({ "ask_to_doorbell_ms": ring_ms, "ask_to_result_ms": all_ms }));
+    Ok(())
+}
+
+fn one_is_left_alone(
+    stage: &Stage,
+    told: &mut Told,
+    frontend: &Session,
+    backend: &Session,
+) -> anyhow::Result<()> {
+    const QUESTION: &str = "may I rename the table?";
+    told.story("You want one left alone; its asker is told, and nothing is lost")?;
+    backend.person(&["quiet", "backend"])?;
+    told.step("you: claude-mesh quiet backend")?;
+    let began_ms = stage.now_ms();
+    let ask = json!({ "to": "backend", "question": QUESTION });
+    let held = frontend.call("ask_peer", &ask)?;
+    let held_ms = stage.now_ms() - began_ms;
+    anyhow::ensure!(held["status"] == "held", "expected held: {held}");
+    told.step(&format!(
+        "frontend asks backend: {QUESTION} It has `held` at once, because backend is {} ({})",
+        held["reason"].as_str().unwrap_or_default(),
+        stage::span(held_ms)
+    ))?;
+    while backend.waiting_doorbell().is_some() {}
+    backend.person(&["quiet", "backend", "--off"])?;
+    let doorbell = backend.next_doorbell()?;
+    let shown = backend.hook(
+        "UserPromptSubmit",
+        &json!({ "prompt": doorbell, "prompt_id": "turn-2" }),
+    )?;
+    anyhow::ensure!(
+        shown.contains(QUESTION),
+        "the held question did not come: {shown}"
+    );
+    let id = stage::question_id(&shown)?;
+    backend.call(
+        "reply_to_peer",
+        &json!({ "question_id": id, "answer": "tomorrow" }),
+    )?;
+    let result = frontend.call(
+        "await_reply",
+        &json!({ "question_id": held["question_id"] }),
+    )?;
+    stage::expect(&result, "answered", "tomorrow")?;
+    told.step("you: claude-mesh quiet backend --off; backend is rung and answers")?;
+    told.times(&json!({ "held_ms": held_ms }));
+    Ok(())
 }
 
 fn one_asks(

@@ -1,7 +1,8 @@
 //! Where the demo is played: a temporary folder, and sessions made of a client process, its server and its hooks.
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::ground::{Clock, SystemClock};
+use crate::ground::{Clock, SystemClock, process};
 
 /// No step of the demo takes longer; one that does has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,6 +35,7 @@ pub(super) struct Session {
     client: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<Value>,
+    inbox: Receiver<Value>,
     next_id: Cell<i64>,
     conversation: String,
     folder: PathBuf,
@@ -72,8 +74,10 @@ impl Stage {
         let folder = home.join(project);
         std::fs::create_dir_all(&folder)?;
         let mesh_home = home.join(".claude-mesh");
+        let socket = home.join(format!("{project}.sock"));
         let environment = vec![
             ("HOME", home),
+            ("CLAUDE_CODE_MESSAGING_SOCKET", socket.clone()),
             ("MESH_DB_PATH", mesh_home.join("mesh.db")),
             ("CLAUDE_MESH_HOME", mesh_home),
             ("CLAUDE_MESH", "on".into()),
@@ -93,6 +97,7 @@ impl Stage {
         let mut session = Session {
             welcome: String::new(),
             lines: listen(stdout),
+            inbox: open_inbox(&socket)?,
             conversation: format!("demo-{}", client.id()),
             client,
             stdin,
@@ -102,6 +107,7 @@ impl Stage {
             programs: self.programs.clone(),
             stopped: Arc::clone(&self.stopped),
         };
+        session.is_now("idle")?;
         session.welcome = session.hook("SessionStart", &json!({ "source": "startup" }))?;
         session.request("server/discover", json!({}))?;
         let status = session.call("mesh_status", &json!({}))?;
@@ -120,6 +126,49 @@ impl Session {
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
+    }
+
+    /// Writes what Claude Code's registry would say of the session: `idle` at its prompt, or `busy` in a turn.
+    pub(super) fn is_now(&self, status: &str) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.client.id())?;
+        let started = process::stat(pid)
+            .context("the client has gone")?
+            .key
+            .started;
+        let entry = json!({
+            "pid": pid, "procStart": started.to_string(), "status": status, "entrypoint": "cli",
+            "sessionId": self.conversation, "cwd": self.folder,
+        });
+        let home = self.folder.parent().context("a project lies in the home")?;
+        let registry = home.join(".claude/sessions");
+        std::fs::create_dir_all(&registry)?;
+        std::fs::write(registry.join(format!("{pid}.json")), entry.to_string())?;
+        Ok(())
+    }
+
+    /// Waits for a line in the session's inbox: what begins a turn when the session is idle.
+    pub(super) fn next_doorbell(&self) -> anyhow::Result<String> {
+        let line = receive(&self.inbox, &self.stopped).context("waiting for a doorbell")?;
+        let text = line["message"]["content"].as_str();
+        Ok(text.context("not a doorbell")?.to_owned())
+    }
+
+    /// Returns a line that has come into the inbox already.
+    pub(super) fn waiting_doorbell(&self) -> Option<Value> {
+        self.inbox.recv_timeout(LOOK).ok()
+    }
+
+    /// Runs the program for people beside the session.
+    pub(super) fn person(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let output = Command::new(self.programs.join("claude-mesh"))
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder)
+            .output()?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "claude-mesh says: {complaint}");
+        Ok(())
     }
 
     /// Calls a tool and returns the object in its result.
@@ -223,7 +272,7 @@ impl Session {
         let id = self.next_id.replace(self.next_id.get() + 1);
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "claude-mesh-demo", "version": env!("CARGO_PKG_VERSION") },
+            "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": env!("CARGO_PKG_VERSION") },
             "io.modelcontextprotocol/clientCapabilities": {},
             "progressToken": id,
         });
@@ -249,19 +298,24 @@ impl Session {
     }
 
     fn next(&self) -> anyhow::Result<Value> {
-        let tries = PATIENCE.as_millis() / LOOK.as_millis();
-        for _ in 0..tries {
-            if self.stopped.load(Ordering::SeqCst) {
-                bail!("somebody stopped it");
-            }
-            match self.lines.recv_timeout(LOOK) {
-                Ok(line) => return Ok(line),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("the server has ended"),
-            }
-        }
-        bail!("nothing came within {} s", PATIENCE.as_secs())
+        receive(&self.lines, &self.stopped)
     }
+}
+
+/// Waits for a line, unless somebody stops the demo.
+fn receive(lines: &Receiver<Value>, stopped: &AtomicBool) -> anyhow::Result<Value> {
+    let tries = PATIENCE.as_millis() / LOOK.as_millis();
+    for _ in 0..tries {
+        if stopped.load(Ordering::SeqCst) {
+            bail!("somebody stopped it");
+        }
+        match lines.recv_timeout(LOOK) {
+            Ok(line) => return Ok(line),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => bail!("the server has ended"),
+        }
+    }
+    bail!("nothing came within {} s", PATIENCE.as_secs())
 }
 
 impl Drop for Session {
@@ -277,6 +331,24 @@ impl Drop for Session {
         }
         let _ = self.client.wait();
     }
+}
+
+/// Opens the inbox of a session, as Claude Code does, and reads what is posted there.
+fn open_inbox(path: &Path) -> anyhow::Result<Receiver<Value>> {
+    let _ = std::fs::remove_file(path);
+    let inbox = UnixListener::bind(path).context("cannot open an inbox")?;
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for stream in inbox.incoming().map_while(Result::ok) {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).unwrap_or(Value::Null);
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    Ok(receiver)
 }
 
 /// Reads what a server says, line by line, until it ends.
