@@ -350,7 +350,7 @@ fn a_quiet_session_is_left_alone_until_it_ends() {
         world
             .cli(&folder, &["peers"])
             .out
-            .contains("idle, quiet until 2")
+            .contains("idle, is quiet until 2")
     );
     assert_eq!(bo.session.stop("t1", false), None);
     bo.stays_silent(Duration::from_millis(300));
@@ -414,4 +414,23 @@ fn a_killed_client_is_known_to_those_who_wait_at_once() {
     std::fs::remove_file(world.home().join("bo.sock")).unwrap();
     let bo = Rung::open(&world, "bo", "idle");
     assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("which port?"));
+}
+
+#[test]
+fn a_person_who_asks_a_quiet_session_is_told_at_once() {
+    let world = World::new();
+    let bo = Rung::open(&world, "bo", "idle");
+    let folder = world.home();
+    assert_eq!(world.cli(&folder, &["quiet", "bo"]).code, Some(0));
+    let asked = world.cli(&folder, &["ask", "bo", "which port?"]);
+    assert_eq!(asked.code, Some(3));
+    assert!(
+        asked
+            .err
+            .starts_with("claude-mesh: bo is quiet\nhint: question "),
+        "{asked:?}"
+    );
+    let asked = world.cli(&folder, &["ask", "bo", "which schema?", "--json"]);
+    assert_eq!(asked.json()["status"], "held");
+    bo.stays_silent(Duration::from_millis(200));
 }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::desk::Desk;
 use super::live::{LiveLine, Stop, lasted};
-use super::peer::{askable, strong};
+use super::peer::{askable, held_words, strong};
 use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, print, source, span, view};
 use crate::ground::text;
-use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
+use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited, shape};
 use crate::model::ask::ago;
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal};
@@ -165,7 +165,10 @@ impl<'a> Asking<'a> {
         let posed = member
             .mesh()
             .ask(&me, to, question, context, IfOffline::Queue)?;
-        let awaited = posed.asked.iter().filter(|asked| asked.askable);
+        let awaited = posed
+            .asked
+            .iter()
+            .filter(|asked| asked.is_awaited(IfOffline::Queue));
         let questions = awaited.map(|asked| asked.question).collect();
         let wait = posed.wait.map(|id| Wait {
             id,
@@ -289,7 +292,17 @@ impl<'a> Asking<'a> {
 
     fn nobody_there(&mut self, asked: &Asked) -> Outcome {
         if self.desk.json {
-            print::json(&view::offline(asked))?;
+            print::json(&view::stored(asked))?;
+            return Ok(Ending::NoAnswer);
+        }
+        if let Some(held) = asked.held {
+            print::err(&format!(
+                "claude-mesh: {} {}\n{}: question {} is stored and rung for when that ends; `claude-mesh inbox` shows the answer\n",
+                asked.to,
+                held_words(held),
+                "hint".cyan(),
+                asked.question,
+            ))?;
             return Ok(Ending::NoAnswer);
         }
         let now_ms = self.member.mesh().now().wall_ms;
@@ -312,7 +325,7 @@ impl<'a> Asking<'a> {
     fn interrupted(&mut self, interruption: &Interruption) -> Outcome {
         let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
         if self.desk.json {
-            let questions: Vec<_> = interruption.questions.iter().map(view::waiting).collect();
+            let questions: Vec<_> = interruption.questions.iter().map(shape::waiting).collect();
             print::json(&json!({
                 "status": "interrupted",
                 "question_ids": open,
@@ -341,11 +354,13 @@ impl<'a> Asking<'a> {
             json: self.desk.json,
             told: Vec::new(),
         };
-        for asked in self.asked.clone().iter().filter(|asked| !asked.askable) {
-            rows.row(
-                asked.to.as_str(),
-                "nobody there now; the question is stored",
-            );
+        let stored = |asked: &&Asked| !asked.is_awaited(IfOffline::Queue);
+        for asked in self.asked.clone().iter().filter(stored) {
+            let why = match asked.held {
+                Some(held) => format!("{}; the question is stored", held_words(held)),
+                None => "nobody there now; the question is stored".into(),
+            };
+            rows.row(asked.to.as_str(), &why);
         }
         let mut standings = Vec::new();
         if let Some(wait) = self.wait.clone() {
@@ -424,7 +439,7 @@ impl<'a> Asking<'a> {
                     .iter()
                     .find(|standing| standing.question.id == asked.question)
                     .map_or_else(
-                        || view::offline(asked),
+                        || view::stored(asked),
                         |standing| self.seen(standing, waited_ms),
                     )
             })

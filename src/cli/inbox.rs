@@ -7,7 +7,7 @@ use super::desk::{Desk, Seat};
 use super::peer::{explained, strong};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, view};
-use crate::mesh::{LateAnswer, Member, Mesh, Waiting};
+use crate::mesh::{LateAnswer, Member, Mesh, Waiting, shape};
 use crate::model::ask::ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
@@ -64,14 +64,14 @@ fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
                     "question_id": standing.question.id,
                     "to": standing.peer,
                     "question": standing.question.question,
-                    "delivery": view::delivery(&standing.delivery),
+                    "delivery": shape::delivery(&standing.delivery),
                 })
             })
             .collect();
         print::json(&json!({
             "you": me.name,
-            "questions": inbox.questions.iter().map(view::waiting).collect::<Vec<_>>(),
-            "answers": inbox.answers.iter().map(view::late_answer).collect::<Vec<_>>(),
+            "questions": inbox.questions.iter().map(shape::waiting).collect::<Vec<_>>(),
+            "answers": inbox.answers.iter().map(shape::late_answer).collect::<Vec<_>>(),
             "still_open": still_open,
         }))?;
     } else {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::desk::Desk;
 use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, print, view};
+use super::{Ending, Outcome, print};
 use crate::ground::clock::rfc3339;
 use crate::ground::text;
-use crate::mesh::{Mesh, PeerView, Scope};
+use crate::mesh::{Mesh, PeerView, Scope, shape};
 use crate::model::ask::ago;
 use crate::model::brake::{Held, HoldReason};
 use crate::model::peer::nearest;
@@ -191,7 +191,7 @@ impl Picture {
         let peers: Vec<Value> = self
             .views
             .iter()
-            .map(|view| view::peer(view, self.now_ms))
+            .map(|view| shape::peer(view, self.now_ms))
             .collect();
         let mut value = json!({ "peers": peers });
         if let Some(you) = &self.you {
@@ -255,12 +255,12 @@ impl Picture {
 }
 
 /// How a brake is told beside what a session does.
-fn held_words(held: Held) -> String {
+pub(super) fn held_words(held: Held) -> String {
     let until = held.until_ms.map(rfc3339);
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     match held.reason {
-        HoldReason::Quiet => format!("quiet{until}"),
-        HoldReason::Paused => format!("paused{until}"),
+        HoldReason::Quiet => format!("is quiet{until}"),
+        HoldReason::Paused => format!("is paused{until}"),
         HoldReason::WakeBudget => "has answered enough until you type".into(),
     }
 }

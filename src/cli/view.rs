@@ -2,62 +2,9 @@
 use serde_json::{Value, json};
 
 use crate::ground::clock::rfc3339;
-use crate::mesh::{Asked, LateAnswer, PeerView, Standing, Waiting};
-use crate::model::{Delivery, Liveness, QuestionState};
+use crate::mesh::{Asked, Standing, shape};
+use crate::model::QuestionState;
 use crate::store::Question;
-
-/// A peer as `list_peers` gives it.
-pub(super) fn peer(view: &PeerView, now_ms: i64) -> Value {
-    let PeerView { peer, session, .. } = view;
-    let place = session.as_ref().map(|session| &session.place);
-    // A live process is seen now.
-    let last_seen_ms = if view.liveness == Liveness::Alive {
-        now_ms
-    } else {
-        peer.last_seen_at_ms
-    };
-    json!({
-        "peer": peer.name,
-        "peer_id": peer.id,
-        "aliases": view.aliases,
-        "liveness": view.liveness,
-        "activity": view.activity,
-        "askable": view.askable,
-        "role": peer.role,
-        "summary": peer.summary,
-        "doing": null,
-        "current_task": null,
-        "agent": session.as_ref().and_then(|session| session.agent.as_deref()),
-        "host": place.map(|place| place.host.as_str()),
-        "project": peer.project,
-        "git_root": peer.git_root,
-        "git_branch": peer.branch.as_ref().or(peer.git_branch.as_ref()),
-        "epoch": peer.epoch,
-        "started_at": session.as_ref().map(|session| rfc3339(session.started_at_ms)),
-        "last_seen_at": rfc3339(last_seen_ms),
-        "idle_seconds": null,
-        "quiet_until": null,
-        "questions_waiting": view.questions_waiting,
-        "claims": [],
-    })
-}
-
-/// The way of a question so far.
-pub(super) fn delivery(delivery: &Delivery) -> Value {
-    let mut value = json!({
-        "stored_at": rfc3339(delivery.stored_at_ms),
-        "wake": delivery.wake,
-        "shown_times": delivery.shown_times,
-        "peer_activity": delivery.peer_activity,
-    });
-    if let Some(at_ms) = delivery.woken_at_ms {
-        value["woken_at"] = rfc3339(at_ms).into();
-    }
-    if let Some(at_ms) = delivery.shown_at_ms {
-        value["shown_at"] = rfc3339(at_ms).into();
-    }
-    value
-}
 
 /// The result of an ask that was waited for.
 pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
@@ -75,7 +22,7 @@ pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
             "waited_ms": waited_ms,
         }),
         _ => json!({
-            "delivery": delivery(&standing.delivery),
+            "delivery": shape::delivery(&standing.delivery),
             "waited_ms": waited_ms,
             "hint": LATER,
         }),
@@ -84,8 +31,17 @@ pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
     value
 }
 
-/// The result of an ask when nobody sits there.
-pub(super) fn offline(asked: &Asked) -> Value {
+/// The result of an ask that is not waited for: it is held, or nobody sits there.
+pub(super) fn stored(asked: &Asked) -> Value {
+    if let Some(held) = asked.held {
+        let mut value = serde_json::Map::new();
+        value.insert("status".into(), "held".into());
+        value.insert("question_id".into(), json!(asked.question));
+        value.insert("from".into(), json!(asked.to));
+        shape::add_held(&mut value, held);
+        value.insert("hint".into(), LATER.into());
+        return value.into();
+    }
     json!({
         "status": "offline",
         "question_id": asked.question,
@@ -93,39 +49,6 @@ pub(super) fn offline(asked: &Asked) -> Value {
         "last_seen_at": rfc3339(asked.last_seen_at_ms),
         "same_project": asked.same_project,
         "hint": LATER,
-    })
-}
-
-/// A question that waits for somebody.
-pub(super) fn waiting(waiting: &Waiting) -> Value {
-    let question = &waiting.pending.question;
-    let mut value = json!({
-        "question_id": question.id,
-        "from": waiting.from,
-        "asked_at": rfc3339(question.asked_at_ms),
-        "asker_waiting": waiting.asker_waiting,
-        "question": question.question,
-        "context": question.context,
-        "shown_times": question.shown_times,
-    });
-    if let Some(seat) = &waiting.instead_of {
-        value["addressed_to"] = json!(seat);
-    }
-    value
-}
-
-/// An answer that came when nobody waited.
-pub(super) fn late_answer(late: &LateAnswer) -> Value {
-    let question = &late.question;
-    json!({
-        "question_id": question.id,
-        "from": late.from,
-        "question": question.question,
-        "declined": question.state == QuestionState::Declined,
-        "expired": question.state == QuestionState::Expired,
-        "answer": question.answer,
-        "answered_at": question.answered_at_ms.map(rfc3339),
-        "late": question.answer_late,
     })
 }
 

@@ -46,6 +46,13 @@ pub struct Asked {
     pub same_project: Vec<String>,
 }
 
+impl Asked {
+    /// Returns whether the call that asked waits for this question.
+    pub fn is_awaited(&self, if_offline: IfOffline) -> bool {
+        self.held.is_none() && (self.askable || if_offline == IfOffline::Wait)
+    }
+}
+
 /// What asking has stored, and the wait that began with it.
 #[derive(Debug, Clone)]
 pub struct Posed {
@@ -109,7 +116,7 @@ impl Mesh {
             }
             let awaited: Vec<QuestionId> = asked
                 .iter()
-                .filter(|one| one.held.is_none() && (one.askable || if_offline == IfOffline::Wait))
+                .filter(|one| one.is_awaited(if_offline))
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())

@@ -27,6 +27,7 @@ mod inbox;
 mod member;
 mod peer;
 mod ring;
+pub mod shape;
 mod sit;
 mod status;
 mod wait;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{About, Scope};
+use crate::mesh::{About, Scope, shape};
 use crate::model::{Liveness, PeerKind, Refusal, Result};
 
 pub(super) const TOOLS: [Entry; 2] = [
@@ -93,7 +93,7 @@ pub(super) async fn register(
         let live = live.iter().filter(|view| view.liveness == Liveness::Alive && view.peer.kind == PeerKind::Session).count();
         let path = at.mesh.path().display().to_string();
         Ok(results::ok(&json!({
-            "you": results::peer(&view, now_ms),
+            "you": shape::peer(&view, now_ms),
             "mesh": { "name": at.place.name, "path": path, "schema": crate::store::version(), "peers_live": live },
         })))
     })
@@ -121,7 +121,7 @@ pub(super) async fn list_peers(
         let peers: Vec<_> = views
             .iter()
             .filter(|view| view.peer.id != at.me.peer)
-            .map(|view| results::peer(view, now_ms))
+            .map(|view| shape::peer(view, now_ms))
             .collect();
         Ok(results::ok(&json!({ "you": at.me.name, "peers": peers })))
     })
