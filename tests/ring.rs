@@ -330,6 +330,22 @@ fn a_bell_for_a_question_that_a_call_brought_makes_no_second_copy() {
 }
 
 #[test]
+fn a_bell_that_brings_an_answer_leaves_out_the_question_that_a_call_brought() {
+    let world = World::new();
+    let (ada, cy) = (world.session("ada"), world.session("cy"));
+    let bo = Rung::open(&world, "bo", "busy");
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    ask.wait_for_progress("will be read with its next step");
+    let interrupted = asks(&bo.session, "cy", "which schema?").result();
+    assert_eq!(interrupted["questions"][0]["question"], "which port?");
+    cy.replies(&cy.next_question(), "public");
+    let said = bo.reads(&line, "t1");
+    assert!(attached(&said).contains("public"), "{said}");
+    assert!(!attached(&said).contains("which port?"), "{said}");
+}
+
+#[test]
 fn a_quiet_session_is_left_alone_until_it_ends() {
     let world = World::new();
     let ada = world.session("ada");

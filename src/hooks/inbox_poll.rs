@@ -10,7 +10,7 @@ use super::{Call, Event, Output, words};
 use crate::ground::{FaultKind, client, log};
 use crate::mesh::{Inbox, Mesh, Rung, Sitting, Waiting};
 use crate::model::{Error, PeerKind, WakeState};
-use crate::store::Session;
+use crate::store::{Pending, Session};
 
 /// How often one question keeps a session going in one turn.
 const STOPS_PER_TURN: u32 = 2;
@@ -85,7 +85,15 @@ fn at_prompt(
     if mesh.note_prompt(me, doorbell, prompt.typed)? == Rung::Held {
         return Ok(Some(Output::block(words::HELD)));
     }
-    let inbox = mesh.inbox(me)?;
+    let mut inbox = mesh.inbox(me)?;
+    if doorbell.is_some() {
+        // What this turn has, or a call brought, is not put before the model once more beside what is new.
+        let turn = prompt.turn.as_deref();
+        let has = |pending: &Pending| {
+            pending.times > 0 && (pending.turn.is_none() || pending.turn.as_deref() == turn)
+        };
+        inbox.questions.retain(|waiting| !has(&waiting.pending));
+    }
     let fresh = inbox
         .answers
         .into_iter()

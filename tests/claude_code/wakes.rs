@@ -3,6 +3,7 @@
 //! Every wait here is for something to be seen; where a test lets time pass, it watches that nothing happens.
 use std::fs;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,6 +95,7 @@ fn two_sessions_that_ask_each_other_at_once_both_get_their_answer() {
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "a call waited: {took:?}");
     assert_eq!(mesh.open_questions(), Vec::<Value>::new());
+    assert_eq!((copies(&first), copies(&second)), (1, 1));
 }
 
 #[test]
@@ -131,6 +133,7 @@ fn what_a_person_types_while_their_session_asks_and_is_asked_is_not_lost() {
     let read = first.conversation().into_iter().last();
     let read = read.expect("it has its answer").count("and mind the tests");
     assert_eq!(read, 1, "what was typed is read once");
+    assert_eq!((copies(&first), copies(&second)), (1, 1));
     at_frontend.wait_for("half a thought");
 }
 
@@ -506,10 +509,15 @@ fn asks_and_answers(
     hold: impl Fn() + Send + Sync + 'static,
 ) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
     let open = Mutex::new(None);
+    let wanted = AtomicBool::new(false);
     move |request| {
         let news = request.news();
         if news.contains("ask the other") && request.tool_results().is_empty() {
             hold();
+            wanted.store(true, Ordering::Relaxed);
+        }
+        // What the prompt brought along comes first.
+        if request.peer_question().is_none() && wanted.swap(false, Ordering::Relaxed) {
             return ask(other, "which port?");
         }
         let told = request.tool_results().join("");
@@ -566,6 +574,13 @@ fn late(news: &str) -> String {
 fn ask(peer: &str, question: &str) -> Vec<Block> {
     let question = json!({"to": peer, "question": question, "timeout_seconds": 60});
     call("mcp__claude-mesh__ask_peer", question)
+}
+
+/// Returns how often a model that is asked once has the question before it, by a hook or as the end of a call of its own.
+fn copies(api: &ScriptedApi) -> usize {
+    let conversation = api.conversation();
+    let last = conversation.last().expect("it was asked");
+    last.count("<peer-question ") + last.count("\"question\":\"which port?\"")
 }
 
 /// Waits until something is so.
