@@ -90,11 +90,12 @@ fn servers(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
             asker.asks();
         }
         let what = format!("answer to result, servers, {crowd} waiting");
-        let line = Line::times(&what, &samples).floor("3 hops + SQL", floors.servers());
+        let line = Line::times(what, &samples).floor("3 hops + SQL", floors.servers());
         table.line(&line.goal(Goal::Times(2.5)));
         let one = *alone.get_or_insert(samples.p50());
         if crowd > 1 {
-            let line = Line::times(what, &samples).floor("the same with 1 waiting", one);
+            let line = Line::times("    held against 1 waiting", &samples)
+                .floor("the same with 1 waiting", one);
             let goal = if crowd == 64 {
                 Goal::Times(1.5)
             } else {
@@ -222,7 +223,8 @@ fn library(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
         table.line(&Line::times("    of it after answer has returned", &rest));
         let one = *alone.get_or_insert(whole.p50());
         if crowd == 64 {
-            let line = Line::times(what, &whole).floor("the same with 1 waiting", one);
+            let line = Line::times("    held against 1 waiting", &whole)
+                .floor("the same with 1 waiting", one);
             table.line(&line.goal(Goal::Times(1.5)));
         }
     }
