@@ -88,7 +88,8 @@ fn a_session_that_waits_is_not_woken_by_questions_of_others() {
         unreachable!()
     };
     let waits = cy.start("ask_peer", json!({ "to": "di", "question": "later?" }));
-    waits.wait_for_progress("di: stored");
+    // The last thing that happens to this question before it rests: nobody can wake di here.
+    waits.wait_for_progress("not woken");
     let (began, before) = (Instant::now(), wakes(cy));
     for round in 0..20 {
         let ask = ada.start(
