@@ -39,13 +39,14 @@ struct Floors {
     near: f64,
     far: f64,
     sql: f64,
+    after: f64,
 }
 
 impl Floors {
     fn measure(table: &mut Table, pin: Pin, rounds: usize) -> Self {
-        table.note(&format!("ask, {}", pin.words()));
+        table.group("ask", pin);
         let (near, far) = (floor::hop(pin, Side::Near), floor::hop(pin, Side::Far));
-        let sql = floor::answer_sql(rounds);
+        let (sql, after) = floor::answer_sql(rounds);
         table.line(&Line::times("floor: one hop over a pipe", &far));
         table.line(&Line::times(
             "floor: the SQL of an answer, one process",
@@ -55,16 +56,13 @@ impl Floors {
             near: near.p50(),
             far: far.p50(),
             sql: sql.p50(),
+            after: after.p50(),
         }
     }
 
     /// To the peer's server, from there to the asker's, from there to us.
     fn servers(&self) -> f64 {
         2.0 * self.far + self.near + self.sql
-    }
-
-    fn library(&self) -> f64 {
-        self.far + self.sql
     }
 }
 
@@ -192,42 +190,71 @@ fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut
 }
 
 fn library(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
-    let mut alone = None;
-    for crowd in CROWDS {
-        let world = World::new(pin);
-        let mut peer = join(
-            &world.database().to_string_lossy(),
-            &world.project("bo").to_string_lossy(),
-        );
-        let mut askers: Vec<Other> = (0..crowd)
-            .map(|number| Other::start(&world, number))
-            .collect();
-        let (mut whole, mut rest) = (Samples::default(), Samples::default());
-        for round in 0..rounds.max(crowd) + crowd {
-            let asker = &mut askers[round % crowd];
-            let question = asker.asked();
-            std::thread::sleep(PAUSE);
-            let began = now_ns();
-            peer.answer(question.parse().unwrap(), "5433, since the move")
-                .unwrap();
-            let stored = now_ns();
-            let ended = asker.ended_at();
-            if round >= crowd {
-                whole.add((ended - began) as f64 / 1000.0);
-                rest.add((ended - stored).max(0) as f64 / 1000.0);
+    for whole in [true, false] {
+        let mut alone = None;
+        for crowd in CROWDS {
+            let samples = between_members(pin, crowd, rounds, whole);
+            let (what, floor) = if whole {
+                ("answer", ("1 hop + SQL", floors.far + floors.sql))
+            } else {
+                (
+                    "commit",
+                    ("1 hop + SQL after it", floors.far + floors.after),
+                )
+            };
+            let what = format!("{what} to result, library, {crowd} waiting");
+            let line = Line::times(what, &samples).floor(floor.0, floor.1);
+            table.line(&line.goal(Goal::Times(2.5)));
+            let one = *alone.get_or_insert(samples.p50());
+            if crowd == 64 {
+                let line = Line::times("    held against 1 waiting", &samples)
+                    .floor("the same with 1 waiting", one);
+                table.line(&line.goal(Goal::Times(1.5)));
             }
         }
-        let what = format!("answer to result, library, {crowd} waiting");
-        let line = Line::times(&what, &whole).floor("1 hop + SQL", floors.library());
-        table.line(&line.goal(Goal::Times(2.5)));
-        table.line(&Line::times("    of it after answer has returned", &rest));
-        let one = *alone.get_or_insert(whole.p50());
-        if crowd == 64 {
-            let line = Line::times("    held against 1 waiting", &whole)
-                .floor("the same with 1 waiting", one);
-            table.line(&line.goal(Goal::Times(1.5)));
+    }
+}
+
+/// Returns the times until the wait of the asker has returned: from the call of `Member::answer`, or from the commit of an
+/// answer that the benchmark stores by itself and then rings for, since a library cannot be looked into.
+fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Samples {
+    let world = World::new(pin);
+    let mut peer = join(
+        &world.database().to_string_lossy(),
+        &world.project("bo").to_string_lossy(),
+    );
+    let mut askers: Vec<Other> = (0..crowd)
+        .map(|number| Other::start(&world, number))
+        .collect();
+    let mut sql = world.sql();
+    let mut samples = Samples::default();
+    for round in 0..rounds.max(crowd) + crowd {
+        let asker = &mut askers[round % crowd];
+        let question = asker.asked();
+        let (session, mailbox): (String, String) = sql
+            .prepare_cached("SELECT asker_session, asker_peer FROM question WHERE id = ?1")
+            .and_then(|mut found| {
+                found.query_row([&question], |row| Ok((row.get(0)?, row.get(1)?)))
+            })
+            .unwrap();
+        std::thread::sleep(PAUSE);
+        let began = if whole {
+            let began = now_ns();
+            let question = question.parse().unwrap();
+            peer.answer(question, "5433, since the move").unwrap();
+            began
+        } else {
+            floor::store(&mut sql, &question, &mailbox);
+            let began = now_ns();
+            peer.mesh().bells().ring(session.parse().unwrap());
+            began
+        };
+        let ended = asker.ended_at();
+        if round >= crowd {
+            samples.add((ended - began) as f64 / 1000.0);
         }
     }
+    samples
 }
 
 fn join(database: &str, project: &str) -> Member {

@@ -52,16 +52,13 @@ pub(crate) fn hop(pin: Pin, far: Side) -> Samples {
     samples
 }
 
-/// Returns the times of the SQL of one answer – stored, looked up by the asker, taken – on two connections of one process.
-pub(crate) fn answer_sql(rounds: usize) -> Samples {
+/// Returns the times of the SQL of one answer – stored, looked up by the asker, taken – on two connections of one process,
+/// and of what comes after it was stored.
+pub(crate) fn answer_sql(rounds: usize) -> (Samples, Samples) {
     let world = World::new(Pin::None);
     let clock = std::sync::Arc::new(claude_mesh::ground::SystemClock::new());
     claude_mesh::mesh::Mesh::open(&world.database(), clock).unwrap();
     let (mut peer, mut asker) = (world.sql(), world.sql());
-    for sql in [&peer, &asker] {
-        sql.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
-        sql.set_prepared_statement_cache_capacity(64);
-    }
     peer.execute_batch(
         "INSERT INTO peer (id, kind, name, wanted, project, seat, created_at_ms, last_seen_at_ms)
          VALUES ('A', 'session', 'ada', 'ada', '/a', 1, 1, 1), ('B', 'session', 'bo', 'bo', '/b', 1, 1, 1);
@@ -75,10 +72,11 @@ pub(crate) fn answer_sql(rounds: usize) -> Samples {
             ask(&peer, &id);
             std::thread::sleep(crate::ask::PAUSE);
             let began = Instant::now();
-            store(&mut peer, &id);
+            store(&mut peer, &id, "A");
+            let stored = Instant::now();
             look(&mut asker, &id);
             take(&mut asker, &id);
-            micros(began.elapsed())
+            (micros(began.elapsed()), micros(stored.elapsed()))
         })
         .collect()
 }
@@ -102,12 +100,13 @@ fn ask(sql: &Connection, id: &str) {
     .unwrap();
 }
 
-fn store(sql: &mut Connection, id: &str) {
+/// Stores an answer to a question of the peer `asker` as the verb of the library does, with nothing around it.
+pub(crate) fn store(sql: &mut Connection, id: &str, asker: &str) {
     let tx = sql
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .unwrap();
     row(&tx, QUESTION, id);
-    row(&tx, PEER, "A");
+    row(&tx, PEER, asker);
     row(&tx, WAITING, id);
     run(
         &tx,
@@ -119,7 +118,7 @@ fn store(sql: &mut Connection, id: &str) {
         .unwrap()
         .execute(params![id, r#"{"to":"ada","by":"session","late":false,"corrects":false,"bytes":4}"#])
         .unwrap();
-    row(&tx, LIVE, "A");
+    row(&tx, LIVE, asker);
     tx.commit().unwrap();
 }
 

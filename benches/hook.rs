@@ -12,7 +12,7 @@ use crate::table::{Goal, Line, Samples, Table};
 use crate::world::{INBOX_POLL, Session, World, micros};
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
-    table.note(&format!("hook, {}; all programs turn by turn", pin.words()));
+    table.group("hook (all programs turn by turn)", pin);
     pin.on(Side::Near, || {
         let world = World::new(pin);
         let mut asker = world.session("bo", Side::Far);

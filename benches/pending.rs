@@ -15,16 +15,13 @@ use crate::world::{Session, World, micros};
 const OLD: u32 = 1_000_000;
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
-    table.note(&format!(
-        "pending, {}; both files turn by turn",
-        pin.words()
-    ));
+    table.group("pending (both files turn by turn)", pin);
     pin.on(Side::Near, || {
         let (mut small, mut big) = (Place::new(pin), Place::new(pin));
         fill(&big.world);
         let bytes = big.world.database().metadata().unwrap().len() as f64;
         table.note(&format!(
-            "pending: {OLD} answered questions, {:.0} MB",
+            "the big file: {OLD} answered questions, {:.0} MB",
             bytes / 1e6
         ));
 

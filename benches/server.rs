@@ -15,7 +15,7 @@ const SETTLED: Duration = Duration::from_millis(500);
 const REST: Duration = Duration::from_secs(5);
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
-    table.note(&format!("server, {}", pin.words()));
+    table.group("server", pin);
     pin.on(Side::Near, || {
         start(table, &World::new(pin), rounds.min(100));
         rest(table, &World::new(pin));

@@ -1,8 +1,10 @@
 //! The table: one line per number, printed as soon as it is known, or JSON lines.
 use serde_json::json;
 
+use crate::pin::Pin;
+
 /// Measurements of one kind.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
@@ -28,6 +30,12 @@ impl Samples {
     }
 }
 
+impl Extend<f64> for Samples {
+    fn extend<I: IntoIterator<Item = f64>>(&mut self, values: I) {
+        self.0.extend(values);
+    }
+}
+
 impl FromIterator<f64> for Samples {
     fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
         Self(values.into_iter().collect())
@@ -50,6 +58,7 @@ pub(crate) enum Goal {
 pub(crate) struct Line {
     pub(crate) what: String,
     pub(crate) unit: &'static str,
+    pub(crate) best: Option<f64>,
     pub(crate) p50: f64,
     pub(crate) p99: Option<f64>,
     pub(crate) floor: Option<(String, f64)>,
@@ -62,6 +71,7 @@ impl Line {
         Self {
             what: what.into(),
             unit: "µs",
+            best: Some(samples.quantile(0.0)),
             p50: samples.p50(),
             p99: Some(samples.quantile(0.99)),
             floor: None,
@@ -74,6 +84,7 @@ impl Line {
         Self {
             what: what.into(),
             unit,
+            best: None,
             p50: value,
             p99: None,
             floor: None,
@@ -114,14 +125,21 @@ impl Table {
     pub(crate) fn new(json: bool) -> Self {
         if !json {
             println!(
-                "{:<62} {:>10} {:>10}  {:<44} {:>6}  {:<10} met",
-                "what", "p50", "p99", "floor", "ratio", "goal"
+                "{:<62} {:>9} {:>9} {:>9}  {:<39} {:>5}  {:<10} met",
+                "what", "best", "p50", "p99", "floor", "ratio", "goal"
             );
         }
         Self { json, missed: 0 }
     }
 
-    /// Says under which circumstances the next lines were measured.
+    /// Begins a group of lines. Whoever else works on the machine is in every time below.
+    pub(crate) fn group(&self, name: &str, pin: Pin) {
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split_whitespace().next().unwrap_or("unknown");
+        self.note(&format!("{name}, {}; load before it {load}", pin.words()));
+    }
+
+    /// Says something about the next lines.
     pub(crate) fn note(&self, text: &str) {
         if self.json {
             println!("{}", json!({ "note": text }));
@@ -140,7 +158,7 @@ impl Table {
                 Goal::None => json!(null),
             };
             let line = json!({
-                "what": line.what, "unit": line.unit, "p50": line.p50, "p99": line.p99,
+                "what": line.what, "unit": line.unit, "best": line.best, "p50": line.p50, "p99": line.p99,
                 "floor": line.floor.as_ref().map(|(name, value)| json!({ "name": name, "value": value })),
                 "ratio": line.ratio(), "goal": goal, "met": met,
             });
@@ -161,8 +179,9 @@ impl Table {
             Goal::None => String::new(),
         };
         println!(
-            "{:<62} {:>10} {:>10}  {:<44} {:>6}  {:<10} {}",
+            "{:<62} {:>9} {:>9} {:>9}  {:<39} {:>5}  {:<10} {}",
             line.what,
+            line.best.map_or_else(String::new, number),
             number(line.p50),
             line.p99.map_or_else(String::new, number),
             floor.map_or_else(String::new, |(name, value)| format!(

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use serde_json::{Value, json};
 
 use crate::pin::{Pin, Side};
@@ -62,7 +63,13 @@ impl World {
 
     /// Opens the file itself, for what no program of ours shows.
     pub(crate) fn sql(&self) -> Connection {
-        Connection::open(self.database()).unwrap()
+        let sql = Connection::open(self.database()).unwrap();
+        sql.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
+        // Without this, a library with STAT4 compiles a statement anew whenever a value is bound.
+        sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .unwrap();
+        sql.set_prepared_statement_cache_capacity(64);
+        sql
     }
 
     /// Returns the open question of an asker.
