@@ -509,10 +509,11 @@ fn asks_and_answers(
     hold: impl Fn() + Send + Sync + 'static,
 ) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
     let open = Mutex::new(None);
-    let wanted = AtomicBool::new(false);
+    let (prompted, wanted) = (AtomicBool::new(false), AtomicBool::new(false));
     move |request| {
         let news = request.news();
-        if news.contains("ask the other") && request.tool_results().is_empty() {
+        // The person's words come with a request of their own, or with a tool's result when a question was faster.
+        if news.contains("ask the other") && !prompted.swap(true, Ordering::Relaxed) {
             hold();
             wanted.store(true, Ordering::Relaxed);
         }
