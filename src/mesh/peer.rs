@@ -1,13 +1,11 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
-use serde_json::json;
-
 use super::alive::{Around, sitter};
 use super::brake::hold;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::PeerId;
 use crate::model::brake::Held;
 use crate::model::peer::{Address, nearest};
-use crate::model::{Activity, EventKind, Liveness, PeerKind, PeerName, Refusal, Result};
+use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::store::{Peer, Session, Tx};
 
 /// Which peers to list.
@@ -334,12 +332,5 @@ fn rename(tx: &Tx, me: &Sitting, wanted: &str) -> Result<()> {
     {
         return Err(Refusal::conflict(format!("\"{name}\" belongs to another peer")).into());
     }
-    tx.rename_peer(&peer, &name)?;
-    tx.append(
-        EventKind::PeerRenamed,
-        Some(peer.id),
-        name.as_str(),
-        &json!({ "was": peer.name }),
-    )?;
-    Ok(())
+    super::sit::rename(tx, &peer, &name)
 }

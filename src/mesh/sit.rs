@@ -375,15 +375,16 @@ fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Resul
     let candidates = PeerName::candidates(&wanted, peer.seat.unwrap_or(1), &folders_above(project));
     let name = first_free(tx, candidates, Some(peer.id))?;
     if name != peer.name {
-        tx.rename_peer(peer, &name)?;
-        tx.append(
-            EventKind::PeerRenamed,
-            Some(peer.id),
-            name.as_str(),
-            &json!({ "was": peer.name }),
-        )?;
+        rename(tx, peer, &name)?;
     }
     Ok(())
+}
+
+/// Gives a mailbox another name, and says so; the old one stays an alias.
+pub(super) fn rename(tx: &Tx, peer: &Peer, name: &PeerName) -> Result<()> {
+    tx.rename_peer(peer, name)?;
+    let was = json!({ "was": peer.name });
+    Ok(tx.append(EventKind::PeerRenamed, Some(peer.id), name.as_str(), &was)?)
 }
 
 fn wanted_name(project: &Project) -> PeerName {

@@ -121,10 +121,7 @@ fn one_wakes(
     const QUESTION: &str = "is the database up?";
     told.story("One sits idle at its prompt; a question wakes it")?;
     let began_ms = stage.now_ms();
-    let ask = frontend.start(
-        "ask_peer",
-        &json!({ "to": "backend", "question": QUESTION }),
-    )?;
+    let ask = frontend.asks("backend", QUESTION)?;
     told.step(&format!("frontend asks backend: {QUESTION}"))?;
     let doorbell = backend.next_doorbell()?;
     let ring_ms = stage.now_ms() - began_ms;
@@ -141,10 +138,7 @@ fn one_wakes(
         "the hook did not attach the question: {shown}"
     );
     let id = stage::question_id(&shown)?;
-    backend.call(
-        "reply_to_peer",
-        &json!({ "question_id": id, "answer": "yes, since noon" }),
-    )?;
+    backend.answers(&json!(id), "yes, since noon")?;
     let result = frontend.result(ask)?;
     let all_ms = stage.now_ms() - began_ms;
     stage::expect(&result, "answered", "yes, since noon")?;
@@ -188,10 +182,7 @@ fn one_is_left_alone(
         "the held question did not come: {shown}"
     );
     let id = stage::question_id(&shown)?;
-    backend.call(
-        "reply_to_peer",
-        &json!({ "question_id": id, "answer": "tomorrow" }),
-    )?;
+    backend.answers(&json!(id), "tomorrow")?;
     let result = frontend.call(
         "await_reply",
         &json!({ "question_id": held["question_id"] }),
@@ -210,10 +201,7 @@ fn one_asks(
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which port does the API use?";
     told.story("One asks; the other is kept from idling, and answers")?;
-    let ask = frontend.start(
-        "ask_peer",
-        &json!({ "to": "backend", "question": QUESTION }),
-    )?;
+    let ask = frontend.asks("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
     told.step(&format!("frontend asks backend: {QUESTION}"))?;
 
@@ -234,10 +222,7 @@ fn one_asks(
 
     let id = stage::question_id(&kept)?;
     let began_ms = stage.now_ms();
-    backend.call(
-        "reply_to_peer",
-        &json!({ "question_id": id, "answer": "5433" }),
-    )?;
+    backend.answers(&json!(id), "5433")?;
     let result = frontend.result(ask)?;
     let answer_ms = stage.now_ms() - began_ms;
     stage::expect(&result, "answered", "5433")?;
@@ -270,7 +255,7 @@ fn both_ask(
     let mut calls = Vec::new();
     for (session, to, question) in asks {
         told.step(&format!("{} asks {to}: {question}", session.name()))?;
-        calls.push(session.start("ask_peer", &json!({ "to": to, "question": question }))?);
+        calls.push(session.asks(to, question)?);
     }
     let mut interrupted = Vec::new();
     for ((session, ..), call) in asks.iter().zip(calls) {
@@ -284,10 +269,7 @@ fn both_ask(
     for ((session, ..), result) in asks.iter().zip(&interrupted) {
         let question = &result["questions"][0]["question_id"];
         let answer = format!("yes, says {}", session.name());
-        session.call(
-            "reply_to_peer",
-            &json!({ "question_id": question, "answer": answer }),
-        )?;
+        session.answers(question, &answer)?;
     }
     told.step("each wait is interrupted by the other's question; each answers it first")?;
     for ((session, to, _), question) in asks.iter().zip(&interrupted) {
@@ -312,10 +294,7 @@ fn one_is_killed(
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which branch do we release?";
     told.story("The asker is killed; its successor finds the late answer")?;
-    let ask = frontend.start(
-        "ask_peer",
-        &json!({ "to": "backend", "question": QUESTION }),
-    )?;
+    let ask = frontend.asks("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
     told.step(&format!("frontend asks backend: {QUESTION}"))?;
     let began_ms = stage.now_ms();
@@ -328,10 +307,7 @@ fn one_is_killed(
     let inbox = backend.call("poll_inbox", &json!({}))?;
     let id = &inbox["questions"][0]["question_id"];
     anyhow::ensure!(id.is_string(), "the question is lost: {inbox}");
-    backend.call(
-        "reply_to_peer",
-        &json!({ "question_id": id, "answer": "release/2" }),
-    )?;
+    backend.answers(&json!(id), "release/2")?;
     told.step("the question is still open; backend answers: release/2")?;
     let successor = stage.session("frontend")?;
     let prompt = json!({ "prompt": "go on", "prompt_id": "turn-1" });

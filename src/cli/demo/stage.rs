@@ -181,8 +181,19 @@ impl Session {
         Ok(result)
     }
 
+    /// Asks; the call goes on. Returns its number.
+    pub(super) fn asks(&self, to: &str, question: &str) -> anyhow::Result<i64> {
+        self.start("ask_peer", &json!({ "to": to, "question": question }))
+    }
+
+    /// Answers a question.
+    pub(super) fn answers(&self, question_id: &Value, answer: &str) -> anyhow::Result<()> {
+        let reply = json!({ "question_id": question_id, "answer": answer });
+        self.call("reply_to_peer", &reply).map(drop)
+    }
+
     /// Starts a call of a tool. Returns its number.
-    pub(super) fn start(&self, tool: &str, arguments: &Value) -> anyhow::Result<i64> {
+    fn start(&self, tool: &str, arguments: &Value) -> anyhow::Result<i64> {
         self.send(
             "tools/call",
             json!({ "name": tool, "arguments": arguments }),
