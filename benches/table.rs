@@ -1,4 +1,6 @@
 //! The table: one line per number, printed as soon as it is known, or JSON lines.
+use std::io::Write;
+
 use serde_json::json;
 
 use crate::pin::Pin;
@@ -124,10 +126,10 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(json: bool) -> Self {
         if !json {
-            println!(
+            say(&format!(
                 "{:<62} {:>9} {:>9} {:>9}  {:<39} {:>5}  {:<10} met",
                 "what", "best", "p50", "p99", "floor", "ratio", "goal"
-            );
+            ));
         }
         Self { json, missed: 0 }
     }
@@ -142,9 +144,9 @@ impl Table {
     /// Says something about the next lines.
     pub(crate) fn note(&self, text: &str) {
         if self.json {
-            println!("{}", json!({ "note": text }));
+            say(&format!("{}", json!({ "note": text })));
         } else {
-            println!("-- {text}");
+            say(&format!("-- {text}"));
         }
     }
 
@@ -162,7 +164,7 @@ impl Table {
                 "floor": line.floor.as_ref().map(|(name, value)| json!({ "name": name, "value": value })),
                 "ratio": line.ratio(), "goal": goal, "met": met,
             });
-            println!("{line}");
+            say(&line.to_string());
             return;
         }
         let number = |value: f64| {
@@ -178,7 +180,7 @@ impl Table {
             Goal::AtMost(most) => format!("≤ {}", number(most)),
             Goal::None => String::new(),
         };
-        println!(
+        say(&format!(
             "{:<62} {:>9} {:>9} {:>9}  {:<39} {:>5}  {:<10} {}",
             line.what,
             line.best.map_or_else(String::new, number),
@@ -192,12 +194,17 @@ impl Table {
                 .map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             goal,
             met.map_or("", |met| if met { "yes" } else { "no" }),
-        );
+        ));
     }
 
     pub(crate) fn end(&self) {
         if !self.json {
-            println!("{} missed", self.missed);
+            say(&format!("{} missed", self.missed));
         }
     }
+}
+
+/// A reader who has seen enough does not end the measurement half-way: sessions and homes are put away at its end.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
