@@ -245,3 +245,24 @@ fn what_a_killed_server_left_behind_is_taken_away_by_the_next_sweep() {
     );
     drop(ada);
 }
+
+#[test]
+fn a_call_that_waits_does_not_hold_up_the_end_when_stdin_closes() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = bo.start(
+        "ask_peer",
+        json!({ "to": "ada", "question": "which port?" }),
+    );
+    ask.wait_for_progress("ada: ");
+    let began = std::time::Instant::now();
+    bo.close_stdin();
+    bo.wait_for_end();
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(ada.call("list_peers", json!({}))["peers"], json!([]));
+    assert_eq!(ada.questions().len(), 1, "what was asked stays open");
+}

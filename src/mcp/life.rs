@@ -9,6 +9,7 @@ use rmcp::ServiceExt;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::prelude::Prelude;
 use super::server::MeshServer;
@@ -59,8 +60,12 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
+    let stdin_closed = shared.as_ref().map_or_else(
+        |_| watch::Sender::new(false),
+        |shared| shared.stdin_closed(),
+    );
     let reason = tokio::select! {
-        ended = speak(MeshServer::new(shared.clone())) => ended?,
+        ended = speak(MeshServer::new(shared.clone()), stdin_closed) => ended?,
         _ = interrupted.recv() => "interrupted",
         _ = terminated.recv() => "terminated",
         _ = hung_up.recv() => "hung up",
@@ -73,9 +78,12 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
 }
 
 /// Serves until stdin ends. A client that ends before it says anything is no fault.
-async fn speak(server: MeshServer) -> std::io::Result<&'static str> {
+async fn speak(
+    server: MeshServer,
+    stdin_closed: watch::Sender<bool>,
+) -> std::io::Result<&'static str> {
     let (stdin, stdout) = rmcp::transport::stdio_pipes();
-    let transport = Prelude::of(AsyncRwTransport::new_server(stdin, stdout));
+    let transport = Prelude::of(AsyncRwTransport::new_server(stdin, stdout), stdin_closed);
     match server.serve(transport).await {
         Ok(running) => running
             .waiting()

@@ -6,16 +6,23 @@ use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta, ProtocolVersion};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
+use tokio::sync::watch;
 
-/// A transport that passes over notices and answers until a session is open.
+/// A transport that passes over notices and answers until a session is open, and that says when nothing more will come.
 pub(super) struct Prelude<T> {
     inner: T,
     open: bool,
+    stdin: watch::Sender<bool>,
 }
 
 impl<T> Prelude<T> {
-    pub(super) fn of(inner: T) -> Self {
-        Self { inner, open: false }
+    /// `stdin` is told when the client has closed it.
+    pub(super) fn of(inner: T, stdin: watch::Sender<bool>) -> Self {
+        Self {
+            inner,
+            open: false,
+            stdin,
+        }
     }
 }
 
@@ -31,7 +38,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Prelude<T> {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let message = self.inner.receive().await?;
+            let Some(message) = self.inner.receive().await else {
+                self.stdin.send_replace(true);
+                return None;
+            };
             match &message {
                 _ if self.open => return Some(message),
                 ClientJsonRpcMessage::Request(request) => {

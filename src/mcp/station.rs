@@ -32,6 +32,7 @@ pub(super) struct Shared {
     station: Mutex<Station>,
     rings: watch::Sender<u64>,
     seated: watch::Sender<Option<ProcessKey>>,
+    stdin_closed: watch::Sender<bool>,
 }
 
 /// What the server holds.
@@ -68,6 +69,7 @@ impl Shared {
             station: Mutex::default(),
             rings: watch::Sender::new(0),
             seated: watch::Sender::new(None),
+            stdin_closed: watch::Sender::new(false),
         }
     }
 
@@ -91,6 +93,11 @@ impl Shared {
     /// Returns the bell of this session, for one waiting call.
     pub(super) fn rings(&self) -> watch::Receiver<u64> {
         self.rings.subscribe()
+    }
+
+    /// Returns where it is told that the client has closed stdin.
+    pub(super) fn stdin_closed(&self) -> watch::Sender<bool> {
+        self.stdin_closed.clone()
     }
 
     /// Returns the client process once the server has sat down.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
+use tokio::sync::watch;
 
 use super::station::Shared;
 use crate::ground::id::QuestionId;
@@ -54,6 +55,7 @@ pub(super) async fn wait(
         shared.now().monotonic_ms + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
     let mut progress = Progress::new(context);
     let mut rings = shared.rings();
+    let mut stdin_closed = shared.stdin_closed().subscribe();
     let mut first = true;
     loop {
         rings.borrow_and_update();
@@ -93,19 +95,32 @@ pub(super) async fn wait(
             };
             return Ok((ended, look.standings));
         }
-        let pause = progress.tell(&look.standings, now.wall_ms).await;
+        // After the end of stdin a notice is never taken from us.
+        let pause = tokio::select! {
+            pause = progress.tell(&look.standings, now.wall_ms) => pause,
+            () = closed(&mut stdin_closed) => Duration::ZERO,
+        };
         let pause = pause
             .min(shared.pace())
             .min(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)));
         tokio::select! {
             changed = rings.changed() => if changed.is_err() { tokio::time::sleep(pause).await },
             () = tokio::time::sleep(pause) => {}
+            // Nobody reads the result of a call whose client has gone; waiting on would only delay the end.
+            () = closed(&mut stdin_closed) => {
+                shared.same_seat(client, |at| at.mesh.finish(&at.me, &wait, &[])).await?;
+                return Ok((Ended::TimedOut, look.standings));
+            }
             () = context.ct.cancelled() => {
                 shared.same_seat(client, |at| at.mesh.finish(&at.me, &wait, created)).await?;
                 return Ok((Ended::Cancelled, look.standings));
             }
         }
     }
+}
+
+async fn closed(stdin: &mut watch::Receiver<bool>) {
+    let _ = stdin.wait_for(|closed| *closed).await;
 }
 
 /// The notices of one call: at once, at every change, and every ten seconds.

@@ -147,6 +147,8 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
         for id in &unseen {
             hold_question(tx, rings, me, *id, held.reason.as_str())?;
         }
+        // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
+        tx.set_ring(me.session, None)?;
         let left_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
         return Ok(
             left_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
