@@ -21,8 +21,14 @@ const TEXT: &str = "Answer now with reply_to_peer; SendMessage does not reach th
 pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut rings = shared.rings();
     let mut seated = shared.seated();
+    let mut calls_waiting = shared.calls_waiting();
     let mut told_person = false;
     loop {
+        // A call that waits takes the questions itself; and what it returns goes out before we look.
+        if calls_waiting.wait_for(|count| *count == 0).await.is_err() {
+            return;
+        }
+        tokio::task::yield_now().await;
         rings.borrow_and_update();
         if seated.borrow_and_update().is_none() {
             if seated.changed().await.is_err() {

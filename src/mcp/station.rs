@@ -33,6 +33,16 @@ pub(super) struct Shared {
     rings: watch::Sender<u64>,
     seated: watch::Sender<Option<ProcessKey>>,
     stdin_closed: watch::Sender<bool>,
+    calls_waiting: watch::Sender<u32>,
+}
+
+/// A call of this server that waits, for as long as it does.
+pub(super) struct CallWaiting<'a>(&'a Shared);
+
+impl Drop for CallWaiting<'_> {
+    fn drop(&mut self) {
+        self.0.calls_waiting.send_modify(|count| *count -= 1);
+    }
 }
 
 /// What the server holds.
@@ -70,6 +80,7 @@ impl Shared {
             rings: watch::Sender::new(0),
             seated: watch::Sender::new(None),
             stdin_closed: watch::Sender::new(false),
+            calls_waiting: watch::Sender::new(0),
         }
     }
 
@@ -98,6 +109,22 @@ impl Shared {
     /// Returns where it is told that the client has closed stdin.
     pub(super) fn stdin_closed(&self) -> watch::Sender<bool> {
         self.stdin_closed.clone()
+    }
+
+    /// Notes that a call begins to wait.
+    pub(super) fn begin_wait(&self) -> CallWaiting<'_> {
+        self.calls_waiting.send_modify(|count| *count += 1);
+        CallWaiting(self)
+    }
+
+    /// Returns how many calls wait.
+    pub(super) fn calls_waiting(&self) -> watch::Receiver<u32> {
+        self.calls_waiting.subscribe()
+    }
+
+    /// Returns whether the server sits: then its project takes part.
+    pub(super) fn is_seated(&self) -> bool {
+        self.seated.borrow().is_some()
     }
 
     /// Returns the client process once the server has sat down.

@@ -54,6 +54,7 @@ pub(super) async fn wait(
     let until_ms =
         shared.now().monotonic_ms + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
     let mut progress = Progress::new(context);
+    let _waiting = shared.begin_wait();
     let mut rings = shared.rings();
     let mut stdin_closed = shared.stdin_closed().subscribe();
     let mut first = true;
