@@ -450,3 +450,18 @@ fn a_person_who_asks_a_quiet_session_is_told_at_once() {
     assert_eq!(asked.json()["status"], "held");
     bo.stays_silent(Duration::from_millis(200));
 }
+
+#[test]
+fn a_question_that_could_not_wake_one_session_rings_for_the_next_one_there() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let deaf = world.session("bo");
+    let ask = asks(&ada, "bo", "which port?");
+    ask.wait_for_progress("not woken");
+    deaf.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
+    drop(deaf);
+    assert_eq!(ask.result()["status"], "offline");
+    let bo = Rung::open(&world, "bo", "idle");
+    let line = bo.bell();
+    assert!(attached(&bo.reads(&line, "t1")).contains("which port?"));
+}

@@ -116,8 +116,8 @@ impl Mesh {
         })
     }
 
-    /// Notes that the Stop hook keeps the session in its turn: `full` and `repeated` are the questions it names, and
-    /// `streak` how often it did so in a row.
+    /// Notes that the Stop hook keeps the session in its turn: `kept` holds the questions it names, and `streak` is how
+    /// often it did so in a row.
     pub fn mark_kept(&mut self, me: &Sitting, kept: &Inbox, turn: &str, streak: u32) -> Result<()> {
         self.write(|tx, _, rings| {
             mark_shown(tx, rings, me, kept, Some(turn), WakeState::Hook)?;

@@ -250,6 +250,8 @@ fn sit(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result
         session.id
     } else {
         let session = tx.insert_session(&newcomer)?;
+        // What could not wake the session before may well wake this one.
+        tx.forget_failed_wakes(peer.id)?;
         tx.append(
             EventKind::PeerJoined,
             Some(peer.id),

@@ -299,6 +299,17 @@ impl Tx<'_> {
             .map(drop)
     }
 
+    /// Lets the questions that wait at a mailbox be rung for once more.
+    pub(crate) fn forget_failed_wakes(&self, target: PeerId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE question SET wake = 'none', wake_problem = NULL
+                 WHERE target_peer = ?1 AND state = 'open' AND wake = 'failed'",
+            )?
+            .execute([target])
+            .map(drop)
+    }
+
     /// Notes why a question is not rung for.
     pub(crate) fn set_held(&self, id: QuestionId, reason: &str) -> rusqlite::Result<()> {
         self.sql

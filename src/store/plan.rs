@@ -30,6 +30,10 @@ fn uses(sql: &str, index: &str) {
 #[test]
 fn the_hot_queries_use_their_indexes() {
     uses(
+        "UPDATE question SET wake = 'none' WHERE target_peer = '1' AND state = 'open' AND wake = 'failed'",
+        "question_pending",
+    );
+    uses(
         "SELECT 1 FROM question WHERE target_peer = '1' AND state = 'open' AND expires_at_ms > 1",
         "question_pending",
     );
