@@ -301,13 +301,20 @@ impl Tx<'_> {
 
     /// Lets the questions that wait at a mailbox be rung for once more.
     pub(crate) fn forget_failed_wakes(&self, target: PeerId) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached(
-                "UPDATE question SET wake = 'none', wake_problem = NULL
-                 WHERE target_peer = ?1 AND state = 'open' AND wake = 'failed'",
-            )?
-            .execute([target])
-            .map(drop)
+        // Two steps, so that the first keeps to the index of what is open.
+        let open: Vec<QuestionId> = self
+            .sql
+            .prepare_cached("SELECT id FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
+            .query_map(params![target, self.now.wall_ms], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for id in open {
+            self.sql
+                .prepare_cached(
+                    "UPDATE question SET wake = 'none', wake_problem = NULL WHERE id = ?1 AND wake = 'failed'",
+                )?
+                .execute([id])?;
+        }
+        Ok(())
     }
 
     /// Notes why a question is not rung for.
