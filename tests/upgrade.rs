@@ -6,12 +6,18 @@ use serde_json::json;
 
 use crate::world::World;
 
-const TODAY: &str = include_str!("../src/store/schema.sql");
+const FIRST: Step = Step {
+    sql: include_str!("../src/store/schema/1.sql"),
+};
+const SECOND: Step = Step {
+    sql: include_str!("../src/store/schema/2.sql"),
+};
 
 /// What a later version may do: new tables, new columns with a default, new indexes.
 const ADDITIVE: Schema = Schema {
     steps: &[
-        Step { sql: TODAY },
+        FIRST,
+        SECOND,
         Step {
             sql: "CREATE TABLE novelty (id TEXT PRIMARY KEY) STRICT;
                   ALTER TABLE question ADD COLUMN mood TEXT;
@@ -25,7 +31,7 @@ const ADDITIVE: Schema = Schema {
 /// What no program of today can follow.
 const BREAKING: Schema = Schema {
     steps: ADDITIVE.steps,
-    min_reader: 2,
+    min_reader: 3,
 };
 
 #[test]
@@ -59,7 +65,7 @@ fn sessions_that_run_work_on_beside_a_newer_program_and_new_ones_join() {
             .file_name()
             .to_str()
             .unwrap()
-            .contains(".schema-1-")
+            .contains(".schema-2-")
     });
     assert_eq!(kept.count(), 1, "the file as it was is kept");
 }
@@ -80,7 +86,7 @@ fn a_program_that_is_too_old_for_the_file_says_so_and_changes_nothing() {
     assert_eq!(refused["error"]["code"], "storage");
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(
-        message.contains("has schema 2, this program knows up to 1"),
+        message.contains("has schema 3, this program knows up to 2"),
         "{message}"
     );
     assert_eq!(world.cli(&world.home(), &["peers"]).code, Some(1));

@@ -512,6 +512,10 @@ impl Session {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
         let _ = self.client.wait();
+        // Its lock is free when it has ended; whoever looks earlier still finds it served.
+        if let Some(pid) = server {
+            within("the killed server has ended", || has_ended(pid));
+        }
     }
 }
 
@@ -591,6 +595,12 @@ impl InFlight<'_> {
         });
         line["params"]["message"].as_str().unwrap().to_owned()
     }
+}
+
+/// Returns whether a process is gone, or only waits for its parent to fetch its end.
+fn has_ended(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .map_or(true, |stat| stat[stat.rfind(')').unwrap()..].starts_with(") Z"))
 }
 
 fn fresh_number() -> i64 {

@@ -52,6 +52,14 @@ id! {
     QuestionId
 }
 id! {
-    /// One blocking call that waits for answers.
+    /// A message.
+    MessageId
+}
+id! {
+    /// A claim, or a place in line for one.
+    ClaimId
+}
+id! {
+    /// One blocking call that waits: for answers, for a turn in a line, for events.
     WaitId
 }

@@ -1,4 +1,6 @@
 //! The arguments of a call, read strictly: an unknown parameter or a wrong type is refused by name.
+use std::str::FromStr;
+
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,9 +47,14 @@ pub(super) fn within(
 
 /// Reads a question id.
 pub(super) fn question_id(text: &str) -> Result<QuestionId> {
+    id("question_id", text, "ask_peer and poll_inbox")
+}
+
+/// Reads an id as the tools of `given_by` give it.
+pub(super) fn id<T: FromStr>(parameter: &str, text: &str, given_by: &str) -> Result<T> {
     text.trim().parse().map_err(|_| {
         Refusal::argument(format!(
-            "\"question_id\" must be an id as ask_peer and poll_inbox give it, got {:?}",
+            "\"{parameter}\" must be an id as {given_by} give it, got {:?}",
             cut(text)
         ))
         .into()

@@ -15,6 +15,7 @@ mod results;
 mod server;
 mod station;
 mod tools;
+mod vigil;
 mod waiting;
 
 use std::process::ExitCode;

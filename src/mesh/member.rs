@@ -6,7 +6,7 @@ use super::{
     Arrival, Asked, IfOffline, Inbox, Interruption, Look, Mesh, Posed, Replied, Reply, Sitting,
     Standing, Wait,
 };
-use crate::ground::id::QuestionId;
+use crate::ground::id::{QuestionId, WaitId};
 use crate::ground::lock::{self, Held};
 use crate::model::peer::Address;
 use crate::model::{Refusal, Result};
@@ -28,6 +28,17 @@ pub enum Waited {
     Done(Vec<Standing>),
     /// The time is over, or the caller stopped it; the questions stay open.
     Over(Vec<Standing>),
+    /// A question for this member came; answer first.
+    Interrupted(Interruption),
+}
+
+/// How a member's wait for something else than answers ended.
+#[derive(Debug)]
+pub enum Came<T> {
+    /// It came.
+    There(T),
+    /// The time is over, or the caller stopped it.
+    Over,
     /// A question for this member came; answer first.
     Interrupted(Interruption),
 }
@@ -139,7 +150,7 @@ impl Member {
             } = self.mesh.look(&self.sitting, wait, first)?;
             first = false;
             if let Some(reason) = interrupts.filter(|_| !done)
-                && let Some(interruption) = self.mesh.interrupt(&self.sitting, wait, &reason)?
+                && let Some(interruption) = self.mesh.interrupt(&self.sitting, wait.id, &reason)?
             {
                 return Ok(Waited::Interrupted(interruption));
             }
@@ -152,12 +163,45 @@ impl Member {
                     Waited::Over(standings)
                 });
             }
-            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-            self.signal.wait_past(
-                seen,
-                self.listener.pace(true).map_or(left, |pace| pace.min(left)),
-            );
+            self.rest(seen, left_ms);
         }
+    }
+
+    /// Waits until `look` finds what it looks for, `at_most` is over, a question for this member comes, or `go_on`, called
+    /// after every look, returns false.
+    pub fn wait_for<T>(
+        &mut self,
+        wait: WaitId,
+        at_most: Duration,
+        mut look: impl FnMut(&mut Mesh, &Sitting) -> Result<Option<T>>,
+        mut go_on: impl FnMut() -> bool,
+    ) -> Result<Came<T>> {
+        let until_ms = self.mesh.now().monotonic_ms
+            + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
+        let found = loop {
+            let seen = self.signal.count();
+            let found = look(&mut self.mesh, &self.sitting)?;
+            if found.is_some() {
+                break found;
+            }
+            if let Some(interruption) = self.mesh.interrupt_if_asked(&self.sitting, wait)? {
+                return Ok(Came::Interrupted(interruption));
+            }
+            let left_ms = until_ms - self.mesh.now().monotonic_ms;
+            if left_ms <= 0 || !go_on() {
+                break None;
+            }
+            self.rest(seen, left_ms);
+        };
+        self.mesh.end_wait(wait)?;
+        Ok(found.map_or(Came::Over, Came::There))
+    }
+
+    /// Rests until the bell has rung more often than `seen`, or it is time to look.
+    fn rest(&self, seen: u64, left_ms: i64) {
+        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+        let pace = self.listener.pace(true).map_or(left, |pace| pace.min(left));
+        self.signal.wait_past(seen, pace);
     }
 
     /// Begins to wait for questions asked earlier.
@@ -178,11 +222,7 @@ impl Member {
                     .mark_shown(&self.sitting, &inbox, None, crate::model::WakeState::Call)?;
                 return Ok(inbox);
             }
-            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-            self.signal.wait_past(
-                seen,
-                self.listener.pace(true).map_or(left, |pace| pace.min(left)),
-            );
+            self.rest(seen, left_ms);
         }
     }
 

@@ -46,7 +46,7 @@ use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
 pub use inbox::{Inbox, LateAnswer, Waiting};
-pub use member::{Member, Waited};
+pub use member::{Came, Member, Waited};
 pub use peer::{About, PeerView, Scope};
 pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
@@ -155,9 +155,11 @@ impl Mesh {
         self.store.reopen_if_replaced()?;
         let mut rings = Rings::default();
         let around = &self.around;
-        let outcome = self
-            .store
-            .write(self.clock.now(), |tx| verb(tx, around, &mut rings))?;
+        let outcome = self.store.write(self.clock.now(), |tx| {
+            let outcome = verb(tx, around, &mut rings)?;
+            rings.add(tx.sessions_listening()?);
+            Ok(outcome)
+        })?;
         rings.go(&self.around.bells);
         Ok(outcome)
     }

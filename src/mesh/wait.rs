@@ -124,7 +124,7 @@ impl Mesh {
     pub fn interrupt(
         &mut self,
         me: &Sitting,
-        wait: &Wait,
+        wait: WaitId,
         reason: &WaitReason,
     ) -> Result<Option<Interruption>> {
         self.write(|tx, around, rings| {
@@ -142,12 +142,31 @@ impl Mesh {
             for id in urgent {
                 tx.count_interrupt(id, me.session)?;
             }
-            tx.delete_wait(wait.id)?;
+            tx.delete_wait(wait)?;
             Ok(Some(Interruption {
                 reason: reason.clone(),
                 questions: inbox.questions,
             }))
         })
+    }
+
+    /// Interrupts a wait for something else than answers when a question for its session came.
+    pub fn interrupt_if_asked(
+        &mut self,
+        me: &Sitting,
+        wait: WaitId,
+    ) -> Result<Option<Interruption>> {
+        let due = me.has_mailbox() && self.read(|tx, _| is_interrupted(tx, me, wait))?;
+        if due {
+            self.interrupt(me, wait, &WaitReason::IncomingQuestion)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Ends a wait for something else than answers.
+    pub fn end_wait(&mut self, wait: WaitId) -> Result<()> {
+        self.write(|tx, _, _| Ok(tx.delete_wait(wait)?))
     }
 
     /// Ends a wait. Replies it has are taken. With `withdraw_unseen`, questions of the wait that nobody saw are taken back.
@@ -248,9 +267,7 @@ fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Res
     let done = standings.iter().all(ended) || (wait.any && standings.iter().any(replied));
     let mut interrupts = None;
     if !done && me.has_mailbox() {
-        if tx.has_pending(me.peer)?
-            && !interrupting(tx, me, wait, &tx.pending(me.peer, me.session)?)?.is_empty()
-        {
+        if is_interrupted(tx, me, wait.id)? {
             interrupts = Some(WaitReason::IncomingQuestion);
         } else if first {
             interrupts = cycle(tx, around, me, &standings)?.map(WaitReason::Cycle);
@@ -307,7 +324,7 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
 fn interrupting(
     tx: &Tx,
     me: &Sitting,
-    wait: &Wait,
+    wait: WaitId,
     waiting: &[Pending],
 ) -> Result<Vec<QuestionId>> {
     if waiting.is_empty() {
@@ -316,7 +333,7 @@ fn interrupting(
     let Some((newest, began_ms)) = tx.newest_wait(me.session)? else {
         return Ok(Vec::new());
     };
-    if newest != wait.id {
+    if newest != wait {
         return Ok(Vec::new());
     }
     let now_ms = tx.now.wall_ms;
@@ -330,6 +347,12 @@ fn interrupting(
         .filter(due)
         .map(|waiting| waiting.question.id)
         .collect())
+}
+
+/// Returns whether a question for its session is due to interrupt a wait.
+fn is_interrupted(tx: &Tx, me: &Sitting, wait: WaitId) -> Result<bool> {
+    Ok(tx.has_pending(me.peer)?
+        && !interrupting(tx, me, wait, &tx.pending(me.peer, me.session)?)?.is_empty())
 }
 
 /// Follows the waits from the peers asked back to the asker, over questions that were all shown already.

@@ -1,9 +1,12 @@
 //! The event log: appended in the transaction of the verb it tells of.
+use std::borrow::Cow;
+
 use rusqlite::params;
 use serde_json::Value;
 
 use super::Tx;
-use crate::ground::id::PeerId;
+use crate::ground::id::{PeerId, SessionId};
+use crate::model::event::Patterns;
 use crate::model::{Event, EventKind};
 
 impl Tx<'_> {
@@ -15,10 +18,42 @@ impl Tx<'_> {
         subject: &str,
         data: &Value,
     ) -> rusqlite::Result<()> {
+        self.append_typed(kind.as_str().into(), by, subject, data)
+    }
+
+    /// Appends an event of a type that a project made up, `project.*`.
+    pub(crate) fn append_typed(
+        &self,
+        kind: Cow<'static, str>,
+        by: Option<PeerId>,
+        subject: &str,
+        data: &Value,
+    ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![kind.as_str(), self.now.wall_ms, by, subject, data.to_string()])
-            .map(drop)
+            .execute(params![kind, self.now.wall_ms, by, subject, data.to_string()])?;
+        self.appended.borrow_mut().push(kind);
+        Ok(())
+    }
+
+    /// Returns the sessions in which a call waits for an event of this transaction.
+    pub(crate) fn sessions_listening(&self) -> rusqlite::Result<Vec<SessionId>> {
+        let appended = self.appended.borrow();
+        if appended.is_empty() || !self.has_rooms() {
+            return Ok(Vec::new());
+        }
+        let mut sessions = Vec::new();
+        let mut statement = self.sql.prepare_cached(
+            "SELECT session_id, event_types FROM wait WHERE event_types IS NOT NULL",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let patterns = Patterns::of_json(&row.get::<_, String>(1)?);
+            if appended.iter().any(|kind| patterns.match_any(kind)) {
+                sessions.push(row.get(0)?);
+            }
+        }
+        Ok(sessions)
     }
 
     /// Returns up to `limit` events after `after` and not before `since_ms`, oldest first.

@@ -27,7 +27,7 @@ pub struct Schema {
 }
 
 /// From one version to the next; additive within a major version.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Step {
     /// The statements.
     pub sql: &'static str,
@@ -35,9 +35,14 @@ pub struct Step {
 
 /// The schema of this program.
 pub(super) const CURRENT: Schema = Schema {
-    steps: &[Step {
-        sql: include_str!("schema.sql"),
-    }],
+    steps: &[
+        Step {
+            sql: include_str!("schema/1.sql"),
+        },
+        Step {
+            sql: include_str!("schema/2.sql"),
+        },
+    ],
     min_reader: 1,
 };
 
@@ -133,7 +138,7 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
 pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
     let path = store.path.clone();
     let at = |error: rusqlite::Error| fault(&path, &error);
-    let min_reader = read_min_reader(&store.connection).map_err(at)?;
+    let (min_reader, version) = read_marks(&store.connection).map_err(at)?;
     if min_reader > schema.version() {
         let version = read_version(&store.connection).map_err(at)?;
         return Err(Fault::new(
@@ -146,7 +151,8 @@ pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
             "a newer claude-mesh has opened it; update this one. Nothing was changed",
         ));
     }
-    if store.options.hook || read_version(&store.connection).map_err(at)? >= schema.version() {
+    store.version = version;
+    if store.options.hook || version >= schema.version() {
         return Ok(());
     }
     let tx = store
@@ -161,27 +167,39 @@ pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
         }
         mark(&tx, schema).map_err(at)?;
     }
-    tx.commit().map_err(at)
+    tx.commit().map_err(at)?;
+    store.version = version.max(schema.version());
+    Ok(())
 }
 
 fn read_version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-fn read_min_reader(connection: &Connection) -> rusqlite::Result<u32> {
-    let min_reader: String = connection.query_row(
-        "SELECT value FROM meta WHERE key = 'min_reader'",
-        [],
-        |row| row.get(0),
-    )?;
-    Ok(min_reader.parse().unwrap_or(u32::MAX))
+/// Returns the oldest reader and the version, as `mark` wrote them: a table costs a hook less than a pragma. Version 1 did
+/// not write its own.
+fn read_marks(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
+    let mut statement =
+        connection.prepare("SELECT key, value FROM meta WHERE key IN ('min_reader', 'schema')")?;
+    let mut rows = statement.query([])?;
+    let (mut min_reader, mut version) = (u32::MAX, 1);
+    while let Some(row) = rows.next()? {
+        let (key, value): (String, String) = (row.get(0)?, row.get(1)?);
+        let value = value.parse().unwrap_or(u32::MAX);
+        if key == "schema" {
+            version = value;
+        } else {
+            min_reader = value;
+        }
+    }
+    Ok((min_reader, version))
 }
 
 fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", schema.version())?;
     connection.execute(
-        "INSERT OR REPLACE INTO meta (key, value) VALUES ('min_reader', ?1)",
-        [schema.min_reader.to_string()],
+        "INSERT OR REPLACE INTO meta (key, value) VALUES ('min_reader', ?1), ('schema', ?2)",
+        [schema.min_reader.to_string(), schema.version().to_string()],
     )?;
     Ok(())
 }
@@ -214,9 +232,8 @@ mod tests {
 
     const NEXT: Schema = Schema {
         steps: &[
-            Step {
-                sql: include_str!("schema.sql"),
-            },
+            CURRENT.steps[0],
+            CURRENT.steps[1],
             Step {
                 sql: "ALTER TABLE peer ADD COLUMN later TEXT",
             },
@@ -225,7 +242,7 @@ mod tests {
     };
     const BREAKING: Schema = Schema {
         steps: NEXT.steps,
-        min_reader: 2,
+        min_reader: 3,
     };
 
     struct Place(tempfile::TempDir);
@@ -300,7 +317,7 @@ mod tests {
             .collect();
         assert_eq!(copies.len(), 1, "{copies:?}");
         let copy = connect(&place.0.path().join(&copies[0])).unwrap();
-        assert_eq!(read_version(&copy).unwrap(), 1);
+        assert_eq!(read_version(&copy).unwrap(), version());
         let mut migrated = place.open(&NEXT, false).unwrap();
         let kept = migrated.read(at(2), |tx| Ok(tx.meta("kept")?)).unwrap();
         assert_eq!(kept.as_deref(), Some("yes"));
@@ -316,7 +333,8 @@ mod tests {
         let place = Place::new();
         drop(place.open(&CURRENT, false).unwrap());
         let store = place.open(&NEXT, true).unwrap();
-        assert_eq!(read_version(&store.connection).unwrap(), 1);
+        assert_eq!(read_version(&store.connection).unwrap(), version());
+        assert_eq!(store.version, version());
         assert_eq!(
             place
                 .names()
@@ -351,7 +369,7 @@ mod tests {
             (
                 &newer,
                 FaultKind::Newer,
-                "has schema 2, this program knows up to 1",
+                "has schema 3, this program knows up to 2",
             ),
         ];
         for (content, kind, says) in cases {

@@ -18,6 +18,8 @@ mod plan;
 mod sweep;
 mod wait;
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,6 +65,7 @@ pub struct Store {
     file: FileId,
     options: Options,
     patience: lock_wait::Patience,
+    version: u32,
 }
 
 /// One transaction: the rows as they are, and the time that holds for all of it.
@@ -71,6 +74,8 @@ pub struct Tx<'a> {
     sql: rusqlite::Transaction<'a>,
     /// The time of this transaction.
     pub now: Moment,
+    version: u32,
+    appended: RefCell<Vec<Cow<'static, str>>>,
 }
 
 /// Which file a path meant when it was opened.
@@ -114,6 +119,7 @@ impl Store {
             file,
             options,
             patience,
+            version: 0,
         };
         store.set_up().map_err(|error| fault(path, &error))?;
         make::reach(&mut store, schema)?;
@@ -184,7 +190,7 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| fault(path, &error))?;
-        let tx = Tx { sql, now };
+        let tx = Tx::new(sql, now, self.version);
         let outcome = verb(&tx).map_err(at)?;
         tx.sql.commit().map_err(|error| fault(path, &error))?;
         Ok(outcome)
@@ -197,7 +203,7 @@ impl Store {
             .connection
             .transaction()
             .map_err(|error| fault(path, &error))?;
-        look(&Tx { sql, now }).map_err(|error| locate(path, error))
+        look(&Tx::new(sql, now, self.version)).map_err(|error| locate(path, error))
     }
 
     /// Brings the log into the file and refreshes the query planner's figures; the work of a server at rest.
@@ -217,7 +223,23 @@ impl Store {
     }
 }
 
+impl<'a> Tx<'a> {
+    fn new(sql: rusqlite::Transaction<'a>, now: Moment, version: u32) -> Self {
+        Self {
+            sql,
+            now,
+            version,
+            appended: RefCell::default(),
+        }
+    }
+}
+
 impl Tx<'_> {
+    /// Returns whether the file has mail, claims and shared state. A hook reads an older one as it is.
+    pub(crate) fn has_rooms(&self) -> bool {
+        self.version >= 2
+    }
+
     /// Returns a new id: the time, or one more than the last, so that ids grow in commit order whatever the clock does.
     fn mint(&self) -> rusqlite::Result<Ulid> {
         let last: Option<String> = self.meta("last_id")?;

@@ -5,9 +5,9 @@ use rusqlite::Connection;
 /// Returns the steps of a query's plan.
 fn plan(sql: &str) -> Vec<String> {
     let connection = Connection::open_in_memory().unwrap();
-    connection
-        .execute_batch(include_str!("schema.sql"))
-        .unwrap();
+    for step in super::make::CURRENT.steps {
+        connection.execute_batch(step.sql).unwrap();
+    }
     let mut statement = connection
         .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
         .unwrap();

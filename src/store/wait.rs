@@ -2,7 +2,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::Tx;
-use crate::ground::id::{PeerId, QuestionId, SessionId, WaitId};
+use crate::ground::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
+use crate::model::event::Patterns;
 
 impl Tx<'_> {
     /// Notes that a call of a session begins to wait for these questions.
@@ -22,6 +23,32 @@ impl Tx<'_> {
                 )?
                 .execute(params![id, question])?;
         }
+        Ok(id)
+    }
+
+    /// Notes that a call of a session begins to wait for its place in a line.
+    pub(crate) fn insert_claim_wait(
+        &self,
+        session: SessionId,
+        claim: ClaimId,
+    ) -> rusqlite::Result<WaitId> {
+        let id = self.insert_wait(session, &[])?;
+        self.sql
+            .prepare_cached("UPDATE wait SET claim_id = ?2 WHERE id = ?1")?
+            .execute(params![id, claim])?;
+        Ok(id)
+    }
+
+    /// Notes that a call of a session begins to wait for events.
+    pub(crate) fn insert_event_wait(
+        &self,
+        session: SessionId,
+        types: &Patterns,
+    ) -> rusqlite::Result<WaitId> {
+        let id = self.insert_wait(session, &[])?;
+        self.sql
+            .prepare_cached("UPDATE wait SET event_types = ?2 WHERE id = ?1")?
+            .execute(params![id, types.to_json()])?;
         Ok(id)
     }
 

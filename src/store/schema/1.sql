@@ -1,4 +1,5 @@
--- The mesh, version 1. One file per engine; times are integer milliseconds, ids ULIDs as text.
+-- The mesh, version 1: peers, sessions, questions, events. Times are integer milliseconds, ids ULIDs as text.
+-- This text is never changed again: what comes later is a step of its own.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
