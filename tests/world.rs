@@ -29,14 +29,20 @@ pub(crate) fn program(name: &str) -> &'static str {
 pub(crate) struct World {
     home: tempfile::TempDir,
     pub(crate) environment: HashMap<String, String>,
+    /// Where the servers of new sessions come from, and their hooks: this build, unless a test mixes two.
+    pub(crate) servers: PathBuf,
+    pub(crate) hooks: PathBuf,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
+        let programs = Path::new(program("claude-mesh-server")).parent().unwrap();
         Self {
             home,
             environment: HashMap::new(),
+            servers: programs.into(),
+            hooks: programs.into(),
         }
     }
 
@@ -178,6 +184,7 @@ pub(crate) struct Session {
     pub(crate) folder: PathBuf,
     home: PathBuf,
     environment: HashMap<String, String>,
+    hooks: PathBuf,
     pub(crate) client_session: Mutex<String>,
 }
 
@@ -211,7 +218,7 @@ impl Session {
         let mut client = world
             .command(shell, folder)
             .envs(&own)
-            .env("SERVER", program("claude-mesh-server"))
+            .env("SERVER", world.servers.join("claude-mesh-server"))
             .args(["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -230,6 +237,7 @@ impl Session {
             folder: folder.into(),
             home: world.home(),
             environment: own,
+            hooks: world.hooks.clone(),
             client_session: Mutex::new(id),
         }
     }
@@ -406,7 +414,7 @@ impl Session {
             "SessionEnd" => "claude-mesh-session-end",
             _ => "claude-mesh-inbox-poll",
         };
-        let mut child = Command::new(program(name))
+        let mut child = Command::new(self.hooks.join(name))
             .env_clear()
             .env("HOME", &self.home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -599,8 +607,9 @@ impl InFlight<'_> {
 
 /// Returns whether a process is gone, or only waits for its parent to fetch its end.
 fn has_ended(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .map_or(true, |stat| stat[stat.rfind(')').unwrap()..].starts_with(") Z"))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
+        stat[stat.rfind(')').unwrap()..].starts_with(") Z")
+    })
 }
 
 fn fresh_number() -> i64 {
