@@ -82,6 +82,7 @@ CREATE TABLE question (
     wake               TEXT NOT NULL DEFAULT 'none',
     woken_at_ms        INTEGER,
     wake_problem       TEXT,
+    ring_again_at_ms   INTEGER NOT NULL DEFAULT 0,
     held               TEXT,
     shown_at_ms        INTEGER,
     shown_times        INTEGER NOT NULL DEFAULT 0,
@@ -98,6 +99,7 @@ CREATE INDEX question_pending ON question (target_peer, id, expires_at_ms) WHERE
 CREATE INDEX question_asked ON question (asker_peer, target_peer) WHERE state = 'open';
 CREATE INDEX question_answers ON question (asker_peer, id) WHERE answer_open = 1;
 CREATE INDEX question_expiry ON question (expires_at_ms) WHERE state = 'open';
+CREATE INDEX question_unheard ON question (ring_again_at_ms) WHERE state = 'open' AND wake = 'none';
 CREATE INDEX question_closed ON question (closed_at_ms, state) WHERE closed_at_ms IS NOT NULL;
 CREATE INDEX question_target ON question (target_peer);
 CREATE INDEX question_asker ON question (asker_peer);
