@@ -496,7 +496,7 @@ fn any_verb_of_anyone_rings_for_a_question_that_nobody_rang_for() {
         ("stop", &|| drop(cy.stop("t1", false))),
         ("peers", &|| drop(world.cli(&world.home(), &["peers"]))),
         ("ask", &|| {
-            drop(asks(&cy, "ada", "ready?").wait_for_progress("ada: stored"))
+            drop(asks(&cy, "ada", "ready?").wait_for_progress("ada: stored"));
         }),
     ];
     let asked: Vec<Rung> = verbs
