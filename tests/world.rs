@@ -507,6 +507,36 @@ impl Session {
             .ok()
     }
 
+    /// Returns how often the threads of the server were woken so far.
+    pub(crate) fn wakes(&self) -> u64 {
+        let pid = self.server_pid().unwrap();
+        let mut sum = 0;
+        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            let line = status
+                .lines()
+                .find(|line| line.starts_with("voluntary_ctxt_switches"))
+                .unwrap();
+            sum += line
+                .split_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap();
+        }
+        sum
+    }
+
+    /// Waits until the server has done all that its start brings, and sleeps.
+    #[track_caller]
+    pub(crate) fn comes_to_rest(&self) {
+        within("it comes to rest", || {
+            let before = self.wakes();
+            std::thread::sleep(Duration::from_millis(600));
+            self.wakes() == before
+        });
+    }
+
     /// Kills the client alone; its server's stdin stays open.
     pub(crate) fn kill_client(&mut self) {
         self.client.kill().unwrap();

@@ -52,7 +52,7 @@ impl Inbox {
 impl Mesh {
     /// Returns what waits for a session, without marking anything.
     pub fn inbox(&mut self, me: &Sitting) -> Result<Inbox> {
-        self.read(|tx, around| inbox(tx, around, me))
+        self.look_around(|tx, around| inbox(tx, around, me))
     }
 
     /// Returns the row of a session.

@@ -4,8 +4,9 @@
 //! ring after the commit; subscribe, then look, then wait; look again after every wake. A bell may ring for nothing; it
 //! must never be missed.
 //! *Why not otherwise:* a watch on the database or its log wakes before the commit is visible and loses up to all
-//! wake-ups, and every writer would wake everyone. While somebody waits, a look every 2 s finds what a ringer that died
-//! between commit and ring left; while nobody waits there is no timer. Where no watcher can be had, waits look every 50 ms.
+//! wake-ups, and every writer would wake everyone. A ringer can die between commit and ring. While somebody waits, a look
+//! every 2 s finds what it left; while nobody waits there is no timer, and the next verb of anyone rings for questions that
+//! reached nobody. Where no watcher can be had, waits look every 50 ms.
 
 mod polling;
 mod signal;
