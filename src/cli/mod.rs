@@ -18,6 +18,8 @@ mod live;
 mod paper;
 mod peer;
 mod print;
+#[doc(hidden)]
+pub mod rehearsal;
 mod reply;
 mod source;
 mod span;
