@@ -14,6 +14,7 @@ mod event;
 mod gc;
 mod inbox;
 mod install;
+mod installed;
 mod live;
 mod paper;
 mod peer;
