@@ -1,12 +1,15 @@
-//! `claude-mesh demo`: the main job played with real servers and real hooks, in seconds, without Claude Code.
+//! `claude-mesh demo`: the main job played with real servers and real hooks, in seconds; with `--real` by Claude Code itself.
 //!
 //! Everything happens in a temporary folder with a mesh of its own; it goes when the demo ends, however it ends.
 
+mod claude;
+mod real;
 mod stage;
 mod stand_in;
 mod stories;
 mod told;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,18 +20,31 @@ use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
 use crate::ground::Settings;
 
+use claude::Claude;
 use stage::Stage;
 use told::Told;
 
-/// Play the main job with real programs, without Claude Code
+/// Play the main job with real programs, without Claude Code or with it
 ///
 /// Two sessions, each with a real server and real hooks, in a temporary folder. Takes a few seconds, needs no account,
 /// touches nothing of yours and removes what it made.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  claude-mesh demo
+  claude-mesh demo          plain processes play the sessions
+  claude-mesh demo --real   the Claude Code on your PATH plays them, its model is a script
   claude-mesh demo --json")]
-pub(super) struct Demo {}
+pub(super) struct Demo {
+    /// Play with the installed Claude Code, in two terminals nobody sees. Its model is a script on this machine: no account,
+    /// no token, nothing leaves it.
+    #[arg(long)]
+    real: bool,
+    /// The Claude Code to play with, if not the one on PATH.
+    #[arg(long, value_name = "PATH", requires = "real")]
+    claude: Option<PathBuf>,
+    /// Leave the folder: what the terminals showed, what the models were sent, the mesh.
+    #[arg(long, requires = "real")]
+    keep: bool,
+}
 
 /// Stands for Claude Code in the demo: a process of its own whose child is the server
 #[derive(Debug, Args)]
@@ -36,7 +52,7 @@ pub(super) struct Demo {}
 pub(super) struct Client {}
 
 /// Plays the stories.
-pub(super) fn demo(json: bool) -> Outcome {
+pub(super) fn demo(args: &Demo, json: bool) -> Outcome {
     let settings = Settings::of_this_process()?;
     let programs = places(&settings)?.programs;
     if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
@@ -45,13 +61,38 @@ pub(super) fn demo(json: bool) -> Outcome {
         return Err(Wrong::new("unsupported", message, hint).into());
     }
     let mut told = Told::new(json);
-    let stage = Stage::set_up(programs, Duration::from_secs(20))?;
+    if !args.real {
+        let stage = Stage::set_up(programs, Duration::from_secs(20))?;
+        let began_ms = stage::now_ms();
+        let end = End {
+            claude_code: None,
+            played: stories::play(&stage, &mut told),
+            took_ms: stage::now_ms() - began_ms,
+            left: "nothing is left of it".into(),
+            advice: "`claude-mesh doctor` tells what is wrong here",
+        };
+        drop(stage);
+        return end.tell(&told);
+    }
+    let claude = Claude::find(args.claude.as_deref(), &settings)?;
+    let mut stage = Stage::set_up(programs, Duration::from_secs(60))?;
+    let claude = claude.try_out(&stage)?;
+    let mut left = "nothing is left of it".to_owned();
+    if args.keep {
+        stage.keep();
+        left = format!("what there was to see is in {}", stage.home().display());
+    }
     let began_ms = stage::now_ms();
     let end = End {
-        played: stories::play(&stage, &mut told),
+        played: real::play(&stage, &claude, &mut told),
+        claude_code: Some(claude.version),
         took_ms: stage::now_ms() - began_ms,
-        left: "nothing is left of it".into(),
-        advice: "`claude-mesh doctor` tells what is wrong here",
+        left,
+        advice: if args.keep {
+            "`*.screen` is what a terminal showed, `*.jsonl` what a model was sent"
+        } else {
+            "`claude-mesh demo --real --keep` leaves what there was to see"
+        },
     };
     drop(stage);
     end.tell(&told)
@@ -59,6 +100,8 @@ pub(super) fn demo(json: bool) -> Outcome {
 
 /// How the demo ended.
 struct End {
+    /// The version of the Claude Code that played, if one did.
+    claude_code: Option<String>,
     played: anyhow::Result<()>,
     took_ms: i64,
     left: String,
@@ -71,6 +114,7 @@ impl End {
         if told.json {
             print::json(&json!({
                 "ok": self.played.is_ok(),
+                "claude_code": self.claude_code,
                 "stories": told.stories,
                 "took_ms": self.took_ms,
                 "problem": self.played.as_ref().err().map(|problem| format!("{problem:#}")),

@@ -16,7 +16,7 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// A temporary home with a mesh of its own; goes when dropped.
 pub(super) struct Stage {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// The same without symbolic links.
     home: PathBuf,
     programs: PathBuf,
@@ -45,10 +45,15 @@ impl Stage {
             .context("cannot make a temporary folder")?;
         Ok(Self {
             home: folder.path().canonicalize()?,
-            _folder: folder,
+            folder,
             programs,
             patience: Patience { stopped, span },
         })
+    }
+
+    /// Leaves the folder to the person.
+    pub(super) fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
     }
 
     pub(super) fn home(&self) -> &Path {

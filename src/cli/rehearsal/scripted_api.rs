@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::said::{self, Block, say};
+use crate::ground::{Clock, SystemClock};
 
 /// A session's model and what it has been sent so far.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub struct Request {
     pub session_id: Option<String>,
     /// What was sent.
     pub body: Value,
+    /// When it had come, in wall milliseconds.
+    pub came_at_ms: i64,
 }
 
 type Script = dyn Fn(&Request) -> Result<Vec<Block>, String> + Send + Sync;
@@ -296,6 +299,7 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
         path,
         session_id,
         body,
+        came_at_ms: SystemClock::new().now().wall_ms,
     })
 }
 
