@@ -1,7 +1,8 @@
 //! Processes of this machine: who is alive, who is whose parent. Linux only for now; elsewhere nothing can be looked up.
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// A process that cannot be mistaken for a later one of the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +48,20 @@ pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
 /// Returns the program file a process runs.
 pub fn program(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// Returns the running processes that were started with a variable of this value, as far as they may be looked at.
+pub fn started_with(variable: &str, value: &Path) -> Vec<ProcessKey> {
+    let wanted = [variable.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &i32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|it| it == wanted)
+    })
+    .filter_map(|pid| stat(pid).filter(|found| found.running))
+    .map(|found| found.key)
+    .collect()
 }
 
 /// Returns the number of this process.
@@ -98,6 +113,8 @@ fn parse_stat(pid: i32, text: &str) -> Option<ProcessStat> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -120,6 +137,27 @@ mod tests {
         }
         assert!(!is_alive(key));
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_is_found_by_the_environment_it_was_started_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("cat")
+            .env("HOME", folder.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = child.stdout.take().unwrap();
+        // Its environment can be read once it runs its own program.
+        child.stdin.as_ref().unwrap().write_all(b"x").unwrap();
+        said.read_exact(&mut [0]).unwrap();
+        let found = started_with("HOME", folder.path());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert_eq!(found.iter().map(|it| it.pid).collect::<Vec<_>>(), [pid]);
+        assert_eq!(started_with("HOME", folder.path()), []);
     }
 
     #[test]
