@@ -20,7 +20,7 @@ use crate::ground::walls;
 use crate::ground::{Clock, Fault, Settings, SystemClock, log, text};
 use crate::mesh::{Mesh, Scope};
 use crate::model::Activity;
-use crate::setup::{self, Finding, Severity};
+use crate::setup::{self, Finding, Places, Severity};
 use crate::wake::{Bells, Signal};
 
 /// Say what is wrong, and which command mends it
@@ -76,7 +76,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut findings = programs(settings, &places.programs);
     findings.extend(setup::inspect(&places));
     findings.extend(switch(settings));
-    findings.push(claude_code(settings));
+    findings.push(claude_code(settings, &places));
     findings.extend(project(settings));
     findings.extend(mesh(settings, &places.programs));
     findings.push(wake(settings));
@@ -139,7 +139,7 @@ fn of_fault(fault: &Fault) -> Finding {
     problem(&fault.message, &fault.hint)
 }
 
-/// All five programs, each asked for its version.
+/// All six programs, each asked for its version.
 fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
     let version = env!("CARGO_PKG_VERSION");
     let mut findings = vec![ok(format!(
@@ -150,7 +150,7 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
         let path = folder.join(name);
         let place = shown(&path, &settings.home);
         if !path.is_file() {
-            let mend = "install all five programs into one folder, as `cargo install` does";
+            let mend = "install all six programs into one folder, as `cargo install` does";
             findings.push(problem(format!("{place} is missing"), mend));
             continue;
         }
@@ -159,11 +159,11 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
             Some(said) if said == version => ok(format!("{name} {version} ({place})")),
             Some(said) => problem(
                 format!("{place} is version {said}, claude-mesh is {version}"),
-                "install all five programs anew",
+                "install all six programs anew",
             ),
             None => problem(
                 format!("{place} does not say its version, so it is of another build"),
-                "install all five programs anew",
+                "install all six programs anew",
             ),
         });
     }
@@ -212,7 +212,7 @@ fn switch(settings: &Settings) -> Option<Finding> {
     })
 }
 
-fn claude_code(settings: &Settings) -> Finding {
+fn claude_code(settings: &Settings, places: &Places) -> Finding {
     let found = settings
         .search_path
         .iter()
@@ -228,14 +228,16 @@ fn claude_code(settings: &Settings) -> Finding {
     let Some(version) = said_version(&path, settings) else {
         return note(format!("{place} does not say its version"), "claude doctor");
     };
-    if parsed(&version) >= Some(INBOX_SINCE) {
+    if setup::has_waiter(places) {
+        ok(format!("Claude Code {version} ({place})"))
+    } else if parsed(&version) >= Some(INBOX_SINCE) {
         ok(format!(
             "Claude Code {version} ({place}): idle sessions are woken by its inbox"
         ))
     } else {
         note(
             format!(
-                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt"
+                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt, unless a hook waits beside it (`claude-mesh install --wake rewake`)"
             ),
             "claude update",
         )
