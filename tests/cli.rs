@@ -922,6 +922,30 @@ fn install_shows_its_change_and_does_it_once() {
 }
 
 #[test]
+fn the_hook_that_waits_is_installed_on_request() {
+    let desk = Desk::new();
+    let told = desk.sees(&["install", "--wake", "rewake"]);
+    assert!(
+        told.contains("+            \"asyncRewake\": true"),
+        "{told}"
+    );
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(
+        finding(&found, "claude-mesh-inbox-wait 0.")["severity"],
+        "ok"
+    );
+    let wake = finding(&found, "wake: a hook waits");
+    assert_eq!(wake["severity"], "ok");
+    let told = desk.sees(&["install", "--wake", "inbox"]);
+    assert!(
+        told.contains("-            \"asyncRewake\": true"),
+        "{told}"
+    );
+    let ran = desk.types(&["install", "--wake", "sometimes"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
 fn a_settings_file_that_does_not_parse_is_left_alone() {
     let desk = Desk::new();
     desk.world
@@ -1064,6 +1088,9 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
     assert_eq!(finding(&found, "disk is full")["severity"], "note");
     assert_eq!(finding(&found, "2.1.100")["mend"], "claude update");
     assert!(!found.to_string().contains("2001-01-01"));
+    desk.sees(&["install", "--wake", "rewake"]);
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(finding(&found, "2.1.100")["severity"], "ok");
     let ran = desk.types(&["peers"]);
     assert!(
         ran.err
@@ -1122,7 +1149,13 @@ fn a_demo_that_fails_says_where_and_leaves_nothing() {
     desk.world.set("TMPDIR", temporary.to_str().unwrap());
     let own = std::fs::read(program("claude-mesh")).unwrap();
     let alone = desk.world.executable("bin/claude-mesh", &own);
-    for name in ["server", "session-start", "session-end", "inbox-poll"] {
+    for name in [
+        "server",
+        "session-start",
+        "session-end",
+        "inbox-poll",
+        "inbox-wait",
+    ] {
         let path = format!("bin/claude-mesh-{name}");
         desk.world.executable(&path, b"#!/bin/sh\nexit 0\n");
     }

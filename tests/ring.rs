@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::world::{InFlight, PATIENCE, Session, World};
 
 /// A session with an inbox that the test reads.
-struct Rung {
-    session: Session,
+pub(crate) struct Rung {
+    pub(crate) session: Session,
     lines: Receiver<Value>,
 }
 
 impl Rung {
-    fn open(world: &World, project: &str, status: &str) -> Self {
+    pub(crate) fn open(world: &World, project: &str, status: &str) -> Self {
         Self::open_with(world, project, status, &[])
     }
 
@@ -52,7 +52,7 @@ impl Rung {
 
     /// Returns the text of the next line, after the word that opens the socket.
     #[track_caller]
-    fn bell(&self) -> String {
+    pub(crate) fn bell(&self) -> String {
         let auth = self.lines.recv_timeout(PATIENCE).expect("it rings");
         assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
         let line = self.lines.recv_timeout(PATIENCE).unwrap();
@@ -61,7 +61,7 @@ impl Rung {
     }
 
     #[track_caller]
-    fn stays_silent(&self, this_long: Duration) {
+    pub(crate) fn stays_silent(&self, this_long: Duration) {
         assert_eq!(
             self.lines.recv_timeout(this_long),
             Err(RecvTimeoutError::Timeout)
@@ -70,7 +70,7 @@ impl Rung {
 
     /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
     #[track_caller]
-    fn reads(&self, line: &str, turn: &str) -> Value {
+    pub(crate) fn reads(&self, line: &str, turn: &str) -> Value {
         self.session.register("busy");
         self.session.hook(
             "UserPromptSubmit",
@@ -79,13 +79,13 @@ impl Rung {
     }
 }
 
-fn attached(said: &Value) -> &str {
+pub(crate) fn attached(said: &Value) -> &str {
     said["hookSpecificOutput"]["additionalContext"]
         .as_str()
         .unwrap_or_else(|| panic!("{said}"))
 }
 
-fn asks<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
+pub(crate) fn asks<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
     asker.start("ask_peer", json!({ "to": to, "question": question }))
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "claude-mesh-session-start" => env!("CARGO_BIN_EXE_claude-mesh-session-start"),
         "claude-mesh-session-end" => env!("CARGO_BIN_EXE_claude-mesh-session-end"),
         "claude-mesh-inbox-poll" => env!("CARGO_BIN_EXE_claude-mesh-inbox-poll"),
+        "claude-mesh-inbox-wait" => env!("CARGO_BIN_EXE_claude-mesh-inbox-wait"),
         _ => panic!("no program {name}"),
     }
 }
@@ -414,6 +415,12 @@ impl Session {
             "SessionEnd" => "claude-mesh-session-end",
             _ => "claude-mesh-inbox-poll",
         };
+        let child = self.start_hook(name, stdin);
+        Ran::of(&child.wait_with_output().unwrap())
+    }
+
+    /// Starts a hook program with these bytes on its stdin.
+    pub(crate) fn start_hook(&self, name: &str, stdin: &[u8]) -> Child {
         let mut child = Command::new(self.hooks.join(name))
             .env_clear()
             .env("HOME", &self.home)
@@ -427,7 +434,7 @@ impl Session {
             .spawn()
             .unwrap();
         let _ = child.stdin.take().unwrap().write_all(stdin);
-        Ran::of(&child.wait_with_output().unwrap())
+        child
     }
 
     /// A person types a prompt. Returns what the model gets beside it.

@@ -20,7 +20,7 @@ use crate::ground::walls;
 use crate::ground::{Clock, Fault, Settings, SystemClock, log, text};
 use crate::mesh::{Mesh, Scope};
 use crate::model::Activity;
-use crate::setup::{self, Finding, Severity};
+use crate::setup::{self, Finding, Places, Severity};
 use crate::wake::{Bells, Signal};
 
 /// Say what is wrong, and which command mends it
@@ -72,7 +72,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut findings = programs(settings, &places.programs);
     findings.extend(setup::inspect(&places));
     findings.extend(switch(settings));
-    findings.push(claude_code(settings));
+    findings.push(claude_code(settings, &places));
     findings.extend(project(settings));
     findings.extend(mesh(settings, &places.programs));
     findings.push(wake(settings));
@@ -135,7 +135,7 @@ fn of_fault(fault: &Fault) -> Finding {
     problem(&fault.message, &fault.hint)
 }
 
-/// All five programs, each asked for its version.
+/// All six programs, each asked for its version.
 fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
     let version = env!("CARGO_PKG_VERSION");
     let mut findings = vec![ok(format!(
@@ -146,7 +146,7 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
         let path = folder.join(name);
         let place = shown(&path, &settings.home);
         if !path.is_file() {
-            let mend = "install all five programs into one folder, as `cargo install` does";
+            let mend = "install all six programs into one folder, as `cargo install` does";
             findings.push(problem(format!("{place} is missing"), mend));
             continue;
         }
@@ -155,11 +155,11 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
             Some(said) if said == version => ok(format!("{name} {version} ({place})")),
             Some(said) => problem(
                 format!("{place} is version {said}, claude-mesh is {version}"),
-                "install all five programs anew",
+                "install all six programs anew",
             ),
             None => problem(
                 format!("{place} does not say its version, so it is of another build"),
-                "install all five programs anew",
+                "install all six programs anew",
             ),
         });
     }
@@ -181,7 +181,7 @@ fn switch(settings: &Settings) -> Option<Finding> {
     })
 }
 
-fn claude_code(settings: &Settings) -> Finding {
+fn claude_code(settings: &Settings, places: &Places) -> Finding {
     let Some(path) = installed::claude(settings) else {
         return note(
             "Claude Code is not on PATH, so its version cannot be told",
@@ -192,14 +192,16 @@ fn claude_code(settings: &Settings) -> Finding {
     let Some(version) = version_here(&path, settings) else {
         return note(format!("{place} does not say its version"), "claude doctor");
     };
-    if installed::has_inbox(&version) {
+    if setup::has_waiter(places) {
+        ok(format!("Claude Code {version} ({place})"))
+    } else if installed::has_inbox(&version) {
         ok(format!(
             "Claude Code {version} ({place}): idle sessions are woken by its inbox"
         ))
     } else {
         note(
             format!(
-                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt"
+                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt, unless a hook waits beside it (`claude-mesh install --wake rewake`)"
             ),
             "claude update",
         )

@@ -34,6 +34,37 @@ pub fn is_alive(key: ProcessKey) -> bool {
     stat(key.pid).is_some_and(|found| found.running && found.key == key)
 }
 
+/// The end of a process, of which the kernel tells.
+#[cfg(feature = "watcher")]
+#[derive(Debug)]
+pub struct End {
+    key: ProcessKey,
+    descriptor: rustix::fd::OwnedFd,
+}
+
+/// Returns how to wait for the end of a process; `None` where the system cannot tell, or where it has ended.
+#[cfg(feature = "watcher")]
+pub fn watch_end(key: ProcessKey) -> Option<End> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let descriptor = pidfd_open(Pid::from_raw(key.pid)?, PidfdFlags::empty()).ok()?;
+    // The number may have been given to another process between looking it up and opening it.
+    is_alive(key).then_some(End { key, descriptor })
+}
+
+#[cfg(feature = "watcher")]
+impl End {
+    /// Waits until the process has ended, or the system cannot tell any more.
+    pub fn wait(&self) {
+        use rustix::event::{PollFd, PollFlags, poll};
+        while is_alive(self.key) {
+            let told = poll(&mut [PollFd::new(&self.descriptor, PollFlags::IN)], None);
+            if !matches!(told, Ok(_) | Err(rustix::io::Errno::INTR)) {
+                return;
+            }
+        }
+    }
+}
+
 /// Returns the parents of a process, nearest first, up to the first process of the machine.
 pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
     let mut next = stat(pid).map_or(0, |found| found.parent);
@@ -137,6 +168,24 @@ mod tests {
         }
         assert!(!is_alive(key));
         child.wait().unwrap();
+    }
+
+    #[cfg(feature = "watcher")]
+    #[test]
+    fn the_end_of_a_process_is_seen() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let key = stat(i32::try_from(child.id()).unwrap()).unwrap().key;
+        let end = watch_end(key).unwrap();
+        let watch = std::thread::spawn(move || end.wait());
+        assert!(is_alive(key));
+        drop(child.stdin.take());
+        watch.join().unwrap();
+        assert!(!is_alive(key));
+        child.wait().unwrap();
+        assert!(watch_end(key).is_none());
     }
 
     #[test]

@@ -210,19 +210,24 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns what waits at a mailbox, was never put before `session`, and for which ringing has not failed; oldest first.
+    /// Returns what waits at a mailbox and was never put before `session`, oldest first; that for which ringing has failed
+    /// only where it is asked for.
     pub(crate) fn unseen(
         &self,
         target: PeerId,
         session: SessionId,
+        failed_too: bool,
     ) -> rusqlite::Result<Vec<QuestionId>> {
         self.sql
             .prepare_cached(
                 "SELECT q.id FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
-                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 AND q.wake <> 'failed'
+                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 AND (?4 OR q.wake <> 'failed')
                  AND coalesce(s.times, 0) = 0 ORDER BY q.id LIMIT 100",
             )?
-            .query_map(params![target, session, self.now.wall_ms], |row| row.get(0))?
+            .query_map(
+                params![target, session, self.now.wall_ms, failed_too],
+                |row| row.get(0),
+            )?
             .collect()
     }
 
@@ -283,6 +288,20 @@ impl Tx<'_> {
                      turn = coalesce(excluded.turn, turn)",
             )?
             .execute(params![id, session, turn])
+            .map(drop)
+    }
+
+    /// Names the turn of what was put before a session when it was not known.
+    pub(crate) fn set_turn_of_showings(
+        &self,
+        session: SessionId,
+        turn: &str,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE showing SET turn = ?2 WHERE session_id = ?1 AND turn IS NULL AND times > 0",
+            )?
+            .execute(params![session, turn])
             .map(drop)
     }
 
