@@ -134,6 +134,10 @@ fn refused(refusal: &Refusal) -> Wrong {
             "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
                 .into(),
         ),
+        Refusal::NoMessage { .. } => (
+            refusal.to_string(),
+            "`claude-mesh messages --all` lists them; those over their time are gone".into(),
+        ),
         Refusal::TooLarge { .. } => (
             refusal.to_string(),
             "put it into a file and name that file; nothing was stored".into(),

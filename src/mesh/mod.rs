@@ -25,6 +25,7 @@ mod brake;
 mod event;
 mod inbox;
 mod member;
+mod message;
 mod peer;
 mod ring;
 pub mod shape;
@@ -47,6 +48,9 @@ use alive::Around;
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
 pub use inbox::{Inbox, LateAnswer, Waiting};
 pub use member::{Came, Member, Waited};
+pub use message::{
+    Audience, Listed, MarkedRead, NewMail, Posted, Posting, Subscribing, TTL_SECONDS_MAX, Wanted,
+};
 pub use peer::{About, PeerView, Scope};
 pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};

@@ -10,8 +10,10 @@
 mod ask;
 mod event;
 mod fit;
+mod grant;
 mod lock_wait;
 mod make;
+mod message;
 mod peer;
 #[cfg(test)]
 mod plan;
@@ -32,7 +34,9 @@ use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
+pub use grant::Granted;
 pub use make::{Schema, Step, version};
+pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
 pub use sweep::Reclaimed;
 
