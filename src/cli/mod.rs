@@ -15,6 +15,7 @@ mod gc;
 mod inbox;
 mod install;
 mod live;
+mod message;
 mod paper;
 mod peer;
 mod print;
@@ -63,6 +64,8 @@ enum Command {
     Ask(ask::Ask),
     Inbox(inbox::Inbox),
     Reply(reply::Reply),
+    Post(message::Post),
+    Messages(message::Messages),
     Log(event::Log),
     Status(status::Status),
     Quiet(brake::Quiet),
@@ -126,6 +129,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
         Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
+        Command::Post(args) => message::post(&Desk::find(json)?, &args),
+        Command::Messages(args) => message::messages(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),

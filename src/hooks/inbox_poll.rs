@@ -100,27 +100,43 @@ fn at_prompt(
         .filter(|late| late.question.answer_shown_at_ms.is_none())
         .collect::<Vec<_>>();
     let seen = |waiting: &Waiting| waiting.pending.times > 0;
-    if doorbell.is_some() && fresh.is_empty() && inbox.questions.iter().all(seen) {
+    let settled = fresh.is_empty()
+        && inbox.questions.iter().all(seen)
+        && inbox.granted.is_empty()
+        && !inbox.mail_waits;
+    if doorbell.is_some() && settled {
         // What it rang for was answered, or came by a call meanwhile: that must not cost a turn or a second copy.
         return Ok(Some(Output::block(words::SETTLED)));
     }
-    let (worn, questions) = inbox
+    let (mut worn, questions): (Vec<Waiting>, Vec<Waiting>) = inbox
         .questions
         .into_iter()
         .partition(|waiting| waiting.pending.stops >= STOPS_PER_QUESTION);
-    let shown = Inbox {
+    let mut shown = Inbox {
         questions,
         answers: fresh,
+        granted: inbox.granted,
+        ..Inbox::default()
     };
-    if shown.is_empty() && Vec::is_empty(&worn) {
+    let mut new_mail = 0;
+    if inbox.mail_waits {
+        let found = mesh.new_mail(me)?;
+        (shown.mail, new_mail) = (found.messages, found.count);
+    }
+    if shown.is_empty() && worn.is_empty() {
         return Ok(None);
     }
     // Typing while a call of ours waits runs this hook at once; that call returns with the questions anyway.
     if prompt.typed && mesh.is_waiting(me)? {
-        return Ok(None);
+        shown.questions.clear();
+        shown.answers.clear();
+        worn.clear();
+        if shown.is_empty() {
+            return Ok(None);
+        }
     }
     let now_ms = mesh.now().wall_ms;
-    let (text, counted) = words::attached(shown, &worn, now_ms);
+    let (text, counted) = words::attached(shown, new_mail, &worn, now_ms);
     let way = if doorbell.is_some() {
         WakeState::Inbox
     } else {

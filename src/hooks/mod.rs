@@ -7,6 +7,7 @@
 
 mod event;
 mod inbox_poll;
+mod message;
 mod session_end;
 mod session_start;
 mod wire;

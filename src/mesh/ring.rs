@@ -1,12 +1,14 @@
 //! The doorbell into a session's own inbox: when a line is posted there, when not, and what became of it.
 //!
-//! One ring at a time: later questions ride on it. Three seconds without a showing count only while the session is idle:
+//! Rung for are questions, late answers, messages that wake, and claims whose turn came while no call waited for it.
+//!
+//! One ring at a time: what comes later rides on it. Three seconds without a showing count only while the session is idle:
 //! then one more ring, then the wake-up has failed. At a busy session, or one at a dialog, the line waits, and so do we.
 use serde_json::json;
 
 use super::alive::Around;
-use super::brake::{hold, tell_askers};
-use super::inbox::late_answers;
+use super::brake::{hold, hold_now, tell_askers};
+use super::inbox::{granted, late_answers};
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{QuestionId, SessionId};
 use crate::model::{Activity, EventKind, Result, WakeState};
@@ -41,6 +43,10 @@ pub enum Attention {
         from: Vec<String>,
         /// How many late answers wait.
         answers: usize,
+        /// Who has posted a message that wakes, the oldest first.
+        mail: Vec<String>,
+        /// How many claims have been granted without the session knowing.
+        granted: usize,
     },
 }
 
@@ -65,9 +71,7 @@ impl Mesh {
             let rung = tx
                 .session(me.session)?
                 .is_some_and(|session| session.ring.is_some());
-            Ok(!rung
-                && tx.unseen(me.peer, me.session)?.is_empty()
-                && fresh_answers(tx, around, me)? == 0)
+            Ok(!rung && Due::of(tx, around, me)?.is_empty())
         })?;
         if nothing {
             return Ok(Attention::None);
@@ -133,18 +137,21 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
     if session.ended_at_ms.is_some() {
         return Ok(Attention::None);
     }
-    let unseen = tx.unseen(me.peer, me.session)?;
-    let answers = fresh_answers(tx, around, me)?;
-    if unseen.is_empty() && answers == 0 {
+    let mut due = Due::of(tx, around, me)?;
+    if due.is_empty() {
         tx.set_ring(me.session, None)?;
         return Ok(Attention::None);
     }
-    // A call of this session that waits returns with the question; that is the better way.
-    if tx.newest_wait(me.session)?.is_some() {
-        return Ok(Attention::None);
+    let waits = tx.newest_wait(me.session)?.is_some();
+    if waits {
+        // A call of this session that waits returns with the question; that is the better way. With mail it does not.
+        due = due.without_questions();
+        if due.is_empty() {
+            return Ok(Attention::None);
+        }
     }
-    if let Some(held) = hold(tx, around, &peer, &session)? {
-        for id in &unseen {
+    if let Some(held) = hold_now(tx, around, &peer, &session)? {
+        for id in &due.unseen {
             hold_question(tx, rings, me, *id, held.reason.as_str())?;
         }
         // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
@@ -159,13 +166,58 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
     }
     let activity = around.activity(&session, &tx.now);
     if let Some(ring) = &session.ring {
-        return wait_for_ring(tx, rings, me, ring, activity, &unseen);
+        return wait_for_ring(tx, rings, me, ring, activity, due);
     }
-    for id in &unseen {
+    for id in &due.unseen {
         tx.set_wake(*id, wake_by(activity), None)?;
         tell_askers(tx, rings, *id)?;
     }
-    post(tx, session.id, &unseen, answers, 1)
+    post(tx, session.id, due, 1)
+}
+
+/// What a session is to be rung for.
+#[derive(Debug, Default)]
+struct Due {
+    /// Questions it has never seen.
+    unseen: Vec<QuestionId>,
+    /// How many late answers it has not been shown.
+    answers: usize,
+    /// Who has posted a command or an alert it was not told of.
+    mail: Vec<String>,
+    /// How many claims it holds without knowing.
+    granted: usize,
+}
+
+impl Due {
+    fn of(tx: &Tx, around: &Around, me: &Sitting) -> Result<Self> {
+        let signs = tx.signs(me.peer, me.session)?;
+        let mut due = Self {
+            granted: granted(tx, me, signs)?.len(),
+            ..Self::default()
+        };
+        if signs.questions {
+            due.unseen = tx.unseen(me.peer, me.session)?;
+        }
+        if signs.answers {
+            due.answers = fresh_answers(tx, around, me)?;
+        }
+        if signs.mail {
+            due.mail = tx.waking_senders(me.peer)?;
+        }
+        Ok(due)
+    }
+
+    fn without_questions(self) -> Self {
+        Self {
+            mail: self.mail,
+            granted: self.granted,
+            ..Self::default()
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.unseen.is_empty() && self.answers == 0 && self.mail.is_empty() && self.granted == 0
+    }
 }
 
 /// An idle session starts a turn by the line; any other reads it when it comes to it.
@@ -184,7 +236,7 @@ fn wait_for_ring(
     me: &Sitting,
     ring: &Ring,
     activity: Activity,
-    unseen: &[QuestionId],
+    due: Due,
 ) -> Result<Attention> {
     let age_ms = tx.now.wall_ms - ring.at_ms;
     let look_again = |after_ms: i64| Attention::LookAgain {
@@ -192,7 +244,7 @@ fn wait_for_ring(
         needs_person: activity == Activity::Waiting,
     };
     // Later questions ride on the ring that is out.
-    for id in unseen {
+    for id in &due.unseen {
         if tx
             .question(*id)?
             .is_some_and(|question| question.wake == WakeState::None)
@@ -203,9 +255,9 @@ fn wait_for_ring(
     }
     match activity {
         Activity::Idle if age_ms < ANSWERS_WITHIN_MS => Ok(look_again(ANSWERS_WITHIN_MS - age_ms)),
-        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, unseen, 0, ring.count + 1),
+        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, due, ring.count + 1),
         Activity::Idle => {
-            for id in unseen {
+            for id in &due.unseen {
                 tx.set_wake(
                     *id,
                     WakeState::Failed,
@@ -224,13 +276,7 @@ fn wait_for_ring(
     }
 }
 
-fn post(
-    tx: &Tx,
-    session: SessionId,
-    unseen: &[QuestionId],
-    answers: usize,
-    count: u32,
-) -> Result<Attention> {
+fn post(tx: &Tx, session: SessionId, due: Due, count: u32) -> Result<Attention> {
     let nonce = tx.nonce()?;
     let at_ms = tx.now.wall_ms;
     tx.set_ring(
@@ -243,8 +289,10 @@ fn post(
     )?;
     Ok(Attention::Post {
         nonce,
-        from: names_of(tx, unseen)?,
-        answers,
+        from: names_of(tx, &due.unseen)?,
+        answers: due.answers,
+        mail: due.mail,
+        granted: due.granted,
     })
 }
 

@@ -136,7 +136,7 @@ impl Mesh {
             }
             let inbox = Inbox {
                 questions: all,
-                answers: Vec::new(),
+                ..Inbox::default()
             };
             mark_shown(tx, rings, me, &inbox, None, WakeState::Call)?;
             for id in urgent {
