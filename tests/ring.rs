@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 use crate::world::{InFlight, PATIENCE, Session, World};
 
 /// A session with an inbox that the test reads.
-struct Rung {
-    session: Session,
+pub(crate) struct Rung {
+    pub(crate) session: Session,
     lines: Receiver<Value>,
 }
 
 impl Rung {
-    fn open(world: &World, project: &str, status: &str) -> Self {
+    pub(crate) fn open(world: &World, project: &str, status: &str) -> Self {
         Self::open_with(world, project, status, &[])
     }
 
-    fn open_with(world: &World, project: &str, status: &str, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn open_with(world: &World, project: &str, status: &str, more: &[(&str, &str)]) -> Self {
         let path = world
             .home()
             .join(format!("{}.sock", project.replace('/', "-")));
@@ -48,7 +48,7 @@ impl Rung {
 
     /// Returns the text of the next line, after the word that opens the socket.
     #[track_caller]
-    fn bell(&self) -> String {
+    pub(crate) fn bell(&self) -> String {
         let auth = self.lines.recv_timeout(PATIENCE).expect("it rings");
         assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
         let line = self.lines.recv_timeout(PATIENCE).unwrap();
@@ -57,7 +57,7 @@ impl Rung {
     }
 
     #[track_caller]
-    fn stays_silent(&self, this_long: Duration) {
+    pub(crate) fn stays_silent(&self, this_long: Duration) {
         assert_eq!(
             self.lines.recv_timeout(this_long),
             Err(RecvTimeoutError::Timeout)
@@ -66,7 +66,7 @@ impl Rung {
 
     /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
     #[track_caller]
-    fn reads(&self, line: &str, turn: &str) -> Value {
+    pub(crate) fn reads(&self, line: &str, turn: &str) -> Value {
         self.session.register("busy");
         self.session.hook(
             "UserPromptSubmit",
@@ -75,7 +75,7 @@ impl Rung {
     }
 }
 
-fn attached(said: &Value) -> &str {
+pub(crate) fn attached(said: &Value) -> &str {
     said["hookSpecificOutput"]["additionalContext"]
         .as_str()
         .unwrap_or_else(|| panic!("{said}"))

@@ -165,6 +165,7 @@ impl Mesh {
             Ok(outcome)
         })?;
         rings.go(&self.around.bells);
+        self.store.keep_log_short();
         Ok(outcome)
     }
 

@@ -1,5 +1,5 @@
 //! Waiting for the write lock: steps of 0.1 to 4 ms with jitter, bounded in total. `SQLite`'s own steps let one of 64
-//! writers starve for seconds.
+//! writers starve for seconds. Who has waited for long tries more often than the others, so that nobody waits for very long.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +11,9 @@ use crate::ground::clock::monotonic_ms;
 /// How long a write waits; shared with the handler that `SQLite` calls.
 #[derive(Debug, Clone)]
 pub(super) struct Patience(Arc<AtomicU64>);
+
+/// From so many milliseconds on a writer has waited for long.
+const LONG_MS: i64 = 50;
 
 impl Patience {
     pub(super) fn set(&self, patience: Duration) {
@@ -39,15 +42,19 @@ pub(super) fn install(
         {
             return false;
         }
-        std::thread::sleep(step(count));
+        std::thread::sleep(step(count, now_ms - since_ms));
         true
     }))?;
     Ok(limit)
 }
 
-/// The ceiling doubles from 0.2 to 4 ms; the step is anything from 0.1 ms to it.
-fn step(count: i32) -> Duration {
-    let ceiling_us = (200_u64 << count.clamp(0, 5)).min(4_000);
+/// The ceiling doubles from 0.2 to 4 ms, and falls again for who has waited for long; the step is anything from 0.1 ms to it.
+fn step(count: i32, waited_ms: i64) -> Duration {
+    let ceiling_us = if waited_ms < LONG_MS {
+        (200_u64 << count.clamp(0, 5)).min(4_000)
+    } else {
+        200
+    };
     Duration::from_micros(100 + u64::try_from(random_u128() & 0xffff).unwrap_or(0) % ceiling_us)
 }
 
@@ -65,8 +72,10 @@ mod tests {
     #[test]
     fn a_step_stays_between_a_tenth_and_four_milliseconds() {
         for count in 0..200 {
-            let step = step(count);
-            assert!((100..=4_100).contains(&step.as_micros()), "{step:?}");
+            let soon = step(count, 0);
+            assert!((100..=4_100).contains(&soon.as_micros()), "{soon:?}");
+            let late = step(count, LONG_MS);
+            assert!((100..=300).contains(&late.as_micros()), "{late:?}");
         }
         assert_ne!(random_u128(), random_u128());
     }

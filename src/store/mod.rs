@@ -12,6 +12,7 @@ mod event;
 mod fit;
 mod grant;
 mod lock_wait;
+mod log_size;
 mod make;
 mod message;
 mod peer;
@@ -69,6 +70,7 @@ pub struct Store {
     file: FileId,
     options: Options,
     patience: lock_wait::Patience,
+    log_size: log_size::LogSize,
     version: u32,
 }
 
@@ -123,6 +125,7 @@ impl Store {
             file,
             options,
             patience,
+            log_size: log_size::LogSize::default(),
             version: 0,
         };
         store.set_up().map_err(|error| fault(path, &error))?;
@@ -148,6 +151,7 @@ impl Store {
         let log = if self.options.hook {
             "wal_autocheckpoint = 0"
         } else {
+            self.log_size = log_size::watch(&mut self.connection)?;
             "journal_size_limit = 16777216"
         };
         self.connection
