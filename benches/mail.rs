@@ -30,8 +30,16 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, messages: usize) {
     let floor = run(pin, "--part-of-sql-poster", each);
     let mail = run(pin, "--part-of-poster", each);
     let number = |what: &str, unit, value| Line::number(what, unit, value);
-    table.line(&number("floor: the same inserts in bare SQL, all writers", "/s", floor.rate));
-    table.line(&number("floor: its longest single write", "ms", floor.longest_ms));
+    table.line(&number(
+        "floor: the same inserts in bare SQL, all writers",
+        "/s",
+        floor.rate,
+    ));
+    table.line(&number(
+        "floor: its longest single write",
+        "ms",
+        floor.longest_ms,
+    ));
     table.line(&number("floor: its largest log", "MB", floor.log_mb));
     table.line(
         &number("messages posted, all writers", "/s", mail.rate)
@@ -68,7 +76,10 @@ fn run(pin: Pin, part: &str, each: usize) -> Outcome {
     for writer in &mut writers {
         assert_eq!(writer.line(), "ready");
     }
-    let (done, largest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (done, largest) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let watcher = {
         let (done, largest) = (Arc::clone(&done), Arc::clone(&largest));
         let log = world.database().with_file_name("mesh.db-wal");
@@ -119,7 +130,10 @@ fn check(sql: &Connection, each: usize) {
     for row in rows {
         let (from, body): (String, String) = row.unwrap();
         let writer: usize = from.trim_start_matches('p').parse().unwrap();
-        assert!(body.ends_with(&format!(" {}", next[writer])), "{from}: {body}");
+        assert!(
+            body.ends_with(&format!(" {}", next[writer])),
+            "{from}: {body}"
+        );
         next[writer] += 1;
     }
     assert_eq!(next, vec![each; WRITERS]);
@@ -183,8 +197,13 @@ pub(crate) fn sql_poster(arguments: &[String]) {
         params![format!("01K{writer:023}"), format!("p{writer}")],
     )
     .unwrap();
-    let (from, to) = (format!("01K{writer:023}"), format!("01K{:023}", (writer + 1) % WRITERS));
-    posting(each, |number| insert(&mut sql, (&from, &to), writer, number));
+    let (from, to) = (
+        format!("01K{writer:023}"),
+        format!("01K{:023}", (writer + 1) % WRITERS),
+    );
+    posting(each, |number| {
+        insert(&mut sql, (&from, &to), writer, number)
+    });
 }
 
 fn insert(sql: &mut Connection, (from, to): (&str, &str), writer: usize, number: usize) {
@@ -219,14 +238,22 @@ fn read(arguments: &[String]) -> (&str, &str, usize, usize) {
     let [database, project, writer, each] = arguments else {
         panic!("a database, a project, a number and a count are wanted")
     };
-    (database, project, writer.parse().unwrap(), each.parse().unwrap())
+    (
+        database,
+        project,
+        writer.parse().unwrap(),
+        each.parse().unwrap(),
+    )
 }
 
 /// Says when it is ready, posts when it is told to, and says how long a write took, in microseconds: the median and the most.
 fn posting(each: usize, mut post: impl FnMut(usize)) {
     let mut out = std::io::stdout();
     writeln!(out, "ready").unwrap();
-    std::io::stdin().lock().read_line(&mut String::new()).unwrap();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut String::new())
+        .unwrap();
     let mut times: Vec<u128> = (0..each)
         .map(|number| {
             let began = Instant::now();

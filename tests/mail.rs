@@ -33,27 +33,48 @@ fn bodies(session: &Session, arguments: Value) -> Vec<String> {
 fn refused(session: &Session, tool: &str, arguments: Value) -> (String, String) {
     let said = session.call(tool, arguments);
     let error = &said["error"];
-    let text = |key: &str| error[key].as_str().unwrap_or_else(|| panic!("{said}")).to_owned();
+    let text = |key: &str| {
+        error[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("{said}"))
+            .to_owned()
+    };
     (text("code"), text("message"))
 }
 
 #[test]
 fn a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said() {
     let world = World::new();
-    let (ada, bo, cy) = (world.session("ada"), world.session("bo"), world.session("cy"));
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
     let posted = ada.call(
         "post",
         json!({ "to": "bo", "subject": "noon", "body": "the database moves", "ttl_seconds": 3600 }),
     );
-    assert_eq!((&posted["recipients"], &posted["offline"]), (&json!(1), &json!([])));
+    assert_eq!(
+        (&posted["recipients"], &posted["offline"]),
+        (&json!(1), &json!([]))
+    );
     let listed = bo.call("list_messages", json!({}));
     let message = &listed["messages"][0];
     assert_eq!(message["message_id"], posted["message_id"]);
-    assert_eq!((&message["from"], &message["to"]), (&json!("ada"), &json!("bo")));
-    assert_eq!((&message["type"], &message["subject"]), (&json!("text"), &json!("noon")));
+    assert_eq!(
+        (&message["from"], &message["to"]),
+        (&json!("ada"), &json!("bo"))
+    );
+    assert_eq!(
+        (&message["type"], &message["subject"]),
+        (&json!("text"), &json!("noon"))
+    );
     assert_eq!(message["body"], "the database moves");
     assert!(message["expires_at"].as_str() > message["posted_at"].as_str());
-    assert_eq!((&listed["unread"], &listed["cursor"]), (&json!(1), &Value::Null));
+    assert_eq!(
+        (&listed["unread"], &listed["cursor"]),
+        (&json!(1), &Value::Null)
+    );
     let answer = bo.call(
         "post",
         json!({ "to": "ada", "body": "fine", "in_reply_to": posted["message_id"] }),
@@ -65,10 +86,21 @@ fn a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said() {
     let everybody = ada.call("post", json!({ "to": "*", "body": "good morning" }));
     assert_eq!(everybody["recipients"], 2, "everybody but the sender");
     assert_eq!(bodies(&cy, json!({})), ["good morning"]);
-    assert_eq!(bodies(&ada, json!({})), ["fine"], "one's own is not for oneself");
+    assert_eq!(
+        bodies(&ada, json!({})),
+        ["fine"],
+        "one's own is not for oneself"
+    );
     posts(&ada, "topic:ops", "pager");
-    assert_eq!(bodies(&cy, json!({ "topics": ["#Ops"] })), ["good morning", "pager"]);
-    assert_eq!(bodies(&cy, json!({})), ["good morning"], "only for those who name the topic");
+    assert_eq!(
+        bodies(&cy, json!({ "topics": ["#Ops"] })),
+        ["good morning", "pager"]
+    );
+    assert_eq!(
+        bodies(&cy, json!({})),
+        ["good morning"],
+        "only for those who name the topic"
+    );
     assert_eq!(bodies(&ada, json!({ "topics": ["ops"] })), ["fine"]);
 }
 
@@ -81,7 +113,10 @@ fn a_message_to_everybody_is_for_those_that_were_there() {
     posts(&ada, "*", "after");
     assert_eq!(bodies(&bo, json!({})), ["before", "after"]);
     assert_eq!(bodies(&late, json!({})), ["after"]);
-    assert_eq!(late.call("list_messages", json!({ "filter": "all" }))["unread"], 1);
+    assert_eq!(
+        late.call("list_messages", json!({ "filter": "all" }))["unread"],
+        1
+    );
 }
 
 #[test]
@@ -97,20 +132,40 @@ fn a_subscribed_topic_comes_by_itself_from_then_on() {
     let posted = ada.call("post", json!({ "to": "#ops", "body": "after" }));
     assert_eq!(posted["recipients"], 1);
     assert_eq!(bodies(&bo, json!({})), ["after"]);
-    assert_eq!(bodies(&bo, json!({ "topics": ["ops"] })), ["before", "after"], "none twice");
-    assert_eq!(bo.call("list_messages", json!({ "topics": ["ops"] }))["unread"], 2);
+    assert_eq!(
+        bodies(&bo, json!({ "topics": ["ops"] })),
+        ["before", "after"],
+        "none twice"
+    );
+    assert_eq!(
+        bo.call("list_messages", json!({ "topics": ["ops"] }))["unread"],
+        2
+    );
     bo.call("subscribe", json!({ "topics": ["ops"] }));
-    assert_eq!(bodies(&bo, json!({})), ["after"], "once more changes nothing");
-    bo.call("subscribe", json!({ "action": "unsubscribe", "topics": ["ops"] }));
+    assert_eq!(
+        bodies(&bo, json!({})),
+        ["after"],
+        "once more changes nothing"
+    );
+    bo.call(
+        "subscribe",
+        json!({ "action": "unsubscribe", "topics": ["ops"] }),
+    );
     assert_eq!(bodies(&bo, json!({})), Vec::<String>::new());
     let all = ada.call("subscribe", json!({ "action": "list" }));
-    assert_eq!(all["topics"], json!([{ "topic": "alerts", "subscribers": ["bo"] }]));
+    assert_eq!(
+        all["topics"],
+        json!([{ "topic": "alerts", "subscribers": ["bo"] }])
+    );
 }
 
 #[test]
 fn the_topics_of_a_projects_file_are_subscribed_when_somebody_sits_down() {
     let world = World::new();
-    world.write("bo/.claude-mesh.json", r##"{ "topics": ["Ops", "#deploys", "two words"] }"##);
+    world.write(
+        "bo/.claude-mesh.json",
+        r##"{ "topics": ["Ops", "#deploys", "two words"] }"##,
+    );
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     posts(&ada, "#ops", "pager");
     posts(&ada, "#deploys", "1.4 is out");
@@ -132,21 +187,36 @@ fn looking_moves_nothing_and_reading_never_goes_back() {
     let read = bo.call("mark_read", json!({ "up_to": ids[1] }));
     assert_eq!(read, json!({ "cursor": ids[1], "remaining": 1 }));
     let read = bo.call("mark_read", json!({ "up_to": ids[0] }));
-    assert_eq!(read, json!({ "cursor": ids[1], "remaining": 1 }), "not back");
+    assert_eq!(
+        read,
+        json!({ "cursor": ids[1], "remaining": 1 }),
+        "not back"
+    );
     assert_eq!(bodies(&bo, json!({})), ["c"]);
     let all = bo.call("list_messages", json!({ "filter": "all" }));
-    assert_eq!((&all["unread"], &all["cursor"]), (&json!(1), &json!(ids[1])));
+    assert_eq!(
+        (&all["unread"], &all["cursor"]),
+        (&json!(1), &json!(ids[1]))
+    );
     assert_eq!(all["messages"].as_array().unwrap().len(), 3);
     drop(bo);
     let bo = world.session("bo");
-    assert_eq!(bodies(&bo, json!({})), ["c"], "the cursor is the mailbox's, not the session's");
+    assert_eq!(
+        bodies(&bo, json!({})),
+        ["c"],
+        "the cursor is the mailbox's, not the session's"
+    );
     assert_eq!(bo.call("poll_inbox", json!({}))["messages_unread"], 1);
 }
 
 #[test]
 fn a_list_is_filtered_by_sender_and_goes_on_page_by_page() {
     let world = World::new();
-    let (ada, bo, cy) = (world.session("ada"), world.session("bo"), world.session("cy"));
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
     for number in 0..5 {
         posts(&ada, "bo", &format!("ada {number}"));
         posts(&cy, "*", &format!("cy {number}"));
@@ -164,7 +234,10 @@ fn a_list_is_filtered_by_sender_and_goes_on_page_by_page() {
     }
     assert_eq!(all.len(), 10);
     assert!(all.is_sorted_by(|a, b| a.as_str() < b.as_str()));
-    assert_eq!(refused(&bo, "list_messages", json!({ "from": "nobody" })).0, "unknown_peer");
+    assert_eq!(
+        refused(&bo, "list_messages", json!({ "from": "nobody" })).0,
+        "unknown_peer"
+    );
 }
 
 #[test]
@@ -173,7 +246,10 @@ fn mail_for_a_peer_that_is_away_waits_and_the_sender_is_told() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     drop(bo);
     let posted = ada.call("post", json!({ "to": "bo", "body": "for later" }));
-    assert_eq!((&posted["recipients"], &posted["offline"]), (&json!(1), &json!(["bo"])));
+    assert_eq!(
+        (&posted["recipients"], &posted["offline"]),
+        (&json!(1), &json!(["bo"]))
+    );
     let bo = world.session("bo");
     assert_eq!(bodies(&bo, json!({})), ["for later"]);
     let posted = ada.call("post", json!({ "to": "bo/any", "body": "now" }));
@@ -190,7 +266,10 @@ fn a_run_may_post_but_has_no_mailbox() {
     let message = &ada.call("list_messages", json!({}))["messages"][0];
     let name = message["from"].as_str().unwrap();
     assert!(name.starts_with("ada/p-"), "{message}");
-    assert_eq!(refused(&ada, "post", json!({ "to": name, "body": "thanks" })).0, "unknown_peer");
+    assert_eq!(
+        refused(&ada, "post", json!({ "to": name, "body": "thanks" })).0,
+        "unknown_peer"
+    );
     assert_eq!(bodies(&ada, json!({ "from": name })), ["done"]);
     posts(&ada, "*", "to all");
     for (tool, arguments) in [
@@ -205,16 +284,40 @@ fn a_run_may_post_but_has_no_mailbox() {
 #[test]
 fn the_same_key_stores_a_message_once() {
     let world = World::new();
-    let (ada, bo, cy) = (world.session("ada"), world.session("bo"), world.session("cy"));
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
     let post = |from: &Session, to: &str, body: &str| {
-        from.call("post", json!({ "to": to, "body": body, "idempotency_key": "k-1" }))
+        from.call(
+            "post",
+            json!({ "to": to, "body": body, "idempotency_key": "k-1" }),
+        )
     };
     let first = post(&ada, "bo", "hello");
     assert_eq!(post(&ada, "bo", "hello"), first);
-    assert_eq!(post(&ada, "bo/any", "hello"), first, "the project's session, by another word");
-    assert_ne!(post(&cy, "bo", "hello")["message_id"], first["message_id"], "another sender's key");
-    for (to, body) in [("bo", "other"), ("cy", "hello"), ("*", "hello"), ("#ops", "hello")] {
-        assert_eq!(post(&ada, to, body)["error"]["code"], "conflict", "{to} {body}");
+    assert_eq!(
+        post(&ada, "bo/any", "hello"),
+        first,
+        "the project's session, by another word"
+    );
+    assert_ne!(
+        post(&cy, "bo", "hello")["message_id"],
+        first["message_id"],
+        "another sender's key"
+    );
+    for (to, body) in [
+        ("bo", "other"),
+        ("cy", "hello"),
+        ("*", "hello"),
+        ("#ops", "hello"),
+    ] {
+        assert_eq!(
+            post(&ada, to, body)["error"]["code"],
+            "conflict",
+            "{to} {body}"
+        );
     }
     assert_eq!(bodies(&bo, json!({})), ["hello", "hello"]);
 }
@@ -225,28 +328,112 @@ fn a_bad_message_is_refused_by_name_and_nothing_is_stored() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(4));
     let cases = [
-        (json!({ "to": "bo" }), "invalid_argument", "missing parameter `body`"),
-        (json!({ "to": 7, "body": "x" }), "invalid_argument", "\"to\""),
-        (json!({ "to": "bo", "body": ["x"] }), "invalid_argument", "\"body\""),
-        (json!({ "to": "bo", "body": " \n" }), "invalid_argument", "\"body\" is empty"),
-        (json!({ "to": "bo", "body": "x".repeat(65_537) }), "too_large", "65537"),
-        (json!({ "to": "bo", "body": "x", "subject": "y".repeat(201) }), "invalid_argument", "200"),
-        (json!({ "to": "bo", "body": "x", "subject": "" }), "invalid_argument", "\"subject\" is empty"),
-        (json!({ "to": "bo", "body": "x", "type": "alarm" }), "invalid_argument", "alarm"),
-        (json!({ "to": "bo", "body": "{\"a\": }", "type": "json" }), "invalid_argument", "line 1 column 7"),
-        (json!({ "to": "bo", "body": "x", "ttl_seconds": 0 }), "invalid_argument", "\"ttl_seconds\""),
-        (json!({ "to": "bo", "body": "x", "ttl_seconds": -1 }), "invalid_argument", "\"ttl_seconds\""),
-        (json!({ "to": "bo", "body": "x", "idempotency_key": "k".repeat(129) }), "invalid_argument", "128"),
-        (json!({ "to": "bo", "body": "x", "in_reply_to": "soon" }), "invalid_argument", "\"in_reply_to\""),
-        (json!({ "to": "bo", "body": "x", "in_reply_to": "01K00000000000000000000000" }), "not_found", "no message"),
+        (
+            json!({ "to": "bo" }),
+            "invalid_argument",
+            "missing parameter `body`",
+        ),
+        (
+            json!({ "to": 7, "body": "x" }),
+            "invalid_argument",
+            "\"to\"",
+        ),
+        (
+            json!({ "to": "bo", "body": ["x"] }),
+            "invalid_argument",
+            "\"body\"",
+        ),
+        (
+            json!({ "to": "bo", "body": " \n" }),
+            "invalid_argument",
+            "\"body\" is empty",
+        ),
+        (
+            json!({ "to": "bo", "body": "x".repeat(65_537) }),
+            "too_large",
+            "65537",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "subject": "y".repeat(201) }),
+            "invalid_argument",
+            "200",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "subject": "" }),
+            "invalid_argument",
+            "\"subject\" is empty",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "type": "alarm" }),
+            "invalid_argument",
+            "alarm",
+        ),
+        (
+            json!({ "to": "bo", "body": "{\"a\": }", "type": "json" }),
+            "invalid_argument",
+            "line 1 column 7",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "ttl_seconds": 0 }),
+            "invalid_argument",
+            "\"ttl_seconds\"",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "ttl_seconds": -1 }),
+            "invalid_argument",
+            "\"ttl_seconds\"",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "idempotency_key": "k".repeat(129) }),
+            "invalid_argument",
+            "128",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "in_reply_to": "soon" }),
+            "invalid_argument",
+            "\"in_reply_to\"",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "in_reply_to": "01K00000000000000000000000" }),
+            "not_found",
+            "no message",
+        ),
         (json!({ "to": "bo", "body": token }), "secret", "GitHub"),
-        (json!({ "to": "bo", "body": "x", "subject": token }), "secret", "\"subject\""),
-        (json!({ "to": "bo", "body": "x", "urgent": true }), "invalid_argument", "urgent"),
-        (json!({ "to": "", "body": "x" }), "invalid_argument", "\"to\""),
-        (json!({ "to": "#", "body": "x" }), "invalid_argument", "topic"),
-        (json!({ "to": "#a b", "body": "x" }), "invalid_argument", "topic"),
-        (json!({ "to": "ada", "body": "x" }), "invalid_argument", "yourself"),
-        (json!({ "to": "bob", "body": "x" }), "unknown_peer", "nearest: bo"),
+        (
+            json!({ "to": "bo", "body": "x", "subject": token }),
+            "secret",
+            "\"subject\"",
+        ),
+        (
+            json!({ "to": "bo", "body": "x", "urgent": true }),
+            "invalid_argument",
+            "urgent",
+        ),
+        (
+            json!({ "to": "", "body": "x" }),
+            "invalid_argument",
+            "\"to\"",
+        ),
+        (
+            json!({ "to": "#", "body": "x" }),
+            "invalid_argument",
+            "topic",
+        ),
+        (
+            json!({ "to": "#a b", "body": "x" }),
+            "invalid_argument",
+            "topic",
+        ),
+        (
+            json!({ "to": "ada", "body": "x" }),
+            "invalid_argument",
+            "yourself",
+        ),
+        (
+            json!({ "to": "bob", "body": "x" }),
+            "unknown_peer",
+            "nearest: bo",
+        ),
     ];
     for (arguments, code, words) in cases {
         let shown = arguments.to_string();
@@ -256,20 +443,40 @@ fn a_bad_message_is_refused_by_name_and_nothing_is_stored() {
         assert!(message.contains(words), "{shown}: {message}");
     }
     for (tool, arguments, code) in [
-        ("mark_read", json!({ "up_to": "01K00000000000000000000000" }), "not_found"),
+        (
+            "mark_read",
+            json!({ "up_to": "01K00000000000000000000000" }),
+            "not_found",
+        ),
         ("mark_read", json!({ "up_to": "last" }), "invalid_argument"),
         ("mark_read", json!({}), "invalid_argument"),
         ("list_messages", json!({ "limit": 0 }), "invalid_argument"),
         ("list_messages", json!({ "limit": 101 }), "invalid_argument"),
-        ("list_messages", json!({ "filter": "new" }), "invalid_argument"),
-        ("list_messages", json!({ "topics": ["*"] }), "invalid_argument"),
-        ("list_messages", json!({ "topics": "ops" }), "invalid_argument"),
+        (
+            "list_messages",
+            json!({ "filter": "new" }),
+            "invalid_argument",
+        ),
+        (
+            "list_messages",
+            json!({ "topics": ["*"] }),
+            "invalid_argument",
+        ),
+        (
+            "list_messages",
+            json!({ "topics": "ops" }),
+            "invalid_argument",
+        ),
         ("subscribe", json!({ "topics": ["*"] }), "invalid_argument"),
         ("subscribe", json!({ "topics": [""] }), "invalid_argument"),
         ("subscribe", json!({ "topics": [] }), "invalid_argument"),
         ("subscribe", json!({}), "invalid_argument"),
     ] {
-        assert_eq!(refused(&bo, tool, arguments.clone()).0, code, "{tool} {arguments}");
+        assert_eq!(
+            refused(&bo, tool, arguments.clone()).0,
+            code,
+            "{tool} {arguments}"
+        );
     }
     assert_eq!(bodies(&bo, json!({})), Vec::<String>::new());
 }
@@ -288,7 +495,12 @@ fn the_largest_body_arrives_whole_and_a_long_list_stops_at_its_limit() {
     let page = first["messages"].as_array().unwrap();
     assert_eq!(page[0]["body"], large.as_str());
     let last = &page.last().unwrap()["message_id"];
-    assert!(first["hint"].as_str().unwrap().contains(last.as_str().unwrap()));
+    assert!(
+        first["hint"]
+            .as_str()
+            .unwrap()
+            .contains(last.as_str().unwrap())
+    );
     let rest = bo.call("list_messages", json!({ "after": last }));
     assert_eq!(page.len() + rest["messages"].as_array().unwrap().len(), 5);
 }
@@ -302,7 +514,10 @@ fn sixty_messages_a_minute_to_everybody_and_then_it_says_when_again() {
     }
     let (code, message) = refused(&ada, "post", json!({ "to": "*", "body": "once more" }));
     assert_eq!(code, "rate_limited");
-    assert!(message.contains("again in ") && message.ends_with(" s"), "{message}");
+    assert!(
+        message.contains("again in ") && message.ends_with(" s"),
+        "{message}"
+    );
     posts(&ada, "bo", "to one it is free");
 }
 
@@ -312,10 +527,19 @@ fn a_post_is_in_the_log_without_its_text() {
     let (ada, _bo) = (world.session("ada"), world.session("bo"));
     let id = posts(&ada, "#ops", "xyzzy");
     let log = world.cli(&world.home(), &["log", "--json"]).out;
-    let line = log.lines().find(|line| line.contains("message.posted")).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("message.posted"))
+        .unwrap();
     let event: Value = serde_json::from_str(line).unwrap();
-    assert_eq!((&event["by"], &event["subject"]), (&json!("ada"), &json!(id)));
-    assert_eq!(event["data"], json!({ "to": "topic:ops", "type": "text", "bytes": 5 }));
+    assert_eq!(
+        (&event["by"], &event["subject"]),
+        (&json!("ada"), &json!(id))
+    );
+    assert_eq!(
+        event["data"],
+        json!({ "to": "topic:ops", "type": "text", "bytes": 5 })
+    );
     assert!(!log.contains("xyzzy"));
     let log = world.cli(&world.home(), &["log"]).out;
     assert!(log.contains("ada posted a message to topic:ops"), "{log}");
@@ -327,7 +551,10 @@ fn a_peer_with_mail_keeps_its_name_and_a_forgotten_one_takes_its_mail_along() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     posts(&ada, "bo", "hello");
     for session in [&ada, &bo] {
-        assert_eq!(refused(session, "register", json!({ "name": "other" })).0, "conflict");
+        assert_eq!(
+            refused(session, "register", json!({ "name": "other" })).0,
+            "conflict"
+        );
     }
     posts(&bo, "ada", "from bo");
     drop(bo);
@@ -335,7 +562,10 @@ fn a_peer_with_mail_keeps_its_name_and_a_forgotten_one_takes_its_mail_along() {
         world.cli(&world.home(), &["peers", "--forget", "bo"]).code == Some(0)
     });
     let message = &ada.call("list_messages", json!({}))["messages"][0];
-    assert_eq!((&message["from"], &message["body"]), (&json!("bo"), &json!("from bo")));
+    assert_eq!(
+        (&message["from"], &message["body"]),
+        (&json!("bo"), &json!("from bo"))
+    );
     assert_eq!(bodies(&ada, json!({ "from": "bo" })), ["from bo"]);
     let left: i64 = world
         .rows()
@@ -381,7 +611,11 @@ fn texts(mesh: &mut Mesh, me: &Sitting) -> Vec<String> {
     };
     let listed = mesh.messages(me, &wanted).unwrap();
     assert_eq!(listed.unread as usize, listed.messages.len());
-    listed.messages.into_iter().map(|message| message.body).collect()
+    listed
+        .messages
+        .into_iter()
+        .map(|message| message.body)
+        .collect()
 }
 
 #[test]
@@ -419,7 +653,11 @@ fn what_is_over_its_time_is_not_shown_and_is_reclaimed() {
     assert_eq!(bo.new_mail(&b).unwrap().count, 1);
     assert_eq!(ada.sweep().unwrap().messages, 1);
     hours.clock.advance_ms(30 * 24 * 3_600_000);
-    assert_eq!(ada.sweep().unwrap().messages, 1, "after thirty days everything goes");
+    assert_eq!(
+        ada.sweep().unwrap().messages,
+        1,
+        "after thirty days everything goes"
+    );
     assert_eq!(texts(&mut bo, &b), Vec::<String>::new());
 }
 

@@ -122,7 +122,10 @@ pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
             "{:?} is no peer, no #topic and not *",
             crate::ground::text::one_line(&args.to)
         );
-        Failure::argument(message, "`claude-mesh peers` lists them; nothing was posted")
+        Failure::argument(
+            message,
+            "`claude-mesh peers` lists them; nothing was posted",
+        )
     })?;
     let in_reply_to = args.reply_to.as_deref().map(message_id).transpose()?;
     let body = if args.body == "-" {
@@ -258,7 +261,10 @@ fn ending(seat: &Seat, args: &Messages, listed: &Listed) -> Outcome {
     };
     let full = u32::try_from(listed.messages.len()).is_ok_and(|count| count == args.limit);
     if full {
-        let more = format!("claude-mesh messages --after {} shows what follows", last.id);
+        let more = format!(
+            "claude-mesh messages --after {} shows what follows",
+            last.id
+        );
         print::line(&more.dimmed().to_string())?;
     }
     let done = format!("claude-mesh messages --read {} marks them as read", last.id);

@@ -48,10 +48,9 @@ fn block(message: &Message, now_ms: i64) -> String {
         SentTo::Peer(_) => String::new(),
         to => format!(" to=\"{to}\""),
     };
-    let subject = message
-        .subject
-        .as_ref()
-        .map_or(String::new(), |text| format!(" subject=\"{}\"", quoted(text)));
+    let subject = message.subject.as_ref().map_or(String::new(), |text| {
+        format!(" subject=\"{}\"", quoted(text))
+    });
     let body = message.short_body().map_or_else(
         || format!("({} bytes: list_messages shows them)", message.bytes),
         defang,

@@ -33,7 +33,9 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut told_person = false;
     loop {
         // A call that waits takes the questions itself; and what it returns goes out before we look.
-        let call_waits = calls_have_ended(&mut calls_waiting, CALL_FIRST).await.is_err();
+        let call_waits = calls_have_ended(&mut calls_waiting, CALL_FIRST)
+            .await
+            .is_err();
         tokio::task::yield_now().await;
         rings.borrow_and_update();
         if seated.borrow_and_update().is_none() {

@@ -168,8 +168,7 @@ pub(super) fn messages(listed: &Listed) -> Value {
     }
     let last = values.last().map(|value| value["message_id"].clone());
     let truncated = values.len() < listed.messages.len();
-    let mut body =
-        json!({ "messages": values, "cursor": listed.cursor, "unread": listed.unread });
+    let mut body = json!({ "messages": values, "cursor": listed.cursor, "unread": listed.unread });
     if truncated {
         body["truncated"] = true.into();
         let last = last.unwrap_or_default();

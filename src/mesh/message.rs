@@ -333,10 +333,9 @@ fn check(me: &Sitting, posting: &Posting) -> Result<()> {
     if posting.kind == MessageType::Json
         && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(posting.body)
     {
-        return Err(Refusal::argument(format!(
-            "\"body\" of type json does not parse: {error}"
-        ))
-        .into());
+        return Err(
+            Refusal::argument(format!("\"body\" of type json does not parse: {error}")).into(),
+        );
     }
     if let Some(subject) = posting.subject {
         check_length("subject", subject, SUBJECT_CHARS_MAX)?;
@@ -449,7 +448,10 @@ fn went_to(tx: &Tx, keyed: &Keyed, to: &Recipient) -> Result<bool> {
         (Recipient::Peer(address), Some(id)) => match (address, find(tx, address.name())?) {
             (_, Some(named)) if named.id == id => true,
             (Address::AnyOf(_), Some(named)) => {
-                named.project.is_some() && tx.peer(id)?.is_some_and(|peer| peer.project == named.project)
+                named.project.is_some()
+                    && tx
+                        .peer(id)?
+                        .is_some_and(|peer| peer.project == named.project)
             }
             _ => false,
         },
@@ -466,10 +468,15 @@ fn addressees(tx: &Tx, me: &Sitting, target: Target) -> Result<Vec<Addressee>> {
         Target::Peer(id) => tx.peer(id)?.into_iter().map(with_sessions).collect(),
         Target::Topic(EVERYONE) => {
             let mut sessions = tx.live_sessions()?;
-            let others = tx.mailboxes()?.into_iter().filter(|peer| peer.id != me.peer);
+            let others = tx
+                .mailboxes()?
+                .into_iter()
+                .filter(|peer| peer.id != me.peer);
             Ok(others
                 .map(|peer| Addressee {
-                    sessions: sessions.extract_if(.., |session| session.peer == peer.id).collect(),
+                    sessions: sessions
+                        .extract_if(.., |session| session.peer == peer.id)
+                        .collect(),
                     peer,
                 })
                 .collect())

@@ -3,6 +3,8 @@
 //! One row per message, whoever reads it. A mailbox sees what is addressed to it; what was posted to everybody since there
 //! is such a mailbox; and what was posted to a topic since it subscribes to it. Its ids and those of its messages come from
 //! one sequence, so `message.id > peer.id` says which was first.
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use super::Tx;
@@ -140,8 +142,7 @@ fn seen_with_topics(more: &str) -> String {
     )
 }
 
-const UNMENTIONED: &str =
-    "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
+const UNMENTIONED: &str = "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
 
 fn message(row: &Row) -> rusqlite::Result<Message> {
     let topic: Option<String> = row.get(3)?;
@@ -164,8 +165,10 @@ fn message(row: &Row) -> rusqlite::Result<Message> {
     })
 }
 
+/// Each topic once: one named twice must not be looked into twice.
 fn list_of(topics: &[Topic]) -> String {
-    serde_json::to_string(topics).expect("texts can be written as JSON")
+    let topics: BTreeSet<&Topic> = topics.iter().collect();
+    serde_json::to_string(&topics).expect("texts can be written as JSON")
 }
 
 impl Tx<'_> {
@@ -294,7 +297,10 @@ impl Tx<'_> {
     /// Returns how many messages of a mailbox have been neither read nor mentioned.
     pub(crate) fn count_unmentioned(&self, peer: PeerId) -> rusqlite::Result<u32> {
         self.sql
-            .prepare_cached(&format!("SELECT count(*) FROM ({})", seen_by(UNMENTIONED, "")))?
+            .prepare_cached(&format!(
+                "SELECT count(*) FROM ({})",
+                seen_by(UNMENTIONED, "")
+            ))?
             .query_row(
                 named_params! { ":peer": peer, ":now": self.now.wall_ms },
                 |row| row.get(0),
@@ -324,19 +330,17 @@ impl Tx<'_> {
                 ..Signs::default()
             });
         }
-        self.sql
-            .prepare_cached(&signs_sql())?
-            .query_row(
-                named_params! { ":peer": peer, ":session": session, ":now": self.now.wall_ms },
-                |row| {
-                    Ok(Signs {
-                        questions: row.get(0)?,
-                        answers: row.get(1)?,
-                        mail: row.get(2)?,
-                        grants: row.get(3)?,
-                    })
-                },
-            )
+        self.sql.prepare_cached(&signs_sql())?.query_row(
+            named_params! { ":peer": peer, ":session": session, ":now": self.now.wall_ms },
+            |row| {
+                Ok(Signs {
+                    questions: row.get(0)?,
+                    answers: row.get(1)?,
+                    mail: row.get(2)?,
+                    grants: row.get(3)?,
+                })
+            },
+        )
     }
 
     /// Returns up to which message a mailbox has read; empty is none.
@@ -429,11 +433,12 @@ pub(super) mod hot {
     use super::{UNMENTIONED, WAKING, seen_by, seen_with_topics, signs_sql};
 
     pub(in crate::store) fn queries() -> [String; 4] {
+        let first = |ids: &str| format!("SELECT id FROM ({ids}) ORDER BY id LIMIT 9");
         [
             signs_sql(),
             seen_by(UNMENTIONED, WAKING),
-            format!("SELECT id FROM ({}) ORDER BY id LIMIT 9", seen_by(UNMENTIONED, "")),
-            format!("SELECT id FROM ({}) ORDER BY id LIMIT 9", seen_with_topics("")),
+            first(&seen_by(UNMENTIONED, "")),
+            first(&seen_with_topics("")),
         ]
     }
 }

@@ -137,10 +137,7 @@ enum Action {
     List,
 }
 
-pub(super) async fn post(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+pub(super) async fn post(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<CallToolResult> {
     let post: Post = arguments::read(arguments)?;
     arguments::within("ttl_seconds", post.ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
     let to = Recipient::parse(&post.to)?;
