@@ -202,7 +202,7 @@ pub(crate) fn sql_poster(arguments: &[String]) {
         format!("01K{:023}", (writer + 1) % WRITERS),
     );
     posting(each, |number| {
-        insert(&mut sql, (&from, &to), writer, number)
+        insert(&mut sql, (&from, &to), writer, number);
     });
 }
 

@@ -322,12 +322,10 @@ fn the_same_key_stores_a_message_once() {
     assert_eq!(bodies(&bo, json!({})), ["hello", "hello"]);
 }
 
-#[test]
-fn a_bad_message_is_refused_by_name_and_nothing_is_stored() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
+/// What cannot be posted, and by what words that is told.
+fn bad_messages() -> Vec<(Value, &'static str, &'static str)> {
     let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(4));
-    let cases = [
+    vec![
         (
             json!({ "to": "bo" }),
             "invalid_argument",
@@ -434,8 +432,14 @@ fn a_bad_message_is_refused_by_name_and_nothing_is_stored() {
             "unknown_peer",
             "nearest: bo",
         ),
-    ];
-    for (arguments, code, words) in cases {
+    ]
+}
+
+#[test]
+fn a_bad_message_is_refused_by_name_and_nothing_is_stored() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    for (arguments, code, words) in bad_messages() {
         let shown = arguments.to_string();
         let shown = shown.get(..120).unwrap_or(&shown).to_owned();
         let (said, message) = refused(&ada, "post", arguments);

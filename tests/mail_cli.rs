@@ -147,7 +147,7 @@ fn a_message_comes_from_stdin_and_what_is_no_text_is_refused() {
             .contains("the message from stdin is not UTF-8\nhint: "),
         "{bad:?}"
     );
-    let large = piped(&world, &["post", "bo", "-"], &[b'x'; 70_000]);
+    let large = piped(&world, &["post", "bo", "-"], &vec![b'x'; 70_000]);
     assert_eq!(large.code, Some(1));
     assert!(large.err.contains("more than 65536 bytes"), "{large:?}");
     assert_eq!(bo.call("list_messages", json!({}))["unread"], 1);

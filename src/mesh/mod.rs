@@ -31,6 +31,7 @@ mod ring;
 pub mod shape;
 mod sit;
 mod status;
+mod topic;
 mod wait;
 
 use std::path::{Path, PathBuf};
@@ -48,13 +49,12 @@ use alive::Around;
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
 pub use inbox::{Inbox, LateAnswer, Waiting};
 pub use member::{Came, Member, Waited};
-pub use message::{
-    Audience, Listed, MarkedRead, NewMail, Posted, Posting, Subscribing, TTL_SECONDS_MAX, Wanted,
-};
+pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, TTL_SECONDS_MAX, Wanted};
 pub use peer::{About, PeerView, Scope};
 pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
 pub use status::Status;
+pub use topic::{Audience, Subscribing};
 pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
 
 /// One open mesh.

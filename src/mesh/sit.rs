@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::alive::{Around, record_death, sitter};
-use super::message::subscribe_named;
+use super::topic::subscribe_named;
 use super::{Mesh, Rings};
 use crate::ground::client::Registered;
 use crate::ground::id::{PeerId, SessionId};

@@ -104,6 +104,7 @@ pub struct Listing<'a> {
 }
 
 /// What waits for a mailbox and a session of it.
+#[expect(clippy::struct_excessive_bools, reason = "four independent signs")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Signs {
     /// Questions.
@@ -121,9 +122,7 @@ const WAKING: &str = "AND m.type IN ('alert', 'command')";
 
 /// The ids that a mailbox `:peer` sees after an id, that are still of use at `:now` and that fit `more`.
 fn seen_by(after: &str, more: &str) -> String {
-    let fits = format!(
-        "AND m.from_peer <> :peer AND (m.expires_at_ms IS NULL OR m.expires_at_ms > :now) {more}"
-    );
+    let fits = fits(more);
     format!(
         "SELECT m.id FROM message m WHERE m.to_peer = :peer AND m.id > {after} {fits}
          UNION ALL SELECT m.id FROM message m WHERE m.topic = '{EVERYONE}' AND m.id > max({after}, :peer) {fits}
@@ -133,15 +132,24 @@ fn seen_by(after: &str, more: &str) -> String {
 }
 
 /// The same with topics that a caller names, a JSON list `:topics`; of those also what is older than a subscription.
-fn seen_with_topics(more: &str) -> String {
+fn seen_with_topics(after: &str, more: &str) -> String {
     let unnamed = "AND s.topic NOT IN (SELECT value FROM json_each(:topics))";
     format!(
-        "{} {unnamed} UNION ALL SELECT m.id FROM json_each(:topics) t JOIN message m ON m.topic = t.value
-             WHERE m.id > :after AND m.from_peer <> :peer AND (m.expires_at_ms IS NULL OR m.expires_at_ms > :now) {more}",
-        seen_by(":after", more)
+        "{} {unnamed}
+         UNION ALL SELECT m.id FROM json_each(:topics) t JOIN message m ON m.topic = t.value WHERE m.id > {after} {}",
+        seen_by(after, more),
+        fits(more)
     )
 }
 
+/// What holds for every message that is shown.
+fn fits(more: &str) -> String {
+    format!(
+        "AND m.from_peer <> :peer AND (m.expires_at_ms IS NULL OR m.expires_at_ms > :now) {more}"
+    )
+}
+
+const UNREAD: &str = "(SELECT mail_read FROM peer WHERE id = :peer)";
 const UNMENTIONED: &str = "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
 
 fn message(row: &Row) -> rusqlite::Result<Message> {
@@ -248,6 +256,7 @@ impl Tx<'_> {
         listing: &Listing,
     ) -> rusqlite::Result<Vec<Message>> {
         let seen = seen_with_topics(
+            ":after",
             "AND (:from IS NULL OR m.from_peer = :from) AND (:from_name IS NULL OR m.from_name = :from_name)",
         );
         self.sql
@@ -270,7 +279,7 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT count(*) FROM ({})",
-                seen_with_topics("").replace(":after", "(SELECT mail_read FROM peer WHERE id = :peer)")
+                seen_with_topics(UNREAD, "")
             ))?
             .query_row(
                 named_params! { ":peer": peer, ":now": self.now.wall_ms, ":topics": list_of(topics) },
@@ -438,7 +447,7 @@ pub(super) mod hot {
             signs_sql(),
             seen_by(UNMENTIONED, WAKING),
             first(&seen_by(UNMENTIONED, "")),
-            first(&seen_with_topics("")),
+            first(&seen_with_topics(":after", "")),
         ]
     }
 }

@@ -61,7 +61,7 @@ struct Post {
     /// after this nobody needs it any more
     #[schemars(range(min = 1))]
     ttl_seconds: Option<u32>,
-    /// message_id
+    /// id of a message
     in_reply_to: Option<String>,
     /// the same key again stores nothing
     #[schemars(length(max = 128))]
@@ -101,7 +101,7 @@ struct ListMessages {
     /// default 20
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
-    /// message_id: only later ones
+    /// id of a message: only later ones
     after: Option<String>,
 }
 
@@ -116,7 +116,7 @@ enum Filter {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MarkRead {
-    /// message_id
+    /// id of a message
     up_to: String,
 }
 
