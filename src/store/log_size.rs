@@ -39,9 +39,12 @@ impl Store {
             return;
         }
         self.patience.set(self.options.patience.min(AT_MOST));
+        // The log grows as long as others come first.
+        self.patience.set_hurry(true);
         let _ = self
             .connection
             .execute_batch("PRAGMA wal_checkpoint(RESTART)");
+        self.patience.set_hurry(false);
         self.patience.set(self.options.patience);
     }
 }

@@ -339,7 +339,7 @@ impl Tx<'_> {
                 ..Signs::default()
             });
         }
-        self.sql.prepare_cached(&signs_sql())?.query_row(
+        let mut signs = self.sql.prepare_cached(SIGNS)?.query_row(
             named_params! { ":peer": peer, ":session": session, ":now": self.now.wall_ms },
             |row| {
                 Ok(Signs {
@@ -349,6 +349,15 @@ impl Tx<'_> {
                     grants: row.get(3)?,
                 })
             },
+        )?;
+        signs.mail = signs.mail && self.has_unmentioned(peer)?;
+        Ok(signs)
+    }
+
+    fn has_unmentioned(&self, peer: PeerId) -> rusqlite::Result<bool> {
+        self.sql.prepare_cached(&unmentioned_sql())?.query_row(
+            named_params! { ":peer": peer, ":now": self.now.wall_ms },
+            |row| row.get(0),
         )
     }
 
@@ -426,25 +435,28 @@ impl Tx<'_> {
     }
 }
 
-fn signs_sql() -> String {
-    format!(
-        "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = :peer AND state = 'open' AND expires_at_ms > :now),
-                EXISTS (SELECT 1 FROM question WHERE asker_peer = :peer AND answer_open = 1),
-                EXISTS ({}),
-                EXISTS (SELECT 1 FROM claim WHERE session_id = :session AND told = 0 AND state = 'held')",
-        seen_by(UNMENTIONED, "")
-    )
+/// A hook compiles this anew each time, so it is as plain as can be: of mail it only asks whether anything was posted to
+/// anybody since this mailbox was last told.
+const SIGNS: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = :peer AND state = 'open' AND expires_at_ms > :now),
+    EXISTS (SELECT 1 FROM question WHERE asker_peer = :peer AND answer_open = 1),
+    coalesce((SELECT max(id) FROM message) > (SELECT max(id, mail_read, mail_mentioned) FROM peer WHERE id = :peer), 0),
+    EXISTS (SELECT 1 FROM claim WHERE session_id = :session AND told = 0 AND state = 'held')";
+
+fn unmentioned_sql() -> String {
+    format!("SELECT EXISTS ({})", seen_by(UNMENTIONED, ""))
 }
 
 #[cfg(test)]
 pub(super) mod hot {
     //! The queries whose plans are pinned.
-    use super::{UNMENTIONED, WAKING, seen_by, seen_with_topics, signs_sql};
+    use super::{SIGNS, UNMENTIONED, WAKING, seen_by, seen_with_topics, unmentioned_sql};
+
+    pub(in crate::store) const FIRST: &str = SIGNS;
 
     pub(in crate::store) fn queries() -> [String; 4] {
         let first = |ids: &str| format!("SELECT id FROM ({ids}) ORDER BY id LIMIT 9");
         [
-            signs_sql(),
+            unmentioned_sql(),
             seen_by(UNMENTIONED, WAKING),
             first(&seen_by(UNMENTIONED, "")),
             first(&seen_with_topics(":after", "")),

@@ -39,6 +39,11 @@ fn looking_for_mail_reads_no_table_from_end_to_end() {
             |step: &&String| step.starts_with("SCAN ") && !step.contains(" t ") && !is_made(step);
         assert_eq!(plan.iter().find(scans), None, "{plan:?}");
     }
+    let first = plan(super::message::hot::FIRST);
+    for index in ["question_pending", "question_answers", "claim_untold"] {
+        let uses = |step: &String| step.contains(&format!("INDEX {index} ("));
+        assert!(first.iter().any(uses), "{index}: {first:?}");
+    }
     uses(
         "SELECT id FROM message WHERE from_peer = '1' AND idempotency_key = '2'",
         "message_key",
