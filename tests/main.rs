@@ -15,6 +15,16 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Stories of messages: who gets which, in what order, how far somebody has read.
+mod mail;
+
+/// How mail and claims reach a session: the words of the hooks, the doorbell, the brakes.
+mod mail_delivery;
+
+/// Messages at the command line.
+#[cfg(feature = "cli")]
+mod mail_cli;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 

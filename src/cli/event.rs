@@ -226,6 +226,13 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
         "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
         "question.expired" => format!("{by} did not answer {asker} in time  {id}"),
         "question.held" => format!("the question to {by} is held  {id}"),
+        "message.posted" => {
+            let kind = match datum("type").as_str() {
+                "text" => "a message".to_owned(),
+                kind => format!("a message ({kind})"),
+            };
+            format!("{by} posted {kind} to {to}  {id}")
+        }
         kind => format!(
             "{by} {} {}",
             crate::ground::text::one_line(kind),

@@ -8,7 +8,7 @@ use super::{Ending, Outcome, print};
 /// Remove what is over its time, and give the space back
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Answered questions and events are kept for 30 days (CLAUDE_MESH_KEEP_DAYS); open questions are
+    after_help = "Answered questions, messages and events are kept for 30 days (CLAUDE_MESH_KEEP_DAYS); open questions are
 never removed. The same happens gradually by itself: nobody has to call this.
 
 Examples:
@@ -22,7 +22,7 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
     let Some(mut mesh) = desk.open_existing()? else {
         return desk.no_mesh(&json!({ "reclaimed": {} }));
     };
-    let (mut questions, mut events, mut sessions) = (0, 0, 0);
+    let (mut questions, mut events, mut sessions, mut messages) = (0, 0, 0, 0);
     loop {
         let taken = mesh.sweep()?;
         if taken.is_empty() {
@@ -31,6 +31,7 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
         questions += taken.questions;
         events += taken.events;
         sessions += taken.sessions;
+        messages += taken.messages;
     }
     let mut bytes = 0;
     loop {
@@ -41,11 +42,11 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
     }
     if desk.json {
         print::json(&json!({ "reclaimed": {
-            "questions": questions, "events": events, "sessions": sessions, "bytes": bytes,
+            "questions": questions, "messages": messages, "events": events, "sessions": sessions, "bytes": bytes,
         } }))?;
     } else {
         print::line(&format!(
-            "removed: {questions} questions, {events} events, {sessions} sessions; {bytes} bytes given back"
+            "removed: {questions} questions, {messages} messages, {events} events, {sessions} sessions; {bytes} bytes given back"
         ))?;
     }
     Ok(Ending::Done)

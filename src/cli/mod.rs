@@ -16,6 +16,7 @@ mod inbox;
 mod install;
 mod installed;
 mod live;
+mod message;
 mod paper;
 mod peer;
 mod print;
@@ -66,6 +67,8 @@ enum Command {
     Ask(ask::Ask),
     Inbox(inbox::Inbox),
     Reply(reply::Reply),
+    Post(message::Post),
+    Messages(message::Messages),
     Log(event::Log),
     Status(status::Status),
     Quiet(brake::Quiet),
@@ -129,6 +132,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
         Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
+        Command::Post(args) => message::post(&Desk::find(json)?, &args),
+        Command::Messages(args) => message::messages(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),

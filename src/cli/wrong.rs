@@ -134,13 +134,17 @@ fn refused(refusal: &Refusal) -> Wrong {
             "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
                 .into(),
         ),
+        Refusal::NoMessage { .. } => (
+            refusal.to_string(),
+            "`claude-mesh messages --all` lists them; those over their time are gone".into(),
+        ),
         Refusal::TooLarge { .. } => (
             refusal.to_string(),
             "put it into a file and name that file; nothing was stored".into(),
         ),
         Refusal::Secret { .. } => (
             refusal.to_string(),
-            "name where it lives (file, variable, vault), not the value; of an answer a person can say `--force`".into(),
+            "name where it lives (file, variable, vault), not the value; of an answer or a message a person can say `--force`".into(),
         ),
         Refusal::Conflict { problem } if problem.contains("corrects") => (
             "this question has another answer already".into(),

@@ -116,7 +116,7 @@ pub const ALL: [Described; 12] = [
     Described {
         name: KEEP_DAYS,
         default: "30",
-        meaning: "days for which answered questions and events are kept",
+        meaning: "days for which answered questions, messages and events are kept",
         in_file: true,
     },
 ];

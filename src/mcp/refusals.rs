@@ -38,6 +38,9 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::NotFound { .. } => {
             "Call poll_inbox for what waits for you and for answers to you."
         }
+        Refusal::NoMessage { .. } => {
+            "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone."
+        }
         Refusal::NotYours { .. } => "Call poll_inbox for the questions addressed to you.",
         Refusal::TooLarge { .. } => {
             "Call again with a shorter text; name the file where the rest stands."
@@ -46,7 +49,9 @@ fn hint(refusal: &Refusal) -> &'static str {
             "Call again naming where it lives (file, variable, vault), not its value."
         }
         Refusal::Conflict { .. } => "Call poll_inbox or list_peers for how it stands now.",
-        Refusal::RateLimited { .. } => "Answer what waits for you first: call poll_inbox.",
+        Refusal::RateLimited { .. } => {
+            "Answer what waits for you first (poll_inbox), or try again later."
+        }
         Refusal::Unsupported { .. } => "Go on without the mesh and tell your user.",
     }
 }

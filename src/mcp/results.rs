@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::ground::text::cut_chars;
-use crate::mesh::{Inbox, Interruption, LateAnswer, Standing, WaitReason, Waiting, shape};
+use crate::mesh::{Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape};
 use crate::model::brake::{Held, HoldReason};
 use crate::model::{AnsweredBy, QuestionState};
 use crate::store::Question;
@@ -111,7 +111,7 @@ fn late_answer(late: &LateAnswer) -> Value {
 }
 
 /// Returns the inbox, as much as a result carries; what is left out was not shown. Gives back what it contains.
-pub(super) fn inbox(you: &str, inbox: Inbox) -> (Value, Inbox) {
+pub(super) fn inbox(you: &str, inbox: Inbox, messages_unread: u32) -> (Value, Inbox) {
     let mut taken = Inbox::default();
     let mut chars = 0;
     let mut fits = |value: &Value| {
@@ -140,14 +140,41 @@ pub(super) fn inbox(you: &str, inbox: Inbox) -> (Value, Inbox) {
     }
     let mut body = json!({
         "you": you, "questions": questions, "answers": answers,
-        "messages_unread": 0, "claims_granted": [], "tasks": [], "events": [],
+        "messages_unread": messages_unread,
+        "claims_granted": inbox.granted.iter().map(shape::granted).collect::<Vec<_>>(),
+        "tasks": [], "events": [],
         "held": taken.questions.iter().filter(|one| one.pending.question.held.is_some()).count(),
     });
+    taken.granted = inbox.granted;
     if truncated {
         body["truncated"] = true.into();
         body["hint"] = "Answer these, then call poll_inbox again for the rest.".into();
     }
     (body, taken)
+}
+
+/// Returns messages, as many as a result carries.
+pub(super) fn messages(listed: &Listed) -> Value {
+    let mut values: Vec<Value> = Vec::new();
+    let mut chars = 0;
+    for message in &listed.messages {
+        let value = shape::message(message);
+        chars += value.to_string().len();
+        // One alone may be larger; it must be possible to read it.
+        if chars > CHARS_MAX && !values.is_empty() {
+            break;
+        }
+        values.push(value);
+    }
+    let last = values.last().map(|value| value["message_id"].clone());
+    let truncated = values.len() < listed.messages.len();
+    let mut body = json!({ "messages": values, "cursor": listed.cursor, "unread": listed.unread });
+    if truncated {
+        body["truncated"] = true.into();
+        let last = last.unwrap_or_default();
+        body["hint"] = format!("Call list_messages with \"after\": {last} for the rest.").into();
+    }
+    body
 }
 
 /// Returns one question in full, whichever side of it the reader is on.

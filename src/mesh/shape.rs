@@ -2,10 +2,11 @@
 //! and for the command line.
 use serde_json::{Value, json};
 
-use super::{LateAnswer, PeerView, Waiting};
+use super::{Audience, LateAnswer, PeerView, Posted, Waiting};
 use crate::ground::clock::rfc3339;
 use crate::model::brake::{FOREVER_MS, Held};
 use crate::model::{Delivery, Liveness, QuestionState};
+use crate::store::{Granted, Message};
 
 /// Returns a peer.
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {
@@ -83,6 +84,43 @@ pub fn late_answer(late: &LateAnswer) -> Value {
         "answered_at": question.answered_at_ms.map(rfc3339),
         "late": question.answer_late,
     })
+}
+
+/// Returns a claim whose turn came while nobody waited.
+pub fn granted(granted: &Granted) -> Value {
+    json!({
+        "claim_id": granted.id,
+        "resource": granted.resource,
+        "mode": granted.mode,
+        "fence": granted.fence,
+        "lease_expires_at": granted.until_ms.map(rfc3339),
+    })
+}
+
+/// Returns a message.
+pub fn message(message: &Message) -> Value {
+    json!({
+        "message_id": message.id,
+        "from": message.from,
+        "to": message.to,
+        "type": message.kind,
+        "subject": message.subject,
+        "body": message.body,
+        "posted_at": rfc3339(message.posted_at_ms),
+        "expires_at": message.expires_at_ms.map(rfc3339),
+        "in_reply_to": message.in_reply_to,
+    })
+}
+
+/// Returns what came of posting a message.
+pub fn posted(posted: &Posted) -> Value {
+    json!({ "message_id": posted.id, "recipients": posted.recipients, "offline": posted.offline })
+}
+
+/// Returns topics with who hears of them.
+pub fn audiences(audiences: &[Audience]) -> Value {
+    let one = |audience: &Audience| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
+    json!({ "topics": audiences.iter().map(one).collect::<Vec<_>>() })
 }
 
 /// Adds why a question is held, and until when.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::alive::{Around, record_death, sitter};
+use super::topic::subscribe_named;
 use super::{Mesh, Rings};
 use crate::ground::client::Registered;
 use crate::ground::id::{PeerId, SessionId};
@@ -246,6 +247,10 @@ fn sit(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result
         .filter(|_| peer.kind == PeerKind::Session)
     {
         follow_project(tx, &peer, project, known.is_none())?;
+    }
+    if known.is_none() && peer.kind == PeerKind::Session && tx.has_rooms() {
+        let topics = arrival.project.as_ref().map(|it| it.file.topics.as_slice());
+        subscribe_named(tx, peer.id, topics.unwrap_or_default())?;
     }
     let session = if let Some(session) = &known {
         tx.touch_session(session.id, &newcomer)?;

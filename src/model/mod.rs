@@ -6,11 +6,13 @@
 pub mod ask;
 pub mod brake;
 pub mod event;
+pub mod message;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use event::{Event, EventKind};
+pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};
 pub use refusal::{Error, Refusal, Result};

@@ -32,6 +32,11 @@ pub enum Refusal {
         /// The id as it was given.
         id: String,
     },
+    /// There is no message of that id in this mesh.
+    NoMessage {
+        /// The id as it was given.
+        id: String,
+    },
     /// The question belongs to somebody else.
     NotYours {
         /// Whose it is and what was tried.
@@ -91,7 +96,7 @@ impl Refusal {
             Self::InvalidArgument { .. } => "invalid_argument",
             Self::UnknownPeer { .. } => "unknown_peer",
             Self::AmbiguousPeer { .. } => "ambiguous_peer",
-            Self::NotFound { .. } => "not_found",
+            Self::NotFound { .. } | Self::NoMessage { .. } => "not_found",
             Self::NotYours { .. } => "not_yours",
             Self::TooLarge { .. } => "too_large",
             Self::Secret { .. } => "secret",
@@ -128,6 +133,7 @@ impl fmt::Display for Refusal {
                 write!(f, "{name:?} fits several peers: {}", fits.join(", "))
             }
             Self::NotFound { id } => write!(f, "no question {id:?} in this mesh"),
+            Self::NoMessage { id } => write!(f, "no message {id:?} in this mesh"),
             Self::TooLarge {
                 parameter,
                 bytes,

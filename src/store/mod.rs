@@ -10,8 +10,11 @@
 mod ask;
 mod event;
 mod fit;
+mod grant;
 mod lock_wait;
+mod log_size;
 mod make;
+mod message;
 mod peer;
 #[cfg(test)]
 mod plan;
@@ -32,7 +35,9 @@ use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
+pub use grant::Granted;
 pub use make::{Schema, Step, version};
+pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
 pub use sweep::Reclaimed;
 
@@ -65,6 +70,7 @@ pub struct Store {
     file: FileId,
     options: Options,
     patience: lock_wait::Patience,
+    log_size: log_size::LogSize,
     version: u32,
 }
 
@@ -119,6 +125,7 @@ impl Store {
             file,
             options,
             patience,
+            log_size: log_size::LogSize::default(),
             version: 0,
         };
         store.set_up().map_err(|error| fault(path, &error))?;
@@ -144,6 +151,7 @@ impl Store {
         let log = if self.options.hook {
             "wal_autocheckpoint = 0"
         } else {
+            self.log_size = log_size::watch(&mut self.connection)?;
             "journal_size_limit = 16777216"
         };
         self.connection

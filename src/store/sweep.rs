@@ -17,6 +17,8 @@ pub struct Reclaimed {
     pub events: usize,
     /// Ended sessions.
     pub sessions: usize,
+    /// Messages over their time.
+    pub messages: usize,
 }
 
 impl Reclaimed {
@@ -44,7 +46,27 @@ impl Tx<'_> {
             sessions: sweep(
                 "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
             )?,
+            messages: self.sweep_messages(before_ms)?,
         })
+    }
+
+    /// Takes away messages over the time their sender gave them, and the oldest if they are over everybody's. These are the
+    /// first of the order, so no index by time is needed.
+    fn sweep_messages(&self, before_ms: i64) -> rusqlite::Result<usize> {
+        let expired = self
+            .sql
+            .prepare_cached(
+                "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ?1 LIMIT ?2)",
+            )?
+            .execute(params![self.now.wall_ms, ROWS_MAX])?;
+        let old = self
+            .sql
+            .prepare_cached(
+                "DELETE FROM message WHERE id IN (SELECT id FROM (SELECT id, posted_at_ms FROM message ORDER BY id LIMIT ?2)
+                     WHERE posted_at_ms < ?1)",
+            )?
+            .execute(params![before_ms, ROWS_MAX - i64::try_from(expired).unwrap_or(ROWS_MAX)])?;
+        Ok(expired + old)
     }
 
     /// Removes runs that nobody can ask anything of any more, at most a thousand.
