@@ -599,8 +599,9 @@ impl InFlight<'_> {
 
 /// Returns whether a process is gone, or only waits for its parent to fetch its end.
 fn has_ended(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .map_or(true, |stat| stat[stat.rfind(')').unwrap()..].starts_with(") Z"))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
+        stat[stat.rfind(')').unwrap()..].starts_with(") Z")
+    })
 }
 
 fn fresh_number() -> i64 {

@@ -11,6 +11,7 @@ mod demo;
 mod desk;
 mod doctor;
 mod event;
+mod events;
 mod gc;
 mod inbox;
 mod install;
@@ -21,6 +22,7 @@ mod print;
 mod reply;
 mod source;
 mod span;
+mod state;
 mod status;
 mod uninstall;
 mod view;
@@ -64,6 +66,8 @@ enum Command {
     Inbox(inbox::Inbox),
     Reply(reply::Reply),
     Log(event::Log),
+    State(state::State),
+    Events(events::Events),
     Status(status::Status),
     Quiet(brake::Quiet),
     Pause(brake::Pause),
@@ -129,6 +133,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
+        Command::State(args) => state::state(&Desk::find(json)?, &args),
+        Command::Events(args) => events::events(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),
     }

@@ -29,6 +29,7 @@ mod peer;
 mod ring;
 pub mod shape;
 mod sit;
+mod state;
 mod status;
 mod wait;
 
@@ -45,11 +46,13 @@ use crate::wake::Bells;
 use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
+pub use event::Listening;
 pub use inbox::{Inbox, LateAnswer, Waiting};
 pub use member::{Came, Member, Waited};
 pub use peer::{About, PeerView, Scope};
 pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
+pub use state::NewValue;
 pub use status::Status;
 pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
 

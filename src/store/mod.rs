@@ -15,7 +15,9 @@ mod make;
 mod peer;
 #[cfg(test)]
 mod plan;
+mod state;
 mod sweep;
+mod tally;
 mod wait;
 
 use std::borrow::Cow;

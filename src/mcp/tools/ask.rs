@@ -402,8 +402,9 @@ pub(super) async fn poll_inbox(
     }
     call.verb(|at| {
         let inbox = at.mesh.inbox(&at.me)?;
-        let (body, shown) = results::inbox(at.me.name.as_str(), inbox);
+        let (mut body, shown) = results::inbox(at.me.name.as_str(), inbox);
         at.mesh.mark_shown(&at.me, &shown, None, WakeState::Call)?;
+        super::event::add_heard(at.mesh, &at.me, &mut body)?;
         Ok(results::ok(&body))
     })
     .await
