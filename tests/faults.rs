@@ -33,6 +33,8 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
         ("mesh_status", json!({})),
         ("register", json!({ "role": "x" })),
         ("ask_peer", json!({ "to": "bo", "question": "which port?" })),
+        ("state", json!({ "action": "set", "key": "k", "value": 1 })),
+        ("events", json!({ "action": "wait" })),
     ] {
         refused(&session.call(tool, arguments), code, says);
     }
@@ -42,7 +44,10 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
 #[track_caller]
 fn lives(session: &Session) {
     let listed = session.request("tools/list", json!({}));
-    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 7);
+    assert_eq!(
+        listed["result"]["tools"].as_array().unwrap().len(),
+        claude_mesh::mcp::tool_list(None).len()
+    );
 }
 
 /// Every hook prints nothing for the model, succeeds, and leaves a line in the log, where there can be one.

@@ -197,7 +197,12 @@ const LINES: &[Line] = &[
         "the dead and the lapsed are reaped on the next touch",
         &[],
     ),
-    ("Mesh", 10, "claims shows locks and lines", &[]),
+    (
+        "Mesh",
+        10,
+        "claims shows locks and lines, the list of peers what each holds",
+        &[],
+    ),
     ("Mesh", 11, "post to one, to all, to a topic", &[]),
     ("Mesh", 12, "looking at the mail moves no cursor", &[]),
     ("Mesh", 13, "reading moves it forward only", &[]),

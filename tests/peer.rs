@@ -276,10 +276,17 @@ fn a_worktree_has_a_mailbox_of_its_own() {
 }
 
 #[test]
-fn a_moved_project_keeps_its_mailbox() {
+fn a_moved_project_keeps_its_mailbox_and_its_state() {
     let world = World::new();
     let ada = world.session("ada");
-    exit(world.session("old/api"));
+    let api = world.session("old/api");
+    for namespace in ["default", "build"] {
+        api.call(
+            "state",
+            json!({ "action": "set", "key": "k", "value": namespace, "namespace": namespace }),
+        );
+    }
+    exit(api);
     ada.call(
         "ask_peer",
         json!({ "to": "api", "question": "which port?" }),
@@ -288,6 +295,10 @@ fn a_moved_project_keeps_its_mailbox() {
     std::fs::rename(world.home().join("old/api"), world.home().join("new/api")).unwrap();
     let moved = world.session("new/api");
     assert_eq!(moved.name(), "api");
+    for namespace in ["default", "build"] {
+        let get = json!({ "action": "get", "key": "k", "namespace": namespace });
+        assert_eq!(moved.call("state", get)["value"], namespace);
+    }
     assert_eq!(moved.questions().len(), 1);
 }
 

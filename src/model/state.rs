@@ -45,6 +45,12 @@ impl Namespace {
         Value::from([parts, vec![&self.name]].concat()).to_string()
     }
 
+    /// Returns how every stored namespace of a project begins, and no other.
+    pub(crate) fn beginning_in(project: &str) -> String {
+        let list = Value::from(vec![project]).to_string();
+        format!("{},", &list[..list.len() - 1])
+    }
+
     /// Returns the namespace of a stored text.
     pub(crate) fn of_stored(stored: &str) -> Self {
         let mut parts: Vec<String> = serde_json::from_str(stored).unwrap_or_default();
@@ -156,6 +162,12 @@ mod tests {
         for (at, one) in all.iter().enumerate() {
             assert!(!all[at + 1..].contains(one), "{one}");
             assert_eq!(&Namespace::of_stored(one).stored(), one);
+            let in_a = Namespace::of_stored(one).project.as_deref() == Some("/a");
+            assert_eq!(
+                one.starts_with(&Namespace::beginning_in("/a")),
+                in_a,
+                "{one}"
+            );
         }
         assert_eq!(of("/a", Some("default")), all[0]);
         assert_eq!(of("/a", Some("shared")), of("/b", Some("shared")));

@@ -84,6 +84,18 @@ impl Tx<'_> {
         Ok((found, false))
     }
 
+    /// Brings the entries of a project along to the folder it was moved to. What stands there already stays.
+    pub(crate) fn move_entries(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+        let (from, to) = (Namespace::beginning_in(from), Namespace::beginning_in(to));
+        self.sql
+            .prepare_cached(
+                "UPDATE OR IGNORE state SET namespace = ?2 || substr(namespace, length(?1) + 1)
+                 WHERE namespace >= ?1 AND substr(namespace, 1, length(?1)) = ?1",
+            )?
+            .execute([from, to])
+            .map(drop)
+    }
+
     /// Takes away the values whose time is over; their rows stay. Returns where they stood, and their new versions.
     pub(crate) fn expire_entries(&self) -> rusqlite::Result<Vec<(Namespace, String, i64)>> {
         let due: Vec<(String, String)> = self

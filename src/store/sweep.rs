@@ -23,10 +23,16 @@ pub struct Reclaimed {
 
 impl std::ops::AddAssign for Reclaimed {
     fn add_assign(&mut self, more: Self) {
-        self.questions += more.questions;
-        self.events += more.events;
-        self.sessions += more.sessions;
-        self.state += more.state;
+        let Self {
+            questions,
+            events,
+            sessions,
+            state,
+        } = more;
+        self.questions += questions;
+        self.events += events;
+        self.sessions += sessions;
+        self.state += state;
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model::{Refusal, Result};
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "events",
     name: "events",
-    description: "The log of what happens in this mesh, in one order for all: read (default), wait, subscribe, unsubscribe, emit. Types are names or globs such as question.*, claim.granted, state.changed. Returns {events:[{seq, type, at, by, subject, data}], next}, oldest first; give `next` as `after` to go on. read without after and since returns the newest. wait returns at the first new one, or with status timed_out or interrupted. subscribe: poll_inbox then brings new ones by itself. emit writes a type project.<name> of your own, for example project.deployed, with data.",
+    description: "The log of this mesh, in one order for all. types: names or globs (question.*, state.changed). Returns {events, next}, oldest first; go on with `next` as `after`. read (default) without after and since: the newest. wait: until one comes, 300 s unless told otherwise. subscribe: poll_inbox brings new ones. emit: writes an event of type project.<name> with data.",
     schema: arguments::schema::<Events>,
     effect: Effect::Writes,
     everyday: false,
@@ -28,19 +28,16 @@ pub(super) const TOOLS: [Entry; 1] = [Entry {
 #[serde(deny_unknown_fields)]
 struct Events {
     action: Option<Action>,
+    #[schemars(with = "Option<Vec<String>>")]
     types: Option<OneOrMany>,
-    /// event number
     after: Option<u64>,
     /// RFC 3339
     since: Option<String>,
-    /// 1–500 (50)
     limit: Option<u32>,
-    /// wait: 1–3600 (300)
     timeout_seconds: Option<u32>,
-    /// emit
     #[serde(rename = "type")]
     kind: Option<String>,
-    /// emit: any JSON, at most 65536 bytes
+    /// any JSON
     #[serde(default, deserialize_with = "arguments::any_value")]
     data: Option<Value>,
 }

@@ -13,7 +13,7 @@ use crate::model::state::{Namespace, TTL_SECONDS_MAX};
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "state",
     name: "state",
-    description: "Reads and writes values that sessions share: get, set, list, delete. A key lives in this project unless namespace is `shared` (the whole mesh); any other namespace lies within this project. Returns {key, value, version, updated_by, updated_at}; version 0 means there is none. To change what you have read, give its version as expected_version (0: must not exist): when somebody was faster you get `conflict` with the current entry. Listing goes by prefix; after a `truncated` list call again with its last key as `after`.",
+    description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other name lies within this project. get returns {value, version, …}; version 0: there is none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list goes by prefix; when truncated, again with the last key as `after`.",
     schema: arguments::schema::<State>,
     effect: Effect::Writes,
     everyday: false,
@@ -23,20 +23,14 @@ pub(super) const TOOLS: [Entry; 1] = [Entry {
 #[serde(deny_unknown_fields)]
 struct State {
     action: Action,
-    /// 1–256 bytes
     key: Option<String>,
-    /// set: any JSON, at most 65536 bytes
+    /// any JSON
     #[serde(default, deserialize_with = "arguments::any_value")]
     value: Option<Value>,
     namespace: Option<String>,
-    /// set, delete
     expected_version: Option<u32>,
-    /// set
-    #[schemars(range(min = 1, max = 31_536_000))]
     ttl_seconds: Option<u32>,
-    /// list
     prefix: Option<String>,
-    /// list
     after: Option<String>,
 }
 
