@@ -591,3 +591,68 @@ fn a_person_emits_events_and_reads_them_as_lines() {
     assert_eq!(types(&["events", "--data", "1"]).code, Some(2));
     assert_eq!(types(&["events", "--since", "soon"]).code, Some(2));
 }
+
+#[test]
+fn a_person_who_follows_is_told_of_a_question_and_follows_on() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let mut following = starts(&world, &["events", "-f", "--types", "project.*", "--json"]);
+    until_listening(&world, 1);
+    let person = world
+        .rows()
+        .query_row("SELECT name FROM peer WHERE kind = 'person'", [], |row| {
+            row.get::<_, String>(0)
+        });
+    let ask = ada.start(
+        "ask_peer",
+        json!({ "to": person.unwrap(), "question": "may I push?" }),
+    );
+    let mut told = BufReader::new(following.stderr.take().unwrap()).lines();
+    assert_eq!(
+        told.next().unwrap().unwrap(),
+        "claude-mesh: ada asks you: may I push?"
+    );
+    emit(&ada, "project.step", json!(1));
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("project.step"));
+    following.kill().unwrap();
+    following.wait().unwrap();
+    ask.cancel();
+}
+
+/// A process of a shell that nobody else ends.
+struct Ended(rustix::process::Pid);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process(self.0, rustix::process::Signal::KILL);
+    }
+}
+
+#[test]
+fn what_is_followed_in_a_sessions_shell_leaves_the_sessions_questions_to_its_model() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let folder = world.project("bo");
+    let made = world.command("mkfifo", &folder).arg("go").status();
+    assert!(made.unwrap().success());
+    let script = format!(
+        "(read go < go; exec \"{}\" events -f --json > followed) & echo $! > follower; \"$SERVER\"; :",
+        program("claude-mesh")
+    );
+    let bo = world.window_of("bo", &[], "/bin/sh", &script);
+    bo.register("idle");
+    bo.hook("SessionStart", json!({ "source": "startup" }));
+    bo.discover();
+    bo.call("mesh_status", json!({}));
+    let pid = std::fs::read_to_string(folder.join("follower")).unwrap();
+    let _ended = Ended(rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap());
+    std::fs::write(folder.join("go"), "go\n").unwrap();
+    let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
+    crate::world::within("it is followed", || followed().contains("peer.joined"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    crate::world::within("it goes on", || followed().contains("question.asked"));
+    assert!(!followed().contains("question.shown"), "nobody has seen it");
+    assert!(bo.prompt("t1").unwrap().contains("which port?"));
+}

@@ -58,7 +58,7 @@ impl Days {
         assert_eq!(status.messages, self.count("SELECT count(*) FROM message"));
         assert_eq!(status.claims, self.count("SELECT count(*) FROM claim"));
         assert_eq!(status.events, self.count("SELECT count(*) FROM event"));
-        let withdrawn = "SELECT value = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM meta WHERE key = 'tally.question.withdrawn'";
+        let withdrawn = "SELECT seq = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM sqlite_sequence WHERE name = 'tally.question.withdrawn'";
         assert_eq!(self.count(withdrawn), 1);
     }
 }

@@ -12,7 +12,7 @@ use super::wrong::Failure;
 use super::{Ending, Outcome, print};
 use crate::ground::clock::{monotonic_ms, rfc3339};
 use crate::ground::text;
-use crate::mesh::{Came, Member, Mesh, shape};
+use crate::mesh::{Came, Interruption, Member, Mesh, shape};
 use crate::model::Event;
 use crate::model::event::{Filter, Page, Patterns};
 
@@ -99,11 +99,23 @@ pub(super) fn events(desk: &Desk, args: &Events) -> Outcome {
 }
 
 /// Calls `read` at once and whenever an event of these types comes, until somebody stops it.
+///
+/// In a session's shell it looks at intervals: a wait of that session would count for a call of its model, and take the
+/// questions that are the model's.
 pub(super) fn follow(
     desk: &Desk,
     types: &Patterns,
     mut read: impl FnMut(&mut Mesh) -> Result<(), Failure>,
 ) -> Outcome {
+    while !desk.is_person() {
+        if let Some(mut mesh) = desk.open_existing()? {
+            loop {
+                read(&mut mesh)?;
+                std::thread::sleep(EVERY);
+            }
+        }
+        std::thread::sleep(EVERY);
+    }
     let Some(mut member) = join(desk, FOREVER)? else {
         return Ok(Ending::Done);
     };
@@ -123,12 +135,25 @@ pub(super) fn follow(
         let came = member.wait_for(wait, FOREVER, look, || !stop.is_set())?;
         match (failure, came) {
             (Some(failure), _) => return Err(failure),
-            (None, Came::Interrupted(_)) => {
-                print::err("claude-mesh: a question waits for you: `claude-mesh inbox`\n")?;
-            }
+            (None, Came::Interrupted(interruption)) => mention(&interruption)?,
             (None, _) => return Ok(Ending::Done),
         }
     }
+}
+
+/// Tells a person of questions beside what is followed.
+fn mention(interruption: &Interruption) -> Result<(), Failure> {
+    for one in &interruption.questions {
+        let question = &one.pending.question;
+        print::err(&format!(
+            "claude-mesh: {} asks you: {}\n{}: `claude-mesh reply {} TEXT`\n",
+            one.from,
+            text::clean(&question.question),
+            "hint".cyan(),
+            question.id
+        ))?;
+    }
+    Ok(())
 }
 
 fn wait(desk: &Desk, filter: &Filter, timeout: Duration) -> Outcome {

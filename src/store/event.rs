@@ -126,8 +126,10 @@ impl Tx<'_> {
         while found < limit
             && let Some(row) = rows.next()?
         {
-            start = row.get::<_, i64>(0)? - 1;
-            found += usize::from(types.match_any(row.get_ref(1)?.as_str()?));
+            if types.match_any(row.get_ref(1)?.as_str()?) {
+                start = row.get::<_, i64>(0)? - 1;
+                found += 1;
+            }
         }
         Ok(start)
     }

@@ -42,7 +42,8 @@ impl Tx<'_> {
     }
 
     fn tally(&self, what: &str) -> rusqlite::Result<i64> {
-        let count = self.meta(&format!("tally.{what}"))?;
-        Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0))
+        self.sql
+            .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'tally.' || ?1")?
+            .query_row([what], |row| row.get(0))
     }
 }

@@ -90,22 +90,23 @@ ALTER TABLE session ADD COLUMN event_types TEXT;
 ALTER TABLE session ADD COLUMN event_after INTEGER;
 
 -- Closed questions by state and messages are counted as they come and go, so that nobody has to count them: also what older
--- programs do, and what goes with its mailbox.
-INSERT INTO meta (key, value)
+-- programs do, and what goes with its mailbox. The tallies stand beside the last number of the log, in a page that every event
+-- writes anyway; in a page of their own an answer would pay for one more.
+INSERT INTO sqlite_sequence (name, seq)
     SELECT 'tally.question.' || word.state, count(question.id)
     FROM (SELECT 'answered' AS state UNION ALL SELECT 'declined' UNION ALL SELECT 'expired' UNION ALL SELECT 'withdrawn') AS word
     LEFT JOIN question ON question.state = word.state GROUP BY word.state;
-INSERT INTO meta (key, value) VALUES ('tally.message', '0');
+INSERT INTO sqlite_sequence (name, seq) VALUES ('tally.message', 0);
 CREATE TRIGGER question_tally AFTER UPDATE OF state ON question WHEN NEW.state <> OLD.state BEGIN
-    UPDATE meta SET value = value + iif(key = 'tally.question.' || NEW.state, 1, -1)
-    WHERE key IN ('tally.question.' || NEW.state, 'tally.question.' || OLD.state);
+    UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'tally.question.' || NEW.state;
+    UPDATE sqlite_sequence SET seq = seq - 1 WHERE OLD.state <> 'open' AND name = 'tally.question.' || OLD.state;
 END;
 CREATE TRIGGER question_tally_gone AFTER DELETE ON question WHEN OLD.state <> 'open' BEGIN
-    UPDATE meta SET value = value - 1 WHERE key = 'tally.question.' || OLD.state;
+    UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'tally.question.' || OLD.state;
 END;
 CREATE TRIGGER message_tally AFTER INSERT ON message BEGIN
-    UPDATE meta SET value = value + 1 WHERE key = 'tally.message';
+    UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'tally.message';
 END;
 CREATE TRIGGER message_tally_gone AFTER DELETE ON message BEGIN
-    UPDATE meta SET value = value - 1 WHERE key = 'tally.message';
+    UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'tally.message';
 END;
