@@ -66,7 +66,7 @@ impl Mesh {
         scope: Scope,
         include_dead: bool,
     ) -> Result<Vec<PeerView>> {
-        let views = self.read(|tx, around| {
+        let views = self.look_around(|tx, around| {
             let own = me.map(|me| tx.peer(me.peer)).transpose()?.flatten();
             let mut views = Vec::new();
             for peer in tx.mailboxes()?.into_iter().chain(tx.live_runs()?) {

@@ -167,6 +167,8 @@ impl Mesh {
                 return Ok(());
             };
             rings.add(tx.sessions_waiting_for(found.peer)?);
+            // Its waiting hook goes with it.
+            rings.add([session]);
             if tx.end_session(session)? {
                 let name = tx
                     .peer(found.peer)?

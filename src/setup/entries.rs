@@ -18,7 +18,11 @@ pub(crate) const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
 /// Its value in a committed file: Claude Code fills it in.
 pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
 
+/// The program that waits beside an idle session.
+pub(crate) const WAITER: &str = "claude-mesh-inbox-wait";
+
 const HOOKS: &str = include_str!("../../config/hooks.json");
+const HOOKS_REWAKE: &str = include_str!("../../config/hooks-rewake.json");
 const MCP: &str = include_str!("../../config/mcp.json");
 
 /// The server entry.
@@ -39,6 +43,13 @@ pub(crate) struct Hook {
     pub(crate) kind: String,
     pub(crate) command: String,
     pub(crate) args: Vec<String>,
+    /// Nobody waits for it, and its end with 2 wakes the session.
+    #[serde(
+        rename = "asyncRewake",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) rewakes: bool,
     pub(crate) timeout: u32,
 }
 
@@ -46,6 +57,25 @@ pub(crate) struct Hook {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) hooks: Vec<Hook>,
+}
+
+/// Hooks to wire in.
+#[derive(Clone, Debug)]
+pub(crate) struct Hooks {
+    /// Those of everyone.
+    pub(crate) always: Vec<Wanted>,
+    /// Those that wait beside an idle session, where a person has asked for it.
+    pub(crate) waiters: Vec<Wanted>,
+}
+
+impl Hooks {
+    /// All of them, with absolute paths below `programs` or with bare names.
+    pub(crate) fn below(programs: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self {
+            always: wanted(HOOKS, programs)?,
+            waiters: wanted(HOOKS_REWAKE, programs)?,
+        })
+    }
 }
 
 /// A hook and the event it belongs to.
@@ -61,13 +91,13 @@ struct HooksFile {
     hooks: Events,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 struct Events {
-    session_start: [Group; 1],
-    user_prompt_submit: [Group; 1],
-    stop: [Group; 1],
-    session_end: [Group; 1],
+    session_start: Vec<Group>,
+    user_prompt_submit: Vec<Group>,
+    stop: Vec<Group>,
+    session_end: Vec<Group>,
 }
 
 /// The server entry for one person's own files, or with no folder the one for a project's files.
@@ -83,10 +113,9 @@ pub(crate) fn server(programs: Option<&Path>) -> Result<Server, Error> {
     Ok(server)
 }
 
-/// The hooks, with absolute paths below `programs` or with bare names.
-pub(crate) fn hooks(programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
+fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
     let file: HooksFile =
-        serde_json::from_str(HOOKS).expect("config/hooks.json is checked by a test");
+        serde_json::from_str(file).expect("the files in config are checked by a test");
     let events = [
         ("SessionStart", file.hooks.session_start),
         ("UserPromptSubmit", file.hooks.user_prompt_submit),
@@ -94,8 +123,8 @@ pub(crate) fn hooks(programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
         ("SessionEnd", file.hooks.session_end),
     ];
     let mut wanted = Vec::new();
-    for (event, [group]) in events {
-        for mut hook in group.hooks {
+    for (event, groups) in events {
+        for mut hook in groups.into_iter().flat_map(|group| group.hooks) {
             let program = hook.command;
             hook.command = command(programs, &program)?;
             wanted.push(Wanted {
@@ -195,9 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_files_hold_four_hooks_and_a_server() {
-        let events: Vec<_> = hooks(None)
-            .unwrap()
+    fn the_shipped_files_hold_four_hooks_two_waiting_ones_and_a_server() {
+        let hooks = Hooks::below(None).unwrap();
+        let events: Vec<_> = hooks
+            .always
             .into_iter()
             .map(|wanted| (wanted.event, wanted.program, wanted.hook.timeout))
             .collect();
@@ -211,6 +241,13 @@ mod tests {
                 ("SessionEnd", "claude-mesh-session-end".to_owned(), 5),
             ]
         );
+        let waiters: Vec<_> = hooks
+            .waiters
+            .into_iter()
+            .map(|wanted| (wanted.event, wanted.program, wanted.hook.rewakes))
+            .collect();
+        let waiter = |event| (event, WAITER.to_owned(), true);
+        assert_eq!(waiters, [waiter("SessionStart"), waiter("Stop")]);
         let server = server(Some(Path::new("/opt/mesh"))).unwrap();
         assert_eq!(server.command, "/opt/mesh/claude-mesh-server");
     }

@@ -19,3 +19,9 @@ mod asks;
 
 /// What becomes of a question whose peer sits at its prompt, works, is at a dialog, is gone, or wants to be left alone.
 mod wakes;
+
+/// `claude-mesh demo --real`, as somebody meets it who has only just built claude-mesh.
+mod demo;
+
+/// The same where its client takes no line from outside, and a hook waits instead.
+mod rewake;
