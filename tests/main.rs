@@ -28,6 +28,18 @@ mod mail_cli;
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 
+/// Stories of shared state: values that sessions agree on.
+mod state;
+
+/// Stories of the event log: read, waited for, subscribed to, written to.
+mod event;
+
+/// Figures: counted exactly, without counting.
+mod tally;
+
+/// What was promised, line by line, and the tests that hold it.
+mod ledger;
+
 /// Stories of walls: one mesh does not exist for another.
 mod wall;
 

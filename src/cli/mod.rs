@@ -11,6 +11,7 @@ mod demo;
 mod desk;
 mod doctor;
 mod event;
+mod events;
 mod gc;
 mod inbox;
 mod install;
@@ -25,6 +26,7 @@ pub mod rehearsal;
 mod reply;
 mod source;
 mod span;
+mod state;
 mod status;
 mod uninstall;
 mod view;
@@ -70,6 +72,8 @@ enum Command {
     Post(message::Post),
     Messages(message::Messages),
     Log(event::Log),
+    State(state::State),
+    Events(events::Events),
     Status(status::Status),
     Quiet(brake::Quiet),
     Pause(brake::Pause),
@@ -137,6 +141,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
+        Command::State(args) => state::state(&Desk::find(json)?, &args),
+        Command::Events(args) => events::events(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),
     }

@@ -1,10 +1,11 @@
 //! Peers, questions and their way as JSON, under the keys that other programs build on: the same for the tools of the server
 //! and for the command line.
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Audience, LateAnswer, PeerView, Posted, Waiting};
+use super::{Audience, LateAnswer, PeerView, Posted, Status, Waiting};
 use crate::ground::clock::rfc3339;
 use crate::model::brake::{FOREVER_MS, Held};
+use crate::model::state::{Entry, Namespace};
 use crate::model::{Delivery, Liveness, QuestionState};
 use crate::store::{Granted, Message};
 
@@ -121,6 +122,60 @@ pub fn posted(posted: &Posted) -> Value {
 pub fn audiences(audiences: &[Audience]) -> Value {
     let one = |audience: &Audience| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
     json!({ "topics": audiences.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// Returns an entry of the shared state.
+pub fn entry(entry: &Entry) -> Value {
+    let (by, at_ms) = entry
+        .updated
+        .as_ref()
+        .map(|(by, at_ms)| (by, *at_ms))
+        .unzip();
+    json!({
+        "namespace": entry.namespace,
+        "key": entry.key,
+        "value": entry.value,
+        "version": entry.version,
+        "updated_by": by,
+        "updated_at": at_ms.map(rfc3339),
+        "expires_at": entry.expires_at_ms.map(rfc3339),
+    })
+}
+
+/// Returns a list of entries of one namespace.
+pub fn entries(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+    let list: Vec<Value> = entries.iter().map(entry).collect();
+    json!({ "namespace": namespace.name, "entries": list, "truncated": more })
+}
+
+/// Returns what became of a deletion: the version it has, or `None` when there was nothing.
+pub fn deletion(namespace: &Namespace, key: &str, version: Option<i64>) -> Value {
+    json!({
+        "namespace": namespace.name,
+        "key": key,
+        "deleted": version.is_some(),
+        "version": version.unwrap_or(0),
+    })
+}
+
+/// Returns the figures of the mesh, as far as they are the same for whoever looks.
+pub fn status(status: &Status) -> Map<String, Value> {
+    let [alive, stale, dead] = status.peers;
+    let [open, answered, expired] = status.questions;
+    let figures = json!({
+        "peers": { "alive": alive, "stale": stale, "dead": dead },
+        "questions": { "open": open, "answered": answered, "expired": expired },
+        "messages": status.messages,
+        "claims": status.claims,
+        "tasks": 0,
+        "memories": 0,
+        "events": status.events,
+        "engine": "sqlite",
+    });
+    match figures {
+        Value::Object(figures) => figures,
+        _ => Map::new(),
+    }
 }
 
 /// Adds why a question is held, and until when.

@@ -335,7 +335,7 @@ fn find_seat(
     new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
 }
 
-/// A project that was moved keeps its mailbox: the old folder is gone, nobody sits there, and the name is the same.
+/// A project that was moved keeps its mailbox and its state: the old folder is gone, nobody sits there, and the name is the same.
 fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<Option<Peer>> {
     let Some(owner) = tx.peer_named(wanted.as_str())? else {
         return Ok(None);
@@ -355,6 +355,9 @@ fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<
         record_death(tx, &mut Rings::default(), &session, &owner)?;
     }
     tx.move_peer(owner.id, path, 1)?;
+    if let Some(old) = owner.project.filter(|_| tx.has_rooms()) {
+        tx.move_entries(&old, path)?;
+    }
     Ok(tx.peer(owner.id)?)
 }
 

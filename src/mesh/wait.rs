@@ -249,7 +249,9 @@ impl Mesh {
                 rings.add(tx.sessions_waiting_on(id, None)?);
             }
             let before = tx.now.wall_ms - keep_ms;
-            let reclaimed = tx.sweep(before)?;
+            let expired = super::state::expire(tx)?;
+            let mut reclaimed = tx.sweep(before)?;
+            reclaimed.state += expired;
             tx.sweep_runs(before)?;
             Ok(reclaimed)
         })

@@ -10,6 +10,7 @@ pub mod message;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
+pub mod state;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use event::{Event, EventKind};

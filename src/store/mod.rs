@@ -18,7 +18,9 @@ mod message;
 mod peer;
 #[cfg(test)]
 mod plan;
+mod state;
 mod sweep;
+mod tally;
 mod wait;
 
 use std::borrow::Cow;

@@ -111,10 +111,6 @@ fn the_hot_queries_use_their_indexes() {
         "question_closed",
     );
     uses(
-        "SELECT state, count(*) FROM question WHERE closed_at_ms IS NOT NULL GROUP BY state",
-        "question_closed",
-    );
-    uses(
         "SELECT id FROM session WHERE pid = 1 AND started = 2 AND boot = '3' AND host = '4' AND instance = 5 AND ended_at_ms IS NULL",
         "session_live_process",
     );
@@ -126,5 +122,45 @@ fn the_hot_queries_use_their_indexes() {
         "SELECT id FROM wait WHERE session_id = '1' ORDER BY id DESC LIMIT 1",
         "wait_of_session",
     );
-    uses("SELECT seq FROM event WHERE at_ms < 1", "event_time");
+    uses(
+        "SELECT min(+seq) FROM event INDEXED BY event_time WHERE at_ms >= 1 AND +seq > 2",
+        "event_time",
+    );
+    uses(
+        "SELECT namespace, key FROM state WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= 1 ORDER BY expires_at_ms LIMIT 2",
+        "state_expiry",
+    );
+    uses(
+        "SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < 1 LIMIT 2",
+        "state_gone",
+    );
+}
+
+/// Reads the log by its own order, never in another and never all of it.
+#[test]
+fn the_log_is_read_in_its_order_and_nothing_closed_is_counted() {
+    let first = |sql: &str| plan(sql)[0].clone();
+    assert_eq!(
+        first(
+            "SELECT e.seq FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > 1 ORDER BY e.seq LIMIT 2"
+        ),
+        "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"
+    );
+    assert_eq!(
+        plan("SELECT count(*) FROM question WHERE state = 'open'"),
+        ["SCAN question USING COVERING INDEX question_expiry"],
+        "that index has the open ones only"
+    );
+    for end in ["min", "max"] {
+        assert_eq!(
+            first(&format!("SELECT {end}(seq) FROM event")),
+            "SEARCH event"
+        );
+    }
+    assert_eq!(
+        first(
+            "SELECT key FROM state WHERE namespace = '1' AND key >= '2' AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > 3) ORDER BY key"
+        ),
+        "SEARCH state USING PRIMARY KEY (namespace=? AND key>?)"
+    );
 }

@@ -11,7 +11,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 
 MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
-TOOLS = ["ask_peer", "await_reply", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer"]
+TOOLS = ["ask_peer", "await_reply", "events", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer", "state"]
 
 
 async def call(client, tool, progress=None, **arguments):
@@ -75,6 +75,10 @@ async def main():
         registered = await call(client, "register", role="tester")
         status = await call(client, "mesh_status")
         assert status["status"] == "ok", status
+        put = await call(client, "state", action="set", key="greeting", value={"from": "python"}, namespace="shared")
+        assert put["value"] == {"from": "python"} and put["version"] >= 1, put
+        told = await call(client, "events", types=["state.*"])
+        assert told["events"][0]["subject"] == "greeting" and told["next"] >= told["events"][-1]["seq"], told
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
