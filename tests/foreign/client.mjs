@@ -8,7 +8,7 @@ const [sdk, server, other, bystander] = process.argv.slice(2);
 const { Client } = await import(`${sdk}/dist/esm/client/index.js`);
 const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
 
-const tools = ["ask_peer", "await_reply", "events", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer", "state"];
+const tools = ["ask_peer", "await_reply", "events", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "reply_to_peer", "state", "subscribe"];
 setTimeout(() => {
   console.error("client.mjs: out of time");
   process.exit(2);
@@ -33,6 +33,10 @@ const told = await call("events", { types: ["state.*"] });
 assert.equal(told.events[0].subject, "greeting");
 const refused = await call("ask_peer", { to: "nobody-of-that-name", question: "?" });
 assert.equal(refused.error.code, "unknown_peer");
+assert.equal((await call("subscribe", { topics: [registered.you.peer] })).topics[0].subscribers[0], registered.you.peer);
+const { message_id } = await call("post", { to: `#${registered.you.peer}`, body: "hello" });
+assert.equal((await call("list_messages", { filter: "all" })).messages.length, 0);
+assert.equal((await call("mark_read", { up_to: message_id })).cursor, message_id);
 const isThere = (peer) => peer.peer === other && peer.askable;
 while (!(await call("list_peers")).peers.some(isThere)) await pause(20);
 

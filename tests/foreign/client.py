@@ -11,7 +11,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 
 MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
-TOOLS = ["ask_peer", "await_reply", "events", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer", "state"]
+TOOLS = ["ask_peer", "await_reply", "events", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "reply_to_peer", "state", "subscribe"]
 
 
 async def call(client, tool, progress=None, **arguments):
@@ -81,6 +81,14 @@ async def main():
         assert told["events"][0]["subject"] == "greeting" and told["next"] >= told["events"][-1]["seq"], told
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
+        own = registered["you"]["peer"]
+        topics = (await call(client, "subscribe", topics=[own]))["topics"]
+        assert topics == [{"topic": own, "subscribers": [own]}], topics
+        posted = await call(client, "post", to="#" + own, body="hello")
+        listed = await call(client, "list_messages", filter="all")
+        assert listed["messages"] == [], listed
+        read = await call(client, "mark_read", up_to=posted["message_id"])
+        assert read == {"cursor": posted["message_id"], "remaining": 0}, read
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
             await anyio.sleep(0.02)
         answers = []

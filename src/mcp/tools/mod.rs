@@ -90,10 +90,10 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
     let entries = [
         peer::TOOLS.as_slice(),
         ask::TOOLS.as_slice(),
-        state::TOOLS.as_slice(),
-        event::TOOLS.as_slice(),
         status::TOOLS.as_slice(),
         message::TOOLS.as_slice(),
+        state::TOOLS.as_slice(),
+        event::TOOLS.as_slice(),
     ];
     entries
         .into_iter()
