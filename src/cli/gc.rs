@@ -22,7 +22,7 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
     let Some(mut mesh) = desk.open_existing()? else {
         return desk.no_mesh(&json!({ "reclaimed": {} }));
     };
-    let (mut questions, mut events, mut sessions) = (0, 0, 0);
+    let (mut questions, mut events, mut sessions, mut claims) = (0, 0, 0, 0);
     loop {
         let taken = mesh.sweep()?;
         if taken.is_empty() {
@@ -31,6 +31,7 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
         questions += taken.questions;
         events += taken.events;
         sessions += taken.sessions;
+        claims += taken.claims;
     }
     let mut bytes = 0;
     loop {
@@ -41,11 +42,11 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
     }
     if desk.json {
         print::json(&json!({ "reclaimed": {
-            "questions": questions, "events": events, "sessions": sessions, "bytes": bytes,
+            "questions": questions, "events": events, "sessions": sessions, "claims": claims, "bytes": bytes,
         } }))?;
     } else {
         print::line(&format!(
-            "removed: {questions} questions, {events} events, {sessions} sessions; {bytes} bytes given back"
+            "removed: {questions} questions, {events} events, {sessions} sessions, {claims} claims; {bytes} bytes given back"
         ))?;
     }
     Ok(Ending::Done)

@@ -38,7 +38,9 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::NotFound { .. } => {
             "Call poll_inbox for what waits for you and for answers to you."
         }
-        Refusal::NotYours { .. } => "Call poll_inbox for the questions addressed to you.",
+        Refusal::NotYours { .. } => {
+            "Call poll_inbox for the questions addressed to you, claims for who holds what."
+        }
         Refusal::TooLarge { .. } => {
             "Call again with a shorter text; name the file where the rest stands."
         }

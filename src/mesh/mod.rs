@@ -22,8 +22,10 @@
 mod alive;
 mod ask;
 mod brake;
+mod claim;
 mod event;
 mod inbox;
+mod line;
 mod member;
 mod peer;
 mod ring;
@@ -45,6 +47,9 @@ use crate::wake::Bells;
 use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
+pub use claim::{
+    Claimed, Filter, Grant, Held, Released, Ticket, Wanted, Which, file_resource, prefix, resource,
+};
 pub use inbox::{Inbox, LateAnswer, Waiting};
 pub use member::{Came, Member, Waited};
 pub use peer::{About, PeerView, Scope};
@@ -157,6 +162,7 @@ impl Mesh {
         let around = &self.around;
         let outcome = self.store.write(self.clock.now(), |tx| {
             let outcome = verb(tx, around, &mut rings)?;
+            line::advance(tx, around, &mut rings)?;
             rings.add(tx.sessions_listening()?);
             Ok(outcome)
         })?;
@@ -172,11 +178,12 @@ impl Mesh {
     }
 }
 
-/// For whom to ring once the transaction is committed.
+/// For whom to ring once the transaction is committed, and which lines to put in order before.
 #[derive(Debug, Default)]
 struct Rings {
     sessions: Vec<SessionId>,
     ended: Vec<SessionId>,
+    lines: Vec<String>,
 }
 
 impl Rings {

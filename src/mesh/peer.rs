@@ -6,7 +6,7 @@ use crate::ground::id::PeerId;
 use crate::model::brake::Held;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
-use crate::store::{Peer, Session, Tx};
+use crate::store::{Claim, Peer, Session, Tx};
 
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +56,8 @@ pub struct PeerView {
     pub questions_waiting: u32,
     /// What is asked is stored without ringing, and why.
     pub held: Option<Held>,
+    /// What it has claimed.
+    pub claims: Vec<Claim>,
 }
 
 impl Mesh {
@@ -66,6 +68,7 @@ impl Mesh {
         scope: Scope,
         include_dead: bool,
     ) -> Result<Vec<PeerView>> {
+        self.settle_lines("")?;
         let views = self.read(|tx, around| {
             let own = me.map(|me| tx.peer(me.peer)).transpose()?.flatten();
             let mut views = Vec::new();
@@ -161,6 +164,7 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
             Some(session) => hold(tx, around, &peer, session)?,
             None => None,
         },
+        claims: tx.held_at(peer.id)?,
         aliases,
         session,
         peer,

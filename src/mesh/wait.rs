@@ -6,6 +6,7 @@ use super::alive::Around;
 use super::ask::withdraw;
 use super::brake::hold_seen;
 use super::inbox::{mark_shown, questions_at};
+use super::line::{Line, chain_of};
 use super::{Inbox, Mesh, Sitting, Waiting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::model::brake::Held;
@@ -237,6 +238,7 @@ impl Mesh {
     pub fn sweep(&mut self) -> Result<crate::store::Reclaimed> {
         let keep_ms = self.keep_ms;
         self.take_down_bells()?;
+        let claims = self.settle_lines("")?;
         self.write(|tx, _, rings| {
             tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
             for (id, target) in tx.expire_questions()? {
@@ -251,7 +253,10 @@ impl Mesh {
             let before = tx.now.wall_ms - keep_ms;
             let reclaimed = tx.sweep(before)?;
             tx.sweep_runs(before)?;
-            Ok(reclaimed)
+            Ok(crate::store::Reclaimed {
+                claims,
+                ..reclaimed
+            })
         })
     }
 }
@@ -367,24 +372,21 @@ fn cycle(
     }) {
         let mut path = vec![standing.question.target];
         if follow(tx, around, me.peer, &mut path)? {
-            let mut names = vec![me.name.clone()];
-            for id in path {
-                names.extend(tx.peer(id)?.map(|peer| peer.name));
-            }
-            names.push(me.name.clone());
-            return Ok(Some(names));
+            return Ok(Some(chain_of(tx, me, path)?));
         }
     }
     Ok(None)
 }
 
 /// Extends `path` until its last peer waits for `goal`. The path never visits a peer twice, so it ends.
-fn follow(tx: &Tx, around: &Around, goal: PeerId, path: &mut Vec<PeerId>) -> Result<bool> {
+pub(super) fn follow(
+    tx: &Tx,
+    around: &Around,
+    goal: PeerId,
+    path: &mut Vec<PeerId>,
+) -> Result<bool> {
     let last = *path.last().expect("the path begins with a peer");
-    for (_, target, session) in tx.waits_shown_of(last)? {
-        if !around.bells.is_served(session) {
-            continue;
-        }
+    for target in awaited_by(tx, around, last)? {
         if target == goal {
             return Ok(true);
         }
@@ -397,4 +399,22 @@ fn follow(tx: &Tx, around: &Around, goal: PeerId, path: &mut Vec<PeerId>) -> Res
         }
     }
     Ok(false)
+}
+
+/// Returns for whom the calls of a mailbox wait: those they asked, and those who come before them in a line.
+fn awaited_by(tx: &Tx, around: &Around, peer: PeerId) -> Result<Vec<PeerId>> {
+    let mut awaited = Vec::new();
+    for (_, target, session) in tx.waits_shown_of(peer)? {
+        if around.bells.is_served(session) {
+            awaited.push(target);
+        }
+    }
+    for (ticket, resource, session) in tx.turns_awaited_at(peer)? {
+        let line = Line::of(tx.claims_on(&resource)?);
+        let place = line.queue.iter().position(|one| one.id == ticket);
+        if let Some(place) = place.filter(|_| around.bells.is_served(session)) {
+            awaited.extend(line.blockers(place));
+        }
+    }
+    Ok(awaited)
 }

@@ -5,12 +5,14 @@
 
 pub mod ask;
 pub mod brake;
+pub mod claim;
 pub mod event;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
+pub use claim::{ClaimState, Mode};
 pub use event::{Event, EventKind};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};
 pub use refusal::{Error, Refusal, Result};

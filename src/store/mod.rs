@@ -8,6 +8,7 @@
 //! made in place could be seen half-made, so it is made aside and linked into place.
 
 mod ask;
+mod claim;
 mod event;
 mod fit;
 mod lock_wait;
@@ -32,6 +33,7 @@ use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
+pub use claim::{Claim, NewClaim};
 pub use make::{Schema, Step, version};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
 pub use sweep::Reclaimed;

@@ -17,6 +17,8 @@ pub struct Reclaimed {
     pub events: usize,
     /// Ended sessions.
     pub sessions: usize,
+    /// Claims of the dead, and lapsed ones.
+    pub claims: usize,
 }
 
 impl Reclaimed {
@@ -44,6 +46,7 @@ impl Tx<'_> {
             sessions: sweep(
                 "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
             )?,
+            claims: 0,
         })
     }
 

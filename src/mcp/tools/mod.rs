@@ -1,5 +1,6 @@
 //! The tools: their list, and who runs which.
 mod ask;
+mod claim;
 mod peer;
 mod status;
 
@@ -46,6 +47,9 @@ pub(super) async fn call(
         "await_reply" => ask::await_reply(call, arguments).await,
         "reply_to_peer" => ask::reply_to_peer(call, arguments).await,
         "poll_inbox" => ask::poll_inbox(call, arguments).await,
+        "claim" => claim::claim(call, arguments).await,
+        "release" => claim::release(call, arguments).await,
+        "claims" => claim::claims(call, arguments).await,
         "mesh_status" => status::mesh_status(call, arguments).await,
         _ => return None,
     })
@@ -81,6 +85,7 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
         peer::TOOLS.as_slice(),
         ask::TOOLS.as_slice(),
         status::TOOLS.as_slice(),
+        claim::TOOLS.as_slice(),
     ];
     entries
         .into_iter()
@@ -114,8 +119,11 @@ mod tests {
     #[test]
     fn the_list_stays_within_its_budget() {
         let tools = tool_list(None);
-        let bytes = serde_json::to_string(&tools).unwrap().len();
-        assert!(bytes < 5_000, "the ask set has {bytes} bytes");
+        let bytes = |tools: &[Tool]| serde_json::to_string(tools).unwrap().len();
+        let ask = bytes(&tool_list(Some(&[])));
+        assert!(ask < 5_000, "the ask set has {ask} bytes");
+        let all = bytes(&tools);
+        assert!(all < 14_000, "all sets have {all} bytes");
         for tool in &tools {
             let description = tool.description.as_deref().unwrap_or_default();
             assert!(
@@ -130,6 +138,7 @@ mod tests {
 
     #[test]
     fn the_ask_set_is_always_listed() {
-        assert_eq!(tool_list(Some(&["claims".to_owned()])).len(), 7);
+        assert_eq!(tool_list(Some(&["state".to_owned()])).len(), 7);
+        assert_eq!(tool_list(Some(&["claims".to_owned()])).len(), 10);
     }
 }

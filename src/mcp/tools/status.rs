@@ -44,7 +44,7 @@ pub(super) async fn mesh_status(
             "peers": { "alive": alive, "stale": stale, "dead": dead },
             "questions": { "open": open, "answered": answered, "expired": expired },
             "messages": 0,
-            "claims": 0,
+            "claims": status.claims,
             "tasks": 0,
             "memories": 0,
             "events": status.events,
