@@ -22,6 +22,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "claude-mesh-session-start" => env!("CARGO_BIN_EXE_claude-mesh-session-start"),
         "claude-mesh-session-end" => env!("CARGO_BIN_EXE_claude-mesh-session-end"),
         "claude-mesh-inbox-poll" => env!("CARGO_BIN_EXE_claude-mesh-inbox-poll"),
+        "claude-mesh-claim-guard" => env!("CARGO_BIN_EXE_claude-mesh-claim-guard"),
         _ => panic!("no program {name}"),
     }
 }
@@ -404,6 +405,7 @@ impl Session {
         let name = match event {
             "SessionStart" => "claude-mesh-session-start",
             "SessionEnd" => "claude-mesh-session-end",
+            "PreToolUse" => "claude-mesh-claim-guard",
             _ => "claude-mesh-inbox-poll",
         };
         let mut child = Command::new(program(name))
@@ -599,8 +601,9 @@ impl InFlight<'_> {
 
 /// Returns whether a process is gone, or only waits for its parent to fetch its end.
 fn has_ended(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .map_or(true, |stat| stat[stat.rfind(')').unwrap()..].starts_with(") Z"))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
+        stat[stat.rfind(')').unwrap()..].starts_with(") Z")
+    })
 }
 
 fn fresh_number() -> i64 {

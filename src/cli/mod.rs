@@ -7,6 +7,7 @@
 
 mod ask;
 mod brake;
+mod claim;
 mod demo;
 mod desk;
 mod doctor;
@@ -63,6 +64,9 @@ enum Command {
     Ask(ask::Ask),
     Inbox(inbox::Inbox),
     Reply(reply::Reply),
+    Claim(claim::Claim),
+    Release(claim::Release),
+    Claims(claim::Claims),
     Log(event::Log),
     Status(status::Status),
     Quiet(brake::Quiet),
@@ -126,6 +130,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
         Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
+        Command::Claim(args) => claim::claim(&Desk::find(json)?, &args),
+        Command::Release(args) => claim::release(&Desk::find(json)?, &args),
+        Command::Claims(args) => claim::claims(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),

@@ -71,6 +71,7 @@ impl Call {
             | Event::Prompted { session, .. }
             | Event::Stopping { session, .. }
             | Event::Ended { session, .. } => session.clone(),
+            Event::Editing { .. } => None,
         }
     }
 }

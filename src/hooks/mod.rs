@@ -1,10 +1,11 @@
-//! What Claude Code runs at its own events: session start, typed prompt, end of a turn, session end.
+//! What Claude Code runs at its own events: session start, typed prompt, end of a turn, session end; on request before an edit.
 //!
 //! *Purpose:* to tell a model who it is and what waits for it, and to keep it from idling while a question waits.
 //! *Why not otherwise:* a hook stands in the way of a person, so it does the least it can: no runtime, no watcher, no
 //! migration, no other process. Its stdout is the model's context, so it prints one JSON object or nothing; whatever
 //! goes wrong goes to the fault log, and it exits with 0.
 
+mod claim_guard;
 mod event;
 mod inbox_poll;
 mod session_end;
@@ -25,6 +26,7 @@ use crate::mesh::{Arrival, Mesh, Opening};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
 
+pub use claim_guard::claim_guard;
 pub use event::{Event, Prompt};
 pub use inbox_poll::inbox_poll;
 pub use session_end::session_end;
@@ -160,7 +162,9 @@ impl Call {
             store: Options {
                 sync_full: self.settings.sync_full,
                 patience: match self.event {
-                    Event::Prompted { .. } | Event::Stopping { .. } => PATIENCE,
+                    Event::Prompted { .. } | Event::Stopping { .. } | Event::Editing { .. } => {
+                        PATIENCE
+                    }
                     Event::Started { .. } | Event::Ended { .. } => PATIENCE_AT_THE_ENDS,
                 },
                 hook: true,

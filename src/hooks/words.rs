@@ -34,6 +34,7 @@ pub struct Output {
     context: Option<String>,
     message: Option<String>,
     block: Option<String>,
+    deny: Option<String>,
 }
 
 impl Output {
@@ -61,6 +62,14 @@ impl Output {
         }
     }
 
+    /// Keeps a tool from running, with a reason for the model.
+    pub fn deny(text: impl Into<String>) -> Self {
+        Self {
+            deny: Some(text.into()),
+            ..Self::default()
+        }
+    }
+
     /// Returns the JSON for an event of this name.
     pub fn to_json(&self, event: &str) -> String {
         let mut object = Map::new();
@@ -68,6 +77,12 @@ impl Output {
             object.insert(
                 "hookSpecificOutput".into(),
                 json!({ "hookEventName": event, "additionalContext": context }),
+            );
+        }
+        if let Some(reason) = &self.deny {
+            object.insert(
+                "hookSpecificOutput".into(),
+                json!({ "hookEventName": event, "permissionDecision": "deny", "permissionDecisionReason": reason }),
             );
         }
         if let Some(message) = &self.message {

@@ -19,6 +19,7 @@ pub(crate) const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
 pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
 
 const HOOKS: &str = include_str!("../../config/hooks.json");
+const GUARD: &str = include_str!("../../config/hooks-guard.json");
 const MCP: &str = include_str!("../../config/mcp.json");
 
 /// The server entry.
@@ -42,9 +43,11 @@ pub(crate) struct Hook {
     pub(crate) timeout: u32,
 }
 
-/// A group of hooks that run for everything an event has to say.
+/// A group of hooks that run for everything an event has to say, or for what the matcher names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Group {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) matcher: Option<String>,
     pub(crate) hooks: Vec<Hook>,
 }
 
@@ -52,8 +55,19 @@ pub(crate) struct Group {
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) event: &'static str,
+    /// For what of it; without one for all.
+    pub(crate) matcher: Option<String>,
     pub(crate) program: String,
     pub(crate) hook: Hook,
+}
+
+impl Wanted {
+    /// Does this group run for what is wanted?
+    pub(crate) fn runs_in(&self, group: &Value) -> bool {
+        let matcher = group.get("matcher").map(Value::as_str);
+        let always = matches!(matcher, None | Some(Some("" | "*" | ".*")));
+        always || (self.matcher.is_some() && matcher == Some(self.matcher.as_deref()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -68,6 +82,17 @@ struct Events {
     user_prompt_submit: [Group; 1],
     stop: [Group; 1],
     session_end: [Group; 1],
+}
+
+#[derive(Deserialize)]
+struct GuardFile {
+    hooks: GuardEvents,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct GuardEvents {
+    pre_tool_use: [Group; 1],
 }
 
 /// The server entry for one person's own files, or with no folder the one for a project's files.
@@ -93,19 +118,30 @@ pub(crate) fn hooks(programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
         ("Stop", file.hooks.stop),
         ("SessionEnd", file.hooks.session_end),
     ];
-    let mut wanted = Vec::new();
-    for (event, [group]) in events {
-        for mut hook in group.hooks {
-            let program = hook.command;
-            hook.command = command(programs, &program)?;
-            wanted.push(Wanted {
-                event,
-                program,
-                hook,
-            });
-        }
-    }
-    Ok(wanted)
+    events
+        .into_iter()
+        .map(|(event, [group])| wanted(programs, event, group))
+        .collect()
+}
+
+/// The hook that keeps a session from editing what another has claimed; only on request.
+pub(crate) fn guard(programs: Option<&Path>) -> Result<Wanted, Error> {
+    let file: GuardFile =
+        serde_json::from_str(GUARD).expect("config/hooks-guard.json is checked by a test");
+    let [group] = file.hooks.pre_tool_use;
+    wanted(programs, "PreToolUse", group)
+}
+
+fn wanted(programs: Option<&Path>, event: &'static str, group: Group) -> Result<Wanted, Error> {
+    let [mut hook] = <[Hook; 1]>::try_from(group.hooks).expect("each shipped group has one hook");
+    let program = hook.command;
+    hook.command = command(programs, &program)?;
+    Ok(Wanted {
+        event,
+        matcher: group.matcher,
+        program,
+        hook,
+    })
 }
 
 /// The program of ours that a hook entry starts: `claude-mesh-inbox-poll`, whatever its folder, quotes and arguments.
@@ -210,6 +246,12 @@ mod tests {
                 ("Stop", poll(), 10),
                 ("SessionEnd", "claude-mesh-session-end".to_owned(), 5),
             ]
+        );
+        let guard = guard(None).unwrap();
+        assert_eq!(guard.program, "claude-mesh-claim-guard");
+        assert_eq!(
+            guard.matcher.as_deref(),
+            Some("Edit|Write|MultiEdit|NotebookEdit")
         );
         let server = server(Some(Path::new("/opt/mesh"))).unwrap();
         assert_eq!(server.command, "/opt/mesh/claude-mesh-server");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::digest::{self, Settings, WiredHook, WiredServer};
-use super::entries::{CONFIRM, PROJECT_PATH, hooks, program_of_server};
+use super::entries::{CONFIRM, PROJECT_PATH, guard, hooks, program_of_server};
 use super::error::Error;
 use super::places::{Places, Scope};
 use super::wiring::covers_server;
@@ -169,7 +169,14 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
     let mut findings = Vec::new();
     let shown = places.shown(&file.path);
     let mend = || install(file.scope);
-    let wanted = hooks(None).unwrap_or_default();
+    let mut wanted = hooks(None).unwrap_or_default();
+    // What is wired only on request is judged where it is wired.
+    let guard = guard(None).ok().filter(|guard| {
+        let is_it = |hook: &WiredHook| hook.program == guard.program;
+        file.hooks.iter().any(is_it)
+    });
+    let guarded = guard.is_some();
+    wanted.extend(guard);
     for wanted in &wanted {
         let (event, program) = (wanted.event, &wanted.program);
         let here: Vec<&WiredHook> = file
@@ -177,7 +184,11 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
             .iter()
             .filter(|hook| hook.event == event && hook.program == *program)
             .collect();
-        match here.iter().filter(|hook| hook.always).count() {
+        match here
+            .iter()
+            .filter(|hook| wanted.runs_in(&hook.group))
+            .count()
+        {
             0 => findings.push(problem(format!("{event} is not wired in {shown}")).mend(mend())),
             1 if here.len() == 1 => {
                 findings.extend(check_hook(places, file, here[0], server_folder));
@@ -203,7 +214,12 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
         }
     }
     if findings.is_empty() {
-        findings.push(ok(format!("hooks: {} wired ({shown})", wanted.len())));
+        let with = if guarded {
+            ", one of them the guard of claimed files"
+        } else {
+            ""
+        };
+        findings.push(ok(format!("hooks: {} wired{with} ({shown})", wanted.len())));
     }
     findings
 }

@@ -59,7 +59,11 @@ pub fn install(places: &Places, scope: Scope, options: Options) -> Result<Plan, 
         Scope::User => Some(places.programs.as_path()),
         Scope::Project | Scope::Local => None,
     };
-    let settings = Edit::AddSettings(entries::hooks(programs)?, options);
+    let mut hooks = entries::hooks(programs)?;
+    if options.guard {
+        hooks.push(entries::guard(programs)?);
+    }
+    let settings = Edit::AddSettings(hooks, options);
     let server = Edit::AddServer(entries::server(programs)?);
     Plan::new(vec![
         (places.settings_file(scope)?, settings, scope),

@@ -16,6 +16,8 @@ use super::json_text::{Bracket, JsonText, Step};
 pub struct Options {
     /// Ask the person before an answer to a peer leaves. Wiring again without it takes nothing back.
     pub confirm_answers: bool,
+    /// Deny edits of files that another session has claimed. Wiring again without it takes nothing back.
+    pub guard: bool,
 }
 
 /// What is to become of one file.
@@ -93,14 +95,6 @@ pub(crate) fn hooks_of_ours(json: &JsonText) -> Result<Vec<(String, Place, Value
     Ok(found)
 }
 
-/// Does this group run for everything its event has to say?
-pub(crate) fn runs_always(group: &Value) -> bool {
-    matches!(
-        group.get("matcher").map(Value::as_str),
-        None | Some(Some("" | "*" | ".*"))
-    )
-}
-
 /// The rules of one list below `permissions`.
 pub(crate) fn rules(json: &JsonText, list: &str) -> Result<Vec<Value>, Flaw> {
     json.list(&["permissions".into(), list.into()])
@@ -171,7 +165,7 @@ fn add_server(json: &mut JsonText, server: &Server) -> Result<(), Flaw> {
     }
 }
 
-/// Leaves exactly one hook for this event and program, in a group that always runs.
+/// Leaves exactly one hook for this event and program, in a group that runs when it is wanted.
 fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
     let event: [Step<'_>; 2] = ["hooks".into(), wanted.event.into()];
     let groups = json.list(&event)?;
@@ -184,7 +178,7 @@ fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
         .collect();
     match places
         .iter()
-        .rposition(|(group, _)| runs_always(&groups[*group]))
+        .rposition(|(group, _)| wanted.runs_in(&groups[*group]))
     {
         Some(kept) => {
             let (group, index) = places.remove(kept);
@@ -193,6 +187,7 @@ fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
         None => json.push(
             &event,
             &Group {
+                matcher: wanted.matcher.clone(),
                 hooks: vec![wanted.hook.clone()],
             },
         )?,
