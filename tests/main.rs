@@ -15,6 +15,15 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Stories of claims: who holds a resource, who waits for it, when it passes on.
+mod claim;
+
+/// The line for a claim beside a small model of it.
+mod claim_model;
+
+/// The guard of claimed files: the hook before an edit, and the check before a commit.
+mod guard;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 

@@ -168,7 +168,6 @@ fn check_copy(places: &Places, program: &Path, scope: Scope) -> Option<Finding> 
 fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let shown = places.shown(&file.path);
-    let mend = || install(file.scope);
     let mut wanted = hooks(None).unwrap_or_default();
     // What is wired only on request is judged where it is wired.
     let guard = guard(None).ok().filter(|guard| {
@@ -179,6 +178,7 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
     wanted.extend(guard);
     for wanted in &wanted {
         let (event, program) = (wanted.event, &wanted.program);
+        let mend = || install_hook(file.scope, program);
         let here: Vec<&WiredHook> = file
             .hooks
             .iter()
@@ -232,7 +232,7 @@ fn check_hook(
 ) -> Option<Finding> {
     let event = &wired.event;
     let shown = places.shown(&file.path);
-    let mend = install(file.scope);
+    let mend = install_hook(file.scope, &wired.program);
     if wired.hook.get("args").and_then(Value::as_array).is_none() {
         return Some(note(format!("{event} runs through a shell ({shown})")).mend(mend));
     }
@@ -379,6 +379,16 @@ fn unless_broken<T>(file: Result<Option<T>, Error>, findings: &mut Vec<Finding>)
 
 fn install(scope: Scope) -> String {
     format!("claude-mesh install{}", scope.flag())
+}
+
+/// The command that wires a hook: the guard comes only on request.
+fn install_hook(scope: Scope, program: &str) -> String {
+    let wanted = if program == "claude-mesh-claim-guard" {
+        " --guard"
+    } else {
+        ""
+    };
+    format!("{}{wanted}", install(scope))
 }
 
 fn ok(text: impl Into<String>) -> Finding {

@@ -473,6 +473,7 @@ mod tests {
             hooks(None).unwrap(),
             Options {
                 confirm_answers: true,
+                ..Options::default()
             },
         );
         let plain = Edit::AddSettings(hooks(None).unwrap(), Options::default());

@@ -77,4 +77,21 @@ fn the_hot_queries_use_their_indexes() {
         "wait_of_session",
     );
     uses("SELECT seq FROM event WHERE at_ms < 1", "event_time");
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.resource = '1' ORDER BY c.id",
+        "claim_resource",
+    );
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.session_id = '1' ORDER BY c.id",
+        "claim_session",
+    );
+    uses(
+        "SELECT DISTINCT resource FROM claim WHERE resource >= 'a' AND substr(resource, 1, length('a')) = 'a'
+         ORDER BY resource LIMIT 2",
+        "claim_resource",
+    );
+    uses(
+        "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
+        "wait_of_session",
+    );
 }
