@@ -2,10 +2,8 @@
 use std::path::Path;
 
 use super::alive::Around;
-use super::line::{
-    LINES_MAX, Line, Owner, chain_of, give_back, granted, is_over, look_again_ms, settle,
-};
-use super::wait::follow;
+use super::circle::circle;
+use super::line::{LINES_MAX, Line, Owner, give_back, granted, is_over, look_again_ms, settle};
 use super::{Mesh, Sitting};
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::path;
@@ -149,7 +147,7 @@ impl Mesh {
     /// Claims a resource: renews what one holds, takes what is free, else stands in line or is denied.
     pub fn claim(&mut self, me: &Sitting, wanted: &Wanted) -> Result<Claimed> {
         wanted.note.map(check_note).transpose()?;
-        self.write(|tx, around, rings| {
+        let mut claimed = self.write(|tx, around, rings| {
             let line = settle(tx, around, rings, wanted.resource)?;
             let owner = Owner::me(me);
             let own = |claim: &&Claim| Owner::of(claim) == owner;
@@ -213,13 +211,24 @@ impl Mesh {
             };
             if wanted.wait {
                 ticket.wait = Some(tx.insert_claim_wait(me.session, id)?);
-                ticket.cycle = cycle(tx, around, me, &line, ticket.place - 1)?;
             } else {
                 // Its server looks after the line from now on.
                 rings.add([me.session]);
             }
             Ok(Claimed::Queued(ticket))
-        })
+        })?;
+        // Whoever begins to wait later finds this wait; so the search need not hold up others.
+        if let Claimed::Queued(ticket) = &mut claimed
+            && ticket.wait.is_some()
+        {
+            ticket.cycle = self.read(|tx, around| {
+                let line = Line::of(tx.claims_on(wanted.resource)?);
+                let place = line.queue.iter().position(|one| one.id == ticket.id);
+                let awaited = place.map(|place| line.blockers(place));
+                circle(tx, around, me, awaited.unwrap_or_default())
+            })?;
+        }
+        Ok(claimed)
     }
 
     /// Looks how it stands with a ticket. `None`: it is gone.
@@ -397,21 +406,4 @@ fn promoted_by(
         .filter(|claim| waited.contains(&claim.id))
         .map(|claim| claim.peer_name)
         .collect())
-}
-
-/// Follows the waits from those for whom a ticket waits back to its session.
-fn cycle(
-    tx: &Tx,
-    around: &Around,
-    me: &Sitting,
-    line: &Line,
-    place: usize,
-) -> Result<Option<Vec<PeerName>>> {
-    for peer in line.blockers(place) {
-        let mut path = vec![peer];
-        if follow(tx, around, me.peer, &mut path)? {
-            return Ok(Some(chain_of(tx, me, path)?));
-        }
-    }
-    Ok(None)
 }

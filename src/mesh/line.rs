@@ -7,7 +7,7 @@ use super::{Mesh, Rings, Sitting};
 use crate::ground::Moment;
 use crate::ground::id::{PeerId, SessionId};
 use crate::model::claim::{Holder, InLine, waits_for, whose_turn};
-use crate::model::{Activity, ClaimState, EventKind, Liveness, PeerKind, PeerName, Result};
+use crate::model::{Activity, ClaimState, EventKind, Liveness, PeerKind, Result};
 use crate::store::{Claim, Tx};
 
 /// Whose a claim is. Each session is a holder of its own; a person is one holder, whichever command speaks.
@@ -323,14 +323,4 @@ impl Mesh {
             Ok(over)
         })
     }
-}
-
-/// Returns the names along a circle of waits that begins and ends at `me`.
-pub(super) fn chain_of(tx: &Tx, me: &Sitting, path: Vec<PeerId>) -> Result<Vec<PeerName>> {
-    let mut names = vec![me.name.clone()];
-    for id in path {
-        names.extend(tx.peer(id)?.map(|peer| peer.name));
-    }
-    names.push(me.name.clone());
-    Ok(names)
 }

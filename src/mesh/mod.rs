@@ -22,6 +22,7 @@
 mod alive;
 mod ask;
 mod brake;
+mod circle;
 mod claim;
 mod event;
 mod inbox;

@@ -5,10 +5,10 @@ use serde_json::json;
 use super::alive::Around;
 use super::ask::withdraw;
 use super::brake::hold_seen;
+use super::circle::circle;
 use super::inbox::{mark_shown, questions_at};
-use super::line::{Line, chain_of};
 use super::{Inbox, Mesh, Sitting, Waiting};
-use crate::ground::id::{PeerId, QuestionId, WaitId};
+use crate::ground::id::{QuestionId, WaitId};
 use crate::model::brake::Held;
 use crate::model::{
     Activity, Delivery, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
@@ -275,7 +275,12 @@ fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Res
         if is_interrupted(tx, me, wait.id)? {
             interrupts = Some(WaitReason::IncomingQuestion);
         } else if first {
-            interrupts = cycle(tx, around, me, &standings)?.map(WaitReason::Cycle);
+            // A circle goes over questions that were all shown already; the others may still be answered.
+            let shown = standings.iter().filter(|standing| {
+                standing.question.state == QuestionState::Open && standing.question.shown_times > 0
+            });
+            let awaited = shown.map(|standing| standing.question.target);
+            interrupts = circle(tx, around, me, awaited)?.map(WaitReason::Cycle);
         }
     }
     Ok(Look {
@@ -358,63 +363,4 @@ fn interrupting(
 fn is_interrupted(tx: &Tx, me: &Sitting, wait: WaitId) -> Result<bool> {
     Ok(tx.has_pending(me.peer)?
         && !interrupting(tx, me, wait, &tx.pending(me.peer, me.session)?)?.is_empty())
-}
-
-/// Follows the waits from the peers asked back to the asker, over questions that were all shown already.
-fn cycle(
-    tx: &Tx,
-    around: &Around,
-    me: &Sitting,
-    standings: &[Standing],
-) -> Result<Option<Vec<PeerName>>> {
-    for standing in standings.iter().filter(|standing| {
-        standing.question.state == QuestionState::Open && standing.question.shown_times > 0
-    }) {
-        let mut path = vec![standing.question.target];
-        if follow(tx, around, me.peer, &mut path)? {
-            return Ok(Some(chain_of(tx, me, path)?));
-        }
-    }
-    Ok(None)
-}
-
-/// Extends `path` until its last peer waits for `goal`. The path never visits a peer twice, so it ends.
-pub(super) fn follow(
-    tx: &Tx,
-    around: &Around,
-    goal: PeerId,
-    path: &mut Vec<PeerId>,
-) -> Result<bool> {
-    let last = *path.last().expect("the path begins with a peer");
-    for target in awaited_by(tx, around, last)? {
-        if target == goal {
-            return Ok(true);
-        }
-        if !path.contains(&target) {
-            path.push(target);
-            if follow(tx, around, goal, path)? {
-                return Ok(true);
-            }
-            path.pop();
-        }
-    }
-    Ok(false)
-}
-
-/// Returns for whom the calls of a mailbox wait: those they asked, and those who come before them in a line.
-fn awaited_by(tx: &Tx, around: &Around, peer: PeerId) -> Result<Vec<PeerId>> {
-    let mut awaited = Vec::new();
-    for (_, target, session) in tx.waits_shown_of(peer)? {
-        if around.bells.is_served(session) {
-            awaited.push(target);
-        }
-    }
-    for (ticket, resource, session) in tx.turns_awaited_at(peer)? {
-        let line = Line::of(tx.claims_on(&resource)?);
-        let place = line.queue.iter().position(|one| one.id == ticket);
-        if let Some(place) = place.filter(|_| around.bells.is_served(session)) {
-            awaited.extend(line.blockers(place));
-        }
-    }
-    Ok(awaited)
 }
