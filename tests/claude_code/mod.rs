@@ -19,3 +19,6 @@ mod asks;
 
 /// What becomes of a question whose peer sits at its prompt, works, is at a dialog, is gone, or wants to be left alone.
 mod wakes;
+
+/// Files that one session has claimed and another is about to edit.
+mod guard;
