@@ -1,4 +1,6 @@
 //! Stories of claims: who holds a resource, who waits for it, and when it passes on.
+use std::os::unix::ffi::OsStringExt;
+
 use serde_json::{Value, json};
 
 use crate::world::{Session, World, within};
@@ -486,8 +488,7 @@ fn what_cannot_be_claimed_is_refused_and_nothing_is_stored() {
         let refused = ada.call("claim", arguments.clone());
         assert_eq!(refused["error"]["code"], code, "{arguments}: {refused}");
     }
-    use std::os::unix::ffi::OsStrExt;
-    let odd = std::ffi::OsStr::from_bytes(b"odd\xff");
+    let odd = std::ffi::OsString::from_vec(b"odd\xff".to_vec());
     std::os::unix::fs::symlink(odd, ada.folder.join("link")).unwrap();
     let refused = claim(&ada, "file:link/a.rs", json!({}));
     let said = refused["error"]["message"].as_str().unwrap();

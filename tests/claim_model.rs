@@ -7,6 +7,9 @@ use claude_mesh::mesh::{Arrival, Claimed, Filter, Member, Mesh, Wanted, Which};
 use claude_mesh::model::Mode;
 use proptest::prelude::*;
 
+/// Who, and whether beside others.
+type Sharing = Vec<(usize, bool)>;
+
 const SESSIONS: usize = 4;
 const LEASE_MS: i64 = 1_000;
 
@@ -181,7 +184,7 @@ impl Real {
     }
 
     /// Returns who holds it and who stands in line.
-    fn line(&mut self) -> (Vec<(usize, bool)>, Vec<(usize, bool)>, i64) {
+    fn line(&mut self) -> (Sharing, Sharing, i64) {
         let mesh = self.members[0].as_mut().unwrap().mesh();
         let lines = mesh.claims(Filter::Resource("it")).unwrap();
         let of = |claims: &[claude_mesh::store::Claim]| -> Vec<(usize, bool)> {

@@ -1122,7 +1122,13 @@ fn a_demo_that_fails_says_where_and_leaves_nothing() {
     desk.world.set("TMPDIR", temporary.to_str().unwrap());
     let own = std::fs::read(program("claude-mesh")).unwrap();
     let alone = desk.world.executable("bin/claude-mesh", &own);
-    for name in ["server", "session-start", "session-end", "inbox-poll"] {
+    for name in [
+        "server",
+        "session-start",
+        "session-end",
+        "inbox-poll",
+        "claim-guard",
+    ] {
         let path = format!("bin/claude-mesh-{name}");
         desk.world.executable(&path, b"#!/bin/sh\nexit 0\n");
     }

@@ -308,5 +308,6 @@ fn of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves() {
         slowest <= Duration::from_secs(1),
         "somebody was woken {slowest:?} after its turn had come"
     );
-    println!("{granted} grants, {least} to {most} each, woken after {slowest:?} at most");
+    let told = format!("{granted} grants, {least} to {most} each, woken after {slowest:?} at most");
+    std::io::Write::write_all(&mut std::io::stderr(), format!("{told}\n").as_bytes()).unwrap();
 }

@@ -18,6 +18,10 @@ mod ask;
 /// Stories of claims: who holds a resource, who waits for it, when it passes on.
 mod claim;
 
+/// Claims as people type them.
+#[cfg(feature = "cli")]
+mod claim_cli;
+
 /// The line for a claim beside a small model of it.
 mod claim_model;
 

@@ -325,12 +325,11 @@ pub(super) fn claims(desk: &Desk, args: &Claims) -> Outcome {
         return desk.no_mesh(&json!({ "claims": [] }));
     };
     let me = desk.seat_of_session(&mut mesh)?;
-    let lines = match &args.resource {
-        Some(name) => mesh.claims(Filter::Resource(&mesh::resource(folder, name)?))?,
-        None => {
-            let prefix = args.prefix.as_deref().unwrap_or_default();
-            mesh.claims(Filter::Prefix(&mesh::prefix(folder, prefix)?))?
-        }
+    let lines = if let Some(name) = &args.resource {
+        mesh.claims(Filter::Resource(&mesh::resource(folder, name)?))?
+    } else {
+        let prefix = args.prefix.as_deref().unwrap_or_default();
+        mesh.claims(Filter::Prefix(&mesh::prefix(folder, prefix)?))?
     };
     let now = mesh.now();
     if desk.json {

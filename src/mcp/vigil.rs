@@ -20,13 +20,9 @@ pub(super) enum Seen<T> {
     /// It is there.
     There(T),
     /// It is not; this is said about it meanwhile.
-    #[expect(
-        dead_code,
-        reason = "what has no time of its own comes by the bell alone"
-    )]
     NotYet(String),
     /// It is not, and may be after so long, though nobody rings then.
-    NotYetUntil(String, Option<Duration>),
+    NotYetUntil(String, Duration),
 }
 
 /// How a wait for something else than answers ended.
@@ -60,7 +56,7 @@ pub(super) async fn wait_for<T>(
         let (words, again) = match shared.same_seat(client, &mut look).await? {
             Seen::There(found) => break Came::There(found),
             Seen::NotYet(words) => (words, None),
-            Seen::NotYetUntil(words, again) => (words, again),
+            Seen::NotYetUntil(words, again) => (words, Some(again)),
         };
         if let Some(interruption) = shared
             .same_seat(client, |at| at.mesh.interrupt_if_asked(&at.me, wait))

@@ -54,7 +54,7 @@ struct Claim {
     /// default 120
     #[schemars(range(min = 1, max = 86_400))]
     lease_seconds: Option<u32>,
-    /// default no_wait
+    /// default `no_wait`
     wait: Option<WaitWord>,
     /// with queue; 0, the default: return with a place in line
     #[schemars(range(max = 3600))]
@@ -91,7 +91,7 @@ struct Release {
 #[serde(deny_unknown_fields)]
 struct Claims {
     resource: Option<String>,
-    /// of names, for example file:src/
+    /// of names, for example `file:src/`
     prefix: Option<String>,
 }
 
@@ -169,12 +169,13 @@ async fn wait_for_turn(
     }
     let came = vigil::wait_for(call, wait, at_most, |at| {
         Ok(match at.mesh.turn(&at.me, id)? {
-            Some(Claimed::Queued(ticket)) => Seen::NotYetUntil(
-                standing(&ticket),
-                ticket
-                    .look_again_ms
-                    .map(|ms| Duration::from_millis(ms.unsigned_abs())),
-            ),
+            Some(Claimed::Queued(ticket)) => match ticket.look_again_ms {
+                Some(ms) => {
+                    let again = Duration::from_millis(ms.unsigned_abs());
+                    Seen::NotYetUntil(standing(&ticket), again)
+                }
+                None => Seen::NotYet(standing(&ticket)),
+            },
             claimed => Seen::There(claimed),
         })
     })
