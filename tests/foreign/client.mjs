@@ -8,7 +8,7 @@ const [sdk, server, other, bystander] = process.argv.slice(2);
 const { Client } = await import(`${sdk}/dist/esm/client/index.js`);
 const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
 
-const tools = ["ask_peer", "await_reply", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer"];
+const tools = ["ask_peer", "await_reply", "claim", "claims", "list_peers", "mesh_status", "poll_inbox", "register", "release", "reply_to_peer"];
 setTimeout(() => {
   console.error("client.mjs: out of time");
   process.exit(2);
@@ -29,6 +29,10 @@ const registered = await call("register", { role: "tester" });
 assert.equal((await call("mesh_status")).status, "ok");
 const refused = await call("ask_peer", { to: "nobody-of-that-name", question: "?" });
 assert.equal(refused.error.code, "unknown_peer");
+const { status, claim_id } = await call("claim", { resource: registered.you.peer });
+assert.equal(status, "granted");
+assert.equal((await call("claims", { resource: registered.you.peer })).claims[0].holders[0].claim_id, claim_id);
+assert.equal((await call("release", { claim_id })).was, "held");
 const isThere = (peer) => peer.peer === other && peer.askable;
 while (!(await call("list_peers")).peers.some(isThere)) await pause(20);
 

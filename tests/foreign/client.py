@@ -11,7 +11,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 
 MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
-TOOLS = ["ask_peer", "await_reply", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer"]
+TOOLS = ["ask_peer", "await_reply", "claim", "claims", "list_peers", "mesh_status", "poll_inbox", "register", "release", "reply_to_peer"]
 
 
 async def call(client, tool, progress=None, **arguments):
@@ -77,6 +77,13 @@ async def main():
         assert status["status"] == "ok", status
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
+        own = registered["you"]["peer"]
+        claimed = await call(client, "claim", resource=own)
+        assert claimed["status"] == "granted", claimed
+        lines = (await call(client, "claims", resource=own))["claims"]
+        assert lines[0]["holders"][0]["claim_id"] == claimed["claim_id"], lines
+        released = await call(client, "release", claim_id=claimed["claim_id"])
+        assert released["was"] == "held", released
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
             await anyio.sleep(0.02)
         answers = []
