@@ -357,6 +357,7 @@ fn a_circle_of_a_question_and_a_claim_is_told_at_once() {
     );
     ask.wait_for_progress("ada: stored");
     assert_eq!(ada.questions().len(), 1, "it is shown");
+    // Somebody in line between them changes nothing.
     claim(&cy, "deploy", ticket());
     let out = claim(&ada, "deploy", waiting());
     assert_eq!(out["reason"], "wait_cycle", "{out}");
@@ -364,16 +365,37 @@ fn a_circle_of_a_question_and_a_claim_is_told_at_once() {
     assert_eq!(out["questions"][0]["question"], "may I go on?");
     ada.replies(out["questions"][0]["question_id"].as_str().unwrap(), "yes");
     assert_eq!(ask.result()["answer"], "yes");
-    // The other way round: who waits in line for what the other holds, and is asked nothing.
-    let ada_waits = ada.start("claim", asking("deploy", waiting()));
-    ada_waits.wait_for_progress("place 2 in line");
-    let asked = ada.start(
+}
+
+#[test]
+fn who_waits_for_the_answer_of_one_that_waits_for_its_claim_is_told_at_once() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&bo, "deploy", json!({}));
+    let asked = bo.call(
         "ask_peer",
-        json!({ "to": "bo", "question": "are you done?", "timeout_seconds": 60 }),
+        json!({ "to": "ada", "question": "may I go on?", "timeout_seconds": 1 }),
     );
-    let question = bo.next_question();
-    bo.replies(&question, "soon");
-    assert_eq!(asked.result()["answer"], "soon");
+    assert_eq!(asked["status"], "timed_out");
+    assert_eq!(ada.questions().len(), 1, "it is shown");
+    // The question interrupts a wait once.
+    assert_eq!(
+        claim(&ada, "deploy", waiting())["reason"],
+        "incoming_question"
+    );
+    let ada_waits = ada.start("claim", asking("deploy", waiting()));
+    ada_waits.wait_for_progress("held by bo");
+    let out = bo.call(
+        "await_reply",
+        json!({ "question_id": asked["question_id"], "timeout_seconds": 60 }),
+    );
+    assert_eq!(
+        (&out["status"], &out["reason"]),
+        (&json!("interrupted"), &json!("wait_cycle"))
+    );
+    assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
+    release(&bo, "deploy");
+    assert_eq!(ada_waits.result()["status"], "granted");
 }
 
 #[test]

@@ -54,6 +54,15 @@ fn a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile() {
     );
     let ran = types(&["release", "deploy"]);
     assert!(ran.out.starts_with("nothing to release: "), "{ran:?}");
+    let log = types(&["log"]).out;
+    for sentence in [
+        "holds deploy (fence 1)",
+        "ada stands in line for deploy",
+        "gave deploy back",
+        "ada holds deploy (fence 2)",
+    ] {
+        assert!(log.contains(sentence), "{sentence} in {log}");
+    }
 }
 
 #[test]
