@@ -28,6 +28,9 @@ mod pending;
 /// Which CPUs the processes of a run may use.
 #[cfg(target_os = "linux")]
 mod pin;
+/// Waking an idle session, beside the way of its answer.
+#[cfg(target_os = "linux")]
+mod ring;
 /// The server: start, memory, rest.
 #[cfg(target_os = "linux")]
 mod server;
@@ -63,10 +66,10 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 4] = ["ask", "hook", "server", "pending"];
+const GROUPS: [&str; 5] = ["ask", "ring", "hook", "server", "pending"];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [hook] [server] [pending] [--json] [--pin none|same|cross] [--rounds N]
+const USAGE: &str = "usage: cargo bench -- [ask] [ring] [hook] [server] [pending] [--json] [--pin none|same|cross] [--rounds N]
   --pin    none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
            (without it: none, and for questions also same)
   --rounds measurements per line (300); the machine's noise needs some hundreds";
@@ -117,6 +120,11 @@ fn run(arguments: &[String]) {
             "ask" => {
                 for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
                     ask::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            "ring" => {
+                for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
+                    ring::measure(&mut table, pin, plan.rounds);
                 }
             }
             "hook" => {

@@ -4,16 +4,17 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use claude_mesh::setup::{
-    Applied, Error, Finding, Options, Places, Scope, Severity, inspect, install, uninstall,
+    Applied, Error, Finding, Options, Places, Scope, Severity, Wake, inspect, install, uninstall,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "claude-mesh-server",
     "claude-mesh-session-start",
     "claude-mesh-inbox-poll",
+    "claude-mesh-inbox-wait",
     "claude-mesh-session-end",
     "claude-mesh-claim-guard",
 ];
@@ -67,8 +68,25 @@ impl Home {
 
     #[track_caller]
     fn install(&self, scope: Scope) -> Applied {
-        let plan = install(&self.places, scope, Options::default()).expect("the files are sound");
+        self.install_with(scope, Options::default())
+    }
+
+    #[track_caller]
+    fn install_with(&self, scope: Scope, options: Options) -> Applied {
+        let plan = install(&self.places, scope, options).expect("the files are sound");
         plan.apply(now()).expect("the folders can be written")
+    }
+
+    #[track_caller]
+    fn wake(&self, scope: Scope, wake: Wake) -> Applied {
+        let wake = Some(wake);
+        self.install_with(
+            scope,
+            Options {
+                wake,
+                ..Options::default()
+            },
+        )
     }
 
     #[track_caller]
@@ -180,6 +198,34 @@ fn installing_twice_writes_nothing_the_second_time() {
         );
         assert!(home.install(scope).written.is_empty());
         assert_eq!(home.everything(), before);
+    }
+}
+
+#[test]
+fn a_hook_that_waits_goes_in_when_asked_for_stays_and_goes_out_again() {
+    for scope in [Scope::User, Scope::Project, Scope::Local] {
+        let before = "{\n  \"model\": \"opus\"\n}\n";
+        let home = Home::with(&[(scope, "settings", before)]);
+        let settings = home.file(scope, "settings");
+        home.install(scope);
+        let plain = read(&settings);
+        assert!(!plain.contains("claude-mesh-inbox-wait"));
+        home.wake(scope, Wake::Rewake);
+        let waiting = read(&settings);
+        for event in ["SessionStart", "Stop"] {
+            let hook = &json_of(&settings)["hooks"][event][1]["hooks"][0];
+            let command = hook["command"].as_str().unwrap();
+            assert!(command.ends_with("claude-mesh-inbox-wait"), "{hook}");
+            assert_eq!(hook["asyncRewake"], true);
+        }
+        assert!(home.wake(scope, Wake::Rewake).written.is_empty());
+        assert!(home.install(scope).written.is_empty());
+        home.wake(scope, Wake::Inbox);
+        assert_eq!(read(&settings), plain);
+        home.wake(scope, Wake::Rewake);
+        assert_eq!(read(&settings), waiting);
+        home.uninstall(scope);
+        assert_eq!(read(&settings), before);
     }
 }
 
@@ -552,7 +598,7 @@ fn the_guard_is_wired_on_request_and_a_later_plain_install_leaves_it() {
         "{hooks:?}"
     );
     fs::remove_file(program).unwrap();
-    home.assert_problem("does not exist", Some("claude-mesh install --guard"));
+    home.assert_problem("does not exist", Some("claude-mesh install"));
     home.uninstall(Scope::User);
     assert!(!home.settings().exists());
 }
@@ -567,16 +613,8 @@ fn the_guard_of_every_tool_is_judged_by_the_tools_it_is_for() {
         { "type": "command", "command": program, "args": [], "timeout": 5 }
     ] }]);
     write(&home.settings(), &settings.to_string(), 0o600);
-    home.assert_problem(
-        "PreToolUse is not wired",
-        Some("claude-mesh install --guard"),
-    );
-    let guarded = Options {
-        guard: true,
-        ..Options::default()
-    };
-    let plan = install(&home.places, Scope::User, guarded).unwrap();
-    plan.apply(now()).unwrap();
+    home.assert_problem("PreToolUse is not wired", Some("claude-mesh install"));
+    home.install(Scope::User);
     assert_eq!(home.findings(Severity::Problem), []);
 }
 
@@ -637,6 +675,47 @@ fn an_older_form_of_a_hook_is_noticed_and_mended() {
     home.install(Scope::User);
     assert_eq!(home.findings(Severity::Problem), []);
     assert_eq!(home.findings(Severity::Note), []);
+}
+
+#[test]
+fn the_way_idle_sessions_are_woken_is_told() {
+    let home = Home::with(&[(
+        Scope::User,
+        "settings",
+        r#"{"crossSessionInbound": "refuse"}"#,
+    )]);
+    home.install(Scope::User);
+    let [refused] = &home.findings(Severity::Note)[..] else {
+        panic!("{:#?}", inspect(&home.places));
+    };
+    assert!(refused.text.contains("not woken by its inbox"));
+    assert_eq!(
+        refused.mend.as_deref(),
+        Some("claude-mesh install --wake rewake")
+    );
+    home.wake(Scope::User, Wake::Rewake);
+    assert_eq!(home.findings(Severity::Note), []);
+    assert_eq!(home.findings(Severity::Problem), []);
+    let fine: Vec<String> = home
+        .findings(Severity::Ok)
+        .into_iter()
+        .map(|it| it.text)
+        .collect();
+    for part in ["hooks: 6 wired", "wake: a hook waits beside each session"] {
+        assert!(fine.iter().any(|it| it.contains(part)), "{fine:#?}");
+    }
+}
+
+#[test]
+fn a_waiting_hook_that_would_hold_up_its_session_is_noticed_and_mended() {
+    let home = Home::new();
+    home.wake(Scope::User, Wake::Rewake);
+    let held_up = read(&home.settings()).replace("\"asyncRewake\": true", "\"async\": false");
+    write(&home.settings(), &held_up, 0o600);
+    home.assert_problem("the entry lacks asyncRewake", Some("claude-mesh install"));
+    fs::remove_file(home.places.programs.join("claude-mesh-inbox-wait")).unwrap();
+    home.install(Scope::User);
+    home.assert_problem("does not exist", Some("claude-mesh install"));
 }
 
 #[test]

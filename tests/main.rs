@@ -43,6 +43,9 @@ mod crowd;
 /// The doorbell into a session's own inbox, and the brakes.
 mod ring;
 
+/// The hook that waits beside an idle session, where its client takes no line.
+mod rewake;
+
 /// Who wakes when, and who does not.
 mod wake;
 

@@ -316,3 +316,51 @@ fn what_a_person_claims_outlives_the_command_and_lasts_for_its_lease() {
     days.clock.advance_ms(1);
     assert!(claims(&mut bo));
 }
+
+#[test]
+fn what_nobody_hears_is_rung_for_ever_more_rarely() {
+    let days = Days::new();
+    let [mut ada, deaf, mut cy] =
+        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+    let bells = days.place.path().join("mesh.db.d/bells");
+    let bell = bells.join(deaf.sitting().session.to_string()).join("bell");
+    let rang = || std::fs::remove_file(&bell).is_ok();
+    ada.ask(&bo(), "which port?", None).unwrap();
+    assert!(rang(), "by the asker");
+    let seat = cy.sitting().clone();
+    let mut looks_after = |ms| {
+        days.clock.advance_ms(ms);
+        cy.mesh().inbox(&seat).unwrap();
+        rang()
+    };
+    assert!(!looks_after(1_999));
+    assert!(looks_after(1), "two seconds old");
+    assert!(!looks_after(0) && !looks_after(1_999));
+    assert!(looks_after(1), "four seconds old");
+    assert!(!looks_after(3_999));
+    assert!(looks_after(1), "eight seconds old");
+    let minutes = 7 * 24 * 60;
+    let rings = (0..minutes).filter(|_| looks_after(60_000)).count();
+    assert!((5..=20).contains(&rings), "{rings} rings in seven days");
+}
+
+#[test]
+fn what_waits_where_nobody_sits_is_not_written_to_at_every_look() {
+    let days = Days::new();
+    let [mut ada, mut cy] =
+        [("ada", 1), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+    drop(days.member("bo", 2));
+    ada.ask(&bo(), "which port?", None).unwrap();
+    days.clock.advance_ms(3_000);
+    let rows = rusqlite::Connection::open(days.place.path().join("mesh.db")).unwrap();
+    let mut looks = || -> i64 {
+        let seat = cy.sitting().clone();
+        cy.mesh().inbox(&seat).unwrap();
+        rows.query_row("PRAGMA data_version", [], |row| row.get(0))
+            .unwrap()
+    };
+    let first = looks();
+    for _ in 0..10 {
+        assert_eq!(looks(), first);
+    }
+}

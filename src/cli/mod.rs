@@ -15,10 +15,13 @@ mod event;
 mod gc;
 mod inbox;
 mod install;
+mod installed;
 mod live;
 mod paper;
 mod peer;
 mod print;
+#[doc(hidden)]
+pub mod rehearsal;
 mod reply;
 mod source;
 mod span;
@@ -124,7 +127,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
         Command::Doctor(_) => doctor::doctor(json),
-        Command::Demo(_) => demo::demo(json),
+        Command::Demo(args) => demo::demo(&args, json),
         Command::DemoClient(_) => demo::client(),
         Command::Peers(args) => peer::peers(&Desk::find(json)?, &args),
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),

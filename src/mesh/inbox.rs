@@ -52,7 +52,7 @@ impl Inbox {
 impl Mesh {
     /// Returns what waits for a session, without marking anything.
     pub fn inbox(&mut self, me: &Sitting) -> Result<Inbox> {
-        self.read(|tx, around| inbox(tx, around, me))
+        self.look_around(|tx, around| inbox(tx, around, me))
     }
 
     /// Returns the row of a session.
@@ -109,10 +109,18 @@ impl Mesh {
             return Ok(());
         }
         self.write(|tx, _, rings| {
-            if way == WakeState::Inbox {
+            if matches!(way, WakeState::Inbox | WakeState::Rewake) {
                 count_turn(tx, me, turn)?;
             }
             mark_shown(tx, rings, me, shown, turn, way)
+        })
+    }
+
+    /// Notes that what was put before the session when its turn was not known is before it in this one.
+    pub fn note_turn(&mut self, me: &Sitting, turn: &str) -> Result<()> {
+        self.write(|tx, _, _| {
+            tx.set_turn_of_showings(me.session, turn)?;
+            Ok(tx.set_stop_streak(me.session, turn, 0)?)
         })
     }
 
@@ -142,7 +150,7 @@ impl Mesh {
     }
 }
 
-/// Counts a turn that reads a posted line, once. Claude Code calls itself busy in either case, so whether the line began
+/// Counts a turn that a peer starts, once: by a posted line that is read in it, or by the waiting hook. Claude Code calls itself busy in either case, so whether the line began
 /// the turn or joined it shows only by the turn; one that a person began counts as well then, which errs on their side.
 fn count_turn(tx: &Tx, me: &Sitting, turn: Option<&str>) -> Result<()> {
     let Some(session) = tx.session(me.session)? else {

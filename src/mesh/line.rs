@@ -1,5 +1,7 @@
 //! The line for a resource: who is gone or over his time, whose turn has come. Every verb that touches a resource, or ends a
 //! session, leaves its line in order before the commit; the promoted are rung after it.
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::alive::{Around, record_death};
@@ -301,6 +303,13 @@ impl Mesh {
         self.settle_these(due)?;
         // Whoever came to be the first in line is rung by that, and looks then.
         Ok(again_ms)
+    }
+
+    /// The same for all lines on the way of a look, which it neither holds up nor fails.
+    pub(super) fn settle_lines_if_free(&mut self) {
+        let patience = self.store.set_patience(Duration::ZERO);
+        let _ = self.settle_lines("");
+        self.store.set_patience(patience);
     }
 
     /// The same for one line.

@@ -29,6 +29,7 @@ mod inbox;
 mod line;
 mod member;
 mod peer;
+mod rewake;
 mod ring;
 pub mod shape;
 mod sit;
@@ -54,6 +55,7 @@ pub use claim::{
 pub use inbox::{Inbox, LateAnswer, Waiting};
 pub use member::{Came, Member, Waited};
 pub use peer::{About, PeerView, Scope};
+pub use rewake::Rewake;
 pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
 pub use status::Status;
@@ -165,10 +167,29 @@ impl Mesh {
             let outcome = verb(tx, around, &mut rings)?;
             line::advance(tx, around, &mut rings)?;
             rings.add(tx.sessions_listening()?);
+            rings.add_unheard(tx)?;
             Ok(outcome)
         })?;
         rings.go(&self.around.bells);
         Ok(outcome)
+    }
+
+    /// Runs a look that somebody asked for; like a verb that writes, it rings for what nobody is known to have heard.
+    fn look_around<T>(&mut self, look: impl FnOnce(&Tx, &Around) -> Result<T>) -> Result<T> {
+        let (outcome, unheard) =
+            self.read(|tx, around| Ok((look(tx, around)?, tx.is_any_unheard()?)))?;
+        if unheard {
+            self.ring_for_unheard();
+        }
+        Ok(outcome)
+    }
+
+    /// Rings for what nobody is known to have heard. This never holds up or fails the verb on whose way it happens: the
+    /// lock is not waited for, as whoever holds it rings too, and what cannot be done now is left to the next verb.
+    fn ring_for_unheard(&mut self) {
+        let patience = self.store.set_patience(Duration::ZERO);
+        let _ = self.write(|_, _, _| Ok(()));
+        self.store.set_patience(patience);
     }
 
     /// Runs a look at one state of the mesh.
@@ -190,6 +211,15 @@ struct Rings {
 impl Rings {
     fn add(&mut self, sessions: impl IntoIterator<Item = SessionId>) {
         self.sessions.extend(sessions);
+    }
+
+    /// Adds the sessions whose questions nobody is known to have heard of: who asked may have died before it rang.
+    fn add_unheard(&mut self, tx: &Tx) -> Result<()> {
+        for target in tx.take_unheard()? {
+            let sessions = tx.live_sessions_at(target)?;
+            self.add(sessions.iter().map(|session| session.id));
+        }
+        Ok(())
     }
 
     fn go(mut self, bells: &Bells) {

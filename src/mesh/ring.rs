@@ -2,22 +2,26 @@
 //!
 //! One ring at a time: later questions ride on it. Three seconds without a showing count only while the session is idle:
 //! then one more ring, then the wake-up has failed. At a busy session, or one at a dialog, the line waits, and so do we.
+//!
+//! Where a waiting hook runs, the wake is left to it (`rewake`): its person has put it in because lines do not arrive. It gets
+//! the session as soon as it is idle; the line is what is left if it lets its time go by, or dies.
 use serde_json::json;
 
 use super::alive::Around;
 use super::brake::{hold, tell_askers};
 use super::inbox::late_answers;
+use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{QuestionId, SessionId};
 use crate::model::{Activity, EventKind, Result, WakeState};
 use crate::store::{Ring, Tx};
 
 /// An idle session that was rung shows the question within this time, or is rung once more.
-const ANSWERS_WITHIN_MS: i64 = 3_000;
+pub(super) const ANSWERS_WITHIN_MS: i64 = 3_000;
 /// How often an idle session is rung for the same questions.
 const RINGS_MAX: u32 = 2;
 /// How often a session that is busy, or of which nothing is known, is looked at again while a ring is out.
-const LOOK_AGAIN_MS: i64 = 2_000;
+pub(super) const LOOK_AGAIN_MS: i64 = 2_000;
 /// A ring that a busy session has not read after this time is left to the Stop hook.
 const GIVE_UP_MS: i64 = 600_000;
 
@@ -65,9 +69,7 @@ impl Mesh {
             let rung = tx
                 .session(me.session)?
                 .is_some_and(|session| session.ring.is_some());
-            Ok(!rung
-                && tx.unseen(me.peer, me.session)?.is_empty()
-                && fresh_answers(tx, around, me)? == 0)
+            Ok(!rung && nothing_new(tx, around, me, false)?)
         })?;
         if nothing {
             return Ok(Attention::None);
@@ -78,7 +80,7 @@ impl Mesh {
     /// Notes that the line could not be posted. The askers are told why.
     pub fn ring_failed(&mut self, me: &Sitting, problem: &str) -> Result<()> {
         self.write(|tx, _, rings| {
-            for id in tx.unseen(me.peer, me.session)? {
+            for id in tx.unseen(me.peer, me.session, false)? {
                 tx.set_wake(id, WakeState::Failed, Some(problem))?;
                 tell_askers(tx, rings, id)?;
             }
@@ -127,21 +129,74 @@ impl Mesh {
 }
 
 fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<Attention> {
+    let (ring, unseen, answers, activity) = match due(tx, around, rings, me, false)? {
+        Due::Now {
+            ring,
+            unseen,
+            answers,
+            activity,
+        } => (ring, unseen, answers, activity),
+        Due::NotNow { after_ms } => {
+            return Ok(
+                after_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
+                    after_ms,
+                    needs_person: false,
+                }),
+            );
+        }
+    };
+    let has_waiter = around.bells.has_waiter(me.session);
+    if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
+        return wait_for_ring(tx, rings, me, ring, activity, &unseen, has_waiter);
+    }
+    if has_waiter && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)? {
+        return Ok(left);
+    }
+    for id in &unseen {
+        tx.set_wake(*id, wake_by(activity), None)?;
+        tell_askers(tx, rings, *id)?;
+    }
+    post(tx, me.session, &unseen, answers, 1)
+}
+
+/// Whether a session should be woken.
+pub(super) enum Due {
+    /// For what it has not seen yet, if what it does allows it.
+    Now {
+        ring: Option<Ring>,
+        unseen: Vec<QuestionId>,
+        answers: usize,
+        activity: Activity,
+    },
+    /// There is nothing to wake it for, or a brake is on; that may change after so many milliseconds.
+    NotNow { after_ms: Option<i64> },
+}
+
+/// Returns whether a session should be woken; for what ringing has failed only `failed_too`. What a brake holds back is noted
+/// as held.
+pub(super) fn due(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    failed_too: bool,
+) -> Result<Due> {
+    let no = Ok(Due::NotNow { after_ms: None });
     let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
-        return Ok(Attention::None);
+        return no;
     };
     if session.ended_at_ms.is_some() {
-        return Ok(Attention::None);
+        return no;
     }
-    let unseen = tx.unseen(me.peer, me.session)?;
+    let unseen = tx.unseen(me.peer, me.session, failed_too)?;
     let answers = fresh_answers(tx, around, me)?;
     if unseen.is_empty() && answers == 0 {
         tx.set_ring(me.session, None)?;
-        return Ok(Attention::None);
+        return no;
     }
     // A call of this session that waits returns with the question; that is the better way.
     if tx.newest_wait(me.session)?.is_some() {
-        return Ok(Attention::None);
+        return no;
     }
     if let Some(held) = hold(tx, around, &peer, &session)? {
         for id in &unseen {
@@ -149,23 +204,27 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
         }
         // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
         tx.set_ring(me.session, None)?;
-        let left_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
-        return Ok(
-            left_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
-                after_ms,
-                needs_person: false,
-            }),
-        );
+        let after_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
+        return Ok(Due::NotNow { after_ms });
     }
     let activity = around.activity(&session, &tx.now);
-    if let Some(ring) = &session.ring {
-        return wait_for_ring(tx, rings, me, ring, activity, &unseen);
-    }
-    for id in &unseen {
-        tx.set_wake(*id, wake_by(activity), None)?;
-        tell_askers(tx, rings, *id)?;
-    }
-    post(tx, session.id, &unseen, answers, 1)
+    Ok(Due::Now {
+        ring: session.ring,
+        unseen,
+        answers,
+        activity,
+    })
+}
+
+/// Returns whether nothing waits for a session that it could be woken for.
+pub(super) fn nothing_new(
+    tx: &Tx,
+    around: &Around,
+    me: &Sitting,
+    failed_too: bool,
+) -> Result<bool> {
+    Ok(tx.unseen(me.peer, me.session, failed_too)?.is_empty()
+        && fresh_answers(tx, around, me)? == 0)
 }
 
 /// An idle session starts a turn by the line; any other reads it when it comes to it.
@@ -185,8 +244,15 @@ fn wait_for_ring(
     ring: &Ring,
     activity: Activity,
     unseen: &[QuestionId],
+    has_waiter: bool,
 ) -> Result<Attention> {
     let age_ms = tx.now.wall_ms - ring.at_ms;
+    // A waiting hook gives the line its time first, and then needs its own.
+    let within_ms = if has_waiter {
+        2 * ANSWERS_WITHIN_MS
+    } else {
+        ANSWERS_WITHIN_MS
+    };
     let look_again = |after_ms: i64| Attention::LookAgain {
         after_ms,
         needs_person: activity == Activity::Waiting,
@@ -202,7 +268,7 @@ fn wait_for_ring(
         }
     }
     match activity {
-        Activity::Idle if age_ms < ANSWERS_WITHIN_MS => Ok(look_again(ANSWERS_WITHIN_MS - age_ms)),
+        Activity::Idle if age_ms < within_ms => Ok(look_again(within_ms - age_ms)),
         Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, unseen, 0, ring.count + 1),
         Activity::Idle => {
             for id in unseen {

@@ -168,6 +168,8 @@ impl Mesh {
                 return Ok(());
             };
             rings.add(tx.sessions_waiting_for(found.peer)?);
+            // Its waiting hook goes with it.
+            rings.add([session]);
             if tx.end_session(session)? {
                 let peer = tx.peer(found.peer)?;
                 if let Some(peer) = &peer {

@@ -110,7 +110,14 @@ impl Mesh {
 
     /// Looks at a wait. `first` is its first look: only then a circle of waits is looked for.
     pub fn look(&mut self, me: &Sitting, wait: &Wait, first: bool) -> Result<Look> {
-        let look = self.read(|tx, around| look(tx, around, me, wait, first))?;
+        let (look, unheard) = self.read(|tx, around| {
+            let look = look(tx, around, me, wait, first)?;
+            let unheard = !look.done && tx.is_any_unheard()?;
+            Ok((look, unheard))
+        })?;
+        if unheard {
+            self.ring_for_unheard();
+        }
         let gone = |standing: &Standing| {
             standing.question.state == QuestionState::Open
                 && standing.delivery.peer_activity == Activity::Offline

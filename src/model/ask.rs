@@ -5,6 +5,9 @@ use serde::Serialize;
 pub const TEXT_BYTES_MAX: usize = 65_536;
 /// A question nobody answers expires after this time.
 pub const EXPIRES_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Whoever does anything in the mesh rings for a question of this age that did not reach its peer by any way: its asker may
+/// have died between commit and ring. It is rung for again each time it is twice as old, so in vain only a few times.
+pub const UNHEARD_MS: i64 = 2_000;
 /// A question asked while answering one is one deeper; beyond this it is refused.
 pub const DEPTH_MAX: i64 = 8;
 

@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) deny: Vec<Value>,
     pub(crate) hooks_disabled: bool,
     pub(crate) server_rejected: bool,
+    pub(crate) inbound_refused: bool,
     pub(crate) db_path: Option<String>,
 }
 
@@ -57,6 +58,8 @@ pub(crate) fn settings(scope: Scope, path: &Path) -> Result<Option<Settings>, Er
                 .as_ref()
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER)),
+            inbound_refused: json.value(&["crossSessionInbound".into()])?
+                == Some(Value::String("refuse".to_owned())),
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::digest::{self, Settings, WiredHook, WiredServer};
-use super::entries::{CONFIRM, PROJECT_PATH, guard, hooks, program_of_server};
+use super::entries::{CONFIRM, GUARD, Hooks, PROJECT_PATH, WAITER, Wanted, program_of_server};
 use super::error::Error;
 use super::places::{Places, Scope};
 use super::wiring::covers_server;
@@ -61,6 +61,7 @@ pub fn inspect(places: &Places) -> Vec<Finding> {
     }
     findings.extend(check_doubles(places, &wired));
     findings.extend(check_allowed(places, &settings));
+    findings.extend(check_wake(places, &settings));
     for file in &settings {
         findings.extend(check_switches(places, file));
     }
@@ -168,17 +169,18 @@ fn check_copy(places: &Places, program: &Path, scope: Scope) -> Option<Finding> 
 fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let shown = places.shown(&file.path);
-    let mut wanted = hooks(None).unwrap_or_default();
-    // What is wired only on request is judged where it is wired.
-    let guard = guard(None).ok().filter(|guard| {
-        let is_it = |hook: &WiredHook| hook.program == guard.program;
-        file.hooks.iter().any(is_it)
-    });
-    let guarded = guard.is_some();
-    wanted.extend(guard);
+    let mend = || install(file.scope);
+    let hooks = Hooks::below(None).expect("bare names are never refused");
+    let mut wanted = hooks.always;
+    if holds(file, WAITER) {
+        wanted.extend(hooks.waiters);
+    }
+    let guarded = holds(file, GUARD);
+    if guarded {
+        wanted.extend(hooks.guard);
+    }
     for wanted in &wanted {
         let (event, program) = (wanted.event, &wanted.program);
-        let mend = || install_hook(file.scope, program);
         let here: Vec<&WiredHook> = file
             .hooks
             .iter()
@@ -191,7 +193,7 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
         {
             0 => findings.push(problem(format!("{event} is not wired in {shown}")).mend(mend())),
             1 if here.len() == 1 => {
-                findings.extend(check_hook(places, file, here[0], server_folder));
+                findings.extend(check_hook(places, file, wanted, here[0], server_folder));
             }
             _ => findings.push(
                 problem(format!(
@@ -224,20 +226,61 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
     findings
 }
 
+/// By which way idle sessions are woken.
+fn check_wake(places: &Places, settings: &[Settings]) -> Option<Finding> {
+    let (waiter, refusing) = (
+        settings.iter().find(|file| holds(file, WAITER)),
+        settings.iter().find(|file| file.inbound_refused),
+    );
+    if let Some(file) = waiter {
+        let shown = places.shown(&file.path);
+        return Some(ok(format!(
+            "wake: a hook waits beside each session ({shown})"
+        )));
+    }
+    let shown = places.shown(&refusing?.path);
+    Some(
+        note(format!(
+            "crossSessionInbound is \"refuse\" in {shown}: an idle session is not woken by its inbox"
+        ))
+        .mend("claude-mesh install --wake rewake"),
+    )
+}
+
+/// Returns whether a hook waits beside this person's sessions.
+pub fn has_waiter(places: &Places) -> bool {
+    let settings = settings_files(places, &mut Vec::new());
+    settings.iter().any(|file| holds(file, WAITER))
+}
+
+fn holds(file: &Settings, program: &str) -> bool {
+    file.hooks.iter().any(|hook| hook.program == program)
+}
+
 fn check_hook(
     places: &Places,
     file: &Settings,
+    wanted: &Wanted,
     wired: &WiredHook,
     server_folder: Option<&Path>,
 ) -> Option<Finding> {
     let event = &wired.event;
     let shown = places.shown(&file.path);
-    let mend = install_hook(file.scope, &wired.program);
+    let mend = install(file.scope);
     if wired.hook.get("args").and_then(Value::as_array).is_none() {
         return Some(note(format!("{event} runs through a shell ({shown})")).mend(mend));
     }
     if wired.hook.get("timeout").and_then(Value::as_f64).is_none() {
         return Some(note(format!("{event} has no timeout ({shown})")).mend(mend));
+    }
+    let rewakes = wired.hook.get("asyncRewake").and_then(Value::as_bool) == Some(true);
+    if wanted.hook.rewakes && !rewakes {
+        return Some(
+            problem(format!(
+                "{event} waits for {WAITER} ({shown}): the entry lacks asyncRewake"
+            ))
+            .mend(mend),
+        );
     }
     let command = wired.hook.get("command").and_then(Value::as_str)?;
     match program(places, command) {
@@ -379,16 +422,6 @@ fn unless_broken<T>(file: Result<Option<T>, Error>, findings: &mut Vec<Finding>)
 
 fn install(scope: Scope) -> String {
     format!("claude-mesh install{}", scope.flag())
-}
-
-/// The command that wires a hook: the guard comes only on request.
-fn install_hook(scope: Scope, program: &str) -> String {
-    let wanted = if program == "claude-mesh-claim-guard" {
-        " --guard"
-    } else {
-        ""
-    };
-    format!("{}{wanted}", install(scope))
 }
 
 fn ok(text: impl Into<String>) -> Finding {

@@ -165,10 +165,10 @@ impl Store {
         (size(&self.path), size(&with_suffix(&self.path, "-wal")))
     }
 
-    /// Changes how long a write waits for the lock.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.options.patience = patience;
+    /// Changes how long a write waits for the lock. Returns how long it waited so far.
+    pub fn set_patience(&mut self, patience: Duration) -> Duration {
         self.patience.set(patience);
+        std::mem::replace(&mut self.options.patience, patience)
     }
 
     /// Opens the file anew when its path means another one now, or none. Returns whether it did.

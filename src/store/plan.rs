@@ -57,6 +57,15 @@ fn the_hot_queries_use_their_indexes() {
         "question_expiry",
     );
     uses(
+        "SELECT 1 FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= 1",
+        "question_unheard",
+    );
+    uses(
+        "SELECT id, target_peer FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= 1
+         ORDER BY ring_again_at_ms LIMIT 8",
+        "question_unheard",
+    );
+    uses(
         "SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < 1 LIMIT 2",
         "question_closed",
     );

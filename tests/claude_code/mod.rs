@@ -22,3 +22,9 @@ mod wakes;
 
 /// Files that one session has claimed and another is about to edit.
 mod guard;
+
+/// `claude-mesh demo --real`, as somebody meets it who has only just built claude-mesh.
+mod demo;
+
+/// The same where its client takes no line from outside, and a hook waits instead.
+mod rewake;

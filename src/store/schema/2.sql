@@ -1,5 +1,9 @@
 -- Version 2: mail, claims, shared state, and what else a call or a session may wait for. Additive: programs of version 1 work on.
 
+-- When anyone who comes by rings for a question that nobody has rung for.
+ALTER TABLE question ADD COLUMN ring_again_at_ms INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX question_unheard ON question (ring_again_at_ms) WHERE state = 'open' AND wake = 'none';
+
 -- How far a mailbox has read its mail, and how far it was mentioned to whoever sits there: ids of messages.
 ALTER TABLE peer ADD COLUMN mail_read TEXT NOT NULL DEFAULT '';
 ALTER TABLE peer ADD COLUMN mail_mentioned TEXT NOT NULL DEFAULT '';
