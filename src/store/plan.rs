@@ -166,3 +166,24 @@ fn the_log_is_read_in_its_order_and_nothing_closed_is_counted() {
         "SEARCH state USING PRIMARY KEY (namespace=? AND key>?)"
     );
 }
+
+#[test]
+fn the_line_of_a_resource_is_read_by_its_index() {
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.resource = '1' ORDER BY c.id",
+        "claim_resource",
+    );
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.session_id = '1' ORDER BY c.id",
+        "claim_session",
+    );
+    uses(
+        "SELECT DISTINCT resource FROM claim WHERE resource >= 'a' AND substr(resource, 1, length('a')) = 'a'
+         ORDER BY resource LIMIT 2",
+        "claim_resource",
+    );
+    uses(
+        "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
+        "wait_of_session",
+    );
+}
