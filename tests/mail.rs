@@ -323,6 +323,7 @@ fn the_same_key_stores_a_message_once() {
 }
 
 /// What cannot be posted, and by what words that is told.
+#[expect(clippy::too_many_lines, reason = "a list of like things")]
 fn bad_messages() -> Vec<(Value, &'static str, &'static str)> {
     let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(4));
     vec![

@@ -5,6 +5,9 @@ use rusqlite::Connection;
 /// Returns the steps of a query's plan. What values are bound changes nothing.
 fn plan(sql: &str) -> Vec<String> {
     let parameters = [
+        ("?1", "'1'"),
+        ("?2", "'2'"),
+        ("?3", "3"),
         (":peer", "'1'"),
         (":session", "'2'"),
         (":now", "3"),
