@@ -121,6 +121,7 @@ impl Mesh {
         self.write(|tx, _, rings| {
             if way == WakeState::Inbox {
                 count_turn(tx, me, turn)?;
+                tx.set_ring(me.session, None)?;
             }
             mark_shown(tx, rings, me, shown, turn, way)
         })
