@@ -86,6 +86,7 @@ fn at_prompt(
         && !inbox.mail_waits;
     if doorbell.is_some() && settled {
         // What it rang for was answered, or came by a call meanwhile: that must not cost a turn or a second copy.
+        tolerate_busy(call, mesh.ring_settled(me))?;
         return Ok(Some(Output::block(words::SETTLED)));
     }
     let (mut worn, questions): (Vec<Waiting>, Vec<Waiting>) = inbox
