@@ -42,7 +42,7 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
 #[track_caller]
 fn lives(session: &Session) {
     let listed = session.request("tools/list", json!({}));
-    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 7);
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 10);
 }
 
 /// Every hook prints nothing for the model, succeeds, and leaves a line in the log, where there can be one.
@@ -529,7 +529,7 @@ fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
         ),
         ("another program's", other, "belongs to another program"),
         ("empty", Vec::new(), "the file is empty"),
-        ("newer", newer, "has schema 99, this program knows up to 2"),
+        ("newer", newer, "has schema 99, this program knows up to 3"),
         ("damaged", damaged, "the file is damaged"),
     ];
     for (what, content, says) in cases {

@@ -15,6 +15,14 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Stories of known answers: what was answered earlier, for whoever cannot have an answer now.
+#[cfg(feature = "cli")]
+mod known;
+
+/// Stories of memory: kept, found in any form, replaced, forgotten.
+#[cfg(feature = "cli")]
+mod memory;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 

@@ -8,8 +8,8 @@ use super::{Ending, Outcome, print};
 /// Remove what is over its time, and give the space back
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Answered questions and events are kept for 30 days (CLAUDE_MESH_KEEP_DAYS); open questions are
-never removed. The same happens gradually by itself: nobody has to call this.
+    after_help = "Answered questions and events are kept for 30 days (CLAUDE_MESH_KEEP_DAYS), memories until their time to live is over;
+open questions are never removed. The same happens gradually by itself: nobody has to call this.
 
 Examples:
   claude-mesh gc
@@ -22,13 +22,14 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
     let Some(mut mesh) = desk.open_existing()? else {
         return desk.no_mesh(&json!({ "reclaimed": {} }));
     };
-    let (mut questions, mut events, mut sessions) = (0, 0, 0);
+    let (mut questions, mut memories, mut events, mut sessions) = (0, 0, 0, 0);
     loop {
         let taken = mesh.sweep()?;
         if taken.is_empty() {
             break;
         }
         questions += taken.questions;
+        memories += taken.memories;
         events += taken.events;
         sessions += taken.sessions;
     }
@@ -41,11 +42,11 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
     }
     if desk.json {
         print::json(&json!({ "reclaimed": {
-            "questions": questions, "events": events, "sessions": sessions, "bytes": bytes,
+            "questions": questions, "memories": memories, "events": events, "sessions": sessions, "bytes": bytes,
         } }))?;
     } else {
         print::line(&format!(
-            "removed: {questions} questions, {events} events, {sessions} sessions; {bytes} bytes given back"
+            "removed: {questions} questions, {memories} memories, {events} events, {sessions} sessions; {bytes} bytes given back"
         ))?;
     }
     Ok(Ending::Done)

@@ -14,11 +14,14 @@ mod event;
 mod gc;
 mod inbox;
 mod install;
+mod known;
 mod live;
+mod memory;
 mod paper;
 mod peer;
 mod print;
 mod reply;
+mod rows;
 mod source;
 mod span;
 mod status;
@@ -63,6 +66,7 @@ enum Command {
     Ask(ask::Ask),
     Inbox(inbox::Inbox),
     Reply(reply::Reply),
+    Memory(memory::Memory),
     Log(event::Log),
     Status(status::Status),
     Quiet(brake::Quiet),
@@ -128,6 +132,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
+        Command::Memory(args) => memory::memory(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),

@@ -15,6 +15,8 @@ pub struct Status {
     pub peers: [usize; 3],
     /// Questions open, answered or declined, expired.
     pub questions: [i64; 3],
+    /// Memories, without the versions that were replaced.
+    pub memories: i64,
     /// Entries of the event log.
     pub events: i64,
 }
@@ -35,14 +37,20 @@ impl Mesh {
             count(Liveness::Dead),
         ];
         let (bytes, wal_bytes) = self.store.sizes();
-        let (questions, events) =
-            self.read(|tx, _| Ok((tx.count_questions()?, tx.count_events()?)))?;
+        let (questions, memories, events) = self.read(|tx, _| {
+            Ok((
+                tx.count_questions()?,
+                tx.count_all_memories()?,
+                tx.count_events()?,
+            ))
+        })?;
         Ok(Status {
             bytes,
             wal_bytes,
             schema: crate::store::version(),
             peers,
             questions,
+            memories,
             events,
         })
     }

@@ -6,9 +6,12 @@
 pub mod ask;
 pub mod brake;
 pub mod event;
+pub mod known;
+pub mod memory;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
+pub mod words;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use event::{Event, EventKind};

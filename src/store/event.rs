@@ -63,26 +63,41 @@ impl Tx<'_> {
         since_ms: i64,
         limit: usize,
     ) -> rusqlite::Result<Vec<Event>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.events_where(
+            "e.seq > ?1 AND e.at_ms >= ?2 ORDER BY e.seq LIMIT ?3",
+            params![after, since_ms, limit],
+        )
+    }
+
+    /// Returns the events of one kind not before `since_ms`, oldest first.
+    pub(crate) fn events_of(&self, kind: EventKind, since_ms: i64) -> rusqlite::Result<Vec<Event>> {
+        self.events_where(
+            "e.at_ms >= ?1 AND e.type = ?2 ORDER BY e.seq",
+            params![since_ms, kind.as_str()],
+        )
+    }
+
+    fn events_where(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Vec<Event>> {
         self.sql
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
-                 FROM event e LEFT JOIN peer p ON p.id = e.by_peer
-                 WHERE e.seq > ?1 AND e.at_ms >= ?2 ORDER BY e.seq LIMIT ?3",
-            )?
-            .query_map(
-                params![after, since_ms, i64::try_from(limit).unwrap_or(i64::MAX)],
-                |row| {
-                    Ok(Event {
-                        seq: row.get(0)?,
-                        kind: row.get(1)?,
-                        at_ms: row.get(2)?,
-                        by: row.get(3)?,
-                        subject: row.get(4)?,
-                        data: serde_json::from_str(&row.get::<_, String>(5)?)
-                            .unwrap_or(Value::Null),
-                    })
-                },
-            )?
+                 FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE {condition}"
+            ))?
+            .query_map(values, |row| {
+                Ok(Event {
+                    seq: row.get(0)?,
+                    kind: row.get(1)?,
+                    at_ms: row.get(2)?,
+                    by: row.get(3)?,
+                    subject: row.get(4)?,
+                    data: serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or(Value::Null),
+                })
+            })?
             .collect()
     }
 

@@ -13,6 +13,8 @@ const ROWS_MAX: i64 = 1_000;
 pub struct Reclaimed {
     /// Closed questions with their answers.
     pub questions: usize,
+    /// Memories whose time was over.
+    pub memories: usize,
     /// Entries of the event log.
     pub events: usize,
     /// Ended sessions.
@@ -38,6 +40,7 @@ impl Tx<'_> {
             questions: sweep(
                 "DELETE FROM question WHERE id IN (SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < ?1 LIMIT ?2)",
             )?,
+            memories: self.sweep_memories()?,
             events: sweep(
                 "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE at_ms < ?1 ORDER BY seq LIMIT ?2)",
             )?,
@@ -45,6 +48,16 @@ impl Tx<'_> {
                 "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
             )?,
         })
+    }
+
+    /// Removes memories whose time is over, with their older versions. Taking one out of the full text costs more than a row.
+    fn sweep_memories(&self) -> rusqlite::Result<usize> {
+        const MEMORIES_MAX: u32 = 5;
+        let expired = self.expired_memories(MEMORIES_MAX)?;
+        for memory in &expired {
+            self.forget_memory(memory)?;
+        }
+        Ok(expired.len())
     }
 
     /// Removes runs that nobody can ask anything of any more, at most a thousand.
@@ -59,6 +72,12 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// Takes what was forgotten out of the log and gives every free page back, so that no copy of it is left.
+    pub fn drop_traces(&mut self) -> Result<()> {
+        while self.shrink()? > 0 {}
+        Ok(())
+    }
+
     /// Gives free pages back to the file system, a few hundred at a time. Returns the bytes.
     pub fn shrink(&mut self) -> Result<u64> {
         let before = self.sizes().0;

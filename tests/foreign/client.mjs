@@ -8,7 +8,7 @@ const [sdk, server, other, bystander] = process.argv.slice(2);
 const { Client } = await import(`${sdk}/dist/esm/client/index.js`);
 const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
 
-const tools = ["ask_peer", "await_reply", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer"];
+const tools = ["ask_peer", "await_reply", "forget", "list_peers", "mesh_status", "poll_inbox", "recall", "register", "remember", "reply_to_peer"];
 setTimeout(() => {
   console.error("client.mjs: out of time");
   process.exit(2);
@@ -27,6 +27,10 @@ const listed = await client.listTools();
 assert.deepEqual(listed.tools.map((tool) => tool.name).sort(), tools);
 const registered = await call("register", { role: "tester" });
 assert.equal((await call("mesh_status")).status, "ok");
+const kept = await call("remember", { text: "a client nobody here wrote", key: "client" });
+const found = await call("recall", { query: "clients nobody wrote" });
+assert.equal(found.memories[0].memory_id, kept.memory_id);
+assert.equal((await call("forget", { key: "client" })).forgotten, 1);
 const refused = await call("ask_peer", { to: "nobody-of-that-name", question: "?" });
 assert.equal(refused.error.code, "unknown_peer");
 const isThere = (peer) => peer.peer === other && peer.askable;

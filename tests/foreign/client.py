@@ -11,7 +11,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 
 MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
-TOOLS = ["ask_peer", "await_reply", "list_peers", "mesh_status", "poll_inbox", "register", "reply_to_peer"]
+TOOLS = ["ask_peer", "await_reply", "forget", "list_peers", "mesh_status", "poll_inbox", "recall", "register", "remember", "reply_to_peer"]
 
 
 async def call(client, tool, progress=None, **arguments):
@@ -75,6 +75,11 @@ async def main():
         registered = await call(client, "register", role="tester")
         status = await call(client, "mesh_status")
         assert status["status"] == "ok", status
+        kept = await call(client, "remember", text="a client nobody here wrote", key="client")
+        found = await call(client, "recall", query="clients nobody wrote")
+        assert found["memories"][0]["memory_id"] == kept["memory_id"], found
+        forgotten = await call(client, "forget", key="client")
+        assert forgotten["forgotten"] == 1, forgotten
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:

@@ -1,5 +1,7 @@
 //! The tools: their list, and who runs which.
 mod ask;
+mod known;
+mod memory;
 mod peer;
 mod status;
 
@@ -46,6 +48,9 @@ pub(super) async fn call(
         "await_reply" => ask::await_reply(call, arguments).await,
         "reply_to_peer" => ask::reply_to_peer(call, arguments).await,
         "poll_inbox" => ask::poll_inbox(call, arguments).await,
+        "remember" => memory::remember(call, arguments).await,
+        "recall" => memory::recall(call, arguments).await,
+        "forget" => memory::forget(call, arguments).await,
         "mesh_status" => status::mesh_status(call, arguments).await,
         _ => return None,
     })
@@ -81,6 +86,7 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
         peer::TOOLS.as_slice(),
         ask::TOOLS.as_slice(),
         status::TOOLS.as_slice(),
+        memory::TOOLS.as_slice(),
     ];
     entries
         .into_iter()
@@ -113,9 +119,12 @@ mod tests {
 
     #[test]
     fn the_list_stays_within_its_budget() {
+        let bytes = |tools: &[Tool]| serde_json::to_string(tools).unwrap().len();
         let tools = tool_list(None);
-        let bytes = serde_json::to_string(&tools).unwrap().len();
-        assert!(bytes < 5_000, "the ask set has {bytes} bytes");
+        let all = bytes(&tools);
+        assert!(all < 14_000, "all tools have {all} bytes");
+        let ask = bytes(&tool_list(Some(&[])));
+        assert!(ask < 5_000, "the ask set has {ask} bytes");
         for tool in &tools {
             let description = tool.description.as_deref().unwrap_or_default();
             assert!(

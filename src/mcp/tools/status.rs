@@ -46,7 +46,7 @@ pub(super) async fn mesh_status(
             "messages": 0,
             "claims": 0,
             "tasks": 0,
-            "memories": 0,
+            "memories": status.memories,
             "events": status.events,
             "engine": "sqlite",
         })))
