@@ -28,6 +28,9 @@ mod pending;
 /// Which CPUs the processes of a run may use.
 #[cfg(target_os = "linux")]
 mod pin;
+/// Looking for something among a hundred thousand memories, and for earlier answers.
+#[cfg(target_os = "linux")]
+mod recall;
 /// The server: start, memory, rest.
 #[cfg(target_os = "linux")]
 mod server;
@@ -63,10 +66,10 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 4] = ["ask", "hook", "server", "pending"];
+const GROUPS: [&str; 5] = ["ask", "hook", "server", "pending", "recall"];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [hook] [server] [pending] [--json] [--pin none|same|cross] [--rounds N]
+const USAGE: &str = "usage: cargo bench -- [ask] [hook] [server] [pending] [recall] [--json] [--pin none|same|cross] [--rounds N]
   --pin    none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
            (without it: none, and for questions also same)
   --rounds measurements per line (300); the machine's noise needs some hundreds";
@@ -127,6 +130,11 @@ fn run(arguments: &[String]) {
             "server" => {
                 for pin in or(&[pin::Pin::None]) {
                     server::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            "recall" => {
+                for pin in or(&[pin::Pin::None]) {
+                    recall::measure(&mut table, pin, plan.rounds);
                 }
             }
             _ => {
