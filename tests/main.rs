@@ -38,6 +38,14 @@ mod claim_model;
 /// The guard of claimed files: the hook before an edit, and the check before a commit.
 mod guard;
 
+/// Stories of known answers: what was answered earlier, for whoever cannot have an answer now.
+#[cfg(feature = "cli")]
+mod known;
+
+/// Stories of memory: kept, found in any form, replaced, forgotten.
+#[cfg(feature = "cli")]
+mod memory;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 

@@ -29,6 +29,7 @@ use crate::store::Question;
   claude-mesh log -f
   claude-mesh log --since 7d --peer backend
   claude-mesh log --since 2026-11-20T15:00:00Z --json
+  claude-mesh log --known --since 30d    how often earlier answers helped, and whom
   claude-mesh log --question 01KXYZ…     one question in full, with its answer
   claude-mesh log --forget 01KXYZ…       remove its text everywhere; asks nothing")]
 pub(super) struct Log {
@@ -47,6 +48,9 @@ pub(super) struct Log {
     /// Remove a question, its context and its answer from the database.
     #[arg(long, value_name = "QUESTION_ID", conflicts_with_all = ["follow", "peer", "question"])]
     forget: Option<String>,
+    /// How often earlier answers were given to somebody whom nobody could answer.
+    #[arg(long, conflicts_with_all = ["follow", "peer", "question", "forget"])]
+    known: bool,
 }
 
 /// Events read at a time.
@@ -59,6 +63,9 @@ pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
     }
     if let Some(id) = &args.question {
         return question(desk, id);
+    }
+    if args.known {
+        return super::known::counts(desk, args.since);
     }
     let mut reader = Reader {
         desk,
@@ -220,6 +227,27 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
         }
         "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
         "question.expired" => format!("{by} did not answer {asker} in time  {id}"),
+        "question.known" => {
+            let count = event.data["answers"].as_u64().unwrap_or(0);
+            let many = if count == 1 { "" } else { "s" };
+            let id = question.map_or(String::new(), |_| id);
+            format!("{by} was given {count} earlier answer{many} of {to}  {id}")
+        }
+        "memory.changed" => {
+            let what = match (datum("key").as_str(), datum("scope").as_str()) {
+                ("", scope) => format!("a memory of the {scope}"),
+                (key, scope) => format!("{key:?} of the {scope}"),
+            };
+            let verb = match (
+                event.data["forgotten"] == true,
+                event.data["version"].as_i64(),
+            ) {
+                (true, _) => "forgot",
+                (false, Some(2..)) => "replaced",
+                _ => "remembered",
+            };
+            format!("{by} {verb} {what}  {id}")
+        }
         "question.held" => format!("the question to {by} is held  {id}"),
         "message.posted" => {
             let kind = match datum("type").as_str() {

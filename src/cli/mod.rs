@@ -17,7 +17,9 @@ mod gc;
 mod inbox;
 mod install;
 mod installed;
+mod known;
 mod live;
+mod memory;
 mod message;
 mod paper;
 mod peer;
@@ -25,6 +27,7 @@ mod print;
 #[doc(hidden)]
 pub mod rehearsal;
 mod reply;
+mod rows;
 mod source;
 mod span;
 mod state;
@@ -75,6 +78,7 @@ enum Command {
     Claim(claim::Claim),
     Release(claim::Release),
     Claims(claim::Claims),
+    Memory(memory::Memory),
     Log(event::Log),
     State(state::State),
     Events(events::Events),
@@ -147,6 +151,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Claims(args) => claim::claims(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
+        Command::Memory(args) => memory::memory(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
         Command::State(args) => state::state(&Desk::find(json)?, &args),
         Command::Events(args) => events::events(&Desk::find(json)?, &args),

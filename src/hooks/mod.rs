@@ -212,6 +212,12 @@ impl Call {
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &opening)
     }
 
+    /// Returns whether the server lists a set of tools.
+    fn lists(&self, set: &str) -> bool {
+        let sets = self.settings.tools.as_ref();
+        sets.is_none_or(|sets| sets.iter().any(|listed| listed == set))
+    }
+
     /// Returns whether this session has a mailbox: an interactive one, or a headless one that was told to answer.
     fn has_mailbox(&self) -> bool {
         !self.settings.is_headless() || self.settings.answer

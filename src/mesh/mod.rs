@@ -26,8 +26,10 @@ mod circle;
 mod claim;
 mod event;
 mod inbox;
+mod known;
 mod line;
 mod member;
+mod memory;
 mod message;
 mod peer;
 mod rewake;
@@ -53,12 +55,14 @@ use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
 pub use claim::{
-    ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, Which, file_resource,
+    ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, WhichClaim, file_resource,
     prefix, resource,
 };
 pub use event::Listening;
 pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
+pub use known::{Asking, Known, KnownCount};
 pub use member::{Came, Member, Waited};
+pub use memory::{Recall, Remember, Remembered, WhichMemory};
 pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
 pub use peer::{About, PeerView, Scope};
 pub use rewake::Rewake;

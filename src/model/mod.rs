@@ -7,11 +7,14 @@ pub mod ask;
 pub mod brake;
 pub mod claim;
 pub mod event;
+pub mod known;
+pub mod memory;
 pub mod message;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
 pub mod state;
+pub mod words;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use claim::{ClaimState, Mode};

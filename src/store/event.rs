@@ -85,6 +85,17 @@ impl Tx<'_> {
         Ok(page)
     }
 
+    /// Returns the entries of one kind not before `since_ms`, oldest first.
+    pub(crate) fn events_of(&self, kind: EventKind, since_ms: i64) -> rusqlite::Result<Vec<Event>> {
+        self.sql
+            .prepare_cached(
+                "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
+                 FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.at_ms >= ?1 AND e.type = ?2 ORDER BY e.seq",
+            )?
+            .query_map(params![since_ms, kind.as_str()], event)?
+            .collect()
+    }
+
     /// Returns the number after which the wanted entries lie.
     pub(crate) fn start_of(&self, filter: &Filter) -> rusqlite::Result<i64> {
         match (filter.after, filter.since_ms) {

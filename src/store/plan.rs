@@ -187,3 +187,24 @@ fn the_line_of_a_resource_is_read_by_its_index() {
         "wait_of_session",
     );
 }
+
+#[test]
+fn looks_at_memories_use_their_indexes() {
+    uses(
+        "SELECT 1 FROM memory WHERE scope = '1' AND superseded_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > 2) LIMIT 3",
+        "memory_key",
+    );
+    uses(
+        "SELECT m.text FROM memory m WHERE m.scope = '1' AND m.key = '2' ORDER BY m.version DESC",
+        "memory_key",
+    );
+    uses(
+        "SELECT m.text FROM memory m WHERE m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= 1 AND m.superseded_at_ms IS NULL LIMIT 2",
+        "memory_expiry",
+    );
+    uses(
+        "SELECT id FROM question WHERE target_peer = '1' AND state = 'answered' AND answered_at_ms >= 2 AND answer IS NOT NULL
+         ORDER BY answered_at_ms DESC, id DESC LIMIT 3",
+        "question_target",
+    );
+}

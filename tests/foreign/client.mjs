@@ -8,7 +8,7 @@ const [sdk, server, other, bystander] = process.argv.slice(2);
 const { Client } = await import(`${sdk}/dist/esm/client/index.js`);
 const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
 
-const tools = ["ask_peer", "await_reply", "claim", "claims", "events", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "release", "reply_to_peer", "state", "subscribe"];
+const tools = ["ask_peer", "await_reply", "claim", "claims", "events", "forget", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "recall", "register", "release", "remember", "reply_to_peer", "state", "subscribe"];
 setTimeout(() => {
   console.error("client.mjs: out of time");
   process.exit(2);
@@ -31,6 +31,10 @@ const put = await call("state", { action: "set", key: "greeting", value: [null, 
 assert.deepEqual(put.value, [null, 1]);
 const told = await call("events", { types: ["state.*"] });
 assert.equal(told.events[0].subject, "greeting");
+const kept = await call("remember", { text: "a client nobody here wrote", key: "client" });
+const found = await call("recall", { query: "clients nobody wrote" });
+assert.equal(found.memories[0].memory_id, kept.memory_id);
+assert.equal((await call("forget", { key: "client" })).forgotten, 1);
 const refused = await call("ask_peer", { to: "nobody-of-that-name", question: "?" });
 assert.equal(refused.error.code, "unknown_peer");
 assert.equal((await call("subscribe", { topics: [registered.you.peer] })).topics[0].subscribers[0], registered.you.peer);

@@ -11,7 +11,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 
 MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
-TOOLS = ["ask_peer", "await_reply", "claim", "claims", "events", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "release", "reply_to_peer", "state", "subscribe"]
+TOOLS = ["ask_peer", "await_reply", "claim", "claims", "events", "forget", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "recall", "register", "release", "remember", "reply_to_peer", "state", "subscribe"]
 
 
 async def call(client, tool, progress=None, **arguments):
@@ -79,6 +79,11 @@ async def main():
         assert put["value"] == {"from": "python"} and put["version"] >= 1, put
         told = await call(client, "events", types=["state.*"])
         assert told["events"][0]["subject"] == "greeting" and told["next"] >= told["events"][-1]["seq"], told
+        kept = await call(client, "remember", text="a client nobody here wrote", key="client")
+        found = await call(client, "recall", query="clients nobody wrote")
+        assert found["memories"][0]["memory_id"] == kept["memory_id"], found
+        forgotten = await call(client, "forget", key="client")
+        assert forgotten["forgotten"] == 1, forgotten
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
         own = registered["you"]["peer"]
