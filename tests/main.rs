@@ -18,6 +18,9 @@ mod ask;
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 
+/// Stories of what a session is at, as others see it.
+mod doing;
+
 /// Stories of walls: one mesh does not exist for another.
 mod wall;
 

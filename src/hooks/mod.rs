@@ -8,6 +8,7 @@
 //! One more program is installed on request: it waits beside the idle session, and nobody waits for it. It alone has a
 //! watcher, and it alone ends with 2, which wakes the session with what it has written to stderr.
 
+mod doing;
 mod event;
 mod inbox_poll;
 #[cfg(feature = "watcher")]

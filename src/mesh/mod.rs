@@ -22,6 +22,7 @@
 mod alive;
 mod ask;
 mod brake;
+mod doing;
 mod event;
 mod inbox;
 mod member;

@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod brake;
+pub mod doing;
 pub mod event;
 pub mod peer;
 pub mod refusal;
