@@ -21,6 +21,9 @@ mod peer;
 /// Stories of what a session is at, as others see it.
 mod doing;
 
+/// Stories of who most likely knows about something.
+mod knows;
+
 /// Stories of walls: one mesh does not exist for another.
 mod wall;
 

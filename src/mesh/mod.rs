@@ -25,6 +25,7 @@ mod brake;
 mod doing;
 mod event;
 mod inbox;
+mod knows;
 mod member;
 mod peer;
 mod rewake;
@@ -48,6 +49,7 @@ use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
 pub use inbox::{Inbox, LateAnswer, Waiting};
+pub use knows::Ranked;
 pub use member::{Came, Member, Waited};
 pub use peer::{About, PeerView, Scope};
 pub use rewake::Rewake;

@@ -2,7 +2,7 @@
 //! and for the command line.
 use serde_json::{Value, json};
 
-use super::{LateAnswer, PeerView, Waiting};
+use super::{LateAnswer, PeerView, Ranked, Waiting};
 use crate::ground::clock::rfc3339;
 use crate::model::brake::{FOREVER_MS, Held};
 use crate::model::doing::Doing;
@@ -36,6 +36,13 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "questions_waiting": view.questions_waiting,
         "claims": [],
     })
+}
+
+/// Returns a peer in the order of who most likely knows, and why it stands there.
+pub fn ranked(ranked: &Ranked, now_ms: i64) -> Value {
+    let mut value = peer(&ranked.view, now_ms);
+    value["why"] = json!(ranked.why);
+    value
 }
 
 /// Returns the truth about the way of a question so far. What has not happened has no key.

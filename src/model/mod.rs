@@ -7,6 +7,7 @@ pub mod ask;
 pub mod brake;
 pub mod doing;
 pub mod event;
+pub mod knows;
 pub mod peer;
 pub mod refusal;
 pub mod secret;

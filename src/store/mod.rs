@@ -10,6 +10,7 @@
 mod ask;
 mod event;
 mod fit;
+mod knows;
 mod lock_wait;
 mod make;
 mod peer;

@@ -86,4 +86,17 @@ fn the_hot_queries_use_their_indexes() {
         "wait_of_session",
     );
     uses("SELECT seq FROM event WHERE at_ms < 1", "event_time");
+    let newest = "SELECT question FROM question WHERE target_peer = '1' AND state = 'answered' AND answer IS NOT NULL
+                  ORDER BY rowid DESC LIMIT 300";
+    uses(newest, "question_target");
+    assert_eq!(
+        plan(newest).len(),
+        1,
+        "nothing is sorted: {:?}",
+        plan(newest)
+    );
+    uses(
+        "SELECT resource FROM claim WHERE peer_id = '1' AND state = 'held' LIMIT 100",
+        "claim_peer",
+    );
 }
