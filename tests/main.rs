@@ -66,6 +66,10 @@ mod floors;
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
 
+/// What clients of another make are told to put into their files.
+#[cfg(feature = "cli")]
+mod clients;
+
 /// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
 #[cfg(feature = "cli")]
 mod cli;

@@ -7,6 +7,7 @@
 
 mod ask;
 mod brake;
+mod client;
 mod demo;
 mod desk;
 mod doctor;
