@@ -203,9 +203,12 @@ impl Picture {
     }
 
     fn json(&self) -> Value {
-        let shape = |peer: &Ranked| match self.about {
-            true => shape::ranked(peer, self.now_ms),
-            false => shape::peer(&peer.view, self.now_ms),
+        let shape = |peer: &Ranked| {
+            if self.about {
+                shape::ranked(peer, self.now_ms)
+            } else {
+                shape::peer(&peer.view, self.now_ms)
+            }
         };
         let peers: Vec<Value> = self.peers.iter().map(shape).collect();
         let mut value = json!({ "peers": peers });
@@ -273,10 +276,10 @@ impl Picture {
     }
 
     fn last(&self, peer: &Ranked) -> Option<String> {
-        match self.about {
-            true => peer.why.clone(),
-            false => peer.view.doing.as_ref().and_then(Doing::line),
+        if self.about {
+            return peer.why.clone();
         }
+        peer.view.doing.as_ref().and_then(Doing::line)
     }
 
     /// What it does, since when it is idle, and which brake is on.
@@ -286,7 +289,8 @@ impl Picture {
                 "offline, seen {}",
                 ago(self.now_ms - view.peer.last_seen_at_ms)
             ),
-            (Activity::Idle, Some(idle_ms)) => {
+            // Seconds would draw a watched list anew each time.
+            (Activity::Idle, Some(idle_ms @ 100_000..)) => {
                 format!("idle for {}", ago(idle_ms).trim_end_matches(" ago"))
             }
             (other, _) => other.as_str().to_owned(),
@@ -391,4 +395,16 @@ fn trimmed(table: &str) -> String {
 /// Returns a name as it stands out in text.
 pub(super) fn strong(name: &str) -> String {
     name.bold().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_for_its_column_ends_with_a_sign() {
+        assert_eq!(ended("asked: x", 8), "asked: x");
+        assert_eq!(ended("asked: xy", 8), "asked: …");
+        assert_eq!(ended("äöü", 2), "ä…");
+    }
 }

@@ -14,7 +14,7 @@ pub(super) const TOOLS: [Entry; 2] = [
     Entry {
         set: "ask",
         name: "register",
-        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to set or change role or summary. Returns your name in the mesh and how many peers are live.",
+        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to change role or summary. Returns your name and how many peers are live.",
         schema: arguments::schema::<Register>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -22,7 +22,7 @@ pub(super) const TOOLS: [Entry; 2] = [
     Entry {
         set: "ask",
         name: "list_peers",
-        description: "Lists the sessions that can be asked: name, what they are for and doing, project and branch. Not sure whom to ask? `about` (a few words) puts first who most likely knows, with `why`. `you` is your own name.",
+        description: "Lists the sessions that can be asked: name, what they are for and doing, project, branch. With `about` (a few words) who most likely knows comes first, with `why`. `you` is your own name.",
         schema: arguments::schema::<ListPeers>,
         effect: Effect::Reads,
         everyday: true,
