@@ -22,6 +22,9 @@ mod floor;
 /// The hook of a prompt as a whole process.
 #[cfg(target_os = "linux")]
 mod hook;
+/// Many processes post messages at the same time.
+#[cfg(target_os = "linux")]
+mod mail;
 /// Looking for one question among a million.
 #[cfg(target_os = "linux")]
 mod pending;
@@ -47,6 +50,8 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("--part-of-pong") => floor::pong(),
         Some("--part-of-member") => ask::member(&arguments[1..]),
+        Some("--part-of-poster") => mail::poster(&arguments[1..]),
+        Some("--part-of-sql-poster") => mail::sql_poster(&arguments[1..]),
         _ => run(&arguments),
     }
 }
@@ -63,16 +68,18 @@ struct Plan {
     json: bool,
     pins: Vec<pin::Pin>,
     rounds: usize,
+    messages: usize,
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 5] = ["ask", "ring", "hook", "server", "pending"];
+const GROUPS: [&str; 6] = ["ask", "ring", "hook", "server", "pending", "mail"];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [ring] [hook] [server] [pending] [--json] [--pin none|same|cross] [--rounds N]
+const USAGE: &str = "usage: cargo bench -- [ask] [ring] [hook] [server] [pending] [mail] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin    none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
            (without it: none, and for questions also same)
-  --rounds measurements per line (300); the machine's noise needs some hundreds";
+  --rounds measurements per line (300); the machine's noise needs some hundreds
+  --messages posted in all (100000)";
 
 #[cfg(target_os = "linux")]
 fn plan(arguments: &[String]) -> Option<Plan> {
@@ -81,6 +88,7 @@ fn plan(arguments: &[String]) -> Option<Plan> {
         json: false,
         pins: Vec::new(),
         rounds: 300,
+        messages: 100_000,
     };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -90,6 +98,9 @@ fn plan(arguments: &[String]) -> Option<Plan> {
             "--pin" => plan.pins = vec![pin::Pin::of(words.next()?)?],
             "--rounds" => {
                 plan.rounds = words.next()?.parse().ok().filter(|rounds| *rounds >= 10)?;
+            }
+            "--messages" => {
+                plan.messages = words.next()?.parse().ok().filter(|count| *count >= 32)?;
             }
             group if GROUPS.contains(&group) => plan.groups.push(group.to_owned()),
             _ => return None,
@@ -135,6 +146,11 @@ fn run(arguments: &[String]) {
             "server" => {
                 for pin in or(&[pin::Pin::None]) {
                     server::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            "mail" => {
+                for pin in or(&[pin::Pin::None]) {
+                    mail::measure(&mut table, pin, plan.messages);
                 }
             }
             _ => {

@@ -51,6 +51,8 @@ pub(crate) enum Goal {
     Times(f64),
     /// So much at most.
     AtMost(f64),
+    /// So much at least.
+    AtLeast(f64),
     /// Shown for comparison only.
     None,
 }
@@ -112,6 +114,7 @@ impl Line {
         match self.goal {
             Goal::Times(times) => self.ratio().map(|ratio| ratio <= times),
             Goal::AtMost(most) => Some(self.p50 <= most),
+            Goal::AtLeast(least) => Some(self.p50 >= least),
             Goal::None => None,
         }
     }
@@ -157,6 +160,7 @@ impl Table {
             let goal = match line.goal {
                 Goal::Times(times) => json!({ "times_floor": times }),
                 Goal::AtMost(most) => json!({ "at_most": most }),
+                Goal::AtLeast(least) => json!({ "at_least": least }),
                 Goal::None => json!(null),
             };
             let line = json!({
@@ -178,6 +182,7 @@ impl Table {
         let goal = match line.goal {
             Goal::Times(times) => format!("≤ {times} ×"),
             Goal::AtMost(most) => format!("≤ {}", number(most)),
+            Goal::AtLeast(least) => format!("≥ {}", number(least)),
             Goal::None => String::new(),
         };
         say(&format!(

@@ -148,3 +148,50 @@ fn a_hook_does_not_wait_for_a_lock_that_is_held() {
         "the unmarked showing is not claimed"
     );
 }
+
+#[test]
+fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_and_all_read_one_order()
+ {
+    const WRITERS: usize = 8;
+    const EACH: usize = 250;
+    let world = World::new();
+    let readers = [world.session("reader"), world.session("other")];
+    for reader in &readers {
+        reader.call("subscribe", json!({ "topics": ["all"] }));
+    }
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|number| world.session(&format!("writer{number}")))
+        .collect();
+    std::thread::scope(|scope| {
+        for writer in &writers {
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let posted =
+                        writer.call("post", json!({ "to": "#all", "body": number.to_string() }));
+                    assert_eq!(posted["recipients"], 2, "{posted}");
+                }
+            });
+        }
+    });
+    let [first, second] = readers.each_ref().map(|reader| {
+        let (mut all, mut after) = (Vec::new(), serde_json::Value::Null);
+        loop {
+            let page = reader.call("list_messages", json!({ "limit": 100, "after": after }));
+            assert_eq!(page["unread"], WRITERS * EACH);
+            let page = page["messages"].as_array().unwrap().clone();
+            let Some(last) = page.last() else { return all };
+            after = last["message_id"].clone();
+            all.extend(page);
+        }
+    });
+    assert_eq!(first, second, "one order for all");
+    let mut next = std::collections::HashMap::new();
+    for message in &first {
+        let from = message["from"].as_str().unwrap().to_owned();
+        let number: usize = message["body"].as_str().unwrap().parse().unwrap();
+        let expected = next.entry(from).or_insert(0);
+        assert_eq!(number, *expected, "each once, in the order of its writer");
+        *expected += 1;
+    }
+    assert_eq!(first.len(), WRITERS * EACH);
+}

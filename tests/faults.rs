@@ -1,7 +1,7 @@
 //! Bad surroundings: no room, no right, no lock, no watcher, broken files, a file that is not ours. Each gets a clear
 //! error or the documented fallback; nothing is lost, nothing half-written, and the server lives on.
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,6 +33,8 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
         ("mesh_status", json!({})),
         ("register", json!({ "role": "x" })),
         ("ask_peer", json!({ "to": "bo", "question": "which port?" })),
+        ("state", json!({ "action": "set", "key": "k", "value": 1 })),
+        ("events", json!({ "action": "wait" })),
     ] {
         refused(&session.call(tool, arguments), code, says);
     }
@@ -42,7 +44,8 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
 #[track_caller]
 fn lives(session: &Session) {
     let listed = session.request("tools/list", json!({}));
-    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 7);
+    let all = claude_mesh::mcp::tool_list(None).len();
+    assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), all);
 }
 
 /// Every hook prints nothing for the model, succeeds, and leaves a line in the log, where there can be one.
@@ -593,4 +596,49 @@ fn what_others_may_write_or_own_is_refused_and_untouched() {
         refuses(&world, "belongs to user 12345");
         assert!(fs::read(&path).unwrap() == content);
     }
+}
+
+#[test]
+fn a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone() {
+    const HOLD: &str = "CLAUDE_MESH_TEST_HOLD";
+    if let Ok(path) = std::env::var(HOLD) {
+        // The second role of this test: a program that is killed while it writes.
+        let rows = rusqlite::Connection::open(path).unwrap();
+        rows.execute_batch("BEGIN IMMEDIATE; UPDATE peer SET summary = 'half a write'")
+            .unwrap();
+        std::io::stdout().write_all(b"holds\n").unwrap();
+        std::thread::sleep(crate::world::PATIENCE);
+        return;
+    }
+    let world = World::new();
+    let ada = world.session("ada");
+    let free = rusqlite::Connection::open(world.database()).unwrap();
+    free.busy_timeout(std::time::Duration::ZERO).unwrap();
+    for _ in 0..5 {
+        let own = std::env::current_exe().unwrap();
+        let mut writer = std::process::Command::new(own)
+            .args([
+                "--exact",
+                "--nocapture",
+                "faults::a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone",
+            ])
+            .env(HOLD, world.database())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(writer.stdout.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().ends_with("holds")));
+        assert!(
+            free.execute_batch("BEGIN IMMEDIATE").is_err(),
+            "it holds the lock"
+        );
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        free.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+            .expect("free without any waiting");
+        let put = ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
+        assert_eq!(put["error"], Value::Null);
+    }
+    let told = ada.call("register", json!({}));
+    assert_eq!(told["you"]["summary"], Value::Null, "half a write is none");
 }

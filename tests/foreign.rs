@@ -301,7 +301,8 @@ fn the_inspector_lists_the_tools_and_calls_some() {
         serde_json::from_str(answer["content"][0]["text"].as_str().unwrap()).unwrap()
     };
     let listed = inspect(&["tools/list"]);
-    assert_eq!(listed["tools"].as_array().unwrap().len(), 7);
+    let all = claude_mesh::mcp::tool_list(None).len();
+    assert_eq!(listed["tools"].as_array().unwrap().len(), all);
     let status = result(&inspect(&["tools/call", "--tool-name", "mesh_status"]));
     assert_eq!(
         (&status["status"], &status["peers"]["alive"]),

@@ -15,6 +15,16 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Stories of messages: who gets which, in what order, how far somebody has read.
+mod mail;
+
+/// How mail and claims reach a session: the words of the hooks, the doorbell, the brakes.
+mod mail_delivery;
+
+/// Messages at the command line.
+#[cfg(feature = "cli")]
+mod mail_cli;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 
@@ -23,6 +33,17 @@ mod doing;
 
 /// Stories of who most likely knows about something.
 mod knows;
+/// Stories of shared state: values that sessions agree on.
+mod state;
+
+/// Stories of the event log: read, waited for, subscribed to, written to.
+mod event;
+
+/// Figures: counted exactly, without counting.
+mod tally;
+
+/// What was promised, line by line, and the tests that hold it.
+mod ledger;
 
 /// Stories of walls: one mesh does not exist for another.
 mod wall;

@@ -24,7 +24,12 @@ impl Rung {
         Self::open_with(world, project, status, &[])
     }
 
-    fn open_with(world: &World, project: &str, status: &str, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn open_with(
+        world: &World,
+        project: &str,
+        status: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
         let path = world
             .home()
             .join(format!("{}.sock", project.replace('/', "-")));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
 use claude_mesh::mesh::{Arrival, Member, Mesh};
+use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{QuestionState, Refusal};
 
@@ -34,11 +35,20 @@ impl Days {
     fn kinds(member: &mut Member) -> Vec<String> {
         member
             .mesh()
-            .events(0, 0, 10_000)
+            .events(&whole())
             .unwrap()
+            .events
             .into_iter()
             .map(|event| event.kind)
             .collect()
+    }
+}
+
+fn whole() -> Filter {
+    Filter {
+        after: Some(0),
+        limit: 10_000,
+        ..Filter::default()
     }
 }
 
@@ -149,7 +159,7 @@ fn every_step_of_a_question_is_in_the_log_in_its_order() {
         "peer.left",
     ];
     assert_eq!(Days::kinds(&mut ada), order);
-    let events = ada.mesh().events(0, 0, 100).unwrap();
+    let events = ada.mesh().events(&whole()).unwrap().events;
     assert!(events.is_sorted_by_key(|event| event.seq));
     assert_eq!(events[2].by, "ada");
     assert_eq!(events[2].subject, first.question.to_string());

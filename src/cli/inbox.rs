@@ -12,7 +12,7 @@ use crate::model::ask::ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
 
-/// Show what waits for you: questions, late answers, your own open questions
+/// Show what waits for you: questions, late answers, mail, your own open questions
 #[derive(Debug, Args)]
 #[command(
     after_help = "Looking consumes nothing: an answer is listed for a day after it was first shown.
@@ -56,6 +56,7 @@ fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
         .map(|question| question.id)
         .collect();
     let standings = mesh.standings(&open)?;
+    let unread = mesh.unread(me)?;
     if desk.json {
         let still_open: Vec<Value> = standings
             .iter()
@@ -73,6 +74,8 @@ fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
             "questions": inbox.questions.iter().map(shape::waiting).collect::<Vec<_>>(),
             "answers": inbox.answers.iter().map(shape::late_answer).collect::<Vec<_>>(),
             "still_open": still_open,
+            "messages_unread": unread,
+            "claims_granted": inbox.granted.iter().map(shape::granted).collect::<Vec<_>>(),
         }))?;
     } else {
         let now_ms = mesh.now().wall_ms;
@@ -89,7 +92,20 @@ fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
                 standing.delivery.line(standing.peer.as_str(), now_ms),
             ))?;
         }
-        if inbox.is_empty() && standings.is_empty() {
+        for granted in &inbox.granted {
+            print::line(&format!(
+                "{}  {} is yours now",
+                granted.id,
+                desk.foreign(&one_line(&granted.resource))
+            ))?;
+        }
+        if unread > 0 {
+            let many = if unread == 1 { "message" } else { "messages" };
+            print::line(&format!(
+                "{unread} unread {many}: `claude-mesh messages` shows them"
+            ))?;
+        }
+        if inbox.is_empty() && standings.is_empty() && unread == 0 {
             print::line(&format!("nothing waits for {}", me.name))?;
         }
     }
@@ -211,7 +227,7 @@ fn body(desk: &Desk, question: &Question) -> Result<(), Failure> {
     Ok(())
 }
 
-fn indented(text: &str) -> String {
+pub(super) fn indented(text: &str) -> String {
     text.lines()
         .map(|line| format!("  {line}"))
         .collect::<Vec<_>>()

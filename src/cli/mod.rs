@@ -12,11 +12,13 @@ mod demo;
 mod desk;
 mod doctor;
 mod event;
+mod events;
 mod gc;
 mod inbox;
 mod install;
 mod installed;
 mod live;
+mod message;
 mod paper;
 mod peer;
 mod print;
@@ -25,6 +27,7 @@ pub mod rehearsal;
 mod reply;
 mod source;
 mod span;
+mod state;
 mod status;
 mod uninstall;
 mod view;
@@ -67,7 +70,11 @@ enum Command {
     Ask(ask::Ask),
     Inbox(inbox::Inbox),
     Reply(reply::Reply),
+    Post(message::Post),
+    Messages(message::Messages),
     Log(event::Log),
+    State(state::State),
+    Events(events::Events),
     Status(status::Status),
     Quiet(brake::Quiet),
     Pause(brake::Pause),
@@ -130,9 +137,13 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
         Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
+        Command::Post(args) => message::post(&Desk::find(json)?, &args),
+        Command::Messages(args) => message::messages(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
+        Command::State(args) => state::state(&Desk::find(json)?, &args),
+        Command::Events(args) => events::events(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),
     }

@@ -2,10 +2,11 @@
 use std::io;
 
 use owo_colors::OwoColorize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::print;
 use crate::ground::{Fault, text};
+use crate::mesh::shape;
 use crate::model::{Error, Refusal};
 
 /// Why a command did not end well.
@@ -25,6 +26,8 @@ pub(super) struct Wrong {
     code: &'static str,
     message: String,
     hint: String,
+    /// How it stands instead, for programs.
+    current: Option<Box<Value>>,
 }
 
 impl Wrong {
@@ -38,13 +41,18 @@ impl Wrong {
             code,
             message: message.into(),
             hint: hint.into(),
+            current: None,
         }
     }
 
     /// Prints it: as JSON on stdout, or as text on stderr.
     pub(super) fn tell(&self, json: bool) {
         if json {
-            let error = json!({ "code": self.code, "message": self.message, "hint": self.hint });
+            let mut error =
+                json!({ "code": self.code, "message": self.message, "hint": self.hint });
+            if let Some(current) = &self.current {
+                error["current"] = (**current).clone();
+            }
             let _ = print::json(&json!({ "error": error }));
             return;
         }
@@ -134,21 +142,36 @@ fn refused(refusal: &Refusal) -> Wrong {
             "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
                 .into(),
         ),
+        Refusal::NoMessage { .. } => (
+            refusal.to_string(),
+            "`claude-mesh messages --all` lists them; those over their time are gone".into(),
+        ),
         Refusal::TooLarge { .. } => (
             refusal.to_string(),
             "put it into a file and name that file; nothing was stored".into(),
         ),
         Refusal::Secret { .. } => (
             refusal.to_string(),
-            "name where it lives (file, variable, vault), not the value; of an answer a person can say `--force`".into(),
+            "name where it lives (file, variable, vault), not the value; of an answer or a message a person can say `--force`".into(),
         ),
         Refusal::Conflict { problem } if problem.contains("corrects") => (
             "this question has another answer already".into(),
             "`claude-mesh reply --corrects …` replaces it; nothing was changed".into(),
         ),
+        Refusal::Stale { current, .. } => (
+            refusal.to_string(),
+            format!(
+                "`claude-mesh state get {}` shows it; give the version you have seen",
+                current.key
+            ),
+        ),
         _ => (refusal.to_string(), String::new()),
     };
-    Wrong::new(refusal.code(), message, hint)
+    let mut wrong = Wrong::new(refusal.code(), message, hint);
+    if let Refusal::Stale { current, .. } = refusal {
+        wrong.current = Some(Box::new(shape::entry(current)));
+    }
+    wrong
 }
 
 fn unknown_hint(nearest: &[String], here: &[String]) -> String {

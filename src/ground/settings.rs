@@ -124,7 +124,7 @@ pub const ALL: [Described; 13] = [
     Described {
         name: KEEP_DAYS,
         default: "30",
-        meaning: "days for which answered questions and events are kept",
+        meaning: "days for which answered questions, messages and events are kept",
         in_file: true,
     },
 ];

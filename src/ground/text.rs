@@ -23,9 +23,10 @@ pub fn one_line(text: &str) -> String {
 
 /// Returns text in which no tag of ours and none of Claude Code's own can begin or end.
 pub fn defang(text: &str) -> String {
-    const TAGS: [&str; 5] = [
+    const TAGS: [&str; 6] = [
         "peer-question",
         "peer-answer",
+        "peer-message",
         "cross-session-message",
         "system-reminder",
         "task-notification",

@@ -81,27 +81,38 @@ fn at_prompt(
         .filter(|late| late.question.answer_shown_at_ms.is_none())
         .collect::<Vec<_>>();
     let seen = |waiting: &Waiting| waiting.pending.times > 0;
-    if doorbell.is_some() && fresh.is_empty() && inbox.questions.iter().all(seen) {
+    let settled = fresh.is_empty()
+        && inbox.questions.iter().all(seen)
+        && inbox.granted.is_empty()
+        && !inbox.mail_waits;
+    if doorbell.is_some() && settled {
         // What it rang for was answered, or came by a call meanwhile: that must not cost a turn or a second copy.
         return Ok(Some(Output::block(words::SETTLED)));
     }
-    let (worn, questions) = inbox
+    let (mut worn, questions): (Vec<Waiting>, Vec<Waiting>) = inbox
         .questions
         .into_iter()
         .partition(|waiting| waiting.pending.stops >= STOPS_PER_QUESTION);
-    let shown = Inbox {
+    let mut shown = Inbox {
         questions,
         answers: fresh,
+        ..inbox
     };
-    if shown.is_empty() && Vec::is_empty(&worn) {
+    let new_mail = add_mail(mesh, me, &mut shown)?;
+    if shown.is_empty() && worn.is_empty() {
         return Ok(None);
     }
     // Typing while a call of ours waits runs this hook at once; that call returns with the questions anyway.
     if prompt.typed && mesh.is_waiting(me)? {
-        return Ok(None);
+        shown.questions.clear();
+        shown.answers.clear();
+        worn.clear();
+        if shown.is_empty() {
+            return Ok(None);
+        }
     }
     let now_ms = mesh.now().wall_ms;
-    let (text, counted) = words::attached(shown, &worn, now_ms);
+    let (text, counted) = words::attached(shown, new_mail, &worn, now_ms);
     let way = if doorbell.is_some() {
         WakeState::Inbox
     } else {
@@ -112,6 +123,16 @@ fn at_prompt(
         mesh.mark_shown(me, &counted, prompt.turn.as_deref(), way),
     )?;
     Ok(Some(Output::context(text)))
+}
+
+/// Adds the mail that is to be mentioned, if any waits. Returns how much of it there is in all.
+pub(super) fn add_mail(mesh: &mut Mesh, me: &Sitting, inbox: &mut Inbox) -> Result<u32, Error> {
+    if !inbox.mail_waits {
+        return Ok(0);
+    }
+    let found = mesh.new_mail(me)?;
+    inbox.mail = found.messages;
+    Ok(found.count)
 }
 
 /// What this turn has, or a call or the waiting hook has just brought, is not put before the model once more beside what

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::inbox_poll::add_mail;
 use super::{Call, Event, words};
 use crate::ground::process::ProcessKey;
 use crate::ground::{FaultKind, lock, process};
-use crate::mesh::{Inbox, Mesh, Rewake, Sitting};
+use crate::mesh::{Mesh, Rewake, Sitting};
 use crate::model::{Error, PeerKind, WakeState};
 use crate::wake::Signal;
 
@@ -80,17 +81,16 @@ fn look(mesh: &mut Mesh, me: &Sitting) -> Result<Look, Error> {
         }
         Rewake::Now => {}
     }
-    let Inbox {
-        mut questions,
-        mut answers,
-    } = mesh.inbox(me)?;
-    questions.retain(|waiting| waiting.pending.times == 0);
-    answers.retain(|late| late.question.answer_shown_at_ms.is_none());
-    let fresh = Inbox { questions, answers };
+    let mut fresh = mesh.inbox(me)?;
+    fresh.questions.retain(|waiting| waiting.pending.times == 0);
+    fresh
+        .answers
+        .retain(|late| late.question.answer_shown_at_ms.is_none());
+    let new_mail = add_mail(mesh, me, &mut fresh)?;
     if fresh.is_empty() {
         return Ok(Look::Again(None));
     }
-    let (text, shown) = words::attached(fresh, &[], mesh.now().wall_ms);
+    let (text, shown) = words::attached(fresh, new_mail, &[], mesh.now().wall_ms);
     // A wake that cannot be counted would be followed by the next one, turn after turn.
     mesh.mark_shown(me, &shown, None, WakeState::Rewake)?;
     Ok(Look::Wake(text))

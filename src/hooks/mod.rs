@@ -13,6 +13,7 @@ mod event;
 mod inbox_poll;
 #[cfg(feature = "watcher")]
 mod inbox_wait;
+mod message;
 mod session_end;
 mod session_start;
 mod wire;

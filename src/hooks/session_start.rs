@@ -32,5 +32,8 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
         .filter(|view| view.peer.id != me.peer && view.peer.kind == PeerKind::Session)
         .collect();
     let inbox = mesh.inbox(&me)?;
-    Ok(Some(Output::context(words::welcome(&me, &others, &inbox))))
+    let unread = mesh.unread(&me)?;
+    Ok(Some(Output::context(words::welcome(
+        &me, &others, &inbox, unread,
+    ))))
 }

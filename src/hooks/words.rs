@@ -1,10 +1,13 @@
 //! What hooks say: the fence around foreign text, and its budget. A peer's text is data; it can ask, it cannot instruct.
 use serde_json::{Map, Value, json};
 
-use crate::ground::text::{cut_utf16, defang, utf16_len};
+use super::message;
+use crate::ground::clock::rfc3339;
+use crate::ground::text::{cut_utf16, defang, one_line, utf16_len};
 use crate::mesh::{Inbox, LateAnswer, PeerView, Sitting, Waiting};
 use crate::model::QuestionState;
 use crate::model::ask::ago;
+use crate::store::Granted;
 
 /// Largest text of a hook in UTF-16 units; Claude Code replaces more than 10,000 by a preview.
 pub const UNITS_MAX: usize = 9_500;
@@ -19,7 +22,7 @@ const RECALLED_UNITS: usize = 240;
 pub(super) const RESTART: &str = "claude-mesh: this session has no mesh server yet, so other sessions cannot ask it. Restart it (claude --continue) to join; `claude-mesh doctor` shows more.";
 
 /// What a person sees when a doorbell was swallowed because a brake is on.
-pub(super) const HELD: &str = "claude-mesh: a question from another session is held; it is shown when you type, or when quiet ends.";
+pub(super) const HELD: &str = "claude-mesh: something from another session is held; it is shown when you type, or when quiet ends.";
 /// What a person sees when a doorbell rang for nothing.
 pub(super) const SETTLED: &str = "claude-mesh: what this rang for has been settled meanwhile.";
 
@@ -82,7 +85,7 @@ impl Output {
 }
 
 /// Returns the lines at the start of a session.
-pub(super) fn welcome(me: &Sitting, others: &[PeerView], inbox: &Inbox) -> String {
+pub(super) fn welcome(me: &Sitting, others: &[PeerView], inbox: &Inbox, unread: u32) -> String {
     let mut text = format!(
         "claude-mesh: you are \"{}\" among the Claude Code sessions of this mesh.",
         me.name
@@ -122,17 +125,30 @@ pub(super) fn welcome(me: &Sitting, others: &[PeerView], inbox: &Inbox) -> Strin
             "late answer to you",
             "late answers to you",
         ),
+        count(
+            inbox.granted.len(),
+            "claim that is yours now",
+            "claims that are yours now",
+        ),
+        count(unread as usize, "unread message", "unread messages"),
     ]
     .into_iter()
     .flatten()
     .collect();
     if !waits.is_empty() {
+        let shows = if inbox.is_empty() {
+            "list_messages shows"
+        } else {
+            "poll_inbox shows"
+        };
         let waits = waits.join(" and ");
         text += &[
             "
 Waiting: ",
             &waits,
-            ". They come with the next prompt; poll_inbox shows them now.",
+            ". They come with the next prompt; ",
+            shows,
+            " them now.",
         ]
         .concat();
     }
@@ -140,8 +156,21 @@ Waiting: ",
 }
 
 /// Returns what a prompt gets, and what of it counts as shown. `worn` has been put before the model often enough.
-pub(super) fn attached(inbox: Inbox, worn: &[Waiting], now_ms: i64) -> (String, Inbox) {
-    let Inbox { questions, answers } = inbox;
+///
+/// Of `new_mail` in all the inbox holds the oldest.
+pub(super) fn attached(
+    inbox: Inbox,
+    new_mail: u32,
+    worn: &[Waiting],
+    now_ms: i64,
+) -> (String, Inbox) {
+    let Inbox {
+        questions,
+        answers,
+        granted,
+        mail,
+        ..
+    } = inbox;
     let mut text = Budgeted::new();
     let mut shown = Inbox::default();
     let many = questions.len() + answers.len() > 1;
@@ -166,7 +195,17 @@ pub(super) fn attached(inbox: Inbox, worn: &[Waiting], now_ms: i64) -> (String, 
             left_out += 1;
         }
     }
-    if shown.questions.is_empty() && !shown.answers.is_empty() {
+    for one in granted {
+        if text.block(&grant_line(&one)) {
+            shown.granted.push(one);
+        } else {
+            left_out += 1;
+        }
+    }
+    let mentioned = message::mention(&mut text, mail, new_mail, now_ms);
+    shown.mail = mentioned;
+    let foreign = !shown.answers.is_empty() || !shown.mail.is_empty();
+    if shown.questions.is_empty() && foreign {
         text.push(&format!("\n{NO_AUTHORITY}"));
     }
     if left_out > 0 {
@@ -289,10 +328,27 @@ fn answer_block(late: &LateAnswer, room: usize, now_ms: i64) -> String {
         question.id,
         late.from,
         ago(now_ms - question.answered_at_ms.unwrap_or(now_ms)),
-        defang(cut_utf16(&question.question, 120))
-            .replace('"', "'")
-            .replace('\n', " "),
+        quoted(cut_utf16(&question.question, 120)),
         cut(&answer, room, question.id),
+    )
+}
+
+/// Foreign text as it may stand between quotes in a tag.
+pub(super) fn quoted(text: &str) -> String {
+    defang(text).replace('"', "'").replace(['\n', '\t'], " ")
+}
+
+fn grant_line(granted: &Granted) -> String {
+    let fence = granted
+        .fence
+        .map_or(String::new(), |fence| format!(", fence {fence}"));
+    let until = granted
+        .until_ms
+        .map_or(String::new(), |at| format!(", until {}", rfc3339(at)));
+    format!(
+        "\nclaude-mesh: claim granted: {} (claim {}{fence}{until}). Release it when you are done.\n",
+        defang(&one_line(&granted.resource)),
+        granted.id,
     )
 }
 
@@ -307,7 +363,7 @@ fn cut(text: &str, room: usize, id: crate::ground::id::QuestionId) -> String {
 }
 
 /// A text that never grows beyond the budget of a hook.
-struct Budgeted {
+pub(super) struct Budgeted {
     text: String,
     units: usize,
 }
@@ -331,7 +387,7 @@ impl Budgeted {
     }
 
     /// Adds a block of foreign text if it fits. The frame keeps its room.
-    fn block(&mut self, block: &str) -> bool {
+    pub(super) fn block(&mut self, block: &str) -> bool {
         let fits = self.units + utf16_len(block) <= UNITS_MAX - FRAME_UNITS;
         if fits {
             self.push(block);
@@ -339,7 +395,7 @@ impl Budgeted {
         fits
     }
 
-    fn push(&mut self, text: &str) {
+    pub(super) fn push(&mut self, text: &str) {
         self.units += utf16_len(text);
         self.text.push_str(text);
     }

@@ -1,4 +1,5 @@
-//! What a server does for its session while no call waits: it rings the session's own inbox for questions.
+//! What a server does for its session: it rings the session's own inbox for questions while no call waits, and for mail
+//! that wakes and claims whose turn has come.
 //!
 //! Nothing runs here while nothing waits: the bell wakes it, and a timer is set only while a ring is out.
 use std::path::PathBuf;
@@ -8,14 +9,21 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 
 use super::station::Shared;
 use crate::ground::client;
 use crate::ground::log;
 use crate::mesh::Attention;
 
+/// How long a call that waits is left to itself after a ring, which is most often for what it waits for.
+const CALL_FIRST: Duration = Duration::from_millis(200);
 /// What the session is asked to do with a doorbell; the hook attaches the text itself.
 const TEXT: &str = "Answer now with reply_to_peer; SendMessage does not reach the asker. If no question follows here, call poll_inbox.";
+/// The same when it is mail.
+const MAIL: &str = "If none follows here, call list_messages.";
+/// The same when it is a claim.
+const CLAIM: &str = "If none is named here, call poll_inbox.";
 
 /// Attends to the session for as long as the server runs.
 pub(super) async fn attend(shared: Arc<Shared>, client: String) {
@@ -25,9 +33,9 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut told_person = false;
     loop {
         // A call that waits takes the questions itself; and what it returns goes out before we look.
-        if calls_waiting.wait_for(|count| *count == 0).await.is_err() {
-            return;
-        }
+        let call_waits = calls_have_ended(&mut calls_waiting, CALL_FIRST)
+            .await
+            .is_err();
         tokio::task::yield_now().await;
         rings.borrow_and_update();
         if seated.borrow_and_update().is_none() {
@@ -41,8 +49,11 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 nonce,
                 from,
                 answers,
+                mail,
+                granted,
             }) => {
-                if let Err(problem) = post(&shared, &nonce, &from, answers).await {
+                let (sender, words) = words(&from, answers, &mail, granted);
+                if let Err(problem) = post(&shared, &nonce, &sender, &words).await {
                     let _ = shared
                         .same_seat(&client, |at| at.mesh.ring_failed(&at.me, &problem))
                         .await;
@@ -81,9 +92,25 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
         tokio::select! {
             changed = rings.changed() => if changed.is_err() { return },
             changed = seated.changed() => if changed.is_err() { return },
+            () = ended(&mut calls_waiting), if call_waits => {}
             () = rest(pause) => {}
         }
     }
+}
+
+/// Waits until no call waits; fails after `at_most`.
+async fn calls_have_ended(
+    calls_waiting: &mut watch::Receiver<u32>,
+    at_most: Duration,
+) -> Result<(), tokio::time::error::Elapsed> {
+    if *calls_waiting.borrow_and_update() == 0 {
+        return Ok(());
+    }
+    tokio::time::timeout(at_most, ended(calls_waiting)).await
+}
+
+async fn ended(calls_waiting: &mut watch::Receiver<u32>) {
+    let _ = calls_waiting.wait_for(|count| *count == 0).await;
 }
 
 async fn rest(pause: Option<Duration>) {
@@ -93,21 +120,40 @@ async fn rest(pause: Option<Duration>) {
     }
 }
 
+/// Returns in whose name a doorbell is posted, and its words. A question comes before an answer, that before mail.
+fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (String, String) {
+    let (what, then) = match (from, answers, mail, granted) {
+        ([one], ..) => (format!("a question from \"{one}\" waits for you."), TEXT),
+        ([_, ..], ..) => (
+            format!("{} questions from other sessions wait for you.", from.len()),
+            TEXT,
+        ),
+        ([], 1.., ..) => ("the reply to a question of yours has come.".into(), TEXT),
+        ([], 0, [one], _) => (format!("a message from \"{one}\" waits for you."), MAIL),
+        ([], 0, [_, ..], _) => (
+            format!("{} messages from other sessions wait for you.", mail.len()),
+            MAIL,
+        ),
+        ([], 0, [], 0..=1) => ("a claim you stood in line for is yours now.".into(), CLAIM),
+        ([], 0, [], _) => (
+            format!("{granted} claims you stood in line for are yours now."),
+            CLAIM,
+        ),
+    };
+    let sender = from.first().or(mail.first().filter(|_| answers == 0));
+    let sender = sender.map_or("claude-mesh", String::as_str);
+    (sender.to_owned(), format!("{what} {then}"))
+}
+
 /// Posts the doorbell. The problem of a failure is told to those who asked.
-async fn post(shared: &Shared, nonce: &str, from: &[String], answers: usize) -> Result<(), String> {
+async fn post(shared: &Shared, nonce: &str, sender: &str, words: &str) -> Result<(), String> {
     let socket =
         socket(shared).ok_or("its Claude Code has no inbox socket (2.1.224 or later has one)")?;
-    let what = match (from.len(), answers) {
-        (0, _) => "the reply to a question of yours has come.".to_owned(),
-        (1, _) => format!("a question from \"{}\" waits for you.", from[0]),
-        (more, _) => format!("{more} questions from other sessions wait for you."),
-    };
-    let sender = from.first().map_or("claude-mesh", String::as_str);
     let lines = client::doorbell(
         shared.settings().claude.socket_token.as_deref(),
         nonce,
         sender,
-        &format!("{what} {TEXT}"),
+        words,
     );
     let posting = async {
         let mut stream = UnixStream::connect(&socket).await?;

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::ground::text::cut_chars;
-use crate::mesh::{Inbox, Interruption, LateAnswer, Standing, WaitReason, Waiting, shape};
+use crate::mesh::{Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape};
 use crate::model::brake::{Held, HoldReason};
+use crate::model::event::Page;
 use crate::model::{AnsweredBy, QuestionState};
 use crate::store::Question;
 
@@ -16,6 +17,38 @@ pub(super) const CHARS_MAX: usize = 200_000;
 /// Returns a successful result of one text block.
 pub(super) fn ok(body: &Value) -> CallToolResult {
     CallToolResult::success(vec![ContentBlock::text(body.to_string())])
+}
+
+/// Adds keys to a result.
+pub(super) fn add(body: &mut Value, more: Map<String, Value>) {
+    if let Value::Object(body) = body {
+        body.extend(more);
+    }
+}
+
+/// Adds events under `events`, as many as the result still carries. Returns the number of the last one that is in it, or
+/// of the last one looked at when all are.
+pub(super) fn add_events(body: &mut Value, page: &Page) -> i64 {
+    let mut chars = body.to_string().len();
+    let (mut list, mut next, mut cut) = (Vec::new(), page.next, false);
+    for event in &page.events {
+        let value = json!(event);
+        chars += value.to_string().len() + 1;
+        if chars > CHARS_MAX && !list.is_empty() {
+            cut = true;
+            break;
+        }
+        next = event.seq;
+        list.push(value);
+    }
+    if !cut {
+        next = page.next;
+    }
+    body["events"] = list.into();
+    if cut || page.more {
+        body["truncated"] = true.into();
+    }
+    next
 }
 
 /// Returns the result for a question that was answered or declined.
@@ -111,7 +144,7 @@ fn late_answer(late: &LateAnswer) -> Value {
 }
 
 /// Returns the inbox, as much as a result carries; what is left out was not shown. Gives back what it contains.
-pub(super) fn inbox(you: &str, inbox: Inbox) -> (Value, Inbox) {
+pub(super) fn inbox(you: &str, inbox: Inbox, messages_unread: u32) -> (Value, Inbox) {
     let mut taken = Inbox::default();
     let mut chars = 0;
     let mut fits = |value: &Value| {
@@ -140,14 +173,41 @@ pub(super) fn inbox(you: &str, inbox: Inbox) -> (Value, Inbox) {
     }
     let mut body = json!({
         "you": you, "questions": questions, "answers": answers,
-        "messages_unread": 0, "claims_granted": [], "tasks": [], "events": [],
+        "messages_unread": messages_unread,
+        "claims_granted": inbox.granted.iter().map(shape::granted).collect::<Vec<_>>(),
+        "tasks": [], "events": [],
         "held": taken.questions.iter().filter(|one| one.pending.question.held.is_some()).count(),
     });
+    taken.granted = inbox.granted;
     if truncated {
         body["truncated"] = true.into();
         body["hint"] = "Answer these, then call poll_inbox again for the rest.".into();
     }
     (body, taken)
+}
+
+/// Returns messages, as many as a result carries.
+pub(super) fn messages(listed: &Listed) -> Value {
+    let mut values: Vec<Value> = Vec::new();
+    let mut chars = 0;
+    for message in &listed.messages {
+        let value = shape::message(message);
+        chars += value.to_string().len();
+        // One alone may be larger; it must be possible to read it.
+        if chars > CHARS_MAX && !values.is_empty() {
+            break;
+        }
+        values.push(value);
+    }
+    let last = values.last().map(|value| value["message_id"].clone());
+    let truncated = values.len() < listed.messages.len();
+    let mut body = json!({ "messages": values, "cursor": listed.cursor, "unread": listed.unread });
+    if truncated {
+        body["truncated"] = true.into();
+        let last = last.unwrap_or_default();
+        body["hint"] = format!("Call list_messages with \"after\": {last} for the rest.").into();
+    }
+    body
 }
 
 /// Returns one question in full, whichever side of it the reader is on.

@@ -345,7 +345,7 @@ pub(super) fn withdraw(
 }
 
 /// Sizes and secrets are checked before anything is stored.
-fn check_text(parameter: &str, text: &str, least: usize, force: bool) -> Result<()> {
+pub(super) fn check_text(parameter: &str, text: &str, least: usize, force: bool) -> Result<()> {
     if text.trim().len() < least {
         return Err(Refusal::argument(format!("\"{parameter}\" is empty")).into());
     }

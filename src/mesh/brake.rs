@@ -64,12 +64,22 @@ pub(super) fn hold(
     peer: &Peer,
     session: &Session,
 ) -> Result<Option<Held>> {
+    unless_it_waits(tx, session, hold_now(tx, around, peer, session)?)
+}
+
+/// The same whether it waits or not: a call brings no mail.
+pub(super) fn hold_now(
+    tx: &Tx,
+    around: &Around,
+    peer: &Peer,
+    session: &Session,
+) -> Result<Option<Held>> {
     let brakes = Brakes {
         posted_turns: session.posted_turns,
         budget: around.wake_budget,
         ..by_persons(tx, peer.quiet_until_ms)?
     };
-    unless_it_waits(tx, session, brakes.hold(tx.now.wall_ms))
+    Ok(brakes.hold(tx.now.wall_ms))
 }
 
 /// The same as an asker sees it. What the budget allows is the session's own matter, so of that only the word counts

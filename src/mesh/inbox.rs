@@ -1,4 +1,5 @@
-//! What waits for a session: questions to answer, and answers that came when it did not wait. Looking consumes nothing.
+//! What waits for a session: questions to answer, answers that came when it did not wait, claims whose turn has come, and
+//! whether there is mail. Looking consumes nothing.
 use serde_json::json;
 
 use super::alive::Around;
@@ -6,7 +7,7 @@ use super::ask::stands_in_for;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::QuestionId;
 use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result, WakeState};
-use crate::store::{Pending, Question, Session, Tx};
+use crate::store::{Granted, Message, Pending, Question, Session, Signs, Tx};
 
 /// A late answer is listed this long after it was shown, unless a call took it.
 const SHOWN_ANSWER_MS: i64 = 24 * 3600 * 1000;
@@ -40,12 +41,21 @@ pub struct Inbox {
     pub questions: Vec<Waiting>,
     /// Late answers, oldest first.
     pub answers: Vec<LateAnswer>,
+    /// Claims it holds without having been told.
+    pub granted: Vec<Granted>,
+    /// There is mail that has been neither read nor mentioned; [`Mesh::new_mail`] looks at it.
+    pub mail_waits: bool,
+    /// Mail that is mentioned with the rest, oldest first.
+    pub mail: Vec<Message>,
 }
 
 impl Inbox {
-    /// Returns whether nothing waits.
+    /// Returns whether nothing is to be put before the model.
     pub fn is_empty(&self) -> bool {
-        self.questions.is_empty() && self.answers.is_empty()
+        self.questions.is_empty()
+            && self.answers.is_empty()
+            && self.granted.is_empty()
+            && self.mail.is_empty()
     }
 }
 
@@ -97,7 +107,7 @@ impl Mesh {
         })
     }
 
-    /// Notes that questions and late answers were handed to the session's client for the model's next request.
+    /// Notes that questions, late answers, granted claims and mail were handed to the session's client for the model's next request.
     pub fn mark_shown(
         &mut self,
         me: &Sitting,
@@ -164,13 +174,25 @@ fn count_turn(tx: &Tx, me: &Sitting, turn: Option<&str>) -> Result<()> {
 }
 
 pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
+    let signs = tx.signs(me.peer, me.session)?;
+    let answers = if signs.answers {
+        late_answers(tx, around, me)?
+    } else {
+        Vec::new()
+    };
+    let granted = granted(tx, me, signs)?;
     if !me.has_mailbox() {
         return Ok(Inbox {
-            questions: Vec::new(),
-            answers: late_answers(tx, around, me)?,
+            answers,
+            granted,
+            ..Inbox::default()
         });
     }
-    let mut questions = questions_at(tx, around, me, me.peer, None)?;
+    let mut questions = if signs.questions {
+        pending_at(tx, around, me, me.peer, None)?
+    } else {
+        Vec::new()
+    };
     if me.seat == Some(1)
         && let Some(project) = tx.peer(me.peer)?.and_then(|own| own.project)
     {
@@ -184,7 +206,19 @@ pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
     }
     Ok(Inbox {
         questions,
-        answers: late_answers(tx, around, me)?,
+        answers,
+        granted,
+        mail_waits: signs.mail,
+        mail: Vec::new(),
+    })
+}
+
+/// Returns the claims that a session holds without having been told.
+pub(super) fn granted(tx: &Tx, me: &Sitting, signs: Signs) -> Result<Vec<Granted>> {
+    Ok(if signs.grants {
+        tx.granted_untold(me.session)?
+    } else {
+        Vec::new()
     })
 }
 
@@ -195,10 +229,21 @@ pub(super) fn questions_at(
     at: crate::ground::id::PeerId,
     instead_of: Option<&PeerName>,
 ) -> Result<Vec<Waiting>> {
-    let mut questions = Vec::new();
-    if !tx.has_pending(at)? {
-        return Ok(questions);
+    if tx.has_pending(at)? {
+        pending_at(tx, around, me, at, instead_of)
+    } else {
+        Ok(Vec::new())
     }
+}
+
+fn pending_at(
+    tx: &Tx,
+    around: &Around,
+    me: &Sitting,
+    at: crate::ground::id::PeerId,
+    instead_of: Option<&PeerName>,
+) -> Result<Vec<Waiting>> {
+    let mut questions = Vec::new();
     for pending in tx.pending(at, me.session)? {
         let from = tx
             .peer(pending.question.asker)?
@@ -248,6 +293,12 @@ pub(super) fn mark_shown(
     }
     for late in &shown.answers {
         tx.mark_answer_shown(late.question.id)?;
+    }
+    for granted in &shown.granted {
+        tx.set_told(granted.id)?;
+    }
+    if let Some(last) = shown.mail.last() {
+        tx.set_mail_mentioned(me.peer, last.id)?;
     }
     Ok(())
 }

@@ -27,12 +27,15 @@ mod event;
 mod inbox;
 mod knows;
 mod member;
+mod message;
 mod peer;
 mod rewake;
 mod ring;
 pub mod shape;
 mod sit;
+mod state;
 mod status;
+mod topic;
 mod wait;
 
 use std::path::{Path, PathBuf};
@@ -48,14 +51,18 @@ use crate::wake::Bells;
 use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
+pub use event::Listening;
 pub use inbox::{Inbox, LateAnswer, Waiting};
 pub use knows::Ranked;
 pub use member::{Came, Member, Waited};
+pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, TTL_SECONDS_MAX, Wanted};
 pub use peer::{About, PeerView, Scope};
 pub use rewake::Rewake;
 pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
+pub use state::NewValue;
 pub use status::Status;
+pub use topic::{Audience, Subscribing};
 pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
 
 /// One open mesh.
@@ -167,6 +174,7 @@ impl Mesh {
             Ok(outcome)
         })?;
         rings.go(&self.around.bells);
+        self.store.keep_log_short();
         Ok(outcome)
     }
 

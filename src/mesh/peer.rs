@@ -216,7 +216,7 @@ pub(super) fn resolve(
     };
     match address {
         Address::Peer(_) if named.id == me.peer => Err(Refusal::argument(format!(
-            "\"{}\" is yourself; ask somebody else, or name another seat of your project",
+            "\"{}\" is yourself; name somebody else, or another seat of your project",
             named.name
         ))
         .into()),
@@ -225,7 +225,7 @@ pub(super) fn resolve(
     }
 }
 
-fn find(tx: &Tx, name: &str) -> Result<Option<Peer>> {
+pub(super) fn find(tx: &Tx, name: &str) -> Result<Option<Peer>> {
     if let Some(peer) = tx
         .peer_named(name)?
         .filter(|peer| peer.kind != PeerKind::Run)

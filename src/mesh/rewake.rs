@@ -3,7 +3,7 @@
 //! It decides as the doorbell does, and wakes only a session at its prompt: what comes to one at work is brought by the Stop
 //! hook at the end of its turn. Where nothing tells what the session does, it has just started, and is at its prompt. That a
 //! line did not wake it is no reason not to: the server may have rung before the hook waited.
-use super::ring::{ANSWERS_WITHIN_MS, Attention, Due, LOOK_AGAIN_MS, due, nothing_new};
+use super::ring::{ANSWERS_WITHIN_MS, Attention, Due, LOOK_AGAIN_MS, News, due};
 use super::{Mesh, Rings, Sitting};
 use crate::model::{Activity, Result};
 use crate::store::{Ring, Tx};
@@ -30,8 +30,9 @@ pub enum Rewake {
 impl Mesh {
     /// Decides whether a session's waiting hook wakes it now.
     pub fn rewake(&mut self, me: &Sitting) -> Result<Rewake> {
-        let (here, nothing) =
-            self.read(|tx, around| Ok((is_here(tx, me)?, nothing_new(tx, around, me, true)?)))?;
+        let (here, nothing) = self.read(|tx, around| {
+            Ok((is_here(tx, me)?, News::of(tx, around, me, true)?.is_empty()))
+        })?;
         if !here {
             return Ok(Rewake::Over);
         }

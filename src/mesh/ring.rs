@@ -1,6 +1,8 @@
 //! The doorbell into a session's own inbox: when a line is posted there, when not, and what became of it.
 //!
-//! One ring at a time: later questions ride on it. Three seconds without a showing count only while the session is idle:
+//! Rung for are questions, late answers, messages that wake, and claims whose turn came while no call waited for it.
+//!
+//! One ring at a time: what comes later rides on it. Three seconds without a showing count only while the session is idle:
 //! then one more ring, then the wake-up has failed. At a busy session, or one at a dialog, the line waits, and so do we.
 //!
 //! Where a waiting hook runs, the wake is left to it (`rewake`): its person has put it in because lines do not arrive. It gets
@@ -8,8 +10,8 @@
 use serde_json::json;
 
 use super::alive::Around;
-use super::brake::{hold, tell_askers};
-use super::inbox::late_answers;
+use super::brake::{hold, hold_now, tell_askers};
+use super::inbox::{granted, late_answers};
 use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{QuestionId, SessionId};
@@ -45,6 +47,10 @@ pub enum Attention {
         from: Vec<String>,
         /// How many late answers wait.
         answers: usize,
+        /// Who has posted a message that wakes, the oldest first.
+        mail: Vec<String>,
+        /// How many claims have been granted without the session knowing.
+        granted: usize,
     },
 }
 
@@ -69,7 +75,7 @@ impl Mesh {
             let rung = tx
                 .session(me.session)?
                 .is_some_and(|session| session.ring.is_some());
-            Ok(!rung && nothing_new(tx, around, me, false)?)
+            Ok(!rung && News::of(tx, around, me, false)?.is_empty())
         })?;
         if nothing {
             return Ok(Attention::None);
@@ -129,13 +135,12 @@ impl Mesh {
 }
 
 fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<Attention> {
-    let (ring, unseen, answers, activity) = match due(tx, around, rings, me, false)? {
+    let (ring, news, activity) = match due(tx, around, rings, me, false)? {
         Due::Now {
             ring,
-            unseen,
-            answers,
+            news,
             activity,
-        } => (ring, unseen, answers, activity),
+        } => (ring, news, activity),
         Due::NotNow { after_ms } => {
             return Ok(
                 after_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
@@ -147,16 +152,62 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
     };
     let has_waiter = around.bells.has_waiter(me.session);
     if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
-        return wait_for_ring(tx, rings, me, ring, activity, &unseen, has_waiter);
+        return wait_for_ring(tx, rings, me, ring, activity, news, has_waiter);
     }
     if has_waiter && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)? {
         return Ok(left);
     }
-    for id in &unseen {
+    for id in &news.unseen {
         tx.set_wake(*id, wake_by(activity), None)?;
         tell_askers(tx, rings, *id)?;
     }
-    post(tx, me.session, &unseen, answers, 1)
+    post(tx, me.session, news, 1)
+}
+
+/// What a session is to be woken for.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Questions it has never seen.
+    unseen: Vec<QuestionId>,
+    /// How many late answers it has not been shown.
+    answers: usize,
+    /// Who has posted a command or an alert it was not told of.
+    mail: Vec<String>,
+    /// How many claims it holds without knowing.
+    granted: usize,
+}
+
+impl News {
+    /// Looks; for questions that ringing has failed only `failed_too`.
+    pub(super) fn of(tx: &Tx, around: &Around, me: &Sitting, failed_too: bool) -> Result<Self> {
+        let signs = tx.signs(me.peer, me.session)?;
+        let mut news = Self {
+            granted: granted(tx, me, signs)?.len(),
+            ..Self::default()
+        };
+        if signs.questions {
+            news.unseen = tx.unseen(me.peer, me.session, failed_too)?;
+        }
+        if signs.answers {
+            news.answers = fresh_answers(tx, around, me)?;
+        }
+        if signs.mail {
+            news.mail = tx.waking_senders(me.peer)?;
+        }
+        Ok(news)
+    }
+
+    fn without_questions(self) -> Self {
+        Self {
+            mail: self.mail,
+            granted: self.granted,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unseen.is_empty() && self.answers == 0 && self.mail.is_empty() && self.granted == 0
+    }
 }
 
 /// Whether a session should be woken.
@@ -164,8 +215,7 @@ pub(super) enum Due {
     /// For what it has not seen yet, if what it does allows it.
     Now {
         ring: Option<Ring>,
-        unseen: Vec<QuestionId>,
-        answers: usize,
+        news: News,
         activity: Activity,
     },
     /// There is nothing to wake it for, or a brake is on; that may change after so many milliseconds.
@@ -188,18 +238,20 @@ pub(super) fn due(
     if session.ended_at_ms.is_some() {
         return no;
     }
-    let unseen = tx.unseen(me.peer, me.session, failed_too)?;
-    let answers = fresh_answers(tx, around, me)?;
-    if unseen.is_empty() && answers == 0 {
+    let mut news = News::of(tx, around, me, failed_too)?;
+    if news.is_empty() {
         tx.set_ring(me.session, None)?;
         return no;
     }
-    // A call of this session that waits returns with the question; that is the better way.
     if tx.newest_wait(me.session)?.is_some() {
-        return no;
+        // A call of this session that waits returns with the question; that is the better way. With mail it does not.
+        news = news.without_questions();
+        if news.is_empty() {
+            return no;
+        }
     }
-    if let Some(held) = hold(tx, around, &peer, &session)? {
-        for id in &unseen {
+    if let Some(held) = hold_now(tx, around, &peer, &session)? {
+        for id in &news.unseen {
             hold_question(tx, rings, me, *id, held.reason.as_str())?;
         }
         // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
@@ -210,21 +262,9 @@ pub(super) fn due(
     let activity = around.activity(&session, &tx.now);
     Ok(Due::Now {
         ring: session.ring,
-        unseen,
-        answers,
+        news,
         activity,
     })
-}
-
-/// Returns whether nothing waits for a session that it could be woken for.
-pub(super) fn nothing_new(
-    tx: &Tx,
-    around: &Around,
-    me: &Sitting,
-    failed_too: bool,
-) -> Result<bool> {
-    Ok(tx.unseen(me.peer, me.session, failed_too)?.is_empty()
-        && fresh_answers(tx, around, me)? == 0)
 }
 
 /// An idle session starts a turn by the line; any other reads it when it comes to it.
@@ -243,7 +283,7 @@ fn wait_for_ring(
     me: &Sitting,
     ring: &Ring,
     activity: Activity,
-    unseen: &[QuestionId],
+    news: News,
     has_waiter: bool,
 ) -> Result<Attention> {
     let age_ms = tx.now.wall_ms - ring.at_ms;
@@ -258,7 +298,7 @@ fn wait_for_ring(
         needs_person: activity == Activity::Waiting,
     };
     // Later questions ride on the ring that is out.
-    for id in unseen {
+    for id in &news.unseen {
         if tx
             .question(*id)?
             .is_some_and(|question| question.wake == WakeState::None)
@@ -269,9 +309,9 @@ fn wait_for_ring(
     }
     match activity {
         Activity::Idle if age_ms < within_ms => Ok(look_again(within_ms - age_ms)),
-        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, unseen, 0, ring.count + 1),
+        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, news, ring.count + 1),
         Activity::Idle => {
-            for id in unseen {
+            for id in &news.unseen {
                 tx.set_wake(
                     *id,
                     WakeState::Failed,
@@ -290,13 +330,7 @@ fn wait_for_ring(
     }
 }
 
-fn post(
-    tx: &Tx,
-    session: SessionId,
-    unseen: &[QuestionId],
-    answers: usize,
-    count: u32,
-) -> Result<Attention> {
+fn post(tx: &Tx, session: SessionId, news: News, count: u32) -> Result<Attention> {
     let nonce = tx.nonce()?;
     let at_ms = tx.now.wall_ms;
     tx.set_ring(
@@ -309,8 +343,10 @@ fn post(
     )?;
     Ok(Attention::Post {
         nonce,
-        from: names_of(tx, unseen)?,
-        answers,
+        from: names_of(tx, &news.unseen)?,
+        answers: news.answers,
+        mail: news.mail,
+        granted: news.granted,
     })
 }
 

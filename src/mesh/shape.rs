@@ -1,12 +1,14 @@
 //! Peers, questions and their way as JSON, under the keys that other programs build on: the same for the tools of the server
 //! and for the command line.
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{LateAnswer, PeerView, Ranked, Waiting};
+use super::{Audience, LateAnswer, PeerView, Posted, Ranked, Status, Waiting};
 use crate::ground::clock::rfc3339;
 use crate::model::brake::{FOREVER_MS, Held};
 use crate::model::doing::Doing;
+use crate::model::state::{Entry, Namespace};
 use crate::model::{Delivery, Liveness, QuestionState};
+use crate::store::{Granted, Message};
 
 /// Returns a peer.
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {
@@ -91,6 +93,97 @@ pub fn late_answer(late: &LateAnswer) -> Value {
         "answered_at": question.answered_at_ms.map(rfc3339),
         "late": question.answer_late,
     })
+}
+
+/// Returns a claim whose turn came while nobody waited.
+pub fn granted(granted: &Granted) -> Value {
+    json!({
+        "claim_id": granted.id,
+        "resource": granted.resource,
+        "mode": granted.mode,
+        "fence": granted.fence,
+        "lease_expires_at": granted.until_ms.map(rfc3339),
+    })
+}
+
+/// Returns a message.
+pub fn message(message: &Message) -> Value {
+    json!({
+        "message_id": message.id,
+        "from": message.from,
+        "to": message.to,
+        "type": message.kind,
+        "subject": message.subject,
+        "body": message.body,
+        "posted_at": rfc3339(message.posted_at_ms),
+        "expires_at": message.expires_at_ms.map(rfc3339),
+        "in_reply_to": message.in_reply_to,
+    })
+}
+
+/// Returns what came of posting a message.
+pub fn posted(posted: &Posted) -> Value {
+    json!({ "message_id": posted.id, "recipients": posted.recipients, "offline": posted.offline })
+}
+
+/// Returns topics with who hears of them.
+pub fn audiences(audiences: &[Audience]) -> Value {
+    let one = |audience: &Audience| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
+    json!({ "topics": audiences.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// Returns an entry of the shared state.
+pub fn entry(entry: &Entry) -> Value {
+    let (by, at_ms) = entry
+        .updated
+        .as_ref()
+        .map(|(by, at_ms)| (by, *at_ms))
+        .unzip();
+    json!({
+        "namespace": entry.namespace,
+        "key": entry.key,
+        "value": entry.value,
+        "version": entry.version,
+        "updated_by": by,
+        "updated_at": at_ms.map(rfc3339),
+        "expires_at": entry.expires_at_ms.map(rfc3339),
+    })
+}
+
+/// Returns a list of entries of one namespace.
+pub fn entries(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+    let list: Vec<Value> = entries.iter().map(entry).collect();
+    json!({ "namespace": namespace.name, "entries": list, "truncated": more })
+}
+
+/// Returns what became of a deletion: the version it has, or `None` when there was nothing.
+pub fn deletion(namespace: &Namespace, key: &str, version: Option<i64>) -> Value {
+    json!({
+        "namespace": namespace.name,
+        "key": key,
+        "deleted": version.is_some(),
+        "version": version.unwrap_or(0),
+    })
+}
+
+/// Returns the figures of the mesh, as far as they are the same for whoever looks.
+pub fn status(status: &Status) -> Map<String, Value> {
+    let [alive, stale, dead] = status.peers;
+    let [open, answered, expired] = status.questions;
+    let figures = json!({
+        "peers": { "alive": alive, "stale": stale, "dead": dead },
+        "questions": { "open": open, "answered": answered, "expired": expired },
+        "messages": status.messages,
+        "claims": status.claims,
+        "tasks": 0,
+        "memories": 0,
+        "events": status.events,
+        "engine": "sqlite",
+    });
+    match figures {
+        Value::Object(figures) => figures,
+        _ => Map::new(),
+    }
 }
 
 /// Adds why a question is held, and until when.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::alive::{Around, record_death, sitter};
+use super::topic::subscribe_named;
 use super::{Mesh, Rings};
 use crate::ground::client::Registered;
 use crate::ground::id::{PeerId, SessionId};
@@ -247,6 +248,10 @@ fn sit(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result
     {
         follow_project(tx, &peer, project, known.is_none())?;
     }
+    if known.is_none() && peer.kind == PeerKind::Session && tx.has_rooms() {
+        let topics = arrival.project.as_ref().map(|it| it.file.topics.as_slice());
+        subscribe_named(tx, peer.id, topics.unwrap_or_default())?;
+    }
     let session = if let Some(session) = &known {
         tx.touch_session(session.id, &newcomer)?;
         session.id
@@ -330,7 +335,7 @@ fn find_seat(
     new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
 }
 
-/// A project that was moved keeps its mailbox: the old folder is gone, nobody sits there, and the name is the same.
+/// A project that was moved keeps its mailbox and its state: the old folder is gone, nobody sits there, and the name is the same.
 fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<Option<Peer>> {
     let Some(owner) = tx.peer_named(wanted.as_str())? else {
         return Ok(None);
@@ -350,6 +355,9 @@ fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<
         record_death(tx, &mut Rings::default(), &session, &owner)?;
     }
     tx.move_peer(owner.id, path, 1)?;
+    if let Some(old) = owner.project.filter(|_| tx.has_rooms()) {
+        tx.move_entries(&old, path)?;
+    }
     Ok(tx.peer(owner.id)?)
 }
 

@@ -143,7 +143,7 @@ impl Mesh {
             }
             let inbox = Inbox {
                 questions: all,
-                answers: Vec::new(),
+                ..Inbox::default()
             };
             mark_shown(tx, rings, me, &inbox, None, WakeState::Call)?;
             for id in urgent {
@@ -215,14 +215,7 @@ impl Mesh {
 
     /// Expires questions and takes away what is over its time; at most once a minute over all programs.
     pub(super) fn sweep_now_and_then(&mut self) -> Result<()> {
-        const EVERY_MS: i64 = 60_000;
-        let now = self.now().wall_ms;
-        let due = self.read(|tx, _| {
-            Ok(tx
-                .meta("swept_at_ms")?
-                .and_then(|at| at.parse::<i64>().ok())
-                .is_none_or(|at| (now - at).abs() > EVERY_MS))
-        })?;
+        let due = self.read(|tx, _| is_sweep_due(tx))?;
         if due { self.sweep().map(drop) } else { Ok(()) }
     }
 
@@ -256,11 +249,22 @@ impl Mesh {
                 rings.add(tx.sessions_waiting_on(id, None)?);
             }
             let before = tx.now.wall_ms - keep_ms;
-            let reclaimed = tx.sweep(before)?;
+            let expired = super::state::expire(tx)?;
+            let mut reclaimed = tx.sweep(before)?;
+            reclaimed.state += expired;
             tx.sweep_runs(before)?;
             Ok(reclaimed)
         })
     }
+}
+
+/// Returns whether the last sweep of any program was more than a minute ago.
+pub(super) fn is_sweep_due(tx: &Tx) -> Result<bool> {
+    const EVERY_MS: i64 = 60_000;
+    let swept_at_ms = tx
+        .meta("swept_at_ms")?
+        .and_then(|at| at.parse::<i64>().ok());
+    Ok(swept_at_ms.is_none_or(|at| (tx.now.wall_ms - at).abs() > EVERY_MS))
 }
 
 fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Result<Look> {

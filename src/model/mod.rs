@@ -8,11 +8,14 @@ pub mod brake;
 pub mod doing;
 pub mod event;
 pub mod knows;
+pub mod message;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
+pub mod state;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use event::{Event, EventKind};
+pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};
 pub use refusal::{Error, Refusal, Result};

@@ -1,6 +1,7 @@
 //! What a verb refuses, as data. Each door words the next step for its reader; the message itself is the same everywhere.
 use std::fmt;
 
+use super::state::Entry;
 use crate::ground::Fault;
 
 /// Why a verb was not done. Nothing was changed.
@@ -32,6 +33,11 @@ pub enum Refusal {
         /// The id as it was given.
         id: String,
     },
+    /// There is no message of that id in this mesh.
+    NoMessage {
+        /// The id as it was given.
+        id: String,
+    },
     /// The question belongs to somebody else.
     NotYours {
         /// Whose it is and what was tried.
@@ -57,6 +63,13 @@ pub enum Refusal {
     Conflict {
         /// What is so.
         problem: String,
+    },
+    /// An entry of the shared state has another version than the caller thought.
+    Stale {
+        /// The version it was to have.
+        expected: i64,
+        /// The entry as it is.
+        current: Box<Entry>,
     },
     /// Too much of it.
     RateLimited {
@@ -91,11 +104,11 @@ impl Refusal {
             Self::InvalidArgument { .. } => "invalid_argument",
             Self::UnknownPeer { .. } => "unknown_peer",
             Self::AmbiguousPeer { .. } => "ambiguous_peer",
-            Self::NotFound { .. } => "not_found",
+            Self::NotFound { .. } | Self::NoMessage { .. } => "not_found",
             Self::NotYours { .. } => "not_yours",
             Self::TooLarge { .. } => "too_large",
             Self::Secret { .. } => "secret",
-            Self::Conflict { .. } => "conflict",
+            Self::Conflict { .. } | Self::Stale { .. } => "conflict",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unsupported { .. } => "unsupported",
         }
@@ -127,7 +140,18 @@ impl fmt::Display for Refusal {
             Self::AmbiguousPeer { name, fits } => {
                 write!(f, "{name:?} fits several peers: {}", fits.join(", "))
             }
+            Self::Stale { expected, current } if current.exists() => write!(
+                f,
+                "{:?} in {:?} has version {}, not {expected}; nothing was changed",
+                current.key, current.namespace, current.version
+            ),
+            Self::Stale { expected, current } => write!(
+                f,
+                "there is no {:?} in {:?}, so it has not version {expected}; nothing was changed",
+                current.key, current.namespace
+            ),
             Self::NotFound { id } => write!(f, "no question {id:?} in this mesh"),
+            Self::NoMessage { id } => write!(f, "no message {id:?} in this mesh"),
             Self::TooLarge {
                 parameter,
                 bytes,

@@ -480,28 +480,6 @@ impl Tx<'_> {
             .query_row([session], |row| row.get(0))
     }
 
-    /// Returns how many questions are open, answered and expired.
-    pub(crate) fn count_questions(&self) -> rusqlite::Result<[i64; 3]> {
-        let mut counts = [0; 3];
-        let mut statement = self.sql.prepare_cached(
-            "SELECT state, count(*) FROM question WHERE closed_at_ms IS NOT NULL GROUP BY state
-             UNION ALL SELECT 'open', count(*) FROM question WHERE state = 'open'",
-        )?;
-        let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
-        })?;
-        for row in rows {
-            let (state, count) = row?;
-            match QuestionState::of(&state) {
-                QuestionState::Open => counts[0] += count,
-                QuestionState::Answered | QuestionState::Declined => counts[1] += count,
-                QuestionState::Expired => counts[2] += count,
-                QuestionState::Withdrawn => {}
-            }
-        }
-        Ok(counts)
-    }
-
     /// Removes a question with everything that was said in it. Returns whether there was one.
     pub(crate) fn forget_question(&self, id: QuestionId) -> rusqlite::Result<bool> {
         self.sql.execute_batch("PRAGMA secure_delete = ON")?;

@@ -10,13 +10,18 @@
 mod ask;
 mod event;
 mod fit;
+mod grant;
 mod knows;
 mod lock_wait;
+mod log_size;
 mod make;
+mod message;
 mod peer;
 #[cfg(test)]
 mod plan;
+mod state;
 mod sweep;
+mod tally;
 mod wait;
 
 use std::borrow::Cow;
@@ -33,7 +38,9 @@ use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
+pub use grant::Granted;
 pub use make::{Schema, Step, version};
+pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
 pub use sweep::Reclaimed;
 
@@ -66,6 +73,7 @@ pub struct Store {
     file: FileId,
     options: Options,
     patience: lock_wait::Patience,
+    log_size: log_size::LogSize,
     version: u32,
 }
 
@@ -120,6 +128,7 @@ impl Store {
             file,
             options,
             patience,
+            log_size: log_size::LogSize::default(),
             version: 0,
         };
         store.set_up().map_err(|error| fault(path, &error))?;
@@ -145,6 +154,7 @@ impl Store {
         let log = if self.options.hook {
             "wal_autocheckpoint = 0"
         } else {
+            self.log_size = log_size::watch(&mut self.connection)?;
             "journal_size_limit = 16777216"
         };
         self.connection

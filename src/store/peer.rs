@@ -394,10 +394,12 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns whether the mailbox was ever asked or has ever asked.
+    /// Returns whether the mailbox was ever asked or written to, or has ever asked or written.
     pub(crate) fn has_mail(&self, id: PeerId) -> rusqlite::Result<bool> {
+        // What it wrote is younger than itself; that bounds the look.
         self.sql.query_row(
-            "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1) OR EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1)",
+            "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1) OR EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1)
+                 OR EXISTS (SELECT 1 FROM message WHERE to_peer = ?1) OR EXISTS (SELECT 1 FROM message WHERE id > ?1 AND from_peer = ?1)",
             [id],
             |row| row.get(0),
         )

@@ -28,8 +28,16 @@ async function call(name, args = {}, options = {}) {
 const listed = await client.listTools();
 const registered = await call("register", { role: "tester" });
 assert.equal((await call("mesh_status")).status, "ok");
+const put = await call("state", { action: "set", key: "greeting", value: [null, 1], namespace: "shared" });
+assert.deepEqual(put.value, [null, 1]);
+const told = await call("events", { types: ["state.*"] });
+assert.equal(told.events[0].subject, "greeting");
 const refused = await call("ask_peer", { to: "nobody-of-that-name", question: "?" });
 assert.equal(refused.error.code, "unknown_peer");
+assert.equal((await call("subscribe", { topics: [registered.you.peer] })).topics[0].subscribers[0], registered.you.peer);
+const { message_id } = await call("post", { to: `#${registered.you.peer}`, body: "hello" });
+assert.equal((await call("list_messages", { filter: "all" })).messages.length, 0);
+assert.equal((await call("mark_read", { up_to: message_id })).cursor, message_id);
 const isThere = (peer) => peer.peer === other && peer.askable;
 while (!(await call("list_peers")).peers.some(isThere)) await pause(20);
 

@@ -72,12 +72,24 @@ async def cancelled(client):
 async def main():
     server = StdioServerParameters(command=SERVER, env=dict(os.environ))
     async with Client(server, mode=MODE) as client:
-        listed = await client.list_tools()
+        tools = [tool.name for tool in (await client.list_tools()).tools]
         registered = await call(client, "register", role="tester")
         status = await call(client, "mesh_status")
         assert status["status"] == "ok", status
+        put = await call(client, "state", action="set", key="greeting", value={"from": "python"}, namespace="shared")
+        assert put["value"] == {"from": "python"} and put["version"] >= 1, put
+        told = await call(client, "events", types=["state.*"])
+        assert told["events"][0]["subject"] == "greeting" and told["next"] >= told["events"][-1]["seq"], told
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
+        own = registered["you"]["peer"]
+        topics = (await call(client, "subscribe", topics=[own]))["topics"]
+        assert topics == [{"topic": own, "subscribers": [own]}], topics
+        posted = await call(client, "post", to="#" + own, body="hello")
+        listed = await call(client, "list_messages", filter="all")
+        assert listed["messages"] == [], listed
+        read = await call(client, "mark_read", up_to=posted["message_id"])
+        assert read == {"cursor": posted["message_id"], "remaining": 0}, read
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
             await anyio.sleep(0.02)
         answers = []
@@ -93,7 +105,7 @@ async def main():
         report = {
             "you": registered["you"],
             "spoke": client.protocol_version,
-            "tools": [tool.name for tool in listed.tools],
+            "tools": tools,
             "results": [await call(client, tool, **arguments) for tool, arguments in json.loads(CALLS)],
         }
         print(json.dumps(report))

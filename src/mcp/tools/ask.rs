@@ -386,7 +386,7 @@ pub(super) async fn poll_inbox(
                     &at.me,
                     &Inbox {
                         questions,
-                        answers: Vec::new(),
+                        ..Inbox::default()
                     },
                     None,
                     WakeState::Call,
@@ -402,8 +402,10 @@ pub(super) async fn poll_inbox(
     }
     call.verb(|at| {
         let inbox = at.mesh.inbox(&at.me)?;
-        let (body, shown) = results::inbox(at.me.name.as_str(), inbox);
+        let unread = at.mesh.unread(&at.me)?;
+        let (mut body, shown) = results::inbox(at.me.name.as_str(), inbox, unread);
         at.mesh.mark_shown(&at.me, &shown, None, WakeState::Call)?;
+        super::event::add_heard(at.mesh, &at.me, &mut body)?;
         Ok(results::ok(&body))
     })
     .await

@@ -1,0 +1,309 @@
+//! Many processes post at the same time: how many messages a second over all of them, how long the longest write took, how
+//! far the log grew; beside processes that do the same inserts with bare SQL. Afterwards every message is looked for.
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use claude_mesh::ground::SystemClock;
+use claude_mesh::ground::id::MessageId;
+use claude_mesh::mesh::{Arrival, Mesh, Posting, Wanted};
+use claude_mesh::model::{PeerKind, Recipient};
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::pin::{Pin, Side};
+use crate::table::{Goal, Line, Table};
+use crate::world::World;
+
+const WRITERS: usize = 32;
+const PER_SECOND_MIN: f64 = 10_000.0;
+const LONGEST_MS_MAX: f64 = 250.0;
+const LOG_MB_MAX: f64 = 16.0;
+
+pub(crate) fn measure(table: &mut Table, pin: Pin, messages: usize) {
+    let each = messages.div_ceil(WRITERS);
+    table.group(
+        &format!("mail, {WRITERS} processes, {each} messages each"),
+        pin,
+    );
+    let floor = run(pin, "--part-of-sql-poster", each);
+    let mail = run(pin, "--part-of-poster", each);
+    let number = |what: &str, unit, value| Line::number(what, unit, value);
+    table.line(&number(
+        "floor: the same inserts in bare SQL, all writers",
+        "/s",
+        floor.rate,
+    ));
+    table.line(&number(
+        "floor: its longest single write",
+        "ms",
+        floor.longest_ms,
+    ));
+    table.line(&number("floor: its largest log", "MB", floor.log_mb));
+    table.line(
+        &number("messages posted, all writers", "/s", mail.rate)
+            .floor("the same inserts", floor.rate)
+            .goal(Goal::AtLeast(PER_SECOND_MIN)),
+    );
+    let median = number("    median single write", "ms", mail.median_ms);
+    table.line(&median.floor("the same inserts", floor.median_ms));
+    table.line(
+        &number("    longest single write", "ms", mail.longest_ms)
+            .goal(Goal::AtMost(LONGEST_MS_MAX)),
+    );
+    table.line(&number("    largest log", "MB", mail.log_mb).goal(Goal::AtMost(LOG_MB_MAX)));
+    table.note(&format!(
+        "{} messages: none lost, none twice, in one order for every reader",
+        each * WRITERS
+    ));
+}
+
+struct Outcome {
+    rate: f64,
+    median_ms: f64,
+    longest_ms: f64,
+    log_mb: f64,
+}
+
+fn run(pin: Pin, part: &str, each: usize) -> Outcome {
+    let world = World::new(pin);
+    let clock = Arc::new(SystemClock::new());
+    Mesh::open(&world.database(), clock).unwrap();
+    let mut writers: Vec<Writer> = (0..WRITERS)
+        .map(|number| Writer::start(&world, part, number, each))
+        .collect();
+    for writer in &mut writers {
+        assert_eq!(writer.line(), "ready");
+    }
+    let (done, largest) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let watcher = {
+        let (done, largest) = (Arc::clone(&done), Arc::clone(&largest));
+        let log = world.database().with_file_name("mesh.db-wal");
+        std::thread::spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                let bytes = log.metadata().map_or(0, |metadata| metadata.len());
+                largest.fetch_max(bytes, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        })
+    };
+    let began = Instant::now();
+    for writer in &mut writers {
+        writer.go();
+    }
+    let (mut longest, mut medians) = (0.0_f64, Vec::new());
+    for writer in &mut writers {
+        let said = writer.line();
+        let (median, most) = said.split_once(' ').unwrap();
+        medians.push(median.parse::<f64>().unwrap());
+        longest = longest.max(most.parse().unwrap());
+    }
+    let span = began.elapsed();
+    done.store(true, Ordering::Relaxed);
+    watcher.join().unwrap();
+    medians.sort_by(f64::total_cmp);
+    check(&world.sql(), each);
+    if part == "--part-of-poster" {
+        check_as_read(&world, each);
+    }
+    Outcome {
+        rate: (each * WRITERS) as f64 / span.as_secs_f64(),
+        median_ms: medians[WRITERS / 2] / 1000.0,
+        longest_ms: longest / 1000.0,
+        log_mb: largest.load(Ordering::Relaxed) as f64 / 1_048_576.0,
+    }
+}
+
+/// Every message is there once, and those of one writer follow each other as it posted them.
+fn check(sql: &Connection, each: usize) {
+    let mut next = vec![0; WRITERS];
+    let mut statement = sql
+        .prepare("SELECT from_name, body FROM message ORDER BY id")
+        .unwrap();
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    for row in rows {
+        let (from, body): (String, String) = row.unwrap();
+        let writer: usize = from.trim_start_matches('p').parse().unwrap();
+        assert!(
+            body.ends_with(&format!(" {}", next[writer])),
+            "{from}: {body}"
+        );
+        next[writer] += 1;
+    }
+    assert_eq!(next, vec![each; WRITERS]);
+}
+
+/// What the addressee of one writer reads, page by page, is all of it in the same order.
+fn check_as_read(world: &World, each: usize) {
+    let mut mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
+    let me = mesh.sit(&arrival(&world.project("p1"))).unwrap();
+    let (mut after, mut count): (Option<MessageId>, usize) = (None, 0);
+    loop {
+        let wanted = Wanted {
+            limit: 100,
+            after,
+            ..Wanted::default()
+        };
+        let page = mesh.messages(&me, &wanted).unwrap().messages;
+        for message in &page {
+            assert!(message.body.ends_with(&format!(" {count}")));
+            count += 1;
+        }
+        match page.last() {
+            Some(last) => after = Some(last.id),
+            None => break,
+        }
+    }
+    assert_eq!(count, each);
+}
+
+fn arrival(project: &std::path::Path) -> Arrival {
+    let mut arrival = Arrival::here(project).unwrap();
+    arrival.kind = PeerKind::Session;
+    arrival
+}
+
+fn words(writer: usize, number: usize) -> String {
+    format!("the build of service {writer} is green again, number {number}")
+}
+
+/// A process that posts to its neighbour as fast as it can, by the library.
+pub(crate) fn poster(arguments: &[String]) {
+    let (database, project, writer, each) = read(arguments);
+    let mut mesh = Mesh::open(database.as_ref(), Arc::new(SystemClock::new())).unwrap();
+    let me = mesh.sit(&arrival(project.as_ref())).unwrap();
+    let to = Recipient::parse(&format!("p{}", (writer + 1) % WRITERS)).unwrap();
+    posting(each, |number| {
+        mesh.post(&me, &Posting::of(&to, &words(writer, number)))
+            .unwrap();
+    });
+}
+
+/// A process that does the same inserts with nothing around them, and waits for the lock as the library of `SQLite` does.
+pub(crate) fn sql_poster(arguments: &[String]) {
+    let (database, _, writer, each) = read(arguments);
+    let mut sql = Connection::open(database).unwrap();
+    sql.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
+    sql.busy_timeout(Duration::from_secs(60)).unwrap();
+    sql.set_prepared_statement_cache_capacity(64);
+    sql.execute(
+        "INSERT INTO peer (id, kind, name, wanted, project, seat, created_at_ms, last_seen_at_ms) VALUES (?1, 'session', ?2, ?2, ?2, 1, 1, 1)",
+        params![format!("01K{writer:023}"), format!("p{writer}")],
+    )
+    .unwrap();
+    let (from, to) = (
+        format!("01K{writer:023}"),
+        format!("01K{:023}", (writer + 1) % WRITERS),
+    );
+    posting(each, |number| {
+        insert(&mut sql, (&from, &to), writer, number);
+    });
+}
+
+fn insert(sql: &mut Connection, (from, to): (&str, &str), writer: usize, number: usize) {
+    let tx = sql
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .unwrap();
+    let last: Option<String> = tx
+        .prepare_cached("SELECT max(id) FROM message")
+        .unwrap()
+        .query_row([], |row| row.get(0))
+        .unwrap();
+    let last: u64 = last.map_or(0, |id| id[3..].parse().unwrap());
+    let id = format!("01M{:023}", last + 1);
+    tx.prepare_cached("INSERT INTO meta (key, value) VALUES ('last_id', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+        .unwrap()
+        .execute([&id])
+        .unwrap();
+    tx.prepare_cached(
+        "INSERT INTO message (id, from_peer, from_name, to_peer, type, body, posted_at_ms) VALUES (?1, ?2, ?3, ?4, 'text', ?5, 1)",
+    )
+    .unwrap()
+    .execute(params![id, from, format!("p{writer}"), to, words(writer, number)])
+    .unwrap();
+    tx.prepare_cached("INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES ('message.posted', 1, ?1, ?2, ?3)")
+        .unwrap()
+        .execute(params![from, id, r#"{"to":"p1","type":"text","bytes":40}"#])
+        .unwrap();
+    tx.commit().unwrap();
+}
+
+fn read(arguments: &[String]) -> (&str, &str, usize, usize) {
+    let [database, project, writer, each] = arguments else {
+        panic!("a database, a project, a number and a count are wanted")
+    };
+    (
+        database,
+        project,
+        writer.parse().unwrap(),
+        each.parse().unwrap(),
+    )
+}
+
+/// Says when it is ready, posts when it is told to, and says how long a write took, in microseconds: the median and the most.
+fn posting(each: usize, mut post: impl FnMut(usize)) {
+    let mut out = std::io::stdout();
+    writeln!(out, "ready").unwrap();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut String::new())
+        .unwrap();
+    let mut times: Vec<u128> = (0..each)
+        .map(|number| {
+            let began = Instant::now();
+            post(number);
+            began.elapsed().as_micros()
+        })
+        .collect();
+    times.sort_unstable();
+    writeln!(out, "{} {}", times[each / 2], times[each - 1]).unwrap();
+}
+
+/// The benchmark's end of such a process.
+struct Writer {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Writer {
+    fn start(world: &World, part: &str, number: usize, each: usize) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .arg(part)
+            .args([&world.database(), &world.project(&format!("p{number}"))])
+            .args([number.to_string(), each.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = world.pin.on(Side::Far, || command.spawn().unwrap());
+        Self {
+            stdin: child.stdin.take().unwrap(),
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    fn go(&mut self) {
+        writeln!(self.stdin, "go").unwrap();
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "a writer is gone");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

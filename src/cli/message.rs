@@ -1,0 +1,324 @@
+//! `claude-mesh post` and `claude-mesh messages`: mail that nobody waits for.
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use owo_colors::OwoColorize;
+use serde_json::{Value, json};
+
+use super::desk::{Desk, Seat};
+use super::inbox::indented;
+use super::peer::{explained, strong};
+use super::wrong::Failure;
+use super::{Ending, Outcome, print, source, span};
+use crate::ground::id::MessageId;
+use crate::mesh::{Audience, Listed, Posting, Subscribing, Wanted, shape};
+use crate::model::ask::ago;
+use crate::model::message::SentTo;
+use crate::model::{MessageType, Recipient, Refusal, Topic};
+use crate::store::Message;
+
+/// Leave a message for a session, for everybody or for a topic
+///
+/// TO is a peer of `claude-mesh peers`, `NAME/any`, `*` for everybody, or `#topic`. Nobody waits for a message; a question
+/// is `claude-mesh ask`. Text and json are mentioned at the next prompt there; command and alert wake an idle session.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh post backend 'the staging database moves at noon'
+  claude-mesh post '*' --type alert 'main is frozen until I say so'
+  git log -5 --oneline | claude-mesh post '#releases' --subject 'what is in 1.4' -")]
+pub(super) struct Post {
+    /// Whom it is for.
+    to: String,
+    /// The text; `-` or nothing reads stdin.
+    #[arg(default_value = "-")]
+    body: String,
+    /// What it is about, on one line.
+    #[arg(long)]
+    subject: Option<String>,
+    /// What it is; command and alert wake.
+    #[arg(long = "type", value_enum, default_value = "text")]
+    kind: Kind,
+    /// After this time nobody needs it any more, for example 90s, 2h, 7d.
+    #[arg(long, value_name = "SPAN", value_parser = span::span)]
+    ttl: Option<Duration>,
+    /// The message it answers.
+    #[arg(long, value_name = "MESSAGE_ID")]
+    reply_to: Option<String>,
+    /// A mark of your own: posting the same again under it stores nothing.
+    #[arg(long)]
+    key: Option<String>,
+    /// Post a text although it looks like a secret; a person's right only.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Text,
+    Json,
+    Command,
+    Alert,
+}
+
+impl From<Kind> for MessageType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Json => Self::Json,
+            Kind::Command => Self::Command,
+            Kind::Alert => Self::Alert,
+        }
+    }
+}
+
+/// Show your messages; mark them as read; choose topics
+///
+/// Without options: what is unread, oldest first. Looking marks nothing: `--read` with an id does, up to that message.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh messages
+  claude-mesh messages --all --from backend
+  claude-mesh messages --topic ops           what is said there, also without a subscription
+  claude-mesh messages --read 01KXYZ…        all up to this one is read
+  claude-mesh messages --subscribe ops       its messages come by themselves from now on
+  claude-mesh messages --topics              every topic, and who hears of it")]
+pub(super) struct Messages {
+    /// Also messages of this topic; may be given several times.
+    #[arg(long, value_name = "TOPIC")]
+    topic: Vec<String>,
+    /// Also what you have read.
+    #[arg(long)]
+    all: bool,
+    /// Only what this peer wrote.
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// How many at most, 1 to 100.
+    #[arg(long, default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100))]
+    limit: u32,
+    /// Only what came after this message.
+    #[arg(long, value_name = "MESSAGE_ID")]
+    after: Option<String>,
+    /// Mark everything up to this message as read.
+    #[arg(long, value_name = "MESSAGE_ID", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    read: Option<String>,
+    /// Hear of a topic from now on; may be given several times.
+    #[arg(long, value_name = "TOPIC", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    subscribe: Vec<String>,
+    /// Hear of a topic no more; may be given several times.
+    #[arg(long, value_name = "TOPIC", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    unsubscribe: Vec<String>,
+    /// List the topics with who hears of them.
+    #[arg(long, group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    topics: bool,
+}
+
+/// Posts a message.
+pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
+    if args.force {
+        desk.persons_only("--force")?;
+    }
+    let to = Recipient::parse(&args.to).map_err(|_| {
+        let message = format!(
+            "{:?} is no peer, no #topic and not *",
+            crate::ground::text::one_line(&args.to)
+        );
+        Failure::argument(
+            message,
+            "`claude-mesh peers` lists them; nothing was posted",
+        )
+    })?;
+    let in_reply_to = args.reply_to.as_deref().map(message_id).transpose()?;
+    let body = if args.body == "-" {
+        let text = source::read("message", "-")?;
+        text.strip_suffix('\n').unwrap_or(&text).to_owned()
+    } else {
+        args.body.clone()
+    };
+    let Some(mesh) = desk.open_existing()? else {
+        return Err(no_one(&args.to).into());
+    };
+    let mut seat = desk.sit(mesh)?;
+    let posting = Posting {
+        kind: args.kind.into(),
+        subject: args.subject.as_deref(),
+        ttl_seconds: args
+            .ttl
+            .map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)),
+        in_reply_to,
+        idempotency_key: args.key.as_deref(),
+        force: args.force,
+        ..Posting::of(&to, &body)
+    };
+    let posted = match seat.mesh.post(&seat.me, &posting) {
+        Err(error) => return Err(explained(&mut seat.mesh, error)?),
+        posted => posted?,
+    };
+    if desk.json {
+        print::json(&shape::posted(&posted))?;
+        return Ok(Ending::Done);
+    }
+    let whom = match (&to, posted.recipients) {
+        (Recipient::Peer(_), _) => String::new(),
+        (_, 0) => " for nobody yet".into(),
+        (_, 1) => " for 1 peer".into(),
+        (_, more) => format!(" for {more} peers"),
+    };
+    let away = match posted.offline.as_slice() {
+        [] => String::new(),
+        names => format!("; finds it later: {}", names.join(", ")),
+    };
+    print::line(&format!(
+        "posted{whom}{away}  {}",
+        posted.id.to_string().dimmed()
+    ))?;
+    Ok(Ending::Done)
+}
+
+/// Lists, marks, subscribes.
+pub(super) fn messages(desk: &Desk, args: &Messages) -> Outcome {
+    let read = args.read.as_deref().map(message_id).transpose()?;
+    let Some(mesh) = desk.open_existing()? else {
+        return match read {
+            Some(id) => Err(Refusal::NoMessage { id: id.to_string() }.into()),
+            None => desk.no_mesh(&json!({ "messages": [], "cursor": null, "unread": 0 })),
+        };
+    };
+    let mut seat = desk.sit(mesh)?;
+    if let Some(id) = read {
+        return mark_read(desk, &mut seat, id);
+    }
+    if args.topics {
+        return audiences(desk, &mut seat, Subscribing::List, &[]);
+    }
+    if !args.subscribe.is_empty() {
+        return audiences(desk, &mut seat, Subscribing::Subscribe, &args.subscribe);
+    }
+    if !args.unsubscribe.is_empty() {
+        return audiences(desk, &mut seat, Subscribing::Unsubscribe, &args.unsubscribe);
+    }
+    list(desk, &mut seat, args)
+}
+
+fn list(desk: &Desk, seat: &mut Seat, args: &Messages) -> Outcome {
+    let topics = topics(&args.topic)?;
+    let wanted = Wanted {
+        topics: &topics,
+        all: args.all,
+        from: args.from.as_deref().map(str::trim),
+        limit: args.limit,
+        after: args.after.as_deref().map(message_id).transpose()?,
+    };
+    let listed = match seat.mesh.messages(&seat.me, &wanted) {
+        Err(error) => return Err(explained(&mut seat.mesh, error)?),
+        listed => listed?,
+    };
+    if desk.json {
+        let messages: Vec<Value> = listed.messages.iter().map(shape::message).collect();
+        print::json(
+            &json!({ "messages": messages, "cursor": listed.cursor, "unread": listed.unread }),
+        )?;
+        return Ok(Ending::Done);
+    }
+    let now_ms = seat.mesh.now().wall_ms;
+    for message in &listed.messages {
+        told(desk, message, now_ms)?;
+    }
+    ending(seat, args, &listed)
+}
+
+fn told(desk: &Desk, message: &Message, now_ms: i64) -> Result<(), Failure> {
+    let to = match &message.to {
+        SentTo::Peer(_) => String::new(),
+        SentTo::Everyone => " to everybody".into(),
+        SentTo::Topic(topic) => format!(" to #{topic}"),
+    };
+    let kind = match message.kind {
+        MessageType::Text => String::new(),
+        kind => format!(", {}", kind.as_str()),
+    };
+    let subject = match &message.subject {
+        Some(subject) => format!(
+            ": {}",
+            desk.foreign(&crate::ground::text::one_line(subject))
+        ),
+        None => String::new(),
+    };
+    print::line(&format!(
+        "{}  {}{to}, {}{kind}{subject}",
+        message.id,
+        strong(&crate::ground::text::one_line(&message.from)),
+        ago(now_ms - message.posted_at_ms),
+    ))?;
+    print::line(&indented(&desk.foreign(&message.body)))?;
+    Ok(())
+}
+
+fn ending(seat: &Seat, args: &Messages, listed: &Listed) -> Outcome {
+    let Some(last) = listed.messages.last() else {
+        let what = if args.all { "" } else { "unread " };
+        print::line(&format!("no {what}messages for {}", seat.me.name))?;
+        return Ok(Ending::Done);
+    };
+    let full = u32::try_from(listed.messages.len()).is_ok_and(|count| count == args.limit);
+    if full {
+        let more = format!(
+            "claude-mesh messages --after {} shows what follows",
+            last.id
+        );
+        print::line(&more.dimmed().to_string())?;
+    }
+    let done = format!("claude-mesh messages --read {} marks them as read", last.id);
+    print::line(&done.dimmed().to_string())?;
+    Ok(Ending::Done)
+}
+
+fn mark_read(desk: &Desk, seat: &mut Seat, id: MessageId) -> Outcome {
+    let marked = seat.mesh.mark_read(&seat.me, id)?;
+    if desk.json {
+        print::json(&json!({ "cursor": marked.cursor, "remaining": marked.remaining }))?;
+    } else {
+        print::line(&match marked.remaining {
+            0 => "everything is read".to_owned(),
+            more => format!("{more} unread"),
+        })?;
+    }
+    Ok(Ending::Done)
+}
+
+fn audiences(desk: &Desk, seat: &mut Seat, what: Subscribing, names: &[String]) -> Outcome {
+    let found = seat.mesh.subscribe(&seat.me, what, &topics(names)?)?;
+    if desk.json {
+        print::json(&shape::audiences(&found))?;
+        return Ok(Ending::Done);
+    }
+    for Audience { topic, subscribers } in &found {
+        let who = match subscribers.as_slice() {
+            [] => "nobody".to_owned(),
+            names => names.join(", "),
+        };
+        print::line(&format!("{}  {who}", strong(&format!("#{topic}"))))?;
+    }
+    if found.is_empty() {
+        print::line("no topic has a subscriber")?;
+    }
+    Ok(Ending::Done)
+}
+
+fn topics(names: &[String]) -> Result<Vec<Topic>, Failure> {
+    let parsed = names.iter().map(|name| Topic::parse(name));
+    Ok(parsed.collect::<Result<_, _>>()?)
+}
+
+fn message_id(text: &str) -> Result<MessageId, Failure> {
+    let unknown = || Refusal::NoMessage { id: text.into() };
+    Ok(text.trim().parse().map_err(|_| unknown())?)
+}
+
+/// Where no mesh is, nobody has a name.
+fn no_one(to: &str) -> Refusal {
+    Refusal::UnknownPeer {
+        name: to.into(),
+        nearest: Vec::new(),
+        here: Vec::new(),
+    }
+}

@@ -1,0 +1,65 @@
+//! How mail is mentioned at a prompt: once, the text only where it is short; the rest comes with `list_messages`.
+use super::words::{Budgeted, quoted};
+use crate::ground::text::defang;
+use crate::model::ask::ago;
+use crate::model::message::SentTo;
+use crate::store::Message;
+
+/// Adds what fits of `mail`, oldest first; of `count` in all. Returns what was mentioned.
+pub(super) fn mention(
+    text: &mut Budgeted,
+    mail: Vec<Message>,
+    count: u32,
+    now_ms: i64,
+) -> Vec<Message> {
+    let mut mentioned = Vec::new();
+    if mail.is_empty() || !text.block(&heading(count)) {
+        return mentioned;
+    }
+    for message in mail {
+        // What does not fit stays new; what is younger must not overtake it.
+        if !text.block(&block(&message, now_ms)) {
+            break;
+        }
+        mentioned.push(message);
+    }
+    let rest = count.saturating_sub(u32::try_from(mentioned.len()).unwrap_or(count));
+    if rest > 0 {
+        text.push(&format!("\n{rest} more did not fit here.\n"));
+    }
+    if let Some(last) = mentioned.last() {
+        text.push(&format!(
+            "\nlist_messages shows them in full; call mark_read (up_to \"{}\") when you are done with them.",
+            last.id
+        ));
+    }
+    mentioned
+}
+
+fn heading(count: u32) -> String {
+    match count {
+        1 => "\nclaude-mesh: 1 new message from another session.\n".into(),
+        _ => format!("\nclaude-mesh: {count} new messages from other sessions.\n"),
+    }
+}
+
+fn block(message: &Message, now_ms: i64) -> String {
+    let to = match &message.to {
+        SentTo::Peer(_) => String::new(),
+        to => format!(" to=\"{to}\""),
+    };
+    let subject = message.subject.as_ref().map_or(String::new(), |text| {
+        format!(" subject=\"{}\"", quoted(text))
+    });
+    let body = message.short_body().map_or_else(
+        || format!("({} bytes: list_messages shows them)", message.bytes),
+        defang,
+    );
+    format!(
+        "\n<peer-message id=\"{}\" from=\"{}\"{to} type=\"{}\"{subject} posted=\"{}\">\n{body}\n</peer-message>\n",
+        message.id,
+        message.from,
+        message.kind.as_str(),
+        ago(now_ms - message.posted_at_ms),
+    )
+}

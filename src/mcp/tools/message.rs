@@ -1,0 +1,228 @@
+//! `post`, `list_messages`, `mark_read` and `subscribe`.
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::{arguments, results};
+use super::{Call, Effect, Entry};
+use crate::ground::id::MessageId;
+use crate::mesh::{Posting, Subscribing, TTL_SECONDS_MAX, Wanted, shape};
+use crate::model::{MessageType, Recipient, Refusal, Result, Topic};
+
+pub(super) const TOOLS: [Entry; 4] = [
+    Entry {
+        set: "messages",
+        name: "post",
+        description: "Leaves a message for another session, for everybody (`*`) or for a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: use them only for what cannot wait. To get an answer use ask_peer. Returns message_id, how many mailboxes it is for, and which are offline: they find it later.",
+        schema: arguments::schema::<Post>,
+        effect: Effect::Writes,
+        everyday: false,
+    },
+    Entry {
+        set: "messages",
+        name: "list_messages",
+        description: "Shows messages for you, oldest first: direct ones, those to everybody, those of topics you subscribe to or name. Looking moves nothing: call mark_read with the last message_id when you are done with them.",
+        schema: arguments::schema::<ListMessages>,
+        effect: Effect::Reads,
+        everyday: false,
+    },
+    Entry {
+        set: "messages",
+        name: "mark_read",
+        description: "Marks your messages up to this one as read; never moves backwards. Returns the cursor and how many remain.",
+        schema: arguments::schema::<MarkRead>,
+        effect: Effect::Idempotent,
+        everyday: false,
+    },
+    Entry {
+        set: "messages",
+        name: "subscribe",
+        description: "Makes the messages of topics come to you by themselves from now on, or ends that. `list` without topics: every topic there is, with its subscribers.",
+        schema: arguments::schema::<Subscribe>,
+        effect: Effect::Idempotent,
+        everyday: false,
+    },
+];
+
+/// Topics in one call.
+const TOPICS_MAX: usize = 64;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Post {
+    /// peer, *, or #topic
+    to: String,
+    body: String,
+    #[schemars(length(max = 200))]
+    subject: Option<String>,
+    /// default text
+    r#type: Option<TypeWord>,
+    /// after this nobody needs it any more
+    #[schemars(range(min = 1))]
+    ttl_seconds: Option<u32>,
+    /// id of a message
+    in_reply_to: Option<String>,
+    /// the same key again stores nothing
+    #[schemars(length(max = 128))]
+    idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum TypeWord {
+    Text,
+    Json,
+    Command,
+    Alert,
+}
+
+impl From<TypeWord> for MessageType {
+    fn from(word: TypeWord) -> Self {
+        match word {
+            TypeWord::Text => Self::Text,
+            TypeWord::Json => Self::Json,
+            TypeWord::Command => Self::Command,
+            TypeWord::Alert => Self::Alert,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListMessages {
+    /// also these topics
+    topics: Option<Vec<String>>,
+    /// default unread
+    filter: Option<Filter>,
+    /// sender
+    from: Option<String>,
+    /// default 20
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u32>,
+    /// id of a message: only later ones
+    after: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Filter {
+    Unread,
+    All,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MarkRead {
+    /// id of a message
+    up_to: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Subscribe {
+    /// default subscribe
+    action: Option<Action>,
+    topics: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Action {
+    Subscribe,
+    Unsubscribe,
+    List,
+}
+
+pub(super) async fn post(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<CallToolResult> {
+    let post: Post = arguments::read(arguments)?;
+    arguments::within("ttl_seconds", post.ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
+    let to = Recipient::parse(&post.to)?;
+    let in_reply_to = message_id("in_reply_to", post.in_reply_to.as_deref())?;
+    let posting = Posting {
+        kind: post.r#type.map_or(MessageType::Text, Into::into),
+        subject: post.subject.as_deref(),
+        ttl_seconds: post.ttl_seconds,
+        in_reply_to,
+        idempotency_key: post.idempotency_key.as_deref(),
+        ..Posting::of(&to, &post.body)
+    };
+    let posted = call.verb(|at| at.mesh.post(&at.me, &posting)).await?;
+    Ok(results::ok(&shape::posted(&posted)))
+}
+
+pub(super) async fn list_messages(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let ListMessages {
+        topics,
+        filter,
+        from,
+        limit,
+        after,
+    } = arguments::read(arguments)?;
+    let limit = arguments::within("limit", limit, 1..=100, 20)?;
+    let topics = read_topics(topics)?;
+    let wanted = Wanted {
+        topics: &topics,
+        all: filter == Some(Filter::All),
+        from: from.as_deref().map(str::trim),
+        limit,
+        after: message_id("after", after.as_deref())?,
+    };
+    let listed = call.verb(|at| at.mesh.messages(&at.me, &wanted)).await?;
+    Ok(results::ok(&results::messages(&listed)))
+}
+
+pub(super) async fn mark_read(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let MarkRead { up_to } = arguments::read(arguments)?;
+    let up_to = arguments::id("up_to", &up_to, "list_messages")?;
+    let marked = call.verb(|at| at.mesh.mark_read(&at.me, up_to)).await?;
+    Ok(results::ok(
+        &json!({ "cursor": marked.cursor, "remaining": marked.remaining }),
+    ))
+}
+
+pub(super) async fn subscribe(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let Subscribe { action, topics } = arguments::read(arguments)?;
+    let topics = read_topics(topics)?;
+    let what = match action {
+        None | Some(Action::Subscribe) => Subscribing::Subscribe,
+        Some(Action::Unsubscribe) => Subscribing::Unsubscribe,
+        Some(Action::List) => Subscribing::List,
+    };
+    let audiences = call
+        .verb(|at| at.mesh.subscribe(&at.me, what, &topics))
+        .await?;
+    Ok(results::ok(&shape::audiences(&audiences)))
+}
+
+fn read_topics(topics: Option<Vec<String>>) -> Result<Vec<Topic>> {
+    let topics = topics.unwrap_or_default();
+    if topics.len() > TOPICS_MAX {
+        return Err(Refusal::argument(format!(
+            "\"topics\" may name {TOPICS_MAX} at most, got {}",
+            topics.len()
+        ))
+        .into());
+    }
+    Ok(topics
+        .iter()
+        .map(|topic| Topic::parse(topic))
+        .collect::<std::result::Result<_, _>>()?)
+}
+
+fn message_id(parameter: &str, text: Option<&str>) -> Result<Option<MessageId>> {
+    text.map(|text| arguments::id(parameter, text, "post and list_messages"))
+        .transpose()
+}

@@ -1,0 +1,82 @@
+//! Topics: who hears of them. A topic is there as long as somebody subscribes to it or its messages are kept.
+use super::message::check_mailbox;
+use super::{Mesh, Sitting};
+use crate::ground::id::PeerId;
+use crate::model::{Refusal, Result, Topic};
+use crate::store::Tx;
+
+/// What to do with topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Subscribing {
+    /// Hear of them from now on.
+    #[default]
+    Subscribe,
+    /// Hear of them no more.
+    Unsubscribe,
+    /// Only look.
+    List,
+}
+
+/// A topic and who hears of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audience {
+    /// Its name.
+    pub topic: String,
+    /// Who subscribes to it, by name.
+    pub subscribers: Vec<String>,
+}
+
+impl Mesh {
+    /// Subscribes a mailbox to topics, or ends that. Returns them, or without any all there are, with who hears of them.
+    pub fn subscribe(
+        &mut self,
+        me: &Sitting,
+        what: Subscribing,
+        topics: &[Topic],
+    ) -> Result<Vec<Audience>> {
+        check_mailbox(me)?;
+        if what == Subscribing::List {
+            return self.read(|tx, _| audiences(tx, topics));
+        }
+        if topics.is_empty() {
+            return Err(Refusal::argument("\"topics\" names no topic").into());
+        }
+        self.write(|tx, _, _| {
+            for topic in topics {
+                if what == Subscribing::Subscribe {
+                    tx.subscribe(me.peer, topic)?;
+                } else {
+                    tx.unsubscribe(me.peer, topic)?;
+                }
+            }
+            audiences(tx, topics)
+        })
+    }
+}
+
+fn audiences(tx: &Tx, topics: &[Topic]) -> Result<Vec<Audience>> {
+    let names = if topics.is_empty() {
+        tx.topics()?
+    } else {
+        topics.iter().map(|topic| topic.as_str().into()).collect()
+    };
+    let audience = |topic: String| -> Result<Audience> {
+        let subscribers = tx.subscribers(&topic)?;
+        Ok(Audience {
+            topic,
+            subscribers: subscribers.into_iter().map(|(_, name)| name).collect(),
+        })
+    };
+    names.into_iter().map(audience).collect()
+}
+
+/// Subscribes a mailbox to what its project's file names. What cannot be a topic there is passed over.
+pub(super) fn subscribe_named(tx: &Tx, peer: PeerId, topics: &[String]) -> Result<()> {
+    const TOPICS_MAX: usize = 64;
+    for topic in topics.iter().take(TOPICS_MAX) {
+        if let Ok(topic) = Topic::parse(topic) {
+            tx.subscribe(peer, &topic)?;
+        }
+    }
+    Ok(())
+}

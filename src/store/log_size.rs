@@ -1,0 +1,50 @@
+//! Keeps the log short: whoever commits beyond a size brings it into the file and lets it begin anew.
+//!
+//! `SQLite` does so by itself, but only when nobody writes meanwhile: under many writers its log grows without end. So the
+//! write lock is taken for it; a reader that stays is waited for only shortly, since all writers wait with us.
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+
+use super::Store;
+
+/// Pages in the log; four megabytes.
+const PAGES: c_int = 1_000;
+/// How long to wait for the lock, and for readers; whoever commits next tries again.
+const AT_MOST: Duration = Duration::from_millis(20);
+
+/// How many pages the log had after the last commit of a connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LogSize(Arc<AtomicI32>);
+
+/// Counts instead of what `SQLite` does by itself.
+pub(super) fn watch(connection: &mut Connection) -> rusqlite::Result<LogSize> {
+    let size = LogSize::default();
+    let counted = size.clone();
+    connection.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
+        counted.0.store(pages, Ordering::Relaxed);
+        Ok(())
+    }))?;
+    Ok(size)
+}
+
+impl Store {
+    /// Brings a log that has become long into the file. What is committed is committed, so a failure can wait.
+    pub(crate) fn keep_log_short(&mut self) {
+        if self.log_size.0.swap(0, Ordering::Relaxed) < PAGES {
+            return;
+        }
+        self.patience.set(self.options.patience.min(AT_MOST));
+        // The log grows as long as others come first.
+        self.patience.set_hurry(true);
+        let _ = self
+            .connection
+            .execute_batch("PRAGMA wal_checkpoint(RESTART)");
+        self.patience.set_hurry(false);
+        self.patience.set(self.options.patience);
+    }
+}

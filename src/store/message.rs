@@ -1,0 +1,465 @@
+//! Rows of messages and subscriptions: posted, listed, read, mentioned.
+//!
+//! One row per message, whoever reads it. A mailbox sees what is addressed to it; what was posted to everybody since there
+//! is such a mailbox; and what was posted to a topic since it subscribes to it. Its ids and those of its messages come from
+//! one sequence, so `message.id > peer.id` says which was first.
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, Row, named_params, params};
+
+use super::Tx;
+use crate::ground::id::{MessageId, PeerId, SessionId};
+use crate::model::message::{EVERYONE, MessageType, SHORT_CHARS, SentTo, Topic};
+
+/// A message as it is stored.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its id; the order of the ids is the order in which messages were stored.
+    pub id: MessageId,
+    /// The name its sender had then.
+    pub from: String,
+    /// Where it went.
+    pub to: SentTo,
+    /// What it is.
+    pub kind: MessageType,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Its text, or of a glance the beginning.
+    pub body: String,
+    /// How many bytes the whole text has.
+    pub bytes: u32,
+    /// Which message it follows.
+    pub in_reply_to: Option<MessageId>,
+    /// When it was posted, in wall milliseconds.
+    pub posted_at_ms: i64,
+    /// When it is over, in wall milliseconds.
+    pub expires_at_ms: Option<i64>,
+}
+
+impl Message {
+    /// Returns the text if it is short enough to be told beside a prompt.
+    pub fn short_body(&self) -> Option<&str> {
+        (self.body.chars().count() <= SHORT_CHARS).then_some(self.body.as_str())
+    }
+}
+
+/// Where a new message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// One mailbox.
+    Peer(PeerId),
+    /// A topic; `*` is everybody.
+    Topic(&'a str),
+}
+
+/// What a new message is made of.
+#[derive(Debug)]
+pub struct NewMessage<'a> {
+    /// Who posts it.
+    pub from: PeerId,
+    /// Its name.
+    pub from_name: &'a str,
+    /// Where it goes.
+    pub to: Target<'a>,
+    /// What it is.
+    pub kind: MessageType,
+    /// What it is about.
+    pub subject: Option<&'a str>,
+    /// Its text.
+    pub body: &'a str,
+    /// Which message it follows.
+    pub in_reply_to: Option<MessageId>,
+    /// The sender's own mark, by which it is not stored twice.
+    pub idempotency_key: Option<&'a str>,
+    /// How long it is of use, in milliseconds.
+    pub ttl_ms: Option<i64>,
+}
+
+/// What was stored under a sender's key before.
+#[derive(Debug)]
+pub struct Keyed {
+    /// Its id.
+    pub id: MessageId,
+    /// The mailbox it went to.
+    pub to_peer: Option<PeerId>,
+    /// The topic it went to.
+    pub topic: Option<String>,
+    /// Everything else of it is the same.
+    pub same: bool,
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Default)]
+pub struct Listing<'a> {
+    /// Those after this id; empty is from the beginning.
+    pub after: String,
+    /// Topics to look into beside what comes by itself.
+    pub topics: &'a [Topic],
+    /// Only of this sender.
+    pub from: Option<PeerId>,
+    /// Only of a sender that had this name.
+    pub from_name: Option<&'a str>,
+    /// So many at most.
+    pub limit: u32,
+}
+
+/// What waits for a mailbox and a session of it.
+#[expect(clippy::struct_excessive_bools, reason = "four independent signs")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// Questions.
+    pub questions: bool,
+    /// Answers nobody waited for.
+    pub answers: bool,
+    /// Messages that have not been mentioned.
+    pub mail: bool,
+    /// Claims whose turn has come.
+    pub grants: bool,
+}
+
+const MESSAGE: &str = "m.id, m.from_name, p.name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body)";
+const WAKING: &str = "AND m.type IN ('alert', 'command')";
+
+/// The ids that a mailbox `:peer` sees after an id, that are still of use at `:now` and that fit `more`.
+fn seen_by(after: &str, more: &str) -> String {
+    let fits = fits(more);
+    format!(
+        "SELECT m.id FROM message m WHERE m.to_peer = :peer AND m.id > {after} {fits}
+         UNION ALL SELECT m.id FROM message m WHERE m.topic = '{EVERYONE}' AND m.id > max({after}, :peer) {fits}
+         UNION ALL SELECT m.id FROM subscription s JOIN message m ON m.topic = s.topic
+             WHERE s.peer_id = :peer AND m.id > max({after}, s.since) {fits}"
+    )
+}
+
+/// The same with topics that a caller names, a JSON list `:topics`; of those also what is older than a subscription.
+fn seen_with_topics(after: &str, more: &str) -> String {
+    let unnamed = "AND s.topic NOT IN (SELECT value FROM json_each(:topics))";
+    format!(
+        "{} {unnamed}
+         UNION ALL SELECT m.id FROM json_each(:topics) t JOIN message m ON m.topic = t.value WHERE m.id > {after} {}",
+        seen_by(after, more),
+        fits(more)
+    )
+}
+
+/// What holds for every message that is shown.
+fn fits(more: &str) -> String {
+    format!(
+        "AND m.from_peer <> :peer AND (m.expires_at_ms IS NULL OR m.expires_at_ms > :now) {more}"
+    )
+}
+
+const UNREAD: &str = "(SELECT mail_read FROM peer WHERE id = :peer)";
+const UNMENTIONED: &str = "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
+
+fn message(row: &Row) -> rusqlite::Result<Message> {
+    let topic: Option<String> = row.get(3)?;
+    let to = match topic {
+        None => SentTo::Peer(row.get::<_, Option<String>>(2)?.unwrap_or_default()),
+        Some(topic) if topic == EVERYONE => SentTo::Everyone,
+        Some(topic) => SentTo::Topic(topic),
+    };
+    Ok(Message {
+        id: row.get(0)?,
+        from: row.get(1)?,
+        to,
+        kind: MessageType::of(row.get_ref(4)?.as_str()?).unwrap_or_default(),
+        subject: row.get(5)?,
+        in_reply_to: row.get(6)?,
+        posted_at_ms: row.get(7)?,
+        expires_at_ms: row.get(8)?,
+        bytes: row.get(9)?,
+        body: row.get(10)?,
+    })
+}
+
+/// Each topic once: one named twice must not be looked into twice.
+fn list_of(topics: &[Topic]) -> String {
+    let topics: BTreeSet<&Topic> = topics.iter().collect();
+    serde_json::to_string(&topics).expect("texts can be written as JSON")
+}
+
+impl Tx<'_> {
+    /// Stores a message.
+    pub(crate) fn insert_message(&self, new: &NewMessage) -> rusqlite::Result<MessageId> {
+        let id = MessageId::from(self.mint()?);
+        let (to_peer, topic) = match new.to {
+            Target::Peer(peer) => (Some(peer), None),
+            Target::Topic(topic) => (None, Some(topic)),
+        };
+        self.sql
+            .prepare_cached(
+                "INSERT INTO message (id, from_peer, from_name, to_peer, topic, type, subject, body, in_reply_to, idempotency_key,
+                                      posted_at_ms, expires_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?
+            .execute(params![
+                id, new.from, new.from_name, to_peer, topic, new.kind.as_str(), new.subject, new.body, new.in_reply_to,
+                new.idempotency_key, self.now.wall_ms, new.ttl_ms.map(|ttl_ms| self.now.wall_ms.saturating_add(ttl_ms))
+            ])?;
+        Ok(id)
+    }
+
+    /// Returns what this sender has stored under a key.
+    pub(crate) fn message_keyed(
+        &self,
+        new: &NewMessage,
+        key: &str,
+    ) -> rusqlite::Result<Option<Keyed>> {
+        self.sql
+            .prepare_cached(
+                "SELECT id, to_peer, topic, type = ?3 AND subject IS ?4 AND body = ?5 AND in_reply_to IS ?6
+                        AND (expires_at_ms - posted_at_ms) IS ?7
+                 FROM message WHERE from_peer = ?1 AND idempotency_key = ?2",
+            )?
+            .query_row(
+                params![new.from, key, new.kind.as_str(), new.subject, new.body, new.in_reply_to, new.ttl_ms],
+                |row| {
+                    Ok(Keyed {
+                        id: row.get(0)?,
+                        to_peer: row.get(1)?,
+                        topic: row.get(2)?,
+                        same: row.get(3)?,
+                    })
+                },
+            )
+            .optional()
+    }
+
+    /// Returns whether there is a message of this id.
+    pub(crate) fn has_message(&self, id: MessageId) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1)")?
+            .query_row([id], |row| row.get(0))
+    }
+
+    /// Returns when the `nth` newest message of a peer to everybody since `since_ms` was posted.
+    pub(crate) fn nth_broadcast(
+        &self,
+        from: PeerId,
+        since_ms: i64,
+        nth: u32,
+    ) -> rusqlite::Result<Option<i64>> {
+        self.sql
+            .prepare_cached(
+                "SELECT posted_at_ms FROM message WHERE topic = '*' AND from_peer = ?1 AND posted_at_ms > ?2 AND posted_at_ms <= ?3
+                 ORDER BY posted_at_ms DESC LIMIT 1 OFFSET ?4",
+            )?
+            .query_row(params![from, since_ms, self.now.wall_ms, nth - 1], |row| row.get(0))
+            .optional()
+    }
+
+    /// Returns what a mailbox sees, oldest first.
+    pub(crate) fn messages(
+        &self,
+        peer: PeerId,
+        listing: &Listing,
+    ) -> rusqlite::Result<Vec<Message>> {
+        let seen = seen_with_topics(
+            ":after",
+            "AND (:from IS NULL OR m.from_peer = :from) AND (:from_name IS NULL OR m.from_name = :from_name)",
+        );
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {MESSAGE}, m.body FROM (SELECT id FROM ({seen}) ORDER BY id LIMIT :limit) v
+                 CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id"
+            ))?
+            .query_map(
+                named_params! {
+                    ":peer": peer, ":after": listing.after, ":now": self.now.wall_ms, ":topics": list_of(listing.topics),
+                    ":from": listing.from, ":from_name": listing.from_name, ":limit": listing.limit,
+                },
+                message,
+            )?
+            .collect()
+    }
+
+    /// Returns how many messages a mailbox has not read, with these topics beside what comes by itself.
+    pub(crate) fn count_unread(&self, peer: PeerId, topics: &[Topic]) -> rusqlite::Result<u32> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT count(*) FROM ({})",
+                seen_with_topics(UNREAD, "")
+            ))?
+            .query_row(
+                named_params! { ":peer": peer, ":now": self.now.wall_ms, ":topics": list_of(topics) },
+                |row| row.get(0),
+            )
+    }
+
+    /// Returns what of a mailbox has been neither read nor mentioned, oldest first, each with the beginning of its text.
+    pub(crate) fn unmentioned(&self, peer: PeerId, limit: u32) -> rusqlite::Result<Vec<Message>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {MESSAGE}, substr(m.body, 1, {}) FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
+                 CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id",
+                SHORT_CHARS + 1,
+                seen_by(UNMENTIONED, "")
+            ))?
+            .query_map(
+                named_params! { ":peer": peer, ":now": self.now.wall_ms, ":limit": limit },
+                message,
+            )?
+            .collect()
+    }
+
+    /// Returns how many messages of a mailbox have been neither read nor mentioned.
+    pub(crate) fn count_unmentioned(&self, peer: PeerId) -> rusqlite::Result<u32> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT count(*) FROM ({})",
+                seen_by(UNMENTIONED, "")
+            ))?
+            .query_row(
+                named_params! { ":peer": peer, ":now": self.now.wall_ms },
+                |row| row.get(0),
+            )
+    }
+
+    /// Returns who has posted what is to wake a mailbox and has been neither read nor mentioned, oldest first.
+    pub(crate) fn waking_senders(&self, peer: PeerId) -> rusqlite::Result<Vec<String>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT from_name FROM message WHERE id IN ({}) ORDER BY id LIMIT 100",
+                seen_by(UNMENTIONED, WAKING)
+            ))?
+            .query_map(
+                named_params! { ":peer": peer, ":now": self.now.wall_ms },
+                |row| row.get(0),
+            )?
+            .collect()
+    }
+
+    /// Returns what waits for a session, in one look: the first of every hook.
+    pub(crate) fn signs(&self, peer: PeerId, session: SessionId) -> rusqlite::Result<Signs> {
+        if !self.has_rooms() {
+            return Ok(Signs {
+                questions: self.has_pending(peer)?,
+                answers: true,
+                ..Signs::default()
+            });
+        }
+        let mut signs = self.sql.prepare_cached(SIGNS)?.query_row(
+            named_params! { ":peer": peer, ":session": session, ":now": self.now.wall_ms },
+            |row| {
+                Ok(Signs {
+                    questions: row.get(0)?,
+                    answers: row.get(1)?,
+                    mail: row.get(2)?,
+                    grants: row.get(3)?,
+                })
+            },
+        )?;
+        signs.mail = signs.mail && self.has_unmentioned(peer)?;
+        Ok(signs)
+    }
+
+    fn has_unmentioned(&self, peer: PeerId) -> rusqlite::Result<bool> {
+        self.sql.prepare_cached(&unmentioned_sql())?.query_row(
+            named_params! { ":peer": peer, ":now": self.now.wall_ms },
+            |row| row.get(0),
+        )
+    }
+
+    /// Returns up to which message a mailbox has read; empty is none.
+    pub(crate) fn mail_read(&self, peer: PeerId) -> rusqlite::Result<String> {
+        self.sql
+            .prepare_cached("SELECT mail_read FROM peer WHERE id = ?1")?
+            .query_row([peer], |row| row.get(0))
+    }
+
+    /// Notes up to which message a mailbox has read; never backwards.
+    pub(crate) fn set_mail_read(&self, peer: PeerId, up_to: MessageId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE peer SET mail_read = max(mail_read, ?2) WHERE id = ?1")?
+            .execute(params![peer, up_to])
+            .map(drop)
+    }
+
+    /// Notes up to which message a mailbox was told of; never backwards.
+    pub(crate) fn set_mail_mentioned(
+        &self,
+        peer: PeerId,
+        up_to: MessageId,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE peer SET mail_mentioned = max(mail_mentioned, ?2) WHERE id = ?1",
+            )?
+            .execute(params![peer, up_to])
+            .map(drop)
+    }
+
+    /// Subscribes a mailbox to a topic from now on; an earlier subscription stays as it is.
+    pub(crate) fn subscribe(&self, peer: PeerId, topic: &Topic) -> rusqlite::Result<()> {
+        let subscribed = self
+            .sql
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM subscription WHERE peer_id = ?1 AND topic = ?2)",
+            )?
+            .query_row(params![peer, topic.as_str()], |row| row.get(0))?;
+        if subscribed {
+            return Ok(());
+        }
+        let since = MessageId::from(self.mint()?);
+        self.sql
+            .prepare_cached("INSERT INTO subscription (peer_id, topic, since) VALUES (?1, ?2, ?3)")?
+            .execute(params![peer, topic.as_str(), since])
+            .map(drop)
+    }
+
+    /// Ends the subscription of a mailbox to a topic.
+    pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &Topic) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("DELETE FROM subscription WHERE peer_id = ?1 AND topic = ?2")?
+            .execute(params![peer, topic.as_str()])
+            .map(drop)
+    }
+
+    /// Returns who subscribes to a topic, by name.
+    pub(crate) fn subscribers(&self, topic: &str) -> rusqlite::Result<Vec<(PeerId, String)>> {
+        self.sql
+            .prepare_cached(
+                "SELECT p.id, p.name FROM subscription s JOIN peer p ON p.id = s.peer_id WHERE s.topic = ?1 ORDER BY p.name",
+            )?
+            .query_map([topic], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    }
+
+    /// Returns the topics that somebody subscribes to, by name.
+    pub(crate) fn topics(&self) -> rusqlite::Result<Vec<String>> {
+        self.sql
+            .prepare_cached("SELECT DISTINCT topic FROM subscription ORDER BY topic LIMIT 1000")?
+            .query_map([], |row| row.get(0))?
+            .collect()
+    }
+}
+
+/// A hook compiles this anew each time, so it is as plain as can be: of mail it only asks whether anything was posted to
+/// anybody since this mailbox was last told.
+const SIGNS: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = :peer AND state = 'open' AND expires_at_ms > :now),
+    EXISTS (SELECT 1 FROM question WHERE asker_peer = :peer AND answer_open = 1),
+    coalesce((SELECT max(id) FROM message) > (SELECT max(id, mail_read, mail_mentioned) FROM peer WHERE id = :peer), 0),
+    EXISTS (SELECT 1 FROM claim WHERE session_id = :session AND told = 0 AND state = 'held')";
+
+fn unmentioned_sql() -> String {
+    format!("SELECT EXISTS ({})", seen_by(UNMENTIONED, ""))
+}
+
+#[cfg(test)]
+pub(super) mod hot {
+    //! The queries whose plans are pinned.
+    use super::{SIGNS, UNMENTIONED, WAKING, seen_by, seen_with_topics, unmentioned_sql};
+
+    pub(in crate::store) const FIRST: &str = SIGNS;
+
+    pub(in crate::store) fn queries() -> [String; 4] {
+        let first = |ids: &str| format!("SELECT id FROM ({ids}) ORDER BY id LIMIT 9");
+        [
+            unmentioned_sql(),
+            seen_by(UNMENTIONED, WAKING),
+            first(&seen_by(UNMENTIONED, "")),
+            first(&seen_with_topics(":after", "")),
+        ]
+    }
+}
