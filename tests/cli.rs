@@ -1154,6 +1154,7 @@ fn a_demo_that_fails_says_where_and_leaves_nothing() {
         "session-start",
         "session-end",
         "inbox-poll",
+        "claim-guard",
         "inbox-wait",
     ] {
         let path = format!("bin/claude-mesh-{name}");

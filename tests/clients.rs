@@ -92,7 +92,13 @@ fn an_unknown_client_and_what_does_not_go_with_it_are_wrong_usage() {
             .contains("codex, cursor, gemini, vscode, windsurf"),
         "{refused:?}"
     );
-    for option in ["--dry-run", "--project", "--local", "--confirm-answers"] {
+    for option in [
+        "--dry-run",
+        "--project",
+        "--local",
+        "--confirm-answers",
+        "--guard",
+    ] {
         let refused = world.cli(&folder, &["install", "--print", "codex", option]);
         assert_eq!(
             (refused.code, refused.out.as_str()),

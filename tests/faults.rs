@@ -13,7 +13,13 @@ use crate::world::{Ran, Session, World, program, within};
 
 /// Hooks stand in a person's way; this is more than any may take.
 const HOOK_AT_MOST: Duration = Duration::from_millis(1_500);
-const EVENTS: [&str; 4] = ["SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"];
+const EVENTS: [&str; 5] = [
+    "SessionStart",
+    "UserPromptSubmit",
+    "Stop",
+    "SessionEnd",
+    "PreToolUse",
+];
 
 #[track_caller]
 fn refused(result: &Value, code: &str, says: &[&str]) {
@@ -89,7 +95,8 @@ fn person_is_told(world: &World, says: &[&str]) {
 
 fn payload(event: &str) -> String {
     let session = "00000000-0000-4000-8000-00000000ffff";
-    json!({ "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on", "prompt_id": "t1", "reason": "other" })
+    json!({ "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on", "prompt_id": "t1", "reason": "other",
+        "tool_name": "Edit", "tool_input": { "file_path": "/a.rs" } })
         .to_string()
 }
 
@@ -237,6 +244,7 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
             let hook = program(match event {
                 "SessionStart" => "claude-mesh-session-start",
                 "SessionEnd" => "claude-mesh-session-end",
+                "PreToolUse" => "claude-mesh-claim-guard",
                 _ => "claude-mesh-inbox-poll",
             });
             let mut child = world

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "claude-mesh-server",
     "claude-mesh-session-start",
     "claude-mesh-inbox-poll",
     "claude-mesh-inbox-wait",
     "claude-mesh-session-end",
+    "claude-mesh-claim-guard",
 ];
 
 /// A home with our programs, a project, and nothing of Claude Code's yet.
@@ -564,6 +565,57 @@ fn hooks_wired_for_the_person_and_for_the_project_are_noticed() {
         "each hook runs more than once",
         Some("claude-mesh uninstall --project"),
     );
+}
+
+#[test]
+fn the_guard_is_wired_on_request_and_a_later_plain_install_leaves_it() {
+    let home = Home::new();
+    home.install(Scope::User);
+    let plain = read(&home.settings());
+    assert!(!plain.contains("claim-guard"));
+    let guarded = Options {
+        guard: true,
+        ..Options::default()
+    };
+    let plan = install(&home.places, Scope::User, guarded).unwrap();
+    plan.apply(now()).unwrap();
+    let settings = json_of(&home.settings());
+    let group = &settings["hooks"]["PreToolUse"][0];
+    assert_eq!(group["matcher"], "Edit|Write|MultiEdit|NotebookEdit");
+    let program = home.places.programs.join("claude-mesh-claim-guard");
+    assert_eq!(group["hooks"][0]["command"], program.to_str().unwrap());
+    for options in [guarded, Options::default()] {
+        let again = install(&home.places, Scope::User, options).unwrap();
+        assert!(again.is_empty());
+    }
+    assert_eq!(home.findings(Severity::Problem), []);
+    assert_eq!(home.findings(Severity::Note), []);
+    let hooks = home.findings(Severity::Ok);
+    assert!(
+        hooks
+            .iter()
+            .any(|it| it.text.contains("5 wired, one of them the guard")),
+        "{hooks:?}"
+    );
+    fs::remove_file(program).unwrap();
+    home.assert_problem("does not exist", Some("claude-mesh install"));
+    home.uninstall(Scope::User);
+    assert!(!home.settings().exists());
+}
+
+#[test]
+fn the_guard_of_every_tool_is_judged_by_the_tools_it_is_for() {
+    let home = Home::new();
+    home.install(Scope::User);
+    let mut settings = json_of(&home.settings());
+    let program = home.places.programs.join("claude-mesh-claim-guard");
+    settings["hooks"]["PreToolUse"] = serde_json::json!([{ "matcher": "Write", "hooks": [
+        { "type": "command", "command": program, "args": [], "timeout": 5 }
+    ] }]);
+    write(&home.settings(), &settings.to_string(), 0o600);
+    home.assert_problem("PreToolUse is not wired", Some("claude-mesh install"));
+    home.install(Scope::User);
+    assert_eq!(home.findings(Severity::Problem), []);
 }
 
 #[test]

@@ -102,15 +102,8 @@ fn role_folder_branch_summary_and_what_it_is_at_are_reasons() {
 #[test]
 fn what_a_peer_has_claimed_is_a_reason() {
     let world = World::new();
-    let [ada, _bo] = ["ada", "bo"].map(|name| world.session(name));
-    world
-        .rows()
-        .execute_batch(
-            "INSERT INTO claim (id, resource, mode, state, peer_id, session_id, fence, lease_ms, boot, claimed_monotonic_ms, claimed_at_ms)
-             SELECT '01K00000000000000000000001', 'file:/p/src/auth.rs', 'exclusive', 'held', p.id, s.id, 1, 1000, 'b', 0, 0
-             FROM peer p JOIN session s ON s.peer_id = p.id WHERE p.name = 'bo'",
-        )
-        .unwrap();
+    let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
+    bo.call("claim", json!({ "resource": "file:src/auth.rs" }));
     assert_eq!(
         who_knows(&ada, "auth"),
         [because("bo", "has claimed …/src/auth.rs")]

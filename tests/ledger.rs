@@ -6,25 +6,7 @@ use std::path::{Path, PathBuf};
 type Line = (&'static str, u32, &'static str, &'static [&'static str]);
 
 /// Lines that no test holds yet. A line leaves this list together with its first test.
-const MISSING: [(&str, u32); 17] = [
-    ("Mesh", 5),
-    ("Mesh", 6),
-    ("Mesh", 7),
-    ("Mesh", 8),
-    ("Mesh", 9),
-    ("Mesh", 10),
-    ("Mesh", 11),
-    ("Mesh", 12),
-    ("Mesh", 13),
-    ("Mesh", 14),
-    ("Sharing", 3),
-    ("Sharing", 4),
-    ("Sharing", 6),
-    ("Sharing", 9),
-    ("Sharing", 10),
-    ("Sharing", 11),
-    ("Beyond", 6),
-];
+const MISSING: [(&str, u32); 3] = [("Sharing", 9), ("Sharing", 10), ("Sharing", 11)];
 
 const LINES: &[Line] = &[
     (
@@ -171,46 +153,91 @@ const LINES: &[Line] = &[
         "Mesh",
         5,
         "a claim is granted, denied or queued; again is a renewal",
-        &[],
+        &[
+            "a_claim_is_granted_once_denied_to_others_and_renewed_with_the_same_id_and_fence",
+            "a_wait_that_runs_out_keeps_the_place_and_says_who_holds_it",
+        ],
     ),
     (
         "Mesh",
         6,
         "shared holders go together, an exclusive one alone",
-        &[],
+        &[
+            "shared_holders_coexist_and_who_wants_it_alone_waits_for_all_of_them",
+            "asking_for_all_while_sharing_is_granted_to_the_only_one_and_else_keeps_the_share",
+        ],
     ),
     (
         "Mesh",
         7,
         "a fence rises with every grant and outlives everything",
-        &[],
+        &[
+            "every_grant_and_promotion_gives_the_next_fence_which_survives_everything",
+            "of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves",
+        ],
     ),
     (
         "Mesh",
         8,
         "release gives back or leaves the line; the next are promoted",
-        &[],
+        &[
+            "releasing_lets_a_run_of_sharers_in_together_and_cancels_a_place_in_line",
+            "the_line_agrees_with_the_model_whatever_is_done",
+        ],
     ),
     (
         "Mesh",
         9,
         "the dead and the lapsed are reaped on the next touch",
-        &[],
+        &[
+            "the_claims_of_a_dead_session_pass_on_and_so_does_its_place_in_line",
+            "a_lapsed_lease_passes_on_by_itself_to_a_call_that_waits_and_to_a_session_that_does_not",
+        ],
     ),
     (
         "Mesh",
         10,
         "claims shows locks and lines, the list of peers what each holds",
-        &[],
+        &[
+            "list_peers_shows_what_each_has_claimed_and_status_counts_it",
+            "claims_are_a_table_without_what_steers_a_terminal",
+        ],
     ),
-    ("Mesh", 11, "post to one, to all, to a topic", &[]),
-    ("Mesh", 12, "looking at the mail moves no cursor", &[]),
-    ("Mesh", 13, "reading moves it forward only", &[]),
+    (
+        "Mesh",
+        11,
+        "post to one, to all, to a topic",
+        &[
+            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
+            "a_message_to_everybody_is_for_those_that_were_there",
+        ],
+    ),
+    (
+        "Mesh",
+        12,
+        "looking at the mail moves no cursor",
+        &[
+            "looking_moves_nothing_and_reading_never_goes_back",
+            "a_subscribed_topic_comes_by_itself_from_then_on",
+        ],
+    ),
+    (
+        "Mesh",
+        13,
+        "reading moves it forward only",
+        &[
+            "looking_moves_nothing_and_reading_never_goes_back",
+            "the_cursor_of_a_mailbox_agrees_with_a_list",
+        ],
+    ),
     (
         "Mesh",
         14,
         "ids in one total order, a cursor per mailbox",
-        &[],
+        &[
+            "the_order_is_that_of_posting_also_when_the_clock_jumps_back",
+            "of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_and_all_read_one_order",
+        ],
     ),
     (
         "Mesh",
@@ -279,13 +306,16 @@ const LINES: &[Line] = &[
         "Sharing",
         3,
         "send to one or all, as text, JSON, command or alert",
-        &[],
+        &[
+            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
+            "an_alert_wakes_an_idle_session_and_rides_on_one_ring",
+        ],
     ),
     (
         "Sharing",
         4,
         "an inbox of unread or all, of one sender, with a limit",
-        &[],
+        &["a_list_is_filtered_by_sender_and_goes_on_page_by_page"],
     ),
     (
         "Sharing",
@@ -302,7 +332,10 @@ const LINES: &[Line] = &[
         "Sharing",
         6,
         "advisory locks of files, with a reason and an end",
-        &[],
+        &[
+            "a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile",
+            "an_edit_of_a_file_that_another_session_holds_is_denied_with_who_until_when_and_what_to_do",
+        ],
     ),
     (
         "Sharing",
@@ -333,6 +366,15 @@ const LINES: &[Line] = &[
     ),
     (
         "Beyond",
+        2,
+        "a circle of questions and claims is named to the one who closes it",
+        &[
+            "a_circle_of_waits_is_named_to_the_one_who_closes_it",
+            "a_circle_of_a_question_and_a_claim_is_told_at_once",
+        ],
+    ),
+    (
+        "Beyond",
         4,
         "one total order of everything that happens",
         &[
@@ -342,9 +384,21 @@ const LINES: &[Line] = &[
     ),
     (
         "Beyond",
+        5,
+        "a claim is checked where files are edited and commits are made",
+        &[
+            "an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back",
+            "staged_files_that_somebody_else_holds_stop_a_commit",
+        ],
+    ),
+    (
+        "Beyond",
         6,
         "the next in line is woken when its turn comes",
-        &[],
+        &[
+            "a_call_that_waits_is_woken_when_its_turn_comes",
+            "a_claim_whose_turn_came_wakes_an_idle_session_and_is_told_once",
+        ],
     ),
     (
         "Beyond",

@@ -25,6 +25,19 @@ mod mail_delivery;
 #[cfg(feature = "cli")]
 mod mail_cli;
 
+/// Stories of claims: who holds a resource, who waits for it, when it passes on.
+mod claim;
+
+/// Claims as people type them.
+#[cfg(feature = "cli")]
+mod claim_cli;
+
+/// The line for a claim beside a small model of it.
+mod claim_model;
+
+/// The guard of claimed files: the hook before an edit, and the check before a commit.
+mod guard;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 

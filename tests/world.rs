@@ -22,6 +22,7 @@ pub(crate) fn program(name: &str) -> &'static str {
         "claude-mesh-session-start" => env!("CARGO_BIN_EXE_claude-mesh-session-start"),
         "claude-mesh-session-end" => env!("CARGO_BIN_EXE_claude-mesh-session-end"),
         "claude-mesh-inbox-poll" => env!("CARGO_BIN_EXE_claude-mesh-inbox-poll"),
+        "claude-mesh-claim-guard" => env!("CARGO_BIN_EXE_claude-mesh-claim-guard"),
         "claude-mesh-inbox-wait" => env!("CARGO_BIN_EXE_claude-mesh-inbox-wait"),
         _ => panic!("no program {name}"),
     }
@@ -413,6 +414,7 @@ impl Session {
         let name = match event {
             "SessionStart" => "claude-mesh-session-start",
             "SessionEnd" => "claude-mesh-session-end",
+            "PreToolUse" => "claude-mesh-claim-guard",
             _ => "claude-mesh-inbox-poll",
         };
         let child = self.start_hook(name, stdin);

@@ -135,7 +135,7 @@ fn of_fault(fault: &Fault) -> Finding {
     problem(&fault.message, &fault.hint)
 }
 
-/// All six programs, each asked for its version.
+/// All programs, each asked for its version.
 fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
     let version = env!("CARGO_PKG_VERSION");
     let mut findings = vec![ok(format!(
@@ -146,7 +146,7 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
         let path = folder.join(name);
         let place = shown(&path, &settings.home);
         if !path.is_file() {
-            let mend = "install all six programs into one folder, as `cargo install` does";
+            let mend = "install all programs into one folder, as `cargo install` does";
             findings.push(problem(format!("{place} is missing"), mend));
             continue;
         }
@@ -155,11 +155,11 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
             Some(said) if said == version => ok(format!("{name} {version} ({place})")),
             Some(said) => problem(
                 format!("{place} is version {said}, claude-mesh is {version}"),
-                "install all six programs anew",
+                "install all programs anew",
             ),
             None => problem(
                 format!("{place} does not say its version, so it is of another build"),
-                "install all six programs anew",
+                "install all programs anew",
             ),
         });
     }

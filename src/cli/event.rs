@@ -228,11 +228,28 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
             };
             format!("{by} posted {kind} to {to}  {id}")
         }
+        kind if kind.starts_with("claim.") => claimed(&by, kind, event),
         kind => format!(
             "{by} {} {}",
             crate::ground::text::one_line(kind),
             crate::ground::text::one_line(&event.subject)
         ),
+    }
+}
+
+/// What became of a claim, as a sentence.
+fn claimed(by: &str, kind: &str, event: &Event) -> String {
+    let resource = crate::ground::text::one_line(&event.subject);
+    let in_line = event.data["was"] == "queued";
+    match (kind, in_line) {
+        ("claim.granted", _) => format!("{by} holds {resource} (fence {})", event.data["fence"]),
+        ("claim.queued", _) => format!("{by} stands in line for {resource}"),
+        ("claim.reaped", false) if event.data["why"] == "lease" => {
+            format!("{by} lost {resource}: its lease is over")
+        }
+        ("claim.reaped", false) => format!("{by} lost {resource}: its session has ended"),
+        (_, true) => format!("{by} left the line for {resource}"),
+        _ => format!("{by} gave {resource} back"),
     }
 }
 

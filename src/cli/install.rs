@@ -25,6 +25,7 @@ use crate::setup::{self, Applied, CLIENTS, Change, Client, Options, Places, Plan
   claude-mesh install --dry-run            show the change, write nothing
   claude-mesh install                      for you, in every project
   claude-mesh install --confirm-answers    you see each answer to a peer before it is sent
+  claude-mesh install --guard              no session edits a file that another has claimed
   claude-mesh install --wake rewake        where Claude Code takes no line from outside (before 2.1.224, or refused)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
   claude-mesh install --print codex        for another MCP client: prints its entry, writes nothing
@@ -35,12 +36,15 @@ pub(super) struct Install {
     /// Ask before each answer to a peer is sent.
     #[arg(long)]
     confirm_answers: bool,
+    /// Deny edits of a file that another session has claimed. Installing again without it leaves it as it is.
+    #[arg(long)]
+    guard: bool,
     /// What wakes an idle session; without this option it stays as it is.
     #[arg(long, value_name = "WAY")]
     wake: Option<Way>,
     /// Print the entry of another MCP client instead, and where it goes; nothing is written.
     #[arg(long, value_name = "CLIENT", value_parser = known_client(),
-          conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "wake"])]
+          conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "wake"])]
     print: Option<String>,
 }
 
@@ -72,11 +76,12 @@ pub(super) struct Files {
 }
 
 /// The programs Claude Code starts.
-pub(super) const PROGRAMS: [&str; 5] = [
+pub(super) const PROGRAMS: [&str; 6] = [
     "claude-mesh-server",
     "claude-mesh-session-start",
     "claude-mesh-session-end",
     "claude-mesh-inbox-poll",
+    "claude-mesh-claim-guard",
     "claude-mesh-inbox-wait",
 ];
 
@@ -90,6 +95,7 @@ pub(super) fn install(args: &Install, json: bool) -> Outcome {
     }
     let options = Options {
         confirm_answers: args.confirm_answers,
+        guard: args.guard,
         wake: args.wake.map(|way| match way {
             Way::Inbox => Wake::Inbox,
             Way::Rewake => Wake::Rewake,
@@ -311,8 +317,7 @@ fn check_programs(places: &Places, settings: &Settings) -> Result<(), Failure> {
         if missing.len() == 1 { "is" } else { "are" },
         shown(&places.programs, &settings.home)
     );
-    let hint =
-        "install all six programs into one folder (`cargo install` does); nothing was changed";
+    let hint = "install all programs into one folder (`cargo install` does); nothing was changed";
     Err(Wrong::new("unsupported", message, hint).into())
 }
 

@@ -7,6 +7,7 @@
 
 mod ask;
 mod brake;
+mod claim;
 mod client;
 mod demo;
 mod desk;
@@ -72,6 +73,9 @@ enum Command {
     Reply(reply::Reply),
     Post(message::Post),
     Messages(message::Messages),
+    Claim(claim::Claim),
+    Release(claim::Release),
+    Claims(claim::Claims),
     Log(event::Log),
     State(state::State),
     Events(events::Events),
@@ -139,6 +143,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
         Command::Post(args) => message::post(&Desk::find(json)?, &args),
         Command::Messages(args) => message::messages(&Desk::find(json)?, &args),
+        Command::Claim(args) => claim::claim(&Desk::find(json)?, &args),
+        Command::Release(args) => claim::release(&Desk::find(json)?, &args),
+        Command::Claims(args) => claim::claims(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),

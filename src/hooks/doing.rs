@@ -36,7 +36,7 @@ fn after(event: &Event, before: Doing, now_ms: i64) -> Doing {
             stopped_at_ms: Some(now_ms),
             ..before
         },
-        Event::Started { .. } | Event::Ended { .. } => before,
+        Event::Started { .. } | Event::Ended { .. } | Event::Editing { .. } => before,
     }
 }
 

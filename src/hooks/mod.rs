@@ -1,4 +1,4 @@
-//! What Claude Code runs at its own events: session start, typed prompt, end of a turn, session end.
+//! What Claude Code runs at its own events: session start, typed prompt, end of a turn, session end; on request before an edit.
 //!
 //! *Purpose:* to tell a model who it is and what waits for it, and to keep it from idling while a question waits.
 //! *Why not otherwise:* a hook stands in the way of a person, so it does the least it can: no runtime, no watcher, no
@@ -8,6 +8,7 @@
 //! One more program is installed on request: it waits beside the idle session, and nobody waits for it. It alone has a
 //! watcher, and it alone ends with 2, which wakes the session with what it has written to stderr.
 
+mod claim_guard;
 mod doing;
 mod event;
 mod inbox_poll;
@@ -32,6 +33,7 @@ use crate::mesh::{Arrival, Mesh, Opening, Sitting};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
 
+pub use claim_guard::claim_guard;
 pub use event::{Event, Prompt};
 pub use inbox_poll::inbox_poll;
 #[cfg(feature = "watcher")]
@@ -197,7 +199,9 @@ impl Call {
             store: Options {
                 sync_full: self.settings.sync_full,
                 patience: match self.event {
-                    Event::Prompted { .. } | Event::Stopping { .. } => PATIENCE,
+                    Event::Prompted { .. } | Event::Stopping { .. } | Event::Editing { .. } => {
+                        PATIENCE
+                    }
                     Event::Started { .. } | Event::Ended { .. } => PATIENCE_AT_THE_ENDS,
                 },
                 hook: true,
@@ -234,6 +238,7 @@ impl Call {
             | Event::Prompted { session, .. }
             | Event::Stopping { session, .. }
             | Event::Ended { session, .. } => session.clone(),
+            Event::Editing { .. } => None,
         }
     }
 

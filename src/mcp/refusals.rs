@@ -45,7 +45,9 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::NoMessage { .. } => {
             "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone."
         }
-        Refusal::NotYours { .. } => "Call poll_inbox for the questions addressed to you.",
+        Refusal::NotYours { .. } => {
+            "Call poll_inbox for the questions addressed to you, claims for who holds what."
+        }
         Refusal::TooLarge { .. } => {
             "Call again with a shorter text; name the file where the rest stands."
         }

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::ask::stands_in_for;
-use super::{Mesh, Rings, Sitting};
+use super::{Mesh, Rings, Sitting, shape};
 use crate::ground::id::QuestionId;
 use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result, WakeState};
-use crate::store::{Granted, Message, Pending, Question, Session, Signs, Tx};
+use crate::store::{Claim, Message, Pending, Question, Session, Signs, Tx};
 
 /// A late answer is listed this long after it was shown, unless a call took it.
 const SHOWN_ANSWER_MS: i64 = 24 * 3600 * 1000;
@@ -32,6 +32,15 @@ pub struct LateAnswer {
     pub question: Question,
     /// Who answered.
     pub from: PeerName,
+}
+
+/// A claim that a session holds without having been told.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The claim.
+    pub claim: Claim,
+    /// When its lease is over, in wall milliseconds.
+    pub until_ms: i64,
 }
 
 /// What waits for a session.
@@ -215,11 +224,15 @@ pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
 
 /// Returns the claims that a session holds without having been told.
 pub(super) fn granted(tx: &Tx, me: &Sitting, signs: Signs) -> Result<Vec<Granted>> {
-    Ok(if signs.grants {
-        tx.granted_untold(me.session)?
-    } else {
-        Vec::new()
-    })
+    if !signs.grants {
+        return Ok(Vec::new());
+    }
+    let claims = tx.claims_untold(me.session)?;
+    let told = |claim| Granted {
+        until_ms: shape::expires_ms(&claim, &tx.now),
+        claim,
+    };
+    Ok(claims.into_iter().map(told).collect())
 }
 
 pub(super) fn questions_at(
@@ -295,7 +308,7 @@ pub(super) fn mark_shown(
         tx.mark_answer_shown(late.question.id)?;
     }
     for granted in &shown.granted {
-        tx.set_told(granted.id)?;
+        tx.set_told(granted.claim.id)?;
     }
     if let Some(last) = shown.mail.last() {
         tx.set_mail_mentioned(me.peer, last.id)?;

@@ -7,8 +7,6 @@ use crate::store::Tx;
 
 /// So many answered questions of a peer are looked at, the newest.
 const ANSWERED_MAX: u32 = 300;
-/// So many of its claims.
-const CLAIMED_MAX: u32 = 100;
 
 /// A peer in the order of who most likely knows.
 #[derive(Debug, Clone)]
@@ -55,7 +53,11 @@ fn known(tx: &Tx, view: &PeerView) -> Result<Known> {
         doing: view.doing.as_ref().and_then(Doing::line),
         folder: peer.project.clone(),
         branch: peer.branch.clone().or_else(|| peer.git_branch.clone()),
-        claimed: tx.claimed_by(peer.id, CLAIMED_MAX)?,
+        claimed: view
+            .claims
+            .iter()
+            .map(|claim| claim.resource.clone())
+            .collect(),
         answered: tx.answered_texts(peer.id, ANSWERED_MAX)?,
     })
 }

@@ -22,10 +22,13 @@
 mod alive;
 mod ask;
 mod brake;
+mod circle;
+mod claim;
 mod doing;
 mod event;
 mod inbox;
 mod knows;
+mod line;
 mod member;
 mod message;
 mod peer;
@@ -51,11 +54,15 @@ use crate::wake::Bells;
 use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
+pub use claim::{
+    ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, Which, file_resource,
+    prefix, resource,
+};
 pub use event::Listening;
-pub use inbox::{Inbox, LateAnswer, Waiting};
+pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
 pub use knows::Ranked;
 pub use member::{Came, Member, Waited};
-pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, TTL_SECONDS_MAX, Wanted};
+pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
 pub use peer::{About, PeerView, Scope};
 pub use rewake::Rewake;
 pub use ring::{Attention, Rung};
@@ -169,6 +176,7 @@ impl Mesh {
         let around = &self.around;
         let outcome = self.store.write(self.clock.now(), |tx| {
             let outcome = verb(tx, around, &mut rings)?;
+            line::advance(tx, around, &mut rings)?;
             rings.add(tx.sessions_listening()?);
             rings.add_unheard(tx)?;
             Ok(outcome)
@@ -204,11 +212,12 @@ impl Mesh {
     }
 }
 
-/// For whom to ring once the transaction is committed.
+/// For whom to ring once the transaction is committed, and which lines to put in order before.
 #[derive(Debug, Default)]
 struct Rings {
     sessions: Vec<SessionId>,
     ended: Vec<SessionId>,
+    lines: Vec<String>,
 }
 
 impl Rings {

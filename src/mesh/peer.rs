@@ -2,6 +2,7 @@
 use super::alive::{Around, sitter};
 use super::brake::hold;
 use super::doing::doing;
+use super::line::is_over;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::client::Registered;
 use crate::ground::id::PeerId;
@@ -9,7 +10,7 @@ use crate::model::brake::Held;
 use crate::model::doing::Doing;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
-use crate::store::{Peer, Session, Tx};
+use crate::store::{Claim, Peer, Session, Tx};
 
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +64,8 @@ pub struct PeerView {
     pub questions_waiting: u32,
     /// What is asked is stored without ringing, and why.
     pub held: Option<Held>,
+    /// What it has claimed.
+    pub claims: Vec<Claim>,
 }
 
 impl Mesh {
@@ -73,6 +76,7 @@ impl Mesh {
         scope: Scope,
         include_dead: bool,
     ) -> Result<Vec<PeerView>> {
+        self.settle_lines_if_free();
         let views = self.look_around(|tx, around| {
             let own = me.map(|me| tx.peer(me.peer)).transpose()?.flatten();
             let mut views = Vec::new();
@@ -178,6 +182,7 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
             Some(session) => hold(tx, around, &peer, session)?,
             None => None,
         },
+        claims: held_at(tx, around, peer.id)?,
         aliases,
         session,
         peer,
@@ -188,6 +193,17 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
 fn idle_since_ms(registered: Option<&Registered>, doing: Option<&Doing>) -> Option<i64> {
     let told = registered.and_then(|registered| registered.status_since_ms);
     told.or_else(|| doing?.stopped_at_ms)
+}
+
+/// What is held at a mailbox; what is over counts no more, whether anybody could take it out or not.
+fn held_at(tx: &Tx, around: &Around, peer: PeerId) -> Result<Vec<Claim>> {
+    let mut held = Vec::new();
+    for claim in tx.held_at(peer)? {
+        if is_over(tx, around, &claim)?.is_none() {
+            held.push(claim);
+        }
+    }
+    Ok(held)
 }
 
 fn is_in(scope: Scope, own: &Peer, other: &Peer) -> bool {

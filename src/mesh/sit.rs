@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::alive::{Around, record_death, sitter};
+use super::line::end_claims;
 use super::topic::subscribe_named;
 use super::{Mesh, Rings};
 use crate::ground::client::Registered;
@@ -171,10 +172,11 @@ impl Mesh {
             // Its waiting hook goes with it.
             rings.add([session]);
             if tx.end_session(session)? {
-                let name = tx
-                    .peer(found.peer)?
-                    .map(|peer| peer.name.to_string())
-                    .unwrap_or_default();
+                let peer = tx.peer(found.peer)?;
+                if let Some(peer) = &peer {
+                    end_claims(tx, rings, session, peer.kind, "left")?;
+                }
+                let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
                 tx.append(
                     EventKind::PeerLeft,
                     Some(found.peer),
@@ -323,7 +325,7 @@ fn find_seat(
     }
     let wanted = wanted_name(project);
     if gap == 1
-        && let Some(peer) = take_over(tx, around, &wanted, &path)?
+        && let Some(peer) = take_over(tx, around, rings, &wanted, &path)?
     {
         return Ok(peer);
     }
@@ -336,7 +338,13 @@ fn find_seat(
 }
 
 /// A project that was moved keeps its mailbox and its state: the old folder is gone, nobody sits there, and the name is the same.
-fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<Option<Peer>> {
+fn take_over(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    wanted: &PeerName,
+    path: &str,
+) -> Result<Option<Peer>> {
     let Some(owner) = tx.peer_named(wanted.as_str())? else {
         return Ok(None);
     };
@@ -352,7 +360,7 @@ fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<
         return Ok(None);
     }
     for session in tx.live_sessions_at(owner.id)? {
-        record_death(tx, &mut Rings::default(), &session, &owner)?;
+        record_death(tx, rings, &session, &owner)?;
     }
     tx.move_peer(owner.id, path, 1)?;
     if let Some(old) = owner.project.filter(|_| tx.has_rooms()) {

@@ -17,7 +17,7 @@ pub struct Status {
     pub questions: [i64; 3],
     /// Messages that are kept.
     pub messages: i64,
-    /// Claims held or waited for.
+    /// Claims held.
     pub claims: i64,
     /// Entries of the event log.
     pub events: i64,

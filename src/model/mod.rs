@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod brake;
+pub mod claim;
 pub mod doing;
 pub mod event;
 pub mod knows;
@@ -15,6 +16,7 @@ pub mod secret;
 pub mod state;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
+pub use claim::{ClaimState, Mode};
 pub use event::{Event, EventKind};
 pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};

@@ -18,10 +18,13 @@ pub(crate) const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
 /// Its value in a committed file: Claude Code fills it in.
 pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
 
+/// The program that keeps a session from editing what another has claimed.
+pub(crate) const GUARD: &str = "claude-mesh-claim-guard";
 /// The program that waits beside an idle session.
 pub(crate) const WAITER: &str = "claude-mesh-inbox-wait";
 
 const HOOKS: &str = include_str!("../../config/hooks.json");
+const HOOKS_GUARD: &str = include_str!("../../config/hooks-guard.json");
 const HOOKS_REWAKE: &str = include_str!("../../config/hooks-rewake.json");
 const MCP: &str = include_str!("../../config/mcp.json");
 
@@ -53,9 +56,11 @@ pub(crate) struct Hook {
     pub(crate) timeout: u32,
 }
 
-/// A group of hooks that run for everything an event has to say.
+/// A group of hooks that run for everything an event has to say, or for what the matcher names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Group {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) matcher: Option<String>,
     pub(crate) hooks: Vec<Hook>,
 }
 
@@ -66,6 +71,8 @@ pub(crate) struct Hooks {
     pub(crate) always: Vec<Wanted>,
     /// Those that wait beside an idle session, where a person has asked for it.
     pub(crate) waiters: Vec<Wanted>,
+    /// The one before each edit, where a person has asked for it.
+    pub(crate) guard: Vec<Wanted>,
 }
 
 impl Hooks {
@@ -74,6 +81,7 @@ impl Hooks {
         Ok(Self {
             always: wanted(HOOKS, programs)?,
             waiters: wanted(HOOKS_REWAKE, programs)?,
+            guard: wanted(HOOKS_GUARD, programs)?,
         })
     }
 }
@@ -82,8 +90,19 @@ impl Hooks {
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) event: &'static str,
+    /// For what of it; without one for all.
+    pub(crate) matcher: Option<String>,
     pub(crate) program: String,
     pub(crate) hook: Hook,
+}
+
+impl Wanted {
+    /// Does this group run for what is wanted?
+    pub(crate) fn runs_in(&self, group: &Value) -> bool {
+        let matcher = group.get("matcher").map(Value::as_str);
+        let always = matches!(matcher, None | Some(Some("" | "*" | ".*")));
+        always || (self.matcher.is_some() && matcher == Some(self.matcher.as_deref()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -96,6 +115,7 @@ struct HooksFile {
 struct Events {
     session_start: Vec<Group>,
     user_prompt_submit: Vec<Group>,
+    pre_tool_use: Vec<Group>,
     stop: Vec<Group>,
     session_end: Vec<Group>,
 }
@@ -119,19 +139,23 @@ fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
     let events = [
         ("SessionStart", file.hooks.session_start),
         ("UserPromptSubmit", file.hooks.user_prompt_submit),
+        ("PreToolUse", file.hooks.pre_tool_use),
         ("Stop", file.hooks.stop),
         ("SessionEnd", file.hooks.session_end),
     ];
     let mut wanted = Vec::new();
     for (event, groups) in events {
-        for mut hook in groups.into_iter().flat_map(|group| group.hooks) {
-            let program = hook.command;
-            hook.command = command(programs, &program)?;
-            wanted.push(Wanted {
-                event,
-                program,
-                hook,
-            });
+        for group in groups {
+            for mut hook in group.hooks {
+                let program = hook.command;
+                hook.command = command(programs, &program)?;
+                wanted.push(Wanted {
+                    event,
+                    matcher: group.matcher.clone(),
+                    program,
+                    hook,
+                });
+            }
         }
     }
     Ok(wanted)
@@ -248,6 +272,14 @@ mod tests {
             .collect();
         let waiter = |event| (event, WAITER.to_owned(), true);
         assert_eq!(waiters, [waiter("SessionStart"), waiter("Stop")]);
+        let [guard] = &hooks.guard[..] else {
+            panic!("one guard: {:?}", hooks.guard)
+        };
+        assert_eq!((guard.event, guard.program.as_str()), ("PreToolUse", GUARD));
+        assert_eq!(
+            guard.matcher.as_deref(),
+            Some("Edit|Write|MultiEdit|NotebookEdit")
+        );
         let server = server(Some(Path::new("/opt/mesh"))).unwrap();
         assert_eq!(server.command, "/opt/mesh/claude-mesh-server");
     }

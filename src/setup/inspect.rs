@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::digest::{self, Settings, WiredHook, WiredServer};
-use super::entries::{CONFIRM, Hooks, PROJECT_PATH, WAITER, Wanted, program_of_server};
+use super::entries::{CONFIRM, GUARD, Hooks, PROJECT_PATH, WAITER, Wanted, program_of_server};
 use super::error::Error;
 use super::places::{Places, Scope};
 use super::wiring::covers_server;
@@ -172,8 +172,12 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
     let mend = || install(file.scope);
     let hooks = Hooks::below(None).expect("bare names are never refused");
     let mut wanted = hooks.always;
-    if holds_waiter(file) {
+    if holds(file, WAITER) {
         wanted.extend(hooks.waiters);
+    }
+    let guarded = holds(file, GUARD);
+    if guarded {
+        wanted.extend(hooks.guard);
     }
     for wanted in &wanted {
         let (event, program) = (wanted.event, &wanted.program);
@@ -182,7 +186,11 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
             .iter()
             .filter(|hook| hook.event == event && hook.program == *program)
             .collect();
-        match here.iter().filter(|hook| hook.always).count() {
+        match here
+            .iter()
+            .filter(|hook| wanted.runs_in(&hook.group))
+            .count()
+        {
             0 => findings.push(problem(format!("{event} is not wired in {shown}")).mend(mend())),
             1 if here.len() == 1 => {
                 findings.extend(check_hook(places, file, wanted, here[0], server_folder));
@@ -208,7 +216,12 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
         }
     }
     if findings.is_empty() {
-        findings.push(ok(format!("hooks: {} wired ({shown})", wanted.len())));
+        let with = if guarded {
+            ", one of them the guard of claimed files"
+        } else {
+            ""
+        };
+        findings.push(ok(format!("hooks: {} wired{with} ({shown})", wanted.len())));
     }
     findings
 }
@@ -216,7 +229,7 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
 /// By which way idle sessions are woken.
 fn check_wake(places: &Places, settings: &[Settings]) -> Option<Finding> {
     let (waiter, refusing) = (
-        settings.iter().find(|file| holds_waiter(file)),
+        settings.iter().find(|file| holds(file, WAITER)),
         settings.iter().find(|file| file.inbound_refused),
     );
     if let Some(file) = waiter {
@@ -237,11 +250,11 @@ fn check_wake(places: &Places, settings: &[Settings]) -> Option<Finding> {
 /// Returns whether a hook waits beside this person's sessions.
 pub fn has_waiter(places: &Places) -> bool {
     let settings = settings_files(places, &mut Vec::new());
-    settings.iter().any(holds_waiter)
+    settings.iter().any(|file| holds(file, WAITER))
 }
 
-fn holds_waiter(file: &Settings) -> bool {
-    file.hooks.iter().any(|hook| hook.program == WAITER)
+fn holds(file: &Settings, program: &str) -> bool {
+    file.hooks.iter().any(|hook| hook.program == program)
 }
 
 fn check_hook(

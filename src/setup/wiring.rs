@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use super::entries::{
-    ALLOW, CONFIRM, Group, Hooks, PROJECT_PATH, SERVER, Server, WAITER, Wanted, program_of_hook,
-    program_of_server,
+    ALLOW, CONFIRM, GUARD, Group, Hooks, PROJECT_PATH, SERVER, Server, WAITER, Wanted,
+    program_of_hook, program_of_server,
 };
 use super::flaw::Flaw;
 use super::json_text::{Bracket, JsonText, Step};
@@ -19,6 +19,8 @@ pub struct Options {
     pub confirm_answers: bool,
     /// What wakes an idle session; `None` leaves it as it is.
     pub wake: Option<Wake>,
+    /// Deny edits of files that another session has claimed. Wiring again without it takes nothing back.
+    pub guard: bool,
 }
 
 /// What wakes an idle session.
@@ -54,11 +56,16 @@ impl Edit {
                 }
                 match options.wake {
                     Some(Wake::Inbox) => drop_waiters(json)?,
-                    None if waiters_of_ours(json)?.is_empty() => {}
+                    None if ours_of(json, WAITER)?.is_empty() => {}
                     None | Some(Wake::Rewake) => {
                         for wanted in &hooks.waiters {
                             add_hook(json, wanted)?;
                         }
+                    }
+                }
+                if options.guard || !ours_of(json, GUARD)?.is_empty() {
+                    for wanted in &hooks.guard {
+                        add_hook(json, wanted)?;
                     }
                 }
                 add_rule(json, "allow", ALLOW)?;
@@ -114,25 +121,18 @@ pub(crate) fn hooks_of_ours(json: &JsonText) -> Result<Vec<(String, Place, Value
     Ok(found)
 }
 
-fn waiters_of_ours(json: &JsonText) -> Result<Vec<(String, Place, Value)>, Flaw> {
+/// The hooks that start one program of ours.
+fn ours_of(json: &JsonText, program: &str) -> Result<Vec<(String, Place, Value)>, Flaw> {
     let mut found = hooks_of_ours(json)?;
-    found.retain(|(.., hook)| program_of_hook(hook).as_deref() == Some(WAITER));
+    found.retain(|(.., hook)| program_of_hook(hook).as_deref() == Some(program));
     Ok(found)
 }
 
 fn drop_waiters(json: &mut JsonText) -> Result<(), Flaw> {
-    for (event, place, _) in waiters_of_ours(json)? {
+    for (event, place, _) in ours_of(json, WAITER)? {
         drop_hook(json, &event, place)?;
     }
     Ok(())
-}
-
-/// Does this group run for everything its event has to say?
-pub(crate) fn runs_always(group: &Value) -> bool {
-    matches!(
-        group.get("matcher").map(Value::as_str),
-        None | Some(Some("" | "*" | ".*"))
-    )
 }
 
 /// The rules of one list below `permissions`.
@@ -205,7 +205,7 @@ fn add_server(json: &mut JsonText, server: &Server) -> Result<(), Flaw> {
     }
 }
 
-/// Leaves exactly one hook for this event and program, in a group that always runs.
+/// Leaves exactly one hook for this event and program, in a group that runs when it is wanted.
 fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
     let event: [Step<'_>; 2] = ["hooks".into(), wanted.event.into()];
     let groups = json.list(&event)?;
@@ -218,7 +218,7 @@ fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
         .collect();
     match places
         .iter()
-        .rposition(|(group, _)| runs_always(&groups[*group]))
+        .rposition(|(group, _)| wanted.runs_in(&groups[*group]))
     {
         Some(kept) => {
             let (group, index) = places.remove(kept);
@@ -227,6 +227,7 @@ fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
         None => json.push(
             &event,
             &Group {
+                matcher: wanted.matcher.clone(),
                 hooks: vec![wanted.hook.clone()],
             },
         )?,

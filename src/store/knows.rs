@@ -1,4 +1,4 @@
-//! What a mailbox has shown to know: the questions it answered, and what it has claimed.
+//! What a mailbox has shown to know: the questions it has answered.
 use rusqlite::params;
 
 use super::Tx;
@@ -12,19 +12,6 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT substr(question, 1, 1000) || char(10) || substr(answer, 1, 2000) FROM question
                  WHERE target_peer = ?1 AND state = 'answered' AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?2",
-            )?
-            .query_map(params![peer, limit], |row| row.get(0))?
-            .collect()
-    }
-
-    /// Returns what a mailbox has claimed and holds, at most `limit` of it.
-    pub(crate) fn claimed_by(&self, peer: PeerId, limit: u32) -> rusqlite::Result<Vec<String>> {
-        if !self.has_rooms() {
-            return Ok(Vec::new());
-        }
-        self.sql
-            .prepare_cached(
-                "SELECT resource FROM claim WHERE peer_id = ?1 AND state = 'held' LIMIT ?2",
             )?
             .query_map(params![peer, limit], |row| row.get(0))?
             .collect()

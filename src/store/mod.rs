@@ -8,9 +8,9 @@
 //! made in place could be seen half-made, so it is made aside and linked into place.
 
 mod ask;
+mod claim;
 mod event;
 mod fit;
-mod grant;
 mod knows;
 mod lock_wait;
 mod log_size;
@@ -38,7 +38,7 @@ use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
-pub use grant::Granted;
+pub use claim::{Claim, NewClaim};
 pub use make::{Schema, Step, version};
 pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};

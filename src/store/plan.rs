@@ -145,10 +145,6 @@ fn the_hot_queries_use_their_indexes() {
         "nothing is sorted: {:?}",
         plan(newest)
     );
-    uses(
-        "SELECT resource FROM claim WHERE peer_id = '1' AND state = 'held' LIMIT 100",
-        "claim_peer",
-    );
 }
 
 /// Reads the log by its own order, never in another and never all of it.
@@ -177,5 +173,26 @@ fn the_log_is_read_in_its_order_and_nothing_closed_is_counted() {
             "SELECT key FROM state WHERE namespace = '1' AND key >= '2' AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > 3) ORDER BY key"
         ),
         "SEARCH state USING PRIMARY KEY (namespace=? AND key>?)"
+    );
+}
+
+#[test]
+fn the_line_of_a_resource_is_read_by_its_index() {
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.resource = '1' ORDER BY c.id",
+        "claim_resource",
+    );
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.session_id = '1' ORDER BY c.id",
+        "claim_session",
+    );
+    uses(
+        "SELECT DISTINCT resource FROM claim WHERE resource >= 'a' AND substr(resource, 1, length('a')) = 'a'
+         ORDER BY resource LIMIT 2",
+        "claim_resource",
+    );
+    uses(
+        "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
+        "wait_of_session",
     );
 }

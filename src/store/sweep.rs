@@ -21,6 +21,8 @@ pub struct Reclaimed {
     pub messages: usize,
     /// Entries of the shared state that expired, and marks of deleted ones.
     pub state: usize,
+    /// Claims of the dead, and lapsed ones.
+    pub claims: usize,
 }
 
 impl std::ops::AddAssign for Reclaimed {
@@ -31,12 +33,14 @@ impl std::ops::AddAssign for Reclaimed {
             sessions,
             state,
             messages,
+            claims,
         } = more;
         self.questions += questions;
         self.events += events;
         self.sessions += sessions;
         self.state += state;
         self.messages += messages;
+        self.claims += claims;
     }
 }
 
@@ -67,6 +71,7 @@ impl Tx<'_> {
                 "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
             )?,
             messages: self.sweep_messages(before_ms)?,
+            claims: 0,
         })
     }
 

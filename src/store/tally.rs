@@ -22,13 +22,6 @@ impl Tx<'_> {
         self.tally("message")
     }
 
-    /// Returns how many claims are held or waited for; what is over has no row.
-    pub(crate) fn count_claims(&self) -> rusqlite::Result<i64> {
-        self.sql
-            .prepare_cached("SELECT count(*) FROM claim")?
-            .query_row([], |row| row.get(0))
-    }
-
     /// Returns how many entries the log has. Only its beginning is ever taken away, so its numbers have no gap.
     pub(crate) fn count_events(&self) -> rusqlite::Result<i64> {
         let first: Option<i64> = self

@@ -38,6 +38,10 @@ assert.equal((await call("subscribe", { topics: [registered.you.peer] })).topics
 const { message_id } = await call("post", { to: `#${registered.you.peer}`, body: "hello" });
 assert.equal((await call("list_messages", { filter: "all" })).messages.length, 0);
 assert.equal((await call("mark_read", { up_to: message_id })).cursor, message_id);
+const { status, claim_id } = await call("claim", { resource: registered.you.peer });
+assert.equal(status, "granted");
+assert.equal((await call("claims", { resource: registered.you.peer })).claims[0].holders[0].claim_id, claim_id);
+assert.equal((await call("release", { claim_id })).was, "held");
 const isThere = (peer) => peer.peer === other && peer.askable;
 while (!(await call("list_peers")).peers.some(isThere)) await pause(20);
 

@@ -90,6 +90,12 @@ async def main():
         assert listed["messages"] == [], listed
         read = await call(client, "mark_read", up_to=posted["message_id"])
         assert read == {"cursor": posted["message_id"], "remaining": 0}, read
+        claimed = await call(client, "claim", resource=own)
+        assert claimed["status"] == "granted", claimed
+        lines = (await call(client, "claims", resource=own))["claims"]
+        assert lines[0]["holders"][0]["claim_id"] == claimed["claim_id"], lines
+        released = await call(client, "release", claim_id=claimed["claim_id"])
+        assert released["was"] == "held", released
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
             await anyio.sleep(0.02)
         answers = []

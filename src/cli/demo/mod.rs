@@ -57,7 +57,7 @@ pub(super) fn demo(args: &Demo, json: bool) -> Outcome {
     let programs = places(&settings)?.programs;
     if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
         let message = format!("{missing} is not beside claude-mesh");
-        let hint = "install all six programs into one folder (`cargo install` does)";
+        let hint = "install all programs into one folder (`cargo install` does)";
         return Err(Wrong::new("unsupported", message, hint).into());
     }
     let mut told = Told::new(json);

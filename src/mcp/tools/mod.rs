@@ -1,5 +1,6 @@
 //! The tools: their list, and who runs which.
 mod ask;
+mod claim;
 mod event;
 mod message;
 mod peer;
@@ -52,6 +53,9 @@ pub(super) async fn call(
         "poll_inbox" => ask::poll_inbox(call, arguments).await,
         "state" => state::state(call, arguments).await,
         "events" => event::events(call, arguments).await,
+        "claim" => claim::claim(call, arguments).await,
+        "release" => claim::release(call, arguments).await,
+        "claims" => claim::claims(call, arguments).await,
         "mesh_status" => status::mesh_status(call, arguments).await,
         "post" => message::post(call, arguments).await,
         "list_messages" => message::list_messages(call, arguments).await,
@@ -92,6 +96,7 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
         ask::TOOLS.as_slice(),
         status::TOOLS.as_slice(),
         message::TOOLS.as_slice(),
+        claim::TOOLS.as_slice(),
         state::TOOLS.as_slice(),
         event::TOOLS.as_slice(),
     ];
@@ -146,5 +151,6 @@ mod tests {
     fn the_ask_set_is_always_listed() {
         assert_eq!(tool_list(Some(&["nothing".to_owned()])).len(), 7);
         assert_eq!(tool_list(Some(&["messages".to_owned()])).len(), 11);
+        assert_eq!(tool_list(Some(&["claims".to_owned()])).len(), 10);
     }
 }
