@@ -49,6 +49,11 @@ mod memory;
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 
+/// Stories of what a session is at, as others see it.
+mod doing;
+
+/// Stories of who most likely knows about something.
+mod knows;
 /// Stories of shared state: values that sessions agree on.
 mod state;
 
@@ -102,6 +107,10 @@ mod floors;
 
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
+
+/// What clients of another make are told to put into their files.
+#[cfg(feature = "cli")]
+mod clients;
 
 /// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
 #[cfg(feature = "cli")]

@@ -8,6 +8,7 @@
 mod ask;
 mod brake;
 mod claim;
+mod client;
 mod demo;
 mod desk;
 mod doctor;

@@ -6,7 +6,7 @@
 use std::mem::ManuallyDrop;
 
 use super::event::Prompt;
-use super::{Call, Event, Output, words};
+use super::{Call, Event, Output, doing, words};
 use crate::ground::{FaultKind, client, log};
 use crate::mesh::{Inbox, Mesh, Rung, Sitting, Waiting};
 use crate::model::{Error, PeerKind, WakeState};
@@ -45,6 +45,7 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
         return needs_restart(&mut mesh, &me, started_at_ms);
     }
     note_activity(call, &mut mesh, &me, process);
+    doing::note(call, &mesh, &me);
     match &call.event {
         Event::Prompted { prompt, .. } => at_prompt(call, &mut mesh, &me, prompt),
         Event::Stopping {

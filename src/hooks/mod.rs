@@ -9,6 +9,7 @@
 //! watcher, and it alone ends with 2, which wakes the session with what it has written to stderr.
 
 mod claim_guard;
+mod doing;
 mod event;
 mod inbox_poll;
 #[cfg(feature = "watcher")]

@@ -6,8 +6,10 @@
 pub mod ask;
 pub mod brake;
 pub mod claim;
+pub mod doing;
 pub mod event;
 pub mod known;
+pub mod knows;
 pub mod memory;
 pub mod message;
 pub mod peer;

@@ -12,6 +12,7 @@ mod claim;
 mod event;
 mod fit;
 mod known;
+mod knows;
 mod lock_wait;
 mod log_size;
 mod make;

@@ -136,6 +136,15 @@ fn the_hot_queries_use_their_indexes() {
         "SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < 1 LIMIT 2",
         "state_gone",
     );
+    let newest = "SELECT question FROM question WHERE target_peer = '1' AND state = 'answered' AND answer IS NOT NULL
+                  ORDER BY rowid DESC LIMIT 300";
+    uses(newest, "question_target");
+    assert_eq!(
+        plan(newest).len(),
+        1,
+        "nothing is sorted: {:?}",
+        plan(newest)
+    );
 }
 
 /// Reads the log by its own order, never in another and never all of it.

@@ -7,9 +7,10 @@ mod state;
 
 use serde_json::{Map, Value, json};
 
-use super::{LateAnswer, PeerView, Status, Waiting};
+use super::{LateAnswer, PeerView, Ranked, Status, Waiting};
 use crate::ground::clock::rfc3339;
 use crate::model::brake::{FOREVER_MS, Held};
+use crate::model::doing::Doing;
 use crate::model::{Delivery, Liveness, QuestionState};
 
 pub use claim::{claim, expires_ms, granted, line, released};
@@ -30,7 +31,7 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "askable": view.askable,
         "role": peer.role,
         "summary": peer.summary,
-        "doing": null,
+        "doing": view.doing.as_ref().and_then(Doing::line),
         "current_task": null,
         "agent": session.as_ref().and_then(|session| session.agent.as_deref()),
         "host": place.map(|place| place.host.as_str()),
@@ -40,11 +41,18 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "epoch": peer.epoch,
         "started_at": session.as_ref().map(|session| rfc3339(session.started_at_ms)),
         "last_seen_at": rfc3339(last_seen_ms(view, now_ms)),
-        "idle_seconds": null,
+        "idle_seconds": view.idle_ms.map(|ms| ms / 1000),
         "quiet_until": peer.quiet_until_ms.filter(|until_ms| *until_ms > now_ms).map(until),
         "questions_waiting": view.questions_waiting,
         "claims": view.claims.iter().map(claim::claimed).collect::<Vec<_>>(),
     })
+}
+
+/// Returns a peer in the order of who most likely knows, and why it stands there.
+pub fn ranked(ranked: &Ranked, now_ms: i64) -> Value {
+    let mut value = peer(&ranked.view, now_ms);
+    value["why"] = json!(ranked.why);
+    value
 }
 
 /// Returns the truth about the way of a question so far. What has not happened has no key.
