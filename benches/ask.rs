@@ -81,7 +81,7 @@ fn servers(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
             let asker = &mut askers[round % crowd];
             let question = World::open_question(&sql, &asker.name);
             std::thread::sleep(PAUSE);
-            let span = answered(&mut peer, asker, &question);
+            let span = answered(&mut peer, &mut asker.session, asker.call, &question);
             if round >= crowd {
                 samples.add(micros(span));
             }
@@ -135,15 +135,20 @@ impl Asker {
     }
 }
 
-/// The peer answers. Returns the time from writing the reply to reading the result.
-fn answered(peer: &mut Session, asker: &mut Asker, question: &str) -> Duration {
+/// The peer answers. Returns the time from writing the reply to reading the result of the call that waits for it.
+pub(crate) fn answered(
+    peer: &mut Session,
+    asker: &mut Session,
+    call: i64,
+    question: &str,
+) -> Duration {
     let (reply, line) = peer.tool_line(
         "reply_to_peer",
         &json!({ "question_id": question, "answer": "5433, since the move" }),
     );
     let began = Instant::now();
     peer.write(&line);
-    let (result, at) = asker.session.answer(asker.call);
+    let (result, at) = asker.answer(call);
     let result = crate::world::result(&result);
     assert_eq!(result["status"], "answered", "{result}");
     peer.answer(reply);
@@ -167,7 +172,7 @@ fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut
     let (before, began, mut rounds) = (count(), Instant::now(), 0);
     while began.elapsed() < WATCH {
         let question = World::open_question(&sql, &busy.name);
-        answered(peer, busy, &question);
+        answered(peer, &mut busy.session, busy.call, &question);
         busy.asks();
         rounds += 1;
     }

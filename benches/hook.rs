@@ -53,10 +53,20 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     });
 }
 
-/// A prompt in a session. Returns how long the hook took and what it said.
+/// A person's prompt in a session. Returns how long the hook took and what it said.
 pub(crate) fn prompt(world: &World, session: &Session, turn: usize) -> (Duration, String) {
+    submit(world, session, turn, "go on")
+}
+
+/// A prompt of a person or of others in a session. Returns how long the hook took and what it said.
+pub(crate) fn submit(
+    world: &World,
+    session: &Session,
+    turn: usize,
+    text: &str,
+) -> (Duration, String) {
     let event = json!({
-        "hook_event_name": "UserPromptSubmit", "session_id": session.id, "prompt": "go on", "prompt_id": format!("turn-{turn}"),
+        "hook_event_name": "UserPromptSubmit", "session_id": session.id, "prompt": text, "prompt_id": format!("turn-{turn}"),
         "cwd": session.folder, "permission_mode": "default", "transcript_path": world.home().join("transcript.jsonl"),
     });
     let mut command = world.command(INBOX_POLL, &session.folder);

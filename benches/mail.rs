@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use claude_mesh::ground::SystemClock;
 use claude_mesh::ground::id::MessageId;
-use claude_mesh::mesh::{Arrival, Mesh, Posting, Wanted};
+use claude_mesh::mesh::{Arrival, Mesh, Posting, Selection};
 use claude_mesh::model::{PeerKind, Recipient};
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -145,10 +145,10 @@ fn check_as_read(world: &World, each: usize) {
     let me = mesh.sit(&arrival(&world.project("p1"))).unwrap();
     let (mut after, mut count): (Option<MessageId>, usize) = (None, 0);
     loop {
-        let wanted = Wanted {
+        let wanted = Selection {
             limit: 100,
             after,
-            ..Wanted::default()
+            ..Selection::default()
         };
         let page = mesh.messages(&me, &wanted).unwrap().messages;
         for message in &page {

@@ -31,6 +31,9 @@ mod pending;
 /// Which CPUs the processes of a run may use.
 #[cfg(target_os = "linux")]
 mod pin;
+/// Waking an idle session, beside the way of its answer.
+#[cfg(target_os = "linux")]
+mod ring;
 /// The server: start, memory, rest.
 #[cfg(target_os = "linux")]
 mod server;
@@ -69,10 +72,10 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 5] = ["ask", "hook", "server", "pending", "mail"];
+const GROUPS: [&str; 6] = ["ask", "ring", "hook", "server", "pending", "mail"];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [hook] [server] [pending] [mail] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [ring] [hook] [server] [pending] [mail] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin    none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
            (without it: none, and for questions also same)
   --rounds measurements per line (300); the machine's noise needs some hundreds
@@ -128,6 +131,11 @@ fn run(arguments: &[String]) {
             "ask" => {
                 for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
                     ask::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            "ring" => {
+                for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
+                    ring::measure(&mut table, pin, plan.rounds);
                 }
             }
             "hook" => {

@@ -58,7 +58,12 @@ impl World {
 
     /// Opens a session whose server has sat down, as Claude Code registers one.
     pub(crate) fn session(&self, name: &str, side: Side) -> Session {
-        Session::open(self, name, side)
+        Session::open(self, name, side, None)
+    }
+
+    /// Opens a session whose client takes lines into an inbox of its own.
+    pub(crate) fn session_with_inbox(&self, name: &str, side: Side, inbox: &Path) -> Session {
+        Session::open(self, name, side, Some(inbox))
     }
 
     /// Opens the file itself, for what no program of ours shows.
@@ -95,7 +100,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn open(world: &World, name: &str, side: Side) -> Self {
+    fn open(world: &World, name: &str, side: Side, inbox: Option<&Path>) -> Self {
         static NUMBER: AtomicI64 = AtomicI64::new(1);
         let folder = world.project(name);
         let id = format!(
@@ -109,6 +114,7 @@ impl Session {
             .env("CLAUDE_CODE_ENTRYPOINT", "cli")
             .env("CLAUDE_CODE_SESSION_ID", &id)
             .env("CLAUDE_PROJECT_DIR", &folder)
+            .envs(inbox.map(|inbox| ("CLAUDE_CODE_MESSAGING_SOCKET", inbox)))
             .args(["-c", &script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());

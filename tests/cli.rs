@@ -922,6 +922,30 @@ fn install_shows_its_change_and_does_it_once() {
 }
 
 #[test]
+fn the_hook_that_waits_is_installed_on_request() {
+    let desk = Desk::new();
+    let told = desk.sees(&["install", "--wake", "rewake"]);
+    assert!(
+        told.contains("+            \"asyncRewake\": true"),
+        "{told}"
+    );
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(
+        finding(&found, "claude-mesh-inbox-wait 0.")["severity"],
+        "ok"
+    );
+    let wake = finding(&found, "wake: a hook waits");
+    assert_eq!(wake["severity"], "ok");
+    let told = desk.sees(&["install", "--wake", "inbox"]);
+    assert!(
+        told.contains("-            \"asyncRewake\": true"),
+        "{told}"
+    );
+    let ran = desk.types(&["install", "--wake", "sometimes"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
 fn a_settings_file_that_does_not_parse_is_left_alone() {
     let desk = Desk::new();
     desk.world
@@ -1064,6 +1088,9 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
     assert_eq!(finding(&found, "disk is full")["severity"], "note");
     assert_eq!(finding(&found, "2.1.100")["mend"], "claude update");
     assert!(!found.to_string().contains("2001-01-01"));
+    desk.sees(&["install", "--wake", "rewake"]);
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(finding(&found, "2.1.100")["severity"], "ok");
     let ran = desk.types(&["peers"]);
     assert!(
         ran.err
@@ -1122,7 +1149,14 @@ fn a_demo_that_fails_says_where_and_leaves_nothing() {
     desk.world.set("TMPDIR", temporary.to_str().unwrap());
     let own = std::fs::read(program("claude-mesh")).unwrap();
     let alone = desk.world.executable("bin/claude-mesh", &own);
-    for name in ["server", "session-start", "session-end", "inbox-poll"] {
+    for name in [
+        "server",
+        "session-start",
+        "session-end",
+        "inbox-poll",
+        "claim-guard",
+        "inbox-wait",
+    ] {
         let path = format!("bin/claude-mesh-{name}");
         desk.world.executable(&path, b"#!/bin/sh\nexit 0\n");
     }
@@ -1134,4 +1168,65 @@ fn a_demo_that_fails_says_where_and_leaves_nothing() {
         "{ran:?}"
     );
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn a_real_demo_without_claude_code_says_how_to_get_it_and_makes_nothing() {
+    let mut desk = Desk::new();
+    let temporary = desk.world.project("tmp");
+    desk.world.set("TMPDIR", temporary.to_str().unwrap());
+    desk.world.set("PATH", "");
+    let ran = desk.types(&["demo", "--real"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(
+        ran.err
+            .starts_with("claude-mesh: Claude Code is not installed: there is no `claude` on your PATH\nhint: `npm install"),
+        "{ran:?}"
+    );
+    let ran = desk.types(&["demo", "--real", "--claude", "nowhere/claude"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.err.contains("there is no program nowhere/claude"),
+        "{ran:?}"
+    );
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn a_real_demo_whose_claude_code_gives_up_tells_what_its_screen_said_and_keeps_it_on_request() {
+    let mut desk = Desk::new();
+    let temporary = desk.world.project("tmp");
+    desk.world.set("TMPDIR", temporary.to_str().unwrap());
+    let program = b"#!/bin/sh\n[ \"$1\" = --version ] && echo '9.9.9 (Claude Code)' && exit\necho 'please log in'\n";
+    let fake = desk.world.executable("bin/claude", program);
+    let demo = ["demo", "--real", "--claude", fake.to_str().unwrap()];
+    let ran = desk.types(&demo);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.out.starts_with("Claude Code 9.9.9 plays here"),
+        "{ran:?}"
+    );
+    assert!(
+        ran.err.contains("'s Claude Code has ended\n")
+            && ran.err.contains("'s screen ends with: please log in\n"),
+        "{ran:?}"
+    );
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    let ran = desk.types(&[&demo[..], &["--keep"]].concat());
+    let kept = std::fs::read_dir(&temporary)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    assert!(
+        ran.err.contains(&format!(
+            "hint: what there was to see is in {}",
+            kept.display()
+        )),
+        "{ran:?}"
+    );
+    let screens = ["frontend.screen", "backend.screen"];
+    let screens = screens.map(|name| std::fs::read_to_string(kept.join(name)).unwrap());
+    assert!(screens.contains(&"please log in\r\n".into()), "{screens:?}");
 }

@@ -1,7 +1,11 @@
 //! Many real processes at once: nobody loses an answer, nobody gets another's, nobody finds half a file.
-use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use crate::world::World;
+use serde_json::{Value, json};
+
+use crate::world::{Session, World};
 
 #[test]
 fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
@@ -194,4 +198,163 @@ fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_an
         *expected += 1;
     }
     assert_eq!(first.len(), WRITERS * EACH);
+}
+
+/// How many fight for one claim.
+const FIGHTERS: usize = 32;
+
+/// What the fight is about, as those see it who fight.
+struct Arena {
+    world: World,
+    until: Instant,
+    /// Who is inside, and the last fence that was shown.
+    inside: Mutex<(Option<usize>, i64)>,
+    /// When the next in line was let in, and when each grant came, by fence.
+    let_in: Mutex<BTreeMap<i64, Instant>>,
+    came: Mutex<BTreeMap<i64, Instant>>,
+}
+
+impl Arena {
+    /// Goes in: nobody else may be there, and no higher fence may have been shown.
+    fn enter(&self, who: usize, granted: &Value) {
+        let fence = granted["fence"].as_i64().unwrap();
+        self.came.lock().unwrap().insert(fence, Instant::now());
+        let mut inside = self.inside.lock().unwrap();
+        assert_eq!(inside.0, None, "{who} came in with fence {fence}");
+        assert!(inside.1 < fence, "{} was shown before {fence}", inside.1);
+        *inside = (Some(who), fence);
+        drop(inside);
+        // What a claim protects: whoever writes shows the fence, and a lower one than the last is refused.
+        let path = self.world.home().join("protected");
+        let last = std::fs::read_to_string(&path).map_or(0, |text| text.parse().unwrap());
+        assert!(last < fence, "{fence} writes over {last}");
+        std::fs::write(path, fence.to_string()).unwrap();
+    }
+
+    fn leave(&self) {
+        self.inside.lock().unwrap().0 = None;
+    }
+
+    /// Fights until the time is over. Returns how often the claim was granted.
+    fn fight(&self, who: usize) -> u32 {
+        let name = format!("fighter{who}");
+        let mut random = who as u64 + 1;
+        let mut one_in = |many: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33).is_multiple_of(many)
+        };
+        let mut session = self.world.session(&name);
+        let mut grants = 0;
+        while Instant::now() < self.until {
+            let arguments = json!({ "resource": "it", "wait": "queue", "wait_seconds": 60 });
+            let turn = session.start("claim", arguments);
+            if one_in(60) {
+                session = self.again(session, &name, one_in(2));
+                continue;
+            }
+            let result = turn.result();
+            assert_eq!(result["status"], "granted", "{result}");
+            self.enter(who, &result);
+            grants += 1;
+            self.leave();
+            if one_in(100) {
+                session = self.again(session, &name, one_in(4));
+            } else {
+                let began = Instant::now();
+                let released = session.call("release", json!({ "resource": "it" }));
+                if released["promoted"] != json!([]) {
+                    let next = result["fence"].as_i64().unwrap() + 1;
+                    self.let_in.lock().unwrap().insert(next, began);
+                }
+            }
+        }
+        grants
+    }
+
+    /// Kills a session, with its server or so that the server sees it, and opens another.
+    fn again(&self, mut session: Session, name: &str, both: bool) -> Session {
+        if both {
+            session.kill();
+        } else {
+            session.kill_client();
+            session.wait_for_end();
+        }
+        self.world.session(name)
+    }
+
+    /// Reads the log: one holder at a time, and fences that grow by one. Returns how many grants there were.
+    fn granted(&self) -> usize {
+        let rows = self.world.rows();
+        let mut events = rows
+            .prepare("SELECT type, data FROM event WHERE subject = 'it' ORDER BY seq")
+            .unwrap();
+        let events = events
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        let (mut holder, mut granted) = (None, 0);
+        for event in events {
+            let (kind, data): (String, String) = event.unwrap();
+            let data: Value = serde_json::from_str(&data).unwrap();
+            match kind.as_str() {
+                "claim.granted" => {
+                    assert_eq!(holder, None, "granted while it was held");
+                    holder = Some(data["claim_id"].clone());
+                    granted += 1;
+                    assert_eq!(data["fence"], granted, "the next fence");
+                }
+                _ if data["was"] == "held" => {
+                    assert_eq!(holder.take(), Some(data["claim_id"].clone()));
+                }
+                _ => {}
+            }
+        }
+        granted
+    }
+}
+
+/// `CLAUDE_MESH_TEST_CROWD_SECONDS` makes the fight longer.
+#[test]
+fn of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves() {
+    let seconds = std::env::var("CLAUDE_MESH_TEST_CROWD_SECONDS");
+    let seconds = seconds.map_or(4, |text| text.parse().unwrap());
+    let arena = Arena {
+        world: World::new(),
+        until: Instant::now() + Duration::from_secs(seconds + 2),
+        inside: Mutex::default(),
+        let_in: Mutex::default(),
+        came: Mutex::default(),
+    };
+    let grants: Vec<u32> = std::thread::scope(|scope| {
+        let arena = &arena;
+        let fights: Vec<_> = (0..FIGHTERS)
+            .map(|who| scope.spawn(move || arena.fight(who)))
+            .collect();
+        fights
+            .into_iter()
+            .map(|fight| fight.join().unwrap())
+            .collect()
+    });
+    let (least, most) = (grants.iter().min().unwrap(), grants.iter().max().unwrap());
+    assert!(
+        *least > 0 && *most <= 3 * *least,
+        "somebody starves: {grants:?}"
+    );
+    let looker = arena.world.session("looker");
+    assert_eq!(looker.call("claims", json!({})), json!({ "claims": [] }));
+    let granted = arena.granted();
+    let (let_in, came) = (arena.let_in.into_inner(), arena.came.into_inner());
+    let (let_in, came) = (let_in.unwrap(), came.unwrap());
+    let took = let_in
+        .iter()
+        .filter_map(|(fence, began)| Some(came.get(fence)?.saturating_duration_since(*began)));
+    let slowest = took.max().unwrap();
+    // A ring that is missed is made up for by the next look, after two seconds.
+    assert!(
+        slowest <= Duration::from_secs(1),
+        "somebody was woken {slowest:?} after its turn had come"
+    );
+    let told = format!("{granted} grants, {least} to {most} each, woken after {slowest:?} at most");
+    std::io::Write::write_all(&mut std::io::stderr(), format!("{told}\n").as_bytes()).unwrap();
 }

@@ -1,7 +1,7 @@
 //! Bad surroundings: no room, no right, no lock, no watcher, broken files, a file that is not ours. Each gets a clear
 //! error or the documented fallback; nothing is lost, nothing half-written, and the server lives on.
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +13,13 @@ use crate::world::{Ran, Session, World, program, within};
 
 /// Hooks stand in a person's way; this is more than any may take.
 const HOOK_AT_MOST: Duration = Duration::from_millis(1_500);
-const EVENTS: [&str; 4] = ["SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"];
+const EVENTS: [&str; 5] = [
+    "SessionStart",
+    "UserPromptSubmit",
+    "Stop",
+    "SessionEnd",
+    "PreToolUse",
+];
 
 #[track_caller]
 fn refused(result: &Value, code: &str, says: &[&str]) {
@@ -33,6 +39,8 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
         ("mesh_status", json!({})),
         ("register", json!({ "role": "x" })),
         ("ask_peer", json!({ "to": "bo", "question": "which port?" })),
+        ("state", json!({ "action": "set", "key": "k", "value": 1 })),
+        ("events", json!({ "action": "wait" })),
     ] {
         refused(&session.call(tool, arguments), code, says);
     }
@@ -87,7 +95,8 @@ fn person_is_told(world: &World, says: &[&str]) {
 
 fn payload(event: &str) -> String {
     let session = "00000000-0000-4000-8000-00000000ffff";
-    json!({ "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on", "prompt_id": "t1", "reason": "other" })
+    json!({ "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on", "prompt_id": "t1", "reason": "other",
+        "tool_name": "Edit", "tool_input": { "file_path": "/a.rs" } })
         .to_string()
 }
 
@@ -235,6 +244,7 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
             let hook = program(match event {
                 "SessionStart" => "claude-mesh-session-start",
                 "SessionEnd" => "claude-mesh-session-end",
+                "PreToolUse" => "claude-mesh-claim-guard",
                 _ => "claude-mesh-inbox-poll",
             });
             let mut child = world
@@ -594,4 +604,49 @@ fn what_others_may_write_or_own_is_refused_and_untouched() {
         refuses(&world, "belongs to user 12345");
         assert!(fs::read(&path).unwrap() == content);
     }
+}
+
+#[test]
+fn a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone() {
+    const HOLD: &str = "CLAUDE_MESH_TEST_HOLD";
+    if let Ok(path) = std::env::var(HOLD) {
+        // The second role of this test: a program that is killed while it writes.
+        let rows = rusqlite::Connection::open(path).unwrap();
+        rows.execute_batch("BEGIN IMMEDIATE; UPDATE peer SET summary = 'half a write'")
+            .unwrap();
+        std::io::stdout().write_all(b"holds\n").unwrap();
+        std::thread::sleep(crate::world::PATIENCE);
+        return;
+    }
+    let world = World::new();
+    let ada = world.session("ada");
+    let free = rusqlite::Connection::open(world.database()).unwrap();
+    free.busy_timeout(std::time::Duration::ZERO).unwrap();
+    for _ in 0..5 {
+        let own = std::env::current_exe().unwrap();
+        let mut writer = std::process::Command::new(own)
+            .args([
+                "--exact",
+                "--nocapture",
+                "faults::a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone",
+            ])
+            .env(HOLD, world.database())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(writer.stdout.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().ends_with("holds")));
+        assert!(
+            free.execute_batch("BEGIN IMMEDIATE").is_err(),
+            "it holds the lock"
+        );
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        free.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+            .expect("free without any waiting");
+        let put = ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
+        assert_eq!(put["error"], Value::Null);
+    }
+    let told = ada.call("register", json!({}));
+    assert_eq!(told["you"]["summary"], Value::Null, "half a write is none");
 }

@@ -179,6 +179,8 @@ fn the_doors_are_a_few_lines_each() {
         "hooks/session_start.rs",
         "hooks/session_end.rs",
         "hooks/inbox_poll.rs",
+        "hooks/claim_guard.rs",
+        "hooks/inbox_wait.rs",
     ] {
         let lines = std::fs::read_to_string(root().join(door))
             .unwrap()

@@ -4,17 +4,19 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use claude_mesh::setup::{
-    Applied, Error, Finding, Options, Places, Scope, Severity, inspect, install, uninstall,
+    Applied, Error, Finding, Options, Places, Scope, Severity, Wake, inspect, install, uninstall,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 6] = [
     "claude-mesh-server",
     "claude-mesh-session-start",
     "claude-mesh-inbox-poll",
+    "claude-mesh-inbox-wait",
     "claude-mesh-session-end",
+    "claude-mesh-claim-guard",
 ];
 
 /// A home with our programs, a project, and nothing of Claude Code's yet.
@@ -66,8 +68,25 @@ impl Home {
 
     #[track_caller]
     fn install(&self, scope: Scope) -> Applied {
-        let plan = install(&self.places, scope, Options::default()).expect("the files are sound");
+        self.install_with(scope, Options::default())
+    }
+
+    #[track_caller]
+    fn install_with(&self, scope: Scope, options: Options) -> Applied {
+        let plan = install(&self.places, scope, options).expect("the files are sound");
         plan.apply(now()).expect("the folders can be written")
+    }
+
+    #[track_caller]
+    fn wake(&self, scope: Scope, wake: Wake) -> Applied {
+        let wake = Some(wake);
+        self.install_with(
+            scope,
+            Options {
+                wake,
+                ..Options::default()
+            },
+        )
     }
 
     #[track_caller]
@@ -183,6 +202,34 @@ fn installing_twice_writes_nothing_the_second_time() {
 }
 
 #[test]
+fn a_hook_that_waits_goes_in_when_asked_for_stays_and_goes_out_again() {
+    for scope in [Scope::User, Scope::Project, Scope::Local] {
+        let before = "{\n  \"model\": \"opus\"\n}\n";
+        let home = Home::with(&[(scope, "settings", before)]);
+        let settings = home.file(scope, "settings");
+        home.install(scope);
+        let plain = read(&settings);
+        assert!(!plain.contains("claude-mesh-inbox-wait"));
+        home.wake(scope, Wake::Rewake);
+        let waiting = read(&settings);
+        for event in ["SessionStart", "Stop"] {
+            let hook = &json_of(&settings)["hooks"][event][1]["hooks"][0];
+            let command = hook["command"].as_str().unwrap();
+            assert!(command.ends_with("claude-mesh-inbox-wait"), "{hook}");
+            assert_eq!(hook["asyncRewake"], true);
+        }
+        assert!(home.wake(scope, Wake::Rewake).written.is_empty());
+        assert!(home.install(scope).written.is_empty());
+        home.wake(scope, Wake::Inbox);
+        assert_eq!(read(&settings), plain);
+        home.wake(scope, Wake::Rewake);
+        assert_eq!(read(&settings), waiting);
+        home.uninstall(scope);
+        assert_eq!(read(&settings), before);
+    }
+}
+
+#[test]
 fn a_backup_holds_what_the_file_was_and_is_as_private() {
     let home = Home::with(&[(Scope::User, "servers", "{\"oauth\": \"secret\"}")]);
     let applied = home.install(Scope::User);
@@ -236,6 +283,7 @@ fn a_file_that_we_made_goes_even_after_a_later_change_of_ours() {
     home.install(Scope::User);
     let options = Options {
         confirm_answers: true,
+        ..Options::default()
     };
     let plan = install(&home.places, Scope::User, options).unwrap();
     assert_eq!(plan.changes().len(), 1);
@@ -520,6 +568,57 @@ fn hooks_wired_for_the_person_and_for_the_project_are_noticed() {
 }
 
 #[test]
+fn the_guard_is_wired_on_request_and_a_later_plain_install_leaves_it() {
+    let home = Home::new();
+    home.install(Scope::User);
+    let plain = read(&home.settings());
+    assert!(!plain.contains("claim-guard"));
+    let guarded = Options {
+        guard: true,
+        ..Options::default()
+    };
+    let plan = install(&home.places, Scope::User, guarded).unwrap();
+    plan.apply(now()).unwrap();
+    let settings = json_of(&home.settings());
+    let group = &settings["hooks"]["PreToolUse"][0];
+    assert_eq!(group["matcher"], "Edit|Write|MultiEdit|NotebookEdit");
+    let program = home.places.programs.join("claude-mesh-claim-guard");
+    assert_eq!(group["hooks"][0]["command"], program.to_str().unwrap());
+    for options in [guarded, Options::default()] {
+        let again = install(&home.places, Scope::User, options).unwrap();
+        assert!(again.is_empty());
+    }
+    assert_eq!(home.findings(Severity::Problem), []);
+    assert_eq!(home.findings(Severity::Note), []);
+    let hooks = home.findings(Severity::Ok);
+    assert!(
+        hooks
+            .iter()
+            .any(|it| it.text.contains("5 wired, one of them the guard")),
+        "{hooks:?}"
+    );
+    fs::remove_file(program).unwrap();
+    home.assert_problem("does not exist", Some("claude-mesh install"));
+    home.uninstall(Scope::User);
+    assert!(!home.settings().exists());
+}
+
+#[test]
+fn the_guard_of_every_tool_is_judged_by_the_tools_it_is_for() {
+    let home = Home::new();
+    home.install(Scope::User);
+    let mut settings = json_of(&home.settings());
+    let program = home.places.programs.join("claude-mesh-claim-guard");
+    settings["hooks"]["PreToolUse"] = serde_json::json!([{ "matcher": "Write", "hooks": [
+        { "type": "command", "command": program, "args": [], "timeout": 5 }
+    ] }]);
+    write(&home.settings(), &settings.to_string(), 0o600);
+    home.assert_problem("PreToolUse is not wired", Some("claude-mesh install"));
+    home.install(Scope::User);
+    assert_eq!(home.findings(Severity::Problem), []);
+}
+
+#[test]
 fn a_missing_or_unusable_program_is_noticed() {
     let home = Home::new();
     home.install(Scope::User);
@@ -576,6 +675,47 @@ fn an_older_form_of_a_hook_is_noticed_and_mended() {
     home.install(Scope::User);
     assert_eq!(home.findings(Severity::Problem), []);
     assert_eq!(home.findings(Severity::Note), []);
+}
+
+#[test]
+fn the_way_idle_sessions_are_woken_is_told() {
+    let home = Home::with(&[(
+        Scope::User,
+        "settings",
+        r#"{"crossSessionInbound": "refuse"}"#,
+    )]);
+    home.install(Scope::User);
+    let [refused] = &home.findings(Severity::Note)[..] else {
+        panic!("{:#?}", inspect(&home.places));
+    };
+    assert!(refused.text.contains("not woken by its inbox"));
+    assert_eq!(
+        refused.mend.as_deref(),
+        Some("claude-mesh install --wake rewake")
+    );
+    home.wake(Scope::User, Wake::Rewake);
+    assert_eq!(home.findings(Severity::Note), []);
+    assert_eq!(home.findings(Severity::Problem), []);
+    let fine: Vec<String> = home
+        .findings(Severity::Ok)
+        .into_iter()
+        .map(|it| it.text)
+        .collect();
+    for part in ["hooks: 6 wired", "wake: a hook waits beside each session"] {
+        assert!(fine.iter().any(|it| it.contains(part)), "{fine:#?}");
+    }
+}
+
+#[test]
+fn a_waiting_hook_that_would_hold_up_its_session_is_noticed_and_mended() {
+    let home = Home::new();
+    home.wake(Scope::User, Wake::Rewake);
+    let held_up = read(&home.settings()).replace("\"asyncRewake\": true", "\"async\": false");
+    write(&home.settings(), &held_up, 0o600);
+    home.assert_problem("the entry lacks asyncRewake", Some("claude-mesh install"));
+    fs::remove_file(home.places.programs.join("claude-mesh-inbox-wait")).unwrap();
+    home.install(Scope::User);
+    home.assert_problem("does not exist", Some("claude-mesh install"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
 use claude_mesh::ground::id::MessageId;
-use claude_mesh::mesh::{Arrival, Mesh, Posting, Sitting, Subscribing, Wanted};
+use claude_mesh::mesh::{Arrival, Mesh, Posting, Selection, Sitting, Subscribing};
 use claude_mesh::model::{Error, Recipient, Refusal, Topic};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -610,9 +610,9 @@ fn to(text: &str) -> Recipient {
 }
 
 fn texts(mesh: &mut Mesh, me: &Sitting) -> Vec<String> {
-    let wanted = Wanted {
+    let wanted = Selection {
         limit: 100,
-        ..Wanted::default()
+        ..Selection::default()
     };
     let listed = mesh.messages(me, &wanted).unwrap();
     assert_eq!(listed.unread as usize, listed.messages.len());
@@ -789,7 +789,7 @@ proptest! {
                 }
                 Step::Look(numbers) => {
                     let topics: Vec<Topic> = numbers.iter().map(|number| topic(*number)).collect();
-                    let listed = bo.messages(&b, &Wanted { topics: &topics, limit: 100, ..Wanted::default() }).unwrap();
+                    let listed = bo.messages(&b, &Selection { topics: &topics, limit: 100, ..Selection::default() }).unwrap();
                     let shown: Vec<MessageId> = listed.messages.iter().map(|message| message.id).collect();
                     let expected: Vec<MessageId> = known
                         .iter()

@@ -25,8 +25,33 @@ mod mail_delivery;
 #[cfg(feature = "cli")]
 mod mail_cli;
 
+/// Stories of claims: who holds a resource, who waits for it, when it passes on.
+mod claim;
+
+/// Claims as people type them.
+#[cfg(feature = "cli")]
+mod claim_cli;
+
+/// The line for a claim beside a small model of it.
+mod claim_model;
+
+/// The guard of claimed files: the hook before an edit, and the check before a commit.
+mod guard;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
+
+/// Stories of shared state: values that sessions agree on.
+mod state;
+
+/// Stories of the event log: read, waited for, subscribed to, written to.
+mod event;
+
+/// Figures: counted exactly, without counting.
+mod tally;
+
+/// What was promised, line by line, and the tests that hold it.
+mod ledger;
 
 /// Stories of walls: one mesh does not exist for another.
 mod wall;
@@ -39,6 +64,9 @@ mod crowd;
 
 /// The doorbell into a session's own inbox, and the brakes.
 mod ring;
+
+/// The hook that waits beside an idle session, where its client takes no line.
+mod rewake;
 
 /// Who wakes when, and who does not.
 mod wake;

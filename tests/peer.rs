@@ -1,4 +1,5 @@
 //! Stories of mailboxes: who gets which name and seat, and who keeps it over restarts.
+use claude_mesh::ground::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::world::{Session, World};
@@ -275,10 +276,17 @@ fn a_worktree_has_a_mailbox_of_its_own() {
 }
 
 #[test]
-fn a_moved_project_keeps_its_mailbox() {
+fn a_moved_project_keeps_its_mailbox_and_its_state() {
     let world = World::new();
     let ada = world.session("ada");
-    exit(world.session("old/api"));
+    let api = world.session("old/api");
+    for namespace in ["default", "build"] {
+        api.call(
+            "state",
+            json!({ "action": "set", "key": "k", "value": namespace, "namespace": namespace }),
+        );
+    }
+    exit(api);
     ada.call(
         "ask_peer",
         json!({ "to": "api", "question": "which port?" }),
@@ -287,6 +295,10 @@ fn a_moved_project_keeps_its_mailbox() {
     std::fs::rename(world.home().join("old/api"), world.home().join("new/api")).unwrap();
     let moved = world.session("new/api");
     assert_eq!(moved.name(), "api");
+    for namespace in ["default", "build"] {
+        let get = json!({ "action": "get", "key": "k", "namespace": namespace });
+        assert_eq!(moved.call("state", get)["value"], namespace);
+    }
     assert_eq!(moved.questions().len(), 1);
 }
 
@@ -473,4 +485,130 @@ fn the_beginning_of_a_peer_id_names_its_peer_while_it_is_the_only_one() {
     ask.wait_for_progress("bo: stored");
     let refused = ada.call("ask_peer", json!({ "to": id[..6], "question": "who?" }));
     assert_eq!(refused["error"]["code"], "ambiguous_peer");
+}
+
+#[test]
+fn registering_again_is_a_heartbeat_and_after_death_the_epoch_rises() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let first = bo.call(
+        "register",
+        json!({ "role": "API", "branch": "fix", "prompt_ptr": "notes/bo.md", "ttl_seconds": 60 }),
+    );
+    let again = bo.call("register", json!({ "summary": "moving to 17" }));
+    assert_eq!(again["you"]["epoch"], first["you"]["epoch"]);
+    let seen = &peers(&ada, json!({}))[0];
+    assert_eq!(
+        [&seen["role"], &seen["summary"], &seen["git_branch"]],
+        [&json!("API"), &json!("moving to 17"), &json!("fix")],
+        "what is not given again stays"
+    );
+    bo.kill();
+    let bo = world.session("bo");
+    let later = bo.call("register", json!({}));
+    assert_eq!(later["you"]["peer_id"], first["you"]["peer_id"]);
+    assert_eq!(
+        later["you"]["epoch"].as_i64().unwrap(),
+        first["you"]["epoch"].as_i64().unwrap() + 1
+    );
+}
+
+#[test]
+fn who_cannot_be_looked_up_is_stale_after_its_time_to_live_and_dead_after_thirty_seconds_of_grace()
+{
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.call("register", json!({ "ttl_seconds": 60 }));
+    let liveness = |seconds: i64| {
+        // As one on another machine, heard of so long ago.
+        let moved = "UPDATE session SET host = 'elsewhere', boot = 'another', last_seen_at_ms = ?1
+                     WHERE ended_at_ms IS NULL AND peer_id = (SELECT id FROM peer WHERE name = 'bo')";
+        let now_ms = Clock::now(&SystemClock::new()).wall_ms;
+        world
+            .rows()
+            .execute(moved, [now_ms - seconds * 1000])
+            .unwrap();
+        let seen = peers(&ada, json!({ "include_stale": true }));
+        let found = seen[0]["liveness"].as_str().unwrap().to_owned();
+        let listed = names(&ada).len();
+        (found, listed)
+    };
+    assert_eq!(liveness(50), ("alive".into(), 1));
+    assert_eq!(
+        liveness(70),
+        ("stale".into(), 1),
+        "stale ones are always listed"
+    );
+    assert_eq!(
+        liveness(100),
+        ("dead".into(), 0),
+        "dead ones only when asked for"
+    );
+}
+
+#[test]
+fn a_list_narrows_to_the_repository_or_the_folder_and_says_of_each_what_there_is() {
+    let world = World::new();
+    let git = |arguments: &[&str]| {
+        let ran = world
+            .command("git", &world.project("shop"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    git(&["init", "-q", "-b", "main"]);
+    let (shop, api) = (world.session("shop"), world.session("shop/api"));
+    let _other = world.session("other");
+    api.call("register", json!({ "summary": "the routes" }));
+    let of = |scope: &str| {
+        let mut found: Vec<String> = peers(&shop, json!({ "scope": scope }))
+            .iter()
+            .map(|peer| peer["peer"].as_str().unwrap().to_owned())
+            .collect();
+        found.sort();
+        found.join(" ")
+    };
+    assert_eq!(of("machine"), "api other");
+    assert_eq!([of("repo"), of("directory")], ["api", "api"]);
+    let seen = &peers(&shop, json!({ "scope": "directory" }))[0];
+    assert_eq!(
+        [&seen["project"], &seen["git_root"]].map(|path| path.as_str().unwrap().to_owned()),
+        [&api.folder, &shop.folder].map(|path| path.display().to_string())
+    );
+    assert_eq!(
+        [&seen["git_branch"], &seen["summary"], &seen["liveness"]],
+        ["main", "the routes", "alive"]
+    );
+    assert!(seen["agent"].as_str().unwrap().starts_with("claude-code"));
+    assert!(seen["started_at"].is_string() && seen["peer_id"].is_string());
+    let refused = shop.call("list_peers", json!({ "scope": "planet" }));
+    assert_eq!(refused["error"]["code"], "invalid_argument");
+}
+
+#[test]
+fn a_summary_has_500_characters_at_most() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let long = "ü".repeat(500);
+    bo.call("register", json!({ "summary": long }));
+    let refused = bo.call("register", json!({ "summary": format!("{long}!") }));
+    assert_eq!(refused["error"]["code"], "invalid_argument");
+    assert_eq!(peers(&ada, json!({}))[0]["summary"], long);
+}
+
+#[test]
+fn deleting_the_folder_resets_everything() {
+    let world = World::new();
+    let ada = world.session("ada");
+    ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
+    ada.kill();
+    std::fs::remove_dir_all(world.home().join(".claude-mesh")).unwrap();
+    let ada = world.session("ada");
+    let status = ada.call("mesh_status", json!({}));
+    assert_eq!(status["events"], 1, "it sat down, and nothing was before");
+    assert_eq!(
+        ada.call("state", json!({ "action": "get", "key": "k" }))["version"],
+        0
+    );
 }

@@ -2,9 +2,13 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use claude_mesh::ground::clock::{Clock, SetClock, SystemClock};
+use claude_mesh::mesh::{Arrival, IfOffline, Mesh};
+use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
 use crate::world::{InFlight, PATIENCE, Session, World};
@@ -86,8 +90,22 @@ pub(crate) fn attached(said: &Value) -> &str {
         .unwrap_or_else(|| panic!("{said}"))
 }
 
-fn asks<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
+pub(crate) fn asks<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
     asker.start("ask_peer", json!({ "to": to, "question": question }))
+}
+
+/// Asks as somebody who died between commit and ring, some seconds ago: the question is there, and no bell has rung. It
+/// comes to the file by another name, beside which nobody's bell hangs.
+fn asked_without_a_ring(world: &World, to: &str, question: &str) {
+    let by_another_name = world.project("elsewhere").join("mesh.db");
+    let _ = std::os::unix::fs::symlink(world.database(), &by_another_name);
+    let then = SetClock::at(SystemClock::new().now().wall_ms - 3_000);
+    let mut mesh = Mesh::open(&by_another_name, Arc::new(then)).unwrap();
+    let ada = Arrival::here(&world.project("ada")).unwrap();
+    let ada = mesh.sit(&ada).unwrap();
+    let to = [Address::parse(to).unwrap()];
+    mesh.ask(&ada, &to, question, None, IfOffline::Queue)
+        .unwrap();
 }
 
 #[test]
@@ -469,4 +487,51 @@ fn a_question_that_could_not_wake_one_session_rings_for_the_next_one_there() {
     let bo = Rung::open(&world, "bo", "idle");
     let line = bo.bell();
     assert!(attached(&bo.reads(&line, "t1")).contains("which port?"));
+}
+
+#[test]
+fn any_verb_of_anyone_rings_for_a_question_that_nobody_rang_for() {
+    let world = World::new();
+    let (ada, cy) = (world.session("ada"), world.session("cy"));
+    let verbs: [(&str, &dyn Fn()); 7] = [
+        ("list", &|| drop(cy.call("list_peers", json!({})))),
+        ("poll", &|| drop(cy.call("poll_inbox", json!({})))),
+        ("register", &|| drop(cy.call("register", json!({})))),
+        ("prompt", &|| drop(cy.prompt("t1"))),
+        ("stop", &|| drop(cy.stop("t1", false))),
+        ("peers", &|| drop(world.cli(&world.home(), &["peers"]))),
+        ("ask", &|| {
+            drop(asks(&cy, "ada", "ready?").wait_for_progress("ada: stored"));
+        }),
+    ];
+    let asked: Vec<Rung> = verbs
+        .iter()
+        .map(|(name, _)| Rung::open(&world, name, "idle"))
+        .collect();
+    for session in asked.iter().map(|bo| &bo.session).chain([&ada, &cy]) {
+        session.comes_to_rest();
+    }
+    for ((name, verb), bo) in verbs.iter().zip(&asked) {
+        asked_without_a_ring(&world, name, "which port?");
+        bo.stays_silent(Duration::from_millis(100));
+        verb();
+        assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("which port?"));
+        bo.session.replies(&bo.session.next_question(), "5433");
+    }
+}
+
+#[test]
+fn a_look_is_not_held_up_where_it_cannot_ring_for_others() {
+    let world = World::new();
+    let cy = world.session("cy");
+    let bo = Rung::open(&world, "bo", "idle");
+    bo.session.comes_to_rest();
+    asked_without_a_ring(&world, "bo", "which port?");
+    let holder = world.rows();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(cy.call("list_peers", json!({}))["you"], "cy");
+    holder.execute_batch("ROLLBACK").unwrap();
+    bo.stays_silent(Duration::from_millis(100));
+    cy.call("list_peers", json!({}));
+    bo.bell();
 }

@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
-use claude_mesh::mesh::{Arrival, Member, Mesh};
+use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh};
+use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
-use claude_mesh::model::{QuestionState, Refusal};
+use claude_mesh::model::{Mode, PeerKind, QuestionState, Refusal};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -34,11 +35,20 @@ impl Days {
     fn kinds(member: &mut Member) -> Vec<String> {
         member
             .mesh()
-            .events(0, 0, 10_000)
+            .events(&whole())
             .unwrap()
+            .events
             .into_iter()
             .map(|event| event.kind)
             .collect()
+    }
+}
+
+fn whole() -> Filter {
+    Filter {
+        after: Some(0),
+        limit: 10_000,
+        ..Filter::default()
     }
 }
 
@@ -149,7 +159,7 @@ fn every_step_of_a_question_is_in_the_log_in_its_order() {
         "peer.left",
     ];
     assert_eq!(Days::kinds(&mut ada), order);
-    let events = ada.mesh().events(0, 0, 100).unwrap();
+    let events = ada.mesh().events(&whole()).unwrap().events;
     assert!(events.is_sorted_by_key(|event| event.seq));
     assert_eq!(events[2].by, "ada");
     assert_eq!(events[2].subject, first.question.to_string());
@@ -201,5 +211,169 @@ fn a_chain_of_questions_that_wait_for_each_other_ends_at_eight() {
                 "{refused}"
             );
         }
+    }
+}
+
+/// Claims "deploy" for ten seconds. Returns whether it was granted.
+fn claims(member: &mut Member) -> bool {
+    let wanted = Claiming {
+        resource: "deploy",
+        mode: Mode::Exclusive,
+        lease_ms: 10_000,
+        note: None,
+        queue: false,
+        wait: false,
+    };
+    let me = member.sitting().clone();
+    let claimed = member.mesh().claim(&me, &wanted).unwrap();
+    matches!(claimed, Claimed::Granted(_))
+}
+
+fn does(member: &mut Member, activity: &str) {
+    let me = member.sitting().clone();
+    member.mesh().set_activity(&me, activity).unwrap();
+}
+
+/// Returns who holds "deploy", as everybody sees it.
+fn holder(member: &mut Member) -> Option<String> {
+    let lines = member
+        .mesh()
+        .claims(ClaimFilter::Resource("deploy"))
+        .unwrap();
+    let claim = lines.first()?.holders.first()?;
+    Some(claim.peer_name.to_string())
+}
+
+#[test]
+fn a_lapsed_lease_is_honoured_while_its_session_works_for_ten_leases_after_the_last_claim() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    assert!(claims(&mut ada));
+    does(&mut ada, "busy");
+    days.clock.advance_ms(60_000);
+    assert!(!claims(&mut bo), "its build takes a while");
+    assert!(claims(&mut ada), "claimed again, the count begins anew");
+    days.clock.advance_ms(99_999);
+    assert!(!claims(&mut bo));
+    assert_eq!(holder(&mut bo).as_deref(), Some("ada"));
+    days.clock.advance_ms(1);
+    assert!(claims(&mut bo), "forgotten");
+}
+
+#[test]
+fn a_lapsed_lease_of_an_idle_session_is_over_whoever_touches_it() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    for touch in ["claim", "claims", "list_peers", "guard", "sweep"] {
+        assert!(claims(&mut ada), "{touch}");
+        does(&mut ada, "idle");
+        days.clock.advance_ms(9_999);
+        assert_eq!(holder(&mut bo).as_deref(), Some("ada"), "{touch}");
+        days.clock.advance_ms(1);
+        match touch {
+            "claim" => assert!(claims(&mut bo)),
+            "claims" => assert_eq!(holder(&mut bo), None),
+            "list_peers" => {
+                let views = bo
+                    .mesh()
+                    .peers(None, claude_mesh::mesh::Scope::Machine, false);
+                let held: usize = views.unwrap().iter().map(|view| view.claims.len()).sum();
+                assert_eq!(held, 0);
+            }
+            "guard" => assert!(bo.mesh().held_by_other(None, "deploy").unwrap().is_none()),
+            _ => assert_eq!(bo.mesh().sweep().unwrap().claims, 1),
+        }
+        days.clock.advance_ms(20_000);
+        assert_eq!(holder(&mut ada), None, "{touch}");
+    }
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_ends_no_lease() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    assert!(claims(&mut ada));
+    days.clock.jump_wall_ms(DAY_MS);
+    assert!(!claims(&mut bo));
+    days.clock.jump_wall_ms(-2 * DAY_MS);
+    assert!(!claims(&mut bo));
+}
+
+#[test]
+fn a_claim_of_another_boot_is_over() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    assert!(claims(&mut ada));
+    let rows = rusqlite::Connection::open(days.place.path().join("mesh.db")).unwrap();
+    rows.execute("UPDATE claim SET boot = 'earlier'", [])
+        .unwrap();
+    assert!(claims(&mut bo));
+}
+
+#[test]
+fn what_a_person_claims_outlives_the_command_and_lasts_for_its_lease() {
+    let days = Days::new();
+    let mut bo = days.member("bo", 2);
+    let command = |instance: u32| {
+        let mut arrival = Arrival::here(days.place.path()).unwrap().instance(instance);
+        (arrival.kind, arrival.project) = (PeerKind::Person, None);
+        let clock = Arc::clone(&days.clock) as Arc<dyn Clock>;
+        let mesh = Mesh::open(&days.place.path().join("mesh.db"), clock).unwrap();
+        mesh.join(&arrival).unwrap()
+    };
+    assert!(claims(&mut command(3)));
+    assert!(!claims(&mut bo));
+    assert!(claims(&mut command(4)), "the same person renews it");
+    days.clock.advance_ms(9_999);
+    assert!(!claims(&mut bo));
+    days.clock.advance_ms(1);
+    assert!(claims(&mut bo));
+}
+
+#[test]
+fn what_nobody_hears_is_rung_for_ever_more_rarely() {
+    let days = Days::new();
+    let [mut ada, deaf, mut cy] =
+        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+    let bells = days.place.path().join("mesh.db.d/bells");
+    let bell = bells.join(deaf.sitting().session.to_string()).join("bell");
+    let rang = || std::fs::remove_file(&bell).is_ok();
+    ada.ask(&bo(), "which port?", None).unwrap();
+    assert!(rang(), "by the asker");
+    let seat = cy.sitting().clone();
+    let mut looks_after = |ms| {
+        days.clock.advance_ms(ms);
+        cy.mesh().inbox(&seat).unwrap();
+        rang()
+    };
+    assert!(!looks_after(1_999));
+    assert!(looks_after(1), "two seconds old");
+    assert!(!looks_after(0) && !looks_after(1_999));
+    assert!(looks_after(1), "four seconds old");
+    assert!(!looks_after(3_999));
+    assert!(looks_after(1), "eight seconds old");
+    let minutes = 7 * 24 * 60;
+    let rings = (0..minutes).filter(|_| looks_after(60_000)).count();
+    assert!((5..=20).contains(&rings), "{rings} rings in seven days");
+}
+
+#[test]
+fn what_waits_where_nobody_sits_is_not_written_to_at_every_look() {
+    let days = Days::new();
+    let [mut ada, mut cy] =
+        [("ada", 1), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+    drop(days.member("bo", 2));
+    ada.ask(&bo(), "which port?", None).unwrap();
+    days.clock.advance_ms(3_000);
+    let rows = rusqlite::Connection::open(days.place.path().join("mesh.db")).unwrap();
+    let mut looks = || -> i64 {
+        let seat = cy.sitting().clone();
+        cy.mesh().inbox(&seat).unwrap();
+        rows.query_row("PRAGMA data_version", [], |row| row.get(0))
+            .unwrap()
+    };
+    let first = looks();
+    for _ in 0..10 {
+        assert_eq!(looks(), first);
     }
 }

@@ -1,6 +1,9 @@
 //! Upgrades while sessions run: a newer program migrates the file, and the older programs beside it work on.
 //!
-//! The newer build is played by this program with a schema of its own; the older one is the real servers and hooks.
+//! Two real builds stand side by side: this one, and one of the last commit that knew only version 1 of the schema. What
+//! a later version may do is played by this program with a schema of its own, beside the real servers and hooks.
+mod older;
+
 use claude_mesh::store::{Options, Schema, Step, Store};
 use serde_json::json;
 
@@ -91,4 +94,68 @@ fn a_program_that_is_too_old_for_the_file_says_so_and_changes_nothing() {
     );
     assert_eq!(world.cli(&world.home(), &["peers"]).code, Some(1));
     assert_eq!(std::fs::read(world.database()).unwrap(), before);
+}
+
+#[test]
+fn a_build_of_the_first_schema_works_on_while_this_one_migrates_the_file_under_it() {
+    let Some(older) = older::programs() else {
+        return;
+    };
+    let mut world = World::new();
+    let newer = (world.servers.clone(), world.hooks.clone());
+    (world.servers, world.hooks) = (older.into(), older.into());
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    assert_eq!(version(&world), 1);
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+
+    (world.servers, world.hooks) = newer;
+    let cy = world.session("cy");
+    assert_eq!(version(&world), 2, "the newer server has migrated the file");
+    assert!(
+        bo.prompt("t1").unwrap().contains("which port?"),
+        "the older hook"
+    );
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433", "both older servers");
+
+    let ask = cy.start(
+        "ask_peer",
+        json!({ "to": "ada", "question": "which schema?" }),
+    );
+    ask.wait_for_progress("ada: stored");
+    ada.replies(&ada.next_question(), "public");
+    assert_eq!(ask.result()["answer"], "public", "newer asks older");
+    let ask = bo.start("ask_peer", json!({ "to": "cy", "question": "and you?" }));
+    ask.wait_for_progress("cy: stored");
+    assert!(cy.stop("t1", false).unwrap().contains("and you?"));
+    cy.replies(&cy.next_question(), "me too");
+    assert_eq!(ask.result()["answer"], "me too", "older asks newer");
+}
+
+#[test]
+fn hooks_of_this_build_serve_a_file_of_the_first_schema_as_it_is() {
+    let Some(older) = older::programs() else {
+        return;
+    };
+    let mut world = World::new();
+    let hooks = std::mem::replace(&mut world.hooks, older.into());
+    world.servers = older.into();
+    let ada = world.session("ada");
+    world.hooks = hooks;
+    let bo = world.session("bo");
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    assert!(bo.prompt("t1").unwrap().contains("which port?"));
+    assert!(bo.stop("t1", false).unwrap().contains("which port?"));
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+    bo.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
+    assert_eq!(version(&world), 1, "hooks migrate nothing");
+}
+
+fn version(world: &World) -> u32 {
+    let rows = world.rows();
+    rows.pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap()
 }

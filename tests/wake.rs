@@ -3,27 +3,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::world::{Session, World};
-
-/// How often the threads of a server were woken so far.
-fn wakes(session: &Session) -> u64 {
-    let pid = session.server_pid().unwrap();
-    let mut sum = 0;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("voluntary_ctxt_switches"))
-            .unwrap();
-        sum += line
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap();
-    }
-    sum
-}
+use crate::world::World;
 
 #[test]
 fn an_answer_wakes_its_asker_long_before_the_next_look() {
@@ -66,16 +46,12 @@ fn a_silent_server_does_not_wake_at_all() {
     let world = World::new();
     let ada = world.session("ada");
     let bo = world.session("bo");
-    crate::world::within("it comes to rest", || {
-        let before = wakes(&ada);
-        std::thread::sleep(Duration::from_millis(600));
-        wakes(&ada) == before
-    });
-    let before = wakes(&ada);
+    ada.comes_to_rest();
+    let before = ada.wakes();
     for _ in 0..20 {
         bo.call("register", json!({ "summary": "writing" }));
     }
-    assert_eq!(wakes(&ada), before, "what others commit does not wake it");
+    assert_eq!(ada.wakes(), before, "what others commit does not wake it");
 }
 
 #[test]
@@ -90,7 +66,7 @@ fn a_session_that_waits_is_not_woken_by_questions_of_others() {
     let waits = cy.start("ask_peer", json!({ "to": "di", "question": "later?" }));
     // The last thing that happens to this question before it rests: nobody can wake di here.
     waits.wait_for_progress("not woken");
-    let (began, before) = (Instant::now(), wakes(cy));
+    let (began, before) = (Instant::now(), cy.wakes());
     for round in 0..20 {
         let ask = ada.start(
             "ask_peer",
@@ -101,7 +77,7 @@ fn a_session_that_waits_is_not_woken_by_questions_of_others() {
     }
     // Its own looks are due every two seconds; each wakes a thread or two.
     let looks = began.elapsed().as_secs() / 2 + 1;
-    let woken = wakes(cy) - before;
+    let woken = cy.wakes() - before;
     assert!(woken <= looks * 3, "woken {woken} times in {looks} looks");
     di.replies(&di.next_question(), "done");
     assert_eq!(waits.result()["answer"], "done");

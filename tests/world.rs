@@ -22,6 +22,8 @@ pub(crate) fn program(name: &str) -> &'static str {
         "claude-mesh-session-start" => env!("CARGO_BIN_EXE_claude-mesh-session-start"),
         "claude-mesh-session-end" => env!("CARGO_BIN_EXE_claude-mesh-session-end"),
         "claude-mesh-inbox-poll" => env!("CARGO_BIN_EXE_claude-mesh-inbox-poll"),
+        "claude-mesh-claim-guard" => env!("CARGO_BIN_EXE_claude-mesh-claim-guard"),
+        "claude-mesh-inbox-wait" => env!("CARGO_BIN_EXE_claude-mesh-inbox-wait"),
         _ => panic!("no program {name}"),
     }
 }
@@ -29,14 +31,20 @@ pub(crate) fn program(name: &str) -> &'static str {
 pub(crate) struct World {
     home: tempfile::TempDir,
     pub(crate) environment: HashMap<String, String>,
+    /// Where the servers of new sessions come from, and their hooks: this build, unless a test mixes two.
+    pub(crate) servers: PathBuf,
+    pub(crate) hooks: PathBuf,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
+        let programs = Path::new(program("claude-mesh-server")).parent().unwrap();
         Self {
             home,
             environment: HashMap::new(),
+            servers: programs.into(),
+            hooks: programs.into(),
         }
     }
 
@@ -178,6 +186,7 @@ pub(crate) struct Session {
     pub(crate) folder: PathBuf,
     home: PathBuf,
     environment: HashMap<String, String>,
+    hooks: PathBuf,
     pub(crate) client_session: Mutex<String>,
 }
 
@@ -211,7 +220,7 @@ impl Session {
         let mut client = world
             .command(shell, folder)
             .envs(&own)
-            .env("SERVER", program("claude-mesh-server"))
+            .env("SERVER", world.servers.join("claude-mesh-server"))
             .args(["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -230,6 +239,7 @@ impl Session {
             folder: folder.into(),
             home: world.home(),
             environment: own,
+            hooks: world.hooks.clone(),
             client_session: Mutex::new(id),
         }
     }
@@ -404,9 +414,16 @@ impl Session {
         let name = match event {
             "SessionStart" => "claude-mesh-session-start",
             "SessionEnd" => "claude-mesh-session-end",
+            "PreToolUse" => "claude-mesh-claim-guard",
             _ => "claude-mesh-inbox-poll",
         };
-        let mut child = Command::new(program(name))
+        let child = self.start_hook(name, stdin);
+        Ran::of(&child.wait_with_output().unwrap())
+    }
+
+    /// Starts a hook program with these bytes on its stdin.
+    pub(crate) fn start_hook(&self, name: &str, stdin: &[u8]) -> Child {
+        let mut child = Command::new(self.hooks.join(name))
             .env_clear()
             .env("HOME", &self.home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -419,7 +436,7 @@ impl Session {
             .spawn()
             .unwrap();
         let _ = child.stdin.take().unwrap().write_all(stdin);
-        Ran::of(&child.wait_with_output().unwrap())
+        child
     }
 
     /// A person types a prompt. Returns what the model gets beside it.
@@ -497,6 +514,36 @@ impl Session {
             .next()?
             .parse()
             .ok()
+    }
+
+    /// Returns how often the threads of the server were woken so far.
+    pub(crate) fn wakes(&self) -> u64 {
+        let pid = self.server_pid().unwrap();
+        let mut sum = 0;
+        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            let line = status
+                .lines()
+                .find(|line| line.starts_with("voluntary_ctxt_switches"))
+                .unwrap();
+            sum += line
+                .split_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<u64>()
+                .unwrap();
+        }
+        sum
+    }
+
+    /// Waits until the server has done all that its start brings, and sleeps.
+    #[track_caller]
+    pub(crate) fn comes_to_rest(&self) {
+        within("it comes to rest", || {
+            let before = self.wakes();
+            std::thread::sleep(Duration::from_millis(600));
+            self.wakes() == before
+        });
     }
 
     /// Kills the client alone; its server's stdin stays open.

@@ -134,9 +134,17 @@ impl Desk {
 
     /// Returns by what name this desk speaks, as far as it has one already.
     pub(super) fn own_name(&self, mesh: &mut Mesh) -> Result<Option<PeerName>, Failure> {
+        if self.is_person() {
+            return Ok(Some(PeerName::of_person(&process::host())));
+        }
+        Ok(self.seat_of_session(mesh)?.map(|me| me.name))
+    }
+
+    /// Returns where the session above this shell sits, if there is one and it does.
+    pub(super) fn seat_of_session(&self, mesh: &mut Mesh) -> Result<Option<Sitting>, Failure> {
         Ok(match &self.session {
-            Some((process, _)) => mesh.seat_of(*process)?.map(|me| me.name),
-            None => Some(PeerName::of_person(&process::host())),
+            Some((process, _)) => mesh.seat_of(*process)?,
+            None => None,
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It changes nothing and makes no database. The wiring in Claude Code's files is the work of `setup::inspect`.
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use serde_json::json;
 use super::desk::{Desk, shown};
 use super::install::{PROGRAMS, places};
 use super::wrong::Failure;
-use super::{Ending, Outcome, print};
+use super::{Ending, Outcome, installed, print};
 use crate::ground::clock::parse_rfc3339;
 use crate::ground::project::Project;
 use crate::ground::walls;
 use crate::ground::{Clock, Fault, Settings, SystemClock, log, text};
 use crate::mesh::{Mesh, Scope};
 use crate::model::Activity;
-use crate::setup::{self, Finding, Severity};
+use crate::setup::{self, Finding, Places, Severity};
 use crate::wake::{Bells, Signal};
 
 /// Say what is wrong, and which command mends it
@@ -35,10 +35,6 @@ Examples:
   claude-mesh doctor --json")]
 pub(super) struct Doctor {}
 
-/// Claude Code has the inbox by which an idle session is woken from this version on.
-const INBOX_SINCE: [u32; 3] = [2, 1, 224];
-/// No program that is asked for its version may take longer.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Faults older than this are history.
 const FAULTS_MS: i64 = 3 * 24 * 3600 * 1000;
 
@@ -76,7 +72,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut findings = programs(settings, &places.programs);
     findings.extend(setup::inspect(&places));
     findings.extend(switch(settings));
-    findings.push(claude_code(settings));
+    findings.push(claude_code(settings, &places));
     findings.extend(project(settings));
     findings.extend(mesh(settings, &places.programs));
     findings.push(wake(settings));
@@ -139,7 +135,7 @@ fn of_fault(fault: &Fault) -> Finding {
     problem(&fault.message, &fault.hint)
 }
 
-/// All five programs, each asked for its version.
+/// All programs, each asked for its version.
 fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
     let version = env!("CARGO_PKG_VERSION");
     let mut findings = vec![ok(format!(
@@ -150,57 +146,30 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
         let path = folder.join(name);
         let place = shown(&path, &settings.home);
         if !path.is_file() {
-            let mend = "install all five programs into one folder, as `cargo install` does";
+            let mend = "install all programs into one folder, as `cargo install` does";
             findings.push(problem(format!("{place} is missing"), mend));
             continue;
         }
-        let said = said_version(&path, settings);
+        let said = version_here(&path, settings);
         findings.push(match said.as_deref() {
             Some(said) if said == version => ok(format!("{name} {version} ({place})")),
             Some(said) => problem(
                 format!("{place} is version {said}, claude-mesh is {version}"),
-                "install all five programs anew",
+                "install all programs anew",
             ),
             None => problem(
                 format!("{place} does not say its version, so it is of another build"),
-                "install all five programs anew",
+                "install all programs anew",
             ),
         });
     }
     findings
 }
 
-/// Asks a program for its version: the last word of its first line that begins with a digit.
-fn said_version(path: &Path, settings: &Settings) -> Option<String> {
-    let output = output_of(path, settings)?;
-    let line = output.lines().next()?.to_owned();
-    line.split_whitespace()
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
-        .map(str::to_owned)
-}
-
-/// What a program prints for `--version`, if it ends in time.
-fn output_of(path: &Path, settings: &Settings) -> Option<String> {
-    let clock = SystemClock::new();
-    let until_ms = clock.now().monotonic_ms + i64::try_from(PATIENCE.as_millis()).unwrap_or(0);
-    let mut child = Command::new(path)
-        .arg("--version")
-        .current_dir(&settings.working_directory)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    while child.try_wait().ok()?.is_none() {
-        if clock.now().monotonic_ms > until_ms {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().ok()?;
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+fn version_here(path: &Path, settings: &Settings) -> Option<String> {
+    let mut command = Command::new(path);
+    command.current_dir(&settings.working_directory);
+    installed::version(&mut command)
 }
 
 fn switch(settings: &Settings) -> Option<Finding> {
@@ -212,41 +181,31 @@ fn switch(settings: &Settings) -> Option<Finding> {
     })
 }
 
-fn claude_code(settings: &Settings) -> Finding {
-    let found = settings
-        .search_path
-        .iter()
-        .map(|folder| folder.join("claude"))
-        .find(|path| path.is_file());
-    let Some(path) = found else {
+fn claude_code(settings: &Settings, places: &Places) -> Finding {
+    let Some(path) = installed::claude(settings) else {
         return note(
             "Claude Code is not on PATH, so its version cannot be told",
             "",
         );
     };
     let place = shown(&path, &settings.home);
-    let Some(version) = said_version(&path, settings) else {
+    let Some(version) = version_here(&path, settings) else {
         return note(format!("{place} does not say its version"), "claude doctor");
     };
-    if parsed(&version) >= Some(INBOX_SINCE) {
+    if setup::has_waiter(places) {
+        ok(format!("Claude Code {version} ({place})"))
+    } else if installed::has_inbox(&version) {
         ok(format!(
             "Claude Code {version} ({place}): idle sessions are woken by its inbox"
         ))
     } else {
         note(
             format!(
-                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt"
+                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt, unless a hook waits beside it (`claude-mesh install --wake rewake`)"
             ),
             "claude update",
         )
     }
-}
-
-fn parsed(version: &str) -> Option<[u32; 3]> {
-    let mut parts = version
-        .split(['.', '-', '+'])
-        .map(|part| part.parse::<u32>().ok());
-    Some([parts.next()??, parts.next()??, parts.next()??])
 }
 
 fn project(settings: &Settings) -> Option<Finding> {
@@ -402,18 +361,4 @@ fn faults(settings: &Settings) -> Vec<Finding> {
             )
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_counts_from_its_first_number() {
-        assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
-        assert_eq!(parsed("2.1.224-beta.1"), Some([2, 1, 224]));
-        assert_eq!(parsed("latest"), None);
-        assert!(parsed("2.1.99") < Some(INBOX_SINCE));
-        assert!(parsed("2.10.0") > Some(INBOX_SINCE));
-    }
 }

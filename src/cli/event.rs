@@ -1,6 +1,5 @@
 //! `claude-mesh log`: who asked, who was shown, who answered, in the order it happened; and forgetting what was said.
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use owo_colors::OwoColorize;
@@ -11,11 +10,12 @@ use super::inbox::one_line;
 use super::peer::{explained, strong};
 use super::span::{self, Since};
 use super::wrong::Failure;
-use super::{Ending, Outcome, print, view};
+use super::{Ending, Outcome, events, print, view};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::mesh::Mesh;
 use crate::model::ask::ago;
+use crate::model::event::{Filter, Patterns};
 use crate::model::{Error, Event, Refusal};
 use crate::store::Question;
 
@@ -51,8 +51,6 @@ pub(super) struct Log {
 
 /// Events read at a time.
 const PAGE: usize = 500;
-/// How often a followed log is looked at.
-const EVERY: Duration = Duration::from_millis(500);
 
 /// Prints the log, follows it, or forgets a question.
 pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
@@ -62,14 +60,6 @@ pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
     if let Some(id) = &args.question {
         return question(desk, id);
     }
-    let mut mesh = desk.open_existing()?;
-    if mesh.is_none() && !args.follow {
-        return if desk.json {
-            Ok(Ending::Done)
-        } else {
-            desk.no_mesh(&json!({}))
-        };
-    }
     let mut reader = Reader {
         desk,
         peer: args.peer.as_ref().map(|name| name.trim().to_lowercase()),
@@ -78,18 +68,18 @@ pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
         after: 0,
         told: 0,
     };
-    loop {
-        if mesh.is_none() {
-            mesh = desk.open_existing()?;
-        }
-        if let Some(mesh) = &mut mesh {
-            reader.read(mesh)?;
-            if !args.follow {
-                return reader.end(mesh);
-            }
-        }
-        std::thread::sleep(EVERY);
+    if args.follow {
+        return events::follow(desk, &Patterns::default(), |mesh| reader.read(mesh));
     }
+    let Some(mut mesh) = desk.open_existing()? else {
+        return if desk.json {
+            Ok(Ending::Done)
+        } else {
+            desk.no_mesh(&json!({}))
+        };
+    };
+    reader.read(&mut mesh)?;
+    reader.end(&mut mesh)
 }
 
 struct Reader<'a> {
@@ -108,12 +98,17 @@ impl Reader<'_> {
             .since_ms
             .get_or_insert_with(|| self.since.wall_ms(now_ms));
         loop {
-            let events = mesh.events(self.after, since_ms, PAGE)?;
-            for event in &events {
-                self.after = event.seq;
+            let page = mesh.events(&Filter {
+                after: Some(self.after),
+                since_ms: Some(since_ms),
+                limit: PAGE,
+                types: Patterns::default(),
+            })?;
+            self.after = page.next;
+            for event in &page.events {
                 self.tell(mesh, event)?;
             }
-            if events.len() < PAGE {
+            if !page.more {
                 return Ok(());
             }
         }
@@ -233,11 +228,28 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
             };
             format!("{by} posted {kind} to {to}  {id}")
         }
+        kind if kind.starts_with("claim.") => claimed(&by, kind, event),
         kind => format!(
             "{by} {} {}",
             crate::ground::text::one_line(kind),
             crate::ground::text::one_line(&event.subject)
         ),
+    }
+}
+
+/// What became of a claim, as a sentence.
+fn claimed(by: &str, kind: &str, event: &Event) -> String {
+    let resource = crate::ground::text::one_line(&event.subject);
+    let in_line = event.data["was"] == "queued";
+    match (kind, in_line) {
+        ("claim.granted", _) => format!("{by} holds {resource} (fence {})", event.data["fence"]),
+        ("claim.queued", _) => format!("{by} stands in line for {resource}"),
+        ("claim.reaped", false) if event.data["why"] == "lease" => {
+            format!("{by} lost {resource}: its lease is over")
+        }
+        ("claim.reaped", false) => format!("{by} lost {resource}: its session has ended"),
+        (_, true) => format!("{by} left the line for {resource}"),
+        _ => format!("{by} gave {resource} back"),
     }
 }
 

@@ -4,12 +4,13 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
+use crate::store::Reclaimed;
 
 /// Remove what is over its time, and give the space back
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Answered questions, messages and events are kept for 30 days (CLAUDE_MESH_KEEP_DAYS); open questions are
-never removed. The same happens gradually by itself: nobody has to call this.
+    after_help = "Answered questions, messages, events and the versions of deleted state are kept for 30 days
+(CLAUDE_MESH_KEEP_DAYS); open questions are never removed. The same happens gradually by itself: nobody has to call this.
 
 Examples:
   claude-mesh gc
@@ -22,16 +23,13 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
     let Some(mut mesh) = desk.open_existing()? else {
         return desk.no_mesh(&json!({ "reclaimed": {} }));
     };
-    let (mut questions, mut events, mut sessions, mut messages) = (0, 0, 0, 0);
+    let mut all = Reclaimed::default();
     loop {
         let taken = mesh.sweep()?;
         if taken.is_empty() {
             break;
         }
-        questions += taken.questions;
-        events += taken.events;
-        sessions += taken.sessions;
-        messages += taken.messages;
+        all += taken;
     }
     let mut bytes = 0;
     loop {
@@ -40,14 +38,26 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
             given_back => bytes += given_back,
         }
     }
-    if desk.json {
-        print::json(&json!({ "reclaimed": {
-            "questions": questions, "messages": messages, "events": events, "sessions": sessions, "bytes": bytes,
-        } }))?;
-    } else {
-        print::line(&format!(
-            "removed: {questions} questions, {messages} messages, {events} events, {sessions} sessions; {bytes} bytes given back"
-        ))?;
+    let mut reclaimed = json!(all);
+    for kind in ["claims", "memories"] {
+        if reclaimed.get(kind).is_none() {
+            reclaimed[kind] = 0.into();
+        }
     }
+    if desk.json {
+        reclaimed["bytes"] = bytes.into();
+        print::json(&json!({ "reclaimed": reclaimed }))?;
+        return Ok(Ending::Done);
+    }
+    let kinds: Vec<String> = reclaimed
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    print::line(&format!(
+        "removed: {}; {bytes} bytes given back",
+        kinds.join(", ")
+    ))?;
     Ok(Ending::Done)
 }

@@ -95,8 +95,8 @@ fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
         for granted in &inbox.granted {
             print::line(&format!(
                 "{}  {} is yours now",
-                granted.id,
-                desk.foreign(&one_line(&granted.resource))
+                granted.claim.id,
+                desk.foreign(&one_line(&granted.claim.resource))
             ))?;
         }
         if unread > 0 {

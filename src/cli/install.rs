@@ -1,7 +1,7 @@
 //! `claude-mesh install`: shows what changes in Claude Code's files, then changes it; `uninstall` shares the way.
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
 use serde_json::json;
@@ -12,7 +12,7 @@ use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
 use crate::ground::process::ProcessKey;
 use crate::ground::{Clock, Settings, SystemClock, client, process};
-use crate::setup::{self, Applied, Change, Options, Places, Plan, Scope};
+use crate::setup::{self, Applied, Change, Options, Places, Plan, Scope, Wake};
 
 /// Wire claude-mesh into Claude Code: server, hooks and the permission for its tools
 ///
@@ -23,6 +23,8 @@ use crate::setup::{self, Applied, Change, Options, Places, Plan, Scope};
   claude-mesh install --dry-run            show the change, write nothing
   claude-mesh install                      for you, in every project
   claude-mesh install --confirm-answers    you see each answer to a peer before it is sent
+  claude-mesh install --guard              no session edits a file that another has claimed
+  claude-mesh install --wake rewake        where Claude Code takes no line from outside (before 2.1.224, or refused)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
   claude-mesh install --local              for this checkout: .claude/settings.local.json")]
 pub(super) struct Install {
@@ -31,6 +33,21 @@ pub(super) struct Install {
     /// Ask before each answer to a peer is sent.
     #[arg(long)]
     confirm_answers: bool,
+    /// Deny edits of a file that another session has claimed. Installing again without it leaves it as it is.
+    #[arg(long)]
+    guard: bool,
+    /// What wakes an idle session; without this option it stays as it is.
+    #[arg(long, value_name = "WAY")]
+    wake: Option<Way>,
+}
+
+/// What wakes an idle session.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Way {
+    /// A line in its inbox, as at first; takes `rewake` out again.
+    Inbox,
+    /// A hook that waits beside each session, at its start and at the end of each turn.
+    Rewake,
 }
 
 /// Which files, and whether to write them.
@@ -48,11 +65,13 @@ pub(super) struct Files {
 }
 
 /// The programs Claude Code starts.
-pub(super) const PROGRAMS: [&str; 4] = [
+pub(super) const PROGRAMS: [&str; 6] = [
     "claude-mesh-server",
     "claude-mesh-session-start",
     "claude-mesh-session-end",
     "claude-mesh-inbox-poll",
+    "claude-mesh-claim-guard",
+    "claude-mesh-inbox-wait",
 ];
 
 /// Wires claude-mesh in.
@@ -62,6 +81,11 @@ pub(super) fn install(args: &Install, json: bool) -> Outcome {
     check_programs(&places, &settings)?;
     let options = Options {
         confirm_answers: args.confirm_answers,
+        guard: args.guard,
+        wake: args.wake.map(|way| match way {
+            Way::Inbox => Wake::Inbox,
+            Way::Rewake => Wake::Rewake,
+        }),
     };
     let plan = setup::install(&places, args.files.scope(), options)?;
     args.files.check(&settings)?;
@@ -279,8 +303,7 @@ fn check_programs(places: &Places, settings: &Settings) -> Result<(), Failure> {
         if missing.len() == 1 { "is" } else { "are" },
         shown(&places.programs, &settings.home)
     );
-    let hint =
-        "install all five programs into one folder (`cargo install` does); nothing was changed";
+    let hint = "install all programs into one folder (`cargo install` does); nothing was changed";
     Err(Wrong::new("unsupported", message, hint).into())
 }
 

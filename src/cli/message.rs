@@ -11,7 +11,7 @@ use super::peer::{explained, strong};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source, span};
 use crate::ground::id::MessageId;
-use crate::mesh::{Audience, Listed, Posting, Subscribing, Wanted, shape};
+use crate::mesh::{Audience, Listed, Posting, Selection, Subscribing, shape};
 use crate::model::ask::ago;
 use crate::model::message::SentTo;
 use crate::model::{MessageType, Recipient, Refusal, Topic};
@@ -201,7 +201,7 @@ pub(super) fn messages(desk: &Desk, args: &Messages) -> Outcome {
 
 fn list(desk: &Desk, seat: &mut Seat, args: &Messages) -> Outcome {
     let topics = topics(&args.topic)?;
-    let wanted = Wanted {
+    let wanted = Selection {
         topics: &topics,
         all: args.all,
         from: args.from.as_deref().map(str::trim),

@@ -7,21 +7,27 @@
 
 mod ask;
 mod brake;
+mod claim;
 mod demo;
 mod desk;
 mod doctor;
 mod event;
+mod events;
 mod gc;
 mod inbox;
 mod install;
+mod installed;
 mod live;
 mod message;
 mod paper;
 mod peer;
 mod print;
+#[doc(hidden)]
+pub mod rehearsal;
 mod reply;
 mod source;
 mod span;
+mod state;
 mod status;
 mod uninstall;
 mod view;
@@ -66,7 +72,12 @@ enum Command {
     Reply(reply::Reply),
     Post(message::Post),
     Messages(message::Messages),
+    Claim(claim::Claim),
+    Release(claim::Release),
+    Claims(claim::Claims),
     Log(event::Log),
+    State(state::State),
+    Events(events::Events),
     Status(status::Status),
     Quiet(brake::Quiet),
     Pause(brake::Pause),
@@ -123,7 +134,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
         Command::Doctor(_) => doctor::doctor(json),
-        Command::Demo(_) => demo::demo(json),
+        Command::Demo(args) => demo::demo(&args, json),
         Command::DemoClient(_) => demo::client(),
         Command::Peers(args) => peer::peers(&Desk::find(json)?, &args),
         Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
@@ -131,9 +142,14 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
         Command::Post(args) => message::post(&Desk::find(json)?, &args),
         Command::Messages(args) => message::messages(&Desk::find(json)?, &args),
+        Command::Claim(args) => claim::claim(&Desk::find(json)?, &args),
+        Command::Release(args) => claim::release(&Desk::find(json)?, &args),
+        Command::Claims(args) => claim::claims(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
+        Command::State(args) => state::state(&Desk::find(json)?, &args),
+        Command::Events(args) => events::events(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),
     }

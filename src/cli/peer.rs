@@ -314,7 +314,7 @@ fn coloured(words: &str, activity: Activity) -> Cell {
 }
 
 /// Takes the spaces off the ends of lines.
-fn trimmed(table: &str) -> String {
+pub(super) fn trimmed(table: &str) -> String {
     table
         .lines()
         .map(str::trim_end)

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
 use crate::ground::clock::rfc3339;
+use crate::mesh::shape;
 use crate::model::brake::FOREVER_MS;
 
 /// The mesh in figures: its file, peers, questions
@@ -41,7 +42,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
     if desk.json {
-        print::json(&json!({
+        let mut body = json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
             "schema": found.schema,
@@ -50,12 +51,12 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "bytes": found.bytes,
             "wal_bytes": found.wal_bytes,
             "wake": wake,
-            "peers": { "alive": alive, "stale": stale, "dead": dead },
-            "questions": { "open": open, "answered": answered, "expired": expired },
-            "events": found.events,
             "paused_until": paused,
-            "engine": "sqlite",
-        }))?;
+        });
+        if let Some(body) = body.as_object_mut() {
+            body.extend(shape::status(&found));
+        }
+        print::json(&body)?;
         return Ok(Ending::Done);
     }
     if let Some(until) = &paused {
@@ -84,6 +85,8 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "questions",
             format!("{open} open, {answered} answered, {expired} expired"),
         ),
+        ("messages", found.messages.to_string()),
+        ("claims", found.claims.to_string()),
         ("events", found.events.to_string()),
         ("wake", wake.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),

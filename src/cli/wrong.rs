@@ -2,10 +2,11 @@
 use std::io;
 
 use owo_colors::OwoColorize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::print;
 use crate::ground::{Fault, text};
+use crate::mesh::shape;
 use crate::model::{Error, Refusal};
 
 /// Why a command did not end well.
@@ -25,6 +26,8 @@ pub(super) struct Wrong {
     code: &'static str,
     message: String,
     hint: String,
+    /// How it stands instead, for programs.
+    current: Option<Box<Value>>,
 }
 
 impl Wrong {
@@ -38,13 +41,18 @@ impl Wrong {
             code,
             message: message.into(),
             hint: hint.into(),
+            current: None,
         }
     }
 
     /// Prints it: as JSON on stdout, or as text on stderr.
     pub(super) fn tell(&self, json: bool) {
         if json {
-            let error = json!({ "code": self.code, "message": self.message, "hint": self.hint });
+            let mut error =
+                json!({ "code": self.code, "message": self.message, "hint": self.hint });
+            if let Some(current) = &self.current {
+                error["current"] = (**current).clone();
+            }
             let _ = print::json(&json!({ "error": error }));
             return;
         }
@@ -150,9 +158,20 @@ fn refused(refusal: &Refusal) -> Wrong {
             "this question has another answer already".into(),
             "`claude-mesh reply --corrects …` replaces it; nothing was changed".into(),
         ),
+        Refusal::Stale { current, .. } => (
+            refusal.to_string(),
+            format!(
+                "`claude-mesh state get {}` shows it; give the version you have seen",
+                current.key
+            ),
+        ),
         _ => (refusal.to_string(), String::new()),
     };
-    Wrong::new(refusal.code(), message, hint)
+    let mut wrong = Wrong::new(refusal.code(), message, hint);
+    if let Refusal::Stale { current, .. } = refusal {
+        wrong.current = Some(Box::new(shape::entry(current)));
+    }
+    wrong
 }
 
 fn unknown_hint(nearest: &[String], here: &[String]) -> String {

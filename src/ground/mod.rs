@@ -11,6 +11,7 @@ pub mod fault;
 pub mod id;
 pub mod lock;
 pub mod log;
+pub mod path;
 pub mod private;
 pub mod process;
 pub mod project;

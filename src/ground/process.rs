@@ -1,7 +1,8 @@
 //! Processes of this machine: who is alive, who is whose parent. Linux only for now; elsewhere nothing can be looked up.
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// A process that cannot be mistaken for a later one of the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +34,37 @@ pub fn is_alive(key: ProcessKey) -> bool {
     stat(key.pid).is_some_and(|found| found.running && found.key == key)
 }
 
+/// The end of a process, of which the kernel tells.
+#[cfg(feature = "watcher")]
+#[derive(Debug)]
+pub struct End {
+    key: ProcessKey,
+    descriptor: rustix::fd::OwnedFd,
+}
+
+/// Returns how to wait for the end of a process; `None` where the system cannot tell, or where it has ended.
+#[cfg(feature = "watcher")]
+pub fn watch_end(key: ProcessKey) -> Option<End> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let descriptor = pidfd_open(Pid::from_raw(key.pid)?, PidfdFlags::empty()).ok()?;
+    // The number may have been given to another process between looking it up and opening it.
+    is_alive(key).then_some(End { key, descriptor })
+}
+
+#[cfg(feature = "watcher")]
+impl End {
+    /// Waits until the process has ended, or the system cannot tell any more.
+    pub fn wait(&self) {
+        use rustix::event::{PollFd, PollFlags, poll};
+        while is_alive(self.key) {
+            let told = poll(&mut [PollFd::new(&self.descriptor, PollFlags::IN)], None);
+            if !matches!(told, Ok(_) | Err(rustix::io::Errno::INTR)) {
+                return;
+            }
+        }
+    }
+}
+
 /// Returns the parents of a process, nearest first, up to the first process of the machine.
 pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
     let mut next = stat(pid).map_or(0, |found| found.parent);
@@ -47,6 +79,20 @@ pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
 /// Returns the program file a process runs.
 pub fn program(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// Returns the running processes that were started with a variable of this value, as far as they may be looked at.
+pub fn started_with(variable: &str, value: &Path) -> Vec<ProcessKey> {
+    let wanted = [variable.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &i32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|it| it == wanted)
+    })
+    .filter_map(|pid| stat(pid).filter(|found| found.running))
+    .map(|found| found.key)
+    .collect()
 }
 
 /// Returns the number of this process.
@@ -98,6 +144,8 @@ fn parse_stat(pid: i32, text: &str) -> Option<ProcessStat> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -120,6 +168,45 @@ mod tests {
         }
         assert!(!is_alive(key));
         child.wait().unwrap();
+    }
+
+    #[cfg(feature = "watcher")]
+    #[test]
+    fn the_end_of_a_process_is_seen() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let key = stat(i32::try_from(child.id()).unwrap()).unwrap().key;
+        let end = watch_end(key).unwrap();
+        let watch = std::thread::spawn(move || end.wait());
+        assert!(is_alive(key));
+        drop(child.stdin.take());
+        watch.join().unwrap();
+        assert!(!is_alive(key));
+        child.wait().unwrap();
+        assert!(watch_end(key).is_none());
+    }
+
+    #[test]
+    fn a_process_is_found_by_the_environment_it_was_started_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("cat")
+            .env("HOME", folder.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = child.stdout.take().unwrap();
+        // Its environment can be read once it runs its own program.
+        child.stdin.as_ref().unwrap().write_all(b"x").unwrap();
+        said.read_exact(&mut [0]).unwrap();
+        let found = started_with("HOME", folder.path());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert_eq!(found.iter().map(|it| it.pid).collect::<Vec<_>>(), [pid]);
+        assert_eq!(started_with("HOME", folder.path()), []);
     }
 
     #[test]

@@ -26,6 +26,13 @@ pub enum Event {
         /// A Stop hook has kept it going before.
         kept_before: bool,
     },
+    /// A file is about to be edited.
+    Editing {
+        /// Which, as the model wrote it.
+        file: String,
+        /// From where it is seen, if it is not absolute.
+        folder: Option<String>,
+    },
     /// The conversation ended.
     Ended {
         /// Claude Code's id of the session that ended.
@@ -72,6 +79,17 @@ impl Event {
                 turn,
                 kept_before: wire.stop_hook_active == Some(true),
             }),
+            "PreToolUse" => {
+                let input = wire.tool_input.unwrap_or_default();
+                let file = match wire.tool_name.as_deref()? {
+                    "Edit" | "Write" | "MultiEdit" => input.file_path,
+                    "NotebookEdit" => input.notebook_path,
+                    // A hook wired for every tool must not keep anybody from reading.
+                    _ => None,
+                };
+                let folder = wire.cwd.filter(|folder| folder.starts_with('/'));
+                file.map(|file| Self::Editing { file, folder })
+            }
             "SessionEnd" => {
                 let reason = wire.reason.unwrap_or_else(|| "other".into());
                 Some(Self::Ended {
@@ -117,6 +135,25 @@ mod tests {
             read(r#"{"hook_event_name":"SessionStart","new":{"a":1}}"#),
             Some(Event::Started { session: None })
         );
+    }
+
+    #[test]
+    fn only_tools_that_edit_are_an_edit() {
+        let edits = |tool: &str, key: &str| {
+            read(&format!(
+                r#"{{"hook_event_name":"PreToolUse","tool_name":"{tool}","tool_input":{{"{key}":"/a"}}}}"#
+            ))
+        };
+        for (tool, key) in [
+            ("Edit", "file_path"),
+            ("Write", "file_path"),
+            ("MultiEdit", "file_path"),
+            ("NotebookEdit", "notebook_path"),
+        ] {
+            assert!(edits(tool, key).is_some(), "{tool}");
+        }
+        assert_eq!(edits("Read", "file_path"), None);
+        assert_eq!(edits("Edit", "path"), None);
     }
 
     #[test]

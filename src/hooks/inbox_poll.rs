@@ -35,11 +35,7 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
     let process = call.client()?;
     // The process ends right after this, and its end lets go of the file sooner than closing it would.
     let mut mesh = ManuallyDrop::new(call.open(&project)?);
-    let me = match mesh.seat_of(process)? {
-        Some(me) => me,
-        // A window that was open before the install, or a database that was replaced.
-        None => mesh.sit(&call.arrival(process, project, call.client_session()))?,
-    };
+    let me = call.seat(&mut mesh, process, project)?;
     if me.kind == PeerKind::Run {
         return Ok(None);
     }
@@ -64,17 +60,6 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
     }
 }
 
-impl Call {
-    fn client_session(&self) -> Option<String> {
-        match &self.event {
-            Event::Started { session }
-            | Event::Prompted { session, .. }
-            | Event::Stopping { session, .. }
-            | Event::Ended { session, .. } => session.clone(),
-        }
-    }
-}
-
 fn at_prompt(
     call: &Call,
     mesh: &mut Mesh,
@@ -86,13 +71,8 @@ fn at_prompt(
         return Ok(Some(Output::block(words::HELD)));
     }
     let mut inbox = mesh.inbox(me)?;
-    if doorbell.is_some() {
-        // What this turn has, or a call brought, is not put before the model once more beside what is new.
-        let turn = prompt.turn.as_deref();
-        let has = |pending: &Pending| {
-            pending.times > 0 && (pending.turn.is_none() || pending.turn.as_deref() == turn)
-        };
-        inbox.questions.retain(|waiting| !has(&waiting.pending));
+    if !prompt.typed {
+        leave_out_what_it_has(call, mesh, me, prompt.turn.as_deref(), &mut inbox)?;
     }
     let fresh = inbox
         .answers
@@ -116,14 +96,9 @@ fn at_prompt(
     let mut shown = Inbox {
         questions,
         answers: fresh,
-        granted: inbox.granted,
-        ..Inbox::default()
+        ..inbox
     };
-    let mut new_mail = 0;
-    if inbox.mail_waits {
-        let found = mesh.new_mail(me)?;
-        (shown.mail, new_mail) = (found.messages, found.count);
-    }
+    let new_mail = add_mail(mesh, me, &mut shown)?;
     if shown.is_empty() && worn.is_empty() {
         return Ok(None);
     }
@@ -148,6 +123,37 @@ fn at_prompt(
         mesh.mark_shown(me, &counted, prompt.turn.as_deref(), way),
     )?;
     Ok(Some(Output::context(text)))
+}
+
+/// Adds the mail that is to be mentioned, if any waits. Returns how much of it there is in all.
+pub(super) fn add_mail(mesh: &mut Mesh, me: &Sitting, inbox: &mut Inbox) -> Result<u32, Error> {
+    if !inbox.mail_waits {
+        return Ok(0);
+    }
+    let found = mesh.new_mail(me)?;
+    inbox.mail = found.messages;
+    Ok(found.count)
+}
+
+/// What this turn has, or a call or the waiting hook has just brought, is not put before the model once more beside what
+/// is new.
+fn leave_out_what_it_has(
+    call: &Call,
+    mesh: &mut Mesh,
+    me: &Sitting,
+    turn: Option<&str>,
+    inbox: &mut Inbox,
+) -> Result<(), Error> {
+    let brought = |pending: &Pending| pending.times > 0 && pending.turn.is_none();
+    let in_turn = |pending: &Pending| pending.times > 0 && pending.turn.as_deref() == turn;
+    let anything_brought = inbox.questions.iter().any(|it| brought(&it.pending));
+    inbox
+        .questions
+        .retain(|it| !brought(&it.pending) && !in_turn(&it.pending));
+    match turn {
+        Some(turn) if anything_brought => tolerate_busy(call, mesh.note_turn(me, turn)),
+        _ => Ok(()),
+    }
 }
 
 fn at_stop(

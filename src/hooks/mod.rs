@@ -1,12 +1,18 @@
-//! What Claude Code runs at its own events: session start, typed prompt, end of a turn, session end.
+//! What Claude Code runs at its own events: session start, typed prompt, end of a turn, session end; on request before an edit.
 //!
 //! *Purpose:* to tell a model who it is and what waits for it, and to keep it from idling while a question waits.
 //! *Why not otherwise:* a hook stands in the way of a person, so it does the least it can: no runtime, no watcher, no
 //! migration, no other process. Its stdout is the model's context, so it prints one JSON object or nothing; whatever
 //! goes wrong goes to the fault log, and it exits with 0.
+//!
+//! One more program is installed on request: it waits beside the idle session, and nobody waits for it. It alone has a
+//! watcher, and it alone ends with 2, which wakes the session with what it has written to stderr.
 
+mod claim_guard;
 mod event;
 mod inbox_poll;
+#[cfg(feature = "watcher")]
+mod inbox_wait;
 mod message;
 mod session_end;
 mod session_start;
@@ -22,12 +28,15 @@ use std::time::Duration;
 use crate::ground::process::{self, ProcessKey};
 use crate::ground::project::Project;
 use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, version, walls};
-use crate::mesh::{Arrival, Mesh, Opening};
+use crate::mesh::{Arrival, Mesh, Opening, Sitting};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
 
+pub use claim_guard::claim_guard;
 pub use event::{Event, Prompt};
 pub use inbox_poll::inbox_poll;
+#[cfg(feature = "watcher")]
+pub use inbox_wait::inbox_wait;
 pub use session_end::session_end;
 pub use session_start::session_start;
 pub use wire::WireEvent;
@@ -43,7 +52,7 @@ const PATIENCE_AT_THE_ENDS: Duration = Duration::from_secs(1);
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// One hook: what it says to one event, if anything.
-pub type Hook = fn(&Call) -> Result<Option<Output>, Error>;
+pub type Hook<T = Output> = fn(&Call) -> Result<Option<T>, Error>;
 
 /// One call of a hook.
 #[derive(Debug)]
@@ -60,7 +69,10 @@ pub fn run(hook: Hook) -> ExitCode {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let outcome = std::panic::catch_unwind(|| answer(hook));
+    let outcome = std::panic::catch_unwind(|| {
+        let (event, output) = answer(hook)?;
+        Some(output?.to_json(&event))
+    });
     if let Ok(Some(json)) = outcome {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(json.as_bytes()).and_then(|()| out.flush());
@@ -68,10 +80,31 @@ pub fn run(hook: Hook) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn answer(hook: Hook) -> Option<String> {
+/// Runs a waiting hook as a program: event on stdin; what wakes the session on stderr, with 2 as exit status, else 0.
+#[cfg(feature = "watcher")]
+pub fn wait(hook: Hook<String>) -> ExitCode {
+    if let Some(line) = version::asked_for() {
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    match std::panic::catch_unwind(|| answer(hook)) {
+        Ok(Some((_, Some(text)))) => {
+            let mut err = std::io::stderr().lock();
+            let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+            ExitCode::from(2)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Returns the name of the event, and what the hook says to it.
+fn answer<T>(hook: Hook<T>) -> Option<(String, Option<T>)> {
     let settings = match Settings::of_this_process() {
         Ok(settings) => settings,
-        Err(fault) => return warn(Settings::mesh_home_of_this_process(), &fault.message),
+        Err(fault) => {
+            warn(Settings::mesh_home_of_this_process(), &fault.message);
+            return None;
+        }
     };
     if settings.off {
         return None;
@@ -82,18 +115,20 @@ fn answer(hook: Hook) -> Option<String> {
         .take(STDIN_BYTES_MAX)
         .read_to_end(&mut input)
     {
-        return warn(
+        warn(
             Some(settings.mesh_home),
             &format!("cannot read stdin: {error}"),
         );
+        return None;
     }
     let wire: WireEvent = match serde_json::from_slice(&input) {
         Ok(wire) => wire,
         Err(error) => {
-            return warn(
+            warn(
                 Some(settings.mesh_home),
                 &format!("stdin is no event of Claude Code: {error}"),
             );
+            return None;
         }
     };
     let name = wire.hook_event_name.clone();
@@ -102,13 +137,16 @@ fn answer(hook: Hook) -> Option<String> {
         event,
         settings: settings.clone(),
     }) {
-        Ok(output) => output.map(|output| output.to_json(&name)),
-        Err(error) => warn(Some(settings.mesh_home), &error.to_string()),
+        Ok(output) => Some((name, output)),
+        Err(error) => {
+            warn(Some(settings.mesh_home), &error.to_string());
+            None
+        }
     }
 }
 
 /// A fault goes to the log and, for whoever runs the hook by hand, to stderr.
-fn warn(mesh_home: Option<PathBuf>, message: &str) -> Option<String> {
+fn warn(mesh_home: Option<PathBuf>, message: &str) {
     let program = std::env::args_os().next().map(PathBuf::from);
     let program = program
         .as_deref()
@@ -118,7 +156,6 @@ fn warn(mesh_home: Option<PathBuf>, message: &str) -> Option<String> {
     if let Some(mesh_home) = mesh_home {
         log::write(&mesh_home, &program, message);
     }
-    None
 }
 
 impl Call {
@@ -161,7 +198,9 @@ impl Call {
             store: Options {
                 sync_full: self.settings.sync_full,
                 patience: match self.event {
-                    Event::Prompted { .. } | Event::Stopping { .. } => PATIENCE,
+                    Event::Prompted { .. } | Event::Stopping { .. } | Event::Editing { .. } => {
+                        PATIENCE
+                    }
                     Event::Started { .. } | Event::Ended { .. } => PATIENCE_AT_THE_ENDS,
                 },
                 hook: true,
@@ -176,6 +215,30 @@ impl Call {
     /// Returns whether this session has a mailbox: an interactive one, or a headless one that was told to answer.
     fn has_mailbox(&self) -> bool {
         !self.settings.is_headless() || self.settings.answer
+    }
+
+    /// Returns where this session sits; seats it if it does not: a window that was open before the install, a database that
+    /// was replaced, a session that has just started.
+    fn seat(
+        &self,
+        mesh: &mut Mesh,
+        process: ProcessKey,
+        project: Project,
+    ) -> Result<Sitting, Error> {
+        match mesh.seat_of(process)? {
+            Some(me) => Ok(me),
+            None => mesh.sit(&self.arrival(process, project, self.client_session())),
+        }
+    }
+
+    fn client_session(&self) -> Option<String> {
+        match &self.event {
+            Event::Started { session }
+            | Event::Prompted { session, .. }
+            | Event::Stopping { session, .. }
+            | Event::Ended { session, .. } => session.clone(),
+            Event::Editing { .. } => None,
+        }
     }
 
     /// Returns this session as it comes in.

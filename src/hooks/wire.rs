@@ -16,6 +16,21 @@ pub struct WireEvent {
     pub prompt: Option<String>,
     /// Which prompt the turn belongs to.
     pub prompt_id: Option<String>,
+    /// `PreToolUse`: which tool.
+    pub tool_name: Option<String>,
+    /// `PreToolUse`: what it is called with, as far as it concerns us.
+    pub tool_input: Option<ToolInput>,
+    /// Where the session works.
+    pub cwd: Option<String>,
     /// `Stop`: the turn goes on already because of a Stop hook.
     pub stop_hook_active: Option<bool>,
+}
+
+/// The parameters of a tool that edits a file.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ToolInput {
+    /// `Edit`, `Write`, `MultiEdit`.
+    pub file_path: Option<String>,
+    /// `NotebookEdit`.
+    pub notebook_path: Option<String>,
 }

@@ -4,10 +4,9 @@ use serde_json::{Map, Value, json};
 use super::message;
 use crate::ground::clock::rfc3339;
 use crate::ground::text::{cut_utf16, defang, one_line, utf16_len};
-use crate::mesh::{Inbox, LateAnswer, PeerView, Sitting, Waiting};
+use crate::mesh::{Granted, Inbox, LateAnswer, PeerView, Sitting, Waiting};
 use crate::model::QuestionState;
 use crate::model::ask::ago;
-use crate::store::Granted;
 
 /// Largest text of a hook in UTF-16 units; Claude Code replaces more than 10,000 by a preview.
 pub const UNITS_MAX: usize = 9_500;
@@ -37,6 +36,7 @@ pub struct Output {
     context: Option<String>,
     message: Option<String>,
     block: Option<String>,
+    deny: Option<String>,
 }
 
 impl Output {
@@ -64,6 +64,14 @@ impl Output {
         }
     }
 
+    /// Keeps a tool from running, with a reason for the model.
+    pub fn deny(text: impl Into<String>) -> Self {
+        Self {
+            deny: Some(text.into()),
+            ..Self::default()
+        }
+    }
+
     /// Returns the JSON for an event of this name.
     pub fn to_json(&self, event: &str) -> String {
         let mut object = Map::new();
@@ -71,6 +79,12 @@ impl Output {
             object.insert(
                 "hookSpecificOutput".into(),
                 json!({ "hookEventName": event, "additionalContext": context }),
+            );
+        }
+        if let Some(reason) = &self.deny {
+            object.insert(
+                "hookSpecificOutput".into(),
+                json!({ "hookEventName": event, "permissionDecision": "deny", "permissionDecisionReason": reason }),
             );
         }
         if let Some(message) = &self.message {
@@ -339,16 +353,13 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 fn grant_line(granted: &Granted) -> String {
-    let fence = granted
-        .fence
-        .map_or(String::new(), |fence| format!(", fence {fence}"));
-    let until = granted
-        .until_ms
-        .map_or(String::new(), |at| format!(", until {}", rfc3339(at)));
+    let Granted { claim, until_ms } = granted;
     format!(
-        "\nclaude-mesh: claim granted: {} (claim {}{fence}{until}). Release it when you are done.\n",
-        defang(&one_line(&granted.resource)),
-        granted.id,
+        "\nclaude-mesh: claim granted: {} (claim {}, fence {}, until {}). Release it when you are done.\n",
+        defang(&one_line(&claim.resource)),
+        claim.id,
+        claim.fence.unwrap_or_default(),
+        rfc3339(*until_ms),
     )
 }
 

@@ -45,6 +45,38 @@ pub(super) fn within(
     .into())
 }
 
+/// Refuses a parameter that the action does not take; `given` names those that came.
+pub(super) fn only(action: &str, takes: &[&str], given: &[(&str, bool)]) -> Result<()> {
+    match given
+        .iter()
+        .find(|(name, came)| *came && !takes.contains(name))
+    {
+        None => Ok(()),
+        Some((name, _)) => Err(Refusal::argument(format!(
+            "\"{name}\" does not belong to action \"{action}\", which takes {}",
+            match takes {
+                [] => "no other parameter".to_owned(),
+                _ => takes.join(", "),
+            }
+        ))
+        .into()),
+    }
+}
+
+/// Returns a parameter that the action cannot do without.
+pub(super) fn needed<T>(action: &str, name: &str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| {
+        Refusal::argument(format!("missing parameter `{name}` of action \"{action}\"")).into()
+    })
+}
+
+/// Reads a value that may be `null`, which is another thing than none.
+pub(super) fn any_value<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 /// Reads a question id.
 pub(super) fn question_id(text: &str) -> Result<QuestionId> {
     id("question_id", text, "ask_peer and poll_inbox")
@@ -75,6 +107,8 @@ fn plain(problem: &str) -> String {
     let end = if shown.len() < came.len() { "…" } else { "" };
     format!("{shown}{end}{expected}")
         .replace("expected u32", "expected a whole number")
+        .replace("expected u64", "expected a whole number")
+        .replace("expected a sequence", "expected a list")
         .replace("expected a boolean", "expected true or false")
         .replace("expected a string", "expected a text")
         .replace("expected string or map", "expected a text")

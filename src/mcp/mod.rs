@@ -9,6 +9,7 @@
 mod arguments;
 mod attend;
 mod life;
+mod lines;
 mod prelude;
 mod refusals;
 mod results;

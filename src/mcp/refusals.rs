@@ -3,6 +3,7 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::json;
 
 use crate::ground::FaultKind;
+use crate::mesh::shape;
 use crate::model::{Error, Refusal};
 
 /// Returns the result of a call that was refused or failed.
@@ -22,7 +23,10 @@ pub(super) fn result(error: &Error) -> CallToolResult {
             )
         }
     };
-    let body = json!({ "error": { "code": code, "message": message, "hint": hint } });
+    let mut body = json!({ "error": { "code": code, "message": message, "hint": hint } });
+    if let Error::Refused(Refusal::Stale { current, .. }) = error {
+        body["error"]["current"] = shape::entry(current);
+    }
     CallToolResult::error(vec![ContentBlock::text(body.to_string())])
 }
 
@@ -41,12 +45,17 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::NoMessage { .. } => {
             "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone."
         }
-        Refusal::NotYours { .. } => "Call poll_inbox for the questions addressed to you.",
+        Refusal::NotYours { .. } => {
+            "Call poll_inbox for the questions addressed to you, claims for who holds what."
+        }
         Refusal::TooLarge { .. } => {
             "Call again with a shorter text; name the file where the rest stands."
         }
         Refusal::Secret { .. } => {
             "Call again naming where it lives (file, variable, vault), not its value."
+        }
+        Refusal::Stale { .. } => {
+            "`current` is how it stands now: decide anew, and call state again with its version as expected_version."
         }
         Refusal::Conflict { .. } => "Call poll_inbox or list_peers for how it stands now.",
         Refusal::RateLimited { .. } => {

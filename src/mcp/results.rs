@@ -7,6 +7,7 @@ use crate::ground::id::QuestionId;
 use crate::ground::text::cut_chars;
 use crate::mesh::{Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape};
 use crate::model::brake::{Held, HoldReason};
+use crate::model::event::Page;
 use crate::model::{AnsweredBy, QuestionState};
 use crate::store::Question;
 
@@ -16,6 +17,38 @@ pub(super) const CHARS_MAX: usize = 200_000;
 /// Returns a successful result of one text block.
 pub(super) fn ok(body: &Value) -> CallToolResult {
     CallToolResult::success(vec![ContentBlock::text(body.to_string())])
+}
+
+/// Adds keys to a result.
+pub(super) fn add(body: &mut Value, more: Map<String, Value>) {
+    if let Value::Object(body) = body {
+        body.extend(more);
+    }
+}
+
+/// Adds events under `events`, as many as the result still carries. Returns the number of the last one that is in it, or
+/// of the last one looked at when all are.
+pub(super) fn add_events(body: &mut Value, page: &Page) -> i64 {
+    let mut chars = body.to_string().len();
+    let (mut list, mut next, mut cut) = (Vec::new(), page.next, false);
+    for event in &page.events {
+        let value = json!(event);
+        chars += value.to_string().len() + 1;
+        if chars > CHARS_MAX && !list.is_empty() {
+            cut = true;
+            break;
+        }
+        next = event.seq;
+        list.push(value);
+    }
+    if !cut {
+        next = page.next;
+    }
+    body["events"] = list.into();
+    if cut || page.more {
+        body["truncated"] = true.into();
+    }
+    next
 }
 
 /// Returns the result for a question that was answered or declined.

@@ -12,7 +12,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::station::Shared;
-use super::{arguments, attend, refusals, station, tools};
+use super::{arguments, attend, lines, refusals, station, tools};
 use crate::ground::Fault;
 use crate::model::Refusal;
 
@@ -41,6 +41,7 @@ impl MeshServer {
             && !self.settling.swap(true, Ordering::SeqCst)
         {
             tokio::spawn(Arc::clone(shared).settle(client.clone()));
+            tokio::spawn(lines::watch(Arc::clone(shared), client.clone()));
             if station::is_claude(&client) {
                 tokio::spawn(attend::attend(Arc::clone(shared), client.clone()));
             }

@@ -21,6 +21,8 @@ pub(super) enum Seen<T> {
     There(T),
     /// It is not; this is said about it meanwhile.
     NotYet(String),
+    /// It is not, and may be after so long, though nobody rings then.
+    NotYetUntil(String, Duration),
 }
 
 /// How a wait for something else than answers ended.
@@ -51,9 +53,10 @@ pub(super) async fn wait_for<T>(
     let mut progress = Progress::new(context);
     let came = loop {
         vigil.listen();
-        let words = match shared.same_seat(client, &mut look).await? {
+        let (words, again) = match shared.same_seat(client, &mut look).await? {
             Seen::There(found) => break Came::There(found),
-            Seen::NotYet(words) => words,
+            Seen::NotYet(words) => (words, None),
+            Seen::NotYetUntil(words, again) => (words, Some(again)),
         };
         if let Some(interruption) = shared
             .same_seat(client, |at| at.mesh.interrupt_if_asked(&at.me, wait))
@@ -65,6 +68,7 @@ pub(super) async fn wait_for<T>(
             break Came::TimedOut;
         }
         let notice = progress.tell(words.clone(), || words, shared.now().wall_ms);
+        let notice = async { notice.await.min(again.unwrap_or(Duration::MAX)) };
         match vigil.next(notice).await {
             Heard::Bell => {}
             Heard::ClientGone => break Came::TimedOut,

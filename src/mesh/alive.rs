@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::line::end_claims;
 use super::{Opening, Rings};
 use crate::ground::client::{Registered, registered};
 use crate::ground::id::{QuestionId, SessionId, WaitId};
@@ -147,6 +148,7 @@ pub(super) fn record_death(
             peer.name.as_str(),
             &json!({ "session": session.id }),
         )?;
+        end_claims(tx, rings, session.id, peer.kind, "died")?;
         rings.ended.push(session.id);
     }
     Ok(())

@@ -1,13 +1,130 @@
-//! Reading the event log.
+//! The event log: reading it, waiting for what comes, hearing of it by the inbox, and telling of one's own.
+use std::path::Path;
+
+use serde_json::Value;
+
 use super::{Mesh, Sitting};
-use crate::ground::id::QuestionId;
-use crate::model::{Event, Refusal, Result};
+use crate::ground::id::{QuestionId, WaitId};
+use crate::model::event::{DATA_BYTES_MAX, Filter, Page, Patterns, check_project_type};
+use crate::model::state::check_value;
+use crate::model::{Refusal, Result};
 use crate::store::{Peer, Question};
 
+/// Events that one look at the inbox brings.
+const HEARD_MAX: usize = 50;
+/// So many unwanted events are looked at again and again before they are passed over.
+const PASS_OVER: i64 = 1_000;
+
+/// A wait for events that has begun.
+#[derive(Debug)]
+pub struct Listening {
+    /// Its row.
+    pub wait: WaitId,
+    /// What it waits for; `after` moves on with what was looked at.
+    pub filter: Filter,
+}
+
+impl Listening {
+    /// Looks once; `None` when nothing came yet.
+    pub fn look(&mut self, mesh: &mut Mesh) -> Result<Option<Page>> {
+        let page = mesh.events(&self.filter)?;
+        self.filter.after = Some(page.next);
+        Ok((!page.events.is_empty()).then_some(page))
+    }
+}
+
 impl Mesh {
-    /// Returns up to `limit` events after event `after` and not before `since_ms`, oldest first.
-    pub fn events(&mut self, after: i64, since_ms: i64, limit: usize) -> Result<Vec<Event>> {
-        self.read(|tx, _| Ok(tx.events(after, since_ms, limit)?))
+    /// Returns entries of the log.
+    pub fn events(&mut self, filter: &Filter) -> Result<Page> {
+        self.read(|tx, _| Ok(tx.events(filter)?))
+    }
+
+    /// Begins to wait for events: from now on, unless the filter names a beginning.
+    pub fn listen(&mut self, me: &Sitting, filter: &Filter) -> Result<Listening> {
+        self.write(|tx, _, _| {
+            let after = match (filter.after, filter.since_ms) {
+                (None, None) => tx.last_event()?,
+                _ => tx.start_of(filter)?,
+            };
+            Ok(Listening {
+                wait: tx.insert_event_wait(me.session, &filter.types)?,
+                filter: Filter {
+                    after: Some(after),
+                    ..filter.clone()
+                },
+            })
+        })
+    }
+
+    /// Lets a session hear of these types too, by its inbox. Returns all it hears of, and after which event.
+    pub fn hear(
+        &mut self,
+        me: &Sitting,
+        types: &Patterns,
+        after: Option<i64>,
+    ) -> Result<(Patterns, i64)> {
+        self.write(|tx, _, _| {
+            let (heard, already) = tx.heard_by(me.session)?.unzip();
+            let types = heard.unwrap_or_default().with(types);
+            let after = after.or(already).map_or_else(|| tx.last_event(), Ok)?;
+            tx.set_heard(me.session, Some((&types, after)))?;
+            Ok((types, after))
+        })
+    }
+
+    /// Lets a session hear of these types no more, or with none named of nothing. Returns what is left.
+    pub fn stop_hearing(&mut self, me: &Sitting, types: &Patterns) -> Result<Patterns> {
+        self.write(|tx, _, _| {
+            let Some((heard, after)) = tx.heard_by(me.session)? else {
+                return Ok(Patterns::default());
+            };
+            let left = heard.without(types);
+            let some = !left.as_slice().is_empty();
+            tx.set_heard(me.session, some.then_some((&left, after)))?;
+            Ok(left)
+        })
+    }
+
+    /// Returns what happened that a session wants to hear of and has not heard of yet, or `None` when there is nothing.
+    /// Looking moves nothing.
+    pub fn unheard(&mut self, me: &Sitting) -> Result<Option<Page>> {
+        self.read(|tx, _| {
+            let Some((types, after)) = tx.heard_by(me.session)? else {
+                return Ok(None);
+            };
+            let filter = Filter {
+                types,
+                after: Some(after),
+                limit: HEARD_MAX,
+                since_ms: None,
+            };
+            let page = tx.events(&filter)?;
+            // What nobody wants is passed over now and then only: to note each of it would be a write for every look.
+            let worth = !page.events.is_empty() || page.next - after > PASS_OVER;
+            Ok(worth.then_some(page))
+        })
+    }
+
+    /// Notes that a session has heard of what happened up to an event.
+    pub fn mark_heard(&mut self, me: &Sitting, up_to: i64) -> Result<()> {
+        self.write(|tx, _, _| {
+            if let Some((types, after)) = tx.heard_by(me.session)? {
+                tx.set_heard(me.session, Some((&types, after.max(up_to))))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes an event of a project's own into the log. Returns its number.
+    ///
+    /// What a type does beyond its entry belongs into this transaction.
+    pub fn emit(&mut self, me: &Sitting, project: &Path, kind: &str, data: &Value) -> Result<i64> {
+        check_project_type(kind)?;
+        check_value("data", data, DATA_BYTES_MAX)?;
+        let subject = project.to_string_lossy();
+        self.write(|tx, _, _| {
+            Ok(tx.append_typed(kind.to_owned().into(), Some(me.peer), &subject, data)?)
+        })
     }
 
     /// Returns the questions a person may read: the newest of one mailbox, or all open ones of the mesh; with names of

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::ask::stands_in_for;
-use super::{Mesh, Rings, Sitting};
+use super::{Mesh, Rings, Sitting, shape};
 use crate::ground::id::QuestionId;
 use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result, WakeState};
-use crate::store::{Granted, Message, Pending, Question, Session, Signs, Tx};
+use crate::store::{Claim, Message, Pending, Question, Session, Signs, Tx};
 
 /// A late answer is listed this long after it was shown, unless a call took it.
 const SHOWN_ANSWER_MS: i64 = 24 * 3600 * 1000;
@@ -32,6 +32,15 @@ pub struct LateAnswer {
     pub question: Question,
     /// Who answered.
     pub from: PeerName,
+}
+
+/// A claim that a session holds without having been told.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The claim.
+    pub claim: Claim,
+    /// When its lease is over, in wall milliseconds.
+    pub until_ms: i64,
 }
 
 /// What waits for a session.
@@ -62,7 +71,7 @@ impl Inbox {
 impl Mesh {
     /// Returns what waits for a session, without marking anything.
     pub fn inbox(&mut self, me: &Sitting) -> Result<Inbox> {
-        self.read(|tx, around| inbox(tx, around, me))
+        self.look_around(|tx, around| inbox(tx, around, me))
     }
 
     /// Returns the row of a session.
@@ -119,11 +128,19 @@ impl Mesh {
             return Ok(());
         }
         self.write(|tx, _, rings| {
-            if way == WakeState::Inbox {
+            if matches!(way, WakeState::Inbox | WakeState::Rewake) {
                 count_turn(tx, me, turn)?;
                 tx.set_ring(me.session, None)?;
             }
             mark_shown(tx, rings, me, shown, turn, way)
+        })
+    }
+
+    /// Notes that what was put before the session when its turn was not known is before it in this one.
+    pub fn note_turn(&mut self, me: &Sitting, turn: &str) -> Result<()> {
+        self.write(|tx, _, _| {
+            tx.set_turn_of_showings(me.session, turn)?;
+            Ok(tx.set_stop_streak(me.session, turn, 0)?)
         })
     }
 
@@ -153,7 +170,7 @@ impl Mesh {
     }
 }
 
-/// Counts a turn that reads a posted line, once. Claude Code calls itself busy in either case, so whether the line began
+/// Counts a turn that a peer starts, once: by a posted line that is read in it, or by the waiting hook. Claude Code calls itself busy in either case, so whether the line began
 /// the turn or joined it shows only by the turn; one that a person began counts as well then, which errs on their side.
 fn count_turn(tx: &Tx, me: &Sitting, turn: Option<&str>) -> Result<()> {
     let Some(session) = tx.session(me.session)? else {
@@ -208,11 +225,15 @@ pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
 
 /// Returns the claims that a session holds without having been told.
 pub(super) fn granted(tx: &Tx, me: &Sitting, signs: Signs) -> Result<Vec<Granted>> {
-    Ok(if signs.grants {
-        tx.granted_untold(me.session)?
-    } else {
-        Vec::new()
-    })
+    if !signs.grants {
+        return Ok(Vec::new());
+    }
+    let claims = tx.claims_untold(me.session)?;
+    let told = |claim| Granted {
+        until_ms: shape::expires_ms(&claim, &tx.now),
+        claim,
+    };
+    Ok(claims.into_iter().map(told).collect())
 }
 
 pub(super) fn questions_at(
@@ -288,7 +309,7 @@ pub(super) fn mark_shown(
         tx.mark_answer_shown(late.question.id)?;
     }
     for granted in &shown.granted {
-        tx.set_told(granted.id)?;
+        tx.set_told(granted.claim.id)?;
     }
     if let Some(last) = shown.mail.last() {
         tx.set_mail_mentioned(me.peer, last.id)?;

@@ -71,7 +71,7 @@ pub struct Posted {
 
 /// Which messages to list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub struct Selection<'a> {
     /// Topics beside what comes by itself.
     pub topics: &'a [Topic],
     /// Also what was read.
@@ -159,7 +159,7 @@ impl Mesh {
     }
 
     /// Returns messages of a mailbox; moves nothing.
-    pub fn messages(&mut self, me: &Sitting, wanted: &Wanted) -> Result<Listed> {
+    pub fn messages(&mut self, me: &Sitting, wanted: &Selection) -> Result<Listed> {
         check_mailbox(me)?;
         self.read(|tx, _| {
             let cursor = tx.mail_read(me.peer)?;

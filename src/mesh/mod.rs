@@ -22,14 +22,19 @@
 mod alive;
 mod ask;
 mod brake;
+mod circle;
+mod claim;
 mod event;
 mod inbox;
+mod line;
 mod member;
 mod message;
 mod peer;
+mod rewake;
 mod ring;
 pub mod shape;
 mod sit;
+mod state;
 mod status;
 mod topic;
 mod wait;
@@ -47,12 +52,19 @@ use crate::wake::Bells;
 use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
-pub use inbox::{Inbox, LateAnswer, Waiting};
+pub use claim::{
+    ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, Which, file_resource,
+    prefix, resource,
+};
+pub use event::Listening;
+pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
 pub use member::{Came, Member, Waited};
-pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, TTL_SECONDS_MAX, Wanted};
+pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
 pub use peer::{About, PeerView, Scope};
+pub use rewake::Rewake;
 pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
+pub use state::NewValue;
 pub use status::Status;
 pub use topic::{Audience, Subscribing};
 pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
@@ -161,12 +173,32 @@ impl Mesh {
         let around = &self.around;
         let outcome = self.store.write(self.clock.now(), |tx| {
             let outcome = verb(tx, around, &mut rings)?;
+            line::advance(tx, around, &mut rings)?;
             rings.add(tx.sessions_listening()?);
+            rings.add_unheard(tx)?;
             Ok(outcome)
         })?;
         rings.go(&self.around.bells);
         self.store.keep_log_short();
         Ok(outcome)
+    }
+
+    /// Runs a look that somebody asked for; like a verb that writes, it rings for what nobody is known to have heard.
+    fn look_around<T>(&mut self, look: impl FnOnce(&Tx, &Around) -> Result<T>) -> Result<T> {
+        let (outcome, unheard) =
+            self.read(|tx, around| Ok((look(tx, around)?, tx.is_any_unheard()?)))?;
+        if unheard {
+            self.ring_for_unheard();
+        }
+        Ok(outcome)
+    }
+
+    /// Rings for what nobody is known to have heard. This never holds up or fails the verb on whose way it happens: the
+    /// lock is not waited for, as whoever holds it rings too, and what cannot be done now is left to the next verb.
+    fn ring_for_unheard(&mut self) {
+        let patience = self.store.set_patience(Duration::ZERO);
+        let _ = self.write(|_, _, _| Ok(()));
+        self.store.set_patience(patience);
     }
 
     /// Runs a look at one state of the mesh.
@@ -177,16 +209,26 @@ impl Mesh {
     }
 }
 
-/// For whom to ring once the transaction is committed.
+/// For whom to ring once the transaction is committed, and which lines to put in order before.
 #[derive(Debug, Default)]
 struct Rings {
     sessions: Vec<SessionId>,
     ended: Vec<SessionId>,
+    lines: Vec<String>,
 }
 
 impl Rings {
     fn add(&mut self, sessions: impl IntoIterator<Item = SessionId>) {
         self.sessions.extend(sessions);
+    }
+
+    /// Adds the sessions whose questions nobody is known to have heard of: who asked may have died before it rang.
+    fn add_unheard(&mut self, tx: &Tx) -> Result<()> {
+        for target in tx.take_unheard()? {
+            let sessions = tx.live_sessions_at(target)?;
+            self.add(sessions.iter().map(|session| session.id));
+        }
+        Ok(())
     }
 
     fn go(mut self, bells: &Bells) {

@@ -1,12 +1,13 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
 use super::alive::{Around, sitter};
 use super::brake::hold;
+use super::line::is_over;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::PeerId;
 use crate::model::brake::Held;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
-use crate::store::{Peer, Session, Tx};
+use crate::store::{Claim, Peer, Session, Tx};
 
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +57,8 @@ pub struct PeerView {
     pub questions_waiting: u32,
     /// What is asked is stored without ringing, and why.
     pub held: Option<Held>,
+    /// What it has claimed.
+    pub claims: Vec<Claim>,
 }
 
 impl Mesh {
@@ -66,7 +69,8 @@ impl Mesh {
         scope: Scope,
         include_dead: bool,
     ) -> Result<Vec<PeerView>> {
-        let views = self.read(|tx, around| {
+        self.settle_lines_if_free();
+        let views = self.look_around(|tx, around| {
             let own = me.map(|me| tx.peer(me.peer)).transpose()?.flatten();
             let mut views = Vec::new();
             for peer in tx.mailboxes()?.into_iter().chain(tx.live_runs()?) {
@@ -161,10 +165,22 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
             Some(session) => hold(tx, around, &peer, session)?,
             None => None,
         },
+        claims: held_at(tx, around, peer.id)?,
         aliases,
         session,
         peer,
     })
+}
+
+/// What is held at a mailbox; what is over counts no more, whether anybody could take it out or not.
+fn held_at(tx: &Tx, around: &Around, peer: PeerId) -> Result<Vec<Claim>> {
+    let mut held = Vec::new();
+    for claim in tx.held_at(peer)? {
+        if is_over(tx, around, &claim)?.is_none() {
+            held.push(claim);
+        }
+    }
+    Ok(held)
 }
 
 fn is_in(scope: Scope, own: &Peer, other: &Peer) -> bool {

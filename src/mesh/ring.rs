@@ -4,22 +4,26 @@
 //!
 //! One ring at a time: what comes later rides on it. Three seconds without a showing count only while the session is idle:
 //! then one more ring, then the wake-up has failed. At a busy session, or one at a dialog, the line waits, and so do we.
+//!
+//! Where a waiting hook runs, the wake is left to it (`rewake`): its person has put it in because lines do not arrive. It gets
+//! the session as soon as it is idle; the line is what is left if it lets its time go by, or dies.
 use serde_json::json;
 
 use super::alive::Around;
 use super::brake::{hold, hold_now, tell_askers};
 use super::inbox::{granted, late_answers};
+use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{QuestionId, SessionId};
 use crate::model::{Activity, EventKind, Result, WakeState};
 use crate::store::{Ring, Tx};
 
 /// An idle session that was rung shows the question within this time, or is rung once more.
-const ANSWERS_WITHIN_MS: i64 = 3_000;
+pub(super) const ANSWERS_WITHIN_MS: i64 = 3_000;
 /// How often an idle session is rung for the same questions.
 const RINGS_MAX: u32 = 2;
 /// How often a session that is busy, or of which nothing is known, is looked at again while a ring is out.
-const LOOK_AGAIN_MS: i64 = 2_000;
+pub(super) const LOOK_AGAIN_MS: i64 = 2_000;
 /// A ring that a busy session has not read after this time is left to the Stop hook.
 const GIVE_UP_MS: i64 = 600_000;
 
@@ -71,7 +75,7 @@ impl Mesh {
             let rung = tx
                 .session(me.session)?
                 .is_some_and(|session| session.ring.is_some());
-            Ok(!rung && Due::of(tx, around, me)?.is_empty())
+            Ok(!rung && News::of(tx, around, me, false)?.is_empty())
         })?;
         if nothing {
             return Ok(Attention::None);
@@ -82,7 +86,7 @@ impl Mesh {
     /// Notes that the line could not be posted. The askers are told why.
     pub fn ring_failed(&mut self, me: &Sitting, problem: &str) -> Result<()> {
         self.write(|tx, _, rings| {
-            for id in tx.unseen(me.peer, me.session)? {
+            for id in tx.unseen(me.peer, me.session, false)? {
                 tx.set_wake(id, WakeState::Failed, Some(problem))?;
                 tell_askers(tx, rings, id)?;
             }
@@ -128,53 +132,38 @@ impl Mesh {
 }
 
 fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<Attention> {
-    let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
-        return Ok(Attention::None);
+    let (ring, news, activity) = match due(tx, around, rings, me, false)? {
+        Due::Now {
+            ring,
+            news,
+            activity,
+        } => (ring, news, activity),
+        Due::NotNow { after_ms } => {
+            return Ok(
+                after_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
+                    after_ms,
+                    needs_person: false,
+                }),
+            );
+        }
     };
-    if session.ended_at_ms.is_some() {
-        return Ok(Attention::None);
+    let has_waiter = around.bells.has_waiter(me.session);
+    if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
+        return wait_for_ring(tx, rings, me, ring, activity, news, has_waiter);
     }
-    let mut due = Due::of(tx, around, me)?;
-    if due.is_empty() {
-        tx.set_ring(me.session, None)?;
-        return Ok(Attention::None);
+    if has_waiter && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)? {
+        return Ok(left);
     }
-    let waits = tx.newest_wait(me.session)?.is_some();
-    if waits {
-        // A call of this session that waits returns with the question; that is the better way. With mail it does not.
-        due = due.without_questions();
-        if due.is_empty() {
-            return Ok(Attention::None);
-        }
-    }
-    if let Some(held) = hold_now(tx, around, &peer, &session)? {
-        for id in &due.unseen {
-            hold_question(tx, rings, me, *id, held.reason.as_str())?;
-        }
-        // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
-        tx.set_ring(me.session, None)?;
-        let left_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
-        return Ok(
-            left_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
-                after_ms,
-                needs_person: false,
-            }),
-        );
-    }
-    let activity = around.activity(&session, &tx.now);
-    if let Some(ring) = &session.ring {
-        return wait_for_ring(tx, rings, me, ring, activity, due);
-    }
-    for id in &due.unseen {
+    for id in &news.unseen {
         tx.set_wake(*id, wake_by(activity), None)?;
         tell_askers(tx, rings, *id)?;
     }
-    post(tx, session.id, due, 1)
+    post(tx, me.session, news, 1)
 }
 
-/// What a session is to be rung for.
+/// What a session is to be woken for.
 #[derive(Debug, Default)]
-struct Due {
+pub(super) struct News {
     /// Questions it has never seen.
     unseen: Vec<QuestionId>,
     /// How many late answers it has not been shown.
@@ -185,23 +174,24 @@ struct Due {
     granted: usize,
 }
 
-impl Due {
-    fn of(tx: &Tx, around: &Around, me: &Sitting) -> Result<Self> {
+impl News {
+    /// Looks; for questions that ringing has failed only `failed_too`.
+    pub(super) fn of(tx: &Tx, around: &Around, me: &Sitting, failed_too: bool) -> Result<Self> {
         let signs = tx.signs(me.peer, me.session)?;
-        let mut due = Self {
+        let mut news = Self {
             granted: granted(tx, me, signs)?.len(),
             ..Self::default()
         };
         if signs.questions {
-            due.unseen = tx.unseen(me.peer, me.session)?;
+            news.unseen = tx.unseen(me.peer, me.session, failed_too)?;
         }
         if signs.answers {
-            due.answers = fresh_answers(tx, around, me)?;
+            news.answers = fresh_answers(tx, around, me)?;
         }
         if signs.mail {
-            due.mail = tx.waking_senders(me.peer)?;
+            news.mail = tx.waking_senders(me.peer)?;
         }
-        Ok(due)
+        Ok(news)
     }
 
     fn without_questions(self) -> Self {
@@ -212,9 +202,66 @@ impl Due {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.unseen.is_empty() && self.answers == 0 && self.mail.is_empty() && self.granted == 0
     }
+}
+
+/// Whether a session should be woken.
+pub(super) enum Due {
+    /// For what it has not seen yet, if what it does allows it.
+    Now {
+        ring: Option<Ring>,
+        news: News,
+        activity: Activity,
+    },
+    /// There is nothing to wake it for, or a brake is on; that may change after so many milliseconds.
+    NotNow { after_ms: Option<i64> },
+}
+
+/// Returns whether a session should be woken; for what ringing has failed only `failed_too`. What a brake holds back is noted
+/// as held.
+pub(super) fn due(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    failed_too: bool,
+) -> Result<Due> {
+    let no = Ok(Due::NotNow { after_ms: None });
+    let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
+        return no;
+    };
+    if session.ended_at_ms.is_some() {
+        return no;
+    }
+    let mut news = News::of(tx, around, me, failed_too)?;
+    if news.is_empty() {
+        tx.set_ring(me.session, None)?;
+        return no;
+    }
+    if tx.newest_wait(me.session)?.is_some() {
+        // A call of this session that waits returns with the question; that is the better way. With mail it does not.
+        news = news.without_questions();
+        if news.is_empty() {
+            return no;
+        }
+    }
+    if let Some(held) = hold_now(tx, around, &peer, &session)? {
+        for id in &news.unseen {
+            hold_question(tx, rings, me, *id, held.reason.as_str())?;
+        }
+        // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
+        tx.set_ring(me.session, None)?;
+        let after_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
+        return Ok(Due::NotNow { after_ms });
+    }
+    let activity = around.activity(&session, &tx.now);
+    Ok(Due::Now {
+        ring: session.ring,
+        news,
+        activity,
+    })
 }
 
 /// An idle session starts a turn by the line; any other reads it when it comes to it.
@@ -233,15 +280,22 @@ fn wait_for_ring(
     me: &Sitting,
     ring: &Ring,
     activity: Activity,
-    due: Due,
+    news: News,
+    has_waiter: bool,
 ) -> Result<Attention> {
     let age_ms = tx.now.wall_ms - ring.at_ms;
+    // A waiting hook gives the line its time first, and then needs its own.
+    let within_ms = if has_waiter {
+        2 * ANSWERS_WITHIN_MS
+    } else {
+        ANSWERS_WITHIN_MS
+    };
     let look_again = |after_ms: i64| Attention::LookAgain {
         after_ms,
         needs_person: activity == Activity::Waiting,
     };
     // Later questions ride on the ring that is out.
-    for id in &due.unseen {
+    for id in &news.unseen {
         if tx
             .question(*id)?
             .is_some_and(|question| question.wake == WakeState::None)
@@ -251,10 +305,10 @@ fn wait_for_ring(
         }
     }
     match activity {
-        Activity::Idle if age_ms < ANSWERS_WITHIN_MS => Ok(look_again(ANSWERS_WITHIN_MS - age_ms)),
-        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, due, ring.count + 1),
+        Activity::Idle if age_ms < within_ms => Ok(look_again(within_ms - age_ms)),
+        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, news, ring.count + 1),
         Activity::Idle => {
-            for id in &due.unseen {
+            for id in &news.unseen {
                 tx.set_wake(
                     *id,
                     WakeState::Failed,
@@ -273,7 +327,7 @@ fn wait_for_ring(
     }
 }
 
-fn post(tx: &Tx, session: SessionId, due: Due, count: u32) -> Result<Attention> {
+fn post(tx: &Tx, session: SessionId, news: News, count: u32) -> Result<Attention> {
     let nonce = tx.nonce()?;
     let at_ms = tx.now.wall_ms;
     tx.set_ring(
@@ -286,10 +340,10 @@ fn post(tx: &Tx, session: SessionId, due: Due, count: u32) -> Result<Attention> 
     )?;
     Ok(Attention::Post {
         nonce,
-        from: names_of(tx, &due.unseen)?,
-        answers: due.answers,
-        mail: due.mail,
-        granted: due.granted,
+        from: names_of(tx, &news.unseen)?,
+        answers: news.answers,
+        mail: news.mail,
+        granted: news.granted,
     })
 }
 

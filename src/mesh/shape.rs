@@ -1,12 +1,17 @@
 //! Peers, questions and their way as JSON, under the keys that other programs build on: the same for the tools of the server
 //! and for the command line.
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Audience, LateAnswer, PeerView, Posted, Waiting};
+use super::{
+    Audience, ClaimLine, Claimed, Grant, Granted, LateAnswer, PeerView, Posted, Released, Sitting,
+    Status, Ticket, Waiting,
+};
+use crate::ground::Moment;
 use crate::ground::clock::rfc3339;
 use crate::model::brake::{FOREVER_MS, Held};
+use crate::model::state::{Entry, Namespace};
 use crate::model::{Delivery, Liveness, QuestionState};
-use crate::store::{Granted, Message};
+use crate::store::{Claim, Message};
 
 /// Returns a peer.
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {
@@ -34,7 +39,7 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "idle_seconds": null,
         "quiet_until": peer.quiet_until_ms.filter(|until_ms| *until_ms > now_ms).map(until),
         "questions_waiting": view.questions_waiting,
-        "claims": [],
+        "claims": view.claims.iter().map(claimed).collect::<Vec<_>>(),
     })
 }
 
@@ -88,13 +93,10 @@ pub fn late_answer(late: &LateAnswer) -> Value {
 
 /// Returns a claim whose turn came while nobody waited.
 pub fn granted(granted: &Granted) -> Value {
-    json!({
-        "claim_id": granted.id,
-        "resource": granted.resource,
-        "mode": granted.mode,
-        "fence": granted.fence,
-        "lease_expires_at": granted.until_ms.map(rfc3339),
-    })
+    let mut value = claimed(&granted.claim);
+    value["claim_id"] = json!(granted.claim.id);
+    value["lease_expires_at"] = rfc3339(granted.until_ms).into();
+    value
 }
 
 /// Returns a message.
@@ -121,6 +123,148 @@ pub fn posted(posted: &Posted) -> Value {
 pub fn audiences(audiences: &[Audience]) -> Value {
     let one = |audience: &Audience| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
     json!({ "topics": audiences.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// Returns an entry of the shared state.
+pub fn entry(entry: &Entry) -> Value {
+    let (by, at_ms) = entry
+        .updated
+        .as_ref()
+        .map(|(by, at_ms)| (by, *at_ms))
+        .unzip();
+    json!({
+        "namespace": entry.namespace,
+        "key": entry.key,
+        "value": entry.value,
+        "version": entry.version,
+        "updated_by": by,
+        "updated_at": at_ms.map(rfc3339),
+        "expires_at": entry.expires_at_ms.map(rfc3339),
+    })
+}
+
+/// Returns a list of entries of one namespace.
+pub fn entries(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+    let list: Vec<Value> = entries.iter().map(entry).collect();
+    json!({ "namespace": namespace.name, "entries": list, "truncated": more })
+}
+
+/// Returns what became of a deletion: the version it has, or `None` when there was nothing.
+pub fn deletion(namespace: &Namespace, key: &str, version: Option<i64>) -> Value {
+    json!({
+        "namespace": namespace.name,
+        "key": key,
+        "deleted": version.is_some(),
+        "version": version.unwrap_or(0),
+    })
+}
+
+/// Returns the figures of the mesh, as far as they are the same for whoever looks.
+pub fn status(status: &Status) -> Map<String, Value> {
+    let [alive, stale, dead] = status.peers;
+    let [open, answered, expired] = status.questions;
+    let figures = json!({
+        "peers": { "alive": alive, "stale": stale, "dead": dead },
+        "questions": { "open": open, "answered": answered, "expired": expired },
+        "messages": status.messages,
+        "claims": status.claims,
+        "tasks": 0,
+        "memories": 0,
+        "events": status.events,
+        "engine": "sqlite",
+    });
+    match figures {
+        Value::Object(figures) => figures,
+        _ => Map::new(),
+    }
+}
+
+/// Returns what came of asking for a claim.
+pub fn claim(claimed: &Claimed, now: &Moment) -> Value {
+    let holders = |claims: &[Claim]| -> Vec<Value> {
+        claims.iter().map(|claim| holder(claim, now)).collect()
+    };
+    match claimed {
+        Claimed::Granted(Grant { claim, renewed }) => json!({
+            "status": "granted",
+            "claim_id": claim.id,
+            "fence": claim.fence,
+            "mode": claim.mode,
+            "lease_expires_at": rfc3339(expires_ms(claim, now)),
+            "renewed": renewed,
+        }),
+        Claimed::Denied { holders: held } => {
+            json!({ "status": "denied", "holders": holders(held) })
+        }
+        Claimed::Queued(Ticket {
+            id,
+            place,
+            holders: held,
+            ..
+        }) => json!({
+            "status": "queued",
+            "claim_id": id,
+            "queue_position": place,
+            "holders": holders(held),
+        }),
+    }
+}
+
+/// Returns what came of giving a claim back.
+pub fn released(released: &Released) -> Value {
+    let was = released
+        .was
+        .map_or("gone", crate::model::ClaimState::as_str);
+    json!({ "released": released.was.is_some(), "was": was, "promoted": released.promoted })
+}
+
+/// Returns who holds a resource and who stands in line for it. One's own claims carry their ids.
+pub fn line(line: &ClaimLine, me: Option<&Sitting>, now: &Moment) -> Value {
+    let own = |mut value: Value, claim: &Claim| {
+        if ClaimLine::is_own(claim, me) {
+            value["claim_id"] = json!(claim.id);
+        }
+        value
+    };
+    let holders = line.holders.iter().map(|claim| {
+        let mut value = holder(claim, now);
+        value["fence"] = json!(claim.fence);
+        own(value, claim)
+    });
+    let queue = line.queue.iter().enumerate().map(|(place, claim)| {
+        let value = json!({
+            "queue_position": place + 1,
+            "peer": claim.peer_name,
+            "mode": claim.mode,
+            "note": claim.note,
+            "claimed_at": rfc3339(claim.claimed_at_ms),
+        });
+        own(value, claim)
+    });
+    json!({
+        "resource": line.resource,
+        "holders": holders.collect::<Vec<_>>(),
+        "queue": queue.collect::<Vec<_>>(),
+        "fence": line.fence,
+    })
+}
+
+/// Returns when a lease ends, in wall milliseconds; a lapsed one that is still honoured has ended.
+pub fn expires_ms(claim: &Claim, now: &Moment) -> i64 {
+    now.wall_ms + claim.lease.until_ms - now.monotonic_ms
+}
+
+fn holder(claim: &Claim, now: &Moment) -> Value {
+    json!({
+        "peer": claim.peer_name,
+        "mode": claim.mode,
+        "note": claim.note,
+        "lease_expires_at": rfc3339(expires_ms(claim, now)),
+    })
+}
+
+fn claimed(claim: &Claim) -> Value {
+    json!({ "resource": claim.resource, "mode": claim.mode, "fence": claim.fence })
 }
 
 /// Adds why a question is held, and until when.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::alive::{Around, record_death, sitter};
+use super::line::end_claims;
 use super::topic::subscribe_named;
 use super::{Mesh, Rings};
 use crate::ground::client::Registered;
@@ -168,11 +169,14 @@ impl Mesh {
                 return Ok(());
             };
             rings.add(tx.sessions_waiting_for(found.peer)?);
+            // Its waiting hook goes with it.
+            rings.add([session]);
             if tx.end_session(session)? {
-                let name = tx
-                    .peer(found.peer)?
-                    .map(|peer| peer.name.to_string())
-                    .unwrap_or_default();
+                let peer = tx.peer(found.peer)?;
+                if let Some(peer) = &peer {
+                    end_claims(tx, rings, session, peer.kind, "left")?;
+                }
+                let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
                 tx.append(
                     EventKind::PeerLeft,
                     Some(found.peer),
@@ -321,7 +325,7 @@ fn find_seat(
     }
     let wanted = wanted_name(project);
     if gap == 1
-        && let Some(peer) = take_over(tx, around, &wanted, &path)?
+        && let Some(peer) = take_over(tx, around, rings, &wanted, &path)?
     {
         return Ok(peer);
     }
@@ -333,8 +337,14 @@ fn find_seat(
     new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
 }
 
-/// A project that was moved keeps its mailbox: the old folder is gone, nobody sits there, and the name is the same.
-fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<Option<Peer>> {
+/// A project that was moved keeps its mailbox and its state: the old folder is gone, nobody sits there, and the name is the same.
+fn take_over(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    wanted: &PeerName,
+    path: &str,
+) -> Result<Option<Peer>> {
     let Some(owner) = tx.peer_named(wanted.as_str())? else {
         return Ok(None);
     };
@@ -350,9 +360,12 @@ fn take_over(tx: &Tx, around: &Around, wanted: &PeerName, path: &str) -> Result<
         return Ok(None);
     }
     for session in tx.live_sessions_at(owner.id)? {
-        record_death(tx, &mut Rings::default(), &session, &owner)?;
+        record_death(tx, rings, &session, &owner)?;
     }
     tx.move_peer(owner.id, path, 1)?;
+    if let Some(old) = owner.project.filter(|_| tx.has_rooms()) {
+        tx.move_entries(&old, path)?;
+    }
     Ok(tx.peer(owner.id)?)
 }
 

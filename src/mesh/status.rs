@@ -15,6 +15,10 @@ pub struct Status {
     pub peers: [usize; 3],
     /// Questions open, answered or declined, expired.
     pub questions: [i64; 3],
+    /// Messages that are kept.
+    pub messages: i64,
+    /// Claims held.
+    pub claims: i64,
     /// Entries of the event log.
     pub events: i64,
 }
@@ -35,15 +39,17 @@ impl Mesh {
             count(Liveness::Dead),
         ];
         let (bytes, wal_bytes) = self.store.sizes();
-        let (questions, events) =
-            self.read(|tx, _| Ok((tx.count_questions()?, tx.count_events()?)))?;
-        Ok(Status {
-            bytes,
-            wal_bytes,
-            schema: crate::store::version(),
-            peers,
-            questions,
-            events,
+        self.read(|tx, _| {
+            Ok(Status {
+                bytes,
+                wal_bytes,
+                schema: crate::store::version(),
+                peers,
+                questions: tx.count_questions()?,
+                messages: tx.count_messages()?,
+                claims: tx.count_claims()?,
+                events: tx.count_events()?,
+            })
         })
     }
 

@@ -5,9 +5,10 @@ use serde_json::json;
 use super::alive::Around;
 use super::ask::withdraw;
 use super::brake::hold_seen;
+use super::circle::circle;
 use super::inbox::{mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting};
-use crate::ground::id::{PeerId, QuestionId, WaitId};
+use crate::ground::id::{QuestionId, WaitId};
 use crate::model::brake::Held;
 use crate::model::{
     Activity, Delivery, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
@@ -109,7 +110,14 @@ impl Mesh {
 
     /// Looks at a wait. `first` is its first look: only then a circle of waits is looked for.
     pub fn look(&mut self, me: &Sitting, wait: &Wait, first: bool) -> Result<Look> {
-        let look = self.read(|tx, around| look(tx, around, me, wait, first))?;
+        let (look, unheard) = self.read(|tx, around| {
+            let look = look(tx, around, me, wait, first)?;
+            let unheard = !look.done && tx.is_any_unheard()?;
+            Ok((look, unheard))
+        })?;
+        if unheard {
+            self.ring_for_unheard();
+        }
         let gone = |standing: &Standing| {
             standing.question.state == QuestionState::Open
                 && standing.delivery.peer_activity == Activity::Offline
@@ -230,6 +238,7 @@ impl Mesh {
     pub fn sweep(&mut self) -> Result<crate::store::Reclaimed> {
         let keep_ms = self.keep_ms;
         self.take_down_bells()?;
+        let claims = self.settle_lines("")?;
         self.write(|tx, _, rings| {
             tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
             for (id, target) in tx.expire_questions()? {
@@ -242,9 +251,14 @@ impl Mesh {
                 rings.add(tx.sessions_waiting_on(id, None)?);
             }
             let before = tx.now.wall_ms - keep_ms;
-            let reclaimed = tx.sweep(before)?;
+            let expired = super::state::expire(tx)?;
+            let mut reclaimed = tx.sweep(before)?;
+            reclaimed.state += expired;
             tx.sweep_runs(before)?;
-            Ok(reclaimed)
+            Ok(crate::store::Reclaimed {
+                claims,
+                ..reclaimed
+            })
         })
     }
 }
@@ -272,7 +286,12 @@ fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Res
         if is_interrupted(tx, me, wait.id)? {
             interrupts = Some(WaitReason::IncomingQuestion);
         } else if first {
-            interrupts = cycle(tx, around, me, &standings)?.map(WaitReason::Cycle);
+            // A circle goes over questions that were all shown already; the others may still be answered.
+            let shown = standings.iter().filter(|standing| {
+                standing.question.state == QuestionState::Open && standing.question.shown_times > 0
+            });
+            let awaited = shown.map(|standing| standing.question.target);
+            interrupts = circle(tx, around, me, awaited)?.map(WaitReason::Cycle);
         }
     }
     Ok(Look {
@@ -355,48 +374,4 @@ fn interrupting(
 fn is_interrupted(tx: &Tx, me: &Sitting, wait: WaitId) -> Result<bool> {
     Ok(tx.has_pending(me.peer)?
         && !interrupting(tx, me, wait, &tx.pending(me.peer, me.session)?)?.is_empty())
-}
-
-/// Follows the waits from the peers asked back to the asker, over questions that were all shown already.
-fn cycle(
-    tx: &Tx,
-    around: &Around,
-    me: &Sitting,
-    standings: &[Standing],
-) -> Result<Option<Vec<PeerName>>> {
-    for standing in standings.iter().filter(|standing| {
-        standing.question.state == QuestionState::Open && standing.question.shown_times > 0
-    }) {
-        let mut path = vec![standing.question.target];
-        if follow(tx, around, me.peer, &mut path)? {
-            let mut names = vec![me.name.clone()];
-            for id in path {
-                names.extend(tx.peer(id)?.map(|peer| peer.name));
-            }
-            names.push(me.name.clone());
-            return Ok(Some(names));
-        }
-    }
-    Ok(None)
-}
-
-/// Extends `path` until its last peer waits for `goal`. The path never visits a peer twice, so it ends.
-fn follow(tx: &Tx, around: &Around, goal: PeerId, path: &mut Vec<PeerId>) -> Result<bool> {
-    let last = *path.last().expect("the path begins with a peer");
-    for (_, target, session) in tx.waits_shown_of(last)? {
-        if !around.bells.is_served(session) {
-            continue;
-        }
-        if target == goal {
-            return Ok(true);
-        }
-        if !path.contains(&target) {
-            path.push(target);
-            if follow(tx, around, goal, path)? {
-                return Ok(true);
-            }
-            path.pop();
-        }
-    }
-    Ok(false)
 }

@@ -5,6 +5,9 @@ use serde::Serialize;
 pub const TEXT_BYTES_MAX: usize = 65_536;
 /// A question nobody answers expires after this time.
 pub const EXPIRES_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Whoever does anything in the mesh rings for a question of this age that did not reach its peer by any way: its asker may
+/// have died between commit and ring. It is rung for again each time it is twice as old, so in vain only a few times.
+pub const UNHEARD_MS: i64 = 2_000;
 /// A question asked while answering one is one deeper; beyond this it is refused.
 pub const DEPTH_MAX: i64 = 8;
 
@@ -165,15 +168,20 @@ fn told(wake: WakeState, problem: Option<&str>) -> String {
     }
 }
 
-/// Returns a span as people say it: `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`.
-pub fn ago(ms: i64) -> String {
+/// Returns a span as people say it: `12 s`, `3 min`, `2 h`, `5 d`.
+pub fn lasts(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
     match seconds {
-        0..=99 => format!("{seconds} s ago"),
-        100..=5_999 => format!("{} min ago", seconds / 60),
-        6_000..=172_799 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
+        0..=99 => format!("{seconds} s"),
+        100..=5_999 => format!("{} min", seconds / 60),
+        6_000..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
     }
+}
+
+/// Returns a span as people say it: `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`.
+pub fn ago(ms: i64) -> String {
+    format!("{} ago", lasts(ms))
 }
 
 #[cfg(test)]

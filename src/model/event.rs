@@ -2,6 +2,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Refusal;
+use crate::ground::text::cut_chars;
+
+/// Largest data of an event that a project emits, in bytes of compact JSON.
+pub const DATA_BYTES_MAX: usize = 65_536;
+
 /// What can happen in a mesh. Projects add types of their own, `project.*`, which have no variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
@@ -86,6 +92,41 @@ impl Patterns {
         serde_json::to_string(&self.0).expect("texts can be written as JSON")
     }
 
+    /// Checks patterns that somebody typed.
+    pub fn check(patterns: Vec<String>) -> Result<Self, Refusal> {
+        match patterns
+            .iter()
+            .find(|pattern| pattern.is_empty() || pattern.len() > TYPE_BYTES_MAX)
+        {
+            Some(wrong) => Err(Refusal::argument(format!(
+                "\"types\" are names such as question.asked or claim.*, of 1 to {TYPE_BYTES_MAX} bytes, got {:?}",
+                cut_chars(wrong, 60)
+            ))),
+            None => Ok(Self(patterns)),
+        }
+    }
+
+    /// Returns these patterns and more; every type is the pattern `*`.
+    #[must_use]
+    pub fn with(mut self, more: &Self) -> Self {
+        let every = Self(vec!["*".into()]);
+        let more = if more.0.is_empty() { &every } else { more };
+        for pattern in &more.0 {
+            if !self.0.contains(pattern) {
+                self.0.push(pattern.clone());
+            }
+        }
+        self
+    }
+
+    /// Returns these patterns without some of them; without any named, none is left.
+    #[must_use]
+    pub fn without(mut self, less: &Self) -> Self {
+        self.0
+            .retain(|pattern| !less.0.is_empty() && !less.0.contains(pattern));
+        self
+    }
+
     /// Returns the patterns.
     pub fn as_slice(&self) -> &[String] {
         &self.0
@@ -97,14 +138,74 @@ impl Patterns {
     }
 }
 
-/// A `*` stands for any letters, also none.
+/// A `*` stands for any letters, also none. Each piece between stars is taken where it is found first, so that no pattern
+/// takes long: those of others are looked at while a write holds the lock.
 fn matches(pattern: &str, kind: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == kind,
-        Some((head, tail)) => kind.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).any(|at| rest.is_char_boundary(at) && matches(tail, &rest[at..]))
-        }),
+    let Some((head, tail)) = pattern.split_once('*') else {
+        return pattern == kind;
+    };
+    let (middle, end) = tail.rsplit_once('*').unwrap_or(("", tail));
+    let between = kind
+        .strip_prefix(head)
+        .and_then(|rest| rest.strip_suffix(end));
+    let mut pieces = middle.split('*');
+    between.is_some_and(|mut rest| {
+        pieces.all(|piece| match rest.split_once(piece) {
+            _ if piece.is_empty() => true,
+            Some((_, after)) => {
+                rest = after;
+                true
+            }
+            None => false,
+        })
+    })
+}
+
+/// Which entries of the log somebody reads.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Their types.
+    pub types: Patterns,
+    /// Only those with a greater number.
+    pub after: Option<i64>,
+    /// Only those that happened then or later, in wall milliseconds.
+    pub since_ms: Option<i64>,
+    /// At most so many. Without `after` and `since_ms` they are the newest.
+    pub limit: usize,
+}
+
+/// Some entries of the log, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The entries.
+    pub events: Vec<Event>,
+    /// Read on after this number; also what did not match lies before it.
+    pub next: i64,
+    /// The log goes on behind `next`.
+    pub more: bool,
+}
+
+/// Longest name of a type that a project makes up, in bytes.
+pub const TYPE_BYTES_MAX: usize = 100;
+
+/// Checks the name of a type that a project makes up.
+pub fn check_project_type(kind: &str) -> Result<(), Refusal> {
+    let fits = kind.len() <= TYPE_BYTES_MAX
+        && kind.strip_prefix("project.").is_some_and(|rest| {
+            rest.split('.').all(|part| {
+                !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+            })
+        });
+    if fits {
+        return Ok(());
     }
+    Err(Refusal::argument(format!(
+        "\"type\" must be project.<name>, in a-z 0-9 _ - and dots, at most {TYPE_BYTES_MAX} bytes, got {:?}",
+        cut_chars(kind, 60)
+    )))
 }
 
 /// One entry of the log.
@@ -147,7 +248,45 @@ mod tests {
         assert!(patterns(&["x", "c*m.*d"]).match_any("claim.granted"));
         assert!(!patterns(&["claim"]).match_any("claim.granted"));
         assert!(!patterns(&["task.*"]).match_any("claim.granted"));
+        assert!(patterns(&["*a*a*"]).match_any("aa"));
+        assert!(!patterns(&["a*a"]).match_any("a"));
+        assert!(!patterns(&["*ab*bc"]).match_any("abc"));
+        let hostile = "*a".repeat(50);
+        assert!(!patterns(&[&hostile]).match_any(&format!("{}b", "a".repeat(100))));
         let stored = patterns(&["task.*"]).to_json();
         assert_eq!(Patterns::of_json(&stored), patterns(&["task.*"]));
+    }
+
+    #[test]
+    fn patterns_are_added_and_taken_away_one_by_one() {
+        let patterns = |list: &[&str]| Patterns::new(list.iter().map(|it| (*it).into()).collect());
+        let some = patterns(&["a"]).with(&patterns(&["b", "a"]));
+        assert_eq!(some, patterns(&["a", "b"]));
+        assert_eq!(
+            some.clone().with(&patterns(&[])),
+            patterns(&["a", "b", "*"])
+        );
+        assert_eq!(some.clone().without(&patterns(&["b"])), patterns(&["a"]));
+        assert_eq!(some.without(&patterns(&[])), patterns(&[]));
+        assert!(Patterns::check(vec![String::new()]).is_err());
+    }
+
+    #[test]
+    fn a_project_names_types_of_its_own_below_project() {
+        for good in ["project.complete", "project.build.done-2_x"] {
+            assert_eq!(check_project_type(good), Ok(()), "{good}");
+        }
+        let long = format!("project.{}", "x".repeat(100));
+        for bad in [
+            "project",
+            "project.",
+            "project.a..b",
+            "project.A",
+            "task.done",
+            "project.*",
+            &long,
+        ] {
+            assert!(check_project_type(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -5,13 +5,16 @@
 
 pub mod ask;
 pub mod brake;
+pub mod claim;
 pub mod event;
 pub mod message;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
+pub mod state;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
+pub use claim::{ClaimState, Mode};
 pub use event::{Event, EventKind};
 pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};

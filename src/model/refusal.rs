@@ -1,6 +1,7 @@
 //! What a verb refuses, as data. Each door words the next step for its reader; the message itself is the same everywhere.
 use std::fmt;
 
+use super::state::Entry;
 use crate::ground::Fault;
 
 /// Why a verb was not done. Nothing was changed.
@@ -63,6 +64,13 @@ pub enum Refusal {
         /// What is so.
         problem: String,
     },
+    /// An entry of the shared state has another version than the caller thought.
+    Stale {
+        /// The version it was to have.
+        expected: i64,
+        /// The entry as it is.
+        current: Box<Entry>,
+    },
     /// Too much of it.
     RateLimited {
         /// Which limit was reached.
@@ -100,7 +108,7 @@ impl Refusal {
             Self::NotYours { .. } => "not_yours",
             Self::TooLarge { .. } => "too_large",
             Self::Secret { .. } => "secret",
-            Self::Conflict { .. } => "conflict",
+            Self::Conflict { .. } | Self::Stale { .. } => "conflict",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unsupported { .. } => "unsupported",
         }
@@ -132,6 +140,16 @@ impl fmt::Display for Refusal {
             Self::AmbiguousPeer { name, fits } => {
                 write!(f, "{name:?} fits several peers: {}", fits.join(", "))
             }
+            Self::Stale { expected, current } if current.exists() => write!(
+                f,
+                "{:?} in {:?} has version {}, not {expected}; nothing was changed",
+                current.key, current.namespace, current.version
+            ),
+            Self::Stale { expected, current } => write!(
+                f,
+                "there is no {:?} in {:?}, so it has not version {expected}; nothing was changed",
+                current.key, current.namespace
+            ),
             Self::NotFound { id } => write!(f, "no question {id:?} in this mesh"),
             Self::NoMessage { id } => write!(f, "no message {id:?} in this mesh"),
             Self::TooLarge {

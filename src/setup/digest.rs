@@ -9,7 +9,7 @@ use super::error::Error;
 use super::flaw::Flaw;
 use super::json_text::{JsonText, Step};
 use super::places::Scope;
-use super::wiring::{hooks_of_ours, rules, runs_always, server_path};
+use super::wiring::{hooks_of_ours, rules, server_path};
 
 /// One settings file.
 pub(crate) struct Settings {
@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) deny: Vec<Value>,
     pub(crate) hooks_disabled: bool,
     pub(crate) server_rejected: bool,
+    pub(crate) inbound_refused: bool,
     pub(crate) db_path: Option<String>,
 }
 
@@ -28,8 +29,8 @@ pub(crate) struct Settings {
 pub(crate) struct WiredHook {
     pub(crate) event: String,
     pub(crate) program: String,
-    /// Does its group run for everything the event has to say?
-    pub(crate) always: bool,
+    /// The group it stands in.
+    pub(crate) group: Value,
     pub(crate) hook: Value,
 }
 
@@ -57,6 +58,8 @@ pub(crate) fn settings(scope: Scope, path: &Path) -> Result<Option<Settings>, Er
                 .as_ref()
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER)),
+            inbound_refused: json.value(&["crossSessionInbound".into()])?
+                == Some(Value::String("refuse".to_owned())),
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {
@@ -98,7 +101,7 @@ fn wired_hooks(json: &JsonText) -> Result<Vec<WiredHook>, Flaw> {
     for (event, (group, _), hook) in hooks_of_ours(json)? {
         let groups = json.list(&["hooks".into(), event.as_str().into()])?;
         wired.push(WiredHook {
-            always: groups.get(group).is_some_and(runs_always),
+            group: groups.get(group).cloned().unwrap_or_default(),
             program: program_of_hook(&hook).unwrap_or_default(),
             event,
             hook,

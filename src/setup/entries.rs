@@ -18,7 +18,14 @@ pub(crate) const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
 /// Its value in a committed file: Claude Code fills it in.
 pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
 
+/// The program that keeps a session from editing what another has claimed.
+pub(crate) const GUARD: &str = "claude-mesh-claim-guard";
+/// The program that waits beside an idle session.
+pub(crate) const WAITER: &str = "claude-mesh-inbox-wait";
+
 const HOOKS: &str = include_str!("../../config/hooks.json");
+const HOOKS_GUARD: &str = include_str!("../../config/hooks-guard.json");
+const HOOKS_REWAKE: &str = include_str!("../../config/hooks-rewake.json");
 const MCP: &str = include_str!("../../config/mcp.json");
 
 /// The server entry.
@@ -39,21 +46,63 @@ pub(crate) struct Hook {
     pub(crate) kind: String,
     pub(crate) command: String,
     pub(crate) args: Vec<String>,
+    /// Nobody waits for it, and its end with 2 wakes the session.
+    #[serde(
+        rename = "asyncRewake",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) rewakes: bool,
     pub(crate) timeout: u32,
 }
 
-/// A group of hooks that run for everything an event has to say.
+/// A group of hooks that run for everything an event has to say, or for what the matcher names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Group {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) matcher: Option<String>,
     pub(crate) hooks: Vec<Hook>,
+}
+
+/// Hooks to wire in.
+#[derive(Clone, Debug)]
+pub(crate) struct Hooks {
+    /// Those of everyone.
+    pub(crate) always: Vec<Wanted>,
+    /// Those that wait beside an idle session, where a person has asked for it.
+    pub(crate) waiters: Vec<Wanted>,
+    /// The one before each edit, where a person has asked for it.
+    pub(crate) guard: Vec<Wanted>,
+}
+
+impl Hooks {
+    /// All of them, with absolute paths below `programs` or with bare names.
+    pub(crate) fn below(programs: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self {
+            always: wanted(HOOKS, programs)?,
+            waiters: wanted(HOOKS_REWAKE, programs)?,
+            guard: wanted(HOOKS_GUARD, programs)?,
+        })
+    }
 }
 
 /// A hook and the event it belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) event: &'static str,
+    /// For what of it; without one for all.
+    pub(crate) matcher: Option<String>,
     pub(crate) program: String,
     pub(crate) hook: Hook,
+}
+
+impl Wanted {
+    /// Does this group run for what is wanted?
+    pub(crate) fn runs_in(&self, group: &Value) -> bool {
+        let matcher = group.get("matcher").map(Value::as_str);
+        let always = matches!(matcher, None | Some(Some("" | "*" | ".*")));
+        always || (self.matcher.is_some() && matcher == Some(self.matcher.as_deref()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -61,13 +110,14 @@ struct HooksFile {
     hooks: Events,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 struct Events {
-    session_start: [Group; 1],
-    user_prompt_submit: [Group; 1],
-    stop: [Group; 1],
-    session_end: [Group; 1],
+    session_start: Vec<Group>,
+    user_prompt_submit: Vec<Group>,
+    pre_tool_use: Vec<Group>,
+    stop: Vec<Group>,
+    session_end: Vec<Group>,
 }
 
 /// The server entry for one person's own files, or with no folder the one for a project's files.
@@ -83,26 +133,29 @@ pub(crate) fn server(programs: Option<&Path>) -> Result<Server, Error> {
     Ok(server)
 }
 
-/// The hooks, with absolute paths below `programs` or with bare names.
-pub(crate) fn hooks(programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
+fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
     let file: HooksFile =
-        serde_json::from_str(HOOKS).expect("config/hooks.json is checked by a test");
+        serde_json::from_str(file).expect("the files in config are checked by a test");
     let events = [
         ("SessionStart", file.hooks.session_start),
         ("UserPromptSubmit", file.hooks.user_prompt_submit),
+        ("PreToolUse", file.hooks.pre_tool_use),
         ("Stop", file.hooks.stop),
         ("SessionEnd", file.hooks.session_end),
     ];
     let mut wanted = Vec::new();
-    for (event, [group]) in events {
-        for mut hook in group.hooks {
-            let program = hook.command;
-            hook.command = command(programs, &program)?;
-            wanted.push(Wanted {
-                event,
-                program,
-                hook,
-            });
+    for (event, groups) in events {
+        for group in groups {
+            for mut hook in group.hooks {
+                let program = hook.command;
+                hook.command = command(programs, &program)?;
+                wanted.push(Wanted {
+                    event,
+                    matcher: group.matcher.clone(),
+                    program,
+                    hook,
+                });
+            }
         }
     }
     Ok(wanted)
@@ -195,9 +248,10 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_files_hold_four_hooks_and_a_server() {
-        let events: Vec<_> = hooks(None)
-            .unwrap()
+    fn the_shipped_files_hold_four_hooks_two_waiting_ones_and_a_server() {
+        let hooks = Hooks::below(None).unwrap();
+        let events: Vec<_> = hooks
+            .always
             .into_iter()
             .map(|wanted| (wanted.event, wanted.program, wanted.hook.timeout))
             .collect();
@@ -210,6 +264,21 @@ mod tests {
                 ("Stop", poll(), 10),
                 ("SessionEnd", "claude-mesh-session-end".to_owned(), 5),
             ]
+        );
+        let waiters: Vec<_> = hooks
+            .waiters
+            .into_iter()
+            .map(|wanted| (wanted.event, wanted.program, wanted.hook.rewakes))
+            .collect();
+        let waiter = |event| (event, WAITER.to_owned(), true);
+        assert_eq!(waiters, [waiter("SessionStart"), waiter("Stop")]);
+        let [guard] = &hooks.guard[..] else {
+            panic!("one guard: {:?}", hooks.guard)
+        };
+        assert_eq!((guard.event, guard.program.as_str()), ("PreToolUse", GUARD));
+        assert_eq!(
+            guard.matcher.as_deref(),
+            Some("Edit|Write|MultiEdit|NotebookEdit")
         );
         let server = server(Some(Path::new("/opt/mesh"))).unwrap();
         assert_eq!(server.command, "/opt/mesh/claude-mesh-server");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::digest::{self, Settings, WiredHook, WiredServer};
-use super::entries::{CONFIRM, PROJECT_PATH, hooks, program_of_server};
+use super::entries::{CONFIRM, GUARD, Hooks, PROJECT_PATH, WAITER, Wanted, program_of_server};
 use super::error::Error;
 use super::places::{Places, Scope};
 use super::wiring::covers_server;
@@ -61,6 +61,7 @@ pub fn inspect(places: &Places) -> Vec<Finding> {
     }
     findings.extend(check_doubles(places, &wired));
     findings.extend(check_allowed(places, &settings));
+    findings.extend(check_wake(places, &settings));
     for file in &settings {
         findings.extend(check_switches(places, file));
     }
@@ -169,7 +170,15 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
     let mut findings = Vec::new();
     let shown = places.shown(&file.path);
     let mend = || install(file.scope);
-    let wanted = hooks(None).unwrap_or_default();
+    let hooks = Hooks::below(None).expect("bare names are never refused");
+    let mut wanted = hooks.always;
+    if holds(file, WAITER) {
+        wanted.extend(hooks.waiters);
+    }
+    let guarded = holds(file, GUARD);
+    if guarded {
+        wanted.extend(hooks.guard);
+    }
     for wanted in &wanted {
         let (event, program) = (wanted.event, &wanted.program);
         let here: Vec<&WiredHook> = file
@@ -177,10 +186,14 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
             .iter()
             .filter(|hook| hook.event == event && hook.program == *program)
             .collect();
-        match here.iter().filter(|hook| hook.always).count() {
+        match here
+            .iter()
+            .filter(|hook| wanted.runs_in(&hook.group))
+            .count()
+        {
             0 => findings.push(problem(format!("{event} is not wired in {shown}")).mend(mend())),
             1 if here.len() == 1 => {
-                findings.extend(check_hook(places, file, here[0], server_folder));
+                findings.extend(check_hook(places, file, wanted, here[0], server_folder));
             }
             _ => findings.push(
                 problem(format!(
@@ -203,14 +216,51 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
         }
     }
     if findings.is_empty() {
-        findings.push(ok(format!("hooks: {} wired ({shown})", wanted.len())));
+        let with = if guarded {
+            ", one of them the guard of claimed files"
+        } else {
+            ""
+        };
+        findings.push(ok(format!("hooks: {} wired{with} ({shown})", wanted.len())));
     }
     findings
+}
+
+/// By which way idle sessions are woken.
+fn check_wake(places: &Places, settings: &[Settings]) -> Option<Finding> {
+    let (waiter, refusing) = (
+        settings.iter().find(|file| holds(file, WAITER)),
+        settings.iter().find(|file| file.inbound_refused),
+    );
+    if let Some(file) = waiter {
+        let shown = places.shown(&file.path);
+        return Some(ok(format!(
+            "wake: a hook waits beside each session ({shown})"
+        )));
+    }
+    let shown = places.shown(&refusing?.path);
+    Some(
+        note(format!(
+            "crossSessionInbound is \"refuse\" in {shown}: an idle session is not woken by its inbox"
+        ))
+        .mend("claude-mesh install --wake rewake"),
+    )
+}
+
+/// Returns whether a hook waits beside this person's sessions.
+pub fn has_waiter(places: &Places) -> bool {
+    let settings = settings_files(places, &mut Vec::new());
+    settings.iter().any(|file| holds(file, WAITER))
+}
+
+fn holds(file: &Settings, program: &str) -> bool {
+    file.hooks.iter().any(|hook| hook.program == program)
 }
 
 fn check_hook(
     places: &Places,
     file: &Settings,
+    wanted: &Wanted,
     wired: &WiredHook,
     server_folder: Option<&Path>,
 ) -> Option<Finding> {
@@ -222,6 +272,15 @@ fn check_hook(
     }
     if wired.hook.get("timeout").and_then(Value::as_f64).is_none() {
         return Some(note(format!("{event} has no timeout ({shown})")).mend(mend));
+    }
+    let rewakes = wired.hook.get("asyncRewake").and_then(Value::as_bool) == Some(true);
+    if wanted.hook.rewakes && !rewakes {
+        return Some(
+            problem(format!(
+                "{event} waits for {WAITER} ({shown}): the entry lacks asyncRewake"
+            ))
+            .mend(mend),
+        );
     }
     let command = wired.hook.get("command").and_then(Value::as_str)?;
     match program(places, command) {

@@ -23,8 +23,8 @@ mod plan;
 mod wiring;
 
 pub use error::{Error, Halted};
-pub use inspect::{Finding, Severity, inspect};
+pub use inspect::{Finding, Severity, has_waiter, inspect};
 pub use masked::masked;
 pub use places::{Places, Scope};
 pub use plan::{Applied, Change, Plan, Written, install, uninstall};
-pub use wiring::Options;
+pub use wiring::{Options, Wake};

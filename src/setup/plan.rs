@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::disk::{self, Staged};
-use super::entries;
+use super::entries::{self, Hooks};
 use super::error::{Error, Halted};
 use super::json_text::JsonText;
 use super::places::{Places, Scope};
@@ -59,7 +59,7 @@ pub fn install(places: &Places, scope: Scope, options: Options) -> Result<Plan, 
         Scope::User => Some(places.programs.as_path()),
         Scope::Project | Scope::Local => None,
     };
-    let settings = Edit::AddSettings(entries::hooks(programs)?, options);
+    let settings = Edit::AddSettings(Hooks::below(programs)?, options);
     let server = Edit::AddServer(entries::server(programs)?);
     Plan::new(vec![
         (places.settings_file(scope)?, settings, scope),

@@ -6,7 +6,8 @@
 use serde_json::{Value, json};
 
 use super::entries::{
-    ALLOW, CONFIRM, Group, PROJECT_PATH, SERVER, Server, Wanted, program_of_hook, program_of_server,
+    ALLOW, CONFIRM, GUARD, Group, Hooks, PROJECT_PATH, SERVER, Server, WAITER, Wanted,
+    program_of_hook, program_of_server,
 };
 use super::flaw::Flaw;
 use super::json_text::{Bracket, JsonText, Step};
@@ -16,6 +17,19 @@ use super::json_text::{Bracket, JsonText, Step};
 pub struct Options {
     /// Ask the person before an answer to a peer leaves. Wiring again without it takes nothing back.
     pub confirm_answers: bool,
+    /// What wakes an idle session; `None` leaves it as it is.
+    pub wake: Option<Wake>,
+    /// Deny edits of files that another session has claimed. Wiring again without it takes nothing back.
+    pub guard: bool,
+}
+
+/// What wakes an idle session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A line in its inbox; nothing is put in for it.
+    Inbox,
+    /// A hook that waits beside it.
+    Rewake,
 }
 
 /// What is to become of one file.
@@ -24,7 +38,7 @@ pub(crate) enum Edit {
     /// The server entry goes in, or is brought up to date.
     AddServer(Server),
     /// Hooks and permission rules go in, or are brought up to date.
-    AddSettings(Vec<Wanted>, Options),
+    AddSettings(Hooks, Options),
     /// The server entry goes out.
     DropServer,
     /// Hooks and permission rules go out.
@@ -36,9 +50,23 @@ impl Edit {
         match self {
             Self::AddServer(server) => add_server(json, server),
             Self::AddSettings(hooks, options) => {
-                check_settings(json, hooks.iter().map(|wanted| wanted.event))?;
-                for wanted in hooks {
+                check_settings(json, hooks.always.iter().map(|wanted| wanted.event))?;
+                for wanted in &hooks.always {
                     add_hook(json, wanted)?;
+                }
+                match options.wake {
+                    Some(Wake::Inbox) => drop_waiters(json)?,
+                    None if ours_of(json, WAITER)?.is_empty() => {}
+                    None | Some(Wake::Rewake) => {
+                        for wanted in &hooks.waiters {
+                            add_hook(json, wanted)?;
+                        }
+                    }
+                }
+                if options.guard || !ours_of(json, GUARD)?.is_empty() {
+                    for wanted in &hooks.guard {
+                        add_hook(json, wanted)?;
+                    }
                 }
                 add_rule(json, "allow", ALLOW)?;
                 if options.confirm_answers {
@@ -93,12 +121,18 @@ pub(crate) fn hooks_of_ours(json: &JsonText) -> Result<Vec<(String, Place, Value
     Ok(found)
 }
 
-/// Does this group run for everything its event has to say?
-pub(crate) fn runs_always(group: &Value) -> bool {
-    matches!(
-        group.get("matcher").map(Value::as_str),
-        None | Some(Some("" | "*" | ".*"))
-    )
+/// The hooks that start one program of ours.
+fn ours_of(json: &JsonText, program: &str) -> Result<Vec<(String, Place, Value)>, Flaw> {
+    let mut found = hooks_of_ours(json)?;
+    found.retain(|(.., hook)| program_of_hook(hook).as_deref() == Some(program));
+    Ok(found)
+}
+
+fn drop_waiters(json: &mut JsonText) -> Result<(), Flaw> {
+    for (event, place, _) in ours_of(json, WAITER)? {
+        drop_hook(json, &event, place)?;
+    }
+    Ok(())
 }
 
 /// The rules of one list below `permissions`.
@@ -171,7 +205,7 @@ fn add_server(json: &mut JsonText, server: &Server) -> Result<(), Flaw> {
     }
 }
 
-/// Leaves exactly one hook for this event and program, in a group that always runs.
+/// Leaves exactly one hook for this event and program, in a group that runs when it is wanted.
 fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
     let event: [Step<'_>; 2] = ["hooks".into(), wanted.event.into()];
     let groups = json.list(&event)?;
@@ -184,7 +218,7 @@ fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
         .collect();
     match places
         .iter()
-        .rposition(|(group, _)| runs_always(&groups[*group]))
+        .rposition(|(group, _)| wanted.runs_in(&groups[*group]))
     {
         Some(kept) => {
             let (group, index) = places.remove(kept);
@@ -193,6 +227,7 @@ fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
         None => json.push(
             &event,
             &Group {
+                matcher: wanted.matcher.clone(),
                 hooks: vec![wanted.hook.clone()],
             },
         )?,
@@ -211,7 +246,8 @@ fn mend_hook(
 ) -> Result<(), Flaw> {
     let positive = |timeout: &Value| timeout.as_f64().is_some_and(|seconds| seconds > 0.0);
     let timeout = is.get("timeout").filter(|timeout| positive(timeout));
-    for (key, value) in [
+    let rewakes = wanted.hook.rewakes.then(|| ("asyncRewake", json!(true)));
+    let keys = [
         ("type", json!(wanted.hook.kind)),
         ("command", json!(wanted.hook.command)),
         ("args", json!(wanted.hook.args)),
@@ -219,7 +255,8 @@ fn mend_hook(
             "timeout",
             timeout.cloned().unwrap_or(json!(wanted.hook.timeout)),
         ),
-    ] {
+    ];
+    for (key, value) in keys.into_iter().chain(rewakes) {
         if is.get(key) != Some(&value) {
             let path: [Step<'_>; 6] = [
                 "hooks".into(),
@@ -268,7 +305,7 @@ fn drop_rule(json: &mut JsonText, list: &str, rule: &str) -> Result<(), Flaw> {
 mod tests {
     use std::path::Path;
 
-    use super::super::entries::{hooks, server};
+    use super::super::entries::server;
     use super::*;
 
     const PROGRAMS: &str = "/opt/mesh/bin";
@@ -288,8 +325,18 @@ mod tests {
     }
 
     fn add_settings() -> Edit {
-        let hooks = hooks(Some(Path::new(PROGRAMS))).unwrap();
-        Edit::AddSettings(hooks, Options::default())
+        add_settings_with(Options::default())
+    }
+
+    fn add_settings_with(options: Options) -> Edit {
+        Edit::AddSettings(Hooks::below(Some(Path::new(PROGRAMS))).unwrap(), options)
+    }
+
+    fn add_waiters() -> Edit {
+        add_settings_with(Options {
+            wake: Some(Wake::Rewake),
+            ..Options::default()
+        })
     }
 
     fn add_server() -> Edit {
@@ -319,6 +366,7 @@ mod tests {
         for file in FILES {
             for (add, drop) in [
                 (add_settings(), Edit::DropSettings),
+                (add_waiters(), Edit::DropSettings),
                 (add_server(), Edit::DropServer),
             ] {
                 let wired = after(&add, file);
@@ -474,13 +522,11 @@ mod tests {
 
     #[test]
     fn confirming_answers_is_added_and_not_taken_back_by_a_plain_install() {
-        let confirm = Edit::AddSettings(
-            hooks(None).unwrap(),
-            Options {
-                confirm_answers: true,
-            },
-        );
-        let plain = Edit::AddSettings(hooks(None).unwrap(), Options::default());
+        let confirm = add_settings_with(Options {
+            confirm_answers: true,
+            ..Options::default()
+        });
+        let plain = add_settings();
         let wired = after(&confirm, "{}");
         assert_eq!(
             value(&wired)["permissions"]["ask"],
@@ -488,6 +534,43 @@ mod tests {
         );
         assert_eq!(after(&plain, &wired), wired);
         assert_eq!(after(&Edit::DropSettings, &wired), "{}");
+    }
+
+    #[test]
+    fn waiting_hooks_stand_beside_the_others_until_the_inbox_is_chosen_again() {
+        let inbox = add_settings_with(Options {
+            wake: Some(Wake::Inbox),
+            ..Options::default()
+        });
+        for file in FILES {
+            let plain = after(&add_settings(), file);
+            let waiting = after(&add_waiters(), &plain);
+            assert_ne!(waiting, plain);
+            assert_eq!(after(&add_settings(), &waiting), waiting, "it stays");
+            assert_eq!(after(&inbox, &waiting), plain);
+            assert_eq!(after(&Edit::DropSettings, &waiting), file);
+        }
+        let wired = value(&after(&add_waiters(), "{}"));
+        assert_eq!(
+            wired["hooks"]["Stop"][1],
+            json!({"hooks": [{
+                "type": "command",
+                "command": format!("{PROGRAMS}/claude-mesh-inbox-wait"),
+                "args": [],
+                "asyncRewake": true,
+                "timeout": 604_800
+            }]})
+        );
+    }
+
+    #[test]
+    fn waiting_hooks_of_another_place_are_brought_up_to_date_without_being_asked_for() {
+        let wired = after(&add_waiters(), "{}");
+        let stale = wired
+            .replace(PROGRAMS, "/old/place")
+            .replace("\"asyncRewake\": true", "\"asyncRewake\": false");
+        assert_ne!(stale, wired);
+        assert_eq!(after(&add_settings(), &stale), wired);
     }
 
     #[test]

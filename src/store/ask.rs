@@ -3,7 +3,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
 use crate::ground::id::{PeerId, QuestionId, SessionId};
-use crate::model::ask::EXPIRES_MS;
+use crate::model::ask::{EXPIRES_MS, UNHEARD_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 
 /// A question as it is stored.
@@ -153,12 +153,12 @@ impl Tx<'_> {
         let id = QuestionId::from(self.mint()?);
         self.sql
             .prepare_cached(
-                "INSERT INTO question (id, asker_peer, asker_session, target_peer, question, context, depth, state, asked_at_ms, expires_at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', ?8, ?9)",
+                "INSERT INTO question (id, asker_peer, asker_session, target_peer, question, context, depth, state, asked_at_ms, expires_at_ms, ring_again_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'open', ?8, ?9, ?10)",
             )?
             .execute(params![
                 id, new.asker, new.asker_session, new.target, new.question, new.context, new.depth, self.now.wall_ms,
-                self.now.wall_ms + EXPIRES_MS
+                self.now.wall_ms + EXPIRES_MS, self.now.wall_ms + UNHEARD_MS
             ])?;
         Ok(id)
     }
@@ -210,19 +210,24 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns what waits at a mailbox, was never put before `session`, and for which ringing has not failed; oldest first.
+    /// Returns what waits at a mailbox and was never put before `session`, oldest first; that for which ringing has failed
+    /// only where it is asked for.
     pub(crate) fn unseen(
         &self,
         target: PeerId,
         session: SessionId,
+        failed_too: bool,
     ) -> rusqlite::Result<Vec<QuestionId>> {
         self.sql
             .prepare_cached(
                 "SELECT q.id FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
-                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 AND q.wake <> 'failed'
+                 WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 AND (?4 OR q.wake <> 'failed')
                  AND coalesce(s.times, 0) = 0 ORDER BY q.id LIMIT 100",
             )?
-            .query_map(params![target, session, self.now.wall_ms], |row| row.get(0))?
+            .query_map(
+                params![target, session, self.now.wall_ms, failed_too],
+                |row| row.get(0),
+            )?
             .collect()
     }
 
@@ -286,6 +291,20 @@ impl Tx<'_> {
             .map(drop)
     }
 
+    /// Names the turn of what was put before a session when it was not known.
+    pub(crate) fn set_turn_of_showings(
+        &self,
+        session: SessionId,
+        turn: &str,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE showing SET turn = ?2 WHERE session_id = ?1 AND turn IS NULL AND times > 0",
+            )?
+            .execute(params![session, turn])
+            .map(drop)
+    }
+
     /// Notes how a question last reached its peer, or why it did not.
     pub(crate) fn set_wake(
         &self,
@@ -297,6 +316,38 @@ impl Tx<'_> {
             .prepare_cached("UPDATE question SET wake = ?2, wake_problem = ?3, woken_at_ms = ?4, held = NULL WHERE id = ?1")?
             .execute(params![id, wake.as_str(), problem, self.now.wall_ms])
             .map(drop)
+    }
+
+    /// Returns whether a question is due to be rung for by anyone.
+    pub(crate) fn is_any_unheard(&self) -> rusqlite::Result<bool> {
+        if !self.has_rooms() {
+            return Ok(false);
+        }
+        self.sql
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= ?1)")?
+            .query_row([self.now.wall_ms], |row| row.get(0))
+    }
+
+    /// Returns the mailboxes of questions that are due to be rung for by anyone, at most eight, and puts each off until it is
+    /// twice as old: what waits for days where nobody hears it is touched a few times and not at every verb.
+    pub(crate) fn take_unheard(&self) -> rusqlite::Result<Vec<PeerId>> {
+        if !self.has_rooms() {
+            return Ok(Vec::new());
+        }
+        let due: Vec<(QuestionId, PeerId)> = self
+            .sql
+            .prepare_cached(
+                "SELECT id, target_peer FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= ?1
+                 ORDER BY ring_again_at_ms LIMIT 8",
+            )?
+            .query_map([self.now.wall_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        for (id, _) in &due {
+            self.sql
+                .prepare_cached("UPDATE question SET ring_again_at_ms = ?2 + max(?2 - asked_at_ms, ?3) WHERE id = ?1")?
+                .execute(params![id, self.now.wall_ms, UNHEARD_MS])?;
+        }
+        Ok(due.into_iter().map(|(_, target)| target).collect())
     }
 
     /// Lets the questions that wait at a mailbox be rung for once more.
@@ -427,28 +478,6 @@ impl Tx<'_> {
                  WHERE s.session_id = ?1 AND s.times > 0 AND q.state = 'open'",
             )?
             .query_row([session], |row| row.get(0))
-    }
-
-    /// Returns how many questions are open, answered and expired.
-    pub(crate) fn count_questions(&self) -> rusqlite::Result<[i64; 3]> {
-        let mut counts = [0; 3];
-        let mut statement = self.sql.prepare_cached(
-            "SELECT state, count(*) FROM question WHERE closed_at_ms IS NOT NULL GROUP BY state
-             UNION ALL SELECT 'open', count(*) FROM question WHERE state = 'open'",
-        )?;
-        let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
-        })?;
-        for row in rows {
-            let (state, count) = row?;
-            match QuestionState::of(&state) {
-                QuestionState::Open => counts[0] += count,
-                QuestionState::Answered | QuestionState::Declined => counts[1] += count,
-                QuestionState::Expired => counts[2] += count,
-                QuestionState::Withdrawn => {}
-            }
-        }
-        Ok(counts)
     }
 
     /// Removes a question with everything that was said in it. Returns whether there was one.

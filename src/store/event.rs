@@ -1,13 +1,16 @@
 //! The event log: appended in the transaction of the verb it tells of.
 use std::borrow::Cow;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::Tx;
 use crate::ground::id::{PeerId, SessionId};
-use crate::model::event::Patterns;
+use crate::model::event::{Filter, Page, Patterns};
 use crate::model::{Event, EventKind};
+
+/// Entries looked at in one read, wanted or not. Whoever wants more goes on after them.
+const SCAN_MAX: i64 = 100_000;
 
 impl Tx<'_> {
     /// Appends an event.
@@ -19,21 +22,22 @@ impl Tx<'_> {
         data: &Value,
     ) -> rusqlite::Result<()> {
         self.append_typed(kind.as_str().into(), by, subject, data)
+            .map(drop)
     }
 
-    /// Appends an event of a type that a project made up, `project.*`.
+    /// Appends an event of a type that a project made up, `project.*`. Returns its number.
     pub(crate) fn append_typed(
         &self,
         kind: Cow<'static, str>,
         by: Option<PeerId>,
         subject: &str,
         data: &Value,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached("INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![kind, self.now.wall_ms, by, subject, data.to_string()])?;
         self.appended.borrow_mut().push(kind);
-        Ok(())
+        Ok(self.sql.last_insert_rowid())
     }
 
     /// Returns the sessions in which a call waits for an event of this transaction.
@@ -56,34 +60,109 @@ impl Tx<'_> {
         Ok(sessions)
     }
 
-    /// Returns up to `limit` events after `after` and not before `since_ms`, oldest first.
-    pub(crate) fn events(
-        &self,
-        after: i64,
-        since_ms: i64,
-        limit: usize,
-    ) -> rusqlite::Result<Vec<Event>> {
-        self.sql
+    /// Returns the entries of the log that somebody wants, oldest first.
+    pub(crate) fn events(&self, filter: &Filter) -> rusqlite::Result<Page> {
+        let since_ms = filter.since_ms.unwrap_or(i64::MIN);
+        let mut page = Page {
+            next: self.start_of(filter)?,
+            ..Page::default()
+        };
+        let mut statement = self.sql.prepare_cached(
+            "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
+             FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![page.next, SCAN_MAX])?;
+        while page.events.len() < filter.limit
+            && let Some(row) = rows.next()?
+        {
+            page.next = row.get(0)?;
+            let at_ms = row.get::<_, i64>(2)?;
+            if at_ms >= since_ms && filter.types.match_any(row.get_ref(1)?.as_str()?) {
+                page.events.push(event(row)?);
+            }
+        }
+        page.more = page.next < self.last_event()?;
+        Ok(page)
+    }
+
+    /// Returns the number after which the wanted entries lie.
+    pub(crate) fn start_of(&self, filter: &Filter) -> rusqlite::Result<i64> {
+        match (filter.after, filter.since_ms) {
+            (Some(after), None) => Ok(after),
+            (after, Some(since_ms)) => self.start_since(after.unwrap_or(0), since_ms),
+            (None, None) => self.start_of_newest(&filter.types, filter.limit),
+        }
+    }
+
+    /// The clock may have jumped, so the first entry after a time is not always the one with the next time. Either the log
+    /// has it at hand, or the index of times is asked for the least number.
+    fn start_since(&self, after: i64, since_ms: i64) -> rusqlite::Result<i64> {
+        let next: Option<(i64, i64)> = self
+            .sql
+            .prepare_cached("SELECT seq, at_ms FROM event WHERE seq > ?1 ORDER BY seq LIMIT 1")?
+            .query_row([after], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if next.is_none_or(|(_, at_ms)| at_ms >= since_ms) {
+            return Ok(after);
+        }
+        let least: Option<i64> = self
+            .sql
             .prepare_cached(
-                "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
-                 FROM event e LEFT JOIN peer p ON p.id = e.by_peer
-                 WHERE e.seq > ?1 AND e.at_ms >= ?2 ORDER BY e.seq LIMIT ?3",
+                "SELECT min(+seq) FROM event INDEXED BY event_time WHERE at_ms >= ?1 AND +seq > ?2",
             )?
-            .query_map(
-                params![after, since_ms, i64::try_from(limit).unwrap_or(i64::MAX)],
-                |row| {
-                    Ok(Event {
-                        seq: row.get(0)?,
-                        kind: row.get(1)?,
-                        at_ms: row.get(2)?,
-                        by: row.get(3)?,
-                        subject: row.get(4)?,
-                        data: serde_json::from_str(&row.get::<_, String>(5)?)
-                            .unwrap_or(Value::Null),
-                    })
-                },
-            )?
-            .collect()
+            .query_row([since_ms, after], |row| row.get(0))?;
+        match least {
+            Some(least) => Ok(least - 1),
+            None => self.last_event(),
+        }
+    }
+
+    fn start_of_newest(&self, types: &Patterns, limit: usize) -> rusqlite::Result<i64> {
+        let mut statement = self
+            .sql
+            .prepare_cached("SELECT seq, type FROM event ORDER BY seq DESC LIMIT ?1")?;
+        let mut rows = statement.query([SCAN_MAX])?;
+        let (mut start, mut found) = (self.last_event()?, 0);
+        while found < limit
+            && let Some(row) = rows.next()?
+        {
+            if types.match_any(row.get_ref(1)?.as_str()?) {
+                start = row.get::<_, i64>(0)? - 1;
+                found += 1;
+            }
+        }
+        Ok(start)
+    }
+
+    /// Returns the number of the last entry; 0 when there is none.
+    pub(crate) fn last_event(&self) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?
+            .query_row([], |row| row.get(0))
+    }
+
+    /// Returns which types of events a session hears of by its inbox, and after which number.
+    pub(crate) fn heard_by(&self, session: SessionId) -> rusqlite::Result<Option<(Patterns, i64)>> {
+        self.sql
+            .prepare_cached("SELECT event_types, event_after FROM session WHERE id = ?1 AND event_types IS NOT NULL")?
+            .query_row([session], |row| {
+                let types = Patterns::of_json(&row.get::<_, String>(0)?);
+                Ok((types, row.get(1)?))
+            })
+            .optional()
+    }
+
+    /// Notes which types of events a session hears of; `None` when of none.
+    pub(crate) fn set_heard(
+        &self,
+        session: SessionId,
+        heard: Option<(&Patterns, i64)>,
+    ) -> rusqlite::Result<()> {
+        let (types, after) = heard.map(|(types, after)| (types.to_json(), after)).unzip();
+        self.sql
+            .prepare_cached("UPDATE session SET event_types = ?2, event_after = ?3 WHERE id = ?1")?
+            .execute(params![session, types, after])
+            .map(drop)
     }
 
     /// Takes every trace of a question's text out of the log; the entries stay.
@@ -95,11 +174,13 @@ impl Tx<'_> {
     }
 }
 
-impl Tx<'_> {
-    /// Returns how many entries the log has.
-    pub(crate) fn count_events(&self) -> rusqlite::Result<i64> {
-        self.sql
-            .prepare_cached("SELECT count(*) FROM event")?
-            .query_row([], |row| row.get(0))
-    }
+fn event(row: &Row) -> rusqlite::Result<Event> {
+    Ok(Event {
+        seq: row.get(0)?,
+        kind: row.get(1)?,
+        at_ms: row.get(2)?,
+        by: row.get(3)?,
+        subject: row.get(4)?,
+        data: serde_json::from_str(row.get_ref(5)?.as_str()?).unwrap_or(Value::Null),
+    })
 }

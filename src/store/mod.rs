@@ -8,9 +8,9 @@
 //! made in place could be seen half-made, so it is made aside and linked into place.
 
 mod ask;
+mod claim;
 mod event;
 mod fit;
-mod grant;
 mod lock_wait;
 mod log_size;
 mod make;
@@ -18,7 +18,9 @@ mod message;
 mod peer;
 #[cfg(test)]
 mod plan;
+mod state;
 mod sweep;
+mod tally;
 mod wait;
 
 use std::borrow::Cow;
@@ -35,7 +37,7 @@ use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
-pub use grant::Granted;
+pub use claim::{Claim, NewClaim};
 pub use make::{Schema, Step, version};
 pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
@@ -171,10 +173,10 @@ impl Store {
         (size(&self.path), size(&with_suffix(&self.path, "-wal")))
     }
 
-    /// Changes how long a write waits for the lock.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.options.patience = patience;
+    /// Changes how long a write waits for the lock. Returns how long it waited so far.
+    pub fn set_patience(&mut self, patience: Duration) -> Duration {
         self.patience.set(patience);
+        std::mem::replace(&mut self.options.patience, patience)
     }
 
     /// Opens the file anew when its path means another one now, or none. Returns whether it did.

@@ -4,21 +4,6 @@ use rusqlite::Connection;
 
 /// Returns the steps of a query's plan. What values are bound changes nothing.
 fn plan(sql: &str) -> Vec<String> {
-    let parameters = [
-        ("?1", "'1'"),
-        ("?2", "'2'"),
-        ("?3", "3"),
-        (":peer", "'1'"),
-        (":session", "'2'"),
-        (":now", "3"),
-        (":after", "'4'"),
-        (":topics", "'[]'"),
-    ];
-    let sql = parameters
-        .iter()
-        .fold(sql.to_owned(), |sql, (name, value)| {
-            sql.replace(name, value)
-        });
     let connection = Connection::open_in_memory().unwrap();
     for step in super::make::CURRENT.steps {
         connection.execute_batch(step.sql).unwrap();
@@ -26,10 +11,12 @@ fn plan(sql: &str) -> Vec<String> {
     let mut statement = connection
         .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
         .unwrap();
-    let rows = statement
-        .query_map([], |row| row.get::<_, String>(3))
-        .unwrap();
-    rows.map(Result::unwrap).collect()
+    // A value that is not bound is NULL, which changes no plan.
+    statement
+        .raw_query()
+        .mapped(|row| row.get::<_, String>(3))
+        .map(Result::unwrap)
+        .collect()
 }
 
 #[track_caller]
@@ -113,11 +100,16 @@ fn the_hot_queries_use_their_indexes() {
         "question_expiry",
     );
     uses(
-        "SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < 1 LIMIT 2",
-        "question_closed",
+        "SELECT 1 FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= 1",
+        "question_unheard",
     );
     uses(
-        "SELECT state, count(*) FROM question WHERE closed_at_ms IS NOT NULL GROUP BY state",
+        "SELECT id, target_peer FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= 1
+         ORDER BY ring_again_at_ms LIMIT 8",
+        "question_unheard",
+    );
+    uses(
+        "SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < 1 LIMIT 2",
         "question_closed",
     );
     uses(
@@ -132,5 +124,66 @@ fn the_hot_queries_use_their_indexes() {
         "SELECT id FROM wait WHERE session_id = '1' ORDER BY id DESC LIMIT 1",
         "wait_of_session",
     );
-    uses("SELECT seq FROM event WHERE at_ms < 1", "event_time");
+    uses(
+        "SELECT min(+seq) FROM event INDEXED BY event_time WHERE at_ms >= 1 AND +seq > 2",
+        "event_time",
+    );
+    uses(
+        "SELECT namespace, key FROM state WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= 1 ORDER BY expires_at_ms LIMIT 2",
+        "state_expiry",
+    );
+    uses(
+        "SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < 1 LIMIT 2",
+        "state_gone",
+    );
+}
+
+/// Reads the log by its own order, never in another and never all of it.
+#[test]
+fn the_log_is_read_in_its_order_and_nothing_closed_is_counted() {
+    let first = |sql: &str| plan(sql)[0].clone();
+    assert_eq!(
+        first(
+            "SELECT e.seq FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > 1 ORDER BY e.seq LIMIT 2"
+        ),
+        "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"
+    );
+    assert_eq!(
+        plan("SELECT count(*) FROM question WHERE state = 'open'"),
+        ["SCAN question USING COVERING INDEX question_expiry"],
+        "that index has the open ones only"
+    );
+    for end in ["min", "max"] {
+        assert_eq!(
+            first(&format!("SELECT {end}(seq) FROM event")),
+            "SEARCH event"
+        );
+    }
+    assert_eq!(
+        first(
+            "SELECT key FROM state WHERE namespace = '1' AND key >= '2' AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > 3) ORDER BY key"
+        ),
+        "SEARCH state USING PRIMARY KEY (namespace=? AND key>?)"
+    );
+}
+
+#[test]
+fn the_line_of_a_resource_is_read_by_its_index() {
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.resource = '1' ORDER BY c.id",
+        "claim_resource",
+    );
+    uses(
+        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.session_id = '1' ORDER BY c.id",
+        "claim_session",
+    );
+    uses(
+        "SELECT DISTINCT resource FROM claim WHERE resource >= 'a' AND substr(resource, 1, length('a')) = 'a'
+         ORDER BY resource LIMIT 2",
+        "claim_resource",
+    );
+    uses(
+        "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
+        "wait_of_session",
+    );
 }

@@ -19,6 +19,29 @@ pub struct Reclaimed {
     pub sessions: usize,
     /// Messages over their time.
     pub messages: usize,
+    /// Entries of the shared state that expired, and marks of deleted ones.
+    pub state: usize,
+    /// Claims of the dead, and lapsed ones.
+    pub claims: usize,
+}
+
+impl std::ops::AddAssign for Reclaimed {
+    fn add_assign(&mut self, more: Self) {
+        let Self {
+            questions,
+            events,
+            sessions,
+            state,
+            messages,
+            claims,
+        } = more;
+        self.questions += questions;
+        self.events += events;
+        self.sessions += sessions;
+        self.state += state;
+        self.messages += messages;
+        self.claims += claims;
+    }
 }
 
 impl Reclaimed {
@@ -40,13 +63,15 @@ impl Tx<'_> {
             questions: sweep(
                 "DELETE FROM question WHERE id IN (SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < ?1 LIMIT ?2)",
             )?,
-            events: sweep(
-                "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE at_ms < ?1 ORDER BY seq LIMIT ?2)",
+            events: self.sweep_events(before_ms)?,
+            state: sweep(
+                "DELETE FROM state WHERE (namespace, key) IN (SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < ?1 LIMIT ?2)",
             )?,
             sessions: sweep(
                 "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
             )?,
             messages: self.sweep_messages(before_ms)?,
+            claims: 0,
         })
     }
 
@@ -67,6 +92,27 @@ impl Tx<'_> {
             )?
             .execute(params![before_ms, ROWS_MAX - i64::try_from(expired).unwrap_or(ROWS_MAX)])?;
         Ok(expired + old)
+    }
+
+    /// Takes away the beginning of the log, up to the first entry that is young: what is left has no gap.
+    fn sweep_events(&self, before_ms: i64) -> rusqlite::Result<usize> {
+        let mut statement = self
+            .sql
+            .prepare_cached("SELECT seq, at_ms FROM event ORDER BY seq LIMIT ?1")?;
+        let mut rows = statement.query([ROWS_MAX])?;
+        let mut last = None;
+        while let Some(row) = rows.next()?
+            && row.get::<_, i64>(1)? < before_ms
+        {
+            last = Some(row.get::<_, i64>(0)?);
+        }
+        match last {
+            None => Ok(0),
+            Some(last) => self
+                .sql
+                .prepare_cached("DELETE FROM event WHERE seq <= ?1")?
+                .execute([last]),
+        }
     }
 
     /// Removes runs that nobody can ask anything of any more, at most a thousand.

@@ -2,10 +2,11 @@
 //!
 //! *Purpose:* whoever has committed something for a session writes its bell, and only that session wakes. The rule is:
 //! ring after the commit; subscribe, then look, then wait; look again after every wake. A bell may ring for nothing; it
-//! must never be missed.
+//! must never be missed, and hearing it takes nothing away: server and waiting hook of a session hear the same one.
 //! *Why not otherwise:* a watch on the database or its log wakes before the commit is visible and loses up to all
-//! wake-ups, and every writer would wake everyone. While somebody waits, a look every 2 s finds what a ringer that died
-//! between commit and ring left; while nobody waits there is no timer. Where no watcher can be had, waits look every 50 ms.
+//! wake-ups, and every writer would wake everyone. A ringer can die between commit and ring. While somebody waits, a look
+//! every 2 s finds what it left; while nobody waits there is no timer, and the next verb of anyone rings for questions that
+//! reached nobody. Where no watcher can be had, waits look every 50 ms.
 
 mod polling;
 mod signal;
@@ -61,6 +62,18 @@ impl Bells {
         lock::is_owned(&self.lock_path(session))
     }
 
+    /// Returns the file whose lock the waiting hook of a session holds while it runs.
+    pub fn waiter_lock_path(&self, session: SessionId) -> PathBuf {
+        self.folder
+            .join("sessions")
+            .join(format!("{session}.waiter.lock"))
+    }
+
+    /// Returns whether a waiting hook of a session runs.
+    pub fn has_waiter(&self, session: SessionId) -> bool {
+        lock::is_owned(&self.waiter_lock_path(session))
+    }
+
     /// Rings. Returns whether the session has a bell; a session without one is not there to hear it.
     pub fn ring(&self, session: SessionId) -> bool {
         let path = self.bell_folder(session).join("bell");
@@ -101,10 +114,11 @@ impl Bells {
             .collect()
     }
 
-    /// Takes away bell and lock of a session that has ended.
+    /// Takes away bell and locks of a session that has ended.
     pub fn remove(&self, session: SessionId) {
         let _ = std::fs::remove_dir_all(self.bell_folder(session));
         let _ = std::fs::remove_file(self.lock_path(session));
+        let _ = std::fs::remove_file(self.waiter_lock_path(session));
     }
 
     fn bell_folder(&self, session: SessionId) -> PathBuf {

@@ -5,6 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use claude_mesh::cli::rehearsal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,7 +18,7 @@ use super::terminal::Terminal;
 pub(crate) struct Lab {
     root: TempDir,
     claude: &'static Path,
-    network: Network,
+    _network: Network,
 }
 
 /// One client about to start: where it runs, who thinks for it, what else is in its environment.
@@ -46,8 +47,6 @@ pub(crate) struct Finished {
 /// Long enough for a loaded machine; a healthy run takes one or two seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-const KEY: &str = "sk-ant-api03-not-a-key-not-a-key-not-a-key";
-
 impl Lab {
     /// Returns `None` after saying why, where the client cannot be had.
     pub(crate) fn new() -> Option<Lab> {
@@ -57,7 +56,7 @@ impl Lab {
         let lab = Lab {
             root,
             claude,
-            network: Network::quiet(),
+            _network: Network::quiet(),
         };
         for folder in ["home/.claude", "run", "tmp"] {
             fs::create_dir_all(lab.path(folder)).expect("the root is ours");
@@ -66,7 +65,7 @@ impl Lab {
             "home/.claude/settings.json",
             &json!({"permissions": {"allow": ["Bash", "Read"]}}),
         );
-        lab.write("home/.claude.json", &no_dialogs());
+        lab.write("home/.claude.json", &rehearsal::no_dialogs());
         Some(lab)
     }
 
@@ -76,8 +75,7 @@ impl Lab {
         fs::create_dir(&folder).expect("each project is made once");
         self.write(&format!("{name}/.claude-mesh.json"), &json!({"name": name}));
         let mut config = self.read("home/.claude.json");
-        config["projects"][folder.to_str().expect("it is plain text")] =
-            json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true});
+        config["projects"][folder.to_str().expect("it is plain text")] = rehearsal::trusted();
         self.write("home/.claude.json", &config);
         folder
     }
@@ -115,16 +113,14 @@ impl Lab {
             shown(programs),
             shown(ours)
         );
-        let mut environment = vec![
+        vec![
             ("HOME", shown(&self.path("home"))),
             ("PATH", path),
             ("TERM", "xterm-256color".to_owned()),
             ("LANG", "C.UTF-8".to_owned()),
             ("TMPDIR", shown(&self.path("tmp"))),
             ("XDG_RUNTIME_DIR", shown(&self.path("run"))),
-        ];
-        environment.extend(self.network.environment());
-        environment
+        ]
     }
 
     pub(super) fn path(&self, below: &str) -> PathBuf {
@@ -188,17 +184,7 @@ impl Session<'_> {
 
     fn environment(&self) -> Vec<(&'static str, String)> {
         let mut environment = self.lab.environment();
-        environment.extend([
-            ("ANTHROPIC_API_KEY", KEY.to_owned()),
-            ("ANTHROPIC_BASE_URL", self.api.url()),
-        ]);
-        let switches = [
-            "DISABLE_AUTOUPDATER",
-            "DISABLE_TELEMETRY",
-            "DISABLE_ERROR_REPORTING",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-        ];
-        environment.extend(switches.map(|name| (name, "1".to_owned())));
+        environment.extend(rehearsal::environment(&self.api.url()));
         environment.extend(self.environment.clone());
         environment
     }
@@ -263,14 +249,4 @@ impl Finished {
             .expect("a result is text")
             .to_owned()
     }
-}
-
-/// What Claude Code keeps about a person who has answered all its first questions.
-fn no_dialogs() -> Value {
-    json!({
-        "hasCompletedOnboarding": true, "lastOnboardingVersion": "9.9.9", "theme": "dark", "numStartups": 5,
-        "hasSeenTasksHint": true, "bypassPermissionsModeAccepted": true, "autoUpdates": false,
-        "customApiKeyResponses": {"approved": [&KEY[KEY.len() - 20..]], "rejected": []},
-        "projects": {}, "mcpServers": {},
-    })
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// The version whose behaviour the tests rely on.
-const VERSION: &str = "2.1.329";
+pub(super) const VERSION: &str = "2.1.329";
 const BINARY: &str = "node_modules/@anthropic-ai/claude-code-linux-x64/claude";
 
 /// Returns the binary, or `None` after saying why the calling test is skipped.

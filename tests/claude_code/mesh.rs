@@ -78,6 +78,25 @@ impl Mesh {
         }
     }
 
+    /// Waits until somebody's claim is as `found` wants it.
+    #[track_caller]
+    pub(crate) fn wait_for_claim(&self, found: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE / 2;
+        loop {
+            let said = self.run(&["claims", "--json"]);
+            let listed: Value =
+                serde_json::from_str(&said).unwrap_or_else(|_| panic!("no JSON: {said}"));
+            if listed["claims"]
+                .as_array()
+                .is_some_and(|lines| lines.iter().any(&found))
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not in time: {listed:#}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Returns the event log, oldest first.
     #[track_caller]
     pub(crate) fn log(&self) -> Vec<Value> {

@@ -19,3 +19,12 @@ mod asks;
 
 /// What becomes of a question whose peer sits at its prompt, works, is at a dialog, is gone, or wants to be left alone.
 mod wakes;
+
+/// Files that one session has claimed and another is about to edit.
+mod guard;
+
+/// `claude-mesh demo --real`, as somebody meets it who has only just built claude-mesh.
+mod demo;
+
+/// The same where its client takes no line from outside, and a hook waits instead.
+mod rewake;

@@ -1,7 +1,7 @@
 //! Keeps the real client off the network while a test talks to it on loopback.
 //!
 //! Network namespaces belong to threads: the test's thread moves into a fresh one that has only loopback, and what it starts from there (listeners, `claude`, tmux) stays inside.
-//! That needs root, `unshare` and `ip`. Elsewhere the client gets proxies that lead to a closed port instead; its telemetry is switched off in both cases.
+//! That needs root, `unshare` and `ip`. Elsewhere the client's environment has to do: proxies that lead to a closed port, and telemetry switched off.
 use std::marker::PhantomData;
 
 /// The network of the calling thread for as long as this lives.
@@ -20,21 +20,6 @@ impl Network {
             before: namespace::enter_a_new_one().ok(),
             _here: PhantomData,
         }
-    }
-
-    /// Returns what the client's environment needs so that it reaches loopback and nothing else.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        #[cfg(target_os = "linux")]
-        if self.before.is_some() {
-            return Vec::new();
-        }
-        // Port 1 is the one nobody listens on.
-        let closed = "http://127.0.0.1:1".to_owned();
-        vec![
-            ("HTTP_PROXY", closed.clone()),
-            ("HTTPS_PROXY", closed),
-            ("NO_PROXY", "127.0.0.1".to_owned()),
-        ]
     }
 }
 

@@ -1,98 +1,35 @@
-//! A Messages API on loopback whose model is a closure: it sees what Claude Code sends and says what comes next.
-//!
-//! One API stands behind one session, so "who asked" needs no bookkeeping. Only the conversation reaches the closure; the client's side errands (titles, token counts, model lists) get a stock answer.
-//! Every connection carries one exchange. Not here: images, thinking, usage limits, errors on purpose.
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+//! The scripted Messages API of the demo, for scripts that check what they see: a panic in one fails its test.
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+pub(crate) use claude_mesh::cli::rehearsal::said::{Block, call, say};
+use claude_mesh::cli::rehearsal::scripted_api as rehearsed;
+pub(crate) use rehearsed::Request;
 
 /// A session's model and what it has been sent so far.
 #[derive(Clone)]
-pub(crate) struct ScriptedApi {
-    port: u16,
-    heard: Arc<Heard>,
-}
-
-/// One piece of what the model says.
-pub(crate) enum Block {
-    Text(String),
-    Call { tool: String, input: Value },
-}
-
-/// One HTTP request; `body` is null where there is none.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    method: String,
-    path: String,
-    pub(crate) session_id: Option<String>,
-    pub(crate) body: Value,
-}
-
-type Script = dyn Fn(&Request) -> Vec<Block> + Send + Sync;
-
-struct Heard {
-    script: Box<Script>,
-    log: Mutex<Log>,
-    grown: Condvar,
-}
-
-#[derive(Default)]
-struct Log {
-    requests: Vec<Request>,
-    /// What a panicking script had to say; the session and everyone who waits end with it.
-    broken: Option<String>,
-}
-
-/// Returns an answer of one text.
-pub(crate) fn say(text: impl Into<String>) -> Vec<Block> {
-    vec![Block::Text(text.into())]
-}
-
-/// Returns an answer of one tool call.
-pub(crate) fn call(tool: &str, input: Value) -> Vec<Block> {
-    let tool = tool.to_owned();
-    vec![Block::Call { tool, input }]
-}
+pub(crate) struct ScriptedApi(rehearsed::ScriptedApi);
 
 impl ScriptedApi {
     /// Listens in the network of the calling thread; the threads end with the test program.
     pub(crate) fn listen(
         script: impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static,
     ) -> ScriptedApi {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is up");
-        let port = listener.local_addr().expect("it is bound").port();
-        let api = ScriptedApi {
-            port,
-            heard: Arc::new(Heard {
-                script: Box::new(script),
-                log: Mutex::default(),
-                grown: Condvar::new(),
-            }),
+        let script = move |request: &Request| {
+            let said = catch_unwind(AssertUnwindSafe(|| script(request)));
+            said.map_err(|panic| panic_text(panic.as_ref()))
         };
-        let heard = Arc::clone(&api.heard);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let heard = Arc::clone(&heard);
-                // A client that hangs up in the middle is its own business.
-                thread::spawn(move || heard.exchange(&stream).ok());
-            }
-        });
-        api
+        ScriptedApi(rehearsed::ScriptedApi::listen(script).expect("loopback is up"))
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.0.url()
     }
 
     /// Returns what the model has been sent so far, side errands left out.
     pub(crate) fn conversation(&self) -> Vec<Request> {
-        let log = self.heard.log.lock().expect("no holder panics");
-        log.conversation()
+        self.0.conversation()
     }
 
     /// Waits until `found` finds something in the conversation, and returns it.
@@ -100,285 +37,20 @@ impl ScriptedApi {
     pub(crate) fn wait_until<T>(
         &self,
         timeout: Duration,
-        mut found: impl FnMut(&[Request]) -> Option<T>,
+        found: impl FnMut(&[Request]) -> Option<T>,
     ) -> T {
-        let mut answer = None;
-        let log = self.heard.log.lock().expect("no holder panics");
-        let (log, _) = self
-            .heard
-            .grown
-            .wait_timeout_while(log, timeout, |log| {
-                answer = found(&log.conversation());
-                answer.is_none() && log.broken.is_none()
-            })
-            .expect("no holder panics");
-        let (conversation, broken) = (log.conversation(), log.broken.clone());
-        drop(log);
-        assert!(broken.is_none(), "the script broke: {broken:?}");
-        answer.unwrap_or_else(|| panic!("not within {timeout:?}; the model got {conversation:#?}"))
-    }
-}
-
-impl Request {
-    /// Returns how often the model has spoken before.
-    pub(crate) fn turn(&self) -> usize {
-        let messages = self.messages().iter();
-        messages
-            .filter(|message| message["role"] == "assistant")
-            .count()
-    }
-
-    /// Returns the texts that came since the model last spoke, whoever they are from.
-    pub(crate) fn news(&self) -> String {
-        let texts = self.new_blocks();
-        let texts = texts.iter().filter(|block| block["type"] == "text");
-        let texts: Vec<_> = texts.filter_map(|block| block["text"].as_str()).collect();
-        texts.join("\n")
-    }
-
-    /// Returns the results of the calls the model made when it last spoke.
-    pub(crate) fn tool_results(&self) -> Vec<String> {
-        let blocks = self.new_blocks();
-        let results = blocks.iter().filter(|block| block["type"] == "tool_result");
-        results.map(|result| text_of(&result["content"])).collect()
-    }
-
-    /// Returns the id of the first question another session put into the news.
-    pub(crate) fn peer_question(&self) -> Option<String> {
-        let news = self.news();
-        let (_, id) = news.split_once("<peer-question id=\"")?;
-        let (id, _) = id.split_once('"')?;
-        Some(id.to_owned())
-    }
-
-    /// Returns how often a text stands in the whole conversation.
-    pub(crate) fn count(&self, text: &str) -> usize {
-        let blocks = self.messages().iter();
-        let blocks = blocks.flat_map(|message| blocks_of(&message["content"]));
-        blocks
-            .map(|block| match block["type"].as_str() {
-                Some("tool_result") => text_of(&block["content"]).matches(text).count(),
-                _ => block["text"].as_str().unwrap_or("").matches(text).count(),
-            })
-            .sum()
-    }
-
-    fn new_blocks(&self) -> Vec<Value> {
-        let messages = self.messages();
-        let spoken = messages.iter().rposition(|it| it["role"] == "assistant");
-        let new = &messages[spoken.map_or(0, |place| place + 1)..];
-        new.iter()
-            .flat_map(|it| blocks_of(&it["content"]))
-            .collect()
-    }
-
-    fn messages(&self) -> &[Value] {
-        self.body["messages"].as_array().map_or(&[], Vec::as_slice)
-    }
-
-    /// The conversation comes with the full set of tools, side errands with none or one.
-    fn is_conversation(&self) -> bool {
-        let tools = self.body["tools"].as_array().map_or(0, Vec::len);
-        self.path == "/v1/messages" && tools > 2
-    }
-}
-
-fn blocks_of(content: &Value) -> Vec<Value> {
-    match content {
-        Value::String(text) => vec![json!({"type": "text", "text": text})],
-        Value::Array(blocks) => blocks.clone(),
-        _ => Vec::new(),
-    }
-}
-
-fn text_of(content: &Value) -> String {
-    let blocks = blocks_of(content);
-    let texts: Vec<_> = blocks.iter().filter_map(|it| it["text"].as_str()).collect();
-    texts.join("\n")
-}
-
-impl Log {
-    fn conversation(&self) -> Vec<Request> {
-        let requests = self.requests.iter();
-        requests
-            .filter(|it| it.is_conversation())
-            .cloned()
-            .collect()
-    }
-}
-
-impl Heard {
-    fn exchange(&self, stream: &TcpStream) -> std::io::Result<()> {
-        let request = read_request(stream)?;
-        let number = self.note(&request);
-        let (status, kind, body) = match (request.method.as_str(), request.path.as_str()) {
-            ("POST", "/v1/messages") => self.message(&request, number),
-            ("POST", "/v1/messages/count_tokens") => {
-                (200, JSON, json!({"input_tokens": 1}).to_string())
-            }
-            ("GET" | "HEAD", "/v1/models") => (200, JSON, models().to_string()),
-            _ => (
-                404,
-                JSON,
-                fault("not_found_error", "no such page").to_string(),
+        match self.0.wait_until(timeout, found) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => panic!(
+                "not within {timeout:?}; the model got {:#?}",
+                self.conversation()
             ),
-        };
-        let mut to_client = stream;
-        write!(
-            to_client,
-            "HTTP/1.1 {status} -\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nrequest-id: req_{number}\r\nconnection: close\r\n\r\n",
-            body.len()
-        )?;
-        if request.method != "HEAD" {
-            to_client.write_all(body.as_bytes())?;
-        }
-        to_client.flush()
-    }
-
-    fn message(&self, request: &Request, number: usize) -> (u16, &'static str, String) {
-        let broken = self.log.lock().expect("no holder panics").broken.clone();
-        if let Some(reason) = broken {
-            // The client tries again, the script need not.
-            return self.broken(&reason);
-        }
-        let said = if request.is_conversation() {
-            catch_unwind(AssertUnwindSafe(|| (self.script)(request)))
-        } else {
-            Ok(say("an errand"))
-        };
-        match said {
-            Ok(blocks) if request.body["stream"] == true => (
-                200,
-                "text/event-stream",
-                events(&message(request, number, &blocks)),
-            ),
-            Ok(blocks) => (200, JSON, message(request, number, &blocks).to_string()),
-            Err(panic) => self.broken(&panic_text(panic.as_ref())),
-        }
-    }
-
-    /// Ends the session, and everyone who waits for it, with what a script complained about.
-    fn broken(&self, reason: &str) -> (u16, &'static str, String) {
-        self.log.lock().expect("no holder panics").broken = Some(reason.to_owned());
-        self.grown.notify_all();
-        let fault = fault("invalid_request_error", reason);
-        (400, JSON, fault.to_string())
-    }
-
-    fn note(&self, request: &Request) -> usize {
-        let mut log = self.log.lock().expect("no holder panics");
-        log.requests.push(request.clone());
-        self.grown.notify_all();
-        log.requests.len()
-    }
-}
-
-const JSON: &str = "application/json";
-
-fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
-    let mut from_client = BufReader::new(stream);
-    let mut line = String::new();
-    from_client.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let method = words.next().unwrap_or_default();
-    let target = words.next().unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default().to_owned();
-
-    let (mut length, mut session_id) = (0, None);
-    loop {
-        line.clear();
-        from_client.read_line(&mut line)?;
-        let Some((name, value)) = line.split_once(':') else {
-            break;
-        };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse().unwrap_or(0),
-            "x-claude-code-session-id" => session_id = Some(value.trim().to_owned()),
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    from_client.read_exact(&mut body)?;
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok(Request {
-        method,
-        path,
-        session_id,
-        body,
-    })
-}
-
-fn message(request: &Request, number: usize, blocks: &[Block]) -> Value {
-    let content: Vec<_> = blocks
-        .iter()
-        .zip(0..)
-        .map(|it| content(number, it))
-        .collect();
-    let calls = blocks.iter().any(|it| matches!(it, Block::Call { .. }));
-    json!({
-        "id": format!("msg_{number}"), "type": "message", "role": "assistant", "model": request.body["model"],
-        "content": content, "stop_reason": if calls { "tool_use" } else { "end_turn" }, "stop_sequence": null,
-        "usage": {"input_tokens": 10, "output_tokens": 10, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0},
-    })
-}
-
-fn content(number: usize, (block, place): (&Block, usize)) -> Value {
-    match block {
-        Block::Text(text) => json!({"type": "text", "text": text}),
-        Block::Call { tool, input } => {
-            json!({"type": "tool_use", "id": format!("toolu_{number}_{place}"), "name": tool, "input": input})
+            Err(reason) => panic!("the script broke: {reason}"),
         }
     }
 }
 
-/// Returns `message` as the stream of events Claude Code reads, each block in one piece.
-fn events(message: &Value) -> String {
-    let mut start = message.clone();
-    start["content"] = json!([]);
-    start["stop_reason"] = Value::Null;
-    let mut events = vec![json!({"type": "message_start", "message": start})];
-    let blocks = message["content"].as_array().into_iter().flatten();
-    for (index, block) in blocks.enumerate() {
-        let (mut empty, delta) = (block.clone(), delta(block));
-        if block["type"] == "text" {
-            empty["text"] = json!("");
-        } else {
-            empty["input"] = json!({});
-        }
-        events.push(json!({"type": "content_block_start", "index": index, "content_block": empty}));
-        events.push(json!({"type": "content_block_delta", "index": index, "delta": delta}));
-        events.push(json!({"type": "content_block_stop", "index": index}));
-    }
-    events.push(json!({
-        "type": "message_delta", "usage": {"output_tokens": 10},
-        "delta": {"stop_reason": message["stop_reason"], "stop_sequence": null},
-    }));
-    events.push(json!({"type": "message_stop"}));
-    let lines = events.iter().map(|event| {
-        let name = event["type"].as_str().unwrap_or_default();
-        format!("event: {name}\ndata: {event}\n\n")
-    });
-    lines.collect()
-}
-
-fn delta(block: &Value) -> Value {
-    if block["type"] == "text" {
-        json!({"type": "text_delta", "text": block["text"]})
-    } else {
-        json!({"type": "input_json_delta", "partial_json": block["input"].to_string()})
-    }
-}
-
-fn models() -> Value {
-    let model = json!({"type": "model", "id": "claude-sonnet-5", "display_name": "scripted", "created_at": "2026-01-01T00:00:00Z"});
-    json!({"data": [model], "has_more": false, "first_id": "claude-sonnet-5", "last_id": "claude-sonnet-5"})
-}
-
-fn fault(kind: &str, message: &str) -> Value {
-    json!({"type": "error", "error": {"type": kind, "message": message}})
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("the script panicked").to_owned()

@@ -496,7 +496,7 @@ fn a_window_opened_before_the_install_is_told_once_to_restart_and_works_on() {
 }
 
 /// A model that answers whatever it is asked and else goes back to its prompt.
-fn answers(request: &Request) -> Vec<Block> {
+pub(super) fn answers(request: &Request) -> Vec<Block> {
     match request.peer_question() {
         Some(id) => answer(&id),
         None => say("back to my prompt"),
@@ -547,7 +547,7 @@ fn asks_and_answers(
 }
 
 /// A model that asks backend when its person wants it and says how that stands, also when it learns it later.
-fn asks_when_told(request: &Request) -> Vec<Block> {
+pub(super) fn asks_when_told(request: &Request) -> Vec<Block> {
     let news = request.news();
     let told = request.tool_results().join("");
     if news.contains("ask backend") && told.is_empty() {

@@ -8,7 +8,7 @@ const [sdk, server, other, bystander] = process.argv.slice(2);
 const { Client } = await import(`${sdk}/dist/esm/client/index.js`);
 const { StdioClientTransport } = await import(`${sdk}/dist/esm/client/stdio.js`);
 
-const tools = ["ask_peer", "await_reply", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "reply_to_peer", "subscribe"];
+const tools = ["ask_peer", "await_reply", "claim", "claims", "events", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "release", "reply_to_peer", "state", "subscribe"];
 setTimeout(() => {
   console.error("client.mjs: out of time");
   process.exit(2);
@@ -27,12 +27,20 @@ const listed = await client.listTools();
 assert.deepEqual(listed.tools.map((tool) => tool.name).sort(), tools);
 const registered = await call("register", { role: "tester" });
 assert.equal((await call("mesh_status")).status, "ok");
+const put = await call("state", { action: "set", key: "greeting", value: [null, 1], namespace: "shared" });
+assert.deepEqual(put.value, [null, 1]);
+const told = await call("events", { types: ["state.*"] });
+assert.equal(told.events[0].subject, "greeting");
 const refused = await call("ask_peer", { to: "nobody-of-that-name", question: "?" });
 assert.equal(refused.error.code, "unknown_peer");
 assert.equal((await call("subscribe", { topics: [registered.you.peer] })).topics[0].subscribers[0], registered.you.peer);
 const { message_id } = await call("post", { to: `#${registered.you.peer}`, body: "hello" });
 assert.equal((await call("list_messages", { filter: "all" })).messages.length, 0);
 assert.equal((await call("mark_read", { up_to: message_id })).cursor, message_id);
+const { status, claim_id } = await call("claim", { resource: registered.you.peer });
+assert.equal(status, "granted");
+assert.equal((await call("claims", { resource: registered.you.peer })).claims[0].holders[0].claim_id, claim_id);
+assert.equal((await call("release", { claim_id })).was, "held");
 const isThere = (peer) => peer.peer === other && peer.askable;
 while (!(await call("list_peers")).peers.some(isThere)) await pause(20);
 

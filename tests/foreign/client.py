@@ -11,7 +11,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 
 MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
-TOOLS = ["ask_peer", "await_reply", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "reply_to_peer", "subscribe"]
+TOOLS = ["ask_peer", "await_reply", "claim", "claims", "events", "list_messages", "list_peers", "mark_read", "mesh_status", "poll_inbox", "post", "register", "release", "reply_to_peer", "state", "subscribe"]
 
 
 async def call(client, tool, progress=None, **arguments):
@@ -75,6 +75,10 @@ async def main():
         registered = await call(client, "register", role="tester")
         status = await call(client, "mesh_status")
         assert status["status"] == "ok", status
+        put = await call(client, "state", action="set", key="greeting", value={"from": "python"}, namespace="shared")
+        assert put["value"] == {"from": "python"} and put["version"] >= 1, put
+        told = await call(client, "events", types=["state.*"])
+        assert told["events"][0]["subject"] == "greeting" and told["next"] >= told["events"][-1]["seq"], told
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
         own = registered["you"]["peer"]
@@ -85,6 +89,12 @@ async def main():
         assert listed["messages"] == [], listed
         read = await call(client, "mark_read", up_to=posted["message_id"])
         assert read == {"cursor": posted["message_id"], "remaining": 0}, read
+        claimed = await call(client, "claim", resource=own)
+        assert claimed["status"] == "granted", claimed
+        lines = (await call(client, "claims", resource=own))["claims"]
+        assert lines[0]["holders"][0]["claim_id"] == claimed["claim_id"], lines
+        released = await call(client, "release", claim_id=claimed["claim_id"])
+        assert released["was"] == "held", released
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
             await anyio.sleep(0.02)
         answers = []

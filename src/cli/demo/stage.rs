@@ -1,395 +1,151 @@
-//! Where the demo is played: a temporary folder, and sessions made of a client process, its server and its hooks.
-use std::cell::Cell;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixListener;
+//! Where the demo is played: a temporary folder with a mesh of its own, and how long it waits there for anything.
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use serde_json::{Value, json};
+use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::ground::{Clock, SystemClock, process};
 
-/// No step of the demo takes longer; one that does has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a wait looks whether somebody stopped the demo.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// A temporary home with a mesh of its own; goes when dropped.
 pub(super) struct Stage {
-    home: tempfile::TempDir,
+    folder: tempfile::TempDir,
+    /// The same without symbolic links.
+    home: PathBuf,
     programs: PathBuf,
-    clock: SystemClock,
-    stopped: Arc<AtomicBool>,
+    patience: Patience,
 }
 
-/// A client process and the server below it.
-pub(super) struct Session {
-    /// What its model is told at its start.
-    pub(super) welcome: String,
-    client: Child,
-    stdin: Option<ChildStdin>,
-    lines: Receiver<Value>,
-    inbox: Receiver<Value>,
-    next_id: Cell<i64>,
-    conversation: String,
-    folder: PathBuf,
-    environment: Vec<(&'static str, PathBuf)>,
-    programs: PathBuf,
+/// How long the demo waits for anything, unless somebody stops it.
+#[derive(Clone)]
+pub(super) struct Patience {
     stopped: Arc<AtomicBool>,
+    span: Duration,
 }
 
 impl Stage {
-    /// Makes the folder. From now on Ctrl-C ends the demo and cleans up.
-    pub(super) fn set_up(programs: PathBuf) -> anyhow::Result<Self> {
+    /// Makes the folder. From now on Ctrl-C ends the demo and cleans up. No step takes longer than `span`; one that does
+    /// has failed.
+    pub(super) fn set_up(programs: PathBuf, span: Duration) -> anyhow::Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stopped))
                 .context("cannot watch for Ctrl-C")?;
         }
-        let home = tempfile::Builder::new()
+        let folder = tempfile::Builder::new()
             .prefix("claude-mesh-demo-")
             .tempdir()
             .context("cannot make a temporary folder")?;
         Ok(Self {
-            home,
+            home: folder.path().canonicalize()?,
+            folder,
             programs,
-            clock: SystemClock::new(),
-            stopped,
+            patience: Patience { stopped, span },
         })
     }
 
-    pub(super) fn now_ms(&self) -> i64 {
-        self.clock.now().monotonic_ms
+    /// Leaves the folder to the person.
+    pub(super) fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
     }
 
-    /// Opens a session in a project, as Claude Code does: client, server, `SessionStart`.
-    pub(super) fn session(&self, project: &str) -> anyhow::Result<Session> {
-        let home = self.home.path().canonicalize()?;
-        let folder = home.join(project);
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(super) fn programs(&self) -> &Path {
+        &self.programs
+    }
+
+    pub(super) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.home.join(".claude-mesh/mesh.db")
+    }
+
+    /// Makes the folder of a project.
+    pub(super) fn project(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.home.join(name);
         std::fs::create_dir_all(&folder)?;
-        let mesh_home = home.join(".claude-mesh");
-        let socket = home.join(format!("{project}.sock"));
-        let environment = vec![
-            ("HOME", home),
-            ("CLAUDE_CODE_MESSAGING_SOCKET", socket.clone()),
-            ("MESH_DB_PATH", mesh_home.join("mesh.db")),
-            ("CLAUDE_MESH_HOME", mesh_home),
+        Ok(folder)
+    }
+
+    /// Returns what everyone's environment says, so that no setting of the person's own leads to another mesh.
+    pub(super) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![
+            ("HOME", self.home.clone()),
+            ("MESH_DB_PATH", self.database()),
+            ("CLAUDE_MESH_HOME", self.home.join(".claude-mesh")),
             ("CLAUDE_MESH", "on".into()),
-        ];
-        let mut client = Command::new(self.programs.join("claude-mesh"))
-            .arg("demo-client")
-            .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start a client")?;
-        let stdin = client.stdin.take();
-        let stdout = client.stdout.take().context("the client has no stdout")?;
-        let mut session = Session {
-            welcome: String::new(),
-            lines: listen(stdout),
-            inbox: open_inbox(&socket)?,
-            conversation: format!("demo-{}", client.id()),
-            client,
-            stdin,
-            next_id: Cell::new(1),
-            folder,
-            environment,
-            programs: self.programs.clone(),
-            stopped: Arc::clone(&self.stopped),
-        };
-        session.is_now("idle")?;
-        session.welcome = session.hook("SessionStart", &json!({ "source": "startup" }))?;
-        session.request("server/discover", json!({}))?;
-        let status = session.call("mesh_status", &json!({}))?;
-        ensure!(
-            status.get("error").is_none(),
-            "the server refused: {status}"
-        );
-        Ok(session)
-    }
-}
-
-impl Session {
-    /// Returns the name of its project.
-    pub(super) fn name(&self) -> std::borrow::Cow<'_, str> {
-        self.folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
+        ]
     }
 
-    /// Writes what Claude Code's registry would say of the session: `idle` at its prompt, or `busy` in a turn.
-    pub(super) fn is_now(&self, status: &str) -> anyhow::Result<()> {
-        let pid = i32::try_from(self.client.id())?;
-        let started = process::stat(pid)
-            .context("the client has gone")?
-            .key
-            .started;
-        let entry = json!({
-            "pid": pid, "procStart": started.to_string(), "status": status, "entrypoint": "cli",
-            "sessionId": self.conversation, "cwd": self.folder,
-        });
-        let home = self.folder.parent().context("a project lies in the home")?;
-        let registry = home.join(".claude/sessions");
-        std::fs::create_dir_all(&registry)?;
-        std::fs::write(registry.join(format!("{pid}.json")), entry.to_string())?;
-        Ok(())
-    }
-
-    /// Waits for a line in the session's inbox: what begins a turn when the session is idle.
-    pub(super) fn next_doorbell(&self) -> anyhow::Result<String> {
-        let line = receive(&self.inbox, &self.stopped).context("waiting for a doorbell")?;
-        let text = line["message"]["content"].as_str();
-        Ok(text.context("not a doorbell")?.to_owned())
-    }
-
-    /// Returns a line that has come into the inbox already.
-    pub(super) fn waiting_doorbell(&self) -> Option<Value> {
-        self.inbox.recv_timeout(LOOK).ok()
-    }
-
-    /// Runs the program for people beside the session.
+    /// Runs the program for people.
     pub(super) fn person(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let output = Command::new(self.programs.join("claude-mesh"))
             .args(arguments)
             .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(&self.folder)
+            .envs(self.environment())
+            .current_dir(&self.home)
             .output()?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "claude-mesh says: {complaint}");
         Ok(())
     }
-
-    /// Calls a tool and returns the object in its result.
-    pub(super) fn call(&self, tool: &str, arguments: &Value) -> anyhow::Result<Value> {
-        let result = self.result(self.start(tool, arguments)?)?;
-        ensure!(
-            result.get("error").is_none(),
-            "{tool} was refused: {result}"
-        );
-        Ok(result)
-    }
-
-    /// Asks; the call goes on. Returns its number.
-    pub(super) fn asks(&self, to: &str, question: &str) -> anyhow::Result<i64> {
-        self.start("ask_peer", &json!({ "to": to, "question": question }))
-    }
-
-    /// Answers a question.
-    pub(super) fn answers(&self, question_id: &Value, answer: &str) -> anyhow::Result<()> {
-        let reply = json!({ "question_id": question_id, "answer": answer });
-        self.call("reply_to_peer", &reply).map(drop)
-    }
-
-    /// Starts a call of a tool. Returns its number.
-    fn start(&self, tool: &str, arguments: &Value) -> anyhow::Result<i64> {
-        self.send(
-            "tools/call",
-            json!({ "name": tool, "arguments": arguments }),
-        )
-    }
-
-    /// Waits for the result of a call and returns the object in it.
-    pub(super) fn result(&self, call: i64) -> anyhow::Result<Value> {
-        let line = self.wait_for("a result", |line| line["id"] == call)?;
-        let text = line["result"]["content"][0]["text"]
-            .as_str()
-            .with_context(|| format!("not a result: {line}"))?;
-        serde_json::from_str(text).with_context(|| format!("not JSON: {text}"))
-    }
-
-    /// Waits for a progress notice of a call.
-    pub(super) fn wait_for_progress(&self, call: i64, words: &str) -> anyhow::Result<()> {
-        self.wait_for("a progress notice", |line| {
-            line["method"] == "notifications/progress"
-                && line["params"]["progressToken"] == call
-                && line["params"]["message"]
-                    .as_str()
-                    .is_some_and(|message| message.contains(words))
-        })
-        .map(drop)
-    }
-
-    /// Runs a hook as Claude Code does. Returns what it says to the model; nothing if it says nothing.
-    pub(super) fn hook(&self, event: &str, fields: &Value) -> anyhow::Result<String> {
-        let program = match event {
-            "SessionStart" => "claude-mesh-session-start",
-            "SessionEnd" => "claude-mesh-session-end",
-            _ => "claude-mesh-inbox-poll",
-        };
-        let mut input = fields.clone();
-        input["hook_event_name"] = event.into();
-        input["session_id"] = self.conversation.as_str().into();
-        let mut hook = Command::new(self.programs.join(program))
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("CLAUDE_PID", self.client.id().to_string())
-            .current_dir(&self.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {program}"))?;
-        if let Some(mut stdin) = hook.stdin.take() {
-            stdin.write_all(input.to_string().as_bytes())?;
-        }
-        let output = hook.wait_with_output()?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(complaint.is_empty(), "{program} says: {complaint}");
-        if output.stdout.is_empty() {
-            return Ok(String::new());
-        }
-        let said: Value = serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("{program} did not print JSON"))?;
-        let context = said["hookSpecificOutput"]["additionalContext"].as_str();
-        let text = context.or(said["reason"].as_str());
-        Ok(text.unwrap_or_default().to_owned())
-    }
-
-    /// Kills the client as `kill -9` does and waits until its server is gone too.
-    pub(super) fn kill(mut self) -> anyhow::Result<()> {
-        self.client.kill()?;
-        self.client.wait()?;
-        while let Ok(line) = self.next() {
-            drop(line);
-        }
-        ensure!(
-            matches!(
-                self.lines.recv_timeout(Duration::ZERO),
-                Err(RecvTimeoutError::Disconnected)
-            ),
-            "the server of a killed client did not end"
-        );
-        Ok(())
-    }
-
-    fn request(&self, method: &str, params: Value) -> anyhow::Result<Value> {
-        let id = self.send(method, params)?;
-        self.wait_for("an answer", |line| line["id"] == id)
-    }
-
-    fn send(&self, method: &str, mut params: Value) -> anyhow::Result<i64> {
-        let id = self.next_id.replace(self.next_id.get() + 1);
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": env!("CARGO_PKG_VERSION") },
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "progressToken": id,
-        });
-        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        let mut stdin = self
-            .stdin
-            .as_ref()
-            .context("the server's stdin is closed")?;
-        stdin
-            .write_all(format!("{message}\n").as_bytes())
-            .and_then(|()| stdin.flush())
-            .context("the server has gone")?;
-        Ok(id)
-    }
-
-    fn wait_for(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-        loop {
-            let line = self.next().with_context(|| format!("waiting for {what}"))?;
-            if wanted(&line) {
-                return Ok(line);
-            }
-        }
-    }
-
-    fn next(&self) -> anyhow::Result<Value> {
-        receive(&self.lines, &self.stopped)
-    }
 }
 
-/// Waits for a line, unless somebody stops the demo.
-fn receive(lines: &Receiver<Value>, stopped: &AtomicBool) -> anyhow::Result<Value> {
-    let tries = PATIENCE.as_millis() / LOOK.as_millis();
-    for _ in 0..tries {
-        if stopped.load(Ordering::SeqCst) {
-            bail!("somebody stopped it");
-        }
-        match lines.recv_timeout(LOOK) {
-            Ok(line) => return Ok(line),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => bail!("the server has ended"),
-        }
-    }
-    bail!("nothing came within {} s", PATIENCE.as_secs())
-}
-
-impl Drop for Session {
-    /// Closes the server's stdin, at which server and client end, and waits for both: nothing may be written into a
-    /// folder that goes.
+impl Drop for Stage {
+    /// Waits for everyone who was started here, and kills who stays: nothing may be written into a folder that goes.
     fn drop(&mut self) {
-        self.stdin.take();
-        let tries = PATIENCE.as_millis() / LOOK.as_millis();
-        let ended = (0..tries)
-            .any(|_| self.lines.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected));
-        if !ended {
-            let _ = self.client.kill();
-        }
-        let _ = self.client.wait();
-    }
-}
-
-/// Opens the inbox of a session, as Claude Code does, and reads what is posted there.
-fn open_inbox(path: &Path) -> anyhow::Result<Receiver<Value>> {
-    let _ = std::fs::remove_file(path);
-    let inbox = UnixListener::bind(path).context("cannot open an inbox")?;
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for stream in inbox.incoming().map_while(Result::ok) {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                let line = serde_json::from_str(&line).unwrap_or(Value::Null);
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    Ok(receiver)
-}
-
-/// Reads what a server says, line by line, until it ends.
-fn listen(stdout: impl std::io::Read + Send + 'static) -> Receiver<Value> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let line = serde_json::from_str(&line).unwrap_or(Value::Null);
-            if sender.send(line).is_err() {
+        let here = || process::started_with("HOME", &self.home);
+        for _ in 0..100 {
+            if here().is_empty() {
                 return;
             }
+            std::thread::sleep(LOOK);
         }
-    });
-    receiver
+        for pid in here().iter().filter_map(|key| Pid::from_raw(key.pid)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
-/// Returns the id of the first question in a hook's text.
-pub(super) fn question_id(text: &str) -> anyhow::Result<&str> {
-    let rest = text.split("id=\"").nth(1);
-    rest.and_then(|rest| rest.split('"').next())
-        .context("the hook's text names no question")
+impl Patience {
+    /// Looks until there is something, each time for at most [`LOOK`].
+    pub(super) fn wait<T>(
+        &self,
+        mut look: impl FnMut() -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        let until_ms = now_ms() + i64::try_from(self.span.as_millis())?;
+        while now_ms() < until_ms {
+            if self.is_over() {
+                bail!("somebody stopped it");
+            }
+            if let Some(found) = look()? {
+                return Ok(found);
+            }
+        }
+        bail!("nothing came within {} s", self.span.as_secs())
+    }
+
+    /// Returns whether somebody stopped the demo.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
 }
 
-/// Checks status and answer of a result.
-pub(super) fn expect(result: &Value, status: &str, answer: &str) -> anyhow::Result<()> {
-    ensure!(
-        result["status"] == status && result["answer"] == answer,
-        "expected {status} with {answer:?}, got {result}"
-    );
-    Ok(())
+/// Returns a time to measure spans from.
+pub(super) fn now_ms() -> i64 {
+    SystemClock::new().now().monotonic_ms
 }
 
 /// Returns a measured span.

@@ -403,8 +403,9 @@ pub(super) async fn poll_inbox(
     call.verb(|at| {
         let inbox = at.mesh.inbox(&at.me)?;
         let unread = at.mesh.unread(&at.me)?;
-        let (body, shown) = results::inbox(at.me.name.as_str(), inbox, unread);
+        let (mut body, shown) = results::inbox(at.me.name.as_str(), inbox, unread);
         at.mesh.mark_shown(&at.me, &shown, None, WakeState::Call)?;
+        super::event::add_heard(at.mesh, &at.me, &mut body)?;
         Ok(results::ok(&body))
     })
     .await

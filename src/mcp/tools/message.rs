@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::ground::id::MessageId;
-use crate::mesh::{Posting, Subscribing, TTL_SECONDS_MAX, Wanted, shape};
+use crate::mesh::{Posting, Selection, Subscribing, TTL_SECONDS_MAX, shape};
 use crate::model::{MessageType, Recipient, Refusal, Result, Topic};
 
 pub(super) const TOOLS: [Entry; 4] = [
@@ -167,7 +167,7 @@ pub(super) async fn list_messages(
     } = arguments::read(arguments)?;
     let limit = arguments::within("limit", limit, 1..=100, 20)?;
     let topics = read_topics(topics)?;
-    let wanted = Wanted {
+    let wanted = Selection {
         topics: &topics,
         all: filter == Some(Filter::All),
         from: from.as_deref().map(str::trim),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mesh::shape;
 use crate::model::Result;
 
 pub(super) const TOOLS: [Entry; 1] = [Entry {
@@ -28,9 +29,7 @@ pub(super) async fn mesh_status(
     let Nothing {} = arguments::read(arguments)?;
     call.verb(|at| {
         let status = at.mesh.status()?;
-        let [alive, stale, dead] = status.peers;
-        let [open, answered, expired] = status.questions;
-        Ok(results::ok(&json!({
+        let mut body = json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
             "schema": status.schema,
@@ -41,15 +40,9 @@ pub(super) async fn mesh_status(
             "uptime_seconds": call.shared.uptime_seconds(),
             "pid": std::process::id(),
             "wake": at.wake,
-            "peers": { "alive": alive, "stale": stale, "dead": dead },
-            "questions": { "open": open, "answered": answered, "expired": expired },
-            "messages": 0,
-            "claims": 0,
-            "tasks": 0,
-            "memories": 0,
-            "events": status.events,
-            "engine": "sqlite",
-        })))
+        });
+        results::add(&mut body, shape::status(&status));
+        Ok(results::ok(&body))
     })
     .await
 }

@@ -1,5 +1,9 @@
 -- Version 2: mail, claims, shared state, and what else a call or a session may wait for. Additive: programs of version 1 work on.
 
+-- When anyone who comes by rings for a question that nobody has rung for.
+ALTER TABLE question ADD COLUMN ring_again_at_ms INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX question_unheard ON question (ring_again_at_ms) WHERE state = 'open' AND wake = 'none';
+
 -- How far a mailbox has read its mail, and how far it was mentioned to whoever sits there: ids of messages.
 ALTER TABLE peer ADD COLUMN mail_read TEXT NOT NULL DEFAULT '';
 ALTER TABLE peer ADD COLUMN mail_mentioned TEXT NOT NULL DEFAULT '';
@@ -88,3 +92,25 @@ CREATE INDEX wait_listening ON wait (session_id, event_types) WHERE event_types 
 -- What a session hears of by poll_inbox: these types of events, after this one.
 ALTER TABLE session ADD COLUMN event_types TEXT;
 ALTER TABLE session ADD COLUMN event_after INTEGER;
+
+-- Closed questions by state and messages are counted as they come and go, so that nobody has to count them: also what older
+-- programs do, and what goes with its mailbox. The tallies stand beside the last number of the log, in a page that every event
+-- writes anyway; in a page of their own an answer would pay for one more.
+INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'tally.question.' || word.state, count(question.id)
+    FROM (SELECT 'answered' AS state UNION ALL SELECT 'declined' UNION ALL SELECT 'expired' UNION ALL SELECT 'withdrawn') AS word
+    LEFT JOIN question ON question.state = word.state GROUP BY word.state;
+INSERT INTO sqlite_sequence (name, seq) VALUES ('tally.message', 0);
+CREATE TRIGGER question_tally AFTER UPDATE OF state ON question WHEN NEW.state <> OLD.state BEGIN
+    UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'tally.question.' || NEW.state;
+    UPDATE sqlite_sequence SET seq = seq - 1 WHERE OLD.state <> 'open' AND name = 'tally.question.' || OLD.state;
+END;
+CREATE TRIGGER question_tally_gone AFTER DELETE ON question WHEN OLD.state <> 'open' BEGIN
+    UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'tally.question.' || OLD.state;
+END;
+CREATE TRIGGER message_tally AFTER INSERT ON message BEGIN
+    UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'tally.message';
+END;
+CREATE TRIGGER message_tally_gone AFTER DELETE ON message BEGIN
+    UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'tally.message';
+END;

@@ -1,0 +1,73 @@
+//! From a question to the line in the inbox of an idle session, beside the way back: from its reply to the asker's result.
+//!
+//! Both ways have the same hops, client to server, server to server, server to client: one begins when `ask_peer` is written
+//! and ends when the benchmark, as the peer's Claude Code, has read the line; the other begins when `reply_to_peer` is written
+//! and ends when the asker's result is read. Each round is a whole question: asked, rung, shown by the hook that runs with
+//! the line, answered; so no ring is out when the next one comes.
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::ask::{PAUSE, answered};
+use crate::hook;
+use crate::pin::{Pin, Side};
+use crate::table::{Line, Samples, Table};
+use crate::world::{World, micros};
+
+/// A server that has posted a line looks once more soon after; both ways begin when everybody sleeps.
+const AFTER_LINE: Duration = Duration::from_millis(20);
+
+pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
+    table.group("ring (both ways turn by turn)", pin);
+    pin.on(Side::Near, || {
+        let world = World::new(pin);
+        let path = world.home().join("inbox.sock");
+        let inbox = UnixListener::bind(&path).unwrap();
+        let mut peer = world.session_with_inbox("bo", Side::Far, &path);
+        let mut asker = world.session("ada", Side::Near);
+        let sql = world.sql();
+        let (mut there, mut back) = (Samples::default(), Samples::default());
+        for round in 0..rounds + 10 {
+            // Without a progress token: the asker waits and stays silent, so that nobody need read what it says.
+            let arguments =
+                json!({ "to": "bo", "question": format!("which port does service {round} use?") });
+            let (call, request) = asker.tool_line("ask_peer", &arguments);
+            std::thread::sleep(PAUSE);
+            let began = Instant::now();
+            asker.write(&request);
+            let (line, at) = next_line(&inbox);
+            std::thread::sleep(AFTER_LINE);
+            // One long turn, so that the budget of turns that peers may start is not spent.
+            let (_, said) = hook::submit(&world, &peer, 0, &line);
+            assert!(said.contains("which port"), "{said:?}");
+            let question = World::open_question(&sql, "ada");
+            std::thread::sleep(PAUSE);
+            let answer = answered(&mut peer, &mut asker, call, &question);
+            if round >= 10 {
+                there.add(micros(at - began));
+                back.add(micros(answer));
+            }
+        }
+        table.line(&Line::times(
+            "reply_to_peer to the asker's result, servers",
+            &back,
+        ));
+        let there = Line::times(
+            "ask_peer to the line in an idle peer's inbox, servers",
+            &there,
+        );
+        table.line(&there.floor("reply_to_peer to result", back.p50()));
+    });
+}
+
+/// Reads the next line that is posted. Returns its text and when it was read.
+fn next_line(inbox: &UnixListener) -> (String, Instant) {
+    let (stream, _) = inbox.accept().unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    let at = Instant::now();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    (line["message"]["content"].as_str().unwrap().to_owned(), at)
+}

@@ -1,0 +1,276 @@
+//! The installed Claude Code, in a terminal nobody sees: found, started, typed into, ended.
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use pty_process::Size;
+use pty_process::blocking::Pty;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::super::installed;
+use super::super::rehearsal;
+use super::super::rehearsal::scripted_api::ScriptedApi;
+use super::super::wrong::{Failure, Wrong};
+use super::stage::{LOOK, Stage};
+use crate::ground::{Clock, Settings, SystemClock, process, text};
+use crate::setup::{self, Options, Places, Scope};
+
+/// What Claude Code's interface sends to a terminal once it reads what is typed: "tell me where a pasted text ends".
+const READS_INPUT: &str = "\x1b[?2004h";
+/// Organizations set there what holds for every Claude Code of a machine, whatever home and environment say.
+const MANAGED: [&str; 2] = [
+    "/etc/claude-code/managed-settings.json",
+    "/etc/claude-code/managed-settings.d",
+];
+/// The folder that comes first on the clients' `PATH`: programs by which they could reach outside come to nothing there.
+const SHADOWS: &str = "bin";
+
+/// A Claude Code that can play.
+pub(super) struct Claude {
+    program: PathBuf,
+    pub(super) version: String,
+    search_path: String,
+}
+
+/// One interactive session of it; it ends when dropped.
+pub(super) struct Client {
+    pub(super) name: &'static str,
+    child: Child,
+    terminal: Arc<Pty>,
+    reader: JoinHandle<()>,
+    /// All that the terminal was sent.
+    screen: PathBuf,
+}
+
+/// Makes the home of somebody who uses Claude Code, and installs claude-mesh there.
+pub(super) fn set_up(stage: &Stage) -> anyhow::Result<()> {
+    let mut config = rehearsal::no_dialogs();
+    for name in ["frontend", "backend"] {
+        let folder = stage.project(name)?;
+        config["projects"][folder.to_string_lossy().as_ref()] = rehearsal::trusted();
+    }
+    for name in [".claude", "tmp", "run", SHADOWS] {
+        fs::create_dir(stage.home().join(name))?;
+    }
+    for program in ["git", "ssh"] {
+        let shadow = stage.home().join(SHADOWS).join(program);
+        fs::write(&shadow, "#!/bin/sh\nexit 1\n")?;
+        fs::set_permissions(&shadow, Permissions::from_mode(0o755))?;
+    }
+    fs::write(stage.home().join(".claude.json"), config.to_string())?;
+    let places = Places::new(stage.home(), None, stage.programs());
+    let plan = setup::install(&places, Scope::User, Options::default())
+        .map_err(|error| anyhow!("cannot install: {error}"))?;
+    plan.apply(Timestamp::from_millisecond(
+        SystemClock::new().now().wall_ms,
+    )?)
+    .map_err(|halted| anyhow!("cannot install: {halted}"))?;
+    Ok(())
+}
+
+impl Claude {
+    /// Returns the Claude Code at `given`, else the first on `PATH`.
+    pub(super) fn find(given: Option<&Path>, settings: &Settings) -> Result<Self, Failure> {
+        let found = match given {
+            Some(path) => Some(path.to_path_buf()).filter(|path| path.is_file()),
+            None => installed::claude(settings),
+        };
+        let Some(program) = found else {
+            let (message, hint) = match given {
+                Some(path) => (
+                    format!("there is no program {}", path.display()),
+                    "`claude-mesh demo` plays without Claude Code",
+                ),
+                None => (
+                    "Claude Code is not installed: there is no `claude` on your PATH".into(),
+                    "`npm install -g @anthropic-ai/claude-code` gets it, `--claude PATH` names one that lies elsewhere, \
+                     `claude-mesh demo` plays without it",
+                ),
+            };
+            return Err(Wrong::new("unsupported", message, hint).into());
+        };
+        if let Some(managed) = MANAGED.iter().find(|path| Path::new(path).exists()) {
+            let message = format!(
+                "{managed} rules every Claude Code here, so it cannot be promised that nothing leaves this machine"
+            );
+            let hint = "`claude-mesh demo` plays without Claude Code";
+            return Err(Wrong::new("unsupported", message, hint).into());
+        }
+        let search_path = settings.search_path.iter().map(|it| it.to_string_lossy());
+        Ok(Self {
+            program: std::path::absolute(program)?,
+            version: String::new(),
+            search_path: search_path.collect::<Vec<_>>().join(":"),
+        })
+    }
+
+    /// Asks it for its version, in the demo's home.
+    pub(super) fn try_out(mut self, stage: &Stage) -> Result<Self, Failure> {
+        let mut command = Command::new(&self.program);
+        command.env_clear().envs(self.environment(stage));
+        command.current_dir(stage.home());
+        let program = self.program.display();
+        let Some(version) = installed::version(&mut command) else {
+            let message = format!("{program} does not say its version");
+            let hint = "if it only looks for the real one, `--claude PATH` names that";
+            return Err(Wrong::new("unsupported", message, hint).into());
+        };
+        if !installed::has_inbox(&version) {
+            let message = format!("{program} is {version}, which has no inbox to be woken by");
+            let hint = "`claude update` gets a newer one, `claude-mesh demo` plays without it";
+            return Err(Wrong::new("unsupported", message, hint).into());
+        }
+        self.version = version;
+        Ok(self)
+    }
+
+    /// Opens a session in a project.
+    pub(super) fn open(
+        &self,
+        stage: &Stage,
+        name: &'static str,
+        api: &ScriptedApi,
+    ) -> anyhow::Result<Client> {
+        let (terminal, its_end) =
+            pty_process::blocking::open().context("cannot open a terminal")?;
+        terminal.resize(Size::new(50, 160))?;
+        let child = pty_process::blocking::Command::new(&self.program)
+            .current_dir(stage.project(name)?)
+            .env_clear()
+            .envs(self.environment(stage))
+            .envs(rehearsal::environment(&api.url()))
+            .spawn(its_end)
+            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        let terminal = Arc::new(terminal);
+        let screen = stage.home().join(format!("{name}.screen"));
+        let mut shown = File::create(&screen)?;
+        let reading = Arc::clone(&terminal);
+        // Ends by an error, when the last one who has the terminal open has gone.
+        let reader = thread::spawn(move || drop(std::io::copy(&mut &*reading, &mut shown)));
+        Ok(Client {
+            name,
+            child,
+            terminal,
+            reader,
+            screen,
+        })
+    }
+
+    fn environment(&self, stage: &Stage) -> Vec<(&'static str, PathBuf)> {
+        let mut environment = stage.environment();
+        let path = format!(
+            "{}:{}",
+            stage.home().join(SHADOWS).display(),
+            self.search_path
+        );
+        environment.extend([
+            ("PATH", path.into()),
+            ("TERM", "xterm-256color".into()),
+            ("LANG", "C.UTF-8".into()),
+            ("TMPDIR", stage.home().join("tmp")),
+            ("XDG_RUNTIME_DIR", stage.home().join("run")),
+        ]);
+        environment
+    }
+}
+
+impl Client {
+    /// Returns whether it reads what is typed.
+    pub(super) fn reads_input(&self) -> bool {
+        self.shown().contains(READS_INPUT)
+    }
+
+    /// Returns whether it has not ended.
+    pub(super) fn runs(&self) -> bool {
+        let pid = i32::try_from(self.child.id()).ok();
+        pid.and_then(process::stat).is_some_and(|it| it.running)
+    }
+
+    /// Types a prompt and sends it.
+    pub(super) fn types(&self, prompt: &str) -> anyhow::Result<()> {
+        // Marked as pasted, so that the key behind it counts as one.
+        let keys = format!("\x1b[200~{prompt}\x1b[201~\r");
+        let mut terminal = &*self.terminal;
+        terminal
+            .write_all(keys.as_bytes())
+            .with_context(|| format!("{}'s terminal is gone", self.name))
+    }
+
+    /// Returns the last words on its screen.
+    pub(super) fn last_words(&self) -> String {
+        // What it said at its end may still be on the way.
+        for _ in 0..20 {
+            if self.runs() || self.reader.is_finished() {
+                break;
+            }
+            thread::sleep(LOOK);
+        }
+        let shown = words(&self.shown());
+        let from = shown.len().saturating_sub(40);
+        shown[from..].join(" ")
+    }
+
+    fn shown(&self) -> String {
+        let shown = fs::read(&self.screen).unwrap_or_default();
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+}
+
+impl Drop for Client {
+    /// Closes its terminal's line, at which it ends in good order; kills it if it does not.
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::HUP);
+        }
+        for _ in 0..100 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns what can be read of what a terminal was sent: the cursor's jumps part words, drawings are left out.
+fn words(shown: &str) -> Vec<String> {
+    let mut pieces = shown.split('\x1b');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = match piece.chars().next() {
+            Some('[') => piece[1..]
+                .find(|c: char| ('@'..='~').contains(&c))
+                .map(|at| at + 2),
+            Some('(') => Some(2),
+            Some(']') => piece.find('\x07').map(|at| at + 1),
+            _ => Some(1),
+        };
+        let rest = end.and_then(|end| piece.get(end..)).unwrap_or_default();
+        plain.push(' ');
+        plain += rest;
+    }
+    let plain = text::one_line(&plain);
+    let words = plain.split_whitespace();
+    words
+        .filter(|word| word.contains(char::is_alphanumeric))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_between_jumps_colours_and_drawings() {
+        let shown = "\x1b]0;✳ Claude Code\x07\x1b[2J\x1b[38;5;174m▐▛█\x1b[12G\x1b[1mwelcome\x1b(B\x1b[20Gback\x1b7\r\n❯ ";
+        assert_eq!(words(shown), ["welcome", "back"]);
+    }
+}

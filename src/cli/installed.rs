@@ -1,0 +1,78 @@
+//! Which programs are installed, and in which version.
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::ground::{Clock, Settings, SystemClock};
+
+/// Claude Code has the inbox by which an idle session is woken from this version on.
+const INBOX_SINCE: [u32; 3] = [2, 1, 224];
+/// No program that is asked for its version may take longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Returns the Claude Code that is first on `PATH`.
+pub(super) fn claude(settings: &Settings) -> Option<PathBuf> {
+    settings
+        .search_path
+        .iter()
+        .map(|folder| folder.join("claude"))
+        .find(|path| path.is_file())
+}
+
+/// Returns whether a Claude Code of this version has an inbox.
+pub(super) fn has_inbox(version: &str) -> bool {
+    parsed(version) >= Some(INBOX_SINCE)
+}
+
+/// Asks a program for its version: the first word of its first line that begins with a digit.
+pub(super) fn version(program: &mut Command) -> Option<String> {
+    let output = output_of(program)?;
+    let mut words = output.lines().next()?.split_whitespace();
+    words
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+/// What a program prints for `--version`, if it ends in time.
+fn output_of(program: &mut Command) -> Option<String> {
+    let clock = SystemClock::new();
+    let until_ms = clock.now().monotonic_ms + i64::try_from(PATIENCE.as_millis()).unwrap_or(0);
+    let mut child = program
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    while child.try_wait().ok()?.is_none() {
+        if clock.now().monotonic_ms > until_ms {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn parsed(version: &str) -> Option<[u32; 3]> {
+    let mut parts = version
+        .split(['.', '-', '+'])
+        .map(|part| part.parse::<u32>().ok());
+    Some([parts.next()??, parts.next()??, parts.next()??])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_counts_from_its_first_number() {
+        assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
+        assert_eq!(parsed("2.1.224-beta.1"), Some([2, 1, 224]));
+        assert_eq!(parsed("latest"), None);
+        assert!(!has_inbox("2.1.99"));
+        assert!(has_inbox("2.10.0"));
+    }
+}

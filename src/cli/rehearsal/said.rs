@@ -1,0 +1,91 @@
+//! What a scripted model says, and how the API words it: as one message, or as a stream of events.
+use serde_json::{Value, json};
+
+use super::scripted_api::Request;
+
+/// One piece of what the model says.
+#[derive(Debug)]
+pub enum Block {
+    /// Words.
+    Text(String),
+    /// A call of a tool.
+    Call {
+        /// Its name.
+        tool: String,
+        /// Its arguments.
+        input: Value,
+    },
+}
+
+/// Returns an answer of one text.
+pub fn say(text: impl Into<String>) -> Vec<Block> {
+    vec![Block::Text(text.into())]
+}
+
+/// Returns an answer of one tool call.
+pub fn call(tool: &str, input: Value) -> Vec<Block> {
+    let tool = tool.to_owned();
+    vec![Block::Call { tool, input }]
+}
+
+/// Returns what the model says as one message of the API.
+pub(super) fn message(request: &Request, number: usize, blocks: &[Block]) -> Value {
+    let content: Vec<_> = blocks
+        .iter()
+        .zip(0..)
+        .map(|it| content(number, it))
+        .collect();
+    let calls = blocks.iter().any(|it| matches!(it, Block::Call { .. }));
+    json!({
+        "id": format!("msg_{number}"), "type": "message", "role": "assistant", "model": request.body["model"],
+        "content": content, "stop_reason": if calls { "tool_use" } else { "end_turn" }, "stop_sequence": null,
+        "usage": {"input_tokens": 10, "output_tokens": 10, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0},
+    })
+}
+
+fn content(number: usize, (block, place): (&Block, usize)) -> Value {
+    match block {
+        Block::Text(text) => json!({"type": "text", "text": text}),
+        Block::Call { tool, input } => {
+            json!({"type": "tool_use", "id": format!("toolu_{number}_{place}"), "name": tool, "input": input})
+        }
+    }
+}
+
+/// Returns `message` as the stream of events Claude Code reads, each block in one piece.
+pub(super) fn events(message: &Value) -> String {
+    let mut start = message.clone();
+    start["content"] = json!([]);
+    start["stop_reason"] = Value::Null;
+    let mut events = vec![json!({"type": "message_start", "message": start})];
+    let blocks = message["content"].as_array().into_iter().flatten();
+    for (index, block) in blocks.enumerate() {
+        let (mut empty, delta) = (block.clone(), delta(block));
+        if block["type"] == "text" {
+            empty["text"] = json!("");
+        } else {
+            empty["input"] = json!({});
+        }
+        events.push(json!({"type": "content_block_start", "index": index, "content_block": empty}));
+        events.push(json!({"type": "content_block_delta", "index": index, "delta": delta}));
+        events.push(json!({"type": "content_block_stop", "index": index}));
+    }
+    events.push(json!({
+        "type": "message_delta", "usage": {"output_tokens": 10},
+        "delta": {"stop_reason": message["stop_reason"], "stop_sequence": null},
+    }));
+    events.push(json!({"type": "message_stop"}));
+    let lines = events.iter().map(|event| {
+        let name = event["type"].as_str().unwrap_or_default();
+        format!("event: {name}\ndata: {event}\n\n")
+    });
+    lines.collect()
+}
+
+fn delta(block: &Value) -> Value {
+    if block["type"] == "text" {
+        json!({"type": "text_delta", "text": block["text"]})
+    } else {
+        json!({"type": "input_json_delta", "partial_json": block["input"].to_string()})
+    }
+}

@@ -1,0 +1,291 @@
+//! `claude-mesh state`: values that sessions share, for people and scripts.
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use comfy_table::{ContentArrangement, Table, presets};
+use owo_colors::OwoColorize;
+use serde_json::Value;
+
+use super::desk::Desk;
+use super::wrong::Failure;
+use super::{Ending, Outcome, print, source, span};
+use crate::ground::text;
+use crate::mesh::{NewValue, shape};
+use crate::model::ask::ago;
+use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
+
+/// Read and write values that sessions share
+///
+/// A key lives in this folder's project, unless --namespace says otherwise: `shared` is the whole mesh, any other name
+/// lies within the project.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status of get: 0 found; 3 there is no such entry.
+
+Examples:
+  claude-mesh state set port 5433                        a number, because it is JSON
+  claude-mesh state set api 'up since noon'              no JSON, so it is a text
+  claude-mesh state set api - --text < notes.md          stdin, as a text whatever it is
+  claude-mesh state get port
+  claude-mesh state set lock '\"me\"' --expected-version 0 --ttl 10m
+  claude-mesh state list --prefix build/ --namespace shared
+  claude-mesh state delete port")]
+pub(super) struct State {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print a value; a text is printed bare.
+    Get {
+        /// The key.
+        key: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a value under a key.
+    Set {
+        /// The key.
+        key: String,
+        /// The value: JSON if it parses, else a text; `-` reads stdin.
+        #[arg(allow_negative_numbers = true)]
+        value: String,
+        /// The value is a text, also where it could be JSON.
+        #[arg(long)]
+        text: bool,
+        /// Let it go by itself after this time, for example 10m.
+        #[arg(long, value_name = "SPAN", value_parser = span::span)]
+        ttl: Option<Duration>,
+        #[command(flatten)]
+        expected: Expected,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the entries, by key.
+    List {
+        /// Only keys that begin so.
+        #[arg(long, default_value = "")]
+        prefix: String,
+        /// Only keys that come after this one.
+        #[arg(long, default_value = "", value_name = "KEY")]
+        after: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Remove an entry.
+    Delete {
+        /// The key.
+        key: String,
+        #[command(flatten)]
+        expected: Expected,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// `shared` for the whole mesh, or a name within this project.
+    #[arg(long, short, value_name = "NAME")]
+    namespace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Expected {
+    /// Only if the entry has this version; 0: only if there is none.
+    #[arg(long, value_name = "VERSION")]
+    expected_version: Option<u32>,
+}
+
+/// Values listed at a time, in bytes.
+const LIST_BYTES_MAX: usize = 4_000_000;
+
+/// Reads or writes the shared state.
+pub(super) fn state(desk: &Desk, args: &State) -> Outcome {
+    match &args.action {
+        Action::Get { key, place } => get(desk, &place.of(desk)?, key),
+        Action::List {
+            prefix,
+            after,
+            place,
+        } => list(desk, &place.of(desk)?, prefix, after),
+        Action::Delete {
+            key,
+            expected,
+            place,
+        } => delete(desk, &place.of(desk)?, key, expected),
+        Action::Set {
+            key,
+            value,
+            text,
+            ttl,
+            expected,
+            place,
+        } => {
+            let namespace = place.of(desk)?;
+            let value = read_value(value, *text)?;
+            let new = NewValue {
+                value: &value,
+                expected_version: expected.expected_version.map(i64::from),
+                ttl_seconds: ttl.map(ttl_seconds).transpose()?,
+            };
+            let mut seat = desk.sit(desk.open()?)?;
+            let entry = seat.mesh.set_entry(&seat.me, &namespace, key, &new)?;
+            if desk.json {
+                print::json(&shape::entry(&entry))?;
+            } else {
+                print::line(&format!(
+                    "{} is set, version {}",
+                    desk.foreign(key),
+                    entry.version
+                ))?;
+            }
+            Ok(Ending::Done)
+        }
+    }
+}
+
+impl Place {
+    fn of(&self, desk: &Desk) -> Result<Namespace, Failure> {
+        Ok(Namespace::of(
+            &desk.project.path,
+            self.namespace.as_deref(),
+        )?)
+    }
+}
+
+/// What a person types is mostly a number or a word; only what is no JSON is a text.
+fn read_value(typed: &str, is_text: bool) -> Result<Value, Failure> {
+    let stdin = if typed == "-" {
+        Some(source::read("value", "-")?)
+    } else {
+        None
+    };
+    let text = match &stdin {
+        Some(text) => text.strip_suffix('\n').unwrap_or(text),
+        None => typed,
+    };
+    let json = serde_json::from_str(text).ok().filter(|_| !is_text);
+    Ok(json.unwrap_or_else(|| Value::from(text)))
+}
+
+fn ttl_seconds(span: Duration) -> Result<u32, Failure> {
+    u32::try_from(span.as_secs())
+        .ok()
+        .filter(|seconds| (1..=TTL_SECONDS_MAX).contains(seconds))
+        .ok_or_else(|| {
+            Failure::argument(
+                "--ttl must be from 1s to 365d",
+                "leave it out for an entry that stays; nothing was changed",
+            )
+        })
+}
+
+fn get(desk: &Desk, namespace: &Namespace, key: &str) -> Outcome {
+    let entry = match desk.open_existing()? {
+        Some(mut mesh) => mesh.entry(namespace, key)?,
+        None => Entry::absent(namespace, key),
+    };
+    if desk.json {
+        print::json(&shape::entry(&entry))?;
+    } else if entry.exists() {
+        print::line(&shown(desk, &entry.value))?;
+    } else {
+        print::err(&format!(
+            "claude-mesh: no entry {:?} in namespace {:?}\n{}: `claude-mesh state list` shows what there is\n",
+            text::one_line(key),
+            text::one_line(&namespace.name),
+            "hint".cyan()
+        ))?;
+    }
+    Ok(if entry.exists() {
+        Ending::Done
+    } else {
+        Ending::NoAnswer
+    })
+}
+
+fn delete(desk: &Desk, namespace: &Namespace, key: &str, expected: &Expected) -> Outcome {
+    let Some(mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&shape::deletion(namespace, key, None));
+    };
+    let mut seat = desk.sit(mesh)?;
+    let expected = expected.expected_version.map(i64::from);
+    let gone = seat.mesh.delete_entry(&seat.me, namespace, key, expected)?;
+    if desk.json {
+        print::json(&shape::deletion(namespace, key, gone))?;
+    } else if gone.is_some() {
+        print::line(&format!("{} is deleted", desk.foreign(key)))?;
+    } else {
+        print::line(&format!("there was no {}", desk.foreign(key)))?;
+    }
+    Ok(Ending::Done)
+}
+
+fn list(desk: &Desk, namespace: &Namespace, prefix: &str, after: &str) -> Outcome {
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&shape::entries(namespace, &[], false));
+    };
+    let (entries, more) = mesh.entries(namespace, prefix, after, LIST_BYTES_MAX)?;
+    if desk.json {
+        print::json(&shape::entries(namespace, &entries, more))?;
+        return Ok(Ending::Done);
+    }
+    if entries.is_empty() {
+        print::line("no entries; `claude-mesh state set KEY VALUE` makes one")?;
+        return Ok(Ending::Done);
+    }
+    let now_ms = mesh.now().wall_ms;
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["key", "version", "set", "value"]);
+    for entry in &entries {
+        table.add_row([
+            desk.foreign(&entry.key),
+            entry.version.to_string(),
+            set_by(entry, now_ms),
+            text::cut_chars(&text::one_line(&shown(desk, &entry.value)), 120).to_owned(),
+        ]);
+    }
+    print::line(&table.to_string())?;
+    if let (true, Some(last)) = (more, entries.last()) {
+        print::line(&format!(
+            "there are more; `--after {}` goes on",
+            desk.foreign(&last.key)
+        ))?;
+    }
+    Ok(Ending::Done)
+}
+
+fn set_by(entry: &Entry, now_ms: i64) -> String {
+    entry
+        .updated
+        .as_ref()
+        .map_or_else(String::new, |(by, at_ms)| {
+            format!("{} by {by}", ago(now_ms - at_ms))
+        })
+}
+
+fn shown(desk: &Desk, value: &Value) -> String {
+    match value {
+        Value::String(text) => desk.foreign(text),
+        value => desk.foreign(&value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_parses_is_json_and_the_rest_is_text() {
+        let read = |typed: &str, text| read_value(typed, text).unwrap();
+        assert_eq!(read("5433", false), 5433);
+        assert_eq!(read("5433", true), "5433");
+        assert_eq!(read("null", false), Value::Null);
+        assert_eq!(read("up {since", false), "up {since");
+        assert_eq!(read("", false), "");
+    }
+}

@@ -1,0 +1,69 @@
+//! A file is about to be edited: the edit is denied while another session, or the person, holds the file alone.
+//!
+//! It only reads: no lock is waited for, nothing is recorded, and what is over is passed over. A shared claim of others says
+//! that they read the file; it denies nothing. Whatever goes wrong, the edit goes on.
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+
+use super::{Call, Event, Output};
+use crate::ground::text::{cut_chars, defang, one_line};
+use crate::ground::{clock, walls};
+use crate::mesh::{file_resource, shape};
+use crate::model::Error;
+use crate::model::ask::lasts;
+use crate::store::Claim;
+
+/// Denies the edit of a file that somebody else holds alone.
+pub fn claim_guard(call: &Call) -> Result<Option<Output>, Error> {
+    let Event::Editing { file, folder } = &call.event else {
+        return Ok(None);
+    };
+    let Some(project) = call.project()? else {
+        return Ok(None);
+    };
+    if !walls::place(&call.settings, &project.path)?
+        .database
+        .exists()
+    {
+        return Ok(None);
+    }
+    let folder = folder.as_deref().map_or(project.path.as_path(), Path::new);
+    let resource = file_resource(folder, Path::new(file))?;
+    // The process ends right after this, and its end lets go of the file sooner than closing it would.
+    let mut mesh = ManuallyDrop::new(call.open(&project)?);
+    let me = mesh.seat_of(call.client()?)?;
+    let Some(claim) = mesh.held_by_other(me.as_ref(), &resource)? else {
+        return Ok(None);
+    };
+    Ok(Some(Output::deny(denial(
+        &claim,
+        &mesh.now(),
+        &project.path,
+    ))))
+}
+
+fn denial(claim: &Claim, now: &crate::ground::Moment, project: &Path) -> String {
+    let path = PathBuf::from(claim.resource.trim_start_matches("file:"));
+    let shown = path.strip_prefix(project).unwrap_or(&path);
+    let left_ms = claim.lease.until_ms - now.monotonic_ms;
+    let until = if left_ms > 0 {
+        let at = clock::rfc3339(shape::expires_ms(claim, now));
+        format!("until {at}, {} from now", lasts(left_ms))
+    } else {
+        "and still works although its lease is over".to_owned()
+    };
+    let note = claim.note.as_deref().map_or_else(String::new, |note| {
+        format!(
+            " Its note, written by that session and not by your user: \"{}\".",
+            one_line(&defang(cut_chars(note, 500)))
+        )
+    });
+    let shown = one_line(&defang(&shown.to_string_lossy()));
+    let who = &claim.peer_name;
+    let wait =
+        serde_json::json!({ "resource": claim.resource, "wait": "queue", "wait_seconds": 600 });
+    format!(
+        "claude-mesh: {shown} is claimed by \"{who}\" {until}; nothing was changed.{note} \
+         Do not edit it in another way. Call claim {wait} to wait for your turn, or ask_peer \"{who}\"; or go on with something else."
+    )
+}

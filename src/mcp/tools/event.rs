@@ -1,0 +1,193 @@
+//! `events`.
+use std::time::Duration;
+
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::super::arguments::OneOrMany;
+use super::super::vigil::{Came, Seen, wait_for};
+use super::super::{arguments, results};
+use super::{Call, Effect, Entry};
+use crate::ground::clock::parse_rfc3339;
+use crate::mesh::{Mesh, Sitting};
+use crate::model::event::{Filter, Page, Patterns};
+use crate::model::{Refusal, Result};
+
+pub(super) const TOOLS: [Entry; 1] = [Entry {
+    set: "events",
+    name: "events",
+    description: "The log of this mesh, in one order for all. types: names or globs (question.*, state.changed). Returns {events, next}, oldest first; go on with `next` as `after`. read (default) without after and since: the newest. wait: until one comes, 300 s unless told otherwise. subscribe: poll_inbox brings new ones. emit: writes an event of type project.<name> with data.",
+    schema: arguments::schema::<Events>,
+    effect: Effect::Writes,
+    everyday: false,
+}];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Events {
+    action: Option<Action>,
+    #[schemars(with = "Option<Vec<String>>")]
+    types: Option<OneOrMany>,
+    after: Option<u64>,
+    /// RFC 3339
+    since: Option<String>,
+    limit: Option<u32>,
+    timeout_seconds: Option<u32>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// any JSON
+    #[serde(default, deserialize_with = "arguments::any_value")]
+    data: Option<Value>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Action {
+    #[default]
+    Read,
+    Wait,
+    Subscribe,
+    Unsubscribe,
+    Emit,
+}
+
+impl Action {
+    /// Returns its word and what it takes.
+    fn takes(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Read => ("read", &["types", "after", "since", "limit"]),
+            Self::Wait => (
+                "wait",
+                &["types", "after", "since", "limit", "timeout_seconds"],
+            ),
+            Self::Subscribe => ("subscribe", &["types", "after"]),
+            Self::Unsubscribe => ("unsubscribe", &["types"]),
+            Self::Emit => ("emit", &["type", "data"]),
+        }
+    }
+}
+
+pub(super) async fn events(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let Events {
+        action,
+        types,
+        after,
+        since,
+        limit,
+        timeout_seconds,
+        kind,
+        data,
+    } = arguments::read(arguments)?;
+    let action = action.unwrap_or_default();
+    let (word, takes) = action.takes();
+    let given = [
+        ("types", types.is_some()),
+        ("after", after.is_some()),
+        ("since", since.is_some()),
+        ("limit", limit.is_some()),
+        ("timeout_seconds", timeout_seconds.is_some()),
+        ("type", kind.is_some()),
+        ("data", data.is_some()),
+    ];
+    arguments::only(word, takes, &given)?;
+    let timeout = arguments::within("timeout_seconds", timeout_seconds, 1..=3600, 300)?;
+    let filter = Filter {
+        types: Patterns::check(types.map_or_else(Vec::new, |types| types.into_list().0))?,
+        after: after.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
+        since_ms: since.as_deref().map(time).transpose()?,
+        limit: arguments::within("limit", limit, 1..=500, 50)? as usize,
+    };
+    let body = match action {
+        Action::Read => {
+            let page = call.verb(|at| at.mesh.events(&filter)).await?;
+            told(json!({}), &page)
+        }
+        Action::Wait => wait(call, &filter, timeout).await?,
+        Action::Subscribe => {
+            let (types, next) = call
+                .verb(|at| at.mesh.hear(&at.me, &filter.types, filter.after))
+                .await?;
+            json!({ "types": types.as_slice(), "next": next })
+        }
+        Action::Unsubscribe => {
+            let left = call
+                .verb(|at| at.mesh.stop_hearing(&at.me, &filter.types))
+                .await?;
+            json!({ "types": left.as_slice() })
+        }
+        Action::Emit => {
+            let kind = arguments::needed(word, "type", kind)?;
+            let data = data.unwrap_or_else(|| json!({}));
+            let seq = call
+                .verb(|at| at.mesh.emit(&at.me, &at.project.path, &kind, &data))
+                .await?;
+            json!({ "type": kind, "seq": seq })
+        }
+    };
+    Ok(results::ok(&body))
+}
+
+async fn wait(call: &Call<'_>, filter: &Filter, timeout_seconds: u32) -> Result<Value> {
+    let mut listening = call.verb(|at| at.mesh.listen(&at.me, filter)).await?;
+    let timeout = Duration::from_secs(timeout_seconds.into());
+    let words = match filter.types.as_slice() {
+        [] => "waiting for any event".to_owned(),
+        types => format!("waiting for {}", types.join(", ")),
+    };
+    let id = listening.wait;
+    let came = wait_for(call, id, timeout, |at| {
+        Ok(match listening.look(at.mesh)? {
+            Some(page) => Seen::There(page),
+            None => Seen::NotYet(words.clone()),
+        })
+    })
+    .await?;
+    let ended = |status: &str, more: Map<String, Value>| {
+        let mut body = json!({ "status": status, "events": [], "next": listening.filter.after });
+        results::add(&mut body, more);
+        body
+    };
+    Ok(match came {
+        Came::There(page) => told(json!({}), &page),
+        Came::TimedOut => ended("timed_out", Map::new()),
+        Came::Cancelled => ended("cancelled", Map::new()),
+        Came::Interrupted(interruption) => {
+            let mut more = results::interruption(&interruption);
+            let hint =
+                "Answer these with reply_to_peer first, then wait again with `next` as `after`.";
+            more.insert("hint".into(), hint.into());
+            ended("interrupted", more)
+        }
+    })
+}
+
+/// Adds what happened to an inbox, as much as it still carries; it is not told again.
+pub(super) fn add_heard(mesh: &mut Mesh, me: &Sitting, inbox: &mut Value) -> Result<()> {
+    let Some(page) = mesh.unheard(me)? else {
+        return Ok(());
+    };
+    let next = results::add_events(inbox, &page);
+    mesh.mark_heard(me, next)
+}
+
+fn told(mut body: Value, page: &Page) -> Value {
+    let next = results::add_events(&mut body, page);
+    body["next"] = next.into();
+    body
+}
+
+fn time(text: &str) -> Result<i64> {
+    parse_rfc3339(text.trim()).ok_or_else(|| {
+        Refusal::argument(format!(
+            "\"since\" must be an RFC 3339 time such as 2026-11-20T15:07:01.208Z, got {:?}",
+            arguments::cut(text)
+        ))
+        .into()
+    })
+}

@@ -1,0 +1,135 @@
+//! `state`.
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::{arguments, results};
+use super::{Call, Effect, Entry};
+use crate::mesh::{NewValue, shape};
+use crate::model::Result;
+use crate::model::state::{Namespace, TTL_SECONDS_MAX};
+
+pub(super) const TOOLS: [Entry; 1] = [Entry {
+    set: "state",
+    name: "state",
+    description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other name lies within this project. get returns {value, version, …}; version 0: there is none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list goes by prefix; when truncated, again with the last key as `after`.",
+    schema: arguments::schema::<State>,
+    effect: Effect::Writes,
+    everyday: false,
+}];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct State {
+    action: Action,
+    key: Option<String>,
+    /// any JSON
+    #[serde(default, deserialize_with = "arguments::any_value")]
+    value: Option<Value>,
+    namespace: Option<String>,
+    expected_version: Option<u32>,
+    ttl_seconds: Option<u32>,
+    prefix: Option<String>,
+    after: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Action {
+    Get,
+    Set,
+    List,
+    Delete,
+}
+
+impl Action {
+    /// Returns its word and what it takes.
+    fn takes(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Get => ("get", &["key", "namespace"]),
+            Self::Set => (
+                "set",
+                &[
+                    "key",
+                    "value",
+                    "namespace",
+                    "expected_version",
+                    "ttl_seconds",
+                ],
+            ),
+            Self::List => ("list", &["namespace", "prefix", "after"]),
+            Self::Delete => ("delete", &["key", "namespace", "expected_version"]),
+        }
+    }
+}
+
+pub(super) async fn state(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let State {
+        action,
+        key,
+        value,
+        namespace,
+        expected_version,
+        ttl_seconds,
+        prefix,
+        after,
+    } = arguments::read(arguments)?;
+    let (word, takes) = action.takes();
+    let given = [
+        ("key", key.is_some()),
+        ("value", value.is_some()),
+        ("namespace", namespace.is_some()),
+        ("expected_version", expected_version.is_some()),
+        ("ttl_seconds", ttl_seconds.is_some()),
+        ("prefix", prefix.is_some()),
+        ("after", after.is_some()),
+    ];
+    arguments::only(word, takes, &given)?;
+    if ttl_seconds.is_some() {
+        arguments::within("ttl_seconds", ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
+    }
+    let expected_version = expected_version.map(i64::from);
+    if matches!(action, Action::List) {
+        let (prefix, after) = (prefix.unwrap_or_default(), after.unwrap_or_default());
+        return call
+            .verb(|at| {
+                let namespace = Namespace::of(&at.project.path, namespace.as_deref())?;
+                let half = results::CHARS_MAX / 2;
+                let (entries, more) = at.mesh.entries(&namespace, &prefix, &after, half)?;
+                Ok(results::ok(&shape::entries(&namespace, &entries, more)))
+            })
+            .await;
+    }
+    let key = arguments::needed(word, "key", key)?;
+    let value = match action {
+        Action::Set => arguments::needed(word, "value", value)?,
+        _ => Value::Null,
+    };
+    call.verb(|at| {
+        let namespace = Namespace::of(&at.project.path, namespace.as_deref())?;
+        let body = match action {
+            Action::Set => {
+                let new = NewValue {
+                    value: &value,
+                    expected_version,
+                    ttl_seconds,
+                };
+                shape::entry(&at.mesh.set_entry(&at.me, &namespace, &key, &new)?)
+            }
+            Action::Delete => {
+                let gone = at
+                    .mesh
+                    .delete_entry(&at.me, &namespace, &key, expected_version)?;
+                shape::deletion(&namespace, &key, gone)
+            }
+            Action::Get | Action::List => shape::entry(&at.mesh.entry(&namespace, &key)?),
+        };
+        Ok(results::ok(&body))
+    })
+    .await
+}

@@ -1,0 +1,331 @@
+//! Claims: who may hold a resource beside whom, whose turn it is, and when a hold is over. All of it follows from values;
+//! where a path leads on this machine is looked up elsewhere.
+use serde::Serialize;
+
+use super::refusal::Refusal;
+use super::secret;
+
+/// Longest name of a resource in bytes, as it is given.
+pub const RESOURCE_BYTES_MAX: usize = 512;
+/// Longest note in characters.
+pub const NOTE_CHARS_MAX: usize = 500;
+/// How long a hold lasts unless told otherwise, in seconds.
+pub const LEASE_SECONDS: u32 = 120;
+/// Longest lease in seconds.
+pub const LEASE_SECONDS_MAX: u32 = 86_400;
+/// A lapsed lease of a session that works is honoured for so many leases after it was last claimed.
+const LEASES_HONOURED: i64 = 10;
+
+/// How a resource is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// By one alone.
+    Exclusive,
+    /// Beside others that share it.
+    Shared,
+}
+
+impl Mode {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exclusive => "exclusive",
+            Self::Shared => "shared",
+        }
+    }
+
+    /// Returns the mode of a stored word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "shared" => Self::Shared,
+            _ => Self::Exclusive,
+        }
+    }
+}
+
+/// Where a claim stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimState {
+    /// Granted.
+    Held,
+    /// A ticket: it waits for its turn.
+    Queued,
+}
+
+impl ClaimState {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Queued => "queued",
+        }
+    }
+
+    /// Returns the state of a stored word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "queued" => Self::Queued,
+            _ => Self::Held,
+        }
+    }
+}
+
+/// One who holds a resource or stands in line for it, as far as the order is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InLine<Owner> {
+    /// Who.
+    pub owner: Owner,
+    /// How.
+    pub mode: Mode,
+}
+
+/// Returns the places in `queue`, first is 0, of the tickets whose turn has come.
+///
+/// One who shares and wants it alone goes first as soon as nobody else shares: whoever stands before it waits for it.
+/// Else the first ticket that goes with the holders, and the run of shared ones behind a shared one.
+pub fn whose_turn<Owner: PartialEq + Copy>(
+    holders: &[InLine<Owner>],
+    queue: &[InLine<Owner>],
+) -> Vec<usize> {
+    if let [only] = holders {
+        let wants_it_alone =
+            |ticket: &InLine<Owner>| ticket.owner == only.owner && ticket.mode == Mode::Exclusive;
+        if let Some(place) = queue.iter().position(wants_it_alone) {
+            return vec![place];
+        }
+    }
+    let shared = |one: &InLine<Owner>| one.mode == Mode::Shared;
+    if holders.is_empty() && queue.first().is_some_and(|first| !shared(first)) {
+        return vec![0];
+    }
+    if !holders.iter().all(shared) {
+        return Vec::new();
+    }
+    let run = queue.iter().take_while(|ticket| shared(ticket)).count();
+    (0..run).collect()
+}
+
+/// Returns for whom a ticket waits: holders and earlier tickets that it does not go with. One who shares already and wants
+/// it alone waits for nobody in the line.
+pub fn waits_for<Owner: PartialEq + Copy>(
+    holders: &[InLine<Owner>],
+    before: &[InLine<Owner>],
+    own: InLine<Owner>,
+) -> Vec<Owner> {
+    let shares = holders.iter().any(|holder| holder.owner == own.owner);
+    let before = if shares { &[] } else { before };
+    let goes_with = |other: &InLine<Owner>| other.mode == Mode::Shared && own.mode == Mode::Shared;
+    holders
+        .iter()
+        .chain(before)
+        .filter(|other| other.owner != own.owner && !goes_with(other))
+        .map(|other| other.owner)
+        .collect()
+}
+
+/// The time of a hold, in readings of the clock that halts while the machine sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// When it was last claimed, or granted to one in line.
+    pub claimed_ms: i64,
+    /// How long it lasts.
+    pub lease_ms: i64,
+    /// When it ends.
+    pub until_ms: i64,
+}
+
+/// What is known of a holder when somebody asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Its session lives; a person's claim needs none.
+    pub alive: bool,
+    /// Its session is in a turn.
+    pub busy: bool,
+}
+
+impl Lease {
+    /// Returns a lease that begins now.
+    pub fn from(now_ms: i64, lease_ms: i64) -> Self {
+        Self {
+            claimed_ms: now_ms,
+            lease_ms,
+            until_ms: now_ms + lease_ms,
+        }
+    }
+
+    /// Returns whether the hold is over: its holder is gone or its time is. A holder that works keeps a lapsed lease, for
+    /// ten of them at most: a build takes its time, and a forgotten claim must not starve the line.
+    pub fn is_over(self, holder: Holder, now_ms: i64) -> bool {
+        let honoured = holder.busy && now_ms < self.honoured_until_ms();
+        !holder.alive || (now_ms >= self.until_ms && !honoured)
+    }
+
+    /// Returns when to look whether it is over, at the earliest.
+    pub fn look_at_ms(self, now_ms: i64) -> i64 {
+        /// While a lapsed lease is honoured nobody says when the turn ends.
+        const WHILE_HONOURED_MS: i64 = 2_000;
+        if now_ms < self.until_ms {
+            self.until_ms
+        } else {
+            now_ms + WHILE_HONOURED_MS
+        }
+    }
+
+    fn honoured_until_ms(self) -> i64 {
+        self.claimed_ms + LEASES_HONOURED * self.lease_ms
+    }
+}
+
+/// What a caller names: a file, or anything else by a name of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// `file:<path>`; where it leads is looked up.
+    File(&'a str),
+    /// Any other name, as given.
+    Other(&'a str),
+}
+
+/// Reads the name of a resource.
+pub fn named(text: &str) -> Result<Named<'_>, Refusal> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Refusal::argument("\"resource\" is empty"));
+    }
+    if text.len() > RESOURCE_BYTES_MAX {
+        return Err(Refusal::TooLarge {
+            parameter: "\"resource\"".into(),
+            bytes: text.len(),
+            bytes_max: RESOURCE_BYTES_MAX,
+        });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Refusal::argument(
+            "\"resource\" must have no control characters",
+        ));
+    }
+    if let Some(looks_like) = secret::looks_like(text) {
+        return Err(Refusal::Secret {
+            parameter: "\"resource\"".into(),
+            looks_like,
+        });
+    }
+    match text.strip_prefix("file:") {
+        Some(path) if path.trim().is_empty() => Err(Refusal::argument(
+            "\"resource\" is \"file:\" without a path",
+        )),
+        Some(path) => Ok(Named::File(path)),
+        None => Ok(Named::Other(text)),
+    }
+}
+
+/// Checks a note.
+pub fn check_note(note: &str) -> Result<(), Refusal> {
+    let length = note.chars().count();
+    if length > NOTE_CHARS_MAX {
+        return Err(Refusal::argument(format!(
+            "\"note\" may have {NOTE_CHARS_MAX} characters at most, got {length}"
+        )));
+    }
+    match secret::looks_like(note) {
+        Some(looks_like) => Err(Refusal::Secret {
+            parameter: "\"note\"".into(),
+            looks_like,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Vec<InLine<char>> {
+        let one = |word: &str| InLine {
+            owner: word.chars().next().unwrap(),
+            mode: if word.ends_with('!') {
+                Mode::Exclusive
+            } else {
+                Mode::Shared
+            },
+        };
+        text.split_whitespace().map(one).collect()
+    }
+
+    fn turn(holders: &str, queue: &str) -> Vec<usize> {
+        whose_turn(&line(holders), &line(queue))
+    }
+
+    #[test]
+    fn the_first_in_line_goes_alone_or_with_the_run_of_sharers_behind_it() {
+        assert_eq!(turn("", "a! b c!"), [0]);
+        assert_eq!(turn("", "a b c! d"), [0, 1]);
+        assert_eq!(turn("a", "b c d!"), [0, 1]);
+        assert_eq!(turn("a!", "b c"), [0; 0]);
+        assert_eq!(turn("a", "b! c"), [0; 0], "c may not pass b");
+        assert_eq!(turn("", ""), [0; 0]);
+    }
+
+    #[test]
+    fn who_shares_and_wants_it_alone_goes_first_once_nobody_else_shares() {
+        assert_eq!(turn("a b", "c! a!"), [0; 0]);
+        assert_eq!(turn("a", "c! a!"), [1]);
+        assert_eq!(turn("a", "a"), [0]);
+    }
+
+    #[test]
+    fn a_ticket_waits_for_those_it_does_not_go_with() {
+        let waits = |holders: &str, before: &str, own: &str| -> String {
+            waits_for(&line(holders), &line(before), line(own)[0])
+                .into_iter()
+                .collect()
+        };
+        assert_eq!(waits("a b", "c!", "d"), "c");
+        assert_eq!(waits("a b", "c!", "d!"), "abc");
+        assert_eq!(waits("a b", "c!", "a!"), "b");
+    }
+
+    #[test]
+    fn a_lease_ends_at_its_deadline_not_before() {
+        let lease = Lease::from(1_000, 100);
+        let idle = Holder {
+            alive: true,
+            busy: false,
+        };
+        assert!(!lease.is_over(idle, 1_099));
+        assert!(lease.is_over(idle, 1_100));
+        assert!(lease.is_over(
+            Holder {
+                alive: false,
+                ..idle
+            },
+            1_001
+        ));
+    }
+
+    #[test]
+    fn a_lapsed_lease_is_honoured_while_its_holder_works_for_ten_leases_at_most() {
+        let lease = Lease::from(0, 100);
+        let busy = Holder {
+            alive: true,
+            busy: true,
+        };
+        assert!(!lease.is_over(busy, 999));
+        assert!(lease.is_over(busy, 1_000));
+        assert_eq!(lease.look_at_ms(40), 100);
+        assert!(lease.look_at_ms(500) > 500);
+    }
+
+    #[test]
+    fn a_resource_is_a_file_or_a_name_and_refused_when_it_is_neither() {
+        assert_eq!(named(" deploy "), Ok(Named::Other("deploy")));
+        assert_eq!(named("file:src/a.rs"), Ok(Named::File("src/a.rs")));
+        assert_eq!(named("File:x"), Ok(Named::Other("File:x")));
+        let long = "x".repeat(RESOURCE_BYTES_MAX + 1);
+        for text in ["", "  ", "a\nb", "file:", "file:  ", long.as_str()] {
+            assert!(named(text).is_err(), "{text:?}");
+        }
+        assert!(named(&"x".repeat(RESOURCE_BYTES_MAX)).is_ok());
+    }
+}

@@ -1,0 +1,187 @@
+//! Shared state: values under keys that sessions agree on, each with a version that only grows.
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::refusal::{Refusal, Result};
+use super::secret;
+use crate::ground::text::cut_chars;
+
+/// Longest key in bytes.
+pub const KEY_BYTES_MAX: usize = 256;
+/// Longest name of a namespace in bytes.
+pub const NAMESPACE_BYTES_MAX: usize = 128;
+/// Largest value in bytes of compact JSON.
+pub const VALUE_BYTES_MAX: usize = 65_536;
+/// Longest time to live: a year.
+pub const TTL_SECONDS_MAX: u32 = 31_536_000;
+/// The namespace of the whole mesh.
+pub const SHARED: &str = "shared";
+/// The namespace of a project that nobody has to name.
+pub const DEFAULT: &str = "default";
+
+/// Where keys live: in the whole mesh, or in one project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// The folder of its project; `None` is the whole mesh.
+    pub project: Option<String>,
+    /// How it is called there.
+    pub name: String,
+}
+
+impl Namespace {
+    /// Returns the namespace that somebody in `project` means by `name`.
+    pub fn of(project: &Path, name: Option<&str>) -> Result<Self> {
+        let name = name.unwrap_or(DEFAULT);
+        check_word("namespace", name, NAMESPACE_BYTES_MAX)?;
+        let project = (name != SHARED).then(|| project.to_string_lossy().into_owned());
+        let name = name.to_owned();
+        Ok(Self { project, name })
+    }
+
+    /// Returns it as it is stored: a JSON list, so that no name can pass for another project's.
+    pub(crate) fn stored(&self) -> String {
+        let parts: Vec<&str> = self.project.iter().map(String::as_str).collect();
+        Value::from([parts, vec![&self.name]].concat()).to_string()
+    }
+
+    /// Returns how every stored namespace of a project begins, and no other.
+    pub(crate) fn beginning_in(project: &str) -> String {
+        let list = Value::from(vec![project]).to_string();
+        format!("{},", &list[..list.len() - 1])
+    }
+
+    /// Returns the namespace of a stored text.
+    pub(crate) fn of_stored(stored: &str) -> Self {
+        let mut parts: Vec<String> = serde_json::from_str(stored).unwrap_or_default();
+        let name = parts.pop().unwrap_or_default();
+        let project = parts.pop();
+        Self { project, name }
+    }
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// How its namespace is called.
+    pub namespace: String,
+    /// Its key.
+    pub key: String,
+    /// The value; `null` also where there is none.
+    pub value: Value,
+    /// Counts the changes; 0 where there is no value.
+    pub version: i64,
+    /// Who set it, and when, in wall milliseconds.
+    pub updated: Option<(String, i64)>,
+    /// When it goes by itself, in wall milliseconds.
+    pub expires_at_ms: Option<i64>,
+}
+
+impl Entry {
+    /// Returns what is found where nothing stands.
+    pub(crate) fn absent(namespace: &Namespace, key: &str) -> Self {
+        Self {
+            namespace: namespace.name.clone(),
+            key: key.into(),
+            value: Value::Null,
+            version: 0,
+            updated: None,
+            expires_at_ms: None,
+        }
+    }
+
+    /// Returns whether there is a value.
+    pub fn exists(&self) -> bool {
+        self.version > 0
+    }
+}
+
+/// Checks a key.
+pub fn check_key(key: &str) -> Result<()> {
+    check_word("key", key, KEY_BYTES_MAX)?;
+    check_secret("key", key)
+}
+
+/// Checks a value. Returns it as it is stored.
+pub fn check_value(parameter: &str, value: &Value, bytes_max: usize) -> Result<String> {
+    let text = value.to_string();
+    if text.len() > bytes_max {
+        return Err(Refusal::TooLarge {
+            parameter: parameter.into(),
+            bytes: text.len(),
+            bytes_max,
+        }
+        .into());
+    }
+    check_secret(parameter, &text)?;
+    Ok(text)
+}
+
+fn check_secret(parameter: &str, text: &str) -> Result<()> {
+    match secret::looks_like(text) {
+        None => Ok(()),
+        Some(looks_like) => Err(Refusal::Secret {
+            parameter: parameter.into(),
+            looks_like,
+        }
+        .into()),
+    }
+}
+
+fn check_word(parameter: &str, word: &str, bytes_max: usize) -> Result<()> {
+    if (1..=bytes_max).contains(&word.len()) && !word.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(Refusal::argument(format!(
+        "\"{parameter}\" must have 1 to {bytes_max} bytes and no control characters, got {} bytes: {:?}",
+        word.len(),
+        cut_chars(word, 60)
+    ))
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_namespace_passes_for_another_one() {
+        let of = |project: &str, name: Option<&str>| {
+            Namespace::of(project.as_ref(), name).unwrap().stored()
+        };
+        let all = [
+            of("/a", None),
+            of("/a", Some("b")),
+            of("/a", Some("/a")),
+            of("/a", Some("[\"/b\",\"default\"]")),
+            of("/a", Some("\",\"")),
+            of("/a\",\"b", None),
+            of("/b", None),
+            of("/b", Some("shared")),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[at + 1..].contains(one), "{one}");
+            assert_eq!(&Namespace::of_stored(one).stored(), one);
+            let in_a = Namespace::of_stored(one).project.as_deref() == Some("/a");
+            assert_eq!(
+                one.starts_with(&Namespace::beginning_in("/a")),
+                in_a,
+                "{one}"
+            );
+        }
+        assert_eq!(of("/a", Some("default")), all[0]);
+        assert_eq!(of("/a", Some("shared")), of("/b", Some("shared")));
+        assert!(Namespace::of("/a".as_ref(), Some("")).is_err());
+        assert!(Namespace::of("/a".as_ref(), Some(&"x".repeat(129))).is_err());
+    }
+
+    #[test]
+    fn a_value_is_measured_as_compact_json() {
+        let value = serde_json::json!({ "a": [1, null] });
+        assert_eq!(
+            check_value("value", &value, 14).unwrap(),
+            r#"{"a":[1,null]}"#
+        );
+        assert!(check_value("value", &value, 13).is_err());
+    }
+}

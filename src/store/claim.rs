@@ -1,0 +1,273 @@
+//! Rows of claims: who holds what, who stands in line for it, and the last fence of each resource. What is over has no row.
+use rusqlite::{OptionalExtension, Params, Row, params};
+
+use super::Tx;
+use crate::ground::id::{ClaimId, PeerId, SessionId};
+use crate::model::claim::Lease;
+use crate::model::{ClaimState, Mode, PeerKind, PeerName};
+
+/// A claim, or a place in line for one, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Its id; the line is in the order of the ids.
+    pub id: ClaimId,
+    /// What is claimed.
+    pub resource: String,
+    /// How.
+    pub mode: Mode,
+    /// Held, or in line.
+    pub state: ClaimState,
+    /// The mailbox.
+    pub peer: PeerId,
+    /// The name of the mailbox.
+    pub peer_name: PeerName,
+    /// What sits there.
+    pub kind: PeerKind,
+    /// Time to live of its peer, in milliseconds.
+    pub ttl_ms: i64,
+    /// The session.
+    pub session: SessionId,
+    /// What it is for, in the claimant's words.
+    pub note: Option<String>,
+    /// The fence given with it; none in line.
+    pub fence: Option<i64>,
+    /// The boot whose clock the lease is read from.
+    pub boot: String,
+    /// Its time; of a ticket the time it would have.
+    pub lease: Lease,
+    /// When it was claimed, in wall milliseconds.
+    pub claimed_at_ms: i64,
+}
+
+/// What a new place in line is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct NewClaim<'a> {
+    /// What is claimed.
+    pub resource: &'a str,
+    /// How.
+    pub mode: Mode,
+    /// The mailbox.
+    pub peer: PeerId,
+    /// The session.
+    pub session: SessionId,
+    /// What it is for.
+    pub note: Option<&'a str>,
+    /// How long it is to last.
+    pub lease_ms: i64,
+}
+
+const CLAIM: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name, p.kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms";
+
+fn claim(row: &Row) -> rusqlite::Result<Claim> {
+    let (claimed_ms, lease_ms): (i64, i64) = (row.get(12)?, row.get(13)?);
+    let until_ms: Option<i64> = row.get(14)?;
+    Ok(Claim {
+        id: row.get(0)?,
+        resource: row.get(1)?,
+        mode: Mode::of(&row.get::<_, String>(2)?),
+        state: ClaimState::of(&row.get::<_, String>(3)?),
+        peer: row.get(4)?,
+        peer_name: PeerName::stored(row.get(5)?),
+        kind: PeerKind::of(&row.get::<_, String>(6)?),
+        ttl_ms: row.get(7)?,
+        session: row.get(8)?,
+        note: row.get(9)?,
+        fence: row.get(10)?,
+        boot: row.get(11)?,
+        lease: Lease {
+            claimed_ms,
+            lease_ms,
+            until_ms: until_ms.unwrap_or(claimed_ms + lease_ms),
+        },
+        claimed_at_ms: row.get(15)?,
+    })
+}
+
+impl Tx<'_> {
+    fn claims_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Claim>> {
+        if !self.has_rooms() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT {CLAIM} FROM claim c JOIN peer p ON p.id = c.peer_id WHERE {condition}"
+        );
+        self.sql
+            .prepare_cached(&sql)?
+            .query_map(values, claim)?
+            .collect()
+    }
+
+    /// Returns who holds a resource and who stands in line for it, in the order of the line.
+    pub(crate) fn claims_on(&self, resource: &str) -> rusqlite::Result<Vec<Claim>> {
+        self.claims_where("c.resource = ?1 ORDER BY c.id", [resource])
+    }
+
+    /// Returns a claim.
+    pub(crate) fn claim(&self, id: ClaimId) -> rusqlite::Result<Option<Claim>> {
+        Ok(self.claims_where("c.id = ?1", [id])?.pop())
+    }
+
+    /// Returns what a session holds and stands in line for.
+    pub(crate) fn claims_of_session(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+        self.claims_where("c.session_id = ?1 ORDER BY c.id", [session])
+    }
+
+    /// Returns the claims of a session it has not been told of, in the order of the line, at most a hundred.
+    pub(crate) fn claims_untold(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+        self.claims_where(
+            "c.session_id = ?1 AND c.told = 0 AND c.state = 'held' ORDER BY c.id LIMIT 100",
+            [session],
+        )
+    }
+
+    /// Returns what is held at a mailbox.
+    pub(crate) fn held_at(&self, peer: PeerId) -> rusqlite::Result<Vec<Claim>> {
+        self.claims_where(
+            "c.peer_id = ?1 AND c.state = 'held' ORDER BY c.resource",
+            [peer],
+        )
+    }
+
+    /// Returns up to `limit` resources that somebody holds or stands in line for, whose name begins with `prefix`.
+    pub(crate) fn resources_claimed(
+        &self,
+        prefix: &str,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<String>> {
+        if !self.has_rooms() {
+            return Ok(Vec::new());
+        }
+        self.sql
+            .prepare_cached(
+                "SELECT DISTINCT resource FROM claim WHERE resource >= ?1 AND substr(resource, 1, length(?1)) = ?1
+                 ORDER BY resource LIMIT ?2",
+            )?
+            .query_map(
+                params![prefix, i64::try_from(limit).unwrap_or(i64::MAX)],
+                |row| row.get(0),
+            )?
+            .collect()
+    }
+
+    /// Takes a place at the end of the line.
+    pub(crate) fn insert_ticket(&self, new: &NewClaim) -> rusqlite::Result<ClaimId> {
+        let id = ClaimId::from(self.mint()?);
+        self.sql
+            .prepare_cached(
+                "INSERT INTO claim (id, resource, mode, state, peer_id, session_id, note, lease_ms, boot, claimed_monotonic_ms, claimed_at_ms)
+                 VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                id, new.resource, new.mode.as_str(), new.peer, new.session, new.note, new.lease_ms,
+                &*self.now.boot, self.now.monotonic_ms, self.now.wall_ms,
+            ])?;
+        Ok(id)
+    }
+
+    /// Claims again what a row holds, or stands in line for, already: how, for how long and what for.
+    pub(crate) fn claim_again(&self, id: ClaimId, new: &NewClaim) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE claim SET mode = ?2, session_id = ?3, note = coalesce(?4, note), lease_ms = ?5, boot = ?6,
+                     claimed_monotonic_ms = ?7, claimed_at_ms = ?8,
+                     lease_until_monotonic_ms = CASE state WHEN 'held' THEN ?7 + ?5 END
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                id, new.mode.as_str(), new.session, new.note, new.lease_ms,
+                &*self.now.boot, self.now.monotonic_ms, self.now.wall_ms,
+            ])
+            .map(drop)
+    }
+
+    /// Grants a claim with the next fence of its resource; its lease begins now. With `told` somebody tells its session.
+    pub(crate) fn grant(&self, claim: &Claim, told: bool) -> rusqlite::Result<i64> {
+        let fence: i64 = self
+            .sql
+            .prepare_cached(
+                "INSERT INTO fence (resource, last) VALUES (?1, 1)
+                 ON CONFLICT (resource) DO UPDATE SET last = last + 1 RETURNING last",
+            )?
+            .query_row([&claim.resource], |row| row.get(0))?;
+        self.sql
+            .prepare_cached(
+                "UPDATE claim SET state = 'held', fence = ?2, boot = ?3, claimed_monotonic_ms = ?4,
+                     lease_until_monotonic_ms = ?4 + lease_ms, granted_at_ms = ?5, told = ?6
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                claim.id,
+                fence,
+                &*self.now.boot,
+                self.now.monotonic_ms,
+                self.now.wall_ms,
+                told
+            ])?;
+        Ok(fence)
+    }
+
+    /// Notes that a session was told that its turn has come.
+    pub(crate) fn set_told(&self, id: ClaimId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE claim SET told = 1 WHERE id = ?1 AND told = 0")?
+            .execute([id])
+            .map(drop)
+    }
+
+    /// Takes a claim or a ticket away.
+    pub(crate) fn delete_claim(&self, id: ClaimId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("DELETE FROM claim WHERE id = ?1")?
+            .execute([id])
+            .map(drop)
+    }
+
+    /// Returns the last fence given for a resource; 0 before the first.
+    pub(crate) fn last_fence(&self, resource: &str) -> rusqlite::Result<i64> {
+        let last = self
+            .sql
+            .prepare_cached("SELECT last FROM fence WHERE resource = ?1")?
+            .query_row([resource], |row| row.get(0))
+            .optional()?;
+        Ok(last.unwrap_or(0))
+    }
+
+    /// Returns how many claims are held.
+    pub(crate) fn count_claims(&self) -> rusqlite::Result<i64> {
+        if !self.has_rooms() {
+            return Ok(0);
+        }
+        self.sql
+            .prepare_cached("SELECT count(*) FROM claim WHERE state = 'held'")?
+            .query_row([], |row| row.get(0))
+    }
+
+    /// Returns whether a call of a session waits for its turn with this ticket.
+    pub(crate) fn waits_for_turn(
+        &self,
+        session: SessionId,
+        claim: ClaimId,
+    ) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT 1 FROM wait WHERE session_id = ?1 AND claim_id = ?2")?
+            .exists(params![session, claim])
+    }
+
+    /// Returns the tickets with which calls at a mailbox wait for their turn, and in which sessions.
+    pub(crate) fn turns_awaited_at(
+        &self,
+        peer: PeerId,
+    ) -> rusqlite::Result<Vec<(ClaimId, String, SessionId)>> {
+        if !self.has_rooms() {
+            return Ok(Vec::new());
+        }
+        self.sql
+            .prepare_cached(
+                "SELECT c.id, c.resource, w.session_id FROM session s JOIN wait w ON w.session_id = s.id
+                 JOIN claim c ON c.id = w.claim_id
+                 WHERE s.peer_id = ?1 AND s.ended_at_ms IS NULL AND c.state = 'queued'",
+            )?
+            .query_map([peer], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! Rows of the shared state. A deleted entry keeps its row, and with it its version.
+use rusqlite::{OptionalExtension, Row, params};
+use serde_json::Value;
+
+use super::Tx;
+use crate::model::state::{Entry, Namespace};
+
+/// Entries that one sweep lets expire at most.
+const EXPIRE_MAX: i64 = 1_000;
+
+impl Tx<'_> {
+    /// Returns what stands under a key.
+    pub(crate) fn entry(&self, namespace: &Namespace, key: &str) -> rusqlite::Result<Entry> {
+        let found = self
+            .sql
+            .prepare_cached(
+                "SELECT key, value, version, updated_by, updated_at_ms, expires_at_ms FROM state
+                 WHERE namespace = ?1 AND key = ?2 AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?3)",
+            )?
+            .query_row(
+                params![namespace.stored(), key, self.now.wall_ms],
+                |row| entry(row, namespace),
+            )
+            .optional()?;
+        Ok(found.unwrap_or_else(|| Entry::absent(namespace, key)))
+    }
+
+    /// Puts a value under a key, or with `None` takes it away. Returns the version, one more than any before.
+    pub(crate) fn put_entry(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        value: Option<&str>,
+        by: &str,
+        expires_at_ms: Option<i64>,
+    ) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached(
+                "INSERT INTO state (namespace, key, value, version, updated_by, updated_at_ms, expires_at_ms) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)
+                 ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, version = version + 1, updated_by = excluded.updated_by,
+                    updated_at_ms = excluded.updated_at_ms, expires_at_ms = excluded.expires_at_ms
+                 RETURNING version",
+            )?
+            .query_row(
+                params![namespace.stored(), key, value, by, self.now.wall_ms, expires_at_ms],
+                |row| row.get(0),
+            )
+    }
+
+    /// Returns the entries whose key begins with `prefix` and comes after `after`, by key: at most `limit`, whose values
+    /// have at most `bytes_max` in all, but at least one. Says whether there are more.
+    pub(crate) fn entries(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+        bytes_max: usize,
+    ) -> rusqlite::Result<(Vec<Entry>, bool)> {
+        let mut statement = self.sql.prepare_cached(
+            "SELECT key, value, version, updated_by, updated_at_ms, expires_at_ms FROM state
+             WHERE namespace = ?1 AND key >= ?2 AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?3) ORDER BY key",
+        )?;
+        let mut rows = statement.query(params![
+            namespace.stored(),
+            prefix.max(after),
+            self.now.wall_ms
+        ])?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let key = row.get_ref(0)?.as_str()?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            if !after.is_empty() && key == after {
+                continue;
+            }
+            bytes += key.len() + row.get_ref(1)?.as_str()?.len();
+            if found.len() == limit || (bytes > bytes_max && !found.is_empty()) {
+                return Ok((found, true));
+            }
+            found.push(entry(row, namespace)?);
+        }
+        Ok((found, false))
+    }
+
+    /// Brings the entries of a project along to the folder it was moved to. What stands there already stays.
+    pub(crate) fn move_entries(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+        let (from, to) = (Namespace::beginning_in(from), Namespace::beginning_in(to));
+        self.sql
+            .prepare_cached(
+                "UPDATE OR IGNORE state SET namespace = ?2 || substr(namespace, length(?1) + 1)
+                 WHERE namespace >= ?1 AND substr(namespace, 1, length(?1)) = ?1",
+            )?
+            .execute([from, to])
+            .map(drop)
+    }
+
+    /// Takes away the values whose time is over; their rows stay. Returns where they stood, and their new versions.
+    pub(crate) fn expire_entries(&self) -> rusqlite::Result<Vec<(Namespace, String, i64)>> {
+        let due: Vec<(String, String)> = self
+            .sql
+            .prepare_cached(
+                "SELECT namespace, key FROM state WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2",
+            )?
+            .query_map(params![self.now.wall_ms, EXPIRE_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        due.into_iter()
+            .map(|(namespace, key)| {
+                let version = self
+                    .sql
+                    .prepare_cached(
+                        "UPDATE state SET value = NULL, version = version + 1, updated_at_ms = ?3, expires_at_ms = NULL
+                         WHERE namespace = ?1 AND key = ?2 RETURNING version",
+                    )?
+                    .query_row(params![namespace, key, self.now.wall_ms], |row| row.get(0))?;
+                Ok((Namespace::of_stored(&namespace), key, version))
+            })
+            .collect()
+    }
+}
+
+fn entry(row: &Row, namespace: &Namespace) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        namespace: namespace.name.clone(),
+        key: row.get(0)?,
+        value: serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or(Value::Null),
+        version: row.get(2)?,
+        updated: Some((row.get(3)?, row.get(4)?)),
+        expires_at_ms: row.get(5)?,
+    })
+}

@@ -1,0 +1,42 @@
+//! How much there is, without counting it: the log is one run of numbers, the rest has tallies that the file itself keeps.
+use super::Tx;
+use crate::model::QuestionState;
+
+impl Tx<'_> {
+    /// Returns how many questions are open, answered or declined, expired.
+    pub(crate) fn count_questions(&self) -> rusqlite::Result<[i64; 3]> {
+        let open = self
+            .sql
+            .prepare_cached("SELECT count(*) FROM question WHERE state = 'open'")?
+            .query_row([], |row| row.get(0))?;
+        let closed = |state: QuestionState| self.tally(&format!("question.{}", state.as_str()));
+        Ok([
+            open,
+            closed(QuestionState::Answered)? + closed(QuestionState::Declined)?,
+            closed(QuestionState::Expired)?,
+        ])
+    }
+
+    /// Returns how many messages are kept.
+    pub(crate) fn count_messages(&self) -> rusqlite::Result<i64> {
+        self.tally("message")
+    }
+
+    /// Returns how many entries the log has. Only its beginning is ever taken away, so its numbers have no gap.
+    pub(crate) fn count_events(&self) -> rusqlite::Result<i64> {
+        let first: Option<i64> = self
+            .sql
+            .prepare_cached("SELECT min(seq) FROM event")?
+            .query_row([], |row| row.get(0))?;
+        Ok(match first {
+            Some(first) => self.last_event()? - first + 1,
+            None => 0,
+        })
+    }
+
+    fn tally(&self, what: &str) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'tally.' || ?1")?
+            .query_row([what], |row| row.get(0))
+    }
+}

@@ -1,0 +1,521 @@
+//! Stories of claims: who holds a resource, who waits for it, and when it passes on.
+use std::os::unix::ffi::OsStringExt;
+
+use serde_json::{Value, json};
+
+use crate::world::{Session, World, within};
+
+/// Claims, and returns the result.
+#[track_caller]
+fn claim(session: &Session, resource: &str, more: Value) -> Value {
+    session.call("claim", asking(resource, more))
+}
+
+fn asking(resource: &str, more: Value) -> Value {
+    let mut arguments = json!({ "resource": resource });
+    let all = arguments.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    arguments
+}
+
+/// Claims what must be granted, and returns its fence.
+#[track_caller]
+fn granted(session: &Session, resource: &str, more: Value) -> i64 {
+    let result = claim(session, resource, more);
+    assert_eq!(result["status"], "granted", "{result}");
+    result["fence"].as_i64().unwrap()
+}
+
+#[track_caller]
+fn release(session: &Session, resource: &str) -> Value {
+    session.call("release", json!({ "resource": resource }))
+}
+
+/// Returns the one line of a resource.
+#[track_caller]
+fn line(session: &Session, resource: &str) -> Value {
+    let listed = session.call("claims", json!({ "resource": resource }));
+    listed["claims"][0].clone()
+}
+
+/// Returns who holds a resource and who stands in line, by name.
+#[track_caller]
+fn names(session: &Session, resource: &str) -> (Vec<String>, Vec<String>) {
+    let line = line(session, resource);
+    let of = |list: &Value| -> Vec<String> {
+        let list = list.as_array().cloned().unwrap_or_default();
+        let name = |one: &Value| one["peer"].as_str().unwrap().to_owned();
+        list.iter().map(name).collect()
+    };
+    (of(&line["holders"]), of(&line["queue"]))
+}
+
+fn owned(list: &[&str]) -> Vec<String> {
+    list.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Stands in line and returns at once.
+fn ticket() -> Value {
+    json!({ "wait": "queue" })
+}
+
+/// Stands in line and waits.
+fn waiting() -> Value {
+    json!({ "wait": "queue", "wait_seconds": 60 })
+}
+
+#[test]
+fn a_claim_is_granted_once_denied_to_others_and_renewed_with_the_same_id_and_fence() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let first = claim(&ada, "deploy", json!({ "note": "release 2.1" }));
+    assert_eq!(first["status"], "granted");
+    assert_eq!(
+        (&first["fence"], &first["mode"]),
+        (&json!(1), &json!("exclusive"))
+    );
+    assert_eq!(first["renewed"], false);
+    let denied = claim(&bo, "deploy", json!({}));
+    assert_eq!(denied["status"], "denied");
+    let holder = &denied["holders"][0];
+    assert_eq!(
+        (&holder["peer"], &holder["note"]),
+        (&json!("ada"), &json!("release 2.1"))
+    );
+    let ends_ms = |of: &Value| {
+        let at: jiff::Timestamp = of["lease_expires_at"].as_str().unwrap().parse().unwrap();
+        at.as_millisecond()
+    };
+    let apart_ms = (ends_ms(holder) - ends_ms(&first)).abs();
+    assert!(apart_ms < 1_000, "the lease ends at one time for all");
+    let again = claim(&ada, "deploy", json!({ "lease_seconds": 3600 }));
+    assert_eq!(again["renewed"], true);
+    assert_eq!(
+        (&again["claim_id"], &again["fence"]),
+        (&first["claim_id"], &first["fence"])
+    );
+    assert!(again["lease_expires_at"].as_str() > first["lease_expires_at"].as_str());
+    let bo_waits = claim(&bo, "deploy", ticket());
+    assert_eq!(
+        (&bo_waits["status"], &bo_waits["queue_position"]),
+        (&json!("queued"), &json!(1))
+    );
+    let rejoined = claim(&bo, "deploy", ticket());
+    assert_eq!(rejoined["claim_id"], bo_waits["claim_id"], "the same place");
+}
+
+#[test]
+fn shared_holders_coexist_and_who_wants_it_alone_waits_for_all_of_them() {
+    let world = World::new();
+    let [ada, bo, cy, di] = ["ada", "bo", "cy", "di"].map(|name| world.session(name));
+    let shared = || json!({ "mode": "shared" });
+    granted(&ada, "docs", shared());
+    granted(&bo, "docs", shared());
+    assert_eq!(claim(&cy, "docs", json!({}))["status"], "denied");
+    assert_eq!(claim(&cy, "docs", ticket())["status"], "queued");
+    let di_asks = claim(&di, "docs", json!({ "mode": "shared", "wait": "queue" }));
+    assert_eq!(
+        di_asks["queue_position"], 2,
+        "nobody passes the one who waits"
+    );
+    assert_eq!(
+        claim(&di, "docs", json!({ "mode": "shared" }))["status"],
+        "queued"
+    );
+    release(&ada, "docs");
+    assert_eq!(names(&ada, "docs"), (owned(&["bo"]), owned(&["cy", "di"])));
+    assert_eq!(release(&bo, "docs")["promoted"], json!(["cy"]));
+    assert_eq!(names(&ada, "docs"), (owned(&["cy"]), owned(&["di"])));
+}
+
+#[test]
+fn every_grant_and_promotion_gives_the_next_fence_which_survives_everything() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let ada = world.session("ada");
+    assert_eq!(granted(&ada, "deploy", json!({})), 1);
+    claim(&bo, "deploy", ticket());
+    release(&ada, "deploy");
+    assert_eq!(line(&bo, "deploy")["holders"][0]["fence"], 2);
+    release(&bo, "deploy");
+    assert_eq!(line(&bo, "deploy"), Value::Null, "nobody holds it");
+    ada.kill();
+    drop(bo);
+    let cy = world.session("cy");
+    assert_eq!(granted(&cy, "deploy", json!({})), 3);
+    assert_eq!(
+        granted(&cy, "another", json!({})),
+        1,
+        "each resource counts for itself"
+    );
+}
+
+#[test]
+fn releasing_lets_a_run_of_sharers_in_together_and_cancels_a_place_in_line() {
+    let world = World::new();
+    let [ada, bo, cy, di, ed] = ["ada", "bo", "cy", "di", "ed"].map(|name| world.session(name));
+    granted(&ada, "docs", json!({}));
+    let share = json!({ "mode": "shared", "wait": "queue" });
+    claim(&bo, "docs", share.clone());
+    let leaving = claim(&ed, "docs", ticket());
+    claim(&cy, "docs", share.clone());
+    claim(&di, "docs", ticket());
+    let out = ed.call("release", json!({ "claim_id": leaving["claim_id"] }));
+    assert_eq!(
+        out,
+        json!({ "released": true, "was": "queued", "promoted": [] })
+    );
+    let out = release(&ada, "docs");
+    assert_eq!(
+        out,
+        json!({ "released": true, "was": "held", "promoted": ["bo", "cy"] })
+    );
+    assert_eq!(names(&ada, "docs"), (owned(&["bo", "cy"]), owned(&["di"])));
+    let gone = release(&ada, "docs");
+    assert_eq!(
+        gone,
+        json!({ "released": false, "was": "gone", "promoted": [] })
+    );
+    let others = line(&bo, "docs")["holders"][0]["claim_id"].clone();
+    let refused = ada.call("release", json!({ "claim_id": others }));
+    assert_eq!(refused["error"]["code"], "not_yours", "{refused}");
+}
+
+#[test]
+fn asking_for_all_while_sharing_is_granted_to_the_only_one_and_else_keeps_the_share() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let shared = || json!({ "mode": "shared" });
+    let first = granted(&ada, "docs", shared());
+    assert!(
+        granted(&ada, "docs", json!({})) > first,
+        "a new grant, a new fence"
+    );
+    assert_eq!(claim(&bo, "docs", shared())["status"], "denied");
+    granted(&ada, "docs", shared());
+    granted(&bo, "docs", shared());
+    assert_eq!(claim(&ada, "docs", json!({}))["status"], "denied");
+    assert_eq!(claim(&ada, "docs", ticket())["status"], "queued");
+    assert_eq!(names(&bo, "docs"), (owned(&["ada", "bo"]), owned(&["ada"])));
+    assert_eq!(release(&bo, "docs")["promoted"], json!(["ada"]));
+    let line = line(&bo, "docs");
+    assert_eq!(line["holders"].as_array().unwrap().len(), 1, "{line}");
+    assert_eq!(line["holders"][0]["mode"], "exclusive");
+}
+
+#[test]
+fn the_claims_of_a_dead_session_pass_on_and_so_does_its_place_in_line() {
+    let world = World::new();
+    let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
+    granted(&ada, "deploy", json!({ "lease_seconds": 86_400 }));
+    claim(&bo, "deploy", ticket());
+    claim(&cy, "deploy", ticket());
+    bo.kill();
+    ada.kill();
+    within("the line advances", || {
+        names(&cy, "deploy") == (owned(&["cy"]), owned(&[]))
+    });
+    let reaped: i64 = world
+        .rows()
+        .query_row(
+            "SELECT count(*) FROM event WHERE type = 'claim.reaped'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(reaped, 2);
+}
+
+#[test]
+fn a_session_that_leaves_gives_up_what_it_holds_and_the_next_is_woken() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&ada, "deploy", json!({ "lease_seconds": 86_400 }));
+    let turn = bo.start("claim", asking("deploy", waiting()));
+    turn.wait_for_progress("held by ada");
+    ada.close_stdin();
+    assert_eq!(turn.result()["status"], "granted");
+}
+
+#[test]
+fn a_call_that_waits_is_woken_when_its_turn_comes() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&ada, "deploy", json!({}));
+    let turn = bo.start("claim", asking("deploy", waiting()));
+    turn.wait_for_progress("place 1 in line, held by ada");
+    assert_eq!(release(&ada, "deploy")["promoted"], json!(["bo"]));
+    let result = turn.result();
+    assert_eq!(
+        (&result["status"], &result["fence"]),
+        (&json!("granted"), &json!(2))
+    );
+    let told: i64 = world
+        .rows()
+        .query_row("SELECT told FROM claim", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(told, 1, "the call has told it");
+}
+
+#[test]
+fn a_turn_that_comes_while_nobody_waits_is_left_to_be_told() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let told = || -> Vec<i64> {
+        let rows = world.rows();
+        let mut told = rows.prepare("SELECT told FROM claim").unwrap();
+        let told = told.query_map([], |row| row.get(0)).unwrap();
+        told.map(Result::unwrap).collect()
+    };
+    granted(&ada, "deploy", json!({}));
+    claim(&bo, "deploy", ticket());
+    assert_eq!(told(), [1, 1]);
+    release(&ada, "deploy");
+    assert_eq!(told(), [0]);
+    assert_eq!(claim(&bo, "deploy", json!({}))["renewed"], true);
+    assert_eq!(told(), [1]);
+}
+
+#[test]
+fn a_wait_that_runs_out_keeps_the_place_and_says_who_holds_it() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&ada, "deploy", json!({}));
+    let out = claim(&bo, "deploy", json!({ "wait": "queue", "wait_seconds": 1 }));
+    assert_eq!(
+        (&out["status"], &out["queue_position"]),
+        (&json!("queued"), &json!(1))
+    );
+    assert_eq!(out["holders"][0]["peer"], "ada");
+    assert_eq!(names(&bo, "deploy").1, owned(&["bo"]));
+}
+
+#[test]
+fn a_question_interrupts_the_wait_and_the_place_in_line_is_kept() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&ada, "deploy", json!({}));
+    let turn = bo.start("claim", asking("deploy", waiting()));
+    turn.wait_for_progress("held by ada");
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    let out = turn.result();
+    assert_eq!(
+        (&out["status"], &out["reason"]),
+        (&json!("interrupted"), &json!("incoming_question"))
+    );
+    assert_eq!(out["questions"][0]["question"], "which port?");
+    let place = &line(&bo, "deploy")["queue"][0];
+    assert_eq!(place["claim_id"], out["claim_id"]);
+    bo.replies(out["questions"][0]["question_id"].as_str().unwrap(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+    let again = bo.start("claim", asking("deploy", waiting()));
+    again.wait_for_progress("place 1 in line");
+    release(&ada, "deploy");
+    assert_eq!(again.result()["claim_id"], out["claim_id"]);
+}
+
+#[test]
+fn a_cancelled_call_gives_up_its_place() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&ada, "deploy", json!({}));
+    let turn = bo.start("claim", asking("deploy", waiting()));
+    turn.wait_for_progress("held by ada");
+    turn.cancel();
+    within("the place is given up", || {
+        names(&ada, "deploy").1.is_empty()
+    });
+}
+
+#[test]
+fn a_circle_of_claims_is_told_at_once() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&ada, "schema", json!({}));
+    granted(&bo, "deploy", json!({}));
+    let ada_waits = ada.start("claim", asking("deploy", waiting()));
+    ada_waits.wait_for_progress("held by bo");
+    let out = claim(&bo, "schema", waiting());
+    assert_eq!(
+        (&out["status"], &out["reason"]),
+        (&json!("interrupted"), &json!("wait_cycle"))
+    );
+    assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
+    assert_eq!(names(&bo, "schema").1, owned(&["bo"]), "its place is kept");
+    release(&bo, "deploy");
+    assert_eq!(ada_waits.result()["status"], "granted");
+}
+
+#[test]
+fn a_circle_of_a_question_and_a_claim_is_told_at_once() {
+    let world = World::new();
+    let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
+    granted(&bo, "deploy", json!({}));
+    let ask = bo.start(
+        "ask_peer",
+        json!({ "to": "ada", "question": "may I go on?" }),
+    );
+    ask.wait_for_progress("ada: stored");
+    assert_eq!(ada.questions().len(), 1, "it is shown");
+    // Somebody in line between them changes nothing.
+    claim(&cy, "deploy", ticket());
+    let out = claim(&ada, "deploy", waiting());
+    assert_eq!(out["reason"], "wait_cycle", "{out}");
+    assert_eq!(out["chain"], json!(["ada", "bo", "ada"]));
+    assert_eq!(out["questions"][0]["question"], "may I go on?");
+    ada.replies(out["questions"][0]["question_id"].as_str().unwrap(), "yes");
+    assert_eq!(ask.result()["answer"], "yes");
+}
+
+#[test]
+fn who_waits_for_the_answer_of_one_that_waits_for_its_claim_is_told_at_once() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&bo, "deploy", json!({}));
+    let asked = bo.call(
+        "ask_peer",
+        json!({ "to": "ada", "question": "may I go on?", "timeout_seconds": 1 }),
+    );
+    assert_eq!(asked["status"], "timed_out");
+    assert_eq!(ada.questions().len(), 1, "it is shown");
+    // The question interrupts a wait once.
+    assert_eq!(
+        claim(&ada, "deploy", waiting())["reason"],
+        "incoming_question"
+    );
+    let ada_waits = ada.start("claim", asking("deploy", waiting()));
+    ada_waits.wait_for_progress("held by bo");
+    let out = bo.call(
+        "await_reply",
+        json!({ "question_id": asked["question_id"], "timeout_seconds": 60 }),
+    );
+    assert_eq!(
+        (&out["status"], &out["reason"]),
+        (&json!("interrupted"), &json!("wait_cycle"))
+    );
+    assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
+    release(&bo, "deploy");
+    assert_eq!(ada_waits.result()["status"], "granted");
+}
+
+#[test]
+fn a_lapsed_lease_passes_on_by_itself_to_a_call_that_waits_and_to_a_session_that_does_not() {
+    let world = World::new();
+    let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
+    granted(&ada, "deploy", json!({ "lease_seconds": 1 }));
+    let turn = claim(
+        &bo,
+        "deploy",
+        json!({ "wait": "queue", "wait_seconds": 60, "lease_seconds": 1 }),
+    );
+    assert_eq!(turn["status"], "granted", "{turn}");
+    claim(&cy, "deploy", ticket());
+    // Nobody touches the claim from here on: only the server of the one in line looks.
+    within("the turn has come", || {
+        let rows = world.rows();
+        let held =
+            "SELECT p.name FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.state = 'held'";
+        rows.query_row(held, [], |row| row.get(0)) == Ok("cy".to_owned())
+    });
+}
+
+#[test]
+fn a_second_session_of_a_project_is_another_holder() {
+    let world = World::new();
+    let (one, two) = (world.session("ada"), world.session("ada"));
+    granted(&one, "file:a.rs", json!({}));
+    let denied = claim(&two, "file:a.rs", json!({}));
+    assert_eq!(denied["holders"][0]["peer"], "ada");
+}
+
+#[test]
+fn a_file_is_one_resource_however_it_is_written_and_two_in_two_worktrees() {
+    let world = World::new();
+    let (ada, bo) = (world.session("shop"), world.session("trees/hotfix"));
+    world.write("shop/src/a.rs", "");
+    std::os::unix::fs::symlink("src", world.home().join("shop/short")).unwrap();
+    let there = world.home().join("shop/src/a.rs");
+    granted(&ada, "file:src/a.rs", json!({}));
+    for same in [
+        format!("file:{}", there.display()),
+        "file:../shop/short/a.rs".into(),
+        "file:./src/none/../a.rs".into(),
+    ] {
+        assert_eq!(claim(&ada, &same, json!({}))["renewed"], true, "{same}");
+    }
+    let listed = ada.call("claims", json!({ "prefix": "file:src/" }));
+    assert_eq!(
+        listed["claims"][0]["resource"],
+        format!("file:{}", there.display())
+    );
+    granted(&bo, "file:src/a.rs", json!({}));
+    assert_eq!(
+        claim(&bo, &format!("file:{}", there.display()), json!({}))["status"],
+        "denied"
+    );
+}
+
+#[test]
+fn list_peers_shows_what_each_has_claimed_and_status_counts_it() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    granted(&ada, "deploy", json!({}));
+    granted(&ada, "docs", json!({ "mode": "shared" }));
+    let peers = bo.call("list_peers", json!({}));
+    assert_eq!(
+        peers["peers"][0]["claims"],
+        json!([
+            { "resource": "deploy", "mode": "exclusive", "fence": 1 },
+            { "resource": "docs", "mode": "shared", "fence": 1 },
+        ])
+    );
+    assert_eq!(bo.call("mesh_status", json!({}))["claims"], 2);
+}
+
+#[test]
+fn what_cannot_be_claimed_is_refused_and_nothing_is_stored() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let long = "x".repeat(513);
+    let note = "y".repeat(501);
+    let bad: [(Value, &str); 11] = [
+        (json!({ "resource": "" }), "invalid_argument"),
+        (json!({ "resource": long }), "too_large"),
+        (json!({ "resource": "a\u{7}b" }), "invalid_argument"),
+        (json!({ "resource": "file:" }), "invalid_argument"),
+        (json!({ "resource": "a", "note": note }), "invalid_argument"),
+        (
+            json!({ "resource": "a", "note": format!("ghp_{}", "aB3d".repeat(10)) }),
+            "secret",
+        ),
+        (
+            json!({ "resource": "a", "lease_seconds": 0 }),
+            "invalid_argument",
+        ),
+        (
+            json!({ "resource": "a", "lease_seconds": "2m" }),
+            "invalid_argument",
+        ),
+        (
+            json!({ "resource": "a", "wait_seconds": 5 }),
+            "invalid_argument",
+        ),
+        (
+            json!({ "resource": "a", "mode": "sharde" }),
+            "invalid_argument",
+        ),
+        (json!({ "resource": 7 }), "invalid_argument"),
+    ];
+    for (arguments, code) in bad {
+        let refused = ada.call("claim", arguments.clone());
+        assert_eq!(refused["error"]["code"], code, "{arguments}: {refused}");
+    }
+    let odd = std::ffi::OsString::from_vec(b"odd\xff".to_vec());
+    std::os::unix::fs::symlink(odd, ada.folder.join("link")).unwrap();
+    let refused = claim(&ada, "file:link/a.rs", json!({}));
+    let said = refused["error"]["message"].as_str().unwrap();
+    assert!(said.contains("not UTF-8"), "{said}");
+    let refused = ada.call("release", json!({}));
+    assert_eq!(refused["error"]["code"], "invalid_argument");
+    assert_eq!(ada.call("claims", json!({})), json!({ "claims": [] }));
+}

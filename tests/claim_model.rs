@@ -1,0 +1,227 @@
+//! The line for a claim against a model of a few lines: whatever is done in whatever order, both agree on who holds it.
+use std::sync::Arc;
+
+use claude_mesh::ground::Clock;
+use claude_mesh::ground::clock::SetClock;
+use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh, Which};
+use claude_mesh::model::Mode;
+use proptest::prelude::*;
+
+/// Who, and whether beside others.
+type Sharing = Vec<(usize, bool)>;
+
+const SESSIONS: usize = 4;
+const LEASE_MS: i64 = 1_000;
+
+/// One thing that somebody does.
+#[derive(Debug, Clone)]
+enum Step {
+    Claim {
+        who: usize,
+        shared: bool,
+        queue: bool,
+    },
+    Release {
+        who: usize,
+    },
+    Leave {
+        who: usize,
+    },
+    Pass {
+        ms: i64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..SESSIONS;
+    prop_oneof![
+        6 => (who.clone(), any::<bool>(), prop::bool::weighted(0.7))
+            .prop_map(|(who, shared, queue)| Step::Claim { who, shared, queue }),
+        3 => who.clone().prop_map(|who| Step::Release { who }),
+        1 => who.prop_map(|who| Step::Leave { who }),
+        1 => (1..700_i64).prop_map(|ms| Step::Pass { ms }),
+    ]
+}
+
+/// Who holds it, since when and how; who stands in line, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Model {
+    now_ms: i64,
+    fence: i64,
+    holders: Vec<(usize, bool, i64)>,
+    queue: Vec<(usize, bool)>,
+}
+
+impl Model {
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Pass { ms } => self.now_ms += ms,
+            Step::Release { who } | Step::Leave { who } => {
+                self.settle();
+                self.holders.retain(|held| held.0 != who);
+                self.queue.retain(|ticket| ticket.0 != who);
+            }
+            Step::Claim { who, shared, queue } => {
+                self.settle();
+                self.claim(who, shared, queue);
+            }
+        }
+        self.settle();
+    }
+
+    fn claim(&mut self, who: usize, shared: bool, queue: bool) {
+        let alone = self.holders.len() == 1;
+        let now_ms = self.now_ms;
+        if let Some(held) = self.holders.iter_mut().find(|held| held.0 == who)
+            && (held.1 == shared || alone)
+        {
+            if held.1 != shared {
+                self.fence += 1;
+                self.queue.retain(|ticket| ticket.0 != who);
+            }
+            (held.1, held.2) = (shared, now_ms);
+        } else if let Some(ticket) = self.queue.iter_mut().find(|ticket| ticket.0 == who) {
+            ticket.1 = shared;
+        } else {
+            self.queue.push((who, shared));
+            self.settle();
+            if !queue {
+                self.queue.retain(|ticket| ticket.0 != who);
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let now_ms = self.now_ms;
+        self.holders.retain(|held| now_ms < held.2 + LEASE_MS);
+        if let [(only, true, _)] = self.holders[..]
+            && let Some(at) = self.queue.iter().position(|it| *it == (only, false))
+        {
+            self.queue.remove(at);
+            self.holders.clear();
+            self.grant(only, false);
+            return;
+        }
+        while let Some(&(who, shared)) = self.queue.first() {
+            let free = self.holders.is_empty();
+            let joins = shared && self.holders.iter().all(|held| held.1);
+            if !free && !joins {
+                return;
+            }
+            self.queue.remove(0);
+            self.grant(who, shared);
+        }
+    }
+
+    fn grant(&mut self, who: usize, shared: bool) {
+        self.fence += 1;
+        self.holders.push((who, shared, self.now_ms));
+    }
+}
+
+/// The same, done by real members over a real file.
+struct Real {
+    place: tempfile::TempDir,
+    clock: Arc<SetClock>,
+    members: Vec<Option<Member>>,
+}
+
+impl Real {
+    fn new() -> Self {
+        let mut real = Self {
+            place: tempfile::tempdir().unwrap(),
+            clock: Arc::new(SetClock::at(1_800_000_000_000)),
+            members: Vec::new(),
+        };
+        real.members = (0..SESSIONS).map(|who| Some(real.member(who))).collect();
+        real
+    }
+
+    fn member(&self, who: usize) -> Member {
+        let project = self.place.path().join(who.to_string());
+        std::fs::create_dir_all(&project).unwrap();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
+        let instance = u32::try_from(who).unwrap() + 1;
+        let arrival = Arrival::here(&project).unwrap().instance(instance);
+        mesh.join_with(&arrival, true).unwrap()
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Pass { ms } => self.clock.advance_ms(ms),
+            Step::Release { who } => {
+                let member = self.members[who].as_mut().unwrap();
+                let me = member.sitting().clone();
+                member.mesh().release(&me, Which::Resource("it")).unwrap();
+            }
+            Step::Leave { who } => {
+                self.members[who] = None;
+                self.members[who] = Some(self.member(who));
+            }
+            Step::Claim { who, shared, queue } => {
+                let mode = if shared {
+                    Mode::Shared
+                } else {
+                    Mode::Exclusive
+                };
+                let wanted = Claiming {
+                    resource: "it",
+                    mode,
+                    lease_ms: LEASE_MS,
+                    note: None,
+                    queue,
+                    wait: false,
+                };
+                let member = self.members[who].as_mut().unwrap();
+                let me = member.sitting().clone();
+                let claimed = member.mesh().claim(&me, &wanted).unwrap();
+                let line = self.line();
+                let holds = line.0.contains(&(who, shared));
+                assert_eq!(matches!(claimed, Claimed::Granted(_)), holds, "{claimed:?}");
+            }
+        }
+    }
+
+    /// Returns who holds it and who stands in line.
+    fn line(&mut self) -> (Sharing, Sharing, i64) {
+        let mesh = self.members[0].as_mut().unwrap().mesh();
+        let lines = mesh.claims(ClaimFilter::Resource("it")).unwrap();
+        let of = |claims: &[claude_mesh::store::Claim]| -> Vec<(usize, bool)> {
+            let one = |claim: &claude_mesh::store::Claim| {
+                (
+                    claim.peer_name.as_str().parse().unwrap(),
+                    claim.mode == Mode::Shared,
+                )
+            };
+            claims.iter().map(one).collect()
+        };
+        match lines.first() {
+            Some(line) => (of(&line.holders), of(&line.queue), line.fence),
+            None => (Vec::new(), Vec::new(), 0),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_line_agrees_with_the_model_whatever_is_done(steps in prop::collection::vec(step(), 1..40)) {
+        let (mut model, mut real) = (Model::default(), Real::new());
+        for step in &steps {
+            model.step(step);
+            real.step(step);
+            let (mut holders, queue, fence) = real.line();
+            let mut wanted: Vec<_> = model.holders.iter().map(|held| (held.0, held.1)).collect();
+            holders.sort_unstable();
+            wanted.sort_unstable();
+            prop_assert_eq!((&holders, &queue), (&wanted, &model.queue), "after {:?} of {:?}", step, steps);
+            let alone = holders.iter().any(|held| !held.1);
+            prop_assert!(!alone || holders.len() == 1, "two hold it");
+            if !holders.is_empty() {
+                prop_assert_eq!(fence, model.fence, "after {:?} of {:?}", step, steps);
+            }
+        }
+    }
+}

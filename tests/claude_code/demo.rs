@@ -1,0 +1,130 @@
+//! The demo with the real client: it tells a story that happened, and nothing of it stays.
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use super::client::Lab;
+use super::installed::VERSION;
+
+#[test]
+fn the_real_demo_plays_a_wake_and_a_quiet_peer_and_leaves_nothing() {
+    let Some(lab) = Lab::new() else { return };
+    let played = demo(&lab, &["--json"]).wait_with_output();
+    let played = played.expect("it was started");
+
+    let said = String::from_utf8_lossy(&played.stdout);
+    let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{played:?}"));
+    assert_eq!(told["ok"], true, "{told:#}");
+    assert_eq!(told["claude_code"], VERSION);
+    let wake: Vec<_> = steps(&told["stories"][0]).collect();
+    let [typed, asked, woken, answered, result] = wake[..] else {
+        panic!("{told:#}");
+    };
+    assert_eq!(
+        typed,
+        "frontend's person types: ask backend: which port does the API use?"
+    );
+    assert_eq!(
+        asked,
+        "frontend's Claude calls ask_peer: which port does the API use?"
+    );
+    assert!(
+        woken.starts_with("backend starts a turn by itself: its model is sent the question ("),
+        "{woken}"
+    );
+    assert_eq!(answered, "backend's Claude calls reply_to_peer: 5433");
+    assert!(
+        result.starts_with("frontend's Claude has \"5433\" as the result of its call ("),
+        "{result}"
+    );
+    let quiet: Vec<_> = steps(&told["stories"][1]).collect();
+    assert!(
+        quiet.iter().any(|it| it.contains("has \"held\" at once")),
+        "{quiet:#?}"
+    );
+    assert!(
+        quiet
+            .iter()
+            .any(|it| it.starts_with("backend is rung and answers: ")),
+        "{quiet:#?}"
+    );
+    assert_nothing_is_left(&lab);
+}
+
+#[test]
+fn a_real_demo_that_is_stopped_ends_its_clients_and_leaves_nothing() {
+    let Some(lab) = Lab::new() else { return };
+    let mut playing = demo(&lab, &[]);
+    let mut told = BufReader::new(playing.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    while !line.contains("frontend's person types") {
+        line.clear();
+        assert_ne!(
+            told.read_line(&mut line).expect("it is text"),
+            0,
+            "it ended too early"
+        );
+    }
+
+    let pid = playing.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(sent.is_ok_and(|it| it.success()), "it runs");
+    let mut complaint = String::new();
+    let mut stderr = playing.stderr.take().expect("it is piped");
+    stderr.read_to_string(&mut complaint).expect("it is text");
+
+    assert_eq!(playing.wait().expect("it is our child").code(), Some(1));
+    assert!(
+        complaint.contains("somebody stopped it\nhint: nothing is left of it"),
+        "{complaint}"
+    );
+    assert_nothing_is_left(&lab);
+}
+
+/// Starts the demo in a home of its own, with the pinned client on its path.
+fn demo(lab: &Lab, arguments: &[&str]) -> Child {
+    let empty = lab.path("new-home");
+    fs::create_dir(&empty).expect("the root is ours");
+    Command::new(env!("CARGO_BIN_EXE_claude-mesh"))
+        .args(["demo", "--real"])
+        .args(arguments)
+        .env_clear()
+        .envs(lab.environment())
+        .env("HOME", &empty)
+        .current_dir(&empty)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it was just built")
+}
+
+fn steps(story: &Value) -> impl Iterator<Item = &str> {
+    let steps = story["steps"].as_array().into_iter().flatten();
+    steps.filter_map(Value::as_str)
+}
+
+#[track_caller]
+fn assert_nothing_is_left(lab: &Lab) {
+    for folder in ["new-home", "tmp"] {
+        let left = fs::read_dir(lab.path(folder)).expect("it was made before");
+        let left: Vec<_> = left.flatten().map(|it| it.path()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    // Whoever was started in the demo's home got its path in the environment.
+    let place = lab.path("tmp").join("claude-mesh-demo-");
+    let place = place.to_str().expect("it is plain text").as_bytes();
+    for process in fs::read_dir("/proc").expect("this is Linux").flatten() {
+        let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+        let ours = environment.windows(place.len()).any(|it| it == place);
+        assert!(!ours, "{} runs still", program(&process.path()));
+    }
+}
+
+fn program(process: &Path) -> String {
+    let line = fs::read(process.join("cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}

@@ -1,0 +1,155 @@
+//! A real session is about to edit a file that another has claimed: it does not, its model is told why, and when the claim is
+//! given back it does.
+use std::fs;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use serde_json::{Value, json};
+
+use super::client::{Lab, PATIENCE};
+use super::mesh::Mesh;
+use super::scripted_api::{Block, Request, ScriptedApi, call, say};
+use crate::world::within;
+
+/// A lab in which files may be written, with the guard wired in.
+fn guarded() -> Option<(Lab, Mesh)> {
+    let lab = Lab::new()?;
+    lab.set(
+        "permissions",
+        json!({ "allow": ["Bash", "Read", "Write", "Edit"] }),
+    );
+    let mesh = Mesh::install(&lab);
+    mesh.run(&["install", "--guard"]);
+    Some((lab, mesh))
+}
+
+fn result(request: &Request) -> Value {
+    let told = request.tool_results().join("");
+    serde_json::from_str(&told).unwrap_or_else(|_| panic!("no JSON: {told}"))
+}
+
+/// Claims, waits until the test lets go, and gives back.
+fn holds(
+    resource: String,
+    held: impl Fn() + Send + Sync + 'static,
+) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
+    move |request| match request.turn() {
+        0 => call(
+            "mcp__claude-mesh__claim",
+            json!({ "resource": resource, "note": "renaming all of it" }),
+        ),
+        1 => {
+            assert_eq!(result(request)["status"], "granted");
+            held();
+            call("mcp__claude-mesh__release", json!({ "resource": resource }))
+        }
+        _ => say("given back"),
+    }
+}
+
+#[test]
+fn an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back() {
+    let Some((lab, mesh)) = guarded() else { return };
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    let file = backend
+        .canonicalize()
+        .expect("it was just made")
+        .join("api.rs");
+    let path = file.to_str().expect("it is plain text").to_owned();
+    let (denied, stopped) = channel();
+    let stopped = Mutex::new(stopped);
+    let watched = mesh.clone();
+    let in_line = move || {
+        let stopped = stopped.lock().expect("no holder panics");
+        stopped
+            .recv_timeout(PATIENCE)
+            .expect("the other is stopped");
+        watched.wait_for_claim(|line| line["queue"][0]["peer"].is_string());
+    };
+    let holding = ScriptedApi::listen(holds(format!("file:{path}"), in_line));
+    let denied = Mutex::new(denied);
+    let (watched, wanted, there) = (mesh.clone(), path.clone(), file.clone());
+    let editing = ScriptedApi::listen(move |request| {
+        let write = || call("Write", json!({ "file_path": wanted, "content": "mine\n" }));
+        match request.turn() {
+            0 => {
+                watched.wait_for_claim(|line| line["holders"][0]["peer"].is_string());
+                write()
+            }
+            1 => {
+                let told = request.tool_results().join("");
+                for part in [
+                    "api.rs is claimed by \"frontend",
+                    "renaming all of it",
+                    "ask_peer",
+                ] {
+                    assert!(told.contains(part), "{part} in {told}");
+                }
+                assert!(!there.exists(), "nothing was written");
+                denied
+                    .lock()
+                    .expect("no holder panics")
+                    .send(())
+                    .expect("the other listens");
+                let claim = json!({ "resource": format!("file:{wanted}"), "wait": "queue", "wait_seconds": 60 });
+                call("mcp__claude-mesh__claim", claim)
+            }
+            2 => {
+                assert_eq!(result(request)["status"], "granted");
+                write()
+            }
+            _ => say("edited"),
+        }
+    });
+
+    let holder = lab.session(&frontend, &holding).headless("rename");
+    let editor = lab.session(&backend, &editing).headless("edit");
+
+    assert_eq!(editor.finish().result(), "edited");
+    assert_eq!(holder.finish().result(), "given back");
+    assert_eq!(fs::read_to_string(file).expect("it was written"), "mine\n");
+}
+
+#[test]
+fn an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself() {
+    let Some((lab, mesh)) = guarded() else { return };
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    let file = backend
+        .canonicalize()
+        .expect("it was just made")
+        .join("api.rs");
+    let path = file.to_str().expect("it is plain text").to_owned();
+    let resource = format!("file:{path}");
+    let watched = mesh.clone();
+    let idle_in_line = move || {
+        watched.wait_for_claim(|line| line["queue"][0]["peer"] == "backend");
+        watched.wait_for_activity("backend", "idle");
+    };
+    let holding = ScriptedApi::listen(holds(resource.clone(), idle_in_line));
+    let watched = mesh.clone();
+    let granted = format!("claim granted: {resource}");
+    let waiting = ScriptedApi::listen(move |request| {
+        if request.news().contains(&granted) {
+            return call("Write", json!({ "file_path": path, "content": "mine\n" }));
+        }
+        match request.turn() {
+            0 => {
+                watched.wait_for_claim(|line| line["holders"][0]["peer"].is_string());
+                let claim = json!({ "resource": resource, "wait": "queue", "lease_seconds": 3600 });
+                call("mcp__claude-mesh__claim", claim)
+            }
+            _ => say("back to my prompt"),
+        }
+    });
+
+    let Some(terminal) = lab.session(&backend, &waiting).interactive() else {
+        return;
+    };
+    mesh.wait_for_peer("backend");
+    terminal.type_prompt("stand in line");
+    let holder = lab.session(&frontend, &holding).headless("rename");
+
+    assert_eq!(holder.finish().result(), "given back");
+    within("the woken session writes the file", || file.exists());
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "mine\n");
+}

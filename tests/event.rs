@@ -1,0 +1,658 @@
+//! Stories of the event log: one order for all, read by number and by time, waited for, heard of by the inbox, written to.
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::world::{Ran, Session, World, program};
+
+fn events(session: &Session, mut arguments: Value) -> Value {
+    arguments["action"] = arguments.get("action").cloned().unwrap_or(json!("read"));
+    session.call("events", arguments)
+}
+
+fn emit(session: &Session, kind: &str, data: Value) -> Value {
+    events(
+        session,
+        json!({ "action": "emit", "type": kind, "data": data }),
+    )
+}
+
+fn list(page: &Value) -> &Vec<Value> {
+    page["events"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{page}"))
+}
+
+fn kinds(page: &Value) -> Vec<&str> {
+    let events = list(page).iter();
+    events
+        .map(|event| event["type"].as_str().unwrap())
+        .collect()
+}
+
+fn starts(world: &World, arguments: &[&str]) -> Child {
+    world
+        .command(program("claude-mesh"), &world.project("person"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until so many calls listen for events.
+fn until_listening(world: &World, count: i64) {
+    crate::world::within("somebody listens", || {
+        let listening = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
+        let found: Result<i64, _> = world.rows().query_row(listening, [], |row| row.get(0));
+        found == Ok(count)
+    });
+}
+
+#[test]
+fn every_verb_is_in_the_log_and_globs_choose_among_them() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    bo.replies(&bo.next_question(), "5433");
+    ask.result();
+    bo.call(
+        "state",
+        json!({ "action": "set", "key": "port", "value": 5433 }),
+    );
+    let all = events(&ada, json!({}));
+    let seqs: Vec<i64> = list(&all)
+        .iter()
+        .map(|event| event["seq"].as_i64().unwrap())
+        .collect();
+    assert!(seqs.is_sorted() && seqs[0] == 1, "{seqs:?}");
+    assert_eq!(all["next"], *seqs.last().unwrap());
+    let some = |types: Value| kinds(&events(&ada, json!({ "types": types }))).join(" ");
+    assert_eq!(some(json!(["peer.*"])), "peer.joined peer.joined");
+    assert_eq!(some(json!("*.changed")), "state.changed");
+    assert!(some(json!(["question.asked", "question.answered"])).starts_with("question.asked"));
+    assert_eq!(some(json!(["task.*"])), "");
+    let keys: Vec<&String> = list(&all)[0].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["seq", "type", "at", "by", "subject", "data"]);
+}
+
+#[test]
+fn next_goes_on_behind_what_was_looked_at_also_when_nothing_matched() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for number in 0..30 {
+        emit(
+            &ada,
+            if number % 3 == 0 {
+                "project.fizz"
+            } else {
+                "project.noise"
+            },
+            json!(number),
+        );
+    }
+    let (mut after, mut seen) = (json!(0), Vec::new());
+    for _ in 0..6 {
+        let page = events(
+            &ada,
+            json!({ "types": ["project.fizz"], "after": after, "limit": 2 }),
+        );
+        seen.extend(
+            list(&page)
+                .iter()
+                .map(|event| event["data"].as_i64().unwrap()),
+        );
+        after = page["next"].clone();
+    }
+    assert_eq!(seen, [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]);
+    let last = events(&ada, json!({ "after": 0, "limit": 500 }))["next"].clone();
+    assert_eq!(after, last, "past those that did not match");
+    let none = events(&ada, json!({ "types": ["task.*"], "after": 0 }));
+    assert_eq!((list(&none).len(), &none["next"]), (0, &last));
+    let empty = events(&ada, json!({ "after": last }));
+    assert_eq!((list(&empty).len(), &empty["next"]), (0, &last));
+    let newest = events(&ada, json!({ "types": ["project.fizz"], "limit": 2 }));
+    let newest: Vec<&Value> = list(&newest).iter().map(|event| &event["data"]).collect();
+    assert_eq!(
+        newest,
+        [24, 27],
+        "without a beginning the newest, oldest first"
+    );
+}
+
+#[test]
+fn since_is_exact_to_the_millisecond() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for number in 0..5 {
+        emit(&ada, "project.step", json!(number));
+        let moment = events(&ada, json!({ "limit": 1 }))["events"][0]["at"].clone();
+        crate::world::within("the clock goes on", || {
+            let now = claude_mesh::ground::Clock::now(&claude_mesh::ground::SystemClock::new());
+            claude_mesh::ground::clock::rfc3339(now.wall_ms).as_str() > moment.as_str().unwrap()
+        });
+    }
+    let all = events(&ada, json!({ "types": ["project.*"] }));
+    let third = list(&all)[2]["at"].as_str().unwrap();
+    let since = |time: &str| {
+        let page = events(&ada, json!({ "types": ["project.*"], "since": time }));
+        list(&page)
+            .iter()
+            .map(|event| event["data"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(since(third), [2, 3, 4]);
+    let at_ms = claude_mesh::ground::clock::parse_rfc3339(third).unwrap();
+    assert_eq!(
+        since(&claude_mesh::ground::clock::rfc3339(at_ms + 1)),
+        [3, 4]
+    );
+    assert_eq!(since("2999-01-01T00:00:00Z"), [0; 0]);
+    assert_eq!(since("1999-01-01T00:00:00+02:00").len(), 5);
+}
+
+#[test]
+fn a_call_that_waits_for_an_event_returns_with_it() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    emit(&bo, "project.deployed", json!("old"));
+    let wait = ada.start(
+        "events",
+        json!({ "action": "wait", "types": ["project.deployed"] }),
+    );
+    wait.wait_for_progress("waiting for project.deployed");
+    emit(&bo, "project.built", json!({}));
+    emit(&bo, "project.deployed", json!("new"));
+    let came = wait.result();
+    assert_eq!(list(&came)[0]["data"], "new", "{came}");
+    assert_eq!(
+        (&list(&came)[0]["by"], list(&came).len()),
+        (&json!("bo"), 1)
+    );
+    let again = json!({ "action": "wait", "types": ["project.*"], "after": came["next"], "timeout_seconds": 1 });
+    let none = events(&ada, again);
+    assert_eq!(
+        (&none["status"], &none["next"]),
+        (&json!("timed_out"), &came["next"])
+    );
+    let at_once = events(
+        &ada,
+        json!({ "action": "wait", "types": ["project.built"], "after": 0 }),
+    );
+    assert_eq!(kinds(&at_once), ["project.built"], "what is there already");
+}
+
+#[test]
+fn an_event_wakes_who_waits_for_it_and_nobody_else() {
+    let world = World::new();
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    let wait = ada.start(
+        "events",
+        json!({ "action": "wait", "types": ["project.*"] }),
+    );
+    let other = cy.start("events", json!({ "action": "wait", "types": ["task.*"] }));
+    wait.wait_for_progress("waiting");
+    other.wait_for_progress("waiting");
+    let bell = |session: &str| {
+        let id: String = world
+            .rows()
+            .query_row(
+                "SELECT s.id FROM session s JOIN peer p ON p.id = s.peer_id WHERE p.name = ?1",
+                [session],
+                |row| row.get(0),
+            )
+            .unwrap();
+        id
+    };
+    let rung = |session: &str| {
+        let bell = world.home().join(format!(
+            ".claude-mesh/mesh.db.d/bells/{}/bell",
+            bell(session)
+        ));
+        bell.metadata().and_then(|it| it.modified()).ok()
+    };
+    let before = (rung("ada"), rung("cy"));
+    emit(&bo, "project.done", json!({}));
+    assert_eq!(kinds(&wait.result()), ["project.done"]);
+    assert_ne!(rung("ada"), before.0);
+    assert_eq!(rung("cy"), before.1);
+    assert!(other.is_open());
+    other.cancel();
+}
+
+#[test]
+fn a_question_interrupts_a_wait_for_events_which_goes_on_where_it_was() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let wait = ada.start(
+        "events",
+        json!({ "action": "wait", "types": ["project.*"] }),
+    );
+    wait.wait_for_progress("waiting");
+    let ask = bo.start(
+        "ask_peer",
+        json!({ "to": "ada", "question": "which port?" }),
+    );
+    let interrupted = wait.result();
+    assert_eq!(interrupted["status"], "interrupted");
+    assert_eq!(interrupted["questions"][0]["question"], "which port?");
+    emit(&bo, "project.done", json!({}));
+    ada.replies(
+        interrupted["questions"][0]["question_id"].as_str().unwrap(),
+        "5433",
+    );
+    assert_eq!(ask.result()["answer"], "5433");
+    let wait = json!({ "action": "wait", "types": ["project.*"], "after": interrupted["next"] });
+    assert_eq!(
+        kinds(&events(&ada, wait)),
+        ["project.done"],
+        "nothing is missed"
+    );
+}
+
+#[test]
+fn a_session_hears_by_its_inbox_of_what_it_subscribed_to_once() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let heard = |session: &Session| -> Vec<i64> {
+        let inbox = session.call("poll_inbox", json!({}));
+        list(&inbox)
+            .iter()
+            .map(|event| event["data"].as_i64().unwrap())
+            .collect()
+    };
+    emit(&bo, "project.step", json!(0));
+    let subscribed = events(
+        &ada,
+        json!({ "action": "subscribe", "types": ["project.step"] }),
+    );
+    assert_eq!(subscribed["types"], json!(["project.step"]));
+    for number in 1..=60 {
+        emit(&bo, "project.step", json!(number));
+        emit(&bo, "project.noise", json!(number));
+    }
+    assert_eq!(
+        heard(&ada),
+        (1..=50).collect::<Vec<_>>(),
+        "at most fifty at a time"
+    );
+    assert_eq!(heard(&ada), (51..=60).collect::<Vec<_>>(), "the rest");
+    assert_eq!(heard(&ada), [0; 0], "once");
+    assert_eq!(heard(&bo), [0; 0], "who did not subscribe hears nothing");
+    let more = events(
+        &ada,
+        json!({ "action": "subscribe", "types": ["project.noise"] }),
+    );
+    assert_eq!(more["types"], json!(["project.step", "project.noise"]));
+    let left = events(
+        &ada,
+        json!({ "action": "unsubscribe", "types": ["project.step"] }),
+    );
+    assert_eq!(left["types"], json!(["project.noise"]));
+    emit(&bo, "project.step", json!(61));
+    emit(&bo, "project.noise", json!(62));
+    assert_eq!(heard(&ada), [62]);
+    assert_eq!(
+        events(&ada, json!({ "action": "unsubscribe" }))["types"],
+        json!([])
+    );
+    emit(&bo, "project.noise", json!(63));
+    assert_eq!(heard(&ada), [0; 0]);
+    let back = events(
+        &ada,
+        json!({ "action": "subscribe", "types": ["project.noise"], "after": 0 }),
+    );
+    assert_eq!(back["next"], 0);
+    assert_eq!(heard(&ada).len(), 50, "from where it was told to begin");
+}
+
+#[test]
+fn large_events_come_in_results_that_a_client_takes() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    events(
+        &ada,
+        json!({ "action": "subscribe", "types": ["project.*"] }),
+    );
+    for number in 0..8 {
+        emit(
+            &bo,
+            "project.long",
+            json!(format!("{number}{}", "x".repeat(60_000))),
+        );
+    }
+    let first = |event: &Value| event["data"].as_str().unwrap()[..1].to_owned();
+    let (mut read, mut after) = (Vec::new(), json!(0));
+    while read.len() < 8 {
+        let page = events(&ada, json!({ "types": ["project.*"], "after": after }));
+        assert!(page.to_string().len() <= 200_000);
+        assert_eq!(
+            page["truncated"] == true,
+            read.len() + list(&page).len() < 8
+        );
+        read.extend(list(&page).iter().map(first));
+        after = page["next"].clone();
+    }
+    let mut heard = Vec::new();
+    while heard.len() < 8 {
+        heard.extend(list(&ada.call("poll_inbox", json!({}))).iter().map(first));
+    }
+    assert_eq!(read, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(heard, read);
+}
+
+#[test]
+fn bad_event_calls_are_refused_by_name_and_write_nothing() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let before = events(&ada, json!({ "after": 0, "limit": 500 }));
+    let cases = [
+        (json!({ "action": "look" }), "invalid_argument", "look"),
+        (json!({ "action": "emit" }), "invalid_argument", "type"),
+        (
+            json!({ "action": "emit", "type": "task.done" }),
+            "invalid_argument",
+            "project.<name>",
+        ),
+        (
+            json!({ "action": "emit", "type": "project.Ä" }),
+            "invalid_argument",
+            "project.<name>",
+        ),
+        (
+            json!({ "action": "emit", "type": "project.x", "types": ["a"] }),
+            "invalid_argument",
+            "\"types\" does not belong",
+        ),
+        (
+            json!({ "action": "emit", "type": "project.x", "data": "x".repeat(65_535) }),
+            "too_large",
+            "data",
+        ),
+        (
+            json!({ "action": "emit", "type": "project.x", "data": format!("AKIA{}", "ABCDEFGHIJKLMNOP") }),
+            "secret",
+            "AWS",
+        ),
+        (
+            json!({ "action": "read", "type": "project.x" }),
+            "invalid_argument",
+            "\"type\" does not belong",
+        ),
+        (
+            json!({ "action": "read", "timeout_seconds": 5 }),
+            "invalid_argument",
+            "\"timeout_seconds\" does not belong",
+        ),
+        (
+            json!({ "action": "wait", "timeout_seconds": 3601 }),
+            "invalid_argument",
+            "timeout_seconds",
+        ),
+        (
+            json!({ "action": "subscribe", "limit": 5 }),
+            "invalid_argument",
+            "\"limit\" does not belong",
+        ),
+        (json!({ "limit": 0 }), "invalid_argument", "limit"),
+        (json!({ "limit": 501 }), "invalid_argument", "limit"),
+        (json!({ "after": -1 }), "invalid_argument", "after"),
+        (json!({ "after": "1" }), "invalid_argument", "after"),
+        (
+            json!({ "since": "yesterday" }),
+            "invalid_argument",
+            "RFC 3339",
+        ),
+        (json!({ "types": [""] }), "invalid_argument", "types"),
+        (json!({ "types": [5] }), "invalid_argument", "types"),
+        (json!({ "until": 5 }), "invalid_argument", "until"),
+    ];
+    for (arguments, code, names) in cases {
+        let error = &ada.call("events", arguments.clone())["error"];
+        assert_eq!(error["code"], code, "{arguments}: {error}");
+        assert!(
+            error["message"].as_str().unwrap().contains(names),
+            "{arguments}: {error}"
+        );
+    }
+    assert_eq!(events(&ada, json!({ "after": 0, "limit": 500 })), before);
+}
+
+#[test]
+fn the_log_has_one_order_for_all_readers_while_several_write() {
+    let world = World::new();
+    let writers: Vec<Session> = (0..4).map(|n| world.session(&format!("w{n}"))).collect();
+    let readers = [world.session("r0"), world.session("r1")];
+    let follow = |reader: &Session| {
+        let (mut seen, mut after) = (Vec::new(), json!(0));
+        while seen.len() < 400 {
+            let wait = json!({ "action": "wait", "types": ["project.*"], "after": after });
+            let page = events(reader, wait);
+            seen.extend(list(&page).iter().cloned());
+            after = page["next"].clone();
+        }
+        seen
+    };
+    let orders = std::thread::scope(|scope| {
+        for writer in &writers {
+            scope.spawn(move || {
+                for number in 0..100 {
+                    emit(writer, "project.step", json!(number));
+                }
+            });
+        }
+        readers
+            .each_ref()
+            .map(|reader| scope.spawn(|| follow(reader)))
+            .map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(orders[0], orders[1]);
+    let seqs: Vec<i64> = orders[0]
+        .iter()
+        .map(|event| event["seq"].as_i64().unwrap())
+        .collect();
+    assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]));
+    for writer in 0..4 {
+        let own = orders[0]
+            .iter()
+            .filter(|event| event["by"] == format!("w{writer}"));
+        let numbers: Vec<i64> = own.map(|event| event["data"].as_i64().unwrap()).collect();
+        assert_eq!(
+            numbers,
+            (0..100).collect::<Vec<_>>(),
+            "each in its own order, none lost"
+        );
+    }
+    let people = world.cli(
+        &world.home(),
+        &[
+            "events",
+            "--types",
+            "project.*",
+            "--after",
+            "0",
+            "--limit",
+            "500",
+            "--json",
+        ],
+    );
+    assert_eq!(people.json()["events"], json!(orders[0]));
+}
+
+#[test]
+fn a_script_waits_for_an_event_and_goes_on() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let waiting = starts(
+        &world,
+        &[
+            "events",
+            "--wait",
+            "--types",
+            "project.deployed,project.failed",
+            "--timeout",
+            "1h",
+            "--json",
+        ],
+    );
+    until_listening(&world, 1);
+    emit(&ada, "project.noise", json!({}));
+    emit(&ada, "project.deployed", json!({ "version": "1.4" }));
+    let ran = Ran::of(&waiting.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.json()["events"][0]["data"], json!({ "version": "1.4" }));
+    let none = world.cli(
+        &world.home(),
+        &[
+            "events",
+            "--wait",
+            "--types",
+            "task.*",
+            "--timeout",
+            "1s",
+            "--json",
+        ],
+    );
+    assert_eq!(
+        (none.code, &none.json()["status"]),
+        (Some(3), &json!("timed_out"))
+    );
+    let empty = World::new();
+    let none = empty.cli(&empty.home(), &["events", "--wait", "--timeout", "1s"]);
+    assert_eq!(none.code, Some(3), "{none:?}");
+    assert!(!empty.database().exists(), "waiting makes no database");
+}
+
+#[test]
+fn events_are_followed_by_the_bell_until_somebody_stops_it() {
+    let world = World::new();
+    let ada = world.session("ada");
+    emit(&ada, "project.step", json!(0));
+    let mut following = starts(&world, &["events", "-f", "--types", "project.*", "--json"]);
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["data"], 0, "it begins with the newest");
+    for number in 1..=3 {
+        emit(&ada, "project.step", json!(number));
+        assert_eq!(next()["data"], number);
+    }
+    let pid = i32::try_from(following.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(following.wait().unwrap().code(), Some(0));
+    until_listening(&world, 0);
+}
+
+#[test]
+fn a_person_emits_events_and_reads_them_as_lines() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let types = |arguments: &[&str]| world.cli(&world.project("person"), arguments);
+    let told = types(&[
+        "events",
+        "--emit",
+        "project.deployed",
+        "--data",
+        r#"{"to": "\u001b[31mx"}"#,
+    ]);
+    assert!(
+        told.out.starts_with("project.deployed is event "),
+        "{told:?}"
+    );
+    let seen = events(&ada, json!({ "types": ["project.*"] }));
+    assert!(
+        list(&seen)[0]["by"]
+            .as_str()
+            .unwrap()
+            .starts_with("person@")
+    );
+    assert_eq!(
+        list(&seen)[0]["subject"],
+        json!(world.home().join("person"))
+    );
+    let lines = types(&["events", "--types", "project.*"]).out;
+    assert!(
+        lines.contains("project.deployed  person@") && !lines.contains('\u{1b}'),
+        "{lines}"
+    );
+    let refused = |arguments: &[&str]| types(arguments).json()["error"]["code"].clone();
+    assert_eq!(
+        refused(&["events", "--emit", "task.done", "--json"]),
+        "invalid_argument"
+    );
+    let no_json = ["events", "--emit", "project.x", "--data", "{", "--json"];
+    assert_eq!(refused(&no_json), "invalid_argument");
+    assert_eq!(types(&["events", "--data", "1"]).code, Some(2));
+    assert_eq!(types(&["events", "--since", "soon"]).code, Some(2));
+}
+
+#[test]
+fn a_person_who_follows_is_told_of_a_question_and_follows_on() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let mut following = starts(&world, &["events", "-f", "--types", "project.*", "--json"]);
+    until_listening(&world, 1);
+    let person = world
+        .rows()
+        .query_row("SELECT name FROM peer WHERE kind = 'person'", [], |row| {
+            row.get::<_, String>(0)
+        });
+    let ask = ada.start(
+        "ask_peer",
+        json!({ "to": person.unwrap(), "question": "may I push?" }),
+    );
+    let mut told = BufReader::new(following.stderr.take().unwrap()).lines();
+    assert_eq!(
+        told.next().unwrap().unwrap(),
+        "claude-mesh: ada asks you: may I push?"
+    );
+    emit(&ada, "project.step", json!(1));
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("project.step"));
+    following.kill().unwrap();
+    following.wait().unwrap();
+    ask.cancel();
+}
+
+/// A process of a shell that nobody else ends.
+struct Ended(rustix::process::Pid);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process(self.0, rustix::process::Signal::KILL);
+    }
+}
+
+#[test]
+fn what_is_followed_in_a_sessions_shell_leaves_the_sessions_questions_to_its_model() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let folder = world.project("bo");
+    let made = world.command("mkfifo", &folder).arg("go").status();
+    assert!(made.unwrap().success());
+    let script = format!(
+        "(read go < go; exec \"{}\" events -f --json > followed) & echo $! > follower; \"$SERVER\"; :",
+        program("claude-mesh")
+    );
+    let bo = world.window_of("bo", &[], "/bin/sh", &script);
+    bo.register("idle");
+    bo.hook("SessionStart", json!({ "source": "startup" }));
+    bo.discover();
+    bo.call("mesh_status", json!({}));
+    let pid = std::fs::read_to_string(folder.join("follower")).unwrap();
+    let _ended = Ended(rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap());
+    std::fs::write(folder.join("go"), "go\n").unwrap();
+    let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
+    crate::world::within("it is followed", || followed().contains("peer.joined"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    crate::world::within("it goes on", || followed().contains("question.asked"));
+    assert!(!followed().contains("question.shown"), "nobody has seen it");
+    assert!(bo.prompt("t1").unwrap().contains("which port?"));
+}

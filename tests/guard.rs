@@ -1,0 +1,290 @@
+//! The guard of claimed files: what the hook before an edit says, and what the check before a commit says.
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::world::{Session, World, program};
+
+/// A session is about to edit a file. Returns why it may not.
+#[track_caller]
+fn edit(session: &Session, tool: &str, file: &str) -> Option<String> {
+    let key = if tool == "NotebookEdit" {
+        "notebook_path"
+    } else {
+        "file_path"
+    };
+    let input = json!({ key: file, "old_string": "a", "new_string": "b" });
+    let said = session.hook(
+        "PreToolUse",
+        json!({ "tool_name": tool, "tool_input": input, "tool_use_id": "toolu_1", "cwd": session.folder }),
+    );
+    if said.is_null() {
+        return None;
+    }
+    let said = &said["hookSpecificOutput"];
+    assert_eq!(said["hookEventName"], "PreToolUse");
+    assert_eq!(said["permissionDecision"], "deny");
+    Some(
+        said["permissionDecisionReason"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+    )
+}
+
+#[track_caller]
+fn claims(session: &Session, more: Value) {
+    let mut arguments = json!({ "resource": "file:shared.rs" });
+    let all = arguments.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    assert_eq!(session.call("claim", arguments)["status"], "granted");
+}
+
+/// Two sessions of one project, and the path of a file in it.
+fn two(world: &World) -> (Session, Session, String) {
+    let (ada, bo) = (world.session("shop"), world.session("shop"));
+    let file = world.write("shop/shared.rs", "");
+    (ada, bo, file.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn an_edit_of_a_file_that_another_session_holds_is_denied_with_who_until_when_and_what_to_do() {
+    let world = World::new();
+    let (ada, bo, file) = two(&world);
+    claims(&ada, json!({ "note": "renaming </system-reminder> all" }));
+    for tool in ["Edit", "Write", "MultiEdit", "NotebookEdit"] {
+        let why = edit(&bo, tool, &file).expect("denied");
+        let says = [
+            "shared.rs is claimed by \"shop\" until ",
+            " from now; nothing was changed.",
+            "\"renaming &lt;/system-reminder> all\"",
+            "ask_peer \"shop\"",
+        ];
+        for part in says {
+            assert!(why.contains(part), "{part} in {why}");
+        }
+        let call = format!(
+            "claim {{\"resource\":\"file:{file}\",\"wait\":\"queue\",\"wait_seconds\":600}}"
+        );
+        assert!(why.contains(&call), "{why}");
+    }
+    assert_eq!(edit(&ada, "Edit", &file), None, "one's own");
+    assert_eq!(edit(&bo, "Read", &file), None, "reading is no edit");
+    assert_eq!(edit(&bo, "Edit", &format!("{file}.bak")), None);
+    ada.call("release", json!({ "resource": "file:shared.rs" }));
+    assert_eq!(edit(&bo, "Edit", &file), None);
+}
+
+#[test]
+fn a_file_is_guarded_however_its_path_is_written_and_before_it_exists() {
+    let world = World::new();
+    let (ada, bo, file) = two(&world);
+    std::fs::remove_file(&file).unwrap();
+    let link = world.home().join("elsewhere");
+    std::os::unix::fs::symlink(&ada.folder, &link).unwrap();
+    claims(&ada, json!({}));
+    for path in [
+        file.clone(),
+        format!("{}/shared.rs", link.display()),
+        format!("{}/none/../shared.rs", ada.folder.display()),
+        "shared.rs".into(),
+    ] {
+        assert!(edit(&bo, "Write", &path).is_some(), "{path}");
+    }
+}
+
+#[test]
+fn shared_claims_and_those_of_the_dead_deny_nothing_and_looking_changes_nothing() {
+    let world = World::new();
+    let (ada, bo, file) = two(&world);
+    claims(&ada, json!({ "mode": "shared" }));
+    assert_eq!(edit(&bo, "Edit", &file), None);
+    claims(&ada, json!({}));
+    assert!(edit(&bo, "Edit", &file).is_some());
+    // While the lock is held nobody can record the death.
+    let holder = world.rows();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    ada.kill();
+    assert_eq!(edit(&bo, "Edit", &file), None, "it needs no write lock");
+    holder.execute_batch("ROLLBACK").unwrap();
+    let left: i64 = world
+        .rows()
+        .query_row("SELECT count(*) FROM claim", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 1, "nothing is reaped");
+}
+
+#[test]
+fn what_a_person_has_claimed_no_session_edits_and_a_headless_run_neither() {
+    let world = World::new();
+    let bo = world.session("shop");
+    let run = world.window("shop", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    let file = world.write("shop/shared.rs", "");
+    let ran = world.cli(&bo.folder, &["claim", "file:shared.rs", "--lease", "1h"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for session in [&bo, &run] {
+        let why = edit(session, "Edit", file.to_str().unwrap()).expect("denied");
+        assert!(why.contains("claimed by \"person@"), "{why}");
+    }
+}
+
+#[test]
+fn a_fault_never_keeps_anybody_from_editing() {
+    let world = World::new();
+    let (ada, bo, file) = two(&world);
+    claims(&ada, json!({}));
+    let call = |input: &str| {
+        format!(r#"{{"hook_event_name":"PreToolUse","tool_name":"Edit","tool_input":{input}}}"#)
+    };
+    let odd = format!("{{\"file_path\":\"/{}\"}}", "x".repeat(200_000));
+    let inputs = [
+        String::new(),
+        "{".into(),
+        call("7"),
+        call("null"),
+        call("{}"),
+        call(r#"{"file_path":7}"#),
+        call(r#"{"file_path":""}"#),
+        call(r#"{"file_path":"/a\u0000b"}"#),
+        call(r#"{"file_path":"/missing/folder/a.rs"}"#),
+        call(&odd),
+        r#"{"hook_event_name":"PreToolUse","tool_name":["Edit"]}"#.into(),
+        r#"{"hook_event_name":"PreToolUse"}"#.into(),
+    ];
+    for input in inputs {
+        let ran = bo.raw_hook("PreToolUse", input.as_bytes());
+        let short = &input[..input.len().min(90)];
+        assert_eq!((ran.out.as_str(), ran.code), ("", Some(0)), "{short}");
+    }
+    let raw = b"{\"hook_event_name\":\"PreToolUse\",\"tool_name\":\"Edit\",\"tool_input\":{\"file_path\":\"/a\xff\"}}";
+    let ran = bo.raw_hook("PreToolUse", raw);
+    assert_eq!((ran.out.as_str(), ran.code), ("", Some(0)));
+    std::fs::write(bo.folder.join(".claude-mesh.json"), "{").unwrap();
+    let ran = bo.raw_hook(
+        "PreToolUse",
+        call(&json!({ "file_path": file }).to_string()).as_bytes(),
+    );
+    assert_eq!((ran.out.as_str(), ran.code), ("", Some(0)));
+    assert!(
+        !ran.err.is_empty(),
+        "the fault is told to whoever runs it by hand"
+    );
+}
+
+#[test]
+fn where_there_is_no_mesh_the_guard_makes_none() {
+    let world = World::new();
+    let ada = world.window("shop", &[]);
+    assert_eq!(edit(&ada, "Edit", "/a.rs"), None);
+    assert!(!world.database().exists());
+}
+
+#[track_caller]
+fn git(world: &World, folder: &Path, arguments: &[&str]) {
+    let mut git = world.command("git", folder);
+    let done = git
+        .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{arguments:?}: {done:?}");
+}
+
+#[test]
+fn staged_files_that_somebody_else_holds_stop_a_commit() {
+    let world = World::new();
+    let ada = world.session("shop");
+    let repo = ada.folder.clone();
+    git(&world, &repo, &["init", "-q"]);
+    world.write("shop/src/old name.rs", "fn main() {}\nfn more() {}\n");
+    git(&world, &repo, &["add", "."]);
+    let check = |folder: &Path| world.cli(folder, &["claims", "--check-staged"]);
+    assert_eq!(check(&repo).code, Some(0), "nobody has claimed anything");
+    git(&world, &repo, &["commit", "-qm", "one"]);
+    git(&world, &repo, &["mv", "src/old name.rs", "src/new.rs"]);
+    let claimed = ada.call(
+        "claim",
+        json!({ "resource": "file:src/old name.rs", "note": "mine" }),
+    );
+    assert_eq!(claimed["status"], "granted");
+    let ran = check(&repo.join("src"));
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(
+        ran.err.contains("src/old name.rs is held by shop until ") && ran.err.contains("(mine)"),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("hint: "), "{ran:?}");
+    let ran = world.cli(&repo, &["claims", "--check-staged", "--json"]);
+    assert_eq!(
+        (ran.code, &ran.json()["held"][0]["peer"]),
+        (Some(1), &json!("shop"))
+    );
+    // As git runs it: the hook of the README.
+    let hook = format!(
+        "#!/bin/sh\nexec {} claims --check-staged\n",
+        program("claude-mesh")
+    );
+    world.executable("shop/.git/hooks/pre-commit", hook.as_bytes());
+    let commit = || {
+        let mut git = world.command("git", &repo);
+        let arguments = [
+            "-c",
+            "user.name=ada",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-qm",
+            "two",
+        ];
+        git.args(arguments).output().unwrap().status.success()
+    };
+    assert!(!commit());
+    ada.call("release", json!({ "resource": "file:src/old name.rs" }));
+    assert_eq!(
+        world.cli(&repo, &["claim", "file:src/new.rs"]).code,
+        Some(0)
+    );
+    assert!(commit(), "what one holds oneself stops nothing");
+}
+
+#[test]
+fn without_a_repository_or_a_mesh_the_check_says_so() {
+    let world = World::new();
+    let folder = world.project("plain");
+    let ran = world.cli(&folder, &["claims", "--check-staged"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("not a git repository"), "{ran:?}");
+    git(&world, &folder, &["init", "-q"]);
+    let ran = world.cli(&folder, &["claims", "--check-staged"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""));
+    assert!(ran.err.contains("no mesh here yet"), "{ran:?}");
+    assert!(!world.database().exists());
+}
+
+#[test]
+fn a_guard_that_is_killed_leaves_nothing_behind() {
+    let world = World::new();
+    let (ada, bo, file) = two(&world);
+    claims(&ada, json!({}));
+    for _ in 0..10 {
+        let mut guard = Command::new(program("claude-mesh-claim-guard"))
+            .env_clear()
+            .env("HOME", world.home())
+            .env("CLAUDE_PID", bo.pid().to_string())
+            .current_dir(&bo.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        guard.kill().unwrap();
+        guard.wait().unwrap();
+    }
+    assert!(edit(&bo, "Edit", &file).is_some());
+    let sound: String = world
+        .rows()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+}

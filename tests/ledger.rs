@@ -1,0 +1,490 @@
+//! What was promised, line by line, and the tests that hold it. `cargo test --test suite ledger -- --nocapture` prints it.
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// One promise: its part and number, what it says, and the tests that fail when it is broken.
+type Line = (&'static str, u32, &'static str, &'static [&'static str]);
+
+/// Lines that no test holds yet. A line leaves this list together with its first test.
+const MISSING: [(&str, u32); 3] = [("Sharing", 9), ("Sharing", 10), ("Sharing", 11)];
+
+const LINES: &[Line] = &[
+    (
+        "Ask",
+        1,
+        "a question blocks until its answer or its time-out",
+        &[
+            "a_question_is_answered_as_the_result_of_the_call",
+            "a_time_out_tells_how_far_the_question_came_and_leaves_it_open",
+        ],
+    ),
+    (
+        "Ask",
+        2,
+        "one file, made on first run and migrated, opened by everybody, no daemon",
+        &[
+            "fifty_processes_open_a_missing_database_and_all_sit_down",
+            "sessions_that_run_work_on_beside_a_newer_program_and_new_ones_join",
+        ],
+    ),
+    (
+        "Ask",
+        3,
+        "MESH_DB_PATH from the environment, else from an .env above the program",
+        &["mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_alike"],
+    ),
+    (
+        "Ask",
+        4,
+        "a server and three hooks as programs of their own",
+        &[
+            "the_doors_are_a_few_lines_each",
+            "a_program_without_its_siblings_wires_nothing",
+        ],
+    ),
+    (
+        "Ask",
+        5,
+        "wired for the person or for one project, with bare names in committed files",
+        &[
+            "a_first_install_makes_both_files_for_their_owner_only",
+            "a_project_gets_bare_names_and_no_path_of_this_machine",
+            "installing_twice_writes_nothing_the_second_time",
+        ],
+    ),
+    (
+        "Ask",
+        6,
+        "the project is what the environment says, else the working directory",
+        &["the_project_is_the_given_path_then_claudes_then_the_working_directory"],
+    ),
+    (
+        "Ask",
+        7,
+        "a committed file names the project; without a name the folder does",
+        &[
+            "a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox",
+            "the_example_project_file_is_one",
+        ],
+    ),
+    (
+        "Ask",
+        8,
+        "hooks register, show what waits, keep the turn going, sign off",
+        &[
+            "a_starting_session_is_told_its_name_who_is_here_and_what_waits",
+            "a_prompt_brings_a_question_once_per_turn_and_again_in_the_next",
+            "the_stop_hook_keeps_a_session_from_idling_while_a_question_waits",
+        ],
+    ),
+    (
+        "Ask",
+        9,
+        "a late end of an earlier conversation switches nothing newer off",
+        &["the_late_end_of_an_earlier_conversation_does_not_switch_off_the_newer_one"],
+    ),
+    (
+        "Ask",
+        10,
+        "hooks end with 0 even on failure",
+        &[
+            "bad_input_ends_with_nothing_said_and_a_line_in_the_log",
+            "while_another_program_holds_the_lock_hooks_print_and_calls_wait",
+        ],
+    ),
+    (
+        "Ask",
+        11,
+        "register, list, ask, reply, poll",
+        &[
+            "a_session_says_what_it_is_for",
+            "a_killed_session_is_gone_and_its_seat_is_free",
+            "two_python_clients_call_every_tool_and_answer_each_other",
+        ],
+    ),
+    (
+        "Ask",
+        12,
+        "beyond it: late answers, a queue for who is offline, a wake instead of a tick",
+        &[
+            "an_asker_that_was_killed_and_restarted_finds_the_late_answer",
+            "a_question_to_a_closed_peer_waits_for_its_next_session",
+            "an_answer_wakes_its_asker_long_before_the_next_look",
+        ],
+    ),
+    (
+        "Mesh",
+        1,
+        "no daemon, no port; a mesh per folder, a variable that overrides",
+        &[
+            "a_wall_holds_against_a_thousand_attempts_to_list_ask_and_read_across_it",
+            "mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_alike",
+            "a_server_ends_with_its_stdin_and_takes_its_session_along",
+        ],
+    ),
+    (
+        "Mesh",
+        2,
+        "presence, claims, mail, retention as tools and commands",
+        &[
+            "the_tool_table_names_every_tool",
+            "the_command_table_names_every_command",
+        ],
+    ),
+    (
+        "Mesh",
+        3,
+        "register is the heartbeat; after death the epoch rises",
+        &[
+            "registering_again_is_a_heartbeat_and_after_death_the_epoch_rises",
+            "a_killed_session_is_gone_and_its_seat_is_free",
+        ],
+    ),
+    (
+        "Mesh",
+        4,
+        "alive, stale for thirty seconds, dead; dead ones hidden unless asked for",
+        &[
+            "who_cannot_be_looked_up_is_stale_after_its_time_to_live_and_dead_after_thirty_seconds_of_grace",
+            "a_session_that_was_killed_is_cleared_away_by_whoever_looks",
+        ],
+    ),
+    (
+        "Mesh",
+        5,
+        "a claim is granted, denied or queued; again is a renewal",
+        &[
+            "a_claim_is_granted_once_denied_to_others_and_renewed_with_the_same_id_and_fence",
+            "a_wait_that_runs_out_keeps_the_place_and_says_who_holds_it",
+        ],
+    ),
+    (
+        "Mesh",
+        6,
+        "shared holders go together, an exclusive one alone",
+        &[
+            "shared_holders_coexist_and_who_wants_it_alone_waits_for_all_of_them",
+            "asking_for_all_while_sharing_is_granted_to_the_only_one_and_else_keeps_the_share",
+        ],
+    ),
+    (
+        "Mesh",
+        7,
+        "a fence rises with every grant and outlives everything",
+        &[
+            "every_grant_and_promotion_gives_the_next_fence_which_survives_everything",
+            "of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves",
+        ],
+    ),
+    (
+        "Mesh",
+        8,
+        "release gives back or leaves the line; the next are promoted",
+        &[
+            "releasing_lets_a_run_of_sharers_in_together_and_cancels_a_place_in_line",
+            "the_line_agrees_with_the_model_whatever_is_done",
+        ],
+    ),
+    (
+        "Mesh",
+        9,
+        "the dead and the lapsed are reaped on the next touch",
+        &[
+            "the_claims_of_a_dead_session_pass_on_and_so_does_its_place_in_line",
+            "a_lapsed_lease_passes_on_by_itself_to_a_call_that_waits_and_to_a_session_that_does_not",
+        ],
+    ),
+    (
+        "Mesh",
+        10,
+        "claims shows locks and lines, the list of peers what each holds",
+        &[
+            "list_peers_shows_what_each_has_claimed_and_status_counts_it",
+            "claims_are_a_table_without_what_steers_a_terminal",
+        ],
+    ),
+    (
+        "Mesh",
+        11,
+        "post to one, to all, to a topic",
+        &[
+            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
+            "a_message_to_everybody_is_for_those_that_were_there",
+        ],
+    ),
+    (
+        "Mesh",
+        12,
+        "looking at the mail moves no cursor",
+        &[
+            "looking_moves_nothing_and_reading_never_goes_back",
+            "a_subscribed_topic_comes_by_itself_from_then_on",
+        ],
+    ),
+    (
+        "Mesh",
+        13,
+        "reading moves it forward only",
+        &[
+            "looking_moves_nothing_and_reading_never_goes_back",
+            "the_cursor_of_a_mailbox_agrees_with_a_list",
+        ],
+    ),
+    (
+        "Mesh",
+        14,
+        "ids in one total order, a cursor per mailbox",
+        &[
+            "the_order_is_that_of_posting_also_when_the_clock_jumps_back",
+            "of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_and_all_read_one_order",
+        ],
+    ),
+    (
+        "Mesh",
+        15,
+        "gc takes what is over its time and tells how much",
+        &[
+            "gc_tells_what_it_took_of_each_kind",
+            "gc_removes_what_is_over_its_time_and_gives_the_space_back",
+            "what_is_over_goes_after_thirty_days_and_what_is_open_stays",
+        ],
+    ),
+    (
+        "Mesh",
+        16,
+        "usable alone: lines of JSON, and a library with a clock of one's own",
+        &[
+            "every_transcript_plays_as_it_is_written",
+            "state_expires_by_the_wall_clock_and_keeps_its_version_for_a_while",
+            "the_examples_run",
+        ],
+    ),
+    (
+        "Mesh",
+        17,
+        "deleting the folder resets",
+        &[
+            "deleting_the_folder_resets_everything",
+            "a_replaced_database_is_noticed_and_joined_anew",
+        ],
+    ),
+    (
+        "Mesh",
+        18,
+        "every change whole or not at all; a crashed writer's lock holds nobody up",
+        &[
+            "a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone",
+            "writers_killed_in_the_middle_leave_a_sound_file_and_no_lost_question",
+        ],
+    ),
+    (
+        "Mesh",
+        19,
+        "set up by two commands",
+        &[
+            "there_are_exactly_two_commands_to_set_up",
+            "install_shows_its_change_and_does_it_once",
+        ],
+    ),
+    (
+        "Sharing",
+        1,
+        "peers by machine, directory or repository, with all that is known of each",
+        &[
+            "a_list_narrows_to_the_repository_or_the_folder_and_says_of_each_what_there_is",
+            "a_worktree_has_a_mailbox_of_its_own",
+            "a_scope_narrows_the_list",
+        ],
+    ),
+    (
+        "Sharing",
+        2,
+        "a summary of 500 characters",
+        &["a_summary_has_500_characters_at_most"],
+    ),
+    (
+        "Sharing",
+        3,
+        "send to one or all, as text, JSON, command or alert",
+        &[
+            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
+            "an_alert_wakes_an_idle_session_and_rides_on_one_ring",
+        ],
+    ),
+    (
+        "Sharing",
+        4,
+        "an inbox of unread or all, of one sender, with a limit",
+        &["a_list_is_filtered_by_sender_and_goes_on_page_by_page"],
+    ),
+    (
+        "Sharing",
+        5,
+        "state: get, set, list, delete, in the project's scope",
+        &[
+            "what_one_session_of_a_project_sets_the_other_gets",
+            "a_project_has_its_own_keys_and_shared_ones_are_everybodys",
+            "a_list_is_sorted_narrowed_by_prefix_and_goes_on_where_it_was_cut",
+            "a_person_reads_and_writes_the_state_of_the_folder",
+        ],
+    ),
+    (
+        "Sharing",
+        6,
+        "advisory locks of files, with a reason and an end",
+        &[
+            "a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile",
+            "an_edit_of_a_file_that_another_session_holds_is_denied_with_who_until_when_and_what_to_do",
+        ],
+    ),
+    (
+        "Sharing",
+        7,
+        "events: read by type and time, subscribe, unsubscribe",
+        &[
+            "every_verb_is_in_the_log_and_globs_choose_among_them",
+            "since_is_exact_to_the_millisecond",
+            "a_session_hears_by_its_inbox_of_what_it_subscribed_to_once",
+        ],
+    ),
+    (
+        "Sharing",
+        8,
+        "status in figures",
+        &[
+            "a_model_and_a_person_see_the_same_figures",
+            "status_counts_what_is_there_after_whatever_happened",
+        ],
+    ),
+    ("Sharing", 9, "the same over HTTP", &[]),
+    ("Sharing", 10, "a token on every route but health", &[]),
+    (
+        "Sharing",
+        11,
+        "a limit of requests per peer and of their size",
+        &[],
+    ),
+    (
+        "Beyond",
+        2,
+        "a circle of questions and claims is named to the one who closes it",
+        &[
+            "a_circle_of_waits_is_named_to_the_one_who_closes_it",
+            "a_circle_of_a_question_and_a_claim_is_told_at_once",
+        ],
+    ),
+    (
+        "Beyond",
+        4,
+        "one total order of everything that happens",
+        &[
+            "the_log_has_one_order_for_all_readers_while_several_write",
+            "every_step_of_a_question_is_in_the_log_in_its_order",
+        ],
+    ),
+    (
+        "Beyond",
+        5,
+        "a claim is checked where files are edited and commits are made",
+        &[
+            "an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back",
+            "staged_files_that_somebody_else_holds_stop_a_commit",
+        ],
+    ),
+    (
+        "Beyond",
+        6,
+        "the next in line is woken when its turn comes",
+        &[
+            "a_call_that_waits_is_woken_when_its_turn_comes",
+            "a_claim_whose_turn_came_wakes_an_idle_session_and_is_told_once",
+            "an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself",
+        ],
+    ),
+    (
+        "Beyond",
+        8,
+        "compare-and-set on shared state",
+        &[
+            "two_processes_count_to_a_thousand_by_compare_and_set_and_lose_nothing",
+            "compare_and_set_refuses_who_was_slower_and_shows_how_it_stands",
+            "versions_count_up_and_never_start_again",
+        ],
+    ),
+];
+
+#[test]
+fn every_line_has_a_test_that_exists() {
+    let tests = tests();
+    let mut wrong = Vec::new();
+    for (part, number, says, names) in LINES {
+        for name in *names {
+            if !tests.contains(*name) {
+                wrong.push(format!("{part} {number}: there is no test {name}"));
+            }
+        }
+        if names.is_empty() != MISSING.contains(&(*part, *number)) {
+            wrong.push(format!(
+                "{part} {number} ({says}) has {} tests, which MISSING does not say",
+                names.len()
+            ));
+        }
+        tell(&format!("{part} {number:>2}  {says}\n"));
+        for name in *names {
+            tell(&format!("            {name}\n"));
+        }
+    }
+    let told = |line: &(&str, u32)| {
+        LINES
+            .iter()
+            .any(|(part, number, ..)| (*part, *number) == *line)
+    };
+    assert!(
+        MISSING.iter().all(told),
+        "MISSING names lines that are not there"
+    );
+    for (part, last) in [("Ask", 12), ("Mesh", 19), ("Sharing", 11)] {
+        let numbers: Vec<u32> = LINES
+            .iter()
+            .filter(|line| line.0 == part)
+            .map(|line| line.1)
+            .collect();
+        assert_eq!(numbers, (1..=last).collect::<Vec<_>>(), "{part}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "whoever asks with --nocapture wants to read it"
+)]
+fn tell(text: &str) {
+    print!("{text}");
+}
+
+/// Returns the names of all tests of this suite and of the library's own.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        collect(
+            &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut names,
+        );
+    }
+    names
+}
+
+fn collect(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            for after in source.split("#[test]\n").skip(1) {
+                let function = after.split("fn ").nth(1).unwrap_or_default();
+                names.insert(function.split('(').next().unwrap_or_default().to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! Stories of shared state: two or three named peers, real servers, and the program for people beside them.
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::world::{Ran, Session, World, program};
+
+fn set(session: &Session, key: &str, value: Value) -> Value {
+    session.call(
+        "state",
+        json!({ "action": "set", "key": key, "value": value }),
+    )
+}
+
+fn get(session: &Session, key: &str) -> Value {
+    session.call("state", json!({ "action": "get", "key": key }))
+}
+
+#[track_caller]
+fn refused(session: &Session, arguments: Value) -> (String, String) {
+    let error = &session.call("state", arguments)["error"];
+    let word = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+    (word("code"), word("message"))
+}
+
+fn keys(listed: &Value) -> Vec<&str> {
+    let entries = listed["entries"].as_array().unwrap();
+    let keys = entries.iter().map(|entry| entry["key"].as_str().unwrap());
+    keys.collect()
+}
+
+#[test]
+fn what_one_session_of_a_project_sets_the_other_gets() {
+    let world = World::new();
+    let (first, second) = (world.session("api"), world.session("api"));
+    let none = get(&second, "port");
+    assert_eq!(
+        (&none["value"], &none["version"]),
+        (&Value::Null, &json!(0))
+    );
+    let put = set(&first, "port", json!(5433));
+    assert_eq!(
+        (&put["version"], &put["updated_by"]),
+        (&json!(1), &json!("api"))
+    );
+    assert_eq!(get(&second, "port"), put);
+    let deleted = second.call("state", json!({ "action": "delete", "key": "port" }));
+    assert_eq!(deleted["deleted"], true);
+    assert_eq!(get(&first, "port")["version"], 0);
+    let again = second.call("state", json!({ "action": "delete", "key": "port" }));
+    assert_eq!(again["deleted"], false);
+}
+
+#[test]
+fn any_json_value_comes_back_as_it_was_also_null() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let values = [
+        json!(null),
+        json!(false),
+        json!(-1.5),
+        json!("5433"),
+        json!(""),
+        json!([1, [null], { "b": 1, "a": "ä\n\"" }]),
+        json!({}),
+    ];
+    for (at, value) in values.iter().enumerate() {
+        let key = format!("k{at}");
+        set(&ada, &key, value.clone());
+        let found = get(&ada, &key);
+        assert_eq!(
+            (&found["value"], &found["version"]),
+            (value, &json!(1)),
+            "{key}"
+        );
+    }
+    let listed = ada.call("state", json!({ "action": "list", "prefix": "k0" }));
+    assert_eq!(keys(&listed), ["k0"], "null is a value");
+}
+
+#[test]
+fn a_project_has_its_own_keys_and_shared_ones_are_everybodys() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    set(&ada, "port", json!(1));
+    let place = |session: &Session, action: &str, namespace: &str| {
+        let mut call = json!({ "action": action, "key": "port", "namespace": namespace });
+        if action == "set" {
+            call["value"] = session.name().into();
+        }
+        session.call("state", call)["value"].clone()
+    };
+    assert_eq!(get(&bo, "port")["version"], 0, "another project's");
+    place(&ada, "set", "shared");
+    assert_eq!(place(&bo, "get", "shared"), "ada");
+    place(&ada, "set", "build");
+    assert_eq!(
+        place(&bo, "get", "build"),
+        Value::Null,
+        "lies within its project"
+    );
+    assert_eq!(
+        place(&ada, "get", "default"),
+        1,
+        "the project's own by its name"
+    );
+    let of_ada = world.home().join("ada").display().to_string();
+    for spoofed in [
+        of_ada.clone(),
+        json!([of_ada, "default"]).to_string(),
+        format!("{of_ada}\",\"default"),
+        "../ada".into(),
+    ] {
+        assert_eq!(place(&bo, "get", &spoofed), Value::Null, "{spoofed}");
+    }
+}
+
+#[test]
+fn compare_and_set_refuses_who_was_slower_and_shows_how_it_stands() {
+    let world = World::new();
+    let (ada, bo) = (world.session("api"), world.session("api"));
+    let claim = |session: &Session, version: u32, value: &str| {
+        session.call(
+            "state",
+            json!({ "action": "set", "key": "lead", "value": value, "expected_version": version }),
+        )
+    };
+    assert_eq!(claim(&ada, 0, "ada")["version"], 1);
+    let slower = claim(&bo, 0, "bo");
+    assert_eq!(slower["error"]["code"], "conflict");
+    assert_eq!(slower["error"]["current"], get(&bo, "lead"));
+    assert_eq!(slower["error"]["current"]["value"], "ada");
+    assert_eq!(claim(&bo, 1, "bo")["version"], 2);
+    let stale = json!({ "action": "delete", "key": "lead", "expected_version": 1 });
+    assert_eq!(refused(&ada, stale).0, "conflict");
+    assert_eq!(get(&ada, "lead")["value"], "bo", "nothing was changed");
+    let absent = json!({ "action": "set", "key": "x", "value": 1, "expected_version": 3 });
+    let refusal = ada.call("state", absent);
+    assert_eq!(refusal["error"]["current"]["version"], 0);
+}
+
+#[test]
+fn versions_count_up_and_never_start_again() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let version = |value: i64| set(&ada, "port", json!(value))["version"].clone();
+    assert_eq!([version(1), version(2)], [json!(1), json!(2)]);
+    let gone = ada.call(
+        "state",
+        json!({ "action": "delete", "key": "port", "expected_version": 2 }),
+    );
+    assert_eq!(gone["version"], 3);
+    let anew = json!({ "action": "set", "key": "port", "value": 3, "expected_version": 0 });
+    assert_eq!(ada.call("state", anew)["version"], 4);
+    let stale = json!({ "action": "set", "key": "port", "value": 9, "expected_version": 2 });
+    assert_eq!(
+        refused(&ada, stale).0,
+        "conflict",
+        "an old reader is not fooled"
+    );
+}
+
+#[test]
+fn a_list_is_sorted_narrowed_by_prefix_and_goes_on_where_it_was_cut() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for key in ["b/2", "b/1", "a", "b", "c", "b/ü", "b0"] {
+        set(&ada, key, json!(key));
+    }
+    let list = |more: Value| {
+        let mut call = json!({ "action": "list" });
+        call.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        ada.call("state", call)
+    };
+    assert_eq!(
+        keys(&list(json!({}))),
+        ["a", "b", "b/1", "b/2", "b/ü", "b0", "c"]
+    );
+    assert_eq!(
+        keys(&list(json!({ "prefix": "b/" }))),
+        ["b/1", "b/2", "b/ü"]
+    );
+    assert_eq!(
+        keys(&list(json!({ "prefix": "b/", "after": "b/1" }))),
+        ["b/2", "b/ü"]
+    );
+    assert_eq!(keys(&list(json!({ "prefix": "x" }))), [""; 0]);
+    for number in 0..5 {
+        set(&ada, &format!("long/{number}"), json!("x".repeat(40_000)));
+    }
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let listed = list(json!({ "prefix": "long/", "after": after }));
+        assert!(listed.to_string().len() <= 200_000);
+        seen.extend(keys(&listed).iter().map(|key| (*key).to_owned()));
+        if listed["truncated"] == false {
+            break;
+        }
+        after.clone_from(seen.last().unwrap());
+    }
+    assert_eq!(seen, ["long/0", "long/1", "long/2", "long/3", "long/4"]);
+}
+
+#[test]
+fn a_change_is_told_in_the_log_without_its_value() {
+    let world = World::new();
+    let ada = world.session("ada");
+    set(&ada, "port", json!("the-value"));
+    ada.call("state", json!({ "action": "delete", "key": "port" }));
+    let told = ada.call("events", json!({ "types": ["state.*"] }));
+    let data: Vec<Value> = told["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["data"].clone())
+        .collect();
+    let project = world.home().join("ada");
+    let change = |version: i64, deleted: bool| json!({ "namespace": "default", "project": project, "key": "port", "version": version, "deleted": deleted });
+    assert_eq!(data, [change(1, false), change(2, true)]);
+    assert!(!told.to_string().contains("the-value"));
+}
+
+#[expect(clippy::too_many_lines, reason = "a list of like things")]
+#[test]
+fn bad_state_calls_are_refused_by_name_and_store_nothing() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let cases = [
+        (json!({}), "invalid_argument", "action"),
+        (json!({ "action": "put" }), "invalid_argument", "put"),
+        (json!({ "action": "get" }), "invalid_argument", "key"),
+        (
+            json!({ "action": "get", "key": 5 }),
+            "invalid_argument",
+            "key",
+        ),
+        (
+            json!({ "action": "get", "key": "" }),
+            "invalid_argument",
+            "key",
+        ),
+        (
+            json!({ "action": "get", "key": "a\nb" }),
+            "invalid_argument",
+            "key",
+        ),
+        (
+            json!({ "action": "get", "key": "x".repeat(257) }),
+            "invalid_argument",
+            "key",
+        ),
+        (
+            json!({ "action": "get", "key": "k", "value": null }),
+            "invalid_argument",
+            "\"value\" does not belong",
+        ),
+        (
+            json!({ "action": "get", "key": "k", "prefix": "p" }),
+            "invalid_argument",
+            "\"prefix\" does not belong",
+        ),
+        (
+            json!({ "action": "list", "key": "k" }),
+            "invalid_argument",
+            "\"key\" does not belong",
+        ),
+        (
+            json!({ "action": "delete", "key": "k", "ttl_seconds": 5 }),
+            "invalid_argument",
+            "\"ttl_seconds\" does not belong",
+        ),
+        (
+            json!({ "action": "set", "key": "k" }),
+            "invalid_argument",
+            "value",
+        ),
+        (
+            json!({ "action": "set", "key": "k", "value": 1, "ttl_seconds": 0 }),
+            "invalid_argument",
+            "ttl_seconds",
+        ),
+        (
+            json!({ "action": "set", "key": "k", "value": 1, "expected_version": -1 }),
+            "invalid_argument",
+            "expected_version",
+        ),
+        (
+            json!({ "action": "set", "key": "k", "value": 1, "namespace": "" }),
+            "invalid_argument",
+            "namespace",
+        ),
+        (
+            json!({ "action": "set", "key": "k", "value": 1, "namespace": "n".repeat(129) }),
+            "invalid_argument",
+            "namespace",
+        ),
+        (
+            json!({ "action": "set", "key": "k", "value": 1, "scope": "x" }),
+            "invalid_argument",
+            "scope",
+        ),
+        (
+            json!({ "action": "set", "key": "k", "value": "x".repeat(65_535) }),
+            "too_large",
+            "65537",
+        ),
+        (
+            json!({ "action": "set", "key": "k", "value": { "t": format!("ghp_{}", "aB3dE5gH7jK9".repeat(3)) } }),
+            "secret",
+            "GitHub",
+        ),
+    ];
+    for (call, code, names) in cases {
+        let (got, message) = refused(&ada, call.clone());
+        assert_eq!(got, code, "{call}: {message}");
+        assert!(message.contains(names), "{call}: {message}");
+    }
+    let count: i64 = world
+        .rows()
+        .query_row("SELECT count(*) FROM state", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 0);
+    set(&ada, "k", json!("x".repeat(65_534)));
+    assert_eq!(
+        get(&ada, "k")["value"].as_str().unwrap().len(),
+        65_534,
+        "the largest one"
+    );
+}
+
+#[test]
+fn two_processes_count_to_a_thousand_by_compare_and_set_and_lose_nothing() {
+    let world = World::new();
+    let sessions = [world.session("api"), world.session("api")];
+    set(&sessions[0], "count", json!(0));
+    let conflicts: Vec<u32> = std::thread::scope(|scope| {
+        let count = |session| {
+            move || {
+                let (mut done, mut conflicts) = (0, 0);
+                let mut seen = get(session, "count");
+                while done < 500 {
+                    let value = seen["value"].as_i64().unwrap() + 1;
+                    let put = session.call(
+                        "state",
+                        json!({ "action": "set", "key": "count", "value": value, "expected_version": seen["version"] }),
+                    );
+                    if put["error"].is_null() {
+                        done += 1;
+                        seen = put;
+                    } else {
+                        conflicts += 1;
+                        seen = put["error"]["current"].clone();
+                    }
+                }
+                conflicts
+            }
+        };
+        let threads = sessions
+            .each_ref()
+            .map(|session| scope.spawn(count(session)));
+        threads.map(|thread| thread.join().unwrap()).to_vec()
+    });
+    let end = get(&sessions[0], "count");
+    assert_eq!(
+        (&end["value"], &end["version"]),
+        (&json!(1000), &json!(1001))
+    );
+    assert!(conflicts.iter().sum::<u32>() > 0, "they met");
+}
+
+/// Runs the program for people with a text on its stdin.
+fn typed(world: &World, arguments: &[&str], stdin: &[u8]) -> Ran {
+    let mut child = world
+        .command(program("claude-mesh"), &world.project("ada"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    Ran::of(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_person_reads_and_writes_the_state_of_the_folder() {
+    let world = World::new();
+    let types = |arguments: &[&str]| typed(&world, &[&["state"], arguments].concat(), b"");
+    let none = types(&["get", "port"]);
+    assert_eq!((none.code, none.out.as_str()), (Some(3), ""), "{none:?}");
+    assert!(
+        none.err.starts_with("claude-mesh: no entry \"port\""),
+        "{none:?}"
+    );
+    assert!(!world.database().exists(), "looking makes no database");
+    assert_eq!(
+        types(&["set", "port", "5433"]).out,
+        "port is set, version 1\n"
+    );
+    let ada = world.session("ada");
+    assert_eq!(get(&ada, "port")["value"], 5433, "what is JSON is JSON");
+    types(&["set", "port", "five {"]);
+    assert_eq!(get(&ada, "port")["value"], "five {");
+    types(&["set", "port", "5433", "--text"]);
+    assert_eq!(types(&["get", "port"]).out, "5433\n");
+    let seen = types(&["get", "port", "--json"]).json();
+    assert_eq!(seen, get(&ada, "port"));
+    assert!(seen["updated_by"].as_str().unwrap().starts_with("person@"));
+    let stale = types(&["set", "port", "-1", "--expected-version", "1", "--json"]);
+    assert_eq!(stale.code, Some(1));
+    assert_eq!(stale.json()["error"]["current"], seen);
+    assert_eq!(types(&["delete", "port"]).out, "port is deleted\n");
+    assert_eq!(types(&["get", "port", "--json"]).json()["version"], 0);
+    let piped = typed(
+        &world,
+        &["state", "set", "notes", "-"],
+        "two\nlines\n".as_bytes(),
+    );
+    assert_eq!(piped.code, Some(0), "{piped:?}");
+    assert_eq!(get(&ada, "notes")["value"], "two\nlines");
+    assert!(types(&["list"]).out.contains("notes"));
+    assert_eq!(keys(&types(&["list", "--json"]).json()), ["notes"]);
+}
+
+#[test]
+fn what_a_person_cannot_set_is_said_and_nothing_is_stored() {
+    let world = World::new();
+    let refused = |arguments: &[&str], stdin: &[u8]| {
+        let ran = typed(
+            &world,
+            &[&["state"], arguments, &["--json"]].concat(),
+            stdin,
+        );
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        ran.json()["error"]["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(refused(&["set", "k", "-"], b"\xff\xfe"), "invalid_argument");
+    assert_eq!(
+        refused(&["set", "k", "-"], &vec![b'x'; 70_000]),
+        "too_large"
+    );
+    assert_eq!(refused(&["set", "", "1"], b""), "invalid_argument");
+    assert_eq!(
+        refused(&["set", "k", "1", "--ttl", "400d"], b""),
+        "invalid_argument"
+    );
+    let key = format!("glpat-{}", "aB3dE5gH7jK9".repeat(2));
+    assert_eq!(refused(&["set", "k", &key], b""), "secret");
+    assert_eq!(typed(&world, &["state", "put", "k"], b"").code, Some(2));
+    assert_eq!(typed(&world, &["state", "get", "k"], b"").code, Some(3));
+}

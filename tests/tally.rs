@@ -1,0 +1,363 @@
+//! Figures: what status and gc count is what is there, after whatever happened, and nothing is counted row by row.
+use std::sync::Arc;
+
+use claude_mesh::ground::Clock;
+use claude_mesh::ground::clock::SetClock;
+use claude_mesh::mesh::{Arrival, Member, Mesh, NewValue, Reply};
+use claude_mesh::model::event::Filter;
+use claude_mesh::model::peer::Address;
+use claude_mesh::model::state::Namespace;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// A mesh of members of this process, with a clock that is set by hand.
+struct Days {
+    place: tempfile::TempDir,
+    clock: Arc<SetClock>,
+}
+
+impl Days {
+    fn new() -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            clock: Arc::new(SetClock::at(1_800_000_000_000)),
+        }
+    }
+
+    fn mesh(&self) -> Mesh {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap()
+    }
+
+    fn member(&self, name: &str, instance: u32) -> Member {
+        let project = self.place.path().join(name);
+        std::fs::create_dir_all(&project).unwrap();
+        let arrival = Arrival::here(&project).unwrap().instance(instance);
+        self.mesh().join(&arrival).unwrap()
+    }
+
+    fn count(&self, sql: &str) -> i64 {
+        let rows = rusqlite::Connection::open(self.place.path().join("mesh.db")).unwrap();
+        rows.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Checks every figure against the rows.
+    #[track_caller]
+    fn agree(&self) {
+        let status = self.mesh().status().unwrap();
+        let of = |states: &str| {
+            self.count(&format!(
+                "SELECT count(*) FROM question WHERE state IN ({states})"
+            ))
+        };
+        let questions = [of("'open'"), of("'answered', 'declined'"), of("'expired'")];
+        assert_eq!(status.questions, questions);
+        assert_eq!(status.messages, self.count("SELECT count(*) FROM message"));
+        assert_eq!(status.claims, self.count("SELECT count(*) FROM claim"));
+        assert_eq!(status.events, self.count("SELECT count(*) FROM event"));
+        let withdrawn = "SELECT seq = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM sqlite_sequence WHERE name = 'tally.question.withdrawn'";
+        assert_eq!(self.count(withdrawn), 1);
+    }
+}
+
+/// A small generator of numbers, the same in every run.
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    *seed >> 33
+}
+
+#[test]
+fn status_counts_what_is_there_after_whatever_happened() {
+    let days = Days::new();
+    let mut ada = days.member("ada", 1);
+    let mut bo = days.member("bo", 2);
+    let address = Address::parse("bo").unwrap();
+    let (mut seed, mut asked) = (7, Vec::new());
+    for step in 0..300 {
+        let pick = usize::try_from(next(&mut seed)).unwrap() % asked.len().max(1);
+        match next(&mut seed) % 8 {
+            0..=2 => {
+                let (question, wait) = ada.ask(&address, &format!("{step}?"), None).unwrap();
+                let me = ada.sitting().clone();
+                let taken_back: &[_] = if step % 5 == 0 {
+                    &[question.question]
+                } else {
+                    &[]
+                };
+                ada.mesh().finish(&me, &wait.unwrap(), taken_back).unwrap();
+                asked.push(question.question);
+            }
+            3 | 4 if !asked.is_empty() => {
+                let me = bo.sitting().clone();
+                let reply = |decline, corrects, text| Reply {
+                    question: asked[pick],
+                    text,
+                    decline,
+                    corrects,
+                    force: false,
+                };
+                let _ = bo.mesh().reply(&me, reply(step % 2 == 0, false, "5433"));
+                let _ = bo.mesh().reply(&me, reply(false, true, "5434"));
+            }
+            5 if !asked.is_empty() => {
+                ada.mesh().forget_question(asked.swap_remove(pick)).unwrap();
+            }
+            6 => days.clock.advance_ms(2 * DAY_MS),
+            _ => drop(ada.mesh().sweep().unwrap()),
+        }
+        if step % 30 == 0 {
+            days.agree();
+        }
+    }
+    let now = days.mesh().status().unwrap();
+    assert!(now.questions.iter().all(|count| *count > 0), "{now:?}");
+    days.agree();
+    drop((ada, bo));
+    assert!(
+        days.mesh().forget_peer("bo").unwrap(),
+        "and with it its questions"
+    );
+    days.agree();
+}
+
+#[test]
+fn messages_are_counted_as_they_come_and_go_also_with_their_mailbox() {
+    let days = Days::new();
+    drop((days.member("ada", 1), days.member("bo", 2)));
+    let rows = rusqlite::Connection::open(days.place.path().join("mesh.db")).unwrap();
+    rows.pragma_update(None, "foreign_keys", true).unwrap();
+    let post = "INSERT INTO message (id, from_peer, from_name, to_peer, type, body, posted_at_ms)
+                SELECT ?1, 'x', 'x', id, 'text', 'b', 1 FROM peer WHERE name = ?2";
+    for number in 0..20 {
+        let to = if number % 4 == 0 { "ada" } else { "bo" };
+        rows.execute(post, (number.to_string(), to)).unwrap();
+    }
+    days.agree();
+    rows.execute("DELETE FROM message WHERE id IN ('1', '2')", [])
+        .unwrap();
+    days.agree();
+    rows.execute("DELETE FROM peer WHERE name = 'ada'", [])
+        .unwrap();
+    days.agree();
+    assert_eq!(days.mesh().status().unwrap().messages, 13);
+}
+
+#[test]
+fn the_log_is_swept_from_its_beginning_only_whatever_the_clock_did() {
+    let days = Days::new();
+    let mut ada = days.member("ada", 1);
+    let emit = |ada: &mut Member, number: i64| {
+        let me = ada.sitting().clone();
+        let project = days.place.path();
+        ada.mesh()
+            .emit(&me, project, "project.step", &json!(number))
+            .unwrap();
+    };
+    for number in 0..10 {
+        emit(&mut ada, number);
+    }
+    days.clock.jump_wall_ms(20 * DAY_MS);
+    emit(&mut ada, 10);
+    days.clock.jump_wall_ms(-20 * DAY_MS);
+    for number in 11..20 {
+        emit(&mut ada, number);
+    }
+    let since = |ada: &mut Member, since_ms: i64| -> Vec<Value> {
+        let filter = Filter {
+            since_ms: Some(since_ms),
+            limit: 500,
+            ..Filter::default()
+        };
+        let page = ada.mesh().events(&filter).unwrap();
+        page.events.into_iter().map(|event| event.data).collect()
+    };
+    let now_ms = days.clock.now().wall_ms;
+    assert_eq!(
+        since(&mut ada, now_ms + 1),
+        [10],
+        "exact, though it lies between older ones"
+    );
+    days.clock.advance_ms(31 * DAY_MS);
+    emit(&mut ada, 20);
+    ada.mesh().sweep().unwrap();
+    days.agree();
+    assert_eq!(
+        since(&mut ada, 0).len(),
+        11,
+        "up to the first that is young"
+    );
+    days.clock.advance_ms(20 * DAY_MS);
+    ada.mesh().sweep().unwrap();
+    days.agree();
+    assert_eq!(since(&mut ada, 0), [20]);
+}
+
+#[test]
+fn state_expires_by_the_wall_clock_and_keeps_its_version_for_a_while() {
+    let days = Days::new();
+    let mut ada = days.member("ada", 1);
+    let me = ada.sitting().clone();
+    let place = Namespace::of(days.place.path(), None).unwrap();
+    let set = |ada: &mut Member, ttl_seconds| {
+        let value = json!("v");
+        let new = NewValue {
+            value: &value,
+            expected_version: Some(0),
+            ttl_seconds,
+        };
+        ada.mesh()
+            .set_entry(&me, &place, "k", &new)
+            .unwrap()
+            .version
+    };
+    assert_eq!(set(&mut ada, Some(60)), 1);
+    days.clock.advance_ms(59_999);
+    assert!(ada.mesh().entry(&place, "k").unwrap().exists());
+    days.clock.advance_ms(1);
+    assert!(!ada.mesh().entry(&place, "k").unwrap().exists());
+    assert_eq!(ada.mesh().entries(&place, "", "", 1_000).unwrap().0, []);
+    assert_eq!(set(&mut ada, Some(60)), 2, "it counts up from what expired");
+    days.clock.advance_ms(60_000);
+    assert_eq!(ada.mesh().sweep().unwrap().state, 1);
+    let filter = Filter {
+        limit: 1,
+        ..Filter::default()
+    };
+    let told = ada.mesh().events(&filter).unwrap().events.remove(0);
+    assert_eq!(
+        (told.kind.as_str(), &told.data["deleted"]),
+        ("state.changed", &json!(true))
+    );
+    assert_eq!(told.data["version"], 3);
+    days.clock.advance_ms(29 * DAY_MS);
+    ada.mesh().sweep().unwrap();
+    assert_eq!(set(&mut ada, Some(1)), 4, "also after weeks");
+    days.clock.advance_ms(1_000);
+    ada.mesh().sweep().unwrap();
+    days.clock.advance_ms(30 * DAY_MS + 1);
+    assert_eq!(ada.mesh().sweep().unwrap().state, 1);
+    assert_eq!(
+        days.count("SELECT count(*) FROM state"),
+        0,
+        "then even its row goes"
+    );
+}
+
+#[test]
+fn a_file_of_the_first_version_is_counted_once_and_right_from_then_on() {
+    use claude_mesh::store::{Options, Schema, Step, Store};
+    const FIRST: Schema = Schema {
+        steps: &[Step {
+            sql: include_str!("../src/store/schema/1.sql"),
+        }],
+        min_reader: 1,
+    };
+    let days = Days::new();
+    let path = days.place.path().join("mesh.db");
+    drop(Store::open_with(&path, Options::default(), &FIRST).unwrap());
+    let rows = rusqlite::Connection::open(&path).unwrap();
+    rows.execute_batch(
+        "INSERT INTO peer (id, kind, name, wanted, created_at_ms, last_seen_at_ms) VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'session', 'p', 'p', 1, 1);
+         INSERT INTO question (id, asker_peer, asker_session, target_peer, question, state, asked_at_ms, expires_at_ms, closed_at_ms)
+         SELECT value, p.id, 's', p.id, 'q', CASE value % 3 WHEN 0 THEN 'answered' WHEN 1 THEN 'expired' ELSE 'open' END, 1, 9999999999999, iif(value % 3 < 2, 1, NULL)
+         FROM json_each('[1,2,3,4,5,6,7,8,9,10]') AS number, peer AS p;",
+    )
+    .unwrap();
+    days.agree();
+    assert_eq!(days.mesh().status().unwrap().questions, [3, 3, 4]);
+    rows.execute(
+        "UPDATE question SET state = 'answered', closed_at_ms = 2 WHERE state = 'open'",
+        [],
+    )
+    .unwrap();
+    assert_eq!(
+        days.mesh().status().unwrap().questions,
+        [0, 6, 4],
+        "what an older program does counts too"
+    );
+    days.agree();
+}
+
+#[test]
+fn a_model_and_a_person_see_the_same_figures() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    bo.replies(&bo.next_question(), "5433");
+    ask.result();
+    let seen = ada.call("mesh_status", json!({}));
+    let keys: Vec<&str> = seen
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "status",
+            "version",
+            "schema",
+            "path",
+            "mesh",
+            "bytes",
+            "wal_bytes",
+            "uptime_seconds",
+            "pid",
+            "wake",
+            "peers",
+            "questions",
+            "messages",
+            "claims",
+            "tasks",
+            "memories",
+            "events",
+            "engine"
+        ]
+    );
+    assert_eq!(
+        seen["questions"],
+        json!({ "open": 0, "answered": 1, "expired": 0 })
+    );
+    assert_eq!(seen["peers"], json!({ "alive": 2, "stale": 0, "dead": 0 }));
+    let person = world.cli(&world.home(), &["status", "--json"]).json();
+    for key in keys
+        .iter()
+        .filter(|key| !["uptime_seconds", "pid", "wal_bytes", "bytes"].contains(key))
+    {
+        assert_eq!(person[key], seen[key], "{key}");
+    }
+}
+
+#[test]
+fn gc_tells_what_it_took_of_each_kind() {
+    let world = World::new();
+    let ada = world.session("ada");
+    ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
+    world
+        .rows()
+        .execute("UPDATE state SET expires_at_ms = 1", [])
+        .unwrap();
+    let gone = world.cli(&world.home(), &["gc", "--json"]).json()["reclaimed"].clone();
+    for kind in [
+        "questions",
+        "messages",
+        "claims",
+        "memories",
+        "events",
+        "sessions",
+        "bytes",
+    ] {
+        assert!(gone[kind].is_u64(), "{kind} in {gone}");
+    }
+    assert_eq!(gone["state"], 1);
+    assert!(
+        world
+            .cli(&world.home(), &["gc"])
+            .out
+            .starts_with("removed: 0 questions, ")
+    );
+}
