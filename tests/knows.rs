@@ -111,6 +111,29 @@ fn what_a_peer_has_claimed_is_a_reason() {
 }
 
 #[test]
+fn what_a_peer_has_remembered_is_a_reason_whatever_its_scope() {
+    let world = World::new();
+    let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
+    let remember = |session: &Session, text: &str, scope: &str| {
+        let kept = session.call(
+            "remember",
+            json!({ "text": text, "scope": scope, "key": "k" }),
+        );
+        assert!(kept["memory_id"].is_string(), "{kept}");
+    };
+    remember(&bo, "the seals are rotated by hand", "project");
+    remember(&cy, "seals: replaced below", "mesh");
+    remember(&cy, "nothing of that any more", "mesh");
+    assert_eq!(
+        who_knows(&ada, "sealed \" OR * (seals"),
+        [
+            because("bo", "remembered 1 thing with: sealed"),
+            without_reason("cy")
+        ]
+    );
+}
+
+#[test]
 fn a_declined_or_open_question_is_no_knowledge() {
     let world = World::new();
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));

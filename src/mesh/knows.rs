@@ -7,6 +7,8 @@ use crate::store::Tx;
 
 /// So many answered questions of a peer are looked at, the newest.
 const ANSWERED_MAX: u32 = 300;
+/// So many memories with a word of the subject are looked at, the newest of all peers.
+const REMEMBERED_MAX: u32 = 300;
 
 /// A peer in the order of who most likely knows.
 #[derive(Debug, Clone)]
@@ -21,8 +23,13 @@ impl Mesh {
     /// Puts peers in the order of who most likely knows about a subject; those with nothing in common stay, last. Among
     /// equals who can be asked comes first.
     pub fn who_knows(&mut self, subject: &Subject, views: Vec<PeerView>) -> Result<Vec<Ranked>> {
-        let known: Vec<Known> =
-            self.read(|tx, _| views.iter().map(|view| known(tx, view)).collect())?;
+        let known: Vec<Known> = self.read(|tx, _| {
+            let memories = tx.remembered_texts(subject.words(), REMEMBERED_MAX)?;
+            views
+                .iter()
+                .map(|view| known(tx, view, &memories))
+                .collect()
+        })?;
         let mut ranked: Vec<_> = views.into_iter().zip(rank(subject, &known)).collect();
         ranked.sort_by(|(one, one_fit), (other, other_fit)| {
             let score = |fit: &Option<Fit>| fit.as_ref().map_or(0.0, |fit| fit.score);
@@ -41,7 +48,7 @@ impl Mesh {
 }
 
 /// Returns what the mesh has of a peer. Nobody can ask a run, whatever it knows.
-fn known(tx: &Tx, view: &PeerView) -> Result<Known> {
+fn known(tx: &Tx, view: &PeerView, memories: &[(String, String)]) -> Result<Known> {
     let peer = &view.peer;
     if peer.kind == PeerKind::Run {
         return Ok(Known::default());
@@ -59,5 +66,10 @@ fn known(tx: &Tx, view: &PeerView) -> Result<Known> {
             .map(|claim| claim.resource.clone())
             .collect(),
         answered: tx.answered_texts(peer.id, ANSWERED_MAX)?,
+        remembered: memories
+            .iter()
+            .filter(|(by, _)| by == peer.name.as_str() || view.aliases.contains(by))
+            .map(|(_, text)| text.clone())
+            .collect(),
     })
 }

@@ -46,6 +46,8 @@ pub struct Known {
     pub claimed: Vec<String>,
     /// Questions it has answered, each with its answer.
     pub answered: Vec<String>,
+    /// What it has remembered.
+    pub remembered: Vec<String>,
 }
 
 /// How well a peer fits.
@@ -94,6 +96,11 @@ impl Subject {
             return Err(Refusal::argument(problem).into());
         }
         Ok(Self { words })
+    }
+
+    /// Returns the words that are looked for.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(|word| word.shown.as_str())
     }
 
     /// Returns which words of the subject a text has.
@@ -154,7 +161,7 @@ fn rarity(having: usize, all: usize) -> f64 {
     (1.0 + all as f64 / having.max(1) as f64).ln()
 }
 
-/// Returns every place of what is known where a word of the subject stands. Further sources are added here.
+/// Returns every place of what is known where a word of the subject stands.
 fn reasons(subject: &Subject, known: &Known) -> Vec<Reason> {
     let folder = known.folder.as_deref().map(end_of_path);
     let place = format!("{} {}", known.name, folder.as_deref().unwrap_or_default());
@@ -185,7 +192,14 @@ fn reasons(subject: &Subject, known: &Known) -> Vec<Reason> {
             with("doing"),
         ),
         claimed(subject, &known.claimed),
-        answered(subject, &known.answered),
+        counted(subject, &known.answered, |count, words| match count {
+            1 => format!("answered 1 question with: {words}"),
+            many => format!("answered {many} questions with: {words}"),
+        }),
+        counted(subject, &known.remembered, |count, words| match count {
+            1 => format!("remembered 1 thing with: {words}"),
+            many => format!("remembered {many} things with: {words}"),
+        }),
     ]
     .into_iter()
     .flatten()
@@ -219,8 +233,12 @@ fn claimed(subject: &Subject, resources: &[String]) -> Option<Reason> {
     reason(subject, 4.0, &held.join(" "), |_| told)
 }
 
-/// The first answer with a word counts half of what very many would.
-fn answered(subject: &Subject, texts: &[String]) -> Option<Reason> {
+/// The first text with a word counts half of what very many would. `told` is given how many have one, and which words.
+fn counted(
+    subject: &Subject,
+    texts: &[String],
+    told: impl FnOnce(usize, &str) -> String,
+) -> Option<Reason> {
     let mut counts = vec![0_u32; subject.words.len()];
     let mut fitting = 0;
     for text in texts {
@@ -234,13 +252,8 @@ fn answered(subject: &Subject, texts: &[String]) -> Option<Reason> {
         .into_iter()
         .map(|count| 6.0 * (1.0 - 1.0 / (1.0 + f64::from(count))))
         .collect();
-    let questions = match fitting {
-        0 => return None,
-        1 => "1 question".to_owned(),
-        many => format!("{many} questions"),
-    };
-    Some(Reason {
-        told: format!("answered {questions} with: {}", subject.told(&weights)),
+    (fitting > 0).then(|| Reason {
+        told: told(fitting, &subject.told(&weights)),
         weights,
     })
 }
@@ -349,6 +362,7 @@ mod tests {
                 "is redis there?\nno, only postgres".into(),
                 "who are you?\nada".into(),
             ],
+            remembered: vec!["the seals are rotated by hand".into()],
         };
         for (about, told) in [
             ("databases", "role: API and database"),
@@ -356,6 +370,7 @@ mod tests {
             ("failed migrations", "doing with: failed, migrations"),
             ("the backend", "works in …/shop/backend"),
             ("login", "on branch fix-login"),
+            ("sealed", "remembered 1 thing with: sealed"),
             ("auth.rs", "has claimed …/src/auth.rs"),
             ("deploying", "has claimed deploy"),
             (
