@@ -20,7 +20,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "ask",
         name: "ask_peer",
-        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. The peer is shown it even while busy; if it is offline you get `offline` at once; it is stored. `known`: its earlier answers. After two minutes the call may go on in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
+        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. The peer is shown it even while busy; if it is offline it is stored and you get `offline` at once. `known`: its earlier answers. After two minutes the call may go on in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
         schema: arguments::schema::<AskPeer>,
         effect: Effect::Writes,
         everyday: true,
@@ -44,7 +44,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "ask",
         name: "poll_inbox",
-        description: "Shows the questions that wait for your answer and late answers to your own questions. Looking consumes nothing. With question_id: that one in full.",
+        description: "Shows what waits for you: questions, late answers, granted claims, tasks, how much mail. Looking consumes nothing. With question_id: that one in full.",
         schema: arguments::schema::<PollInbox>,
         effect: Effect::Reads,
         everyday: true,
