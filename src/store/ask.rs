@@ -483,8 +483,11 @@ impl Tx<'_> {
 
     /// Removes a question with everything that was said in it. Returns whether there was one.
     pub(crate) fn forget_question(&self, id: QuestionId) -> rusqlite::Result<bool> {
+        let Some(question) = self.question(id)? else {
+            return Ok(false);
+        };
         self.sql.execute_batch("PRAGMA secure_delete = ON")?;
-        self.blank_events_of(&id.to_string())?;
+        self.blank_events_of(&id.to_string(), question.asked_at_ms)?;
         Ok(self
             .sql
             .execute("DELETE FROM question WHERE id = ?1", [id])?

@@ -177,10 +177,18 @@ impl Tx<'_> {
     }
 
     /// Takes every trace of a question's text out of the log; the entries stay.
-    pub(crate) fn blank_events_of(&self, subject: &str) -> rusqlite::Result<usize> {
+    ///
+    /// The log has no index of what its entries are about; none of a question is older than the question, and a day is more
+    /// than a clock is corrected by.
+    pub(crate) fn blank_events_of(
+        &self,
+        subject: &str,
+        asked_at_ms: i64,
+    ) -> rusqlite::Result<usize> {
+        const DAY_MS: i64 = 24 * 3600 * 1000;
         self.sql.execute(
-            "UPDATE event SET data = '{\"forgotten\":true}' WHERE subject = ?1",
-            [subject],
+            "UPDATE event SET data = '{\"forgotten\":true}' WHERE at_ms >= ?2 AND subject = ?1",
+            params![subject, asked_at_ms - DAY_MS],
         )
     }
 }
