@@ -249,6 +249,15 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
             format!("{by} {verb} {what}  {id}")
         }
         "question.held" => format!("the question to {by} is held  {id}"),
+        "state.changed" => {
+            let verb = if event.data["deleted"] == true {
+                "deleted"
+            } else {
+                "set"
+            };
+            let version = &event.data["version"];
+            format!("{by} {verb} {}, version {version}", datum("key"))
+        }
         "message.posted" => {
             let kind = match datum("type").as_str() {
                 "text" => "a message".to_owned(),
