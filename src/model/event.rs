@@ -45,6 +45,12 @@ pub enum EventKind {
     ClaimReaped,
     /// An entry of the shared state was set or deleted.
     StateChanged,
+    /// A task was created.
+    TaskCreated,
+    /// A task was changed.
+    TaskUpdated,
+    /// A task was taken away.
+    TaskDeleted,
 }
 
 impl EventKind {
@@ -68,6 +74,9 @@ impl EventKind {
             Self::ClaimReleased => "claim.released",
             Self::ClaimReaped => "claim.reaped",
             Self::StateChanged => "state.changed",
+            Self::TaskCreated => "task.created",
+            Self::TaskUpdated => "task.updated",
+            Self::TaskDeleted => "task.deleted",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod peer;
 pub mod refusal;
 pub mod secret;
 pub mod state;
+pub mod task;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use claim::{ClaimState, Mode};
@@ -19,3 +20,4 @@ pub use event::{Event, EventKind};
 pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};
 pub use refusal::{Error, Refusal, Result};
+pub use task::{Priority, TaskStatus};

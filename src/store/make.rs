@@ -42,6 +42,9 @@ pub(super) const CURRENT: Schema = Schema {
         Step {
             sql: include_str!("schema/2.sql"),
         },
+        Step {
+            sql: include_str!("schema/3.sql"),
+        },
     ],
     min_reader: 1,
 };
@@ -234,6 +237,7 @@ mod tests {
         steps: &[
             CURRENT.steps[0],
             CURRENT.steps[1],
+            CURRENT.steps[2],
             Step {
                 sql: "ALTER TABLE peer ADD COLUMN later TEXT",
             },
@@ -242,7 +246,7 @@ mod tests {
     };
     const BREAKING: Schema = Schema {
         steps: NEXT.steps,
-        min_reader: 3,
+        min_reader: 4,
     };
 
     struct Place(tempfile::TempDir);
@@ -369,7 +373,7 @@ mod tests {
             (
                 &newer,
                 FaultKind::Newer,
-                "has schema 3, this program knows up to 2",
+                "has schema 4, this program knows up to 3",
             ),
         ];
         for (content, kind, says) in cases {

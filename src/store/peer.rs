@@ -3,7 +3,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::ground::id::{ClaimId, MessageId, PeerId, QuestionId, SessionId, WaitId};
+use crate::ground::id::{ClaimId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId};
 use crate::ground::process::ProcessKey;
 use crate::model::{PeerKind, PeerName};
 
@@ -21,7 +21,9 @@ macro_rules! id_in_sql {
         }
     )*};
 }
-id_in_sql!(PeerId, SessionId, QuestionId, MessageId, ClaimId, WaitId);
+id_in_sql!(
+    PeerId, SessionId, QuestionId, MessageId, ClaimId, WaitId, TaskId
+);
 
 /// A mailbox.
 #[derive(Debug, Clone)]

@@ -23,6 +23,8 @@ pub struct Reclaimed {
     pub state: usize,
     /// Claims of the dead, and lapsed ones.
     pub claims: usize,
+    /// Tasks that ended long ago.
+    pub tasks: usize,
 }
 
 impl std::ops::AddAssign for Reclaimed {
@@ -34,6 +36,7 @@ impl std::ops::AddAssign for Reclaimed {
             state,
             messages,
             claims,
+            tasks,
         } = more;
         self.questions += questions;
         self.events += events;
@@ -41,6 +44,7 @@ impl std::ops::AddAssign for Reclaimed {
         self.state += state;
         self.messages += messages;
         self.claims += claims;
+        self.tasks += tasks;
     }
 }
 
@@ -72,6 +76,9 @@ impl Tx<'_> {
             )?,
             messages: self.sweep_messages(before_ms)?,
             claims: 0,
+            tasks: sweep(
+                "DELETE FROM task WHERE rowid IN (SELECT rowid FROM task WHERE ended_at_ms < ?1 LIMIT ?2)",
+            )?,
         })
     }
 
