@@ -229,6 +229,7 @@ fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String
             format!("{by} posted {kind} to {to}  {id}")
         }
         kind if kind.starts_with("claim.") => claimed(&by, kind, event),
+        kind if kind.starts_with("task.") => task_told(desk, &by, kind, event),
         kind => format!(
             "{by} {} {}",
             crate::ground::text::one_line(kind),
@@ -250,6 +251,30 @@ fn claimed(by: &str, kind: &str, event: &Event) -> String {
         ("claim.reaped", false) => format!("{by} lost {resource}: its session has ended"),
         (_, true) => format!("{by} left the line for {resource}"),
         _ => format!("{by} gave {resource} back"),
+    }
+}
+
+/// What became of a task, as a sentence.
+fn task_told(desk: &Desk, by: &str, kind: &str, event: &Event) -> String {
+    let data = |value: &serde_json::Value| {
+        desk.foreign(&crate::ground::text::one_line(value.as_str().unwrap_or("")))
+    };
+    let (title, id) = (data(&event.data["title"]), event.subject.dimmed());
+    let changes = &event.data["changes"];
+    let status = data(&changes["status"]["to"]);
+    let assigned = match kind {
+        "task.created" => data(&event.data["assigned_to"]),
+        _ => data(&changes["assigned_to"]["to"]),
+    };
+    let whose = match assigned.as_str() {
+        "" => String::new(),
+        name => format!(" for {}", strong(name)),
+    };
+    match kind {
+        "task.created" => format!("{by} created a task{whose}: {title}  {id}"),
+        "task.deleted" => format!("{by} deleted the task {title}  {id}"),
+        _ if !status.is_empty() => format!("{by} moved a task to {status}{whose}: {title}  {id}"),
+        _ => format!("{by} changed a task{whose}: {title}  {id}"),
     }
 }
 

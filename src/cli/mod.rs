@@ -6,6 +6,7 @@
 //! All output goes through [`print`], all refusals through [`wrong`]; the doc comments here are the help text.
 
 mod ask;
+mod board;
 mod brake;
 mod claim;
 mod demo;
@@ -29,6 +30,7 @@ mod source;
 mod span;
 mod state;
 mod status;
+mod task;
 mod uninstall;
 mod view;
 mod wall;
@@ -77,6 +79,7 @@ enum Command {
     Claims(claim::Claims),
     Log(event::Log),
     State(state::State),
+    Task(task::Task),
     Events(events::Events),
     Status(status::Status),
     Quiet(brake::Quiet),
@@ -149,6 +152,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
         Command::State(args) => state::state(&Desk::find(json)?, &args),
+        Command::Task(args) => task::task(&Desk::find(json)?, &args),
         Command::Events(args) => events::events(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),

@@ -11,7 +11,7 @@ use crate::ground::clock::rfc3339;
 use crate::ground::text::cut_chars;
 use crate::model::brake::{FOREVER_MS, Held};
 use crate::model::state::{Entry, Namespace};
-use crate::model::{Delivery, Liveness, QuestionState, TaskStatus};
+use crate::model::{Delivery, Liveness, QuestionState, Refusal, TaskStatus};
 use crate::store::{Claim, Message, Task};
 
 /// Returns a peer.
@@ -311,13 +311,16 @@ pub fn tasks_updated(outcomes: &BulkUpdated, now: &Moment) -> Value {
                 add_files(&mut value, one, now);
                 updated.push(value);
             }
-            Err(refusal) => {
-                let error = json!({ "code": refusal.code(), "message": refusal.to_string() });
-                refused.push(json!({ "task_id": id, "error": error }));
-            }
+            Err(refusal) => refused.push(task_refused(&id.to_string(), refusal)),
         }
     }
     json!({ "updated": updated, "refused": refused })
+}
+
+/// Returns a change of a task that was refused beside others.
+pub fn task_refused(id: &str, refusal: &Refusal) -> Value {
+    let error = json!({ "code": refusal.code(), "message": refusal.to_string() });
+    json!({ "task_id": id, "error": error })
 }
 
 /// Returns how many tasks there are in each status.
