@@ -540,7 +540,7 @@ fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
         ),
         ("another program's", other, "belongs to another program"),
         ("empty", Vec::new(), "the file is empty"),
-        ("newer", newer, "has schema 99, this program knows up to 2"),
+        ("newer", newer, "has schema 99, this program knows up to 3"),
         ("damaged", damaged, "the file is damaged"),
     ];
     for (what, content, says) in cases {

@@ -15,12 +15,16 @@ const FIRST: Step = Step {
 const SECOND: Step = Step {
     sql: include_str!("../src/store/schema/2.sql"),
 };
+const THIRD: Step = Step {
+    sql: include_str!("../src/store/schema/3.sql"),
+};
 
 /// What a later version may do: new tables, new columns with a default, new indexes.
 const ADDITIVE: Schema = Schema {
     steps: &[
         FIRST,
         SECOND,
+        THIRD,
         Step {
             sql: "CREATE TABLE novelty (id TEXT PRIMARY KEY) STRICT;
                   ALTER TABLE question ADD COLUMN mood TEXT;
@@ -34,7 +38,7 @@ const ADDITIVE: Schema = Schema {
 /// What no program of today can follow.
 const BREAKING: Schema = Schema {
     steps: ADDITIVE.steps,
-    min_reader: 3,
+    min_reader: 4,
 };
 
 #[test]
@@ -68,7 +72,7 @@ fn sessions_that_run_work_on_beside_a_newer_program_and_new_ones_join() {
             .file_name()
             .to_str()
             .unwrap()
-            .contains(".schema-2-")
+            .contains(".schema-3-")
     });
     assert_eq!(kept.count(), 1, "the file as it was is kept");
 }
@@ -89,7 +93,7 @@ fn a_program_that_is_too_old_for_the_file_says_so_and_changes_nothing() {
     assert_eq!(refused["error"]["code"], "storage");
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(
-        message.contains("has schema 3, this program knows up to 2"),
+        message.contains("has schema 4, this program knows up to 3"),
         "{message}"
     );
     assert_eq!(world.cli(&world.home(), &["peers"]).code, Some(1));

@@ -69,6 +69,18 @@ const NAMES: &str =
 /// What is to be done first comes first, what has ended last.
 const ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority DESC, t.id";
 
+/// Those of a project and of a mailbox, each found by its index, that fit.
+const WANTED: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
+    AND (:status IS NULL OR t.status = :status) AND (:assigned IS NULL OR t.assigned_to = :assigned)
+    AND NOT EXISTS (SELECT 1 FROM json_each(:words) w
+        WHERE instr(lower(t.id || ' ' || t.title || ' ' || t.description), lower(w.value)) = 0)";
+
+/// Returns the listing, whose plan is pinned.
+#[cfg(test)]
+pub(super) fn listing() -> String {
+    format!("SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit")
+}
+
 fn list<T: DeserializeOwned>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
 }
@@ -194,13 +206,7 @@ impl Tx<'_> {
     /// Returns tasks, what is to be done first, what has ended last.
     pub(crate) fn tasks(&self, wanted: &TaskListing) -> rusqlite::Result<Vec<Task>> {
         self.tasks_where(
-            &format!(
-                "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
-                 AND (:status IS NULL OR t.status = :status) AND (:assigned IS NULL OR t.assigned_to = :assigned)
-                 AND NOT EXISTS (SELECT 1 FROM json_each(:words) w
-                     WHERE instr(lower(t.id || ' ' || t.title || ' ' || t.description), lower(w.value)) = 0)
-                 ORDER BY {ORDER} LIMIT :limit"
-            ),
+            &format!("{WANTED} ORDER BY {ORDER} LIMIT :limit"),
             named_params! {
                 ":project": wanted.project, ":own": wanted.own, ":status": wanted.status.map(TaskStatus::as_str),
                 ":assigned": wanted.assigned_to, ":words": json(&wanted.words), ":limit": wanted.limit,
@@ -230,7 +236,9 @@ impl Tx<'_> {
             return Ok(0);
         }
         self.sql
-            .prepare_cached("SELECT count(*) FROM task WHERE ended_at_ms IS NULL")?
+            .prepare_cached(
+                "SELECT count(*) FROM task INDEXED BY task_open WHERE ended_at_ms IS NULL",
+            )?
             .query_row([], |row| row.get(0))
     }
 
