@@ -365,6 +365,94 @@ const LINES: &[Line] = &[
         &[],
     ),
     (
+        "Peers",
+        3,
+        "a message from one to another waits until it is read",
+        &["a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said"],
+    ),
+    (
+        "Peers",
+        4,
+        "channels by name: subscribe, publish, everybody there gets it",
+        &[
+            "a_subscribed_topic_comes_by_itself_from_then_on",
+            "topics_are_chosen_and_listed",
+        ],
+    ),
+    (
+        "Peers",
+        5,
+        "a task is given to a peer, which is told; the creator is told of its end",
+        &[
+            "the_assignee_is_told_of_a_task_and_the_creator_of_its_end",
+            "a_real_session_is_woken_by_a_task_is_sent_back_with_a_reason_and_finishes_it",
+        ],
+    ),
+    (
+        "Peers",
+        7,
+        "who is here, under which lasting name, and what it works on",
+        &[
+            "what_a_peer_works_on_is_seen_by_all",
+            "a_moved_project_keeps_its_mailbox_and_its_state",
+        ],
+    ),
+    (
+        "Tasks",
+        5,
+        "a life from todo to done, back with a reason, away when the project is complete",
+        &[
+            "a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it_is_done",
+            "a_step_that_is_not_allowed_is_refused_with_those_that_are",
+            "todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_complete",
+            "a_thousand_steps_leave_tasks_as_the_model_has_them",
+        ],
+    ),
+    (
+        "Tasks",
+        6,
+        "what a task says of itself, and finding it by that",
+        &["a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words"],
+    ),
+    (
+        "Tasks",
+        7,
+        "one creates, one works and reads why it was sent back, one reviews",
+        &[
+            "a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it_is_done",
+            "a_real_session_is_woken_by_a_task_is_sent_back_with_a_reason_and_finishes_it",
+        ],
+    ),
+    (
+        "Tasks",
+        8,
+        "the same title twice is one task",
+        &[
+            "an_open_task_with_the_same_title_comes_back_instead_of_a_second_one",
+            "ten_processes_that_create_the_same_task_at_once_create_one",
+            "titles_that_differ_in_case_spaces_signs_or_far_behind_are_the_same",
+        ],
+    ),
+    (
+        "Tasks",
+        11,
+        "each change is an event",
+        &[
+            "every_change_of_a_task_is_an_event_that_wakes_who_waits_for_it_and_carries_no_long_text",
+            "a_watched_board_is_drawn_anew_when_a_task_changes_and_ends_when_told",
+        ],
+    ),
+    (
+        "Tasks",
+        13,
+        "create, change, list, several at once, cancel what is stale",
+        &[
+            "several_tasks_are_changed_at_once_each_in_full_or_not_at_all",
+            "a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words",
+            "todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_complete",
+        ],
+    ),
+    (
         "Beyond",
         2,
         "a circle of questions and claims is named to the one who closes it",

@@ -57,6 +57,16 @@ mod knows;
 /// Stories of shared state: values that sessions agree on.
 mod state;
 
+/// Stories of tasks: who creates, begins, reviews and ends them, who is told, what is refused.
+mod task;
+
+/// Tasks and their board as people type them.
+#[cfg(feature = "cli")]
+mod task_cli;
+
+/// Tasks beside a small model of them.
+mod task_model;
+
 /// Stories of the event log: read, waited for, subscribed to, written to.
 mod event;
 

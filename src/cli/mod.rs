@@ -6,6 +6,7 @@
 //! All output goes through [`print`], all refusals through [`wrong`]; the doc comments here are the help text.
 
 mod ask;
+mod board;
 mod brake;
 mod claim;
 mod client;
@@ -29,10 +30,12 @@ mod print;
 pub mod rehearsal;
 mod reply;
 mod rows;
+mod sentence;
 mod source;
 mod span;
 mod state;
 mod status;
+mod task;
 mod uninstall;
 mod view;
 mod wall;
@@ -82,6 +85,7 @@ enum Command {
     Memory(memory::Memory),
     Log(event::Log),
     State(state::State),
+    Task(task::Task),
     Events(events::Events),
     Status(status::Status),
     Quiet(brake::Quiet),
@@ -155,6 +159,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Memory(args) => memory::memory(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
         Command::State(args) => state::state(&Desk::find(json)?, &args),
+        Command::Task(args) => task::task(&Desk::find(json)?, &args),
         Command::Events(args) => events::events(&Desk::find(json)?, &args),
         Command::Status(_) => status::status(&Desk::find(json)?),
         Command::Gc(_) => gc::gc(&Desk::find(json)?),

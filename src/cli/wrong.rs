@@ -146,6 +146,14 @@ fn refused(refusal: &Refusal) -> Wrong {
             refusal.to_string(),
             "`claude-mesh messages --all` lists them; those over their time are gone".into(),
         ),
+        Refusal::NoTask { .. } => (
+            refusal.to_string(),
+            "`claude-mesh task list` lists them; ended ones are kept for 30 days".into(),
+        ),
+        Refusal::Task { .. } => (
+            refusal.to_string(),
+            "`claude-mesh task show ID` tells how it stands; nothing was changed".into(),
+        ),
         Refusal::TooLarge { .. } => (
             refusal.to_string(),
             "put it into a file and name that file; nothing was stored".into(),

@@ -67,3 +67,7 @@ id! {
     /// One blocking call that waits: for answers, for a turn in a line, for events.
     WaitId
 }
+id! {
+    /// A task.
+    TaskId
+}

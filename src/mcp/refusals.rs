@@ -45,6 +45,10 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::NoMessage { .. } => {
             "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone."
         }
+        Refusal::NoTask { .. } => "Call list_tasks for the tasks there are.",
+        Refusal::Task { .. } => {
+            "Call list_tasks {\"query\": \"<task_id>\"} for how the task stands now."
+        }
         Refusal::NotYours { .. } => {
             "Call poll_inbox for the questions addressed to you, claims for who holds what."
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use super::alive::Around;
 use super::circle::circle;
 use super::line::{LINES_MAX, Line, Owner, give_back, granted, is_over, look_again_ms, settle};
-use super::{Mesh, Sitting};
+use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::path;
 use crate::model::claim::{InLine, Named, check_note, named};
@@ -147,76 +147,7 @@ impl Mesh {
     /// Claims a resource: renews what one holds, takes what is free, else stands in line or is denied.
     pub fn claim(&mut self, me: &Sitting, wanted: &Claiming) -> Result<Claimed> {
         wanted.note.map(check_note).transpose()?;
-        let mut claimed = self.write(|tx, around, rings| {
-            let line = settle(tx, around, rings, wanted.resource)?;
-            let owner = Owner::me(me);
-            let own = |claim: &&Claim| Owner::of(claim) == owner;
-            let new = NewClaim {
-                resource: wanted.resource,
-                mode: wanted.mode,
-                peer: me.peer,
-                session: me.session,
-                note: wanted.note,
-                lease_ms: wanted.lease_ms,
-            };
-            let held = line.holders.iter().find(own);
-            let ticket = line.queue.iter().find(own);
-            if let Some(held) = held
-                && (held.mode == wanted.mode || line.holders.len() == 1)
-            {
-                let renewed = held.mode == wanted.mode;
-                tx.claim_again(held.id, &new)?;
-                tx.set_told(held.id)?;
-                if !renewed {
-                    // Who has it alone now stands in no line for that; who shares it now lets the next sharers in.
-                    ticket.map_or(Ok(()), |ticket| give_back(tx, ticket, "changed"))?;
-                    granted(tx, held, wanted.mode, true)?;
-                    rings.lines.push(wanted.resource.into());
-                }
-                return grant(tx, held.id, renewed).map(Claimed::Granted);
-            }
-            let newcomer = InLine {
-                owner,
-                mode: wanted.mode,
-            };
-            let turn = ticket.is_none() && line.turns(Some(newcomer)).contains(&line.queue.len());
-            if turn {
-                let id = tx.insert_ticket(&new)?;
-                let claim = tx.claim(id)?.expect("it was just inserted");
-                granted(tx, &claim, wanted.mode, true)?;
-                return grant(tx, id, false).map(Claimed::Granted);
-            }
-            let id = match ticket {
-                Some(ticket) => {
-                    tx.claim_again(ticket.id, &new)?;
-                    ticket.id
-                }
-                None if wanted.queue => {
-                    let id = tx.insert_ticket(&new)?;
-                    let data = serde_json::json!({ "claim_id": id, "mode": wanted.mode, "place": line.queue.len() + 1 });
-                    tx.append(crate::model::EventKind::ClaimQueued, Some(me.peer), wanted.resource, &data)?;
-                    id
-                }
-                None => {
-                    return Ok(Claimed::Denied {
-                        holders: line.holders,
-                    });
-                }
-            };
-            // A ticket that shares now may go with the holders.
-            let line = settle(tx, around, rings, wanted.resource)?;
-            let Some(mut ticket) = place(tx, &line, id) else {
-                tx.set_told(id)?;
-                return grant(tx, id, false).map(Claimed::Granted);
-            };
-            if wanted.wait {
-                ticket.wait = Some(tx.insert_claim_wait(me.session, id)?);
-            } else {
-                // Its server looks after the line from now on.
-                rings.add([me.session]);
-            }
-            Ok(Claimed::Queued(ticket))
-        })?;
+        let mut claimed = self.write(|tx, around, rings| take(tx, around, rings, me, wanted))?;
         // Whoever begins to wait later finds this wait; so the search need not hold up others.
         if let Claimed::Queued(ticket) = &mut claimed
             && ticket.wait.is_some()
@@ -370,6 +301,89 @@ impl ClaimLine {
     }
 }
 
+/// Renews what one holds, takes what is free, else stands in line or is denied.
+pub(super) fn take(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    wanted: &Claiming,
+) -> Result<Claimed> {
+    let line = settle(tx, around, rings, wanted.resource)?;
+    let owner = Owner::me(me);
+    let own = |claim: &&Claim| Owner::of(claim) == owner;
+    let new = NewClaim {
+        resource: wanted.resource,
+        mode: wanted.mode,
+        peer: me.peer,
+        session: me.session,
+        note: wanted.note,
+        lease_ms: wanted.lease_ms,
+    };
+    let held = line.holders.iter().find(own);
+    let ticket = line.queue.iter().find(own);
+    if let Some(held) = held
+        && (held.mode == wanted.mode || line.holders.len() == 1)
+    {
+        let renewed = held.mode == wanted.mode;
+        tx.claim_again(held.id, &new)?;
+        tx.set_told(held.id)?;
+        if !renewed {
+            // Who has it alone now stands in no line for that; who shares it now lets the next sharers in.
+            ticket.map_or(Ok(()), |ticket| give_back(tx, ticket, "changed"))?;
+            granted(tx, held, wanted.mode, true)?;
+            rings.lines.push(wanted.resource.into());
+        }
+        return grant(tx, held.id, renewed).map(Claimed::Granted);
+    }
+    let newcomer = InLine {
+        owner,
+        mode: wanted.mode,
+    };
+    let turn = ticket.is_none() && line.turns(Some(newcomer)).contains(&line.queue.len());
+    if turn {
+        let id = tx.insert_ticket(&new)?;
+        let claim = tx.claim(id)?.expect("it was just inserted");
+        granted(tx, &claim, wanted.mode, true)?;
+        return grant(tx, id, false).map(Claimed::Granted);
+    }
+    let id = match ticket {
+        Some(ticket) => {
+            tx.claim_again(ticket.id, &new)?;
+            ticket.id
+        }
+        None if wanted.queue => {
+            let id = tx.insert_ticket(&new)?;
+            let data = serde_json::json!({ "claim_id": id, "mode": wanted.mode, "place": line.queue.len() + 1 });
+            tx.append(
+                crate::model::EventKind::ClaimQueued,
+                Some(me.peer),
+                wanted.resource,
+                &data,
+            )?;
+            id
+        }
+        None => {
+            return Ok(Claimed::Denied {
+                holders: line.holders,
+            });
+        }
+    };
+    // A ticket that shares now may go with the holders.
+    let line = settle(tx, around, rings, wanted.resource)?;
+    let Some(mut ticket) = place(tx, &line, id) else {
+        tx.set_told(id)?;
+        return grant(tx, id, false).map(Claimed::Granted);
+    };
+    if wanted.wait {
+        ticket.wait = Some(tx.insert_claim_wait(me.session, id)?);
+    } else {
+        // Its server looks after the line from now on.
+        rings.add([me.session]);
+    }
+    Ok(Claimed::Queued(ticket))
+}
+
 fn grant(tx: &Tx, id: ClaimId, renewed: bool) -> Result<Grant> {
     // The server of a client that was just killed may still be asked; what it gets goes with its session.
     let claim = tx
@@ -395,7 +409,7 @@ fn place(tx: &Tx, line: &Line, id: ClaimId) -> Option<Ticket> {
 fn promoted_by(
     tx: &Tx,
     around: &Around,
-    rings: &mut super::Rings,
+    rings: &mut Rings,
     resource: &str,
 ) -> Result<Vec<PeerName>> {
     let waited: Vec<ClaimId> = Line::of(tx.claims_on(resource)?)

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::task::cancel_todo;
 use super::{Mesh, Sitting};
 use crate::ground::id::{QuestionId, WaitId};
 use crate::model::event::{DATA_BYTES_MAX, Filter, Page, Patterns, check_project_type};
@@ -10,6 +11,8 @@ use crate::model::state::check_value;
 use crate::model::{Refusal, Result};
 use crate::store::{Peer, Question};
 
+/// The type that ends a project's work.
+const COMPLETE: &str = "project.complete";
 /// Events that one look at the inbox brings.
 const HEARD_MAX: usize = 50;
 /// So many unwanted events are looked at again and again before they are passed over.
@@ -117,13 +120,18 @@ impl Mesh {
 
     /// Writes an event of a project's own into the log. Returns its number.
     ///
-    /// What a type does beyond its entry belongs into this transaction.
+    /// `project.complete` also cancels what nobody has begun of the project's tasks.
     pub fn emit(&mut self, me: &Sitting, project: &Path, kind: &str, data: &Value) -> Result<i64> {
         check_project_type(kind)?;
         check_value("data", data, DATA_BYTES_MAX)?;
         let subject = project.to_string_lossy();
-        self.write(|tx, _, _| {
-            Ok(tx.append_typed(kind.to_owned().into(), Some(me.peer), &subject, data)?)
+        self.write(|tx, around, rings| {
+            let seq = tx.append_typed(kind.to_owned().into(), Some(me.peer), &subject, data)?;
+            if kind == COMPLETE {
+                let reason = Some("the project is complete");
+                cancel_todo(tx, around, rings, me, &subject, tx.now.wall_ms, reason)?;
+            }
+            Ok(seq)
         })
     }
 

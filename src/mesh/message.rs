@@ -114,7 +114,7 @@ pub struct MarkedRead {
 }
 
 /// A mailbox that a message is for, and who may sit there.
-struct Addressee {
+pub(super) struct Addressee {
     peer: Peer,
     sessions: Vec<Session>,
 }
@@ -359,16 +359,27 @@ fn post(
             (Target::Topic(EVERYONE), SentTo::Everyone)
         }
     };
-    let id = tx.insert_message(&new(target))?;
-    let data = json!({ "to": sent_to, "type": posting.kind, "bytes": posting.body.len() });
+    store(tx, rings, me, &new(target), &sent_to)
+}
+
+/// Stores a message, and rings for it if it wakes.
+pub(super) fn store(
+    tx: &Tx,
+    rings: &mut Rings,
+    me: &Sitting,
+    new: &NewMessage,
+    sent_to: &SentTo,
+) -> Result<(MessageId, Vec<Addressee>)> {
+    let id = tx.insert_message(new)?;
+    let data = json!({ "to": sent_to, "type": new.kind, "bytes": new.body.len() });
     tx.append(
         EventKind::MessagePosted,
         Some(me.peer),
         &id.to_string(),
         &data,
     )?;
-    let addressees = addressees(tx, me, target)?;
-    if posting.kind.wakes() {
+    let addressees = addressees(tx, me, new.to)?;
+    if new.kind.wakes() {
         for addressee in &addressees {
             rings.add(addressee.sessions.iter().map(|session| session.id));
         }

@@ -33,6 +33,7 @@ mod line;
 mod member;
 mod memory;
 mod message;
+mod notice;
 mod peer;
 mod rewake;
 mod ring;
@@ -40,6 +41,7 @@ pub mod shape;
 mod sit;
 mod state;
 mod status;
+mod task;
 mod topic;
 mod wait;
 
@@ -73,6 +75,10 @@ pub use ring::{Attention, Rung};
 pub use sit::{Arrival, Sitting};
 pub use state::NewValue;
 pub use status::Status;
+pub use task::{
+    BulkUpdated, FileClaim, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection,
+    TaskUpdated, task_files,
+};
 pub use topic::{Audience, Subscribing};
 pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
 

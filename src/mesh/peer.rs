@@ -10,7 +10,7 @@ use crate::model::brake::Held;
 use crate::model::doing::Doing;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
-use crate::store::{Claim, Peer, Session, Tx};
+use crate::store::{Claim, Peer, Session, Task, Tx};
 
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +66,8 @@ pub struct PeerView {
     pub held: Option<Held>,
     /// What it has claimed.
     pub claims: Vec<Claim>,
+    /// The task it works on.
+    pub current_task: Option<Task>,
 }
 
 impl Mesh {
@@ -183,6 +185,7 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
             None => None,
         },
         claims: held_at(tx, around, peer.id)?,
+        current_task: tx.current_task(peer.id)?,
         aliases,
         session,
         peer,
@@ -228,7 +231,7 @@ pub(super) fn resolve(
     address: &Address,
 ) -> Result<Peer> {
     let Some(named) = find(tx, address.name())? else {
-        return Err(unknown(tx, around, me, address.name())?.into());
+        return Err(unknown(tx, around, Some(me), address.name())?.into());
     };
     match address {
         Address::Peer(_) if named.id == me.peer => Err(Refusal::argument(format!(
@@ -296,13 +299,19 @@ fn any_of(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting, named: Peer
         .ok_or_else(|| Refusal::argument("that project has no other session than yourself").into())
 }
 
-fn unknown(tx: &Tx, around: &Around, me: &Sitting, name: &str) -> Result<Refusal> {
+/// Returns the refusal of a name that is nobody's, with those that are near and here.
+pub(super) fn unknown(
+    tx: &Tx,
+    around: &Around,
+    me: Option<&Sitting>,
+    name: &str,
+) -> Result<Refusal> {
     let mut names = Vec::new();
     let mut here = Vec::new();
     for peer in tx
         .mailboxes()?
         .into_iter()
-        .filter(|peer| peer.id != me.peer && peer.kind == PeerKind::Session)
+        .filter(|peer| me.is_none_or(|me| me.peer != peer.id) && peer.kind == PeerKind::Session)
     {
         names.push(peer.name.to_string());
         let alive =

@@ -21,6 +21,8 @@ pub struct Status {
     pub claims: i64,
     /// Memories, without the versions that were replaced.
     pub memories: i64,
+    /// Tasks that have not ended.
+    pub tasks: i64,
     /// Entries of the event log.
     pub events: i64,
 }
@@ -51,6 +53,7 @@ impl Mesh {
                 messages: tx.count_messages()?,
                 claims: tx.count_claims()?,
                 memories: tx.count_all_memories()?,
+                tasks: tx.count_open_tasks()?,
                 events: tx.count_events()?,
             })
         })

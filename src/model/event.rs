@@ -49,6 +49,12 @@ pub enum EventKind {
     MemoryChanged,
     /// An asker whom nobody could answer now was given earlier answers.
     QuestionKnown,
+    /// A task was created.
+    TaskCreated,
+    /// A task was changed.
+    TaskUpdated,
+    /// A task was taken away.
+    TaskDeleted,
 }
 
 impl EventKind {
@@ -74,6 +80,9 @@ impl EventKind {
             Self::StateChanged => "state.changed",
             Self::MemoryChanged => "memory.changed",
             Self::QuestionKnown => "question.known",
+            Self::TaskCreated => "task.created",
+            Self::TaskUpdated => "task.updated",
+            Self::TaskDeleted => "task.deleted",
         }
     }
 }

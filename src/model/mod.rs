@@ -16,6 +16,7 @@ pub mod peer;
 pub mod refusal;
 pub mod secret;
 pub mod state;
+pub mod task;
 pub mod words;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
@@ -24,3 +25,4 @@ pub use event::{Event, EventKind};
 pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};
 pub use refusal::{Error, Refusal, Result};
+pub use task::{Priority, TaskStatus};

@@ -38,6 +38,16 @@ pub enum Refusal {
         /// The id as it was given.
         id: String,
     },
+    /// There is no task of that id in this mesh.
+    NoTask {
+        /// The id as it was given.
+        id: String,
+    },
+    /// It contradicts how it stands with a task.
+    Task {
+        /// What is so.
+        problem: String,
+    },
     /// The question belongs to somebody else.
     NotYours {
         /// Whose it is and what was tried.
@@ -104,11 +114,11 @@ impl Refusal {
             Self::InvalidArgument { .. } => "invalid_argument",
             Self::UnknownPeer { .. } => "unknown_peer",
             Self::AmbiguousPeer { .. } => "ambiguous_peer",
-            Self::NotFound { .. } | Self::NoMessage { .. } => "not_found",
+            Self::NotFound { .. } | Self::NoMessage { .. } | Self::NoTask { .. } => "not_found",
             Self::NotYours { .. } => "not_yours",
             Self::TooLarge { .. } => "too_large",
             Self::Secret { .. } => "secret",
-            Self::Conflict { .. } | Self::Stale { .. } => "conflict",
+            Self::Conflict { .. } | Self::Stale { .. } | Self::Task { .. } => "conflict",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unsupported { .. } => "unsupported",
         }
@@ -121,6 +131,7 @@ impl fmt::Display for Refusal {
             Self::InvalidArgument { problem }
             | Self::NotYours { problem }
             | Self::Conflict { problem }
+            | Self::Task { problem }
             | Self::RateLimited { problem }
             | Self::Unsupported { problem } => f.write_str(problem),
             Self::UnknownPeer {
@@ -152,6 +163,7 @@ impl fmt::Display for Refusal {
             ),
             Self::NotFound { id } => write!(f, "no question {id:?} in this mesh"),
             Self::NoMessage { id } => write!(f, "no message {id:?} in this mesh"),
+            Self::NoTask { id } => write!(f, "no task {id:?} in this mesh"),
             Self::TooLarge {
                 parameter,
                 bytes,

@@ -26,6 +26,7 @@ mod signpost;
 mod state;
 mod sweep;
 mod tally;
+mod task;
 mod wait;
 
 use std::borrow::Cow;
@@ -39,7 +40,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use ulid::Ulid;
 
 use crate::ground::{Fault, FaultKind, Moment, private};
-use crate::model::{Error, Result};
+use crate::model::{Error, Refusal, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
 pub use claim::{Claim, NewClaim};
@@ -52,6 +53,7 @@ pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
 pub use recall::Found;
 pub(crate) use recall::Search;
 pub use sweep::Reclaimed;
+pub use task::{Task, TaskListing};
 
 /// How a file is opened.
 #[derive(Debug, Clone)]
@@ -266,6 +268,30 @@ impl Tx<'_> {
     /// Returns whether the file has mail, claims and shared state. A hook reads an older one as it is.
     pub(crate) fn has_rooms(&self) -> bool {
         self.version >= 2
+    }
+
+    /// Returns whether the file has tasks.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.version >= 3
+    }
+
+    /// Runs a part of a verb that may be refused alone: then nothing of this part is kept. A fault ends all of it.
+    pub(crate) fn attempt<T>(
+        &self,
+        part: impl FnOnce() -> Result<T>,
+    ) -> Result<std::result::Result<T, Refusal>> {
+        self.sql.execute_batch("SAVEPOINT part")?;
+        match part() {
+            Ok(outcome) => {
+                self.sql.execute_batch("RELEASE part")?;
+                Ok(Ok(outcome))
+            }
+            Err(Error::Refused(refusal)) => {
+                self.sql.execute_batch("ROLLBACK TO part; RELEASE part")?;
+                Ok(Err(refusal))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Returns a new id: the time, or one more than the last, so that ids grow in commit order whatever the clock does.

@@ -217,3 +217,33 @@ fn looks_at_memories_use_their_indexes() {
         "question_target",
     );
 }
+
+#[test]
+fn the_tasks_of_a_project_and_of_a_peer_are_read_by_their_indexes() {
+    uses(
+        "SELECT t.id FROM task t WHERE t.project = '1' AND t.fingerprint = '2' AND t.ended_at_ms IS NULL",
+        "task_open",
+    );
+    uses(
+        "SELECT t.id FROM task t WHERE t.assigned_to = '1' AND t.status = 'todo' ORDER BY t.priority LIMIT 50",
+        "task_assigned",
+    );
+    uses(
+        "SELECT status, count(*) FROM task WHERE project = '1' GROUP BY status",
+        "task_of_project",
+    );
+    assert_eq!(
+        plan("SELECT count(*) FROM task INDEXED BY task_open WHERE ended_at_ms IS NULL"),
+        ["SCAN task USING COVERING INDEX task_open"],
+        "that index has the open ones only"
+    );
+    assert_eq!(
+        plan("SELECT rowid FROM task WHERE ended_at_ms < 1 LIMIT 2"),
+        ["SCAN task USING COVERING INDEX task_of_project"]
+    );
+    let listed = plan(&super::task::listing());
+    for index in ["task_of_project", "task_assigned"] {
+        let uses = |step: &String| step.contains(&format!("INDEX {index} ("));
+        assert!(listed.iter().any(uses), "{index}: {listed:?}");
+    }
+}

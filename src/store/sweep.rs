@@ -25,6 +25,8 @@ pub struct Reclaimed {
     pub state: usize,
     /// Claims of the dead, and lapsed ones.
     pub claims: usize,
+    /// Tasks that ended long ago.
+    pub tasks: usize,
 }
 
 impl std::ops::AddAssign for Reclaimed {
@@ -37,6 +39,7 @@ impl std::ops::AddAssign for Reclaimed {
             messages,
             claims,
             memories,
+            tasks,
         } = more;
         self.questions += questions;
         self.events += events;
@@ -45,6 +48,7 @@ impl std::ops::AddAssign for Reclaimed {
         self.messages += messages;
         self.claims += claims;
         self.memories += memories;
+        self.tasks += tasks;
     }
 }
 
@@ -77,6 +81,9 @@ impl Tx<'_> {
             )?,
             messages: self.sweep_messages(before_ms)?,
             claims: 0,
+            tasks: sweep(
+                "DELETE FROM task WHERE rowid IN (SELECT rowid FROM task WHERE ended_at_ms < ?1 LIMIT ?2)",
+            )?,
         })
     }
 

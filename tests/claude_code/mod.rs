@@ -23,6 +23,9 @@ mod wakes;
 /// Files that one session has claimed and another is about to edit.
 mod guard;
 
+/// Tasks that one session writes down and another does.
+mod tasks;
+
 /// `claude-mesh demo --real`, as somebody meets it who has only just built claude-mesh.
 mod demo;
 

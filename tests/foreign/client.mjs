@@ -46,6 +46,14 @@ const { status, claim_id } = await call("claim", { resource: registered.you.peer
 assert.equal(status, "granted");
 assert.equal((await call("claims", { resource: registered.you.peer })).claims[0].holders[0].claim_id, claim_id);
 assert.equal((await call("release", { claim_id })).was, "held");
+const { task } = await call("create_task", { title: `a task of ${registered.you.peer}` });
+const { task_id } = task;
+assert.equal((await call("update_task", { task_id, status: "in_progress" })).task.assigned_to, registered.you.peer);
+assert.equal((await call("list_tasks", { query: task_id })).tasks[0].version, 2);
+const bulk = await call("bulk_update_tasks", { updates: [{ task_id, status: "done" }] });
+assert.deepEqual([bulk.updated.length, bulk.refused[0].error.code], [0, "conflict"]);
+assert.deepEqual((await call("cancel_stale_tasks", { older_than_seconds: 0 })).cancelled, []);
+assert.deepEqual(await call("delete_task", { task_id }), { deleted: true });
 const isThere = (peer) => peer.peer === other && peer.askable;
 while (!(await call("list_peers")).peers.some(isThere)) await pause(20);
 

@@ -101,6 +101,17 @@ async def main():
         assert lines[0]["holders"][0]["claim_id"] == claimed["claim_id"], lines
         released = await call(client, "release", claim_id=claimed["claim_id"])
         assert released["was"] == "held", released
+        made = await call(client, "create_task", title="a task of " + own)
+        task = made["task"]["task_id"]
+        assert made["created"] and made["task"]["status"] == "todo", made
+        begun = await call(client, "update_task", task_id=task, status="in_progress", expected_version=1)
+        assert begun["task"]["assigned_to"] == own, begun
+        found = (await call(client, "list_tasks", query=task))["tasks"]
+        assert [one["version"] for one in found] == [2], found
+        bulk = await call(client, "bulk_update_tasks", updates=[{"task_id": task, "status": "done"}])
+        assert bulk["updated"] == [] and bulk["refused"][0]["error"]["code"] == "conflict", bulk
+        assert (await call(client, "cancel_stale_tasks", older_than_seconds=0))["cancelled"] == []
+        assert (await call(client, "delete_task", task_id=task)) == {"deleted": True}
         while OTHER not in [peer["peer"] for peer in (await call(client, "list_peers"))["peers"] if peer["askable"]]:
             await anyio.sleep(0.02)
         answers = []

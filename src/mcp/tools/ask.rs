@@ -12,7 +12,7 @@ use super::super::waiting::{self, Ended, Waiting};
 use super::{Call, Effect, Entry, known};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
-use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait};
+use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait, shape};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result, WakeState};
 
@@ -407,6 +407,8 @@ pub(super) async fn poll_inbox(
         let unread = at.mesh.unread(&at.me)?;
         let (mut body, shown) = results::inbox(at.me.name.as_str(), inbox, unread);
         at.mesh.mark_shown(&at.me, &shown, None, WakeState::Call)?;
+        let tasks = at.mesh.tasks_waiting(&at.me)?;
+        body["tasks"] = tasks.iter().map(shape::task_waiting).collect();
         super::event::add_heard(at.mesh, &at.me, &mut body)?;
         Ok(results::ok(&body))
     })

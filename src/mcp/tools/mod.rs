@@ -8,6 +8,7 @@ mod message;
 mod peer;
 mod state;
 mod status;
+mod task;
 
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, JsonObject, MetaObject, Tool, ToolAnnotations};
@@ -66,6 +67,12 @@ pub(super) async fn call(
         "list_messages" => message::list_messages(call, arguments).await,
         "mark_read" => message::mark_read(call, arguments).await,
         "subscribe" => message::subscribe(call, arguments).await,
+        "create_task" => task::create_task(call, arguments).await,
+        "update_task" => task::update_task(call, arguments).await,
+        "delete_task" => task::delete_task(call, arguments).await,
+        "list_tasks" => task::list_tasks(call, arguments).await,
+        "bulk_update_tasks" => task::bulk_update_tasks(call, arguments).await,
+        "cancel_stale_tasks" => task::cancel_stale_tasks(call, arguments).await,
         _ => return None,
     })
 }
@@ -104,6 +111,7 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
         claim::TOOLS.as_slice(),
         memory::TOOLS.as_slice(),
         state::TOOLS.as_slice(),
+        task::TOOLS.as_slice(),
         event::TOOLS.as_slice(),
     ];
     entries
@@ -158,5 +166,6 @@ mod tests {
         assert_eq!(tool_list(Some(&["nothing".to_owned()])).len(), 7);
         assert_eq!(tool_list(Some(&["messages".to_owned()])).len(), 11);
         assert_eq!(tool_list(Some(&["claims".to_owned()])).len(), 10);
+        assert_eq!(tool_list(Some(&["tasks".to_owned()])).len(), 13);
     }
 }

@@ -4,6 +4,7 @@ mod claim;
 mod memory;
 mod message;
 mod state;
+mod task;
 
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,9 @@ pub use claim::{claim, expires_ms, granted, line, released};
 pub use memory::{known, known_only, memory, remembered, version};
 pub use message::{audiences, message, posted};
 pub use state::{deletion, entries, entry};
+pub use task::{
+    task, task_counts, task_created, task_refused, task_updated, task_waiting, tasks_updated,
+};
 
 /// Returns a peer.
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {
@@ -32,7 +36,7 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "role": peer.role,
         "summary": peer.summary,
         "doing": view.doing.as_ref().and_then(Doing::line),
-        "current_task": null,
+        "current_task": view.current_task.as_ref().map(task::current_task),
         "agent": session.as_ref().and_then(|session| session.agent.as_deref()),
         "host": place.map(|place| place.host.as_str()),
         "project": peer.project,
@@ -112,7 +116,7 @@ pub fn status(status: &Status) -> Map<String, Value> {
         "questions": { "open": open, "answered": answered, "expired": expired },
         "messages": status.messages,
         "claims": status.claims,
-        "tasks": 0,
+        "tasks": status.tasks,
         "memories": status.memories,
         "events": status.events,
         "engine": "sqlite",

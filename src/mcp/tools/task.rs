@@ -1,0 +1,378 @@
+//! `create_task`, `update_task`, `delete_task`, `list_tasks`, `bulk_update_tasks` and `cancel_stale_tasks`.
+use std::path::Path;
+
+use rmcp::model::{CallToolResult, JsonObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::{arguments, results};
+use super::{Call, Effect, Entry};
+use crate::ground::id::TaskId;
+use crate::ground::text::cut_chars;
+use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection, shape, task_files};
+use crate::model::task::{BULK_MAX, check_count};
+use crate::model::{self, Error, Refusal, Result, TaskStatus};
+
+pub(super) const TOOLS: [Entry; 6] = [
+    Entry {
+        set: "tasks",
+        name: "create_task",
+        description: "Puts a task on the board of this project. Its assignee is told and woken; you are told of its review and its end. An open task with the same title comes back with created: false.",
+        schema: arguments::schema::<CreateTask>,
+        effect: Effect::Idempotent,
+        everyday: false,
+    },
+    Entry {
+        set: "tasks",
+        name: "update_task",
+        description: "Changes a task of anybody. Steps: todo, in_progress, in_review, done; back to todo (from in_review only with a reason); cancelled. Set in_progress when you begin: you become its assignee if it has none, and its files_owned are claimed for you (`claims` tells who has them) until it ends.",
+        schema: arguments::schema::<UpdateTask>,
+        effect: Effect::Writes,
+        everyday: false,
+    },
+    Entry {
+        set: "tasks",
+        name: "delete_task",
+        description: "Removes a task you created. To give up work, cancel it with update_task instead.",
+        schema: arguments::schema::<DeleteTask>,
+        effect: Effect::Writes,
+        everyday: false,
+    },
+    Entry {
+        set: "tasks",
+        name: "list_tasks",
+        description: "Lists the tasks of this project and yours, the most urgent first, with counts by status. query: words, or a task_id for one in full.",
+        schema: arguments::schema::<ListTasks>,
+        effect: Effect::Reads,
+        everyday: false,
+    },
+    Entry {
+        set: "tasks",
+        name: "bulk_update_tasks",
+        description: "Changes up to 100 tasks at once, each with the parameters of update_task; one that is refused holds up no other.",
+        schema: bulk_schema,
+        effect: Effect::Writes,
+        everyday: false,
+    },
+    Entry {
+        set: "tasks",
+        name: "cancel_stale_tasks",
+        description: "Cancels the todo tasks of this project that nobody has changed for so long.",
+        schema: arguments::schema::<CancelStaleTasks>,
+        effect: Effect::Idempotent,
+        everyday: false,
+    },
+];
+
+/// Of a longer description a list shows the beginning.
+const LISTED_CHARS: usize = 1_000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateTask {
+    title: String,
+    description: Option<String>,
+    /// peer
+    assigned_to: Option<String>,
+    /// paths
+    files_owned: Option<Vec<String>>,
+    priority: Option<PriorityWord>,
+    /// task_ids that must end first
+    depends_on: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateTask {
+    task_id: String,
+    title: Option<String>,
+    description: Option<String>,
+    /// peer, or empty for nobody
+    assigned_to: Option<String>,
+    files_owned: Option<Vec<String>>,
+    priority: Option<PriorityWord>,
+    depends_on: Option<Vec<String>>,
+    status: Option<StatusWord>,
+    /// why it takes this step
+    reason: Option<String>,
+    /// refused if it has another
+    expected_version: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DeleteTask {
+    task_id: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListTasks {
+    status: Option<StatusWord>,
+    assigned_to: Option<String>,
+    query: Option<String>,
+    /// default 50
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BulkUpdateTasks {
+    updates: Vec<UpdateTask>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CancelStaleTasks {
+    older_than_seconds: u32,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum StatusWord {
+    Todo,
+    InProgress,
+    InReview,
+    Done,
+    Cancelled,
+}
+
+impl From<StatusWord> for TaskStatus {
+    fn from(word: StatusWord) -> Self {
+        match word {
+            StatusWord::Todo => Self::Todo,
+            StatusWord::InProgress => Self::InProgress,
+            StatusWord::InReview => Self::InReview,
+            StatusWord::Done => Self::Done,
+            StatusWord::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum PriorityWord {
+    Low,
+    Normal,
+    High,
+    Urgent,
+}
+
+impl From<PriorityWord> for model::Priority {
+    fn from(word: PriorityWord) -> Self {
+        match word {
+            PriorityWord::Low => Self::Low,
+            PriorityWord::Normal => Self::Normal,
+            PriorityWord::High => Self::High,
+            PriorityWord::Urgent => Self::Urgent,
+        }
+    }
+}
+
+/// The shape of a single change stands in the list already; every session reads every byte of it.
+fn bulk_schema() -> JsonObject {
+    let item =
+        json!({ "type": "object", "required": ["task_id"], "description": "as update_task" });
+    let updates = json!({ "type": "array", "items": item, "maxItems": BULK_MAX });
+    let schema = json!({
+        "type": "object", "properties": { "updates": updates }, "required": ["updates"], "additionalProperties": false,
+    });
+    match schema {
+        Value::Object(schema) => schema,
+        _ => JsonObject::new(),
+    }
+}
+
+impl UpdateTask {
+    /// Returns the change that is meant; paths are seen from `folder`.
+    fn read(&self, folder: &Path) -> Result<TaskChange> {
+        let nothing = self.title.is_none()
+            && self.description.is_none()
+            && self.assigned_to.is_none()
+            && self.files_owned.is_none()
+            && self.priority.is_none()
+            && self.depends_on.is_none()
+            && self.status.is_none();
+        if nothing && self.reason.is_none() {
+            return Err(Refusal::argument("nothing to change is given beside \"task_id\"").into());
+        }
+        Ok(TaskChange {
+            id: task_id("task_id", &self.task_id)?,
+            fields: TaskFields {
+                title: self.title.clone(),
+                description: self.description.clone(),
+                assigned_to: self.assigned_to.clone(),
+                files_owned: files(folder, self.files_owned.as_deref())?,
+                priority: self.priority.map(Into::into),
+                depends_on: ids(self.depends_on.as_deref())?,
+            },
+            status: self.status.map(Into::into),
+            reason: self.reason.clone(),
+            expected_version: self.expected_version.map(i64::from),
+        })
+    }
+}
+
+pub(super) async fn create_task(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let new: CreateTask = arguments::read(arguments)?;
+    call.verb(|at| {
+        let folder = &at.project.path;
+        let fields = TaskFields {
+            title: Some(new.title.clone()),
+            description: new.description.clone(),
+            assigned_to: new.assigned_to.clone(),
+            files_owned: files(folder, new.files_owned.as_deref())?,
+            priority: new.priority.map(Into::into),
+            depends_on: ids(new.depends_on.as_deref())?,
+        };
+        let created = at.mesh.create_task(&at.me, folder, &fields)?;
+        Ok(results::ok(&shape::task_created(&created)))
+    })
+    .await
+}
+
+pub(super) async fn update_task(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let update: UpdateTask = arguments::read(arguments)?;
+    call.verb(|at| {
+        let change = update.read(&at.project.path)?;
+        let updated = at.mesh.update_task(&at.me, &change)?;
+        Ok(results::ok(&shape::task_updated(&updated, &at.mesh.now())))
+    })
+    .await
+}
+
+pub(super) async fn delete_task(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let DeleteTask { task_id: id } = arguments::read(arguments)?;
+    let id = task_id("task_id", &id)?;
+    call.verb(|at| at.mesh.delete_task(&at.me, id)).await?;
+    Ok(results::ok(&json!({ "deleted": true })))
+}
+
+pub(super) async fn list_tasks(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let list: ListTasks = arguments::read(arguments)?;
+    let wanted = TaskSelection {
+        status: list.status.map(Into::into),
+        assigned_to: list.assigned_to,
+        query: list.query,
+        limit: arguments::within("limit", list.limit, 1..=200, 50)?,
+    };
+    call.verb(|at| {
+        let found = at
+            .mesh
+            .tasks(Some(&at.me.name), &at.project.path, &wanted)?;
+        Ok(results::ok(&listed(&found)))
+    })
+    .await
+}
+
+/// Returns as many tasks as a result carries; one alone comes in full.
+fn listed(found: &TaskList) -> Value {
+    let mut chars = 0;
+    let mut cut = false;
+    let mut shown = Vec::new();
+    for task in &found.tasks {
+        let mut value = shape::task(task);
+        let beginning = cut_chars(&task.description, LISTED_CHARS);
+        if found.tasks.len() > 1 && beginning.len() < task.description.len() {
+            value["description"] = format!("{beginning}…").into();
+            cut = true;
+        }
+        chars += value.to_string().len();
+        if chars > results::CHARS_MAX && !shown.is_empty() {
+            break;
+        }
+        shown.push(value);
+    }
+    let mut body = json!({ "tasks": shown, "counts": shape::task_counts(found.counts) });
+    if shown.len() < found.tasks.len() {
+        body["truncated"] = true.into();
+        body["hint"] = "Call list_tasks with a status or a query for the rest.".into();
+    } else if cut {
+        body["hint"] = "Call list_tasks with query: a task_id for a description in full.".into();
+    }
+    body
+}
+
+pub(super) async fn bulk_update_tasks(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let BulkUpdateTasks { updates } = arguments::read(arguments)?;
+    check_count("updates", updates.len(), BULK_MAX)?;
+    call.verb(|at| {
+        let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
+        for update in &updates {
+            match update.read(&at.project.path) {
+                Ok(change) => changes.push(change),
+                Err(Error::Refused(refusal)) => {
+                    let id = arguments::cut(&update.task_id);
+                    unreadable.push(shape::task_refused(id, &refusal));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let outcomes = at.mesh.update_tasks(&at.me, &changes)?;
+        let mut body = shape::tasks_updated(&outcomes, &at.mesh.now());
+        if let Some(refused) = body["refused"].as_array_mut() {
+            refused.extend(unreadable);
+        }
+        Ok(results::ok(&body))
+    })
+    .await
+}
+
+pub(super) async fn cancel_stale_tasks(
+    call: &Call<'_>,
+    arguments: Option<JsonObject>,
+) -> Result<CallToolResult> {
+    let CancelStaleTasks {
+        older_than_seconds,
+        reason,
+    } = arguments::read(arguments)?;
+    call.verb(|at| {
+        let cancelled = at.mesh.cancel_stale_tasks(
+            &at.me,
+            &at.project.path,
+            older_than_seconds,
+            reason.as_deref(),
+        )?;
+        Ok(results::ok(&json!({ "cancelled": cancelled })))
+    })
+    .await
+}
+
+fn task_id(parameter: &str, text: &str) -> Result<TaskId> {
+    arguments::id(parameter, text, "create_task and list_tasks")
+}
+
+fn ids(texts: Option<&[String]>) -> Result<Option<Vec<TaskId>>> {
+    texts
+        .map(|texts| {
+            texts
+                .iter()
+                .map(|text| task_id("depends_on", text))
+                .collect()
+        })
+        .transpose()
+}
+
+fn files(folder: &Path, files: Option<&[String]>) -> Result<Option<Vec<String>>> {
+    files.map(|files| task_files(folder, files)).transpose()
+}

@@ -1,0 +1,644 @@
+//! Tasks: to create, change, delete and list them. By its id anybody in the mesh may change a task; each change is one
+//! transaction with its event, the claims it takes or gives back, and what others are told of it.
+//!
+//! Who begins its own task gets the files it names, each alone, as far as nobody else has them: from then on the guard and
+//! the line for a claim know of the work. What was taken by that is given back when the task ends, goes back to todo or to
+//! somebody else; what the session had claimed before stays its own.
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::alive::Around;
+use super::claim::{Claimed, Claiming, resource, take};
+use super::line::{Owner, give_back, settle};
+use super::notice::Notices;
+use super::peer::{find, resolve, unknown};
+use super::{Mesh, Rings, Sitting};
+use crate::ground::clock::rfc3339;
+use crate::ground::id::{PeerId, TaskId};
+use crate::model::peer::Address;
+use crate::model::task::{
+    BULK_MAX, DEPENDS_MAX, FILES_MAX, check_count, check_description, check_reason, check_title,
+    fingerprint, with_reason,
+};
+use crate::model::{EventKind, Mode, PeerKind, PeerName, Priority, Refusal, Result, TaskStatus};
+use crate::store::{Claim, Task, TaskListing, Tx};
+
+/// How long the claims that a start takes last; claiming again renews them.
+const LEASE_MS: i64 = 3_600_000;
+
+/// What somebody says of a task; what is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct TaskFields {
+    /// What it is.
+    pub title: Option<String>,
+    /// What it is in full.
+    pub description: Option<String>,
+    /// Whose work it is, by name; empty is nobody's.
+    pub assigned_to: Option<String>,
+    /// What its work touches, as [`task_files`] gives it.
+    pub files_owned: Option<Vec<String>>,
+    /// How much it matters.
+    pub priority: Option<Priority>,
+    /// The tasks that must have ended before it starts.
+    pub depends_on: Option<Vec<TaskId>>,
+}
+
+/// A change of a task.
+#[derive(Debug, Clone)]
+pub struct TaskChange {
+    /// Which task.
+    pub id: TaskId,
+    /// What it says from now on.
+    pub fields: TaskFields,
+    /// Where it stands from now on.
+    pub status: Option<TaskStatus>,
+    /// Why it takes that step.
+    pub reason: Option<String>,
+    /// The version it must have.
+    pub expected_version: Option<i64>,
+}
+
+impl TaskChange {
+    /// Returns a change of nothing.
+    pub fn of(id: TaskId) -> Self {
+        Self {
+            id,
+            fields: TaskFields::default(),
+            status: None,
+            reason: None,
+            expected_version: None,
+        }
+    }
+}
+
+/// What came of creating a task.
+#[derive(Debug, Clone)]
+pub struct TaskCreated {
+    /// The task, or the open one that is the same work.
+    pub task: Task,
+    /// It is new.
+    pub created: bool,
+}
+
+/// What came of changing a task.
+#[derive(Debug, Clone)]
+pub struct TaskUpdated {
+    /// The task as it is now.
+    pub task: Task,
+    /// Of a task that was begun: who has its files now.
+    pub claims: Vec<FileClaim>,
+}
+
+/// Who has a file of a task that begins.
+#[derive(Debug, Clone)]
+pub struct FileClaim {
+    /// The claim on it.
+    pub claim: Claim,
+    /// It is the caller's.
+    pub own: bool,
+}
+
+/// What came of each of several changes, in the order given.
+pub type BulkUpdated = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
+
+/// Which tasks to list.
+#[derive(Debug, Clone, Default)]
+pub struct TaskSelection {
+    /// Only in this status.
+    pub status: Option<TaskStatus>,
+    /// Only of this peer.
+    pub assigned_to: Option<String>,
+    /// Only those in which each of these words stands.
+    pub query: Option<String>,
+    /// So many at most.
+    pub limit: u32,
+}
+
+/// Tasks of a project and of the one who looks.
+#[derive(Debug, Clone)]
+pub struct TaskList {
+    /// What is to be done first comes first.
+    pub tasks: Vec<Task>,
+    /// How many of the project are in each status, in the order of a task's life.
+    pub counts: [u32; 5],
+}
+
+/// Returns the names of files as claims name them, each once; a path is seen from `folder`.
+pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
+    check_count("files_owned", files.len(), FILES_MAX)?;
+    let one = |file: &String| match file.trim() {
+        given if given.starts_with("file:") => resource(folder, given),
+        path => resource(folder, &format!("file:{path}")),
+    };
+    let names: BTreeSet<String> = files.iter().map(one).collect::<Result<_>>()?;
+    Ok(names.into_iter().collect())
+}
+
+impl Mesh {
+    /// Creates a task of a project, unless an open one has the same title but for case, spaces and signs.
+    pub fn create_task(
+        &mut self,
+        me: &Sitting,
+        project: &Path,
+        fields: &TaskFields,
+    ) -> Result<TaskCreated> {
+        let fields = checked(fields)?;
+        let Some(title) = fields.title.clone() else {
+            return Err(Refusal::argument("missing parameter `title`").into());
+        };
+        let project = project.to_string_lossy().into_owned();
+        let fingerprint = fingerprint(&title);
+        self.write(|tx, around, rings| {
+            if let Some(task) = tx.open_task_like(&project, &fingerprint)? {
+                return Ok(TaskCreated {
+                    task,
+                    created: false,
+                });
+            }
+            let mut task = Task {
+                id: tx.new_task_id()?,
+                project,
+                title,
+                fingerprint,
+                description: String::new(),
+                status: TaskStatus::Todo,
+                priority: Priority::default(),
+                assigned_to: None,
+                assigned_name: None,
+                created_by: me.peer,
+                created_by_name: me.name.to_string(),
+                files_owned: Vec::new(),
+                depends_on: Vec::new(),
+                claims: Vec::new(),
+                created_at_ms: tx.now.wall_ms,
+                updated_at_ms: tx.now.wall_ms,
+                version: 1,
+            };
+            apply(tx, around, rings, me, &mut task, &fields)?;
+            let task = kept(tx, &task)?;
+            let data = json!({
+                "title": task.title, "project": task.project, "priority": task.priority, "assigned_to": task.assigned_name,
+            });
+            let id = task.id.to_string();
+            tx.append(EventKind::TaskCreated, Some(me.peer), &id, &data)?;
+            let mut notices = Notices::default();
+            notices.assigned(&task);
+            notices.send(tx, rings, me)?;
+            Ok(TaskCreated {
+                task,
+                created: true,
+            })
+        })
+    }
+
+    /// Changes a task.
+    pub fn update_task(&mut self, me: &Sitting, change: &TaskChange) -> Result<TaskUpdated> {
+        let change = checked_change(change)?;
+        self.write(|tx, around, rings| {
+            let mut notices = Notices::default();
+            let updated = update(tx, around, rings, &mut notices, me, &change)?;
+            notices.send(tx, rings, me)?;
+            Ok(updated)
+        })
+    }
+
+    /// Changes several tasks in one transaction, each in full or not at all.
+    pub fn update_tasks(&mut self, me: &Sitting, changes: &[TaskChange]) -> Result<BulkUpdated> {
+        check_count("updates", changes.len(), BULK_MAX)?;
+        self.write(|tx, around, rings| {
+            let mut notices = Notices::default();
+            let mut outcomes = Vec::new();
+            for change in changes {
+                let mut more = notices.clone();
+                let outcome = tx.attempt(|| {
+                    let change = checked_change(change)?;
+                    update(tx, around, rings, &mut more, me, &change)
+                })?;
+                if outcome.is_ok() {
+                    notices = more;
+                }
+                outcomes.push((change.id, outcome));
+            }
+            notices.send(tx, rings, me)?;
+            Ok(outcomes)
+        })
+    }
+
+    /// Takes a task away. Its creator may, and a person.
+    pub fn delete_task(&mut self, me: &Sitting, id: TaskId) -> Result<()> {
+        self.write(|tx, _, rings| {
+            let task = known(tx, id)?;
+            if task.created_by != me.peer && me.kind != PeerKind::Person {
+                let problem = format!(
+                    "task {id} is {}'s: only its creator or a person deletes it; anybody may cancel it",
+                    task.created_by_name
+                );
+                return Err(Refusal::NotYours { problem }.into());
+            }
+            release(tx, rings, &task)?;
+            tx.delete_task(id)?;
+            let data = json!({ "title": task.title, "project": task.project, "status": task.status });
+            tx.append(EventKind::TaskDeleted, Some(me.peer), &id.to_string(), &data)?;
+            if !task.status.is_ended() {
+                let mut notices = Notices::default();
+                notices.deleted(&task);
+                notices.send(tx, rings, me)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Cancels the tasks of a project that nobody has begun and nobody has changed for so long. Returns which.
+    pub fn cancel_stale_tasks(
+        &mut self,
+        me: &Sitting,
+        project: &Path,
+        older_than_seconds: u32,
+        reason: Option<&str>,
+    ) -> Result<Vec<TaskId>> {
+        reason.map(check_reason).transpose()?;
+        let project = project.to_string_lossy();
+        self.write(|tx, around, rings| {
+            let before_ms = tx.now.wall_ms - i64::from(older_than_seconds) * 1000;
+            cancel_todo(tx, around, rings, me, &project, before_ms, reason)
+        })
+    }
+
+    /// Returns a task.
+    pub fn task(&mut self, id: TaskId) -> Result<Task> {
+        self.read(|tx, _| known(tx, id))
+    }
+
+    /// Returns the tasks of a project, and those of the peer that looks.
+    pub fn tasks(
+        &mut self,
+        own: Option<&PeerName>,
+        project: &Path,
+        wanted: &TaskSelection,
+    ) -> Result<TaskList> {
+        let project = project.to_string_lossy();
+        let words: Vec<String> = wanted
+            .query
+            .iter()
+            .flat_map(|query| query.split_whitespace().map(str::to_owned))
+            .collect();
+        self.read(|tx, around| {
+            let own = own
+                .map(|name| tx.peer_named(name.as_str()))
+                .transpose()?
+                .flatten();
+            let assigned_to = match wanted.assigned_to.as_deref().map(str::trim) {
+                None => None,
+                Some(name) => match find(tx, Address::parse(name)?.name())? {
+                    Some(peer) => Some(peer.id),
+                    None => return Err(unknown(tx, around, None, name)?.into()),
+                },
+            };
+            let listing = TaskListing {
+                project: &project,
+                own: own.map(|peer| peer.id),
+                status: wanted.status,
+                assigned_to,
+                words: &words,
+                limit: wanted.limit,
+            };
+            Ok(TaskList {
+                tasks: tx.tasks(&listing)?,
+                counts: tx.count_tasks(&project)?,
+            })
+        })
+    }
+
+    /// Returns the tasks that a peer has not begun.
+    pub fn tasks_waiting(&mut self, me: &Sitting) -> Result<Vec<Task>> {
+        self.read(|tx, _| Ok(tx.tasks_waiting_for(me.peer)?))
+    }
+}
+
+/// Cancels what nobody has begun.
+pub(super) fn cancel_todo(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    project: &str,
+    before_ms: i64,
+    reason: Option<&str>,
+) -> Result<Vec<TaskId>> {
+    let mut notices = Notices::default();
+    let mut cancelled = Vec::new();
+    for task in tx.tasks_left_alone(project, before_ms)? {
+        let change = TaskChange {
+            status: Some(TaskStatus::Cancelled),
+            reason: reason.map(str::to_owned),
+            ..TaskChange::of(task.id)
+        };
+        update(tx, around, rings, &mut notices, me, &change)?;
+        cancelled.push(task.id);
+    }
+    notices.send(tx, rings, me)?;
+    Ok(cancelled)
+}
+
+fn known(tx: &Tx, id: TaskId) -> Result<Task> {
+    tx.task(id)?
+        .ok_or_else(|| Refusal::NoTask { id: id.to_string() }.into())
+}
+
+/// Sizes, forms and secrets are checked before anything is stored.
+fn checked(fields: &TaskFields) -> Result<TaskFields> {
+    let mut fields = fields.clone();
+    fields.title = fields.title.as_deref().map(check_title).transpose()?;
+    if let Some(description) = &fields.description {
+        check_description(description)?;
+    }
+    if let Some(files) = &fields.files_owned {
+        check_count("files_owned", files.len(), FILES_MAX)?;
+    }
+    if let Some(ids) = &mut fields.depends_on {
+        check_count("depends_on", ids.len(), DEPENDS_MAX)?;
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    Ok(fields)
+}
+
+fn checked_change(change: &TaskChange) -> Result<TaskChange> {
+    if let Some(reason) = &change.reason {
+        check_reason(reason)?;
+        if change.status.is_none() {
+            return Err(Refusal::argument("\"reason\" belongs to a change of \"status\"").into());
+        }
+    }
+    Ok(TaskChange {
+        fields: checked(&change.fields)?,
+        ..change.clone()
+    })
+}
+
+/// Stores a task. Returns it with the names of those it names now.
+fn kept(tx: &Tx, task: &Task) -> Result<Task> {
+    tx.put_task(task)?;
+    Ok(tx.task(task.id)?.expect("it was just stored"))
+}
+
+/// Puts what somebody says of a task into it.
+fn apply(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    task: &mut Task,
+    fields: &TaskFields,
+) -> Result<()> {
+    if let Some(title) = &fields.title {
+        task.title.clone_from(title);
+        task.fingerprint = fingerprint(title);
+        let same = tx.open_task_like(&task.project, &task.fingerprint)?;
+        if let Some(other) = same.filter(|other| other.id != task.id) {
+            let problem = format!("task {} is open and has that title already", other.id);
+            return Err(Refusal::Task { problem }.into());
+        }
+    }
+    if let Some(description) = &fields.description {
+        task.description.clone_from(description);
+    }
+    if let Some(priority) = fields.priority {
+        task.priority = priority;
+    }
+    if let Some(files) = &fields.files_owned {
+        task.files_owned.clone_from(files);
+    }
+    if let Some(ids) = &fields.depends_on {
+        check_dependencies(tx, task.id, ids)?;
+        task.depends_on.clone_from(ids);
+    }
+    if let Some(name) = &fields.assigned_to {
+        task.assigned_to = assignee(tx, around, rings, me, name)?;
+    }
+    Ok(())
+}
+
+/// Unlike a question, a task may be one's own.
+fn assignee(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    name: &str,
+) -> Result<Option<PeerId>> {
+    if name.trim().is_empty() {
+        return Ok(None);
+    }
+    let address = Address::parse(name)?;
+    if let Address::Peer(name) = &address
+        && find(tx, name)?.is_some_and(|peer| peer.id == me.peer)
+    {
+        return Ok(Some(me.peer));
+    }
+    resolve(tx, around, rings, me, &address).map(|peer| Some(peer.id))
+}
+
+/// A task that waits for itself, whatever lies between, would never start.
+fn check_dependencies(tx: &Tx, task: TaskId, ids: &[TaskId]) -> Result<()> {
+    for id in ids {
+        known(tx, *id)?;
+    }
+    let mut ahead = ids.to_vec();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = ahead.pop() {
+        if id == task {
+            let problem = "by \"depends_on\" the task would wait for itself".to_owned();
+            return Err(Refusal::Task { problem }.into());
+        }
+        if seen.insert(id) {
+            ahead.extend(tx.task_depends_on(id)?);
+        }
+    }
+    Ok(())
+}
+
+fn update(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    notices: &mut Notices,
+    me: &Sitting,
+    change: &TaskChange,
+) -> Result<TaskUpdated> {
+    let old = known(tx, change.id)?;
+    if let Some(expected) = change.expected_version.filter(|one| *one != old.version) {
+        let problem = format!(
+            "task {} has version {}, not {expected}",
+            old.id, old.version
+        );
+        return Err(Refusal::Task { problem }.into());
+    }
+    if let Some(to) = change.status {
+        old.status.check_step(to, change.reason.is_some())?;
+    } else if old.status.is_ended() {
+        let problem = format!(
+            "task {} is {}, so nothing of it changes any more",
+            old.id,
+            old.status.as_str()
+        );
+        return Err(Refusal::Task { problem }.into());
+    }
+    let mut task = old.clone();
+    apply(tx, around, rings, me, &mut task, &change.fields)?;
+    let mut claims = Vec::new();
+    if let Some(to) = change.status {
+        task.status = to;
+        if let Some(reason) = &change.reason {
+            let when = rfc3339(tx.now.wall_ms);
+            let step = (old.status, to);
+            task.description =
+                with_reason(&task.description, reason, me.name.as_str(), &when, step)?;
+        }
+        if to == TaskStatus::InProgress {
+            check_startable(tx, &task)?;
+            // Whoever begins what is nobody's makes it his own; a run is gone too soon for that.
+            let own = (me.kind != PeerKind::Run).then_some(me.peer);
+            task.assigned_to = task.assigned_to.or(own);
+        }
+    }
+    let is_over = task.status == TaskStatus::Todo || task.status.is_ended();
+    if is_over || task.assigned_to != old.assigned_to {
+        release(tx, rings, &task)?;
+        task.claims.clear();
+    }
+    if change.status == Some(TaskStatus::InProgress) && task.assigned_to == Some(me.peer) {
+        claims = take_files(tx, around, rings, me, &mut task)?;
+    }
+    if task == old {
+        return Ok(TaskUpdated { task, claims });
+    }
+    task.version += 1;
+    let task = kept(tx, &task)?;
+    let changes = Value::Object(changes(&old, &task));
+    let data = json!({ "title": task.title, "project": task.project, "version": task.version, "changes": changes });
+    tx.append(
+        EventKind::TaskUpdated,
+        Some(me.peer),
+        &task.id.to_string(),
+        &data,
+    )?;
+    if task.assigned_to != old.assigned_to && !task.status.is_ended() {
+        notices.assigned(&task);
+    }
+    if change.status.is_some() {
+        notices.stepped(old.status, &task, change.reason.as_deref());
+    }
+    Ok(TaskUpdated { task, claims })
+}
+
+/// One that is gone holds nobody up.
+fn check_startable(tx: &Tx, task: &Task) -> Result<()> {
+    let mut open = Vec::new();
+    for id in &task.depends_on {
+        let found = tx.task(*id)?;
+        open.extend(found.filter(|one| !one.status.is_ended()));
+    }
+    let [first, ..] = open.as_slice() else {
+        return Ok(());
+    };
+    let problem = format!(
+        "the task cannot start: it waits for {} that {} not ended, first {} ({}, {})",
+        open.len(),
+        if open.len() == 1 { "has" } else { "have" },
+        first.id,
+        first.status.as_str(),
+        first.title
+    );
+    Err(Refusal::Task { problem }.into())
+}
+
+/// Claims the files of a task that begins, as far as nobody else has them. Returns who has which.
+fn take_files(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    task: &mut Task,
+) -> Result<Vec<FileClaim>> {
+    let note = format!("task {}", task.id);
+    let mut files = Vec::new();
+    for resource in &task.files_owned {
+        let line = settle(tx, around, rings, resource)?;
+        let own = |claim: &&Claim| Owner::of(claim) == Owner::me(me);
+        let held = line.holders.iter().find(own);
+        if let Some(claim) = held.filter(|claim| claim.mode == Mode::Exclusive) {
+            let claim = claim.clone();
+            files.push(FileClaim { claim, own: true });
+            continue;
+        }
+        let wanted = Claiming {
+            resource,
+            mode: Mode::Exclusive,
+            lease_ms: LEASE_MS,
+            note: Some(&note),
+            queue: false,
+            wait: false,
+        };
+        match take(tx, around, rings, me, &wanted)? {
+            Claimed::Granted(grant) => {
+                // One that was shared before is not given back with the task.
+                if held.is_none() {
+                    task.claims.push(grant.claim.id);
+                }
+                files.push(FileClaim {
+                    claim: grant.claim,
+                    own: true,
+                });
+            }
+            Claimed::Denied { holders } => {
+                let other = holders.into_iter().find(|claim| !own(&claim));
+                files.extend(other.map(|claim| FileClaim { claim, own: false }));
+            }
+            Claimed::Queued(_) => {}
+        }
+    }
+    Ok(files)
+}
+
+/// Gives back what a task took when it began.
+fn release(tx: &Tx, rings: &mut Rings, task: &Task) -> Result<()> {
+    for id in &task.claims {
+        if let Some(claim) = tx.claim(*id)? {
+            give_back(tx, &claim, "task")?;
+            rings.lines.push(claim.resource);
+        }
+    }
+    Ok(())
+}
+
+/// What has changed, from what to what; of texts and lists only that they did.
+fn changes(old: &Task, new: &Task) -> Map<String, Value> {
+    let step = |from: Value, to: Value| json!({ "from": from, "to": to });
+    let pairs = [
+        ("status", json!(old.status), json!(new.status)),
+        ("title", json!(old.title), json!(new.title)),
+        ("priority", json!(old.priority), json!(new.priority)),
+        (
+            "assigned_to",
+            json!(old.assigned_name),
+            json!(new.assigned_name),
+        ),
+    ];
+    let mut changes: Map<String, Value> = pairs
+        .into_iter()
+        .filter(|(_, from, to)| from != to)
+        .map(|(key, from, to)| (key.to_owned(), step(from, to)))
+        .collect();
+    let texts = [
+        ("description", old.description != new.description),
+        ("files_owned", old.files_owned != new.files_owned),
+        ("depends_on", old.depends_on != new.depends_on),
+    ];
+    for (key, _) in texts.into_iter().filter(|(_, changed)| *changed) {
+        changes.insert(key.into(), true.into());
+    }
+    changes
+}

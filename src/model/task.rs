@@ -1,0 +1,352 @@
+//! Tasks: which step follows which, when two titles mean the same work, and what a task must look like.
+use serde::Serialize;
+
+use super::refusal::Refusal;
+use super::secret;
+
+/// Longest title in characters.
+pub const TITLE_CHARS_MAX: usize = 500;
+/// Largest description in bytes, what was appended to it included.
+pub const DESCRIPTION_BYTES_MAX: usize = super::ask::TEXT_BYTES_MAX;
+/// Longest reason in bytes.
+pub const REASON_BYTES_MAX: usize = 4_096;
+/// Files of one task.
+pub const FILES_MAX: usize = 64;
+/// Tasks that one task waits for.
+pub const DEPENDS_MAX: usize = 64;
+/// Tasks changed in one call.
+pub const BULK_MAX: usize = 100;
+/// So much of a title tells whether two tasks are the same.
+const FINGERPRINT_CHARS: usize = 120;
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// Nobody has begun.
+    Todo,
+    /// Somebody works on it.
+    InProgress,
+    /// The work is done and somebody looks at it.
+    InReview,
+    /// It ended well.
+    Done,
+    /// It was given up.
+    Cancelled,
+}
+
+impl TaskStatus {
+    /// All of them, in the order of a task's life.
+    pub const ALL: [Self; 5] = [
+        Self::Todo,
+        Self::InProgress,
+        Self::InReview,
+        Self::Done,
+        Self::Cancelled,
+    ];
+
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Todo => "todo",
+            Self::InProgress => "in_progress",
+            Self::InReview => "in_review",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Returns the status of a word, or `None` when there is none.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Returns whether nothing follows it.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled)
+    }
+
+    /// Returns what may follow it.
+    pub fn followers(self) -> &'static [Self] {
+        match self {
+            Self::Todo => &[Self::InProgress, Self::Cancelled],
+            Self::InProgress => &[Self::InReview, Self::Todo, Self::Cancelled],
+            Self::InReview => &[Self::Done, Self::Todo, Self::Cancelled],
+            Self::Done | Self::Cancelled => &[],
+        }
+    }
+
+    /// Checks a step; a reject needs its reason.
+    pub fn check_step(self, to: Self, has_reason: bool) -> Result<(), Refusal> {
+        if !self.followers().contains(&to) {
+            let words: Vec<&str> = self.followers().iter().map(|one| one.as_str()).collect();
+            let allowed = match words.as_slice() {
+                [] => "that is its end".to_owned(),
+                [most @ .., last] => format!("from there it goes to {} or {last}", most.join(", ")),
+            };
+            return Err(Refusal::Task {
+                problem: format!(
+                    "the task is {}, so it cannot become {}; {allowed}",
+                    self.as_str(),
+                    to.as_str()
+                ),
+            });
+        }
+        if self.is_rejected_by(to) && !has_reason {
+            return Err(Refusal::argument(
+                "\"reason\" is missing: whoever sends a task from in_review back to todo says why",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns whether a step sends finished work back.
+    pub fn is_rejected_by(self, to: Self) -> bool {
+        self == Self::InReview && to == Self::Todo
+    }
+}
+
+/// How much a task matters; the greater the sooner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// It can wait.
+    Low,
+    /// As most.
+    #[default]
+    Normal,
+    /// Before others.
+    High,
+    /// Now.
+    Urgent,
+}
+
+impl Priority {
+    /// All of them, the least first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Urgent];
+
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Urgent => "urgent",
+        }
+    }
+
+    /// Returns the priority of a word, or `None` when there is none.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+
+    /// Returns its stored rank.
+    pub(crate) fn rank(self) -> i64 {
+        self as i64
+    }
+
+    /// Returns the priority of a stored rank.
+    pub(crate) fn of_rank(rank: i64) -> Self {
+        let fits = |one: &Self| one.rank() == rank;
+        Self::ALL.into_iter().find(fits).unwrap_or_default()
+    }
+}
+
+/// Returns what tells whether two titles mean the same work: letters and digits in lower case, whatever stands between
+/// them as one space, the first 120 characters of that.
+pub fn fingerprint(title: &str) -> String {
+    let lower = title.to_lowercase();
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let folded = words.join(" ");
+    // A title of signs alone is only like itself.
+    let folded = if folded.is_empty() { lower } else { folded };
+    folded.trim().chars().take(FINGERPRINT_CHARS).collect()
+}
+
+/// Checks a title. Returns it as it is stored.
+pub fn check_title(title: &str) -> Result<String, Refusal> {
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    match title.chars().count() {
+        1..=TITLE_CHARS_MAX => {}
+        length => {
+            return Err(Refusal::argument(format!(
+                "\"title\" must have 1 to {TITLE_CHARS_MAX} characters, got {length}"
+            )));
+        }
+    }
+    if title.chars().any(char::is_control) {
+        return Err(Refusal::argument(
+            "\"title\" must have no control characters",
+        ));
+    }
+    check_secret("title", &title)?;
+    Ok(title)
+}
+
+/// Checks a description.
+pub fn check_description(description: &str) -> Result<(), Refusal> {
+    check_size("description", description, DESCRIPTION_BYTES_MAX)?;
+    check_secret("description", description)
+}
+
+/// Checks a reason.
+pub fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if reason.trim().is_empty() {
+        return Err(Refusal::argument("\"reason\" is empty"));
+    }
+    check_size("reason", reason, REASON_BYTES_MAX)?;
+    check_secret("reason", reason)
+}
+
+/// Checks how many there are of something.
+pub fn check_count(parameter: &str, count: usize, most: usize) -> Result<(), Refusal> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Refusal::argument(format!(
+        "\"{parameter}\" may have {most} entries at most, got {count}"
+    )))
+}
+
+/// Returns a description with the reason of a step at its end, with who took the step and when.
+pub fn with_reason(
+    description: &str,
+    reason: &str,
+    who: &str,
+    when: &str,
+    step: (TaskStatus, TaskStatus),
+) -> Result<String, Refusal> {
+    let (from, to) = (step.0.as_str(), step.1.as_str());
+    let gap = if description.is_empty() { "" } else { "\n\n" };
+    let longer = format!(
+        "{description}{gap}[{when} {who}, {from} -> {to}] {}",
+        reason.trim()
+    );
+    check_size("description", &longer, DESCRIPTION_BYTES_MAX)?;
+    Ok(longer)
+}
+
+fn check_size(parameter: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
+    if text.len() <= bytes_max {
+        return Ok(());
+    }
+    Err(Refusal::TooLarge {
+        parameter: format!("\"{parameter}\""),
+        bytes: text.len(),
+        bytes_max,
+    })
+}
+
+fn check_secret(parameter: &str, text: &str) -> Result<(), Refusal> {
+    match secret::looks_like(text) {
+        None => Ok(()),
+        Some(looks_like) => Err(Refusal::Secret {
+            parameter: format!("\"{parameter}\""),
+            looks_like,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
+    use super::*;
+
+    #[test]
+    fn a_task_goes_forward_step_by_step_back_to_todo_or_away() {
+        let allowed: Vec<(TaskStatus, TaskStatus)> = TaskStatus::ALL
+            .into_iter()
+            .flat_map(|from| TaskStatus::ALL.map(|to| (from, to)))
+            .filter(|(from, to)| from.check_step(*to, true).is_ok())
+            .collect();
+        assert_eq!(
+            allowed,
+            [
+                (Todo, InProgress),
+                (Todo, Cancelled),
+                (InProgress, Todo),
+                (InProgress, InReview),
+                (InProgress, Cancelled),
+                (InReview, Todo),
+                (InReview, Done),
+                (InReview, Cancelled),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_step_that_is_refused_names_those_that_are_not() {
+        let refused = |from: TaskStatus, to| from.check_step(to, true).unwrap_err().to_string();
+        assert_eq!(
+            refused(Todo, Done),
+            "the task is todo, so it cannot become done; from there it goes to in_progress or cancelled"
+        );
+        assert_eq!(
+            refused(InReview, InProgress),
+            "the task is in_review, so it cannot become in_progress; from there it goes to done, todo or cancelled"
+        );
+        assert_eq!(
+            refused(Done, Todo),
+            "the task is done, so it cannot become todo; that is its end"
+        );
+    }
+
+    #[test]
+    fn only_a_reject_needs_a_reason() {
+        for from in TaskStatus::ALL {
+            for to in from.followers() {
+                let needs = from == InReview && *to == Todo;
+                assert_eq!(from.check_step(*to, false).is_err(), needs);
+            }
+        }
+    }
+
+    #[test]
+    fn titles_that_differ_in_case_spaces_signs_or_far_behind_are_the_same() {
+        let same = |a: &str, b: &str| fingerprint(a) == fingerprint(b);
+        assert!(same("Fix the login-form!", "  fix THE login   form"));
+        let long = "x".repeat(120);
+        assert!(same(&long, &format!("{long}, but otherwise")));
+        assert!(!same(&long[1..], &format!("{}y", &long[1..])));
+        assert!(!same("fix 1", "fix 2"));
+        assert!(!same("!!!", "???"));
+        assert!(!fingerprint("…").is_empty());
+    }
+
+    #[test]
+    fn a_title_is_one_line_within_its_size() {
+        assert_eq!(check_title("  a \n b ").unwrap(), "a b");
+        for title in ["", "  \n", "a\u{1b}b", &"x".repeat(501)] {
+            assert!(check_title(title).is_err(), "{title:?}");
+        }
+        assert!(check_title(&"ü".repeat(500)).is_ok());
+    }
+
+    #[test]
+    fn a_reason_stands_at_the_end_with_who_and_when() {
+        let with = |description: &str, reason: &str| {
+            with_reason(description, reason, "ada", "noon", (InReview, Todo))
+        };
+        assert_eq!(with("", "no").unwrap(), "[noon ada, in_review -> todo] no");
+        assert_eq!(
+            with("Do it.", " no \n").unwrap(),
+            "Do it.\n\n[noon ada, in_review -> todo] no"
+        );
+        assert!(with(&"x".repeat(DESCRIPTION_BYTES_MAX), "no").is_err());
+    }
+
+    #[test]
+    fn the_words_of_status_and_priority_are_read_back() {
+        for status in TaskStatus::ALL {
+            assert_eq!(TaskStatus::of(status.as_str()), Some(status));
+        }
+        for priority in Priority::ALL {
+            assert_eq!(Priority::of(priority.as_str()), Some(priority));
+            assert_eq!(Priority::of_rank(priority.rank()), priority);
+        }
+        assert!(Priority::Urgent > Priority::High);
+    }
+}

@@ -1,0 +1,262 @@
+//! Rows of tasks: created, changed, listed, counted.
+use rusqlite::{OptionalExtension, Params, Row, named_params, params};
+use serde::de::DeserializeOwned;
+
+use super::Tx;
+use crate::ground::id::{ClaimId, PeerId, TaskId};
+use crate::model::task::{Priority, TaskStatus};
+
+/// A task as it is stored, with the names of those it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// The folder of its project.
+    pub project: String,
+    /// What it is, on one line.
+    pub title: String,
+    /// What tells whether another title means the same.
+    pub fingerprint: String,
+    /// What it is in full, with the reasons of its steps at the end.
+    pub description: String,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// How much it matters.
+    pub priority: Priority,
+    /// Whose work it is.
+    pub assigned_to: Option<PeerId>,
+    /// The name of that mailbox.
+    pub assigned_name: Option<String>,
+    /// Who created it.
+    pub created_by: PeerId,
+    /// The name of that mailbox, or the one it had.
+    pub created_by_name: String,
+    /// The resources its work touches.
+    pub files_owned: Vec<String>,
+    /// The tasks that must have ended before it starts.
+    pub depends_on: Vec<TaskId>,
+    /// The claims that were taken when it started.
+    pub claims: Vec<ClaimId>,
+    /// When it was created, in wall milliseconds.
+    pub created_at_ms: i64,
+    /// When it was last changed, in wall milliseconds.
+    pub updated_at_ms: i64,
+    /// Counts the changes; 1 is new.
+    pub version: i64,
+}
+
+/// Which tasks to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TaskListing<'a> {
+    /// Those of this project, and those of `own`.
+    pub project: &'a str,
+    /// Those assigned to this mailbox, of whatever project.
+    pub own: Option<PeerId>,
+    /// Only in this status.
+    pub status: Option<TaskStatus>,
+    /// Only of this mailbox.
+    pub assigned_to: Option<PeerId>,
+    /// Only those in which each of these words stands.
+    pub words: &'a [String],
+    /// So many at most.
+    pub limit: u32,
+}
+
+const TASK: &str = "t.id, t.project, t.title, t.fingerprint, t.description, t.status, t.priority, t.assigned_to, a.name,
+    t.created_by, coalesce(c.name, t.created_by_name), t.files_owned, t.depends_on, t.claims, t.created_at_ms, t.updated_at_ms, t.version";
+const NAMES: &str =
+    "LEFT JOIN peer a ON a.id = t.assigned_to LEFT JOIN peer c ON c.id = t.created_by";
+/// What is to be done first comes first, what has ended last.
+const ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority DESC, t.id";
+
+/// Those of a project and of a mailbox, each found by its index, that fit.
+const WANTED: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
+    AND (:status IS NULL OR t.status = :status) AND (:assigned IS NULL OR t.assigned_to = :assigned)
+    AND NOT EXISTS (SELECT 1 FROM json_each(:words) w
+        WHERE instr(lower(t.id || ' ' || t.title || ' ' || t.description), lower(w.value)) = 0)";
+
+/// Returns the listing, whose plan is pinned.
+#[cfg(test)]
+pub(super) fn listing() -> String {
+    format!("SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit")
+}
+
+fn list<T: DeserializeOwned>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
+    Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
+}
+
+fn ids<T: std::str::FromStr>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
+    let texts: Vec<String> = list(row, at)?;
+    Ok(texts.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+fn json(list: &impl serde::Serialize) -> String {
+    serde_json::to_string(list).expect("texts can be written as JSON")
+}
+
+fn task(row: &Row) -> rusqlite::Result<Task> {
+    Ok(Task {
+        id: row.get(0)?,
+        project: row.get(1)?,
+        title: row.get(2)?,
+        fingerprint: row.get(3)?,
+        description: row.get(4)?,
+        status: TaskStatus::of(row.get_ref(5)?.as_str()?).unwrap_or(TaskStatus::Todo),
+        priority: Priority::of_rank(row.get(6)?),
+        assigned_to: row.get(7)?,
+        assigned_name: row.get(8)?,
+        created_by: row.get(9)?,
+        created_by_name: row.get(10)?,
+        files_owned: list(row, 11)?,
+        depends_on: ids(row, 12)?,
+        claims: ids(row, 13)?,
+        created_at_ms: row.get(14)?,
+        updated_at_ms: row.get(15)?,
+        version: row.get(16)?,
+    })
+}
+
+impl Tx<'_> {
+    fn tasks_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Task>> {
+        if !self.has_tasks() {
+            return Ok(Vec::new());
+        }
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {TASK} FROM task t {NAMES} WHERE {condition}"
+            ))?
+            .query_map(values, task)?
+            .collect()
+    }
+
+    /// Returns an id for a new task.
+    pub(crate) fn new_task_id(&self) -> rusqlite::Result<TaskId> {
+        self.mint().map(TaskId::from)
+    }
+
+    /// Stores a task, new or changed, as it is from now on.
+    pub(crate) fn put_task(&self, task: &Task) -> rusqlite::Result<()> {
+        let now_ms = self.now.wall_ms;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO task (id, project, title, fingerprint, description, status, priority, assigned_to, created_by, created_by_name,
+                                   files_owned, depends_on, claims, created_at_ms, updated_at_ms, ended_at_ms, version)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                 ON CONFLICT (id) DO UPDATE SET title = excluded.title, fingerprint = excluded.fingerprint,
+                     description = excluded.description, status = excluded.status, priority = excluded.priority,
+                     assigned_to = excluded.assigned_to, files_owned = excluded.files_owned, depends_on = excluded.depends_on,
+                     claims = excluded.claims, updated_at_ms = excluded.updated_at_ms, ended_at_ms = excluded.ended_at_ms,
+                     version = excluded.version",
+            )?
+            .execute(params![
+                task.id, task.project, task.title, task.fingerprint, task.description, task.status.as_str(), task.priority.rank(),
+                task.assigned_to, task.created_by, task.created_by_name, json(&task.files_owned), json(&task.depends_on),
+                json(&task.claims), task.created_at_ms, now_ms, task.status.is_ended().then_some(now_ms), task.version,
+            ])
+            .map(drop)
+    }
+
+    /// Returns a task.
+    pub(crate) fn task(&self, id: TaskId) -> rusqlite::Result<Option<Task>> {
+        Ok(self.tasks_where("t.id = ?1", [id])?.pop())
+    }
+
+    /// Returns the open task of a project with a fingerprint.
+    pub(crate) fn open_task_like(
+        &self,
+        project: &str,
+        fingerprint: &str,
+    ) -> rusqlite::Result<Option<Task>> {
+        let found = self.tasks_where(
+            "t.project = ?1 AND t.fingerprint = ?2 AND t.ended_at_ms IS NULL",
+            [project, fingerprint],
+        )?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Returns the tasks that nobody has begun and nobody has changed for so long, oldest first.
+    pub(crate) fn tasks_left_alone(
+        &self,
+        project: &str,
+        before_ms: i64,
+    ) -> rusqlite::Result<Vec<Task>> {
+        self.tasks_where(
+            "t.project = ?1 AND t.ended_at_ms IS NULL AND t.status = 'todo' AND t.updated_at_ms <= ?2 ORDER BY t.id",
+            params![project, before_ms],
+        )
+    }
+
+    /// Returns the tasks of a mailbox that it has not begun, what is to be done first, at most fifty.
+    pub(crate) fn tasks_waiting_for(&self, peer: PeerId) -> rusqlite::Result<Vec<Task>> {
+        self.tasks_where(
+            &format!("t.assigned_to = ?1 AND t.status = 'todo' ORDER BY {ORDER} LIMIT 50"),
+            [peer],
+        )
+    }
+
+    /// Returns what a mailbox works on; of several the one it began last.
+    pub(crate) fn current_task(&self, peer: PeerId) -> rusqlite::Result<Option<Task>> {
+        let found = self.tasks_where(
+            "t.assigned_to = ?1 AND t.status = 'in_progress' ORDER BY t.updated_at_ms DESC, t.id DESC LIMIT 1",
+            [peer],
+        )?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Returns tasks, what is to be done first, what has ended last.
+    pub(crate) fn tasks(&self, wanted: &TaskListing) -> rusqlite::Result<Vec<Task>> {
+        self.tasks_where(
+            &format!("{WANTED} ORDER BY {ORDER} LIMIT :limit"),
+            named_params! {
+                ":project": wanted.project, ":own": wanted.own, ":status": wanted.status.map(TaskStatus::as_str),
+                ":assigned": wanted.assigned_to, ":words": json(&wanted.words), ":limit": wanted.limit,
+            },
+        )
+    }
+
+    /// Returns how many tasks of a project are in each status, in the order of a task's life.
+    pub(crate) fn count_tasks(&self, project: &str) -> rusqlite::Result<[u32; 5]> {
+        let mut statement = self.sql.prepare_cached(
+            "SELECT status, count(*) FROM task WHERE project = ?1 GROUP BY status",
+        )?;
+        let mut rows = statement.query([project])?;
+        let mut counts = [0; 5];
+        while let Some(row) = rows.next()? {
+            let status = TaskStatus::of(row.get_ref(0)?.as_str()?);
+            if let Some(at) = TaskStatus::ALL.iter().position(|one| Some(*one) == status) {
+                counts[at] = row.get(1)?;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Returns how many tasks of the mesh are open.
+    pub(crate) fn count_open_tasks(&self) -> rusqlite::Result<i64> {
+        if !self.has_tasks() {
+            return Ok(0);
+        }
+        self.sql
+            .prepare_cached(
+                "SELECT count(*) FROM task INDEXED BY task_open WHERE ended_at_ms IS NULL",
+            )?
+            .query_row([], |row| row.get(0))
+    }
+
+    /// Returns which tasks a task waits for; of one that is gone none.
+    pub(crate) fn task_depends_on(&self, id: TaskId) -> rusqlite::Result<Vec<TaskId>> {
+        let found = self
+            .sql
+            .prepare_cached("SELECT depends_on FROM task WHERE id = ?1")?
+            .query_row([id], |row| ids(row, 0))
+            .optional()?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Takes a task away.
+    pub(crate) fn delete_task(&self, id: TaskId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("DELETE FROM task WHERE id = ?1")?
+            .execute([id])
+            .map(drop)
+    }
+}

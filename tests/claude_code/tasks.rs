@@ -1,0 +1,132 @@
+//! A real session writes a task down for an idle one: that is woken, works, hands it in, is sent back with a reason, and
+//! finishes; each learns of the other's step by being woken.
+use serde_json::{Value, json};
+
+use super::client::{Lab, PATIENCE};
+use super::mesh::Mesh;
+use super::scripted_api::{Block, Request, ScriptedApi, call, say};
+
+const REASON: &str = "the test is missing";
+
+fn result(request: &Request) -> Value {
+    let told = request.tool_results().join("");
+    serde_json::from_str(&told).unwrap_or_else(|_| panic!("no JSON: {told}"))
+}
+
+fn moves(id: &str, status: &str, reason: Option<&str>) -> Vec<Block> {
+    let mut arguments = json!({ "task_id": id, "status": status });
+    if let Some(reason) = reason {
+        arguments["reason"] = reason.into();
+    }
+    call("mcp__claude-mesh__update_task", arguments)
+}
+
+/// Returns the id of the task of which the news say `what`.
+fn told_of(request: &Request, what: &str) -> Option<String> {
+    let news = request.news();
+    let before = news
+        .split(what)
+        .next()
+        .filter(|before| before.len() < news.len())?;
+    let (_, id) = before.rsplit_once("Task ")?;
+    Some(id.trim().to_owned())
+}
+
+/// Creates the task, sends its first result back, and accepts the second.
+fn creates_and_reviews(request: &Request) -> Vec<Block> {
+    if let Some(id) = told_of(request, " waits for your review") {
+        return match request.count(REASON) {
+            0 => moves(&id, "todo", Some(REASON)),
+            _ => moves(&id, "done", None),
+        };
+    }
+    match request.turn() {
+        0 => call(
+            "mcp__claude-mesh__create_task",
+            json!({ "title": "add a health check", "assigned_to": "backend" }),
+        ),
+        _ => {
+            if !request.tool_results().is_empty() {
+                assert!(result(request)["error"].is_null(), "{}", result(request));
+            }
+            say("back to my prompt")
+        }
+    }
+}
+
+/// Begins what it is told of, and hands it in.
+fn works(request: &Request) -> Vec<Block> {
+    let begins = told_of(request, " is yours now").or_else(|| told_of(request, " was sent back"));
+    if let Some(id) = begins {
+        return moves(&id, "in_progress", None);
+    }
+    if request.tool_results().is_empty() {
+        return say("back to my prompt");
+    }
+    let task = &result(request)["task"];
+    match task["status"].as_str() {
+        Some("in_progress") => moves(
+            task["task_id"].as_str().expect("it has one"),
+            "in_review",
+            None,
+        ),
+        Some("in_review") => say("handed in"),
+        _ => panic!("{}", result(request)),
+    }
+}
+
+#[test]
+fn a_real_session_is_woken_by_a_task_is_sent_back_with_a_reason_and_finishes_it() {
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    let creating = ScriptedApi::listen(creates_and_reviews);
+    let idle = ScriptedApi::listen(works);
+    let Some(_at_backend) = lab.session(&backend, &idle).interactive() else {
+        return;
+    };
+    let Some(at_frontend) = lab.session(&frontend, &creating).interactive() else {
+        return;
+    };
+    mesh.wait_for_peer("backend");
+    mesh.wait_for_peer("frontend");
+    mesh.wait_for_activity("backend", "idle");
+
+    at_frontend.type_prompt("have a health check added");
+
+    // The reason stands in the message that wakes, before the model of the worker.
+    idle.wait_until(PATIENCE, |heard| {
+        heard
+            .iter()
+            .any(|one| one.news().contains(REASON))
+            .then_some(())
+    });
+    creating.wait_until(PATIENCE, |heard| {
+        let done = |one: &Request| one.tool_results().join("").contains("\"status\":\"done\"");
+        heard.iter().any(done).then_some(())
+    });
+    let steps: Vec<String> = mesh
+        .log()
+        .iter()
+        .filter(|event| event["type"] == "task.updated")
+        .map(|event| {
+            let to = &event["data"]["changes"]["status"]["to"];
+            format!(
+                "{} {}",
+                event["by"].as_str().unwrap_or_default(),
+                to.as_str().unwrap_or_default()
+            )
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "backend in_progress",
+            "backend in_review",
+            "frontend todo",
+            "backend in_progress",
+            "backend in_review",
+            "frontend done",
+        ]
+    );
+}
