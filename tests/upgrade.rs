@@ -115,7 +115,7 @@ fn a_build_of_the_first_schema_works_on_while_this_one_migrates_the_file_under_i
 
     (world.servers, world.hooks) = newer;
     let cy = world.session("cy");
-    assert_eq!(version(&world), 2, "the newer server has migrated the file");
+    assert_eq!(version(&world), 3, "the newer server has migrated the file");
     assert!(
         bo.prompt("t1").unwrap().contains("which port?"),
         "the older hook"

@@ -216,6 +216,15 @@ fn trim(value: &mut Value) {
                     object.shift_remove(key);
                 }
             }
+            // Whole numbers are never below 0 here; and an unknown parameter is refused by name, whatever the schema says.
+            for (key, known) in [
+                ("minimum", Value::from(0)),
+                ("additionalProperties", Value::from(false)),
+            ] {
+                if object.get(key) == Some(&known) {
+                    object.shift_remove(key);
+                }
+            }
             if let Some(Value::Array(types)) = object.get("type")
                 && let Some(real) = types.iter().find(|name| *name != "null").cloned()
             {

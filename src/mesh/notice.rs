@@ -110,9 +110,8 @@ fn body(news: &[String]) -> String {
     for (told, words) in news.iter().enumerate() {
         if told > 0 && body.len() + words.len() > BYTES_MAX {
             let more = news.len() - told;
-            body.push_str(&format!(
-                "\n\nand {more} more; list_tasks shows how they stand."
-            ));
+            let rest = format!("\n\nand {more} more; list_tasks shows how they stand.");
+            body.push_str(&rest);
             break;
         }
         if told > 0 {
