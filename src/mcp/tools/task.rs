@@ -128,8 +128,8 @@ struct CancelStaleTasks {
     reason: Option<String>,
 }
 
-/// The words of a status and of a priority stand once in the list of tools, where they are needed most. What is none of
-/// them is refused with those that are.
+// The words of a status and of a priority stand once in the list of tools, where they are needed most. What is none of
+// them is refused with those that are.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
