@@ -216,6 +216,19 @@ fn trim(value: &mut Value) {
                     object.shift_remove(key);
                 }
             }
+            // What no caller wants is refused by name and with its limit, whatever the schema says: an unknown parameter,
+            // one that is too small or too long.
+            for key in [
+                "additionalProperties",
+                "minimum",
+                "maxLength",
+                "maxItems",
+                "minItems",
+            ] {
+                if object.get(key).is_some_and(|value| !value.is_object()) {
+                    object.shift_remove(key);
+                }
+            }
             if let Some(Value::Array(types)) = object.get("type")
                 && let Some(real) = types.iter().find(|name| *name != "null").cloned()
             {

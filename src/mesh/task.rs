@@ -128,12 +128,12 @@ pub struct TaskList {
 /// Returns the names of files as claims name them, each once; a path is seen from `folder`.
 pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     check_count("files_owned", files.len(), FILES_MAX)?;
-    let one = |file: &String| match file.trim() {
+    let resource_of = |file: &String| match file.trim() {
         given if given.starts_with("file:") => resource(folder, given),
         path => resource(folder, &format!("file:{path}")),
     };
-    let names: BTreeSet<String> = files.iter().map(one).collect::<Result<_>>()?;
-    Ok(names.into_iter().collect())
+    let all: BTreeSet<String> = files.iter().map(resource_of).collect::<Result<_>>()?;
+    Ok(all.into_iter().collect())
 }
 
 impl Mesh {

@@ -40,18 +40,16 @@ fn creates_and_reviews(request: &Request) -> Vec<Block> {
             _ => moves(&id, "done", None),
         };
     }
-    match request.turn() {
-        0 => call(
+    if request.turn() == 0 {
+        return call(
             "mcp__claude-mesh__create_task",
             json!({ "title": "add a health check", "assigned_to": "backend" }),
-        ),
-        _ => {
-            if !request.tool_results().is_empty() {
-                assert!(result(request)["error"].is_null(), "{}", result(request));
-            }
-            say("back to my prompt")
-        }
+        );
     }
+    if !request.tool_results().is_empty() {
+        assert!(result(request)["error"].is_null(), "{}", result(request));
+    }
+    say("back to my prompt")
 }
 
 /// Begins what it is told of, and hands it in.

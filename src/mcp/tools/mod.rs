@@ -123,11 +123,13 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
 }
 
 fn listed(entry: &Entry) -> Tool {
-    let hints = ToolAnnotations::new()
-        .read_only(entry.effect == Effect::Reads)
-        .idempotent(entry.effect != Effect::Writes)
-        .destructive(false)
-        .open_world(false);
+    // What is so without being said is not said: every byte of the list is read by every session.
+    let hints = match entry.effect {
+        Effect::Reads => ToolAnnotations::new().read_only(true),
+        Effect::Idempotent => ToolAnnotations::new().destructive(false).idempotent(true),
+        Effect::Writes => ToolAnnotations::new().destructive(false),
+    };
+    let hints = hints.open_world(false);
     let tool = Tool::new(entry.name, entry.description, (entry.schema)()).with_annotations(hints);
     if !entry.everyday {
         return tool;

@@ -18,7 +18,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "create_task",
-        description: "Puts a task on the board of this project. Its assignee is told and woken; you are told of its review and its end. An open task with the same title comes back with created: false.",
+        description: "Adds a task to this project. Its assignee is told and woken, you at its review and end. The same title again returns the open task, created: false.",
         schema: arguments::schema::<CreateTask>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -26,7 +26,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "update_task",
-        description: "Changes a task of anybody. Steps: todo, in_progress, in_review, done; back to todo (from in_review only with a reason); cancelled. Set in_progress when you begin: you become its assignee if it has none, and its files_owned are claimed for you (`claims` tells who has them) until it ends.",
+        description: "Changes a task. Set in_progress when you begin (claims its files_owned for you until it ends; `claims` says who has them), in_review when done. A reviewer sets done, or todo with a reason.",
         schema: arguments::schema::<UpdateTask>,
         effect: Effect::Writes,
         everyday: false,
@@ -34,7 +34,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "delete_task",
-        description: "Removes a task you created. To give up work, cancel it with update_task instead.",
+        description: "Removes a task you created.",
         schema: arguments::schema::<DeleteTask>,
         effect: Effect::Writes,
         everyday: false,
@@ -42,7 +42,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "list_tasks",
-        description: "Lists the tasks of this project and yours, the most urgent first, with counts by status. query: words, or a task_id for one in full.",
+        description: "Lists the tasks of this project and yours, most urgent first; query (words or a task_id) for one in full.",
         schema: arguments::schema::<ListTasks>,
         effect: Effect::Reads,
         everyday: false,
@@ -50,7 +50,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "bulk_update_tasks",
-        description: "Changes up to 100 tasks at once, each with the parameters of update_task; one that is refused holds up no other.",
+        description: "Changes up to 100 tasks; each is updated or refused alone.",
         schema: bulk_schema,
         effect: Effect::Writes,
         everyday: false,
@@ -58,7 +58,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "cancel_stale_tasks",
-        description: "Cancels the todo tasks of this project that nobody has changed for so long.",
+        description: "Cancels todo tasks of this project unchanged for so long.",
         schema: arguments::schema::<CancelStaleTasks>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -73,12 +73,11 @@ const LISTED_CHARS: usize = 1_000;
 struct CreateTask {
     title: String,
     description: Option<String>,
-    /// peer
     assigned_to: Option<String>,
     /// paths
     files_owned: Option<Vec<String>>,
     priority: Option<PriorityWord>,
-    /// task_ids that must end first
+    /// ids of tasks to end first
     depends_on: Option<Vec<String>>,
 }
 
@@ -88,15 +87,14 @@ struct UpdateTask {
     task_id: String,
     title: Option<String>,
     description: Option<String>,
-    /// peer, or empty for nobody
+    /// "": nobody
     assigned_to: Option<String>,
     files_owned: Option<Vec<String>>,
+    #[schemars(with = "Option<String>")]
     priority: Option<PriorityWord>,
     depends_on: Option<Vec<String>>,
     status: Option<StatusWord>,
-    /// why it takes this step
     reason: Option<String>,
-    /// refused if it has another
     expected_version: Option<u32>,
 }
 
@@ -109,11 +107,11 @@ struct DeleteTask {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListTasks {
+    #[schemars(with = "Option<String>")]
     status: Option<StatusWord>,
     assigned_to: Option<String>,
     query: Option<String>,
-    /// default 50
-    #[schemars(range(min = 1, max = 200))]
+    #[schemars(range(max = 200))]
     limit: Option<u32>,
 }
 
@@ -130,6 +128,8 @@ struct CancelStaleTasks {
     reason: Option<String>,
 }
 
+// The words of a status and of a priority stand once in the list of tools, where they are needed most. What is none of
+// them is refused with those that are.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -176,11 +176,10 @@ impl From<PriorityWord> for model::Priority {
 
 /// The shape of a single change stands in the list already; every session reads every byte of it.
 fn bulk_schema() -> JsonObject {
-    let item =
-        json!({ "type": "object", "required": ["task_id"], "description": "as update_task" });
+    let item = json!({ "type": "object", "description": "as update_task" });
     let updates = json!({ "type": "array", "items": item, "maxItems": BULK_MAX });
     let schema = json!({
-        "type": "object", "properties": { "updates": updates }, "required": ["updates"], "additionalProperties": false,
+        "type": "object", "properties": { "updates": updates }, "required": ["updates"],
     });
     match schema {
         Value::Object(schema) => schema,
