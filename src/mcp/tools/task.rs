@@ -34,7 +34,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "delete_task",
-        description: "Removes a task you created.",
+        description: "Removes a task that you created, for good.",
         schema: arguments::schema::<DeleteTask>,
         effect: Effect::Writes,
         everyday: false,
