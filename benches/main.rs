@@ -31,6 +31,9 @@ mod pending;
 /// Which CPUs the processes of a run may use.
 #[cfg(target_os = "linux")]
 mod pin;
+/// Looking for something among a hundred thousand memories, and for earlier answers.
+#[cfg(target_os = "linux")]
+mod recall;
 /// Waking an idle session, beside the way of its answer.
 #[cfg(target_os = "linux")]
 mod ring;
@@ -72,10 +75,10 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 6] = ["ask", "ring", "hook", "server", "pending", "mail"];
+const GROUPS: [&str; 7] = ["ask", "ring", "hook", "server", "pending", "mail", "recall"];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [ring] [hook] [server] [pending] [mail] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [ring] [hook] [server] [pending] [mail] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin    none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
            (without it: none, and for questions also same)
   --rounds measurements per line (300); the machine's noise needs some hundreds
@@ -151,6 +154,11 @@ fn run(arguments: &[String]) {
             "mail" => {
                 for pin in or(&[pin::Pin::None]) {
                     mail::measure(&mut table, pin, plan.messages);
+                }
+            }
+            "recall" => {
+                for pin in or(&[pin::Pin::None]) {
+                    recall::measure(&mut table, pin, plan.rounds);
                 }
             }
             _ => {

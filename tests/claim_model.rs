@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
-use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh, Which};
+use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh, WhichClaim};
 use claude_mesh::model::Mode;
 use proptest::prelude::*;
 
@@ -153,7 +153,10 @@ impl Real {
             Step::Release { who } => {
                 let member = self.members[who].as_mut().unwrap();
                 let me = member.sitting().clone();
-                member.mesh().release(&me, Which::Resource("it")).unwrap();
+                member
+                    .mesh()
+                    .release(&me, WhichClaim::Resource("it"))
+                    .unwrap();
             }
             Step::Leave { who } => {
                 self.members[who] = None;

@@ -142,6 +142,21 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// What both clients call once they have answered each other, whatever they are written in; `is_told` looks at the results
+/// in the same order.
+fn further_calls() -> Value {
+    json!([["list_peers", { "about": "a test of what?", "include_stale": true }]])
+}
+
+#[track_caller]
+fn is_told(report: &Value, other: &str) {
+    let peers = &report["results"][0]["peers"];
+    let told = |at: usize| (&peers[at]["peer"], &peers[at]["why"]);
+    let why = json!("answered 1 question with: test");
+    assert_eq!(told(0), (&json!(other), &why), "{report}");
+    assert_eq!(told(1), (&json!("cy"), &Value::Null), "{report}");
+}
+
 /// Lets two clients ask and answer each other, in two projects; ada's stands in somebody else's environment and then asks
 /// cy, who never looks, and gives up once it is told how far that came. Returns their reports.
 #[track_caller]
@@ -151,6 +166,7 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
         client(&world.project(project))
             .arg(program("claude-mesh-server"))
             .args(arguments)
+            .arg(further_calls().to_string())
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -177,7 +193,13 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         ran.json()
     });
-    for (report, name) in reports.iter().zip(["ada", "bo"]) {
+    let tools: Vec<_> = claude_mesh::mcp::tool_list(None)
+        .into_iter()
+        .map(|tool| tool.name)
+        .collect();
+    for (report, [name, other]) in reports.iter().zip([["ada", "bo"], ["bo", "ada"]]) {
+        assert_eq!(report["tools"], json!(tools));
+        is_told(report, other);
         assert_eq!(report["you"]["peer"], name);
         assert_eq!(
             report["you"]["project"],
@@ -188,6 +210,39 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
     let peers = cy.call("list_peers", json!({}))["peers"].clone();
     assert_eq!(peers, json!([]), "both left");
     reports
+}
+
+/// The Python client in a folder; `mode` says which revisions it speaks.
+fn python_client(world: &World, python: &Path, folder: &Path, mode: &str) -> Command {
+    let mut command = world.command(python.to_str().unwrap(), folder);
+    command.arg(script("client.py")).arg(mode);
+    command
+}
+
+/// The TypeScript client in a folder.
+fn typescript_client(world: &World, node: &Path, sdk: &Path, folder: &Path) -> Command {
+    let mut command = world.command(node.to_str().unwrap(), folder);
+    command.arg(script("client.mjs")).arg(sdk);
+    command
+}
+
+#[test]
+fn a_python_and_a_typescript_client_ask_and_answer_each_other() {
+    let (Some(python), Some(sdk)) = (PYTHON.get(), TYPESCRIPT.get()) else {
+        return;
+    };
+    let Ok(node) = node() else { return };
+    for python_is in ["ada", "bo"] {
+        let world = World::new();
+        let cy = world.session("cy");
+        exchange(&world, &cy, |folder| {
+            if folder.ends_with(python_is) {
+                python_client(&world, &python, folder, "auto")
+            } else {
+                typescript_client(&world, &node, &sdk, folder)
+            }
+        });
+    }
 }
 
 #[test]
@@ -202,9 +257,7 @@ fn two_python_clients_call_every_tool_and_answer_each_other() {
         } else {
             "legacy"
         };
-        let mut command = world.command(python.to_str().unwrap(), folder);
-        command.arg(script("client.py")).arg(mode);
-        command
+        python_client(&world, &python, folder, mode)
     });
     assert_eq!(
         (&ada["spoke"], &bo["spoke"]),
@@ -219,9 +272,7 @@ fn two_typescript_clients_call_every_tool_and_answer_each_other() {
     let world = World::new();
     let cy = world.session("cy");
     exchange(&world, &cy, |folder| {
-        let mut command = world.command(node.to_str().unwrap(), folder);
-        command.arg(script("client.mjs")).arg(&sdk);
-        command
+        typescript_client(&world, &node, &sdk, folder)
     });
 }
 

@@ -486,6 +486,7 @@ const LINES: &[Line] = &[
         &[
             "a_call_that_waits_is_woken_when_its_turn_comes",
             "a_claim_whose_turn_came_wakes_an_idle_session_and_is_told_once",
+            "an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself",
         ],
     ),
     (

@@ -38,9 +38,22 @@ mod claim_model;
 /// The guard of claimed files: the hook before an edit, and the check before a commit.
 mod guard;
 
+/// Stories of known answers: what was answered earlier, for whoever cannot have an answer now.
+#[cfg(feature = "cli")]
+mod known;
+
+/// Stories of memory: kept, found in any form, replaced, forgotten.
+#[cfg(feature = "cli")]
+mod memory;
+
 /// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
 mod peer;
 
+/// Stories of what a session is at, as others see it.
+mod doing;
+
+/// Stories of who most likely knows about something.
+mod knows;
 /// Stories of shared state: values that sessions agree on.
 mod state;
 
@@ -104,6 +117,10 @@ mod floors;
 
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;
+
+/// What clients of another make are told to put into their files.
+#[cfg(feature = "cli")]
+mod clients;
 
 /// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
 #[cfg(feature = "cli")]

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::desk::Desk;
 use super::live::{LiveLine, Stop, lasted};
 use super::peer::{askable, held_words, strong};
+use super::rows::Rows;
 use super::wrong::{Failure, Wrong};
-use super::{Cli, Ending, Outcome, print, source, span, view};
+use super::{Cli, Ending, Outcome, known, print, source, span, view};
 use crate::ground::text;
 use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited, shape};
 use crate::model::ask::ago;
@@ -54,11 +55,17 @@ pub(super) struct Ask {
     /// Ask everybody in this repository, all its worktrees included.
     #[arg(long)]
     repo: bool,
+    /// Only show what was answered earlier to such a question: wakes nobody, leaves nothing open.
+    #[arg(long, conflicts_with_all = ["all", "repo", "context", "timeout"])]
+    known: bool,
 }
 
 /// Asks one peer or many.
 pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
     let (name, question) = words(args)?;
+    if let (true, Some(name)) = (args.known, name) {
+        return known::only(desk, &one(desk, name)?, question);
+    }
     let context = match &args.context {
         Some(path) => Some(source::read("context", path)?),
         None => None,
@@ -147,6 +154,7 @@ struct Asking<'a> {
     desk: &'a Desk,
     member: Member,
     asked: Vec<Asked>,
+    question: String,
     wait: Option<Wait>,
     began_ms: i64,
     stop: Stop,
@@ -180,6 +188,7 @@ impl<'a> Asking<'a> {
             began_ms: member.mesh().now().monotonic_ms,
             member,
             asked: posed.asked,
+            question: question.to_owned(),
             wait,
             stop,
         })
@@ -229,7 +238,17 @@ impl<'a> Asking<'a> {
             _ => Ending::NoAnswer,
         };
         if self.desk.json {
-            print::json(&self.seen(standing, waited_ms))?;
+            let mut value = self.seen(standing, waited_ms);
+            if question.state == QuestionState::Open && !self.stop.is_set() {
+                known::add(
+                    &mut self.member,
+                    question.target,
+                    question.id,
+                    &question.question,
+                    &mut value,
+                )?;
+            }
+            print::json(&value)?;
             return Ok(ending);
         }
         let answer = self
@@ -287,12 +306,31 @@ impl<'a> Asking<'a> {
             "hint".cyan(),
             standing.question.id,
         ))?;
+        if !self.stop.is_set() {
+            let question = &standing.question;
+            known::tell(
+                self.desk,
+                &mut self.member,
+                question.target,
+                Some(question.id),
+                &question.question,
+            )?;
+        }
         Ok(())
     }
 
     fn nobody_there(&mut self, asked: &Asked) -> Outcome {
+        let question = self.question.clone();
         if self.desk.json {
-            print::json(&view::stored(asked))?;
+            let mut value = view::stored(asked);
+            known::add(
+                &mut self.member,
+                asked.peer,
+                asked.question,
+                &question,
+                &mut value,
+            )?;
+            print::json(&value)?;
             return Ok(Ending::NoAnswer);
         }
         if let Some(held) = asked.held {
@@ -303,21 +341,28 @@ impl<'a> Asking<'a> {
                 "hint".cyan(),
                 asked.question,
             ))?;
-            return Ok(Ending::NoAnswer);
-        }
-        let now_ms = self.member.mesh().now().wall_ms;
-        let instead = if asked.same_project.is_empty() {
-            String::new()
         } else {
-            format!("; in that project now: {}", asked.same_project.join(", "))
-        };
-        print::err(&format!(
-            "claude-mesh: nobody at {} can be asked now (last seen {}){instead}\n{}: question {} is stored, the next session there gets it; `claude-mesh inbox` shows the answer\n",
-            asked.to,
-            ago(now_ms - asked.last_seen_at_ms),
-            "hint".cyan(),
-            asked.question,
-        ))?;
+            let now_ms = self.member.mesh().now().wall_ms;
+            let instead = if asked.same_project.is_empty() {
+                String::new()
+            } else {
+                format!("; in that project now: {}", asked.same_project.join(", "))
+            };
+            print::err(&format!(
+                "claude-mesh: nobody at {} can be asked now (last seen {}){instead}\n{}: question {} is stored, the next session there gets it; `claude-mesh inbox` shows the answer\n",
+                asked.to,
+                ago(now_ms - asked.last_seen_at_ms),
+                "hint".cyan(),
+                asked.question,
+            ))?;
+        }
+        known::tell(
+            self.desk,
+            &mut self.member,
+            asked.peer,
+            Some(asked.question),
+            &question,
+        )?;
         Ok(Ending::NoAnswer)
     }
 
@@ -349,11 +394,7 @@ impl<'a> Asking<'a> {
             .map(|asked| asked.to.as_str().len())
             .max()
             .unwrap_or(0);
-        let mut rows = Rows {
-            width,
-            json: self.desk.json,
-            told: Vec::new(),
-        };
+        let mut rows = Rows::new(width, self.desk.json);
         let stored = |asked: &&Asked| !asked.is_awaited(IfOffline::Queue);
         for asked in self.asked.clone().iter().filter(stored) {
             let why = match asked.held {
@@ -502,42 +543,4 @@ impl<'a> Asking<'a> {
 enum Ended {
     Standing(Vec<Standing>),
     Interrupted(Interruption),
-}
-
-/// The table of a question to many, row by row.
-struct Rows {
-    width: usize,
-    json: bool,
-    told: Vec<crate::ground::id::QuestionId>,
-}
-
-impl Rows {
-    /// Prints the replies that have come since the last time.
-    fn tell(&mut self, desk: &Desk, standings: &[Standing]) {
-        for standing in standings {
-            let question = &standing.question;
-            if question.state == QuestionState::Open || self.told.contains(&question.id) {
-                continue;
-            }
-            self.told.push(question.id);
-            let answer = desk.foreign(question.answer.as_deref().unwrap_or_default());
-            let words = match question.state {
-                QuestionState::Answered => answer,
-                QuestionState::Declined => format!("declined: {answer}"),
-                state => state.as_str().to_owned(),
-            };
-            self.row(standing.peer.as_str(), &words);
-        }
-    }
-
-    fn row(&self, name: &str, words: &str) {
-        if self.json {
-            return;
-        }
-        let width = self.width;
-        let indent = format!("\n{:width$}  ", "");
-        let words = words.trim_end().replace('\n', &indent);
-        let padding = " ".repeat(width - name.len().min(width));
-        let _ = print::line(&format!("{}{padding}  {words}", strong(name)));
-    }
 }

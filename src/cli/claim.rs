@@ -16,8 +16,8 @@ use crate::ground::clock::rfc3339;
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::{Moment, text};
 use crate::mesh::{
-    self, Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason, Which,
-    shape,
+    self, Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason,
+    WhichClaim, shape,
 };
 use crate::model::ask::{ago, lasts};
 use crate::model::{ClaimState, Mode};
@@ -296,7 +296,7 @@ pub(super) fn release(desk: &Desk, args: &Release) -> Outcome {
         return desk.no_mesh(&json!({ "released": false, "was": "gone", "promoted": [] }));
     };
     let mut seat = desk.sit(mesh)?;
-    let which = id.map_or(Which::Resource(&resource), Which::Id);
+    let which = id.map_or(WhichClaim::Resource(&resource), WhichClaim::Id);
     let released = seat.mesh.release(&seat.me, which)?;
     if desk.json {
         print::json(&shape::released(&released))?;

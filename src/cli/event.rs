@@ -6,18 +6,16 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 
 use super::desk::Desk;
-use super::inbox::one_line;
 use super::peer::{explained, strong};
 use super::span::{self, Since};
 use super::wrong::Failure;
-use super::{Ending, Outcome, events, print, view};
+use super::{Ending, Outcome, events, print, sentence, view};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::mesh::Mesh;
 use crate::model::ask::ago;
 use crate::model::event::{Filter, Patterns};
 use crate::model::{Error, Event, Refusal};
-use crate::store::Question;
 
 /// Tell what happened: who asked, was shown, answered; or remove what was said
 ///
@@ -29,6 +27,7 @@ use crate::store::Question;
   claude-mesh log -f
   claude-mesh log --since 7d --peer backend
   claude-mesh log --since 2026-11-20T15:00:00Z --json
+  claude-mesh log --known --since 30d    how often earlier answers helped, and whom
   claude-mesh log --question 01KXYZ…     one question in full, with its answer
   claude-mesh log --forget 01KXYZ…       remove its text everywhere; asks nothing")]
 pub(super) struct Log {
@@ -47,6 +46,9 @@ pub(super) struct Log {
     /// Remove a question, its context and its answer from the database.
     #[arg(long, value_name = "QUESTION_ID", conflicts_with_all = ["follow", "peer", "question"])]
     forget: Option<String>,
+    /// How often earlier answers were given to somebody whom nobody could answer.
+    #[arg(long, conflicts_with_all = ["follow", "peer", "question", "forget"])]
+    known: bool,
 }
 
 /// Events read at a time.
@@ -59,6 +61,9 @@ pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
     }
     if let Some(id) = &args.question {
         return question(desk, id);
+    }
+    if args.known {
+        return super::known::counts(desk, args.since);
     }
     let mut reader = Reader {
         desk,
@@ -145,7 +150,7 @@ impl Reader<'_> {
         self.told += 1;
         let time = rfc3339(event.at_ms);
         let time = format!("{}Z", time.split('.').next().unwrap_or_default());
-        let words = words(self.desk, event, question.as_ref());
+        let words = sentence::words(self.desk, event, question.as_ref());
         Ok(print::line(&format!("{}  {words}", time.dimmed()))?)
     }
 
@@ -160,121 +165,6 @@ impl Reader<'_> {
             print::line("nothing happened since then; `--since 30d` looks further back")?;
         }
         Ok(Ending::Done)
-    }
-}
-
-/// One event as a sentence.
-fn words(desk: &Desk, event: &Event, question: Option<&(Question, String, String)>) -> String {
-    let by = strong(&crate::ground::text::one_line(&event.by));
-    let datum = |key: &str| crate::ground::text::one_line(event.data[key].as_str().unwrap_or(""));
-    let id = event.subject.dimmed().to_string();
-    let (asker, target) = question.map_or(("somebody", "somebody"), |(_, asker, target)| {
-        (asker.as_str(), target.as_str())
-    });
-    let to = match (datum("to").as_str(), event.data["forgotten"] == true) {
-        ("", true) => "somebody (forgotten)".to_owned(),
-        ("", false) => strong("somebody"),
-        (name, _) => strong(name),
-    };
-    let told = |text: Option<&str>| match text.filter(|_| desk.is_person()) {
-        Some(text) => format!(": {}", one_line(text)),
-        None => String::new(),
-    };
-    let question_text = told(question.map(|(question, ..)| question.question.as_str()));
-    let answer_text = told(question.and_then(|(question, ..)| question.answer.as_deref()));
-    match event.kind.as_str() {
-        "peer.joined" => match datum("agent").as_str() {
-            "" => format!("{by} sat down"),
-            agent => format!("{by} sat down ({agent})"),
-        },
-        "peer.left" => format!("{by} left ({})", datum("reason")),
-        "peer.died" => format!("{by} is gone: its process has ended"),
-        "peer.renamed" => format!("{} is called {by} now", datum("was")),
-        "question.asked" => format!("{by} asked {to}{question_text}  {id}"),
-        "question.shown" => {
-            format!(
-                "{by} was shown the question of {asker} ({})  {id}",
-                datum("way")
-            )
-        }
-        "question.answered" => {
-            let mut notes = Vec::new();
-            if datum("by") == "person" {
-                notes.push("by a person");
-            }
-            if event.data["late"] == true {
-                notes.push("late");
-            }
-            if event.data["corrects"] == true {
-                notes.push("corrected");
-            }
-            let notes = if notes.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", notes.join(", "))
-            };
-            format!("{by} answered {to}{notes}{answer_text}  {id}")
-        }
-        "question.declined" => {
-            format!("{by} declined to answer {to}{answer_text}  {id}")
-        }
-        "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
-        "question.expired" => format!("{by} did not answer {asker} in time  {id}"),
-        "question.held" => format!("the question to {by} is held  {id}"),
-        "message.posted" => {
-            let kind = match datum("type").as_str() {
-                "text" => "a message".to_owned(),
-                kind => format!("a message ({kind})"),
-            };
-            format!("{by} posted {kind} to {to}  {id}")
-        }
-        kind if kind.starts_with("claim.") => claimed(&by, kind, event),
-        kind if kind.starts_with("task.") => task_told(desk, &by, kind, event),
-        kind => format!(
-            "{by} {} {}",
-            crate::ground::text::one_line(kind),
-            crate::ground::text::one_line(&event.subject)
-        ),
-    }
-}
-
-/// What became of a claim, as a sentence.
-fn claimed(by: &str, kind: &str, event: &Event) -> String {
-    let resource = crate::ground::text::one_line(&event.subject);
-    let in_line = event.data["was"] == "queued";
-    match (kind, in_line) {
-        ("claim.granted", _) => format!("{by} holds {resource} (fence {})", event.data["fence"]),
-        ("claim.queued", _) => format!("{by} stands in line for {resource}"),
-        ("claim.reaped", false) if event.data["why"] == "lease" => {
-            format!("{by} lost {resource}: its lease is over")
-        }
-        ("claim.reaped", false) => format!("{by} lost {resource}: its session has ended"),
-        (_, true) => format!("{by} left the line for {resource}"),
-        _ => format!("{by} gave {resource} back"),
-    }
-}
-
-/// What became of a task, as a sentence.
-fn task_told(desk: &Desk, by: &str, kind: &str, event: &Event) -> String {
-    let data = |value: &serde_json::Value| {
-        desk.foreign(&crate::ground::text::one_line(value.as_str().unwrap_or("")))
-    };
-    let (title, id) = (data(&event.data["title"]), event.subject.dimmed());
-    let changes = &event.data["changes"];
-    let status = data(&changes["status"]["to"]);
-    let assigned = match kind {
-        "task.created" => data(&event.data["assigned_to"]),
-        _ => data(&changes["assigned_to"]["to"]),
-    };
-    let whose = match assigned.as_str() {
-        "" => String::new(),
-        name => format!(" for {}", strong(name)),
-    };
-    match kind {
-        "task.created" => format!("{by} created a task{whose}: {title}  {id}"),
-        "task.deleted" => format!("{by} deleted the task {title}  {id}"),
-        _ if !status.is_empty() => format!("{by} moved a task to {status}{whose}: {title}  {id}"),
-        _ => format!("{by} changed a task{whose}: {title}  {id}"),
     }
 }
 

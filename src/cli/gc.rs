@@ -10,7 +10,8 @@ use crate::store::Reclaimed;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Answered questions, messages, events and the versions of deleted state are kept for 30 days
-(CLAUDE_MESH_KEEP_DAYS); open questions are never removed. The same happens gradually by itself: nobody has to call this.
+(CLAUDE_MESH_KEEP_DAYS), memories until their time to live is over; open questions are never removed. The same happens
+gradually by itself: nobody has to call this.
 
 Examples:
   claude-mesh gc
@@ -39,11 +40,6 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
         }
     }
     let mut reclaimed = json!(all);
-    for kind in ["claims", "memories"] {
-        if reclaimed.get(kind).is_none() {
-            reclaimed[kind] = 0.into();
-        }
-    }
     if desk.json {
         reclaimed["bytes"] = bytes.into();
         print::json(&json!({ "reclaimed": reclaimed }))?;

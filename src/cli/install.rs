@@ -1,18 +1,20 @@
 //! `claude-mesh install`: shows what changes in Claude Code's files, then changes it; `uninstall` shares the way.
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
+use super::client::print_for;
 use super::desk::shown;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
 use crate::ground::process::ProcessKey;
 use crate::ground::{Clock, Settings, SystemClock, client, process};
-use crate::setup::{self, Applied, Change, Options, Places, Plan, Scope, Wake};
+use crate::setup::{self, Applied, CLIENTS, Change, Client, Options, Places, Plan, Scope, Wake};
 
 /// Wire claude-mesh into Claude Code: server, hooks and the permission for its tools
 ///
@@ -26,6 +28,7 @@ use crate::setup::{self, Applied, Change, Options, Places, Plan, Scope, Wake};
   claude-mesh install --guard              no session edits a file that another has claimed
   claude-mesh install --wake rewake        where Claude Code takes no line from outside (before 2.1.224, or refused)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
+  claude-mesh install --print codex        for another MCP client: prints its entry, writes nothing
   claude-mesh install --local              for this checkout: .claude/settings.local.json")]
 pub(super) struct Install {
     #[command(flatten)]
@@ -39,6 +42,14 @@ pub(super) struct Install {
     /// What wakes an idle session; without this option it stays as it is.
     #[arg(long, value_name = "WAY")]
     wake: Option<Way>,
+    /// Print the entry of another MCP client instead, and where it goes; nothing is written.
+    #[arg(long, value_name = "CLIENT", value_parser = known_client(),
+          conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "wake"])]
+    print: Option<String>,
+}
+
+fn known_client() -> PossibleValuesParser {
+    PossibleValuesParser::new(CLIENTS.map(|client| client.name))
 }
 
 /// What wakes an idle session.
@@ -79,6 +90,9 @@ pub(super) fn install(args: &Install, json: bool) -> Outcome {
     let settings = Settings::of_this_process()?;
     let places = places(&settings)?;
     check_programs(&places, &settings)?;
+    if let Some(client) = args.print.as_deref().and_then(Client::named) {
+        return print_for(client, &places, json);
+    }
     let options = Options {
         confirm_answers: args.confirm_answers,
         guard: args.guard,

@@ -9,6 +9,7 @@ mod ask;
 mod board;
 mod brake;
 mod claim;
+mod client;
 mod demo;
 mod desk;
 mod doctor;
@@ -18,7 +19,9 @@ mod gc;
 mod inbox;
 mod install;
 mod installed;
+mod known;
 mod live;
+mod memory;
 mod message;
 mod paper;
 mod peer;
@@ -26,6 +29,8 @@ mod print;
 #[doc(hidden)]
 pub mod rehearsal;
 mod reply;
+mod rows;
+mod sentence;
 mod source;
 mod span;
 mod state;
@@ -77,6 +82,7 @@ enum Command {
     Claim(claim::Claim),
     Release(claim::Release),
     Claims(claim::Claims),
+    Memory(memory::Memory),
     Log(event::Log),
     State(state::State),
     Task(task::Task),
@@ -150,6 +156,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Claims(args) => claim::claims(&Desk::find(json)?, &args),
         Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
         Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
+        Command::Memory(args) => memory::memory(&Desk::find(json)?, &args),
         Command::Log(args) => event::log(&Desk::find(json)?, &args),
         Command::State(args) => state::state(&Desk::find(json)?, &args),
         Command::Task(args) => task::task(&Desk::find(json)?, &args),

@@ -12,9 +12,11 @@ use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
 use crate::ground::clock::rfc3339;
 use crate::ground::text;
-use crate::mesh::{Mesh, PeerView, Scope, shape};
+use crate::mesh::{Mesh, PeerView, Ranked, Scope, shape};
 use crate::model::ask::ago;
 use crate::model::brake::{Held, HoldReason};
+use crate::model::doing::Doing;
+use crate::model::knows::Subject;
 use crate::model::peer::nearest;
 use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 
@@ -29,6 +31,7 @@ the install, or its server was stopped: restart it), offline, unknown.
 Examples:
   claude-mesh peers
   claude-mesh peers --watch
+  claude-mesh peers --about \"database migrations\"
   claude-mesh peers --all --scope repo
   claude-mesh peers --forget old-project")]
 pub(super) struct Peers {
@@ -41,6 +44,9 @@ pub(super) struct Peers {
     /// Which peers: of the whole mesh, of this repository, or of this folder and below.
     #[arg(long, value_enum, default_value = "machine")]
     scope: Around,
+    /// Who most likely knows about this comes first, with why; nobody is asked.
+    #[arg(long, value_name = "TEXT", conflicts_with = "forget")]
+    about: Option<String>,
     /// Free a name: remove a mailbox nobody sits at, with its questions.
     #[arg(long, value_name = "NAME")]
     forget: Option<String>,
@@ -166,7 +172,8 @@ fn show(picture: &Picture, desk: &Desk) -> Result<(), Failure> {
 /// One look at the mesh.
 struct Picture {
     you: Option<PeerName>,
-    views: Vec<PeerView>,
+    peers: Vec<Ranked>,
+    about: bool,
     now_ms: i64,
 }
 
@@ -180,19 +187,30 @@ impl Picture {
                 view.peer.name.clone(),
             )
         });
+        let subject = args.about.as_deref().map(Subject::parse).transpose()?;
         Ok(Self {
             you: desk.own_name(mesh)?,
-            views,
+            about: subject.is_some(),
+            peers: match subject {
+                Some(subject) => mesh.who_knows(&subject, views)?,
+                None => views
+                    .into_iter()
+                    .map(|view| Ranked { view, why: None })
+                    .collect(),
+            },
             now_ms: mesh.now().wall_ms,
         })
     }
 
     fn json(&self) -> Value {
-        let peers: Vec<Value> = self
-            .views
-            .iter()
-            .map(|view| shape::peer(view, self.now_ms))
-            .collect();
+        let shape = |peer: &Ranked| {
+            if self.about {
+                shape::ranked(peer, self.now_ms)
+            } else {
+                shape::peer(&peer.view, self.now_ms)
+            }
+        };
+        let peers: Vec<Value> = self.peers.iter().map(shape).collect();
         let mut value = json!({ "peers": peers });
         if let Some(you) = &self.you {
             value["you"] = json!(you);
@@ -210,13 +228,16 @@ impl Picture {
             Some(you) => format!(", you are {you}"),
             None => String::new(),
         };
-        if self.views.is_empty() {
+        if self.peers.is_empty() {
             return format!("{mesh}{you}\nnobody is here now; --all also lists empty mailboxes\n");
         }
-        format!("{mesh}{you}\n{}\n", trimmed(&self.table(desk).to_string()))
+        let widths = self.table(desk, None).column_max_content_widths();
+        let table = self.table(desk, Some(room_beside(&widths)));
+        format!("{mesh}{you}\n{}\n", trimmed(&table.to_string()))
     }
 
-    fn table(&self, desk: &Desk) -> Table {
+    /// The table; with a last column, where there is something for it, whose text is cut to the room there is.
+    fn table(&self, desk: &Desk, room: Option<usize>) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).enforce_styling();
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -225,33 +246,82 @@ impl Picture {
             table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
         }
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
+        let last = if self.about { "WHY" } else { "DOING" };
+        let room = room.filter(|_| self.peers.iter().any(|peer| self.last(peer).is_some()));
+        let header = header.into_iter().chain(room.map(|_| last));
         table.set_header(header.map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
-        for view in &self.views {
-            let activity = match view.activity {
-                Activity::Offline => format!(
-                    "offline, seen {}",
-                    ago(self.now_ms - view.peer.last_seen_at_ms)
-                ),
-                other => other.as_str().to_owned(),
-            };
-            let activity = match view.held {
-                Some(held) => format!("{activity}, {}", held_words(held)),
-                None => activity,
-            };
-            table.add_row([
+        for peer in &self.peers {
+            let view = &peer.view;
+            let mut row = vec![
                 Cell::new(view.peer.name.as_str()),
-                coloured(&activity, view.activity),
+                coloured(&self.activity(view), view.activity),
                 Cell::new(text::one_line(view.peer.role.as_deref().unwrap_or("-"))),
                 Cell::new(project(view, desk)),
                 Cell::new(view.questions_waiting),
                 Cell::new(if view.askable { "yes" } else { "no" }),
-            ]);
+            ];
+            if let Some(room) = room {
+                let last = self.last(peer).unwrap_or_default();
+                row.push(Cell::new(ended(
+                    &desk.foreign(&text::one_line(&last)),
+                    room,
+                )));
+            }
+            table.add_row(row);
         }
         if let Some(first) = table.column_mut(0) {
             first.set_padding((0, 1));
         }
         table
     }
+
+    fn last(&self, peer: &Ranked) -> Option<String> {
+        if self.about {
+            return peer.why.clone();
+        }
+        peer.view.doing.as_ref().and_then(Doing::line)
+    }
+
+    /// What it does, since when it is idle, and which brake is on.
+    fn activity(&self, view: &PeerView) -> String {
+        let activity = match (view.activity, view.idle_ms) {
+            (Activity::Offline, _) => format!(
+                "offline, seen {}",
+                ago(self.now_ms - view.peer.last_seen_at_ms)
+            ),
+            // Seconds would draw a watched list anew each time.
+            (Activity::Idle, Some(idle_ms @ 100_000..)) => {
+                format!("idle for {}", ago(idle_ms).trim_end_matches(" ago"))
+            }
+            (other, _) => other.as_str().to_owned(),
+        };
+        match view.held {
+            Some(held) => format!("{activity}, {}", held_words(held)),
+            None => activity,
+        }
+    }
+}
+
+/// Returns how many characters a last column may have beside others of these widths; off a terminal as many as it likes.
+fn room_beside(widths: &[u16]) -> usize {
+    const LEAST: usize = 24;
+    const PADDING: usize = 2;
+    let taken: usize = widths
+        .iter()
+        .map(|width| usize::from(*width) + PADDING)
+        .sum();
+    print::columns(std::io::stdout()).map_or(usize::MAX, |columns| {
+        columns.saturating_sub(taken + PADDING).max(LEAST)
+    })
+}
+
+/// Returns a text of at most `chars` characters, with a sign where it was cut.
+fn ended(text: &str, chars: usize) -> String {
+    let cut = text::cut_chars(text, chars);
+    if cut.len() == text.len() {
+        return cut.to_owned();
+    }
+    format!("{}…", text::cut_chars(text, chars.saturating_sub(1)))
 }
 
 /// How a brake is told beside what a session does.
@@ -325,4 +395,16 @@ pub(super) fn trimmed(table: &str) -> String {
 /// Returns a name as it stands out in text.
 pub(super) fn strong(name: &str) -> String {
     name.bold().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_for_its_column_ends_with_a_sign() {
+        assert_eq!(ended("asked: x", 8), "asked: x");
+        assert_eq!(ended("asked: xy", 8), "asked: …");
+        assert_eq!(ended("äöü", 2), "ä…");
+    }
 }

@@ -87,6 +87,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
         ),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
+        ("memories", found.memories.to_string()),
         ("events", found.events.to_string()),
         ("wake", wake.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),

@@ -19,6 +19,8 @@ pub struct Registered {
     pub given_name: Option<String>,
     /// `idle`, `busy` or `waiting`.
     pub status: Option<String>,
+    /// Since when, in wall milliseconds.
+    pub status_since_ms: Option<i64>,
     /// It is a `claude -p` run.
     pub headless: bool,
     /// Where its inbox socket is.
@@ -43,6 +45,7 @@ struct Wire {
     name: Option<String>,
     name_source: Option<String>,
     status: Option<String>,
+    status_updated_at: Option<i64>,
 }
 
 /// Returns what the registry says of a process, or `None` when it has no file there or the file is of an earlier process.
@@ -64,6 +67,7 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
             .name
             .filter(|_| wire.name_source.is_some_and(|source| source != "derived")),
         status: wire.status,
+        status_since_ms: wire.status_updated_at,
         headless: wire
             .entrypoint
             .is_some_and(|entrypoint| entrypoint.starts_with("sdk")),

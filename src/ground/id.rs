@@ -60,6 +60,10 @@ id! {
     ClaimId
 }
 id! {
+    /// One version of a memory.
+    MemoryId
+}
+id! {
     /// One blocking call that waits: for answers, for a turn in a line, for events.
     WaitId
 }

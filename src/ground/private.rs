@@ -1,8 +1,8 @@
 //! Folders and files that only their owner may read: made so at once, and refused when they are not.
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, FaultKind};
 
@@ -31,6 +31,31 @@ pub fn append_file(path: &Path) -> io::Result<File> {
         .create(true)
         .mode(0o600)
         .open(path)
+}
+
+/// Replaces a file in one rename, for its owner only; makes its folder when there is none. Who reads meanwhile reads the
+/// old content or the new one. It is not flushed to disk.
+pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let write = || {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&beside)?.write_all(content)?;
+        std::fs::rename(&beside, path)
+    };
+    let mut written = write();
+    if let (Err(error), Some(folder)) = (&written, path.parent())
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        create_folder(folder)?;
+        written = write();
+    }
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        Fault::io("write", path, &error)
+    })
 }
 
 /// Refuses a folder or file that belongs to somebody else or that others may write.
@@ -73,6 +98,23 @@ mod tests {
         create_file(&folder.join("f")).unwrap();
         assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
         assert_eq!(folder.join("f").metadata().unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_replaced_file_is_whole_and_for_its_owner_only_and_leaves_nothing_beside_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("new/f");
+        for content in ["long content", "short"] {
+            replace_file(&path, content.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        }
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        let folder = path.parent().unwrap();
+        assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        replace_file(&path, b"x").unwrap_err();
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
     }
 
     #[test]

@@ -87,10 +87,54 @@ impl Project {
         })
     }
 
+    /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.
+    pub fn home(&self) -> String {
+        let home = self.git_common.as_deref().unwrap_or(&self.path);
+        home.to_string_lossy().into_owned()
+    }
+
     /// Returns whether the project takes part at all.
     pub fn is_enabled(&self) -> bool {
         self.file.enabled != Some(false)
     }
+}
+
+/// Returns the commit that is checked out in a folder, read from git's own files. `None` outside git, and before the first commit.
+pub fn head_commit(folder: &Path) -> Option<String> {
+    let git = Git::of(folder)?;
+    let head = read_short(&git.folder.join("HEAD"))?;
+    let Some(reference) = head.trim().strip_prefix("ref: ") else {
+        return commit(&head);
+    };
+    // A branch of a linked worktree lies in the repository they share.
+    let loose = [&git.folder, &git.common]
+        .into_iter()
+        .find_map(|folder| read_short(&folder.join(reference)));
+    match loose {
+        Some(loose) => commit(&loose),
+        None => packed(&git.common.join("packed-refs"), reference),
+    }
+}
+
+/// Files of one line; whatever is longer is none of git's.
+fn read_short(path: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(4_096).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn packed(path: &Path, reference: &str) -> Option<String> {
+    let refs = std::fs::read_to_string(path).ok()?;
+    refs.lines()
+        .find_map(|line| commit(line.strip_suffix(reference)?.strip_suffix(' ')?))
+}
+
+fn commit(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_commit = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_commit.then(|| text.to_owned())
 }
 
 /// The folder's checkout: where it begins, where its repository lies.
@@ -272,6 +316,33 @@ mod tests {
         );
         assert_eq!(project.git_common, Some(home.1.join("shop/.git")));
         assert_eq!(project.git_branch.as_deref(), Some("fix/one"));
+    }
+
+    #[test]
+    fn the_commit_is_found_loose_packed_detached_and_in_a_worktree() {
+        let home = Home::new();
+        let head = |path: &str| head_commit(&home.1.join(path));
+        let (one, two) = ("1".repeat(40), "2".repeat(40));
+        home.write("a/.git/HEAD", "ref: refs/heads/main\n");
+        assert_eq!(head("a"), None, "before the first commit");
+        let refs = format!(
+            "# pack-refs with: peeled\n{two} refs/heads/not-main\n{one} refs/heads/main\n^{two}\n"
+        );
+        home.write("a/.git/packed-refs", &refs);
+        fs::create_dir_all(home.1.join("a/src")).unwrap();
+        assert_eq!(head("a/src"), Some(one.clone()), "packed");
+        home.write("a/.git/refs/heads/main", &format!("{two}\n"));
+        assert_eq!(head("a"), Some(two.clone()), "loose before packed");
+        home.write("a/.git/worktrees/w/commondir", "../..\n");
+        home.write("a/.git/worktrees/w/HEAD", "ref: refs/heads/main\n");
+        let pointer = format!("gitdir: {}\n", home.1.join("a/.git/worktrees/w").display());
+        home.write("w/.git", &pointer);
+        assert_eq!(head("w"), Some(two), "a linked worktree");
+        home.write("a/.git/worktrees/w/HEAD", &format!("{one}\n"));
+        assert_eq!(head("w"), Some(one), "detached");
+        home.write("a/.git/worktrees/w/HEAD", "ref: ../../../../etc/passwd\n");
+        assert_eq!(head("w"), None);
+        assert_eq!(head_commit(Path::new("/nowhere/at/all")), None);
     }
 
     #[test]

@@ -42,11 +42,13 @@ pub const WAKE: &str = "CLAUDE_MESH_WAKE";
 pub const WAKE_BUDGET: &str = "CLAUDE_MESH_WAKE_BUDGET";
 /// The program that tells the person when a session needs them.
 pub const NOTIFY_CMD: &str = "CLAUDE_MESH_NOTIFY_CMD";
+/// `off` keeps nothing of prompts and messages for `list_peers`.
+pub const DOING: &str = "CLAUDE_MESH_DOING";
 /// How long answered questions and events are kept.
 pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
 
 /// All settings, in the order of the README.
-pub const ALL: [Described; 12] = [
+pub const ALL: [Described; 13] = [
     Described {
         name: DATABASE,
         default: "~/.claude-mesh/mesh.db",
@@ -114,6 +116,12 @@ pub const ALL: [Described; 12] = [
         in_file: true,
     },
     Described {
+        name: DOING,
+        default: "on",
+        meaning: "`off` keeps nothing of what you type and of what the model says last; otherwise how both begin is shown to other sessions as `doing`",
+        in_file: true,
+    },
+    Described {
         name: KEEP_DAYS,
         default: "30",
         meaning: "days for which answered questions, messages and events are kept",
@@ -152,6 +160,8 @@ pub struct Settings {
     pub wake_budget: u32,
     /// The program that tells the person when a session needs them.
     pub notify: Option<PathBuf>,
+    /// How prompts and last messages begin is kept for other sessions.
+    pub doing: bool,
     /// How long answered questions and events are kept, in milliseconds.
     pub keep_ms: i64,
     /// The working directory.
@@ -244,6 +254,7 @@ impl Settings {
                 .find(NOTIFY_CMD)
                 .map(|(value, from)| absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
                 .transpose()?,
+            doing: layers.choice(DOING, &["on", "off"])? == 0,
             keep_ms: layers.whole_number(KEEP_DAYS, 30, 1..=3650)? * 24 * 3600 * 1000,
             claude: ClaudeEnvironment {
                 pid: environment("CLAUDE_PID").and_then(|value| value.to_str()?.parse().ok()),

@@ -69,6 +69,15 @@ pub fn cut_chars(text: &str, chars: usize) -> &str {
         .map_or(text, |(at, _)| &text[..at])
 }
 
+/// Returns the longest beginning of `text` of at most `bytes` bytes that ends at a character.
+pub fn cut_bytes(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 fn is_bidi(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -124,5 +133,7 @@ mod tests {
         assert_eq!(cut_utf16("a😀b", 2), "a");
         assert_eq!(cut_utf16("a😀b", 3), "a😀");
         assert_eq!(cut_chars("äöü", 2), "äö");
+        assert_eq!(cut_bytes("äöü", 3), "ä");
+        assert_eq!(cut_bytes("ab", 3), "ab");
     }
 }

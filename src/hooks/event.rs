@@ -1,4 +1,6 @@
 //! What we act on, of all that Claude Code reports. "Not for us" is `None`.
+use serde_json::Value;
+
 use super::WireEvent;
 use crate::ground::client::doorbell_nonce;
 
@@ -25,6 +27,8 @@ pub enum Event {
         turn: Option<String>,
         /// A Stop hook has kept it going before.
         kept_before: bool,
+        /// What the model said last.
+        said: Option<String>,
     },
     /// A file is about to be edited.
     Editing {
@@ -49,6 +53,8 @@ pub enum Event {
 pub struct Prompt {
     /// A person typed it; false for posted lines and notifications.
     pub typed: bool,
+    /// The whole of it.
+    pub text: String,
     /// The nonce of our doorbell, when it is one.
     pub doorbell: Option<String>,
     /// Which turn.
@@ -71,6 +77,7 @@ impl Event {
                     typed: is_typed(&text),
                     doorbell: doorbell_nonce(&text).map(str::to_owned),
                     turn,
+                    text,
                 };
                 Some(Self::Prompted { session, prompt })
             }
@@ -78,6 +85,10 @@ impl Event {
                 session,
                 turn,
                 kept_before: wire.stop_hook_active == Some(true),
+                said: wire.last_assistant_message.and_then(|said| match said {
+                    Value::String(said) => Some(said),
+                    _ => None,
+                }),
             }),
             "PreToolUse" => {
                 let input = wire.tool_input.unwrap_or_default();
@@ -167,6 +178,18 @@ mod tests {
         }
         assert!(is_typed("what does <task-notification> mean?"));
         assert!(is_typed(""));
+    }
+
+    #[test]
+    fn a_last_message_that_is_no_text_does_not_cost_the_event() {
+        for message in ["null", "7", r#"{"text":"done"}"#] {
+            let stop =
+                format!(r#"{{"hook_event_name":"Stop","last_assistant_message":{message}}}"#);
+            assert!(matches!(
+                read(&stop),
+                Some(Event::Stopping { said: None, .. })
+            ));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::mem::ManuallyDrop;
 
 use super::event::Prompt;
-use super::{Call, Event, Output, words};
+use super::{Call, Event, Output, doing, words};
 use crate::ground::{FaultKind, client, log};
 use crate::mesh::{Inbox, Mesh, Rung, Sitting, Waiting};
 use crate::model::{Error, PeerKind, WakeState};
@@ -45,6 +45,7 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
         return needs_restart(&mut mesh, &me, started_at_ms);
     }
     note_activity(call, &mut mesh, &me, process);
+    doing::note(call, &mesh, &me);
     match &call.event {
         Event::Prompted { prompt, .. } => at_prompt(call, &mut mesh, &me, prompt),
         Event::Stopping {
@@ -86,6 +87,7 @@ fn at_prompt(
         && !inbox.mail_waits;
     if doorbell.is_some() && settled {
         // What it rang for was answered, or came by a call meanwhile: that must not cost a turn or a second copy.
+        tolerate_busy(call, mesh.ring_settled(me))?;
         return Ok(Some(Output::block(words::SETTLED)));
     }
     let (mut worn, questions): (Vec<Waiting>, Vec<Waiting>) = inbox

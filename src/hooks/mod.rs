@@ -9,6 +9,7 @@
 //! watcher, and it alone ends with 2, which wakes the session with what it has written to stderr.
 
 mod claim_guard;
+mod doing;
 mod event;
 mod inbox_poll;
 #[cfg(feature = "watcher")]
@@ -210,6 +211,12 @@ impl Call {
             keep_ms: self.settings.keep_ms,
         };
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &opening)
+    }
+
+    /// Returns whether the server lists a set of tools.
+    fn lists(&self, set: &str) -> bool {
+        let sets = self.settings.tools.as_ref();
+        sets.is_none_or(|sets| sets.iter().any(|listed| listed == set))
     }
 
     /// Returns whether this session has a mailbox: an interactive one, or a headless one that was told to answer.

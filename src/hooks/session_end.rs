@@ -31,6 +31,7 @@ pub fn session_end(call: &Call) -> Result<Option<Output>, Error> {
         return Ok(None);
     }
     if *client_goes_on {
+        mesh.forget_doing(&me);
         mesh.detach(me.session)?;
     } else {
         mesh.leave(me.session, reason)?;

@@ -16,6 +16,7 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
+    let home = project.home();
     let process = call.client()?;
     let mut mesh = call.open(&project)?;
     let mut arrival = call.arrival(process, project, session.clone());
@@ -33,7 +34,11 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
         .collect();
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
-    Ok(Some(Output::context(words::welcome(
-        &me, &others, &inbox, unread,
-    ))))
+    let memories = if call.lists("memory") {
+        mesh.count_memories(&home)?
+    } else {
+        0
+    };
+    let welcome = words::welcome(&me, &others, &inbox, unread, memories);
+    Ok(Some(Output::context(welcome)))
 }

@@ -1,5 +1,6 @@
 //! An event exactly as Claude Code sends it. Unknown fields are ignored; what may be missing in some version is optional.
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The JSON object on a hook's stdin.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -24,6 +25,8 @@ pub struct WireEvent {
     pub cwd: Option<String>,
     /// `Stop`: the turn goes on already because of a Stop hook.
     pub stop_hook_active: Option<bool>,
+    /// `Stop`: what the model said last. A text; whatever else it may become must not cost the event.
+    pub last_assistant_message: Option<Value>,
 }
 
 /// The parameters of a tool that edits a file.

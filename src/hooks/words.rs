@@ -99,7 +99,13 @@ impl Output {
 }
 
 /// Returns the lines at the start of a session.
-pub(super) fn welcome(me: &Sitting, others: &[PeerView], inbox: &Inbox, unread: u32) -> String {
+pub(super) fn welcome(
+    me: &Sitting,
+    others: &[PeerView],
+    inbox: &Inbox,
+    unread: u32,
+    memories: u32,
+) -> String {
     let mut text = format!(
         "claude-mesh: you are \"{}\" among the Claude Code sessions of this mesh.",
         me.name
@@ -166,7 +172,19 @@ Waiting: ",
         ]
         .concat();
     }
-    text
+    let kept = match memories {
+        0 => return text,
+        1 => "1 memory is".to_owned(),
+        1_000.. => "1,000 or more memories are".to_owned(),
+        _ => format!("{memories} memories are"),
+    };
+    text + &[
+        "
+Remembered: ",
+        &kept,
+        " kept for this project; recall finds them.",
+    ]
+    .concat()
 }
 
 /// Returns what a prompt gets, and what of it counts as shown. `worn` has been put before the model often enough.

@@ -7,6 +7,7 @@ use super::peer::resolve;
 use super::ring::hold_question;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
+use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
 use crate::model::brake::Held;
 use crate::model::peer::Address;
@@ -134,6 +135,11 @@ impl Mesh {
             1,
             reply.force && me.kind == PeerKind::Person,
         )?;
+        // Before the transaction: nobody waits for the lock while files are read.
+        let head = me
+            .project
+            .as_deref()
+            .and_then(|folder| head_commit(folder.as_ref()));
         self.write(|tx, around, rings| {
             let question = tx.question(reply.question)?.ok_or_else(|| Refusal::NotFound { id: reply.question.to_string() })?;
             check_addressee(tx, around, rings, me, &question)?;
@@ -158,7 +164,7 @@ impl Mesh {
             }
             let late = waiting.is_empty() || question.state == QuestionState::Expired;
             let by = if me.kind == PeerKind::Person { AnsweredBy::Person } else { AnsweredBy::Session };
-            tx.set_answer(question.id, state, reply.text, (by, me.session), late)?;
+            tx.set_answer(question.id, state, reply.text, (by, me.session), late, head.as_deref())?;
             let kind = if reply.decline { EventKind::QuestionDeclined } else { EventKind::QuestionAnswered };
             let data = json!({ "to": to, "by": by, "late": late, "corrects": question.state.is_replied(), "bytes": reply.text.len() });
             tx.append(kind, Some(me.peer), &question.id.to_string(), &data)?;

@@ -70,7 +70,7 @@ pub struct Ticket {
 
 /// What is given back.
 #[derive(Debug, Clone, Copy)]
-pub enum Which<'a> {
+pub enum WhichClaim<'a> {
     /// A claim or a ticket.
     Id(ClaimId),
     /// Whatever one has of a resource.
@@ -213,16 +213,16 @@ impl Mesh {
     }
 
     /// Gives back a claim or a ticket, or whatever one has of a resource.
-    pub fn release(&mut self, me: &Sitting, which: Which<'_>) -> Result<Released> {
+    pub fn release(&mut self, me: &Sitting, which: WhichClaim<'_>) -> Result<Released> {
         self.write(|tx, around, rings| {
             let found = match which {
-                Which::Id(id) => tx.claim(id)?.into_iter().collect(),
-                Which::Resource(resource) => tx.claims_on(resource)?,
+                WhichClaim::Id(id) => tx.claim(id)?.into_iter().collect(),
+                WhichClaim::Resource(resource) => tx.claims_on(resource)?,
             };
             let (mine, others): (Vec<Claim>, Vec<Claim>) = found
                 .into_iter()
                 .partition(|claim| Owner::of(claim) == Owner::me(me));
-            if let (Which::Id(id), Some(other)) = (which, others.first()) {
+            if let (WhichClaim::Id(id), Some(other)) = (which, others.first()) {
                 return Err(Refusal::NotYours {
                     problem: format!("claim {id} is {}'s", other.peer_name),
                 }

@@ -130,6 +130,7 @@ impl Mesh {
         self.write(|tx, _, rings| {
             if matches!(way, WakeState::Inbox | WakeState::Rewake) {
                 count_turn(tx, me, turn)?;
+                tx.set_ring(me.session, None)?;
             }
             mark_shown(tx, rings, me, shown, turn, way)
         })

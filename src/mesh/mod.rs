@@ -24,10 +24,14 @@ mod ask;
 mod brake;
 mod circle;
 mod claim;
+mod doing;
 mod event;
 mod inbox;
+mod known;
+mod knows;
 mod line;
 mod member;
+mod memory;
 mod message;
 mod notice;
 mod peer;
@@ -56,12 +60,15 @@ use alive::Around;
 
 pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
 pub use claim::{
-    ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, Which, file_resource,
+    ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, WhichClaim, file_resource,
     prefix, resource,
 };
 pub use event::Listening;
 pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
+pub use known::{Asking, Known, KnownCount};
+pub use knows::Ranked;
 pub use member::{Came, Member, Waited};
+pub use memory::{Recall, Remember, Remembered, WhichMemory};
 pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
 pub use peer::{About, PeerView, Scope};
 pub use rewake::Rewake;

@@ -1,10 +1,13 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
 use super::alive::{Around, sitter};
 use super::brake::hold;
+use super::doing::doing;
 use super::line::is_over;
 use super::{Mesh, Rings, Sitting};
+use crate::ground::client::Registered;
 use crate::ground::id::PeerId;
 use crate::model::brake::Held;
+use crate::model::doing::Doing;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::store::{Claim, Peer, Session, Task, Tx};
@@ -51,6 +54,10 @@ pub struct PeerView {
     pub liveness: Liveness,
     /// What it is doing.
     pub activity: Activity,
+    /// What it is at, as its hooks have seen it.
+    pub doing: Option<Doing>,
+    /// How long it has been idle, in milliseconds; `None` while it is busy or where that cannot be told.
+    pub idle_ms: Option<i64>,
     /// It can be asked.
     pub askable: bool,
     /// How many questions wait there.
@@ -152,12 +159,22 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
     let registered = session
         .as_ref()
         .and_then(|session| around.registered(session));
+    let activity = session.as_ref().map_or(Activity::Offline, |session| {
+        around.activity(session, &tx.now)
+    });
+    let doing = session
+        .as_ref()
+        .and_then(|session| doing(&around.bells, session.id));
+    let idle_ms = (activity == Activity::Idle)
+        .then(|| idle_since_ms(registered.as_ref(), doing.as_ref()))
+        .flatten()
+        .map(|since_ms| (tx.now.wall_ms - since_ms).max(0));
     aliases.extend(registered.and_then(|registered| registered.given_name));
     Ok(PeerView {
         liveness: session.as_ref().map_or(Liveness::Dead, lives),
-        activity: session.as_ref().map_or(Activity::Offline, |session| {
-            around.activity(session, &tx.now)
-        }),
+        activity,
+        doing,
+        idle_ms,
         askable: peer.kind != PeerKind::Run
             && session
                 .as_ref()
@@ -173,6 +190,12 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
         session,
         peer,
     })
+}
+
+/// Claude Code's registry knows best; where it does not tell, the end of the last turn counts.
+fn idle_since_ms(registered: Option<&Registered>, doing: Option<&Doing>) -> Option<i64> {
+    let told = registered.and_then(|registered| registered.status_since_ms);
+    told.or_else(|| doing?.stopped_at_ms)
 }
 
 /// What is held at a mailbox; what is over counts no more, whether anybody could take it out or not.

@@ -118,19 +118,16 @@ impl Mesh {
             (Some(_), None) if known => Rung::Read,
             _ => Rung::Unknown,
         };
-        let frees = typed && session.posted_turns > 0;
-        if frees || known {
-            self.write(|tx, _, _| {
-                if frees {
-                    tx.set_posted_turns(me.session, 0)?;
-                }
-                if known {
-                    tx.set_ring(me.session, None)?;
-                }
-                Ok(())
-            })?;
+        if typed && session.posted_turns > 0 {
+            self.write(|tx, _, _| Ok(tx.set_posted_turns(me.session, 0)?))?;
         }
         Ok(rung)
+    }
+
+    /// Notes that a doorbell was read which rang for nothing any more. One that brings something is read when that is
+    /// marked as shown: a server that looks in between must not ring once more.
+    pub fn ring_settled(&mut self, me: &Sitting) -> Result<()> {
+        self.write(|tx, _, _| Ok(tx.set_ring(me.session, None)?))
     }
 }
 

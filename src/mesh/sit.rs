@@ -100,6 +100,8 @@ pub struct Sitting {
     pub kind: PeerKind,
     /// Its seat in the project.
     pub seat: Option<u32>,
+    /// The project it belongs to.
+    pub project: Option<String>,
     /// Rises each time somebody sits down after it was dead.
     pub epoch: i64,
     /// It sat down just now; false when it sat already.
@@ -220,6 +222,7 @@ fn sitting(session: SessionId, peer: &Peer, joined: bool) -> Sitting {
         name: peer.name.clone(),
         kind: peer.kind,
         seat: peer.seat,
+        project: peer.project.clone(),
         epoch: peer.epoch,
         joined,
     }

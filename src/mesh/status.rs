@@ -19,6 +19,8 @@ pub struct Status {
     pub messages: i64,
     /// Claims held.
     pub claims: i64,
+    /// Memories, without the versions that were replaced.
+    pub memories: i64,
     /// Tasks that have not ended.
     pub tasks: i64,
     /// Entries of the event log.
@@ -50,6 +52,7 @@ impl Mesh {
                 questions: tx.count_questions()?,
                 messages: tx.count_messages()?,
                 claims: tx.count_claims()?,
+                memories: tx.count_all_memories()?,
                 tasks: tx.count_open_tasks()?,
                 events: tx.count_events()?,
             })

@@ -45,6 +45,10 @@ pub enum EventKind {
     ClaimReaped,
     /// An entry of the shared state was set or deleted.
     StateChanged,
+    /// Something was remembered, replaced or forgotten.
+    MemoryChanged,
+    /// An asker whom nobody could answer now was given earlier answers.
+    QuestionKnown,
     /// A task was created.
     TaskCreated,
     /// A task was changed.
@@ -74,6 +78,8 @@ impl EventKind {
             Self::ClaimReleased => "claim.released",
             Self::ClaimReaped => "claim.reaped",
             Self::StateChanged => "state.changed",
+            Self::MemoryChanged => "memory.changed",
+            Self::QuestionKnown => "question.known",
             Self::TaskCreated => "task.created",
             Self::TaskUpdated => "task.updated",
             Self::TaskDeleted => "task.deleted",

@@ -6,13 +6,18 @@
 pub mod ask;
 pub mod brake;
 pub mod claim;
+pub mod doing;
 pub mod event;
+pub mod known;
+pub mod knows;
+pub mod memory;
 pub mod message;
 pub mod peer;
 pub mod refusal;
 pub mod secret;
 pub mod state;
 pub mod task;
+pub mod words;
 
 pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use claim::{ClaimState, Mode};

@@ -2,13 +2,15 @@
 //!
 //! These are other people's files, so the room works in three steps: `wiring` says what a file should hold and
 //! changes nothing but that in the text (`json_text`), `plan` works out every file before the first is written,
-//! `disk` replaces a file in one rename beside a backup. `inspect` only looks.
+//! `disk` replaces a file in one rename beside a backup. `inspect` only looks. `clients` only tells what clients of another
+//! make want.
 //!
 //! Why not `claude mcp add`: it starts the server to try it, knows nothing of hooks and permissions, and refuses a
 //! second time. Why no lock: Claude Code's own lock on its files is not documented; instead a file is read again
 //! right before its rename and worked out anew if it has changed.
 //!
 //! Nothing here looks at the environment, prints or asks: the places come in, a plan or findings go out.
+mod clients;
 mod digest;
 mod disk;
 mod entries;
@@ -22,6 +24,7 @@ mod places;
 mod plan;
 mod wiring;
 
+pub use clients::{CLIENTS, Client};
 pub use error::{Error, Halted};
 pub use inspect::{Finding, Severity, has_waiter, inspect};
 pub use masked::masked;

@@ -412,6 +412,7 @@ impl Tx<'_> {
         answer: &str,
         by: (AnsweredBy, SessionId),
         late: bool,
+        head: Option<&str>,
     ) -> rusqlite::Result<()> {
         let person = if by.0 == AnsweredBy::Person {
             "person"
@@ -421,9 +422,9 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(
                 "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
-                        answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6 WHERE id = ?1",
+                        answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6, answered_head = ?8 WHERE id = ?1",
             )?
-            .execute(params![id, state.as_str(), answer, person, by.1, self.now.wall_ms, late])
+            .execute(params![id, state.as_str(), answer, person, by.1, self.now.wall_ms, late, head])
             .map(drop)
     }
 
@@ -482,8 +483,11 @@ impl Tx<'_> {
 
     /// Removes a question with everything that was said in it. Returns whether there was one.
     pub(crate) fn forget_question(&self, id: QuestionId) -> rusqlite::Result<bool> {
+        let Some(question) = self.question(id)? else {
+            return Ok(false);
+        };
         self.sql.execute_batch("PRAGMA secure_delete = ON")?;
-        self.blank_events_of(&id.to_string())?;
+        self.blank_events_of(&id.to_string(), question.asked_at_ms)?;
         Ok(self
             .sql
             .execute("DELETE FROM question WHERE id = ?1", [id])?

@@ -85,6 +85,17 @@ impl Tx<'_> {
         Ok(page)
     }
 
+    /// Returns the entries of one kind not before `since_ms`, oldest first.
+    pub(crate) fn events_of(&self, kind: EventKind, since_ms: i64) -> rusqlite::Result<Vec<Event>> {
+        self.sql
+            .prepare_cached(
+                "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
+                 FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.at_ms >= ?1 AND e.type = ?2 ORDER BY e.seq",
+            )?
+            .query_map(params![since_ms, kind.as_str()], event)?
+            .collect()
+    }
+
     /// Returns the number after which the wanted entries lie.
     pub(crate) fn start_of(&self, filter: &Filter) -> rusqlite::Result<i64> {
         match (filter.after, filter.since_ms) {
@@ -166,10 +177,18 @@ impl Tx<'_> {
     }
 
     /// Takes every trace of a question's text out of the log; the entries stay.
-    pub(crate) fn blank_events_of(&self, subject: &str) -> rusqlite::Result<usize> {
+    ///
+    /// The log has no index of what its entries are about; none of a question is older than the question, and a day is more
+    /// than a clock is corrected by.
+    pub(crate) fn blank_events_of(
+        &self,
+        subject: &str,
+        asked_at_ms: i64,
+    ) -> rusqlite::Result<usize> {
+        const DAY_MS: i64 = 24 * 3600 * 1000;
         self.sql.execute(
-            "UPDATE event SET data = '{\"forgotten\":true}' WHERE subject = ?1",
-            [subject],
+            "UPDATE event SET data = '{\"forgotten\":true}' WHERE at_ms >= ?2 AND subject = ?1",
+            params![subject, asked_at_ms - DAY_MS],
         )
     }
 }

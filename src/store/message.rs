@@ -118,6 +118,8 @@ pub struct Signs {
 }
 
 const MESSAGE: &str = "m.id, m.from_name, p.name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body)";
+/// The row with the id of the last message, so that a hook need not look into the table when nothing was posted.
+const LAST_MESSAGE: &str = "last_message";
 const WAKING: &str = "AND m.type IN ('alert', 'command')";
 
 /// The ids that a mailbox `:peer` sees after an id, that are still of use at `:now` and that fit `more`.
@@ -197,6 +199,7 @@ impl Tx<'_> {
                 id, new.from, new.from_name, to_peer, topic, new.kind.as_str(), new.subject, new.body, new.in_reply_to,
                 new.idempotency_key, self.now.wall_ms, new.ttl_ms.map(|ttl_ms| self.now.wall_ms.saturating_add(ttl_ms))
             ])?;
+        self.set_meta(LAST_MESSAGE, &id.to_string())?;
         Ok(id)
     }
 
@@ -340,18 +343,32 @@ impl Tx<'_> {
             });
         }
         let mut signs = self.sql.prepare_cached(SIGNS)?.query_row(
-            named_params! { ":peer": peer, ":session": session, ":now": self.now.wall_ms },
+            params![peer, session, self.now.wall_ms],
             |row| {
                 Ok(Signs {
                     questions: row.get(0)?,
                     answers: row.get(1)?,
-                    mail: row.get(2)?,
-                    grants: row.get(3)?,
+                    grants: row.get(2)?,
+                    mail: false,
                 })
             },
         )?;
-        signs.mail = signs.mail && self.has_unmentioned(peer)?;
+        signs.mail = self.was_posted_since_told(peer)? && self.has_unmentioned(peer)?;
         Ok(signs)
+    }
+
+    /// Returns whether anything was posted to anybody since this mailbox was last told of its mail.
+    fn was_posted_since_told(&self, peer: PeerId) -> rusqlite::Result<bool> {
+        let Some(last) = self.meta(LAST_MESSAGE)? else {
+            return Ok(false);
+        };
+        self.sql
+            .prepare_cached(
+                "SELECT max(id, mail_read, mail_mentioned) < ?2 FROM peer WHERE id = ?1",
+            )?
+            .query_row(params![peer, last], |row| row.get(0))
+            .optional()
+            .map(|since| since == Some(true))
     }
 
     fn has_unmentioned(&self, peer: PeerId) -> rusqlite::Result<bool> {
@@ -435,12 +452,10 @@ impl Tx<'_> {
     }
 }
 
-/// A hook compiles this anew each time, so it is as plain as can be: of mail it only asks whether anything was posted to
-/// anybody since this mailbox was last told.
-const SIGNS: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = :peer AND state = 'open' AND expires_at_ms > :now),
-    EXISTS (SELECT 1 FROM question WHERE asker_peer = :peer AND answer_open = 1),
-    coalesce((SELECT max(id) FROM message) > (SELECT max(id, mail_read, mail_mentioned) FROM peer WHERE id = :peer), 0),
-    EXISTS (SELECT 1 FROM claim WHERE session_id = :session AND told = 0 AND state = 'held')";
+/// A hook compiles this anew each time, so it is as plain as can be.
+const SIGNS: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?3),
+    EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1 AND answer_open = 1),
+    EXISTS (SELECT 1 FROM claim WHERE session_id = ?2 AND told = 0 AND state = 'held')";
 
 fn unmentioned_sql() -> String {
     format!("SELECT EXISTS ({})", seen_by(UNMENTIONED, ""))

@@ -11,13 +11,18 @@ mod ask;
 mod claim;
 mod event;
 mod fit;
+mod known;
+mod knows;
 mod lock_wait;
 mod log_size;
 mod make;
+mod memory;
 mod message;
 mod peer;
 #[cfg(test)]
 mod plan;
+mod recall;
+mod signpost;
 mod state;
 mod sweep;
 mod tally;
@@ -39,9 +44,14 @@ use crate::model::{Error, Refusal, Result};
 
 pub use ask::{NewQuestion, Pending, Question};
 pub use claim::{Claim, NewClaim};
+pub use known::Answered;
 pub use make::{Schema, Step, version};
+pub use memory::Memory;
+pub(crate) use memory::{MESH as MESH_SCOPE, NewMemory, Range as MemoryRange};
 pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
+pub use recall::Found;
+pub(crate) use recall::Search;
 pub use sweep::Reclaimed;
 pub use task::{Task, TaskListing};
 
@@ -158,8 +168,16 @@ impl Store {
             self.log_size = log_size::watch(&mut self.connection)?;
             "journal_size_limit = 16777216"
         };
-        self.connection
-            .execute_batch(&format!("PRAGMA synchronous = {level}; PRAGMA {log};"))?;
+        // What leaves a page is overwritten there, so that nothing forgotten later is left from a time before. Hooks write no
+        // memory.
+        let tidy = if self.options.hook {
+            ""
+        } else {
+            "PRAGMA secure_delete = FAST;"
+        };
+        self.connection.execute_batch(&format!(
+            "PRAGMA synchronous = {level}; PRAGMA {log}; {tidy}"
+        ))?;
         self.connection.set_prepared_statement_cache_capacity(64);
         Ok(())
     }

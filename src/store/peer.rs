@@ -3,7 +3,9 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::ground::id::{ClaimId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId};
+use crate::ground::id::{
+    ClaimId, MemoryId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId,
+};
 use crate::ground::process::ProcessKey;
 use crate::model::{PeerKind, PeerName};
 
@@ -22,7 +24,7 @@ macro_rules! id_in_sql {
     )*};
 }
 id_in_sql!(
-    PeerId, SessionId, QuestionId, MessageId, ClaimId, WaitId, TaskId
+    PeerId, SessionId, QuestionId, MessageId, ClaimId, MemoryId, WaitId, TaskId
 );
 
 /// A mailbox.

@@ -136,6 +136,15 @@ fn the_hot_queries_use_their_indexes() {
         "SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < 1 LIMIT 2",
         "state_gone",
     );
+    let newest = "SELECT question FROM question WHERE target_peer = '1' AND state = 'answered' AND answer IS NOT NULL
+                  ORDER BY rowid DESC LIMIT 300";
+    uses(newest, "question_target");
+    assert_eq!(
+        plan(newest).len(),
+        1,
+        "nothing is sorted: {:?}",
+        plan(newest)
+    );
 }
 
 /// Reads the log by its own order, never in another and never all of it.
@@ -185,6 +194,27 @@ fn the_line_of_a_resource_is_read_by_its_index() {
     uses(
         "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
         "wait_of_session",
+    );
+}
+
+#[test]
+fn looks_at_memories_use_their_indexes() {
+    uses(
+        "SELECT 1 FROM memory WHERE scope = '1' AND superseded_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > 2) LIMIT 3",
+        "memory_key",
+    );
+    uses(
+        "SELECT m.text FROM memory m WHERE m.scope = '1' AND m.key = '2' ORDER BY m.version DESC",
+        "memory_key",
+    );
+    uses(
+        "SELECT m.text FROM memory m WHERE m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= 1 AND m.superseded_at_ms IS NULL LIMIT 2",
+        "memory_expiry",
+    );
+    uses(
+        "SELECT id FROM question WHERE target_peer = '1' AND state = 'answered' AND answered_at_ms >= 2 AND answer IS NOT NULL
+         ORDER BY answered_at_ms DESC, id DESC LIMIT 3",
+        "question_target",
     );
 }
 

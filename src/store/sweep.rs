@@ -13,6 +13,8 @@ const ROWS_MAX: i64 = 1_000;
 pub struct Reclaimed {
     /// Closed questions with their answers.
     pub questions: usize,
+    /// Memories whose time was over.
+    pub memories: usize,
     /// Entries of the event log.
     pub events: usize,
     /// Ended sessions.
@@ -36,6 +38,7 @@ impl std::ops::AddAssign for Reclaimed {
             state,
             messages,
             claims,
+            memories,
             tasks,
         } = more;
         self.questions += questions;
@@ -44,6 +47,7 @@ impl std::ops::AddAssign for Reclaimed {
         self.state += state;
         self.messages += messages;
         self.claims += claims;
+        self.memories += memories;
         self.tasks += tasks;
     }
 }
@@ -71,6 +75,7 @@ impl Tx<'_> {
             state: sweep(
                 "DELETE FROM state WHERE (namespace, key) IN (SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < ?1 LIMIT ?2)",
             )?,
+            memories: self.sweep_memories()?,
             sessions: sweep(
                 "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
             )?,
@@ -122,6 +127,16 @@ impl Tx<'_> {
         }
     }
 
+    /// Removes memories whose time is over, with their older versions. Taking one out of the full text costs more than a row.
+    fn sweep_memories(&self) -> rusqlite::Result<usize> {
+        const MEMORIES_MAX: u32 = 5;
+        let expired = self.expired_memories(MEMORIES_MAX)?;
+        for memory in &expired {
+            self.forget_memory(memory)?;
+        }
+        Ok(expired.len())
+    }
+
     /// Removes runs that nobody can ask anything of any more, at most a thousand.
     pub(crate) fn sweep_runs(&self, before_ms: i64) -> rusqlite::Result<usize> {
         self.sql.execute(
@@ -134,6 +149,12 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// Takes what was forgotten out of the log and gives every free page back, so that no copy of it is left.
+    pub fn drop_traces(&mut self) -> Result<()> {
+        while self.shrink()? > 0 {}
+        Ok(())
+    }
+
     /// Gives free pages back to the file system, a few hundred at a time. Returns the bytes.
     pub fn shrink(&mut self) -> Result<u64> {
         let before = self.sizes().0;

@@ -36,7 +36,7 @@ pub trait Listener: Send {
     fn pace(&self, waiting: bool) -> Option<Duration>;
 }
 
-/// Bells and locks of the sessions of one mesh: `<database>.d/`, so that they follow the file whatever HOME is.
+/// Bells, locks and small files of the sessions of one mesh: `<database>.d/`, so that they follow the file whatever HOME is.
 #[derive(Debug, Clone)]
 pub struct Bells {
     folder: PathBuf,
@@ -74,6 +74,13 @@ impl Bells {
         lock::is_owned(&self.waiter_lock_path(session))
     }
 
+    /// Returns the file that says what a session is at.
+    pub fn doing_path(&self, session: SessionId) -> PathBuf {
+        self.folder
+            .join("sessions")
+            .join(format!("{session}.doing"))
+    }
+
     /// Rings. Returns whether the session has a bell; a session without one is not there to hear it.
     pub fn ring(&self, session: SessionId) -> bool {
         let path = self.bell_folder(session).join("bell");
@@ -105,20 +112,29 @@ impl Bells {
         Ok(Box::new(Polling))
     }
 
-    /// Returns the sessions that have a bell, whether they live or not.
+    /// Returns the sessions that have a bell or a file, whether they live or not.
     pub fn hung(&self) -> Vec<SessionId> {
-        let entries = std::fs::read_dir(self.folder.join("bells"));
-        let names = entries.into_iter().flatten().flatten();
-        names
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .collect()
+        let entries =
+            ["bells", "sessions"].map(|folder| std::fs::read_dir(self.folder.join(folder)));
+        let names = entries.into_iter().flatten().flatten().flatten();
+        let mut sessions: Vec<SessionId> = names
+            .filter_map(|entry| entry.file_name().to_str()?.split('.').next()?.parse().ok())
+            .collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        sessions
     }
 
-    /// Takes away bell and locks of a session that has ended.
+    /// Takes away bell, locks and files of a session that has ended, also what a killed writer has left half-made.
     pub fn remove(&self, session: SessionId) {
         let _ = std::fs::remove_dir_all(self.bell_folder(session));
-        let _ = std::fs::remove_file(self.lock_path(session));
-        let _ = std::fs::remove_file(self.waiter_lock_path(session));
+        let files = std::fs::read_dir(self.folder.join("sessions"));
+        let of_session = format!("{session}.");
+        for file in files.into_iter().flatten().flatten() {
+            if file.file_name().to_string_lossy().starts_with(&of_session) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
     }
 
     fn bell_folder(&self, session: SessionId) -> PathBuf {

@@ -134,6 +134,26 @@ fn an_idle_session_is_woken_by_a_question_and_answers_by_itself() {
     terminal.wait_for("back to my prompt");
 }
 
+#[test]
+fn others_see_what_a_session_is_at_and_that_it_is_idle() {
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let api = ScriptedApi::listen(|_| say("The login is fixed."));
+    let Some(terminal) = lab.session(&lab.project("backend"), &api).interactive() else {
+        return;
+    };
+    mesh.wait_for_peer("backend");
+
+    terminal.type_prompt("fix the login");
+    terminal.wait_for("The login is fixed.");
+
+    mesh.wait_until(|peer| {
+        peer["doing"] == "asked: fix the login · said: The login is fixed."
+            && peer["activity"] == "idle"
+            && peer["idle_seconds"].is_i64()
+    });
+}
+
 /// A headless session that takes questions.
 fn answering<'lab>(
     lab: &'lab Lab,

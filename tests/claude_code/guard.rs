@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::client::{Lab, PATIENCE};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
+use crate::world::within;
 
 /// A lab in which files may be written, with the guard wired in.
 fn guarded() -> Option<(Lab, Mesh)> {
@@ -109,13 +110,16 @@ fn an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back() 
     assert_eq!(fs::read_to_string(file).expect("it was written"), "mine\n");
 }
 
-/// Today the turn comes to an idle session without a word; once its own server tells it so, its model hears of it in `news`
-/// and edits by itself.
 #[test]
-fn the_turn_of_an_idle_session_comes_when_the_claim_is_given_back() {
+fn an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself() {
     let Some((lab, mesh)) = guarded() else { return };
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let resource = format!("file:{}/api.rs", backend.display());
+    let file = backend
+        .canonicalize()
+        .expect("it was just made")
+        .join("api.rs");
+    let path = file.to_str().expect("it is plain text").to_owned();
+    let resource = format!("file:{path}");
     let watched = mesh.clone();
     let idle_in_line = move || {
         watched.wait_for_claim(|line| line["queue"][0]["peer"] == "backend");
@@ -123,13 +127,19 @@ fn the_turn_of_an_idle_session_comes_when_the_claim_is_given_back() {
     };
     let holding = ScriptedApi::listen(holds(resource.clone(), idle_in_line));
     let watched = mesh.clone();
-    let waiting = ScriptedApi::listen(move |request| match request.turn() {
-        0 => {
-            watched.wait_for_claim(|line| line["holders"][0]["peer"].is_string());
-            let claim = json!({ "resource": resource, "wait": "queue", "lease_seconds": 3600 });
-            call("mcp__claude-mesh__claim", claim)
+    let granted = format!("claim granted: {resource}");
+    let waiting = ScriptedApi::listen(move |request| {
+        if request.news().contains(&granted) {
+            return call("Write", json!({ "file_path": path, "content": "mine\n" }));
         }
-        _ => say("back to my prompt"),
+        match request.turn() {
+            0 => {
+                watched.wait_for_claim(|line| line["holders"][0]["peer"].is_string());
+                let claim = json!({ "resource": resource, "wait": "queue", "lease_seconds": 3600 });
+                call("mcp__claude-mesh__claim", claim)
+            }
+            _ => say("back to my prompt"),
+        }
     });
 
     let Some(terminal) = lab.session(&backend, &waiting).interactive() else {
@@ -140,5 +150,6 @@ fn the_turn_of_an_idle_session_comes_when_the_claim_is_given_back() {
     let holder = lab.session(&frontend, &holding).headless("rename");
 
     assert_eq!(holder.finish().result(), "given back");
-    mesh.wait_for_claim(|line| line["holders"][0]["peer"] == "backend");
+    within("the woken session writes the file", || file.exists());
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "mine\n");
 }

@@ -107,8 +107,9 @@ impl Mesh {
             .unwrap_or_else(|_| panic!("no JSON: {said}"))
     }
 
+    /// Waits until somebody is found.
     #[track_caller]
-    fn wait_until(&self, found: impl Fn(&Value) -> bool) {
+    pub(crate) fn wait_until(&self, found: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE / 2;
         while !self.peers().iter().any(&found) {
             assert!(

@@ -1,6 +1,9 @@
 """A session as the official Python client makes it: it calls every tool, asks one peer, and answers that peer.
 
-usage: client.py MODE SERVER OTHER BYSTANDER   (MODE is auto or legacy; BYSTANDER - is nobody)
+usage: client.py MODE SERVER OTHER BYSTANDER CALLS
+
+MODE is auto or legacy; BYSTANDER - is nobody; CALLS is a JSON list of further calls, each [tool, arguments], made once
+both have answered; their results are in the report.
 """
 
 import json
@@ -10,8 +13,7 @@ import sys
 import anyio
 from mcp import Client, StdioServerParameters
 
-MODE, SERVER, OTHER, BYSTANDER = sys.argv[1:]
-TOOLS = ["ask_peer", "await_reply", "bulk_update_tasks", "cancel_stale_tasks", "claim", "claims", "create_task", "delete_task", "events", "list_messages", "list_peers", "list_tasks", "mark_read", "mesh_status", "poll_inbox", "post", "register", "release", "reply_to_peer", "state", "subscribe", "update_task"]
+MODE, SERVER, OTHER, BYSTANDER, CALLS = sys.argv[1:]
 
 
 async def call(client, tool, progress=None, **arguments):
@@ -70,8 +72,7 @@ async def cancelled(client):
 async def main():
     server = StdioServerParameters(command=SERVER, env=dict(os.environ))
     async with Client(server, mode=MODE) as client:
-        listed = await client.list_tools()
-        assert sorted(tool.name for tool in listed.tools) == TOOLS, listed
+        tools = [tool.name for tool in (await client.list_tools()).tools]
         registered = await call(client, "register", role="tester")
         status = await call(client, "mesh_status")
         assert status["status"] == "ok", status
@@ -79,6 +80,11 @@ async def main():
         assert put["value"] == {"from": "python"} and put["version"] >= 1, put
         told = await call(client, "events", types=["state.*"])
         assert told["events"][0]["subject"] == "greeting" and told["next"] >= told["events"][-1]["seq"], told
+        kept = await call(client, "remember", text="a client nobody here wrote", key="client")
+        found = await call(client, "recall", query="clients nobody wrote")
+        assert found["memories"][0]["memory_id"] == kept["memory_id"], found
+        forgotten = await call(client, "forget", key="client")
+        assert forgotten["forgotten"] == 1, forgotten
         refused = await call(client, "ask_peer", to="nobody-of-that-name", question="?")
         assert refused["error"]["code"] == "unknown_peer", refused
         own = registered["you"]["peer"]
@@ -118,7 +124,13 @@ async def main():
         assert again["answer"] == asked["answer"], again
         if BYSTANDER != "-":
             await cancelled(client)
-        print(json.dumps({"you": registered["you"], "spoke": client.protocol_version}))
+        report = {
+            "you": registered["you"],
+            "spoke": client.protocol_version,
+            "tools": tools,
+            "results": [await call(client, tool, **arguments) for tool, arguments in json.loads(CALLS)],
+        }
+        print(json.dumps(report))
 
 
 async def in_time():

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::arguments::{self, OneOrMany};
 use super::super::results;
 use super::super::waiting::{self, Ended, Waiting};
-use super::{Call, Effect, Entry};
+use super::{Call, Effect, Entry, known};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait, shape};
@@ -20,7 +20,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "ask",
         name: "ask_peer",
-        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. The peer is shown it even while busy; if it is offline the question is stored and you get `offline` at once. After two minutes the call may go on in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
+        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. The peer is shown it even while busy; if it is offline it is stored and you get `offline` at once. `known`: its earlier answers. After two minutes the call may go on in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
         schema: arguments::schema::<AskPeer>,
         effect: Effect::Writes,
         everyday: true,
@@ -44,7 +44,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "ask",
         name: "poll_inbox",
-        description: "Shows the questions that wait for your answer and late answers to your own questions. Looking consumes nothing. With question_id: that one in full.",
+        description: "Shows what waits for you: questions, late answers, granted claims, tasks, how much mail. Looking consumes nothing. With question_id: that one in full.",
         schema: arguments::schema::<PollInbox>,
         effect: Effect::Reads,
         everyday: true,
@@ -134,16 +134,13 @@ pub(super) async fn ask_peer(
         )
         .into());
     }
-    if ask.prefer == Some(Prefer::Known) {
-        return Err(Refusal::Unsupported {
-            problem: "\"prefer\": \"known\" is not built yet; ask without it".into(),
-        }
-        .into());
-    }
     let addresses: Vec<Address> = to
         .iter()
         .map(|name| Address::parse(name))
         .collect::<std::result::Result<_, _>>()?;
+    if ask.prefer == Some(Prefer::Known) {
+        return known::only(call, &addresses, many, &ask.question).await;
+    }
     let if_offline = if ask.if_offline == Some(OfflineWord::Wait) {
         IfOffline::Wait
     } else {
@@ -192,12 +189,14 @@ pub(super) async fn ask_peer(
     } else {
         seen
     };
+    let known = known::of(call, &standings, &ended).await;
     let one = |standing: &Standing| {
         let asked = posed
             .asked
             .iter()
             .find(|asked| asked.question == standing.question.id);
-        outcome(standing, &ended, Some(waited_ms), asked, if_offline)
+        let result = outcome(standing, &ended, Some(waited_ms), asked, if_offline);
+        known::add(result, standing, &known)
     };
     Ok(results::ok(&if many {
         several(&standings, &all, &ended, any, one)
@@ -233,8 +232,11 @@ pub(super) async fn await_reply(
     let (ended, standings) =
         waiting::wait(call.shared, &call.client, call.context, waiting).await?;
     let waited_ms = call.shared.now().monotonic_ms - began_ms;
-    let one =
-        |standing: &Standing| outcome(standing, &ended, Some(waited_ms), None, IfOffline::Wait);
+    let known = known::of(call, &standings, &ended).await;
+    let one = |standing: &Standing| {
+        let result = outcome(standing, &ended, Some(waited_ms), None, IfOffline::Wait);
+        known::add(result, standing, &known)
+    };
     Ok(results::ok(&if many {
         several(&standings, &all, &ended, false, one)
     } else {

@@ -11,7 +11,8 @@ use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::ground::id::ClaimId;
 use crate::mesh::{
-    self, ClaimFilter, Claimed, Claiming, Interruption, Sitting, Ticket, WaitReason, Which, shape,
+    self, ClaimFilter, Claimed, Claiming, Interruption, Sitting, Ticket, WaitReason, WhichClaim,
+    shape,
 };
 use crate::model::claim::{LEASE_SECONDS, LEASE_SECONDS_MAX};
 use crate::model::{Mode, Refusal, Result};
@@ -259,11 +260,11 @@ pub(super) async fn release(
     }
     call.verb(|at| {
         let released = match (id, &resource) {
-            (Some(id), _) => at.mesh.release(&at.me, Which::Id(id))?,
+            (Some(id), _) => at.mesh.release(&at.me, WhichClaim::Id(id))?,
             (None, name) => {
                 let name = name.as_deref().unwrap_or_default();
                 let resource = mesh::resource(&at.project.path, name)?;
-                at.mesh.release(&at.me, Which::Resource(&resource))?
+                at.mesh.release(&at.me, WhichClaim::Resource(&resource))?
             }
         };
         Ok(results::ok(&shape::released(&released)))

@@ -2,6 +2,8 @@
 mod ask;
 mod claim;
 mod event;
+mod known;
+mod memory;
 mod message;
 mod peer;
 mod state;
@@ -57,6 +59,9 @@ pub(super) async fn call(
         "claim" => claim::claim(call, arguments).await,
         "release" => claim::release(call, arguments).await,
         "claims" => claim::claims(call, arguments).await,
+        "remember" => memory::remember(call, arguments).await,
+        "recall" => memory::recall(call, arguments).await,
+        "forget" => memory::forget(call, arguments).await,
         "mesh_status" => status::mesh_status(call, arguments).await,
         "post" => message::post(call, arguments).await,
         "list_messages" => message::list_messages(call, arguments).await,
@@ -104,6 +109,7 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
         status::TOOLS.as_slice(),
         message::TOOLS.as_slice(),
         claim::TOOLS.as_slice(),
+        memory::TOOLS.as_slice(),
         state::TOOLS.as_slice(),
         task::TOOLS.as_slice(),
         event::TOOLS.as_slice(),

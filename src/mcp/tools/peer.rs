@@ -7,13 +7,14 @@ use serde_json::json;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::mesh::{About, Scope, shape};
+use crate::model::knows::Subject;
 use crate::model::{Liveness, PeerKind, Refusal, Result};
 
 pub(super) const TOOLS: [Entry; 2] = [
     Entry {
         set: "ask",
         name: "register",
-        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to set or change role or summary. Returns your name in the mesh and how many peers are live.",
+        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to change role or summary. Returns your name and how many peers are live.",
         schema: arguments::schema::<Register>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -21,7 +22,7 @@ pub(super) const TOOLS: [Entry; 2] = [
     Entry {
         set: "ask",
         name: "list_peers",
-        description: "Lists the sessions that can be asked: name, what they are for, what they are doing, project and branch. Use it before ask_peer when you are not sure whom to ask. `you` is your own name.",
+        description: "Lists the sessions that can be asked: name, what they are for and doing, project, branch. With `about` (a few words) who most likely knows comes first, with `why`. `you` is your own name.",
         schema: arguments::schema::<ListPeers>,
         effect: Effect::Reads,
         everyday: true,
@@ -52,6 +53,7 @@ struct ListPeers {
     scope: Option<ScopeWord>,
     /// also mailboxes nobody sits at now
     include_stale: Option<bool>,
+    about: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -107,7 +109,9 @@ pub(super) async fn list_peers(
     let ListPeers {
         scope,
         include_stale,
+        about,
     } = arguments::read(arguments)?;
+    let about = about.as_deref().map(Subject::parse).transpose()?;
     let scope = match scope {
         None | Some(ScopeWord::Machine) => Scope::Machine,
         Some(ScopeWord::Repo) => Scope::Repo,
@@ -115,14 +119,17 @@ pub(super) async fn list_peers(
     };
     call.verb(|at| {
         let now_ms = at.mesh.now().wall_ms;
-        let views = at
+        let mut views = at
             .mesh
             .peers(Some(&at.me), scope, include_stale == Some(true))?;
-        let peers: Vec<_> = views
-            .iter()
-            .filter(|view| view.peer.id != at.me.peer)
-            .map(|view| shape::peer(view, now_ms))
-            .collect();
+        views.retain(|view| view.peer.id != at.me.peer);
+        let peers: Vec<_> = match &about {
+            None => views.iter().map(|view| shape::peer(view, now_ms)).collect(),
+            Some(subject) => {
+                let ranked = at.mesh.who_knows(subject, views)?;
+                ranked.iter().map(|it| shape::ranked(it, now_ms)).collect()
+            }
+        };
         Ok(results::ok(&json!({ "you": at.me.name, "peers": peers })))
     })
     .await

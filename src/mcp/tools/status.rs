@@ -12,7 +12,7 @@ use crate::model::Result;
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "ask",
     name: "mesh_status",
-    description: "Shows the state of this mesh in figures: peers, questions, size, how sessions are woken. For questions about the mesh itself.",
+    description: "Shows the state of this mesh in figures: peers, questions, size, how sessions are woken.",
     schema: arguments::schema::<Nothing>,
     effect: Effect::Reads,
     everyday: false,

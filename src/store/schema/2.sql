@@ -4,6 +4,9 @@
 ALTER TABLE question ADD COLUMN ring_again_at_ms INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX question_unheard ON question (ring_again_at_ms) WHERE state = 'open' AND wake = 'none';
 
+-- Nobody reads the log by what its entries are about, and every entry paid for it.
+DROP INDEX event_subject;
+
 -- How far a mailbox has read its mail, and how far it was mentioned to whoever sits there: ids of messages.
 ALTER TABLE peer ADD COLUMN mail_read TEXT NOT NULL DEFAULT '';
 ALTER TABLE peer ADD COLUMN mail_mentioned TEXT NOT NULL DEFAULT '';

@@ -1,0 +1,281 @@
+//! Looking for something among a hundred thousand memories of one repository, each way of looking beside a rare word; and
+//! looking through a peer's earlier answers.
+use std::sync::Arc;
+use std::time::Instant;
+
+use claude_mesh::ground::SystemClock;
+use claude_mesh::ground::project::head_commit;
+use claude_mesh::mesh::{
+    Arrival, Asking, IfOffline, Mesh, Recall, Remember, Reply, Sitting, WhichMemory,
+};
+use claude_mesh::model::memory::Scope;
+use claude_mesh::model::peer::Address;
+
+use crate::pin::{Pin, Side};
+use crate::table::{Goal, Line, Samples, Table};
+use crate::world::{World, micros};
+
+/// Memories in the file.
+const MEMORIES: u32 = 100_000;
+/// No way of looking may take longer.
+const GOAL_MICROS: f64 = 10_000.0;
+/// Repository of all of them.
+const HOME: &str = "/projects/shop/.git";
+
+pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
+    table.group("recall", pin);
+    pin.on(Side::Near, || {
+        let world = World::new(pin);
+        let path = world.project("far").join("mesh.db");
+        let open = || Mesh::open(&path, Arc::new(SystemClock::new())).unwrap();
+        let mut mesh = open();
+        let arrival = Arrival::here(&world.project("ada")).unwrap();
+        let me = mesh.sit(&arrival).unwrap();
+        for number in 0..1_000 {
+            mesh.remember(&me, HOME, remembered(&text(MEMORIES + number)))
+                .unwrap();
+        }
+        table.note("1000 memories");
+        writes(table, &mut mesh, &me, rounds.min(100));
+        let began = Instant::now();
+        fill(&path, &mut mesh, &me);
+        let bytes = path.metadata().unwrap().len() as f64;
+        table.note(&format!(
+            "{MEMORIES} memories, {:.0} MB, filled in {:.0} s",
+            bytes / 1e6,
+            began.elapsed().as_secs_f64()
+        ));
+        let rounds = rounds.min(100);
+        let mut rare = None;
+        for (name, query, least) in [
+            ("a rare word", "zebrafish", 1),
+            ("three common words", "deploy database server", 10),
+            ("one common word", "deploy", 10),
+            ("the beginning of words", "depl*", 10),
+            ("two letters of a beginning", "de*", 10),
+            ("a phrase of common words", "\"database server\"", 10),
+            ("part of an identifier", "QuaggaPath", 1),
+            ("part of a path", "quagga/inner", 1),
+            ("four signs of Chinese", "数据迁移", 1),
+            ("two signs of Chinese", "数据", 1),
+            ("a common word without another", "deploy -database", 10),
+            ("what no text has in full", "zebrafish deploy unheardof", 1),
+            ("what nothing has", "xqzvkwj", 0),
+        ] {
+            let mut samples = Samples::default();
+            for round in 0..rounds + 3 {
+                let recall = Recall {
+                    query: Some(query),
+                    limit: 10,
+                    ..Recall::default()
+                };
+                let began = Instant::now();
+                let found = mesh.recall(HOME, recall).unwrap();
+                let span = micros(began.elapsed());
+                assert!(found.len() >= least, "{name}: {}", found.len());
+                if round >= 3 {
+                    samples.add(span);
+                }
+            }
+            let p50 = samples.p50();
+            let floor = *rare.get_or_insert(p50);
+            let line = Line::times(name, &samples).floor("a rare word", floor);
+            table.line(&line.goal(Goal::Times(GOAL_MICROS / floor)));
+        }
+        writes(table, &mut mesh, &me, rounds);
+        let mut samples = Samples::default();
+        for _ in 0..rounds {
+            let began = Instant::now();
+            let count = mesh.count_memories(HOME).unwrap();
+            samples.add(micros(began.elapsed()));
+            assert!(count > 0);
+        }
+        table.line(&Line::times("the count at a session's start", &samples));
+        known(table, &world, rounds);
+    });
+}
+
+/// Memories as teams write them: common words, rare ones, identifiers, paths, and every tenth with some Chinese.
+fn text(number: u32) -> String {
+    const COMMON: [&str; 10] = [
+        "deploy", "database", "server", "config", "error", "service", "branch", "test", "port",
+        "build",
+    ];
+    let mut seed = number.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut next = |below: u32| {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        seed % below
+    };
+    let syllables = [
+        "ka", "ro", "mi", "ten", "sol", "var", "pex", "lin", "dor", "qua", "bre", "ist", "um",
+        "eth", "ogy", "ing", "er", "tion",
+    ];
+    let mut words: Vec<String> = Vec::new();
+    for _ in 0..10 {
+        words.push(COMMON[next(10) as usize].into());
+    }
+    for _ in 0..24 {
+        let length = 2 + next(3);
+        words.push((0..length).map(|_| syllables[next(18) as usize]).collect());
+    }
+    let (one, two) = (words[12].clone(), words[13].clone());
+    words.push(format!("{one}_{two}Handler"));
+    words.push(format!("src/{two}/{one}.rs"));
+    if number.is_multiple_of(10) {
+        let signs: String = (0..20)
+            .map(|_| char::from_u32(0x4e00 + next(3_000)).unwrap())
+            .collect();
+        words.push(signs);
+    }
+    if number == MEMORIES / 2 {
+        words.push("zebrafish resolveQuaggaPath src/quagga/inner/mod.rs 我们的数据迁移脚本".into());
+    }
+    words.join(" ")
+}
+
+/// What remembering, replacing and forgetting hold the write lock for, and reading a commit beside them.
+fn writes(table: &mut Table, mesh: &mut Mesh, me: &Sitting, rounds: usize) {
+    for (name, key) in [
+        ("remember, something new", None),
+        ("remember, replacing a key", Some("bench")),
+    ] {
+        let mut samples = Samples::default();
+        for number in (0..MEMORIES).take(rounds) {
+            let text = text(2 * MEMORIES + number);
+            let new = Remember {
+                key,
+                ..remembered(&text)
+            };
+            let began = Instant::now();
+            mesh.remember(me, HOME, new).unwrap();
+            samples.add(micros(began.elapsed()));
+        }
+        table.line(&Line::times(name, &samples));
+    }
+    let mut samples = Samples::default();
+    for number in (0..MEMORIES).take(rounds.min(20)) {
+        let text = text(3 * MEMORIES + number);
+        let kept = mesh.remember(me, HOME, remembered(&text)).unwrap();
+        let began = Instant::now();
+        mesh.forget(me, HOME, WhichMemory::Id(kept.id)).unwrap();
+        samples.add(micros(began.elapsed()));
+    }
+    table.line(&Line::times("forget", &samples));
+    let mut samples = Samples::default();
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    for _ in 0..rounds {
+        let began = Instant::now();
+        let commit = head_commit(&here);
+        samples.add(micros(began.elapsed()));
+        drop(commit);
+    }
+    table.line(&Line::times(
+        "the commit of a checkout, for an answer",
+        &samples,
+    ));
+}
+
+fn remembered(text: &str) -> Remember<'_> {
+    Remember {
+        text,
+        key: None,
+        tags: &[],
+        ttl_seconds: None,
+        scope: Scope::Project,
+        force: false,
+    }
+}
+
+/// The first comes in by the verb; the others the same way, but in few transactions.
+fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &Sitting) {
+    mesh.remember(me, HOME, remembered(&text(0))).unwrap();
+    let sql = rusqlite::Connection::open(path).unwrap();
+    sql.execute_batch("PRAGMA synchronous = OFF; BEGIN")
+        .unwrap();
+    let first: i64 = sql
+        .query_row("SELECT max(number) FROM memory", [], |row| row.get(0))
+        .unwrap();
+    for number in 1..MEMORIES {
+        let row = first + i64::from(number);
+        let text = text(number);
+        sql.prepare_cached(
+            "INSERT INTO memory (number, id, scope, version, by_name, at_ms, tags, text) VALUES (?1, printf('01A%023d', ?1), ?2, 1, 'ada', 0, '[]', ?3)",
+        )
+        .unwrap()
+        .execute((row, HOME, &text))
+        .unwrap();
+        sql.prepare_cached(
+            "INSERT INTO memory_words (rowid, text, key, tags) VALUES (?1, ?2, NULL, '[]')",
+        )
+        .unwrap()
+        .execute((row, &text))
+        .unwrap();
+        sql.prepare_cached("INSERT INTO memory_parts (rowid, text) VALUES (?1, ?2)")
+            .unwrap()
+            .execute((row, format!("\n[]\n{text}\n\n\n")))
+            .unwrap();
+    }
+    sql.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+}
+
+/// A peer with a thousand answers, and with five thousand.
+fn known(table: &mut Table, world: &World, rounds: usize) {
+    for answers in [1_000_u32, 5_000] {
+        let path = world.project(&format!("known-{answers}")).join("mesh.db");
+        let mut mesh = Mesh::open(&path, Arc::new(SystemClock::new())).unwrap();
+        let ada = mesh
+            .sit(&Arrival::here(&world.project("ada")).unwrap())
+            .unwrap();
+        let bo = mesh
+            .sit(&Arrival::here(&world.project("bo")).unwrap().instance(1))
+            .unwrap();
+        let to = [Address::parse("bo").unwrap()];
+        let question = "which port does the orders service use?";
+        let posed = mesh
+            .ask(&ada, &to, question, None, IfOffline::Queue)
+            .unwrap();
+        let reply = Reply {
+            question: posed.asked[0].question,
+            text: "it listens on 5433",
+            decline: false,
+            corrects: false,
+            force: false,
+        };
+        mesh.reply(&bo, reply).unwrap();
+        let sql = rusqlite::Connection::open(&path).unwrap();
+        sql.execute_batch("BEGIN").unwrap();
+        let columns = "asker_peer, asker_session, target_peer, state, asked_at_ms, expires_at_ms, answered_by, answered_session, closed_at_ms, context";
+        for number in 1..answers {
+            sql.prepare_cached(&format!(
+                "INSERT INTO question (id, question, answer, answered_at_ms, {columns})
+                 SELECT printf('01A%023d', ?1), ?2, ?3, answered_at_ms - ?1, {columns} FROM question WHERE rowid = 1"
+            ))
+            .unwrap()
+            .execute((number, text(number)[..90].to_owned(), text(number * 7)))
+            .unwrap();
+        }
+        sql.execute_batch("COMMIT").unwrap();
+        let mut samples = Samples::default();
+        for round in 0..rounds.min(30) + 2 {
+            let asking = Asking {
+                peer: posed.asked[0].peer,
+                question: "on what port is the orders service?",
+                id: None,
+            };
+            let began = Instant::now();
+            let known = mesh.known(&ada, asking).unwrap();
+            let span = micros(began.elapsed());
+            assert_eq!(known.len(), 1);
+            if round >= 2 {
+                samples.add(span);
+            }
+        }
+        table.line(&Line::times(
+            format!("known answers among {answers} of one peer"),
+            &samples,
+        ));
+    }
+}

@@ -1,0 +1,29 @@
+//! `claude-mesh install --print`: what another MCP client wants to have in its file, and where that is. It writes nothing.
+use serde_json::json;
+
+use super::wrong::Failure;
+use super::{Ending, Outcome, print};
+use crate::setup::{Client, Places};
+
+/// Prints the configuration on stdout, so that it can be redirected, and on stderr where it goes.
+pub(super) fn print_for(client: Client, places: &Places, json: bool) -> Outcome {
+    let project = places.project.as_deref().unwrap_or(&places.home);
+    let text = client
+        .configuration(&places.programs, project)
+        .map_err(Failure::from)?;
+    if json {
+        print::json(&json!({
+            "client": client.name,
+            "place": client.place,
+            "note": client.note,
+            "configuration": text,
+        }))?;
+        return Ok(Ending::Done);
+    }
+    print::raw(text.as_bytes())?;
+    print::err(&format!(
+        "goes into {}\n{}\nnothing was written\n",
+        client.place, client.note
+    ))?;
+    Ok(Ending::Done)
+}

@@ -1,0 +1,287 @@
+//! `claude-mesh memory`: what sessions remembered for this repository and for the mesh.
+use clap::{Args, Subcommand, ValueEnum};
+use owo_colors::OwoColorize;
+use serde_json::{Value, json};
+
+use super::desk::{Desk, Seat};
+use super::peer::strong;
+use super::wrong::{Failure, Wrong};
+use super::{Ending, Outcome, print, source, span};
+use crate::mesh::{self, WhichMemory, shape};
+use crate::model::ask::ago;
+use crate::model::memory::{Query, Scope};
+use crate::store;
+
+/// What sessions remember: find it, add to it, forget it
+///
+/// Memories belong to this repository, all its worktrees included, or to the whole mesh.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-mesh memory recall deploy staging
+  claude-mesh memory recall '\"deploy steps\" migrat* -production'
+  claude-mesh memory recall --key deploy --history
+  claude-mesh memory remember --key deploy 'make deploy ENV=staging, then watch the log'
+  git log -5 | claude-mesh memory remember --tag release -
+  claude-mesh memory forget deploy")]
+pub(super) struct Memory {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Remember(Remember),
+    Recall(Recall),
+    Forget(Forget),
+    List(List),
+}
+
+/// Keep a text; the same key again replaces it
+#[derive(Debug, Args)]
+struct Remember {
+    /// What to remember; `-` reads stdin.
+    text: String,
+    /// By what it is replaced and found again.
+    #[arg(long)]
+    key: Option<String>,
+    /// A word to find it by; may be given several times.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// When it goes by itself, for example 12h, 30d.
+    #[arg(long, value_name = "SPAN", value_parser = span::span)]
+    ttl: Option<std::time::Duration>,
+    /// For this repository or for the whole mesh.
+    #[arg(long, value_enum, default_value = "project")]
+    scope: Kept,
+    /// Keep it although it looks like a secret; a person only.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kept {
+    Project,
+    Mesh,
+}
+
+/// Find memories: words, "phrases", beginnings*, -exclusions
+#[derive(Debug, Args)]
+struct Recall {
+    /// What to look for; with -exclusions in quotes as one argument.
+    query: Vec<String>,
+    #[command(flatten)]
+    among: Among,
+    /// The memory of this key.
+    #[arg(long)]
+    key: Option<String>,
+    /// All kept versions of the key, with who replaced them and when.
+    #[arg(long, requires = "key", conflicts_with_all = ["query", "tags"])]
+    history: bool,
+}
+
+/// List the newest memories
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    among: Among,
+}
+
+#[derive(Debug, Args)]
+struct Among {
+    /// Only with this tag; may be given several times.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Only this repository's, or only the mesh's.
+    #[arg(long, value_enum)]
+    scope: Option<Kept>,
+    /// How many at most.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50))]
+    limit: u32,
+}
+
+/// Remove a memory with all its versions for good
+#[derive(Debug, Args)]
+struct Forget {
+    /// The key: this repository's, else the mesh's.
+    #[arg(required_unless_present = "id", conflicts_with = "id")]
+    key: Option<String>,
+    /// The memory of this id.
+    #[arg(long, value_name = "MEMORY_ID")]
+    id: Option<String>,
+}
+
+/// Runs one of the verbs.
+pub(super) fn memory(desk: &Desk, args: &Memory) -> Outcome {
+    match &args.verb {
+        Verb::Remember(args) => remember(desk, args),
+        Verb::Recall(args) if args.history => history(desk, args),
+        Verb::Recall(args) => {
+            let words = args.query.join(" ");
+            let query = (!args.query.is_empty()).then_some(words.as_str());
+            recall(desk, query, args.key.as_deref(), &args.among)
+        }
+        Verb::List(args) => recall(desk, None, None, &args.among),
+        Verb::Forget(args) => forget(desk, args),
+    }
+}
+
+fn remember(desk: &Desk, args: &Remember) -> Outcome {
+    let read = (args.text == "-").then(|| source::read("text", "-"));
+    let text = read.transpose()?.unwrap_or_else(|| args.text.clone());
+    let Seat { mesh, me, .. } = &mut desk.sit(desk.open()?)?;
+    let seconds = args
+        .ttl
+        .map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX));
+    let new = mesh::Remember {
+        text: &text,
+        key: args.key.as_deref(),
+        tags: &args.tags,
+        ttl_seconds: seconds,
+        scope: args.scope.into(),
+        force: args.force,
+    };
+    let remembered = mesh.remember(me, &desk.project.home(), new)?;
+    if desk.json {
+        print::json(&shape::remembered(&remembered))?;
+        return Ok(Ending::Done);
+    }
+    let what = match (&remembered.key, remembered.version) {
+        (Some(key), 1) => format!("{key:?} is remembered"),
+        (Some(key), version) => format!("{key:?} is replaced; this is version {version}"),
+        (None, _) => "remembered".into(),
+    };
+    print::line(&format!("{what}  {}", remembered.id.dimmed()))?;
+    Ok(Ending::Done)
+}
+
+fn recall(desk: &Desk, query: Option<&str>, key: Option<&str>, among: &Among) -> Outcome {
+    let parsed = query.map(Query::parse).transpose()?;
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&json!({ "memories": [] }));
+    };
+    let wanted = mesh::Recall {
+        query,
+        key,
+        tags: &among.tags,
+        scope: among.scope.map(Scope::from),
+        limit: among.limit as usize,
+    };
+    let found = mesh.recall(&desk.project.home(), wanted)?;
+    if desk.json {
+        let memories: Vec<Value> = found
+            .iter()
+            .map(|one| shape::memory(one, parsed.as_ref()))
+            .collect();
+        print::json(&json!({ "memories": memories }))?;
+        return Ok(Ending::Done);
+    }
+    let now_ms = mesh.now().wall_ms;
+    for one in &found {
+        print_one(desk, &one.memory, now_ms)?;
+    }
+    if found.is_empty() {
+        print::line("nothing like that is remembered here")?;
+    }
+    Ok(Ending::Done)
+}
+
+fn history(desk: &Desk, args: &Recall) -> Outcome {
+    let key = args.key.as_deref().unwrap_or_default();
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&json!({ "versions": [] }));
+    };
+    let scope = args.among.scope.map(Scope::from);
+    let versions = mesh.memory_history(&desk.project.home(), key, scope)?;
+    if desk.json {
+        let versions: Vec<Value> = versions.iter().map(shape::version).collect();
+        print::json(&json!({ "key": key, "versions": versions }))?;
+        return Ok(Ending::Done);
+    }
+    let now_ms = mesh.now().wall_ms;
+    for version in &versions {
+        print_one(desk, version, now_ms)?;
+        if let Some((by, at_ms)) = &version.superseded {
+            let by = desk.foreign(by);
+            let line = format!("  replaced by {by} {}", ago(now_ms - at_ms));
+            print::line(&line.dimmed().to_string())?;
+        }
+    }
+    if versions.is_empty() {
+        print::line("nothing is remembered under that key here")?;
+    }
+    Ok(Ending::Done)
+}
+
+fn print_one(desk: &Desk, memory: &store::Memory, now_ms: i64) -> Result<(), Failure> {
+    let mut head = String::new();
+    if let Some(key) = &memory.key {
+        let version = if memory.version > 1 {
+            format!(" (version {})", memory.version)
+        } else {
+            String::new()
+        };
+        head = format!("{}{version}  ", strong(&desk.foreign(key)));
+    }
+    let tags: Vec<String> = memory
+        .tags
+        .iter()
+        .map(|tag| format!("#{}", desk.foreign(tag)))
+        .collect();
+    let whose = if memory.kept_for() == Scope::Mesh {
+        ", mesh"
+    } else {
+        ""
+    };
+    let told = format!(
+        "{}, {}{whose}  {}  {}",
+        desk.foreign(&memory.by),
+        ago(now_ms - memory.at_ms),
+        tags.join(" "),
+        memory.id
+    );
+    print::line(&format!("{head}{}", told.dimmed()))?;
+    for line in desk.foreign(&memory.text).lines() {
+        print::line(&format!("  {line}"))?;
+    }
+    Ok(())
+}
+
+fn forget(desk: &Desk, args: &Forget) -> Outcome {
+    let which = match (&args.key, &args.id) {
+        (_, Some(id)) => WhichMemory::Id(id.trim().parse().map_err(|_| not_an_id(id))?),
+        (key, None) => WhichMemory::Key(key.as_deref().unwrap_or_default()),
+    };
+    let Some(mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&json!({ "forgotten": 0 }));
+    };
+    let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
+    let forgotten = mesh.forget(me, &desk.project.home(), which)?;
+    if desk.json {
+        print::json(&json!({ "forgotten": forgotten }))?;
+    } else if forgotten == 0 {
+        print::line("nothing is remembered there; nothing was changed")?;
+    } else {
+        print::line(
+            "forgotten, with its earlier versions; the log keeps that it was there, without the text",
+        )?;
+    }
+    Ok(Ending::Done)
+}
+
+fn not_an_id(id: &str) -> Failure {
+    let message = format!(
+        "{:?} is no id of a memory",
+        crate::ground::text::one_line(id)
+    );
+    let hint = "`claude-mesh memory recall` shows the ids; nothing was changed";
+    Wrong::new("invalid_argument", message, hint).into()
+}
+
+impl From<Kept> for Scope {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Project => Self::Project,
+            Kept::Mesh => Self::Mesh,
+        }
+    }
+}

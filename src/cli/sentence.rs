@@ -1,0 +1,164 @@
+//! Events as sentences: what the log tells a person. Texts of questions are for persons only.
+use owo_colors::OwoColorize;
+
+use super::desk::Desk;
+use super::inbox::one_line;
+use super::peer::strong;
+use crate::ground::text;
+use crate::model::Event;
+use crate::store::Question;
+
+/// Returns one event as a sentence; `question` is what it is about, with the names of asker and addressee.
+pub(super) fn words(
+    desk: &Desk,
+    event: &Event,
+    question: Option<&(Question, String, String)>,
+) -> String {
+    let by = strong(&text::one_line(&event.by));
+    let datum = |key: &str| text::one_line(event.data[key].as_str().unwrap_or(""));
+    let id = event.subject.dimmed().to_string();
+    let (asker, target) = question.map_or(("somebody", "somebody"), |(_, asker, target)| {
+        (asker.as_str(), target.as_str())
+    });
+    let to = match (datum("to").as_str(), event.data["forgotten"] == true) {
+        ("", true) => "somebody (forgotten)".to_owned(),
+        ("", false) => strong("somebody"),
+        (name, _) => strong(name),
+    };
+    let told = |text: Option<&str>| match text.filter(|_| desk.is_person()) {
+        Some(text) => format!(": {}", one_line(text)),
+        None => String::new(),
+    };
+    let question_text = told(question.map(|(question, ..)| question.question.as_str()));
+    let answer_text = told(question.and_then(|(question, ..)| question.answer.as_deref()));
+    match event.kind.as_str() {
+        "peer.joined" => match datum("agent").as_str() {
+            "" => format!("{by} sat down"),
+            agent => format!("{by} sat down ({agent})"),
+        },
+        "peer.left" => format!("{by} left ({})", datum("reason")),
+        "peer.died" => format!("{by} is gone: its process has ended"),
+        "peer.renamed" => format!("{} is called {by} now", datum("was")),
+        "question.asked" => format!("{by} asked {to}{question_text}  {id}"),
+        "question.shown" => {
+            format!(
+                "{by} was shown the question of {asker} ({})  {id}",
+                datum("way")
+            )
+        }
+        "question.answered" => {
+            let mut notes = Vec::new();
+            if datum("by") == "person" {
+                notes.push("by a person");
+            }
+            if event.data["late"] == true {
+                notes.push("late");
+            }
+            if event.data["corrects"] == true {
+                notes.push("corrected");
+            }
+            let notes = if notes.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", notes.join(", "))
+            };
+            format!("{by} answered {to}{notes}{answer_text}  {id}")
+        }
+        "question.declined" => {
+            format!("{by} declined to answer {to}{answer_text}  {id}")
+        }
+        "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
+        "question.expired" => format!("{by} did not answer {asker} in time  {id}"),
+        "question.known" => {
+            let count = event.data["answers"].as_u64().unwrap_or(0);
+            let many = if count == 1 { "" } else { "s" };
+            let id = question.map_or(String::new(), |_| id);
+            format!("{by} was given {count} earlier answer{many} of {to}  {id}")
+        }
+        "question.held" => format!("the question to {by} is held  {id}"),
+        "message.posted" => {
+            let kind = match datum("type").as_str() {
+                "text" => "a message".to_owned(),
+                kind => format!("a message ({kind})"),
+            };
+            format!("{by} posted {kind} to {to}  {id}")
+        }
+        "memory.changed" => remembered(&by, event),
+        "state.changed" => set(&by, event),
+        kind if kind.starts_with("claim.") => claimed(&by, kind, event),
+        kind if kind.starts_with("task.") => task_changed(desk, &by, kind, event),
+        kind => format!(
+            "{by} {} {}",
+            text::one_line(kind),
+            text::one_line(&event.subject)
+        ),
+    }
+}
+
+/// What became of a claim, as a sentence.
+fn claimed(by: &str, kind: &str, event: &Event) -> String {
+    let resource = text::one_line(&event.subject);
+    let in_line = event.data["was"] == "queued";
+    match (kind, in_line) {
+        ("claim.granted", _) => format!("{by} holds {resource} (fence {})", event.data["fence"]),
+        ("claim.queued", _) => format!("{by} stands in line for {resource}"),
+        ("claim.reaped", false) if event.data["why"] == "lease" => {
+            format!("{by} lost {resource}: its lease is over")
+        }
+        ("claim.reaped", false) => format!("{by} lost {resource}: its session has ended"),
+        (_, true) => format!("{by} left the line for {resource}"),
+        _ => format!("{by} gave {resource} back"),
+    }
+}
+
+/// What became of a task, as a sentence.
+fn task_changed(desk: &Desk, by: &str, kind: &str, event: &Event) -> String {
+    let data =
+        |value: &serde_json::Value| desk.foreign(&text::one_line(value.as_str().unwrap_or("")));
+    let (title, id) = (data(&event.data["title"]), event.subject.dimmed());
+    let changes = &event.data["changes"];
+    let status = data(&changes["status"]["to"]);
+    let assigned = match kind {
+        "task.created" => data(&event.data["assigned_to"]),
+        _ => data(&changes["assigned_to"]["to"]),
+    };
+    let whose = match assigned.as_str() {
+        "" => String::new(),
+        name => format!(" for {}", strong(name)),
+    };
+    match kind {
+        "task.created" => format!("{by} created a task{whose}: {title}  {id}"),
+        "task.deleted" => format!("{by} deleted the task {title}  {id}"),
+        _ if !status.is_empty() => format!("{by} moved a task to {status}{whose}: {title}  {id}"),
+        _ => format!("{by} changed a task{whose}: {title}  {id}"),
+    }
+}
+
+/// What became of a memory, as a sentence.
+fn remembered(by: &str, event: &Event) -> String {
+    let datum = |key: &str| text::one_line(event.data[key].as_str().unwrap_or(""));
+    let what = match (datum("key").as_str(), datum("scope").as_str()) {
+        ("", scope) => format!("a memory of the {scope}"),
+        (key, scope) => format!("{key:?} of the {scope}"),
+    };
+    let verb = match (
+        event.data["forgotten"] == true,
+        event.data["version"].as_i64(),
+    ) {
+        (true, _) => "forgot",
+        (false, Some(2..)) => "replaced",
+        _ => "remembered",
+    };
+    format!("{by} {verb} {what}  {}", event.subject.dimmed())
+}
+
+/// What became of an entry of the shared state, as a sentence.
+fn set(by: &str, event: &Event) -> String {
+    let verb = if event.data["deleted"] == true {
+        "deleted"
+    } else {
+        "set"
+    };
+    let key = text::one_line(&event.subject);
+    format!("{by} {verb} {key}, version {}", event.data["version"])
+}

@@ -1,0 +1,130 @@
+//! Known answers: what a peer answered earlier to questions like this one, for whoever cannot have an answer now.
+use serde_json::json;
+
+use super::ask::check_text;
+use super::peer::resolve;
+use super::{Mesh, Sitting};
+use crate::ground::id::{PeerId, QuestionId};
+use crate::ground::project::head_commit;
+use crate::model::known::{Earlier, LOOKED_THROUGH_MAX, best};
+use crate::model::peer::Address;
+use crate::model::{EventKind, PeerName, Result};
+use crate::store::Answered;
+
+/// An earlier answer that fits a question.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// What was asked and answered.
+    pub answered: Answered,
+    /// The commit that is checked out in the peer's project now, as far as its folder can be read.
+    pub head_now: Option<String>,
+    /// The words of the new question that were found.
+    pub matched: Vec<String>,
+}
+
+/// Who asks whom what.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// The peer.
+    pub peer: PeerId,
+    /// The question's text.
+    pub question: &'a str,
+    /// The question, when it is stored.
+    pub id: Option<QuestionId>,
+}
+
+/// How often earlier answers helped one asker with one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCount {
+    /// Who asked.
+    pub asker: String,
+    /// Whose answers they were.
+    pub peer: String,
+    /// How many results carried some.
+    pub results: usize,
+    /// How many answers they carried in all.
+    pub answers: u64,
+    /// When the last one did, in wall milliseconds.
+    pub last_at_ms: i64,
+}
+
+impl Mesh {
+    /// Returns earlier answers of a peer to questions like this one, best first, and notes that they were given. Looks at
+    /// this mesh only: there is no other in its file.
+    pub fn known(&mut self, me: &Sitting, asking: Asking) -> Result<Vec<Known>> {
+        let since_ms = self.now().wall_ms - self.keep_ms;
+        let (peer, answers) = self.read(|tx, _| {
+            let peer = tx.peer(asking.peer)?;
+            let answers = tx.answers_of(asking.peer, since_ms, LOOKED_THROUGH_MAX)?;
+            Ok((peer, answers))
+        })?;
+        let earlier: Vec<Earlier> = answers
+            .iter()
+            .map(|one| Earlier {
+                question: &one.question,
+                answer: &one.answer,
+            })
+            .collect();
+        let fits = best(asking.question, &earlier);
+        let (Some(peer), false) = (peer, fits.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let head_now = peer
+            .project
+            .as_deref()
+            .and_then(|folder| head_commit(folder.as_ref()));
+        let subject = asking
+            .id
+            .map_or_else(|| peer.name.to_string(), |id| id.to_string());
+        let data = json!({ "to": peer.name, "answers": fits.len() });
+        self.write(|tx, _, _| {
+            Ok(tx.append(EventKind::QuestionKnown, Some(me.peer), &subject, &data)?)
+        })?;
+        let known = fits.into_iter().map(|fit| Known {
+            answered: answers[fit.index].clone(),
+            head_now: head_now.clone(),
+            matched: fit.matched,
+        });
+        Ok(known.collect())
+    }
+
+    /// Returns who is meant, for a question that is stored nowhere.
+    pub fn addressee(
+        &mut self,
+        me: &Sitting,
+        to: &Address,
+        question: &str,
+    ) -> Result<(PeerId, PeerName)> {
+        check_text("question", question, 1, false)?;
+        self.write(|tx, around, rings| {
+            let peer = resolve(tx, around, rings, me, to)?;
+            Ok((peer.id, peer.name))
+        })
+    }
+
+    /// Returns how often earlier answers were given since `since_ms`, and to whom; the most often first.
+    pub fn known_counts(&mut self, since_ms: i64) -> Result<Vec<KnownCount>> {
+        let events = self.read(|tx, _| Ok(tx.events_of(EventKind::QuestionKnown, since_ms)?))?;
+        let mut counts: Vec<KnownCount> = Vec::new();
+        for event in events {
+            let peer = event.data["to"].as_str().unwrap_or("somebody").to_owned();
+            let answers = event.data["answers"].as_u64().unwrap_or(0);
+            let same = |count: &&mut KnownCount| count.asker == event.by && count.peer == peer;
+            if let Some(count) = counts.iter_mut().find(same) {
+                count.results += 1;
+                count.answers += answers;
+                count.last_at_ms = event.at_ms;
+            } else {
+                counts.push(KnownCount {
+                    asker: event.by,
+                    peer,
+                    results: 1,
+                    answers,
+                    last_at_ms: event.at_ms,
+                });
+            }
+        }
+        counts.sort_by_key(|count| std::cmp::Reverse(count.results));
+        Ok(counts)
+    }
+}

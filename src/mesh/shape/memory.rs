@@ -1,0 +1,110 @@
+//! Memories and earlier answers as JSON.
+use serde_json::{Value, json};
+
+use crate::ground::clock::rfc3339;
+use crate::ground::text::cut_bytes;
+use crate::mesh::{Known, Remembered};
+use crate::model::PeerName;
+use crate::model::known::BYTES_MAX;
+use crate::model::memory::{Query, snippet};
+use crate::store::{Found, Memory};
+
+/// Returns what came of remembering.
+pub fn remembered(remembered: &Remembered) -> Value {
+    json!({ "memory_id": remembered.id, "key": remembered.key, "version": remembered.version })
+}
+
+/// Returns a memory that was found. Its text is as it was stored.
+pub fn memory(found: &Found, query: Option<&Query>) -> Value {
+    let memory = &found.memory;
+    json!({
+        "memory_id": memory.id,
+        "key": memory.key,
+        "text": memory.text,
+        "tags": memory.tags,
+        "scope": memory.kept_for().as_str(),
+        "by": memory.by,
+        "at": rfc3339(memory.at_ms),
+        "score": (found.score * 1000.0).round() / 1000.0,
+        "snippet": snippet(&memory.text, query),
+    })
+}
+
+/// Returns one version of a memory, with who replaced it and when.
+pub fn version(memory: &Memory) -> Value {
+    let (by, at) = memory.superseded.clone().unzip();
+    json!({
+        "memory_id": memory.id,
+        "version": memory.version,
+        "text": memory.text,
+        "tags": memory.tags,
+        "by": memory.by,
+        "at": rfc3339(memory.at_ms),
+        "superseded_by": by,
+        "superseded_at": at.map(rfc3339),
+    })
+}
+
+/// Returns earlier answers, within the room a result has for them. The first gets the most of it; what is cut says so.
+pub fn known(known: &[Known]) -> Vec<Value> {
+    let mut left = BYTES_MAX;
+    let mut values = Vec::new();
+    for (at, one) in known.iter().enumerate() {
+        // The first may have all but what the others need at least.
+        let others = known.len() - at - 1;
+        let room = left.saturating_sub(KNOWN_BYTES_MIN * others);
+        let Some(value) = known_within(one, room) else {
+            break;
+        };
+        left = left.saturating_sub(value.to_string().len() + 1);
+        values.push(value);
+    }
+    values
+}
+
+/// Returns the result of a question that woke nobody and is stored nowhere.
+pub fn known_only(peer: &PeerName, known: &[Known]) -> Value {
+    json!({ "status": "known", "question_id": null, "from": peer, "known": self::known(known) })
+}
+
+/// An earlier answer is not worth less room than this.
+const KNOWN_BYTES_MIN: usize = 700;
+
+fn known_within(known: &Known, bytes: usize) -> Option<Value> {
+    let answered = &known.answered;
+    let matched: Vec<&String> = known.matched.iter().take(12).collect();
+    let value = |question: &str, answer: &str| {
+        let mut value = json!({
+            "question_id": answered.id,
+            "question": question,
+            "answer": answer,
+            "answered_at": rfc3339(answered.answered_at_ms),
+            "git_head_then": answered.head,
+            "git_head_now": known.head_now,
+            "matched": matched,
+        });
+        if answer.len() < answered.answer.len() || question.len() < answered.question.len() {
+            value["cut"] = true.into();
+        }
+        value
+    };
+    // Signs that JSON writes longer take their room too: halve until it fits.
+    let (mut question, mut answer) = (answered.question.as_str(), answered.answer.as_str());
+    loop {
+        let whole = value(question, answer);
+        if whole.to_string().len() <= bytes {
+            return Some(whole);
+        }
+        if question.len() > 300 {
+            question = cut_bytes(question, 300);
+        } else if answer.len() > 100 {
+            let over = whole.to_string().len() - bytes;
+            let keep = answer.len().saturating_sub(over + 1).max(answer.len() / 2);
+            answer = cut_bytes(answer, keep);
+        } else if question.len() > 60 {
+            question = cut_bytes(question, question.len() / 2);
+        } else {
+            return None;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Messages and topics as JSON.
+use serde_json::{Value, json};
+
+use crate::ground::clock::rfc3339;
+use crate::mesh::{Audience, Posted};
+use crate::store::Message;
+
+/// Returns a message.
+pub fn message(message: &Message) -> Value {
+    json!({
+        "message_id": message.id,
+        "from": message.from,
+        "to": message.to,
+        "type": message.kind,
+        "subject": message.subject,
+        "body": message.body,
+        "posted_at": rfc3339(message.posted_at_ms),
+        "expires_at": message.expires_at_ms.map(rfc3339),
+        "in_reply_to": message.in_reply_to,
+    })
+}
+
+/// Returns what came of posting a message.
+pub fn posted(posted: &Posted) -> Value {
+    json!({ "message_id": posted.id, "recipients": posted.recipients, "offline": posted.offline })
+}
+
+/// Returns topics with who hears of them.
+pub fn audiences(audiences: &[Audience]) -> Value {
+    let one = |audience: &Audience| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
+    json!({ "topics": audiences.iter().map(one).collect::<Vec<_>>() })
+}

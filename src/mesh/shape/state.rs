@@ -1,0 +1,39 @@
+//! Shared state as JSON.
+use serde_json::{Value, json};
+
+use crate::ground::clock::rfc3339;
+use crate::model::state::{Entry, Namespace};
+
+/// Returns an entry of the shared state.
+pub fn entry(entry: &Entry) -> Value {
+    let (by, at_ms) = entry
+        .updated
+        .as_ref()
+        .map(|(by, at_ms)| (by, *at_ms))
+        .unzip();
+    json!({
+        "namespace": entry.namespace,
+        "key": entry.key,
+        "value": entry.value,
+        "version": entry.version,
+        "updated_by": by,
+        "updated_at": at_ms.map(rfc3339),
+        "expires_at": entry.expires_at_ms.map(rfc3339),
+    })
+}
+
+/// Returns a list of entries of one namespace.
+pub fn entries(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+    let list: Vec<Value> = entries.iter().map(entry).collect();
+    json!({ "namespace": namespace.name, "entries": list, "truncated": more })
+}
+
+/// Returns what became of a deletion: the version it has, or `None` when there was nothing.
+pub fn deletion(namespace: &Namespace, key: &str, version: Option<i64>) -> Value {
+    json!({
+        "namespace": namespace.name,
+        "key": key,
+        "deleted": version.is_some(),
+        "version": version.unwrap_or(0),
+    })
+}

@@ -1,0 +1,458 @@
+//! Who most likely knows about something: the words of a subject, looked for in what is known of each peer, and why in a few
+//! words. Nobody is asked for it.
+//!
+//! What others answered before, what they are for and where they work says most. A word that is found with everybody says
+//! little, so each counts by how few have it.
+use std::collections::BTreeSet;
+
+use super::refusal::{Refusal, Result};
+use crate::ground::text::{cut_chars, one_line};
+
+/// Longest subject in characters.
+pub const SUBJECT_CHARS: usize = 500;
+/// So many words of a subject count.
+const WORDS_MAX: usize = 16;
+/// So many reasons and words of each are told.
+const REASONS_MAX: usize = 4;
+const TOLD_WORDS_MAX: usize = 5;
+
+/// Words that say nothing about a subject.
+const EMPTY: &str = " a about all an and any are as at be been by can did do does for from had has have how i if in into is it \
+    its know knows me my not of on one or our so some something that the their them there these they this to us was we were \
+    what when where which who whom why will with you your ";
+
+/// What somebody wants to know about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    words: Vec<Word>,
+}
+
+/// What is known of one peer.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: Option<String>,
+    /// What it says it is doing.
+    pub summary: Option<String>,
+    /// What its hooks have seen it do.
+    pub doing: Option<String>,
+    /// Its project folder.
+    pub folder: Option<String>,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// The files and other things it has claimed.
+    pub claimed: Vec<String>,
+    /// Questions it has answered, each with its answer.
+    pub answered: Vec<String>,
+    /// What it has remembered.
+    pub remembered: Vec<String>,
+}
+
+/// How well a peer fits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    /// More is better; it only compares peers of one ranking.
+    pub score: f64,
+    /// Why, in a few words.
+    pub why: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    shown: String,
+    stem: String,
+}
+
+/// One place where words of the subject were found. `weights` has a number for each word of the subject, 0 where it is not.
+struct Reason {
+    weights: Vec<f64>,
+    told: String,
+}
+
+impl Subject {
+    /// Reads what a caller wrote.
+    pub fn parse(text: &str) -> Result<Self> {
+        let length = text.chars().count();
+        if length > SUBJECT_CHARS {
+            let problem =
+                format!("\"about\" may have {SUBJECT_CHARS} characters at most, got {length}");
+            return Err(Refusal::argument(problem).into());
+        }
+        let mut words: Vec<Word> = Vec::new();
+        for word in words_of(text) {
+            let says_something = !EMPTY.contains(&format!(" {} ", word.shown));
+            if says_something && words.iter().all(|known| known.stem != word.stem) {
+                words.push(word);
+            }
+        }
+        words.truncate(WORDS_MAX);
+        if words.is_empty() {
+            let problem = format!(
+                "\"about\" must have a word to look for, got {:?}",
+                cut_chars(text, 60)
+            );
+            return Err(Refusal::argument(problem).into());
+        }
+        Ok(Self { words })
+    }
+
+    /// Returns the words that are looked for.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(|word| word.shown.as_str())
+    }
+
+    /// Returns which words of the subject a text has.
+    fn found_in(&self, text: &str) -> Vec<bool> {
+        let mut found = vec![false; self.words.len()];
+        for word in words_of(text) {
+            if let Some(at) = self.words.iter().position(|known| known.stem == word.stem) {
+                found[at] = true;
+            }
+        }
+        found
+    }
+
+    /// Returns the words at which `weights` is not 0, as they are told.
+    fn told(&self, weights: &[f64]) -> String {
+        let found = self.words.iter().zip(weights).filter(|(_, at)| **at > 0.0);
+        let shown = found.map(|(word, _)| word.shown.as_str());
+        shown.take(TOLD_WORDS_MAX).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Returns how well each peer fits the subject; `None` is not at all.
+pub fn rank(subject: &Subject, peers: &[Known]) -> Vec<Option<Fit>> {
+    let reasons: Vec<Vec<Reason>> = peers.iter().map(|known| reasons(subject, known)).collect();
+    let rarity: Vec<f64> = (0..subject.words.len())
+        .map(|word| {
+            let has = |reasons: &&Vec<Reason>| reasons.iter().any(|it| it.weights[word] > 0.0);
+            rarity(reasons.iter().filter(has).count(), peers.len())
+        })
+        .collect();
+    reasons
+        .into_iter()
+        .map(|reasons| fit(reasons, &rarity))
+        .collect()
+}
+
+fn fit(reasons: Vec<Reason>, rarity: &[f64]) -> Option<Fit> {
+    let score = |reason: &Reason| -> f64 {
+        let each = reason.weights.iter().zip(rarity);
+        each.map(|(weight, rarity)| weight * rarity).sum()
+    };
+    let mut scored: Vec<(f64, String)> = reasons
+        .into_iter()
+        .map(|reason| (score(&reason), reason.told))
+        .collect();
+    scored.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let all = scored.iter().map(|(score, _)| score).sum();
+    let told: Vec<String> = scored.into_iter().map(|(_, told)| told).collect();
+    (!told.is_empty()).then(|| Fit {
+        score: all,
+        why: told[..told.len().min(REASONS_MAX)].join("; "),
+    })
+}
+
+/// A word that few have says more than one that all have.
+#[expect(clippy::cast_precision_loss, reason = "these count peers")]
+fn rarity(having: usize, all: usize) -> f64 {
+    (1.0 + all as f64 / having.max(1) as f64).ln()
+}
+
+/// Returns every place of what is known where a word of the subject stands.
+fn reasons(subject: &Subject, known: &Known) -> Vec<Reason> {
+    let folder = known.folder.as_deref().map(end_of_path);
+    let place = format!("{} {}", known.name, folder.as_deref().unwrap_or_default());
+    let works_in = match &folder {
+        Some(folder) => format!("works in {folder}"),
+        None => format!("named {}", known.name),
+    };
+    let role = known.role.as_deref().unwrap_or_default();
+    let branch = known.branch.as_deref().unwrap_or_default();
+    let told = |text: &str| cut_chars(&one_line(text), 64).to_owned();
+    let with = |word: &'static str| move |words: &str| format!("{word} with: {words}");
+    [
+        reason(subject, 6.0, role, |_| format!("role: {}", told(role))),
+        reason(subject, 4.0, &place, |_| told(&works_in)),
+        reason(subject, 3.0, branch, |_| {
+            format!("on branch {}", told(branch))
+        }),
+        reason(
+            subject,
+            4.0,
+            known.summary.as_deref().unwrap_or_default(),
+            with("summary"),
+        ),
+        reason(
+            subject,
+            3.0,
+            known.doing.as_deref().unwrap_or_default(),
+            with("doing"),
+        ),
+        claimed(subject, &known.claimed),
+        counted(subject, &known.answered, |count, words| match count {
+            1 => format!("answered 1 question with: {words}"),
+            many => format!("answered {many} questions with: {words}"),
+        }),
+        counted(subject, &known.remembered, |count, words| match count {
+            1 => format!("remembered 1 thing with: {words}"),
+            many => format!("remembered {many} things with: {words}"),
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Returns a reason of so much weight for each word of the subject that a text has.
+fn reason(
+    subject: &Subject,
+    weight: f64,
+    text: &str,
+    told: impl FnOnce(&str) -> String,
+) -> Option<Reason> {
+    let found = subject.found_in(text);
+    let weights: Vec<f64> = found
+        .iter()
+        .map(|found| if *found { weight } else { 0.0 })
+        .collect();
+    found.contains(&true).then(|| Reason {
+        told: told(&subject.told(&weights)),
+        weights,
+    })
+}
+
+fn claimed(subject: &Subject, resources: &[String]) -> Option<Reason> {
+    let ends: BTreeSet<String> = resources.iter().map(|it| end_of_path(it)).collect();
+    let fits = |end: &&String| subject.found_in(end).contains(&true);
+    let held: Vec<String> = ends.iter().filter(fits).cloned().collect();
+    let told = held[..held.len().min(2)].join(", ");
+    let told = format!("has claimed {}", one_line(&told));
+    reason(subject, 4.0, &held.join(" "), |_| told)
+}
+
+/// The first text with a word counts half of what very many would. `told` is given how many have one, and which words.
+fn counted(
+    subject: &Subject,
+    texts: &[String],
+    told: impl FnOnce(usize, &str) -> String,
+) -> Option<Reason> {
+    let mut counts = vec![0_u32; subject.words.len()];
+    let mut fitting = 0;
+    for text in texts {
+        let found = subject.found_in(text);
+        fitting += usize::from(found.contains(&true));
+        for (count, found) in counts.iter_mut().zip(found) {
+            *count += u32::from(found);
+        }
+    }
+    let weights: Vec<f64> = counts
+        .into_iter()
+        .map(|count| 6.0 * (1.0 - 1.0 / (1.0 + f64::from(count))))
+        .collect();
+    (fitting > 0).then(|| Reason {
+        told: told(fitting, &subject.told(&weights)),
+        weights,
+    })
+}
+
+/// The last two parts of a path; above them stands what all of one machine share.
+fn end_of_path(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        [.., above, last] => format!("…/{above}/{last}"),
+        _ => path.to_owned(),
+    }
+}
+
+fn words_of(text: &str) -> impl Iterator<Item = Word> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .flat_map(|chunk| {
+            let chunk = chunk.to_lowercase();
+            if chunk.chars().any(is_unspaced) {
+                return pairs(&chunk);
+            }
+            if chunk.chars().nth(1).is_some() {
+                vec![chunk]
+            } else {
+                Vec::new()
+            }
+        })
+        .map(|shown| Word {
+            stem: stem(&shown),
+            shown,
+        })
+}
+
+/// Scripts that are written without spaces are compared by pairs of characters.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+fn pairs(chunk: &str) -> Vec<String> {
+    let chars: Vec<char> = chunk.chars().collect();
+    if chars.len() < 2 {
+        return vec![chunk.to_owned()];
+    }
+    chars.windows(2).map(|pair| pair.iter().collect()).collect()
+}
+
+/// Takes the commonest English endings off, so that `ports` finds `port` and `migrating` finds `migration`.
+fn stem(word: &str) -> String {
+    if !word.is_ascii() {
+        return word.to_owned();
+    }
+    let without = |word: &str, end: &str| -> Option<String> {
+        let rest = word.strip_suffix(end)?;
+        (rest.len() >= 4).then(|| rest.to_owned())
+    };
+    let one = match word.strip_suffix("ies") {
+        Some(rest) if rest.len() >= 2 => format!("{rest}y"),
+        _ if word.ends_with("ss") || word.len() < 4 => word.to_owned(),
+        _ => word.strip_suffix('s').unwrap_or(word).to_owned(),
+    };
+    ["ing", "ion", "ed", "e"]
+        .iter()
+        .find_map(|end| without(&one, end))
+        .unwrap_or(one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(text: &str) -> Subject {
+        Subject::parse(text).unwrap()
+    }
+
+    fn why(text: &str, known: &Known) -> Option<String> {
+        let fits = rank(&subject(text), std::slice::from_ref(known));
+        fits.into_iter().next().unwrap().map(|fit| fit.why)
+    }
+
+    fn best(text: &str, peers: &[Known]) -> usize {
+        let fits = rank(&subject(text), peers);
+        let score = |at: &usize| fits[*at].as_ref().map_or(0.0, |fit| fit.score);
+        (0..peers.len())
+            .max_by(|one, other| score(one).total_cmp(&score(other)))
+            .unwrap()
+    }
+
+    fn named(name: &str) -> Known {
+        Known {
+            name: name.into(),
+            ..Known::default()
+        }
+    }
+
+    #[test]
+    fn every_source_says_why() {
+        let known = Known {
+            name: "ada".into(),
+            role: Some("API and\ndatabase".into()),
+            summary: Some("moves the schema".into()),
+            doing: Some("asked: which migration failed?".into()),
+            folder: Some("/home/x/shop/backend".into()),
+            branch: Some("fix-login".into()),
+            claimed: vec!["file:/home/x/shop/src/auth.rs".into(), "deploy".into()],
+            answered: vec![
+                "which port has postgres?\n5433".into(),
+                "is redis there?\nno, only postgres".into(),
+                "who are you?\nada".into(),
+            ],
+            remembered: vec!["the seals are rotated by hand".into()],
+        };
+        for (about, told) in [
+            ("databases", "role: API and database"),
+            ("schema", "summary with: schema"),
+            ("failed migrations", "doing with: failed, migrations"),
+            ("the backend", "works in …/shop/backend"),
+            ("login", "on branch fix-login"),
+            ("sealed", "remembered 1 thing with: sealed"),
+            ("auth.rs", "has claimed …/src/auth.rs"),
+            ("deploying", "has claimed deploy"),
+            (
+                "port of postgres",
+                "answered 2 questions with: port, postgres",
+            ),
+            ("redis", "answered 1 question with: redis"),
+        ] {
+            assert_eq!(why(about, &known).as_deref(), Some(told), "{about}");
+        }
+        assert_eq!(why("kubernetes", &known), None);
+        assert_eq!(why("home", &known), None, "above the project all are alike");
+    }
+
+    #[test]
+    fn a_word_that_few_have_counts_more_than_one_that_all_have() {
+        let with = |name: &str, answer: &str| Known {
+            answered: vec![answer.into()],
+            ..named(name)
+        };
+        let peers = [
+            with("ada", "the api listens on a port"),
+            with("bo", "the api uses stripe"),
+            with("cy", "the api is old"),
+            with("dee", "the api is slow, api, api"),
+        ];
+        assert_eq!(best("the api and stripe", &peers), 1);
+        assert_eq!(best("port of the api", &peers), 0);
+    }
+
+    #[test]
+    fn more_answers_count_more_but_a_role_beats_one_answer() {
+        let answers = |name: &str, count: usize| Known {
+            answered: vec!["about postgres".into(); count],
+            ..named(name)
+        };
+        assert_eq!(best("postgres", &[answers("ada", 1), answers("bo", 3)]), 1);
+        let role = Known {
+            role: Some("postgres".into()),
+            ..named("cy")
+        };
+        assert_eq!(best("postgres", &[answers("ada", 1), role]), 1);
+    }
+
+    #[test]
+    fn words_are_found_whatever_their_ending_and_by_part_where_none_are_spaced() {
+        for (one, other) in [
+            ("ports", "port"),
+            ("queries", "query"),
+            ("migrating", "migration"),
+            ("cached", "caching"),
+            ("Databases", "database"),
+            ("postgres", "postgres"),
+            ("数据库", "本数据库的"),
+        ] {
+            let known = Known {
+                summary: Some(other.into()),
+                ..named("ada")
+            };
+            assert!(why(one, &known).is_some(), "{one} {other}");
+        }
+        let bus = Known {
+            summary: Some("bus class".into()),
+            ..named("ada")
+        };
+        assert_eq!(why("bu", &bus), None);
+    }
+
+    #[test]
+    fn a_subject_without_a_word_or_too_long_is_refused() {
+        for text in ["", "  ", "?!", "who knows about the", "a"] {
+            let refused = Subject::parse(text).unwrap_err().to_string();
+            assert!(
+                refused.contains("must have a word to look for"),
+                "{refused}"
+            );
+        }
+        let refused = Subject::parse(&"x ".repeat(300)).unwrap_err().to_string();
+        assert!(
+            refused.contains("500 characters at most, got 600"),
+            "{refused}"
+        );
+        assert_eq!(subject("ports port PORT").words.len(), 1);
+    }
+}

@@ -1,0 +1,374 @@
+//! Memory: what may be remembered, and how what somebody typed becomes something to look for. Whatever is typed is data: no
+//! sign in it means anything to the database.
+use super::{Refusal, Result};
+
+/// Most characters of a key.
+pub const KEY_CHARS_MAX: usize = 256;
+/// Most tags of one memory.
+pub const TAGS_MAX: usize = 16;
+/// Most characters of a tag.
+pub const TAG_CHARS_MAX: usize = 64;
+/// How many versions of one key are kept, the newest included.
+pub const VERSIONS_MAX: u32 = 20;
+/// Most words and phrases of one query.
+pub const TERMS_MAX: usize = 32;
+/// Largest query in bytes.
+pub const QUERY_BYTES_MAX: usize = 2_048;
+
+/// Whose memory it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// The repository of a project, with all its worktrees.
+    Project,
+    /// The whole mesh.
+    Mesh,
+}
+
+impl Scope {
+    /// Returns the word in results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Mesh => "mesh",
+        }
+    }
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query {
+    /// What must be there.
+    pub wanted: Vec<Term>,
+    /// What must not.
+    pub unwanted: Vec<Term>,
+}
+
+/// A word, a phrase, or the beginning of a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// Its text; at least one letter or digit, no quotation mark, no control character.
+    pub text: String,
+    /// Only the beginning of a word is given.
+    pub prefix: bool,
+}
+
+impl Query {
+    /// Reads what somebody typed: words, "phrases", beginnings* and −exclusions. Every other sign is part of a word.
+    pub fn parse(typed: &str) -> Result<Self> {
+        if typed.len() > QUERY_BYTES_MAX {
+            return Err(Refusal::TooLarge {
+                parameter: "\"query\"".into(),
+                bytes: typed.len(),
+                bytes_max: QUERY_BYTES_MAX,
+            }
+            .into());
+        }
+        let mut query = Self::default();
+        for piece in pieces(typed) {
+            let Some(term) = Term::of(&piece) else {
+                continue;
+            };
+            let list = if piece.excluded {
+                &mut query.unwanted
+            } else {
+                &mut query.wanted
+            };
+            if !list.contains(&term) {
+                list.push(term);
+            }
+        }
+        let terms = query.wanted.len() + query.unwanted.len();
+        let problem = if terms > TERMS_MAX {
+            format!("\"query\" has {terms} words; at most {TERMS_MAX} can be looked for at once")
+        } else if !query.wanted.is_empty() {
+            return Ok(query);
+        } else if query.unwanted.is_empty() {
+            "\"query\" has no letter or digit to look for".into()
+        } else {
+            "\"query\" only says what must not be there; add a word to look for".into()
+        };
+        Err(Refusal::argument(problem).into())
+    }
+
+    /// Returns the words that tell one text from another, for when no text has all of them. Phrases stay whole.
+    pub fn telling(&self) -> Vec<&Term> {
+        let telling = |term: &&Term| !super::words::is_stop_word(&term.text.to_lowercase());
+        self.wanted.iter().filter(telling).collect()
+    }
+}
+
+impl Term {
+    fn of(piece: &Piece) -> Option<Self> {
+        let prefix = !piece.quoted && piece.text.ends_with('*');
+        let text = if piece.quoted {
+            piece.text.as_str()
+        } else {
+            piece.text.trim_end_matches('*')
+        };
+        // A beginning of one letter fits half of all texts; it is looked for as the word it is, except in scripts where one
+        // sign is a word's beginning indeed.
+        let prefix = prefix
+            && text.ends_with(char::is_alphanumeric)
+            && (text.chars().count() > 1 || !text.is_ascii());
+        text.contains(char::is_alphanumeric).then(|| Self {
+            text: text.to_owned(),
+            prefix,
+        })
+    }
+
+    /// Returns whether it is one or two signs of a script that puts no spaces between words.
+    pub fn is_short_and_unspaced(&self) -> bool {
+        let mut chars = self.text.chars();
+        self.text.chars().count() <= 2 && chars.all(super::words::is_unspaced)
+    }
+}
+
+/// A run of characters between spaces, or between quotation marks.
+struct Piece {
+    text: String,
+    quoted: bool,
+    excluded: bool,
+}
+
+fn pieces(typed: &str) -> Vec<Piece> {
+    let typed: Vec<char> = typed
+        .chars()
+        .map(|c| match c {
+            '“' | '”' | '„' | '«' | '»' => '"',
+            '−' | '–' | '—' => '-',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect();
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while at < typed.len() {
+        if typed[at].is_whitespace() {
+            at += 1;
+            continue;
+        }
+        let excluded = typed[at] == '-'
+            && typed
+                .get(at + 1)
+                .is_some_and(|next| *next == '"' || next.is_alphanumeric());
+        let start = at + usize::from(excluded);
+        let close = (typed[start] == '"')
+            .then(|| typed[start + 1..].iter().position(|c| *c == '"'))
+            .flatten();
+        let (from, to, next) = if let Some(length) = close {
+            (start + 1, start + 1 + length, start + length + 2)
+        } else {
+            // A mark that nothing closes is a sign like others.
+            let end = typed[start + 1..]
+                .iter()
+                .position(|c| c.is_whitespace() || *c == '"')
+                .map_or(typed.len(), |length| start + 1 + length);
+            (start, end, end)
+        };
+        let text: String = typed[from..to].iter().collect();
+        pieces.push(Piece {
+            text: text.replace('"', " ").trim().to_owned(),
+            quoted: close.is_some(),
+            excluded,
+        });
+        at = next;
+    }
+    pieces
+}
+
+/// Checks the tags of a memory, or of a search. Returns them without spaces around and without repetition.
+pub fn tags(given: &[String]) -> Result<Vec<String>> {
+    let mut tags: Vec<String> = Vec::new();
+    for tag in given {
+        let tag = tag.trim();
+        if !tag.contains(char::is_alphanumeric) || tag.contains(char::is_control) {
+            return Err(
+                Refusal::argument("a tag in \"tags\" has no letter or digit on its line").into(),
+            );
+        }
+        if tag.chars().count() > TAG_CHARS_MAX {
+            let problem = format!("a tag in \"tags\" has more than {TAG_CHARS_MAX} characters");
+            return Err(Refusal::argument(problem).into());
+        }
+        if !tags.iter().any(|other| same_tag(other, tag)) {
+            tags.push(tag.to_owned());
+        }
+    }
+    if tags.len() > TAGS_MAX {
+        let problem = format!("\"tags\" has {} tags; at most {TAGS_MAX}", tags.len());
+        return Err(Refusal::argument(problem).into());
+    }
+    Ok(tags)
+}
+
+/// Checks a key. Returns it without spaces around.
+pub fn key(given: &str) -> Result<&str> {
+    let key = given.trim();
+    if key.is_empty() || key.contains(char::is_control) {
+        return Err(Refusal::argument("\"key\" must be one line of text").into());
+    }
+    if key.chars().count() > KEY_CHARS_MAX {
+        let problem = format!("\"key\" has more than {KEY_CHARS_MAX} characters");
+        return Err(Refusal::argument(problem).into());
+    }
+    Ok(key)
+}
+
+/// Returns whether two tags are the same but for case.
+pub fn same_tag(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// Returns the part of a text around the first thing looked for, on one line.
+pub fn snippet(text: &str, query: Option<&Query>) -> String {
+    const CHARS: usize = 160;
+    const BEFORE: usize = 40;
+    let line: Vec<char> = crate::ground::text::one_line(text).chars().collect();
+    let lower: Vec<char> = line
+        .iter()
+        .map(|c| c.to_lowercase().next().unwrap_or(*c))
+        .collect();
+    let wanted = query
+        .map(|query| query.wanted.as_slice())
+        .unwrap_or_default();
+    let at = wanted
+        .iter()
+        .filter_map(|term| find(&lower, &stem_of(term)))
+        .min()
+        .unwrap_or(0);
+    let from = if line.len() <= CHARS {
+        0
+    } else {
+        at.saturating_sub(BEFORE).min(line.len() - CHARS)
+    };
+    let to = line.len().min(from + CHARS);
+    let middle: String = line[from..to].iter().collect();
+    let (before, after) = (from > 0, to < line.len());
+    format!(
+        "{}{}{}",
+        if before { "…" } else { "" },
+        middle.trim(),
+        if after { "…" } else { "" }
+    )
+}
+
+/// What of a term is surely in a text that has it in another form: `deploying` is found as `deplo`.
+fn stem_of(term: &Term) -> Vec<char> {
+    let word: Vec<char> = term.text.to_lowercase().chars().collect();
+    let keep = if term.prefix || word.len() < 6 || term.text.contains(' ') {
+        word.len()
+    } else {
+        word.len() - 3
+    };
+    word[..keep].to_vec()
+}
+
+fn find(text: &[char], part: &[char]) -> Option<usize> {
+    if part.is_empty() {
+        return None;
+    }
+    text.windows(part.len()).position(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(typed: &str) -> String {
+        let query = match Query::parse(typed) {
+            Ok(query) => query,
+            Err(error) => return format!("refused: {error}"),
+        };
+        let term = |sign: &str, term: &Term| {
+            format!("{sign}{}{}", term.text, if term.prefix { "*" } else { "" })
+        };
+        let wanted = query.wanted.iter().map(|it| term("", it));
+        let unwanted = query.unwanted.iter().map(|it| term("-", it));
+        wanted.chain(unwanted).collect::<Vec<_>>().join("|")
+    }
+
+    #[test]
+    fn words_phrases_beginnings_and_exclusions_are_told_apart() {
+        for (typed, means) in [
+            ("port of api", "port|of|api"),
+            ("\"deploy steps\" staging", "deploy steps|staging"),
+            ("depl* -staging", "depl*|-staging"),
+            ("deploy −staging -\"old way\"", "deploy|-staging|-old way"),
+            ("“deploy steps”", "deploy steps"),
+            ("re-run the e2e-tests", "re-run|the|e2e-tests"),
+            ("src/store/mod.rs", "src/store/mod.rs"),
+            ("port port", "port"),
+            ("数据 迁移*", "数据|迁移*"),
+        ] {
+            assert_eq!(told(typed), means, "{typed}");
+        }
+    }
+
+    #[test]
+    fn signs_of_the_query_language_are_parts_of_words() {
+        for (typed, means) in [
+            ("a AND b", "a|AND|b"),
+            ("NEAR(a b, 5)", "NEAR(a|b,|5)"),
+            ("text:port", "text:port"),
+            ("^port", "^port"),
+            ("{text key}: port", "{text|key}:|port"),
+            ("port*", "port*"),
+            ("p*", "p"),
+            ("*port", "*port"),
+            ("don't", "don't"),
+            ("say \"hi", "say|hi"),
+            ("a\"b\"c", "a|b|c"),
+            ("a\0b", "a|b"),
+            ("-- port", "port"),
+            ("(port", "(port"),
+        ] {
+            assert_eq!(told(typed), means, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_with_nothing_to_look_for_is_refused_with_the_reason() {
+        for typed in [
+            "",
+            " ",
+            "*",
+            "\"\"",
+            "\"",
+            "-",
+            "()",
+            "-\"\"",
+            "\0",
+            "*** ^^ ::",
+            "🙂",
+        ] {
+            assert_eq!(
+                told(typed),
+                "refused: \"query\" has no letter or digit to look for",
+                "{typed:?}"
+            );
+        }
+        assert!(told("-port").contains("only says what must not be there"));
+        assert!(told(&"w ".repeat(3)).starts_with('w'));
+        let many: Vec<String> = (0..40).map(|number| format!("w{number}")).collect();
+        assert!(told(&many.join(" ")).contains("has 40 words"));
+        assert!(told(&"x".repeat(3_000)).contains("3000 bytes"));
+    }
+
+    #[test]
+    fn a_snippet_shows_where_it_was_found() {
+        let text = format!(
+            "{} we are Deploying on fridays {}",
+            "x ".repeat(200),
+            "y ".repeat(200)
+        );
+        let query = Query::parse("deployed").unwrap();
+        let snippet = snippet(&text, Some(&query));
+        assert!(snippet.contains("Deploying on fridays"), "{snippet}");
+        assert!(
+            snippet.starts_with('…') && snippet.ends_with('…'),
+            "{snippet}"
+        );
+        assert!(snippet.chars().count() <= 162);
+        assert_eq!(super::snippet("short\ntext", None), "short text");
+    }
+}

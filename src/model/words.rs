@@ -1,0 +1,149 @@
+//! Words of a text as they are compared: without the ones that every sentence has, without endings, identifiers taken apart.
+use std::collections::{BTreeMap, HashSet};
+use std::sync::OnceLock;
+
+/// Words that say nothing about what a sentence is about, among them those in which people ask.
+const STOP_WORDS: &str = "\
+ a about above after again all already also always am an and another any anybody anyone anything are around as ask asked at away \
+ back be because been before being below best between both but by came can cannot come could did didn do does doesn doing don done \
+ down during each either else ever every exactly few for from further gave get gets getting give given go goes going gone good got \
+ had has have haven having he hello help her here hey hi him his how however i if in instead into is isn it its itself just keep kind \
+ know known let like look looking made make makes many may maybe me mean means might mine more most much must my need needed needs \
+ neither never no nor not now of off ok okay on once one only or other our ours out over own perhaps please possible put quick quickly \
+ really right same say says see seem shall she should show since so some somebody someone something somewhere sort still such sure \
+ take tell than thank thanks that the their them then there these they thing things think this those though through to today too \
+ took toward try trying under until up upon us use used uses using very via want wants was we well went were what whatever when \
+ where whether which while who whom whose why will with within without won would yes yet you your yours currently actually \
+ correct supposed anyway ve ll re s t d m ";
+
+/// Returns whether a word, in lower case, says nothing about what a sentence is about.
+pub fn is_stop_word(word: &str) -> bool {
+    static SET: OnceLock<HashSet<&str>> = OnceLock::new();
+    let set = SET.get_or_init(|| STOP_WORDS.split_whitespace().collect());
+    set.contains(word)
+}
+
+/// Returns whether a character belongs to a script that puts no spaces between words.
+pub fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}'
+        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}' | '\u{0e00}'..='\u{0eff}')
+}
+
+/// Returns the meaningful words of a text by what they are compared by, each with its first form in the text.
+pub fn meaningful(text: &str) -> BTreeMap<String, String> {
+    let mut words = BTreeMap::new();
+    let mut add = |form: &str| {
+        let lower = fold(form);
+        let counts = lower.chars().count() > 1 || lower.contains(|c: char| c.is_ascii_digit());
+        if counts && !is_stop_word(&lower) {
+            words.entry(stem(&lower)).or_insert_with(|| form.to_owned());
+        }
+    };
+    for word in text.split(|c: char| !c.is_alphanumeric()) {
+        if word.is_empty() {
+            continue;
+        }
+        if word.contains(is_unspaced) {
+            for pair in pairs(word) {
+                add(&pair);
+            }
+            continue;
+        }
+        add(word);
+        let parts = humps(word);
+        if parts.len() > 1 {
+            for part in parts {
+                add(part);
+            }
+        }
+    }
+    words
+}
+
+/// Where no space parts words, every two signs in a row count as one.
+fn pairs(word: &str) -> Vec<String> {
+    let chars: Vec<char> = word.chars().collect();
+    if chars.len() < 2 {
+        return vec![word.to_owned()];
+    }
+    chars.windows(2).map(|pair| pair.iter().collect()).collect()
+}
+
+/// `resolveUserPath` has three parts.
+fn humps(word: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut was_lower = false;
+    for (at, c) in word.char_indices() {
+        if was_lower && c.is_uppercase() {
+            parts.push(&word[start..at]);
+            start = at;
+        }
+        was_lower = c.is_lowercase();
+    }
+    parts.push(&word[start..]);
+    parts
+}
+
+/// Lower case, and the accents of western Europe taken off.
+fn fold(word: &str) -> String {
+    word.to_lowercase()
+        .chars()
+        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+        .map(|c| match c {
+            'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
+            'ç' | 'ć' | 'č' => 'c',
+            'è'..='ë' | 'ē' | 'ę' | 'ě' => 'e',
+            'ì'..='ï' | 'ī' => 'i',
+            'ñ' | 'ń' | 'ň' => 'n',
+            'ò'..='ö' | 'ø' | 'ō' | 'ő' => 'o',
+            'ś' | 'š' => 's',
+            'ù'..='ü' | 'ū' | 'ů' | 'ű' => 'u',
+            'ý' | 'ÿ' => 'y',
+            'ź' | 'ż' | 'ž' => 'z',
+            c => c,
+        })
+        .collect()
+}
+
+/// A word without its English ending. Words of other languages, and those with digits, stay as they are for the most part.
+fn stem(word: &str) -> String {
+    if !word.is_ascii() || word.contains(|c: char| c.is_ascii_digit()) {
+        return word.to_owned();
+    }
+    stemmer().stem(word).into_owned()
+}
+
+fn stemmer() -> rust_stemmers::Stemmer {
+    rust_stemmers::Stemmer::create(rust_stemmers::Algorithm::English)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> String {
+        meaningful(text).into_keys().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_every_question_has_does_not_count() {
+        assert_eq!(of("Which port does the API use, please?"), "api port");
+        assert_eq!(of("Could you tell me what it is?"), "");
+        assert_eq!(of("HTTP 404 on /v2"), "404 http v2");
+    }
+
+    #[test]
+    fn forms_of_a_word_are_the_same_word() {
+        assert_eq!(of("deploying deployed deploys"), of("deploy"));
+        assert_eq!(of("migrations"), of("migration"));
+        assert_eq!(of("Café"), of("cafe"));
+    }
+
+    #[test]
+    fn identifiers_are_taken_apart_and_kept() {
+        assert_eq!(of("MESH_DB_PATH"), "db mesh path");
+        assert_eq!(of("resolveUserPath"), "path resolv resolveuserpath user");
+        assert_eq!(of("数据库"), "据库 数据");
+    }
+}

@@ -1,0 +1,312 @@
+//! Rows of memories: remembered, replaced, listed, forgotten. Searching them is next door, in [`super::recall`].
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::Tx;
+use crate::ground::id::MemoryId;
+use crate::model::memory::{Scope, VERSIONS_MAX};
+
+/// The scope of the whole mesh; any other is the path of a repository.
+pub(crate) const MESH: &str = "*";
+/// So many numbers has a scope.
+const SPAN: i64 = 1 << 32;
+/// What the full text has behind each text, so that its last two signs begin a run of three as well.
+const PAD: &str = "\n\n";
+
+/// A version of a memory as it is stored.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Its place in the full text.
+    pub(crate) number: i64,
+    /// Its id.
+    pub id: MemoryId,
+    /// The path of its repository, or `*`.
+    pub scope: String,
+    /// Its key.
+    pub key: Option<String>,
+    /// Which version of the key it is.
+    pub version: u32,
+    /// Who remembered it.
+    pub by: String,
+    /// When, in wall milliseconds.
+    pub at_ms: i64,
+    /// When it goes, in wall milliseconds.
+    pub expires_at_ms: Option<i64>,
+    /// Who replaced it, and when, in wall milliseconds.
+    pub superseded: Option<(String, i64)>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its text.
+    pub text: String,
+}
+
+/// What is to be remembered.
+#[derive(Debug)]
+pub(crate) struct NewMemory<'a> {
+    pub(crate) scope: &'a str,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) version: u32,
+    pub(crate) by: &'a str,
+    pub(crate) expires_at_ms: Option<i64>,
+    pub(crate) tags: &'a [String],
+    pub(crate) text: &'a str,
+}
+
+/// A range of numbers: the memories of one scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+const MEMORY: &str = "m.number, m.id, m.scope, m.key, m.version, m.by_name, m.at_ms, m.expires_at_ms, m.superseded_by, m.superseded_at_ms, m.tags, m.text";
+
+fn memory(row: &Row) -> rusqlite::Result<Memory> {
+    let superseded: (Option<String>, Option<i64>) = (row.get(8)?, row.get(9)?);
+    Ok(Memory {
+        number: row.get(0)?,
+        id: row.get(1)?,
+        scope: row.get(2)?,
+        key: row.get(3)?,
+        version: row.get(4)?,
+        by: row.get(5)?,
+        at_ms: row.get(6)?,
+        expires_at_ms: row.get(7)?,
+        superseded: superseded.0.zip(superseded.1),
+        tags: serde_json::from_str(row.get_ref(10)?.as_str()?).unwrap_or_default(),
+        text: row.get(11)?,
+    })
+}
+
+impl Memory {
+    /// Returns whether it is the mesh's or its repository's.
+    pub fn kept_for(&self) -> Scope {
+        if self.scope == MESH {
+            Scope::Mesh
+        } else {
+            Scope::Project
+        }
+    }
+
+    /// Returns whether it is the newest of its key and its time is not over.
+    pub(crate) fn is_current(&self, now_ms: i64) -> bool {
+        self.superseded.is_none() && self.expires_at_ms.is_none_or(|until_ms| until_ms > now_ms)
+    }
+}
+
+impl Tx<'_> {
+    /// Returns whether the file has memories. A hook reads an older one as it is.
+    pub(crate) fn has_memories(&self) -> bool {
+        self.version >= 3
+    }
+
+    fn memories_where(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Vec<Memory>> {
+        self.sql
+            .prepare_cached(&format!("SELECT {MEMORY} FROM memory m WHERE {condition}"))?
+            .query_map(values, memory)?
+            .collect()
+    }
+
+    /// Stores a version and puts it into the full text.
+    pub(crate) fn insert_memory(&self, new: &NewMemory) -> rusqlite::Result<MemoryId> {
+        let id = MemoryId::from(self.mint()?);
+        let range = match self.memory_range(new.scope)? {
+            Some(range) => range,
+            None => self.free_memory_range(new.scope)?,
+        };
+        let last: Option<i64> = self
+            .sql
+            .prepare_cached("SELECT max(number) FROM memory WHERE number BETWEEN ?1 AND ?2")?
+            .query_row(params![range.first, range.last], |row| row.get(0))?;
+        let number = last.map_or(range.first, |last| last + 1);
+        let tags = serde_json::to_string(new.tags).expect("texts can be written as JSON");
+        self.sql
+            .prepare_cached(
+                "INSERT INTO memory (number, id, scope, key, version, by_name, at_ms, expires_at_ms, tags, text)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                number, id, new.scope, new.key, new.version, new.by, self.now.wall_ms, new.expires_at_ms, tags, new.text
+            ])?;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO memory_words (rowid, text, key, tags) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![number, new.text, new.key, tags])?;
+        self.sql
+            .prepare_cached("INSERT INTO memory_parts (rowid, text) VALUES (?1, ?2)")?
+            .execute(params![number, parts(new.text, new.key, &tags)])?;
+        Ok(id)
+    }
+
+    /// Notes that a version was replaced, and takes it out of the full text.
+    pub(crate) fn supersede_memory(&self, old: &Memory, by: &str) -> rusqlite::Result<()> {
+        self.take_out(old)?;
+        self.sql
+            .prepare_cached(
+                "UPDATE memory SET superseded_by = ?2, superseded_at_ms = ?3 WHERE number = ?1",
+            )?
+            .execute(params![old.number, by, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Removes a version for good.
+    pub(crate) fn delete_memory(&self, old: &Memory) -> rusqlite::Result<()> {
+        if old.superseded.is_none() {
+            self.take_out(old)?;
+        }
+        self.sql
+            .prepare_cached("DELETE FROM memory WHERE number = ?1")?
+            .execute([old.number])
+            .map(drop)
+    }
+
+    /// Removes a memory with all its versions.
+    pub(crate) fn forget_memory(&self, memory: &Memory) -> rusqlite::Result<()> {
+        match &memory.key {
+            Some(key) => self
+                .memory_versions(&memory.scope, key)?
+                .iter()
+                .try_for_each(|version| self.delete_memory(version)),
+            None => self.delete_memory(memory),
+        }
+    }
+
+    /// The full text keeps no texts of its own: what leaves it must be told it word by word.
+    fn take_out(&self, old: &Memory) -> rusqlite::Result<()> {
+        let tags = serde_json::to_string(&old.tags).expect("texts can be written as JSON");
+        self.sql
+            .prepare_cached(
+                "INSERT INTO memory_words (memory_words, rowid, text, key, tags) VALUES ('delete', ?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![old.number, old.text, old.key, tags])?;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO memory_parts (memory_parts, rowid, text) VALUES ('delete', ?1, ?2)",
+            )?
+            .execute(params![
+                old.number,
+                parts(&old.text, old.key.as_deref(), &tags)
+            ])
+            .map(drop)
+    }
+
+    /// Overwrites what this transaction removes instead of only letting go of it.
+    pub(crate) fn overwrite_what_goes(&self) -> rusqlite::Result<()> {
+        self.sql.execute_batch("PRAGMA secure_delete = ON")
+    }
+
+    /// Returns all versions of a key, the newest first.
+    pub(crate) fn memory_versions(&self, scope: &str, key: &str) -> rusqlite::Result<Vec<Memory>> {
+        self.memories_where(
+            "m.scope = ?1 AND m.key = ?2 ORDER BY m.version DESC",
+            params![scope, key],
+        )
+    }
+
+    /// Removes the oldest versions of a key beyond what is kept.
+    pub(crate) fn trim_memory_versions(&self, scope: &str, key: &str) -> rusqlite::Result<()> {
+        let versions = self.memory_versions(scope, key)?;
+        versions
+            .iter()
+            .skip(VERSIONS_MAX as usize)
+            .try_for_each(|old| self.delete_memory(old))
+    }
+
+    /// Returns the memory of an id, whichever version it names.
+    pub(crate) fn memory(&self, id: MemoryId) -> rusqlite::Result<Option<Memory>> {
+        self.sql
+            .prepare_cached(&format!("SELECT {MEMORY} FROM memory m WHERE m.id = ?1"))?
+            .query_row([id], memory)
+            .optional()
+    }
+
+    /// Returns the memory of a number.
+    pub(crate) fn memory_numbered(&self, number: i64) -> rusqlite::Result<Option<Memory>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {MEMORY} FROM memory m WHERE m.number = ?1"
+            ))?
+            .query_row([number], memory)
+            .optional()
+    }
+
+    /// Returns the current memories of a scope, the newest first.
+    pub(crate) fn newest_memories(
+        &self,
+        range: Range,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<Memory>> {
+        self.memories_where(
+            "m.number BETWEEN ?1 AND ?2 AND m.superseded_at_ms IS NULL AND (m.expires_at_ms IS NULL OR m.expires_at_ms > ?3)
+             ORDER BY m.number DESC LIMIT ?4",
+            params![range.first, range.last, self.now.wall_ms, limit],
+        )
+    }
+
+    /// Returns memories whose time is over, at most `limit`.
+    pub(crate) fn expired_memories(&self, limit: u32) -> rusqlite::Result<Vec<Memory>> {
+        self.memories_where(
+            "m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= ?1 AND m.superseded_at_ms IS NULL LIMIT ?2",
+            params![self.now.wall_ms, limit],
+        )
+    }
+
+    /// Returns how many current memories a scope has, counted up to `most`; no text is read.
+    pub(crate) fn count_memories(&self, scope: &str, most: u32) -> rusqlite::Result<u32> {
+        self.sql
+            .prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM memory WHERE scope = ?1 AND superseded_at_ms IS NULL
+                    AND (expires_at_ms IS NULL OR expires_at_ms > ?2) LIMIT ?3)",
+            )?
+            .query_row(params![scope, self.now.wall_ms, most], |row| row.get(0))
+    }
+
+    /// Returns how many current memories there are in all.
+    pub(crate) fn count_all_memories(&self) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached(
+                "SELECT count(*) FROM memory INDEXED BY memory_key WHERE superseded_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?1)",
+            )?
+            .query_row([self.now.wall_ms], |row| row.get(0))
+    }
+
+    /// Returns the numbers of a scope; `None` when it has no memory.
+    pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<Range>> {
+        let any: Option<i64> = self
+            .sql
+            .prepare_cached("SELECT number FROM memory WHERE scope = ?1 LIMIT 1")?
+            .query_row([scope], |row| row.get(0))
+            .optional()?;
+        Ok(any.map(|number| Range::of(number / SPAN)))
+    }
+
+    fn free_memory_range(&self, scope: &str) -> rusqlite::Result<Range> {
+        if scope == MESH {
+            return Ok(Range::of(0));
+        }
+        let last: Option<i64> = self
+            .sql
+            .prepare_cached("SELECT max(number) FROM memory")?
+            .query_row([], |row| row.get(0))?;
+        Ok(Range::of(last.unwrap_or(0) / SPAN + 1))
+    }
+}
+
+impl Range {
+    fn of(scope: i64) -> Self {
+        Self {
+            first: scope * SPAN + 1,
+            last: scope * SPAN + SPAN - 1,
+        }
+    }
+}
+
+/// Everything of a memory in which a part of a word is looked for. A change here needs a new full text: what was put in is
+/// taken out by the same words.
+fn parts(text: &str, key: Option<&str>, tags: &str) -> String {
+    [key.unwrap_or_default(), tags, text, PAD].join("\n")
+}

@@ -1,0 +1,365 @@
+//! Stories of known answers: what a peer answered earlier comes back when nobody can answer now.
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::world::{Session, World};
+
+fn answered(asker: &Session, peer: &Session, to: &str, question: &str, answer: &str) -> String {
+    let ask = asker.start("ask_peer", json!({ "to": to, "question": question }));
+    ask.wait_for_progress("stored");
+    peer.replies(&peer.next_question(), answer);
+    let result = ask.result();
+    assert_eq!(result["answer"], answer, "{result}");
+    result["question_id"].as_str().unwrap().to_owned()
+}
+
+fn ask(asker: &Session, to: &str, question: &str) -> Value {
+    asker.call(
+        "ask_peer",
+        json!({ "to": to, "question": question, "timeout_seconds": 1 }),
+    )
+}
+
+fn ask_known(asker: &Session, to: &str, question: &str) -> Value {
+    asker.call(
+        "ask_peer",
+        json!({ "to": to, "question": question, "prefer": "known" }),
+    )
+}
+
+#[track_caller]
+fn known(result: &Value) -> Vec<&str> {
+    let known = result["known"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{result}"));
+    known
+        .iter()
+        .map(|one| one["answer"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_question_to_a_closed_session_brings_what_it_answered_earlier() {
+    let world = World::new();
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    let id = answered(
+        &ada,
+        &bo,
+        "bo",
+        "Which port does the API listen on?",
+        "5433",
+    );
+    answered(
+        &ada,
+        &bo,
+        "bo",
+        "Which branch do releases come from?",
+        "release/2",
+    );
+    drop(bo);
+    let result = ask(&cy, "bo", "on what port is the api listening?");
+    assert_eq!(result["status"], "offline");
+    assert_eq!(known(&result), ["5433"]);
+    let one = &result["known"][0];
+    assert_eq!(one["question_id"], id.as_str());
+    assert_eq!(one["question"], "Which port does the API listen on?");
+    assert_eq!(one["matched"], json!(["api", "listening", "port"]));
+    assert!(one["answered_at"].as_str().unwrap().ends_with('Z'));
+    let bo = world.session("bo");
+    assert_eq!(bo.questions().len(), 1, "the question stays open");
+    assert_eq!(known(&ask(&cy, "bo", "Who reviews the importer?")), [""; 0]);
+}
+
+#[test]
+fn prefer_known_wakes_nobody_and_leaves_nothing_open() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let question = "Which port does the API use?";
+    let nothing = ask_known(&ada, "bo", question);
+    assert_eq!(nothing["status"], "known");
+    assert_eq!(nothing["from"], "bo");
+    assert_eq!(known(&nothing), [""; 0]);
+    answered(&ada, &bo, "bo", question, "5433");
+    assert_eq!(
+        known(&ask_known(&ada, "bo", "the API uses which port?")),
+        ["5433"]
+    );
+    assert_eq!(bo.questions(), [json!(null); 0]);
+    assert_eq!(bo.prompt("t1"), None);
+    let many = ada.call(
+        "ask_peer",
+        json!({ "to": ["bo", "ada-2"], "question": question, "prefer": "known" }),
+    );
+    assert_eq!(many["error"]["code"], "unknown_peer");
+    let _cy = world.session("cy");
+    let many = ada.call(
+        "ask_peer",
+        json!({ "to": ["bo", "cy"], "question": question, "prefer": "known" }),
+    );
+    assert_eq!(known(&many["answers"][0]), ["5433"]);
+    assert_eq!(
+        known(&many["answers"][1]),
+        [""; 0],
+        "another peer's answers never come"
+    );
+}
+
+#[test]
+fn a_question_that_times_out_or_is_held_brings_earlier_answers_too() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    let late = ask(&ada, "bo", "which port is used by the API?");
+    assert_eq!(late["status"], "timed_out");
+    assert_eq!(known(&late), ["5433"]);
+    let again = ada.call(
+        "await_reply",
+        json!({ "question_id": late["question_id"], "timeout_seconds": 1 }),
+    );
+    assert_eq!(known(&again), ["5433"]);
+    world.cli(&world.home(), &["quiet", "bo"]);
+    let held = ask(&ada, "bo", "what is the API port?");
+    assert_eq!(held["status"], "held");
+    assert_eq!(known(&held), ["5433"]);
+}
+
+#[test]
+fn only_answers_count_and_a_corrected_one_with_its_newest_text() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let id = answered(&ada, &bo, "bo", "Which port does the API use?", "5432");
+    bo.call(
+        "reply_to_peer",
+        json!({ "question_id": id, "answer": "5433", "corrects": true }),
+    );
+    let ask_ = ada.start(
+        "ask_peer",
+        json!({ "to": "bo", "question": "Which queue does the mailer use?" }),
+    );
+    ask_.wait_for_progress("stored");
+    bo.call(
+        "reply_to_peer",
+        json!({ "question_id": bo.next_question(), "answer": "no time", "decline": true }),
+    );
+    assert_eq!(ask_.result()["status"], "declined");
+    let forgotten = answered(
+        &ada,
+        &bo,
+        "bo",
+        "Which bucket has the uploads?",
+        "shop-uploads",
+    );
+    let desk = world.cli(&world.home(), &["log", "--forget", &forgotten]);
+    assert_eq!(desk.code, Some(0), "{desk:?}");
+    assert_eq!(
+        known(&ask_known(&ada, "bo", "which port has the API?")),
+        ["5433"]
+    );
+    assert_eq!(
+        known(&ask_known(&ada, "bo", "which queue does the mailer use?")),
+        [""; 0]
+    );
+    assert_eq!(
+        known(&ask_known(&ada, "bo", "which bucket has the uploads?")),
+        [""; 0]
+    );
+}
+
+#[test]
+fn earlier_answers_say_which_commit_they_were_given_at() {
+    let world = World::new();
+    let (then, now) = ("1".repeat(40), "2".repeat(40));
+    world.write("bo/.git/HEAD", "ref: refs/heads/main\n");
+    world.write("bo/.git/refs/heads/main", &format!("{then}\n"));
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    drop(bo);
+    world.write("bo/.git/refs/heads/main", &format!("{now}\n"));
+    let result = ask(&ada, "bo", "the port of the API?");
+    assert_eq!(result["known"][0]["git_head_then"], then.as_str());
+    assert_eq!(result["known"][0]["git_head_now"], now.as_str());
+    std::fs::remove_dir_all(world.home().join("bo")).unwrap();
+    let result = ask(&ada, "bo", "what port has the API?");
+    assert_eq!(result["known"][0]["git_head_now"], Value::Null);
+}
+
+#[test]
+fn three_long_answers_fit_into_four_kilobytes_and_say_that_they_are_cut() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    for number in 0..5 {
+        let question = format!("Which steps does deploy number {number} of the shop have?");
+        answered(
+            &ada,
+            &bo,
+            "bo",
+            &question,
+            &format!("{number} \"\n\u{1} ä").repeat(4_000),
+        );
+    }
+    let result = ask_known(&ada, "bo", "which steps has a deploy of the shop?");
+    assert_eq!(result["known"].as_array().unwrap().len(), 3, "{result}");
+    assert!(result["known"].to_string().len() < 4_096);
+    for one in result["known"].as_array().unwrap() {
+        assert_eq!(one["cut"], true);
+        assert!(one["answer"].as_str().unwrap().len() > 100);
+    }
+}
+
+#[test]
+fn the_answers_of_another_mesh_never_come() {
+    let world = World::new();
+    let wall = world.home().join("acme");
+    std::fs::create_dir_all(&wall).unwrap();
+    let built = world.cli(&world.home(), &["wall", wall.to_str().unwrap(), "acme"]);
+    assert_eq!(built.code, Some(0), "{built:?}");
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let (walled_ada, walled_bo) = (world.session("acme/cy"), world.session("acme/bo"));
+    let question = "Which port does the API use?";
+    answered(&ada, &bo, "bo", question, "5433");
+    assert_eq!(known(&ask_known(&walled_ada, "bo", question)), [""; 0]);
+    answered(&walled_ada, &walled_bo, "bo", question, "9999");
+    assert_eq!(known(&ask_known(&walled_ada, "bo", question)), ["9999"]);
+    assert_eq!(known(&ask_known(&ada, "bo", question)), ["5433"]);
+}
+
+#[test]
+fn the_log_tells_whom_earlier_answers_helped() {
+    let world = World::new();
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    ask_known(&cy, "bo", "which port has the API?");
+    ask_known(&cy, "bo", "who reviews the importer?");
+    drop(bo);
+    ask(&cy, "bo", "what is the port of the API?");
+    ask(&ada, "bo", "what is the port of the API?");
+    let told = world
+        .cli(&world.home(), &["log", "--known", "--json"])
+        .json();
+    assert_eq!(told["results"], 3, "{told}");
+    assert_eq!(told["by"][0]["asker"], "cy");
+    assert_eq!(told["by"][0]["peer"], "bo");
+    assert_eq!(told["by"][0]["results"], 2);
+    assert_eq!(told["by"][1]["asker"], "ada");
+    let text = world.cli(&world.home(), &["log", "--known"]).out;
+    assert!(text.contains("cy asked bo: 2 results"), "{text}");
+}
+
+#[test]
+fn a_person_sees_earlier_answers_at_the_command_line() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    let home = world.home();
+    let shown = world.cli(&home, &["ask", "--known", "bo", "which port has the API?"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(
+        shown.out.contains("Which port does the API use?"),
+        "{shown:?}"
+    );
+    assert!(shown.out.contains("  5433\n"), "{shown:?}");
+    assert_eq!(bo.questions().len(), 0);
+    let none = world.cli(
+        &home,
+        &["ask", "--known", "bo", "who reviews the importer?"],
+    );
+    assert_eq!(none.code, Some(3), "{none:?}");
+    drop(bo);
+    let offline = world.cli(&home, &["ask", "bo", "which port has the API?", "--json"]);
+    assert_eq!(offline.json()["known"][0]["answer"], "5433");
+    let offline = world.cli(&home, &["ask", "bo", "the API's port?"]);
+    assert!(offline.out.contains("answered earlier"), "{offline:?}");
+}
+
+/// A week of a shop's five teams: 86 questions that were answered, then 114 put while their peer was away, 82 of them a
+/// repetition in other words and 32 new. The figures stand in the README.
+#[test]
+fn a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers() {
+    let week: Vec<Value> = serde_json::from_str(include_str!("payloads/week.json")).unwrap();
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(week.len(), 200);
+    let world = World::new();
+    let mut sessions: HashMap<&str, Session> = ["api", "web", "infra", "data", "mobile"]
+        .map(|name| (name, world.session(name)))
+        .into();
+    let mut asked = HashMap::new();
+    for one in week.iter().filter(|one| !one["answer"].is_null()) {
+        let (asker, peer) = (text(one, "asker"), text(one, "peer"));
+        let (from, to) = (&sessions[asker.as_str()], &sessions[peer.as_str()]);
+        let id = answered(
+            from,
+            to,
+            &peer,
+            &text(one, "question"),
+            &text(one, "answer"),
+        );
+        asked.insert(id, (text(one, "id"), peer));
+    }
+    let (mut repeated, mut first, mut among, mut new, mut misled) = (0, 0, 0, 0, 0);
+    let mut told = Vec::new();
+    for peer in ["api", "web", "infra", "data", "mobile"] {
+        drop(sessions.remove(peer));
+        for one in week
+            .iter()
+            .filter(|one| one["answer"].is_null() && one["peer"] == peer)
+        {
+            let result = ask(
+                &sessions[text(one, "asker").as_str()],
+                peer,
+                &text(one, "question"),
+            );
+            assert_eq!(result["status"], "offline", "{result}");
+            let known = result["known"].as_array().unwrap();
+            let found: Vec<&str> = known
+                .iter()
+                .map(|one| {
+                    let (id, of) = &asked[one["question_id"].as_str().unwrap()];
+                    assert_eq!(of, peer, "the answer of another peer");
+                    id.as_str()
+                })
+                .collect();
+            let wanted = text(one, "repeats");
+            if wanted.is_empty() {
+                new += 1;
+                misled += usize::from(!found.is_empty());
+            } else {
+                repeated += 1;
+                first += usize::from(found.first() == Some(&wanted.as_str()));
+                among += usize::from(found.contains(&wanted.as_str()));
+            }
+            if wanted.is_empty() != found.is_empty() || found.first() != Some(&wanted.as_str()) {
+                told.push(format!(
+                    "{}: wanted {wanted:?}, got {found:?}",
+                    text(one, "question")
+                ));
+            }
+        }
+        sessions.insert(peer, world.session(peer));
+    }
+    let put_while_away = repeated + new;
+    let told = told.join("\n");
+    assert!(
+        first * 100 >= put_while_away * 30,
+        "{first} of {put_while_away}\n{told}"
+    );
+    assert!(
+        misled * 10 <= new,
+        "{misled} of {new} new ones were given an answer to something else\n{told}"
+    );
+    let percent = first * 100 / put_while_away;
+    let figures = format!("{first} ({percent} % of the {put_while_away}, ");
+    let readme = include_str!("../README.md");
+    assert!(
+        readme.contains(&figures),
+        "the README does not say {figures:?}; {among} among three\n{told}"
+    );
+}

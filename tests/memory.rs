@@ -1,0 +1,566 @@
+//! Stories of memory: remembered in one session, found in another, replaced, forgotten, over.
+use serde_json::{Value, json};
+
+use crate::world::{Session, World};
+
+fn remember(session: &Session, text: &str, more: Value) -> Value {
+    let mut arguments = more;
+    arguments["text"] = text.into();
+    session.call("remember", arguments)
+}
+
+#[track_caller]
+fn texts(result: &Value) -> Vec<&str> {
+    let memories = result["memories"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{result}"));
+    memories
+        .iter()
+        .map(|memory| memory["text"].as_str().unwrap())
+        .collect()
+}
+
+/// Returns the texts that a query finds, joined.
+#[track_caller]
+fn finds(session: &Session, query: &str) -> String {
+    texts(&session.call("recall", json!({ "query": query }))).join("|")
+}
+
+#[track_caller]
+fn refused(result: &Value) -> &str {
+    result["error"]["code"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{result}"))
+}
+
+#[test]
+fn what_one_session_remembers_a_later_one_finds_with_author_and_time() {
+    let world = World::new();
+    let ada = world.session("shop");
+    let kept = remember(
+        &ada,
+        "Deploying needs the VPN",
+        json!({ "key": "deploy", "tags": ["ops"] }),
+    );
+    assert_eq!(kept["version"], 1);
+    assert_eq!(kept["key"], "deploy");
+    drop(ada);
+    let later = world.session("shop");
+    let found = later.call("recall", json!({ "query": "deploy vpn" }));
+    let memory = &found["memories"][0];
+    assert_eq!(memory["memory_id"], kept["memory_id"]);
+    assert_eq!(memory["text"], "Deploying needs the VPN");
+    assert_eq!(memory["by"], "shop");
+    assert_eq!(memory["scope"], "project");
+    assert_eq!(memory["tags"], json!(["ops"]));
+    assert_eq!(memory["snippet"], "Deploying needs the VPN");
+    assert!(memory["score"].is_number());
+    assert!(memory["at"].as_str().unwrap().ends_with('Z'));
+    let figures = later.call("mesh_status", json!({}));
+    assert_eq!(figures["memories"], 1);
+}
+
+#[test]
+fn words_phrases_beginnings_exclusions_and_parts_are_found() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for text in [
+        "Migrations are run by hand on staging",
+        "the café opens resolveUserPath in src/ground/walls.rs",
+        "staging database: MESH_DB_PATH must be absolute",
+        "我们的数据库迁移脚本在这里",
+        "the last two signs are 日本",
+    ] {
+        remember(&ada, text, json!({}));
+    }
+    for (query, begins) in [
+        ("migration", "Migrations"),
+        ("running by hand", "Migrations"),
+        ("\"by hand\"", "Migrations"),
+        ("\"hand by\"", ""),
+        ("migr*", "Migrations"),
+        ("staging -hand", "staging database"),
+        ("staging −database", "Migrations"),
+        ("cafe", "the café"),
+        ("CAFÉ", "the café"),
+        ("UserPath", "the café"),
+        ("ground/wall", "the café"),
+        ("UserPath opening", "the café"),
+        ("DB_PATH", "staging database"),
+        ("数据库", "我们"),
+        ("迁移脚本", "我们"),
+        ("数据", "我们"),
+        ("日本", "the last"),
+        ("staging nowhere-at-all", ""),
+        ("xqzvk", ""),
+    ] {
+        let found = finds(&ada, query);
+        if begins.is_empty() {
+            assert!(
+                !found.contains("by hand") || query.contains("nowhere"),
+                "{query}: {found}"
+            );
+        } else {
+            assert!(found.starts_with(begins), "{query}: {found}");
+            assert!(!found.contains('|'), "{query}: {found}");
+        }
+    }
+    assert_eq!(finds(&ada, "xqzvk"), "");
+    assert_eq!(finds(&ada, "\"hand by\""), "");
+    let some = finds(&ada, "which migrations does kubernetes run");
+    assert!(some.starts_with("Migrations"), "some of the words: {some}");
+}
+
+#[test]
+fn nothing_that_is_typed_reaches_the_query_language() {
+    let world = World::new();
+    let ada = world.session("ada");
+    remember(
+        &ada,
+        "it's NEAR the port AND \"quoted\" (text:port) a^b 100% {x} c*",
+        json!({}),
+    );
+    let signs = [
+        "\"", "'", "*", "(", ")", "{", "}", ":", "^", "-", "+", ",", ";", "%", "\\", "NEAR", "AND",
+        "OR", "NOT", "\0", "\u{2212}",
+    ];
+    let mut queries: Vec<String> = [
+        "NEAR(port quoted, 5)",
+        "text:port",
+        "nothing : port",
+        "{text key} : port",
+        "- text : port",
+        "^port",
+        "port AND",
+        "NOT port",
+        "OR",
+        "a AND OR b",
+        "\"port",
+        "port\"",
+        "(port",
+        "port)",
+        "port*",
+        "\"port\" *",
+        "port + quoted",
+        "'; DROP TABLE memory; --",
+        "port -",
+        "memory_words",
+        "a\"\"b",
+        "* port",
+        "ﬁ ½ ² ﷺ",
+        "\u{0903}",
+        "e\u{301}",
+        "日",
+        "日本語",
+        "-日",
+    ]
+    .map(str::to_owned)
+    .into();
+    for one in signs {
+        for other in signs {
+            queries.push(format!("{one}port{other}"));
+            queries.push(format!("port {one}{other}"));
+            queries.push(format!("{one} port {other} x"));
+        }
+    }
+    for query in &queries {
+        let result = ada.call("recall", json!({ "query": query }));
+        if let Some(error) = result.get("error") {
+            assert_eq!(error["code"], "invalid_argument", "{query:?}: {error}");
+        } else {
+            assert!(result["memories"].is_array(), "{query:?}: {result}");
+        }
+    }
+    for query in [
+        "text:port",
+        "NEAR(port quoted, 5)",
+        "(port",
+        "\"port",
+        "^port",
+        "port AND",
+        "a^b",
+        "text:po",
+    ] {
+        assert_ne!(finds(&ada, query), "", "{query}");
+    }
+    for query in ["", "*", "\"\"", "-port", "()", "🙂"] {
+        assert_eq!(
+            refused(&ada.call("recall", json!({ "query": query }))),
+            "invalid_argument",
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn a_key_replaces_and_its_older_versions_stay_readable_with_who_and_when() {
+    let world = World::new();
+    let (ada, bo) = (world.session("shop"), world.session("shop"));
+    remember(&ada, "port 5432", json!({ "key": "port" }));
+    let second = remember(&bo, "port 5433", json!({ "key": "port" }));
+    assert_eq!(second["version"], 2);
+    let newest = ada.call("recall", json!({ "key": "port" }));
+    assert_eq!(texts(&newest), ["port 5433"]);
+    assert_eq!(newest["memories"][0]["by"], "shop-2");
+    assert_eq!(finds(&ada, "5432"), "");
+    assert_eq!(finds(&ada, "port"), "port 5433");
+    let shop = world.home().join("shop");
+    let history = world.cli(
+        &shop,
+        &["memory", "recall", "--key", "port", "--history", "--json"],
+    );
+    let versions = history.json()["versions"].clone();
+    assert_eq!(versions[0]["version"], 2);
+    assert_eq!(versions[0]["superseded_by"], Value::Null);
+    assert_eq!(versions[1]["text"], "port 5432");
+    assert_eq!(versions[1]["by"], "shop");
+    assert_eq!(versions[1]["superseded_by"], "shop-2");
+    assert!(versions[1]["superseded_at"].is_string());
+    for number in 0..25 {
+        remember(&ada, &format!("port {number}"), json!({ "key": "port" }));
+    }
+    let history = world.cli(
+        &shop,
+        &["memory", "recall", "--key", "port", "--history", "--json"],
+    );
+    let versions = history.json()["versions"].as_array().unwrap().len();
+    assert_eq!(versions, 20, "the oldest go");
+}
+
+#[test]
+fn all_worktrees_of_a_repository_share_its_memories_and_others_do_not() {
+    let world = World::new();
+    world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
+    world.write("shop/.git/worktrees/fix/commondir", "../..\n");
+    world.write("shop/.git/worktrees/fix/HEAD", "ref: refs/heads/fix\n");
+    let pointer = world.home().join("shop/.git/worktrees/fix");
+    world.write("fix/.git", &format!("gitdir: {}\n", pointer.display()));
+    let (shop, fix, other) = (
+        world.session("shop"),
+        world.session("fix"),
+        world.session("other"),
+    );
+    remember(&shop, "the shop's port is 5433", json!({}));
+    remember(&other, "the port of the others is 9999", json!({}));
+    remember(
+        &other,
+        "every port is listed in ports.md",
+        json!({ "scope": "mesh" }),
+    );
+    assert_eq!(
+        finds(&fix, "port"),
+        "the shop's port is 5433|every port is listed in ports.md",
+        "the own first, then the mesh's"
+    );
+    let only = |scope: &str| {
+        let found = fix.call("recall", json!({ "query": "port", "scope": scope }));
+        texts(&found).join("|")
+    };
+    assert_eq!(only("project"), "the shop's port is 5433");
+    assert_eq!(only("mesh"), "every port is listed in ports.md");
+    let newest = fix.call("recall", json!({}));
+    assert_eq!(texts(&newest).len(), 2, "without a query the newest");
+}
+
+#[test]
+fn tags_narrow_and_a_limit_holds() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for number in 0..12 {
+        let tags = if number % 2 == 0 {
+            json!(["release notes", "Ops"])
+        } else {
+            json!(["ops-two"])
+        };
+        remember(
+            &ada,
+            &format!("deploy number {number}"),
+            json!({ "tags": tags }),
+        );
+    }
+    let tagged = ada.call(
+        "recall",
+        json!({ "query": "deploy", "tags": ["RELEASE NOTES"] }),
+    );
+    assert_eq!(texts(&tagged).len(), 6);
+    let tagged = ada.call("recall", json!({ "tags": ["ops"], "limit": 50 }));
+    assert_eq!(texts(&tagged)[0], "deploy number 10", "the newest first");
+    assert_eq!(texts(&tagged).len(), 6, "ops-two is another tag");
+    let ten = ada.call("recall", json!({ "query": "deploy" }));
+    assert_eq!(texts(&ten).len(), 10);
+    let two = ada.call("recall", json!({ "query": "deploy", "limit": 2 }));
+    assert_eq!(texts(&two).len(), 2);
+}
+
+#[test]
+fn what_has_a_time_to_live_is_gone_after_it_and_swept() {
+    let world = World::new();
+    let ada = world.session("ada");
+    remember(
+        &ada,
+        "only for now",
+        json!({ "ttl_seconds": 3600, "key": "now" }),
+    );
+    remember(&ada, "for good", json!({}));
+    assert_eq!(finds(&ada, "now"), "only for now");
+    let rows = world.rows();
+    rows.execute(
+        "UPDATE memory SET expires_at_ms = at_ms - 1 WHERE key = 'now'",
+        [],
+    )
+    .unwrap();
+    assert_eq!(finds(&ada, "now"), "");
+    assert_eq!(texts(&ada.call("recall", json!({ "key": "now" }))), [""; 0]);
+    assert_eq!(ada.call("mesh_status", json!({}))["memories"], 1);
+    let swept = world.cli(&world.home(), &["gc", "--json"]).json();
+    assert_eq!(swept["reclaimed"]["memories"], 1, "{swept}");
+    let left: i64 = rows
+        .query_row("SELECT count(*) FROM memory", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 1);
+}
+
+#[test]
+fn a_forgotten_memory_leaves_nothing_of_its_words_in_the_file() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for number in 0..130 {
+        let text = format!("xyzzyold{number} filler plughword{number} of the shop {number}");
+        remember(&ada, &text, json!({ "key": format!("k{}", number % 120) }));
+    }
+    let secret = remember(
+        &ada,
+        "xyzzyfirst was leaked",
+        json!({ "key": "leak", "tags": ["xyzzytag"] }),
+    );
+    remember(&ada, "xyzzysecond was leaked too", json!({ "key": "leak" }));
+    assert_eq!(secret["version"], 1);
+    assert_eq!(ada.call("forget", json!({ "key": "leak" }))["forgotten"], 1);
+    assert_eq!(ada.call("forget", json!({ "key": "leak" }))["forgotten"], 0);
+    let by_id = remember(&ada, "xyzzythird by id", json!({}));
+    let gone = ada.call("forget", json!({ "memory_id": by_id["memory_id"] }));
+    assert_eq!(gone["forgotten"], 1);
+    for number in (0..120).filter(|number| *number != 60) {
+        ada.call("forget", json!({ "key": format!("k{number}") }));
+    }
+    let mut bytes = std::fs::read(world.database()).unwrap();
+    bytes.extend(std::fs::read(world.database().with_extension("db-wal")).unwrap_or_default());
+    let holds = |word: &str| {
+        bytes
+            .windows(word.len())
+            .any(|window| window == word.as_bytes())
+    };
+    assert!(holds("xyzzyold60 "), "what was not forgotten is there");
+    for word in [
+        "xyzzyfirst",
+        "xyzzysecond",
+        "xyzzythird",
+        "xyzzytag",
+        "zzysecond",
+    ] {
+        assert!(!holds(word), "{word} is still in the file");
+    }
+    for number in (0..130).filter(|number| ![6, 60].contains(number)) {
+        for word in [format!("xyzzyold{number}"), format!("plughword{number}")] {
+            assert!(!holds(&word), "{word} is still in the file");
+        }
+    }
+    assert_eq!(
+        finds(&ada, "plughword60"),
+        "xyzzyold60 filler plughword60 of the shop 60"
+    );
+    // The full text keeps beginnings of words a second time, as signposts to its pages.
+    let rows = world.rows();
+    let mut signposts = rows
+        .prepare("SELECT CAST(term AS TEXT) FROM memory_words_idx")
+        .unwrap();
+    let signposts = signposts
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap();
+    let left = "xyzzyold60 filler plughword60 of the shop 60 k60";
+    for signpost in signposts.map(Result::unwrap) {
+        let begins = signpost.get(1..).unwrap_or_default();
+        assert!(left.contains(begins), "a signpost for {signpost:?} is left");
+    }
+    let check: String = world
+        .rows()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(check, "ok");
+    for table in ["memory_words", "memory_parts"] {
+        let sql = format!("INSERT INTO {table} ({table}) VALUES ('integrity-check')");
+        world.rows().execute(&sql, []).unwrap();
+    }
+}
+
+#[test]
+fn bad_input_is_refused_by_name_and_remembers_nothing() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(3));
+    for (arguments, code) in [
+        (json!({}), "invalid_argument"),
+        (json!({ "text": " " }), "invalid_argument"),
+        (json!({ "text": "x".repeat(65_537) }), "too_large"),
+        (json!({ "text": token }), "secret"),
+        (json!({ "text": "x", "key": token }), "secret"),
+        (json!({ "text": "x", "tags": [token] }), "secret"),
+        (json!({ "text": "x", "key": "" }), "invalid_argument"),
+        (json!({ "text": "x", "key": "a\nb" }), "invalid_argument"),
+        (
+            json!({ "text": "x", "key": "k".repeat(257) }),
+            "invalid_argument",
+        ),
+        (
+            json!({ "text": "x", "tags": ["t".repeat(65)] }),
+            "invalid_argument",
+        ),
+        (json!({ "text": "x", "tags": ["*"] }), "invalid_argument"),
+        (
+            json!({ "text": "x", "tags": (0..17).map(|n| format!("t{n}")).collect::<Vec<_>>() }),
+            "invalid_argument",
+        ),
+        (json!({ "text": "x", "ttl_seconds": 0 }), "invalid_argument"),
+        (json!({ "text": "x", "scope": "both" }), "invalid_argument"),
+        (json!({ "text": "x", "priority": 1 }), "invalid_argument"),
+    ] {
+        assert_eq!(
+            refused(&ada.call("remember", arguments.clone())),
+            code,
+            "{arguments}"
+        );
+    }
+    for arguments in [
+        json!({ "limit": 51 }),
+        json!({ "query": "a ".repeat(2_000) }),
+        json!({ "scope": "all" }),
+        json!({ "tags": [""] }),
+    ] {
+        let code = refused(&ada.call("recall", arguments.clone())).to_owned();
+        assert!(
+            code == "invalid_argument" || code == "too_large",
+            "{arguments}: {code}"
+        );
+    }
+    for arguments in [
+        json!({}),
+        json!({ "key": "a", "memory_id": "b" }),
+        json!({ "memory_id": "b" }),
+    ] {
+        assert_eq!(refused(&ada.call("forget", arguments)), "invalid_argument");
+    }
+    assert_eq!(ada.call("mesh_status", json!({}))["memories"], 0);
+}
+
+#[test]
+fn the_start_of_a_session_counts_the_memories_and_does_not_tell_them() {
+    let world = World::new();
+    let ada = world.session("shop");
+    let start = |session: &Session| {
+        let said = session.hook("SessionStart", json!({ "source": "startup" }));
+        said["hookSpecificOutput"]["additionalContext"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(!start(&ada).contains("emember"));
+    remember(&ada, "quiet words", json!({ "key": "a" }));
+    assert!(start(&ada).contains("1 memory is kept for this project"));
+    remember(&ada, "newer words", json!({ "key": "a" }));
+    remember(&ada, "more words", json!({}));
+    let text = start(&world.session("shop"));
+    assert!(
+        text.contains("2 memories are kept for this project"),
+        "{text}"
+    );
+    assert!(!text.contains("words"), "{text}");
+    assert!(!start(&world.session("other")).contains("kept for this project"));
+}
+
+#[test]
+fn the_log_tells_that_something_was_remembered_and_never_what() {
+    let world = World::new();
+    let ada = world.session("shop");
+    remember(&ada, "whispered text", json!({ "key": "port" }));
+    remember(&ada, "whispered again", json!({ "key": "port" }));
+    ada.call("forget", json!({ "key": "port" }));
+    let log = world.cli(&world.home(), &["log", "--json"]).out;
+    let events: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|event: &Value| event["type"] == "memory.changed")
+        .collect();
+    assert_eq!(events.len(), 3);
+    assert_eq!(events[1]["data"]["version"], 2);
+    assert_eq!(events[2]["data"]["forgotten"], true);
+    assert!(!log.contains("whispered"));
+    let text = world.cli(&world.home(), &["log"]).out;
+    assert!(
+        text.contains("shop replaced \"port\" of the project"),
+        "{text}"
+    );
+    assert!(
+        text.contains("shop forgot \"port\" of the project"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_wall_holds_for_memories() {
+    let world = World::new();
+    let wall = world.project("acme");
+    world.cli(&world.home(), &["wall", wall.to_str().unwrap(), "acme"]);
+    let (inside, outside) = (world.session("acme/shop"), world.session("shop"));
+    remember(&inside, "acme's port is 5433", json!({ "scope": "mesh" }));
+    assert_eq!(finds(&outside, "port"), "");
+    assert_eq!(finds(&inside, "port"), "acme's port is 5433");
+}
+
+#[test]
+fn people_remember_recall_and_forget_at_the_command_line() {
+    let world = World::new();
+    let shop = world.project("shop");
+    let nothing = world.cli(&shop, &["memory", "recall", "port"]);
+    assert!(nothing.out.contains("no mesh here yet"), "{nothing:?}");
+    assert!(!world.database().exists(), "looking makes no file");
+    let ada = world.session("shop");
+    let kept = world.cli(
+        &shop,
+        &[
+            "memory",
+            "remember",
+            "--key",
+            "port",
+            "--tag",
+            "ops",
+            "use 5433 \u{1b}[31mnow",
+        ],
+    );
+    assert!(kept.out.starts_with("\"port\" is remembered"), "{kept:?}");
+    let found = world.cli(&shop, &["memory", "recall", "5433 -staging", "use"]);
+    assert!(found.out.contains("  use 5433 now\n"), "{found:?}");
+    assert!(found.out.contains("#ops"), "{found:?}");
+    assert!(found.out.contains("person@"), "{found:?}");
+    assert_eq!(finds(&ada, "5433"), "use 5433 \u{1b}[31mnow");
+    let listed = world.cli(&shop, &["memory", "list", "--json"]).json();
+    assert_eq!(listed["memories"][0]["key"], "port");
+    let id = listed["memories"][0]["memory_id"].as_str().unwrap();
+    let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(3));
+    let refused = world.cli(&shop, &["memory", "remember", &token]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let forced = world.cli(&shop, &["memory", "remember", "--force", &token]);
+    assert_eq!(forced.code, Some(0), "{forced:?}");
+    let wrong = world.cli(&shop, &["memory", "recall", "()", "--json"]);
+    assert_eq!(wrong.json()["error"]["code"], "invalid_argument");
+    let forgotten = world.cli(&shop, &["memory", "forget", "--id", id, "--json"]);
+    assert_eq!(forgotten.json()["forgotten"], 1);
+    let forgotten = world.cli(&shop, &["memory", "forget", "port"]);
+    assert!(
+        forgotten.out.contains("nothing is remembered there"),
+        "{forgotten:?}"
+    );
+    assert_eq!(
+        world.cli(&shop, &["memory", "forget", "--id", "x"]).code,
+        Some(1)
+    );
+}
