@@ -216,9 +216,13 @@ fn trim(value: &mut Value) {
                     object.shift_remove(key);
                 }
             }
-            // Whole numbers are never below 0 here; and an unknown parameter is refused by name, whatever the schema says.
+            // That a number is not below 0 or 1 and a text not empty goes without saying; and what is refused is refused by
+            // name, whatever the schema says.
             for (key, known) in [
                 ("minimum", Value::from(0)),
+                ("minimum", Value::from(1)),
+                ("minLength", Value::from(1)),
+                ("minItems", Value::from(1)),
                 ("additionalProperties", Value::from(false)),
             ] {
                 if object.get(key) == Some(&known) {

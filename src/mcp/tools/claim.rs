@@ -21,7 +21,7 @@ pub(super) const TOOLS: [Entry; 3] = [
     Entry {
         set: "claims",
         name: "claim",
-        description: "Claims a resource, for example file:src/api.rs or \"deploy\", so that no other session uses it meanwhile. Returns granted (with a fence that only grows), denied with its holders, or with wait: queue a place in line; with wait_seconds the call waits for its turn. Claim again to renew the lease or to rejoin the line. It ends with release, your session or its lease.",
+        description: "Claims a resource (file:src/api.rs, deploy), so that no other session uses it meanwhile. Returns granted with a fence, denied with its holders, or with wait: queue a place in line; with wait_seconds the call waits for its turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
         schema: arguments::schema::<Claim>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -29,7 +29,7 @@ pub(super) const TOOLS: [Entry; 3] = [
     Entry {
         set: "claims",
         name: "release",
-        description: "Gives back a claim, or a place in line, by claim_id or resource. The next in line gets it and is told.",
+        description: "Gives back a claim, or a place in line, by claim_id or resource. The next in line gets it.",
         schema: arguments::schema::<Release>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -50,14 +50,12 @@ struct Claim {
     /// a name, or file:<path>
     #[schemars(length(min = 1, max = 512))]
     resource: String,
-    /// default exclusive
     mode: Option<ModeWord>,
     /// default 120
     #[schemars(range(min = 1, max = 86_400))]
     lease_seconds: Option<u32>,
-    /// default `no_wait`
     wait: Option<WaitWord>,
-    /// with queue; 0, the default: return with a place in line
+    /// with queue; default 0
     #[schemars(range(max = 3600))]
     wait_seconds: Option<u32>,
     /// what for
@@ -92,7 +90,6 @@ struct Release {
 #[serde(deny_unknown_fields)]
 struct Claims {
     resource: Option<String>,
-    /// of names, for example `file:src/`
     prefix: Option<String>,
 }
 

@@ -14,7 +14,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "post",
-        description: "Leaves a message for another session, for everybody (`*`) or for a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: use them only for what cannot wait. To get an answer use ask_peer. Returns message_id, how many mailboxes it is for, and which are offline: they find it later.",
+        description: "Leaves a message for a session, everybody (`*`) or a topic (`#ops`); to get an answer use ask_peer. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. Returns message_id, the number of recipients, and which are offline and find it later.",
         schema: arguments::schema::<Post>,
         effect: Effect::Writes,
         everyday: false,
@@ -22,7 +22,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "list_messages",
-        description: "Shows messages for you, oldest first: direct ones, those to everybody, those of topics you subscribe to or name. Looking moves nothing: call mark_read with the last message_id when you are done with them.",
+        description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name; unread ones unless told otherwise. Looking moves nothing: when done call mark_read with the last message_id.",
         schema: arguments::schema::<ListMessages>,
         effect: Effect::Reads,
         everyday: false,
@@ -30,7 +30,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "mark_read",
-        description: "Marks your messages up to this one as read; never moves backwards. Returns the cursor and how many remain.",
+        description: "Marks your messages up to this one as read; never moves backwards.",
         schema: arguments::schema::<MarkRead>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -38,7 +38,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "subscribe",
-        description: "Makes the messages of topics come to you by themselves from now on, or ends that. `list` without topics: every topic there is, with its subscribers.",
+        description: "Makes messages of topics come to you by themselves from now on, or ends that. `list`: topics with their subscribers, all if none is named.",
         schema: arguments::schema::<Subscribe>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -56,12 +56,9 @@ struct Post {
     body: String,
     #[schemars(length(max = 200))]
     subject: Option<String>,
-    /// default text
     r#type: Option<TypeWord>,
-    /// after this nobody needs it any more
     #[schemars(range(min = 1))]
     ttl_seconds: Option<u32>,
-    /// id of a message
     in_reply_to: Option<String>,
     /// the same key again stores nothing
     #[schemars(length(max = 128))]
@@ -92,13 +89,9 @@ impl From<TypeWord> for MessageType {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListMessages {
-    /// also these topics
     topics: Option<Vec<String>>,
-    /// default unread
     filter: Option<Filter>,
-    /// sender
     from: Option<String>,
-    /// default 20
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
     /// id of a message: only later ones
@@ -116,14 +109,12 @@ enum Filter {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MarkRead {
-    /// id of a message
     up_to: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Subscribe {
-    /// default subscribe
     action: Option<Action>,
     topics: Option<Vec<String>>,
 }

@@ -14,7 +14,7 @@ pub(super) const TOOLS: [Entry; 2] = [
     Entry {
         set: "ask",
         name: "register",
-        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to change role or summary. Returns your name and how many peers are live.",
+        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to change role or summary.",
         schema: arguments::schema::<Register>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -34,11 +34,9 @@ pub(super) const TOOLS: [Entry; 2] = [
 struct Register {
     #[schemars(length(max = 64))]
     role: Option<String>,
-    /// what you are doing
     #[schemars(length(max = 500))]
     summary: Option<String>,
     branch: Option<String>,
-    /// where your prompt is
     #[schemars(length(max = 500))]
     prompt_ptr: Option<String>,
     #[schemars(range(min = 5, max = 86_400))]
