@@ -19,8 +19,8 @@ use crate::store;
 
 /// Create tasks of this project, change them, look at them
 ///
-/// A task goes `todo`, `in_progress`, `in_review`, `done`; from `in_review` it may be sent back to `todo` with a reason. Where an ID is
-/// asked for, its last letters do as well, as the board shows them.
+/// A task goes from `todo` to `in_progress`, `in_review` and `done`; from review it may be sent back to `todo` with a reason.
+/// Where an ID is asked for, its last letters do as well, as the board shows them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh task create 'add a health check' --assign backend --priority high --file src/health.rs

@@ -216,16 +216,16 @@ fn trim(value: &mut Value) {
                     object.shift_remove(key);
                 }
             }
-            // That a number is not below 0 or 1 and a text not empty goes without saying; and what is refused is refused by
-            // name, whatever the schema says.
-            for (key, known) in [
-                ("minimum", Value::from(0)),
-                ("minimum", Value::from(1)),
-                ("minLength", Value::from(1)),
-                ("minItems", Value::from(1)),
-                ("additionalProperties", Value::from(false)),
+            // What no caller wants is refused by name and with its limit, whatever the schema says: an unknown parameter,
+            // one that is too small or too long.
+            for key in [
+                "additionalProperties",
+                "minimum",
+                "maxLength",
+                "maxItems",
+                "minItems",
             ] {
-                if object.get(key) == Some(&known) {
+                if object.get(key).is_some_and(|value| !value.is_object()) {
                     object.shift_remove(key);
                 }
             }

@@ -1,7 +1,6 @@
 //! Who is told of what became of a task: the one it is for, and the one who wants it done. Told by mail of the kind that
 //! wakes, in the transaction of the change itself; nobody is told of what he did himself, and each is told once.
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use super::message::store;
 use super::{Rings, Sitting};
@@ -111,10 +110,8 @@ fn body(news: &[String]) -> String {
     for (told, words) in news.iter().enumerate() {
         if told > 0 && body.len() + words.len() > BYTES_MAX {
             let more = news.len() - told;
-            let _ = write!(
-                body,
-                "\n\nand {more} more; list_tasks shows how they stand."
-            );
+            let rest = format!("\n\nand {more} more; list_tasks shows how they stand.");
+            body.push_str(&rest);
             break;
         }
         if told > 0 {

@@ -21,7 +21,7 @@ pub(super) const TOOLS: [Entry; 3] = [
     Entry {
         set: "claims",
         name: "claim",
-        description: "Claims a resource (file:src/api.rs, deploy), so that no other session uses it meanwhile. Returns granted with a fence, denied with its holders, or with wait: queue a place in line; with wait_seconds the call waits for its turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
+        description: "Claims a resource, for example file:src/api.rs or \"deploy\", so that no other session uses it meanwhile. Returns granted (with a fence that only grows), denied with its holders, or with wait: queue a place in line; wait_seconds waits for the turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
         schema: arguments::schema::<Claim>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -29,7 +29,7 @@ pub(super) const TOOLS: [Entry; 3] = [
     Entry {
         set: "claims",
         name: "release",
-        description: "Gives back a claim, or a place in line, by claim_id or resource. The next in line gets it.",
+        description: "Gives back a claim or a place in line, by claim_id or resource; the next in line is told.",
         schema: arguments::schema::<Release>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -55,7 +55,7 @@ struct Claim {
     #[schemars(range(min = 1, max = 86_400))]
     lease_seconds: Option<u32>,
     wait: Option<WaitWord>,
-    /// with queue; default 0
+    /// with queue; default 0: return
     #[schemars(range(max = 3600))]
     wait_seconds: Option<u32>,
     /// what for

@@ -18,7 +18,7 @@ use crate::model::{Refusal, Result};
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "events",
     name: "events",
-    description: "The log of this mesh. types: names or globs (question.*, state.changed). Returns {events, next}; go on with `next` as `after`. read (default) without after and since: the newest. wait: until one comes, 300 s unless told otherwise. subscribe: poll_inbox brings new ones. emit: writes an event of type project.<name> with data.",
+    description: "The log of this mesh. types: globs (question.*). Returns {events, next}, oldest first; go on with `next` as `after`. read (default): without after and since the newest. wait: until one comes. subscribe: poll_inbox brings new ones. emit: writes one of type project.<name> with data.",
     schema: arguments::schema::<Events>,
     effect: Effect::Writes,
     everyday: false,

@@ -14,7 +14,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "post",
-        description: "Leaves a message for a session, everybody (`*`) or a topic (`#ops`); to get an answer use ask_peer. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. Returns message_id, the number of recipients, and which are offline and find it later.",
+        description: "Leaves a message for another session, for everybody (`*`) or for a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. For an answer use ask_peer. Who is offline finds it later.",
         schema: arguments::schema::<Post>,
         effect: Effect::Writes,
         everyday: false,
@@ -22,7 +22,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "list_messages",
-        description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name; unread ones unless told otherwise. Looking moves nothing: when done call mark_read with the last message_id.",
+        description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name. Looking moves nothing: when done call mark_read with the last message_id.",
         schema: arguments::schema::<ListMessages>,
         effect: Effect::Reads,
         everyday: false,
@@ -30,7 +30,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "mark_read",
-        description: "Marks your messages up to this one as read; never moves backwards.",
+        description: "Marks your messages up to this one as read; never backwards.",
         schema: arguments::schema::<MarkRead>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -38,7 +38,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "subscribe",
-        description: "Makes messages of topics come to you by themselves from now on, or ends that. `list`: topics with their subscribers, all if none is named.",
+        description: "Makes messages of topics come by themselves from now on, or ends that. `list` without topics: every topic there is.",
         schema: arguments::schema::<Subscribe>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -57,10 +57,11 @@ struct Post {
     #[schemars(length(max = 200))]
     subject: Option<String>,
     r#type: Option<TypeWord>,
+    /// then it goes
     #[schemars(range(min = 1))]
     ttl_seconds: Option<u32>,
     in_reply_to: Option<String>,
-    /// the same key again stores nothing
+    /// the same again stores nothing
     #[schemars(length(max = 128))]
     idempotency_key: Option<String>,
 }

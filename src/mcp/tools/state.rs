@@ -13,7 +13,7 @@ use crate::model::state::{Namespace, TTL_SECONDS_MAX};
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "state",
     name: "state",
-    description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other name lies within this project. get returns {value, version, …}; version 0: there is none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list goes by prefix; when truncated, on with the last key as `after`.",
+    description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other lies within the project. get returns {value, version, …}; version 0: none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list: by prefix, after a key.",
     schema: arguments::schema::<State>,
     effect: Effect::Writes,
     everyday: false,

@@ -34,7 +34,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "delete_task",
-        description: "Removes a task you created; rather set it to cancelled.",
+        description: "Removes a task you created.",
         schema: arguments::schema::<DeleteTask>,
         effect: Effect::Writes,
         everyday: false,
