@@ -108,17 +108,6 @@ pub struct TaskList {
     pub counts: [u32; 5],
 }
 
-/// Returns the names of files as claims name them, each once; a path is seen from `folder`.
-pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
-    check_count("files_owned", files.len(), FILES_MAX)?;
-    let resource_of = |file: &String| match file.trim() {
-        given if given.starts_with("file:") => resource(folder, given),
-        path => resource(folder, &format!("file:{path}")),
-    };
-    let all: BTreeSet<String> = files.iter().map(resource_of).collect::<Result<_>>()?;
-    Ok(all.into_iter().collect())
-}
-
 impl Mesh {
     /// Creates a task of a project, unless an open one has the same title but for case, spaces and signs.
     pub fn create_task(

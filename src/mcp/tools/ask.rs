@@ -28,7 +28,7 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "ask",
         name: "await_reply",
-        description: "Waits for the answer to a question you asked earlier, after `timed_out`, `offline` or `interrupted`. Returns at once if it has come.",
+        description: "Waits for the answer to a question you asked earlier, after `timed_out`, `offline` or `interrupted`. Returns at once if it has come; answers are kept for 30 days.",
         schema: arguments::schema::<AwaitReply>,
         effect: Effect::Idempotent,
         everyday: true,

@@ -50,10 +50,12 @@ struct Claim {
     /// a name, or file:<path>
     #[schemars(length(min = 1, max = 512))]
     resource: String,
+    /// default exclusive
     mode: Option<ModeWord>,
     /// default 120
     #[schemars(range(min = 1, max = 86_400))]
     lease_seconds: Option<u32>,
+    /// default `no_wait`
     wait: Option<WaitWord>,
     /// with queue; default 0: return
     #[schemars(range(max = 3600))]
@@ -90,6 +92,7 @@ struct Release {
 #[serde(deny_unknown_fields)]
 struct Claims {
     resource: Option<String>,
+    /// of names, for example `file:src/`
     prefix: Option<String>,
 }
 

@@ -45,6 +45,7 @@ const LIMIT_MAX: u32 = 50;
 #[serde(deny_unknown_fields)]
 struct RememberThis {
     text: String,
+    /// the same key replaces
     #[schemars(length(max = 256))]
     key: Option<String>,
     tags: Option<Vec<String>>,

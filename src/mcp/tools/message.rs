@@ -90,6 +90,7 @@ impl From<TypeWord> for MessageType {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListMessages {
+    /// also these topics
     topics: Option<Vec<String>>,
     filter: Option<Filter>,
     from: Option<String>,

@@ -34,9 +34,11 @@ pub(super) const TOOLS: [Entry; 2] = [
 struct Register {
     #[schemars(length(max = 64))]
     role: Option<String>,
+    /// what you are doing
     #[schemars(length(max = 500))]
     summary: Option<String>,
     branch: Option<String>,
+    /// where your prompt is
     #[schemars(length(max = 500))]
     prompt_ptr: Option<String>,
     #[schemars(range(min = 5, max = 86_400))]

@@ -18,7 +18,7 @@ pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "create_task",
-        description: "Adds a task to this project. Its assignee is told and woken, you at its review and end. The same title again returns the open task.",
+        description: "Adds a task to this project. Its assignee is told and woken, you at its review and end. The same title again returns the open task, created: false.",
         schema: arguments::schema::<CreateTask>,
         effect: Effect::Idempotent,
         everyday: false,
@@ -74,6 +74,7 @@ struct CreateTask {
     title: String,
     description: Option<String>,
     assigned_to: Option<String>,
+    /// paths
     files_owned: Option<Vec<String>>,
     priority: Option<PriorityWord>,
     /// ids of tasks to end first
@@ -86,6 +87,7 @@ struct UpdateTask {
     task_id: String,
     title: Option<String>,
     description: Option<String>,
+    /// "": nobody
     assigned_to: Option<String>,
     files_owned: Option<Vec<String>>,
     #[schemars(with = "Option<String>")]
