@@ -42,6 +42,7 @@ mod sit;
 mod state;
 mod status;
 mod task;
+mod task_files;
 mod topic;
 mod wait;
 
@@ -76,9 +77,9 @@ pub use sit::{Arrival, Sitting};
 pub use state::NewValue;
 pub use status::Status;
 pub use task::{
-    BulkUpdated, FileClaim, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection,
-    TaskUpdated, task_files,
+    BulkUpdated, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection, TaskUpdated,
 };
+pub use task_files::{FileClaim, task_files};
 pub use topic::{Audience, Subscribing};
 pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
 

@@ -1,19 +1,14 @@
 //! Tasks: to create, change, delete and list them. By its id anybody in the mesh may change a task; each change is one
 //! transaction with its event, the claims it takes or gives back, and what others are told of it.
-//!
-//! Who begins its own task gets the files it names, each alone, as far as nobody else has them: from then on the guard and
-//! the line for a claim know of the work. What was taken by that is given back when the task ends, goes back to todo or to
-//! somebody else; what the session had claimed before stays its own.
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::alive::Around;
-use super::claim::{Claimed, Claiming, resource, take};
-use super::line::{Owner, give_back, settle};
 use super::notice::Notices;
 use super::peer::{find, resolve, unknown};
+use super::task_files::{FileClaim, release, take_files};
 use super::{Mesh, Rings, Sitting};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::{PeerId, TaskId};
@@ -22,11 +17,8 @@ use crate::model::task::{
     BULK_MAX, DEPENDS_MAX, FILES_MAX, check_count, check_description, check_reason, check_title,
     fingerprint, with_reason,
 };
-use crate::model::{EventKind, Mode, PeerKind, PeerName, Priority, Refusal, Result, TaskStatus};
-use crate::store::{Claim, Task, TaskListing, Tx};
-
-/// How long the claims that a start takes last; claiming again renews them.
-const LEASE_MS: i64 = 3_600_000;
+use crate::model::{EventKind, PeerKind, PeerName, Priority, Refusal, Result, TaskStatus};
+use crate::store::{Task, TaskListing, Tx};
 
 /// What somebody says of a task; what is `None` stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +29,7 @@ pub struct TaskFields {
     pub description: Option<String>,
     /// Whose work it is, by name; empty is nobody's.
     pub assigned_to: Option<String>,
-    /// What its work touches, as [`task_files`] gives it.
+    /// What its work touches, as [`task_files`](super::task_files()) gives it.
     pub files_owned: Option<Vec<String>>,
     /// How much it matters.
     pub priority: Option<Priority>,
@@ -91,15 +83,6 @@ pub struct TaskUpdated {
     pub claims: Vec<FileClaim>,
 }
 
-/// Who has a file of a task that begins.
-#[derive(Debug, Clone)]
-pub struct FileClaim {
-    /// The claim on it.
-    pub claim: Claim,
-    /// It is the caller's.
-    pub own: bool,
-}
-
 /// What came of each of several changes, in the order given.
 pub type BulkUpdated = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
 
@@ -123,17 +106,6 @@ pub struct TaskList {
     pub tasks: Vec<Task>,
     /// How many of the project are in each status, in the order of a task's life.
     pub counts: [u32; 5],
-}
-
-/// Returns the names of files as claims name them, each once; a path is seen from `folder`.
-pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
-    check_count("files_owned", files.len(), FILES_MAX)?;
-    let resource_of = |file: &String| match file.trim() {
-        given if given.starts_with("file:") => resource(folder, given),
-        path => resource(folder, &format!("file:{path}")),
-    };
-    let all: BTreeSet<String> = files.iter().map(resource_of).collect::<Result<_>>()?;
-    Ok(all.into_iter().collect())
 }
 
 impl Mesh {
@@ -553,65 +525,6 @@ fn check_startable(tx: &Tx, task: &Task) -> Result<()> {
         first.title
     );
     Err(Refusal::Task { problem }.into())
-}
-
-/// Claims the files of a task that begins, as far as nobody else has them. Returns who has which.
-fn take_files(
-    tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    task: &mut Task,
-) -> Result<Vec<FileClaim>> {
-    let note = format!("task {}", task.id);
-    let mut files = Vec::new();
-    for resource in &task.files_owned {
-        let line = settle(tx, around, rings, resource)?;
-        let own = |claim: &&Claim| Owner::of(claim) == Owner::me(me);
-        let held = line.holders.iter().find(own);
-        if let Some(claim) = held.filter(|claim| claim.mode == Mode::Exclusive) {
-            let claim = claim.clone();
-            files.push(FileClaim { claim, own: true });
-            continue;
-        }
-        let wanted = Claiming {
-            resource,
-            mode: Mode::Exclusive,
-            lease_ms: LEASE_MS,
-            note: Some(&note),
-            queue: false,
-            wait: false,
-        };
-        match take(tx, around, rings, me, &wanted)? {
-            Claimed::Granted(grant) => {
-                // One that was shared before is not given back with the task.
-                if held.is_none() {
-                    task.claims.push(grant.claim.id);
-                }
-                files.push(FileClaim {
-                    claim: grant.claim,
-                    own: true,
-                });
-            }
-            Claimed::Denied { holders } => {
-                let other = holders.into_iter().find(|claim| !own(&claim));
-                files.extend(other.map(|claim| FileClaim { claim, own: false }));
-            }
-            Claimed::Queued(_) => {}
-        }
-    }
-    Ok(files)
-}
-
-/// Gives back what a task took when it began.
-fn release(tx: &Tx, rings: &mut Rings, task: &Task) -> Result<()> {
-    for id in &task.claims {
-        if let Some(claim) = tx.claim(*id)? {
-            give_back(tx, &claim, "task")?;
-            rings.lines.push(claim.resource);
-        }
-    }
-    Ok(())
 }
 
 /// What has changed, from what to what; of texts and lists only that they did.

@@ -1,0 +1,97 @@
+//! The files of a task as claims.
+//!
+//! Who begins its own task gets the files it names, each alone, as far as nobody else has them: from then on the guard and
+//! the line for a claim know of the work. What was taken by that is given back when the task ends, goes back to todo or to
+//! somebody else; what the session had claimed before stays its own.
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::alive::Around;
+use super::claim::{Claimed, Claiming, resource, take};
+use super::line::{Owner, give_back, settle};
+use super::{Rings, Sitting};
+use crate::model::task::{FILES_MAX, check_count};
+use crate::model::{Mode, Result};
+use crate::store::{Claim, Task, Tx};
+
+/// How long the claims that a start takes last; claiming again renews them.
+const LEASE_MS: i64 = 3_600_000;
+
+/// Who has a file of a task that begins.
+#[derive(Debug, Clone)]
+pub struct FileClaim {
+    /// The claim on it.
+    pub claim: Claim,
+    /// It is the caller's.
+    pub own: bool,
+}
+
+/// Returns the names of files as claims name them, each once; a path is seen from `folder`.
+pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
+    check_count("files_owned", files.len(), FILES_MAX)?;
+    let resource_of = |file: &String| match file.trim() {
+        given if given.starts_with("file:") => resource(folder, given),
+        path => resource(folder, &format!("file:{path}")),
+    };
+    let all: BTreeSet<String> = files.iter().map(resource_of).collect::<Result<_>>()?;
+    Ok(all.into_iter().collect())
+}
+
+/// Claims the files of a task that begins, as far as nobody else has them. Returns who has which.
+pub(super) fn take_files(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    task: &mut Task,
+) -> Result<Vec<FileClaim>> {
+    let note = format!("task {}", task.id);
+    let mut files = Vec::new();
+    for resource in &task.files_owned {
+        let line = settle(tx, around, rings, resource)?;
+        let own = |claim: &&Claim| Owner::of(claim) == Owner::me(me);
+        let held = line.holders.iter().find(own);
+        if let Some(claim) = held.filter(|claim| claim.mode == Mode::Exclusive) {
+            let claim = claim.clone();
+            files.push(FileClaim { claim, own: true });
+            continue;
+        }
+        let wanted = Claiming {
+            resource,
+            mode: Mode::Exclusive,
+            lease_ms: LEASE_MS,
+            note: Some(&note),
+            queue: false,
+            wait: false,
+        };
+        match take(tx, around, rings, me, &wanted)? {
+            Claimed::Granted(grant) => {
+                // One that was shared before is not given back with the task.
+                if held.is_none() {
+                    task.claims.push(grant.claim.id);
+                }
+                files.push(FileClaim {
+                    claim: grant.claim,
+                    own: true,
+                });
+            }
+            Claimed::Denied { holders } => {
+                let other = holders.into_iter().find(|claim| !own(&claim));
+                files.extend(other.map(|claim| FileClaim { claim, own: false }));
+            }
+            Claimed::Queued(_) => {}
+        }
+    }
+    Ok(files)
+}
+
+/// Gives back what a task took when it began.
+pub(super) fn release(tx: &Tx, rings: &mut Rings, task: &Task) -> Result<()> {
+    for id in &task.claims {
+        if let Some(claim) = tx.claim(*id)? {
+            give_back(tx, &claim, "task")?;
+            rings.lines.push(claim.resource);
+        }
+    }
+    Ok(())
+}
