@@ -3,9 +3,8 @@ use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, 
 use serde_json::json;
 
 use super::desk::Desk;
-use super::peer::trimmed;
 use super::wrong::Failure;
-use super::{Ending, Outcome, events, print};
+use super::{Ending, Outcome, events, print, table};
 use crate::ground::text;
 use crate::mesh::{Mesh, TaskList, TaskSelection, shape};
 use crate::model::event::Patterns;
@@ -96,7 +95,7 @@ fn drawn(desk: &Desk, found: &TaskList) -> String {
         0 => String::new(),
         count => format!("{count} cancelled\n"),
     };
-    format!("{}\n{cancelled}", trimmed(&table.to_string()))
+    format!("{}\n{cancelled}", table::text(&table))
 }
 
 fn count(found: &TaskList, status: TaskStatus) -> u32 {

@@ -4,14 +4,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, error::ErrorKind};
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::Table;
 use serde_json::json;
 
 use super::desk::Desk;
 use super::live::{LiveLine, Stop};
-use super::peer::trimmed;
 use super::wrong::{Failure, Wrong};
-use super::{Cli, Ending, Outcome, print, span};
+use super::{Cli, Ending, Outcome, print, span, table};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::{Moment, text};
@@ -342,21 +341,13 @@ pub(super) fn claims(desk: &Desk, args: &Claims) -> Outcome {
     } else if lines.is_empty() {
         print::line("nobody holds anything")?;
     } else {
-        print::raw(format!("{}\n", trimmed(&table(desk, &lines, &now).to_string())).as_bytes())?;
+        print::raw(format!("{}\n", table::text(&table(desk, &lines, &now))).as_bytes())?;
     }
     Ok(Ending::Done)
 }
 
 fn table(desk: &Desk, lines: &[ClaimLine], now: &Moment) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).enforce_styling();
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(columns) = print::columns(std::io::stdout()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
-    }
-    let header = ["RESOURCE", "PEER", "MODE", "UNTIL", "FENCE", "NOTE"];
-    table.set_header(header.map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
+    let mut table = table::headed(["RESOURCE", "PEER", "MODE", "UNTIL", "FENCE", "NOTE"]);
     for line in lines {
         let row = |claim: &store::Claim, until: String| {
             let note = claim.note.as_deref().unwrap_or_default();

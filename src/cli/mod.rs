@@ -35,6 +35,7 @@ mod source;
 mod span;
 mod state;
 mod status;
+mod table;
 mod task;
 mod uninstall;
 mod view;

@@ -3,13 +3,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, Table};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::desk::Desk;
 use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, print};
+use super::{Ending, Outcome, print, table};
 use crate::ground::clock::rfc3339;
 use crate::ground::text;
 use crate::mesh::{Mesh, PeerView, Ranked, Scope, shape};
@@ -233,23 +233,16 @@ impl Picture {
         }
         let widths = self.table(desk, None).column_max_content_widths();
         let table = self.table(desk, Some(room_beside(&widths)));
-        format!("{mesh}{you}\n{}\n", trimmed(&table.to_string()))
+        format!("{mesh}{you}\n{}\n", table::text(&table))
     }
 
     /// The table; with a last column, where there is something for it, whose text is cut to the room there is.
     fn table(&self, desk: &Desk, room: Option<usize>) -> Table {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).enforce_styling();
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        if let Some(columns) = print::columns(std::io::stdout()) {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
-        }
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
         let last = if self.about { "WHY" } else { "DOING" };
         let room = room.filter(|_| self.peers.iter().any(|peer| self.last(peer).is_some()));
         let header = header.into_iter().chain(room.map(|_| last));
-        table.set_header(header.map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
+        let mut table = table::headed(header);
         for peer in &self.peers {
             let view = &peer.view;
             let mut row = vec![
@@ -381,15 +374,6 @@ fn coloured(words: &str, activity: Activity) -> Cell {
         Activity::Idle => cell.fg(Color::Green),
         Activity::Offline | Activity::Unknown => cell.fg(Color::DarkGrey),
     }
-}
-
-/// Takes the spaces off the ends of lines.
-pub(super) fn trimmed(table: &str) -> String {
-    table
-        .lines()
-        .map(str::trim_end)
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 /// Returns a name as it stands out in text.

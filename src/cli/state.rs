@@ -2,13 +2,12 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use comfy_table::{ContentArrangement, Table, presets};
 use owo_colors::OwoColorize;
 use serde_json::Value;
 
 use super::desk::Desk;
 use super::wrong::Failure;
-use super::{Ending, Outcome, print, source, span};
+use super::{Ending, Outcome, print, source, span, table};
 use crate::ground::text;
 use crate::mesh::{NewValue, shape};
 use crate::model::ask::ago;
@@ -236,11 +235,7 @@ fn list(desk: &Desk, namespace: &Namespace, prefix: &str, after: &str) -> Outcom
         return Ok(Ending::Done);
     }
     let now_ms = mesh.now().wall_ms;
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["key", "version", "set", "value"]);
+    let mut table = table::headed(["KEY", "VERSION", "SET", "VALUE"]);
     for entry in &entries {
         table.add_row([
             desk.foreign(&entry.key),
@@ -249,7 +244,7 @@ fn list(desk: &Desk, namespace: &Namespace, prefix: &str, after: &str) -> Outcom
             text::cut_chars(&text::one_line(&shown(desk, &entry.value)), 120).to_owned(),
         ]);
     }
-    print::line(&table.to_string())?;
+    print::line(&table::text(&table))?;
     if let (true, Some(last)) = (more, entries.last()) {
         print::line(&format!(
             "there are more; `--after {}` goes on",

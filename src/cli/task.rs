@@ -2,14 +2,14 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::Table;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
 use super::desk::Desk;
-use super::peer::{strong, trimmed};
+use super::peer::strong;
 use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, board, print, source, span};
+use super::{Ending, Outcome, board, print, source, span, table};
 use crate::ground::id::TaskId;
 use crate::ground::text;
 use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, shape, task_files};
@@ -351,21 +351,13 @@ fn list(desk: &Desk, wanted: &TaskSelection) -> Outcome {
     } else if found.tasks.is_empty() {
         print::line("no such tasks")?;
     } else {
-        print::raw(format!("{}\n", trimmed(&table(desk, &found.tasks).to_string())).as_bytes())?;
+        print::raw(format!("{}\n", table::text(&table(desk, &found.tasks))).as_bytes())?;
     }
     Ok(Ending::Done)
 }
 
 fn table(desk: &Desk, tasks: &[store::Task]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).enforce_styling();
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(columns) = print::columns(std::io::stdout()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
-    }
-    let header = ["ID", "STATUS", "PRIORITY", "FOR", "TITLE"];
-    table.set_header(header.map(|word| Cell::new(word).add_attribute(Attribute::Bold)));
+    let mut table = table::headed(["ID", "STATUS", "PRIORITY", "FOR", "TITLE"]);
     for task in tasks {
         table.add_row([
             task.id.to_string(),

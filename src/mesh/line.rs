@@ -178,14 +178,14 @@ fn take_out(tx: &Tx, rings: &mut Rings, claim: &Claim, over: Over) -> Result<()>
 }
 
 fn reap(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
+    end(tx, claim, EventKind::ClaimReaped, why)
+}
+
+/// Takes a claim or a ticket away, and says so in the log.
+fn end(tx: &Tx, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
     tx.delete_claim(claim.id)?;
     let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fence, "was": claim.state, "why": why });
-    Ok(tx.append(
-        EventKind::ClaimReaped,
-        Some(claim.peer),
-        &claim.resource,
-        &data,
-    )?)
+    Ok(tx.append(kind, Some(claim.peer), &claim.resource, &data)?)
 }
 
 /// Grants a ticket its claim. A call that waits for it tells its session; else somebody else must.
@@ -218,14 +218,7 @@ pub(super) fn granted(tx: &Tx, claim: &Claim, mode: crate::model::Mode, told: bo
 
 /// Takes a claim or a ticket off the line, because its owner gave it back.
 pub(super) fn give_back(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
-    tx.delete_claim(claim.id)?;
-    let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fence, "was": claim.state, "why": why });
-    Ok(tx.append(
-        EventKind::ClaimReleased,
-        Some(claim.peer),
-        &claim.resource,
-        &data,
-    )?)
+    end(tx, claim, EventKind::ClaimReleased, why)
 }
 
 /// Takes away what a session that ends holds and stands in line for. What a person claimed outlives the command.

@@ -1,0 +1,27 @@
+//! Tables for people: no lines, a bold head, as wide as the terminal shows.
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+
+use super::print;
+
+/// Returns an empty table under these words. Where no terminal tells its width nothing is broken into lines.
+pub(super) fn headed<'a>(words: impl IntoIterator<Item = &'a str>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).enforce_styling();
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    if let Some(columns) = print::columns(std::io::stdout()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
+    }
+    let bold = |word| Cell::new(word).add_attribute(Attribute::Bold);
+    table.set_header(words.into_iter().map(bold));
+    table
+}
+
+/// Returns a table as it is printed: no line ends in spaces.
+pub(super) fn text(table: &Table) -> String {
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
