@@ -390,11 +390,39 @@ const LINES: &[Line] = &[
     ),
     (
         "Peers",
+        6,
+        "a memory that all can search, with tags and an end, over restarts",
+        &[
+            "what_one_session_remembers_a_later_one_finds_with_author_and_time",
+            "words_phrases_beginnings_exclusions_and_parts_are_found",
+            "what_has_a_time_to_live_is_gone_after_it_and_swept",
+        ],
+    ),
+    (
+        "Peers",
         7,
         "who is here, under which lasting name, and what it works on",
         &[
             "what_a_peer_works_on_is_seen_by_all",
             "a_moved_project_keeps_its_mailbox_and_its_state",
+        ],
+    ),
+    (
+        "Peers",
+        10,
+        "one file for all, opened by a server per client",
+        &[
+            "one_client_with_servers_in_several_projects_is_a_member_in_each",
+            "writers_killed_in_the_middle_leave_a_sound_file_and_no_lost_question",
+        ],
+    ),
+    (
+        "Peers",
+        11,
+        "who comes gets a name, and other clients get their entries",
+        &[
+            "a_session_by_such_an_entry_sits_in_the_project_it_names",
+            "the_entry_of_each_client_is_printed_with_where_it_goes_and_nothing_is_written",
         ],
     ),
     (
@@ -453,6 +481,25 @@ const LINES: &[Line] = &[
         ],
     ),
     (
+        "Tasks",
+        14,
+        "tasks, mail and knowledge in one file, counted truly",
+        &[
+            "a_model_and_a_person_see_the_same_figures",
+            "status_counts_what_is_there_after_whatever_happened",
+        ],
+    ),
+    (
+        "Tasks",
+        15,
+        "any client that speaks the protocol may connect",
+        &[
+            "two_python_clients_call_every_tool_and_answer_each_other",
+            "two_typescript_clients_call_every_tool_and_answer_each_other",
+            "a_python_and_a_typescript_client_ask_and_answer_each_other",
+        ],
+    ),
+    (
         "Beyond",
         2,
         "a circle of questions and claims is named to the one who closes it",
@@ -498,6 +545,30 @@ const LINES: &[Line] = &[
             "compare_and_set_refuses_who_was_slower_and_shows_how_it_stands",
             "versions_count_up_and_never_start_again",
         ],
+    ),
+    (
+        "Beyond",
+        15,
+        "walls: what lies in another mesh does not exist here",
+        &[
+            "a_wall_holds_for_memories",
+            "the_answers_of_another_mesh_never_come",
+        ],
+    ),
+    (
+        "Beyond",
+        17,
+        "an ask comes back with something when nobody can answer now",
+        &[
+            "a_question_to_a_closed_session_brings_what_it_answered_earlier",
+            "a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers",
+        ],
+    ),
+    (
+        "Beyond",
+        18,
+        "an upgrade does not break sessions that run",
+        &["a_build_of_the_first_schema_works_on_while_this_one_migrates_the_file_under_it"],
     ),
 ];
 
