@@ -404,7 +404,7 @@ const LINES: &[Line] = &[
         "who is here, under which lasting name, and what it works on",
         &[
             "what_a_peer_works_on_is_seen_by_all",
-            "a_moved_project_keeps_its_mailbox_and_its_state",
+            "a_moved_project_keeps_its_mailbox_its_state_its_tasks_and_its_memories",
         ],
     ),
     (

@@ -276,7 +276,7 @@ fn a_worktree_has_a_mailbox_of_its_own() {
 }
 
 #[test]
-fn a_moved_project_keeps_its_mailbox_and_its_state() {
+fn a_moved_project_keeps_its_mailbox_its_state_its_tasks_and_its_memories() {
     let world = World::new();
     let ada = world.session("ada");
     let api = world.session("old/api");
@@ -286,6 +286,11 @@ fn a_moved_project_keeps_its_mailbox_and_its_state() {
             json!({ "action": "set", "key": "k", "value": namespace, "namespace": namespace }),
         );
     }
+    api.call("create_task", json!({ "title": "add a health check" }));
+    api.call(
+        "remember",
+        json!({ "text": "the seals are rotated", "key": "seals" }),
+    );
     exit(api);
     ada.call(
         "ask_peer",
@@ -299,6 +304,12 @@ fn a_moved_project_keeps_its_mailbox_and_its_state() {
         let get = json!({ "action": "get", "key": "k", "namespace": namespace });
         assert_eq!(moved.call("state", get)["value"], namespace);
     }
+    let tasks = moved.call("list_tasks", json!({}));
+    assert_eq!(tasks["tasks"][0]["title"], "add a health check", "{tasks}");
+    // Twice: what is remembered from now on goes beside it.
+    moved.call("remember", json!({ "text": "seals again" }));
+    let found = moved.call("recall", json!({ "query": "seal", "scope": "project" }));
+    assert_eq!(found["memories"].as_array().unwrap().len(), 2, "{found}");
     assert_eq!(moved.questions().len(), 1);
 }
 

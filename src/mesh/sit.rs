@@ -328,7 +328,7 @@ fn find_seat(
     }
     let wanted = wanted_name(project);
     if gap == 1
-        && let Some(peer) = take_over(tx, around, rings, &wanted, &path)?
+        && let Some(peer) = take_over(tx, around, rings, &wanted, project)?
     {
         return Ok(peer);
     }
@@ -340,14 +340,16 @@ fn find_seat(
     new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
 }
 
-/// A project that was moved keeps its mailbox and its state: the old folder is gone, nobody sits there, and the name is the same.
+/// A project that was moved keeps its mailbox and what belongs to it: the old folder is gone, nobody sits there, and the name
+/// is the same.
 fn take_over(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,
     wanted: &PeerName,
-    path: &str,
+    project: &Project,
 ) -> Result<Option<Peer>> {
+    let path = project.path.to_string_lossy();
     let Some(owner) = tx.peer_named(wanted.as_str())? else {
         return Ok(None);
     };
@@ -365,9 +367,19 @@ fn take_over(
     for session in tx.live_sessions_at(owner.id)? {
         record_death(tx, rings, &session, &owner)?;
     }
-    tx.move_peer(owner.id, path, 1)?;
-    if let Some(old) = owner.project.filter(|_| tx.has_rooms()) {
-        tx.move_entries(&old, path)?;
+    tx.move_peer(owner.id, &path, 1)?;
+    if let Some(old) = &owner.project {
+        if tx.has_rooms() {
+            tx.move_entries(old, &path)?;
+        }
+        // A worktree that was moved leaves its repository, and with it the memories, where it is.
+        let home = owner.git_common.as_ref().unwrap_or(old);
+        if tx.has_tasks() {
+            tx.move_tasks(old, &path)?;
+            if !Path::new(home).exists() {
+                tx.move_memories(home, &project.home())?;
+            }
+        }
     }
     Ok(tx.peer(owner.id)?)
 }

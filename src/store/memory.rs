@@ -274,6 +274,18 @@ impl Tx<'_> {
             .query_row([self.now.wall_ms], |row| row.get(0))
     }
 
+    /// Gives the memories of a repository that was moved its new path, unless something was remembered there already: a
+    /// scope is one range of numbers.
+    pub(crate) fn move_memories(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+        if self.memory_range(to)?.is_some() {
+            return Ok(());
+        }
+        self.sql
+            .prepare_cached("UPDATE memory SET scope = ?2 WHERE scope = ?1")?
+            .execute([from, to])
+            .map(drop)
+    }
+
     /// Returns the numbers of a scope; `None` when it has no memory.
     pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<Range>> {
         let any: Option<i64> = self

@@ -270,7 +270,7 @@ impl Tx<'_> {
         self.version >= 2
     }
 
-    /// Returns whether the file has tasks.
+    /// Returns whether the file has tasks and memories.
     pub(crate) fn has_tasks(&self) -> bool {
         self.version >= 3
     }

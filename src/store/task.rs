@@ -230,6 +230,14 @@ impl Tx<'_> {
         Ok(counts)
     }
 
+    /// Gives the tasks of a project that was moved its new path. Of two open ones with the same title the one there stays.
+    pub(crate) fn move_tasks(&self, from: &str, to: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE OR IGNORE task SET project = ?2 WHERE project = ?1")?
+            .execute([from, to])
+            .map(drop)
+    }
+
     /// Returns how many tasks of the mesh are open.
     pub(crate) fn count_open_tasks(&self) -> rusqlite::Result<i64> {
         if !self.has_tasks() {
