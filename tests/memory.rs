@@ -554,6 +554,9 @@ fn people_remember_recall_and_forget_at_the_command_line() {
     assert_eq!(wrong.json()["error"]["code"], "invalid_argument");
     let forgotten = world.cli(&shop, &["memory", "forget", "--id", id, "--json"]);
     assert_eq!(forgotten.json()["forgotten"], 1);
+    world.cli(&shop, &["memory", "remember", "--key", "port", "5433"]);
+    let forgotten = world.cli(&shop, &["memory", "forget", "--key", "port", "--json"]);
+    assert_eq!(forgotten.json()["forgotten"], 1);
     let forgotten = world.cli(&shop, &["memory", "forget", "port"]);
     assert!(
         forgotten.out.contains("nothing is remembered there"),

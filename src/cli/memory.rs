@@ -103,8 +103,11 @@ struct Among {
 #[derive(Debug, Args)]
 struct Forget {
     /// The key: this repository's, else the mesh's.
-    #[arg(required_unless_present = "id", conflicts_with = "id")]
+    #[arg(required_unless_present_any = ["named", "id"], conflicts_with_all = ["named", "id"])]
     key: Option<String>,
+    /// The same, as the other verbs take it.
+    #[arg(long = "key", value_name = "KEY", conflicts_with = "id")]
+    named: Option<String>,
     /// The memory of this id.
     #[arg(long, value_name = "MEMORY_ID")]
     id: Option<String>,
@@ -247,9 +250,9 @@ fn print_one(desk: &Desk, memory: &store::Memory, now_ms: i64) -> Result<(), Fai
 }
 
 fn forget(desk: &Desk, args: &Forget) -> Outcome {
-    let which = match (&args.key, &args.id) {
+    let which = match (args.key.as_ref().or(args.named.as_ref()), &args.id) {
         (_, Some(id)) => WhichMemory::Id(id.trim().parse().map_err(|_| not_an_id(id))?),
-        (key, None) => WhichMemory::Key(key.as_deref().unwrap_or_default()),
+        (key, None) => WhichMemory::Key(key.map_or("", String::as_str)),
     };
     let Some(mesh) = desk.open_existing()? else {
         return desk.no_mesh(&json!({ "forgotten": 0 }));
