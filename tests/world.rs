@@ -554,11 +554,16 @@ impl Session {
 
     fn kill_now(&mut self) {
         let server = self.server_pid();
+        let signal_server = |signal| {
+            if let Some(pid) = server.and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        };
+        // A stopped server does not see its client go, and a killed client starts no other one.
+        signal_server(rustix::process::Signal::STOP);
         let _ = self.client.kill();
-        if let Some(pid) = server.and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
         let _ = self.client.wait();
+        signal_server(rustix::process::Signal::KILL);
         // Its lock is free when it has ended; whoever looks earlier still finds it served.
         if let Some(pid) = server {
             within("the killed server has ended", || has_ended(pid));
