@@ -15,6 +15,9 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Blocking calls that end otherwise than by an answer: nothing is lost, and nobody is left deaf.
+mod wait;
+
 /// Stories of messages: who gets which, in what order, how far somebody has read.
 mod mail;
 

@@ -1,5 +1,6 @@
 //! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
 use std::sync::Arc;
+use std::time::Duration;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
@@ -62,7 +63,7 @@ fn a_question_nobody_answers_expires_after_seven_days_and_a_late_answer_is_still
     let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
     let (asked, wait) = ada.ask(&bo(), "which port?", None).unwrap();
     let seat = ada.sitting().clone();
-    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
+    ada.mesh().abandon(&seat, &wait.unwrap(), &[]).unwrap();
     days.clock.advance_ms(7 * DAY_MS - 1);
     let seat = bo_sits.sitting().clone();
     assert_eq!(bo_sits.mesh().inbox(&seat).unwrap().questions.len(), 1);
@@ -139,13 +140,13 @@ fn every_step_of_a_question_is_in_the_log_in_its_order() {
     let days = Days::new();
     let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
     let (first, wait) = ada.ask(&bo(), "which port?", None).unwrap();
-    bo_sits.next_questions(std::time::Duration::ZERO).unwrap();
+    bo_sits.next_questions(Duration::ZERO).unwrap();
     bo_sits.answer(first.question, "5433").unwrap();
     let seat = ada.sitting().clone();
-    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
+    ada.wait(&wait.unwrap(), Duration::ZERO, |_| true).unwrap();
     let (second, wait) = ada.ask(&bo(), "which schema?", None).unwrap();
     ada.mesh()
-        .finish(&seat, &wait.unwrap(), &[second.question])
+        .abandon(&seat, &wait.unwrap(), &[second.question])
         .unwrap();
     drop(bo_sits);
     let order = [

@@ -121,7 +121,7 @@ impl Mesh {
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
-                .then(|| tx.insert_wait(me.session, &awaited))
+                .then(|| tx.insert_wait(me.session, &around.own, &awaited))
                 .transpose()?;
             Ok(Posed { asked, wait })
         })

@@ -280,7 +280,7 @@ fn find_mailbox(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) 
     match (arrival.kind, &arrival.project) {
         (PeerKind::Session, Some(project)) => find_seat(tx, around, rings, arrival, project),
         (PeerKind::Person, _) | (_, None) => {
-            let name = PeerName::of_person(&around.host);
+            let name = PeerName::of_person(&around.own.host);
             match tx.peer_named(name.as_str())? {
                 Some(peer) => Ok(peer),
                 None => new_peer(tx, PeerKind::Person, &name, &name, None),
