@@ -473,6 +473,29 @@ fn a_broken_env_file_is_named_with_its_line_and_not_repeated() {
 }
 
 #[test]
+fn an_env_file_that_others_may_write_sets_nothing() {
+    let world = World::new();
+    let elsewhere = world.home().join("elsewhere/mesh.db");
+    let path = world.write(
+        ".claude-mesh/.env",
+        &format!("MESH_DB_PATH={}\n", elsewhere.display()),
+    );
+    for mode in [0o666, 0o620, 0o602] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let ada = world.window("ada", &[]);
+        ada.discover();
+        let says = format!("can be written by others (mode {mode:o})");
+        all_refused(&ada, "storage", &[".claude-mesh/.env", &says]);
+        hooks_are_silent(&world, &ada, Some(&says));
+        person_is_told(&world, &[&says, "`chmod go-w "]);
+    }
+    assert!(!elsewhere.exists() && !world.database().exists());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(world.session("bo").name(), "bo");
+    assert!(elsewhere.exists());
+}
+
+#[test]
 fn a_setting_that_cannot_be_used_is_told_to_the_model() {
     let world = World::new();
     let ada = world.window("ada", &[("CLAUDE_MESH_WAKE", "sometimes")]);

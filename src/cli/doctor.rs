@@ -256,7 +256,7 @@ fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<F
         Some(&server),
         settings.working_directory.clone(),
     );
-    let theirs = match without.and_then(|settings| walls::place(&settings, &desk.project.path)) {
+    let theirs = match without.and_then(|settings| desk.project.place(&settings)) {
         Ok(place) => place,
         Err(fault) => return Some(of_fault(&fault)),
     };

@@ -11,7 +11,7 @@ use crate::ground::id::WaitId;
 use crate::ground::lock::{self, Held};
 use crate::ground::process::{self, ProcessKey, ProcessStat};
 use crate::ground::project::Project;
-use crate::ground::walls::{self, Place};
+use crate::ground::walls::Place;
 use crate::ground::{Clock, FaultKind, Moment, Settings, SystemClock, client};
 use crate::mesh::{Arrival, Mesh, Opening, Sitting};
 use crate::model::{Error, PeerKind, Refusal, Result};
@@ -281,7 +281,7 @@ impl Station {
         }
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
-        let place = walls::place(settings, &project.path)?;
+        let place = project.place(settings)?;
         let opening = Opening {
             store: Options {
                 sync_full: settings.sync_full,
@@ -391,9 +391,8 @@ impl Station {
         let exists = || {
             let project =
                 Project::of(&settings.project_folder(is_claude(client)), settings).ok()?;
-            walls::place(settings, &project.path)
-                .ok()
-                .filter(|place| place.database.exists())
+            let place = project.place(settings).ok()?;
+            place.database.exists().then_some(())
         };
         if self.mesh.is_none() && (exists().is_none() || self.open(shared, client).is_err()) {
             return false;
