@@ -176,8 +176,9 @@ fn a_forgotten_question_leaves_nothing_of_its_text_in_the_file() {
     bo_sits
         .answer(asked.question, &format!("{marker}, yes"))
         .unwrap();
-    assert!(ada.mesh().forget_question(asked.question).unwrap());
-    assert!(!ada.mesh().forget_question(asked.question).unwrap());
+    let me = ada.sitting().clone();
+    assert!(ada.mesh().forget_question(&me, asked.question).unwrap());
+    assert!(!ada.mesh().forget_question(&me, asked.question).unwrap());
     for name in ["mesh.db", "mesh.db-wal"] {
         let content = std::fs::read(days.place.path().join(name)).unwrap_or_default();
         let found = content

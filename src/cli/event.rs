@@ -5,7 +5,7 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::desk::Desk;
+use super::desk::{Desk, Seat};
 use super::peer::{explained, strong};
 use super::span::{self, Since};
 use super::wrong::Failure;
@@ -29,7 +29,7 @@ use crate::model::{Error, Event, Refusal};
   claude-mesh log --since 2026-11-20T15:00:00Z --json
   claude-mesh log --known --since 30d    how often earlier answers helped, and whom
   claude-mesh log --question 01KXYZ…     one question in full, with its answer
-  claude-mesh log --forget 01KXYZ…       remove its text everywhere; asks nothing")]
+  claude-mesh log --forget 01KXYZ…       remove its text everywhere; in a session's shell only what it asked")]
 pub(super) struct Log {
     /// Go on and print what happens, until Ctrl-C.
     #[arg(short, long)]
@@ -203,11 +203,12 @@ fn question(desk: &Desk, id: &str) -> Outcome {
 fn forget(desk: &Desk, id: &str) -> Outcome {
     let not_found = || Error::from(Refusal::NotFound { id: id.into() });
     let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
-    let Some(mut mesh) = desk.open_existing()? else {
+    let Some(mesh) = desk.open_existing()? else {
         return Err(not_found().into());
     };
+    let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
     let (question, asker, target) = mesh.question_told(id)?.ok_or_else(not_found)?;
-    mesh.forget_question(id)?;
+    mesh.forget_question(me, id)?;
     let copies = copies(&desk.place.database);
     let parts = [
         Some("its text"),
