@@ -98,3 +98,106 @@ fn in_a_sessions_shell_no_mailbox_is_removed_and_no_other_session_made_quiet() {
         "{log}"
     );
 }
+
+/// Returns whether the files of the database have these bytes, wherever.
+fn files_hold(world: &World, text: &str) -> bool {
+    ["db", "db-wal"].iter().any(|end| {
+        let bytes = std::fs::read(world.database().with_extension(end)).unwrap_or_default();
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    })
+}
+
+#[test]
+fn what_somebodys_long_look_keeps_in_the_log_is_told_and_taken_out_afterwards() {
+    let world = World::new();
+    let ada = world.session("ada");
+    drop(world.session("bo"));
+    let asks = json!({ "to": "bo", "question": "is xyzzyquestion right?" });
+    let id = ada.call("ask_peer", asks)["question_id"].clone();
+    for key in ["one", "two"] {
+        let text = format!("xyzzy{key} was leaked");
+        ada.call(
+            "remember",
+            json!({ "text": text, "key": key, "scope": "mesh" }),
+        );
+    }
+    let rows = world.rows();
+    rows.execute_batch("BEGIN; SELECT count(*) FROM question")
+        .unwrap();
+    let types = |arguments: &[&str]| {
+        let ran = world.cli(&world.home(), arguments);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran
+    };
+    let told = types(&["log", "--forget", id.as_str().unwrap(), "--json"]).json();
+    assert_eq!(told["traces_left"], true, "{told}");
+    let told = types(&["memory", "forget", "one"]).out;
+    assert!(
+        told.contains("traces stay in the files of the database until"),
+        "{told}"
+    );
+    let told = ada.call("forget", json!({ "key": "two" }));
+    assert_eq!(
+        (&told["forgotten"], &told["traces_left"]),
+        (&json!(1), &json!(true))
+    );
+    for word in ["xyzzyquestion", "xyzzyone", "xyzzytwo"] {
+        assert!(
+            files_hold(&world, word),
+            "{word} was not in the log, which this is about"
+        );
+    }
+    rows.execute_batch("COMMIT").unwrap();
+    types(&["gc"]);
+    for word in ["xyzzyquestion", "xyzzyone", "xyzzytwo"] {
+        assert!(!files_hold(&world, word), "{word} is still in the files");
+    }
+    ada.call(
+        "remember",
+        json!({ "text": "xyzzythree", "key": "three", "scope": "mesh" }),
+    );
+    let told = types(&["memory", "forget", "three", "--json"]).json();
+    assert_eq!(
+        (&told["traces_left"], &told["copies"]),
+        (&json!(false), &json!([]))
+    );
+}
+
+#[test]
+fn copies_from_before_an_update_are_named_where_they_may_have_what_was_forgotten() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let copy = |version: u32| {
+        let name = format!(".claude-mesh/mesh.db.schema-{version}-20261120T150000Z.bak");
+        world.write(&name, "")
+    };
+    let (first, third) = (copy(1), copy(3));
+    world.write(".claude-mesh/mesh.db.schema-of-mine", "");
+    drop(world.session("bo"));
+    let asks = json!({ "to": "bo", "question": "which port?" });
+    let id = ada.call("ask_peer", asks)["question_id"].clone();
+    let told = world.cli(
+        &world.home(),
+        &["log", "--forget", id.as_str().unwrap(), "--json"],
+    );
+    assert_eq!(told.json()["copies"], json!([first, third]));
+    for key in ["one", "two"] {
+        ada.call(
+            "remember",
+            json!({ "text": "5433", "key": key, "scope": "mesh" }),
+        );
+    }
+    let told = ada.call("forget", json!({ "key": "one" }));
+    assert_eq!(
+        told["copies"],
+        json!([third]),
+        "no memory is in the first version"
+    );
+    let told = world.cli(&world.home(), &["memory", "forget", "two"]).out;
+    let line =
+        "this copy from before an update may still hold it: ~/.claude-mesh/mesh.db.schema-3-";
+    assert!(told.contains(line), "{told}");
+    assert!(!told.contains("schema-1"), "{told}");
+}

@@ -5,7 +5,7 @@ use super::alive::{Around, sitter};
 use super::brake::hold_seen;
 use super::peer::resolve;
 use super::ring::hold_question;
-use super::{Mesh, Rings, Sitting};
+use super::{Forgotten, Mesh, Rings, Sitting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
@@ -184,8 +184,8 @@ let session = sitter(tx, around, rings, &asker)?;
 
     /// Removes a question with everything said in it, from every table and from the free pages of the file. Who asked it
     /// may, and a person.
-    pub fn forget_question(&mut self, me: &Sitting, id: QuestionId) -> Result<bool> {
-        let forgotten = self.write(|tx, _, rings| {
+    pub fn forget_question(&mut self, me: &Sitting, id: QuestionId) -> Result<Forgotten> {
+        self.remove_for_good(|tx, _, rings| {
             let Some(question) = tx.question(id)? else {
                 return Ok(false);
             };
@@ -199,9 +199,7 @@ let session = sitter(tx, around, rings, &asker)?;
             let kind = EventKind::QuestionForgotten;
             tx.append(kind, Some(me.peer), &id.to_string(), &json!({}))?;
             Ok(true)
-        })?;
-        self.store.shrink()?;
-        Ok(forgotten)
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Waiting for answers: one look at a time. The loop around it belongs to the door, because a server waits otherwise than
 //! a thread; what a look decides is the same for both.
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::alive::Around;
@@ -239,7 +241,7 @@ impl Mesh {
         let keep_ms = self.keep_ms;
         self.take_down_bells()?;
         let claims = self.settle_lines("")?;
-        self.write(|tx, _, rings| {
+        let reclaimed = self.write(|tx, _, rings| {
             tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
             for (id, target) in tx.expire_questions()? {
                 tx.append(
@@ -259,7 +261,9 @@ impl Mesh {
                 claims,
                 ..reclaimed
             })
-        })
+        })?;
+        self.drop_traces(Duration::ZERO)?;
+        Ok(reclaimed)
     }
 }
 
