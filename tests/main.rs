@@ -41,6 +41,10 @@ mod claim_model;
 /// The guard of claimed files: the hook before an edit, and the check before a commit.
 mod guard;
 
+/// Stories of forgetting: who may, what is left of it, what the log tells.
+#[cfg(feature = "cli")]
+mod forget;
+
 /// Stories of known answers: what was answered earlier, for whoever cannot have an answer now.
 #[cfg(feature = "cli")]
 mod known;

@@ -1,5 +1,7 @@
 //! Waiting for answers: one look at a time. The loop around it belongs to the door, because a server waits otherwise than
 //! a thread; what a look decides is the same for both.
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::alive::Around;
@@ -260,7 +262,7 @@ impl Mesh {
         let keep_ms = self.keep_ms;
         self.take_down_bells()?;
         let claims = self.settle_lines("")?;
-        self.write(|tx, around, rings| {
+        let reclaimed = self.write(|tx, around, rings| {
             tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
             end_waits(tx, &around.dead_waits(tx, None)?)?;
             for (id, target) in tx.expire_questions()? {
@@ -281,7 +283,9 @@ impl Mesh {
                 claims,
                 ..reclaimed
             })
-        })
+        })?;
+        self.drop_traces(Duration::ZERO)?;
+        Ok(reclaimed)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{Recall, Remember, WhichMemory, shape};
+use crate::mesh::{Forgotten, Recall, Remember, WhichMemory, shape};
 use crate::model::memory::{Query, Scope};
 use crate::model::{Refusal, Result};
 
@@ -37,6 +37,10 @@ pub(super) const TOOLS: [Entry; 3] = [
     },
 ];
 
+/// What is said where something is left of what was forgotten.
+const TRACES: &str = "Traces stay in the files of the database until no other program looks at them as they were; claude-mesh takes them out by itself then.";
+const COPIES: &str =
+    "These copies from before an update may still hold it; tell your user, who may delete them.";
 /// Memories of one result, unless told otherwise, and at most.
 const LIMIT: u32 = 10;
 const LIMIT_MAX: u32 = 50;
@@ -184,7 +188,20 @@ pub(super) async fn forget(
     };
     call.verb(|at| {
         let forgotten = at.mesh.forget(&at.me, &at.project.home(), which)?;
-        Ok(results::ok(&json!({ "forgotten": forgotten })))
+        if forgotten == Forgotten::Nothing {
+            return Ok(results::ok(&json!({ "forgotten": 0 })));
+        }
+        let mut body = json!({ "forgotten": 1 });
+        if forgotten == Forgotten::ButTraces {
+            body["traces_left"] = true.into();
+            body["note"] = TRACES.into();
+        }
+        let copies = at.mesh.copies_with_memories();
+        if !copies.is_empty() {
+            body["copies"] = json!(copies);
+            body["copies_note"] = COPIES.into();
+        }
+        Ok(results::ok(&body))
     })
     .await
 }
