@@ -86,6 +86,9 @@ mod ledger;
 /// Stories of walls: one mesh does not exist for another.
 mod wall;
 
+/// Stories of long results: where they stop, and how the rest comes.
+mod sizes;
+
 /// The hooks as programs: text in, text out, exit status 0.
 mod hooks;
 

@@ -13,6 +13,7 @@ mod lines;
 mod prelude;
 mod refusals;
 mod results;
+mod room;
 mod salvage;
 mod server;
 mod station;

@@ -9,8 +9,9 @@ use super::ask::withdraw;
 use super::brake::hold_seen;
 use super::circle::circle;
 use super::inbox::{mark_shown, questions_at};
-use super::{Inbox, Mesh, Sitting, Waiting};
+use super::{Inbox, Mesh, Sitting, Waiting, shape};
 use crate::ground::id::{QuestionId, WaitId};
+use crate::ground::text::utf16_len;
 use crate::model::brake::Held;
 use crate::model::{
     Activity, Delivery, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
@@ -19,6 +20,9 @@ use crate::store::{Pending, Question, Tx};
 
 /// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.
 const NEXT_WAIT_AFTER_MS: i64 = 10_000;
+/// So many characters of questions, as JSON, a call returns with at most when it is interrupted. It may have answers to
+/// carry beside them.
+const INTERRUPTION_CHARS_MAX: usize = 150_000;
 
 /// One blocking call.
 #[derive(Debug, Clone)]
@@ -64,8 +68,10 @@ pub enum WaitReason {
 pub struct Interruption {
     /// Why.
     pub reason: WaitReason,
-    /// What waits for the session.
+    /// What waits for the session, oldest first, as far as there is room.
     pub questions: Vec<Waiting>,
+    /// How many more wait; they were not shown.
+    pub left_out: usize,
 }
 
 /// What a look at a wait found.
@@ -142,17 +148,21 @@ impl Mesh {
             if *reason == WaitReason::IncomingQuestion && urgent.is_empty() {
                 return Ok(None);
             }
+            let count = all.len();
             let inbox = Inbox {
-                questions: all,
+                questions: with_room(all, &urgent),
                 ..Inbox::default()
             };
             mark_shown(tx, rings, me, &inbox, None, WakeState::Call)?;
-            for id in urgent {
+            // What was left out interrupts the next wait.
+            let told = inbox.questions.iter().map(|one| one.pending.question.id);
+            for id in told.filter(|id| urgent.contains(id)) {
                 tx.count_interrupt(id, me.session)?;
             }
             tx.delete_wait(wait)?;
             Ok(Some(Interruption {
                 reason: reason.clone(),
+                left_out: count - inbox.questions.len(),
                 questions: inbox.questions,
             }))
         })
@@ -381,6 +391,27 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         delivery,
         askable,
     })
+}
+
+/// Returns what an interrupted call has room for, in the order it came: what interrupts it goes before the others, and one
+/// always comes.
+fn with_room(all: Vec<Waiting>, urgent: &[QuestionId]) -> Vec<Waiting> {
+    let is_urgent = |at: &usize| urgent.contains(&all[*at].pending.question.id);
+    let (mut order, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(is_urgent);
+    order.extend(others);
+    let mut left = INTERRUPTION_CHARS_MAX;
+    let mut told = Vec::new();
+    for at in order {
+        let chars = utf16_len(&shape::waiting(&all[at]).to_string()) + 1;
+        if chars > left && !told.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(chars);
+        told.push(at);
+    }
+    let numbered = all.into_iter().enumerate();
+    let kept = numbered.filter(|(at, _)| told.contains(at));
+    kept.map(|(_, waiting)| waiting).collect()
 }
 
 /// A question interrupts the newest wait of its session, once; after ten seconds unanswered the next-newest, once more.
