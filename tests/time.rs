@@ -1,9 +1,10 @@
 //! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
-use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh};
+use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh, Opening};
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Event, Mode, PeerKind, QuestionState, Refusal};
@@ -25,10 +26,25 @@ impl Days {
     }
 
     pub(crate) fn member(&self, name: &str, instance: u32) -> Member {
+        self.member_with(name, instance, None)
+    }
+
+    /// Seats a member whose client has a registry.
+    pub(crate) fn member_with(
+        &self,
+        name: &str,
+        instance: u32,
+        registry: Option<PathBuf>,
+    ) -> Member {
         let project = self.place.path().join(name);
         std::fs::create_dir_all(&project).unwrap();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
+        let opening = Opening {
+            registry,
+            ..Opening::default()
+        };
+        let database = self.place.path().join("mesh.db");
+        let mesh = Mesh::open_with(&database, clock, &opening).unwrap();
         mesh.join(&Arrival::here(&project).unwrap().instance(instance))
             .unwrap()
     }

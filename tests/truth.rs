@@ -1,5 +1,6 @@
 //! What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
 use claude_mesh::ground::id::QuestionId;
+use claude_mesh::ground::process;
 use claude_mesh::mesh::{Attention, Member};
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Delivery, Event, WakeState};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ring::asks;
 use crate::time::{Days, does};
-use crate::world::{World, program, within};
+use crate::world::{Session, World, program, within};
 
 /// Has a member ask another, and waits for nothing.
 #[track_caller]
@@ -204,4 +205,86 @@ fn an_interrupted_wait_tells_how_far_its_own_questions_came() {
         .collect();
     assert_eq!(shown, [&json!(0), &json!(0)], "{interrupted}");
     drop((cy, dee));
+}
+
+/// Asks an idle session that no line reaches. Returns the reason, as progress and result tell it.
+#[track_caller]
+fn why_not_woken(ada: &Session, to: &str) -> String {
+    let ask = ada.start(
+        "ask_peer",
+        json!({ "to": to, "question": "which port?", "timeout_seconds": 1 }),
+    );
+    let told = ask.wait_for_progress("not woken");
+    let delivery = &ask.result()["delivery"];
+    assert_eq!(delivery["wake"], "failed");
+    assert_eq!(delivery["shown_times"], 0);
+    let problem = delivery["wake_problem"].as_str().unwrap().to_owned();
+    assert!(told.contains(&problem), "{told}: {problem}");
+    problem
+}
+
+#[test]
+fn an_asker_is_told_that_the_settings_of_the_peer_refuse_lines() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let socket = world.home().join("bo.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let socket = ("CLAUDE_CODE_MESSAGING_SOCKET", socket.to_str().unwrap());
+    let bo = world.session_with("bo", &[socket]);
+    bo.register("idle");
+    let problem = why_not_woken(&ada, "bo");
+    assert!(
+        problem.starts_with("its inbox socket refused the line: ") && !problem.contains("likely"),
+        "{problem}"
+    );
+    drop(bo);
+
+    let refusing = r#"{ "crossSessionInbound": "refuse" }"#;
+    let settings = world.write("bo/.claude/settings.json", refusing);
+    let bo = world.session_with("bo", &[socket]);
+    bo.register("idle");
+    let problem = why_not_woken(&ada, "bo");
+    let likely = format!(
+        "; likely because crossSessionInbound is \"refuse\" in {}",
+        settings.display()
+    );
+    assert!(problem.ends_with(&likely), "{problem}");
+}
+
+#[test]
+fn an_asker_is_told_that_the_client_of_the_peer_is_too_old_to_be_woken() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.register_with("idle", json!({ "version": "2.1.200" }));
+    let problem = why_not_woken(&ada, "bo");
+    assert!(problem.contains("no inbox socket"), "{problem}");
+    let likely =
+        "; likely because its Claude Code is 2.1.200, and such lines are taken from 2.1.224 on";
+    assert!(problem.ends_with(likely), "{problem}");
+}
+
+#[test]
+fn a_session_whose_settings_refuse_lines_is_told_so_after_the_second_ring() {
+    let days = Days::new();
+    let home = days.place.path().join("home");
+    let mut ada = days.member("ada", 1);
+    let mut bo = days.member_with("bo", 2, Some(home.clone()));
+    let own = process::stat(process::own_pid()).unwrap().key;
+    let entry = json!({ "procStart": own.started.to_string(), "status": "idle" });
+    std::fs::create_dir_all(home.join("sessions")).unwrap();
+    let file = home.join(format!("sessions/{}.json", own.pid));
+    std::fs::write(file, entry.to_string()).unwrap();
+    let settings = home.join("settings.json");
+    std::fs::write(&settings, r#"{ "crossSessionInbound": "refuse" }"#).unwrap();
+    let id = asked(&mut ada, "bo", "which port?");
+    for _ in 0..2 {
+        rings(&mut bo);
+        days.clock.advance_ms(3_000);
+    }
+    attends(&mut bo);
+    let problem = format!(
+        "the session was rung twice and did not start a turn; likely because crossSessionInbound is \"refuse\" in {}",
+        settings.display()
+    );
+    assert_eq!(delivery(&mut ada, id).wake_problem, Some(problem));
 }

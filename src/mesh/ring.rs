@@ -87,7 +87,7 @@ impl Mesh {
     pub fn ring_failed(&mut self, me: &Sitting, problem: &str) -> Result<()> {
         self.write(|tx, around, rings| {
             let news = News::of(tx, around, me, false)?;
-            not_woken(tx, rings, me, &news, problem)
+            not_woken(tx, around, rings, me, &news, problem)
         })
     }
 
@@ -144,11 +144,12 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
             );
         }
     };
-    let has_waiter = around.bells.has_waiter(me.session);
     if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
-        return wait_for_ring(tx, rings, me, ring, activity, news, has_waiter);
+        return wait_for_ring(tx, around, rings, me, ring, activity, news);
     }
-    if has_waiter && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)? {
+    if around.bells.has_waiter(me.session)
+        && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)?
+    {
         return Ok(left);
     }
     post(tx, rings, me, news, activity, 1)
@@ -276,16 +277,16 @@ fn wake_by(activity: Activity) -> WakeState {
 /// A ring is out: has it been long enough?
 fn wait_for_ring(
     tx: &Tx,
+    around: &Around,
     rings: &mut Rings,
     me: &Sitting,
     ring: &Ring,
     activity: Activity,
     news: News,
-    has_waiter: bool,
 ) -> Result<Attention> {
     let age_ms = tx.now.wall_ms - ring.at_ms;
     // A waiting hook gives the line its time first, and then needs its own.
-    let within_ms = if has_waiter {
+    let within_ms = if around.bells.has_waiter(me.session) {
         2 * ANSWERS_WITHIN_MS
     } else {
         ANSWERS_WITHIN_MS
@@ -310,7 +311,7 @@ fn wait_for_ring(
         }
         Activity::Idle => {
             let problem = "the session was rung twice and did not start a turn";
-            not_woken(tx, rings, me, &news, problem)?;
+            not_woken(tx, around, rings, me, &news, problem)?;
             Ok(Attention::None)
         }
         _ if age_ms > GIVE_UP_MS => {
@@ -377,8 +378,21 @@ fn rung_for(
     tell_askers(tx, rings, id)
 }
 
-/// Notes that a session could not be woken, or did not wake. Its askers are told why.
-fn not_woken(tx: &Tx, rings: &mut Rings, me: &Sitting, news: &News, problem: &str) -> Result<()> {
+/// Notes that a session could not be woken, or did not wake. Its askers are told why, as far as its files tell more.
+fn not_woken(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    news: &News,
+    problem: &str,
+) -> Result<()> {
+    let session = tx.session(me.session)?;
+    let problem = match session.and_then(|session| around.why_deaf(&session, me.project.as_deref()))
+    {
+        Some(why) => &format!("{problem}; likely because {why}"),
+        None => problem,
+    };
     let mut data = json!({ "session": me.session, "reason": problem });
     for id in &news.unseen {
         tx.set_wake(*id, WakeState::Failed, Some(problem))?;
