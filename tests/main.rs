@@ -98,6 +98,9 @@ mod crowd;
 /// The doorbell into a session's own inbox, and the brakes.
 mod ring;
 
+/// What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
+mod truth;
+
 /// The hook that waits beside an idle session, where its client takes no line.
 mod rewake;
 

@@ -482,6 +482,11 @@ fn a_person_who_asks_a_quiet_session_is_told_at_once() {
     );
     let asked = world.cli(&folder, &["ask", "bo", "which schema?", "--json"]);
     assert_eq!(asked.json()["status"], "held");
+    let delivery = &asked.json()["delivery"];
+    assert_eq!(
+        (&delivery["wake"], &delivery["peer_activity"]),
+        (&json!("none"), &json!("idle"))
+    );
     bo.stays_silent(Duration::from_millis(200));
 }
 
