@@ -88,6 +88,9 @@ mod crowd;
 /// The doorbell into a session's own inbox, and the brakes.
 mod ring;
 
+/// Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
+mod brake;
+
 /// The hook that waits beside an idle session, where its client takes no line.
 mod rewake;
 
