@@ -101,6 +101,9 @@ mod ring;
 /// What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
 mod truth;
 
+/// Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
+mod brake;
+
 /// The hook that waits beside an idle session, where its client takes no line.
 mod rewake;
 

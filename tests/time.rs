@@ -277,6 +277,39 @@ fn a_chain_of_questions_that_wait_for_each_other_ends_at_eight() {
     }
 }
 
+#[test]
+fn where_no_hook_tells_of_turns_an_answered_question_counts_for_an_hour() {
+    let days = Days::new();
+    let mut members = [days.member("ada", 1), days.member("bo", 2)];
+    let names = ["ada", "bo"].map(|name| Address::parse(name).unwrap());
+    let mut rounds = 0;
+    loop {
+        let (asker, other) = (rounds % 2, (rounds + 1) % 2);
+        match members[asker].ask(&names[other], "and you?", None) {
+            Ok((asked, wait)) => {
+                let answerer = &mut members[other];
+                answerer.next_questions(std::time::Duration::ZERO).unwrap();
+                answerer.answer(asked.question, "and you?").unwrap();
+                let asker = &mut members[asker];
+                asker
+                    .wait(&wait.unwrap(), std::time::Duration::ZERO, |_| true)
+                    .unwrap();
+                rounds += 1;
+            }
+            Err(refused) => {
+                assert!(refused.to_string().contains("the 9th"), "{refused}");
+                break;
+            }
+        }
+    }
+    assert_eq!(rounds, 9);
+    days.clock.advance_ms(3_600_000);
+    let still = members[1].ask(&names[0], "and you?", None);
+    assert!(still.is_err());
+    days.clock.advance_ms(1);
+    members[1].ask(&names[0], "and you?", None).unwrap();
+}
+
 /// Claims "deploy" for ten seconds. Returns whether it was granted.
 fn claims(member: &mut Member) -> bool {
     let wanted = Claiming {

@@ -91,34 +91,22 @@ impl Mesh {
         })
     }
 
-    /// Notes that a prompt began or joined a turn. One that a person typed frees the budget. Returns what the doorbell in
-    /// it is worth.
-    pub fn note_prompt(&mut self, me: &Sitting, nonce: Option<&str>, typed: bool) -> Result<Rung> {
-        let seen = self.read(|tx, around| {
-            let Some(session) = tx.session(me.session)? else {
-                return Ok(None);
+    /// Returns what a doorbell line is worth that a prompt consists of.
+    pub fn worth_of(&mut self, me: &Sitting, nonce: &str) -> Result<Rung> {
+        self.read(|tx, around| {
+            let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
+                return Ok(Rung::Unknown);
             };
-            let peer = tx.peer(me.peer)?;
-            let held = peer
-                .map(|peer| hold(tx, around, &peer, &session))
-                .transpose()?
-                .flatten();
-            Ok(Some((session, held)))
-        })?;
-        let Some((session, held)) = seen else {
-            return Ok(Rung::Unknown);
-        };
-        let known =
-            nonce.is_some() && session.ring.as_ref().map(|ring| ring.nonce.as_str()) == nonce;
-        let rung = match (nonce, held) {
-            (Some(_), Some(_)) => Rung::Held,
-            (Some(_), None) if known => Rung::Read,
-            _ => Rung::Unknown,
-        };
-        if typed && session.posted_turns > 0 {
-            self.write(|tx, _, _| Ok(tx.set_posted_turns(me.session, 0)?))?;
-        }
-        Ok(rung)
+            let known = session
+                .ring
+                .as_ref()
+                .is_some_and(|ring| ring.nonce == nonce);
+            Ok(match hold(tx, around, &peer, &session)? {
+                Some(_) => Rung::Held,
+                None if known => Rung::Read,
+                None => Rung::Unknown,
+            })
+        })
     }
 
     /// Notes that a doorbell was read which rang for nothing any more. One that brings something is read when that is
