@@ -1,5 +1,5 @@
 //! Many real processes at once: nobody loses an answer, nobody gets another's, nobody finds half a file.
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -159,8 +159,10 @@ fn a_hook_does_not_wait_for_a_lock_that_is_held() {
 #[test]
 fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_and_all_read_one_order()
  {
-    const WRITERS: usize = 8;
-    const EACH: usize = 250;
+    const WRITERS: usize = 32;
+    const EACH: usize = 40;
+    /// Every so many goes to everybody, so also to those that write.
+    const TO_ALL: usize = 8;
     let world = World::new();
     let readers = [world.session("reader"), world.session("other")];
     for reader in &readers {
@@ -173,26 +175,22 @@ fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_an
         for writer in &writers {
             scope.spawn(move || {
                 for number in 0..EACH {
+                    let (to, recipients) = match number % TO_ALL {
+                        0 => ("*", WRITERS + 1),
+                        _ => ("#all", 2),
+                    };
                     let posted =
-                        writer.call("post", json!({ "to": "#all", "body": number.to_string() }));
-                    assert_eq!(posted["recipients"], 2, "{posted}");
+                        writer.call("post", json!({ "to": to, "body": number.to_string() }));
+                    assert_eq!(posted["recipients"], recipients, "{posted}");
                 }
             });
         }
     });
-    let [first, second] = readers.each_ref().map(|reader| {
-        let (mut all, mut after) = (Vec::new(), serde_json::Value::Null);
-        loop {
-            let page = reader.call("list_messages", json!({ "limit": 100, "after": after }));
-            assert_eq!(page["unread"], WRITERS * EACH);
-            let page = page["messages"].as_array().unwrap().clone();
-            let Some(last) = page.last() else { return all };
-            after = last["message_id"].clone();
-            all.extend(page);
-        }
-    });
+    let [first, second] = readers
+        .each_ref()
+        .map(|reader| all_mail(reader, WRITERS * EACH));
     assert_eq!(first, second, "one order for all");
-    let mut next = std::collections::HashMap::new();
+    let mut next = HashMap::new();
     for message in &first {
         let from = message["from"].as_str().unwrap().to_owned();
         let number: usize = message["body"].as_str().unwrap().parse().unwrap();
@@ -200,7 +198,31 @@ fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_an
         assert_eq!(number, *expected, "each once, in the order of its writer");
         *expected += 1;
     }
-    assert_eq!(first.len(), WRITERS * EACH);
+    assert_eq!(next.into_values().collect::<Vec<_>>(), [EACH; WRITERS]);
+    let for_all: Vec<_> = first
+        .iter()
+        .filter(|one| one["to"] == "*" && one["from"] != "writer0")
+        .cloned()
+        .collect();
+    assert_eq!(
+        all_mail(&writers[0], (WRITERS - 1) * EACH / TO_ALL),
+        for_all,
+        "who reads a part reads it in that order"
+    );
+}
+
+/// Returns the mail of a session, page by page; `unread` is all of it.
+#[track_caller]
+fn all_mail(reader: &Session, unread: usize) -> Vec<Value> {
+    let (mut all, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let page = reader.call("list_messages", json!({ "limit": 100, "after": after }));
+        assert_eq!(page["unread"], unread);
+        let page = page["messages"].as_array().unwrap().clone();
+        let Some(last) = page.last() else { return all };
+        after = last["message_id"].clone();
+        all.extend(page);
+    }
 }
 
 /// How many fight for one claim.
