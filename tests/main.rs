@@ -119,6 +119,9 @@ mod time;
 /// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
 mod mcp;
 
+/// The list of tools: which there are, what is told of each.
+mod tools;
+
 /// Clients that nobody here wrote, as their users run them.
 mod foreign;
 
