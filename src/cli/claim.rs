@@ -1,16 +1,15 @@
 //! `claude-mesh claim`, `release` and `claims`: who uses what meanwhile, for people, scripts and a git hook.
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, error::ErrorKind};
+use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
 use super::desk::Desk;
 use super::live::{LiveLine, Stop};
 use super::wrong::{Failure, Wrong};
-use super::{Cli, Ending, Outcome, print, span, table};
+use super::{Ending, Outcome, print, span, staged, table};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::{Moment, text};
@@ -318,7 +317,7 @@ pub(super) fn release(desk: &Desk, args: &Release) -> Outcome {
 /// Lists claims, or checks what is staged.
 pub(super) fn claims(desk: &Desk, args: &Claims) -> Outcome {
     if args.check_staged {
-        return check_staged(desk);
+        return staged::check_staged(desk);
     }
     let folder = &desk.settings.working_directory;
     let Some(mut mesh) = desk.open_existing()? else {
@@ -375,95 +374,6 @@ fn table(desk: &Desk, lines: &[ClaimLine], now: &Moment) -> Table {
     table
 }
 
-/// Fails when somebody else holds a staged file alone: what a git hook runs.
-fn check_staged(desk: &Desk) -> Outcome {
-    let folder = &desk.settings.working_directory;
-    let staged = staged(folder)?;
-    let Some(mut mesh) = desk.open_existing()? else {
-        print::err("claude-mesh: no mesh here yet, so nobody has claimed anything\n")?;
-        return Ok(Ending::Done);
-    };
-    let me = desk.seat_of_session(&mut mesh)?;
-    let own = desk.own_name(&mut mesh)?;
-    let now = mesh.now();
-    let mut held = Vec::new();
-    for file in staged {
-        // What no claim can name nobody has claimed.
-        let Ok(resource) = mesh::file_resource(folder, &file) else {
-            continue;
-        };
-        let claim = mesh.held_by_other(me.as_ref(), &resource)?;
-        held.extend(claim.filter(|claim| Some(&claim.peer_name) != own.as_ref()));
-    }
-    if desk.json {
-        let files: Vec<_> = held
-            .iter()
-            .map(|claim| json!({ "resource": claim.resource, "peer": claim.peer_name, "note": claim.note, "lease_expires_at": rfc3339(shape::expires_ms(claim, &now)) }))
-            .collect();
-        print::json(&json!({ "held": files }))?;
-    } else if !held.is_empty() {
-        let lines: Vec<String> = held
-            .iter()
-            .map(|claim| {
-                let holder = held_by(std::slice::from_ref(claim), &now);
-                let note = claim.note.as_deref().map_or_else(String::new, |note| {
-                    format!(" ({})", text::one_line(&desk.foreign(note)))
-                });
-                format!("{} is {holder}{note}", shown(desk, &claim.resource))
-            })
-            .collect();
-        let hint = "wait, or ask them; `claude-mesh claims` shows who holds what, `git commit --no-verify` goes past this";
-        Wrong::new("conflict", lines.join("\n"), hint).tell(false);
-    }
-    Ok(if held.is_empty() {
-        Ending::Done
-    } else {
-        Ending::Refused
-    })
-}
-
-/// The files whose content or place the commit would change, as absolute paths.
-fn staged(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let top = git(folder, &["rev-parse", "--show-toplevel"])?;
-    let top = top.strip_suffix(b"\n").unwrap_or(&top);
-    // From the top, whatever `diff.relative` says; a moved file counts at both places.
-    let names = git(
-        &path_of(top),
-        &["diff", "--cached", "--name-only", "--no-renames", "-z"],
-    )?;
-    let names = names
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty());
-    Ok(names.map(|name| path_of(top).join(path_of(name))).collect())
-}
-
-fn path_of(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-/// Runs git. No repository, or no git, is wrong usage.
-fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-    let wrong = |problem: String| {
-        let error = Cli::command().error(ErrorKind::ValueValidation, problem);
-        Failure::from(error)
-    };
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| wrong(format!("cannot run git: {error}")))?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let problem = String::from_utf8_lossy(&output.stderr);
-    Err(wrong(format!(
-        "git says: {}",
-        text::one_line(problem.trim())
-    )))
-}
-
 fn names(claims: &[store::Claim]) -> String {
     let mut names: Vec<&str> = claims
         .iter()
@@ -473,7 +383,7 @@ fn names(claims: &[store::Claim]) -> String {
     names.join(", ")
 }
 
-fn held_by(claims: &[store::Claim], now: &Moment) -> String {
+pub(super) fn held_by(claims: &[store::Claim], now: &Moment) -> String {
     match claims.first() {
         // Somebody stands in line before.
         None => "free, but others stand in line before".into(),
@@ -492,7 +402,7 @@ fn until(claim: &store::Claim, now: &Moment) -> String {
 }
 
 /// Returns a resource as people write it.
-fn shown(desk: &Desk, resource: &str) -> String {
+pub(super) fn shown(desk: &Desk, resource: &str) -> String {
     match resource.strip_prefix("file:") {
         Some(path) => format!("file:{}", desk.shown(Path::new(path))),
         None => text::one_line(&desk.foreign(resource)),
