@@ -28,6 +28,7 @@ use crate::store;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status: 0 granted, or in line with --queue; 1 somebody else holds it; 3 the turn did not come in time.
+All your shells outside of a session are one holder: a second one renews what the first has claimed.
 
 Examples:
   claude-mesh claim deploy --lease 30m --note 'release 2.1'
@@ -42,10 +43,10 @@ pub(super) struct Claim {
     /// How long it lasts, for example 90s, 10m, 1h.
     #[arg(long, default_value = "2m", value_name = "SPAN", value_parser = lease)]
     lease: Duration,
-    /// Stand in line and wait for the turn, at most so long.
+    /// Stand in line and wait for the turn, at most so long; your place ends with the command.
     #[arg(long, value_name = "SPAN", value_parser = span::timeout)]
     wait: Option<Duration>,
-    /// Stand in line and return at once.
+    /// Stand in line and return at once, or with --wait keep the place afterwards.
     #[arg(long)]
     queue: bool,
     /// What for; others see it.
@@ -118,10 +119,13 @@ pub(super) fn claim(desk: &Desk, args: &Claim) -> Outcome {
     let mut claimed = member.mesh().claim(&me, &wanted)?;
     if let (Claimed::Queued(ticket), Some(at_most)) = (&claimed, args.wait) {
         let ticket = ticket.clone();
-        match wait(desk, &mut member, &wanted, ticket, at_most)? {
+        match wait(desk, &mut member, &wanted, ticket, at_most, args.queue)? {
             Waited::Came(came) => claimed = came,
-            Waited::Stopped => return stopped(desk, &resource),
-            Waited::Interrupted(words) => return interrupted(desk, &resource, &words),
+            Waited::Stopped => return stopped(desk, &resource, args.queue),
+            Waited::Interrupted(words) => {
+                let kept = args.queue || !desk.is_person();
+                return interrupted(desk, &resource, &words, kept);
+            }
         }
     }
     let now = member.mesh().now();
@@ -141,6 +145,7 @@ fn wait(
     wanted: &Claiming,
     mut ticket: Ticket,
     at_most: Duration,
+    keeps: bool,
 ) -> Result<Waited, Failure> {
     let me = member.sitting().clone();
     let stop = Stop::on_signals(member.signal())?;
@@ -156,6 +161,9 @@ fn wait(
             member
                 .mesh()
                 .interrupt(&me, call, &WaitReason::Cycle(chain))?;
+            if desk.is_person() && !keeps {
+                member.mesh().give_up(&me, id)?;
+            }
             let words = format!("each waits for the next: {}", names.join(" → "));
             return Ok(Waited::Interrupted(words));
         }
@@ -166,12 +174,19 @@ fn wait(
         match came? {
             Came::There(Some(claimed)) => return Ok(Waited::Came(claimed)),
             _ if stop.is_set() => {
-                member.mesh().give_up(&me, id)?;
+                if !keeps {
+                    member.mesh().give_up(&me, id)?;
+                }
                 return Ok(Waited::Stopped);
             }
             Came::There(None) => return Ok(Waited::Stopped),
             Came::Over => {
-                let at_last = member.mesh().turn_at_last(&me, id)?;
+                // A session claims again and has its place; a person's command that ended is forgotten.
+                let at_last = if keeps || !desk.is_person() {
+                    member.mesh().turn_at_last(&me, id)?
+                } else {
+                    member.mesh().leave_line(&me, id)?
+                };
                 return Ok(at_last.map_or(Waited::Stopped, Waited::Came));
             }
             Came::Interrupted(interruption) => {
@@ -222,9 +237,9 @@ fn stand(
 fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Moment) -> Outcome {
     let ending = match claimed {
         Claimed::Granted(_) => Ending::Done,
-        Claimed::Queued(_) if args.wait.is_none() => Ending::Done,
-        Claimed::Queued(_) => Ending::NoAnswer,
-        Claimed::Denied { .. } => Ending::Refused,
+        Claimed::Queued(_) | Claimed::Denied { .. } if args.wait.is_some() => Ending::NoAnswer,
+        Claimed::Queued(_) if args.queue => Ending::Done,
+        Claimed::Queued(_) | Claimed::Denied { .. } => Ending::Refused,
     };
     if desk.json {
         print::json(&shape::claim(claimed, now))?;
@@ -242,11 +257,23 @@ fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Mome
                 claim.fence.unwrap_or_default()
             ))?;
         }
-        Claimed::Queued(ticket) => print::line(&format!(
+        Claimed::Queued(ticket) if ending != Ending::Refused => print::line(&format!(
             "in line: {shown}, place {}, {}",
             ticket.place,
             held_by(&ticket.holders, now)
         ))?,
+        Claimed::Queued(ticket) => {
+            let held = held_by(&ticket.holders, now);
+            let message = format!(
+                "{shown} is {held}; you have place {} in line for it",
+                ticket.place
+            );
+            let hint = format!(
+                "`claude-mesh claim {0} --wait 10m` waits for the turn, `claude-mesh release {0}` leaves the line",
+                args.resource
+            );
+            Wrong::new("conflict", message, hint).tell(false);
+        }
         Claimed::Denied { holders } => {
             let message = format!("{shown} is {}", held_by(holders, now));
             let hint = format!(
@@ -259,28 +286,27 @@ fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Mome
     Ok(ending)
 }
 
-fn stopped(desk: &Desk, resource: &str) -> Outcome {
+fn stopped(desk: &Desk, resource: &str, kept: bool) -> Outcome {
     if desk.json {
         print::json(&json!({ "status": "cancelled" }))?;
     } else {
-        print::line(&format!(
-            "stopped; the place in line for {} is given up",
-            shown(desk, resource)
-        ))?;
+        print::line(&format!("stopped; {}", place_is(desk, resource, kept)))?;
     }
     Ok(Ending::NoAnswer)
 }
 
-fn interrupted(desk: &Desk, resource: &str, words: &str) -> Outcome {
+fn interrupted(desk: &Desk, resource: &str, words: &str, kept: bool) -> Outcome {
     if desk.json {
         print::json(&json!({ "status": "interrupted", "hint": words }))?;
     } else {
-        print::line(&format!(
-            "{words}; the place in line for {} is kept",
-            shown(desk, resource)
-        ))?;
+        print::line(&format!("{words}; {}", place_is(desk, resource, kept)))?;
     }
     Ok(Ending::NoAnswer)
+}
+
+fn place_is(desk: &Desk, resource: &str, kept: bool) -> String {
+    let word = if kept { "kept" } else { "given up" };
+    format!("the place in line for {} is {word}", shown(desk, resource))
 }
 
 /// Gives back.
