@@ -466,8 +466,8 @@ fn update(
         if let Some(reason) = &change.reason {
             let when = rfc3339(tx.now.wall_ms);
             let step = (old.status, to);
-            task.description =
-                with_reason(&task.description, reason, me.name.as_str(), &when, step)?;
+            let who = me.name.as_str();
+            task.description = with_reason(&task.description, reason, who, &when, step);
         }
         if to == TaskStatus::InProgress {
             check_startable(tx, &task)?;
