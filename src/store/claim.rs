@@ -214,6 +214,14 @@ impl Tx<'_> {
             .map(drop)
     }
 
+    /// Notes what a claim is for from now on.
+    pub(crate) fn set_claim_note(&self, id: ClaimId, note: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE claim SET note = ?2 WHERE id = ?1")?
+            .execute(params![id, note])
+            .map(drop)
+    }
+
     /// Takes a claim or a ticket away.
     pub(crate) fn delete_claim(&self, id: ClaimId) -> rusqlite::Result<()> {
         self.sql
