@@ -70,6 +70,8 @@ mod task;
 /// Tasks and their board as people type them.
 #[cfg(feature = "cli")]
 mod task_cli;
+/// Stories of the files of tasks: who has them when tasks overlap, name others, or change hands.
+mod task_files;
 
 /// Tasks beside a small model of them.
 mod task_model;

@@ -176,6 +176,7 @@ pub(super) fn record_death(
     peer: &Peer,
 ) -> Result<()> {
     rings.add(tx.sessions_waiting_for(peer.id)?);
+    let waited = tx.tickets_waited_with(session.id)?;
     if tx.end_session(session.id)? {
         tx.append(
             EventKind::PeerDied,
@@ -183,7 +184,7 @@ pub(super) fn record_death(
             peer.name.as_str(),
             &json!({ "session": session.id }),
         )?;
-        end_claims(tx, rings, session.id, peer.kind, "died")?;
+        end_claims(tx, rings, session.id, peer.kind, waited, "died")?;
         rings.ended.push(session.id);
     }
     Ok(())

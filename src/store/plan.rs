@@ -212,7 +212,7 @@ fn the_line_of_a_resource_is_read_by_its_index() {
         "claim_resource",
     );
     uses(
-        "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
+        "SELECT claim_id FROM wait WHERE session_id = '1' AND claim_id IS NOT NULL",
         "wait_of_session",
     );
 }
