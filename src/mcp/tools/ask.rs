@@ -24,6 +24,7 @@ pub(super) const TOOLS: [Entry; 4] = [
         schema: arguments::schema::<AskPeer>,
         effect: Effect::Writes,
         everyday: true,
+        long: true,
     },
     Entry {
         set: "ask",
@@ -32,14 +33,16 @@ pub(super) const TOOLS: [Entry; 4] = [
         schema: arguments::schema::<AwaitReply>,
         effect: Effect::Idempotent,
         everyday: true,
+        long: true,
     },
     Entry {
         set: "ask",
         name: "reply_to_peer",
-        description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces an answer you gave before.",
+        description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces your earlier answer.",
         schema: arguments::schema::<ReplyToPeer>,
         effect: Effect::Idempotent,
         everyday: true,
+        long: false,
     },
     Entry {
         set: "ask",
@@ -48,6 +51,7 @@ pub(super) const TOOLS: [Entry; 4] = [
         schema: arguments::schema::<PollInbox>,
         effect: Effect::Reads,
         everyday: true,
+        long: true,
     },
 ];
 
