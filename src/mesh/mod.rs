@@ -64,7 +64,7 @@ pub use claim::{
     prefix, resource,
 };
 pub use event::Listening;
-pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
+pub use inbox::{Between, Granted, Inbox, LateAnswer, Waiting};
 pub use known::{Asking, Known, KnownCount};
 pub use knows::Ranked;
 pub use member::{Came, Member, Waited};

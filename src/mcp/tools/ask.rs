@@ -381,28 +381,17 @@ pub(super) async fn poll_inbox(
         let id = arguments::question_id(&id)?;
         return call
             .verb(|at| {
-                let (question, asker, addressee) = at.mesh.question(&at.me, id)?;
-                let inbox = at.mesh.inbox(&at.me)?;
-                let questions = inbox
-                    .questions
-                    .into_iter()
-                    .filter(|waiting| waiting.pending.question.id == id)
-                    .collect();
-                at.mesh.mark_shown(
-                    &at.me,
-                    &Inbox {
-                        questions,
-                        ..Inbox::default()
-                    },
-                    None,
-                    WakeState::Call,
-                )?;
-                Ok(results::ok(&results::full_question(
-                    at.me.name.as_str(),
-                    &question,
-                    asker.as_str(),
-                    addressee.as_str(),
-                )))
+                let between = at.mesh.question(&at.me, id)?;
+                let mut questions = at.mesh.inbox(&at.me)?.questions;
+                questions.retain(|waiting| waiting.pending.question.id == id);
+                let shown = !questions.is_empty();
+                let inbox = Inbox {
+                    questions,
+                    ..Inbox::default()
+                };
+                at.mesh.mark_shown(&at.me, &inbox, None, WakeState::Call)?;
+                let you = at.me.name.as_str();
+                Ok(results::ok(&results::full_question(you, &between, shown)))
             })
             .await;
     }
