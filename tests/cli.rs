@@ -692,6 +692,20 @@ fn status_and_gc_are_figures() {
         desk.sees(&["status"])
             .contains("questions  1 open, 0 answered, 0 expired")
     );
+    let text = desk.sees(&["status"]);
+    let in_one_row = [
+        "status",
+        "path",
+        "bytes",
+        "wal_bytes",
+        "schema",
+        "paused_until",
+    ];
+    for key in status.as_object().unwrap().keys() {
+        let row = |line: &str| line.split_whitespace().next() == Some(key);
+        let is_told = text.lines().any(row) || in_one_row.contains(&key.as_str());
+        assert!(is_told, "{key} is not in {text}");
+    }
     let gone: Value = serde_json::from_str(&desk.sees(&["gc", "--json"])).unwrap();
     assert_eq!(gone["reclaimed"]["questions"], 0);
     assert!(

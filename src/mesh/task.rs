@@ -21,7 +21,7 @@ use crate::model::{EventKind, PeerKind, PeerName, Priority, Refusal, Result, Tas
 use crate::store::{Task, TaskListing, Tx};
 
 /// What somebody says of a task; what is `None` stays as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFields {
     /// What it is.
     pub title: Option<String>,
