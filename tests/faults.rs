@@ -433,6 +433,32 @@ fn a_broken_project_file_is_named_with_its_line_and_nothing_is_written() {
 }
 
 #[test]
+fn a_project_file_that_never_ends_is_refused_at_once() {
+    let world = World::new();
+    let path = world.project("ada").join(".claude-mesh.json");
+    let says = "ada/.claude-mesh.json cannot be used: it is not a file";
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for endless in [false, true] {
+        if endless {
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        }
+        let ada = world.window("ada", &[]);
+        ada.discover();
+        all_refused(&ada, "invalid_argument", &[says]);
+        hooks_are_silent(&world, &ada, Some(says));
+        person_is_told(&world, &[says]);
+    }
+    assert!(!world.database().exists());
+}
+
+#[test]
 fn a_broken_wall_map_is_named_with_its_line_and_nothing_is_written() {
     let world = World::new();
     let path = world.write(

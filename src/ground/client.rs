@@ -6,7 +6,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::file;
 use super::process::{self, ProcessKey, ProcessStat};
+
+/// The registry's file of one session has a few hundred bytes.
+const BYTES_MAX: u64 = 64 * 1024;
 
 /// What Claude Code's registry says of one running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +57,7 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
     let path = config_dir
         .join("sessions")
         .join(format!("{}.json", process.pid));
-    let wire: Wire = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let wire: Wire = serde_json::from_slice(&file::read(&path, BYTES_MAX).ok()?).ok()?;
     if wire
         .proc_start
         .is_some_and(|started| started != process.started.to_string())
@@ -133,6 +137,7 @@ fn nearest_session<P: PartialEq>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::tests::make_pipe;
     use super::*;
 
     fn chain(pids: &[i32]) -> Vec<ProcessStat> {
@@ -187,6 +192,18 @@ mod tests {
             doorbell_nonce("<cross-session-message from-name=\"x\">hello"),
             None
         );
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_registry_file_holds_nobody_up() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("sessions")).unwrap();
+        make_pipe(&place.path().join("sessions/7.json"));
+        let process = ProcessKey {
+            pid: 7,
+            started: 55,
+        };
+        assert_eq!(registered(place.path(), process), None);
     }
 
     #[test]
