@@ -89,7 +89,7 @@ impl Desk {
     fn question(from: &mut Member, to: &str, text: &str) -> QuestionId {
         let (asked, wait) = from.ask(&Address::parse(to).unwrap(), text, None).unwrap();
         let me = from.sitting().clone();
-        from.mesh().finish(&me, &wait.unwrap(), &[]).unwrap();
+        from.mesh().abandon(&me, &wait.unwrap(), &[]).unwrap();
         asked.question
     }
 

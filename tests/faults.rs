@@ -226,6 +226,50 @@ fn a_full_disk_from_the_start_leaves_no_half_made_file() {
 }
 
 #[test]
+fn a_disk_that_fills_up_while_the_file_is_made_leaves_no_damaged_one() {
+    let Some(how) = own_mounts("a disk that fills up while the file is made") else {
+        return;
+    };
+    let inner = "mount -t tmpfs -o size=\"$SIZE\",mode=700 tmpfs \"$HOME/.claude-mesh\" || exit 9; \
+        cd \"$HOME/.claude-mesh\"; \"$CLI\" state set a 1; echo \"first $?\"; ls -A; cp mesh.db* \"$HOME/kept\"; \
+        mount -o remount,size=20m tmpfs . && \"$CLI\" state set a 2 && \"$CLI\" state get a";
+    let (mut refused, mut stored) = (0, 0);
+    // From no room for anything to room for all: each write that making the file takes is the one that fails.
+    for size in (16..512).step_by(16) {
+        let world = World::new();
+        for folder in [".claude-mesh", "kept"] {
+            fs::create_dir(world.home().join(folder)).unwrap();
+        }
+        let output = world
+            .command("/bin/sh", &world.home())
+            .args(["-c", &with_mounts(how, inner)])
+            .env("SIZE", format!("{size}k"))
+            .env("CLI", program("claude-mesh"))
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(0), "{size}k: {ran:?}");
+        assert!(ran.out.ends_with("\n2\n"), "{size}k: {ran:?}");
+        assert!(!ran.out.contains("mesh.db.new"), "{size}k: {ran:?}");
+        if ran.out.contains("first 0") {
+            stored += 1;
+        } else {
+            refused += 1;
+            assert!(ran.err.contains("the disk is full"), "{size}k: {ran:?}");
+            assert!(!ran.err.contains("damaged"), "{size}k: {ran:?}");
+        }
+        let kept = world.home().join("kept/mesh.db");
+        if kept.exists() {
+            is_whole_and_empty(&kept);
+        }
+    }
+    assert!(
+        refused > 3 && stored > 3,
+        "{refused} refused, {stored} stored"
+    );
+}
+
+#[test]
 fn a_read_only_home_is_named_and_hooks_stay_silent() {
     let Some(how) = own_mounts("read-only home") else {
         return;

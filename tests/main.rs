@@ -15,6 +15,9 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Blocking calls that end otherwise than by an answer: nothing is lost, and nobody is left deaf.
+mod wait;
+
 /// Stories of messages: who gets which, in what order, how far somebody has read.
 mod mail;
 
@@ -37,6 +40,10 @@ mod claim_model;
 
 /// The guard of claimed files: the hook before an edit, and the check before a commit.
 mod guard;
+
+/// Stories of forgetting: who may, what is left of it, what the log tells.
+#[cfg(feature = "cli")]
+mod forget;
 
 /// Stories of known answers: what was answered earlier, for whoever cannot have an answer now.
 #[cfg(feature = "cli")]
@@ -78,6 +85,9 @@ mod ledger;
 
 /// Stories of walls: one mesh does not exist for another.
 mod wall;
+
+/// Stories of long results: where they stop, and how the rest comes.
+mod sizes;
 
 /// The hooks as programs: text in, text out, exit status 0.
 mod hooks;

@@ -30,6 +30,17 @@ impl Rung {
         status: &str,
         more: &[(&str, &str)],
     ) -> Self {
+        Self::open_shell(world, project, status, more, "\"$SERVER\"; :")
+    }
+
+    /// The client is a shell with this script, which starts `$SERVER` where it likes.
+    pub(crate) fn open_shell(
+        world: &World,
+        project: &str,
+        status: &str,
+        more: &[(&str, &str)],
+        script: &str,
+    ) -> Self {
         let path = world
             .home()
             .join(format!("{}.sock", project.replace('/', "-")));
@@ -47,7 +58,7 @@ impl Rung {
             ("CLAUDE_CODE_MESSAGING_SOCKET", socket.as_str()),
             ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
         ];
-        let session = world.window(project, &[&inbox, more].concat());
+        let session = world.window_of(project, &[&inbox, more].concat(), "/bin/sh", script);
         session.register(status);
         session.hook("SessionStart", json!({ "source": "startup" }));
         session.discover();

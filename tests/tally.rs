@@ -4,6 +4,7 @@ use std::sync::Arc;
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
 use claude_mesh::mesh::{Arrival, Member, Mesh, NewValue, Reply};
+use claude_mesh::model::PeerKind;
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::state::Namespace;
@@ -87,7 +88,7 @@ fn status_counts_what_is_there_after_whatever_happened() {
                 } else {
                     &[]
                 };
-                ada.mesh().finish(&me, &wait.unwrap(), taken_back).unwrap();
+                ada.mesh().abandon(&me, &wait.unwrap(), taken_back).unwrap();
                 asked.push(question.question);
             }
             3 | 4 if !asked.is_empty() => {
@@ -103,7 +104,9 @@ fn status_counts_what_is_there_after_whatever_happened() {
                 let _ = bo.mesh().reply(&me, reply(false, true, "5434"));
             }
             5 if !asked.is_empty() => {
-                ada.mesh().forget_question(asked.swap_remove(pick)).unwrap();
+                let me = ada.sitting().clone();
+                let forgotten = asked.swap_remove(pick);
+                ada.mesh().forget_question(&me, forgotten).unwrap();
             }
             6 => days.clock.advance_ms(2 * DAY_MS),
             _ => drop(ada.mesh().sweep().unwrap()),
@@ -116,8 +119,13 @@ fn status_counts_what_is_there_after_whatever_happened() {
     assert!(now.questions.iter().all(|count| *count > 0), "{now:?}");
     days.agree();
     drop((ada, bo));
+    let mut mesh = days.mesh();
+    let process = Arrival::here(days.place.path()).unwrap().process;
+    let person = mesh
+        .sit(&Arrival::of(process, PeerKind::Person, None))
+        .unwrap();
     assert!(
-        days.mesh().forget_peer("bo").unwrap(),
+        mesh.forget_peer(&person, "bo").unwrap(),
         "and with it its questions"
     );
     days.agree();

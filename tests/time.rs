@@ -1,9 +1,10 @@
 //! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
 use std::sync::Arc;
+use std::time::Duration;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
-use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh};
+use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Forgotten, Member, Mesh, Reply};
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Mode, PeerKind, QuestionState, Refusal};
@@ -62,7 +63,7 @@ fn a_question_nobody_answers_expires_after_seven_days_and_a_late_answer_is_still
     let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
     let (asked, wait) = ada.ask(&bo(), "which port?", None).unwrap();
     let seat = ada.sitting().clone();
-    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
+    ada.mesh().abandon(&seat, &wait.unwrap(), &[]).unwrap();
     days.clock.advance_ms(7 * DAY_MS - 1);
     let seat = bo_sits.sitting().clone();
     assert_eq!(bo_sits.mesh().inbox(&seat).unwrap().questions.len(), 1);
@@ -139,13 +140,13 @@ fn every_step_of_a_question_is_in_the_log_in_its_order() {
     let days = Days::new();
     let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
     let (first, wait) = ada.ask(&bo(), "which port?", None).unwrap();
-    bo_sits.next_questions(std::time::Duration::ZERO).unwrap();
+    bo_sits.next_questions(Duration::ZERO).unwrap();
     bo_sits.answer(first.question, "5433").unwrap();
     let seat = ada.sitting().clone();
-    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
+    ada.wait(&wait.unwrap(), Duration::ZERO, |_| true).unwrap();
     let (second, wait) = ada.ask(&bo(), "which schema?", None).unwrap();
     ada.mesh()
-        .finish(&seat, &wait.unwrap(), &[second.question])
+        .abandon(&seat, &wait.unwrap(), &[second.question])
         .unwrap();
     drop(bo_sits);
     let order = [
@@ -176,13 +177,57 @@ fn a_forgotten_question_leaves_nothing_of_its_text_in_the_file() {
     bo_sits
         .answer(asked.question, &format!("{marker}, yes"))
         .unwrap();
-    assert!(ada.mesh().forget_question(asked.question).unwrap());
-    assert!(!ada.mesh().forget_question(asked.question).unwrap());
+    let me = ada.sitting().clone();
+    let mut forgets = || ada.mesh().forget_question(&me, asked.question).unwrap();
+    assert_eq!(
+        [forgets(), forgets()],
+        [Forgotten::Entirely, Forgotten::Nothing]
+    );
     for name in ["mesh.db", "mesh.db-wal"] {
         let content = std::fs::read(days.place.path().join(name)).unwrap_or_default();
         let found = content
             .windows(marker.len())
             .any(|window| window == marker.as_bytes());
+        assert!(!found, "{name} still holds it");
+    }
+}
+
+#[test]
+fn nothing_of_a_corrected_answer_is_left_either_however_much_is_free_in_the_file() {
+    let days = Days::new();
+    let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
+    for number in 0..60 {
+        let text = format!("{number} {}", "x".repeat(60_000));
+        let (asked, _) = ada.ask(&bo(), &text, Some(&text)).unwrap();
+        bo_sits.answer(asked.question, "yes").unwrap();
+    }
+    let (asked, _) = ada.ask(&bo(), "which one?", None).unwrap();
+    let me = bo_sits.sitting().clone();
+    for (text, corrects) in [
+        ("xyzzy-leaked ".repeat(4_000), false),
+        ("none".into(), true),
+    ] {
+        let reply = Reply {
+            question: asked.question,
+            text: &text,
+            decline: false,
+            corrects,
+            force: false,
+        };
+        bo_sits.mesh().reply(&me, reply).unwrap();
+    }
+    let rows = rusqlite::Connection::open(days.place.path().join("mesh.db")).unwrap();
+    rows.execute("DELETE FROM question WHERE question LIKE '%xxx'", [])
+        .unwrap();
+    let free = || rows.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+    assert!(free().unwrap() > 1_000);
+    let me = ada.sitting().clone();
+    let forgotten = ada.mesh().forget_question(&me, asked.question).unwrap();
+    assert_eq!(forgotten, Forgotten::Entirely);
+    assert_eq!(free().unwrap(), 0);
+    for name in ["mesh.db", "mesh.db-wal"] {
+        let content = std::fs::read(days.place.path().join(name)).unwrap_or_default();
+        let found = content.windows(12).any(|window| window == b"xyzzy-leaked");
         assert!(!found, "{name} still holds it");
     }
 }

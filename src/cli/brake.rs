@@ -71,6 +71,10 @@ pub(super) fn quiet(desk: &Desk, args: &Quiet) -> Outcome {
         .own_name(&mut mesh)?
         .filter(|_| !desk.is_person())
         .map(|name| name.to_string());
+    let other = |name: &String| !desk.is_person() && own.as_ref() != Some(&name.to_lowercase());
+    if args.peer.as_ref().is_some_and(other) {
+        desk.persons_only("making another session quiet")?;
+    }
     let name = args.peer.clone().or(own).ok_or_else(|| {
         Failure::argument(
             "which peer? A person has no seat to make quiet",

@@ -1,18 +1,17 @@
 //! `claude-mesh log`: who asked, who was shown, who answered, in the order it happened; and forgetting what was said.
-use std::path::PathBuf;
-
 use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::desk::Desk;
+use super::desk::{Desk, Seat};
+use super::left::Left;
 use super::peer::{explained, strong};
 use super::span::{self, Since};
 use super::wrong::Failure;
 use super::{Ending, Outcome, events, print, sentence, view};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
-use crate::mesh::Mesh;
+use crate::mesh::{Forgotten, Mesh};
 use crate::model::ask::ago;
 use crate::model::event::{Filter, Patterns};
 use crate::model::{Error, Event, Refusal};
@@ -29,7 +28,7 @@ use crate::model::{Error, Event, Refusal};
   claude-mesh log --since 2026-11-20T15:00:00Z --json
   claude-mesh log --known --since 30d    how often earlier answers helped, and whom
   claude-mesh log --question 01KXYZ…     one question in full, with its answer
-  claude-mesh log --forget 01KXYZ…       remove its text everywhere; asks nothing")]
+  claude-mesh log --forget 01KXYZ…       remove its text everywhere; in a session's shell only what it asked")]
 pub(super) struct Log {
     /// Go on and print what happens, until Ctrl-C.
     #[arg(short, long)]
@@ -203,12 +202,15 @@ fn question(desk: &Desk, id: &str) -> Outcome {
 fn forget(desk: &Desk, id: &str) -> Outcome {
     let not_found = || Error::from(Refusal::NotFound { id: id.into() });
     let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
-    let Some(mut mesh) = desk.open_existing()? else {
+    let Some(mesh) = desk.open_existing()? else {
         return Err(not_found().into());
     };
+    let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
     let (question, asker, target) = mesh.question_told(id)?.ok_or_else(not_found)?;
-    mesh.forget_question(id)?;
-    let copies = copies(&desk.place.database);
+    let left = Left {
+        traces: mesh.forget_question(me, id)? == Forgotten::ButTraces,
+        copies: mesh.copies_with_questions(),
+    };
     let parts = [
         Some("its text"),
         question.context.as_ref().map(|_| "its context"),
@@ -216,11 +218,15 @@ fn forget(desk: &Desk, id: &str) -> Outcome {
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     if desk.json {
-        print::json(&json!({
-            "forgotten": true, "question_id": id, "from": asker, "to": target,
-            "removed": parts.iter().map(|part| part.trim_start_matches("its ")).collect::<Vec<_>>(),
-            "copies": copies,
-        }))?;
+        let removed: Vec<&str> = parts
+            .iter()
+            .map(|part| part.trim_start_matches("its "))
+            .collect();
+        let mut body = json!({
+            "forgotten": true, "question_id": id, "from": asker, "to": target, "removed": removed,
+        });
+        left.add_to(&mut body);
+        print::json(&body)?;
         return Ok(Ending::Done);
     }
     print::line(&format!(
@@ -231,27 +237,6 @@ fn forget(desk: &Desk, id: &str) -> Outcome {
     if question.shown_times > 0 || question.answer.is_some() {
         print::line("what a session was shown also stands in Claude Code's own transcript of it")?;
     }
-    for copy in copies {
-        print::line(&format!(
-            "this copy from before an update may still hold it: {}",
-            desk.shown(&copy)
-        ))?;
-    }
+    left.tell(desk)?;
     Ok(Ending::Done)
-}
-
-/// Copies that were made before a migration.
-fn copies(database: &std::path::Path) -> Vec<PathBuf> {
-    let name = database.file_name().map_or(String::new(), |name| {
-        format!("{}.schema-", name.to_string_lossy())
-    });
-    let entries = database.parent().map(std::fs::read_dir);
-    entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&name))
-        .map(|entry| entry.path())
-        .collect()
 }

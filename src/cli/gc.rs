@@ -32,13 +32,7 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
         }
         all += taken;
     }
-    let mut bytes = 0;
-    loop {
-        match mesh.shrink()? {
-            0 => break,
-            given_back => bytes += given_back,
-        }
-    }
+    let bytes = mesh.shrink()?;
     let mut reclaimed = json!(all);
     if desk.json {
         reclaimed["bytes"] = bytes.into();

@@ -4,10 +4,11 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Seat};
+use super::left::Left;
 use super::peer::strong;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, source, span};
-use crate::mesh::{self, WhichMemory, shape};
+use crate::mesh::{self, Forgotten, WhichMemory, shape};
 use crate::model::ask::ago;
 use crate::model::memory::{Query, Scope};
 use crate::store;
@@ -259,14 +260,27 @@ fn forget(desk: &Desk, args: &Forget) -> Outcome {
     };
     let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
     let forgotten = mesh.forget(me, &desk.project.home(), which)?;
+    if forgotten == Forgotten::Nothing {
+        if desk.json {
+            print::json(&json!({ "forgotten": 0 }))?;
+        } else {
+            print::line("nothing is remembered there; nothing was changed")?;
+        }
+        return Ok(Ending::Done);
+    }
+    let left = Left {
+        traces: forgotten == Forgotten::ButTraces,
+        copies: mesh.copies_with_memories(),
+    };
     if desk.json {
-        print::json(&json!({ "forgotten": forgotten }))?;
-    } else if forgotten == 0 {
-        print::line("nothing is remembered there; nothing was changed")?;
+        let mut body = json!({ "forgotten": 1 });
+        left.add_to(&mut body);
+        print::json(&body)?;
     } else {
         print::line(
             "forgotten, with its earlier versions; the log keeps that it was there, without the text",
         )?;
+        left.tell(desk)?;
     }
     Ok(Ending::Done)
 }

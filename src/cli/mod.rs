@@ -20,6 +20,7 @@ mod inbox;
 mod install;
 mod installed;
 mod known;
+mod left;
 mod live;
 mod memory;
 mod message;

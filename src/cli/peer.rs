@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, Color, Table};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::Desk;
+use super::desk::{Desk, Seat};
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, table};
 use crate::ground::clock::rfc3339;
@@ -47,7 +47,7 @@ pub(super) struct Peers {
     /// Who most likely knows about this comes first, with why; nobody is asked.
     #[arg(long, value_name = "TEXT", conflicts_with = "forget")]
     about: Option<String>,
-    /// Free a name: remove a mailbox nobody sits at, with its questions.
+    /// Free a name: remove a mailbox nobody sits at, with its questions. For the person only.
     #[arg(long, value_name = "NAME")]
     forget: Option<String>,
 }
@@ -141,11 +141,12 @@ fn watch(desk: &Desk, args: &Peers) -> Outcome {
 }
 
 fn forget(desk: &Desk, name: &str) -> Outcome {
-    let Some(mut mesh) = desk.open_existing()? else {
+    let Some(mesh) = desk.open_existing()? else {
         return desk.no_mesh(&json!({ "forgotten": false }));
     };
+    let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
     let name = name.trim().to_lowercase();
-    if !mesh.forget_peer(&name)? {
+    if !mesh.forget_peer(me, &name)? {
         let message = format!("no mailbox called {name:?} in this mesh");
         let hint = "`claude-mesh peers --all` lists them; nothing was changed";
         return Err(Wrong::new("unknown_peer", message, hint).into());

@@ -39,6 +39,10 @@ pub(super) fn words(
         "peer.left" => format!("{by} left ({})", datum("reason")),
         "peer.died" => format!("{by} is gone: its process has ended"),
         "peer.renamed" => format!("{} is called {by} now", datum("was")),
+        "peer.forgotten" => {
+            let name = text::one_line(&event.subject);
+            format!("{by} removed the mailbox {name} with its questions")
+        }
         "question.asked" => format!("{by} asked {to}{question_text}  {id}"),
         "question.shown" => {
             format!(
@@ -69,6 +73,7 @@ pub(super) fn words(
         }
         "question.withdrawn" => format!("{by} took its question to {target} back  {id}"),
         "question.expired" => format!("{by} did not answer {asker} in time  {id}"),
+        "question.forgotten" => format!("{by} removed the texts of a question  {id}"),
         "question.known" => {
             let count = event.data["answers"].as_u64().unwrap_or(0);
             let many = if count == 1 { "" } else { "s" };

@@ -96,6 +96,22 @@ pub fn cut_bytes(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
+/// Returns the longest beginning of `text` that has at most `units` UTF-16 units when JSON writes it, quotes aside.
+pub fn cut_json(text: &str, units: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += match c {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..='\u{1f}' => 6,
+            _ => c.len_utf16(),
+        };
+        if used > units {
+            return &text[..at];
+        }
+    }
+    text
+}
+
 fn is_bidi(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -224,5 +240,16 @@ mod tests {
         assert_eq!(cut_chars("äöü", 2), "äö");
         assert_eq!(cut_bytes("äöü", 3), "ä");
         assert_eq!(cut_bytes("ab", 3), "ab");
+    }
+
+    #[test]
+    fn a_cut_for_json_counts_what_json_writes() {
+        let every: String = (0..0x250).filter_map(char::from_u32).collect::<String>() + "😀";
+        for c in every.chars() {
+            let text = c.to_string();
+            let units = utf16_len(&serde_json::Value::from(text.as_str()).to_string()) - 2;
+            assert_eq!(cut_json(&text, units), text, "{c:?}");
+            assert_eq!(cut_json(&text, units - 1), "", "{c:?}");
+        }
     }
 }

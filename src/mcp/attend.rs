@@ -44,7 +44,12 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
             }
             continue;
         }
-        let pause = match shared.same_seat(&client, |at| at.mesh.attend(&at.me)).await {
+        shared.end_waits(&client).await;
+        let attention = shared.same_seat(&client, |at| {
+            at.mesh.end_dead_waits(&at.me)?;
+            at.mesh.attend(&at.me)
+        });
+        let pause = match attention.await {
             Ok(Attention::Post {
                 nonce,
                 from,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::ground::id::WaitId;
 use crate::ground::lock::{self, Held};
 use crate::ground::process::{self, ProcessKey, ProcessStat};
 use crate::ground::project::Project;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     seated: watch::Sender<Option<ProcessKey>>,
     stdin_closed: watch::Sender<bool>,
     calls_waiting: watch::Sender<u32>,
+    /// Waits that are over but could not be ended: a full disk, a busy file.
+    waits_over: Mutex<Vec<WaitId>>,
 }
 
 /// A call of this server that waits, for as long as it does.
@@ -81,6 +84,7 @@ impl Shared {
             seated: watch::Sender::new(None),
             stdin_closed: watch::Sender::new(false),
             calls_waiting: watch::Sender::new(0),
+            waits_over: Mutex::default(),
         }
     }
 
@@ -120,6 +124,32 @@ impl Shared {
     /// Returns how many calls wait.
     pub(super) fn calls_waiting(&self) -> watch::Receiver<u32> {
         self.calls_waiting.subscribe()
+    }
+
+    /// Ends a wait however it came to its end; one that cannot be ended now is ended later.
+    pub(super) async fn end_wait(&self, client: &str, wait: WaitId) {
+        self.waits_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(wait);
+        self.end_waits(client).await;
+    }
+
+    /// Ends the waits that are over: a session with one left would count as waiting, and not be rung.
+    pub(super) async fn end_waits(&self, client: &str) {
+        let over = || {
+            self.waits_over
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let next = || over().last().copied();
+        while let Some(wait) = next() {
+            let ended = self.same_seat(client, |at| at.mesh.end_wait(wait)).await;
+            if ended.is_err() {
+                return;
+            }
+            over().retain(|it| *it != wait);
+        }
     }
 
     /// Returns whether the server sits: then its project takes part.
@@ -322,6 +352,7 @@ impl Station {
             arrival.instance += 1;
         }
         let sitting = mesh.sit(&arrival)?;
+        mesh.end_dead_waits(&sitting)?;
         let rings = shared.rings.clone();
         let listener =
             mesh.bells()

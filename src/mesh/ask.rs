@@ -5,7 +5,7 @@ use super::alive::{Around, sitter};
 use super::brake::hold_seen;
 use super::peer::resolve;
 use super::ring::hold_question;
-use super::{Mesh, Rings, Sitting};
+use super::{Forgotten, Mesh, Rings, Sitting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
@@ -121,7 +121,7 @@ impl Mesh {
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
-                .then(|| tx.insert_wait(me.session, &awaited))
+                .then(|| tx.insert_wait(me.session, &around.own, &awaited))
                 .transpose()?;
             Ok(Posed { asked, wait })
         })
@@ -182,14 +182,24 @@ let session = sitter(tx, around, rings, &asker)?;
         self.write(|tx, around, _| withdraw(tx, around, me, question, None))
     }
 
-    /// Removes a question with everything said in it, from every table and from the free pages of the file.
-    pub fn forget_question(&mut self, question: QuestionId) -> Result<bool> {
-        let forgotten = self.write(|tx, _, rings| {
-            rings.add(tx.sessions_waiting_on(question, None)?);
-            Ok(tx.forget_question(question)?)
-        })?;
-        self.store.shrink()?;
-        Ok(forgotten)
+    /// Removes a question with everything said in it, from every table and from the free pages of the file. Who asked it
+    /// may, and a person.
+    pub fn forget_question(&mut self, me: &Sitting, id: QuestionId) -> Result<Forgotten> {
+        self.remove_for_good(|tx, _, rings| {
+            let Some(question) = tx.question(id)? else {
+                return Ok(false);
+            };
+            if question.asker != me.peer && me.kind != PeerKind::Person {
+                let problem =
+                    format!("question {id} is another's: only who asked it or a person forgets it");
+                return Err(Refusal::NotYours { problem }.into());
+            }
+            rings.add(tx.sessions_waiting_on(id, None)?);
+            tx.forget_question(&question)?;
+            let kind = EventKind::QuestionForgotten;
+            tx.append(kind, Some(me.peer), &id.to_string(), &json!({}))?;
+            Ok(true)
+        })
     }
 }
 

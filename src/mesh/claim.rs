@@ -376,7 +376,7 @@ pub(super) fn take(
         return grant(tx, id, false).map(Claimed::Granted);
     };
     if wanted.wait {
-        ticket.wait = Some(tx.insert_claim_wait(me.session, id)?);
+        ticket.wait = Some(tx.insert_claim_wait(me.session, &around.own, id)?);
     } else {
         // Its server looks after the line from now on.
         rings.add([me.session]);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::ask::check_text;
-use super::{Mesh, Sitting};
+use super::{Forgotten, Mesh, Sitting};
 use crate::ground::id::MemoryId;
 use crate::model::memory::{self as rules, Query, Scope};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
@@ -189,15 +189,13 @@ impl Mesh {
         })
     }
 
-    /// Forgets a memory with its replaced versions, in every table and in the free pages of the file. Returns how many
-    /// memories that were, without the versions.
-    pub fn forget(&mut self, me: &Sitting, home: &str, which: WhichMemory) -> Result<usize> {
+    /// Forgets a memory with its replaced versions, in every table and in the free pages of the file.
+    pub fn forget(&mut self, me: &Sitting, home: &str, which: WhichMemory) -> Result<Forgotten> {
         let key = match which {
             WhichMemory::Key(key) => Some(rules::key(key)?),
             WhichMemory::Id(_) => None,
         };
-        let forgotten = self.write(|tx, _, _| {
-            tx.overwrite_what_goes()?;
+        self.remove_for_good(|tx, _, _| {
             let found = match (which, key) {
                 (WhichMemory::Id(id), _) => tx.memory(id)?,
                 (_, Some(key)) => match tx.memory_versions(home, key)?.into_iter().next() {
@@ -207,8 +205,9 @@ impl Mesh {
                 (_, None) => None,
             };
             let Some(memory) = found else {
-                return Ok(0);
+                return Ok(false);
             };
+            tx.overwrite_what_goes(&memory.id.to_string())?;
             tx.forget_memory(&memory)?;
             tx.renew_signposts()?;
             let data = json!({
@@ -216,12 +215,8 @@ impl Mesh {
             });
             let subject = memory.id.to_string();
             tx.append(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;
-            Ok(1)
-        })?;
-        if forgotten > 0 {
-            self.store.drop_traces()?;
-        }
-        Ok(forgotten)
+            Ok(true)
+        })
     }
 
     /// Returns how many memories there are for the repository at `home`, counted up to a thousand.

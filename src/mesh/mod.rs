@@ -26,6 +26,7 @@ mod circle;
 mod claim;
 mod doing;
 mod event;
+mod forget;
 mod inbox;
 mod known;
 mod knows;
@@ -64,6 +65,7 @@ pub use claim::{
     prefix, resource,
 };
 pub use event::Listening;
+pub use forget::Forgotten;
 pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
 pub use known::{Asking, Known, KnownCount};
 pub use knows::Ranked;

@@ -196,12 +196,19 @@ impl Mesh {
         self.write(|tx, _, _| Ok(tx.detach_session(session)?))
     }
 
-    /// Frees a name: removes a mailbox nobody sits at, with its questions. Returns whether there was one.
-    pub fn forget_peer(&mut self, name: &str) -> Result<bool> {
+    /// Frees a name: removes a mailbox nobody sits at, with its questions; a person's right. Returns whether there was one.
+    pub fn forget_peer(&mut self, me: &Sitting, name: &str) -> Result<bool> {
         self.write(|tx, around, rings| {
             let Some(peer) = tx.peer_named(name)? else {
                 return Ok(false);
             };
+            if me.kind != PeerKind::Person {
+                let problem = format!(
+                    "the mailbox of \"{}\" is removed by a person only",
+                    peer.name
+                );
+                return Err(crate::model::Refusal::NotYours { problem }.into());
+            }
             if sitter(tx, around, rings, &peer)?.is_some() {
                 return Err(crate::model::Refusal::conflict(format!(
                     "somebody sits at {:?} now",
@@ -210,6 +217,8 @@ impl Mesh {
                 .into());
             }
             tx.delete_peer(peer.id)?;
+            let kind = EventKind::PeerForgotten;
+            tx.append(kind, Some(me.peer), peer.name.as_str(), &json!({}))?;
             Ok(true)
         })
     }
@@ -280,7 +289,7 @@ fn find_mailbox(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) 
     match (arrival.kind, &arrival.project) {
         (PeerKind::Session, Some(project)) => find_seat(tx, around, rings, arrival, project),
         (PeerKind::Person, _) | (_, None) => {
-            let name = PeerName::of_person(&around.host);
+            let name = PeerName::of_person(&around.own.host);
             match tx.peer_named(name.as_str())? {
                 Some(peer) => Ok(peer),
                 None => new_peer(tx, PeerKind::Person, &name, &name, None),

@@ -61,6 +61,8 @@ impl Mesh {
 
     /// Gives free pages back to the file system. Returns the bytes.
     pub fn shrink(&mut self) -> Result<u64> {
-        self.store.shrink()
+        let before = self.store.sizes().0;
+        self.store.compact(super::forget::PATIENCE)?;
+        Ok(before.saturating_sub(self.store.sizes().0))
     }
 }

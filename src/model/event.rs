@@ -19,6 +19,8 @@ pub enum EventKind {
     PeerDied,
     /// A mailbox got another name.
     PeerRenamed,
+    /// A mailbox was removed with its questions.
+    PeerForgotten,
     /// A question was stored.
     QuestionAsked,
     /// A question was handed to a client for the model's next request.
@@ -31,6 +33,8 @@ pub enum EventKind {
     QuestionWithdrawn,
     /// A question expired.
     QuestionExpired,
+    /// A question was removed with what was said in it.
+    QuestionForgotten,
     /// A question was stored without ringing, because its peer is quiet or over its budget.
     QuestionHeld,
     /// A message was stored.
@@ -65,12 +69,14 @@ impl EventKind {
             Self::PeerLeft => "peer.left",
             Self::PeerDied => "peer.died",
             Self::PeerRenamed => "peer.renamed",
+            Self::PeerForgotten => "peer.forgotten",
             Self::QuestionAsked => "question.asked",
             Self::QuestionShown => "question.shown",
             Self::QuestionAnswered => "question.answered",
             Self::QuestionDeclined => "question.declined",
             Self::QuestionWithdrawn => "question.withdrawn",
             Self::QuestionExpired => "question.expired",
+            Self::QuestionForgotten => "question.forgotten",
             Self::QuestionHeld => "question.held",
             Self::MessagePosted => "message.posted",
             Self::ClaimGranted => "claim.granted",

@@ -481,16 +481,12 @@ impl Tx<'_> {
             .query_row([session], |row| row.get(0))
     }
 
-    /// Removes a question with everything that was said in it. Returns whether there was one.
-    pub(crate) fn forget_question(&self, id: QuestionId) -> rusqlite::Result<bool> {
-        let Some(question) = self.question(id)? else {
-            return Ok(false);
-        };
-        self.sql.execute_batch("PRAGMA secure_delete = ON")?;
-        self.blank_events_of(&id.to_string(), question.asked_at_ms)?;
-        Ok(self
-            .sql
-            .execute("DELETE FROM question WHERE id = ?1", [id])?
-            > 0)
+    /// Removes a question with everything that was said in it.
+    pub(crate) fn forget_question(&self, question: &Question) -> rusqlite::Result<()> {
+        self.overwrite_what_goes(&question.id.to_string())?;
+        self.blank_events_of(&question.id.to_string(), question.asked_at_ms)?;
+        self.sql
+            .execute("DELETE FROM question WHERE id = ?1", [question.id])
+            .map(drop)
     }
 }

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
 use super::Store;
+use crate::model::Result;
 
 /// Pages in the log; four megabytes.
 const PAGES: c_int = 1_000;
@@ -38,13 +39,21 @@ impl Store {
         if self.log_size.0.swap(0, Ordering::Relaxed) < PAGES {
             return;
         }
+        let _ = self.checkpoint("RESTART");
+    }
+
+    /// Brings the log into the file, so that it begins anew. Returns false when a reader or a writer stood in the way,
+    /// which `SQLite` tells in its answer and not as an error.
+    pub(super) fn checkpoint(&mut self, how: &str) -> Result<bool> {
         self.patience.set(self.options.patience.min(AT_MOST));
         // The log grows as long as others come first.
         self.patience.set_hurry(true);
-        let _ = self
+        let sql = format!("PRAGMA wal_checkpoint({how})");
+        let busy = self
             .connection
-            .execute_batch("PRAGMA wal_checkpoint(RESTART)");
+            .query_row(&sql, [], |row| row.get::<_, bool>(0));
         self.patience.set_hurry(false);
         self.patience.set(self.options.patience);
+        Ok(!busy?)
     }
 }

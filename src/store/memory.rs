@@ -194,11 +194,6 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Overwrites what this transaction removes instead of only letting go of it.
-    pub(crate) fn overwrite_what_goes(&self) -> rusqlite::Result<()> {
-        self.sql.execute_batch("PRAGMA secure_delete = ON")
-    }
-
     /// Returns all versions of a key, the newest first.
     pub(crate) fn memory_versions(&self, scope: &str, key: &str) -> rusqlite::Result<Vec<Memory>> {
         self.memories_where(

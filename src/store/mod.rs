@@ -27,10 +27,11 @@ mod state;
 mod sweep;
 mod tally;
 mod task;
+mod traces;
 mod wait;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,7 +97,11 @@ pub struct Tx<'a> {
     pub now: Moment,
     version: u32,
     appended: RefCell<Vec<Cow<'static, str>>>,
+    overwrites: Cell<bool>,
 }
+
+/// What leaves a page is overwritten there; what stood on a page of its own is not.
+const OVERWRITE_WHERE_IT_COSTS_NOTHING: &str = "PRAGMA secure_delete = FAST;";
 
 /// Which file a path meant when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +178,7 @@ impl Store {
         let tidy = if self.options.hook {
             ""
         } else {
-            "PRAGMA secure_delete = FAST;"
+            OVERWRITE_WHERE_IT_COSTS_NOTHING
         };
         self.connection.execute_batch(&format!(
             "PRAGMA synchronous = {level}; PRAGMA {log}; {tidy}"
@@ -221,9 +226,24 @@ impl Store {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| fault(path, &error))?;
         let tx = Tx::new(sql, now, self.version);
-        let outcome = verb(&tx).map_err(at)?;
-        tx.sql.commit().map_err(|error| fault(path, &error))?;
-        Ok(outcome)
+        let outcome = verb(&tx).map_err(at);
+        let overwrites = tx.overwrites.get();
+        let ended = match outcome {
+            Ok(outcome) => tx
+                .commit()
+                .map(|()| outcome)
+                .map_err(|error| fault(path, &error).into()),
+            Err(error) => {
+                drop(tx);
+                Err(error)
+            }
+        };
+        if overwrites {
+            self.connection
+                .execute_batch(OVERWRITE_WHERE_IT_COSTS_NOTHING)
+                .map_err(|error| fault(path, &error))?;
+        }
+        ended
     }
 
     /// Runs a look at one state of the file.
@@ -260,7 +280,12 @@ impl<'a> Tx<'a> {
             now,
             version,
             appended: RefCell::default(),
+            overwrites: Cell::default(),
         }
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.sql.commit()
     }
 }
 
@@ -369,11 +394,9 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             "the file is damaged".into(),
             NOTHING_CHANGED,
         ),
-        Some(Code::DiskFull) => (
-            FaultKind::Full,
-            "the disk is full".into(),
-            "free some space; nothing was changed",
-        ),
+        Some(Code::DiskFull) => full(),
+        // The shared memory is a file too.
+        Some(Code::SystemIoFailure) if has_no_room_for_shared_memory(error) => full(),
         Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => (
             FaultKind::Rights,
             error.to_string(),
@@ -386,6 +409,20 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         format!("cannot use {}: {problem}", path.display()),
         hint,
     )
+}
+
+fn full() -> (FaultKind, String, &'static str) {
+    (
+        FaultKind::Full,
+        "the disk is full".into(),
+        "free some space; nothing was changed",
+    )
+}
+
+fn has_no_room_for_shared_memory(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 const NOTHING_CHANGED: &str =

@@ -2,8 +2,7 @@
 use rusqlite::params;
 use serde::Serialize;
 
-use super::{Store, Tx};
-use crate::model::Result;
+use super::Tx;
 
 /// Rows one sweep takes at most of each kind.
 const ROWS_MAX: i64 = 1_000;
@@ -145,30 +144,5 @@ impl Tx<'_> {
                 AND NOT EXISTS (SELECT 1 FROM question WHERE asker_peer = p.id) LIMIT ?2)",
             params![before_ms, ROWS_MAX],
         )
-    }
-}
-
-impl Store {
-    /// Takes what was forgotten out of the log and gives every free page back, so that no copy of it is left.
-    pub fn drop_traces(&mut self) -> Result<()> {
-        while self.shrink()? > 0 {}
-        Ok(())
-    }
-
-    /// Gives free pages back to the file system, a few hundred at a time. Returns the bytes.
-    pub fn shrink(&mut self) -> Result<u64> {
-        let before = self.sizes().0;
-        let vacuum = || -> rusqlite::Result<()> {
-            // Each step frees one page, and `execute_batch` takes one step only.
-            let mut statement = self.connection.prepare("PRAGMA incremental_vacuum(1000)")?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            Ok(())
-        };
-        vacuum().map_err(crate::model::Error::from)?;
-        self.connection
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-            .map_err(crate::model::Error::from)?;
-        Ok(before.saturating_sub(self.sizes().0))
     }
 }

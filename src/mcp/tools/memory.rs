@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{Recall, Remember, WhichMemory, shape};
+use crate::mesh::{Forgotten, Recall, Remember, WhichMemory, shape};
 use crate::model::memory::{Query, Scope};
 use crate::model::{Refusal, Result};
 
@@ -37,6 +38,10 @@ pub(super) const TOOLS: [Entry; 3] = [
     },
 ];
 
+/// What is said where something is left of what was forgotten.
+const TRACES: &str = "Traces stay in the files of the database until no other program looks at them as they were; claude-mesh takes them out by itself then.";
+const COPIES: &str =
+    "These copies from before an update may still hold it; tell your user, who may delete them.";
 /// Memories of one result, unless told otherwise, and at most.
 const LIMIT: u32 = 10;
 const LIMIT_MAX: u32 = 50;
@@ -147,22 +152,14 @@ pub(super) async fn recall(
     let query = query.as_deref().map(Query::parse).transpose()?;
     call.verb(|at| {
         let found = at.mesh.recall(&at.project.home(), wanted)?;
-        let mut chars = 0;
-        let (mut memories, mut truncated): (Vec<Value>, bool) = (Vec::new(), false);
-        for one in &found {
-            let value = shape::memory(one, query.as_ref());
-            chars += value.to_string().len();
-            if chars <= results::CHARS_MAX {
-                memories.push(value);
-            } else {
-                truncated = true;
-            }
-        }
+        let memory = |one| shape::memory(one, query.as_ref());
+        let mut memories: Vec<Value> = found.iter().map(memory).collect();
+        let cut = Room::new().share(&mut memories, "text");
+        let (memories, left_out) = Room::new().fill(memories);
         let mut body = json!({ "memories": memories });
-        if truncated {
-            body["truncated"] = true.into();
-            body["hint"] =
-                "Call recall with a narrower query or a smaller limit for the rest.".into();
+        if cut || left_out {
+            let hint = "Of texts marked `cut` only the beginning is here: recall with that key, or a narrower query and a smaller limit, returns all of it.";
+            results::say_truncated(&mut body, hint);
         }
         Ok(results::ok(&body))
     })
@@ -184,7 +181,20 @@ pub(super) async fn forget(
     };
     call.verb(|at| {
         let forgotten = at.mesh.forget(&at.me, &at.project.home(), which)?;
-        Ok(results::ok(&json!({ "forgotten": forgotten })))
+        if forgotten == Forgotten::Nothing {
+            return Ok(results::ok(&json!({ "forgotten": 0 })));
+        }
+        let mut body = json!({ "forgotten": 1 });
+        if forgotten == Forgotten::ButTraces {
+            body["traces_left"] = true.into();
+            body["note"] = TRACES.into();
+        }
+        let copies = at.mesh.copies_with_memories();
+        if !copies.is_empty() {
+            body["copies"] = json!(copies);
+            body["copies_note"] = COPIES.into();
+        }
+        Ok(results::ok(&body))
     })
     .await
 }

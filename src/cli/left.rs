@@ -1,0 +1,42 @@
+//! What may be left of something that was forgotten, as it is told: in the files of the database, and in old copies of it.
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::desk::Desk;
+use super::print;
+use super::wrong::Failure;
+
+/// What may be left.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// Somebody looks at the files as they were.
+    pub(super) traces: bool,
+    /// Copies from before an update.
+    pub(super) copies: Vec<PathBuf>,
+}
+
+impl Left {
+    /// Adds it to the answer for programs.
+    pub(super) fn add_to(&self, body: &mut Value) {
+        body["traces_left"] = self.traces.into();
+        body["copies"] = serde_json::json!(self.copies);
+    }
+
+    /// Tells a person.
+    pub(super) fn tell(&self, desk: &Desk) -> Result<(), Failure> {
+        if self.traces {
+            print::line(
+                "traces stay in the files of the database until no other program looks at them as they were; \
+                 `claude-mesh gc` tries again, and so does whatever is done in this mesh",
+            )?;
+        }
+        for copy in &self.copies {
+            print::line(&format!(
+                "this copy from before an update may still hold it: {}",
+                desk.shown(copy)
+            ))?;
+        }
+        Ok(())
+    }
+}
