@@ -70,6 +70,8 @@ mod task;
 /// Tasks and their board as people type them.
 #[cfg(feature = "cli")]
 mod task_cli;
+/// Stories of the files of tasks: who has them when tasks overlap, name others, or change hands.
+mod task_files;
 
 /// Tasks beside a small model of them.
 mod task_model;
@@ -98,6 +100,12 @@ mod crowd;
 /// The doorbell into a session's own inbox, and the brakes.
 mod ring;
 
+/// What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
+mod truth;
+
+/// Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
+mod brake;
+
 /// The hook that waits beside an idle session, where its client takes no line.
 mod rewake;
 
@@ -112,6 +120,9 @@ mod time;
 
 /// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
 mod mcp;
+
+/// The list of tools: which there are, what is told of each.
+mod tools;
 
 /// Clients that nobody here wrote, as their users run them.
 mod foreign;

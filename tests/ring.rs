@@ -389,7 +389,9 @@ fn a_quiet_session_is_left_alone_until_it_ends() {
         world.cli(&folder, &["quiet", "bo", "--for", "1h"]).code,
         Some(0)
     );
-    let held = asks(&ada, "bo", "which port?").result();
+    // At once: the call would wait for an hour.
+    let patient = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 3600 });
+    let held = ada.call("ask_peer", patient);
     assert_eq!(
         (&held["status"], &held["reason"]),
         (&json!("held"), &json!("quiet"))
@@ -482,6 +484,11 @@ fn a_person_who_asks_a_quiet_session_is_told_at_once() {
     );
     let asked = world.cli(&folder, &["ask", "bo", "which schema?", "--json"]);
     assert_eq!(asked.json()["status"], "held");
+    let delivery = &asked.json()["delivery"];
+    assert_eq!(
+        (&delivery["wake"], &delivery["peer_activity"]),
+        (&json!("none"), &json!("idle"))
+    );
     bo.stays_silent(Duration::from_millis(200));
 }
 

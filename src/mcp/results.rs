@@ -73,9 +73,21 @@ pub(super) fn replied(standing: &Standing, waited_ms: Option<i64>) -> Map<String
 
 /// Returns the result for a question that is still open when its call returns.
 pub(super) fn unanswered(status: &str, standing: &Standing, hint: &str) -> Map<String, Value> {
+    let mut result = open(status, standing);
+    result.insert("hint".into(), hint.into());
+    result
+}
+
+/// Returns the result for a question whose wait was interrupted.
+pub(super) fn interrupted(standing: &Standing, why: &Interruption) -> Map<String, Value> {
+    let mut result = open("interrupted", standing);
+    result.extend(interruption(why, FIRST));
+    result
+}
+
+fn open(status: &str, standing: &Standing) -> Map<String, Value> {
     let mut result = head(status, standing.question.id, standing);
     result.insert("delivery".into(), shape::delivery(&standing.delivery));
-    result.insert("hint".into(), hint.into());
     result
 }
 

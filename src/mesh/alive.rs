@@ -1,11 +1,13 @@
 //! Who is alive: a fact of the machine, looked up when somebody needs it. A death that anyone sees is recorded for all.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::line::end_claims;
 use super::{Opening, Rings};
-use crate::ground::client::{Registered, registered};
+use crate::ground::client::{
+    INBOUND, INBOUND_REFUSED, Registered, has_inbox, refuses_inbound, registered,
+};
 use crate::ground::id::{QuestionId, SessionId, WaitId};
 use crate::ground::{Moment, process};
 use crate::model::{Activity, EventKind, Liveness, Result};
@@ -113,6 +115,25 @@ impl Around {
         Ok(dead.map(|(wait, _)| wait).collect())
     }
 
+    /// Returns why the client of a session of a project, on this machine, may take no line, where its version or its settings
+    /// tell.
+    pub(super) fn why_deaf(&self, session: &Session, project: Option<&str>) -> Option<String> {
+        let registered = self.registered(session);
+        let version = registered.as_ref().and_then(|it| it.version.as_deref());
+        if let Some(version) = version.filter(|version| !has_inbox(version)) {
+            return Some(format!(
+                "its Claude Code is {version}, and such lines are taken from 2.1.224 on"
+            ));
+        }
+        let folder = registered.as_ref().and_then(|it| it.folder.as_deref());
+        let folder = folder.or(project).map(Path::new);
+        let refusing = refuses_inbound(self.registry.as_ref()?, folder)?;
+        Some(format!(
+            "{INBOUND} is \"{INBOUND_REFUSED}\" in {}",
+            refusing.display()
+        ))
+    }
+
     /// Returns what a session is doing.
     pub(super) fn activity(&self, session: &Session, now: &Moment) -> Activity {
         if self.liveness(session, 0, now) == Liveness::Dead {
@@ -155,6 +176,7 @@ pub(super) fn record_death(
     peer: &Peer,
 ) -> Result<()> {
     rings.add(tx.sessions_waiting_for(peer.id)?);
+    let waited = tx.tickets_waited_with(session.id)?;
     if tx.end_session(session.id)? {
         tx.append(
             EventKind::PeerDied,
@@ -162,7 +184,7 @@ pub(super) fn record_death(
             peer.name.as_str(),
             &json!({ "session": session.id }),
         )?;
-        end_claims(tx, rings, session.id, peer.kind, "died")?;
+        end_claims(tx, rings, session.id, peer.kind, waited, "died")?;
         rings.ended.push(session.id);
     }
     Ok(())

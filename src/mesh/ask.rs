@@ -215,7 +215,7 @@ fn pose(
     let depth = tx.depth_shown_to(me.session)? + 1;
     if depth > DEPTH_MAX {
         let problem = format!(
-            "this question would be the {depth}th in a chain of questions that wait for each other; answer first"
+            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
         );
         return Err(Refusal::RateLimited { problem }.into());
     }

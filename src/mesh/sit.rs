@@ -173,10 +173,11 @@ impl Mesh {
             rings.add(tx.sessions_waiting_for(found.peer)?);
             // Its waiting hook goes with it.
             rings.add([session]);
+            let waited = tx.tickets_waited_with(session)?;
             if tx.end_session(session)? {
                 let peer = tx.peer(found.peer)?;
                 if let Some(peer) = &peer {
-                    end_claims(tx, rings, session, peer.kind, "left")?;
+                    end_claims(tx, rings, session, peer.kind, waited, "left")?;
                 }
                 let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
                 tx.append(

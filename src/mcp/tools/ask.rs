@@ -252,7 +252,6 @@ fn outcome(
     asked: Option<&Asked>,
     if_offline: IfOffline,
 ) -> Map<String, Value> {
-    let id = standing.question.id;
     if let (QuestionState::Open, Ended::Deserted, Some(held)) =
         (standing.question.state, ended, standing.held)
     {
@@ -282,12 +281,7 @@ fn outcome(
             result
         }
         (QuestionState::Open, Ended::Interrupted(interruption)) => {
-            let mut result = Map::new();
-            result.insert("status".into(), "interrupted".into());
-            result.insert("question_id".into(), json!(id));
-            result.insert("from".into(), json!(standing.peer));
-            result.extend(results::interruption(interruption, results::FIRST));
-            result
+            results::interrupted(standing, interruption)
         }
         (QuestionState::Open, _) if if_offline == IfOffline::Queue && !standing.askable => {
             let mut result = results::unanswered("offline", standing, NOBODY_THERE);
