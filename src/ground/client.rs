@@ -12,6 +12,10 @@ use super::process::{self, ProcessKey, ProcessStat};
 
 /// The registry's file of one session has a few hundred bytes.
 const BYTES_MAX: u64 = 64 * 1024;
+/// No settings of people are longer.
+const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What Claude Code's registry says of one running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +112,8 @@ pub fn refuses_inbound(config_dir: &Path, folder: Option<&Path>) -> Option<PathB
         .iter()
         .flat_map(|claude| ["settings.local.json", "settings.json"].map(|name| claude.join(name)));
     own.chain([config_dir.join("settings.json")]).find(|path| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let settings = serde_json::from_str(text.trim_start_matches('\u{feff}'));
+        let text = file::read(path, SETTINGS_BYTES_MAX).unwrap_or_default();
+        let settings = serde_json::from_slice(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text));
         settings.is_ok_and(|settings: serde_json::Value| settings[INBOUND] == INBOUND_REFUSED)
     })
 }
@@ -254,6 +258,10 @@ mod tests {
         let (config, project) = (place.path().join("config"), place.path().join("project"));
         let refuses = || refuses_inbound(&config, Some(&project));
         assert_eq!(refuses(), None);
+        std::fs::create_dir_all(project.join(".claude")).unwrap();
+        make_pipe(&project.join(".claude/settings.json"));
+        assert_eq!(refuses(), None, "what is no file says nothing, and at once");
+        std::fs::remove_file(project.join(".claude/settings.json")).unwrap();
         for path in [
             config.join("settings.json"),
             project.join(".claude/settings.json"),
