@@ -117,7 +117,7 @@ pub fn build(settings: &Settings, folder: &Path, name: &str) -> Result<Option<St
     }
     let mut content = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
     content.push('\n');
-    replace(&path, &content)?;
+    private::replace_file_for_good(&path, content.as_bytes())?;
     Ok(before)
 }
 
@@ -215,23 +215,6 @@ fn broken(path: &Path, problem: &str) -> Fault {
         format!("{} cannot be used: {problem}", path.display()),
         "mend or remove the file; until then no mesh is opened, so that no wall is crossed",
     )
-}
-
-fn replace(path: &Path, content: &str) -> Result<(), Fault> {
-    use std::io::Write;
-    let folder = path.parent().expect("config.json lies in a folder");
-    private::create_folder(folder)?;
-    let temporary = path.with_extension(format!("json.{}", std::process::id()));
-    let write = || {
-        let mut file = private::create_file(&temporary)?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|error| {
-        let _ = std::fs::remove_file(&temporary);
-        Fault::io("write", path, &error)
-    })
 }
 
 #[cfg(test)]
