@@ -459,6 +459,37 @@ fn without_a_watcher_waits_look_regularly() {
 }
 
 #[test]
+fn while_another_program_holds_the_lock_a_dead_neighbour_costs_nobody_the_look_around() {
+    let world = World::new();
+    let (_ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    let holder = world.rows();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    cy.kill();
+    let seen = bo.call("list_peers", json!({}));
+    let names: Vec<&str> = seen["peers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|peer| peer["peer"].as_str())
+        .collect();
+    assert_eq!(names, ["ada"], "{seen}");
+    let at_shell = world.cli(&bo.folder, &["peers"]);
+    assert!(
+        at_shell.out.contains("ada") && !at_shell.out.contains("cy"),
+        "{at_shell:?}"
+    );
+    let ended = "SELECT count(*) FROM session WHERE ended_at_ms IS NOT NULL";
+    assert_eq!(holder.query_one(ended, [], |row| row.get(0)), Ok(0));
+    holder.execute_batch("ROLLBACK").unwrap();
+    bo.call("list_peers", json!({}));
+    assert_eq!(holder.query_one(ended, [], |row| row.get(0)), Ok(1));
+}
+
+#[test]
 fn a_broken_project_file_is_named_with_its_line_and_nothing_is_written() {
     let world = World::new();
     let path = world.write("ada/.claude-mesh.json", "{\n  \"name\": 7\n}");
@@ -474,6 +505,32 @@ fn a_broken_project_file_is_named_with_its_line_and_nothing_is_written() {
     assert!(!world.database().exists());
     fs::write(path, "{ \"name\": \"front\" }").unwrap();
     assert_eq!(ada.name(), "front", "once it is mended, all is well");
+}
+
+#[test]
+fn a_project_file_that_never_ends_is_refused_at_once() {
+    let world = World::new();
+    let path = world.project("ada").join(".claude-mesh.json");
+    let says = "ada/.claude-mesh.json cannot be used: it is not a file";
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for endless in [false, true] {
+        if endless {
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        }
+        let ada = world.window("ada", &[]);
+        ada.discover();
+        all_refused(&ada, "invalid_argument", &[says]);
+        hooks_are_silent(&world, &ada, Some(says));
+        person_is_told(&world, &[says]);
+    }
+    assert!(!world.database().exists());
 }
 
 #[test]

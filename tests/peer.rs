@@ -166,6 +166,34 @@ fn a_session_whose_server_was_killed_is_seen_but_cannot_be_asked() {
 }
 
 #[test]
+fn a_server_that_found_its_lock_taken_takes_it_at_its_next_verb() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let ada = world.window("ada", &[]);
+    ada.hook("SessionStart", json!({ "source": "startup" }));
+    let of_ada = "SELECT s.id FROM session s JOIN peer p ON p.id = s.peer_id WHERE p.name = 'ada'";
+    let id: String = world
+        .rows()
+        .query_one(of_ada, [], |row| row.get(0))
+        .unwrap();
+    let sessions = world.home().join(".claude-mesh/mesh.db.d/sessions");
+    let path = sessions.join(format!("{id}.lock"));
+    let activity = || {
+        let seen = peers(&bo, json!({}));
+        seen.into_iter().find(|peer| peer["peer"] == "ada").unwrap()["activity"].clone()
+    };
+    // Somebody who only looks whether the lock is owned was stopped in the middle.
+    let looker = std::fs::File::create(path).unwrap();
+    looker.lock_shared().unwrap();
+    ada.discover();
+    ada.call("mesh_status", json!({}));
+    assert_eq!(activity(), "needs_restart");
+    drop(looker);
+    ada.call("mesh_status", json!({}));
+    assert_ne!(activity(), "needs_restart");
+}
+
+#[test]
 fn a_window_that_was_open_before_the_install_is_told_once_and_never_blocked() {
     let world = World::new();
     let bo = world.session("bo");

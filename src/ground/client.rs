@@ -7,7 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::file;
 use super::process::{self, ProcessKey, ProcessStat};
+
+/// The registry's file of one session has a few hundred bytes.
+const BYTES_MAX: u64 = 64 * 1024;
+/// No settings of people are longer.
+const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What Claude Code's registry says of one running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +62,7 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
     let path = config_dir
         .join("sessions")
         .join(format!("{}.json", process.pid));
-    let wire: Wire = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let wire: Wire = serde_json::from_slice(&file::read(&path, BYTES_MAX).ok()?).ok()?;
     if wire
         .proc_start
         .is_some_and(|started| started != process.started.to_string())
@@ -104,8 +112,8 @@ pub fn refuses_inbound(config_dir: &Path, folder: Option<&Path>) -> Option<PathB
         .iter()
         .flat_map(|claude| ["settings.local.json", "settings.json"].map(|name| claude.join(name)));
     own.chain([config_dir.join("settings.json")]).find(|path| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let settings = serde_json::from_str(text.trim_start_matches('\u{feff}'));
+        let text = file::read(path, SETTINGS_BYTES_MAX).unwrap_or_default();
+        let settings = serde_json::from_slice(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text));
         settings.is_ok_and(|settings: serde_json::Value| settings[INBOUND] == INBOUND_REFUSED)
     })
 }
@@ -166,6 +174,7 @@ fn nearest_session<P: PartialEq>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::tests::make_pipe;
     use super::*;
 
     fn chain(pids: &[i32]) -> Vec<ProcessStat> {
@@ -223,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_in_the_place_of_a_registry_file_holds_nobody_up() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("sessions")).unwrap();
+        make_pipe(&place.path().join("sessions/7.json"));
+        let process = ProcessKey {
+            pid: 7,
+            started: 55,
+        };
+        assert_eq!(registered(place.path(), process), None);
+    }
+
+    #[test]
     fn a_version_counts_from_its_first_number() {
         assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
         assert_eq!(parsed("2.1.224-beta.1"), Some([2, 1, 224]));
@@ -237,6 +258,10 @@ mod tests {
         let (config, project) = (place.path().join("config"), place.path().join("project"));
         let refuses = || refuses_inbound(&config, Some(&project));
         assert_eq!(refuses(), None);
+        std::fs::create_dir_all(project.join(".claude")).unwrap();
+        make_pipe(&project.join(".claude/settings.json"));
+        assert_eq!(refuses(), None, "what is no file says nothing, and at once");
+        std::fs::remove_file(project.join(".claude/settings.json")).unwrap();
         for path in [
             config.join("settings.json"),
             project.join(".claude/settings.json"),

@@ -7,8 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, FaultKind};
-use super::private;
 use super::settings::ALL;
+use super::{file, private};
+
+/// It may hold settings of many programs, but no file of settings is larger.
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// What one file says.
 pub(super) type Values = HashMap<String, String>;
@@ -34,9 +37,9 @@ pub(super) fn read_all(
 }
 
 fn read(path: &Path) -> Result<Values, Fault> {
-    let metadata = path
-        .metadata()
-        .map_err(|error| Fault::io("read", path, &error))?;
+    let failed = |error: std::io::Error| Fault::io("read", path, &error);
+    let file = file::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
         return Err(Fault::new(
@@ -51,7 +54,7 @@ fn read(path: &Path) -> Result<Values, Fault> {
     }
     // It can name a program to run and the file that all of the mesh lies in.
     private::check_mode(path, &metadata)?;
-    let content = std::fs::read(path).map_err(|error| Fault::io("read", path, &error))?;
+    let content = file::content(file, BYTES_MAX).map_err(failed)?;
     let given = Cell::new(0);
     let lines = Lines {
         rest: &content,

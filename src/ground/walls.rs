@@ -9,7 +9,10 @@ use serde_json::{Map, Value};
 
 use super::fault::{Fault, FaultKind};
 use super::settings::{Settings, expand_home};
-use super::{private, text};
+use super::{file, private, text};
+
+/// Nobody has that many walls.
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// The mesh of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -114,7 +117,7 @@ pub fn build(settings: &Settings, folder: &Path, name: &str) -> Result<Option<St
     }
     let mut content = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
     content.push('\n');
-    replace(&path, &content)?;
+    private::replace_file_for_good(&path, content.as_bytes())?;
     Ok(before)
 }
 
@@ -182,17 +185,20 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 fn read(path: &Path) -> Result<Option<Value>, Fault> {
-    let content = match std::fs::read(path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Fault::io("read", path, &error)),
+    let failed = |error: std::io::Error| {
+        if file::is_unfit(&error) {
+            broken(path, &error.to_string())
+        } else {
+            Fault::io("read", path, &error)
+        }
     };
-    private::check(
-        path,
-        &path
-            .metadata()
-            .map_err(|error| Fault::io("read", path, &error))?,
-    )?;
+    let file = match file::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    private::check(path, &file.metadata().map_err(failed)?)?;
+    let content = file::content(file, BYTES_MAX).map_err(failed)?;
     let value: Value =
         serde_json::from_slice(&content).map_err(|error| broken(path, &error.to_string()))?;
     if value.is_object() {
@@ -211,25 +217,9 @@ fn broken(path: &Path, problem: &str) -> Fault {
     )
 }
 
-fn replace(path: &Path, content: &str) -> Result<(), Fault> {
-    use std::io::Write;
-    let folder = path.parent().expect("config.json lies in a folder");
-    private::create_folder(folder)?;
-    let temporary = path.with_extension(format!("json.{}", std::process::id()));
-    let write = || {
-        let mut file = private::create_file(&temporary)?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|error| {
-        let _ = std::fs::remove_file(&temporary);
-        Fault::io("write", path, &error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::file::tests::make_pipe;
     use super::*;
 
     fn settings(home: &Path) -> Settings {
@@ -285,6 +275,10 @@ mod tests {
             assert_eq!(fault.kind, FaultKind::BrokenFile, "{content}");
             assert!(build(&settings, home.path(), "x").is_err(), "{content}");
         }
+        std::fs::remove_file(config_path(&settings)).unwrap();
+        make_pipe(&config_path(&settings));
+        let fault = place(&settings, home.path()).unwrap_err();
+        assert!(fault.message.ends_with("it is not a file"), "{fault}");
     }
 
     #[test]

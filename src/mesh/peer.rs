@@ -93,7 +93,8 @@ impl Mesh {
             .iter()
             .any(|view| view.session.is_some() && view.liveness == Liveness::Dead)
         {
-            self.record_deaths()?;
+            // What cannot be recorded now, whoever looks next records.
+            let _ = self.record_deaths();
         }
         let wanted = |view: &PeerView| {
             view.liveness != Liveness::Dead || (include_dead && view.peer.kind == PeerKind::Session)

@@ -129,7 +129,8 @@ impl Mesh {
             self.ring_for_unheard();
         }
         if !look.done && look.standings.iter().any(|standing| standing.died) {
-            self.record_deaths()?;
+            // What cannot be recorded now, whoever looks next records.
+            let _ = self.record_deaths();
         }
         Ok(look)
     }

@@ -3,7 +3,6 @@
 //! A new file is made under another name and linked into place when it is whole: of fifty programs that start at once one
 //! wins, the others find its file, and a crash leaves at most a stray temporary one. A migration runs in one exclusive
 //! transaction, with a copy of the file made while the lock is held.
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{FileId, Store, connect, fault, with_suffix};
 use crate::ground::clock::{Clock, SystemClock, rfc3339};
-use crate::ground::{Fault, FaultKind, private};
+use crate::ground::{Fault, FaultKind, file, private};
 
 /// Marks a file as ours; the letters `CMsh`.
 const APPLICATION_ID: i32 = 0x434d_7368;
@@ -124,7 +123,7 @@ fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
 
 /// Refuses, untouched, what is not a mesh of ours: a look at the first bytes, before the database library sees the file.
 pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
-    let mut file = File::open(path).map_err(|error| Fault::io("open", path, &error))?;
+    let mut file = file::open_at_once(path).map_err(|error| Fault::io("open", path, &error))?;
     let metadata = file
         .metadata()
         .map_err(|error| Fault::io("open", path, &error))?;
@@ -244,6 +243,7 @@ fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
 mod tests {
     use super::*;
     use crate::ground::Moment;
+    use crate::ground::file::tests::make_pipe;
     use crate::store::Options;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
@@ -400,6 +400,10 @@ mod tests {
             assert!(fault.message.contains(says), "{}", fault.message);
             assert_eq!(std::fs::read(place.file()).unwrap(), content, "{says}");
         }
+        let place = Place::new();
+        make_pipe(&place.file());
+        let fault = place.open(&CURRENT, false).unwrap_err();
+        assert!(fault.message.ends_with("it is not a file"), "{fault}");
     }
 
     #[test]
