@@ -123,8 +123,107 @@ fn a_command_that_waits_gets_its_turn_and_one_that_is_stopped_gives_up_its_place
     let late = world.cli(&ada.folder, &["claim", "x", "--wait", "1s", "--json"]);
     assert_eq!(
         (late.code, &late.json()["status"]),
-        (Some(3), &json!("queued"))
+        (Some(3), &json!("denied"))
     );
+}
+
+#[test]
+fn a_claim_that_is_not_held_fails_also_when_a_place_in_line_is_left_over() {
+    let world = World::new();
+    let ada = world.session("ada");
+    ada.call("claim", json!({ "resource": "deploy" }));
+    let types = |arguments: &[&str]| world.cli(&ada.folder, arguments);
+    assert_eq!(types(&["claim", "deploy", "--queue"]).code, Some(0));
+    let ran = types(&["claim", "deploy"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    let lines: Vec<&str> = ran.err.lines().collect();
+    assert!(
+        lines[0].starts_with("claude-mesh: deploy is held by ada until "),
+        "{ran:?}"
+    );
+    assert!(
+        lines[0].ends_with("; you have place 1 in line for it"),
+        "{ran:?}"
+    );
+    assert_eq!(
+        lines[1],
+        "hint: `claude-mesh claim deploy --wait 10m` waits for the turn, `claude-mesh release deploy` leaves the line"
+    );
+    let ran = types(&["claim", "deploy", "--json"]);
+    assert_eq!(
+        (ran.code, &ran.json()["status"]),
+        (Some(1), &json!("queued"))
+    );
+}
+
+#[test]
+fn a_command_whose_turn_does_not_come_in_time_leaves_the_line_unless_told_to_queue() {
+    let world = World::new();
+    let ada = world.session("ada");
+    ada.call("claim", json!({ "resource": "deploy" }));
+    let types = |arguments: &[&str]| world.cli(&ada.folder, arguments);
+    let ran = types(&["claim", "deploy", "--wait", "1s"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!((ran.out.as_str(), in_line(&ada)), ("", 0), "{ran:?}");
+    assert!(
+        ran.err
+            .starts_with("claude-mesh: deploy is held by ada until "),
+        "{ran:?}"
+    );
+    let ran = types(&["claim", "deploy", "--wait", "1s", "--queue"]);
+    assert_eq!((ran.code, in_line(&ada)), (Some(3), 1), "{ran:?}");
+    assert!(ran.out.starts_with("in line: deploy, place 1, "), "{ran:?}");
+}
+
+#[test]
+fn a_command_that_ends_leaves_the_place_in_line_to_another_of_the_same_person() {
+    let world = World::new();
+    let ada = world.session("ada");
+    ada.call("claim", json!({ "resource": "deploy" }));
+    let waits = starts(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
+    within("it stands in line", || in_line(&ada) == 1);
+    let ran = world.cli(&ada.folder, &["claim", "deploy", "--wait", "1s", "--json"]);
+    assert_eq!(
+        (ran.code, &ran.json()["status"], in_line(&ada)),
+        (Some(3), &json!("queued"), 1)
+    );
+    ada.call("release", json!({ "resource": "deploy" }));
+    let ran = Ran::of(&waits.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn the_place_in_line_of_a_command_that_was_killed_goes_to_nobody() {
+    let world = World::new();
+    let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
+    let kills = || {
+        let mut child = starts(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
+        within("it stands in line", || in_line(&ada) == 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        child.id()
+    };
+    ada.call("claim", json!({ "resource": "deploy" }));
+    kills();
+    assert_eq!(in_line(&ada), 0, "a look finds that nobody waits there");
+    kills();
+    let released = ada.call("release", json!({ "resource": "deploy" }));
+    assert_eq!(released["promoted"], json!([]));
+    ada.call("claim", json!({ "resource": "deploy" }));
+    let pid = kills();
+    bo.call("list_peers", json!({}));
+    let found: i64 = world
+        .rows()
+        .query_row(
+            "SELECT count(*) FROM session WHERE ended_at_ms IS NULL AND pid = ?1",
+            [pid],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(found, 0, "somebody else saw first that its process is gone");
+    bo.call("claim", json!({ "resource": "deploy", "wait": "queue" }));
+    let released = ada.call("release", json!({ "resource": "deploy" }));
+    assert_eq!(released["promoted"], json!(["bo"]));
 }
 
 #[test]

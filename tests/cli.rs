@@ -89,7 +89,7 @@ impl Desk {
     fn question(from: &mut Member, to: &str, text: &str) -> QuestionId {
         let (asked, wait) = from.ask(&Address::parse(to).unwrap(), text, None).unwrap();
         let me = from.sitting().clone();
-        from.mesh().finish(&me, &wait.unwrap(), &[]).unwrap();
+        from.mesh().abandon(&me, &wait.unwrap(), &[]).unwrap();
         asked.question
     }
 
@@ -437,10 +437,12 @@ fn a_person_answers_and_the_asker_sees_that_it_was_a_person() {
     let open = desk.sees(&["inbox", "--peer", "bo"]);
     assert!(
         timeless(&open).contains(&format!(
-            "{id}  ada asks bo, * s ago, not shown yet\n  which port?"
+            "{id}  ada asks bo, * s ago\n  which port?\n  bo: stored * s ago, not shown yet, "
         )),
         "{open}"
     );
+    let open = desk.types(&["inbox", "--all", "--json"]).json();
+    assert_eq!(open["questions"][0]["delivery"]["wake"], "none", "{open}");
     let id = id.to_string();
     let told = desk.sees(&["reply", &id, "5433"]);
     assert!(

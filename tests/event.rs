@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::world::{Ran, Session, World, program};
+use crate::world::{Ran, Session, Stray, World, program};
 
 fn events(session: &Session, mut arguments: Value) -> Value {
     arguments["action"] = arguments.get("action").cloned().unwrap_or(json!("read"));
@@ -620,15 +620,6 @@ fn a_person_who_follows_is_told_of_a_question_and_follows_on() {
     ask.cancel();
 }
 
-/// A process of a shell that nobody else ends.
-struct Ended(rustix::process::Pid);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = rustix::process::kill_process(self.0, rustix::process::Signal::KILL);
-    }
-}
-
 #[test]
 fn what_is_followed_in_a_sessions_shell_leaves_the_sessions_questions_to_its_model() {
     let world = World::new();
@@ -645,8 +636,7 @@ fn what_is_followed_in_a_sessions_shell_leaves_the_sessions_questions_to_its_mod
     bo.hook("SessionStart", json!({ "source": "startup" }));
     bo.discover();
     bo.call("mesh_status", json!({}));
-    let pid = std::fs::read_to_string(folder.join("follower")).unwrap();
-    let _ended = Ended(rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap());
+    let _follower = Stray::of(&folder.join("follower"));
     std::fs::write(folder.join("go"), "go\n").unwrap();
     let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
     crate::world::within("it is followed", || followed().contains("peer.joined"));

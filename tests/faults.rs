@@ -226,6 +226,50 @@ fn a_full_disk_from_the_start_leaves_no_half_made_file() {
 }
 
 #[test]
+fn a_disk_that_fills_up_while_the_file_is_made_leaves_no_damaged_one() {
+    let Some(how) = own_mounts("a disk that fills up while the file is made") else {
+        return;
+    };
+    let inner = "mount -t tmpfs -o size=\"$SIZE\",mode=700 tmpfs \"$HOME/.claude-mesh\" || exit 9; \
+        cd \"$HOME/.claude-mesh\"; \"$CLI\" state set a 1; echo \"first $?\"; ls -A; cp mesh.db* \"$HOME/kept\"; \
+        mount -o remount,size=20m tmpfs . && \"$CLI\" state set a 2 && \"$CLI\" state get a";
+    let (mut refused, mut stored) = (0, 0);
+    // From no room for anything to room for all: each write that making the file takes is the one that fails.
+    for size in (16..512).step_by(16) {
+        let world = World::new();
+        for folder in [".claude-mesh", "kept"] {
+            fs::create_dir(world.home().join(folder)).unwrap();
+        }
+        let output = world
+            .command("/bin/sh", &world.home())
+            .args(["-c", &with_mounts(how, inner)])
+            .env("SIZE", format!("{size}k"))
+            .env("CLI", program("claude-mesh"))
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(0), "{size}k: {ran:?}");
+        assert!(ran.out.ends_with("\n2\n"), "{size}k: {ran:?}");
+        assert!(!ran.out.contains("mesh.db.new"), "{size}k: {ran:?}");
+        if ran.out.contains("first 0") {
+            stored += 1;
+        } else {
+            refused += 1;
+            assert!(ran.err.contains("the disk is full"), "{size}k: {ran:?}");
+            assert!(!ran.err.contains("damaged"), "{size}k: {ran:?}");
+        }
+        let kept = world.home().join("kept/mesh.db");
+        if kept.exists() {
+            is_whole_and_empty(&kept);
+        }
+    }
+    assert!(
+        refused > 3 && stored > 3,
+        "{refused} refused, {stored} stored"
+    );
+}
+
+#[test]
 fn a_read_only_home_is_named_and_hooks_stay_silent() {
     let Some(how) = own_mounts("read-only home") else {
         return;
@@ -470,6 +514,29 @@ fn a_broken_env_file_is_named_with_its_line_and_not_repeated() {
         "{log}{said}"
     );
     assert!(!world.database().exists() && !Path::new("/nowhere").exists());
+}
+
+#[test]
+fn an_env_file_that_others_may_write_sets_nothing() {
+    let world = World::new();
+    let elsewhere = world.home().join("elsewhere/mesh.db");
+    let path = world.write(
+        ".claude-mesh/.env",
+        &format!("MESH_DB_PATH={}\n", elsewhere.display()),
+    );
+    for mode in [0o666, 0o620, 0o602] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let ada = world.window("ada", &[]);
+        ada.discover();
+        let says = format!("can be written by others (mode {mode:o})");
+        all_refused(&ada, "storage", &[".claude-mesh/.env", &says]);
+        hooks_are_silent(&world, &ada, Some(&says));
+        person_is_told(&world, &[&says, "`chmod go-w "]);
+    }
+    assert!(!elsewhere.exists() && !world.database().exists());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(world.session("bo").name(), "bo");
+    assert!(elsewhere.exists());
 }
 
 #[test]

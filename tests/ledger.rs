@@ -532,7 +532,7 @@ const LINES: &[Line] = &[
         "the next in line is woken when its turn comes",
         &[
             "a_call_that_waits_is_woken_when_its_turn_comes",
-            "a_claim_whose_turn_came_wakes_an_idle_session_and_is_told_once",
+            "a_release_wakes_the_idle_session_that_is_next_in_line_which_is_told_once",
             "an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself",
         ],
     ),

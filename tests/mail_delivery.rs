@@ -15,17 +15,27 @@ fn posts(from: &Session, message: Value) -> String {
     id.unwrap_or_else(|| panic!("{posted}")).to_owned()
 }
 
-/// Grants a claim to whoever sits at a mailbox, as somebody's release does while no call waits for it.
-fn grants(world: &World, peer: &str, resource: &str) {
-    let rows = world.rows();
-    rows.execute(
-        "INSERT INTO claim (id, resource, mode, state, peer_id, session_id, fence, lease_ms, boot, claimed_monotonic_ms,
-                            lease_until_monotonic_ms, claimed_at_ms, granted_at_ms, told)
-         SELECT '01K00000000000000000000007', ?2, 'exclusive', 'held', p.id, s.id, 3, 120000, s.boot, 0, 9000000000000, 0, 1, 0
-         FROM peer p JOIN session s ON s.peer_id = p.id AND s.ended_at_ms IS NULL WHERE p.name = ?1",
-        [peer, resource],
-    )
-    .unwrap();
+/// Claims what is free.
+#[track_caller]
+fn holds(session: &Session, resource: &str) {
+    let claimed = session.call("claim", json!({ "resource": resource }));
+    assert_eq!(claimed["status"], "granted", "{claimed}");
+}
+
+/// Stands in line without waiting. Returns the id of the place, which is that of the claim later.
+#[track_caller]
+fn stands_in_line(session: &Session, resource: &str) -> String {
+    let wanted = json!({ "resource": resource, "wait": "queue" });
+    let claimed = session.call("claim", wanted);
+    assert_eq!(claimed["status"], "queued", "{claimed}");
+    claimed["claim_id"].as_str().unwrap().to_owned()
+}
+
+/// Gives a claim back, by which the turn of `next` comes.
+#[track_caller]
+fn passes_on(session: &Session, resource: &str, next: &str) {
+    let released = session.call("release", json!({ "resource": resource }));
+    assert_eq!(released["promoted"], json!([next]), "{released}");
 }
 
 #[test]
@@ -277,37 +287,38 @@ fn alerts_spend_the_budget_of_turns_as_questions_do() {
 }
 
 #[test]
-fn a_claim_whose_turn_came_wakes_an_idle_session_and_is_told_once() {
+fn a_release_wakes_the_idle_session_that_is_next_in_line_which_is_told_once() {
     let world = World::new();
     let ada = world.session("ada");
     let bo = Rung::open(&world, "bo", "idle");
-    grants(&world, "bo", "file:/src/auth.rs");
-    // Whoever releases a claim rings the next in line; a question does so here.
-    posts(&ada, json!({ "to": "bo", "type": "alert", "body": "look" }));
-    let line = bo.bell();
-    let said = bo.reads(&line, "t1");
-    let text = attached(&said);
-    let told = "claude-mesh: claim granted: file:/src/auth.rs (claim 01K00000000000000000000007, fence 3, until 2";
-    assert!(text.contains(told), "{text}");
-    assert_eq!(bo.session.prompt("t2"), None, "once");
-}
-
-#[test]
-fn a_granted_claim_alone_rings_a_session_that_sits_there() {
-    let world = World::new();
-    let bo = Rung::open(&world, "bo", "idle");
-    grants(&world, "bo", "db:migrations");
-    // Ending a brake that was never on rings without having anything to say.
-    assert_eq!(
-        world.cli(&world.home(), &["quiet", "bo", "--off"]).code,
-        Some(0)
-    );
+    holds(&ada, "deploy");
+    let claim = stands_in_line(&bo.session, "deploy");
+    bo.stays_silent(A_WHILE);
+    passes_on(&ada, "deploy", "bo");
     let line = bo.bell();
     assert!(
         line.contains("a claim you stood in line for is yours now."),
         "{line}"
     );
-    assert!(attached(&bo.reads(&line, "t1")).contains("db:migrations"));
+    let said = bo.reads(&line, "t1");
+    let text = attached(&said);
+    let told = format!("claude-mesh: claim granted: deploy (claim {claim}, fence 2, until 2");
+    assert!(text.contains(&told), "{text}");
+    assert_eq!(bo.session.prompt("t2"), None, "once");
+    bo.session.register("idle");
+    bo.stays_silent(A_WHILE);
+}
+
+#[test]
+fn a_holder_that_leaves_wakes_the_idle_session_that_is_next_in_line() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    holds(&ada, "deploy");
+    stands_in_line(&bo.session, "deploy");
+    ada.close_stdin();
+    let line = bo.bell();
+    assert!(attached(&bo.reads(&line, "t1")).contains("claim granted: deploy"));
 }
 
 #[test]
@@ -315,13 +326,15 @@ fn poll_inbox_names_granted_claims_and_looking_is_being_told() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     posts(&ada, json!({ "to": "bo", "body": "hello" }));
-    grants(&world, "bo", "db:migrations");
+    holds(&ada, "db:migrations");
+    let claim = stands_in_line(&bo, "db:migrations");
+    passes_on(&ada, "db:migrations", "bo");
     let inbox = bo.call("poll_inbox", json!({}));
     let granted = &inbox["claims_granted"][0];
-    assert_eq!(granted["claim_id"], "01K00000000000000000000007");
+    assert_eq!(granted["claim_id"], claim);
     assert_eq!(
         (&granted["resource"], &granted["mode"], &granted["fence"]),
-        (&json!("db:migrations"), &json!("exclusive"), &json!(3))
+        (&json!("db:migrations"), &json!("exclusive"), &json!(2))
     );
     assert!(granted["lease_expires_at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(inbox["messages_unread"], 1);

@@ -15,6 +15,9 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Blocking calls that end otherwise than by an answer: nothing is lost, and nobody is left deaf.
+mod wait;
+
 /// Stories of messages: who gets which, in what order, how far somebody has read.
 mod mail;
 
@@ -67,6 +70,8 @@ mod task;
 /// Tasks and their board as people type them.
 #[cfg(feature = "cli")]
 mod task_cli;
+/// Stories of the files of tasks: who has them when tasks overlap, name others, or change hands.
+mod task_files;
 
 /// Tasks beside a small model of them.
 mod task_model;
@@ -83,6 +88,9 @@ mod ledger;
 /// Stories of walls: one mesh does not exist for another.
 mod wall;
 
+/// Stories of long results: where they stop, and how the rest comes.
+mod sizes;
+
 /// The hooks as programs: text in, text out, exit status 0.
 mod hooks;
 
@@ -91,6 +99,12 @@ mod crowd;
 
 /// The doorbell into a session's own inbox, and the brakes.
 mod ring;
+
+/// What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
+mod truth;
+
+/// Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
+mod brake;
 
 /// The hook that waits beside an idle session, where its client takes no line.
 mod rewake;
@@ -106,6 +120,9 @@ mod time;
 
 /// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
 mod mcp;
+
+/// The list of tools: which there are, what is told of each.
+mod tools;
 
 /// Clients that nobody here wrote, as their users run them.
 mod foreign;

@@ -5,7 +5,7 @@
 //! must still answer. A new case is a new file.
 //!
 //! Sent: `$META` is what revision 2026-07-28 puts into every request, `$FF` a byte that is no UTF-8, `$LONG` five million
-//! characters. Expected: `…` is anything, in a text any piece of it, as a key any further keys, at the end of a list any
+//! characters, `$HUGE` seventeen million, `$DEEP` 130 lists in one another. Expected: `…` is anything, in a text any piece of it, as a key any further keys, at the end of a list any
 //! further items; `$TIME` is a time, `$ID` and `$ID_NAME` are ids, and a name once met means the same id from then on, in
 //! lines sent as well. An object expected where a text comes is compared with the JSON in that text.
 use std::collections::HashMap;
@@ -17,6 +17,7 @@ use crate::world::{Session, World};
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"some-client","version":"1.0"},"io.modelcontextprotocol/clientCapabilities":{},"progressToken":"p"}"#;
 const LONG: usize = 5_000_000;
+const HUGE: usize = 17_000_000;
 
 #[test]
 fn every_transcript_plays_as_it_is_written() {
@@ -133,7 +134,9 @@ fn parts(line: &str) -> Option<(&str, &'static str, &str)> {
 fn bytes_of(text: &str, ids: &Ids) -> Vec<u8> {
     let mut text = text
         .replace("$META", META)
-        .replace("$LONG", &"y".repeat(LONG));
+        .replace("$LONG", &"y".repeat(LONG))
+        .replace("$HUGE", &"y".repeat(HUGE))
+        .replace("$DEEP", &format!("{}{}", "[".repeat(130), "]".repeat(130)));
     // Longer names first, for one may be the beginning of another.
     let mut names: Vec<_> = ids.iter().collect();
     names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));

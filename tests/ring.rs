@@ -30,6 +30,17 @@ impl Rung {
         status: &str,
         more: &[(&str, &str)],
     ) -> Self {
+        Self::open_shell(world, project, status, more, "\"$SERVER\"; :")
+    }
+
+    /// The client is a shell with this script, which starts `$SERVER` where it likes.
+    pub(crate) fn open_shell(
+        world: &World,
+        project: &str,
+        status: &str,
+        more: &[(&str, &str)],
+        script: &str,
+    ) -> Self {
         let path = world
             .home()
             .join(format!("{}.sock", project.replace('/', "-")));
@@ -47,7 +58,7 @@ impl Rung {
             ("CLAUDE_CODE_MESSAGING_SOCKET", socket.as_str()),
             ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
         ];
-        let session = world.window(project, &[&inbox, more].concat());
+        let session = world.window_of(project, &[&inbox, more].concat(), "/bin/sh", script);
         session.register(status);
         session.hook("SessionStart", json!({ "source": "startup" }));
         session.discover();
@@ -378,7 +389,9 @@ fn a_quiet_session_is_left_alone_until_it_ends() {
         world.cli(&folder, &["quiet", "bo", "--for", "1h"]).code,
         Some(0)
     );
-    let held = asks(&ada, "bo", "which port?").result();
+    // At once: the call would wait for an hour.
+    let patient = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 3600 });
+    let held = ada.call("ask_peer", patient);
     assert_eq!(
         (&held["status"], &held["reason"]),
         (&json!("held"), &json!("quiet"))
@@ -471,6 +484,11 @@ fn a_person_who_asks_a_quiet_session_is_told_at_once() {
     );
     let asked = world.cli(&folder, &["ask", "bo", "which schema?", "--json"]);
     assert_eq!(asked.json()["status"], "held");
+    let delivery = &asked.json()["delivery"];
+    assert_eq!(
+        (&delivery["wake"], &delivery["peer_activity"]),
+        (&json!("none"), &json!("idle"))
+    );
     bo.stays_silent(Duration::from_millis(200));
 }
 

@@ -88,7 +88,7 @@ fn status_counts_what_is_there_after_whatever_happened() {
                 } else {
                     &[]
                 };
-                ada.mesh().finish(&me, &wait.unwrap(), taken_back).unwrap();
+                ada.mesh().abandon(&me, &wait.unwrap(), taken_back).unwrap();
                 asked.push(question.question);
             }
             3 | 4 if !asked.is_empty() => {

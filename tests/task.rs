@@ -717,3 +717,48 @@ fn tasks_that_ended_long_ago_are_reclaimed_and_open_ones_never() {
     assert_eq!(listed["tasks"][0]["task_id"], json!(open));
     assert_eq!(titles(&listed).len(), 1);
 }
+
+#[test]
+fn a_task_with_a_full_description_is_sent_back_and_cancelled_like_any_other() {
+    let world = World::new();
+    let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
+    let full = "x".repeat(65_536);
+    let reviewed = creates(
+        &ada,
+        "review me",
+        json!({ "description": full, "assigned_to": "bo" }),
+    );
+    // The longest reasons there are, until the first ones have no room.
+    for round in 1..=6 {
+        goes(&bo, &reviewed, "in_progress");
+        goes(&bo, &reviewed, "in_review");
+        let reason = format!("round {round}{}", " no".repeat(1_300));
+        updated(
+            &ada,
+            &reviewed,
+            json!({ "status": "todo", "reason": reason }),
+        );
+    }
+    let listed = ada.call("list_tasks", json!({ "query": reviewed }));
+    let description = listed["tasks"][0]["description"].as_str().unwrap();
+    let (given, reasons) = description.split_at(full.len());
+    assert_eq!(given, full, "what was given is never cut");
+    assert!(
+        reasons.starts_with("\n\n[earlier reasons cut: 2]\n\n["),
+        "{reasons:.80}"
+    );
+    for round in 1..=6 {
+        let is_there = reasons.contains(&format!("] round {round} no"));
+        assert_eq!(is_there, round > 2, "{round}");
+    }
+    creates(&ada, "in its way", json!({}));
+    let stale = ada.call(
+        "cancel_stale_tasks",
+        json!({ "older_than_seconds": 0, "reason": "over" }),
+    );
+    assert_eq!(
+        stale["cancelled"].as_array().map(Vec::len),
+        Some(2),
+        "{stale}"
+    );
+}

@@ -146,7 +146,7 @@ impl Model {
                 let own = self.there(task).is_some_and(|task| task.creator == who);
                 if own {
                     self.tasks[task].gone = true;
-                    self.tasks[task].holds = false;
+                    self.give_back(task);
                 }
                 own
             }
@@ -193,9 +193,23 @@ impl Model {
             task.assignee = task.assignee.or(Some(who));
             task.holds = free && task.assignee == Some(who);
         } else if to != InReview {
-            task.holds = false;
+            self.give_back(at);
         }
         true
+    }
+
+    /// Another task of the same peer that is under way and touches the same file keeps it.
+    fn give_back(&mut self, at: usize) {
+        let task = self.tasks[at].clone();
+        self.tasks[at].holds = false;
+        let needs_it = |one: &&mut Task| {
+            let under_way = matches!(one.status, InProgress | InReview) && !one.gone;
+            under_way && one.assignee == task.assignee && one.file == task.file
+        };
+        if task.holds {
+            let other = self.tasks.iter_mut().find(needs_it);
+            other.into_iter().for_each(|other| other.holds = true);
+        }
     }
 
     fn reaches(&self, from: usize, to: usize) -> bool {

@@ -1,46 +1,65 @@
 //! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
-use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Forgotten, Member, Mesh, Reply};
+use claude_mesh::mesh::{
+    Arrival, ClaimFilter, Claimed, Claiming, Forgotten, Member, Mesh, Opening, Reply,
+};
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
-use claude_mesh::model::{Mode, PeerKind, QuestionState, Refusal};
+use claude_mesh::model::{Event, Mode, PeerKind, QuestionState, Refusal};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-struct Days {
-    place: tempfile::TempDir,
-    clock: Arc<SetClock>,
+/// A mesh of members of this process, whose clock is set by hand.
+pub(crate) struct Days {
+    pub(crate) place: tempfile::TempDir,
+    pub(crate) clock: Arc<SetClock>,
 }
 
 impl Days {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             place: tempfile::tempdir().unwrap(),
             clock: Arc::new(SetClock::at(1_800_000_000_000)),
         }
     }
 
-    fn member(&self, name: &str, instance: u32) -> Member {
+    pub(crate) fn member(&self, name: &str, instance: u32) -> Member {
+        self.member_with(name, instance, None)
+    }
+
+    /// Seats a member whose client has a registry.
+    pub(crate) fn member_with(
+        &self,
+        name: &str,
+        instance: u32,
+        registry: Option<PathBuf>,
+    ) -> Member {
         let project = self.place.path().join(name);
         std::fs::create_dir_all(&project).unwrap();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
+        let opening = Opening {
+            registry,
+            ..Opening::default()
+        };
+        let database = self.place.path().join("mesh.db");
+        let mesh = Mesh::open_with(&database, clock, &opening).unwrap();
         mesh.join(&Arrival::here(&project).unwrap().instance(instance))
             .unwrap()
     }
 
+    /// Returns all that has happened.
+    pub(crate) fn events(member: &mut Member) -> Vec<Event> {
+        member.mesh().events(&whole()).unwrap().events
+    }
+
     fn kinds(member: &mut Member) -> Vec<String> {
-        member
-            .mesh()
-            .events(&whole())
-            .unwrap()
-            .events
-            .into_iter()
-            .map(|event| event.kind)
-            .collect()
+        let events = Self::events(member).into_iter();
+        events.map(|event| event.kind).collect()
     }
 }
 
@@ -62,7 +81,7 @@ fn a_question_nobody_answers_expires_after_seven_days_and_a_late_answer_is_still
     let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
     let (asked, wait) = ada.ask(&bo(), "which port?", None).unwrap();
     let seat = ada.sitting().clone();
-    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
+    ada.mesh().abandon(&seat, &wait.unwrap(), &[]).unwrap();
     days.clock.advance_ms(7 * DAY_MS - 1);
     let seat = bo_sits.sitting().clone();
     assert_eq!(bo_sits.mesh().inbox(&seat).unwrap().questions.len(), 1);
@@ -139,13 +158,13 @@ fn every_step_of_a_question_is_in_the_log_in_its_order() {
     let days = Days::new();
     let (mut ada, mut bo_sits) = (days.member("ada", 1), days.member("bo", 2));
     let (first, wait) = ada.ask(&bo(), "which port?", None).unwrap();
-    bo_sits.next_questions(std::time::Duration::ZERO).unwrap();
+    bo_sits.next_questions(Duration::ZERO).unwrap();
     bo_sits.answer(first.question, "5433").unwrap();
     let seat = ada.sitting().clone();
-    ada.mesh().finish(&seat, &wait.unwrap(), &[]).unwrap();
+    ada.wait(&wait.unwrap(), Duration::ZERO, |_| true).unwrap();
     let (second, wait) = ada.ask(&bo(), "which schema?", None).unwrap();
     ada.mesh()
-        .finish(&seat, &wait.unwrap(), &[second.question])
+        .abandon(&seat, &wait.unwrap(), &[second.question])
         .unwrap();
     drop(bo_sits);
     let order = [
@@ -258,6 +277,39 @@ fn a_chain_of_questions_that_wait_for_each_other_ends_at_eight() {
     }
 }
 
+#[test]
+fn where_no_hook_tells_of_turns_an_answered_question_counts_for_an_hour() {
+    let days = Days::new();
+    let mut members = [days.member("ada", 1), days.member("bo", 2)];
+    let names = ["ada", "bo"].map(|name| Address::parse(name).unwrap());
+    let mut rounds = 0;
+    loop {
+        let (asker, other) = (rounds % 2, (rounds + 1) % 2);
+        match members[asker].ask(&names[other], "and you?", None) {
+            Ok((asked, wait)) => {
+                let answerer = &mut members[other];
+                answerer.next_questions(std::time::Duration::ZERO).unwrap();
+                answerer.answer(asked.question, "and you?").unwrap();
+                let asker = &mut members[asker];
+                asker
+                    .wait(&wait.unwrap(), std::time::Duration::ZERO, |_| true)
+                    .unwrap();
+                rounds += 1;
+            }
+            Err(refused) => {
+                assert!(refused.to_string().contains("the 9th"), "{refused}");
+                break;
+            }
+        }
+    }
+    assert_eq!(rounds, 9);
+    days.clock.advance_ms(3_600_000);
+    let still = members[1].ask(&names[0], "and you?", None);
+    assert!(still.is_err());
+    days.clock.advance_ms(1);
+    members[1].ask(&names[0], "and you?", None).unwrap();
+}
+
 /// Claims "deploy" for ten seconds. Returns whether it was granted.
 fn claims(member: &mut Member) -> bool {
     let wanted = Claiming {
@@ -273,7 +325,8 @@ fn claims(member: &mut Member) -> bool {
     matches!(claimed, Claimed::Granted(_))
 }
 
-fn does(member: &mut Member, activity: &str) {
+/// A hook tells what a session does.
+pub(crate) fn does(member: &mut Member, activity: &str) {
     let me = member.sitting().clone();
     member.mesh().set_activity(&me, activity).unwrap();
 }

@@ -6,15 +6,8 @@ use crate::world::World;
 #[test]
 fn a_wall_holds_against_a_thousand_attempts_to_list_ask_and_read_across_it() {
     let world = World::new();
-    let home = world.home();
     world.project("clients");
-    std::fs::create_dir_all(home.join(".claude-mesh")).unwrap();
-    private(&home.join(".claude-mesh"), 0o700);
-    let config = world.write(
-        ".claude-mesh/config.json",
-        r#"{"meshes": {"~/clients/acme/**": "acme"}}"#,
-    );
-    private(&config, 0o600);
+    walls(&world, r#"{"meshes": {"~/clients/acme/**": "acme"}}"#);
     let inside = world.session("clients/acme/api");
     let inside_too = world.session("clients/acme/web");
     // What a repository commits cannot choose its mesh.
@@ -79,6 +72,66 @@ fn a_wall_holds_against_a_thousand_attempts_to_list_ask_and_read_across_it() {
 }
 
 #[test]
+fn a_committed_file_above_a_wall_does_not_carry_a_session_across_it() {
+    let world = World::new();
+    world.write("mono/.git/HEAD", "ref: refs/heads/main\n");
+    world.write("mono/.claude-mesh.json", r#"{"name": "mono"}"#);
+    walls(&world, r#"{"meshes": {"~/mono/acme": "acme"}}"#);
+    let walled = world.home().join(".claude-mesh/meshes/acme/mesh.db");
+    let inside = world.session("mono/acme");
+    assert_eq!(inside.name(), "mono", "the file names it all the same");
+    let second = world.session("mono/acme");
+    let file = inside.folder.join("a.rs");
+    let claimed = second.call(
+        "claim",
+        json!({ "resource": format!("file:{}", file.display()) }),
+    );
+    assert_eq!(claimed["status"], "granted");
+    let edit = json!({ "tool_name": "Edit", "tool_input": { "file_path": file } });
+    let said = inside.hook("PreToolUse", edit)["hookSpecificOutput"].to_string();
+    assert!(said.contains("is claimed by \\\"mono-2\\\""), "{said}");
+    inside.prompt("1");
+    inside.stop("1", false);
+    let status = inside.call("mesh_status", json!({}));
+    assert_eq!(status["path"], walled.to_str().unwrap());
+    assert!(!world.database().exists(), "nothing of it is outside");
+
+    let outside = world.session("mono/other");
+    assert_eq!(outside.call("list_peers", json!({}))["peers"], json!([]));
+    let asked = outside.call("ask_peer", json!({ "to": "mono-2", "question": "who?" }));
+    assert_eq!(asked["error"]["code"], "unknown_peer");
+    let seen = inside.call("list_peers", json!({}))["peers"].clone();
+    assert_eq!(seen.as_array().unwrap().len(), 1, "{seen}");
+
+    for session in [&inside, &second] {
+        session.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
+    }
+    let live = "SELECT count(*) FROM session WHERE ended_at_ms IS NULL";
+    let rows = rusqlite::Connection::open(&walled).unwrap();
+    assert_eq!(rows.query_one(live, [], |row| row.get(0)), Ok(0));
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn people_and_sessions_agree_on_which_side_of_a_wall_a_folder_lies() {
+    let world = World::new();
+    world.write("mono/.git/HEAD", "ref: refs/heads/main\n");
+    world.write("mono/.claude-mesh.json", "{}");
+    let (mono, acme) = (world.project("mono"), world.project("mono/acme"));
+    world.cli(&mono, &["wall", "acme", "acme"]);
+    let _inside = world.session("mono/acme");
+    for (folder, mesh, peers) in [(&acme, "acme", 1), (&mono, "default", 0)] {
+        let types = |arguments: &[&str]| world.cli(folder, arguments);
+        assert_eq!(types(&["wall", "--json"]).json()["here"]["name"], mesh);
+        let seen = types(&["peers", "--json"]).json();
+        assert_eq!(seen["peers"].as_array().unwrap().len(), peers, "{seen}");
+        let doctor = types(&["doctor"]).out;
+        assert!(doctor.contains(&format!("mesh {mesh} here")), "{doctor}");
+        assert!(!doctor.contains("this shell speaks of"), "{doctor}");
+    }
+}
+
+#[test]
 fn mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_alike() {
     let mut world = World::new();
     let elsewhere = world.home().join("elsewhere/team.db");
@@ -101,6 +154,13 @@ fn mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_ali
     );
     let bo = world.session("bo");
     assert_eq!(bo.call("list_peers", json!({}))["peers"][0]["peer"], "ada");
+}
+
+/// Writes the map of walls.
+fn walls(world: &World, map: &str) {
+    let config = world.write(".claude-mesh/config.json", map);
+    private(config.parent().unwrap(), 0o700);
+    private(&config, 0o600);
 }
 
 fn private(path: &std::path::Path, mode: u32) {

@@ -154,6 +154,35 @@ impl World {
     }
 }
 
+/// A process that a script of a test has started, and that nobody else ends.
+pub(crate) struct Stray(pub(crate) i32);
+
+impl Stray {
+    /// Finds it by the file its number was written to.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self(
+            std::fs::read_to_string(file)
+                .unwrap()
+                .trim()
+                .parse()
+                .unwrap(),
+        )
+    }
+
+    pub(crate) fn kill(&self) {
+        let pid = rustix::process::Pid::from_raw(self.0).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        if !has_ended(self.0) {
+            self.kill();
+        }
+    }
+}
+
 /// What a program printed and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -650,7 +679,7 @@ impl InFlight<'_> {
 }
 
 /// Returns whether a process is gone, or only waits for its parent to fetch its end.
-fn has_ended(pid: i32) -> bool {
+pub(crate) fn has_ended(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
         stat[stat.rfind(')').unwrap()..].starts_with(") Z")
     })

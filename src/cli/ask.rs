@@ -293,6 +293,12 @@ impl<'a> Asking<'a> {
         value
     }
 
+    /// The result of one question that is not waited for.
+    fn stored(&mut self, asked: &Asked) -> Result<Value, Failure> {
+        let standings = self.member.mesh().standings(&[asked.question])?;
+        Ok(view::stored(asked, &standings[0].delivery))
+    }
+
     fn left_open(&mut self, standing: &Standing) -> Result<(), Failure> {
         let now_ms = self.member.mesh().now().wall_ms;
         let why = if self.stop.is_set() {
@@ -322,7 +328,7 @@ impl<'a> Asking<'a> {
     fn nobody_there(&mut self, asked: &Asked) -> Outcome {
         let question = self.question.clone();
         if self.desk.json {
-            let mut value = view::stored(asked);
+            let mut value = self.stored(asked)?;
             known::add(
                 &mut self.member,
                 asked.peer,
@@ -371,9 +377,11 @@ impl<'a> Asking<'a> {
         let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
         if self.desk.json {
             let questions: Vec<_> = interruption.questions.iter().map(shape::waiting).collect();
+            let standings = self.member.mesh().standings(&open)?;
             print::json(&json!({
                 "status": "interrupted",
                 "question_ids": open,
+                "answers": standings.iter().map(view::interrupted).collect::<Vec<_>>(),
                 "questions": questions,
                 "hint": "answer with `claude-mesh reply`, then see `claude-mesh inbox`",
             }))?;
@@ -437,7 +445,7 @@ impl<'a> Asking<'a> {
             .count();
         let complete = replied == self.asked.len();
         if self.desk.json {
-            print::json(&self.result(standings, waited_ms, complete, replied))?;
+            print::json(&self.result(standings, waited_ms, complete, replied)?)?;
         } else {
             for standing in standings {
                 if standing.question.state == QuestionState::Open {
@@ -466,25 +474,22 @@ impl<'a> Asking<'a> {
     }
 
     fn result(
-        &self,
+        &mut self,
         standings: &[Standing],
         waited_ms: i64,
         complete: bool,
         replied: usize,
-    ) -> Value {
-        let answers: Vec<Value> = self
-            .asked
-            .iter()
-            .map(|asked| {
-                standings
-                    .iter()
-                    .find(|standing| standing.question.id == asked.question)
-                    .map_or_else(
-                        || view::stored(asked),
-                        |standing| self.seen(standing, waited_ms),
-                    )
-            })
-            .collect();
+    ) -> Result<Value, Failure> {
+        let mut answers = Vec::new();
+        for asked in self.asked.clone() {
+            let waited = standings
+                .iter()
+                .find(|standing| standing.question.id == asked.question);
+            answers.push(match waited {
+                Some(standing) => self.seen(standing, waited_ms),
+                None => self.stored(&asked)?,
+            });
+        }
         let ids: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
         let status = match (complete, replied) {
             (true, _) => "answered",
@@ -492,7 +497,7 @@ impl<'a> Asking<'a> {
             (false, 0) => "timed_out",
             (false, _) => "partial",
         };
-        json!({ "status": status, "answers": answers, "question_ids": ids })
+        Ok(json!({ "status": status, "answers": answers, "question_ids": ids }))
     }
 
     /// Waits until all have replied, the time is over or somebody stops it. A person is told of questions that come

@@ -1,16 +1,15 @@
 //! `claude-mesh claim`, `release` and `claims`: who uses what meanwhile, for people, scripts and a git hook.
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, error::ErrorKind};
+use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
 use super::desk::Desk;
 use super::live::{LiveLine, Stop};
 use super::wrong::{Failure, Wrong};
-use super::{Cli, Ending, Outcome, print, span, table};
+use super::{Ending, Outcome, print, span, staged, table};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::{Moment, text};
@@ -29,6 +28,7 @@ use crate::store;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status: 0 granted, or in line with --queue; 1 somebody else holds it; 3 the turn did not come in time.
+All your shells outside of a session are one holder: a second one renews what the first has claimed.
 
 Examples:
   claude-mesh claim deploy --lease 30m --note 'release 2.1'
@@ -43,10 +43,10 @@ pub(super) struct Claim {
     /// How long it lasts, for example 90s, 10m, 1h.
     #[arg(long, default_value = "2m", value_name = "SPAN", value_parser = lease)]
     lease: Duration,
-    /// Stand in line and wait for the turn, at most so long.
+    /// Stand in line and wait for the turn, at most so long; your place ends with the command.
     #[arg(long, value_name = "SPAN", value_parser = span::timeout)]
     wait: Option<Duration>,
-    /// Stand in line and return at once.
+    /// Stand in line and return at once, or with --wait keep the place afterwards.
     #[arg(long)]
     queue: bool,
     /// What for; others see it.
@@ -119,10 +119,13 @@ pub(super) fn claim(desk: &Desk, args: &Claim) -> Outcome {
     let mut claimed = member.mesh().claim(&me, &wanted)?;
     if let (Claimed::Queued(ticket), Some(at_most)) = (&claimed, args.wait) {
         let ticket = ticket.clone();
-        match wait(desk, &mut member, &wanted, ticket, at_most)? {
+        match wait(desk, &mut member, &wanted, ticket, at_most, args.queue)? {
             Waited::Came(came) => claimed = came,
-            Waited::Stopped => return stopped(desk, &resource),
-            Waited::Interrupted(words) => return interrupted(desk, &resource, &words),
+            Waited::Stopped => return stopped(desk, &resource, args.queue),
+            Waited::Interrupted(words) => {
+                let kept = args.queue || !desk.is_person();
+                return interrupted(desk, &resource, &words, kept);
+            }
         }
     }
     let now = member.mesh().now();
@@ -142,6 +145,7 @@ fn wait(
     wanted: &Claiming,
     mut ticket: Ticket,
     at_most: Duration,
+    keeps: bool,
 ) -> Result<Waited, Failure> {
     let me = member.sitting().clone();
     let stop = Stop::on_signals(member.signal())?;
@@ -157,6 +161,9 @@ fn wait(
             member
                 .mesh()
                 .interrupt(&me, call, &WaitReason::Cycle(chain))?;
+            if desk.is_person() && !keeps {
+                member.mesh().give_up(&me, id)?;
+            }
             let words = format!("each waits for the next: {}", names.join(" → "));
             return Ok(Waited::Interrupted(words));
         }
@@ -167,12 +174,19 @@ fn wait(
         match came? {
             Came::There(Some(claimed)) => return Ok(Waited::Came(claimed)),
             _ if stop.is_set() => {
-                member.mesh().give_up(&me, id)?;
+                if !keeps {
+                    member.mesh().give_up(&me, id)?;
+                }
                 return Ok(Waited::Stopped);
             }
             Came::There(None) => return Ok(Waited::Stopped),
             Came::Over => {
-                let at_last = member.mesh().turn_at_last(&me, id)?;
+                // A session claims again and has its place; a person's command that ended is forgotten.
+                let at_last = if keeps || !desk.is_person() {
+                    member.mesh().turn_at_last(&me, id)?
+                } else {
+                    member.mesh().leave_line(&me, id)?
+                };
                 return Ok(at_last.map_or(Waited::Stopped, Waited::Came));
             }
             Came::Interrupted(interruption) => {
@@ -223,9 +237,9 @@ fn stand(
 fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Moment) -> Outcome {
     let ending = match claimed {
         Claimed::Granted(_) => Ending::Done,
-        Claimed::Queued(_) if args.wait.is_none() => Ending::Done,
-        Claimed::Queued(_) => Ending::NoAnswer,
-        Claimed::Denied { .. } => Ending::Refused,
+        Claimed::Queued(_) | Claimed::Denied { .. } if args.wait.is_some() => Ending::NoAnswer,
+        Claimed::Queued(_) if args.queue => Ending::Done,
+        Claimed::Queued(_) | Claimed::Denied { .. } => Ending::Refused,
     };
     if desk.json {
         print::json(&shape::claim(claimed, now))?;
@@ -243,11 +257,23 @@ fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Mome
                 claim.fence.unwrap_or_default()
             ))?;
         }
-        Claimed::Queued(ticket) => print::line(&format!(
+        Claimed::Queued(ticket) if ending != Ending::Refused => print::line(&format!(
             "in line: {shown}, place {}, {}",
             ticket.place,
             held_by(&ticket.holders, now)
         ))?,
+        Claimed::Queued(ticket) => {
+            let held = held_by(&ticket.holders, now);
+            let message = format!(
+                "{shown} is {held}; you have place {} in line for it",
+                ticket.place
+            );
+            let hint = format!(
+                "`claude-mesh claim {0} --wait 10m` waits for the turn, `claude-mesh release {0}` leaves the line",
+                args.resource
+            );
+            Wrong::new("conflict", message, hint).tell(false);
+        }
         Claimed::Denied { holders } => {
             let message = format!("{shown} is {}", held_by(holders, now));
             let hint = format!(
@@ -260,28 +286,27 @@ fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Mome
     Ok(ending)
 }
 
-fn stopped(desk: &Desk, resource: &str) -> Outcome {
+fn stopped(desk: &Desk, resource: &str, kept: bool) -> Outcome {
     if desk.json {
         print::json(&json!({ "status": "cancelled" }))?;
     } else {
-        print::line(&format!(
-            "stopped; the place in line for {} is given up",
-            shown(desk, resource)
-        ))?;
+        print::line(&format!("stopped; {}", place_is(desk, resource, kept)))?;
     }
     Ok(Ending::NoAnswer)
 }
 
-fn interrupted(desk: &Desk, resource: &str, words: &str) -> Outcome {
+fn interrupted(desk: &Desk, resource: &str, words: &str, kept: bool) -> Outcome {
     if desk.json {
         print::json(&json!({ "status": "interrupted", "hint": words }))?;
     } else {
-        print::line(&format!(
-            "{words}; the place in line for {} is kept",
-            shown(desk, resource)
-        ))?;
+        print::line(&format!("{words}; {}", place_is(desk, resource, kept)))?;
     }
     Ok(Ending::NoAnswer)
+}
+
+fn place_is(desk: &Desk, resource: &str, kept: bool) -> String {
+    let word = if kept { "kept" } else { "given up" };
+    format!("the place in line for {} is {word}", shown(desk, resource))
 }
 
 /// Gives back.
@@ -318,7 +343,7 @@ pub(super) fn release(desk: &Desk, args: &Release) -> Outcome {
 /// Lists claims, or checks what is staged.
 pub(super) fn claims(desk: &Desk, args: &Claims) -> Outcome {
     if args.check_staged {
-        return check_staged(desk);
+        return staged::check_staged(desk);
     }
     let folder = &desk.settings.working_directory;
     let Some(mut mesh) = desk.open_existing()? else {
@@ -375,95 +400,6 @@ fn table(desk: &Desk, lines: &[ClaimLine], now: &Moment) -> Table {
     table
 }
 
-/// Fails when somebody else holds a staged file alone: what a git hook runs.
-fn check_staged(desk: &Desk) -> Outcome {
-    let folder = &desk.settings.working_directory;
-    let staged = staged(folder)?;
-    let Some(mut mesh) = desk.open_existing()? else {
-        print::err("claude-mesh: no mesh here yet, so nobody has claimed anything\n")?;
-        return Ok(Ending::Done);
-    };
-    let me = desk.seat_of_session(&mut mesh)?;
-    let own = desk.own_name(&mut mesh)?;
-    let now = mesh.now();
-    let mut held = Vec::new();
-    for file in staged {
-        // What no claim can name nobody has claimed.
-        let Ok(resource) = mesh::file_resource(folder, &file) else {
-            continue;
-        };
-        let claim = mesh.held_by_other(me.as_ref(), &resource)?;
-        held.extend(claim.filter(|claim| Some(&claim.peer_name) != own.as_ref()));
-    }
-    if desk.json {
-        let files: Vec<_> = held
-            .iter()
-            .map(|claim| json!({ "resource": claim.resource, "peer": claim.peer_name, "note": claim.note, "lease_expires_at": rfc3339(shape::expires_ms(claim, &now)) }))
-            .collect();
-        print::json(&json!({ "held": files }))?;
-    } else if !held.is_empty() {
-        let lines: Vec<String> = held
-            .iter()
-            .map(|claim| {
-                let holder = held_by(std::slice::from_ref(claim), &now);
-                let note = claim.note.as_deref().map_or_else(String::new, |note| {
-                    format!(" ({})", text::one_line(&desk.foreign(note)))
-                });
-                format!("{} is {holder}{note}", shown(desk, &claim.resource))
-            })
-            .collect();
-        let hint = "wait, or ask them; `claude-mesh claims` shows who holds what, `git commit --no-verify` goes past this";
-        Wrong::new("conflict", lines.join("\n"), hint).tell(false);
-    }
-    Ok(if held.is_empty() {
-        Ending::Done
-    } else {
-        Ending::Refused
-    })
-}
-
-/// The files whose content or place the commit would change, as absolute paths.
-fn staged(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let top = git(folder, &["rev-parse", "--show-toplevel"])?;
-    let top = top.strip_suffix(b"\n").unwrap_or(&top);
-    // From the top, whatever `diff.relative` says; a moved file counts at both places.
-    let names = git(
-        &path_of(top),
-        &["diff", "--cached", "--name-only", "--no-renames", "-z"],
-    )?;
-    let names = names
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty());
-    Ok(names.map(|name| path_of(top).join(path_of(name))).collect())
-}
-
-fn path_of(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-/// Runs git. No repository, or no git, is wrong usage.
-fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-    let wrong = |problem: String| {
-        let error = Cli::command().error(ErrorKind::ValueValidation, problem);
-        Failure::from(error)
-    };
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| wrong(format!("cannot run git: {error}")))?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let problem = String::from_utf8_lossy(&output.stderr);
-    Err(wrong(format!(
-        "git says: {}",
-        text::one_line(problem.trim())
-    )))
-}
-
 fn names(claims: &[store::Claim]) -> String {
     let mut names: Vec<&str> = claims
         .iter()
@@ -473,7 +409,7 @@ fn names(claims: &[store::Claim]) -> String {
     names.join(", ")
 }
 
-fn held_by(claims: &[store::Claim], now: &Moment) -> String {
+pub(super) fn held_by(claims: &[store::Claim], now: &Moment) -> String {
     match claims.first() {
         // Somebody stands in line before.
         None => "free, but others stand in line before".into(),
@@ -492,7 +428,7 @@ fn until(claim: &store::Claim, now: &Moment) -> String {
 }
 
 /// Returns a resource as people write it.
-fn shown(desk: &Desk, resource: &str) -> String {
+pub(super) fn shown(desk: &Desk, resource: &str) -> String {
     match resource.strip_prefix("file:") {
         Some(path) => format!("file:{}", desk.shown(Path::new(path))),
         None => text::one_line(&desk.foreign(resource)),

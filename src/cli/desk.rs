@@ -9,7 +9,7 @@ use super::{Ending, Outcome, print};
 use crate::ground::client::{self, Registered};
 use crate::ground::process::{self, ProcessKey};
 use crate::ground::project::Project;
-use crate::ground::walls::{self, Place};
+use crate::ground::walls::Place;
 use crate::ground::{Fault, Settings, SystemClock, text};
 use crate::mesh::{Arrival, Member, Mesh, Opening, Sitting};
 use crate::model::{PeerKind, PeerName};
@@ -51,7 +51,7 @@ impl Desk {
             _ => settings.project_folder(false),
         };
         let project = Project::of(&folder, &settings)?;
-        let place = walls::place(&settings, &project.path)?;
+        let place = project.place(&settings)?;
         Ok(Self {
             settings,
             project,

@@ -17,7 +17,7 @@ use super::{Ending, Outcome, installed, print};
 use crate::ground::clock::parse_rfc3339;
 use crate::ground::project::Project;
 use crate::ground::walls;
-use crate::ground::{Clock, Fault, Settings, SystemClock, log, text};
+use crate::ground::{Clock, Fault, Settings, SystemClock, client, log, text};
 use crate::mesh::{Mesh, Scope};
 use crate::model::Activity;
 use crate::setup::{self, Finding, Places, Severity};
@@ -194,7 +194,7 @@ fn claude_code(settings: &Settings, places: &Places) -> Finding {
     };
     if setup::has_waiter(places) {
         ok(format!("Claude Code {version} ({place})"))
-    } else if installed::has_inbox(&version) {
+    } else if client::has_inbox(&version) {
         ok(format!(
             "Claude Code {version} ({place}): idle sessions are woken by its inbox"
         ))
@@ -256,7 +256,7 @@ fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<F
         Some(&server),
         settings.working_directory.clone(),
     );
-    let theirs = match without.and_then(|settings| walls::place(&settings, &desk.project.path)) {
+    let theirs = match without.and_then(|settings| desk.project.place(&settings)) {
         Ok(place) => place,
         Err(fault) => return Some(of_fault(&fault)),
     };

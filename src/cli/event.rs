@@ -1,4 +1,4 @@
-//! `claude-mesh log`: who asked, who was shown, who answered, in the order it happened; and forgetting what was said.
+//! `claude-mesh log`: who asked, who was rung, who was shown, who answered, in the order it happened; and forgetting what was said.
 use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::model::ask::ago;
 use crate::model::event::{Filter, Patterns};
 use crate::model::{Error, Event, Refusal};
 
-/// Tell what happened: who asked, was shown, answered; or remove what was said
+/// Tell what happened: who asked, was rung, was shown, answered; or remove what was said
 ///
 /// Without --since the last 24 hours. What people do at the command line shows as person@host; their comings and goings
 /// are left out of the text. Texts are shown to a person only.

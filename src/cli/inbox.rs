@@ -183,31 +183,33 @@ fn elsewhere(desk: &Desk, mesh: &mut Mesh, peer: Option<&str>) -> Outcome {
     if peer.is_some() {
         found.reverse();
     }
+    let ids: Vec<_> = found.iter().map(|(question, ..)| question.id).collect();
+    let standings = mesh.standings(&ids)?;
+    let found = found.iter().zip(&standings);
     if desk.json {
         let questions: Vec<Value> = found
-            .iter()
-            .map(|(question, from, to)| view::between(question, from, to))
+            .map(|((question, from, to), standing)| {
+                let mut value = view::between(question, from, to);
+                value["delivery"] = shape::delivery(&standing.delivery);
+                value
+            })
             .collect();
         print::json(&json!({ "questions": questions }))?;
         return Ok(Ending::Done);
     }
     let now_ms = mesh.now().wall_ms;
-    for (question, from, to) in &found {
-        let shown = match question.shown_times {
-            0 => "not shown yet".to_owned(),
-            1 => "shown once".to_owned(),
-            times => format!("shown {times} times"),
-        };
+    for ((question, from, to), standing) in found {
         print::line(&format!(
-            "{}  {} asks {}, {}, {shown}",
+            "{}  {} asks {}, {}",
             question.id,
             strong(from),
             strong(to),
             ago(now_ms - question.asked_at_ms),
         ))?;
         body(desk, question)?;
+        print::line(&format!("  {}", standing.delivery.line(to, now_ms)))?;
     }
-    if found.is_empty() {
+    if standings.is_empty() {
         print::line("no open questions")?;
     } else {
         print::line(&format!(

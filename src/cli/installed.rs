@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use crate::ground::{Clock, Settings, SystemClock};
 
-/// Claude Code has the inbox by which an idle session is woken from this version on.
-const INBOX_SINCE: [u32; 3] = [2, 1, 224];
 /// No program that is asked for its version may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -17,11 +15,6 @@ pub(super) fn claude(settings: &Settings) -> Option<PathBuf> {
         .iter()
         .map(|folder| folder.join("claude"))
         .find(|path| path.is_file())
-}
-
-/// Returns whether a Claude Code of this version has an inbox.
-pub(super) fn has_inbox(version: &str) -> bool {
-    parsed(version) >= Some(INBOX_SINCE)
 }
 
 /// Asks a program for its version: the first word of its first line that begins with a digit.
@@ -54,25 +47,4 @@ fn output_of(program: &mut Command) -> Option<String> {
     }
     let output = child.wait_with_output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn parsed(version: &str) -> Option<[u32; 3]> {
-    let mut parts = version
-        .split(['.', '-', '+'])
-        .map(|part| part.parse::<u32>().ok());
-    Some([parts.next()??, parts.next()??, parts.next()??])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_counts_from_its_first_number() {
-        assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
-        assert_eq!(parsed("2.1.224-beta.1"), Some([2, 1, 224]));
-        assert_eq!(parsed("latest"), None);
-        assert!(!has_inbox("2.1.99"));
-        assert!(has_inbox("2.10.0"));
-    }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use owo_colors::OwoColorize;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::print;
@@ -11,7 +11,7 @@ use super::wrong::Failure;
 use crate::ground::text;
 use crate::wake::Signal;
 
-/// Ctrl-C or a polite end: the wait ends at once and the question stays open.
+/// Ctrl-C, a closed terminal or a polite end: the wait ends at once and the question stays open.
 #[derive(Clone)]
 pub(super) struct Stop(Arc<AtomicBool>);
 
@@ -20,7 +20,7 @@ impl Stop {
     pub(super) fn on_signals(bell: Arc<Signal>) -> Result<Self, Failure> {
         let flag = Arc::new(AtomicBool::new(false));
         let stop = Self(Arc::clone(&flag));
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
         std::thread::spawn(move || {
             for _ in signals.forever() {
                 // The second time there is no more patience, whatever the first one waits for.

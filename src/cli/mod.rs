@@ -34,6 +34,7 @@ mod rows;
 mod sentence;
 mod source;
 mod span;
+mod staged;
 mod state;
 mod status;
 mod table;

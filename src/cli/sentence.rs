@@ -81,6 +81,11 @@ pub(super) fn words(
             format!("{by} was given {count} earlier answer{many} of {to}  {id}")
         }
         "question.held" => format!("the question to {by} is held  {id}"),
+        "question.rung" | "question.queued" | "question.not_woken" => {
+            let woken = woken(&by, event, &format!("the question of {asker}"));
+            format!("{woken}  {id}")
+        }
+        "peer.rung" | "peer.not_woken" => woken(&by, event, &others(event)),
         "message.posted" => {
             let kind = match datum("type").as_str() {
                 "text" => "a message".to_owned(),
@@ -97,6 +102,44 @@ pub(super) fn words(
             text::one_line(kind),
             text::one_line(&event.subject)
         ),
+    }
+}
+
+/// What became of waking a session for something, as a sentence.
+fn woken(by: &str, event: &Event, what: &str) -> String {
+    let again = match event.data["ring"].as_u64() {
+        Some(2..) => " once more",
+        _ => "",
+    };
+    let queued = event.kind == "question.queued";
+    match (event.data["reason"].as_str(), event.data["rides"] == true) {
+        (Some(reason), _) => format!("{by} was not woken for {what}: {}", text::one_line(reason)),
+        (None, true) => format!("{what} rides on the ring that is out for {by}"),
+        (None, false) if queued => {
+            format!("{by} is rung{again} for {what}, and reads it with its next step")
+        }
+        (None, false) => format!("{by} is rung{again} for {what}"),
+    }
+}
+
+/// For what else than questions a session is rung.
+fn others(event: &Event) -> String {
+    let count = |key: &str| event.data[key].as_u64().unwrap_or(0);
+    let mail = event.data["mail"].as_array().map_or(0, Vec::len);
+    let parts = [
+        (count("answers"), "a late answer"),
+        (mail as u64, "a message"),
+        (count("claims"), "a claim that is its own now"),
+    ];
+    let some: Vec<&str> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(_, what)| *what)
+        .collect();
+    if some.is_empty() {
+        "what waits for it".into()
+    } else {
+        some.join(", ")
     }
 }
 

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::ground::clock::rfc3339;
 use crate::mesh::{Asked, Standing, shape};
-use crate::model::QuestionState;
+use crate::model::{Delivery, QuestionState};
 use crate::store::Question;
 
 /// The result of an ask that was waited for.
@@ -31,13 +31,24 @@ pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
     value
 }
 
+/// What a question is that a call leaves open because one for its own session came.
+pub(super) fn interrupted(standing: &Standing) -> Value {
+    json!({
+        "status": "interrupted",
+        "question_id": standing.question.id,
+        "from": standing.peer,
+        "delivery": shape::delivery(&standing.delivery),
+    })
+}
+
 /// The result of an ask that is not waited for: it is held, or nobody sits there.
-pub(super) fn stored(asked: &Asked) -> Value {
+pub(super) fn stored(asked: &Asked, delivery: &Delivery) -> Value {
     if let Some(held) = asked.held {
         let mut value = serde_json::Map::new();
         value.insert("status".into(), "held".into());
         value.insert("question_id".into(), json!(asked.question));
         value.insert("from".into(), json!(asked.to));
+        value.insert("delivery".into(), shape::delivery(delivery));
         shape::add_held(&mut value, held);
         value.insert("hint".into(), LATER.into());
         return value.into();
@@ -46,6 +57,7 @@ pub(super) fn stored(asked: &Asked) -> Value {
         "status": "offline",
         "question_id": asked.question,
         "from": asked.to,
+        "delivery": shape::delivery(delivery),
         "last_seen_at": rfc3339(asked.last_seen_at_ms),
         "same_project": asked.same_project,
         "hint": LATER,

@@ -1,8 +1,9 @@
 //! Which process is the client: the Claude Code session (or other program) at whose side a hook, server or shell runs.
 //!
-//! This is the one place below the audiences that reads a format of Claude Code, its session registry: hooks, server and
-//! command line all bind to a session by it, and none of them may know the others.
-use std::path::Path;
+//! This is the one place below the audiences that reads a format of Claude Code: its session registry, by which hooks, server
+//! and command line all bind to a session, and what its settings and its version say of the inbox. None of them may know
+//! the others.
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -74,6 +75,38 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
         socket: wire.messaging_socket_path,
         version: wire.version,
         started_at_ms: wire.started_at,
+    })
+}
+
+/// Claude Code has the inbox by which an idle session is woken from this version on.
+const INBOX_SINCE: [u32; 3] = [2, 1, 224];
+/// The setting of Claude Code by which its person decides what other sessions may post.
+pub const INBOUND: &str = "crossSessionInbound";
+/// Its word for nothing.
+pub const INBOUND_REFUSED: &str = "refuse";
+
+/// Returns whether a Claude Code of this version has an inbox.
+pub fn has_inbox(version: &str) -> bool {
+    parsed(version) >= Some(INBOX_SINCE)
+}
+
+fn parsed(version: &str) -> Option<[u32; 3]> {
+    let mut parts = version
+        .split(['.', '-', '+'])
+        .map(|part| part.parse::<u32>().ok());
+    Some([parts.next()??, parts.next()??, parts.next()??])
+}
+
+/// Returns the settings file by which the sessions of a folder refuse what others post, if one says so.
+pub fn refuses_inbound(config_dir: &Path, folder: Option<&Path>) -> Option<PathBuf> {
+    let own = folder.map(|folder| folder.join(".claude"));
+    let own = own
+        .iter()
+        .flat_map(|claude| ["settings.local.json", "settings.json"].map(|name| claude.join(name)));
+    own.chain([config_dir.join("settings.json")]).find(|path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let settings = serde_json::from_str(text.trim_start_matches('\u{feff}'));
+        settings.is_ok_and(|settings: serde_json::Value| settings[INBOUND] == INBOUND_REFUSED)
     })
 }
 
@@ -187,6 +220,36 @@ mod tests {
             doorbell_nonce("<cross-session-message from-name=\"x\">hello"),
             None
         );
+    }
+
+    #[test]
+    fn a_version_counts_from_its_first_number() {
+        assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
+        assert_eq!(parsed("2.1.224-beta.1"), Some([2, 1, 224]));
+        assert_eq!(parsed("latest"), None);
+        assert!(!has_inbox("2.1.99"));
+        assert!(has_inbox("2.10.0"));
+    }
+
+    #[test]
+    fn the_settings_of_person_project_and_checkout_may_refuse_what_others_post() {
+        let place = tempfile::tempdir().unwrap();
+        let (config, project) = (place.path().join("config"), place.path().join("project"));
+        let refuses = || refuses_inbound(&config, Some(&project));
+        assert_eq!(refuses(), None);
+        for path in [
+            config.join("settings.json"),
+            project.join(".claude/settings.json"),
+            project.join(".claude/settings.local.json"),
+        ] {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, r#"{"crossSessionInbound": "accept"}"#).unwrap();
+            assert_eq!(refuses(), None);
+            std::fs::write(&path, "\u{feff}{\"crossSessionInbound\": \"refuse\"}").unwrap();
+            assert_eq!(refuses(), Some(path.clone()));
+            std::fs::write(&path, "{").unwrap();
+            assert_eq!(refuses(), None, "a broken file says nothing");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, FaultKind};
+use super::private;
 use super::settings::ALL;
 
 /// What one file says.
@@ -48,6 +49,8 @@ fn read(path: &Path) -> Result<Values, Fault> {
             "move the program, or remove that file",
         ));
     }
+    // It can name a program to run and the file that all of the mesh lies in.
+    private::check_mode(path, &metadata)?;
     let content = std::fs::read(path).map_err(|error| Fault::io("read", path, &error))?;
     let given = Cell::new(0);
     let lines = Lines {

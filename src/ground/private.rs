@@ -72,6 +72,12 @@ pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
             "use a folder of your own (MESH_DB_PATH or CLAUDE_MESH_HOME); nothing was changed",
         ));
     }
+    check_mode(path, metadata)
+}
+
+/// Refuses a folder or file that others may write, whoever it belongs to.
+pub fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
+    let shown = path.display();
     if metadata.mode() & 0o022 != 0 {
         return Err(Fault::new(
             FaultKind::Rights,

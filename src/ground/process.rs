@@ -100,6 +100,12 @@ pub fn own_pid() -> i32 {
     i32::try_from(std::process::id()).unwrap_or(i32::MAX)
 }
 
+/// Returns this process.
+pub fn own() -> ProcessKey {
+    let pid = own_pid();
+    stat(pid).map_or(ProcessKey { pid, started: 0 }, |found| found.key)
+}
+
 /// Returns the id of this boot; another id means that every process known before is gone.
 pub fn boot_id() -> String {
     read_short("/proc/sys/kernel/random/boot_id")

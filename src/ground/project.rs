@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::fault::{Fault, FaultKind};
 use super::settings::Settings;
+use super::walls::{self, Place};
 
 /// The file a project may commit.
 pub const FILE: &str = ".claude-mesh.json";
@@ -16,6 +17,8 @@ pub const FILE: &str = ".claude-mesh.json";
 pub struct Project {
     /// Canonical folder: the one that holds `.claude-mesh.json`, else the session's own.
     pub path: PathBuf,
+    /// Canonical folder of the session itself: `path`, or below it.
+    pub start: PathBuf,
     /// The name before folding: environment, file or folder name.
     pub name: String,
     /// The folder name of a linked git worktree.
@@ -52,7 +55,7 @@ impl Project {
             .map_err(|error| Fault::io("find the project folder", folder, &error))?;
         let git = Git::of(&start);
         let (path, file) = find_file(&start, git.as_ref().map(|git| git.root.as_path()))?
-            .unwrap_or((start, ProjectFile::default()));
+            .unwrap_or_else(|| (start.clone(), ProjectFile::default()));
         let own_name = || {
             path.file_name()
                 .map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned())
@@ -84,7 +87,14 @@ impl Project {
             git_common: git.map(|git| git.common),
             file,
             path,
+            start,
         })
+    }
+
+    /// Returns the mesh of the session. Its own folder decides: a committed file that is found above must not carry it out
+    /// of a wall.
+    pub fn place(&self, settings: &Settings) -> Result<Place, Fault> {
+        walls::place(settings, &self.start)
     }
 
     /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.

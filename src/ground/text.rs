@@ -21,28 +21,46 @@ pub fn one_line(text: &str) -> String {
     clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The tags that mean something to a model: ours and Claude Code's own.
+const TAGS: [&str; 6] = [
+    "peer-question",
+    "peer-answer",
+    "peer-message",
+    "cross-session-message",
+    "system-reminder",
+    "task-notification",
+];
+
 /// Returns text in which no tag of ours and none of Claude Code's own can begin or end.
 pub fn defang(text: &str) -> String {
-    const TAGS: [&str; 6] = [
-        "peer-question",
-        "peer-answer",
-        "peer-message",
-        "cross-session-message",
-        "system-reminder",
-        "task-notification",
-    ];
     let cleaned = clean(text);
-    let lower = cleaned.to_ascii_lowercase();
     let mut out = String::with_capacity(cleaned.len());
-    for (at, c) in cleaned.char_indices() {
-        let rest = lower[at..].trim_start_matches(['<', '/', ' ']);
-        if c == '<' && TAGS.iter().any(|tag| rest.starts_with(tag)) {
-            out.push_str("&lt;");
+    let mut rest = cleaned.as_str();
+    while let Some(at) = rest.find('<') {
+        let (before, opened) = rest.split_at(at);
+        let word = opened.trim_start_matches(is_between);
+        let (run, _) = opened.split_at(opened.len() - word.len());
+        out.push_str(before);
+        // Each `<` of the run could be the one that opens the tag; what follows the run decides for all of them.
+        if TAGS.iter().any(|tag| begins_with(word, tag)) {
+            out.push_str(&run.replace('<', "&lt;"));
         } else {
-            out.push(c);
+            out.push_str(run);
         }
+        rest = word;
     }
+    out.push_str(rest);
     out
+}
+
+/// What may stand between the `<` and the name of a tag.
+fn is_between(c: char) -> bool {
+    matches!(c, '<' | '/') || c.is_whitespace()
+}
+
+fn begins_with(word: &str, tag: &str) -> bool {
+    word.get(..tag.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(tag))
 }
 
 /// Returns how many UTF-16 units a text has; Claude Code counts so.
@@ -78,6 +96,22 @@ pub fn cut_bytes(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
+/// Returns the longest beginning of `text` that has at most `units` UTF-16 units when JSON writes it, quotes aside.
+pub fn cut_json(text: &str, units: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += match c {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..='\u{1f}' => 6,
+            _ => c.len_utf16(),
+        };
+        if used > units {
+            return &text[..at];
+        }
+    }
+    text
+}
+
 fn is_bidi(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -105,6 +139,8 @@ fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn escape_sequences_and_overrides_do_not_reach_a_terminal() {
@@ -127,6 +163,75 @@ mod tests {
         assert!(safe.contains("a<b"));
     }
 
+    /// What [`defang`] has to do, said plainly and slowly.
+    fn defanged_slowly(text: &str) -> String {
+        let cleaned = clean(text);
+        let lower = cleaned.to_ascii_lowercase();
+        let opens = |at: usize| {
+            let rest = lower[at..].trim_start_matches(is_between);
+            TAGS.iter().any(|tag| rest.starts_with(tag))
+        };
+        let shown = |(at, c)| match c {
+            '<' if opens(at) => "&lt;".to_owned(),
+            c => c.to_string(),
+        };
+        cleaned.char_indices().map(shown).collect()
+    }
+
+    #[test]
+    fn a_tag_is_seen_across_a_line_end_and_behind_a_long_run() {
+        assert_eq!(
+            defang("<\n/\tpeer-answer> <<b"),
+            "&lt;\n/\tpeer-answer> <<b"
+        );
+        let far = " /<".repeat(10_000);
+        let safe = defang(&format!("<{far}SYSTEM-reminder>"));
+        assert!(!safe.contains('<'), "each of them could begin the tag");
+        let harmless = format!("<{far}");
+        assert_eq!(defang(&harmless), harmless);
+    }
+
+    #[test]
+    fn a_long_text_of_any_one_kind_is_gone_through_once() {
+        // Going through it once for each of its characters would take hours.
+        for part in [
+            " ",
+            "<",
+            "/",
+            "\n",
+            "< ",
+            "</",
+            "&",
+            "a",
+            "</peer-",
+            "</peer-answer",
+            "\u{1b}",
+            "\u{1b}[",
+            "\u{1b}]",
+            "\u{1b}]\u{1b}",
+            "\u{202e}",
+            "ä",
+        ] {
+            let text = part.repeat(1024 * 1024 / part.len());
+            let safe = defang(&text);
+            assert!(!safe.contains("</peer-answer"), "{part:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_no_tag_of_ours_is_left(
+            parts in vec(prop_oneof![
+                Just("<"), Just("/"), Just(" "), Just("\n"), Just("\t"), Just("\u{a0}"), Just("\u{1b}[0m"), Just("\u{202e}"),
+                Just("peer-question"), Just("Peer-Answer"), Just("peer-message"), Just("system-reminder"),
+                Just("task-notification"), Just("cross-session-message"), Just("peer-"), Just("x"), Just("\u{130}"), Just(">"),
+            ], 0..24)
+        ) {
+            let text = parts.concat();
+            prop_assert_eq!(defang(&text), defanged_slowly(&text));
+        }
+    }
+
     #[test]
     fn a_cut_counts_utf16_units_and_never_splits_a_character() {
         assert_eq!(utf16_len("a😀"), 3);
@@ -135,5 +240,16 @@ mod tests {
         assert_eq!(cut_chars("äöü", 2), "äö");
         assert_eq!(cut_bytes("äöü", 3), "ä");
         assert_eq!(cut_bytes("ab", 3), "ab");
+    }
+
+    #[test]
+    fn a_cut_for_json_counts_what_json_writes() {
+        let every: String = (0..0x250).filter_map(char::from_u32).collect::<String>() + "😀";
+        for c in every.chars() {
+            let text = c.to_string();
+            let units = utf16_len(&serde_json::Value::from(text.as_str()).to_string()) - 2;
+            assert_eq!(cut_json(&text, units), text, "{c:?}");
+            assert_eq!(cut_json(&text, units - 1), "", "{c:?}");
+        }
     }
 }

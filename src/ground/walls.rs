@@ -29,8 +29,8 @@ struct Config {
     meshes: Map<String, Value>,
 }
 
-/// Returns the mesh of a project folder.
-pub fn place(settings: &Settings, project: &Path) -> Result<Place, Fault> {
+/// Returns the mesh of a canonical folder.
+pub fn place(settings: &Settings, folder: &Path) -> Result<Place, Fault> {
     if let Some((database, from)) = &settings.database {
         return Ok(Place {
             name: "default".into(),
@@ -41,8 +41,8 @@ pub fn place(settings: &Settings, project: &Path) -> Result<Place, Fault> {
     let path = config_path(settings);
     let best = walls(settings)?
         .into_iter()
-        .filter(|(folder, _)| project.starts_with(resolved(folder)))
-        .max_by_key(|(folder, _)| resolved(folder).components().count());
+        .filter(|(walled, _)| folder.starts_with(resolved(walled)))
+        .max_by_key(|(walled, _)| resolved(walled).components().count());
     Ok(match best {
         Some((folder, name)) => Place {
             database: settings

@@ -6,8 +6,8 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use super::{Call, Event, Output};
+use crate::ground::clock;
 use crate::ground::text::{cut_chars, defang, one_line};
-use crate::ground::{clock, walls};
 use crate::mesh::{file_resource, shape};
 use crate::model::Error;
 use crate::model::ask::lasts;
@@ -21,10 +21,7 @@ pub fn claim_guard(call: &Call) -> Result<Option<Output>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
-    if !walls::place(&call.settings, &project.path)?
-        .database
-        .exists()
-    {
+    if !project.place(&call.settings)?.database.exists() {
         return Ok(None);
     }
     let folder = folder.as_deref().map_or(project.path.as_path(), Path::new);

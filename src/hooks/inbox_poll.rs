@@ -4,6 +4,7 @@
 //! by added context, then by a block; twice per question and turn, three times per question, five times in a row. Then it
 //! lets go: the question stays open, and the next prompt names it in a line.
 use std::mem::ManuallyDrop;
+use std::time::Duration;
 
 use super::event::Prompt;
 use super::{Call, Event, Output, doing, words};
@@ -68,8 +69,20 @@ fn at_prompt(
     prompt: &Prompt,
 ) -> Result<Option<Output>, Error> {
     let doorbell = prompt.doorbell.as_deref();
-    if mesh.note_prompt(me, doorbell, prompt.typed)? == Rung::Held {
-        return Ok(Some(Output::block(words::HELD)));
+    match doorbell {
+        Some(nonce) if mesh.worth_of(me, nonce)? == Rung::Held => {
+            return Ok(Some(Output::block(words::HELD)));
+        }
+        // Whether it begins a turn shows only when it brings something.
+        Some(_) => {}
+        None => {
+            let begun = mesh.begin_turn(me, prompt.turn.as_deref(), prompt.typed);
+            if begun.is_err() {
+                // The lock is waited for once.
+                mesh.set_patience(Duration::ZERO);
+            }
+            tolerate_busy(call, begun)?;
+        }
     }
     let mut inbox = mesh.inbox(me)?;
     if !prompt.typed {

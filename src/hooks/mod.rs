@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use crate::ground::process::{self, ProcessKey};
 use crate::ground::project::Project;
-use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, version, walls};
+use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, version};
 use crate::mesh::{Arrival, Mesh, Opening, Sitting};
 use crate::model::{Error, PeerKind};
 use crate::store::Options;
@@ -194,7 +194,7 @@ impl Call {
 
     /// Opens the mesh of a project. `PATIENCE` bounds the wait for the write lock, except at the ends of a session.
     fn open(&self, project: &Project) -> Result<Mesh, Fault> {
-        let place = walls::place(&self.settings, &project.path)?;
+        let place = project.place(&self.settings)?;
         let opening = Opening {
             store: Options {
                 sync_full: self.settings.sync_full,

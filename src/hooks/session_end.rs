@@ -1,6 +1,5 @@
 //! A conversation ended: the session leaves, unless its client goes on or another conversation has begun there.
 use super::{Call, Event, Output};
-use crate::ground::walls;
 use crate::model::Error;
 
 /// Ends the session of this client, if the conversation that ended is the one that sits there.
@@ -16,10 +15,7 @@ pub fn session_end(call: &Call) -> Result<Option<Output>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
-    if !walls::place(&call.settings, &project.path)?
-        .database
-        .exists()
-    {
+    if !project.place(&call.settings)?.database.exists() {
         return Ok(None);
     }
     let mut mesh = call.open(&project)?;

@@ -3,6 +3,7 @@ use serde_json::{Map, Value, json};
 
 use super::message;
 use crate::ground::clock::rfc3339;
+use crate::ground::id::QuestionId;
 use crate::ground::text::{cut_utf16, defang, one_line, utf16_len};
 use crate::mesh::{Granted, Inbox, LateAnswer, PeerView, Sitting, Waiting};
 use crate::model::QuestionState;
@@ -16,6 +17,9 @@ const FRAME_UNITS: usize = 1_300;
 const ONE_OF_MANY_UNITS: usize = 3_500;
 /// A question that was shown in this turn already is only recalled.
 const RECALLED_UNITS: usize = 240;
+
+/// So many times its room is looked at of a text: what is taken out of it makes it shorter.
+const BEFORE_CLEANING: usize = 4;
 
 /// What a person is told in a session whose server does not run.
 pub(super) const RESTART: &str = "claude-mesh: this session has no mesh server yet, so other sessions cannot ask it. Restart it (claude --continue) to join; `claude-mesh doctor` shows more.";
@@ -324,14 +328,16 @@ fn urgent_first(mut questions: Vec<Waiting>) -> Vec<Waiting> {
 
 fn question_block(waiting: &Waiting, room: usize, now_ms: i64) -> String {
     let question = &waiting.pending.question;
-    let mut body = defang(&question.question);
+    let (mut body, mut whole) = beginning(&question.question, room);
     if let Some(context) = question
         .context
         .as_deref()
         .filter(|context| !context.is_empty())
     {
         body += "\n\nContext from the asker:\n";
-        body += &defang(context);
+        let (context, all_of_it) = beginning(context, room);
+        body += &context;
+        whole &= all_of_it;
     }
     let for_seat = waiting
         .instead_of
@@ -343,13 +349,14 @@ fn question_block(waiting: &Waiting, room: usize, now_ms: i64) -> String {
         waiting.from,
         ago(now_ms - question.asked_at_ms),
         if waiting.asker_waiting { "yes" } else { "no" },
-        cut(&body, room, question.id),
+        cut(&body, whole, room, question.id),
     )
 }
 
 fn answer_block(late: &LateAnswer, room: usize, now_ms: i64) -> String {
     let question = &late.question;
-    let answer = defang(question.answer.as_deref().unwrap_or(NOBODY_ANSWERED));
+    let answer = question.answer.as_deref().unwrap_or(NOBODY_ANSWERED);
+    let (answer, whole) = beginning(answer, room);
     let kind = match question.state {
         QuestionState::Declined => "declined",
         QuestionState::Expired => "expired",
@@ -361,7 +368,7 @@ fn answer_block(late: &LateAnswer, room: usize, now_ms: i64) -> String {
         late.from,
         ago(now_ms - question.answered_at_ms.unwrap_or(now_ms)),
         quoted(cut_utf16(&question.question, 120)),
-        cut(&answer, room, question.id),
+        cut(&answer, whole, room, question.id),
     )
 }
 
@@ -381,8 +388,15 @@ fn grant_line(granted: &Granted) -> String {
     )
 }
 
-fn cut(text: &str, room: usize, id: crate::ground::id::QuestionId) -> String {
-    if utf16_len(text) <= room {
+/// Returns as much of a foreign text as could have a place, made harmless, and whether that is all of it. A person waits at
+/// the prompt meanwhile: what cannot be shown anyway is not gone through.
+fn beginning(text: &str, room: usize) -> (String, bool) {
+    let head = cut_utf16(text, BEFORE_CLEANING * room);
+    (defang(head), head.len() == text.len())
+}
+
+fn cut(text: &str, whole: bool, room: usize, id: QuestionId) -> String {
+    if whole && utf16_len(text) <= room {
         return text.to_owned();
     }
     format!(
@@ -431,5 +445,32 @@ impl Budgeted {
 
     fn done(self) -> String {
         cut_utf16(self.text.trim(), UNITS_MAX).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_not_shown_to_its_end_says_where_the_rest_is() {
+        let id: QuestionId = "01K00000000000000000000000".parse().unwrap();
+        let shown = |text: &str| {
+            let (safe, whole) = beginning(text, 100);
+            cut(&safe, whole, 100, id)
+        };
+        assert_eq!(shown("short"), "short");
+        let invisible = "\u{1}".repeat(64 * 1024) + "the end";
+        for long in [invisible, "word ".repeat(100)] {
+            let shown = shown(&long);
+            assert!(
+                shown.contains("poll_inbox {\"question_id\": \"01K0"),
+                "{shown}"
+            );
+            assert!(
+                !shown.contains("the end") && utf16_len(&shown) <= 120,
+                "{shown}"
+            );
+        }
     }
 }

@@ -44,7 +44,12 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
             }
             continue;
         }
-        let pause = match shared.same_seat(&client, |at| at.mesh.attend(&at.me)).await {
+        shared.end_waits(&client).await;
+        let attention = shared.same_seat(&client, |at| {
+            at.mesh.end_dead_waits(&at.me)?;
+            at.mesh.attend(&at.me)
+        });
+        let pause = match attention.await {
             Ok(Attention::Post {
                 nonce,
                 from,
@@ -148,7 +153,7 @@ fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (S
 /// Posts the doorbell. The problem of a failure is told to those who asked.
 async fn post(shared: &Shared, nonce: &str, sender: &str, words: &str) -> Result<(), String> {
     let socket =
-        socket(shared).ok_or("its Claude Code has no inbox socket (2.1.224 or later has one)")?;
+        socket(shared).ok_or("its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)")?;
     let lines = client::doorbell(
         shared.settings().claude.socket_token.as_deref(),
         nonce,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt;
-use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use super::prelude::Prelude;
 use super::server::MeshServer;
 use super::station::Shared;
+use super::wire::Wire;
 use crate::ground::process::ProcessKey;
 use crate::ground::{Fault, Settings, log, version};
 
@@ -83,7 +83,7 @@ async fn speak(
     stdin_closed: watch::Sender<bool>,
 ) -> std::io::Result<&'static str> {
     let (stdin, stdout) = rmcp::transport::stdio_pipes();
-    let transport = Prelude::of(AsyncRwTransport::new_server(stdin, stdout), stdin_closed);
+    let transport = Prelude::of(Wire::new(stdin, stdout), stdin_closed);
     match server.serve(transport).await {
         Ok(running) => running
             .waiting()

@@ -13,11 +13,14 @@ mod lines;
 mod prelude;
 mod refusals;
 mod results;
+mod room;
+mod salvage;
 mod server;
 mod station;
 mod tools;
 mod vigil;
 mod waiting;
+mod wire;
 
 use std::process::ExitCode;
 

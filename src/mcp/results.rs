@@ -2,6 +2,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 
+use super::room::Room;
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::ground::text::cut_chars;
@@ -9,10 +10,7 @@ use crate::mesh::{Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason,
 use crate::model::brake::{Held, HoldReason};
 use crate::model::event::Page;
 use crate::model::{AnsweredBy, QuestionState};
-use crate::store::Question;
-
-/// A result stops at so many characters; the rest comes with another call.
-pub(super) const CHARS_MAX: usize = 200_000;
+use crate::store::{Question, Task};
 
 /// Returns a successful result of one text block.
 pub(super) fn ok(body: &Value) -> CallToolResult {
@@ -26,24 +24,19 @@ pub(super) fn add(body: &mut Value, more: Map<String, Value>) {
     }
 }
 
-/// Adds events under `events`, as many as the result still carries. Returns the number of the last one that is in it, or
-/// of the last one looked at when all are.
+/// Says of a result that it does not hold all, and how to get the rest.
+pub(super) fn say_truncated(body: &mut Value, hint: &str) {
+    body["truncated"] = true.into();
+    body["hint"] = hint.into();
+}
+
+/// Adds events under `events`, as many as there is room for. Returns where to go on.
 pub(super) fn add_events(body: &mut Value, page: &Page) -> i64 {
-    let mut chars = body.to_string().len();
-    let (mut list, mut next, mut cut) = (Vec::new(), page.next, false);
-    for event in &page.events {
-        let value = json!(event);
-        chars += value.to_string().len() + 1;
-        if chars > CHARS_MAX && !list.is_empty() {
-            cut = true;
-            break;
-        }
-        next = event.seq;
-        list.push(value);
-    }
-    if !cut {
-        next = page.next;
-    }
+    let (list, cut) = Room::beside(body).fill(page.events.iter().map(|event| json!(event)));
+    let next = match page.events.get(list.len()) {
+        Some(left_out) if cut => left_out.seq - 1,
+        _ => page.next,
+    };
     body["events"] = list.into();
     if cut || page.more {
         body["truncated"] = true.into();
@@ -80,9 +73,21 @@ pub(super) fn replied(standing: &Standing, waited_ms: Option<i64>) -> Map<String
 
 /// Returns the result for a question that is still open when its call returns.
 pub(super) fn unanswered(status: &str, standing: &Standing, hint: &str) -> Map<String, Value> {
+    let mut result = open(status, standing);
+    result.insert("hint".into(), hint.into());
+    result
+}
+
+/// Returns the result for a question whose wait was interrupted.
+pub(super) fn interrupted(standing: &Standing, why: &Interruption) -> Map<String, Value> {
+    let mut result = open("interrupted", standing);
+    result.extend(interruption(why, FIRST));
+    result
+}
+
+fn open(status: &str, standing: &Standing) -> Map<String, Value> {
     let mut result = head(status, standing.question.id, standing);
     result.insert("delivery".into(), shape::delivery(&standing.delivery));
-    result.insert("hint".into(), hint.into());
     result
 }
 
@@ -109,8 +114,11 @@ pub(super) fn held(standing: &Standing, held: Held) -> Map<String, Value> {
     result
 }
 
+/// What to do after a wait for answers was interrupted.
+pub(super) const FIRST: &str = "Answer these with reply_to_peer first, then call await_reply with the question_id of your own question.";
+
 /// Returns what interrupted a wait, as keys of the waiting call's result.
-pub(super) fn interruption(interruption: &Interruption) -> Map<String, Value> {
+pub(super) fn interruption(interruption: &Interruption, hint: &str) -> Map<String, Value> {
     let mut map = Map::new();
     match &interruption.reason {
         WaitReason::IncomingQuestion => {
@@ -125,8 +133,31 @@ pub(super) fn interruption(interruption: &Interruption) -> Map<String, Value> {
         "questions".into(),
         interruption.questions.iter().map(waiting).collect(),
     );
-    map.insert("hint".into(), "Answer these with reply_to_peer first, then call await_reply with the question_id of your own question.".into());
+    let mut hint = hint.to_owned();
+    if interruption.left_out > 0 {
+        map.insert("truncated".into(), true.into());
+        let more = format!(
+            " {} more for you had no room here: poll_inbox shows them when these are answered.",
+            interruption.left_out
+        );
+        hint += &more;
+    }
+    map.insert("hint".into(), hint.into());
     map
+}
+
+/// Adds what came of several questions. Long answers share the room there is; each comes whole by itself.
+pub(super) fn add_answers(body: &mut Value, answers: Vec<Map<String, Value>>) {
+    let mut answers: Vec<Value> = answers.into_iter().map(Value::Object).collect();
+    if Room::beside(body).share(&mut answers, "answer") {
+        let hint = "Of answers marked `cut` only the beginning is here: await_reply with that one question_id returns all of it.";
+        let hint = match body["hint"].as_str() {
+            Some(before) => format!("{before} {hint}"),
+            None => hint.to_owned(),
+        };
+        say_truncated(body, &hint);
+    }
+    body["answers"] = answers.into();
 }
 
 /// Returns a question that waits for this session; this result is one more showing of it.
@@ -144,68 +175,54 @@ fn late_answer(late: &LateAnswer) -> Value {
 }
 
 /// Returns the inbox, as much as a result carries; what is left out was not shown. Gives back what it contains.
-pub(super) fn inbox(you: &str, inbox: Inbox, messages_unread: u32) -> (Value, Inbox) {
-    let mut taken = Inbox::default();
-    let mut chars = 0;
-    let mut fits = |value: &Value| {
-        chars += value.to_string().len();
-        chars <= CHARS_MAX
-    };
-    let mut truncated = false;
-    let (mut questions, mut answers) = (Vec::new(), Vec::new());
-    for one in inbox.questions {
-        let value = waiting(&one);
-        if fits(&value) {
-            questions.push(value);
-            taken.questions.push(one);
-        } else {
-            truncated = true;
-        }
-    }
-    for one in inbox.answers {
-        let value = late_answer(&one);
-        if fits(&value) {
-            answers.push(value);
-            taken.answers.push(one);
-        } else {
-            truncated = true;
-        }
-    }
+pub(super) fn inbox(
+    you: &str,
+    inbox: Inbox,
+    messages_unread: u32,
+    tasks: &[Task],
+) -> (Value, Inbox) {
     let mut body = json!({
-        "you": you, "questions": questions, "answers": answers,
-        "messages_unread": messages_unread,
-        "claims_granted": inbox.granted.iter().map(shape::granted).collect::<Vec<_>>(),
-        "tasks": [], "events": [],
-        "held": taken.questions.iter().filter(|one| one.pending.question.held.is_some()).count(),
+        "you": you, "questions": [], "answers": [], "messages_unread": messages_unread, "claims_granted": [],
+        "tasks": tasks.iter().map(shape::task_waiting).collect::<Vec<_>>(),
+        "events": [], "held": 0,
     });
-    taken.granted = inbox.granted;
-    if truncated {
-        body["truncated"] = true.into();
-        body["hint"] = "Answer these, then call poll_inbox again for the rest.".into();
+    let mut room = Room::beside(&body);
+    let mut taken = Inbox::default();
+    // Questions have somebody who waits: the oldest of them comes in any case.
+    let (questions, more_questions) = room.fill(inbox.questions.iter().map(waiting));
+    let (answers, more_answers) = room.fill(inbox.answers.iter().map(late_answer));
+    let (granted, more_granted) = room.fill(inbox.granted.iter().map(shape::granted));
+    taken.questions = first(inbox.questions, questions.len());
+    taken.answers = first(inbox.answers, answers.len());
+    taken.granted = first(inbox.granted, granted.len());
+    let held = |one: &&Waiting| one.pending.question.held.is_some();
+    body["held"] = taken.questions.iter().filter(held).count().into();
+    body["questions"] = questions.into();
+    body["answers"] = answers.into();
+    body["claims_granted"] = granted.into();
+    if more_questions || more_answers || more_granted {
+        say_truncated(&mut body, REST_OF_INBOX);
     }
     (body, taken)
 }
 
+/// How the rest of an inbox comes.
+pub(super) const REST_OF_INBOX: &str = "Answer what is asked here and take these answers with await_reply, then call poll_inbox again for the rest.";
+
+fn first<T>(mut all: Vec<T>, count: usize) -> Vec<T> {
+    all.truncate(count);
+    all
+}
+
 /// Returns messages, as many as a result carries.
 pub(super) fn messages(listed: &Listed) -> Value {
-    let mut values: Vec<Value> = Vec::new();
-    let mut chars = 0;
-    for message in &listed.messages {
-        let value = shape::message(message);
-        chars += value.to_string().len();
-        // One alone may be larger; it must be possible to read it.
-        if chars > CHARS_MAX && !values.is_empty() {
-            break;
-        }
-        values.push(value);
-    }
+    let (values, cut) = Room::new().fill(listed.messages.iter().map(shape::message));
     let last = values.last().map(|value| value["message_id"].clone());
-    let truncated = values.len() < listed.messages.len();
     let mut body = json!({ "messages": values, "cursor": listed.cursor, "unread": listed.unread });
-    if truncated {
-        body["truncated"] = true.into();
+    if cut {
         let last = last.unwrap_or_default();
-        body["hint"] = format!("Call list_messages with \"after\": {last} for the rest.").into();
+        let hint = format!("Call list_messages with \"after\": {last} for the rest.");
+        say_truncated(&mut body, &hint);
     }
     body
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::ground::id::WaitId;
 use crate::ground::lock::{self, Held};
 use crate::ground::process::{self, ProcessKey, ProcessStat};
 use crate::ground::project::Project;
-use crate::ground::walls::{self, Place};
+use crate::ground::walls::Place;
 use crate::ground::{Clock, FaultKind, Moment, Settings, SystemClock, client};
 use crate::mesh::{Arrival, Mesh, Opening, Sitting};
 use crate::model::{Error, PeerKind, Refusal, Result};
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     seated: watch::Sender<Option<ProcessKey>>,
     stdin_closed: watch::Sender<bool>,
     calls_waiting: watch::Sender<u32>,
+    /// Waits that are over but could not be ended: a full disk, a busy file.
+    waits_over: Mutex<Vec<WaitId>>,
 }
 
 /// A call of this server that waits, for as long as it does.
@@ -81,6 +84,7 @@ impl Shared {
             seated: watch::Sender::new(None),
             stdin_closed: watch::Sender::new(false),
             calls_waiting: watch::Sender::new(0),
+            waits_over: Mutex::default(),
         }
     }
 
@@ -120,6 +124,32 @@ impl Shared {
     /// Returns how many calls wait.
     pub(super) fn calls_waiting(&self) -> watch::Receiver<u32> {
         self.calls_waiting.subscribe()
+    }
+
+    /// Ends a wait however it came to its end; one that cannot be ended now is ended later.
+    pub(super) async fn end_wait(&self, client: &str, wait: WaitId) {
+        self.waits_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(wait);
+        self.end_waits(client).await;
+    }
+
+    /// Ends the waits that are over: a session with one left would count as waiting, and not be rung.
+    pub(super) async fn end_waits(&self, client: &str) {
+        let over = || {
+            self.waits_over
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let next = || over().last().copied();
+        while let Some(wait) = next() {
+            let ended = self.same_seat(client, |at| at.mesh.end_wait(wait)).await;
+            if ended.is_err() {
+                return;
+            }
+            over().retain(|it| *it != wait);
+        }
     }
 
     /// Returns whether the server sits: then its project takes part.
@@ -251,7 +281,7 @@ impl Station {
         }
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
-        let place = walls::place(settings, &project.path)?;
+        let place = project.place(settings)?;
         let opening = Opening {
             store: Options {
                 sync_full: settings.sync_full,
@@ -322,6 +352,7 @@ impl Station {
             arrival.instance += 1;
         }
         let sitting = mesh.sit(&arrival)?;
+        mesh.end_dead_waits(&sitting)?;
         let rings = shared.rings.clone();
         let listener =
             mesh.bells()
@@ -360,9 +391,8 @@ impl Station {
         let exists = || {
             let project =
                 Project::of(&settings.project_folder(is_claude(client)), settings).ok()?;
-            walls::place(settings, &project.path)
-                .ok()
-                .filter(|place| place.database.exists())
+            let place = project.place(settings).ok()?;
+            place.database.exists().then_some(())
         };
         if self.mesh.is_none() && (exists().is_none() || self.open(shared, client).is_err()) {
             return false;

@@ -37,8 +37,22 @@ pub(super) enum Came<T> {
     Cancelled,
 }
 
-/// Waits until `look` finds what it looks for. A question for the session interrupts it, as any wait.
+/// Waits until `look` finds what it looks for. A question for the session interrupts it, as any wait. Whatever happens, the
+/// wait has its end.
 pub(super) async fn wait_for<T>(
+    call: &Call<'_>,
+    wait: WaitId,
+    at_most: Duration,
+    look: impl FnMut(At<'_>) -> Result<Seen<T>>,
+) -> Result<Came<T>> {
+    let came = until_it_comes(call, wait, at_most, look).await;
+    if !matches!(came, Ok(Came::Interrupted(_))) {
+        call.shared.end_wait(&call.client, wait).await;
+    }
+    came
+}
+
+async fn until_it_comes<T>(
     call: &Call<'_>,
     wait: WaitId,
     at_most: Duration,
@@ -51,10 +65,10 @@ pub(super) async fn wait_for<T>(
     } = call;
     let mut vigil = Vigil::begin(shared, context, at_most);
     let mut progress = Progress::new(context);
-    let came = loop {
+    loop {
         vigil.listen();
         let (words, again) = match shared.same_seat(client, &mut look).await? {
-            Seen::There(found) => break Came::There(found),
+            Seen::There(found) => return Ok(Came::There(found)),
             Seen::NotYet(words) => (words, None),
             Seen::NotYetUntil(words, again) => (words, Some(again)),
         };
@@ -65,20 +79,16 @@ pub(super) async fn wait_for<T>(
             return Ok(Came::Interrupted(interruption));
         }
         if vigil.is_over() {
-            break Came::TimedOut;
+            return Ok(Came::TimedOut);
         }
         let notice = progress.tell(words.clone(), || words, shared.now().wall_ms);
         let notice = async { notice.await.min(again.unwrap_or(Duration::MAX)) };
         match vigil.next(notice).await {
             Heard::Bell => {}
-            Heard::ClientGone => break Came::TimedOut,
-            Heard::Cancelled => break Came::Cancelled,
+            Heard::ClientGone => return Ok(Came::TimedOut),
+            Heard::Cancelled => return Ok(Came::Cancelled),
         }
-    };
-    shared
-        .same_seat(client, |at| at.mesh.end_wait(wait))
-        .await?;
-    Ok(came)
+    }
 }
 
 /// The bell and the clock of one blocking call.

@@ -34,8 +34,23 @@ pub(super) struct Waiting<'a> {
     pub(super) leave_deserted: bool,
 }
 
-/// Waits. Subscribe, look, wait, look again.
+/// Waits. Whatever happens, the wait has its end.
 pub(super) async fn wait(
+    shared: &Shared,
+    client: &str,
+    context: &RequestContext<RoleServer>,
+    waiting: Waiting<'_>,
+) -> Result<(Ended, Vec<Standing>)> {
+    let wait = waiting.wait.id;
+    let outcome = until_it_ends(shared, client, context, waiting).await;
+    if outcome.is_err() {
+        shared.end_wait(client, wait).await;
+    }
+    outcome
+}
+
+/// Subscribe, look, wait, look again.
+async fn until_it_ends(
     shared: &Shared,
     client: &str,
     context: &RequestContext<RoleServer>,
@@ -56,9 +71,9 @@ pub(super) async fn wait(
             .same_seat(client, |at| at.mesh.look(&at.me, &wait, first))
             .await?;
         first = false;
-        if let Some(reason) = look.interrupts.filter(|_| !look.done)
+        if let Some(reason) = &look.interrupts
             && let Some(interruption) = shared
-                .same_seat(client, |at| at.mesh.interrupt(&at.me, wait.id, &reason))
+                .same_seat(client, |at| at.mesh.interrupt(&at.me, wait.id, reason))
                 .await?
         {
             return Ok((Ended::Interrupted(interruption), look.standings));
@@ -72,14 +87,18 @@ pub(super) async fn wait(
                 .filter(open)
                 .all(|standing| !standing.askable || standing.held.is_some());
         if look.done || over || deserted {
-            let taken_back: &[QuestionId] = if look.done && wait.any { created } else { &[] };
             let finished = shared
-                .same_seat(client, |at| at.mesh.finish(&at.me, &wait, taken_back))
+                .same_seat(client, |at| at.mesh.finish(&at.me, &wait, &look, created))
                 .await;
-            // An answer that is here is not kept back because it could not be marked as taken.
-            if !look.done {
-                finished?;
-            }
+            let look = match finished {
+                Ok(look) => look,
+                // An answer that is here is not kept back because it could not be marked as taken.
+                Err(_) if look.done => {
+                    shared.end_wait(client, wait.id).await;
+                    look
+                }
+                Err(error) => return Err(error),
+            };
             let ended = match (look.done, deserted) {
                 (true, _) => Ended::Done,
                 (false, true) => Ended::Deserted,
@@ -103,7 +122,7 @@ pub(super) async fn wait(
             Heard::Cancelled => (Ended::Cancelled, created),
         };
         shared
-            .same_seat(client, |at| at.mesh.finish(&at.me, &wait, taken_back))
+            .same_seat(client, |at| at.mesh.abandon(&at.me, &wait, taken_back))
             .await?;
         return Ok((ended, look.standings));
     }

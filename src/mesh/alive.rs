@@ -1,11 +1,13 @@
 //! Who is alive: a fact of the machine, looked up when somebody needs it. A death that anyone sees is recorded for all.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::line::end_claims;
 use super::{Opening, Rings};
-use crate::ground::client::{Registered, registered};
+use crate::ground::client::{
+    INBOUND, INBOUND_REFUSED, Registered, has_inbox, refuses_inbound, registered,
+};
 use crate::ground::id::{QuestionId, SessionId, WaitId};
 use crate::ground::{Moment, process};
 use crate::model::{Activity, EventKind, Liveness, Result};
@@ -16,9 +18,8 @@ use crate::wake::Bells;
 #[derive(Debug)]
 pub(super) struct Around {
     pub(super) bells: Bells,
-    pub(super) host: String,
-    pub(super) boot: String,
-    pub(super) pid_namespace: String,
+    /// This process itself.
+    pub(super) own: ProcessPlace,
     pub(super) wake_budget: u32,
     registry: Option<PathBuf>,
 }
@@ -27,9 +28,13 @@ impl Around {
     pub(super) fn new(bells: Bells, now: &Moment, opening: &Opening) -> Self {
         Self {
             bells,
-            host: process::host(),
-            boot: now.boot.to_string(),
-            pid_namespace: process::pid_namespace(),
+            own: ProcessPlace {
+                host: process::host(),
+                boot: now.boot.to_string(),
+                pid_namespace: process::pid_namespace(),
+                process: process::own(),
+                instance: 0,
+            },
             wake_budget: opening.wake_budget,
             registry: opening.registry.clone(),
         }
@@ -38,11 +43,9 @@ impl Around {
     /// Returns where a process of this machine lives.
     pub(super) fn place(&self, process: process::ProcessKey, instance: u32) -> ProcessPlace {
         ProcessPlace {
-            host: self.host.clone(),
-            boot: self.boot.clone(),
-            pid_namespace: self.pid_namespace.clone(),
             process,
             instance,
+            ..self.own.clone()
         }
     }
 
@@ -60,13 +63,13 @@ impl Around {
         if session.ended_at_ms.is_some() {
             return Liveness::Dead;
         }
-        if place.boot == self.boot && place.pid_namespace == self.pid_namespace {
+        if self.is_near(place) {
             return fact(process::is_alive(place.process));
         }
-        if place.boot == self.boot && session.has_server {
+        if place.boot == self.own.boot && session.has_server {
             return fact(self.bells.is_served(session.id));
         }
-        if place.boot != self.boot && place.host == self.host {
+        if place.boot != self.own.boot && place.host == self.own.host {
             return Liveness::Dead;
         }
         Liveness::by_time(session.last_seen_at_ms, ttl_ms, now.wall_ms)
@@ -91,12 +94,44 @@ impl Around {
 
     /// Returns what Claude Code's registry says of a session on this machine.
     pub(super) fn registered(&self, session: &Session) -> Option<Registered> {
-        let here =
-            session.place.boot == self.boot && session.place.pid_namespace == self.pid_namespace;
+        let near = self.is_near(&session.place);
         registered(
-            self.registry.as_ref().filter(|_| here)?,
+            self.registry.as_ref().filter(|_| near)?,
             session.place.process,
         )
+    }
+
+    /// Returns whether process numbers of a place mean the same here.
+    fn is_near(&self, place: &ProcessPlace) -> bool {
+        place.boot == self.own.boot && place.pid_namespace == self.own.pid_namespace
+    }
+
+    /// Returns which waiting calls, of one session or of all, wait no more: their process has ended and could not say so.
+    pub(super) fn dead_waits(&self, tx: &Tx, session: Option<SessionId>) -> Result<Vec<WaitId>> {
+        let waits = tx.waits_near(&self.own, session)?;
+        let dead = waits
+            .into_iter()
+            .filter(|(_, process)| *process != self.own.process && !process::is_alive(*process));
+        Ok(dead.map(|(wait, _)| wait).collect())
+    }
+
+    /// Returns why the client of a session of a project, on this machine, may take no line, where its version or its settings
+    /// tell.
+    pub(super) fn why_deaf(&self, session: &Session, project: Option<&str>) -> Option<String> {
+        let registered = self.registered(session);
+        let version = registered.as_ref().and_then(|it| it.version.as_deref());
+        if let Some(version) = version.filter(|version| !has_inbox(version)) {
+            return Some(format!(
+                "its Claude Code is {version}, and such lines are taken from 2.1.224 on"
+            ));
+        }
+        let folder = registered.as_ref().and_then(|it| it.folder.as_deref());
+        let folder = folder.or(project).map(Path::new);
+        let refusing = refuses_inbound(self.registry.as_ref()?, folder)?;
+        Some(format!(
+            "{INBOUND} is \"{INBOUND_REFUSED}\" in {}",
+            refusing.display()
+        ))
     }
 
     /// Returns what a session is doing.
@@ -141,6 +176,7 @@ pub(super) fn record_death(
     peer: &Peer,
 ) -> Result<()> {
     rings.add(tx.sessions_waiting_for(peer.id)?);
+    let waited = tx.tickets_waited_with(session.id)?;
     if tx.end_session(session.id)? {
         tx.append(
             EventKind::PeerDied,
@@ -148,7 +184,7 @@ pub(super) fn record_death(
             peer.name.as_str(),
             &json!({ "session": session.id }),
         )?;
-        end_claims(tx, rings, session.id, peer.kind, "died")?;
+        end_claims(tx, rings, session.id, peer.kind, waited, "died")?;
         rings.ended.push(session.id);
     }
     Ok(())

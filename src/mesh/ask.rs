@@ -121,7 +121,7 @@ impl Mesh {
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
-                .then(|| tx.insert_wait(me.session, &awaited))
+                .then(|| tx.insert_wait(me.session, &around.own, &awaited))
                 .transpose()?;
             Ok(Posed { asked, wait })
         })
@@ -215,7 +215,7 @@ fn pose(
     let depth = tx.depth_shown_to(me.session)? + 1;
     if depth > DEPTH_MAX {
         let problem = format!(
-            "this question would be the {depth}th in a chain of questions that wait for each other; answer first"
+            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
         );
         return Err(Refusal::RateLimited { problem }.into());
     }

@@ -1,4 +1,5 @@
-//! Brakes: a person makes a peer quiet, or pauses the whole mesh; peers spend a budget of turns.
+//! Brakes: a person makes a peer quiet, or pauses the whole mesh; peers spend a budget of turns; questions that follow from
+//! questions end somewhere.
 use super::alive::Around;
 use super::{Mesh, Rings, Sitting};
 use crate::model::brake::{Brakes, Held, HoldReason};
@@ -41,6 +42,27 @@ impl Mesh {
         })
     }
 
+    /// Notes that a prompt begins a turn, or joins one. What a person types frees the budget, and begins a new chain of
+    /// questions. Writes only if there is something to note.
+    pub fn begin_turn(&mut self, me: &Sitting, turn: Option<&str>, typed: bool) -> Result<()> {
+        let (spent, remembers) = self.read(|tx, _| {
+            let spent = tx
+                .session(me.session)?
+                .is_some_and(|session| session.posted_turns > 0);
+            Ok((spent, tx.remembers_showings(me.session)?))
+        })?;
+        match turn {
+            _ if typed && (spent || remembers) => self.write(|tx, _, _| {
+                tx.set_posted_turns(me.session, 0)?;
+                Ok(tx.forget_showings(me.session, None)?)
+            }),
+            Some(turn) if !typed && remembers => {
+                self.write(|tx, _, _| enter_turn(tx, me, turn).map(drop))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns whether a session's person wants it left alone now: it is quiet, or the mesh is paused.
     pub fn is_left_alone(&mut self, me: &Sitting) -> Result<bool> {
         self.read(|tx, _| {
@@ -54,6 +76,21 @@ impl Mesh {
     pub fn paused_until(&mut self) -> Result<Option<i64>> {
         self.read(|tx, _| paused_until(tx))
     }
+}
+
+/// Notes in which turn a session is. What it was shown and has answered counts in that turn and the next, and is forgotten
+/// then. Returns whether the turn is another one than before.
+///
+/// What a call showed is taken to belong to the turn that is known next: that may be one too late, never too early.
+pub(super) fn enter_turn(tx: &Tx, me: &Sitting, turn: &str) -> Result<bool> {
+    tx.set_turn_of_showings(me.session, turn)?;
+    let before = tx.session(me.session)?.and_then(|session| session.turn);
+    if before.as_deref() == Some(turn) {
+        return Ok(false);
+    }
+    tx.forget_showings(me.session, Some([turn, &before.unwrap_or_default()]))?;
+    tx.set_stop_streak(me.session, turn, 0)?;
+    Ok(true)
 }
 
 /// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A

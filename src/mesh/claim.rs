@@ -3,7 +3,9 @@ use std::path::Path;
 
 use super::alive::Around;
 use super::circle::circle;
-use super::line::{LINES_MAX, Line, Owner, give_back, granted, is_over, look_again_ms, settle};
+use super::line::{
+    LINES_MAX, Line, Owner, drop_ticket, give_back, granted, is_over, look_again_ms, settle,
+};
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::path;
@@ -202,14 +204,29 @@ impl Mesh {
             let mine = tx
                 .claim(id)?
                 .filter(|claim| Owner::of(claim) == Owner::me(me));
-            if let Some(claim) = mine
-                && !tx.waits_for_turn(claim.session, id)?
-            {
-                give_back(tx, &claim, "cancelled")?;
-                rings.lines.push(claim.resource);
-            }
-            Ok(())
+            mine.map_or(Ok(()), |claim| drop_ticket(tx, rings, &claim, "cancelled"))
         })
+    }
+
+    /// Leaves the line after a call that waited there has ended, unless another call waits there. A turn that came in that
+    /// moment is taken.
+    pub fn leave_line(&mut self, me: &Sitting, id: ClaimId) -> Result<Option<Claimed>> {
+        let turn = self.turn_at_last(me, id)?;
+        let Some(Claimed::Queued(ticket)) = turn else {
+            return Ok(turn);
+        };
+        let left = self.write(|tx, _, rings| {
+            let still = |claim: &Claim| claim.state == ClaimState::Queued;
+            if let Some(claim) = tx.claim(id)?.filter(still) {
+                drop_ticket(tx, rings, &claim, "cancelled")?;
+            }
+            Ok(tx.claim(id)?.is_none())
+        })?;
+        if left {
+            let holders = ticket.holders;
+            return Ok(Some(Claimed::Denied { holders }));
+        }
+        self.turn_at_last(me, id)
     }
 
     /// Gives back a claim or a ticket, or whatever one has of a resource.
@@ -376,7 +393,7 @@ pub(super) fn take(
         return grant(tx, id, false).map(Claimed::Granted);
     };
     if wanted.wait {
-        ticket.wait = Some(tx.insert_claim_wait(me.session, id)?);
+        ticket.wait = Some(tx.insert_claim_wait(me.session, &around.own, id)?);
     } else {
         // Its server looks after the line from now on.
         rings.add([me.session]);

@@ -44,13 +44,13 @@ impl Mesh {
 
     /// Begins to wait for events: from now on, unless the filter names a beginning.
     pub fn listen(&mut self, me: &Sitting, filter: &Filter) -> Result<Listening> {
-        self.write(|tx, _, _| {
+        self.write(|tx, around, _| {
             let after = match (filter.after, filter.since_ms) {
                 (None, None) => tx.last_event()?,
                 _ => tx.start_of(filter)?,
             };
             Ok(Listening {
-                wait: tx.insert_event_wait(me.session, &filter.types)?,
+                wait: tx.insert_event_wait(me.session, &around.own, &filter.types)?,
                 filter: Filter {
                     after: Some(after),
                     ..filter.clone()

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::ask::stands_in_for;
+use super::brake::enter_turn;
 use super::{Mesh, Rings, Sitting, shape};
 use crate::ground::id::QuestionId;
 use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result, WakeState};
@@ -131,6 +132,8 @@ impl Mesh {
             if matches!(way, WakeState::Inbox | WakeState::Rewake) {
                 count_turn(tx, me, turn)?;
                 tx.set_ring(me.session, None)?;
+            } else if let Some(turn) = turn {
+                enter_turn(tx, me, turn)?;
             }
             mark_shown(tx, rings, me, shown, turn, way)
         })
@@ -138,10 +141,7 @@ impl Mesh {
 
     /// Notes that what was put before the session when its turn was not known is before it in this one.
     pub fn note_turn(&mut self, me: &Sitting, turn: &str) -> Result<()> {
-        self.write(|tx, _, _| {
-            tx.set_turn_of_showings(me.session, turn)?;
-            Ok(tx.set_stop_streak(me.session, turn, 0)?)
-        })
+        self.write(|tx, _, _| enter_turn(tx, me, turn).map(drop))
     }
 
     /// Notes that the Stop hook keeps the session in its turn: `kept` holds the questions it names, and `streak` is how
@@ -170,15 +170,19 @@ impl Mesh {
     }
 }
 
-/// Counts a turn that a peer starts, once: by a posted line that is read in it, or by the waiting hook. Claude Code calls itself busy in either case, so whether the line began
-/// the turn or joined it shows only by the turn; one that a person began counts as well then, which errs on their side.
+/// Counts a turn that a peer starts, once: by a posted line that is read in it, or by the waiting hook. Claude Code calls
+/// itself busy in either case, so whether the line began the turn or joined it shows only by the turn; one that a person began
+/// counts as well then, which errs on their side.
 fn count_turn(tx: &Tx, me: &Sitting, turn: Option<&str>) -> Result<()> {
     let Some(session) = tx.session(me.session)? else {
         return Ok(());
     };
-    if turn.is_none() || session.turn.as_deref() != turn {
+    let entered = match turn {
+        Some(turn) => enter_turn(tx, me, turn)?,
+        None => true,
+    };
+    if entered {
         tx.set_posted_turns(me.session, session.posted_turns + 1)?;
-        tx.set_stop_streak(me.session, turn.unwrap_or_default(), 0)?;
     }
     Ok(())
 }

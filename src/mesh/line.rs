@@ -95,9 +95,8 @@ pub(super) fn is_over(tx: &Tx, around: &Around, claim: &Claim) -> Result<Option<
         return Ok(Some(Over::Lease));
     }
     let lapsed = now.monotonic_ms >= claim.lease.until_ms;
-    // What a person holds lives by its time alone; a place in line also as long as the command that waits there.
-    if claim.kind == PeerKind::Person && (claim.state == ClaimState::Held || !lapsed) {
-        return Ok(lapsed.then_some(Over::Lease));
+    if claim.kind == PeerKind::Person {
+        return persons_is_over(tx, around, claim, lapsed);
     }
     let session = tx.session(claim.session)?;
     let alive = session
@@ -115,6 +114,28 @@ pub(super) fn is_over(tx: &Tx, around: &Around, claim: &Claim) -> Result<Option<
         .lease
         .is_over(Holder { alive, busy }, now.monotonic_ms);
     Ok(over.then_some(Over::Lease))
+}
+
+/// What a person holds lives by its time alone, and so does a place in line that a command left there. A place where commands
+/// wait lives as long as one of them.
+fn persons_is_over(tx: &Tx, around: &Around, claim: &Claim, lapsed: bool) -> Result<Option<Over>> {
+    let commands = match claim.state {
+        ClaimState::Held => Vec::new(),
+        ClaimState::Queued => tx.sessions_in_line(claim)?,
+    };
+    if commands.is_empty() {
+        return Ok(lapsed.then_some(Over::Lease));
+    }
+    for command in commands {
+        let waits = around.bells.is_served(command)
+            || tx.session(command)?.is_some_and(|session| {
+                around.liveness(&session, claim.ttl_ms, &tx.now) != Liveness::Dead
+            });
+        if waits {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Over::Died))
 }
 
 /// Returns whether a line is not in order: somebody in it is over, or somebody's turn has come.
@@ -190,8 +211,10 @@ fn end(tx: &Tx, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
 
 /// Grants a ticket its claim. A call that waits for it tells its session; else somebody else must.
 fn promote(tx: &Tx, around: &Around, rings: &mut Rings, line: &Line, ticket: &Claim) -> Result<()> {
-    let told =
-        around.bells.is_served(ticket.session) && tx.waits_for_turn(ticket.session, ticket.id)?;
+    let waiting = tx.sessions_in_line(ticket)?;
+    let told = waiting
+        .iter()
+        .any(|session| around.bells.is_served(*session));
     // Who shared it and now has it alone does not share it any more.
     for held in &line.holders {
         if Owner::of(held) == Owner::of(ticket) {
@@ -199,6 +222,7 @@ fn promote(tx: &Tx, around: &Around, rings: &mut Rings, line: &Line, ticket: &Cl
         }
     }
     granted(tx, ticket, ticket.mode, told)?;
+    rings.add(waiting);
     rings.add([ticket.session]);
     Ok(())
 }
@@ -221,15 +245,31 @@ pub(super) fn give_back(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
     end(tx, claim, EventKind::ClaimReleased, why)
 }
 
-/// Takes away what a session that ends holds and stands in line for. What a person claimed outlives the command.
+/// Drops a ticket, unless another call waits there: then it is that one's from now on.
+pub(super) fn drop_ticket(tx: &Tx, rings: &mut Rings, ticket: &Claim, why: &str) -> Result<()> {
+    match tx.sessions_in_line(ticket)?.first() {
+        Some(other) if *other == ticket.session => {}
+        Some(other) => tx.hand_ticket_to(ticket.id, *other)?,
+        None => give_back(tx, ticket, why)?,
+    }
+    rings.lines.push(ticket.resource.clone());
+    Ok(())
+}
+
+/// Takes away what a session that ends holds and stands in line for. What a person claimed outlives the command, but not
+/// the places in line where the command was still waiting.
 pub(super) fn end_claims(
     tx: &Tx,
     rings: &mut Rings,
     session: SessionId,
     kind: PeerKind,
+    waited: Vec<Claim>,
     why: &str,
 ) -> Result<()> {
     if kind == PeerKind::Person {
+        for ticket in waited {
+            drop_ticket(tx, rings, &ticket, why)?;
+        }
         return Ok(());
     }
     for claim in tx.claims_of_session(session)? {

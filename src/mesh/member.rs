@@ -138,25 +138,36 @@ impl Member {
         at_most: Duration,
         mut go_on: impl FnMut(&[Standing]) -> bool,
     ) -> Result<Waited> {
+        let waited = self.until_it_ends(wait, at_most, &mut go_on);
+        if waited.is_err() {
+            let _ = self.mesh.end_wait(wait.id);
+        }
+        waited
+    }
+
+    fn until_it_ends(
+        &mut self,
+        wait: &Wait,
+        at_most: Duration,
+        go_on: &mut dyn FnMut(&[Standing]) -> bool,
+    ) -> Result<Waited> {
         let until_ms = self.mesh.now().monotonic_ms
             + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
         let mut first = true;
         loop {
             let seen = self.signal.count();
-            let Look {
-                standings,
-                done,
-                interrupts,
-            } = self.mesh.look(&self.sitting, wait, first)?;
+            let look = self.mesh.look(&self.sitting, wait, first)?;
             first = false;
-            if let Some(reason) = interrupts.filter(|_| !done)
-                && let Some(interruption) = self.mesh.interrupt(&self.sitting, wait.id, &reason)?
+            if let Some(reason) = &look.interrupts
+                && let Some(interruption) = self.mesh.interrupt(&self.sitting, wait.id, reason)?
             {
                 return Ok(Waited::Interrupted(interruption));
             }
             let left_ms = until_ms - self.mesh.now().monotonic_ms;
-            if done || left_ms <= 0 || !go_on(&standings) {
-                self.mesh.finish(&self.sitting, wait, &[])?;
+            if look.done || left_ms <= 0 || !go_on(&look.standings) {
+                let Look {
+                    standings, done, ..
+                } = self.mesh.finish(&self.sitting, wait, &look, &[])?;
                 return Ok(if done {
                     Waited::Done(standings)
                 } else {
@@ -173,28 +184,39 @@ impl Member {
         &mut self,
         wait: WaitId,
         at_most: Duration,
+        look: impl FnMut(&mut Mesh, &Sitting) -> Result<Option<T>>,
+        go_on: impl FnMut() -> bool,
+    ) -> Result<Came<T>> {
+        let came = self.until_it_comes(wait, at_most, look, go_on);
+        if !matches!(came, Ok(Came::Interrupted(_))) {
+            let _ = self.mesh.end_wait(wait);
+        }
+        came
+    }
+
+    fn until_it_comes<T>(
+        &mut self,
+        wait: WaitId,
+        at_most: Duration,
         mut look: impl FnMut(&mut Mesh, &Sitting) -> Result<Option<T>>,
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Came<T>> {
         let until_ms = self.mesh.now().monotonic_ms
             + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
-        let found = loop {
+        loop {
             let seen = self.signal.count();
-            let found = look(&mut self.mesh, &self.sitting)?;
-            if found.is_some() {
-                break found;
+            if let Some(found) = look(&mut self.mesh, &self.sitting)? {
+                return Ok(Came::There(found));
             }
             if let Some(interruption) = self.mesh.interrupt_if_asked(&self.sitting, wait)? {
                 return Ok(Came::Interrupted(interruption));
             }
             let left_ms = until_ms - self.mesh.now().monotonic_ms;
             if left_ms <= 0 || !go_on() {
-                break None;
+                return Ok(Came::Over);
             }
             self.rest(seen, left_ms);
-        };
-        self.mesh.end_wait(wait)?;
-        Ok(found.map_or(Came::Over, Came::There))
+        }
     }
 
     /// Rests until the bell has rung more often than `seen`, or it is time to look.

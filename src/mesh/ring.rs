@@ -7,14 +7,14 @@
 //!
 //! Where a waiting hook runs, the wake is left to it (`rewake`): its person has put it in because lines do not arrive. It gets
 //! the session as soon as it is idle; the line is what is left if it lets its time go by, or dies.
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::alive::Around;
 use super::brake::{hold, hold_now, tell_askers};
 use super::inbox::{granted, late_answers};
 use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
 use super::{Mesh, Rings, Sitting};
-use crate::ground::id::{QuestionId, SessionId};
+use crate::ground::id::QuestionId;
 use crate::model::{Activity, EventKind, Result, WakeState};
 use crate::store::{Ring, Tx};
 
@@ -85,43 +85,28 @@ impl Mesh {
 
     /// Notes that the line could not be posted. The askers are told why.
     pub fn ring_failed(&mut self, me: &Sitting, problem: &str) -> Result<()> {
-        self.write(|tx, _, rings| {
-            for id in tx.unseen(me.peer, me.session, false)? {
-                tx.set_wake(id, WakeState::Failed, Some(problem))?;
-                tell_askers(tx, rings, id)?;
-            }
-            Ok(tx.set_ring(me.session, None)?)
+        self.write(|tx, around, rings| {
+            let news = News::of(tx, around, me, false)?;
+            not_woken(tx, around, rings, me, &news, problem)
         })
     }
 
-    /// Notes that a prompt began or joined a turn. One that a person typed frees the budget. Returns what the doorbell in
-    /// it is worth.
-    pub fn note_prompt(&mut self, me: &Sitting, nonce: Option<&str>, typed: bool) -> Result<Rung> {
-        let seen = self.read(|tx, around| {
-            let Some(session) = tx.session(me.session)? else {
-                return Ok(None);
+    /// Returns what a doorbell line is worth that a prompt consists of.
+    pub fn worth_of(&mut self, me: &Sitting, nonce: &str) -> Result<Rung> {
+        self.read(|tx, around| {
+            let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
+                return Ok(Rung::Unknown);
             };
-            let peer = tx.peer(me.peer)?;
-            let held = peer
-                .map(|peer| hold(tx, around, &peer, &session))
-                .transpose()?
-                .flatten();
-            Ok(Some((session, held)))
-        })?;
-        let Some((session, held)) = seen else {
-            return Ok(Rung::Unknown);
-        };
-        let known =
-            nonce.is_some() && session.ring.as_ref().map(|ring| ring.nonce.as_str()) == nonce;
-        let rung = match (nonce, held) {
-            (Some(_), Some(_)) => Rung::Held,
-            (Some(_), None) if known => Rung::Read,
-            _ => Rung::Unknown,
-        };
-        if typed && session.posted_turns > 0 {
-            self.write(|tx, _, _| Ok(tx.set_posted_turns(me.session, 0)?))?;
-        }
-        Ok(rung)
+            let known = session
+                .ring
+                .as_ref()
+                .is_some_and(|ring| ring.nonce == nonce);
+            Ok(match hold(tx, around, &peer, &session)? {
+                Some(_) => Rung::Held,
+                None if known => Rung::Read,
+                None => Rung::Unknown,
+            })
+        })
     }
 
     /// Notes that a doorbell was read which rang for nothing any more. One that brings something is read when that is
@@ -147,18 +132,15 @@ fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<A
             );
         }
     };
-    let has_waiter = around.bells.has_waiter(me.session);
     if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
-        return wait_for_ring(tx, rings, me, ring, activity, news, has_waiter);
+        return wait_for_ring(tx, around, rings, me, ring, activity, news);
     }
-    if has_waiter && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)? {
+    if around.bells.has_waiter(me.session)
+        && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)?
+    {
         return Ok(left);
     }
-    for id in &news.unseen {
-        tx.set_wake(*id, wake_by(activity), None)?;
-        tell_askers(tx, rings, *id)?;
-    }
-    post(tx, me.session, news, 1)
+    post(tx, rings, me, news, activity, 1)
 }
 
 /// What a session is to be woken for.
@@ -200,6 +182,13 @@ impl News {
             granted: self.granted,
             ..Self::default()
         }
+    }
+
+    /// Adds to an entry of the log what else than questions it is to be woken for.
+    fn add_others(&self, data: &mut Value) {
+        data["answers"] = self.answers.into();
+        data["mail"] = json!(self.mail);
+        data["claims"] = self.granted.into();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -276,16 +265,16 @@ fn wake_by(activity: Activity) -> WakeState {
 /// A ring is out: has it been long enough?
 fn wait_for_ring(
     tx: &Tx,
+    around: &Around,
     rings: &mut Rings,
     me: &Sitting,
     ring: &Ring,
     activity: Activity,
     news: News,
-    has_waiter: bool,
 ) -> Result<Attention> {
     let age_ms = tx.now.wall_ms - ring.at_ms;
     // A waiting hook gives the line its time first, and then needs its own.
-    let within_ms = if has_waiter {
+    let within_ms = if around.bells.has_waiter(me.session) {
         2 * ANSWERS_WITHIN_MS
     } else {
         ANSWERS_WITHIN_MS
@@ -300,23 +289,17 @@ fn wait_for_ring(
             .question(*id)?
             .is_some_and(|question| question.wake == WakeState::None)
         {
-            tx.set_wake(*id, wake_by(activity), None)?;
-            tell_askers(tx, rings, *id)?;
+            rung_for(tx, rings, me, *id, activity, (ring.count, true))?;
         }
     }
     match activity {
         Activity::Idle if age_ms < within_ms => Ok(look_again(within_ms - age_ms)),
-        Activity::Idle if ring.count < RINGS_MAX => post(tx, me.session, news, ring.count + 1),
+        Activity::Idle if ring.count < RINGS_MAX => {
+            post(tx, rings, me, news, activity, ring.count + 1)
+        }
         Activity::Idle => {
-            for id in &news.unseen {
-                tx.set_wake(
-                    *id,
-                    WakeState::Failed,
-                    Some("the session was rung twice and did not start a turn"),
-                )?;
-                tell_askers(tx, rings, *id)?;
-            }
-            tx.set_ring(me.session, None)?;
+            let problem = "the session was rung twice and did not start a turn";
+            not_woken(tx, around, rings, me, &news, problem)?;
             Ok(Attention::None)
         }
         _ if age_ms > GIVE_UP_MS => {
@@ -327,11 +310,26 @@ fn wait_for_ring(
     }
 }
 
-fn post(tx: &Tx, session: SessionId, news: News, count: u32) -> Result<Attention> {
+fn post(
+    tx: &Tx,
+    rings: &mut Rings,
+    me: &Sitting,
+    news: News,
+    activity: Activity,
+    count: u32,
+) -> Result<Attention> {
+    for id in &news.unseen {
+        rung_for(tx, rings, me, *id, activity, (count, false))?;
+    }
+    if news.unseen.is_empty() {
+        let mut data = json!({ "session": me.session, "ring": count });
+        news.add_others(&mut data);
+        tx.append(EventKind::PeerRung, Some(me.peer), me.name.as_str(), &data)?;
+    }
     let nonce = tx.nonce()?;
     let at_ms = tx.now.wall_ms;
     tx.set_ring(
-        session,
+        me.session,
         Some(&Ring {
             nonce: nonce.clone(),
             count,
@@ -345,6 +343,65 @@ fn post(tx: &Tx, session: SessionId, news: News, count: u32) -> Result<Attention
         mail: news.mail,
         granted: news.granted,
     })
+}
+
+/// Notes that a session is rung for a question: the ring of this number, which it may ride on. Its askers are told.
+fn rung_for(
+    tx: &Tx,
+    rings: &mut Rings,
+    me: &Sitting,
+    id: QuestionId,
+    activity: Activity,
+    (ring, rides): (u32, bool),
+) -> Result<()> {
+    let wake = wake_by(activity);
+    let kind = if wake == WakeState::Inbox {
+        EventKind::QuestionRung
+    } else {
+        EventKind::QuestionQueued
+    };
+    let data = json!({ "session": me.session, "ring": ring, "rides": rides });
+    tx.set_wake(id, wake, None)?;
+    tx.append(kind, Some(me.peer), &id.to_string(), &data)?;
+    tell_askers(tx, rings, id)
+}
+
+/// Notes that a session could not be woken, or did not wake. Its askers are told why, as far as its files tell more.
+fn not_woken(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    news: &News,
+    problem: &str,
+) -> Result<()> {
+    let session = tx.session(me.session)?;
+    let problem = match session.and_then(|session| around.why_deaf(&session, me.project.as_deref()))
+    {
+        Some(why) => &format!("{problem}; likely because {why}"),
+        None => problem,
+    };
+    let mut data = json!({ "session": me.session, "reason": problem });
+    for id in &news.unseen {
+        tx.set_wake(*id, WakeState::Failed, Some(problem))?;
+        tx.append(
+            EventKind::QuestionNotWoken,
+            Some(me.peer),
+            &id.to_string(),
+            &data,
+        )?;
+        tell_askers(tx, rings, *id)?;
+    }
+    if news.unseen.is_empty() && !news.is_empty() {
+        news.add_others(&mut data);
+        tx.append(
+            EventKind::PeerNotWoken,
+            Some(me.peer),
+            me.name.as_str(),
+            &data,
+        )?;
+    }
+    Ok(tx.set_ring(me.session, None)?)
 }
 
 /// Returns how many late answers have not been shown yet.

@@ -204,10 +204,11 @@ impl Mesh {
             rings.add(tx.sessions_waiting_for(found.peer)?);
             // Its waiting hook goes with it.
             rings.add([session]);
+            let waited = tx.tickets_waited_with(session)?;
             if tx.end_session(session)? {
                 let peer = tx.peer(found.peer)?;
                 if let Some(peer) = &peer {
-                    end_claims(tx, rings, session, peer.kind, "left")?;
+                    end_claims(tx, rings, session, peer.kind, waited, "left")?;
                 }
                 let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
                 tx.append(
@@ -337,7 +338,7 @@ fn find_mailbox(
     match (arrival.kind, &arrival.project) {
         (PeerKind::Session, Some(project)) => find_seat(tx, around, rings, arrival, project, gone),
         (PeerKind::Person, _) | (_, None) => {
-            let name = PeerName::of_person(&around.host);
+            let name = PeerName::of_person(&around.own.host);
             match tx.peer_named(name.as_str())? {
                 Some(peer) => Ok(peer),
                 None => new_peer(tx, PeerKind::Person, &name, &name, None),

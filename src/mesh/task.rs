@@ -213,7 +213,7 @@ impl Mesh {
     /// Takes a task away. Its creator may, and a person.
     pub fn delete_task(&mut self, me: &Sitting, id: TaskId) -> Result<()> {
         self.write(|tx, _, rings| {
-            let task = known(tx, id)?;
+            let mut task = known(tx, id)?;
             if task.created_by != me.peer && me.kind != PeerKind::Person {
                 let problem = format!(
                     "task {id} is {}'s: only its creator or a person deletes it; anybody may cancel it",
@@ -221,7 +221,7 @@ impl Mesh {
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }
-            release(tx, rings, &task)?;
+            release(tx, rings, &mut task)?;
             tx.delete_task(id)?;
             let data = json!({ "title": task.title, "project": task.project, "status": task.status });
             tx.append(EventKind::TaskDeleted, Some(me.peer), &id.to_string(), &data)?;
@@ -490,8 +490,8 @@ fn update(
         if let Some(reason) = &change.reason {
             let when = rfc3339(tx.now.wall_ms);
             let step = (old.status, to);
-            task.description =
-                with_reason(&task.description, reason, me.name.as_str(), &when, step)?;
+            let who = me.name.as_str();
+            task.description = with_reason(&task.description, reason, who, &when, step);
         }
         if to == TaskStatus::InProgress {
             check_startable(tx, &task)?;
@@ -502,8 +502,7 @@ fn update(
     }
     let is_over = task.status == TaskStatus::Todo || task.status.is_ended();
     if is_over || task.assigned_to != old.assigned_to {
-        release(tx, rings, &task)?;
-        task.claims.clear();
+        release(tx, rings, &mut task)?;
     }
     if change.status == Some(TaskStatus::InProgress) && task.assigned_to == Some(me.peer) {
         claims = take_files(tx, around, rings, me, &mut task)?;

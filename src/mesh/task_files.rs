@@ -2,7 +2,7 @@
 //!
 //! Who begins its own task gets the files it names, each alone, as far as nobody else has them: from then on the guard and
 //! the line for a claim know of the work. What was taken by that is given back when the task ends, goes back to todo or to
-//! somebody else; what the session had claimed before stays its own.
+//! somebody else, unless another task of its own needs it; what the session had claimed before stays its own.
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -45,7 +45,7 @@ pub(super) fn take_files(
     me: &Sitting,
     task: &mut Task,
 ) -> Result<Vec<FileClaim>> {
-    let note = format!("task {}", task.id);
+    let note = note(task);
     let mut files = Vec::new();
     for resource in &task.files_owned {
         let line = settle(tx, around, rings, resource)?;
@@ -85,13 +85,25 @@ pub(super) fn take_files(
     Ok(files)
 }
 
-/// Gives back what a task took when it began.
-pub(super) fn release(tx: &Tx, rings: &mut Rings, task: &Task) -> Result<()> {
-    for id in &task.claims {
-        if let Some(claim) = tx.claim(*id)? {
+/// Gives back what a task took. What another task of the same peer needs, which is under way, goes over to that one.
+pub(super) fn release(tx: &Tx, rings: &mut Rings, task: &mut Task) -> Result<()> {
+    for id in std::mem::take(&mut task.claims) {
+        let Some(claim) = tx.claim(id)? else {
+            continue;
+        };
+        if let Some(mut other) = tx.task_under_way(claim.peer, &claim.resource, task.id)? {
+            other.claims.push(id);
+            tx.set_task_claims(&other)?;
+            tx.set_claim_note(id, &note(&other))?;
+        } else {
             give_back(tx, &claim, "task")?;
             rings.lines.push(claim.resource);
         }
     }
     Ok(())
+}
+
+/// What a claim of a task is for.
+fn note(task: &Task) -> String {
+    format!("task {}", task.id)
 }

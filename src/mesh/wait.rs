@@ -9,8 +9,9 @@ use super::ask::withdraw;
 use super::brake::hold_seen;
 use super::circle::circle;
 use super::inbox::{mark_shown, questions_at};
-use super::{Inbox, Mesh, Sitting, Waiting};
+use super::{Inbox, Mesh, Sitting, Waiting, shape};
 use crate::ground::id::{QuestionId, WaitId};
+use crate::ground::text::utf16_len;
 use crate::model::brake::Held;
 use crate::model::{
     Activity, Delivery, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
@@ -19,6 +20,9 @@ use crate::store::{Pending, Question, Tx};
 
 /// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.
 const NEXT_WAIT_AFTER_MS: i64 = 10_000;
+/// So many characters of questions, as JSON, a call returns with at most when it is interrupted. It may have answers to
+/// carry beside them.
+const INTERRUPTION_CHARS_MAX: usize = 150_000;
 
 /// One blocking call.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub struct Standing {
     pub askable: bool,
     /// It is stored without ringing, and why.
     pub held: Option<Held>,
+    /// A session is written down there whose process is gone: its death is yet to be recorded.
+    pub died: bool,
     /// When the mailbox was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
 }
@@ -62,8 +68,10 @@ pub enum WaitReason {
 pub struct Interruption {
     /// Why.
     pub reason: WaitReason,
-    /// What waits for the session.
+    /// What waits for the session, oldest first, as far as there is room.
     pub questions: Vec<Waiting>,
+    /// How many more wait; they were not shown.
+    pub left_out: usize,
 }
 
 /// What a look at a wait found.
@@ -85,7 +93,7 @@ impl Mesh {
         questions: &[QuestionId],
         any: bool,
     ) -> Result<Wait> {
-        self.write(|tx, _, _| {
+        self.write(|tx, around, _| {
             let own = tx.peer(me.peer)?;
             for id in questions {
                 let question = tx
@@ -103,7 +111,7 @@ impl Mesh {
                 }
             }
             Ok(Wait {
-                id: tx.insert_wait(me.session, questions)?,
+                id: tx.insert_wait(me.session, &around.own, questions)?,
                 questions: questions.to_vec(),
                 any,
             })
@@ -120,11 +128,7 @@ impl Mesh {
         if unheard {
             self.ring_for_unheard();
         }
-        let gone = |standing: &Standing| {
-            standing.question.state == QuestionState::Open
-                && standing.delivery.peer_activity == Activity::Offline
-        };
-        if !look.done && look.standings.iter().any(gone) {
+        if !look.done && look.standings.iter().any(|standing| standing.died) {
             self.record_deaths()?;
         }
         Ok(look)
@@ -144,17 +148,21 @@ impl Mesh {
             if *reason == WaitReason::IncomingQuestion && urgent.is_empty() {
                 return Ok(None);
             }
+            let count = all.len();
             let inbox = Inbox {
-                questions: all,
+                questions: with_room(all, &urgent),
                 ..Inbox::default()
             };
             mark_shown(tx, rings, me, &inbox, None, WakeState::Call)?;
-            for id in urgent {
+            // What was left out interrupts the next wait.
+            let told = inbox.questions.iter().map(|one| one.pending.question.id);
+            for id in told.filter(|id| urgent.contains(id)) {
                 tx.count_interrupt(id, me.session)?;
             }
             tx.delete_wait(wait)?;
             Ok(Some(Interruption {
                 reason: reason.clone(),
+                left_out: count - inbox.questions.len(),
                 questions: inbox.questions,
             }))
         })
@@ -174,36 +182,59 @@ impl Mesh {
         }
     }
 
-    /// Ends a wait for something else than answers.
+    /// Ends a wait, if there still is such a one. Replies it may have are not taken: they come to the inbox.
     pub fn end_wait(&mut self, wait: WaitId) -> Result<()> {
         self.write(|tx, _, _| Ok(tx.delete_wait(wait)?))
     }
 
-    /// Ends a wait. Replies it has are taken. With `withdraw_unseen`, questions of the wait that nobody saw are taken back.
-    /// Returns the questions taken back.
+    /// Ends a wait whose result goes to its caller, and takes the replies. What came since the last look `seen` is in the
+    /// look that is returned; a reply is taken only if it is there. With `any`, questions of `created` that nobody saw are
+    /// taken back once a reply is there.
     pub fn finish(
         &mut self,
         me: &Sitting,
         wait: &Wait,
-        withdraw_unseen: &[QuestionId],
-    ) -> Result<Vec<QuestionId>> {
+        seen: &Look,
+        created: &[QuestionId],
+    ) -> Result<Look> {
         self.write(|tx, around, _| {
-            let mut withdrawn = Vec::new();
-            for id in &wait.questions {
-                let over = tx
-                    .question(*id)?
-                    .is_some_and(|question| question.state != QuestionState::Open);
-                if over {
-                    tx.take_answer(*id)?;
-                } else if withdraw_unseen.contains(id)
-                    && withdraw(tx, around, me, *id, Some(wait.id))?
-                {
-                    withdrawn.push(*id);
+            let look = if seen.done {
+                seen.clone()
+            } else {
+                Look::at(tx, around, wait)?
+            };
+            for standing in &look.standings {
+                let id = standing.question.id;
+                if standing.question.state != QuestionState::Open {
+                    tx.take_answer(id)?;
+                } else if look.done && wait.any && created.contains(&id) {
+                    withdraw(tx, around, me, id, Some(wait.id))?;
                 }
             }
             tx.delete_wait(wait.id)?;
-            Ok(withdrawn)
+            Ok(look)
         })
+    }
+
+    /// Ends a wait whose result nobody reads. Replies stay for the inbox; questions of `created` that nobody saw are taken
+    /// back.
+    pub fn abandon(&mut self, me: &Sitting, wait: &Wait, created: &[QuestionId]) -> Result<()> {
+        self.write(|tx, around, _| {
+            for id in wait.questions.iter().filter(|id| created.contains(id)) {
+                withdraw(tx, around, me, *id, Some(wait.id))?;
+            }
+            Ok(tx.delete_wait(wait.id)?)
+        })
+    }
+
+    /// Ends the waits of a session whose processes have ended without saying so; otherwise it would count as waiting, and
+    /// be left alone, for as long as its client lives.
+    pub fn end_dead_waits(&mut self, me: &Sitting) -> Result<()> {
+        let dead = self.read(|tx, around| around.dead_waits(tx, Some(me.session)))?;
+        if dead.is_empty() {
+            return Ok(());
+        }
+        self.write(|tx, _, _| end_waits(tx, &dead))
     }
 
     /// Returns where questions stand without waiting for them.
@@ -241,8 +272,9 @@ impl Mesh {
         let keep_ms = self.keep_ms;
         self.take_down_bells()?;
         let claims = self.settle_lines("")?;
-        let reclaimed = self.write(|tx, _, rings| {
+        let reclaimed = self.write(|tx, around, rings| {
             tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
+            end_waits(tx, &around.dead_waits(tx, None)?)?;
             for (id, target) in tx.expire_questions()? {
                 tx.append(
                     EventKind::QuestionExpired,
@@ -276,33 +308,47 @@ pub(super) fn is_sweep_due(tx: &Tx) -> Result<bool> {
     Ok(swept_at_ms.is_none_or(|at| (tx.now.wall_ms - at).abs() > EVERY_MS))
 }
 
-fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Result<Look> {
-    let standings: Vec<Standing> = wait
-        .questions
-        .iter()
-        .map(|id| standing(tx, around, *id))
-        .collect::<Result<_>>()?;
-    let ended = |standing: &Standing| standing.question.state != QuestionState::Open;
-    let replied = |standing: &Standing| standing.question.state.is_replied();
-    let done = standings.iter().all(ended) || (wait.any && standings.iter().any(replied));
-    let mut interrupts = None;
-    if !done && me.has_mailbox() {
-        if is_interrupted(tx, me, wait.id)? {
-            interrupts = Some(WaitReason::IncomingQuestion);
-        } else if first {
-            // A circle goes over questions that were all shown already; the others may still be answered.
-            let shown = standings.iter().filter(|standing| {
-                standing.question.state == QuestionState::Open && standing.question.shown_times > 0
-            });
-            let awaited = shown.map(|standing| standing.question.target);
-            interrupts = circle(tx, around, me, awaited)?.map(WaitReason::Cycle);
-        }
+impl Look {
+    fn at(tx: &Tx, around: &Around, wait: &Wait) -> Result<Self> {
+        let standings: Vec<Standing> = wait
+            .questions
+            .iter()
+            .map(|id| standing(tx, around, *id))
+            .collect::<Result<_>>()?;
+        let ended = |standing: &Standing| standing.question.state != QuestionState::Open;
+        let replied = |standing: &Standing| standing.question.state.is_replied();
+        let done = standings.iter().all(ended) || (wait.any && standings.iter().any(replied));
+        Ok(Self {
+            standings,
+            done,
+            interrupts: None,
+        })
     }
-    Ok(Look {
-        standings,
-        done,
-        interrupts,
-    })
+}
+
+fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Result<Look> {
+    let mut look = Look::at(tx, around, wait)?;
+    if look.done || !me.has_mailbox() {
+        return Ok(look);
+    }
+    if is_interrupted(tx, me, wait.id)? {
+        look.interrupts = Some(WaitReason::IncomingQuestion);
+    } else if first {
+        // A circle goes over questions that were all shown already; the others may still be answered.
+        let shown = look.standings.iter().filter(|standing| {
+            standing.question.state == QuestionState::Open && standing.question.shown_times > 0
+        });
+        let awaited = shown.map(|standing| standing.question.target);
+        look.interrupts = circle(tx, around, me, awaited)?.map(WaitReason::Cycle);
+    }
+    Ok(look)
+}
+
+fn end_waits(tx: &Tx, waits: &[WaitId]) -> Result<()> {
+    for wait in waits {
+        tx.delete_wait(*wait)?;
+    }
+    Ok(())
 }
 
 fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
@@ -312,10 +358,11 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
     let peer = tx
         .peer(question.target)?
         .ok_or_else(|| Refusal::NotFound { id: id.to_string() })?;
-    let session = if question.state == QuestionState::Open {
-        tx.live_sessions_at(peer.id)?.into_iter().next()
-    } else {
+    // A reply says all there is to say; otherwise it matters who sits there.
+    let session = if question.state.is_replied() {
         None
+    } else {
+        tx.live_sessions_at(peer.id)?.into_iter().next()
     };
     let delivery = Delivery {
         stored_at_ms: question.asked_at_ms,
@@ -336,6 +383,7 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         None => None,
     };
     Ok(Standing {
+        died: session.is_some() && delivery.peer_activity == Activity::Offline,
         held,
         question,
         last_seen_at_ms: peer.last_seen_at_ms,
@@ -343,6 +391,27 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         delivery,
         askable,
     })
+}
+
+/// Returns what an interrupted call has room for, in the order it came: what interrupts it goes before the others, and one
+/// always comes.
+fn with_room(all: Vec<Waiting>, urgent: &[QuestionId]) -> Vec<Waiting> {
+    let is_urgent = |at: &usize| urgent.contains(&all[*at].pending.question.id);
+    let (mut order, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(is_urgent);
+    order.extend(others);
+    let mut left = INTERRUPTION_CHARS_MAX;
+    let mut told = Vec::new();
+    for at in order {
+        let chars = utf16_len(&shape::waiting(&all[at]).to_string()) + 1;
+        if chars > left && !told.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(chars);
+        told.push(at);
+    }
+    let numbered = all.into_iter().enumerate();
+    let kept = numbered.filter(|(at, _)| told.contains(at));
+    kept.map(|(_, waiting)| waiting).collect()
 }
 
 /// A question interrupts the newest wait of its session, once; after ten seconds unanswered the next-newest, once more.

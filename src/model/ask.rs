@@ -8,8 +8,11 @@ pub const EXPIRES_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Whoever does anything in the mesh rings for a question of this age that did not reach its peer by any way: its asker may
 /// have died between commit and ring. It is rung for again each time it is twice as old, so in vain only a few times.
 pub const UNHEARD_MS: i64 = 2_000;
-/// A question asked while answering one is one deeper; beyond this it is refused.
+/// A question asked in a turn in which one was shown, or in the turn after, is one deeper; beyond this it is refused. What a
+/// person types begins anew.
 pub const DEPTH_MAX: i64 = 8;
+/// Where no hook tells of turns, what was shown and answered is taken to belong to the turn for so long.
+pub const TURN_MS_MAX: i64 = 3600 * 1000;
 
 /// Where a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

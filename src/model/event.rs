@@ -37,6 +37,16 @@ pub enum EventKind {
     QuestionForgotten,
     /// A question was stored without ringing, because its peer is quiet or over its budget.
     QuestionHeld,
+    /// An idle session was rung for a question: a line goes into its inbox.
+    QuestionRung,
+    /// The same at a session that is not idle: it reads the line when it comes to it.
+    QuestionQueued,
+    /// A session was not woken for a question, and why.
+    QuestionNotWoken,
+    /// A session was rung for something else than questions: mail, late answers, granted claims.
+    PeerRung,
+    /// It was not woken for that, and why.
+    PeerNotWoken,
     /// A message was stored.
     MessagePosted,
     /// A claim was granted, at once or when its turn came.
@@ -78,6 +88,11 @@ impl EventKind {
             Self::QuestionExpired => "question.expired",
             Self::QuestionForgotten => "question.forgotten",
             Self::QuestionHeld => "question.held",
+            Self::QuestionRung => "question.rung",
+            Self::QuestionQueued => "question.queued",
+            Self::QuestionNotWoken => "question.not_woken",
+            Self::PeerRung => "peer.rung",
+            Self::PeerNotWoken => "peer.not_woken",
             Self::MessagePosted => "message.posted",
             Self::ClaimGranted => "claim.granted",
             Self::ClaimQueued => "claim.queued",

@@ -6,8 +6,10 @@ use super::secret;
 
 /// Longest title in characters.
 pub const TITLE_CHARS_MAX: usize = 500;
-/// Largest description in bytes, what was appended to it included.
+/// Largest description in bytes, as it is given.
 pub const DESCRIPTION_BYTES_MAX: usize = super::ask::TEXT_BYTES_MAX;
+/// So many bytes of reasons find room behind the largest description.
+const REASONS_BYTES_MAX: usize = 16_384;
 /// Longest reason in bytes.
 pub const REASON_BYTES_MAX: usize = 4_096;
 /// Files of one task.
@@ -211,22 +213,73 @@ pub fn check_count(parameter: &str, count: usize, most: usize) -> Result<(), Ref
     )))
 }
 
-/// Returns a description with the reason of a step at its end, with who took the step and when.
+/// Returns a description with the reason of a step at its end, with who took the step and when. A reason always finds its
+/// room: where there is none left, the oldest ones go, and a line says how many have gone.
 pub fn with_reason(
     description: &str,
     reason: &str,
     who: &str,
     when: &str,
     step: (TaskStatus, TaskStatus),
-) -> Result<String, Refusal> {
+) -> String {
     let (from, to) = (step.0.as_str(), step.1.as_str());
-    let gap = if description.is_empty() { "" } else { "\n\n" };
-    let longer = format!(
-        "{description}{gap}[{when} {who}, {from} -> {to}] {}",
-        reason.trim()
+    let entry = format!("[{when} {who}, {from} -> {to}] {}", reason.trim());
+    let (given, cut_before, reasons) = parts(description);
+    let with_reasons_after = |gone: usize| {
+        let cut = match cut_before + gone {
+            0 => String::new(),
+            count => format!("{CUT}{count}]"),
+        };
+        let parts = [&[given, &cut][..], &reasons[gone..], &[entry.as_str()]].concat();
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(GAP)
+    };
+    (0..reasons.len())
+        .map(with_reasons_after)
+        .find(|longer| longer.len() <= DESCRIPTION_BYTES_MAX + REASONS_BYTES_MAX)
+        .unwrap_or_else(|| with_reasons_after(reasons.len()))
+}
+
+/// What stands between the parts of a description.
+const GAP: &str = "\n\n";
+/// What a description says of reasons that were cut; their number follows.
+const CUT: &str = "[earlier reasons cut: ";
+
+/// Returns a description without its reasons, how many were cut from it before, and its reasons.
+fn parts(description: &str) -> (&str, usize, Vec<&str>) {
+    let begins_a_reason = |at: &usize| {
+        let (before, behind) = description.split_at(*at);
+        (before.is_empty() || before.ends_with(GAP)) && is_reason(behind)
+    };
+    let mut bounds = vec![0];
+    bounds.extend(
+        description
+            .match_indices('[')
+            .map(|(at, _)| at)
+            .filter(begins_a_reason),
     );
-    check_size("description", &longer, DESCRIPTION_BYTES_MAX)?;
-    Ok(longer)
+    bounds.push(description.len());
+    let mut pieces = bounds.windows(2).map(|bounds| {
+        let piece = &description[bounds[0]..bounds[1]];
+        piece.strip_suffix(GAP).unwrap_or(piece)
+    });
+    let given = pieces.next().unwrap_or_default();
+    let (before, last) = given.rsplit_once(GAP).unwrap_or(("", given));
+    let cut_before = last
+        .strip_prefix(CUT)
+        .and_then(|count| count.strip_suffix(']')?.parse().ok());
+    let given = if cut_before.is_some() { before } else { given };
+    (given, cut_before.unwrap_or_default(), pieces.collect())
+}
+
+fn is_reason(text: &str) -> bool {
+    let step = || {
+        let (head, text) = text.strip_prefix('[')?.split_once(']')?;
+        text.starts_with(' ').then_some(())?;
+        let (from, to) = head.rsplit_once(", ")?.1.split_once(" -> ")?;
+        TaskStatus::of(from).and(TaskStatus::of(to))
+    };
+    step().is_some()
 }
 
 fn check_size(parameter: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
@@ -330,12 +383,30 @@ mod tests {
         let with = |description: &str, reason: &str| {
             with_reason(description, reason, "ada", "noon", (InReview, Todo))
         };
-        assert_eq!(with("", "no").unwrap(), "[noon ada, in_review -> todo] no");
+        assert_eq!(with("", "no"), "[noon ada, in_review -> todo] no");
         assert_eq!(
-            with("Do it.", " no \n").unwrap(),
+            with("Do it.", " no \n"),
             "Do it.\n\n[noon ada, in_review -> todo] no"
         );
-        assert!(with(&"x".repeat(DESCRIPTION_BYTES_MAX), "no").is_err());
+    }
+
+    #[test]
+    fn the_oldest_reasons_make_room_for_the_newest_and_what_was_given_stays() {
+        let given = format!("[1] {}", "x".repeat(DESCRIPTION_BYTES_MAX - 4));
+        let long = "n\n\n[o]".repeat(REASON_BYTES_MAX / 6);
+        let mut description = given.clone();
+        for round in 1..=20 {
+            let reason = format!("{round}: {long}");
+            description = with_reason(&description, &reason, "ada", "noon", (InReview, Todo));
+            assert!(description.len() <= DESCRIPTION_BYTES_MAX + REASONS_BYTES_MAX);
+            assert!(description.ends_with(&reason));
+        }
+        let (kept, cut, reasons) = parts(&description);
+        assert!(kept == given, "what was given is cut");
+        assert_eq!(cut + reasons.len(), 20);
+        assert!(reasons.len() > 1);
+        let words = format!("\n\n[earlier reasons cut: {cut}]\n\n[noon ada");
+        assert!(description[given.len()..].starts_with(&words));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::flaw::Flaw;
 use super::json_text::{JsonText, Step};
 use super::places::Scope;
 use super::wiring::{hooks_of_ours, rules, server_path};
+use crate::ground::client::{INBOUND, INBOUND_REFUSED};
 
 /// One settings file.
 pub(crate) struct Settings {
@@ -58,8 +59,8 @@ pub(crate) fn settings(scope: Scope, path: &Path) -> Result<Option<Settings>, Er
                 .as_ref()
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER)),
-            inbound_refused: json.value(&["crossSessionInbound".into()])?
-                == Some(Value::String("refuse".to_owned())),
+            inbound_refused: json.value(&[INBOUND.into()])?
+                == Some(Value::String(INBOUND_REFUSED.to_owned())),
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {

@@ -214,6 +214,14 @@ impl Tx<'_> {
             .map(drop)
     }
 
+    /// Notes what a claim is for from now on.
+    pub(crate) fn set_claim_note(&self, id: ClaimId, note: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE claim SET note = ?2 WHERE id = ?1")?
+            .execute(params![id, note])
+            .map(drop)
+    }
+
     /// Takes a claim or a ticket away.
     pub(crate) fn delete_claim(&self, id: ClaimId) -> rusqlite::Result<()> {
         self.sql
@@ -242,15 +250,31 @@ impl Tx<'_> {
             .query_row([], |row| row.get(0))
     }
 
-    /// Returns whether a call of a session waits for its turn with this ticket.
-    pub(crate) fn waits_for_turn(
-        &self,
-        session: SessionId,
-        claim: ClaimId,
-    ) -> rusqlite::Result<bool> {
+    /// Returns the sessions at its mailbox in which a call waits for its turn with this ticket.
+    pub(crate) fn sessions_in_line(&self, ticket: &Claim) -> rusqlite::Result<Vec<SessionId>> {
         self.sql
-            .prepare_cached("SELECT 1 FROM wait WHERE session_id = ?1 AND claim_id = ?2")?
-            .exists(params![session, claim])
+            .prepare_cached(
+                "SELECT DISTINCT w.session_id FROM session s JOIN wait w ON w.session_id = s.id
+                 WHERE s.peer_id = ?1 AND s.ended_at_ms IS NULL AND w.claim_id = ?2",
+            )?
+            .query_map(params![ticket.peer, ticket.id], |row| row.get(0))?
+            .collect()
+    }
+
+    /// Returns the tickets with which calls of a session wait for their turn.
+    pub(crate) fn tickets_waited_with(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+        self.claims_where(
+            "c.id IN (SELECT claim_id FROM wait WHERE session_id = ?1) AND c.state = 'queued'",
+            [session],
+        )
+    }
+
+    /// Gives a ticket to another session of its owner.
+    pub(crate) fn hand_ticket_to(&self, id: ClaimId, session: SessionId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE claim SET session_id = ?2 WHERE id = ?1")?
+            .execute(params![id, session])
+            .map(drop)
     }
 
     /// Returns the tickets with which calls at a mailbox wait for their turn, and in which sessions.

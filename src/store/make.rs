@@ -89,22 +89,37 @@ pub(super) fn create(path: &Path, schema: &Schema) -> Result<(), Fault> {
     made
 }
 
+/// Written without a log: closing brings a log into the file, and does not say that there was no room for it. In the one
+/// transaction here every failed write is seen, and WAL is what the finished file is switched to; a lock of its own spares
+/// the shared memory for that.
 fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
-    private::create_file(temporary).map_err(|error| Fault::io("create", temporary, &error))?;
+    let file =
+        private::create_file(temporary).map_err(|error| Fault::io("create", temporary, &error))?;
     let connection = connect(temporary)?;
     let fill = || {
-        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN")?;
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; BEGIN")?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         for step in schema.steps {
             connection.execute_batch(step.sql)?;
         }
         mark(&connection, schema)?;
-        connection.execute_batch("COMMIT")
+        connection.execute_batch("COMMIT")?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
     };
-    fill().map_err(|error| fault(temporary, &error))?;
+    let mode: String = fill().map_err(|error| fault(temporary, &error))?;
     connection
         .close()
-        .map_err(|(_, error)| fault(temporary, &error))
+        .map_err(|(_, error)| fault(temporary, &error))?;
+    if mode != "wal" {
+        let problem = format!(
+            "cannot use {}: it stays in {mode} mode",
+            temporary.display()
+        );
+        return Err(Fault::new(FaultKind::Other, problem, ""));
+    }
+    // What the link will name must be there after a power cut too.
+    file.sync_all()
+        .map_err(|error| Fault::io("create", temporary, &error))
 }
 
 /// Refuses, untouched, what is not a mesh of ours: a look at the first bytes, before the database library sees the file.

@@ -394,11 +394,9 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             "the file is damaged".into(),
             NOTHING_CHANGED,
         ),
-        Some(Code::DiskFull) => (
-            FaultKind::Full,
-            "the disk is full".into(),
-            "free some space; nothing was changed",
-        ),
+        Some(Code::DiskFull) => full(),
+        // The shared memory is a file too.
+        Some(Code::SystemIoFailure) if has_no_room_for_shared_memory(error) => full(),
         Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => (
             FaultKind::Rights,
             error.to_string(),
@@ -411,6 +409,20 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         format!("cannot use {}: {problem}", path.display()),
         hint,
     )
+}
+
+fn full() -> (FaultKind, String, &'static str) {
+    (
+        FaultKind::Full,
+        "the disk is full".into(),
+        "free some space; nothing was changed",
+    )
+}
+
+fn has_no_room_for_shared_memory(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 const NOTHING_CHANGED: &str =

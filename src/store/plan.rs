@@ -65,6 +65,26 @@ fn looking_for_mail_reads_no_table_from_end_to_end() {
     );
 }
 
+#[test]
+fn the_depth_of_a_question_is_found_by_the_showings_of_its_session() {
+    let plan = plan(super::ask::DEPTH_SHOWN);
+    let showings = "SEARCH showing USING COVERING INDEX showing_of_session (session_id=?)";
+    assert!(plan.iter().any(|step| step == showings), "{plan:?}");
+    assert!(
+        !plan.iter().any(|step| step.starts_with("SCAN q")),
+        "{plan:?}"
+    );
+    uses(
+        "SELECT 1 FROM showing s JOIN question q ON q.id = s.question_id WHERE s.session_id = '1' AND q.state <> 'open'",
+        "showing_of_session",
+    );
+    uses(
+        "DELETE FROM showing WHERE session_id = '1' AND turn NOT IN ('2', '3')
+         AND (SELECT state FROM question WHERE id = question_id) <> 'open'",
+        "showing_of_session",
+    );
+}
+
 /// What is read from end to end was put together by the query itself, or is the list that a caller gives.
 fn is_made(step: &str) -> bool {
     step.contains("CONSTANT ROW") || step.contains("json_each") || step.contains("(subquery")
@@ -192,7 +212,7 @@ fn the_line_of_a_resource_is_read_by_its_index() {
         "claim_resource",
     );
     uses(
-        "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
+        "SELECT claim_id FROM wait WHERE session_id = '1' AND claim_id IS NOT NULL",
         "wait_of_session",
     );
 }

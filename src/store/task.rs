@@ -206,6 +206,30 @@ impl Tx<'_> {
         Ok(found.into_iter().next())
     }
 
+    /// Returns a task of a mailbox, other than `but`, that is under way and names a resource; of several the one begun last.
+    pub(crate) fn task_under_way(
+        &self,
+        peer: PeerId,
+        resource: &str,
+        but: TaskId,
+    ) -> rusqlite::Result<Option<Task>> {
+        let found = self.tasks_where(
+            "t.assigned_to = ?1 AND t.status IN ('in_progress', 'in_review') AND t.id <> ?3
+             AND EXISTS (SELECT 1 FROM json_each(t.files_owned) WHERE value = ?2)
+             ORDER BY t.updated_at_ms DESC, t.id DESC LIMIT 1",
+            params![peer, resource, but],
+        )?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Stores which claims a task took; that is no change of the task.
+    pub(crate) fn set_task_claims(&self, task: &Task) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE task SET claims = ?2 WHERE id = ?1")?
+            .execute(params![task.id, json(&task.claims)])
+            .map(drop)
+    }
+
     /// Returns tasks, what is to be done first, what has ended last.
     pub(crate) fn tasks(&self, wanted: &TaskListing) -> rusqlite::Result<Vec<Task>> {
         self.tasks_where(

@@ -1,21 +1,35 @@
 //! Rows of blocking calls: who waits for which answers.
 use rusqlite::{OptionalExtension, params};
 
-use super::Tx;
+use super::{ProcessPlace, Tx};
 use crate::ground::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
+use crate::ground::process::ProcessKey;
 use crate::model::event::Patterns;
 
 impl Tx<'_> {
-    /// Notes that a call of a session begins to wait for these questions.
+    /// Notes that a call of a session, made by the process at `place`, begins to wait for these questions.
     pub(crate) fn insert_wait(
         &self,
         session: SessionId,
+        place: &ProcessPlace,
         questions: &[QuestionId],
     ) -> rusqlite::Result<WaitId> {
         let id = WaitId::from(self.mint()?);
+        // The number means something only where the session's own does.
         self.sql
-            .prepare_cached("INSERT INTO wait (id, session_id, started_at_ms) VALUES (?1, ?2, ?3)")?
-            .execute(params![id, session, self.now.wall_ms])?;
+            .prepare_cached(
+                "INSERT INTO wait (id, session_id, started_at_ms, pid, started)
+                 SELECT ?1, id, ?3, iif(boot = ?4 AND pid_namespace = ?5, ?6, NULL), ?7 FROM session WHERE id = ?2",
+            )?
+            .execute(params![
+                id,
+                session,
+                self.now.wall_ms,
+                place.boot,
+                place.pid_namespace,
+                place.process.pid,
+                place.process.started
+            ])?;
         for question in questions {
             self.sql
                 .prepare_cached(
@@ -30,9 +44,10 @@ impl Tx<'_> {
     pub(crate) fn insert_claim_wait(
         &self,
         session: SessionId,
+        place: &ProcessPlace,
         claim: ClaimId,
     ) -> rusqlite::Result<WaitId> {
-        let id = self.insert_wait(session, &[])?;
+        let id = self.insert_wait(session, place, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET claim_id = ?2 WHERE id = ?1")?
             .execute(params![id, claim])?;
@@ -43,9 +58,10 @@ impl Tx<'_> {
     pub(crate) fn insert_event_wait(
         &self,
         session: SessionId,
+        place: &ProcessPlace,
         types: &Patterns,
     ) -> rusqlite::Result<WaitId> {
-        let id = self.insert_wait(session, &[])?;
+        let id = self.insert_wait(session, place, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET event_types = ?2 WHERE id = ?1")?
             .execute(params![id, types.to_json()])?;
@@ -58,6 +74,32 @@ impl Tx<'_> {
             .prepare_cached("DELETE FROM wait WHERE id = ?1")?
             .execute([id])
             .map(drop)
+    }
+
+    /// Returns the waiting calls, of one session or of all, whose processes can be looked up from `place`.
+    pub(crate) fn waits_near(
+        &self,
+        place: &ProcessPlace,
+        session: Option<SessionId>,
+    ) -> rusqlite::Result<Vec<(WaitId, ProcessKey)>> {
+        let of_session = if session.is_some() {
+            "w.session_id = ?1"
+        } else {
+            "?1 IS NULL"
+        };
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT w.id, w.pid, w.started FROM wait w JOIN session s ON s.id = w.session_id
+                 WHERE {of_session} AND w.pid IS NOT NULL AND s.boot = ?2 AND s.pid_namespace = ?3"
+            ))?
+            .query_map(params![session, place.boot, place.pid_namespace], |row| {
+                let process = ProcessKey {
+                    pid: row.get(1)?,
+                    started: row.get(2)?,
+                };
+                Ok((row.get(0)?, process))
+            })?
+            .collect()
     }
 
     /// Returns the newest waiting call of a session and when it began.

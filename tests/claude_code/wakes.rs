@@ -144,10 +144,7 @@ fn a_session_at_work_gets_the_question_once_with_its_next_tool_result() {
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let working = ScriptedApi::listen(|request| match request.peer_question() {
         Some(id) => answer(&id),
-        None if request.turn() == 0 => call(
-            "Bash",
-            json!({"command": "touch begun; while [ ! -e go ]; do sleep 0.1; done; echo built", "description": "build"}),
-        ),
+        None if request.turn() == 0 => builds_until_told(),
         None => say("back to my prompt"),
     });
     let asking = ScriptedApi::listen(asks_backend);
@@ -203,17 +200,7 @@ fn an_answer_to_a_call_that_went_to_the_background_wakes_its_asker() {
         }
         answers(request)
     });
-    let asking = ScriptedApi::listen(|request| {
-        let told = request.tool_results().join("");
-        let news = request.news();
-        if told.contains("moved to the background") {
-            return say("it takes its time");
-        }
-        if news.contains("<task-notification>") && news.contains("5433") {
-            return say("it is 5433");
-        }
-        asks_when_told(request)
-    });
+    let asking = ScriptedApi::listen(asks_in_the_background);
     let Some(_at_backend) = lab.session(&backend, &slow).interactive() else {
         return;
     };
@@ -226,6 +213,63 @@ fn an_answer_to_a_call_that_went_to_the_background_wakes_its_asker() {
     mesh.wait_for_peer("backend");
 
     at_frontend.type_prompt("ask backend");
+    at_frontend.wait_for("it takes its time");
+    mesh.wait_for_activity("frontend", "idle");
+    let_go.send(()).expect("the other model holds");
+
+    at_frontend.wait_for("it is 5433");
+    mesh.wait_for_activity("frontend", "idle");
+    let last = asking.conversation().into_iter().last();
+    let again = last.expect("it was woken").count("<peer-answer");
+    assert_eq!(again, 0, "the result of its call is enough");
+}
+
+/// The two before, at their full length and with the client's own two minutes.
+#[test]
+fn a_peer_that_works_for_a_minute_and_answers_after_two_wakes_its_asker_from_the_background() {
+    const WORKS: Duration = Duration::from_secs(60);
+    const ANSWERS_AFTER: Duration = Duration::from_secs(130);
+    let Some(lab) = Lab::new() else { return };
+    let mesh = Mesh::install(&lab);
+    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
+    let (let_go, hold) = gate_for(ANSWERS_AFTER);
+    let working = ScriptedApi::listen(move |request| match request.peer_question() {
+        Some(id) => {
+            hold();
+            answer(&id)
+        }
+        None if request.turn() == 0 => builds_until_told(),
+        None => say("back to my prompt"),
+    });
+    let asking = ScriptedApi::listen(asks_in_the_background);
+    let Some(at_backend) = lab.session(&backend, &working).interactive() else {
+        return;
+    };
+    let Some(at_frontend) = lab.session(&frontend, &asking).interactive() else {
+        return;
+    };
+    mesh.wait_for_peer("frontend");
+    mesh.wait_for_peer("backend");
+    at_backend.type_prompt("build it");
+    within("the build has begun", || backend.join("begun").exists());
+
+    at_frontend.type_prompt("ask backend");
+    mesh.wait_for_open(|it| it["wake"] == "queued");
+    let asked = Instant::now();
+    while asked.elapsed() < WORKS {
+        let open = mesh.wait_for_open(|_| true);
+        assert_eq!(
+            (&open["wake"], &open["shown_times"]),
+            (&json!("queued"), &json!(0)),
+            "it works still: {open:#}"
+        );
+        thread::sleep(Duration::from_millis(500));
+    }
+    fs::write(backend.join("go"), "").expect("the project is ours");
+    mesh.wait_for_open(|it| it["shown_times"] == 1);
+    while asked.elapsed() < ANSWERS_AFTER {
+        thread::sleep(Duration::from_millis(500));
+    }
     at_frontend.wait_for("it takes its time");
     mesh.wait_for_activity("frontend", "idle");
     let_go.send(()).expect("the other model holds");
@@ -564,6 +608,25 @@ pub(super) fn asks_when_told(request: &Request) -> Vec<Block> {
     }
 }
 
+/// The same, with a call that takes so long that the client puts it into the background.
+fn asks_in_the_background(request: &Request) -> Vec<Block> {
+    let told = request.tool_results().join("");
+    let news = request.news();
+    if told.contains("moved to the background") {
+        return say("it takes its time");
+    }
+    if news.contains("<task-notification>") && news.contains("5433") {
+        return say("it is 5433");
+    }
+    asks_when_told(request)
+}
+
+/// What a model does that works until its project has a file `go`.
+fn builds_until_told() -> Vec<Block> {
+    let command = "touch begun; while [ ! -e go ]; do sleep 0.1; done; echo built";
+    call("Bash", json!({"command": command, "description": "build"}))
+}
+
 /// What a model says of an answer that came when it did not wait.
 fn late(news: &str) -> String {
     let (_, block) = news.split_once("<peer-answer").expect("one is there");
@@ -573,7 +636,7 @@ fn late(news: &str) -> String {
 }
 
 fn ask(peer: &str, question: &str) -> Vec<Block> {
-    let question = json!({"to": peer, "question": question, "timeout_seconds": 60});
+    let question = json!({"to": peer, "question": question});
     call("mcp__claude-mesh__ask_peer", question)
 }
 
@@ -596,12 +659,16 @@ fn within(what: &str, is_so: impl Fn() -> bool) {
 
 /// Something a model can wait at until the test lets it go.
 fn gate() -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
+    gate_for(PATIENCE)
+}
+
+fn gate_for(at_most: Duration) -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
     let (let_go, waiting): (_, Receiver<()>) = channel();
     let waiting = Mutex::new(waiting);
     let hold = move || {
         let waiting = waiting.lock().expect("no holder panics");
         // A test that ends early lets everyone go.
-        waiting.recv_timeout(PATIENCE).ok();
+        waiting.recv_timeout(at_most).ok();
     };
     (let_go, hold)
 }

@@ -18,7 +18,7 @@ use super::super::rehearsal;
 use super::super::rehearsal::scripted_api::ScriptedApi;
 use super::super::wrong::{Failure, Wrong};
 use super::stage::{LOOK, Stage};
-use crate::ground::{Clock, Settings, SystemClock, process, text};
+use crate::ground::{Clock, Settings, SystemClock, client, process, text};
 use crate::setup::{self, Options, Places, Scope};
 
 /// What Claude Code's interface sends to a terminal once it reads what is typed: "tell me where a pasted text ends".
@@ -121,7 +121,7 @@ impl Claude {
             let hint = "if it only looks for the real one, `--claude PATH` names that";
             return Err(Wrong::new("unsupported", message, hint).into());
         };
-        if !installed::has_inbox(&version) {
+        if !client::has_inbox(&version) {
             let message = format!("{program} is {version}, which has no inbox to be woken by");
             let hint = "`claude update` gets a newer one, `claude-mesh demo` plays without it";
             return Err(Wrong::new("unsupported", message, hint).into());

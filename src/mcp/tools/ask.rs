@@ -12,7 +12,7 @@ use super::super::waiting::{self, Ended, Waiting};
 use super::{Call, Effect, Entry, known};
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
-use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait, shape};
+use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result, WakeState};
 
@@ -252,7 +252,6 @@ fn outcome(
     asked: Option<&Asked>,
     if_offline: IfOffline,
 ) -> Map<String, Value> {
-    let id = standing.question.id;
     if let (QuestionState::Open, Ended::Deserted, Some(held)) =
         (standing.question.state, ended, standing.held)
     {
@@ -282,12 +281,7 @@ fn outcome(
             result
         }
         (QuestionState::Open, Ended::Interrupted(interruption)) => {
-            let mut result = Map::new();
-            result.insert("status".into(), "interrupted".into());
-            result.insert("question_id".into(), json!(id));
-            result.insert("from".into(), json!(standing.peer));
-            result.extend(results::interruption(interruption));
-            result
+            results::interrupted(standing, interruption)
         }
         (QuestionState::Open, _) if if_offline == IfOffline::Queue && !standing.askable => {
             let mut result = results::unanswered("offline", standing, NOBODY_THERE);
@@ -326,18 +320,18 @@ fn several(
         _ => "timed_out",
     };
     let mut answers: Vec<Map<String, Value>> = standings.iter().map(one).collect();
-    let mut result = Map::new();
-    result.insert("status".into(), status.into());
-    result.insert("question_ids".into(), json!(ids));
+    let mut result = json!({ "status": status, "question_ids": ids });
     if let Ended::Interrupted(interruption) = ended {
-        result.extend(results::interruption(interruption));
+        let more = results::interruption(interruption, results::FIRST);
+        results::add(&mut result, more);
         for answer in &mut answers {
-            answer.shift_remove("questions");
-            answer.shift_remove("hint");
+            for key in ["questions", "truncated", "hint"] {
+                answer.shift_remove(key);
+            }
         }
     }
-    result.insert("answers".into(), json!(answers));
-    Value::Object(result)
+    results::add_answers(&mut result, answers);
+    result
 }
 
 pub(super) async fn reply_to_peer(
@@ -405,10 +399,9 @@ pub(super) async fn poll_inbox(
     call.verb(|at| {
         let inbox = at.mesh.inbox(&at.me)?;
         let unread = at.mesh.unread(&at.me)?;
-        let (mut body, shown) = results::inbox(at.me.name.as_str(), inbox, unread);
-        at.mesh.mark_shown(&at.me, &shown, None, WakeState::Call)?;
         let tasks = at.mesh.tasks_waiting(&at.me)?;
-        body["tasks"] = tasks.iter().map(shape::task_waiting).collect();
+        let (mut body, shown) = results::inbox(at.me.name.as_str(), inbox, unread, &tasks);
+        at.mesh.mark_shown(&at.me, &shown, None, WakeState::Call)?;
         super::event::add_heard(at.mesh, &at.me, &mut body)?;
         Ok(results::ok(&body))
     })

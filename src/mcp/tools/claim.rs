@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::room::Room;
 use super::super::vigil::{self, Came, Seen};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
@@ -203,7 +204,9 @@ async fn wait_for_turn(
         // The turn came in the moment of the question: both are told.
         (Some(Claimed::Granted(grant)), Some(interruption)) => {
             let mut result = shape::claim(&Claimed::Granted(grant), &call.shared.now());
-            result["questions"] = interrupted(id, &interruption)["questions"].take();
+            let mut told = interrupted(id, &interruption);
+            told.retain(|key, _| matches!(key.as_str(), "questions" | "truncated"));
+            results::add(&mut result, told);
             results::ok(&result)
         }
         (_, Some(interruption)) => results::ok(&interrupted(id, &interruption).into()),
@@ -223,12 +226,11 @@ fn interrupted(id: ClaimId, interruption: &Interruption) -> Map<String, Value> {
     let mut result = Map::new();
     result.insert("status".into(), "interrupted".into());
     result.insert("claim_id".into(), json!(id));
-    result.extend(results::interruption(interruption));
     let hint = match interruption.reason {
         WaitReason::IncomingQuestion => FIRST,
         WaitReason::Cycle(_) => CIRCLE,
     };
-    result.insert("hint".into(), hint.into());
+    result.extend(results::interruption(interruption, hint));
     result
 }
 
@@ -299,19 +301,30 @@ pub(super) async fn claims(
 
 /// Returns as many lines as a result carries.
 fn listed(lines: &[mesh::ClaimLine], me: &Sitting, now: &crate::ground::Moment) -> Value {
-    let mut chars = 0;
-    let shown: Vec<Value> = lines
-        .iter()
-        .map(|line| shape::line(line, Some(me), now))
-        .take_while(|line| {
-            chars += line.to_string().len();
-            chars <= results::CHARS_MAX
-        })
-        .collect();
+    let lines = lines.iter().map(|line| shape::line(line, Some(me), now));
+    let (mut shown, cut) = Room::new().fill(lines);
+    // One alone may have a queue without end.
+    let queue_cut = shown.len() == 1 && shorten_queue(&mut shown[0]);
     let mut body = json!({ "claims": shown });
-    if shown.len() < lines.len() {
-        body["truncated"] = true.into();
-        body["hint"] = "Call claims with a prefix for the rest.".into();
+    if cut {
+        results::say_truncated(&mut body, "Call claims with a prefix for the rest.");
+    } else if queue_cut {
+        let hint = "The end of the line is left out; `queue_length` counts all of it.";
+        results::say_truncated(&mut body, hint);
     }
     body
+}
+
+/// Leaves out the end of a queue that no result has room for. Returns whether it did.
+fn shorten_queue(line: &mut Value) -> bool {
+    let Value::Array(queue) = line["queue"].take() else {
+        return false;
+    };
+    let length = queue.len();
+    let (shown, cut) = Room::beside(line).fill(queue);
+    line["queue"] = shown.into();
+    if cut {
+        line["queue_length"] = length.into();
+    }
+    cut
 }

@@ -158,11 +158,9 @@ async fn wait(call: &Call<'_>, filter: &Filter, timeout_seconds: u32) -> Result<
         Came::TimedOut => ended("timed_out", Map::new()),
         Came::Cancelled => ended("cancelled", Map::new()),
         Came::Interrupted(interruption) => {
-            let mut more = results::interruption(&interruption);
             let hint =
                 "Answer these with reply_to_peer first, then wait again with `next` as `after`.";
-            more.insert("hint".into(), hint.into());
-            ended("interrupted", more)
+            ended("interrupted", results::interruption(&interruption, hint))
         }
     })
 }
@@ -173,6 +171,9 @@ pub(super) fn add_heard(mesh: &mut Mesh, me: &Sitting, inbox: &mut Value) -> Res
         return Ok(());
     };
     let next = results::add_events(inbox, &page);
+    if inbox["truncated"] == true && inbox["hint"].is_null() {
+        results::say_truncated(inbox, "Call poll_inbox again for the rest.");
+    }
     mesh.mark_heard(me, next)
 }
 

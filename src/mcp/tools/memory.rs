@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::mesh::{Forgotten, Recall, Remember, WhichMemory, shape};
@@ -151,22 +152,14 @@ pub(super) async fn recall(
     let query = query.as_deref().map(Query::parse).transpose()?;
     call.verb(|at| {
         let found = at.mesh.recall(&at.project.home(), wanted)?;
-        let mut chars = 0;
-        let (mut memories, mut truncated): (Vec<Value>, bool) = (Vec::new(), false);
-        for one in &found {
-            let value = shape::memory(one, query.as_ref());
-            chars += value.to_string().len();
-            if chars <= results::CHARS_MAX {
-                memories.push(value);
-            } else {
-                truncated = true;
-            }
-        }
+        let memory = |one| shape::memory(one, query.as_ref());
+        let mut memories: Vec<Value> = found.iter().map(memory).collect();
+        let cut = Room::new().share(&mut memories, "text");
+        let (memories, left_out) = Room::new().fill(memories);
         let mut body = json!({ "memories": memories });
-        if truncated {
-            body["truncated"] = true.into();
-            body["hint"] =
-                "Call recall with a narrower query or a smaller limit for the rest.".into();
+        if cut || left_out {
+            let hint = "Of texts marked `cut` only the beginning is here: recall with that key, or a narrower query and a smaller limit, returns all of it.";
+            results::say_truncated(&mut body, hint);
         }
         Ok(results::ok(&body))
     })

@@ -2,8 +2,9 @@
 use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::ground::id::MessageId;
@@ -197,7 +198,15 @@ pub(super) async fn subscribe(
     let audiences = call
         .verb(|at| at.mesh.subscribe(&at.me, what, &topics))
         .await?;
-    Ok(results::ok(&shape::audiences(&audiences)))
+    let mut body = shape::audiences(&audiences);
+    if let Value::Array(topics) = body["topics"].take() {
+        let (topics, left_out) = Room::new().fill(topics);
+        body["topics"] = topics.into();
+        if left_out {
+            results::say_truncated(&mut body, "Name topics to see only those.");
+        }
+    }
+    Ok(results::ok(&body))
 }
 
 fn read_topics(topics: Option<Vec<String>>) -> Result<Vec<Topic>> {

@@ -2,8 +2,9 @@
 use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::mesh::{About, Scope, shape};
@@ -123,14 +124,20 @@ pub(super) async fn list_peers(
             .mesh
             .peers(Some(&at.me), scope, include_stale == Some(true))?;
         views.retain(|view| view.peer.id != at.me.peer);
-        let peers: Vec<_> = match &about {
+        let peers: Vec<Value> = match &about {
             None => views.iter().map(|view| shape::peer(view, now_ms)).collect(),
             Some(subject) => {
                 let ranked = at.mesh.who_knows(subject, views)?;
                 ranked.iter().map(|it| shape::ranked(it, now_ms)).collect()
             }
         };
-        Ok(results::ok(&json!({ "you": at.me.name, "peers": peers })))
+        let (peers, left_out) = Room::new().fill(peers);
+        let mut body = json!({ "you": at.me.name, "peers": peers });
+        if left_out {
+            let hint = "Call list_peers with scope repo or directory, or without include_stale, for fewer.";
+            results::say_truncated(&mut body, hint);
+        }
+        Ok(results::ok(&body))
     })
     .await
 }

@@ -2,15 +2,16 @@
 use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::super::room::{CHARS_MAX, Room};
 use super::super::{arguments, results};
-use super::{Call, Effect, Entry};
+use super::{Call, Effect, Entry as Tool};
 use crate::mesh::{NewValue, shape};
 use crate::model::Result;
-use crate::model::state::{Namespace, TTL_SECONDS_MAX};
+use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 
-pub(super) const TOOLS: [Entry; 1] = [Entry {
+pub(super) const TOOLS: [Tool; 1] = [Tool {
     set: "state",
     name: "state",
     description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other lies within the project. get returns {value, version, …}; version 0: none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list: by prefix, after a key.",
@@ -65,6 +66,21 @@ impl Action {
     }
 }
 
+/// Returns as many entries as a result carries, and where to go on.
+fn listed(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+    let (shown, cut) = Room::new().fill(entries.iter().map(shape::entry));
+    let mut body = shape::entries(namespace, &entries[..shown.len()], cut || more);
+    if cut || more {
+        let last = shown.last().map(|entry| &entry["key"]);
+        let hint = format!(
+            "Call it again with \"after\": {} for the rest.",
+            json!(last)
+        );
+        results::say_truncated(&mut body, &hint);
+    }
+    body
+}
+
 pub(super) async fn state(
     call: &Call<'_>,
     arguments: Option<JsonObject>,
@@ -99,9 +115,8 @@ pub(super) async fn state(
         return call
             .verb(|at| {
                 let namespace = Namespace::of(&at.project.path, namespace.as_deref())?;
-                let half = results::CHARS_MAX / 2;
-                let (entries, more) = at.mesh.entries(&namespace, &prefix, &after, half)?;
-                Ok(results::ok(&shape::entries(&namespace, &entries, more)))
+                let (entries, more) = at.mesh.entries(&namespace, &prefix, &after, CHARS_MAX)?;
+                Ok(results::ok(&listed(&namespace, &entries, more)))
             })
             .await;
     }

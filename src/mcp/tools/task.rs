@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::ground::id::TaskId;
@@ -13,6 +14,7 @@ use crate::ground::text::cut_chars;
 use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection, shape, task_files};
 use crate::model::task::{BULK_MAX, check_count};
 use crate::model::{self, Error, Refusal, Result, TaskStatus};
+use crate::store::Task;
 
 pub(super) const TOOLS: [Entry; 6] = [
     Entry {
@@ -283,26 +285,21 @@ pub(super) async fn list_tasks(
 
 /// Returns as many tasks as a result carries; one alone comes in full.
 fn listed(found: &TaskList) -> Value {
-    let mut chars = 0;
     let mut cut = false;
-    let mut shown = Vec::new();
-    for task in &found.tasks {
+    let brief = |task: &Task| {
         let mut value = shape::task(task);
         let beginning = cut_chars(&task.description, LISTED_CHARS);
         if found.tasks.len() > 1 && beginning.len() < task.description.len() {
             value["description"] = format!("{beginning}…").into();
             cut = true;
         }
-        chars += value.to_string().len();
-        if chars > results::CHARS_MAX && !shown.is_empty() {
-            break;
-        }
-        shown.push(value);
-    }
+        value
+    };
+    let (shown, left_out) = Room::new().fill(found.tasks.iter().map(brief));
     let mut body = json!({ "tasks": shown, "counts": shape::task_counts(found.counts) });
-    if shown.len() < found.tasks.len() {
-        body["truncated"] = true.into();
-        body["hint"] = "Call list_tasks with a status or a query for the rest.".into();
+    if left_out {
+        let hint = "Call list_tasks with a status or a query for the rest.";
+        results::say_truncated(&mut body, hint);
     } else if cut {
         body["hint"] = "Call list_tasks with query: a task_id for a description in full.".into();
     }
@@ -332,9 +329,36 @@ pub(super) async fn bulk_update_tasks(
         if let Some(refused) = body["refused"].as_array_mut() {
             refused.extend(unreadable);
         }
+        tell_files_briefly(&mut body);
         Ok(results::ok(&body))
     })
     .await
+}
+
+/// Leaves out who has the files of the last tasks where a result has no room for all of them.
+fn tell_files_briefly(body: &mut Value) {
+    let Value::Array(mut updated) = body["updated"].take() else {
+        return;
+    };
+    let claims: Vec<Option<Value>> = updated
+        .iter_mut()
+        .map(|one| one.as_object_mut()?.shift_remove("claims"))
+        .collect();
+    let mut all = json!(updated);
+    let mut room = Room::beside(&json!([body, all]));
+    let mut left_out = false;
+    for (at, claims) in claims.into_iter().enumerate() {
+        match claims {
+            Some(claims) if room.takes(&claims) => all[at]["claims"] = claims,
+            Some(_) => left_out = true,
+            None => {}
+        }
+    }
+    body["updated"] = all;
+    if left_out {
+        let hint = "Who has the files of the others: call claims with a prefix.";
+        results::say_truncated(body, hint);
+    }
 }
 
 pub(super) async fn cancel_stale_tasks(
@@ -352,7 +376,13 @@ pub(super) async fn cancel_stale_tasks(
             older_than_seconds,
             reason.as_deref(),
         )?;
-        Ok(results::ok(&json!({ "cancelled": cancelled })))
+        let (ids, left_out) = Room::new().fill(cancelled.iter().map(|id| json!(id)));
+        let mut body = json!({ "cancelled": ids });
+        if left_out {
+            let hint = "The others are in events: types [\"task.updated\"].";
+            results::say_truncated(&mut body, hint);
+        }
+        Ok(results::ok(&body))
     })
     .await
 }

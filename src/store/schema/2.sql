@@ -11,7 +11,8 @@ DROP INDEX event_subject;
 ALTER TABLE peer ADD COLUMN mail_read TEXT NOT NULL DEFAULT '';
 ALTER TABLE peer ADD COLUMN mail_mentioned TEXT NOT NULL DEFAULT '';
 
--- One row per message, whoever reads it: for one mailbox, or for a topic. The topic `*` is everybody.
+-- One row per message, whoever reads it: for one mailbox, or for a topic. The topic `*` is everybody. Kept in the
+-- order of the ids: a message costs a page less.
 CREATE TABLE message (
     id              TEXT PRIMARY KEY,
     from_peer       TEXT NOT NULL,
@@ -25,7 +26,7 @@ CREATE TABLE message (
     idempotency_key TEXT,
     posted_at_ms    INTEGER NOT NULL,
     expires_at_ms   INTEGER
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX message_to ON message (to_peer, id) WHERE to_peer IS NOT NULL;
 CREATE INDEX message_topic ON message (topic, id) WHERE topic IS NOT NULL;
 CREATE INDEX message_broadcast ON message (from_peer, posted_at_ms) WHERE topic = '*';

@@ -30,6 +30,10 @@ INSERT INTO memory_parts (memory_parts, rank) VALUES ('secure-delete', 1);
 -- The commit that was checked out in the peer's project when it answered.
 ALTER TABLE question ADD COLUMN answered_head TEXT;
 
+-- The process of a waiting call, as the session's machine counts it: a call whose process is gone waits no more.
+ALTER TABLE wait ADD COLUMN pid INTEGER;
+ALTER TABLE wait ADD COLUMN started INTEGER;
+
 -- Work of a project. A task that has ended is kept for a while; of the open ones no two have the same fingerprint.
 CREATE TABLE task (
     id              TEXT PRIMARY KEY,

@@ -1,0 +1,103 @@
+//! `claude-mesh claims --check-staged`: what a git hook runs, so that nobody commits a file that another session holds.
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::{CommandFactory, error::ErrorKind};
+use serde_json::json;
+
+use super::claim::{held_by, shown};
+use super::desk::Desk;
+use super::wrong::{Failure, Wrong};
+use super::{Cli, Ending, Outcome, print};
+use crate::ground::clock::rfc3339;
+use crate::ground::text;
+use crate::mesh::{self, shape};
+
+/// Fails when somebody else holds a staged file alone: what a git hook runs.
+pub(super) fn check_staged(desk: &Desk) -> Outcome {
+    let folder = &desk.settings.working_directory;
+    let staged = staged(folder)?;
+    let Some(mut mesh) = desk.open_existing()? else {
+        print::err("claude-mesh: no mesh here yet, so nobody has claimed anything\n")?;
+        return Ok(Ending::Done);
+    };
+    let me = desk.seat_of_session(&mut mesh)?;
+    let own = desk.own_name(&mut mesh)?;
+    let now = mesh.now();
+    let mut held = Vec::new();
+    for file in staged {
+        // What no claim can name nobody has claimed.
+        let Ok(resource) = mesh::file_resource(folder, &file) else {
+            continue;
+        };
+        let claim = mesh.held_by_other(me.as_ref(), &resource)?;
+        held.extend(claim.filter(|claim| Some(&claim.peer_name) != own.as_ref()));
+    }
+    if desk.json {
+        let files: Vec<_> = held
+            .iter()
+            .map(|claim| json!({ "resource": claim.resource, "peer": claim.peer_name, "note": claim.note, "lease_expires_at": rfc3339(shape::expires_ms(claim, &now)) }))
+            .collect();
+        print::json(&json!({ "held": files }))?;
+    } else if !held.is_empty() {
+        let lines: Vec<String> = held
+            .iter()
+            .map(|claim| {
+                let holder = held_by(std::slice::from_ref(claim), &now);
+                let note = claim.note.as_deref().map_or_else(String::new, |note| {
+                    format!(" ({})", text::one_line(&desk.foreign(note)))
+                });
+                format!("{} is {holder}{note}", shown(desk, &claim.resource))
+            })
+            .collect();
+        let hint = "wait, or ask them; `claude-mesh claims` shows who holds what, `git commit --no-verify` goes past this";
+        Wrong::new("conflict", lines.join("\n"), hint).tell(false);
+    }
+    Ok(if held.is_empty() {
+        Ending::Done
+    } else {
+        Ending::Refused
+    })
+}
+
+/// The files whose content or place the commit would change, as absolute paths.
+fn staged(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let top = git(folder, &["rev-parse", "--show-toplevel"])?;
+    let top = top.strip_suffix(b"\n").unwrap_or(&top);
+    // From the top, whatever `diff.relative` says; a moved file counts at both places.
+    let names = git(
+        &path_of(top),
+        &["diff", "--cached", "--name-only", "--no-renames", "-z"],
+    )?;
+    let names = names
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty());
+    Ok(names.map(|name| path_of(top).join(path_of(name))).collect())
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+/// Runs git. No repository, or no git, is wrong usage.
+fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    let wrong = |problem: String| {
+        let error = Cli::command().error(ErrorKind::ValueValidation, problem);
+        Failure::from(error)
+    };
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| wrong(format!("cannot run git: {error}")))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let problem = String::from_utf8_lossy(&output.stderr);
+    Err(wrong(format!(
+        "git says: {}",
+        text::one_line(problem.trim())
+    )))
+}

@@ -1,0 +1,247 @@
+//! What can be had of a line that is no message: the message that was meant, or the error that answers it.
+use rmcp::RoleServer;
+use rmcp::model::{ErrorData, RequestId};
+use rmcp::service::RxJsonRpcMessage;
+use serde_json::Value;
+
+/// The longest id that is echoed, in bytes as written.
+const TOKEN_MAX: usize = 256;
+
+/// An error, and the id of the request it answers. Without one the key is left out, as revision 2026-07-28 has it.
+#[derive(Debug, PartialEq)]
+pub(super) struct ErrorAnswer {
+    pub(super) id: Option<RequestId>,
+    pub(super) error: ErrorData,
+}
+
+/// Reads a line. `None` is one that needs no answer: an empty one, a notice that nobody here knows.
+pub(super) fn read(line: &[u8]) -> Result<Option<RxJsonRpcMessage<RoleServer>>, ErrorAnswer> {
+    let line = trim(line);
+    if line.is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice(line) {
+        Ok(message) => Ok(Some(message)),
+        Err(error) => match with_whole_characters(line) {
+            Some(mended) => serde_json::from_slice(&mended)
+                .map(Some)
+                .or_else(|error| answer(&mended, &error)),
+            None => answer(line, &error),
+        },
+    }
+}
+
+fn trim(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+}
+
+fn answer<T>(line: &[u8], error: &serde_json::Error) -> Result<Option<T>, ErrorAnswer> {
+    let error = if let Ok(value) = serde_json::from_slice::<Value>(line) {
+        if value["method"].is_string() && value.get("id").is_none() {
+            return Ok(None);
+        }
+        ErrorData::invalid_request("Invalid request", None)
+    } else {
+        let problem = format!("the line is no JSON that can be read ({error}); nothing was done");
+        ErrorData::parse_error(problem, None)
+    };
+    let mut finder = IdFinder::default();
+    finder.read(line);
+    let id = finder.found();
+    Err(ErrorAnswer { id, error })
+}
+
+/// Returns the line with U+FFFD in the place of each half of a surrogate pair, which JavaScript writes when it has cut a
+/// character in two. `None` where there is no such half.
+fn with_whole_characters(line: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(line.len());
+    let mut rest = line;
+    let mut mended = false;
+    while let Some(first) = rest.first() {
+        // Backslashes stand in texts only, and what follows one belongs to it.
+        let taken = match (first, escaped_unit(rest)) {
+            (_, Some(0xd800..=0xdbff))
+                if matches!(escaped_unit(&rest[6..]), Some(0xdc00..=0xdfff)) =>
+            {
+                12
+            }
+            (_, Some(0xd800..=0xdfff)) => {
+                out.extend_from_slice(b"\\ufffd");
+                mended = true;
+                rest = &rest[6..];
+                continue;
+            }
+            (b'\\', _) => rest.len().min(2),
+            _ => 1,
+        };
+        out.extend_from_slice(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    mended.then_some(out)
+}
+
+/// Returns the unit of a `\uXXXX` that the text begins with.
+fn escaped_unit(text: &[u8]) -> Option<u32> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Finds the id of a request in a line that cannot be read as a whole, or not at once: it takes the line in pieces and
+/// keeps next to nothing of it.
+#[derive(Debug, Default)]
+pub(super) struct IdFinder {
+    depth: usize,
+    in_text: bool,
+    after_backslash: bool,
+    /// The text, number or word at the top level that is being read or was last.
+    token: Vec<u8>,
+    /// The key whose value comes now.
+    key: Vec<u8>,
+    id: Option<RequestId>,
+    is_answer: bool,
+}
+
+impl IdFinder {
+    /// Reads on.
+    pub(super) fn read(&mut self, piece: &[u8]) {
+        for byte in piece {
+            if self.in_text {
+                self.read_text(*byte);
+            } else {
+                self.read_between(*byte);
+            }
+        }
+    }
+
+    /// Returns the id, unless the line is an answer: that of an answer names a request of ours.
+    pub(super) fn found(self) -> Option<RequestId> {
+        self.id.filter(|_| !self.is_answer)
+    }
+
+    fn read_text(&mut self, byte: u8) {
+        self.keep(byte);
+        match byte {
+            _ if self.after_backslash => self.after_backslash = false,
+            b'\\' => self.after_backslash = true,
+            b'"' => self.in_text = false,
+            _ => {}
+        }
+    }
+
+    fn read_between(&mut self, byte: u8) {
+        match byte {
+            b'"' => {
+                self.in_text = true;
+                self.begin_token();
+                self.keep(byte);
+            }
+            b'{' | b'[' => {
+                self.begin_token();
+                self.depth += 1;
+            }
+            b'}' | b']' => {
+                self.end_value();
+                self.depth = self.depth.saturating_sub(1);
+            }
+            b':' if self.depth == 1 => {
+                self.key = std::mem::take(&mut self.token);
+                self.is_answer |= self.key == b"\"result\"" || self.key == b"\"error\"";
+            }
+            b',' => self.end_value(),
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => self.keep(byte),
+        }
+    }
+
+    fn begin_token(&mut self) {
+        if self.depth == 1 {
+            self.token.clear();
+        }
+    }
+
+    fn end_value(&mut self) {
+        if self.depth != 1 {
+            return;
+        }
+        if self.key == b"\"id\"" {
+            self.id = serde_json::from_slice(&self.token).ok();
+        }
+        self.key.clear();
+        self.token.clear();
+    }
+
+    /// An id that is too long for this is cut in the middle, and so is none.
+    fn keep(&mut self, byte: u8) {
+        if self.depth == 1 && self.token.len() < TOKEN_MAX {
+            self.token.push(byte);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_of(line: &str) -> Option<Value> {
+        // In pieces of every size it is the same.
+        let found: Vec<_> = (1..=line.len())
+            .map(|size| {
+                let mut finder = IdFinder::default();
+                line.as_bytes()
+                    .chunks(size)
+                    .for_each(|piece| finder.read(piece));
+                finder.found().map(RequestId::into_json_value)
+            })
+            .collect();
+        assert!(found.iter().all(|id| *id == found[0]), "{found:?}");
+        found[0].clone()
+    }
+
+    #[test]
+    fn the_id_is_found_first_last_and_in_between_but_only_at_the_top() {
+        assert_eq!(id_of(r#"{"id":7,"x"#), Some(7.into()));
+        assert_eq!(
+            id_of(r#"{"method":"m","params":{"id":1,"x":[{"id":2}]},"jsonrpc":"2.0" , "id" : 8 }"#),
+            Some(8.into())
+        );
+        assert_eq!(
+            id_of(r#"{"a":"\",\"id\":3","b":"x\\","id":"q-\"1","c":1e400}"#),
+            Some(r#"q-"1"#.into())
+        );
+        assert_eq!(id_of(r#"{"a":"id","b":1}"#), None);
+        assert_eq!(id_of(r#"{"id":4"#), None, "there may be more of it");
+        assert_eq!(id_of(r#"[{"id":5}]"#), None);
+        assert_eq!(id_of(r#"{"id":null,"a":1}"#), None);
+        assert_eq!(id_of(r#"{"id":{"id":6},"a":1}"#), None);
+        assert_eq!(id_of(r#"{"id":9,"result":1e400}"#), None);
+        assert_eq!(id_of("]]}},{\"id\":1"), None);
+        let long = format!("{{\"id\":\"{}\",\"a\":1}}", "y".repeat(TOKEN_MAX));
+        assert_eq!(id_of(&long), None);
+    }
+
+    #[test]
+    fn halves_of_characters_are_replaced_and_nothing_else_is() {
+        let mended = |line: &str| {
+            with_whole_characters(line.as_bytes()).map(|line| String::from_utf8(line).unwrap())
+        };
+        assert_eq!(mended(r#""\ud83d""#).unwrap(), r#""\ufffd""#);
+        assert_eq!(mended(r#""\uDE00\uD83D""#).unwrap(), r#""\ufffd\ufffd""#);
+        assert_eq!(
+            mended(r#""\ud83d\ud83d\ude00""#).unwrap(),
+            r#""\ufffd\ud83d\ude00""#
+        );
+        assert_eq!(mended(r#""\\\ud83d\n""#).unwrap(), r#""\\\ufffd\n""#);
+        for whole in [
+            r#""\ud83d\ude00""#,
+            r#""\\ud83d""#,
+            r#""ä\u00e4\"""#,
+            r#""\u12"#,
+            "\"\\",
+            "",
+        ] {
+            assert_eq!(mended(whole), None, "{whole}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
+use serde_json::{Value, json};
+
+use crate::ring::{Rung, asks, attached};
+use crate::world::{Session, World};
+
+/// Asks, and has the answer before it returns.
+#[track_caller]
+fn asks_and_gets(asker: &Session, other: &Session, question: &str) {
+    let ask = asks(asker, &other.name(), question);
+    other.replies(&other.next_question(), "yes");
+    assert_eq!(ask.result()["status"], "answered", "{question}");
+}
+
+/// Plays so many questions to and fro, each answered before the next is asked.
+#[track_caller]
+fn ping_pong(sides: [&Session; 2], rounds: usize) {
+    for round in 0..rounds {
+        let (asker, other) = (sides[round % 2], sides[(round + 1) % 2]);
+        asks_and_gets(asker, other, &format!("question {round}?"));
+    }
+}
+
+/// A background task of the session ends, which starts a turn that nobody typed.
+fn notified(session: &Session, turn: &str) -> Value {
+    session.hook(
+        "UserPromptSubmit",
+        json!({ "prompt": "<task-notification>\n<task-id>k</task-id>", "prompt_id": turn }),
+    )
+}
+
+/// How deep the last question lies that the store has.
+fn last_depth(world: &World) -> i64 {
+    world
+        .rows()
+        .query_row(
+            "SELECT depth FROM question ORDER BY id DESC LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap()
+}
+
+#[test]
+fn questions_to_and_fro_end_at_the_limit_though_each_is_answered_before_the_next() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    ping_pong([&ada, &bo], 9);
+    assert_eq!(last_depth(&world), 8);
+    let refused = bo.call("ask_peer", json!({ "to": "ada", "question": "once more?" }));
+    assert_eq!(refused["error"]["code"], "rate_limited", "{refused}");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("followed from another"), "{message}");
+    assert_eq!(ada.questions().len(), 0, "nothing was stored");
+    // What a person types begins anew, at that session only.
+    assert_eq!(bo.prompt("t1"), None);
+    asks_and_gets(&bo, &ada, "which port?");
+    assert_eq!(last_depth(&world), 0);
+}
+
+#[test]
+fn a_question_is_deeper_in_the_turn_in_which_one_was_shown_and_in_the_next() {
+    let world = World::new();
+    let (ada, cy) = (world.session("ada"), world.session("cy"));
+    let bo = Rung::open(&world, "bo", "idle");
+    let ask = asks(&ada, "bo", "which port?");
+    assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("which port?"));
+    bo.session.replies(&bo.session.next_question(), "5433");
+    assert_eq!(ask.result()["status"], "answered");
+    for (turn, depth) in [("t1", 1), ("t2", 1), ("t3", 0), ("t4", 0)] {
+        assert_eq!(notified(&bo.session, turn), Value::Null);
+        asks_and_gets(&bo.session, &cy, turn);
+        assert_eq!(last_depth(&world), depth, "{turn}");
+    }
+}
+
+#[test]
+fn what_a_call_or_a_typed_prompt_has_shown_counts_for_the_next_turn_too() {
+    let world = World::new();
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    let ask = asks(&ada, "bo", "which port?");
+    ask.wait_for_progress("bo: stored");
+    assert!(bo.prompt("t1").unwrap().contains("which port?"));
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["status"], "answered");
+    notified(&bo, "t2");
+    asks_and_gets(&bo, &cy, "a?");
+    assert_eq!(last_depth(&world), 1);
+    bo.prompt("t3");
+    asks_and_gets(&ada, &bo, "which schema?");
+    notified(&bo, "t4");
+    asks_and_gets(&bo, &cy, "b?");
+    assert_eq!(last_depth(&world), 1);
+}
+
+#[test]
+fn a_question_that_is_still_open_counts_however_long_ago_it_was_shown() {
+    let world = World::new();
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    let ask = asks(&ada, "bo", "which port?");
+    bo.next_question();
+    for turn in ["t1", "t2", "t3"] {
+        notified(&bo, turn);
+    }
+    let deeper = asks(&bo, &cy.name(), "a?");
+    assert_eq!(deeper.result()["status"], "interrupted", "answer first");
+    assert_eq!(last_depth(&world), 1);
+    assert!(ask.is_open());
+}
+
+#[test]
+fn a_typed_prompt_brings_what_waits_also_while_it_cannot_be_noted() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    asks_and_gets(&ada, &bo, "which port?");
+    let ask = asks(&ada, "bo", "which schema?");
+    ask.wait_for_progress("bo: stored");
+    let holder = world.rows();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let prompt = json!({ "prompt": "go on", "prompt_id": "t1" });
+    let said = bo.hook("UserPromptSubmit", prompt);
+    holder.execute_batch("ROLLBACK").unwrap();
+    assert!(attached(&said).contains("which schema?"), "{said}");
+}

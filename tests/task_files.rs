@@ -1,0 +1,100 @@
+//! Stories of the files of tasks: who has them when tasks overlap, when a task names others, and when it changes hands.
+use serde_json::{Value, json};
+
+use crate::world::{Session, World};
+
+/// Creates a task of the session's own that touches these files of its project.
+#[track_caller]
+fn creates(session: &Session, title: &str, files: &[&str]) -> String {
+    let created = session.call(
+        "create_task",
+        json!({ "title": title, "files_owned": paths(session, files) }),
+    );
+    created["task"]["task_id"].as_str().unwrap().to_owned()
+}
+
+fn paths(session: &Session, files: &[&str]) -> Vec<String> {
+    let path = |name: &&str| format!("{}/{name}", session.folder.display());
+    files.iter().map(path).collect()
+}
+
+/// Changes what must be allowed. Returns who has which file by that.
+#[track_caller]
+fn updates(session: &Session, id: &str, more: Value) -> Vec<(String, String)> {
+    let mut arguments = json!({ "task_id": id });
+    let all = arguments.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    let result = session.call("update_task", arguments);
+    assert!(result["task"].is_object(), "{result}");
+    let claims = result["claims"].as_array().cloned().unwrap_or_default();
+    let word = |text: &Value| text.as_str().unwrap_or_default().to_owned();
+    claims
+        .iter()
+        .map(|claim| {
+            let (_, name) = claim["resource"]
+                .as_str()
+                .unwrap()
+                .rsplit_once('/')
+                .unwrap();
+            let who = [word(&claim["status"]), word(&claim["peer"])].join(" ");
+            (name.to_owned(), who.trim_end().to_owned())
+        })
+        .collect()
+}
+
+#[track_caller]
+fn goes(session: &Session, id: &str, status: &str) -> Vec<(String, String)> {
+    updates(session, id, json!({ "status": status }))
+}
+
+/// Returns who holds files of a session's project, as `name: peer (note)`, seen by another.
+fn held(session: &Session, project: &Session) -> Vec<String> {
+    let listed = session.call(
+        "claims",
+        json!({ "prefix": format!("file:{}/", project.folder.display()) }),
+    );
+    let lines = listed["claims"].as_array().unwrap().iter();
+    lines
+        .map(|line| {
+            let name = line["resource"]
+                .as_str()
+                .unwrap()
+                .rsplit_once('/')
+                .unwrap()
+                .1;
+            format!("{name}: {}", line["holders"][0]["peer"].as_str().unwrap())
+        })
+        .collect()
+}
+
+fn granted(names: &[&str]) -> Vec<(String, String)> {
+    let pair = |name: &&str| ((*name).to_owned(), "granted".to_owned());
+    names.iter().map(pair).collect()
+}
+
+#[test]
+fn a_file_of_two_tasks_stays_claimed_until_the_last_of_them_has_ended() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let one = creates(&ada, "one", &["a.rs", "b.rs"]);
+    let two = creates(&ada, "two", &["b.rs", "c.rs"]);
+    goes(&ada, &one, "in_progress");
+    assert_eq!(goes(&ada, &two, "in_progress"), granted(&["b.rs", "c.rs"]));
+    goes(&ada, &two, "in_review");
+    goes(&ada, &one, "cancelled");
+    assert_eq!(held(&bo, &ada), ["b.rs: ada", "c.rs: ada"]);
+    let resource = format!("file:{}/b.rs", ada.folder.display());
+    let line = bo.call("claims", json!({ "resource": resource }));
+    let note = line["claims"][0]["holders"][0]["note"].as_str();
+    assert_eq!(
+        note,
+        Some(format!("task {two}").as_str()),
+        "it says what for"
+    );
+    let three = creates(&ada, "three", &["b.rs"]);
+    goes(&ada, &three, "in_progress");
+    ada.call("delete_task", json!({ "task_id": two }));
+    assert_eq!(held(&bo, &ada), ["b.rs: ada"]);
+    updates(&ada, &three, json!({ "assigned_to": "bo" }));
+    assert_eq!(held(&bo, &ada), [""; 0], "it is the work of another now");
+}

@@ -1,0 +1,158 @@
+//! The list of tools as a client gets it: which there are, and what is told of each beside its name.
+use std::collections::BTreeSet;
+
+use claude_mesh::ground::settings::TOOL_SETS;
+use serde_json::{Value, json};
+
+use crate::world::{Session, World};
+
+fn listed(session: &Session) -> Vec<Value> {
+    let listed = session.request("tools/list", json!({}));
+    listed["result"]["tools"].as_array().unwrap().clone()
+}
+
+fn names(tools: &[Value]) -> BTreeSet<&str> {
+    let names = tools.iter().map(|tool| tool["name"].as_str());
+    names.map(Option::unwrap).collect()
+}
+
+const ASK: [&str; 7] = [
+    "ask_peer",
+    "await_reply",
+    "list_peers",
+    "mesh_status",
+    "poll_inbox",
+    "register",
+    "reply_to_peer",
+];
+
+/// What each set has beside those that are always there.
+const SETS: [(&str, &[&str]); 7] = [
+    ("ask", &[]),
+    (
+        "messages",
+        &["list_messages", "mark_read", "post", "subscribe"],
+    ),
+    ("claims", &["claim", "claims", "release"]),
+    ("state", &["state"]),
+    ("memory", &["forget", "recall", "remember"]),
+    (
+        "tasks",
+        &[
+            "bulk_update_tasks",
+            "cancel_stale_tasks",
+            "create_task",
+            "delete_task",
+            "list_tasks",
+            "update_task",
+        ],
+    ),
+    ("events", &["events"]),
+];
+
+#[test]
+fn a_server_lists_the_sets_of_tools_it_was_told_to_and_the_questions_always() {
+    let mut world = World::new();
+    assert_eq!(SETS.map(|(set, _)| set), TOOL_SETS);
+    let lists = |value: &str| listed(&world.window("ada", &[("CLAUDE_MESH_TOOLS", value)]));
+    for (set, more) in SETS {
+        let wanted: BTreeSet<&str> = ASK.iter().chain(more).copied().collect();
+        assert_eq!(names(&lists(set)), wanted, "{set}");
+    }
+    let two = lists(" State,claims, ");
+    let wanted = ASK.iter().chain(SETS[2].1).chain(SETS[3].1).copied();
+    assert_eq!(names(&two), wanted.collect());
+    let all = SETS.iter().flat_map(|(_, more)| more.iter());
+    let all: BTreeSet<&str> = ASK.iter().chain(all).copied().collect();
+    assert_eq!(names(&lists("")), all, "nothing said is all");
+    assert_eq!(names(&listed(&world.window("ada", &[]))), all);
+    let two = serde_json::to_string(&two).unwrap();
+    assert!(two.len() < 8_000, "the shorter list has {}", two.len());
+    // What is set for all sessions counts as well.
+    world.write(".claude-mesh/.env", "CLAUDE_MESH_TOOLS=events\n");
+    std::fs::set_permissions(
+        world.home().join(".claude-mesh"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
+    let wanted = ASK.iter().chain(&["events"]).copied();
+    assert_eq!(names(&listed(&world.window("ada", &[]))), wanted.collect());
+    world.set("CLAUDE_MESH_TOOLS", "state");
+    let trimmed = world.session("ada");
+    let wanted = ASK.iter().chain(&["state"]).copied();
+    assert_eq!(names(&listed(&trimmed)), wanted.collect());
+    let set = json!({ "action": "set", "key": "port", "value": 5433 });
+    assert_eq!(trimmed.call("state", set)["version"], 1);
+}
+
+#[test]
+fn a_set_of_tools_that_does_not_exist_is_named_by_every_call_together_with_those_that_do() {
+    let world = World::new();
+    let ada = world.window("ada", &[("CLAUDE_MESH_TOOLS", "ask,mail")]);
+    assert_eq!(
+        listed(&ada).len(),
+        claude_mesh::mcp::tool_list(None).len(),
+        "a model without tools cannot tell what is wrong"
+    );
+    for tool in ["list_peers", "post"] {
+        let error = &ada.call(tool, json!({}))["error"];
+        assert_eq!(error["code"], "invalid_argument", "{error}");
+        let message = error["message"].as_str().unwrap();
+        for part in ["CLAUDE_MESH_TOOLS", "\"mail\"", &TOOL_SETS.join(", ")] {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
+    }
+    assert!(!world.database().exists());
+}
+
+#[test]
+fn what_every_session_needs_is_loaded_always_and_hints_say_what_a_call_changes() {
+    let world = World::new();
+    let tools = listed(&world.window("ada", &[]));
+    let with = |holds: &dyn Fn(&Value) -> bool| -> BTreeSet<&str> {
+        let some = tools.iter().filter(|tool| holds(tool));
+        some.map(|tool| tool["name"].as_str().unwrap()).collect()
+    };
+    assert_eq!(
+        with(&|tool| tool["_meta"]["anthropic/alwaysLoad"] == true),
+        [
+            "ask_peer",
+            "await_reply",
+            "list_peers",
+            "poll_inbox",
+            "reply_to_peer"
+        ]
+        .into()
+    );
+    let hint = |name: &'static str| with(&|tool: &Value| tool["annotations"][name] == true);
+    let reads = [
+        "claims",
+        "list_messages",
+        "list_peers",
+        "list_tasks",
+        "mesh_status",
+        "poll_inbox",
+        "recall",
+    ];
+    assert_eq!(hint("readOnlyHint"), reads.into());
+    let twice_is_once = [
+        "await_reply",
+        "cancel_stale_tasks",
+        "claim",
+        "create_task",
+        "forget",
+        "mark_read",
+        "register",
+        "release",
+        "reply_to_peer",
+        "subscribe",
+    ];
+    assert_eq!(hint("idempotentHint"), twice_is_once.into());
+    for tool in &tools {
+        let hints = &tool["annotations"];
+        assert_eq!(hints["openWorldHint"], false, "{tool}");
+        // Said of what writes; without a word it is true of what only reads.
+        let reads = hints["readOnlyHint"] == true;
+        assert!(reads || hints["destructiveHint"] == false, "{tool}");
+    }
+}

@@ -1,0 +1,290 @@
+//! What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
+use claude_mesh::ground::id::QuestionId;
+use claude_mesh::ground::process;
+use claude_mesh::mesh::{Attention, Member};
+use claude_mesh::model::peer::Address;
+use claude_mesh::model::{Delivery, Event, WakeState};
+use serde_json::{Value, json};
+
+use crate::ring::asks;
+use crate::time::{Days, does};
+use crate::world::{Session, World, program, within};
+
+/// Has a member ask another, and waits for nothing.
+#[track_caller]
+fn asked(from: &mut Member, to: &str, text: &str) -> QuestionId {
+    let to = Address::parse(to).unwrap();
+    from.ask(&to, text, None).unwrap().0.question
+}
+
+/// The server of a member looks after it, as at every ring of its bell.
+fn attends(member: &mut Member) -> Attention {
+    let me = member.sitting().clone();
+    member.mesh().attend(&me).unwrap()
+}
+
+/// The same where a line is due.
+#[track_caller]
+fn rings(member: &mut Member) {
+    let attention = attends(member);
+    assert!(matches!(attention, Attention::Post { .. }), "{attention:?}");
+}
+
+/// Returns how far a question came, as its asker is told.
+fn delivery(asker: &mut Member, id: QuestionId) -> Delivery {
+    asker.mesh().standings(&[id]).unwrap()[0].delivery.clone()
+}
+
+/// Returns what the log says of waking: which kind, the number of the ring, and whether the question rides on it.
+fn wakes(member: &mut Member) -> Vec<(String, Value, Value)> {
+    let is_wake = |event: &Event| {
+        ["rung", "queued", "not_woken"]
+            .iter()
+            .any(|end| event.kind.ends_with(end))
+    };
+    let wakes = Days::events(member).into_iter().filter(is_wake);
+    wakes
+        .map(|event| {
+            let data = &event.data;
+            (event.kind, data["ring"].clone(), data["rides"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn the_log_tells_each_ring_and_what_came_of_it() {
+    let days = Days::new();
+    let mut world = World::new();
+    let database = days.place.path().join("mesh.db");
+    world.set("MESH_DB_PATH", database.to_str().unwrap());
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    does(&mut bo, "idle");
+    let id = asked(&mut ada, "bo", "which port?");
+    rings(&mut bo);
+    days.clock.advance_ms(3_000);
+    rings(&mut bo);
+    days.clock.advance_ms(3_000);
+    assert_eq!(attends(&mut bo), Attention::None);
+    let told = delivery(&mut ada, id);
+    assert_eq!(told.wake, WakeState::Failed);
+    let rung = |ring: u32| ("question.rung".to_owned(), json!(ring), json!(false));
+    let not_woken = ("question.not_woken".to_owned(), Value::Null, Value::Null);
+    assert_eq!(wakes(&mut ada), [rung(1), rung(2), not_woken]);
+
+    let log = |peer: &str| world.cli(&world.home(), &["log", "--peer", peer]).out;
+    for told in [
+        format!("bo is rung for the question of ada  {id}\n"),
+        format!("bo is rung once more for the question of ada  {id}\n"),
+        format!(
+            "bo was not woken for the question of ada: the session was rung twice and did not start a turn  {id}\n"
+        ),
+    ] {
+        assert!(log("ada").contains(&told), "{told} in {}", log("ada"));
+        assert!(log("bo").contains(&told), "{told} in {}", log("bo"));
+    }
+}
+
+#[test]
+fn the_log_tells_that_a_busy_session_is_rung_once_and_what_rides_on_it() {
+    let days = Days::new();
+    let mut world = World::new();
+    let database = days.place.path().join("mesh.db");
+    world.set("MESH_DB_PATH", database.to_str().unwrap());
+    let [mut ada, mut bo, mut cy] =
+        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+    does(&mut bo, "busy");
+    asked(&mut ada, "bo", "which port?");
+    rings(&mut bo);
+    let second = asked(&mut cy, "bo", "which schema?");
+    let waits = attends(&mut bo);
+    assert!(matches!(waits, Attention::LookAgain { .. }), "{waits:?}");
+    attends(&mut bo);
+    let queued = |rides: bool| ("question.queued".to_owned(), json!(1), json!(rides));
+    assert_eq!(wakes(&mut ada), [queued(false), queued(true)]);
+    assert_eq!(delivery(&mut cy, second).wake, WakeState::Queued);
+    let log = world.cli(&world.home(), &["log"]).out;
+    for told in [
+        "bo is rung for the question of ada, and reads it with its next step  ",
+        "the question of cy rides on the ring that is out for bo  ",
+    ] {
+        assert!(log.contains(told), "{log}");
+    }
+}
+
+#[test]
+fn the_log_tells_what_else_a_session_is_rung_for() {
+    let days = Days::new();
+    let mut world = World::new();
+    let database = days.place.path().join("mesh.db");
+    world.set("MESH_DB_PATH", database.to_str().unwrap());
+    let mut bo = days.member("bo", 2);
+    does(&mut bo, "idle");
+    let alert = ["post", "bo", "the disk is full", "--type", "alert"];
+    assert_eq!(world.cli(&world.home(), &alert).code, Some(0));
+    for _ in 0..2 {
+        rings(&mut bo);
+        days.clock.advance_ms(3_000);
+    }
+    attends(&mut bo);
+    let kinds: Vec<String> = wakes(&mut bo).into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, ["peer.rung", "peer.rung", "peer.not_woken"]);
+    let log = world.cli(&world.home(), &["log"]).out;
+    for told in [
+        "  bo is rung for a message\n",
+        "  bo is rung once more for a message\n",
+        "  bo was not woken for a message: the session was rung twice",
+    ] {
+        assert!(log.contains(told), "{told} in {log}");
+    }
+}
+
+#[test]
+fn an_ask_in_a_sessions_shell_that_is_interrupted_tells_how_far_its_question_came() {
+    let world = World::new();
+    let (bo, _cy) = (world.session("bo"), world.session("cy"));
+    let folder = world.project("ada");
+    let made = world.command("mkfifo", &folder).arg("go").status();
+    assert!(made.unwrap().success());
+    let script = format!(
+        "(read go < go; exec \"{}\" ask cy 'which schema?' --json > asked) & \"$SERVER\"; :",
+        program("claude-mesh")
+    );
+    let ada = world.window_of("ada", &[], "/bin/sh", &script);
+    ada.register("busy");
+    ada.hook("SessionStart", json!({ "source": "startup" }));
+    ada.discover();
+    ada.call("mesh_status", json!({}));
+    std::fs::write(folder.join("go"), "go\n").unwrap();
+    within("it is asked", || {
+        let open = "SELECT count(*) FROM wait_question";
+        let count: i64 = world.rows().query_row(open, [], |row| row.get(0)).unwrap();
+        count == 1
+    });
+    let _asks = asks(&bo, "ada", "which port?");
+    let asked = || std::fs::read_to_string(folder.join("asked")).unwrap();
+    within("it is interrupted", || asked().ends_with("}\n"));
+    let interrupted: Value = serde_json::from_str(&asked()).unwrap();
+    assert_eq!(interrupted["status"], "interrupted", "{interrupted}");
+    assert_eq!(interrupted["questions"][0]["question"], "which port?");
+    let delivery = &interrupted["answers"][0]["delivery"];
+    assert!(delivery["stored_at"].is_string(), "{interrupted}");
+    assert_eq!(delivery["shown_times"], 0);
+}
+
+#[test]
+fn an_interrupted_wait_tells_how_far_its_own_questions_came() {
+    let world = World::new();
+    let [ada, bo, cy, dee] = ["ada", "bo", "cy", "dee"].map(|name| world.session(name));
+    let waits = asks(&ada, "cy", "which schema?");
+    waits.wait_for_progress("cy: stored");
+    assert!(cy.prompt("t1").unwrap().contains("which schema?"));
+    waits.wait_for_progress("cy: shown");
+    let _asks = asks(&bo, "ada", "which port?");
+    let interrupted = waits.result();
+    assert_eq!(interrupted["status"], "interrupted");
+    let delivery = &interrupted["delivery"];
+    assert_eq!(
+        (&delivery["wake"], &delivery["shown_times"]),
+        (&json!("hook"), &json!(1)),
+        "{interrupted}"
+    );
+    assert!(delivery["stored_at"].is_string() && delivery["shown_at"].is_string());
+    ada.replies(&ada.next_question(), "5433");
+
+    let question = json!({ "to": ["cy", "dee"], "question": "which table?" });
+    let waits = ada.start("ask_peer", question);
+    waits.wait_for_progress("dee: stored");
+    let _asks = asks(&bo, "ada", "which host?");
+    let interrupted = waits.result();
+    assert_eq!(interrupted["status"], "interrupted");
+    let shown: Vec<&Value> = interrupted["answers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["delivery"]["shown_times"])
+        .collect();
+    assert_eq!(shown, [&json!(0), &json!(0)], "{interrupted}");
+    drop((cy, dee));
+}
+
+/// Asks an idle session that no line reaches. Returns the reason, as progress and result tell it.
+#[track_caller]
+fn why_not_woken(ada: &Session, to: &str) -> String {
+    let ask = ada.start(
+        "ask_peer",
+        json!({ "to": to, "question": "which port?", "timeout_seconds": 1 }),
+    );
+    let told = ask.wait_for_progress("not woken");
+    let delivery = &ask.result()["delivery"];
+    assert_eq!(delivery["wake"], "failed");
+    assert_eq!(delivery["shown_times"], 0);
+    let problem = delivery["wake_problem"].as_str().unwrap().to_owned();
+    assert!(told.contains(&problem), "{told}: {problem}");
+    problem
+}
+
+#[test]
+fn an_asker_is_told_that_the_settings_of_the_peer_refuse_lines() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let socket = world.home().join("bo.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let socket = ("CLAUDE_CODE_MESSAGING_SOCKET", socket.to_str().unwrap());
+    let bo = world.session_with("bo", &[socket]);
+    bo.register("idle");
+    let problem = why_not_woken(&ada, "bo");
+    assert!(
+        problem.starts_with("its inbox socket refused the line: ") && !problem.contains("likely"),
+        "{problem}"
+    );
+    drop(bo);
+
+    let refusing = r#"{ "crossSessionInbound": "refuse" }"#;
+    let settings = world.write("bo/.claude/settings.json", refusing);
+    let bo = world.session_with("bo", &[socket]);
+    bo.register("idle");
+    let problem = why_not_woken(&ada, "bo");
+    let likely = format!(
+        "; likely because crossSessionInbound is \"refuse\" in {}",
+        settings.display()
+    );
+    assert!(problem.ends_with(&likely), "{problem}");
+}
+
+#[test]
+fn an_asker_is_told_that_the_client_of_the_peer_is_too_old_to_be_woken() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.register_with("idle", json!({ "version": "2.1.200" }));
+    let problem = why_not_woken(&ada, "bo");
+    assert!(problem.contains("no inbox socket"), "{problem}");
+    let likely =
+        "; likely because its Claude Code is 2.1.200, and such lines are taken from 2.1.224 on";
+    assert!(problem.ends_with(likely), "{problem}");
+}
+
+#[test]
+fn a_session_whose_settings_refuse_lines_is_told_so_after_the_second_ring() {
+    let days = Days::new();
+    let home = days.place.path().join("home");
+    let mut ada = days.member("ada", 1);
+    let mut bo = days.member_with("bo", 2, Some(home.clone()));
+    let own = process::stat(process::own_pid()).unwrap().key;
+    let entry = json!({ "procStart": own.started.to_string(), "status": "idle" });
+    std::fs::create_dir_all(home.join("sessions")).unwrap();
+    let file = home.join(format!("sessions/{}.json", own.pid));
+    std::fs::write(file, entry.to_string()).unwrap();
+    let settings = home.join("settings.json");
+    std::fs::write(&settings, r#"{ "crossSessionInbound": "refuse" }"#).unwrap();
+    let id = asked(&mut ada, "bo", "which port?");
+    for _ in 0..2 {
+        rings(&mut bo);
+        days.clock.advance_ms(3_000);
+    }
+    attends(&mut bo);
+    let problem = format!(
+        "the session was rung twice and did not start a turn; likely because crossSessionInbound is \"refuse\" in {}",
+        settings.display()
+    );
+    assert_eq!(delivery(&mut ada, id).wake_problem, Some(problem));
+}
