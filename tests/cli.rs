@@ -1092,11 +1092,63 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
     let found = desk.types(&["doctor", "--json"]).json();
     assert_eq!(finding(&found, "2.1.100")["severity"], "ok");
     let ran = desk.types(&["peers"]);
-    assert!(
-        ran.err
-            .contains("file is not a database\nhint: nothing was changed; `claude-mesh doctor`"),
-        "{ran:?}"
-    );
+    let hint = "file is not a database\nhint: nothing was changed. Close all sessions, then `mv ";
+    assert!(ran.err.contains(hint), "{ran:?}");
+}
+
+#[test]
+fn doctor_says_what_to_do_with_a_broken_file_and_where_its_copies_are() {
+    let desk = Desk::new();
+    let path = desk.world.database();
+    let copy = "mesh.db.schema-2-20260101T000000000Z.bak";
+    desk.world.write(&format!(".claude-mesh/{copy}"), "a copy");
+    let ada = desk.peer("ada");
+    drop(ada);
+    let whole = std::fs::read(&path).unwrap();
+    let cases = [
+        (
+            &b"garbage of more than some bytes "[..],
+            "file is not a database",
+        ),
+        (&whole[..10_000], "damaged"),
+        (&whole[..5_000], "damaged"),
+    ];
+    for (content, says) in cases {
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+        std::fs::write(&path, content).unwrap();
+        let found = desk.types(&["doctor", "--json"]).json();
+        let broken = finding(&found, says);
+        assert_eq!(broken["severity"], "problem");
+        let mend = broken["mend"].as_str().expect("what to do");
+        let command = format!("`mv {0} {0}.damaged`", path.display());
+        for part in [command.as_str(), copy, "Settings and walls"] {
+            assert!(mend.contains(part), "{part:?} is not in {mend:?}");
+        }
+        assert!(!mend.contains("doctor"), "{mend:?}");
+    }
+    std::fs::rename(&path, path.with_extension("db.damaged")).unwrap();
+    desk.sees(&["state", "set", "a", "1"]);
+}
+
+#[test]
+fn doctor_sees_a_place_where_no_database_can_be_made() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let folder = desk.world.project(".claude-mesh");
+    let mode = |mode| {
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o777);
+    let found = desk.types(&["doctor", "--json"]).json();
+    let open = finding(&found, "can be written by others");
+    assert_eq!(open["severity"], "problem");
+    assert!(!found.to_string().contains("no database yet"), "{found:#}");
+    mode(0o700);
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(finding(&found, "no database yet")["severity"], "note");
+    assert!(!folder.join("mesh.db").exists());
 }
 
 #[test]

@@ -336,6 +336,28 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
 }
 
 #[test]
+fn doctor_sees_that_a_read_only_folder_takes_no_database() {
+    let Some(how) = own_mounts("doctor in a read-only home") else {
+        return;
+    };
+    for folder in ["own", ".claude-mesh"] {
+        let world = World::new();
+        world.project(folder);
+        let inner = "mount --bind \"$HOME\" \"$HOME\" && mount -o remount,bind,ro \"$HOME\" && cd \"$HOME\" && \"$CLI\" doctor";
+        let output = world
+            .command("/bin/sh", &world.home())
+            .args(["-c", &with_mounts(how, inner)])
+            .env("CLI", program("claude-mesh"))
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.out.contains("cannot write into"), "{folder}: {ran:?}");
+        assert!(!ran.out.contains("no database yet"), "{folder}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_file_where_the_folder_should_be_is_named_and_stays() {
     let world = World::new();
     let path = world.write(".claude-mesh", "mine\n");

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{FileId, Store, connect, fault, with_suffix};
+use super::{FileId, Store, aside, connect, fault, with_suffix};
 use crate::ground::clock::{Clock, SystemClock, rfc3339};
 use crate::ground::{Fault, FaultKind, private};
 
@@ -128,26 +128,27 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
     let metadata = file
         .metadata()
         .map_err(|error| Fault::io("open", path, &error))?;
-    private::check(path, &metadata)?;
-    let foreign = |what: &str| {
-        Fault::new(
-            FaultKind::Foreign,
-            format!("cannot open {}: {what}", path.display()),
-            super::NOTHING_CHANGED,
-        )
+    let foreign = |what: &str, hint: String| {
+        let message = format!("cannot open {}: {what}", path.display());
+        Fault::new(FaultKind::Foreign, message, hint)
     };
     if !metadata.is_file() {
-        return Err(foreign("it is not a file"));
+        return Err(foreign("it is not a file", aside::elsewhere(path)));
     }
+    private::check(path, &metadata)?;
     let mut head = [0_u8; 72];
     if metadata.len() == 0 {
-        return Err(foreign("the file is empty; remove it and it is made anew"));
+        let hint = format!("`rm {}`: it is made anew", path.display());
+        return Err(foreign("the file is empty", hint));
     }
     if file.read_exact(&mut head).is_err() || !head.starts_with(b"SQLite format 3\0") {
-        return Err(foreign("file is not a database"));
+        return Err(foreign("file is not a database", aside::made_anew(path)));
     }
     if head[68..72] != APPLICATION_ID.to_be_bytes() {
-        return Err(foreign("the database belongs to another program"));
+        return Err(foreign(
+            "the database belongs to another program",
+            aside::elsewhere(path),
+        ));
     }
     Ok(FileId(metadata.dev(), metadata.ino()))
 }
@@ -225,7 +226,7 @@ fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
 /// The write lock is held by the caller, so a second connection reads the last commit and nothing comes between.
 fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
     let time = rfc3339(SystemClock::new().now().wall_ms).replace([':', '.', '-'], "");
-    let copy = with_suffix(path, &format!(".schema-{version}-{time}.bak"));
+    let copy = with_suffix(path, &format!("{}{version}-{time}.bak", aside::COPY));
     private::create_file(&copy).map_err(|error| Fault::io("create", &copy, &error))?;
     let copying = || {
         let (source, mut target) = (connect(path)?, connect(&copy)?);
