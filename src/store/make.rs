@@ -76,17 +76,33 @@ pub(super) fn create(path: &Path, schema: &Schema) -> Result<(), Fault> {
             super::lock_wait::random_u128()
         ),
     );
-    let made =
-        make_aside(&temporary, schema).and_then(|()| match std::fs::hard_link(&temporary, path) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(Fault::io("create", path, &error))
-            }
-            _ => Ok(()),
-        });
+    let made = make_aside(&temporary, schema).and_then(|()| put_in_place(&temporary, path));
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let _ = std::fs::remove_file(with_suffix(&temporary, suffix));
     }
     made
+}
+
+/// What an earlier file left beside it would be taken for the log of the new one, and damage it. One program at a time
+/// looks, clears and links: none clears away the log of a file that another has just put here.
+fn put_in_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
+    let folder = super::folder_of(path);
+    let at = |error| Fault::io("create", path, &error);
+    let turn = File::open(folder).map_err(at)?;
+    turn.lock().map_err(at)?;
+    if exists(path)? {
+        return Ok(());
+    }
+    for suffix in ["-wal", "-shm"] {
+        match std::fs::remove_file(with_suffix(path, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
+            _ => {}
+        }
+    }
+    match std::fs::hard_link(temporary, path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(at(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Written without a log: closing brings a log into the file, and does not say that there was no room for it. In the one
@@ -427,6 +443,25 @@ mod tests {
         });
         assert!(refused.is_err());
         assert_eq!(store.read(at(2), |tx| Ok(tx.meta("half")?)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_a_deleted_file_left_beside_it_does_not_reach_the_new_one() {
+        let place = Place::new();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        store
+            .write(at(1), |tx| Ok(tx.set_meta("old", &"y".repeat(50_000))?))
+            .unwrap();
+        let log = with_suffix(&place.file(), "-wal");
+        let left = std::fs::read(&log).unwrap();
+        assert!(left.len() > 50_000);
+        drop(store);
+        std::fs::remove_file(place.file()).unwrap();
+        std::fs::write(&log, left).unwrap();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        let old = store.read(at(2), |tx| Ok(tx.meta("old")?)).unwrap();
+        assert!(old.is_none(), "a value of the deleted file");
+        assert_eq!(store.find_damage().unwrap(), None);
     }
 
     #[test]
