@@ -649,10 +649,13 @@ fn a_wall_separates_what_lies_behind_it() {
 fn a_broken_map_of_walls_opens_no_mesh() {
     let desk = Desk::new();
     let _ada = desk.peer("ada");
-    desk.world.write(".claude-mesh/config.json", "{");
-    let (code, told) = desk.is_refused(&["peers"]);
-    assert_eq!(code, "storage");
-    assert!(told.contains("config.json cannot be used"), "{told}");
+    let misspelled = "{\"meshs\": {\"/proj/**\": \"a\"}}";
+    for broken in ["{", misspelled, "{\"walls\": 5}"] {
+        desk.world.write(".claude-mesh/config.json", broken);
+        let (code, told) = desk.is_refused(&["peers"]);
+        assert_eq!(code, "storage");
+        assert!(told.contains("config.json cannot be used"), "{told}");
+    }
 }
 
 #[test]
