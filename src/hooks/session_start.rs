@@ -16,10 +16,9 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
-    let home = project.home();
     let process = call.client()?;
     let mut mesh = call.open(&project)?;
-    let mut arrival = call.arrival(process, project, session.clone());
+    let mut arrival = call.arrival(process, project.clone(), session.clone());
     if session.is_none() {
         arrival.complete(client::registered(
             &call.settings.claude.config_dir,
@@ -35,6 +34,7 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
     let memories = if call.lists("memory") {
+        let home = mesh.memory_home(&project)?;
         mesh.count_memories(&home)?
     } else {
         0

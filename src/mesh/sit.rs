@@ -373,12 +373,15 @@ fn take_over(
         if tx.has_rooms() {
             tx.move_entries(old, &path)?;
         }
-        // A worktree that was moved leaves its repository, and with it the memories, where it is.
-        let home = owner.git_common.as_ref().unwrap_or(old);
         if tx.has_tasks() {
             tx.move_tasks(old, &path)?;
-            if !Path::new(home).exists() {
-                tx.move_memories(home, &project.home())?;
+            let repository = format!("{old}/.git");
+            let homes = [owner.git_common.as_ref(), Some(old), Some(&repository)];
+            for home in homes.into_iter().flatten() {
+                // A worktree that was moved leaves its repository, and with it the memories, where it is.
+                if !Path::new(home).exists() {
+                    tx.move_memories(home, &project.home())?;
+                }
             }
         }
     }
