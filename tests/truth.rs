@@ -1,7 +1,7 @@
 //! What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
 use claude_mesh::ground::id::QuestionId;
 use claude_mesh::ground::process;
-use claude_mesh::mesh::{Attention, Member};
+use claude_mesh::mesh::{Attention, Member, Rewake};
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Delivery, Event, WakeState};
 use serde_json::{Value, json};
@@ -82,6 +82,49 @@ fn the_log_tells_each_ring_and_what_came_of_it() {
         assert!(log("ada").contains(&told), "{told} in {}", log("ada"));
         assert!(log("bo").contains(&told), "{told} in {}", log("bo"));
     }
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_makes_no_ring_early_or_late() {
+    const HOUR_MS: i64 = 3_600_000;
+    for jump_ms in [-HOUR_MS, HOUR_MS] {
+        let days = Days::new();
+        let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+        does(&mut bo, "idle");
+        let id = asked(&mut ada, "bo", "which port?");
+        rings(&mut bo);
+        days.clock.jump_wall_ms(jump_ms);
+        days.clock.advance_ms(2_999);
+        let waits = Attention::LookAgain {
+            after_ms: 1,
+            needs_person: false,
+        };
+        assert_eq!(attends(&mut bo), waits);
+        days.clock.advance_ms(1);
+        rings(&mut bo);
+        days.clock.jump_wall_ms(jump_ms);
+        assert!(matches!(attends(&mut bo), Attention::LookAgain { .. }));
+        assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
+        days.clock.advance_ms(3_000);
+        attends(&mut bo);
+        assert_eq!(delivery(&mut ada, id).wake, WakeState::Failed);
+    }
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_holds_up_no_hook_that_waits() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    does(&mut bo, "idle");
+    asked(&mut ada, "bo", "which port?");
+    rings(&mut bo);
+    days.clock.jump_wall_ms(-3_600_000);
+    let me = bo.sitting().clone();
+    let mut hook = || bo.mesh().rewake(&me).unwrap();
+    let after_ms = Some(3_000);
+    assert_eq!(hook(), Rewake::Wait { after_ms }, "the line goes first");
+    days.clock.advance_ms(3_000);
+    assert_eq!(hook(), Rewake::Now);
 }
 
 #[test]

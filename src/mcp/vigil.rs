@@ -67,7 +67,7 @@ pub(super) async fn wait_for<T>(
         if vigil.is_over() {
             break Came::TimedOut;
         }
-        let notice = progress.tell(words.clone(), || words, shared.now().wall_ms);
+        let notice = progress.tell(words.clone(), || words, shared.now().monotonic_ms);
         let notice = async { notice.await.min(again.unwrap_or(Duration::MAX)) };
         match vigil.next(notice).await {
             Heard::Bell => {}
@@ -178,7 +178,7 @@ impl<'a, F: PartialEq> Progress<'a, F> {
         }
     }
 
-    /// Says how it stands, if the facts are new or it is due. Returns how long until it is due again.
+    /// Says how it stands, if the facts are new or it is due by the monotonic clock. Returns how long until it is due again.
     pub(super) async fn tell(
         &mut self,
         facts: F,

@@ -284,7 +284,7 @@ fn wait_for_ring(
     activity: Activity,
     news: News,
 ) -> Result<Attention> {
-    let age_ms = tx.now.wall_ms - ring.at_ms;
+    let age_ms = tx.now.since(ring.at_monotonic_ms);
     // A waiting hook gives the line its time first, and then needs its own.
     let within_ms = if around.bells.has_waiter(me.session) {
         2 * ANSWERS_WITHIN_MS
@@ -339,13 +339,12 @@ fn post(
         tx.append(EventKind::PeerRung, Some(me.peer), me.name.as_str(), &data)?;
     }
     let nonce = tx.nonce()?;
-    let at_ms = tx.now.wall_ms;
     tx.set_ring(
         me.session,
         Some(&Ring {
             nonce: nonce.clone(),
             count,
-            at_ms,
+            at_monotonic_ms: tx.now.monotonic_ms,
         }),
     )?;
     Ok(Attention::Post {

@@ -85,8 +85,8 @@ pub struct Pending {
     pub stops_in_turn: u32,
     /// How often it interrupted a wait of this session.
     pub interrupts: u32,
-    /// When it last did, in wall milliseconds.
-    pub interrupted_at_ms: Option<i64>,
+    /// When it last did, by the monotonic clock.
+    pub interrupted_at_monotonic_ms: Option<i64>,
 }
 
 const QUESTION: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
@@ -204,7 +204,7 @@ impl Tx<'_> {
                     stops: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
                     stops_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
                     interrupts: row.get::<_, Option<u32>>(25)?.unwrap_or(0),
-                    interrupted_at_ms: row.get(26)?,
+                    interrupted_at_monotonic_ms: row.get(26)?,
                 })
             })?
             .collect()
@@ -392,7 +392,8 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Counts that a question interrupted a wait of a session.
+    /// Counts that a question interrupted a wait of a session. When is a reading of the monotonic clock: what is compared with
+    /// it is of the same session, and so of the same boot.
     pub(crate) fn count_interrupt(
         &self,
         id: QuestionId,
@@ -400,7 +401,7 @@ impl Tx<'_> {
     ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE showing SET interrupts = interrupts + 1, interrupted_at_ms = ?3 WHERE question_id = ?1 AND session_id = ?2")?
-            .execute(params![id, session, self.now.wall_ms])
+            .execute(params![id, session, self.now.monotonic_ms])
             .map(drop)
     }
 

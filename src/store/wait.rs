@@ -6,7 +6,7 @@ use crate::ground::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
 use crate::model::event::Patterns;
 
 impl Tx<'_> {
-    /// Notes that a call of a session begins to wait for these questions.
+    /// Notes that a call of a session begins to wait for these questions. When is a reading of the monotonic clock.
     pub(crate) fn insert_wait(
         &self,
         session: SessionId,
@@ -15,7 +15,7 @@ impl Tx<'_> {
         let id = WaitId::from(self.mint()?);
         self.sql
             .prepare_cached("INSERT INTO wait (id, session_id, started_at_ms) VALUES (?1, ?2, ?3)")?
-            .execute(params![id, session, self.now.wall_ms])?;
+            .execute(params![id, session, self.now.monotonic_ms])?;
         for question in questions {
             self.sql
                 .prepare_cached(
@@ -60,7 +60,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns the newest waiting call of a session and when it began.
+    /// Returns the newest waiting call of a session and when it began, by the monotonic clock.
     pub(crate) fn newest_wait(
         &self,
         session: SessionId,
