@@ -30,6 +30,17 @@ impl Rung {
         status: &str,
         more: &[(&str, &str)],
     ) -> Self {
+        Self::open_taking(world, project, status, more, || true)
+    }
+
+    /// Opens one whose client drops a line without a word where `takes` is false.
+    pub(crate) fn open_taking(
+        world: &World,
+        project: &str,
+        status: &str,
+        more: &[(&str, &str)],
+        mut takes: impl FnMut() -> bool + Send + 'static,
+    ) -> Self {
         let path = world
             .home()
             .join(format!("{}.sock", project.replace('/', "-")));
@@ -37,8 +48,10 @@ impl Rung {
         let listener = UnixListener::bind(&path).unwrap();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
+                let taken = takes();
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    let _ = say.send(serde_json::from_str(&line).unwrap());
+                    let line = serde_json::from_str(&line).unwrap();
+                    let _ = taken.then(|| say.send(line));
                 }
             }
         });

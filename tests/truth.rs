@@ -1,12 +1,14 @@
 //! What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
+use std::time::Instant;
+
 use claude_mesh::ground::id::QuestionId;
 use claude_mesh::ground::process;
-use claude_mesh::mesh::{Attention, Member, Rewake};
+use claude_mesh::mesh::{Attention, Letterbox, Member, Rewake};
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Delivery, Event, WakeState};
 use serde_json::{Value, json};
 
-use crate::ring::asks;
+use crate::ring::{Rung, asks, attached};
 use crate::time::{Days, does};
 use crate::world::{Session, World, program, within};
 
@@ -20,7 +22,7 @@ fn asked(from: &mut Member, to: &str, text: &str) -> QuestionId {
 /// The server of a member looks after it, as at every ring of its bell.
 fn attends(member: &mut Member) -> Attention {
     let me = member.sitting().clone();
-    member.mesh().attend(&me).unwrap()
+    member.mesh().attend(&me, || Letterbox::Open).unwrap()
 }
 
 /// The same where a line is due.
@@ -330,4 +332,89 @@ fn a_session_whose_settings_refuse_lines_is_told_so_after_the_second_ring() {
         settings.display()
     );
     assert_eq!(delivery(&mut ada, id).wake_problem, Some(problem));
+}
+
+#[test]
+fn a_line_that_the_client_drops_is_posted_again_and_never_called_failed() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let mut first = true;
+    let bo = Rung::open_taking(&world, "bo", "idle", &[], move || {
+        !std::mem::replace(&mut first, false)
+    });
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    assert!(attached(&bo.reads(&line, "t1")).contains("which port?"));
+    ask.wait_for_progress("bo: shown");
+    let told = ada.progress(ask.id);
+    assert!(!told.iter().any(|it| it.contains("not woken")), "{told:?}");
+    let log = world.cli(&world.home(), &["log"]).out;
+    assert!(log.contains("bo is rung once more"), "{log}");
+}
+
+#[test]
+fn lines_are_posted_no_faster_than_the_inbox_takes_them() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "1000");
+    let ada = world.session("ada");
+    let (mut room, mut then) = (25.5_f64, Instant::now());
+    let bo = Rung::open_taking(&world, "bo", "idle", &[], move || {
+        room = (room + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
+        then = Instant::now();
+        room >= 0.0
+    });
+    for turn in 1..=27 {
+        bo.session.register("idle");
+        let ask = asks(&ada, "bo", &format!("question {turn}"));
+        let line = bo.bell();
+        assert!(attached(&bo.reads(&line, &format!("t{turn}"))).contains("question"));
+        bo.session.replies(&bo.session.next_question(), "yes");
+        assert_eq!(ask.result()["status"], "answered");
+    }
+    let read = json!({ "types": ["question.rung", "question.not_woken"], "after": 0 });
+    let rings = ada.call("events", read);
+    let rings = rings["events"].as_array().unwrap();
+    assert_eq!(rings.len(), 27);
+    assert!(rings.iter().all(|it| it["data"]["ring"] == 1), "{rings:?}");
+}
+
+#[test]
+fn where_the_inbox_is_full_the_line_waits_and_nothing_is_said_of_a_ring() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    does(&mut bo, "idle");
+    let id = asked(&mut ada, "bo", "which port?");
+    let me = bo.sitting().clone();
+    let full = |for_ms| move || Letterbox::Full { for_ms };
+    for for_ms in [2_000, 1_000] {
+        let waits = Attention::LookAgain {
+            after_ms: for_ms,
+            needs_person: false,
+        };
+        assert_eq!(bo.mesh().attend(&me, full(for_ms)).unwrap(), waits);
+        assert_eq!(delivery(&mut ada, id).wake, WakeState::None);
+        days.clock.advance_ms(60_000);
+    }
+    rings(&mut bo);
+    days.clock.advance_ms(60_000);
+    bo.mesh().attend(&me, full(2_000)).unwrap();
+    assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
+    rings(&mut bo);
+    days.clock.advance_ms(3_000);
+    attends(&mut bo);
+    assert_eq!(delivery(&mut ada, id).wake, WakeState::Failed);
+}
+
+#[test]
+fn a_session_at_work_without_an_inbox_is_not_called_failed_before_it_is_idle() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.register("busy");
+    let ask = asks(&ada, "bo", "which port?");
+    let told = ask.wait_for_progress("bo: ");
+    assert!(told.ends_with("not shown yet, working"), "{told}");
+    bo.register("idle");
+    ask.wait_for_progress("not woken: its Claude Code has no inbox socket");
+    let log = world.cli(&world.home(), &["log"]).out;
+    assert!(!log.contains("is rung"), "{log}");
 }
