@@ -333,6 +333,39 @@ fn is_interrupted(member: &mut Member, wait: &Wait) -> bool {
 }
 
 #[test]
+fn a_question_interrupts_the_newest_wait_at_once_and_the_next_newest_after_ten_seconds() {
+    let days = Days::new();
+    let [mut ada, _bo, mut cy] =
+        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+    let [first, second, third] =
+        ["which port?", "which host?", "which user?"].map(|question| waits(&mut ada, question));
+    let to = Address::parse("ada").unwrap();
+    cy.ask(&to, "ready?", None).unwrap();
+    assert!(!is_interrupted(&mut ada, &first) && !is_interrupted(&mut ada, &second));
+    assert!(is_interrupted(&mut ada, &third));
+    assert!(!is_interrupted(&mut ada, &second), "one subagent is enough");
+    days.clock.advance_ms(9_999);
+    assert!(!is_interrupted(&mut ada, &second));
+    days.clock.advance_ms(1);
+    assert!(!is_interrupted(&mut ada, &first));
+    assert!(is_interrupted(&mut ada, &second));
+    days.clock.advance_ms(DAY_MS);
+    assert!(!is_interrupted(&mut ada, &first), "twice is enough");
+
+    // One that was answered meanwhile, or a wait that began knowing of it, is left alone.
+    let late = waits(&mut ada, "which table?");
+    let (asked, _) = cy.ask(&to, "and now?", None).unwrap();
+    assert!(is_interrupted(&mut ada, &late));
+    days.clock.advance_ms(1);
+    let after = waits(&mut ada, "which column?");
+    days.clock.advance_ms(10_000);
+    assert!(!is_interrupted(&mut ada, &after));
+    ada.mesh().end_wait(after.id).unwrap();
+    ada.answer(asked.question, "yes").unwrap();
+    assert!(!is_interrupted(&mut ada, &first));
+}
+
+#[test]
 fn a_jump_of_the_wall_clock_lets_no_wait_go_deaf() {
     for jump_ms in [-3_600_000, 3_600_000] {
         let days = Days::new();
