@@ -93,6 +93,31 @@ pub const INBOUND: &str = "crossSessionInbound";
 /// Its word for nothing.
 pub const INBOUND_REFUSED: &str = "refuse";
 
+/// How many lines a session takes from one sender at once; its client drops what is more without a word. It takes 30.
+const LINES_AT_ONCE: i64 = 25;
+/// After this time it takes one more.
+const LINE_EVERY_MS: i64 = 2_000;
+
+/// The lines that an inbox still takes from this process, counted on the safe side of what its client does.
+#[derive(Debug, Default)]
+pub struct Allowance {
+    /// When all lines that were posted will be made up for, by the monotonic clock.
+    whole_at_ms: i64,
+}
+
+impl Allowance {
+    /// Returns after how long the inbox takes a line; 0 is now.
+    pub fn wait_ms(&self, now_monotonic_ms: i64) -> i64 {
+        let missing_ms = self.whole_at_ms - now_monotonic_ms;
+        (missing_ms - (LINES_AT_ONCE - 1) * LINE_EVERY_MS).max(0)
+    }
+
+    /// Notes that a line was posted.
+    pub fn spend(&mut self, now_monotonic_ms: i64) {
+        self.whole_at_ms = self.whole_at_ms.max(now_monotonic_ms) + LINE_EVERY_MS;
+    }
+}
+
 /// Returns whether a Claude Code of this version has an inbox.
 pub fn has_inbox(version: &str) -> bool {
     parsed(version) >= Some(INBOX_SINCE)
@@ -229,6 +254,25 @@ mod tests {
             doorbell_nonce("<cross-session-message from-name=\"x\">hello"),
             None
         );
+    }
+
+    /// The client's own count: 30 lines, and half a line more per second.
+    #[test]
+    fn however_fast_lines_are_posted_the_client_drops_none_and_none_waits_longer_than_it_must() {
+        let mut allowance = Allowance::default();
+        let (mut now_ms, mut taken_at_ms, mut room) = (1_000_000, 1_000_000, 30.0_f64);
+        for line in 1..=500_i64 {
+            now_ms += allowance.wait_ms(now_ms) + line % 3;
+            allowance.spend(now_ms);
+            #[expect(clippy::cast_precision_loss, reason = "some seconds")]
+            let refilled = (now_ms - taken_at_ms) as f64 * 0.5 / 1000.0;
+            room = (room + refilled).min(30.0);
+            assert!(room >= 1.0, "line {line} is dropped");
+            (room, taken_at_ms) = (room - 1.0, now_ms);
+        }
+        let took_ms = now_ms - 1_000_000;
+        assert!((475 * 2_000..476 * 2_000).contains(&took_ms), "{took_ms}");
+        assert_eq!(allowance.wait_ms(now_ms + 60_000), 0);
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod task;
 mod task_files;
 mod topic;
 mod wait;
+mod waking;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,7 +75,7 @@ pub use memory::{Recall, Remember, Remembered, WhichMemory};
 pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
 pub use peer::{About, PeerView, Scope};
 pub use rewake::Rewake;
-pub use ring::{Attention, Rung};
+pub use ring::{Attention, Letterbox, Rung};
 pub use sit::{Arrival, Sitting};
 pub use state::NewValue;
 pub use status::Status;

@@ -425,17 +425,23 @@ fn interrupting(
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let Some((newest, began_ms)) = tx.newest_wait(me.session)? else {
+    let Some((newest, began_monotonic_ms)) = tx.newest_wait(me.session)? else {
         return Ok(Vec::new());
     };
     if newest != wait {
         return Ok(Vec::new());
     }
-    let now_ms = tx.now.wall_ms;
-    let due = |waiting: &&Pending| match (waiting.interrupts, waiting.interrupted_at_ms) {
-        (0, _) => true,
-        (1, Some(at_ms)) => began_ms <= at_ms && now_ms - at_ms >= NEXT_WAIT_AFTER_MS,
-        _ => false,
+    let waits_ms = tx.now.since(began_monotonic_ms);
+    let due = |waiting: &&Pending| {
+        let at_monotonic_ms = waiting.interrupted_at_monotonic_ms;
+        match (
+            waiting.interrupts,
+            at_monotonic_ms.map(|at| tx.now.since(at)),
+        ) {
+            (0, _) => true,
+            (1, Some(ago_ms)) => waits_ms >= ago_ms && ago_ms >= NEXT_WAIT_AFTER_MS,
+            _ => false,
+        }
     };
     Ok(waiting
         .iter()

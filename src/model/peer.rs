@@ -135,7 +135,7 @@ impl PeerKind {
 pub enum Liveness {
     /// The client process runs, or was heard of within its time to live.
     Alive,
-    /// Not heard of for longer than its time to live, within the grace.
+    /// Not heard of for longer than its time to live, within the grace; or not since the clock was set back.
     Stale,
     /// Nobody sits there.
     Dead,
@@ -145,11 +145,13 @@ pub enum Liveness {
 pub const GRACE_MS: i64 = 30_000;
 
 impl Liveness {
-    /// Returns the liveness of a session whose process cannot be looked up.
+    /// Returns the liveness of a session whose process cannot be looked up. One that was last heard of far ahead of now says
+    /// that the clock was set back, and nothing else: it is neither alive nor dead before it is heard of again.
     pub fn by_time(last_seen_at_ms: i64, ttl_ms: i64, now_ms: i64) -> Self {
-        match now_ms - last_seen_at_ms - ttl_ms {
-            ..=0 => Self::Alive,
-            1..=GRACE_MS => Self::Stale,
+        match now_ms - last_seen_at_ms {
+            ago_ms if ago_ms < -(ttl_ms + GRACE_MS) => Self::Stale,
+            ago_ms if ago_ms <= ttl_ms => Self::Alive,
+            ago_ms if ago_ms <= ttl_ms + GRACE_MS => Self::Stale,
             _ => Self::Dead,
         }
     }
@@ -315,6 +317,8 @@ mod tests {
         assert_eq!(Liveness::by_time(0, 60_000, 60_001), Liveness::Stale);
         assert_eq!(Liveness::by_time(0, 60_000, 90_000), Liveness::Stale);
         assert_eq!(Liveness::by_time(0, 60_000, 90_001), Liveness::Dead);
+        assert_eq!(Liveness::by_time(90_000, 60_000, 0), Liveness::Alive);
+        assert_eq!(Liveness::by_time(90_001, 60_000, 0), Liveness::Stale);
     }
 
     #[test]

@@ -85,8 +85,8 @@ pub struct Pending {
     pub stops_in_turn: u32,
     /// How often it interrupted a wait of this session.
     pub interrupts: u32,
-    /// When it last did, in wall milliseconds.
-    pub interrupted_at_ms: Option<i64>,
+    /// When it last did, by the monotonic clock.
+    pub interrupted_at_monotonic_ms: Option<i64>,
 }
 
 /// How deep lies what a session was shown; of very many showings the newest count.
@@ -210,7 +210,7 @@ impl Tx<'_> {
                     stops: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
                     stops_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
                     interrupts: row.get::<_, Option<u32>>(25)?.unwrap_or(0),
-                    interrupted_at_ms: row.get(26)?,
+                    interrupted_at_monotonic_ms: row.get(26)?,
                 })
             })?
             .collect()
@@ -398,7 +398,8 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Counts that a question interrupted a wait of a session.
+    /// Counts that a question interrupted a wait of a session. When is a reading of the monotonic clock: what is compared with
+    /// it is of the same session, and so of the same boot.
     pub(crate) fn count_interrupt(
         &self,
         id: QuestionId,
@@ -406,7 +407,7 @@ impl Tx<'_> {
     ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE showing SET interrupts = interrupts + 1, interrupted_at_ms = ?3 WHERE question_id = ?1 AND session_id = ?2")?
-            .execute(params![id, session, self.now.wall_ms])
+            .execute(params![id, session, self.now.monotonic_ms])
             .map(drop)
     }
 
