@@ -130,3 +130,69 @@ fn a_typed_prompt_brings_what_waits_also_while_it_cannot_be_noted() {
     holder.execute_batch("ROLLBACK").unwrap();
     assert!(attached(&said).contains("which schema?"), "{said}");
 }
+
+/// Returns what the log tells a person, without times and ids.
+#[cfg(feature = "cli")]
+fn told(world: &World) -> String {
+    world.cli(&world.home(), &["log"]).out
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_log_tells_who_made_a_session_quiet_and_who_ended_it() {
+    let world = World::new();
+    let (ada, _bo) = (world.session("ada"), world.session("bo"));
+    let person = |arguments: &[&str]| {
+        assert_eq!(world.cli(&world.home(), arguments).code, Some(0));
+    };
+    person(&["quiet", "bo", "--for", "1h"]);
+    let held = asks(&ada, "bo", "which port?").result();
+    assert_eq!(held["reason"], "quiet");
+    let log = told(&world);
+    let line = |text: &str| {
+        let found = log.lines().find(|line| line.contains(text));
+        found
+            .unwrap_or_else(|| panic!("no line with {text:?} in {log}"))
+            .to_owned()
+    };
+    let quieted = line("made bo quiet until 2");
+    assert!(quieted.contains("person@"), "{quieted}");
+    line("the question of ada to bo is held: bo is quiet");
+    person(&["quiet", "bo", "--off"]);
+    person(&["quiet", "bo", "--off"]);
+    let log = told(&world);
+    let ends = log.matches("bo is not to be quiet any more").count();
+    assert_eq!(ends, 1, "the second changed nothing: {log}");
+    let events = ada.call(
+        "events",
+        json!({ "types": ["peer.quieted", "peer.resumed"] }),
+    );
+    let events = events["events"].as_array().unwrap();
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds, ["peer.quieted", "peer.resumed"]);
+    assert_eq!(events[0]["subject"], "bo");
+    assert!(events[0]["data"]["until"].as_str().unwrap().ends_with('Z'));
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_log_tells_who_paused_the_mesh_and_what_that_held() {
+    let world = World::new();
+    let (ada, _bo) = (world.session("ada"), world.session("bo"));
+    assert_eq!(world.cli(&world.home(), &["pause"]).code, Some(0));
+    assert_eq!(asks(&ada, "bo", "which port?").result()["reason"], "paused");
+    assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
+    let log = told(&world);
+    for text in [
+        "paused the whole mesh until told otherwise",
+        "the question of ada to bo is held: the mesh is paused",
+        "ended the pause of the mesh",
+    ] {
+        assert!(log.contains(text), "{text}: {log}");
+    }
+    let events = ada.call("events", json!({ "types": ["mesh.*"] }));
+    let events = events["events"].as_array().unwrap();
+    assert_eq!(events[0]["type"], "mesh.paused");
+    assert_eq!(events[0]["data"]["until"], "forever");
+    assert_eq!(events[1]["type"], "mesh.resumed");
+}

@@ -78,18 +78,22 @@ pub(super) fn quiet(desk: &Desk, args: &Quiet) -> Outcome {
         )
     })?;
     let until_ms = args.span.until_ms(&mesh);
-    let name = mesh.set_quiet(&name.to_lowercase(), until_ms)?;
+    let mut seat = desk.sit(mesh)?;
+    let name = seat
+        .mesh
+        .set_quiet(&seat.me, &name.to_lowercase(), until_ms)?;
     tell(desk, &name, "quiet", until_ms)
 }
 
 /// Pauses the whole mesh, or ends it.
 pub(super) fn pause(desk: &Desk, args: &Pause) -> Outcome {
     desk.persons_only("pausing the mesh")?;
-    let Some(mut mesh) = desk.open_existing()? else {
+    let Some(mesh) = desk.open_existing()? else {
         return desk.no_mesh(&json!({}));
     };
     let until_ms = args.span.until_ms(&mesh);
-    mesh.set_paused(until_ms)?;
+    let mut seat = desk.sit(mesh)?;
+    seat.mesh.set_paused(&seat.me, until_ms)?;
     tell(desk, "this mesh", "paused", until_ms)
 }
 

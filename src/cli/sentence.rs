@@ -75,7 +75,13 @@ pub(super) fn words(
             let id = question.map_or(String::new(), |_| id);
             format!("{by} was given {count} earlier answer{many} of {to}  {id}")
         }
-        "question.held" => format!("the question to {by} is held  {id}"),
+        "question.held" => {
+            let why = held(target, &datum("reason"));
+            format!("the question of {asker} to {target} is held{why}  {id}")
+        }
+        kind if kind.starts_with("mesh.") || matches!(kind, "peer.quieted" | "peer.resumed") => {
+            braked(&by, kind, event)
+        }
         "message.posted" => {
             let kind = match datum("type").as_str() {
                 "text" => "a message".to_owned(),
@@ -92,6 +98,36 @@ pub(super) fn words(
             text::one_line(kind),
             text::one_line(&event.subject)
         ),
+    }
+}
+
+/// Why a question is held.
+fn held(target: &str, reason: &str) -> String {
+    match reason {
+        "quiet" => format!(": {target} is quiet"),
+        "paused" => ": the mesh is paused".into(),
+        "wake_budget" => {
+            format!(
+                ": peers have started as many turns of {target} as they may until its person types"
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+/// Which brake was put on or taken off, as a sentence.
+fn braked(by: &str, kind: &str, event: &Event) -> String {
+    let peer = strong(&text::one_line(&event.subject));
+    let until = match event.data["until"].as_str() {
+        None | Some("forever") => "told otherwise".into(),
+        Some(until) => text::one_line(until),
+    };
+    match kind {
+        "peer.quieted" if event.by == event.subject => format!("{by} is quiet until {until}"),
+        "peer.quieted" => format!("{by} made {peer} quiet until {until}"),
+        "peer.resumed" => format!("{by} said that {peer} is not to be quiet any more"),
+        "mesh.paused" => format!("{by} paused the whole mesh until {until}"),
+        _ => format!("{by} ended the pause of the mesh"),
     }
 }
 

@@ -19,6 +19,14 @@ pub enum EventKind {
     PeerDied,
     /// A mailbox got another name.
     PeerRenamed,
+    /// A person wants a session to be left alone.
+    PeerQuieted,
+    /// That is over before its time.
+    PeerResumed,
+    /// The whole mesh is to be left alone.
+    MeshPaused,
+    /// That is over before its time.
+    MeshResumed,
     /// A question was stored.
     QuestionAsked,
     /// A question was handed to a client for the model's next request.
@@ -65,6 +73,10 @@ impl EventKind {
             Self::PeerLeft => "peer.left",
             Self::PeerDied => "peer.died",
             Self::PeerRenamed => "peer.renamed",
+            Self::PeerQuieted => "peer.quieted",
+            Self::PeerResumed => "peer.resumed",
+            Self::MeshPaused => "mesh.paused",
+            Self::MeshResumed => "mesh.resumed",
             Self::QuestionAsked => "question.asked",
             Self::QuestionShown => "question.shown",
             Self::QuestionAnswered => "question.answered",
