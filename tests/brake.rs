@@ -196,3 +196,97 @@ fn the_log_tells_who_paused_the_mesh_and_what_that_held() {
     assert_eq!(events[0]["data"]["until"], "forever");
     assert_eq!(events[1]["type"], "mesh.resumed");
 }
+
+/// Asks by the doorbell, in a turn of its own, and has the answer.
+#[track_caller]
+fn wakes_and_gets(asker: &Session, bo: &Rung, turn: &str) {
+    bo.session.register("idle");
+    let ask = asks(asker, "bo", &format!("question {turn}?"));
+    assert!(attached(&bo.reads(&bo.bell(), turn)).contains(turn));
+    bo.session.replies(&bo.session.next_question(), "yes");
+    assert_eq!(ask.result()["status"], "answered");
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_turns_that_peers_started_are_shown_to_everybody() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let table = || world.cli(&world.home(), &["peers"]).out;
+    let seen = || ada.call("list_peers", json!({}))["peers"][0].clone();
+    assert!(!table().contains("TURNS"), "nothing to tell: {}", table());
+    assert_eq!(
+        (&seen()["posted_turns"], &seen()["held"]),
+        (&json!(0), &Value::Null)
+    );
+    wakes_and_gets(&ada, &bo, "t1");
+    assert_eq!(seen()["posted_turns"], 1);
+    assert!(
+        table().contains("TURNS") && table().contains("1 of 2"),
+        "{}",
+        table()
+    );
+    wakes_and_gets(&ada, &bo, "t2");
+    let held = asks(&ada, "bo", "once more?").result();
+    assert_eq!(
+        (&held["reason"], &held["posted_turns"]),
+        (&json!("wake_budget"), &json!(2))
+    );
+    assert_eq!(
+        (&seen()["posted_turns"], &seen()["held"]),
+        (&json!(2), &json!("wake_budget"))
+    );
+    assert!(table().contains("2 of 2"), "{}", table());
+    let figures = ada.call("mesh_status", json!({}))["brakes"].clone();
+    assert_eq!(
+        figures,
+        json!({ "wake_budget": 2, "posted_turns": 2, "spent": 1, "held": 1, "stops": 0 })
+    );
+    let status = world.cli(&world.home(), &["status"]).out;
+    assert!(
+        status.contains("peers started 2 turns (at most 2 each until you type), 1 session has spent them, 1 question held"),
+        "{status}"
+    );
+    let log = told(&world);
+    for text in [
+        "bo was shown the question of ada (inbox, turn 2 by peers)",
+        "peers have started 2 turns of bo, as many as they may until its person types",
+        "the question of ada to bo is held: peers have started",
+    ] {
+        assert!(log.contains(text), "{text}: {log}");
+    }
+    bo.session.prompt("t3");
+    assert_eq!(
+        (&seen()["posted_turns"], &seen()["held"]),
+        (&json!(0), &Value::Null)
+    );
+    assert!(!table().contains("TURNS"), "{}", table());
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_turn_that_was_kept_going_for_a_question_is_told() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let patient = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 3600 });
+    let ask = ada.start("ask_peer", patient);
+    ask.wait_for_progress("bo: stored");
+    assert!(bo.stop("t1", false).is_some());
+    ask.wait_for_progress("kept going for it once");
+    assert!(bo.stop("t1", true).is_some());
+    ask.wait_for_progress("kept going for it 2 times");
+    assert_eq!(ada.call("list_peers", json!({}))["peers"][0]["stops"], 2);
+    let table = world.cli(&world.home(), &["peers"]).out;
+    assert!(table.contains("kept 2"), "{table}");
+    assert_eq!(ada.call("mesh_status", json!({}))["brakes"]["stops"], 2);
+    assert!(told(&world).contains("bo was kept in its turn by the question of ada (2 in a row)"));
+    // The next turn begins at nothing.
+    bo.prompt("t2");
+    assert_eq!(ada.call("list_peers", json!({}))["peers"][0]["stops"], 0);
+    ask.cancel();
+    let question = bo.next_question();
+    let again = json!({ "question_id": question, "timeout_seconds": 1 });
+    assert_eq!(ada.call("await_reply", again)["delivery"]["stops"], 2);
+}

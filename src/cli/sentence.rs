@@ -40,12 +40,23 @@ pub(super) fn words(
         "peer.died" => format!("{by} is gone: its process has ended"),
         "peer.renamed" => format!("{} is called {by} now", datum("was")),
         "question.asked" => format!("{by} asked {to}{question_text}  {id}"),
-        "question.shown" => {
-            format!(
-                "{by} was shown the question of {asker} ({})  {id}",
-                datum("way")
-            )
-        }
+        "peer.spent" => format!(
+            "peers have started {} turns of {by}, as many as they may until its person types",
+            event.data["posted_turns"]
+        ),
+        "question.shown" => match (
+            event.data["stops"].as_u64(),
+            event.data["posted_turns"].as_u64(),
+        ) {
+            (Some(stops), _) => format!(
+                "{by} was kept in its turn by the question of {asker} ({stops} in a row)  {id}"
+            ),
+            (None, turn) => {
+                let turn = turn.map_or_else(String::new, |turn| format!(", turn {turn} by peers"));
+                let way = datum("way");
+                format!("{by} was shown the question of {asker} ({way}{turn})  {id}")
+            }
+        },
         "question.answered" => {
             let mut notes = Vec::new();
             if datum("by") == "person" {

@@ -53,16 +53,18 @@ impl Mesh {
     /// Notes that a prompt begins a turn, or joins one. What a person types frees the budget, and begins a new chain of
     /// questions. Writes only if there is something to note.
     pub fn begin_turn(&mut self, me: &Sitting, turn: Option<&str>, typed: bool) -> Result<()> {
-        let (spent, remembers) = self.read(|tx, _| {
-            let spent = tx
-                .session(me.session)?
-                .is_some_and(|session| session.posted_turns > 0);
-            Ok((spent, tx.remembers_showings(me.session)?))
+        let (posted, remembers) = self.read(|tx, _| {
+            let session = tx.session(me.session)?;
+            let counted = session.map(|session| (session.posted_turns, session.stop_streak));
+            let (posted, stops) = counted.unwrap_or_default();
+            let remembers = stops > 0 || tx.remembers_showings(me.session)?;
+            Ok((posted > 0, remembers))
         })?;
         match turn {
-            _ if typed && (spent || remembers) => self.write(|tx, _, _| {
+            _ if typed && (posted || remembers) => self.write(|tx, _, _| {
                 tx.set_posted_turns(me.session, 0)?;
-                Ok(tx.forget_showings(me.session, None)?)
+                tx.forget_showings(me.session, None)?;
+                Ok(tx.set_stop_streak(me.session, turn.unwrap_or_default(), 0)?)
             }),
             Some(turn) if !typed && remembers => {
                 self.write(|tx, _, _| enter_turn(tx, me, turn).map(drop))
@@ -152,11 +154,25 @@ pub(super) fn hold_seen(
     word: Option<&str>,
 ) -> Result<Option<Held>> {
     let held = by_persons(tx, peer.quiet_until_ms)?.hold(tx.now.wall_ms);
-    let spent = (word == Some(HoldReason::WakeBudget.as_str())).then_some(Held {
-        reason: HoldReason::WakeBudget,
-        until_ms: None,
-    });
+    let spent = word == Some(HoldReason::WakeBudget.as_str());
+    let spent = spent.then(|| Held::spent(session.posted_turns));
     unless_it_waits(tx, session, held.or(spent))
+}
+
+/// The same as anybody is told who looks: by the own settings of whoever looks, or by the word that its server left at a
+/// question there.
+pub(super) fn hold_told(
+    tx: &Tx,
+    around: &Around,
+    peer: &Peer,
+    session: &Session,
+) -> Result<Option<Held>> {
+    let held = hold(tx, around, peer, session)?;
+    let reason = HoldReason::WakeBudget.as_str();
+    if held.is_none() && session.posted_turns > 0 && tx.has_held(peer.id, reason)? {
+        return hold_seen(tx, peer, session, Some(reason));
+    }
+    Ok(held)
 }
 
 fn unless_it_waits(tx: &Tx, session: &Session, held: Option<Held>) -> Result<Option<Held>> {

@@ -6,7 +6,7 @@ use super::alive::Around;
 use super::ask::withdraw;
 use super::brake::hold_seen;
 use super::circle::circle;
-use super::inbox::{mark_shown, questions_at};
+use super::inbox::{Showing, mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting};
 use crate::ground::id::{QuestionId, WaitId};
 use crate::model::brake::Held;
@@ -146,7 +146,12 @@ impl Mesh {
                 questions: all,
                 ..Inbox::default()
             };
-            mark_shown(tx, rings, me, &inbox, None, WakeState::Call)?;
+            let way = Showing {
+                turn: None,
+                way: WakeState::Call,
+                counted: None,
+            };
+            mark_shown(tx, rings, me, &inbox, way)?;
             for id in urgent {
                 tx.count_interrupt(id, me.session)?;
             }
@@ -320,6 +325,10 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         wake_problem: question.wake_problem.clone(),
         shown_at_ms: question.shown_at_ms,
         shown_times: question.shown_times,
+        stops: match question.shown_times {
+            0 => 0,
+            _ => tx.count_stops(id)?,
+        },
         peer_activity: session.as_ref().map_or(Activity::Offline, |session| {
             around.activity(session, &tx.now)
         }),

@@ -19,6 +19,8 @@ pub enum EventKind {
     PeerDied,
     /// A mailbox got another name.
     PeerRenamed,
+    /// Peers have started as many turns of a session as they may until its person types.
+    PeerSpent,
     /// A person wants a session to be left alone.
     PeerQuieted,
     /// That is over before its time.
@@ -73,6 +75,7 @@ impl EventKind {
             Self::PeerLeft => "peer.left",
             Self::PeerDied => "peer.died",
             Self::PeerRenamed => "peer.renamed",
+            Self::PeerSpent => "peer.spent",
             Self::PeerQuieted => "peer.quieted",
             Self::PeerResumed => "peer.resumed",
             Self::MeshPaused => "mesh.paused",
