@@ -349,6 +349,8 @@ fn the_budget_is_that_of_the_session_that_is_asked() {
         (&held["status"], &held["reason"]),
         (&json!("held"), &json!("wake_budget"))
     );
+    let seen = ada.session.call("list_peers", json!({}))["peers"][0].clone();
+    assert_eq!(seen["held"], "wake_budget", "whatever ada's own budget is");
 }
 
 #[test]

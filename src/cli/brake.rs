@@ -79,7 +79,10 @@ pub(super) fn quiet(desk: &Desk, args: &Quiet) -> Outcome {
     }
     let name = args.peer.clone().or(own).ok_or_else(which_peer)?;
     let until_ms = args.span.until_ms(&mesh);
-    let name = mesh.set_quiet(&name.to_lowercase(), until_ms)?;
+    let mut seat = desk.sit(mesh)?;
+    let name = seat
+        .mesh
+        .set_quiet(&seat.me, &name.to_lowercase(), until_ms)?;
     tell(desk, &name, "quiet", until_ms)
 }
 
@@ -92,11 +95,12 @@ pub(super) fn pause(desk: &Desk, args: &Pause) -> Outcome {
     } else {
         Some(desk.open()?)
     };
-    let Some(mut mesh) = existing else {
+    let Some(mesh) = existing else {
         return tell(desk, "this mesh", "paused", None);
     };
     let until_ms = args.span.until_ms(&mesh);
-    mesh.set_paused(until_ms)?;
+    let mut seat = desk.sit(mesh)?;
+    seat.mesh.set_paused(&seat.me, until_ms)?;
     tell(desk, "this mesh", "paused", until_ms)
 }
 

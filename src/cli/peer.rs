@@ -27,6 +27,8 @@ use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 #[command(after_help = "\
 Activity: idle (at its prompt), busy (in a turn), waiting (a dialog waits for you), needs_restart (it was opened before
 the install, or its server was stopped: restart it), offline, unknown.
+Turns, where there are any: how many peers have started of how many they may until you type there, and how often the newest
+one was kept going for a question.
 
 Examples:
   claude-mesh peers
@@ -175,6 +177,7 @@ struct Picture {
     you: Option<PeerName>,
     peers: Vec<Ranked>,
     about: bool,
+    wake_budget: u32,
     now_ms: i64,
 }
 
@@ -192,6 +195,7 @@ impl Picture {
         Ok(Self {
             you: desk.own_name(mesh)?,
             about: subject.is_some(),
+            wake_budget: desk.settings.wake_budget,
             peers: match subject {
                 Some(subject) => mesh.who_knows(&subject, views)?,
                 None => views
@@ -242,7 +246,14 @@ impl Picture {
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
         let last = if self.about { "WHY" } else { "DOING" };
         let room = room.filter(|_| self.peers.iter().any(|peer| self.last(peer).is_some()));
-        let header = header.into_iter().chain(room.map(|_| last));
+        let counted = self
+            .peers
+            .iter()
+            .any(|peer| self.turns(&peer.view).is_some());
+        let header = header
+            .into_iter()
+            .chain(counted.then_some("TURNS"))
+            .chain(room.map(|_| last));
         let mut table = table::headed(header);
         for peer in &self.peers {
             let view = &peer.view;
@@ -254,6 +265,9 @@ impl Picture {
                 Cell::new(view.questions_waiting),
                 Cell::new(if view.askable { "yes" } else { "no" }),
             ];
+            if counted {
+                row.push(Cell::new(self.turns(view).unwrap_or_default()));
+            }
             if let Some(room) = room {
                 let last = self.last(peer).unwrap_or_default();
                 row.push(Cell::new(ended(
@@ -267,6 +281,17 @@ impl Picture {
             first.set_padding((0, 1));
         }
         table
+    }
+
+    /// How many turns peers have started of how many they may, and how often its newest turn was kept going; `None` when
+    /// there is nothing of that to tell.
+    fn turns(&self, view: &PeerView) -> Option<String> {
+        let session = view.session.as_ref()?;
+        let (turns, stops) = (session.posted_turns, session.stop_streak);
+        let posted = (turns > 0).then(|| format!("{turns} of {}", self.wake_budget));
+        let kept = (stops > 0).then(|| format!("kept {stops}"));
+        let told: Vec<String> = posted.into_iter().chain(kept).collect();
+        (!told.is_empty()).then(|| told.join(", "))
     }
 
     fn last(&self, peer: &Ranked) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
 use super::alive::{Around, sitter};
-use super::brake::hold;
+use super::brake::hold_told;
 use super::doing::doing;
 use super::line::is_over;
 use super::{Mesh, Rings, Sitting};
@@ -182,7 +182,7 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
                 .is_some_and(|session| around.is_askable(session, &tx.now)),
         questions_waiting: tx.count_pending(peer.id)?,
         held: match &session {
-            Some(session) => hold(tx, around, &peer, session)?,
+            Some(session) => hold_told(tx, around, &peer, session)?,
             None => None,
         },
         claims: held_at(tx, around, peer.id)?,

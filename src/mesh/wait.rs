@@ -8,7 +8,7 @@ use super::alive::Around;
 use super::ask::withdraw;
 use super::brake::hold_seen;
 use super::circle::circle;
-use super::inbox::{mark_shown, questions_at};
+use super::inbox::{Showing, mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting, shape};
 use crate::ground::id::{QuestionId, WaitId};
 use crate::ground::text::utf16_len;
@@ -154,7 +154,12 @@ impl Mesh {
                 questions: with_room(all, &urgent),
                 ..Inbox::default()
             };
-            mark_shown(tx, rings, me, &inbox, None, WakeState::Call)?;
+            let way = Showing {
+                turn: None,
+                way: WakeState::Call,
+                counted: None,
+            };
+            mark_shown(tx, rings, me, &inbox, way)?;
             // What was left out interrupts the next wait.
             let told = inbox.questions.iter().map(|one| one.pending.question.id);
             for id in told.filter(|id| urgent.contains(id)) {
@@ -372,6 +377,10 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         wake_problem: question.wake_problem.clone(),
         shown_at_ms: question.shown_at_ms,
         shown_times: question.shown_times,
+        stops: match question.shown_times {
+            0 => 0,
+            _ => tx.count_stops(id)?,
+        },
         peer_activity: session.as_ref().map_or(Activity::Offline, |session| {
             around.activity(session, &tx.now)
         }),

@@ -34,6 +34,19 @@ pub struct Held {
     pub reason: HoldReason,
     /// In wall milliseconds; `None` when only the person can end it.
     pub until_ms: Option<i64>,
+    /// How many turns peers have started there, where that is the reason.
+    pub posted_turns: Option<u32>,
+}
+
+impl Held {
+    /// A budget is spent; only the person frees it.
+    pub fn spent(posted_turns: u32) -> Self {
+        Self {
+            reason: HoldReason::WakeBudget,
+            until_ms: None,
+            posted_turns: Some(posted_turns),
+        }
+    }
 }
 
 /// What holds questions back at one peer.
@@ -57,17 +70,13 @@ impl Brakes {
             Some(Held {
                 reason,
                 until_ms: (until_ms < FOREVER_MS).then_some(until_ms),
+                posted_turns: None,
             })
         };
         let spent = self.posted_turns >= self.budget;
         until(HoldReason::Paused, self.paused_until_ms)
             .or_else(|| until(HoldReason::Quiet, self.quiet_until_ms))
-            .or_else(|| {
-                spent.then_some(Held {
-                    reason: HoldReason::WakeBudget,
-                    until_ms: None,
-                })
-            })
+            .or_else(|| spent.then(|| Held::spent(self.posted_turns)))
     }
 }
 

@@ -244,6 +244,13 @@ impl Tx<'_> {
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
     }
 
+    /// Returns whether a question waits at a mailbox that is held for this reason.
+    pub(crate) fn has_held(&self, target: PeerId, reason: &str) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM question INDEXED BY question_pending WHERE target_peer = ?1 AND state = 'open' AND held = ?2)")?
+            .query_row(params![target, reason], |row| row.get(0))
+    }
+
     /// Returns the replies, and the ends without one, that a mailbox has not taken yet, oldest first; those shown before `shown_before_ms` are left out.
     pub(crate) fn open_answers(
         &self,
@@ -396,6 +403,13 @@ impl Tx<'_> {
             )?
             .execute(params![id, session, first_of_turn])
             .map(drop)
+    }
+
+    /// Returns how often a question kept a turn going.
+    pub(crate) fn count_stops(&self, id: QuestionId) -> rusqlite::Result<u32> {
+        self.sql
+            .prepare_cached("SELECT coalesce(sum(stops), 0) FROM showing WHERE question_id = ?1")?
+            .query_row([id], |row| row.get(0))
     }
 
     /// Counts that a question interrupted a wait of a session. When is a reading of the monotonic clock: what is compared with

@@ -78,6 +78,10 @@ fn the_depth_of_a_question_is_found_by_the_showings_of_its_session() {
         "SELECT 1 FROM showing s JOIN question q ON q.id = s.question_id WHERE s.session_id = '1' AND q.state <> 'open'",
         "showing_of_session",
     );
+    assert_eq!(
+        self::plan("SELECT coalesce(sum(stops), 0) FROM showing WHERE question_id = '1'"),
+        ["SEARCH showing USING PRIMARY KEY (question_id=?)"]
+    );
     uses(
         "DELETE FROM showing WHERE session_id = '1' AND turn NOT IN ('2', '3')
          AND (SELECT state FROM question WHERE id = question_id) <> 'open'",
@@ -94,6 +98,10 @@ fn is_made(step: &str) -> bool {
 fn the_hot_queries_use_their_indexes() {
     uses(
         "SELECT id FROM question WHERE target_peer = '1' AND state = 'open' AND expires_at_ms > 2",
+        "question_pending",
+    );
+    uses(
+        "SELECT 1 FROM question INDEXED BY question_pending WHERE target_peer = '1' AND state = 'open' AND held = '2'",
         "question_pending",
     );
     uses(
@@ -182,6 +190,15 @@ fn the_log_is_read_in_its_order_and_nothing_closed_is_counted() {
         ["SCAN question USING COVERING INDEX question_expiry"],
         "that index has the open ones only"
     );
+    let held = plan(
+        "SELECT count(*) FROM question INDEXED BY question_expiry WHERE state = 'open' AND held IS NOT NULL
+         AND target_peer IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL)",
+    );
+    assert_eq!(
+        held[0], "SCAN question USING INDEX question_expiry",
+        "the open ones only"
+    );
+    assert!(held[2].contains("session_live_peer"), "{held:?}");
     for end in ["min", "max"] {
         assert_eq!(
             first(&format!("SELECT {end}(seq) FROM event")),
