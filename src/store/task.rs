@@ -73,11 +73,6 @@ const ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority D
 const WANTED: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
     AND (:status IS NULL OR t.status = :status) AND (:assigned IS NULL OR t.assigned_to = :assigned)";
 
-/// Returns the listing, whose plan is pinned.
-pub(super) fn listing() -> String {
-    format!("SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit")
-}
-
 fn list<T: DeserializeOwned>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
 }
@@ -247,7 +242,9 @@ impl Tx<'_> {
         } else {
             -1
         };
-        let mut statement = self.sql.prepare_cached(&listing())?;
+        let mut statement = self.sql.prepare_cached(&format!(
+            "SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit"
+        ))?;
         let tasks = statement.query_map(
             named_params! {
                 ":project": wanted.project, ":own": wanted.own, ":status": wanted.status.map(TaskStatus::as_str),
