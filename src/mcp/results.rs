@@ -176,6 +176,9 @@ fn late_answer(late: &LateAnswer) -> Value {
     value
 }
 
+/// How the rest of an inbox comes.
+const REST_OF_INBOX: &str = "Answer what is asked here and take these answers with await_reply, then call poll_inbox again for the rest.";
+
 /// Returns the inbox, as much as a result carries; what is left out was not shown. Gives back what it contains.
 pub(super) fn inbox(
     you: &str,
@@ -190,10 +193,10 @@ pub(super) fn inbox(
     });
     let mut room = Room::beside(&body);
     let mut taken = Inbox::default();
-    // Questions have somebody who waits: the oldest of them comes in any case.
+    // A lease runs already, and a question has somebody who waits; an answer can wait.
+    let (granted, more_granted) = room.fill(inbox.granted.iter().map(shape::granted));
     let (questions, more_questions) = room.fill(inbox.questions.iter().map(waiting));
     let (answers, more_answers) = room.fill(inbox.answers.iter().map(late_answer));
-    let (granted, more_granted) = room.fill(inbox.granted.iter().map(shape::granted));
     taken.questions = first(inbox.questions, questions.len());
     taken.answers = first(inbox.answers, answers.len());
     taken.granted = first(inbox.granted, granted.len());
@@ -207,9 +210,6 @@ pub(super) fn inbox(
     }
     (body, taken)
 }
-
-/// How the rest of an inbox comes.
-pub(super) const REST_OF_INBOX: &str = "Answer what is asked here and take these answers with await_reply, then call poll_inbox again for the rest.";
 
 fn first<T>(mut all: Vec<T>, count: usize) -> Vec<T> {
     all.truncate(count);

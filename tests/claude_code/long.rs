@@ -18,17 +18,17 @@ fn a_result_near_its_limit_reaches_the_model_whole() {
             "memory", "remember", "--scope", "mesh", "--key", &key, &text,
         ]);
     }
-    let api = ScriptedApi::listen(|request| match request.turn() {
-        0 => call("mcp__claude-mesh__recall", json!({ "query": "deploy" })),
-        _ => {
-            let told = request.tool_results().join("");
-            let found: Value = serde_json::from_str(&told).unwrap_or(Value::Null);
-            let memories = found["memories"].as_array().map_or(0, Vec::len);
-            say(format!(
-                "{memories} memories, more than 180000 characters: {}",
-                told.len() > 180_000
-            ))
+    let api = ScriptedApi::listen(|request| {
+        if request.turn() == 0 {
+            return call("mcp__claude-mesh__recall", json!({ "query": "deploy" }));
         }
+        let told = request.tool_results().join("");
+        let found: Value = serde_json::from_str(&told).unwrap_or(Value::Null);
+        let memories = found["memories"].as_array().map_or(0, Vec::len);
+        let is_long = told.len() > 180_000;
+        say(format!(
+            "{memories} memories, more than 180000 characters: {is_long}"
+        ))
     });
     let run = lab.session(&lab.project("backend"), &api).headless("look");
     assert_eq!(

@@ -93,7 +93,7 @@ struct Release {
 #[serde(deny_unknown_fields)]
 struct Claims {
     resource: Option<String>,
-    /// such as file:src/
+    /// such as `file:src/`
     prefix: Option<String>,
 }
 

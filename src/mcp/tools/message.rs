@@ -98,7 +98,7 @@ struct ListMessages {
     from: Option<String>,
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
-    /// only after this message_id
+    /// an id: only later ones
     after: Option<String>,
 }
 
