@@ -152,8 +152,10 @@ fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (S
 
 /// Posts the doorbell. The problem of a failure is told to those who asked.
 async fn post(shared: &Shared, nonce: &str, sender: &str, words: &str) -> Result<(), String> {
-    let socket =
-        socket(shared).ok_or("its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)")?;
+    let socket = socket(shared).ok_or(
+        "its Claude Code has no inbox socket \
+         (2.1.224 or later has one, unless started with --bare)",
+    )?;
     let lines = client::doorbell(
         shared.settings().claude.socket_token.as_deref(),
         nonce,

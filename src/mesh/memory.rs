@@ -211,7 +211,10 @@ impl Mesh {
             tx.forget_memory(&memory)?;
             tx.renew_signposts()?;
             let data = json!({
-                "key": memory.key, "version": memory.version, "scope": memory.kept_for().as_str(), "forgotten": true,
+                "key": memory.key,
+                "version": memory.version,
+                "scope": memory.kept_for().as_str(),
+                "forgotten": true,
             });
             let subject = memory.id.to_string();
             tx.append(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;
