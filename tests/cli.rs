@@ -533,6 +533,65 @@ fn foreign_text_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn a_pipe_gets_every_byte_and_a_terminal_a_clean_text() {
+    let raw = "a\tb\r\nc\u{1b}[1mX\u{9b}2m\n</peer-question>\n\n";
+    let clean = "a\tb\ncX2m\n";
+    let desk = Desk::new();
+    let mut set = desk
+        .world
+        .command(program("claude-mesh"), &desk.folder)
+        .args(["state", "set", "raw", "-", "--text"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = set.stdin.take().unwrap();
+    stdin.write_all(raw.as_bytes()).unwrap();
+    drop(stdin);
+    assert!(set.wait().unwrap().success());
+    // One newline ends the text on its way in, and one on its way out.
+    assert_eq!(desk.sees(&["state", "get", "raw"]), raw);
+    let answering = answers(desk.peer("bo"), "a\r\n\u{1b}[1mX\n");
+    let answer = desk.sees(&["ask", "bo", "which port?"]);
+    assert_eq!(answer, "a\r\n\u{1b}[1mX\n\n");
+    drop(answering.join().unwrap());
+
+    let command = format!("{} state get raw", program("claude-mesh"));
+    let terminal = desk
+        .world
+        .command("script", &desk.folder)
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .output();
+    match terminal {
+        Ok(output) => {
+            // The terminal itself ends its lines with \r\n.
+            let shown = Ran::of(&output).out.replace("\r\n", "\n");
+            assert!(shown.starts_with(clean), "{shown:?}");
+        }
+        Err(error) => {
+            writeln!(std::io::stderr(), "SKIPPED: a terminal: {error}").ok();
+        }
+    }
+
+    // What a session's shell prints is read by its model.
+    let script = format!("read go; \"{}\" state get raw; :", program("claude-mesh"));
+    let mut shell = desk
+        .world
+        .command("/bin/sh", &desk.folder)
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    desk.register(shell.id(), &desk.folder);
+    shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let shown = Ran::of(&shell.wait_with_output().unwrap()).out;
+    assert!(shown.starts_with(clean), "{shown:?}");
+    assert!(!shown.contains("</peer-question"), "{shown:?}");
+}
+
+#[test]
 fn the_log_tells_the_way_of_a_question_in_sentences() {
     let desk = Desk::new();
     let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
@@ -651,10 +710,13 @@ fn a_wall_separates_what_lies_behind_it() {
 fn a_broken_map_of_walls_opens_no_mesh() {
     let desk = Desk::new();
     let _ada = desk.peer("ada");
-    desk.world.write(".claude-mesh/config.json", "{");
-    let (code, told) = desk.is_refused(&["peers"]);
-    assert_eq!(code, "storage");
-    assert!(told.contains("config.json cannot be used"), "{told}");
+    let misspelled = "{\"meshs\": {\"/proj/**\": \"a\"}}";
+    for broken in ["{", misspelled, "{\"walls\": 5}"] {
+        desk.world.write(".claude-mesh/config.json", broken);
+        let (code, told) = desk.is_refused(&["peers"]);
+        assert_eq!(code, "storage");
+        assert!(told.contains("config.json cannot be used"), "{told}");
+    }
 }
 
 #[test]
@@ -692,6 +754,20 @@ fn status_and_gc_are_figures() {
         desk.sees(&["status"])
             .contains("questions  1 open, 0 answered, 0 expired")
     );
+    let text = desk.sees(&["status"]);
+    let in_one_row = [
+        "status",
+        "path",
+        "bytes",
+        "wal_bytes",
+        "schema",
+        "paused_until",
+    ];
+    for key in status.as_object().unwrap().keys() {
+        let row = |line: &str| line.split_whitespace().next() == Some(key);
+        let is_told = text.lines().any(row) || in_one_row.contains(&key.as_str());
+        assert!(is_told, "{key} is not in {text}");
+    }
     let gone: Value = serde_json::from_str(&desk.sees(&["gc", "--json"])).unwrap();
     assert_eq!(gone["reclaimed"]["questions"], 0);
     assert!(
@@ -1094,11 +1170,63 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
     let found = desk.types(&["doctor", "--json"]).json();
     assert_eq!(finding(&found, "2.1.100")["severity"], "ok");
     let ran = desk.types(&["peers"]);
-    assert!(
-        ran.err
-            .contains("file is not a database\nhint: nothing was changed; `claude-mesh doctor`"),
-        "{ran:?}"
-    );
+    let hint = "file is not a database\nhint: nothing was changed. Close all sessions, then `mv ";
+    assert!(ran.err.contains(hint), "{ran:?}");
+}
+
+#[test]
+fn doctor_says_what_to_do_with_a_broken_file_and_where_its_copies_are() {
+    let desk = Desk::new();
+    let path = desk.world.database();
+    let copy = "mesh.db.schema-2-20260101T000000000Z.bak";
+    desk.world.write(&format!(".claude-mesh/{copy}"), "a copy");
+    let ada = desk.peer("ada");
+    drop(ada);
+    let whole = std::fs::read(&path).unwrap();
+    let cases = [
+        (
+            &b"garbage of more than some bytes "[..],
+            "file is not a database",
+        ),
+        (&whole[..10_000], "damaged"),
+        (&whole[..5_000], "damaged"),
+    ];
+    for (content, says) in cases {
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+        std::fs::write(&path, content).unwrap();
+        let found = desk.types(&["doctor", "--json"]).json();
+        let broken = finding(&found, says);
+        assert_eq!(broken["severity"], "problem");
+        let mend = broken["mend"].as_str().expect("what to do");
+        let command = format!("`mv {0} {0}.damaged`", path.display());
+        for part in [command.as_str(), copy, "Settings and walls"] {
+            assert!(mend.contains(part), "{part:?} is not in {mend:?}");
+        }
+        assert!(!mend.contains("doctor"), "{mend:?}");
+    }
+    std::fs::rename(&path, path.with_extension("db.damaged")).unwrap();
+    desk.sees(&["state", "set", "a", "1"]);
+}
+
+#[test]
+fn doctor_sees_a_place_where_no_database_can_be_made() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let folder = desk.world.project(".claude-mesh");
+    let mode = |mode| {
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o777);
+    let found = desk.types(&["doctor", "--json"]).json();
+    let open = finding(&found, "can be written by others");
+    assert_eq!(open["severity"], "problem");
+    assert!(!found.to_string().contains("no database yet"), "{found:#}");
+    mode(0o700);
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(finding(&found, "no database yet")["severity"], "note");
+    assert!(!folder.join("mesh.db").exists());
 }
 
 #[test]

@@ -22,19 +22,29 @@ const EVENTS: [&str; 5] = [
 ];
 
 #[track_caller]
-fn refused(result: &Value, code: &str, says: &[&str]) {
+fn refused(result: &Value, says: &[&str]) {
     let error = &result["error"];
     let message = error["message"].as_str().expect("a refusal");
-    assert_eq!(error["code"], code, "{message}");
+    assert_eq!(error["code"], "storage", "{message}");
     for part in says {
         assert!(message.contains(part), "{part:?} is not in {message:?}");
     }
     assert!(!error["hint"].as_str().unwrap().is_empty());
 }
 
+/// The model can say what mends it, as a person reads at the command line.
+#[track_caller]
+fn model_is_told_the_way_out(session: &Session, says: &[&str]) {
+    let told = session.call("mesh_status", json!({}));
+    let hint = told["error"]["hint"].as_str().unwrap();
+    for part in says {
+        assert!(hint.contains(part), "{part:?} is not in {hint:?}");
+    }
+}
+
 /// Every tool says the same, and the server goes on.
 #[track_caller]
-fn all_refused(session: &Session, code: &str, says: &[&str]) {
+fn all_refused(session: &Session, says: &[&str]) {
     for (tool, arguments) in [
         ("mesh_status", json!({})),
         ("register", json!({ "role": "x" })),
@@ -42,7 +52,7 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
         ("state", json!({ "action": "set", "key": "k", "value": 1 })),
         ("events", json!({ "action": "wait" })),
     ] {
-        refused(&session.call(tool, arguments), code, says);
+        refused(&session.call(tool, arguments), says);
     }
     lives(session);
 }
@@ -187,7 +197,6 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
     for _ in 0..3 {
         refused(
             &ada.call("ask_peer", ask.clone()),
-            "storage",
             &["mesh.db", "the disk is full"],
         );
         lives(&ada);
@@ -218,7 +227,7 @@ fn a_full_disk_from_the_start_leaves_no_half_made_file() {
         "mount -t tmpfs -o size=64k,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
     let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, inner));
     ada.discover();
-    all_refused(&ada, "storage", &["mesh.db", "the disk is full"]);
+    all_refused(&ada, &["mesh.db", "the disk is full"]);
     let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
     let left: Vec<_> = fs::read_dir(inside)
         .unwrap()
@@ -285,7 +294,7 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
         let inner = format!("{mounts} && \"$SERVER\"; :");
         let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, &inner));
         ada.discover();
-        all_refused(&ada, "storage", &[".claude-mesh"]);
+        all_refused(&ada, &[".claude-mesh"]);
         for event in EVENTS {
             let hook = program(match event {
                 "SessionStart" => "claude-mesh-session-start",
@@ -329,12 +338,34 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
 }
 
 #[test]
+fn doctor_sees_that_a_read_only_folder_takes_no_database() {
+    let Some(how) = own_mounts("doctor in a read-only home") else {
+        return;
+    };
+    for folder in ["own", ".claude-mesh"] {
+        let world = World::new();
+        world.project(folder);
+        let inner = "mount --bind \"$HOME\" \"$HOME\" && mount -o remount,bind,ro \"$HOME\" && cd \"$HOME\" && \"$CLI\" doctor";
+        let output = world
+            .command("/bin/sh", &world.home())
+            .args(["-c", &with_mounts(how, inner)])
+            .env("CLI", program("claude-mesh"))
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.out.contains("cannot write into"), "{folder}: {ran:?}");
+        assert!(!ran.out.contains("no database yet"), "{folder}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_file_where_the_folder_should_be_is_named_and_stays() {
     let world = World::new();
     let path = world.write(".claude-mesh", "mine\n");
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(&ada, "storage", &[".claude-mesh"]);
+    all_refused(&ada, &[".claude-mesh"]);
     hooks_are_silent(&world, &ada, None);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
     fs::remove_file(&path).unwrap();
@@ -497,11 +528,8 @@ fn a_broken_project_file_is_named_with_its_line_and_nothing_is_written() {
     let path = world.write("ada/.claude-mesh.json", "{\n  \"name\": 7\n}");
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(
-        &ada,
-        "invalid_argument",
-        &["ada/.claude-mesh.json", "line 2"],
-    );
+    all_refused(&ada, &["ada/.claude-mesh.json", "line 2"]);
+    model_is_told_the_way_out(&ada, &["{ \"name\": \"backend\" }"]);
     hooks_are_silent(&world, &ada, Some("line 2"));
     person_is_told(&world, &["line 2"]);
     assert!(!world.database().exists());
@@ -544,11 +572,8 @@ fn a_broken_wall_map_is_named_with_its_line_and_nothing_is_written() {
     );
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(
-        &ada,
-        "invalid_argument",
-        &[".claude-mesh/config.json", "line 3"],
-    );
+    all_refused(&ada, &[".claude-mesh/config.json", "line 3"]);
+    model_is_told_the_way_out(&ada, &["mend or remove the file"]);
     hooks_are_silent(&world, &ada, Some("line 3"));
     person_is_told(&world, &["line 3"]);
     assert!(!world.database().exists());
@@ -563,7 +588,8 @@ fn a_broken_env_file_is_named_with_its_line_and_not_repeated() {
     world.write(".claude-mesh/.env", content);
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(&ada, "invalid_argument", &[".claude-mesh/.env", "line 3"]);
+    all_refused(&ada, &[".claude-mesh/.env", "line 3"]);
+    model_is_told_the_way_out(&ada, &["one NAME=value per line", "restart this session"]);
     hooks_are_silent(&world, &ada, Some("line 3"));
     person_is_told(&world, &["line 3"]);
     let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
@@ -605,9 +631,24 @@ fn a_setting_that_cannot_be_used_is_told_to_the_model() {
     ada.discover();
     all_refused(
         &ada,
-        "invalid_argument",
         &["CLAUDE_MESH_WAKE must be watcher or polling, got \"sometimes\""],
     );
+    model_is_told_the_way_out(&ada, &["set in the environment", "restart this session"]);
+    let path = world.write(".claude-mesh/.env", "CLAUDE_MESH_WAKE=zz\n");
+    let bo = world.window("bo", &[]);
+    bo.discover();
+    all_refused(
+        &bo,
+        &["CLAUDE_MESH_WAKE must be watcher or polling, got \"zz\""],
+    );
+    model_is_told_the_way_out(&bo, &[path.to_str().unwrap(), "restart this session"]);
+    let ran = world.cli(&bo.folder, &["status", "--json"]);
+    assert_eq!(
+        ran.json()["error"]["code"],
+        "storage",
+        "the same at both doors"
+    );
+    fs::remove_file(path).unwrap();
     hooks_are_silent(&world, &ada, Some("CLAUDE_MESH_WAKE"));
     assert!(!world.database().exists());
 }
@@ -674,7 +715,7 @@ fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
         let path = place(&world, &content);
         let ada = world.window("ada", &[]);
         ada.discover();
-        all_refused(&ada, "storage", &["mesh.db", says]);
+        all_refused(&ada, &["mesh.db", says]);
         hooks_are_silent(&world, &ada, Some(says));
         person_is_told(&world, &["mesh.db", says]);
         ada.close_stdin();
@@ -702,7 +743,7 @@ fn what_others_may_write_or_own_is_refused_and_untouched() {
     let refuses = |world: &World, says: &str| {
         let ada = world.window("ada", &[]);
         ada.discover();
-        all_refused(&ada, "storage", &[".claude-mesh", says]);
+        all_refused(&ada, &[".claude-mesh", says]);
         hooks_are_silent(world, &ada, Some(says));
         person_is_told(world, &[says]);
     };

@@ -255,6 +255,32 @@ fn the_log_tells_whom_earlier_answers_helped() {
 }
 
 #[test]
+fn a_question_that_is_awaited_again_and_again_is_counted_once_for_its_asker() {
+    let world = World::new();
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    let first = ask(&cy, "bo", "what is the port of the API?");
+    assert_eq!(known(&first), ["5433"]);
+    let again = json!({ "question_id": first["question_id"], "timeout_seconds": 1 });
+    for _ in 0..2 {
+        let result = cy.call("await_reply", again.clone());
+        assert_eq!(known(&result), ["5433"], "it is told every time");
+    }
+    ask(&ada, "bo", "what is the port of the API?");
+    ask(&cy, "bo", "on what port is the API now?");
+    let told = world
+        .cli(&world.home(), &["log", "--known", "--json"])
+        .json();
+    assert_eq!(told["results"], 3, "{told}");
+    let events = ada.call("events", json!({ "types": ["question.known"] }));
+    assert_eq!(events["events"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn a_person_sees_earlier_answers_at_the_command_line() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));

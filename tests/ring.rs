@@ -433,6 +433,37 @@ fn a_pause_holds_the_whole_mesh_and_swallows_what_was_posted_already() {
 }
 
 #[test]
+fn a_pause_before_the_first_session_holds_whoever_comes() {
+    let world = World::new();
+    let off = world
+        .cli(&world.home(), &["pause", "--off", "--json"])
+        .json();
+    assert_eq!(
+        off,
+        json!({ "peer": "this mesh", "paused": false, "until": null })
+    );
+    assert!(
+        !world.database().exists(),
+        "ending what is not makes nothing"
+    );
+    for arguments in [&["quiet", "bo"][..], &["quiet", "bo", "--off"]] {
+        let ran = world.cli(&world.home(), arguments);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("no peer called \"bo\""), "{ran:?}");
+    }
+    assert!(!world.database().exists());
+    let on = world.cli(&world.home(), &["pause", "--json"]).json();
+    assert_eq!(
+        on,
+        json!({ "peer": "this mesh", "paused": true, "until": null })
+    );
+    let (ada, _bo) = (world.session("ada"), world.session("bo"));
+    assert_eq!(asks(&ada, "bo", "which port?").result()["reason"], "paused");
+    let ran = world.cli(&world.home(), &["quiet", "nobody"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
 fn the_person_is_told_when_a_session_waits_at_a_dialog() {
     let mut world = World::new();
     let told = world.home().join("told");

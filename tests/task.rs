@@ -524,6 +524,34 @@ fn todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_compl
 }
 
 #[test]
+fn hundreds_of_tasks_are_cancelled_some_at_a_time() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let first = creates(&bo, "one", json!({}));
+    let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 449)
+        INSERT INTO task (id, project, title, fingerprint, description, status, priority, created_by, created_by_name, files_owned,
+                          depends_on, created_at_ms, updated_at_ms, version)
+        SELECT printf('01K0000000000000000000%04d', n), project, title || n, fingerprint || n, description, status, priority,
+               created_by, created_by_name, files_owned, depends_on, created_at_ms, updated_at_ms, version
+        FROM n, task WHERE id = ?1";
+    let project = "UPDATE task SET project = ?1";
+    let rows = world.rows();
+    rows.execute(more, [&first]).unwrap();
+    rows.execute(project, [ada.folder.to_str().unwrap()])
+        .unwrap();
+    let emitted = ada.call(
+        "events",
+        json!({ "action": "emit", "type": "project.complete", "data": {} }),
+    );
+    assert!(emitted["error"].is_null(), "{emitted}");
+    let left = "SELECT count(*) FROM task WHERE status <> 'cancelled'";
+    let left: i64 = rows.query_row(left, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    // Each transaction tells in one message what it did.
+    assert_eq!(told(&bo).len(), 3);
+}
+
+#[test]
 fn every_change_of_a_task_is_an_event_that_wakes_who_waits_for_it_and_carries_no_long_text() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));

@@ -216,3 +216,73 @@ fn a_watched_board_is_drawn_anew_when_a_task_changes_and_ends_when_told() {
     assert!(child.wait().unwrap().success());
     assert!(lines.next().is_none());
 }
+
+#[test]
+fn several_tasks_are_changed_by_one_command_or_a_list_and_what_is_refused_is_told_beside_them() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let create = |title: &str| {
+        let task = ada.call("create_task", json!({ "title": title }));
+        task["task"]["task_id"].as_str().unwrap().to_owned()
+    };
+    let [first, second, third] = ["one", "two", "three"].map(create);
+    let types = |arguments: &[&str]| {
+        let all: Vec<&str> = ["task", "bulk-update"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
+        world.cli(&ada.folder, &all)
+    };
+    let end = |id: &str| id[18..].to_lowercase();
+    let (one, two) = (end(&first), end(&second));
+    let ran = types(&[
+        &one,
+        &two,
+        "zzzzzz",
+        "--priority",
+        "high",
+        "--assign",
+        "ada",
+    ]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let told: Vec<&str> = ran.out.lines().collect();
+    assert!(told[0].starts_with("one (todo, for ada)  ") && told[0].ends_with(&first));
+    assert!(
+        told[1].starts_with("two (todo, for ada)  ") && told.len() == 2,
+        "{told:?}"
+    );
+    assert!(ran.err.starts_with("claude-mesh: zzzzzz: ") && ran.err.lines().count() == 1);
+    let ran = types(&[&first, &second, "--status", "cancelled", "--reason", "gone"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+
+    let changes = json!([
+        { "task_id": end(&third), "status": "in_progress", "expected_version": 1 },
+        { "task_id": first, "status": "done" },
+        { "task_id": "zzzzzz", "title": "x" },
+    ]);
+    world.write("changes.json", &changes.to_string());
+    let file = world.home().join("changes.json");
+    let ran = types(&["--from", file.to_str().unwrap(), "--json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let told = ran.json();
+    assert_eq!(told["updated"].as_array().unwrap().len(), 1);
+    assert_eq!(told["updated"][0]["task_id"], third.as_str());
+    assert_eq!(told["updated"][0]["status"], "in_progress");
+    assert_eq!(told["refused"][0]["task_id"], first.as_str());
+    assert_eq!(told["refused"][1]["task_id"], "zzzzzz");
+
+    world.write("changes.json", r#"[{ "task_id": "x", "stauts": "done" }]"#);
+    let refused = types(&["--from", file.to_str().unwrap()]);
+    assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""));
+    assert!(refused.err.contains("stauts") && refused.err.contains("nothing was changed"));
+    for wrong in [
+        &[][..],
+        &[&third, "--from", "-"][..],
+        &[&third, "--reason", "x"][..],
+    ] {
+        assert_eq!(types(wrong).code, Some(2), "{wrong:?}");
+    }
+    let nothing = types(&[&third]);
+    assert!(nothing.code == Some(1) && nothing.err.contains("nothing to change"));
+}

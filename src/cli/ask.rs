@@ -251,9 +251,7 @@ impl<'a> Asking<'a> {
             print::json(&value)?;
             return Ok(ending);
         }
-        let answer = self
-            .desk
-            .foreign(question.answer.as_deref().unwrap_or_default());
+        let answer = question.answer.as_deref().unwrap_or_default();
         match question.state {
             QuestionState::Answered => {
                 if print::watches_stderr() {
@@ -263,11 +261,12 @@ impl<'a> Asking<'a> {
                         lasted(waited_ms)
                     ))?;
                 }
-                print::line(&answer)?;
+                print::bare(self.desk, answer)?;
             }
             QuestionState::Declined => {
+                let reason = self.desk.foreign(answer);
                 print::err(&format!(
-                    "claude-mesh: {} declined: {answer}\n",
+                    "claude-mesh: {} declined: {reason}\n",
                     standing.peer
                 ))?;
             }

@@ -19,8 +19,9 @@ use crate::ground::project::Project;
 use crate::ground::walls;
 use crate::ground::{Clock, Fault, Settings, SystemClock, client, log, text};
 use crate::mesh::{Mesh, Scope};
-use crate::model::Activity;
+use crate::model::{Activity, Error};
 use crate::setup::{self, Finding, Places, Severity};
+use crate::store;
 use crate::wake::{Bells, Signal};
 
 /// Say what is wrong, and which command mends it
@@ -128,6 +129,13 @@ fn problem(text: impl Into<String>, mend: &str) -> Finding {
     Finding {
         mend: Some(mend.to_owned()).filter(|mend| !mend.is_empty()),
         ..finding(Severity::Problem, text)
+    }
+}
+
+fn of_error(error: &Error) -> Finding {
+    match error {
+        Error::Fault(fault) => of_fault(fault),
+        Error::Refused(refusal) => problem(refusal.to_string(), ""),
     }
 }
 
@@ -240,7 +248,10 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     ))];
     findings.extend(seen_otherwise(settings, programs, &desk));
     match desk.open_existing() {
-        Ok(None) => findings.push(note("no database yet: the first session makes it", "")),
+        Ok(None) => findings.push(match store::check_place(&desk.place.database) {
+            Ok(()) => note("no database yet: the first session makes it", ""),
+            Err(fault) => of_fault(&fault),
+        }),
         Err(fault) => findings.push(of_fault(&fault)),
         Ok(Some(mut mesh)) => findings.extend(health(&desk, &mut mesh)),
     }
@@ -283,13 +294,13 @@ fn health(desk: &Desk, mesh: &mut Mesh) -> Vec<Finding> {
                 "database: schema {}, {} bytes, no damage found, {} questions open",
                 status.schema, status.bytes, status.questions[0]
             ))),
-            Err(error) => findings.push(problem(error.to_string(), "")),
+            Err(error) => findings.push(of_error(&error)),
         },
         Ok(Some(damage)) => findings.push(problem(
             format!("{place} is damaged: {}", text::one_line(&damage)),
-            &format!("close all sessions, then `mv {place} {place}.damaged`: it is made anew"),
+            &store::made_anew(&desk.place.database),
         )),
-        Err(error) => findings.push(problem(error.to_string(), "")),
+        Err(error) => findings.push(of_error(&error)),
     }
     let Ok(views) = mesh.peers(None, Scope::Machine, false) else {
         return findings;

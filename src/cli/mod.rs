@@ -39,6 +39,7 @@ mod state;
 mod status;
 mod table;
 mod task;
+mod task_bulk;
 mod uninstall;
 mod view;
 mod wall;

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::desk::Desk;
 use crate::ground::text;
 
 /// Returns whether a person watches what is printed.
@@ -32,6 +33,15 @@ pub(super) fn raw(text: &[u8]) -> io::Result<()> {
 /// Prints a line.
 pub(super) fn line(text: &str) -> io::Result<()> {
     raw(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
+}
+
+/// Prints foreign text alone. Into a pipe or a file of a person goes every byte of it, for the next program; what a terminal
+/// shows is cleaned, and so is what a session's shell prints, since its pipe ends in the model's context.
+pub(super) fn bare(desk: &Desk, text: &str) -> io::Result<()> {
+    if is_terminal() || !desk.is_person() {
+        return line(&desk.foreign(text));
+    }
+    bytes(format!("{text}\n").as_bytes())
 }
 
 /// Prints bytes that are no text for a terminal.

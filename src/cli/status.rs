@@ -41,6 +41,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
     });
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
+    let figures = shape::status(&found);
     if desk.json {
         let mut body = json!({
             "status": "ok",
@@ -54,7 +55,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "paused_until": paused,
         });
         if let Some(body) = body.as_object_mut() {
-            body.extend(shape::status(&found));
+            body.extend(figures);
         }
         print::json(&body)?;
         return Ok(Ending::Done);
@@ -87,8 +88,13 @@ pub(super) fn status(desk: &Desk) -> Outcome {
         ),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
+        ("tasks", format!("{} open", found.tasks)),
         ("memories", found.memories.to_string()),
         ("events", found.events.to_string()),
+        (
+            "engine",
+            figures["engine"].as_str().unwrap_or_default().to_owned(),
+        ),
         ("wake", wake.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ];

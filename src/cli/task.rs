@@ -4,15 +4,18 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
 use owo_colors::OwoColorize;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::desk::Desk;
 use super::peer::strong;
 use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, board, print, source, span, table};
+use super::{Ending, Outcome, board, print, source, span, table, task_bulk};
 use crate::ground::id::TaskId;
 use crate::ground::text;
-use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, shape, task_files};
+use crate::mesh::{
+    FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated, shape, task_files,
+};
 use crate::model::ask::ago;
 use crate::model::{Priority, TaskStatus};
 use crate::store;
@@ -26,6 +29,7 @@ use crate::store;
   claude-mesh task create 'add a health check' --assign backend --priority high --file src/health.rs
   claude-mesh task update 7K2Q9X --status in_progress
   claude-mesh task update 7K2Q9X --status todo --reason 'the test is missing'
+  claude-mesh task bulk-update 7K2Q9X 4M1P0C --priority high
   claude-mesh task list --status todo login
   claude-mesh task cancel-stale --older-than 7d
   claude-mesh task board --watch")]
@@ -62,6 +66,7 @@ enum Action {
         #[arg(long, value_name = "VERSION")]
         expected_version: Option<u32>,
     },
+    BulkUpdate(task_bulk::BulkUpdate),
     /// Show a task in full.
     Show {
         /// The task.
@@ -104,7 +109,7 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Given {
+pub(super) struct Given {
     /// What it is in full; `-` reads stdin.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -122,9 +127,10 @@ struct Given {
     depends_on: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
 #[value(rename_all = "snake_case")]
-enum StatusWord {
+#[serde(rename_all = "snake_case")]
+pub(super) enum StatusWord {
     Todo,
     InProgress,
     InReview,
@@ -144,8 +150,9 @@ impl From<StatusWord> for TaskStatus {
     }
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PriorityWord {
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PriorityWord {
     Low,
     Normal,
     High,
@@ -164,7 +171,7 @@ impl From<PriorityWord> for Priority {
 }
 
 impl Given {
-    fn fields(
+    pub(super) fn fields(
         &self,
         desk: &Desk,
         mesh: &mut Mesh,
@@ -216,6 +223,7 @@ pub(super) fn task(desk: &Desk, args: &Task) -> Outcome {
             };
             update(desk, mesh, &change)
         }
+        Action::BulkUpdate(args) => task_bulk::bulk_update(desk, args),
         Action::Show { id } => show(desk, id),
         Action::List {
             words,
@@ -278,6 +286,12 @@ fn update(desk: &Desk, mesh: Mesh, change: &TaskChange) -> Outcome {
         print::json(&shape::task_updated(&updated, &seat.mesh.now()))?;
         return Ok(Ending::Done);
     }
+    tell_updated(desk, &updated)?;
+    Ok(Ending::Done)
+}
+
+/// Prints what came of changing a task.
+pub(super) fn tell_updated(desk: &Desk, updated: &TaskUpdated) -> Result<(), Failure> {
     print::line(&told(desk, &updated.task))?;
     for FileClaim { claim, own } in &updated.claims {
         let who = if *own {
@@ -287,7 +301,7 @@ fn update(desk: &Desk, mesh: Mesh, change: &TaskChange) -> Outcome {
         };
         print::line(&format!("{}: {who}", file(desk, &claim.resource)))?;
     }
-    Ok(Ending::Done)
+    Ok(())
 }
 
 fn show(desk: &Desk, id: &str) -> Outcome {
@@ -414,7 +428,7 @@ fn file(desk: &Desk, resource: &str) -> String {
 }
 
 /// Opens the mesh in which a task is to be.
-fn existing(desk: &Desk, id: &str) -> Result<Mesh, Failure> {
+pub(super) fn existing(desk: &Desk, id: &str) -> Result<Mesh, Failure> {
     match desk.open_existing()? {
         Some(mesh) => Ok(mesh),
         None => Err(crate::model::Refusal::NoTask { id: id.into() }.into()),
@@ -422,7 +436,7 @@ fn existing(desk: &Desk, id: &str) -> Result<Mesh, Failure> {
 }
 
 /// Returns the task of an id, or of the end of one among those of this project.
-fn find(desk: &Desk, mesh: &mut Mesh, given: &str) -> Result<TaskId, Failure> {
+pub(super) fn find(desk: &Desk, mesh: &mut Mesh, given: &str) -> Result<TaskId, Failure> {
     let given = given.trim();
     if let Ok(id) = given.parse() {
         return Ok(id);

@@ -23,8 +23,8 @@ pub(super) enum Failure {
 /// A refusal or fault as it is printed.
 #[derive(Debug)]
 pub(super) struct Wrong {
-    code: &'static str,
-    message: String,
+    pub(super) code: &'static str,
+    pub(super) message: String,
     hint: String,
     /// How it stands instead, for programs.
     current: Option<Box<Value>>,

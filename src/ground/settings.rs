@@ -408,7 +408,7 @@ fn wrong(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
     Fault::new(
         FaultKind::Setting,
         format!("{name} must be {wanted}, got {got}"),
-        format!("it is set in {from}"),
+        format!("it is set in {from}: change it there, or take it out for the default"),
     )
 }
 

@@ -25,8 +25,11 @@ pub struct Place {
     pub decided_by: String,
 }
 
-/// `config.json` as it is written by people and by `claude-mesh wall`.
+/// `config.json` as it is written by people and by `claude-mesh wall`. An unknown key is a fault: a misspelled one must not
+/// open a wall, and what a newer program means by one of its own, this one cannot know. So a key that is added later stops
+/// older programs from opening any mesh; it had better go into a file of its own.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Config {
     #[serde(default)]
     meshes: Map<String, Value>,
@@ -71,7 +74,7 @@ pub fn walls(settings: &Settings) -> Result<Vec<(PathBuf, String)>, Fault> {
         return Ok(Vec::new());
     };
     let config: Config =
-        serde_json::from_value(value).map_err(|error| broken(&path, &error.to_string()))?;
+        serde_json::from_value(value).map_err(|error| broken(&path, &in_words(&error)))?;
     config
         .meshes
         .iter()
@@ -208,6 +211,12 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
     }
 }
 
+fn in_words(error: &serde_json::Error) -> String {
+    let problem = error.to_string();
+    let problem = problem.replace("unknown field", "unknown key");
+    problem.replace("expected a map", "expected an object")
+}
+
 /// A broken map must not open the default mesh to a folder that stands behind a wall.
 fn broken(path: &Path, problem: &str) -> Fault {
     Fault::new(
@@ -264,6 +273,9 @@ mod tests {
             "[]",
             "{\"meshes\": {\"a/*/b\": \"x\"}}",
             "{\"meshes\": {\"~/a\": \"../x\"}}",
+            "{\"meshs\": {\"~/a/**\": \"a\"}}",
+            "{\"walls\": 5}",
+            "{\"meshes\": 5}",
         ] {
             let _ = std::fs::remove_file(config_path(&settings));
             std::io::Write::write_all(
@@ -282,18 +294,36 @@ mod tests {
     }
 
     #[test]
-    fn what_else_stands_in_the_file_is_kept() {
+    fn a_misspelled_key_is_named_beside_the_known_one() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = settings(home.path());
+        private::create_folder(&settings.mesh_home).unwrap();
+        let content = b"{\"meshs\": {\"~/a/**\": \"a\"}}";
+        std::io::Write::write_all(
+            &mut private::create_file(&config_path(&settings)).unwrap(),
+            content,
+        )
+        .unwrap();
+        let fault = place(&settings, home.path()).unwrap_err();
+        let told = "unknown key `meshs`, expected `meshes`";
+        assert!(fault.message.ends_with(told), "{}", fault.message);
+        assert!(build(&settings, home.path(), "x").is_err());
+        let kept = std::fs::read(config_path(&settings)).unwrap();
+        assert_eq!(kept, content);
+    }
+
+    #[test]
+    fn walls_that_stand_already_are_kept() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
         private::create_folder(&settings.mesh_home).unwrap();
         std::io::Write::write_all(
             &mut private::create_file(&config_path(&settings)).unwrap(),
-            b"{\"later\": 1, \"meshes\": {\"~/z/**\": \"z\"}}",
+            b"{\"meshes\": {\"~/z/**\": \"z\"}}",
         )
         .unwrap();
         build(&settings, &home.path().join("y"), "y").unwrap();
         let value = read(&config_path(&settings)).unwrap().unwrap();
-        assert_eq!(value["later"], 1);
         assert_eq!(value["meshes"].as_object().unwrap().len(), 2);
     }
 }

@@ -6,11 +6,13 @@ use super::room::Room;
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::ground::text::cut_chars;
-use crate::mesh::{Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape};
+use crate::mesh::{
+    Between, Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape,
+};
 use crate::model::brake::{Held, HoldReason};
 use crate::model::event::Page;
 use crate::model::{AnsweredBy, QuestionState};
-use crate::store::{Question, Task};
+use crate::store::Task;
 
 /// Returns a successful result of one text block.
 pub(super) fn ok(body: &Value) -> CallToolResult {
@@ -227,21 +229,23 @@ pub(super) fn messages(listed: &Listed) -> Value {
     body
 }
 
-/// Returns one question in full, whichever side of it the reader is on.
-pub(super) fn full_question(you: &str, question: &Question, asker: &str, addressee: &str) -> Value {
+/// Returns one question in full, whichever side of it the reader is on, and nothing of what else waits. `shown` says that
+/// this result is one more showing of it.
+pub(super) fn full_question(you: &str, between: &Between, shown: bool) -> Value {
+    let question = &between.question;
     json!({
         "you": you,
         "questions": [{
             "question_id": question.id,
-            "from": asker,
-            "addressed_to": addressee,
+            "from": between.from,
+            "addressed_to": between.to,
             "asked_at": rfc3339(question.asked_at_ms),
+            "asker_waiting": between.asker_waiting,
             "state": question.state,
             "question": question.question,
             "context": question.context,
             "answer": question.answer,
-            "shown_times": question.shown_times,
+            "shown_times": question.shown_times + u32::from(shown),
         }],
-        "answers": [], "messages_unread": 0, "claims_granted": [], "tasks": [], "events": [], "held": 0,
     })
 }

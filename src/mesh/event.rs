@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::task::cancel_todo;
+use super::task::{LeftAlone, cancel_some};
 use super::{Mesh, Sitting};
 use crate::ground::id::{QuestionId, WaitId};
 use crate::model::event::{DATA_BYTES_MAX, Filter, Page, Patterns, check_project_type};
@@ -125,14 +125,22 @@ impl Mesh {
         check_project_type(kind)?;
         check_value("data", data, DATA_BYTES_MAX)?;
         let subject = project.to_string_lossy();
-        self.write(|tx, around, rings| {
+        let left = (kind == COMPLETE).then_some(LeftAlone {
+            project: &subject,
+            before_ms: self.now().wall_ms,
+            reason: Some("the project is complete"),
+        });
+        let seq = self.write(|tx, around, rings| {
             let seq = tx.append_typed(kind.to_owned().into(), Some(me.peer), &subject, data)?;
-            if kind == COMPLETE {
-                let reason = Some("the project is complete");
-                cancel_todo(tx, around, rings, me, &subject, tx.now.wall_ms, reason)?;
+            if let Some(left) = &left {
+                cancel_some(tx, around, rings, me, left)?;
             }
             Ok(seq)
-        })
+        })?;
+        if let Some(left) = &left {
+            self.cancel_rest(me, left)?;
+        }
+        Ok(seq)
     }
 
     /// Returns the questions a person may read: the newest of one mailbox, or all open ones of the mesh; with names of

@@ -22,6 +22,11 @@ pub enum Forgotten {
 /// How long to wait for others that look at the file; looks of sessions are over in a moment.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// So many pages of words are written in one transaction.
+const PAGES: i64 = 250;
+/// So often what others write meanwhile may undo a renewal; then it is done in one go.
+const RENEWALS_MAX: usize = 3;
+
 /// The versions of the schema that brought questions and memories.
 const QUESTIONS: u32 = 1;
 const MEMORIES: u32 = 3;
@@ -47,11 +52,27 @@ impl Mesh {
         let Some(of) = self.read(|tx, _| Ok(tx.traces()?))? else {
             return Ok(true);
         };
+        self.renew_signposts()?;
         let gone = self.store.compact(at_most)?;
         if gone {
             self.write(|tx, _, _| Ok(tx.end_traces(&of)?))?;
         }
         Ok(gone)
+    }
+
+    /// Writes the words of the full text anew where beginnings of forgotten ones still lead to its pages: piece by piece, so
+    /// that nobody waits long for the lock.
+    fn renew_signposts(&mut self) -> Result<()> {
+        for _ in 0..RENEWALS_MAX {
+            if !self.read(|tx, _| Ok(tx.has_stale_signpost()?))? {
+                return Ok(());
+            }
+            let mut more = self.write(|tx, _, _| Ok(tx.begin_new_signposts(PAGES)?))?;
+            while more {
+                more = self.write(|tx, _, _| Ok(tx.go_on_with_signposts(PAGES)?))?;
+            }
+        }
+        self.write(|tx, _, _| Ok(tx.renew_signposts_at_once()?))
     }
 
     /// Returns the copies from before an update in which a forgotten question may still stand.

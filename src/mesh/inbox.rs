@@ -7,7 +7,7 @@ use super::ask::stands_in_for;
 use super::brake::enter_turn;
 use super::{Mesh, Rings, Sitting, shape};
 use crate::ground::id::QuestionId;
-use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result, WakeState};
+use crate::model::{EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState};
 use crate::store::{Claim, Message, Pending, Question, Session, Signs, Tx};
 
 /// A late answer is listed this long after it was shown, unless a call took it.
@@ -42,6 +42,19 @@ pub struct Granted {
     pub claim: Claim,
     /// When its lease is over, in wall milliseconds.
     pub until_ms: i64,
+}
+
+/// A question, open or not, with the names of both sides.
+#[derive(Debug, Clone)]
+pub struct Between {
+    /// The question.
+    pub question: Question,
+    /// Who asked.
+    pub from: PeerName,
+    /// Who was asked.
+    pub to: PeerName,
+    /// A call of the asker waits for the answer.
+    pub asker_waiting: bool,
 }
 
 /// What waits for a session.
@@ -87,12 +100,8 @@ impl Mesh {
         })
     }
 
-    /// Returns one question that this session may read, with the names of both sides.
-    pub fn question(
-        &mut self,
-        me: &Sitting,
-        id: QuestionId,
-    ) -> Result<(Question, PeerName, PeerName)> {
+    /// Returns one question that this session may read, whichever side of it the session is on.
+    pub fn question(&mut self, me: &Sitting, id: QuestionId) -> Result<Between> {
         self.read(|tx, around| {
             let question = tx
                 .question(id)?
@@ -113,7 +122,13 @@ impl Mesh {
             let name = |peer: Option<crate::store::Peer>| {
                 peer.map_or_else(|| PeerName::fold("gone"), |peer| peer.name)
             };
-            Ok((question, name(asker), name(target)))
+            Ok(Between {
+                asker_waiting: question.state == QuestionState::Open
+                    && !around.waiting_on(tx, id, None)?.is_empty(),
+                question,
+                from: name(asker),
+                to: name(target),
+            })
         })
     }
 

@@ -207,9 +207,8 @@ impl Mesh {
             let Some(memory) = found else {
                 return Ok(false);
             };
-            tx.overwrite_what_goes(&memory.id.to_string())?;
+            tx.leave_no_traces(&memory.id.to_string())?;
             tx.forget_memory(&memory)?;
-            tx.renew_signposts()?;
             let data = json!({
                 "key": memory.key,
                 "version": memory.version,

@@ -66,7 +66,7 @@ pub use claim::{
 };
 pub use event::Listening;
 pub use forget::Forgotten;
-pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
+pub use inbox::{Between, Granted, Inbox, LateAnswer, Waiting};
 pub use known::{Asking, Known, KnownCount};
 pub use knows::Ranked;
 pub use member::{Came, Member, Waited};

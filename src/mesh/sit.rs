@@ -118,7 +118,38 @@ impl Sitting {
 impl Mesh {
     /// Seats a client process, or finds where it sits already.
     pub fn sit(&mut self, arrival: &Arrival) -> Result<Sitting> {
-        self.write(|tx, around, rings| sit(tx, around, rings, arrival))
+        let gone = self.folders_gone(arrival)?;
+        self.write(|tx, around, rings| sit(tx, around, rings, arrival, &gone))
+    }
+
+    /// Returns which folders are gone of the mailbox that has the name which a newcomer wants. Folders are looked at before
+    /// the transaction: one may lie on a disk that does not answer.
+    fn folders_gone(&mut self, arrival: &Arrival) -> Result<Vec<String>> {
+        let Some(project) = arrival
+            .project
+            .as_ref()
+            .filter(|_| arrival.kind == PeerKind::Session)
+        else {
+            return Ok(Vec::new());
+        };
+        let folders = self.read(|tx, around| {
+            if tx
+                .live_session_of(&around.place(arrival.process, arrival.instance))?
+                .is_some()
+            {
+                return Ok(Vec::new());
+            }
+            let owner = tx.peer_named(wanted_name(project).as_str())?;
+            let path = project.path.to_string_lossy();
+            let owner = owner.filter(|owner| owner.project.as_deref() != Some(&path));
+            Ok(owner.map_or_else(Vec::new, |owner| {
+                owner.project.into_iter().chain(owner.git_common).collect()
+            }))
+        })?;
+        Ok(folders
+            .into_iter()
+            .filter(|folder| is_gone(folder))
+            .collect())
     }
 
     /// Returns where a client process sits, without writing anything.
@@ -225,6 +256,11 @@ impl Mesh {
     }
 }
 
+/// Returns whether a folder is gone for sure; one that cannot be looked at is not.
+pub(super) fn is_gone(folder: &str) -> bool {
+    matches!(Path::new(folder).try_exists(), Ok(false))
+}
+
 fn sitting(session: SessionId, peer: &Peer, joined: bool) -> Sitting {
     Sitting {
         session,
@@ -238,14 +274,20 @@ fn sitting(session: SessionId, peer: &Peer, joined: bool) -> Sitting {
     }
 }
 
-fn sit(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result<Sitting> {
+fn sit(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    arrival: &Arrival,
+    gone: &[String],
+) -> Result<Sitting> {
     let place = around.place(arrival.process, arrival.instance);
     let known = tx.live_session_of(&place)?;
     let peer = match &known {
         Some(session) => tx.peer(session.peer)?.ok_or_else(|| {
             crate::model::Refusal::conflict("the mailbox of this session was removed")
         })?,
-        None => find_mailbox(tx, around, rings, arrival)?,
+        None => find_mailbox(tx, around, rings, arrival, gone)?,
     };
     let newcomer = NewSession {
         peer: peer.id,
@@ -286,9 +328,15 @@ fn sit(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result
     Ok(sitting(session, &peer, known.is_none()))
 }
 
-fn find_mailbox(tx: &Tx, around: &Around, rings: &mut Rings, arrival: &Arrival) -> Result<Peer> {
+fn find_mailbox(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    arrival: &Arrival,
+    gone: &[String],
+) -> Result<Peer> {
     match (arrival.kind, &arrival.project) {
-        (PeerKind::Session, Some(project)) => find_seat(tx, around, rings, arrival, project),
+        (PeerKind::Session, Some(project)) => find_seat(tx, around, rings, arrival, project, gone),
         (PeerKind::Person, _) | (_, None) => {
             let name = PeerName::of_person(&around.own.host);
             match tx.peer_named(name.as_str())? {
@@ -311,6 +359,7 @@ fn find_seat(
     rings: &mut Rings,
     arrival: &Arrival,
     project: &Project,
+    gone: &[String],
 ) -> Result<Peer> {
     let path = project.path.to_string_lossy();
     let seats = tx.seats(&path)?;
@@ -338,7 +387,7 @@ fn find_seat(
     }
     let wanted = wanted_name(project);
     if gap == 1
-        && let Some(peer) = take_over(tx, around, rings, &wanted, project)?
+        && let Some(peer) = take_over(tx, around, rings, &wanted, project, gone)?
     {
         return Ok(peer);
     }
@@ -358,20 +407,21 @@ fn take_over(
     rings: &mut Rings,
     wanted: &PeerName,
     project: &Project,
+    gone: &[String],
 ) -> Result<Option<Peer>> {
     let path = project.path.to_string_lossy();
     let Some(owner) = tx.peer_named(wanted.as_str())? else {
         return Ok(None);
     };
-    let gone = owner
+    let has_moved = owner
         .project
         .as_ref()
-        .is_some_and(|project| !Path::new(project).exists());
+        .is_some_and(|folder| gone.contains(folder));
     let deserted = tx
         .live_sessions_at(owner.id)?
         .iter()
         .all(|session| around.liveness(session, owner.ttl_ms, &tx.now) == Liveness::Dead);
-    if owner.kind != PeerKind::Session || owner.seat != Some(1) || !gone || !deserted {
+    if owner.kind != PeerKind::Session || owner.seat != Some(1) || !has_moved || !deserted {
         return Ok(None);
     }
     for session in tx.live_sessions_at(owner.id)? {
@@ -386,7 +436,7 @@ fn take_over(
         let home = owner.git_common.as_ref().unwrap_or(old);
         if tx.has_tasks() {
             tx.move_tasks(old, &path)?;
-            if !Path::new(home).exists() {
+            if gone.contains(home) {
                 tx.move_memories(home, &project.home())?;
             }
         }

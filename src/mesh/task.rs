@@ -21,7 +21,7 @@ use crate::model::{EventKind, PeerKind, PeerName, Priority, Refusal, Result, Tas
 use crate::store::{Task, TaskListing, Tx};
 
 /// What somebody says of a task; what is `None` stays as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFields {
     /// What it is.
     pub title: Option<String>,
@@ -107,6 +107,18 @@ pub struct TaskList {
     /// How many of the project are in each status, in the order of a task's life.
     pub counts: [u32; 5],
 }
+
+/// Tasks of a project that nobody has begun and nobody has changed since a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeftAlone<'a> {
+    pub(super) project: &'a str,
+    pub(super) before_ms: i64,
+    /// Why they are cancelled.
+    pub(super) reason: Option<&'a str>,
+}
+
+/// So many tasks are cancelled in one transaction.
+const CANCELLED_AT_ONCE: u32 = 200;
 
 impl Mesh {
     /// Creates a task of a project, unless an open one has the same title but for case, spaces and signs.
@@ -242,11 +254,25 @@ impl Mesh {
         reason: Option<&str>,
     ) -> Result<Vec<TaskId>> {
         reason.map(check_reason).transpose()?;
-        let project = project.to_string_lossy();
-        self.write(|tx, around, rings| {
-            let before_ms = tx.now.wall_ms - i64::from(older_than_seconds) * 1000;
-            cancel_todo(tx, around, rings, me, &project, before_ms, reason)
-        })
+        let left = LeftAlone {
+            project: &project.to_string_lossy(),
+            before_ms: self.now().wall_ms - i64::from(older_than_seconds) * 1000,
+            reason,
+        };
+        self.cancel_rest(me, &left)
+    }
+
+    /// Cancels what nobody has begun, some at a time: nobody waits for the lock until all of it is done.
+    pub(super) fn cancel_rest(&mut self, me: &Sitting, left: &LeftAlone) -> Result<Vec<TaskId>> {
+        let mut all = Vec::new();
+        loop {
+            let some = self.write(|tx, around, rings| cancel_some(tx, around, rings, me, left))?;
+            let are_last = some.len() < CANCELLED_AT_ONCE as usize;
+            all.extend(some);
+            if are_last {
+                return Ok(all);
+            }
+        }
     }
 
     /// Returns a task.
@@ -300,22 +326,20 @@ impl Mesh {
     }
 }
 
-/// Cancels what nobody has begun.
-pub(super) fn cancel_todo(
+/// Cancels what nobody has begun, as much of it as fits into one transaction.
+pub(super) fn cancel_some(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,
     me: &Sitting,
-    project: &str,
-    before_ms: i64,
-    reason: Option<&str>,
+    left: &LeftAlone,
 ) -> Result<Vec<TaskId>> {
     let mut notices = Notices::default();
     let mut cancelled = Vec::new();
-    for task in tx.tasks_left_alone(project, before_ms)? {
+    for task in tx.tasks_left_alone(left.project, left.before_ms, CANCELLED_AT_ONCE)? {
         let change = TaskChange {
             status: Some(TaskStatus::Cancelled),
-            reason: reason.map(str::to_owned),
+            reason: left.reason.map(str::to_owned),
             ..TaskChange::of(task.id)
         };
         update(tx, around, rings, &mut notices, me, &change)?;

@@ -514,7 +514,7 @@ impl Tx<'_> {
 
     /// Removes a question with everything that was said in it.
     pub(crate) fn forget_question(&self, question: &Question) -> rusqlite::Result<()> {
-        self.overwrite_what_goes(&question.id.to_string())?;
+        self.leave_no_traces(&question.id.to_string())?;
         self.blank_events_of(&question.id.to_string(), question.asked_at_ms)?;
         self.sql
             .execute("DELETE FROM question WHERE id = ?1", [question.id])

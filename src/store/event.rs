@@ -96,6 +96,19 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// Returns whether somebody caused such an event about `subject` since `since_ms`.
+    pub(crate) fn has_event(
+        &self,
+        kind: EventKind,
+        by: PeerId,
+        subject: &str,
+        since_ms: i64,
+    ) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM event WHERE at_ms >= ?1 AND type = ?2 AND by_peer = ?3 AND subject = ?4)")?
+            .query_row(params![since_ms, kind.as_str(), by, subject], |row| row.get(0))
+    }
+
     /// Returns the number after which the wanted entries lie.
     pub(crate) fn start_of(&self, filter: &Filter) -> rusqlite::Result<i64> {
         match (filter.after, filter.since_ms) {

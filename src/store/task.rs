@@ -174,15 +174,18 @@ impl Tx<'_> {
         Ok(found.into_iter().next())
     }
 
-    /// Returns the tasks that nobody has begun and nobody has changed for so long, oldest first.
+    /// Returns the tasks that nobody has begun and nobody has changed for so long, oldest first, at most `limit`.
     pub(crate) fn tasks_left_alone(
         &self,
         project: &str,
         before_ms: i64,
+        limit: u32,
     ) -> rusqlite::Result<Vec<Task>> {
+        // Only ids are sorted, no texts.
         self.tasks_where(
-            "t.project = ?1 AND t.ended_at_ms IS NULL AND t.status = 'todo' AND t.updated_at_ms <= ?2 ORDER BY t.id",
-            params![project, before_ms],
+            "t.id IN (SELECT id FROM task WHERE project = ?1 AND ended_at_ms IS NULL AND status = 'todo' AND updated_at_ms <= ?2
+                ORDER BY id LIMIT ?3) ORDER BY t.id",
+            params![project, before_ms, limit],
         )
     }
 

@@ -16,10 +16,15 @@ const MARK: &str = "traces";
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Tx<'_> {
-    /// Overwrites what this transaction removes instead of only letting go of it, and notes that traces of it are left.
-    pub(crate) fn overwrite_what_goes(&self, of: &str) -> rusqlite::Result<()> {
+    /// Overwrites what this transaction removes instead of only letting go of it.
+    pub(crate) fn overwrite_what_goes(&self) -> rusqlite::Result<()> {
         self.overwrites.set(true);
-        self.sql.execute_batch("PRAGMA secure_delete = ON")?;
+        self.sql.execute_batch("PRAGMA secure_delete = ON")
+    }
+
+    /// The same, and notes that traces of it are left.
+    pub(crate) fn leave_no_traces(&self, of: &str) -> rusqlite::Result<()> {
+        self.overwrite_what_goes()?;
         self.set_meta(MARK, of)
     }
 
@@ -122,7 +127,7 @@ mod tests {
         let usual = overwrites(&store);
         for refused in [false, true] {
             let outcome = store.write(now.clone(), |tx| {
-                tx.overwrite_what_goes("something")?;
+                tx.leave_no_traces("something")?;
                 let sql = "PRAGMA secure_delete";
                 assert_eq!(tx.sql.query_row(sql, [], |row| row.get::<_, i64>(0)), Ok(1));
                 if refused {
@@ -142,8 +147,8 @@ mod tests {
         let mut store = Store::open(&place.path().join("mesh.db"), Options::default()).unwrap();
         let now = SystemClock::new().now();
         let left = store.write(now, |tx| {
-            tx.overwrite_what_goes("first")?;
-            tx.overwrite_what_goes("second")?;
+            tx.leave_no_traces("first")?;
+            tx.leave_no_traces("second")?;
             tx.end_traces("first")?;
             let left = tx.traces()?;
             tx.end_traces("second")?;

@@ -19,6 +19,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<RememberThis>,
         effect: Effect::Writes,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "memory",
@@ -27,6 +28,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<RecallThis>,
         effect: Effect::Reads,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "memory",
@@ -35,6 +37,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<ForgetThis>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
 ];
 
@@ -50,12 +53,11 @@ const LIMIT_MAX: u32 = 50;
 #[serde(deny_unknown_fields)]
 struct RememberThis {
     text: String,
-    /// the same key replaces
     #[schemars(length(max = 256))]
     key: Option<String>,
     tags: Option<Vec<String>>,
     ttl_seconds: Option<u32>,
-    /// default project: this repository
+    /// default project
     scope: Option<Kept>,
 }
 

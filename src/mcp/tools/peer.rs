@@ -19,6 +19,7 @@ pub(super) const TOOLS: [Entry; 2] = [
         schema: arguments::schema::<Register>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "ask",
@@ -27,6 +28,7 @@ pub(super) const TOOLS: [Entry; 2] = [
         schema: arguments::schema::<ListPeers>,
         effect: Effect::Reads,
         everyday: true,
+        long: true,
     },
 ];
 
@@ -44,7 +46,7 @@ struct Register {
     prompt_ptr: Option<String>,
     #[schemars(range(min = 5, max = 86_400))]
     ttl_seconds: Option<u32>,
-    /// only while no file names the project and nobody has written to you
+    /// only before a file names the project or anybody wrote to you
     name: Option<String>,
 }
 
@@ -52,7 +54,7 @@ struct Register {
 #[serde(deny_unknown_fields)]
 struct ListPeers {
     scope: Option<ScopeWord>,
-    /// also mailboxes nobody sits at now
+    /// also those nobody sits at
     include_stale: Option<bool>,
     about: Option<String>,
 }

@@ -24,6 +24,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<CreateTask>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -32,6 +33,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<UpdateTask>,
         effect: Effect::Writes,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -40,6 +42,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<DeleteTask>,
         effect: Effect::Writes,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "tasks",
@@ -48,6 +51,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<ListTasks>,
         effect: Effect::Reads,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -56,6 +60,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: bulk_schema,
         effect: Effect::Writes,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -64,6 +69,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<CancelStaleTasks>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
 ];
 
@@ -76,7 +82,6 @@ struct CreateTask {
     title: String,
     description: Option<String>,
     assigned_to: Option<String>,
-    /// paths
     files_owned: Option<Vec<String>>,
     priority: Option<PriorityWord>,
     /// ids of tasks to end first
@@ -179,7 +184,7 @@ impl From<PriorityWord> for model::Priority {
 /// The shape of a single change stands in the list already; every session reads every byte of it.
 fn bulk_schema() -> JsonObject {
     let item = json!({ "type": "object", "description": "as update_task" });
-    let updates = json!({ "type": "array", "items": item, "maxItems": BULK_MAX });
+    let updates = json!({ "type": "array", "items": item });
     let schema = json!({
         "type": "object", "properties": { "updates": updates }, "required": ["updates"],
     });
