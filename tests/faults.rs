@@ -556,7 +556,7 @@ fn a_project_file_that_never_ends_is_refused_at_once() {
         }
         let ada = world.window("ada", &[]);
         ada.discover();
-        all_refused(&ada, "invalid_argument", &[says]);
+        all_refused(&ada, &[says]);
         hooks_are_silent(&world, &ada, Some(says));
         person_is_told(&world, &[says]);
     }
@@ -614,7 +614,7 @@ fn an_env_file_that_others_may_write_sets_nothing() {
         let ada = world.window("ada", &[]);
         ada.discover();
         let says = format!("can be written by others (mode {mode:o})");
-        all_refused(&ada, "storage", &[".claude-mesh/.env", &says]);
+        all_refused(&ada, &[".claude-mesh/.env", &says]);
         hooks_are_silent(&world, &ada, Some(&says));
         person_is_told(&world, &[&says, "`chmod go-w "]);
     }

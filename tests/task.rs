@@ -167,7 +167,7 @@ fn a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words(
     let first = creates(
         &ada,
         "write  the\nguide",
-        json!({ "description": "About claims." }),
+        json!({ "description": "About claims. ÜBER ἈΡΧΉ" }),
     );
     let second = creates(
         &ada,
@@ -222,6 +222,10 @@ fn a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words(
     };
     assert_eq!(found(json!({ "assigned_to": "bo" })), "fix the login");
     assert_eq!(found(json!({ "query": "CLAIMS guide" })), "write the guide");
+    assert_eq!(
+        found(json!({ "query": "über ἀρχή", "limit": 1 })),
+        "write the guide"
+    );
     assert_eq!(found(json!({ "query": second })), "fix the login");
     assert_eq!(found(json!({ "query": "guide login" })), "");
     assert_eq!(found(json!({ "status": "done" })), "");

@@ -106,9 +106,21 @@ impl Project {
     }
 
     /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.
+    /// It is looked up anew: a session may see its folder become a repository.
     pub fn home(&self) -> String {
-        let home = self.git_common.as_deref().unwrap_or(&self.path);
+        let home = Git::of(&self.path).map_or_else(|| self.path.clone(), |git| git.common);
         home.to_string_lossy().into_owned()
+    }
+
+    /// Returns where its memories belonged before its folder became a repository, or while it was one.
+    pub fn earlier_home(&self) -> Option<String> {
+        let repository = self.path.join(".git");
+        let earlier = if Git::of(&self.path).is_some() {
+            &self.path
+        } else {
+            &repository
+        };
+        Some(earlier.to_string_lossy().into_owned()).filter(|earlier| *earlier != self.home())
     }
 
     /// Returns whether the project takes part at all.

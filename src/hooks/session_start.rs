@@ -15,10 +15,9 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
-    let home = project.home();
     let process = call.client()?;
     let mut mesh = call.open(&project)?;
-    let me = mesh.sit(&call.arrival(process, project, session.clone()))?;
+    let me = mesh.sit(&call.arrival(process, project.clone(), session.clone()))?;
     let others: Vec<_> = mesh
         .peers(Some(&me), Scope::Machine, false)?
         .into_iter()
@@ -27,6 +26,7 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
     let memories = if call.lists("memory") {
+        let home = mesh.memory_home(&project)?;
         mesh.count_memories(&home)?
     } else {
         0

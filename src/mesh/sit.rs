@@ -142,9 +142,7 @@ impl Mesh {
             let owner = tx.peer_named(wanted_name(project).as_str())?;
             let path = project.path.to_string_lossy();
             let owner = owner.filter(|owner| owner.project.as_deref() != Some(&path));
-            Ok(owner.map_or_else(Vec::new, |owner| {
-                owner.project.into_iter().chain(owner.git_common).collect()
-            }))
+            Ok(owner.as_ref().map_or_else(Vec::new, homes))
         })?;
         Ok(folders
             .into_iter()
@@ -399,6 +397,16 @@ fn find_seat(
     new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
 }
 
+/// Returns the folders whose names the memories of a mailbox may go by: its project may have become a repository since.
+fn homes(owner: &Peer) -> Vec<String> {
+    let repository = owner
+        .project
+        .as_ref()
+        .map(|folder| format!("{folder}/.git"));
+    let homes = [owner.project.clone(), owner.git_common.clone(), repository];
+    homes.into_iter().flatten().collect()
+}
+
 /// A project that was moved keeps its mailbox and what belongs to it: the old folder is gone, nobody sits there, and the name
 /// is the same.
 fn take_over(
@@ -432,11 +440,10 @@ fn take_over(
         if tx.has_rooms() {
             tx.move_entries(old, &path)?;
         }
-        // A worktree that was moved leaves its repository, and with it the memories, where it is.
-        let home = owner.git_common.as_ref().unwrap_or(old);
         if tx.has_tasks() {
             tx.move_tasks(old, &path)?;
-            if gone.contains(home) {
+            // A worktree that was moved leaves its repository, and with it the memories, where it is.
+            for home in homes(&owner).iter().filter(|home| gone.contains(home)) {
                 tx.move_memories(home, &project.home())?;
             }
         }

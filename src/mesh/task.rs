@@ -79,7 +79,7 @@ pub struct TaskCreated {
 pub struct TaskUpdated {
     /// The task as it is now.
     pub task: Task,
-    /// Of a task that was begun: who has its files now.
+    /// Of a task that was begun, or names other files while it is under way: who has its files now.
     pub claims: Vec<FileClaim>,
 }
 
@@ -225,7 +225,7 @@ impl Mesh {
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }
-            release(tx, rings, &mut task)?;
+            release(tx, rings, &mut task, &[])?;
             tx.delete_task(id)?;
             let data = json!({
                 "title": task.title, "project": task.project, "status": task.status,
@@ -512,10 +512,15 @@ fn update(
         }
     }
     let is_over = task.status == TaskStatus::Todo || task.status.is_ended();
+    let names_files = change.fields.files_owned.is_some() && !is_over;
     if is_over || task.assigned_to != old.assigned_to {
-        release(tx, rings, &mut task)?;
+        release(tx, rings, &mut task, &[])?;
+    } else if names_files {
+        let kept = task.files_owned.clone();
+        release(tx, rings, &mut task, &kept)?;
     }
-    if change.status == Some(TaskStatus::InProgress) && task.assigned_to == Some(me.peer) {
+    let begins = change.status == Some(TaskStatus::InProgress);
+    if (begins || names_files) && task.assigned_to == Some(me.peer) {
         claims = take_files(tx, around, rings, me, &mut task)?;
     }
     if task == old {

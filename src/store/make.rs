@@ -3,6 +3,7 @@
 //! A new file is made under another name and linked into place when it is whole: of fifty programs that start at once one
 //! wins, the others find its file, and a crash leaves at most a stray temporary one. A migration runs in one exclusive
 //! transaction, with a copy of the file made while the lock is held.
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -121,7 +121,8 @@ pub(super) async fn remember(
         force: false,
     };
     call.verb(|at| {
-        let remembered = at.mesh.remember(&at.me, &at.project.home(), new)?;
+        let home = at.mesh.memory_home(at.project)?;
+        let remembered = at.mesh.remember(&at.me, &home, new)?;
         Ok(results::ok(&shape::remembered(&remembered)))
     })
     .await
@@ -153,7 +154,8 @@ pub(super) async fn recall(
     };
     let query = query.as_deref().map(Query::parse).transpose()?;
     call.verb(|at| {
-        let found = at.mesh.recall(&at.project.home(), wanted)?;
+        let home = at.mesh.memory_home(at.project)?;
+        let found = at.mesh.recall(&home, wanted)?;
         let memory = |one| shape::memory(one, query.as_ref());
         let mut memories: Vec<Value> = found.iter().map(memory).collect();
         let cut = Room::new().share(&mut memories, "text");
@@ -183,7 +185,8 @@ pub(super) async fn forget(
         }
     };
     call.verb(|at| {
-        let forgotten = at.mesh.forget(&at.me, &at.project.home(), which)?;
+        let home = at.mesh.memory_home(at.project)?;
+        let forgotten = at.mesh.forget(&at.me, &home, which)?;
         if forgotten == Forgotten::Nothing {
             return Ok(results::ok(&json!({ "forgotten": 0 })));
         }
