@@ -35,11 +35,8 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             let (loud, said) = prompt(&world, &target, round);
             assert!(said.contains("which port"), "{said:?}");
             if round >= 10 {
-                for (samples, span) in
-                    times
-                        .iter_mut()
-                        .zip([Some(truth), nothing, Some(quiet), Some(loud)])
-                {
+                let spans = [Some(truth), nothing, Some(quiet), Some(loud)];
+                for (samples, span) in times.iter_mut().zip(spans) {
                     if let Some(span) = span {
                         samples.add(micros(span));
                     }
