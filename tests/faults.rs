@@ -105,9 +105,11 @@ fn person_is_told(world: &World, says: &[&str]) {
 
 fn payload(event: &str) -> String {
     let session = "00000000-0000-4000-8000-00000000ffff";
-    json!({ "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on", "prompt_id": "t1", "reason": "other",
-        "tool_name": "Edit", "tool_input": { "file_path": "/a.rs" } })
-        .to_string()
+    let payload = json!({
+        "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on",
+        "prompt_id": "t1", "reason": "other", "tool_name": "Edit", "tool_input": { "file_path": "/a.rs" },
+    });
+    payload.to_string()
 }
 
 /// Says past the test harness why a test does not run.

@@ -274,7 +274,8 @@ fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<F
     (theirs.database != desk.place.database).then(|| {
         note(
             format!(
-                "this shell speaks of {} ({}), but a session started without this environment of {}",
+                "this shell speaks of {} ({}), \
+                 but a session started without this environment of {}",
                 desk.shown(&desk.place.database),
                 desk.place.decided_by,
                 desk.shown(&theirs.database)

@@ -160,7 +160,9 @@ fn refused(refusal: &Refusal) -> Wrong {
         ),
         Refusal::Secret { .. } => (
             refusal.to_string(),
-            "name where it lives (file, variable, vault), not the value; of an answer or a message a person can say `--force`".into(),
+            "name where it lives (file, variable, vault), not the value; \
+             of an answer or a message a person can say `--force`"
+                .into(),
         ),
         Refusal::Conflict { problem } if problem.contains("corrects") => (
             "this question has another answer already".into(),

@@ -225,7 +225,10 @@ impl Mesh {
             tx.leave_no_traces(&memory.id.to_string())?;
             tx.forget_memory(&memory)?;
             let data = json!({
-                "key": memory.key, "version": memory.version, "scope": memory.kept_for().as_str(), "forgotten": true,
+                "key": memory.key,
+                "version": memory.version,
+                "scope": memory.kept_for().as_str(),
+                "forgotten": true,
             });
             let subject = memory.id.to_string();
             tx.append(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;

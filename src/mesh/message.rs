@@ -450,7 +450,8 @@ fn check_rate(tx: &Tx, me: &Sitting) -> Result<()> {
             let seconds = (oldest_ms + MINUTE_MS - now_ms + 999) / 1000;
             Err(Refusal::RateLimited {
                 problem: format!(
-                    "you have posted to everybody {BROADCASTS_A_MINUTE} times within a minute; again in {seconds} s"
+                    "you have posted to everybody {BROADCASTS_A_MINUTE} times within a minute; \
+                     again in {seconds} s"
                 ),
             }
             .into())

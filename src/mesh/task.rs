@@ -163,7 +163,10 @@ impl Mesh {
             apply(tx, around, rings, me, &mut task, &fields)?;
             let task = kept(tx, &task)?;
             let data = json!({
-                "title": task.title, "project": task.project, "priority": task.priority, "assigned_to": task.assigned_name,
+                "title": task.title,
+                "project": task.project,
+                "priority": task.priority,
+                "assigned_to": task.assigned_name,
             });
             let id = task.id.to_string();
             tx.append(EventKind::TaskCreated, Some(me.peer), &id, &data)?;
@@ -215,16 +218,24 @@ impl Mesh {
         self.write(|tx, _, rings| {
             let mut task = known(tx, id)?;
             if task.created_by != me.peer && me.kind != PeerKind::Person {
+                let creator = &task.created_by_name;
                 let problem = format!(
-                    "task {id} is {}'s: only its creator or a person deletes it; anybody may cancel it",
-                    task.created_by_name
+                    "task {id} is {creator}'s: only its creator or a person deletes it; \
+                     anybody may cancel it"
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }
             release(tx, rings, &mut task, &[])?;
             tx.delete_task(id)?;
-            let data = json!({ "title": task.title, "project": task.project, "status": task.status });
-            tx.append(EventKind::TaskDeleted, Some(me.peer), &id.to_string(), &data)?;
+            let data = json!({
+                "title": task.title, "project": task.project, "status": task.status,
+            });
+            tx.append(
+                EventKind::TaskDeleted,
+                Some(me.peer),
+                &id.to_string(),
+                &data,
+            )?;
             if !task.status.is_ended() {
                 let mut notices = Notices::default();
                 notices.deleted(&task);

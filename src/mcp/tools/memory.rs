@@ -162,7 +162,8 @@ pub(super) async fn recall(
         let (memories, left_out) = Room::new().fill(memories);
         let mut body = json!({ "memories": memories });
         if cut || left_out {
-            let hint = "Of texts marked `cut` only the beginning is here: recall with that key, or a narrower query and a smaller limit, returns all of it.";
+            let hint = "Of texts marked `cut` only the beginning is here: recall with that key, \
+                or a narrower query and a smaller limit, returns all of it.";
             results::say_truncated(&mut body, hint);
         }
         Ok(results::ok(&body))
