@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::fault::{Fault, FaultKind};
 use super::settings::Settings;
+use super::text::without_bom;
 
 /// The file a project may commit.
 pub const FILE: &str = ".claude-mesh.json";
@@ -32,6 +33,7 @@ pub struct Project {
 
 /// `.claude-mesh.json`; unknown keys are ignored, so that a newer file does not stop an older program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct ProjectFile {
     /// The peer's name.
     pub name: Option<String>,
@@ -226,7 +228,7 @@ fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
         )
     };
     let file: ProjectFile =
-        serde_json::from_slice(content).map_err(|error| broken(error.to_string()))?;
+        serde_json::from_slice(without_bom(content)).map_err(|error| broken(error.to_string()))?;
     if file
         .role
         .as_ref()
@@ -351,7 +353,15 @@ mod tests {
         home.write("api/.claude-mesh.json", "{\n \"name\": 7 }");
         let fault = home.project("api").unwrap_err();
         assert!(fault.message.contains("line 2"), "{}", fault.message);
-        home.write("api/.claude-mesh.json", r#"{"enabled": false}"#);
+        home.write("api/.claude-mesh.json", "[]");
+        let fault = home.project("api").unwrap_err();
+        assert!(
+            fault.message.contains("expected an object"),
+            "{}",
+            fault.message
+        );
+        // Windows editors begin a file with this mark.
+        home.write("api/.claude-mesh.json", "\u{feff}{\"enabled\": false}");
         assert!(!home.project("api").unwrap().is_enabled());
     }
 }

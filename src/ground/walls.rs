@@ -196,8 +196,8 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
             .metadata()
             .map_err(|error| Fault::io("read", path, &error))?,
     )?;
-    let value: Value =
-        serde_json::from_slice(&content).map_err(|error| broken(path, &error.to_string()))?;
+    let value: Value = serde_json::from_slice(text::without_bom(&content))
+        .map_err(|error| broken(path, &error.to_string()))?;
     if value.is_object() {
         Ok(Some(value))
     } else {
