@@ -770,6 +770,8 @@ fn status_and_gc_are_figures() {
     }
     let gone: Value = serde_json::from_str(&desk.sees(&["gc", "--json"])).unwrap();
     assert_eq!(gone["reclaimed"]["questions"], 0);
+    let nothing: Value = serde_json::from_str(&Desk::new().sees(&["gc", "--json"])).unwrap();
+    assert_eq!(nothing, gone, "without a mesh the same keys");
     assert!(
         desk.sees(&["inbox", "--all"]).contains("which port?"),
         "open questions stay"
@@ -833,6 +835,24 @@ fn a_closed_pipe_is_success() {
         drop(running.stdout.take());
         let ran = Ran::of(&running.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_a_failure() {
+    let desk = Desk::new();
+    for arguments in ["--help", "ask --help", "--version", "status"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = desk
+            .world
+            .command(program("claude-mesh"), &desk.folder)
+            .args(arguments.split(' '))
+            .stdout(full.unwrap())
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(1), "{arguments}: {ran:?}");
+        assert!(ran.err.contains("cannot print"), "{arguments}: {ran:?}");
     }
 }
 
@@ -1141,6 +1161,43 @@ fn doctor_sees_a_database_that_only_this_shell_speaks_of() {
             .unwrap()
             .contains("~/.claude-mesh/.env")
     );
+}
+
+#[test]
+fn doctor_sees_what_is_passed_over_in_silence() {
+    let desk = Desk::new();
+    desk.world.write(
+        ".claude-mesh/.env",
+        "\u{feff}CLAUDE_MESH_SYNC=full\nCLAUDE_MESH_NAME=front\n",
+    );
+    desk.world.write(
+        "own/.claude-mesh.json",
+        "\u{feff}{ \"topics\": [\"ops\", \"two words\"] }",
+    );
+    let found = desk.types(&["doctor", "--json"]).json();
+    let misplaced = finding(&found, "CLAUDE_MESH_NAME stands in ~/.claude-mesh/.env");
+    assert_eq!(misplaced["severity"], "note");
+    assert!(!found.to_string().contains("CLAUDE_MESH_SYNC"));
+    let topic = finding(&found, "a topic in ~/own/.claude-mesh.json is passed over");
+    assert!(
+        topic["text"]
+            .as_str()
+            .unwrap()
+            .ends_with("got \"two words\"")
+    );
+}
+
+#[test]
+fn a_database_that_is_no_file_is_told_so_before_its_rights() {
+    let mut desk = Desk::new();
+    desk.world.set("MESH_DB_PATH", "/dev/null");
+    let ran = desk.types(&["state", "set", "a", "1"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("hint: "), "{ran:?}");
+    assert!(!ran.err.contains("chmod"), "{ran:?}");
+    if rustix::process::geteuid().is_root() {
+        assert!(ran.err.contains("/dev/null: it is not a file"), "{ran:?}");
+    }
 }
 
 #[test]

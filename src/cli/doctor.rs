@@ -15,11 +15,11 @@ use super::install::{PROGRAMS, places};
 use super::wrong::Failure;
 use super::{Ending, Outcome, installed, print};
 use crate::ground::clock::parse_rfc3339;
-use crate::ground::project::Project;
+use crate::ground::project::{FILE, Project};
 use crate::ground::walls;
 use crate::ground::{Clock, Fault, Settings, SystemClock, client, log, text};
 use crate::mesh::{Mesh, Scope};
-use crate::model::{Activity, Error};
+use crate::model::{Activity, Error, Topic};
 use crate::setup::{self, Finding, Places, Severity};
 use crate::store;
 use crate::wake::{Bells, Signal};
@@ -73,6 +73,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut findings = programs(settings, &places.programs);
     findings.extend(setup::inspect(&places));
     findings.extend(switch(settings));
+    findings.extend(misplaced(settings));
     findings.push(claude_code(settings, &places));
     findings.extend(project(settings));
     findings.extend(mesh(settings, &places.programs));
@@ -189,6 +190,19 @@ fn switch(settings: &Settings) -> Option<Finding> {
     })
 }
 
+fn misplaced(settings: &Settings) -> Vec<Finding> {
+    let one = |(name, path): &(&str, PathBuf)| {
+        let file = shown(path, &settings.home);
+        note(
+            format!(
+                "{name} stands in {file}, where it does nothing: only the environment can give it"
+            ),
+            &format!("take it out of {file}, and set it in the environment of the session"),
+        )
+    };
+    settings.misplaced.iter().map(one).collect()
+}
+
 fn claude_code(settings: &Settings, places: &Places) -> Finding {
     let Some(path) = installed::claude(settings) else {
         return note(
@@ -216,21 +230,22 @@ fn claude_code(settings: &Settings, places: &Places) -> Finding {
     }
 }
 
-fn project(settings: &Settings) -> Option<Finding> {
-    match Project::of(&settings.working_directory, settings) {
-        Err(fault) => Some(of_fault(&fault)),
-        Ok(project) if !project.is_enabled() => Some(note(
-            format!(
-                "\"enabled\": false in {}: sessions of this project stay out of the mesh",
-                shown(
-                    &project.path.join(crate::ground::project::FILE),
-                    &settings.home
-                )
-            ),
-            "",
-        )),
-        Ok(_) => None,
+fn project(settings: &Settings) -> Vec<Finding> {
+    let project = match Project::of(&settings.working_directory, settings) {
+        Err(fault) => return vec![of_fault(&fault)],
+        Ok(project) => project,
+    };
+    let file = shown(&project.path.join(FILE), &settings.home);
+    if !project.is_enabled() {
+        let text =
+            format!("\"enabled\": false in {file}: sessions of this project stay out of the mesh");
+        return vec![note(text, "")];
     }
+    let topics = project.file.topics.iter();
+    topics
+        .filter_map(|topic| Topic::parse(topic).err())
+        .map(|refusal| note(format!("a topic in {file} is passed over: {refusal}"), ""))
+        .collect()
 }
 
 /// Which mesh this folder is in, whether all programs agree, and how its file is.

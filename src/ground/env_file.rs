@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, FaultKind};
 use super::settings::ALL;
+use super::text::without_bom;
 use super::{file, private};
 
 /// It may hold settings of many programs, but no file of settings is larger.
@@ -57,16 +58,13 @@ fn read(path: &Path) -> Result<Values, Fault> {
     let content = file::content(file, BYTES_MAX).map_err(failed)?;
     let given = Cell::new(0);
     let lines = Lines {
-        rest: &content,
+        rest: without_bom(&content),
         given: &given,
     };
     let mut values = Values::new();
     for line in dotenvy::from_read_iter(lines) {
         let (name, value) = line.map_err(|error| broken(path, given.get(), &error))?;
-        if ALL
-            .iter()
-            .any(|setting| setting.in_file && setting.name == name)
-        {
+        if ALL.iter().any(|setting| setting.name == name) {
             values.insert(name, value);
         }
     }
@@ -127,6 +125,15 @@ mod tests {
         assert!(fault.message.contains(&shown), "{}", fault.message);
         assert!(!fault.message.contains("hunter2"), "{}", fault.message);
         fault.message.replace(&shown, ".env")
+    }
+
+    #[test]
+    fn a_mark_before_the_first_line_is_no_part_of_its_name() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(".env");
+        std::fs::write(&path, "\u{feff}MESH_DB_PATH=/a/mesh.db\n").unwrap();
+        let (_, values) = read_all(None, home.path()).unwrap().remove(0);
+        assert_eq!(values["MESH_DB_PATH"], "/a/mesh.db");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::fault::{Fault, FaultKind};
 use super::file;
 use super::settings::Settings;
+use super::text::without_bom;
 use super::walls::{self, Place};
 
 /// The file a project may commit.
@@ -43,6 +44,7 @@ pub struct Project {
 
 /// `.claude-mesh.json`; unknown keys are ignored, so that a newer file does not stop an older program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct ProjectFile {
     /// The peer's name.
     pub name: Option<String>,
@@ -248,8 +250,8 @@ fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, Projec
 }
 
 fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
-    let file: ProjectFile =
-        serde_json::from_slice(content).map_err(|error| broken(path, &error.to_string()))?;
+    let file: ProjectFile = serde_json::from_slice(without_bom(content))
+        .map_err(|error| broken(path, &error.to_string()))?;
     if file
         .role
         .as_ref()
@@ -431,7 +433,15 @@ mod tests {
         home.write("api/.claude-mesh.json", "{\n \"name\": 7 }");
         let fault = home.project("api").unwrap_err();
         assert!(fault.message.contains("line 2"), "{}", fault.message);
-        home.write("api/.claude-mesh.json", r#"{"enabled": false}"#);
+        home.write("api/.claude-mesh.json", "[]");
+        let fault = home.project("api").unwrap_err();
+        assert!(
+            fault.message.contains("expected an object"),
+            "{}",
+            fault.message
+        );
+        // Windows editors begin a file with this mark.
+        home.write("api/.claude-mesh.json", "\u{feff}{\"enabled\": false}");
         assert!(!home.project("api").unwrap().is_enabled());
     }
 }

@@ -63,6 +63,11 @@ fn begins_with(word: &str, tag: &str) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(tag))
 }
 
+/// Returns a file's content without the mark that some editors put before it.
+pub fn without_bom(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)
+}
+
 /// Returns how many UTF-16 units a text has; Claude Code counts so.
 pub fn utf16_len(text: &str) -> usize {
     text.encode_utf16().count()

@@ -202,8 +202,8 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
     };
     private::check(path, &file.metadata().map_err(failed)?)?;
     let content = file::content(file, BYTES_MAX).map_err(failed)?;
-    let value: Value =
-        serde_json::from_slice(&content).map_err(|error| broken(path, &error.to_string()))?;
+    let value: Value = serde_json::from_slice(text::without_bom(&content))
+        .map_err(|error| broken(path, &error.to_string()))?;
     if value.is_object() {
         Ok(Some(value))
     } else {

@@ -4,6 +4,8 @@ use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::Value;
 
+use crate::ground::text::without_bom;
+
 /// The longest id that is echoed, in bytes as written.
 const TOKEN_MAX: usize = 256;
 
@@ -34,7 +36,7 @@ pub(super) fn read(line: &[u8]) -> Result<Option<RxJsonRpcMessage<RoleServer>>, 
 fn trim(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+    without_bom(line)
 }
 
 fn answer<T>(line: &[u8], error: &serde_json::Error) -> Result<Option<T>, ErrorAnswer> {

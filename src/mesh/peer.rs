@@ -345,11 +345,9 @@ fn check(about: &About) -> Result<()> {
             .into());
         }
     }
-    if about
-        .ttl_seconds
-        .is_some_and(|ttl| !(5..=86_400).contains(&ttl))
-    {
-        return Err(Refusal::argument("\"ttl_seconds\" must be from 5 to 86400").into());
+    if let Some(ttl) = about.ttl_seconds.filter(|ttl| !(5..=86_400).contains(ttl)) {
+        let problem = format!("\"ttl_seconds\" must be from 5 to 86400, got {ttl}");
+        return Err(Refusal::argument(problem).into());
     }
     Ok(())
 }

@@ -149,7 +149,8 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
         Fault::new(FaultKind::Foreign, message, hint)
     };
     if !metadata.is_file() {
-        return Err(foreign("it is not a file", aside::elsewhere(path)));
+        let hint = "nothing was changed. Set MESH_DB_PATH to the path of a file";
+        return Err(foreign("it is not a file", hint.into()));
     }
     private::check(path, &metadata)?;
     let mut head = [0_u8; 72];

@@ -89,7 +89,7 @@ struct CreateTask {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct UpdateTask {
     task_id: String,
     title: Option<String>,
