@@ -42,6 +42,11 @@ pub struct Project {
     pub file: ProjectFile,
 }
 
+/// A name without a letter or a digit names nothing.
+fn names_something(name: &String) -> bool {
+    name.chars().any(char::is_alphanumeric)
+}
+
 /// `.claude-mesh.json`; unknown keys are ignored, so that a newer file does not stop an older program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(expecting = "an object")]
@@ -250,8 +255,9 @@ fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, Projec
 }
 
 fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
-    let file: ProjectFile = serde_json::from_slice(without_bom(content))
+    let mut file: ProjectFile = serde_json::from_slice(without_bom(content))
         .map_err(|error| broken(path, &error.to_string()))?;
+    file.name = file.name.filter(names_something);
     if file
         .role
         .as_ref()
