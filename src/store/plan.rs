@@ -67,7 +67,7 @@ fn looking_for_mail_reads_no_table_from_end_to_end() {
 
 #[test]
 fn the_depth_of_a_question_is_found_by_the_showings_of_its_session() {
-    let plan = plan(super::ask::DEPTH_SHOWN);
+    let plan = plan(super::showing::DEPTH_SHOWN);
     let showings = "SEARCH showing USING COVERING INDEX showing_of_session (session_id=?)";
     assert!(plan.iter().any(|step| step == showings), "{plan:?}");
     assert!(
