@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use crate::ring::{Rung, asks, attached};
-use crate::world::{Session, World};
+use crate::world::{Session, World, within};
 
 /// Asks, and has the answer before it returns.
 #[track_caller]
@@ -289,4 +289,95 @@ fn a_turn_that_was_kept_going_for_a_question_is_told() {
     let question = bo.next_question();
     let again = json!({ "question_id": question, "timeout_seconds": 1 });
     assert_eq!(ada.call("await_reply", again)["delivery"]["stops"], 2);
+}
+
+/// A program that writes down what the person was told, a line each time. Returns where.
+fn told_to(world: &mut World) -> std::path::PathBuf {
+    let told = world.home().join("told");
+    let content = format!(
+        "#!/bin/sh\nprintf '%s|%s\\n' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" >> {}\n",
+        told.display()
+    );
+    let script = world.executable("notify", content.as_bytes());
+    world.set("CLAUDE_MESH_NOTIFY_CMD", script.to_str().unwrap());
+    told
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_person_is_told_once_when_a_spent_budget_or_a_pause_holds_questions() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "1");
+    let told = told_to(&mut world);
+    let lines = || -> Vec<String> {
+        let text = std::fs::read_to_string(&told).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    let is_told = |text: &str| {
+        within(text, || {
+            lines().last().is_some_and(|line| line.contains(text))
+        });
+    };
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let holds = |question: &str, reason: &str| {
+        assert_eq!(asks(&ada, "bo", question).result()["reason"], reason);
+    };
+    wakes_and_gets(&ada, &bo, "t1");
+    assert_eq!(lines().len(), 0, "nothing is held yet");
+    holds("a?", "wake_budget");
+    is_told("bo|peers have started as many turns of a session as they may");
+    holds("b?", "wake_budget");
+    // It was told for as long as it lasts; a prompt frees the budget.
+    assert!(bo.session.prompt("t2").unwrap().contains("b?"));
+    for _ in 0..2 {
+        bo.session.replies(&bo.session.next_question(), "yes");
+    }
+    // Quiet is what its person wants, and so is a pause that ends by itself.
+    for (on, off) in [
+        (&["quiet", "bo"][..], &["quiet", "bo", "--off"][..]),
+        (&["pause", "--for", "1h"], &["pause", "--off"]),
+    ] {
+        assert_eq!(world.cli(&world.home(), on).code, Some(0));
+        let held = asks(&ada, "bo", on[0]).result();
+        assert_eq!(held["status"], "held");
+        bo.session.replies(&bo.session.next_question(), "yes");
+        assert_eq!(world.cli(&world.home(), off).code, Some(0));
+    }
+    assert_eq!(world.cli(&world.home(), &["pause"]).code, Some(0));
+    holds("c?", "paused");
+    is_told("bo|the mesh is paused until you end it");
+    bo.session.replies(&bo.session.next_question(), "yes");
+    assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
+    // And once more when the budget is spent once more.
+    wakes_and_gets(&ada, &bo, "t3");
+    holds("d?", "wake_budget");
+    is_told("as many turns of a session as they may");
+    assert_eq!(lines().len(), 3, "{:?}", lines());
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn who_has_questions_held_stands_above_who_works_and_below_a_dialog() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "1");
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let _cy = world.session("cy");
+    let dialog = world.session("zoe");
+    dialog.register("waiting");
+    let order = || {
+        let listed = world.cli(&world.home(), &["peers", "--json"]).json();
+        let names = listed["peers"].as_array().unwrap().iter();
+        let names: Vec<&str> = names.map(|peer| peer["peer"].as_str().unwrap()).collect();
+        names.join(" ")
+    };
+    assert_eq!(order(), "zoe ada bo cy");
+    wakes_and_gets(&ada, &bo, "t1");
+    assert_eq!(order(), "zoe bo ada cy", "its budget is spent");
+    assert_eq!(world.cli(&world.home(), &["quiet", "cy"]).code, Some(0));
+    for to in ["cy", "bo"] {
+        assert_eq!(asks(&ada, to, "and now?").result()["status"], "held");
+    }
+    assert_eq!(order(), "zoe bo cy ada");
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use claude_mesh::ground::id::QuestionId;
 use claude_mesh::ground::process;
 use claude_mesh::mesh::{Attention, Letterbox, Member, Rewake};
+use claude_mesh::model::brake::NeedsPerson;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Activity, Delivery, Event, WakeState};
 use serde_json::{Value, json};
@@ -21,6 +22,14 @@ use crate::world::{Session, World, program, within};
 fn asked(from: &mut Member, to: &str, text: &str) -> QuestionId {
     let to = Address::parse(to).unwrap();
     from.ask(&to, text, None).unwrap().0.question
+}
+
+/// There is nothing to do, for so long at most.
+fn rests(after_ms: Option<i64>) -> Attention {
+    Attention::Rest {
+        after_ms,
+        needs_person: None,
+    }
 }
 
 /// The server of a member looks after it, as at every ring of its bell.
@@ -70,7 +79,7 @@ fn the_log_tells_each_ring_and_what_came_of_it() {
     days.clock.advance_ms(3_000);
     rings(&mut bo);
     days.clock.advance_ms(3_000);
-    assert_eq!(attends(&mut bo), Attention::None);
+    assert_eq!(attends(&mut bo), rests(None));
     let told = delivery(&mut ada, id);
     assert_eq!(told.wake, WakeState::Failed);
     let rung = |ring: u32| ("question.rung".to_owned(), json!(ring), json!(false));
@@ -101,15 +110,18 @@ fn a_jump_of_the_wall_clock_makes_no_ring_early_or_late() {
         rings(&mut bo);
         days.clock.jump_wall_ms(jump_ms);
         days.clock.advance_ms(2_999);
-        let waits = Attention::LookAgain {
-            after_ms: 1,
-            needs_person: false,
-        };
+        let waits = rests(Some(1));
         assert_eq!(attends(&mut bo), waits);
         days.clock.advance_ms(1);
         rings(&mut bo);
         days.clock.jump_wall_ms(jump_ms);
-        assert!(matches!(attends(&mut bo), Attention::LookAgain { .. }));
+        assert!(matches!(
+            attends(&mut bo),
+            Attention::Rest {
+                after_ms: Some(_),
+                ..
+            }
+        ));
         assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
         days.clock.advance_ms(3_000);
         attends(&mut bo);
@@ -146,7 +158,16 @@ fn the_log_tells_that_a_busy_session_is_rung_once_and_what_rides_on_it() {
     rings(&mut bo);
     let second = asked(&mut cy, "bo", "which schema?");
     let waits = attends(&mut bo);
-    assert!(matches!(waits, Attention::LookAgain { .. }), "{waits:?}");
+    assert!(
+        matches!(
+            waits,
+            Attention::Rest {
+                after_ms: Some(_),
+                ..
+            }
+        ),
+        "{waits:?}"
+    );
     attends(&mut bo);
     let queued = |rides: bool| ("question.queued".to_owned(), json!(1), json!(rides));
     assert_eq!(wakes(&mut ada), [queued(false), queued(true)]);
@@ -391,10 +412,7 @@ fn where_the_inbox_is_full_the_line_waits_and_nothing_is_said_of_a_ring() {
     let me = bo.sitting().clone();
     let full = |for_ms| move || Letterbox::Full { for_ms };
     for for_ms in [2_000, 1_000] {
-        let waits = Attention::LookAgain {
-            after_ms: for_ms,
-            needs_person: false,
-        };
+        let waits = rests(Some(for_ms));
         assert_eq!(bo.mesh().attend(&me, full(for_ms)).unwrap(), waits);
         assert_eq!(delivery(&mut ada, id).wake, WakeState::None);
         days.clock.advance_ms(60_000);
@@ -470,9 +488,9 @@ fn a_session_that_is_busy_or_at_a_dialog_for_a_minute_is_never_called_failed() {
         rings(&mut bo);
         for _ in 0..30 {
             days.clock.advance_ms(2_000);
-            let waits = Attention::LookAgain {
-                after_ms: 2_000,
-                needs_person: activity == "waiting",
+            let waits = Attention::Rest {
+                after_ms: Some(2_000),
+                needs_person: (activity == "waiting").then_some(NeedsPerson::Dialog),
             };
             assert_eq!(attends(&mut bo), waits, "one line is enough");
             let told = delivery(&mut ada, id);

@@ -22,7 +22,8 @@ use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 
 /// List who is here: what they do, what waits for them, who needs you
 ///
-/// Sorted by who needs you: first sessions that wait at a dialog, then those that must be restarted to be asked.
+/// Sorted by who needs you: first sessions that wait at a dialog, then those whose questions wait until you type there, then
+/// those that must be restarted to be asked, then others that are held.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Activity: idle (at its prompt), busy (in a turn), waiting (a dialog waits for you), needs_restart (it was opened before
@@ -185,12 +186,7 @@ impl Picture {
     fn of(desk: &Desk, mesh: &mut Mesh, args: &Peers) -> Result<Self, Failure> {
         let mut views = mesh.peers(None, Scope::Machine, args.all)?;
         views.retain(|view| is_in(args.scope, desk, view));
-        views.sort_by_key(|view| {
-            (
-                urgency(view.activity, view.liveness),
-                view.peer.name.clone(),
-            )
-        });
+        views.sort_by_key(|view| (urgency(view), view.peer.name.clone()));
         let subject = args.about.as_deref().map(Subject::parse).transpose()?;
         Ok(Self {
             you: desk.own_name(mesh)?,
@@ -259,7 +255,7 @@ impl Picture {
             let view = &peer.view;
             let mut row = vec![
                 Cell::new(view.peer.name.as_str()),
-                coloured(&self.activity(view), view.activity),
+                coloured(&self.activity(view), view),
                 Cell::new(text::one_line(view.peer.role.as_deref().unwrap_or("-"))),
                 Cell::new(project(view, desk)),
                 Cell::new(view.questions_waiting),
@@ -370,13 +366,18 @@ fn is_in(scope: Around, desk: &Desk, view: &PeerView) -> bool {
     }
 }
 
-/// Who needs the person comes first.
-fn urgency(activity: Activity, liveness: Liveness) -> u8 {
-    match (activity, liveness) {
+/// Who needs the person comes first: a dialog, then what waits until the person types.
+fn urgency(view: &PeerView) -> u8 {
+    let held = view.held.map(|held| held.reason);
+    let waits = view.questions_waiting > 0;
+    match (view.activity, held) {
         (Activity::Waiting, _) => 0,
-        (Activity::NeedsRestart, _) => 1,
-        (_, Liveness::Dead) => 3,
-        _ => 2,
+        (_, Some(HoldReason::WakeBudget)) if waits => 1,
+        (Activity::NeedsRestart, _) => 2,
+        (_, Some(HoldReason::WakeBudget)) => 3,
+        (_, Some(_)) if waits => 3,
+        _ if view.liveness == Liveness::Dead => 5,
+        _ => 4,
     }
 }
 
@@ -391,14 +392,14 @@ fn project(view: &PeerView, desk: &Desk) -> String {
     }
 }
 
-fn coloured(words: &str, activity: Activity) -> Cell {
+fn coloured(words: &str, view: &PeerView) -> Cell {
     let cell = Cell::new(words);
-    match activity {
-        Activity::Waiting => cell.fg(Color::Yellow).add_attribute(Attribute::Bold),
+    match view.activity {
+        _ if urgency(view) < 2 => cell.fg(Color::Yellow).add_attribute(Attribute::Bold),
         Activity::NeedsRestart => cell.fg(Color::Red),
         Activity::Busy => cell.fg(Color::Cyan),
         Activity::Idle => cell.fg(Color::Green),
-        Activity::Offline | Activity::Unknown => cell.fg(Color::DarkGrey),
+        Activity::Offline | Activity::Unknown | Activity::Waiting => cell.fg(Color::DarkGrey),
     }
 }
 

@@ -34,8 +34,8 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut rings = shared.rings();
     let mut seated = shared.seated();
     let mut calls_waiting = shared.calls_waiting();
-    let mut told_person = false;
     let mut allowance = Allowance::default();
+    let mut told = None;
     loop {
         // A call that waits takes the questions itself; and what it returns goes out before we look.
         let call_waits = calls_have_ended(&mut calls_waiting, CALL_FIRST)
@@ -74,24 +74,17 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                     Some(Duration::from_millis(10))
                 }
             }
-            Ok(Attention::LookAgain {
+            Ok(Attention::Rest {
                 after_ms,
                 needs_person,
             }) => {
-                if needs_person && !told_person {
-                    tell_person(
-                        &shared,
-                        &client,
-                        "a session waits at a dialog while a question waits for it",
-                    )
-                    .await;
+                if let Some(needs) = needs_person.filter(|_| needs_person != told) {
+                    tell_person(&shared, &client, needs.words()).await;
+                    told = needs_person;
                 }
-                told_person = needs_person;
-                Some(Duration::from_millis(
-                    u64::try_from(after_ms.max(10)).unwrap_or(10),
-                ))
+                let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
+                after.map(Duration::from_millis)
             }
-            Ok(Attention::None) => None,
             Err(error) => {
                 log::write(
                     &shared.settings().mesh_home,
@@ -101,6 +94,12 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 None
             }
         };
+        if let Some(needs) = told {
+            let still = shared
+                .same_seat(&client, |at| at.mesh.still_needs_person(&at.me, needs))
+                .await;
+            told = still.unwrap_or(false).then_some(needs);
+        }
         tokio::select! {
             changed = rings.changed() => if changed.is_err() { return },
             changed = seated.changed() => if changed.is_err() { return },

@@ -9,7 +9,7 @@ use super::{Forgotten, Mesh, Rings, Sitting};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
-use crate::model::brake::Held;
+use crate::model::brake::{Held, NeedsPerson};
 use crate::model::peer::Address;
 use crate::model::{
     AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, secret,
@@ -258,7 +258,9 @@ fn pose(
     };
     if let Some(held) = held {
         hold_question(tx, rings, me, id, held.reason.as_str())?;
-    } else {
+    }
+    // Its server rings nothing while it is held, but may have to tell its person.
+    if held.is_none_or(|held| NeedsPerson::because(held).is_some()) {
         rings.add(session.map(|session| session.id));
     }
     Ok(Asked {

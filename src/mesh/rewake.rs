@@ -42,7 +42,7 @@ impl Mesh {
         self.write(|tx, around, rings| {
             let (ring, activity) = match due(tx, around, rings, me, true)? {
                 Due::Now { ring, activity, .. } => (ring, activity),
-                Due::NotNow { after_ms } => return Ok(Rewake::Wait { after_ms }),
+                Due::NotNow { after_ms, .. } => return Ok(Rewake::Wait { after_ms }),
             };
             let busy = !matches!(activity, Activity::Idle | Activity::Unknown);
             // A line that has just been posted may be on its way into a turn.
@@ -72,12 +72,7 @@ pub(super) fn leave_to_waiter(
     left: Option<&Ring>,
     activity: Activity,
 ) -> Result<Option<Attention>> {
-    let look_again = |after_ms| {
-        Ok(Some(Attention::LookAgain {
-            after_ms,
-            needs_person: activity == Activity::Waiting,
-        }))
-    };
+    let look_again = |after_ms| Ok(Some(Attention::look_again(after_ms, activity)));
     if activity != Activity::Idle {
         tx.set_ring(me.session, None)?;
         return look_again(LOOK_AGAIN_MS);

@@ -16,6 +16,7 @@ use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
 use super::waking::Waking;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::QuestionId;
+use crate::model::brake::{Held, NeedsPerson};
 use crate::model::{Activity, EventKind, Result};
 use crate::store::{Ring, Tx};
 
@@ -31,14 +32,12 @@ const GIVE_UP_MS: i64 = 600_000;
 /// What the server of a session has to do for it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attention {
-    /// Nothing, until the bell rings.
-    None,
-    /// Look again after so many milliseconds.
-    LookAgain {
-        /// How many.
-        after_ms: i64,
-        /// The session waits at a dialog for its person, who should be told.
-        needs_person: bool,
+    /// Nothing, until the bell rings or it is time to look again.
+    Rest {
+        /// After how many milliseconds; `None` is only when the bell rings.
+        after_ms: Option<i64>,
+        /// Why its person should be told that something waits.
+        needs_person: Option<NeedsPerson>,
     },
     /// Post a line into the session's inbox.
     Post {
@@ -80,11 +79,27 @@ pub enum Rung {
     Unknown,
 }
 
+impl Attention {
+    /// There is nothing to do until the bell rings.
+    const NONE: Self = Self::Rest {
+        after_ms: None,
+        needs_person: None,
+    };
+
+    /// Look again after so many milliseconds; at a dialog the person is needed.
+    pub(super) fn look_again(after_ms: i64, activity: Activity) -> Self {
+        Self::Rest {
+            after_ms: Some(after_ms),
+            needs_person: (activity == Activity::Waiting).then_some(NeedsPerson::Dialog),
+        }
+    }
+}
+
 impl Mesh {
     /// Decides whether to ring for what waits for a session. `letterbox` is looked at when a line is due.
     pub fn attend(&mut self, me: &Sitting, letterbox: impl Fn() -> Letterbox) -> Result<Attention> {
         if !me.has_mailbox() {
-            return Ok(Attention::None);
+            return Ok(Attention::NONE);
         }
         let nothing = self.read(|tx, around| {
             let rung = tx
@@ -93,9 +108,23 @@ impl Mesh {
             Ok(!rung && News::of(tx, around, me, false)?.is_empty())
         })?;
         if nothing {
-            return Ok(Attention::None);
+            return Ok(Attention::NONE);
         }
         self.write(|tx, around, rings| attend(tx, around, rings, me, &letterbox))
+    }
+
+    /// Returns whether what its person was told about a session is still so.
+    pub fn still_needs_person(&mut self, me: &Sitting, needs: NeedsPerson) -> Result<bool> {
+        self.read(|tx, around| {
+            let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
+                return Ok(false);
+            };
+            if needs == NeedsPerson::Dialog {
+                return Ok(around.activity(&session, &tx.now) == Activity::Waiting);
+            }
+            let held = hold_now(tx, around, &peer, &session)?;
+            Ok(held.and_then(NeedsPerson::because) == Some(needs))
+        })
     }
 
     /// Notes that the line could not be posted. The askers are told why.
@@ -144,13 +173,12 @@ fn attend(
             news,
             activity,
         } => (ring, news, activity),
-        Due::NotNow { after_ms } => {
-            return Ok(
-                after_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
-                    after_ms,
-                    needs_person: false,
-                }),
-            );
+        Due::NotNow { after_ms, held } => {
+            let needs_person = held.and_then(NeedsPerson::because);
+            return Ok(Attention::Rest {
+                after_ms,
+                needs_person,
+            });
         }
     };
     if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
@@ -205,6 +233,11 @@ impl News {
         }
     }
 
+    /// Somebody wants something of the session; what it has asked for itself can wait without its person.
+    fn is_wanted(&self) -> bool {
+        !self.unseen.is_empty() || !self.mail.is_empty()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.unseen.is_empty() && self.answers == 0 && self.mail.is_empty() && self.granted == 0
     }
@@ -219,7 +252,11 @@ pub(super) enum Due {
         activity: Activity,
     },
     /// There is nothing to wake it for, or a brake is on; that may change after so many milliseconds.
-    NotNow { after_ms: Option<i64> },
+    NotNow {
+        after_ms: Option<i64>,
+        /// The brake that holds back what others want of it.
+        held: Option<Held>,
+    },
 }
 
 /// Returns whether a session should be woken; for what ringing has failed only `failed_too`. What a brake holds back is noted
@@ -231,7 +268,10 @@ pub(super) fn due(
     me: &Sitting,
     failed_too: bool,
 ) -> Result<Due> {
-    let no = Ok(Due::NotNow { after_ms: None });
+    let no = Ok(Due::NotNow {
+        after_ms: None,
+        held: None,
+    });
     let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
         return no;
     };
@@ -257,7 +297,10 @@ pub(super) fn due(
         // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
         tx.set_ring(me.session, None)?;
         let after_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
-        return Ok(Due::NotNow { after_ms });
+        return Ok(Due::NotNow {
+            after_ms,
+            held: news.is_wanted().then_some(held),
+        });
     }
     let activity = around.activity(&session, &tx.now);
     Ok(Due::Now {
@@ -284,19 +327,21 @@ impl Waking<'_> {
         };
         self.rides_on(ring.count, activity)?;
         match activity {
-            Activity::Idle if age_ms < within_ms => Ok(look_again(within_ms - age_ms, activity)),
+            Activity::Idle if age_ms < within_ms => {
+                Ok(Attention::look_again(within_ms - age_ms, activity))
+            }
             Activity::Idle if ring.count < RINGS_MAX => {
                 self.ring(ring.count + 1, activity, letterbox)
             }
             Activity::Idle => {
                 self.fails("the session was rung twice and did not start a turn")?;
-                Ok(Attention::None)
+                Ok(Attention::NONE)
             }
             _ if age_ms > GIVE_UP_MS => {
                 self.tx.set_ring(self.me.session, None)?;
-                Ok(Attention::None)
+                Ok(Attention::NONE)
             }
-            _ => Ok(look_again(LOOK_AGAIN_MS, activity)),
+            _ => Ok(Attention::look_again(LOOK_AGAIN_MS, activity)),
         }
     }
 
@@ -309,16 +354,16 @@ impl Waking<'_> {
     ) -> Result<Attention> {
         match letterbox() {
             Letterbox::Open => {}
-            Letterbox::Full { for_ms } => return Ok(look_again(for_ms, activity)),
+            Letterbox::Full { for_ms } => return Ok(Attention::look_again(for_ms, activity)),
             Letterbox::Missing(_) if matches!(activity, Activity::Busy | Activity::Waiting) => {
-                return Ok(look_again(LOOK_AGAIN_MS, activity));
+                return Ok(Attention::look_again(LOOK_AGAIN_MS, activity));
             }
             Letterbox::Missing(problem) => {
                 // Nobody waits for the rest, and nothing has changed since it was last looked at.
                 if !self.news.unseen.is_empty() {
                     self.fails(&problem)?;
                 }
-                return Ok(Attention::None);
+                return Ok(Attention::NONE);
             }
         }
         self.is_rung(count, activity)?;
@@ -338,13 +383,6 @@ impl Waking<'_> {
             mail: self.news.mail,
             granted: self.news.granted,
         })
-    }
-}
-
-fn look_again(after_ms: i64, activity: Activity) -> Attention {
-    Attention::LookAgain {
-        after_ms,
-        needs_person: activity == Activity::Waiting,
     }
 }
 

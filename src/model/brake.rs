@@ -49,6 +49,41 @@ impl Held {
     }
 }
 
+/// Why the person of a session should look after it, while something waits there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NeedsPerson {
+    /// It waits at a dialog.
+    Dialog,
+    /// The whole mesh is paused, and nothing but a person ends that.
+    Paused,
+    /// Peers have started as many turns as they may.
+    WakeBudget,
+}
+
+impl NeedsPerson {
+    /// Returns whether a brake needs the person: one that ends by itself does not, and quiet is what the person wants.
+    pub fn because(held: Held) -> Option<Self> {
+        match (held.reason, held.until_ms) {
+            (HoldReason::WakeBudget, _) => Some(Self::WakeBudget),
+            (HoldReason::Paused, None) => Some(Self::Paused),
+            (HoldReason::Paused, Some(_)) | (HoldReason::Quiet, _) => None,
+        }
+    }
+
+    /// Returns the words for the person.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Dialog => "a session waits at a dialog while a question waits for it",
+            Self::Paused => {
+                "the mesh is paused until you end it, and something waits for a session"
+            }
+            Self::WakeBudget => {
+                "peers have started as many turns of a session as they may; what they want now waits until you type there"
+            }
+        }
+    }
+}
+
 /// What holds questions back at one peer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Brakes {

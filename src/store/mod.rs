@@ -23,6 +23,7 @@ mod peer;
 #[cfg(test)]
 mod plan;
 mod recall;
+mod showing;
 mod signpost;
 mod state;
 mod sweep;
