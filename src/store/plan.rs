@@ -167,6 +167,18 @@ fn the_hot_queries_use_their_indexes() {
     );
 }
 
+#[test]
+fn who_is_here_is_read_from_the_sessions_that_have_not_ended() {
+    let plan = plan(&format!(
+        "SELECT name FROM peer WHERE {}",
+        super::peer::SEATED
+    ));
+    assert!(plan[0].starts_with("SEARCH peer USING INDEX"), "{plan:?}");
+    assert!(plan[0].ends_with("(id=?)"), "{plan:?}");
+    let sessions = "SCAN session USING INDEX session_live_peer";
+    assert!(plan.iter().any(|step| step == sessions), "{plan:?}");
+}
+
 /// Reads the log by its own order, never in another and never all of it.
 #[test]
 fn the_log_is_read_in_its_order_and_nothing_closed_is_counted() {
