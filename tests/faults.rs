@@ -817,3 +817,31 @@ fn a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone() {
     let told = ada.call("register", json!({}));
     assert_eq!(told["you"]["summary"], Value::Null, "half a write is none");
 }
+
+#[test]
+fn a_sweep_that_fails_is_noted_and_fails_no_verb() {
+    let world = World::new();
+    let ada = world.session("ada");
+    drop(world.session("bo"));
+    let never = "CREATE TRIGGER never BEFORE INSERT ON meta WHEN NEW.key = 'swept_at_ms'
+                 BEGIN SELECT RAISE(ABORT, 'no sweeping today'); END";
+    world.rows().execute_batch(never).unwrap();
+    let verbs = [
+        ("ask_peer", json!({ "to": "bo", "question": "which port?" })),
+        ("remember", json!({ "text": "5433", "key": "port" })),
+        ("post", json!({ "to": "bo", "body": "hello" })),
+    ];
+    for (number, (tool, arguments)) in verbs.into_iter().enumerate() {
+        let result = ada.call(tool, arguments);
+        assert!(result["error"].is_null(), "{tool}: {result}");
+        let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
+        let noted = log.matches("no sweeping today").count();
+        assert_eq!(noted, number + 1, "{tool}: {log}");
+    }
+    assert_eq!(
+        ada.call("recall", json!({ "key": "port" }))["memories"][0]["text"],
+        "5433"
+    );
+    let sent = world.cli(&world.home(), &["inbox", "--all"]).out;
+    assert!(sent.contains("which port?"), "{sent}");
+}

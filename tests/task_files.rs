@@ -132,3 +132,28 @@ fn a_task_under_way_that_names_other_files_gives_back_the_old_and_claims_the_new
         "what has ended needs nothing"
     );
 }
+
+#[test]
+fn who_stands_in_line_for_a_file_already_stands_there_as_before_when_a_task_begins() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let task = creates(&ada, "one", &["a.rs", "b.rs"]);
+    let resource = format!("file:{}/a.rs", ada.folder.display());
+    bo.call("claim", json!({ "resource": resource }));
+    ada.call(
+        "claim",
+        json!({ "resource": resource, "mode": "shared", "lease_seconds": 60, "note": "to read", "wait": "queue" }),
+    );
+    let line = || {
+        let line = bo.call("claims", json!({ "resource": resource }))["claims"][0].clone();
+        (line["queue"].clone(), line["holders"][0]["peer"].clone())
+    };
+    let before = line();
+    assert_eq!(before.0[0]["note"], "to read");
+    let has = |name: &str, who: &str| (name.to_owned(), who.to_owned());
+    assert_eq!(
+        goes(&ada, &task, "in_progress"),
+        [has("a.rs", "held_by bo"), has("b.rs", "granted")]
+    );
+    assert_eq!(line(), before);
+}

@@ -8,7 +8,8 @@ use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
 use claude_mesh::ground::process;
 use claude_mesh::mesh::{
-    Arrival, ClaimFilter, Claimed, Claiming, Forgotten, Member, Mesh, Opening, Reply, Scope, Wait,
+    Arrival, ClaimFilter, Claimed, Claiming, Forgotten, Member, Mesh, Opening, Reply, Scope,
+    TaskFields, Wait,
 };
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
@@ -595,4 +596,48 @@ fn what_waits_where_nobody_sits_is_not_written_to_at_every_look() {
     for _ in 0..10 {
         assert_eq!(looks(), first);
     }
+}
+
+/// Returns the names of all mailboxes, also of those nobody sits at.
+fn mailboxes(member: &mut Member) -> Vec<String> {
+    let all = member.mesh().peers(None, Scope::Machine, true).unwrap();
+    let names = all.iter().map(|view| view.peer.name.to_string());
+    names.collect()
+}
+
+#[test]
+fn a_mailbox_goes_thirty_days_after_its_last_session_if_its_folder_is_gone_and_nothing_waits() {
+    let days = Days::new();
+    let mut ada = days.member("ada", 1);
+    for number in 0..55 {
+        drop(days.member(&format!("here{number}"), 2));
+    }
+    for name in ["asked", "gone", "busy"] {
+        drop(days.member(name, 2));
+        std::fs::remove_dir(days.place.path().join(name)).unwrap();
+    }
+    let me = ada.sitting().clone();
+    let task = TaskFields {
+        title: Some("one".into()),
+        assigned_to: Some("busy".into()),
+        ..TaskFields::default()
+    };
+    let project = days.place.path().join("ada");
+    ada.mesh().create_task(&me, &project, &task).unwrap();
+    days.clock.advance_ms(29 * DAY_MS);
+    let asked = Address::parse("asked").unwrap();
+    ada.ask(&asked, "are you there?", None).unwrap();
+    let swept = |ada: &mut Member| {
+        let sweeps = [(); 3].map(|()| ada.mesh().sweep().unwrap().mailboxes);
+        sweeps.iter().sum::<usize>()
+    };
+    assert_eq!(swept(&mut ada), 0, "thirty days are not over");
+    days.clock.advance_ms(2 * DAY_MS);
+    assert_eq!(swept(&mut ada), 1);
+    let left = mailboxes(&mut ada);
+    assert_eq!(left.len(), 58, "{left:?}");
+    assert!(!left.contains(&"gone".to_owned()), "{left:?}");
+    let events = Days::events(&mut ada);
+    let told = events.iter().find(|event| event.kind == "peer.forgotten");
+    assert_eq!(told.unwrap().subject, "gone");
 }

@@ -71,6 +71,7 @@ impl Desk {
             registry: Some(self.settings.claude.config_dir.clone()),
             wake_budget: self.settings.wake_budget,
             keep_ms: self.settings.keep_ms,
+            faults: Some(self.settings.mesh_home.clone()),
         };
         Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), &opening)
     }

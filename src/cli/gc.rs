@@ -10,8 +10,9 @@ use crate::store::Reclaimed;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Answered questions, messages, events and the versions of deleted state are kept for 30 days
-(CLAUDE_MESH_KEEP_DAYS), memories until their time to live is over; open questions are never removed. The same happens
-gradually by itself: nobody has to call this.
+(CLAUDE_MESH_KEEP_DAYS), memories until their time to live is over; open questions are never removed. A mailbox goes when its
+folder is gone, nobody has sat there for 30 days and nothing waits for it. The same happens gradually by
+itself: nobody has to call this.
 
 Examples:
   claude-mesh gc

@@ -41,6 +41,9 @@ pub(super) fn words(
         "peer.renamed" => format!("{} is called {by} now", datum("was")),
         "peer.forgotten" => {
             let name = text::one_line(&event.subject);
+            if datum("folder") == "gone" {
+                return format!("the mailbox {name} was removed: its folder is long gone");
+            }
             format!("{by} removed the mailbox {name} with its questions")
         }
         "question.asked" => format!("{by} asked {to}{question_text}  {id}"),

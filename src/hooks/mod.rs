@@ -209,6 +209,7 @@ impl Call {
             registry: Some(self.settings.claude.config_dir.clone()),
             wake_budget: self.settings.wake_budget,
             keep_ms: self.settings.keep_ms,
+            faults: Some(self.settings.mesh_home.clone()),
         };
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &opening)
     }

@@ -293,6 +293,7 @@ impl Station {
             registry: Some(settings.claude.config_dir.clone()),
             wake_budget: settings.wake_budget,
             keep_ms: settings.keep_ms,
+            faults: Some(settings.mesh_home.clone()),
         };
         self.mesh = Some(Mesh::open_with(
             &place.database,

@@ -5,7 +5,7 @@ use super::alive::{Around, sitter};
 use super::brake::hold_seen;
 use super::peer::resolve;
 use super::ring::hold_question;
-use super::{Forgotten, Mesh, Rings, Sitting};
+use super::{Forgotten, Mesh, Rings, Sitting, sweep};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
@@ -113,8 +113,7 @@ impl Mesh {
     ) -> Result<Posed> {
         check_text("question", question, 1, false)?;
         context.map_or(Ok(()), |context| check_text("context", context, 0, false))?;
-        self.sweep_now_and_then()?;
-        self.write(|tx, around, rings| {
+        let (posed, sweep_is_due) = self.write(|tx, around, rings| {
             let mut asked: Vec<Asked> = Vec::new();
             for address in to {
                 let peer = resolve(tx, around, rings, me, address)?;
@@ -133,8 +132,10 @@ impl Mesh {
             let wait = (!awaited.is_empty())
                 .then(|| tx.insert_wait(me.session, &around.own, &awaited))
                 .transpose()?;
-            Ok(Posed { asked, wait })
-        })
+            Ok((Posed { asked, wait }, sweep::is_due(tx)?))
+        })?;
+        self.sweep_on_the_way(sweep_is_due);
+        Ok(posed)
     }
 
     /// Gives a reply; the asker is rung. The same text again changes nothing.

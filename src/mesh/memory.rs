@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::ask::check_text;
-use super::{Forgotten, Mesh, Sitting};
+use super::{Forgotten, Mesh, Sitting, sweep};
 use crate::ground::id::MemoryId;
 use crate::ground::project::Project;
 use crate::model::memory::{self as rules, Query, Scope};
@@ -95,9 +95,8 @@ impl Mesh {
             let problem = format!("\"ttl_seconds\" must be from {least} to {most}, got {seconds}");
             return Err(Refusal::argument(problem).into());
         }
-        self.sweep_now_and_then()?;
         let scope = place(new.scope, home);
-        self.write(|tx, _, _| {
+        let (remembered, sweep_is_due) = self.write(|tx, _, _| {
             let old = match key {
                 Some(key) => tx.memory_versions(scope, key)?.into_iter().next(),
                 None => None,
@@ -128,12 +127,15 @@ impl Mesh {
                 &id.to_string(),
                 &data,
             )?;
-            Ok(Remembered {
+            let remembered = Remembered {
                 id,
                 key: key.map(str::to_owned),
                 version,
-            })
-        })
+            };
+            Ok((remembered, sweep::is_due(tx)?))
+        })?;
+        self.sweep_on_the_way(sweep_is_due);
+        Ok(remembered)
     }
 
     /// Returns what fits, best first: what has every word, then what has a word as part of another, of the own repository

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::alive::Around;
 use super::ask::check_text;
 use super::peer::{find, resolve, unknown};
-use super::wait::is_sweep_due;
+use super::sweep;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::MessageId;
 use crate::model::message::{
@@ -125,12 +125,10 @@ impl Mesh {
         check(me, posting)?;
         let (id, addressees, sweep_is_due) = self.write(|tx, around, rings| {
             let (id, addressees) = post(tx, around, rings, me, posting)?;
-            Ok((id, addressees, is_sweep_due(tx)?))
+            Ok((id, addressees, sweep::is_due(tx)?))
         })?;
         // It is stored, whatever becomes of the rest; and who lives is looked up where nobody waits for the lock.
-        if sweep_is_due {
-            let _ = self.sweep();
-        }
+        self.sweep_on_the_way(sweep_is_due);
         if addressees.iter().any(|one| self.has_died(one)) {
             let _ = self.record_deaths();
         }

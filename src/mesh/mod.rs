@@ -42,6 +42,7 @@ pub mod shape;
 mod sit;
 mod state;
 mod status;
+mod sweep;
 mod task;
 mod task_files;
 mod topic;
@@ -92,6 +93,7 @@ pub struct Mesh {
     clock: Arc<dyn Clock>,
     around: Around,
     keep_ms: i64,
+    faults: Option<PathBuf>,
 }
 
 /// How a mesh is opened.
@@ -105,6 +107,8 @@ pub struct Opening {
     pub wake_budget: u32,
     /// How long closed questions and events are kept, in milliseconds.
     pub keep_ms: i64,
+    /// The folder whose log notes faults by which no verb fails.
+    pub faults: Option<PathBuf>,
 }
 
 impl Default for Opening {
@@ -114,6 +118,7 @@ impl Default for Opening {
             registry: None,
             wake_budget: 20,
             keep_ms: 30 * 24 * 3600 * 1000,
+            faults: None,
         }
     }
 }
@@ -145,6 +150,7 @@ impl Mesh {
             clock,
             around,
             keep_ms: opening.keep_ms,
+            faults: opening.faults.clone(),
         })
     }
 

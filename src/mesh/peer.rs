@@ -82,7 +82,14 @@ impl Mesh {
         let views = self.look_around(|tx, around| {
             let own = me.map(|me| tx.peer(me.peer)).transpose()?.flatten();
             let mut views = Vec::new();
-            for peer in tx.mailboxes()?.into_iter().chain(tx.live_runs()?) {
+            let peers = if include_dead {
+                let mut all = tx.mailboxes()?;
+                all.extend(tx.live_runs()?);
+                all
+            } else {
+                tx.seated()?
+            };
+            for peer in peers {
                 if own.as_ref().is_none_or(|own| is_in(scope, own, &peer)) {
                     views.push(view(tx, around, peer)?);
                 }

@@ -41,18 +41,14 @@ pub struct Status {
 impl Mesh {
     /// Counts.
     pub fn status(&mut self) -> Result<Status> {
-        let views = self.peers(None, super::Scope::Machine, true)?;
+        let views = self.peers(None, super::Scope::Machine, false)?;
         let count = |wanted: Liveness| {
             views
                 .iter()
                 .filter(|view| view.peer.kind == PeerKind::Session && view.liveness == wanted)
                 .count()
         };
-        let peers = [
-            count(Liveness::Alive),
-            count(Liveness::Stale),
-            count(Liveness::Dead),
-        ];
+        let (alive, stale) = (count(Liveness::Alive), count(Liveness::Stale));
         let sitting = || views.iter().filter_map(|view| view.session.as_ref());
         let posted_turns = sitting().map(|session| session.posted_turns).sum();
         let stops = sitting().map(|session| session.stop_streak).sum();
@@ -74,7 +70,11 @@ impl Mesh {
                 bytes,
                 wal_bytes,
                 schema: crate::store::version(),
-                peers,
+                peers: [
+                    alive,
+                    stale,
+                    tx.count_mailboxes()?.saturating_sub(alive + stale),
+                ],
                 questions: tx.count_questions()?,
                 messages: tx.count_messages()?,
                 claims: tx.count_claims()?,

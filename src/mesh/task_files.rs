@@ -56,6 +56,12 @@ pub(super) fn take_files(
             files.push(FileClaim { claim, own: true });
             continue;
         }
+        if line.queue.iter().any(|ticket| own(&ticket)) {
+            // It stands in line already, as it asked to; that stays as it is.
+            let other = line.holders.iter().find(|claim| !own(claim)).cloned();
+            files.extend(other.map(|claim| FileClaim { claim, own: false }));
+            continue;
+        }
         let wanted = Claiming {
             resource,
             mode: Mode::Exclusive,

@@ -1,9 +1,5 @@
 //! Waiting for answers: one look at a time. The loop around it belongs to the door, because a server waits otherwise than
 //! a thread; what a look decides is the same for both.
-use std::time::Duration;
-
-use serde_json::json;
-
 use super::alive::Around;
 use super::ask::withdraw;
 use super::brake::hold_seen;
@@ -14,7 +10,7 @@ use crate::ground::id::{QuestionId, WaitId};
 use crate::ground::text::utf16_len;
 use crate::model::brake::Held;
 use crate::model::{
-    Activity, Delivery, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
+    Activity, Delivery, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
 };
 use crate::store::{Pending, Question, Tx};
 
@@ -252,66 +248,6 @@ impl Mesh {
                 .collect()
         })
     }
-
-    /// Expires questions and takes away what is over its time; at most once a minute over all programs.
-    pub(super) fn sweep_now_and_then(&mut self) -> Result<()> {
-        let due = self.read(|tx, _| is_sweep_due(tx))?;
-        if due { self.sweep().map(drop) } else { Ok(()) }
-    }
-
-    /// Takes away bells and locks that a killed server has left behind.
-    fn take_down_bells(&mut self) -> Result<()> {
-        for session in self.around.bells.hung() {
-            let over = self.read(|tx, _| {
-                let found = tx.session(session)?;
-                Ok(found.is_none_or(|session| session.ended_at_ms.is_some()))
-            })?;
-            if over {
-                self.around.bells.remove(session);
-            }
-        }
-        Ok(())
-    }
-
-    /// Expires questions and takes away what is over its time, a bounded amount. Returns what was taken.
-    pub fn sweep(&mut self) -> Result<crate::store::Reclaimed> {
-        let keep_ms = self.keep_ms;
-        self.take_down_bells()?;
-        let claims = self.settle_lines("")?;
-        let reclaimed = self.write(|tx, around, rings| {
-            tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
-            end_waits(tx, &around.dead_waits(tx, None)?)?;
-            for (id, target) in tx.expire_questions()? {
-                tx.append(
-                    EventKind::QuestionExpired,
-                    Some(target),
-                    &id.to_string(),
-                    &json!({}),
-                )?;
-                rings.add(tx.sessions_waiting_on(id, None)?);
-            }
-            let before = tx.now.wall_ms - keep_ms;
-            let expired = super::state::expire(tx)?;
-            let mut reclaimed = tx.sweep(before)?;
-            reclaimed.state += expired;
-            tx.sweep_runs(before)?;
-            Ok(crate::store::Reclaimed {
-                claims,
-                ..reclaimed
-            })
-        })?;
-        self.drop_traces(Duration::ZERO)?;
-        Ok(reclaimed)
-    }
-}
-
-/// Returns whether the last sweep of any program was more than a minute ago.
-pub(super) fn is_sweep_due(tx: &Tx) -> Result<bool> {
-    const EVERY_MS: i64 = 60_000;
-    let swept_at_ms = tx
-        .meta("swept_at_ms")?
-        .and_then(|at| at.parse::<i64>().ok());
-    Ok(swept_at_ms.is_none_or(|at| (tx.now.wall_ms - at).abs() > EVERY_MS))
 }
 
 impl Look {
@@ -350,7 +286,7 @@ fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Res
     Ok(look)
 }
 
-fn end_waits(tx: &Tx, waits: &[WaitId]) -> Result<()> {
+pub(super) fn end_waits(tx: &Tx, waits: &[WaitId]) -> Result<()> {
     for wait in waits {
         tx.delete_wait(*wait)?;
     }

@@ -166,6 +166,10 @@ pub struct NewSession<'a> {
 const PEER: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
 const SESSION: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
 
+/// Begins with the sessions: by name every mailbox there is would be read.
+pub(super) const SEATED: &str =
+    "id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY kind = 'run', +name";
+
 fn peer(row: &Row) -> rusqlite::Result<Peer> {
     Ok(Peer {
         id: row.get(0)?,
@@ -237,7 +241,7 @@ impl Tx<'_> {
             .optional()
     }
 
-    fn peers_where(
+    pub(super) fn peers_where(
         &self,
         condition: &str,
         values: impl rusqlite::Params,
@@ -307,9 +311,22 @@ impl Tx<'_> {
         self.peers_where("kind <> 'run' ORDER BY name", [])
     }
 
-    /// Returns the run of a live session; runs have no mailbox.
+    /// Returns the mailboxes, and then the runs, of sessions that have not ended, by name. What that costs follows how many
+    /// those are, however many mailboxes there are.
+    pub(crate) fn seated(&self) -> rusqlite::Result<Vec<Peer>> {
+        self.peers_where(SEATED, [])
+    }
+
+    /// Returns the runs of sessions that have not ended; they have no mailbox.
     pub(crate) fn live_runs(&self) -> rusqlite::Result<Vec<Peer>> {
-        self.peers_where("kind = 'run' AND id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY name", [])
+        self.peers_where(&format!("kind = 'run' AND {SEATED}"), [])
+    }
+
+    /// Returns how many mailboxes sessions have.
+    pub(crate) fn count_mailboxes(&self) -> rusqlite::Result<usize> {
+        let sql = "SELECT count(*) FROM peer WHERE kind = 'session'";
+        let count = self.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
     }
 
     /// Makes a mailbox.

@@ -240,6 +240,8 @@ const EVERYDAY: &[(&str, Look)] = &[
         tx.live_sessions_at(peer())?;
         tx.live_sessions()?;
         tx.newest_wait(session())?;
+        tx.seated()?;
+        tx.live_runs()?;
         tx.mailboxes().map(drop)
     }),
     ("status", &STATUS),

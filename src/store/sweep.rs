@@ -2,7 +2,8 @@
 use rusqlite::params;
 use serde::Serialize;
 
-use super::Tx;
+use super::{Peer, Tx};
+use crate::ground::id::PeerId;
 
 /// Rows one sweep takes at most of each kind.
 const ROWS_MAX: i64 = 1_000;
@@ -26,6 +27,8 @@ pub struct Reclaimed {
     pub claims: usize,
     /// Tasks that ended long ago.
     pub tasks: usize,
+    /// Mailboxes whose folder is gone.
+    pub mailboxes: usize,
 }
 
 impl std::ops::AddAssign for Reclaimed {
@@ -39,6 +42,7 @@ impl std::ops::AddAssign for Reclaimed {
             claims,
             memories,
             tasks,
+            mailboxes,
         } = more;
         self.questions += questions;
         self.events += events;
@@ -48,6 +52,7 @@ impl std::ops::AddAssign for Reclaimed {
         self.claims += claims;
         self.memories += memories;
         self.tasks += tasks;
+        self.mailboxes += mailboxes;
     }
 }
 
@@ -57,6 +62,14 @@ impl Reclaimed {
         self == Self::default()
     }
 }
+
+/// Nobody has sat there for so long, and nothing waits for it or comes from it.
+const DESERTED: &str = "kind = 'session' AND project IS NOT NULL AND last_seen_at_ms < ?1
+    AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = peer.id AND ended_at_ms IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM question WHERE target_peer = peer.id)
+    AND NOT EXISTS (SELECT 1 FROM question WHERE asker_peer = peer.id)
+    AND NOT EXISTS (SELECT 1 FROM message WHERE to_peer = peer.id)
+    AND NOT EXISTS (SELECT 1 FROM task WHERE assigned_to = peer.id AND ended_at_ms IS NULL)";
 
 impl Tx<'_> {
     /// Takes away what was over before `before_ms`, at most a thousand rows of each kind.
@@ -80,6 +93,7 @@ impl Tx<'_> {
             )?,
             messages: self.sweep_messages(before_ms)?,
             claims: 0,
+            mailboxes: 0,
             tasks: sweep(
                 "DELETE FROM task WHERE rowid IN (SELECT rowid FROM task WHERE ended_at_ms < ?1 LIMIT ?2)",
             )?,
@@ -144,5 +158,28 @@ impl Tx<'_> {
                 AND NOT EXISTS (SELECT 1 FROM question WHERE asker_peer = p.id) LIMIT ?2)",
             params![before_ms, ROWS_MAX],
         )
+    }
+
+    /// Returns mailboxes at which nobody has sat since `before_ms` and for which nothing is kept, behind `after` in the
+    /// order of their ids.
+    pub(crate) fn deserted(
+        &self,
+        before_ms: i64,
+        after: &str,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<Peer>> {
+        self.peers_where(
+            &format!("{DESERTED} AND id > ?2 ORDER BY id LIMIT ?3"),
+            params![before_ms, after, limit],
+        )
+    }
+
+    /// Removes such a mailbox. Returns false when it is none any more.
+    pub(crate) fn remove_deserted(&self, id: PeerId, before_ms: i64) -> rusqlite::Result<bool> {
+        let removed = self.sql.execute(
+            &format!("DELETE FROM peer WHERE {DESERTED} AND id = ?2"),
+            params![before_ms, id],
+        )?;
+        Ok(removed > 0)
     }
 }
