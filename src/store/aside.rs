@@ -7,7 +7,7 @@ use super::{folder_of, with_suffix};
 pub(super) const COPY: &str = ".schema-";
 
 /// Returns what to do with a broken file: where to, what becomes of it, and which copies there are.
-pub(crate) fn made_anew(path: &Path) -> String {
+pub fn made_anew(path: &Path) -> String {
     let shown = path.display();
     let copy = match newest_copy(path) {
         Some(copy) => format!(
@@ -39,7 +39,9 @@ fn newest_copy(path: &Path) -> Option<PathBuf> {
     let names = std::fs::read_dir(folder_of(path)).ok()?;
     names
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(start) && name.ends_with(".bak"))
+        .filter(|name| {
+            name.starts_with(start) && Path::new(name).extension() == Some("bak".as_ref())
+        })
         .max()
         .map(|name| path.with_file_name(name))
 }

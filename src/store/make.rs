@@ -112,7 +112,7 @@ fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
     let file =
         private::create_file(temporary).map_err(|error| Fault::io("create", temporary, &error))?;
     let connection = connect(temporary)?;
-    let fill = || {
+    let write = || {
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; BEGIN")?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         for step in schema.steps {
@@ -122,7 +122,7 @@ fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
         connection.execute_batch("COMMIT")?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
     };
-    let mode: String = fill().map_err(|error| fault(temporary, &error))?;
+    let mode: String = write().map_err(|error| fault(temporary, &error))?;
     connection
         .close()
         .map_err(|(_, error)| fault(temporary, &error))?;

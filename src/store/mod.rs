@@ -45,7 +45,7 @@ use ulid::Ulid;
 use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Refusal, Result};
 
-pub(crate) use aside::made_anew;
+pub use aside::made_anew;
 pub use ask::{NewQuestion, Pending, Question};
 pub use claim::{Claim, NewClaim};
 pub use known::Answered;
