@@ -168,6 +168,14 @@ fn the_hot_queries_use_their_indexes() {
 }
 
 #[test]
+fn the_answers_of_a_peer_are_read_by_its_index_and_their_texts_are_not_sorted() {
+    use super::known::{BEGINNINGS, NEWEST_OF_PEER};
+    let sql = format!("SELECT {BEGINNINGS} FROM question WHERE {NEWEST_OF_PEER}");
+    uses(&sql, "question_target");
+    assert_eq!(plan(&sql).len(), 1, "{:?}", plan(&sql));
+}
+
+#[test]
 fn who_is_here_is_read_from_the_sessions_that_have_not_ended() {
     let plan = plan(&format!(
         "SELECT name FROM peer WHERE {}",
@@ -242,11 +250,6 @@ fn looks_at_memories_use_their_indexes() {
     uses(
         "SELECT m.text FROM memory m WHERE m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= 1 AND m.superseded_at_ms IS NULL LIMIT 2",
         "memory_expiry",
-    );
-    uses(
-        "SELECT id FROM question WHERE target_peer = '1' AND state = 'answered' AND answered_at_ms >= 2 AND answer IS NOT NULL
-         ORDER BY answered_at_ms DESC, id DESC LIMIT 3",
-        "question_target",
     );
 }
 
