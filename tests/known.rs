@@ -306,6 +306,32 @@ fn a_person_sees_earlier_answers_at_the_command_line() {
     assert!(offline.out.contains("answered earlier"), "{offline:?}");
 }
 
+#[test]
+fn only_so_much_of_long_answers_is_looked_through_and_the_newest_first() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    let clone = |from: i64, to: i64| {
+        let more = "WITH RECURSIVE n (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
+            INSERT INTO question (id, asker_peer, asker_session, target_peer, question, state, asked_at_ms, expires_at_ms, answer,
+                                  answered_at_ms, closed_at_ms)
+            SELECT printf('01Z0000000000000000000%04d', n), asker_peer, asker_session, target_peer, 'what is in part ' || n || '?',
+                   state, asked_at_ms, expires_at_ms, replace(hex(zeroblob(30000)), '00', 'x '), answered_at_ms + n, closed_at_ms
+            FROM n, question WHERE answer = '5433'";
+        world.rows().execute(more, [from, to]).unwrap();
+    };
+    clone(1, 100);
+    let question = "which port has the API?";
+    assert_eq!(known(&ask_known(&ada, "bo", question)), ["5433"]);
+    clone(101, 300);
+    assert_eq!(known(&ask_known(&ada, "bo", question)), [""; 0]);
+    let newest = ask_known(&ada, "bo", "what is in part 300?");
+    assert_eq!(
+        newest["known"][0]["question"], "what is in part 300?",
+        "{newest}"
+    );
+}
+
 /// A week of a shop's five teams: 86 questions that were answered, then 114 put while their peer was away, 82 of them a
 /// repetition in other words and 32 new. The figures stand in the README.
 #[test]

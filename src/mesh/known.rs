@@ -6,7 +6,7 @@ use super::peer::resolve;
 use super::{Mesh, Sitting};
 use crate::ground::id::{PeerId, QuestionId};
 use crate::ground::project::head_commit;
-use crate::model::known::{Earlier, LOOKED_THROUGH_MAX, best};
+use crate::model::known::{BYTES_LOOKED_THROUGH_MAX, Earlier, Fit, LOOKED_THROUGH_MAX, best};
 use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
 use crate::store::{Answered, Tx};
@@ -55,7 +55,8 @@ impl Mesh {
         let since_ms = self.now().wall_ms - self.keep_ms;
         let (peer, answers, counted) = self.read(|tx, _| {
             let peer = tx.peer(asking.peer)?;
-            let answers = tx.answers_of(asking.peer, since_ms, LOOKED_THROUGH_MAX)?;
+            let (limit, bytes_max) = (LOOKED_THROUGH_MAX, BYTES_LOOKED_THROUGH_MAX);
+            let answers = tx.beginnings_of_answers(asking.peer, since_ms, limit, bytes_max)?;
             let counted = !answers.is_empty() && is_counted(tx, me, asking.id)?;
             Ok((peer, answers, counted))
         })?;
@@ -67,6 +68,17 @@ impl Mesh {
             })
             .collect();
         let fits = best(asking.question, &earlier);
+        // Whatever was forgotten since then is left out.
+        let fits = self.read(|tx, _| {
+            let full = |fit: Fit| {
+                Ok(tx
+                    .answered(answers[fit.index].id)?
+                    .map(|full| (full, fit.matched)))
+            };
+            fits.into_iter()
+                .filter_map(|fit| full(fit).transpose())
+                .collect::<Result<Vec<_>>>()
+        })?;
         let (Some(peer), false) = (peer, fits.is_empty()) else {
             return Ok(Vec::new());
         };
@@ -83,10 +95,10 @@ impl Mesh {
                 Ok(tx.append(EventKind::QuestionKnown, Some(me.peer), &subject, &data)?)
             })?;
         }
-        let known = fits.into_iter().map(|fit| Known {
-            answered: answers[fit.index].clone(),
+        let known = fits.into_iter().map(|(answered, matched)| Known {
+            answered,
             head_now: head_now.clone(),
-            matched: fit.matched,
+            matched,
         });
         Ok(known.collect())
     }

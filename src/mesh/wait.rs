@@ -313,9 +313,10 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         wake_problem: question.wake_problem.clone(),
         shown_at_ms: question.shown_at_ms,
         shown_times: question.shown_times,
-        stops: match question.shown_times {
-            0 => 0,
-            _ => tx.count_stops(id)?,
+        stops: if question.state.is_replied() || question.shown_times == 0 {
+            0
+        } else {
+            tx.count_stops(id)?
         },
         peer_activity: session.as_ref().map_or(Activity::Offline, |session| {
             around.activity(session, &tx.now)

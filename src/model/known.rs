@@ -10,6 +10,9 @@ pub const BYTES_MAX: usize = 4_000;
 /// How many of a peer's answers are looked through, the newest first.
 pub const LOOKED_THROUGH_MAX: u32 = 5_000;
 
+/// How many bytes their questions and answers have in all, about; the oldest are left out.
+pub const BYTES_LOOKED_THROUGH_MAX: i64 = 16 * 1024 * 1024;
+
 /// How much of a question's weight must be found again.
 const COVERED_MIN: f64 = 0.4;
 /// How much of the earlier question's weight must be in the new one: what only brushes it is another question.

@@ -209,7 +209,7 @@ const EVERYDAY: &[(&str, Look)] = &[
             .map(drop)
     }),
     ("earlier answers", &|tx| {
-        tx.answers_of(peer(), 1, 3)?;
+        tx.beginnings_of_answers(peer(), 1, 3, 9)?;
         tx.answered_texts(peer(), 300).map(drop)
     }),
     ("tasks", &|tx| {
@@ -395,12 +395,18 @@ fn what_is_long_is_read_in_its_order_and_not_sorted() {
     assert!(!plan.iter().any(|step| sorts(step)), "{plan:?}");
     for look in [
         &(|tx: &Tx| tx.answered_texts(peer(), 300).map(drop)) as Look,
+        &|tx| tx.beginnings_of_answers(peer(), 1, 300, 9).map(drop),
         &|tx| tx.last_event().map(drop),
         &|tx| tx.tasks_waiting_for(peer()).map(drop),
     ] {
         let plan = first(look);
         assert!(plan[0].starts_with("SEARCH "), "{plan:?}");
     }
-    let plan = first(&|tx| tx.answered_texts(peer(), 300).map(drop));
-    assert_eq!(plan.len(), 1, "{plan:?}");
+    for look in [
+        &(|tx: &Tx| tx.answered_texts(peer(), 300).map(drop)) as Look,
+        &|tx| tx.beginnings_of_answers(peer(), 1, 300, 9).map(drop),
+    ] {
+        let plan = first(look);
+        assert_eq!(plan.len(), 1, "nothing is sorted: {plan:?}");
+    }
 }
