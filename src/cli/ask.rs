@@ -377,10 +377,15 @@ impl<'a> Asking<'a> {
         if self.desk.json {
             let questions: Vec<_> = interruption.questions.iter().map(shape::waiting).collect();
             let standings = self.member.mesh().standings(&open)?;
+            let waited_ms = self.waited_ms();
+            let stands = |standing: &Standing| match standing.question.state {
+                QuestionState::Open => view::interrupted(standing),
+                _ => view::standing(standing, waited_ms),
+            };
             print::json(&json!({
                 "status": "interrupted",
                 "question_ids": open,
-                "answers": standings.iter().map(view::interrupted).collect::<Vec<_>>(),
+                "answers": standings.iter().map(stands).collect::<Vec<_>>(),
                 "questions": questions,
                 "hint": "answer with `claude-mesh reply`, then see `claude-mesh inbox`",
             }))?;
