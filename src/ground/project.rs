@@ -30,6 +30,11 @@ pub struct Project {
     pub file: ProjectFile,
 }
 
+/// A name without a letter or a digit names nothing.
+fn names_something(name: &String) -> bool {
+    name.chars().any(char::is_alphanumeric)
+}
+
 /// `.claude-mesh.json`; unknown keys are ignored, so that a newer file does not stop an older program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ProjectFile {
@@ -237,8 +242,9 @@ fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
             "write for example { \"name\": \"backend\" }; until then this project stays out of the mesh",
         )
     };
-    let file: ProjectFile =
+    let mut file: ProjectFile =
         serde_json::from_slice(content).map_err(|error| broken(error.to_string()))?;
+    file.name = file.name.filter(names_something);
     if file
         .role
         .as_ref()

@@ -355,7 +355,7 @@ fn check(about: &About) -> Result<()> {
 
 /// A session may name itself only while nothing else does and nobody knows it by its name.
 fn rename(tx: &Tx, me: &Sitting, wanted: &str) -> Result<()> {
-    let name = PeerName::fold(wanted);
+    let name = PeerName::chosen(wanted)?;
     let peer = tx
         .peer(me.peer)?
         .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;

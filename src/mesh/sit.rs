@@ -327,11 +327,15 @@ fn find_seat(
     if let Some(peer) = free.first().filter(|peer| peer.seat < Some(gap)) {
         return Ok((*peer).clone());
     }
-    let wanted = wanted_name(project);
-    if gap == 1
-        && let Some(peer) = take_over(tx, around, rings, &wanted, project)?
-    {
-        return Ok(peer);
+    let wanted = wanted_name(project, &seats);
+    if gap == 1 {
+        let moved = match take_over(tx, around, rings, &wanted, project)? {
+            None => take_over_before(tx, around, rings, project)?,
+            found => found,
+        };
+        if let Some(peer) = moved {
+            return Ok(peer);
+        }
     }
     let name = first_free(
         tx,
@@ -388,9 +392,27 @@ fn take_over(
     Ok(tx.peer(owner.id)?)
 }
 
+/// The same for a mailbox that was named before letters other than ASCII ones counted: many names fell together then, so the
+/// folder's must be the same.
+fn take_over_before(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    project: &Project,
+) -> Result<Option<Peer>> {
+    let before = PeerName::folded_before(&full_name(project));
+    let owner = tx.peer_named(before.as_str())?;
+    let folder = owner.and_then(|owner| Some(Path::new(&owner.project?).file_name()?.to_owned()));
+    if folder.as_deref() == project.path.file_name() {
+        take_over(tx, around, rings, &before, project)
+    } else {
+        Ok(None)
+    }
+}
+
 /// Notes what the project says of itself. A new name in its file renames the mailbox; the old name stays an alias.
 fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Result<()> {
-    let wanted = wanted_name(project);
+    let wanted = wanted_name(project, std::slice::from_ref(peer));
     let text = |path: &Option<std::path::PathBuf>| {
         path.as_ref()
             .map(|path| path.to_string_lossy().into_owned())
@@ -426,10 +448,22 @@ pub(super) fn rename(tx: &Tx, peer: &Peer, name: &PeerName) -> Result<()> {
     Ok(tx.append(EventKind::PeerRenamed, Some(peer.id), name.as_str(), &was)?)
 }
 
-fn wanted_name(project: &Project) -> PeerName {
+fn full_name(project: &Project) -> String {
     match &project.worktree {
-        Some(worktree) => PeerName::fold(&format!("{}.{worktree}", project.name)),
-        None => PeerName::fold(&project.name),
+        Some(worktree) => format!("{}.{worktree}", project.name),
+        None => project.name.clone(),
+    }
+}
+
+/// Returns what the mailboxes of a project are called. Where `there` has one that was named before letters other than ASCII
+/// ones counted, it stays so.
+fn wanted_name(project: &Project, there: &[Peer]) -> PeerName {
+    let name = full_name(project);
+    let before = PeerName::folded_before(&name);
+    if there.iter().any(|peer| peer.wanted == before.as_str()) {
+        before
+    } else {
+        PeerName::fold(&name)
     }
 }
 
