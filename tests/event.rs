@@ -656,3 +656,28 @@ fn what_is_followed_in_a_sessions_shell_leaves_the_sessions_questions_to_its_mod
     assert!(!followed().contains("question.shown"), "nobody has seen it");
     assert!(bo.prompt("t1").unwrap().contains("which port?"));
 }
+
+#[test]
+fn a_page_says_that_there_is_more_only_when_the_next_one_has_something() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for _ in 0..2 {
+        ada.call("events", json!({ "action": "emit", "type": "project.a" }));
+        ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
+    }
+    let reads = |after: &Value| {
+        let page = ada.call(
+            "events",
+            json!({ "types": ["project.a"], "limit": 1, "after": after }),
+        );
+        assert_eq!(page["events"].as_array().unwrap().len(), 1, "{page}");
+        (page["truncated"].clone(), page["next"].clone())
+    };
+    let (truncated, next) = reads(&json!(0));
+    assert_eq!(truncated, true);
+    let (truncated, next) = reads(&next);
+    assert_eq!(truncated, Value::Null);
+    // What came meanwhile is not passed over.
+    ada.call("events", json!({ "action": "emit", "type": "project.a" }));
+    reads(&next);
+}

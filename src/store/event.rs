@@ -72,15 +72,18 @@ impl Tx<'_> {
              FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2",
         )?;
         let mut rows = statement.query(params![page.next, SCAN_MAX])?;
-        while page.events.len() < filter.limit
-            && let Some(row) = rows.next()?
-        {
-            page.next = row.get(0)?;
+        while let Some(row) = rows.next()? {
             let at_ms = row.get::<_, i64>(2)?;
             if at_ms >= since_ms && filter.types.match_any(row.get_ref(1)?.as_str()?) {
+                if page.events.len() == filter.limit {
+                    page.more = true;
+                    return Ok(page);
+                }
                 page.events.push(event(row)?);
             }
+            page.next = row.get(0)?;
         }
+        // Beyond what one read looks at nobody knows.
         page.more = page.next < self.last_event()?;
         Ok(page)
     }
