@@ -380,6 +380,19 @@ fn several_peers_are_asked_at_once() {
         .result();
     assert_eq!(error_of(&mixed).0, "unknown_peer");
     assert_eq!(bo.questions().len(), 0, "all or none");
+    bo.kill();
+    cy.kill();
+    let to = json!({ "to": ["bo", "cy"], "question": "anybody?" });
+    let nobody = ada.call("ask_peer", to.clone());
+    assert_eq!(
+        nobody["status"], "timed_out",
+        "there is no part of an answer"
+    );
+    assert_eq!(nobody["answers"][1]["status"], "offline");
+    let di = world.session("cy");
+    let one = ada.start("ask_peer", to);
+    di.replies(&di.next_question(), "me");
+    assert_eq!(one.result()["status"], "partial");
 }
 
 #[test]

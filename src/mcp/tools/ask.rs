@@ -322,7 +322,6 @@ fn several(
         Ended::Interrupted(_) => "interrupted",
         Ended::Cancelled => "cancelled",
         _ if replied > 0 => "partial",
-        Ended::Deserted => "partial",
         _ => "timed_out",
     };
     let mut answers: Vec<Map<String, Value>> = standings.iter().map(one).collect();
