@@ -71,7 +71,13 @@ fn every_verb_is_in_the_log_and_globs_choose_among_them() {
     assert_eq!(all["next"], *seqs.last().unwrap());
     let some = |types: Value| kinds(&events(&ada, json!({ "types": types }))).join(" ");
     assert_eq!(some(json!(["peer.*"])), "peer.joined peer.joined");
-    assert_eq!(some(json!("*.changed")), "state.changed");
+    assert_eq!(some(json!(["*.changed"])), "state.changed");
+    assert_eq!(some(json!([])), some(json!(null)), "none named is all");
+    let refused = events(&ada, json!({ "types": "project.*" }))["error"]["message"].clone();
+    assert_eq!(
+        refused,
+        r#""types": wrong type: the text "project.*", expected a list"#
+    );
     assert!(some(json!(["question.asked", "question.answered"])).starts_with("question.asked"));
     assert_eq!(some(json!(["task.*"])), "");
     let keys: Vec<&String> = list(&all)[0].as_object().unwrap().keys().collect();

@@ -132,6 +132,7 @@ pub(super) fn claim(desk: &Desk, args: &Claim) -> Outcome {
     tell(desk, args, &resource, &claimed, &now)
 }
 
+#[expect(clippy::large_enum_variant, reason = "one command has one")]
 enum Waited {
     Came(Claimed),
     Stopped,

@@ -31,7 +31,7 @@ pub struct Project {
 }
 
 /// A name without a letter or a digit names nothing.
-fn names_something(name: &String) -> bool {
+fn names_something(name: &str) -> bool {
     name.chars().any(char::is_alphanumeric)
 }
 
@@ -244,7 +244,7 @@ fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
     };
     let mut file: ProjectFile =
         serde_json::from_slice(content).map_err(|error| broken(error.to_string()))?;
-    file.name = file.name.filter(names_something);
+    file.name = file.name.filter(|name| names_something(name));
     if file
         .role
         .as_ref()
