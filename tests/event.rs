@@ -379,7 +379,7 @@ fn bad_event_calls_are_refused_by_name_and_write_nothing() {
         (
             json!({ "action": "emit", "type": "project.x", "data": "x".repeat(65_535) }),
             "too_large",
-            "data",
+            "\"data\" has ",
         ),
         (
             json!({ "action": "emit", "type": "project.x", "data": format!("AKIA{}", "ABCDEFGHIJKLMNOP") }),

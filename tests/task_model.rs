@@ -207,8 +207,9 @@ impl Model {
             under_way && one.assignee == task.assignee && one.file == task.file
         };
         if task.holds {
-            let other = self.tasks.iter_mut().find(needs_it);
-            other.into_iter().for_each(|other| other.holds = true);
+            if let Some(other) = self.tasks.iter_mut().find(needs_it) {
+                other.holds = true;
+            }
         }
     }
 
