@@ -286,3 +286,32 @@ fn in_the_shell_of_a_session_a_claim_is_that_sessions() {
     ada.kill();
     assert_eq!(holder(&looker), json!(null), "it ends with its session");
 }
+
+#[test]
+fn what_is_refused_names_what_can_be_done_now_and_who_else_is_here() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let refused = |arguments: &[&str]| {
+        let ran = world.cli(&ada.folder, arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+        let lines: Vec<String> = ran.err.lines().map(str::to_owned).collect();
+        assert!(lines[1].starts_with("hint: "), "{lines:?}");
+        lines[1].clone()
+    };
+    assert_eq!(
+        refused(&["claim", "file:"]),
+        "hint: `--help` behind the command tells what it takes; nothing was changed"
+    );
+    assert_eq!(
+        refused(&["peers", "--forget", "ada"]),
+        "hint: it can be forgotten once that session has ended; nothing was changed"
+    );
+    assert_eq!(
+        refused(&["messages", "--from", "nobody-like-it"]),
+        "hint: here now: ada"
+    );
+    ada.kill();
+    let bo = world.project("bo");
+    let ran = world.cli(&bo, &["messages", "--from", "nobody-like-it"]);
+    assert!(ran.err.contains("nobody is here now"), "{ran:?}");
+}

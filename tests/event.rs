@@ -72,7 +72,13 @@ fn every_verb_is_in_the_log_and_globs_choose_among_them() {
     assert_eq!(all["next"], *seqs.last().unwrap());
     let some = |types: Value| kinds(&events(&ada, json!({ "types": types }))).join(" ");
     assert_eq!(some(json!(["peer.*"])), "peer.joined peer.joined");
-    assert_eq!(some(json!("*.changed")), "state.changed");
+    assert_eq!(some(json!(["*.changed"])), "state.changed");
+    assert_eq!(some(json!([])), some(json!(null)), "none named is all");
+    let refused = events(&ada, json!({ "types": "project.*" }))["error"]["message"].clone();
+    assert_eq!(
+        refused,
+        r#""types": wrong type: the text "project.*", expected a list"#
+    );
     assert!(some(json!(["question.asked", "question.answered"])).starts_with("question.asked"));
     assert_eq!(some(json!(["task.*"])), "");
     let keys: Vec<&String> = list(&all)[0].as_object().unwrap().keys().collect();
@@ -374,7 +380,7 @@ fn bad_event_calls_are_refused_by_name_and_write_nothing() {
         (
             json!({ "action": "emit", "type": "project.x", "data": "x".repeat(65_535) }),
             "too_large",
-            "data",
+            "\"data\" has ",
         ),
         (
             json!({ "action": "emit", "type": "project.x", "data": format!("AKIA{}", "ABCDEFGHIJKLMNOP") }),

@@ -39,7 +39,9 @@ impl Shell {
 fn last_event(world: &World, kind: &str) -> Value {
     let log = world.cli(&world.home(), &["log", "--json"]).out;
     let events = log.lines().map(|line| serde_json::from_str(line).unwrap());
-    let found: Option<Value> = events.filter(|event: &Value| event["type"] == kind).last();
+    let found: Option<Value> = events
+        .filter(|event: &Value| event["type"] == kind)
+        .next_back();
     found.unwrap_or_else(|| panic!("no {kind} in {log}"))
 }
 

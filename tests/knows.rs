@@ -210,7 +210,10 @@ fn a_subject_without_a_word_is_refused_by_name() {
     let long = "x ".repeat(300);
     for (about, told) in [
         (json!(""), "must have a word to look for"),
-        (json!("who knows the"), "must have a word to look for"),
+        (
+            json!("who knows the"),
+            "neither very common nor a single letter, got \"who knows the\"",
+        ),
         (json!("?!\u{1b}"), "must have a word to look for"),
         (json!(long), "500 characters at most, got 600"),
         (json!(7), "\"about\": wrong type"),

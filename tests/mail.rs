@@ -124,7 +124,7 @@ fn a_subscribed_topic_comes_by_itself_from_then_on() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     posts(&ada, "#ops", "before");
-    let listed = bo.call("subscribe", json!({ "topics": ["ops", "#alerts"] }));
+    let listed = bo.call("subscribe", json!({ "topics": ["ops", "#alerts", "#ops"] }));
     assert_eq!(
         listed["topics"],
         json!([{ "topic": "ops", "subscribers": ["bo"] }, { "topic": "alerts", "subscribers": ["bo"] }])

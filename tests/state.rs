@@ -305,7 +305,7 @@ fn bad_state_calls_are_refused_by_name_and_store_nothing() {
         (
             json!({ "action": "set", "key": "k", "value": "x".repeat(65_535) }),
             "too_large",
-            "65537",
+            "\"value\" has 65537",
         ),
         (
             json!({ "action": "set", "key": "k", "value": { "t": format!("ghp_{}", "aB3dE5gH7jK9".repeat(3)) } }),

@@ -141,7 +141,9 @@ fn the_assignee_is_told_of_a_task_and_the_creator_of_its_end() {
     );
     let id = creates(&ada, "one", json!({ "assigned_to": "bo" }));
     updated(&ada, &id, json!({ "assigned_to": "cy" }));
-    assert_eq!((told(&bo).len(), told(&cy).len()), (1, 1));
+    assert_eq!((told(&bo).len(), told(&cy).len()), (2, 1));
+    let left = format!("Task {id} is cy's now, leave it: one");
+    assert_eq!(told(&bo)[1], ("ada".into(), left));
     updated(
         &cy,
         &id,
@@ -232,6 +234,7 @@ fn a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words(
         titles(&listed).join("|")
     };
     assert_eq!(found(json!({ "assigned_to": "bo" })), "fix the login");
+    assert_eq!(found(json!({ "assigned_to": "" })), "write the guide");
     assert_eq!(found(json!({ "query": "CLAIMS guide" })), "write the guide");
     assert_eq!(
         found(json!({ "query": "über ἀρχή", "limit": 1 })),
@@ -463,6 +466,8 @@ fn several_tasks_are_changed_at_once_each_in_full_or_not_at_all() {
             { "task_id": first, "priority": "low", "status": "in_progress" },
             { "task_id": second, "title": "renamed", "status": "done" },
             { "task_id": "no id", "priority": "low" },
+            { "task_id": first, "urgency": "high" },
+            { "title": "of nothing" },
             { "task_id": second, "assigned_to": "bo" },
             { "task_id": second, "description": "key: sk-ant-api03-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
         ] }),
@@ -474,8 +479,22 @@ fn several_tasks_are_changed_at_once_each_in_full_or_not_at_all() {
     assert_eq!(ids("updated"), [json!(first), json!(second)], "{result}");
     assert_eq!(
         ids("refused"),
-        [json!(second), json!(second), json!("no id")],
-        "{result}"
+        [
+            json!(second),
+            json!("no id"),
+            json!(first),
+            json!(""),
+            json!(second)
+        ],
+        "in the order given: {result}"
+    );
+    let unknown = &result["refused"][2]["error"]["message"];
+    assert!(
+        unknown
+            .as_str()
+            .unwrap()
+            .starts_with("\"urgency\": unknown parameter `urgency`"),
+        "{unknown}"
     );
     let codes: Vec<&Value> = result["refused"]
         .as_array()
@@ -485,7 +504,13 @@ fn several_tasks_are_changed_at_once_each_in_full_or_not_at_all() {
         .collect();
     assert_eq!(
         codes,
-        ["conflict", "secret", "invalid_argument"],
+        [
+            "conflict",
+            "invalid_argument",
+            "invalid_argument",
+            "invalid_argument",
+            "secret"
+        ],
         "{result}"
     );
     let listed = ada.call("list_tasks", json!({}));
@@ -677,6 +702,20 @@ fn what_is_too_large_secret_or_of_no_use_is_refused_and_not_stored() {
     assert_eq!(
         code(json!({ "title": "t", "status": "done" })),
         "invalid_argument"
+    );
+    let message = |tool: &str, arguments: Value| refused(&ada.call(tool, arguments)).1;
+    assert_eq!(
+        message("create_task", json!({ "title": "t", "files_owned": [""] })),
+        "\"files_owned\" has an empty path"
+    );
+    assert!(
+        message("list_tasks", json!({ "assigned_to": "two words" }))
+            .starts_with("\"assigned_to\" ")
+    );
+    assert!(message("update_task", json!({ "task_id": "x" })).starts_with("\"task_id\" "));
+    assert_eq!(
+        message("update_task", json!({ "task_id": id })),
+        "nothing to change is given beside the task"
     );
     let code = |more: Value| refused(&update(&ada, &id, more)).0;
     assert_eq!(code(json!({})), "invalid_argument");

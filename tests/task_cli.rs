@@ -55,6 +55,12 @@ fn a_person_creates_changes_shows_lists_and_deletes_a_task_by_the_end_of_its_id(
     ] {
         assert!(shown.contains(line), "{line} in {shown}");
     }
+    let nothing = types(&["update", &end]);
+    assert_eq!((nothing.code, nothing.out.as_str()), (Some(1), ""));
+    assert!(
+        nothing.err.contains("nothing to change is given"),
+        "{nothing:?}"
+    );
     let refused = types(&["update", &end, "--status", "done"]);
     assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""));
     assert!(

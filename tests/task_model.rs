@@ -262,9 +262,10 @@ impl Model {
             let under_way = matches!(one.status, InProgress | InReview) && !one.gone;
             under_way && one.assignee == task.assignee && one.file == task.file
         };
-        if task.holds {
-            let other = self.tasks.iter_mut().find(needs_it);
-            other.into_iter().for_each(|other| other.holds = true);
+        if task.holds
+            && let Some(other) = self.tasks.iter_mut().find(needs_it)
+        {
+            other.holds = true;
         }
     }
 

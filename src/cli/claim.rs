@@ -116,10 +116,20 @@ pub(super) fn claim(desk: &Desk, args: &Claim) -> Outcome {
     };
     let mut member = desk.join()?;
     let me = member.sitting().clone();
+    // Whoever stops it as soon as it stands in line is heard already.
+    let stop = Stop::on_signals(member.signal())?;
     let mut claimed = member.mesh().claim(&me, &wanted)?;
     if let (Claimed::Queued(ticket), Some(at_most)) = (&claimed, args.wait) {
         let ticket = ticket.clone();
-        match wait(desk, &mut member, &wanted, ticket, at_most, args.queue)? {
+        match wait(
+            desk,
+            &mut member,
+            &wanted,
+            ticket,
+            at_most,
+            &stop,
+            args.queue,
+        )? {
             Waited::Came(came) => claimed = came,
             Waited::Stopped => return stopped(desk, &resource, args.queue),
             Waited::Interrupted(words) => {
@@ -132,6 +142,7 @@ pub(super) fn claim(desk: &Desk, args: &Claim) -> Outcome {
     tell(desk, args, &resource, &claimed, &now)
 }
 
+#[expect(clippy::large_enum_variant, reason = "one command has one")]
 enum Waited {
     Came(Claimed),
     Stopped,
@@ -145,10 +156,10 @@ fn wait(
     wanted: &Claiming,
     mut ticket: Ticket,
     at_most: Duration,
+    stop: &Stop,
     keeps: bool,
 ) -> Result<Waited, Failure> {
     let me = member.sitting().clone();
-    let stop = Stop::on_signals(member.signal())?;
     let until_ms =
         member.mesh().now().monotonic_ms + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX);
     let mut line = LiveLine::new(print::watches_stderr() && !desk.json);
@@ -169,7 +180,7 @@ fn wait(
         }
         let left_ms = until_ms - member.mesh().now().monotonic_ms;
         let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-        let came = stand(member, id, call, left, &stop, &mut line);
+        let came = stand(member, id, call, left, stop, &mut line);
         line.clear();
         match came? {
             Came::There(Some(claimed)) => return Ok(Waited::Came(claimed)),

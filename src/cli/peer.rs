@@ -18,7 +18,7 @@ use crate::model::brake::{Held, HoldReason};
 use crate::model::doing::Doing;
 use crate::model::knows::Subject;
 use crate::model::peer::nearest;
-use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
+use crate::model::{Activity, Error, Liveness, PeerKind, PeerName, Refusal};
 
 /// List who is here: what they do, what waits for them, who needs you
 ///
@@ -96,7 +96,8 @@ pub(super) fn explained(mesh: &mut Mesh, error: Error) -> Result<Failure, Failur
     let Error::Refused(Refusal::UnknownPeer { name, .. }) = &error else {
         return Ok(error.into());
     };
-    let views = mesh.peers(None, Scope::Machine, true)?;
+    let mut views = mesh.peers(None, Scope::Machine, true)?;
+    views.retain(|view| view.peer.kind == PeerKind::Session);
     let names: Vec<String> = views
         .iter()
         .map(|view| view.peer.name.to_string())
@@ -149,7 +150,14 @@ fn forget(desk: &Desk, name: &str) -> Outcome {
     };
     let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
     let name = name.trim().to_lowercase();
-    if !mesh.forget_peer(me, &name)? {
+    let forgotten = mesh.forget_peer(me, &name).map_err(|error| match error {
+        Error::Refused(Refusal::Conflict { problem }) => {
+            let hint = "it can be forgotten once that session has ended; nothing was changed";
+            Wrong::new("conflict", problem, hint).into()
+        }
+        other => Failure::from(other),
+    });
+    if !forgotten? {
         let message = format!("no mailbox called {name:?} in this mesh");
         let hint = "`claude-mesh peers --all` lists them; nothing was changed";
         return Err(Wrong::new("unknown_peer", message, hint).into());

@@ -51,36 +51,9 @@ pub(super) fn words(
             "peers have started {} turns of {by}, as many as they may until its person types",
             event.data["posted_turns"]
         ),
-        "question.shown" => match (
-            event.data["stops"].as_u64(),
-            event.data["posted_turns"].as_u64(),
-        ) {
-            (Some(stops), _) => format!(
-                "{by} was kept in its turn by the question of {asker} ({stops} in a row)  {id}"
-            ),
-            (None, turn) => {
-                let turn = turn.map_or_else(String::new, |turn| format!(", turn {turn} by peers"));
-                let way = datum("way");
-                format!("{by} was shown the question of {asker} ({way}{turn})  {id}")
-            }
-        },
+        "question.shown" => format!("{by} was {}  {id}", shown(event, asker)),
         "question.answered" => {
-            let mut notes = Vec::new();
-            if datum("by") == "person" {
-                notes.push("by a person");
-            }
-            if event.data["late"] == true {
-                notes.push("late");
-            }
-            if event.data["corrects"] == true {
-                notes.push("corrected");
-            }
-            let notes = if notes.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", notes.join(", "))
-            };
-            format!("{by} answered {to}{notes}{answer_text}  {id}")
+            format!("{by} answered {to}{}{answer_text}  {id}", notes(event))
         }
         "question.declined" => {
             format!("{by} declined to answer {to}{answer_text}  {id}")
@@ -122,6 +95,36 @@ pub(super) fn words(
             text::one_line(kind),
             text::one_line(&event.subject)
         ),
+    }
+}
+
+/// How somebody was shown the question of `asker`.
+fn shown(event: &Event, asker: &str) -> String {
+    let count = |key: &str| event.data[key].as_u64();
+    if let Some(stops) = count("stops") {
+        return format!("kept in its turn by the question of {asker} ({stops} in a row)");
+    }
+    let turn = count("posted_turns").map_or_else(String::new, |it| format!(", turn {it} by peers"));
+    let way = text::one_line(event.data["way"].as_str().unwrap_or(""));
+    format!("shown the question of {asker} ({way}{turn})")
+}
+
+/// What there is to say of an answer beside it.
+fn notes(event: &Event) -> String {
+    let notes = [
+        ("by a person", event.data["by"] == "person"),
+        ("late", event.data["late"] == true),
+        ("corrected", event.data["corrects"] == true),
+    ];
+    let notes: Vec<&str> = notes
+        .iter()
+        .filter(|(_, is_so)| *is_so)
+        .map(|(note, _)| *note)
+        .collect();
+    if notes.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", notes.join(", "))
     }
 }
 

@@ -100,6 +100,10 @@ pub(super) fn bulk_update(desk: &Desk, args: &BulkUpdate) -> Outcome {
     } else {
         seat.mesh.update_tasks(&seat.me, &meant.changes)?
     };
+    let outcomes: Vec<_> = outcomes
+        .into_iter()
+        .map(|(id, outcome)| (id.to_string(), outcome))
+        .collect();
     let mut body = shape::tasks_updated(&outcomes, &seat.mesh.now());
     if let Some(refused) = body["refused"].as_array_mut() {
         refused.extend(meant.refused);

@@ -175,7 +175,23 @@ fn refused(refusal: &Refusal) -> Wrong {
                 current.key
             ),
         ),
-        _ => (refusal.to_string(), String::new()),
+        Refusal::InvalidArgument { .. } => (
+            refusal.to_string(),
+            "`--help` behind the command tells what it takes; nothing was changed".into(),
+        ),
+        Refusal::NotYours { .. } | Refusal::Conflict { .. } => (
+            refusal.to_string(),
+            "`claude-mesh peers`, `inbox` and `claims` show how it stands; nothing was changed"
+                .into(),
+        ),
+        Refusal::RateLimited { .. } => (
+            refusal.to_string(),
+            "answer what waits for you first (`claude-mesh inbox`), or try again later".into(),
+        ),
+        Refusal::Unsupported { .. } => (
+            refusal.to_string(),
+            "`claude-mesh doctor` tells what is the matter; nothing was changed".into(),
+        ),
     };
     let mut wrong = Wrong::new(refusal.code(), message, hint);
     if let Refusal::Stale { current, .. } = refusal {

@@ -43,7 +43,7 @@ pub struct Project {
 }
 
 /// A name without a letter or a digit names nothing.
-fn names_something(name: &String) -> bool {
+fn names_something(name: &str) -> bool {
     name.chars().any(char::is_alphanumeric)
 }
 
@@ -257,7 +257,7 @@ fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, Projec
 fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
     let mut file: ProjectFile = serde_json::from_slice(without_bom(content))
         .map_err(|error| broken(path, &error.to_string()))?;
-    file.name = file.name.filter(names_something);
+    file.name = file.name.filter(|name| names_something(name));
     if file
         .role
         .as_ref()

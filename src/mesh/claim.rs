@@ -112,7 +112,12 @@ pub enum ClaimFilter<'a> {
 
 /// Returns the one name of what a caller names; a path is seen from `folder`.
 pub fn resource(folder: &Path, text: &str) -> Result<String> {
-    match named(text)? {
+    resource_as("resource", folder, text)
+}
+
+/// Returns the one name of what a caller names by a parameter.
+pub(super) fn resource_as(parameter: &str, folder: &Path, text: &str) -> Result<String> {
+    match named(parameter, text)? {
         Named::Other(name) => Ok(name.to_owned()),
         Named::File(name) => file_resource(folder, Path::new(name)),
     }
@@ -124,7 +129,7 @@ pub fn prefix(folder: &Path, text: &str) -> Result<String> {
     if text.is_empty() || text == "file:" {
         return Ok(text.to_owned());
     }
-    let mut prefix = resource(folder, text)?;
+    let mut prefix = resource_as("prefix", folder, text)?;
     if prefix.starts_with("file:") && text.ends_with('/') && !prefix.ends_with('/') {
         prefix.push('/');
     }

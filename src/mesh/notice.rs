@@ -39,6 +39,16 @@ impl Notices {
         self.tell(task.assigned_to, words);
     }
 
+    /// Notes that a task is its earlier assignee's no more.
+    pub(super) fn taken(&mut self, old: &Task, task: &Task) {
+        let Task { id, title, .. } = task;
+        let whose = task.assigned_name.as_deref().unwrap_or("nobody");
+        self.tell(
+            old.assigned_to,
+            format!("Task {id} is {whose}'s now, leave it: {title}"),
+        );
+    }
+
     /// Notes a step that others than who took it should know.
     pub(super) fn stepped(&mut self, from: TaskStatus, task: &Task, reason: Option<&str>) {
         let Task { id, title, .. } = task;

@@ -63,6 +63,23 @@ impl TaskChange {
             expected_version: None,
         }
     }
+
+    fn is_nothing(&self) -> bool {
+        let TaskFields {
+            title,
+            description,
+            assigned_to,
+            files_owned,
+            priority,
+            depends_on,
+        } = &self.fields;
+        let texts = [title, description, assigned_to, &self.reason];
+        texts.iter().all(|text| text.is_none())
+            && files_owned.is_none()
+            && priority.is_none()
+            && depends_on.is_none()
+            && self.status.is_none()
+    }
 }
 
 /// What came of creating a task.
@@ -91,7 +108,7 @@ pub type BulkUpdated = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
 pub struct TaskSelection {
     /// Only in this status.
     pub status: Option<TaskStatus>,
-    /// Only of this peer.
+    /// Only of this peer; empty is nobody's.
     pub assigned_to: Option<String>,
     /// Only those in which each of these words stands.
     pub query: Option<String>,
@@ -300,8 +317,9 @@ impl Mesh {
                 .flatten();
             let assigned_to = match wanted.assigned_to.as_deref().map(str::trim) {
                 None => None,
-                Some(name) => match find(tx, Address::parse(name)?.name())? {
-                    Some(peer) => Some(peer.id),
+                Some("") => Some(None),
+                Some(name) => match find(tx, Address::parse_as("assigned_to", name)?.name())? {
+                    Some(peer) => Some(Some(peer.id)),
                     None => return Err(unknown(tx, around, None, name)?.into()),
                 },
             };
@@ -373,6 +391,9 @@ fn checked(fields: &TaskFields) -> Result<TaskFields> {
 }
 
 fn checked_change(change: &TaskChange) -> Result<TaskChange> {
+    if change.is_nothing() {
+        return Err(Refusal::argument("nothing to change is given beside the task").into());
+    }
     if let Some(reason) = &change.reason {
         check_reason(reason)?;
         if change.status.is_none() {
@@ -439,7 +460,7 @@ fn assignee(
     if name.trim().is_empty() {
         return Ok(None);
     }
-    let address = Address::parse(name)?;
+    let address = Address::parse_as("assigned_to", name)?;
     if let Address::Peer(name) = &address
         && find(tx, name)?.is_some_and(|peer| peer.id == me.peer)
     {
@@ -538,6 +559,7 @@ fn update(
     )?;
     if task.assigned_to != old.assigned_to && !task.status.is_ended() {
         notices.assigned(&task);
+        notices.taken(&old, &task);
     }
     if change.status.is_some() {
         notices.stepped(old.status, &task, change.reason.as_deref());

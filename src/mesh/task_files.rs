@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::alive::Around;
-use super::claim::{Claimed, Claiming, resource, take};
+use super::claim::{Claimed, Claiming, resource_as, take};
 use super::line::{Owner, give_back, settle};
 use super::{Rings, Sitting};
 use crate::model::task::{FILES_MAX, check_count};
-use crate::model::{Mode, Result};
+use crate::model::{Mode, Refusal, Result};
 use crate::store::{Claim, Task, Tx};
 
 /// How long the claims that a start takes last; claiming again renews them.
@@ -29,9 +29,11 @@ pub struct FileClaim {
 /// Returns the names of files as claims name them, each once; a path is seen from `folder`.
 pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     check_count("files_owned", files.len(), FILES_MAX)?;
+    let named = |file: &str| resource_as("files_owned", folder, file);
     let resource_of = |file: &String| match file.trim() {
-        given if given.starts_with("file:") => resource(folder, given),
-        path => resource(folder, &format!("file:{path}")),
+        "" => Err(Refusal::argument("\"files_owned\" has an empty path").into()),
+        given if given.starts_with("file:") => named(given),
+        path => named(&format!("file:{path}")),
     };
     let all: BTreeSet<String> = files.iter().map(resource_of).collect::<Result<_>>()?;
     Ok(all.into_iter().collect())

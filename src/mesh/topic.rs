@@ -55,11 +55,15 @@ impl Mesh {
 }
 
 fn audiences(tx: &Tx, topics: &[Topic]) -> Result<Vec<Audience>> {
-    let names = if topics.is_empty() {
-        tx.topics()?
-    } else {
-        topics.iter().map(|topic| topic.as_str().into()).collect()
-    };
+    let mut names: Vec<String> = Vec::new();
+    for topic in topics {
+        if !names.iter().any(|name| name == topic.as_str()) {
+            names.push(topic.as_str().into());
+        }
+    }
+    if names.is_empty() {
+        names = tx.topics()?;
+    }
     let audience = |topic: String| -> Result<Audience> {
         let subscribers = tx.subscribers(&topic)?;
         Ok(Audience {

@@ -187,34 +187,31 @@ pub enum Named<'a> {
     Other(&'a str),
 }
 
-/// Reads the name of a resource.
-pub fn named(text: &str) -> Result<Named<'_>, Refusal> {
+/// Reads the name of a resource, which came as `parameter`.
+pub fn named<'a>(parameter: &str, text: &'a str) -> Result<Named<'a>, Refusal> {
     let text = text.trim();
+    let refuse = |problem: &str| Err(Refusal::argument(format!("\"{parameter}\" {problem}")));
     if text.is_empty() {
-        return Err(Refusal::argument("\"resource\" is empty"));
+        return refuse("is empty");
     }
     if text.len() > RESOURCE_BYTES_MAX {
         return Err(Refusal::TooLarge {
-            parameter: "\"resource\"".into(),
+            parameter: format!("\"{parameter}\""),
             bytes: text.len(),
             bytes_max: RESOURCE_BYTES_MAX,
         });
     }
     if text.chars().any(char::is_control) {
-        return Err(Refusal::argument(
-            "\"resource\" must have no control characters",
-        ));
+        return refuse("must have no control characters");
     }
     if let Some(looks_like) = secret::looks_like(text) {
         return Err(Refusal::Secret {
-            parameter: "\"resource\"".into(),
+            parameter: format!("\"{parameter}\""),
             looks_like,
         });
     }
     match text.strip_prefix("file:") {
-        Some(path) if path.trim().is_empty() => Err(Refusal::argument(
-            "\"resource\" is \"file:\" without a path",
-        )),
+        Some(path) if path.trim().is_empty() => refuse("is \"file:\" without a path"),
         Some(path) => Ok(Named::File(path)),
         None => Ok(Named::Other(text)),
     }
@@ -319,13 +316,13 @@ mod tests {
 
     #[test]
     fn a_resource_is_a_file_or_a_name_and_refused_when_it_is_neither() {
-        assert_eq!(named(" deploy "), Ok(Named::Other("deploy")));
-        assert_eq!(named("file:src/a.rs"), Ok(Named::File("src/a.rs")));
-        assert_eq!(named("File:x"), Ok(Named::Other("File:x")));
+        assert_eq!(named("x", " deploy "), Ok(Named::Other("deploy")));
+        assert_eq!(named("x", "file:src/a.rs"), Ok(Named::File("src/a.rs")));
+        assert_eq!(named("x", "File:x"), Ok(Named::Other("File:x")));
         let long = "x".repeat(RESOURCE_BYTES_MAX + 1);
         for text in ["", "  ", "a\nb", "file:", "file:  ", long.as_str()] {
-            assert!(named(text).is_err(), "{text:?}");
+            assert!(named("x", text).is_err(), "{text:?}");
         }
-        assert!(named(&"x".repeat(RESOURCE_BYTES_MAX)).is_ok());
+        assert!(named("x", &"x".repeat(RESOURCE_BYTES_MAX)).is_ok());
     }
 }

@@ -90,7 +90,7 @@ impl Subject {
         words.truncate(WORDS_MAX);
         if words.is_empty() {
             let problem = format!(
-                "\"about\" must have a word to look for, got {:?}",
+                "\"about\" must have a word to look for that is neither very common nor a single letter, got {:?}",
                 cut_chars(text, 60)
             );
             return Err(Refusal::argument(problem).into());

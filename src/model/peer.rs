@@ -241,6 +241,11 @@ pub enum Address {
 impl Address {
     /// Reads what a caller wrote.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
+        Self::parse_as("to", text)
+    }
+
+    /// Reads what a caller wrote as a parameter.
+    pub fn parse_as(parameter: &str, text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
         let (name, any) = text
             .strip_suffix("/any")
@@ -250,7 +255,7 @@ impl Address {
             && !name.chars().any(|c| c.is_whitespace() || c.is_control());
         match (good, any) {
             (false, _) => Err(Refusal::argument(format!(
-                "\"to\" must be the name of a peer such as \"backend\" or \"backend/any\", got {:?}",
+                "\"{parameter}\" must be the name of a peer such as \"backend\" or \"backend/any\", got {:?}",
                 crate::ground::text::cut_chars(text, 80)
             ))),
             (true, true) => Ok(Self::AnyOf(name.to_lowercase())),

@@ -107,7 +107,7 @@ pub fn check_value(parameter: &str, value: &Value, bytes_max: usize) -> Result<S
     let text = value.to_string();
     if text.len() > bytes_max {
         return Err(Refusal::TooLarge {
-            parameter: parameter.into(),
+            parameter: format!("\"{parameter}\""),
             bytes: text.len(),
             bytes_max,
         }
@@ -121,7 +121,7 @@ fn check_secret(parameter: &str, text: &str) -> Result<()> {
     match secret::looks_like(text) {
         None => Ok(()),
         Some(looks_like) => Err(Refusal::Secret {
-            parameter: parameter.into(),
+            parameter: format!("\"{parameter}\""),
             looks_like,
         }
         .into()),

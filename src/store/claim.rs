@@ -37,6 +37,8 @@ pub struct Claim {
     pub lease: Lease,
     /// When it was claimed, in wall milliseconds.
     pub claimed_at_ms: i64,
+    /// When its time began: when it was claimed or, if that was later, granted, in wall milliseconds.
+    pub began_at_ms: i64,
 }
 
 /// What a new place in line is made of.
@@ -56,11 +58,12 @@ pub struct NewClaim<'a> {
     pub lease_ms: i64,
 }
 
-const CLAIM: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name, p.kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms";
+const CLAIM: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name, p.kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
 
 fn claim(row: &Row) -> rusqlite::Result<Claim> {
     let (claimed_ms, lease_ms): (i64, i64) = (row.get(12)?, row.get(13)?);
     let until_ms: Option<i64> = row.get(14)?;
+    let (claimed_at_ms, granted_at_ms): (i64, Option<i64>) = (row.get(15)?, row.get(16)?);
     Ok(Claim {
         id: row.get(0)?,
         resource: row.get(1)?,
@@ -79,7 +82,8 @@ fn claim(row: &Row) -> rusqlite::Result<Claim> {
             lease_ms,
             until_ms: until_ms.unwrap_or(claimed_ms + lease_ms),
         },
-        claimed_at_ms: row.get(15)?,
+        claimed_at_ms,
+        began_at_ms: granted_at_ms.map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),
     })
 }
 

@@ -41,8 +41,8 @@ fn run(look: Look) -> Vec<Ran> {
     store.connection.trace_v2(codes, Some(note)).unwrap();
     let now = SetClock::at(1_800_000_000_000).now();
     store.write(now, |tx| Ok(look(tx)?)).unwrap();
-    let none: Option<fn(TraceEvent<'_>)> = None;
-    store.connection.trace_v2(codes, none).unwrap();
+    let nobody: Option<fn(TraceEvent<'_>)> = None;
+    store.connection.trace_v2(codes, nobody).unwrap();
     let statements = std::mem::take(&mut *statements.lock().unwrap());
     let is_query = |sql: &String| {
         let first = sql.split_whitespace().next().unwrap_or_default();

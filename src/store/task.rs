@@ -54,8 +54,8 @@ pub struct TaskListing<'a> {
     pub own: Option<PeerId>,
     /// Only in this status.
     pub status: Option<TaskStatus>,
-    /// Only of this mailbox.
-    pub assigned_to: Option<PeerId>,
+    /// Only of this mailbox; `Some(None)` only nobody's.
+    pub assigned_to: Option<Option<PeerId>>,
     /// Only those in which each of these words stands.
     pub words: &'a [String],
     /// So many at most.
@@ -71,7 +71,7 @@ const ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority D
 
 /// Those of a project and of a mailbox, each found by its index, that fit.
 const WANTED: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
-    AND (:status IS NULL OR t.status = :status) AND (:assigned IS NULL OR t.assigned_to = :assigned)";
+    AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS :assigned)";
 
 fn list<T: DeserializeOwned>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
@@ -248,7 +248,7 @@ impl Tx<'_> {
         let tasks = statement.query_map(
             named_params! {
                 ":project": wanted.project, ":own": wanted.own, ":status": wanted.status.map(TaskStatus::as_str),
-                ":assigned": wanted.assigned_to, ":limit": limit,
+                ":all": wanted.assigned_to.is_none(), ":assigned": wanted.assigned_to.flatten(), ":limit": limit,
             },
             task,
         )?;

@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::arguments::OneOrMany;
 use super::super::vigil::{Came, Seen, wait_for};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::ground::clock::parse_rfc3339;
 use crate::mesh::{Mesh, Sitting};
 use crate::model::event::{Filter, Page, Patterns};
+use crate::model::task::check_count;
 use crate::model::{Refusal, Result};
 
 pub(super) const TOOLS: [Entry; 1] = [Entry {
@@ -25,12 +25,14 @@ pub(super) const TOOLS: [Entry; 1] = [Entry {
     long: true,
 }];
 
+/// Patterns of one call.
+const TYPES_MAX: usize = 16;
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Events {
     action: Option<Action>,
-    #[schemars(with = "Option<Vec<String>>")]
-    types: Option<OneOrMany>,
+    types: Option<Vec<String>>,
     after: Option<u64>,
     /// RFC 3339
     since: Option<String>,
@@ -98,8 +100,10 @@ pub(super) async fn events(
     ];
     arguments::only(word, takes, &given)?;
     let timeout = arguments::within("timeout_seconds", timeout_seconds, 1..=3600, 300)?;
+    let types = types.unwrap_or_default();
+    check_count("types", types.len(), TYPES_MAX)?;
     let filter = Filter {
-        types: Patterns::check(types.map_or_else(Vec::new, |types| types.into_list().0))?,
+        types: Patterns::check(types)?,
         after: after.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
         since_ms: since.as_deref().map(time).transpose()?,
         limit: arguments::within("limit", limit, 1..=500, 50)? as usize,

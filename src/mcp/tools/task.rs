@@ -13,7 +13,7 @@ use crate::ground::id::TaskId;
 use crate::ground::text::cut_chars;
 use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection, shape, task_files};
 use crate::model::task::{BULK_MAX, check_count};
-use crate::model::{self, Error, Refusal, Result, TaskStatus};
+use crate::model::{self, Error, Result, TaskStatus};
 use crate::store::Task;
 
 pub(super) const TOOLS: [Entry; 6] = [
@@ -125,7 +125,7 @@ struct ListTasks {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BulkUpdateTasks {
-    updates: Vec<UpdateTask>,
+    updates: Vec<JsonObject>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -197,16 +197,6 @@ fn bulk_schema() -> JsonObject {
 impl UpdateTask {
     /// Returns the change that is meant; paths are seen from `folder`.
     fn read(&self, folder: &Path) -> Result<TaskChange> {
-        let nothing = self.title.is_none()
-            && self.description.is_none()
-            && self.assigned_to.is_none()
-            && self.files_owned.is_none()
-            && self.priority.is_none()
-            && self.depends_on.is_none()
-            && self.status.is_none();
-        if nothing && self.reason.is_none() {
-            return Err(Refusal::argument("nothing to change is given beside \"task_id\"").into());
-        }
         Ok(TaskChange {
             id: task_id("task_id", &self.task_id)?,
             fields: TaskFields {
@@ -318,22 +308,31 @@ pub(super) async fn bulk_update_tasks(
     let BulkUpdateTasks { updates } = arguments::read(arguments)?;
     check_count("updates", updates.len(), BULK_MAX)?;
     call.verb(|at| {
-        let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
+        let (mut changes, mut outcomes) = (Vec::new(), Vec::new());
         for update in &updates {
-            match update.read(&at.project.path) {
-                Ok(change) => changes.push(change),
+            let read = arguments::read(Some(update.clone()))
+                .and_then(|update: UpdateTask| update.read(&at.project.path));
+            match read {
+                Ok(change) => {
+                    changes.push(change);
+                    outcomes.push(None);
+                }
                 Err(Error::Refused(refusal)) => {
-                    let id = arguments::cut(&update.task_id);
-                    unreadable.push(shape::task_refused(id, &refusal));
+                    let id = update.get("task_id").and_then(Value::as_str);
+                    let id = arguments::cut(id.unwrap_or_default()).to_owned();
+                    outcomes.push(Some((id, Err(refusal))));
                 }
                 Err(fault) => return Err(fault),
             }
         }
-        let outcomes = at.mesh.update_tasks(&at.me, &changes)?;
+        let mut done = at.mesh.update_tasks(&at.me, &changes)?.into_iter();
+        let outcomes: Vec<_> = outcomes
+            .into_iter()
+            .filter_map(|unreadable| {
+                unreadable.or_else(|| done.next().map(|(id, outcome)| (id.to_string(), outcome)))
+            })
+            .collect();
         let mut body = shape::tasks_updated(&outcomes, &at.mesh.now());
-        if let Some(refused) = body["refused"].as_array_mut() {
-            refused.extend(unreadable);
-        }
         tell_files_briefly(&mut body);
         Ok(results::ok(&body))
     })

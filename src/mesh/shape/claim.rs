@@ -85,8 +85,21 @@ pub fn line(line: &ClaimLine, me: Option<&Sitting>, now: &Moment) -> Value {
 }
 
 /// Returns when a lease ends, in wall milliseconds; a lapsed one that is still honoured has ended.
+///
+/// Two clocks are never read in the same instant, so what they are apart varies by a millisecond from look to look. As long as
+/// they go on together since the lease began, its end is told by their readings of that time, and is the same for all.
 pub fn expires_ms(claim: &Claim, now: &Moment) -> i64 {
-    now.wall_ms + claim.lease.until_ms - now.monotonic_ms
+    const TOGETHER_MS: i64 = 1_000;
+    let apart_now_ms = now.wall_ms - now.monotonic_ms;
+    let apart_then_ms = claim.began_at_ms - claim.lease.claimed_ms;
+    let same_boot = claim.boot == *now.boot;
+    let together = same_boot && (apart_now_ms - apart_then_ms).abs() < TOGETHER_MS;
+    let apart_ms = if together {
+        apart_then_ms
+    } else {
+        apart_now_ms
+    };
+    claim.lease.until_ms + apart_ms
 }
 
 fn holder(claim: &Claim, now: &Moment) -> Value {

@@ -18,9 +18,7 @@ pub use claim::{claim, expires_ms, granted, line, released};
 pub use memory::{known, known_only, memory, remembered, version};
 pub use message::{audiences, message, posted};
 pub use state::{deletion, entries, entry};
-pub use task::{
-    task, task_counts, task_created, task_refused, task_updated, task_waiting, tasks_updated,
-};
+pub use task::{task, task_counts, task_created, task_updated, task_waiting, tasks_updated};
 
 /// Returns a peer.
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {

@@ -5,7 +5,7 @@ use super::expires_ms;
 use crate::ground::Moment;
 use crate::ground::clock::rfc3339;
 use crate::ground::text::cut_chars;
-use crate::mesh::{BulkUpdated, FileClaim, TaskCreated, TaskUpdated};
+use crate::mesh::{FileClaim, TaskCreated, TaskUpdated};
 use crate::model::{Refusal, TaskStatus};
 use crate::store::Task;
 
@@ -40,8 +40,8 @@ pub fn task_updated(updated: &TaskUpdated, now: &Moment) -> Value {
     value
 }
 
-/// Returns what came of changing several tasks.
-pub fn tasks_updated(outcomes: &BulkUpdated, now: &Moment) -> Value {
+/// Returns what came of changing several tasks, each with its id as it was given.
+pub fn tasks_updated(outcomes: &[(String, Result<TaskUpdated, Refusal>)], now: &Moment) -> Value {
     let (mut updated, mut refused) = (Vec::new(), Vec::new());
     for (id, outcome) in outcomes {
         match outcome {
@@ -52,16 +52,13 @@ pub fn tasks_updated(outcomes: &BulkUpdated, now: &Moment) -> Value {
                 add_files(&mut value, one, now);
                 updated.push(value);
             }
-            Err(refusal) => refused.push(task_refused(&id.to_string(), refusal)),
+            Err(refusal) => {
+                let error = json!({ "code": refusal.code(), "message": refusal.to_string() });
+                refused.push(json!({ "task_id": id, "error": error }));
+            }
         }
     }
     json!({ "updated": updated, "refused": refused })
-}
-
-/// Returns a change of a task that was refused beside others.
-pub fn task_refused(id: &str, refusal: &Refusal) -> Value {
-    let error = json!({ "code": refusal.code(), "message": refusal.to_string() });
-    json!({ "task_id": id, "error": error })
 }
 
 /// Returns how many tasks there are in each status.
