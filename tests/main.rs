@@ -15,7 +15,7 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
-/// Blocking calls that end otherwise than by an answer: nothing is lost, and nobody is left deaf.
+/// Stories of waits: for somebody not there yet, for several answers, and waits that end otherwise than by an answer.
 mod wait;
 
 /// Stories of messages: who gets which, in what order, how far somebody has read.

@@ -91,22 +91,24 @@ fn words_phrases_beginnings_exclusions_and_parts_are_found() {
         ("迁移脚本", "我们"),
         ("数据", "我们"),
         ("日本", "the last"),
-        ("staging nowhere-at-all", ""),
         ("xqzvk", ""),
     ] {
         let found = finds(&ada, query);
-        if begins.is_empty() {
-            assert!(
-                !found.contains("by hand") || query.contains("nowhere"),
-                "{query}: {found}"
-            );
-        } else {
-            assert!(found.starts_with(begins), "{query}: {found}");
-            assert!(!found.contains('|'), "{query}: {found}");
-        }
+        assert_eq!(found.is_empty(), begins.is_empty(), "{query}: {found}");
+        assert!(found.starts_with(begins), "{query}: {found}");
+        assert!(!found.contains('|'), "{query}: {found}");
     }
-    assert_eq!(finds(&ada, "xqzvk"), "");
-    assert_eq!(finds(&ada, "\"hand by\""), "");
+    let both = finds(&ada, "staging nowhere-at-all");
+    let mut both: Vec<&str> = both.split('|').collect();
+    both.sort_unstable();
+    assert_eq!(
+        both,
+        [
+            "Migrations are run by hand on staging",
+            "staging database: MESH_DB_PATH must be absolute"
+        ],
+        "where no memory has all the words, those that have some"
+    );
     let some = finds(&ada, "which migrations does kubernetes run");
     assert!(some.starts_with("Migrations"), "some of the words: {some}");
 }
@@ -373,6 +375,36 @@ fn what_has_a_time_to_live_is_gone_after_it_and_swept() {
         .query_row("SELECT count(*) FROM memory", [], |row| row.get(0))
         .unwrap();
     assert_eq!(left, 1);
+}
+
+#[test]
+fn a_key_that_is_forgotten_is_the_projects_own_else_the_meshs_whoever_kept_it() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let kept = |text: &str, more: Value| assert_eq!(remember(&ada, text, more)["version"], 1);
+    kept("zebra here", json!({ "key": "port" }));
+    kept(
+        "zebra everywhere",
+        json!({ "key": "port", "scope": "mesh" }),
+    );
+    let zebras = |session| {
+        let found = finds(session, "zebra");
+        let mut all: Vec<String> = found.split('|').map(str::to_owned).collect();
+        all.sort();
+        all.join("|")
+    };
+    assert_eq!(zebras(&ada), "zebra everywhere|zebra here");
+    assert_eq!(ada.call("forget", json!({ "key": "port" }))["forgotten"], 1);
+    assert_eq!(zebras(&ada), "zebra everywhere", "its own first");
+    kept("zebra again", json!({ "key": "port" }));
+    // In another project there is only the mesh's.
+    assert_eq!(bo.call("forget", json!({ "key": "port" }))["forgotten"], 1);
+    assert_eq!(zebras(&ada), "zebra again");
+    assert_eq!(bo.call("forget", json!({ "key": "port" }))["forgotten"], 0);
+    let by_id = remember(&ada, "zebra of ada", json!({}));
+    let gone = bo.call("forget", json!({ "memory_id": by_id["memory_id"] }));
+    assert_eq!(gone["forgotten"], 1, "anybody of the mesh may");
+    assert_eq!(zebras(&ada), "zebra again");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_set_of_tools_that_does_not_exist_is_named_by_every_call_together_with_those
     );
     for tool in ["list_peers", "post"] {
         let error = &ada.call(tool, json!({}))["error"];
-        assert_eq!(error["code"], "invalid_argument", "{error}");
+        assert_eq!(error["code"], "storage", "{error}");
         let message = error["message"].as_str().unwrap();
         for part in ["CLAUDE_MESH_TOOLS", "\"mail\"", &TOOL_SETS.join(", ")] {
             assert!(message.contains(part), "{part:?} is not in {message}");
