@@ -223,7 +223,7 @@ impl Mesh {
     /// Returns how many memories there are for the repository at `home`, counted up to a thousand.
     pub fn count_memories(&mut self, home: &str) -> Result<u32> {
         self.read(|tx, _| {
-            if tx.has_memories() {
+            if tx.has_tasks() {
                 Ok(tx.count_memories(home, COUNTED_MAX)?)
             } else {
                 Ok(0)

@@ -2,8 +2,8 @@
 //! where a path leads on this machine is looked up elsewhere.
 use serde::Serialize;
 
+use super::check::{check_secret, check_size};
 use super::refusal::Refusal;
-use super::secret;
 
 /// Longest name of a resource in bytes, as it is given.
 pub const RESOURCE_BYTES_MAX: usize = 512;
@@ -193,24 +193,13 @@ pub fn named(text: &str) -> Result<Named<'_>, Refusal> {
     if text.is_empty() {
         return Err(Refusal::argument("\"resource\" is empty"));
     }
-    if text.len() > RESOURCE_BYTES_MAX {
-        return Err(Refusal::TooLarge {
-            parameter: "\"resource\"".into(),
-            bytes: text.len(),
-            bytes_max: RESOURCE_BYTES_MAX,
-        });
-    }
+    check_size("resource", text, RESOURCE_BYTES_MAX)?;
     if text.chars().any(char::is_control) {
         return Err(Refusal::argument(
             "\"resource\" must have no control characters",
         ));
     }
-    if let Some(looks_like) = secret::looks_like(text) {
-        return Err(Refusal::Secret {
-            parameter: "\"resource\"".into(),
-            looks_like,
-        });
-    }
+    check_secret("resource", text)?;
     match text.strip_prefix("file:") {
         Some(path) if path.trim().is_empty() => Err(Refusal::argument(
             "\"resource\" is \"file:\" without a path",
@@ -228,13 +217,7 @@ pub fn check_note(note: &str) -> Result<(), Refusal> {
             "\"note\" may have {NOTE_CHARS_MAX} characters at most, got {length}"
         )));
     }
-    match secret::looks_like(note) {
-        Some(looks_like) => Err(Refusal::Secret {
-            parameter: "\"note\"".into(),
-            looks_like,
-        }),
-        None => Ok(()),
-    }
+    check_secret("note", note)
 }
 
 #[cfg(test)]
