@@ -19,7 +19,8 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let calm = world.session("ada", Side::Far);
         let target = world.session("cy", Side::Far);
         // Without a progress token: the asker waits and stays silent, so that nobody need read what it says.
-        let arguments = json!({ "to": "cy", "question": "which port does the API use?", "timeout_seconds": 3600 });
+        let question = "which port does the API use?";
+        let arguments = json!({ "to": "cy", "question": question, "timeout_seconds": 3600 });
         let (_, line) = asker.tool_line("ask_peer", &arguments);
         asker.write(&line);
         let empty = floor::empty_program(&world.home());
@@ -34,10 +35,11 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             let (loud, said) = prompt(&world, &target, round);
             assert!(said.contains("which port"), "{said:?}");
             if round >= 10 {
-                for (samples, span) in times.iter_mut().zip([Some(truth), nothing, Some(quiet), Some(loud)]) {
+                let spans = [Some(truth), nothing, Some(quiet), Some(loud)];
+                for (samples, span) in times.iter_mut().zip(spans) {
                     if let Some(span) = span {
- samples.add(micros(span));
- }
+                        samples.add(micros(span));
+                    }
                 }
             }
         }
@@ -66,8 +68,13 @@ pub(crate) fn submit(
     text: &str,
 ) -> (Duration, String) {
     let event = json!({
-        "hook_event_name": "UserPromptSubmit", "session_id": session.id, "prompt": text, "prompt_id": format!("turn-{turn}"),
-        "cwd": session.folder, "permission_mode": "default", "transcript_path": world.home().join("transcript.jsonl"),
+        "hook_event_name": "UserPromptSubmit",
+        "session_id": session.id,
+        "prompt": text,
+        "prompt_id": format!("turn-{turn}"),
+        "cwd": session.folder,
+        "permission_mode": "default",
+        "transcript_path": world.home().join("transcript.jsonl"),
     });
     let mut command = world.command(INBOX_POLL, &session.folder);
     command

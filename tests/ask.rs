@@ -380,6 +380,19 @@ fn several_peers_are_asked_at_once() {
         .result();
     assert_eq!(error_of(&mixed).0, "unknown_peer");
     assert_eq!(bo.questions().len(), 0, "all or none");
+    bo.kill();
+    cy.kill();
+    let to = json!({ "to": ["bo", "cy"], "question": "anybody?" });
+    let nobody = ada.call("ask_peer", to.clone());
+    assert_eq!(
+        nobody["status"], "timed_out",
+        "there is no part of an answer"
+    );
+    assert_eq!(nobody["answers"][1]["status"], "offline");
+    let di = world.session("cy");
+    let one = ada.start("ask_peer", to);
+    di.replies(&di.next_question(), "me");
+    assert_eq!(one.result()["status"], "partial");
 }
 
 #[test]
@@ -481,6 +494,39 @@ fn the_largest_question_and_answer_arrive_whole() {
     assert_eq!(full["questions"][0]["question"], question.as_str());
     bo.replies(&id, &answer);
     assert_eq!(ask.result()["answer"], answer.as_str());
+}
+
+#[test]
+fn one_question_in_full_is_told_to_both_sides_and_says_nothing_of_what_else_waits() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    ada.call("post", json!({ "to": "bo", "body": "mail" }));
+    let ask = asks(&ada, "bo", "which port?");
+    let id = bo.next_question();
+    let one = |session: &Session| session.call("poll_inbox", json!({ "question_id": id }));
+    let told = one(&bo);
+    let keys: Vec<&String> = told.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["you", "questions"]);
+    let question = &told["questions"][0];
+    assert_eq!(question["from"], "ada");
+    assert_eq!(question["addressed_to"], "bo");
+    assert_eq!(question["asker_waiting"], true);
+    assert_eq!(question["shown_times"], 2, "this is the second showing");
+    assert_eq!(bo.questions()[0]["shown_times"], 3);
+    let own = one(&ada);
+    assert_eq!(
+        own["questions"][0]["shown_times"], 3,
+        "its asker is shown nothing"
+    );
+    bo.replies(&id, "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+    for side in [&ada, &bo] {
+        let over = &one(side)["questions"][0];
+        assert_eq!(over["answer"], "5433");
+        assert_eq!(over["asker_waiting"], false);
+        assert_eq!(over["shown_times"], 3);
+    }
+    assert_eq!(bo.call("poll_inbox", json!({}))["messages_unread"], 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use crate::ring::{Rung, asks, attached};
-use crate::world::{Session, World};
+use crate::world::{Session, World, within};
 
 /// Asks, and has the answer before it returns.
 #[track_caller]
@@ -129,4 +129,255 @@ fn a_typed_prompt_brings_what_waits_also_while_it_cannot_be_noted() {
     let said = bo.hook("UserPromptSubmit", prompt);
     holder.execute_batch("ROLLBACK").unwrap();
     assert!(attached(&said).contains("which schema?"), "{said}");
+}
+
+/// Returns what the log tells a person, without times and ids.
+#[cfg(feature = "cli")]
+fn told(world: &World) -> String {
+    world.cli(&world.home(), &["log"]).out
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_log_tells_who_made_a_session_quiet_and_who_ended_it() {
+    let world = World::new();
+    let (ada, _bo) = (world.session("ada"), world.session("bo"));
+    let person = |arguments: &[&str]| {
+        assert_eq!(world.cli(&world.home(), arguments).code, Some(0));
+    };
+    person(&["quiet", "bo", "--for", "1h"]);
+    let held = asks(&ada, "bo", "which port?").result();
+    assert_eq!(held["reason"], "quiet");
+    let log = told(&world);
+    let line = |text: &str| {
+        let found = log.lines().find(|line| line.contains(text));
+        found
+            .unwrap_or_else(|| panic!("no line with {text:?} in {log}"))
+            .to_owned()
+    };
+    let quieted = line("made bo quiet until 2");
+    assert!(quieted.contains("person@"), "{quieted}");
+    line("the question of ada to bo is held: bo is quiet");
+    person(&["quiet", "bo", "--off"]);
+    person(&["quiet", "bo", "--off"]);
+    let log = told(&world);
+    let ends = log.matches("bo is not to be quiet any more").count();
+    assert_eq!(ends, 1, "the second changed nothing: {log}");
+    let events = ada.call(
+        "events",
+        json!({ "types": ["peer.quieted", "peer.resumed"] }),
+    );
+    let events = events["events"].as_array().unwrap();
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds, ["peer.quieted", "peer.resumed"]);
+    assert_eq!(events[0]["subject"], "bo");
+    assert!(events[0]["data"]["until"].as_str().unwrap().ends_with('Z'));
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_log_tells_who_paused_the_mesh_and_what_that_held() {
+    let world = World::new();
+    let (ada, _bo) = (world.session("ada"), world.session("bo"));
+    assert_eq!(world.cli(&world.home(), &["pause"]).code, Some(0));
+    assert_eq!(asks(&ada, "bo", "which port?").result()["reason"], "paused");
+    assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
+    let log = told(&world);
+    for text in [
+        "paused the whole mesh until told otherwise",
+        "the question of ada to bo is held: the mesh is paused",
+        "ended the pause of the mesh",
+    ] {
+        assert!(log.contains(text), "{text}: {log}");
+    }
+    let events = ada.call("events", json!({ "types": ["mesh.*"] }));
+    let events = events["events"].as_array().unwrap();
+    assert_eq!(events[0]["type"], "mesh.paused");
+    assert_eq!(events[0]["data"]["until"], "forever");
+    assert_eq!(events[1]["type"], "mesh.resumed");
+}
+
+/// Asks by the doorbell, in a turn of its own, and has the answer.
+#[track_caller]
+fn wakes_and_gets(asker: &Session, bo: &Rung, turn: &str) {
+    bo.session.register("idle");
+    let ask = asks(asker, "bo", &format!("question {turn}?"));
+    assert!(attached(&bo.reads(&bo.bell(), turn)).contains(turn));
+    bo.session.replies(&bo.session.next_question(), "yes");
+    assert_eq!(ask.result()["status"], "answered");
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_turns_that_peers_started_are_shown_to_everybody() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let table = || world.cli(&world.home(), &["peers"]).out;
+    let seen = || ada.call("list_peers", json!({}))["peers"][0].clone();
+    assert!(!table().contains("TURNS"), "nothing to tell: {}", table());
+    assert_eq!(
+        (&seen()["posted_turns"], &seen()["held"]),
+        (&json!(0), &Value::Null)
+    );
+    wakes_and_gets(&ada, &bo, "t1");
+    assert_eq!(seen()["posted_turns"], 1);
+    assert!(
+        table().contains("TURNS") && table().contains("1 of 2"),
+        "{}",
+        table()
+    );
+    wakes_and_gets(&ada, &bo, "t2");
+    let held = asks(&ada, "bo", "once more?").result();
+    assert_eq!(
+        (&held["reason"], &held["posted_turns"]),
+        (&json!("wake_budget"), &json!(2))
+    );
+    assert_eq!(
+        (&seen()["posted_turns"], &seen()["held"]),
+        (&json!(2), &json!("wake_budget"))
+    );
+    assert!(table().contains("2 of 2"), "{}", table());
+    let figures = ada.call("mesh_status", json!({}))["brakes"].clone();
+    assert_eq!(
+        figures,
+        json!({ "wake_budget": 2, "posted_turns": 2, "spent": 1, "held": 1, "stops": 0 })
+    );
+    let status = world.cli(&world.home(), &["status"]).out;
+    assert!(
+        status.contains("peers started 2 turns (at most 2 each until you type), 1 session has spent them, 1 question held"),
+        "{status}"
+    );
+    let log = told(&world);
+    for text in [
+        "bo was shown the question of ada (inbox, turn 2 by peers)",
+        "peers have started 2 turns of bo, as many as they may until its person types",
+        "the question of ada to bo is held: peers have started",
+    ] {
+        assert!(log.contains(text), "{text}: {log}");
+    }
+    bo.session.prompt("t3");
+    assert_eq!(
+        (&seen()["posted_turns"], &seen()["held"]),
+        (&json!(0), &Value::Null)
+    );
+    assert!(!table().contains("TURNS"), "{}", table());
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_turn_that_was_kept_going_for_a_question_is_told() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let patient = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 3600 });
+    let ask = ada.start("ask_peer", patient);
+    ask.wait_for_progress("bo: stored");
+    assert!(bo.stop("t1", false).is_some());
+    ask.wait_for_progress("kept going for it once");
+    assert!(bo.stop("t1", true).is_some());
+    ask.wait_for_progress("kept going for it 2 times");
+    assert_eq!(ada.call("list_peers", json!({}))["peers"][0]["stops"], 2);
+    let table = world.cli(&world.home(), &["peers"]).out;
+    assert!(table.contains("kept 2"), "{table}");
+    assert_eq!(ada.call("mesh_status", json!({}))["brakes"]["stops"], 2);
+    assert!(told(&world).contains("bo was kept in its turn by the question of ada (2 in a row)"));
+    // The next turn begins at nothing.
+    bo.prompt("t2");
+    assert_eq!(ada.call("list_peers", json!({}))["peers"][0]["stops"], 0);
+    ask.cancel();
+    let question = bo.next_question();
+    let again = json!({ "question_id": question, "timeout_seconds": 1 });
+    assert_eq!(ada.call("await_reply", again)["delivery"]["stops"], 2);
+}
+
+/// A program that writes down what the person was told, a line each time. Returns where.
+fn told_to(world: &mut World) -> std::path::PathBuf {
+    let told = world.home().join("told");
+    let content = format!(
+        "#!/bin/sh\nprintf '%s|%s\\n' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" >> {}\n",
+        told.display()
+    );
+    let script = world.executable("notify", content.as_bytes());
+    world.set("CLAUDE_MESH_NOTIFY_CMD", script.to_str().unwrap());
+    told
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_person_is_told_once_when_a_spent_budget_or_a_pause_holds_questions() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "1");
+    let told = told_to(&mut world);
+    let lines = || -> Vec<String> {
+        let text = std::fs::read_to_string(&told).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    let is_told = |text: &str| {
+        within(text, || {
+            lines().last().is_some_and(|line| line.contains(text))
+        });
+    };
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let holds = |question: &str, reason: &str| {
+        assert_eq!(asks(&ada, "bo", question).result()["reason"], reason);
+    };
+    wakes_and_gets(&ada, &bo, "t1");
+    assert_eq!(lines().len(), 0, "nothing is held yet");
+    holds("a?", "wake_budget");
+    is_told("bo|peers have started as many turns of a session as they may");
+    holds("b?", "wake_budget");
+    // It was told for as long as it lasts; a prompt frees the budget.
+    assert!(bo.session.prompt("t2").unwrap().contains("b?"));
+    for _ in 0..2 {
+        bo.session.replies(&bo.session.next_question(), "yes");
+    }
+    // Quiet is what its person wants, and so is a pause that ends by itself.
+    for (on, off) in [
+        (&["quiet", "bo"][..], &["quiet", "bo", "--off"][..]),
+        (&["pause", "--for", "1h"], &["pause", "--off"]),
+    ] {
+        assert_eq!(world.cli(&world.home(), on).code, Some(0));
+        let held = asks(&ada, "bo", on[0]).result();
+        assert_eq!(held["status"], "held");
+        bo.session.replies(&bo.session.next_question(), "yes");
+        assert_eq!(world.cli(&world.home(), off).code, Some(0));
+    }
+    assert_eq!(world.cli(&world.home(), &["pause"]).code, Some(0));
+    holds("c?", "paused");
+    is_told("bo|the mesh is paused until you end it");
+    bo.session.replies(&bo.session.next_question(), "yes");
+    assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
+    // And once more when the budget is spent once more.
+    wakes_and_gets(&ada, &bo, "t3");
+    holds("d?", "wake_budget");
+    is_told("as many turns of a session as they may");
+    assert_eq!(lines().len(), 3, "{:?}", lines());
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn who_has_questions_held_stands_above_who_works_and_below_a_dialog() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "1");
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let _cy = world.session("cy");
+    let dialog = world.session("zoe");
+    dialog.register("waiting");
+    let order = || {
+        let listed = world.cli(&world.home(), &["peers", "--json"]).json();
+        let names = listed["peers"].as_array().unwrap().iter();
+        let names: Vec<&str> = names.map(|peer| peer["peer"].as_str().unwrap()).collect();
+        names.join(" ")
+    };
+    assert_eq!(order(), "zoe ada bo cy");
+    wakes_and_gets(&ada, &bo, "t1");
+    assert_eq!(order(), "zoe bo ada cy", "its budget is spent");
+    assert_eq!(world.cli(&world.home(), &["quiet", "cy"]).code, Some(0));
+    for to in ["cy", "bo"] {
+        assert_eq!(asks(&ada, to, "and now?").result()["status"], "held");
+    }
+    assert_eq!(order(), "zoe bo cy ada");
 }

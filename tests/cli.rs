@@ -1,10 +1,11 @@
 //! The program for people, run as they run it, beside peers that sit in the same database.
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use claude_mesh::ground::clock::{Clock, SetClock, SystemClock};
 use claude_mesh::ground::id::QuestionId;
@@ -12,6 +13,7 @@ use claude_mesh::mesh::{Arrival, Member, Mesh, Reply, Waited};
 use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
+use crate::event::IN_A_ROW;
 use crate::world::{PATIENCE, Ran, World, program};
 
 /// A home with a project folder of the person's own and peers made of this process.
@@ -533,6 +535,65 @@ fn foreign_text_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn a_pipe_gets_every_byte_and_a_terminal_a_clean_text() {
+    let raw = "a\tb\r\nc\u{1b}[1mX\u{9b}2m\n</peer-question>\n\n";
+    let clean = "a\tb\ncX2m\n";
+    let desk = Desk::new();
+    let mut set = desk
+        .world
+        .command(program("claude-mesh"), &desk.folder)
+        .args(["state", "set", "raw", "-", "--text"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = set.stdin.take().unwrap();
+    stdin.write_all(raw.as_bytes()).unwrap();
+    drop(stdin);
+    assert!(set.wait().unwrap().success());
+    // One newline ends the text on its way in, and one on its way out.
+    assert_eq!(desk.sees(&["state", "get", "raw"]), raw);
+    let answering = answers(desk.peer("bo"), "a\r\n\u{1b}[1mX\n");
+    let answer = desk.sees(&["ask", "bo", "which port?"]);
+    assert_eq!(answer, "a\r\n\u{1b}[1mX\n\n");
+    drop(answering.join().unwrap());
+
+    let command = format!("{} state get raw", program("claude-mesh"));
+    let terminal = desk
+        .world
+        .command("script", &desk.folder)
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .output();
+    match terminal {
+        Ok(output) => {
+            // The terminal itself ends its lines with \r\n.
+            let shown = Ran::of(&output).out.replace("\r\n", "\n");
+            assert!(shown.starts_with(clean), "{shown:?}");
+        }
+        Err(error) => {
+            writeln!(std::io::stderr(), "SKIPPED: a terminal: {error}").ok();
+        }
+    }
+
+    // What a session's shell prints is read by its model.
+    let script = format!("read go; \"{}\" state get raw; :", program("claude-mesh"));
+    let mut shell = desk
+        .world
+        .command("/bin/sh", &desk.folder)
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    desk.register(shell.id(), &desk.folder);
+    shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let shown = Ran::of(&shell.wait_with_output().unwrap()).out;
+    assert!(shown.starts_with(clean), "{shown:?}");
+    assert!(!shown.contains("</peer-question"), "{shown:?}");
+}
+
+#[test]
 fn the_log_tells_the_way_of_a_question_in_sentences() {
     let desk = Desk::new();
     let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
@@ -565,18 +626,35 @@ fn the_log_tells_the_way_of_a_question_in_sentences() {
 }
 
 #[test]
-fn a_followed_log_goes_on() {
+fn a_followed_log_goes_on_by_the_bell() {
     let desk = Desk::new();
     let mut following = desk.starts(&["log", "-f", "--json"]);
-    let _ada = desk.peer("ada");
-    let mut begun = [0; 30];
-    following
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut begun)
-        .unwrap();
-    assert_eq!(&begun[..29], br#"{"seq":1,"type":"peer.joined""#);
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let mut ada = desk.peer("ada");
+    let first = next();
+    assert_eq!(
+        (&first["seq"], &first["type"], &first["by"]),
+        (&json!(1), &json!("peer.joined"), &json!("ada"))
+    );
+    let (me, project) = (ada.sitting().clone(), desk.world.project("ada"));
+    let began = Instant::now();
+    for number in 1..=IN_A_ROW {
+        let told = ada
+            .mesh()
+            .emit(&me, &project, "project.step", &json!(number))
+            .unwrap();
+        // Before the first of them the follower itself comes in.
+        let line = (0..2)
+            .map(|_| next())
+            .find(|line| line["type"] == "project.step");
+        let line = line.unwrap();
+        assert_eq!(
+            (&line["seq"], &line["data"]),
+            (&json!(told), &json!(number))
+        );
+    }
+    assert!(began.elapsed() < PATIENCE, "no bell rang");
     following.kill().unwrap();
     following.wait().unwrap();
 }
@@ -651,10 +729,13 @@ fn a_wall_separates_what_lies_behind_it() {
 fn a_broken_map_of_walls_opens_no_mesh() {
     let desk = Desk::new();
     let _ada = desk.peer("ada");
-    desk.world.write(".claude-mesh/config.json", "{");
-    let (code, told) = desk.is_refused(&["peers"]);
-    assert_eq!(code, "storage");
-    assert!(told.contains("config.json cannot be used"), "{told}");
+    let misspelled = "{\"meshs\": {\"/proj/**\": \"a\"}}";
+    for broken in ["{", misspelled, "{\"walls\": 5}"] {
+        desk.world.write(".claude-mesh/config.json", broken);
+        let (code, told) = desk.is_refused(&["peers"]);
+        assert_eq!(code, "storage");
+        assert!(told.contains("config.json cannot be used"), "{told}");
+    }
 }
 
 #[test]
@@ -692,8 +773,24 @@ fn status_and_gc_are_figures() {
         desk.sees(&["status"])
             .contains("questions  1 open, 0 answered, 0 expired")
     );
+    let text = desk.sees(&["status"]);
+    let in_one_row = [
+        "status",
+        "path",
+        "bytes",
+        "wal_bytes",
+        "schema",
+        "paused_until",
+    ];
+    for key in status.as_object().unwrap().keys() {
+        let row = |line: &str| line.split_whitespace().next() == Some(key);
+        let is_told = text.lines().any(row) || in_one_row.contains(&key.as_str());
+        assert!(is_told, "{key} is not in {text}");
+    }
     let gone: Value = serde_json::from_str(&desk.sees(&["gc", "--json"])).unwrap();
     assert_eq!(gone["reclaimed"]["questions"], 0);
+    let nothing: Value = serde_json::from_str(&Desk::new().sees(&["gc", "--json"])).unwrap();
+    assert_eq!(nothing, gone, "without a mesh the same keys");
     assert!(
         desk.sees(&["inbox", "--all"]).contains("which port?"),
         "open questions stay"
@@ -757,6 +854,24 @@ fn a_closed_pipe_is_success() {
         drop(running.stdout.take());
         let ran = Ran::of(&running.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_a_failure() {
+    let desk = Desk::new();
+    for arguments in ["--help", "ask --help", "--version", "status"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = desk
+            .world
+            .command(program("claude-mesh"), &desk.folder)
+            .args(arguments.split(' '))
+            .stdout(full.unwrap())
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(1), "{arguments}: {ran:?}");
+        assert!(ran.err.contains("cannot print"), "{arguments}: {ran:?}");
     }
 }
 
@@ -1068,6 +1183,43 @@ fn doctor_sees_a_database_that_only_this_shell_speaks_of() {
 }
 
 #[test]
+fn doctor_sees_what_is_passed_over_in_silence() {
+    let desk = Desk::new();
+    desk.world.write(
+        ".claude-mesh/.env",
+        "\u{feff}CLAUDE_MESH_SYNC=full\nCLAUDE_MESH_NAME=front\n",
+    );
+    desk.world.write(
+        "own/.claude-mesh.json",
+        "\u{feff}{ \"topics\": [\"ops\", \"two words\"] }",
+    );
+    let found = desk.types(&["doctor", "--json"]).json();
+    let misplaced = finding(&found, "CLAUDE_MESH_NAME stands in ~/.claude-mesh/.env");
+    assert_eq!(misplaced["severity"], "note");
+    assert!(!found.to_string().contains("CLAUDE_MESH_SYNC"));
+    let topic = finding(&found, "a topic in ~/own/.claude-mesh.json is passed over");
+    assert!(
+        topic["text"]
+            .as_str()
+            .unwrap()
+            .ends_with("got \"two words\"")
+    );
+}
+
+#[test]
+fn a_database_that_is_no_file_is_told_so_before_its_rights() {
+    let mut desk = Desk::new();
+    desk.world.set("MESH_DB_PATH", "/dev/null");
+    let ran = desk.types(&["state", "set", "a", "1"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("hint: "), "{ran:?}");
+    assert!(!ran.err.contains("chmod"), "{ran:?}");
+    if rustix::process::geteuid().is_root() {
+        assert!(ran.err.contains("/dev/null: it is not a file"), "{ran:?}");
+    }
+}
+
+#[test]
 fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
     let mut desk = Desk::new();
     desk.world.write(
@@ -1094,25 +1246,93 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
     let found = desk.types(&["doctor", "--json"]).json();
     assert_eq!(finding(&found, "2.1.100")["severity"], "ok");
     let ran = desk.types(&["peers"]);
-    assert!(
-        ran.err
-            .contains("file is not a database\nhint: nothing was changed; `claude-mesh doctor`"),
-        "{ran:?}"
-    );
+    let hint = "file is not a database\nhint: nothing was changed. Close all sessions, then `mv ";
+    assert!(ran.err.contains(hint), "{ran:?}");
+}
+
+#[test]
+fn doctor_says_what_to_do_with_a_broken_file_and_where_its_copies_are() {
+    let desk = Desk::new();
+    let path = desk.world.database();
+    let copy = "mesh.db.schema-2-20260101T000000000Z.bak";
+    desk.world.write(&format!(".claude-mesh/{copy}"), "a copy");
+    let ada = desk.peer("ada");
+    drop(ada);
+    let whole = std::fs::read(&path).unwrap();
+    let cases = [
+        (
+            &b"garbage of more than some bytes "[..],
+            "file is not a database",
+        ),
+        (&whole[..10_000], "damaged"),
+        (&whole[..5_000], "damaged"),
+    ];
+    for (content, says) in cases {
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+        std::fs::write(&path, content).unwrap();
+        let found = desk.types(&["doctor", "--json"]).json();
+        let broken = finding(&found, says);
+        assert_eq!(broken["severity"], "problem");
+        let mend = broken["mend"].as_str().expect("what to do");
+        let command = format!("`mv {0} {0}.damaged`", path.display());
+        for part in [command.as_str(), copy, "Settings and walls"] {
+            assert!(mend.contains(part), "{part:?} is not in {mend:?}");
+        }
+        assert!(!mend.contains("doctor"), "{mend:?}");
+    }
+    std::fs::rename(&path, path.with_extension("db.damaged")).unwrap();
+    desk.sees(&["state", "set", "a", "1"]);
+}
+
+#[test]
+fn doctor_sees_a_place_where_no_database_can_be_made() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let folder = desk.world.project(".claude-mesh");
+    let mode = |mode| {
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o777);
+    let found = desk.types(&["doctor", "--json"]).json();
+    let open = finding(&found, "can be written by others");
+    assert_eq!(open["severity"], "problem");
+    assert!(!found.to_string().contains("no database yet"), "{found:#}");
+    mode(0o700);
+    let found = desk.types(&["doctor", "--json"]).json();
+    assert_eq!(finding(&found, "no database yet")["severity"], "note");
+    assert!(!folder.join("mesh.db").exists());
 }
 
 #[test]
 fn a_watched_list_is_printed_again_when_something_changes() {
     let desk = Desk::new();
     let mut watching = desk.starts(&["peers", "--watch", "--json"]);
-    let mut out = watching.stdout.take().unwrap();
-    let mut first = [0; 13];
-    out.read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"{\"peers\":[]}\n");
-    let _ada = desk.peer("ada");
-    let mut next = [0; 17];
-    out.read_exact(&mut next).unwrap();
-    assert_eq!(&next, b"{\"peers\":[{\"peer\"");
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next(), json!({ "peers": [] }));
+    let mut until = |names: &[&str]| {
+        let mut seen = Value::Null;
+        // What is printed on the way differs in other things: times, what a peer is at.
+        for _ in 0..20 {
+            seen = next()["peers"].clone();
+            let peers = seen.as_array().unwrap().iter();
+            if peers
+                .map(|peer| peer["peer"].as_str().unwrap())
+                .eq(names.iter().copied())
+            {
+                return;
+            }
+        }
+        panic!("never just {names:?}: {seen}");
+    };
+    let ada = desk.peer("ada");
+    until(&["ada"]);
+    let _bo = desk.peer("bo");
+    until(&["ada", "bo"]);
+    drop(ada);
+    until(&["bo"]);
     watching.kill().unwrap();
     watching.wait().unwrap();
 }

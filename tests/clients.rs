@@ -5,17 +5,65 @@ use serde_json::Value;
 
 use crate::world::{World, program};
 
+/// What a client publishes of its format, with where and when it was looked up.
+fn format_of(client: &str) -> Value {
+    let formats = include_str!("payloads/client_formats.json");
+    serde_json::from_str::<Value>(formats).unwrap()[client].clone()
+}
+
 fn entry(client: &str, text: &str) -> Value {
     let all: Value = match client {
         "codex" => serde_json::to_value(text.parse::<toml::Table>().unwrap()).unwrap(),
         _ => serde_json::from_str(text).unwrap(),
     };
-    let servers = match client {
-        "codex" => &all["mcp_servers"],
-        "vscode" => &all["servers"],
-        _ => &all["mcpServers"],
-    };
-    servers["claude-mesh"].clone()
+    assert_eq!(all.as_object().unwrap().len(), 1, "{client}");
+    let servers = format_of(client)["servers"].as_str().unwrap().to_owned();
+    all[servers]["claude-mesh"].clone()
+}
+
+/// Returns whether a value is of the kind that the format names.
+fn is_a(kind: &str, value: &Value) -> bool {
+    match kind {
+        "text" => value.is_string(),
+        "texts" => value
+            .as_array()
+            .is_some_and(|all| all.iter().all(Value::is_string)),
+        "texts by name" => value
+            .as_object()
+            .is_some_and(|all| all.values().all(Value::is_string)),
+        "number" => value.is_number(),
+        "flag" => value.is_boolean(),
+        word => value == word,
+    }
+}
+
+#[test]
+fn every_entry_keeps_to_the_format_that_its_client_publishes() {
+    let world = World::new();
+    let folder = world.project("own");
+    for client in ["codex", "cursor", "gemini", "vscode", "windsurf"] {
+        let format = format_of(client);
+        let printed = world.cli(&folder, &["install", "--print", client]).out;
+        let entry = entry(client, &printed);
+        let entry = entry.as_object().unwrap();
+        for key in format["required"].as_array().unwrap() {
+            let key = key.as_str().unwrap();
+            assert!(entry.contains_key(key), "{client} needs {key}");
+        }
+        for (key, value) in entry {
+            let kind = format["keys"][key].as_str();
+            let kind = kind.unwrap_or_else(|| panic!("{client} knows no {key}"));
+            assert!(is_a(kind, value), "{client}: {key} is {kind}, not {value}");
+        }
+        let put_in: Vec<&str> = printed
+            .match_indices("${")
+            .map(|(at, _)| &printed[at..=at + printed[at..].find('}').unwrap()])
+            .collect();
+        for variable in put_in {
+            let replaces = format["replaces"].as_array().unwrap();
+            assert!(replaces.contains(&variable.into()), "{client}: {variable}");
+        }
+    }
 }
 
 #[test]

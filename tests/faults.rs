@@ -22,19 +22,29 @@ const EVENTS: [&str; 5] = [
 ];
 
 #[track_caller]
-fn refused(result: &Value, code: &str, says: &[&str]) {
+fn refused(result: &Value, says: &[&str]) {
     let error = &result["error"];
     let message = error["message"].as_str().expect("a refusal");
-    assert_eq!(error["code"], code, "{message}");
+    assert_eq!(error["code"], "storage", "{message}");
     for part in says {
         assert!(message.contains(part), "{part:?} is not in {message:?}");
     }
     assert!(!error["hint"].as_str().unwrap().is_empty());
 }
 
+/// The model can say what mends it, as a person reads at the command line.
+#[track_caller]
+fn model_is_told_the_way_out(session: &Session, says: &[&str]) {
+    let told = session.call("mesh_status", json!({}));
+    let hint = told["error"]["hint"].as_str().unwrap();
+    for part in says {
+        assert!(hint.contains(part), "{part:?} is not in {hint:?}");
+    }
+}
+
 /// Every tool says the same, and the server goes on.
 #[track_caller]
-fn all_refused(session: &Session, code: &str, says: &[&str]) {
+fn all_refused(session: &Session, says: &[&str]) {
     for (tool, arguments) in [
         ("mesh_status", json!({})),
         ("register", json!({ "role": "x" })),
@@ -42,7 +52,7 @@ fn all_refused(session: &Session, code: &str, says: &[&str]) {
         ("state", json!({ "action": "set", "key": "k", "value": 1 })),
         ("events", json!({ "action": "wait" })),
     ] {
-        refused(&session.call(tool, arguments), code, says);
+        refused(&session.call(tool, arguments), says);
     }
     lives(session);
 }
@@ -95,9 +105,11 @@ fn person_is_told(world: &World, says: &[&str]) {
 
 fn payload(event: &str) -> String {
     let session = "00000000-0000-4000-8000-00000000ffff";
-    json!({ "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on", "prompt_id": "t1", "reason": "other",
-        "tool_name": "Edit", "tool_input": { "file_path": "/a.rs" } })
-        .to_string()
+    let payload = json!({
+        "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on",
+        "prompt_id": "t1", "reason": "other", "tool_name": "Edit", "tool_input": { "file_path": "/a.rs" },
+    });
+    payload.to_string()
 }
 
 /// Says past the test harness why a test does not run.
@@ -185,7 +197,6 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
     for _ in 0..3 {
         refused(
             &ada.call("ask_peer", ask.clone()),
-            "storage",
             &["mesh.db", "the disk is full"],
         );
         lives(&ada);
@@ -216,7 +227,7 @@ fn a_full_disk_from_the_start_leaves_no_half_made_file() {
         "mount -t tmpfs -o size=64k,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
     let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, inner));
     ada.discover();
-    all_refused(&ada, "storage", &["mesh.db", "the disk is full"]);
+    all_refused(&ada, &["mesh.db", "the disk is full"]);
     let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
     let left: Vec<_> = fs::read_dir(inside)
         .unwrap()
@@ -283,7 +294,7 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
         let inner = format!("{mounts} && \"$SERVER\"; :");
         let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, &inner));
         ada.discover();
-        all_refused(&ada, "storage", &[".claude-mesh"]);
+        all_refused(&ada, &[".claude-mesh"]);
         for event in EVENTS {
             let hook = program(match event {
                 "SessionStart" => "claude-mesh-session-start",
@@ -327,12 +338,34 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
 }
 
 #[test]
+fn doctor_sees_that_a_read_only_folder_takes_no_database() {
+    let Some(how) = own_mounts("doctor in a read-only home") else {
+        return;
+    };
+    for folder in ["own", ".claude-mesh"] {
+        let world = World::new();
+        world.project(folder);
+        let inner = "mount --bind \"$HOME\" \"$HOME\" && mount -o remount,bind,ro \"$HOME\" && cd \"$HOME\" && \"$CLI\" doctor";
+        let output = world
+            .command("/bin/sh", &world.home())
+            .args(["-c", &with_mounts(how, inner)])
+            .env("CLI", program("claude-mesh"))
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.out.contains("cannot write into"), "{folder}: {ran:?}");
+        assert!(!ran.out.contains("no database yet"), "{folder}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_file_where_the_folder_should_be_is_named_and_stays() {
     let world = World::new();
     let path = world.write(".claude-mesh", "mine\n");
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(&ada, "storage", &[".claude-mesh"]);
+    all_refused(&ada, &[".claude-mesh"]);
     hooks_are_silent(&world, &ada, None);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
     fs::remove_file(&path).unwrap();
@@ -459,21 +492,75 @@ fn without_a_watcher_waits_look_regularly() {
 }
 
 #[test]
+fn while_another_program_holds_the_lock_a_dead_neighbour_costs_nobody_the_look_around() {
+    let world = World::new();
+    let (_ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    let holder = world.rows();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    cy.kill();
+    let seen = bo.call("list_peers", json!({}));
+    let names: Vec<&str> = seen["peers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|peer| peer["peer"].as_str())
+        .collect();
+    assert_eq!(names, ["ada"], "{seen}");
+    let at_shell = world.cli(&bo.folder, &["peers"]);
+    assert!(
+        at_shell.out.contains("ada") && !at_shell.out.contains("cy"),
+        "{at_shell:?}"
+    );
+    let ended = "SELECT count(*) FROM session WHERE ended_at_ms IS NOT NULL";
+    assert_eq!(holder.query_one(ended, [], |row| row.get(0)), Ok(0));
+    holder.execute_batch("ROLLBACK").unwrap();
+    bo.call("list_peers", json!({}));
+    assert_eq!(holder.query_one(ended, [], |row| row.get(0)), Ok(1));
+}
+
+#[test]
 fn a_broken_project_file_is_named_with_its_line_and_nothing_is_written() {
     let world = World::new();
     let path = world.write("ada/.claude-mesh.json", "{\n  \"name\": 7\n}");
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(
-        &ada,
-        "invalid_argument",
-        &["ada/.claude-mesh.json", "line 2"],
-    );
+    all_refused(&ada, &["ada/.claude-mesh.json", "line 2"]);
+    model_is_told_the_way_out(&ada, &["{ \"name\": \"backend\" }"]);
     hooks_are_silent(&world, &ada, Some("line 2"));
     person_is_told(&world, &["line 2"]);
     assert!(!world.database().exists());
     fs::write(path, "{ \"name\": \"front\" }").unwrap();
     assert_eq!(ada.name(), "front", "once it is mended, all is well");
+}
+
+#[test]
+fn a_project_file_that_never_ends_is_refused_at_once() {
+    let world = World::new();
+    let path = world.project("ada").join(".claude-mesh.json");
+    let says = "ada/.claude-mesh.json cannot be used: it is not a file";
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for endless in [false, true] {
+        if endless {
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        }
+        let ada = world.window("ada", &[]);
+        ada.discover();
+        all_refused(&ada, &[says]);
+        hooks_are_silent(&world, &ada, Some(says));
+        person_is_told(&world, &[says]);
+    }
+    assert!(!world.database().exists());
 }
 
 #[test]
@@ -485,11 +572,8 @@ fn a_broken_wall_map_is_named_with_its_line_and_nothing_is_written() {
     );
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(
-        &ada,
-        "invalid_argument",
-        &[".claude-mesh/config.json", "line 3"],
-    );
+    all_refused(&ada, &[".claude-mesh/config.json", "line 3"]);
+    model_is_told_the_way_out(&ada, &["mend or remove the file"]);
     hooks_are_silent(&world, &ada, Some("line 3"));
     person_is_told(&world, &["line 3"]);
     assert!(!world.database().exists());
@@ -504,7 +588,8 @@ fn a_broken_env_file_is_named_with_its_line_and_not_repeated() {
     world.write(".claude-mesh/.env", content);
     let ada = world.window("ada", &[]);
     ada.discover();
-    all_refused(&ada, "invalid_argument", &[".claude-mesh/.env", "line 3"]);
+    all_refused(&ada, &[".claude-mesh/.env", "line 3"]);
+    model_is_told_the_way_out(&ada, &["one NAME=value per line", "restart this session"]);
     hooks_are_silent(&world, &ada, Some("line 3"));
     person_is_told(&world, &["line 3"]);
     let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
@@ -529,7 +614,7 @@ fn an_env_file_that_others_may_write_sets_nothing() {
         let ada = world.window("ada", &[]);
         ada.discover();
         let says = format!("can be written by others (mode {mode:o})");
-        all_refused(&ada, "storage", &[".claude-mesh/.env", &says]);
+        all_refused(&ada, &[".claude-mesh/.env", &says]);
         hooks_are_silent(&world, &ada, Some(&says));
         person_is_told(&world, &[&says, "`chmod go-w "]);
     }
@@ -546,9 +631,24 @@ fn a_setting_that_cannot_be_used_is_told_to_the_model() {
     ada.discover();
     all_refused(
         &ada,
-        "invalid_argument",
         &["CLAUDE_MESH_WAKE must be watcher or polling, got \"sometimes\""],
     );
+    model_is_told_the_way_out(&ada, &["set in the environment", "restart this session"]);
+    let path = world.write(".claude-mesh/.env", "CLAUDE_MESH_WAKE=zz\n");
+    let bo = world.window("bo", &[]);
+    bo.discover();
+    all_refused(
+        &bo,
+        &["CLAUDE_MESH_WAKE must be watcher or polling, got \"zz\""],
+    );
+    model_is_told_the_way_out(&bo, &[path.to_str().unwrap(), "restart this session"]);
+    let ran = world.cli(&bo.folder, &["status", "--json"]);
+    assert_eq!(
+        ran.json()["error"]["code"],
+        "storage",
+        "the same at both doors"
+    );
+    fs::remove_file(path).unwrap();
     hooks_are_silent(&world, &ada, Some("CLAUDE_MESH_WAKE"));
     assert!(!world.database().exists());
 }
@@ -615,7 +715,7 @@ fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
         let path = place(&world, &content);
         let ada = world.window("ada", &[]);
         ada.discover();
-        all_refused(&ada, "storage", &["mesh.db", says]);
+        all_refused(&ada, &["mesh.db", says]);
         hooks_are_silent(&world, &ada, Some(says));
         person_is_told(&world, &["mesh.db", says]);
         ada.close_stdin();
@@ -643,7 +743,7 @@ fn what_others_may_write_or_own_is_refused_and_untouched() {
     let refuses = |world: &World, says: &str| {
         let ada = world.window("ada", &[]);
         ada.discover();
-        all_refused(&ada, "storage", &[".claude-mesh", says]);
+        all_refused(&ada, &[".claude-mesh", says]);
         hooks_are_silent(world, &ada, Some(says));
         person_is_told(world, &[says]);
     };

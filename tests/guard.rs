@@ -17,7 +17,12 @@ fn edit(session: &Session, tool: &str, file: &str) -> Option<String> {
     let input = json!({ key: file, "old_string": "a", "new_string": "b" });
     let said = session.hook(
         "PreToolUse",
-        json!({ "tool_name": tool, "tool_input": input, "tool_use_id": "toolu_1", "cwd": session.folder }),
+        json!({
+            "tool_name": tool,
+            "tool_input": input,
+            "tool_use_id": "toolu_1",
+            "cwd": session.folder,
+        }),
     );
     if said.is_null() {
         return None;

@@ -81,6 +81,7 @@ fn bad_input_ends_with_nothing_said_and_a_line_in_the_log() {
     }
     let log = std::fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
     assert_eq!(log.lines().count(), 24);
+    assert!(!log.contains("struct"), "{log}");
     assert!(
         log.contains("claude-mesh-inbox-poll stdin is no event of Claude Code"),
         "{log}"

@@ -1,8 +1,12 @@
 //! The life of the server: whatever ends it or its client, its session ends with it, and who only looks leaves no trace.
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use claude_mesh::ground::SystemClock;
+use claude_mesh::mesh::{Arrival, Mesh};
+use claude_mesh::model::peer::Address;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -115,6 +119,27 @@ fn a_server_ends_when_its_client_is_killed_though_its_stdin_stays_open() {
     let traces = Traces::of(&world, &bo, "bo");
     bo.kill_client();
     traces.are_gone(&world, &ada, "bo");
+}
+
+#[test]
+fn the_server_of_a_killed_client_rings_those_who_wait_for_it() {
+    let world = World::new();
+    let mut bo = world.session("bo");
+    let mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
+    let project = world.project("ada");
+    let mut ada = mesh.join(&Arrival::here(&project).unwrap()).unwrap();
+    // She waits, and never looks by herself: nobody else is there to find out.
+    let to = Address::parse("bo").unwrap();
+    ada.ask(&to, "which port?", None).unwrap().1.unwrap();
+    bo.comes_to_rest();
+    let bells = world.home().join(".claude-mesh/mesh.db.d/bells");
+    let bell = bells.join(ada.sitting().session.to_string()).join("bell");
+    let _ = std::fs::remove_file(&bell);
+    bo.kill_client();
+    within("her bell rings", || bell.exists());
+    let left = "SELECT count(*) FROM event WHERE type = 'peer.left' AND subject = 'bo'";
+    let left: i64 = world.rows().query_row(left, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 1);
 }
 
 /// Makes a program that is not the shell of wrappers, to be a client with scripts of its own.

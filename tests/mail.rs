@@ -234,6 +234,11 @@ fn a_list_is_filtered_by_sender_and_goes_on_page_by_page() {
     }
     assert_eq!(all.len(), 10);
     assert!(all.is_sorted_by(|a, b| a.as_str() < b.as_str()));
+    let (_, message) = refused(&bo, "list_messages", json!({ "from": "adda" }));
+    assert!(
+        message.contains("; nearest: ada; here now: ada, cy"),
+        "{message}"
+    );
     assert_eq!(
         refused(&bo, "list_messages", json!({ "from": "nobody" })).0,
         "unknown_peer"

@@ -228,6 +228,61 @@ fn a_key_replaces_and_its_older_versions_stay_readable_with_who_and_when() {
 }
 
 #[test]
+fn memories_and_tasks_stay_when_a_folder_becomes_a_repository_and_when_it_is_none_any_more() {
+    let world = World::new();
+    let shop = world.session("shop");
+    remember(&shop, "the port is 5433", json!({ "key": "port" }));
+    remember(&shop, "the port is 5434", json!({ "key": "port" }));
+    shop.call("create_task", json!({ "title": "open the port" }));
+    let by_a_person = || {
+        let arguments = ["memory", "recall", "--key", "port", "--json"];
+        texts(&world.cli(&shop.folder, &arguments).json()).join("|")
+    };
+    let sees_all = |session: &Session| {
+        assert_eq!(finds(session, "port"), "the port is 5434");
+        let tasks = session.call("list_tasks", json!({}));
+        assert_eq!(tasks["tasks"][0]["title"], "open the port", "{tasks}");
+    };
+    world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
+    assert_eq!(by_a_person(), "the port is 5434");
+    sees_all(&shop);
+    sees_all(&world.session("shop"));
+    let arguments = ["memory", "recall", "--key", "port", "--history", "--json"];
+    let history = world.cli(&shop.folder, &arguments).json();
+    assert_eq!(history["versions"].as_array().unwrap().len(), 2);
+    std::fs::remove_dir_all(shop.folder.join(".git")).unwrap();
+    sees_all(&world.session("shop"));
+    sees_all(&shop);
+    assert_eq!(by_a_person(), "the port is 5434");
+}
+
+#[test]
+fn folders_that_become_one_repository_put_their_memories_together() {
+    let world = World::new();
+    let (api, web) = (world.session("shop/api"), world.session("shop/web"));
+    remember(&api, "the port is 5433", json!({ "key": "port" }));
+    remember(&web, "the old port was 8000", json!({ "key": "port" }));
+    remember(&web, "the port is 8080", json!({ "key": "port" }));
+    remember(&web, "the host is web.local", json!({ "key": "host" }));
+    world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
+    assert_eq!(finds(&api, "port"), "the port is 5433");
+    // The key belongs to whoever came first; nothing that holds is lost.
+    for session in [&web, &api] {
+        let mut found: Vec<String> = finds(session, "port")
+            .split('|')
+            .map(str::to_owned)
+            .collect();
+        found.sort();
+        assert_eq!(found, ["the port is 5433", "the port is 8080"]);
+        assert_eq!(finds(session, "host"), "the host is web.local");
+        let keyed = session.call("recall", json!({ "key": "port" }));
+        assert_eq!(texts(&keyed), ["the port is 5433"]);
+    }
+    remember(&api, "the host is shop.local", json!({ "key": "host" }));
+    assert_eq!(finds(&web, "host"), "the host is shop.local");
+}
+
+#[test]
 fn all_worktrees_of_a_repository_share_its_memories_and_others_do_not() {
     let world = World::new();
     world.write("shop/.git/HEAD", "ref: refs/heads/main\n");

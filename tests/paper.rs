@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use claude_mesh::ground::settings;
+use serde_json::Value;
 
 use crate::world::{World, program};
 
@@ -46,6 +47,64 @@ fn the_tool_table_names_every_tool() {
         .map(|tool| tool.name.to_string())
         .collect();
     assert_eq!(names("Tools"), listed);
+}
+
+/// Returns what may be given for a parameter, in the words of its schema.
+fn value_of(schema: &Value) -> String {
+    let ticked = |word: &Value| format!("`{}`", word.as_str().unwrap());
+    let kind = match (&schema["enum"], schema["type"].as_str()) {
+        (Value::Array(words), _) => words.iter().map(ticked).collect::<Vec<_>>().join("/"),
+        (_, Some("string")) => "text".into(),
+        (_, Some("integer")) => "number".into(),
+        (_, Some("boolean")) => "true or false".into(),
+        (_, Some("array")) if schema["items"]["type"] == "object" => "list of objects".into(),
+        (_, Some("array")) => "list of texts".into(),
+        _ if schema["anyOf"].is_array() => "text or list of texts".into(),
+        (_, kind) => kind.unwrap_or("value").into(),
+    };
+    let most = schema["maximum"]
+        .as_u64()
+        .map(|most| format!("up to {most}"));
+    let words = schema["description"].as_str().map(str::to_owned);
+    let more: Vec<String> = [most, words].into_iter().flatten().collect();
+    match more.as_slice() {
+        [] => kind,
+        more => format!("{kind} ({})", more.join("; ")),
+    }
+}
+
+#[test]
+fn the_parameter_table_is_what_the_tools_take() {
+    let mut expected = Vec::new();
+    for tool in claude_mesh::mcp::tool_list(None) {
+        let schema = Value::Object((*tool.input_schema).clone());
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let one = |(name, value): (&String, &Value)| {
+            let mark = if required.contains(&name.as_str().into()) {
+                ""
+            } else {
+                "?"
+            };
+            format!("`{name}`{mark} {}", value_of(value))
+        };
+        let all = schema["properties"].as_object();
+        let all: Vec<String> = all.into_iter().flatten().map(one).collect();
+        let all = if all.is_empty() {
+            "–".into()
+        } else {
+            all.join(", ")
+        };
+        expected.push(vec![format!("`{}`", tool.name), all]);
+    }
+    let lines = expected
+        .iter()
+        .map(|row| format!("| {} |\n", row.join(" | ")));
+    assert_eq!(
+        table("Parameters"),
+        expected,
+        "the table should be:\n{}",
+        lines.collect::<String>()
+    );
 }
 
 #[test]

@@ -166,6 +166,34 @@ fn a_session_whose_server_was_killed_is_seen_but_cannot_be_asked() {
 }
 
 #[test]
+fn a_server_that_found_its_lock_taken_takes_it_at_its_next_verb() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let ada = world.window("ada", &[]);
+    ada.hook("SessionStart", json!({ "source": "startup" }));
+    let of_ada = "SELECT s.id FROM session s JOIN peer p ON p.id = s.peer_id WHERE p.name = 'ada'";
+    let id: String = world
+        .rows()
+        .query_one(of_ada, [], |row| row.get(0))
+        .unwrap();
+    let sessions = world.home().join(".claude-mesh/mesh.db.d/sessions");
+    let path = sessions.join(format!("{id}.lock"));
+    let activity = || {
+        let seen = peers(&bo, json!({}));
+        seen.into_iter().find(|peer| peer["peer"] == "ada").unwrap()["activity"].clone()
+    };
+    // Somebody who only looks whether the lock is owned was stopped in the middle.
+    let looker = std::fs::File::create(path).unwrap();
+    looker.lock_shared().unwrap();
+    ada.discover();
+    ada.call("mesh_status", json!({}));
+    assert_eq!(activity(), "needs_restart");
+    drop(looker);
+    ada.call("mesh_status", json!({}));
+    assert_ne!(activity(), "needs_restart");
+}
+
+#[test]
 fn a_window_that_was_open_before_the_install_is_told_once_and_never_blocked() {
     let world = World::new();
     let bo = world.session("bo");
@@ -621,5 +649,73 @@ fn deleting_the_folder_resets_everything() {
     assert_eq!(
         ada.call("state", json!({ "action": "get", "key": "k" }))["version"],
         0
+    );
+}
+
+#[test]
+fn folders_of_any_script_have_names_that_can_be_typed() {
+    let world = World::new();
+    for (folder, name) in [
+        ("数据", "shu-ju"),
+        ("登录", "deng-lu"),
+        ("Über", "uber"),
+        ("a/…", "project"),
+    ] {
+        assert_eq!(world.session(folder).name(), name);
+    }
+    // A file that names nothing leaves the folder's name.
+    for text in ["", " ", "*"] {
+        world.write(
+            "shop/.claude-mesh.json",
+            &json!({ "name": text, "role": "sells" }).to_string(),
+        );
+        let shop = world.session("shop");
+        assert_eq!(shop.name(), "shop", "{text:?}");
+        shop.kill();
+    }
+}
+
+#[test]
+fn a_chosen_name_without_a_letter_is_refused_and_leaves_no_alias() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for name in ["", "*", " - ", "…"] {
+        let error = ada.call("register", json!({ "name": name }))["error"].clone();
+        assert_eq!(error["code"], "invalid_argument", "{name:?}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("\"name\" needs a letter or a digit, got ")
+                && message.contains("a-z, 0-9"),
+            "{message}"
+        );
+    }
+    let you = ada.call("register", json!({ "name": "ünï" }))["you"].clone();
+    assert_eq!(
+        (&you["peer"], &you["aliases"]),
+        (&json!("uni"), &json!(["ada"]))
+    );
+}
+
+#[test]
+fn a_mailbox_keeps_the_name_it_was_given_when_only_ascii_letters_counted() {
+    let world = World::new();
+    world.session("Über").kill();
+    let rows = world.rows();
+    rows.execute_batch("UPDATE peer SET name = 'ber', wanted = 'ber' WHERE name = 'uber'")
+        .unwrap();
+    let (first, second) = (world.session("Über"), world.session("Über"));
+    assert_eq!(
+        (first.name(), second.name()),
+        ("ber".into(), "ber-2".into())
+    );
+    for session in [first, second] {
+        session.kill();
+    }
+    std::fs::create_dir(world.home().join("new")).unwrap();
+    std::fs::rename(world.home().join("Über"), world.home().join("new/Über")).unwrap();
+    assert_eq!(
+        world.session("new/Über").name(),
+        "ber",
+        "also when it is moved"
     );
 }

@@ -345,7 +345,12 @@ fn two_processes_count_to_a_thousand_by_compare_and_set_and_lose_nothing() {
                     let value = seen["value"].as_i64().unwrap() + 1;
                     let put = session.call(
                         "state",
-                        json!({ "action": "set", "key": "count", "value": value, "expected_version": seen["version"] }),
+                        json!({
+                            "action": "set",
+                            "key": "count",
+                            "value": value,
+                            "expected_version": seen["version"],
+                        }),
                     );
                     if put["error"].is_null() {
                         done += 1;

@@ -323,7 +323,8 @@ fn a_model_and_a_person_see_the_same_figures() {
             "tasks",
             "memories",
             "events",
-            "engine"
+            "engine",
+            "brakes"
         ]
     );
     assert_eq!(

@@ -100,6 +100,40 @@ fn a_file_of_two_tasks_stays_claimed_until_the_last_of_them_has_ended() {
 }
 
 #[test]
+fn a_task_under_way_that_names_other_files_gives_back_the_old_and_claims_the_new() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let one = creates(&ada, "one", &["a.rs", "b.rs", "c.rs"]);
+    let two = creates(&ada, "two", &["b.rs"]);
+    goes(&ada, &one, "in_progress");
+    goes(&ada, &two, "in_progress");
+    let taken = format!("file:{}/taken.rs", ada.folder.display());
+    bo.call("claim", json!({ "resource": taken }));
+    let files = paths(&ada, &["c.rs", "d.rs", "taken.rs"]);
+    let mut wanted = granted(&["c.rs", "d.rs"]);
+    wanted.push(("taken.rs".into(), "held_by bo".into()));
+    assert_eq!(updates(&ada, &one, json!({ "files_owned": files })), wanted);
+    let all = ["b.rs: ada", "c.rs: ada", "d.rs: ada", "taken.rs: bo"];
+    assert_eq!(held(&bo, &ada), all, "two still needs b.rs");
+    // With a step it is the same.
+    let more = json!({ "files_owned": paths(&ada, &["e.rs"]), "status": "in_review" });
+    assert_eq!(updates(&ada, &one, more), granted(&["e.rs"]));
+    assert_eq!(held(&bo, &ada), ["b.rs: ada", "e.rs: ada", "taken.rs: bo"]);
+    // Whoever changes it for its assignee takes nothing for himself.
+    let more = json!({ "files_owned": paths(&ada, &["f.rs"]) });
+    assert_eq!(updates(&bo, &one, more), []);
+    assert_eq!(held(&bo, &ada), ["b.rs: ada", "taken.rs: bo"]);
+    goes(&ada, &two, "cancelled");
+    let more = json!({ "files_owned": paths(&ada, &["g.rs"]), "status": "cancelled" });
+    assert_eq!(updates(&ada, &one, more), []);
+    assert_eq!(
+        held(&bo, &ada),
+        ["taken.rs: bo"],
+        "what has ended needs nothing"
+    );
+}
+
+#[test]
 fn who_stands_in_line_for_a_file_already_stands_there_as_before_when_a_task_begins() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));

@@ -1,17 +1,19 @@
 //! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
+use claude_mesh::ground::process;
 use claude_mesh::mesh::{
     Arrival, ClaimFilter, Claimed, Claiming, Forgotten, Member, Mesh, Opening, Reply, Scope,
-    TaskFields,
+    TaskFields, Wait,
 };
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
-use claude_mesh::model::{Event, Mode, PeerKind, QuestionState, Refusal};
+use claude_mesh::model::{Event, Liveness, Mode, PeerKind, QuestionState, Refusal};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -395,6 +397,126 @@ fn a_jump_of_the_wall_clock_ends_no_lease() {
     assert!(!claims(&mut bo));
     days.clock.jump_wall_ms(-2 * DAY_MS);
     assert!(!claims(&mut bo));
+}
+
+/// Begins to wait for what a member has asked bo.
+fn waits(member: &mut Member, question: &str) -> Wait {
+    member.ask(&bo(), question, None).unwrap().1.unwrap()
+}
+
+/// A question for the session of a wait interrupts it if that is due. Returns whether it did.
+fn is_interrupted(member: &mut Member, wait: &Wait) -> bool {
+    let me = member.sitting().clone();
+    let interruption = member.mesh().interrupt_if_asked(&me, wait.id).unwrap();
+    interruption.is_some()
+}
+
+#[test]
+fn a_question_interrupts_the_newest_wait_at_once_and_the_next_newest_after_ten_seconds() {
+    let days = Days::new();
+    let [mut ada, _bo, mut cy] =
+        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+    let [first, second, third] =
+        ["which port?", "which host?", "which user?"].map(|question| waits(&mut ada, question));
+    let to = Address::parse("ada").unwrap();
+    cy.ask(&to, "ready?", None).unwrap();
+    assert!(!is_interrupted(&mut ada, &first) && !is_interrupted(&mut ada, &second));
+    assert!(is_interrupted(&mut ada, &third));
+    assert!(!is_interrupted(&mut ada, &second), "one subagent is enough");
+    days.clock.advance_ms(9_999);
+    assert!(!is_interrupted(&mut ada, &second));
+    days.clock.advance_ms(1);
+    assert!(!is_interrupted(&mut ada, &first));
+    assert!(is_interrupted(&mut ada, &second));
+    days.clock.advance_ms(DAY_MS);
+    assert!(!is_interrupted(&mut ada, &first), "twice is enough");
+
+    // One that was answered meanwhile, or a wait that began knowing of it, is left alone.
+    let late = waits(&mut ada, "which table?");
+    let (asked, _) = cy.ask(&to, "and now?", None).unwrap();
+    assert!(is_interrupted(&mut ada, &late));
+    days.clock.advance_ms(1);
+    let after = waits(&mut ada, "which column?");
+    days.clock.advance_ms(10_000);
+    assert!(!is_interrupted(&mut ada, &after));
+    ada.mesh().end_wait(after.id).unwrap();
+    ada.answer(asked.question, "yes").unwrap();
+    assert!(!is_interrupted(&mut ada, &first));
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_lets_no_wait_go_deaf() {
+    for jump_ms in [-3_600_000, 3_600_000] {
+        let days = Days::new();
+        let [mut ada, _bo, mut cy] =
+            [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
+        let (first, second) = (
+            waits(&mut ada, "which port?"),
+            waits(&mut ada, "which host?"),
+        );
+        days.clock.jump_wall_ms(jump_ms);
+        cy.ask(&Address::parse("ada").unwrap(), "ready?", None)
+            .unwrap();
+        assert!(is_interrupted(&mut ada, &second));
+        days.clock.jump_wall_ms(jump_ms);
+        days.clock.advance_ms(9_999);
+        assert!(!is_interrupted(&mut ada, &first));
+        days.clock.advance_ms(1);
+        assert!(is_interrupted(&mut ada, &first));
+    }
+}
+
+/// Returns what the mesh holds a peer for.
+fn liveness(member: &mut Member, name: &str) -> Liveness {
+    let views = member.mesh().peers(None, Scope::Machine, true).unwrap();
+    let view = views.iter().find(|view| view.peer.name.as_str() == name);
+    view.unwrap().liveness
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_kills_nobody_and_revives_nobody() {
+    for jump_ms in [-3_600_000, 3_600_000] {
+        let days = Days::new();
+        let (mut ada, _bo) = (days.member("ada", 1), days.member("bo", 2));
+        let mut client = Command::new("/bin/cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(client.id()).unwrap();
+        let key = process::stat(pid).unwrap().key;
+        let project = days.place.path().join("cy");
+        std::fs::create_dir_all(&project).unwrap();
+        let mut arrival = Arrival::here(&project).unwrap();
+        arrival.process = key;
+        ada.mesh().sit(&arrival).unwrap();
+        assert_eq!(liveness(&mut ada, "cy"), Liveness::Alive);
+        client.kill().unwrap();
+        client.wait().unwrap();
+        days.clock.jump_wall_ms(jump_ms);
+        assert_eq!(liveness(&mut ada, "cy"), Liveness::Dead);
+        assert_eq!(liveness(&mut ada, "bo"), Liveness::Alive);
+        ada.mesh().record_deaths().unwrap();
+        let kinds = Days::kinds(&mut ada);
+        let ends = kinds.iter().filter(|kind| *kind == "peer.died").count();
+        assert_eq!(ends, 1, "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_session_of_another_host_is_neither_alive_nor_dead_after_the_clock_was_set_back() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    let rows = rusqlite::Connection::open(days.place.path().join("mesh.db")).unwrap();
+    let far = "UPDATE session SET host = 'far', boot = 'far' WHERE id = ?1";
+    rows.execute(far, [bo.sitting().session.to_string()])
+        .unwrap();
+    assert_eq!(liveness(&mut ada, "bo"), Liveness::Alive);
+    days.clock.jump_wall_ms(-3_600_000);
+    assert_eq!(liveness(&mut ada, "bo"), Liveness::Stale);
+    ada.mesh().record_deaths().unwrap();
+    assert!(!Days::kinds(&mut ada).contains(&"peer.died".to_owned()));
+    does(&mut bo, "idle");
+    assert_eq!(liveness(&mut ada, "bo"), Liveness::Alive, "heard of again");
 }
 
 #[test]

@@ -1,12 +1,19 @@
 //! What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
+use std::time::Instant;
+
 use claude_mesh::ground::id::QuestionId;
 use claude_mesh::ground::process;
-use claude_mesh::mesh::{Attention, Member};
+use claude_mesh::mesh::{Attention, Letterbox, Member, Rewake};
+use claude_mesh::model::brake::NeedsPerson;
 use claude_mesh::model::peer::Address;
-use claude_mesh::model::{Delivery, Event, WakeState};
+use claude_mesh::model::{Activity, Delivery, Event, WakeState};
 use serde_json::{Value, json};
 
-use crate::ring::asks;
+use crate::ring::{Rung, SERVER, asks, attached};
 use crate::time::{Days, does};
 use crate::world::{Session, World, program, within};
 
@@ -17,10 +24,18 @@ fn asked(from: &mut Member, to: &str, text: &str) -> QuestionId {
     from.ask(&to, text, None).unwrap().0.question
 }
 
+/// There is nothing to do, for so long at most.
+fn rests(after_ms: Option<i64>) -> Attention {
+    Attention::Rest {
+        after_ms,
+        needs_person: None,
+    }
+}
+
 /// The server of a member looks after it, as at every ring of its bell.
 fn attends(member: &mut Member) -> Attention {
     let me = member.sitting().clone();
-    member.mesh().attend(&me).unwrap()
+    member.mesh().attend(&me, || Letterbox::Open).unwrap()
 }
 
 /// The same where a line is due.
@@ -64,7 +79,7 @@ fn the_log_tells_each_ring_and_what_came_of_it() {
     days.clock.advance_ms(3_000);
     rings(&mut bo);
     days.clock.advance_ms(3_000);
-    assert_eq!(attends(&mut bo), Attention::None);
+    assert_eq!(attends(&mut bo), rests(None));
     let told = delivery(&mut ada, id);
     assert_eq!(told.wake, WakeState::Failed);
     let rung = |ring: u32| ("question.rung".to_owned(), json!(ring), json!(false));
@@ -85,6 +100,52 @@ fn the_log_tells_each_ring_and_what_came_of_it() {
 }
 
 #[test]
+fn a_jump_of_the_wall_clock_makes_no_ring_early_or_late() {
+    const HOUR_MS: i64 = 3_600_000;
+    for jump_ms in [-HOUR_MS, HOUR_MS] {
+        let days = Days::new();
+        let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+        does(&mut bo, "idle");
+        let id = asked(&mut ada, "bo", "which port?");
+        rings(&mut bo);
+        days.clock.jump_wall_ms(jump_ms);
+        days.clock.advance_ms(2_999);
+        let waits = rests(Some(1));
+        assert_eq!(attends(&mut bo), waits);
+        days.clock.advance_ms(1);
+        rings(&mut bo);
+        days.clock.jump_wall_ms(jump_ms);
+        assert!(matches!(
+            attends(&mut bo),
+            Attention::Rest {
+                after_ms: Some(_),
+                ..
+            }
+        ));
+        assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
+        days.clock.advance_ms(3_000);
+        attends(&mut bo);
+        assert_eq!(delivery(&mut ada, id).wake, WakeState::Failed);
+    }
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_holds_up_no_hook_that_waits() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    does(&mut bo, "idle");
+    asked(&mut ada, "bo", "which port?");
+    rings(&mut bo);
+    days.clock.jump_wall_ms(-3_600_000);
+    let me = bo.sitting().clone();
+    let mut hook = || bo.mesh().rewake(&me).unwrap();
+    let after_ms = Some(3_000);
+    assert_eq!(hook(), Rewake::Wait { after_ms }, "the line goes first");
+    days.clock.advance_ms(3_000);
+    assert_eq!(hook(), Rewake::Now);
+}
+
+#[test]
 fn the_log_tells_that_a_busy_session_is_rung_once_and_what_rides_on_it() {
     let days = Days::new();
     let mut world = World::new();
@@ -97,7 +158,16 @@ fn the_log_tells_that_a_busy_session_is_rung_once_and_what_rides_on_it() {
     rings(&mut bo);
     let second = asked(&mut cy, "bo", "which schema?");
     let waits = attends(&mut bo);
-    assert!(matches!(waits, Attention::LookAgain { .. }), "{waits:?}");
+    assert!(
+        matches!(
+            waits,
+            Attention::Rest {
+                after_ms: Some(_),
+                ..
+            }
+        ),
+        "{waits:?}"
+    );
     attends(&mut bo);
     let queued = |rides: bool| ("question.queued".to_owned(), json!(1), json!(rides));
     assert_eq!(wakes(&mut ada), [queued(false), queued(true)]);
@@ -228,7 +298,7 @@ fn an_asker_is_told_that_the_settings_of_the_peer_refuse_lines() {
     let world = World::new();
     let ada = world.session("ada");
     let socket = world.home().join("bo.sock");
-    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    drop(UnixListener::bind(&socket).unwrap());
     let socket = ("CLAUDE_CODE_MESSAGING_SOCKET", socket.to_str().unwrap());
     let bo = world.session_with("bo", &[socket]);
     bo.register("idle");
@@ -287,4 +357,232 @@ fn a_session_whose_settings_refuse_lines_is_told_so_after_the_second_ring() {
         settings.display()
     );
     assert_eq!(delivery(&mut ada, id).wake_problem, Some(problem));
+}
+
+#[test]
+fn a_line_that_the_client_drops_is_posted_again_and_never_called_failed() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let mut first = true;
+    let bo = Rung::open_as(&world, "bo", "idle", &[], SERVER, move || {
+        !std::mem::replace(&mut first, false)
+    });
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    assert!(attached(&bo.reads(&line, "t1")).contains("which port?"));
+    ask.wait_for_progress("bo: shown");
+    let told = ada.progress(ask.id);
+    assert!(!told.iter().any(|it| it.contains("not woken")), "{told:?}");
+    let log = world.cli(&world.home(), &["log"]).out;
+    assert!(log.contains("bo is rung once more"), "{log}");
+}
+
+#[test]
+fn lines_are_posted_no_faster_than_the_inbox_takes_them() {
+    let mut world = World::new();
+    world.set("CLAUDE_MESH_WAKE_BUDGET", "1000");
+    let ada = world.session("ada");
+    let (mut room, mut then) = (25.5_f64, Instant::now());
+    let bo = Rung::open_as(&world, "bo", "idle", &[], SERVER, move || {
+        room = (room + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
+        then = Instant::now();
+        room >= 0.0
+    });
+    for turn in 1..=27 {
+        bo.session.register("idle");
+        let ask = asks(&ada, "bo", &format!("question {turn}"));
+        let line = bo.bell();
+        assert!(attached(&bo.reads(&line, &format!("t{turn}"))).contains("question"));
+        bo.session.replies(&bo.session.next_question(), "yes");
+        assert_eq!(ask.result()["status"], "answered");
+    }
+    let read = json!({ "types": ["question.rung", "question.not_woken"], "after": 0 });
+    let rings = ada.call("events", read);
+    let rings = rings["events"].as_array().unwrap();
+    assert_eq!(rings.len(), 27);
+    assert!(rings.iter().all(|it| it["data"]["ring"] == 1), "{rings:?}");
+}
+
+#[test]
+fn where_the_inbox_is_full_the_line_waits_and_nothing_is_said_of_a_ring() {
+    let days = Days::new();
+    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+    does(&mut bo, "idle");
+    let id = asked(&mut ada, "bo", "which port?");
+    let me = bo.sitting().clone();
+    let full = |for_ms| move || Letterbox::Full { for_ms };
+    for for_ms in [2_000, 1_000] {
+        let waits = rests(Some(for_ms));
+        assert_eq!(bo.mesh().attend(&me, full(for_ms)).unwrap(), waits);
+        assert_eq!(delivery(&mut ada, id).wake, WakeState::None);
+        days.clock.advance_ms(60_000);
+    }
+    rings(&mut bo);
+    days.clock.advance_ms(60_000);
+    bo.mesh().attend(&me, full(2_000)).unwrap();
+    assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
+    rings(&mut bo);
+    days.clock.advance_ms(3_000);
+    attends(&mut bo);
+    assert_eq!(delivery(&mut ada, id).wake, WakeState::Failed);
+}
+
+#[test]
+fn a_session_at_work_without_an_inbox_is_not_called_failed_before_it_is_idle() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.register("busy");
+    let ask = asks(&ada, "bo", "which port?");
+    let told = ask.wait_for_progress("bo: ");
+    assert!(told.ends_with("not shown yet, working"), "{told}");
+    bo.register("idle");
+    ask.wait_for_progress("not woken: its Claude Code has no inbox socket");
+    let log = world.cli(&world.home(), &["log"]).out;
+    assert!(!log.contains("is rung"), "{log}");
+}
+
+/// Returns how far the only open question came, as everybody sees it while its asker waits.
+#[track_caller]
+fn way(world: &World) -> Value {
+    let open = world
+        .cli(&world.home(), &["inbox", "--all", "--json"])
+        .json();
+    let [question] = open["questions"].as_array().unwrap().as_slice() else {
+        panic!("{open}");
+    };
+    question["delivery"].clone()
+}
+
+#[test]
+fn of_two_calls_of_one_session_the_newer_one_is_interrupted_and_the_other_gets_its_answer() {
+    let world = World::new();
+    let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
+    let older = asks(&ada, "cy", "which schema?");
+    older.wait_for_progress("cy: stored");
+    let newer = asks(&ada, "cy", "which table?");
+    newer.wait_for_progress("cy: stored");
+    let asked = asks(&bo, "ada", "which port?");
+    let interrupted = newer.result();
+    assert_eq!(interrupted["status"], "interrupted");
+    assert_eq!(interrupted["questions"][0]["question"], "which port?");
+    asked.wait_for_progress("ada: shown");
+    assert!(older.is_open());
+    ada.replies(&ada.next_question(), "5433");
+    assert_eq!(asked.result()["answer"], "5433");
+    for question in cy.questions() {
+        cy.replies(question["question_id"].as_str().unwrap(), "public");
+    }
+    assert_eq!(older.result()["answer"], "public");
+    let id = interrupted["question_id"].clone();
+    let await_reply = json!({ "question_id": id });
+    assert_eq!(ada.call("await_reply", await_reply)["answer"], "public");
+}
+
+#[test]
+fn a_session_that_is_busy_or_at_a_dialog_for_a_minute_is_never_called_failed() {
+    for activity in ["busy", "waiting"] {
+        let days = Days::new();
+        let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
+        does(&mut bo, activity);
+        let id = asked(&mut ada, "bo", "which port?");
+        rings(&mut bo);
+        for _ in 0..30 {
+            days.clock.advance_ms(2_000);
+            let waits = Attention::Rest {
+                after_ms: Some(2_000),
+                needs_person: (activity == "waiting").then_some(NeedsPerson::Dialog),
+            };
+            assert_eq!(attends(&mut bo), waits, "one line is enough");
+            let told = delivery(&mut ada, id);
+            assert_eq!((told.wake, told.shown_at_ms), (WakeState::Queued, None));
+            assert_eq!(told.peer_activity, Activity::of(activity));
+        }
+        // Its turn has ended, and nobody has read the line: now it counts.
+        does(&mut bo, "idle");
+        rings(&mut bo);
+        assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
+    }
+}
+
+#[test]
+fn a_hook_that_is_killed_before_its_words_were_read_loses_no_question() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.register("busy");
+    let ask = asks(&ada, "bo", "which port?");
+    ask.wait_for_progress("bo: stored");
+    // Nobody reads what the hook says: it hangs with it, after its commit.
+    let (_reader, mut full) = UnixStream::pair().unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.write(&[0; 4096]).is_ok() {}
+    full.set_nonblocking(false).unwrap();
+    let mut hook = bo
+        .hook_command("claude-mesh-inbox-poll")
+        .stdin(Stdio::piped())
+        .stdout(OwnedFd::from(full))
+        .spawn()
+        .unwrap();
+    let id = bo.client_session.lock().unwrap().clone();
+    let prompt = json!({
+        "hook_event_name": "UserPromptSubmit", "session_id": id, "prompt": "go on", "prompt_id": "t1",
+    });
+    let mut stdin = hook.stdin.take().unwrap();
+    stdin.write_all(prompt.to_string().as_bytes()).unwrap();
+    drop(stdin);
+    within("it is committed", || way(&world)["shown_times"] == 1);
+    hook.kill().unwrap();
+    hook.wait().unwrap();
+
+    let told = way(&world);
+    assert_eq!(
+        (&told["wake"], &told["shown_times"]),
+        (&json!("hook"), &json!(1))
+    );
+    assert!(ask.is_open());
+    let kept = bo.stop("t1", false).unwrap();
+    assert!(kept.contains("which port?"), "the end of that turn: {kept}");
+    assert_eq!(way(&world)["shown_times"], 2);
+    let brought = bo.prompt("t2").unwrap();
+    assert!(brought.contains("which port?"), "the next turn: {brought}");
+    bo.replies(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+}
+
+#[test]
+fn a_model_that_ignores_a_question_has_been_shown_it_and_nothing_more() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let bo = Rung::open(&world, "bo", "idle");
+    let ask = asks(&ada, "bo", "which port?");
+    let line = bo.bell();
+    assert_eq!(
+        (&way(&world)["wake"], &way(&world)["shown_times"]),
+        (&json!("inbox"), &json!(0))
+    );
+    bo.reads(&line, "t1");
+    let is_shown = |way_of: &str, times: u32| {
+        let told = way(&world);
+        let (wake, shown) = (&told["wake"], &told["shown_times"]);
+        assert_eq!((wake, shown), (&json!(way_of), &json!(times)));
+        assert_eq!(told["wake_problem"], Value::Null);
+        assert!(ask.is_open());
+    };
+    is_shown("inbox", 1);
+    assert!(bo.session.stop("t1", false).is_some());
+    is_shown("hook", 2);
+    assert!(bo.session.stop("t1", true).is_some());
+    is_shown("hook", 3);
+    assert_eq!(bo.session.stop("t1", true), None, "it lets go");
+    bo.session.register("idle");
+    assert!(bo.session.prompt("t2").unwrap().contains("which port?"));
+    is_shown("hook", 4);
+    assert!(bo.session.stop("t2", false).is_some());
+    is_shown("hook", 5);
+    assert_eq!(bo.session.stop("t2", true), None);
+    let recalled = bo.session.prompt("t3").unwrap();
+    assert!(recalled.contains("01"), "a line of it: {recalled}");
+    let told = ask.wait_for_progress("bo: shown");
+    assert!(told.starts_with("bo: shown "), "{told}");
+    bo.session.replies(&bo.session.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
 }

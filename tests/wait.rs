@@ -41,7 +41,8 @@ fn a_server_killed_while_a_call_waits_leaves_no_deaf_session_behind() {
     let world = World::new();
     let ada = world.session("ada");
     // The client lives on, and starts another server.
-    let bo = Rung::open_shell(&world, "bo", "idle", &[], "\"$SERVER\"; \"$SERVER\"; :");
+    let twice = "\"$SERVER\"; \"$SERVER\"; :";
+    let bo = Rung::open_as(&world, "bo", "idle", &[], twice, || true);
     let ask = asks(&bo.session, "ada", "which port?");
     ask.wait_for_progress("ada: stored");
     let first = bo.session.server_pid().unwrap();
@@ -65,7 +66,7 @@ fn a_command_killed_while_it_waits_in_a_sessions_shell_leaves_no_deaf_session_be
         "(read go < go; exec \"{}\" ask ada 'which port?') & echo $! > asker; \"$SERVER\"; :",
         program("claude-mesh")
     );
-    let bo = Rung::open_shell(&world, "bo", "idle", &[], &script);
+    let bo = Rung::open_as(&world, "bo", "idle", &[], &script, || true);
     let asker = Stray::of(&folder.join("asker"));
     std::fs::write(folder.join("go"), "go\n").unwrap();
     within("it has asked", || !ada.questions().is_empty());

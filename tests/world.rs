@@ -452,13 +452,8 @@ impl Session {
 
     /// Starts a hook program with these bytes on its stdin.
     pub(crate) fn start_hook(&self, name: &str, stdin: &[u8]) -> Child {
-        let mut child = Command::new(self.hooks.join(name))
-            .env_clear()
-            .env("HOME", &self.home)
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("CLAUDE_PID", self.pid().to_string())
-            .envs(&self.environment)
-            .current_dir(&self.folder)
+        let mut child = self
+            .hook_command(name)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -466,6 +461,19 @@ impl Session {
             .unwrap();
         let _ = child.stdin.take().unwrap().write_all(stdin);
         child
+    }
+
+    /// Returns a hook program as Claude Code runs it.
+    pub(crate) fn hook_command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.hooks.join(name));
+        command
+            .env_clear()
+            .env("HOME", &self.home)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("CLAUDE_PID", self.pid().to_string())
+            .envs(&self.environment)
+            .current_dir(&self.folder);
+        command
     }
 
     /// A person types a prompt. Returns what the model gets beside it.

@@ -251,9 +251,7 @@ impl<'a> Asking<'a> {
             print::json(&value)?;
             return Ok(ending);
         }
-        let answer = self
-            .desk
-            .foreign(question.answer.as_deref().unwrap_or_default());
+        let answer = question.answer.as_deref().unwrap_or_default();
         match question.state {
             QuestionState::Answered => {
                 if print::watches_stderr() {
@@ -263,11 +261,12 @@ impl<'a> Asking<'a> {
                         lasted(waited_ms)
                     ))?;
                 }
-                print::line(&answer)?;
+                print::bare(self.desk, answer)?;
             }
             QuestionState::Declined => {
+                let reason = self.desk.foreign(answer);
                 print::err(&format!(
-                    "claude-mesh: {} declined: {answer}\n",
+                    "claude-mesh: {} declined: {reason}\n",
                     standing.peer
                 ))?;
             }
@@ -378,10 +377,15 @@ impl<'a> Asking<'a> {
         if self.desk.json {
             let questions: Vec<_> = interruption.questions.iter().map(shape::waiting).collect();
             let standings = self.member.mesh().standings(&open)?;
+            let waited_ms = self.waited_ms();
+            let stands = |standing: &Standing| match standing.question.state {
+                QuestionState::Open => view::interrupted(standing),
+                _ => view::standing(standing, waited_ms),
+            };
             print::json(&json!({
                 "status": "interrupted",
                 "question_ids": open,
-                "answers": standings.iter().map(view::interrupted).collect::<Vec<_>>(),
+                "answers": standings.iter().map(stands).collect::<Vec<_>>(),
                 "questions": questions,
                 "hint": "answer with `claude-mesh reply`, then see `claude-mesh inbox`",
             }))?;

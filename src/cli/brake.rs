@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::desk::Desk;
+use super::message::no_one;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, span};
 use crate::ground::clock::rfc3339;
@@ -65,7 +66,8 @@ pub(super) fn quiet(desk: &Desk, args: &Quiet) -> Outcome {
         desk.persons_only("ending quiet")?;
     }
     let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({}));
+        let name = args.peer.as_deref().ok_or_else(which_peer)?;
+        return Err(no_one(name).into());
     };
     let own = desk
         .own_name(&mut mesh)?
@@ -75,26 +77,38 @@ pub(super) fn quiet(desk: &Desk, args: &Quiet) -> Outcome {
     if args.peer.as_ref().is_some_and(other) {
         desk.persons_only("making another session quiet")?;
     }
-    let name = args.peer.clone().or(own).ok_or_else(|| {
-        Failure::argument(
-            "which peer? A person has no seat to make quiet",
-            "`claude-mesh quiet NAME`; `claude-mesh pause` holds the whole mesh",
-        )
-    })?;
+    let name = args.peer.clone().or(own).ok_or_else(which_peer)?;
     let until_ms = args.span.until_ms(&mesh);
-    let name = mesh.set_quiet(&name.to_lowercase(), until_ms)?;
+    let mut seat = desk.sit(mesh)?;
+    let name = seat
+        .mesh
+        .set_quiet(&seat.me, &name.to_lowercase(), until_ms)?;
     tell(desk, &name, "quiet", until_ms)
 }
 
 /// Pauses the whole mesh, or ends it.
 pub(super) fn pause(desk: &Desk, args: &Pause) -> Outcome {
     desk.persons_only("pausing the mesh")?;
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({}));
+    // Where no mesh is yet, it is made: what is paused is whoever comes.
+    let existing = if args.span.off {
+        desk.open_existing()?
+    } else {
+        Some(desk.open()?)
+    };
+    let Some(mesh) = existing else {
+        return tell(desk, "this mesh", "paused", None);
     };
     let until_ms = args.span.until_ms(&mesh);
-    mesh.set_paused(until_ms)?;
+    let mut seat = desk.sit(mesh)?;
+    seat.mesh.set_paused(&seat.me, until_ms)?;
     tell(desk, "this mesh", "paused", until_ms)
+}
+
+fn which_peer() -> Failure {
+    Failure::argument(
+        "which peer? A person has no seat to make quiet",
+        "`claude-mesh quiet NAME`; `claude-mesh pause` holds the whole mesh",
+    )
 }
 
 fn tell(desk: &Desk, who: &str, what: &str, until_ms: Option<i64>) -> Outcome {

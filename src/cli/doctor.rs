@@ -15,12 +15,13 @@ use super::install::{PROGRAMS, places};
 use super::wrong::Failure;
 use super::{Ending, Outcome, installed, print};
 use crate::ground::clock::parse_rfc3339;
-use crate::ground::project::Project;
+use crate::ground::project::{FILE, Project};
 use crate::ground::walls;
 use crate::ground::{Clock, Fault, Settings, SystemClock, client, log, text};
 use crate::mesh::{Mesh, Scope};
-use crate::model::Activity;
+use crate::model::{Activity, Error, Topic};
 use crate::setup::{self, Finding, Places, Severity};
+use crate::store;
 use crate::wake::{Bells, Signal};
 
 /// Say what is wrong, and which command mends it
@@ -72,6 +73,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut findings = programs(settings, &places.programs);
     findings.extend(setup::inspect(&places));
     findings.extend(switch(settings));
+    findings.extend(misplaced(settings));
     findings.push(claude_code(settings, &places));
     findings.extend(project(settings));
     findings.extend(mesh(settings, &places.programs));
@@ -131,6 +133,13 @@ fn problem(text: impl Into<String>, mend: &str) -> Finding {
     }
 }
 
+fn of_error(error: &Error) -> Finding {
+    match error {
+        Error::Fault(fault) => of_fault(fault),
+        Error::Refused(refusal) => problem(refusal.to_string(), ""),
+    }
+}
+
 fn of_fault(fault: &Fault) -> Finding {
     problem(&fault.message, &fault.hint)
 }
@@ -181,6 +190,19 @@ fn switch(settings: &Settings) -> Option<Finding> {
     })
 }
 
+fn misplaced(settings: &Settings) -> Vec<Finding> {
+    let one = |(name, path): &(&str, PathBuf)| {
+        let file = shown(path, &settings.home);
+        note(
+            format!(
+                "{name} stands in {file}, where it does nothing: only the environment can give it"
+            ),
+            &format!("take it out of {file}, and set it in the environment of the session"),
+        )
+    };
+    settings.misplaced.iter().map(one).collect()
+}
+
 fn claude_code(settings: &Settings, places: &Places) -> Finding {
     let Some(path) = installed::claude(settings) else {
         return note(
@@ -208,21 +230,22 @@ fn claude_code(settings: &Settings, places: &Places) -> Finding {
     }
 }
 
-fn project(settings: &Settings) -> Option<Finding> {
-    match Project::of(&settings.working_directory, settings) {
-        Err(fault) => Some(of_fault(&fault)),
-        Ok(project) if !project.is_enabled() => Some(note(
-            format!(
-                "\"enabled\": false in {}: sessions of this project stay out of the mesh",
-                shown(
-                    &project.path.join(crate::ground::project::FILE),
-                    &settings.home
-                )
-            ),
-            "",
-        )),
-        Ok(_) => None,
+fn project(settings: &Settings) -> Vec<Finding> {
+    let project = match Project::of(&settings.working_directory, settings) {
+        Err(fault) => return vec![of_fault(&fault)],
+        Ok(project) => project,
+    };
+    let file = shown(&project.path.join(FILE), &settings.home);
+    if !project.is_enabled() {
+        let text =
+            format!("\"enabled\": false in {file}: sessions of this project stay out of the mesh");
+        return vec![note(text, "")];
     }
+    let topics = project.file.topics.iter();
+    topics
+        .filter_map(|topic| Topic::parse(topic).err())
+        .map(|refusal| note(format!("a topic in {file} is passed over: {refusal}"), ""))
+        .collect()
 }
 
 /// Which mesh this folder is in, whether all programs agree, and how its file is.
@@ -240,7 +263,10 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     ))];
     findings.extend(seen_otherwise(settings, programs, &desk));
     match desk.open_existing() {
-        Ok(None) => findings.push(note("no database yet: the first session makes it", "")),
+        Ok(None) => findings.push(match store::check_place(&desk.place.database) {
+            Ok(()) => note("no database yet: the first session makes it", ""),
+            Err(fault) => of_fault(&fault),
+        }),
         Err(fault) => findings.push(of_fault(&fault)),
         Ok(Some(mut mesh)) => findings.extend(health(&desk, &mut mesh)),
     }
@@ -263,7 +289,8 @@ fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<F
     (theirs.database != desk.place.database).then(|| {
         note(
             format!(
-                "this shell speaks of {} ({}), but a session started without this environment of {}",
+                "this shell speaks of {} ({}), \
+                 but a session started without this environment of {}",
                 desk.shown(&desk.place.database),
                 desk.place.decided_by,
                 desk.shown(&theirs.database)
@@ -282,13 +309,13 @@ fn health(desk: &Desk, mesh: &mut Mesh) -> Vec<Finding> {
                 "database: schema {}, {} bytes, no damage found, {} questions open",
                 status.schema, status.bytes, status.questions[0]
             ))),
-            Err(error) => findings.push(problem(error.to_string(), "")),
+            Err(error) => findings.push(of_error(&error)),
         },
         Ok(Some(damage)) => findings.push(problem(
             format!("{place} is damaged: {}", text::one_line(&damage)),
-            &format!("close all sessions, then `mv {place} {place}.damaged`: it is made anew"),
+            &store::made_anew(&desk.place.database),
         )),
-        Err(error) => findings.push(problem(error.to_string(), "")),
+        Err(error) => findings.push(of_error(&error)),
     }
     let Ok(views) = mesh.peers(None, Scope::Machine, false) else {
         return findings;

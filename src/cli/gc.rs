@@ -1,6 +1,6 @@
 //! `claude-mesh gc`: takes away at once what goes gradually by itself.
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
@@ -22,10 +22,10 @@ pub(super) struct Gc {}
 
 /// Sweeps until nothing is left to take.
 pub(super) fn gc(desk: &Desk) -> Outcome {
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "reclaimed": {} }));
-    };
     let mut all = Reclaimed::default();
+    let Some(mut mesh) = desk.open_existing()? else {
+        return desk.no_mesh(&shape(&all, 0));
+    };
     loop {
         let taken = mesh.sweep()?;
         if taken.is_empty() {
@@ -34,13 +34,11 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
         all += taken;
     }
     let bytes = mesh.shrink()?;
-    let mut reclaimed = json!(all);
     if desk.json {
-        reclaimed["bytes"] = bytes.into();
-        print::json(&json!({ "reclaimed": reclaimed }))?;
+        print::json(&shape(&all, bytes))?;
         return Ok(Ending::Done);
     }
-    let kinds: Vec<String> = reclaimed
+    let kinds: Vec<String> = json!(all)
         .as_object()
         .into_iter()
         .flatten()
@@ -51,4 +49,10 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
         kinds.join(", ")
     ))?;
     Ok(Ending::Done)
+}
+
+fn shape(all: &Reclaimed, bytes: u64) -> Value {
+    let mut reclaimed = json!(all);
+    reclaimed["bytes"] = bytes.into();
+    json!({ "reclaimed": reclaimed })
 }

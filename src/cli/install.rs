@@ -202,7 +202,10 @@ impl Changing<'_> {
     fn tell_json(&self, changes: &[(PathBuf, String)], applied: &Applied) -> Result<(), Failure> {
         let changes: Vec<_> = changes
             .iter()
-            .map(|(path, diff)| json!({ "path": path, "diff": anstream::adapter::strip_str(diff).to_string() }))
+            .map(|(path, diff)| {
+                let diff = anstream::adapter::strip_str(diff).to_string();
+                json!({ "path": path, "diff": diff })
+            })
             .collect();
         let written: Vec<_> = applied
             .written

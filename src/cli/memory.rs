@@ -144,7 +144,8 @@ fn remember(desk: &Desk, args: &Remember) -> Outcome {
         scope: args.scope.into(),
         force: args.force,
     };
-    let remembered = mesh.remember(me, &desk.project.home(), new)?;
+    let home = mesh.memory_home(&desk.project)?;
+    let remembered = mesh.remember(me, &home, new)?;
     if desk.json {
         print::json(&shape::remembered(&remembered))?;
         return Ok(Ending::Done);
@@ -170,7 +171,8 @@ fn recall(desk: &Desk, query: Option<&str>, key: Option<&str>, among: &Among) ->
         scope: among.scope.map(Scope::from),
         limit: among.limit as usize,
     };
-    let found = mesh.recall(&desk.project.home(), wanted)?;
+    let home = mesh.memory_home(&desk.project)?;
+    let found = mesh.recall(&home, wanted)?;
     if desk.json {
         let memories: Vec<Value> = found
             .iter()
@@ -195,7 +197,8 @@ fn history(desk: &Desk, args: &Recall) -> Outcome {
         return desk.no_mesh(&json!({ "versions": [] }));
     };
     let scope = args.among.scope.map(Scope::from);
-    let versions = mesh.memory_history(&desk.project.home(), key, scope)?;
+    let home = mesh.memory_home(&desk.project)?;
+    let versions = mesh.memory_history(&home, key, scope)?;
     if desk.json {
         let versions: Vec<Value> = versions.iter().map(shape::version).collect();
         print::json(&json!({ "key": key, "versions": versions }))?;
@@ -259,7 +262,8 @@ fn forget(desk: &Desk, args: &Forget) -> Outcome {
         return desk.no_mesh(&json!({ "forgotten": 0 }));
     };
     let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
-    let forgotten = mesh.forget(me, &desk.project.home(), which)?;
+    let home = mesh.memory_home(&desk.project)?;
+    let forgotten = mesh.forget(me, &home, which)?;
     if forgotten == Forgotten::Nothing {
         if desk.json {
             print::json(&json!({ "forgotten": 0 }))?;

@@ -315,7 +315,7 @@ fn message_id(text: &str) -> Result<MessageId, Failure> {
 }
 
 /// Where no mesh is, nobody has a name.
-fn no_one(to: &str) -> Refusal {
+pub(super) fn no_one(to: &str) -> Refusal {
     Refusal::UnknownPeer {
         name: to.into(),
         nearest: Vec::new(),

@@ -39,6 +39,7 @@ mod state;
 mod status;
 mod table;
 mod task;
+mod task_bulk;
 mod uninstall;
 mod view;
 mod wall;
@@ -125,7 +126,11 @@ pub fn run() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let json = cli.json;
-    match dispatch(cli) {
+    end(dispatch(cli), json)
+}
+
+fn end(outcome: Outcome, json: bool) -> ExitCode {
+    match outcome {
         Ok(Ending::Done) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
         Ok(Ending::Refused) => ExitCode::from(1),
         Ok(Ending::NoAnswer) => ExitCode::from(3),
@@ -177,8 +182,8 @@ fn usage(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     );
     if asked_for {
-        let _ = print::raw(text.ansi().to_string().as_bytes());
-        ExitCode::SUCCESS
+        let printed = print::raw(text.ansi().to_string().as_bytes());
+        end(printed.map(|()| Ending::Done).map_err(Failure::from), false)
     } else {
         let _ = print::err(&text.ansi().to_string());
         ExitCode::from(2)

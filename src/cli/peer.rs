@@ -22,11 +22,14 @@ use crate::model::{Activity, Error, Liveness, PeerName, Refusal};
 
 /// List who is here: what they do, what waits for them, who needs you
 ///
-/// Sorted by who needs you: first sessions that wait at a dialog, then those that must be restarted to be asked.
+/// Sorted by who needs you: first sessions that wait at a dialog, then those whose questions wait until you type there, then
+/// those that must be restarted to be asked, then others that are held.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Activity: idle (at its prompt), busy (in a turn), waiting (a dialog waits for you), needs_restart (it was opened before
 the install, or its server was stopped: restart it), offline, unknown.
+Turns, where there are any: how many peers have started of how many they may until you type there, and how often the newest
+one was kept going for a question.
 
 Examples:
   claude-mesh peers
@@ -175,6 +178,7 @@ struct Picture {
     you: Option<PeerName>,
     peers: Vec<Ranked>,
     about: bool,
+    wake_budget: u32,
     now_ms: i64,
 }
 
@@ -182,16 +186,12 @@ impl Picture {
     fn of(desk: &Desk, mesh: &mut Mesh, args: &Peers) -> Result<Self, Failure> {
         let mut views = mesh.peers(None, Scope::Machine, args.all)?;
         views.retain(|view| is_in(args.scope, desk, view));
-        views.sort_by_key(|view| {
-            (
-                urgency(view.activity, view.liveness),
-                view.peer.name.clone(),
-            )
-        });
+        views.sort_by_key(|view| (urgency(view), view.peer.name.clone()));
         let subject = args.about.as_deref().map(Subject::parse).transpose()?;
         Ok(Self {
             you: desk.own_name(mesh)?,
             about: subject.is_some(),
+            wake_budget: desk.settings.wake_budget,
             peers: match subject {
                 Some(subject) => mesh.who_knows(&subject, views)?,
                 None => views
@@ -242,18 +242,28 @@ impl Picture {
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
         let last = if self.about { "WHY" } else { "DOING" };
         let room = room.filter(|_| self.peers.iter().any(|peer| self.last(peer).is_some()));
-        let header = header.into_iter().chain(room.map(|_| last));
+        let counted = self
+            .peers
+            .iter()
+            .any(|peer| self.turns(&peer.view).is_some());
+        let header = header
+            .into_iter()
+            .chain(counted.then_some("TURNS"))
+            .chain(room.map(|_| last));
         let mut table = table::headed(header);
         for peer in &self.peers {
             let view = &peer.view;
             let mut row = vec![
                 Cell::new(view.peer.name.as_str()),
-                coloured(&self.activity(view), view.activity),
+                coloured(&self.activity(view), view),
                 Cell::new(text::one_line(view.peer.role.as_deref().unwrap_or("-"))),
                 Cell::new(project(view, desk)),
                 Cell::new(view.questions_waiting),
                 Cell::new(if view.askable { "yes" } else { "no" }),
             ];
+            if counted {
+                row.push(Cell::new(self.turns(view).unwrap_or_default()));
+            }
             if let Some(room) = room {
                 let last = self.last(peer).unwrap_or_default();
                 row.push(Cell::new(ended(
@@ -267,6 +277,17 @@ impl Picture {
             first.set_padding((0, 1));
         }
         table
+    }
+
+    /// How many turns peers have started of how many they may, and how often its newest turn was kept going; `None` when
+    /// there is nothing of that to tell.
+    fn turns(&self, view: &PeerView) -> Option<String> {
+        let session = view.session.as_ref()?;
+        let (turns, stops) = (session.posted_turns, session.stop_streak);
+        let posted = (turns > 0).then(|| format!("{turns} of {}", self.wake_budget));
+        let kept = (stops > 0).then(|| format!("kept {stops}"));
+        let told: Vec<String> = posted.into_iter().chain(kept).collect();
+        (!told.is_empty()).then(|| told.join(", "))
     }
 
     fn last(&self, peer: &Ranked) -> Option<String> {
@@ -345,13 +366,18 @@ fn is_in(scope: Around, desk: &Desk, view: &PeerView) -> bool {
     }
 }
 
-/// Who needs the person comes first.
-fn urgency(activity: Activity, liveness: Liveness) -> u8 {
-    match (activity, liveness) {
+/// Who needs the person comes first: a dialog, then what waits until the person types.
+fn urgency(view: &PeerView) -> u8 {
+    let held = view.held.map(|held| held.reason);
+    let waits = view.questions_waiting > 0;
+    match (view.activity, held) {
         (Activity::Waiting, _) => 0,
-        (Activity::NeedsRestart, _) => 1,
-        (_, Liveness::Dead) => 3,
-        _ => 2,
+        (_, Some(HoldReason::WakeBudget)) if waits => 1,
+        (Activity::NeedsRestart, _) => 2,
+        (_, Some(HoldReason::WakeBudget)) => 3,
+        (_, Some(_)) if waits => 3,
+        _ if view.liveness == Liveness::Dead => 5,
+        _ => 4,
     }
 }
 
@@ -366,14 +392,14 @@ fn project(view: &PeerView, desk: &Desk) -> String {
     }
 }
 
-fn coloured(words: &str, activity: Activity) -> Cell {
+fn coloured(words: &str, view: &PeerView) -> Cell {
     let cell = Cell::new(words);
-    match activity {
-        Activity::Waiting => cell.fg(Color::Yellow).add_attribute(Attribute::Bold),
+    match view.activity {
+        _ if urgency(view) < 2 => cell.fg(Color::Yellow).add_attribute(Attribute::Bold),
         Activity::NeedsRestart => cell.fg(Color::Red),
         Activity::Busy => cell.fg(Color::Cyan),
         Activity::Idle => cell.fg(Color::Green),
-        Activity::Offline | Activity::Unknown => cell.fg(Color::DarkGrey),
+        Activity::Offline | Activity::Unknown | Activity::Waiting => cell.fg(Color::DarkGrey),
     }
 }
 

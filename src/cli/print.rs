@@ -4,6 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::desk::Desk;
+use crate::ground::text;
+
 /// Returns whether a person watches what is printed.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -30,6 +33,15 @@ pub(super) fn raw(text: &[u8]) -> io::Result<()> {
 /// Prints a line.
 pub(super) fn line(text: &str) -> io::Result<()> {
     raw(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
+}
+
+/// Prints foreign text alone. Into a pipe or a file of a person goes every byte of it, for the next program; what a terminal
+/// shows is cleaned, and so is what a session's shell prints, since its pipe ends in the model's context.
+pub(super) fn bare(desk: &Desk, text: &str) -> io::Result<()> {
+    if is_terminal() || !desk.is_person() {
+        return line(&desk.foreign(text));
+    }
+    bytes(format!("{text}\n").as_bytes())
 }
 
 /// Prints bytes that are no text for a terminal.
@@ -63,9 +75,7 @@ fn inert(json: &str) -> String {
     use std::fmt::Write;
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        let steers = (c.is_control() && c != '\n')
-            || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if steers {
+        if text::steers(c) && c != '\n' {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);

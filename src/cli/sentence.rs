@@ -47,12 +47,23 @@ pub(super) fn words(
             format!("{by} removed the mailbox {name} with its questions")
         }
         "question.asked" => format!("{by} asked {to}{question_text}  {id}"),
-        "question.shown" => {
-            format!(
-                "{by} was shown the question of {asker} ({})  {id}",
-                datum("way")
-            )
-        }
+        "peer.spent" => format!(
+            "peers have started {} turns of {by}, as many as they may until its person types",
+            event.data["posted_turns"]
+        ),
+        "question.shown" => match (
+            event.data["stops"].as_u64(),
+            event.data["posted_turns"].as_u64(),
+        ) {
+            (Some(stops), _) => format!(
+                "{by} was kept in its turn by the question of {asker} ({stops} in a row)  {id}"
+            ),
+            (None, turn) => {
+                let turn = turn.map_or_else(String::new, |turn| format!(", turn {turn} by peers"));
+                let way = datum("way");
+                format!("{by} was shown the question of {asker} ({way}{turn})  {id}")
+            }
+        },
         "question.answered" => {
             let mut notes = Vec::new();
             if datum("by") == "person" {
@@ -83,12 +94,18 @@ pub(super) fn words(
             let id = question.map_or(String::new(), |_| id);
             format!("{by} was given {count} earlier answer{many} of {to}  {id}")
         }
-        "question.held" => format!("the question to {by} is held  {id}"),
+        "question.held" => {
+            let why = held(target, &datum("reason"));
+            format!("the question of {asker} to {target} is held{why}  {id}")
+        }
         "question.rung" | "question.queued" | "question.not_woken" => {
             let woken = woken(&by, event, &format!("the question of {asker}"));
             format!("{woken}  {id}")
         }
         "peer.rung" | "peer.not_woken" => woken(&by, event, &others(event)),
+        kind if kind.starts_with("mesh.") || matches!(kind, "peer.quieted" | "peer.resumed") => {
+            braked(&by, kind, event)
+        }
         "message.posted" => {
             let kind = match datum("type").as_str() {
                 "text" => "a message".to_owned(),
@@ -143,6 +160,36 @@ fn others(event: &Event) -> String {
         "what waits for it".into()
     } else {
         some.join(", ")
+    }
+}
+
+/// Why a question is held.
+fn held(target: &str, reason: &str) -> String {
+    match reason {
+        "quiet" => format!(": {target} is quiet"),
+        "paused" => ": the mesh is paused".into(),
+        "wake_budget" => {
+            format!(
+                ": peers have started as many turns of {target} as they may until its person types"
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+/// Which brake was put on or taken off, as a sentence.
+fn braked(by: &str, kind: &str, event: &Event) -> String {
+    let peer = strong(&text::one_line(&event.subject));
+    let until = match event.data["until"].as_str() {
+        None | Some("forever") => "told otherwise".into(),
+        Some(until) => text::one_line(until),
+    };
+    match kind {
+        "peer.quieted" if event.by == event.subject => format!("{by} is quiet until {until}"),
+        "peer.quieted" => format!("{by} made {peer} quiet until {until}"),
+        "peer.resumed" => format!("{by} said that {peer} is not to be quiet any more"),
+        "mesh.paused" => format!("{by} paused the whole mesh until {until}"),
+        _ => format!("{by} ended the pause of the mesh"),
     }
 }
 

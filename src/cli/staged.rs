@@ -36,7 +36,14 @@ pub(super) fn check_staged(desk: &Desk) -> Outcome {
     if desk.json {
         let files: Vec<_> = held
             .iter()
-            .map(|claim| json!({ "resource": claim.resource, "peer": claim.peer_name, "note": claim.note, "lease_expires_at": rfc3339(shape::expires_ms(claim, &now)) }))
+            .map(|claim| {
+                json!({
+                    "resource": claim.resource,
+                    "peer": claim.peer_name,
+                    "note": claim.note,
+                    "lease_expires_at": rfc3339(shape::expires_ms(claim, &now)),
+                })
+            })
             .collect();
         print::json(&json!({ "held": files }))?;
     } else if !held.is_empty() {

@@ -1,4 +1,5 @@
 //! `claude-mesh state`: values that sessions share, for people and scripts.
+use std::borrow::Cow;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -188,7 +189,7 @@ fn get(desk: &Desk, namespace: &Namespace, key: &str) -> Outcome {
     if desk.json {
         print::json(&shape::entry(&entry))?;
     } else if entry.exists() {
-        print::line(&shown(desk, &entry.value))?;
+        print::bare(desk, &bare(&entry.value))?;
     } else {
         print::err(&format!(
             "claude-mesh: no entry {:?} in namespace {:?}\n{}: `claude-mesh state list` shows what there is\n",
@@ -241,7 +242,7 @@ fn list(desk: &Desk, namespace: &Namespace, prefix: &str, after: &str) -> Outcom
             desk.foreign(&entry.key),
             entry.version.to_string(),
             set_by(entry, now_ms),
-            text::cut_chars(&text::one_line(&shown(desk, &entry.value)), 120).to_owned(),
+            text::cut_chars(&text::one_line(&desk.foreign(&bare(&entry.value))), 120).to_owned(),
         ]);
     }
     print::line(&table::text(&table))?;
@@ -263,10 +264,11 @@ fn set_by(entry: &Entry, now_ms: i64) -> String {
         })
 }
 
-fn shown(desk: &Desk, value: &Value) -> String {
+/// A text as it is, anything else as JSON.
+fn bare(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::String(text) => desk.foreign(text),
-        value => desk.foreign(&value.to_string()),
+        Value::String(text) => text.into(),
+        value => value.to_string().into(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
 use crate::ground::clock::rfc3339;
-use crate::mesh::shape;
+use crate::mesh::{Status as Figures, shape};
 use crate::model::brake::FOREVER_MS;
 
 /// The mesh in figures: its file, peers, questions
@@ -41,6 +41,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
     });
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
+    let figures = shape::status(&found);
     if desk.json {
         let mut body = json!({
             "status": "ok",
@@ -54,7 +55,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "paused_until": paused,
         });
         if let Some(body) = body.as_object_mut() {
-            body.extend(shape::status(&found));
+            body.extend(figures);
         }
         print::json(&body)?;
         return Ok(Ending::Done);
@@ -85,10 +86,16 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "questions",
             format!("{open} open, {answered} answered, {expired} expired"),
         ),
+        ("brakes", brakes(&found)),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
+        ("tasks", format!("{} open", found.tasks)),
         ("memories", found.memories.to_string()),
         ("events", found.events.to_string()),
+        (
+            "engine",
+            figures["engine"].as_str().unwrap_or_default().to_owned(),
+        ),
         ("wake", wake.to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
@@ -96,4 +103,29 @@ pub(super) fn status(desk: &Desk) -> Outcome {
         print::line(&format!("{name:<10} {value}"))?;
     }
     Ok(Ending::Done)
+}
+
+/// What peers have cost, and what is kept from them.
+fn brakes(found: &Figures) -> String {
+    let several = |count: usize, one: &str, many: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    };
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut parts = vec![format!(
+        "peers started {} (at most {} each until you type)",
+        several(count(found.posted_turns), "turn", "turns"),
+        found.wake_budget
+    )];
+    if found.spent > 0 {
+        let who = several(found.spent, "session has", "sessions have");
+        parts.push(format!("{who} spent them"));
+    }
+    let held = usize::try_from(found.held).unwrap_or(0);
+    parts.push(format!("{} held", several(held, "question", "questions")));
+    if found.stops > 0 {
+        let times = several(count(found.stops), "time", "times");
+        parts.push(format!("turns kept going {times}"));
+    }
+    parts.join(", ")
 }

@@ -10,10 +10,12 @@ use serde_json::json;
 use super::desk::Desk;
 use super::peer::strong;
 use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, board, print, source, span, table};
+use super::{Ending, Outcome, board, print, source, span, table, task_bulk};
 use crate::ground::id::TaskId;
 use crate::ground::text;
-use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, shape, task_files};
+use crate::mesh::{
+    FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated, shape, task_files,
+};
 use crate::model::ask::ago;
 use crate::model::{Priority, TaskStatus};
 use crate::store;
@@ -27,6 +29,7 @@ use crate::store;
   claude-mesh task create 'add a health check' --assign backend --priority high --file src/health.rs
   claude-mesh task update 7K2Q9X --status in_progress
   claude-mesh task update 7K2Q9X --status todo --reason 'the test is missing'
+  claude-mesh task bulk-update 7K2Q9X 4M1P0C --priority high
   claude-mesh task list --status todo login
   claude-mesh task cancel-stale --older-than 7d
   claude-mesh task board --watch")]
@@ -63,6 +66,7 @@ enum Action {
         #[arg(long, value_name = "VERSION")]
         expected_version: Option<u32>,
     },
+    BulkUpdate(task_bulk::BulkUpdate),
     /// Show a task in full.
     Show {
         /// The task.
@@ -105,7 +109,7 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Given {
+pub(super) struct Given {
     /// What it is in full; `-` reads stdin.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -123,7 +127,7 @@ struct Given {
     depends_on: Vec<String>,
 }
 
-fn statuses() -> impl TypedValueParser<Value = TaskStatus> {
+pub(super) fn statuses() -> impl TypedValueParser<Value = TaskStatus> {
     let words = PossibleValuesParser::new(TaskStatus::ALL.map(TaskStatus::as_str));
     words.map(|word| TaskStatus::of(&word).expect("it is one of those"))
 }
@@ -134,7 +138,7 @@ fn priorities() -> impl TypedValueParser<Value = Priority> {
 }
 
 impl Given {
-    fn fields(
+    pub(super) fn fields(
         &self,
         desk: &Desk,
         mesh: &mut Mesh,
@@ -186,6 +190,7 @@ pub(super) fn task(desk: &Desk, args: &Task) -> Outcome {
             };
             update(desk, mesh, &change)
         }
+        Action::BulkUpdate(args) => task_bulk::bulk_update(desk, args),
         Action::Show { id } => show(desk, id),
         Action::List {
             words,
@@ -248,6 +253,12 @@ fn update(desk: &Desk, mesh: Mesh, change: &TaskChange) -> Outcome {
         print::json(&shape::task_updated(&updated, &seat.mesh.now()))?;
         return Ok(Ending::Done);
     }
+    tell_updated(desk, &updated)?;
+    Ok(Ending::Done)
+}
+
+/// Prints what came of changing a task.
+pub(super) fn tell_updated(desk: &Desk, updated: &TaskUpdated) -> Result<(), Failure> {
     print::line(&told(desk, &updated.task))?;
     for FileClaim { claim, own } in &updated.claims {
         let who = if *own {
@@ -257,7 +268,7 @@ fn update(desk: &Desk, mesh: Mesh, change: &TaskChange) -> Outcome {
         };
         print::line(&format!("{}: {who}", file(desk, &claim.resource)))?;
     }
-    Ok(Ending::Done)
+    Ok(())
 }
 
 fn show(desk: &Desk, id: &str) -> Outcome {
@@ -384,7 +395,7 @@ fn file(desk: &Desk, resource: &str) -> String {
 }
 
 /// Opens the mesh in which a task is to be.
-fn existing(desk: &Desk, id: &str) -> Result<Mesh, Failure> {
+pub(super) fn existing(desk: &Desk, id: &str) -> Result<Mesh, Failure> {
     match desk.open_existing()? {
         Some(mesh) => Ok(mesh),
         None => Err(crate::model::Refusal::NoTask { id: id.into() }.into()),
@@ -392,7 +403,7 @@ fn existing(desk: &Desk, id: &str) -> Result<Mesh, Failure> {
 }
 
 /// Returns the task of an id, or of the end of one among those of this project.
-fn find(desk: &Desk, mesh: &mut Mesh, given: &str) -> Result<TaskId, Failure> {
+pub(super) fn find(desk: &Desk, mesh: &mut Mesh, given: &str) -> Result<TaskId, Failure> {
     let given = given.trim();
     if let Ok(id) = given.parse() {
         return Ok(id);

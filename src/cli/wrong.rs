@@ -23,8 +23,8 @@ pub(super) enum Failure {
 /// A refusal or fault as it is printed.
 #[derive(Debug)]
 pub(super) struct Wrong {
-    code: &'static str,
-    message: String,
+    pub(super) code: &'static str,
+    pub(super) message: String,
     hint: String,
     /// How it stands instead, for programs.
     current: Option<Box<Value>>,
@@ -160,7 +160,9 @@ fn refused(refusal: &Refusal) -> Wrong {
         ),
         Refusal::Secret { .. } => (
             refusal.to_string(),
-            "name where it lives (file, variable, vault), not the value; of an answer or a message a person can say `--force`".into(),
+            "name where it lives (file, variable, vault), not the value; \
+             of an answer or a message a person can say `--force`"
+                .into(),
         ),
         Refusal::Conflict { problem } if problem.contains("corrects") => (
             "this question has another answer already".into(),

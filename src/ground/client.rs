@@ -7,7 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::file;
 use super::process::{self, ProcessKey, ProcessStat};
+
+/// The registry's file of one session has a few hundred bytes.
+const BYTES_MAX: u64 = 64 * 1024;
+/// No settings of people are longer.
+const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Some editors begin a file with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What Claude Code's registry says of one running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +62,7 @@ pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> 
     let path = config_dir
         .join("sessions")
         .join(format!("{}.json", process.pid));
-    let wire: Wire = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let wire: Wire = serde_json::from_slice(&file::read(&path, BYTES_MAX).ok()?).ok()?;
     if wire
         .proc_start
         .is_some_and(|started| started != process.started.to_string())
@@ -85,6 +93,31 @@ pub const INBOUND: &str = "crossSessionInbound";
 /// Its word for nothing.
 pub const INBOUND_REFUSED: &str = "refuse";
 
+/// How many lines a session takes from one sender at once; its client drops what is more without a word. It takes 30.
+const LINES_AT_ONCE: i64 = 25;
+/// After this time it takes one more.
+const LINE_EVERY_MS: i64 = 2_000;
+
+/// The lines that an inbox still takes from this process, counted on the safe side of what its client does.
+#[derive(Debug, Default)]
+pub struct Allowance {
+    /// When all lines that were posted will be made up for, by the monotonic clock.
+    whole_at_ms: i64,
+}
+
+impl Allowance {
+    /// Returns after how long the inbox takes a line; 0 is now.
+    pub fn wait_ms(&self, now_monotonic_ms: i64) -> i64 {
+        let missing_ms = self.whole_at_ms - now_monotonic_ms;
+        (missing_ms - (LINES_AT_ONCE - 1) * LINE_EVERY_MS).max(0)
+    }
+
+    /// Notes that a line was posted.
+    pub fn spend(&mut self, now_monotonic_ms: i64) {
+        self.whole_at_ms = self.whole_at_ms.max(now_monotonic_ms) + LINE_EVERY_MS;
+    }
+}
+
 /// Returns whether a Claude Code of this version has an inbox.
 pub fn has_inbox(version: &str) -> bool {
     parsed(version) >= Some(INBOX_SINCE)
@@ -104,8 +137,8 @@ pub fn refuses_inbound(config_dir: &Path, folder: Option<&Path>) -> Option<PathB
         .iter()
         .flat_map(|claude| ["settings.local.json", "settings.json"].map(|name| claude.join(name)));
     own.chain([config_dir.join("settings.json")]).find(|path| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let settings = serde_json::from_str(text.trim_start_matches('\u{feff}'));
+        let text = file::read(path, SETTINGS_BYTES_MAX).unwrap_or_default();
+        let settings = serde_json::from_slice(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text));
         settings.is_ok_and(|settings: serde_json::Value| settings[INBOUND] == INBOUND_REFUSED)
     })
 }
@@ -166,6 +199,7 @@ fn nearest_session<P: PartialEq>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::tests::make_pipe;
     use super::*;
 
     fn chain(pids: &[i32]) -> Vec<ProcessStat> {
@@ -222,6 +256,37 @@ mod tests {
         );
     }
 
+    /// The client's own count: 30 lines, and half a line more per second.
+    #[test]
+    fn however_fast_lines_are_posted_the_client_drops_none_and_none_waits_longer_than_it_must() {
+        let mut allowance = Allowance::default();
+        let (mut now_ms, mut taken_at_ms, mut room) = (1_000_000, 1_000_000, 30.0_f64);
+        for line in 1..=500_i64 {
+            now_ms += allowance.wait_ms(now_ms) + line % 3;
+            allowance.spend(now_ms);
+            #[expect(clippy::cast_precision_loss, reason = "some seconds")]
+            let refilled = (now_ms - taken_at_ms) as f64 * 0.5 / 1000.0;
+            room = (room + refilled).min(30.0);
+            assert!(room >= 1.0, "line {line} is dropped");
+            (room, taken_at_ms) = (room - 1.0, now_ms);
+        }
+        let took_ms = now_ms - 1_000_000;
+        assert!((475 * 2_000..476 * 2_000).contains(&took_ms), "{took_ms}");
+        assert_eq!(allowance.wait_ms(now_ms + 60_000), 0);
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_registry_file_holds_nobody_up() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("sessions")).unwrap();
+        make_pipe(&place.path().join("sessions/7.json"));
+        let process = ProcessKey {
+            pid: 7,
+            started: 55,
+        };
+        assert_eq!(registered(place.path(), process), None);
+    }
+
     #[test]
     fn a_version_counts_from_its_first_number() {
         assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
@@ -237,6 +302,10 @@ mod tests {
         let (config, project) = (place.path().join("config"), place.path().join("project"));
         let refuses = || refuses_inbound(&config, Some(&project));
         assert_eq!(refuses(), None);
+        std::fs::create_dir_all(project.join(".claude")).unwrap();
+        make_pipe(&project.join(".claude/settings.json"));
+        assert_eq!(refuses(), None, "what is no file says nothing, and at once");
+        std::fs::remove_file(project.join(".claude/settings.json")).unwrap();
         for path in [
             config.join("settings.json"),
             project.join(".claude/settings.json"),

@@ -15,6 +15,16 @@ pub struct Moment {
     pub boot: Arc<str>,
 }
 
+impl Moment {
+    /// Returns how long ago a reading of the monotonic clock was. One that lies ahead is none of this boot, and long past.
+    pub fn since(&self, monotonic_ms: i64) -> i64 {
+        match self.monotonic_ms - monotonic_ms {
+            ..0 => i64::MAX,
+            ago_ms => ago_ms,
+        }
+    }
+}
+
 /// Where verbs take the time from.
 pub trait Clock: Send + Sync {
     /// Returns the current reading.
@@ -136,5 +146,13 @@ mod tests {
         clock.jump_wall_ms(-4_000);
         assert_eq!(clock.now().monotonic_ms, before.monotonic_ms);
         assert_eq!(clock.now().wall_ms, 1_000);
+    }
+
+    #[test]
+    fn a_reading_that_lies_ahead_is_long_past() {
+        let now = SetClock::at(5_000).now();
+        assert_eq!(now.since(now.monotonic_ms), 0);
+        assert_eq!(now.since(now.monotonic_ms - 7), 7);
+        assert_eq!(now.since(now.monotonic_ms + 1), i64::MAX);
     }
 }

@@ -7,8 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, FaultKind};
-use super::private;
 use super::settings::ALL;
+use super::text::without_bom;
+use super::{file, private};
+
+/// It may hold settings of many programs, but no file of settings is larger.
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// What one file says.
 pub(super) type Values = HashMap<String, String>;
@@ -34,9 +38,9 @@ pub(super) fn read_all(
 }
 
 fn read(path: &Path) -> Result<Values, Fault> {
-    let metadata = path
-        .metadata()
-        .map_err(|error| Fault::io("read", path, &error))?;
+    let failed = |error: std::io::Error| Fault::io("read", path, &error);
+    let file = file::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
         return Err(Fault::new(
@@ -51,19 +55,16 @@ fn read(path: &Path) -> Result<Values, Fault> {
     }
     // It can name a program to run and the file that all of the mesh lies in.
     private::check_mode(path, &metadata)?;
-    let content = std::fs::read(path).map_err(|error| Fault::io("read", path, &error))?;
+    let content = file::content(file, BYTES_MAX).map_err(failed)?;
     let given = Cell::new(0);
     let lines = Lines {
-        rest: &content,
+        rest: without_bom(&content),
         given: &given,
     };
     let mut values = Values::new();
     for line in dotenvy::from_read_iter(lines) {
         let (name, value) = line.map_err(|error| broken(path, given.get(), &error))?;
-        if ALL
-            .iter()
-            .any(|setting| setting.in_file && setting.name == name)
-        {
+        if ALL.iter().any(|setting| setting.name == name) {
             values.insert(name, value);
         }
     }
@@ -124,6 +125,15 @@ mod tests {
         assert!(fault.message.contains(&shown), "{}", fault.message);
         assert!(!fault.message.contains("hunter2"), "{}", fault.message);
         fault.message.replace(&shown, ".env")
+    }
+
+    #[test]
+    fn a_mark_before_the_first_line_is_no_part_of_its_name() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(".env");
+        std::fs::write(&path, "\u{feff}MESH_DB_PATH=/a/mesh.db\n").unwrap();
+        let (_, values) = read_all(None, home.path()).unwrap().remove(0);
+        assert_eq!(values["MESH_DB_PATH"], "/a/mesh.db");
     }
 
     #[test]

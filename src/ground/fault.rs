@@ -51,6 +51,10 @@ impl Fault {
     /// Returns the fault of a failed operation on a path, with a kind that follows from the error.
     pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
         let (kind, hint) = match error.kind() {
+            std::io::ErrorKind::PermissionDenied if doing == "read" => (
+                FaultKind::Rights,
+                "make it readable for this user; nothing was changed",
+            ),
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => (
                 FaultKind::Rights,
                 "make the folder writable for this user, or set MESH_DB_PATH to a place that is",
@@ -75,3 +79,16 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_to_be_made_readable() {
+        let denied = std::io::ErrorKind::PermissionDenied.into();
+        let hint = |doing| Fault::io(doing, Path::new("/a/.env"), &denied).hint;
+        assert!(hint("read").starts_with("make it readable"));
+        assert!(hint("create").contains("MESH_DB_PATH"));
+    }
+}

@@ -1,9 +1,14 @@
 //! Operating-system locks as proof of life: a server owns its session's file as long as it runs, and the kernel lets go when it dies.
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
+use super::clock::monotonic_ms;
 use super::fault::Fault;
 use super::private;
+
+/// A server that sits down keeps its other calls waiting meanwhile.
+const PATIENCE_MS: i64 = 250;
 
 /// A lock that is held until it is dropped or its process ends, however that ends.
 #[derive(Debug)]
@@ -13,41 +18,40 @@ pub struct Held {
 
 /// Takes the lock of `path` for as long as the result lives; `None` when another process owns it.
 ///
-/// Probers hold it shared for an instant, so a few tries follow each other before the answer is no.
+/// Whoever looks whether it is owned holds it shared for an instant, and is waited for. One that was stopped in that instant
+/// is not waited for longer than a quarter of a second: then `None` comes too, and it can be tried again.
 pub fn own(path: &Path) -> Result<Option<Held>, Fault> {
+    own_within(path, PATIENCE_MS)
+}
+
+fn own_within(path: &Path, patience_ms: i64) -> Result<Option<Held>, Fault> {
     if let Some(folder) = path.parent() {
         private::create_folder(folder)?;
     }
     let file = private::append_file(path).map_err(|error| Fault::io("open", path, &error))?;
-    for _ in 0..50 {
+    let began_ms = monotonic_ms();
+    loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(Held { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) if is_owned_exclusively(path) => {
-                return Ok(None);
-            }
-            Err(std::fs::TryLockError::WouldBlock) => std::thread::yield_now(),
-            Err(std::fs::TryLockError::Error(error)) => {
-                return Err(Fault::io("lock", path, &error));
+            Err(TryLockError::Error(error)) => return Err(Fault::io("lock", path, &error)),
+            Err(TryLockError::WouldBlock) => {
+                if is_owned(path) || monotonic_ms() - began_ms >= patience_ms {
+                    return Ok(None);
+                }
             }
         }
+        std::thread::sleep(Duration::from_millis(1));
     }
-    Ok(None)
 }
 
 /// Returns whether some process owns the lock of `path`. A missing file is owned by nobody.
+///
+/// A shared try fails only against an owner, never against another one who looks; dropping the file lets go.
 pub fn is_owned(path: &Path) -> bool {
-    is_owned_exclusively(path)
-}
-
-/// A shared try fails only against an owner, never against another prober; dropping the file lets go.
-fn is_owned_exclusively(path: &Path) -> bool {
     let Ok(file) = OpenOptions::new().read(true).open(path) else {
         return false;
     };
-    matches!(
-        file.try_lock_shared(),
-        Err(std::fs::TryLockError::WouldBlock)
-    )
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 #[cfg(test)]
@@ -66,5 +70,22 @@ mod tests {
         drop(held);
         assert!(!is_owned(&path));
         assert!(own(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_only_looks_is_waited_for_and_not_taken_for_an_owner() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("one.lock");
+        let looker = private::append_file(&path).unwrap();
+        looker.lock_shared().unwrap();
+        assert!(own_within(&path, 0).unwrap().is_none());
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| tell.send(own_within(&path, 3_600_000).unwrap()));
+            let early = told.recv_timeout(Duration::from_millis(50));
+            assert!(early.is_err(), "somebody looks, and nobody owns it");
+            drop(looker);
+            assert!(told.recv().unwrap().is_some());
+        });
     }
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 mod env_file;
 pub mod fault;
+pub mod file;
 pub mod id;
 pub mod lock;
 pub mod log;

@@ -36,13 +36,28 @@ pub fn append_file(path: &Path) -> io::Result<File> {
 /// Replaces a file in one rename, for its owner only; makes its folder when there is none. Who reads meanwhile reads the
 /// old content or the new one. It is not flushed to disk.
 pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    replace(path, content, |_| Ok(()))
+}
+
+/// The same for what must not be lost when the power fails: the new content is on disk before it takes the place of the old.
+pub fn replace_file_for_good(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    replace(path, content, File::sync_all)
+}
+
+fn replace(
+    path: &Path,
+    content: &[u8],
+    flush: impl Fn(&File) -> io::Result<()>,
+) -> Result<(), Fault> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
     let write = || {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(&beside)?.write_all(content)?;
+        let mut file = options.open(&beside)?;
+        file.write_all(content)?;
+        flush(&file)?;
         std::fs::rename(&beside, path)
     };
     let mut written = write();
@@ -111,8 +126,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("new/f");
         for content in ["long content", "short"] {
-            replace_file(&path, content.as_bytes()).unwrap();
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+            for replace in [replace_file, replace_file_for_good] {
+                replace(&path, content.as_bytes()).unwrap();
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+            }
         }
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         let folder = path.parent().unwrap();

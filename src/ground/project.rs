@@ -1,16 +1,25 @@
 //! What a project is called: its folder, its committed `.claude-mesh.json`, its place in git.
 //!
 //! The committed file may name and narrow, never widen: it cannot choose a mesh, a budget or a wall.
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::fault::{Fault, FaultKind};
+use super::file;
 use super::settings::Settings;
+use super::text::without_bom;
 use super::walls::{self, Place};
 
 /// The file a project may commit.
 pub const FILE: &str = ".claude-mesh.json";
+/// Nobody writes a longer one.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// The longest path of the system has 4,096 bytes, and git writes a word before it.
+const LINE_BYTES_MAX: u64 = 8 * 1024;
+/// More references than this are not looked through.
+const REFS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A project folder and what it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +42,14 @@ pub struct Project {
     pub file: ProjectFile,
 }
 
+/// A name without a letter or a digit names nothing.
+fn names_something(name: &String) -> bool {
+    name.chars().any(char::is_alphanumeric)
+}
+
 /// `.claude-mesh.json`; unknown keys are ignored, so that a newer file does not stop an older program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct ProjectFile {
     /// The peer's name.
     pub name: Option<String>,
@@ -98,9 +113,21 @@ impl Project {
     }
 
     /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.
+    /// It is looked up anew: a session may see its folder become a repository.
     pub fn home(&self) -> String {
-        let home = self.git_common.as_deref().unwrap_or(&self.path);
+        let home = Git::of(&self.path).map_or_else(|| self.path.clone(), |git| git.common);
         home.to_string_lossy().into_owned()
+    }
+
+    /// Returns where its memories belonged before its folder became a repository, or while it was one.
+    pub fn earlier_home(&self) -> Option<String> {
+        let repository = self.path.join(".git");
+        let earlier = if Git::of(&self.path).is_some() {
+            &self.path
+        } else {
+            &repository
+        };
+        Some(earlier.to_string_lossy().into_owned()).filter(|earlier| *earlier != self.home())
     }
 
     /// Returns whether the project takes part at all.
@@ -128,16 +155,15 @@ pub fn head_commit(folder: &Path) -> Option<String> {
 
 /// Files of one line; whatever is longer is none of git's.
 fn read_short(path: &Path) -> Option<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    let file = std::fs::File::open(path).ok()?;
-    file.take(4_096).read_to_string(&mut text).ok()?;
-    Some(text)
+    String::from_utf8(file::read(path, LINE_BYTES_MAX).ok()?).ok()
 }
 
+/// One line for each branch and tag of a repository; there can be a lot of them.
 fn packed(path: &Path, reference: &str) -> Option<String> {
-    let refs = std::fs::read_to_string(path).ok()?;
-    refs.lines()
+    let refs = file::open(path).ok()?.take(REFS_BYTES_MAX);
+    BufReader::new(refs)
+        .lines()
+        .map_while(Result::ok)
         .find_map(|line| commit(line.strip_suffix(reference)?.strip_suffix(' ')?))
 }
 
@@ -170,9 +196,9 @@ impl Git {
                 linked: false,
             });
         }
-        let pointer = std::fs::read_to_string(&dot_git).ok()?;
+        let pointer = read_short(&dot_git)?;
         let folder = root.join(pointer.strip_prefix("gitdir:")?.trim());
-        let common = std::fs::read_to_string(folder.join("commondir")).ok();
+        let common = read_short(&folder.join("commondir"));
         let linked = common.is_some();
         let common = common.map_or_else(|| folder.clone(), |path| folder.join(path.trim()));
         Some(Self {
@@ -199,7 +225,7 @@ impl Git {
     }
 
     fn branch(&self) -> Option<String> {
-        let head = std::fs::read_to_string(self.folder.join("HEAD")).ok()?;
+        let head = read_short(&self.folder.join("HEAD"))?;
         let head = head.trim();
         Some(
             head.strip_prefix("ref: refs/heads/")
@@ -213,11 +239,12 @@ fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, Projec
     let top = top.unwrap_or(start);
     for folder in start.ancestors() {
         let path = folder.join(FILE);
-        match std::fs::read(&path) {
+        match file::read(&path, FILE_BYTES_MAX) {
             Ok(content) => {
                 return parse(&path, &content).map(|file| Some((folder.to_path_buf(), file)));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if file::is_unfit(&error) => return Err(broken(&path, &error.to_string())),
             Err(error) => return Err(Fault::io("read", &path, &error)),
         }
         if folder == top {
@@ -228,27 +255,30 @@ fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, Projec
 }
 
 fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
-    let broken = |problem: String| {
-        Fault::new(
-            FaultKind::BrokenFile,
-            format!("{} cannot be used: {problem}", path.display()),
-            "write for example { \"name\": \"backend\" }; until then this project stays out of the mesh",
-        )
-    };
-    let file: ProjectFile =
-        serde_json::from_slice(content).map_err(|error| broken(error.to_string()))?;
+    let mut file: ProjectFile = serde_json::from_slice(without_bom(content))
+        .map_err(|error| broken(path, &error.to_string()))?;
+    file.name = file.name.filter(names_something);
     if file
         .role
         .as_ref()
         .is_some_and(|role| role.chars().count() > 64)
     {
-        return Err(broken("\"role\" may have 64 characters at most".into()));
+        return Err(broken(path, "\"role\" may have 64 characters at most"));
     }
     Ok(file)
 }
 
+fn broken(path: &Path, problem: &str) -> Fault {
+    Fault::new(
+        FaultKind::BrokenFile,
+        format!("{} cannot be used: {problem}", path.display()),
+        "write for example { \"name\": \"backend\" }; until then this project stays out of the mesh",
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::file::tests::make_pipe;
     use super::*;
     use std::fs;
 
@@ -356,12 +386,68 @@ mod tests {
     }
 
     #[test]
+    fn a_project_file_that_is_none_or_too_long_is_refused_at_once() {
+        let home = Home::new();
+        let path = home.1.join("api").join(FILE);
+        let says = |problem: &str| {
+            let fault = home.project("api").unwrap_err();
+            assert_eq!(fault.kind, FaultKind::BrokenFile);
+            assert!(fault.message.ends_with(problem), "{}", fault.message);
+            fs::remove_file(&path).unwrap();
+        };
+        home.project("api").unwrap();
+        make_pipe(&path);
+        says("it is not a file");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        says("it is not a file");
+        home.write(
+            "api/.claude-mesh.json",
+            &format!("{{}}{}", " ".repeat(64 * 1024 - 1)),
+        );
+        says("it has more than 65536 bytes");
+        home.write(
+            "api/.claude-mesh.json",
+            &format!("{{}}{}", " ".repeat(64 * 1024 - 2)),
+        );
+        home.project("api").unwrap();
+    }
+
+    #[test]
+    fn what_lies_in_the_place_of_gits_files_holds_nobody_up() {
+        let home = Home::new();
+        let head = |path: &str| head_commit(&home.1.join(path));
+        fs::create_dir_all(home.1.join("a")).unwrap();
+        make_pipe(&home.1.join("a/.git"));
+        assert_eq!(home.project("a").unwrap().git_root, None);
+        fs::create_dir_all(home.1.join("b/.git/refs/heads")).unwrap();
+        make_pipe(&home.1.join("b/.git/HEAD"));
+        assert_eq!(home.project("b").unwrap().git_branch, None);
+        assert_eq!(head("b"), None);
+        home.write("c/.git/HEAD", "ref: refs/heads/main\n");
+        make_pipe(&home.1.join("c/.git/packed-refs"));
+        assert_eq!(head("c"), None);
+        home.write("d/.git", "gitdir: real\n");
+        home.write("d/real/HEAD", &"x".repeat(10_000));
+        make_pipe(&home.1.join("d/real/commondir"));
+        let project = home.project("d").unwrap();
+        assert_eq!((project.worktree, project.git_branch), (None, None));
+    }
+
+    #[test]
     fn a_broken_file_is_named_with_its_place() {
         let home = Home::new();
         home.write("api/.claude-mesh.json", "{\n \"name\": 7 }");
         let fault = home.project("api").unwrap_err();
         assert!(fault.message.contains("line 2"), "{}", fault.message);
-        home.write("api/.claude-mesh.json", r#"{"enabled": false}"#);
+        home.write("api/.claude-mesh.json", "[]");
+        let fault = home.project("api").unwrap_err();
+        assert!(
+            fault.message.contains("expected an object"),
+            "{}",
+            fault.message
+        );
+        // Windows editors begin a file with this mark.
+        home.write("api/.claude-mesh.json", "\u{feff}{\"enabled\": false}");
         assert!(!home.project("api").unwrap().is_enabled());
     }
 }

@@ -64,25 +64,25 @@ pub const ALL: [Described; 13] = [
     Described {
         name: HOME,
         default: "~/.claude-mesh",
-        meaning: "the folder of database, settings and logs",
+        meaning: "the folder of database, settings and logs; only from the environment",
         in_file: false,
     },
     Described {
         name: NAME,
         default: "from .claude-mesh.json or the folder",
-        meaning: "the name of this session's peer",
+        meaning: "the name of this session's peer; only from the environment",
         in_file: false,
     },
     Described {
         name: PROJECT_PATH,
         default: "Claude Code's project folder",
-        meaning: "the folder that counts as this session's project",
+        meaning: "the folder that counts as this session's project; only from the environment",
         in_file: false,
     },
     Described {
         name: ANSWER,
         default: "0",
-        meaning: "`1` gives a `claude -p` run a mailbox, so that it answers before it ends",
+        meaning: "`1` gives a `claude -p` run a mailbox, so that it answers before it ends; only from the environment",
         in_file: false,
     },
     Described {
@@ -164,6 +164,8 @@ pub struct Settings {
     pub doing: bool,
     /// How long answered questions and events are kept, in milliseconds.
     pub keep_ms: i64,
+    /// Settings that stand in a file, where they do nothing, and which file that is.
+    pub misplaced: Vec<(&'static str, PathBuf)>,
     /// The working directory.
     pub working_directory: PathBuf,
     /// The folders of `PATH`.
@@ -268,6 +270,7 @@ impl Settings {
                 config_dir_moved: config_dir.is_some(),
                 config_dir: config_dir.unwrap_or_else(|| home.join(".claude")),
             },
+            misplaced: layers.misplaced(),
             home,
             mesh_home,
             working_directory,
@@ -356,6 +359,17 @@ impl Layers<'_> {
         })
     }
 
+    /// Returns what only the environment may give and a file tries to.
+    fn misplaced(&self) -> Vec<(&'static str, PathBuf)> {
+        let of_file = |(path, values): &SettingsFile| {
+            ALL.iter()
+                .filter(|setting| !setting.in_file && values.contains_key(setting.name))
+                .map(|setting| (setting.name, path.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.files.iter().flat_map(of_file).collect()
+    }
+
     /// Returns a value that only the environment may give.
     fn own(&self, name: &str) -> Result<Option<String>, Fault> {
         (self.environment)(name)
@@ -408,7 +422,7 @@ fn wrong(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
     Fault::new(
         FaultKind::Setting,
         format!("{name} must be {wanted}, got {got}"),
-        format!("it is set in {from}"),
+        format!("it is set in {from}: change it there, or take it out for the default"),
     )
 }
 

@@ -9,7 +9,7 @@ pub fn clean(text: &str) -> String {
         match c {
             '\u{1b}' => skip_escape(&mut chars),
             '\n' | '\t' => out.push(c),
-            _ if c.is_control() || is_bidi(c) => {}
+            _ if steers(c) => {}
             _ => out.push(c),
         }
     }
@@ -63,6 +63,11 @@ fn begins_with(word: &str, tag: &str) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(tag))
 }
 
+/// Returns a file's content without the mark that some editors put before it.
+pub fn without_bom(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)
+}
+
 /// Returns how many UTF-16 units a text has; Claude Code counts so.
 pub fn utf16_len(text: &str) -> usize {
     text.encode_utf16().count()
@@ -112,8 +117,10 @@ pub fn cut_json(text: &str, units: usize) -> &str {
     text
 }
 
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Returns whether a terminal obeys a character instead of showing it: a control character, or one that turns the direction.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// After ESC: a control sequence up to its final byte, an operating-system command up to its end, or one more character.

@@ -9,7 +9,10 @@ use serde_json::{Map, Value};
 
 use super::fault::{Fault, FaultKind};
 use super::settings::{Settings, expand_home};
-use super::{private, text};
+use super::{file, private, text};
+
+/// Nobody has that many walls.
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// The mesh of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,8 +25,11 @@ pub struct Place {
     pub decided_by: String,
 }
 
-/// `config.json` as it is written by people and by `claude-mesh wall`.
+/// `config.json` as it is written by people and by `claude-mesh wall`. An unknown key is a fault: a misspelled one must not
+/// open a wall, and what a newer program means by one of its own, this one cannot know. So a key that is added later stops
+/// older programs from opening any mesh; it had better go into a file of its own.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Config {
     #[serde(default)]
     meshes: Map<String, Value>,
@@ -68,7 +74,7 @@ pub fn walls(settings: &Settings) -> Result<Vec<(PathBuf, String)>, Fault> {
         return Ok(Vec::new());
     };
     let config: Config =
-        serde_json::from_value(value).map_err(|error| broken(&path, &error.to_string()))?;
+        serde_json::from_value(value).map_err(|error| broken(&path, &in_words(&error)))?;
     config
         .meshes
         .iter()
@@ -114,7 +120,7 @@ pub fn build(settings: &Settings, folder: &Path, name: &str) -> Result<Option<St
     }
     let mut content = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
     content.push('\n');
-    replace(&path, &content)?;
+    private::replace_file_for_good(&path, content.as_bytes())?;
     Ok(before)
 }
 
@@ -182,24 +188,33 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 fn read(path: &Path) -> Result<Option<Value>, Fault> {
-    let content = match std::fs::read(path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Fault::io("read", path, &error)),
+    let failed = |error: std::io::Error| {
+        if file::is_unfit(&error) {
+            broken(path, &error.to_string())
+        } else {
+            Fault::io("read", path, &error)
+        }
     };
-    private::check(
-        path,
-        &path
-            .metadata()
-            .map_err(|error| Fault::io("read", path, &error))?,
-    )?;
-    let value: Value =
-        serde_json::from_slice(&content).map_err(|error| broken(path, &error.to_string()))?;
+    let file = match file::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    private::check(path, &file.metadata().map_err(failed)?)?;
+    let content = file::content(file, BYTES_MAX).map_err(failed)?;
+    let value: Value = serde_json::from_slice(text::without_bom(&content))
+        .map_err(|error| broken(path, &error.to_string()))?;
     if value.is_object() {
         Ok(Some(value))
     } else {
         Err(broken(path, "expected an object"))
     }
+}
+
+fn in_words(error: &serde_json::Error) -> String {
+    let problem = error.to_string();
+    let problem = problem.replace("unknown field", "unknown key");
+    problem.replace("expected a map", "expected an object")
 }
 
 /// A broken map must not open the default mesh to a folder that stands behind a wall.
@@ -211,25 +226,9 @@ fn broken(path: &Path, problem: &str) -> Fault {
     )
 }
 
-fn replace(path: &Path, content: &str) -> Result<(), Fault> {
-    use std::io::Write;
-    let folder = path.parent().expect("config.json lies in a folder");
-    private::create_folder(folder)?;
-    let temporary = path.with_extension(format!("json.{}", std::process::id()));
-    let write = || {
-        let mut file = private::create_file(&temporary)?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|error| {
-        let _ = std::fs::remove_file(&temporary);
-        Fault::io("write", path, &error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::file::tests::make_pipe;
     use super::*;
 
     fn settings(home: &Path) -> Settings {
@@ -274,6 +273,9 @@ mod tests {
             "[]",
             "{\"meshes\": {\"a/*/b\": \"x\"}}",
             "{\"meshes\": {\"~/a\": \"../x\"}}",
+            "{\"meshs\": {\"~/a/**\": \"a\"}}",
+            "{\"walls\": 5}",
+            "{\"meshes\": 5}",
         ] {
             let _ = std::fs::remove_file(config_path(&settings));
             std::io::Write::write_all(
@@ -285,21 +287,43 @@ mod tests {
             assert_eq!(fault.kind, FaultKind::BrokenFile, "{content}");
             assert!(build(&settings, home.path(), "x").is_err(), "{content}");
         }
+        std::fs::remove_file(config_path(&settings)).unwrap();
+        make_pipe(&config_path(&settings));
+        let fault = place(&settings, home.path()).unwrap_err();
+        assert!(fault.message.ends_with("it is not a file"), "{fault}");
     }
 
     #[test]
-    fn what_else_stands_in_the_file_is_kept() {
+    fn a_misspelled_key_is_named_beside_the_known_one() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = settings(home.path());
+        private::create_folder(&settings.mesh_home).unwrap();
+        let content = b"{\"meshs\": {\"~/a/**\": \"a\"}}";
+        std::io::Write::write_all(
+            &mut private::create_file(&config_path(&settings)).unwrap(),
+            content,
+        )
+        .unwrap();
+        let fault = place(&settings, home.path()).unwrap_err();
+        let told = "unknown key `meshs`, expected `meshes`";
+        assert!(fault.message.ends_with(told), "{}", fault.message);
+        assert!(build(&settings, home.path(), "x").is_err());
+        let kept = std::fs::read(config_path(&settings)).unwrap();
+        assert_eq!(kept, content);
+    }
+
+    #[test]
+    fn walls_that_stand_already_are_kept() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
         private::create_folder(&settings.mesh_home).unwrap();
         std::io::Write::write_all(
             &mut private::create_file(&config_path(&settings)).unwrap(),
-            b"{\"later\": 1, \"meshes\": {\"~/z/**\": \"z\"}}",
+            b"{\"meshes\": {\"~/z/**\": \"z\"}}",
         )
         .unwrap();
         build(&settings, &home.path().join("y"), "y").unwrap();
         let value = read(&config_path(&settings)).unwrap().unwrap();
-        assert_eq!(value["later"], 1);
         assert_eq!(value["meshes"].as_object().unwrap().len(), 2);
     }
 }

@@ -1,6 +1,5 @@
 //! A session starts, is resumed, cleared or compacted: it sits down and is told who it is.
 use super::{Call, Event, Output, words};
-use crate::ground::client;
 use crate::mesh::Scope;
 use crate::model::{Error, PeerKind};
 
@@ -16,17 +15,9 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
-    let home = project.home();
     let process = call.client()?;
     let mut mesh = call.open(&project)?;
-    let mut arrival = call.arrival(process, project, session.clone());
-    if session.is_none() {
-        arrival.complete(client::registered(
-            &call.settings.claude.config_dir,
-            process,
-        ));
-    }
-    let me = mesh.sit(&arrival)?;
+    let me = mesh.sit(&call.arrival(process, project.clone(), session.clone()))?;
     let others: Vec<_> = mesh
         .peers(Some(&me), Scope::Machine, false)?
         .into_iter()
@@ -35,6 +26,7 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
     let memories = if call.lists("memory") {
+        let home = mesh.memory_home(&project)?;
         mesh.count_memories(&home)?
     } else {
         0

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 /// The JSON object on a hook's stdin.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct WireEvent {
     /// Which event.
     pub hook_event_name: String,
@@ -29,6 +30,7 @@ pub struct WireEvent {
 
 /// The parameters of a tool that edits a file.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct ToolInput {
     /// `Edit`, `Write`, `MultiEdit`.
     pub file_path: Option<String>,

@@ -88,7 +88,11 @@ impl Output {
         if let Some(reason) = &self.deny {
             object.insert(
                 "hookSpecificOutput".into(),
-                json!({ "hookEventName": event, "permissionDecision": "deny", "permissionDecisionReason": reason }),
+                json!({
+                    "hookEventName": event,
+                    "permissionDecision": "deny",
+                    "permissionDecisionReason": reason,
+                }),
             );
         }
         if let Some(message) = &self.message {

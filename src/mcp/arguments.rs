@@ -105,9 +105,14 @@ fn plain(problem: &str) -> String {
         .map_or((problem, ""), |at| problem.split_at(at));
     let shown = cut_chars(came, 120);
     let end = if shown.len() < came.len() { "…" } else { "" };
+    let number = match came.strip_prefix("invalid value: integer `") {
+        Some(digits) if digits.starts_with('-') => "expected 0 or more",
+        Some(_) => "expected a smaller number",
+        None => "expected a whole number",
+    };
     format!("{shown}{end}{expected}")
-        .replace("expected u32", "expected a whole number")
-        .replace("expected u64", "expected a whole number")
+        .replace("expected u32", number)
+        .replace("expected u64", number)
         .replace("expected a sequence", "expected a list")
         .replace("expected a boolean", "expected true or false")
         .replace("expected a string", "expected a text")
@@ -298,6 +303,14 @@ mod tests {
         assert_eq!(
             refused(json!({ "to": "a", "timeout_seconds": [5] })),
             "\"timeout_seconds\": wrong type: a list, expected a whole number"
+        );
+        assert_eq!(
+            refused(json!({ "to": "a", "timeout_seconds": -1 })),
+            "\"timeout_seconds\": wrong value: the number `-1`, expected 0 or more"
+        );
+        assert_eq!(
+            refused(json!({ "to": "a", "timeout_seconds": 5_000_000_000_u64 })),
+            "\"timeout_seconds\": wrong value: the number `5000000000`, expected a smaller number"
         );
     }
 

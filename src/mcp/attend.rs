@@ -12,9 +12,9 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::station::Shared;
-use crate::ground::client;
+use crate::ground::client::{self, Allowance};
 use crate::ground::log;
-use crate::mesh::Attention;
+use crate::mesh::{Attention, Letterbox};
 
 /// How long a call that waits is left to itself after a ring, which is most often for what it waits for.
 const CALL_FIRST: Duration = Duration::from_millis(200);
@@ -25,12 +25,17 @@ const MAIL: &str = "If none follows here, call list_messages.";
 /// The same when it is a claim.
 const CLAIM: &str = "If none is named here, call poll_inbox.";
 
+/// Why no line can be posted where there is no socket.
+const NO_SOCKET: &str =
+    "its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)";
+
 /// Attends to the session for as long as the server runs.
 pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut rings = shared.rings();
     let mut seated = shared.seated();
     let mut calls_waiting = shared.calls_waiting();
-    let mut told_person = false;
+    let mut allowance = Allowance::default();
+    let mut told = None;
     loop {
         // A call that waits takes the questions itself; and what it returns goes out before we look.
         let call_waits = calls_have_ended(&mut calls_waiting, CALL_FIRST)
@@ -45,9 +50,10 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
             continue;
         }
         shared.end_waits(&client).await;
+        let letterbox = || letterbox(&shared, &allowance);
         let attention = shared.same_seat(&client, |at| {
             at.mesh.end_dead_waits(&at.me)?;
-            at.mesh.attend(&at.me)
+            at.mesh.attend(&at.me, letterbox)
         });
         let pause = match attention.await {
             Ok(Attention::Post {
@@ -58,6 +64,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 granted,
             }) => {
                 let (sender, words) = words(&from, answers, &mail, granted);
+                allowance.spend(shared.now().monotonic_ms);
                 if let Err(problem) = post(&shared, &nonce, &sender, &words).await {
                     let _ = shared
                         .same_seat(&client, |at| at.mesh.ring_failed(&at.me, &problem))
@@ -67,24 +74,17 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                     Some(Duration::from_millis(10))
                 }
             }
-            Ok(Attention::LookAgain {
+            Ok(Attention::Rest {
                 after_ms,
                 needs_person,
             }) => {
-                if needs_person && !told_person {
-                    tell_person(
-                        &shared,
-                        &client,
-                        "a session waits at a dialog while a question waits for it",
-                    )
-                    .await;
+                if let Some(needs) = needs_person.filter(|_| needs_person != told) {
+                    tell_person(&shared, &client, needs.words()).await;
+                    told = needs_person;
                 }
-                told_person = needs_person;
-                Some(Duration::from_millis(
-                    u64::try_from(after_ms.max(10)).unwrap_or(10),
-                ))
+                let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
+                after.map(Duration::from_millis)
             }
-            Ok(Attention::None) => None,
             Err(error) => {
                 log::write(
                     &shared.settings().mesh_home,
@@ -94,6 +94,12 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 None
             }
         };
+        if let Some(needs) = told {
+            let still = shared
+                .same_seat(&client, |at| at.mesh.still_needs_person(&at.me, needs))
+                .await;
+            told = still.unwrap_or(false).then_some(needs);
+        }
         tokio::select! {
             changed = rings.changed() => if changed.is_err() { return },
             changed = seated.changed() => if changed.is_err() { return },
@@ -150,10 +156,20 @@ fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (S
     (sender.to_owned(), format!("{what} {then}"))
 }
 
+/// Returns what the inbox would do with a line now.
+fn letterbox(shared: &Shared, allowance: &Allowance) -> Letterbox {
+    if socket(shared).is_none() {
+        return Letterbox::Missing(NO_SOCKET.into());
+    }
+    match allowance.wait_ms(shared.now().monotonic_ms) {
+        0 => Letterbox::Open,
+        for_ms => Letterbox::Full { for_ms },
+    }
+}
+
 /// Posts the doorbell. The problem of a failure is told to those who asked.
 async fn post(shared: &Shared, nonce: &str, sender: &str, words: &str) -> Result<(), String> {
-    let socket =
-        socket(shared).ok_or("its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)")?;
+    let socket = socket(shared).ok_or(NO_SOCKET)?;
     let lines = client::doorbell(
         shared.settings().claude.socket_token.as_deref(),
         nonce,

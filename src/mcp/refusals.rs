@@ -1,33 +1,50 @@
 //! Refusals as a model reads them: a code, what is so, and the next tool call; never a shell line.
+use std::borrow::Cow;
+
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::json;
 
-use crate::ground::FaultKind;
+use crate::ground::Fault;
 use crate::mesh::shape;
 use crate::model::{Error, Refusal};
 
 /// Returns the result of a call that was refused or failed.
 pub(super) fn result(error: &Error) -> CallToolResult {
     let (code, message, hint) = match error {
-        Error::Refused(refusal) => (refusal.code(), refusal.to_string(), hint(refusal)),
-        Error::Fault(fault) => {
-            let code = if fault.kind == FaultKind::BrokenFile || fault.kind == FaultKind::Setting {
-                "invalid_argument"
-            } else {
-                "storage"
-            };
-            (
-                code,
-                fault.to_string(),
-                "Tell your user; nothing was stored. Calling again later is safe.",
-            )
-        }
+        Error::Refused(refusal) => (
+            refusal.code(),
+            refusal.to_string(),
+            Cow::Borrowed(hint(refusal)),
+        ),
+        Error::Fault(fault) => ("storage", fault.to_string(), hint_of_fault(fault)),
     };
     let mut body = json!({ "error": { "code": code, "message": message, "hint": hint } });
     if let Error::Refused(Refusal::Stale { current, .. }) = error {
         body["error"]["current"] = shape::entry(current);
     }
     CallToolResult::error(vec![ContentBlock::text(body.to_string())])
+}
+
+/// Returns the result of any call where the settings could not be read when the server began.
+pub(super) fn never_began(fault: &Fault) -> CallToolResult {
+    let hint = format!("{}; then restart this session", fault.hint);
+    result(&Error::Fault(Fault {
+        hint,
+        ..fault.clone()
+    }))
+}
+
+/// No tool mends a fault; what does is for the user, whose hands are not tied to tools.
+fn hint_of_fault(fault: &Fault) -> Cow<'static, str> {
+    if fault.hint.is_empty() {
+        "Tell your user; nothing was stored. Calling again later is safe.".into()
+    } else {
+        let mend = &fault.hint;
+        format!(
+            "Tell your user what mends it: {mend}. Nothing was stored; calling again later is safe."
+        )
+        .into()
+    }
 }
 
 fn hint(refusal: &Refusal) -> &'static str {

@@ -6,11 +6,13 @@ use super::room::Room;
 use crate::ground::clock::rfc3339;
 use crate::ground::id::QuestionId;
 use crate::ground::text::cut_chars;
-use crate::mesh::{Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape};
+use crate::mesh::{
+    Between, Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape,
+};
 use crate::model::brake::{Held, HoldReason};
 use crate::model::event::Page;
 use crate::model::{AnsweredBy, QuestionState};
-use crate::store::{Question, Task};
+use crate::store::Task;
 
 /// Returns a successful result of one text block.
 pub(super) fn ok(body: &Value) -> CallToolResult {
@@ -174,6 +176,9 @@ fn late_answer(late: &LateAnswer) -> Value {
     value
 }
 
+/// How the rest of an inbox comes.
+const REST_OF_INBOX: &str = "Answer what is asked here and take these answers with await_reply, then call poll_inbox again for the rest.";
+
 /// Returns the inbox, as much as a result carries; what is left out was not shown. Gives back what it contains.
 pub(super) fn inbox(
     you: &str,
@@ -188,10 +193,10 @@ pub(super) fn inbox(
     });
     let mut room = Room::beside(&body);
     let mut taken = Inbox::default();
-    // Questions have somebody who waits: the oldest of them comes in any case.
+    // A lease runs already, and a question has somebody who waits; an answer can wait.
+    let (granted, more_granted) = room.fill(inbox.granted.iter().map(shape::granted));
     let (questions, more_questions) = room.fill(inbox.questions.iter().map(waiting));
     let (answers, more_answers) = room.fill(inbox.answers.iter().map(late_answer));
-    let (granted, more_granted) = room.fill(inbox.granted.iter().map(shape::granted));
     taken.questions = first(inbox.questions, questions.len());
     taken.answers = first(inbox.answers, answers.len());
     taken.granted = first(inbox.granted, granted.len());
@@ -205,9 +210,6 @@ pub(super) fn inbox(
     }
     (body, taken)
 }
-
-/// How the rest of an inbox comes.
-pub(super) const REST_OF_INBOX: &str = "Answer what is asked here and take these answers with await_reply, then call poll_inbox again for the rest.";
 
 fn first<T>(mut all: Vec<T>, count: usize) -> Vec<T> {
     all.truncate(count);
@@ -227,21 +229,23 @@ pub(super) fn messages(listed: &Listed) -> Value {
     body
 }
 
-/// Returns one question in full, whichever side of it the reader is on.
-pub(super) fn full_question(you: &str, question: &Question, asker: &str, addressee: &str) -> Value {
+/// Returns one question in full, whichever side of it the reader is on, and nothing of what else waits. `shown` says that
+/// this result is one more showing of it.
+pub(super) fn full_question(you: &str, between: &Between, shown: bool) -> Value {
+    let question = &between.question;
     json!({
         "you": you,
         "questions": [{
             "question_id": question.id,
-            "from": asker,
-            "addressed_to": addressee,
+            "from": between.from,
+            "addressed_to": between.to,
             "asked_at": rfc3339(question.asked_at_ms),
+            "asker_waiting": between.asker_waiting,
             "state": question.state,
             "question": question.question,
             "context": question.context,
             "answer": question.answer,
-            "shown_times": question.shown_times,
+            "shown_times": question.shown_times + u32::from(shown),
         }],
-        "answers": [], "messages_unread": 0, "claims_granted": [], "tasks": [], "events": [], "held": 0,
     })
 }

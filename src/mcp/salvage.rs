@@ -4,6 +4,8 @@ use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::Value;
 
+use crate::ground::text::without_bom;
+
 /// The longest id that is echoed, in bytes as written.
 const TOKEN_MAX: usize = 256;
 
@@ -14,8 +16,11 @@ pub(super) struct ErrorAnswer {
     pub(super) error: ErrorData,
 }
 
+/// A message, nothing, or the error that answers the line.
+pub(super) type Understood = Result<Option<RxJsonRpcMessage<RoleServer>>, Box<ErrorAnswer>>;
+
 /// Reads a line. `None` is one that needs no answer: an empty one, a notice that nobody here knows.
-pub(super) fn read(line: &[u8]) -> Result<Option<RxJsonRpcMessage<RoleServer>>, ErrorAnswer> {
+pub(super) fn read(line: &[u8]) -> Understood {
     let line = trim(line);
     if line.is_empty() {
         return Ok(None);
@@ -34,10 +39,10 @@ pub(super) fn read(line: &[u8]) -> Result<Option<RxJsonRpcMessage<RoleServer>>, 
 fn trim(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+    without_bom(line)
 }
 
-fn answer<T>(line: &[u8], error: &serde_json::Error) -> Result<Option<T>, ErrorAnswer> {
+fn answer(line: &[u8], error: &serde_json::Error) -> Understood {
     let error = if let Ok(value) = serde_json::from_slice::<Value>(line) {
         if value["method"].is_string() && value.get("id").is_none() {
             return Ok(None);
@@ -50,7 +55,7 @@ fn answer<T>(line: &[u8], error: &serde_json::Error) -> Result<Option<T>, ErrorA
     let mut finder = IdFinder::default();
     finder.read(line);
     let id = finder.found();
-    Err(ErrorAnswer { id, error })
+    Err(Box::new(ErrorAnswer { id, error }))
 }
 
 /// Returns the line with U+FFFD in the place of each half of a surrogate pair, which JavaScript writes when it has cut a

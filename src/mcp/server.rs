@@ -100,7 +100,7 @@ impl ServerHandler for MeshServer {
         let client = self.client(&context);
         let shared = match &self.shared {
             Ok(shared) => shared,
-            Err(fault) => return Ok(refusals::result(&fault.clone().into()).into()),
+            Err(fault) => return Ok(refusals::never_began(fault).into()),
         };
         let call = tools::Call {
             shared,

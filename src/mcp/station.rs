@@ -60,7 +60,8 @@ pub(super) struct Station {
 struct Seat {
     sitting: Sitting,
     listener: Box<dyn Listener>,
-    _lock: Option<Held>,
+    /// `None` when somebody else owns it: another server of the same client, or one who looked and was stopped meanwhile.
+    lock: Option<Held>,
 }
 
 /// What one call works with.
@@ -261,6 +262,7 @@ impl Station {
         if self.seat.is_none() {
             self.take_seat(shared, client)?;
         }
+        self.take_lock()?;
         let (Some(mesh), Some(seat), Some(place), Some(project)) =
             (&mut self.mesh, &self.seat, &self.place, &self.project)
         else {
@@ -360,13 +362,23 @@ impl Station {
                 .listen(sitting.session, shared.settings.polling, move || {
                     rings.send_modify(|count| *count += 1);
                 })?;
-        let lock = lock::own(&mesh.bells().lock_path(sitting.session))?;
         self.seat = Some(Seat {
             sitting,
             listener,
-            _lock: lock,
+            lock: None,
         });
         shared.seated.send_replace(Some(process));
+        Ok(())
+    }
+
+    /// Takes the lock by which others see that this session can be asked. One that cannot be had is tried for again at the
+    /// next verb.
+    fn take_lock(&mut self) -> Result<()> {
+        if let (Some(mesh), Some(seat)) = (&self.mesh, &mut self.seat)
+            && seat.lock.is_none()
+        {
+            seat.lock = lock::own(&mesh.bells().lock_path(seat.sitting.session))?;
+        }
         Ok(())
     }
 

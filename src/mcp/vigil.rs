@@ -81,7 +81,7 @@ async fn until_it_comes<T>(
         if vigil.is_over() {
             return Ok(Came::TimedOut);
         }
-        let notice = progress.tell(words.clone(), || words, shared.now().wall_ms);
+        let notice = progress.tell(words.clone(), || words, shared.now().monotonic_ms);
         let notice = async { notice.await.min(again.unwrap_or(Duration::MAX)) };
         match vigil.next(notice).await {
             Heard::Bell => {}
@@ -188,7 +188,7 @@ impl<'a, F: PartialEq> Progress<'a, F> {
         }
     }
 
-    /// Says how it stands, if the facts are new or it is due. Returns how long until it is due again.
+    /// Says how it stands, if the facts are new or it is due by the monotonic clock. Returns how long until it is due again.
     pub(super) async fn tell(
         &mut self,
         facts: F,

@@ -106,17 +106,20 @@ async fn until_it_ends(
             };
             return Ok((ended, look.standings));
         }
-        let now_ms = shared.now().wall_ms;
+        let now = shared.now();
         let open = look.standings.iter().filter(open);
         // Spans grow all the time; only the facts behind them are a change.
         let facts: Vec<Facts> = open.clone().map(Facts::of).collect();
         let words = || {
             let lines: Vec<String> = open
-                .map(|standing| standing.delivery.line(standing.peer.as_str(), now_ms))
+                .map(|standing| standing.delivery.line(standing.peer.as_str(), now.wall_ms))
                 .collect();
             lines.join("; ")
         };
-        let (ended, taken_back) = match vigil.next(progress.tell(facts, words, now_ms)).await {
+        let (ended, taken_back) = match vigil
+            .next(progress.tell(facts, words, now.monotonic_ms))
+            .await
+        {
             Heard::Bell => continue,
             Heard::ClientGone => (Ended::TimedOut, [].as_slice()),
             Heard::Cancelled => (Ended::Cancelled, created),

@@ -11,10 +11,12 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, Empty};
 use tokio::task::JoinHandle;
 
-use super::salvage::{self, ErrorAnswer, IdFinder};
+use super::salvage::{self, ErrorAnswer, IdFinder, Understood};
 
 /// The longest line that is kept, in bytes.
 const LINE_MAX: usize = 16 * 1024 * 1024;
+/// What a pipe holds, so that a long question is read at once.
+const PIPE_BYTES: usize = 64 * 1024;
 /// A buffer that grew beyond this is given back after its line.
 const BUFFER_KEPT: usize = 1024 * 1024;
 
@@ -36,7 +38,7 @@ where
 {
     pub(super) fn new(from: R, to: W) -> Self {
         Self {
-            from: BufReader::new(from),
+            from: BufReader::with_capacity(PIPE_BYTES, from),
             line: Vec::new(),
             too_long: None,
             to: AsyncRwTransport::new_server(tokio::io::empty(), to),
@@ -46,13 +48,13 @@ where
 
     /// Reads on to the end of a line. Returns the error of one that is too long, or `None` at the end of it all: a line
     /// without an end is none.
-    async fn read_line(&mut self) -> io::Result<Option<Result<(), ErrorAnswer>>> {
+    async fn read_line(&mut self) -> io::Result<Option<Result<(), Box<ErrorAnswer>>>> {
         loop {
             let available = self.from.fill_buf().await?;
             if available.is_empty() {
                 return Ok(None);
             }
-            let end = available.iter().position(|byte| *byte == b'\n');
+            let end = memchr::memchr(b'\n', available);
             let taken = end.map_or(available.len(), |at| at + 1);
             let piece = &available[..taken];
             if self.too_long.is_none() && self.line.len() + taken > LINE_MAX {
@@ -67,17 +69,15 @@ where
             }
             self.from.consume(taken);
             if end.is_some() {
-                let problem = format!("a line may have {LINE_MAX} bytes at most; nothing was done");
-                let too_long = self.too_long.take().map(|finder| ErrorAnswer {
-                    id: finder.found(),
-                    error: ErrorData::invalid_request(problem, None),
-                });
-                return Ok(Some(too_long.map_or(Ok(()), Err)));
+                let too_long = self.too_long.take();
+                return Ok(Some(
+                    too_long.map_or(Ok(()), |finder| Err(Box::new(refused(finder)))),
+                ));
             }
         }
     }
 
-    fn understand_line(&mut self) -> Result<Option<RxJsonRpcMessage<RoleServer>>, ErrorAnswer> {
+    fn understand_line(&mut self) -> Understood {
         let read = salvage::read(&self.line);
         self.line.clear();
         self.line.shrink_to(BUFFER_KEPT);
@@ -121,12 +121,21 @@ where
             match understood {
                 Ok(Some(message)) => return Some(message),
                 Ok(None) => {}
-                Err(answer) => self.answer(answer),
+                Err(answer) => self.answer(*answer),
             }
         }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.to.close().await
+    }
+}
+
+/// Returns the answer to a line that is too long.
+fn refused(finder: IdFinder) -> ErrorAnswer {
+    let problem = format!("a line may have {LINE_MAX} bytes at most; nothing was done");
+    ErrorAnswer {
+        id: finder.found(),
+        error: ErrorData::invalid_request(problem, None),
     }
 }

@@ -9,7 +9,7 @@ use super::{Forgotten, Mesh, Rings, Sitting, sweep};
 use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
-use crate::model::brake::Held;
+use crate::model::brake::{Held, NeedsPerson};
 use crate::model::check::{check_secret, check_size};
 use crate::model::peer::Address;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
@@ -77,6 +77,16 @@ pub struct Reply<'a> {
     pub force: bool,
 }
 
+impl Reply<'_> {
+    fn state(&self) -> QuestionState {
+        if self.decline {
+            QuestionState::Declined
+        } else {
+            QuestionState::Answered
+        }
+    }
+}
+
 /// What came of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replied {
@@ -141,39 +151,30 @@ impl Mesh {
             .as_deref()
             .and_then(|folder| head_commit(folder.as_ref()));
         self.write(|tx, around, rings| {
-            let question = tx.question(reply.question)?.ok_or_else(|| Refusal::NotFound { id: reply.question.to_string() })?;
+            let question = tx.question(reply.question)?;
+            let question = question.ok_or_else(|| Refusal::NotFound {
+                id: reply.question.to_string(),
+            })?;
             check_addressee(tx, around, rings, me, &question)?;
             let asker = tx.peer(question.asker)?;
-            let to = asker.as_ref().map_or_else(|| PeerName::fold("gone"), |peer| peer.name.clone());
-            let state = if reply.decline { QuestionState::Declined } else { QuestionState::Answered };
+            let to = asker.as_ref().map(|peer| peer.name.clone());
             let waiting = around.waiting_on(tx, question.id, None)?;
-            let replied = |late| Replied { state, to: to.clone(), asker_waiting: !waiting.is_empty(), late };
-            match question.state {
-                QuestionState::Withdrawn => {
-                    return Err(Refusal::conflict("this question was withdrawn, no answer needed").into());
-                }
-                QuestionState::Answered | QuestionState::Declined => {
-                    if question.answer.as_deref() == Some(reply.text) && question.state == state {
-                        return Ok(replied(question.answer_late));
-                    }
-                    if !reply.corrects {
-                        return Err(Refusal::conflict("this question has another answer already; give corrects: true to replace it").into());
-                    }
-                }
-                QuestionState::Open | QuestionState::Expired => {}
+            let mut replied = Replied {
+                state: reply.state(),
+                to: to.unwrap_or_else(|| PeerName::fold("gone")),
+                asker_waiting: !waiting.is_empty(),
+                late: question.answer_late,
+            };
+            if stands_already(&question, &reply)? {
+                return Ok(replied);
             }
-            let late = waiting.is_empty() || question.state == QuestionState::Expired;
-            let by = if me.kind == PeerKind::Person { AnsweredBy::Person } else { AnsweredBy::Session };
-            tx.set_answer(question.id, state, reply.text, (by, me.session), late, head.as_deref())?;
-            let kind = if reply.decline { EventKind::QuestionDeclined } else { EventKind::QuestionAnswered };
-            let data = json!({ "to": to, "by": by, "late": late, "corrects": question.state.is_replied(), "bytes": reply.text.len() });
-            tx.append(kind, Some(me.peer), &question.id.to_string(), &data)?;
-            rings.add(waiting.iter().copied());
+            replied.late = waiting.is_empty() || question.state == QuestionState::Expired;
+            store_reply(tx, me, &question, &reply, &replied, head.as_deref())?;
+            rings.add(waiting);
             if let Some(asker) = asker {
-let session = sitter(tx, around, rings, &asker)?;
-                rings.add(session.map(|session| session.id));
+                ring_at(tx, around, rings, &asker)?;
             }
-            Ok(replied(late))
+            Ok(replied)
         })
     }
 
@@ -257,7 +258,9 @@ fn pose(
     };
     if let Some(held) = held {
         hold_question(tx, rings, me, id, held.reason.as_str())?;
-    } else {
+    }
+    // Its server rings nothing while it is held, but may have to tell its person.
+    if held.is_none_or(|held| NeedsPerson::because(held).is_some()) {
         rings.add(session.map(|session| session.id));
     }
     Ok(Asked {
@@ -291,6 +294,66 @@ fn others_in_project(tx: &Tx, around: &Around, me: &Sitting, peer: &Peer) -> Res
         }
     }
     Ok(names)
+}
+
+/// Returns whether a question has this very reply already; refuses one that would replace another without saying so.
+fn stands_already(question: &Question, reply: &Reply) -> Result<bool> {
+    match question.state {
+        QuestionState::Open | QuestionState::Expired => Ok(false),
+        QuestionState::Withdrawn => {
+            Err(Refusal::conflict("this question was withdrawn, no answer needed").into())
+        }
+        QuestionState::Answered | QuestionState::Declined => {
+            let same = question.answer.as_deref() == Some(reply.text);
+            if same && question.state == reply.state() {
+                return Ok(true);
+            }
+            if reply.corrects {
+                return Ok(false);
+            }
+            let problem =
+                "this question has another answer already; give corrects: true to replace it";
+            Err(Refusal::conflict(problem).into())
+        }
+    }
+}
+
+fn store_reply(
+    tx: &Tx,
+    me: &Sitting,
+    question: &Question,
+    reply: &Reply,
+    replied: &Replied,
+    head: Option<&str>,
+) -> Result<()> {
+    let Replied {
+        state, to, late, ..
+    } = replied;
+    let by = if me.kind == PeerKind::Person {
+        AnsweredBy::Person
+    } else {
+        AnsweredBy::Session
+    };
+    let who = (by, me.session);
+    tx.set_answer(question.id, *state, reply.text, who, *late, head)?;
+    let kind = if reply.decline {
+        EventKind::QuestionDeclined
+    } else {
+        EventKind::QuestionAnswered
+    };
+    let corrects = question.state.is_replied();
+    let data = json!({
+        "to": to, "by": by, "late": late, "corrects": corrects, "bytes": reply.text.len(),
+    });
+    tx.append(kind, Some(me.peer), &question.id.to_string(), &data)?;
+    Ok(())
+}
+
+/// Rings whoever sits at a mailbox.
+fn ring_at(tx: &Tx, around: &Around, rings: &mut Rings, peer: &Peer) -> Result<()> {
+    let session = sitter(tx, around, rings, peer)?;
+    rings.add(session.map(|session| session.id));
+    Ok(())
 }
 
 /// The addressee answers, or whoever sits at seat 1 for an empty seat of the project, or the person at this machine.

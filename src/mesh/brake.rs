@@ -1,9 +1,11 @@
 //! Brakes: a person makes a peer quiet, or pauses the whole mesh; peers spend a budget of turns; questions that follow from
 //! questions end somewhere.
+use serde_json::json;
+
 use super::alive::Around;
-use super::{Mesh, Rings, Sitting};
+use super::{Mesh, Rings, Sitting, shape};
 use crate::model::brake::{Brakes, Held, HoldReason};
-use crate::model::{PeerKind, Refusal, Result};
+use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::store::{Peer, Session, Tx};
 
 /// The row that says until when the mesh is paused.
@@ -12,7 +14,7 @@ const PAUSED: &str = "paused_until_ms";
 impl Mesh {
     /// Makes a peer quiet until a time, or with `None` ends it. Returns the peer's name. Whoever sits there is rung, to
     /// look at what was held.
-    pub fn set_quiet(&mut self, name: &str, until_ms: Option<i64>) -> Result<String> {
+    pub fn set_quiet(&mut self, me: &Sitting, name: &str, until_ms: Option<i64>) -> Result<String> {
         self.write(|tx, _, rings| {
             let peer = tx
                 .peer_named(name)?
@@ -23,6 +25,9 @@ impl Mesh {
                     here: Vec::new(),
                 })?;
             tx.set_quiet(peer.id, until_ms)?;
+            let before_ms = peer.quiet_until_ms.filter(|ms| *ms > tx.now.wall_ms);
+            let kinds = [EventKind::PeerQuieted, EventKind::PeerResumed];
+            tell_change(tx, me, kinds, peer.name.as_str(), [before_ms, until_ms])?;
             rings.add(
                 tx.live_sessions_at(peer.id)?
                     .iter()
@@ -33,10 +38,13 @@ impl Mesh {
     }
 
     /// Pauses the whole mesh until a time, or with `None` ends it.
-    pub fn set_paused(&mut self, until_ms: Option<i64>) -> Result<()> {
+    pub fn set_paused(&mut self, me: &Sitting, until_ms: Option<i64>) -> Result<()> {
         self.write(|tx, _, rings| {
+            let before_ms = paused_until(tx)?;
             let until = until_ms.map_or_else(String::new, |until_ms| until_ms.to_string());
             tx.set_meta(PAUSED, &until)?;
+            let kinds = [EventKind::MeshPaused, EventKind::MeshResumed];
+            tell_change(tx, me, kinds, "", [before_ms, until_ms])?;
             rings.add(tx.live_sessions()?.iter().map(|session| session.id));
             Ok(())
         })
@@ -45,16 +53,18 @@ impl Mesh {
     /// Notes that a prompt begins a turn, or joins one. What a person types frees the budget, and begins a new chain of
     /// questions. Writes only if there is something to note.
     pub fn begin_turn(&mut self, me: &Sitting, turn: Option<&str>, typed: bool) -> Result<()> {
-        let (spent, remembers) = self.read(|tx, _| {
-            let spent = tx
-                .session(me.session)?
-                .is_some_and(|session| session.posted_turns > 0);
-            Ok((spent, tx.remembers_showings(me.session)?))
+        let (posted, remembers) = self.read(|tx, _| {
+            let session = tx.session(me.session)?;
+            let counted = session.map(|session| (session.posted_turns, session.stop_streak));
+            let (posted, stops) = counted.unwrap_or_default();
+            let remembers = stops > 0 || tx.remembers_showings(me.session)?;
+            Ok((posted > 0, remembers))
         })?;
         match turn {
-            _ if typed && (spent || remembers) => self.write(|tx, _, _| {
+            _ if typed && (posted || remembers) => self.write(|tx, _, _| {
                 tx.set_posted_turns(me.session, 0)?;
-                Ok(tx.forget_showings(me.session, None)?)
+                tx.forget_showings(me.session, None)?;
+                Ok(tx.set_stop_streak(me.session, turn.unwrap_or_default(), 0)?)
             }),
             Some(turn) if !typed && remembers => {
                 self.write(|tx, _, _| enter_turn(tx, me, turn).map(drop))
@@ -93,6 +103,22 @@ pub(super) fn enter_turn(tx: &Tx, me: &Sitting, turn: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// Says in the log that a brake was put on or taken off, if that changes anything.
+fn tell_change(
+    tx: &Tx,
+    me: &Sitting,
+    [on, off]: [EventKind; 2],
+    subject: &str,
+    [before_ms, until_ms]: [Option<i64>; 2],
+) -> Result<()> {
+    let (kind, data) = match until_ms {
+        _ if before_ms == until_ms => return Ok(()),
+        Some(until_ms) => (on, json!({ "until": shape::until(until_ms) })),
+        None => (off, json!({})),
+    };
+    Ok(tx.append(kind, Some(me.peer), subject, &data)?)
+}
+
 /// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A
 /// session that waits in a call of ours gets them by that call, which starts no turn.
 pub(super) fn hold(
@@ -128,11 +154,25 @@ pub(super) fn hold_seen(
     word: Option<&str>,
 ) -> Result<Option<Held>> {
     let held = by_persons(tx, peer.quiet_until_ms)?.hold(tx.now.wall_ms);
-    let spent = (word == Some(HoldReason::WakeBudget.as_str())).then_some(Held {
-        reason: HoldReason::WakeBudget,
-        until_ms: None,
-    });
+    let spent = word == Some(HoldReason::WakeBudget.as_str());
+    let spent = spent.then(|| Held::spent(session.posted_turns));
     unless_it_waits(tx, session, held.or(spent))
+}
+
+/// The same as anybody is told who looks: by the own settings of whoever looks, or by the word that its server left at a
+/// question there.
+pub(super) fn hold_told(
+    tx: &Tx,
+    around: &Around,
+    peer: &Peer,
+    session: &Session,
+) -> Result<Option<Held>> {
+    let held = hold(tx, around, peer, session)?;
+    let reason = HoldReason::WakeBudget.as_str();
+    if held.is_none() && session.posted_turns > 0 && tx.has_held(peer.id, reason)? {
+        return hold_seen(tx, peer, session, Some(reason));
+    }
+    Ok(held)
 }
 
 fn unless_it_waits(tx: &Tx, session: &Session, held: Option<Held>) -> Result<Option<Held>> {

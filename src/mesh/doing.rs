@@ -2,12 +2,11 @@
 //!
 //! Not a row of the database: a prompt must not wait for the write lock, and nothing depends on this text. The file is
 //! replaced in one rename, for its owner only, and goes with the session. A broken or overlong one counts as none.
-use std::io::Read;
 use std::path::Path;
 
 use super::{Mesh, Sitting};
 use crate::ground::id::SessionId;
-use crate::ground::{Fault, private};
+use crate::ground::{Fault, file, private};
 use crate::model::doing::Doing;
 use crate::wake::Bells;
 
@@ -44,12 +43,7 @@ pub(super) fn doing(bells: &Bells, session: SessionId) -> Option<Doing> {
 }
 
 fn read(path: &Path) -> Option<Doing> {
-    let mut text = Vec::new();
-    let file = std::fs::File::open(path).ok()?;
-    file.take(BYTES_MAX + 1).read_to_end(&mut text).ok()?;
-    if u64::try_from(text.len()).ok()? > BYTES_MAX {
-        return None;
-    }
+    let text = file::read(path, BYTES_MAX).ok()?;
     let doing: Doing = serde_json::from_slice(&text).ok()?;
     Some(doing.checked())
 }

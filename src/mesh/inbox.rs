@@ -7,7 +7,7 @@ use super::ask::stands_in_for;
 use super::brake::enter_turn;
 use super::{Mesh, Rings, Sitting, shape};
 use crate::ground::id::QuestionId;
-use crate::model::{EventKind, PeerKind, PeerName, Refusal, Result, WakeState};
+use crate::model::{EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState};
 use crate::store::{Claim, Message, Pending, Question, Session, Signs, Tx};
 
 /// A late answer is listed this long after it was shown, unless a call took it.
@@ -42,6 +42,19 @@ pub struct Granted {
     pub claim: Claim,
     /// When its lease is over, in wall milliseconds.
     pub until_ms: i64,
+}
+
+/// A question, open or not, with the names of both sides.
+#[derive(Debug, Clone)]
+pub struct Between {
+    /// The question.
+    pub question: Question,
+    /// Who asked.
+    pub from: PeerName,
+    /// Who was asked.
+    pub to: PeerName,
+    /// A call of the asker waits for the answer.
+    pub asker_waiting: bool,
 }
 
 /// What waits for a session.
@@ -87,12 +100,8 @@ impl Mesh {
         })
     }
 
-    /// Returns one question that this session may read, with the names of both sides.
-    pub fn question(
-        &mut self,
-        me: &Sitting,
-        id: QuestionId,
-    ) -> Result<(Question, PeerName, PeerName)> {
+    /// Returns one question that this session may read, whichever side of it the session is on.
+    pub fn question(&mut self, me: &Sitting, id: QuestionId) -> Result<Between> {
         self.read(|tx, around| {
             let question = tx
                 .question(id)?
@@ -113,7 +122,13 @@ impl Mesh {
             let name = |peer: Option<crate::store::Peer>| {
                 peer.map_or_else(|| PeerName::fold("gone"), |peer| peer.name)
             };
-            Ok((question, name(asker), name(target)))
+            Ok(Between {
+                asker_waiting: question.state == QuestionState::Open
+                    && !around.waiting_on(tx, id, None)?.is_empty(),
+                question,
+                from: name(asker),
+                to: name(target),
+            })
         })
     }
 
@@ -128,14 +143,15 @@ impl Mesh {
         if shown.is_empty() {
             return Ok(());
         }
-        self.write(|tx, _, rings| {
+        self.write(|tx, around, rings| {
+            let mut counted = None;
             if matches!(way, WakeState::Inbox | WakeState::Rewake) {
-                count_turn(tx, me, turn)?;
+                counted = Some(("posted_turns", count_turn(tx, around, me, turn)?));
                 tx.set_ring(me.session, None)?;
             } else if let Some(turn) = turn {
                 enter_turn(tx, me, turn)?;
             }
-            mark_shown(tx, rings, me, shown, turn, way)
+            mark_shown(tx, rings, me, shown, Showing { turn, way, counted })
         })
     }
 
@@ -148,7 +164,12 @@ impl Mesh {
     /// often it did so in a row.
     pub fn mark_kept(&mut self, me: &Sitting, kept: &Inbox, turn: &str, streak: u32) -> Result<()> {
         self.write(|tx, _, rings| {
-            mark_shown(tx, rings, me, kept, Some(turn), WakeState::Hook)?;
+            let way = Showing {
+                turn: Some(turn),
+                way: WakeState::Hook,
+                counted: Some(("stops", streak)),
+            };
+            mark_shown(tx, rings, me, kept, way)?;
             for waiting in &kept.questions {
                 let first = waiting.pending.turn.as_deref() != Some(turn)
                     || waiting.pending.stops_in_turn == 0
@@ -173,18 +194,26 @@ impl Mesh {
 /// Counts a turn that a peer starts, once: by a posted line that is read in it, or by the waiting hook. Claude Code calls
 /// itself busy in either case, so whether the line began the turn or joined it shows only by the turn; one that a person began
 /// counts as well then, which errs on their side.
-fn count_turn(tx: &Tx, me: &Sitting, turn: Option<&str>) -> Result<()> {
-    let Some(session) = tx.session(me.session)? else {
-        return Ok(());
-    };
+///
+/// Returns how many there are now.
+fn count_turn(tx: &Tx, around: &Around, me: &Sitting, turn: Option<&str>) -> Result<u32> {
+    let turns = tx
+        .session(me.session)?
+        .map_or(0, |session| session.posted_turns);
     let entered = match turn {
         Some(turn) => enter_turn(tx, me, turn)?,
         None => true,
     };
-    if entered {
-        tx.set_posted_turns(me.session, session.posted_turns + 1)?;
+    if !entered {
+        return Ok(turns);
     }
-    Ok(())
+    let turns = turns + 1;
+    tx.set_posted_turns(me.session, turns)?;
+    if turns == around.wake_budget {
+        let data = json!({ "posted_turns": turns });
+        tx.append(EventKind::PeerSpent, Some(me.peer), me.name.as_str(), &data)?;
+    }
+    Ok(turns)
 }
 
 pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
@@ -290,22 +319,36 @@ pub(super) fn late_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<Vec
     Ok(answers)
 }
 
+/// How something is put before a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Showing<'a> {
+    /// In which turn, if that is known.
+    pub(super) turn: Option<&'a str>,
+    /// By which way.
+    pub(super) way: WakeState,
+    /// What the log tells of it: which turn by peers it began, or how often in a row it kept one going.
+    pub(super) counted: Option<(&'static str, u32)>,
+}
+
 pub(super) fn mark_shown(
     tx: &Tx,
     rings: &mut Rings,
     me: &Sitting,
     shown: &Inbox,
-    turn: Option<&str>,
-    way: WakeState,
+    how: Showing,
 ) -> Result<()> {
+    let mut data = json!({ "session": me.session, "way": how.way.as_str() });
+    if let Some((what, count)) = how.counted {
+        data[what] = count.into();
+    }
     for waiting in &shown.questions {
         let id = waiting.pending.question.id;
-        tx.mark_shown(id, me.session, turn, way)?;
+        tx.mark_shown(id, me.session, how.turn, how.way)?;
         tx.append(
             EventKind::QuestionShown,
             Some(me.peer),
             &id.to_string(),
-            &json!({ "session": me.session, "way": way.as_str() }),
+            &data,
         )?;
         rings.add(tx.sessions_waiting_on(id, None)?);
     }

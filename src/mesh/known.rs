@@ -9,7 +9,7 @@ use crate::ground::project::head_commit;
 use crate::model::known::{BYTES_LOOKED_THROUGH_MAX, Earlier, Fit, LOOKED_THROUGH_MAX, best};
 use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
-use crate::store::Answered;
+use crate::store::{Answered, Tx};
 
 /// An earlier answer that fits a question.
 #[derive(Debug, Clone)]
@@ -49,15 +49,16 @@ pub struct KnownCount {
 }
 
 impl Mesh {
-    /// Returns earlier answers of a peer to questions like this one, best first, and notes that they were given. Looks at
-    /// this mesh only: there is no other in its file.
+    /// Returns earlier answers of a peer to questions like this one, best first, and notes that they were given: once for a
+    /// question and its asker, however often it is waited for. Looks at this mesh only: there is no other in its file.
     pub fn known(&mut self, me: &Sitting, asking: Asking) -> Result<Vec<Known>> {
         let since_ms = self.now().wall_ms - self.keep_ms;
-        let (peer, answers) = self.read(|tx, _| {
+        let (peer, answers, counted) = self.read(|tx, _| {
             let peer = tx.peer(asking.peer)?;
             let (limit, bytes_max) = (LOOKED_THROUGH_MAX, BYTES_LOOKED_THROUGH_MAX);
             let answers = tx.beginnings_of_answers(asking.peer, since_ms, limit, bytes_max)?;
-            Ok((peer, answers))
+            let counted = !answers.is_empty() && is_counted(tx, me, asking.id)?;
+            Ok((peer, answers, counted))
         })?;
         let earlier: Vec<Earlier> = answers
             .iter()
@@ -89,9 +90,11 @@ impl Mesh {
             .id
             .map_or_else(|| peer.name.to_string(), |id| id.to_string());
         let data = json!({ "to": peer.name, "answers": fits.len() });
-        self.write(|tx, _, _| {
-            Ok(tx.append(EventKind::QuestionKnown, Some(me.peer), &subject, &data)?)
-        })?;
+        if !counted {
+            self.write(|tx, _, _| {
+                Ok(tx.append(EventKind::QuestionKnown, Some(me.peer), &subject, &data)?)
+            })?;
+        }
         let known = fits.into_iter().map(|(answered, matched)| Known {
             answered,
             head_now: head_now.clone(),
@@ -139,4 +142,18 @@ impl Mesh {
         counts.sort_by_key(|count| std::cmp::Reverse(count.results));
         Ok(counts)
     }
+}
+
+/// Returns whether it is noted already that earlier answers came with this question.
+fn is_counted(tx: &Tx, me: &Sitting, id: Option<QuestionId>) -> Result<bool> {
+    let Some(question) = id.map(|id| tx.question(id)).transpose()?.flatten() else {
+        return Ok(false);
+    };
+    let subject = question.id.to_string();
+    Ok(tx.has_event(
+        EventKind::QuestionKnown,
+        me.peer,
+        &subject,
+        question.asked_at_ms,
+    )?)
 }

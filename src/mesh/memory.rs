@@ -5,6 +5,7 @@ use serde_json::json;
 use super::ask::check_text;
 use super::{Forgotten, Mesh, Sitting, sweep};
 use crate::ground::id::MemoryId;
+use crate::ground::project::Project;
 use crate::model::memory::{self as rules, Query, Scope};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::store::{Found, MESH_SCOPE, Memory, NewMemory, Search, Tx};
@@ -67,6 +68,20 @@ const TTL_SECONDS: std::ops::RangeInclusive<u32> = 1..=10 * 365 * 86_400;
 const COUNTED_MAX: u32 = 1_000;
 
 impl Mesh {
+    /// Returns the place where the memories of a project are. They follow when its folder becomes a repository, and when it is
+    /// none any more.
+    pub fn memory_home(&mut self, project: &Project) -> Result<String> {
+        let home = project.home();
+        if let Some(earlier) = project.earlier_home() {
+            let left =
+                self.read(|tx, _| Ok(tx.has_tasks() && tx.memory_range(&earlier)?.is_some()))?;
+            if left {
+                self.write(|tx, _, _| Ok(tx.move_memories(&earlier, &home)?))?;
+            }
+        }
+        Ok(home)
+    }
+
     /// Remembers a text for the repository at `home`, or for the mesh.
     pub fn remember(&mut self, me: &Sitting, home: &str, new: Remember) -> Result<Remembered> {
         let force = new.force && me.kind == PeerKind::Person;
@@ -212,7 +227,10 @@ impl Mesh {
             tx.leave_no_traces(&memory.id.to_string())?;
             tx.forget_memory(&memory)?;
             let data = json!({
-                "key": memory.key, "version": memory.version, "scope": memory.kept_for().as_str(), "forgotten": true,
+                "key": memory.key,
+                "version": memory.version,
+                "scope": memory.kept_for().as_str(),
+                "forgotten": true,
             });
             let subject = memory.id.to_string();
             tx.append(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::ask::check_text;
-use super::peer::{find, resolve};
+use super::peer::{find, resolve, unknown};
 use super::sweep;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::MessageId;
@@ -160,7 +160,7 @@ impl Mesh {
     /// Returns messages of a mailbox; moves nothing.
     pub fn messages(&mut self, me: &Sitting, wanted: &Selection) -> Result<Listed> {
         check_mailbox(me)?;
-        self.read(|tx, _| {
+        self.read(|tx, around| {
             let cursor = tx.mail_read(me.peer)?;
             let mut listing = Listing {
                 after: wanted.after.map_or_else(String::new, |id| id.to_string()),
@@ -179,7 +179,7 @@ impl Mesh {
             }
             let messages = tx.messages(me.peer, &listing)?;
             if let (Some(name), true) = (listing.from_name, messages.is_empty()) {
-                check_sender(tx, me, &listing, name)?;
+                check_sender(tx, around, me, &listing, name)?;
             }
             Ok(Listed {
                 messages,
@@ -245,19 +245,20 @@ fn check_exists(tx: &Tx, id: MessageId) -> Result<()> {
 }
 
 /// A name that is nobody's, and under which nothing was ever written here, is a mistake.
-fn check_sender(tx: &Tx, me: &Sitting, listing: &Listing, name: &str) -> Result<()> {
+fn check_sender(
+    tx: &Tx,
+    around: &Around,
+    me: &Sitting,
+    listing: &Listing,
+    name: &str,
+) -> Result<()> {
     let ever = Listing {
         after: String::new(),
         limit: 1,
         ..listing.clone()
     };
     if tx.messages(me.peer, &ever)?.is_empty() {
-        return Err(Refusal::UnknownPeer {
-            name: name.into(),
-            nearest: Vec::new(),
-            here: Vec::new(),
-        }
-        .into());
+        return Err(unknown(tx, around, Some(me), name)?.into());
     }
     Ok(())
 }
@@ -443,7 +444,8 @@ fn check_rate(tx: &Tx, me: &Sitting) -> Result<()> {
             let seconds = (oldest_ms + MINUTE_MS - now_ms + 999) / 1000;
             Err(Refusal::RateLimited {
                 problem: format!(
-                    "you have posted to everybody {BROADCASTS_A_MINUTE} times within a minute; again in {seconds} s"
+                    "you have posted to everybody {BROADCASTS_A_MINUTE} times within a minute; \
+                     again in {seconds} s"
                 ),
             }
             .into())

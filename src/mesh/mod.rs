@@ -47,6 +47,7 @@ mod task;
 mod task_files;
 mod topic;
 mod wait;
+mod waking;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +68,7 @@ pub use claim::{
 };
 pub use event::Listening;
 pub use forget::Forgotten;
-pub use inbox::{Granted, Inbox, LateAnswer, Waiting};
+pub use inbox::{Between, Granted, Inbox, LateAnswer, Waiting};
 pub use known::{Asking, Known, KnownCount};
 pub use knows::Ranked;
 pub use member::{Came, Member, Waited};
@@ -75,7 +76,7 @@ pub use memory::{Recall, Remember, Remembered, WhichMemory};
 pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
 pub use peer::{About, PeerView, Scope};
 pub use rewake::Rewake;
-pub use ring::{Attention, Rung};
+pub use ring::{Attention, Letterbox, Rung};
 pub use sit::{Arrival, Sitting};
 pub use state::NewValue;
 pub use status::Status;

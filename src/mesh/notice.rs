@@ -49,11 +49,17 @@ impl Notices {
         match task.status {
             TaskStatus::Todo if from.is_rejected_by(TaskStatus::Todo) => self.tell(
                 task.assigned_to,
-                format!("Task {id} was sent back to todo: {title}{why}\nDo what is asked for, then move it to in_review again."),
+                format!(
+                    "Task {id} was sent back to todo: {title}{why}\n\
+                     Do what is asked for, then move it to in_review again."
+                ),
             ),
             TaskStatus::InReview => self.tell(
                 creator,
-                format!("Task {id} waits for your review: {title}{why}\nCall update_task with status done, or todo with a reason to send it back."),
+                format!(
+                    "Task {id} waits for your review: {title}{why}\n\
+                     Call update_task with status done, or todo with a reason to send it back."
+                ),
             ),
             TaskStatus::Done => self.tell(creator, format!("Task {id} is done: {title}{why}")),
             TaskStatus::Cancelled => {

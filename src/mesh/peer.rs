@@ -1,6 +1,6 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
 use super::alive::{Around, sitter};
-use super::brake::hold;
+use super::brake::hold_told;
 use super::doing::doing;
 use super::line::is_over;
 use super::{Mesh, Rings, Sitting};
@@ -100,7 +100,8 @@ impl Mesh {
             .iter()
             .any(|view| view.session.is_some() && view.liveness == Liveness::Dead)
         {
-            self.record_deaths()?;
+            // What cannot be recorded now, whoever looks next records.
+            let _ = self.record_deaths();
         }
         let wanted = |view: &PeerView| {
             view.liveness != Liveness::Dead || (include_dead && view.peer.kind == PeerKind::Session)
@@ -187,7 +188,7 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
                 .is_some_and(|session| around.is_askable(session, &tx.now)),
         questions_waiting: tx.count_pending(peer.id)?,
         held: match &session {
-            Some(session) => hold(tx, around, &peer, session)?,
+            Some(session) => hold_told(tx, around, &peer, session)?,
             None => None,
         },
         claims: held_at(tx, around, peer.id)?,
@@ -350,18 +351,16 @@ fn check(about: &About) -> Result<()> {
             .into());
         }
     }
-    if about
-        .ttl_seconds
-        .is_some_and(|ttl| !(5..=86_400).contains(&ttl))
-    {
-        return Err(Refusal::argument("\"ttl_seconds\" must be from 5 to 86400").into());
+    if let Some(ttl) = about.ttl_seconds.filter(|ttl| !(5..=86_400).contains(ttl)) {
+        let problem = format!("\"ttl_seconds\" must be from 5 to 86400, got {ttl}");
+        return Err(Refusal::argument(problem).into());
     }
     Ok(())
 }
 
 /// A session may name itself only while nothing else does and nobody knows it by its name.
 fn rename(tx: &Tx, me: &Sitting, wanted: &str) -> Result<()> {
-    let name = PeerName::fold(wanted);
+    let name = PeerName::chosen(wanted)?;
     let peer = tx
         .peer(me.peer)?
         .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;

@@ -42,12 +42,14 @@ impl Mesh {
         self.write(|tx, around, rings| {
             let (ring, activity) = match due(tx, around, rings, me, true)? {
                 Due::Now { ring, activity, .. } => (ring, activity),
-                Due::NotNow { after_ms } => return Ok(Rewake::Wait { after_ms }),
+                Due::NotNow { after_ms, .. } => return Ok(Rewake::Wait { after_ms }),
             };
             let busy = !matches!(activity, Activity::Idle | Activity::Unknown);
             // A line that has just been posted may be on its way into a turn.
             let posted = ring.filter(|ring| ring.count != LEFT_TO_WAITER);
-            let left_ms = posted.map_or(0, |ring| ring.at_ms + ANSWERS_WITHIN_MS - tx.now.wall_ms);
+            let left_ms = posted.map_or(0, |ring| {
+                ANSWERS_WITHIN_MS - tx.now.since(ring.at_monotonic_ms)
+            });
             Ok(match left_ms {
                 _ if busy => Rewake::Wait {
                     after_ms: Some(LOOK_AGAIN_MS),
@@ -70,29 +72,23 @@ pub(super) fn leave_to_waiter(
     left: Option<&Ring>,
     activity: Activity,
 ) -> Result<Option<Attention>> {
-    let look_again = |after_ms| {
-        Ok(Some(Attention::LookAgain {
-            after_ms,
-            needs_person: activity == Activity::Waiting,
-        }))
-    };
+    let look_again = |after_ms| Ok(Some(Attention::look_again(after_ms, activity)));
     if activity != Activity::Idle {
         tx.set_ring(me.session, None)?;
         return look_again(LOOK_AGAIN_MS);
     }
     let Some(left) = left else {
-        let now_ms = tx.now.wall_ms;
         let left = Ring {
             nonce: tx.nonce()?,
             count: LEFT_TO_WAITER,
-            at_ms: now_ms,
+            at_monotonic_ms: tx.now.monotonic_ms,
         };
         tx.set_ring(me.session, Some(&left))?;
         // It may have looked while a call of this session waited.
         rings.add([me.session]);
         return look_again(WAITER_WITHIN_MS);
     };
-    match left.at_ms + WAITER_WITHIN_MS - tx.now.wall_ms {
+    match WAITER_WITHIN_MS - tx.now.since(left.at_monotonic_ms) {
         left_ms @ 1.. => look_again(left_ms),
         _ => Ok(None),
     }

@@ -7,15 +7,17 @@
 //!
 //! Where a waiting hook runs, the wake is left to it (`rewake`): its person has put it in because lines do not arrive. It gets
 //! the session as soon as it is idle; the line is what is left if it lets its time go by, or dies.
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::alive::Around;
 use super::brake::{hold, hold_now, tell_askers};
 use super::inbox::{granted, late_answers};
 use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
+use super::waking::Waking;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::QuestionId;
-use crate::model::{Activity, EventKind, Result, WakeState};
+use crate::model::brake::{Held, NeedsPerson};
+use crate::model::{Activity, EventKind, Result};
 use crate::store::{Ring, Tx};
 
 /// An idle session that was rung shows the question within this time, or is rung once more.
@@ -30,14 +32,12 @@ const GIVE_UP_MS: i64 = 600_000;
 /// What the server of a session has to do for it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attention {
-    /// Nothing, until the bell rings.
-    None,
-    /// Look again after so many milliseconds.
-    LookAgain {
-        /// How many.
-        after_ms: i64,
-        /// The session waits at a dialog for its person, who should be told.
-        needs_person: bool,
+    /// Nothing, until the bell rings or it is time to look again.
+    Rest {
+        /// After how many milliseconds; `None` is only when the bell rings.
+        after_ms: Option<i64>,
+        /// Why its person should be told that something waits.
+        needs_person: Option<NeedsPerson>,
     },
     /// Post a line into the session's inbox.
     Post {
@@ -54,6 +54,20 @@ pub enum Attention {
     },
 }
 
+/// What the inbox of a session does with a line, as its server knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Letterbox {
+    /// It takes one.
+    Open,
+    /// It would drop one without a word; after so many milliseconds it takes one.
+    Full {
+        /// How many.
+        for_ms: i64,
+    },
+    /// There is none, and why.
+    Missing(String),
+}
+
 /// What became of a doorbell line that a hook has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rung {
@@ -65,11 +79,27 @@ pub enum Rung {
     Unknown,
 }
 
+impl Attention {
+    /// There is nothing to do until the bell rings.
+    const NONE: Self = Self::Rest {
+        after_ms: None,
+        needs_person: None,
+    };
+
+    /// Look again after so many milliseconds; at a dialog the person is needed.
+    pub(super) fn look_again(after_ms: i64, activity: Activity) -> Self {
+        Self::Rest {
+            after_ms: Some(after_ms),
+            needs_person: (activity == Activity::Waiting).then_some(NeedsPerson::Dialog),
+        }
+    }
+}
+
 impl Mesh {
-    /// Decides whether to ring for what waits for a session.
-    pub fn attend(&mut self, me: &Sitting) -> Result<Attention> {
+    /// Decides whether to ring for what waits for a session. `letterbox` is looked at when a line is due.
+    pub fn attend(&mut self, me: &Sitting, letterbox: impl Fn() -> Letterbox) -> Result<Attention> {
         if !me.has_mailbox() {
-            return Ok(Attention::None);
+            return Ok(Attention::NONE);
         }
         let nothing = self.read(|tx, around| {
             let rung = tx
@@ -78,16 +108,30 @@ impl Mesh {
             Ok(!rung && News::of(tx, around, me, false)?.is_empty())
         })?;
         if nothing {
-            return Ok(Attention::None);
+            return Ok(Attention::NONE);
         }
-        self.write(|tx, around, rings| attend(tx, around, rings, me))
+        self.write(|tx, around, rings| attend(tx, around, rings, me, &letterbox))
+    }
+
+    /// Returns whether what its person was told about a session is still so.
+    pub fn still_needs_person(&mut self, me: &Sitting, needs: NeedsPerson) -> Result<bool> {
+        self.read(|tx, around| {
+            let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
+                return Ok(false);
+            };
+            if needs == NeedsPerson::Dialog {
+                return Ok(around.activity(&session, &tx.now) == Activity::Waiting);
+            }
+            let held = hold_now(tx, around, &peer, &session)?;
+            Ok(held.and_then(NeedsPerson::because) == Some(needs))
+        })
     }
 
     /// Notes that the line could not be posted. The askers are told why.
     pub fn ring_failed(&mut self, me: &Sitting, problem: &str) -> Result<()> {
         self.write(|tx, around, rings| {
             let news = News::of(tx, around, me, false)?;
-            not_woken(tx, around, rings, me, &news, problem)
+            Waking::of(tx, around, rings, me, news).fails(problem)
         })
     }
 
@@ -116,44 +160,49 @@ impl Mesh {
     }
 }
 
-fn attend(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting) -> Result<Attention> {
+fn attend(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    me: &Sitting,
+    letterbox: &dyn Fn() -> Letterbox,
+) -> Result<Attention> {
     let (ring, news, activity) = match due(tx, around, rings, me, false)? {
         Due::Now {
             ring,
             news,
             activity,
         } => (ring, news, activity),
-        Due::NotNow { after_ms } => {
-            return Ok(
-                after_ms.map_or(Attention::None, |after_ms| Attention::LookAgain {
-                    after_ms,
-                    needs_person: false,
-                }),
-            );
+        Due::NotNow { after_ms, held } => {
+            let needs_person = held.and_then(NeedsPerson::because);
+            return Ok(Attention::Rest {
+                after_ms,
+                needs_person,
+            });
         }
     };
     if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
-        return wait_for_ring(tx, around, rings, me, ring, activity, news);
+        return Waking::of(tx, around, rings, me, news).wait_for(ring, activity, letterbox);
     }
     if around.bells.has_waiter(me.session)
         && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)?
     {
         return Ok(left);
     }
-    post(tx, rings, me, news, activity, 1)
+    Waking::of(tx, around, rings, me, news).ring(1, activity, letterbox)
 }
 
 /// What a session is to be woken for.
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// Questions it has never seen.
-    unseen: Vec<QuestionId>,
+    pub(super) unseen: Vec<QuestionId>,
     /// How many late answers it has not been shown.
-    answers: usize,
+    pub(super) answers: usize,
     /// Who has posted a command or an alert it was not told of.
-    mail: Vec<String>,
+    pub(super) mail: Vec<String>,
     /// How many claims it holds without knowing.
-    granted: usize,
+    pub(super) granted: usize,
 }
 
 impl News {
@@ -184,11 +233,9 @@ impl News {
         }
     }
 
-    /// Adds to an entry of the log what else than questions it is to be woken for.
-    fn add_others(&self, data: &mut Value) {
-        data["answers"] = self.answers.into();
-        data["mail"] = json!(self.mail);
-        data["claims"] = self.granted.into();
+    /// Somebody wants something of the session; what it has asked for itself can wait without its person.
+    fn is_wanted(&self) -> bool {
+        !self.unseen.is_empty() || !self.mail.is_empty()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -205,7 +252,11 @@ pub(super) enum Due {
         activity: Activity,
     },
     /// There is nothing to wake it for, or a brake is on; that may change after so many milliseconds.
-    NotNow { after_ms: Option<i64> },
+    NotNow {
+        after_ms: Option<i64>,
+        /// The brake that holds back what others want of it.
+        held: Option<Held>,
+    },
 }
 
 /// Returns whether a session should be woken; for what ringing has failed only `failed_too`. What a brake holds back is noted
@@ -217,7 +268,10 @@ pub(super) fn due(
     me: &Sitting,
     failed_too: bool,
 ) -> Result<Due> {
-    let no = Ok(Due::NotNow { after_ms: None });
+    let no = Ok(Due::NotNow {
+        after_ms: None,
+        held: None,
+    });
     let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
         return no;
     };
@@ -243,7 +297,10 @@ pub(super) fn due(
         // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
         tx.set_ring(me.session, None)?;
         let after_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
-        return Ok(Due::NotNow { after_ms });
+        return Ok(Due::NotNow {
+            after_ms,
+            held: news.is_wanted().then_some(held),
+        });
     }
     let activity = around.activity(&session, &tx.now);
     Ok(Due::Now {
@@ -253,155 +310,80 @@ pub(super) fn due(
     })
 }
 
-/// An idle session starts a turn by the line; any other reads it when it comes to it.
-fn wake_by(activity: Activity) -> WakeState {
-    if activity == Activity::Idle {
-        WakeState::Inbox
-    } else {
-        WakeState::Queued
-    }
-}
-
-/// A ring is out: has it been long enough?
-fn wait_for_ring(
-    tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    ring: &Ring,
-    activity: Activity,
-    news: News,
-) -> Result<Attention> {
-    let age_ms = tx.now.wall_ms - ring.at_ms;
-    // A waiting hook gives the line its time first, and then needs its own.
-    let within_ms = if around.bells.has_waiter(me.session) {
-        2 * ANSWERS_WITHIN_MS
-    } else {
-        ANSWERS_WITHIN_MS
-    };
-    let look_again = |after_ms: i64| Attention::LookAgain {
-        after_ms,
-        needs_person: activity == Activity::Waiting,
-    };
-    // Later questions ride on the ring that is out.
-    for id in &news.unseen {
-        if tx
-            .question(*id)?
-            .is_some_and(|question| question.wake == WakeState::None)
-        {
-            rung_for(tx, rings, me, *id, activity, (ring.count, true))?;
+impl Waking<'_> {
+    /// A ring is out: has it been long enough?
+    fn wait_for(
+        mut self,
+        ring: &Ring,
+        activity: Activity,
+        letterbox: &dyn Fn() -> Letterbox,
+    ) -> Result<Attention> {
+        let age_ms = self.tx.now.since(ring.at_monotonic_ms);
+        // A waiting hook gives the line its time first, and then needs its own.
+        let within_ms = if self.around.bells.has_waiter(self.me.session) {
+            2 * ANSWERS_WITHIN_MS
+        } else {
+            ANSWERS_WITHIN_MS
+        };
+        self.rides_on(ring.count, activity)?;
+        match activity {
+            Activity::Idle if age_ms < within_ms => {
+                Ok(Attention::look_again(within_ms - age_ms, activity))
+            }
+            Activity::Idle if ring.count < RINGS_MAX => {
+                self.ring(ring.count + 1, activity, letterbox)
+            }
+            Activity::Idle => {
+                self.fails("the session was rung twice and did not start a turn")?;
+                Ok(Attention::NONE)
+            }
+            _ if age_ms > GIVE_UP_MS => {
+                self.tx.set_ring(self.me.session, None)?;
+                Ok(Attention::NONE)
+            }
+            _ => Ok(Attention::look_again(LOOK_AGAIN_MS, activity)),
         }
     }
-    match activity {
-        Activity::Idle if age_ms < within_ms => Ok(look_again(within_ms - age_ms)),
-        Activity::Idle if ring.count < RINGS_MAX => {
-            post(tx, rings, me, news, activity, ring.count + 1)
-        }
-        Activity::Idle => {
-            let problem = "the session was rung twice and did not start a turn";
-            not_woken(tx, around, rings, me, &news, problem)?;
-            Ok(Attention::None)
-        }
-        _ if age_ms > GIVE_UP_MS => {
-            tx.set_ring(me.session, None)?;
-            Ok(Attention::None)
-        }
-        _ => Ok(look_again(LOOK_AGAIN_MS)),
-    }
-}
 
-fn post(
-    tx: &Tx,
-    rings: &mut Rings,
-    me: &Sitting,
-    news: News,
-    activity: Activity,
-    count: u32,
-) -> Result<Attention> {
-    for id in &news.unseen {
-        rung_for(tx, rings, me, *id, activity, (count, false))?;
-    }
-    if news.unseen.is_empty() {
-        let mut data = json!({ "session": me.session, "ring": count });
-        news.add_others(&mut data);
-        tx.append(EventKind::PeerRung, Some(me.peer), me.name.as_str(), &data)?;
-    }
-    let nonce = tx.nonce()?;
-    let at_ms = tx.now.wall_ms;
-    tx.set_ring(
-        me.session,
-        Some(&Ring {
-            nonce: nonce.clone(),
-            count,
-            at_ms,
-        }),
-    )?;
-    Ok(Attention::Post {
-        nonce,
-        from: names_of(tx, &news.unseen)?,
-        answers: news.answers,
-        mail: news.mail,
-        granted: news.granted,
-    })
-}
-
-/// Notes that a session is rung for a question: the ring of this number, which it may ride on. Its askers are told.
-fn rung_for(
-    tx: &Tx,
-    rings: &mut Rings,
-    me: &Sitting,
-    id: QuestionId,
-    activity: Activity,
-    (ring, rides): (u32, bool),
-) -> Result<()> {
-    let wake = wake_by(activity);
-    let kind = if wake == WakeState::Inbox {
-        EventKind::QuestionRung
-    } else {
-        EventKind::QuestionQueued
-    };
-    let data = json!({ "session": me.session, "ring": ring, "rides": rides });
-    tx.set_wake(id, wake, None)?;
-    tx.append(kind, Some(me.peer), &id.to_string(), &data)?;
-    tell_askers(tx, rings, id)
-}
-
-/// Notes that a session could not be woken, or did not wake. Its askers are told why, as far as its files tell more.
-fn not_woken(
-    tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    news: &News,
-    problem: &str,
-) -> Result<()> {
-    let session = tx.session(me.session)?;
-    let problem = match session.and_then(|session| around.why_deaf(&session, me.project.as_deref()))
-    {
-        Some(why) => &format!("{problem}; likely because {why}"),
-        None => problem,
-    };
-    let mut data = json!({ "session": me.session, "reason": problem });
-    for id in &news.unseen {
-        tx.set_wake(*id, WakeState::Failed, Some(problem))?;
-        tx.append(
-            EventKind::QuestionNotWoken,
-            Some(me.peer),
-            &id.to_string(),
-            &data,
+    /// Rings, if a line would come through. What is at work may get it without one.
+    fn ring(
+        mut self,
+        count: u32,
+        activity: Activity,
+        letterbox: &dyn Fn() -> Letterbox,
+    ) -> Result<Attention> {
+        match letterbox() {
+            Letterbox::Open => {}
+            Letterbox::Full { for_ms } => return Ok(Attention::look_again(for_ms, activity)),
+            Letterbox::Missing(_) if matches!(activity, Activity::Busy | Activity::Waiting) => {
+                return Ok(Attention::look_again(LOOK_AGAIN_MS, activity));
+            }
+            Letterbox::Missing(problem) => {
+                // Nobody waits for the rest, and nothing has changed since it was last looked at.
+                if !self.news.unseen.is_empty() {
+                    self.fails(&problem)?;
+                }
+                return Ok(Attention::NONE);
+            }
+        }
+        self.is_rung(count, activity)?;
+        let nonce = self.tx.nonce()?;
+        self.tx.set_ring(
+            self.me.session,
+            Some(&Ring {
+                nonce: nonce.clone(),
+                count,
+                at_monotonic_ms: self.tx.now.monotonic_ms,
+            }),
         )?;
-        tell_askers(tx, rings, *id)?;
+        Ok(Attention::Post {
+            nonce,
+            from: names_of(self.tx, &self.news.unseen)?,
+            answers: self.news.answers,
+            mail: self.news.mail,
+            granted: self.news.granted,
+        })
     }
-    if news.unseen.is_empty() && !news.is_empty() {
-        news.add_others(&mut data);
-        tx.append(
-            EventKind::PeerNotWoken,
-            Some(me.peer),
-            me.name.as_str(),
-            &data,
-        )?;
-    }
-    Ok(tx.set_ring(me.session, None)?)
 }
 
 /// Returns how many late answers have not been shown yet.

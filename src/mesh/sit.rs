@@ -139,12 +139,16 @@ impl Mesh {
             {
                 return Ok(Vec::new());
             }
-            let owner = tx.peer_named(wanted_name(project).as_str())?;
-            let path = project.path.to_string_lossy();
-            let owner = owner.filter(|owner| owner.project.as_deref() != Some(&path));
-            Ok(owner.map_or_else(Vec::new, |owner| {
-                owner.project.into_iter().chain(owner.git_common).collect()
-            }))
+            let (name, path) = (full_name(project), project.path.to_string_lossy());
+            let mut folders = Vec::new();
+            for name in [PeerName::fold(&name), PeerName::folded_before(&name)] {
+                let owner = tx.peer_named(name.as_str())?;
+                let owner = owner.filter(|owner| owner.project.as_deref() != Some(&path));
+                folders.extend(owner.iter().flat_map(homes));
+            }
+            folders.sort_unstable();
+            folders.dedup();
+            Ok(folders)
         })?;
         Ok(folders
             .into_iter()
@@ -385,11 +389,15 @@ fn find_seat(
     if let Some(peer) = free.first().filter(|peer| peer.seat < Some(gap)) {
         return Ok((*peer).clone());
     }
-    let wanted = wanted_name(project);
-    if gap == 1
-        && let Some(peer) = take_over(tx, around, rings, &wanted, project, gone)?
-    {
-        return Ok(peer);
+    let wanted = wanted_name(project, &seats);
+    if gap == 1 {
+        let moved = match take_over(tx, around, rings, &wanted, project, gone)? {
+            None => take_over_before(tx, around, rings, project, gone)?,
+            found => found,
+        };
+        if let Some(peer) = moved {
+            return Ok(peer);
+        }
     }
     let name = first_free(
         tx,
@@ -397,6 +405,16 @@ fn find_seat(
         None,
     )?;
     new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
+}
+
+/// Returns the folders whose names the memories of a mailbox may go by: its project may have become a repository since.
+fn homes(owner: &Peer) -> Vec<String> {
+    let repository = owner
+        .project
+        .as_ref()
+        .map(|folder| format!("{folder}/.git"));
+    let homes = [owner.project.clone(), owner.git_common.clone(), repository];
+    homes.into_iter().flatten().collect()
 }
 
 /// A project that was moved keeps its mailbox and what belongs to it: the old folder is gone, nobody sits there, and the name
@@ -432,11 +450,10 @@ fn take_over(
         if tx.has_rooms() {
             tx.move_entries(old, &path)?;
         }
-        // A worktree that was moved leaves its repository, and with it the memories, where it is.
-        let home = owner.git_common.as_ref().unwrap_or(old);
         if tx.has_tasks() {
             tx.move_tasks(old, &path)?;
-            if gone.contains(home) {
+            // A worktree that was moved leaves its repository, and with it the memories, where it is.
+            for home in homes(&owner).iter().filter(|home| gone.contains(home)) {
                 tx.move_memories(home, &project.home())?;
             }
         }
@@ -444,9 +461,28 @@ fn take_over(
     Ok(tx.peer(owner.id)?)
 }
 
+/// The same for a mailbox that was named before letters other than ASCII ones counted: many names fell together then, so the
+/// folder's must be the same.
+fn take_over_before(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    project: &Project,
+    gone: &[String],
+) -> Result<Option<Peer>> {
+    let before = PeerName::folded_before(&full_name(project));
+    let owner = tx.peer_named(before.as_str())?;
+    let folder = owner.and_then(|owner| Some(Path::new(&owner.project?).file_name()?.to_owned()));
+    if folder.as_deref() == project.path.file_name() {
+        take_over(tx, around, rings, &before, project, gone)
+    } else {
+        Ok(None)
+    }
+}
+
 /// Notes what the project says of itself. A new name in its file renames the mailbox; the old name stays an alias.
 fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Result<()> {
-    let wanted = wanted_name(project);
+    let wanted = wanted_name(project, std::slice::from_ref(peer));
     let text = |path: &Option<std::path::PathBuf>| {
         path.as_ref()
             .map(|path| path.to_string_lossy().into_owned())
@@ -482,10 +518,22 @@ pub(super) fn rename(tx: &Tx, peer: &Peer, name: &PeerName) -> Result<()> {
     Ok(tx.append(EventKind::PeerRenamed, Some(peer.id), name.as_str(), &was)?)
 }
 
-fn wanted_name(project: &Project) -> PeerName {
+fn full_name(project: &Project) -> String {
     match &project.worktree {
-        Some(worktree) => PeerName::fold(&format!("{}.{worktree}", project.name)),
-        None => PeerName::fold(&project.name),
+        Some(worktree) => format!("{}.{worktree}", project.name),
+        None => project.name.clone(),
+    }
+}
+
+/// Returns what the mailboxes of a project are called. Where `there` has one that was named before letters other than ASCII
+/// ones counted, it stays so.
+fn wanted_name(project: &Project, there: &[Peer]) -> PeerName {
+    let name = full_name(project);
+    let before = PeerName::folded_before(&name);
+    if there.iter().any(|peer| peer.wanted == before.as_str()) {
+        before
+    } else {
+        PeerName::fold(&name)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state of the mesh in figures.
-use super::Mesh;
+use super::{Mesh, PeerView};
+use crate::model::brake::HoldReason;
 use crate::model::{Liveness, PeerKind, Result};
 
 /// The figures.
@@ -25,6 +26,16 @@ pub struct Status {
     pub tasks: i64,
     /// Entries of the event log.
     pub events: i64,
+    /// How many turns of a session peers may start until its person types, by the settings of whoever looks.
+    pub wake_budget: u32,
+    /// How many they have started, over all sessions.
+    pub posted_turns: u32,
+    /// How many sessions have no such turn left.
+    pub spent: usize,
+    /// Questions that are held.
+    pub held: i64,
+    /// How often Stop hooks have kept the newest turns going, over all sessions.
+    pub stops: u32,
 }
 
 impl Mesh {
@@ -38,9 +49,24 @@ impl Mesh {
                 .count()
         };
         let (alive, stale) = (count(Liveness::Alive), count(Liveness::Stale));
+        let sitting = || views.iter().filter_map(|view| view.session.as_ref());
+        let posted_turns = sitting().map(|session| session.posted_turns).sum();
+        let stops = sitting().map(|session| session.stop_streak).sum();
+        let wake_budget = self.around.wake_budget;
+        let is_spent = |view: &&PeerView| {
+            let turns = view.session.as_ref().map(|session| session.posted_turns);
+            let word = view.held.map(|held| held.reason);
+            turns.is_some_and(|turns| turns >= wake_budget) || word == Some(HoldReason::WakeBudget)
+        };
+        let spent = views.iter().filter(is_spent).count();
         let (bytes, wal_bytes) = self.store.sizes();
         self.read(|tx, _| {
             Ok(Status {
+                wake_budget,
+                posted_turns,
+                spent,
+                stops,
+                held: tx.count_held()?,
                 bytes,
                 wal_bytes,
                 schema: crate::store::version(),

@@ -21,7 +21,7 @@ use crate::model::{EventKind, PeerKind, PeerName, Priority, Refusal, Result, Tas
 use crate::store::{Task, TaskListing, Tx};
 
 /// What somebody says of a task; what is `None` stays as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFields {
     /// What it is.
     pub title: Option<String>,
@@ -79,7 +79,7 @@ pub struct TaskCreated {
 pub struct TaskUpdated {
     /// The task as it is now.
     pub task: Task,
-    /// Of a task that was begun: who has its files now.
+    /// Of a task that was begun, or names other files while it is under way: who has its files now.
     pub claims: Vec<FileClaim>,
 }
 
@@ -163,7 +163,10 @@ impl Mesh {
             apply(tx, around, rings, me, &mut task, &fields)?;
             let task = kept(tx, &task)?;
             let data = json!({
-                "title": task.title, "project": task.project, "priority": task.priority, "assigned_to": task.assigned_name,
+                "title": task.title,
+                "project": task.project,
+                "priority": task.priority,
+                "assigned_to": task.assigned_name,
             });
             let id = task.id.to_string();
             tx.append(EventKind::TaskCreated, Some(me.peer), &id, &data)?;
@@ -215,16 +218,24 @@ impl Mesh {
         self.write(|tx, _, rings| {
             let mut task = known(tx, id)?;
             if task.created_by != me.peer && me.kind != PeerKind::Person {
+                let creator = &task.created_by_name;
                 let problem = format!(
-                    "task {id} is {}'s: only its creator or a person deletes it; anybody may cancel it",
-                    task.created_by_name
+                    "task {id} is {creator}'s: only its creator or a person deletes it; \
+                     anybody may cancel it"
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }
-            release(tx, rings, &mut task)?;
+            release(tx, rings, &mut task, &[])?;
             tx.delete_task(id)?;
-            let data = json!({ "title": task.title, "project": task.project, "status": task.status });
-            tx.append(EventKind::TaskDeleted, Some(me.peer), &id.to_string(), &data)?;
+            let data = json!({
+                "title": task.title, "project": task.project, "status": task.status,
+            });
+            tx.append(
+                EventKind::TaskDeleted,
+                Some(me.peer),
+                &id.to_string(),
+                &data,
+            )?;
             if !task.status.is_ended() {
                 let mut notices = Notices::default();
                 notices.deleted(&task);
@@ -501,10 +512,15 @@ fn update(
         }
     }
     let is_over = task.status == TaskStatus::Todo || task.status.is_ended();
+    let names_files = change.fields.files_owned.is_some() && !is_over;
     if is_over || task.assigned_to != old.assigned_to {
-        release(tx, rings, &mut task)?;
+        release(tx, rings, &mut task, &[])?;
+    } else if names_files {
+        let kept = task.files_owned.clone();
+        release(tx, rings, &mut task, &kept)?;
     }
-    if change.status == Some(TaskStatus::InProgress) && task.assigned_to == Some(me.peer) {
+    let begins = change.status == Some(TaskStatus::InProgress);
+    if (begins || names_files) && task.assigned_to == Some(me.peer) {
         claims = take_files(tx, around, rings, me, &mut task)?;
     }
     if task == old {

@@ -17,7 +17,7 @@ use crate::store::{Claim, Task, Tx};
 /// How long the claims that a start takes last; claiming again renews them.
 const LEASE_MS: i64 = 3_600_000;
 
-/// Who has a file of a task that begins.
+/// Who has a file of a task that begins or names others.
 #[derive(Debug, Clone)]
 pub struct FileClaim {
     /// The claim on it.
@@ -37,7 +37,7 @@ pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     Ok(all.into_iter().collect())
 }
 
-/// Claims the files of a task that begins, as far as nobody else has them. Returns who has which.
+/// Claims the files of a task that begins, or names others while it is under way, as far as nobody else has them. Returns who has which.
 pub(super) fn take_files(
     tx: &Tx,
     around: &Around,
@@ -91,13 +91,16 @@ pub(super) fn take_files(
     Ok(files)
 }
 
-/// Gives back what a task took. What another task of the same peer needs, which is under way, goes over to that one.
-pub(super) fn release(tx: &Tx, rings: &mut Rings, task: &mut Task) -> Result<()> {
+/// Gives back what a task took, but for the files in `kept`. What another task of the same peer needs, which is under way,
+/// goes over to that one.
+pub(super) fn release(tx: &Tx, rings: &mut Rings, task: &mut Task, kept: &[String]) -> Result<()> {
     for id in std::mem::take(&mut task.claims) {
         let Some(claim) = tx.claim(id)? else {
             continue;
         };
-        if let Some(mut other) = tx.task_under_way(claim.peer, &claim.resource, task.id)? {
+        if kept.contains(&claim.resource) {
+            task.claims.push(id);
+        } else if let Some(mut other) = tx.task_under_way(claim.peer, &claim.resource, task.id)? {
             other.claims.push(id);
             tx.set_task_claims(&other)?;
             tx.set_claim_note(id, &note(&other))?;

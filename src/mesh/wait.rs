@@ -4,7 +4,7 @@ use super::alive::Around;
 use super::ask::withdraw;
 use super::brake::hold_seen;
 use super::circle::circle;
-use super::inbox::{mark_shown, questions_at};
+use super::inbox::{Showing, mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting, shape};
 use crate::ground::id::{QuestionId, WaitId};
 use crate::ground::text::utf16_len;
@@ -125,7 +125,8 @@ impl Mesh {
             self.ring_for_unheard();
         }
         if !look.done && look.standings.iter().any(|standing| standing.died) {
-            self.record_deaths()?;
+            // What cannot be recorded now, whoever looks next records.
+            let _ = self.record_deaths();
         }
         Ok(look)
     }
@@ -149,7 +150,12 @@ impl Mesh {
                 questions: with_room(all, &urgent),
                 ..Inbox::default()
             };
-            mark_shown(tx, rings, me, &inbox, None, WakeState::Call)?;
+            let way = Showing {
+                turn: None,
+                way: WakeState::Call,
+                counted: None,
+            };
+            mark_shown(tx, rings, me, &inbox, way)?;
             // What was left out interrupts the next wait.
             let told = inbox.questions.iter().map(|one| one.pending.question.id);
             for id in told.filter(|id| urgent.contains(id)) {
@@ -307,6 +313,11 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         wake_problem: question.wake_problem.clone(),
         shown_at_ms: question.shown_at_ms,
         shown_times: question.shown_times,
+        stops: if question.state.is_replied() || question.shown_times == 0 {
+            0
+        } else {
+            tx.count_stops(id)?
+        },
         peer_activity: session.as_ref().map_or(Activity::Offline, |session| {
             around.activity(session, &tx.now)
         }),
@@ -360,17 +371,23 @@ fn interrupting(
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
-    let Some((newest, began_ms)) = tx.newest_wait(me.session)? else {
+    let Some((newest, began_monotonic_ms)) = tx.newest_wait(me.session)? else {
         return Ok(Vec::new());
     };
     if newest != wait {
         return Ok(Vec::new());
     }
-    let now_ms = tx.now.wall_ms;
-    let due = |waiting: &&Pending| match (waiting.interrupts, waiting.interrupted_at_ms) {
-        (0, _) => true,
-        (1, Some(at_ms)) => began_ms <= at_ms && now_ms - at_ms >= NEXT_WAIT_AFTER_MS,
-        _ => false,
+    let waits_ms = tx.now.since(began_monotonic_ms);
+    let due = |waiting: &&Pending| {
+        let at_monotonic_ms = waiting.interrupted_at_monotonic_ms;
+        match (
+            waiting.interrupts,
+            at_monotonic_ms.map(|at| tx.now.since(at)),
+        ) {
+            (0, _) => true,
+            (1, Some(ago_ms)) => waits_ms >= ago_ms && ago_ms >= NEXT_WAIT_AFTER_MS,
+            _ => false,
+        }
     };
     Ok(waiting
         .iter()

@@ -132,6 +132,8 @@ pub struct Delivery {
     pub shown_at_ms: Option<i64>,
     /// How often it was.
     pub shown_times: u32,
+    /// How often it kept the peer's turn going.
+    pub stops: u32,
     /// What the peer is doing now.
     pub peer_activity: super::Activity,
 }
@@ -148,7 +150,14 @@ impl Delivery {
             super::Activity::Unknown => "activity unknown",
         };
         let way = match (self.shown_at_ms, self.wake) {
-            (Some(at), _) => format!("shown {}", ago(now_ms - at)),
+            (Some(at), _) => {
+                let shown = format!("shown {}", ago(now_ms - at));
+                match self.stops {
+                    0 => shown,
+                    1 => format!("{shown}, kept going for it once"),
+                    stops => format!("{shown}, kept going for it {stops} times"),
+                }
+            }
             (None, WakeState::None) => {
                 format!("stored {}, not shown yet", ago(now_ms - self.stored_at_ms))
             }
@@ -214,6 +223,7 @@ mod tests {
             wake_problem: None,
             shown_at_ms: None,
             shown_times: 0,
+            stops: 0,
             peer_activity: super::super::Activity::Busy,
         };
         assert_eq!(

@@ -34,6 +34,54 @@ pub struct Held {
     pub reason: HoldReason,
     /// In wall milliseconds; `None` when only the person can end it.
     pub until_ms: Option<i64>,
+    /// How many turns peers have started there, where that is the reason.
+    pub posted_turns: Option<u32>,
+}
+
+impl Held {
+    /// A budget is spent; only the person frees it.
+    pub fn spent(posted_turns: u32) -> Self {
+        Self {
+            reason: HoldReason::WakeBudget,
+            until_ms: None,
+            posted_turns: Some(posted_turns),
+        }
+    }
+}
+
+/// Why the person of a session should look after it, while something waits there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NeedsPerson {
+    /// It waits at a dialog.
+    Dialog,
+    /// The whole mesh is paused, and nothing but a person ends that.
+    Paused,
+    /// Peers have started as many turns as they may.
+    WakeBudget,
+}
+
+impl NeedsPerson {
+    /// Returns whether a brake needs the person: one that ends by itself does not, and quiet is what the person wants.
+    pub fn because(held: Held) -> Option<Self> {
+        match (held.reason, held.until_ms) {
+            (HoldReason::WakeBudget, _) => Some(Self::WakeBudget),
+            (HoldReason::Paused, None) => Some(Self::Paused),
+            (HoldReason::Paused, Some(_)) | (HoldReason::Quiet, _) => None,
+        }
+    }
+
+    /// Returns the words for the person.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Dialog => "a session waits at a dialog while a question waits for it",
+            Self::Paused => {
+                "the mesh is paused until you end it, and something waits for a session"
+            }
+            Self::WakeBudget => {
+                "peers have started as many turns of a session as they may; what they want now waits until you type there"
+            }
+        }
+    }
 }
 
 /// What holds questions back at one peer.
@@ -57,17 +105,13 @@ impl Brakes {
             Some(Held {
                 reason,
                 until_ms: (until_ms < FOREVER_MS).then_some(until_ms),
+                posted_turns: None,
             })
         };
         let spent = self.posted_turns >= self.budget;
         until(HoldReason::Paused, self.paused_until_ms)
             .or_else(|| until(HoldReason::Quiet, self.quiet_until_ms))
-            .or_else(|| {
-                spent.then_some(Held {
-                    reason: HoldReason::WakeBudget,
-                    until_ms: None,
-                })
-            })
+            .or_else(|| spent.then(|| Held::spent(self.posted_turns)))
     }
 }
 

@@ -21,6 +21,16 @@ pub enum EventKind {
     PeerRenamed,
     /// A mailbox was removed with its questions.
     PeerForgotten,
+    /// Peers have started as many turns of a session as they may until its person types.
+    PeerSpent,
+    /// A person wants a session to be left alone.
+    PeerQuieted,
+    /// That is over before its time.
+    PeerResumed,
+    /// The whole mesh is to be left alone.
+    MeshPaused,
+    /// That is over before its time.
+    MeshResumed,
     /// A question was stored.
     QuestionAsked,
     /// A question was handed to a client for the model's next request.
@@ -80,6 +90,11 @@ impl EventKind {
             Self::PeerDied => "peer.died",
             Self::PeerRenamed => "peer.renamed",
             Self::PeerForgotten => "peer.forgotten",
+            Self::PeerSpent => "peer.spent",
+            Self::PeerQuieted => "peer.quieted",
+            Self::PeerResumed => "peer.resumed",
+            Self::MeshPaused => "mesh.paused",
+            Self::MeshResumed => "mesh.resumed",
             Self::QuestionAsked => "question.asked",
             Self::QuestionShown => "question.shown",
             Self::QuestionAnswered => "question.answered",

@@ -1,4 +1,5 @@
 //! Peers: what names look like, who counts as alive, what a session is doing.
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -13,8 +14,30 @@ pub const NAME_MAX: usize = 64;
 pub struct PeerName(String);
 
 impl PeerName {
-    /// Folds whatever a file, a folder or a person says to a name: lower case, everything else to `-`. Nothing left is `project`.
+    /// Folds whatever a file or a folder says to a name: letters of any script as they are written in Latin ones, lower case,
+    /// everything else to `-`. Nothing left is `project`.
     pub fn fold(text: &str) -> Self {
+        Self::of_ascii(&in_ascii(text))
+    }
+
+    /// Reads a name that somebody chose.
+    pub fn chosen(text: &str) -> Result<Self, Refusal> {
+        let ascii = in_ascii(text);
+        if !ascii.contains(|c: char| c.is_ascii_alphanumeric()) {
+            return Err(Refusal::argument(format!(
+                "\"name\" needs a letter or a digit, got {:?}; a name has 1 to {NAME_MAX} of a-z, 0-9, \".\", \"_\" and \"-\", and other letters become those",
+                crate::ground::text::cut_chars(text, 80)
+            )));
+        }
+        Ok(Self::of_ascii(&ascii))
+    }
+
+    /// Folds as the first versions did, which knew no letters but ASCII ones: mailboxes that were named so keep their names.
+    pub(crate) fn folded_before(text: &str) -> Self {
+        Self::of_ascii(text)
+    }
+
+    fn of_ascii(text: &str) -> Self {
         let mut name = String::new();
         for c in text.chars().flat_map(char::to_lowercase) {
             if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_') {
@@ -39,7 +62,7 @@ impl PeerName {
 
     /// Returns the name of the person at a machine.
     pub fn of_person(host: &str) -> Self {
-        Self(format!("person@{}", Self::fold(host)))
+        Self(format!("person@{}", Self::of_ascii(host)))
     }
 
     /// Returns a name that the store has given out before.
@@ -98,6 +121,13 @@ impl fmt::Display for PeerName {
     }
 }
 
+fn in_ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return text.into();
+    }
+    deunicode::deunicode_with_tofu_cow(text, "-")
+}
+
 /// What sits at a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerKind {
@@ -135,7 +165,7 @@ impl PeerKind {
 pub enum Liveness {
     /// The client process runs, or was heard of within its time to live.
     Alive,
-    /// Not heard of for longer than its time to live, within the grace.
+    /// Not heard of for longer than its time to live, within the grace; or not since the clock was set back.
     Stale,
     /// Nobody sits there.
     Dead,
@@ -145,11 +175,13 @@ pub enum Liveness {
 pub const GRACE_MS: i64 = 30_000;
 
 impl Liveness {
-    /// Returns the liveness of a session whose process cannot be looked up.
+    /// Returns the liveness of a session whose process cannot be looked up. One that was last heard of far ahead of now says
+    /// that the clock was set back, and nothing else: it is neither alive nor dead before it is heard of again.
     pub fn by_time(last_seen_at_ms: i64, ttl_ms: i64, now_ms: i64) -> Self {
-        match now_ms - last_seen_at_ms - ttl_ms {
-            ..=0 => Self::Alive,
-            1..=GRACE_MS => Self::Stale,
+        match now_ms - last_seen_at_ms {
+            ago_ms if ago_ms < -(ttl_ms + GRACE_MS) => Self::Stale,
+            ago_ms if ago_ms <= ttl_ms => Self::Alive,
+            ago_ms if ago_ms <= ttl_ms + GRACE_MS => Self::Stale,
             _ => Self::Dead,
         }
     }
@@ -278,10 +310,14 @@ mod tests {
     fn a_name_is_folded_to_what_can_be_typed_anywhere() {
         for (text, name) in [
             ("Backend API", "backend-api"),
-            ("日本", "project"),
+            ("数据", "shu-ju"),
+            ("Проект №2", "proekt-no2"),
+            ("…", "project"),
             ("../etc", "etc"),
             ("a__b.c", "a__b.c"),
-            ("Ü-x", "x"),
+            ("Über", "uber"),
+            ("U\u{308}-x", "u-x"),
+            ("straße", "strasse"),
             ("-", "project"),
         ] {
             assert_eq!(PeerName::fold(text).as_str(), name, "{text}");
@@ -315,6 +351,8 @@ mod tests {
         assert_eq!(Liveness::by_time(0, 60_000, 60_001), Liveness::Stale);
         assert_eq!(Liveness::by_time(0, 60_000, 90_000), Liveness::Stale);
         assert_eq!(Liveness::by_time(0, 60_000, 90_001), Liveness::Dead);
+        assert_eq!(Liveness::by_time(90_000, 60_000, 0), Liveness::Alive);
+        assert_eq!(Liveness::by_time(90_001, 60_000, 0), Liveness::Stale);
     }
 
     #[test]

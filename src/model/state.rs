@@ -115,7 +115,8 @@ fn check_word(parameter: &str, word: &str, bytes_max: usize) -> Result<()> {
         return Ok(());
     }
     Err(Refusal::argument(format!(
-        "\"{parameter}\" must have 1 to {bytes_max} bytes and no control characters, got {} bytes: {:?}",
+        "\"{parameter}\" must have 1 to {bytes_max} bytes and no control characters, \
+         got {} bytes: {:?}",
         word.len(),
         cut_chars(word, 60)
     ))

@@ -13,9 +13,13 @@ use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use super::error::Error;
+use crate::ground::file;
 
 /// Links followed before they count as a circle, as in Linux.
 const LINKS_MAX: usize = 40;
+
+/// Claude Code keeps much more in one of these files than settings; a project's own could be anything.
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The next content of a file, on disk beside it, not yet in its place. Dropped, it leaves no trace.
 #[derive(Debug)]
@@ -47,14 +51,9 @@ pub(crate) fn target_of(path: &Path) -> Result<PathBuf, Error> {
 
 /// The content of a file; nothing if there is no such file.
 pub(crate) fn read(target: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match fs::metadata(target) {
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(fault) => return Err(Error::io("read", target)(fault)),
-        Ok(about) if !about.is_file() => return Err(Error::unusable(target, "not a file")),
-        Ok(_) => {}
-    }
-    match fs::read(target) {
+    match file::read(target, BYTES_MAX) {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(fault) if file::is_unfit(&fault) => Err(Error::unusable(target, fault.to_string())),
         content => content.map(Some).map_err(Error::io("read", target)),
     }
 }

@@ -241,7 +241,8 @@ fn check_wake(places: &Places, settings: &[Settings]) -> Option<Finding> {
     let shown = places.shown(&refusing?.path);
     Some(
         note(format!(
-            "crossSessionInbound is \"refuse\" in {shown}: an idle session is not woken by its inbox"
+            "crossSessionInbound is \"refuse\" in {shown}: \
+             an idle session is not woken by its inbox"
         ))
         .mend("claude-mesh install --wake rewake"),
     )

@@ -3,7 +3,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
 use crate::ground::id::{PeerId, QuestionId, SessionId};
-use crate::model::ask::{EXPIRES_MS, TURN_MS_MAX, UNHEARD_MS};
+use crate::model::ask::{EXPIRES_MS, UNHEARD_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 
 /// A question as it is stored.
@@ -85,15 +85,9 @@ pub struct Pending {
     pub stops_in_turn: u32,
     /// How often it interrupted a wait of this session.
     pub interrupts: u32,
-    /// When it last did, in wall milliseconds.
-    pub interrupted_at_ms: Option<i64>,
+    /// When it last did, by the monotonic clock.
+    pub interrupted_at_monotonic_ms: Option<i64>,
 }
-
-/// How deep lies what a session was shown; of very many showings the newest count.
-pub(super) const DEPTH_SHOWN: &str =
-    "SELECT coalesce(max(q.depth), -1)
-     FROM (SELECT question_id FROM showing WHERE session_id = ?1 ORDER BY question_id DESC LIMIT 200) s
-     JOIN question q ON q.id = s.question_id WHERE q.state = 'open' OR q.closed_at_ms >= ?2";
 
 const QUESTION: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
 
@@ -210,7 +204,7 @@ impl Tx<'_> {
                     stops: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
                     stops_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
                     interrupts: row.get::<_, Option<u32>>(25)?.unwrap_or(0),
-                    interrupted_at_ms: row.get(26)?,
+                    interrupted_at_monotonic_ms: row.get(26)?,
                 })
             })?
             .collect()
@@ -242,6 +236,13 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("SELECT count(*) FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
+    }
+
+    /// Returns whether a question waits at a mailbox that is held for this reason.
+    pub(crate) fn has_held(&self, target: PeerId, reason: &str) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM question INDEXED BY question_pending WHERE target_peer = ?1 AND state = 'open' AND held = ?2)")?
+            .query_row(params![target, reason], |row| row.get(0))
     }
 
     /// Returns the replies, and the ends without one, that a mailbox has not taken yet, oldest first; those shown before `shown_before_ms` are left out.
@@ -294,20 +295,6 @@ impl Tx<'_> {
                      turn = coalesce(excluded.turn, turn)",
             )?
             .execute(params![id, session, turn])
-            .map(drop)
-    }
-
-    /// Names the turn of what was put before a session when it was not known.
-    pub(crate) fn set_turn_of_showings(
-        &self,
-        session: SessionId,
-        turn: &str,
-    ) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached(
-                "UPDATE showing SET turn = ?2 WHERE session_id = ?1 AND turn IS NULL AND times > 0",
-            )?
-            .execute(params![session, turn])
             .map(drop)
     }
 
@@ -382,34 +369,6 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Counts that the Stop hook kept a session for a question; `first_of_turn` begins the count of the turn anew.
-    pub(crate) fn count_stop(
-        &self,
-        id: QuestionId,
-        session: SessionId,
-        first_of_turn: bool,
-    ) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached(
-                "UPDATE showing SET stops = stops + 1, stops_in_turn = CASE WHEN ?3 THEN 1 ELSE stops_in_turn + 1 END
-                 WHERE question_id = ?1 AND session_id = ?2",
-            )?
-            .execute(params![id, session, first_of_turn])
-            .map(drop)
-    }
-
-    /// Counts that a question interrupted a wait of a session.
-    pub(crate) fn count_interrupt(
-        &self,
-        id: QuestionId,
-        session: SessionId,
-    ) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE showing SET interrupts = interrupts + 1, interrupted_at_ms = ?3 WHERE question_id = ?1 AND session_id = ?2")?
-            .execute(params![id, session, self.now.wall_ms])
-            .map(drop)
-    }
-
     /// Stores a reply.
     pub(crate) fn set_answer(
         &self,
@@ -475,41 +434,6 @@ impl Tx<'_> {
                 .execute(params![id, self.now.wall_ms])?;
         }
         Ok(due)
-    }
-
-    /// Returns the greatest depth of what a session was shown and has not forgotten: what is open, or had its end within
-    /// the longest turn. -1 when there is none.
-    pub(crate) fn depth_shown_to(&self, session: SessionId) -> rusqlite::Result<i64> {
-        let since_ms = self.now.wall_ms - TURN_MS_MAX;
-        self.sql
-            .prepare_cached(DEPTH_SHOWN)?
-            .query_row(params![session, since_ms], |row| row.get(0))
-    }
-
-    /// Returns whether a session was shown something that has its end, and has not forgotten it.
-    pub(crate) fn remembers_showings(&self, session: SessionId) -> rusqlite::Result<bool> {
-        self.sql
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM showing s JOIN question q ON q.id = s.question_id
-                 WHERE s.session_id = ?1 AND q.state <> 'open')",
-            )?
-            .query_row([session], |row| row.get(0))
-    }
-
-    /// Forgets that a session was shown what has its end, but for what it was shown in these turns.
-    pub(crate) fn forget_showings(
-        &self,
-        session: SessionId,
-        but_in: Option<[&str; 2]>,
-    ) -> rusqlite::Result<()> {
-        let [now, before] = but_in.unwrap_or_default();
-        self.sql
-            .prepare_cached(
-                "DELETE FROM showing WHERE session_id = ?1 AND (?2 OR turn NOT IN (?3, ?4))
-                 AND (SELECT state FROM question WHERE id = question_id) <> 'open'",
-            )?
-            .execute(params![session, but_in.is_none(), now, before])
-            .map(drop)
     }
 
     /// Removes a question with everything that was said in it.

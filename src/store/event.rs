@@ -72,15 +72,18 @@ impl Tx<'_> {
              FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2",
         )?;
         let mut rows = statement.query(params![page.next, SCAN_MAX])?;
-        while page.events.len() < filter.limit
-            && let Some(row) = rows.next()?
-        {
-            page.next = row.get(0)?;
+        while let Some(row) = rows.next()? {
             let at_ms = row.get::<_, i64>(2)?;
             if at_ms >= since_ms && filter.types.match_any(row.get_ref(1)?.as_str()?) {
+                if page.events.len() == filter.limit {
+                    page.more = true;
+                    return Ok(page);
+                }
                 page.events.push(event(row)?);
             }
+            page.next = row.get(0)?;
         }
+        // Beyond what one read looks at nobody knows.
         page.more = page.next < self.last_event()?;
         Ok(page)
     }
@@ -94,6 +97,19 @@ impl Tx<'_> {
             )?
             .query_map(params![since_ms, kind.as_str()], event)?
             .collect()
+    }
+
+    /// Returns whether somebody caused such an event about `subject` since `since_ms`.
+    pub(crate) fn has_event(
+        &self,
+        kind: EventKind,
+        by: PeerId,
+        subject: &str,
+        since_ms: i64,
+    ) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM event WHERE at_ms >= ?1 AND type = ?2 AND by_peer = ?3 AND subject = ?4)")?
+            .query_row(params![since_ms, kind.as_str(), by, subject], |row| row.get(0))
     }
 
     /// Returns the number after which the wanted entries lie.

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{FileId, Store, connect, fault, with_suffix};
+use super::{FileId, Store, aside, connect, fault, with_suffix};
 use crate::ground::clock::{Clock, SystemClock, rfc3339};
-use crate::ground::{Fault, FaultKind, private};
+use crate::ground::{Fault, FaultKind, file, private};
 
 /// Marks a file as ours; the letters `CMsh`.
 const APPLICATION_ID: i32 = 0x434d_7368;
@@ -76,17 +76,33 @@ pub(super) fn create(path: &Path, schema: &Schema) -> Result<(), Fault> {
             super::lock_wait::random_u128()
         ),
     );
-    let made =
-        make_aside(&temporary, schema).and_then(|()| match std::fs::hard_link(&temporary, path) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(Fault::io("create", path, &error))
-            }
-            _ => Ok(()),
-        });
+    let made = make_aside(&temporary, schema).and_then(|()| put_in_place(&temporary, path));
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let _ = std::fs::remove_file(with_suffix(&temporary, suffix));
     }
     made
+}
+
+/// What an earlier file left beside it would be taken for the log of the new one, and damage it. One program at a time
+/// looks, clears and links: none clears away the log of a file that another has just put here.
+fn put_in_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
+    let folder = super::folder_of(path);
+    let at = |error| Fault::io("create", path, &error);
+    let turn = File::open(folder).map_err(at)?;
+    turn.lock().map_err(at)?;
+    if exists(path)? {
+        return Ok(());
+    }
+    for suffix in ["-wal", "-shm"] {
+        match std::fs::remove_file(with_suffix(path, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
+            _ => {}
+        }
+    }
+    match std::fs::hard_link(temporary, path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(at(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Written without a log: closing brings a log into the file, and does not say that there was no room for it. In the one
@@ -96,7 +112,7 @@ fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
     let file =
         private::create_file(temporary).map_err(|error| Fault::io("create", temporary, &error))?;
     let connection = connect(temporary)?;
-    let fill = || {
+    let write = || {
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; BEGIN")?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         for step in schema.steps {
@@ -106,7 +122,7 @@ fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
         connection.execute_batch("COMMIT")?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
     };
-    let mode: String = fill().map_err(|error| fault(temporary, &error))?;
+    let mode: String = write().map_err(|error| fault(temporary, &error))?;
     connection
         .close()
         .map_err(|(_, error)| fault(temporary, &error))?;
@@ -124,30 +140,32 @@ fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
 
 /// Refuses, untouched, what is not a mesh of ours: a look at the first bytes, before the database library sees the file.
 pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
-    let mut file = File::open(path).map_err(|error| Fault::io("open", path, &error))?;
+    let mut file = file::open_at_once(path).map_err(|error| Fault::io("open", path, &error))?;
     let metadata = file
         .metadata()
         .map_err(|error| Fault::io("open", path, &error))?;
-    private::check(path, &metadata)?;
-    let foreign = |what: &str| {
-        Fault::new(
-            FaultKind::Foreign,
-            format!("cannot open {}: {what}", path.display()),
-            super::NOTHING_CHANGED,
-        )
+    let foreign = |what: &str, hint: String| {
+        let message = format!("cannot open {}: {what}", path.display());
+        Fault::new(FaultKind::Foreign, message, hint)
     };
     if !metadata.is_file() {
-        return Err(foreign("it is not a file"));
+        let hint = "nothing was changed. Set MESH_DB_PATH to the path of a file";
+        return Err(foreign("it is not a file", hint.into()));
     }
+    private::check(path, &metadata)?;
     let mut head = [0_u8; 72];
     if metadata.len() == 0 {
-        return Err(foreign("the file is empty; remove it and it is made anew"));
+        let hint = format!("`rm {}`: it is made anew", path.display());
+        return Err(foreign("the file is empty", hint));
     }
     if file.read_exact(&mut head).is_err() || !head.starts_with(b"SQLite format 3\0") {
-        return Err(foreign("file is not a database"));
+        return Err(foreign("file is not a database", aside::made_anew(path)));
     }
     if head[68..72] != APPLICATION_ID.to_be_bytes() {
-        return Err(foreign("the database belongs to another program"));
+        return Err(foreign(
+            "the database belongs to another program",
+            aside::elsewhere(path),
+        ));
     }
     Ok(FileId(metadata.dev(), metadata.ino()))
 }
@@ -225,7 +243,7 @@ fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
 /// The write lock is held by the caller, so a second connection reads the last commit and nothing comes between.
 fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
     let time = rfc3339(SystemClock::new().now().wall_ms).replace([':', '.', '-'], "");
-    let copy = with_suffix(path, &format!(".schema-{version}-{time}.bak"));
+    let copy = with_suffix(path, &format!("{}{version}-{time}.bak", aside::COPY));
     private::create_file(&copy).map_err(|error| Fault::io("create", &copy, &error))?;
     let copying = || {
         let (source, mut target) = (connect(path)?, connect(&copy)?);
@@ -244,6 +262,7 @@ fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
 mod tests {
     use super::*;
     use crate::ground::Moment;
+    use crate::ground::file::tests::make_pipe;
     use crate::store::Options;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
@@ -400,6 +419,10 @@ mod tests {
             assert!(fault.message.contains(says), "{}", fault.message);
             assert_eq!(std::fs::read(place.file()).unwrap(), content, "{says}");
         }
+        let place = Place::new();
+        make_pipe(&place.file());
+        let fault = place.open(&CURRENT, false).unwrap_err();
+        assert!(fault.message.ends_with("it is not a file"), "{fault}");
     }
 
     #[test]
@@ -426,6 +449,25 @@ mod tests {
         });
         assert!(refused.is_err());
         assert_eq!(store.read(at(2), |tx| Ok(tx.meta("half")?)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_a_deleted_file_left_beside_it_does_not_reach_the_new_one() {
+        let place = Place::new();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        store
+            .write(at(1), |tx| Ok(tx.set_meta("old", &"y".repeat(50_000))?))
+            .unwrap();
+        let log = with_suffix(&place.file(), "-wal");
+        let left = std::fs::read(&log).unwrap();
+        assert!(left.len() > 50_000);
+        drop(store);
+        std::fs::remove_file(place.file()).unwrap();
+        std::fs::write(&log, left).unwrap();
+        let mut store = place.open(&CURRENT, false).unwrap();
+        let old = store.read(at(2), |tx| Ok(tx.meta("old")?)).unwrap();
+        assert!(old.is_none(), "a value of the deleted file");
+        assert_eq!(store.find_damage().unwrap(), None);
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Rows of memories: remembered, replaced, listed, forgotten. Searching them is next door, in [`super::recall`].
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
@@ -77,6 +79,10 @@ fn memory(row: &Row) -> rusqlite::Result<Memory> {
     })
 }
 
+fn tags_text(tags: &[String]) -> String {
+    serde_json::to_string(tags).expect("texts can be written as JSON")
+}
+
 impl Memory {
     /// Returns whether it is the mesh's or its repository's.
     pub fn kept_for(&self) -> Scope {
@@ -112,12 +118,8 @@ impl Tx<'_> {
             Some(range) => range,
             None => self.free_memory_range(new.scope)?,
         };
-        let last: Option<i64> = self
-            .sql
-            .prepare_cached("SELECT max(number) FROM memory WHERE number BETWEEN ?1 AND ?2")?
-            .query_row(params![range.first, range.last], |row| row.get(0))?;
-        let number = last.map_or(range.first, |last| last + 1);
-        let tags = serde_json::to_string(new.tags).expect("texts can be written as JSON");
+        let number = self.free_memory_number(range)?;
+        let tags = tags_text(new.tags);
         self.sql
             .prepare_cached(
                 "INSERT INTO memory (number, id, scope, key, version, by_name, at_ms, expires_at_ms, tags, text)
@@ -126,15 +128,27 @@ impl Tx<'_> {
             .execute(params![
                 number, id, new.scope, new.key, new.version, new.by, self.now.wall_ms, new.expires_at_ms, tags, new.text
             ])?;
+        self.put_in(number, new.text, new.key, new.tags)?;
+        Ok(id)
+    }
+
+    fn put_in(
+        &self,
+        number: i64,
+        text: &str,
+        key: Option<&str>,
+        tags: &[String],
+    ) -> rusqlite::Result<()> {
+        let tags = tags_text(tags);
         self.sql
             .prepare_cached(
                 "INSERT INTO memory_words (rowid, text, key, tags) VALUES (?1, ?2, ?3, ?4)",
             )?
-            .execute(params![number, new.text, new.key, tags])?;
+            .execute(params![number, text, key, tags])?;
         self.sql
             .prepare_cached("INSERT INTO memory_parts (rowid, text) VALUES (?1, ?2)")?
-            .execute(params![number, parts(new.text, new.key, &tags)])?;
-        Ok(id)
+            .execute(params![number, parts(text, key, &tags)])
+            .map(drop)
     }
 
     /// Notes that a version was replaced, and takes it out of the full text.
@@ -172,7 +186,7 @@ impl Tx<'_> {
 
     /// The full text keeps no texts of its own: what leaves it must be told it word by word.
     fn take_out(&self, old: &Memory) -> rusqlite::Result<()> {
-        let tags = serde_json::to_string(&old.tags).expect("texts can be written as JSON");
+        let tags = tags_text(&old.tags);
         self.sql
             .prepare_cached(
                 "INSERT INTO memory_words (memory_words, rowid, text, key, tags) VALUES ('delete', ?1, ?2, ?3, ?4)",
@@ -264,16 +278,63 @@ impl Tx<'_> {
             .query_row([self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Gives the memories of a repository that was moved its new path, unless something was remembered there already: a
-    /// scope is one range of numbers.
+    /// Gives the memories of a repository that was moved its new path. Where something was remembered already they go beside
+    /// it; of two with one key the one there keeps the key.
     pub(crate) fn move_memories(&self, from: &str, to: &str) -> rusqlite::Result<()> {
-        if self.memory_range(to)?.is_some() {
-            return Ok(());
+        let Some(range) = self.memory_range(to)? else {
+            return self
+                .sql
+                .prepare_cached("UPDATE memory SET scope = ?2 WHERE scope = ?1")?
+                .execute([from, to])
+                .map(drop);
+        };
+        let all = self.memories_where("m.scope = ?1 ORDER BY m.number", [from])?;
+        let mut taken = BTreeSet::new();
+        for key in all.iter().filter_map(|memory| memory.key.as_deref()) {
+            if !self.memory_versions(to, key)?.is_empty() {
+                taken.insert(key);
+            }
+        }
+        for memory in &all {
+            let key = memory.key.as_deref().filter(|key| !taken.contains(key));
+            if memory.superseded.is_some() && memory.key.as_deref() != key {
+                self.delete_memory(memory)?;
+            } else {
+                self.move_memory(memory, to, range, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A scope is one range of numbers, so a memory that comes to another gets a number there.
+    fn move_memory(
+        &self,
+        old: &Memory,
+        to: &str,
+        range: Range,
+        key: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let number = self.free_memory_number(range)?;
+        if old.superseded.is_none() {
+            self.take_out(old)?;
         }
         self.sql
-            .prepare_cached("UPDATE memory SET scope = ?2 WHERE scope = ?1")?
-            .execute([from, to])
-            .map(drop)
+            .prepare_cached(
+                "UPDATE memory SET number = ?2, scope = ?3, key = ?4 WHERE number = ?1",
+            )?
+            .execute(params![old.number, number, to, key])?;
+        if old.superseded.is_none() {
+            self.put_in(number, &old.text, key, &old.tags)?;
+        }
+        Ok(())
+    }
+
+    fn free_memory_number(&self, range: Range) -> rusqlite::Result<i64> {
+        let last: Option<i64> = self
+            .sql
+            .prepare_cached("SELECT max(number) FROM memory WHERE number BETWEEN ?1 AND ?2")?
+            .query_row(params![range.first, range.last], |row| row.get(0))?;
+        Ok(last.map_or(range.first, |last| last + 1))
     }
 
     /// Returns the numbers of a scope; `None` when it has no memory.

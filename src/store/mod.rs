@@ -7,6 +7,7 @@
 //! steps with jitter; a hook that is the last to close would pay for a checkpoint, so hooks close without one; a file
 //! made in place could be seen half-made, so it is made aside and linked into place.
 
+mod aside;
 mod ask;
 mod claim;
 mod event;
@@ -22,6 +23,7 @@ mod peer;
 #[cfg(test)]
 mod plan;
 mod recall;
+mod showing;
 mod signpost;
 mod state;
 mod sweep;
@@ -43,6 +45,7 @@ use ulid::Ulid;
 use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Refusal, Result};
 
+pub use aside::made_anew;
 pub use ask::{NewQuestion, Pending, Question};
 pub use claim::{Claim, NewClaim};
 pub use known::Answered;
@@ -119,18 +122,11 @@ impl Store {
         options: Options,
         schema: &Schema,
     ) -> std::result::Result<Self, Fault> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         if !folder.exists() {
             private::create_folder(folder)?;
         }
-        let metadata = folder
-            .metadata()
-            .map_err(|error| Fault::io("open", folder, &error))?;
-        private::check(folder, &metadata)?;
-        fit::check(folder)?;
+        check_folder(folder)?;
         if !make::exists(path)? {
             make::create(path, schema)?;
         }
@@ -359,6 +355,33 @@ impl Tx<'_> {
     }
 }
 
+/// Says why no file could be made or used at `path`, as far as that can be told without making anything.
+pub fn check_place(path: &Path) -> std::result::Result<(), Fault> {
+    use rustix::fs::Access;
+    let folder = folder_of(path);
+    if folder.exists() {
+        check_folder(folder)?;
+    }
+    let there = folder.ancestors().find(|folder| folder.exists());
+    let there = there.unwrap_or(Path::new("/"));
+    rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| Fault::io("write into", there, &error.into()))
+}
+
+fn check_folder(folder: &Path) -> std::result::Result<(), Fault> {
+    let metadata = folder
+        .metadata()
+        .map_err(|error| Fault::io("open", folder, &error))?;
+    private::check(folder, &metadata)?;
+    fit::check(folder)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
 /// Returns `path` with something put behind its name.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -384,16 +407,9 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             "another program holds the write lock".into(),
             "try again; `claude-mesh doctor` tells who has it open",
         ),
-        Some(Code::NotADatabase) => (
-            FaultKind::Foreign,
-            "file is not a database".into(),
-            NOTHING_CHANGED,
-        ),
-        Some(Code::DatabaseCorrupt) => (
-            FaultKind::Damaged,
-            "the file is damaged".into(),
-            NOTHING_CHANGED,
-        ),
+        // Where the path is known, the hint says what to do with the file.
+        Some(Code::NotADatabase) => (FaultKind::Foreign, "file is not a database".into(), ""),
+        Some(Code::DatabaseCorrupt) => (FaultKind::Damaged, "the file is damaged".into(), ""),
         Some(Code::DiskFull) => full(),
         // The shared memory is a file too.
         Some(Code::SystemIoFailure) if has_no_room_for_shared_memory(error) => full(),
@@ -404,11 +420,16 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
         ),
         _ => (FaultKind::Other, error.to_string(), ""),
     };
-    Fault::new(
-        kind,
-        format!("cannot use {}: {problem}", path.display()),
-        hint,
-    )
+    let message = format!("cannot use {}: {problem}", path.display());
+    with_way_out(path, Fault::new(kind, message, hint))
+}
+
+fn with_way_out(path: &Path, fault: Fault) -> Fault {
+    if matches!(fault.kind, FaultKind::Foreign | FaultKind::Damaged) {
+        let hint = aside::made_anew(path);
+        return Fault { hint, ..fault };
+    }
+    fault
 }
 
 fn full() -> (FaultKind, String, &'static str) {
@@ -425,9 +446,6 @@ fn has_no_room_for_shared_memory(error: &rusqlite::Error) -> bool {
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
-const NOTHING_CHANGED: &str =
-    "nothing was changed; `claude-mesh doctor` tells a damaged file from a foreign one";
-
 /// SQL errors inside a verb carry no path; it is put in where the verb ends.
 fn locate(path: &Path, error: Error) -> Error {
     match error {
@@ -437,7 +455,7 @@ fn locate(path: &Path, error: Error) -> Error {
                 path.display(),
                 &fault.message[UNLOCATED.len()..]
             );
-            Error::Fault(Fault { message, ..fault })
+            Error::Fault(with_way_out(path, Fault { message, ..fault }))
         }
         other => other,
     }

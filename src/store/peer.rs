@@ -140,8 +140,8 @@ pub struct Ring {
     pub nonce: String,
     /// How often it was posted.
     pub count: u32,
-    /// When it last was, in wall milliseconds.
-    pub at_ms: i64,
+    /// When it last was, by the monotonic clock: a session lives on one boot, and the wall clock may be set back meanwhile.
+    pub at_monotonic_ms: i64,
 }
 
 /// What a new session is made of.
@@ -219,10 +219,10 @@ fn session(row: &Row) -> rusqlite::Result<Session> {
         ended_at_ms: row.get(18)?,
         posted_turns: row.get(19)?,
         ring: match (row.get(20)?, row.get(22)?) {
-            (Some(nonce), Some(at_ms)) => Some(Ring {
+            (Some(nonce), Some(at_monotonic_ms)) => Some(Ring {
                 nonce,
                 count: row.get(21)?,
-                at_ms,
+                at_monotonic_ms,
             }),
             _ => None,
         },
@@ -555,7 +555,7 @@ impl Tx<'_> {
                 id,
                 ring.map(|ring| &ring.nonce),
                 ring.map_or(0, |ring| ring.count),
-                ring.map(|ring| ring.at_ms)
+                ring.map(|ring| ring.at_monotonic_ms)
             ])
             .map(drop)
     }

@@ -17,6 +17,16 @@ impl Tx<'_> {
         ])
     }
 
+    /// Returns how many questions are held where somebody sits.
+    pub(crate) fn count_held(&self) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached(
+                "SELECT count(*) FROM question INDEXED BY question_expiry WHERE state = 'open' AND held IS NOT NULL
+                 AND target_peer IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL)",
+            )?
+            .query_row([], |row| row.get(0))
+    }
+
     /// Returns how many messages are kept.
     pub(crate) fn count_messages(&self) -> rusqlite::Result<i64> {
         self.tally("message")

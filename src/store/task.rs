@@ -71,15 +71,7 @@ const ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority D
 
 /// Those of a project and of a mailbox, each found by its index, that fit.
 const WANTED: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
-    AND (:status IS NULL OR t.status = :status) AND (:assigned IS NULL OR t.assigned_to = :assigned)
-    AND NOT EXISTS (SELECT 1 FROM json_each(:words) w
-        WHERE instr(lower(t.id || ' ' || t.title || ' ' || t.description), lower(w.value)) = 0)";
-
-/// Returns the listing, whose plan is pinned.
-#[cfg(test)]
-pub(super) fn listing() -> String {
-    format!("SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit")
-}
+    AND (:status IS NULL OR t.status = :status) AND (:assigned IS NULL OR t.assigned_to = :assigned)";
 
 fn list<T: DeserializeOwned>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
@@ -232,13 +224,38 @@ impl Tx<'_> {
 
     /// Returns tasks, what is to be done first, what has ended last.
     pub(crate) fn tasks(&self, wanted: &TaskListing) -> rusqlite::Result<Vec<Task>> {
-        self.tasks_where(
-            &format!("{WANTED} ORDER BY {ORDER} LIMIT :limit"),
+        if !self.has_tasks() {
+            return Ok(Vec::new());
+        }
+        // The database knows upper and lower case of ASCII alone, so words are looked for here.
+        let words: Vec<String> = wanted
+            .words
+            .iter()
+            .map(|word| word.to_lowercase())
+            .collect();
+        let fits = |task: &Task| {
+            let text = format!("{} {} {}", task.id, task.title, task.description).to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        };
+        let limit = if words.is_empty() {
+            i64::from(wanted.limit)
+        } else {
+            -1
+        };
+        let mut statement = self.sql.prepare_cached(&format!(
+            "SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit"
+        ))?;
+        let tasks = statement.query_map(
             named_params! {
                 ":project": wanted.project, ":own": wanted.own, ":status": wanted.status.map(TaskStatus::as_str),
-                ":assigned": wanted.assigned_to, ":words": json(&wanted.words), ":limit": wanted.limit,
+                ":assigned": wanted.assigned_to, ":limit": limit,
             },
-        )
+            task,
+        )?;
+        tasks
+            .filter(|task| words.is_empty() || task.as_ref().map_or(true, fits))
+            .take(wanted.limit as usize)
+            .collect()
     }
 
     /// Returns how many tasks of a project are in each status, in the order of a task's life.

@@ -7,7 +7,8 @@ use crate::ground::process::ProcessKey;
 use crate::model::event::Patterns;
 
 impl Tx<'_> {
-    /// Notes that a call of a session, made by the process at `place`, begins to wait for these questions.
+    /// Notes that a call of a session, made by the process at `place`, begins to wait for these questions. When is a reading
+    /// of the monotonic clock.
     pub(crate) fn insert_wait(
         &self,
         session: SessionId,
@@ -24,7 +25,7 @@ impl Tx<'_> {
             .execute(params![
                 id,
                 session,
-                self.now.wall_ms,
+                self.now.monotonic_ms,
                 place.boot,
                 place.pid_namespace,
                 place.process.pid,
@@ -102,7 +103,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the newest waiting call of a session and when it began.
+    /// Returns the newest waiting call of a session and when it began, by the monotonic clock.
     pub(crate) fn newest_wait(
         &self,
         session: SessionId,

@@ -26,6 +26,9 @@ mod guard;
 /// Tasks that one session writes down and another does.
 mod tasks;
 
+/// Long results, as the model gets them.
+mod long;
+
 /// `claude-mesh demo --real`, as somebody meets it who has only just built claude-mesh.
 mod demo;
 

@@ -24,6 +24,7 @@ pub(super) const TOOLS: [Entry; 4] = [
         schema: arguments::schema::<AskPeer>,
         effect: Effect::Writes,
         everyday: true,
+        long: true,
     },
     Entry {
         set: "ask",
@@ -32,14 +33,16 @@ pub(super) const TOOLS: [Entry; 4] = [
         schema: arguments::schema::<AwaitReply>,
         effect: Effect::Idempotent,
         everyday: true,
+        long: true,
     },
     Entry {
         set: "ask",
         name: "reply_to_peer",
-        description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces an answer you gave before.",
+        description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces your earlier answer.",
         schema: arguments::schema::<ReplyToPeer>,
         effect: Effect::Idempotent,
         everyday: true,
+        long: false,
     },
     Entry {
         set: "ask",
@@ -48,6 +51,7 @@ pub(super) const TOOLS: [Entry; 4] = [
         schema: arguments::schema::<PollInbox>,
         effect: Effect::Reads,
         everyday: true,
+        long: true,
     },
 ];
 
@@ -316,7 +320,6 @@ fn several(
         Ended::Interrupted(_) => "interrupted",
         Ended::Cancelled => "cancelled",
         _ if replied > 0 => "partial",
-        Ended::Deserted => "partial",
         _ => "timed_out",
     };
     let mut answers: Vec<Map<String, Value>> = standings.iter().map(one).collect();
@@ -371,28 +374,17 @@ pub(super) async fn poll_inbox(
         let id = arguments::question_id(&id)?;
         return call
             .verb(|at| {
-                let (question, asker, addressee) = at.mesh.question(&at.me, id)?;
-                let inbox = at.mesh.inbox(&at.me)?;
-                let questions = inbox
-                    .questions
-                    .into_iter()
-                    .filter(|waiting| waiting.pending.question.id == id)
-                    .collect();
-                at.mesh.mark_shown(
-                    &at.me,
-                    &Inbox {
-                        questions,
-                        ..Inbox::default()
-                    },
-                    None,
-                    WakeState::Call,
-                )?;
-                Ok(results::ok(&results::full_question(
-                    at.me.name.as_str(),
-                    &question,
-                    asker.as_str(),
-                    addressee.as_str(),
-                )))
+                let between = at.mesh.question(&at.me, id)?;
+                let mut questions = at.mesh.inbox(&at.me)?.questions;
+                questions.retain(|waiting| waiting.pending.question.id == id);
+                let shown = !questions.is_empty();
+                let inbox = Inbox {
+                    questions,
+                    ..Inbox::default()
+                };
+                at.mesh.mark_shown(&at.me, &inbox, None, WakeState::Call)?;
+                let you = at.me.name.as_str();
+                Ok(results::ok(&results::full_question(you, &between, shown)))
             })
             .await;
     }

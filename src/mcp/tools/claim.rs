@@ -22,10 +22,11 @@ pub(super) const TOOLS: [Entry; 3] = [
     Entry {
         set: "claims",
         name: "claim",
-        description: "Claims a resource, for example file:src/api.rs or \"deploy\", so that no other session uses it meanwhile. Returns granted (with a fence that only grows), denied with its holders, or with wait: queue a place in line; wait_seconds waits for the turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
+        description: "Claims a resource (file:src/api.rs, \"deploy\") so that no other session uses it meanwhile. Returns granted (with a fence that only grows), denied with its holders, or with wait: queue a place in line; wait_seconds waits for the turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
         schema: arguments::schema::<Claim>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "claims",
@@ -34,6 +35,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<Release>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "claims",
@@ -42,26 +44,24 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<Claims>,
         effect: Effect::Reads,
         everyday: false,
+        long: true,
     },
 ];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Claim {
-    /// a name, or file:<path>
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(max = 512))]
     resource: String,
     /// default exclusive
     mode: Option<ModeWord>,
     /// default 120
     #[schemars(range(min = 1, max = 86_400))]
     lease_seconds: Option<u32>,
-    /// default `no_wait`
     wait: Option<WaitWord>,
-    /// with queue; default 0: return
+    /// with queue; default 0
     #[schemars(range(max = 3600))]
     wait_seconds: Option<u32>,
-    /// what for
     #[schemars(length(max = 500))]
     note: Option<String>,
 }
@@ -93,7 +93,7 @@ struct Release {
 #[serde(deny_unknown_fields)]
 struct Claims {
     resource: Option<String>,
-    /// of names, for example `file:src/`
+    /// such as `file:src/`
     prefix: Option<String>,
 }
 

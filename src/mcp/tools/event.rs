@@ -22,6 +22,7 @@ pub(super) const TOOLS: [Entry; 1] = [Entry {
     schema: arguments::schema::<Events>,
     effect: Effect::Writes,
     everyday: false,
+    long: true,
 }];
 
 #[derive(Debug, Deserialize, JsonSchema)]

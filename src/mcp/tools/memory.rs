@@ -19,6 +19,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<RememberThis>,
         effect: Effect::Writes,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "memory",
@@ -27,6 +28,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<RecallThis>,
         effect: Effect::Reads,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "memory",
@@ -35,6 +37,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         schema: arguments::schema::<ForgetThis>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
 ];
 
@@ -50,12 +53,11 @@ const LIMIT_MAX: u32 = 50;
 #[serde(deny_unknown_fields)]
 struct RememberThis {
     text: String,
-    /// the same key replaces
     #[schemars(length(max = 256))]
     key: Option<String>,
     tags: Option<Vec<String>>,
     ttl_seconds: Option<u32>,
-    /// default project: this repository
+    /// default project
     scope: Option<Kept>,
 }
 
@@ -119,7 +121,8 @@ pub(super) async fn remember(
         force: false,
     };
     call.verb(|at| {
-        let remembered = at.mesh.remember(&at.me, &at.project.home(), new)?;
+        let home = at.mesh.memory_home(at.project)?;
+        let remembered = at.mesh.remember(&at.me, &home, new)?;
         Ok(results::ok(&shape::remembered(&remembered)))
     })
     .await
@@ -151,14 +154,16 @@ pub(super) async fn recall(
     };
     let query = query.as_deref().map(Query::parse).transpose()?;
     call.verb(|at| {
-        let found = at.mesh.recall(&at.project.home(), wanted)?;
+        let home = at.mesh.memory_home(at.project)?;
+        let found = at.mesh.recall(&home, wanted)?;
         let memory = |one| shape::memory(one, query.as_ref());
         let mut memories: Vec<Value> = found.iter().map(memory).collect();
         let cut = Room::new().share(&mut memories, "text");
         let (memories, left_out) = Room::new().fill(memories);
         let mut body = json!({ "memories": memories });
         if cut || left_out {
-            let hint = "Of texts marked `cut` only the beginning is here: recall with that key, or a narrower query and a smaller limit, returns all of it.";
+            let hint = "Of texts marked `cut` only the beginning is here: recall with that key, \
+                or a narrower query and a smaller limit, returns all of it.";
             results::say_truncated(&mut body, hint);
         }
         Ok(results::ok(&body))
@@ -180,7 +185,8 @@ pub(super) async fn forget(
         }
     };
     call.verb(|at| {
-        let forgotten = at.mesh.forget(&at.me, &at.project.home(), which)?;
+        let home = at.mesh.memory_home(at.project)?;
+        let forgotten = at.mesh.forget(&at.me, &home, which)?;
         if forgotten == Forgotten::Nothing {
             return Ok(results::ok(&json!({ "forgotten": 0 })));
         }

@@ -15,18 +15,20 @@ pub(super) const TOOLS: [Entry; 4] = [
     Entry {
         set: "messages",
         name: "post",
-        description: "Leaves a message for another session, for everybody (`*`) or for a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. For an answer use ask_peer. Who is offline finds it later.",
+        description: "Leaves a message for a session, everybody (`*`) or a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. For an answer use ask_peer. Who is offline finds it later.",
         schema: arguments::schema::<Post>,
         effect: Effect::Writes,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "messages",
         name: "list_messages",
-        description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name. Looking moves nothing: when done call mark_read with the last message_id.",
+        description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name. Looking moves nothing; when done mark_read the last message_id.",
         schema: arguments::schema::<ListMessages>,
         effect: Effect::Reads,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "messages",
@@ -35,14 +37,16 @@ pub(super) const TOOLS: [Entry; 4] = [
         schema: arguments::schema::<MarkRead>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "messages",
         name: "subscribe",
-        description: "Makes messages of topics come by themselves from now on, or ends that. `list` without topics: every topic there is.",
+        description: "Makes messages of topics come by themselves, or ends that. `list` without topics: every topic.",
         schema: arguments::schema::<Subscribe>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
 ];
 
@@ -52,13 +56,11 @@ const TOPICS_MAX: usize = 64;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Post {
-    /// peer, *, or #topic
     to: String,
     body: String,
     #[schemars(length(max = 200))]
     subject: Option<String>,
     r#type: Option<TypeWord>,
-    /// then it goes
     #[schemars(range(min = 1))]
     ttl_seconds: Option<u32>,
     in_reply_to: Option<String>,
@@ -91,13 +93,12 @@ impl From<TypeWord> for MessageType {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListMessages {
-    /// also these topics
     topics: Option<Vec<String>>,
     filter: Option<Filter>,
     from: Option<String>,
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
-    /// id of a message: only later ones
+    /// an id: only later ones
     after: Option<String>,
 }
 

@@ -95,8 +95,10 @@ struct Entry {
     description: &'static str,
     schema: fn() -> JsonObject,
     effect: Effect,
-    /// Needed in every session, and its result may be long.
+    /// Needed in every session.
     everyday: bool,
+    /// Its result may have more characters than a client takes unless it is told so.
+    long: bool,
 }
 
 /// Returns the tools of these sets; `None` is all. The set `ask` is always there.
@@ -131,18 +133,24 @@ fn listed(entry: &Entry) -> Tool {
     };
     let hints = hints.open_world(false);
     let tool = Tool::new(entry.name, entry.description, (entry.schema)()).with_annotations(hints);
-    if !entry.everyday {
+    let mut meta = MetaObject::new();
+    if entry.everyday {
+        meta.0.insert("anthropic/alwaysLoad".into(), json!(true));
+    }
+    if entry.long {
+        // Twice our own limit and more: one text that is longer by itself still comes.
+        meta.0
+            .insert("anthropic/maxResultSizeChars".into(), json!(500_000));
+    }
+    if meta.0.is_empty() {
         return tool;
     }
-    let mut meta = MetaObject::new();
-    meta.0.insert("anthropic/alwaysLoad".into(), json!(true));
-    meta.0
-        .insert("anthropic/maxResultSizeChars".into(), json!(500_000));
     tool.with_meta(meta)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::room::CHARS_MAX;
     use super::*;
 
     #[test]
@@ -161,6 +169,27 @@ mod tests {
             );
         }
         assert!(INSTRUCTIONS.chars().count() <= 2_000);
+    }
+
+    #[test]
+    fn what_may_be_long_says_so() {
+        let says_so = |tool: &&Tool| {
+            let meta = tool.meta.as_ref();
+            let chars = meta.and_then(|meta| meta.0.get("anthropic/maxResultSizeChars"));
+            chars.is_some_and(|chars| chars.as_u64() > Some(CHARS_MAX as u64))
+        };
+        let tools = tool_list(None);
+        let long: Vec<&str> = tools.iter().filter(says_so).map(|it| &*it.name).collect();
+        let mut expected = vec!["list_peers", "ask_peer", "await_reply", "poll_inbox"];
+        expected.extend(["list_messages", "claim", "claims", "recall", "state"]);
+        expected.extend([
+            "create_task",
+            "update_task",
+            "list_tasks",
+            "bulk_update_tasks",
+        ]);
+        expected.push("events");
+        assert_eq!(long, expected);
     }
 
     #[test]

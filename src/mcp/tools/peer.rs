@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{About, Scope, shape};
+use crate::mesh::{About, PeerView, Scope, shape};
 use crate::model::knows::Subject;
 use crate::model::{Liveness, PeerKind, Refusal, Result};
 
@@ -19,6 +19,7 @@ pub(super) const TOOLS: [Entry; 2] = [
         schema: arguments::schema::<Register>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "ask",
@@ -27,6 +28,7 @@ pub(super) const TOOLS: [Entry; 2] = [
         schema: arguments::schema::<ListPeers>,
         effect: Effect::Reads,
         everyday: true,
+        long: true,
     },
 ];
 
@@ -44,7 +46,7 @@ struct Register {
     prompt_ptr: Option<String>,
     #[schemars(range(min = 5, max = 86_400))]
     ttl_seconds: Option<u32>,
-    /// only while no file names the project and nobody has written to you
+    /// only before a file names the project or anybody wrote to you
     name: Option<String>,
 }
 
@@ -52,7 +54,7 @@ struct Register {
 #[serde(deny_unknown_fields)]
 struct ListPeers {
     scope: Option<ScopeWord>,
-    /// also mailboxes nobody sits at now
+    /// also those nobody sits at
     include_stale: Option<bool>,
     about: Option<String>,
 }
@@ -88,17 +90,23 @@ pub(super) async fn register(
     };
     call.verb(|at| {
         if about.name.is_some() && at.project.file.name.is_some() {
-            return Err(Refusal::conflict("the project's .claude-mesh.json names this peer; change the name there").into());
+            let problem = "the project's .claude-mesh.json names this peer; change the name there";
+            return Err(Refusal::conflict(problem).into());
         }
         let view = at.mesh.describe(&at.me, &about)?;
         let now_ms = at.mesh.now().wall_ms;
         let live = at.mesh.peers(Some(&at.me), Scope::Machine, false)?;
-        let live = live.iter().filter(|view| view.liveness == Liveness::Alive && view.peer.kind == PeerKind::Session).count();
-        let path = at.mesh.path().display().to_string();
-        Ok(results::ok(&json!({
-            "you": shape::peer(&view, now_ms),
-            "mesh": { "name": at.place.name, "path": path, "schema": crate::store::version(), "peers_live": live },
-        })))
+        let lives = |view: &&PeerView| {
+            view.liveness == Liveness::Alive && view.peer.kind == PeerKind::Session
+        };
+        let mesh = json!({
+            "name": at.place.name,
+            "path": at.mesh.path().display().to_string(),
+            "schema": crate::store::version(),
+            "peers_live": live.iter().filter(lives).count(),
+        });
+        let you = shape::peer(&view, now_ms);
+        Ok(results::ok(&json!({ "you": you, "mesh": mesh })))
     })
     .await
 }
@@ -134,7 +142,8 @@ pub(super) async fn list_peers(
         let (peers, left_out) = Room::new().fill(peers);
         let mut body = json!({ "you": at.me.name, "peers": peers });
         if left_out {
-            let hint = "Call list_peers with scope repo or directory, or without include_stale, for fewer.";
+            let hint = "Call list_peers with scope repo or directory, \
+                or without include_stale, for fewer.";
             results::say_truncated(&mut body, hint);
         }
         Ok(results::ok(&body))

@@ -18,6 +18,7 @@ pub(super) const TOOLS: [Tool; 1] = [Tool {
     schema: arguments::schema::<State>,
     effect: Effect::Writes,
     everyday: false,
+    long: true,
 }];
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -12,10 +12,11 @@ use crate::model::Result;
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "ask",
     name: "mesh_status",
-    description: "Shows the state of this mesh in figures: peers, questions, size, how sessions are woken.",
+    description: "This mesh in figures: peers, questions, size, how sessions are woken.",
     schema: arguments::schema::<Nothing>,
     effect: Effect::Reads,
     everyday: false,
+    long: false,
 }];
 
 #[derive(Debug, Deserialize, JsonSchema)]

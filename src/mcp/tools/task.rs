@@ -25,6 +25,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<CreateTask>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -33,6 +34,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<UpdateTask>,
         effect: Effect::Writes,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -41,6 +43,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<DeleteTask>,
         effect: Effect::Writes,
         everyday: false,
+        long: false,
     },
     Entry {
         set: "tasks",
@@ -49,6 +52,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<ListTasks>,
         effect: Effect::Reads,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -57,6 +61,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: bulk_schema,
         effect: Effect::Writes,
         everyday: false,
+        long: true,
     },
     Entry {
         set: "tasks",
@@ -65,6 +70,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         schema: arguments::schema::<CancelStaleTasks>,
         effect: Effect::Idempotent,
         everyday: false,
+        long: false,
     },
 ];
 
@@ -77,7 +83,6 @@ struct CreateTask {
     title: String,
     description: Option<String>,
     assigned_to: Option<String>,
-    /// paths
     files_owned: Option<Vec<String>>,
     #[schemars(with = "Option<Words<Priority>>")]
     priority: Option<Priority>,
@@ -86,7 +91,7 @@ struct CreateTask {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct UpdateTask {
     task_id: String,
     title: Option<String>,
@@ -160,7 +165,7 @@ words!(Priority);
 /// The shape of a single change stands in the list already; every session reads every byte of it.
 fn bulk_schema() -> JsonObject {
     let item = json!({ "type": "object", "description": "as update_task" });
-    let updates = json!({ "type": "array", "items": item, "maxItems": BULK_MAX });
+    let updates = json!({ "type": "array", "items": item });
     let schema = json!({
         "type": "object", "properties": { "updates": updates }, "required": ["updates"],
     });

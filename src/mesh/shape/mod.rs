@@ -48,6 +48,9 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "idle_seconds": view.idle_ms.map(|ms| ms / 1000),
         "quiet_until": peer.quiet_until_ms.filter(|until_ms| *until_ms > now_ms).map(until),
         "questions_waiting": view.questions_waiting,
+        "held": view.held.map(|held| held.reason),
+        "posted_turns": session.as_ref().map(|session| session.posted_turns),
+        "stops": session.as_ref().map(|session| session.stop_streak),
         "claims": view.claims.iter().map(claim::claimed).collect::<Vec<_>>(),
     })
 }
@@ -73,6 +76,9 @@ pub fn delivery(delivery: &Delivery) -> Value {
         value["shown_at"] = rfc3339(at_ms).into();
     }
     value["shown_times"] = delivery.shown_times.into();
+    if delivery.stops > 0 {
+        value["stops"] = delivery.stops.into();
+    }
     value["peer_activity"] = json!(delivery.peer_activity);
     value
 }
@@ -120,6 +126,13 @@ pub fn status(status: &Status) -> Map<String, Value> {
         "memories": status.memories,
         "events": status.events,
         "engine": "sqlite",
+        "brakes": {
+            "wake_budget": status.wake_budget,
+            "posted_turns": status.posted_turns,
+            "spent": status.spent,
+            "held": status.held,
+            "stops": status.stops,
+        },
     });
     match figures {
         Value::Object(figures) => figures,
@@ -131,6 +144,9 @@ pub fn status(status: &Status) -> Map<String, Value> {
 pub fn add_held(value: &mut serde_json::Map<String, Value>, held: Held) {
     value.insert("reason".into(), json!(held.reason));
     value.insert("until".into(), json!(held.until_ms.map(rfc3339)));
+    if let Some(turns) = held.posted_turns {
+        value.insert("posted_turns".into(), turns.into());
+    }
 }
 
 /// Returns the end of a brake; `forever` when only its person ends it.

@@ -1,0 +1,88 @@
+//! Files that others may have put there: only regular ones are read, and only so much of them.
+//!
+//! A committed link can lead to a device that never ends, and a pipe in a file's place lets its reader wait for good.
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Opens a file for reading, and waits for nobody: a pipe without a writer is open at once, and ends at once.
+pub fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+/// Opens a regular file for reading; links are followed.
+pub fn open(path: &Path) -> io::Result<File> {
+    let file = open_at_once(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file"))
+    }
+}
+
+/// Returns what is in an open file, if that is `bytes_max` at most.
+pub fn content(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > bytes_max {
+        let problem = format!("it has more than {bytes_max} bytes");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
+    }
+    Ok(content)
+}
+
+/// Returns what is in a regular file, if that is `bytes_max` at most.
+pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    content(open(path)?, bytes_max)
+}
+
+/// Returns whether an error of this room says that the file itself cannot be used: it is none, or too long.
+pub fn is_unfit(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidInput | ErrorKind::FileTooLarge
+    )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// Makes a pipe that nobody writes into.
+    pub(crate) fn make_pipe(path: &Path) {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    }
+
+    #[test]
+    fn only_a_regular_file_is_read_and_no_more_of_it_than_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "12345").unwrap();
+        symlink("file", at("link")).unwrap();
+        symlink("/dev/zero", at("endless")).unwrap();
+        make_pipe(&at("pipe"));
+        std::fs::create_dir(at("folder")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for name in ["file", "link"] {
+            assert_eq!(read(&at(name), 5).unwrap(), b"12345");
+            let error = read(&at(name), 4).unwrap_err();
+            assert_eq!(error.to_string(), "it has more than 4 bytes");
+        }
+        for name in ["endless", "pipe", "folder"] {
+            let error = read(&at(name), 5).unwrap_err();
+            assert_eq!(error.to_string(), "it is not a file", "{name}");
+        }
+        read(&at("socket"), 5).unwrap_err();
+        assert_eq!(
+            read(&at("none"), 5).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+    }
+}
