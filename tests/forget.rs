@@ -38,10 +38,8 @@ impl Shell {
 /// The newest entry of the log of one type, as a person reads it.
 fn last_event(world: &World, kind: &str) -> Value {
     let log = world.cli(&world.home(), &["log", "--json"]).out;
-    let events = log.lines().map(|line| serde_json::from_str(line).unwrap());
-    let found: Option<Value> = events
-        .filter(|event: &Value| event["type"] == kind)
-        .next_back();
+    let mut events = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let found: Option<Value> = events.rfind(|event: &Value| event["type"] == kind);
     found.unwrap_or_else(|| panic!("no {kind} in {log}"))
 }
 

@@ -1,10 +1,10 @@
 //! `claude-mesh task`: the tasks of a project for people and scripts; how they are drawn as a board is in [`board`](super::board).
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use comfy_table::Table;
 use owo_colors::OwoColorize;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::desk::Desk;
@@ -57,8 +57,8 @@ enum Action {
         #[command(flatten)]
         given: Given,
         /// Where it stands from now on.
-        #[arg(long, value_enum)]
-        status: Option<StatusWord>,
+        #[arg(long, value_parser = statuses())]
+        status: Option<TaskStatus>,
         /// Why; it is put at the end of the description.
         #[arg(long, requires = "status")]
         reason: Option<String>,
@@ -77,8 +77,8 @@ enum Action {
         /// Only those in which all these words stand.
         words: Vec<String>,
         /// Only in this status.
-        #[arg(long, value_enum)]
-        status: Option<StatusWord>,
+        #[arg(long, value_parser = statuses())]
+        status: Option<TaskStatus>,
         /// Only of this peer.
         #[arg(long, value_name = "PEER")]
         assigned_to: Option<String>,
@@ -120,54 +120,21 @@ pub(super) struct Given {
     #[arg(long = "file", value_name = "PATH")]
     files: Vec<String>,
     /// How much it matters.
-    #[arg(long, value_enum)]
-    priority: Option<PriorityWord>,
+    #[arg(long, value_parser = priorities())]
+    priority: Option<Priority>,
     /// A task that must end first; may be given several times.
     #[arg(long, value_name = "ID")]
     depends_on: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
-#[value(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub(super) enum StatusWord {
-    Todo,
-    InProgress,
-    InReview,
-    Done,
-    Cancelled,
+pub(super) fn statuses() -> impl TypedValueParser<Value = TaskStatus> {
+    let words = PossibleValuesParser::new(TaskStatus::ALL.map(TaskStatus::as_str));
+    words.map(|word| TaskStatus::of(&word).expect("it is one of those"))
 }
 
-impl From<StatusWord> for TaskStatus {
-    fn from(word: StatusWord) -> Self {
-        match word {
-            StatusWord::Todo => Self::Todo,
-            StatusWord::InProgress => Self::InProgress,
-            StatusWord::InReview => Self::InReview,
-            StatusWord::Done => Self::Done,
-            StatusWord::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum PriorityWord {
-    Low,
-    Normal,
-    High,
-    Urgent,
-}
-
-impl From<PriorityWord> for Priority {
-    fn from(word: PriorityWord) -> Self {
-        match word {
-            PriorityWord::Low => Self::Low,
-            PriorityWord::Normal => Self::Normal,
-            PriorityWord::High => Self::High,
-            PriorityWord::Urgent => Self::Urgent,
-        }
-    }
+fn priorities() -> impl TypedValueParser<Value = Priority> {
+    let words = PossibleValuesParser::new(Priority::ALL.map(Priority::as_str));
+    words.map(|word| Priority::of(&word).expect("it is one of those"))
 }
 
 impl Given {
@@ -192,7 +159,7 @@ impl Given {
             description: description.transpose()?,
             assigned_to: self.assign.clone(),
             files_owned: Some(files).filter(|files| !files.is_empty()),
-            priority: self.priority.map(Into::into),
+            priority: self.priority,
             depends_on: Some(ids).filter(|ids| !ids.is_empty()),
         })
     }
@@ -216,7 +183,7 @@ pub(super) fn task(desk: &Desk, args: &Task) -> Outcome {
             let mut mesh = existing(desk, id)?;
             let change = TaskChange {
                 fields: given.fields(desk, &mut mesh, title.as_ref())?,
-                status: status.map(Into::into),
+                status: *status,
                 reason: reason.clone(),
                 expected_version: expected_version.map(i64::from),
                 ..TaskChange::of(find(desk, &mut mesh, id)?)
@@ -232,7 +199,7 @@ pub(super) fn task(desk: &Desk, args: &Task) -> Outcome {
             limit,
         } => {
             let wanted = TaskSelection {
-                status: status.map(Into::into),
+                status: *status,
                 assigned_to: assigned_to.clone(),
                 query: Some(words.join(" ")),
                 limit: (*limit).into(),

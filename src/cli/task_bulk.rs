@@ -6,11 +6,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::desk::Desk;
-use super::task::{Given, PriorityWord, StatusWord, existing, find, tell_updated};
+use super::task::{Given, existing, find, statuses, tell_updated};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source};
 use crate::ground::text;
 use crate::mesh::{Mesh, TaskChange, TaskFields, shape, task_files};
+use crate::model::{Priority, TaskStatus};
 
 /// Change several tasks at once; one that is refused keeps no other from being changed.
 #[derive(Debug, Args)]
@@ -31,8 +32,8 @@ pub(super) struct BulkUpdate {
     #[command(flatten)]
     given: Given,
     /// Where they stand from now on.
-    #[arg(long, value_enum)]
-    status: Option<StatusWord>,
+    #[arg(long, value_parser = statuses())]
+    status: Option<TaskStatus>,
     /// Why; it is put at the end of each description.
     #[arg(long, requires = "status")]
     reason: Option<String>,
@@ -50,9 +51,9 @@ struct Change {
     description: Option<String>,
     assigned_to: Option<String>,
     files_owned: Option<Vec<String>>,
-    priority: Option<PriorityWord>,
+    priority: Option<Priority>,
     depends_on: Option<Vec<String>>,
-    status: Option<StatusWord>,
+    status: Option<TaskStatus>,
     reason: Option<String>,
     expected_version: Option<u32>,
 }
@@ -141,7 +142,7 @@ fn of_ids(desk: &Desk, mesh: &mut Mesh, args: &BulkUpdate) -> Result<Meant, Fail
     for id in &args.ids {
         let change = find(desk, mesh, id).map(|id| TaskChange {
             fields: fields.clone(),
-            status: args.status.map(Into::into),
+            status: args.status,
             reason: args.reason.clone(),
             ..TaskChange::of(id)
         });
@@ -173,10 +174,10 @@ fn read_one(desk: &Desk, mesh: &mut Mesh, change: Change) -> Result<TaskChange, 
             description: change.description,
             assigned_to: change.assigned_to,
             files_owned: files.transpose()?,
-            priority: change.priority.map(Into::into),
+            priority: change.priority,
             depends_on: depends_on.transpose()?,
         },
-        status: change.status.map(Into::into),
+        status: change.status,
         reason: change.reason,
         expected_version: change.expected_version.map(i64::from),
         ..TaskChange::of(find(desk, mesh, &change.task_id)?)

@@ -10,8 +10,6 @@ pub struct WireEvent {
     pub hook_event_name: String,
     /// Claude Code's id of the session.
     pub session_id: Option<String>,
-    /// `SessionStart`: `startup`, `resume`, `clear`, `compact` or `fork`.
-    pub source: Option<String>,
     /// `SessionEnd`: `clear`, `resume`, `prompt_input_exit` or `other`.
     pub reason: Option<String>,
     /// `UserPromptSubmit`: the text, typed or posted.

@@ -10,10 +10,9 @@ use crate::ground::id::{PeerId, QuestionId, WaitId};
 use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
 use crate::model::brake::{Held, NeedsPerson};
+use crate::model::check::{check_secret, check_size};
 use crate::model::peer::Address;
-use crate::model::{
-    AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, secret,
-};
+use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::store::{NewQuestion, Peer, Question, Tx};
 
 /// What to do when nobody who can be asked sits at a mailbox.
@@ -429,21 +428,9 @@ pub(super) fn check_text(parameter: &str, text: &str, least: usize, force: bool)
     if text.trim().len() < least {
         return Err(Refusal::argument(format!("\"{parameter}\" is empty")).into());
     }
-    if text.len() > TEXT_BYTES_MAX {
-        let parameter = format!("\"{parameter}\"");
-        return Err(Refusal::TooLarge {
-            parameter,
-            bytes: text.len(),
-            bytes_max: TEXT_BYTES_MAX,
-        }
-        .into());
+    check_size(parameter, text, TEXT_BYTES_MAX)?;
+    if !force {
+        check_secret(parameter, text)?;
     }
-    match secret::looks_like(text).filter(|_| !force) {
-        Some(looks_like) => Err(Refusal::Secret {
-            parameter: format!("\"{parameter}\""),
-            looks_like,
-        }
-        .into()),
-        None => Ok(()),
-    }
+    Ok(())
 }

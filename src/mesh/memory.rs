@@ -74,7 +74,7 @@ impl Mesh {
         let home = project.home();
         if let Some(earlier) = project.earlier_home() {
             let left =
-                self.read(|tx, _| Ok(tx.has_memories() && tx.memory_range(&earlier)?.is_some()))?;
+                self.read(|tx, _| Ok(tx.has_tasks() && tx.memory_range(&earlier)?.is_some()))?;
             if left {
                 self.write(|tx, _, _| Ok(tx.move_memories(&earlier, &home)?))?;
             }
@@ -241,7 +241,7 @@ impl Mesh {
     /// Returns how many memories there are for the repository at `home`, counted up to a thousand.
     pub fn count_memories(&mut self, home: &str) -> Result<u32> {
         self.read(|tx, _| {
-            if tx.has_memories() {
+            if tx.has_tasks() {
                 Ok(tx.count_memories(home, COUNTED_MAX)?)
             } else {
                 Ok(0)

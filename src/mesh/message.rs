@@ -7,12 +7,13 @@ use super::peer::{find, resolve, unknown};
 use super::sweep;
 use super::{Mesh, Rings, Sitting};
 use crate::ground::id::MessageId;
+use crate::model::check::check_secret;
 use crate::model::message::{
     BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX,
     SentTo, Topic,
 };
 use crate::model::peer::Address;
-use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result, secret};
+use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
 use crate::store::{Keyed, Listing, Message, NewMessage, Peer, Session, Target, Tx};
 
 /// Longest time of use of a message, in seconds: a year.
@@ -275,13 +276,8 @@ fn check(me: &Sitting, posting: &Posting) -> Result<()> {
     }
     if let Some(subject) = posting.subject {
         check_length("subject", subject, SUBJECT_CHARS_MAX)?;
-        if let Some(looks_like) = secret::looks_like(subject).filter(|_| !force) {
-            let parameter = "\"subject\"".into();
-            return Err(Refusal::Secret {
-                parameter,
-                looks_like,
-            }
-            .into());
+        if !force {
+            check_secret("subject", subject)?;
         }
     }
     if let Some(key) = posting.idempotency_key {

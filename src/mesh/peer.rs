@@ -129,7 +129,7 @@ impl Mesh {
     /// Notes what a session says of itself, and that it is there.
     pub fn describe(&mut self, me: &Sitting, about: &About) -> Result<PeerView> {
         check(about)?;
-        self.write(|tx, around, rings| {
+        self.write(|tx, around, _| {
             if let Some(name) = &about.name {
                 rename(tx, me, name)?;
             }
@@ -149,7 +149,6 @@ impl Mesh {
             let peer = tx
                 .peer(me.peer)?
                 .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
-            let _ = rings;
             view(tx, around, peer)
         })
     }

@@ -2,8 +2,8 @@
 //! where a path leads on this machine is looked up elsewhere.
 use serde::Serialize;
 
+use super::check::{check_secret, check_size};
 use super::refusal::Refusal;
-use super::secret;
 
 /// Longest name of a resource in bytes, as it is given.
 pub const RESOURCE_BYTES_MAX: usize = 512;
@@ -194,22 +194,11 @@ pub fn named<'a>(parameter: &str, text: &'a str) -> Result<Named<'a>, Refusal> {
     if text.is_empty() {
         return refuse("is empty");
     }
-    if text.len() > RESOURCE_BYTES_MAX {
-        return Err(Refusal::TooLarge {
-            parameter: format!("\"{parameter}\""),
-            bytes: text.len(),
-            bytes_max: RESOURCE_BYTES_MAX,
-        });
-    }
+    check_size(parameter, text, RESOURCE_BYTES_MAX)?;
     if text.chars().any(char::is_control) {
         return refuse("must have no control characters");
     }
-    if let Some(looks_like) = secret::looks_like(text) {
-        return Err(Refusal::Secret {
-            parameter: format!("\"{parameter}\""),
-            looks_like,
-        });
-    }
+    check_secret(parameter, text)?;
     match text.strip_prefix("file:") {
         Some(path) if path.trim().is_empty() => refuse("is \"file:\" without a path"),
         Some(path) => Ok(Named::File(path)),
@@ -225,13 +214,7 @@ pub fn check_note(note: &str) -> Result<(), Refusal> {
             "\"note\" may have {NOTE_CHARS_MAX} characters at most, got {length}"
         )));
     }
-    match secret::looks_like(note) {
-        Some(looks_like) => Err(Refusal::Secret {
-            parameter: "\"note\"".into(),
-            looks_like,
-        }),
-        None => Ok(()),
-    }
+    check_secret("note", note)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::refusal::{Refusal, Result};
+use super::words::{Word, words_of};
 use crate::ground::text::{cut_chars, one_line};
 
 /// Longest subject in characters.
@@ -15,11 +16,6 @@ const WORDS_MAX: usize = 16;
 /// So many reasons and words of each are told.
 const REASONS_MAX: usize = 4;
 const TOLD_WORDS_MAX: usize = 5;
-
-/// Words that say nothing about a subject.
-const EMPTY: &str = " a about all an and any are as at be been by can did do does for from had has have how i if in into is it \
-    its know knows me my not of on one or our so some something that the their them there these they this to us was we were \
-    what when where which who whom why will with you your ";
 
 /// What somebody wants to know about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +55,6 @@ pub struct Fit {
     pub why: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Word {
-    shown: String,
-    stem: String,
-}
-
 /// One place where words of the subject were found. `weights` has a number for each word of the subject, 0 where it is not.
 struct Reason {
     weights: Vec<f64>,
@@ -82,9 +72,9 @@ impl Subject {
         }
         let mut words: Vec<Word> = Vec::new();
         for word in words_of(text) {
-            let says_something = !EMPTY.contains(&format!(" {} ", word.shown));
-            if says_something && words.iter().all(|known| known.stem != word.stem) {
-                words.push(word);
+            if words.iter().all(|known| known.stem != word.stem) {
+                let form = word.form.to_lowercase();
+                words.push(Word { form, ..word });
             }
         }
         words.truncate(WORDS_MAX);
@@ -100,7 +90,7 @@ impl Subject {
 
     /// Returns the words that are looked for.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.words.iter().map(|word| word.shown.as_str())
+        self.words.iter().map(|word| word.form.as_str())
     }
 
     /// Returns which words of the subject a text has.
@@ -117,7 +107,7 @@ impl Subject {
     /// Returns the words at which `weights` is not 0, as they are told.
     fn told(&self, weights: &[f64]) -> String {
         let found = self.words.iter().zip(weights).filter(|(_, at)| **at > 0.0);
-        let shown = found.map(|(word, _)| word.shown.as_str());
+        let shown = found.map(|(word, _)| word.form.as_str());
         shown.take(TOLD_WORDS_MAX).collect::<Vec<_>>().join(", ")
     }
 }
@@ -267,58 +257,6 @@ fn end_of_path(path: &str) -> String {
     }
 }
 
-fn words_of(text: &str) -> impl Iterator<Item = Word> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .flat_map(|chunk| {
-            let chunk = chunk.to_lowercase();
-            if chunk.chars().any(is_unspaced) {
-                return pairs(&chunk);
-            }
-            if chunk.chars().nth(1).is_some() {
-                vec![chunk]
-            } else {
-                Vec::new()
-            }
-        })
-        .map(|shown| Word {
-            stem: stem(&shown),
-            shown,
-        })
-}
-
-/// Scripts that are written without spaces are compared by pairs of characters.
-fn is_unspaced(c: char) -> bool {
-    matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
-}
-
-fn pairs(chunk: &str) -> Vec<String> {
-    let chars: Vec<char> = chunk.chars().collect();
-    if chars.len() < 2 {
-        return vec![chunk.to_owned()];
-    }
-    chars.windows(2).map(|pair| pair.iter().collect()).collect()
-}
-
-/// Takes the commonest English endings off, so that `ports` finds `port` and `migrating` finds `migration`.
-fn stem(word: &str) -> String {
-    if !word.is_ascii() {
-        return word.to_owned();
-    }
-    let without = |word: &str, end: &str| -> Option<String> {
-        let rest = word.strip_suffix(end)?;
-        (rest.len() >= 4).then(|| rest.to_owned())
-    };
-    let one = match word.strip_suffix("ies") {
-        Some(rest) if rest.len() >= 2 => format!("{rest}y"),
-        _ if word.ends_with("ss") || word.len() < 4 => word.to_owned(),
-        _ => word.strip_suffix('s').unwrap_or(word).to_owned(),
-    };
-    ["ing", "ion", "ed", "e"]
-        .iter()
-        .find_map(|end| without(&one, end))
-        .unwrap_or(one)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -425,6 +363,9 @@ mod tests {
             ("Databases", "database"),
             ("postgres", "postgres"),
             ("数据库", "本数据库的"),
+            ("config", "resolveConfigPath"),
+            ("cafe", "the Café"),
+            ("한국어", "한국어를"),
         ] {
             let known = Known {
                 summary: Some(other.into()),
@@ -441,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_subject_without_a_word_or_too_long_is_refused() {
-        for text in ["", "  ", "?!", "who knows about the", "a"] {
+        for text in ["", "  ", "?!", "who knows about the", "a", "please help me"] {
             let refused = Subject::parse(text).unwrap_err().to_string();
             assert!(
                 refused.contains("must have a word to look for"),

@@ -1,5 +1,6 @@
 //! Memory: what may be remembered, and how what somebody typed becomes something to look for. Whatever is typed is data: no
 //! sign in it means anything to the database.
+use super::check::check_size;
 use super::{Refusal, Result};
 
 /// Most characters of a key.
@@ -55,14 +56,7 @@ pub struct Term {
 impl Query {
     /// Reads what somebody typed: words, "phrases", beginnings* and −exclusions. Every other sign is part of a word.
     pub fn parse(typed: &str) -> Result<Self> {
-        if typed.len() > QUERY_BYTES_MAX {
-            return Err(Refusal::TooLarge {
-                parameter: "\"query\"".into(),
-                bytes: typed.len(),
-                bytes_max: QUERY_BYTES_MAX,
-            }
-            .into());
-        }
+        check_size("query", typed, QUERY_BYTES_MAX)?;
         let mut query = Self::default();
         for piece in pieces(typed) {
             let Some(term) = Term::of(&piece) else {

@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod brake;
+pub mod check;
 pub mod claim;
 pub mod doing;
 pub mod event;

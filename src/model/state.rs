@@ -3,8 +3,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::check::{check_secret, check_size};
 use super::refusal::{Refusal, Result};
-use super::secret;
 use crate::ground::text::cut_chars;
 
 /// Longest key in bytes.
@@ -99,33 +99,15 @@ impl Entry {
 /// Checks a key.
 pub fn check_key(key: &str) -> Result<()> {
     check_word("key", key, KEY_BYTES_MAX)?;
-    check_secret("key", key)
+    Ok(check_secret("key", key)?)
 }
 
 /// Checks a value. Returns it as it is stored.
 pub fn check_value(parameter: &str, value: &Value, bytes_max: usize) -> Result<String> {
     let text = value.to_string();
-    if text.len() > bytes_max {
-        return Err(Refusal::TooLarge {
-            parameter: format!("\"{parameter}\""),
-            bytes: text.len(),
-            bytes_max,
-        }
-        .into());
-    }
+    check_size(parameter, &text, bytes_max)?;
     check_secret(parameter, &text)?;
     Ok(text)
-}
-
-fn check_secret(parameter: &str, text: &str) -> Result<()> {
-    match secret::looks_like(text) {
-        None => Ok(()),
-        Some(looks_like) => Err(Refusal::Secret {
-            parameter: format!("\"{parameter}\""),
-            looks_like,
-        }
-        .into()),
-    }
 }
 
 fn check_word(parameter: &str, word: &str, bytes_max: usize) -> Result<()> {

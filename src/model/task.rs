@@ -1,8 +1,8 @@
 //! Tasks: which step follows which, when two titles mean the same work, and what a task must look like.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::check::{check_secret, check_size};
 use super::refusal::Refusal;
-use super::secret;
 
 /// Longest title in characters.
 pub const TITLE_CHARS_MAX: usize = 500;
@@ -22,7 +22,7 @@ pub const BULK_MAX: usize = 100;
 const FINGERPRINT_CHARS: usize = 120;
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
     /// Nobody has begun.
@@ -109,7 +109,7 @@ impl TaskStatus {
 }
 
 /// How much a task matters; the greater the sooner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// It can wait.
@@ -280,27 +280,6 @@ fn is_reason(text: &str) -> bool {
         TaskStatus::of(from).and(TaskStatus::of(to))
     };
     step().is_some()
-}
-
-fn check_size(parameter: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
-    if text.len() <= bytes_max {
-        return Ok(());
-    }
-    Err(Refusal::TooLarge {
-        parameter: format!("\"{parameter}\""),
-        bytes: text.len(),
-        bytes_max,
-    })
-}
-
-fn check_secret(parameter: &str, text: &str) -> Result<(), Refusal> {
-    match secret::looks_like(text) {
-        None => Ok(()),
-        Some(looks_like) => Err(Refusal::Secret {
-            parameter: format!("\"{parameter}\""),
-            looks_like,
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ const STOP_WORDS: &str = "\
  back be because been before being below best between both but by came can cannot come could did didn do does doesn doing don done \
  down during each either else ever every exactly few for from further gave get gets getting give given go goes going gone good got \
  had has have haven having he hello help her here hey hi him his how however i if in instead into is isn it its itself just keep kind \
- know known let like look looking made make makes many may maybe me mean means might mine more most much must my need needed needs \
+ know knows known let like look looking made make makes many may maybe me mean means might mine more most much must my need needed needs \
  neither never no nor not now of off ok okay on once one only or other our ours out over own perhaps please possible put quick quickly \
  really right same say says see seem shall she should show since so some somebody someone something somewhere sort still such sure \
  take tell than thank thanks that the their them then there these they thing things think this those though through to today too \
@@ -29,14 +29,35 @@ pub fn is_unspaced(c: char) -> bool {
         | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}' | '\u{0e00}'..='\u{0eff}')
 }
 
+/// A meaningful word of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// What it is compared by.
+    pub stem: String,
+    /// How it stands in the text.
+    pub form: String,
+}
+
 /// Returns the meaningful words of a text by what they are compared by, each with its first form in the text.
 pub fn meaningful(text: &str) -> BTreeMap<String, String> {
     let mut words = BTreeMap::new();
+    for Word { stem, form } in words_of(text) {
+        words.entry(stem).or_insert(form);
+    }
+    words
+}
+
+/// Returns the meaningful words of a text in their order.
+pub fn words_of(text: &str) -> Vec<Word> {
+    let mut words = Vec::new();
     let mut add = |form: &str| {
         let lower = fold(form);
         let counts = lower.chars().count() > 1 || lower.contains(|c: char| c.is_ascii_digit());
         if counts && !is_stop_word(&lower) {
-            words.entry(stem(&lower)).or_insert_with(|| form.to_owned());
+            words.push(Word {
+                stem: stem(&lower),
+                form: form.to_owned(),
+            });
         }
     };
     for word in text.split(|c: char| !c.is_alphanumeric()) {

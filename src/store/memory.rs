@@ -100,11 +100,6 @@ impl Memory {
 }
 
 impl Tx<'_> {
-    /// Returns whether the file has memories. A hook reads an older one as it is.
-    pub(crate) fn has_memories(&self) -> bool {
-        self.version >= 3
-    }
-
     fn memories_where(
         &self,
         condition: &str,

@@ -291,7 +291,7 @@ impl Tx<'_> {
         self.version >= 2
     }
 
-    /// Returns whether the file has tasks and memories.
+    /// Returns whether the file has tasks, and memories too.
     pub(crate) fn has_tasks(&self) -> bool {
         self.version >= 3
     }

@@ -1,4 +1,5 @@
 //! `create_task`, `update_task`, `delete_task`, `list_tasks`, `bulk_update_tasks` and `cancel_stale_tasks`.
+use std::marker::PhantomData;
 use std::path::Path;
 
 use rmcp::model::{CallToolResult, JsonObject};
@@ -13,7 +14,7 @@ use crate::ground::id::TaskId;
 use crate::ground::text::cut_chars;
 use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection, shape, task_files};
 use crate::model::task::{BULK_MAX, check_count};
-use crate::model::{self, Error, Result, TaskStatus};
+use crate::model::{Error, Priority, Result, TaskStatus};
 use crate::store::Task;
 
 pub(super) const TOOLS: [Entry; 6] = [
@@ -83,7 +84,8 @@ struct CreateTask {
     description: Option<String>,
     assigned_to: Option<String>,
     files_owned: Option<Vec<String>>,
-    priority: Option<PriorityWord>,
+    #[schemars(with = "Option<Words<Priority>>")]
+    priority: Option<Priority>,
     /// ids of tasks to end first
     depends_on: Option<Vec<String>>,
 }
@@ -98,9 +100,10 @@ struct UpdateTask {
     assigned_to: Option<String>,
     files_owned: Option<Vec<String>>,
     #[schemars(with = "Option<String>")]
-    priority: Option<PriorityWord>,
+    priority: Option<Priority>,
     depends_on: Option<Vec<String>>,
-    status: Option<StatusWord>,
+    #[schemars(with = "Option<Words<TaskStatus>>")]
+    status: Option<TaskStatus>,
     reason: Option<String>,
     expected_version: Option<u32>,
 }
@@ -115,7 +118,7 @@ struct DeleteTask {
 #[serde(deny_unknown_fields)]
 struct ListTasks {
     #[schemars(with = "Option<String>")]
-    status: Option<StatusWord>,
+    status: Option<TaskStatus>,
     assigned_to: Option<String>,
     query: Option<String>,
     #[schemars(range(max = 200))]
@@ -135,51 +138,29 @@ struct CancelStaleTasks {
     reason: Option<String>,
 }
 
-// The words of a status and of a priority stand once in the list of tools, where they are needed most. What is none of
-// them is refused with those that are.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-enum StatusWord {
-    Todo,
-    InProgress,
-    InReview,
-    Done,
-    Cancelled,
-}
+/// The words of a status and of a priority, as they stand once in the list of tools, where they are needed most. What is
+/// none of them is refused with those that are.
+struct Words<T>(PhantomData<T>);
 
-impl From<StatusWord> for TaskStatus {
-    fn from(word: StatusWord) -> Self {
-        match word {
-            StatusWord::Todo => Self::Todo,
-            StatusWord::InProgress => Self::InProgress,
-            StatusWord::InReview => Self::InReview,
-            StatusWord::Done => Self::Done,
-            StatusWord::Cancelled => Self::Cancelled,
+macro_rules! words {
+    ($of:ty) => {
+        impl JsonSchema for Words<$of> {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($of).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": <$of>::ALL })
+            }
         }
-    }
+    };
 }
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-enum PriorityWord {
-    Low,
-    Normal,
-    High,
-    Urgent,
-}
-
-impl From<PriorityWord> for model::Priority {
-    fn from(word: PriorityWord) -> Self {
-        match word {
-            PriorityWord::Low => Self::Low,
-            PriorityWord::Normal => Self::Normal,
-            PriorityWord::High => Self::High,
-            PriorityWord::Urgent => Self::Urgent,
-        }
-    }
-}
+words!(TaskStatus);
+words!(Priority);
 
 /// The shape of a single change stands in the list already; every session reads every byte of it.
 fn bulk_schema() -> JsonObject {
@@ -204,10 +185,10 @@ impl UpdateTask {
                 description: self.description.clone(),
                 assigned_to: self.assigned_to.clone(),
                 files_owned: files(folder, self.files_owned.as_deref())?,
-                priority: self.priority.map(Into::into),
+                priority: self.priority,
                 depends_on: ids(self.depends_on.as_deref())?,
             },
-            status: self.status.map(Into::into),
+            status: self.status,
             reason: self.reason.clone(),
             expected_version: self.expected_version.map(i64::from),
         })
@@ -226,7 +207,7 @@ pub(super) async fn create_task(
             description: new.description.clone(),
             assigned_to: new.assigned_to.clone(),
             files_owned: files(folder, new.files_owned.as_deref())?,
-            priority: new.priority.map(Into::into),
+            priority: new.priority,
             depends_on: ids(new.depends_on.as_deref())?,
         };
         let created = at.mesh.create_task(&at.me, folder, &fields)?;
@@ -264,7 +245,7 @@ pub(super) async fn list_tasks(
 ) -> Result<CallToolResult> {
     let list: ListTasks = arguments::read(arguments)?;
     let wanted = TaskSelection {
-        status: list.status.map(Into::into),
+        status: list.status,
         assigned_to: list.assigned_to,
         query: list.query,
         limit: arguments::within("limit", list.limit, 1..=200, 50)?,
