@@ -146,12 +146,12 @@ impl Mesh {
                 questions: all,
                 ..Inbox::default()
             };
-            let way = Showing {
+            let how = Showing {
                 turn: None,
                 way: WakeState::Call,
                 counted: None,
             };
-            mark_shown(tx, rings, me, &inbox, way)?;
+            mark_shown(tx, rings, me, &inbox, how)?;
             for id in urgent {
                 tx.count_interrupt(id, me.session)?;
             }
