@@ -164,12 +164,12 @@ impl Mesh {
     /// often it did so in a row.
     pub fn mark_kept(&mut self, me: &Sitting, kept: &Inbox, turn: &str, streak: u32) -> Result<()> {
         self.write(|tx, _, rings| {
-            let way = Showing {
+            let how = Showing {
                 turn: Some(turn),
                 way: WakeState::Hook,
                 counted: Some(("stops", streak)),
             };
-            mark_shown(tx, rings, me, kept, way)?;
+            mark_shown(tx, rings, me, kept, how)?;
             for waiting in &kept.questions {
                 let first = waiting.pending.turn.as_deref() != Some(turn)
                     || waiting.pending.stops_in_turn == 0

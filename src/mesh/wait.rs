@@ -150,12 +150,12 @@ impl Mesh {
                 questions: with_room(all, &urgent),
                 ..Inbox::default()
             };
-            let way = Showing {
+            let how = Showing {
                 turn: None,
                 way: WakeState::Call,
                 counted: None,
             };
-            mark_shown(tx, rings, me, &inbox, way)?;
+            mark_shown(tx, rings, me, &inbox, how)?;
             // What was left out interrupts the next wait.
             let told = inbox.questions.iter().map(|one| one.pending.question.id);
             for id in told.filter(|id| urgent.contains(id)) {
