@@ -27,7 +27,11 @@ pub(super) fn result(error: &Error) -> CallToolResult {
 
 /// Returns the result of any call where the settings could not be read when the server began.
 pub(super) fn never_began(fault: &Fault) -> CallToolResult {
-    let hint = format!("{}; then restart this session", fault.hint);
+    let restart = "restart this session once it is mended";
+    let hint = match fault.hint.as_str() {
+        "" => restart.to_owned(),
+        mend => format!("{mend}; {restart}"),
+    };
     result(&Error::Fault(Fault {
         hint,
         ..fault.clone()
