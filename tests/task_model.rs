@@ -206,10 +206,10 @@ impl Model {
             let under_way = matches!(one.status, InProgress | InReview) && !one.gone;
             under_way && one.assignee == task.assignee && one.file == task.file
         };
-        if task.holds {
-            if let Some(other) = self.tasks.iter_mut().find(needs_it) {
-                other.holds = true;
-            }
+        if task.holds
+            && let Some(other) = self.tasks.iter_mut().find(needs_it)
+        {
+            other.holds = true;
         }
     }
 
