@@ -206,6 +206,8 @@ fn the_place_in_line_of_a_command_that_was_killed_goes_to_nobody() {
     ada.call("claim", json!({ "resource": "deploy" }));
     kills();
     assert_eq!(in_line(&ada), 0, "a look finds that nobody waits there");
+    let log = world.cli(&ada.folder, &["log", "--json"]).out;
+    assert!(log.contains("claim.reaped"), "{log}");
     kills();
     let released = ada.call("release", json!({ "resource": "deploy" }));
     assert_eq!(released["promoted"], json!([]));

@@ -10,7 +10,7 @@ use super::{Mesh, Rings, Sitting};
 use crate::ground::id::{ClaimId, WaitId};
 use crate::ground::path;
 use crate::model::claim::{InLine, Named, check_note, named};
-use crate::model::{ClaimState, Mode, PeerName, Refusal, Result};
+use crate::model::{ClaimState, EventKind, Mode, PeerName, Refusal, Result};
 use crate::store::{Claim, NewClaim, Tx};
 
 /// What somebody wants.
@@ -209,7 +209,9 @@ impl Mesh {
             let mine = tx
                 .claim(id)?
                 .filter(|claim| Owner::of(claim) == Owner::me(me));
-            mine.map_or(Ok(()), |claim| drop_ticket(tx, rings, &claim, "cancelled"))
+            mine.map_or(Ok(()), |claim| {
+                drop_ticket(tx, rings, &claim, EventKind::ClaimReleased, "cancelled")
+            })
         })
     }
 
@@ -223,7 +225,7 @@ impl Mesh {
         let left = self.write(|tx, _, rings| {
             let still = |claim: &Claim| claim.state == ClaimState::Queued;
             if let Some(claim) = tx.claim(id)?.filter(still) {
-                drop_ticket(tx, rings, &claim, "cancelled")?;
+                drop_ticket(tx, rings, &claim, EventKind::ClaimReleased, "cancelled")?;
             }
             Ok(tx.claim(id)?.is_none())
         })?;
@@ -378,7 +380,7 @@ pub(super) fn take(
             let id = tx.insert_ticket(&new)?;
             let data = serde_json::json!({ "claim_id": id, "mode": wanted.mode, "place": line.queue.len() + 1 });
             tx.append(
-                crate::model::EventKind::ClaimQueued,
+                EventKind::ClaimQueued,
                 Some(me.peer),
                 wanted.resource,
                 &data,

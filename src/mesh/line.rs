@@ -246,11 +246,17 @@ pub(super) fn give_back(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
 }
 
 /// Drops a ticket, unless another call waits there: then it is that one's from now on.
-pub(super) fn drop_ticket(tx: &Tx, rings: &mut Rings, ticket: &Claim, why: &str) -> Result<()> {
+pub(super) fn drop_ticket(
+    tx: &Tx,
+    rings: &mut Rings,
+    ticket: &Claim,
+    kind: EventKind,
+    why: &str,
+) -> Result<()> {
     match tx.sessions_in_line(ticket)?.first() {
         Some(other) if *other == ticket.session => {}
         Some(other) => tx.hand_ticket_to(ticket.id, *other)?,
-        None => give_back(tx, ticket, why)?,
+        None => end(tx, ticket, kind, why)?,
     }
     rings.lines.push(ticket.resource.clone());
     Ok(())
@@ -268,7 +274,7 @@ pub(super) fn end_claims(
 ) -> Result<()> {
     if kind == PeerKind::Person {
         for ticket in waited {
-            drop_ticket(tx, rings, &ticket, why)?;
+            drop_ticket(tx, rings, &ticket, EventKind::ClaimReaped, why)?;
         }
         return Ok(());
     }

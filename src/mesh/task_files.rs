@@ -39,7 +39,8 @@ pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     Ok(all.into_iter().collect())
 }
 
-/// Claims the files of a task that begins, or names others while it is under way, as far as nobody else has them. Returns who has which.
+/// Claims the files of a task that begins, or names others while it is under way, as far as nobody else has them. Returns
+/// who has which.
 pub(super) fn take_files(
     tx: &Tx,
     around: &Around,
