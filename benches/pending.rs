@@ -1,4 +1,5 @@
-//! One question among a million old ones: looking for what waits must not slow down as the file grows.
+//! One question among a million old ones: looking for what waits, counting and sweeping must not slow down as the file
+//! grows.
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -63,6 +64,27 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                 .floor("the same, empty file", few.p50())
                 .goal(Goal::Times(1.2)),
         );
+
+        for (what, verb) in [
+            ("Mesh::status", Place::count as fn(&mut Place) -> f64),
+            ("Mesh::sweep, nothing is over its time", Place::sweep),
+        ] {
+            let (mut few, mut many) = (Samples::default(), Samples::default());
+            for round in 0..rounds + 10 {
+                let spans = [verb(&mut small), verb(&mut big)];
+                if round >= 10 {
+                    few.add(spans[0]);
+                    many.add(spans[1]);
+                }
+            }
+            table.line(&Line::times(format!("{what}, empty file"), &few));
+            let many = Line::times(format!("{what}, big file"), &many);
+            table.line(
+                &many
+                    .floor("the same, empty file", few.p50())
+                    .goal(Goal::Times(1.2)),
+            );
+        }
     });
 }
 
@@ -108,6 +130,22 @@ impl Place {
         let inbox = self.mesh.inbox(&self.me).unwrap();
         let span = micros(began.elapsed());
         assert_eq!(inbox.questions.len(), 1);
+        span
+    }
+
+    fn count(&mut self) -> f64 {
+        let began = Instant::now();
+        let status = self.mesh.status().unwrap();
+        let span = micros(began.elapsed());
+        assert_eq!(status.questions[0], 1);
+        span
+    }
+
+    fn sweep(&mut self) -> f64 {
+        let began = Instant::now();
+        let reclaimed = self.mesh.sweep().unwrap();
+        let span = micros(began.elapsed());
+        assert!(reclaimed.is_empty());
         span
     }
 }

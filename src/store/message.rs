@@ -460,21 +460,3 @@ const SIGNS: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?
 fn unmentioned_sql() -> String {
     format!("SELECT EXISTS ({})", seen_by(UNMENTIONED, ""))
 }
-
-#[cfg(test)]
-pub(super) mod hot {
-    //! The queries whose plans are pinned.
-    use super::{SIGNS, UNMENTIONED, WAKING, seen_by, seen_with_topics, unmentioned_sql};
-
-    pub(in crate::store) const FIRST: &str = SIGNS;
-
-    pub(in crate::store) fn queries() -> [String; 4] {
-        let first = |ids: &str| format!("SELECT id FROM ({ids}) ORDER BY id LIMIT 9");
-        [
-            unmentioned_sql(),
-            seen_by(UNMENTIONED, WAKING),
-            first(&seen_by(UNMENTIONED, "")),
-            first(&seen_with_topics(":after", "")),
-        ]
-    }
-}

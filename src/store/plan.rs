@@ -1,249 +1,393 @@
-//! The plans of the hot queries, pinned: a partial index is only used by the very term it was made with, and a scan of a
-//! million rows shows first in a hook.
-use rusqlite::Connection;
+//! The plans of what the store really runs, pinned: a partial index is only used by the very term it was made with, and a
+//! scan of a million rows shows first in a hook.
+//!
+//! Nothing is copied here: each look of the store is taken over a new file, and the plan of every statement it ran is asked
+//! for. What it does not reach in an empty file is not seen.
+use std::sync::{Arc, Mutex};
 
-/// Returns the steps of a query's plan. What values are bound changes nothing.
-fn plan(sql: &str) -> Vec<String> {
-    let connection = Connection::open_in_memory().unwrap();
-    for step in super::make::CURRENT.steps {
-        connection.execute_batch(step.sql).unwrap();
-    }
-    let mut statement = connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-        .unwrap();
-    // A value that is not bound is NULL, which changes no plan.
-    statement
-        .raw_query()
-        .mapped(|row| row.get::<_, String>(3))
-        .map(Result::unwrap)
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+use ulid::Ulid;
+
+use super::{Listing, NewMessage, NewQuestion, Options, ProcessPlace, Store, Target, TaskListing};
+use super::{MemoryRange, Tx};
+use crate::ground::clock::{Clock, SetClock};
+use crate::ground::id::{ClaimId, PeerId, SessionId};
+use crate::ground::process::ProcessKey;
+use crate::model::event::{Filter, Patterns};
+use crate::model::state::Namespace;
+use crate::model::{EventKind, MessageType, Topic};
+
+type Look<'a> = &'a dyn Fn(&Tx) -> rusqlite::Result<()>;
+
+/// A statement that was run, and the steps of its plan.
+struct Ran {
+    sql: String,
+    plan: Vec<String>,
+}
+
+/// Takes a look over a new file, and returns what it ran.
+fn run(look: Look) -> Vec<Ran> {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("mesh.db");
+    let mut store = Store::open(&path, Options::default()).unwrap();
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&statements);
+    let note = move |event: TraceEvent<'_>| {
+        if let TraceEvent::Stmt(_, sql) = event {
+            heard.lock().unwrap().push(sql.to_owned());
+        }
+    };
+    let codes = TraceEventCodes::SQLITE_TRACE_STMT;
+    store.connection.trace_v2(codes, Some(note)).unwrap();
+    let now = SetClock::at(1_800_000_000_000).now();
+    store.write(now, |tx| Ok(look(tx)?)).unwrap();
+    let statements = std::mem::take(&mut *statements.lock().unwrap());
+    let is_query = |sql: &String| {
+        let first = sql.split_whitespace().next().unwrap_or_default();
+        ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"].contains(&first)
+    };
+    let queries = statements.into_iter().filter(is_query);
+    queries
+        .map(|sql| Ran {
+            plan: plan(&store, &sql),
+            sql,
+        })
         .collect()
 }
 
-#[track_caller]
-fn uses(sql: &str, index: &str) {
-    let plan = plan(sql);
-    assert!(plan[0].contains(&format!("INDEX {index}")), "{plan:?}");
-    assert!(
-        !plan.iter().any(|step| step.starts_with("SCAN q")),
-        "{plan:?}"
-    );
+fn plan(store: &Store, sql: &str) -> Vec<String> {
+    let explain = format!("EXPLAIN QUERY PLAN {sql}");
+    let mut statement = store.connection.prepare(&explain).unwrap();
+    // A value that is not bound is NULL, which changes no plan.
+    let steps = statement.raw_query().mapped(|row| row.get(3));
+    steps.map(Result::unwrap).collect()
 }
 
-#[test]
-fn looking_for_mail_reads_no_table_from_end_to_end() {
-    for sql in super::message::hot::queries() {
-        let plan = plan(&sql);
-        for index in ["message_to", "message_topic"] {
-            let uses = |step: &String| step.contains(&format!("INDEX {index} ("));
-            assert!(plan.iter().any(uses), "{index}: {plan:?}");
+fn peer() -> PeerId {
+    PeerId::from(Ulid::nil())
+}
+
+fn session() -> SessionId {
+    SessionId::from(Ulid::nil())
+}
+
+fn question() -> NewQuestion<'static> {
+    NewQuestion {
+        asker: peer(),
+        asker_session: session(),
+        target: peer(),
+        question: "q",
+        context: None,
+        depth: 0,
+    }
+}
+
+fn message() -> NewMessage<'static> {
+    NewMessage {
+        from: peer(),
+        from_name: "ada",
+        to: Target::Peer(peer()),
+        kind: MessageType::Text,
+        subject: None,
+        body: "b",
+        in_reply_to: None,
+        idempotency_key: None,
+        ttl_ms: None,
+    }
+}
+
+/// What may be read from end to end, by the beginning of the step, with the reason why that takes no time.
+const SMALL: &[(&str, &str)] = &[
+    (
+        "SCAN question USING COVERING INDEX question_expiry",
+        "that index has the open ones only",
+    ),
+    (
+        "SCAN task USING INDEX task_open",
+        "that index has the open ones only",
+    ),
+    (
+        "SCAN task USING COVERING INDEX task_of_project",
+        "gone a month after their end",
+    ),
+    (
+        "SCAN memory USING COVERING INDEX memory_key",
+        "what sessions chose to keep: never a million",
+    ),
+    ("SCAN sqlite_sequence", "the tallies"),
+    ("SCAN claim", "what is held and waited for now"),
+    ("SCAN peer", "the mailboxes"),
+    ("SCAN p", "the mailboxes"),
+    ("SCAN alias", "the names of mailboxes"),
+    ("SCAN session", "the sessions of a month"),
+    ("SCAN v", "the messages of one page"),
+];
+
+/// What is read in its own order up to a limit, without sorting.
+const ORDERED: [&str; 2] = [
+    "SCAN event",
+    "SCAN message USING INDEX sqlite_autoindex_message_1",
+];
+
+/// Looks that a hook, a call or a sweep takes, whatever the size of the file.
+const EVERYDAY: &[(&str, Look)] = &[
+    ("the signs of a hook", &|tx| {
+        tx.signs(peer(), session()).map(drop)
+    }),
+    ("what waits", &|tx| {
+        tx.pending(peer(), session())?;
+        tx.unseen(peer(), session(), true)?;
+        tx.count_pending(peer())?;
+        tx.open_answers(peer(), 1).map(drop)
+    }),
+    ("a question", &|tx| {
+        tx.same_open_question(&question())?;
+        tx.has_pending(peer())?;
+        tx.take_unheard().map(drop)
+    }),
+    ("mail", &|tx| {
+        let topics = [Topic::parse("ops").unwrap()];
+        let listing = Listing {
+            topics: &topics,
+            limit: 9,
+            ..Listing::default()
+        };
+        tx.messages(peer(), &listing)?;
+        tx.count_unread(peer(), &topics)?;
+        tx.unmentioned(peer(), 9)?;
+        tx.count_unmentioned(peer())?;
+        tx.waking_senders(peer())?;
+        tx.message_keyed(&message(), "key")?;
+        tx.nth_broadcast(peer(), 1, 60).map(drop)
+    }),
+    ("claims", &|tx| {
+        tx.claims_on("it")?;
+        tx.claims_of_session(session())?;
+        tx.claims_untold(session())?;
+        tx.held_at(peer())?;
+        tx.resources_claimed("file:", 9)?;
+        tx.waits_for_turn(session(), ClaimId::from(Ulid::nil()))?;
+        tx.last_fence("it").map(drop)
+    }),
+    ("the log", &|tx| {
+        for _ in 0..3 {
+            let kind = EventKind::MessagePosted;
+            tx.append(kind, None, "it", &serde_json::Value::Null)?;
         }
-        let scans =
-            |step: &&String| step.starts_with("SCAN ") && !step.contains(" t ") && !is_made(step);
-        assert_eq!(plan.iter().find(scans), None, "{plan:?}");
+        tx.events(&Filter {
+            after: Some(1),
+            limit: 9,
+            ..Filter::default()
+        })?;
+        tx.events(&Filter {
+            since_ms: Some(tx.now.wall_ms + 1),
+            limit: 9,
+            ..Filter::default()
+        })?;
+        tx.events(&Filter {
+            types: Patterns::default(),
+            limit: 9,
+            ..Filter::default()
+        })
+        .map(drop)
+    }),
+    ("state", &|tx| {
+        let place = Namespace::of(std::path::Path::new("/shop"), None).unwrap();
+        tx.entry(&place, "key")?;
+        tx.entries(&place, "prefix", "", 9, 9).map(drop)
+    }),
+    ("memories", &|tx| {
+        tx.count_memories("/shop", 3)?;
+        tx.memory_versions("/shop", "key")?;
+        tx.newest_memories(MemoryRange { first: 1, last: 2 }, 9)
+            .map(drop)
+    }),
+    ("earlier answers", &|tx| {
+        tx.answers_of(peer(), 1, 3)?;
+        tx.answered_texts(peer(), 300).map(drop)
+    }),
+    ("tasks", &|tx| {
+        tx.open_task_like("/shop", "title")?;
+        tx.tasks_left_alone("/shop", 1)?;
+        tx.tasks_waiting_for(peer())?;
+        tx.current_task(peer())?;
+        tx.count_tasks("/shop")?;
+        tx.tasks(&TaskListing {
+            project: "/shop",
+            own: Some(peer()),
+            status: None,
+            assigned_to: None,
+            words: &[],
+            limit: 9,
+        })
+        .map(drop)
+    }),
+    ("sessions", &|tx| {
+        let (host, boot, pid_namespace) = ("h".to_owned(), "b".to_owned(), "n".to_owned());
+        tx.live_session_of(&ProcessPlace {
+            host,
+            boot,
+            pid_namespace,
+            process: ProcessKey { pid: 1, started: 1 },
+            instance: 1,
+        })?;
+        tx.live_sessions_at(peer())?;
+        tx.live_sessions()?;
+        tx.newest_wait(session())?;
+        tx.mailboxes().map(drop)
+    }),
+    ("status", &STATUS),
+    ("gc", &SWEEP),
+];
+
+const STATUS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
+    tx.count_questions()?;
+    tx.count_messages()?;
+    tx.count_claims()?;
+    tx.count_all_memories()?;
+    tx.count_open_tasks()?;
+    tx.count_events().map(drop)
+};
+
+const SWEEP: fn(&Tx) -> rusqlite::Result<()> = |tx| {
+    tx.expire_questions()?;
+    tx.expire_entries()?;
+    tx.sweep(1)?;
+    tx.sweep_runs(1).map(drop)
+};
+
+#[test]
+fn nothing_that_grows_is_read_from_end_to_end() {
+    let mut wrong = Vec::new();
+    let mut unused: Vec<&str> = SMALL.iter().map(|small| small.0).chain(ORDERED).collect();
+    for (what, look) in EVERYDAY {
+        let ran = run(look);
+        assert!(!ran.is_empty(), "{what} runs nothing");
+        for Ran { sql, plan } in ran {
+            let limited = sql.contains("LIMIT ?") && !plan.iter().any(|step| sorts(step));
+            for step in plan.iter().filter(|step| step.starts_with("SCAN ")) {
+                let begins = |with: &str| {
+                    let rest = step.strip_prefix(with);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                };
+                let small = SMALL.iter().map(|small| small.0).find(|with| begins(with));
+                let ordered = ORDERED.into_iter().find(|with| limited && step == with);
+                match small.or(ordered) {
+                    Some(known) => unused.retain(|one| *one != known),
+                    None if is_made(step) => {}
+                    None => wrong.push(format!("{what}: {step} in {sql}")),
+                }
+            }
+        }
     }
-    let first = plan(super::message::hot::FIRST);
-    for index in ["question_pending", "question_answers", "claim_untold"] {
-        let uses = |step: &String| step.contains(&format!("INDEX {index} ("));
-        assert!(first.iter().any(uses), "{index}: {first:?}");
-    }
-    uses(
-        "SELECT id FROM message WHERE from_peer = '1' AND idempotency_key = '2'",
-        "message_key",
-    );
-    uses(
-        "SELECT posted_at_ms FROM message WHERE topic = '*' AND from_peer = '1' AND posted_at_ms > 2 AND posted_at_ms <= 3
-         ORDER BY posted_at_ms DESC LIMIT 1 OFFSET 59",
-        "message_broadcast",
-    );
-    uses(
-        "SELECT id FROM message WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= 1 LIMIT 2",
-        "message_expiry",
-    );
-    uses(
-        "SELECT id FROM claim WHERE session_id = '1' AND told = 0 AND state = 'held'",
-        "claim_untold",
-    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(unused.is_empty(), "read no more: {unused:?}");
+}
+
+fn sorts(step: &str) -> bool {
+    step.contains("TEMP B-TREE")
 }
 
 /// What is read from end to end was put together by the query itself, or is the list that a caller gives.
 fn is_made(step: &str) -> bool {
-    step.contains("CONSTANT ROW") || step.contains("json_each") || step.contains("(subquery")
+    let made = ["CONSTANT ROW", "json_each", "(subquery", "VIRTUAL TABLE"];
+    made.iter().any(|made| step.contains(made))
 }
 
-#[test]
-fn the_hot_queries_use_their_indexes() {
-    uses(
-        "SELECT id FROM question WHERE target_peer = '1' AND state = 'open' AND expires_at_ms > 2",
-        "question_pending",
-    );
-    uses(
-        "SELECT 1 FROM question WHERE target_peer = '1' AND state = 'open' AND expires_at_ms > 1",
-        "question_pending",
-    );
-    uses(
-        "SELECT q.id FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = '2'
-         WHERE q.target_peer = '1' AND q.state = 'open' AND q.expires_at_ms > 3 ORDER BY q.id LIMIT 200",
-        "question_pending",
-    );
-    uses(
-        "SELECT id FROM question WHERE asker_peer = '1' AND target_peer = '2' AND state = 'open' AND expires_at_ms > 5
-         AND question = '3' AND context IS NULL LIMIT 1",
-        "question_",
-    );
-    uses(
-        "SELECT q.id FROM question q WHERE q.asker_peer = '1' AND q.answer_open = 1
-         AND (q.answer_shown_at_ms IS NULL OR q.answer_shown_at_ms >= 2) ORDER BY q.id LIMIT 200",
-        "question_answers",
-    );
-    uses(
-        "SELECT id FROM question WHERE state = 'open' AND expires_at_ms <= 1 ORDER BY expires_at_ms LIMIT 100",
-        "question_expiry",
-    );
-    uses(
-        "SELECT 1 FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= 1",
-        "question_unheard",
-    );
-    uses(
-        "SELECT id, target_peer FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= 1
-         ORDER BY ring_again_at_ms LIMIT 8",
-        "question_unheard",
-    );
-    uses(
-        "SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < 1 LIMIT 2",
-        "question_closed",
-    );
-    uses(
-        "SELECT id FROM session WHERE pid = 1 AND started = 2 AND boot = '3' AND host = '4' AND instance = 5 AND ended_at_ms IS NULL",
-        "session_live_process",
-    );
-    uses(
-        "SELECT id FROM session WHERE peer_id = '1' AND ended_at_ms IS NULL ORDER BY id DESC",
-        "session_live_peer",
-    );
-    uses(
-        "SELECT id FROM wait WHERE session_id = '1' ORDER BY id DESC LIMIT 1",
-        "wait_of_session",
-    );
-    uses(
-        "SELECT min(+seq) FROM event INDEXED BY event_time WHERE at_ms >= 1 AND +seq > 2",
-        "event_time",
-    );
-    uses(
-        "SELECT namespace, key FROM state WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= 1 ORDER BY expires_at_ms LIMIT 2",
-        "state_expiry",
-    );
-    uses(
-        "SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < 1 LIMIT 2",
-        "state_gone",
-    );
-    let newest = "SELECT question FROM question WHERE target_peer = '1' AND state = 'answered' AND answer IS NOT NULL
-                  ORDER BY rowid DESC LIMIT 300";
-    uses(newest, "question_target");
-    assert_eq!(
-        plan(newest).len(),
-        1,
-        "nothing is sorted: {:?}",
-        plan(newest)
-    );
-}
-
-/// Reads the log by its own order, never in another and never all of it.
-#[test]
-fn the_log_is_read_in_its_order_and_nothing_closed_is_counted() {
-    let first = |sql: &str| plan(sql)[0].clone();
-    assert_eq!(
-        first(
-            "SELECT e.seq FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > 1 ORDER BY e.seq LIMIT 2"
-        ),
-        "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"
-    );
-    assert_eq!(
-        plan("SELECT count(*) FROM question WHERE state = 'open'"),
-        ["SCAN question USING COVERING INDEX question_expiry"],
-        "that index has the open ones only"
-    );
-    for end in ["min", "max"] {
-        assert_eq!(
-            first(&format!("SELECT {end}(seq) FROM event")),
-            "SEARCH event"
+/// Whether each of the indexes is used by what a look runs.
+#[track_caller]
+fn uses(look: Look, indexes: &[&str]) {
+    let ran = run(look);
+    for index in indexes {
+        let named = |step: &String| {
+            let words: Vec<&str> = step.split_whitespace().collect();
+            words.windows(2).any(|two| two == ["INDEX", index])
+        };
+        let plans: Vec<&Vec<String>> = ran.iter().map(|one| &one.plan).collect();
+        assert!(
+            plans.iter().any(|plan| plan.iter().any(named)),
+            "{index}: {plans:?}"
         );
     }
-    assert_eq!(
-        first(
-            "SELECT key FROM state WHERE namespace = '1' AND key >= '2' AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > 3) ORDER BY key"
+}
+
+#[test]
+fn the_hot_looks_use_their_indexes() {
+    for (what, indexes) in [
+        (
+            "the signs of a hook",
+            &["question_pending", "question_answers", "claim_untold"][..],
         ),
-        "SEARCH state USING PRIMARY KEY (namespace=? AND key>?)"
-    );
-}
-
-#[test]
-fn the_line_of_a_resource_is_read_by_its_index() {
-    uses(
-        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.resource = '1' ORDER BY c.id",
-        "claim_resource",
-    );
-    uses(
-        "SELECT c.id FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.session_id = '1' ORDER BY c.id",
-        "claim_session",
-    );
-    uses(
-        "SELECT DISTINCT resource FROM claim WHERE resource >= 'a' AND substr(resource, 1, length('a')) = 'a'
-         ORDER BY resource LIMIT 2",
-        "claim_resource",
-    );
-    uses(
-        "SELECT 1 FROM wait WHERE session_id = '1' AND claim_id = '2'",
-        "wait_of_session",
-    );
-}
-
-#[test]
-fn looks_at_memories_use_their_indexes() {
-    uses(
-        "SELECT 1 FROM memory WHERE scope = '1' AND superseded_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > 2) LIMIT 3",
-        "memory_key",
-    );
-    uses(
-        "SELECT m.text FROM memory m WHERE m.scope = '1' AND m.key = '2' ORDER BY m.version DESC",
-        "memory_key",
-    );
-    uses(
-        "SELECT m.text FROM memory m WHERE m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= 1 AND m.superseded_at_ms IS NULL LIMIT 2",
-        "memory_expiry",
-    );
-    uses(
-        "SELECT id FROM question WHERE target_peer = '1' AND state = 'answered' AND answered_at_ms >= 2 AND answer IS NOT NULL
-         ORDER BY answered_at_ms DESC, id DESC LIMIT 3",
-        "question_target",
-    );
-}
-
-#[test]
-fn the_tasks_of_a_project_and_of_a_peer_are_read_by_their_indexes() {
-    uses(
-        "SELECT t.id FROM task t WHERE t.project = '1' AND t.fingerprint = '2' AND t.ended_at_ms IS NULL",
-        "task_open",
-    );
-    uses(
-        "SELECT t.id FROM task t WHERE t.assigned_to = '1' AND t.status = 'todo' ORDER BY t.priority LIMIT 50",
-        "task_assigned",
-    );
-    uses(
-        "SELECT status, count(*) FROM task WHERE project = '1' GROUP BY status",
-        "task_of_project",
-    );
-    assert_eq!(
-        plan("SELECT count(*) FROM task INDEXED BY task_open WHERE ended_at_ms IS NULL"),
-        ["SCAN task USING INDEX task_open"],
-        "that index has the open ones only"
-    );
-    assert_eq!(
-        plan("SELECT rowid FROM task WHERE ended_at_ms < 1 LIMIT 2"),
-        ["SCAN task USING COVERING INDEX task_of_project"]
-    );
-    let listed = plan(&super::task::listing());
-    for index in ["task_of_project", "task_assigned"] {
-        let uses = |step: &String| step.contains(&format!("INDEX {index} ("));
-        assert!(listed.iter().any(uses), "{index}: {listed:?}");
+        ("what waits", &["question_pending", "question_answers"]),
+        ("a question", &["question_pending", "question_unheard"]),
+        (
+            "mail",
+            &[
+                "message_to",
+                "message_topic",
+                "message_key",
+                "message_broadcast",
+            ],
+        ),
+        (
+            "claims",
+            &[
+                "claim_resource",
+                "claim_session",
+                "claim_peer",
+                "wait_of_session",
+            ],
+        ),
+        ("the log", &["event_time"]),
+        ("memories", &["memory_key"]),
+        ("earlier answers", &["question_target"]),
+        ("tasks", &["task_open", "task_assigned", "task_of_project"]),
+        (
+            "sessions",
+            &[
+                "session_live_process",
+                "session_live_peer",
+                "wait_of_session",
+            ],
+        ),
+        ("status", &["question_expiry", "task_open"]),
+        (
+            "gc",
+            &[
+                "question_expiry",
+                "question_closed",
+                "state_expiry",
+                "state_gone",
+                "memory_expiry",
+                "message_expiry",
+            ],
+        ),
+    ] {
+        let (_, look) = EVERYDAY.iter().find(|(name, _)| *name == what).unwrap();
+        uses(*look, indexes);
     }
+}
+
+/// Reads the log by its own order, never in another and never all of it, and earlier answers by theirs.
+#[test]
+fn what_is_long_is_read_in_its_order_and_not_sorted() {
+    let first = |look: Look| run(look)[0].plan.clone();
+    let after = Filter {
+        after: Some(1),
+        limit: 9,
+        ..Filter::default()
+    };
+    let plan = first(&|tx| tx.events(&after).map(drop));
+    assert_eq!(plan[0], "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)");
+    assert!(!plan.iter().any(|step| sorts(step)), "{plan:?}");
+    for look in [
+        &(|tx: &Tx| tx.answered_texts(peer(), 300).map(drop)) as Look,
+        &|tx| tx.last_event().map(drop),
+        &|tx| tx.tasks_waiting_for(peer()).map(drop),
+    ] {
+        let plan = first(look);
+        assert!(plan[0].starts_with("SEARCH "), "{plan:?}");
+    }
+    let plan = first(&|tx| tx.answered_texts(peer(), 300).map(drop));
+    assert_eq!(plan.len(), 1, "{plan:?}");
 }

@@ -75,12 +75,6 @@ const WANTED: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNIO
     AND NOT EXISTS (SELECT 1 FROM json_each(:words) w
         WHERE instr(lower(t.id || ' ' || t.title || ' ' || t.description), lower(w.value)) = 0)";
 
-/// Returns the listing, whose plan is pinned.
-#[cfg(test)]
-pub(super) fn listing() -> String {
-    format!("SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit")
-}
-
 fn list<T: DeserializeOwned>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
     Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
 }
