@@ -1,10 +1,11 @@
 //! The program for people, run as they run it, beside peers that sit in the same database.
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use claude_mesh::ground::clock::{Clock, SetClock, SystemClock};
 use claude_mesh::ground::id::QuestionId;
@@ -12,6 +13,7 @@ use claude_mesh::mesh::{Arrival, Member, Mesh, Reply, Waited};
 use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
+use crate::event::IN_A_ROW;
 use crate::world::{PATIENCE, Ran, World, program};
 
 /// A home with a project folder of the person's own and peers made of this process.
@@ -563,18 +565,35 @@ fn the_log_tells_the_way_of_a_question_in_sentences() {
 }
 
 #[test]
-fn a_followed_log_goes_on() {
+fn a_followed_log_goes_on_by_the_bell() {
     let desk = Desk::new();
     let mut following = desk.starts(&["log", "-f", "--json"]);
-    let _ada = desk.peer("ada");
-    let mut begun = [0; 30];
-    following
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut begun)
-        .unwrap();
-    assert_eq!(&begun[..29], br#"{"seq":1,"type":"peer.joined""#);
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let mut ada = desk.peer("ada");
+    let first = next();
+    assert_eq!(
+        (&first["seq"], &first["type"], &first["by"]),
+        (&json!(1), &json!("peer.joined"), &json!("ada"))
+    );
+    let (me, project) = (ada.sitting().clone(), desk.world.project("ada"));
+    let began = Instant::now();
+    for number in 1..=IN_A_ROW {
+        let told = ada
+            .mesh()
+            .emit(&me, &project, "project.step", &json!(number))
+            .unwrap();
+        // Before the first of them the follower itself comes in.
+        let line = (0..2)
+            .map(|_| next())
+            .find(|line| line["type"] == "project.step");
+        let line = line.unwrap();
+        assert_eq!(
+            (&line["seq"], &line["data"]),
+            (&json!(told), &json!(number))
+        );
+    }
+    assert!(began.elapsed() < PATIENCE, "no bell rang");
     following.kill().unwrap();
     following.wait().unwrap();
 }
@@ -1103,14 +1122,30 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
 fn a_watched_list_is_printed_again_when_something_changes() {
     let desk = Desk::new();
     let mut watching = desk.starts(&["peers", "--watch", "--json"]);
-    let mut out = watching.stdout.take().unwrap();
-    let mut first = [0; 13];
-    out.read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"{\"peers\":[]}\n");
-    let _ada = desk.peer("ada");
-    let mut next = [0; 17];
-    out.read_exact(&mut next).unwrap();
-    assert_eq!(&next, b"{\"peers\":[{\"peer\"");
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next(), json!({ "peers": [] }));
+    let mut until = |names: &[&str]| {
+        let mut seen = Value::Null;
+        // What is printed on the way differs in other things: times, what a peer is at.
+        for _ in 0..20 {
+            seen = next()["peers"].clone();
+            let peers = seen.as_array().unwrap().iter();
+            if peers
+                .map(|peer| peer["peer"].as_str().unwrap())
+                .eq(names.iter().copied())
+            {
+                return;
+            }
+        }
+        panic!("never just {names:?}: {seen}");
+    };
+    let ada = desk.peer("ada");
+    until(&["ada"]);
+    let _bo = desk.peer("bo");
+    until(&["ada", "bo"]);
+    drop(ada);
+    until(&["bo"]);
     watching.kill().unwrap();
     watching.wait().unwrap();
 }

@@ -1,10 +1,12 @@
 //! Tasks and their board as people type them, beside sessions that work on them.
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 
+use pty_process::blocking::Pty;
 use serde_json::json;
 
-use crate::world::{World, program};
+use crate::world::{Session, World, program, within};
 
 #[test]
 fn a_person_creates_changes_shows_lists_and_deletes_a_task_by_the_end_of_its_id() {
@@ -215,4 +217,126 @@ fn a_watched_board_is_drawn_anew_when_a_task_changes_and_ends_when_told() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(lines.next().is_none());
+}
+
+/// A terminal of 100 columns in which a person has typed one command.
+struct Terminal {
+    keys: Arc<Pty>,
+    child: Child,
+    printed: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    fn with(world: &World, session: &Session, arguments: &[&str]) -> Self {
+        let (terminal, its_end) = pty_process::blocking::open().unwrap();
+        terminal.resize(pty_process::Size::new(30, 100)).unwrap();
+        let child = pty_process::blocking::Command::new(program("claude-mesh"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", world.home())
+            .env("TERM", "xterm-256color")
+            .current_dir(&session.folder)
+            .spawn(its_end)
+            .unwrap();
+        let (keys, printed) = (Arc::new(terminal), Arc::new(Mutex::new(Vec::new())));
+        let (reading, shown) = (Arc::clone(&keys), Arc::clone(&printed));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = (&*reading).read(&mut bytes) {
+                shown.lock().unwrap().extend_from_slice(&bytes[..count]);
+            }
+        });
+        Self {
+            keys,
+            child,
+            printed,
+        }
+    }
+
+    /// Returns what has been on the screen, one after the other, without colours.
+    fn screens(&self) -> Vec<String> {
+        let printed = String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned();
+        let screens = printed.split("\u{1b}[H\u{1b}[2J").skip(1);
+        screens
+            .map(|screen| {
+                let mut pieces = screen.split("\u{1b}[");
+                let first = pieces.next().unwrap_or_default().to_owned();
+                pieces.fold(first, |text, piece| {
+                    text + piece.split_once('m').map_or("", |(_, rest)| rest)
+                })
+            })
+            .collect()
+    }
+
+    /// Waits until the screen shows a board with all of this, and returns it.
+    #[track_caller]
+    fn shows(&self, words: &[&str]) -> String {
+        let mut last = String::new();
+        within(&format!("the screen shows {words:?}"), || {
+            last = self.screens().pop().unwrap_or_default();
+            words.iter().all(|word| last.contains(word))
+        });
+        last
+    }
+}
+
+#[test]
+fn a_watched_board_in_a_terminal_is_drawn_over_the_last_one_until_ctrl_c() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let mut terminal = Terminal::with(&world, &ada, &["task", "board", "--watch"]);
+    terminal.shows(&["TODO 0", "IN PROGRESS 0", "IN REVIEW 0", "DONE 0"]);
+    let created = ada.call("create_task", json!({ "title": "write the importer" }));
+    let board = terminal.shows(&["TODO 1", "write the importer"]);
+    assert!(
+        board.lines().all(|line| line.chars().count() <= 100),
+        "as wide as the terminal: {board}"
+    );
+    let id = &created["task"]["task_id"];
+    let change = json!({ "task_id": id, "status": "in_progress" });
+    ada.call("update_task", change);
+    let board = terminal.shows(&["TODO 0", "IN PROGRESS 1", "ada"]);
+    let line = |word: &str| {
+        let lines = board.lines();
+        lines.into_iter().find_map(|line| line.find(word)).unwrap()
+    };
+    assert_eq!(
+        line("write the importer"),
+        line("IN PROGRESS"),
+        "in its column: {board}"
+    );
+    // What changes nothing on the board draws nothing.
+    let before = terminal.screens().len();
+    ada.call("post", json!({ "to": "*", "body": "unheard" }));
+    ada.call("create_task", json!({ "title": "next" }));
+    terminal.shows(&["TODO 1", "next"]);
+    assert_eq!(terminal.screens().len(), before + 1);
+    (&*terminal.keys).write_all(b"\x03").unwrap();
+    assert!(terminal.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_watched_board_that_no_terminal_shows_is_printed_one_below_the_other() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let mut child = world
+        .command(program("claude-mesh"), &ada.folder)
+        .args(["task", "board", "--watch"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = |wanted: &str| {
+        let line = lines.find(|line| line.as_ref().unwrap().contains(wanted));
+        let line = line.unwrap_or_else(|| panic!("no {wanted:?}")).unwrap();
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+    };
+    next("TODO 0");
+    ada.call("create_task", json!({ "title": "write the importer" }));
+    next("TODO 1");
+    next("write the importer");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(child.wait().unwrap().success());
 }
