@@ -1,10 +1,11 @@
-//! The line for a claim against a model of a few lines: whatever is done in whatever order, both agree on who holds it.
+//! The line for a claim against a model of a few lines: whatever is done in whatever order, both agree on who holds it
+//! and on what everybody is told.
 use std::sync::Arc;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
 use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh, WhichClaim};
-use claude_mesh::model::Mode;
+use claude_mesh::model::{ClaimState, Mode, PeerName};
 use proptest::prelude::*;
 
 /// Who, and whether beside others.
@@ -43,6 +44,21 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What somebody is told of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Granted {
+        renewed: bool,
+    },
+    /// Who holds it.
+    Denied(Vec<usize>),
+    /// The place in line.
+    Queued(usize),
+    /// What it was, and whose turn came by that.
+    Released(Option<ClaimState>, Vec<usize>),
+    Nothing,
+}
+
 /// Who holds it, since when and how; who stands in line, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Model {
@@ -50,22 +66,55 @@ struct Model {
     fence: i64,
     holders: Vec<(usize, bool, i64)>,
     queue: Vec<(usize, bool)>,
+    /// Whose turn came since the step began.
+    turns: Vec<usize>,
 }
 
 impl Model {
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &Step) -> Told {
+        self.settle();
+        self.turns.clear();
         match *step {
-            Step::Pass { ms } => self.now_ms += ms,
-            Step::Release { who } | Step::Leave { who } => {
+            Step::Pass { ms } => {
+                self.now_ms += ms;
                 self.settle();
-                self.holders.retain(|held| held.0 != who);
-                self.queue.retain(|ticket| ticket.0 != who);
+                Told::Nothing
+            }
+            Step::Release { who } => {
+                let was = if self.holders.iter().any(|held| held.0 == who) {
+                    Some(ClaimState::Held)
+                } else {
+                    let waits = self.queue.iter().any(|ticket| ticket.0 == who);
+                    waits.then_some(ClaimState::Queued)
+                };
+                self.leave(who);
+                self.turns.sort_unstable();
+                Told::Released(was, self.turns.clone())
+            }
+            Step::Leave { who } => {
+                self.leave(who);
+                Told::Nothing
             }
             Step::Claim { who, shared, queue } => {
-                self.settle();
+                let held = self.holders.iter().find(|held| held.0 == who);
+                let renewed = held.is_some_and(|held| held.1 == shared);
                 self.claim(who, shared, queue);
+                self.settle();
+                let mut holders: Vec<usize> = self.holders.iter().map(|held| held.0).collect();
+                holders.sort_unstable();
+                let holds = |held: &(usize, bool, i64)| (held.0, held.1) == (who, shared);
+                match self.queue.iter().position(|ticket| ticket.0 == who) {
+                    _ if self.holders.iter().any(holds) => Told::Granted { renewed },
+                    Some(at) => Told::Queued(at + 1),
+                    None => Told::Denied(holders),
+                }
             }
         }
+    }
+
+    fn leave(&mut self, who: usize) {
+        self.holders.retain(|held| held.0 != who);
+        self.queue.retain(|ticket| ticket.0 != who);
         self.settle();
     }
 
@@ -115,6 +164,7 @@ impl Model {
 
     fn grant(&mut self, who: usize, shared: bool) {
         self.fence += 1;
+        self.turns.push(who);
         self.holders.push((who, shared, self.now_ms));
     }
 }
@@ -147,20 +197,29 @@ impl Real {
         mesh.join_with(&arrival, true).unwrap()
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &Step) -> Told {
+        let sorted = |names: &mut dyn Iterator<Item = &PeerName>| {
+            let mut numbers: Vec<usize> =
+                names.map(|name| name.as_str().parse().unwrap()).collect();
+            numbers.sort_unstable();
+            numbers
+        };
         match *step {
-            Step::Pass { ms } => self.clock.advance_ms(ms),
+            Step::Pass { ms } => {
+                self.clock.advance_ms(ms);
+                Told::Nothing
+            }
             Step::Release { who } => {
                 let member = self.members[who].as_mut().unwrap();
                 let me = member.sitting().clone();
-                member
-                    .mesh()
-                    .release(&me, WhichClaim::Resource("it"))
-                    .unwrap();
+                let it = WhichClaim::Resource("it");
+                let released = member.mesh().release(&me, it).unwrap();
+                Told::Released(released.was, sorted(&mut released.promoted.iter()))
             }
             Step::Leave { who } => {
                 self.members[who] = None;
                 self.members[who] = Some(self.member(who));
+                Told::Nothing
             }
             Step::Claim { who, shared, queue } => {
                 let mode = if shared {
@@ -178,10 +237,16 @@ impl Real {
                 };
                 let member = self.members[who].as_mut().unwrap();
                 let me = member.sitting().clone();
-                let claimed = member.mesh().claim(&me, &wanted).unwrap();
-                let line = self.line();
-                let holds = line.0.contains(&(who, shared));
-                assert_eq!(matches!(claimed, Claimed::Granted(_)), holds, "{claimed:?}");
+                let names = |claims: &[claude_mesh::store::Claim]| {
+                    sorted(&mut claims.iter().map(|claim| &claim.peer_name))
+                };
+                match member.mesh().claim(&me, &wanted).unwrap() {
+                    Claimed::Granted(grant) => Told::Granted {
+                        renewed: grant.renewed,
+                    },
+                    Claimed::Denied { holders } => Told::Denied(names(&holders)),
+                    Claimed::Queued(ticket) => Told::Queued(ticket.place),
+                }
             }
         }
     }
@@ -213,8 +278,7 @@ proptest! {
     fn the_line_agrees_with_the_model_whatever_is_done(steps in prop::collection::vec(step(), 1..40)) {
         let (mut model, mut real) = (Model::default(), Real::new());
         for step in &steps {
-            model.step(step);
-            real.step(step);
+            prop_assert_eq!(real.step(step), model.step(step), "{:?} of {:?}", step, steps);
             let (mut holders, queue, fence) = real.line();
             let mut wanted: Vec<_> = model.holders.iter().map(|held| (held.0, held.1)).collect();
             holders.sort_unstable();
