@@ -153,11 +153,22 @@ fn the_assignee_is_told_of_a_task_and_the_creator_of_its_end() {
         news[0].1.contains("was cancelled: one") && news[0].1.contains("not needed"),
         "{news:?}"
     );
+    // Somebody else reviews it and finds it good: that is the end its creator waits for.
+    let done = creates(&ada, "two", json!({ "assigned_to": "bo" }));
+    goes(&bo, &done, "in_progress");
+    goes(&bo, &done, "in_review");
+    goes(&cy, &done, "done");
+    let news = told(&ada);
+    assert_eq!(news.len(), 3, "{news:?}");
+    assert_eq!(news[1].0, "bo");
+    assert!(news[1].1.contains("waits for your review"), "{news:?}");
+    assert_eq!(news[2].0, "cy");
+    assert!(news[2].1.contains("is done: two"), "{news:?}");
     // Nobody is told of what he did himself.
     let own = creates(&ada, "own", json!({ "assigned_to": "ada" }));
     goes(&ada, &own, "in_progress");
     goes(&ada, &own, "cancelled");
-    assert_eq!(told(&ada).len(), 1);
+    assert_eq!(told(&ada).len(), 3);
 }
 
 #[test]
