@@ -3,6 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use serde_json::{Value, json};
 
+use crate::guard::git;
 use crate::world::{Session, World, within};
 
 /// Claims, and returns the result.
@@ -431,9 +432,20 @@ fn a_second_session_of_a_project_is_another_holder() {
 #[test]
 fn a_file_is_one_resource_however_it_is_written_and_two_in_two_worktrees() {
     let world = World::new();
-    let (ada, bo) = (world.session("shop"), world.session("trees/hotfix"));
     world.write("shop/src/a.rs", "");
-    std::os::unix::fs::symlink("src", world.home().join("shop/short")).unwrap();
+    let shop = world.home().join("shop");
+    git(&world, &shop, &["init", "-q"]);
+    git(&world, &shop, &["add", "."]);
+    git(&world, &shop, &["commit", "-qm", "one"]);
+    git(&world, &shop, &["worktree", "add", "-q", "../trees/hotfix"]);
+    std::os::unix::fs::symlink("src", shop.join("short")).unwrap();
+    let (ada, bo) = (world.session("shop"), world.session("trees/hotfix"));
+    assert_eq!(
+        bo.name(),
+        "shop.hotfix",
+        "a worktree of the same repository"
+    );
+    assert!(bo.folder.join("src/a.rs").exists());
     let there = world.home().join("shop/src/a.rs");
     granted(&ada, "file:src/a.rs", json!({}));
     for same in [

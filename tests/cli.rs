@@ -203,15 +203,29 @@ fn peers_are_a_table_that_begins_with_the_mesh_and_who_one_is() {
 }
 
 #[test]
-fn who_must_be_restarted_stands_above_who_works() {
+fn who_waits_for_its_person_stands_above_who_must_be_restarted_and_that_above_who_works() {
     let desk = Desk::new();
-    let _ada = desk.peer("ada");
-    let arrival = Arrival::here(&desk.world.project("zoe")).unwrap();
+    let ada = desk.world.session("ada");
+    ada.register("busy");
+    let arrival = Arrival::here(&desk.world.project("moe")).unwrap();
     desk.open().sit(&arrival.instance(99)).unwrap();
+    let zoe = desk.world.session("zoe");
+    zoe.register("waiting");
     let table = desk.sees(&["peers"]);
-    let zoe = table.find("zoe").unwrap();
-    assert!(table[zoe..].starts_with("zoe   needs_restart"), "{table}");
-    assert!(zoe < table.find("ada").unwrap(), "{table}");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().take(2).collect())
+        .filter(|row: &Vec<&str>| ["ada", "moe", "zoe"].contains(row.first().unwrap_or(&"")))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ["zoe", "waiting"],
+            ["moe", "needs_restart"],
+            ["ada", "busy"]
+        ],
+        "{table}"
+    );
 }
 
 #[test]

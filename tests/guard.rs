@@ -1,6 +1,6 @@
 //! The guard of claimed files: what the hook before an edit says, and what the check before a commit says.
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -181,7 +181,7 @@ fn where_there_is_no_mesh_the_guard_makes_none() {
 }
 
 #[track_caller]
-fn git(world: &World, folder: &Path, arguments: &[&str]) {
+pub(crate) fn git(world: &World, folder: &Path, arguments: &[&str]) {
     let mut git = world.command("git", folder);
     let done = git
         .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
@@ -263,28 +263,65 @@ fn without_a_repository_or_a_mesh_the_check_says_so() {
     assert!(!world.database().exists());
 }
 
+/// Returns whether a process has the database open.
+fn has_open(pid: u32, database: &Path) -> bool {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    descriptors
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|one| std::fs::read_link(one.path()).is_ok_and(|to| to == database))
+}
+
 #[test]
-fn a_guard_that_is_killed_leaves_nothing_behind() {
+fn a_guard_that_is_killed_while_it_looks_leaves_nothing_behind() {
     let world = World::new();
     let (ada, bo, file) = two(&world);
     claims(&ada, json!({}));
-    for _ in 0..10 {
-        let mut guard = Command::new(program("claude-mesh-claim-guard"))
-            .env_clear()
-            .env("HOME", world.home())
-            .env("CLAUDE_PID", bo.pid().to_string())
-            .current_dir(&bo.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        guard.kill().unwrap();
-        guard.wait().unwrap();
-    }
+    let stdin = json!({
+        "hook_event_name": "PreToolUse", "tool_name": "Edit", "tool_input": { "file_path": file },
+        "session_id": *bo.client_session.lock().unwrap(), "cwd": bo.folder,
+    });
+    let files = || {
+        let mut all: Vec<_> = walk(&world.home().join(".claude-mesh"));
+        all.sort();
+        all
+    };
     assert!(edit(&bo, "Edit", &file).is_some());
+    let (before, database) = (files(), world.database());
+    let mut killed = 0;
+    // Now and then one has ended before anybody sees it at work.
+    crate::world::within("ten are killed with the file open", || {
+        let mut guard = bo.start_hook("claude-mesh-claim-guard", stdin.to_string().as_bytes());
+        while guard.try_wait().unwrap().is_none() {
+            if has_open(guard.id(), &database) {
+                guard.kill().unwrap();
+                killed += i32::from(guard.wait().unwrap().code().is_none());
+            }
+        }
+        killed == 10
+    });
+    assert_eq!(files(), before);
+    assert!(edit(&bo, "Edit", &file).is_some());
+    ada.call("release", json!({ "resource": "file:shared.rs" }));
+    assert_eq!(edit(&bo, "Edit", &file), None, "nobody is held up");
     let sound: String = world
         .rows()
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     assert_eq!(sound, "ok");
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    entries
+        .flat_map(|entry| {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }

@@ -3,8 +3,10 @@ use std::sync::Arc;
 
 use claude_mesh::ground::Clock;
 use claude_mesh::ground::clock::SetClock;
-use claude_mesh::mesh::{Arrival, Member, Mesh, NewValue, Reply};
+use claude_mesh::mesh::{Arrival, Member, Mesh, NewValue, Remember, Reply, TaskChange, TaskFields};
+use claude_mesh::model::TaskStatus;
 use claude_mesh::model::event::Filter;
+use claude_mesh::model::memory::Scope;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::state::Namespace;
 use serde_json::{Value, json};
@@ -58,6 +60,10 @@ impl Days {
         assert_eq!(status.messages, self.count("SELECT count(*) FROM message"));
         assert_eq!(status.claims, self.count("SELECT count(*) FROM claim"));
         assert_eq!(status.events, self.count("SELECT count(*) FROM event"));
+        let current = "SELECT count(*) FROM memory WHERE superseded_at_ms IS NULL";
+        assert_eq!(status.memories, self.count(current));
+        let open = "SELECT count(*) FROM task WHERE ended_at_ms IS NULL";
+        assert_eq!(status.tasks, self.count(open));
         let withdrawn = "SELECT seq = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM sqlite_sequence WHERE name = 'tally.question.withdrawn'";
         assert_eq!(self.count(withdrawn), 1);
     }
@@ -75,10 +81,41 @@ fn status_counts_what_is_there_after_whatever_happened() {
     let mut ada = days.member("ada", 1);
     let mut bo = days.member("bo", 2);
     let address = Address::parse("bo").unwrap();
-    let (mut seed, mut asked) = (7, Vec::new());
-    for step in 0..300 {
+    let (mut seed, mut asked, mut tasks) = (7, Vec::new(), Vec::new());
+    for step in 0..400 {
         let pick = usize::try_from(next(&mut seed)).unwrap() % asked.len().max(1);
-        match next(&mut seed) % 8 {
+        match next(&mut seed) % 11 {
+            8 => {
+                let me = ada.sitting().clone();
+                // Every third replaces an earlier one.
+                let text = format!("step {step}");
+                let memory = Remember {
+                    text: &text,
+                    key: Some(if step % 3 == 0 { "key" } else { &text }),
+                    tags: &[],
+                    ttl_seconds: None,
+                    scope: Scope::Mesh,
+                    force: false,
+                };
+                ada.mesh().remember(&me, "", memory).unwrap();
+            }
+            9 => {
+                let me = ada.sitting().clone();
+                let fields = TaskFields {
+                    title: Some(format!("task {step}")),
+                    ..TaskFields::default()
+                };
+                let created = ada.mesh().create_task(&me, days.place.path(), &fields);
+                tasks.push(created.unwrap().task.id);
+            }
+            10 if tasks.len() > 2 => {
+                let me = bo.sitting().clone();
+                let change = TaskChange {
+                    status: Some(TaskStatus::Cancelled),
+                    ..TaskChange::of(tasks.remove(1))
+                };
+                bo.mesh().update_task(&me, &change).unwrap();
+            }
             0..=2 => {
                 let (question, wait) = ada.ask(&address, &format!("{step}?"), None).unwrap();
                 let me = ada.sitting().clone();
@@ -114,6 +151,7 @@ fn status_counts_what_is_there_after_whatever_happened() {
     }
     let now = days.mesh().status().unwrap();
     assert!(now.questions.iter().all(|count| *count > 0), "{now:?}");
+    assert!(now.memories > 1 && now.tasks > 1, "{now:?}");
     days.agree();
     drop((ada, bo));
     assert!(
@@ -288,6 +326,16 @@ fn a_model_and_a_person_see_the_same_figures() {
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     bo.replies(&bo.next_question(), "5433");
     ask.result();
+    ada.call(
+        "post",
+        json!({ "to": "bo", "body": "the port is 5433 now" }),
+    );
+    ada.call("claim", json!({ "resource": "deploy" }));
+    ada.call("create_task", json!({ "title": "one" }));
+    ada.call("create_task", json!({ "title": "two" }));
+    for text in ["the port is 5433", "and was 5432", "until May"] {
+        ada.call("remember", json!({ "text": text }));
+    }
     let seen = ada.call("mesh_status", json!({}));
     let keys: Vec<&str> = seen
         .as_object()
@@ -323,6 +371,19 @@ fn a_model_and_a_person_see_the_same_figures() {
         json!({ "open": 0, "answered": 1, "expired": 0 })
     );
     assert_eq!(seen["peers"], json!({ "alive": 2, "stale": 0, "dead": 0 }));
+    for (kind, count) in [
+        ("messages", 1),
+        ("claims", 1),
+        ("tasks", 2),
+        ("memories", 3),
+    ] {
+        assert_eq!(seen[kind], count, "{kind}");
+    }
+    let rows = world.rows();
+    let events: i64 = rows
+        .query_row("SELECT count(*) FROM event", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(seen["events"], events);
     let person = world.cli(&world.home(), &["status", "--json"]).json();
     for key in keys
         .iter()
@@ -335,29 +396,63 @@ fn a_model_and_a_person_see_the_same_figures() {
 #[test]
 fn gc_tells_what_it_took_of_each_kind() {
     let world = World::new();
-    let ada = world.session("ada");
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    for question in ["which port?", "which host?"] {
+        let ask = ada.start("ask_peer", json!({ "to": "bo", "question": question }));
+        bo.replies(&bo.next_question(), "5433");
+        ask.result();
+    }
+    for _ in 0..3 {
+        ada.call("post", json!({ "to": "bo", "body": "y".repeat(60_000) }));
+    }
+    for (key, text) in [("a", "one"), ("b", "two")] {
+        ada.call("remember", json!({ "key": key, "text": text }));
+    }
     ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
+    let task = ada.call("create_task", json!({ "title": "one" }))["task"]["task_id"].clone();
+    ada.call(
+        "update_task",
+        json!({ "task_id": task, "status": "cancelled" }),
+    );
+    bo.call("claim", json!({ "resource": "deploy" }));
+    bo.call("claim", json!({ "resource": "docs" }));
+    cy.close_stdin();
+    cy.wait_for_end();
+    bo.kill();
+    // All of it was long ago, and was swept a moment ago.
     world
         .rows()
-        .execute("UPDATE state SET expires_at_ms = 1", [])
+        .execute_batch(
+            "UPDATE question SET closed_at_ms = 1;
+             UPDATE message SET expires_at_ms = 1;
+             UPDATE memory SET expires_at_ms = 1;
+             UPDATE state SET expires_at_ms = 1;
+             UPDATE task SET ended_at_ms = 1;
+             UPDATE session SET ended_at_ms = 1 WHERE ended_at_ms IS NOT NULL;
+             UPDATE event SET at_ms = 1 WHERE seq <= 4;",
+        )
         .unwrap();
     let gone = world.cli(&world.home(), &["gc", "--json"]).json()["reclaimed"].clone();
-    for kind in [
-        "questions",
-        "messages",
-        "claims",
-        "memories",
-        "events",
-        "sessions",
-        "bytes",
+    for (kind, count) in [
+        ("questions", 2),
+        ("messages", 3),
+        ("memories", 2),
+        ("state", 1),
+        ("tasks", 1),
+        ("sessions", 1),
+        ("claims", 2),
+        ("events", 4),
     ] {
-        assert!(gone[kind].is_u64(), "{kind} in {gone}");
+        assert_eq!(gone[kind], count, "{kind} in {gone}");
     }
-    assert_eq!(gone["state"], 1);
-    assert!(
-        world
-            .cli(&world.home(), &["gc"])
-            .out
-            .starts_with("removed: 0 questions, ")
+    assert!(gone["bytes"].as_u64().unwrap() > 100_000, "{gone}");
+    let again = world.cli(&world.home(), &["gc"]).out;
+    assert_eq!(
+        again,
+        "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks; 0 bytes given back\n"
     );
 }

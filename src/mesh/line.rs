@@ -268,7 +268,7 @@ impl Mesh {
     pub(super) fn settle_lines(&mut self, prefix: &str) -> Result<usize> {
         let due =
             self.read(|tx, around| due(tx, around, tx.resources_claimed(prefix, LINES_MAX)?))?;
-        self.settle_these(due)
+        self.settle_these(&due)
     }
 
     /// Looks after the lines in which a session stands. Returns when to look again, in milliseconds; never while it stands
@@ -293,7 +293,7 @@ impl Mesh {
         if due.is_empty() {
             return Ok(again_ms);
         }
-        self.settle_these(due)?;
+        self.settle_these(&due)?;
         // Whoever came to be the first in line is rung by that, and looks then.
         Ok(again_ms)
     }
@@ -308,21 +308,25 @@ impl Mesh {
     /// The same for one line.
     pub(super) fn settle_one(&mut self, resource: &str) -> Result<usize> {
         let due = self.read(|tx, around| due(tx, around, vec![resource.into()]))?;
-        self.settle_these(due)
+        self.settle_these(&due)
     }
 
-    fn settle_these(&mut self, resources: Vec<String>) -> Result<usize> {
+    fn settle_these(&mut self, resources: &[String]) -> Result<usize> {
         if resources.is_empty() {
             return Ok(0);
         }
         self.write(|tx, around, rings| {
-            let mut over = 0;
+            // Before any: the record of a death takes all that its session claimed, also in the lines further on.
+            let mut before = 0;
             for resource in resources {
-                let before = tx.claims_on(&resource)?.len();
-                let line = settle(tx, around, rings, &resource)?;
-                over += before.saturating_sub(line.holders.len() + line.queue.len());
+                before += tx.claims_on(resource)?.len();
             }
-            Ok(over)
+            let mut after = 0;
+            for resource in resources {
+                let line = settle(tx, around, rings, resource)?;
+                after += line.holders.len() + line.queue.len();
+            }
+            Ok(before.saturating_sub(after))
         })
     }
 }
