@@ -490,6 +490,11 @@ fn what_cannot_be_claimed_is_refused_and_nothing_is_stored() {
     let ada = world.session("ada");
     let long = "x".repeat(513);
     let note = "y".repeat(501);
+    let both = json!({ "resource": "it", "prefix": "i" });
+    let refused = ada.call("claims", both);
+    assert_eq!(refused["error"]["code"], "invalid_argument", "{refused}");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("\"resource\" or \"prefix\""), "{refused}");
     let bad: [(Value, &str); 11] = [
         (json!({ "resource": "" }), "invalid_argument"),
         (json!({ "resource": long }), "too_large"),

@@ -79,6 +79,82 @@ fn every_verb_is_in_the_log_and_globs_choose_among_them() {
     assert_eq!(keys, ["seq", "type", "at", "by", "subject", "data"]);
 }
 
+/// Returns who did what to what since an event, with some of the data.
+fn since(session: &Session, after: &Value, types: &str, key: &str) -> Vec<[Value; 4]> {
+    let page = events(session, json!({ "types": [types], "after": after }));
+    let told = list(&page).iter().map(|event| {
+        ["type", "by", "subject"]
+            .map(|name| event[name].clone())
+            .into_iter()
+            .chain([event["data"][key].clone()])
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap()
+    });
+    told.collect()
+}
+
+#[test]
+fn what_happens_to_names_questions_and_claims_is_an_event_with_who_did_it_and_why() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    bo.call("register", json!({ "name": "store" }));
+    let start = json!(0);
+    assert_eq!(
+        since(&ada, &start, "peer.renamed", "was"),
+        [["peer.renamed", "store", "store", "bo"].map(|text| json!(text))]
+    );
+    let asked = |question: &str| {
+        let ask = ada.start("ask_peer", json!({ "to": "store", "question": question }));
+        ask.wait_for_progress("store: stored");
+        let id = bo.next_question();
+        let no = json!({ "question_id": id, "answer": "ask cy", "decline": true });
+        bo.call("reply_to_peer", no);
+        assert_eq!(ask.result()["status"], "declined");
+        id
+    };
+    let declined = asked("may I push?");
+    let told = since(&ada, &start, "question.declined", "none");
+    assert_eq!(
+        told[0][..3],
+        ["question.declined", "store", &declined].map(|text| json!(text))
+    );
+    assert_eq!(told.len(), 1);
+    let quiet = world.cli(&world.home(), &["quiet", "store"]);
+    assert_eq!(quiet.code, Some(0), "{quiet:?}");
+    let held = ada.call("ask_peer", json!({ "to": "store", "question": "and now?" }));
+    assert_eq!(held["status"], "held");
+    let id = held["question_id"].as_str().unwrap();
+    let told = since(&ada, &start, "question.held", "reason");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0][2], id);
+    assert_eq!(told[0][3], held["reason"]);
+    let claim = |session: &Session| {
+        let claimed = session.call("claim", json!({ "resource": "deploy", "wait": "queue" }));
+        claimed["claim_id"].clone()
+    };
+    let (first, second) = (claim(&ada), claim(&bo));
+    ada.call("release", json!({ "resource": "deploy" }));
+    let page = events(&ada, json!({ "types": ["claim.*"], "after": 0 }));
+    let told: Vec<Value> = list(&page)
+        .iter()
+        .map(|event| {
+            assert_eq!(event["subject"], "deploy");
+            json!([event["type"], event["by"], event["data"]])
+        })
+        .collect();
+    let granted = |id: &Value, fence| json!({ "claim_id": id, "mode": "exclusive", "fence": fence, "lease_seconds": 120 });
+    assert_eq!(
+        told,
+        [
+            json!(["claim.granted", "ada", granted(&first, 1)]),
+            json!(["claim.queued", "store", { "claim_id": second, "mode": "exclusive", "place": 1 }]),
+            json!(["claim.released", "ada", { "claim_id": first, "mode": "exclusive", "fence": 1, "was": "held", "why": "released" }]),
+            json!(["claim.granted", "store", granted(&second, 2)]),
+        ]
+    );
+}
+
 #[test]
 fn next_goes_on_behind_what_was_looked_at_also_when_nothing_matched() {
     let world = World::new();

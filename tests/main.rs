@@ -15,6 +15,9 @@ mod world;
 /// Stories of questions: two or three named peers, a real file, real processes.
 mod ask;
 
+/// Stories of waits: for somebody who is not there yet, for several answers at once.
+mod wait;
+
 /// Stories of messages: who gets which, in what order, how far somebody has read.
 mod mail;
 

@@ -323,6 +323,36 @@ fn what_has_a_time_to_live_is_gone_after_it_and_swept() {
 }
 
 #[test]
+fn a_key_that_is_forgotten_is_the_projects_own_else_the_meshs_whoever_kept_it() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let kept = |text: &str, more: Value| assert_eq!(remember(&ada, text, more)["version"], 1);
+    kept("zebra here", json!({ "key": "port" }));
+    kept(
+        "zebra everywhere",
+        json!({ "key": "port", "scope": "mesh" }),
+    );
+    let zebras = |session| {
+        let found = finds(session, "zebra");
+        let mut all: Vec<String> = found.split('|').map(str::to_owned).collect();
+        all.sort();
+        all.join("|")
+    };
+    assert_eq!(zebras(&ada), "zebra everywhere|zebra here");
+    assert_eq!(ada.call("forget", json!({ "key": "port" }))["forgotten"], 1);
+    assert_eq!(zebras(&ada), "zebra everywhere", "its own first");
+    kept("zebra again", json!({ "key": "port" }));
+    // In another project there is only the mesh's.
+    assert_eq!(bo.call("forget", json!({ "key": "port" }))["forgotten"], 1);
+    assert_eq!(zebras(&ada), "zebra again");
+    assert_eq!(bo.call("forget", json!({ "key": "port" }))["forgotten"], 0);
+    let by_id = remember(&ada, "zebra of ada", json!({}));
+    let gone = bo.call("forget", json!({ "memory_id": by_id["memory_id"] }));
+    assert_eq!(gone["forgotten"], 1, "anybody of the mesh may");
+    assert_eq!(zebras(&ada), "zebra again");
+}
+
+#[test]
 fn a_forgotten_memory_leaves_nothing_of_its_words_in_the_file() {
     let world = World::new();
     let ada = world.session("ada");

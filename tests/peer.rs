@@ -410,6 +410,14 @@ fn a_session_says_what_it_is_for() {
     );
     let refused = bo.call("register", json!({ "name": "other" }));
     assert_eq!(refused["error"]["code"], "conflict");
+    world.write("srv/.claude-mesh.json", r#"{"name": "backend"}"#);
+    let srv = world.session("srv");
+    let named = srv.call("register", json!({ "name": "other" }));
+    assert_eq!(
+        named["error"]["code"], "conflict",
+        "a file names the project: {named}"
+    );
+    assert_eq!(srv.name(), "backend");
 }
 
 #[test]
@@ -592,6 +600,8 @@ fn a_list_narrows_to_the_repository_or_the_folder_and_says_of_each_what_there_is
         ["main", "the routes", "alive"]
     );
     assert!(seen["agent"].as_str().unwrap().starts_with("claude-code"));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(seen["host"], host.trim());
     assert!(seen["started_at"].is_string() && seen["peer_id"].is_string());
     let refused = shop.call("list_peers", json!({ "scope": "planet" }));
     assert_eq!(refused["error"]["code"], "invalid_argument");
