@@ -680,7 +680,7 @@ const LINES: &[Line] = &[
         &[
             "a_time_out_tells_how_far_the_question_came_and_leaves_it_open",
             "an_idle_session_that_does_not_answer_the_bell_is_rung_twice_and_then_the_truth_is_told",
-            "a_busy_session_is_never_called_failed",
+            "a_session_that_is_busy_or_at_a_dialog_for_a_minute_is_never_called_failed",
             "a_session_without_an_inbox_is_told_as_not_woken_with_the_reason",
             "every_step_of_a_question_is_in_the_log_in_its_order",
         ],

@@ -461,6 +461,7 @@ fn gc_tells_what_it_took_of_each_kind() {
     let again = world.cli(&world.home(), &["gc"]).out;
     assert_eq!(
         again,
-        "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks; 0 bytes given back\n"
+        "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks, 0 mailboxes; \
+         0 bytes given back\n"
     );
 }

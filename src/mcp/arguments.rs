@@ -117,6 +117,7 @@ fn plain(problem: &str) -> String {
         .replace("expected a boolean", "expected true or false")
         .replace("expected a string", "expected a text")
         .replace("expected string or map", "expected a text")
+        .replace("expected a map", "expected an object")
         .replace("there are no fields", "this tool takes none")
         .replace("unknown field", "unknown parameter")
         .replace("unknown variant", "unknown value")
