@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use claude_mesh::ground::{Clock, SystemClock};
@@ -227,11 +227,14 @@ fn all_mail(reader: &Session, unread: usize) -> Vec<Value> {
 
 /// How many fight for one claim.
 const FIGHTERS: usize = 32;
+/// So many grants there are at least.
+const GRANTS_MIN: usize = 8 * FIGHTERS;
 
 /// What the fight is about, as those see it who fight.
 struct Arena {
     world: World,
-    until: Instant,
+    lasts: Duration,
+    grants: AtomicUsize,
     /// With which the dice of all fighters begin.
     seed: u64,
     /// Who is inside, and the last fence that was shown.
@@ -281,9 +284,8 @@ impl Arena {
         self.inside.lock().unwrap().0 = None;
     }
 
-    /// Fights until the time is over. Returns how often the claim was granted.
-    fn fight(&self, who: usize) -> u32 {
-        let name = format!("fighter{who}");
+    /// Fights until the time is over and it was granted often enough. Returns how often the claim was granted.
+    fn fight(&self, who: usize, mut session: Session) -> u32 {
         let mut random = self.seed.wrapping_add(who as u64 + 1);
         let mut one_in = |many: u64| {
             random = random
@@ -291,15 +293,16 @@ impl Arena {
                 .wrapping_add(1_442_695_040_888_963_407);
             (random >> 33).is_multiple_of(many)
         };
-        let mut session = self.world.session(&name);
         let (mut grants, mut rounds) = (0, 0);
-        while Instant::now() < self.until {
+        let until = Instant::now() + self.lasts;
+        // On a slow machine the time alone tells nothing about who gets how much.
+        while Instant::now() < until || self.grants.load(Ordering::Relaxed) < GRANTS_MIN {
             rounds += 1;
             let arguments = json!({ "resource": "it", "wait": "queue", "wait_seconds": 60 });
             let turn = session.start("claim", arguments);
             // The first deaths of each sort are not left to the dice.
             if one_in(60) || (who == 0 && rounds == 1) {
-                session = self.again(session, &name, one_in(2));
+                session = self.again(session, who, one_in(2));
                 self.killed_waiting.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
@@ -308,10 +311,11 @@ impl Arena {
             let fence = result["fence"].as_i64().unwrap();
             self.enter(who, fence);
             grants += 1;
+            self.grants.fetch_add(1, Ordering::Relaxed);
             self.leave();
             if one_in(100) || ([1, 2].contains(&who) && grants == 1) {
                 self.killed_holding.lock().unwrap().insert(fence, now_ms());
-                session = self.again(session, &name, one_in(4) || who == 1);
+                session = self.again(session, who, one_in(4) || who == 1);
             } else {
                 session.call("release", json!({ "resource": "it" }));
             }
@@ -320,14 +324,22 @@ impl Arena {
     }
 
     /// Kills a session, with its server or so that the server sees it, and opens another.
-    fn again(&self, mut session: Session, name: &str, both: bool) -> Session {
+    fn again(&self, mut session: Session, who: usize, both: bool) -> Session {
         if both {
             session.kill();
         } else {
             session.kill_client();
             session.wait_for_end();
         }
-        self.world.session(name)
+        self.opens(who)
+    }
+
+    /// Opens a session without a hook, which in such a crowd may give up waiting for the lock before its turn comes.
+    fn opens(&self, who: usize) -> Session {
+        let session = self.world.window(&format!("fighter{who}"), &[]);
+        session.discover();
+        session.call("mesh_status", json!({}));
+        session
     }
 
     /// Reads the log: one holder at a time, and fences that grow by one.
@@ -381,17 +393,22 @@ fn of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves() {
     tell(&format!("CLAUDE_MESH_TEST_CROWD_SEED={seed}\n"));
     let arena = Arena {
         world: World::new(),
-        until: Instant::now() + Duration::from_secs(seconds + 2),
+        lasts: Duration::from_secs(seconds),
+        grants: AtomicUsize::default(),
         seed,
         inside: Mutex::default(),
         came: Mutex::default(),
         killed_holding: Mutex::default(),
         killed_waiting: AtomicU32::default(),
     };
+    // Nobody fights before all are there.
+    let sessions: Vec<Session> = (0..FIGHTERS).map(|who| arena.opens(who)).collect();
     let grants: Vec<u32> = std::thread::scope(|scope| {
         let arena = &arena;
-        let fights: Vec<_> = (0..FIGHTERS)
-            .map(|who| scope.spawn(move || arena.fight(who)))
+        let fights: Vec<_> = sessions
+            .into_iter()
+            .enumerate()
+            .map(|(who, session)| scope.spawn(move || arena.fight(who, session)))
             .collect();
         fights
             .into_iter()
