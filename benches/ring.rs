@@ -18,6 +18,8 @@ use crate::world::{World, micros};
 
 /// A server that has posted a line looks once more soon after; both ways begin when everybody sleeps.
 const AFTER_LINE: Duration = Duration::from_millis(20);
+/// An inbox takes so many lines in a row, and then one every two seconds; its server posts no faster.
+const LINES_IN_A_ROW: usize = 20;
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("ring (both ways turn by turn)", pin);
@@ -25,14 +27,22 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let world = World::new(pin);
         let path = world.home().join("inbox.sock");
         let inbox = UnixListener::bind(&path).unwrap();
-        let mut peer = world.session_with_inbox("bo", Side::Far, &path);
+        let fresh = |round: usize| {
+            let name = format!("bo{round}");
+            let peer = world.session_with_inbox(&name, Side::Far, &path);
+            (name, peer)
+        };
+        let (mut name, mut peer) = fresh(0);
         let mut asker = world.session("ada", Side::Near);
         let sql = world.sql();
         let (mut there, mut back) = (Samples::default(), Samples::default());
         for round in 0..rounds + 10 {
+            if round > 0 && round % LINES_IN_A_ROW == 0 {
+                (name, peer) = fresh(round);
+            }
             // Without a progress token: the asker waits and stays silent, so that nobody need read what it says.
-            let arguments =
-                json!({ "to": "bo", "question": format!("which port does service {round} use?") });
+            let question = format!("which port does service {round} use?");
+            let arguments = json!({ "to": name, "question": question });
             let (call, request) = asker.tool_line("ask_peer", &arguments);
             std::thread::sleep(PAUSE);
             let began = Instant::now();

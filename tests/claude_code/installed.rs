@@ -35,8 +35,8 @@ fn find_or_install() -> Result<PathBuf, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err("the tests know only its Linux x86-64 build".to_owned());
     }
-    let folder =
-        env::var_os("CLAUDE_MESH_TEST_CLAUDE_DIR").map_or_else(below_target, PathBuf::from);
+    let chosen = env::var_os("CLAUDE_MESH_TEST_CLAUDE_DIR").filter(|folder| !folder.is_empty());
+    let folder = chosen.map_or_else(below_target, PathBuf::from);
     let binary = folder.join(BINARY);
     if is_whole(&binary) {
         return Ok(binary);
