@@ -75,8 +75,8 @@ fn a_session_that_waits_is_not_woken_by_questions_of_others() {
         bo.replies(&bo.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
-    // Its own looks are due every two seconds; each wakes a thread or two.
-    let looks = began.elapsed().as_secs() / 2 + 1;
+    // Its own looks are due every two seconds; each wakes a thread or two. The look that told the last may not be over yet.
+    let looks = began.elapsed().as_secs() / 2 + 2;
     let woken = cy.wakes() - before;
     assert!(woken <= looks * 3, "woken {woken} times in {looks} looks");
     di.replies(&di.next_question(), "done");
