@@ -731,19 +731,13 @@ fn what_is_followed_in_a_sessions_shell_leaves_the_sessions_questions_to_its_mod
     let world = World::new();
     let ada = world.session("ada");
     let folder = world.project("bo");
-    let made = world.command("mkfifo", &folder).arg("go").status();
-    assert!(made.unwrap().success());
-    let script = format!(
-        "(read go < go; exec \"{}\" events -f --json > followed) & echo $! > follower; \"$SERVER\"; :",
-        program("claude-mesh")
-    );
+    let script = Stray::beside_a_server(&world, &folder, "events -f --json > followed");
     let bo = world.window_of("bo", &[], "/bin/sh", &script);
     bo.register("idle");
     bo.hook("SessionStart", json!({ "source": "startup" }));
     bo.discover();
     bo.call("mesh_status", json!({}));
-    let _follower = Stray::of(&folder.join("follower"));
-    std::fs::write(folder.join("go"), "go\n").unwrap();
+    let _follower = Stray::goes(&folder);
     let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
     crate::world::within("it is followed", || followed().contains("peer.joined"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));

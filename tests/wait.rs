@@ -12,7 +12,7 @@ use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
 use crate::ring::{Rung, asks, attached};
-use crate::world::{Session, Stray, World, has_ended, program, within};
+use crate::world::{Session, Stray, World, has_ended, within};
 
 /// A question of `asker` wakes the idle session, whatever happened there before.
 #[track_caller]
@@ -61,15 +61,9 @@ fn a_command_killed_while_it_waits_in_a_sessions_shell_leaves_no_deaf_session_be
     let world = World::new();
     let ada = world.session("ada");
     let folder = world.project("bo");
-    let made = world.command("mkfifo", &folder).arg("go").status();
-    assert!(made.unwrap().success());
-    let script = format!(
-        "(read go < go; exec \"{}\" ask ada 'which port?') & echo $! > asker; \"$SERVER\"; :",
-        program("claude-mesh")
-    );
+    let script = Stray::beside_a_server(&world, &folder, "ask ada 'which port?'");
     let bo = Rung::open_as(&world, "bo", "idle", &[], &script, || true);
-    let asker = Stray::of(&folder.join("asker"));
-    std::fs::write(folder.join("go"), "go\n").unwrap();
+    let asker = Stray::goes(&folder);
     within("it has asked", || !ada.questions().is_empty());
     assert_eq!(ada.questions()[0]["from"], "bo", "the session speaks");
     asker.kill();

@@ -158,15 +158,19 @@ impl World {
 pub(crate) struct Stray(pub(crate) i32);
 
 impl Stray {
-    /// Finds it by the file its number was written to.
-    pub(crate) fn of(file: &Path) -> Self {
-        Self(
-            std::fs::read_to_string(file)
-                .unwrap()
-                .trim()
-                .parse()
-                .unwrap(),
-        )
+    /// Returns the script of a client in whose shell `claude-mesh` with these words stands ready beside its server.
+    pub(crate) fn beside_a_server(world: &World, folder: &Path, words: &str) -> String {
+        let made = world.command("mkfifo", folder).arg("go").status();
+        assert!(made.unwrap().success());
+        let program = program("claude-mesh");
+        format!("(read go < go; exec \"{program}\" {words}) & echo $! > stray; \"$SERVER\"; :")
+    }
+
+    /// Lets it go.
+    pub(crate) fn goes(folder: &Path) -> Self {
+        let number = std::fs::read_to_string(folder.join("stray")).unwrap();
+        std::fs::write(folder.join("go"), "go\n").unwrap();
+        Self(number.trim().parse().unwrap())
     }
 
     pub(crate) fn kill(&self) {
