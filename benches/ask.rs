@@ -8,9 +8,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use claude_mesh::ground::SystemClock;
 use claude_mesh::mesh::{Arrival, Member, Mesh, Waited};
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::SystemClock;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 

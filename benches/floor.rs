@@ -56,7 +56,7 @@ pub(crate) fn hop(pin: Pin, far: Side) -> Samples {
 /// and of what comes after it was stored.
 pub(crate) fn answer_sql(rounds: usize) -> (Samples, Samples) {
     let world = World::new(Pin::None);
-    let clock = std::sync::Arc::new(claude_mesh::ground::SystemClock::new());
+    let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
     claude_mesh::mesh::Mesh::open(&world.database(), clock).unwrap();
     let (mut peer, mut asker) = (world.sql(), world.sql());
     peer.execute_batch(

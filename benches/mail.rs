@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use claude_mesh::ground::SystemClock;
-use claude_mesh::ground::id::MessageId;
 use claude_mesh::mesh::{Arrival, Mesh, Posting, Selection};
 use claude_mesh::model::{PeerKind, Recipient};
+use claude_mesh::platform::SystemClock;
+use claude_mesh::platform::id::MessageId;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::pin::{Pin, Side};

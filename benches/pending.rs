@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use claude_mesh::ground::SystemClock;
 use claude_mesh::mesh::{Arrival, Mesh, Sitting};
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::SystemClock;
 
 use crate::hook;
 use crate::pin::{Pin, Side};
@@ -115,7 +115,7 @@ impl Place {
         drop(asker);
         let mut mesh = open();
         let client = i32::try_from(session.client_pid()).unwrap();
-        let process = claude_mesh::ground::process::stat(client).unwrap().key;
+        let process = claude_mesh::platform::process::stat(client).unwrap().key;
         let me = mesh.seat_of(process).unwrap().expect("the session sits");
         Self {
             session,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use claude_mesh::ground::SystemClock;
-use claude_mesh::ground::project::head_commit;
 use claude_mesh::mesh::{
     Arrival, Asking, IfOffline, Mesh, Recall, Remember, Reply, Sitting, WhichMemory,
 };
 use claude_mesh::model::memory::Scope;
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::SystemClock;
+use claude_mesh::platform::project::head_commit;
 
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};

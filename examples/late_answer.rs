@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use claude_mesh::ground::clock::SetClock;
 use claude_mesh::mesh::{Arrival, Member, Mesh};
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::clock::SetClock;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = tempfile::tempdir()?;
@@ -63,7 +63,7 @@ fn join(
     std::fs::create_dir_all(&project)?;
     let mesh = Mesh::open(
         &place.join("mesh.db"),
-        Arc::clone(clock) as Arc<dyn claude_mesh::ground::Clock>,
+        Arc::clone(clock) as Arc<dyn claude_mesh::platform::Clock>,
     )?;
     Ok(mesh.join(&Arrival::here(&project)?.instance(instance))?)
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::ground::SystemClock;
 use claude_mesh::mesh::{Arrival, Member, Mesh, Waited};
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::SystemClock;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 

@@ -1,8 +1,9 @@
 //! claude-mesh: one Claude Code session asks another and gets the answer as the result of the call.
-pub mod ground;
+pub mod claude_code;
 pub mod hooks;
 pub mod mesh;
 pub mod model;
+pub mod platform;
 pub mod setup;
 pub mod store;
 pub mod wake;

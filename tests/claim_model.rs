@@ -2,10 +2,10 @@
 //! and on what everybody is told.
 use std::sync::Arc;
 
-use claude_mesh::ground::Clock;
-use claude_mesh::ground::clock::SetClock;
 use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh, WhichClaim};
 use claude_mesh::model::{ClaimState, Mode, PeerName};
+use claude_mesh::platform::Clock;
+use claude_mesh::platform::clock::SetClock;
 use proptest::prelude::*;
 
 /// Who, and whether beside others.

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use claude_mesh::ground::clock::{Clock, SetClock, SystemClock};
-use claude_mesh::ground::id::QuestionId;
 use claude_mesh::mesh::{Arrival, Member, Mesh, Reply, Waited};
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::clock::{Clock, SetClock, SystemClock};
+use claude_mesh::platform::id::QuestionId;
 use serde_json::{Value, json};
 
 use crate::event::IN_A_ROW;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use claude_mesh::ground::{Clock, SystemClock};
+use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, Session, World};

@@ -213,8 +213,8 @@ fn since_is_exact_to_the_millisecond() {
         emit(&ada, "project.step", json!(number));
         let moment = events(&ada, json!({ "limit": 1 }))["events"][0]["at"].clone();
         crate::world::within("the clock goes on", || {
-            let now = claude_mesh::ground::Clock::now(&claude_mesh::ground::SystemClock::new());
-            claude_mesh::ground::clock::rfc3339(now.wall_ms).as_str() > moment.as_str().unwrap()
+            let now = claude_mesh::platform::Clock::now(&claude_mesh::platform::SystemClock::new());
+            claude_mesh::platform::clock::rfc3339(now.wall_ms).as_str() > moment.as_str().unwrap()
         });
     }
     let all = events(&ada, json!({ "types": ["project.*"] }));
@@ -227,9 +227,9 @@ fn since_is_exact_to_the_millisecond() {
             .collect::<Vec<_>>()
     };
     assert_eq!(since(third), [2, 3, 4]);
-    let at_ms = claude_mesh::ground::clock::parse_rfc3339(third).unwrap();
+    let at_ms = claude_mesh::platform::clock::parse_rfc3339(third).unwrap();
     assert_eq!(
-        since(&claude_mesh::ground::clock::rfc3339(at_ms + 1)),
+        since(&claude_mesh::platform::clock::rfc3339(at_ms + 1)),
         [3, 4]
     );
     assert_eq!(since("2999-01-01T00:00:00Z"), [0; 0]);

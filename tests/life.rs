@@ -4,9 +4,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::ground::SystemClock;
 use claude_mesh::mesh::{Arrival, Mesh};
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::SystemClock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 

@@ -1,11 +1,11 @@
 //! Stories of messages: who gets which, in what order, how far somebody has read, and what is refused.
 use std::sync::Arc;
 
-use claude_mesh::ground::Clock;
-use claude_mesh::ground::clock::SetClock;
-use claude_mesh::ground::id::MessageId;
 use claude_mesh::mesh::{Arrival, Mesh, Posting, Selection, Sitting, Subscribing};
 use claude_mesh::model::{Error, Recipient, Refusal, Topic};
+use claude_mesh::platform::Clock;
+use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::id::MessageId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -134,7 +134,7 @@ mod life;
 mod faults;
 
 /// The house: floors, rooms, doors.
-mod floors;
+mod layers;
 
 /// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
 mod install;

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use claude_mesh::ground::settings;
+use claude_mesh::platform::settings;
 use serde_json::Value;
 
 use crate::world::{World, program};

@@ -1,5 +1,5 @@
 //! Stories of mailboxes: who gets which name and seat, and who keeps it over restarts.
-use claude_mesh::ground::{Clock, SystemClock};
+use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::world::{Session, World};

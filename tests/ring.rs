@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use claude_mesh::ground::clock::{Clock, SetClock, SystemClock};
 use claude_mesh::mesh::{Arrival, IfOffline, Mesh};
 use claude_mesh::model::peer::Address;
+use claude_mesh::platform::clock::{Clock, SetClock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::world::{InFlight, PATIENCE, Session, World};

@@ -1,14 +1,14 @@
 //! Figures: what status and gc count is what is there, after whatever happened, and nothing is counted row by row.
 use std::sync::Arc;
 
-use claude_mesh::ground::Clock;
-use claude_mesh::ground::clock::SetClock;
 use claude_mesh::mesh::{Arrival, Member, Mesh, NewValue, Remember, Reply, TaskChange, TaskFields};
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::memory::Scope;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::state::Namespace;
 use claude_mesh::model::{PeerKind, TaskStatus};
+use claude_mesh::platform::Clock;
+use claude_mesh::platform::clock::SetClock;
 use serde_json::{Value, json};
 
 use crate::world::World;

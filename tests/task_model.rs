@@ -3,13 +3,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use claude_mesh::ground::clock::SetClock;
-use claude_mesh::ground::id::TaskId;
 use claude_mesh::mesh::{
     Arrival, ClaimFilter, Mesh, Sitting, TaskChange, TaskFields, TaskSelection, task_files,
 };
 use claude_mesh::model::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
 use claude_mesh::model::{Error, TaskStatus};
+use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::id::TaskId;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -4,9 +4,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::ground::Clock;
-use claude_mesh::ground::clock::SetClock;
-use claude_mesh::ground::process;
 use claude_mesh::mesh::{
     Arrival, ClaimFilter, Claimed, Claiming, Forgotten, Member, Mesh, Opening, Reply, Scope,
     TaskFields, Wait,
@@ -14,6 +11,9 @@ use claude_mesh::mesh::{
 use claude_mesh::model::event::Filter;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Event, Liveness, Mode, PeerKind, QuestionState, Refusal};
+use claude_mesh::platform::Clock;
+use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::process;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 

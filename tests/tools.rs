@@ -1,7 +1,7 @@
 //! The list of tools as a client gets it: which there are, and what is told of each beside its name.
 use std::collections::BTreeSet;
 
-use claude_mesh::ground::settings::TOOL_SETS;
+use claude_mesh::platform::settings::TOOL_SETS;
 use serde_json::{Value, json};
 
 use crate::world::{Session, World};

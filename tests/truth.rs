@@ -5,12 +5,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 use std::time::Instant;
 
-use claude_mesh::ground::id::QuestionId;
-use claude_mesh::ground::process;
 use claude_mesh::mesh::{Attention, Letterbox, Member, Rewake};
 use claude_mesh::model::brake::NeedsPerson;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::{Activity, Delivery, Event, WakeState};
+use claude_mesh::platform::id::QuestionId;
+use claude_mesh::platform::process;
 use serde_json::{Value, json};
 
 use crate::ring::{Rung, SERVER, asks, attached};

@@ -76,7 +76,7 @@ fn members(place: &Path) -> [Member; 2] {
     ["ada", "bo"].map(|name| {
         let project = place.join(name);
         std::fs::create_dir_all(&project).unwrap();
-        let clock = std::sync::Arc::new(claude_mesh::ground::SystemClock::new());
+        let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
         let mesh = claude_mesh::mesh::Mesh::open(&place.join("mesh.db"), clock).unwrap();
         let arrival = claude_mesh::mesh::Arrival::here(&project).unwrap();
         let instance = if name == "ada" { 1 } else { 2 };

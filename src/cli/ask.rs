@@ -13,11 +13,11 @@ use super::peer::{askable, held_words, strong};
 use super::rows::Rows;
 use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, known, print, source, span, view};
-use crate::ground::text;
 use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited, shape};
 use crate::model::ask::ago;
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal};
+use crate::platform::text;
 
 /// Ask a session and wait for its answer
 ///
@@ -513,13 +513,13 @@ impl<'a> Asking<'a> {
         mut watch: impl FnMut(&[Standing], i64),
     ) -> Result<Ended, Failure> {
         let until_ms = self.began_ms + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
-        let clock = crate::ground::SystemClock::new();
+        let clock = crate::platform::SystemClock::new();
         loop {
             let now_ms = self.member.mesh().now().monotonic_ms;
             let left = Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0));
             let stop = self.stop.clone();
             let waited = self.member.wait(&wait, left, |standings| {
-                watch(standings, crate::ground::Clock::now(&clock).wall_ms);
+                watch(standings, crate::platform::Clock::now(&clock).wall_ms);
                 !stop.is_set()
             })?;
             match waited {

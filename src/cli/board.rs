@@ -5,10 +5,10 @@ use serde_json::json;
 use super::desk::Desk;
 use super::wrong::Failure;
 use super::{Ending, Outcome, events, print, table};
-use crate::ground::text;
 use crate::mesh::{Mesh, TaskList, TaskSelection, shape};
 use crate::model::event::Patterns;
 use crate::model::{Priority, TaskStatus};
+use crate::platform::text;
 use crate::store::Task;
 
 const COLUMNS: [(TaskStatus, &str); 4] = [

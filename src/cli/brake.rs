@@ -8,9 +8,9 @@ use super::desk::Desk;
 use super::message::no_one;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, span};
-use crate::ground::clock::rfc3339;
 use crate::mesh::Mesh;
 use crate::model::brake::FOREVER_MS;
+use crate::platform::clock::rfc3339;
 
 /// Leave a session alone: store what it is asked, and do not ring
 ///

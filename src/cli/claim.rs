@@ -10,15 +10,15 @@ use super::desk::Desk;
 use super::live::{LiveLine, Stop};
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, span, staged, table};
-use crate::ground::clock::rfc3339;
-use crate::ground::id::{ClaimId, WaitId};
-use crate::ground::{Moment, text};
 use crate::mesh::{
     self, Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason,
     WhichClaim, shape,
 };
 use crate::model::ask::{ago, lasts};
 use crate::model::{ClaimState, Mode};
+use crate::platform::clock::rfc3339;
+use crate::platform::id::{ClaimId, WaitId};
+use crate::platform::{Moment, text};
 use crate::store;
 
 /// Claim a resource, so that no other session uses it meanwhile

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
-use crate::ground::client::{self, Registered};
-use crate::ground::process::{self, ProcessKey};
-use crate::ground::project::Project;
-use crate::ground::walls::Place;
-use crate::ground::{Fault, Settings, SystemClock, text};
+use crate::claude_code::client;
+use crate::claude_code::client::Registered;
 use crate::mesh::{Arrival, Member, Mesh, Opening, Sitting};
 use crate::model::{PeerKind, PeerName};
+use crate::platform::isolation::Place;
+use crate::platform::process;
+use crate::platform::process::ProcessKey;
+use crate::platform::project::Project;
+use crate::platform::{Fault, Settings, SystemClock, text};
 use crate::store::Options;
 
 /// The place of one command.

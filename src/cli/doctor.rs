@@ -14,12 +14,13 @@ use super::desk::{Desk, shown};
 use super::install::{PROGRAMS, places};
 use super::wrong::Failure;
 use super::{Ending, Outcome, installed, print};
-use crate::ground::clock::parse_rfc3339;
-use crate::ground::project::{FILE, Project};
-use crate::ground::walls;
-use crate::ground::{Clock, Fault, Settings, SystemClock, client, log, text};
+use crate::claude_code::client;
 use crate::mesh::{Mesh, Scope};
 use crate::model::{Activity, Error, Topic};
+use crate::platform::clock::parse_rfc3339;
+use crate::platform::isolation;
+use crate::platform::project::{FILE, Project};
+use crate::platform::{Clock, Fault, Settings, SystemClock, fault_log, text};
 use crate::setup::{self, Finding, Places, Severity};
 use crate::store;
 use crate::wake::{Bells, Signal};
@@ -252,7 +253,7 @@ fn project(settings: &Settings) -> Vec<Finding> {
 fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     let Ok(desk) = Desk::find(false) else {
         // What is wrong with the project was said already.
-        let place = walls::place(settings, &settings.working_directory);
+        let place = isolation::place(settings, &settings.working_directory);
         return place.err().iter().map(of_fault).collect();
     };
     let mut findings = vec![ok(format!(
@@ -373,12 +374,12 @@ fn try_bell() -> Result<(&'static str, bool), Fault> {
 /// What hooks could not say anywhere else.
 fn faults(settings: &Settings) -> Vec<Finding> {
     let since_ms = SystemClock::new().now().wall_ms - FAULTS_MS;
-    let path: PathBuf = log::path(&settings.mesh_home);
+    let path: PathBuf = fault_log::path(&settings.mesh_home);
     let recent = |line: &String| {
         let time = line.split(' ').next().unwrap_or_default();
         parse_rfc3339(time).is_some_and(|at_ms| at_ms >= since_ms)
     };
-    log::last(&settings.mesh_home, 5)
+    fault_log::last(&settings.mesh_home, 5)
         .into_iter()
         .filter(recent)
         .map(|line| {

@@ -9,12 +9,12 @@ use super::peer::{explained, strong};
 use super::span::{self, Since};
 use super::wrong::Failure;
 use super::{Ending, Outcome, events, print, sentence, view};
-use crate::ground::clock::rfc3339;
-use crate::ground::id::QuestionId;
 use crate::mesh::{Forgotten, Mesh};
 use crate::model::ask::ago;
 use crate::model::event::{Filter, Patterns};
 use crate::model::{Error, Event, Refusal};
+use crate::platform::clock::rfc3339;
+use crate::platform::id::QuestionId;
 
 /// Tell what happened: who asked, was rung, was shown, answered; or remove what was said
 ///

@@ -10,11 +10,11 @@ use super::live::Stop;
 use super::span::{self, Since};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print};
-use crate::ground::clock::{monotonic_ms, rfc3339};
-use crate::ground::text;
 use crate::mesh::{Came, Interruption, Member, Mesh, shape};
 use crate::model::Event;
 use crate::model::event::{Filter, Page, Patterns};
+use crate::platform::clock::{monotonic_ms, rfc3339};
+use crate::platform::text;
 
 /// Read, follow or await what happens in the mesh; emit events of your own
 ///
@@ -278,6 +278,6 @@ fn tell(desk: &Desk, event: &Event) -> Result<(), Failure> {
 }
 
 fn now_ms() -> i64 {
-    use crate::ground::{Clock, SystemClock};
+    use crate::platform::{Clock, SystemClock};
     SystemClock::new().now().wall_ms
 }

@@ -239,8 +239,8 @@ pub(super) fn indented(text: &str) -> String {
 /// The beginning of a text on one line.
 pub(super) fn one_line(text: &str) -> String {
     const CHARS: usize = 100;
-    let line = crate::ground::text::one_line(text);
-    let cut = crate::ground::text::cut_chars(&line, CHARS);
+    let line = crate::platform::text::one_line(text);
+    let cut = crate::platform::text::cut_chars(&line, CHARS);
     if cut.len() < line.len() {
         format!("{cut}…")
     } else {

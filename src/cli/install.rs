@@ -12,8 +12,9 @@ use super::client::print_for;
 use super::desk::shown;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
-use crate::ground::process::ProcessKey;
-use crate::ground::{Clock, Settings, SystemClock, client, process};
+use crate::claude_code::client;
+use crate::platform::process::ProcessKey;
+use crate::platform::{Clock, Settings, SystemClock, process};
 use crate::setup::{self, Applied, CLIENTS, Change, Client, Options, Places, Plan, Scope, Wake};
 
 /// Wire claude-mesh into Claude Code: server, hooks and the permission for its tools
@@ -353,7 +354,7 @@ fn diff(change: &Change, path: &str) -> String {
     for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
         lines.push(hunk.header().cyan().to_string());
         for line in hunk.iter_changes() {
-            let words = crate::ground::text::clean(line.value());
+            let words = crate::platform::text::clean(line.value());
             let words = words.trim_end_matches('\n');
             lines.push(match line.tag() {
                 ChangeTag::Insert => format!("+{words}").green().to_string(),

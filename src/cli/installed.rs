@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::ground::{Clock, Settings, SystemClock};
+use crate::platform::{Clock, Settings, SystemClock};
 
 /// No program that is asked for its version may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -9,11 +9,11 @@ use super::peer::{explained, strong};
 use super::span::Since;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print};
-use crate::ground::clock::rfc3339;
-use crate::ground::id::{PeerId, QuestionId};
 use crate::mesh::{Asking, Known, Member, shape};
 use crate::model::ask::ago;
 use crate::model::peer::Address;
+use crate::platform::clock::rfc3339;
+use crate::platform::id::{PeerId, QuestionId};
 
 /// Shows earlier answers of a peer and asks nobody.
 pub(super) fn only(desk: &Desk, to: &Address, question: &str) -> Outcome {

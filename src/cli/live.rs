@@ -8,7 +8,7 @@ use signal_hook::iterator::Signals;
 
 use super::print;
 use super::wrong::Failure;
-use crate::ground::text;
+use crate::platform::text;
 use crate::wake::Signal;
 
 /// Ctrl-C, a closed terminal or a polite end: the wait ends at once and the question stays open.

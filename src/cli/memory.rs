@@ -292,7 +292,7 @@ fn forget(desk: &Desk, args: &Forget) -> Outcome {
 fn not_an_id(id: &str) -> Failure {
     let message = format!(
         "{:?} is no id of a memory",
-        crate::ground::text::one_line(id)
+        crate::platform::text::one_line(id)
     );
     let hint = "`claude-mesh memory recall` shows the ids; nothing was changed";
     Wrong::new("invalid_argument", message, hint).into()

@@ -10,11 +10,11 @@ use super::inbox::indented;
 use super::peer::{explained, strong};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source, span};
-use crate::ground::id::MessageId;
 use crate::mesh::{Audience, Listed, Posting, Selection, Subscribing, shape};
 use crate::model::ask::ago;
 use crate::model::message::SentTo;
 use crate::model::{MessageType, Recipient, Refusal, Topic};
+use crate::platform::id::MessageId;
 use crate::store::Message;
 
 /// Leave a message for a session, for everybody or for a topic
@@ -120,7 +120,7 @@ pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
     let to = Recipient::parse(&args.to).map_err(|_| {
         let message = format!(
             "{:?} is no peer, no #topic and not *",
-            crate::ground::text::one_line(&args.to)
+            crate::platform::text::one_line(&args.to)
         );
         Failure::argument(
             message,
@@ -239,14 +239,14 @@ fn told(desk: &Desk, message: &Message, now_ms: i64) -> Result<(), Failure> {
     let subject = match &message.subject {
         Some(subject) => format!(
             ": {}",
-            desk.foreign(&crate::ground::text::one_line(subject))
+            desk.foreign(&crate::platform::text::one_line(subject))
         ),
         None => String::new(),
     };
     print::line(&format!(
         "{}  {}{to}, {}{kind}{subject}",
         message.id,
-        strong(&crate::ground::text::one_line(&message.from)),
+        strong(&crate::platform::text::one_line(&message.from)),
         ago(now_ms - message.posted_at_ms),
     ))?;
     print::line(&indented(&desk.foreign(&message.body)))?;

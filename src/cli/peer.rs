@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 use super::desk::{Desk, Seat};
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, table};
-use crate::ground::clock::rfc3339;
-use crate::ground::text;
 use crate::mesh::{Mesh, PeerView, Ranked, Scope, shape};
 use crate::model::ask::ago;
 use crate::model::brake::{Held, HoldReason};
@@ -19,6 +17,8 @@ use crate::model::doing::Doing;
 use crate::model::knows::Subject;
 use crate::model::peer::nearest;
 use crate::model::{Activity, Error, Liveness, PeerKind, PeerName, Refusal};
+use crate::platform::clock::rfc3339;
+use crate::platform::text;
 
 /// List who is here: what they do, what waits for them, who needs you
 ///

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::desk::Desk;
-use crate::ground::text;
+use crate::platform::text;
 
 /// Returns whether a person watches what is printed.
 pub(super) fn is_terminal() -> bool {

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::{Ending, Outcome, print, source};
-use crate::ground::id::QuestionId;
 use crate::mesh;
 use crate::model::{QuestionState, Refusal};
+use crate::platform::id::QuestionId;
 
 /// Answer a question, or decline it
 ///

@@ -2,9 +2,9 @@
 use super::desk::Desk;
 use super::peer::strong;
 use super::print;
-use crate::ground::id::QuestionId;
 use crate::mesh::Standing;
 use crate::model::QuestionState;
+use crate::platform::id::QuestionId;
 
 /// The table of a question to many, row by row.
 pub(super) struct Rows {

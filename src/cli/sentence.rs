@@ -4,8 +4,8 @@ use owo_colors::OwoColorize;
 use super::desk::Desk;
 use super::inbox::one_line;
 use super::peer::strong;
-use crate::ground::text;
 use crate::model::Event;
+use crate::platform::text;
 use crate::store::Question;
 
 /// Returns one event as a sentence; `question` is what it is about, with the names of asker and addressee.

@@ -1,7 +1,7 @@
 //! Spans and times as they are typed: `90s`, `5m`, `2h`, `30d`, or an RFC 3339 time.
 use std::time::Duration;
 
-use crate::ground::clock;
+use crate::platform::clock;
 
 /// A beginning: so long ago, or at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use super::claim::{held_by, shown};
 use super::desk::Desk;
 use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, print};
-use crate::ground::clock::rfc3339;
-use crate::ground::text;
 use crate::mesh::{self, shape};
+use crate::platform::clock::rfc3339;
+use crate::platform::text;
 
 /// Fails when somebody else holds a staged file alone: what a git hook runs.
 pub(super) fn check_staged(desk: &Desk) -> Outcome {

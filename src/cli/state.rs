@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::desk::Desk;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source, span, table};
-use crate::ground::text;
 use crate::mesh::{NewValue, shape};
 use crate::model::ask::ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
+use crate::platform::text;
 
 /// Read and write values that sessions share
 ///

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
-use crate::ground::clock::rfc3339;
 use crate::mesh::{Status as Figures, shape};
 use crate::model::brake::FOREVER_MS;
+use crate::platform::clock::rfc3339;
 
 /// The mesh in figures: its file, peers, questions
 #[derive(Debug, Args)]

@@ -11,13 +11,13 @@ use super::desk::Desk;
 use super::peer::strong;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, board, print, source, span, table, task_bulk};
-use crate::ground::id::TaskId;
-use crate::ground::text;
 use crate::mesh::{
     FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated, shape, task_files,
 };
 use crate::model::ask::ago;
 use crate::model::{Priority, TaskStatus};
+use crate::platform::id::TaskId;
+use crate::platform::text;
 use crate::store;
 
 /// Create tasks of this project, change them, look at them

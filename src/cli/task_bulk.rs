@@ -9,9 +9,9 @@ use super::desk::Desk;
 use super::task::{Given, existing, find, statuses, tell_updated};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source};
-use crate::ground::text;
 use crate::mesh::{Mesh, TaskChange, TaskFields, shape, task_files};
 use crate::model::{Priority, TaskStatus};
+use crate::platform::text;
 
 /// Change several tasks at once; one that is refused keeps no other from being changed.
 #[derive(Debug, Args)]

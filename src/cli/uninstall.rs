@@ -3,7 +3,7 @@ use clap::Args;
 
 use super::install::{Changing, Files, places};
 use super::{Ending, Outcome, print};
-use crate::ground::Settings;
+use crate::platform::Settings;
 use crate::setup;
 
 /// Take claude-mesh out of Claude Code; run it before you remove the programs

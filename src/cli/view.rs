@@ -1,9 +1,9 @@
 //! Peers, questions and their way as JSON, under the keys the tools of the server use.
 use serde_json::{Value, json};
 
-use crate::ground::clock::rfc3339;
 use crate::mesh::{Asked, Standing, shape};
 use crate::model::{Delivery, QuestionState};
+use crate::platform::clock::rfc3339;
 use crate::store::Question;
 
 /// The result of an ask that was waited for.

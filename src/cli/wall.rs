@@ -7,8 +7,8 @@ use serde_json::json;
 use super::desk::shown;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print};
-use crate::ground::settings::expand_home;
-use crate::ground::{Settings, walls};
+use crate::platform::settings::expand_home;
+use crate::platform::{Settings, isolation};
 
 /// List the walls, or give a folder a mesh of its own
 ///
@@ -37,8 +37,8 @@ pub(super) fn wall(args: &Wall, json: bool) -> Outcome {
 }
 
 fn list(settings: &Settings, json: bool) -> Outcome {
-    let walls = walls::walls(settings)?;
-    let here = walls::place(settings, &settings.working_directory)?;
+    let walls = isolation::walls(settings)?;
+    let here = isolation::place(settings, &settings.working_directory)?;
     if json {
         let walls: Vec<_> = walls
             .iter()
@@ -79,8 +79,8 @@ fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome 
             "its name must be UTF-8 without `*`, `?` and `[`; nothing was changed",
         ));
     }
-    let before = walls::build(settings, &folder, name)?;
-    let place = walls::place(settings, &folder)?;
+    let before = isolation::build(settings, &folder, name)?;
+    let place = isolation::place(settings, &folder)?;
     if json {
         print::json(&json!({ "folder": folder, "before": before, "place": place }))?;
         return Ok(Ending::Done);

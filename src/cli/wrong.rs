@@ -5,9 +5,9 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::print;
-use crate::ground::{Fault, text};
 use crate::mesh::shape;
 use crate::model::{Error, Refusal};
+use crate::platform::{Fault, text};
 
 /// Why a command did not end well.
 #[derive(Debug)]

@@ -6,11 +6,11 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use super::{Call, Event, Output};
-use crate::ground::clock;
-use crate::ground::text::{cut_chars, defang, one_line};
 use crate::mesh::{file_resource, shape};
 use crate::model::Error;
 use crate::model::ask::lasts;
+use crate::platform::clock;
+use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;
 
 /// Denies the edit of a file that somebody else holds alone.
@@ -39,7 +39,7 @@ pub fn claim_guard(call: &Call) -> Result<Option<Output>, Error> {
     ))))
 }
 
-fn denial(claim: &Claim, now: &crate::ground::Moment, project: &Path) -> String {
+fn denial(claim: &Claim, now: &crate::platform::Moment, project: &Path) -> String {
     let path = PathBuf::from(claim.resource.trim_start_matches("file:"));
     let shown = path.strip_prefix(project).unwrap_or(&path);
     let left_ms = claim.lease.until_ms - now.monotonic_ms;

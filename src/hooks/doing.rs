@@ -3,9 +3,9 @@
 //! Only what a person typed in words counts: lines of other sessions and notifications are none of theirs, and a slash
 //! command says little to others.
 use super::{Call, Event};
-use crate::ground::log;
 use crate::mesh::{Mesh, Sitting};
 use crate::model::doing::{Doing, part};
+use crate::platform::fault_log;
 
 /// Notes what a prompt or the end of a turn shows. It never fails the hook, and never waits for another program.
 pub(super) fn note(call: &Call, mesh: &Mesh, me: &Sitting) {
@@ -16,7 +16,7 @@ pub(super) fn note(call: &Call, mesh: &Mesh, me: &Sitting) {
     let noted = mesh.note_doing(me, |before| after(&call.event, before, now_ms));
     if let Err(fault) = noted {
         let program = "claude-mesh-inbox-poll";
-        log::write(&call.settings.mesh_home, program, &fault.message);
+        fault_log::write(&call.settings.mesh_home, program, &fault.message);
     }
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::event::Prompt;
 use super::{Call, Event, Output, doing, words};
-use crate::ground::{FaultKind, client, log};
+use crate::claude_code::client;
 use crate::mesh::{Inbox, Mesh, Rung, Sitting, Waiting};
 use crate::model::{Error, PeerKind, WakeState};
+use crate::platform::{FaultKind, fault_log};
 use crate::store::{Pending, Session};
 
 /// How often one question keeps a session going in one turn.
@@ -242,7 +243,7 @@ fn note_activity(
     call: &Call,
     mesh: &mut Mesh,
     me: &Sitting,
-    process: crate::ground::process::ProcessKey,
+    process: crate::platform::process::ProcessKey,
 ) {
     let told = client::registered(&call.settings.claude.config_dir, process)
         .is_some_and(|registered| registered.status.is_some());
@@ -265,7 +266,7 @@ fn tolerate_busy(call: &Call, marked: Result<(), Error>) -> Result<(), Error> {
                 FaultKind::Busy | FaultKind::Full | FaultKind::Rights
             ) =>
         {
-            log::write(
+            fault_log::write(
                 &call.settings.mesh_home,
                 "claude-mesh-inbox-poll",
                 &format!("shown, but not marked: {fault}"),

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::inbox_poll::add_mail;
 use super::{Call, Event, words};
-use crate::ground::process::ProcessKey;
-use crate::ground::{FaultKind, lock, process};
 use crate::mesh::{Mesh, Rewake, Sitting};
 use crate::model::{Error, PeerKind, WakeState};
+use crate::platform::process::ProcessKey;
+use crate::platform::{FaultKind, lock, process};
 use crate::wake::Signal;
 
 /// A ring that was lost between commit and bell is made up for by a look after this time.

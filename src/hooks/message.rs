@@ -1,8 +1,8 @@
 //! How mail is mentioned at a prompt: once, the text only where it is short; the rest comes with `list_messages`.
 use super::words::{Budgeted, quoted};
-use crate::ground::text::defang;
 use crate::model::ask::ago;
 use crate::model::message::SentTo;
+use crate::platform::text::defang;
 use crate::store::Message;
 
 /// Adds what fits of `mail`, oldest first; of `count` in all. Returns what was mentioned.

@@ -26,11 +26,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ground::process::{self, ProcessKey};
-use crate::ground::project::Project;
-use crate::ground::{Fault, FaultKind, Settings, SystemClock, client, log, version};
+use crate::claude_code::client;
 use crate::mesh::{Arrival, Mesh, Opening, Sitting};
 use crate::model::{Error, PeerKind};
+use crate::platform::process;
+use crate::platform::process::ProcessKey;
+use crate::platform::project::Project;
+use crate::platform::{Fault, FaultKind, Settings, SystemClock, fault_log, version};
 use crate::store::Options;
 
 pub use claim_guard::claim_guard;
@@ -155,7 +157,7 @@ fn warn(mesh_home: Option<PathBuf>, message: &str) {
         .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
     let _ = writeln!(std::io::stderr(), "{program}: {message}");
     if let Some(mesh_home) = mesh_home {
-        log::write(&mesh_home, &program, message);
+        fault_log::write(&mesh_home, &program, message);
     }
 }
 

@@ -2,12 +2,12 @@
 use serde_json::{Map, Value, json};
 
 use super::message;
-use crate::ground::clock::rfc3339;
-use crate::ground::id::QuestionId;
-use crate::ground::text::{cut_utf16, defang, one_line, utf16_len};
 use crate::mesh::{Granted, Inbox, LateAnswer, PeerView, Sitting, Waiting};
 use crate::model::QuestionState;
 use crate::model::ask::ago;
+use crate::platform::clock::rfc3339;
+use crate::platform::id::QuestionId;
+use crate::platform::text::{cut_utf16, defang, one_line, utf16_len};
 
 /// Largest text of a hook in UTF-16 units; Claude Code replaces more than 10,000 by a preview.
 pub const UNITS_MAX: usize = 9_500;

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
-use crate::ground::id::QuestionId;
-use crate::ground::text::cut_chars;
 use crate::model::{Refusal, Result};
+use crate::platform::id::QuestionId;
+use crate::platform::text::cut_chars;
 
 /// Reads the arguments of a tool.
 pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result<T> {

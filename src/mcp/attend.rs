@@ -12,9 +12,10 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::station::Shared;
-use crate::ground::client::{self, Allowance};
-use crate::ground::log;
+use crate::claude_code::client;
+use crate::claude_code::client::Allowance;
 use crate::mesh::{Attention, Letterbox};
+use crate::platform::fault_log;
 
 /// How long a call that waits is left to itself after a ring, which is most often for what it waits for.
 const CALL_FIRST: Duration = Duration::from_millis(200);
@@ -86,7 +87,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 after.map(Duration::from_millis)
             }
             Err(error) => {
-                log::write(
+                fault_log::write(
                     &shared.settings().mesh_home,
                     "claude-mesh-server",
                     &error.to_string(),
@@ -218,7 +219,7 @@ async fn tell_person(shared: &Shared, client: &str, reason: &str) {
     match started {
         // Somebody must fetch the end of the child, or it stays as a zombie.
         Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-        Err(error) => log::write(
+        Err(error) => fault_log::write(
             &shared.settings().mesh_home,
             "claude-mesh-server",
             &format!("cannot run {}: {error}", program.display()),

@@ -14,8 +14,8 @@ use super::prelude::Prelude;
 use super::server::MeshServer;
 use super::station::Shared;
 use super::wire::Wire;
-use crate::ground::process::ProcessKey;
-use crate::ground::{Fault, Settings, log, version};
+use crate::platform::process::ProcessKey;
+use crate::platform::{Fault, Settings, fault_log, version};
 
 /// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ pub(super) fn run() -> ExitCode {
     let fail = |message: &str| {
         complain(message);
         if let Some(home) = &home {
-            log::write(home, "claude-mesh-server", message);
+            fault_log::write(home, "claude-mesh-server", message);
         }
         ExitCode::FAILURE
     };
@@ -128,10 +128,10 @@ async fn end_of(client: ProcessKey) {
     let watch = descriptor.and_then(|descriptor| AsyncFd::new(descriptor).ok());
     match watch {
         // The number may have been given to another process between looking it up and opening it.
-        Some(watch) if crate::ground::process::is_alive(client) => {
+        Some(watch) if crate::platform::process::is_alive(client) => {
             let _ = watch.readable().await;
         }
-        _ if crate::ground::process::is_alive(client) => std::future::pending().await,
+        _ if crate::platform::process::is_alive(client) => std::future::pending().await,
         _ => {}
     }
 }

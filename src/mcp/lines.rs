@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::station::Shared;
-use crate::ground::log;
+use crate::platform::fault_log;
 
 /// Looks after the lines of the session for as long as the server runs.
 pub(super) async fn watch(shared: Arc<Shared>, client: String) {
@@ -35,7 +35,7 @@ async fn look(shared: &Shared, client: &str) -> Option<Duration> {
         Ok(again_ms) => again_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         Err(error) => {
             let home = &shared.settings().mesh_home;
-            log::write(home, "claude-mesh-server", &error.to_string());
+            fault_log::write(home, "claude-mesh-server", &error.to_string());
             None
         }
     }

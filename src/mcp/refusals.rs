@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::json;
 
-use crate::ground::Fault;
 use crate::mesh::shape;
 use crate::model::{Error, Refusal};
+use crate::platform::Fault;
 
 /// Returns the result of a call that was refused or failed.
 pub(super) fn result(error: &Error) -> CallToolResult {

@@ -3,15 +3,15 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 
 use super::room::Room;
-use crate::ground::clock::rfc3339;
-use crate::ground::id::QuestionId;
-use crate::ground::text::cut_chars;
 use crate::mesh::{
     Between, Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape,
 };
 use crate::model::brake::{Held, HoldReason};
 use crate::model::event::Page;
 use crate::model::{AnsweredBy, QuestionState};
+use crate::platform::clock::rfc3339;
+use crate::platform::id::QuestionId;
+use crate::platform::text::cut_chars;
 use crate::store::Task;
 
 /// Returns a successful result of one text block.

@@ -4,7 +4,7 @@
 //! each text is bounded where it is stored, and what never fitted could never be read.
 use serde_json::Value;
 
-use crate::ground::text::{cut_json, utf16_len};
+use crate::platform::text::{cut_json, utf16_len};
 
 /// A result stops at so many characters; the rest comes with another call.
 pub(super) const CHARS_MAX: usize = 200_000;

@@ -4,7 +4,7 @@ use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::Value;
 
-use crate::ground::text::without_bom;
+use crate::platform::text::without_bom;
 
 /// The longest id that is echoed, in bytes as written.
 const TOKEN_MAX: usize = 256;

@@ -13,8 +13,8 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::station::Shared;
 use super::{arguments, attend, lines, refusals, station, tools};
-use crate::ground::Fault;
 use crate::model::Refusal;
+use crate::platform::Fault;
 
 /// The handler of one connection. Where the settings cannot be read it lists the tools, and every call says why.
 #[derive(Clone)]

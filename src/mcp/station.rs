@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::ground::id::WaitId;
-use crate::ground::lock::{self, Held};
-use crate::ground::process::{self, ProcessKey, ProcessStat};
-use crate::ground::project::Project;
-use crate::ground::walls::Place;
-use crate::ground::{Clock, FaultKind, Moment, Settings, SystemClock, client};
+use crate::claude_code::client;
 use crate::mesh::{Arrival, Mesh, Opening, Sitting};
 use crate::model::{Error, PeerKind, Refusal, Result};
+use crate::platform::id::WaitId;
+use crate::platform::isolation::Place;
+use crate::platform::lock;
+use crate::platform::lock::Held;
+use crate::platform::process;
+use crate::platform::process::{ProcessKey, ProcessStat};
+use crate::platform::project::Project;
+use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
 use crate::store::Options;
 use crate::wake::Listener;
 

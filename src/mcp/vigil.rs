@@ -8,9 +8,9 @@ use tokio::sync::watch;
 
 use super::station::{At, CallWaiting, Shared};
 use super::tools::Call;
-use crate::ground::id::WaitId;
 use crate::mesh::Interruption;
 use crate::model::Result;
+use crate::platform::id::WaitId;
 
 /// A call that waits says so at least this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);

@@ -6,9 +6,9 @@ use rmcp::service::RequestContext;
 
 use super::station::Shared;
 use super::vigil::{Heard, Progress, Vigil};
-use crate::ground::id::QuestionId;
 use crate::mesh::{Interruption, Standing, Wait};
 use crate::model::{Activity, Delivery, PeerName, QuestionState, Result, WakeState};
+use crate::platform::id::QuestionId;
 
 /// How a blocking call ended.
 pub(super) enum Ended {

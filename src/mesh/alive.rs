@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::line::end_claims;
 use super::{Opening, Rings};
-use crate::ground::client::{
+use crate::claude_code::client::{
     INBOUND, INBOUND_REFUSED, Registered, has_inbox, refuses_inbound, registered,
 };
-use crate::ground::id::{QuestionId, SessionId, WaitId};
-use crate::ground::{Moment, process};
 use crate::model::{Activity, EventKind, Liveness, Result};
+use crate::platform::id::{QuestionId, SessionId, WaitId};
+use crate::platform::{Moment, process};
 use crate::store::{Peer, ProcessPlace, Session, Tx};
 use crate::wake::Bells;
 

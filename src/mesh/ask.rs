@@ -6,13 +6,13 @@ use super::brake::hold_seen;
 use super::peer::resolve;
 use super::ring::hold_question;
 use super::{Forgotten, Mesh, Rings, Sitting, sweep};
-use crate::ground::id::{PeerId, QuestionId, WaitId};
-use crate::ground::project::head_commit;
 use crate::model::ask::{DEPTH_MAX, TEXT_BYTES_MAX};
 use crate::model::brake::{Held, NeedsPerson};
 use crate::model::check::{check_secret, check_size};
 use crate::model::peer::Address;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
+use crate::platform::id::{PeerId, QuestionId, WaitId};
+use crate::platform::project::head_commit;
 use crate::store::{NewQuestion, Peer, Question, Tx};
 
 /// What to do when nobody who can be asked sits at a mailbox.

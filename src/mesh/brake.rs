@@ -201,7 +201,7 @@ fn paused_until(tx: &Tx) -> Result<Option<i64>> {
 pub(super) fn tell_askers(
     tx: &Tx,
     rings: &mut Rings,
-    question: crate::ground::id::QuestionId,
+    question: crate::platform::id::QuestionId,
 ) -> Result<()> {
     rings.add(tx.sessions_waiting_on(question, None)?);
     Ok(())

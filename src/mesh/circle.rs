@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::Sitting;
 use super::alive::Around;
 use super::line::Line;
-use crate::ground::id::PeerId;
 use crate::model::{PeerName, Result};
+use crate::platform::id::PeerId;
 use crate::store::Tx;
 
 /// Returns the shortest circle that waits of `me` for `awaited` close, by name, from `me` to `me`.

@@ -7,10 +7,10 @@ use super::line::{
     LINES_MAX, Line, Owner, drop_ticket, give_back, granted, is_over, look_again_ms, settle,
 };
 use super::{Mesh, Rings, Sitting};
-use crate::ground::id::{ClaimId, WaitId};
-use crate::ground::path;
 use crate::model::claim::{InLine, Named, check_note, named};
 use crate::model::{ClaimState, EventKind, Mode, PeerName, Refusal, Result};
+use crate::platform::id::{ClaimId, WaitId};
+use crate::platform::path;
 use crate::store::{Claim, NewClaim, Tx};
 
 /// What somebody wants.

@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use super::{Mesh, Sitting};
-use crate::ground::id::SessionId;
-use crate::ground::{Fault, file, private};
 use crate::model::doing::Doing;
+use crate::platform::id::SessionId;
+use crate::platform::{Fault, file, permissions};
 use crate::wake::Bells;
 
 /// Nothing of ours is larger.
@@ -28,7 +28,7 @@ impl Mesh {
             return Ok(());
         }
         let text = serde_json::to_vec(&after).expect("plain text and a number can be written");
-        private::replace_file(&path, &text)
+        permissions::replace_file(&path, &text)
     }
 
     /// Forgets what a session is at: it begins anew, or its person wants nothing kept.

@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::task::{LeftAlone, cancel_some};
 use super::{Mesh, Sitting};
-use crate::ground::id::{QuestionId, WaitId};
 use crate::model::event::{DATA_BYTES_MAX, Filter, Page, Patterns, check_project_type};
 use crate::model::state::check_value;
 use crate::model::{Refusal, Result};
+use crate::platform::id::{QuestionId, WaitId};
 use crate::store::{Peer, Question};
 
 /// The type that ends a project's work.

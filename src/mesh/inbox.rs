@@ -6,8 +6,8 @@ use super::alive::Around;
 use super::ask::stands_in_for;
 use super::brake::enter_turn;
 use super::{Mesh, Rings, Sitting, shape};
-use crate::ground::id::QuestionId;
 use crate::model::{EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState};
+use crate::platform::id::QuestionId;
 use crate::store::{Claim, Message, Pending, Question, Session, Signs, Tx};
 
 /// A late answer is listed this long after it was shown, unless a call took it.
@@ -273,7 +273,7 @@ pub(super) fn questions_at(
     tx: &Tx,
     around: &Around,
     me: &Sitting,
-    at: crate::ground::id::PeerId,
+    at: crate::platform::id::PeerId,
     instead_of: Option<&PeerName>,
 ) -> Result<Vec<Waiting>> {
     if tx.has_pending(at)? {
@@ -287,7 +287,7 @@ fn pending_at(
     tx: &Tx,
     around: &Around,
     me: &Sitting,
-    at: crate::ground::id::PeerId,
+    at: crate::platform::id::PeerId,
     instead_of: Option<&PeerName>,
 ) -> Result<Vec<Waiting>> {
     let mut questions = Vec::new();

@@ -4,11 +4,11 @@ use serde_json::json;
 use super::ask::check_text;
 use super::peer::resolve;
 use super::{Mesh, Sitting};
-use crate::ground::id::{PeerId, QuestionId};
-use crate::ground::project::head_commit;
 use crate::model::known::{BYTES_LOOKED_THROUGH_MAX, Earlier, Fit, LOOKED_THROUGH_MAX, best};
 use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
+use crate::platform::id::{PeerId, QuestionId};
+use crate::platform::project::head_commit;
 use crate::store::{Answered, Tx};
 
 /// An earlier answer that fits a question.

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::alive::{Around, record_death};
 use super::{Mesh, Rings, Sitting};
-use crate::ground::Moment;
-use crate::ground::id::{PeerId, SessionId};
 use crate::model::claim::{Holder, InLine, waits_for, whose_turn};
 use crate::model::{Activity, ClaimState, EventKind, Liveness, PeerKind, Result};
+use crate::platform::Moment;
+use crate::platform::id::{PeerId, SessionId};
 use crate::store::{Claim, Tx};
 
 /// Whose a claim is. Each session is a holder of its own; a person is one holder, whichever command speaks.

@@ -6,10 +6,11 @@ use super::{
     Arrival, Asked, IfOffline, Inbox, Interruption, Look, Mesh, Posed, Replied, Reply, Sitting,
     Standing, Wait,
 };
-use crate::ground::id::{QuestionId, WaitId};
-use crate::ground::lock::{self, Held};
 use crate::model::peer::Address;
 use crate::model::{Refusal, Result};
+use crate::platform::id::{QuestionId, WaitId};
+use crate::platform::lock;
+use crate::platform::lock::Held;
 use crate::wake::{Listener, Signal};
 
 /// A seat with its doorbell. Leaves when dropped.

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::ask::check_text;
 use super::{Forgotten, Mesh, Sitting, sweep};
-use crate::ground::id::MemoryId;
-use crate::ground::project::Project;
 use crate::model::memory::{self as rules, Query, Scope};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
+use crate::platform::id::MemoryId;
+use crate::platform::project::Project;
 use crate::store::{Found, MESH_SCOPE, Memory, NewMemory, Search, Tx};
 
 /// What is to be remembered.

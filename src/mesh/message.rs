@@ -6,7 +6,6 @@ use super::ask::check_text;
 use super::peer::{find, resolve, unknown};
 use super::sweep;
 use super::{Mesh, Rings, Sitting};
-use crate::ground::id::MessageId;
 use crate::model::check::check_secret;
 use crate::model::message::{
     BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX,
@@ -14,6 +13,7 @@ use crate::model::message::{
 };
 use crate::model::peer::Address;
 use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
+use crate::platform::id::MessageId;
 use crate::store::{Keyed, Listing, Message, NewMessage, Peer, Session, Target, Tx};
 
 /// Longest time of use of a message, in seconds: a year.

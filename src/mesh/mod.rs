@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use claude_mesh::ground::SystemClock;
+//! use claude_mesh::platform::SystemClock;
 //! use claude_mesh::mesh::{Arrival, Mesh};
 //! use claude_mesh::model::peer::Address;
 //!
@@ -53,9 +53,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ground::id::SessionId;
-use crate::ground::{Clock, Fault, Moment};
 use crate::model::Result;
+use crate::platform::id::SessionId;
+use crate::platform::{Clock, Fault, Moment};
 use crate::store::{Options, Store, Tx};
 use crate::wake::Bells;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::message::store;
 use super::{Rings, Sitting};
-use crate::ground::id::PeerId;
-use crate::ground::text::cut_chars;
 use crate::model::message::{MessageType, SentTo};
 use crate::model::{PeerKind, Result, TaskStatus};
+use crate::platform::id::PeerId;
+use crate::platform::text::cut_chars;
 use crate::store::{NewMessage, Target, Task, Tx};
 
 /// What one message tells at most, in bytes; the rest is counted.

@@ -4,12 +4,12 @@ use super::brake::hold_told;
 use super::doing::doing;
 use super::line::is_over;
 use super::{Mesh, Rings, Sitting};
-use crate::ground::client::Registered;
-use crate::ground::id::PeerId;
+use crate::claude_code::client::Registered;
 use crate::model::brake::Held;
 use crate::model::doing::Doing;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
+use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task, Tx};
 
 /// Which peers to list.

@@ -15,9 +15,9 @@ use super::inbox::{granted, late_answers};
 use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
 use super::waking::Waking;
 use super::{Mesh, Rings, Sitting};
-use crate::ground::id::QuestionId;
 use crate::model::brake::{Held, NeedsPerson};
 use crate::model::{Activity, EventKind, Result};
+use crate::platform::id::QuestionId;
 use crate::store::{Ring, Tx};
 
 /// An idle session that was rung shows the question within this time, or is rung once more.

@@ -10,12 +10,13 @@ use super::alive::{Around, record_death, sitter};
 use super::line::end_claims;
 use super::topic::subscribe_named;
 use super::{Mesh, Rings};
-use crate::ground::client::Registered;
-use crate::ground::id::{PeerId, SessionId};
-use crate::ground::process::{self, ProcessKey};
-use crate::ground::project::Project;
-use crate::ground::{Fault, Settings};
+use crate::claude_code::client::Registered;
 use crate::model::{EventKind, Liveness, PeerKind, PeerName, Result};
+use crate::platform::id::{PeerId, SessionId};
+use crate::platform::process;
+use crate::platform::process::ProcessKey;
+use crate::platform::project::Project;
+use crate::platform::{Fault, Settings};
 use crate::store::{NewPeer, NewSession, Peer, Tx};
 
 /// Who comes in.

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::Mesh;
 use super::sit::is_gone;
 use super::wait::end_waits;
-use crate::ground::log;
 use crate::model::{EventKind, Result};
+use crate::platform::fault_log;
 use crate::store::{Reclaimed, Tx};
 
 /// So long after anybody sat there a mailbox goes whose folder is gone, in milliseconds.
@@ -25,7 +25,7 @@ impl Mesh {
             && let Err(error) = self.sweep()
             && let Some(home) = &self.faults
         {
-            log::write(home, "sweep", &error.to_string());
+            fault_log::write(home, "sweep", &error.to_string());
         }
     }
 

@@ -10,14 +10,14 @@ use super::notice::Notices;
 use super::peer::{find, resolve, unknown};
 use super::task_files::{FileClaim, release, take_files};
 use super::{Mesh, Rings, Sitting};
-use crate::ground::clock::rfc3339;
-use crate::ground::id::{PeerId, TaskId};
 use crate::model::peer::Address;
 use crate::model::task::{
     BULK_MAX, DEPENDS_MAX, FILES_MAX, check_count, check_description, check_reason, check_title,
     fingerprint, with_reason,
 };
 use crate::model::{EventKind, PeerKind, PeerName, Priority, Refusal, Result, TaskStatus};
+use crate::platform::clock::rfc3339;
+use crate::platform::id::{PeerId, TaskId};
 use crate::store::{Task, TaskListing, Tx};
 
 /// What somebody says of a task; what is `None` stays as it is.

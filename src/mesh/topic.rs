@@ -1,8 +1,8 @@
 //! Topics: who hears of them. A topic is there as long as somebody subscribes to it or its messages are kept.
 use super::message::check_mailbox;
 use super::{Mesh, Sitting};
-use crate::ground::id::PeerId;
 use crate::model::{Refusal, Result, Topic};
+use crate::platform::id::PeerId;
 use crate::store::Tx;
 
 /// What to do with topics.

@@ -6,12 +6,12 @@ use super::brake::hold_seen;
 use super::circle::circle;
 use super::inbox::{Showing, mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting, shape};
-use crate::ground::id::{QuestionId, WaitId};
-use crate::ground::text::utf16_len;
 use crate::model::brake::Held;
 use crate::model::{
     Activity, Delivery, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
 };
+use crate::platform::id::{QuestionId, WaitId};
+use crate::platform::text::utf16_len;
 use crate::store::{Pending, Question, Tx};
 
 /// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.

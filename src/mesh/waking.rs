@@ -5,8 +5,8 @@ use super::alive::Around;
 use super::brake::tell_askers;
 use super::ring::News;
 use super::{Rings, Sitting};
-use crate::ground::id::QuestionId;
 use crate::model::{Activity, EventKind, Result, WakeState};
+use crate::platform::id::QuestionId;
 use crate::store::Tx;
 
 /// One session that is to be woken, and what for.

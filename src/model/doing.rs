@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::secret;
-use crate::ground::text::{cut_chars, one_line};
+use crate::platform::text::{cut_chars, one_line};
 
 /// Longest part in characters.
 pub const PART_CHARS: usize = 160;

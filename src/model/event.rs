@@ -3,7 +3,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Refusal;
-use crate::ground::text::cut_chars;
+use crate::platform::text::cut_chars;
 
 /// Largest data of an event that a project emits, in bytes of compact JSON.
 pub const DATA_BYTES_MAX: usize = 65_536;
@@ -283,7 +283,7 @@ pub struct Event {
     reason = "serde asks for a reference"
 )]
 fn as_rfc3339<S: serde::Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&crate::ground::clock::rfc3339(*ms))
+    serializer.serialize_str(&crate::platform::clock::rfc3339(*ms))
 }
 
 #[cfg(test)]

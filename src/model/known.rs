@@ -91,7 +91,7 @@ fn fit(
     if in_question < COVERING_MIN * of_earlier {
         return None;
     }
-    let answer = meaningful(crate::ground::text::cut_bytes(answer, ANSWER_BYTES_READ));
+    let answer = meaningful(crate::platform::text::cut_bytes(answer, ANSWER_BYTES_READ));
     let only_answered = |word: &&String| !words.contains_key(*word) && answer.contains_key(*word);
     let in_answer: f64 = asked
         .keys()

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::refusal::{Refusal, Result};
 use super::words::{Word, words_of};
-use crate::ground::text::{cut_chars, one_line};
+use crate::platform::text::{cut_chars, one_line};
 
 /// Longest subject in characters.
 pub const SUBJECT_CHARS: usize = 500;

@@ -217,7 +217,7 @@ pub fn same_tag(one: &str, other: &str) -> bool {
 pub fn snippet(text: &str, query: Option<&Query>) -> String {
     const CHARS: usize = 160;
     const BEFORE: usize = 40;
-    let line: Vec<char> = crate::ground::text::one_line(text).chars().collect();
+    let line: Vec<char> = crate::platform::text::one_line(text).chars().collect();
     let lower: Vec<char> = line
         .iter()
         .map(|c| c.to_lowercase().next().unwrap_or(*c))

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::peer::{Address, NAME_MAX};
 use super::refusal::Refusal;
-use crate::ground::text::cut_chars;
+use crate::platform::text::cut_chars;
 
 /// Largest body in bytes.
 pub const BODY_BYTES_MAX: usize = super::ask::TEXT_BYTES_MAX;

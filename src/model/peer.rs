@@ -26,7 +26,7 @@ impl PeerName {
         if !ascii.contains(|c: char| c.is_ascii_alphanumeric()) {
             return Err(Refusal::argument(format!(
                 "\"name\" needs a letter or a digit, got {:?}; a name has 1 to {NAME_MAX} of a-z, 0-9, \".\", \"_\" and \"-\", and other letters become those",
-                crate::ground::text::cut_chars(text, 80)
+                crate::platform::text::cut_chars(text, 80)
             )));
         }
         Ok(Self::of_ascii(&ascii))
@@ -105,7 +105,7 @@ impl PeerName {
     fn joined(base: &str, end: &str) -> Self {
         Self(format!(
             "{}{end}",
-            crate::ground::text::cut_chars(base, NAME_MAX - end.len())
+            crate::platform::text::cut_chars(base, NAME_MAX - end.len())
         ))
     }
 
@@ -256,7 +256,7 @@ impl Address {
         match (good, any) {
             (false, _) => Err(Refusal::argument(format!(
                 "\"{parameter}\" must be the name of a peer such as \"backend\" or \"backend/any\", got {:?}",
-                crate::ground::text::cut_chars(text, 80)
+                crate::platform::text::cut_chars(text, 80)
             ))),
             (true, true) => Ok(Self::AnyOf(name.to_lowercase())),
             (true, false) => Ok(Self::Peer(name.to_lowercase())),

@@ -2,7 +2,7 @@
 use std::fmt;
 
 use super::state::Entry;
-use crate::ground::Fault;
+use crate::platform::Fault;
 
 /// Why a verb was not done. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]

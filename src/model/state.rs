@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::check::{check_secret, check_size};
 use super::refusal::{Refusal, Result};
-use crate::ground::text::cut_chars;
+use crate::platform::text::cut_chars;
 
 /// Longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 256;

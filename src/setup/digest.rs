@@ -10,7 +10,7 @@ use super::flaw::Flaw;
 use super::json_text::{JsonText, Step};
 use super::places::Scope;
 use super::wiring::{hooks_of_ours, rules, server_path};
-use crate::ground::client::{INBOUND, INBOUND_REFUSED};
+use crate::claude_code::client::{INBOUND, INBOUND_REFUSED};
 
 /// One settings file.
 pub(crate) struct Settings {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use super::error::Error;
-use crate::ground::file;
+use crate::platform::file;
 
 /// Links followed before they count as a circle, as in Linux.
 const LINKS_MAX: usize = 40;

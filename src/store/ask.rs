@@ -2,9 +2,9 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::ground::id::{PeerId, QuestionId, SessionId};
 use crate::model::ask::{EXPIRES_MS, UNHEARD_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
+use crate::platform::id::{PeerId, QuestionId, SessionId};
 
 /// A question as it is stored.
 #[derive(Debug, Clone)]

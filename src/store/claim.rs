@@ -2,9 +2,9 @@
 use rusqlite::{OptionalExtension, Params, Row, params};
 
 use super::Tx;
-use crate::ground::id::{ClaimId, PeerId, SessionId};
 use crate::model::claim::Lease;
 use crate::model::{ClaimState, Mode, PeerKind, PeerName};
+use crate::platform::id::{ClaimId, PeerId, SessionId};
 
 /// A claim, or a place in line for one, and whose it is.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::Tx;
-use crate::ground::id::{PeerId, SessionId};
 use crate::model::event::{Filter, Page, Patterns};
 use crate::model::{Event, EventKind};
+use crate::platform::id::{PeerId, SessionId};
 
 /// Entries looked at in one read, wanted or not. Whoever wants more goes on after them.
 const SCAN_MAX: i64 = 100_000;

@@ -2,7 +2,7 @@
 //! file systems do not give it.
 use std::path::Path;
 
-use crate::ground::{Fault, FaultKind};
+use crate::platform::{Fault, FaultKind};
 
 /// Refuses a folder on a file system that several programs cannot share safely.
 pub(super) fn check(folder: &Path) -> Result<(), Fault> {

@@ -5,7 +5,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::ground::id::{PeerId, QuestionId};
+use crate::platform::id::{PeerId, QuestionId};
 
 /// A question that was answered.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 use rusqlite::params;
 
 use super::Tx;
-use crate::ground::id::PeerId;
+use crate::platform::id::PeerId;
 
 impl Tx<'_> {
     /// Returns the newest `limit` questions a mailbox has answered, each with its answer, as far as their beginnings.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::ground::clock::monotonic_ms;
+use crate::platform::clock::monotonic_ms;
 
 /// How long a write waits; shared with the handler that `SQLite` calls.
 #[derive(Debug, Clone, Default)]

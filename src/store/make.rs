@@ -11,8 +11,8 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{FileId, Store, aside, connect, fault, with_suffix};
-use crate::ground::clock::{Clock, SystemClock, rfc3339};
-use crate::ground::{Fault, FaultKind, file, private};
+use crate::platform::clock::{Clock, SystemClock, rfc3339};
+use crate::platform::{Fault, FaultKind, file, permissions};
 
 /// Marks a file as ours; the letters `CMsh`.
 const APPLICATION_ID: i32 = 0x434d_7368;
@@ -109,8 +109,8 @@ fn put_in_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
 /// transaction here every failed write is seen, and WAL is what the finished file is switched to; a lock of its own spares
 /// the shared memory for that.
 fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
-    let file =
-        private::create_file(temporary).map_err(|error| Fault::io("create", temporary, &error))?;
+    let file = permissions::create_file(temporary)
+        .map_err(|error| Fault::io("create", temporary, &error))?;
     let connection = connect(temporary)?;
     let write = || {
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; BEGIN")?;
@@ -152,7 +152,7 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
         let hint = "nothing was changed. Set MESH_DB_PATH to the path of a file";
         return Err(foreign("it is not a file", hint.into()));
     }
-    private::check(path, &metadata)?;
+    permissions::check(path, &metadata)?;
     let mut head = [0_u8; 72];
     if metadata.len() == 0 {
         let hint = format!("`rm {}`: it is made anew", path.display());
@@ -244,7 +244,7 @@ fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
 fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
     let time = rfc3339(SystemClock::new().now().wall_ms).replace([':', '.', '-'], "");
     let copy = with_suffix(path, &format!("{}{version}-{time}.bak", aside::COPY));
-    private::create_file(&copy).map_err(|error| Fault::io("create", &copy, &error))?;
+    permissions::create_file(&copy).map_err(|error| Fault::io("create", &copy, &error))?;
     let copying = || {
         let (source, mut target) = (connect(path)?, connect(&copy)?);
         let backup = rusqlite::backup::Backup::new(&source, &mut target)
@@ -261,8 +261,8 @@ fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ground::Moment;
-    use crate::ground::file::tests::make_pipe;
+    use crate::platform::Moment;
+    use crate::platform::file::tests::make_pipe;
     use crate::store::Options;
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
@@ -387,7 +387,7 @@ mod tests {
     fn what_is_not_a_mesh_of_ours_is_refused_and_stays_as_it_is() {
         let sqlite_of_others = {
             let place = Place::new();
-            private::create_file(&place.file()).unwrap();
+            permissions::create_file(&place.file()).unwrap();
             connect(&place.file())
                 .unwrap()
                 .execute_batch("CREATE TABLE t (x)")

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::ground::id::MemoryId;
 use crate::model::memory::{Scope, VERSIONS_MAX};
+use crate::platform::id::MemoryId;
 
 /// The scope of the whole mesh; any other is the path of a repository.
 pub(crate) const MESH: &str = "*";

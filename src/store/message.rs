@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use super::Tx;
-use crate::ground::id::{MessageId, PeerId, SessionId};
 use crate::model::message::{EVERYONE, MessageType, SHORT_CHARS, SentTo, Topic};
+use crate::platform::id::{MessageId, PeerId, SessionId};
 
 /// A message as it is stored.
 #[derive(Debug, Clone)]

@@ -42,8 +42,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use ulid::Ulid;
 
-use crate::ground::{Fault, FaultKind, Moment, private};
 use crate::model::{Error, Refusal, Result};
+use crate::platform::{Fault, FaultKind, Moment, permissions};
 
 pub use aside::made_anew;
 pub use ask::{NewQuestion, Pending, Question};
@@ -124,7 +124,7 @@ impl Store {
     ) -> std::result::Result<Self, Fault> {
         let folder = folder_of(path);
         if !folder.exists() {
-            private::create_folder(folder)?;
+            permissions::create_folder(folder)?;
         }
         check_folder(folder)?;
         if !make::exists(path)? {
@@ -372,7 +372,7 @@ fn check_folder(folder: &Path) -> std::result::Result<(), Fault> {
     let metadata = folder
         .metadata()
         .map_err(|error| Fault::io("open", folder, &error))?;
-    private::check(folder, &metadata)?;
+    permissions::check(folder, &metadata)?;
     fit::check(folder)
 }
 

@@ -3,11 +3,11 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::ground::id::{
+use crate::model::{PeerKind, PeerName};
+use crate::platform::id::{
     ClaimId, MemoryId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId,
 };
-use crate::ground::process::ProcessKey;
-use crate::model::{PeerKind, PeerName};
+use crate::platform::process::ProcessKey;
 
 macro_rules! id_in_sql {
     ($($id:ty),*) => {$(

@@ -10,12 +10,12 @@ use ulid::Ulid;
 
 use super::{Listing, NewMessage, NewQuestion, Options, ProcessPlace, Store, Target, TaskListing};
 use super::{MemoryRange, Tx};
-use crate::ground::clock::{Clock, SetClock};
-use crate::ground::id::{PeerId, QuestionId, SessionId};
-use crate::ground::process::ProcessKey;
 use crate::model::event::{Filter, Patterns};
 use crate::model::state::Namespace;
 use crate::model::{EventKind, MessageType, Topic};
+use crate::platform::clock::{Clock, SetClock};
+use crate::platform::id::{PeerId, QuestionId, SessionId};
+use crate::platform::process::ProcessKey;
 
 type Look<'a> = &'a dyn Fn(&Tx) -> rusqlite::Result<()>;
 

@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::Tx;
-use crate::ground::id::{QuestionId, SessionId};
 use crate::model::ask::TURN_MS_MAX;
+use crate::platform::id::{QuestionId, SessionId};
 
 /// How deep lies what a session was shown; of very many showings the newest count.
 pub(super) const DEPTH_SHOWN: &str =

@@ -105,8 +105,8 @@ fn beginning(signpost: &[u8]) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use crate::ground::Clock;
-    use crate::ground::clock::SystemClock;
+    use crate::platform::Clock;
+    use crate::platform::clock::SystemClock;
     use crate::store::{NewMemory, Options, Store};
 
     #[test]

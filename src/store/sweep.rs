@@ -3,7 +3,7 @@ use rusqlite::params;
 use serde::Serialize;
 
 use super::{Peer, Tx};
-use crate::ground::id::PeerId;
+use crate::platform::id::PeerId;
 
 /// Rows one sweep takes at most of each kind.
 const ROWS_MAX: i64 = 1_000;

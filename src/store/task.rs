@@ -3,8 +3,8 @@ use rusqlite::{OptionalExtension, Params, Row, named_params, params};
 use serde::de::DeserializeOwned;
 
 use super::Tx;
-use crate::ground::id::{ClaimId, PeerId, TaskId};
 use crate::model::task::{Priority, TaskStatus};
+use crate::platform::id::{ClaimId, PeerId, TaskId};
 
 /// A task as it is stored, with the names of those it names.
 #[derive(Debug, Clone, PartialEq, Eq)]

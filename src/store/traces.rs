@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Store, Tx};
-use crate::ground::clock::monotonic_ms;
 use crate::model::{Error, Result};
+use crate::platform::clock::monotonic_ms;
 
 /// The row that says that traces are left, and of what.
 const MARK: &str = "traces";
@@ -106,9 +106,9 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ground::Clock;
-    use crate::ground::clock::SystemClock;
     use crate::model::Refusal;
+    use crate::platform::Clock;
+    use crate::platform::clock::SystemClock;
     use crate::store::Options;
 
     fn overwrites(store: &Store) -> i64 {

@@ -2,9 +2,9 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::{ProcessPlace, Tx};
-use crate::ground::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
-use crate::ground::process::ProcessKey;
 use crate::model::event::Patterns;
+use crate::platform::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
+use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
     /// Notes that a call of a session, made by the process at `place`, begins to wait for these questions. When is a reading

@@ -19,8 +19,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ground::id::SessionId;
-use crate::ground::{Fault, lock, private};
+use crate::platform::id::SessionId;
+use crate::platform::{Fault, lock, permissions};
 
 pub use polling::Polling;
 pub use signal::Signal;
@@ -102,7 +102,7 @@ impl Bells {
         on_ring: impl Fn() + Send + 'static,
     ) -> Result<Box<dyn Listener>, Fault> {
         let folder = self.bell_folder(session);
-        private::create_folder(&folder)?;
+        permissions::create_folder(&folder)?;
         #[cfg(feature = "watcher")]
         if !polling && let Ok(watcher) = Watcher::on(&folder, on_ring) {
             return Ok(Box::new(watcher));

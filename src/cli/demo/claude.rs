@@ -18,7 +18,8 @@ use super::super::rehearsal;
 use super::super::rehearsal::scripted_api::ScriptedApi;
 use super::super::wrong::{Failure, Wrong};
 use super::stage::{LOOK, Stage};
-use crate::ground::{Clock, Settings, SystemClock, client, process, text};
+use crate::claude_code::client;
+use crate::platform::{Clock, Settings, SystemClock, process, text};
 use crate::setup::{self, Options, Places, Scope};
 
 /// What Claude Code's interface sends to a terminal once it reads what is typed: "tell me where a pasted text ends".

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::install::{PROGRAMS, places};
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
-use crate::ground::Settings;
+use crate::platform::Settings;
 
 use claude::Claude;
 use stage::Stage;

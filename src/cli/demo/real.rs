@@ -10,9 +10,9 @@ use super::super::rehearsal::scripted_api::{Request, ScriptedApi};
 use super::claude::{self, Claude, Client};
 use super::stage::{self, LOOK, Stage};
 use super::told::Told;
-use crate::ground::SystemClock;
 use crate::mesh::{Mesh, Opening, Scope};
 use crate::model::Activity;
+use crate::platform::SystemClock;
 use crate::store::Question;
 
 /// A client, and the model behind it.

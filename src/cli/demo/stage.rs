@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::ground::{Clock, SystemClock, process};
+use crate::platform::{Clock, SystemClock, process};
 
 /// How often a wait looks whether somebody stopped the demo.
 pub(super) const LOOK: Duration = Duration::from_millis(50);

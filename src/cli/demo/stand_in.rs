@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use super::stage::{LOOK, Patience, Stage};
-use crate::ground::process;
+use crate::platform::process;
 
 /// A client process and the server below it.
 pub(super) struct Session {

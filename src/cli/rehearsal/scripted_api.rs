@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::said::{self, Block, say};
-use crate::ground::{Clock, SystemClock};
+use crate::platform::{Clock, SystemClock};
 
 /// A session's model and what it has been sent so far.
 #[derive(Clone)]

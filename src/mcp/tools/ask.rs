@@ -10,11 +10,11 @@ use super::super::arguments::{self, OneOrMany};
 use super::super::results;
 use super::super::waiting::{self, Ended, Waiting};
 use super::{Call, Effect, Entry, known};
-use crate::ground::clock::rfc3339;
-use crate::ground::id::QuestionId;
 use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result, WakeState};
+use crate::platform::clock::rfc3339;
+use crate::platform::id::QuestionId;
 
 pub(super) const TOOLS: [Entry; 4] = [
     Entry {

@@ -10,13 +10,13 @@ use super::super::room::Room;
 use super::super::vigil::{self, Came, Seen};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::ground::id::ClaimId;
 use crate::mesh::{
     self, ClaimFilter, Claimed, Claiming, Interruption, Sitting, Ticket, WaitReason, WhichClaim,
     shape,
 };
 use crate::model::claim::{LEASE_SECONDS, LEASE_SECONDS_MAX};
 use crate::model::{Mode, Refusal, Result};
+use crate::platform::id::ClaimId;
 
 pub(super) const TOOLS: [Entry; 3] = [
     Entry {
@@ -300,7 +300,7 @@ pub(super) async fn claims(
 }
 
 /// Returns as many lines as a result carries.
-fn listed(lines: &[mesh::ClaimLine], me: &Sitting, now: &crate::ground::Moment) -> Value {
+fn listed(lines: &[mesh::ClaimLine], me: &Sitting, now: &crate::platform::Moment) -> Value {
     let lines = lines.iter().map(|line| shape::line(line, Some(me), now));
     let (mut shown, cut) = Room::new().fill(lines);
     // One alone may have a queue without end.

@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use super::super::vigil::{Came, Seen, wait_for};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::ground::clock::parse_rfc3339;
 use crate::mesh::{Mesh, Sitting};
 use crate::model::event::{Filter, Page, Patterns};
 use crate::model::task::check_count;
 use crate::model::{Refusal, Result};
+use crate::platform::clock::parse_rfc3339;
 
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "events",

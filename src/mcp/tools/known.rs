@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::super::results;
 use super::super::waiting::Ended;
 use super::Call;
-use crate::ground::id::QuestionId;
 use crate::mesh::{Asking, Standing, shape};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result};
+use crate::platform::id::QuestionId;
 
 /// Earlier answers, by the question they may serve.
 pub(super) type KnownOf = HashMap<QuestionId, Vec<Value>>;

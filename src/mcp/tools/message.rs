@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::ground::id::MessageId;
 use crate::mesh::{Posting, Selection, Subscribing, TTL_SECONDS_MAX, shape};
 use crate::model::{MessageType, Recipient, Refusal, Result, Topic};
+use crate::platform::id::MessageId;
 
 pub(super) const TOOLS: [Entry; 4] = [
     Entry {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::ground::id::TaskId;
-use crate::ground::text::cut_chars;
 use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection, shape, task_files};
 use crate::model::task::{BULK_MAX, check_count};
 use crate::model::{Error, Priority, Result, TaskStatus};
+use crate::platform::id::TaskId;
+use crate::platform::text::cut_chars;
 use crate::store::Task;
 
 pub(super) const TOOLS: [Entry; 6] = [

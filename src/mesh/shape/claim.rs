@@ -1,9 +1,9 @@
 //! Claims and lines as JSON.
 use serde_json::{Value, json};
 
-use crate::ground::Moment;
-use crate::ground::clock::rfc3339;
 use crate::mesh::{ClaimLine, Claimed, Grant, Granted, Released, Sitting, Ticket};
+use crate::platform::Moment;
+use crate::platform::clock::rfc3339;
 use crate::store::Claim;
 
 /// Returns a claim whose turn came while nobody waited.

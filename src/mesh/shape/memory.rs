@@ -1,12 +1,12 @@
 //! Memories and earlier answers as JSON.
 use serde_json::{Value, json};
 
-use crate::ground::clock::rfc3339;
-use crate::ground::text::cut_bytes;
 use crate::mesh::{Known, Remembered};
 use crate::model::PeerName;
 use crate::model::known::BYTES_MAX;
 use crate::model::memory::{Query, snippet};
+use crate::platform::clock::rfc3339;
+use crate::platform::text::cut_bytes;
 use crate::store::{Found, Memory};
 
 /// Returns what came of remembering.

@@ -1,8 +1,8 @@
 //! Messages and topics as JSON.
 use serde_json::{Value, json};
 
-use crate::ground::clock::rfc3339;
 use crate::mesh::{Audience, Posted};
+use crate::platform::clock::rfc3339;
 use crate::store::Message;
 
 /// Returns a message.

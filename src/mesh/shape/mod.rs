@@ -9,10 +9,10 @@ mod task;
 use serde_json::{Map, Value, json};
 
 use super::{LateAnswer, PeerView, Ranked, Status, Waiting};
-use crate::ground::clock::rfc3339;
 use crate::model::brake::{FOREVER_MS, Held};
 use crate::model::doing::Doing;
 use crate::model::{Delivery, Liveness, QuestionState};
+use crate::platform::clock::rfc3339;
 
 pub use claim::{claim, expires_ms, granted, line, released};
 pub use memory::{known, known_only, memory, remembered, version};

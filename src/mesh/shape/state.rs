@@ -1,8 +1,8 @@
 //! Shared state as JSON.
 use serde_json::{Value, json};
 
-use crate::ground::clock::rfc3339;
 use crate::model::state::{Entry, Namespace};
+use crate::platform::clock::rfc3339;
 
 /// Returns an entry of the shared state.
 pub fn entry(entry: &Entry) -> Value {

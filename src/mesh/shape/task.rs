@@ -2,11 +2,11 @@
 use serde_json::{Map, Value, json};
 
 use super::expires_ms;
-use crate::ground::Moment;
-use crate::ground::clock::rfc3339;
-use crate::ground::text::cut_chars;
 use crate::mesh::{FileClaim, TaskCreated, TaskUpdated};
 use crate::model::{Refusal, TaskStatus};
+use crate::platform::Moment;
+use crate::platform::clock::rfc3339;
+use crate::platform::text::cut_chars;
 use crate::store::Task;
 
 /// Returns a task.

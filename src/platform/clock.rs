@@ -41,7 +41,7 @@ impl SystemClock {
     /// Returns the machine's clock; the boot id is read once.
     pub fn new() -> Self {
         Self {
-            boot: super::process::boot_id().into(),
+            boot: crate::platform::process::boot_id().into(),
         }
     }
 }
@@ -76,7 +76,7 @@ impl SetClock {
         Self {
             wall_ms: wall_ms.into(),
             monotonic_ms: 1_000_000.into(),
-            boot: super::process::boot_id().into(),
+            boot: crate::platform::process::boot_id().into(),
         }
     }
 

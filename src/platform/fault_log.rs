@@ -2,8 +2,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::clock::{Clock, SystemClock, rfc3339};
-use super::{private, text};
+use crate::platform::clock::{Clock, SystemClock, rfc3339};
+use crate::platform::{permissions, text};
 
 /// At this size the log is renamed to `faults.log.1` and begun anew.
 const BYTES_MAX: u64 = 512 * 1024;
@@ -16,7 +16,7 @@ pub fn path(mesh_home: &Path) -> PathBuf {
 /// Appends one line. Errors are swallowed: there is nowhere left to report them.
 pub fn write(mesh_home: &Path, program: &str, message: &str) {
     let path = path(mesh_home);
-    if private::create_folder(mesh_home).is_err() {
+    if permissions::create_folder(mesh_home).is_err() {
         return;
     }
     if path
@@ -27,7 +27,7 @@ pub fn write(mesh_home: &Path, program: &str, message: &str) {
     }
     let line = text::one_line(message);
     let time = rfc3339(SystemClock::new().now().wall_ms);
-    if let Ok(mut file) = private::append_file(&path) {
+    if let Ok(mut file) = permissions::append_file(&path) {
         let _ = writeln!(file, "{time} {program} {line}");
     }
 }

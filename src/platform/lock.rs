@@ -3,9 +3,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use super::clock::monotonic_ms;
-use super::fault::Fault;
-use super::private;
+use crate::platform::clock::monotonic_ms;
+use crate::platform::fault::Fault;
+use crate::platform::permissions;
 
 /// A server that sits down keeps its other calls waiting meanwhile.
 const PATIENCE_MS: i64 = 250;
@@ -26,9 +26,9 @@ pub fn own(path: &Path) -> Result<Option<Held>, Fault> {
 
 fn own_within(path: &Path, patience_ms: i64) -> Result<Option<Held>, Fault> {
     if let Some(folder) = path.parent() {
-        private::create_folder(folder)?;
+        permissions::create_folder(folder)?;
     }
-    let file = private::append_file(path).map_err(|error| Fault::io("open", path, &error))?;
+    let file = permissions::append_file(path).map_err(|error| Fault::io("open", path, &error))?;
     let began_ms = monotonic_ms();
     loop {
         match file.try_lock() {
@@ -76,7 +76,7 @@ mod tests {
     fn who_only_looks_is_waited_for_and_not_taken_for_an_owner() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("one.lock");
-        let looker = private::append_file(&path).unwrap();
+        let looker = permissions::append_file(&path).unwrap();
         looker.lock_shared().unwrap();
         assert!(own_within(&path, 0).unwrap().is_none());
         let (tell, told) = std::sync::mpsc::channel();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::fault::{Fault, FaultKind};
+use crate::platform::fault::{Fault, FaultKind};
 
 /// Creates a folder (and what is missing above it) that only its owner may enter. An existing one is left as it is.
 pub fn create_folder(path: &Path) -> Result<(), Fault> {

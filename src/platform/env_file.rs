@@ -6,10 +6,10 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::fault::{Fault, FaultKind};
-use super::settings::ALL;
-use super::text::without_bom;
-use super::{file, private};
+use crate::platform::fault::{Fault, FaultKind};
+use crate::platform::settings::ALL;
+use crate::platform::text::without_bom;
+use crate::platform::{file, permissions};
 
 /// It may hold settings of many programs, but no file of settings is larger.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -54,7 +54,7 @@ fn read(path: &Path) -> Result<Values, Fault> {
         ));
     }
     // It can name a program to run and the file that all of the mesh lies in.
-    private::check_mode(path, &metadata)?;
+    permissions::check_mode(path, &metadata)?;
     let content = file::content(file, BYTES_MAX).map_err(failed)?;
     let given = Cell::new(0);
     let lines = Lines {

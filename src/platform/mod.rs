@@ -4,23 +4,22 @@
 //! *Why not otherwise:* the environment is read once into [`Settings`] and time is a parameter; a look at either in the
 //! middle of a verb could not be tested and would differ between hooks and server.
 
-pub mod client;
 pub mod clock;
 mod env_file;
 pub mod fault;
+pub mod fault_log;
 pub mod file;
 pub mod id;
+pub mod isolation;
 pub mod lock;
-pub mod log;
 pub mod path;
-pub mod private;
+pub mod permissions;
 pub mod process;
 pub mod project;
 pub mod settings;
 pub mod text;
 pub mod version;
-pub mod walls;
 
-pub use clock::{Clock, Moment, SystemClock};
-pub use fault::{Fault, FaultKind};
-pub use settings::Settings;
+pub use crate::platform::clock::{Clock, Moment, SystemClock};
+pub use crate::platform::fault::{Fault, FaultKind};
+pub use crate::platform::settings::Settings;

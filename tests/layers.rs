@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms from the ground up; those on one floor do not know each other.
-const FLOORS: [&[&str]; 5] = [
-    &["ground"],
+const FLOORS: [&[&str]; 7] = [
+    &["platform"],
     &["model"],
+    &["claude_code"],
     &["store", "wake"],
     &["mesh"],
+    &["tools"],
     &["hooks", "mcp", "cli", "setup"],
 ];
 
@@ -109,8 +111,8 @@ fn a_room_uses_only_rooms_below_it() {
 
 #[test]
 fn grouped_use_lines_are_seen() {
-    let used = rooms_used("use crate::{ground::{Clock, Fault}, store::Tx};\nuse crate::mesh;\n");
-    assert_eq!(used, ["ground", "mesh", "store"]);
+    let used = rooms_used("use crate::{platform::{Clock, Fault}, store::Tx};\nuse crate::mesh;\n");
+    assert_eq!(used, ["mesh", "platform", "store"]);
 }
 
 #[test]
@@ -140,7 +142,11 @@ fn what_belongs_to_one_room_stays_there() {
         &["store/"],
         &["rusqlite::", "SELECT ", "INSERT INTO", "PRAGMA "],
     );
-    forbid("ground/settings.rs", &["ground/settings.rs"], &["env::var"]);
+    forbid(
+        "platform/settings.rs",
+        &["platform/settings.rs"],
+        &["env::var"],
+    );
     forbid(
         "the audiences",
         &["cli/", "hooks/", "mcp/", "main.rs"],

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::fault::{Fault, FaultKind};
-use super::settings::{Settings, expand_home};
-use super::{file, private, text};
+use crate::platform::fault::{Fault, FaultKind};
+use crate::platform::settings::{Settings, expand_home};
+use crate::platform::{file, permissions, text};
 
 /// Nobody has that many walls.
 const BYTES_MAX: u64 = 1024 * 1024;
@@ -120,7 +120,7 @@ pub fn build(settings: &Settings, folder: &Path, name: &str) -> Result<Option<St
     }
     let mut content = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
     content.push('\n');
-    private::replace_file_for_good(&path, content.as_bytes())?;
+    permissions::replace_file_for_good(&path, content.as_bytes())?;
     Ok(before)
 }
 
@@ -200,7 +200,7 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    private::check(path, &file.metadata().map_err(failed)?)?;
+    permissions::check(path, &file.metadata().map_err(failed)?)?;
     let content = file::content(file, BYTES_MAX).map_err(failed)?;
     let value: Value = serde_json::from_slice(text::without_bom(&content))
         .map_err(|error| broken(path, &error.to_string()))?;
@@ -228,8 +228,8 @@ fn broken(path: &Path, problem: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::make_pipe;
     use super::*;
+    use crate::platform::file::tests::make_pipe;
 
     fn settings(home: &Path) -> Settings {
         Settings::read(&|_| None, home.into(), None, home.into()).unwrap()
@@ -266,7 +266,7 @@ mod tests {
     fn a_broken_map_opens_no_mesh_at_all() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
-        private::create_folder(&settings.mesh_home).unwrap();
+        permissions::create_folder(&settings.mesh_home).unwrap();
         for content in [
             "{\"meshes\": {\"~/a/**\": 1}}",
             "{",
@@ -279,7 +279,7 @@ mod tests {
         ] {
             let _ = std::fs::remove_file(config_path(&settings));
             std::io::Write::write_all(
-                &mut private::create_file(&config_path(&settings)).unwrap(),
+                &mut permissions::create_file(&config_path(&settings)).unwrap(),
                 content.as_bytes(),
             )
             .unwrap();
@@ -297,10 +297,10 @@ mod tests {
     fn a_misspelled_key_is_named_beside_the_known_one() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
-        private::create_folder(&settings.mesh_home).unwrap();
+        permissions::create_folder(&settings.mesh_home).unwrap();
         let content = b"{\"meshs\": {\"~/a/**\": \"a\"}}";
         std::io::Write::write_all(
-            &mut private::create_file(&config_path(&settings)).unwrap(),
+            &mut permissions::create_file(&config_path(&settings)).unwrap(),
             content,
         )
         .unwrap();
@@ -316,9 +316,9 @@ mod tests {
     fn walls_that_stand_already_are_kept() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
-        private::create_folder(&settings.mesh_home).unwrap();
+        permissions::create_folder(&settings.mesh_home).unwrap();
         std::io::Write::write_all(
-            &mut private::create_file(&config_path(&settings)).unwrap(),
+            &mut permissions::create_file(&config_path(&settings)).unwrap(),
             b"{\"meshes\": {\"~/z/**\": \"z\"}}",
         )
         .unwrap();

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::fault::{Fault, FaultKind};
-use super::file;
-use super::settings::Settings;
-use super::text::without_bom;
-use super::walls::{self, Place};
+use crate::platform::fault::{Fault, FaultKind};
+use crate::platform::file;
+use crate::platform::isolation;
+use crate::platform::isolation::Place;
+use crate::platform::settings::Settings;
+use crate::platform::text::without_bom;
 
 /// The file a project may commit.
 pub const FILE: &str = ".claude-mesh.json";
@@ -109,7 +110,7 @@ impl Project {
     /// Returns the mesh of the session. Its own folder decides: a committed file that is found above must not carry it out
     /// of a wall.
     pub fn place(&self, settings: &Settings) -> Result<Place, Fault> {
-        walls::place(settings, &self.start)
+        isolation::place(settings, &self.start)
     }
 
     /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.
@@ -278,8 +279,8 @@ fn broken(path: &Path, problem: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::make_pipe;
     use super::*;
+    use crate::platform::file::tests::make_pipe;
     use std::fs;
 
     struct Home(tempfile::TempDir, PathBuf);

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::env_file;
-use super::fault::{Fault, FaultKind};
+use crate::platform::env_file;
+use crate::platform::fault::{Fault, FaultKind};
 
 /// One setting as the documents show it.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::file;
-use super::process::{self, ProcessKey, ProcessStat};
+use crate::platform::file;
+use crate::platform::process;
+use crate::platform::process::{ProcessKey, ProcessStat};
 
 /// The registry's file of one session has a few hundred bytes.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -199,8 +200,8 @@ fn nearest_session<P: PartialEq>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::tests::make_pipe;
     use super::*;
+    use crate::platform::file::tests::make_pipe;
 
     fn chain(pids: &[i32]) -> Vec<ProcessStat> {
         pids.iter()
