@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use claude_mesh::mesh::{Attention, Letterbox, Member, Rewake};
-use claude_mesh::model::brake::NeedsPerson;
 use claude_mesh::model::peer::Address;
+use claude_mesh::model::throttle::NeedsPerson;
 use claude_mesh::model::{Activity, Delivery, Event, WakeState};
 use claude_mesh::platform::id::QuestionId;
 use claude_mesh::platform::process;

@@ -14,8 +14,8 @@ use super::rows::Rows;
 use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, known, print, source, span, view};
 use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited, shape};
-use crate::model::ask::ago;
 use crate::model::peer::Address;
+use crate::model::question::ago;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::text;
 

@@ -9,7 +9,7 @@ use super::message::no_one;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, span};
 use crate::mesh::Mesh;
-use crate::model::brake::FOREVER_MS;
+use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
 
 /// Leave a session alone: store what it is asked, and do not ring

@@ -14,7 +14,7 @@ use crate::mesh::{
     self, Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason,
     WhichClaim, shape,
 };
-use crate::model::ask::{ago, lasts};
+use crate::model::question::{ago, lasts};
 use crate::model::{ClaimState, Mode};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::{ClaimId, WaitId};

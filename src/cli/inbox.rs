@@ -8,7 +8,7 @@ use super::peer::{explained, strong};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, view};
 use crate::mesh::{LateAnswer, Member, Mesh, Waiting, shape};
-use crate::model::ask::ago;
+use crate::model::question::ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
 

@@ -10,8 +10,8 @@ use super::span::Since;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print};
 use crate::mesh::{Asking, Known, Member, shape};
-use crate::model::ask::ago;
 use crate::model::peer::Address;
+use crate::model::question::ago;
 use crate::platform::clock::rfc3339;
 use crate::platform::id::{PeerId, QuestionId};
 

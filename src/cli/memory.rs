@@ -9,8 +9,8 @@ use super::peer::strong;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, source, span};
 use crate::mesh::{self, Forgotten, WhichMemory, shape};
-use crate::model::ask::ago;
 use crate::model::memory::{Query, Scope};
+use crate::model::question::ago;
 use crate::store;
 
 /// What sessions remember: find it, add to it, forget it

@@ -2,7 +2,7 @@
 use std::io::Read;
 
 use super::wrong::{Failure, Wrong};
-use crate::model::ask::TEXT_BYTES_MAX;
+use crate::model::question::TEXT_BYTES_MAX;
 
 /// Reads the file at `path`, or stdin for `-`; `what` names the text in a refusal.
 pub(super) fn read(what: &str, path: &str) -> Result<String, Failure> {

@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source, span, table};
 use crate::mesh::{NewValue, shape};
-use crate::model::ask::ago;
+use crate::model::question::ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::platform::text;
 

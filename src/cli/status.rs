@@ -5,7 +5,7 @@ use serde_json::json;
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
 use crate::mesh::{Status as Figures, shape};
-use crate::model::brake::FOREVER_MS;
+use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
 
 /// The mesh in figures: its file, peers, questions

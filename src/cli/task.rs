@@ -14,7 +14,7 @@ use super::{Ending, Outcome, board, print, source, span, table, task_bulk};
 use crate::mesh::{
     FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated, shape, task_files,
 };
-use crate::model::ask::ago;
+use crate::model::question::ago;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::id::TaskId;
 use crate::platform::text;

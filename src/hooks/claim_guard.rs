@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Call, Event, Output};
 use crate::mesh::{file_resource, shape};
 use crate::model::Error;
-use crate::model::ask::lasts;
+use crate::model::question::lasts;
 use crate::platform::clock;
 use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;

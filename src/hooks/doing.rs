@@ -4,7 +4,7 @@
 //! command says little to others.
 use super::{Call, Event};
 use crate::mesh::{Mesh, Sitting};
-use crate::model::doing::{Doing, part};
+use crate::model::activity::{Doing, part};
 use crate::platform::fault_log;
 
 /// Notes what a prompt or the end of a turn shows. It never fails the hook, and never waits for another program.

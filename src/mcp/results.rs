@@ -6,8 +6,8 @@ use super::room::Room;
 use crate::mesh::{
     Between, Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape,
 };
-use crate::model::brake::{Held, HoldReason};
 use crate::model::event::Page;
+use crate::model::throttle::{Held, HoldReason};
 use crate::model::{AnsweredBy, QuestionState};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;

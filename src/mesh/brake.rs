@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::alive::Around;
 use super::{Mesh, Rings, Sitting, shape};
-use crate::model::brake::{Brakes, Held, HoldReason};
+use crate::model::throttle::{Brakes, Held, HoldReason};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::store::{Peer, Session, Tx};
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::{Mesh, Sitting};
-use crate::model::doing::Doing;
+use crate::model::activity::Doing;
 use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};
 use crate::wake::Bells;

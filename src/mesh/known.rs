@@ -4,7 +4,9 @@ use serde_json::json;
 use super::ask::check_text;
 use super::peer::resolve;
 use super::{Mesh, Sitting};
-use crate::model::known::{BYTES_LOOKED_THROUGH_MAX, Earlier, Fit, LOOKED_THROUGH_MAX, best};
+use crate::model::answer_similarity::{
+    BYTES_LOOKED_THROUGH_MAX, Earlier, Fit, LOOKED_THROUGH_MAX, best,
+};
 use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
 use crate::platform::id::{PeerId, QuestionId};

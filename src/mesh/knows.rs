@@ -1,7 +1,7 @@
 //! Who most likely knows about something: what the mesh has of each peer, put in order. It asks nobody.
 use super::{Mesh, PeerView};
-use crate::model::doing::Doing;
-use crate::model::knows::{Fit, Known, Subject, rank};
+use crate::model::activity::Doing;
+use crate::model::expertise::{Fit, Known, Subject, rank};
 use crate::model::{PeerKind, Result};
 use crate::store::Tx;
 

@@ -6,12 +6,12 @@ use super::ask::check_text;
 use super::peer::{find, resolve, unknown};
 use super::sweep;
 use super::{Mesh, Rings, Sitting};
-use crate::model::check::check_secret;
 use crate::model::message::{
     BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX,
     SentTo, Topic,
 };
 use crate::model::peer::Address;
+use crate::model::validate::check_secret;
 use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
 use crate::platform::id::MessageId;
 use crate::store::{Keyed, Listing, Message, NewMessage, Peer, Session, Target, Tx};

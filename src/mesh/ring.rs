@@ -15,7 +15,7 @@ use super::inbox::{granted, late_answers};
 use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
 use super::waking::Waking;
 use super::{Mesh, Rings, Sitting};
-use crate::model::brake::{Held, NeedsPerson};
+use crate::model::throttle::{Held, NeedsPerson};
 use crate::model::{Activity, EventKind, Result};
 use crate::platform::id::QuestionId;
 use crate::store::{Ring, Tx};

@@ -1,6 +1,6 @@
 //! The state of the mesh in figures.
 use super::{Mesh, PeerView};
-use crate::model::brake::HoldReason;
+use crate::model::throttle::HoldReason;
 use crate::model::{Liveness, PeerKind, Result};
 
 /// The figures.

@@ -6,7 +6,7 @@ use super::brake::hold_seen;
 use super::circle::circle;
 use super::inbox::{Showing, mark_shown, questions_at};
 use super::{Inbox, Mesh, Sitting, Waiting, shape};
-use crate::model::brake::Held;
+use crate::model::throttle::Held;
 use crate::model::{
     Activity, Delivery, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
 };

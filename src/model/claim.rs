@@ -2,8 +2,8 @@
 //! where a path leads on this machine is looked up elsewhere.
 use serde::Serialize;
 
-use super::check::{check_secret, check_size};
 use super::refusal::Refusal;
+use crate::model::validate::{check_secret, check_size};
 
 /// Longest name of a resource in bytes, as it is given.
 pub const RESOURCE_BYTES_MAX: usize = 512;

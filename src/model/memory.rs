@@ -1,7 +1,7 @@
 //! Memory: what may be remembered, and how what somebody typed becomes something to look for. Whatever is typed is data: no
 //! sign in it means anything to the database.
-use super::check::check_size;
 use super::{Refusal, Result};
+use crate::model::validate::check_size;
 
 /// Most characters of a key.
 pub const KEY_CHARS_MAX: usize = 256;
@@ -86,7 +86,8 @@ impl Query {
 
     /// Returns the words that tell one text from another, for when no text has all of them. Phrases stay whole.
     pub fn telling(&self) -> Vec<&Term> {
-        let telling = |term: &&Term| !super::words::is_stop_word(&term.text.to_lowercase());
+        let telling =
+            |term: &&Term| !crate::model::tokenize::is_stop_word(&term.text.to_lowercase());
         self.wanted.iter().filter(telling).collect()
     }
 }
@@ -113,7 +114,7 @@ impl Term {
     /// Returns whether it is one or two signs of a script that puts no spaces between words.
     pub fn is_short_and_unspaced(&self) -> bool {
         let mut chars = self.text.chars();
-        self.text.chars().count() <= 2 && chars.all(super::words::is_unspaced)
+        self.text.chars().count() <= 2 && chars.all(crate::model::tokenize::is_unspaced)
     }
 }
 

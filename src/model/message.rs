@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use crate::platform::text::cut_chars;
 
 /// Largest body in bytes.
-pub const BODY_BYTES_MAX: usize = super::ask::TEXT_BYTES_MAX;
+pub const BODY_BYTES_MAX: usize = crate::model::question::TEXT_BYTES_MAX;
 /// Longest subject in characters.
 pub const SUBJECT_CHARS_MAX: usize = 200;
 /// Longest idempotency key in characters.

@@ -3,24 +3,24 @@
 //! *Purpose:* what a peer, a question and an event are, and what follows from their values alone.
 //! *Why not otherwise:* a rule that needs no database can be tested as a function call.
 
-pub mod ask;
-pub mod brake;
-pub mod check;
+pub mod activity;
+pub mod answer_similarity;
 pub mod claim;
-pub mod doing;
 pub mod event;
-pub mod known;
-pub mod knows;
+pub mod expertise;
 pub mod memory;
 pub mod message;
 pub mod peer;
+pub mod question;
 pub mod refusal;
 pub mod secret;
 pub mod state;
 pub mod task;
-pub mod words;
+pub mod throttle;
+pub mod tokenize;
+pub mod validate;
 
-pub use ask::{AnsweredBy, Delivery, QuestionState, WakeState};
+pub use crate::model::question::{AnsweredBy, Delivery, QuestionState, WakeState};
 pub use claim::{ClaimState, Mode};
 pub use event::{Event, EventKind};
 pub use message::{MessageType, Recipient, Topic};

@@ -3,8 +3,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::check::{check_secret, check_size};
 use super::refusal::{Refusal, Result};
+use crate::model::validate::{check_secret, check_size};
 use crate::platform::text::cut_chars;
 
 /// Longest key in bytes.

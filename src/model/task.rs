@@ -1,13 +1,13 @@
 //! Tasks: which step follows which, when two titles mean the same work, and what a task must look like.
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_secret, check_size};
 use super::refusal::Refusal;
+use crate::model::validate::{check_secret, check_size};
 
 /// Longest title in characters.
 pub const TITLE_CHARS_MAX: usize = 500;
 /// Largest description in bytes, as it is given.
-pub const DESCRIPTION_BYTES_MAX: usize = super::ask::TEXT_BYTES_MAX;
+pub const DESCRIPTION_BYTES_MAX: usize = crate::model::question::TEXT_BYTES_MAX;
 /// So many bytes of reasons find room behind the largest description.
 const REASONS_BYTES_MAX: usize = 16_384;
 /// Longest reason in bytes.

@@ -2,7 +2,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::model::ask::{EXPIRES_MS, UNHEARD_MS};
+use crate::model::question::{EXPIRES_MS, UNHEARD_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 

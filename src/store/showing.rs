@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::Tx;
-use crate::model::ask::TURN_MS_MAX;
+use crate::model::question::TURN_MS_MAX;
 use crate::platform::id::{QuestionId, SessionId};
 
 /// How deep lies what a session was shown; of very many showings the newest count.

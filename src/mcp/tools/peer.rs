@@ -8,7 +8,7 @@ use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::mesh::{About, PeerView, Scope, shape};
-use crate::model::knows::Subject;
+use crate::model::expertise::Subject;
 use crate::model::{Liveness, PeerKind, Refusal, Result};
 
 pub(super) const TOOLS: [Entry; 2] = [

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::{Known, Remembered};
 use crate::model::PeerName;
-use crate::model::known::BYTES_MAX;
+use crate::model::answer_similarity::BYTES_MAX;
 use crate::model::memory::{Query, snippet};
 use crate::platform::clock::rfc3339;
 use crate::platform::text::cut_bytes;

@@ -9,8 +9,8 @@ mod task;
 use serde_json::{Map, Value, json};
 
 use super::{LateAnswer, PeerView, Ranked, Status, Waiting};
-use crate::model::brake::{FOREVER_MS, Held};
-use crate::model::doing::Doing;
+use crate::model::activity::Doing;
+use crate::model::throttle::{FOREVER_MS, Held};
 use crate::model::{Delivery, Liveness, QuestionState};
 use crate::platform::clock::rfc3339;
 

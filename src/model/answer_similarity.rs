@@ -1,7 +1,7 @@
 //! Known answers: which earlier answers of a peer fit a new question. Only what is alike enough is given; nothing is made up.
 use std::collections::{BTreeMap, HashMap};
 
-use super::words::meaningful;
+use crate::model::tokenize::meaningful;
 
 /// How many earlier answers a result carries at most.
 pub const ANSWERS_MAX: usize = 3;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::refusal::{Refusal, Result};
-use super::words::{Word, words_of};
+use crate::model::tokenize::{Word, words_of};
 use crate::platform::text::{cut_chars, one_line};
 
 /// Longest subject in characters.
