@@ -296,7 +296,7 @@ fn a_file_of_the_first_version_is_counted_once_and_right_from_then_on() {
     use claude_mesh::store::{Options, Schema, Step, Store};
     const FIRST: Schema = Schema {
         steps: &[Step {
-            sql: include_str!("../src/store/schema/1.sql"),
+            sql: include_str!("../src/store/schema/0001_questions.sql"),
         }],
         min_reader: 1,
     };

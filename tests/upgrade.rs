@@ -10,13 +10,13 @@ use serde_json::json;
 use crate::world::World;
 
 const FIRST: Step = Step {
-    sql: include_str!("../src/store/schema/1.sql"),
+    sql: include_str!("../src/store/schema/0001_questions.sql"),
 };
 const SECOND: Step = Step {
-    sql: include_str!("../src/store/schema/2.sql"),
+    sql: include_str!("../src/store/schema/0002_messages_claims_state.sql"),
 };
 const THIRD: Step = Step {
-    sql: include_str!("../src/store/schema/3.sql"),
+    sql: include_str!("../src/store/schema/0003_memory_tasks.sql"),
 };
 
 /// What a later version may do: new tables, new columns with a default, new indexes.

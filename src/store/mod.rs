@@ -7,30 +7,30 @@
 //! steps with jitter; a hook that is the last to close would pay for a checkpoint, so hooks close without one; a file
 //! made in place could be seen half-made, so it is made aside and linked into place.
 
-mod aside;
-mod ask;
+mod busy_handler;
 mod claim;
+mod counters;
+mod create;
+mod delivery;
 mod event;
-mod fit;
-mod known;
-mod knows;
-mod lock_wait;
-mod log_size;
-mod make;
+mod expertise;
+mod filesystem_check;
+mod fts_erase;
 mod memory;
+mod memory_search;
 mod message;
 mod peer;
+mod prior_answers;
 #[cfg(test)]
-mod plan;
-mod recall;
-mod showing;
-mod signpost;
+mod query_plan_tests;
+mod question;
+mod recovery_hints;
+mod retention;
+mod secure_erase;
 mod state;
-mod sweep;
-mod tally;
 mod task;
-mod traces;
 mod wait;
+mod wal;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -45,18 +45,18 @@ use ulid::Ulid;
 use crate::model::{Error, Refusal, Result};
 use crate::platform::{Fault, FaultKind, Moment, permissions};
 
-pub use aside::made_anew;
-pub use ask::{NewQuestion, Pending, Question};
+pub use crate::store::create::{Schema, Step, version};
+pub use crate::store::memory_search::Found;
+pub(crate) use crate::store::memory_search::Search;
+pub use crate::store::prior_answers::Answered;
+pub use crate::store::question::{NewQuestion, Pending, Question};
+pub use crate::store::recovery_hints::made_anew;
+pub use crate::store::retention::Reclaimed;
 pub use claim::{Claim, NewClaim};
-pub use known::Answered;
-pub use make::{Schema, Step, version};
 pub use memory::Memory;
 pub(crate) use memory::{MESH as MESH_SCOPE, NewMemory, Range as MemoryRange};
 pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
 pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
-pub use recall::Found;
-pub(crate) use recall::Search;
-pub use sweep::Reclaimed;
 pub use task::{Task, TaskListing};
 
 /// How a file is opened.
@@ -87,8 +87,8 @@ pub struct Store {
     path: PathBuf,
     file: FileId,
     options: Options,
-    patience: lock_wait::Patience,
-    log_size: log_size::LogSize,
+    patience: busy_handler::Patience,
+    log_size: wal::LogSize,
     version: u32,
 }
 
@@ -113,7 +113,7 @@ struct FileId(u64, u64);
 impl Store {
     /// Opens the file at `path`; makes it, with its folder, when there is none. An older schema is migrated, except by a hook.
     pub fn open(path: &Path, options: Options) -> std::result::Result<Self, Fault> {
-        Self::open_with(path, options, &make::CURRENT)
+        Self::open_with(path, options, &create::CURRENT)
     }
 
     /// Opens a file under a given schema; the door of the migration tests.
@@ -127,12 +127,12 @@ impl Store {
             permissions::create_folder(folder)?;
         }
         check_folder(folder)?;
-        if !make::exists(path)? {
-            make::create(path, schema)?;
+        if !create::exists(path)? {
+            create::create(path, schema)?;
         }
-        let file = make::check(path)?;
+        let file = create::check(path)?;
         let mut connection = connect(path)?;
-        let patience = lock_wait::install(&mut connection, options.patience)
+        let patience = busy_handler::install(&mut connection, options.patience)
             .map_err(|error| fault(path, &error))?;
         let mut store = Self {
             connection,
@@ -140,11 +140,11 @@ impl Store {
             file,
             options,
             patience,
-            log_size: log_size::LogSize::default(),
+            log_size: wal::LogSize::default(),
             version: 0,
         };
         store.set_up().map_err(|error| fault(path, &error))?;
-        make::reach(&mut store, schema)?;
+        create::reach(&mut store, schema)?;
         Ok(store)
     }
 
@@ -166,7 +166,7 @@ impl Store {
         let log = if self.options.hook {
             "wal_autocheckpoint = 0"
         } else {
-            self.log_size = log_size::watch(&mut self.connection)?;
+            self.log_size = wal::watch(&mut self.connection)?;
             "journal_size_limit = 16777216"
         };
         // What leaves a page is overwritten there, so that nothing forgotten later is left from a time before. Hooks write no
@@ -323,7 +323,7 @@ impl Tx<'_> {
             .unwrap_or(Ulid::nil());
         let fresh = Ulid::from_parts(
             u64::try_from(self.now.wall_ms).unwrap_or(0),
-            lock_wait::random_u128(),
+            busy_handler::random_u128(),
         );
         let next = if fresh > last {
             fresh
@@ -373,7 +373,7 @@ fn check_folder(folder: &Path) -> std::result::Result<(), Fault> {
         .metadata()
         .map_err(|error| Fault::io("open", folder, &error))?;
     permissions::check(folder, &metadata)?;
-    fit::check(folder)
+    filesystem_check::check(folder)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -426,7 +426,7 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
 
 fn with_way_out(path: &Path, fault: Fault) -> Fault {
     if matches!(fault.kind, FaultKind::Foreign | FaultKind::Damaged) {
-        let hint = aside::made_anew(path);
+        let hint = recovery_hints::made_anew(path);
         return Fault { hint, ..fault };
     }
     fault

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{FileId, Store, aside, connect, fault, with_suffix};
 use crate::platform::clock::{Clock, SystemClock, rfc3339};
 use crate::platform::{Fault, FaultKind, file, permissions};
+use crate::store::{FileId, Store, connect, fault, recovery_hints, with_suffix};
 
 /// Marks a file as ours; the letters `CMsh`.
 const APPLICATION_ID: i32 = 0x434d_7368;
@@ -37,13 +37,13 @@ pub struct Step {
 pub(super) const CURRENT: Schema = Schema {
     steps: &[
         Step {
-            sql: include_str!("schema/1.sql"),
+            sql: include_str!("schema/0001_questions.sql"),
         },
         Step {
-            sql: include_str!("schema/2.sql"),
+            sql: include_str!("schema/0002_messages_claims_state.sql"),
         },
         Step {
-            sql: include_str!("schema/3.sql"),
+            sql: include_str!("schema/0003_memory_tasks.sql"),
         },
     ],
     min_reader: 1,
@@ -73,7 +73,7 @@ pub(super) fn create(path: &Path, schema: &Schema) -> Result<(), Fault> {
         &format!(
             ".new-{}-{:x}",
             std::process::id(),
-            super::lock_wait::random_u128()
+            crate::store::busy_handler::random_u128()
         ),
     );
     let made = make_aside(&temporary, schema).and_then(|()| put_in_place(&temporary, path));
@@ -159,12 +159,15 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
         return Err(foreign("the file is empty", hint));
     }
     if file.read_exact(&mut head).is_err() || !head.starts_with(b"SQLite format 3\0") {
-        return Err(foreign("file is not a database", aside::made_anew(path)));
+        return Err(foreign(
+            "file is not a database",
+            recovery_hints::made_anew(path),
+        ));
     }
     if head[68..72] != APPLICATION_ID.to_be_bytes() {
         return Err(foreign(
             "the database belongs to another program",
-            aside::elsewhere(path),
+            recovery_hints::elsewhere(path),
         ));
     }
     Ok(FileId(metadata.dev(), metadata.ino()))
@@ -243,7 +246,10 @@ fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
 /// The write lock is held by the caller, so a second connection reads the last commit and nothing comes between.
 fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
     let time = rfc3339(SystemClock::new().now().wall_ms).replace([':', '.', '-'], "");
-    let copy = with_suffix(path, &format!("{}{version}-{time}.bak", aside::COPY));
+    let copy = with_suffix(
+        path,
+        &format!("{}{version}-{time}.bak", recovery_hints::COPY),
+    );
     permissions::create_file(&copy).map_err(|error| Fault::io("create", &copy, &error))?;
     let copying = || {
         let (source, mut target) = (connect(path)?, connect(&copy)?);
