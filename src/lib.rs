@@ -6,6 +6,7 @@ pub mod model;
 pub mod platform;
 pub mod setup;
 pub mod store;
+pub mod tools;
 pub mod wake;
 
 #[cfg(feature = "cli")]

@@ -3,8 +3,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use claude_mesh::mesh::task_files;
 use claude_mesh::mesh::{
-    Arrival, ClaimFilter, Mesh, Sitting, TaskChange, TaskFields, TaskSelection, task_files,
+    Arrival, ClaimFilter, Mesh, Sitting, TaskChange, TaskFields, TaskSelection,
 };
 use claude_mesh::model::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
 use claude_mesh::model::{Error, TaskStatus};

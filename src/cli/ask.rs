@@ -13,11 +13,12 @@ use super::peer::{askable, held_words, strong};
 use super::rows::Rows;
 use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, known, print, source, span, view};
-use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited, shape};
+use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
 use crate::model::peer::Address;
 use crate::model::question::ago;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::text;
+use crate::tools::output;
 
 /// Ask a session and wait for its answer
 ///
@@ -375,7 +376,7 @@ impl<'a> Asking<'a> {
     fn interrupted(&mut self, interruption: &Interruption) -> Outcome {
         let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
         if self.desk.json {
-            let questions: Vec<_> = interruption.questions.iter().map(shape::waiting).collect();
+            let questions: Vec<_> = interruption.questions.iter().map(output::waiting).collect();
             let standings = self.member.mesh().standings(&open)?;
             let waited_ms = self.waited_ms();
             let stands = |standing: &Standing| match standing.question.state {

@@ -5,11 +5,12 @@ use serde_json::json;
 use super::desk::Desk;
 use super::wrong::Failure;
 use super::{Ending, Outcome, events, print, table};
-use crate::mesh::{Mesh, TaskList, TaskSelection, shape};
+use crate::mesh::{Mesh, TaskList, TaskSelection};
 use crate::model::event::Patterns;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::text;
 use crate::store::Task;
+use crate::tools::output;
 
 const COLUMNS: [(TaskStatus, &str); 4] = [
     (TaskStatus::Todo, "TODO"),
@@ -42,7 +43,7 @@ pub(super) fn board(desk: &Desk, watch: bool) -> Outcome {
         });
     }
     let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "tasks": [], "counts": shape::task_counts([0; 5]) }));
+        return desk.no_mesh(&json!({ "tasks": [], "counts": output::task_counts([0; 5]) }));
     };
     let found = look(desk, &mut mesh)?;
     print::raw(drawn(desk, &found).as_bytes())?;
@@ -69,8 +70,8 @@ fn look(desk: &Desk, mesh: &mut Mesh) -> Result<TaskList, Failure> {
 
 fn drawn(desk: &Desk, found: &TaskList) -> String {
     if desk.json {
-        let tasks: Vec<_> = found.tasks.iter().map(shape::task).collect();
-        let counts = shape::task_counts(found.counts);
+        let tasks: Vec<_> = found.tasks.iter().map(output::task).collect();
+        let counts = output::task_counts(found.counts);
         return format!("{}\n", json!({ "tasks": tasks, "counts": counts }));
     }
     let wide = print::columns(std::io::stdout()).unwrap_or(WIDE).max(40);

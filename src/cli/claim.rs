@@ -10,9 +10,9 @@ use super::desk::Desk;
 use super::live::{LiveLine, Stop};
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, span, staged, table};
+use crate::mesh;
 use crate::mesh::{
-    self, Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason,
-    WhichClaim, shape,
+    Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason, WhichClaim,
 };
 use crate::model::question::{ago, lasts};
 use crate::model::{ClaimState, Mode};
@@ -20,6 +20,7 @@ use crate::platform::clock::rfc3339;
 use crate::platform::id::{ClaimId, WaitId};
 use crate::platform::{Moment, text};
 use crate::store;
+use crate::tools::output;
 
 /// Claim a resource, so that no other session uses it meanwhile
 ///
@@ -253,7 +254,7 @@ fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Mome
         Claimed::Queued(_) | Claimed::Denied { .. } => Ending::Refused,
     };
     if desk.json {
-        print::json(&shape::claim(claimed, now))?;
+        print::json(&output::claim(claimed, now))?;
         return Ok(ending);
     }
     let shown = shown(desk, resource);
@@ -334,7 +335,7 @@ pub(super) fn release(desk: &Desk, args: &Release) -> Outcome {
     let which = id.map_or(WhichClaim::Resource(&resource), WhichClaim::Id);
     let released = seat.mesh.release(&seat.me, which)?;
     if desk.json {
-        print::json(&shape::released(&released))?;
+        print::json(&output::released(&released))?;
         return Ok(Ending::Done);
     }
     let shown = shown(desk, &resource);
@@ -371,7 +372,7 @@ pub(super) fn claims(desk: &Desk, args: &Claims) -> Outcome {
     if desk.json {
         let lines: Vec<_> = lines
             .iter()
-            .map(|line| shape::line(line, me.as_ref(), &now))
+            .map(|line| output::line(line, me.as_ref(), &now))
             .collect();
         print::json(&json!({ "claims": lines }))?;
     } else if lines.is_empty() {
@@ -429,7 +430,7 @@ pub(super) fn held_by(claims: &[store::Claim], now: &Moment) -> String {
 }
 
 fn until(claim: &store::Claim, now: &Moment) -> String {
-    let at = rfc3339(shape::expires_ms(claim, now));
+    let at = rfc3339(output::expires_ms(claim, now));
     let left_ms = claim.lease.until_ms - now.monotonic_ms;
     if left_ms > 0 {
         format!("{at}, {} from now", lasts(left_ms))

@@ -10,11 +10,12 @@ use super::live::Stop;
 use super::span::{self, Since};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print};
-use crate::mesh::{Came, Interruption, Member, Mesh, shape};
+use crate::mesh::{Came, Interruption, Member, Mesh};
 use crate::model::Event;
 use crate::model::event::{Filter, Page, Patterns};
 use crate::platform::clock::{monotonic_ms, rfc3339};
 use crate::platform::text;
+use crate::tools::output;
 
 /// Read, follow or await what happens in the mesh; emit events of your own
 ///
@@ -184,7 +185,8 @@ fn wait(desk: &Desk, filter: &Filter, timeout: Duration) -> Outcome {
         }
         Came::Over => nothing_came(desk, &none("timed_out", listening.filter.after)),
         Came::Interrupted(interruption) => {
-            let questions: Vec<Value> = interruption.questions.iter().map(shape::waiting).collect();
+            let questions: Vec<Value> =
+                interruption.questions.iter().map(output::waiting).collect();
             if desk.json {
                 let mut body = none("interrupted", listening.filter.after);
                 body["questions"] = questions.into();

@@ -7,10 +7,11 @@ use super::desk::{Desk, Seat};
 use super::peer::{explained, strong};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, view};
-use crate::mesh::{LateAnswer, Member, Mesh, Waiting, shape};
+use crate::mesh::{LateAnswer, Member, Mesh, Waiting};
 use crate::model::question::ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
+use crate::tools::output;
 
 /// Show what waits for you: questions, late answers, mail, your own open questions
 #[derive(Debug, Args)]
@@ -65,17 +66,17 @@ fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
                     "question_id": standing.question.id,
                     "to": standing.peer,
                     "question": standing.question.question,
-                    "delivery": shape::delivery(&standing.delivery),
+                    "delivery": output::delivery(&standing.delivery),
                 })
             })
             .collect();
         print::json(&json!({
             "you": me.name,
-            "questions": inbox.questions.iter().map(shape::waiting).collect::<Vec<_>>(),
-            "answers": inbox.answers.iter().map(shape::late_answer).collect::<Vec<_>>(),
+            "questions": inbox.questions.iter().map(output::waiting).collect::<Vec<_>>(),
+            "answers": inbox.answers.iter().map(output::late_answer).collect::<Vec<_>>(),
             "still_open": still_open,
             "messages_unread": unread,
-            "claims_granted": inbox.granted.iter().map(shape::granted).collect::<Vec<_>>(),
+            "claims_granted": inbox.granted.iter().map(output::granted).collect::<Vec<_>>(),
         }))?;
     } else {
         let now_ms = mesh.now().wall_ms;
@@ -190,7 +191,7 @@ fn elsewhere(desk: &Desk, mesh: &mut Mesh, peer: Option<&str>) -> Outcome {
         let questions: Vec<Value> = found
             .map(|((question, from, to), standing)| {
                 let mut value = view::between(question, from, to);
-                value["delivery"] = shape::delivery(&standing.delivery);
+                value["delivery"] = output::delivery(&standing.delivery);
                 value
             })
             .collect();

@@ -9,11 +9,12 @@ use super::peer::{explained, strong};
 use super::span::Since;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print};
-use crate::mesh::{Asking, Known, Member, shape};
+use crate::mesh::{Asking, Known, Member};
 use crate::model::peer::Address;
 use crate::model::question::ago;
 use crate::platform::clock::rfc3339;
 use crate::platform::id::{PeerId, QuestionId};
+use crate::tools::output;
 
 /// Shows earlier answers of a peer and asks nobody.
 pub(super) fn only(desk: &Desk, to: &Address, question: &str) -> Outcome {
@@ -30,7 +31,7 @@ pub(super) fn only(desk: &Desk, to: &Address, question: &str) -> Outcome {
     };
     let known = member.mesh().known(&me, asking)?;
     if desk.json {
-        print::json(&shape::known_only(&name, &known))?;
+        print::json(&output::known_only(&name, &known))?;
     } else if known.is_empty() {
         print::err(&format!(
             "claude-mesh: {name} has answered nothing like that\n{}: without --known the question is put to it\n",
@@ -55,7 +56,7 @@ pub(super) fn add(
     result: &mut Value,
 ) -> Result<(), Failure> {
     let known = look(member, peer, Some(id), question)?;
-    result["known"] = json!(shape::known(&known));
+    result["known"] = json!(output::known(&known));
     Ok(())
 }
 

@@ -8,10 +8,12 @@ use super::left::Left;
 use super::peer::strong;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, source, span};
-use crate::mesh::{self, Forgotten, WhichMemory, shape};
+use crate::mesh;
+use crate::mesh::{Forgotten, WhichMemory};
 use crate::model::memory::{Query, Scope};
 use crate::model::question::ago;
 use crate::store;
+use crate::tools::output;
 
 /// What sessions remember: find it, add to it, forget it
 ///
@@ -147,7 +149,7 @@ fn remember(desk: &Desk, args: &Remember) -> Outcome {
     let home = mesh.memory_home(&desk.project)?;
     let remembered = mesh.remember(me, &home, new)?;
     if desk.json {
-        print::json(&shape::remembered(&remembered))?;
+        print::json(&output::remembered(&remembered))?;
         return Ok(Ending::Done);
     }
     let what = match (&remembered.key, remembered.version) {
@@ -176,7 +178,7 @@ fn recall(desk: &Desk, query: Option<&str>, key: Option<&str>, among: &Among) ->
     if desk.json {
         let memories: Vec<Value> = found
             .iter()
-            .map(|one| shape::memory(one, parsed.as_ref()))
+            .map(|one| output::memory(one, parsed.as_ref()))
             .collect();
         print::json(&json!({ "memories": memories }))?;
         return Ok(Ending::Done);
@@ -200,7 +202,7 @@ fn history(desk: &Desk, args: &Recall) -> Outcome {
     let home = mesh.memory_home(&desk.project)?;
     let versions = mesh.memory_history(&home, key, scope)?;
     if desk.json {
-        let versions: Vec<Value> = versions.iter().map(shape::version).collect();
+        let versions: Vec<Value> = versions.iter().map(output::version).collect();
         print::json(&json!({ "key": key, "versions": versions }))?;
         return Ok(Ending::Done);
     }

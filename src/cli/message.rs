@@ -10,12 +10,13 @@ use super::inbox::indented;
 use super::peer::{explained, strong};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source, span};
-use crate::mesh::{Audience, Listed, Posting, Selection, Subscribing, shape};
+use crate::mesh::{Audience, Listed, Posting, Selection, Subscribing};
 use crate::model::message::SentTo;
 use crate::model::question::ago;
 use crate::model::{MessageType, Recipient, Refusal, Topic};
 use crate::platform::id::MessageId;
 use crate::store::Message;
+use crate::tools::output;
 
 /// Leave a message for a session, for everybody or for a topic
 ///
@@ -154,7 +155,7 @@ pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
         posted => posted?,
     };
     if desk.json {
-        print::json(&shape::posted(&posted))?;
+        print::json(&output::posted(&posted))?;
         return Ok(Ending::Done);
     }
     let whom = match (&to, posted.recipients) {
@@ -213,7 +214,7 @@ fn list(desk: &Desk, seat: &mut Seat, args: &Messages) -> Outcome {
         listed => listed?,
     };
     if desk.json {
-        let messages: Vec<Value> = listed.messages.iter().map(shape::message).collect();
+        let messages: Vec<Value> = listed.messages.iter().map(output::message).collect();
         print::json(
             &json!({ "messages": messages, "cursor": listed.cursor, "unread": listed.unread }),
         )?;
@@ -288,7 +289,7 @@ fn mark_read(desk: &Desk, seat: &mut Seat, id: MessageId) -> Outcome {
 fn audiences(desk: &Desk, seat: &mut Seat, what: Subscribing, names: &[String]) -> Outcome {
     let found = seat.mesh.subscribe(&seat.me, what, &topics(names)?)?;
     if desk.json {
-        print::json(&shape::audiences(&found))?;
+        print::json(&output::audiences(&found))?;
         return Ok(Ending::Done);
     }
     for Audience { topic, subscribers } in &found {

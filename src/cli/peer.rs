@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::desk::{Desk, Seat};
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, table};
-use crate::mesh::{Mesh, PeerView, Ranked, Scope, shape};
+use crate::mesh::{Mesh, PeerView, Ranked, Scope};
 use crate::model::activity::Doing;
 use crate::model::expertise::Subject;
 use crate::model::peer::nearest;
@@ -19,6 +19,7 @@ use crate::model::throttle::{Held, HoldReason};
 use crate::model::{Activity, Error, Liveness, PeerKind, PeerName, Refusal};
 use crate::platform::clock::rfc3339;
 use crate::platform::text;
+use crate::tools::output;
 
 /// List who is here: what they do, what waits for them, who needs you
 ///
@@ -214,9 +215,9 @@ impl Picture {
     fn json(&self) -> Value {
         let shape = |peer: &Ranked| {
             if self.about {
-                shape::ranked(peer, self.now_ms)
+                output::ranked(peer, self.now_ms)
             } else {
-                shape::peer(&peer.view, self.now_ms)
+                output::peer(&peer.view, self.now_ms)
             }
         };
         let peers: Vec<Value> = self.peers.iter().map(shape).collect();

@@ -9,9 +9,10 @@ use super::claim::{held_by, shown};
 use super::desk::Desk;
 use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, print};
-use crate::mesh::{self, shape};
+use crate::mesh;
 use crate::platform::clock::rfc3339;
 use crate::platform::text;
+use crate::tools::output;
 
 /// Fails when somebody else holds a staged file alone: what a git hook runs.
 pub(super) fn check_staged(desk: &Desk) -> Outcome {
@@ -41,7 +42,7 @@ pub(super) fn check_staged(desk: &Desk) -> Outcome {
                     "resource": claim.resource,
                     "peer": claim.peer_name,
                     "note": claim.note,
-                    "lease_expires_at": rfc3339(shape::expires_ms(claim, &now)),
+                    "lease_expires_at": rfc3339(output::expires_ms(claim, &now)),
                 })
             })
             .collect();

@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::desk::Desk;
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source, span, table};
-use crate::mesh::{NewValue, shape};
+use crate::mesh::NewValue;
 use crate::model::question::ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::platform::text;
+use crate::tools::output;
 
 /// Read and write values that sessions share
 ///
@@ -132,7 +133,7 @@ pub(super) fn state(desk: &Desk, args: &State) -> Outcome {
             let mut seat = desk.sit(desk.open()?)?;
             let entry = seat.mesh.set_entry(&seat.me, &namespace, key, &new)?;
             if desk.json {
-                print::json(&shape::entry(&entry))?;
+                print::json(&output::entry(&entry))?;
             } else {
                 print::line(&format!(
                     "{} is set, version {}",
@@ -187,7 +188,7 @@ fn get(desk: &Desk, namespace: &Namespace, key: &str) -> Outcome {
         None => Entry::absent(namespace, key),
     };
     if desk.json {
-        print::json(&shape::entry(&entry))?;
+        print::json(&output::entry(&entry))?;
     } else if entry.exists() {
         print::bare(desk, &bare(&entry.value))?;
     } else {
@@ -207,13 +208,13 @@ fn get(desk: &Desk, namespace: &Namespace, key: &str) -> Outcome {
 
 fn delete(desk: &Desk, namespace: &Namespace, key: &str, expected: &Expected) -> Outcome {
     let Some(mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&shape::deletion(namespace, key, None));
+        return desk.no_mesh(&output::deletion(namespace, key, None));
     };
     let mut seat = desk.sit(mesh)?;
     let expected = expected.expected_version.map(i64::from);
     let gone = seat.mesh.delete_entry(&seat.me, namespace, key, expected)?;
     if desk.json {
-        print::json(&shape::deletion(namespace, key, gone))?;
+        print::json(&output::deletion(namespace, key, gone))?;
     } else if gone.is_some() {
         print::line(&format!("{} is deleted", desk.foreign(key)))?;
     } else {
@@ -224,11 +225,11 @@ fn delete(desk: &Desk, namespace: &Namespace, key: &str, expected: &Expected) ->
 
 fn list(desk: &Desk, namespace: &Namespace, prefix: &str, after: &str) -> Outcome {
     let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&shape::entries(namespace, &[], false));
+        return desk.no_mesh(&output::entries(namespace, &[], false));
     };
     let (entries, more) = mesh.entries(namespace, prefix, after, LIST_BYTES_MAX)?;
     if desk.json {
-        print::json(&shape::entries(namespace, &entries, more))?;
+        print::json(&output::entries(namespace, &entries, more))?;
         return Ok(Ending::Done);
     }
     if entries.is_empty() {

@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::{Ending, Outcome, print};
-use crate::mesh::{Status as Figures, shape};
+use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
+use crate::tools::output;
 
 /// The mesh in figures: its file, peers, questions
 #[derive(Debug, Args)]
@@ -41,7 +42,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
     });
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
-    let figures = shape::status(&found);
+    let figures = output::status(&found);
     if desk.json {
         let mut body = json!({
             "status": "ok",

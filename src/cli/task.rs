@@ -11,14 +11,14 @@ use super::desk::Desk;
 use super::peer::strong;
 use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, board, print, source, span, table, task_bulk};
-use crate::mesh::{
-    FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated, shape, task_files,
-};
+use crate::mesh::task_files;
+use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated};
 use crate::model::question::ago;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::id::TaskId;
 use crate::platform::text;
 use crate::store;
+use crate::tools::output;
 
 /// Create tasks of this project, change them, look at them
 ///
@@ -233,7 +233,7 @@ fn create(desk: &Desk, title: &String, given: &Given) -> Outcome {
         .mesh
         .create_task(&seat.me, &desk.project.path, &fields)?;
     if desk.json {
-        print::json(&shape::task_created(&created))?;
+        print::json(&output::task_created(&created))?;
         return Ok(Ending::Done);
     }
     let task = &created.task;
@@ -250,7 +250,7 @@ fn update(desk: &Desk, mesh: Mesh, change: &TaskChange) -> Outcome {
     let mut seat = desk.sit(mesh)?;
     let updated = seat.mesh.update_task(&seat.me, change)?;
     if desk.json {
-        print::json(&shape::task_updated(&updated, &seat.mesh.now()))?;
+        print::json(&output::task_updated(&updated, &seat.mesh.now()))?;
         return Ok(Ending::Done);
     }
     tell_updated(desk, &updated)?;
@@ -276,7 +276,7 @@ fn show(desk: &Desk, id: &str) -> Outcome {
     let id = find(desk, &mut mesh, id)?;
     let task = mesh.task(id)?;
     if desk.json {
-        print::json(&json!({ "task": shape::task(&task) }))?;
+        print::json(&json!({ "task": output::task(&task) }))?;
         return Ok(Ending::Done);
     }
     let now_ms = mesh.now().wall_ms;
@@ -322,13 +322,13 @@ fn show(desk: &Desk, id: &str) -> Outcome {
 
 fn list(desk: &Desk, wanted: &TaskSelection) -> Outcome {
     let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "tasks": [], "counts": shape::task_counts([0; 5]) }));
+        return desk.no_mesh(&json!({ "tasks": [], "counts": output::task_counts([0; 5]) }));
     };
     let own = desk.own_name(&mut mesh)?;
     let found = mesh.tasks(own.as_ref(), &desk.project.path, wanted)?;
     if desk.json {
-        let tasks: Vec<_> = found.tasks.iter().map(shape::task).collect();
-        print::json(&json!({ "tasks": tasks, "counts": shape::task_counts(found.counts) }))?;
+        let tasks: Vec<_> = found.tasks.iter().map(output::task).collect();
+        print::json(&json!({ "tasks": tasks, "counts": output::task_counts(found.counts) }))?;
     } else if found.tasks.is_empty() {
         print::line("no such tasks")?;
     } else {

@@ -9,9 +9,11 @@ use super::desk::Desk;
 use super::task::{Given, existing, find, statuses, tell_updated};
 use super::wrong::Failure;
 use super::{Ending, Outcome, print, source};
-use crate::mesh::{Mesh, TaskChange, TaskFields, shape, task_files};
+use crate::mesh::task_files;
+use crate::mesh::{Mesh, TaskChange, TaskFields};
 use crate::model::{Priority, TaskStatus};
 use crate::platform::text;
+use crate::tools::output;
 
 /// Change several tasks at once; one that is refused keeps no other from being changed.
 #[derive(Debug, Args)]
@@ -105,7 +107,7 @@ pub(super) fn bulk_update(desk: &Desk, args: &BulkUpdate) -> Outcome {
         .into_iter()
         .map(|(id, outcome)| (id.to_string(), outcome))
         .collect();
-    let mut body = shape::tasks_updated(&outcomes, &seat.mesh.now());
+    let mut body = output::tasks_updated(&outcomes, &seat.mesh.now());
     if let Some(refused) = body["refused"].as_array_mut() {
         refused.extend(meant.refused);
     }

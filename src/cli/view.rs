@@ -1,10 +1,11 @@
 //! Peers, questions and their way as JSON, under the keys the tools of the server use.
 use serde_json::{Value, json};
 
-use crate::mesh::{Asked, Standing, shape};
+use crate::mesh::{Asked, Standing};
 use crate::model::{Delivery, QuestionState};
 use crate::platform::clock::rfc3339;
 use crate::store::Question;
+use crate::tools::output;
 
 /// The result of an ask that was waited for.
 pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
@@ -22,7 +23,7 @@ pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
             "waited_ms": waited_ms,
         }),
         _ => json!({
-            "delivery": shape::delivery(&standing.delivery),
+            "delivery": output::delivery(&standing.delivery),
             "waited_ms": waited_ms,
             "hint": LATER,
         }),
@@ -37,7 +38,7 @@ pub(super) fn interrupted(standing: &Standing) -> Value {
         "status": "interrupted",
         "question_id": standing.question.id,
         "from": standing.peer,
-        "delivery": shape::delivery(&standing.delivery),
+        "delivery": output::delivery(&standing.delivery),
     })
 }
 
@@ -48,8 +49,8 @@ pub(super) fn stored(asked: &Asked, delivery: &Delivery) -> Value {
         value.insert("status".into(), "held".into());
         value.insert("question_id".into(), json!(asked.question));
         value.insert("from".into(), json!(asked.to));
-        value.insert("delivery".into(), shape::delivery(delivery));
-        shape::add_held(&mut value, held);
+        value.insert("delivery".into(), output::delivery(delivery));
+        output::add_held(&mut value, held);
         value.insert("hint".into(), LATER.into());
         return value.into();
     }
@@ -57,7 +58,7 @@ pub(super) fn stored(asked: &Asked, delivery: &Delivery) -> Value {
         "status": "offline",
         "question_id": asked.question,
         "from": asked.to,
-        "delivery": shape::delivery(delivery),
+        "delivery": output::delivery(delivery),
         "last_seen_at": rfc3339(asked.last_seen_at_ms),
         "same_project": asked.same_project,
         "hint": LATER,

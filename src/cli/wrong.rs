@@ -5,9 +5,9 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::print;
-use crate::mesh::shape;
 use crate::model::{Error, Refusal};
 use crate::platform::{Fault, text};
+use crate::tools::output;
 
 /// Why a command did not end well.
 #[derive(Debug)]
@@ -195,7 +195,7 @@ fn refused(refusal: &Refusal) -> Wrong {
     };
     let mut wrong = Wrong::new(refusal.code(), message, hint);
     if let Refusal::Stale { current, .. } = refusal {
-        wrong.current = Some(Box::new(shape::entry(current)));
+        wrong.current = Some(Box::new(output::entry(current)));
     }
     wrong
 }

@@ -6,12 +6,13 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use super::{Call, Event, Output};
-use crate::mesh::{file_resource, shape};
+use crate::mesh::file_resource;
 use crate::model::Error;
 use crate::model::question::lasts;
 use crate::platform::clock;
 use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;
+use crate::tools::output;
 
 /// Denies the edit of a file that somebody else holds alone.
 pub fn claim_guard(call: &Call) -> Result<Option<Output>, Error> {
@@ -44,7 +45,7 @@ fn denial(claim: &Claim, now: &crate::platform::Moment, project: &Path) -> Strin
     let shown = path.strip_prefix(project).unwrap_or(&path);
     let left_ms = claim.lease.until_ms - now.monotonic_ms;
     let until = if left_ms > 0 {
-        let at = clock::rfc3339(shape::expires_ms(claim, now));
+        let at = clock::rfc3339(output::expires_ms(claim, now));
         format!("until {at}, {} from now", lasts(left_ms))
     } else {
         "and still works although its lease is over".to_owned()

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::json;
 
-use crate::mesh::shape;
 use crate::model::{Error, Refusal};
 use crate::platform::Fault;
+use crate::tools::output;
 
 /// Returns the result of a call that was refused or failed.
 pub(super) fn result(error: &Error) -> CallToolResult {
@@ -20,7 +20,7 @@ pub(super) fn result(error: &Error) -> CallToolResult {
     };
     let mut body = json!({ "error": { "code": code, "message": message, "hint": hint } });
     if let Error::Refused(Refusal::Stale { current, .. }) = error {
-        body["error"]["current"] = shape::entry(current);
+        body["error"]["current"] = output::entry(current);
     }
     CallToolResult::error(vec![ContentBlock::text(body.to_string())])
 }

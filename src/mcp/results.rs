@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::room::Room;
 use crate::mesh::{
-    Between, Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting, shape,
+    Between, Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting,
 };
 use crate::model::event::Page;
 use crate::model::throttle::{Held, HoldReason};
@@ -13,6 +13,7 @@ use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
+use crate::tools::output;
 
 /// Returns a successful result of one text block.
 pub(super) fn ok(body: &Value) -> CallToolResult {
@@ -89,7 +90,7 @@ pub(super) fn interrupted(standing: &Standing, why: &Interruption) -> Map<String
 
 fn open(status: &str, standing: &Standing) -> Map<String, Value> {
     let mut result = head(status, standing.question.id, standing);
-    result.insert("delivery".into(), shape::delivery(&standing.delivery));
+    result.insert("delivery".into(), output::delivery(&standing.delivery));
     result
 }
 
@@ -112,7 +113,7 @@ pub(super) fn held(standing: &Standing, held: Held) -> Map<String, Value> {
         }
     };
     let mut result = unanswered("held", standing, hint);
-    shape::add_held(&mut result, held);
+    output::add_held(&mut result, held);
     result
 }
 
@@ -164,14 +165,14 @@ pub(super) fn add_answers(body: &mut Value, answers: Vec<Map<String, Value>>) {
 
 /// Returns a question that waits for this session; this result is one more showing of it.
 fn waiting(waiting: &Waiting) -> Value {
-    let mut value = shape::waiting(waiting);
+    let mut value = output::waiting(waiting);
     value["shown_times"] = (waiting.pending.question.shown_times + 1).into();
     value
 }
 
 /// Returns an answer that came when nobody waited, with the beginning of its question.
 fn late_answer(late: &LateAnswer) -> Value {
-    let mut value = shape::late_answer(late);
+    let mut value = output::late_answer(late);
     value["question"] = cut_chars(&late.question.question, 200).into();
     value
 }
@@ -188,13 +189,13 @@ pub(super) fn inbox(
 ) -> (Value, Inbox) {
     let mut body = json!({
         "you": you, "questions": [], "answers": [], "messages_unread": messages_unread, "claims_granted": [],
-        "tasks": tasks.iter().map(shape::task_waiting).collect::<Vec<_>>(),
+        "tasks": tasks.iter().map(output::task_waiting).collect::<Vec<_>>(),
         "events": [], "held": 0,
     });
     let mut room = Room::beside(&body);
     let mut taken = Inbox::default();
     // A lease runs already, and a question has somebody who waits; an answer can wait.
-    let (granted, more_granted) = room.fill(inbox.granted.iter().map(shape::granted));
+    let (granted, more_granted) = room.fill(inbox.granted.iter().map(output::granted));
     let (questions, more_questions) = room.fill(inbox.questions.iter().map(waiting));
     let (answers, more_answers) = room.fill(inbox.answers.iter().map(late_answer));
     taken.questions = first(inbox.questions, questions.len());
@@ -218,7 +219,7 @@ fn first<T>(mut all: Vec<T>, count: usize) -> Vec<T> {
 
 /// Returns messages, as many as a result carries.
 pub(super) fn messages(listed: &Listed) -> Value {
-    let (values, cut) = Room::new().fill(listed.messages.iter().map(shape::message));
+    let (values, cut) = Room::new().fill(listed.messages.iter().map(output::message));
     let last = values.last().map(|value| value["message_id"].clone());
     let mut body = json!({ "messages": values, "cursor": listed.cursor, "unread": listed.unread });
     if cut {

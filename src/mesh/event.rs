@@ -3,8 +3,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::task::{LeftAlone, cancel_some};
 use super::{Mesh, Sitting};
+use crate::mesh::task::lifecycle::{LeftAlone, cancel_some};
 use crate::model::event::{DATA_BYTES_MAX, Filter, Page, Patterns, check_project_type};
 use crate::model::state::check_value;
 use crate::model::{Refusal, Result};

@@ -2,8 +2,8 @@
 //! replace and forget; who did and when stays beside it.
 use serde_json::json;
 
-use super::ask::check_text;
-use super::{Forgotten, Mesh, Sitting, sweep};
+use crate::mesh::question::ask::check_text;
+use crate::mesh::{Forgotten, Mesh, Sitting, retention};
 use crate::model::memory::{self as rules, Query, Scope};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::platform::id::MemoryId;
@@ -132,7 +132,7 @@ impl Mesh {
                 key: key.map(str::to_owned),
                 version,
             };
-            Ok((remembered, sweep::is_due(tx)?))
+            Ok((remembered, retention::is_due(tx)?))
         })?;
         self.sweep_on_the_way(sweep_is_due);
         Ok(remembered)

@@ -1,11 +1,11 @@
 //! Messages: posting, listing, reading, subscribing. Nobody waits for a message, and listing moves nothing.
 use serde_json::json;
 
-use super::alive::Around;
-use super::ask::check_text;
-use super::peer::{find, resolve, unknown};
-use super::sweep;
 use super::{Mesh, Rings, Sitting};
+use crate::mesh::peer::directory::{find, resolve, unknown};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::question::ask::check_text;
+use crate::mesh::retention;
 use crate::model::message::{
     BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX,
     SentTo, Topic,
@@ -115,7 +115,7 @@ pub struct MarkedRead {
 }
 
 /// A mailbox that a message is for, and who may sit there.
-pub(super) struct Addressee {
+pub(in crate::mesh) struct Addressee {
     peer: Peer,
     sessions: Vec<Session>,
 }
@@ -126,7 +126,7 @@ impl Mesh {
         check(me, posting)?;
         let (id, addressees, sweep_is_due) = self.write(|tx, around, rings| {
             let (id, addressees) = post(tx, around, rings, me, posting)?;
-            Ok((id, addressees, sweep::is_due(tx)?))
+            Ok((id, addressees, retention::is_due(tx)?))
         })?;
         // It is stored, whatever becomes of the rest; and who lives is looked up where nobody waits for the lock.
         self.sweep_on_the_way(sweep_is_due);
@@ -228,7 +228,7 @@ impl Mesh {
     }
 }
 
-pub(super) fn check_mailbox(me: &Sitting) -> Result<()> {
+pub(in crate::mesh) fn check_mailbox(me: &Sitting) -> Result<()> {
     if me.has_mailbox() {
         return Ok(());
     }
@@ -358,7 +358,7 @@ fn post(
 }
 
 /// Stores a message, and rings for it if it wakes.
-pub(super) fn store(
+pub(in crate::mesh) fn store(
     tx: &Tx,
     rings: &mut Rings,
     me: &Sitting,

@@ -19,35 +19,20 @@
 //! # }
 //! ```
 
-mod alive;
-mod ask;
-mod brake;
-mod circle;
 mod claim;
-mod doing;
+mod erase;
 mod event;
-mod forget;
-mod inbox;
-mod known;
-mod knows;
-mod line;
 mod member;
 mod memory;
 mod message;
-mod notice;
 mod peer;
-mod rewake;
-mod ring;
-pub mod shape;
-mod sit;
+mod question;
+mod retention;
 mod state;
 mod status;
-mod sweep;
 mod task;
-mod task_files;
 mod topic;
-mod wait;
-mod waking;
+mod wake;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,33 +44,33 @@ use crate::platform::{Clock, Fault, Moment};
 use crate::store::{Options, Store, Tx};
 use crate::wake::Bells;
 
-use alive::Around;
+use crate::mesh::peer::liveness::Around;
 
-pub use ask::{Asked, IfOffline, Posed, Replied, Reply};
-pub use claim::{
+pub use crate::mesh::claim::acquire::{
     ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, WhichClaim, file_resource,
     prefix, resource,
 };
+pub use crate::mesh::erase::Forgotten;
+pub use crate::mesh::peer::directory::{About, PeerView, Scope};
+pub use crate::mesh::peer::expertise::Ranked;
+pub use crate::mesh::peer::register::{Arrival, Sitting};
+pub use crate::mesh::question::ask::{Asked, IfOffline, Posed, Replied, Reply};
+pub use crate::mesh::question::inbox::{Between, Granted, Inbox, LateAnswer, Waiting};
+pub use crate::mesh::question::prior_answers::{Asking, Known, KnownCount};
+pub use crate::mesh::question::wait::{Interruption, Look, Standing, Wait, WaitReason};
+pub use crate::mesh::task::files::{FileClaim, task_files};
+pub use crate::mesh::task::lifecycle::{
+    BulkUpdated, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection, TaskUpdated,
+};
+pub use crate::mesh::wake::hook_wake::Rewake;
+pub use crate::mesh::wake::policy::{Attention, Letterbox, Rung};
 pub use event::Listening;
-pub use forget::Forgotten;
-pub use inbox::{Between, Granted, Inbox, LateAnswer, Waiting};
-pub use known::{Asking, Known, KnownCount};
-pub use knows::Ranked;
 pub use member::{Came, Member, Waited};
 pub use memory::{Recall, Remember, Remembered, WhichMemory};
 pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
-pub use peer::{About, PeerView, Scope};
-pub use rewake::Rewake;
-pub use ring::{Attention, Letterbox, Rung};
-pub use sit::{Arrival, Sitting};
 pub use state::NewValue;
 pub use status::Status;
-pub use task::{
-    BulkUpdated, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection, TaskUpdated,
-};
-pub use task_files::{FileClaim, task_files};
 pub use topic::{Audience, Subscribing};
-pub use wait::{Interruption, Look, Standing, Wait, WaitReason};
 
 /// One open mesh.
 pub struct Mesh {
@@ -196,7 +181,7 @@ impl Mesh {
         let around = &self.around;
         let outcome = self.store.write(self.clock.now(), |tx| {
             let outcome = verb(tx, around, &mut rings)?;
-            line::advance(tx, around, &mut rings)?;
+            claim::queue::advance(tx, around, &mut rings)?;
             rings.add(tx.sessions_listening()?);
             rings.add_unheard(tx)?;
             Ok(outcome)

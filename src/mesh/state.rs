@@ -93,7 +93,7 @@ fn agree(tx: &Tx, namespace: &Namespace, key: &str, expected: Option<i64>) -> Re
 }
 
 /// Takes away what has outlived its time. Returns how many entries that were.
-pub(super) fn expire(tx: &Tx) -> Result<usize> {
+pub(in crate::mesh) fn expire(tx: &Tx) -> Result<usize> {
     let gone = tx.expire_entries()?;
     for (namespace, key, version) in &gone {
         told(tx, None, namespace, key, *version, true)?;

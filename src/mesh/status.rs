@@ -88,7 +88,7 @@ impl Mesh {
     /// Gives free pages back to the file system. Returns the bytes.
     pub fn shrink(&mut self) -> Result<u64> {
         let before = self.store.sizes().0;
-        self.store.compact(super::forget::PATIENCE)?;
+        self.store.compact(crate::mesh::erase::PATIENCE)?;
         Ok(before.saturating_sub(self.store.sizes().0))
     }
 }

@@ -75,7 +75,7 @@ fn audiences(tx: &Tx, topics: &[Topic]) -> Result<Vec<Audience>> {
 }
 
 /// Subscribes a mailbox to what its project's file names. What cannot be a topic there is passed over.
-pub(super) fn subscribe_named(tx: &Tx, peer: PeerId, topics: &[String]) -> Result<()> {
+pub(in crate::mesh) fn subscribe_named(tx: &Tx, peer: PeerId, topics: &[String]) -> Result<()> {
     const TOPICS_MAX: usize = 64;
     for topic in topics.iter().take(TOPICS_MAX) {
         if let Ok(topic) = Topic::parse(topic) {

@@ -10,13 +10,14 @@ use super::super::room::Room;
 use super::super::vigil::{self, Came, Seen};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mesh;
 use crate::mesh::{
-    self, ClaimFilter, Claimed, Claiming, Interruption, Sitting, Ticket, WaitReason, WhichClaim,
-    shape,
+    ClaimFilter, Claimed, Claiming, Interruption, Sitting, Ticket, WaitReason, WhichClaim,
 };
 use crate::model::claim::{LEASE_SECONDS, LEASE_SECONDS_MAX};
 use crate::model::{Mode, Refusal, Result};
 use crate::platform::id::ClaimId;
+use crate::tools::output;
 
 pub(super) const TOOLS: [Entry; 3] = [
     Entry {
@@ -203,7 +204,7 @@ async fn wait_for_turn(
         (Some(claimed), None) => told(call, &claimed),
         // The turn came in the moment of the question: both are told.
         (Some(Claimed::Granted(grant)), Some(interruption)) => {
-            let mut result = shape::claim(&Claimed::Granted(grant), &call.shared.now());
+            let mut result = output::claim(&Claimed::Granted(grant), &call.shared.now());
             let mut told = interrupted(id, &interruption);
             told.retain(|key, _| matches!(key.as_str(), "questions" | "truncated"));
             results::add(&mut result, told);
@@ -214,7 +215,7 @@ async fn wait_for_turn(
 }
 
 fn told(call: &Call<'_>, claimed: &Claimed) -> CallToolResult {
-    results::ok(&shape::claim(claimed, &call.shared.now()))
+    results::ok(&output::claim(claimed, &call.shared.now()))
 }
 
 /// The place in line was given up: by this call, or by another of the session.
@@ -269,7 +270,7 @@ pub(super) async fn release(
                 at.mesh.release(&at.me, WhichClaim::Resource(&resource))?
             }
         };
-        Ok(results::ok(&shape::released(&released)))
+        Ok(results::ok(&output::released(&released)))
     })
     .await
 }
@@ -301,7 +302,7 @@ pub(super) async fn claims(
 
 /// Returns as many lines as a result carries.
 fn listed(lines: &[mesh::ClaimLine], me: &Sitting, now: &crate::platform::Moment) -> Value {
-    let lines = lines.iter().map(|line| shape::line(line, Some(me), now));
+    let lines = lines.iter().map(|line| output::line(line, Some(me), now));
     let (mut shown, cut) = Room::new().fill(lines);
     // One alone may have a queue without end.
     let queue_cut = shown.len() == 1 && shorten_queue(&mut shown[0]);

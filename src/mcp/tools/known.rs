@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 use super::super::results;
 use super::super::waiting::Ended;
 use super::Call;
-use crate::mesh::{Asking, Standing, shape};
+use crate::mesh::{Asking, Standing};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
+use crate::tools::output;
 
 /// Earlier answers, by the question they may serve.
 pub(super) type KnownOf = HashMap<QuestionId, Vec<Value>>;
@@ -36,7 +37,7 @@ pub(super) async fn of(call: &Call<'_>, standings: &[Standing], ended: &Ended) -
             id: Some(question.id),
         };
         if let Ok(known) = call.verb(|at| at.mesh.known(&at.me, asking)).await {
-            found.insert(question.id, shape::known(&known));
+            found.insert(question.id, output::known(&known));
         }
     }
     found
@@ -77,7 +78,7 @@ pub(super) async fn only(
             id: None,
         };
         let known = call.verb(|at| at.mesh.known(&at.me, asking)).await?;
-        answers.push(shape::known_only(&name, &known));
+        answers.push(output::known_only(&name, &known));
     }
     Ok(results::ok(&if many {
         json!({ "status": "known", "answers": answers })

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{Forgotten, Recall, Remember, WhichMemory, shape};
+use crate::mesh::{Forgotten, Recall, Remember, WhichMemory};
 use crate::model::memory::{Query, Scope};
 use crate::model::{Refusal, Result};
+use crate::tools::output;
 
 pub(super) const TOOLS: [Entry; 3] = [
     Entry {
@@ -123,7 +124,7 @@ pub(super) async fn remember(
     call.verb(|at| {
         let home = at.mesh.memory_home(at.project)?;
         let remembered = at.mesh.remember(&at.me, &home, new)?;
-        Ok(results::ok(&shape::remembered(&remembered)))
+        Ok(results::ok(&output::remembered(&remembered)))
     })
     .await
 }
@@ -156,7 +157,7 @@ pub(super) async fn recall(
     call.verb(|at| {
         let home = at.mesh.memory_home(at.project)?;
         let found = at.mesh.recall(&home, wanted)?;
-        let memory = |one| shape::memory(one, query.as_ref());
+        let memory = |one| output::memory(one, query.as_ref());
         let mut memories: Vec<Value> = found.iter().map(memory).collect();
         let cut = Room::new().share(&mut memories, "text");
         let (memories, left_out) = Room::new().fill(memories);

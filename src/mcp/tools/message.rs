@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{Posting, Selection, Subscribing, TTL_SECONDS_MAX, shape};
+use crate::mesh::{Posting, Selection, Subscribing, TTL_SECONDS_MAX};
 use crate::model::{MessageType, Recipient, Refusal, Result, Topic};
 use crate::platform::id::MessageId;
+use crate::tools::output;
 
 pub(super) const TOOLS: [Entry; 4] = [
     Entry {
@@ -146,7 +147,7 @@ pub(super) async fn post(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         ..Posting::of(&to, &post.body)
     };
     let posted = call.verb(|at| at.mesh.post(&at.me, &posting)).await?;
-    Ok(results::ok(&shape::posted(&posted)))
+    Ok(results::ok(&output::posted(&posted)))
 }
 
 pub(super) async fn list_messages(
@@ -199,7 +200,7 @@ pub(super) async fn subscribe(
     let audiences = call
         .verb(|at| at.mesh.subscribe(&at.me, what, &topics))
         .await?;
-    let mut body = shape::audiences(&audiences);
+    let mut body = output::audiences(&audiences);
     if let Value::Array(topics) = body["topics"].take() {
         let (topics, left_out) = Room::new().fill(topics);
         body["topics"] = topics.into();

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{About, PeerView, Scope, shape};
+use crate::mesh::{About, PeerView, Scope};
 use crate::model::expertise::Subject;
 use crate::model::{Liveness, PeerKind, Refusal, Result};
+use crate::tools::output;
 
 pub(super) const TOOLS: [Entry; 2] = [
     Entry {
@@ -105,7 +106,7 @@ pub(super) async fn register(
             "schema": crate::store::version(),
             "peers_live": live.iter().filter(lives).count(),
         });
-        let you = shape::peer(&view, now_ms);
+        let you = output::peer(&view, now_ms);
         Ok(results::ok(&json!({ "you": you, "mesh": mesh })))
     })
     .await
@@ -133,10 +134,13 @@ pub(super) async fn list_peers(
             .peers(Some(&at.me), scope, include_stale == Some(true))?;
         views.retain(|view| view.peer.id != at.me.peer);
         let peers: Vec<Value> = match &about {
-            None => views.iter().map(|view| shape::peer(view, now_ms)).collect(),
+            None => views
+                .iter()
+                .map(|view| output::peer(view, now_ms))
+                .collect(),
             Some(subject) => {
                 let ranked = at.mesh.who_knows(subject, views)?;
-                ranked.iter().map(|it| shape::ranked(it, now_ms)).collect()
+                ranked.iter().map(|it| output::ranked(it, now_ms)).collect()
             }
         };
         let (peers, left_out) = Room::new().fill(peers);

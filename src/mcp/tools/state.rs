@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::super::room::{CHARS_MAX, Room};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry as Tool};
-use crate::mesh::{NewValue, shape};
+use crate::mesh::NewValue;
 use crate::model::Result;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
+use crate::tools::output;
 
 pub(super) const TOOLS: [Tool; 1] = [Tool {
     set: "state",
@@ -69,8 +70,8 @@ impl Action {
 
 /// Returns as many entries as a result carries, and where to go on.
 fn listed(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
-    let (shown, cut) = Room::new().fill(entries.iter().map(shape::entry));
-    let mut body = shape::entries(namespace, &entries[..shown.len()], cut || more);
+    let (shown, cut) = Room::new().fill(entries.iter().map(output::entry));
+    let mut body = output::entries(namespace, &entries[..shown.len()], cut || more);
     if cut || more {
         let last = shown.last().map(|entry| &entry["key"]);
         let hint = format!(
@@ -135,15 +136,15 @@ pub(super) async fn state(
                     expected_version,
                     ttl_seconds,
                 };
-                shape::entry(&at.mesh.set_entry(&at.me, &namespace, &key, &new)?)
+                output::entry(&at.mesh.set_entry(&at.me, &namespace, &key, &new)?)
             }
             Action::Delete => {
                 let gone = at
                     .mesh
                     .delete_entry(&at.me, &namespace, &key, expected_version)?;
-                shape::deletion(&namespace, &key, gone)
+                output::deletion(&namespace, &key, gone)
             }
-            Action::Get | Action::List => shape::entry(&at.mesh.entry(&namespace, &key)?),
+            Action::Get | Action::List => output::entry(&at.mesh.entry(&namespace, &key)?),
         };
         Ok(results::ok(&body))
     })

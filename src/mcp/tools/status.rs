@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::shape;
 use crate::model::Result;
+use crate::tools::output;
 
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "ask",
@@ -42,7 +42,7 @@ pub(super) async fn mesh_status(
             "pid": std::process::id(),
             "wake": at.wake,
         });
-        results::add(&mut body, shape::status(&status));
+        results::add(&mut body, output::status(&status));
         Ok(results::ok(&body))
     })
     .await

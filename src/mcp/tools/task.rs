@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection, shape, task_files};
+use crate::mesh::task_files;
+use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection};
 use crate::model::task::{BULK_MAX, check_count};
 use crate::model::{Error, Priority, Result, TaskStatus};
 use crate::platform::id::TaskId;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
+use crate::tools::output;
 
 pub(super) const TOOLS: [Entry; 6] = [
     Entry {
@@ -211,7 +213,7 @@ pub(super) async fn create_task(
             depends_on: ids(new.depends_on.as_deref())?,
         };
         let created = at.mesh.create_task(&at.me, folder, &fields)?;
-        Ok(results::ok(&shape::task_created(&created)))
+        Ok(results::ok(&output::task_created(&created)))
     })
     .await
 }
@@ -224,7 +226,7 @@ pub(super) async fn update_task(
     call.verb(|at| {
         let change = update.read(&at.project.path)?;
         let updated = at.mesh.update_task(&at.me, &change)?;
-        Ok(results::ok(&shape::task_updated(&updated, &at.mesh.now())))
+        Ok(results::ok(&output::task_updated(&updated, &at.mesh.now())))
     })
     .await
 }
@@ -263,7 +265,7 @@ pub(super) async fn list_tasks(
 fn listed(found: &TaskList) -> Value {
     let mut cut = false;
     let brief = |task: &Task| {
-        let mut value = shape::task(task);
+        let mut value = output::task(task);
         let beginning = cut_chars(&task.description, LISTED_CHARS);
         if found.tasks.len() > 1 && beginning.len() < task.description.len() {
             value["description"] = format!("{beginning}…").into();
@@ -272,7 +274,7 @@ fn listed(found: &TaskList) -> Value {
         value
     };
     let (shown, left_out) = Room::new().fill(found.tasks.iter().map(brief));
-    let mut body = json!({ "tasks": shown, "counts": shape::task_counts(found.counts) });
+    let mut body = json!({ "tasks": shown, "counts": output::task_counts(found.counts) });
     if left_out {
         let hint = "Call list_tasks with a status or a query for the rest.";
         results::say_truncated(&mut body, hint);
@@ -313,7 +315,7 @@ pub(super) async fn bulk_update_tasks(
                 unreadable.or_else(|| done.next().map(|(id, outcome)| (id.to_string(), outcome)))
             })
             .collect();
-        let mut body = shape::tasks_updated(&outcomes, &at.mesh.now());
+        let mut body = output::tasks_updated(&outcomes, &at.mesh.now());
         tell_files_briefly(&mut body);
         Ok(results::ok(&body))
     })

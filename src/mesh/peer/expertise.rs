@@ -1,5 +1,5 @@
 //! Who most likely knows about something: what the mesh has of each peer, put in order. It asks nobody.
-use super::{Mesh, PeerView};
+use crate::mesh::{Mesh, PeerView};
 use crate::model::activity::Doing;
 use crate::model::expertise::{Fit, Known, Subject, rank};
 use crate::model::{PeerKind, Result};

@@ -2,13 +2,14 @@
 //! whether there is mail. Looking consumes nothing.
 use serde_json::json;
 
-use super::alive::Around;
-use super::ask::stands_in_for;
-use super::brake::enter_turn;
-use super::{Mesh, Rings, Sitting, shape};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::question::ask::stands_in_for;
+use crate::mesh::wake::throttle::enter_turn;
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::{EventKind, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState};
 use crate::platform::id::QuestionId;
 use crate::store::{Claim, Message, Pending, Question, Session, Signs, Tx};
+use crate::tools::output;
 
 /// A late answer is listed this long after it was shown, unless a call took it.
 const SHOWN_ANSWER_MS: i64 = 24 * 3600 * 1000;
@@ -216,7 +217,7 @@ fn count_turn(tx: &Tx, around: &Around, me: &Sitting, turn: Option<&str>) -> Res
     Ok(turns)
 }
 
-pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
+pub(in crate::mesh) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
     let signs = tx.signs(me.peer, me.session)?;
     let answers = if signs.answers {
         late_answers(tx, around, me)?
@@ -257,19 +258,19 @@ pub(super) fn inbox(tx: &Tx, around: &Around, me: &Sitting) -> Result<Inbox> {
 }
 
 /// Returns the claims that a session holds without having been told.
-pub(super) fn granted(tx: &Tx, me: &Sitting, signs: Signs) -> Result<Vec<Granted>> {
+pub(in crate::mesh) fn granted(tx: &Tx, me: &Sitting, signs: Signs) -> Result<Vec<Granted>> {
     if !signs.grants {
         return Ok(Vec::new());
     }
     let claims = tx.claims_untold(me.session)?;
     let told = |claim| Granted {
-        until_ms: shape::expires_ms(&claim, &tx.now),
+        until_ms: output::expires_ms(&claim, &tx.now),
         claim,
     };
     Ok(claims.into_iter().map(told).collect())
 }
 
-pub(super) fn questions_at(
+pub(in crate::mesh) fn questions_at(
     tx: &Tx,
     around: &Around,
     me: &Sitting,
@@ -306,7 +307,11 @@ fn pending_at(
     Ok(questions)
 }
 
-pub(super) fn late_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<Vec<LateAnswer>> {
+pub(in crate::mesh) fn late_answers(
+    tx: &Tx,
+    around: &Around,
+    me: &Sitting,
+) -> Result<Vec<LateAnswer>> {
     let mut answers = Vec::new();
     for question in tx.open_answers(me.peer, tx.now.wall_ms - SHOWN_ANSWER_MS)? {
         if around.waiting_on(tx, question.id, None)?.is_empty() {
@@ -321,16 +326,16 @@ pub(super) fn late_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<Vec
 
 /// How something is put before a session.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Showing<'a> {
+pub(in crate::mesh) struct Showing<'a> {
     /// In which turn, if that is known.
-    pub(super) turn: Option<&'a str>,
+    pub(in crate::mesh) turn: Option<&'a str>,
     /// By which way.
-    pub(super) way: WakeState,
+    pub(in crate::mesh) way: WakeState,
     /// What the log tells of it: which turn by peers it began, or how often in a row it kept one going.
-    pub(super) counted: Option<(&'static str, u32)>,
+    pub(in crate::mesh) counted: Option<(&'static str, u32)>,
 }
 
-pub(super) fn mark_shown(
+pub(in crate::mesh) fn mark_shown(
     tx: &Tx,
     rings: &mut Rings,
     me: &Sitting,

@@ -4,7 +4,7 @@
 //! replaced in one rename, for its owner only, and goes with the session. A broken or overlong one counts as none.
 use std::path::Path;
 
-use super::{Mesh, Sitting};
+use crate::mesh::{Mesh, Sitting};
 use crate::model::activity::Doing;
 use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};
@@ -38,7 +38,7 @@ impl Mesh {
 }
 
 /// Returns what a session is at, as far as it is known.
-pub(super) fn doing(bells: &Bells, session: SessionId) -> Option<Doing> {
+pub(in crate::mesh) fn doing(bells: &Bells, session: SessionId) -> Option<Doing> {
     read(&bells.doing_path(session))
 }
 

@@ -1,11 +1,11 @@
 //! Waiting for answers: one look at a time. The loop around it belongs to the door, because a server waits otherwise than
 //! a thread; what a look decides is the same for both.
-use super::alive::Around;
-use super::ask::withdraw;
-use super::brake::hold_seen;
-use super::circle::circle;
-use super::inbox::{Showing, mark_shown, questions_at};
-use super::{Inbox, Mesh, Sitting, Waiting, shape};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::question::ask::withdraw;
+use crate::mesh::question::deadlock::circle;
+use crate::mesh::question::inbox::{Showing, mark_shown, questions_at};
+use crate::mesh::wake::throttle::hold_seen;
+use crate::mesh::{Inbox, Mesh, Sitting, Waiting};
 use crate::model::throttle::Held;
 use crate::model::{
     Activity, Delivery, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
@@ -13,6 +13,7 @@ use crate::model::{
 use crate::platform::id::{QuestionId, WaitId};
 use crate::platform::text::utf16_len;
 use crate::store::{Pending, Question, Tx};
+use crate::tools::output;
 
 /// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.
 const NEXT_WAIT_AFTER_MS: i64 = 10_000;
@@ -286,7 +287,7 @@ fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Res
     Ok(look)
 }
 
-pub(super) fn end_waits(tx: &Tx, waits: &[WaitId]) -> Result<()> {
+pub(in crate::mesh) fn end_waits(tx: &Tx, waits: &[WaitId]) -> Result<()> {
     for wait in waits {
         tx.delete_wait(*wait)?;
     }
@@ -349,7 +350,7 @@ fn with_room(all: Vec<Waiting>, urgent: &[QuestionId]) -> Vec<Waiting> {
     let mut left = INTERRUPTION_CHARS_MAX;
     let mut told = Vec::new();
     for at in order {
-        let chars = utf16_len(&shape::waiting(&all[at]).to_string()) + 1;
+        let chars = utf16_len(&output::waiting(&all[at]).to_string()) + 1;
         if chars > left && !told.is_empty() {
             break;
         }

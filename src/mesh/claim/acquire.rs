@@ -1,12 +1,12 @@
 //! Claims: to claim, to wait for one's turn, to give back, to look who holds what.
 use std::path::Path;
 
-use super::alive::Around;
-use super::circle::circle;
-use super::line::{
+use crate::mesh::claim::queue::{
     LINES_MAX, Line, Owner, drop_ticket, give_back, granted, is_over, look_again_ms, settle,
 };
-use super::{Mesh, Rings, Sitting};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::question::deadlock::circle;
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::claim::{InLine, Named, check_note, named};
 use crate::model::{ClaimState, EventKind, Mode, PeerName, Refusal, Result};
 use crate::platform::id::{ClaimId, WaitId};
@@ -116,7 +116,7 @@ pub fn resource(folder: &Path, text: &str) -> Result<String> {
 }
 
 /// Returns the one name of what a caller names by a parameter.
-pub(super) fn resource_as(parameter: &str, folder: &Path, text: &str) -> Result<String> {
+pub(in crate::mesh) fn resource_as(parameter: &str, folder: &Path, text: &str) -> Result<String> {
     match named(parameter, text)? {
         Named::Other(name) => Ok(name.to_owned()),
         Named::File(name) => file_resource(folder, Path::new(name)),
@@ -326,7 +326,7 @@ impl ClaimLine {
 }
 
 /// Renews what one holds, takes what is free, else stands in line or is denied.
-pub(super) fn take(
+pub(in crate::mesh) fn take(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,

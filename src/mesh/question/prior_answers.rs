@@ -1,9 +1,9 @@
 //! Known answers: what a peer answered earlier to questions like this one, for whoever cannot have an answer now.
 use serde_json::json;
 
-use super::ask::check_text;
-use super::peer::resolve;
-use super::{Mesh, Sitting};
+use crate::mesh::peer::directory::resolve;
+use crate::mesh::question::ask::check_text;
+use crate::mesh::{Mesh, Sitting};
 use crate::model::answer_similarity::{
     BYTES_LOOKED_THROUGH_MAX, Earlier, Fit, LOOKED_THROUGH_MAX, best,
 };

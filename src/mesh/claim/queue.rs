@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::alive::{Around, record_death};
-use super::{Mesh, Rings, Sitting};
+use crate::mesh::peer::liveness::{Around, record_death};
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::claim::{Holder, InLine, waits_for, whose_turn};
 use crate::model::{Activity, ClaimState, EventKind, Liveness, PeerKind, Result};
 use crate::platform::Moment;
@@ -14,20 +14,20 @@ use crate::store::{Claim, Tx};
 
 /// Whose a claim is. Each session is a holder of its own; a person is one holder, whichever command speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(in crate::mesh) enum Owner {
     Session(SessionId),
     Person(PeerId),
 }
 
 impl Owner {
-    pub(super) fn of(claim: &Claim) -> Self {
+    pub(in crate::mesh) fn of(claim: &Claim) -> Self {
         match claim.kind {
             PeerKind::Person => Self::Person(claim.peer),
             PeerKind::Session | PeerKind::Run => Self::Session(claim.session),
         }
     }
 
-    pub(super) fn me(me: &Sitting) -> Self {
+    pub(in crate::mesh) fn me(me: &Sitting) -> Self {
         match me.kind {
             PeerKind::Person => Self::Person(me.peer),
             PeerKind::Session | PeerKind::Run => Self::Session(me.session),
@@ -37,13 +37,13 @@ impl Owner {
 
 /// The holders of a resource and the line for it.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub(super) holders: Vec<Claim>,
-    pub(super) queue: Vec<Claim>,
+pub(in crate::mesh) struct Line {
+    pub(in crate::mesh) holders: Vec<Claim>,
+    pub(in crate::mesh) queue: Vec<Claim>,
 }
 
 impl Line {
-    pub(super) fn of(claims: Vec<Claim>) -> Self {
+    pub(in crate::mesh) fn of(claims: Vec<Claim>) -> Self {
         let (holders, queue) = claims
             .into_iter()
             .partition(|claim| claim.state == ClaimState::Held);
@@ -51,14 +51,14 @@ impl Line {
     }
 
     /// Returns the places in the queue of those whose turn has come, were `newcomer` the last in it.
-    pub(super) fn turns(&self, newcomer: Option<InLine<Owner>>) -> Vec<usize> {
+    pub(in crate::mesh) fn turns(&self, newcomer: Option<InLine<Owner>>) -> Vec<usize> {
         let mut queue = places(&self.queue);
         queue.extend(newcomer);
         whose_turn(&places(&self.holders), &queue)
     }
 
     /// Returns the peers for whom the ticket at a place waits.
-    pub(super) fn blockers(&self, place: usize) -> Vec<PeerId> {
+    pub(in crate::mesh) fn blockers(&self, place: usize) -> Vec<PeerId> {
         let queue = places(&self.queue);
         let owners = waits_for(&places(&self.holders), &queue[..place], queue[place]);
         let all = self.holders.iter().chain(&self.queue);
@@ -81,7 +81,7 @@ fn places(claims: &[Claim]) -> Vec<InLine<Owner>> {
 
 /// Why a claim is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
+pub(in crate::mesh) enum Over {
     /// The session is dead.
     Died,
     /// The time is over, or was counted on another boot.
@@ -89,7 +89,7 @@ pub(super) enum Over {
 }
 
 /// Returns whether a claim is over, by the one rule for all.
-pub(super) fn is_over(tx: &Tx, around: &Around, claim: &Claim) -> Result<Option<Over>> {
+pub(in crate::mesh) fn is_over(tx: &Tx, around: &Around, claim: &Claim) -> Result<Option<Over>> {
     let now = &tx.now;
     if claim.boot != *now.boot {
         return Ok(Some(Over::Lease));
@@ -152,7 +152,7 @@ fn is_due(tx: &Tx, around: &Around, line: &Line) -> Result<bool> {
 }
 
 /// Puts every line in order that this transaction has touched.
-pub(super) fn advance(tx: &Tx, around: &Around, rings: &mut Rings) -> Result<()> {
+pub(in crate::mesh) fn advance(tx: &Tx, around: &Around, rings: &mut Rings) -> Result<()> {
     while let Some(resource) = rings.lines.pop() {
         settle(tx, around, rings, &resource)?;
     }
@@ -160,7 +160,12 @@ pub(super) fn advance(tx: &Tx, around: &Around, rings: &mut Rings) -> Result<()>
 }
 
 /// Takes out whoever is over, and promotes whose turn has come.
-pub(super) fn settle(tx: &Tx, around: &Around, rings: &mut Rings, resource: &str) -> Result<Line> {
+pub(in crate::mesh) fn settle(
+    tx: &Tx,
+    around: &Around,
+    rings: &mut Rings,
+    resource: &str,
+) -> Result<Line> {
     let mut changed = false;
     for claim in tx.claims_on(resource)? {
         if let Some(over) = is_over(tx, around, &claim)? {
@@ -228,7 +233,12 @@ fn promote(tx: &Tx, around: &Around, rings: &mut Rings, line: &Line, ticket: &Cl
 }
 
 /// Grants a claim, and says so. Returns its fence.
-pub(super) fn granted(tx: &Tx, claim: &Claim, mode: crate::model::Mode, told: bool) -> Result<i64> {
+pub(in crate::mesh) fn granted(
+    tx: &Tx,
+    claim: &Claim,
+    mode: crate::model::Mode,
+    told: bool,
+) -> Result<i64> {
     let fence = tx.grant(claim, told)?;
     let data = json!({ "claim_id": claim.id, "mode": mode, "fence": fence, "lease_seconds": claim.lease.lease_ms / 1000 });
     tx.append(
@@ -241,12 +251,12 @@ pub(super) fn granted(tx: &Tx, claim: &Claim, mode: crate::model::Mode, told: bo
 }
 
 /// Takes a claim or a ticket off the line, because its owner gave it back.
-pub(super) fn give_back(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
+pub(in crate::mesh) fn give_back(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
     end(tx, claim, EventKind::ClaimReleased, why)
 }
 
 /// Drops a ticket, unless another call waits there: then it is that one's from now on.
-pub(super) fn drop_ticket(
+pub(in crate::mesh) fn drop_ticket(
     tx: &Tx,
     rings: &mut Rings,
     ticket: &Claim,
@@ -264,7 +274,7 @@ pub(super) fn drop_ticket(
 
 /// Takes away what a session that ends holds and stands in line for. What a person claimed outlives the command, but not
 /// the places in line where the command was still waiting.
-pub(super) fn end_claims(
+pub(in crate::mesh) fn end_claims(
     tx: &Tx,
     rings: &mut Rings,
     session: SessionId,
@@ -297,7 +307,7 @@ fn due(tx: &Tx, around: &Around, resources: Vec<String>) -> Result<Vec<String>> 
 }
 
 /// Returns when to look at a line again: when the earliest of its holds may be over, in milliseconds from now.
-pub(super) fn look_again_ms(line: &Line, now: &Moment) -> Option<i64> {
+pub(in crate::mesh) fn look_again_ms(line: &Line, now: &Moment) -> Option<i64> {
     let ends = line
         .holders
         .iter()
@@ -306,12 +316,12 @@ pub(super) fn look_again_ms(line: &Line, now: &Moment) -> Option<i64> {
 }
 
 /// How many lines one look goes through.
-pub(super) const LINES_MAX: usize = 1_000;
+pub(in crate::mesh) const LINES_MAX: usize = 1_000;
 
 impl Mesh {
     /// Takes what is over out of the lines whose name begins with `prefix`, and lets the next in. Writes only if need be.
     /// Returns how many claims and tickets were over.
-    pub(super) fn settle_lines(&mut self, prefix: &str) -> Result<usize> {
+    pub(in crate::mesh) fn settle_lines(&mut self, prefix: &str) -> Result<usize> {
         let due =
             self.read(|tx, around| due(tx, around, tx.resources_claimed(prefix, LINES_MAX)?))?;
         self.settle_these(&due)
@@ -345,14 +355,14 @@ impl Mesh {
     }
 
     /// The same for all lines on the way of a look, which it neither holds up nor fails.
-    pub(super) fn settle_lines_if_free(&mut self) {
+    pub(in crate::mesh) fn settle_lines_if_free(&mut self) {
         let patience = self.store.set_patience(Duration::ZERO);
         let _ = self.settle_lines("");
         self.store.set_patience(patience);
     }
 
     /// The same for one line.
-    pub(super) fn settle_one(&mut self, resource: &str) -> Result<usize> {
+    pub(in crate::mesh) fn settle_one(&mut self, resource: &str) -> Result<usize> {
         let due = self.read(|tx, around| due(tx, around, vec![resource.into()]))?;
         self.settle_these(&due)
     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::alive::Around;
 use super::{Mesh, Rings};
+use crate::mesh::peer::liveness::Around;
 use crate::model::Result;
 use crate::store::Tx;
 
@@ -20,7 +20,7 @@ pub enum Forgotten {
 }
 
 /// How long to wait for others that look at the file; looks of sessions are over in a moment.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(in crate::mesh) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// So many pages of words are written in one transaction.
 const PAGES: i64 = 250;
@@ -33,7 +33,7 @@ const MEMORIES: u32 = 3;
 
 impl Mesh {
     /// Runs a verb that removes something for good, if it is there, and takes the traces out.
-    pub(super) fn remove_for_good(
+    pub(in crate::mesh) fn remove_for_good(
         &mut self,
         verb: impl FnOnce(&Tx, &Around, &mut Rings) -> Result<bool>,
     ) -> Result<Forgotten> {
@@ -48,7 +48,7 @@ impl Mesh {
     }
 
     /// Takes out what is left of whatever was forgotten, by anybody. Returns whether nothing is left.
-    pub(super) fn drop_traces(&mut self, at_most: Duration) -> Result<bool> {
+    pub(in crate::mesh) fn drop_traces(&mut self, at_most: Duration) -> Result<bool> {
         let Some(of) = self.read(|tx, _| Ok(tx.traces()?))? else {
             return Ok(true);
         };

@@ -2,11 +2,12 @@
 //! questions end somewhere.
 use serde_json::json;
 
-use super::alive::Around;
-use super::{Mesh, Rings, Sitting, shape};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::throttle::{Brakes, Held, HoldReason};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::store::{Peer, Session, Tx};
+use crate::tools::output;
 
 /// The row that says until when the mesh is paused.
 const PAUSED: &str = "paused_until_ms";
@@ -92,7 +93,7 @@ impl Mesh {
 /// then. Returns whether the turn is another one than before.
 ///
 /// What a call showed is taken to belong to the turn that is known next: that may be one too late, never too early.
-pub(super) fn enter_turn(tx: &Tx, me: &Sitting, turn: &str) -> Result<bool> {
+pub(in crate::mesh) fn enter_turn(tx: &Tx, me: &Sitting, turn: &str) -> Result<bool> {
     tx.set_turn_of_showings(me.session, turn)?;
     let before = tx.session(me.session)?.and_then(|session| session.turn);
     if before.as_deref() == Some(turn) {
@@ -113,7 +114,7 @@ fn tell_change(
 ) -> Result<()> {
     let (kind, data) = match until_ms {
         _ if before_ms == until_ms => return Ok(()),
-        Some(until_ms) => (on, json!({ "until": shape::until(until_ms) })),
+        Some(until_ms) => (on, json!({ "until": output::until(until_ms) })),
         None => (off, json!({})),
     };
     Ok(tx.append(kind, Some(me.peer), subject, &data)?)
@@ -121,7 +122,7 @@ fn tell_change(
 
 /// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A
 /// session that waits in a call of ours gets them by that call, which starts no turn.
-pub(super) fn hold(
+pub(in crate::mesh) fn hold(
     tx: &Tx,
     around: &Around,
     peer: &Peer,
@@ -131,7 +132,7 @@ pub(super) fn hold(
 }
 
 /// The same whether it waits or not: a call brings no mail.
-pub(super) fn hold_now(
+pub(in crate::mesh) fn hold_now(
     tx: &Tx,
     around: &Around,
     peer: &Peer,
@@ -147,7 +148,7 @@ pub(super) fn hold_now(
 
 /// The same as an asker sees it. What the budget allows is the session's own matter, so of that only the word counts
 /// which its server left at the question.
-pub(super) fn hold_seen(
+pub(in crate::mesh) fn hold_seen(
     tx: &Tx,
     peer: &Peer,
     session: &Session,
@@ -161,7 +162,7 @@ pub(super) fn hold_seen(
 
 /// The same as anybody is told who looks: by the own settings of whoever looks, or by the word that its server left at a
 /// question there.
-pub(super) fn hold_told(
+pub(in crate::mesh) fn hold_told(
     tx: &Tx,
     around: &Around,
     peer: &Peer,
@@ -198,7 +199,7 @@ fn paused_until(tx: &Tx) -> Result<Option<i64>> {
 }
 
 /// Rings those who wait for a question, so that they see how it stands.
-pub(super) fn tell_askers(
+pub(in crate::mesh) fn tell_askers(
     tx: &Tx,
     rings: &mut Rings,
     question: crate::platform::id::QuestionId,

@@ -9,23 +9,23 @@
 //! the session as soon as it is idle; the line is what is left if it lets its time go by, or dies.
 use serde_json::json;
 
-use super::alive::Around;
-use super::brake::{hold, hold_now, tell_askers};
-use super::inbox::{granted, late_answers};
-use super::rewake::{LEFT_TO_WAITER, leave_to_waiter};
-use super::waking::Waking;
-use super::{Mesh, Rings, Sitting};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::question::inbox::{granted, late_answers};
+use crate::mesh::wake::events::Waking;
+use crate::mesh::wake::hook_wake::{LEFT_TO_WAITER, leave_to_waiter};
+use crate::mesh::wake::throttle::{hold, hold_now, tell_askers};
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::throttle::{Held, NeedsPerson};
 use crate::model::{Activity, EventKind, Result};
 use crate::platform::id::QuestionId;
 use crate::store::{Ring, Tx};
 
 /// An idle session that was rung shows the question within this time, or is rung once more.
-pub(super) const ANSWERS_WITHIN_MS: i64 = 3_000;
+pub(in crate::mesh) const ANSWERS_WITHIN_MS: i64 = 3_000;
 /// How often an idle session is rung for the same questions.
 const RINGS_MAX: u32 = 2;
 /// How often a session that is busy, or of which nothing is known, is looked at again while a ring is out.
-pub(super) const LOOK_AGAIN_MS: i64 = 2_000;
+pub(in crate::mesh) const LOOK_AGAIN_MS: i64 = 2_000;
 /// A ring that a busy session has not read after this time is left to the Stop hook.
 const GIVE_UP_MS: i64 = 600_000;
 
@@ -87,7 +87,7 @@ impl Attention {
     };
 
     /// Look again after so many milliseconds; at a dialog the person is needed.
-    pub(super) fn look_again(after_ms: i64, activity: Activity) -> Self {
+    pub(in crate::mesh) fn look_again(after_ms: i64, activity: Activity) -> Self {
         Self::Rest {
             after_ms: Some(after_ms),
             needs_person: (activity == Activity::Waiting).then_some(NeedsPerson::Dialog),
@@ -194,20 +194,25 @@ fn attend(
 
 /// What a session is to be woken for.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(in crate::mesh) struct News {
     /// Questions it has never seen.
-    pub(super) unseen: Vec<QuestionId>,
+    pub(in crate::mesh) unseen: Vec<QuestionId>,
     /// How many late answers it has not been shown.
-    pub(super) answers: usize,
+    pub(in crate::mesh) answers: usize,
     /// Who has posted a command or an alert it was not told of.
-    pub(super) mail: Vec<String>,
+    pub(in crate::mesh) mail: Vec<String>,
     /// How many claims it holds without knowing.
-    pub(super) granted: usize,
+    pub(in crate::mesh) granted: usize,
 }
 
 impl News {
     /// Looks; for questions that ringing has failed only `failed_too`.
-    pub(super) fn of(tx: &Tx, around: &Around, me: &Sitting, failed_too: bool) -> Result<Self> {
+    pub(in crate::mesh) fn of(
+        tx: &Tx,
+        around: &Around,
+        me: &Sitting,
+        failed_too: bool,
+    ) -> Result<Self> {
         let signs = tx.signs(me.peer, me.session)?;
         let mut news = Self {
             granted: granted(tx, me, signs)?.len(),
@@ -238,13 +243,13 @@ impl News {
         !self.unseen.is_empty() || !self.mail.is_empty()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::mesh) fn is_empty(&self) -> bool {
         self.unseen.is_empty() && self.answers == 0 && self.mail.is_empty() && self.granted == 0
     }
 }
 
 /// Whether a session should be woken.
-pub(super) enum Due {
+pub(in crate::mesh) enum Due {
     /// For what it has not seen yet, if what it does allows it.
     Now {
         ring: Option<Ring>,
@@ -261,7 +266,7 @@ pub(super) enum Due {
 
 /// Returns whether a session should be woken; for what ringing has failed only `failed_too`. What a brake holds back is noted
 /// as held.
-pub(super) fn due(
+pub(in crate::mesh) fn due(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,
@@ -409,7 +414,7 @@ fn names_of(tx: &Tx, questions: &[QuestionId]) -> Result<Vec<String>> {
 }
 
 /// Holds a question back; its asker is told.
-pub(super) fn hold_question(
+pub(in crate::mesh) fn hold_question(
     tx: &Tx,
     rings: &mut Rings,
     me: &Sitting,

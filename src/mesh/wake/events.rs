@@ -1,25 +1,25 @@
 //! What is told of waking a session: to those who asked, and in the log. Each step is noted where it is decided, never later.
 use serde_json::{Value, json};
 
-use super::alive::Around;
-use super::brake::tell_askers;
-use super::ring::News;
-use super::{Rings, Sitting};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::wake::policy::News;
+use crate::mesh::wake::throttle::tell_askers;
+use crate::mesh::{Rings, Sitting};
 use crate::model::{Activity, EventKind, Result, WakeState};
 use crate::platform::id::QuestionId;
 use crate::store::Tx;
 
 /// One session that is to be woken, and what for.
-pub(super) struct Waking<'a> {
-    pub(super) tx: &'a Tx<'a>,
-    pub(super) around: &'a Around,
-    pub(super) me: &'a Sitting,
-    pub(super) news: News,
+pub(in crate::mesh) struct Waking<'a> {
+    pub(in crate::mesh) tx: &'a Tx<'a>,
+    pub(in crate::mesh) around: &'a Around,
+    pub(in crate::mesh) me: &'a Sitting,
+    pub(in crate::mesh) news: News,
     rings: &'a mut Rings,
 }
 
 impl<'a> Waking<'a> {
-    pub(super) fn of(
+    pub(in crate::mesh) fn of(
         tx: &'a Tx<'a>,
         around: &'a Around,
         rings: &'a mut Rings,
@@ -36,7 +36,7 @@ impl<'a> Waking<'a> {
     }
 
     /// Notes that the session is rung for all that waits: the ring of this number.
-    pub(super) fn is_rung(&mut self, ring: u32, activity: Activity) -> Result<()> {
+    pub(in crate::mesh) fn is_rung(&mut self, ring: u32, activity: Activity) -> Result<()> {
         for id in self.news.unseen.clone() {
             self.is_rung_for(id, activity, json!({ "ring": ring, "rides": false }))?;
         }
@@ -44,7 +44,7 @@ impl<'a> Waking<'a> {
     }
 
     /// Notes that what came later rides on the ring that is out.
-    pub(super) fn rides_on(&mut self, ring: u32, activity: Activity) -> Result<()> {
+    pub(in crate::mesh) fn rides_on(&mut self, ring: u32, activity: Activity) -> Result<()> {
         for id in self.news.unseen.clone() {
             let question = self.tx.question(id)?;
             if question.is_some_and(|question| question.wake == WakeState::None) {
@@ -55,7 +55,7 @@ impl<'a> Waking<'a> {
     }
 
     /// Notes that the session could not be woken, or did not wake; why, as far as its files tell more.
-    pub(super) fn fails(&mut self, problem: &str) -> Result<()> {
+    pub(in crate::mesh) fn fails(&mut self, problem: &str) -> Result<()> {
         let session = self.tx.session(self.me.session)?;
         let project = self.me.project.as_deref();
         let why = session.and_then(|session| self.around.why_deaf(&session, project));

@@ -64,7 +64,7 @@ pub fn known(known: &[Known]) -> Vec<Value> {
 
 /// Returns the result of a question that woke nobody and is stored nowhere.
 pub fn known_only(peer: &PeerName, known: &[Known]) -> Value {
-    json!({ "status": "known", "question_id": null, "from": peer, "known": self::known(known) })
+    json!({ "status": "known", "question_id": null, "from": peer, "known": crate::tools::output::memory::known(known) })
 }
 
 /// An earlier answer is not worth less room than this.

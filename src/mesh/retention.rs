@@ -4,8 +4,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Mesh;
-use super::sit::is_gone;
-use super::wait::end_waits;
+use crate::mesh::peer::register::is_gone;
+use crate::mesh::question::wait::end_waits;
 use crate::model::{EventKind, Result};
 use crate::platform::fault_log;
 use crate::store::{Reclaimed, Tx};
@@ -20,7 +20,7 @@ const LOOKED_AT: &str = "folders_looked_at";
 impl Mesh {
     /// Takes away what is over its time, if that is due. The verb on whose way it happens is done by then and does not fail
     /// by it: a fault is noted, and the next verb tries again.
-    pub(super) fn sweep_on_the_way(&mut self, is_due: bool) {
+    pub(in crate::mesh) fn sweep_on_the_way(&mut self, is_due: bool) {
         if is_due
             && let Err(error) = self.sweep()
             && let Some(home) = &self.faults
@@ -112,7 +112,7 @@ impl Mesh {
 }
 
 /// Returns whether the last sweep of any program was more than a minute ago.
-pub(super) fn is_due(tx: &Tx) -> Result<bool> {
+pub(in crate::mesh) fn is_due(tx: &Tx) -> Result<bool> {
     const EVERY_MS: i64 = 60_000;
     let swept_at_ms = tx
         .meta("swept_at_ms")?

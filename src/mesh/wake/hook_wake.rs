@@ -3,13 +3,13 @@
 //! It decides as the doorbell does, and wakes only a session at its prompt: what comes to one at work is brought by the Stop
 //! hook at the end of its turn. Where nothing tells what the session does, it has just started, and is at its prompt. That a
 //! line did not wake it is no reason not to: the server may have rung before the hook waited.
-use super::ring::{ANSWERS_WITHIN_MS, Attention, Due, LOOK_AGAIN_MS, News, due};
-use super::{Mesh, Rings, Sitting};
+use crate::mesh::wake::policy::{ANSWERS_WITHIN_MS, Attention, Due, LOOK_AGAIN_MS, News, due};
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::{Activity, Result};
 use crate::store::{Ring, Tx};
 
 /// The count of a ring that the server has left to the waiting hook.
-pub(super) const LEFT_TO_WAITER: u32 = 0;
+pub(in crate::mesh) const LEFT_TO_WAITER: u32 = 0;
 /// The waiting hook gets an idle session for so long; it needs some milliseconds.
 const WAITER_WITHIN_MS: i64 = 3_000;
 
@@ -65,7 +65,7 @@ impl Mesh {
 
 /// Leaves the wake to the waiting hook that runs, from `left` on if that was before. Returns `None` when the hook has let its
 /// time go by.
-pub(super) fn leave_to_waiter(
+pub(in crate::mesh) fn leave_to_waiter(
     tx: &Tx,
     rings: &mut Rings,
     me: &Sitting,

@@ -1,10 +1,10 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
-use super::alive::{Around, sitter};
-use super::brake::hold_told;
-use super::doing::doing;
-use super::line::is_over;
-use super::{Mesh, Rings, Sitting};
 use crate::claude_code::client::Registered;
+use crate::mesh::claim::queue::is_over;
+use crate::mesh::peer::activity::doing;
+use crate::mesh::peer::liveness::{Around, sitter};
+use crate::mesh::wake::throttle::hold_told;
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::activity::Doing;
 use crate::model::peer::{Address, nearest};
 use crate::model::throttle::Held;
@@ -230,7 +230,7 @@ fn is_in(scope: Scope, own: &Peer, other: &Peer) -> bool {
 }
 
 /// Returns whom an address means; never the caller, never silently somebody else.
-pub(super) fn resolve(
+pub(in crate::mesh) fn resolve(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,
@@ -251,7 +251,7 @@ pub(super) fn resolve(
     }
 }
 
-pub(super) fn find(tx: &Tx, name: &str) -> Result<Option<Peer>> {
+pub(in crate::mesh) fn find(tx: &Tx, name: &str) -> Result<Option<Peer>> {
     if let Some(peer) = tx
         .peer_named(name)?
         .filter(|peer| peer.kind != PeerKind::Run)
@@ -307,7 +307,7 @@ fn any_of(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting, named: Peer
 }
 
 /// Returns the refusal of a name that is nobody's, with those that are near and here.
-pub(super) fn unknown(
+pub(in crate::mesh) fn unknown(
     tx: &Tx,
     around: &Around,
     me: Option<&Sitting>,
@@ -385,5 +385,5 @@ fn rename(tx: &Tx, me: &Sitting, wanted: &str) -> Result<()> {
     {
         return Err(Refusal::conflict(format!("\"{name}\" belongs to another peer")).into());
     }
-    super::sit::rename(tx, &peer, &name)
+    crate::mesh::peer::register::rename(tx, &peer, &name)
 }

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::alive::Around;
-use super::claim::{Claimed, Claiming, resource_as, take};
-use super::line::{Owner, give_back, settle};
-use super::{Rings, Sitting};
+use crate::mesh::claim::acquire::{Claimed, Claiming, resource_as, take};
+use crate::mesh::claim::queue::{Owner, give_back, settle};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::{Rings, Sitting};
 use crate::model::task::{FILES_MAX, check_count};
 use crate::model::{Mode, Refusal, Result};
 use crate::store::{Claim, Task, Tx};
@@ -41,7 +41,7 @@ pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
 
 /// Claims the files of a task that begins, or names others while it is under way, as far as nobody else has them. Returns
 /// who has which.
-pub(super) fn take_files(
+pub(in crate::mesh) fn take_files(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,
@@ -96,7 +96,12 @@ pub(super) fn take_files(
 
 /// Gives back what a task took, but for the files in `kept`. What another task of the same peer needs, which is under way,
 /// goes over to that one.
-pub(super) fn release(tx: &Tx, rings: &mut Rings, task: &mut Task, kept: &[String]) -> Result<()> {
+pub(in crate::mesh) fn release(
+    tx: &Tx,
+    rings: &mut Rings,
+    task: &mut Task,
+    kept: &[String],
+) -> Result<()> {
     for id in std::mem::take(&mut task.claims) {
         let Some(claim) = tx.claim(id)? else {
             continue;

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::alive::{Around, record_death, sitter};
-use super::line::end_claims;
-use super::topic::subscribe_named;
-use super::{Mesh, Rings};
 use crate::claude_code::client::Registered;
+use crate::mesh::claim::queue::end_claims;
+use crate::mesh::peer::liveness::{Around, record_death, sitter};
+use crate::mesh::topic::subscribe_named;
+use crate::mesh::{Mesh, Rings};
 use crate::model::{EventKind, Liveness, PeerKind, PeerName, Result};
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process;
@@ -262,7 +262,7 @@ impl Mesh {
 }
 
 /// Returns whether a folder is gone for sure; one that cannot be looked at is not.
-pub(super) fn is_gone(folder: &str) -> bool {
+pub(in crate::mesh) fn is_gone(folder: &str) -> bool {
     matches!(Path::new(folder).try_exists(), Ok(false))
 }
 
@@ -513,7 +513,7 @@ fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Resul
 }
 
 /// Gives a mailbox another name, and says so; the old one stays an alias.
-pub(super) fn rename(tx: &Tx, peer: &Peer, name: &PeerName) -> Result<()> {
+pub(in crate::mesh) fn rename(tx: &Tx, peer: &Peer, name: &PeerName) -> Result<()> {
     tx.rename_peer(peer, name)?;
     let was = json!({ "was": peer.name });
     Ok(tx.append(EventKind::PeerRenamed, Some(peer.id), name.as_str(), &was)?)

@@ -2,15 +2,15 @@
 //! told at once; the others go on to wait.
 use std::collections::HashMap;
 
-use super::Sitting;
-use super::alive::Around;
-use super::line::Line;
+use crate::mesh::Sitting;
+use crate::mesh::claim::queue::Line;
+use crate::mesh::peer::liveness::Around;
 use crate::model::{PeerName, Result};
 use crate::platform::id::PeerId;
 use crate::store::Tx;
 
 /// Returns the shortest circle that waits of `me` for `awaited` close, by name, from `me` to `me`.
-pub(super) fn circle(
+pub(in crate::mesh) fn circle(
     tx: &Tx,
     around: &Around,
     me: &Sitting,

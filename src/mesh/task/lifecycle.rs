@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::alive::Around;
-use super::notice::Notices;
-use super::peer::{find, resolve, unknown};
-use super::task_files::{FileClaim, release, take_files};
-use super::{Mesh, Rings, Sitting};
+use crate::mesh::peer::directory::{find, resolve, unknown};
+use crate::mesh::peer::liveness::Around;
+use crate::mesh::task::files::{FileClaim, release, take_files};
+use crate::mesh::task::notifications::Notices;
+use crate::mesh::{Mesh, Rings, Sitting};
 use crate::model::peer::Address;
 use crate::model::task::{
     BULK_MAX, DEPENDS_MAX, FILES_MAX, check_count, check_description, check_reason, check_title,
@@ -127,11 +127,11 @@ pub struct TaskList {
 
 /// Tasks of a project that nobody has begun and nobody has changed since a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LeftAlone<'a> {
-    pub(super) project: &'a str,
-    pub(super) before_ms: i64,
+pub(in crate::mesh) struct LeftAlone<'a> {
+    pub(in crate::mesh) project: &'a str,
+    pub(in crate::mesh) before_ms: i64,
     /// Why they are cancelled.
-    pub(super) reason: Option<&'a str>,
+    pub(in crate::mesh) reason: Option<&'a str>,
 }
 
 /// So many tasks are cancelled in one transaction.
@@ -280,7 +280,11 @@ impl Mesh {
     }
 
     /// Cancels what nobody has begun, some at a time: nobody waits for the lock until all of it is done.
-    pub(super) fn cancel_rest(&mut self, me: &Sitting, left: &LeftAlone) -> Result<Vec<TaskId>> {
+    pub(in crate::mesh) fn cancel_rest(
+        &mut self,
+        me: &Sitting,
+        left: &LeftAlone,
+    ) -> Result<Vec<TaskId>> {
         let mut all = Vec::new();
         loop {
             let some = self.write(|tx, around, rings| cancel_some(tx, around, rings, me, left))?;
@@ -345,7 +349,7 @@ impl Mesh {
 }
 
 /// Cancels what nobody has begun, as much of it as fits into one transaction.
-pub(super) fn cancel_some(
+pub(in crate::mesh) fn cancel_some(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,

@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::line::end_claims;
-use super::{Opening, Rings};
 use crate::claude_code::client::{
     INBOUND, INBOUND_REFUSED, Registered, has_inbox, refuses_inbound, registered,
 };
+use crate::mesh::claim::queue::end_claims;
+use crate::mesh::{Opening, Rings};
 use crate::model::{Activity, EventKind, Liveness, Result};
 use crate::platform::id::{QuestionId, SessionId, WaitId};
 use crate::platform::{Moment, process};
@@ -16,16 +16,16 @@ use crate::wake::Bells;
 
 /// What this process can see of the machine.
 #[derive(Debug)]
-pub(super) struct Around {
-    pub(super) bells: Bells,
+pub(in crate::mesh) struct Around {
+    pub(in crate::mesh) bells: Bells,
     /// This process itself.
-    pub(super) own: ProcessPlace,
-    pub(super) wake_budget: u32,
+    pub(in crate::mesh) own: ProcessPlace,
+    pub(in crate::mesh) wake_budget: u32,
     registry: Option<PathBuf>,
 }
 
 impl Around {
-    pub(super) fn new(bells: Bells, now: &Moment, opening: &Opening) -> Self {
+    pub(in crate::mesh) fn new(bells: Bells, now: &Moment, opening: &Opening) -> Self {
         Self {
             bells,
             own: ProcessPlace {
@@ -41,7 +41,11 @@ impl Around {
     }
 
     /// Returns where a process of this machine lives.
-    pub(super) fn place(&self, process: process::ProcessKey, instance: u32) -> ProcessPlace {
+    pub(in crate::mesh) fn place(
+        &self,
+        process: process::ProcessKey,
+        instance: u32,
+    ) -> ProcessPlace {
         ProcessPlace {
             process,
             instance,
@@ -51,7 +55,12 @@ impl Around {
 
     /// Returns whether the client of a session lives. Its process decides; where its number means nothing here, the lock
     /// of its server; where neither can be seen, the time it was last heard of.
-    pub(super) fn liveness(&self, session: &Session, ttl_ms: i64, now: &Moment) -> Liveness {
+    pub(in crate::mesh) fn liveness(
+        &self,
+        session: &Session,
+        ttl_ms: i64,
+        now: &Moment,
+    ) -> Liveness {
         let place = &session.place;
         let fact = |alive: bool| {
             if alive {
@@ -76,12 +85,12 @@ impl Around {
     }
 
     /// Returns whether a session can be asked: it lives and its server runs.
-    pub(super) fn is_askable(&self, session: &Session, now: &Moment) -> bool {
+    pub(in crate::mesh) fn is_askable(&self, session: &Session, now: &Moment) -> bool {
         self.bells.is_served(session.id) && self.liveness(session, 0, now) == Liveness::Alive
     }
 
     /// Returns the sessions in which a call other than `but` waits for a question. A killed server's calls wait no more.
-    pub(super) fn waiting_on(
+    pub(in crate::mesh) fn waiting_on(
         &self,
         tx: &Tx,
         question: QuestionId,
@@ -93,7 +102,7 @@ impl Around {
     }
 
     /// Returns what Claude Code's registry says of a session on this machine.
-    pub(super) fn registered(&self, session: &Session) -> Option<Registered> {
+    pub(in crate::mesh) fn registered(&self, session: &Session) -> Option<Registered> {
         let near = self.is_near(&session.place);
         registered(
             self.registry.as_ref().filter(|_| near)?,
@@ -107,7 +116,11 @@ impl Around {
     }
 
     /// Returns which waiting calls, of one session or of all, wait no more: their process has ended and could not say so.
-    pub(super) fn dead_waits(&self, tx: &Tx, session: Option<SessionId>) -> Result<Vec<WaitId>> {
+    pub(in crate::mesh) fn dead_waits(
+        &self,
+        tx: &Tx,
+        session: Option<SessionId>,
+    ) -> Result<Vec<WaitId>> {
         let waits = tx.waits_near(&self.own, session)?;
         let dead = waits
             .into_iter()
@@ -117,7 +130,11 @@ impl Around {
 
     /// Returns why the client of a session of a project, on this machine, may take no line, where its version or its settings
     /// tell.
-    pub(super) fn why_deaf(&self, session: &Session, project: Option<&str>) -> Option<String> {
+    pub(in crate::mesh) fn why_deaf(
+        &self,
+        session: &Session,
+        project: Option<&str>,
+    ) -> Option<String> {
         let registered = self.registered(session);
         let version = registered.as_ref().and_then(|it| it.version.as_deref());
         if let Some(version) = version.filter(|version| !has_inbox(version)) {
@@ -135,7 +152,7 @@ impl Around {
     }
 
     /// Returns what a session is doing.
-    pub(super) fn activity(&self, session: &Session, now: &Moment) -> Activity {
+    pub(in crate::mesh) fn activity(&self, session: &Session, now: &Moment) -> Activity {
         if self.liveness(session, 0, now) == Liveness::Dead {
             return Activity::Offline;
         }
@@ -151,7 +168,7 @@ impl Around {
 }
 
 /// Returns the session that sits at a mailbox. Dead ones found on the way are recorded, and those who wait on them are rung.
-pub(super) fn sitter(
+pub(in crate::mesh) fn sitter(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,
@@ -169,7 +186,7 @@ pub(super) fn sitter(
 }
 
 /// Records that a session's process is gone.
-pub(super) fn record_death(
+pub(in crate::mesh) fn record_death(
     tx: &Tx,
     rings: &mut Rings,
     session: &Session,

@@ -8,17 +8,19 @@ mod task;
 
 use serde_json::{Map, Value, json};
 
-use super::{LateAnswer, PeerView, Ranked, Status, Waiting};
+use crate::mesh::{LateAnswer, PeerView, Ranked, Status, Waiting};
 use crate::model::activity::Doing;
 use crate::model::throttle::{FOREVER_MS, Held};
 use crate::model::{Delivery, Liveness, QuestionState};
 use crate::platform::clock::rfc3339;
 
-pub use claim::{claim, expires_ms, granted, line, released};
-pub use memory::{known, known_only, memory, remembered, version};
-pub use message::{audiences, message, posted};
-pub use state::{deletion, entries, entry};
-pub use task::{task, task_counts, task_created, task_updated, task_waiting, tasks_updated};
+pub use crate::tools::output::claim::{claim, expires_ms, granted, line, released};
+pub use crate::tools::output::memory::{known, known_only, memory, remembered, version};
+pub use crate::tools::output::message::{audiences, message, posted};
+pub use crate::tools::output::state::{deletion, entries, entry};
+pub use crate::tools::output::task::{
+    task, task_counts, task_created, task_updated, task_waiting, tasks_updated,
+};
 
 /// Returns a peer.
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {

@@ -2,8 +2,8 @@
 //! wakes, in the transaction of the change itself; nobody is told of what he did himself, and each is told once.
 use std::collections::BTreeMap;
 
-use super::message::store;
-use super::{Rings, Sitting};
+use crate::mesh::message::store;
+use crate::mesh::{Rings, Sitting};
 use crate::model::message::{MessageType, SentTo};
 use crate::model::{PeerKind, Result, TaskStatus};
 use crate::platform::id::PeerId;
@@ -17,11 +17,11 @@ const REASON_CHARS: usize = 1_000;
 
 /// What is to be told when a verb ends.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Notices(BTreeMap<PeerId, Vec<String>>);
+pub(in crate::mesh) struct Notices(BTreeMap<PeerId, Vec<String>>);
 
 impl Notices {
     /// Notes that a task is somebody's from now on.
-    pub(super) fn assigned(&mut self, task: &Task) {
+    pub(in crate::mesh) fn assigned(&mut self, task: &Task) {
         let Task {
             id,
             title,
@@ -40,7 +40,7 @@ impl Notices {
     }
 
     /// Notes that a task is its earlier assignee's no more.
-    pub(super) fn taken(&mut self, old: &Task, task: &Task) {
+    pub(in crate::mesh) fn taken(&mut self, old: &Task, task: &Task) {
         let Task { id, title, .. } = task;
         let whose = task.assigned_name.as_deref().unwrap_or("nobody");
         self.tell(
@@ -50,7 +50,7 @@ impl Notices {
     }
 
     /// Notes a step that others than who took it should know.
-    pub(super) fn stepped(&mut self, from: TaskStatus, task: &Task, reason: Option<&str>) {
+    pub(in crate::mesh) fn stepped(&mut self, from: TaskStatus, task: &Task, reason: Option<&str>) {
         let Task { id, title, .. } = task;
         let why = reason.map_or_else(String::new, |reason| {
             format!("\nWhy: {}", cut_chars(reason.trim(), REASON_CHARS))
@@ -85,7 +85,7 @@ impl Notices {
     }
 
     /// Notes that a task is there no more.
-    pub(super) fn deleted(&mut self, task: &Task) {
+    pub(in crate::mesh) fn deleted(&mut self, task: &Task) {
         let words = format!("Task {} was deleted, leave it: {}", task.id, task.title);
         self.tell(task.assigned_to, words);
     }
@@ -97,7 +97,7 @@ impl Notices {
     }
 
     /// Posts what is to be told, one message for each.
-    pub(super) fn send(self, tx: &Tx, rings: &mut Rings, me: &Sitting) -> Result<()> {
+    pub(in crate::mesh) fn send(self, tx: &Tx, rings: &mut Rings, me: &Sitting) -> Result<()> {
         for (id, news) in self.0 {
             let Some(peer) = tx.peer(id)? else { continue };
             if id == me.peer || peer.kind == PeerKind::Run {

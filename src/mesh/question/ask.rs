@@ -1,11 +1,11 @@
 //! Asking, answering, taking back.
 use serde_json::json;
 
-use super::alive::{Around, sitter};
-use super::brake::hold_seen;
-use super::peer::resolve;
-use super::ring::hold_question;
-use super::{Forgotten, Mesh, Rings, Sitting, sweep};
+use crate::mesh::peer::directory::resolve;
+use crate::mesh::peer::liveness::{Around, sitter};
+use crate::mesh::wake::policy::hold_question;
+use crate::mesh::wake::throttle::hold_seen;
+use crate::mesh::{Forgotten, Mesh, Rings, Sitting, retention};
 use crate::model::peer::Address;
 use crate::model::question::{DEPTH_MAX, TEXT_BYTES_MAX};
 use crate::model::throttle::{Held, NeedsPerson};
@@ -131,7 +131,7 @@ impl Mesh {
             let wait = (!awaited.is_empty())
                 .then(|| tx.insert_wait(me.session, &around.own, &awaited))
                 .transpose()?;
-            Ok((Posed { asked, wait }, sweep::is_due(tx)?))
+            Ok((Posed { asked, wait }, retention::is_due(tx)?))
         })?;
         self.sweep_on_the_way(sweep_is_due);
         Ok(posed)
@@ -381,7 +381,7 @@ fn check_addressee(
 }
 
 /// Returns whether `me` sits at seat 1 of the project in which `peer` is an empty seat.
-pub(super) fn stands_in_for(
+pub(in crate::mesh) fn stands_in_for(
     tx: &Tx,
     around: &Around,
     rings: &mut Rings,
@@ -397,7 +397,7 @@ pub(super) fn stands_in_for(
 }
 
 /// Takes a question back if this session asked it, nobody saw it, and no call but `own_wait` waits for it.
-pub(super) fn withdraw(
+pub(in crate::mesh) fn withdraw(
     tx: &Tx,
     around: &Around,
     me: &Sitting,
@@ -424,7 +424,12 @@ pub(super) fn withdraw(
 }
 
 /// Sizes and secrets are checked before anything is stored.
-pub(super) fn check_text(parameter: &str, text: &str, least: usize, force: bool) -> Result<()> {
+pub(in crate::mesh) fn check_text(
+    parameter: &str,
+    text: &str,
+    least: usize,
+    force: bool,
+) -> Result<()> {
     if text.trim().len() < least {
         return Err(Refusal::argument(format!("\"{parameter}\" is empty")).into());
     }
