@@ -7,20 +7,20 @@
 //! session, or at the first tool call, and writes nothing before. One thread, no timer while nobody waits.
 
 mod arguments;
-mod attend;
-mod life;
-mod lines;
-mod prelude;
-mod refusals;
+mod await_answers;
+mod blocking_wait;
+mod claim_queue_watcher;
+mod errors;
+mod framing;
+mod inbox_waker;
+mod lifecycle;
+mod malformed_frames;
+mod pre_init_filter;
+mod result_budget;
 mod results;
-mod room;
-mod salvage;
 mod server;
-mod station;
+mod session_state;
 mod tools;
-mod vigil;
-mod waiting;
-mod wire;
 
 use std::process::ExitCode;
 
@@ -28,5 +28,5 @@ pub use tools::{INSTRUCTIONS, tool_list};
 
 /// Runs the server on stdin and stdout until its client is gone.
 pub fn run() -> ExitCode {
-    life::run()
+    lifecycle::run()
 }

@@ -2,7 +2,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 
-use super::room::Room;
+use crate::mcp::result_budget::Room;
 use crate::mesh::{
     Between, Inbox, Interruption, LateAnswer, Listed, Standing, WaitReason, Waiting,
 };

@@ -11,8 +11,8 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use super::station::Shared;
-use super::{arguments, attend, lines, refusals, station, tools};
+use crate::mcp::session_state::Shared;
+use crate::mcp::{arguments, claim_queue_watcher, errors, inbox_waker, session_state, tools};
 use crate::model::Refusal;
 use crate::platform::Fault;
 
@@ -41,9 +41,12 @@ impl MeshServer {
             && !self.settling.swap(true, Ordering::SeqCst)
         {
             tokio::spawn(Arc::clone(shared).settle(client.clone()));
-            tokio::spawn(lines::watch(Arc::clone(shared), client.clone()));
-            if station::is_claude(&client) {
-                tokio::spawn(attend::attend(Arc::clone(shared), client.clone()));
+            tokio::spawn(claim_queue_watcher::watch(
+                Arc::clone(shared),
+                client.clone(),
+            ));
+            if session_state::is_claude(&client) {
+                tokio::spawn(inbox_waker::attend(Arc::clone(shared), client.clone()));
             }
         }
         client
@@ -100,7 +103,7 @@ impl ServerHandler for MeshServer {
         let client = self.client(&context);
         let shared = match &self.shared {
             Ok(shared) => shared,
-            Err(fault) => return Ok(refusals::never_began(fault).into()),
+            Err(fault) => return Ok(errors::never_began(fault).into()),
         };
         let call = tools::Call {
             shared,
@@ -111,13 +114,11 @@ impl ServerHandler for MeshServer {
         if !shared.is_seated()
             && let Some(problem) = shared.switched_off(&call.client)
         {
-            return Ok(refusals::result(&Refusal::Unsupported { problem }.into()).into());
+            return Ok(errors::result(&Refusal::Unsupported { problem }.into()).into());
         }
         let outcome = tools::call(&call, &request.name, request.arguments).await;
         match outcome {
-            Some(result) => Ok(result
-                .unwrap_or_else(|error| refusals::result(&error))
-                .into()),
+            Some(result) => Ok(result.unwrap_or_else(|error| errors::result(&error)).into()),
             None => Err(ErrorData::invalid_params(
                 format!("no tool called {:?}", arguments::cut(&request.name)),
                 None,

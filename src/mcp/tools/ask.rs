@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::arguments::{self, OneOrMany};
 use super::super::results;
-use super::super::waiting::{self, Ended, Waiting};
-use super::{Call, Effect, Entry, known};
+use crate::mcp::await_answers;
+use crate::mcp::await_answers::{Ended, Waiting};
+use crate::mcp::tools::{Call, Effect, Entry, prior_answers};
 use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result, WakeState};
@@ -143,7 +144,7 @@ pub(super) async fn ask_peer(
         .map(|name| Address::parse(name))
         .collect::<std::result::Result<_, _>>()?;
     if ask.prefer == Some(Prefer::Known) {
-        return known::only(call, &addresses, many, &ask.question).await;
+        return prior_answers::only(call, &addresses, many, &ask.question).await;
     }
     let if_offline = if ask.if_offline == Some(OfflineWord::Wait) {
         IfOffline::Wait
@@ -183,7 +184,7 @@ pub(super) async fn ask_peer(
                 created: &created,
                 leave_deserted: if_offline == IfOffline::Queue,
             };
-            waiting::wait(call.shared, &call.client, call.context, waiting).await?
+            await_answers::wait(call.shared, &call.client, call.context, waiting).await?
         }
     };
     let waited_ms = call.shared.now().monotonic_ms - began_ms;
@@ -193,14 +194,14 @@ pub(super) async fn ask_peer(
     } else {
         seen
     };
-    let known = known::of(call, &standings, &ended).await;
+    let known = prior_answers::of(call, &standings, &ended).await;
     let one = |standing: &Standing| {
         let asked = posed
             .asked
             .iter()
             .find(|asked| asked.question == standing.question.id);
         let result = outcome(standing, &ended, Some(waited_ms), asked, if_offline);
-        known::add(result, standing, &known)
+        prior_answers::add(result, standing, &known)
     };
     Ok(results::ok(&if many {
         several(&standings, &all, &ended, any, one)
@@ -234,12 +235,12 @@ pub(super) async fn await_reply(
         leave_deserted: false,
     };
     let (ended, standings) =
-        waiting::wait(call.shared, &call.client, call.context, waiting).await?;
+        await_answers::wait(call.shared, &call.client, call.context, waiting).await?;
     let waited_ms = call.shared.now().monotonic_ms - began_ms;
-    let known = known::of(call, &standings, &ended).await;
+    let known = prior_answers::of(call, &standings, &ended).await;
     let one = |standing: &Standing| {
         let result = outcome(standing, &ended, Some(waited_ms), None, IfOffline::Wait);
-        known::add(result, standing, &known)
+        prior_answers::add(result, standing, &known)
     };
     Ok(results::ok(&if many {
         several(&standings, &all, &ended, false, one)

@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::room::Room;
-use super::super::vigil::{self, Came, Seen};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mcp::blocking_wait;
+use crate::mcp::blocking_wait::{Came, Seen};
+use crate::mcp::result_budget::Room;
 use crate::mesh;
 use crate::mesh::{
     ClaimFilter, Claimed, Claiming, Interruption, Sitting, Ticket, WaitReason, WhichClaim,
@@ -170,7 +171,7 @@ async fn wait_for_turn(
             return Ok(results::ok(&interrupted(id, &interruption).into()));
         }
     }
-    let came = vigil::wait_for(call, wait, at_most, |at| {
+    let came = blocking_wait::wait_for(call, wait, at_most, |at| {
         Ok(match at.mesh.turn(&at.me, id)? {
             Some(Claimed::Queued(ticket)) => match ticket.look_again_ms {
                 Some(ms) => {

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::vigil::{Came, Seen, wait_for};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mcp::blocking_wait::{Came, Seen, wait_for};
 use crate::mesh::{Mesh, Sitting};
 use crate::model::event::{Filter, Page, Patterns};
 use crate::model::task::check_count;

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mcp::result_budget::Room;
 use crate::mesh::{Forgotten, Recall, Remember, WhichMemory};
 use crate::model::memory::{Query, Scope};
 use crate::model::{Refusal, Result};

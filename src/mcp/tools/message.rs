@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mcp::result_budget::Room;
 use crate::mesh::{Posting, Selection, Subscribing, TTL_SECONDS_MAX};
 use crate::model::{MessageType, Recipient, Refusal, Result, Topic};
 use crate::platform::id::MessageId;

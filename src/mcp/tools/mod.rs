@@ -2,10 +2,10 @@
 mod ask;
 mod claim;
 mod event;
-mod known;
 mod memory;
 mod message;
 mod peer;
+mod prior_answers;
 mod state;
 mod status;
 mod task;
@@ -15,7 +15,7 @@ use rmcp::model::{CallToolResult, JsonObject, MetaObject, Tool, ToolAnnotations}
 use rmcp::service::RequestContext;
 use serde_json::json;
 
-use super::station::{At, Shared};
+use crate::mcp::session_state::{At, Shared};
 use crate::model::Result;
 
 /// What a model is told about the whole server.
@@ -150,8 +150,8 @@ fn listed(entry: &Entry) -> Tool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::room::CHARS_MAX;
     use super::*;
+    use crate::mcp::result_budget::CHARS_MAX;
 
     #[test]
     fn the_list_stays_within_its_budget() {

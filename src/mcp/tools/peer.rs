@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mcp::result_budget::Room;
 use crate::mesh::{About, PeerView, Scope};
 use crate::model::expertise::Subject;
 use crate::model::{Liveness, PeerKind, Refusal, Result};

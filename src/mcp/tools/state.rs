@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::room::{CHARS_MAX, Room};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry as Tool};
+use crate::mcp::result_budget::{CHARS_MAX, Room};
 use crate::mesh::NewValue;
 use crate::model::Result;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::room::Room;
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
+use crate::mcp::result_budget::Room;
 use crate::mesh::task_files;
 use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection};
 use crate::model::task::{BULK_MAX, check_count};

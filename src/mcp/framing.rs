@@ -11,7 +11,8 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, Empty};
 use tokio::task::JoinHandle;
 
-use super::salvage::{self, ErrorAnswer, IdFinder, Understood};
+use crate::mcp::malformed_frames;
+use crate::mcp::malformed_frames::{ErrorAnswer, IdFinder, Understood};
 
 /// The longest line that is kept, in bytes.
 const LINE_MAX: usize = 16 * 1024 * 1024;
@@ -78,7 +79,7 @@ where
     }
 
     fn understand_line(&mut self) -> Understood {
-        let read = salvage::read(&self.line);
+        let read = malformed_frames::read(&self.line);
         self.line.clear();
         self.line.shrink_to(BUFFER_KEPT);
         read

@@ -4,8 +4,8 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
-use super::station::Shared;
-use super::vigil::{Heard, Progress, Vigil};
+use crate::mcp::blocking_wait::{Heard, Progress, Vigil};
+use crate::mcp::session_state::Shared;
 use crate::mesh::{Interruption, Standing, Wait};
 use crate::model::{Activity, Delivery, PeerName, QuestionState, Result, WakeState};
 use crate::platform::id::QuestionId;

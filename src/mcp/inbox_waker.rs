@@ -11,9 +11,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use super::station::Shared;
 use crate::claude_code::client;
 use crate::claude_code::client::Allowance;
+use crate::mcp::session_state::Shared;
 use crate::mesh::{Attention, Letterbox};
 use crate::platform::fault_log;
 

@@ -6,8 +6,8 @@ use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use tokio::sync::watch;
 
-use super::station::{At, CallWaiting, Shared};
 use super::tools::Call;
+use crate::mcp::session_state::{At, CallWaiting, Shared};
 use crate::mesh::Interruption;
 use crate::model::Result;
 use crate::platform::id::WaitId;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::station::Shared;
+use crate::mcp::session_state::Shared;
 use crate::platform::fault_log;
 
 /// Looks after the lines of the session for as long as the server runs.

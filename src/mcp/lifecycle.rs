@@ -10,10 +10,10 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::prelude::Prelude;
 use super::server::MeshServer;
-use super::station::Shared;
-use super::wire::Wire;
+use crate::mcp::framing::Wire;
+use crate::mcp::pre_init_filter::Prelude;
+use crate::mcp::session_state::Shared;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Fault, Settings, fault_log, version};
 

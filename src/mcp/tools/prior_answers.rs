@@ -5,8 +5,8 @@ use rmcp::model::CallToolResult;
 use serde_json::{Map, Value, json};
 
 use super::super::results;
-use super::super::waiting::Ended;
 use super::Call;
+use crate::mcp::await_answers::Ended;
 use crate::mesh::{Asking, Standing};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result};
