@@ -7,8 +7,8 @@ use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use super::event::Prompt;
-use super::{Call, Event, Output, doing, words};
 use crate::claude_code::client;
+use crate::hooks::{Call, Event, Output, activity, prompt_text};
 use crate::mesh::{Inbox, Mesh, Rung, Sitting, Waiting};
 use crate::model::{Error, PeerKind, WakeState};
 use crate::platform::{FaultKind, fault_log};
@@ -47,7 +47,7 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
         return needs_restart(&mut mesh, &me, started_at_ms);
     }
     note_activity(call, &mut mesh, &me, process);
-    doing::note(call, &mesh, &me);
+    activity::note(call, &mesh, &me);
     match &call.event {
         Event::Prompted { prompt, .. } => at_prompt(call, &mut mesh, &me, prompt),
         Event::Stopping {
@@ -72,7 +72,7 @@ fn at_prompt(
     let doorbell = prompt.doorbell.as_deref();
     match doorbell {
         Some(nonce) if mesh.worth_of(me, nonce)? == Rung::Held => {
-            return Ok(Some(Output::block(words::HELD)));
+            return Ok(Some(Output::block(prompt_text::HELD)));
         }
         // Whether it begins a turn shows only when it brings something.
         Some(_) => {}
@@ -102,7 +102,7 @@ fn at_prompt(
     if doorbell.is_some() && settled {
         // What it rang for was answered, or came by a call meanwhile: that must not cost a turn or a second copy.
         tolerate_busy(call, mesh.ring_settled(me))?;
-        return Ok(Some(Output::block(words::SETTLED)));
+        return Ok(Some(Output::block(prompt_text::SETTLED)));
     }
     let (mut worn, questions): (Vec<Waiting>, Vec<Waiting>) = inbox
         .questions
@@ -127,7 +127,7 @@ fn at_prompt(
         }
     }
     let now_ms = mesh.now().wall_ms;
-    let (text, counted) = words::attached(shown, new_mail, &worn, now_ms);
+    let (text, counted) = prompt_text::attached(shown, new_mail, &worn, now_ms);
     let way = if doorbell.is_some() {
         WakeState::Inbox
     } else {
@@ -208,7 +208,7 @@ fn at_stop(
         return Ok(None);
     }
     let now_ms = mesh.now().wall_ms;
-    let (text, counted) = words::kept(keeping, turn, row.headless, now_ms);
+    let (text, counted) = prompt_text::kept(keeping, turn, row.headless, now_ms);
     tolerate_busy(call, mesh.mark_kept(me, &counted, turn, streak + 1))?;
     Ok(Some(if streak == 0 {
         Output::context(text)
@@ -232,7 +232,7 @@ fn needs_restart(
     match mesh.session(me)? {
         Some(row) if !row.told_restart && !starting(&row) => {
             mesh.set_told_restart(me)?;
-            Ok(Some(Output::message(words::RESTART)))
+            Ok(Some(Output::message(prompt_text::RESTART)))
         }
         _ => Ok(None),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inbox_poll::add_mail;
-use super::{Call, Event, words};
+use crate::hooks::{Call, Event, prompt_text};
 use crate::mesh::{Mesh, Rewake, Sitting};
 use crate::model::{Error, PeerKind, WakeState};
 use crate::platform::process::ProcessKey;
@@ -90,7 +90,7 @@ fn look(mesh: &mut Mesh, me: &Sitting) -> Result<Look, Error> {
     if fresh.is_empty() {
         return Ok(Look::Again(None));
     }
-    let (text, shown) = words::attached(fresh, new_mail, &[], mesh.now().wall_ms);
+    let (text, shown) = prompt_text::attached(fresh, new_mail, &[], mesh.now().wall_ms);
     // A wake that cannot be counted would be followed by the next one, turn after turn.
     mesh.mark_shown(me, &shown, None, WakeState::Rewake)?;
     Ok(Look::Wake(text))

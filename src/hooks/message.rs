@@ -1,5 +1,5 @@
 //! How mail is mentioned at a prompt: once, the text only where it is short; the rest comes with `list_messages`.
-use super::words::{Budgeted, quoted};
+use crate::hooks::prompt_text::{Budgeted, quoted};
 use crate::model::message::SentTo;
 use crate::model::question::ago;
 use crate::platform::text::defang;

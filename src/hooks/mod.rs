@@ -8,17 +8,17 @@
 //! One more program is installed on request: it waits beside the idle session, and nobody waits for it. It alone has a
 //! watcher, and it alone ends with 2, which wakes the session with what it has written to stderr.
 
+mod activity;
 mod claim_guard;
-mod doing;
 mod event;
 mod inbox_poll;
 #[cfg(feature = "watcher")]
 mod inbox_wait;
 mod message;
+mod payload;
+mod prompt_text;
 mod session_end;
 mod session_start;
-mod wire;
-mod words;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, SystemClock, fault_log, version};
 use crate::store::Options;
 
+pub use crate::hooks::payload::WireEvent;
+pub use crate::hooks::prompt_text::{Output, UNITS_MAX};
 pub use claim_guard::claim_guard;
 pub use event::{Event, Prompt};
 pub use inbox_poll::inbox_poll;
@@ -42,8 +44,6 @@ pub use inbox_poll::inbox_poll;
 pub use inbox_wait::inbox_wait;
 pub use session_end::session_end;
 pub use session_start::session_start;
-pub use wire::WireEvent;
-pub use words::{Output, UNITS_MAX};
 
 /// At a prompt or the end of a turn a hook waits this long for the write lock; then it prints what it read and leaves the
 /// mark undone.

@@ -1,5 +1,5 @@
 //! A session starts, is resumed, cleared or compacted: it sits down and is told who it is.
-use super::{Call, Event, Output, words};
+use crate::hooks::{Call, Event, Output, prompt_text};
 use crate::mesh::Scope;
 use crate::model::{Error, PeerKind};
 
@@ -31,6 +31,6 @@ pub fn session_start(call: &Call) -> Result<Option<Output>, Error> {
     } else {
         0
     };
-    let welcome = words::welcome(&me, &others, &inbox, unread, memories);
+    let welcome = prompt_text::welcome(&me, &others, &inbox, unread, memories);
     Ok(Some(Output::context(welcome)))
 }
