@@ -7,12 +7,12 @@ use clap::{Args, CommandFactory};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::Desk;
-use super::live::{LiveLine, Stop, lasted};
 use super::peer::{askable, held_words, strong};
-use super::rows::Rows;
-use super::wrong::{Failure, Wrong};
-use super::{Cli, Ending, Outcome, known, print, source, span, view};
+use crate::cli::context::Desk;
+use crate::cli::error::{Failure, Wrong};
+use crate::cli::multi_ask_output::Rows;
+use crate::cli::progress::{LiveLine, Stop, lasted};
+use crate::cli::{Cli, Ending, Outcome, duration, print, prior_answers, text_input, view};
 use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
 use crate::model::peer::Address;
 use crate::model::question::ago;
@@ -48,7 +48,7 @@ pub(super) struct Ask {
     #[arg(long, value_name = "FILE")]
     context: Option<String>,
     /// How long to wait for the answer, for example 90s, 5m, 1h.
-    #[arg(long, default_value = "5m", value_name = "SPAN", value_parser = span::timeout)]
+    #[arg(long, default_value = "5m", value_name = "SPAN", value_parser = duration::timeout)]
     timeout: Duration,
     /// Ask everybody in this mesh who can be asked.
     #[arg(long, conflicts_with = "repo")]
@@ -65,10 +65,10 @@ pub(super) struct Ask {
 pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
     let (name, question) = words(args)?;
     if let (true, Some(name)) = (args.known, name) {
-        return known::only(desk, &one(desk, name)?, question);
+        return prior_answers::only(desk, &one(desk, name)?, question);
     }
     let context = match &args.context {
-        Some(path) => Some(source::read("context", path)?),
+        Some(path) => Some(text_input::read("context", path)?),
         None => None,
     };
     let to = match name {
@@ -241,7 +241,7 @@ impl<'a> Asking<'a> {
         if self.desk.json {
             let mut value = self.seen(standing, waited_ms);
             if question.state == QuestionState::Open && !self.stop.is_set() {
-                known::add(
+                prior_answers::add(
                     &mut self.member,
                     question.target,
                     question.id,
@@ -314,7 +314,7 @@ impl<'a> Asking<'a> {
         ))?;
         if !self.stop.is_set() {
             let question = &standing.question;
-            known::tell(
+            prior_answers::tell(
                 self.desk,
                 &mut self.member,
                 question.target,
@@ -329,7 +329,7 @@ impl<'a> Asking<'a> {
         let question = self.question.clone();
         if self.desk.json {
             let mut value = self.stored(asked)?;
-            known::add(
+            prior_answers::add(
                 &mut self.member,
                 asked.peer,
                 asked.question,
@@ -362,7 +362,7 @@ impl<'a> Asking<'a> {
                 asked.question,
             ))?;
         }
-        known::tell(
+        prior_answers::tell(
             self.desk,
             &mut self.member,
             asked.peer,

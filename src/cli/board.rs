@@ -2,9 +2,9 @@
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::json;
 
-use super::desk::Desk;
-use super::wrong::Failure;
 use super::{Ending, Outcome, events, print, table};
+use crate::cli::context::Desk;
+use crate::cli::error::Failure;
 use crate::mesh::{Mesh, TaskList, TaskSelection};
 use crate::model::event::Patterns;
 use crate::model::{Priority, TaskStatus};

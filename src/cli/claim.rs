@@ -6,10 +6,10 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
-use super::desk::Desk;
-use super::live::{LiveLine, Stop};
-use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, print, span, staged, table};
+use crate::cli::context::Desk;
+use crate::cli::error::{Failure, Wrong};
+use crate::cli::progress::{LiveLine, Stop};
+use crate::cli::{Ending, Outcome, duration, print, staged_files, table};
 use crate::mesh;
 use crate::mesh::{
     Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason, WhichClaim,
@@ -45,7 +45,7 @@ pub(super) struct Claim {
     #[arg(long, default_value = "2m", value_name = "SPAN", value_parser = lease)]
     lease: Duration,
     /// Stand in line and wait for the turn, at most so long; your place ends with the command.
-    #[arg(long, value_name = "SPAN", value_parser = span::timeout)]
+    #[arg(long, value_name = "SPAN", value_parser = duration::timeout)]
     wait: Option<Duration>,
     /// Stand in line and return at once, or with --wait keep the place afterwards.
     #[arg(long)]
@@ -91,7 +91,7 @@ pub(super) struct Claims {
 }
 
 fn lease(text: &str) -> Result<Duration, String> {
-    let span = span::span(text)?;
+    let span = duration::span(text)?;
     let most = u64::from(crate::model::claim::LEASE_SECONDS_MAX);
     if (1..=most).contains(&span.as_secs()) {
         Ok(span)
@@ -355,7 +355,7 @@ pub(super) fn release(desk: &Desk, args: &Release) -> Outcome {
 /// Lists claims, or checks what is staged.
 pub(super) fn claims(desk: &Desk, args: &Claims) -> Outcome {
     if args.check_staged {
-        return staged::check_staged(desk);
+        return staged_files::check_staged(desk);
     }
     let folder = &desk.settings.working_directory;
     let Some(mut mesh) = desk.open_existing()? else {

@@ -10,11 +10,11 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::desk::{Desk, shown};
 use super::install::{PROGRAMS, places};
-use super::wrong::Failure;
-use super::{Ending, Outcome, installed, print};
 use crate::claude_code::client;
+use crate::cli::context::{Desk, shown};
+use crate::cli::error::Failure;
+use crate::cli::{Ending, Outcome, print, versions};
 use crate::mesh::{Mesh, Scope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::parse_rfc3339;
@@ -179,7 +179,7 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
 fn version_here(path: &Path, settings: &Settings) -> Option<String> {
     let mut command = Command::new(path);
     command.current_dir(&settings.working_directory);
-    installed::version(&mut command)
+    versions::version(&mut command)
 }
 
 fn switch(settings: &Settings) -> Option<Finding> {
@@ -205,7 +205,7 @@ fn misplaced(settings: &Settings) -> Vec<Finding> {
 }
 
 fn claude_code(settings: &Settings, places: &Places) -> Finding {
-    let Some(path) = installed::claude(settings) else {
+    let Some(path) = versions::claude(settings) else {
         return note(
             "Claude Code is not on PATH, so its version cannot be told",
             "",

@@ -5,11 +5,12 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::Desk;
-use super::live::Stop;
-use super::span::{self, Since};
-use super::wrong::Failure;
 use super::{Ending, Outcome, print};
+use crate::cli::context::Desk;
+use crate::cli::duration;
+use crate::cli::duration::Since;
+use crate::cli::error::Failure;
+use crate::cli::progress::Stop;
 use crate::mesh::{Came, Interruption, Member, Mesh};
 use crate::model::Event;
 use crate::model::event::{Filter, Page, Patterns};
@@ -37,7 +38,7 @@ pub(super) struct Events {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
     after: Option<i64>,
     /// Where to begin: a span back (1h, 7d) or an RFC 3339 time.
-    #[arg(long, value_parser = span::since, value_name = "WHEN")]
+    #[arg(long, value_parser = duration::since, value_name = "WHEN")]
     since: Option<Since>,
     /// At most so many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
@@ -49,7 +50,7 @@ pub(super) struct Events {
     #[arg(long, conflicts_with = "emit")]
     wait: bool,
     /// How long to wait, for example 90s, 5m, 1h.
-    #[arg(long, default_value = "60s", value_name = "SPAN", value_parser = span::timeout, requires = "wait")]
+    #[arg(long, default_value = "60s", value_name = "SPAN", value_parser = duration::timeout, requires = "wait")]
     timeout: Duration,
     /// Write an event of this type, project.<name>.
     #[arg(long, value_name = "TYPE", conflicts_with_all = ["types", "after", "since"])]

@@ -2,8 +2,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::desk::Desk;
 use super::{Ending, Outcome, print};
+use crate::cli::context::Desk;
 use crate::store::Reclaimed;
 
 /// Remove what is over its time, and give the space back

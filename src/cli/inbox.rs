@@ -3,10 +3,10 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Seat};
 use super::peer::{explained, strong};
-use super::wrong::Failure;
 use super::{Ending, Outcome, print, view};
+use crate::cli::context::{Desk, Seat};
+use crate::cli::error::Failure;
 use crate::mesh::{LateAnswer, Member, Mesh, Waiting};
 use crate::model::question::ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};

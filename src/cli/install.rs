@@ -8,11 +8,11 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
-use super::client::print_for;
-use super::desk::shown;
-use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
 use crate::claude_code::client;
+use crate::cli::context::shown;
+use crate::cli::error::{Failure, Wrong};
+use crate::cli::print_config::print_for;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Clock, Settings, SystemClock, process};
 use crate::setup::{self, Applied, CLIENTS, Change, Client, Options, Places, Plan, Scope, Wake};

@@ -3,11 +3,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Seat};
-use super::left::Left;
 use super::peer::strong;
-use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, print, source, span};
+use crate::cli::context::{Desk, Seat};
+use crate::cli::erase_residue::Left;
+use crate::cli::error::{Failure, Wrong};
+use crate::cli::{Ending, Outcome, duration, print, text_input};
 use crate::mesh;
 use crate::mesh::{Forgotten, WhichMemory};
 use crate::model::memory::{Query, Scope};
@@ -51,7 +51,7 @@ struct Remember {
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// When it goes by itself, for example 12h, 30d.
-    #[arg(long, value_name = "SPAN", value_parser = span::span)]
+    #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     ttl: Option<std::time::Duration>,
     /// For this repository or for the whole mesh.
     #[arg(long, value_enum, default_value = "project")]
@@ -132,7 +132,7 @@ pub(super) fn memory(desk: &Desk, args: &Memory) -> Outcome {
 }
 
 fn remember(desk: &Desk, args: &Remember) -> Outcome {
-    let read = (args.text == "-").then(|| source::read("text", "-"));
+    let read = (args.text == "-").then(|| text_input::read("text", "-"));
     let text = read.transpose()?.unwrap_or_else(|| args.text.clone());
     let Seat { mesh, me, .. } = &mut desk.sit(desk.open()?)?;
     let seconds = args

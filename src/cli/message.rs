@@ -5,11 +5,11 @@ use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Seat};
 use super::inbox::indented;
 use super::peer::{explained, strong};
-use super::wrong::Failure;
-use super::{Ending, Outcome, print, source, span};
+use crate::cli::context::{Desk, Seat};
+use crate::cli::error::Failure;
+use crate::cli::{Ending, Outcome, duration, print, text_input};
 use crate::mesh::{Audience, Listed, Posting, Selection, Subscribing};
 use crate::model::message::SentTo;
 use crate::model::question::ago;
@@ -40,7 +40,7 @@ pub(super) struct Post {
     #[arg(long = "type", value_enum, default_value = "text")]
     kind: Kind,
     /// After this time nobody needs it any more, for example 90s, 2h, 7d.
-    #[arg(long, value_name = "SPAN", value_parser = span::span)]
+    #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     ttl: Option<Duration>,
     /// The message it answers.
     #[arg(long, value_name = "MESSAGE_ID")]
@@ -130,7 +130,7 @@ pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
     })?;
     let in_reply_to = args.reply_to.as_deref().map(message_id).transpose()?;
     let body = if args.body == "-" {
-        let text = source::read("message", "-")?;
+        let text = text_input::read("message", "-")?;
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     } else {
         args.body.clone()

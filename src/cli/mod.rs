@@ -7,51 +7,51 @@
 
 mod ask;
 mod board;
-mod brake;
 mod claim;
-mod client;
+#[doc(hidden)]
+pub mod claude_sandbox;
+mod completions_man;
+mod context;
 mod demo;
-mod desk;
 mod doctor;
-mod event;
+mod duration;
+mod erase_residue;
+mod error;
+mod event_format;
 mod events;
 mod gc;
 mod inbox;
 mod install;
-mod installed;
-mod known;
-mod left;
-mod live;
+mod log;
 mod memory;
 mod message;
-mod paper;
+mod multi_ask_output;
 mod peer;
 mod print;
-#[doc(hidden)]
-pub mod rehearsal;
+mod print_config;
+mod prior_answers;
+mod progress;
 mod reply;
-mod rows;
-mod sentence;
-mod source;
-mod span;
-mod staged;
+mod staged_files;
 mod state;
 mod status;
 mod table;
 mod task;
 mod task_bulk;
+mod text_input;
+mod throttle;
 mod uninstall;
+mod versions;
 mod view;
 mod wall;
-mod wrong;
 
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use desk::Desk;
-use wrong::Failure;
+use crate::cli::context::Desk;
+use crate::cli::error::Failure;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, nobody there, stopped).
@@ -87,13 +87,13 @@ enum Command {
     Release(claim::Release),
     Claims(claim::Claims),
     Memory(memory::Memory),
-    Log(event::Log),
+    Log(log::Log),
     State(state::State),
     Task(task::Task),
     Events(events::Events),
     Status(status::Status),
-    Quiet(brake::Quiet),
-    Pause(brake::Pause),
+    Quiet(throttle::Quiet),
+    Pause(throttle::Pause),
     Wall(wall::Wall),
     Gc(gc::Gc),
     Install(install::Install),
@@ -102,8 +102,8 @@ enum Command {
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoClient(demo::Client),
-    Completions(paper::Completions),
-    Man(paper::Man),
+    Completions(completions_man::Completions),
+    Man(completions_man::Man),
 }
 
 /// How a command ended that did what it could.
@@ -145,8 +145,8 @@ fn end(outcome: Outcome, json: bool) -> ExitCode {
 fn dispatch(cli: Cli) -> Outcome {
     let json = cli.json;
     match cli.command {
-        Command::Completions(args) => paper::completions(&args),
-        Command::Man(args) => paper::man(&args),
+        Command::Completions(args) => completions_man::completions(&args),
+        Command::Man(args) => completions_man::man(&args),
         Command::Wall(args) => wall::wall(&args, json),
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
@@ -162,10 +162,10 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Claim(args) => claim::claim(&Desk::find(json)?, &args),
         Command::Release(args) => claim::release(&Desk::find(json)?, &args),
         Command::Claims(args) => claim::claims(&Desk::find(json)?, &args),
-        Command::Quiet(args) => brake::quiet(&Desk::find(json)?, &args),
-        Command::Pause(args) => brake::pause(&Desk::find(json)?, &args),
+        Command::Quiet(args) => throttle::quiet(&Desk::find(json)?, &args),
+        Command::Pause(args) => throttle::pause(&Desk::find(json)?, &args),
         Command::Memory(args) => memory::memory(&Desk::find(json)?, &args),
-        Command::Log(args) => event::log(&Desk::find(json)?, &args),
+        Command::Log(args) => log::log(&Desk::find(json)?, &args),
         Command::State(args) => state::state(&Desk::find(json)?, &args),
         Command::Task(args) => task::task(&Desk::find(json)?, &args),
         Command::Events(args) => events::events(&Desk::find(json)?, &args),

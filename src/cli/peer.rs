@@ -7,9 +7,9 @@ use comfy_table::{Attribute, Cell, Color, Table};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, Seat};
-use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print, table};
+use crate::cli::context::{Desk, Seat};
+use crate::cli::error::{Failure, Wrong};
 use crate::mesh::{Mesh, PeerView, Ranked, Scope};
 use crate::model::activity::Doing;
 use crate::model::expertise::Subject;

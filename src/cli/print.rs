@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::desk::Desk;
+use crate::cli::context::Desk;
 use crate::platform::text;
 
 /// Returns whether a person watches what is printed.

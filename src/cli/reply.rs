@@ -2,8 +2,8 @@
 use clap::Args;
 use serde_json::json;
 
-use super::desk::Desk;
-use super::{Ending, Outcome, print, source};
+use crate::cli::context::Desk;
+use crate::cli::{Ending, Outcome, print, text_input};
 use crate::mesh;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::id::QuestionId;
@@ -43,7 +43,7 @@ pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
         desk.persons_only("--force")?;
     }
     let text = if args.text == "-" {
-        let text = source::read("answer", "-")?;
+        let text = text_input::read("answer", "-")?;
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     } else {
         args.text.clone()

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use owo_colors::OwoColorize;
 use serde_json::Value;
 
-use super::desk::Desk;
-use super::wrong::Failure;
-use super::{Ending, Outcome, print, source, span, table};
+use crate::cli::context::Desk;
+use crate::cli::error::Failure;
+use crate::cli::{Ending, Outcome, duration, print, table, text_input};
 use crate::mesh::NewValue;
 use crate::model::question::ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
@@ -55,7 +55,7 @@ enum Action {
         #[arg(long)]
         text: bool,
         /// Let it go by itself after this time, for example 10m.
-        #[arg(long, value_name = "SPAN", value_parser = span::span)]
+        #[arg(long, value_name = "SPAN", value_parser = duration::span)]
         ttl: Option<Duration>,
         #[command(flatten)]
         expected: Expected,
@@ -158,7 +158,7 @@ impl Place {
 /// What a person types is mostly a number or a word; only what is no JSON is a text.
 fn read_value(typed: &str, is_text: bool) -> Result<Value, Failure> {
     let stdin = if typed == "-" {
-        Some(source::read("value", "-")?)
+        Some(text_input::read("value", "-")?)
     } else {
         None
     };

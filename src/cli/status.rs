@@ -2,8 +2,8 @@
 use clap::Args;
 use serde_json::json;
 
-use super::desk::Desk;
 use super::{Ending, Outcome, print};
+use crate::cli::context::Desk;
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;

@@ -7,10 +7,10 @@ use comfy_table::Table;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::desk::Desk;
 use super::peer::strong;
-use super::wrong::{Failure, Wrong};
-use super::{Ending, Outcome, board, print, source, span, table, task_bulk};
+use crate::cli::context::Desk;
+use crate::cli::error::{Failure, Wrong};
+use crate::cli::{Ending, Outcome, board, duration, print, table, task_bulk, text_input};
 use crate::mesh::task_files;
 use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated};
 use crate::model::question::ago;
@@ -94,7 +94,7 @@ enum Action {
     /// Cancel the todo tasks of this project that nobody has changed for so long.
     CancelStale {
         /// For how long, for example 12h, 7d; 0s is all of them.
-        #[arg(long, value_name = "SPAN", value_parser = span::span)]
+        #[arg(long, value_name = "SPAN", value_parser = duration::span)]
         older_than: Duration,
         /// Why; it is put at the end of each description.
         #[arg(long)]
@@ -145,7 +145,7 @@ impl Given {
         title: Option<&String>,
     ) -> Result<TaskFields, Failure> {
         let description = self.description.as_ref().map(|text| match text.as_str() {
-            "-" => source::read("description", "-"),
+            "-" => text_input::read("description", "-"),
             _ => Ok(text.clone()),
         });
         let ids: Vec<TaskId> = self

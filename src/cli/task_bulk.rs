@@ -5,10 +5,10 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::desk::Desk;
 use super::task::{Given, existing, find, statuses, tell_updated};
-use super::wrong::Failure;
-use super::{Ending, Outcome, print, source};
+use crate::cli::context::Desk;
+use crate::cli::error::Failure;
+use crate::cli::{Ending, Outcome, print, text_input};
 use crate::mesh::task_files;
 use crate::mesh::{Mesh, TaskChange, TaskFields};
 use crate::model::{Priority, TaskStatus};
@@ -187,7 +187,7 @@ fn read_one(desk: &Desk, mesh: &mut Mesh, change: Change) -> Result<TaskChange, 
 }
 
 fn read(path: &str) -> Result<Vec<Change>, Failure> {
-    let text = source::read("list of changes", path)?;
+    let text = text_input::read("list of changes", path)?;
     serde_json::from_str(&text).map_err(|error| {
         Failure::argument(
             format!("the list of changes cannot be read: {error}"),

@@ -4,9 +4,9 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::desk::shown;
-use super::wrong::Failure;
 use super::{Ending, Outcome, print};
+use crate::cli::context::shown;
+use crate::cli::error::Failure;
 use crate::platform::settings::expand_home;
 use crate::platform::{Settings, isolation};
 

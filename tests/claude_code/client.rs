@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use claude_mesh::cli::rehearsal;
+use claude_mesh::cli::claude_sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -65,7 +65,7 @@ impl Lab {
             "home/.claude/settings.json",
             &json!({"permissions": {"allow": ["Bash", "Read"]}}),
         );
-        lab.write("home/.claude.json", &rehearsal::no_dialogs());
+        lab.write("home/.claude.json", &claude_sandbox::no_dialogs());
         Some(lab)
     }
 
@@ -75,7 +75,7 @@ impl Lab {
         fs::create_dir(&folder).expect("each project is made once");
         self.write(&format!("{name}/.claude-mesh.json"), &json!({"name": name}));
         let mut config = self.read("home/.claude.json");
-        config["projects"][folder.to_str().expect("it is plain text")] = rehearsal::trusted();
+        config["projects"][folder.to_str().expect("it is plain text")] = claude_sandbox::trusted();
         self.write("home/.claude.json", &config);
         folder
     }
@@ -184,7 +184,7 @@ impl Session<'_> {
 
     fn environment(&self) -> Vec<(&'static str, String)> {
         let mut environment = self.lab.environment();
-        environment.extend(rehearsal::environment(&self.api.url()));
+        environment.extend(claude_sandbox::environment(&self.api.url()));
         environment.extend(self.environment.clone());
         environment
     }

@@ -3,8 +3,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-pub(crate) use claude_mesh::cli::rehearsal::said::{Block, call, say};
-use claude_mesh::cli::rehearsal::scripted_api as rehearsed;
+use claude_mesh::cli::claude_sandbox::scripted_api as rehearsed;
+pub(crate) use claude_mesh::cli::claude_sandbox::scripted_response::{Block, call, say};
 pub(crate) use rehearsed::Request;
 
 /// A session's model and what it has been sent so far.

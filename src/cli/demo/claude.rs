@@ -13,12 +13,12 @@ use pty_process::Size;
 use pty_process::blocking::Pty;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::installed;
-use super::super::rehearsal;
-use super::super::rehearsal::scripted_api::ScriptedApi;
-use super::super::wrong::{Failure, Wrong};
-use super::stage::{LOOK, Stage};
 use crate::claude_code::client;
+use crate::cli::claude_sandbox;
+use crate::cli::claude_sandbox::scripted_api::ScriptedApi;
+use crate::cli::demo::sandbox::{LOOK, Stage};
+use crate::cli::error::{Failure, Wrong};
+use crate::cli::versions;
 use crate::platform::{Clock, Settings, SystemClock, process, text};
 use crate::setup::{self, Options, Places, Scope};
 
@@ -51,10 +51,10 @@ pub(super) struct Client {
 
 /// Makes the home of somebody who uses Claude Code, and installs claude-mesh there.
 pub(super) fn set_up(stage: &Stage) -> anyhow::Result<()> {
-    let mut config = rehearsal::no_dialogs();
+    let mut config = claude_sandbox::no_dialogs();
     for name in ["frontend", "backend"] {
         let folder = stage.project(name)?;
-        config["projects"][folder.to_string_lossy().as_ref()] = rehearsal::trusted();
+        config["projects"][folder.to_string_lossy().as_ref()] = claude_sandbox::trusted();
     }
     for name in [".claude", "tmp", "run", SHADOWS] {
         fs::create_dir(stage.home().join(name))?;
@@ -80,7 +80,7 @@ impl Claude {
     pub(super) fn find(given: Option<&Path>, settings: &Settings) -> Result<Self, Failure> {
         let found = match given {
             Some(path) => Some(path.to_path_buf()).filter(|path| path.is_file()),
-            None => installed::claude(settings),
+            None => versions::claude(settings),
         };
         let Some(program) = found else {
             let (message, hint) = match given {
@@ -117,7 +117,7 @@ impl Claude {
         command.env_clear().envs(self.environment(stage));
         command.current_dir(stage.home());
         let program = self.program.display();
-        let Some(version) = installed::version(&mut command) else {
+        let Some(version) = versions::version(&mut command) else {
             let message = format!("{program} does not say its version");
             let hint = "if it only looks for the real one, `--claude PATH` names that";
             return Err(Wrong::new("unsupported", message, hint).into());
@@ -145,7 +145,7 @@ impl Claude {
             .current_dir(stage.project(name)?)
             .env_clear()
             .envs(self.environment(stage))
-            .envs(rehearsal::environment(&api.url()))
+            .envs(claude_sandbox::environment(&api.url()))
             .spawn(its_end)
             .with_context(|| format!("cannot start {}", self.program.display()))?;
         let terminal = Arc::new(terminal);

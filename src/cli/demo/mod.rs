@@ -3,11 +3,11 @@
 //! Everything happens in a temporary folder with a mesh of its own; it goes when the demo ends, however it ends.
 
 mod claude;
+mod fake_session;
 mod real;
-mod stage;
-mod stand_in;
-mod stories;
-mod told;
+mod reporter;
+mod sandbox;
+mod scenarios;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::install::{PROGRAMS, places};
-use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
+use crate::cli::error::{Failure, Wrong};
 use crate::platform::Settings;
 
+use crate::cli::demo::reporter::Told;
+use crate::cli::demo::sandbox::Stage;
 use claude::Claude;
-use stage::Stage;
-use told::Told;
 
 /// Play the main job with real programs, without Claude Code or with it
 ///
@@ -63,11 +63,11 @@ pub(super) fn demo(args: &Demo, json: bool) -> Outcome {
     let mut told = Told::new(json);
     if !args.real {
         let stage = Stage::set_up(programs, Duration::from_secs(20))?;
-        let began_ms = stage::now_ms();
+        let began_ms = sandbox::now_ms();
         let end = End {
             claude_code: None,
-            played: stories::play(&stage, &mut told),
-            took_ms: stage::now_ms() - began_ms,
+            played: scenarios::play(&stage, &mut told),
+            took_ms: sandbox::now_ms() - began_ms,
             left: "nothing is left of it".into(),
             advice: "`claude-mesh doctor` tells what is wrong here",
         };
@@ -82,11 +82,11 @@ pub(super) fn demo(args: &Demo, json: bool) -> Outcome {
         stage.keep();
         left = format!("what there was to see is in {}", stage.home().display());
     }
-    let began_ms = stage::now_ms();
+    let began_ms = sandbox::now_ms();
     let end = End {
         played: real::play(&stage, &claude, &mut told),
         claude_code: Some(claude.version),
-        took_ms: stage::now_ms() - began_ms,
+        took_ms: sandbox::now_ms() - began_ms,
         left,
         advice: if args.keep {
             "`*.screen` is what a terminal showed, `*.jsonl` what a model was sent"
@@ -130,7 +130,7 @@ impl End {
             let hint = format!("{}; {}", self.left, self.advice);
             return Err(Wrong::new("storage", message, hint).into());
         }
-        let took = stage::span(self.took_ms);
+        let took = sandbox::span(self.took_ms);
         told.say(&format!("\nAll of it took {took}; {}.", self.left))?;
         told.say("Next: `claude-mesh install`, then open Claude Code in two projects and let one ask the other.")?;
         Ok(Ending::Done)

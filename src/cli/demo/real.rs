@@ -5,11 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, ensure};
 use serde_json::{Value, json};
 
-use super::super::rehearsal::said::{Block, call, say};
-use super::super::rehearsal::scripted_api::{Request, ScriptedApi};
 use super::claude::{self, Claude, Client};
-use super::stage::{self, LOOK, Stage};
-use super::told::Told;
+use crate::cli::claude_sandbox::scripted_api::{Request, ScriptedApi};
+use crate::cli::claude_sandbox::scripted_response::{Block, call, say};
+use crate::cli::demo::reporter::Told;
+use crate::cli::demo::sandbox;
+use crate::cli::demo::sandbox::{LOOK, Stage};
 use crate::mesh::{Mesh, Opening, Scope};
 use crate::model::Activity;
 use crate::platform::SystemClock;
@@ -114,7 +115,7 @@ impl Play<'_> {
         let wake_ms = woken_at_ms - asked.asked_at_ms;
         told.step(&format!(
             "backend starts a turn by itself: its model is sent the question ({} after it was asked)",
-            stage::span(wake_ms)
+            sandbox::span(wake_ms)
         ))?;
         let (result, result_ms) = self.result(&asked)?;
         let record = recorded(mesh, &asked)?;
@@ -129,7 +130,7 @@ impl Play<'_> {
         told.step(&format!(
             "frontend's Claude has {} as the result of its call ({} after it asked)",
             result["answer"],
-            stage::span(result_ms)
+            sandbox::span(result_ms)
         ))?;
         told.times(&json!({ "ask_to_turn_ms": wake_ms, "ask_to_result_ms": result_ms }));
         Ok(())
@@ -147,7 +148,7 @@ impl Play<'_> {
             "frontend's Claude has {} at once as the result of its call, reason {} ({})",
             result["status"],
             result["reason"],
-            stage::span(held_ms)
+            sandbox::span(held_ms)
         ))?;
         self.wait_until_both_are_idle(mesh)?;
         ensure!(

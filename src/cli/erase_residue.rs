@@ -3,9 +3,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::desk::Desk;
 use super::print;
-use super::wrong::Failure;
+use crate::cli::context::Desk;
+use crate::cli::error::Failure;
 
 /// What may be left.
 #[derive(Debug)]

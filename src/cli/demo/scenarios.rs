@@ -2,9 +2,11 @@
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::stage::{self, Stage};
-use super::stand_in::{self, Session};
-use super::told::Told;
+use crate::cli::demo::fake_session;
+use crate::cli::demo::fake_session::Session;
+use crate::cli::demo::reporter::Told;
+use crate::cli::demo::sandbox;
+use crate::cli::demo::sandbox::Stage;
 
 /// Plays them, with one frontend and one backend.
 pub(super) fn play(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
@@ -27,14 +29,14 @@ pub(super) fn play(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
 fn one_wakes(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::Result<()> {
     const QUESTION: &str = "is the database up?";
     told.story("One sits idle at its prompt; a question wakes it")?;
-    let began_ms = stage::now_ms();
+    let began_ms = sandbox::now_ms();
     let ask = frontend.asks("backend", QUESTION)?;
     told.step(&format!("frontend asks backend: {QUESTION}"))?;
     let doorbell = backend.next_doorbell()?;
-    let ring_ms = stage::now_ms() - began_ms;
+    let ring_ms = sandbox::now_ms() - began_ms;
     told.step(&format!(
         "a line comes into backend's inbox, which starts a turn ({})",
-        stage::span(ring_ms)
+        sandbox::span(ring_ms)
     ))?;
     let shown = backend.hook(
         "UserPromptSubmit",
@@ -44,14 +46,14 @@ fn one_wakes(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::
         shown.contains(QUESTION),
         "the hook did not attach the question: {shown}"
     );
-    let id = stand_in::question_id(&shown)?;
+    let id = fake_session::question_id(&shown)?;
     backend.answers(&json!(id), "yes, since noon")?;
     let result = frontend.result(ask)?;
-    let all_ms = stage::now_ms() - began_ms;
-    stand_in::expect(&result, "answered", "yes, since noon")?;
+    let all_ms = sandbox::now_ms() - began_ms;
+    fake_session::expect(&result, "answered", "yes, since noon")?;
     told.step(&format!(
         "the hook attaches the question; backend answers ({} in all)",
-        stage::span(all_ms)
+        sandbox::span(all_ms)
     ))?;
     told.times(&json!({ "ask_to_doorbell_ms": ring_ms, "ask_to_result_ms": all_ms }));
     Ok(())
@@ -67,15 +69,15 @@ fn one_is_left_alone(
     told.story("You want one left alone; its asker is told, and nothing is lost")?;
     stage.person(&["quiet", "backend"])?;
     told.step("you: claude-mesh quiet backend")?;
-    let began_ms = stage::now_ms();
+    let began_ms = sandbox::now_ms();
     let ask = json!({ "to": "backend", "question": QUESTION });
     let held = frontend.call("ask_peer", &ask)?;
-    let held_ms = stage::now_ms() - began_ms;
+    let held_ms = sandbox::now_ms() - began_ms;
     anyhow::ensure!(held["status"] == "held", "expected held: {held}");
     told.step(&format!(
         "frontend asks backend: {QUESTION} It has `held` at once, because backend is {} ({})",
         held["reason"].as_str().unwrap_or_default(),
-        stage::span(held_ms)
+        sandbox::span(held_ms)
     ))?;
     while backend.waiting_doorbell().is_some() {}
     stage.person(&["quiet", "backend", "--off"])?;
@@ -88,13 +90,13 @@ fn one_is_left_alone(
         shown.contains(QUESTION),
         "the held question did not come: {shown}"
     );
-    let id = stand_in::question_id(&shown)?;
+    let id = fake_session::question_id(&shown)?;
     backend.answers(&json!(id), "tomorrow")?;
     let result = frontend.call(
         "await_reply",
         &json!({ "question_id": held["question_id"] }),
     )?;
-    stand_in::expect(&result, "answered", "tomorrow")?;
+    fake_session::expect(&result, "answered", "tomorrow")?;
     told.step("you: claude-mesh quiet backend --off; backend is rung and answers")?;
     told.times(&json!({ "held_ms": held_ms }));
     Ok(())
@@ -107,30 +109,30 @@ fn one_asks(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::R
     frontend.wait_for_progress(ask, "stored")?;
     told.step(&format!("frontend asks backend: {QUESTION}"))?;
 
-    let began_ms = stage::now_ms();
+    let began_ms = sandbox::now_ms();
     let kept = backend.hook(
         "Stop",
         &json!({ "prompt_id": "turn-1", "stop_hook_active": false }),
     )?;
-    let hook_ms = stage::now_ms() - began_ms;
+    let hook_ms = sandbox::now_ms() - began_ms;
     anyhow::ensure!(
         kept.contains(QUESTION),
         "the Stop hook did not show the question: {kept}"
     );
     told.step(&format!(
         "backend wants to end its turn; the Stop hook puts the question before its model ({})",
-        stage::span(hook_ms)
+        sandbox::span(hook_ms)
     ))?;
 
-    let id = stand_in::question_id(&kept)?;
-    let began_ms = stage::now_ms();
+    let id = fake_session::question_id(&kept)?;
+    let began_ms = sandbox::now_ms();
     backend.answers(&json!(id), "5433")?;
     let result = frontend.result(ask)?;
-    let answer_ms = stage::now_ms() - began_ms;
-    stand_in::expect(&result, "answered", "5433")?;
+    let answer_ms = sandbox::now_ms() - began_ms;
+    fake_session::expect(&result, "answered", "5433")?;
     told.step(&format!(
         "backend answers; frontend has \"5433\" as the result of its call ({})",
-        stage::span(answer_ms)
+        sandbox::span(answer_ms)
     ))?;
     let after = backend.hook(
         "Stop",
@@ -144,7 +146,7 @@ fn one_asks(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::R
 
 fn both_ask(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::Result<()> {
     told.story("Both ask each other at once, and neither hangs")?;
-    let began_ms = stage::now_ms();
+    let began_ms = sandbox::now_ms();
     let asks = [
         (frontend, "backend", "is the schema final?"),
         (backend, "frontend", "do you still call /v1?"),
@@ -172,12 +174,12 @@ fn both_ask(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::R
     for ((session, to, _), question) in asks.iter().zip(&interrupted) {
         let own = json!({ "question_id": question["question_id"] });
         let result = session.call("await_reply", &own)?;
-        stand_in::expect(&result, "answered", &format!("yes, says {to}"))?;
+        fake_session::expect(&result, "answered", &format!("yes, says {to}"))?;
     }
-    let both_ms = stage::now_ms() - began_ms;
+    let both_ms = sandbox::now_ms() - began_ms;
     told.step(&format!(
         "both have their answers ({})",
-        stage::span(both_ms)
+        sandbox::span(both_ms)
     ))?;
     told.times(&json!({ "both_answered_ms": both_ms }));
     Ok(())
@@ -194,12 +196,12 @@ fn one_is_killed(
     let ask = frontend.asks("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
     told.step(&format!("frontend asks backend: {QUESTION}"))?;
-    let began_ms = stage::now_ms();
+    let began_ms = sandbox::now_ms();
     frontend.kill()?;
-    let ended_ms = stage::now_ms() - began_ms;
+    let ended_ms = sandbox::now_ms() - began_ms;
     told.step(&format!(
         "frontend is killed (kill -9); its server notices and leaves ({})",
-        stage::span(ended_ms)
+        sandbox::span(ended_ms)
     ))?;
     let inbox = backend.call("poll_inbox", &json!({}))?;
     let id = &inbox["questions"][0]["question_id"];
@@ -208,16 +210,16 @@ fn one_is_killed(
     told.step("the question is still open; backend answers: release/2")?;
     let successor = Session::open(stage, "frontend")?;
     let prompt = json!({ "prompt": "go on", "prompt_id": "turn-1" });
-    let began_ms = stage::now_ms();
+    let began_ms = sandbox::now_ms();
     let shown = successor.hook("UserPromptSubmit", &prompt)?;
-    let hook_ms = stage::now_ms() - began_ms;
+    let hook_ms = sandbox::now_ms() - began_ms;
     anyhow::ensure!(
         shown.contains("release/2"),
         "the late answer was not shown: {shown}"
     );
     told.step(&format!(
         "a new session opens in frontend; with its first prompt its model gets the answer ({})",
-        stage::span(hook_ms)
+        sandbox::span(hook_ms)
     ))?;
     told.times(&json!({ "server_gone_ms": ended_ms, "prompt_hook_ms": hook_ms }));
     Ok(())

@@ -2,8 +2,8 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::wrong::Failure;
 use super::{Cli, Ending, Outcome, print};
+use crate::cli::error::Failure;
 
 /// Print completions for a shell
 #[derive(Debug, Args)]

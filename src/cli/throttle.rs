@@ -4,10 +4,10 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::desk::Desk;
 use super::message::no_one;
-use super::wrong::Failure;
-use super::{Ending, Outcome, print, span};
+use crate::cli::context::Desk;
+use crate::cli::error::Failure;
+use crate::cli::{Ending, Outcome, duration, print};
 use crate::mesh::Mesh;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
@@ -40,7 +40,7 @@ pub(super) struct Pause {
 #[derive(Debug, Args)]
 struct Span {
     /// For how long, for example 30m, 2h; without it until --off.
-    #[arg(long = "for", value_name = "SPAN", value_parser = span::span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = duration::span)]
     this_long: Option<Duration>,
     /// End it.
     #[arg(long, conflicts_with = "this_long")]

@@ -1,7 +1,7 @@
 //! The replies to a question that went to many, as they come.
-use super::desk::Desk;
 use super::peer::strong;
 use super::print;
+use crate::cli::context::Desk;
 use crate::mesh::Standing;
 use crate::model::QuestionState;
 use crate::platform::id::QuestionId;

@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::print;
-use super::wrong::Failure;
+use crate::cli::error::Failure;
 use crate::platform::text;
 use crate::wake::Signal;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
-use super::stage::{LOOK, Patience, Stage};
+use crate::cli::demo::sandbox::{LOOK, Patience, Stage};
 use crate::platform::process;
 
 /// A client process and the server below it.

@@ -3,8 +3,8 @@
 //! *Purpose:* `claude-mesh demo --real` and the tests with the real client play by these same rules.
 //! *Why not otherwise:* it is public only for those tests, and no part of the library's interface.
 
-pub mod said;
 pub mod scripted_api;
+pub mod scripted_response;
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! `claude-mesh install --print`: what another MCP client wants to have in its file, and where that is. It writes nothing.
 use serde_json::json;
 
-use super::wrong::Failure;
 use super::{Ending, Outcome, print};
+use crate::cli::error::Failure;
 use crate::setup::{Client, Places};
 
 /// Prints the configuration on stdout, so that it can be redirected, and on stderr where it goes.

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::wrong::{Failure, Wrong};
 use super::{Ending, Outcome, print};
 use crate::claude_code::client;
 use crate::claude_code::client::Registered;
+use crate::cli::error::{Failure, Wrong};
 use crate::mesh::{Arrival, Member, Mesh, Opening, Sitting};
 use crate::model::{PeerKind, PeerName};
 use crate::platform::isolation::Place;

@@ -3,12 +3,12 @@
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::desk::Desk;
 use super::inbox::one_line;
 use super::peer::{explained, strong};
-use super::span::Since;
-use super::wrong::Failure;
 use super::{Ending, Outcome, print};
+use crate::cli::context::Desk;
+use crate::cli::duration::Since;
+use crate::cli::error::Failure;
 use crate::mesh::{Asking, Known, Member};
 use crate::model::peer::Address;
 use crate::model::question::ago;

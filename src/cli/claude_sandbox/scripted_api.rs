@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::said::{self, Block, say};
+use crate::cli::claude_sandbox::scripted_response;
+use crate::cli::claude_sandbox::scripted_response::{Block, say};
 use crate::platform::{Clock, SystemClock};
 
 /// A session's model and what it has been sent so far.
@@ -240,12 +241,12 @@ impl Heard {
             Ok(blocks) if request.body["stream"] == true => (
                 200,
                 "text/event-stream",
-                said::events(&said::message(request, number, &blocks)),
+                scripted_response::events(&scripted_response::message(request, number, &blocks)),
             ),
             Ok(blocks) => (
                 200,
                 JSON,
-                said::message(request, number, &blocks).to_string(),
+                scripted_response::message(request, number, &blocks).to_string(),
             ),
             Err(reason) => self.broken(&reason),
         }

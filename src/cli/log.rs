@@ -3,12 +3,13 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::desk::{Desk, Seat};
-use super::left::Left;
 use super::peer::{explained, strong};
-use super::span::{self, Since};
-use super::wrong::Failure;
-use super::{Ending, Outcome, events, print, sentence, view};
+use crate::cli::context::{Desk, Seat};
+use crate::cli::duration;
+use crate::cli::duration::Since;
+use crate::cli::erase_residue::Left;
+use crate::cli::error::Failure;
+use crate::cli::{Ending, Outcome, event_format, events, print, view};
 use crate::mesh::{Forgotten, Mesh};
 use crate::model::event::{Filter, Patterns};
 use crate::model::question::ago;
@@ -34,7 +35,7 @@ pub(super) struct Log {
     #[arg(short, long)]
     follow: bool,
     /// Where to begin: a span back (1h, 7d) or an RFC 3339 time.
-    #[arg(long, default_value = "24h", value_parser = span::since, value_name = "WHEN")]
+    #[arg(long, default_value = "24h", value_parser = duration::since, value_name = "WHEN")]
     since: Since,
     /// Only what one peer did, asked or was asked.
     #[arg(long, value_name = "NAME")]
@@ -62,7 +63,7 @@ pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
         return question(desk, id);
     }
     if args.known {
-        return super::known::counts(desk, args.since);
+        return crate::cli::prior_answers::counts(desk, args.since);
     }
     let mut reader = Reader {
         desk,
@@ -149,7 +150,7 @@ impl Reader<'_> {
         self.told += 1;
         let time = rfc3339(event.at_ms);
         let time = format!("{}Z", time.split('.').next().unwrap_or_default());
-        let words = sentence::words(self.desk, event, question.as_ref());
+        let words = event_format::words(self.desk, event, question.as_ref());
         Ok(print::line(&format!("{}  {words}", time.dimmed()))?)
     }
 

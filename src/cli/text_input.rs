@@ -1,7 +1,7 @@
 //! A text that comes from a file or from stdin instead of the command line: UTF-8, and no more than the mesh carries.
 use std::io::Read;
 
-use super::wrong::{Failure, Wrong};
+use crate::cli::error::{Failure, Wrong};
 use crate::model::question::TEXT_BYTES_MAX;
 
 /// Reads the file at `path`, or stdin for `-`; `what` names the text in a refusal.

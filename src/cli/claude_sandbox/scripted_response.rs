@@ -1,7 +1,7 @@
 //! What a scripted model says, and how the API words it: as one message, or as a stream of events.
 use serde_json::{Value, json};
 
-use super::scripted_api::Request;
+use crate::cli::claude_sandbox::scripted_api::Request;
 
 /// One piece of what the model says.
 #[derive(Debug)]

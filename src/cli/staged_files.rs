@@ -6,9 +6,9 @@ use clap::{CommandFactory, error::ErrorKind};
 use serde_json::json;
 
 use super::claim::{held_by, shown};
-use super::desk::Desk;
-use super::wrong::{Failure, Wrong};
 use super::{Cli, Ending, Outcome, print};
+use crate::cli::context::Desk;
+use crate::cli::error::{Failure, Wrong};
 use crate::mesh;
 use crate::platform::clock::rfc3339;
 use crate::platform::text;

@@ -1,9 +1,9 @@
 //! Events as sentences: what the log tells a person. Texts of questions are for persons only.
 use owo_colors::OwoColorize;
 
-use super::desk::Desk;
 use super::inbox::one_line;
 use super::peer::strong;
+use crate::cli::context::Desk;
 use crate::model::Event;
 use crate::platform::text;
 use crate::store::Question;
