@@ -3,8 +3,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::flaw::Flaw;
 use super::plan::Applied;
+use crate::setup::parse_error::Flaw;
 
 /// Why a file cannot be planned or written. Whoever returns it has left the file as it was.
 #[derive(Debug)]

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::digest::{self, Settings, WiredHook, WiredServer};
 use super::entries::{CONFIRM, GUARD, Hooks, PROJECT_PATH, WAITER, Wanted, program_of_server};
 use super::error::Error;
 use super::places::{Places, Scope};
 use super::wiring::covers_server;
+use crate::setup::wired_state;
+use crate::setup::wired_state::{Settings, WiredHook, WiredServer};
 
 /// One thing worth knowing about the wiring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,13 +73,13 @@ fn server_entries(places: &Places, findings: &mut Vec<Finding>) -> Vec<WiredServ
     let mut entries = Vec::new();
     for scope in [Scope::User, Scope::Project] {
         if let Ok(path) = places.servers_file(scope) {
-            entries.extend(unless_broken(digest::server(scope, &path), findings));
+            entries.extend(unless_broken(wired_state::server(scope, &path), findings));
         }
     }
     let pinned = places
         .project
         .as_deref()
-        .map(|project| digest::server_of_project(&places.claude_json, project));
+        .map(|project| wired_state::server_of_project(&places.claude_json, project));
     if let Some(Ok(Some(pinned))) = pinned {
         findings.push(
             note(format!(
@@ -99,7 +100,7 @@ fn settings_files(places: &Places, findings: &mut Vec<Finding>) -> Vec<Settings>
         };
         // Seen from the home folder, the project's settings are the person's own.
         if files.iter().all(|file| file.path != path) {
-            files.extend(unless_broken(digest::settings(scope, &path), findings));
+            files.extend(unless_broken(wired_state::settings(scope, &path), findings));
         }
     }
     files

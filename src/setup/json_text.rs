@@ -11,8 +11,8 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::flaw::Flaw;
 use super::layout;
+use crate::setup::parse_error::Flaw;
 
 const BOM: &str = "\u{feff}";
 

@@ -10,24 +10,24 @@
 //! right before its rename and worked out anew if it has changed.
 //!
 //! Nothing here looks at the environment, prints or asks: the places come in, a plan or findings go out.
+mod atomic_write;
 mod clients;
-mod digest;
-mod disk;
 mod entries;
 mod error;
-mod flaw;
 mod inspect;
 mod json_text;
 mod layout;
-mod masked;
+mod parse_error;
 mod places;
 mod plan;
+mod redact;
+mod wired_state;
 mod wiring;
 
+pub use crate::setup::redact::masked;
 pub use clients::{CLIENTS, Client};
 pub use error::{Error, Halted};
 pub use inspect::{Finding, Severity, has_waiter, inspect};
-pub use masked::masked;
 pub use places::{Places, Scope};
 pub use plan::{Applied, Change, Plan, Written, install, uninstall};
 pub use wiring::{Options, Wake};

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::disk::{self, Staged};
 use super::entries::{self, Hooks};
 use super::error::{Error, Halted};
 use super::json_text::JsonText;
 use super::places::{Places, Scope};
 use super::wiring::{Edit, Options, hooks_of_ours};
+use crate::setup::atomic_write;
+use crate::setup::atomic_write::Staged;
 
 /// How often a file that changes under our hands is worked out anew.
 const TRIES_MAX: usize = 8;
@@ -90,7 +91,7 @@ impl Plan {
     fn new(edits: Vec<(PathBuf, Edit, Scope)>) -> Result<Self, Error> {
         let mut changes = Vec::new();
         for (path, edit, scope) in edits {
-            let before = disk::read(&disk::target_of(&path)?)?;
+            let before = atomic_write::read(&atomic_write::target_of(&path)?)?;
             let change = Change {
                 after: outcome(&path, &edit, before.as_deref())?,
                 path,
@@ -143,14 +144,14 @@ impl Change {
     pub fn shown(&self) -> (String, String) {
         let text = |bytes: &Option<Vec<u8>>| {
             let bytes = bytes.as_deref().unwrap_or_default();
-            super::masked(&String::from_utf8_lossy(bytes))
+            crate::setup::redact(&String::from_utf8_lossy(bytes))
         };
         (text(&self.before), text(&self.after))
     }
 
     fn stage(&self, now: Timestamp) -> Result<Staged, Error> {
         let (before, after) = (self.before.as_deref(), self.after.as_deref());
-        disk::stage(&self.path, before, after, self.private, now)
+        atomic_write::stage(&self.path, before, after, self.private, now)
     }
 
     fn commit(mut self, mut staged: Staged, now: Timestamp) -> Result<Option<Written>, Error> {
@@ -195,10 +196,13 @@ fn outcome(path: &Path, edit: &Edit, before: Option<&[u8]>) -> Result<Option<Vec
 
 /// Was there no such file before we came? Then the oldest backup, if any, holds entries of ours already.
 fn was_made_by_us(path: &Path, edit: &Edit) -> bool {
-    let Some(oldest) = disk::backups(path).into_iter().next() else {
+    let Some(oldest) = atomic_write::backups(path).into_iter().next() else {
         return true;
     };
-    let content = disk::read(&oldest).ok().flatten().unwrap_or_default();
+    let content = atomic_write::read(&oldest)
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     let Ok(read) = JsonText::parse(&content) else {
         return false;
     };
@@ -207,7 +211,7 @@ fn was_made_by_us(path: &Path, edit: &Edit) -> bool {
 }
 
 fn is_wired(settings: &Path) -> Result<bool, Error> {
-    let content = disk::read(&disk::target_of(settings)?)?.unwrap_or_default();
+    let content = atomic_write::read(&atomic_write::target_of(settings)?)?.unwrap_or_default();
     let json = JsonText::parse(&content).map_err(|flaw| Error::broken(settings, flaw))?;
     let hooks = hooks_of_ours(&json).map_err(|flaw| Error::broken(settings, flaw))?;
     Ok(!hooks.is_empty())

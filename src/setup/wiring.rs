@@ -9,8 +9,8 @@ use super::entries::{
     ALLOW, CONFIRM, GUARD, Group, Hooks, PROJECT_PATH, SERVER, Server, WAITER, Wanted,
     program_of_hook, program_of_server,
 };
-use super::flaw::Flaw;
 use super::json_text::{Bracket, JsonText, Step};
+use crate::setup::parse_error::Flaw;
 
 /// What a person may choose when wiring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

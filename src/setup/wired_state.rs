@@ -3,14 +3,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::disk;
 use super::entries::{SERVER, program_of_hook};
 use super::error::Error;
-use super::flaw::Flaw;
 use super::json_text::{JsonText, Step};
 use super::places::Scope;
 use super::wiring::{hooks_of_ours, rules, server_path};
 use crate::claude_code::client::{INBOUND, INBOUND_REFUSED};
+use crate::setup::atomic_write;
+use crate::setup::parse_error::Flaw;
 
 /// One settings file.
 pub(crate) struct Settings {
@@ -115,7 +115,7 @@ fn read<T>(
     path: &Path,
     of: impl FnOnce(&JsonText) -> Result<Option<T>, Flaw>,
 ) -> Result<Option<T>, Error> {
-    let Some(content) = disk::read(&disk::target_of(path)?)? else {
+    let Some(content) = atomic_write::read(&atomic_write::target_of(path)?)? else {
         return Ok(None);
     };
     JsonText::parse(&content)
