@@ -144,7 +144,7 @@ impl Change {
     pub fn shown(&self) -> (String, String) {
         let text = |bytes: &Option<Vec<u8>>| {
             let bytes = bytes.as_deref().unwrap_or_default();
-            crate::setup::redact(&String::from_utf8_lossy(bytes))
+            crate::setup::masked(&String::from_utf8_lossy(bytes))
         };
         (text(&self.before), text(&self.after))
     }
