@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use claude_mesh::mesh::{Arrival, Member, Mesh, Waited};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, ReplyWaitOutcome};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 use rustix::time::{ClockId, clock_gettime};
@@ -17,32 +17,32 @@ use serde_json::json;
 use crate::floor;
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{Session, World, micros, wake_ups};
+use crate::world::{Session, World, count_wake_ups, micros};
 
 /// Between two questions, so that everybody sleeps again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1);
 /// How many sessions wait.
-const CROWDS: [usize; 3] = [1, 8, 64];
+const ASKER_COUNTS: [usize; 3] = [1, 8, 64];
 /// Bystanders are watched this long; a waiting session looks every 2 s.
-const WATCH: Duration = Duration::from_secs(6);
+const WATCH_DURATION: Duration = Duration::from_secs(6);
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     pin.on(Side::Near, || {
-        let floors = Floors::measure(table, pin, rounds);
-        servers(table, &floors, pin, rounds);
-        library(table, &floors, pin, rounds);
+        let lower_bounds = LowerBounds::measure(table, pin, rounds);
+        servers(table, &lower_bounds, pin, rounds);
+        library(table, &lower_bounds, pin, rounds);
     });
 }
 
 /// What the hops and the SQL of an answer cost by themselves.
-struct Floors {
+struct LowerBounds {
     near: f64,
     far: f64,
     sql: f64,
     after: f64,
 }
 
-impl Floors {
+impl LowerBounds {
     fn measure(table: &mut Table, pin: Pin, rounds: usize) -> Self {
         table.group("ask", pin);
         let (near, far) = (floor::hop(pin, Side::Near), floor::hop(pin, Side::Far));
@@ -66,9 +66,9 @@ impl Floors {
     }
 }
 
-fn servers(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
+fn servers(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usize) {
     let mut alone = None;
-    for crowd in CROWDS {
+    for crowd in ASKER_COUNTS {
         let world = World::new(pin);
         let mut peer = world.session("bo", Side::Far);
         let mut askers: Vec<Asker> = (0..crowd)
@@ -85,10 +85,10 @@ fn servers(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
             if round >= crowd {
                 samples.add(micros(span));
             }
-            asker.asks();
+            asker.start_ask();
         }
         let what = format!("answer to result, servers, {crowd} waiting");
-        let line = Line::times(what, &samples).floor("3 hops + SQL", floors.servers());
+        let line = Line::times(what, &samples).floor("3 hops + SQL", lower_bounds.servers());
         table.line(&line.goal(Goal::Times(2.5)));
         let one = *alone.get_or_insert(samples.p50());
         if crowd > 1 {
@@ -124,11 +124,11 @@ impl Asker {
             call: 0,
             asked: 0,
         };
-        asker.asks();
+        asker.start_ask();
         asker
     }
 
-    fn asks(&mut self) {
+    fn start_ask(&mut self) {
         self.asked += 1;
         let question = format!("which port does service {} use?", self.asked);
         self.call = self.session.ask("bo", &question);
@@ -159,33 +159,33 @@ pub(crate) fn answered(
 fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut [Asker]) {
     let (busy, waiting) = askers.split_first_mut().unwrap();
     let servers: Vec<i32> = waiting.iter().map(|asker| asker.session.server).collect();
-    let count = || servers.iter().map(|pid| wake_ups(*pid)).sum::<u64>() as f64;
+    let count = || servers.iter().map(|pid| count_wake_ups(*pid)).sum::<u64>() as f64;
     let rate = |before: f64, span: Duration| {
         (count() - before) / servers.len() as f64 / span.as_secs_f64()
     };
 
     let (before, began) = (count(), Instant::now());
-    std::thread::sleep(WATCH);
-    let quiet = rate(before, began.elapsed());
+    std::thread::sleep(WATCH_DURATION);
+    let idle_rate = rate(before, began.elapsed());
 
     let sql = world.sql();
     let (before, began, mut rounds) = (count(), Instant::now(), 0);
-    while began.elapsed() < WATCH {
+    while began.elapsed() < WATCH_DURATION {
         let question = World::open_question(&sql, &busy.name);
         answered(peer, &mut busy.session, busy.call, &question);
-        busy.asks();
+        busy.start_ask();
         rounds += 1;
     }
     let span = began.elapsed();
-    let loud = rate(before, span);
-    let each = (loud - quiet).max(0.0) * span.as_secs_f64() / f64::from(rounds);
+    let busy_rate = rate(before, span);
+    let each = (busy_rate - idle_rate).max(0.0) * span.as_secs_f64() / f64::from(rounds);
     let what = "a waiting bystander wakes, nobody asks (looks every 2 s)";
-    table.line(&Line::number(what, "/s", quiet));
+    table.line(&Line::number(what, "/s", idle_rate));
     let what = format!(
         "a waiting bystander wakes, {:.0} questions/s of others",
         f64::from(rounds) / span.as_secs_f64()
     );
-    table.line(&Line::number(what, "/s", loud));
+    table.line(&Line::number(what, "/s", busy_rate));
     let line = Line::number(
         "a waiting bystander wakes more, per question of others",
         "",
@@ -194,17 +194,23 @@ fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut
     table.line(&line.goal(Goal::AtMost(0.0)));
 }
 
-fn library(table: &mut Table, floors: &Floors, pin: Pin, rounds: usize) {
+fn library(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usize) {
     for whole in [true, false] {
         let mut alone = None;
-        for crowd in CROWDS {
+        for crowd in ASKER_COUNTS {
             let samples = between_members(pin, crowd, rounds, whole);
             let (what, floor) = if whole {
-                ("answer", ("1 hop + SQL", floors.far + floors.sql))
+                (
+                    "answer",
+                    ("1 hop + SQL", lower_bounds.far + lower_bounds.sql),
+                )
             } else {
                 (
                     "commit",
-                    ("1 hop + SQL after it", floors.far + floors.after),
+                    (
+                        "1 hop + SQL after it",
+                        lower_bounds.far + lower_bounds.after,
+                    ),
                 )
             };
             let what = format!("{what} to result, library, {crowd} waiting");
@@ -228,8 +234,8 @@ fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Sample
         &world.database().to_string_lossy(),
         &world.project("bo").to_string_lossy(),
     );
-    let mut askers: Vec<Other> = (0..crowd)
-        .map(|number| Other::start(&world, number))
+    let mut askers: Vec<MemberProcess> = (0..crowd)
+        .map(|number| MemberProcess::start(&world, number))
         .collect();
     let mut sql = world.sql();
     let mut samples = Samples::default();
@@ -251,7 +257,7 @@ fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Sample
         } else {
             floor::store(&mut sql, &question, &mailbox);
             let began = now_ns();
-            peer.mesh().bells().ring(session.parse().unwrap());
+            peer.mesh().doorbells().ring(session.parse().unwrap());
             began
         };
         let ended = asker.ended_at();
@@ -264,7 +270,7 @@ fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Sample
 
 fn join(database: &str, project: &str) -> Member {
     let mesh = Mesh::open(database.as_ref(), Arc::new(SystemClock::new())).unwrap();
-    mesh.join(&Arrival::here(project.as_ref()).unwrap())
+    mesh.join(&JoinRequest::here(project.as_ref()).unwrap())
         .unwrap()
 }
 
@@ -287,7 +293,7 @@ pub(crate) fn member(arguments: &[String]) {
             .wait(&wait.unwrap(), Duration::from_secs(3600), |_| true)
             .unwrap();
         let at = now_ns();
-        assert!(matches!(waited, Waited::Done(_)), "{waited:?}");
+        assert!(matches!(waited, ReplyWaitOutcome::Done(_)), "{waited:?}");
         if writeln!(out, "{at}").is_err() {
             return;
         }
@@ -295,13 +301,13 @@ pub(crate) fn member(arguments: &[String]) {
 }
 
 /// The benchmark's end of such a process.
-struct Other {
+struct MemberProcess {
     child: Child,
     _stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
 
-impl Other {
+impl MemberProcess {
     fn start(world: &World, number: usize) -> Self {
         let project = world.project(&format!("ada-{number}"));
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -334,7 +340,7 @@ impl Other {
     }
 }
 
-impl Drop for Other {
+impl Drop for MemberProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

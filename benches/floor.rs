@@ -74,7 +74,7 @@ pub(crate) fn answer_sql(rounds: usize) -> (Samples, Samples) {
             let began = Instant::now();
             store(&mut peer, &id, "A");
             let stored = Instant::now();
-            look(&mut asker, &id);
+            read_question(&mut asker, &id);
             take(&mut asker, &id);
             (micros(began.elapsed()), micros(stored.elapsed()))
         })
@@ -105,9 +105,9 @@ pub(crate) fn store(sql: &mut Connection, id: &str, asker: &str) {
     let tx = sql
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .unwrap();
-    row(&tx, QUESTION, id);
-    row(&tx, PEER, asker);
-    row(&tx, WAITING, id);
+    row(&tx, QUESTION_SQL, id);
+    row(&tx, PEER_SQL, asker);
+    row(&tx, WAITING_SESSIONS_SQL, id);
     run(
         &tx,
         "UPDATE question SET state = 'answered', answer = '5433', answered_by = 'session', answered_session = 'SB', answered_at_ms = 2,
@@ -118,30 +118,31 @@ pub(crate) fn store(sql: &mut Connection, id: &str, asker: &str) {
         .unwrap()
         .execute(params![id, r#"{"to":"ada","by":"session","late":false,"corrects":false,"bytes":4}"#])
         .unwrap();
-    row(&tx, LIVE, asker);
+    row(&tx, LIVE_SESSIONS_SQL, asker);
     tx.commit().unwrap();
 }
 
-fn look(sql: &mut Connection, id: &str) {
+fn read_question(sql: &mut Connection, id: &str) {
     let tx = sql.transaction().unwrap();
-    row(&tx, QUESTION, id);
-    row(&tx, PEER, "B");
+    row(&tx, QUESTION_SQL, id);
+    row(&tx, PEER_SQL, "B");
 }
 
 fn take(sql: &mut Connection, id: &str) {
     let tx = sql
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .unwrap();
-    row(&tx, QUESTION, id);
+    row(&tx, QUESTION_SQL, id);
     run(&tx, "UPDATE question SET answer_open = 0 WHERE id = ?1", id);
     run(&tx, "DELETE FROM wait WHERE id = ?1", id);
     tx.commit().unwrap();
 }
 
-const QUESTION: &str = "SELECT * FROM question WHERE id = ?1";
-const PEER: &str = "SELECT * FROM peer WHERE id = ?1";
-const LIVE: &str = "SELECT * FROM session WHERE peer_id = ?1 AND ended_at_ms IS NULL";
-const WAITING: &str = "SELECT w.session_id FROM wait_question x JOIN wait w ON w.id = x.wait_id
+const QUESTION_SQL: &str = "SELECT * FROM question WHERE id = ?1";
+const PEER_SQL: &str = "SELECT * FROM peer WHERE id = ?1";
+const LIVE_SESSIONS_SQL: &str = "SELECT * FROM session WHERE peer_id = ?1 AND ended_at_ms IS NULL";
+const WAITING_SESSIONS_SQL: &str =
+    "SELECT w.session_id FROM wait_question x JOIN wait w ON w.id = x.wait_id
      JOIN session s ON s.id = w.session_id WHERE x.question_id = ?1 AND s.ended_at_ms IS NULL";
 
 fn row(sql: &Connection, query: &str, value: &str) {

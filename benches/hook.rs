@@ -28,14 +28,14 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let mut times: [Samples; 4] = std::array::from_fn(|_| Samples::default());
         for round in 0..rounds + 10 {
             let plain = |program: &Path| run(&mut world.command(program, &calm.folder), b"{}").0;
-            let truth = plain(Path::new("/bin/true"));
+            let bin_true = plain(Path::new("/bin/true"));
             let nothing = empty.as_deref().map(plain);
             let (quiet, said) = prompt(&world, &calm, round);
             assert_eq!(said, "");
             let (loud, said) = prompt(&world, &target, round);
             assert!(said.contains("which port"), "{said:?}");
             if round >= 10 {
-                let spans = [Some(truth), nothing, Some(quiet), Some(loud)];
+                let spans = [Some(bin_true), nothing, Some(quiet), Some(loud)];
                 for (samples, span) in times.iter_mut().zip(spans) {
                     if let Some(span) = span {
                         samples.add(micros(span));
@@ -43,15 +43,19 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                 }
             }
         }
-        let [truth, nothing, quiet, loud] = &times;
-        table.line(&Line::times("floor: /bin/true", truth));
+        let [bin_true, nothing, quiet, loud] = &times;
+        table.line(&Line::times("floor: /bin/true", bin_true));
         if empty.is_some() {
             table.line(&Line::times("floor: an empty Rust program", nothing));
         }
         let quiet = Line::times("inbox-poll at a prompt, nothing waits", quiet);
-        table.line(&quiet.floor("/bin/true", truth.p50()).goal(Goal::Times(2.0)));
+        table.line(
+            &quiet
+                .floor("/bin/true", bin_true.p50())
+                .goal(Goal::Times(2.0)),
+        );
         let loud = Line::times("inbox-poll at a prompt, one question waits", loud);
-        table.line(&loud.floor("/bin/true", truth.p50()));
+        table.line(&loud.floor("/bin/true", bin_true.p50()));
     });
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use claude_mesh::mesh::{Arrival, Mesh, Posting, Selection};
+use claude_mesh::mesh::{JoinRequest, Mesh, MessageDraft, MessageFilter};
 use claude_mesh::model::{PeerKind, Recipient};
 use claude_mesh::platform::SystemClock;
 use claude_mesh::platform::id::MessageId;
@@ -93,7 +93,7 @@ fn run(pin: Pin, part: &str, each: usize) -> Outcome {
     };
     let began = Instant::now();
     for writer in &mut writers {
-        writer.go();
+        writer.release_start();
     }
     let (mut longest, mut medians) = (0.0_f64, Vec::new());
     for writer in &mut writers {
@@ -148,7 +148,7 @@ fn check_as_read(world: &World, each: usize) {
     let mut mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
     for number in 0..WRITERS {
         let name = format!("p{number}");
-        let me = mesh.sit(&arrival(&world.project(&name))).unwrap();
+        let me = mesh.register(&request(&world.project(&name))).unwrap();
         let stored: Vec<String> = statement
             .query_map([me.name.as_str()], |row| row.get(0))
             .unwrap()
@@ -156,10 +156,10 @@ fn check_as_read(world: &World, each: usize) {
             .collect();
         let (mut after, mut read): (Option<MessageId>, Vec<String>) = (None, Vec::new());
         loop {
-            let wanted = Selection {
+            let wanted = MessageFilter {
                 limit: 100,
                 after,
-                ..Selection::default()
+                ..MessageFilter::default()
             };
             let page = mesh.messages(&me, &wanted).unwrap().messages;
             read.extend(page.iter().map(|message| message.id.to_string()));
@@ -173,13 +173,13 @@ fn check_as_read(world: &World, each: usize) {
     }
 }
 
-fn arrival(project: &std::path::Path) -> Arrival {
-    let mut arrival = Arrival::here(project).unwrap();
-    arrival.kind = PeerKind::Session;
-    arrival
+fn request(project: &std::path::Path) -> JoinRequest {
+    let mut request = JoinRequest::here(project).unwrap();
+    request.kind = PeerKind::Session;
+    request
 }
 
-fn words(writer: usize, number: usize) -> String {
+fn message_text(writer: usize, number: usize) -> String {
     format!("the build of service {writer} is green again, number {number}")
 }
 
@@ -187,10 +187,10 @@ fn words(writer: usize, number: usize) -> String {
 pub(crate) fn poster(arguments: &[String]) {
     let (database, project, writer, each) = read(arguments);
     let mut mesh = Mesh::open(database.as_ref(), Arc::new(SystemClock::new())).unwrap();
-    let me = mesh.sit(&arrival(project.as_ref())).unwrap();
+    let me = mesh.register(&request(project.as_ref())).unwrap();
     let to = Recipient::parse(&format!("p{}", (writer + 1) % WRITERS)).unwrap();
-    posting(each, |number| {
-        mesh.post(&me, &Posting::of(&to, &words(writer, number)))
+    run_posts(each, |number| {
+        mesh.post(&me, &MessageDraft::of(&to, &message_text(writer, number)))
             .unwrap();
     });
 }
@@ -211,7 +211,7 @@ pub(crate) fn sql_poster(arguments: &[String]) {
         format!("01K{writer:023}"),
         format!("01K{:023}", (writer + 1) % WRITERS),
     );
-    posting(each, |number| {
+    run_posts(each, |number| {
         insert(&mut sql, (&from, &to), writer, number);
     });
 }
@@ -235,7 +235,7 @@ fn insert(sql: &mut Connection, (from, to): (&str, &str), writer: usize, number:
         "INSERT INTO message (id, from_peer, from_name, to_peer, type, body, posted_at_ms) VALUES (?1, ?2, ?3, ?4, 'text', ?5, 1)",
     )
     .unwrap()
-    .execute(params![id, from, format!("p{writer}"), to, words(writer, number)])
+    .execute(params![id, from, format!("p{writer}"), to, message_text(writer, number)])
     .unwrap();
     tx.prepare_cached("INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES ('message.posted', 1, ?1, ?2, ?3)")
         .unwrap()
@@ -257,7 +257,7 @@ fn read(arguments: &[String]) -> (&str, &str, usize, usize) {
 }
 
 /// Says when it is ready, posts when it is told to, and says how long a write took, in microseconds: the median and the most.
-fn posting(each: usize, mut post: impl FnMut(usize)) {
+fn run_posts(each: usize, mut post: impl FnMut(usize)) {
     let mut out = std::io::stdout();
     writeln!(out, "ready").unwrap();
     std::io::stdin()
@@ -299,7 +299,7 @@ impl Writer {
         }
     }
 
-    fn go(&mut self) {
+    fn release_start(&mut self) {
         writeln!(self.stdin, "go").unwrap();
     }
 

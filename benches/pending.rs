@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use claude_mesh::mesh::{Arrival, Mesh, Sitting};
+use claude_mesh::mesh::{JoinRequest, Mesh, SessionHandle};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 
@@ -13,16 +13,16 @@ use crate::table::{Goal, Line, Samples, Table};
 use crate::world::{Session, World, micros};
 
 /// Old questions in the big file, each answered and taken.
-const OLD: u32 = 1_000_000;
+const OLD_QUESTIONS: u32 = 1_000_000;
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("pending (both files turn by turn)", pin);
     pin.on(Side::Near, || {
-        let (mut small, mut big) = (Place::new(pin), Place::new(pin));
+        let (mut small, mut big) = (BenchDatabase::new(pin), BenchDatabase::new(pin));
         fill(&big.world);
         let bytes = big.world.database().metadata().unwrap().len() as f64;
         table.note(&format!(
-            "the big file: {OLD} answered questions, {:.0} MB",
+            "the big file: {OLD_QUESTIONS} answered questions, {:.0} MB",
             bytes / 1e6
         ));
 
@@ -66,8 +66,14 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         );
 
         for (what, verb) in [
-            ("Mesh::status", Place::count as fn(&mut Place) -> f64),
-            ("Mesh::sweep, nothing is over its time", Place::sweep),
+            (
+                "Mesh::status",
+                BenchDatabase::count as fn(&mut BenchDatabase) -> f64,
+            ),
+            (
+                "Mesh::sweep, nothing is over its time",
+                BenchDatabase::sweep,
+            ),
         ] {
             let (mut few, mut many) = (Samples::default(), Samples::default());
             for round in 0..rounds + 10 {
@@ -89,21 +95,21 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
 }
 
 /// A mesh in which one question waits for a session.
-struct Place {
+struct BenchDatabase {
     session: Session,
     mesh: Mesh,
-    me: Sitting,
+    me: SessionHandle,
     world: World,
 }
 
-impl Place {
+impl BenchDatabase {
     fn new(pin: Pin) -> Self {
         let world = World::new(pin);
         let session = world.session("cy", Side::Far);
         let clock = Arc::new(SystemClock::new());
         let open = || Mesh::open(&world.database(), clock.clone()).unwrap();
         let mut asker = open()
-            .join(&Arrival::here(&world.project("bo")).unwrap())
+            .join(&JoinRequest::here(&world.project("bo")).unwrap())
             .unwrap();
         asker
             .ask(
@@ -116,7 +122,10 @@ impl Place {
         let mut mesh = open();
         let client = i32::try_from(session.client_pid()).unwrap();
         let process = claude_mesh::platform::process::stat(client).unwrap().key;
-        let me = mesh.seat_of(process).unwrap().expect("the session sits");
+        let me = mesh
+            .find_session_of_process(process)
+            .unwrap()
+            .expect("the session sits");
         Self {
             session,
             mesh,
@@ -164,7 +173,7 @@ fn fill(world: &World) {
              until_ms - ?1 + i, until_ms + 604800000, 'hook', until_ms - ?1 + i, 1, 'it listens on 5433', 'session', until_ms - ?1 + i,
              asker_session, until_ms - ?1 + i
          FROM n CROSS JOIN m",
-        [OLD],
+        [OLD_QUESTIONS],
     )
     .unwrap();
     sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use claude_mesh::mesh::{
-    Arrival, Asking, IfOffline, Mesh, Recall, Remember, Reply, Sitting, WhichMemory,
+    IfOffline, JoinRequest, MemorySelector, Mesh, PriorAnswerQuery, Recall, Remember, Reply,
+    SessionHandle,
 };
-use claude_mesh::model::memory::Scope;
+use claude_mesh::model::memory::MemoryScope;
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 use claude_mesh::platform::project::head_commit;
@@ -20,7 +21,7 @@ const MEMORIES: u32 = 100_000;
 /// No way of looking may take longer.
 const GOAL_MICROS: f64 = 10_000.0;
 /// Repository of all of them.
-const HOME: &str = "/projects/shop/.git";
+const MEMORY_SCOPE: &str = "/projects/shop/.git";
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("recall", pin);
@@ -29,14 +30,14 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let path = world.project("far").join("mesh.db");
         let open = || Mesh::open(&path, Arc::new(SystemClock::new())).unwrap();
         let mut mesh = open();
-        let arrival = Arrival::here(&world.project("ada")).unwrap();
-        let me = mesh.sit(&arrival).unwrap();
+        let request = JoinRequest::here(&world.project("ada")).unwrap();
+        let me = mesh.register(&request).unwrap();
         for number in 0..1_000 {
-            mesh.remember(&me, HOME, remembered(&text(MEMORIES + number)))
+            mesh.remember(&me, MEMORY_SCOPE, remembered(&text(MEMORIES + number)))
                 .unwrap();
         }
         table.note("1000 memories");
-        writes(table, &mut mesh, &me, rounds.min(100));
+        measure_writes(table, &mut mesh, &me, rounds.min(100));
         let began = Instant::now();
         fill(&path, &mut mesh, &me);
         let bytes = path.metadata().unwrap().len() as f64;
@@ -70,7 +71,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                     ..Recall::default()
                 };
                 let began = Instant::now();
-                let found = mesh.recall(HOME, recall).unwrap();
+                let found = mesh.recall(MEMORY_SCOPE, recall).unwrap();
                 let span = micros(began.elapsed());
                 assert!(found.len() >= least, "{name}: {}", found.len());
                 if round >= 3 {
@@ -82,16 +83,16 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             let line = Line::times(name, &samples).floor("a rare word", floor);
             table.line(&line.goal(Goal::Times(GOAL_MICROS / floor)));
         }
-        writes(table, &mut mesh, &me, rounds);
+        measure_writes(table, &mut mesh, &me, rounds);
         let mut samples = Samples::default();
         for _ in 0..rounds {
             let began = Instant::now();
-            let count = mesh.count_memories(HOME).unwrap();
+            let count = mesh.count_memories(MEMORY_SCOPE).unwrap();
             samples.add(micros(began.elapsed()));
             assert!(count > 0);
         }
         table.line(&Line::times("the count at a session's start", &samples));
-        known(table, &world, rounds);
+        prior_answers(table, &world, rounds);
     });
 }
 
@@ -136,7 +137,7 @@ fn text(number: u32) -> String {
 }
 
 /// What remembering, replacing and forgetting hold the write lock for, and reading a commit beside them.
-fn writes(table: &mut Table, mesh: &mut Mesh, me: &Sitting, rounds: usize) {
+fn measure_writes(table: &mut Table, mesh: &mut Mesh, me: &SessionHandle, rounds: usize) {
     for (name, key) in [
         ("remember, something new", None),
         ("remember, replacing a key", Some("bench")),
@@ -149,7 +150,7 @@ fn writes(table: &mut Table, mesh: &mut Mesh, me: &Sitting, rounds: usize) {
                 ..remembered(&text)
             };
             let began = Instant::now();
-            mesh.remember(me, HOME, new).unwrap();
+            mesh.remember(me, MEMORY_SCOPE, new).unwrap();
             samples.add(micros(began.elapsed()));
         }
         table.line(&Line::times(name, &samples));
@@ -157,9 +158,10 @@ fn writes(table: &mut Table, mesh: &mut Mesh, me: &Sitting, rounds: usize) {
     let mut samples = Samples::default();
     for number in (0..MEMORIES).take(rounds.min(20)) {
         let text = text(3 * MEMORIES + number);
-        let kept = mesh.remember(me, HOME, remembered(&text)).unwrap();
+        let kept = mesh.remember(me, MEMORY_SCOPE, remembered(&text)).unwrap();
         let began = Instant::now();
-        mesh.forget(me, HOME, WhichMemory::Id(kept.id)).unwrap();
+        mesh.forget(me, MEMORY_SCOPE, MemorySelector::Id(kept.id))
+            .unwrap();
         samples.add(micros(began.elapsed()));
     }
     table.line(&Line::times("forget", &samples));
@@ -183,14 +185,15 @@ fn remembered(text: &str) -> Remember<'_> {
         key: None,
         tags: &[],
         ttl_seconds: None,
-        scope: Scope::Project,
+        scope: MemoryScope::Project,
         force: false,
     }
 }
 
 /// The first comes in by the verb; the others the same way, but in few transactions.
-fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &Sitting) {
-    mesh.remember(me, HOME, remembered(&text(0))).unwrap();
+fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &SessionHandle) {
+    mesh.remember(me, MEMORY_SCOPE, remembered(&text(0)))
+        .unwrap();
     let sql = rusqlite::Connection::open(path).unwrap();
     sql.execute_batch("PRAGMA synchronous = OFF; BEGIN")
         .unwrap();
@@ -204,7 +207,7 @@ fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &Sitting) {
             "INSERT INTO memory (number, id, scope, version, by_name, at_ms, tags, text) VALUES (?1, printf('01A%023d', ?1), ?2, 1, 'ada', 0, '[]', ?3)",
         )
         .unwrap()
-        .execute((row, HOME, &text))
+        .execute((row, MEMORY_SCOPE, &text))
         .unwrap();
         sql.prepare_cached(
             "INSERT INTO memory_words (rowid, text, key, tags) VALUES (?1, ?2, NULL, '[]')",
@@ -222,23 +225,23 @@ fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &Sitting) {
 }
 
 /// A peer with a thousand answers, and with five thousand.
-fn known(table: &mut Table, world: &World, rounds: usize) {
+fn prior_answers(table: &mut Table, world: &World, rounds: usize) {
     for answers in [1_000_u32, 5_000] {
         let path = world.project(&format!("known-{answers}")).join("mesh.db");
         let mut mesh = Mesh::open(&path, Arc::new(SystemClock::new())).unwrap();
         let ada = mesh
-            .sit(&Arrival::here(&world.project("ada")).unwrap())
+            .register(&JoinRequest::here(&world.project("ada")).unwrap())
             .unwrap();
         let bo = mesh
-            .sit(&Arrival::here(&world.project("bo")).unwrap().instance(1))
+            .register(&JoinRequest::here(&world.project("bo")).unwrap().instance(1))
             .unwrap();
         let to = [Address::parse("bo").unwrap()];
         let question = "which port does the orders service use?";
-        let posed = mesh
+        let outcome = mesh
             .ask(&ada, &to, question, None, IfOffline::Queue)
             .unwrap();
         let reply = Reply {
-            question: posed.asked[0].question,
+            question: outcome.asked[0].question,
             text: "it listens on 5433",
             decline: false,
             corrects: false,
@@ -260,15 +263,15 @@ fn known(table: &mut Table, world: &World, rounds: usize) {
         sql.execute_batch("COMMIT").unwrap();
         let mut samples = Samples::default();
         for round in 0..rounds.min(30) + 2 {
-            let asking = Asking {
-                peer: posed.asked[0].peer,
+            let asking = PriorAnswerQuery {
+                peer: outcome.asked[0].peer,
                 question: "on what port is the orders service?",
                 id: None,
             };
             let began = Instant::now();
-            let known = mesh.known(&ada, asking).unwrap();
+            let prior_answers = mesh.prior_answers(&ada, asking).unwrap();
             let span = micros(began.elapsed());
-            assert_eq!(known.len(), 1);
+            assert_eq!(prior_answers.len(), 1);
             if round >= 2 {
                 samples.add(span);
             }

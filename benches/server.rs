@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{SERVER, World, field, meta, micros, register, wake_ups};
+use crate::world::{SERVER, World, count_wake_ups, field, meta, micros, register};
 
 /// A server that found its session has no timer after this.
-const SETTLED: Duration = Duration::from_millis(500);
+const SETTLE_TIME: Duration = Duration::from_millis(500);
 /// How long rest is watched.
-const REST: Duration = Duration::from_secs(5);
+const REST_DURATION: Duration = Duration::from_secs(5);
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("server", pin);
@@ -125,9 +125,9 @@ fn rest(table: &mut Table, world: &World) {
         field(&status, "Threads:") as f64,
     ));
 
-    std::thread::sleep(SETTLED);
-    let (before, began) = (wake_ups(ada.server), Instant::now());
-    std::thread::sleep(REST);
-    let woken = (wake_ups(ada.server) - before) as f64 / began.elapsed().as_secs_f64();
+    std::thread::sleep(SETTLE_TIME);
+    let (before, began) = (count_wake_ups(ada.server), Instant::now());
+    std::thread::sleep(REST_DURATION);
+    let woken = (count_wake_ups(ada.server) - before) as f64 / began.elapsed().as_secs_f64();
     table.line(&Line::number("server: wake-ups at rest", "/s", woken).goal(Goal::AtMost(0.0)));
 }

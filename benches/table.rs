@@ -129,7 +129,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(json: bool) -> Self {
         if !json {
-            say(&format!(
+            print_line(&format!(
                 "{:<62} {:>9} {:>9} {:>9}  {:<39} {:>5}  {:<10} met",
                 "what", "best", "p50", "p99", "floor", "ratio", "goal"
             ));
@@ -147,9 +147,9 @@ impl Table {
     /// Says something about the next lines.
     pub(crate) fn note(&self, text: &str) {
         if self.json {
-            say(&format!("{}", json!({ "note": text })));
+            print_line(&format!("{}", json!({ "note": text })));
         } else {
-            say(&format!("-- {text}"));
+            print_line(&format!("-- {text}"));
         }
     }
 
@@ -168,7 +168,7 @@ impl Table {
                 "floor": line.floor.as_ref().map(|(name, value)| json!({ "name": name, "value": value })),
                 "ratio": line.ratio(), "goal": goal, "met": met,
             });
-            say(&line.to_string());
+            print_line(&line.to_string());
             return;
         }
         let number = |value: f64| {
@@ -185,7 +185,7 @@ impl Table {
             Goal::AtLeast(least) => format!("≥ {}", number(least)),
             Goal::None => String::new(),
         };
-        say(&format!(
+        print_line(&format!(
             "{:<62} {:>9} {:>9} {:>9}  {:<39} {:>5}  {:<10} {}",
             line.what,
             line.best.map_or_else(String::new, number),
@@ -204,12 +204,12 @@ impl Table {
 
     pub(crate) fn end(&self) {
         if !self.json {
-            say(&format!("{} missed", self.missed));
+            print_line(&format!("{} missed", self.missed));
         }
     }
 }
 
 /// A reader who has seen enough does not end the measurement half-way: sessions and homes are put away at its end.
-fn say(line: &str) {
+fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

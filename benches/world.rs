@@ -267,7 +267,7 @@ fn process_start(pid: u32) -> String {
 }
 
 /// Returns how often the threads of a process have been put on a CPU after they let go of it, or were made to.
-pub(crate) fn wake_ups(pid: i32) -> u64 {
+pub(crate) fn count_wake_ups(pid: i32) -> u64 {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     tasks
         .map(|task| {

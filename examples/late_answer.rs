@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use claude_mesh::mesh::{Arrival, Member, Mesh};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh};
 use claude_mesh::model::peer::Address;
-use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::clock::ManualClock;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = tempfile::tempdir()?;
-    let clock = Arc::new(SetClock::at(1_800_000_000_000));
+    let clock = Arc::new(ManualClock::at(1_800_000_000_000));
     let mut out = std::io::stdout().lock();
 
     drop(join(place.path(), &clock, "bo", 2)?);
@@ -31,8 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     clock.advance_ms(24 * 3600 * 1000);
     let mut bo = join(place.path(), &clock, "bo", 2)?;
-    let sitting = bo.sitting().clone();
-    for waiting in bo.mesh().inbox(&sitting)?.questions {
+    let handle = bo.handle().clone();
+    for waiting in bo.mesh().inbox(&handle)?.questions {
         writeln!(
             out,
             "bo finds: {:?} from {}",
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         bo.answer(waiting.pending.question.id, "5433")?;
     }
 
-    let sitting = ada.sitting().clone();
-    for late in ada.mesh().inbox(&sitting)?.answers {
+    let handle = ada.handle().clone();
+    for late in ada.mesh().inbox(&handle)?.answers {
         writeln!(
             out,
             "{} answered late: {}",
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn join(
     place: &Path,
-    clock: &Arc<SetClock>,
+    clock: &Arc<ManualClock>,
     name: &str,
     instance: u32,
 ) -> Result<Member, Box<dyn std::error::Error>> {
@@ -65,5 +65,5 @@ fn join(
         &place.join("mesh.db"),
         Arc::clone(clock) as Arc<dyn claude_mesh::platform::Clock>,
     )?;
-    Ok(mesh.join(&Arrival::here(&project)?.instance(instance))?)
+    Ok(mesh.join(&JoinRequest::here(&project)?.instance(instance))?)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::mesh::{Arrival, Member, Mesh, Waited};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, ReplyWaitOutcome};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 
@@ -28,8 +28,14 @@ fn main() -> Outcome<()> {
     let to = Address::parse("bo").map_err(|refusal| refusal.to_string())?;
     let (asked, wait) = ada.ask(&to, "which port?", None)?;
     let wait = wait.ok_or("bo is not here")?;
-    if let Waited::Done(standings) = ada.wait(&wait, Duration::from_secs(10), |_| true)? {
-        let answer = standings[0].question.answer.as_deref().unwrap_or_default();
+    if let ReplyWaitOutcome::Done(question_statuses) =
+        ada.wait(&wait, Duration::from_secs(10), |_| true)?
+    {
+        let answer = question_statuses[0]
+            .question
+            .answer
+            .as_deref()
+            .unwrap_or_default();
         writeln!(std::io::stdout(), "{} answered: {answer}", asked.to)?;
     }
     answerer.join().map_err(|_| "bo failed")??;
@@ -41,5 +47,5 @@ fn join(place: &Path, name: &str, instance: u32) -> Outcome<Member> {
     let project = place.join(name);
     std::fs::create_dir(&project)?;
     let mesh = Mesh::open(&place.join("mesh.db"), Arc::new(SystemClock::new()))?;
-    Ok(mesh.join(&Arrival::here(&project)?.instance(instance))?)
+    Ok(mesh.join(&JoinRequest::here(&project)?.instance(instance))?)
 }

@@ -4,15 +4,15 @@ use std::os::unix::ffi::OsStringExt;
 use serde_json::{Value, json};
 
 use crate::guard::git;
-use crate::world::{Session, World, within};
+use crate::world::{Session, World, wait_until};
 
 /// Claims, and returns the result.
 #[track_caller]
 fn claim(session: &Session, resource: &str, more: Value) -> Value {
-    session.call("claim", asking(resource, more))
+    session.call("claim", claim_arguments(resource, more))
 }
 
-fn asking(resource: &str, more: Value) -> Value {
+fn claim_arguments(resource: &str, more: Value) -> Value {
     let mut arguments = json!({ "resource": resource });
     let all = arguments.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
@@ -21,7 +21,7 @@ fn asking(resource: &str, more: Value) -> Value {
 
 /// Claims what must be granted, and returns its fence.
 #[track_caller]
-fn granted(session: &Session, resource: &str, more: Value) -> i64 {
+fn claim_granted(session: &Session, resource: &str, more: Value) -> i64 {
     let result = claim(session, resource, more);
     assert_eq!(result["status"], "granted", "{result}");
     result["fence"].as_i64().unwrap()
@@ -34,21 +34,21 @@ fn release(session: &Session, resource: &str) -> Value {
 
 /// Returns the one line of a resource.
 #[track_caller]
-fn line(session: &Session, resource: &str) -> Value {
+fn claim_entry(session: &Session, resource: &str) -> Value {
     let listed = session.call("claims", json!({ "resource": resource }));
     listed["claims"][0].clone()
 }
 
 /// Returns who holds a resource and who stands in line, by name.
 #[track_caller]
-fn names(session: &Session, resource: &str) -> (Vec<String>, Vec<String>) {
-    let line = line(session, resource);
+fn holder_and_queue_names(session: &Session, resource: &str) -> (Vec<String>, Vec<String>) {
+    let claim_entry = claim_entry(session, resource);
     let of = |list: &Value| -> Vec<String> {
         let list = list.as_array().cloned().unwrap_or_default();
         let name = |one: &Value| one["peer"].as_str().unwrap().to_owned();
         list.iter().map(name).collect()
     };
-    (of(&line["holders"]), of(&line["queue"]))
+    (of(&claim_entry["holders"]), of(&claim_entry["queue"]))
 }
 
 fn owned(list: &[&str]) -> Vec<String> {
@@ -56,17 +56,17 @@ fn owned(list: &[&str]) -> Vec<String> {
 }
 
 /// Stands in line and returns at once.
-fn ticket() -> Value {
+fn queue_at_once() -> Value {
     json!({ "wait": "queue" })
 }
 
 /// Stands in line and waits.
-fn waiting() -> Value {
+fn queue_and_wait() -> Value {
     json!({ "wait": "queue", "wait_seconds": 60 })
 }
 
 #[test]
-fn a_claim_is_granted_once_denied_to_others_and_renewed_with_the_same_id_and_fence() {
+fn exclusive_claim_denies_others_and_renews_in_place() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let first = claim(&ada, "deploy", json!({ "note": "release 2.1" }));
@@ -90,7 +90,7 @@ fn a_claim_is_granted_once_denied_to_others_and_renewed_with_the_same_id_and_fen
     let apart_ms = (ends_ms(holder) - ends_ms(&first)).abs();
     assert_eq!(apart_ms, 0, "the lease ends at one time for all");
     for _ in 0..20 {
-        let seen = &line(&bo, "deploy")["holders"][0];
+        let seen = &claim_entry(&bo, "deploy")["holders"][0];
         assert_eq!(seen["lease_expires_at"], first["lease_expires_at"]);
     }
     let again = claim(&ada, "deploy", json!({ "lease_seconds": 3600 }));
@@ -100,24 +100,24 @@ fn a_claim_is_granted_once_denied_to_others_and_renewed_with_the_same_id_and_fen
         (&first["claim_id"], &first["fence"])
     );
     assert!(again["lease_expires_at"].as_str() > first["lease_expires_at"].as_str());
-    let bo_waits = claim(&bo, "deploy", ticket());
+    let bo_waits = claim(&bo, "deploy", queue_at_once());
     assert_eq!(
         (&bo_waits["status"], &bo_waits["queue_position"]),
         (&json!("queued"), &json!(1))
     );
-    let rejoined = claim(&bo, "deploy", ticket());
+    let rejoined = claim(&bo, "deploy", queue_at_once());
     assert_eq!(rejoined["claim_id"], bo_waits["claim_id"], "the same place");
 }
 
 #[test]
-fn shared_holders_coexist_and_who_wants_it_alone_waits_for_all_of_them() {
+fn exclusive_claim_waits_for_all_shared_holders() {
     let world = World::new();
     let [ada, bo, cy, di] = ["ada", "bo", "cy", "di"].map(|name| world.session(name));
     let shared = || json!({ "mode": "shared" });
-    granted(&ada, "docs", shared());
-    granted(&bo, "docs", shared());
+    claim_granted(&ada, "docs", shared());
+    claim_granted(&bo, "docs", shared());
     assert_eq!(claim(&cy, "docs", json!({}))["status"], "denied");
-    assert_eq!(claim(&cy, "docs", ticket())["status"], "queued");
+    assert_eq!(claim(&cy, "docs", queue_at_once())["status"], "queued");
     let di_asks = claim(&di, "docs", json!({ "mode": "shared", "wait": "queue" }));
     assert_eq!(
         di_asks["queue_position"], 2,
@@ -128,43 +128,49 @@ fn shared_holders_coexist_and_who_wants_it_alone_waits_for_all_of_them() {
         "queued"
     );
     release(&ada, "docs");
-    assert_eq!(names(&ada, "docs"), (owned(&["bo"]), owned(&["cy", "di"])));
+    assert_eq!(
+        holder_and_queue_names(&ada, "docs"),
+        (owned(&["bo"]), owned(&["cy", "di"]))
+    );
     assert_eq!(release(&bo, "docs")["promoted"], json!(["cy"]));
-    assert_eq!(names(&ada, "docs"), (owned(&["cy"]), owned(&["di"])));
+    assert_eq!(
+        holder_and_queue_names(&ada, "docs"),
+        (owned(&["cy"]), owned(&["di"]))
+    );
 }
 
 #[test]
-fn every_grant_and_promotion_gives_the_next_fence_which_survives_everything() {
+fn fencing_token_increases_with_every_grant_and_promotion() {
     let world = World::new();
     let bo = world.session("bo");
     let ada = world.session("ada");
-    assert_eq!(granted(&ada, "deploy", json!({})), 1);
-    claim(&bo, "deploy", ticket());
+    assert_eq!(claim_granted(&ada, "deploy", json!({})), 1);
+    claim(&bo, "deploy", queue_at_once());
     release(&ada, "deploy");
-    assert_eq!(line(&bo, "deploy")["holders"][0]["fence"], 2);
+    assert_eq!(claim_entry(&bo, "deploy")["holders"][0]["fence"], 2);
     release(&bo, "deploy");
-    assert_eq!(line(&bo, "deploy"), Value::Null, "nobody holds it");
+    assert_eq!(claim_entry(&bo, "deploy"), Value::Null, "nobody holds it");
     ada.kill();
     drop(bo);
     let cy = world.session("cy");
-    assert_eq!(granted(&cy, "deploy", json!({})), 3);
+    assert_eq!(claim_granted(&cy, "deploy", json!({})), 3);
     assert_eq!(
-        granted(&cy, "another", json!({})),
+        claim_granted(&cy, "another", json!({})),
         1,
         "each resource counts for itself"
     );
 }
 
 #[test]
-fn releasing_lets_a_run_of_sharers_in_together_and_cancels_a_place_in_line() {
+fn release_cancels_a_ticket_or_promotes_a_run_of_shared_ones() {
     let world = World::new();
     let [ada, bo, cy, di, ed] = ["ada", "bo", "cy", "di", "ed"].map(|name| world.session(name));
-    granted(&ada, "docs", json!({}));
+    claim_granted(&ada, "docs", json!({}));
     let share = json!({ "mode": "shared", "wait": "queue" });
     claim(&bo, "docs", share.clone());
-    let leaving = claim(&ed, "docs", ticket());
+    let leaving = claim(&ed, "docs", queue_at_once());
     claim(&cy, "docs", share.clone());
-    claim(&di, "docs", ticket());
+    claim(&di, "docs", queue_at_once());
     let out = ed.call("release", json!({ "claim_id": leaving["claim_id"] }));
     assert_eq!(
         out,
@@ -175,50 +181,60 @@ fn releasing_lets_a_run_of_sharers_in_together_and_cancels_a_place_in_line() {
         out,
         json!({ "released": true, "was": "held", "promoted": ["bo", "cy"] })
     );
-    assert_eq!(names(&ada, "docs"), (owned(&["bo", "cy"]), owned(&["di"])));
-    let gone = release(&ada, "docs");
     assert_eq!(
-        gone,
+        holder_and_queue_names(&ada, "docs"),
+        (owned(&["bo", "cy"]), owned(&["di"]))
+    );
+    let released_again = release(&ada, "docs");
+    assert_eq!(
+        released_again,
         json!({ "released": false, "was": "gone", "promoted": [] })
     );
-    let others = line(&bo, "docs")["holders"][0]["claim_id"].clone();
+    let others = claim_entry(&bo, "docs")["holders"][0]["claim_id"].clone();
     let refused = ada.call("release", json!({ "claim_id": others }));
     assert_eq!(refused["error"]["code"], "not_yours", "{refused}");
 }
 
 #[test]
-fn asking_for_all_while_sharing_is_granted_to_the_only_one_and_else_keeps_the_share() {
+fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let shared = || json!({ "mode": "shared" });
-    let first = granted(&ada, "docs", shared());
+    let first = claim_granted(&ada, "docs", shared());
     assert!(
-        granted(&ada, "docs", json!({})) > first,
+        claim_granted(&ada, "docs", json!({})) > first,
         "a new grant, a new fence"
     );
     assert_eq!(claim(&bo, "docs", shared())["status"], "denied");
-    granted(&ada, "docs", shared());
-    granted(&bo, "docs", shared());
+    claim_granted(&ada, "docs", shared());
+    claim_granted(&bo, "docs", shared());
     assert_eq!(claim(&ada, "docs", json!({}))["status"], "denied");
-    assert_eq!(claim(&ada, "docs", ticket())["status"], "queued");
-    assert_eq!(names(&bo, "docs"), (owned(&["ada", "bo"]), owned(&["ada"])));
+    assert_eq!(claim(&ada, "docs", queue_at_once())["status"], "queued");
+    assert_eq!(
+        holder_and_queue_names(&bo, "docs"),
+        (owned(&["ada", "bo"]), owned(&["ada"]))
+    );
     assert_eq!(release(&bo, "docs")["promoted"], json!(["ada"]));
-    let line = line(&bo, "docs");
-    assert_eq!(line["holders"].as_array().unwrap().len(), 1, "{line}");
-    assert_eq!(line["holders"][0]["mode"], "exclusive");
+    let claim_entry = claim_entry(&bo, "docs");
+    assert_eq!(
+        claim_entry["holders"].as_array().unwrap().len(),
+        1,
+        "{claim_entry}"
+    );
+    assert_eq!(claim_entry["holders"][0]["mode"], "exclusive");
 }
 
 #[test]
-fn the_claims_of_a_dead_session_pass_on_and_so_does_its_place_in_line() {
+fn claims_and_tickets_of_dead_sessions_are_reaped() {
     let world = World::new();
     let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    granted(&ada, "deploy", json!({ "lease_seconds": 86_400 }));
-    claim(&bo, "deploy", ticket());
-    claim(&cy, "deploy", ticket());
+    claim_granted(&ada, "deploy", json!({ "lease_seconds": 86_400 }));
+    claim(&bo, "deploy", queue_at_once());
+    claim(&cy, "deploy", queue_at_once());
     bo.kill();
     ada.kill();
-    within("the line advances", || {
-        names(&cy, "deploy") == (owned(&["cy"]), owned(&[]))
+    wait_until("the line advances", || {
+        holder_and_queue_names(&cy, "deploy") == (owned(&["cy"]), owned(&[]))
     });
     let reaped: i64 = world
         .rows()
@@ -232,130 +248,134 @@ fn the_claims_of_a_dead_session_pass_on_and_so_does_its_place_in_line() {
 }
 
 #[test]
-fn a_session_that_leaves_gives_up_what_it_holds_and_the_next_is_woken() {
+fn session_exit_releases_its_claims_and_wakes_the_next_waiter() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&ada, "deploy", json!({ "lease_seconds": 86_400 }));
-    let turn = bo.start("claim", asking("deploy", waiting()));
-    turn.wait_for_progress("held by ada");
+    claim_granted(&ada, "deploy", json!({ "lease_seconds": 86_400 }));
+    let waiting_claim = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
+    waiting_claim.wait_for_progress("held by ada");
     ada.close_stdin();
-    assert_eq!(turn.result()["status"], "granted");
+    assert_eq!(waiting_claim.result()["status"], "granted");
 }
 
 #[test]
-fn a_call_that_waits_is_woken_when_its_turn_comes() {
+fn waiting_claim_call_returns_when_it_is_promoted() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&ada, "deploy", json!({}));
-    let turn = bo.start("claim", asking("deploy", waiting()));
-    turn.wait_for_progress("place 1 in line, held by ada");
+    claim_granted(&ada, "deploy", json!({}));
+    let waiting_claim = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
+    waiting_claim.wait_for_progress("place 1 in line, held by ada");
     assert_eq!(release(&ada, "deploy")["promoted"], json!(["bo"]));
-    let result = turn.result();
+    let result = waiting_claim.result();
     assert_eq!(
         (&result["status"], &result["fence"]),
         (&json!("granted"), &json!(2))
     );
-    let told: i64 = world
+    let delivered: i64 = world
         .rows()
         .query_row("SELECT told FROM claim", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(told, 1, "the call has told it");
+    assert_eq!(delivered, 1, "the call has told it");
 }
 
 #[test]
-fn a_turn_that_comes_while_nobody_waits_is_left_to_be_told() {
+fn promotion_without_a_waiting_call_stays_undelivered() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let told = || -> Vec<i64> {
+    let delivered = || -> Vec<i64> {
         let rows = world.rows();
-        let mut told = rows.prepare("SELECT told FROM claim").unwrap();
-        let told = told.query_map([], |row| row.get(0)).unwrap();
-        told.map(Result::unwrap).collect()
+        let mut delivered = rows.prepare("SELECT told FROM claim").unwrap();
+        let delivered = delivered.query_map([], |row| row.get(0)).unwrap();
+        delivered.map(Result::unwrap).collect()
     };
-    granted(&ada, "deploy", json!({}));
-    claim(&bo, "deploy", ticket());
-    assert_eq!(told(), [1, 1]);
+    claim_granted(&ada, "deploy", json!({}));
+    claim(&bo, "deploy", queue_at_once());
+    assert_eq!(delivered(), [1, 1]);
     release(&ada, "deploy");
-    assert_eq!(told(), [0]);
+    assert_eq!(delivered(), [0]);
     assert_eq!(claim(&bo, "deploy", json!({}))["renewed"], true);
-    assert_eq!(told(), [1]);
+    assert_eq!(delivered(), [1]);
 }
 
 #[test]
-fn a_wait_that_runs_out_keeps_the_place_and_says_who_holds_it() {
+fn claim_wait_timeout_keeps_the_ticket_and_names_the_holder() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&ada, "deploy", json!({}));
+    claim_granted(&ada, "deploy", json!({}));
     let out = claim(&bo, "deploy", json!({ "wait": "queue", "wait_seconds": 1 }));
     assert_eq!(
         (&out["status"], &out["queue_position"]),
         (&json!("queued"), &json!(1))
     );
     assert_eq!(out["holders"][0]["peer"], "ada");
-    assert_eq!(names(&bo, "deploy").1, owned(&["bo"]));
+    assert_eq!(holder_and_queue_names(&bo, "deploy").1, owned(&["bo"]));
 }
 
 #[test]
-fn a_question_interrupts_the_wait_and_the_place_in_line_is_kept() {
+fn question_interrupts_a_claim_wait_and_keeps_the_ticket() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&ada, "deploy", json!({}));
-    let turn = bo.start("claim", asking("deploy", waiting()));
-    turn.wait_for_progress("held by ada");
+    claim_granted(&ada, "deploy", json!({}));
+    let waiting_claim = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
+    waiting_claim.wait_for_progress("held by ada");
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    let out = turn.result();
+    let out = waiting_claim.result();
     assert_eq!(
         (&out["status"], &out["reason"]),
         (&json!("interrupted"), &json!("incoming_question"))
     );
     assert_eq!(out["questions"][0]["question"], "which port?");
-    let place = &line(&bo, "deploy")["queue"][0];
-    assert_eq!(place["claim_id"], out["claim_id"]);
-    bo.replies(out["questions"][0]["question_id"].as_str().unwrap(), "5433");
+    let ticket = &claim_entry(&bo, "deploy")["queue"][0];
+    assert_eq!(ticket["claim_id"], out["claim_id"]);
+    bo.send_reply(out["questions"][0]["question_id"].as_str().unwrap(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
-    let again = bo.start("claim", asking("deploy", waiting()));
+    let again = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
     again.wait_for_progress("place 1 in line");
     release(&ada, "deploy");
     assert_eq!(again.result()["claim_id"], out["claim_id"]);
 }
 
 #[test]
-fn a_cancelled_call_gives_up_its_place() {
+fn cancelled_claim_call_leaves_the_queue() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&ada, "deploy", json!({}));
-    let turn = bo.start("claim", asking("deploy", waiting()));
-    turn.wait_for_progress("held by ada");
-    turn.cancel();
-    within("the place is given up", || {
-        names(&ada, "deploy").1.is_empty()
+    claim_granted(&ada, "deploy", json!({}));
+    let waiting_claim = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
+    waiting_claim.wait_for_progress("held by ada");
+    waiting_claim.cancel();
+    wait_until("the place is given up", || {
+        holder_and_queue_names(&ada, "deploy").1.is_empty()
     });
 }
 
 #[test]
-fn a_circle_of_claims_is_told_at_once() {
+fn deadlock_between_two_claims_is_reported_at_once() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&ada, "schema", json!({}));
-    granted(&bo, "deploy", json!({}));
-    let ada_waits = ada.start("claim", asking("deploy", waiting()));
+    claim_granted(&ada, "schema", json!({}));
+    claim_granted(&bo, "deploy", json!({}));
+    let ada_waits = ada.start("claim", claim_arguments("deploy", queue_and_wait()));
     ada_waits.wait_for_progress("held by bo");
-    let out = claim(&bo, "schema", waiting());
+    let out = claim(&bo, "schema", queue_and_wait());
     assert_eq!(
         (&out["status"], &out["reason"]),
         (&json!("interrupted"), &json!("wait_cycle"))
     );
     assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
-    assert_eq!(names(&bo, "schema").1, owned(&["bo"]), "its place is kept");
+    assert_eq!(
+        holder_and_queue_names(&bo, "schema").1,
+        owned(&["bo"]),
+        "its place is kept"
+    );
     release(&bo, "deploy");
     assert_eq!(ada_waits.result()["status"], "granted");
 }
 
 #[test]
-fn a_circle_of_a_question_and_a_claim_is_told_at_once() {
+fn claim_reports_a_deadlock_with_an_open_question_at_once() {
     let world = World::new();
     let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    granted(&bo, "deploy", json!({}));
+    claim_granted(&bo, "deploy", json!({}));
     let ask = bo.start(
         "ask_peer",
         json!({ "to": "ada", "question": "may I go on?" }),
@@ -363,20 +383,20 @@ fn a_circle_of_a_question_and_a_claim_is_told_at_once() {
     ask.wait_for_progress("ada: stored");
     assert_eq!(ada.questions().len(), 1, "it is shown");
     // Somebody in line between them changes nothing.
-    claim(&cy, "deploy", ticket());
-    let out = claim(&ada, "deploy", waiting());
+    claim(&cy, "deploy", queue_at_once());
+    let out = claim(&ada, "deploy", queue_and_wait());
     assert_eq!(out["reason"], "wait_cycle", "{out}");
     assert_eq!(out["chain"], json!(["ada", "bo", "ada"]));
     assert_eq!(out["questions"][0]["question"], "may I go on?");
-    ada.replies(out["questions"][0]["question_id"].as_str().unwrap(), "yes");
+    ada.send_reply(out["questions"][0]["question_id"].as_str().unwrap(), "yes");
     assert_eq!(ask.result()["answer"], "yes");
 }
 
 #[test]
-fn who_waits_for_the_answer_of_one_that_waits_for_its_claim_is_told_at_once() {
+fn await_reply_reports_a_deadlock_with_a_claim_wait_at_once() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&bo, "deploy", json!({}));
+    claim_granted(&bo, "deploy", json!({}));
     let asked = bo.call(
         "ask_peer",
         json!({ "to": "ada", "question": "may I go on?", "timeout_seconds": 1 }),
@@ -385,10 +405,10 @@ fn who_waits_for_the_answer_of_one_that_waits_for_its_claim_is_told_at_once() {
     assert_eq!(ada.questions().len(), 1, "it is shown");
     // The question interrupts a wait once.
     assert_eq!(
-        claim(&ada, "deploy", waiting())["reason"],
+        claim(&ada, "deploy", queue_and_wait())["reason"],
         "incoming_question"
     );
-    let ada_waits = ada.start("claim", asking("deploy", waiting()));
+    let ada_waits = ada.start("claim", claim_arguments("deploy", queue_and_wait()));
     ada_waits.wait_for_progress("held by bo");
     let out = bo.call(
         "await_reply",
@@ -404,19 +424,19 @@ fn who_waits_for_the_answer_of_one_that_waits_for_its_claim_is_told_at_once() {
 }
 
 #[test]
-fn a_lapsed_lease_passes_on_by_itself_to_a_call_that_waits_and_to_a_session_that_does_not() {
+fn expired_leases_promote_the_next_ticket_without_a_new_call() {
     let world = World::new();
     let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    granted(&ada, "deploy", json!({ "lease_seconds": 1 }));
-    let turn = claim(
+    claim_granted(&ada, "deploy", json!({ "lease_seconds": 1 }));
+    let waiting_claim = claim(
         &bo,
         "deploy",
         json!({ "wait": "queue", "wait_seconds": 60, "lease_seconds": 1 }),
     );
-    assert_eq!(turn["status"], "granted", "{turn}");
-    claim(&cy, "deploy", ticket());
+    assert_eq!(waiting_claim["status"], "granted", "{waiting_claim}");
+    claim(&cy, "deploy", queue_at_once());
     // Nobody touches the claim from here on: only the server of the one in line looks.
-    within("the turn has come", || {
+    wait_until("the turn has come", || {
         let rows = world.rows();
         let held =
             "SELECT p.name FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.state = 'held'";
@@ -425,16 +445,16 @@ fn a_lapsed_lease_passes_on_by_itself_to_a_call_that_waits_and_to_a_session_that
 }
 
 #[test]
-fn a_second_session_of_a_project_is_another_holder() {
+fn second_session_of_a_project_is_a_separate_claim_holder() {
     let world = World::new();
     let (one, two) = (world.session("ada"), world.session("ada"));
-    granted(&one, "file:a.rs", json!({}));
+    claim_granted(&one, "file:a.rs", json!({}));
     let denied = claim(&two, "file:a.rs", json!({}));
     assert_eq!(denied["holders"][0]["peer"], "ada");
 }
 
 #[test]
-fn a_file_is_one_resource_however_it_is_written_and_two_in_two_worktrees() {
+fn file_claims_resolve_paths_and_separate_worktrees() {
     let world = World::new();
     world.write("shop/src/a.rs", "");
     let shop = world.home().join("shop");
@@ -450,10 +470,10 @@ fn a_file_is_one_resource_however_it_is_written_and_two_in_two_worktrees() {
         "a worktree of the same repository"
     );
     assert!(bo.folder.join("src/a.rs").exists());
-    let there = world.home().join("shop/src/a.rs");
-    granted(&ada, "file:src/a.rs", json!({}));
+    let canonical = world.home().join("shop/src/a.rs");
+    claim_granted(&ada, "file:src/a.rs", json!({}));
     for same in [
-        format!("file:{}", there.display()),
+        format!("file:{}", canonical.display()),
         "file:../shop/short/a.rs".into(),
         "file:./src/none/../a.rs".into(),
     ] {
@@ -462,21 +482,21 @@ fn a_file_is_one_resource_however_it_is_written_and_two_in_two_worktrees() {
     let listed = ada.call("claims", json!({ "prefix": "file:src/" }));
     assert_eq!(
         listed["claims"][0]["resource"],
-        format!("file:{}", there.display())
+        format!("file:{}", canonical.display())
     );
-    granted(&bo, "file:src/a.rs", json!({}));
+    claim_granted(&bo, "file:src/a.rs", json!({}));
     assert_eq!(
-        claim(&bo, &format!("file:{}", there.display()), json!({}))["status"],
+        claim(&bo, &format!("file:{}", canonical.display()), json!({}))["status"],
         "denied"
     );
 }
 
 #[test]
-fn list_peers_shows_what_each_has_claimed_and_status_counts_it() {
+fn list_peers_and_status_report_claims() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    granted(&ada, "deploy", json!({}));
-    granted(&ada, "docs", json!({ "mode": "shared" }));
+    claim_granted(&ada, "deploy", json!({}));
+    claim_granted(&ada, "docs", json!({ "mode": "shared" }));
     let peers = bo.call("list_peers", json!({}));
     assert_eq!(
         peers["peers"][0]["claims"],
@@ -489,7 +509,7 @@ fn list_peers_shows_what_each_has_claimed_and_status_counts_it() {
 }
 
 #[test]
-fn what_cannot_be_claimed_is_refused_and_nothing_is_stored() {
+fn invalid_claims_are_refused_and_not_stored() {
     let world = World::new();
     let ada = world.session("ada");
     let long = "x".repeat(513);

@@ -4,10 +4,10 @@ use std::process::{Child, Stdio};
 
 use serde_json::json;
 
-use crate::world::{Ran, Session, World, program, within};
+use crate::world::{ProcessOutput, Session, World, program, wait_until};
 
 /// Starts a command that waits.
-fn starts(world: &World, folder: &Path, arguments: &[&str]) -> Child {
+fn start_command(world: &World, folder: &Path, arguments: &[&str]) -> Child {
     world
         .command(program("claude-mesh"), folder)
         .args(arguments)
@@ -18,18 +18,18 @@ fn starts(world: &World, folder: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-fn in_line(session: &Session) -> usize {
+fn queue_length(session: &Session) -> usize {
     let listed = session.call("claims", json!({}));
     let queue = listed["claims"][0]["queue"].as_array();
     queue.map_or(0, Vec::len)
 }
 
 #[test]
-fn a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile() {
+fn cli_claim_excludes_sessions_until_it_is_released() {
     let world = World::new();
     let ada = world.session("ada");
-    let types = |arguments: &[&str]| world.cli(&ada.folder, arguments);
-    let ran = types(&["claim", "deploy", "--lease", "1h", "--note", "release"]);
+    let run_cli = |arguments: &[&str]| world.cli(&ada.folder, arguments);
+    let ran = run_cli(&["claim", "deploy", "--lease", "1h", "--note", "release"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(
         ran.out.starts_with("granted: deploy, exclusive until "),
@@ -38,7 +38,7 @@ fn a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile() {
     assert!(ran.out.ends_with(" min from now, fence 1\n"), "{ran:?}");
     let denied = ada.call("claim", json!({ "resource": "deploy" }));
     assert_eq!(denied["status"], "denied");
-    let again = types(&["claim", "deploy", "--json"]).json();
+    let again = run_cli(&["claim", "deploy", "--json"]).json();
     assert_eq!(
         (&again["renewed"], &again["fence"]),
         (&json!(true), &json!(1))
@@ -47,14 +47,14 @@ fn a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile() {
         ada.call("claim", json!({ "resource": "deploy", "wait": "queue" }))["status"],
         "queued"
     );
-    let ran = types(&["release", "deploy"]);
+    let ran = run_cli(&["release", "deploy"]);
     assert_eq!(
         (ran.out.as_str(), ran.code),
         ("released: deploy; now held by ada\n", Some(0))
     );
-    let ran = types(&["release", "deploy"]);
+    let ran = run_cli(&["release", "deploy"]);
     assert!(ran.out.starts_with("nothing to release: "), "{ran:?}");
-    let log = types(&["log"]).out;
+    let log = run_cli(&["log"]).out;
     for sentence in [
         "holds deploy (fence 1)",
         "ada stands in line for deploy",
@@ -66,7 +66,7 @@ fn a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile() {
 }
 
 #[test]
-fn a_denied_claim_says_who_holds_it_and_how_to_join_the_line() {
+fn cli_denied_claim_names_the_holder_and_suggests_waiting() {
     let world = World::new();
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "file:a.rs" }));
@@ -96,22 +96,22 @@ fn a_denied_claim_says_who_holds_it_and_how_to_join_the_line() {
 }
 
 #[test]
-fn a_command_that_waits_gets_its_turn_and_one_that_is_stopped_gives_up_its_place() {
+fn cli_claim_wait_is_granted_in_turn_or_leaves_on_interrupt() {
     let world = World::new();
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "deploy" }));
     let wait = ["claim", "deploy", "--wait", "5m"];
-    let stopped = starts(&world, &ada.folder, &wait);
-    within("it stands in line", || in_line(&ada) == 1);
+    let stopped = start_command(&world, &ada.folder, &wait);
+    wait_until("it stands in line", || queue_length(&ada) == 1);
     let pid = rustix::process::Pid::from_child(&stopped);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ran = Ran::of(&stopped.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&stopped.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert_eq!(in_line(&ada), 0, "the place is given up");
-    let waits = starts(&world, &ada.folder, &wait);
-    within("it stands in line", || in_line(&ada) == 1);
+    assert_eq!(queue_length(&ada), 0, "the place is given up");
+    let waits = start_command(&world, &ada.folder, &wait);
+    wait_until("it stands in line", || queue_length(&ada) == 1);
     ada.call("release", json!({ "resource": "deploy" }));
-    let ran = Ran::of(&waits.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&waits.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.starts_with("granted: deploy, "), "{ran:?}");
     let out = world.cli(&ada.folder, &["claim", "x", "--shared"]);
@@ -128,13 +128,13 @@ fn a_command_that_waits_gets_its_turn_and_one_that_is_stopped_gives_up_its_place
 }
 
 #[test]
-fn a_claim_that_is_not_held_fails_also_when_a_place_in_line_is_left_over() {
+fn cli_claim_fails_while_it_has_only_a_ticket() {
     let world = World::new();
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "deploy" }));
-    let types = |arguments: &[&str]| world.cli(&ada.folder, arguments);
-    assert_eq!(types(&["claim", "deploy", "--queue"]).code, Some(0));
-    let ran = types(&["claim", "deploy"]);
+    let run_cli = |arguments: &[&str]| world.cli(&ada.folder, arguments);
+    assert_eq!(run_cli(&["claim", "deploy", "--queue"]).code, Some(0));
+    let ran = run_cli(&["claim", "deploy"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     let lines: Vec<&str> = ran.err.lines().collect();
     assert!(
@@ -149,7 +149,7 @@ fn a_claim_that_is_not_held_fails_also_when_a_place_in_line_is_left_over() {
         lines[1],
         "hint: `claude-mesh claim deploy --wait 10m` waits for the turn, `claude-mesh release deploy` leaves the line"
     );
-    let ran = types(&["claim", "deploy", "--json"]);
+    let ran = run_cli(&["claim", "deploy", "--json"]);
     assert_eq!(
         (ran.code, &ran.json()["status"]),
         (Some(1), &json!("queued"))
@@ -157,62 +157,66 @@ fn a_claim_that_is_not_held_fails_also_when_a_place_in_line_is_left_over() {
 }
 
 #[test]
-fn a_command_whose_turn_does_not_come_in_time_leaves_the_line_unless_told_to_queue() {
+fn cli_claim_timeout_leaves_the_queue_without_the_queue_flag() {
     let world = World::new();
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "deploy" }));
-    let types = |arguments: &[&str]| world.cli(&ada.folder, arguments);
-    let ran = types(&["claim", "deploy", "--wait", "1s"]);
+    let run_cli = |arguments: &[&str]| world.cli(&ada.folder, arguments);
+    let ran = run_cli(&["claim", "deploy", "--wait", "1s"]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert_eq!((ran.out.as_str(), in_line(&ada)), ("", 0), "{ran:?}");
+    assert_eq!((ran.out.as_str(), queue_length(&ada)), ("", 0), "{ran:?}");
     assert!(
         ran.err
             .starts_with("claude-mesh: deploy is held by ada until "),
         "{ran:?}"
     );
-    let ran = types(&["claim", "deploy", "--wait", "1s", "--queue"]);
-    assert_eq!((ran.code, in_line(&ada)), (Some(3), 1), "{ran:?}");
+    let ran = run_cli(&["claim", "deploy", "--wait", "1s", "--queue"]);
+    assert_eq!((ran.code, queue_length(&ada)), (Some(3), 1), "{ran:?}");
     assert!(ran.out.starts_with("in line: deploy, place 1, "), "{ran:?}");
 }
 
 #[test]
-fn a_command_that_ends_leaves_the_place_in_line_to_another_of_the_same_person() {
+fn cli_claim_timeout_keeps_a_ticket_that_another_command_uses() {
     let world = World::new();
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "deploy" }));
-    let waits = starts(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
-    within("it stands in line", || in_line(&ada) == 1);
+    let waits = start_command(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
+    wait_until("it stands in line", || queue_length(&ada) == 1);
     let ran = world.cli(&ada.folder, &["claim", "deploy", "--wait", "1s", "--json"]);
     assert_eq!(
-        (ran.code, &ran.json()["status"], in_line(&ada)),
+        (ran.code, &ran.json()["status"], queue_length(&ada)),
         (Some(3), &json!("queued"), 1)
     );
     ada.call("release", json!({ "resource": "deploy" }));
-    let ran = Ran::of(&waits.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&waits.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
 #[test]
-fn the_place_in_line_of_a_command_that_was_killed_goes_to_nobody() {
+fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     let world = World::new();
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
-    let kills = || {
-        let mut child = starts(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
-        within("it stands in line", || in_line(&ada) == 1);
+    let kill_waiting_command = || {
+        let mut child = start_command(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
+        wait_until("it stands in line", || queue_length(&ada) == 1);
         child.kill().unwrap();
         child.wait().unwrap();
         child.id()
     };
     ada.call("claim", json!({ "resource": "deploy" }));
-    kills();
-    assert_eq!(in_line(&ada), 0, "a look finds that nobody waits there");
+    kill_waiting_command();
+    assert_eq!(
+        queue_length(&ada),
+        0,
+        "a look finds that nobody waits there"
+    );
     let log = world.cli(&ada.folder, &["log", "--json"]).out;
     assert!(log.contains("claim.reaped"), "{log}");
-    kills();
+    kill_waiting_command();
     let released = ada.call("release", json!({ "resource": "deploy" }));
     assert_eq!(released["promoted"], json!([]));
     ada.call("claim", json!({ "resource": "deploy" }));
-    let pid = kills();
+    let pid = kill_waiting_command();
     bo.call("list_peers", json!({}));
     let found: i64 = world
         .rows()
@@ -229,18 +233,18 @@ fn the_place_in_line_of_a_command_that_was_killed_goes_to_nobody() {
 }
 
 #[test]
-fn claims_are_a_table_without_what_steers_a_terminal() {
+fn cli_claims_prints_a_table_without_control_characters() {
     let world = World::new();
     let ada = world.session("ada");
-    let looks = |arguments: &[&str]| world.cli(&ada.folder, arguments).out;
-    assert_eq!(looks(&["claims"]), "nobody holds anything\n");
+    let cli_output = |arguments: &[&str]| world.cli(&ada.folder, arguments).out;
+    assert_eq!(cli_output(&["claims"]), "nobody holds anything\n");
     ada.call(
         "claim",
         json!({ "resource": "deploy", "note": "a\u{1b}[31mb\u{202e}c" }),
     );
     ada.call("claim", json!({ "resource": "docs", "mode": "shared" }));
     world.cli(&ada.folder, &["claim", "deploy", "--queue"]);
-    let table = looks(&["claims"]);
+    let table = cli_output(&["claims"]);
     let rows: Vec<Vec<&str>> = table
         .lines()
         .map(|line| line.split_whitespace().collect())
@@ -257,8 +261,8 @@ fn claims_are_a_table_without_what_steers_a_terminal() {
         table.lines().nth(2).unwrap().contains("place 1 in line"),
         "{table}"
     );
-    assert_eq!(looks(&["claims", "--prefix", "do"]).lines().count(), 2);
-    assert_eq!(looks(&["claims", "deploy"]).lines().count(), 3);
+    assert_eq!(cli_output(&["claims", "--prefix", "do"]).lines().count(), 2);
+    assert_eq!(cli_output(&["claims", "deploy"]).lines().count(), 3);
     let listed = world.cli(&ada.folder, &["claims", "--json"]).json();
     assert_eq!(listed["claims"][0]["holders"][0]["peer"], "ada");
     assert_eq!(
@@ -268,29 +272,29 @@ fn claims_are_a_table_without_what_steers_a_terminal() {
 }
 
 #[test]
-fn in_the_shell_of_a_session_a_claim_is_that_sessions() {
+fn cli_claim_in_a_session_shell_belongs_to_that_session() {
     let world = World::new();
     let claim = [("CLAIM", program("claude-mesh"))];
     let script = "read go; \"$CLAIM\" claim deploy; read end";
-    let ada = world.window_of("ada", &claim, "/bin/sh", script);
+    let ada = world.bare_session_with_script("ada", &claim, "/bin/sh", script);
     ada.register("busy");
     ada.line("go");
     ada.wait_for(|line| {
         let said = line["not_json"].as_str().unwrap_or_default();
         said.starts_with("granted: deploy")
     });
-    let looker = world.session("looker");
-    let holder = |looker: &Session| {
-        let listed = looker.call("claims", json!({ "resource": "deploy" }));
+    let observer = world.session("looker");
+    let holder = |observer: &Session| {
+        let listed = observer.call("claims", json!({ "resource": "deploy" }));
         listed["claims"][0]["holders"][0]["peer"].clone()
     };
-    assert_eq!(holder(&looker), "ada");
+    assert_eq!(holder(&observer), "ada");
     ada.kill();
-    assert_eq!(holder(&looker), json!(null), "it ends with its session");
+    assert_eq!(holder(&observer), json!(null), "it ends with its session");
 }
 
 #[test]
-fn what_is_refused_names_what_can_be_done_now_and_who_else_is_here() {
+fn cli_refusals_hint_at_the_next_step_and_active_peers() {
     let world = World::new();
     let ada = world.session("ada");
     let refused = |arguments: &[&str]| {

@@ -2,14 +2,16 @@
 //! and on what everybody is told.
 use std::sync::Arc;
 
-use claude_mesh::mesh::{Arrival, ClaimFilter, Claimed, Claiming, Member, Mesh, WhichClaim};
-use claude_mesh::model::{ClaimState, Mode, PeerName};
+use claude_mesh::mesh::{
+    ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, JoinRequest, Member, Mesh,
+};
+use claude_mesh::model::{ClaimMode, ClaimState, PeerName};
 use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::clock::ManualClock;
 use proptest::prelude::*;
 
 /// Who, and whether beside others.
-type Sharing = Vec<(usize, bool)>;
+type SessionModes = Vec<(usize, bool)>;
 
 const SESSIONS: usize = 4;
 const LEASE_MS: i64 = 1_000;
@@ -28,7 +30,7 @@ enum Step {
     Leave {
         who: usize,
     },
-    Pass {
+    AdvanceClock {
         ms: i64,
     },
 }
@@ -40,13 +42,13 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, shared, queue)| Step::Claim { who, shared, queue }),
         3 => who.clone().prop_map(|who| Step::Release { who }),
         1 => who.prop_map(|who| Step::Leave { who }),
-        1 => (1..700_i64).prop_map(|ms| Step::Pass { ms }),
+        1 => (1..700_i64).prop_map(|ms| Step::AdvanceClock { ms }),
     ]
 }
 
 /// What somebody is told of it.
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
+enum Outcome {
     Granted {
         renewed: bool,
     },
@@ -63,22 +65,22 @@ enum Told {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Model {
     now_ms: i64,
-    fence: i64,
+    fencing_token: i64,
     holders: Vec<(usize, bool, i64)>,
     queue: Vec<(usize, bool)>,
     /// Whose turn came since the step began.
-    turns: Vec<usize>,
+    promoted: Vec<usize>,
 }
 
 impl Model {
-    fn step(&mut self, step: &Step) -> Told {
-        self.settle();
-        self.turns.clear();
+    fn step(&mut self, step: &Step) -> Outcome {
+        self.expire_and_promote();
+        self.promoted.clear();
         match *step {
-            Step::Pass { ms } => {
+            Step::AdvanceClock { ms } => {
                 self.now_ms += ms;
-                self.settle();
-                Told::Nothing
+                self.expire_and_promote();
+                Outcome::Nothing
             }
             Step::Release { who } => {
                 let was = if self.holders.iter().any(|held| held.0 == who) {
@@ -88,25 +90,25 @@ impl Model {
                     waits.then_some(ClaimState::Queued)
                 };
                 self.leave(who);
-                self.turns.sort_unstable();
-                Told::Released(was, self.turns.clone())
+                self.promoted.sort_unstable();
+                Outcome::Released(was, self.promoted.clone())
             }
             Step::Leave { who } => {
                 self.leave(who);
-                Told::Nothing
+                Outcome::Nothing
             }
             Step::Claim { who, shared, queue } => {
                 let held = self.holders.iter().find(|held| held.0 == who);
                 let renewed = held.is_some_and(|held| held.1 == shared);
                 self.claim(who, shared, queue);
-                self.settle();
+                self.expire_and_promote();
                 let mut holders: Vec<usize> = self.holders.iter().map(|held| held.0).collect();
                 holders.sort_unstable();
                 let holds = |held: &(usize, bool, i64)| (held.0, held.1) == (who, shared);
                 match self.queue.iter().position(|ticket| ticket.0 == who) {
-                    _ if self.holders.iter().any(holds) => Told::Granted { renewed },
-                    Some(at) => Told::Queued(at + 1),
-                    None => Told::Denied(holders),
+                    _ if self.holders.iter().any(holds) => Outcome::Granted { renewed },
+                    Some(at) => Outcome::Queued(at + 1),
+                    None => Outcome::Denied(holders),
                 }
             }
         }
@@ -115,7 +117,7 @@ impl Model {
     fn leave(&mut self, who: usize) {
         self.holders.retain(|held| held.0 != who);
         self.queue.retain(|ticket| ticket.0 != who);
-        self.settle();
+        self.expire_and_promote();
     }
 
     fn claim(&mut self, who: usize, shared: bool, queue: bool) {
@@ -125,7 +127,7 @@ impl Model {
             && (held.1 == shared || alone)
         {
             if held.1 != shared {
-                self.fence += 1;
+                self.fencing_token += 1;
                 self.queue.retain(|ticket| ticket.0 != who);
             }
             (held.1, held.2) = (shared, now_ms);
@@ -133,14 +135,14 @@ impl Model {
             ticket.1 = shared;
         } else {
             self.queue.push((who, shared));
-            self.settle();
+            self.expire_and_promote();
             if !queue {
                 self.queue.retain(|ticket| ticket.0 != who);
             }
         }
     }
 
-    fn settle(&mut self) {
+    fn expire_and_promote(&mut self) {
         let now_ms = self.now_ms;
         self.holders.retain(|held| now_ms < held.2 + LEASE_MS);
         if let [(only, true, _)] = self.holders[..]
@@ -163,24 +165,24 @@ impl Model {
     }
 
     fn grant(&mut self, who: usize, shared: bool) {
-        self.fence += 1;
-        self.turns.push(who);
+        self.fencing_token += 1;
+        self.promoted.push(who);
         self.holders.push((who, shared, self.now_ms));
     }
 }
 
 /// The same, done by real members over a real file.
-struct Real {
-    place: tempfile::TempDir,
-    clock: Arc<SetClock>,
+struct MeshUnderTest {
+    position: tempfile::TempDir,
+    clock: Arc<ManualClock>,
     members: Vec<Option<Member>>,
 }
 
-impl Real {
+impl MeshUnderTest {
     fn new() -> Self {
         let mut real = Self {
-            place: tempfile::tempdir().unwrap(),
-            clock: Arc::new(SetClock::at(1_800_000_000_000)),
+            position: tempfile::tempdir().unwrap(),
+            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
             members: Vec::new(),
         };
         real.members = (0..SESSIONS).map(|who| Some(real.member(who))).collect();
@@ -188,16 +190,16 @@ impl Real {
     }
 
     fn member(&self, who: usize) -> Member {
-        let project = self.place.path().join(who.to_string());
+        let project = self.position.path().join(who.to_string());
         std::fs::create_dir_all(&project).unwrap();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
+        let mesh = Mesh::open(&self.position.path().join("mesh.db"), clock).unwrap();
         let instance = u32::try_from(who).unwrap() + 1;
-        let arrival = Arrival::here(&project).unwrap().instance(instance);
-        mesh.join_with(&arrival, true).unwrap()
+        let request = JoinRequest::here(&project).unwrap().instance(instance);
+        mesh.join_with(&request, true).unwrap()
     }
 
-    fn step(&mut self, step: &Step) -> Told {
+    fn step(&mut self, step: &Step) -> Outcome {
         let sorted = |names: &mut dyn Iterator<Item = &PeerName>| {
             let mut numbers: Vec<usize> =
                 names.map(|name| name.as_str().parse().unwrap()).collect();
@@ -205,29 +207,29 @@ impl Real {
             numbers
         };
         match *step {
-            Step::Pass { ms } => {
+            Step::AdvanceClock { ms } => {
                 self.clock.advance_ms(ms);
-                Told::Nothing
+                Outcome::Nothing
             }
             Step::Release { who } => {
                 let member = self.members[who].as_mut().unwrap();
-                let me = member.sitting().clone();
-                let it = WhichClaim::Resource("it");
+                let me = member.handle().clone();
+                let it = ClaimSelector::Resource("it");
                 let released = member.mesh().release(&me, it).unwrap();
-                Told::Released(released.was, sorted(&mut released.promoted.iter()))
+                Outcome::Released(released.was, sorted(&mut released.promoted.iter()))
             }
             Step::Leave { who } => {
                 self.members[who] = None;
                 self.members[who] = Some(self.member(who));
-                Told::Nothing
+                Outcome::Nothing
             }
             Step::Claim { who, shared, queue } => {
                 let mode = if shared {
-                    Mode::Shared
+                    ClaimMode::Shared
                 } else {
-                    Mode::Exclusive
+                    ClaimMode::Exclusive
                 };
-                let wanted = Claiming {
+                let wanted = ClaimRequest {
                     resource: "it",
                     mode,
                     lease_ms: LEASE_MS,
@@ -236,36 +238,40 @@ impl Real {
                     wait: false,
                 };
                 let member = self.members[who].as_mut().unwrap();
-                let me = member.sitting().clone();
+                let me = member.handle().clone();
                 let names = |claims: &[claude_mesh::store::Claim]| {
                     sorted(&mut claims.iter().map(|claim| &claim.peer_name))
                 };
                 match member.mesh().claim(&me, &wanted).unwrap() {
-                    Claimed::Granted(grant) => Told::Granted {
+                    ClaimOutcome::Granted(grant) => Outcome::Granted {
                         renewed: grant.renewed,
                     },
-                    Claimed::Denied { holders } => Told::Denied(names(&holders)),
-                    Claimed::Queued(ticket) => Told::Queued(ticket.place),
+                    ClaimOutcome::Denied { holders } => Outcome::Denied(names(&holders)),
+                    ClaimOutcome::Queued(ticket) => Outcome::Queued(ticket.position),
                 }
             }
         }
     }
 
     /// Returns who holds it and who stands in line.
-    fn line(&mut self) -> (Sharing, Sharing, i64) {
+    fn claim_entry(&mut self) -> (SessionModes, SessionModes, i64) {
         let mesh = self.members[0].as_mut().unwrap().mesh();
-        let lines = mesh.claims(ClaimFilter::Resource("it")).unwrap();
+        let claim_entries = mesh.claims(ClaimFilter::Resource("it")).unwrap();
         let of = |claims: &[claude_mesh::store::Claim]| -> Vec<(usize, bool)> {
             let one = |claim: &claude_mesh::store::Claim| {
                 (
                     claim.peer_name.as_str().parse().unwrap(),
-                    claim.mode == Mode::Shared,
+                    claim.mode == ClaimMode::Shared,
                 )
             };
             claims.iter().map(one).collect()
         };
-        match lines.first() {
-            Some(line) => (of(&line.holders), of(&line.queue), line.fence),
+        match claim_entries.first() {
+            Some(claim_entry) => (
+                of(&claim_entry.holders),
+                of(&claim_entry.queue),
+                claim_entry.fencing_token,
+            ),
             None => (Vec::new(), Vec::new(), 0),
         }
     }
@@ -275,11 +281,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_line_agrees_with_the_model_whatever_is_done(steps in prop::collection::vec(step(), 1..40)) {
-        let (mut model, mut real) = (Model::default(), Real::new());
+    fn claim_queue_matches_the_reference_model(steps in prop::collection::vec(step(), 1..40)) {
+        let (mut model, mut real) = (Model::default(), MeshUnderTest::new());
         for step in &steps {
             prop_assert_eq!(real.step(step), model.step(step), "{:?} of {:?}", step, steps);
-            let (mut holders, queue, fence) = real.line();
+            let (mut holders, queue, fencing_token) = real.claim_entry();
             let mut wanted: Vec<_> = model.holders.iter().map(|held| (held.0, held.1)).collect();
             holders.sort_unstable();
             wanted.sort_unstable();
@@ -287,7 +293,7 @@ proptest! {
             let alone = holders.iter().any(|held| !held.1);
             prop_assert!(!alone || holders.len() == 1, "two hold it");
             if !holders.is_empty() {
-                prop_assert_eq!(fence, model.fence, "after {:?} of {:?}", step, steps);
+                prop_assert_eq!(fencing_token, model.fencing_token, "after {:?} of {:?}", step, steps);
             }
         }
     }

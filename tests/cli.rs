@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use claude_mesh::mesh::{Arrival, Member, Mesh, Reply, Waited};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, Reply, ReplyWaitOutcome};
 use claude_mesh::model::peer::Address;
-use claude_mesh::platform::clock::{Clock, SetClock, SystemClock};
+use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use claude_mesh::platform::id::QuestionId;
 use serde_json::{Value, json};
 
-use crate::event::IN_A_ROW;
-use crate::world::{PATIENCE, Ran, World, program};
+use crate::event::CONSECUTIVE_EVENTS;
+use crate::world::{ProcessOutput, WAIT_TIMEOUT, World, program};
 
 /// A home with a project folder of the person's own and peers made of this process.
-struct Desk {
+struct CliFixture {
     world: World,
     folder: PathBuf,
 }
 
-impl Desk {
+impl CliFixture {
     fn new() -> Self {
         let world = World::new();
         let folder = world.project("own");
@@ -41,32 +41,36 @@ impl Desk {
     fn peer(&self, name: &str) -> Member {
         static INSTANCE: AtomicU32 = AtomicU32::new(1);
         let folder = self.world.project(name);
-        let arrival = Arrival::here(&folder).unwrap();
-        let arrival = arrival.instance(INSTANCE.fetch_add(1, Ordering::SeqCst));
-        self.open().join(&arrival).unwrap()
+        let request = JoinRequest::here(&folder).unwrap();
+        let request = request.instance(INSTANCE.fetch_add(1, Ordering::SeqCst));
+        self.open().join(&request).unwrap()
     }
 
     /// Runs a command in the person's own folder.
-    fn types(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> ProcessOutput {
         self.world.cli(&self.folder, arguments)
     }
 
     /// Runs a command that must succeed. Returns what it printed.
     #[track_caller]
-    fn sees(&self, arguments: &[&str]) -> String {
-        let ran = self.types(arguments);
+    fn run_ok(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
         ran.out
     }
 
     /// Runs a command that must be refused. Returns the code of its JSON error and what it says as text.
     #[track_caller]
-    fn is_refused(&self, arguments: &[&str]) -> (String, String) {
-        let ran = self.types(arguments);
+    fn run_refused(&self, arguments: &[&str]) -> (String, String) {
+        let ran = self.run(arguments);
         assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-        let told = self.types(&[arguments, &["--json"]].concat());
-        assert_eq!((told.code, told.err.as_str()), (Some(1), ""), "{told:?}");
-        let error = &told.json()["error"];
+        let reported = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(
+            (reported.code, reported.err.as_str()),
+            (Some(1), ""),
+            "{reported:?}"
+        );
+        let error = &reported.json()["error"];
         assert!(ran.err.starts_with("claude-mesh: "), "{ran:?}");
         assert!(
             ran.err.contains(error["message"].as_str().unwrap()),
@@ -76,7 +80,7 @@ impl Desk {
     }
 
     /// Starts a command and goes on.
-    fn starts(&self, arguments: &[&str]) -> Child {
+    fn start(&self, arguments: &[&str]) -> Child {
         self.world
             .command(program("claude-mesh"), &self.folder)
             .args(arguments)
@@ -90,8 +94,8 @@ impl Desk {
     /// Has a peer ask another without waiting. Returns the question's id.
     fn question(from: &mut Member, to: &str, text: &str) -> QuestionId {
         let (asked, wait) = from.ask(&Address::parse(to).unwrap(), text, None).unwrap();
-        let me = from.sitting().clone();
-        from.mesh().abandon(&me, &wait.unwrap(), &[]).unwrap();
+        let me = from.handle().clone();
+        from.mesh().abandon_wait(&me, &wait.unwrap(), &[]).unwrap();
         asked.question
     }
 
@@ -110,7 +114,7 @@ impl Desk {
 }
 
 /// The text with `*` for every number, so that a slow machine says the same.
-fn timeless(text: &str) -> String {
+fn mask_numbers(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
         if number { "*" } else { word }
@@ -121,7 +125,7 @@ fn timeless(text: &str) -> String {
 /// Lets a peer answer the next question with a text.
 fn answers(mut peer: Member, text: &'static str) -> JoinHandle<Member> {
     std::thread::spawn(move || {
-        let inbox = peer.next_questions(PATIENCE).unwrap();
+        let inbox = peer.next_questions(WAIT_TIMEOUT).unwrap();
         let question = inbox.questions[0].pending.question.id;
         peer.answer(question, text).unwrap();
         peer
@@ -130,8 +134,8 @@ fn answers(mut peer: Member, text: &'static str) -> JoinHandle<Member> {
 
 fn declines(mut peer: Member, reason: &'static str) -> JoinHandle<Member> {
     std::thread::spawn(move || {
-        let inbox = peer.next_questions(PATIENCE).unwrap();
-        let me = peer.sitting().clone();
+        let inbox = peer.next_questions(WAIT_TIMEOUT).unwrap();
+        let me = peer.handle().clone();
         let reply = Reply {
             question: inbox.questions[0].pending.question.id,
             text: reason,
@@ -145,8 +149,8 @@ fn declines(mut peer: Member, reason: &'static str) -> JoinHandle<Member> {
 }
 
 #[test]
-fn looking_around_makes_no_database() {
-    let desk = Desk::new();
+fn cli_read_commands_create_no_database() {
+    let fixture = CliFixture::new();
     for arguments in [
         &["peers"][..],
         &["peers", "--all", "--json"],
@@ -159,23 +163,29 @@ fn looking_around_makes_no_database() {
         &["gc"],
         &["wall"],
     ] {
-        desk.sees(arguments);
+        fixture.run_ok(arguments);
     }
-    assert!(desk.sees(&["peers"]).starts_with(
+    assert!(fixture.run_ok(&["peers"]).starts_with(
         "no mesh here yet: ~/.claude-mesh/mesh.db does not exist\n`claude-mesh install`"
     ));
-    assert_eq!(desk.is_refused(&["ask", "bo", "why?"]).0, "unknown_peer");
-    assert_eq!(desk.is_refused(&["ask", "--all", "why?"]).0, "unknown_peer");
-    desk.types(&["doctor"]);
-    assert!(!desk.world.home().join(".claude-mesh").exists());
+    assert_eq!(
+        fixture.run_refused(&["ask", "bo", "why?"]).0,
+        "unknown_peer"
+    );
+    assert_eq!(
+        fixture.run_refused(&["ask", "--all", "why?"]).0,
+        "unknown_peer"
+    );
+    fixture.run(&["doctor"]);
+    assert!(!fixture.world.home().join(".claude-mesh").exists());
 }
 
 #[test]
-fn peers_are_a_table_that_begins_with_the_mesh_and_who_one_is() {
-    let desk = Desk::new();
-    let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
-    Desk::question(&mut ada, "bo", "which port?");
-    let table = desk.sees(&["peers"]);
+fn cli_peers_prints_a_table_headed_by_mesh_and_own_name() {
+    let fixture = CliFixture::new();
+    let (mut ada, bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    CliFixture::question(&mut ada, "bo", "which port?");
+    let table = fixture.run_ok(&["peers"]);
     let lines: Vec<Vec<&str>> = table
         .lines()
         .map(|line| line.split_whitespace().collect())
@@ -193,25 +203,29 @@ fn peers_are_a_table_that_begins_with_the_mesh_and_who_one_is() {
         ]
     );
     assert!(!table.contains('\u{1b}'), "no colours off a terminal");
-    let json: Value = serde_json::from_str(&desk.sees(&["peers", "--json"])).unwrap();
+    let json: Value = serde_json::from_str(&fixture.run_ok(&["peers", "--json"])).unwrap();
     assert_eq!(json["peers"][1]["peer"], "bo");
     assert_eq!(json["peers"][1]["questions_waiting"], 1);
     assert!(json["you"].as_str().unwrap().starts_with("person@"));
     drop(bo);
-    assert!(!desk.sees(&["peers"]).contains("bo"));
-    assert!(desk.sees(&["peers", "--all"]).contains("offline, seen "));
+    assert!(!fixture.run_ok(&["peers"]).contains("bo"));
+    assert!(
+        fixture
+            .run_ok(&["peers", "--all"])
+            .contains("offline, seen ")
+    );
 }
 
 #[test]
-fn who_waits_for_its_person_stands_above_who_must_be_restarted_and_that_above_who_works() {
-    let desk = Desk::new();
-    let ada = desk.world.session("ada");
+fn cli_peers_sorts_waiting_then_needs_restart_then_busy() {
+    let fixture = CliFixture::new();
+    let ada = fixture.world.session("ada");
     ada.register("busy");
-    let arrival = Arrival::here(&desk.world.project("moe")).unwrap();
-    desk.open().sit(&arrival.instance(99)).unwrap();
-    let zoe = desk.world.session("zoe");
+    let request = JoinRequest::here(&fixture.world.project("moe")).unwrap();
+    fixture.open().register(&request.instance(99)).unwrap();
+    let zoe = fixture.world.session("zoe");
     zoe.register("waiting");
-    let table = desk.sees(&["peers"]);
+    let table = fixture.run_ok(&["peers"]);
     let rows: Vec<Vec<&str>> = table
         .lines()
         .map(|line| line.split_whitespace().take(2).collect())
@@ -229,13 +243,15 @@ fn who_waits_for_its_person_stands_above_who_must_be_restarted_and_that_above_wh
 }
 
 #[test]
-fn a_scope_narrows_the_list() {
-    let desk = Desk::new();
-    desk.world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
-    let (_ada, _api) = (desk.peer("ada"), desk.peer("shop/api"));
-    let shop = desk.world.home().join("shop");
+fn cli_peers_scope_filters_by_repository_and_directory() {
+    let fixture = CliFixture::new();
+    fixture
+        .world
+        .write("shop/.git/HEAD", "ref: refs/heads/main\n");
+    let (_ada, _api) = (fixture.peer("ada"), fixture.peer("shop/api"));
+    let shop = fixture.world.home().join("shop");
     let names = |scope| {
-        let ran = desk
+        let ran = fixture
             .world
             .cli(&shop, &["peers", "--json", "--scope", scope]);
         let peers = ran.json()["peers"].as_array().unwrap().clone();
@@ -250,16 +266,16 @@ fn a_scope_narrows_the_list() {
 }
 
 #[test]
-fn the_answer_alone_stands_on_stdout() {
-    let desk = Desk::new();
-    let bo = answers(desk.peer("bo"), "5433\nor 5434");
-    let ran = desk.types(&["ask", "bo", "which port?"]);
+fn cli_ask_prints_only_the_answer_on_stdout() {
+    let fixture = CliFixture::new();
+    let bo = answers(fixture.peer("bo"), "5433\nor 5434");
+    let ran = fixture.run(&["ask", "bo", "which port?"]);
     assert_eq!(
         (ran.code, ran.out.as_str(), ran.err.as_str()),
         (Some(0), "5433\nor 5434\n", "")
     );
     let bo = answers(bo.join().unwrap(), "again");
-    let json = desk.types(&["ask", "bo", "and now?", "--json"]).json();
+    let json = fixture.run(&["ask", "bo", "and now?", "--json"]).json();
     assert_eq!(json["status"], "answered");
     assert_eq!(json["answer"], "again");
     assert_eq!(json["from"], "bo");
@@ -268,22 +284,22 @@ fn the_answer_alone_stands_on_stdout() {
 }
 
 #[test]
-fn a_decline_is_told_with_its_reason_and_fails() {
-    let desk = Desk::new();
-    let bo = declines(desk.peer("bo"), "ask cy");
-    let ran = desk.types(&["ask", "bo", "which port?"]);
+fn cli_ask_prints_the_decline_reason_and_fails() {
+    let fixture = CliFixture::new();
+    let bo = declines(fixture.peer("bo"), "ask cy");
+    let ran = fixture.run(&["ask", "bo", "which port?"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     assert_eq!(ran.err, "claude-mesh: bo declined: ask cy\n");
     bo.join().unwrap();
 }
 
 #[test]
-fn the_context_of_a_file_reaches_the_peer() {
-    let desk = Desk::new();
-    let mut bo = desk.peer("bo");
-    let context = desk.world.write("build.log", "error: no port\n");
-    let asking = desk.starts(&["ask", "bo", "why?", "--context", context.to_str().unwrap()]);
-    let inbox = bo.next_questions(PATIENCE).unwrap();
+fn cli_ask_delivers_a_context_file() {
+    let fixture = CliFixture::new();
+    let mut bo = fixture.peer("bo");
+    let context = fixture.world.write("build.log", "error: no port\n");
+    let asking = fixture.start(&["ask", "bo", "why?", "--context", context.to_str().unwrap()]);
+    let inbox = bo.next_questions(WAIT_TIMEOUT).unwrap();
     let question = &inbox.questions[0].pending.question;
     assert_eq!(question.context.as_deref(), Some("error: no port\n"));
     assert!(inbox.questions[0].from.as_str().starts_with("person@"));
@@ -292,43 +308,50 @@ fn the_context_of_a_file_reaches_the_peer() {
 }
 
 #[test]
-fn a_context_that_cannot_be_carried_is_refused_before_anything_is_asked() {
-    let desk = Desk::new();
-    let _bo = desk.peer("bo");
-    let large = desk.world.write("large", &"x".repeat(70_000));
-    let bytes = desk.world.home().join("bytes");
+fn cli_ask_refuses_an_invalid_context_before_asking() {
+    let fixture = CliFixture::new();
+    let _bo = fixture.peer("bo");
+    let large = fixture.world.write("large", &"x".repeat(70_000));
+    let bytes = fixture.world.home().join("bytes");
     std::fs::write(&bytes, [0xff, 0xfe]).unwrap();
-    let refused =
-        |path: &Path| desk.is_refused(&["ask", "bo", "why?", "--context", path.to_str().unwrap()]);
+    let refused = |path: &Path| {
+        fixture.run_refused(&["ask", "bo", "why?", "--context", path.to_str().unwrap()])
+    };
     assert_eq!(refused(&large).0, "too_large");
     assert!(refused(&bytes).1.contains("is not UTF-8"));
     assert!(refused(Path::new("/nowhere")).1.contains("No such file"));
-    assert_eq!(desk.is_refused(&["ask", "bo", " "]).0, "invalid_argument");
     assert_eq!(
-        desk.is_refused(&["ask", "two words", "why?"]).0,
+        fixture.run_refused(&["ask", "bo", " "]).0,
         "invalid_argument"
     );
-    assert_eq!(desk.sees(&["inbox", "--all"]), "no open questions\n");
+    assert_eq!(
+        fixture.run_refused(&["ask", "two words", "why?"]).0,
+        "invalid_argument"
+    );
+    assert_eq!(fixture.run_ok(&["inbox", "--all"]), "no open questions\n");
 }
 
 #[test]
-fn a_name_that_fits_nobody_is_answered_with_the_nearest() {
-    let desk = Desk::new();
-    let (_ada, _backend) = (desk.peer("ada"), desk.peer("backend"));
-    let (code, told) = desk.is_refused(&["ask", "bakend", "why?"]);
+fn cli_ask_suggests_the_nearest_peer_name() {
+    let fixture = CliFixture::new();
+    let (_ada, _backend) = (fixture.peer("ada"), fixture.peer("backend"));
+    let (code, reported) = fixture.run_refused(&["ask", "bakend", "why?"]);
     assert_eq!(code, "unknown_peer");
     assert_eq!(
-        told,
+        reported,
         "claude-mesh: no peer called \"bakend\" in this mesh\nhint: nearest: backend; here now: ada, backend\n"
     );
-    assert_eq!(desk.is_refused(&["inbox", "--peer", "bakend"]).1, told);
+    assert_eq!(
+        fixture.run_refused(&["inbox", "--peer", "bakend"]).1,
+        reported
+    );
 }
 
 #[test]
-fn a_question_to_an_empty_seat_is_stored_and_its_answer_found_later() {
-    let desk = Desk::new();
-    drop(desk.peer("bo"));
-    let ran = desk.types(&["ask", "bo", "which port?"]);
+fn cli_inbox_shows_the_late_answer_of_an_offline_peer() {
+    let fixture = CliFixture::new();
+    drop(fixture.peer("bo"));
+    let ran = fixture.run(&["ask", "bo", "which port?"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""));
     assert!(
         ran.err
@@ -341,48 +364,54 @@ fn a_question_to_an_empty_seat_is_stored_and_its_answer_found_later() {
         "{}",
         ran.err
     );
-    assert!(desk.sees(&["inbox"]).contains("you asked bo: which port?"));
-    answers(desk.peer("bo"), "5433\u{1b}[31m").join().unwrap();
-    let inbox = desk.sees(&["inbox"]);
     assert!(
-        timeless(&inbox).contains("bo answered, * s ago (to: which port?)\n  5433\n"),
+        fixture
+            .run_ok(&["inbox"])
+            .contains("you asked bo: which port?")
+    );
+    answers(fixture.peer("bo"), "5433\u{1b}[31m")
+        .join()
+        .unwrap();
+    let inbox = fixture.run_ok(&["inbox"]);
+    assert!(
+        mask_numbers(&inbox).contains("bo answered, * s ago (to: which port?)\n  5433\n"),
         "{inbox}"
     );
-    let json: Value = serde_json::from_str(&desk.sees(&["inbox", "--json"])).unwrap();
+    let json: Value = serde_json::from_str(&fixture.run_ok(&["inbox", "--json"])).unwrap();
     assert_eq!(json["answers"][0]["from"], "bo");
     assert_eq!(json["answers"][0]["late"], true);
     assert_eq!(json["questions"], json!([]));
 }
 
 #[test]
-fn a_timeout_leaves_the_question_open_and_says_how_far_it_came() {
-    let desk = Desk::new();
-    let _bo = desk.peer("bo");
-    let ran = desk.types(&["ask", "bo", "which port?", "--timeout", "1s"]);
+fn cli_ask_timeout_reports_delivery_and_keeps_the_question_open() {
+    let fixture = CliFixture::new();
+    let _bo = fixture.peer("bo");
+    let ran = fixture.run(&["ask", "bo", "which port?", "--timeout", "1s"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""));
     assert!(ran.err.contains("no answer within "), "{}", ran.err);
     assert!(
-        timeless(&ran.err).contains("bo: stored * s ago, not shown yet"),
+        mask_numbers(&ran.err).contains("bo: stored * s ago, not shown yet"),
         "{}",
         ran.err
     );
     assert!(ran.err.contains("stays open"), "{}", ran.err);
-    let json = desk.types(&["ask", "bo", "and now?", "--timeout", "1s", "--json"]);
+    let json = fixture.run(&["ask", "bo", "and now?", "--timeout", "1s", "--json"]);
     assert_eq!(json.code, Some(3));
     assert_eq!(json.json()["status"], "timed_out");
     assert_eq!(json.json()["delivery"]["wake"], "none");
 }
 
 #[test]
-fn ctrl_c_ends_the_wait_at_once_and_names_the_open_question() {
-    let desk = Desk::new();
-    let mut bo = desk.peer("bo");
-    let asking = desk.starts(&["ask", "bo", "which port?"]);
-    let inbox = bo.next_questions(PATIENCE).unwrap();
+fn cli_ask_interrupt_exits_and_names_the_open_question() {
+    let fixture = CliFixture::new();
+    let mut bo = fixture.peer("bo");
+    let asking = fixture.start(&["ask", "bo", "which port?"]);
+    let inbox = bo.next_questions(WAIT_TIMEOUT).unwrap();
     let id = inbox.questions[0].pending.question.id;
     let pid = rustix::process::Pid::from_child(&asking);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ran = Ran::of(&asking.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(
         ran.err.starts_with("claude-mesh: stopped; bo: shown"),
@@ -393,24 +422,24 @@ fn ctrl_c_ends_the_wait_at_once_and_names_the_open_question() {
         "{ran:?}"
     );
     bo.answer(id, "5433").unwrap();
-    assert!(desk.sees(&["inbox"]).contains("5433"));
+    assert!(fixture.run_ok(&["inbox"]).contains("5433"));
 
-    let asking = desk.starts(&["ask", "bo", "which host?", "--json"]);
-    bo.next_questions(PATIENCE).unwrap();
+    let asking = fixture.start(&["ask", "bo", "which host?", "--json"]);
+    bo.next_questions(WAIT_TIMEOUT).unwrap();
     let pid = rustix::process::Pid::from_child(&asking);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let ran = Ran::of(&asking.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert_eq!(ran.json()["status"], "cancelled");
     assert_eq!(ran.json()["withdrawn"], false);
 }
 
 #[test]
-fn everybody_is_asked_after_it_was_said_who_that_is() {
-    let desk = Desk::new();
-    let (ada, bo) = (desk.peer("ada"), desk.peer("bo"));
+fn cli_ask_all_lists_the_peers_before_their_answers() {
+    let fixture = CliFixture::new();
+    let (ada, bo) = (fixture.peer("ada"), fixture.peer("bo"));
     let (ada, bo) = (answers(ada, "yes"), declines(bo, "not my\nbranch"));
-    let ran = desk.types(&["ask", "--all", "may I push?"]);
+    let ran = fixture.run(&["ask", "--all", "may I push?"]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     let mut lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.remove(0), "asking 2: ada, bo");
@@ -419,7 +448,7 @@ fn everybody_is_asked_after_it_was_said_who_that_is() {
     assert_eq!(lines, ["     branch", "ada  yes", "bo   declined: not my"]);
     let (ada, _bo) = (ada.join().unwrap(), bo.join().unwrap());
     let ada = answers(ada, "no");
-    let ran = desk.types(&["ask", "--all", "and now?", "--timeout", "2s", "--json"]);
+    let ran = fixture.run(&["ask", "--all", "and now?", "--timeout", "2s", "--json"]);
     assert_eq!(ran.code, Some(3));
     let json = ran.json();
     assert_eq!(json["status"], "partial");
@@ -429,55 +458,60 @@ fn everybody_is_asked_after_it_was_said_who_that_is() {
 }
 
 #[test]
-fn a_repository_can_be_asked_alone() {
-    let desk = Desk::new();
-    desk.world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
-    let (_ada, api) = (desk.peer("ada"), answers(desk.peer("shop/api"), "yes"));
-    let ran = desk.world.cli(
-        &desk.world.home().join("shop"),
+fn cli_ask_repo_asks_only_peers_of_the_repository() {
+    let fixture = CliFixture::new();
+    fixture
+        .world
+        .write("shop/.git/HEAD", "ref: refs/heads/main\n");
+    let (_ada, api) = (
+        fixture.peer("ada"),
+        answers(fixture.peer("shop/api"), "yes"),
+    );
+    let ran = fixture.world.cli(
+        &fixture.world.home().join("shop"),
         &["ask", "--repo", "may I push?"],
     );
     assert!(ran.out.starts_with("asking 1: api\napi  yes\n"), "{ran:?}");
     api.join().unwrap();
     assert_eq!(
-        desk.is_refused(&["ask", "--repo", "may I?"]).0,
+        fixture.run_refused(&["ask", "--repo", "may I?"]).0,
         "unknown_peer"
     );
 }
 
 #[test]
-fn a_person_answers_and_the_asker_sees_that_it_was_a_person() {
-    let desk = Desk::new();
-    let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = Desk::question(&mut ada, "bo", "which port?");
-    let open = desk.sees(&["inbox", "--peer", "bo"]);
+fn cli_reply_is_marked_as_given_by_a_person() {
+    let fixture = CliFixture::new();
+    let (mut ada, _bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    let id = CliFixture::question(&mut ada, "bo", "which port?");
+    let open = fixture.run_ok(&["inbox", "--peer", "bo"]);
     assert!(
-        timeless(&open).contains(&format!(
+        mask_numbers(&open).contains(&format!(
             "{id}  ada asks bo, * s ago\n  which port?\n  bo: stored * s ago, not shown yet, "
         )),
         "{open}"
     );
-    let open = desk.types(&["inbox", "--all", "--json"]).json();
+    let open = fixture.run(&["inbox", "--all", "--json"]).json();
     assert_eq!(open["questions"][0]["delivery"]["wake"], "none", "{open}");
     let id = id.to_string();
-    let told = desk.sees(&["reply", &id, "5433"]);
+    let reported = fixture.run_ok(&["reply", &id, "5433"]);
     assert!(
-        told.starts_with("answered ada: it does not wait any more"),
-        "{told}"
+        reported.starts_with("answered ada: it does not wait any more"),
+        "{reported}"
     );
     assert_eq!(
-        desk.sees(&["reply", &id, "5433"]),
-        told,
+        fixture.run_ok(&["reply", &id, "5433"]),
+        reported,
         "the same text again changes nothing"
     );
-    let (code, refused) = desk.is_refused(&["reply", &id, "5434"]);
+    let (code, refused) = fixture.run_refused(&["reply", &id, "5434"]);
     assert_eq!(code, "conflict");
     assert!(
         refused.contains("hint: `claude-mesh reply --corrects"),
         "{refused}"
     );
-    desk.sees(&["reply", &id, "5434", "--corrects"]);
-    let me = ada.sitting().clone();
+    fixture.run_ok(&["reply", &id, "5434", "--corrects"]);
+    let me = ada.handle().clone();
     let late = &ada.mesh().inbox(&me).unwrap().answers[0].question;
     assert_eq!(late.answer.as_deref(), Some("5434"));
     assert_eq!(
@@ -487,50 +521,53 @@ fn a_person_answers_and_the_asker_sees_that_it_was_a_person() {
 }
 
 #[test]
-fn a_reply_that_cannot_be_given_says_why() {
-    let desk = Desk::new();
-    let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = Desk::question(&mut ada, "bo", "which token?").to_string();
-    assert_eq!(desk.is_refused(&["reply", "nonsense", "x"]).0, "not_found");
+fn cli_reply_explains_why_it_is_refused() {
+    let fixture = CliFixture::new();
+    let (mut ada, _bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    let id = CliFixture::question(&mut ada, "bo", "which token?").to_string();
     assert_eq!(
-        desk.is_refused(&["reply", &"0".repeat(26), "x"]).0,
+        fixture.run_refused(&["reply", "nonsense", "x"]).0,
+        "not_found"
+    );
+    assert_eq!(
+        fixture.run_refused(&["reply", &"0".repeat(26), "x"]).0,
         "not_found"
     );
     let token = format!("gh{}{}", "p_", "aB3dE5gH7jK9".repeat(3));
-    let (code, told) = desk.is_refused(&["reply", &id, &token]);
+    let (code, reported) = fixture.run_refused(&["reply", &id, &token]);
     assert_eq!(code, "secret");
-    assert!(told.contains("--force"), "{told}");
-    assert!(!told.contains(&token), "{told}");
-    desk.sees(&["reply", &id, &token, "--force"]);
+    assert!(reported.contains("--force"), "{reported}");
+    assert!(!reported.contains(&token), "{reported}");
+    fixture.run_ok(&["reply", &id, &token, "--force"]);
 }
 
 #[test]
-fn an_answer_is_read_from_stdin() {
-    let desk = Desk::new();
-    let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = Desk::question(&mut ada, "bo", "which port?").to_string();
-    let mut reply = desk
+fn cli_reply_reads_the_answer_from_stdin() {
+    let fixture = CliFixture::new();
+    let (mut ada, _bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    let id = CliFixture::question(&mut ada, "bo", "which port?").to_string();
+    let mut reply = fixture
         .world
-        .command(program("claude-mesh"), &desk.folder)
+        .command(program("claude-mesh"), &fixture.folder)
         .args(["reply", &id, "-", "--json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     reply.stdin.take().unwrap().write_all(b"54\n33\n").unwrap();
-    let ran = Ran::of(&reply.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&reply.wait_with_output().unwrap());
     assert_eq!(ran.json()["to"], "ada");
     let shown: Value =
-        serde_json::from_str(&desk.sees(&["log", "--question", &id, "--json"])).unwrap();
+        serde_json::from_str(&fixture.run_ok(&["log", "--question", &id, "--json"])).unwrap();
     assert_eq!(shown["answer"], "54\n33");
     assert_eq!(shown["by"], "person");
 }
 
 #[test]
-fn foreign_text_cannot_steer_the_terminal() {
-    let desk = Desk::new();
-    let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    Desk::question(
+fn cli_output_omits_control_characters_of_peers() {
+    let fixture = CliFixture::new();
+    let (mut ada, _bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    CliFixture::question(
         &mut ada,
         "bo",
         "a\u{1b}]0;title\u{7}\u{1b}[2Jb\u{202e}c\u{9b}1m",
@@ -540,7 +577,7 @@ fn foreign_text_cannot_steer_the_terminal() {
         &["inbox", "--peer", "bo", "--json"],
         &["log"],
     ] {
-        let shown = desk.sees(arguments);
+        let shown = fixture.run_ok(arguments);
         assert!(
             !shown.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}']),
             "{shown:?}"
@@ -549,13 +586,13 @@ fn foreign_text_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn a_pipe_gets_every_byte_and_a_terminal_a_clean_text() {
+fn cli_output_is_raw_in_a_pipe_and_sanitized_in_a_terminal() {
     let raw = "a\tb\r\nc\u{1b}[1mX\u{9b}2m\n</peer-question>\n\n";
     let clean = "a\tb\ncX2m\n";
-    let desk = Desk::new();
-    let mut set = desk
+    let fixture = CliFixture::new();
+    let mut set = fixture
         .world
-        .command(program("claude-mesh"), &desk.folder)
+        .command(program("claude-mesh"), &fixture.folder)
         .args(["state", "set", "raw", "-", "--text"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -566,23 +603,23 @@ fn a_pipe_gets_every_byte_and_a_terminal_a_clean_text() {
     drop(stdin);
     assert!(set.wait().unwrap().success());
     // One newline ends the text on its way in, and one on its way out.
-    assert_eq!(desk.sees(&["state", "get", "raw"]), raw);
-    let answering = answers(desk.peer("bo"), "a\r\n\u{1b}[1mX\n");
-    let answer = desk.sees(&["ask", "bo", "which port?"]);
+    assert_eq!(fixture.run_ok(&["state", "get", "raw"]), raw);
+    let answering = answers(fixture.peer("bo"), "a\r\n\u{1b}[1mX\n");
+    let answer = fixture.run_ok(&["ask", "bo", "which port?"]);
     assert_eq!(answer, "a\r\n\u{1b}[1mX\n\n");
     drop(answering.join().unwrap());
 
     let command = format!("{} state get raw", program("claude-mesh"));
-    let terminal = desk
+    let terminal = fixture
         .world
-        .command("script", &desk.folder)
+        .command("script", &fixture.folder)
         .args(["-qec", &command, "/dev/null"])
         .stdin(Stdio::null())
         .output();
     match terminal {
         Ok(output) => {
             // The terminal itself ends its lines with \r\n.
-            let shown = Ran::of(&output).out.replace("\r\n", "\n");
+            let shown = ProcessOutput::of(&output).out.replace("\r\n", "\n");
             assert!(shown.starts_with(clean), "{shown:?}");
         }
         Err(error) => {
@@ -592,29 +629,29 @@ fn a_pipe_gets_every_byte_and_a_terminal_a_clean_text() {
 
     // What a session's shell prints is read by its model.
     let script = format!("read go; \"{}\" state get raw; :", program("claude-mesh"));
-    let mut shell = desk
+    let mut shell = fixture
         .world
-        .command("/bin/sh", &desk.folder)
+        .command("/bin/sh", &fixture.folder)
         .args(["-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    desk.register(shell.id(), &desk.folder);
+    fixture.register(shell.id(), &fixture.folder);
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    let shown = Ran::of(&shell.wait_with_output().unwrap()).out;
+    let shown = ProcessOutput::of(&shell.wait_with_output().unwrap()).out;
     assert!(shown.starts_with(clean), "{shown:?}");
     assert!(!shown.contains("</peer-question"), "{shown:?}");
 }
 
 #[test]
-fn the_log_tells_the_way_of_a_question_in_sentences() {
-    let desk = Desk::new();
-    let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
-    let _cy = desk.peer("cy");
-    let id = Desk::question(&mut ada, "bo", "which port?");
+fn cli_log_prints_the_events_of_a_question_as_sentences() {
+    let fixture = CliFixture::new();
+    let (mut ada, bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    let _cy = fixture.peer("cy");
+    let id = CliFixture::question(&mut ada, "bo", "which port?");
     answers(bo, "5433").join().unwrap();
-    let log = desk.sees(&["log", "--peer", "bo"]);
+    let log = fixture.run_ok(&["log", "--peer", "bo"]);
     let said: Vec<&str> = log.lines().map(|line| &line[22..]).collect();
     assert_eq!(
         said,
@@ -626,35 +663,38 @@ fn the_log_tells_the_way_of_a_question_in_sentences() {
             "bo left (left)".to_owned(),
         ]
     );
-    let lines = desk.sees(&["log", "--json", "--since", "1h"]);
+    let lines = fixture.run_ok(&["log", "--json", "--since", "1h"]);
     let kinds: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].clone())
         .collect();
     assert_eq!(kinds.len(), 7, "{lines}");
     assert_eq!(kinds[3], "question.asked");
-    let none = desk.sees(&["log", "--since", "2999-01-01T00:00:00Z"]);
+    let none = fixture.run_ok(&["log", "--since", "2999-01-01T00:00:00Z"]);
     assert!(none.starts_with("nothing happened since then"), "{none}");
-    assert_eq!(desk.is_refused(&["log", "--peer", "bob"]).0, "unknown_peer");
-    assert_eq!(desk.types(&["log", "--since", "soon"]).code, Some(2));
+    assert_eq!(
+        fixture.run_refused(&["log", "--peer", "bob"]).0,
+        "unknown_peer"
+    );
+    assert_eq!(fixture.run(&["log", "--since", "soon"]).code, Some(2));
 }
 
 #[test]
-fn a_followed_log_goes_on_by_the_bell() {
-    let desk = Desk::new();
-    let mut following = desk.starts(&["log", "-f", "--json"]);
+fn cli_log_follow_is_woken_by_the_doorbell() {
+    let fixture = CliFixture::new();
+    let mut following = fixture.start(&["log", "-f", "--json"]);
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
-    let mut ada = desk.peer("ada");
+    let mut ada = fixture.peer("ada");
     let first = next();
     assert_eq!(
         (&first["seq"], &first["type"], &first["by"]),
         (&json!(1), &json!("peer.joined"), &json!("ada"))
     );
-    let (me, project) = (ada.sitting().clone(), desk.world.project("ada"));
+    let (me, project) = (ada.handle().clone(), fixture.world.project("ada"));
     let began = Instant::now();
-    for number in 1..=IN_A_ROW {
-        let told = ada
+    for number in 1..=CONSECUTIVE_EVENTS {
+        let reported = ada
             .mesh()
             .emit(&me, &project, "project.step", &json!(number))
             .unwrap();
@@ -665,27 +705,27 @@ fn a_followed_log_goes_on_by_the_bell() {
         let line = line.unwrap();
         assert_eq!(
             (&line["seq"], &line["data"]),
-            (&json!(told), &json!(number))
+            (&json!(reported), &json!(number))
         );
     }
-    assert!(began.elapsed() < PATIENCE, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
     following.kill().unwrap();
     following.wait().unwrap();
 }
 
 #[test]
-fn a_forgotten_question_is_nowhere_in_the_file() {
-    let desk = Desk::new();
-    let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = Desk::question(&mut ada, "bo", "is the-leaked-word right?").to_string();
+fn cli_log_forget_erases_the_question_from_all_files() {
+    let fixture = CliFixture::new();
+    let (mut ada, bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    let id = CliFixture::question(&mut ada, "bo", "is the-leaked-word right?").to_string();
     answers(bo, "the-leaked-word it is").join().unwrap();
-    let told = desk.sees(&["log", "--forget", &id]);
+    let reported = fixture.run_ok(&["log", "--forget", &id]);
     assert!(
-        told.starts_with("removed from ~/.claude-mesh/mesh.db: the question of ada to bo with its text, its answer"),
-        "{told}"
+        reported.starts_with("removed from ~/.claude-mesh/mesh.db: the question of ada to bo with its text, its answer"),
+        "{reported}"
     );
     drop(ada);
-    let folder = desk.database().parent().unwrap().to_path_buf();
+    let folder = fixture.database().parent().unwrap().to_path_buf();
     for file in std::fs::read_dir(folder).unwrap().flatten() {
         if file.path().is_file() {
             let content = std::fs::read(file.path()).unwrap();
@@ -694,76 +734,89 @@ fn a_forgotten_question_is_nowhere_in_the_file() {
         }
     }
     assert!(
-        desk.sees(&["log"])
+        fixture
+            .run_ok(&["log"])
             .contains("ada asked somebody (forgotten)  ")
     );
-    assert_eq!(desk.is_refused(&["log", "--forget", &id]).0, "not_found");
+    assert_eq!(
+        fixture.run_refused(&["log", "--forget", &id]).0,
+        "not_found"
+    );
 }
 
 #[test]
-fn a_wall_separates_what_lies_behind_it() {
-    let desk = Desk::new();
-    let _ada = desk.peer("ada");
-    let secret = desk.world.project("acme/api");
-    let built = desk.sees(&["wall", "../acme", "acme"]);
+fn cli_wall_isolates_a_folder_in_its_own_mesh() {
+    let fixture = CliFixture::new();
+    let _ada = fixture.peer("ada");
+    let secret = fixture.world.project("acme/api");
+    let built = fixture.run_ok(&["wall", "../acme", "acme"]);
     assert!(
         built.starts_with("~/acme and all below: mesh acme\n"),
         "{built}"
     );
     assert!(
-        desk.sees(&["wall"])
+        fixture
+            .run_ok(&["wall"])
             .starts_with("~/acme/**  acme\nhere: mesh default")
     );
-    let behind = desk.world.cli(&secret, &["peers"]);
+    let inside_wall = fixture.world.cli(&secret, &["peers"]);
     assert!(
-        behind
+        inside_wall
             .out
             .starts_with("no mesh here yet: ~/.claude-mesh/meshes/acme/mesh.db"),
-        "{behind:?}"
+        "{inside_wall:?}"
     );
     assert_eq!(
-        desk.world.cli(&secret, &["ask", "ada", "hello?"]).code,
+        fixture.world.cli(&secret, &["ask", "ada", "hello?"]).code,
         Some(1),
         "nobody is found across the wall"
     );
     assert!(
-        desk.sees(&["wall", "../acme", "default"])
+        fixture
+            .run_ok(&["wall", "../acme", "default"])
             .contains("(it was acme)")
     );
-    assert!(desk.world.cli(&secret, &["peers"]).out.contains("ada"));
+    assert!(fixture.world.cli(&secret, &["peers"]).out.contains("ada"));
     assert_eq!(
-        desk.is_refused(&["wall", "../a*", "acme"]).0,
+        fixture.run_refused(&["wall", "../a*", "acme"]).0,
         "invalid_argument"
     );
-    assert_eq!(desk.is_refused(&["wall", "../acme", "A B"]).0, "storage");
-    assert_eq!(desk.types(&["wall", "../acme"]).code, Some(2));
+    assert_eq!(
+        fixture.run_refused(&["wall", "../acme", "A B"]).0,
+        "storage"
+    );
+    assert_eq!(fixture.run(&["wall", "../acme"]).code, Some(2));
 }
 
 #[test]
-fn a_broken_map_of_walls_opens_no_mesh() {
-    let desk = Desk::new();
-    let _ada = desk.peer("ada");
+fn cli_refuses_an_invalid_mesh_config() {
+    let fixture = CliFixture::new();
+    let _ada = fixture.peer("ada");
     let misspelled = "{\"meshs\": {\"/proj/**\": \"a\"}}";
     for broken in ["{", misspelled, "{\"walls\": 5}"] {
-        desk.world.write(".claude-mesh/config.json", broken);
-        let (code, told) = desk.is_refused(&["peers"]);
+        fixture.world.write(".claude-mesh/config.json", broken);
+        let (code, reported) = fixture.run_refused(&["peers"]);
         assert_eq!(code, "storage");
-        assert!(told.contains("config.json cannot be used"), "{told}");
+        assert!(
+            reported.contains("config.json cannot be used"),
+            "{reported}"
+        );
     }
 }
 
 #[test]
-fn a_broken_project_file_is_named_with_its_line() {
-    let desk = Desk::new();
-    desk.world
+fn cli_and_doctor_report_the_line_of_a_project_file_error() {
+    let fixture = CliFixture::new();
+    fixture
+        .world
         .write("own/.claude-mesh.json", "{\n \"name\": 7 }");
-    let (code, told) = desk.is_refused(&["peers"]);
+    let (code, reported) = fixture.run_refused(&["peers"]);
     assert_eq!(code, "storage");
     assert!(
-        told.contains("own/.claude-mesh.json cannot be used") && told.contains("line 2"),
-        "{told}"
+        reported.contains("own/.claude-mesh.json cannot be used") && reported.contains("line 2"),
+        "{reported}"
     );
-    let found = desk.types(&["doctor", "--json"]).json();
+    let found = fixture.run(&["doctor", "--json"]).json();
     assert_eq!(
         finding(&found, ".claude-mesh.json cannot be used")["severity"],
         "problem"
@@ -771,12 +824,12 @@ fn a_broken_project_file_is_named_with_its_line() {
 }
 
 #[test]
-fn status_and_gc_are_figures() {
-    let desk = Desk::new();
-    let (mut ada, bo) = (desk.peer("ada"), desk.peer("bo"));
-    Desk::question(&mut ada, "bo", "which port?");
+fn cli_status_and_gc_report_counts() {
+    let fixture = CliFixture::new();
+    let (mut ada, bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    CliFixture::question(&mut ada, "bo", "which port?");
     drop(bo);
-    let status: Value = serde_json::from_str(&desk.sees(&["status", "--json"])).unwrap();
+    let status: Value = serde_json::from_str(&fixture.run_ok(&["status", "--json"])).unwrap();
     assert_eq!(status["status"], "ok");
     assert_eq!(
         status["peers"],
@@ -784,10 +837,11 @@ fn status_and_gc_are_figures() {
     );
     assert_eq!(status["questions"]["open"], 1);
     assert!(
-        desk.sees(&["status"])
+        fixture
+            .run_ok(&["status"])
             .contains("questions  1 open, 0 answered, 0 expired")
     );
-    let text = desk.sees(&["status"]);
+    let text = fixture.run_ok(&["status"]);
     let in_one_row = [
         "status",
         "path",
@@ -801,114 +855,119 @@ fn status_and_gc_are_figures() {
         let is_told = text.lines().any(row) || in_one_row.contains(&key.as_str());
         assert!(is_told, "{key} is not in {text}");
     }
-    let gone: Value = serde_json::from_str(&desk.sees(&["gc", "--json"])).unwrap();
-    assert_eq!(gone["reclaimed"]["questions"], 0);
-    let nothing: Value = serde_json::from_str(&Desk::new().sees(&["gc", "--json"])).unwrap();
-    assert_eq!(nothing, gone, "without a mesh the same keys");
+    let reclaimed: Value = serde_json::from_str(&fixture.run_ok(&["gc", "--json"])).unwrap();
+    assert_eq!(reclaimed["reclaimed"]["questions"], 0);
+    let nothing: Value =
+        serde_json::from_str(&CliFixture::new().run_ok(&["gc", "--json"])).unwrap();
+    assert_eq!(nothing, reclaimed, "without a mesh the same keys");
     assert!(
-        desk.sees(&["inbox", "--all"]).contains("which port?"),
+        fixture.run_ok(&["inbox", "--all"]).contains("which port?"),
         "open questions stay"
     );
 }
 
 #[test]
-fn gc_removes_what_is_over_its_time_and_gives_the_space_back() {
-    let desk = Desk::new();
+fn cli_gc_removes_expired_questions_and_shrinks_the_file() {
+    let fixture = CliFixture::new();
     let now_ms = SystemClock::new().now().wall_ms;
-    let clock = Arc::new(SetClock::at(now_ms - 60 * 24 * 3600 * 1000));
-    let mesh = || Mesh::open(&desk.database(), clock.clone()).unwrap();
-    let arrival = |name: &str, number| {
-        let arrival = Arrival::here(&desk.world.project(name)).unwrap();
-        arrival.instance(number)
+    let clock = Arc::new(ManualClock::at(now_ms - 60 * 24 * 3600 * 1000));
+    let mesh = || Mesh::open(&fixture.database(), clock.clone()).unwrap();
+    let request = |name: &str, number| {
+        let request = JoinRequest::here(&fixture.world.project(name)).unwrap();
+        request.instance(number)
     };
-    let mut ada = mesh().join(&arrival("ada", 901)).unwrap();
-    let mut bo = mesh().join(&arrival("bo", 902)).unwrap();
+    let mut ada = mesh().join(&request("ada", 901)).unwrap();
+    let mut bo = mesh().join(&request("bo", 902)).unwrap();
     for number in 0..40 {
         let text = format!("{number} {}", "x".repeat(60_000));
-        let id = Desk::question(&mut ada, "bo", &text);
+        let id = CliFixture::question(&mut ada, "bo", &text);
         bo.answer(id, "yes").unwrap();
     }
     drop((ada, bo));
-    let gone: Value = serde_json::from_str(&desk.sees(&["gc", "--json"])).unwrap();
-    assert_eq!(gone["reclaimed"]["questions"], 40);
+    let reclaimed: Value = serde_json::from_str(&fixture.run_ok(&["gc", "--json"])).unwrap();
+    assert_eq!(reclaimed["reclaimed"]["questions"], 40);
     assert!(
-        gone["reclaimed"]["bytes"].as_u64().unwrap() > 2_000_000,
-        "{gone}"
+        reclaimed["reclaimed"]["bytes"].as_u64().unwrap() > 2_000_000,
+        "{reclaimed}"
     );
-    assert!(desk.database().metadata().unwrap().len() < 400_000);
+    assert!(fixture.database().metadata().unwrap().len() < 400_000);
 }
 
 #[test]
-fn a_name_is_freed_only_where_nobody_sits() {
-    let desk = Desk::new();
-    let ada = desk.peer("ada");
-    assert_eq!(desk.is_refused(&["peers", "--forget", "ada"]).0, "conflict");
+fn cli_peers_forget_frees_only_an_unoccupied_name() {
+    let fixture = CliFixture::new();
+    let ada = fixture.peer("ada");
+    assert_eq!(
+        fixture.run_refused(&["peers", "--forget", "ada"]).0,
+        "conflict"
+    );
     drop(ada);
     assert!(
-        desk.sees(&["peers", "--forget", "Ada"])
+        fixture
+            .run_ok(&["peers", "--forget", "Ada"])
             .contains("the name is free")
     );
     assert_eq!(
-        desk.is_refused(&["peers", "--forget", "ada"]).0,
+        fixture.run_refused(&["peers", "--forget", "ada"]).0,
         "unknown_peer"
     );
 }
 
 #[test]
-fn a_closed_pipe_is_success() {
-    let desk = Desk::new();
-    let _ada = desk.peer("ada");
+fn cli_exits_successfully_when_stdout_is_closed() {
+    let fixture = CliFixture::new();
+    let _ada = fixture.peer("ada");
     for arguments in [
         &["peers"][..],
         &["completions", "bash"],
         &["man"],
         &["--help"],
     ] {
-        let mut running = desk.starts(arguments);
+        let mut running = fixture.start(arguments);
         drop(running.stdout.take());
-        let ran = Ran::of(&running.wait_with_output().unwrap());
+        let ran = ProcessOutput::of(&running.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
 
 #[test]
-fn help_that_cannot_be_printed_is_a_failure() {
-    let desk = Desk::new();
+fn cli_help_fails_when_stdout_cannot_be_written() {
+    let fixture = CliFixture::new();
     for arguments in ["--help", "ask --help", "--version", "status"] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
-        let output = desk
+        let output = fixture
             .world
-            .command(program("claude-mesh"), &desk.folder)
+            .command(program("claude-mesh"), &fixture.folder)
             .args(arguments.split(' '))
             .stdout(full.unwrap())
             .output()
             .unwrap();
-        let ran = Ran::of(&output);
+        let ran = ProcessOutput::of(&output);
         assert_eq!(ran.code, Some(1), "{arguments}: {ran:?}");
         assert!(ran.err.contains("cannot print"), "{arguments}: {ran:?}");
     }
 }
 
 #[test]
-fn in_the_shell_of_a_session_the_session_speaks() {
-    let desk = Desk::new();
-    let mut bo = desk.peer("bo");
-    let folder = desk.world.project("ada");
+fn cli_in_a_session_shell_asks_as_that_session() {
+    let fixture = CliFixture::new();
+    let mut bo = fixture.peer("bo");
+    let folder = fixture.world.project("ada");
     let script = format!(
         "read go; \"{}\" ask bo 'which port?' --timeout 20s; :",
         program("claude-mesh")
     );
-    let mut shell = desk
+    let mut shell = fixture
         .world
-        .command("/bin/sh", &desk.folder)
+        .command("/bin/sh", &fixture.folder)
         .args(["-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    desk.register(shell.id(), &folder);
+    fixture.register(shell.id(), &folder);
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    let inbox = bo.next_questions(PATIENCE).unwrap();
+    let inbox = bo.next_questions(WAIT_TIMEOUT).unwrap();
     assert_eq!(inbox.questions[0].from.as_str(), "ada");
     bo.answer(inbox.questions[0].pending.question.id, "5433")
         .unwrap();
@@ -916,53 +975,53 @@ fn in_the_shell_of_a_session_the_session_speaks() {
 }
 
 #[test]
-fn what_is_for_the_person_is_refused_to_a_session() {
-    let desk = Desk::new();
-    let (mut ada, _bo) = (desk.peer("ada"), desk.peer("bo"));
-    let id = Desk::question(&mut ada, "bo", "the-private-word");
+fn cli_in_a_session_shell_refuses_person_only_commands() {
+    let fixture = CliFixture::new();
+    let (mut ada, _bo) = (fixture.peer("ada"), fixture.peer("bo"));
+    let id = CliFixture::question(&mut ada, "bo", "the-private-word");
     let script = format!(
         "read go; for words in 'inbox --all' 'inbox --peer bo' 'log --question {id}' 'reply --force {id} x' 'log'; do \"{}\" $words; done; :",
         program("claude-mesh")
     );
-    let mut shell = desk
+    let mut shell = fixture
         .world
-        .command("/bin/sh", &desk.folder)
+        .command("/bin/sh", &fixture.folder)
         .args(["-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    desk.register(shell.id(), &desk.world.project("cy"));
+    fixture.register(shell.id(), &fixture.world.project("cy"));
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    let ran = Ran::of(&shell.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&shell.wait_with_output().unwrap());
     assert_eq!(ran.err.matches("is for the person").count(), 4, "{ran:?}");
     assert!(!ran.out.contains("the-private-word"), "{ran:?}");
     assert!(ran.out.contains("ada asked bo"), "{ran:?}");
 }
 
 #[test]
-fn a_person_who_waits_is_told_of_a_question_and_waits_on() {
-    let desk = Desk::new();
-    let mut bo = desk.peer("bo");
-    let asking = desk.starts(&["ask", "bo", "which port?"]);
-    let inbox = bo.next_questions(PATIENCE).unwrap();
+fn cli_ask_keeps_waiting_when_a_question_arrives() {
+    let fixture = CliFixture::new();
+    let mut bo = fixture.peer("bo");
+    let asking = fixture.start(&["ask", "bo", "which port?"]);
+    let inbox = bo.next_questions(WAIT_TIMEOUT).unwrap();
     let person = inbox.questions[0].from.clone();
     let to = Address::parse(person.as_str()).unwrap();
     let (back, wait) = bo.ask(&to, "which host?", None).unwrap();
     let wait = wait.expect("the person can be asked while it waits");
-    desk.sees(&["reply", &back.question.to_string(), "this one"]);
-    let waited = bo.wait(&wait, PATIENCE, |_| true).unwrap();
-    assert!(matches!(waited, Waited::Done(_)), "{waited:?}");
+    fixture.run_ok(&["reply", &back.question.to_string(), "this one"]);
+    let waited = bo.wait(&wait, WAIT_TIMEOUT, |_| true).unwrap();
+    assert!(matches!(waited, ReplyWaitOutcome::Done(_)), "{waited:?}");
     bo.answer(inbox.questions[0].pending.question.id, "5433")
         .unwrap();
-    let ran = Ran::of(&asking.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "5433\n"), "{ran:?}");
 }
 
 #[test]
-fn wrong_usage_is_told_apart_from_a_refusal() {
-    let desk = Desk::new();
+fn cli_usage_errors_exit_with_status_2() {
+    let fixture = CliFixture::new();
     for arguments in [
         &["nonsense"][..],
         &[],
@@ -972,19 +1031,19 @@ fn wrong_usage_is_told_apart_from_a_refusal() {
         &["reply", "x"],
         &["install", "--project", "--local"],
     ] {
-        assert_eq!(desk.types(arguments).code, Some(2), "{arguments:?}");
+        assert_eq!(fixture.run(arguments).code, Some(2), "{arguments:?}");
     }
-    assert!(desk.sees(&["--help"]).contains("Exit status: 0 done"));
+    assert!(fixture.run_ok(&["--help"]).contains("Exit status: 0 done"));
     assert_eq!(
-        desk.sees(&["--version"]),
+        fixture.run_ok(&["--version"]),
         format!("claude-mesh {}\n", env!("CARGO_PKG_VERSION"))
     );
 }
 
 #[test]
-fn every_command_has_examples_and_pages() {
-    let desk = Desk::new();
-    let help = desk.sees(&["--help"]);
+fn cli_commands_have_examples_and_man_pages() {
+    let fixture = CliFixture::new();
+    let help = fixture.run_ok(&["--help"]);
     let listed = help
         .split("Commands:\n")
         .nth(1)
@@ -998,29 +1057,39 @@ fn every_command_has_examples_and_pages() {
     {
         let command = line.split_whitespace().next().unwrap();
         assert!(
-            desk.sees(&[command, "--help"]).contains("Examples:\n  "),
+            fixture
+                .run_ok(&[command, "--help"])
+                .contains("Examples:\n  "),
             "{command}"
         );
         assert!(
-            desk.sees(&["man", command]).contains(".SH SYNOPSIS"),
+            fixture.run_ok(&["man", command]).contains(".SH SYNOPSIS"),
             "{command}"
         );
     }
     for shell in ["bash", "zsh", "fish"] {
-        assert!(desk.sees(&["completions", shell]).contains("claude-mesh"));
+        assert!(
+            fixture
+                .run_ok(&["completions", shell])
+                .contains("claude-mesh")
+        );
     }
-    assert_eq!(desk.is_refused(&["man", "nonsense"]).0, "invalid_argument");
+    assert_eq!(
+        fixture.run_refused(&["man", "nonsense"]).0,
+        "invalid_argument"
+    );
 }
 
 #[test]
-fn install_shows_its_change_and_does_it_once() {
-    let desk = Desk::new();
-    desk.world
+fn cli_install_prints_its_diff_and_is_idempotent() {
+    let fixture = CliFixture::new();
+    fixture
+        .world
         .write(".claude/settings.json", "{\n  \"model\": \"opus\"\n}\n");
     let settings =
-        || std::fs::read_to_string(desk.world.home().join(".claude/settings.json")).unwrap();
+        || std::fs::read_to_string(fixture.world.home().join(".claude/settings.json")).unwrap();
     let before = settings();
-    let dry = desk.sees(&["install", "--dry-run"]);
+    let dry = fixture.run_ok(&["install", "--dry-run"]);
     assert!(
         dry.contains("+      \"mcp__claude-mesh\"") && dry.contains("--- ~/.claude.json"),
         "{dry}"
@@ -1029,107 +1098,109 @@ fn install_shows_its_change_and_does_it_once() {
     assert_eq!(settings(), before);
 
     let mut client = Command::new("sleep").arg("60").spawn().unwrap();
-    desk.register(client.id(), &desk.folder);
-    let told = desk.sees(&["install"]);
+    fixture.register(client.id(), &fixture.folder);
+    let reported = fixture.run_ok(&["install"]);
     client.kill().unwrap();
     client.wait().unwrap();
     assert!(
-        told.contains("wrote ~/.claude/settings.json (before: ~/.claude/settings.json"),
-        "{told}"
+        reported.contains("wrote ~/.claude/settings.json (before: ~/.claude/settings.json"),
+        "{reported}"
     );
     assert!(
-        told.ends_with("1 session is open now: it joins after a restart (`claude --continue`)\n"),
-        "{told}"
+        reported
+            .ends_with("1 session is open now: it joins after a restart (`claude --continue`)\n"),
+        "{reported}"
     );
     assert!(settings().contains("claude-mesh-inbox-poll") && settings().contains("\"opus\""));
     assert_eq!(
-        desk.sees(&["install"]),
+        fixture.run_ok(&["install"]),
         "nothing to do: claude-mesh is wired in already\n"
     );
 
-    let out: Value = serde_json::from_str(&desk.sees(&["uninstall", "--json"])).unwrap();
+    let out: Value = serde_json::from_str(&fixture.run_ok(&["uninstall", "--json"])).unwrap();
     assert_eq!(out["written"].as_array().unwrap().len(), 2, "{out}");
     assert_eq!(settings(), before);
 }
 
 #[test]
-fn the_hook_that_waits_is_installed_on_request() {
-    let desk = Desk::new();
-    let told = desk.sees(&["install", "--wake", "rewake"]);
+fn cli_install_adds_the_rewake_hook_on_request() {
+    let fixture = CliFixture::new();
+    let reported = fixture.run_ok(&["install", "--wake", "rewake"]);
     assert!(
-        told.contains("+            \"asyncRewake\": true"),
-        "{told}"
+        reported.contains("+            \"asyncRewake\": true"),
+        "{reported}"
     );
-    let found = desk.types(&["doctor", "--json"]).json();
+    let found = fixture.run(&["doctor", "--json"]).json();
     assert_eq!(
         finding(&found, "claude-mesh-inbox-wait 0.")["severity"],
         "ok"
     );
     let wake = finding(&found, "wake: a hook waits");
     assert_eq!(wake["severity"], "ok");
-    let told = desk.sees(&["install", "--wake", "inbox"]);
+    let reported = fixture.run_ok(&["install", "--wake", "inbox"]);
     assert!(
-        told.contains("-            \"asyncRewake\": true"),
-        "{told}"
+        reported.contains("-            \"asyncRewake\": true"),
+        "{reported}"
     );
-    let ran = desk.types(&["install", "--wake", "sometimes"]);
+    let ran = fixture.run(&["install", "--wake", "sometimes"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
 }
 
 #[test]
-fn a_settings_file_that_does_not_parse_is_left_alone() {
-    let desk = Desk::new();
-    desk.world
+fn cli_install_keeps_an_unparsable_settings_file_unchanged() {
+    let fixture = CliFixture::new();
+    fixture
+        .world
         .write(".claude/settings.json", "{\n  \"model\": opus\n}\n");
-    let (code, told) = desk.is_refused(&["install"]);
+    let (code, reported) = fixture.run_refused(&["install"]);
     assert_eq!(code, "storage");
     assert!(
-        told.contains("line 2, column 12") && told.contains("untouched"),
-        "{told}"
+        reported.contains("line 2, column 12") && reported.contains("untouched"),
+        "{reported}"
     );
-    assert!(!desk.world.home().join(".claude.json").exists());
+    assert!(!fixture.world.home().join(".claude.json").exists());
 }
 
 #[test]
-fn install_is_for_a_project_when_told_so() {
-    let desk = Desk::new();
-    let told = desk.sees(&["install", "--project"]);
+fn cli_install_project_writes_project_files() {
+    let fixture = CliFixture::new();
+    let reported = fixture.run_ok(&["install", "--project"]);
     assert!(
-        told.contains("wrote ~/own/.mcp.json") && told.contains("is not on your PATH"),
-        "{told}"
+        reported.contains("wrote ~/own/.mcp.json") && reported.contains("is not on your PATH"),
+        "{reported}"
     );
-    let entry = std::fs::read_to_string(desk.folder.join(".mcp.json")).unwrap();
+    let entry = std::fs::read_to_string(fixture.folder.join(".mcp.json")).unwrap();
     assert!(
         entry.contains("CLAUDE_MESH_PROJECT_PATH") && !entry.contains("/claude-mesh-server"),
         "{entry}"
     );
-    desk.sees(&["uninstall", "--project"]);
-    assert!(!desk.folder.join(".mcp.json").exists());
-    let ran = desk
+    fixture.run_ok(&["uninstall", "--project"]);
+    assert!(!fixture.folder.join(".mcp.json").exists());
+    let ran = fixture
         .world
-        .cli(&desk.world.home(), &["install", "--project"]);
+        .cli(&fixture.world.home(), &["install", "--project"]);
     assert!(ran.err.contains("the home folder is no project"), "{ran:?}");
 }
 
 #[test]
-fn a_program_without_its_siblings_wires_nothing() {
-    let desk = Desk::new();
+fn cli_install_fails_without_its_sibling_programs() {
+    let fixture = CliFixture::new();
     let own = std::fs::read(program("claude-mesh")).unwrap();
-    let alone = desk.world.executable("bin/claude-mesh", &own);
-    let output = desk
+    let alone = fixture.world.executable("bin/claude-mesh", &own);
+    let output = fixture
         .world
-        .command(alone.to_str().unwrap(), &desk.folder)
+        .command(alone.to_str().unwrap(), &fixture.folder)
         .arg("install")
         .output()
         .unwrap();
-    let ran = Ran::of(&output);
+    let ran = ProcessOutput::of(&output);
     assert_eq!(ran.code, Some(1));
     assert!(
         ran.err
             .contains("claude-mesh-server, claude-mesh-session-start"),
         "{ran:?}"
     );
-    assert!(!desk.world.home().join(".claude.json").exists());
+    assert!(!fixture.world.home().join(".claude.json").exists());
 }
 
 #[track_caller]
@@ -1144,9 +1215,9 @@ fn finding(findings: &Value, text: &str) -> Value {
 }
 
 #[test]
-fn doctor_names_what_is_wrong_and_what_mends_it() {
-    let desk = Desk::new();
-    let ran = desk.types(&["doctor", "--json"]);
+fn doctor_reports_problems_with_their_fix() {
+    let fixture = CliFixture::new();
+    let ran = fixture.run(&["doctor", "--json"]);
     assert_eq!(ran.code, Some(1));
     let found = ran.json();
     assert_eq!(found["ok"], false);
@@ -1160,9 +1231,9 @@ fn doctor_names_what_is_wrong_and_what_mends_it() {
         finding(&found, "claude-mesh-inbox-poll 0.")["severity"],
         "ok"
     );
-    desk.sees(&["install"]);
-    let _ada = desk.peer("ada");
-    let ran = desk.types(&["doctor", "--json"]);
+    fixture.run_ok(&["install"]);
+    let _ada = fixture.peer("ada");
+    let ran = fixture.run(&["doctor", "--json"]);
     let found = ran.json();
     assert_eq!(
         (ran.code, &found["ok"]),
@@ -1173,7 +1244,7 @@ fn doctor_names_what_is_wrong_and_what_mends_it() {
     assert_eq!(finding(&found, "hooks: 4 wired")["severity"], "ok");
     assert_eq!(finding(&found, "database: schema")["severity"], "ok");
     assert_eq!(finding(&found, "mesh default here")["severity"], "ok");
-    let text = desk.types(&["doctor"]).out;
+    let text = fixture.run(&["doctor"]).out;
     assert!(
         text.contains("ok       hooks: 4 wired (~/.claude/settings.json)"),
         "{text}"
@@ -1181,11 +1252,11 @@ fn doctor_names_what_is_wrong_and_what_mends_it() {
 }
 
 #[test]
-fn doctor_sees_a_database_that_only_this_shell_speaks_of() {
-    let mut desk = Desk::new();
-    let other = desk.world.home().join("other.db");
-    desk.world.set("MESH_DB_PATH", other.to_str().unwrap());
-    let found = desk.types(&["doctor", "--json"]).json();
+fn doctor_notes_a_database_path_set_only_in_this_shell() {
+    let mut fixture = CliFixture::new();
+    let other = fixture.world.home().join("other.db");
+    fixture.world.set("MESH_DB_PATH", other.to_str().unwrap());
+    let found = fixture.run(&["doctor", "--json"]).json();
     let apart = finding(&found, "this shell speaks of ~/other.db");
     assert_eq!(apart["severity"], "note");
     assert!(
@@ -1197,17 +1268,17 @@ fn doctor_sees_a_database_that_only_this_shell_speaks_of() {
 }
 
 #[test]
-fn doctor_sees_what_is_passed_over_in_silence() {
-    let desk = Desk::new();
-    desk.world.write(
+fn doctor_reports_silently_ignored_settings() {
+    let fixture = CliFixture::new();
+    fixture.world.write(
         ".claude-mesh/.env",
         "\u{feff}CLAUDE_MESH_SYNC=full\nCLAUDE_MESH_NAME=front\n",
     );
-    desk.world.write(
+    fixture.world.write(
         "own/.claude-mesh.json",
         "\u{feff}{ \"topics\": [\"ops\", \"two words\"] }",
     );
-    let found = desk.types(&["doctor", "--json"]).json();
+    let found = fixture.run(&["doctor", "--json"]).json();
     let misplaced = finding(&found, "CLAUDE_MESH_NAME stands in ~/.claude-mesh/.env");
     assert_eq!(misplaced["severity"], "note");
     assert!(!found.to_string().contains("CLAUDE_MESH_SYNC"));
@@ -1221,10 +1292,10 @@ fn doctor_sees_what_is_passed_over_in_silence() {
 }
 
 #[test]
-fn a_database_that_is_no_file_is_told_so_before_its_rights() {
-    let mut desk = Desk::new();
-    desk.world.set("MESH_DB_PATH", "/dev/null");
-    let ran = desk.types(&["state", "set", "a", "1"]);
+fn cli_reports_a_database_path_that_is_not_a_file() {
+    let mut fixture = CliFixture::new();
+    fixture.world.set("MESH_DB_PATH", "/dev/null");
+    let ran = fixture.run(&["state", "set", "a", "1"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("hint: "), "{ran:?}");
     assert!(!ran.err.contains("chmod"), "{ran:?}");
@@ -1234,21 +1305,24 @@ fn a_database_that_is_no_file_is_told_so_before_its_rights() {
 }
 
 #[test]
-fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
-    let mut desk = Desk::new();
-    desk.world.write(
+fn doctor_reports_foreign_database_recent_fault_and_old_client() {
+    let mut fixture = CliFixture::new();
+    fixture.world.write(
         ".claude-mesh/mesh.db",
         "not a database at all, but a note of some length: milk, bread, butter, eggs",
     );
-    desk.world.write(
+    fixture.world.write(
         ".claude-mesh/faults.log",
         "2999-01-01T00:00:00.000Z claude-mesh-inbox-poll disk is full\n2001-01-01T00:00:00.000Z old\n",
     );
     let old = b"#!/bin/sh\necho '2.1.100 (Claude Code)'\n";
-    desk.world.executable("bin/claude", old);
-    let path = format!("{}:/usr/bin:/bin", desk.world.home().join("bin").display());
-    desk.world.set("PATH", &path);
-    let found = desk.types(&["doctor", "--json"]).json();
+    fixture.world.executable("bin/claude", old);
+    let path = format!(
+        "{}:/usr/bin:/bin",
+        fixture.world.home().join("bin").display()
+    );
+    fixture.world.set("PATH", &path);
+    let found = fixture.run(&["doctor", "--json"]).json();
     assert_eq!(
         finding(&found, "file is not a database")["severity"],
         "problem"
@@ -1256,21 +1330,23 @@ fn doctor_tells_a_foreign_file_a_fault_and_an_old_client() {
     assert_eq!(finding(&found, "disk is full")["severity"], "note");
     assert_eq!(finding(&found, "2.1.100")["mend"], "claude update");
     assert!(!found.to_string().contains("2001-01-01"));
-    desk.sees(&["install", "--wake", "rewake"]);
-    let found = desk.types(&["doctor", "--json"]).json();
+    fixture.run_ok(&["install", "--wake", "rewake"]);
+    let found = fixture.run(&["doctor", "--json"]).json();
     assert_eq!(finding(&found, "2.1.100")["severity"], "ok");
-    let ran = desk.types(&["peers"]);
+    let ran = fixture.run(&["peers"]);
     let hint = "file is not a database\nhint: nothing was changed. Close all sessions, then `mv ";
     assert!(ran.err.contains(hint), "{ran:?}");
 }
 
 #[test]
-fn doctor_says_what_to_do_with_a_broken_file_and_where_its_copies_are() {
-    let desk = Desk::new();
-    let path = desk.world.database();
+fn doctor_explains_how_to_recover_a_damaged_database() {
+    let fixture = CliFixture::new();
+    let path = fixture.world.database();
     let copy = "mesh.db.schema-2-20260101T000000000Z.bak";
-    desk.world.write(&format!(".claude-mesh/{copy}"), "a copy");
-    let ada = desk.peer("ada");
+    fixture
+        .world
+        .write(&format!(".claude-mesh/{copy}"), "a copy");
+    let ada = fixture.peer("ada");
     drop(ada);
     let whole = std::fs::read(&path).unwrap();
     let cases = [
@@ -1286,7 +1362,7 @@ fn doctor_says_what_to_do_with_a_broken_file_and_where_its_copies_are() {
             let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
         }
         std::fs::write(&path, content).unwrap();
-        let found = desk.types(&["doctor", "--json"]).json();
+        let found = fixture.run(&["doctor", "--json"]).json();
         let broken = finding(&found, says);
         assert_eq!(broken["severity"], "problem");
         let mend = broken["mend"].as_str().expect("what to do");
@@ -1297,32 +1373,32 @@ fn doctor_says_what_to_do_with_a_broken_file_and_where_its_copies_are() {
         assert!(!mend.contains("doctor"), "{mend:?}");
     }
     std::fs::rename(&path, path.with_extension("db.damaged")).unwrap();
-    desk.sees(&["state", "set", "a", "1"]);
+    fixture.run_ok(&["state", "set", "a", "1"]);
 }
 
 #[test]
-fn doctor_sees_a_place_where_no_database_can_be_made() {
+fn doctor_reports_a_mesh_folder_writable_by_others() {
     use std::os::unix::fs::PermissionsExt;
-    let desk = Desk::new();
-    let folder = desk.world.project(".claude-mesh");
+    let fixture = CliFixture::new();
+    let folder = fixture.world.project(".claude-mesh");
     let mode = |mode| {
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     mode(0o777);
-    let found = desk.types(&["doctor", "--json"]).json();
+    let found = fixture.run(&["doctor", "--json"]).json();
     let open = finding(&found, "can be written by others");
     assert_eq!(open["severity"], "problem");
     assert!(!found.to_string().contains("no database yet"), "{found:#}");
     mode(0o700);
-    let found = desk.types(&["doctor", "--json"]).json();
+    let found = fixture.run(&["doctor", "--json"]).json();
     assert_eq!(finding(&found, "no database yet")["severity"], "note");
     assert!(!folder.join("mesh.db").exists());
 }
 
 #[test]
-fn a_watched_list_is_printed_again_when_something_changes() {
-    let desk = Desk::new();
-    let mut watching = desk.starts(&["peers", "--watch", "--json"]);
+fn cli_peers_watch_reprints_the_list_on_change() {
+    let fixture = CliFixture::new();
+    let mut watching = fixture.start(&["peers", "--watch", "--json"]);
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     assert_eq!(next(), json!({ "peers": [] }));
@@ -1341,9 +1417,9 @@ fn a_watched_list_is_printed_again_when_something_changes() {
         }
         panic!("never just {names:?}: {seen}");
     };
-    let ada = desk.peer("ada");
+    let ada = fixture.peer("ada");
     until(&["ada"]);
-    let _bo = desk.peer("bo");
+    let _bo = fixture.peer("bo");
     until(&["ada", "bo"]);
     drop(ada);
     until(&["bo"]);
@@ -1352,21 +1428,21 @@ fn a_watched_list_is_printed_again_when_something_changes() {
 }
 
 #[test]
-fn the_demo_plays_its_stories_and_leaves_nothing() {
-    let mut desk = Desk::new();
-    let temporary = desk.world.project("tmp");
-    desk.world.set("TMPDIR", temporary.to_str().unwrap());
-    let told = desk.sees(&["demo"]);
+fn demo_runs_its_scenarios_and_cleans_up() {
+    let mut fixture = CliFixture::new();
+    let temporary = fixture.world.project("tmp");
+    fixture.world.set("TMPDIR", temporary.to_str().unwrap());
+    let reported = fixture.run_ok(&["demo"]);
     assert!(
-        told.contains("1. One sits idle") && told.contains("5. The asker is killed"),
-        "{told}"
+        reported.contains("1. One sits idle") && reported.contains("5. The asker is killed"),
+        "{reported}"
     );
     assert!(
-        told.contains("frontend has \"5433\" as the result of its call ("),
-        "{told}"
+        reported.contains("frontend has \"5433\" as the result of its call ("),
+        "{reported}"
     );
-    assert!(!told.contains('\u{1b}'), "{told}");
-    let json: Value = serde_json::from_str(&desk.sees(&["demo", "--json"])).unwrap();
+    assert!(!reported.contains('\u{1b}'), "{reported}");
+    let json: Value = serde_json::from_str(&fixture.run_ok(&["demo", "--json"])).unwrap();
     assert_eq!(json["ok"], true);
     let times = json["stories"].as_array().unwrap();
     assert!(
@@ -1375,16 +1451,16 @@ fn the_demo_plays_its_stories_and_leaves_nothing() {
     );
     assert!(times[0]["times"]["ask_to_doorbell_ms"].is_i64(), "{json:#}");
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
-    assert!(!desk.world.home().join(".claude-mesh").exists());
+    assert!(!fixture.world.home().join(".claude-mesh").exists());
 }
 
 #[test]
-fn a_demo_that_fails_says_where_and_leaves_nothing() {
-    let mut desk = Desk::new();
-    let temporary = desk.world.project("tmp");
-    desk.world.set("TMPDIR", temporary.to_str().unwrap());
+fn failed_demo_reports_the_cause_and_cleans_up() {
+    let mut fixture = CliFixture::new();
+    let temporary = fixture.world.project("tmp");
+    fixture.world.set("TMPDIR", temporary.to_str().unwrap());
     let own = std::fs::read(program("claude-mesh")).unwrap();
-    let alone = desk.world.executable("bin/claude-mesh", &own);
+    let alone = fixture.world.executable("bin/claude-mesh", &own);
     for name in [
         "server",
         "session-start",
@@ -1394,10 +1470,12 @@ fn a_demo_that_fails_says_where_and_leaves_nothing() {
         "inbox-wait",
     ] {
         let path = format!("bin/claude-mesh-{name}");
-        desk.world.executable(&path, b"#!/bin/sh\nexit 0\n");
+        fixture.world.executable(&path, b"#!/bin/sh\nexit 0\n");
     }
-    let mut command = desk.world.command(alone.to_str().unwrap(), &desk.folder);
-    let ran = Ran::of(&command.arg("demo").output().unwrap());
+    let mut command = fixture
+        .world
+        .command(alone.to_str().unwrap(), &fixture.folder);
+    let ran = ProcessOutput::of(&command.arg("demo").output().unwrap());
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
         ran.err.starts_with("claude-mesh: the demo stopped: "),
@@ -1407,19 +1485,19 @@ fn a_demo_that_fails_says_where_and_leaves_nothing() {
 }
 
 #[test]
-fn a_real_demo_without_claude_code_says_how_to_get_it_and_makes_nothing() {
-    let mut desk = Desk::new();
-    let temporary = desk.world.project("tmp");
-    desk.world.set("TMPDIR", temporary.to_str().unwrap());
-    desk.world.set("PATH", "");
-    let ran = desk.types(&["demo", "--real"]);
+fn real_demo_without_claude_code_explains_how_to_install_it() {
+    let mut fixture = CliFixture::new();
+    let temporary = fixture.world.project("tmp");
+    fixture.world.set("TMPDIR", temporary.to_str().unwrap());
+    fixture.world.set("PATH", "");
+    let ran = fixture.run(&["demo", "--real"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     assert!(
         ran.err
             .starts_with("claude-mesh: Claude Code is not installed: there is no `claude` on your PATH\nhint: `npm install"),
         "{ran:?}"
     );
-    let ran = desk.types(&["demo", "--real", "--claude", "nowhere/claude"]);
+    let ran = fixture.run(&["demo", "--real", "--claude", "nowhere/claude"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
         ran.err.contains("there is no program nowhere/claude"),
@@ -1429,14 +1507,14 @@ fn a_real_demo_without_claude_code_says_how_to_get_it_and_makes_nothing() {
 }
 
 #[test]
-fn a_real_demo_whose_claude_code_gives_up_tells_what_its_screen_said_and_keeps_it_on_request() {
-    let mut desk = Desk::new();
-    let temporary = desk.world.project("tmp");
-    desk.world.set("TMPDIR", temporary.to_str().unwrap());
+fn real_demo_reports_the_screen_of_a_failed_claude_code() {
+    let mut fixture = CliFixture::new();
+    let temporary = fixture.world.project("tmp");
+    fixture.world.set("TMPDIR", temporary.to_str().unwrap());
     let program = b"#!/bin/sh\n[ \"$1\" = --version ] && echo '9.9.9 (Claude Code)' && exit\necho 'please log in'\n";
-    let fake = desk.world.executable("bin/claude", program);
+    let fake = fixture.world.executable("bin/claude", program);
     let demo = ["demo", "--real", "--claude", fake.to_str().unwrap()];
-    let ran = desk.types(&demo);
+    let ran = fixture.run(&demo);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
         ran.out.starts_with("Claude Code 9.9.9 plays here"),
@@ -1448,7 +1526,7 @@ fn a_real_demo_whose_claude_code_gives_up_tells_what_its_screen_said_and_keeps_i
         "{ran:?}"
     );
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
-    let ran = desk.types(&[&demo[..], &["--keep"]].concat());
+    let ran = fixture.run(&[&demo[..], &["--keep"]].concat());
     let kept = std::fs::read_dir(&temporary)
         .unwrap()
         .next()

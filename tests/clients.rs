@@ -6,23 +6,26 @@ use serde_json::Value;
 use crate::world::{World, program};
 
 /// What a client publishes of its format, with where and when it was looked up.
-fn format_of(client: &str) -> Value {
+fn published_format(client: &str) -> Value {
     let formats = include_str!("payloads/client_formats.json");
     serde_json::from_str::<Value>(formats).unwrap()[client].clone()
 }
 
-fn entry(client: &str, text: &str) -> Value {
+fn server_entry(client: &str, text: &str) -> Value {
     let all: Value = match client {
         "codex" => serde_json::to_value(text.parse::<toml::Table>().unwrap()).unwrap(),
         _ => serde_json::from_str(text).unwrap(),
     };
     assert_eq!(all.as_object().unwrap().len(), 1, "{client}");
-    let servers = format_of(client)["servers"].as_str().unwrap().to_owned();
+    let servers = published_format(client)["servers"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     all[servers]["claude-mesh"].clone()
 }
 
 /// Returns whether a value is of the kind that the format names.
-fn is_a(kind: &str, value: &Value) -> bool {
+fn has_kind(kind: &str, value: &Value) -> bool {
     match kind {
         "text" => value.is_string(),
         "texts" => value
@@ -38,28 +41,31 @@ fn is_a(kind: &str, value: &Value) -> bool {
 }
 
 #[test]
-fn every_entry_keeps_to_the_format_that_its_client_publishes() {
+fn printed_client_config_matches_the_published_format() {
     let world = World::new();
     let folder = world.project("own");
     for client in ["codex", "cursor", "gemini", "vscode", "windsurf"] {
-        let format = format_of(client);
+        let format = published_format(client);
         let printed = world.cli(&folder, &["install", "--print", client]).out;
-        let entry = entry(client, &printed);
-        let entry = entry.as_object().unwrap();
+        let server_entry = server_entry(client, &printed);
+        let server_entry = server_entry.as_object().unwrap();
         for key in format["required"].as_array().unwrap() {
             let key = key.as_str().unwrap();
-            assert!(entry.contains_key(key), "{client} needs {key}");
+            assert!(server_entry.contains_key(key), "{client} needs {key}");
         }
-        for (key, value) in entry {
+        for (key, value) in server_entry {
             let kind = format["keys"][key].as_str();
             let kind = kind.unwrap_or_else(|| panic!("{client} knows no {key}"));
-            assert!(is_a(kind, value), "{client}: {key} is {kind}, not {value}");
+            assert!(
+                has_kind(kind, value),
+                "{client}: {key} is {kind}, not {value}"
+            );
         }
-        let put_in: Vec<&str> = printed
+        let placeholders: Vec<&str> = printed
             .match_indices("${")
             .map(|(at, _)| &printed[at..=at + printed[at..].find('}').unwrap()])
             .collect();
-        for variable in put_in {
+        for variable in placeholders {
             let replaces = format["replaces"].as_array().unwrap();
             assert!(replaces.contains(&variable.into()), "{client}: {variable}");
         }
@@ -67,11 +73,11 @@ fn every_entry_keeps_to_the_format_that_its_client_publishes() {
 }
 
 #[test]
-fn the_entry_of_each_client_is_printed_with_where_it_goes_and_nothing_is_written() {
+fn install_print_shows_each_client_config_and_writes_nothing() {
     let world = World::new();
     let folder = world.project("own");
     let server = Path::new(program("claude-mesh-server"));
-    for (client, place) in [
+    for (client, config_path) in [
         ("codex", "~/.codex/config.toml"),
         ("cursor", "~/.cursor/mcp.json"),
         ("gemini", "~/.gemini/settings.json"),
@@ -80,13 +86,13 @@ fn the_entry_of_each_client_is_printed_with_where_it_goes_and_nothing_is_written
     ] {
         let ran = world.cli(&folder, &["install", "--print", client]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        let told: Vec<&str> = ran.err.lines().collect();
+        let reported: Vec<&str> = ran.err.lines().collect();
         assert!(
-            told[0].starts_with("goes into ") && told[0].contains(place),
+            reported[0].starts_with("goes into ") && reported[0].contains(config_path),
             "{ran:?}"
         );
-        assert_eq!(told.last(), Some(&"nothing was written"));
-        let printed = entry(client, &ran.out);
+        assert_eq!(reported.last(), Some(&"nothing was written"));
+        let printed = server_entry(client, &ran.out);
         let command = Path::new(printed["command"].as_str().unwrap());
         assert_eq!(command, server.canonicalize().unwrap(), "{client}");
         let json = world
@@ -96,40 +102,40 @@ fn the_entry_of_each_client_is_printed_with_where_it_goes_and_nothing_is_written
         assert_eq!(json["client"], client);
     }
     let windsurf = world.cli(&folder, &["install", "--print", "windsurf"]);
-    let project = &entry("windsurf", &windsurf.out)["env"]["CLAUDE_MESH_PROJECT_PATH"];
+    let project = &server_entry("windsurf", &windsurf.out)["env"]["CLAUDE_MESH_PROJECT_PATH"];
     assert_eq!(project, folder.to_str().unwrap());
-    let left: Vec<_> = std::fs::read_dir(world.home()).unwrap().collect();
+    let remaining: Vec<_> = std::fs::read_dir(world.home()).unwrap().collect();
     assert_eq!(
-        left.len(),
+        remaining.len(),
         1,
-        "only the project's folder is there: {left:?}"
+        "only the project's folder is there: {remaining:?}"
     );
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 #[test]
-fn a_session_by_such_an_entry_sits_in_the_project_it_names() {
+fn printed_client_config_starts_a_session_in_its_project() {
     let world = World::new();
     let folder = world.project("own");
     let ran = world.cli(&folder, &["install", "--print", "windsurf"]);
-    let printed = entry("windsurf", &ran.out);
+    let printed = server_entry("windsurf", &ran.out);
     let environment = printed["env"].as_object().unwrap();
     let environment: Vec<(&str, &str)> = environment
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
         .collect();
-    let mut at_entry = World::new();
-    at_entry.servers = Path::new(printed["command"].as_str().unwrap())
+    let mut entry_world = World::new();
+    entry_world.servers = Path::new(printed["command"].as_str().unwrap())
         .parent()
         .unwrap()
         .into();
-    let session = at_entry.window("elsewhere", &environment);
+    let session = entry_world.bare_session("elsewhere", &environment);
     session.discover();
     assert_eq!(session.name(), "own");
 }
 
 #[test]
-fn an_unknown_client_and_what_does_not_go_with_it_are_wrong_usage() {
+fn install_print_rejects_unknown_clients_and_other_options() {
     let world = World::new();
     let folder = world.project("own");
     let refused = world.cli(&folder, &["install", "--print", "emacs"]);

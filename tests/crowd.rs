@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::world::{PATIENCE, Session, World};
+use crate::world::{Session, WAIT_TIMEOUT, World};
 
 #[test]
 fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
@@ -28,14 +28,14 @@ fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
         })
         .collect();
     let mut answered = 0;
-    crate::world::within("twenty questions are answered", || {
+    crate::world::wait_until("twenty questions are answered", || {
         for question in answerer.questions() {
             let text = question["question"]
                 .as_str()
                 .unwrap()
                 .trim_end_matches('?')
                 .to_owned();
-            answerer.replies(
+            answerer.send_reply(
                 question["question_id"].as_str().unwrap(),
                 &format!("answer to {text}"),
             );
@@ -49,18 +49,18 @@ fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
 }
 
 #[test]
-fn fifty_processes_open_a_missing_database_and_all_sit_down() {
+fn fifty_processes_create_one_database_and_all_register() {
     let world = World::new();
     let windows: Vec<_> = (0..50)
-        .map(|number| world.window(&format!("p{number}"), &[]))
+        .map(|number| world.bare_session(&format!("p{number}"), &[]))
         .collect();
     std::thread::scope(|scope| {
-        for window in &windows {
-            scope.spawn(|| window.hook("SessionStart", json!({ "source": "startup" })));
+        for bare_session in &windows {
+            scope.spawn(|| bare_session.hook("SessionStart", json!({ "source": "startup" })));
         }
     });
-    let looker = world.session("looker");
-    let peers = looker.call("list_peers", json!({}))["peers"]
+    let observer = world.session("looker");
+    let peers = observer.call("list_peers", json!({}))["peers"]
         .as_array()
         .unwrap()
         .len();
@@ -74,14 +74,14 @@ fn fifty_processes_open_a_missing_database_and_all_sit_down() {
 }
 
 #[test]
-fn sessions_that_start_together_in_one_project_get_different_seats() {
+fn concurrent_sessions_of_one_project_get_distinct_peers() {
     let world = World::new();
-    let windows: Vec<_> = (0..12).map(|_| world.window("api", &[])).collect();
+    let windows: Vec<_> = (0..12).map(|_| world.bare_session("api", &[])).collect();
     std::thread::scope(|scope| {
-        for window in &windows {
+        for bare_session in &windows {
             scope.spawn(|| {
-                window.hook("SessionStart", json!({ "source": "startup" }));
-                window.discover();
+                bare_session.hook("SessionStart", json!({ "source": "startup" }));
+                bare_session.discover();
             });
         }
     });
@@ -96,7 +96,7 @@ fn sessions_that_start_together_in_one_project_get_different_seats() {
 }
 
 #[test]
-fn writers_killed_in_the_middle_leave_a_sound_file_and_no_lost_question() {
+fn killed_writers_leave_an_intact_database_and_all_questions() {
     let world = World::new();
     let bo = world.session("bo");
     let mut asked = Vec::new();
@@ -135,7 +135,7 @@ fn writers_killed_in_the_middle_leave_a_sound_file_and_no_lost_question() {
 }
 
 #[test]
-fn a_hook_does_not_wait_for_a_lock_that_is_held() {
+fn hook_does_not_wait_for_a_held_write_lock() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
@@ -157,12 +157,11 @@ fn a_hook_does_not_wait_for_a_lock_that_is_held() {
 }
 
 #[test]
-fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_and_all_read_one_order()
- {
+fn concurrent_messages_are_each_read_once_in_one_order() {
     const WRITERS: usize = 32;
-    const EACH: usize = 40;
+    const MESSAGES_PER_WRITER: usize = 40;
     /// Every so many goes to everybody, so also to those that write.
-    const TO_ALL: usize = 8;
+    const BROADCAST_INTERVAL: usize = 8;
     let world = World::new();
     let readers = [world.session("reader"), world.session("other")];
     for reader in &readers {
@@ -174,8 +173,8 @@ fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_an
     std::thread::scope(|scope| {
         for writer in &writers {
             scope.spawn(move || {
-                for number in 0..EACH {
-                    let (to, recipients) = match number % TO_ALL {
+                for number in 0..MESSAGES_PER_WRITER {
+                    let (to, recipients) = match number % BROADCAST_INTERVAL {
                         0 => ("*", WRITERS + 1),
                         _ => ("#all", 2),
                     };
@@ -188,7 +187,7 @@ fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_an
     });
     let [first, second] = readers
         .each_ref()
-        .map(|reader| all_mail(reader, WRITERS * EACH));
+        .map(|reader| all_mail(reader, WRITERS * MESSAGES_PER_WRITER));
     assert_eq!(first, second, "one order for all");
     let mut next = HashMap::new();
     for message in &first {
@@ -198,14 +197,20 @@ fn of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_an
         assert_eq!(number, *expected, "each once, in the order of its writer");
         *expected += 1;
     }
-    assert_eq!(next.into_values().collect::<Vec<_>>(), [EACH; WRITERS]);
+    assert_eq!(
+        next.into_values().collect::<Vec<_>>(),
+        [MESSAGES_PER_WRITER; WRITERS]
+    );
     let for_all: Vec<_> = first
         .iter()
         .filter(|one| one["to"] == "*" && one["from"] != "writer0")
         .cloned()
         .collect();
     assert_eq!(
-        all_mail(&writers[0], (WRITERS - 1) * EACH / TO_ALL),
+        all_mail(
+            &writers[0],
+            (WRITERS - 1) * MESSAGES_PER_WRITER / BROADCAST_INTERVAL
+        ),
         for_all,
         "who reads a part reads it in that order"
     );
@@ -226,21 +231,21 @@ fn all_mail(reader: &Session, unread: usize) -> Vec<Value> {
 }
 
 /// How many fight for one claim.
-const FIGHTERS: usize = 32;
+const CONTENDERS: usize = 32;
 /// So many grants there are at least.
-const GRANTS_MIN: usize = 8 * FIGHTERS;
+const GRANTS_MIN: usize = 8 * CONTENDERS;
 
 /// What the fight is about, as those see it who fight.
-struct Arena {
+struct ContentionTest {
     world: World,
-    lasts: Duration,
+    duration: Duration,
     grants: AtomicUsize,
     /// With which the dice of all fighters begin.
     seed: u64,
     /// Who is inside, and the last fence that was shown.
-    inside: Mutex<(Option<usize>, i64)>,
+    holder_and_fence: Mutex<(Option<usize>, i64)>,
     /// When each grant came to whom it was given, by fence.
-    came: Mutex<BTreeMap<i64, i64>>,
+    received_at_ms: Mutex<BTreeMap<i64, i64>>,
     /// When the holder of a fence was killed.
     killed_holding: Mutex<BTreeMap<i64, i64>>,
     killed_waiting: AtomicU32,
@@ -251,11 +256,11 @@ struct Grant {
     fence: i64,
     at_ms: i64,
     /// Its owner stood in line, and this is why its turn came.
-    turn: Option<Turn>,
+    turn: Option<PromotionCause>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum PromotionCause {
     Released,
     Reaped,
 }
@@ -264,15 +269,19 @@ fn now_ms() -> i64 {
     SystemClock::new().now().wall_ms
 }
 
-impl Arena {
+impl ContentionTest {
     /// Goes in: nobody else may be there, and no higher fence may have been shown.
     fn enter(&self, who: usize, fence: i64) {
-        self.came.lock().unwrap().insert(fence, now_ms());
-        let mut inside = self.inside.lock().unwrap();
-        assert_eq!(inside.0, None, "{who} came in with fence {fence}");
-        assert!(inside.1 < fence, "{} was shown before {fence}", inside.1);
-        *inside = (Some(who), fence);
-        drop(inside);
+        self.received_at_ms.lock().unwrap().insert(fence, now_ms());
+        let mut holder_and_fence = self.holder_and_fence.lock().unwrap();
+        assert_eq!(holder_and_fence.0, None, "{who} came in with fence {fence}");
+        assert!(
+            holder_and_fence.1 < fence,
+            "{} was shown before {fence}",
+            holder_and_fence.1
+        );
+        *holder_and_fence = (Some(who), fence);
+        drop(holder_and_fence);
         // What a claim protects: whoever writes shows the fence, and a lower one than the last is refused.
         let path = self.world.home().join("protected");
         let last = std::fs::read_to_string(&path).map_or(0, |text| text.parse().unwrap());
@@ -281,11 +290,11 @@ impl Arena {
     }
 
     fn leave(&self) {
-        self.inside.lock().unwrap().0 = None;
+        self.holder_and_fence.lock().unwrap().0 = None;
     }
 
     /// Fights until the time is over and it was granted often enough. Returns how often the claim was granted.
-    fn fight(&self, who: usize, mut session: Session) -> u32 {
+    fn contend(&self, who: usize, mut session: Session) -> u32 {
         let mut random = self.seed.wrapping_add(who as u64 + 1);
         let mut one_in = |many: u64| {
             random = random
@@ -294,7 +303,7 @@ impl Arena {
             (random >> 33).is_multiple_of(many)
         };
         let (mut grants, mut rounds) = (0, 0);
-        let until = Instant::now() + self.lasts;
+        let until = Instant::now() + self.duration;
         // On a slow machine the time alone tells nothing about who gets how much.
         while Instant::now() < until || self.grants.load(Ordering::Relaxed) < GRANTS_MIN {
             rounds += 1;
@@ -302,7 +311,7 @@ impl Arena {
             let turn = session.start("claim", arguments);
             // The first deaths of each sort are not left to the dice.
             if one_in(60) || (who == 0 && rounds == 1) {
-                session = self.again(session, who, one_in(2));
+                session = self.restart_session(session, who, one_in(2));
                 self.killed_waiting.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
@@ -315,7 +324,7 @@ impl Arena {
             self.leave();
             if one_in(100) || ([1, 2].contains(&who) && grants == 1) {
                 self.killed_holding.lock().unwrap().insert(fence, now_ms());
-                session = self.again(session, who, one_in(4) || who == 1);
+                session = self.restart_session(session, who, one_in(4) || who == 1);
             } else {
                 session.call("release", json!({ "resource": "it" }));
             }
@@ -324,19 +333,19 @@ impl Arena {
     }
 
     /// Kills a session, with its server or so that the server sees it, and opens another.
-    fn again(&self, mut session: Session, who: usize, both: bool) -> Session {
+    fn restart_session(&self, mut session: Session, who: usize, both: bool) -> Session {
         if both {
             session.kill();
         } else {
             session.kill_client();
             session.wait_for_end();
         }
-        self.opens(who)
+        self.open_session(who)
     }
 
     /// Opens a session without a hook, which in such a crowd may give up waiting for the lock before its turn comes.
-    fn opens(&self, who: usize) -> Session {
-        let session = self.world.window(&format!("fighter{who}"), &[]);
+    fn open_session(&self, who: usize) -> Session {
+        let session = self.world.bare_session(&format!("fighter{who}"), &[]);
         session.discover();
         session.call("mesh_status", json!({}));
         session
@@ -372,8 +381,8 @@ impl Arena {
                 _ if data["was"] == "held" => {
                     assert_eq!(holder.take(), Some(claim));
                     last_end = Some(match kind.as_str() {
-                        "claim.released" => Turn::Released,
-                        _ => Turn::Reaped,
+                        "claim.released" => PromotionCause::Released,
+                        _ => PromotionCause::Reaped,
                     });
                 }
                 _ => {}
@@ -385,34 +394,36 @@ impl Arena {
 
 /// `CLAUDE_MESH_TEST_CROWD_SECONDS` makes the fight longer, `CLAUDE_MESH_TEST_CROWD_SEED` rolls the dice of an earlier one.
 #[test]
-fn of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves() {
+fn contended_claim_has_one_holder_and_no_starvation() {
     let number = |name: &str| Some(std::env::var(name).ok()?.parse().unwrap());
     let seconds = number("CLAUDE_MESH_TEST_CROWD_SECONDS").unwrap_or(4);
-    let any = || BuildHasher::hash_one(&RandomState::new(), FIGHTERS);
+    let any = || BuildHasher::hash_one(&RandomState::new(), CONTENDERS);
     let seed = number("CLAUDE_MESH_TEST_CROWD_SEED").unwrap_or_else(any);
-    tell(&format!("CLAUDE_MESH_TEST_CROWD_SEED={seed}\n"));
-    let arena = Arena {
+    print_text(&format!("CLAUDE_MESH_TEST_CROWD_SEED={seed}\n"));
+    let contention = ContentionTest {
         world: World::new(),
-        lasts: Duration::from_secs(seconds),
+        duration: Duration::from_secs(seconds),
         grants: AtomicUsize::default(),
         seed,
-        inside: Mutex::default(),
-        came: Mutex::default(),
+        holder_and_fence: Mutex::default(),
+        received_at_ms: Mutex::default(),
         killed_holding: Mutex::default(),
         killed_waiting: AtomicU32::default(),
     };
     // Nobody fights before all are there.
-    let sessions: Vec<Session> = (0..FIGHTERS).map(|who| arena.opens(who)).collect();
+    let sessions: Vec<Session> = (0..CONTENDERS)
+        .map(|who| contention.open_session(who))
+        .collect();
     let grants: Vec<u32> = std::thread::scope(|scope| {
-        let arena = &arena;
-        let fights: Vec<_> = sessions
+        let contention = &contention;
+        let contender_threads: Vec<_> = sessions
             .into_iter()
             .enumerate()
-            .map(|(who, session)| scope.spawn(move || arena.fight(who, session)))
+            .map(|(who, session)| scope.spawn(move || contention.contend(who, session)))
             .collect();
-        fights
+        contender_threads
             .into_iter()
-            .map(|fight| fight.join().unwrap())
+            .map(|contend| contend.join().unwrap())
             .collect()
     });
     let (least, most) = (grants.iter().min().unwrap(), grants.iter().max().unwrap());
@@ -420,32 +431,35 @@ fn of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves() {
         *least > 0 && *most <= 3 * *least,
         "somebody starves: {grants:?}"
     );
-    let looker = arena.world.session("looker");
-    assert_eq!(looker.call("claims", json!({})), json!({ "claims": [] }));
-    let granted = arena.granted();
-    let came = arena.came.into_inner().unwrap();
-    let slowest = |after: Turn| {
+    let observer = contention.world.session("looker");
+    assert_eq!(observer.call("claims", json!({})), json!({ "claims": [] }));
+    let granted = contention.granted();
+    let received_at_ms = contention.received_at_ms.into_inner().unwrap();
+    let slowest = |after: PromotionCause| {
         let turns = granted.iter().filter(|grant| grant.turn == Some(after));
-        let took = turns.filter_map(|grant| Some(came.get(&grant.fence)? - grant.at_ms));
+        let took = turns.filter_map(|grant| Some(received_at_ms.get(&grant.fence)? - grant.at_ms));
         took.max().expect("there was such a turn")
     };
-    let (released, reaped) = (slowest(Turn::Released), slowest(Turn::Reaped));
+    let (released, reaped) = (
+        slowest(PromotionCause::Released),
+        slowest(PromotionCause::Reaped),
+    );
     // A ring that is missed is made up for by the next look, after two seconds.
     assert!(
         released <= 1_000,
         "somebody was woken {released} ms after its turn had come"
     );
-    let killed = arena.killed_holding.into_inner().unwrap();
+    let killed = contention.killed_holding.into_inner().unwrap();
     let passed = killed
         .iter()
-        .filter_map(|(fence, at_ms)| Some(came.get(&(fence + 1))? - at_ms));
+        .filter_map(|(fence, at_ms)| Some(received_at_ms.get(&(fence + 1))? - at_ms));
     let passed = passed.max().expect("a holder died and the next came");
     for took in [reaped, passed] {
-        assert!(Duration::from_millis(took.unsigned_abs()) <= PATIENCE);
+        assert!(Duration::from_millis(took.unsigned_abs()) <= WAIT_TIMEOUT);
     }
-    let waiting = arena.killed_waiting.into_inner();
+    let waiting = contention.killed_waiting.into_inner();
     assert!(waiting > 0 && killed.len() > 1, "nobody was killed");
-    tell_all(&format!(
+    print_to_stderr(&format!(
         "seed {seed}: {} grants, {least} to {most} each; woken {released} ms after a release at most, {reaped} ms after a \
          promotion by a death; {waiting} killed in line, {} holding, whose claim had passed on after {passed} ms at most\n",
         granted.len(),
@@ -457,11 +471,11 @@ fn of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves() {
     clippy::print_stdout,
     reason = "a fight that fails is repeated by its seed"
 )]
-fn tell(text: &str) {
+fn print_text(text: &str) {
     print!("{text}");
 }
 
 /// Says it also when nothing has failed.
-fn tell_all(text: &str) {
+fn print_to_stderr(text: &str) {
     std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
 }

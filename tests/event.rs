@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::world::{PATIENCE, Ran, Session, Stray, World, program};
+use crate::world::{BackgroundProcess, ProcessOutput, Session, WAIT_TIMEOUT, World, program};
 
 fn events(session: &Session, mut arguments: Value) -> Value {
     arguments["action"] = arguments.get("action").cloned().unwrap_or(json!("read"));
@@ -19,20 +19,20 @@ fn emit(session: &Session, kind: &str, data: Value) -> Value {
     )
 }
 
-fn list(page: &Value) -> &Vec<Value> {
+fn events_in(page: &Value) -> &Vec<Value> {
     page["events"]
         .as_array()
         .unwrap_or_else(|| panic!("{page}"))
 }
 
-fn kinds(page: &Value) -> Vec<&str> {
-    let events = list(page).iter();
+fn event_types(page: &Value) -> Vec<&str> {
+    let events = events_in(page).iter();
     events
         .map(|event| event["type"].as_str().unwrap())
         .collect()
 }
 
-fn starts(world: &World, arguments: &[&str]) -> Child {
+fn start_command(world: &World, arguments: &[&str]) -> Child {
     world
         .command(program("claude-mesh"), &world.project("person"))
         .args(arguments)
@@ -44,8 +44,8 @@ fn starts(world: &World, arguments: &[&str]) -> Child {
 }
 
 /// Waits until so many calls listen for events.
-fn until_listening(world: &World, count: i64) {
-    crate::world::within("somebody listens", || {
+fn wait_for_listeners(world: &World, count: i64) {
+    crate::world::wait_until("somebody listens", || {
         let listening = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
         let found: Result<i64, _> = world.rows().query_row(listening, [], |row| row.get(0));
         found == Ok(count)
@@ -53,42 +53,49 @@ fn until_listening(world: &World, count: i64) {
 }
 
 #[test]
-fn every_verb_is_in_the_log_and_globs_choose_among_them() {
+fn operations_are_logged_and_type_globs_filter_events() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     ask.result();
     bo.call(
         "state",
         json!({ "action": "set", "key": "port", "value": 5433 }),
     );
     let all = events(&ada, json!({}));
-    let seqs: Vec<i64> = list(&all)
+    let seqs: Vec<i64> = events_in(&all)
         .iter()
         .map(|event| event["seq"].as_i64().unwrap())
         .collect();
     assert!(seqs.is_sorted() && seqs[0] == 1, "{seqs:?}");
     assert_eq!(all["next"], *seqs.last().unwrap());
-    let some = |types: Value| kinds(&events(&ada, json!({ "types": types }))).join(" ");
-    assert_eq!(some(json!(["peer.*"])), "peer.joined peer.joined");
-    assert_eq!(some(json!(["*.changed"])), "state.changed");
-    assert_eq!(some(json!([])), some(json!(null)), "none named is all");
+    let joined_types =
+        |types: Value| event_types(&events(&ada, json!({ "types": types }))).join(" ");
+    assert_eq!(joined_types(json!(["peer.*"])), "peer.joined peer.joined");
+    assert_eq!(joined_types(json!(["*.changed"])), "state.changed");
+    assert_eq!(
+        joined_types(json!([])),
+        joined_types(json!(null)),
+        "none named is all"
+    );
     let refused = events(&ada, json!({ "types": "project.*" }))["error"]["message"].clone();
     assert_eq!(
         refused,
         r#""types": wrong type: the text "project.*", expected a list"#
     );
-    assert!(some(json!(["question.asked", "question.answered"])).starts_with("question.asked"));
-    assert_eq!(some(json!(["task.*"])), "");
-    let keys: Vec<&String> = list(&all)[0].as_object().unwrap().keys().collect();
+    assert!(
+        joined_types(json!(["question.asked", "question.answered"])).starts_with("question.asked")
+    );
+    assert_eq!(joined_types(json!(["task.*"])), "");
+    let keys: Vec<&String> = events_in(&all)[0].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["seq", "type", "at", "by", "subject", "data"]);
 }
 
 /// Returns who did what to what since an event, with some of the data.
 fn since(session: &Session, after: &Value, types: &str, key: &str) -> Vec<[Value; 4]> {
     let page = events(session, json!({ "types": [types], "after": after }));
-    let told = list(&page).iter().map(|event| {
+    let reported = events_in(&page).iter().map(|event| {
         ["type", "by", "subject"]
             .map(|name| event[name].clone())
             .into_iter()
@@ -97,11 +104,11 @@ fn since(session: &Session, after: &Value, types: &str, key: &str) -> Vec<[Value
             .try_into()
             .unwrap()
     });
-    told.collect()
+    reported.collect()
 }
 
 #[test]
-fn what_happens_to_names_questions_and_claims_is_an_event_with_who_did_it_and_why() {
+fn rename_question_and_claim_events_carry_actor_and_reason() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.call("register", json!({ "name": "store" }));
@@ -120,21 +127,21 @@ fn what_happens_to_names_questions_and_claims_is_an_event_with_who_did_it_and_wh
         id
     };
     let declined = asked("may I push?");
-    let told = since(&ada, &start, "question.declined", "none");
+    let reported = since(&ada, &start, "question.declined", "none");
     assert_eq!(
-        told[0][..3],
+        reported[0][..3],
         ["question.declined", "store", &declined].map(|text| json!(text))
     );
-    assert_eq!(told.len(), 1);
+    assert_eq!(reported.len(), 1);
     let quiet = world.cli(&world.home(), &["quiet", "store"]);
     assert_eq!(quiet.code, Some(0), "{quiet:?}");
     let held = ada.call("ask_peer", json!({ "to": "store", "question": "and now?" }));
     assert_eq!(held["status"], "held");
     let id = held["question_id"].as_str().unwrap();
-    let told = since(&ada, &start, "question.held", "reason");
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0][2], id);
-    assert_eq!(told[0][3], held["reason"]);
+    let reported = since(&ada, &start, "question.held", "reason");
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert_eq!(reported[0][2], id);
+    assert_eq!(reported[0][3], held["reason"]);
     let claim = |session: &Session| {
         let claimed = session.call("claim", json!({ "resource": "deploy", "wait": "queue" }));
         claimed["claim_id"].clone()
@@ -142,7 +149,7 @@ fn what_happens_to_names_questions_and_claims_is_an_event_with_who_did_it_and_wh
     let (first, second) = (claim(&ada), claim(&bo));
     ada.call("release", json!({ "resource": "deploy" }));
     let page = events(&ada, json!({ "types": ["claim.*"], "after": 0 }));
-    let told: Vec<Value> = list(&page)
+    let reported: Vec<Value> = events_in(&page)
         .iter()
         .map(|event| {
             assert_eq!(event["subject"], "deploy");
@@ -151,7 +158,7 @@ fn what_happens_to_names_questions_and_claims_is_an_event_with_who_did_it_and_wh
         .collect();
     let granted = |id: &Value, fence| json!({ "claim_id": id, "mode": "exclusive", "fence": fence, "lease_seconds": 120 });
     assert_eq!(
-        told,
+        reported,
         [
             json!(["claim.granted", "ada", granted(&first, 1)]),
             json!(["claim.queued", "store", { "claim_id": second, "mode": "exclusive", "place": 1 }]),
@@ -162,7 +169,7 @@ fn what_happens_to_names_questions_and_claims_is_an_event_with_who_did_it_and_wh
 }
 
 #[test]
-fn next_goes_on_behind_what_was_looked_at_also_when_nothing_matched() {
+fn events_next_cursor_advances_past_unmatched_events() {
     let world = World::new();
     let ada = world.session("ada");
     for number in 0..30 {
@@ -183,7 +190,7 @@ fn next_goes_on_behind_what_was_looked_at_also_when_nothing_matched() {
             json!({ "types": ["project.fizz"], "after": after, "limit": 2 }),
         );
         seen.extend(
-            list(&page)
+            events_in(&page)
                 .iter()
                 .map(|event| event["data"].as_i64().unwrap()),
         );
@@ -193,11 +200,14 @@ fn next_goes_on_behind_what_was_looked_at_also_when_nothing_matched() {
     let last = events(&ada, json!({ "after": 0, "limit": 500 }))["next"].clone();
     assert_eq!(after, last, "past those that did not match");
     let none = events(&ada, json!({ "types": ["task.*"], "after": 0 }));
-    assert_eq!((list(&none).len(), &none["next"]), (0, &last));
+    assert_eq!((events_in(&none).len(), &none["next"]), (0, &last));
     let empty = events(&ada, json!({ "after": last }));
-    assert_eq!((list(&empty).len(), &empty["next"]), (0, &last));
+    assert_eq!((events_in(&empty).len(), &empty["next"]), (0, &last));
     let newest = events(&ada, json!({ "types": ["project.fizz"], "limit": 2 }));
-    let newest: Vec<&Value> = list(&newest).iter().map(|event| &event["data"]).collect();
+    let newest: Vec<&Value> = events_in(&newest)
+        .iter()
+        .map(|event| &event["data"])
+        .collect();
     assert_eq!(
         newest,
         [24, 27],
@@ -206,22 +216,22 @@ fn next_goes_on_behind_what_was_looked_at_also_when_nothing_matched() {
 }
 
 #[test]
-fn since_is_exact_to_the_millisecond() {
+fn events_since_is_exact_to_the_millisecond() {
     let world = World::new();
     let ada = world.session("ada");
     for number in 0..5 {
         emit(&ada, "project.step", json!(number));
         let moment = events(&ada, json!({ "limit": 1 }))["events"][0]["at"].clone();
-        crate::world::within("the clock goes on", || {
+        crate::world::wait_until("the clock goes on", || {
             let now = claude_mesh::platform::Clock::now(&claude_mesh::platform::SystemClock::new());
             claude_mesh::platform::clock::rfc3339(now.wall_ms).as_str() > moment.as_str().unwrap()
         });
     }
     let all = events(&ada, json!({ "types": ["project.*"] }));
-    let third = list(&all)[2]["at"].as_str().unwrap();
+    let third = events_in(&all)[2]["at"].as_str().unwrap();
     let since = |time: &str| {
         let page = events(&ada, json!({ "types": ["project.*"], "since": time }));
-        list(&page)
+        events_in(&page)
             .iter()
             .map(|event| event["data"].clone())
             .collect::<Vec<_>>()
@@ -237,7 +247,7 @@ fn since_is_exact_to_the_millisecond() {
 }
 
 #[test]
-fn a_call_that_waits_for_an_event_returns_with_it() {
+fn events_wait_returns_the_matching_event() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     emit(&bo, "project.deployed", json!("old"));
@@ -248,27 +258,31 @@ fn a_call_that_waits_for_an_event_returns_with_it() {
     wait.wait_for_progress("waiting for project.deployed");
     emit(&bo, "project.built", json!({}));
     emit(&bo, "project.deployed", json!("new"));
-    let came = wait.result();
-    assert_eq!(list(&came)[0]["data"], "new", "{came}");
+    let awaited = wait.result();
+    assert_eq!(events_in(&awaited)[0]["data"], "new", "{awaited}");
     assert_eq!(
-        (&list(&came)[0]["by"], list(&came).len()),
+        (&events_in(&awaited)[0]["by"], events_in(&awaited).len()),
         (&json!("bo"), 1)
     );
-    let again = json!({ "action": "wait", "types": ["project.*"], "after": came["next"], "timeout_seconds": 1 });
+    let again = json!({ "action": "wait", "types": ["project.*"], "after": awaited["next"], "timeout_seconds": 1 });
     let none = events(&ada, again);
     assert_eq!(
         (&none["status"], &none["next"]),
-        (&json!("timed_out"), &came["next"])
+        (&json!("timed_out"), &awaited["next"])
     );
     let at_once = events(
         &ada,
         json!({ "action": "wait", "types": ["project.built"], "after": 0 }),
     );
-    assert_eq!(kinds(&at_once), ["project.built"], "what is there already");
+    assert_eq!(
+        event_types(&at_once),
+        ["project.built"],
+        "what is there already"
+    );
 }
 
 #[test]
-fn an_event_wakes_who_waits_for_it_and_nobody_else() {
+fn event_wakes_only_the_sessions_that_wait_for_it() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -282,7 +296,7 @@ fn an_event_wakes_who_waits_for_it_and_nobody_else() {
     let other = cy.start("events", json!({ "action": "wait", "types": ["task.*"] }));
     wait.wait_for_progress("waiting");
     other.wait_for_progress("waiting");
-    let bell = |session: &str| {
+    let doorbell = |session: &str| {
         let id: String = world
             .rows()
             .query_row(
@@ -293,24 +307,24 @@ fn an_event_wakes_who_waits_for_it_and_nobody_else() {
             .unwrap();
         id
     };
-    let rung = |session: &str| {
-        let bell = world.home().join(format!(
+    let doorbell_modified_at = |session: &str| {
+        let doorbell = world.home().join(format!(
             ".claude-mesh/mesh.db.d/bells/{}/bell",
-            bell(session)
+            doorbell(session)
         ));
-        bell.metadata().and_then(|it| it.modified()).ok()
+        doorbell.metadata().and_then(|it| it.modified()).ok()
     };
-    let before = (rung("ada"), rung("cy"));
+    let before = (doorbell_modified_at("ada"), doorbell_modified_at("cy"));
     emit(&bo, "project.done", json!({}));
-    assert_eq!(kinds(&wait.result()), ["project.done"]);
-    assert_ne!(rung("ada"), before.0);
-    assert_eq!(rung("cy"), before.1);
+    assert_eq!(event_types(&wait.result()), ["project.done"]);
+    assert_ne!(doorbell_modified_at("ada"), before.0);
+    assert_eq!(doorbell_modified_at("cy"), before.1);
     assert!(other.is_open());
     other.cancel();
 }
 
 #[test]
-fn a_question_interrupts_a_wait_for_events_which_goes_on_where_it_was() {
+fn question_interrupts_an_events_wait_without_losing_events() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let wait = ada.start(
@@ -326,26 +340,26 @@ fn a_question_interrupts_a_wait_for_events_which_goes_on_where_it_was() {
     assert_eq!(interrupted["status"], "interrupted");
     assert_eq!(interrupted["questions"][0]["question"], "which port?");
     emit(&bo, "project.done", json!({}));
-    ada.replies(
+    ada.send_reply(
         interrupted["questions"][0]["question_id"].as_str().unwrap(),
         "5433",
     );
     assert_eq!(ask.result()["answer"], "5433");
     let wait = json!({ "action": "wait", "types": ["project.*"], "after": interrupted["next"] });
     assert_eq!(
-        kinds(&events(&ada, wait)),
+        event_types(&events(&ada, wait)),
         ["project.done"],
         "nothing is missed"
     );
 }
 
 #[test]
-fn a_session_hears_by_its_inbox_of_what_it_subscribed_to_once() {
+fn poll_inbox_returns_each_subscribed_event_once() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let heard = |session: &Session| -> Vec<i64> {
+    let received = |session: &Session| -> Vec<i64> {
         let inbox = session.call("poll_inbox", json!({}));
-        list(&inbox)
+        events_in(&inbox)
             .iter()
             .map(|event| event["data"].as_i64().unwrap())
             .collect()
@@ -361,13 +375,13 @@ fn a_session_hears_by_its_inbox_of_what_it_subscribed_to_once() {
         emit(&bo, "project.noise", json!(number));
     }
     assert_eq!(
-        heard(&ada),
+        received(&ada),
         (1..=50).collect::<Vec<_>>(),
         "at most fifty at a time"
     );
-    assert_eq!(heard(&ada), (51..=60).collect::<Vec<_>>(), "the rest");
-    assert_eq!(heard(&ada), [0; 0], "once");
-    assert_eq!(heard(&bo), [0; 0], "who did not subscribe hears nothing");
+    assert_eq!(received(&ada), (51..=60).collect::<Vec<_>>(), "the rest");
+    assert_eq!(received(&ada), [0; 0], "once");
+    assert_eq!(received(&bo), [0; 0], "who did not subscribe hears nothing");
     let more = events(
         &ada,
         json!({ "action": "subscribe", "types": ["project.noise"] }),
@@ -380,23 +394,23 @@ fn a_session_hears_by_its_inbox_of_what_it_subscribed_to_once() {
     assert_eq!(left["types"], json!(["project.noise"]));
     emit(&bo, "project.step", json!(61));
     emit(&bo, "project.noise", json!(62));
-    assert_eq!(heard(&ada), [62]);
+    assert_eq!(received(&ada), [62]);
     assert_eq!(
         events(&ada, json!({ "action": "unsubscribe" }))["types"],
         json!([])
     );
     emit(&bo, "project.noise", json!(63));
-    assert_eq!(heard(&ada), [0; 0]);
+    assert_eq!(received(&ada), [0; 0]);
     let back = events(
         &ada,
         json!({ "action": "subscribe", "types": ["project.noise"], "after": 0 }),
     );
     assert_eq!(back["next"], 0);
-    assert_eq!(heard(&ada).len(), 50, "from where it was told to begin");
+    assert_eq!(received(&ada).len(), 50, "from where it was told to begin");
 }
 
 #[test]
-fn large_events_come_in_results_that_a_client_takes() {
+fn large_event_pages_stay_within_the_result_size_limit() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     events(
@@ -417,21 +431,25 @@ fn large_events_come_in_results_that_a_client_takes() {
         assert!(page.to_string().len() <= 200_000);
         assert_eq!(
             page["truncated"] == true,
-            read.len() + list(&page).len() < 8
+            read.len() + events_in(&page).len() < 8
         );
-        read.extend(list(&page).iter().map(first));
+        read.extend(events_in(&page).iter().map(first));
         after = page["next"].clone();
     }
-    let mut heard = Vec::new();
-    while heard.len() < 8 {
-        heard.extend(list(&ada.call("poll_inbox", json!({}))).iter().map(first));
+    let mut received = Vec::new();
+    while received.len() < 8 {
+        received.extend(
+            events_in(&ada.call("poll_inbox", json!({})))
+                .iter()
+                .map(first),
+        );
     }
     assert_eq!(read, ["0", "1", "2", "3", "4", "5", "6", "7"]);
-    assert_eq!(heard, read);
+    assert_eq!(received, read);
 }
 
 #[test]
-fn bad_event_calls_are_refused_by_name_and_write_nothing() {
+fn invalid_event_calls_are_refused_and_write_nothing() {
     let world = World::new();
     let ada = world.session("ada");
     let before = events(&ada, json!({ "after": 0, "limit": 500 }));
@@ -508,7 +526,7 @@ fn bad_event_calls_are_refused_by_name_and_write_nothing() {
 }
 
 #[test]
-fn the_log_has_one_order_for_all_readers_while_several_write() {
+fn concurrent_writers_give_all_readers_one_event_order() {
     let world = World::new();
     let writers: Vec<Session> = (0..4).map(|n| world.session(&format!("w{n}"))).collect();
     let readers = [world.session("r0"), world.session("r1")];
@@ -517,7 +535,7 @@ fn the_log_has_one_order_for_all_readers_while_several_write() {
         while seen.len() < 400 {
             let wait = json!({ "action": "wait", "types": ["project.*"], "after": after });
             let page = events(reader, wait);
-            seen.extend(list(&page).iter().cloned());
+            seen.extend(events_in(&page).iter().cloned());
             after = page["next"].clone();
         }
         seen
@@ -569,10 +587,10 @@ fn the_log_has_one_order_for_all_readers_while_several_write() {
 }
 
 #[test]
-fn a_script_waits_for_an_event_and_goes_on() {
+fn cli_events_wait_returns_on_a_match_or_timeout() {
     let world = World::new();
     let ada = world.session("ada");
-    let waiting = starts(
+    let waiting = start_command(
         &world,
         &[
             "events",
@@ -584,10 +602,10 @@ fn a_script_waits_for_an_event_and_goes_on() {
             "--json",
         ],
     );
-    until_listening(&world, 1);
+    wait_for_listeners(&world, 1);
     emit(&ada, "project.noise", json!({}));
     emit(&ada, "project.deployed", json!({ "version": "1.4" }));
-    let ran = Ran::of(&waiting.wait_with_output().unwrap());
+    let ran = ProcessOutput::of(&waiting.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.json()["events"][0]["data"], json!({ "version": "1.4" }));
     let none = world.cli(
@@ -614,53 +632,53 @@ fn a_script_waits_for_an_event_and_goes_on() {
 
 /// Looks without a bell are two seconds apart. So many in a row, each made when the last one was seen, are not found by
 /// them within a test's patience.
-pub(crate) const IN_A_ROW: i64 = 25;
+pub(crate) const CONSECUTIVE_EVENTS: i64 = 25;
 
 #[test]
-fn events_are_followed_by_the_bell_until_somebody_stops_it() {
+fn cli_events_follow_is_woken_by_the_doorbell() {
     let world = World::new();
     let ada = world.session("ada");
     emit(&ada, "project.step", json!(0));
-    let mut following = starts(&world, &["events", "-f", "--types", "project.*", "--json"]);
+    let mut following = start_command(&world, &["events", "-f", "--types", "project.*", "--json"]);
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     assert_eq!(next()["data"], 0, "it begins with the newest");
     let began = Instant::now();
-    for number in 1..=IN_A_ROW {
+    for number in 1..=CONSECUTIVE_EVENTS {
         emit(&ada, "project.step", json!(number));
         assert_eq!(next()["data"], number);
     }
-    assert!(began.elapsed() < PATIENCE, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
     let pid = i32::try_from(following.id()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(following.wait().unwrap().code(), Some(0));
-    until_listening(&world, 0);
+    wait_for_listeners(&world, 0);
 }
 
 #[test]
-fn calls_that_wait_for_events_are_woken_by_the_bell() {
+fn events_wait_is_woken_by_the_doorbell() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let began = Instant::now();
-    for number in 1..=IN_A_ROW {
+    for number in 1..=CONSECUTIVE_EVENTS {
         let wait = bo.start(
             "events",
             json!({ "action": "wait", "types": ["project.*"] }),
         );
         wait.wait_for_progress("waiting for project.*");
         emit(&ada, "project.step", json!(number));
-        assert_eq!(list(&wait.result())[0]["data"], number);
+        assert_eq!(events_in(&wait.result())[0]["data"], number);
     }
-    assert!(began.elapsed() < PATIENCE, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
 }
 
 #[test]
-fn a_person_emits_events_and_reads_them_as_lines() {
+fn cli_events_emits_and_prints_events() {
     let world = World::new();
     let ada = world.session("ada");
     let types = |arguments: &[&str]| world.cli(&world.project("person"), arguments);
-    let told = types(&[
+    let reported = types(&[
         "events",
         "--emit",
         "project.deployed",
@@ -668,18 +686,18 @@ fn a_person_emits_events_and_reads_them_as_lines() {
         r#"{"to": "\u001b[31mx"}"#,
     ]);
     assert!(
-        told.out.starts_with("project.deployed is event "),
-        "{told:?}"
+        reported.out.starts_with("project.deployed is event "),
+        "{reported:?}"
     );
     let seen = events(&ada, json!({ "types": ["project.*"] }));
     assert!(
-        list(&seen)[0]["by"]
+        events_in(&seen)[0]["by"]
             .as_str()
             .unwrap()
             .starts_with("person@")
     );
     assert_eq!(
-        list(&seen)[0]["subject"],
+        events_in(&seen)[0]["subject"],
         json!(world.home().join("person"))
     );
     let lines = types(&["events", "--types", "project.*"]).out;
@@ -699,11 +717,11 @@ fn a_person_emits_events_and_reads_them_as_lines() {
 }
 
 #[test]
-fn a_person_who_follows_is_told_of_a_question_and_follows_on() {
+fn cli_events_follow_prints_a_question_and_continues() {
     let world = World::new();
     let ada = world.session("ada");
-    let mut following = starts(&world, &["events", "-f", "--types", "project.*", "--json"]);
-    until_listening(&world, 1);
+    let mut following = start_command(&world, &["events", "-f", "--types", "project.*", "--json"]);
+    wait_for_listeners(&world, 1);
     let person = world
         .rows()
         .query_row("SELECT name FROM peer WHERE kind = 'person'", [], |row| {
@@ -713,9 +731,9 @@ fn a_person_who_follows_is_told_of_a_question_and_follows_on() {
         "ask_peer",
         json!({ "to": person.unwrap(), "question": "may I push?" }),
     );
-    let mut told = BufReader::new(following.stderr.take().unwrap()).lines();
+    let mut reported = BufReader::new(following.stderr.take().unwrap()).lines();
     assert_eq!(
-        told.next().unwrap().unwrap(),
+        reported.next().unwrap().unwrap(),
         "claude-mesh: ada asks you: may I push?"
     );
     emit(&ada, "project.step", json!(1));
@@ -727,28 +745,29 @@ fn a_person_who_follows_is_told_of_a_question_and_follows_on() {
 }
 
 #[test]
-fn what_is_followed_in_a_sessions_shell_leaves_the_sessions_questions_to_its_model() {
+fn cli_events_follow_in_a_session_shell_delivers_no_question() {
     let world = World::new();
     let ada = world.session("ada");
     let folder = world.project("bo");
-    let script = Stray::beside_a_server(&world, &folder, "events -f --json > followed");
-    let bo = world.window_of("bo", &[], "/bin/sh", &script);
+    let script =
+        BackgroundProcess::background_cli_script(&world, &folder, "events -f --json > followed");
+    let bo = world.bare_session_with_script("bo", &[], "/bin/sh", &script);
     bo.register("idle");
     bo.hook("SessionStart", json!({ "source": "startup" }));
     bo.discover();
     bo.call("mesh_status", json!({}));
-    let _follower = Stray::goes(&folder);
+    let _follower = BackgroundProcess::release(&folder);
     let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
-    crate::world::within("it is followed", || followed().contains("peer.joined"));
+    crate::world::wait_until("it is followed", || followed().contains("peer.joined"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
-    crate::world::within("it goes on", || followed().contains("question.asked"));
+    crate::world::wait_until("it goes on", || followed().contains("question.asked"));
     assert!(!followed().contains("question.shown"), "nobody has seen it");
     assert!(bo.prompt("t1").unwrap().contains("which port?"));
 }
 
 #[test]
-fn a_page_says_that_there_is_more_only_when_the_next_one_has_something() {
+fn events_page_is_truncated_only_when_more_events_match() {
     let world = World::new();
     let ada = world.session("ada");
     for _ in 0..2 {

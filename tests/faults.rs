@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::world::{Ran, Session, World, program, within};
+use crate::world::{ProcessOutput, Session, World, program, wait_until};
 
 /// Hooks stand in a person's way; this is more than any may take.
-const HOOK_AT_MOST: Duration = Duration::from_millis(1_500);
+const HOOK_TIME_LIMIT: Duration = Duration::from_millis(1_500);
 const EVENTS: [&str; 5] = [
     "SessionStart",
     "UserPromptSubmit",
@@ -22,11 +22,11 @@ const EVENTS: [&str; 5] = [
 ];
 
 #[track_caller]
-fn refused(result: &Value, says: &[&str]) {
+fn refused(result: &Value, expected: &[&str]) {
     let error = &result["error"];
     let message = error["message"].as_str().expect("a refusal");
     assert_eq!(error["code"], "storage", "{message}");
-    for part in says {
+    for part in expected {
         assert!(message.contains(part), "{part:?} is not in {message:?}");
     }
     assert!(!error["hint"].as_str().unwrap().is_empty());
@@ -34,17 +34,17 @@ fn refused(result: &Value, says: &[&str]) {
 
 /// The model can say what mends it, as a person reads at the command line.
 #[track_caller]
-fn model_is_told_the_way_out(session: &Session, says: &[&str]) {
-    let told = session.call("mesh_status", json!({}));
-    let hint = told["error"]["hint"].as_str().unwrap();
-    for part in says {
+fn assert_model_gets_hint(session: &Session, expected: &[&str]) {
+    let result = session.call("mesh_status", json!({}));
+    let hint = result["error"]["hint"].as_str().unwrap();
+    for part in expected {
         assert!(hint.contains(part), "{part:?} is not in {hint:?}");
     }
 }
 
 /// Every tool says the same, and the server goes on.
 #[track_caller]
-fn all_refused(session: &Session, says: &[&str]) {
+fn assert_all_tools_refuse(session: &Session, expected: &[&str]) {
     for (tool, arguments) in [
         ("mesh_status", json!({})),
         ("register", json!({ "role": "x" })),
@@ -52,13 +52,13 @@ fn all_refused(session: &Session, says: &[&str]) {
         ("state", json!({ "action": "set", "key": "k", "value": 1 })),
         ("events", json!({ "action": "wait" })),
     ] {
-        refused(&session.call(tool, arguments), says);
+        refused(&session.call(tool, arguments), expected);
     }
-    lives(session);
+    assert_server_responds(session);
 }
 
 #[track_caller]
-fn lives(session: &Session) {
+fn assert_server_responds(session: &Session) {
     let listed = session.request("tools/list", json!({}));
     let all = claude_mesh::mcp::tool_list(None).len();
     assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), all);
@@ -66,7 +66,7 @@ fn lives(session: &Session) {
 
 /// Every hook prints nothing for the model, succeeds, and leaves a line in the log, where there can be one.
 #[track_caller]
-fn hooks_are_silent(world: &World, session: &Session, logged: Option<&str>) {
+fn assert_hooks_print_nothing(world: &World, session: &Session, logged: Option<&str>) {
     let log = world.home().join(".claude-mesh/faults.log");
     for event in EVENTS {
         let before = fs::read_to_string(&log).unwrap_or_default().len();
@@ -76,24 +76,24 @@ fn hooks_are_silent(world: &World, session: &Session, logged: Option<&str>) {
             (Some(0), ""),
             "{event}: {ran:?}"
         );
-        let Some(says) = logged else { continue };
+        let Some(expected) = logged else { continue };
         let content = fs::read_to_string(&log).unwrap_or_default();
         let fresh = &content[before..];
         assert_eq!(fresh.lines().count(), 1, "{event}: {fresh:?}");
         assert!(
-            fresh.contains(says),
-            "{event}: {says:?} is not in {fresh:?}"
+            fresh.contains(expected),
+            "{event}: {expected:?} is not in {fresh:?}"
         );
     }
 }
 
 /// A person is told the same at the command line.
 #[track_caller]
-fn person_is_told(world: &World, says: &[&str]) {
+fn assert_cli_reports(world: &World, expected: &[&str]) {
     for command in ["peers", "status"] {
         let ran = world.cli(&world.project("ada"), &[command]);
         assert!(ran.code.is_some_and(|code| code != 0), "{command}: {ran:?}");
-        for part in says {
+        for part in expected {
             assert!(
                 ran.err.contains(part),
                 "{command}: {part:?} is not in {ran:?}"
@@ -118,7 +118,7 @@ fn skip(what: &str, reason: &str) {
 }
 
 /// Returns how this user gets mounts of its own, or `None` after saying why the calling test is skipped.
-fn own_mounts(what: &str) -> Option<&'static str> {
+fn private_mount_command(what: &str) -> Option<&'static str> {
     let works = |how: &&&str| {
         let script = format!("{how} sh -c 'mount -t tmpfs -o size=300k tmpfs /mnt'");
         let tried = Command::new("sh")
@@ -144,7 +144,7 @@ fn with_mounts(how: &str, inner: &str) -> String {
 
 /// A whole mesh file: nothing half-written, and no question in it.
 #[track_caller]
-fn is_whole_and_empty(database: &Path) {
+fn assert_intact_and_empty(database: &Path) {
     let rows = rusqlite::Connection::open(database).unwrap();
     let found: String = rows
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
@@ -161,8 +161,8 @@ fn is_whole_and_empty(database: &Path) {
 }
 
 #[test]
-fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
-    let Some(how) = own_mounts("full disk") else {
+fn full_disk_refuses_a_question_until_space_is_freed() {
+    let Some(how) = private_mount_command("full disk") else {
         return;
     };
     let world = World::new();
@@ -170,7 +170,7 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
     fs::create_dir(&folder).unwrap();
     let inner =
         "mount -t tmpfs -o size=12m,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
-    let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, inner));
+    let ada = world.bare_session_with_script("ada", &[], "/bin/sh", &with_mounts(how, inner));
     ada.discover();
     ada.call("mesh_status", json!({}));
     let user = if how.contains('U') {
@@ -182,7 +182,7 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
         "exec nsenter -t {} -m {user} /bin/sh -c 'cd \"$CLAUDE_PROJECT_DIR\" && \"$SERVER\"; :'",
         ada.pid()
     );
-    let bo = world.window_of("bo", &[], "/bin/sh", &enter);
+    let bo = world.bare_session_with_script("bo", &[], "/bin/sh", &enter);
     bo.discover();
     bo.call("mesh_status", json!({}));
     let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
@@ -199,7 +199,7 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
             &ada.call("ask_peer", ask.clone()),
             &["mesh.db", "the disk is full"],
         );
-        lives(&ada);
+        assert_server_responds(&ada);
     }
     assert_eq!(bo.questions().len(), 0);
     // The database library would follow that path out of the namespace; a copy is as good while nobody writes.
@@ -207,17 +207,17 @@ fn a_full_disk_refuses_the_question_and_takes_it_once_there_is_room() {
     for name in ["mesh.db", "mesh.db-wal"] {
         fs::copy(inside.join(name), copy.path().join(name)).unwrap();
     }
-    is_whole_and_empty(&copy.path().join("mesh.db"));
+    assert_intact_and_empty(&copy.path().join("mesh.db"));
     fs::remove_file(&filler).unwrap();
     let asking = ada.start("ask_peer", ask);
     let id = bo.next_question();
-    assert_eq!(bo.replies(&id, "5433")["status"], "answered");
+    assert_eq!(bo.send_reply(&id, "5433")["status"], "answered");
     assert_eq!(asking.result()["answer"], "5433");
 }
 
 #[test]
-fn a_full_disk_from_the_start_leaves_no_half_made_file() {
-    let Some(how) = own_mounts("full disk from the start") else {
+fn full_disk_at_creation_leaves_no_partial_database() {
+    let Some(how) = private_mount_command("full disk from the start") else {
         return;
     };
     let world = World::new();
@@ -225,20 +225,20 @@ fn a_full_disk_from_the_start_leaves_no_half_made_file() {
     fs::create_dir(&folder).unwrap();
     let inner =
         "mount -t tmpfs -o size=64k,mode=700 tmpfs \"$HOME/.claude-mesh\" && \"$SERVER\"; :";
-    let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, inner));
+    let ada = world.bare_session_with_script("ada", &[], "/bin/sh", &with_mounts(how, inner));
     ada.discover();
-    all_refused(&ada, &["mesh.db", "the disk is full"]);
+    assert_all_tools_refuse(&ada, &["mesh.db", "the disk is full"]);
     let inside = PathBuf::from(format!("/proc/{}/root{}", ada.pid(), folder.display()));
-    let left: Vec<_> = fs::read_dir(inside)
+    let remaining: Vec<_> = fs::read_dir(inside)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(remaining.is_empty(), "{remaining:?}");
 }
 
 #[test]
-fn a_disk_that_fills_up_while_the_file_is_made_leaves_no_damaged_one() {
-    let Some(how) = own_mounts("a disk that fills up while the file is made") else {
+fn disk_filling_up_during_creation_leaves_no_damaged_file() {
+    let Some(how) = private_mount_command("a disk that fills up while the file is made") else {
         return;
     };
     let inner = "mount -t tmpfs -o size=\"$SIZE\",mode=700 tmpfs \"$HOME/.claude-mesh\" || exit 9; \
@@ -258,7 +258,7 @@ fn a_disk_that_fills_up_while_the_file_is_made_leaves_no_damaged_one() {
             .env("CLI", program("claude-mesh"))
             .output()
             .unwrap();
-        let ran = Ran::of(&output);
+        let ran = ProcessOutput::of(&output);
         assert_eq!(ran.code, Some(0), "{size}k: {ran:?}");
         assert!(ran.out.ends_with("\n2\n"), "{size}k: {ran:?}");
         assert!(!ran.out.contains("mesh.db.new"), "{size}k: {ran:?}");
@@ -271,7 +271,7 @@ fn a_disk_that_fills_up_while_the_file_is_made_leaves_no_damaged_one() {
         }
         let kept = world.home().join("kept/mesh.db");
         if kept.exists() {
-            is_whole_and_empty(&kept);
+            assert_intact_and_empty(&kept);
         }
     }
     assert!(
@@ -281,8 +281,8 @@ fn a_disk_that_fills_up_while_the_file_is_made_leaves_no_damaged_one() {
 }
 
 #[test]
-fn a_read_only_home_is_named_and_hooks_stay_silent() {
-    let Some(how) = own_mounts("read-only home") else {
+fn read_only_home_is_reported_and_hooks_print_nothing() {
+    let Some(how) = private_mount_command("read-only home") else {
         return;
     };
     let mounts = "mount --bind \"$HOME\" \"$HOME\" && mount -o remount,bind,ro \"$HOME\" && cd \"$CLAUDE_PROJECT_DIR\"";
@@ -292,9 +292,9 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
             drop(world.session("bo"));
         }
         let inner = format!("{mounts} && \"$SERVER\"; :");
-        let ada = world.window_of("ada", &[], "/bin/sh", &with_mounts(how, &inner));
+        let ada = world.bare_session_with_script("ada", &[], "/bin/sh", &with_mounts(how, &inner));
         ada.discover();
-        all_refused(&ada, &[".claude-mesh"]);
+        assert_all_tools_refuse(&ada, &[".claude-mesh"]);
         for event in EVENTS {
             let hook = program(match event {
                 "SessionStart" => "claude-mesh-session-start",
@@ -322,7 +322,7 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
                 .unwrap()
                 .write_all(payload(event).as_bytes())
                 .unwrap();
-            let ran = Ran::of(&child.wait_with_output().unwrap());
+            let ran = ProcessOutput::of(&child.wait_with_output().unwrap());
             assert_eq!(
                 (ran.code, ran.out.as_str()),
                 (Some(0), ""),
@@ -330,7 +330,7 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
             );
         }
         if begun {
-            is_whole_and_empty(&world.database());
+            assert_intact_and_empty(&world.database());
         } else {
             assert!(!world.home().join(".claude-mesh").exists());
         }
@@ -338,8 +338,8 @@ fn a_read_only_home_is_named_and_hooks_stay_silent() {
 }
 
 #[test]
-fn doctor_sees_that_a_read_only_folder_takes_no_database() {
-    let Some(how) = own_mounts("doctor in a read-only home") else {
+fn doctor_reports_a_read_only_folder() {
+    let Some(how) = private_mount_command("doctor in a read-only home") else {
         return;
     };
     for folder in ["own", ".claude-mesh"] {
@@ -352,7 +352,7 @@ fn doctor_sees_that_a_read_only_folder_takes_no_database() {
             .env("CLI", program("claude-mesh"))
             .output()
             .unwrap();
-        let ran = Ran::of(&output);
+        let ran = ProcessOutput::of(&output);
         assert_eq!(ran.code, Some(1), "{ran:?}");
         assert!(ran.out.contains("cannot write into"), "{folder}: {ran:?}");
         assert!(!ran.out.contains("no database yet"), "{folder}: {ran:?}");
@@ -360,20 +360,20 @@ fn doctor_sees_that_a_read_only_folder_takes_no_database() {
 }
 
 #[test]
-fn a_file_where_the_folder_should_be_is_named_and_stays() {
+fn file_in_place_of_the_mesh_folder_is_reported_and_kept() {
     let world = World::new();
     let path = world.write(".claude-mesh", "mine\n");
-    let ada = world.window("ada", &[]);
+    let ada = world.bare_session("ada", &[]);
     ada.discover();
-    all_refused(&ada, &[".claude-mesh"]);
-    hooks_are_silent(&world, &ada, None);
+    assert_all_tools_refuse(&ada, &[".claude-mesh"]);
+    assert_hooks_print_nothing(&world, &ada, None);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
     fs::remove_file(&path).unwrap();
     assert_eq!(ada.name(), "ada", "once it is gone, all is well");
 }
 
 #[test]
-fn while_another_program_holds_the_lock_hooks_print_and_calls_wait() {
+fn held_write_lock_delays_calls_but_not_hooks() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let first = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
@@ -386,7 +386,7 @@ fn while_another_program_holds_the_lock_hooks_print_and_calls_wait() {
         json!({ "to": "bo", "question": "which schema?" }),
     );
     let ran = bo.raw_hook("UserPromptSubmit", payload("UserPromptSubmit").as_bytes());
-    assert!(began.elapsed() < HOOK_AT_MOST, "{:?}", began.elapsed());
+    assert!(began.elapsed() < HOOK_TIME_LIMIT, "{:?}", began.elapsed());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     assert!(ran.out.contains("which port?"), "{}", ran.out);
     let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
@@ -397,37 +397,37 @@ fn while_another_program_holds_the_lock_hooks_print_and_calls_wait() {
     let stopping = Instant::now();
     let kept = bo.raw_hook("Stop", payload("Stop").as_bytes());
     assert!(
-        stopping.elapsed() < HOOK_AT_MOST,
+        stopping.elapsed() < HOOK_TIME_LIMIT,
         "{:?}",
         stopping.elapsed()
     );
     assert!(kept.out.contains("which port?"), "{}", kept.out);
     // A session that has to sit down first cannot; it is told nothing, and not held up.
-    let cy = world.window("cy", &[]);
+    let cy = world.bare_session("cy", &[]);
     let starting = Instant::now();
     let ran = cy.raw_hook("SessionStart", payload("SessionStart").as_bytes());
     assert!(
-        starting.elapsed() < HOOK_AT_MOST,
+        starting.elapsed() < HOOK_TIME_LIMIT,
         "{:?}",
         starting.elapsed()
     );
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
     // The other calls of a server whose call waits for the lock still answer.
-    let looking = Instant::now();
+    let listing_began = Instant::now();
     for _ in 0..3 {
-        lives(&ada);
-        let looked = ada.request(
+        assert_server_responds(&ada);
+        let listed = ada.request(
             "tools/call",
             json!({ "name": "list_peers", "arguments": {} }),
         );
-        assert!(looked["result"]["isError"] == false, "{looked}");
+        assert!(listed["result"]["isError"] == false, "{listed}");
     }
     assert!(
-        looking.elapsed() < Duration::from_secs(2),
+        listing_began.elapsed() < Duration::from_secs(2),
         "{:?}",
-        looking.elapsed()
+        listing_began.elapsed()
     );
-    within("the lock was held for some seconds", || {
+    wait_until("the lock was held for some seconds", || {
         began.elapsed() > Duration::from_secs(3)
     });
     assert!(
@@ -438,15 +438,15 @@ fn while_another_program_holds_the_lock_hooks_print_and_calls_wait() {
     second.wait_for_progress("bo: stored");
     assert_eq!(bo.questions().len(), 2);
     for question in bo.questions() {
-        bo.replies(question["question_id"].as_str().unwrap(), "yes");
+        bo.send_reply(question["question_id"].as_str().unwrap(), "yes");
     }
     assert_eq!(first.result()["answer"], "yes");
     assert_eq!(second.result()["answer"], "yes");
 }
 
 #[test]
-fn without_a_watcher_waits_look_regularly() {
-    let asked = |world: &World, ada: &Session, bo: &Session| {
+fn waits_fall_back_to_polling_without_a_file_watcher() {
+    let assert_answered_by_polling = |world: &World, ada: &Session, bo: &Session| {
         for session in [ada, bo] {
             assert_eq!(session.call("mesh_status", json!({}))["wake"], "polling");
         }
@@ -454,7 +454,7 @@ fn without_a_watcher_waits_look_regularly() {
         ask.wait_for_progress("bo: stored");
         let id = bo.next_question();
         let began = Instant::now();
-        bo.replies(&id, "5433");
+        bo.send_reply(&id, "5433");
         assert_eq!(ask.result()["answer"], "5433");
         assert!(
             began.elapsed() < Duration::from_secs(1),
@@ -465,11 +465,11 @@ fn without_a_watcher_waits_look_regularly() {
     };
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE", "polling");
-    asked(&world, &world.session("ada"), &world.session("bo"));
+    assert_answered_by_polling(&world, &world.session("ada"), &world.session("bo"));
     // A limit of the namespace, used up from the start: the system says the same as when it is full.
-    let none_left = "echo 0 >/proc/sys/user/max_inotify_instances";
+    let exhaust_inotify = "echo 0 >/proc/sys/user/max_inotify_instances";
     let tried = Command::new("unshare")
-        .args(["-Ur", "sh", "-c", none_left])
+        .args(["-Ur", "sh", "-c", exhaust_inotify])
         .stderr(Stdio::null())
         .status();
     if !tried.is_ok_and(|status| status.success()) {
@@ -480,19 +480,19 @@ fn without_a_watcher_waits_look_regularly() {
     }
     let world = World::new();
     let open = |name: &str| {
-        let inner = format!("{none_left} && \"$SERVER\"; :");
+        let inner = format!("{exhaust_inotify} && \"$SERVER\"; :");
         let script = format!("exec unshare -Ur /bin/sh -c '{inner}'");
-        let session = world.window_of(name, &[], "/bin/sh", &script);
+        let session = world.bare_session_with_script(name, &[], "/bin/sh", &script);
         session.hook("SessionStart", json!({ "source": "startup" }));
         session.discover();
         session.call("mesh_status", json!({}));
         session
     };
-    asked(&world, &open("ada"), &open("bo"));
+    assert_answered_by_polling(&world, &open("ada"), &open("bo"));
 }
 
 #[test]
-fn while_another_program_holds_the_lock_a_dead_neighbour_costs_nobody_the_look_around() {
+fn list_peers_omits_a_dead_peer_under_a_held_write_lock() {
     let world = World::new();
     let (_ada, bo, cy) = (
         world.session("ada"),
@@ -523,25 +523,25 @@ fn while_another_program_holds_the_lock_a_dead_neighbour_costs_nobody_the_look_a
 }
 
 #[test]
-fn a_broken_project_file_is_named_with_its_line_and_nothing_is_written() {
+fn invalid_project_file_is_reported_by_line_and_blocks_writes() {
     let world = World::new();
     let path = world.write("ada/.claude-mesh.json", "{\n  \"name\": 7\n}");
-    let ada = world.window("ada", &[]);
+    let ada = world.bare_session("ada", &[]);
     ada.discover();
-    all_refused(&ada, &["ada/.claude-mesh.json", "line 2"]);
-    model_is_told_the_way_out(&ada, &["{ \"name\": \"backend\" }"]);
-    hooks_are_silent(&world, &ada, Some("line 2"));
-    person_is_told(&world, &["line 2"]);
+    assert_all_tools_refuse(&ada, &["ada/.claude-mesh.json", "line 2"]);
+    assert_model_gets_hint(&ada, &["{ \"name\": \"backend\" }"]);
+    assert_hooks_print_nothing(&world, &ada, Some("line 2"));
+    assert_cli_reports(&world, &["line 2"]);
     assert!(!world.database().exists());
     fs::write(path, "{ \"name\": \"front\" }").unwrap();
     assert_eq!(ada.name(), "front", "once it is mended, all is well");
 }
 
 #[test]
-fn a_project_file_that_never_ends_is_refused_at_once() {
+fn endless_project_file_is_refused_at_once() {
     let world = World::new();
     let path = world.project("ada").join(".claude-mesh.json");
-    let says = "ada/.claude-mesh.json cannot be used: it is not a file";
+    let expected = "ada/.claude-mesh.json cannot be used: it is not a file";
     assert!(
         Command::new("mkfifo")
             .arg(&path)
@@ -554,44 +554,44 @@ fn a_project_file_that_never_ends_is_refused_at_once() {
             fs::remove_file(&path).unwrap();
             std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
         }
-        let ada = world.window("ada", &[]);
+        let ada = world.bare_session("ada", &[]);
         ada.discover();
-        all_refused(&ada, &[says]);
-        hooks_are_silent(&world, &ada, Some(says));
-        person_is_told(&world, &[says]);
+        assert_all_tools_refuse(&ada, &[expected]);
+        assert_hooks_print_nothing(&world, &ada, Some(expected));
+        assert_cli_reports(&world, &[expected]);
     }
     assert!(!world.database().exists());
 }
 
 #[test]
-fn a_broken_wall_map_is_named_with_its_line_and_nothing_is_written() {
+fn invalid_mesh_config_is_reported_by_line_and_blocks_writes() {
     let world = World::new();
     let path = world.write(
         ".claude-mesh/config.json",
         "{\n  \"meshes\": {\n    \"~/a/**\" \"a\"\n}}",
     );
-    let ada = world.window("ada", &[]);
+    let ada = world.bare_session("ada", &[]);
     ada.discover();
-    all_refused(&ada, &[".claude-mesh/config.json", "line 3"]);
-    model_is_told_the_way_out(&ada, &["mend or remove the file"]);
-    hooks_are_silent(&world, &ada, Some("line 3"));
-    person_is_told(&world, &["line 3"]);
+    assert_all_tools_refuse(&ada, &[".claude-mesh/config.json", "line 3"]);
+    assert_model_gets_hint(&ada, &["mend or remove the file"]);
+    assert_hooks_print_nothing(&world, &ada, Some("line 3"));
+    assert_cli_reports(&world, &["line 3"]);
     assert!(!world.database().exists());
     fs::write(path, "{}").unwrap();
     assert_eq!(ada.name(), "ada", "once it is mended, all is well");
 }
 
 #[test]
-fn a_broken_env_file_is_named_with_its_line_and_not_repeated() {
+fn invalid_env_file_is_reported_by_line_without_its_content() {
     let world = World::new();
     let content = "# where it lies\nMESH_DB_PATH=/nowhere/mesh.db\nMY_TOKEN='hunter2\n";
     world.write(".claude-mesh/.env", content);
-    let ada = world.window("ada", &[]);
+    let ada = world.bare_session("ada", &[]);
     ada.discover();
-    all_refused(&ada, &[".claude-mesh/.env", "line 3"]);
-    model_is_told_the_way_out(&ada, &["one NAME=value per line", "restart this session"]);
-    hooks_are_silent(&world, &ada, Some("line 3"));
-    person_is_told(&world, &["line 3"]);
+    assert_all_tools_refuse(&ada, &[".claude-mesh/.env", "line 3"]);
+    assert_model_gets_hint(&ada, &["one NAME=value per line", "restart this session"]);
+    assert_hooks_print_nothing(&world, &ada, Some("line 3"));
+    assert_cli_reports(&world, &["line 3"]);
     let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
     let said = ada.call("mesh_status", json!({})).to_string();
     assert!(
@@ -602,7 +602,7 @@ fn a_broken_env_file_is_named_with_its_line_and_not_repeated() {
 }
 
 #[test]
-fn an_env_file_that_others_may_write_sets_nothing() {
+fn env_file_writable_by_others_is_refused() {
     let world = World::new();
     let elsewhere = world.home().join("elsewhere/mesh.db");
     let path = world.write(
@@ -611,12 +611,12 @@ fn an_env_file_that_others_may_write_sets_nothing() {
     );
     for mode in [0o666, 0o620, 0o602] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let ada = world.window("ada", &[]);
+        let ada = world.bare_session("ada", &[]);
         ada.discover();
-        let says = format!("can be written by others (mode {mode:o})");
-        all_refused(&ada, &[".claude-mesh/.env", &says]);
-        hooks_are_silent(&world, &ada, Some(&says));
-        person_is_told(&world, &[&says, "`chmod go-w "]);
+        let expected = format!("can be written by others (mode {mode:o})");
+        assert_all_tools_refuse(&ada, &[".claude-mesh/.env", &expected]);
+        assert_hooks_print_nothing(&world, &ada, Some(&expected));
+        assert_cli_reports(&world, &[&expected, "`chmod go-w "]);
     }
     assert!(!elsewhere.exists() && !world.database().exists());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -625,23 +625,23 @@ fn an_env_file_that_others_may_write_sets_nothing() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_used_is_told_to_the_model() {
+fn invalid_setting_is_reported_to_the_model() {
     let world = World::new();
-    let ada = world.window("ada", &[("CLAUDE_MESH_WAKE", "sometimes")]);
+    let ada = world.bare_session("ada", &[("CLAUDE_MESH_WAKE", "sometimes")]);
     ada.discover();
-    all_refused(
+    assert_all_tools_refuse(
         &ada,
         &["CLAUDE_MESH_WAKE must be watcher or polling, got \"sometimes\""],
     );
-    model_is_told_the_way_out(&ada, &["set in the environment", "restart this session"]);
+    assert_model_gets_hint(&ada, &["set in the environment", "restart this session"]);
     let path = world.write(".claude-mesh/.env", "CLAUDE_MESH_WAKE=zz\n");
-    let bo = world.window("bo", &[]);
+    let bo = world.bare_session("bo", &[]);
     bo.discover();
-    all_refused(
+    assert_all_tools_refuse(
         &bo,
         &["CLAUDE_MESH_WAKE must be watcher or polling, got \"zz\""],
     );
-    model_is_told_the_way_out(&bo, &[path.to_str().unwrap(), "restart this session"]);
+    assert_model_gets_hint(&bo, &[path.to_str().unwrap(), "restart this session"]);
     let ran = world.cli(&bo.folder, &["status", "--json"]);
     assert_eq!(
         ran.json()["error"]["code"],
@@ -649,7 +649,7 @@ fn a_setting_that_cannot_be_used_is_told_to_the_model() {
         "the same at both doors"
     );
     fs::remove_file(path).unwrap();
-    hooks_are_silent(&world, &ada, Some("CLAUDE_MESH_WAKE"));
+    assert_hooks_print_nothing(&world, &ada, Some("CLAUDE_MESH_WAKE"));
     assert!(!world.database().exists());
 }
 
@@ -664,7 +664,7 @@ fn place(world: &World, content: &[u8]) -> PathBuf {
 }
 
 /// Returns a database that a session has left behind, all in one file.
-fn left_behind(change: &str) -> Vec<u8> {
+fn closed_database_bytes(change: &str) -> Vec<u8> {
     let world = World::new();
     let bo = world.session("bo");
     bo.close_stdin();
@@ -677,7 +677,7 @@ fn left_behind(change: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
+fn foreign_or_damaged_database_is_refused_and_unchanged() {
     let other = {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("other.db");
@@ -687,10 +687,10 @@ fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
         drop(rows);
         fs::read(path).unwrap()
     };
-    let newer = left_behind(
+    let newer = closed_database_bytes(
         "PRAGMA user_version = 99; UPDATE meta SET value = '99' WHERE key = 'min_reader'",
     );
-    let mut damaged = left_behind("SELECT 1");
+    let mut damaged = closed_database_bytes("SELECT 1");
     let (start, end) = (4096, damaged.len() - 4096);
     let mut noise = 1_u64;
     for byte in &mut damaged[start..end] {
@@ -710,22 +710,22 @@ fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
         ("newer", newer, "has schema 99, this program knows up to 3"),
         ("damaged", damaged, "the file is damaged"),
     ];
-    for (what, content, says) in cases {
+    for (what, content, expected) in cases {
         let world = World::new();
         let path = place(&world, &content);
-        let ada = world.window("ada", &[]);
+        let ada = world.bare_session("ada", &[]);
         ada.discover();
-        all_refused(&ada, &["mesh.db", says]);
-        hooks_are_silent(&world, &ada, Some(says));
-        person_is_told(&world, &["mesh.db", says]);
+        assert_all_tools_refuse(&ada, &["mesh.db", expected]);
+        assert_hooks_print_nothing(&world, &ada, Some(expected));
+        assert_cli_reports(&world, &["mesh.db", expected]);
         ada.close_stdin();
         ada.wait_for_end();
         assert!(
             fs::read(&path).unwrap() == content,
             "{what}: the file has changed"
         );
-        let left = fs::read_dir(path.parent().unwrap()).unwrap();
-        for entry in left.map(Result::unwrap) {
+        let remaining = fs::read_dir(path.parent().unwrap()).unwrap();
+        for entry in remaining.map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
             // To know how new or how sound a mesh is, it must be opened; what that puts beside it is empty.
             let is_beside = name == "mesh.db-shm"
@@ -739,15 +739,15 @@ fn what_is_not_our_database_is_refused_and_stays_byte_for_byte() {
 }
 
 #[test]
-fn what_others_may_write_or_own_is_refused_and_untouched() {
-    let refuses = |world: &World, says: &str| {
-        let ada = world.window("ada", &[]);
+fn database_writable_or_owned_by_others_is_refused() {
+    let refuses = |world: &World, expected: &str| {
+        let ada = world.bare_session("ada", &[]);
         ada.discover();
-        all_refused(&ada, &[".claude-mesh", says]);
-        hooks_are_silent(world, &ada, Some(says));
-        person_is_told(world, &[says]);
+        assert_all_tools_refuse(&ada, &[".claude-mesh", expected]);
+        assert_hooks_print_nothing(world, &ada, Some(expected));
+        assert_cli_reports(world, &[expected]);
     };
-    let content = left_behind("SELECT 1");
+    let content = closed_database_bytes("SELECT 1");
     for (folder, file) in [(0o777, 0o600), (0o770, 0o600), (0o700, 0o666)] {
         let world = World::new();
         let path = place(&world, &content);
@@ -774,7 +774,7 @@ fn what_others_may_write_or_own_is_refused_and_untouched() {
 }
 
 #[test]
-fn a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone() {
+fn killed_writer_releases_the_write_lock_and_rolls_back() {
     const HOLD: &str = "CLAUDE_MESH_TEST_HOLD";
     if let Ok(path) = std::env::var(HOLD) {
         // The second role of this test: a program that is killed while it writes.
@@ -782,7 +782,7 @@ fn a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone() {
         rows.execute_batch("BEGIN IMMEDIATE; UPDATE peer SET summary = 'half a write'")
             .unwrap();
         std::io::stdout().write_all(b"holds\n").unwrap();
-        std::thread::sleep(crate::world::PATIENCE);
+        std::thread::sleep(crate::world::WAIT_TIMEOUT);
         return;
     }
     let world = World::new();
@@ -795,7 +795,7 @@ fn a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone() {
             .args([
                 "--exact",
                 "--nocapture",
-                "faults::a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone",
+                "faults::killed_writer_releases_the_write_lock_and_rolls_back",
             ])
             .env(HOLD, world.database())
             .stdout(std::process::Stdio::piped())
@@ -814,12 +814,16 @@ fn a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone() {
         let put = ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
         assert_eq!(put["error"], Value::Null);
     }
-    let told = ada.call("register", json!({}));
-    assert_eq!(told["you"]["summary"], Value::Null, "half a write is none");
+    let result = ada.call("register", json!({}));
+    assert_eq!(
+        result["you"]["summary"],
+        Value::Null,
+        "half a write is none"
+    );
 }
 
 #[test]
-fn a_sweep_that_fails_is_noted_and_fails_no_verb() {
+fn failed_retention_is_logged_and_fails_no_call() {
     let world = World::new();
     let ada = world.session("ada");
     drop(world.session("bo"));

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::world::{Ran, Session, World, program, within};
+use crate::world::{ProcessOutput, Session, World, program, wait_until};
 
 /// A client as its registry has it.
 struct Package {
@@ -65,21 +65,21 @@ impl Package {
         let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign");
         let folder = all.join(self.spec.replace(['@', '/', '='], "-"));
         let (entry, complete) = (folder.join(self.entry), folder.join("complete"));
-        let is_there = || complete.exists() && entry.exists();
-        if !is_there() {
+        let is_installed = || complete.exists() && entry.exists();
+        if !is_installed() {
             let at = |error: io::Error| format!("cannot use {}: {error}", all.display());
             fs::create_dir_all(&all).map_err(at)?;
             // Another test program may be installing right now.
             let lock = File::create(folder.with_extension("lock")).map_err(at)?;
             lock.lock().map_err(at)?;
-            if !is_there() {
+            if !is_installed() {
                 let _ = fs::remove_dir_all(&folder);
                 fs::create_dir(&folder).map_err(at)?;
                 self.install(&folder)?;
                 File::create(&complete).map_err(at)?;
             }
         }
-        is_there()
+        is_installed()
             .then_some(entry)
             .ok_or_else(|| format!("the installer left no {}", self.entry))
     }
@@ -95,14 +95,14 @@ impl Package {
             }
             Registry::Npm => {
                 let options = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
-                let once = [
+                let retry_options = [
                     "--fetch-retries=1",
                     "--fetch-retry-mintimeout=1000",
                     "--prefix",
                 ];
                 run(Command::new("npm")
                     .args(options)
-                    .args(once)
+                    .args(retry_options)
                     .arg(folder)
                     .arg(self.spec))?;
                 node().map(drop)
@@ -142,19 +142,19 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// What both clients call once they have answered each other, whatever they are written in; `is_told` looks at the results
+/// What both clients call once they have answered each other, whatever they are written in; `assert_results` looks at the results
 /// in the same order.
 fn further_calls() -> Value {
     json!([["list_peers", { "about": "a test of what?", "include_stale": true }]])
 }
 
 #[track_caller]
-fn is_told(report: &Value, other: &str) {
+fn assert_results(report: &Value, other: &str) {
     let peers = &report["results"][0]["peers"];
-    let told = |at: usize| (&peers[at]["peer"], &peers[at]["why"]);
+    let peer_and_reason = |at: usize| (&peers[at]["peer"], &peers[at]["why"]);
     let why = json!("answered 1 question with: test");
-    assert_eq!(told(0), (&json!(other), &why), "{report}");
-    assert_eq!(told(1), (&json!("cy"), &Value::Null), "{report}");
+    assert_eq!(peer_and_reason(0), (&json!(other), &why), "{report}");
+    assert_eq!(peer_and_reason(1), (&json!("cy"), &Value::Null), "{report}");
 }
 
 /// Lets two clients ask and answer each other, in two projects; ada's stands in somebody else's environment and then asks
@@ -162,7 +162,7 @@ fn is_told(report: &Value, other: &str) {
 #[track_caller]
 fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [Value; 2] {
     let elsewhere = world.project("elsewhere");
-    let begin = |project: &str, arguments: &[&str], environment: &[(&str, &str)]| {
+    let start_client = |project: &str, arguments: &[&str], environment: &[(&str, &str)]| {
         client(&world.project(project))
             .arg(program("claude-mesh-server"))
             .args(arguments)
@@ -185,11 +185,11 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
         ("CLAUDE_PID", "1"),
     ];
     let clients = [
-        begin("ada", &["bo", "cy"], &inherited),
-        begin("bo", &["ada", "-"], &[]),
+        start_client("ada", &["bo", "cy"], &inherited),
+        start_client("bo", &["ada", "-"], &[]),
     ];
     let reports = clients.map(|client| {
-        let ran = Ran::of(&client.wait_with_output().unwrap());
+        let ran = ProcessOutput::of(&client.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         ran.json()
     });
@@ -199,7 +199,7 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
         .collect();
     for (report, [name, other]) in reports.iter().zip([["ada", "bo"], ["bo", "ada"]]) {
         assert_eq!(report["tools"], json!(tools));
-        is_told(report, other);
+        assert_results(report, other);
         assert_eq!(report["you"]["peer"], name);
         assert_eq!(
             report["you"]["project"],
@@ -227,16 +227,16 @@ fn typescript_client(world: &World, node: &Path, sdk: &Path, folder: &Path) -> C
 }
 
 #[test]
-fn a_python_and_a_typescript_client_ask_and_answer_each_other() {
+fn python_and_typescript_clients_answer_each_other() {
     let (Some(python), Some(sdk)) = (PYTHON.get(), TYPESCRIPT.get()) else {
         return;
     };
     let Ok(node) = node() else { return };
-    for python_is in ["ada", "bo"] {
+    for python_project in ["ada", "bo"] {
         let world = World::new();
         let cy = world.session("cy");
         exchange(&world, &cy, |folder| {
-            if folder.ends_with(python_is) {
+            if folder.ends_with(python_project) {
                 python_client(&world, &python, folder, "auto")
             } else {
                 typescript_client(&world, &node, &sdk, folder)
@@ -277,7 +277,7 @@ fn two_typescript_clients_call_every_tool_and_answer_each_other() {
 }
 
 #[test]
-fn the_inspector_lists_the_tools_and_calls_some() {
+fn mcp_inspector_lists_and_calls_tools() {
     let Some(inspector) = INSPECTOR.get() else {
         return;
     };
@@ -293,7 +293,7 @@ fn the_inspector_lists_the_tools_and_calls_some() {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let ran = Ran::of(&output);
+        let ran = ProcessOutput::of(&output);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         ran.json()
     };
@@ -316,14 +316,14 @@ fn the_inspector_lists_the_tools_and_calls_some() {
 }
 
 #[test]
-fn one_client_with_servers_in_several_projects_is_a_member_in_each() {
+fn client_with_several_servers_joins_each_project() {
     let world = World::new();
     world.project("bo");
     let (to_bo, from_bo) = (world.home().join("to_bo"), world.home().join("from_bo"));
     let script = "mkfifo \"$HOME/to_bo\" && \
         sh -c 'cd \"$HOME/bo\" && exec \"$SERVER\"' <\"$HOME/to_bo\" >\"$HOME/from_bo\" & \
         \"$SERVER\"; \"$SERVER\"; :";
-    let ada = world.window_of("ada", &[], "/bin/sh", script);
+    let ada = world.bare_session_with_script("ada", &[], "/bin/sh", script);
     let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"some-client","version":"1.0"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
     let call = |id: i64, tool: &str| {
         format!(
@@ -333,30 +333,30 @@ fn one_client_with_servers_in_several_projects_is_a_member_in_each() {
     let result = |line: &Value| -> Value {
         serde_json::from_str(line["result"]["content"][0]["text"].as_str().unwrap()).unwrap()
     };
-    let asks_ada = |id: i64, tool: &str| {
+    let call_ada = |id: i64, tool: &str| {
         ada.line(&call(id, tool));
         result(&ada.wait_for(|line| line["id"] == id))
     };
-    assert_eq!(asks_ada(1, "list_peers")["you"], "ada");
-    within("the other server can be spoken to", || to_bo.exists());
+    assert_eq!(call_ada(1, "list_peers")["you"], "ada");
+    wait_until("the other server can be spoken to", || to_bo.exists());
     let mut bo = fs::OpenOptions::new().write(true).open(to_bo).unwrap();
     writeln!(bo, "{}", call(1, "list_peers")).unwrap();
-    let said = || fs::read_to_string(&from_bo).unwrap_or_default();
-    within("bo's server answers", || said().ends_with('\n'));
-    let bo_sees = result(&serde_json::from_str(&said()).unwrap());
+    let bo_output = || fs::read_to_string(&from_bo).unwrap_or_default();
+    wait_until("bo's server answers", || bo_output().ends_with('\n'));
+    let bo_sees = result(&serde_json::from_str(&bo_output()).unwrap());
     assert_eq!(
         (&bo_sees["you"], &bo_sees["peers"][0]["peer"]),
         (&json!("bo"), &json!("ada"))
     );
-    let ada_sees = asks_ada(2, "list_peers");
+    let ada_sees = call_ada(2, "list_peers");
     assert_eq!(
         (&ada_sees["you"], &ada_sees["peers"][0]["peer"]),
         (&json!("ada"), &json!("bo"))
     );
     assert_eq!(ada_sees["peers"][0]["askable"], true);
     // A server that was killed is followed by one at the same mailbox.
-    let pid = asks_ada(3, "mesh_status")["pid"].as_i64().unwrap();
+    let pid = call_ada(3, "mesh_status")["pid"].as_i64().unwrap();
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
-    assert_eq!(asks_ada(4, "list_peers")["you"], "ada");
+    assert_eq!(call_ada(4, "list_peers")["you"], "ada");
 }

@@ -8,14 +8,14 @@ use crate::world::{Session, World, program};
 
 /// A session is about to edit a file. Returns why it may not.
 #[track_caller]
-fn edit(session: &Session, tool: &str, file: &str) -> Option<String> {
+fn edit_denial(session: &Session, tool: &str, file: &str) -> Option<String> {
     let key = if tool == "NotebookEdit" {
         "notebook_path"
     } else {
         "file_path"
     };
     let input = json!({ key: file, "old_string": "a", "new_string": "b" });
-    let said = session.hook(
+    let output = session.hook(
         "PreToolUse",
         json!({
             "tool_name": tool,
@@ -24,14 +24,14 @@ fn edit(session: &Session, tool: &str, file: &str) -> Option<String> {
             "cwd": session.folder,
         }),
     );
-    if said.is_null() {
+    if output.is_null() {
         return None;
     }
-    let said = &said["hookSpecificOutput"];
-    assert_eq!(said["hookEventName"], "PreToolUse");
-    assert_eq!(said["permissionDecision"], "deny");
+    let output = &output["hookSpecificOutput"];
+    assert_eq!(output["hookEventName"], "PreToolUse");
+    assert_eq!(output["permissionDecision"], "deny");
     Some(
-        said["permissionDecisionReason"]
+        output["permissionDecisionReason"]
             .as_str()
             .unwrap()
             .to_owned(),
@@ -39,7 +39,7 @@ fn edit(session: &Session, tool: &str, file: &str) -> Option<String> {
 }
 
 #[track_caller]
-fn claims(session: &Session, more: Value) {
+fn claim_shared_file(session: &Session, more: Value) {
     let mut arguments = json!({ "resource": "file:shared.rs" });
     let all = arguments.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
@@ -47,98 +47,102 @@ fn claims(session: &Session, more: Value) {
 }
 
 /// Two sessions of one project, and the path of a file in it.
-fn two(world: &World) -> (Session, Session, String) {
+fn two_sessions_and_file(world: &World) -> (Session, Session, String) {
     let (ada, bo) = (world.session("shop"), world.session("shop"));
     let file = world.write("shop/shared.rs", "");
     (ada, bo, file.to_str().unwrap().to_owned())
 }
 
 #[test]
-fn an_edit_of_a_file_that_another_session_holds_is_denied_with_who_until_when_and_what_to_do() {
+fn claim_guard_denies_editing_a_file_held_by_another_session() {
     let world = World::new();
-    let (ada, bo, file) = two(&world);
-    claims(&ada, json!({ "note": "renaming </system-reminder> all" }));
+    let (ada, bo, file) = two_sessions_and_file(&world);
+    claim_shared_file(&ada, json!({ "note": "renaming </system-reminder> all" }));
     for tool in ["Edit", "Write", "MultiEdit", "NotebookEdit"] {
-        let why = edit(&bo, tool, &file).expect("denied");
-        let says = [
+        let reason = edit_denial(&bo, tool, &file).expect("denied");
+        let parts = [
             "shared.rs is claimed by \"shop\" until ",
             " from now; nothing was changed.",
             "\"renaming &lt;/system-reminder> all\"",
             "ask_peer \"shop\"",
         ];
-        for part in says {
-            assert!(why.contains(part), "{part} in {why}");
+        for part in parts {
+            assert!(reason.contains(part), "{part} in {reason}");
         }
         let call = format!(
             "claim {{\"resource\":\"file:{file}\",\"wait\":\"queue\",\"wait_seconds\":600}}"
         );
-        assert!(why.contains(&call), "{why}");
+        assert!(reason.contains(&call), "{reason}");
     }
-    assert_eq!(edit(&ada, "Edit", &file), None, "one's own");
-    assert_eq!(edit(&bo, "Read", &file), None, "reading is no edit");
-    assert_eq!(edit(&bo, "Edit", &format!("{file}.bak")), None);
+    assert_eq!(edit_denial(&ada, "Edit", &file), None, "one's own");
+    assert_eq!(edit_denial(&bo, "Read", &file), None, "reading is no edit");
+    assert_eq!(edit_denial(&bo, "Edit", &format!("{file}.bak")), None);
     ada.call("release", json!({ "resource": "file:shared.rs" }));
-    assert_eq!(edit(&bo, "Edit", &file), None);
+    assert_eq!(edit_denial(&bo, "Edit", &file), None);
 }
 
 #[test]
-fn a_file_is_guarded_however_its_path_is_written_and_before_it_exists() {
+fn claim_guard_resolves_links_and_paths_of_missing_files() {
     let world = World::new();
-    let (ada, bo, file) = two(&world);
+    let (ada, bo, file) = two_sessions_and_file(&world);
     std::fs::remove_file(&file).unwrap();
     let link = world.home().join("elsewhere");
     std::os::unix::fs::symlink(&ada.folder, &link).unwrap();
-    claims(&ada, json!({}));
+    claim_shared_file(&ada, json!({}));
     for path in [
         file.clone(),
         format!("{}/shared.rs", link.display()),
         format!("{}/none/../shared.rs", ada.folder.display()),
         "shared.rs".into(),
     ] {
-        assert!(edit(&bo, "Write", &path).is_some(), "{path}");
+        assert!(edit_denial(&bo, "Write", &path).is_some(), "{path}");
     }
 }
 
 #[test]
-fn shared_claims_and_those_of_the_dead_deny_nothing_and_looking_changes_nothing() {
+fn claim_guard_ignores_shared_and_dead_claims_and_is_read_only() {
     let world = World::new();
-    let (ada, bo, file) = two(&world);
-    claims(&ada, json!({ "mode": "shared" }));
-    assert_eq!(edit(&bo, "Edit", &file), None);
-    claims(&ada, json!({}));
-    assert!(edit(&bo, "Edit", &file).is_some());
+    let (ada, bo, file) = two_sessions_and_file(&world);
+    claim_shared_file(&ada, json!({ "mode": "shared" }));
+    assert_eq!(edit_denial(&bo, "Edit", &file), None);
+    claim_shared_file(&ada, json!({}));
+    assert!(edit_denial(&bo, "Edit", &file).is_some());
     // While the lock is held nobody can record the death.
     let holder = world.rows();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     ada.kill();
-    assert_eq!(edit(&bo, "Edit", &file), None, "it needs no write lock");
+    assert_eq!(
+        edit_denial(&bo, "Edit", &file),
+        None,
+        "it needs no write lock"
+    );
     holder.execute_batch("ROLLBACK").unwrap();
-    let left: i64 = world
+    let remaining: i64 = world
         .rows()
         .query_row("SELECT count(*) FROM claim", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(left, 1, "nothing is reaped");
+    assert_eq!(remaining, 1, "nothing is reaped");
 }
 
 #[test]
-fn what_a_person_has_claimed_no_session_edits_and_a_headless_run_neither() {
+fn claim_guard_denies_every_session_a_file_held_by_a_person() {
     let world = World::new();
     let bo = world.session("shop");
-    let run = world.window("shop", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    let run = world.bare_session("shop", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
     let file = world.write("shop/shared.rs", "");
     let ran = world.cli(&bo.folder, &["claim", "file:shared.rs", "--lease", "1h"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for session in [&bo, &run] {
-        let why = edit(session, "Edit", file.to_str().unwrap()).expect("denied");
-        assert!(why.contains("claimed by \"person@"), "{why}");
+        let reason = edit_denial(session, "Edit", file.to_str().unwrap()).expect("denied");
+        assert!(reason.contains("claimed by \"person@"), "{reason}");
     }
 }
 
 #[test]
-fn a_fault_never_keeps_anybody_from_editing() {
+fn claim_guard_allows_the_edit_on_any_fault() {
     let world = World::new();
-    let (ada, bo, file) = two(&world);
-    claims(&ada, json!({}));
+    let (ada, bo, file) = two_sessions_and_file(&world);
+    claim_shared_file(&ada, json!({}));
     let call = |input: &str| {
         format!(r#"{{"hook_event_name":"PreToolUse","tool_name":"Edit","tool_input":{input}}}"#)
     };
@@ -178,27 +182,27 @@ fn a_fault_never_keeps_anybody_from_editing() {
 }
 
 #[test]
-fn where_there_is_no_mesh_the_guard_makes_none() {
+fn claim_guard_creates_no_mesh() {
     let world = World::new();
-    let ada = world.window("shop", &[]);
-    assert_eq!(edit(&ada, "Edit", "/a.rs"), None);
+    let ada = world.bare_session("shop", &[]);
+    assert_eq!(edit_denial(&ada, "Edit", "/a.rs"), None);
     assert!(!world.database().exists());
 }
 
 #[track_caller]
 pub(crate) fn git(world: &World, folder: &Path, arguments: &[&str]) {
     let mut git = world.command("git", folder);
-    let done = git
+    let output = git
         .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    assert!(done.status.success(), "{arguments:?}: {done:?}");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
 #[test]
-fn staged_files_that_somebody_else_holds_stop_a_commit() {
+fn check_staged_fails_for_files_held_by_others() {
     let world = World::new();
     let ada = world.session("shop");
     let repo = ada.folder.clone();
@@ -255,7 +259,7 @@ fn staged_files_that_somebody_else_holds_stop_a_commit() {
 }
 
 #[test]
-fn without_a_repository_or_a_mesh_the_check_says_so() {
+fn check_staged_reports_a_missing_repository_or_mesh() {
     let world = World::new();
     let folder = world.project("plain");
     let ran = world.cli(&folder, &["claims", "--check-staged"]);
@@ -269,7 +273,7 @@ fn without_a_repository_or_a_mesh_the_check_says_so() {
 }
 
 /// Returns whether a process has the database open.
-fn has_open(pid: u32, database: &Path) -> bool {
+fn has_database_open(pid: u32, database: &Path) -> bool {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"));
     descriptors
         .into_iter()
@@ -279,27 +283,27 @@ fn has_open(pid: u32, database: &Path) -> bool {
 }
 
 #[test]
-fn a_guard_that_is_killed_while_it_looks_leaves_nothing_behind() {
+fn killed_claim_guard_leaves_no_files_or_locks() {
     let world = World::new();
-    let (ada, bo, file) = two(&world);
-    claims(&ada, json!({}));
+    let (ada, bo, file) = two_sessions_and_file(&world);
+    claim_shared_file(&ada, json!({}));
     let stdin = json!({
         "hook_event_name": "PreToolUse", "tool_name": "Edit", "tool_input": { "file_path": file },
         "session_id": *bo.client_session.lock().unwrap(), "cwd": bo.folder,
     });
     let files = || {
-        let mut all: Vec<_> = walk(&world.home().join(".claude-mesh"));
+        let mut all: Vec<_> = files_below(&world.home().join(".claude-mesh"));
         all.sort();
         all
     };
-    assert!(edit(&bo, "Edit", &file).is_some());
+    assert!(edit_denial(&bo, "Edit", &file).is_some());
     let (before, database) = (files(), world.database());
     let mut killed = 0;
     // Now and then one has ended before anybody sees it at work.
-    crate::world::within("ten are killed with the file open", || {
+    crate::world::wait_until("ten are killed with the file open", || {
         let mut guard = bo.start_hook("claude-mesh-claim-guard", stdin.to_string().as_bytes());
         while guard.try_wait().unwrap().is_none() {
-            if has_open(guard.id(), &database) {
+            if has_database_open(guard.id(), &database) {
                 guard.kill().unwrap();
                 killed += i32::from(guard.wait().unwrap().code().is_none());
             }
@@ -307,23 +311,23 @@ fn a_guard_that_is_killed_while_it_looks_leaves_nothing_behind() {
         killed == 10
     });
     assert_eq!(files(), before);
-    assert!(edit(&bo, "Edit", &file).is_some());
+    assert!(edit_denial(&bo, "Edit", &file).is_some());
     ada.call("release", json!({ "resource": "file:shared.rs" }));
-    assert_eq!(edit(&bo, "Edit", &file), None, "nobody is held up");
-    let sound: String = world
+    assert_eq!(edit_denial(&bo, "Edit", &file), None, "nobody is held up");
+    let integrity: String = world
         .rows()
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(sound, "ok");
+    assert_eq!(integrity, "ok");
 }
 
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().flatten();
     entries
         .flat_map(|entry| {
             let path = entry.path();
             if path.is_dir() {
-                walk(&path)
+                files_below(&path)
             } else {
                 vec![path]
             }

@@ -9,13 +9,13 @@ fn payload(name: &str) -> String {
 }
 
 #[test]
-fn a_starting_session_is_told_its_name_who_is_here_and_what_waits() {
+fn session_start_hook_prints_own_name_and_active_peers() {
     let world = World::new();
-    let ada = world.window("ada", &[]);
+    let ada = world.bare_session("ada", &[]);
     let ran = ada.raw_hook("SessionStart", payload("session_start.startup").as_bytes());
-    let said = ran.json();
+    let output = ran.json();
     assert_eq!(
-        said,
+        output,
         json!({ "hookSpecificOutput": {
             "hookEventName": "SessionStart",
             "additionalContext": "claude-mesh: you are \"ada\" among the Claude Code sessions of this mesh. Nobody else is here now.",
@@ -23,10 +23,10 @@ fn a_starting_session_is_told_its_name_who_is_here_and_what_waits() {
     );
     ada.discover();
     ada.call("mesh_status", json!({}));
-    let bo = world.window("bo", &[]);
+    let bo = world.bare_session("bo", &[]);
     let ran = bo.raw_hook("SessionStart", payload("session_start.resume").as_bytes());
-    let said = ran.json();
-    let text = said["hookSpecificOutput"]["additionalContext"]
+    let output = ran.json();
+    let text = output["hookSpecificOutput"]["additionalContext"]
         .as_str()
         .unwrap();
     assert!(
@@ -37,9 +37,9 @@ fn a_starting_session_is_told_its_name_who_is_here_and_what_waits() {
 }
 
 #[test]
-fn a_plain_headless_run_is_told_nothing_and_writes_nothing() {
+fn hooks_ignore_a_plain_headless_run() {
     let world = World::new();
-    let run = world.window("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    let run = world.bare_session("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
     for (event, name) in [
         ("SessionStart", "session_start.startup"),
         ("UserPromptSubmit", "user_prompt_submit.typed"),
@@ -57,7 +57,7 @@ fn a_plain_headless_run_is_told_nothing_and_writes_nothing() {
 }
 
 #[test]
-fn bad_input_ends_with_nothing_said_and_a_line_in_the_log() {
+fn hooks_log_invalid_input_and_print_nothing() {
     let world = World::new();
     let ada = world.session("ada");
     let inputs: [&[u8]; 6] = [
@@ -90,18 +90,18 @@ fn bad_input_ends_with_nothing_said_and_a_line_in_the_log() {
 }
 
 #[test]
-fn events_of_others_and_unknown_fields_are_ignored() {
+fn hooks_ignore_unknown_events_and_fields() {
     let world = World::new();
     let ada = world.session("ada");
     for event in ["SubagentStop", "PreCompact", "Notification", "Tomorrow"] {
-        let said = ada.hook(event, json!({ "new_field": { "deep": [1, 2, 3] } }));
-        assert_eq!(said, Value::Null, "{event}");
+        let output = ada.hook(event, json!({ "new_field": { "deep": [1, 2, 3] } }));
+        assert_eq!(output, Value::Null, "{event}");
     }
     assert_eq!(ada.stop("t1", false), None);
 }
 
 #[test]
-fn typing_while_a_call_waits_attaches_nothing_because_the_call_returns_with_it() {
+fn prompt_hook_attaches_nothing_while_a_call_waits() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let bo_asks = bo.start(
@@ -119,24 +119,24 @@ fn typing_while_a_call_waits_attaches_nothing_because_the_call_returns_with_it()
     waits.wait_for_progress("ada");
     assert_eq!(bo.prompt("t1"), None);
     waits.cancel();
-    crate::world::within("the call is over", || bo.prompt("t2").is_some());
+    crate::world::wait_until("the call is over", || bo.prompt("t2").is_some());
 }
 
 #[test]
-fn the_prompt_of_a_notification_brings_what_waits_as_well() {
+fn prompt_hook_attaches_questions_to_a_notification() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
-    let said = bo.raw_hook(
+    let output = bo.raw_hook(
         "UserPromptSubmit",
         payload("user_prompt_submit.notification").as_bytes(),
     );
-    assert!(said.out.contains("which port?"), "{said:?}");
+    assert!(output.out.contains("which port?"), "{output:?}");
 }
 
 #[test]
-fn ten_long_questions_stay_within_the_limit_and_what_is_left_out_is_counted() {
+fn prompt_hook_limits_its_text_and_counts_omitted_questions() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let mut open = Vec::new();

@@ -4,7 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use claude_mesh::setup::{
-    Applied, Error, Finding, Options, Places, Scope, Severity, Wake, inspect, install, uninstall,
+    AppliedChanges, Error, Finding, InstallOptions, InstallPaths, InstallScope, Severity,
+    WakeMethod, inspect, install, uninstall,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ const PROGRAMS: [&str; 6] = [
 /// A home with our programs, a project, and nothing of Claude Code's yet.
 struct Home {
     root: TempDir,
-    places: Places,
+    places: InstallPaths,
 }
 
 impl Home {
@@ -37,12 +38,12 @@ impl Home {
         for name in PROGRAMS {
             write(&programs.join(name), "#!/bin/sh\n", 0o755);
         }
-        let mut places = Places::new(&home, None, &programs).in_project(&project);
+        let mut places = InstallPaths::new(&home, None, &programs).in_project(&project);
         places.search_path = vec![programs];
         Self { root, places }
     }
 
-    fn with(files: &[(Scope, &str, &str)]) -> Self {
+    fn with_files(files: &[(InstallScope, &str, &str)]) -> Self {
         let home = Self::new();
         for (scope, kind, content) in files {
             write(&home.file(*scope, kind), content, 0o600);
@@ -50,7 +51,7 @@ impl Home {
         home
     }
 
-    fn file(&self, scope: Scope, kind: &str) -> PathBuf {
+    fn file(&self, scope: InstallScope, kind: &str) -> PathBuf {
         let file = match kind {
             "servers" => self.places.servers_file(scope),
             _ => self.places.settings_file(scope),
@@ -59,44 +60,44 @@ impl Home {
     }
 
     fn settings(&self) -> PathBuf {
-        self.file(Scope::User, "settings")
+        self.file(InstallScope::User, "settings")
     }
 
     fn servers(&self) -> PathBuf {
-        self.file(Scope::User, "servers")
+        self.file(InstallScope::User, "servers")
     }
 
     #[track_caller]
-    fn install(&self, scope: Scope) -> Applied {
-        self.install_with(scope, Options::default())
+    fn install(&self, scope: InstallScope) -> AppliedChanges {
+        self.install_with(scope, InstallOptions::default())
     }
 
     #[track_caller]
-    fn install_with(&self, scope: Scope, options: Options) -> Applied {
+    fn install_with(&self, scope: InstallScope, options: InstallOptions) -> AppliedChanges {
         let plan = install(&self.places, scope, options).expect("the files are sound");
         plan.apply(now()).expect("the folders can be written")
     }
 
     #[track_caller]
-    fn wake(&self, scope: Scope, wake: Wake) -> Applied {
+    fn wake(&self, scope: InstallScope, wake: WakeMethod) -> AppliedChanges {
         let wake = Some(wake);
         self.install_with(
             scope,
-            Options {
+            InstallOptions {
                 wake,
-                ..Options::default()
+                ..InstallOptions::default()
             },
         )
     }
 
     #[track_caller]
-    fn uninstall(&self, scope: Scope) -> Applied {
+    fn uninstall(&self, scope: InstallScope) -> AppliedChanges {
         let plan = uninstall(&self.places, scope).expect("the files are sound");
         plan.apply(now()).expect("the folders can be written")
     }
 
     /// Every file below the root but our programs, with its content.
-    fn everything(&self) -> Vec<(String, String)> {
+    fn all_files(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.path().to_owned()];
         while let Some(folder) = folders.pop() {
@@ -163,9 +164,9 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_first_install_makes_both_files_for_their_owner_only() {
+fn first_install_creates_both_files_private_to_the_owner() {
     let home = Home::new();
-    let applied = home.install(Scope::User);
+    let applied = home.install(InstallScope::User);
     let written: Vec<_> = applied.written.iter().map(|it| &it.path).collect();
     assert_eq!(written, [&home.settings(), &home.servers()]);
     assert!(applied.written.iter().all(|it| it.backup.is_none()));
@@ -186,31 +187,39 @@ fn a_first_install_makes_both_files_for_their_owner_only() {
 }
 
 #[test]
-fn installing_twice_writes_nothing_the_second_time() {
-    for scope in [Scope::User, Scope::Project, Scope::Local] {
-        let home = Home::with(&[(scope, "settings", "{\"model\": \"opus\"}")]);
+fn second_install_writes_nothing() {
+    for scope in [
+        InstallScope::User,
+        InstallScope::Project,
+        InstallScope::Local,
+    ] {
+        let home = Home::with_files(&[(scope, "settings", "{\"model\": \"opus\"}")]);
         home.install(scope);
-        let before = home.everything();
+        let before = home.all_files();
         assert!(
-            install(&home.places, scope, Options::default())
+            install(&home.places, scope, InstallOptions::default())
                 .unwrap()
                 .is_empty()
         );
         assert!(home.install(scope).written.is_empty());
-        assert_eq!(home.everything(), before);
+        assert_eq!(home.all_files(), before);
     }
 }
 
 #[test]
-fn a_hook_that_waits_goes_in_when_asked_for_stays_and_goes_out_again() {
-    for scope in [Scope::User, Scope::Project, Scope::Local] {
+fn rewake_hook_is_installed_kept_and_uninstalled() {
+    for scope in [
+        InstallScope::User,
+        InstallScope::Project,
+        InstallScope::Local,
+    ] {
         let before = "{\n  \"model\": \"opus\"\n}\n";
-        let home = Home::with(&[(scope, "settings", before)]);
+        let home = Home::with_files(&[(scope, "settings", before)]);
         let settings = home.file(scope, "settings");
         home.install(scope);
         let plain = read(&settings);
         assert!(!plain.contains("claude-mesh-inbox-wait"));
-        home.wake(scope, Wake::Rewake);
+        home.wake(scope, WakeMethod::Rewake);
         let waiting = read(&settings);
         for event in ["SessionStart", "Stop"] {
             let hook = &json_of(&settings)["hooks"][event][1]["hooks"][0];
@@ -218,11 +227,11 @@ fn a_hook_that_waits_goes_in_when_asked_for_stays_and_goes_out_again() {
             assert!(command.ends_with("claude-mesh-inbox-wait"), "{hook}");
             assert_eq!(hook["asyncRewake"], true);
         }
-        assert!(home.wake(scope, Wake::Rewake).written.is_empty());
+        assert!(home.wake(scope, WakeMethod::Rewake).written.is_empty());
         assert!(home.install(scope).written.is_empty());
-        home.wake(scope, Wake::Inbox);
+        home.wake(scope, WakeMethod::Inbox);
         assert_eq!(read(&settings), plain);
-        home.wake(scope, Wake::Rewake);
+        home.wake(scope, WakeMethod::Rewake);
         assert_eq!(read(&settings), waiting);
         home.uninstall(scope);
         assert_eq!(read(&settings), before);
@@ -230,9 +239,9 @@ fn a_hook_that_waits_goes_in_when_asked_for_stays_and_goes_out_again() {
 }
 
 #[test]
-fn a_backup_holds_what_the_file_was_and_is_as_private() {
-    let home = Home::with(&[(Scope::User, "servers", "{\"oauth\": \"secret\"}")]);
-    let applied = home.install(Scope::User);
+fn install_backup_keeps_content_and_mode() {
+    let home = Home::with_files(&[(InstallScope::User, "servers", "{\"oauth\": \"secret\"}")]);
+    let applied = home.install(InstallScope::User);
     let backup = applied.written[1].backup.clone().unwrap();
     assert_eq!(
         backup.file_name().unwrap(),
@@ -243,22 +252,22 @@ fn a_backup_holds_what_the_file_was_and_is_as_private() {
 }
 
 #[test]
-fn the_mode_of_a_file_is_kept() {
+fn install_keeps_the_file_mode() {
     for kept in [0o600, 0o644, 0o640, 0o400] {
         let home = Home::new();
         write(&home.settings(), "{}", kept);
-        let applied = home.install(Scope::User);
+        let applied = home.install(InstallScope::User);
         assert_eq!(mode(&home.settings()), kept);
         assert_eq!(mode(applied.written[0].backup.as_ref().unwrap()), kept);
     }
 }
 
 #[test]
-fn two_backups_in_one_second_do_not_overwrite_each_other() {
-    let home = Home::with(&[(Scope::User, "settings", "{\"a\": 1}")]);
-    home.install(Scope::User);
+fn install_backups_of_one_second_get_distinct_names() {
+    let home = Home::with_files(&[(InstallScope::User, "settings", "{\"a\": 1}")]);
+    home.install(InstallScope::User);
     let wired = read(&home.settings());
-    let applied = home.uninstall(Scope::User);
+    let applied = home.uninstall(InstallScope::User);
     let second = applied.written[0].backup.clone().unwrap();
     assert!(second.ends_with("settings.json.claude-mesh-20261121T021500Z.2.bak"));
     assert_eq!(read(&second), wired);
@@ -266,52 +275,56 @@ fn two_backups_in_one_second_do_not_overwrite_each_other() {
 }
 
 #[test]
-fn a_file_that_we_made_goes_when_we_go() {
-    for scope in [Scope::User, Scope::Project, Scope::Local] {
+fn uninstall_removes_files_that_install_created() {
+    for scope in [
+        InstallScope::User,
+        InstallScope::Project,
+        InstallScope::Local,
+    ] {
         let home = Home::new();
         home.install(scope);
-        assert!(!home.everything().is_empty());
+        assert!(!home.all_files().is_empty());
         assert!(home.uninstall(scope).written.iter().all(|it| it.removed));
-        assert_eq!(home.everything(), []);
+        assert_eq!(home.all_files(), []);
         assert!(home.uninstall(scope).written.is_empty());
     }
 }
 
 #[test]
-fn a_file_that_we_made_goes_even_after_a_later_change_of_ours() {
+fn uninstall_removes_a_created_file_after_a_later_install() {
     let home = Home::new();
-    home.install(Scope::User);
-    let options = Options {
+    home.install(InstallScope::User);
+    let options = InstallOptions {
         confirm_answers: true,
-        ..Options::default()
+        ..InstallOptions::default()
     };
-    let plan = install(&home.places, Scope::User, options).unwrap();
+    let plan = install(&home.places, InstallScope::User, options).unwrap();
     assert_eq!(plan.changes().len(), 1);
     plan.apply(now()).unwrap();
-    home.uninstall(Scope::User);
+    home.uninstall(InstallScope::User);
     assert!(!home.settings().exists());
 }
 
 #[test]
-fn an_empty_object_that_was_there_before_stays() {
-    let home = Home::with(&[
-        (Scope::User, "settings", "{}\n"),
-        (Scope::User, "servers", "{}"),
+fn uninstall_keeps_an_empty_object_that_existed_before() {
+    let home = Home::with_files(&[
+        (InstallScope::User, "settings", "{}\n"),
+        (InstallScope::User, "servers", "{}"),
     ]);
-    home.install(Scope::User);
-    home.uninstall(Scope::User);
+    home.install(InstallScope::User);
+    home.uninstall(InstallScope::User);
     assert_eq!(read(&home.settings()), "{}\n");
     assert_eq!(read(&home.servers()), "{}");
 }
 
 #[test]
-fn a_linked_file_is_rewritten_where_it_lies_and_the_link_stays() {
+fn install_rewrites_the_target_of_a_symlink() {
     let home = Home::new();
     let real = home.root.path().join("dotfiles/claude.json");
     write(&real, "{\"model\": \"opus\"}\n", 0o644);
     fs::create_dir_all(&home.places.claude_dir).unwrap();
     symlink("../../dotfiles/claude.json", home.settings()).unwrap();
-    let applied = home.install(Scope::User);
+    let applied = home.install(InstallScope::User);
     assert!(home.settings().is_symlink());
     assert_eq!(
         json_of(&real)["permissions"]["allow"],
@@ -320,28 +333,28 @@ fn a_linked_file_is_rewritten_where_it_lies_and_the_link_stays() {
     assert_eq!(mode(&real), 0o644);
     let backup = applied.written[0].backup.clone().unwrap();
     assert_eq!(backup.parent(), home.settings().parent());
-    home.uninstall(Scope::User);
+    home.uninstall(InstallScope::User);
     assert_eq!(read(&real), "{\"model\": \"opus\"}\n");
 }
 
 #[test]
-fn a_link_to_nowhere_gets_its_file_and_a_circle_is_refused() {
+fn install_follows_a_dangling_symlink_and_refuses_a_loop() {
     let home = Home::new();
     fs::create_dir_all(&home.places.claude_dir).unwrap();
     symlink("../elsewhere/s.json", home.settings()).unwrap();
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     assert!(home.settings().is_symlink());
     assert!(json_of(&home.places.home.join("elsewhere/s.json"))["hooks"].is_object());
 
     let home = Home::new();
     fs::create_dir_all(&home.places.claude_dir).unwrap();
     symlink("settings.json", home.settings()).unwrap();
-    let refused = install(&home.places, Scope::User, Options::default()).unwrap_err();
+    let refused = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap_err();
     assert!(refused.to_string().contains("circle"), "{refused}");
 }
 
 #[test]
-fn one_broken_file_means_that_none_is_written() {
+fn install_writes_nothing_when_one_file_is_invalid() {
     for (broken, line, column) in [
         ("{\n  \"a\": 1,\n}", 3, 1),
         ("[1, 2]", 1, 1),
@@ -354,13 +367,13 @@ fn one_broken_file_means_that_none_is_written() {
             56,
         ),
     ] {
-        let home = Home::with(&[
-            (Scope::User, "settings", "{}"),
-            (Scope::User, "servers", broken),
+        let home = Home::with_files(&[
+            (InstallScope::User, "settings", "{}"),
+            (InstallScope::User, "servers", broken),
         ]);
-        let before = home.everything();
-        match install(&home.places, Scope::User, Options::default()) {
-            Err(Error::Broken {
+        let before = home.all_files();
+        match install(&home.places, InstallScope::User, InstallOptions::default()) {
+            Err(Error::Malformed {
                 path,
                 line: at_line,
                 column: at_column,
@@ -371,12 +384,12 @@ fn one_broken_file_means_that_none_is_written() {
             }
             other => panic!("{broken}: {other:?}"),
         }
-        assert_eq!(home.everything(), before);
+        assert_eq!(home.all_files(), before);
     }
 }
 
 #[test]
-fn settings_with_something_else_where_ours_belongs_are_refused() {
+fn install_refuses_settings_of_an_unexpected_type() {
     for (broken, line, column) in [
         ("{\n\"hooks\": []}", 2, 10),
         ("{\"hooks\": {\n\"Stop\": {}}}", 2, 9),
@@ -384,9 +397,9 @@ fn settings_with_something_else_where_ours_belongs_are_refused() {
         ("{\n\n\"permissions\": {\"allow\": \"all\"}}", 3, 26),
         ("{\"hooks\": {\n\"Stop\": [], \"Stop\": []}}", 2, 13),
     ] {
-        let home = Home::with(&[(Scope::User, "settings", broken)]);
-        match install(&home.places, Scope::User, Options::default()) {
-            Err(Error::Broken {
+        let home = Home::with_files(&[(InstallScope::User, "settings", broken)]);
+        match install(&home.places, InstallScope::User, InstallOptions::default()) {
+            Err(Error::Malformed {
                 line: at_line,
                 column: at_column,
                 ..
@@ -398,9 +411,13 @@ fn settings_with_something_else_where_ours_belongs_are_refused() {
 }
 
 #[test]
-fn a_file_that_changed_after_planning_keeps_that_change() {
-    let home = Home::with(&[(Scope::User, "servers", "{\n  \"numStartups\": 1\n}\n")]);
-    let plan = install(&home.places, Scope::User, Options::default()).unwrap();
+fn install_keeps_a_change_made_after_planning() {
+    let home = Home::with_files(&[(
+        InstallScope::User,
+        "servers",
+        "{\n  \"numStartups\": 1\n}\n",
+    )]);
+    let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
     let meanwhile = "{\n  \"numStartups\": 2,\n  \"tip\": \"new\"\n}\n";
     write(&home.servers(), meanwhile, 0o600);
     let applied = plan.apply(now()).unwrap();
@@ -411,7 +428,7 @@ fn a_file_that_changed_after_planning_keeps_that_change() {
     );
     assert!(now_is["mcpServers"]["claude-mesh"].is_object());
     assert_eq!(read(applied.written[1].backup.as_ref().unwrap()), meanwhile);
-    let backups = home.everything();
+    let backups = home.all_files();
     let backups = backups.iter().filter(|(name, _)| name.contains(".bak"));
     assert_eq!(
         backups.count(),
@@ -421,52 +438,52 @@ fn a_file_that_changed_after_planning_keeps_that_change() {
 }
 
 #[test]
-fn a_file_that_broke_after_planning_stops_the_work_and_says_what_was_done() {
-    let home = Home::with(&[(Scope::User, "servers", "{}")]);
-    let plan = install(&home.places, Scope::User, Options::default()).unwrap();
+fn install_stops_at_a_file_broken_after_planning() {
+    let home = Home::with_files(&[(InstallScope::User, "servers", "{}")]);
+    let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
     write(&home.servers(), "{\"half\": ", 0o600);
     let halted = plan.apply(now()).unwrap_err();
-    assert!(matches!(halted.error, Error::Broken { .. }));
+    assert!(matches!(halted.error, Error::Malformed { .. }));
     assert_eq!(halted.applied.written.len(), 1);
     assert_eq!(halted.applied.written[0].path, home.settings());
     assert_eq!(read(&home.servers()), "{\"half\": ");
 }
 
 #[test]
-fn a_folder_that_takes_no_file_leaves_everything_as_it_was() {
+fn install_into_an_unwritable_folder_changes_nothing() {
     // Rights do not bind root, so the folder is no folder: the same step fails, for everyone.
-    let mut home = Home::with(&[(Scope::User, "settings", "{}")]);
+    let mut home = Home::with_files(&[(InstallScope::User, "settings", "{}")]);
     let folder = home.places.home.join("gone");
     home.places.claude_json = folder.join(".claude.json");
-    let plan = install(&home.places, Scope::User, Options::default()).unwrap();
+    let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
     write(&folder, "in the way", 0o600);
-    let before = home.everything();
+    let before = home.all_files();
     let halted = plan.apply(now()).unwrap_err();
     assert!(halted.applied.written.is_empty());
     assert!(matches!(halted.error, Error::Io { .. }), "{}", halted.error);
     assert_eq!(
-        home.everything(),
+        home.all_files(),
         before,
         "no temporary file, no backup is left"
     );
-    assert!(install(&home.places, Scope::User, Options::default()).is_err());
+    assert!(install(&home.places, InstallScope::User, InstallOptions::default()).is_err());
 }
 
 #[test]
-fn what_is_not_a_file_is_not_written() {
+fn install_refuses_a_path_that_is_not_a_file() {
     let home = Home::new();
     fs::create_dir_all(home.settings()).unwrap();
-    let refused = install(&home.places, Scope::User, Options::default()).unwrap_err();
+    let refused = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap_err();
     assert!(refused.to_string().ends_with("not a file"), "{refused}");
 }
 
 #[test]
-fn a_project_gets_bare_names_and_no_path_of_this_machine() {
+fn project_install_writes_no_machine_specific_path() {
     let home = Home::new();
-    home.install(Scope::Project);
+    home.install(InstallScope::Project);
     let (settings, servers) = (
-        home.file(Scope::Project, "settings"),
-        home.file(Scope::Project, "servers"),
+        home.file(InstallScope::Project, "settings"),
+        home.file(InstallScope::Project, "servers"),
     );
     let root = home.root.path().display().to_string();
     assert!(!read(&settings).contains(&root) && !read(&servers).contains(&root));
@@ -483,39 +500,39 @@ fn a_project_gets_bare_names_and_no_path_of_this_machine() {
 }
 
 #[test]
-fn the_server_of_a_project_stays_while_its_other_settings_use_it() {
+fn uninstall_keeps_a_server_entry_used_by_another_scope() {
     let home = Home::new();
-    home.install(Scope::Project);
-    home.install(Scope::Local);
-    let servers = home.file(Scope::Local, "servers");
-    home.uninstall(Scope::Local);
+    home.install(InstallScope::Project);
+    home.install(InstallScope::Local);
+    let servers = home.file(InstallScope::Local, "servers");
+    home.uninstall(InstallScope::Local);
     assert!(servers.exists());
-    home.uninstall(Scope::Project);
+    home.uninstall(InstallScope::Project);
     assert!(!servers.exists());
 }
 
 #[test]
-fn a_project_must_be_there_before_it_is_wired() {
+fn project_install_requires_an_existing_project() {
     let home = Home::new();
     let nowhere = home
         .places
         .clone()
         .in_project(&home.root.path().join("nope"));
-    let refused = install(&nowhere, Scope::Project, Options::default());
+    let refused = install(&nowhere, InstallScope::Project, InstallOptions::default());
     assert!(matches!(refused, Err(Error::Unusable { .. })));
-    let none = Places::new(&home.places.home, None, &home.places.programs);
-    assert!(uninstall(&none, Scope::Local).is_err());
+    let none = InstallPaths::new(&home.places.home, None, &home.places.programs);
+    assert!(uninstall(&none, InstallScope::Local).is_err());
 }
 
 #[test]
-fn a_moved_config_folder_holds_both_files() {
+fn install_uses_a_relocated_config_folder() {
     let home = Home::new();
     let moved = home.places.home.join("elsewhere/claude");
-    let places = Places::new(&home.places.home, Some(&moved), &home.places.programs);
-    let plan = install(&places, Scope::User, Options::default()).unwrap();
+    let places = InstallPaths::new(&home.places.home, Some(&moved), &home.places.programs);
+    let plan = install(&places, InstallScope::User, InstallOptions::default()).unwrap();
     plan.apply(now()).unwrap();
     assert!(moved.join("settings.json").exists() && moved.join(".claude.json").exists());
-    let unset = Places::new(
+    let unset = InstallPaths::new(
         &home.places.home,
         Some(Path::new("")),
         &home.places.programs,
@@ -524,13 +541,13 @@ fn a_moved_config_folder_holds_both_files() {
 }
 
 #[test]
-fn a_change_is_shown_without_the_secrets_around_it() {
-    let home = Home::with(&[(
-        Scope::User,
+fn install_diff_masks_secrets() {
+    let home = Home::with_files(&[(
+        InstallScope::User,
         "servers",
         "{\n  \"oauthToken\": \"hunter2\",\n  \"id\": \"0f3a9c81d2e47b56\"\n}\n",
     )]);
-    let plan = install(&home.places, Scope::User, Options::default()).unwrap();
+    let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
     let (before, after) = plan.changes()[1].shown();
     assert!(!before.contains("hunter2") && !after.contains("hunter2"));
     assert!(!after.contains("0f3a9c81d2e47b56"));
@@ -538,8 +555,12 @@ fn a_change_is_shown_without_the_secrets_around_it() {
 }
 
 #[test]
-fn after_an_install_nothing_is_wrong() {
-    for scope in [Scope::User, Scope::Project, Scope::Local] {
+fn inspect_finds_no_problem_after_install() {
+    for scope in [
+        InstallScope::User,
+        InstallScope::Project,
+        InstallScope::Local,
+    ] {
         let home = Home::new();
         home.install(scope);
         assert_eq!(home.findings(Severity::Problem), []);
@@ -549,7 +570,7 @@ fn after_an_install_nothing_is_wrong() {
 }
 
 #[test]
-fn before_an_install_server_and_hooks_are_missed() {
+fn inspect_reports_missing_server_and_hooks_before_install() {
     let home = Home::new();
     home.assert_problem("no server entry", Some("claude-mesh install"));
     home.assert_problem("no hook is wired", Some("claude-mesh install"));
@@ -557,10 +578,10 @@ fn before_an_install_server_and_hooks_are_missed() {
 }
 
 #[test]
-fn hooks_wired_for_the_person_and_for_the_project_are_noticed() {
+fn inspect_reports_hooks_installed_in_two_scopes() {
     let home = Home::new();
-    home.install(Scope::User);
-    home.install(Scope::Project);
+    home.install(InstallScope::User);
+    home.install(InstallScope::Project);
     home.assert_problem(
         "each hook runs more than once",
         Some("claude-mesh uninstall --project"),
@@ -568,24 +589,24 @@ fn hooks_wired_for_the_person_and_for_the_project_are_noticed() {
 }
 
 #[test]
-fn the_guard_is_wired_on_request_and_a_later_plain_install_leaves_it() {
+fn claim_guard_hook_is_installed_on_request_and_kept() {
     let home = Home::new();
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     let plain = read(&home.settings());
     assert!(!plain.contains("claim-guard"));
-    let guarded = Options {
+    let guarded = InstallOptions {
         guard: true,
-        ..Options::default()
+        ..InstallOptions::default()
     };
-    let plan = install(&home.places, Scope::User, guarded).unwrap();
+    let plan = install(&home.places, InstallScope::User, guarded).unwrap();
     plan.apply(now()).unwrap();
     let settings = json_of(&home.settings());
     let group = &settings["hooks"]["PreToolUse"][0];
     assert_eq!(group["matcher"], "Edit|Write|MultiEdit|NotebookEdit");
     let program = home.places.programs.join("claude-mesh-claim-guard");
     assert_eq!(group["hooks"][0]["command"], program.to_str().unwrap());
-    for options in [guarded, Options::default()] {
-        let again = install(&home.places, Scope::User, options).unwrap();
+    for options in [guarded, InstallOptions::default()] {
+        let again = install(&home.places, InstallScope::User, options).unwrap();
         assert!(again.is_empty());
     }
     assert_eq!(home.findings(Severity::Problem), []);
@@ -599,14 +620,14 @@ fn the_guard_is_wired_on_request_and_a_later_plain_install_leaves_it() {
     );
     fs::remove_file(program).unwrap();
     home.assert_problem("does not exist", Some("claude-mesh install"));
-    home.uninstall(Scope::User);
+    home.uninstall(InstallScope::User);
     assert!(!home.settings().exists());
 }
 
 #[test]
-fn the_guard_of_every_tool_is_judged_by_the_tools_it_is_for() {
+fn inspect_requires_the_claim_guard_for_every_edit_tool() {
     let home = Home::new();
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     let mut settings = json_of(&home.settings());
     let program = home.places.programs.join("claude-mesh-claim-guard");
     settings["hooks"]["PreToolUse"] = serde_json::json!([{ "matcher": "Write", "hooks": [
@@ -614,14 +635,14 @@ fn the_guard_of_every_tool_is_judged_by_the_tools_it_is_for() {
     ] }]);
     write(&home.settings(), &settings.to_string(), 0o600);
     home.assert_problem("PreToolUse is not wired", Some("claude-mesh install"));
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     assert_eq!(home.findings(Severity::Problem), []);
 }
 
 #[test]
-fn a_missing_or_unusable_program_is_noticed() {
+fn inspect_reports_a_missing_or_unusable_program() {
     let home = Home::new();
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     let poll = home.places.programs.join("claude-mesh-inbox-poll");
     write(&poll, "#!/bin/sh\n", 0o644);
     home.assert_problem("cannot be executed", Some("claude-mesh install"));
@@ -630,17 +651,17 @@ fn a_missing_or_unusable_program_is_noticed() {
 }
 
 #[test]
-fn a_bare_name_is_looked_up_where_claude_code_would() {
+fn inspect_reports_a_bare_program_name_missing_from_path() {
     let mut home = Home::new();
-    home.install(Scope::Project);
+    home.install(InstallScope::Project);
     home.places.search_path.clear();
     home.assert_problem("is not in PATH", Some("claude-mesh install --project"));
 }
 
 #[test]
-fn hooks_and_server_of_two_installations_are_noticed() {
+fn inspect_reports_hooks_and_server_of_two_installations() {
     let home = Home::new();
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     let other = home.places.home.join("other");
     for name in PROGRAMS {
         write(&other.join(name), "#!/bin/sh\n", 0o755);
@@ -662,9 +683,9 @@ fn hooks_and_server_of_two_installations_are_noticed() {
 }
 
 #[test]
-fn an_older_form_of_a_hook_is_noticed_and_mended() {
+fn inspect_reports_an_outdated_hook_and_install_repairs_it() {
     let home = Home::new();
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     let mut settings = json_of(&home.settings());
     let hook = &mut settings["hooks"]["SessionEnd"][0]["hooks"][0];
     hook.as_object_mut().unwrap().remove("args");
@@ -672,19 +693,19 @@ fn an_older_form_of_a_hook_is_noticed_and_mended() {
     write(&home.settings(), &settings.to_string(), 0o600);
     home.assert_note("SessionEnd runs through a shell");
     home.assert_problem("Stop is not wired", Some("claude-mesh install"));
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     assert_eq!(home.findings(Severity::Problem), []);
     assert_eq!(home.findings(Severity::Note), []);
 }
 
 #[test]
-fn the_way_idle_sessions_are_woken_is_told() {
-    let home = Home::with(&[(
-        Scope::User,
+fn inspect_reports_how_idle_sessions_are_woken() {
+    let home = Home::with_files(&[(
+        InstallScope::User,
         "settings",
         r#"{"crossSessionInbound": "refuse"}"#,
     )]);
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     let [refused] = &home.findings(Severity::Note)[..] else {
         panic!("{:#?}", inspect(&home.places));
     };
@@ -693,7 +714,7 @@ fn the_way_idle_sessions_are_woken_is_told() {
         refused.mend.as_deref(),
         Some("claude-mesh install --wake rewake")
     );
-    home.wake(Scope::User, Wake::Rewake);
+    home.wake(InstallScope::User, WakeMethod::Rewake);
     assert_eq!(home.findings(Severity::Note), []);
     assert_eq!(home.findings(Severity::Problem), []);
     let fine: Vec<String> = home
@@ -707,21 +728,21 @@ fn the_way_idle_sessions_are_woken_is_told() {
 }
 
 #[test]
-fn a_waiting_hook_that_would_hold_up_its_session_is_noticed_and_mended() {
+fn install_repairs_a_rewake_hook_that_blocks_its_session() {
     let home = Home::new();
-    home.wake(Scope::User, Wake::Rewake);
+    home.wake(InstallScope::User, WakeMethod::Rewake);
     let held_up = read(&home.settings()).replace("\"asyncRewake\": true", "\"async\": false");
     write(&home.settings(), &held_up, 0o600);
     home.assert_problem("the entry lacks asyncRewake", Some("claude-mesh install"));
     fs::remove_file(home.places.programs.join("claude-mesh-inbox-wait")).unwrap();
-    home.install(Scope::User);
+    home.install(InstallScope::User);
     home.assert_problem("does not exist", Some("claude-mesh install"));
 }
 
 #[test]
-fn switches_that_silence_us_are_noticed() {
-    let home = Home::with(&[(
-        Scope::Local,
+fn inspect_reports_settings_that_disable_claude_mesh() {
+    let home = Home::with_files(&[(
+        InstallScope::Local,
         "settings",
         r#"{"disableAllHooks": true, "disabledMcpjsonServers": ["claude-mesh"],
             "permissions": {"deny": ["mcp__claude-mesh", "mcp__claude-mesh__ask_peer"], "ask": ["mcp__claude-mesh__reply_to_peer"]},
@@ -736,9 +757,9 @@ fn switches_that_silence_us_are_noticed() {
 }
 
 #[test]
-fn a_mesh_chosen_where_hooks_do_not_see_it_is_noticed() {
-    let home = Home::with(&[(
-        Scope::User,
+fn inspect_reports_a_mesh_path_hidden_from_hooks() {
+    let home = Home::with_files(&[(
+        InstallScope::User,
         "servers",
         r#"{"mcpServers": {"claude-mesh": {"command": "claude-mesh-server",
             "env": {"MESH_DB_PATH": "/x", "CLAUDE_MESH_PROJECT_PATH": "/y"}}}}"#,
@@ -751,8 +772,8 @@ fn a_mesh_chosen_where_hooks_do_not_see_it_is_noticed() {
 }
 
 #[test]
-fn a_broken_file_is_a_finding_and_not_taken_for_a_missing_entry() {
-    let home = Home::with(&[(Scope::User, "servers", "{\n  oops\n}")]);
+fn inspect_reports_an_invalid_file_not_a_missing_entry() {
+    let home = Home::with_files(&[(InstallScope::User, "servers", "{\n  oops\n}")]);
     home.assert_problem("line 2, column 3", None);
     assert!(
         home.findings(Severity::Problem)
@@ -762,7 +783,7 @@ fn a_broken_file_is_a_finding_and_not_taken_for_a_missing_entry() {
 }
 
 #[test]
-fn findings_are_plain_data() {
+fn findings_serialize_to_json() {
     let home = Home::new();
     let findings = serde_json::to_value(inspect(&home.places)).unwrap();
     assert_eq!(

@@ -8,7 +8,7 @@ use crate::world::{Session, World};
 fn answered(asker: &Session, peer: &Session, to: &str, question: &str, answer: &str) -> String {
     let ask = asker.start("ask_peer", json!({ "to": to, "question": question }));
     ask.wait_for_progress("stored");
-    peer.replies(&peer.next_question(), answer);
+    peer.send_reply(&peer.next_question(), answer);
     let result = ask.result();
     assert_eq!(result["answer"], answer, "{result}");
     result["question_id"].as_str().unwrap().to_owned()
@@ -21,7 +21,7 @@ fn ask(asker: &Session, to: &str, question: &str) -> Value {
     )
 }
 
-fn ask_known(asker: &Session, to: &str, question: &str) -> Value {
+fn ask_prefer_known(asker: &Session, to: &str, question: &str) -> Value {
     asker.call(
         "ask_peer",
         json!({ "to": to, "question": question, "prefer": "known" }),
@@ -29,18 +29,18 @@ fn ask_known(asker: &Session, to: &str, question: &str) -> Value {
 }
 
 #[track_caller]
-fn known(result: &Value) -> Vec<&str> {
-    let known = result["known"]
+fn prior_answers(result: &Value) -> Vec<&str> {
+    let prior_answers = result["known"]
         .as_array()
         .unwrap_or_else(|| panic!("{result}"));
-    known
+    prior_answers
         .iter()
         .map(|one| one["answer"].as_str().unwrap())
         .collect()
 }
 
 #[test]
-fn a_question_to_a_closed_session_brings_what_it_answered_earlier() {
+fn offline_ask_returns_prior_answers() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -64,7 +64,7 @@ fn a_question_to_a_closed_session_brings_what_it_answered_earlier() {
     drop(bo);
     let result = ask(&cy, "bo", "on what port is the api listening?");
     assert_eq!(result["status"], "offline");
-    assert_eq!(known(&result), ["5433"]);
+    assert_eq!(prior_answers(&result), ["5433"]);
     let one = &result["known"][0];
     assert_eq!(one["question_id"], id.as_str());
     assert_eq!(one["question"], "Which port does the API listen on?");
@@ -72,21 +72,24 @@ fn a_question_to_a_closed_session_brings_what_it_answered_earlier() {
     assert!(one["answered_at"].as_str().unwrap().ends_with('Z'));
     let bo = world.session("bo");
     assert_eq!(bo.questions().len(), 1, "the question stays open");
-    assert_eq!(known(&ask(&cy, "bo", "Who reviews the importer?")), [""; 0]);
+    assert_eq!(
+        prior_answers(&ask(&cy, "bo", "Who reviews the importer?")),
+        [""; 0]
+    );
 }
 
 #[test]
-fn prefer_known_wakes_nobody_and_leaves_nothing_open() {
+fn prefer_known_wakes_nobody_and_leaves_no_open_question() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let question = "Which port does the API use?";
-    let nothing = ask_known(&ada, "bo", question);
+    let nothing = ask_prefer_known(&ada, "bo", question);
     assert_eq!(nothing["status"], "known");
     assert_eq!(nothing["from"], "bo");
-    assert_eq!(known(&nothing), [""; 0]);
+    assert_eq!(prior_answers(&nothing), [""; 0]);
     answered(&ada, &bo, "bo", question, "5433");
     assert_eq!(
-        known(&ask_known(&ada, "bo", "the API uses which port?")),
+        prior_answers(&ask_prefer_known(&ada, "bo", "the API uses which port?")),
         ["5433"]
     );
     assert_eq!(bo.questions(), [json!(null); 0]);
@@ -101,35 +104,35 @@ fn prefer_known_wakes_nobody_and_leaves_nothing_open() {
         "ask_peer",
         json!({ "to": ["bo", "cy"], "question": question, "prefer": "known" }),
     );
-    assert_eq!(known(&many["answers"][0]), ["5433"]);
+    assert_eq!(prior_answers(&many["answers"][0]), ["5433"]);
     assert_eq!(
-        known(&many["answers"][1]),
+        prior_answers(&many["answers"][1]),
         [""; 0],
         "another peer's answers never come"
     );
 }
 
 #[test]
-fn a_question_that_times_out_or_is_held_brings_earlier_answers_too() {
+fn timed_out_and_held_asks_return_prior_answers() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
     let late = ask(&ada, "bo", "which port is used by the API?");
     assert_eq!(late["status"], "timed_out");
-    assert_eq!(known(&late), ["5433"]);
+    assert_eq!(prior_answers(&late), ["5433"]);
     let again = ada.call(
         "await_reply",
         json!({ "question_id": late["question_id"], "timeout_seconds": 1 }),
     );
-    assert_eq!(known(&again), ["5433"]);
+    assert_eq!(prior_answers(&again), ["5433"]);
     world.cli(&world.home(), &["quiet", "bo"]);
     let held = ask(&ada, "bo", "what is the API port?");
     assert_eq!(held["status"], "held");
-    assert_eq!(known(&held), ["5433"]);
+    assert_eq!(prior_answers(&held), ["5433"]);
 }
 
 #[test]
-fn only_answers_count_and_a_corrected_one_with_its_newest_text() {
+fn prior_answers_use_corrections_and_omit_declined_and_erased() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let id = answered(&ada, &bo, "bo", "Which port does the API use?", "5432");
@@ -137,16 +140,16 @@ fn only_answers_count_and_a_corrected_one_with_its_newest_text() {
         "reply_to_peer",
         json!({ "question_id": id, "answer": "5433", "corrects": true }),
     );
-    let ask_ = ada.start(
+    let declined = ada.start(
         "ask_peer",
         json!({ "to": "bo", "question": "Which queue does the mailer use?" }),
     );
-    ask_.wait_for_progress("stored");
+    declined.wait_for_progress("stored");
     bo.call(
         "reply_to_peer",
         json!({ "question_id": bo.next_question(), "answer": "no time", "decline": true }),
     );
-    assert_eq!(ask_.result()["status"], "declined");
+    assert_eq!(declined.result()["status"], "declined");
     let forgotten = answered(
         &ada,
         &bo,
@@ -154,24 +157,32 @@ fn only_answers_count_and_a_corrected_one_with_its_newest_text() {
         "Which bucket has the uploads?",
         "shop-uploads",
     );
-    let desk = world.cli(&world.home(), &["log", "--forget", &forgotten]);
-    assert_eq!(desk.code, Some(0), "{desk:?}");
+    let ran = world.cli(&world.home(), &["log", "--forget", &forgotten]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(
-        known(&ask_known(&ada, "bo", "which port has the API?")),
+        prior_answers(&ask_prefer_known(&ada, "bo", "which port has the API?")),
         ["5433"]
     );
     assert_eq!(
-        known(&ask_known(&ada, "bo", "which queue does the mailer use?")),
+        prior_answers(&ask_prefer_known(
+            &ada,
+            "bo",
+            "which queue does the mailer use?"
+        )),
         [""; 0]
     );
     assert_eq!(
-        known(&ask_known(&ada, "bo", "which bucket has the uploads?")),
+        prior_answers(&ask_prefer_known(
+            &ada,
+            "bo",
+            "which bucket has the uploads?"
+        )),
         [""; 0]
     );
 }
 
 #[test]
-fn earlier_answers_say_which_commit_they_were_given_at() {
+fn prior_answers_name_the_commit_they_were_given_at() {
     let world = World::new();
     let (then, now) = ("1".repeat(40), "2".repeat(40));
     world.write("bo/.git/HEAD", "ref: refs/heads/main\n");
@@ -189,7 +200,7 @@ fn earlier_answers_say_which_commit_they_were_given_at() {
 }
 
 #[test]
-fn three_long_answers_fit_into_four_kilobytes_and_say_that_they_are_cut() {
+fn prior_answers_are_truncated_to_four_kilobytes() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     for number in 0..5 {
@@ -202,7 +213,7 @@ fn three_long_answers_fit_into_four_kilobytes_and_say_that_they_are_cut() {
             &format!("{number} \"\n\u{1} ä").repeat(4_000),
         );
     }
-    let result = ask_known(&ada, "bo", "which steps has a deploy of the shop?");
+    let result = ask_prefer_known(&ada, "bo", "which steps has a deploy of the shop?");
     assert_eq!(result["known"].as_array().unwrap().len(), 3, "{result}");
     assert!(result["known"].to_string().len() < 4_096);
     for one in result["known"].as_array().unwrap() {
@@ -212,7 +223,7 @@ fn three_long_answers_fit_into_four_kilobytes_and_say_that_they_are_cut() {
 }
 
 #[test]
-fn the_answers_of_another_mesh_never_come() {
+fn prior_answers_never_cross_meshes() {
     let world = World::new();
     let wall = world.home().join("acme");
     std::fs::create_dir_all(&wall).unwrap();
@@ -222,14 +233,23 @@ fn the_answers_of_another_mesh_never_come() {
     let (walled_ada, walled_bo) = (world.session("acme/cy"), world.session("acme/bo"));
     let question = "Which port does the API use?";
     answered(&ada, &bo, "bo", question, "5433");
-    assert_eq!(known(&ask_known(&walled_ada, "bo", question)), [""; 0]);
+    assert_eq!(
+        prior_answers(&ask_prefer_known(&walled_ada, "bo", question)),
+        [""; 0]
+    );
     answered(&walled_ada, &walled_bo, "bo", question, "9999");
-    assert_eq!(known(&ask_known(&walled_ada, "bo", question)), ["9999"]);
-    assert_eq!(known(&ask_known(&ada, "bo", question)), ["5433"]);
+    assert_eq!(
+        prior_answers(&ask_prefer_known(&walled_ada, "bo", question)),
+        ["9999"]
+    );
+    assert_eq!(
+        prior_answers(&ask_prefer_known(&ada, "bo", question)),
+        ["5433"]
+    );
 }
 
 #[test]
-fn the_log_tells_whom_earlier_answers_helped() {
+fn log_known_counts_prior_answer_results_per_asker() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -237,25 +257,25 @@ fn the_log_tells_whom_earlier_answers_helped() {
         world.session("cy"),
     );
     answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
-    ask_known(&cy, "bo", "which port has the API?");
-    ask_known(&cy, "bo", "who reviews the importer?");
+    ask_prefer_known(&cy, "bo", "which port has the API?");
+    ask_prefer_known(&cy, "bo", "who reviews the importer?");
     drop(bo);
     ask(&cy, "bo", "what is the port of the API?");
     ask(&ada, "bo", "what is the port of the API?");
-    let told = world
+    let reported = world
         .cli(&world.home(), &["log", "--known", "--json"])
         .json();
-    assert_eq!(told["results"], 3, "{told}");
-    assert_eq!(told["by"][0]["asker"], "cy");
-    assert_eq!(told["by"][0]["peer"], "bo");
-    assert_eq!(told["by"][0]["results"], 2);
-    assert_eq!(told["by"][1]["asker"], "ada");
+    assert_eq!(reported["results"], 3, "{reported}");
+    assert_eq!(reported["by"][0]["asker"], "cy");
+    assert_eq!(reported["by"][0]["peer"], "bo");
+    assert_eq!(reported["by"][0]["results"], 2);
+    assert_eq!(reported["by"][1]["asker"], "ada");
     let text = world.cli(&world.home(), &["log", "--known"]).out;
     assert!(text.contains("cy asked bo: 2 results"), "{text}");
 }
 
 #[test]
-fn a_question_that_is_awaited_again_and_again_is_counted_once_for_its_asker() {
+fn prior_answers_of_a_question_awaited_twice_are_counted_once() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -264,24 +284,24 @@ fn a_question_that_is_awaited_again_and_again_is_counted_once_for_its_asker() {
     );
     answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
     let first = ask(&cy, "bo", "what is the port of the API?");
-    assert_eq!(known(&first), ["5433"]);
+    assert_eq!(prior_answers(&first), ["5433"]);
     let again = json!({ "question_id": first["question_id"], "timeout_seconds": 1 });
     for _ in 0..2 {
         let result = cy.call("await_reply", again.clone());
-        assert_eq!(known(&result), ["5433"], "it is told every time");
+        assert_eq!(prior_answers(&result), ["5433"], "it is told every time");
     }
     ask(&ada, "bo", "what is the port of the API?");
     ask(&cy, "bo", "on what port is the API now?");
-    let told = world
+    let reported = world
         .cli(&world.home(), &["log", "--known", "--json"])
         .json();
-    assert_eq!(told["results"], 3, "{told}");
+    assert_eq!(reported["results"], 3, "{reported}");
     let events = ada.call("events", json!({ "types": ["question.known"] }));
     assert_eq!(events["events"].as_array().unwrap().len(), 3);
 }
 
 #[test]
-fn a_person_sees_earlier_answers_at_the_command_line() {
+fn cli_ask_known_prints_prior_answers() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
@@ -307,7 +327,7 @@ fn a_person_sees_earlier_answers_at_the_command_line() {
 }
 
 #[test]
-fn only_so_much_of_long_answers_is_looked_through_and_the_newest_first() {
+fn prior_answer_search_reads_the_newest_up_to_a_size_limit() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
@@ -322,10 +342,16 @@ fn only_so_much_of_long_answers_is_looked_through_and_the_newest_first() {
     };
     clone(1, 100);
     let question = "which port has the API?";
-    assert_eq!(known(&ask_known(&ada, "bo", question)), ["5433"]);
+    assert_eq!(
+        prior_answers(&ask_prefer_known(&ada, "bo", question)),
+        ["5433"]
+    );
     clone(101, 300);
-    assert_eq!(known(&ask_known(&ada, "bo", question)), [""; 0]);
-    let newest = ask_known(&ada, "bo", "what is in part 300?");
+    assert_eq!(
+        prior_answers(&ask_prefer_known(&ada, "bo", question)),
+        [""; 0]
+    );
+    let newest = ask_prefer_known(&ada, "bo", "what is in part 300?");
     assert_eq!(
         newest["known"][0]["question"], "what is in part 300?",
         "{newest}"
@@ -335,7 +361,7 @@ fn only_so_much_of_long_answers_is_looked_through_and_the_newest_first() {
 /// A week of a shop's five teams: 86 questions that were answered, then 114 put while their peer was away, 82 of them a
 /// repetition in other words and 32 new. The figures stand in the README.
 #[test]
-fn a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers() {
+fn prior_answers_are_accurate_for_a_week_of_questions() {
     let week: Vec<Value> = serde_json::from_str(include_str!("payloads/week.json")).unwrap();
     let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
     assert_eq!(week.len(), 200);
@@ -356,8 +382,8 @@ fn a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers() 
         );
         asked.insert(id, (text(one, "id"), peer));
     }
-    let (mut repeated, mut first, mut new, mut wrong) = (0, 0, 0, 0);
-    let (mut told, mut without) = (Vec::new(), Vec::new());
+    let (mut repeated, mut first, mut new, mut mismatched) = (0, 0, 0, 0);
+    let (mut reported, mut unanswered) = (Vec::new(), Vec::new());
     for peer in ["api", "web", "infra", "data", "mobile"] {
         drop(sessions.remove(peer));
         for one in week
@@ -370,8 +396,8 @@ fn a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers() 
                 &text(one, "question"),
             );
             assert_eq!(result["status"], "offline", "{result}");
-            let known = result["known"].as_array().unwrap();
-            let found: Vec<&str> = known
+            let prior_answers = result["known"].as_array().unwrap();
+            let found: Vec<&str> = prior_answers
                 .iter()
                 .map(|one| {
                     let (id, of) = &asked[one["question_id"].as_str().unwrap()];
@@ -387,12 +413,12 @@ fn a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers() 
             }
             match found.first() {
                 None if wanted.is_empty() => {}
-                None => without.push(text(one, "question")),
+                None => unanswered.push(text(one, "question")),
                 Some(id) if *id == wanted => first += 1,
-                Some(_) => wrong += 1,
+                Some(_) => mismatched += 1,
             }
             if wanted.is_empty() != found.is_empty() || found.first() != Some(&wanted.as_str()) {
-                told.push(format!(
+                reported.push(format!(
                     "{}: wanted {wanted:?}, got {found:?}",
                     text(one, "question")
                 ));
@@ -401,16 +427,19 @@ fn a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers() 
         sessions.insert(peer, world.session(peer));
     }
     let put_while_away = repeated + new;
-    let told = told.join("\n");
+    let reported = reported.join("\n");
     let answered = asked.len();
     let of_all = first * 100 / put_while_away;
     let of_repeated = first * 100 / repeated;
-    let none = without.len();
-    assert_eq!(wrong, 0, "given an answer to something else\n{told}");
+    let none = unanswered.len();
+    assert_eq!(
+        mismatched, 0,
+        "given an answer to something else\n{reported}"
+    );
     assert_eq!(
         first + none,
         repeated,
-        "the right one first, or none\n{told}"
+        "the right one first, or none\n{reported}"
     );
     let figures = format!(
         "{} questions, {answered} were answered and {put_while_away} put while the peer was away, {repeated} of those repeating \
@@ -418,17 +447,17 @@ fn a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers() 
          right earlier answer as the first; the other {} got none; none got a wrong peer's; none of the {new} new questions got \
          an answer to something else.",
         week.len(),
-        NUMBERS[none]
+        NUMBER_WORDS[none]
     );
     let readme = include_str!("../README.md").split_whitespace();
     let readme = readme.collect::<Vec<_>>().join(" ");
     assert!(
         readme.contains(&figures),
-        "the README does not say {figures:?}\n{told}"
+        "the README does not say {figures:?}\n{reported}"
     );
     assert!(of_all >= 30);
 }
 
-const NUMBERS: [&str; 10] = [
+const NUMBER_WORDS: [&str; 10] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 ];

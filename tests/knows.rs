@@ -5,21 +5,21 @@ use crate::world::{Session, World};
 
 /// Names and reasons, in the order of the list.
 #[track_caller]
-fn who_knows(session: &Session, about: &str) -> Vec<(String, Value)> {
-    ranked(&session.call("list_peers", json!({ "about": about })))
+fn expertise_ranking(session: &Session, about: &str) -> Vec<(String, Value)> {
+    names_and_reasons(&session.call("list_peers", json!({ "about": about })))
 }
 
 #[track_caller]
-fn ranked(list: &Value) -> Vec<(String, Value)> {
+fn names_and_reasons(list: &Value) -> Vec<(String, Value)> {
     let peers = list["peers"].as_array().unwrap();
-    let told = |peer: &Value| {
+    let reported = |peer: &Value| {
         let name = peer["peer"].as_str().unwrap().to_owned();
         (name, peer["why"].clone())
     };
-    peers.iter().map(told).collect()
+    peers.iter().map(reported).collect()
 }
 
-fn because(name: &str, why: &str) -> (String, Value) {
+fn with_reason(name: &str, why: &str) -> (String, Value) {
     (name.into(), why.into())
 }
 
@@ -29,42 +29,42 @@ fn without_reason(name: &str) -> (String, Value) {
 
 /// One asks another and gets this answer.
 #[track_caller]
-fn asks(asker: &Session, to: &Session, question: &str, answer: &str) {
+fn ask_and_answer(asker: &Session, to: &Session, question: &str, answer: &str) {
     let name = to.name();
     let ask = asker.start("ask_peer", json!({ "to": name, "question": question }));
     ask.wait_for_progress(&format!("{name}: stored"));
-    to.replies(&to.next_question(), answer);
+    to.send_reply(&to.next_question(), answer);
     assert_eq!(ask.result()["status"], "answered");
 }
 
 #[test]
-fn who_has_answered_about_it_comes_first_and_nobody_is_asked() {
+fn expertise_ranking_puts_answerers_first_and_asks_nobody() {
     let world = World::new();
     let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    asks(&ada, &cy, "which port does Postgres use?", "5433");
-    asks(&bo, &cy, "is redis there?", "no, only Postgres");
-    asks(&ada, &bo, "who writes the invoices?", "the billing job");
+    ask_and_answer(&ada, &cy, "which port does Postgres use?", "5433");
+    ask_and_answer(&bo, &cy, "is redis there?", "no, only Postgres");
+    ask_and_answer(&ada, &bo, "who writes the invoices?", "the billing job");
     let events = || -> i64 {
         let count = "SELECT count(*) FROM event";
         world.rows().query_row(count, [], |row| row.get(0)).unwrap()
     };
     let before = events();
     assert_eq!(
-        who_knows(&ada, "the port of postgres"),
+        expertise_ranking(&ada, "the port of postgres"),
         [
-            because("cy", "answered 2 questions with: port, postgres"),
+            with_reason("cy", "answered 2 questions with: port, postgres"),
             without_reason("bo")
         ]
     );
     assert_eq!(
-        who_knows(&ada, "invoices"),
+        expertise_ranking(&ada, "invoices"),
         [
-            because("bo", "answered 1 question with: invoices"),
+            with_reason("bo", "answered 1 question with: invoices"),
             without_reason("cy")
         ]
     );
     assert_eq!(
-        who_knows(&bo, "kubernetes"),
+        expertise_ranking(&bo, "kubernetes"),
         [without_reason("ada"), without_reason("cy")]
     );
     assert_eq!(events(), before, "nobody was asked, nothing was written");
@@ -76,7 +76,7 @@ fn who_has_answered_about_it_comes_first_and_nobody_is_asked() {
 }
 
 #[test]
-fn role_folder_branch_summary_and_what_it_is_at_are_reasons() {
+fn expertise_ranking_uses_role_folder_branch_and_summary() {
     let world = World::new();
     world.write("shop/backend/.git/HEAD", "ref: refs/heads/fix-login\n");
     let [ada, bo] = ["ada", "shop/backend"].map(|name| world.session(name));
@@ -95,23 +95,27 @@ fn role_folder_branch_summary_and_what_it_is_at_are_reasons() {
         ("shops", "works in …/shop/backend"),
         ("login", "on branch fix-login"),
     ] {
-        assert_eq!(who_knows(&ada, about), [because("backend", why)], "{about}");
+        assert_eq!(
+            expertise_ranking(&ada, about),
+            [with_reason("backend", why)],
+            "{about}"
+        );
     }
 }
 
 #[test]
-fn what_a_peer_has_claimed_is_a_reason() {
+fn expertise_ranking_uses_claims() {
     let world = World::new();
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
     bo.call("claim", json!({ "resource": "file:src/auth.rs" }));
     assert_eq!(
-        who_knows(&ada, "auth"),
-        [because("bo", "has claimed …/src/auth.rs")]
+        expertise_ranking(&ada, "auth"),
+        [with_reason("bo", "has claimed …/src/auth.rs")]
     );
 }
 
 #[test]
-fn what_a_peer_has_remembered_is_a_reason_whatever_its_scope() {
+fn expertise_ranking_uses_memories_of_any_scope() {
     let world = World::new();
     let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
     let remember = |session: &Session, text: &str, scope: &str| {
@@ -125,16 +129,16 @@ fn what_a_peer_has_remembered_is_a_reason_whatever_its_scope() {
     remember(&cy, "seals: replaced below", "mesh");
     remember(&cy, "nothing of that any more", "mesh");
     assert_eq!(
-        who_knows(&ada, "sealed \" OR * (seals"),
+        expertise_ranking(&ada, "sealed \" OR * (seals"),
         [
-            because("bo", "remembered 1 thing with: sealed"),
+            with_reason("bo", "remembered 1 thing with: sealed"),
             without_reason("cy")
         ]
     );
 }
 
 #[test]
-fn a_declined_or_open_question_is_no_knowledge() {
+fn expertise_ranking_ignores_declined_and_open_questions() {
     let world = World::new();
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
     let ask = |question: &str| {
@@ -150,14 +154,14 @@ fn a_declined_or_open_question_is_no_knowledge() {
     );
     assert_eq!(declined.result()["status"], "declined");
     let _open = ask("is postgres there?");
-    assert_eq!(who_knows(&ada, "postgres"), [without_reason("bo")]);
+    assert_eq!(expertise_ranking(&ada, "postgres"), [without_reason("bo")]);
 }
 
 #[test]
-fn only_the_newest_answers_are_looked_at() {
+fn expertise_ranking_reads_only_the_newest_answers() {
     let world = World::new();
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
-    asks(&ada, &bo, "where is the walrus?", "in the zoo");
+    ask_and_answer(&ada, &bo, "where is the walrus?", "in the zoo");
     world
         .rows()
         .execute_batch(
@@ -168,47 +172,47 @@ fn only_the_newest_answers_are_looked_at() {
         )
         .unwrap();
     assert_eq!(
-        who_knows(&ada, "seals"),
-        [because("bo", "answered 300 questions with: seals")]
+        expertise_ranking(&ada, "seals"),
+        [with_reason("bo", "answered 300 questions with: seals")]
     );
-    assert_eq!(who_knows(&ada, "walrus"), [without_reason("bo")]);
+    assert_eq!(expertise_ranking(&ada, "walrus"), [without_reason("bo")]);
 }
 
 #[test]
-fn a_mailbox_nobody_sits_at_is_ranked_only_when_it_is_asked_for() {
+fn expertise_ranking_includes_offline_peers_on_request() {
     let world = World::new();
     let [ada, bo, _cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    asks(&ada, &bo, "which port does postgres use?", "5433");
+    ask_and_answer(&ada, &bo, "which port does postgres use?", "5433");
     bo.kill();
-    assert_eq!(who_knows(&ada, "postgres"), [without_reason("cy")]);
+    assert_eq!(expertise_ranking(&ada, "postgres"), [without_reason("cy")]);
     let all = ada.call(
         "list_peers",
         json!({ "about": "postgres", "include_stale": true }),
     );
     assert_eq!(
-        ranked(&all),
+        names_and_reasons(&all),
         [
-            because("bo", "answered 1 question with: postgres"),
+            with_reason("bo", "answered 1 question with: postgres"),
             without_reason("cy")
         ]
     );
 }
 
 #[test]
-fn a_scope_narrows_who_is_ranked() {
+fn expertise_ranking_respects_the_scope() {
     let world = World::new();
     let [ada, bo, _cy] = ["shop", "shop/api", "cy"].map(|name| world.session(name));
-    asks(&ada, &bo, "which port does postgres use?", "5433");
+    ask_and_answer(&ada, &bo, "which port does postgres use?", "5433");
     let below = ada.call("list_peers", json!({ "about": "cy", "scope": "directory" }));
-    assert_eq!(ranked(&below), [without_reason("api")]);
+    assert_eq!(names_and_reasons(&below), [without_reason("api")]);
 }
 
 #[test]
-fn a_subject_without_a_word_is_refused_by_name() {
+fn expertise_ranking_refuses_a_subject_without_words() {
     let world = World::new();
     let ada = world.session("ada");
     let long = "x ".repeat(300);
-    for (about, told) in [
+    for (about, reported) in [
         (json!(""), "must have a word to look for"),
         (
             json!("who knows the"),
@@ -222,16 +226,16 @@ fn a_subject_without_a_word_is_refused_by_name() {
         let refused = ada.call("list_peers", json!({ "about": about }));
         assert_eq!(refused["error"]["code"], "invalid_argument", "{refused}");
         let message = refused["error"]["message"].as_str().unwrap();
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(reported), "{message}");
     }
 }
 
 #[cfg(feature = "cli")]
 #[test]
-fn a_person_finds_who_knows_at_the_command_line() {
+fn cli_peers_about_prints_the_expertise_ranking() {
     let world = World::new();
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
-    asks(&ada, &bo, "which port does postgres use?", "5433");
+    ask_and_answer(&ada, &bo, "which port does postgres use?", "5433");
     let folder = world.project("own");
     let seen =
         |arguments: &[&str]| world.cli(&folder, &[&["peers", "--about"], arguments].concat());
@@ -247,9 +251,9 @@ fn a_person_finds_who_knows_at_the_command_line() {
         "{table}"
     );
     assert_eq!(
-        ranked(&seen(&["postgres", "--json"]).json()),
+        names_and_reasons(&seen(&["postgres", "--json"]).json()),
         [
-            because("bo", "answered 1 question with: postgres"),
+            with_reason("bo", "answered 1 question with: postgres"),
             without_reason("ada")
         ]
     );

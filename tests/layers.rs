@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms from the ground up; those on one floor do not know each other.
-const FLOORS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 7] = [
     &["platform"],
     &["model"],
     &["claude_code"],
@@ -38,27 +38,31 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn floor(room: &str) -> Option<usize> {
-    FLOORS.iter().position(|rooms| rooms.contains(&room))
+fn layer_index(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|modules| modules.contains(&module))
 }
 
-/// Returns the rooms a source mentions by `crate::room`, also in grouped `use crate::{a::…, b::…}` lines.
-fn rooms_used(source: &str) -> Vec<String> {
-    let mut rooms = Vec::new();
+/// Returns the rooms a source mentions by `crate::module`, also in grouped `use crate::{a::…, b::…}` lines.
+fn modules_used(source: &str) -> Vec<String> {
+    let mut modules = Vec::new();
     for (at, _) in source.match_indices("crate::") {
         let rest = &source[at + "crate::".len()..];
         match rest.strip_prefix('{') {
-            None => rooms.push(word(rest)),
-            Some(group) => rooms.extend(top_level_items(group).iter().map(|item| word(item))),
+            None => modules.push(leading_identifier(rest)),
+            Some(group) => modules.extend(
+                top_level_items(group)
+                    .iter()
+                    .map(|item| leading_identifier(item)),
+            ),
         }
     }
-    rooms.retain(|room| floor(room).is_some());
-    rooms.sort();
-    rooms.dedup();
-    rooms
+    modules.retain(|module| layer_index(module).is_some());
+    modules.sort();
+    modules.dedup();
+    modules
 }
 
-fn word(text: &str) -> String {
+fn leading_identifier(text: &str) -> String {
     text.trim_start()
         .chars()
         .take_while(|c| c.is_alphanumeric() || *c == '_')
@@ -81,11 +85,11 @@ fn top_level_items(group: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_room_uses_only_rooms_below_it() {
-    let mut wrong = Vec::new();
+fn modules_depend_only_on_lower_layers() {
+    let mut violations = Vec::new();
     for (path, source) in sources(&root().join("src")) {
-        let inside = path.strip_prefix(root().join("src")).unwrap().to_path_buf();
-        let room = inside
+        let relative = path.strip_prefix(root().join("src")).unwrap().to_path_buf();
+        let module = relative
             .iter()
             .next()
             .unwrap()
@@ -93,47 +97,50 @@ fn a_room_uses_only_rooms_below_it() {
             .unwrap()
             .trim_end_matches(".rs")
             .to_owned();
-        let Some(own) = floor(&room) else { continue };
-        for used in rooms_used(&source) {
+        let Some(own_layer) = layer_index(&module) else {
+            continue;
+        };
+        for used in modules_used(&source) {
             let excepted = EXCEPTIONS
                 .iter()
-                .any(|(from, to, _)| *from == room && *to == used);
-            if used != room && floor(&used).unwrap() >= own && !excepted {
-                wrong.push(format!(
+                .any(|(from, to, _)| *from == module && *to == used);
+            if used != module && layer_index(&used).unwrap() >= own_layer && !excepted {
+                violations.push(format!(
                     "{} looks up or sideways to {used}",
-                    inside.display()
+                    relative.display()
                 ));
             }
         }
     }
-    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(violations, Vec::<String>::new());
 }
 
 #[test]
-fn grouped_use_lines_are_seen() {
-    let used = rooms_used("use crate::{platform::{Clock, Fault}, store::Tx};\nuse crate::mesh;\n");
+fn grouped_use_declarations_are_parsed() {
+    let used =
+        modules_used("use crate::{platform::{Clock, Fault}, store::Tx};\nuse crate::mesh;\n");
     assert_eq!(used, ["mesh", "platform", "store"]);
 }
 
 #[test]
-fn what_belongs_to_one_room_stays_there() {
-    let mut wrong = Vec::new();
-    let mut forbid = |room: &str, allowed: &[&str], marks: &[&str]| {
+fn module_specific_code_stays_in_its_module() {
+    let mut violations = Vec::new();
+    let mut forbid = |module: &str, allowed: &[&str], patterns: &[&str]| {
         for (path, source) in sources(&root().join("src")) {
-            let inside = path
+            let relative = path
                 .strip_prefix(root().join("src"))
                 .unwrap()
                 .display()
                 .to_string();
             let code = source.split("#[cfg(test)]").next().unwrap();
-            if allowed.iter().any(|allowed| inside.starts_with(allowed)) {
+            if allowed.iter().any(|allowed| relative.starts_with(allowed)) {
                 continue;
             }
-            wrong.extend(
-                marks
+            violations.extend(
+                patterns
                     .iter()
-                    .filter(|mark| code.contains(**mark))
-                    .map(|mark| format!("{inside}: {mark} belongs to {room}")),
+                    .filter(|pattern| code.contains(**pattern))
+                    .map(|pattern| format!("{relative}: {pattern} belongs to {module}")),
             );
         }
     };
@@ -159,11 +166,11 @@ fn what_belongs_to_one_room_stays_there() {
     );
     forbid("mcp", &["mcp/"], &["rmcp::", "tokio::"]);
     forbid("cli", &["cli/", "main.rs"], &["clap::"]);
-    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(violations, Vec::<String>::new());
 }
 
 #[test]
-fn every_source_begins_with_a_sentence_about_itself() {
+fn every_source_file_starts_with_a_doc_comment() {
     let folders = ["src", "tests", "hooks", "mcp", "examples", "benches"];
     for (path, source) in folders
         .iter()
@@ -178,8 +185,8 @@ fn every_source_begins_with_a_sentence_about_itself() {
 }
 
 #[test]
-fn the_doors_are_a_few_lines_each() {
-    for door in [
+fn program_entry_points_are_at_most_twelve_lines() {
+    for entry_point in [
         "src/main.rs",
         "mcp/server.rs",
         "hooks/session_start.rs",
@@ -188,17 +195,17 @@ fn the_doors_are_a_few_lines_each() {
         "hooks/claim_guard.rs",
         "hooks/inbox_wait.rs",
     ] {
-        let lines = std::fs::read_to_string(root().join(door))
+        let lines = std::fs::read_to_string(root().join(entry_point))
             .unwrap()
             .lines()
             .count();
-        assert!(lines <= 12, "{door} has {lines} lines");
+        assert!(lines <= 12, "{entry_point} has {lines} lines");
     }
 }
 
 /// The hooks are the programs that need no feature; what they are built from is what is left without any.
 #[test]
-fn hooks_are_built_without_runtime_command_line_parser_and_watcher() {
+fn hooks_build_without_async_runtime_cli_parser_and_watcher() {
     let tree = |features: &[&str]| {
         let output = std::process::Command::new(env!("CARGO"))
             .args([

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// One promise: its part and number, what it says, and the tests that fail when it is broken.
-type Line = (&'static str, u32, &'static str, &'static [&'static str]);
+type Requirement = (&'static str, u32, &'static str, &'static [&'static str]);
 
 /// The parts and how many lines each has.
 const PARTS: [(&str, u32); 6] = [
@@ -16,7 +16,7 @@ const PARTS: [(&str, u32); 6] = [
 ];
 
 /// Lines that no test holds yet, and why. A line leaves this list together with its first test.
-const MISSING: &[(&str, u32, &str)] = &[
+const UNTESTED: &[(&str, u32, &str)] = &[
     ("Sharing", 9, NO_HTTP),
     ("Sharing", 10, NO_HTTP),
     ("Sharing", 11, NO_HTTP),
@@ -43,14 +43,14 @@ const MISSING: &[(&str, u32, &str)] = &[
 
 const NO_HTTP: &str = "there is no HTTP yet: no port is open, so none has to be guarded";
 
-const LINES: &[Line] = &[
+const REQUIREMENTS: &[Requirement] = &[
     (
         "Ask",
         1,
         "a question blocks until its answer or its time-out",
         &[
-            "a_question_is_answered_as_the_result_of_the_call",
-            "a_time_out_tells_how_far_the_question_came_and_leaves_it_open",
+            "ask_peer_returns_the_answer_as_its_result",
+            "ask_timeout_reports_delivery_and_keeps_the_question_open",
         ],
     ),
     (
@@ -58,23 +58,23 @@ const LINES: &[Line] = &[
         2,
         "one file, made on first run and migrated, opened by everybody, no daemon",
         &[
-            "fifty_processes_open_a_missing_database_and_all_sit_down",
-            "sessions_that_run_work_on_beside_a_newer_program_and_new_ones_join",
+            "fifty_processes_create_one_database_and_all_register",
+            "running_sessions_keep_working_beside_a_newer_program",
         ],
     ),
     (
         "Ask",
         3,
         "MESH_DB_PATH from the environment, else from an .env above the program",
-        &["mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_alike"],
+        &["mesh_db_path_overrides_walls_for_hooks_and_server"],
     ),
     (
         "Ask",
         4,
         "a server and three hooks as programs of their own",
         &[
-            "the_doors_are_a_few_lines_each",
-            "a_program_without_its_siblings_wires_nothing",
+            "program_entry_points_are_at_most_twelve_lines",
+            "cli_install_fails_without_its_sibling_programs",
         ],
     ),
     (
@@ -82,24 +82,24 @@ const LINES: &[Line] = &[
         5,
         "wired for the person or for one project, with bare names in committed files",
         &[
-            "a_first_install_makes_both_files_for_their_owner_only",
-            "a_project_gets_bare_names_and_no_path_of_this_machine",
-            "installing_twice_writes_nothing_the_second_time",
+            "first_install_creates_both_files_private_to_the_owner",
+            "project_install_writes_no_machine_specific_path",
+            "second_install_writes_nothing",
         ],
     ),
     (
         "Ask",
         6,
         "the project is what the environment says, else the working directory",
-        &["the_project_is_the_given_path_then_claudes_then_the_working_directory"],
+        &["project_folder_is_explicit_path_then_claude_dir_then_cwd"],
     ),
     (
         "Ask",
         7,
         "a committed file names the project; without a name the folder does",
         &[
-            "a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox",
-            "the_example_project_file_is_one",
+            "project_file_names_the_peer_and_renaming_keeps_it",
+            "the_example_project_file_is_valid",
         ],
     ),
     (
@@ -107,24 +107,24 @@ const LINES: &[Line] = &[
         8,
         "hooks register, show what waits, keep the turn going, sign off",
         &[
-            "a_starting_session_is_told_its_name_who_is_here_and_what_waits",
-            "a_prompt_brings_a_question_once_per_turn_and_again_in_the_next",
-            "the_stop_hook_keeps_a_session_from_idling_while_a_question_waits",
+            "session_start_hook_prints_own_name_and_active_peers",
+            "prompt_hook_attaches_an_open_question_in_each_turn",
+            "stop_hook_blocks_while_a_question_is_unanswered",
         ],
     ),
     (
         "Ask",
         9,
         "a late end of an earlier conversation switches nothing newer off",
-        &["the_late_end_of_an_earlier_conversation_does_not_switch_off_the_newer_one"],
+        &["late_end_of_an_old_conversation_keeps_the_new_registered"],
     ),
     (
         "Ask",
         10,
         "hooks end with 0 even on failure",
         &[
-            "bad_input_ends_with_nothing_said_and_a_line_in_the_log",
-            "while_another_program_holds_the_lock_hooks_print_and_calls_wait",
+            "hooks_log_invalid_input_and_print_nothing",
+            "held_write_lock_delays_calls_but_not_hooks",
         ],
     ),
     (
@@ -132,8 +132,8 @@ const LINES: &[Line] = &[
         11,
         "register, list, ask, reply, poll",
         &[
-            "a_session_says_what_it_is_for",
-            "a_killed_session_is_gone_and_its_seat_is_free",
+            "session_registers_its_role_summary_and_name",
+            "killed_session_is_evicted_and_its_peer_is_free",
             "two_python_clients_call_every_tool_and_answer_each_other",
         ],
     ),
@@ -142,9 +142,9 @@ const LINES: &[Line] = &[
         12,
         "beyond it: late answers, a queue for who is offline, a wake instead of a tick",
         &[
-            "an_asker_that_was_killed_and_restarted_finds_the_late_answer",
-            "a_question_to_a_closed_peer_waits_for_its_next_session",
-            "an_answer_wakes_its_asker_long_before_the_next_look",
+            "restarted_asker_receives_the_late_answer_once",
+            "question_to_an_offline_peer_reaches_its_next_session",
+            "answer_wakes_its_asker_before_the_next_poll",
         ],
     ),
     (
@@ -152,9 +152,9 @@ const LINES: &[Line] = &[
         1,
         "no daemon, no port; a mesh per folder, a variable that overrides",
         &[
-            "a_wall_holds_against_a_thousand_attempts_to_list_ask_and_read_across_it",
-            "mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_alike",
-            "a_server_ends_with_its_stdin_and_takes_its_session_along",
+            "wall_withstands_a_thousand_attempts_to_cross_it",
+            "mesh_db_path_overrides_walls_for_hooks_and_server",
+            "server_exits_when_stdin_closes_and_ends_its_session",
         ],
     ),
     (
@@ -171,8 +171,8 @@ const LINES: &[Line] = &[
         3,
         "register is the heartbeat; after death the epoch rises",
         &[
-            "registering_again_is_a_heartbeat_and_after_death_the_epoch_rises",
-            "a_killed_session_is_gone_and_its_seat_is_free",
+            "register_renews_the_session_and_death_raises_the_epoch",
+            "killed_session_is_evicted_and_its_peer_is_free",
         ],
     ),
     (
@@ -180,8 +180,8 @@ const LINES: &[Line] = &[
         4,
         "alive, stale for thirty seconds, dead; dead ones hidden unless asked for",
         &[
-            "who_cannot_be_looked_up_is_stale_after_its_time_to_live_and_dead_after_thirty_seconds_of_grace",
-            "a_session_that_was_killed_is_cleared_away_by_whoever_looks",
+            "unverifiable_session_is_stale_after_its_ttl_and_then_dead",
+            "killed_session_is_evicted_by_the_next_listing",
         ],
     ),
     (
@@ -189,8 +189,8 @@ const LINES: &[Line] = &[
         5,
         "a claim is granted, denied or queued; again is a renewal",
         &[
-            "a_claim_is_granted_once_denied_to_others_and_renewed_with_the_same_id_and_fence",
-            "a_wait_that_runs_out_keeps_the_place_and_says_who_holds_it",
+            "exclusive_claim_denies_others_and_renews_in_place",
+            "claim_wait_timeout_keeps_the_ticket_and_names_the_holder",
         ],
     ),
     (
@@ -198,8 +198,8 @@ const LINES: &[Line] = &[
         6,
         "shared holders go together, an exclusive one alone",
         &[
-            "shared_holders_coexist_and_who_wants_it_alone_waits_for_all_of_them",
-            "asking_for_all_while_sharing_is_granted_to_the_only_one_and_else_keeps_the_share",
+            "exclusive_claim_waits_for_all_shared_holders",
+            "claim_upgrade_succeeds_only_for_the_sole_shared_holder",
         ],
     ),
     (
@@ -207,8 +207,8 @@ const LINES: &[Line] = &[
         7,
         "a fence rises with every grant and outlives everything",
         &[
-            "every_grant_and_promotion_gives_the_next_fence_which_survives_everything",
-            "of_thirty_two_that_fight_for_one_claim_one_holds_it_and_nobody_starves",
+            "fencing_token_increases_with_every_grant_and_promotion",
+            "contended_claim_has_one_holder_and_no_starvation",
         ],
     ),
     (
@@ -216,8 +216,8 @@ const LINES: &[Line] = &[
         8,
         "release gives back or leaves the line; the next are promoted",
         &[
-            "releasing_lets_a_run_of_sharers_in_together_and_cancels_a_place_in_line",
-            "the_line_agrees_with_the_model_whatever_is_done",
+            "release_cancels_a_ticket_or_promotes_a_run_of_shared_ones",
+            "claim_queue_matches_the_reference_model",
         ],
     ),
     (
@@ -225,8 +225,8 @@ const LINES: &[Line] = &[
         9,
         "the dead and the lapsed are reaped on the next touch",
         &[
-            "the_claims_of_a_dead_session_pass_on_and_so_does_its_place_in_line",
-            "a_lapsed_lease_passes_on_by_itself_to_a_call_that_waits_and_to_a_session_that_does_not",
+            "claims_and_tickets_of_dead_sessions_are_reaped",
+            "expired_leases_promote_the_next_ticket_without_a_new_call",
         ],
     ),
     (
@@ -234,8 +234,8 @@ const LINES: &[Line] = &[
         10,
         "claims shows locks and lines, the list of peers what each holds",
         &[
-            "list_peers_shows_what_each_has_claimed_and_status_counts_it",
-            "claims_are_a_table_without_what_steers_a_terminal",
+            "list_peers_and_status_report_claims",
+            "cli_claims_prints_a_table_without_control_characters",
         ],
     ),
     (
@@ -243,8 +243,8 @@ const LINES: &[Line] = &[
         11,
         "post to one, to all, to a topic",
         &[
-            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
-            "a_message_to_everybody_is_for_those_that_were_there",
+            "message_reaches_peer_everyone_or_topic_with_all_fields",
+            "broadcast_reaches_only_peers_present_when_it_was_posted",
         ],
     ),
     (
@@ -252,8 +252,8 @@ const LINES: &[Line] = &[
         12,
         "looking at the mail moves no cursor",
         &[
-            "looking_moves_nothing_and_reading_never_goes_back",
-            "a_subscribed_topic_comes_by_itself_from_then_on",
+            "listing_moves_no_cursor_and_mark_read_only_advances_it",
+            "topic_messages_are_delivered_from_the_subscription_on",
         ],
     ),
     (
@@ -261,8 +261,8 @@ const LINES: &[Line] = &[
         13,
         "reading moves it forward only",
         &[
-            "looking_moves_nothing_and_reading_never_goes_back",
-            "the_cursor_of_a_mailbox_agrees_with_a_list",
+            "listing_moves_no_cursor_and_mark_read_only_advances_it",
+            "mailbox_cursor_agrees_with_a_list_model",
         ],
     ),
     (
@@ -270,8 +270,8 @@ const LINES: &[Line] = &[
         14,
         "ids in one total order, a cursor per mailbox",
         &[
-            "the_order_is_that_of_posting_also_when_the_clock_jumps_back",
-            "of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_and_all_read_one_order",
+            "messages_keep_posting_order_despite_a_clock_jump",
+            "concurrent_messages_are_each_read_once_in_one_order",
         ],
     ),
     (
@@ -279,9 +279,9 @@ const LINES: &[Line] = &[
         15,
         "gc takes what is over its time and tells how much",
         &[
-            "gc_tells_what_it_took_of_each_kind",
-            "gc_removes_what_is_over_its_time_and_gives_the_space_back",
-            "what_is_over_goes_after_thirty_days_and_what_is_open_stays",
+            "gc_reports_the_removed_rows_of_each_kind",
+            "cli_gc_removes_expired_questions_and_shrinks_the_file",
+            "closed_questions_are_removed_after_thirty_days",
         ],
     ),
     (
@@ -289,9 +289,9 @@ const LINES: &[Line] = &[
         16,
         "usable alone: lines of JSON, and a library with a clock of one's own",
         &[
-            "every_transcript_plays_as_it_is_written",
-            "state_expires_by_the_wall_clock_and_keeps_its_version_for_a_while",
-            "the_examples_run",
+            "every_transcript_replays_as_written",
+            "expired_state_entry_keeps_its_version_for_thirty_days",
+            "the_examples_run_successfully",
         ],
     ),
     (
@@ -299,8 +299,8 @@ const LINES: &[Line] = &[
         17,
         "deleting the folder resets",
         &[
-            "deleting_the_folder_resets_everything",
-            "a_replaced_database_is_noticed_and_joined_anew",
+            "deleting_the_mesh_folder_resets_everything",
+            "session_registers_again_in_a_replaced_database",
         ],
     ),
     (
@@ -308,8 +308,8 @@ const LINES: &[Line] = &[
         18,
         "every change whole or not at all; a crashed writer's lock holds nobody up",
         &[
-            "a_writer_killed_in_the_middle_of_a_write_blocks_nobody_after_it_is_gone",
-            "writers_killed_in_the_middle_leave_a_sound_file_and_no_lost_question",
+            "killed_writer_releases_the_write_lock_and_rolls_back",
+            "killed_writers_leave_an_intact_database_and_all_questions",
         ],
     ),
     (
@@ -317,8 +317,8 @@ const LINES: &[Line] = &[
         19,
         "set up by two commands",
         &[
-            "there_are_exactly_two_commands_to_set_up",
-            "install_shows_its_change_and_does_it_once",
+            "setup_takes_exactly_two_commands",
+            "cli_install_prints_its_diff_and_is_idempotent",
         ],
     ),
     (
@@ -326,41 +326,41 @@ const LINES: &[Line] = &[
         1,
         "peers by machine, directory or repository, with all that is known of each",
         &[
-            "a_list_narrows_to_the_repository_or_the_folder_and_says_of_each_what_there_is",
-            "a_worktree_has_a_mailbox_of_its_own",
-            "a_scope_narrows_the_list",
+            "peer_list_is_scoped_to_repository_or_folder_with_details",
+            "worktree_has_a_separate_peer",
+            "cli_peers_scope_filters_by_repository_and_directory",
         ],
     ),
     (
         "Sharing",
         2,
         "a summary of 500 characters",
-        &["a_summary_has_500_characters_at_most"],
+        &["summary_has_at_most_500_characters"],
     ),
     (
         "Sharing",
         3,
         "send to one or all, as text, JSON, command or alert",
         &[
-            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
-            "an_alert_wakes_an_idle_session_and_rides_on_one_ring",
+            "message_reaches_peer_everyone_or_topic_with_all_fields",
+            "alerts_wake_an_idle_session_with_one_wake_attempt",
         ],
     ),
     (
         "Sharing",
         4,
         "an inbox of unread or all, of one sender, with a limit",
-        &["a_list_is_filtered_by_sender_and_goes_on_page_by_page"],
+        &["message_list_is_filtered_by_sender_and_paged"],
     ),
     (
         "Sharing",
         5,
         "state: get, set, list, delete, in the project's scope",
         &[
-            "what_one_session_of_a_project_sets_the_other_gets",
-            "a_project_has_its_own_keys_and_shared_ones_are_everybodys",
-            "a_list_is_sorted_narrowed_by_prefix_and_goes_on_where_it_was_cut",
-            "a_person_reads_and_writes_the_state_of_the_folder",
+            "sessions_of_one_project_share_state",
+            "project_keys_are_separate_and_shared_keys_are_global",
+            "state_list_is_sorted_filtered_by_prefix_and_resumable",
+            "person_reads_and_writes_the_state_of_the_folder",
         ],
     ),
     (
@@ -368,8 +368,8 @@ const LINES: &[Line] = &[
         6,
         "advisory locks of files, with a reason and an end",
         &[
-            "a_person_claims_renews_and_gives_back_and_a_session_is_denied_meanwhile",
-            "an_edit_of_a_file_that_another_session_holds_is_denied_with_who_until_when_and_what_to_do",
+            "cli_claim_excludes_sessions_until_it_is_released",
+            "claim_guard_denies_editing_a_file_held_by_another_session",
         ],
     ),
     (
@@ -377,9 +377,9 @@ const LINES: &[Line] = &[
         7,
         "events: read by type and time, subscribe, unsubscribe",
         &[
-            "every_verb_is_in_the_log_and_globs_choose_among_them",
-            "since_is_exact_to_the_millisecond",
-            "a_session_hears_by_its_inbox_of_what_it_subscribed_to_once",
+            "operations_are_logged_and_type_globs_filter_events",
+            "events_since_is_exact_to_the_millisecond",
+            "poll_inbox_returns_each_subscribed_event_once",
         ],
     ),
     (
@@ -387,8 +387,8 @@ const LINES: &[Line] = &[
         8,
         "status in figures",
         &[
-            "a_model_and_a_person_see_the_same_figures",
-            "status_counts_what_is_there_after_whatever_happened",
+            "status_tool_and_status_command_report_the_same_counters",
+            "status_counters_match_the_rows_after_random_steps",
         ],
     ),
     ("Sharing", 9, "the same over HTTP", &[]),
@@ -405,7 +405,7 @@ const LINES: &[Line] = &[
         "any client that speaks the protocol takes part",
         &[
             "two_python_clients_call_every_tool_and_answer_each_other",
-            "a_python_and_a_typescript_client_ask_and_answer_each_other",
+            "python_and_typescript_clients_answer_each_other",
         ],
     ),
     (
@@ -413,9 +413,9 @@ const LINES: &[Line] = &[
         2,
         "each has an id of its own and a name that lasts",
         &[
-            "the_beginning_of_a_peer_id_names_its_peer_while_it_is_the_only_one",
-            "a_resumed_session_gets_its_old_seat_back",
-            "a_second_session_of_a_project_gets_a_seat_and_a_name_of_its_own",
+            "unique_peer_id_prefix_names_its_peer",
+            "resumed_session_gets_its_previous_peer",
+            "second_session_of_a_project_gets_its_own_peer_and_name",
         ],
     ),
     (
@@ -423,9 +423,9 @@ const LINES: &[Line] = &[
         3,
         "a message from one to another waits until it is read",
         &[
-            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
-            "mail_for_a_peer_that_is_away_waits_and_the_sender_is_told",
-            "a_list_is_filtered_by_sender_and_goes_on_page_by_page",
+            "message_reaches_peer_everyone_or_topic_with_all_fields",
+            "message_to_an_offline_peer_waits_and_reports_it_offline",
+            "message_list_is_filtered_by_sender_and_paged",
         ],
     ),
     (
@@ -433,9 +433,9 @@ const LINES: &[Line] = &[
         4,
         "channels by name: subscribe, publish, everybody there gets it",
         &[
-            "a_subscribed_topic_comes_by_itself_from_then_on",
-            "of_messages_that_many_processes_post_at_once_none_is_lost_none_comes_twice_and_all_read_one_order",
-            "topics_are_chosen_and_listed",
+            "topic_messages_are_delivered_from_the_subscription_on",
+            "concurrent_messages_are_each_read_once_in_one_order",
+            "person_subscribes_to_topics_and_lists_them",
         ],
     ),
     (
@@ -443,8 +443,8 @@ const LINES: &[Line] = &[
         5,
         "a task is given to a peer, which is told; the creator is told of its end",
         &[
-            "the_assignee_is_told_of_a_task_and_the_creator_of_its_end",
-            "a_real_session_is_woken_by_a_task_is_sent_back_with_a_reason_and_finishes_it",
+            "assignee_is_notified_of_a_task_and_creator_of_its_end",
+            "woken_session_finishes_a_task_after_a_rejection",
         ],
     ),
     (
@@ -452,10 +452,10 @@ const LINES: &[Line] = &[
         6,
         "a memory that all can search, with tags and an end, over restarts",
         &[
-            "what_one_session_remembers_a_later_one_finds_with_author_and_time",
-            "words_phrases_beginnings_exclusions_and_parts_are_found",
-            "what_has_a_time_to_live_is_gone_after_it_and_swept",
-            "tags_narrow_and_a_limit_holds",
+            "memory_is_found_by_a_later_session_with_author_and_time",
+            "recall_matches_words_phrases_prefixes_and_exclusions",
+            "expired_memory_is_hidden_and_reclaimed",
+            "recall_filters_by_tags_and_respects_its_limit",
         ],
     ),
     (
@@ -463,10 +463,10 @@ const LINES: &[Line] = &[
         7,
         "who is here, under which lasting name, and what it works on",
         &[
-            "what_a_peer_works_on_is_seen_by_all",
-            "a_moved_project_keeps_its_mailbox_its_state_its_tasks_and_its_memories",
-            "a_list_narrows_to_the_repository_or_the_folder_and_says_of_each_what_there_is",
-            "others_see_how_the_last_prompt_and_the_last_message_begin",
+            "peer_list_shows_the_current_task_of_each_peer",
+            "moved_project_keeps_its_peer_state_tasks_and_memories",
+            "peer_list_is_scoped_to_repository_or_folder_with_details",
+            "activity_summary_shows_the_last_prompt_and_message",
         ],
     ),
     ("Peers", 8, "several machines, one mesh", &[]),
@@ -481,8 +481,8 @@ const LINES: &[Line] = &[
         10,
         "one file for all, opened by a server per client",
         &[
-            "one_client_with_servers_in_several_projects_is_a_member_in_each",
-            "writers_killed_in_the_middle_leave_a_sound_file_and_no_lost_question",
+            "client_with_several_servers_joins_each_project",
+            "killed_writers_leave_an_intact_database_and_all_questions",
         ],
     ),
     (
@@ -490,8 +490,8 @@ const LINES: &[Line] = &[
         11,
         "who comes gets a name, and other clients get their entries",
         &[
-            "a_session_by_such_an_entry_sits_in_the_project_it_names",
-            "the_entry_of_each_client_is_printed_with_where_it_goes_and_nothing_is_written",
+            "printed_client_config_starts_a_session_in_its_project",
+            "install_print_shows_each_client_config_and_writes_nothing",
         ],
     ),
     (
@@ -499,8 +499,8 @@ const LINES: &[Line] = &[
         1,
         "one board for models and people, whichever program they use",
         &[
-            "a_person_creates_changes_shows_lists_and_deletes_a_task_by_the_end_of_its_id",
-            "a_watched_board_in_a_terminal_is_drawn_over_the_last_one_until_ctrl_c",
+            "person_manages_a_task_by_the_suffix_of_its_id",
+            "terminal_board_redraws_in_place_until_ctrl_c",
         ],
     ),
     (
@@ -508,8 +508,8 @@ const LINES: &[Line] = &[
         2,
         "it starts by itself, with nothing to configure",
         &[
-            "hook_and_server_of_one_client_sit_at_one_seat_whichever_comes_first",
-            "fifty_processes_open_a_missing_database_and_all_sit_down",
+            "hook_and_server_of_one_client_register_one_peer",
+            "fifty_processes_create_one_database_and_all_register",
         ],
     ),
     (
@@ -529,25 +529,25 @@ const LINES: &[Line] = &[
         5,
         "a life from todo to done, back with a reason, away when the project is complete",
         &[
-            "a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it_is_done",
-            "a_step_that_is_not_allowed_is_refused_with_those_that_are",
-            "todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_complete",
-            "a_thousand_steps_leave_tasks_as_the_model_has_them",
+            "task_passes_review_and_rejection_until_it_is_done",
+            "invalid_task_transition_is_refused_with_the_allowed_ones",
+            "stale_or_project_complete_todo_tasks_are_cancelled",
+            "tasks_match_the_model_after_a_thousand_steps",
         ],
     ),
     (
         "Tasks",
         6,
         "what a task says of itself, and finding it by that",
-        &["a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words"],
+        &["task_keeps_all_fields_and_the_list_filters_by_them"],
     ),
     (
         "Tasks",
         7,
         "one creates, one works and reads why it was sent back, one reviews",
         &[
-            "a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it_is_done",
-            "a_real_session_is_woken_by_a_task_is_sent_back_with_a_reason_and_finishes_it",
+            "task_passes_review_and_rejection_until_it_is_done",
+            "woken_session_finishes_a_task_after_a_rejection",
         ],
     ),
     (
@@ -555,9 +555,9 @@ const LINES: &[Line] = &[
         8,
         "the same title twice is one task",
         &[
-            "an_open_task_with_the_same_title_comes_back_instead_of_a_second_one",
-            "ten_processes_that_create_the_same_task_at_once_create_one",
-            "titles_that_differ_in_case_spaces_signs_or_far_behind_are_the_same",
+            "create_task_returns_an_open_task_with_the_same_title",
+            "ten_processes_creating_the_same_task_create_one",
+            "title_fingerprint_ignores_case_spacing_signs_and_long_tails",
         ],
     ),
     (
@@ -565,9 +565,9 @@ const LINES: &[Line] = &[
         9,
         "one write after the other, and every read in one shape",
         &[
-            "ten_processes_that_create_the_same_task_at_once_create_one",
-            "who_was_slower_is_told_the_version_and_changes_nothing",
-            "a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words",
+            "ten_processes_creating_the_same_task_create_one",
+            "stale_task_update_is_refused_with_the_current_version",
+            "task_keeps_all_fields_and_the_list_filters_by_them",
         ],
     ),
     ("Tasks", 10, "a stream of events over HTTP", &[]),
@@ -576,11 +576,11 @@ const LINES: &[Line] = &[
         11,
         "each change of a task, each message and what a project tells is an event",
         &[
-            "every_change_of_a_task_is_an_event_that_wakes_who_waits_for_it_and_carries_no_long_text",
-            "a_watched_board_is_drawn_anew_when_a_task_changes_and_ends_when_told",
-            "a_post_is_in_the_log_without_its_text",
-            "a_person_emits_events_and_reads_them_as_lines",
-            "todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_complete",
+            "every_task_change_is_a_short_event_that_wakes_waiters",
+            "watched_board_redraws_on_task_changes_until_stopped",
+            "event_log_records_a_post_without_its_text",
+            "cli_events_emits_and_prints_events",
+            "stale_or_project_complete_todo_tasks_are_cancelled",
         ],
     ),
     ("Tasks", 12, "tasks, messages and events over HTTP", &[]),
@@ -589,11 +589,11 @@ const LINES: &[Line] = &[
         13,
         "create, change, list, several at once, cancel what is stale, say something, ask what is known",
         &[
-            "several_tasks_are_changed_at_once_each_in_full_or_not_at_all",
-            "a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words",
-            "todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_complete",
-            "a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said",
-            "what_one_session_remembers_a_later_one_finds_with_author_and_time",
+            "bulk_update_changes_each_task_fully_or_not_at_all",
+            "task_keeps_all_fields_and_the_list_filters_by_them",
+            "stale_or_project_complete_todo_tasks_are_cancelled",
+            "message_reaches_peer_everyone_or_topic_with_all_fields",
+            "memory_is_found_by_a_later_session_with_author_and_time",
         ],
     ),
     (
@@ -601,8 +601,8 @@ const LINES: &[Line] = &[
         14,
         "tasks, mail and knowledge in one file, counted truly",
         &[
-            "a_model_and_a_person_see_the_same_figures",
-            "status_counts_what_is_there_after_whatever_happened",
+            "status_tool_and_status_command_report_the_same_counters",
+            "status_counters_match_the_rows_after_random_steps",
         ],
     ),
     (
@@ -612,7 +612,7 @@ const LINES: &[Line] = &[
         &[
             "two_python_clients_call_every_tool_and_answer_each_other",
             "two_typescript_clients_call_every_tool_and_answer_each_other",
-            "a_python_and_a_typescript_client_ask_and_answer_each_other",
+            "python_and_typescript_clients_answer_each_other",
         ],
     ),
     (
@@ -620,9 +620,9 @@ const LINES: &[Line] = &[
         1,
         "an ask outlives time-outs, restarts and being asked twice",
         &[
-            "a_time_out_tells_how_far_the_question_came_and_leaves_it_open",
-            "an_asker_that_was_killed_and_restarted_finds_the_late_answer",
-            "the_same_question_asked_again_joins_the_open_one",
+            "ask_timeout_reports_delivery_and_keeps_the_question_open",
+            "restarted_asker_receives_the_late_answer_once",
+            "repeated_question_joins_the_open_one",
         ],
     ),
     (
@@ -630,8 +630,8 @@ const LINES: &[Line] = &[
         2,
         "a circle of questions and claims is named to the one who closes it",
         &[
-            "a_circle_of_waits_is_named_to_the_one_who_closes_it",
-            "a_circle_of_a_question_and_a_claim_is_told_at_once",
+            "await_reply_reports_a_deadlock_to_the_session_closing_it",
+            "claim_reports_a_deadlock_with_an_open_question_at_once",
         ],
     ),
     (
@@ -639,9 +639,9 @@ const LINES: &[Line] = &[
         3,
         "a call that waits is woken by a bell, with no daemon; the benchmark says how fast",
         &[
-            "an_answer_wakes_its_asker_long_before_the_next_look",
-            "calls_that_wait_for_events_are_woken_by_the_bell",
-            "a_silent_server_does_not_wake_at_all",
+            "answer_wakes_its_asker_before_the_next_poll",
+            "events_wait_is_woken_by_the_doorbell",
+            "idle_server_never_wakes_up",
         ],
     ),
     (
@@ -649,8 +649,8 @@ const LINES: &[Line] = &[
         4,
         "one total order of everything that happens",
         &[
-            "the_log_has_one_order_for_all_readers_while_several_write",
-            "every_step_of_a_question_is_in_the_log_in_its_order",
+            "concurrent_writers_give_all_readers_one_event_order",
+            "event_log_has_every_step_of_a_question_in_order",
         ],
     ),
     (
@@ -658,8 +658,8 @@ const LINES: &[Line] = &[
         5,
         "a claim is checked where files are edited and commits are made",
         &[
-            "an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back",
-            "staged_files_that_somebody_else_holds_stop_a_commit",
+            "edit_of_a_claimed_file_is_blocked_until_the_release",
+            "check_staged_fails_for_files_held_by_others",
         ],
     ),
     (
@@ -667,10 +667,10 @@ const LINES: &[Line] = &[
         6,
         "the next in line is woken when its turn comes",
         &[
-            "a_call_that_waits_is_woken_when_its_turn_comes",
-            "a_release_wakes_the_idle_session_that_is_next_in_line_which_is_told_once",
-            "an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself",
-            "a_holder_that_leaves_wakes_the_idle_session_that_is_next_in_line",
+            "waiting_claim_call_returns_when_it_is_promoted",
+            "release_wakes_the_next_idle_waiter_which_sees_it_once",
+            "idle_session_wakes_on_its_claim_grant_and_edits_the_file",
+            "leaving_holder_wakes_the_next_idle_waiter",
         ],
     ),
     (
@@ -678,11 +678,11 @@ const LINES: &[Line] = &[
         7,
         "how far a question came is told as it is",
         &[
-            "a_time_out_tells_how_far_the_question_came_and_leaves_it_open",
-            "an_idle_session_that_does_not_answer_the_bell_is_rung_twice_and_then_the_truth_is_told",
-            "a_session_that_is_busy_or_at_a_dialog_for_a_minute_is_never_called_failed",
-            "a_session_without_an_inbox_is_told_as_not_woken_with_the_reason",
-            "every_step_of_a_question_is_in_the_log_in_its_order",
+            "ask_timeout_reports_delivery_and_keeps_the_question_open",
+            "unresponsive_session_is_reported_failed_after_two_wakes",
+            "busy_or_dialog_session_is_never_reported_failed",
+            "session_without_an_inbox_is_reported_not_woken",
+            "event_log_has_every_step_of_a_question_in_order",
         ],
     ),
     (
@@ -690,9 +690,9 @@ const LINES: &[Line] = &[
         8,
         "compare-and-set on shared state",
         &[
-            "two_processes_count_to_a_thousand_by_compare_and_set_and_lose_nothing",
-            "compare_and_set_refuses_who_was_slower_and_shows_how_it_stands",
-            "versions_count_up_and_never_start_again",
+            "two_processes_lose_no_increment_with_compare_and_set",
+            "compare_and_set_refuses_a_stale_version_with_the_current",
+            "state_versions_increase_and_never_restart",
         ],
     ),
     (
@@ -700,10 +700,10 @@ const LINES: &[Line] = &[
         9,
         "names last, are distinct for worktrees and second sessions, and never lead to somebody else",
         &[
-            "a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox",
-            "a_worktree_has_a_mailbox_of_its_own",
-            "a_second_session_of_a_project_gets_a_seat_and_a_name_of_its_own",
-            "a_client_started_in_a_sessions_shell_does_not_get_its_mailbox",
+            "project_file_names_the_peer_and_renaming_keeps_it",
+            "worktree_has_a_separate_peer",
+            "second_session_of_a_project_gets_its_own_peer_and_name",
+            "client_in_a_session_shell_gets_a_separate_peer",
         ],
     ),
     (
@@ -711,8 +711,8 @@ const LINES: &[Line] = &[
         10,
         "hooks that carry little and wait for nothing; the benchmark says how long they take",
         &[
-            "hooks_are_built_without_runtime_command_line_parser_and_watcher",
-            "a_hook_does_not_wait_for_a_lock_that_is_held",
+            "hooks_build_without_async_runtime_cli_parser_and_watcher",
+            "hook_does_not_wait_for_a_held_write_lock",
         ],
     ),
     (
@@ -720,8 +720,8 @@ const LINES: &[Line] = &[
         11,
         "the end of a turn is put off a few times only, and no question is lost by that",
         &[
-            "the_stop_hook_lets_go_after_two_times_in_a_turn_and_three_in_all",
-            "one_turn_is_kept_going_five_times_in_a_row_at_most",
+            "stop_hook_blocks_twice_per_turn_and_three_times_per_question",
+            "stop_hook_blocks_one_turn_at_most_five_times",
         ],
     ),
     (
@@ -729,9 +729,9 @@ const LINES: &[Line] = &[
         12,
         "what a hook says stays within the client's limit, the important first, each text once a turn",
         &[
-            "ten_long_questions_stay_within_the_limit_and_what_is_left_out_is_counted",
-            "questions_come_before_mail_and_what_does_not_fit_comes_next_time",
-            "a_prompt_brings_a_question_once_per_turn_and_again_in_the_next",
+            "prompt_hook_limits_its_text_and_counts_omitted_questions",
+            "prompt_lists_questions_before_mail_and_defers_the_rest",
+            "prompt_hook_attaches_an_open_question_in_each_turn",
         ],
     ),
     ("Beyond", 13, "a stream that goes on where it was cut", &[]),
@@ -740,9 +740,9 @@ const LINES: &[Line] = &[
         14,
         "a server ends with its client, however that ends",
         &[
-            "a_server_ends_with_its_stdin_and_takes_its_session_along",
-            "a_server_ends_when_its_client_is_killed_though_its_stdin_stays_open",
-            "a_server_that_is_killed_leaves_its_mailbox_to_the_next_one",
+            "server_exits_when_stdin_closes_and_ends_its_session",
+            "server_exits_when_its_client_is_killed_with_stdin_open",
+            "killed_server_leaves_its_peer_to_the_next_server",
         ],
     ),
     (
@@ -750,8 +750,8 @@ const LINES: &[Line] = &[
         15,
         "walls: what lies in another mesh does not exist here",
         &[
-            "a_wall_holds_for_memories",
-            "the_answers_of_another_mesh_never_come",
+            "memories_do_not_cross_a_wall",
+            "prior_answers_never_cross_meshes",
         ],
     ),
     (
@@ -759,10 +759,10 @@ const LINES: &[Line] = &[
         16,
         "brakes: a budget of turns, quiet, pause, and no endless chain of questions",
         &[
-            "peers_start_only_so_many_turns_until_the_person_types",
-            "a_quiet_session_is_left_alone_until_it_ends",
-            "a_pause_holds_the_whole_mesh_and_swallows_what_was_posted_already",
-            "a_chain_of_questions_that_wait_for_each_other_ends_at_eight",
+            "wake_budget_limits_turns_until_the_person_types",
+            "quiet_session_is_not_woken_until_quiet_ends",
+            "pause_holds_the_whole_mesh_and_drops_posted_wake_lines",
+            "chain_of_waiting_questions_is_limited_to_eight",
         ],
     ),
     (
@@ -770,46 +770,46 @@ const LINES: &[Line] = &[
         17,
         "an ask comes back with something when nobody can answer now",
         &[
-            "a_question_to_a_closed_session_brings_what_it_answered_earlier",
-            "a_week_of_questions_gets_the_right_earlier_answers_and_never_a_wrong_peers",
+            "offline_ask_returns_prior_answers",
+            "prior_answers_are_accurate_for_a_week_of_questions",
         ],
     ),
     (
         "Beyond",
         18,
         "an upgrade does not break sessions that run",
-        &["a_build_of_the_first_schema_works_on_while_this_one_migrates_the_file_under_it"],
+        &["first_schema_build_keeps_working_during_the_migration"],
     ),
 ];
 
 #[test]
-fn every_line_has_a_test_that_exists() {
+fn every_requirement_names_existing_tests() {
     let tests = tests();
-    let mut wrong = Vec::new();
-    for (part, number, says, names) in LINES {
+    let mut problems = Vec::new();
+    for (part, number, description, names) in REQUIREMENTS {
         for name in *names {
             if !tests.contains(*name) {
-                wrong.push(format!("{part} {number}: there is no test {name}"));
+                problems.push(format!("{part} {number}: there is no test {name}"));
             }
         }
-        let missing = MISSING
+        let missing = UNTESTED
             .iter()
             .find(|line| (line.0, line.1) == (*part, *number));
         if names.is_empty() != missing.is_some() {
-            wrong.push(format!(
-                "{part} {number} ({says}) has {} tests, which MISSING does not say",
+            problems.push(format!(
+                "{part} {number} ({description}) has {} tests, which MISSING does not say",
                 names.len()
             ));
         }
-        tell(&format!("{part} {number:>2}  {says}\n"));
+        print_text(&format!("{part} {number:>2}  {description}\n"));
         for name in *names {
-            tell(&format!("            {name}\n"));
+            print_text(&format!("            {name}\n"));
         }
         if let Some((.., why)) = missing {
-            tell(&format!("            (not yet: {why})\n"));
+            print_text(&format!("            (not yet: {why})\n"));
         }
     }
-    let numbers = LINES.iter().map(|line| (line.0, line.1));
+    let numbers = REQUIREMENTS.iter().map(|line| (line.0, line.1));
     let wanted = PARTS
         .iter()
         .flat_map(|(part, last)| (1..=*last).map(move |number| (*part, number)));
@@ -818,18 +818,21 @@ fn every_line_has_a_test_that_exists() {
         wanted.collect::<Vec<_>>(),
         "every line of every part, once and in order"
     );
-    let there =
-        |line: &&(&str, u32, &str)| LINES.iter().any(|one| (one.0, one.1) == (line.0, line.1));
-    let unknown = MISSING.iter().find(|line| !there(line));
+    let is_listed = |line: &&(&str, u32, &str)| {
+        REQUIREMENTS
+            .iter()
+            .any(|one| (one.0, one.1) == (line.0, line.1))
+    };
+    let unknown = UNTESTED.iter().find(|line| !is_listed(line));
     assert_eq!(unknown, None, "MISSING names a line that is not there");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[expect(
     clippy::print_stdout,
     reason = "whoever asks with --nocapture wants to read it"
 )]
-fn tell(text: &str) {
+fn print_text(text: &str) {
     print!("{text}");
 }
 

@@ -4,22 +4,22 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::mesh::{Arrival, Mesh};
+use claude_mesh::mesh::{JoinRequest, Mesh};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::world::{Session, World, within};
+use crate::world::{Session, World, wait_until};
 
 /// A server as its user's other sessions and the file system see it.
-struct Traces {
+struct ServerArtifacts {
     pid: i32,
-    bell: PathBuf,
+    doorbell: PathBuf,
     lock: PathBuf,
 }
 
-impl Traces {
+impl ServerArtifacts {
     /// Notes the traces of the only session called `name`; all of them are there.
     #[track_caller]
     fn of(world: &World, session: &Session, name: &str) -> Self {
@@ -35,14 +35,14 @@ impl Traces {
             )
             .unwrap();
         let folder = world.home().join(".claude-mesh/mesh.db.d");
-        let traces = Self {
+        let artifacts = Self {
             pid: i32::try_from(pid).unwrap(),
-            bell: folder.join("bells").join(&id),
+            doorbell: folder.join("bells").join(&id),
             lock: folder.join("sessions").join(format!("{id}.lock")),
         };
-        assert!(traces.bell.is_dir() && traces.lock.is_file());
-        assert!(is_running(traces.pid));
-        traces
+        assert!(artifacts.doorbell.is_dir() && artifacts.lock.is_file());
+        assert!(is_running(artifacts.pid));
+        artifacts
     }
 
     fn signal(&self, signal: Signal) {
@@ -51,9 +51,9 @@ impl Traces {
 
     /// The server has ended, and so has its session; `onlooker` does not see it any more.
     #[track_caller]
-    fn are_gone(&self, world: &World, onlooker: &Session, name: &str) {
-        within("the server ends", || !is_running(self.pid));
-        let peers = onlooker.call("list_peers", json!({}))["peers"].clone();
+    fn assert_removed(&self, world: &World, observer: &Session, name: &str) {
+        wait_until("the server ends", || !is_running(self.pid));
+        let peers = observer.call("list_peers", json!({}))["peers"].clone();
         let named = |peer: &Value| peer["peer"] == name;
         assert!(!peers.as_array().unwrap().iter().any(named), "{peers}");
         let ends: Vec<String> = world
@@ -67,7 +67,7 @@ impl Traces {
             .map(Result::unwrap)
             .collect();
         assert_eq!(ends.len(), 1, "{ends:?}");
-        assert!(!self.bell.exists() && !self.lock.exists());
+        assert!(!self.doorbell.exists() && !self.lock.exists());
     }
 }
 
@@ -78,72 +78,74 @@ fn is_running(pid: i32) -> bool {
 }
 
 #[test]
-fn a_server_ends_with_its_stdin_and_takes_its_session_along() {
+fn server_exits_when_stdin_closes_and_ends_its_session() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let traces = Traces::of(&world, &bo, "bo");
+    let artifacts = ServerArtifacts::of(&world, &bo, "bo");
     bo.close_stdin();
     bo.wait_for_end();
-    traces.are_gone(&world, &ada, "bo");
+    artifacts.assert_removed(&world, &ada, "bo");
 }
 
 #[test]
-fn a_server_ends_by_signal_and_takes_its_session_along() {
+fn server_exits_on_a_signal_and_ends_its_session() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let world = World::new();
         let (ada, bo) = (world.session("ada"), world.session("bo"));
-        let traces = Traces::of(&world, &bo, "bo");
-        traces.signal(signal);
+        let artifacts = ServerArtifacts::of(&world, &bo, "bo");
+        artifacts.signal(signal);
         bo.wait_for_end();
-        traces.are_gone(&world, &ada, "bo");
+        artifacts.assert_removed(&world, &ada, "bo");
     }
 }
 
 #[test]
-fn a_server_ends_by_signal_while_a_call_waits() {
+fn server_exits_on_a_signal_during_a_blocking_call() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let traces = Traces::of(&world, &ada, "ada");
+    let artifacts = ServerArtifacts::of(&world, &ada, "ada");
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
-    traces.signal(Signal::TERM);
+    artifacts.signal(Signal::TERM);
     ada.wait_for_end();
-    traces.are_gone(&world, &bo, "ada");
+    artifacts.assert_removed(&world, &bo, "ada");
     assert_eq!(bo.questions()[0]["asker_waiting"], false);
 }
 
 #[test]
-fn a_server_ends_when_its_client_is_killed_though_its_stdin_stays_open() {
+fn server_exits_when_its_client_is_killed_with_stdin_open() {
     let world = World::new();
     let (ada, mut bo) = (world.session("ada"), world.session("bo"));
-    let traces = Traces::of(&world, &bo, "bo");
+    let artifacts = ServerArtifacts::of(&world, &bo, "bo");
     bo.kill_client();
-    traces.are_gone(&world, &ada, "bo");
+    artifacts.assert_removed(&world, &ada, "bo");
 }
 
 #[test]
-fn the_server_of_a_killed_client_rings_those_who_wait_for_it() {
+fn server_of_a_killed_client_wakes_its_waiting_askers() {
     let world = World::new();
     let mut bo = world.session("bo");
     let mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
     let project = world.project("ada");
-    let mut ada = mesh.join(&Arrival::here(&project).unwrap()).unwrap();
+    let mut ada = mesh.join(&JoinRequest::here(&project).unwrap()).unwrap();
     // She waits, and never looks by herself: nobody else is there to find out.
     let to = Address::parse("bo").unwrap();
     ada.ask(&to, "which port?", None).unwrap().1.unwrap();
-    bo.comes_to_rest();
-    let bells = world.home().join(".claude-mesh/mesh.db.d/bells");
-    let bell = bells.join(ada.sitting().session.to_string()).join("bell");
-    let _ = std::fs::remove_file(&bell);
+    bo.wait_until_idle();
+    let doorbells = world.home().join(".claude-mesh/mesh.db.d/bells");
+    let doorbell = doorbells
+        .join(ada.handle().session.to_string())
+        .join("bell");
+    let _ = std::fs::remove_file(&doorbell);
     bo.kill_client();
-    within("her bell rings", || bell.exists());
+    wait_until("her bell rings", || doorbell.exists());
     let left = "SELECT count(*) FROM event WHERE type = 'peer.left' AND subject = 'bo'";
     let left: i64 = world.rows().query_row(left, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);
 }
 
 /// Makes a program that is not the shell of wrappers, to be a client with scripts of its own.
-fn claude(world: &World) -> String {
+fn claude_shell(world: &World) -> String {
     let program = world.home().join("claude");
     // By another process: what this one has open for writing, a child of another test may hold while we start it.
     let copied = Command::new("cp").arg("/bin/sh").arg(&program).status();
@@ -152,27 +154,32 @@ fn claude(world: &World) -> String {
 }
 
 #[test]
-fn a_server_below_a_wrapper_ends_when_its_client_is_killed() {
+fn server_below_a_wrapper_exits_when_its_client_is_killed() {
     let world = World::new();
     let ada = world.session("ada");
-    let mut bo = world.window_of("bo", &[], &claude(&world), "sh -c '\"$SERVER\"; :'; :");
+    let mut bo = world.bare_session_with_script(
+        "bo",
+        &[],
+        &claude_shell(&world),
+        "sh -c '\"$SERVER\"; :'; :",
+    );
     bo.hook("SessionStart", json!({ "source": "startup" }));
     bo.discover();
-    let traces = Traces::of(&world, &bo, "bo");
+    let artifacts = ServerArtifacts::of(&world, &bo, "bo");
     bo.kill_client();
-    traces.are_gone(&world, &ada, "bo");
+    artifacts.assert_removed(&world, &ada, "bo");
 }
 
 #[test]
-fn a_server_that_is_killed_leaves_its_mailbox_to_the_next_one() {
+fn killed_server_leaves_its_peer_to_the_next_server() {
     let world = World::new();
     let ada = world.session("ada");
     // The client lives on, and starts another server.
-    let bo = world.window_of("bo", &[], "/bin/sh", "\"$SERVER\"; \"$SERVER\"; :");
+    let bo = world.bare_session_with_script("bo", &[], "/bin/sh", "\"$SERVER\"; \"$SERVER\"; :");
     bo.discover();
-    let traces = Traces::of(&world, &bo, "bo");
-    traces.signal(Signal::KILL);
-    within("the server ends", || !is_running(traces.pid));
+    let artifacts = ServerArtifacts::of(&world, &bo, "bo");
+    artifacts.signal(Signal::KILL);
+    wait_until("the server ends", || !is_running(artifacts.pid));
     let peers = ada.call("list_peers", json!({}))["peers"].clone();
     assert_eq!(peers[0]["askable"], false, "{peers}");
     bo.discover();
@@ -185,18 +192,18 @@ fn a_server_that_is_killed_leaves_its_mailbox_to_the_next_one() {
 }
 
 #[test]
-fn a_session_that_was_killed_is_cleared_away_by_whoever_looks() {
+fn killed_session_is_evicted_by_the_next_listing() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let traces = Traces::of(&world, &bo, "bo");
+    let artifacts = ServerArtifacts::of(&world, &bo, "bo");
     // The server first: it must not see its client go.
-    traces.signal(Signal::KILL);
+    artifacts.signal(Signal::KILL);
     bo.kill();
-    traces.are_gone(&world, &ada, "bo");
+    artifacts.assert_removed(&world, &ada, "bo");
 }
 
 /// What `claude mcp list` does: it looks, waits a moment, and goes.
-fn looks(session: &Session) {
+fn list_tools_and_exit(session: &Session) {
     session.discover();
     let listed = session.request("tools/list", json!({}));
     let all = claude_mesh::mcp::tool_list(None).len();
@@ -208,21 +215,21 @@ fn looks(session: &Session) {
 }
 
 #[test]
-fn a_client_that_only_looks_leaves_no_trace() {
+fn tool_listing_creates_no_mesh_files() {
     for entrypoint in ["sdk-cli", "cli"] {
         let world = World::new();
-        looks(&world.window("bo", &[("CLAUDE_CODE_ENTRYPOINT", entrypoint)]));
+        list_tools_and_exit(&world.bare_session("bo", &[("CLAUDE_CODE_ENTRYPOINT", entrypoint)]));
         assert!(!world.home().join(".claude-mesh").exists(), "{entrypoint}");
     }
 }
 
 /// Opens a session whose shell starts another client of the same make, and that one the server. The outer one is in
 /// the client's registry.
-fn typed_in_a_session(world: &World, entrypoint: &str) -> Session {
-    let session = world.window_of(
+fn nested_session(world: &World, entrypoint: &str) -> Session {
+    let session = world.bare_session_with_script(
         "bo",
         &[("CLAUDE_CODE_ENTRYPOINT", entrypoint)],
-        &claude(world),
+        &claude_shell(world),
         "read -r go; sh -c '\"$HOME/claude\" -c \"\\\"\\$SERVER\\\"; :\"; :'; :",
     );
     session.register("busy");
@@ -231,22 +238,22 @@ fn typed_in_a_session(world: &World, entrypoint: &str) -> Session {
 }
 
 #[test]
-fn a_client_that_only_looks_from_a_sessions_shell_leaves_no_trace() {
+fn tool_listing_in_a_session_shell_creates_no_mesh_files() {
     let world = World::new();
-    looks(&typed_in_a_session(&world, "sdk-cli"));
+    list_tools_and_exit(&nested_session(&world, "sdk-cli"));
     assert!(!world.home().join(".claude-mesh").exists());
 }
 
 #[test]
-fn a_client_started_in_a_sessions_shell_does_not_get_its_mailbox() {
+fn client_in_a_session_shell_gets_a_separate_peer() {
     let world = World::new();
-    let inner = typed_in_a_session(&world, "cli");
+    let inner = nested_session(&world, "cli");
     // The outer one sits down by its hook, as it does before any shell runs.
     inner.hook("SessionStart", json!({ "source": "startup" }));
     inner.discover();
     assert_eq!(inner.name(), "bo-2");
     let world = World::new();
-    let inner = typed_in_a_session(&world, "sdk-cli");
+    let inner = nested_session(&world, "sdk-cli");
     inner.hook("SessionStart", json!({ "source": "startup" }));
     inner.discover();
     let name = inner.name();
@@ -254,7 +261,7 @@ fn a_client_started_in_a_sessions_shell_does_not_get_its_mailbox() {
 }
 
 #[test]
-fn what_a_killed_server_left_behind_is_taken_away_by_the_next_sweep() {
+fn next_sweep_removes_the_doorbell_of_a_killed_server() {
     let world = World::new();
     let ada = world.session("ada");
     let stray = world
@@ -263,9 +270,9 @@ fn what_a_killed_server_left_behind_is_taken_away_by_the_next_sweep() {
     std::fs::create_dir(&stray).unwrap();
     assert_eq!(world.cli(&world.home(), &["gc"]).code, Some(0));
     assert!(!stray.exists());
-    let bells = world.home().join(".claude-mesh/mesh.db.d/bells");
+    let doorbells = world.home().join(".claude-mesh/mesh.db.d/bells");
     assert_eq!(
-        std::fs::read_dir(bells).unwrap().count(),
+        std::fs::read_dir(doorbells).unwrap().count(),
         1,
         "ada's own hangs on"
     );
@@ -273,7 +280,7 @@ fn what_a_killed_server_left_behind_is_taken_away_by_the_next_sweep() {
 }
 
 #[test]
-fn a_call_that_waits_does_not_hold_up_the_end_when_stdin_closes() {
+fn blocking_call_does_not_delay_exit_when_stdin_closes() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = bo.start(

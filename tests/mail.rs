@@ -1,10 +1,12 @@
 //! Stories of messages: who gets which, in what order, how far somebody has read, and what is refused.
 use std::sync::Arc;
 
-use claude_mesh::mesh::{Arrival, Mesh, Posting, Selection, Sitting, Subscribing};
+use claude_mesh::mesh::{
+    JoinRequest, Mesh, MessageDraft, MessageFilter, SessionHandle, SubscriptionAction,
+};
 use claude_mesh::model::{Error, Recipient, Refusal, Topic};
 use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::clock::ManualClock;
 use claude_mesh::platform::id::MessageId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 use crate::world::{Session, World};
 
 #[track_caller]
-fn posts(from: &Session, to: &str, body: &str) -> String {
+fn post_message(from: &Session, to: &str, body: &str) -> String {
     let posted = from.call("post", json!({ "to": to, "body": body }));
     let id = posted["message_id"].as_str();
     id.unwrap_or_else(|| panic!("{posted}")).to_owned()
@@ -43,7 +45,7 @@ fn refused(session: &Session, tool: &str, arguments: Value) -> (String, String) 
 }
 
 #[test]
-fn a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said() {
+fn message_reaches_peer_everyone_or_topic_with_all_fields() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -91,7 +93,7 @@ fn a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said() {
         ["fine"],
         "one's own is not for oneself"
     );
-    posts(&ada, "topic:ops", "pager");
+    post_message(&ada, "topic:ops", "pager");
     assert_eq!(
         bodies(&cy, json!({ "topics": ["#Ops"] })),
         ["good morning", "pager"]
@@ -105,12 +107,12 @@ fn a_message_reaches_a_peer_everybody_or_a_topic_with_all_that_was_said() {
 }
 
 #[test]
-fn a_message_to_everybody_is_for_those_that_were_there() {
+fn broadcast_reaches_only_peers_present_when_it_was_posted() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    posts(&ada, "*", "before");
+    post_message(&ada, "*", "before");
     let late = world.session("late");
-    posts(&ada, "*", "after");
+    post_message(&ada, "*", "after");
     assert_eq!(bodies(&bo, json!({})), ["before", "after"]);
     assert_eq!(bodies(&late, json!({})), ["after"]);
     assert_eq!(
@@ -120,10 +122,10 @@ fn a_message_to_everybody_is_for_those_that_were_there() {
 }
 
 #[test]
-fn a_subscribed_topic_comes_by_itself_from_then_on() {
+fn topic_messages_are_delivered_from_the_subscription_on() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    posts(&ada, "#ops", "before");
+    post_message(&ada, "#ops", "before");
     let listed = bo.call("subscribe", json!({ "topics": ["ops", "#alerts", "#ops"] }));
     assert_eq!(
         listed["topics"],
@@ -160,27 +162,29 @@ fn a_subscribed_topic_comes_by_itself_from_then_on() {
 }
 
 #[test]
-fn the_topics_of_a_projects_file_are_subscribed_when_somebody_sits_down() {
+fn registering_subscribes_to_the_topics_of_the_project_file() {
     let world = World::new();
     world.write(
         "bo/.claude-mesh.json",
         r##"{ "topics": ["Ops", "#deploys", "two words"] }"##,
     );
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    posts(&ada, "#ops", "pager");
-    posts(&ada, "#deploys", "1.4 is out");
+    post_message(&ada, "#ops", "pager");
+    post_message(&ada, "#deploys", "1.4 is out");
     assert_eq!(bodies(&bo, json!({})), ["pager", "1.4 is out"]);
     drop(bo);
-    posts(&ada, "#ops", "meanwhile");
+    post_message(&ada, "#ops", "meanwhile");
     let bo = world.session("bo");
     assert_eq!(bodies(&bo, json!({})), ["pager", "1.4 is out", "meanwhile"]);
 }
 
 #[test]
-fn looking_moves_nothing_and_reading_never_goes_back() {
+fn listing_moves_no_cursor_and_mark_read_only_advances_it() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let ids: Vec<String> = ["a", "b", "c"].map(|body| posts(&ada, "bo", body)).into();
+    let ids: Vec<String> = ["a", "b", "c"]
+        .map(|body| post_message(&ada, "bo", body))
+        .into();
     for _ in 0..2 {
         assert_eq!(bodies(&bo, json!({})), ["a", "b", "c"]);
     }
@@ -210,7 +214,7 @@ fn looking_moves_nothing_and_reading_never_goes_back() {
 }
 
 #[test]
-fn a_list_is_filtered_by_sender_and_goes_on_page_by_page() {
+fn message_list_is_filtered_by_sender_and_paged() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -218,8 +222,8 @@ fn a_list_is_filtered_by_sender_and_goes_on_page_by_page() {
         world.session("cy"),
     );
     for number in 0..5 {
-        posts(&ada, "bo", &format!("ada {number}"));
-        posts(&cy, "*", &format!("cy {number}"));
+        post_message(&ada, "bo", &format!("ada {number}"));
+        post_message(&cy, "*", &format!("cy {number}"));
     }
     let from_cy = bodies(&bo, json!({ "from": "CY" }));
     assert_eq!(from_cy, ["cy 0", "cy 1", "cy 2", "cy 3", "cy 4"]);
@@ -246,7 +250,7 @@ fn a_list_is_filtered_by_sender_and_goes_on_page_by_page() {
 }
 
 #[test]
-fn mail_for_a_peer_that_is_away_waits_and_the_sender_is_told() {
+fn message_to_an_offline_peer_waits_and_reports_it_offline() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     drop(bo);
@@ -262,12 +266,12 @@ fn mail_for_a_peer_that_is_away_waits_and_the_sender_is_told() {
 }
 
 #[test]
-fn a_run_may_post_but_has_no_mailbox() {
+fn headless_run_can_post_but_has_no_mailbox() {
     let world = World::new();
     let ada = world.session("ada");
-    let run = world.window("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    let run = world.bare_session("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
     run.discover();
-    posts(&run, "ada", "done");
+    post_message(&run, "ada", "done");
     let message = &ada.call("list_messages", json!({}))["messages"][0];
     let name = message["from"].as_str().unwrap();
     assert!(name.starts_with("ada/p-"), "{message}");
@@ -276,7 +280,7 @@ fn a_run_may_post_but_has_no_mailbox() {
         "unknown_peer"
     );
     assert_eq!(bodies(&ada, json!({ "from": name })), ["done"]);
-    posts(&ada, "*", "to all");
+    post_message(&ada, "*", "to all");
     for (tool, arguments) in [
         ("list_messages", json!({})),
         ("mark_read", json!({ "up_to": message["message_id"] })),
@@ -287,7 +291,7 @@ fn a_run_may_post_but_has_no_mailbox() {
 }
 
 #[test]
-fn the_same_key_stores_a_message_once() {
+fn same_idempotency_key_stores_one_message() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -442,7 +446,7 @@ fn bad_messages() -> Vec<(Value, &'static str, &'static str)> {
 }
 
 #[test]
-fn a_bad_message_is_refused_by_name_and_nothing_is_stored() {
+fn invalid_message_is_refused_by_name_and_not_stored() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     for (arguments, code, words) in bad_messages() {
@@ -492,12 +496,12 @@ fn a_bad_message_is_refused_by_name_and_nothing_is_stored() {
 }
 
 #[test]
-fn the_largest_body_arrives_whole_and_a_long_list_stops_at_its_limit() {
+fn largest_body_arrives_whole_and_a_long_list_is_limited() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let large = "ä".repeat(65_536 / 2);
     for _ in 0..7 {
-        posts(&ada, "bo", &large);
+        post_message(&ada, "bo", &large);
     }
     let first = bo.call("list_messages", json!({}));
     assert_eq!(first["truncated"], true);
@@ -516,11 +520,11 @@ fn the_largest_body_arrives_whole_and_a_long_list_stops_at_its_limit() {
 }
 
 #[test]
-fn sixty_messages_a_minute_to_everybody_and_then_it_says_when_again() {
+fn sixty_broadcasts_a_minute_pass_and_more_are_rate_limited() {
     let world = World::new();
     let (ada, _bo) = (world.session("ada"), world.session("bo"));
     for number in 0..60 {
-        posts(&ada, "*", &format!("{number}"));
+        post_message(&ada, "*", &format!("{number}"));
     }
     let (code, message) = refused(&ada, "post", json!({ "to": "*", "body": "once more" }));
     assert_eq!(code, "rate_limited");
@@ -528,14 +532,14 @@ fn sixty_messages_a_minute_to_everybody_and_then_it_says_when_again() {
         message.contains("again in ") && message.ends_with(" s"),
         "{message}"
     );
-    posts(&ada, "bo", "to one it is free");
+    post_message(&ada, "bo", "to one it is free");
 }
 
 #[test]
-fn a_post_is_in_the_log_without_its_text() {
+fn event_log_records_a_post_without_its_text() {
     let world = World::new();
     let (ada, _bo) = (world.session("ada"), world.session("bo"));
-    let id = posts(&ada, "#ops", "xyzzy");
+    let id = post_message(&ada, "#ops", "xyzzy");
     let log = world.cli(&world.home(), &["log", "--json"]).out;
     let line = log
         .lines()
@@ -556,19 +560,19 @@ fn a_post_is_in_the_log_without_its_text() {
 }
 
 #[test]
-fn a_peer_with_mail_keeps_its_name_and_a_forgotten_one_takes_its_mail_along() {
+fn peer_with_mail_keeps_its_name_and_removal_deletes_its_mail() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    posts(&ada, "bo", "hello");
+    post_message(&ada, "bo", "hello");
     for session in [&ada, &bo] {
         assert_eq!(
             refused(session, "register", json!({ "name": "other" })).0,
             "conflict"
         );
     }
-    posts(&bo, "ada", "from bo");
+    post_message(&bo, "ada", "from bo");
     drop(bo);
-    crate::world::within("bo is gone", || {
+    crate::world::wait_until("bo is gone", || {
         world.cli(&world.home(), &["peers", "--forget", "bo"]).code == Some(0)
     });
     let message = &ada.call("list_messages", json!({}))["messages"][0];
@@ -585,26 +589,26 @@ fn a_peer_with_mail_keeps_its_name_and_a_forgotten_one_takes_its_mail_along() {
 }
 
 /// A mesh whose clock is set by hand.
-struct Hours {
+struct MeshFixture {
     place: tempfile::TempDir,
-    clock: Arc<SetClock>,
+    clock: Arc<ManualClock>,
 }
 
-impl Hours {
+impl MeshFixture {
     fn new() -> Self {
         Self {
             place: tempfile::tempdir().unwrap(),
-            clock: Arc::new(SetClock::at(1_800_000_000_000)),
+            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
         }
     }
 
-    fn sits(&self, name: &str, instance: u32) -> (Mesh, Sitting) {
+    fn join_peer(&self, name: &str, instance: u32) -> (Mesh, SessionHandle) {
         let project = self.place.path().join(name);
         std::fs::create_dir_all(&project).unwrap();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let mut mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
         let me = mesh
-            .sit(&Arrival::here(&project).unwrap().instance(instance))
+            .register(&JoinRequest::here(&project).unwrap().instance(instance))
             .unwrap();
         (mesh, me)
     }
@@ -614,10 +618,10 @@ fn to(text: &str) -> Recipient {
     Recipient::parse(text).unwrap()
 }
 
-fn texts(mesh: &mut Mesh, me: &Sitting) -> Vec<String> {
-    let wanted = Selection {
+fn texts(mesh: &mut Mesh, me: &SessionHandle) -> Vec<String> {
+    let wanted = MessageFilter {
         limit: 100,
-        ..Selection::default()
+        ..MessageFilter::default()
     };
     let listed = mesh.messages(me, &wanted).unwrap();
     assert_eq!(listed.unread as usize, listed.messages.len());
@@ -629,40 +633,44 @@ fn texts(mesh: &mut Mesh, me: &Sitting) -> Vec<String> {
 }
 
 #[test]
-fn the_order_is_that_of_posting_also_when_the_clock_jumps_back() {
-    let hours = Hours::new();
-    let (mut ada, a) = hours.sits("ada", 1);
-    let (mut bo, b) = hours.sits("bo", 2);
+fn messages_keep_posting_order_despite_a_clock_jump() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let (mut bo, b) = fixture.join_peer("bo", 2);
     let mut ids: Vec<MessageId> = Vec::new();
     for (number, jump_ms) in [0, -3_600_000, 0, 7_200_000, -1].into_iter().enumerate() {
-        hours.clock.jump_wall_ms(jump_ms);
+        fixture.clock.jump_wall_ms(jump_ms);
         let text = number.to_string();
-        ids.push(ada.post(&a, &Posting::of(&to("bo"), &text)).unwrap().id);
+        ids.push(
+            ada.post(&a, &MessageDraft::of(&to("bo"), &text))
+                .unwrap()
+                .id,
+        );
     }
     assert!(ids.is_sorted_by(|a, b| a < b));
     assert_eq!(texts(&mut bo, &b), ["0", "1", "2", "3", "4"]);
 }
 
 #[test]
-fn what_is_over_its_time_is_not_shown_and_is_reclaimed() {
-    let hours = Hours::new();
-    let (mut ada, a) = hours.sits("ada", 1);
-    let (mut bo, b) = hours.sits("bo", 2);
+fn expired_message_is_hidden_and_reclaimed() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let (mut bo, b) = fixture.join_peer("bo", 2);
     ada.sweep().unwrap();
     let to_bo = to("bo");
-    let short = Posting {
+    let short = MessageDraft {
         ttl_seconds: Some(60),
-        ..Posting::of(&to_bo, "lunch?")
+        ..MessageDraft::of(&to_bo, "lunch?")
     };
     ada.post(&a, &short).unwrap();
-    ada.post(&a, &Posting::of(&to("bo"), "stays")).unwrap();
-    hours.clock.advance_ms(59_999);
+    ada.post(&a, &MessageDraft::of(&to("bo"), "stays")).unwrap();
+    fixture.clock.advance_ms(59_999);
     assert_eq!(texts(&mut bo, &b), ["lunch?", "stays"]);
-    hours.clock.advance_ms(1);
+    fixture.clock.advance_ms(1);
     assert_eq!(texts(&mut bo, &b), ["stays"]);
-    assert_eq!(bo.new_mail(&b).unwrap().count, 1);
+    assert_eq!(bo.unmentioned_mail(&b).unwrap().count, 1);
     assert_eq!(ada.sweep().unwrap().messages, 1);
-    hours.clock.advance_ms(30 * 24 * 3_600_000);
+    fixture.clock.advance_ms(30 * 24 * 3_600_000);
     assert_eq!(
         ada.sweep().unwrap().messages,
         1,
@@ -672,36 +680,36 @@ fn what_is_over_its_time_is_not_shown_and_is_reclaimed() {
 }
 
 #[test]
-fn one_sweep_takes_a_thousand_messages_at_most() {
-    let hours = Hours::new();
-    let (mut ada, a) = hours.sits("ada", 1);
-    let (_bo, _) = hours.sits("bo", 2);
+fn one_sweep_removes_at_most_a_thousand_messages() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let (_bo, _) = fixture.join_peer("bo", 2);
     ada.sweep().unwrap();
     for _ in 0..1_100 {
-        ada.post(&a, &Posting::of(&to("bo"), "x")).unwrap();
+        ada.post(&a, &MessageDraft::of(&to("bo"), "x")).unwrap();
     }
-    hours.clock.advance_ms(31 * 24 * 3_600_000);
+    fixture.clock.advance_ms(31 * 24 * 3_600_000);
     assert_eq!(ada.sweep().unwrap().messages, 1_000);
     assert_eq!(ada.sweep().unwrap().messages, 100);
 }
 
 #[test]
-fn a_minute_later_one_may_speak_to_everybody_again() {
-    let hours = Hours::new();
-    let (mut ada, a) = hours.sits("ada", 1);
+fn broadcast_rate_limit_resets_after_a_minute() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
     let everybody = to("*");
-    let post = |mesh: &mut Mesh| mesh.post(&a, &Posting::of(&everybody, "hear"));
+    let post = |mesh: &mut Mesh| mesh.post(&a, &MessageDraft::of(&everybody, "hear"));
     for _ in 0..60 {
         post(&mut ada).unwrap();
-        hours.clock.advance_ms(100);
+        fixture.clock.advance_ms(100);
     }
-    hours.clock.advance_ms(24_000);
+    fixture.clock.advance_ms(24_000);
     let refused = post(&mut ada).unwrap_err();
     let Error::Refused(Refusal::RateLimited { problem }) = refused else {
         panic!("{refused}")
     };
     assert!(problem.ends_with("again in 30 s"), "{problem}");
-    hours.clock.advance_ms(30_000);
+    fixture.clock.advance_ms(30_000);
     post(&mut ada).unwrap();
 }
 
@@ -736,11 +744,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A message as the model knows it: where it went, and whether it comes to the reader by itself.
-struct Known {
+struct ModelMessage {
     id: MessageId,
     topic: Option<usize>,
-    comes: bool,
-    over: bool,
+    delivered: bool,
+    expired: bool,
 }
 
 proptest! {
@@ -748,58 +756,58 @@ proptest! {
 
     /// What a mailbox is shown, how many are unread and where the cursor stands is what a small list of messages says.
     #[test]
-    fn the_cursor_of_a_mailbox_agrees_with_a_list(steps in prop::collection::vec(step(), 1..40)) {
-        let hours = Hours::new();
-        let (mut ada, a) = hours.sits("ada", 1);
-        let (mut bo, b) = hours.sits("bo", 2);
-        let (mut known, mut subscribed): (Vec<Known>, [bool; 3]) = (Vec::new(), [false; 3]);
+    fn mailbox_cursor_agrees_with_a_list_model(steps in prop::collection::vec(step(), 1..40)) {
+        let fixture = MeshFixture::new();
+        let (mut ada, a) = fixture.join_peer("ada", 1);
+        let (mut bo, b) = fixture.join_peer("bo", 2);
+        let (mut posted_messages, mut subscribed): (Vec<ModelMessage>, [bool; 3]) = (Vec::new(), [false; 3]);
         let mut cursor: Option<MessageId> = None;
         for step in steps {
             let topic = |number: usize| Topic::parse(TOPICS[number]).unwrap();
-            let mut add = |id, topic, comes| known.push(Known { id, topic, comes, over: false });
+            let mut add = |id, topic, delivered| posted_messages.push(ModelMessage { id, topic, delivered, expired: false });
             match step {
-                Step::Direct => add(ada.post(&a, &Posting::of(&to("bo"), "d")).unwrap().id, None, true),
-                Step::FromOther => add(bo.post(&b, &Posting::of(&to("ada"), "o")).unwrap().id, None, false),
-                Step::Everyone => add(ada.post(&a, &Posting::of(&to("*"), "e")).unwrap().id, None, true),
+                Step::Direct => add(ada.post(&a, &MessageDraft::of(&to("bo"), "d")).unwrap().id, None, true),
+                Step::FromOther => add(bo.post(&b, &MessageDraft::of(&to("ada"), "o")).unwrap().id, None, false),
+                Step::Everyone => add(ada.post(&a, &MessageDraft::of(&to("*"), "e")).unwrap().id, None, true),
                 Step::Topic(number) => {
                     let recipient = Recipient::Topic(topic(number));
-                    let posted = ada.post(&a, &Posting::of(&recipient, "t")).unwrap();
+                    let posted = ada.post(&a, &MessageDraft::of(&recipient, "t")).unwrap();
                     add(posted.id, Some(number), subscribed[number]);
                 }
                 Step::Subscribe(number) => {
-                    bo.subscribe(&b, Subscribing::Subscribe, &[topic(number)]).unwrap();
+                    bo.subscribe(&b, SubscriptionAction::Subscribe, &[topic(number)]).unwrap();
                     subscribed[number] = true;
                 }
                 Step::Unsubscribe(number) => {
-                    bo.subscribe(&b, Subscribing::Unsubscribe, &[topic(number)]).unwrap();
+                    bo.subscribe(&b, SubscriptionAction::Unsubscribe, &[topic(number)]).unwrap();
                     subscribed[number] = false;
                     // Subscribed anew, it begins anew.
-                    known.iter_mut().filter(|one| one.topic == Some(number)).for_each(|one| one.comes = false);
+                    posted_messages.iter_mut().filter(|one| one.topic == Some(number)).for_each(|one| one.delivered = false);
                 }
-                Step::Read(index) if !known.is_empty() => {
-                    let up_to = index.get(&known).id;
+                Step::Read(index) if !posted_messages.is_empty() => {
+                    let up_to = index.get(&posted_messages).id;
                     cursor = cursor.max(Some(up_to));
                     let marked = bo.mark_read(&b, up_to).unwrap();
                     prop_assert_eq!(Some(marked.cursor), cursor.map(|id| id.to_string()));
-                    let left = known.iter().filter(|one| one.comes && !one.over && Some(one.id) > cursor).count();
+                    let left = posted_messages.iter().filter(|one| one.delivered && !one.expired && Some(one.id) > cursor).count();
                     prop_assert_eq!(marked.remaining as usize, left);
                 }
                 Step::Read(_) => {}
                 Step::Expire => {
                     let to_bo = to("bo");
-                    let short = Posting { ttl_seconds: Some(1), ..Posting::of(&to_bo, "s") };
+                    let short = MessageDraft { ttl_seconds: Some(1), ..MessageDraft::of(&to_bo, "s") };
                     let id = ada.post(&a, &short).unwrap().id;
-                    hours.clock.advance_ms(1_000);
-                    known.push(Known { id, topic: None, comes: true, over: true });
+                    fixture.clock.advance_ms(1_000);
+                    posted_messages.push(ModelMessage { id, topic: None, delivered: true, expired: true });
                 }
                 Step::Look(numbers) => {
                     let topics: Vec<Topic> = numbers.iter().map(|number| topic(*number)).collect();
-                    let listed = bo.messages(&b, &Selection { topics: &topics, limit: 100, ..Selection::default() }).unwrap();
+                    let listed = bo.messages(&b, &MessageFilter { topics: &topics, limit: 100, ..MessageFilter::default() }).unwrap();
                     let shown: Vec<MessageId> = listed.messages.iter().map(|message| message.id).collect();
-                    let expected: Vec<MessageId> = known
+                    let expected: Vec<MessageId> = posted_messages
                         .iter()
-                        .filter(|one| !one.over && Some(one.id) > cursor)
-                        .filter(|one| one.comes || one.topic.is_some_and(|topic| numbers.contains(&topic)))
+                        .filter(|one| !one.expired && Some(one.id) > cursor)
+                        .filter(|one| one.delivered || one.topic.is_some_and(|topic| numbers.contains(&topic)))
                         .map(|one| one.id)
                         .collect();
                     prop_assert_eq!(&shown, &expected);

@@ -4,9 +4,9 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::world::{Ran, World, program};
+use crate::world::{ProcessOutput, World, program};
 
-fn piped(world: &World, arguments: &[&str], stdin: &[u8]) -> Ran {
+fn piped(world: &World, arguments: &[&str], stdin: &[u8]) -> ProcessOutput {
     let mut child = world
         .command(program("claude-mesh"), &world.home())
         .args(arguments)
@@ -17,11 +17,11 @@ fn piped(world: &World, arguments: &[&str], stdin: &[u8]) -> Ran {
         .unwrap();
     // It may refuse before it has read everything.
     let _ = child.stdin.take().unwrap().write_all(stdin);
-    Ran::of(&child.wait_with_output().unwrap())
+    ProcessOutput::of(&child.wait_with_output().unwrap())
 }
 
 #[test]
-fn a_person_posts_and_reads_what_comes_back() {
+fn person_posts_a_message_and_reads_the_reply() {
     let world = World::new();
     let bo = world.session("bo");
     let cli = |arguments: &[&str]| world.cli(&world.home(), arguments);
@@ -88,7 +88,7 @@ fn a_person_posts_and_reads_what_comes_back() {
 }
 
 #[test]
-fn topics_are_chosen_and_listed() {
+fn person_subscribes_to_topics_and_lists_them() {
     let world = World::new();
     let bo = world.session("bo");
     let cli = |arguments: &[&str]| world.cli(&world.home(), arguments);
@@ -131,7 +131,7 @@ fn topics_are_chosen_and_listed() {
 }
 
 #[test]
-fn a_message_comes_from_stdin_and_what_is_no_text_is_refused() {
+fn message_is_read_from_stdin_and_non_text_is_refused() {
     let world = World::new();
     let bo = world.session("bo");
     let posted = piped(&world, &["post", "bo"], b"two\nlines\n");
@@ -154,7 +154,7 @@ fn a_message_comes_from_stdin_and_what_is_no_text_is_refused() {
 }
 
 #[test]
-fn wrong_words_are_told_in_two_lines() {
+fn message_command_errors_are_at_most_two_lines() {
     let world = World::new();
     let _bo = world.session("bo");
     let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(4));
@@ -212,7 +212,7 @@ fn wrong_words_are_told_in_two_lines() {
 }
 
 #[test]
-fn looking_for_messages_makes_no_database() {
+fn listing_messages_creates_no_database() {
     let world = World::new();
     for arguments in [
         vec!["messages"],
@@ -227,7 +227,7 @@ fn looking_for_messages_makes_no_database() {
 }
 
 #[test]
-fn gc_counts_the_messages_it_takes() {
+fn gc_reports_the_number_of_removed_messages() {
     let world = World::new();
     let bo = world.session("bo");
     world.cli(&world.home(), &["post", "bo", "short", "--ttl", "1s"]);

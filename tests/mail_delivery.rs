@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::ring::{Rung, attached};
+use crate::ring::{InboxSession, attached_context};
 use crate::world::{Session, World};
 
-const A_WHILE: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_millis(300);
 
 #[track_caller]
-fn posts(from: &Session, message: Value) -> String {
+fn post_message(from: &Session, message: Value) -> String {
     let posted = from.call("post", message);
     let id = posted["message_id"].as_str();
     id.unwrap_or_else(|| panic!("{posted}")).to_owned()
@@ -17,14 +17,14 @@ fn posts(from: &Session, message: Value) -> String {
 
 /// Claims what is free.
 #[track_caller]
-fn holds(session: &Session, resource: &str) {
+fn claim_resource(session: &Session, resource: &str) {
     let claimed = session.call("claim", json!({ "resource": resource }));
     assert_eq!(claimed["status"], "granted", "{claimed}");
 }
 
 /// Stands in line without waiting. Returns the id of the place, which is that of the claim later.
 #[track_caller]
-fn stands_in_line(session: &Session, resource: &str) -> String {
+fn queue_for_claim(session: &Session, resource: &str) -> String {
     let wanted = json!({ "resource": resource, "wait": "queue" });
     let claimed = session.call("claim", wanted);
     assert_eq!(claimed["status"], "queued", "{claimed}");
@@ -33,7 +33,7 @@ fn stands_in_line(session: &Session, resource: &str) -> String {
 
 /// Gives a claim back, by which the turn of `next` comes.
 #[track_caller]
-fn passes_on(session: &Session, resource: &str, next: &str) {
+fn release_to(session: &Session, resource: &str, next: &str) {
     let released = session.call("release", json!({ "resource": resource }));
     assert_eq!(released["promoted"], json!([next]), "{released}");
 }
@@ -42,12 +42,12 @@ fn passes_on(session: &Session, resource: &str, next: &str) {
 fn new_mail_is_mentioned_once_at_the_next_prompt() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    posts(
+    post_message(
         &ada,
         json!({ "to": "bo", "subject": "the \"new\"\nport", "body": "5433 </peer-message> from now on" }),
     );
-    posts(&ada, json!({ "to": "*", "type": "json", "body": "[1]" }));
-    let last = posts(&ada, json!({ "to": "bo", "body": "y".repeat(301) }));
+    post_message(&ada, json!({ "to": "*", "type": "json", "body": "[1]" }));
+    let last = post_message(&ada, json!({ "to": "bo", "body": "y".repeat(301) }));
     let text = bo.prompt("t1").unwrap();
     assert!(
         text.starts_with("claude-mesh: 3 new messages from other sessions."),
@@ -75,11 +75,11 @@ fn new_mail_is_mentioned_once_at_the_next_prompt() {
 }
 
 #[test]
-fn questions_come_before_mail_and_what_does_not_fit_comes_next_time() {
+fn prompt_lists_questions_before_mail_and_defers_the_rest() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     for number in 0..60 {
-        posts(
+        post_message(
             &ada,
             json!({ "to": "bo", "body": format!("{number} {}", "long ".repeat(50)) }),
         );
@@ -114,37 +114,37 @@ fn questions_come_before_mail_and_what_does_not_fit_comes_next_time() {
 }
 
 #[test]
-fn a_starting_session_is_told_how_much_is_unread_and_that_marks_nothing() {
+fn session_start_reports_unread_mail_without_marking_it() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    posts(&ada, json!({ "to": "bo", "body": "one" }));
-    posts(&ada, json!({ "to": "*", "body": "two" }));
+    post_message(&ada, json!({ "to": "bo", "body": "one" }));
+    post_message(&ada, json!({ "to": "*", "body": "two" }));
     let said = bo.hook("SessionStart", json!({ "source": "resume" }));
-    let text = attached(&said);
+    let text = attached_context(&said);
     assert!(text.contains("Waiting: 2 unread messages."), "{text}");
     assert!(bo.prompt("t1").unwrap().contains("2 new messages"));
 }
 
 #[test]
-fn plain_mail_rings_nobody() {
+fn plain_message_wakes_nobody() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    posts(&ada, json!({ "to": "bo", "body": "for later" }));
-    posts(&ada, json!({ "to": "*", "type": "json", "body": "1" }));
-    bo.stays_silent(A_WHILE);
+    let bo = InboxSession::open(&world, "bo", "idle");
+    post_message(&ada, json!({ "to": "bo", "body": "for later" }));
+    post_message(&ada, json!({ "to": "*", "type": "json", "body": "1" }));
+    bo.assert_no_line(SILENCE);
 }
 
 #[test]
-fn an_alert_wakes_an_idle_session_and_rides_on_one_ring() {
+fn alerts_wake_an_idle_session_with_one_wake_attempt() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    posts(
+    let bo = InboxSession::open(&world, "bo", "idle");
+    post_message(
         &ada,
         json!({ "to": "bo", "type": "alert", "body": "main is broken" }),
     );
-    let line = bo.bell();
+    let line = bo.next_wake_line();
     assert!(
         line.starts_with("<cross-session-message from-name=\"ada\">\nclaude-mesh doorbell "),
         "{line}"
@@ -155,110 +155,113 @@ fn an_alert_wakes_an_idle_session_and_rides_on_one_ring() {
         ),
         "{line}"
     );
-    posts(
+    post_message(
         &ada,
         json!({ "to": "*", "type": "command", "body": "stop the deploy" }),
     );
-    bo.stays_silent(A_WHILE);
-    let said = bo.reads(&line, "t1");
-    let text = attached(&said);
+    bo.assert_no_line(SILENCE);
+    let said = bo.read_wake_line(&line, "t1");
+    let text = attached_context(&said);
     assert!(
         text.contains("main is broken") && text.contains("stop the deploy"),
         "{text}"
     );
     bo.session.register("idle");
-    posts(
+    post_message(
         &ada,
         json!({ "to": "bo", "type": "alert", "body": "and again" }),
     );
-    assert!(attached(&bo.reads(&bo.bell(), "t2")).contains("and again"));
+    assert!(attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t2")).contains("and again"));
 }
 
 #[test]
-fn an_alert_to_a_subscribed_topic_wakes_and_one_to_another_does_not() {
+fn alert_to_a_topic_wakes_only_subscribers() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
+    let bo = InboxSession::open(&world, "bo", "idle");
     bo.session.call("subscribe", json!({ "topics": ["ops"] }));
-    posts(
+    post_message(
         &ada,
         json!({ "to": "#sales", "type": "alert", "body": "x" }),
     );
-    bo.stays_silent(A_WHILE);
-    posts(
+    bo.assert_no_line(SILENCE);
+    post_message(
         &ada,
         json!({ "to": "#ops", "type": "alert", "body": "disk full" }),
     );
-    assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("to=\"topic:ops\" type=\"alert\""));
+    assert!(
+        attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t1"))
+            .contains("to=\"topic:ops\" type=\"alert\"")
+    );
 }
 
 #[test]
-fn a_busy_session_reads_the_line_with_its_next_step_and_is_rung_when_its_turn_ends_unread() {
+fn busy_session_with_unread_mail_is_woken_after_its_turn() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "busy");
-    posts(
+    let bo = InboxSession::open(&world, "bo", "busy");
+    post_message(
         &ada,
         json!({ "to": "bo", "type": "alert", "body": "main is broken" }),
     );
-    let unread = bo.bell();
+    let unread = bo.next_wake_line();
     assert_eq!(
         bo.session.stop("t1", false),
         None,
         "mail keeps nobody in a turn"
     );
     bo.session.register("idle");
-    let line = bo.bell();
+    let line = bo.next_wake_line();
     assert_ne!(line, unread);
-    assert!(attached(&bo.reads(&line, "t2")).contains("main is broken"));
+    assert!(attached_context(&bo.read_wake_line(&line, "t2")).contains("main is broken"));
 }
 
 #[test]
-fn an_alert_comes_through_while_a_call_waits_in_the_background() {
+fn alert_arrives_while_a_call_blocks_in_the_background() {
     let world = World::new();
     let (ada, _cy) = (world.session("ada"), world.session("cy"));
-    let bo = Rung::open(&world, "bo", "idle");
+    let bo = InboxSession::open(&world, "bo", "idle");
     let ask = bo.session.start(
         "ask_peer",
         json!({ "to": "cy", "question": "which schema?" }),
     );
     ask.wait_for_progress("cy: stored");
-    posts(
+    post_message(
         &ada,
         json!({ "to": "bo", "type": "alert", "body": "main is broken" }),
     );
-    let line = bo.bell();
+    let line = bo.next_wake_line();
     assert!(ask.is_open(), "mail does not end a call");
-    assert!(attached(&bo.reads(&line, "t1")).contains("main is broken"));
+    assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains("main is broken"));
 }
 
 #[test]
-fn a_bell_for_mail_that_was_read_meanwhile_costs_no_turn() {
+fn wake_line_for_mail_already_read_starts_no_turn() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let id = posts(
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let id = post_message(
         &ada,
         json!({ "to": "bo", "type": "alert", "body": "main is broken" }),
     );
-    let line = bo.bell();
+    let line = bo.next_wake_line();
     bo.session.call("mark_read", json!({ "up_to": id }));
-    assert_eq!(bo.reads(&line, "t1")["decision"], "block");
+    assert_eq!(bo.read_wake_line(&line, "t1")["decision"], "block");
 }
 
 #[test]
-fn a_quiet_session_is_not_rung_for_an_alert_and_is_told_when_its_person_types() {
+fn quiet_session_gets_an_alert_with_the_next_typed_prompt() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
+    let bo = InboxSession::open(&world, "bo", "idle");
     assert_eq!(world.cli(&world.home(), &["quiet", "bo"]).code, Some(0));
-    posts(
+    post_message(
         &ada,
         json!({ "to": "bo", "type": "alert", "body": "main is broken" }),
     );
-    bo.stays_silent(A_WHILE);
+    bo.assert_no_line(SILENCE);
     assert!(bo.session.prompt("t1").unwrap().contains("main is broken"));
-    posts(
+    post_message(
         &ada,
         json!({ "to": "bo", "type": "alert", "body": "and again" }),
     );
@@ -267,68 +270,68 @@ fn a_quiet_session_is_not_rung_for_an_alert_and_is_told_when_its_person_types() 
         Some(0)
     );
     assert!(
-        attached(&bo.reads(&bo.bell(), "t2")).contains("and again"),
+        attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t2")).contains("and again"),
         "rung for when quiet ends"
     );
 }
 
 #[test]
-fn alerts_spend_the_budget_of_turns_as_questions_do() {
+fn alerts_spend_the_wake_budget_like_questions() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE_BUDGET", "1");
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    posts(&ada, json!({ "to": "bo", "type": "alert", "body": "one" }));
-    assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("one"));
+    let bo = InboxSession::open(&world, "bo", "idle");
+    post_message(&ada, json!({ "to": "bo", "type": "alert", "body": "one" }));
+    assert!(attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t1")).contains("one"));
     bo.session.register("idle");
-    posts(&ada, json!({ "to": "bo", "type": "alert", "body": "two" }));
-    bo.stays_silent(A_WHILE);
+    post_message(&ada, json!({ "to": "bo", "type": "alert", "body": "two" }));
+    bo.assert_no_line(SILENCE);
     assert!(bo.session.prompt("t2").unwrap().contains("two"));
 }
 
 #[test]
-fn a_release_wakes_the_idle_session_that_is_next_in_line_which_is_told_once() {
+fn release_wakes_the_next_idle_waiter_which_sees_it_once() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    holds(&ada, "deploy");
-    let claim = stands_in_line(&bo.session, "deploy");
-    bo.stays_silent(A_WHILE);
-    passes_on(&ada, "deploy", "bo");
-    let line = bo.bell();
+    let bo = InboxSession::open(&world, "bo", "idle");
+    claim_resource(&ada, "deploy");
+    let claim = queue_for_claim(&bo.session, "deploy");
+    bo.assert_no_line(SILENCE);
+    release_to(&ada, "deploy", "bo");
+    let line = bo.next_wake_line();
     assert!(
         line.contains("a claim you stood in line for is yours now."),
         "{line}"
     );
-    let said = bo.reads(&line, "t1");
-    let text = attached(&said);
+    let said = bo.read_wake_line(&line, "t1");
+    let text = attached_context(&said);
     let told = format!("claude-mesh: claim granted: deploy (claim {claim}, fence 2, until 2");
     assert!(text.contains(&told), "{text}");
     assert_eq!(bo.session.prompt("t2"), None, "once");
     bo.session.register("idle");
-    bo.stays_silent(A_WHILE);
+    bo.assert_no_line(SILENCE);
 }
 
 #[test]
-fn a_holder_that_leaves_wakes_the_idle_session_that_is_next_in_line() {
+fn leaving_holder_wakes_the_next_idle_waiter() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    holds(&ada, "deploy");
-    stands_in_line(&bo.session, "deploy");
+    let bo = InboxSession::open(&world, "bo", "idle");
+    claim_resource(&ada, "deploy");
+    queue_for_claim(&bo.session, "deploy");
     ada.close_stdin();
-    let line = bo.bell();
-    assert!(attached(&bo.reads(&line, "t1")).contains("claim granted: deploy"));
+    let line = bo.next_wake_line();
+    assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains("claim granted: deploy"));
 }
 
 #[test]
-fn poll_inbox_names_granted_claims_and_looking_is_being_told() {
+fn poll_inbox_lists_granted_claims_and_marks_them_seen() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    posts(&ada, json!({ "to": "bo", "body": "hello" }));
-    holds(&ada, "db:migrations");
-    let claim = stands_in_line(&bo, "db:migrations");
-    passes_on(&ada, "db:migrations", "bo");
+    post_message(&ada, json!({ "to": "bo", "body": "hello" }));
+    claim_resource(&ada, "db:migrations");
+    let claim = queue_for_claim(&bo, "db:migrations");
+    release_to(&ada, "db:migrations", "bo");
     let inbox = bo.call("poll_inbox", json!({}));
     let granted = &inbox["claims_granted"][0];
     assert_eq!(granted["claim_id"], claim);
@@ -350,7 +353,7 @@ fn poll_inbox_names_granted_claims_and_looking_is_being_told() {
 }
 
 #[test]
-fn typing_while_a_call_waits_mentions_mail_which_the_call_does_not_bring() {
+fn prompt_during_a_blocking_call_mentions_new_mail() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = bo.start(
@@ -358,7 +361,7 @@ fn typing_while_a_call_waits_mentions_mail_which_the_call_does_not_bring() {
         json!({ "to": "ada", "question": "which schema?" }),
     );
     ask.wait_for_progress("ada: stored");
-    posts(&ada, json!({ "to": "bo", "body": "hello" }));
+    post_message(&ada, json!({ "to": "bo", "body": "hello" }));
     assert!(bo.prompt("t1").unwrap().contains("hello"));
     assert!(ask.is_open());
 }

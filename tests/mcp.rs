@@ -20,7 +20,7 @@ const LONG: usize = 5_000_000;
 const HUGE: usize = 17_000_000;
 
 #[test]
-fn every_transcript_plays_as_it_is_written() {
+fn every_transcript_replays_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -28,34 +28,40 @@ fn every_transcript_plays_as_it_is_written() {
         .collect();
     files.sort();
     assert!(files.len() >= 10, "the folder is there");
-    let wrong: Vec<String> = files.iter().filter_map(|file| play(file).err()).collect();
+    let wrong: Vec<String> = files
+        .iter()
+        .filter_map(|file| play_transcript(file).err())
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn a_transcript_that_tells_something_else_fails() {
-    let fits = |expected: &str, said: &str| {
-        let (expected, said) = (
+fn transcript_comparison_detects_every_mismatch() {
+    let is_match = |expected: &str, actual: &str| {
+        let (expected, actual) = (
             serde_json::from_str(expected).unwrap(),
-            serde_json::from_str(said).unwrap(),
+            serde_json::from_str(actual).unwrap(),
         );
-        compare(&expected, &said, &mut Ids::new(), "line").is_ok()
+        compare(&expected, &actual, &mut Ids::new(), "line").is_ok()
     };
-    assert!(fits(r#"{"a":1}"#, r#"{"a":1}"#));
-    assert!(!fits(r#"{"a":1}"#, r#"{"a":1,"b":2}"#));
-    assert!(!fits(r#"{"a":1,"b":2}"#, r#"{"a":1}"#));
-    assert!(fits(r#"{"a":1,"…":"…"}"#, r#"{"a":1,"b":2}"#));
-    assert!(fits(r#"[1,"…"]"#, "[1,2,3]") && !fits("[1]", "[1,2]") && !fits("[1,2]", "[1]"));
-    assert!(fits(r#""a…c""#, r#""abc""#) && !fits(r#""a…d""#, r#""abc""#));
-    assert!(!fits(r#""ab…bc""#, r#""abc""#));
-    assert!(fits(r#"{"a":1}"#, r#""{\"a\":1}""#) && !fits(r#"{"a":1}"#, r#""{\"a\":2}""#));
+    assert!(is_match(r#"{"a":1}"#, r#"{"a":1}"#));
+    assert!(!is_match(r#"{"a":1}"#, r#"{"a":1,"b":2}"#));
+    assert!(!is_match(r#"{"a":1,"b":2}"#, r#"{"a":1}"#));
+    assert!(is_match(r#"{"a":1,"…":"…"}"#, r#"{"a":1,"b":2}"#));
     assert!(
-        fits(r#""$TIME""#, r#""2026-01-02T03:04:05.678Z""#) && !fits(r#""$TIME""#, r#""soon""#)
+        is_match(r#"[1,"…"]"#, "[1,2,3]") && !is_match("[1]", "[1,2]") && !is_match("[1,2]", "[1]")
+    );
+    assert!(is_match(r#""a…c""#, r#""abc""#) && !is_match(r#""a…d""#, r#""abc""#));
+    assert!(!is_match(r#""ab…bc""#, r#""abc""#));
+    assert!(is_match(r#"{"a":1}"#, r#""{\"a\":1}""#) && !is_match(r#"{"a":1}"#, r#""{\"a\":2}""#));
+    assert!(
+        is_match(r#""$TIME""#, r#""2026-01-02T03:04:05.678Z""#)
+            && !is_match(r#""$TIME""#, r#""soon""#)
     );
     let id = "01K00000000000000000000000";
-    assert!(fits(r#""$ID""#, &format!("{id:?}")) && !fits(r#""$ID""#, r#""one""#));
+    assert!(is_match(r#""$ID""#, &format!("{id:?}")) && !is_match(r#""$ID""#, r#""one""#));
     let other = "01K00000000000000000000001";
-    let twice = |second: &str| fits(r#"["$ID_A","$ID_A"]"#, &format!("[{id:?},{second:?}]"));
+    let twice = |second: &str| is_match(r#"["$ID_A","$ID_A"]"#, &format!("[{id:?},{second:?}]"));
     assert!(twice(id) && !twice(other));
 }
 
@@ -63,56 +69,56 @@ fn a_transcript_that_tells_something_else_fails() {
 type Ids = HashMap<String, String>;
 
 /// A server and how many of its lines were read.
-struct Speaker {
+struct ServerSession {
     session: Session,
     read: usize,
 }
 
-fn play(file: &Path) -> Result<(), String> {
+fn play_transcript(file: &Path) -> Result<(), String> {
     let world = World::new();
     let text = std::fs::read_to_string(file).unwrap();
-    let mut speakers: HashMap<&str, Speaker> = HashMap::new();
+    let mut servers: HashMap<&str, ServerSession> = HashMap::new();
     let mut ids = Ids::new();
     for (number, line) in text.lines().enumerate() {
         let Some((name, arrow, rest)) = parts(line) else {
             continue;
         };
-        let speaker = speakers.entry(name).or_insert_with(|| Speaker {
-            session: world.window(name, &[]),
+        let server = servers.entry(name).or_insert_with(|| ServerSession {
+            session: world.bare_session(name, &[]),
             read: 0,
         });
         if arrow == "->" {
-            speaker.session.bytes(&bytes_of(rest, &ids));
+            server.session.bytes(&bytes_of(rest, &ids));
         } else {
-            speaker
-                .says(rest, &mut ids)
+            server
+                .expect_line(rest, &mut ids)
                 .map_err(|problem| format!("{}:{}: {problem}", file.display(), number + 1))?;
         }
     }
-    for (name, mut speaker) in speakers {
+    for (name, mut server) in servers {
         let last = r#"{"jsonrpc":"2.0","id":"last","method":"tools/list","params":{$META}}"#;
-        speaker.session.bytes(&bytes_of(last, &ids));
+        server.session.bytes(&bytes_of(last, &ids));
         let listed = r#"{"id":"last","result":{"tools":["…"],"…":"…"},"…":"…"}"#;
-        speaker
-            .says(listed, &mut ids)
+        server
+            .expect_line(listed, &mut ids)
             .map_err(|problem| format!("{}: at its end {name}: {problem}", file.display()))?;
     }
     Ok(())
 }
 
-impl Speaker {
+impl ServerSession {
     /// Compares the next line of the server with what is expected.
-    fn says(&mut self, expected: &str, ids: &mut Ids) -> Result<(), String> {
+    fn expect_line(&mut self, expected: &str, ids: &mut Ids) -> Result<(), String> {
         let expected = serde_json::from_str(expected).map_err(|error| error.to_string())?;
-        let Some(said) = self.session.line_after(self.read) else {
+        let Some(actual) = self.session.line_after(self.read) else {
             return Err(format!("it said no more after {} lines", self.read));
         };
         self.read += 1;
-        compare(&expected, &said, ids, "line").map_err(|problem| {
-            let said = said.to_string();
+        compare(&expected, &actual, ids, "line").map_err(|problem| {
+            let actual = actual.to_string();
             format!(
                 "{problem}\nit said {}",
-                said.chars().take(2_000).collect::<String>()
+                actual.chars().take(2_000).collect::<String>()
             )
         })
     }
@@ -154,18 +160,20 @@ fn bytes_of(text: &str, ids: &Ids) -> Vec<u8> {
     bytes
 }
 
-fn compare(expected: &Value, said: &Value, ids: &mut Ids, at: &str) -> Result<(), String> {
-    match (expected, said) {
+fn compare(expected: &Value, actual: &Value, ids: &mut Ids, at: &str) -> Result<(), String> {
+    match (expected, actual) {
         (Value::String(pattern), _) if pattern == "…" => Ok(()),
         (Value::String(pattern), Value::String(text)) => compare_text(pattern, text, ids, at),
-        (Value::Object(expected), Value::Object(said)) => compare_objects(expected, said, ids, at),
+        (Value::Object(expected), Value::Object(actual)) => {
+            compare_objects(expected, actual, ids, at)
+        }
         (Value::Object(_), Value::String(text)) => {
-            let inner = serde_json::from_str(text).map_err(|_| differs(at, expected, said))?;
+            let inner = serde_json::from_str(text).map_err(|_| differs(at, expected, actual))?;
             compare(expected, &inner, ids, at)
         }
-        (Value::Array(expected), Value::Array(said)) => compare_lists(expected, said, ids, at),
-        _ if expected == said => Ok(()),
-        _ => Err(differs(at, expected, said)),
+        (Value::Array(expected), Value::Array(actual)) => compare_lists(expected, actual, ids, at),
+        _ if expected == actual => Ok(()),
+        _ => Err(differs(at, expected, actual)),
     }
 }
 
@@ -202,16 +210,16 @@ fn has_pieces(pattern: &str, text: &str) -> bool {
 
 fn compare_objects(
     expected: &Map<String, Value>,
-    said: &Map<String, Value>,
+    actual: &Map<String, Value>,
     ids: &mut Ids,
     at: &str,
 ) -> Result<(), String> {
     for (key, value) in expected.iter().filter(|(key, _)| *key != "…") {
         let at = format!("{at}.{key}");
-        let said = said.get(key).ok_or_else(|| format!("{at} is missing"))?;
-        compare(value, said, ids, &at)?;
+        let actual = actual.get(key).ok_or_else(|| format!("{at} is missing"))?;
+        compare(value, actual, ids, &at)?;
     }
-    match said.keys().find(|key| !expected.contains_key(*key)) {
+    match actual.keys().find(|key| !expected.contains_key(*key)) {
         Some(key) if !expected.contains_key("…") => Err(format!("{at}.{key} was not expected")),
         _ => Ok(()),
     }
@@ -219,21 +227,21 @@ fn compare_objects(
 
 fn compare_lists(
     expected: &[Value],
-    said: &[Value],
+    actual: &[Value],
     ids: &mut Ids,
     at: &str,
 ) -> Result<(), String> {
     let open = expected.last().is_some_and(|last| last == "…");
     let items = &expected[..expected.len() - usize::from(open)];
-    if said.len() < items.len() || (said.len() > items.len() && !open) {
-        return Err(format!("{at} has {} items", said.len()));
+    if actual.len() < items.len() || (actual.len() > items.len() && !open) {
+        return Err(format!("{at} has {} items", actual.len()));
     }
-    for (number, (item, said)) in items.iter().zip(said).enumerate() {
-        compare(item, said, ids, &format!("{at}[{number}]"))?;
+    for (number, (item, actual)) in items.iter().zip(actual).enumerate() {
+        compare(item, actual, ids, &format!("{at}[{number}]"))?;
     }
     Ok(())
 }
 
-fn differs(at: &str, expected: &Value, said: &Value) -> String {
-    format!("{at}: expected {expected}, got {said}")
+fn differs(at: &str, expected: &Value, actual: &Value) -> String {
+    format!("{at}: expected {expected}, got {actual}")
 }

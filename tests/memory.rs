@@ -22,7 +22,7 @@ fn texts(result: &Value) -> Vec<&str> {
 
 /// Returns the texts that a query finds, joined.
 #[track_caller]
-fn finds(session: &Session, query: &str) -> String {
+fn recall_texts(session: &Session, query: &str) -> String {
     texts(&session.call("recall", json!({ "query": query }))).join("|")
 }
 
@@ -34,7 +34,7 @@ fn refused(result: &Value) -> &str {
 }
 
 #[test]
-fn what_one_session_remembers_a_later_one_finds_with_author_and_time() {
+fn memory_is_found_by_a_later_session_with_author_and_time() {
     let world = World::new();
     let ada = world.session("shop");
     let kept = remember(
@@ -61,7 +61,7 @@ fn what_one_session_remembers_a_later_one_finds_with_author_and_time() {
 }
 
 #[test]
-fn words_phrases_beginnings_exclusions_and_parts_are_found() {
+fn recall_matches_words_phrases_prefixes_and_exclusions() {
     let world = World::new();
     let ada = world.session("ada");
     for text in [
@@ -93,12 +93,12 @@ fn words_phrases_beginnings_exclusions_and_parts_are_found() {
         ("日本", "the last"),
         ("xqzvk", ""),
     ] {
-        let found = finds(&ada, query);
+        let found = recall_texts(&ada, query);
         assert_eq!(found.is_empty(), begins.is_empty(), "{query}: {found}");
         assert!(found.starts_with(begins), "{query}: {found}");
         assert!(!found.contains('|'), "{query}: {found}");
     }
-    let both = finds(&ada, "staging nowhere-at-all");
+    let both = recall_texts(&ada, "staging nowhere-at-all");
     let mut both: Vec<&str> = both.split('|').collect();
     both.sort_unstable();
     assert_eq!(
@@ -109,12 +109,12 @@ fn words_phrases_beginnings_exclusions_and_parts_are_found() {
         ],
         "where no memory has all the words, those that have some"
     );
-    let some = finds(&ada, "which migrations does kubernetes run");
+    let some = recall_texts(&ada, "which migrations does kubernetes run");
     assert!(some.starts_with("Migrations"), "some of the words: {some}");
 }
 
 #[test]
-fn nothing_that_is_typed_reaches_the_query_language() {
+fn recall_input_never_reaches_the_fts_query_language() {
     let world = World::new();
     let ada = world.session("ada");
     remember(
@@ -183,7 +183,7 @@ fn nothing_that_is_typed_reaches_the_query_language() {
         "a^b",
         "text:po",
     ] {
-        assert_ne!(finds(&ada, query), "", "{query}");
+        assert_ne!(recall_texts(&ada, query), "", "{query}");
     }
     for query in ["", "*", "\"\"", "-port", "()", "🙂"] {
         assert_eq!(
@@ -195,7 +195,7 @@ fn nothing_that_is_typed_reaches_the_query_language() {
 }
 
 #[test]
-fn a_key_replaces_and_its_older_versions_stay_readable_with_who_and_when() {
+fn memory_key_replaces_and_keeps_older_versions_readable() {
     let world = World::new();
     let (ada, bo) = (world.session("shop"), world.session("shop"));
     remember(&ada, "port 5432", json!({ "key": "port" }));
@@ -204,8 +204,8 @@ fn a_key_replaces_and_its_older_versions_stay_readable_with_who_and_when() {
     let newest = ada.call("recall", json!({ "key": "port" }));
     assert_eq!(texts(&newest), ["port 5433"]);
     assert_eq!(newest["memories"][0]["by"], "shop-2");
-    assert_eq!(finds(&ada, "5432"), "");
-    assert_eq!(finds(&ada, "port"), "port 5433");
+    assert_eq!(recall_texts(&ada, "5432"), "");
+    assert_eq!(recall_texts(&ada, "port"), "port 5433");
     let shop = world.home().join("shop");
     let history = world.cli(
         &shop,
@@ -230,7 +230,7 @@ fn a_key_replaces_and_its_older_versions_stay_readable_with_who_and_when() {
 }
 
 #[test]
-fn memories_and_tasks_stay_when_a_folder_becomes_a_repository_and_when_it_is_none_any_more() {
+fn memories_and_tasks_survive_adding_and_removing_git() {
     let world = World::new();
     let shop = world.session("shop");
     remember(&shop, "the port is 5433", json!({ "key": "port" }));
@@ -241,7 +241,7 @@ fn memories_and_tasks_stay_when_a_folder_becomes_a_repository_and_when_it_is_non
         texts(&world.cli(&shop.folder, &arguments).json()).join("|")
     };
     let sees_all = |session: &Session| {
-        assert_eq!(finds(session, "port"), "the port is 5434");
+        assert_eq!(recall_texts(session, "port"), "the port is 5434");
         let tasks = session.call("list_tasks", json!({}));
         assert_eq!(tasks["tasks"][0]["title"], "open the port", "{tasks}");
     };
@@ -259,7 +259,7 @@ fn memories_and_tasks_stay_when_a_folder_becomes_a_repository_and_when_it_is_non
 }
 
 #[test]
-fn folders_that_become_one_repository_put_their_memories_together() {
+fn folders_joined_in_one_repository_merge_their_memories() {
     let world = World::new();
     let (api, web) = (world.session("shop/api"), world.session("shop/web"));
     remember(&api, "the port is 5433", json!({ "key": "port" }));
@@ -267,25 +267,25 @@ fn folders_that_become_one_repository_put_their_memories_together() {
     remember(&web, "the port is 8080", json!({ "key": "port" }));
     remember(&web, "the host is web.local", json!({ "key": "host" }));
     world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
-    assert_eq!(finds(&api, "port"), "the port is 5433");
+    assert_eq!(recall_texts(&api, "port"), "the port is 5433");
     // The key belongs to whoever came first; nothing that holds is lost.
     for session in [&web, &api] {
-        let mut found: Vec<String> = finds(session, "port")
+        let mut found: Vec<String> = recall_texts(session, "port")
             .split('|')
             .map(str::to_owned)
             .collect();
         found.sort();
         assert_eq!(found, ["the port is 5433", "the port is 8080"]);
-        assert_eq!(finds(session, "host"), "the host is web.local");
+        assert_eq!(recall_texts(session, "host"), "the host is web.local");
         let keyed = session.call("recall", json!({ "key": "port" }));
         assert_eq!(texts(&keyed), ["the port is 5433"]);
     }
     remember(&api, "the host is shop.local", json!({ "key": "host" }));
-    assert_eq!(finds(&web, "host"), "the host is shop.local");
+    assert_eq!(recall_texts(&web, "host"), "the host is shop.local");
 }
 
 #[test]
-fn all_worktrees_of_a_repository_share_its_memories_and_others_do_not() {
+fn only_worktrees_of_one_repository_share_its_memories() {
     let world = World::new();
     world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
     world.write("shop/.git/worktrees/fix/commondir", "../..\n");
@@ -305,7 +305,7 @@ fn all_worktrees_of_a_repository_share_its_memories_and_others_do_not() {
         json!({ "scope": "mesh" }),
     );
     assert_eq!(
-        finds(&fix, "port"),
+        recall_texts(&fix, "port"),
         "the shop's port is 5433|every port is listed in ports.md",
         "the own first, then the mesh's"
     );
@@ -320,7 +320,7 @@ fn all_worktrees_of_a_repository_share_its_memories_and_others_do_not() {
 }
 
 #[test]
-fn tags_narrow_and_a_limit_holds() {
+fn recall_filters_by_tags_and_respects_its_limit() {
     let world = World::new();
     let ada = world.session("ada");
     for number in 0..12 {
@@ -350,7 +350,7 @@ fn tags_narrow_and_a_limit_holds() {
 }
 
 #[test]
-fn what_has_a_time_to_live_is_gone_after_it_and_swept() {
+fn expired_memory_is_hidden_and_reclaimed() {
     let world = World::new();
     let ada = world.session("ada");
     remember(
@@ -359,14 +359,14 @@ fn what_has_a_time_to_live_is_gone_after_it_and_swept() {
         json!({ "ttl_seconds": 3600, "key": "now" }),
     );
     remember(&ada, "for good", json!({}));
-    assert_eq!(finds(&ada, "now"), "only for now");
+    assert_eq!(recall_texts(&ada, "now"), "only for now");
     let rows = world.rows();
     rows.execute(
         "UPDATE memory SET expires_at_ms = at_ms - 1 WHERE key = 'now'",
         [],
     )
     .unwrap();
-    assert_eq!(finds(&ada, "now"), "");
+    assert_eq!(recall_texts(&ada, "now"), "");
     assert_eq!(texts(&ada.call("recall", json!({ "key": "now" }))), [""; 0]);
     assert_eq!(ada.call("mesh_status", json!({}))["memories"], 1);
     let swept = world.cli(&world.home(), &["gc", "--json"]).json();
@@ -378,7 +378,7 @@ fn what_has_a_time_to_live_is_gone_after_it_and_swept() {
 }
 
 #[test]
-fn a_key_that_is_forgotten_is_the_projects_own_else_the_meshs_whoever_kept_it() {
+fn forget_removes_the_project_key_before_the_mesh_key() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let kept = |text: &str, more: Value| assert_eq!(remember(&ada, text, more)["version"], 1);
@@ -388,7 +388,7 @@ fn a_key_that_is_forgotten_is_the_projects_own_else_the_meshs_whoever_kept_it() 
         json!({ "key": "port", "scope": "mesh" }),
     );
     let zebras = |session| {
-        let found = finds(session, "zebra");
+        let found = recall_texts(session, "zebra");
         let mut all: Vec<String> = found.split('|').map(str::to_owned).collect();
         all.sort();
         all.join("|")
@@ -408,7 +408,7 @@ fn a_key_that_is_forgotten_is_the_projects_own_else_the_meshs_whoever_kept_it() 
 }
 
 #[test]
-fn a_forgotten_memory_leaves_nothing_of_its_words_in_the_file() {
+fn forgotten_memory_leaves_no_text_in_the_database() {
     let world = World::new();
     let ada = world.session("ada");
     for number in 0..130 {
@@ -453,7 +453,7 @@ fn a_forgotten_memory_leaves_nothing_of_its_words_in_the_file() {
         }
     }
     assert_eq!(
-        finds(&ada, "plughword60"),
+        recall_texts(&ada, "plughword60"),
         "xyzzyold60 filler plughword60 of the shop 60"
     );
     // The full text keeps beginnings of words a second time, as signposts to its pages.
@@ -481,7 +481,7 @@ fn a_forgotten_memory_leaves_nothing_of_its_words_in_the_file() {
 }
 
 #[test]
-fn bad_input_is_refused_by_name_and_remembers_nothing() {
+fn invalid_memory_input_is_refused_by_name_and_not_stored() {
     let world = World::new();
     let ada = world.session("ada");
     let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(3));
@@ -540,7 +540,7 @@ fn bad_input_is_refused_by_name_and_remembers_nothing() {
 }
 
 #[test]
-fn the_start_of_a_session_counts_the_memories_and_does_not_tell_them() {
+fn session_start_counts_memories_without_showing_them() {
     let world = World::new();
     let ada = world.session("shop");
     let start = |session: &Session| {
@@ -565,7 +565,7 @@ fn the_start_of_a_session_counts_the_memories_and_does_not_tell_them() {
 }
 
 #[test]
-fn the_log_tells_that_something_was_remembered_and_never_what() {
+fn event_log_records_a_memory_without_its_text() {
     let world = World::new();
     let ada = world.session("shop");
     remember(&ada, "whispered text", json!({ "key": "port" }));
@@ -593,18 +593,18 @@ fn the_log_tells_that_something_was_remembered_and_never_what() {
 }
 
 #[test]
-fn a_wall_holds_for_memories() {
+fn memories_do_not_cross_a_wall() {
     let world = World::new();
     let wall = world.project("acme");
     world.cli(&world.home(), &["wall", wall.to_str().unwrap(), "acme"]);
     let (inside, outside) = (world.session("acme/shop"), world.session("shop"));
     remember(&inside, "acme's port is 5433", json!({ "scope": "mesh" }));
-    assert_eq!(finds(&outside, "port"), "");
-    assert_eq!(finds(&inside, "port"), "acme's port is 5433");
+    assert_eq!(recall_texts(&outside, "port"), "");
+    assert_eq!(recall_texts(&inside, "port"), "acme's port is 5433");
 }
 
 #[test]
-fn people_remember_recall_and_forget_at_the_command_line() {
+fn person_remembers_recalls_and_forgets_by_command() {
     let world = World::new();
     let shop = world.project("shop");
     let nothing = world.cli(&shop, &["memory", "recall", "port"]);
@@ -628,7 +628,7 @@ fn people_remember_recall_and_forget_at_the_command_line() {
     assert!(found.out.contains("  use 5433 now\n"), "{found:?}");
     assert!(found.out.contains("#ops"), "{found:?}");
     assert!(found.out.contains("person@"), "{found:?}");
-    assert_eq!(finds(&ada, "5433"), "use 5433 \u{1b}[31mnow");
+    assert_eq!(recall_texts(&ada, "5433"), "use 5433 \u{1b}[31mnow");
     let listed = world.cli(&shop, &["memory", "list", "--json"]).json();
     assert_eq!(listed["memories"][0]["key"], "port");
     let id = listed["memories"][0]["memory_id"].as_str().unwrap();

@@ -74,7 +74,7 @@ fn value_of(schema: &Value) -> String {
 }
 
 #[test]
-fn the_parameter_table_is_what_the_tools_take() {
+fn the_parameter_table_matches_the_tool_schemas() {
     let mut expected = Vec::new();
     for tool in claude_mesh::mcp::tool_list(None) {
         let schema = Value::Object((*tool.input_schema).clone());
@@ -128,7 +128,7 @@ fn the_command_table_names_every_command() {
 }
 
 #[test]
-fn the_settings_table_and_the_example_say_what_the_code_does() {
+fn the_settings_table_and_example_match_the_code() {
     let example = read("config/claude-mesh.env.example");
     let rows = table("Settings");
     assert_eq!(rows.len(), settings::ALL.len());
@@ -140,15 +140,20 @@ fn the_settings_table_and_the_example_say_what_the_code_does() {
             "{}",
             setting.name
         );
-        assert_eq!(row[2], setting.meaning, "{}", setting.name);
+        assert_eq!(row[2], setting.description, "{}", setting.name);
         let line = format!("# {}=", setting.name);
-        assert_eq!(example.contains(&line), setting.in_file, "{}", setting.name);
+        assert_eq!(
+            example.contains(&line),
+            setting.allowed_in_file,
+            "{}",
+            setting.name
+        );
         assert!(example.contains(setting.name));
     }
 }
 
 #[test]
-fn there_are_exactly_two_commands_to_set_up() {
+fn setup_takes_exactly_two_commands() {
     let readme = read("README.md");
     let set_up = readme
         .split("\n## ")
@@ -169,7 +174,7 @@ fn there_are_exactly_two_commands_to_set_up() {
 }
 
 #[test]
-fn what_the_readme_links_to_exists() {
+fn every_readme_link_target_exists() {
     for document in ["README.md", "SECURITY.md"] {
         let content = read(document);
         for target in content
@@ -221,7 +226,7 @@ fn every_test_that_security_names_exists() {
 }
 
 #[test]
-fn the_example_project_file_is_one() {
+fn the_example_project_file_is_valid() {
     let world = World::new();
     world.write(
         "p/.claude-mesh.json",
@@ -232,7 +237,7 @@ fn the_example_project_file_is_one() {
 }
 
 #[test]
-fn the_examples_run() {
+fn the_examples_run_successfully() {
     for (example, says) in [
         ("two_members", "bo answered: 5433\n"),
         ("late_answer", "bo answered late: 5433\n"),

@@ -19,16 +19,16 @@ fn names(session: &Session) -> Vec<String> {
 }
 
 /// The session ends as when its person types /exit.
-fn exit(session: Session) {
+fn end_session(session: Session) {
     session.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
     session.kill();
 }
 
 #[test]
-fn hook_and_server_of_one_client_sit_at_one_seat_whichever_comes_first() {
+fn hook_and_server_of_one_client_register_one_peer() {
     let world = World::new();
     let bo = world.session("bo");
-    let server_first = world.window("ada", &[]);
+    let server_first = world.bare_session("ada", &[]);
     server_first.register("idle");
     server_first.discover();
     server_first.call("mesh_status", json!({}));
@@ -38,14 +38,14 @@ fn hook_and_server_of_one_client_sit_at_one_seat_whichever_comes_first() {
 }
 
 #[test]
-fn a_server_sits_down_by_itself_once_its_client_is_registered() {
+fn server_registers_once_its_client_is_in_the_registry() {
     let world = World::new();
     let bo = world.session("bo");
-    let ada = world.window("ada", &[]);
+    let ada = world.bare_session("ada", &[]);
     ada.discover();
     assert_eq!(names(&bo), Vec::<String>::new());
     ada.register("idle");
-    crate::world::within("ada sits down", || {
+    crate::world::wait_until("ada sits down", || {
         let seen = peers(&bo, json!({}));
         seen.len() == 1 && seen[0]["peer"] == "ada" && seen[0]["askable"] == true
     });
@@ -55,9 +55,9 @@ fn a_server_sits_down_by_itself_once_its_client_is_registered() {
 }
 
 #[test]
-fn a_client_that_only_looks_at_the_server_leaves_no_trace() {
+fn session_end_after_only_listing_tools_creates_no_files() {
     let world = World::new();
-    let looker = world.window("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
+    let looker = world.bare_session("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
     looker.discover();
     looker.request("tools/list", json!({}));
     looker.hook("SessionEnd", json!({ "reason": "other" }));
@@ -66,27 +66,27 @@ fn a_client_that_only_looks_at_the_server_leaves_no_trace() {
 }
 
 #[test]
-fn a_second_session_of_a_project_gets_a_seat_and_a_name_of_its_own() {
+fn second_session_of_a_project_gets_its_own_peer_and_name() {
     let world = World::new();
     let (first, second) = (world.session("api"), world.session("api"));
     assert_eq!(
         (first.name().as_str(), second.name().as_str()),
         ("api", "api-2")
     );
-    exit(first);
+    end_session(first);
     let third = world.session("api");
     assert_eq!(third.name(), "api", "the lowest free seat");
     assert_eq!(second.name(), "api-2");
 }
 
 #[test]
-fn a_resumed_session_gets_its_old_seat_back() {
+fn resumed_session_gets_its_previous_peer() {
     let world = World::new();
     let (first, second) = (world.session("api"), world.session("api"));
     let old = second.client_session.lock().unwrap().clone();
-    exit(first);
-    exit(second);
-    let resumed = world.window("api", &[("CLAUDE_CODE_SESSION_ID", &old)]);
+    end_session(first);
+    end_session(second);
+    let resumed = world.bare_session("api", &[("CLAUDE_CODE_SESSION_ID", &old)]);
     resumed.hook(
         "SessionStart",
         json!({ "source": "resume", "session_id": old }),
@@ -96,7 +96,7 @@ fn a_resumed_session_gets_its_old_seat_back() {
 }
 
 #[test]
-fn clearing_a_session_keeps_its_seat_and_its_questions() {
+fn cleared_session_keeps_its_peer_and_questions() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
@@ -107,12 +107,12 @@ fn clearing_a_session_keeps_its_seat_and_its_questions() {
     bo.hook("SessionStart", json!({ "source": "clear" }));
     assert_eq!(names(&ada), ["bo"]);
     assert_eq!(bo.name(), "bo");
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }
 
 #[test]
-fn the_late_end_of_an_earlier_conversation_does_not_switch_off_the_newer_one() {
+fn late_end_of_an_old_conversation_keeps_the_new_registered() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.hook(
@@ -125,7 +125,7 @@ fn the_late_end_of_an_earlier_conversation_does_not_switch_off_the_newer_one() {
 }
 
 #[test]
-fn a_killed_session_is_gone_and_its_seat_is_free() {
+fn killed_session_is_evicted_and_its_peer_is_free() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let before = peers(&ada, json!({}))[0]["epoch"].as_i64().unwrap();
@@ -142,7 +142,7 @@ fn a_killed_session_is_gone_and_its_seat_is_free() {
 }
 
 #[test]
-fn a_session_whose_server_was_killed_is_seen_but_cannot_be_asked() {
+fn session_without_its_server_is_listed_but_not_askable() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let server = rustix::process::Pid::from_raw(bo.server_pid().unwrap()).unwrap();
@@ -150,7 +150,7 @@ fn a_session_whose_server_was_killed_is_seen_but_cannot_be_asked() {
     let client = rustix::process::Pid::from_raw(bo.pid().try_into().unwrap()).unwrap();
     rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
     rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
-    crate::world::within("the lock is let go", || {
+    crate::world::wait_until("the lock is let go", || {
         peers(&ada, json!({}))[0]["askable"] == false
     });
     assert_eq!(peers(&ada, json!({}))[0]["activity"], "needs_restart");
@@ -166,10 +166,10 @@ fn a_session_whose_server_was_killed_is_seen_but_cannot_be_asked() {
 }
 
 #[test]
-fn a_server_that_found_its_lock_taken_takes_it_at_its_next_verb() {
+fn server_acquires_a_busy_session_lock_at_its_next_call() {
     let world = World::new();
     let bo = world.session("bo");
-    let ada = world.window("ada", &[]);
+    let ada = world.bare_session("ada", &[]);
     ada.hook("SessionStart", json!({ "source": "startup" }));
     let of_ada = "SELECT s.id FROM session s JOIN peer p ON p.id = s.peer_id WHERE p.name = 'ada'";
     let id: String = world
@@ -194,10 +194,10 @@ fn a_server_that_found_its_lock_taken_takes_it_at_its_next_verb() {
 }
 
 #[test]
-fn a_window_that_was_open_before_the_install_is_told_once_and_never_blocked() {
+fn session_without_a_server_is_notified_once_and_not_blocked() {
     let world = World::new();
     let bo = world.session("bo");
-    let old = world.window("ada", &[]);
+    let old = world.bare_session("ada", &[]);
     let told = |session: &Session| {
         session.hook(
             "UserPromptSubmit",
@@ -217,7 +217,7 @@ fn a_window_that_was_open_before_the_install_is_told_once_and_never_blocked() {
 }
 
 #[test]
-fn a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox() {
+fn project_file_names_the_peer_and_renaming_keeps_it() {
     let world = World::new();
     let ada = world.session("ada");
     world.write(
@@ -227,7 +227,7 @@ fn a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox() {
     let srv = world.session("srv");
     assert_eq!(peers(&ada, json!({}))[0]["role"], "API");
     assert_eq!(srv.name(), "backend");
-    exit(srv);
+    end_session(srv);
     ada.call(
         "ask_peer",
         json!({ "to": "backend", "question": "which port?" }),
@@ -252,21 +252,21 @@ fn a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox() {
 }
 
 #[test]
-fn two_projects_of_one_name_are_told_apart_by_the_folder_above() {
+fn same_named_projects_are_distinguished_by_parent_folder() {
     let world = World::new();
     let (first, second) = (world.session("one/api"), world.session("two/api"));
     assert_eq!(
         (first.name().as_str(), second.name().as_str()),
         ("api", "api.two")
     );
-    exit(first);
-    exit(second);
+    end_session(first);
+    end_session(second);
     let second = world.session("two/api");
     assert_eq!(second.name(), "api.two", "also when the other is not there");
 }
 
 #[test]
-fn a_worktree_has_a_mailbox_of_its_own() {
+fn worktree_has_a_separate_peer() {
     let world = World::new();
     let git = |arguments: &[&str]| {
         let ran = world
@@ -304,7 +304,7 @@ fn a_worktree_has_a_mailbox_of_its_own() {
 }
 
 #[test]
-fn a_moved_project_keeps_its_mailbox_its_state_its_tasks_and_its_memories() {
+fn moved_project_keeps_its_peer_state_tasks_and_memories() {
     let world = World::new();
     let ada = world.session("ada");
     let api = world.session("old/api");
@@ -319,7 +319,7 @@ fn a_moved_project_keeps_its_mailbox_its_state_its_tasks_and_its_memories() {
         "remember",
         json!({ "text": "the seals are rotated", "key": "seals" }),
     );
-    exit(api);
+    end_session(api);
     ada.call(
         "ask_peer",
         json!({ "to": "api", "question": "which port?" }),
@@ -342,11 +342,11 @@ fn a_moved_project_keeps_its_mailbox_its_state_its_tasks_and_its_memories() {
 }
 
 #[test]
-fn whoever_sits_first_in_a_project_sees_what_waits_at_its_empty_seats() {
+fn first_session_sees_questions_for_offline_project_peers() {
     let world = World::new();
     let ada = world.session("ada");
     let (first, second) = (world.session("api"), world.session("api"));
-    exit(second);
+    end_session(second);
     let asked = ada.call(
         "ask_peer",
         json!({ "to": "api-2", "question": "which port?" }),
@@ -356,7 +356,7 @@ fn whoever_sits_first_in_a_project_sees_what_waits_at_its_empty_seats() {
     let waiting = first.questions();
     assert_eq!(waiting[0]["addressed_to"], "api-2");
     assert!(first.prompt("t1").unwrap().contains("for=\"api-2\""));
-    first.replies(waiting[0]["question_id"].as_str().unwrap(), "5433");
+    first.send_reply(waiting[0]["question_id"].as_str().unwrap(), "5433");
     let got = ada.call(
         "await_reply",
         json!({ "question_id": asked["question_id"] }),
@@ -369,17 +369,17 @@ fn any_session_of_a_project_can_be_asked() {
     let world = World::new();
     let ada = world.session("ada");
     let (first, second) = (world.session("api"), world.session("api"));
-    exit(first);
+    end_session(first);
     let ask = ada.start(
         "ask_peer",
         json!({ "to": "api/any", "question": "which port?" }),
     );
-    second.replies(&second.next_question(), "5433");
+    second.send_reply(&second.next_question(), "5433");
     assert_eq!(ask.result()["from"], "api-2");
 }
 
 #[test]
-fn a_headless_run_asks_without_a_mailbox_and_is_never_held_up() {
+fn headless_run_asks_without_a_mailbox_and_is_not_blocked() {
     let world = World::new();
     let bo = world.session("bo");
     let run = world.session_with("ada", &[("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")]);
@@ -388,7 +388,7 @@ fn a_headless_run_asks_without_a_mailbox_and_is_never_held_up() {
     assert_eq!(seen["peer"], name.as_str());
     assert_eq!(seen["askable"], false);
     let ask = run.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
     let asked = bo.call("ask_peer", json!({ "to": name, "question": "you?" }));
     assert_eq!(asked["error"]["code"], "unknown_peer");
@@ -398,7 +398,7 @@ fn a_headless_run_asks_without_a_mailbox_and_is_never_held_up() {
 }
 
 #[test]
-fn a_headless_run_that_was_told_to_answer_is_kept_twice_and_repeats_its_result() {
+fn answering_headless_run_is_kept_twice_and_repeats_its_result() {
     let world = World::new();
     let ada = world.session("ada");
     let environment = [
@@ -418,7 +418,7 @@ fn a_headless_run_that_was_told_to_answer_is_kept_twice_and_repeats_its_result()
 }
 
 #[test]
-fn a_session_says_what_it_is_for() {
+fn session_registers_its_role_summary_and_name() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let said = bo.call(
@@ -449,7 +449,7 @@ fn a_session_says_what_it_is_for() {
 }
 
 #[test]
-fn a_replaced_database_is_noticed_and_joined_anew() {
+fn session_registers_again_in_a_replaced_database() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     for suffix in ["", "-wal", "-shm"] {
@@ -458,16 +458,16 @@ fn a_replaced_database_is_noticed_and_joined_anew() {
     assert_eq!(bo.name(), "bo");
     assert_eq!(ada.name(), "ada");
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }
 
 #[test]
-fn switched_off_means_nothing_written_and_nothing_said() {
+fn disabled_session_writes_and_prints_nothing() {
     let world = World::new();
-    let off = world.window("ada", &[("CLAUDE_MESH", "off")]);
+    let off = world.bare_session("ada", &[("CLAUDE_MESH", "off")]);
     world.write("bo/.claude-mesh.json", r#"{"enabled": false}"#);
-    let disabled = world.window("bo", &[]);
+    let disabled = world.bare_session("bo", &[]);
     for session in [&off, &disabled] {
         assert_eq!(
             session.hook("SessionStart", json!({ "source": "startup" })),
@@ -487,7 +487,7 @@ fn switched_off_means_nothing_written_and_nothing_said() {
 }
 
 #[test]
-fn a_name_its_person_gave_a_session_is_an_alias_while_it_is_one() {
+fn client_session_name_is_an_alias_while_it_is_set() {
     let world = World::new();
     let ada = world.session("ada");
     let register = |session: &Session, name: &str| {
@@ -499,7 +499,10 @@ fn a_name_its_person_gave_a_session_is_an_alias_while_it_is_one() {
         (entry["name"], entry["nameSource"]) = (name.into(), "user".into());
         std::fs::write(path, entry.to_string()).unwrap();
     };
-    let (api, web) = (world.window("api", &[]), world.window("web", &[]));
+    let (api, web) = (
+        world.bare_session("api", &[]),
+        world.bare_session("web", &[]),
+    );
     register(&api, "Blue");
     api.discover();
     api.call("mesh_status", json!({}));
@@ -520,7 +523,7 @@ fn a_name_its_person_gave_a_session_is_an_alias_while_it_is_one() {
 }
 
 #[test]
-fn the_beginning_of_a_peer_id_names_its_peer_while_it_is_the_only_one() {
+fn unique_peer_id_prefix_names_its_peer() {
     let world = World::new();
     let ada = world.session("ada");
     let bo = world.session("bo");
@@ -535,7 +538,7 @@ fn the_beginning_of_a_peer_id_names_its_peer_while_it_is_the_only_one() {
 }
 
 #[test]
-fn registering_again_is_a_heartbeat_and_after_death_the_epoch_rises() {
+fn register_renews_the_session_and_death_raises_the_epoch() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let first = bo.call(
@@ -561,8 +564,7 @@ fn registering_again_is_a_heartbeat_and_after_death_the_epoch_rises() {
 }
 
 #[test]
-fn who_cannot_be_looked_up_is_stale_after_its_time_to_live_and_dead_after_thirty_seconds_of_grace()
-{
+fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.call("register", json!({ "ttl_seconds": 60 }));
@@ -594,7 +596,7 @@ fn who_cannot_be_looked_up_is_stale_after_its_time_to_live_and_dead_after_thirty
 }
 
 #[test]
-fn a_list_narrows_to_the_repository_or_the_folder_and_says_of_each_what_there_is() {
+fn peer_list_is_scoped_to_repository_or_folder_with_details() {
     let world = World::new();
     let git = |arguments: &[&str]| {
         let ran = world
@@ -636,7 +638,7 @@ fn a_list_narrows_to_the_repository_or_the_folder_and_says_of_each_what_there_is
 }
 
 #[test]
-fn a_summary_has_500_characters_at_most() {
+fn summary_has_at_most_500_characters() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let long = "ü".repeat(500);
@@ -647,7 +649,7 @@ fn a_summary_has_500_characters_at_most() {
 }
 
 #[test]
-fn deleting_the_folder_resets_everything() {
+fn deleting_the_mesh_folder_resets_everything() {
     let world = World::new();
     let ada = world.session("ada");
     ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
@@ -663,7 +665,7 @@ fn deleting_the_folder_resets_everything() {
 }
 
 #[test]
-fn folders_of_any_script_have_names_that_can_be_typed() {
+fn folders_of_any_script_get_ascii_peer_names() {
     let world = World::new();
     for (folder, name) in [
         ("数据", "shu-ju"),
@@ -686,7 +688,7 @@ fn folders_of_any_script_have_names_that_can_be_typed() {
 }
 
 #[test]
-fn a_chosen_name_without_a_letter_is_refused_and_leaves_no_alias() {
+fn chosen_name_without_a_letter_is_refused_without_an_alias() {
     let world = World::new();
     let ada = world.session("ada");
     for name in ["", "*", " - ", "…"] {
@@ -707,7 +709,7 @@ fn a_chosen_name_without_a_letter_is_refused_and_leaves_no_alias() {
 }
 
 #[test]
-fn a_mailbox_keeps_the_name_it_was_given_when_only_ascii_letters_counted() {
+fn peer_keeps_a_name_from_the_earlier_ascii_only_rule() {
     let world = World::new();
     world.session("Über").kill();
     let rows = world.rows();

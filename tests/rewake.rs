@@ -2,22 +2,22 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use claude_mesh::wake::Bells;
+use claude_mesh::wake::Doorbells;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::ring::{Rung, asks, attached};
-use crate::world::{PATIENCE, Ran, Session, World, within};
+use crate::ring::{InboxSession, attached_context, start_ask};
+use crate::world::{ProcessOutput, Session, WAIT_TIMEOUT, World, wait_until};
 
 /// A hook that waits; it is killed if the test ends before it.
-struct Waiter(Option<Child>);
+struct WaitingHook(Option<Child>);
 
-impl Waiter {
+impl WaitingHook {
     /// Starts it at the end of a turn and returns once it waits.
     #[track_caller]
     fn of(world: &World, session: &Session) -> Self {
         let waiter = Self::start(session, "Stop");
-        within("a hook waits", || waits(world, session));
+        wait_until("a hook waits", || waiting(world, session));
         waiter
     }
 
@@ -30,9 +30,9 @@ impl Waiter {
 
     /// Waits for its end and returns what it said.
     #[track_caller]
-    fn ends(mut self) -> Ran {
+    fn wait_for_exit(mut self) -> ProcessOutput {
         let mut child = self.0.take().unwrap();
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_TIMEOUT;
         while child.try_wait().unwrap().is_none() {
             if Instant::now() > until {
                 child.kill().unwrap();
@@ -41,20 +41,20 @@ impl Waiter {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ran::of(&child.wait_with_output().unwrap())
+        ProcessOutput::of(&child.wait_with_output().unwrap())
     }
 
     #[track_caller]
-    fn leaves_without_a_word(self) {
-        let ran = self.ends();
+    fn assert_exits_silently(self) {
+        let ran = self.wait_for_exit();
         let said = (ran.out.as_str(), ran.err.as_str(), ran.code);
         assert_eq!(said, ("", "", Some(0)));
     }
 
     /// Waits until it wakes its session and returns the text it does that with.
     #[track_caller]
-    fn wakes(self) -> String {
-        let ran = self.ends();
+    fn wait_for_wake(self) -> String {
+        let ran = self.wait_for_exit();
         assert_eq!((ran.out.as_str(), ran.code), ("", Some(2)), "{ran:?}");
         ran.err
     }
@@ -65,13 +65,13 @@ impl Waiter {
     }
 
     #[track_caller]
-    fn still_waits(&mut self) {
+    fn assert_still_waiting(&mut self) {
         let ended = self.0.as_mut().unwrap().try_wait().unwrap();
         assert_eq!(ended, None);
     }
 }
 
-impl Drop for Waiter {
+impl Drop for WaitingHook {
     fn drop(&mut self) {
         if let Some(mut child) = self.0.take() {
             let _ = child.kill();
@@ -81,7 +81,7 @@ impl Drop for Waiter {
 }
 
 /// Returns whether a hook waits beside a session.
-fn waits(world: &World, session: &Session) -> bool {
+fn waiting(world: &World, session: &Session) -> bool {
     let ids: Vec<String> = world
         .rows()
         .prepare("SELECT id FROM session WHERE pid = ?1 AND ended_at_ms IS NULL")
@@ -90,20 +90,21 @@ fn waits(world: &World, session: &Session) -> bool {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    let bells = Bells::of(&world.database());
-    ids.iter().any(|id| bells.has_waiter(id.parse().unwrap()))
+    let doorbells = Doorbells::of(&world.database());
+    ids.iter()
+        .any(|id| doorbells.is_hook_waiter_running(id.parse().unwrap()))
 }
 
 /// Opens a session that sits at its prompt, has no inbox, and beside which a hook waits.
-fn idle(world: &World, project: &str) -> (Session, Waiter) {
+fn idle_session(world: &World, project: &str) -> (Session, WaitingHook) {
     let session = world.session(project);
     session.register("idle");
-    let waiter = Waiter::of(world, &session);
+    let waiter = WaitingHook::of(world, &session);
     (session, waiter)
 }
 
 /// The client starts a turn with what a waiting hook has said. Returns what the prompt hook adds.
-fn notified(session: &Session, text: &str, turn: &str) -> Value {
+fn prompt_from_hook(session: &Session, text: &str, turn: &str) -> Value {
     session.register("busy");
     let prompt = format!(
         "<task-notification>\n<summary>Stop hook feedback</summary>\n</task-notification>\n{text}"
@@ -115,12 +116,12 @@ fn notified(session: &Session, text: &str, turn: &str) -> Value {
 }
 
 #[test]
-fn a_question_ends_the_wait_and_its_text_wakes_the_session() {
+fn rewake_hook_wakes_the_session_with_the_question_text() {
     let world = World::new();
     let ada = world.session("ada");
-    let (bo, waiter) = idle(&world, "bo");
-    let ask = asks(&ada, "bo", "which port?");
-    let text = waiter.wakes();
+    let (bo, waiter) = idle_session(&world, "bo");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let text = waiter.wait_for_wake();
     assert!(
         text.starts_with("claude-mesh: 1 question from another session waits")
             && text.contains("from=\"ada\"")
@@ -139,33 +140,33 @@ fn a_question_ends_the_wait_and_its_text_wakes_the_session() {
         .unwrap();
     assert_eq!((wake.as_str(), woken, times), ("rewake", true, 1));
     assert_eq!(
-        notified(&bo, &text, "t1"),
+        prompt_from_hook(&bo, &text, "t1"),
         Value::Null,
         "one copy is enough"
     );
     let kept = bo.stop("t1", true).unwrap();
     assert!(kept.contains("which port?"), "{kept}");
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }
 
 #[test]
-fn a_long_question_that_woke_the_session_is_only_recalled_at_the_end_of_that_turn() {
+fn long_rewake_question_is_only_excerpted_at_the_turn_end() {
     let world = World::new();
     let ada = world.session("ada");
-    let (bo, waiter) = idle(&world, "bo");
+    let (bo, waiter) = idle_session(&world, "bo");
     let question = format!("which port? {}", "long ".repeat(3_000));
-    let _ask = asks(&ada, "bo", &question);
-    let text = waiter.wakes();
+    let _ask = start_ask(&ada, "bo", &question);
+    let text = waiter.wait_for_wake();
     let units = text.encode_utf16().count();
     assert!((5_000..=9_500).contains(&units), "{units}");
-    notified(&bo, &text, "t1");
+    prompt_from_hook(&bo, &text, "t1");
     let kept = bo.stop("t1", true).unwrap();
     assert!(kept.contains("which port?") && kept.len() < 2_000, "{kept}");
 }
 
 #[test]
-fn a_late_answer_wakes_its_asker_as_well() {
+fn rewake_hook_wakes_the_asker_for_a_late_answer() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     ada.register("idle");
@@ -174,258 +175,263 @@ fn a_late_answer_wakes_its_asker_as_well() {
         json!({ "to": "bo", "question": "which port?", "timeout_seconds": 1 }),
     );
     assert_eq!(asked["status"], "timed_out");
-    let waiter = Waiter::of(&world, &ada);
-    bo.replies(&bo.next_question(), "5433");
-    let text = waiter.wakes();
+    let waiter = WaitingHook::of(&world, &ada);
+    bo.send_reply(&bo.next_question(), "5433");
+    let text = waiter.wait_for_wake();
     assert!(
         text.contains("<peer-answer") && text.contains("5433"),
         "{text}"
     );
-    assert_eq!(notified(&ada, &text, "t1"), Value::Null);
+    assert_eq!(prompt_from_hook(&ada, &text, "t1"), Value::Null);
 }
 
 #[test]
-fn one_hook_waits_beside_a_session_and_further_ones_leave() {
+fn only_one_rewake_hook_waits_per_session() {
     let world = World::new();
     let ada = world.session("ada");
-    let (bo, mut first) = idle(&world, "bo");
-    let (_cy, mut beside) = idle(&world, "cy");
+    let (bo, mut first) = idle_session(&world, "bo");
+    let (_cy, mut beside) = idle_session(&world, "cy");
     for event in ["Stop", "SessionStart", "Stop"] {
-        Waiter::start(&bo, event).leaves_without_a_word();
+        WaitingHook::start(&bo, event).assert_exits_silently();
     }
-    first.still_waits();
-    let _ask = asks(&ada, "bo", "which port?");
-    assert!(first.wakes().contains("which port?"));
-    beside.still_waits();
-    drop(Waiter::of(&world, &bo));
+    first.assert_still_waiting();
+    let _ask = start_ask(&ada, "bo", "which port?");
+    assert!(first.wait_for_wake().contains("which port?"));
+    beside.assert_still_waiting();
+    drop(WaitingHook::of(&world, &bo));
 }
 
 #[test]
-fn nothing_waits_in_a_run_a_switched_off_project_or_at_another_event() {
+fn rewake_hook_skips_headless_disabled_and_other_events() {
     let world = World::new();
     world.write("out/.claude-mesh.json", r#"{ "enabled": false }"#);
     let run = [("CLAUDE_CODE_ENTRYPOINT", "sdk-cli")];
     let answering = [run[0], ("CLAUDE_MESH_ANSWER", "1")];
     for session in [
-        world.window("run", &run),
-        world.window("run", &answering),
-        world.window("off", &[("CLAUDE_MESH", "off")]),
-        world.window("out", &[]),
+        world.bare_session("run", &run),
+        world.bare_session("run", &answering),
+        world.bare_session("off", &[("CLAUDE_MESH", "off")]),
+        world.bare_session("out", &[]),
     ] {
         for event in ["SessionStart", "Stop"] {
-            Waiter::start(&session, event).leaves_without_a_word();
+            WaitingHook::start(&session, event).assert_exits_silently();
         }
     }
-    let other = world.window("ada", &[]);
+    let other = world.bare_session("ada", &[]);
     for event in ["UserPromptSubmit", "SessionEnd", "SubagentStop"] {
-        Waiter::start(&other, event).leaves_without_a_word();
+        WaitingHook::start(&other, event).assert_exits_silently();
     }
     assert!(!world.database().exists());
 }
 
 #[test]
-fn it_ends_with_its_client_however_that_ends() {
+fn rewake_hook_ends_with_its_client() {
     let world = World::new();
-    let (mut bo, waiter) = idle(&world, "bo");
-    let (cy, beside) = idle(&world, "cy");
+    let (mut bo, waiter) = idle_session(&world, "bo");
+    let (cy, beside) = idle_session(&world, "cy");
     bo.kill_client();
-    waiter.leaves_without_a_word();
+    waiter.assert_exits_silently();
     cy.kill();
-    beside.leaves_without_a_word();
+    beside.assert_exits_silently();
 }
 
 #[test]
-fn it_leaves_with_its_session_and_stays_when_the_client_goes_on() {
+fn rewake_hook_ends_with_its_session_but_survives_clear() {
     let world = World::new();
     let ada = world.session("ada");
-    let (bo, mut waiter) = idle(&world, "bo");
+    let (bo, mut waiter) = idle_session(&world, "bo");
     bo.hook("SessionEnd", json!({ "reason": "clear" }));
     *bo.client_session.lock().unwrap() = "00000000-0000-4000-9000-000000000001".into();
     bo.hook("SessionStart", json!({ "source": "clear" }));
-    Waiter::start(&bo, "SessionStart").leaves_without_a_word();
-    waiter.still_waits();
-    let _ask = asks(&ada, "bo", "which port?");
-    assert!(waiter.wakes().contains("which port?"));
+    WaitingHook::start(&bo, "SessionStart").assert_exits_silently();
+    waiter.assert_still_waiting();
+    let _ask = start_ask(&ada, "bo", "which port?");
+    assert!(waiter.wait_for_wake().contains("which port?"));
 
-    let (cy, waiter) = idle(&world, "cy");
+    let (cy, waiter) = idle_session(&world, "cy");
     cy.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
-    waiter.leaves_without_a_word();
+    waiter.assert_exits_silently();
 }
 
 #[test]
-fn one_that_was_ended_from_outside_makes_room_for_the_next() {
+fn killed_rewake_hook_is_replaced_by_the_next() {
     let world = World::new();
     let ada = world.session("ada");
-    let (bo, waiter) = idle(&world, "bo");
+    let (bo, waiter) = idle_session(&world, "bo");
     waiter.signal(Signal::TERM);
-    let ran = waiter.ends();
+    let ran = waiter.wait_for_exit();
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
     assert_ne!(ran.code, Some(2));
-    let next = Waiter::of(&world, &bo);
-    let _ask = asks(&ada, "bo", "which port?");
-    assert!(next.wakes().contains("which port?"));
+    let next = WaitingHook::of(&world, &bo);
+    let _ask = start_ask(&ada, "bo", "which port?");
+    assert!(next.wait_for_wake().contains("which port?"));
 }
 
 #[test]
-fn a_session_at_work_is_not_woken_before_it_is_idle() {
+fn rewake_hook_wakes_a_busy_session_only_once_idle() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "busy");
-    let mut waiter = Waiter::of(&world, &bo.session);
-    let ask = asks(&ada, "bo", "which port?");
+    let bo = InboxSession::open(&world, "bo", "busy");
+    let mut waiter = WaitingHook::of(&world, &bo.session);
+    let ask = start_ask(&ada, "bo", "which port?");
     let told = ask.wait_for_progress("bo: stored");
     assert!(told.ends_with("not shown yet, working"), "{told}");
-    bo.stays_silent(Duration::from_millis(300));
-    waiter.still_waits();
+    bo.assert_no_line(Duration::from_millis(300));
+    waiter.assert_still_waiting();
     bo.session.register("idle");
-    assert!(waiter.wakes().contains("which port?"));
-    bo.stays_silent(Duration::from_millis(300));
+    assert!(waiter.wait_for_wake().contains("which port?"));
+    bo.assert_no_line(Duration::from_millis(300));
 }
 
 #[test]
-fn a_call_that_waits_is_the_better_way() {
+fn blocking_call_takes_precedence_over_the_rewake_hook() {
     let world = World::new();
     let (ada, _cy) = (world.session("ada"), world.session("cy"));
-    let (bo, mut waiter) = idle(&world, "bo");
-    let waits = asks(&bo, "cy", "which schema?");
-    waits.wait_for_progress("cy: ");
-    let _ask = asks(&ada, "bo", "which port?");
-    assert_eq!(waits.result()["status"], "interrupted");
-    waiter.still_waits();
+    let (bo, mut waiter) = idle_session(&world, "bo");
+    let waiting = start_ask(&bo, "cy", "which schema?");
+    waiting.wait_for_progress("cy: ");
+    let _ask = start_ask(&ada, "bo", "which port?");
+    assert_eq!(waiting.result()["status"], "interrupted");
+    waiter.assert_still_waiting();
 }
 
 #[test]
-fn a_quiet_session_is_woken_when_quiet_ends() {
+fn rewake_hook_wakes_a_quiet_session_when_quiet_ends() {
     let world = World::new();
     let ada = world.session("ada");
-    let (_bo, mut waiter) = idle(&world, "bo");
+    let (_bo, mut waiter) = idle_session(&world, "bo");
     assert_eq!(world.cli(&world.home(), &["quiet", "bo"]).code, Some(0));
-    assert_eq!(asks(&ada, "bo", "which port?").result()["reason"], "quiet");
-    waiter.still_waits();
+    assert_eq!(
+        start_ask(&ada, "bo", "which port?").result()["reason"],
+        "quiet"
+    );
+    waiter.assert_still_waiting();
     let off = world.cli(&world.home(), &["quiet", "bo", "--off"]);
     assert_eq!(off.code, Some(0));
-    assert!(waiter.wakes().contains("which port?"));
+    assert!(waiter.wait_for_wake().contains("which port?"));
 }
 
 #[test]
-fn a_wake_spends_one_of_the_turns_that_peers_may_start() {
+fn rewake_spends_one_turn_of_the_wake_budget() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
     let ada = world.session("ada");
-    let (bo, first) = idle(&world, "bo");
+    let (bo, first) = idle_session(&world, "bo");
     let mut waiter = first;
     for turn in ["t1", "t2"] {
-        let ask = asks(&ada, "bo", &format!("question {turn}"));
-        notified(&bo, &waiter.wakes(), turn);
-        bo.replies(&bo.next_question(), "yes");
+        let ask = start_ask(&ada, "bo", &format!("question {turn}"));
+        prompt_from_hook(&bo, &waiter.wait_for_wake(), turn);
+        bo.send_reply(&bo.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
         bo.register("idle");
-        waiter = Waiter::of(&world, &bo);
+        waiter = WaitingHook::of(&world, &bo);
     }
-    let held = asks(&ada, "bo", "once more?").result();
+    let held = start_ask(&ada, "bo", "once more?").result();
     assert_eq!(
         (&held["status"], &held["reason"]),
         (&json!("held"), &json!("wake_budget"))
     );
-    waiter.still_waits();
+    waiter.assert_still_waiting();
     assert!(bo.prompt("t3").unwrap().contains("once more?"));
 }
 
 #[test]
-fn the_server_leaves_the_ringing_to_a_hook_that_waits() {
+fn server_posts_no_wake_line_while_a_rewake_hook_waits() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let waiter = Waiter::of(&world, &bo.session);
-    let ask = asks(&ada, "bo", "which port?");
-    let text = waiter.wakes();
-    assert_eq!(notified(&bo.session, &text, "t1"), Value::Null);
-    bo.session.replies(&bo.session.next_question(), "5433");
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let waiter = WaitingHook::of(&world, &bo.session);
+    let ask = start_ask(&ada, "bo", "which port?");
+    let text = waiter.wait_for_wake();
+    assert_eq!(prompt_from_hook(&bo.session, &text, "t1"), Value::Null);
+    bo.session.send_reply(&bo.session.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
-    bo.stays_silent(Duration::from_millis(300));
+    bo.assert_no_line(Duration::from_millis(300));
 }
 
 #[test]
-fn a_hook_that_hangs_or_dies_is_made_up_for_by_the_bell() {
+fn wake_line_replaces_a_hung_or_dead_rewake_hook() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let waiter = Waiter::of(&world, &bo.session);
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let waiter = WaitingHook::of(&world, &bo.session);
     waiter.signal(Signal::STOP);
-    let ask = asks(&ada, "bo", "which port?");
-    bo.stays_silent(Duration::from_secs(1));
-    let line = bo.bell();
+    let ask = start_ask(&ada, "bo", "which port?");
+    bo.assert_no_line(Duration::from_secs(1));
+    let line = bo.next_wake_line();
     ask.wait_for_progress("bo: stored");
-    assert!(attached(&bo.reads(&line, "t1")).contains("which port?"));
-    bo.session.replies(&bo.session.next_question(), "5433");
+    assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains("which port?"));
+    bo.session.send_reply(&bo.session.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 
     drop(waiter);
     bo.session.register("idle");
-    let ask = asks(&ada, "bo", "which schema?");
-    assert!(attached(&bo.reads(&bo.bell(), "t2")).contains("which schema?"));
+    let ask = start_ask(&ada, "bo", "which schema?");
+    assert!(
+        attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t2")).contains("which schema?")
+    );
     ask.wait_for_progress("bo: shown");
 }
 
 #[test]
-fn a_session_that_neither_hook_nor_line_wakes_is_told_as_not_woken() {
+fn session_without_live_hook_or_inbox_is_reported_not_woken() {
     let world = World::new();
     let ada = world.session("ada");
-    let (_bo, waiter) = idle(&world, "bo");
+    let (_bo, waiter) = idle_session(&world, "bo");
     waiter.signal(Signal::STOP);
-    let told = asks(&ada, "bo", "which port?").wait_for_progress("not woken");
+    let told = start_ask(&ada, "bo", "which port?").wait_for_progress("not woken");
     assert!(told.contains("no inbox socket"), "{told}");
 }
 
 #[test]
-fn a_question_that_no_line_could_bring_wakes_the_session_as_soon_as_a_hook_waits() {
+fn new_rewake_hook_delivers_a_question_that_woke_nobody() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.register("idle");
-    let ask = asks(&ada, "bo", "which port?");
+    let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("not woken");
-    let waiter = Waiter::start(&bo, "SessionStart");
-    assert!(waiter.wakes().contains("which port?"));
+    let waiter = WaitingHook::start(&bo, "SessionStart");
+    assert!(waiter.wait_for_wake().contains("which port?"));
     ask.wait_for_progress("bo: shown");
 }
 
 #[test]
-fn a_session_that_has_just_started_is_woken_for_what_waited_for_it() {
+fn rewake_hook_wakes_a_new_session_for_pending_questions() {
     let world = World::new();
     let ada = world.session("ada");
     drop(world.session("bo"));
-    within("bo is gone", || {
+    wait_until("bo is gone", || {
         ada.call("ask_peer", json!({ "to": "bo", "question": "x" }))["status"] == "offline"
     });
-    let bo = world.window("bo", &[]);
+    let bo = world.bare_session("bo", &[]);
     bo.register("idle");
-    let waiter = Waiter::start(&bo, "SessionStart");
-    within("it waits before there is a server", || waits(&world, &bo));
+    let waiter = WaitingHook::start(&bo, "SessionStart");
+    wait_until("it waits before there is a server", || waiting(&world, &bo));
     bo.discover();
     bo.call("mesh_status", json!({}));
-    assert!(waiter.wakes().contains("from=\"ada\""));
+    assert!(waiter.wait_for_wake().contains("from=\"ada\""));
 }
 
 #[test]
-fn where_there_is_no_watcher_it_looks_now_and_then() {
+fn rewake_hook_polls_without_a_file_watcher() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE", "polling");
     let ada = world.session("ada");
-    let (mut bo, waiter) = idle(&world, "bo");
-    let _ask = asks(&ada, "bo", "which port?");
-    assert!(waiter.wakes().contains("which port?"));
-    let next = Waiter::of(&world, &bo);
+    let (mut bo, waiter) = idle_session(&world, "bo");
+    let _ask = start_ask(&ada, "bo", "which port?");
+    assert!(waiter.wait_for_wake().contains("which port?"));
+    let next = WaitingHook::of(&world, &bo);
     bo.kill_client();
-    next.leaves_without_a_word();
+    next.assert_exits_silently();
 }
 
 #[test]
-fn bad_input_wakes_nobody() {
+fn rewake_hook_ignores_invalid_input() {
     let world = World::new();
     let ada = world.session("ada");
     for input in [b"".as_slice(), b"{", b"null", b"{\"hook_event_name\": 7}"] {
         let child = ada.start_hook("claude-mesh-inbox-wait", input);
-        let ran = Waiter(Some(child)).ends();
+        let ran = WaitingHook(Some(child)).wait_for_exit();
         assert_eq!((ran.out.as_str(), ran.code), ("", Some(0)), "{ran:?}");
         assert!(ran.err.starts_with("claude-mesh-inbox-wait: "), "{ran:?}");
     }

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use claude_mesh::mesh::{Arrival, IfOffline, Mesh};
+use claude_mesh::mesh::{IfOffline, JoinRequest, Mesh};
 use claude_mesh::model::peer::Address;
-use claude_mesh::platform::clock::{Clock, SetClock, SystemClock};
+use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::world::{InFlight, PATIENCE, Session, World};
+use crate::world::{InFlight, Session, WAIT_TIMEOUT, World};
 
 /// The script of a client that starts its server and waits for it.
-pub(crate) const SERVER: &str = "\"$SERVER\"; :";
+pub(crate) const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
 
 /// A session with an inbox that the test reads.
-pub(crate) struct Rung {
+pub(crate) struct InboxSession {
     pub(crate) session: Session,
     lines: Receiver<Value>,
 }
 
-impl Rung {
+impl InboxSession {
     pub(crate) fn open(world: &World, project: &str, status: &str) -> Self {
         Self::open_with(world, project, status, &[])
     }
@@ -33,18 +33,18 @@ impl Rung {
         status: &str,
         more: &[(&str, &str)],
     ) -> Self {
-        Self::open_as(world, project, status, more, SERVER, || true)
+        Self::open_with_script(world, project, status, more, SERVER_SCRIPT, || true)
     }
 
-    /// The client is a shell with this script, which starts `$SERVER` where it likes, and it drops a line without a word where
+    /// The client is a shell with this script, which starts `$SERVER_SCRIPT` where it likes, and it drops a line without a word where
     /// `takes` is false.
-    pub(crate) fn open_as(
+    pub(crate) fn open_with_script(
         world: &World,
         project: &str,
         status: &str,
         more: &[(&str, &str)],
         script: &str,
-        mut takes: impl FnMut() -> bool + Send + 'static,
+        mut accepts_line: impl FnMut() -> bool + Send + 'static,
     ) -> Self {
         let path = world
             .home()
@@ -53,7 +53,7 @@ impl Rung {
         let listener = UnixListener::bind(&path).unwrap();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let taken = takes();
+                let taken = accepts_line();
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     let line = serde_json::from_str(&line).unwrap();
                     let _ = taken.then(|| say.send(line));
@@ -65,7 +65,8 @@ impl Rung {
             ("CLAUDE_CODE_MESSAGING_SOCKET", socket.as_str()),
             ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
         ];
-        let session = world.window_of(project, &[&inbox, more].concat(), "/bin/sh", script);
+        let session =
+            world.bare_session_with_script(project, &[&inbox, more].concat(), "/bin/sh", script);
         session.register(status);
         session.hook("SessionStart", json!({ "source": "startup" }));
         session.discover();
@@ -75,25 +76,25 @@ impl Rung {
 
     /// Returns the text of the next line, after the word that opens the socket.
     #[track_caller]
-    pub(crate) fn bell(&self) -> String {
-        let auth = self.lines.recv_timeout(PATIENCE).expect("it rings");
+    pub(crate) fn next_wake_line(&self) -> String {
+        let auth = self.lines.recv_timeout(WAIT_TIMEOUT).expect("it rings");
         assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
-        let line = self.lines.recv_timeout(PATIENCE).unwrap();
+        let line = self.lines.recv_timeout(WAIT_TIMEOUT).unwrap();
         assert_eq!(line["priority"], "next");
         line["message"]["content"].as_str().unwrap().to_owned()
     }
 
     #[track_caller]
-    pub(crate) fn stays_silent(&self, this_long: Duration) {
+    pub(crate) fn assert_no_line(&self, duration: Duration) {
         assert_eq!(
-            self.lines.recv_timeout(this_long),
+            self.lines.recv_timeout(duration),
             Err(RecvTimeoutError::Timeout)
         );
     }
 
     /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
     #[track_caller]
-    pub(crate) fn reads(&self, line: &str, turn: &str) -> Value {
+    pub(crate) fn read_wake_line(&self, line: &str, turn: &str) -> Value {
         self.session.register("busy");
         self.session.hook(
             "UserPromptSubmit",
@@ -102,37 +103,37 @@ impl Rung {
     }
 }
 
-pub(crate) fn attached(said: &Value) -> &str {
+pub(crate) fn attached_context(said: &Value) -> &str {
     said["hookSpecificOutput"]["additionalContext"]
         .as_str()
         .unwrap_or_else(|| panic!("{said}"))
 }
 
-pub(crate) fn asks<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
+pub(crate) fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
     asker.start("ask_peer", json!({ "to": to, "question": question }))
 }
 
 /// Asks as somebody who died between commit and ring, some seconds ago: the question is there, and no bell has rung. It
 /// comes to the file by another name, beside which nobody's bell hangs.
-fn asked_without_a_ring(world: &World, to: &str, question: &str) {
-    let by_another_name = world.project("elsewhere").join("mesh.db");
-    let _ = std::os::unix::fs::symlink(world.database(), &by_another_name);
-    let then = SetClock::at(SystemClock::new().now().wall_ms - 3_000);
-    let mut mesh = Mesh::open(&by_another_name, Arc::new(then)).unwrap();
-    let ada = Arrival::here(&world.project("ada")).unwrap();
-    let ada = mesh.sit(&ada).unwrap();
+fn ask_without_doorbell(world: &World, to: &str, question: &str) {
+    let other_path = world.project("elsewhere").join("mesh.db");
+    let _ = std::os::unix::fs::symlink(world.database(), &other_path);
+    let then = ManualClock::at(SystemClock::new().now().wall_ms - 3_000);
+    let mut mesh = Mesh::open(&other_path, Arc::new(then)).unwrap();
+    let ada = JoinRequest::here(&world.project("ada")).unwrap();
+    let ada = mesh.register(&ada).unwrap();
     let to = [Address::parse(to).unwrap()];
     mesh.ask(&ada, &to, question, None, IfOffline::Queue)
         .unwrap();
 }
 
 #[test]
-fn an_idle_session_is_rung_and_the_hook_attaches_the_question() {
+fn idle_session_gets_a_wake_line_and_its_hook_the_question() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let ask = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
     assert!(
         line.starts_with("<cross-session-message from-name=\"ada\">\nclaude-mesh doorbell "),
         "{line}"
@@ -142,82 +143,83 @@ fn an_idle_session_is_rung_and_the_hook_attaches_the_question() {
         "{line}"
     );
     ask.wait_for_progress("bo: stored 0 s ago, rung");
-    let said = bo.reads(&line, "t1");
-    assert!(attached(&said).contains("which port?"));
+    let said = bo.read_wake_line(&line, "t1");
+    assert!(attached_context(&said).contains("which port?"));
     ask.wait_for_progress("bo: shown");
-    bo.session.replies(&bo.session.next_question(), "5433");
+    bo.session.send_reply(&bo.session.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }
 
 #[test]
-fn later_questions_ride_on_the_ring_that_is_out() {
+fn later_questions_coalesce_into_the_open_wake_attempt() {
     let world = World::new();
     let (ada, cy) = (world.session("ada"), world.session("cy"));
-    let bo = Rung::open(&world, "bo", "busy");
-    let first = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
+    let bo = InboxSession::open(&world, "bo", "busy");
+    let first = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
     first.wait_for_progress("will be read with its next step");
-    let second = asks(&cy, "bo", "which schema?");
+    let second = start_ask(&cy, "bo", "which schema?");
     second.wait_for_progress("will be read with its next step");
-    bo.stays_silent(Duration::from_millis(300));
-    let said = bo.reads(&line, "t1");
+    bo.assert_no_line(Duration::from_millis(300));
+    let said = bo.read_wake_line(&line, "t1");
     assert!(
-        attached(&said).contains("which port?") && attached(&said).contains("which schema?"),
+        attached_context(&said).contains("which port?")
+            && attached_context(&said).contains("which schema?"),
         "{said}"
     );
 }
 
 #[test]
-fn an_idle_session_that_does_not_answer_the_bell_is_rung_twice_and_then_the_truth_is_told() {
+fn unresponsive_session_is_reported_failed_after_two_wakes() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let ask = asks(&ada, "bo", "which port?");
-    let (first, second) = (bo.bell(), bo.bell());
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let (first, second) = (bo.next_wake_line(), bo.next_wake_line());
     assert_ne!(first, second, "an identical line would be dropped");
     let told = ask.wait_for_progress("not woken");
     assert!(told.contains("rung twice"), "{told}");
-    bo.stays_silent(Duration::from_millis(300));
+    bo.assert_no_line(Duration::from_millis(300));
     // Not lost: the next prompt brings it.
     assert!(bo.session.prompt("t1").unwrap().contains("which port?"));
 }
 
 #[test]
-fn a_session_without_an_inbox_is_told_as_not_woken_with_the_reason() {
+fn session_without_an_inbox_is_reported_not_woken() {
     let world = World::new();
     let ada = world.session("ada");
     let bo = world.session("bo");
     bo.register("idle");
-    let ask = asks(&ada, "bo", "which port?");
+    let ask = start_ask(&ada, "bo", "which port?");
     let told = ask.wait_for_progress("not woken");
     assert!(told.contains("no inbox socket"), "{told}");
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }
 
 #[test]
-fn a_waiting_call_is_the_better_way_and_nothing_is_posted() {
+fn blocking_call_receives_the_question_without_a_wake_line() {
     let world = World::new();
     let (ada, cy) = (world.session("ada"), world.session("cy"));
-    let bo = Rung::open(&world, "bo", "busy");
-    let waits = asks(&bo.session, "cy", "which schema?");
+    let bo = InboxSession::open(&world, "bo", "busy");
+    let waits = start_ask(&bo.session, "cy", "which schema?");
     waits.wait_for_progress("cy: ");
-    asks(&ada, "bo", "which port?");
+    start_ask(&ada, "bo", "which port?");
     assert_eq!(waits.result()["status"], "interrupted");
-    bo.stays_silent(Duration::from_millis(300));
+    bo.assert_no_line(Duration::from_millis(300));
     drop(cy);
 }
 
 #[test]
-fn a_bell_for_a_question_that_was_answered_meanwhile_costs_no_turn() {
+fn wake_line_for_an_answered_question_starts_no_turn() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let ask = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
-    bo.session.replies(&bo.session.next_question(), "5433");
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
+    bo.session.send_reply(&bo.session.next_question(), "5433");
     ask.result();
-    let said = bo.reads(&line, "t1");
+    let said = bo.read_wake_line(&line, "t1");
     assert_eq!(said["decision"], "block");
     assert!(
         said["reason"]
@@ -228,73 +230,73 @@ fn a_bell_for_a_question_that_was_answered_meanwhile_costs_no_turn() {
 }
 
 #[test]
-fn a_session_that_sits_down_with_questions_waiting_is_rung_when_it_is_idle() {
+fn new_session_with_pending_questions_is_woken_once_idle() {
     let world = World::new();
     let ada = world.session("ada");
-    drop(Rung::open(&world, "bo", "idle"));
-    crate::world::within("bo is gone", || {
+    drop(InboxSession::open(&world, "bo", "idle"));
+    crate::world::wait_until("bo is gone", || {
         ada.call("ask_peer", json!({ "to": "bo", "question": "x" }))["status"] == "offline"
     });
     std::fs::remove_file(world.home().join("bo.sock")).unwrap();
-    let bo = Rung::open(&world, "bo", "idle");
-    let line = bo.bell();
-    assert!(attached(&bo.reads(&line, "t1")).contains('x'));
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let line = bo.next_wake_line();
+    assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains('x'));
 }
 
 #[test]
-fn a_late_answer_rings_its_asker() {
+fn late_answer_wakes_its_asker() {
     let world = World::new();
-    let ada = Rung::open(&world, "ada", "idle");
+    let ada = InboxSession::open(&world, "ada", "idle");
     let bo = world.session("bo");
     let asked = ada.session.call(
         "ask_peer",
         json!({ "to": "bo", "question": "which port?", "timeout_seconds": 1 }),
     );
     assert_eq!(asked["status"], "timed_out");
-    bo.replies(&bo.next_question(), "5433");
-    let line = ada.bell();
+    bo.send_reply(&bo.next_question(), "5433");
+    let line = ada.next_wake_line();
     assert!(line.contains("reply to a question of yours"), "{line}");
-    assert!(attached(&ada.reads(&line, "t1")).contains("5433"));
+    assert!(attached_context(&ada.read_wake_line(&line, "t1")).contains("5433"));
 }
 
 #[test]
-fn a_corrected_answer_rings_its_asker() {
+fn corrected_answer_wakes_its_asker() {
     let world = World::new();
-    let ada = Rung::open(&world, "ada", "busy");
+    let ada = InboxSession::open(&world, "ada", "busy");
     let bo = world.session("bo");
-    let ask = asks(&ada.session, "bo", "which port?");
+    let ask = start_ask(&ada.session, "bo", "which port?");
     let id = bo.next_question();
-    bo.replies(&id, "5432");
+    bo.send_reply(&id, "5432");
     assert_eq!(ask.result()["answer"], "5432");
     ada.session.register("idle");
     let corrected = json!({ "question_id": id, "answer": "5433", "corrects": true });
     bo.call("reply_to_peer", corrected);
-    let line = ada.bell();
+    let line = ada.next_wake_line();
     assert!(line.contains("reply to a question of yours"), "{line}");
-    assert!(attached(&ada.reads(&line, "t1")).contains("5433"));
+    assert!(attached_context(&ada.read_wake_line(&line, "t1")).contains("5433"));
 }
 
 #[test]
-fn peers_start_only_so_many_turns_until_the_person_types() {
+fn wake_budget_limits_turns_until_the_person_types() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
+    let bo = InboxSession::open(&world, "bo", "idle");
     for turn in ["t1", "t2"] {
         bo.session.register("idle");
-        let ask = asks(&ada, "bo", &format!("question {turn}"));
-        let said = bo.reads(&bo.bell(), turn);
-        assert!(attached(&said).contains(turn));
-        bo.session.replies(&bo.session.next_question(), "yes");
+        let ask = start_ask(&ada, "bo", &format!("question {turn}"));
+        let said = bo.read_wake_line(&bo.next_wake_line(), turn);
+        assert!(attached_context(&said).contains(turn));
+        bo.session.send_reply(&bo.session.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
-    let held = asks(&ada, "bo", "once more?").result();
+    let held = start_ask(&ada, "bo", "once more?").result();
     assert_eq!(held["status"], "held");
     assert_eq!(
         (&held["reason"], &held["until"]),
         (&json!("wake_budget"), &Value::Null)
     );
-    bo.stays_silent(Duration::from_millis(300));
+    bo.assert_no_line(Duration::from_millis(300));
     assert_eq!(
         bo.session.stop("t2", false),
         None,
@@ -305,44 +307,48 @@ fn peers_start_only_so_many_turns_until_the_person_types() {
         bo.session.prompt("t3").unwrap().contains("once more?"),
         "a typed prompt brings it"
     );
-    let after = asks(&ada, "bo", "and now?");
-    bo.bell();
+    let after = start_ask(&ada, "bo", "and now?");
+    bo.next_wake_line();
     after.wait_for_progress("bo: ");
 }
 
 #[test]
-fn lines_that_are_read_in_one_turn_spend_one_of_the_budget() {
+fn wake_lines_read_in_one_turn_spend_one_turn_of_the_budget() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
+    let bo = InboxSession::open(&world, "bo", "idle");
     for (turn, question) in [("t1", "a?"), ("t1", "b?"), ("t2", "c?")] {
-        let ask = asks(&ada, "bo", question);
-        assert!(attached(&bo.reads(&bo.bell(), turn)).contains(question));
-        bo.session.replies(&bo.session.next_question(), "yes");
+        let ask = start_ask(&ada, "bo", question);
+        assert!(
+            attached_context(&bo.read_wake_line(&bo.next_wake_line(), turn)).contains(question)
+        );
+        bo.session.send_reply(&bo.session.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
-    assert_eq!(asks(&ada, "bo", "d?").result()["status"], "held");
+    assert_eq!(start_ask(&ada, "bo", "d?").result()["status"], "held");
 }
 
 #[test]
-fn the_budget_is_that_of_the_session_that_is_asked() {
+fn wake_budget_setting_of_the_asked_session_applies() {
     let world = World::new();
-    let ada = Rung::open(&world, "ada", "idle");
-    let bo = Rung::open_with(&world, "bo", "idle", &[("CLAUDE_MESH_WAKE_BUDGET", "1")]);
+    let ada = InboxSession::open(&world, "ada", "idle");
+    let bo = InboxSession::open_with(&world, "bo", "idle", &[("CLAUDE_MESH_WAKE_BUDGET", "1")]);
     let (from_bo, from_ada) = (
-        |question| asks(&bo.session, "ada", question),
-        |question| asks(&ada.session, "bo", question),
+        |question| start_ask(&bo.session, "ada", question),
+        |question| start_ask(&ada.session, "bo", question),
     );
     for (turn, question) in [("t1", "a?"), ("t2", "b?")] {
         let ask = from_bo(question);
-        assert!(attached(&ada.reads(&ada.bell(), turn)).contains(question));
-        ada.session.replies(&ada.session.next_question(), "yes");
+        assert!(
+            attached_context(&ada.read_wake_line(&ada.next_wake_line(), turn)).contains(question)
+        );
+        ada.session.send_reply(&ada.session.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
     let ask = from_ada("c?");
-    assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("c?"));
-    bo.session.replies(&bo.session.next_question(), "yes");
+    assert!(attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t1")).contains("c?"));
+    bo.session.send_reply(&bo.session.next_question(), "yes");
     assert_eq!(ask.result()["status"], "answered");
     let held = from_ada("d?").result();
     assert_eq!(
@@ -354,16 +360,16 @@ fn the_budget_is_that_of_the_session_that_is_asked() {
 }
 
 #[test]
-fn a_bell_for_a_question_that_a_call_brought_makes_no_second_copy() {
+fn wake_line_does_not_repeat_a_question_from_a_call() {
     let world = World::new();
     let (ada, _cy) = (world.session("ada"), world.session("cy"));
-    let bo = Rung::open(&world, "bo", "busy");
-    let ask = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
+    let bo = InboxSession::open(&world, "bo", "busy");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
     ask.wait_for_progress("will be read with its next step");
-    let interrupted = asks(&bo.session, "cy", "which schema?").result();
+    let interrupted = start_ask(&bo.session, "cy", "which schema?").result();
     assert_eq!(interrupted["questions"][0]["question"], "which port?");
-    assert_eq!(bo.reads(&line, "t1")["decision"], "block");
+    assert_eq!(bo.read_wake_line(&line, "t1")["decision"], "block");
     assert!(
         bo.session
             .stop("t1", false)
@@ -374,26 +380,26 @@ fn a_bell_for_a_question_that_a_call_brought_makes_no_second_copy() {
 }
 
 #[test]
-fn a_bell_that_brings_an_answer_leaves_out_the_question_that_a_call_brought() {
+fn wake_line_for_an_answer_omits_a_question_from_a_call() {
     let world = World::new();
     let (ada, cy) = (world.session("ada"), world.session("cy"));
-    let bo = Rung::open(&world, "bo", "busy");
-    let ask = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
+    let bo = InboxSession::open(&world, "bo", "busy");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
     ask.wait_for_progress("will be read with its next step");
-    let interrupted = asks(&bo.session, "cy", "which schema?").result();
+    let interrupted = start_ask(&bo.session, "cy", "which schema?").result();
     assert_eq!(interrupted["questions"][0]["question"], "which port?");
-    cy.replies(&cy.next_question(), "public");
-    let said = bo.reads(&line, "t1");
-    assert!(attached(&said).contains("public"), "{said}");
-    assert!(!attached(&said).contains("which port?"), "{said}");
+    cy.send_reply(&cy.next_question(), "public");
+    let said = bo.read_wake_line(&line, "t1");
+    assert!(attached_context(&said).contains("public"), "{said}");
+    assert!(!attached_context(&said).contains("which port?"), "{said}");
 }
 
 #[test]
-fn a_quiet_session_is_left_alone_until_it_ends() {
+fn quiet_session_is_not_woken_until_quiet_ends() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
+    let bo = InboxSession::open(&world, "bo", "idle");
     let folder = world.home();
     assert_eq!(
         world.cli(&folder, &["quiet", "bo", "--for", "1h"]).code,
@@ -415,21 +421,21 @@ fn a_quiet_session_is_left_alone_until_it_ends() {
             .contains("idle, is quiet until 2")
     );
     assert_eq!(bo.session.stop("t1", false), None);
-    bo.stays_silent(Duration::from_millis(300));
+    bo.assert_no_line(Duration::from_millis(300));
     assert_eq!(world.cli(&folder, &["quiet", "bo", "--off"]).code, Some(0));
-    let line = bo.bell();
-    assert!(attached(&bo.reads(&line, "t2")).contains("which port?"));
+    let line = bo.next_wake_line();
+    assert!(attached_context(&bo.read_wake_line(&line, "t2")).contains("which port?"));
 }
 
 #[test]
-fn a_pause_holds_the_whole_mesh_and_swallows_what_was_posted_already() {
+fn pause_holds_the_whole_mesh_and_drops_posted_wake_lines() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let ask = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
     assert_eq!(world.cli(&world.home(), &["pause"]).code, Some(0));
-    let said = bo.reads(&line, "t1");
+    let said = bo.read_wake_line(&line, "t1");
     assert_eq!(said["decision"], "block");
     assert_eq!(ask.result()["reason"], "paused");
     assert!(
@@ -439,11 +445,13 @@ fn a_pause_holds_the_whole_mesh_and_swallows_what_was_posted_already() {
             .starts_with("paused until forever")
     );
     assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
-    assert!(attached(&bo.reads(&bo.bell(), "t2")).contains("which port?"));
+    assert!(
+        attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t2")).contains("which port?")
+    );
 }
 
 #[test]
-fn a_pause_before_the_first_session_holds_whoever_comes() {
+fn pause_before_the_first_session_holds_later_sessions() {
     let world = World::new();
     let off = world
         .cli(&world.home(), &["pause", "--off", "--json"])
@@ -468,13 +476,16 @@ fn a_pause_before_the_first_session_holds_whoever_comes() {
         json!({ "peer": "this mesh", "paused": true, "until": null })
     );
     let (ada, _bo) = (world.session("ada"), world.session("bo"));
-    assert_eq!(asks(&ada, "bo", "which port?").result()["reason"], "paused");
+    assert_eq!(
+        start_ask(&ada, "bo", "which port?").result()["reason"],
+        "paused"
+    );
     let ran = world.cli(&world.home(), &["quiet", "nobody"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
 }
 
 #[test]
-fn the_person_is_told_when_a_session_waits_at_a_dialog() {
+fn person_is_notified_when_a_session_waits_at_a_dialog() {
     let mut world = World::new();
     let told = world.home().join("told");
     let content = format!(
@@ -484,22 +495,22 @@ fn the_person_is_told_when_a_session_waits_at_a_dialog() {
     let script = world.executable("notify", content.as_bytes());
     world.set("CLAUDE_MESH_NOTIFY_CMD", script.to_str().unwrap());
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "waiting");
-    let ask = asks(&ada, "bo", "which port?");
-    bo.bell();
+    let bo = InboxSession::open(&world, "bo", "waiting");
+    let ask = start_ask(&ada, "bo", "which port?");
+    bo.next_wake_line();
     ask.wait_for_progress("waits at a dialog for its person");
-    crate::world::within("the person is told", || told.exists());
+    crate::world::wait_until("the person is told", || told.exists());
     let text = std::fs::read_to_string(PathBuf::from(&told)).unwrap();
     assert!(text.starts_with("bo|a session waits at a dialog"), "{text}");
 }
 
 #[test]
-fn a_peer_that_is_killed_before_it_saw_a_question_has_not_seen_it_and_the_next_one_does() {
+fn question_unseen_by_a_killed_session_reaches_the_next_one() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "busy");
-    let ask = asks(&ada, "bo", "which port?");
-    bo.bell();
+    let bo = InboxSession::open(&world, "bo", "busy");
+    let ask = start_ask(&ada, "bo", "which port?");
+    bo.next_wake_line();
     bo.session.kill();
     let gone = ask.result();
     assert_eq!(gone["status"], "offline");
@@ -513,14 +524,16 @@ fn a_peer_that_is_killed_before_it_saw_a_question_has_not_seen_it_and_the_next_o
         (&json!("queued"), &json!(0), &json!("offline"))
     );
     std::fs::remove_file(world.home().join("bo.sock")).unwrap();
-    let bo = Rung::open(&world, "bo", "idle");
-    assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("which port?"));
+    let bo = InboxSession::open(&world, "bo", "idle");
+    assert!(
+        attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t1")).contains("which port?")
+    );
 }
 
 #[test]
-fn a_person_who_asks_a_quiet_session_is_told_at_once() {
+fn person_asking_a_quiet_session_is_informed_at_once() {
     let world = World::new();
-    let bo = Rung::open(&world, "bo", "idle");
+    let bo = InboxSession::open(&world, "bo", "idle");
     let folder = world.home();
     assert_eq!(world.cli(&folder, &["quiet", "bo"]).code, Some(0));
     let asked = world.cli(&folder, &["ask", "bo", "which port?"]);
@@ -538,26 +551,26 @@ fn a_person_who_asks_a_quiet_session_is_told_at_once() {
         (&delivery["wake"], &delivery["peer_activity"]),
         (&json!("none"), &json!("idle"))
     );
-    bo.stays_silent(Duration::from_millis(200));
+    bo.assert_no_line(Duration::from_millis(200));
 }
 
 #[test]
-fn a_question_that_could_not_wake_one_session_rings_for_the_next_one_there() {
+fn question_that_woke_no_session_wakes_the_next_one() {
     let world = World::new();
     let ada = world.session("ada");
     let deaf = world.session("bo");
-    let ask = asks(&ada, "bo", "which port?");
+    let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("not woken");
     deaf.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
     drop(deaf);
     assert_eq!(ask.result()["status"], "offline");
-    let bo = Rung::open(&world, "bo", "idle");
-    let line = bo.bell();
-    assert!(attached(&bo.reads(&line, "t1")).contains("which port?"));
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let line = bo.next_wake_line();
+    assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains("which port?"));
 }
 
 #[test]
-fn any_verb_of_anyone_rings_for_a_question_that_nobody_rang_for() {
+fn any_call_sends_a_missing_wake_for_a_pending_question() {
     let world = World::new();
     let (ada, cy) = (world.session("ada"), world.session("cy"));
     let verbs: [(&str, &dyn Fn()); 7] = [
@@ -568,37 +581,40 @@ fn any_verb_of_anyone_rings_for_a_question_that_nobody_rang_for() {
         ("stop", &|| drop(cy.stop("t1", false))),
         ("peers", &|| drop(world.cli(&world.home(), &["peers"]))),
         ("ask", &|| {
-            drop(asks(&cy, "ada", "ready?").wait_for_progress("ada: stored"));
+            drop(start_ask(&cy, "ada", "ready?").wait_for_progress("ada: stored"));
         }),
     ];
-    let asked: Vec<Rung> = verbs
+    let asked: Vec<InboxSession> = verbs
         .iter()
-        .map(|(name, _)| Rung::open(&world, name, "idle"))
+        .map(|(name, _)| InboxSession::open(&world, name, "idle"))
         .collect();
     for session in asked.iter().map(|bo| &bo.session).chain([&ada, &cy]) {
-        session.comes_to_rest();
+        session.wait_until_idle();
     }
     for ((name, verb), bo) in verbs.iter().zip(&asked) {
-        asked_without_a_ring(&world, name, "which port?");
-        bo.stays_silent(Duration::from_millis(100));
+        ask_without_doorbell(&world, name, "which port?");
+        bo.assert_no_line(Duration::from_millis(100));
         verb();
-        assert!(attached(&bo.reads(&bo.bell(), "t1")).contains("which port?"));
-        bo.session.replies(&bo.session.next_question(), "5433");
+        assert!(
+            attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t1"))
+                .contains("which port?")
+        );
+        bo.session.send_reply(&bo.session.next_question(), "5433");
     }
 }
 
 #[test]
-fn a_look_is_not_held_up_where_it_cannot_ring_for_others() {
+fn listing_does_not_block_when_it_cannot_wake_others() {
     let world = World::new();
     let cy = world.session("cy");
-    let bo = Rung::open(&world, "bo", "idle");
-    bo.session.comes_to_rest();
-    asked_without_a_ring(&world, "bo", "which port?");
+    let bo = InboxSession::open(&world, "bo", "idle");
+    bo.session.wait_until_idle();
+    ask_without_doorbell(&world, "bo", "which port?");
     let holder = world.rows();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(cy.call("list_peers", json!({}))["you"], "cy");
     holder.execute_batch("ROLLBACK").unwrap();
-    bo.stays_silent(Duration::from_millis(100));
+    bo.assert_no_line(Duration::from_millis(100));
     cy.call("list_peers", json!({}));
-    bo.bell();
+    bo.next_wake_line();
 }

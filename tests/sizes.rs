@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::world::{InFlight, Session, World, within};
+use crate::world::{InFlight, Session, World, wait_until};
 
 /// What a result may have, counted as Claude Code counts.
 const CHARS_MAX: usize = 200_000;
@@ -33,37 +33,38 @@ fn hint(result: &Value) -> &str {
 }
 
 /// As many characters as a text may have at most, which differ from those of another number.
-fn long(number: usize) -> String {
+fn long_text(number: usize) -> String {
     format!("{number} {}", "x".repeat(65_000))
 }
 
 /// Asks several long questions at once; they wait when this returns.
-fn ask_long<'a>(
+fn ask_long_questions<'a>(
     world: &World,
     asker: &'a Session,
     to: &str,
     numbers: std::ops::Range<usize>,
 ) -> Vec<InFlight<'a>> {
-    let before = open_questions(world);
+    let before = count_open_questions(world);
     let count = i64::try_from(numbers.len()).unwrap();
     let calls = numbers
         .map(|number| {
-            let question = json!({ "to": to, "question": long(number), "timeout_seconds": 60 });
+            let question =
+                json!({ "to": to, "question": long_text(number), "timeout_seconds": 60 });
             asker.start("ask_peer", question)
         })
         .collect();
-    within("they are stored", || {
-        open_questions(world) == before + count
+    wait_until("they are stored", || {
+        count_open_questions(world) == before + count
     });
     calls
 }
 
-fn open_questions(world: &World) -> i64 {
+fn count_open_questions(world: &World) -> i64 {
     let count = "SELECT count(*) FROM question WHERE state = 'open'";
     world.rows().query_row(count, [], |row| row.get(0)).unwrap()
 }
 
-fn never_shown(world: &World, like: &str) -> i64 {
+fn count_never_shown(world: &World, like: &str) -> i64 {
     let count = "SELECT count(*) FROM question WHERE shown_times = 0 AND question LIKE ?1";
     world
         .rows()
@@ -72,14 +73,14 @@ fn never_shown(world: &World, like: &str) -> i64 {
 }
 
 #[test]
-fn an_interrupted_call_tells_what_it_has_room_for_and_the_next_one_the_rest() {
+fn interrupted_call_returns_what_fits_and_the_next_the_rest() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
         world.session("bo"),
         world.session("cy"),
     );
-    let asked = ask_long(&world, &cy, "ada", 0..6);
+    let asked = ask_long_questions(&world, &cy, "ada", 0..6);
     let mut result = ada.call("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     let own = result["question_id"].clone();
     let mut answered = Vec::new();
@@ -95,14 +96,14 @@ fn an_interrupted_call_tells_what_it_has_room_for_and_the_next_one_the_rest() {
             "{}",
             hint(&result)
         );
-        let unshown = never_shown(&world, "% xxx%");
+        let unshown = count_never_shown(&world, "% xxx%");
         assert_eq!(
             unshown,
             i64::try_from(left).unwrap(),
             "what is left out was not shown"
         );
         for id in &told {
-            ada.replies(id, "yes");
+            ada.send_reply(id, "yes");
         }
         answered.extend(told);
         let again = json!({ "question_id": own, "timeout_seconds": 1 });
@@ -117,14 +118,14 @@ fn an_interrupted_call_tells_what_it_has_room_for_and_the_next_one_the_rest() {
 }
 
 #[test]
-fn the_question_that_interrupts_is_told_though_older_ones_are_long() {
+fn interrupting_question_is_included_despite_long_older_ones() {
     let world = World::new();
     let (ada, _bo, cy) = (
         world.session("ada"),
         world.session("bo"),
         world.session("cy"),
     );
-    let _asked = ask_long(&world, &cy, "ada", 0..5);
+    let _asked = ask_long_questions(&world, &cy, "ada", 0..5);
     let first = ada.call("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     assert!(is_truncated(&first));
     let seen = texts(list(&first, "questions"), "question_id");
@@ -145,7 +146,7 @@ fn the_question_that_interrupts_is_told_though_older_ones_are_long() {
 }
 
 #[test]
-fn a_wait_for_a_claim_or_an_event_that_is_interrupted_stops_at_the_same_size() {
+fn interrupted_claim_or_event_wait_respects_the_size_limit() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -153,7 +154,7 @@ fn a_wait_for_a_claim_or_an_event_that_is_interrupted_stops_at_the_same_size() {
         world.session("cy"),
     );
     bo.call("claim", json!({ "resource": "deploy" }));
-    let _asked = ask_long(&world, &cy, "ada", 0..6);
+    let _asked = ask_long_questions(&world, &cy, "ada", 0..6);
     let turn = json!({ "resource": "deploy", "wait": "queue", "wait_seconds": 60 });
     let claim = ada.call("claim", turn);
     let wait = json!({ "action": "wait", "types": ["project.none"], "timeout_seconds": 60 });
@@ -166,7 +167,7 @@ fn a_wait_for_a_claim_or_an_event_that_is_interrupted_stops_at_the_same_size() {
 }
 
 #[test]
-fn long_answers_of_several_peers_are_cut_and_each_comes_whole_by_itself() {
+fn long_answers_are_truncated_together_and_whole_one_by_one() {
     let world = World::new();
     let ada = world.session("ada");
     let names = ["bo", "cy", "di", "ed", "flo"];
@@ -177,14 +178,14 @@ fn long_answers_of_several_peers_are_cut_and_each_comes_whole_by_itself() {
     );
     // Signs that JSON writes longer count as long as they are written.
     let answers = [
-        long(0),
+        long_text(0),
         "\"\n".repeat(32_768),
         "ä".repeat(32_768),
         "short".to_owned(),
-        long(4),
+        long_text(4),
     ];
     for (peer, answer) in peers.iter().zip(&answers) {
-        peer.replies(&peer.next_question(), answer);
+        peer.send_reply(&peer.next_question(), answer);
     }
     let result = ask.result();
     assert!(is_truncated(&result));
@@ -207,7 +208,7 @@ fn long_answers_of_several_peers_are_cut_and_each_comes_whole_by_itself() {
 }
 
 #[test]
-fn what_waits_is_shown_in_turn_until_all_of_it_was() {
+fn pending_items_are_listed_in_parts_until_all_were_shown() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -231,7 +232,7 @@ fn what_waits_is_shown_in_turn_until_all_of_it_was() {
         );
         let id = bo.next_question();
         ask.cancel();
-        within("its call is over", || {
+        wait_until("its call is over", || {
             let waits = "SELECT count(*) FROM wait";
             world
                 .rows()
@@ -239,16 +240,16 @@ fn what_waits_is_shown_in_turn_until_all_of_it_was() {
                 .unwrap()
                 == 0
         });
-        bo.replies(&id, &long(number));
+        bo.send_reply(&id, &long_text(number));
     }
     for number in 0..3 {
-        let data = json!(long(number));
+        let data = json!(long_text(number));
         bo.call(
             "events",
             json!({ "action": "emit", "type": "project.long", "data": data }),
         );
     }
-    let _asked = ask_long(&world, &cy, "ada", 0..5);
+    let _asked = ask_long_questions(&world, &cy, "ada", 0..5);
     let (mut questions, mut answers, mut events) = (BTreeSet::new(), BTreeSet::new(), 0);
     let mut looks = 0;
     loop {
@@ -258,7 +259,7 @@ fn what_waits_is_shown_in_turn_until_all_of_it_was() {
         assert_eq!(hint(&inbox).contains("poll_inbox"), truncated);
         assert_eq!(list(&inbox, "tasks").len(), 50);
         for id in texts(list(&inbox, "questions"), "question_id") {
-            ada.replies(&id, "yes");
+            ada.send_reply(&id, "yes");
             questions.insert(id);
         }
         for id in texts(list(&inbox, "answers"), "question_id") {
@@ -276,11 +277,11 @@ fn what_waits_is_shown_in_turn_until_all_of_it_was() {
 }
 
 #[test]
-fn long_memories_are_cut_and_each_comes_whole_by_itself() {
+fn long_memories_are_truncated_together_and_whole_one_by_one() {
     let world = World::new();
     let ada = world.session("ada");
     for number in 0..8 {
-        let text = format!("deploy {}", long(number));
+        let text = format!("deploy {}", long_text(number));
         ada.call(
             "remember",
             json!({ "key": format!("k{number}"), "text": text }),
@@ -304,7 +305,7 @@ fn long_memories_are_cut_and_each_comes_whole_by_itself() {
 }
 
 #[test]
-fn many_claims_are_listed_as_far_as_there_is_room_and_the_rest_by_prefix() {
+fn long_claim_list_is_truncated_and_narrowed_by_prefix() {
     let world = World::new();
     let ada = world.session("ada");
     for number in 0..400 {
@@ -328,7 +329,7 @@ fn many_claims_are_listed_as_far_as_there_is_room_and_the_rest_by_prefix() {
 }
 
 #[test]
-fn a_line_too_long_for_one_result_is_still_told() {
+fn overlong_claim_queue_is_truncated_but_returned() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     ada.call("claim", json!({ "resource": "deploy" }));
@@ -354,7 +355,7 @@ fn a_line_too_long_for_one_result_is_still_told() {
 }
 
 #[test]
-fn many_tasks_are_listed_as_far_as_there_is_room_and_the_rest_by_words() {
+fn long_task_list_is_truncated_and_narrowed_by_words() {
     let world = World::new();
     let ada = world.session("ada");
     for number in 0..200 {
@@ -380,11 +381,11 @@ fn many_tasks_are_listed_as_far_as_there_is_room_and_the_rest_by_words() {
 }
 
 #[test]
-fn long_mail_is_listed_message_by_message() {
+fn long_messages_are_listed_one_by_one() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     for number in 0..9 {
-        bo.call("post", json!({ "to": "ada", "body": long(number) }));
+        bo.call("post", json!({ "to": "ada", "body": long_text(number) }));
     }
     let (mut seen, mut after) = (0, Value::Null);
     loop {
@@ -426,7 +427,7 @@ fn events_are_read_page_by_page() {
 }
 
 #[test]
-fn many_entries_of_the_shared_state_are_listed_page_by_page() {
+fn long_state_list_is_paged() {
     let world = World::new();
     let ada = world.session("ada");
     let namespace = "n".repeat(128);
@@ -451,7 +452,7 @@ fn many_entries_of_the_shared_state_are_listed_page_by_page() {
 }
 
 #[test]
-fn a_crowd_of_mailboxes_is_listed_as_far_as_there_is_room() {
+fn long_peer_list_is_truncated() {
     let world = World::new();
     let (ada, _bo) = (world.session("ada"), world.session("bo"));
     world
@@ -472,7 +473,7 @@ fn a_crowd_of_mailboxes_is_listed_as_far_as_there_is_room() {
 }
 
 #[test]
-fn beginning_many_tasks_at_once_tells_of_their_files_as_far_as_there_is_room() {
+fn starting_many_tasks_at_once_truncates_their_claims() {
     let world = World::new();
     let ada = world.session("ada");
     let updates: Vec<Value> = (0..20)

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::world::{Ran, Session, World, program};
+use crate::world::{ProcessOutput, Session, World, program};
 
 fn set(session: &Session, key: &str, value: Value) -> Value {
     session.call(
@@ -31,7 +31,7 @@ fn keys(listed: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn what_one_session_of_a_project_sets_the_other_gets() {
+fn sessions_of_one_project_share_state() {
     let world = World::new();
     let (first, second) = (world.session("api"), world.session("api"));
     let none = get(&second, "port");
@@ -53,7 +53,7 @@ fn what_one_session_of_a_project_sets_the_other_gets() {
 }
 
 #[test]
-fn any_json_value_comes_back_as_it_was_also_null() {
+fn any_json_value_round_trips_including_null() {
     let world = World::new();
     let ada = world.session("ada");
     let values = [
@@ -80,7 +80,7 @@ fn any_json_value_comes_back_as_it_was_also_null() {
 }
 
 #[test]
-fn a_project_has_its_own_keys_and_shared_ones_are_everybodys() {
+fn project_keys_are_separate_and_shared_keys_are_global() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     set(&ada, "port", json!(1));
@@ -117,7 +117,7 @@ fn a_project_has_its_own_keys_and_shared_ones_are_everybodys() {
 }
 
 #[test]
-fn compare_and_set_refuses_who_was_slower_and_shows_how_it_stands() {
+fn compare_and_set_refuses_a_stale_version_with_the_current() {
     let world = World::new();
     let (ada, bo) = (world.session("api"), world.session("api"));
     let claim = |session: &Session, version: u32, value: &str| {
@@ -141,7 +141,7 @@ fn compare_and_set_refuses_who_was_slower_and_shows_how_it_stands() {
 }
 
 #[test]
-fn versions_count_up_and_never_start_again() {
+fn state_versions_increase_and_never_restart() {
     let world = World::new();
     let ada = world.session("ada");
     let version = |value: i64| set(&ada, "port", json!(value))["version"].clone();
@@ -162,7 +162,7 @@ fn versions_count_up_and_never_start_again() {
 }
 
 #[test]
-fn a_list_is_sorted_narrowed_by_prefix_and_goes_on_where_it_was_cut() {
+fn state_list_is_sorted_filtered_by_prefix_and_resumable() {
     let world = World::new();
     let ada = world.session("ada");
     for key in ["b/2", "b/1", "a", "b", "c", "b/ü", "b0"] {
@@ -205,7 +205,7 @@ fn a_list_is_sorted_narrowed_by_prefix_and_goes_on_where_it_was_cut() {
 }
 
 #[test]
-fn a_change_is_told_in_the_log_without_its_value() {
+fn event_log_records_a_state_change_without_its_value() {
     let world = World::new();
     let ada = world.session("ada");
     set(&ada, "port", json!("the-value"));
@@ -225,7 +225,7 @@ fn a_change_is_told_in_the_log_without_its_value() {
 
 #[expect(clippy::too_many_lines, reason = "a list of like things")]
 #[test]
-fn bad_state_calls_are_refused_by_name_and_store_nothing() {
+fn invalid_state_calls_are_refused_by_name_and_store_nothing() {
     let world = World::new();
     let ada = world.session("ada");
     let cases = [
@@ -332,7 +332,7 @@ fn bad_state_calls_are_refused_by_name_and_store_nothing() {
 }
 
 #[test]
-fn two_processes_count_to_a_thousand_by_compare_and_set_and_lose_nothing() {
+fn two_processes_lose_no_increment_with_compare_and_set() {
     let world = World::new();
     let sessions = [world.session("api"), world.session("api")];
     set(&sessions[0], "count", json!(0));
@@ -377,7 +377,7 @@ fn two_processes_count_to_a_thousand_by_compare_and_set_and_lose_nothing() {
 }
 
 /// Runs the program for people with a text on its stdin.
-fn typed(world: &World, arguments: &[&str], stdin: &[u8]) -> Ran {
+fn run_cli(world: &World, arguments: &[&str], stdin: &[u8]) -> ProcessOutput {
     let mut child = world
         .command(program("claude-mesh"), &world.project("ada"))
         .args(arguments)
@@ -387,14 +387,15 @@ fn typed(world: &World, arguments: &[&str], stdin: &[u8]) -> Ran {
         .spawn()
         .unwrap();
     let _ = child.stdin.take().unwrap().write_all(stdin);
-    Ran::of(&child.wait_with_output().unwrap())
+    ProcessOutput::of(&child.wait_with_output().unwrap())
 }
 
 #[test]
-fn a_person_reads_and_writes_the_state_of_the_folder() {
+fn person_reads_and_writes_the_state_of_the_folder() {
     let world = World::new();
-    let types = |arguments: &[&str]| typed(&world, &[&["state"], arguments].concat(), b"");
-    let none = types(&["get", "port"]);
+    let run_state_command =
+        |arguments: &[&str]| run_cli(&world, &[&["state"], arguments].concat(), b"");
+    let none = run_state_command(&["get", "port"]);
     assert_eq!((none.code, none.out.as_str()), (Some(3), ""), "{none:?}");
     assert!(
         none.err.starts_with("claude-mesh: no entry \"port\""),
@@ -402,39 +403,48 @@ fn a_person_reads_and_writes_the_state_of_the_folder() {
     );
     assert!(!world.database().exists(), "looking makes no database");
     assert_eq!(
-        types(&["set", "port", "5433"]).out,
+        run_state_command(&["set", "port", "5433"]).out,
         "port is set, version 1\n"
     );
     let ada = world.session("ada");
     assert_eq!(get(&ada, "port")["value"], 5433, "what is JSON is JSON");
-    types(&["set", "port", "five {"]);
+    run_state_command(&["set", "port", "five {"]);
     assert_eq!(get(&ada, "port")["value"], "five {");
-    types(&["set", "port", "5433", "--text"]);
-    assert_eq!(types(&["get", "port"]).out, "5433\n");
-    let seen = types(&["get", "port", "--json"]).json();
+    run_state_command(&["set", "port", "5433", "--text"]);
+    assert_eq!(run_state_command(&["get", "port"]).out, "5433\n");
+    let seen = run_state_command(&["get", "port", "--json"]).json();
     assert_eq!(seen, get(&ada, "port"));
     assert!(seen["updated_by"].as_str().unwrap().starts_with("person@"));
-    let stale = types(&["set", "port", "-1", "--expected-version", "1", "--json"]);
+    let stale = run_state_command(&["set", "port", "-1", "--expected-version", "1", "--json"]);
     assert_eq!(stale.code, Some(1));
     assert_eq!(stale.json()["error"]["current"], seen);
-    assert_eq!(types(&["delete", "port"]).out, "port is deleted\n");
-    assert_eq!(types(&["get", "port", "--json"]).json()["version"], 0);
-    let piped = typed(
+    assert_eq!(
+        run_state_command(&["delete", "port"]).out,
+        "port is deleted\n"
+    );
+    assert_eq!(
+        run_state_command(&["get", "port", "--json"]).json()["version"],
+        0
+    );
+    let piped = run_cli(
         &world,
         &["state", "set", "notes", "-"],
         "two\nlines\n".as_bytes(),
     );
     assert_eq!(piped.code, Some(0), "{piped:?}");
     assert_eq!(get(&ada, "notes")["value"], "two\nlines");
-    assert!(types(&["list"]).out.contains("notes"));
-    assert_eq!(keys(&types(&["list", "--json"]).json()), ["notes"]);
+    assert!(run_state_command(&["list"]).out.contains("notes"));
+    assert_eq!(
+        keys(&run_state_command(&["list", "--json"]).json()),
+        ["notes"]
+    );
 }
 
 #[test]
-fn what_a_person_cannot_set_is_said_and_nothing_is_stored() {
+fn invalid_state_command_is_reported_and_stores_nothing() {
     let world = World::new();
     let refused = |arguments: &[&str], stdin: &[u8]| {
-        let ran = typed(
+        let ran = run_cli(
             &world,
             &[&["state"], arguments, &["--json"]].concat(),
             stdin,
@@ -454,6 +464,6 @@ fn what_a_person_cannot_set_is_said_and_nothing_is_stored() {
     );
     let key = format!("glpat-{}", "aB3dE5gH7jK9".repeat(2));
     assert_eq!(refused(&["set", "k", &key], b""), "secret");
-    assert_eq!(typed(&world, &["state", "put", "k"], b"").code, Some(2));
-    assert_eq!(typed(&world, &["state", "get", "k"], b"").code, Some(3));
+    assert_eq!(run_cli(&world, &["state", "put", "k"], b"").code, Some(2));
+    assert_eq!(run_cli(&world, &["state", "get", "k"], b"").code, Some(3));
 }

@@ -1,14 +1,16 @@
 //! Figures: what status and gc count is what is there, after whatever happened, and nothing is counted row by row.
 use std::sync::Arc;
 
-use claude_mesh::mesh::{Arrival, Member, Mesh, NewValue, Remember, Reply, TaskChange, TaskFields};
-use claude_mesh::model::event::Filter;
-use claude_mesh::model::memory::Scope;
+use claude_mesh::mesh::{
+    JoinRequest, Member, Mesh, NewValue, Remember, Reply, TaskChange, TaskFields,
+};
+use claude_mesh::model::event::EventFilter;
+use claude_mesh::model::memory::MemoryScope;
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::state::Namespace;
 use claude_mesh::model::{PeerKind, TaskStatus};
 use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::clock::ManualClock;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -16,16 +18,16 @@ use crate::world::World;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// A mesh of members of this process, with a clock that is set by hand.
-struct Days {
+struct MeshFixture {
     place: tempfile::TempDir,
-    clock: Arc<SetClock>,
+    clock: Arc<ManualClock>,
 }
 
-impl Days {
+impl MeshFixture {
     fn new() -> Self {
         Self {
             place: tempfile::tempdir().unwrap(),
-            clock: Arc::new(SetClock::at(1_800_000_000_000)),
+            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
         }
     }
 
@@ -37,8 +39,8 @@ impl Days {
     fn member(&self, name: &str, instance: u32) -> Member {
         let project = self.place.path().join(name);
         std::fs::create_dir_all(&project).unwrap();
-        let arrival = Arrival::here(&project).unwrap().instance(instance);
-        self.mesh().join(&arrival).unwrap()
+        let request = JoinRequest::here(&project).unwrap().instance(instance);
+        self.mesh().join(&request).unwrap()
     }
 
     fn count(&self, sql: &str) -> i64 {
@@ -48,7 +50,7 @@ impl Days {
 
     /// Checks every figure against the rows.
     #[track_caller]
-    fn agree(&self) {
+    fn assert_counters_match(&self) {
         let status = self.mesh().status().unwrap();
         let of = |states: &str| {
             self.count(&format!(
@@ -76,17 +78,17 @@ fn next(seed: &mut u64) -> u64 {
 }
 
 #[test]
-fn status_counts_what_is_there_after_whatever_happened() {
-    let days = Days::new();
-    let mut ada = days.member("ada", 1);
-    let mut bo = days.member("bo", 2);
+fn status_counters_match_the_rows_after_random_steps() {
+    let fixture = MeshFixture::new();
+    let mut ada = fixture.member("ada", 1);
+    let mut bo = fixture.member("bo", 2);
     let address = Address::parse("bo").unwrap();
     let (mut seed, mut asked, mut tasks) = (7, Vec::new(), Vec::new());
     for step in 0..400 {
         let pick = usize::try_from(next(&mut seed)).unwrap() % asked.len().max(1);
         match next(&mut seed) % 11 {
             8 => {
-                let me = ada.sitting().clone();
+                let me = ada.handle().clone();
                 // Every third replaces an earlier one.
                 let text = format!("step {step}");
                 let memory = Remember {
@@ -94,22 +96,22 @@ fn status_counts_what_is_there_after_whatever_happened() {
                     key: Some(if step % 3 == 0 { "key" } else { &text }),
                     tags: &[],
                     ttl_seconds: None,
-                    scope: Scope::Mesh,
+                    scope: MemoryScope::Mesh,
                     force: false,
                 };
                 ada.mesh().remember(&me, "", memory).unwrap();
             }
             9 => {
-                let me = ada.sitting().clone();
+                let me = ada.handle().clone();
                 let fields = TaskFields {
                     title: Some(format!("task {step}")),
                     ..TaskFields::default()
                 };
-                let created = ada.mesh().create_task(&me, days.place.path(), &fields);
+                let created = ada.mesh().create_task(&me, fixture.place.path(), &fields);
                 tasks.push(created.unwrap().task.id);
             }
             10 if tasks.len() > 2 => {
-                let me = bo.sitting().clone();
+                let me = bo.handle().clone();
                 let change = TaskChange {
                     status: Some(TaskStatus::Cancelled),
                     ..TaskChange::of(tasks.remove(1))
@@ -118,17 +120,19 @@ fn status_counts_what_is_there_after_whatever_happened() {
             }
             0..=2 => {
                 let (question, wait) = ada.ask(&address, &format!("{step}?"), None).unwrap();
-                let me = ada.sitting().clone();
+                let me = ada.handle().clone();
                 let taken_back: &[_] = if step % 5 == 0 {
                     &[question.question]
                 } else {
                     &[]
                 };
-                ada.mesh().abandon(&me, &wait.unwrap(), taken_back).unwrap();
+                ada.mesh()
+                    .abandon_wait(&me, &wait.unwrap(), taken_back)
+                    .unwrap();
                 asked.push(question.question);
             }
             3 | 4 if !asked.is_empty() => {
-                let me = bo.sitting().clone();
+                let me = bo.handle().clone();
                 let reply = |decline, corrects, text| Reply {
                     question: asked[pick],
                     text,
@@ -140,39 +144,39 @@ fn status_counts_what_is_there_after_whatever_happened() {
                 let _ = bo.mesh().reply(&me, reply(false, true, "5434"));
             }
             5 if !asked.is_empty() => {
-                let me = ada.sitting().clone();
+                let me = ada.handle().clone();
                 let forgotten = asked.swap_remove(pick);
-                ada.mesh().forget_question(&me, forgotten).unwrap();
+                ada.mesh().erase_question(&me, forgotten).unwrap();
             }
-            6 => days.clock.advance_ms(2 * DAY_MS),
+            6 => fixture.clock.advance_ms(2 * DAY_MS),
             _ => drop(ada.mesh().sweep().unwrap()),
         }
         if step % 30 == 0 {
-            days.agree();
+            fixture.assert_counters_match();
         }
     }
-    let now = days.mesh().status().unwrap();
+    let now = fixture.mesh().status().unwrap();
     assert!(now.questions.iter().all(|count| *count > 0), "{now:?}");
     assert!(now.memories > 1 && now.tasks > 1, "{now:?}");
-    days.agree();
+    fixture.assert_counters_match();
     drop((ada, bo));
-    let mut mesh = days.mesh();
-    let process = Arrival::here(days.place.path()).unwrap().process;
+    let mut mesh = fixture.mesh();
+    let process = JoinRequest::here(fixture.place.path()).unwrap().process;
     let person = mesh
-        .sit(&Arrival::of(process, PeerKind::Person, None))
+        .register(&JoinRequest::of(process, PeerKind::Person, None))
         .unwrap();
     assert!(
         mesh.forget_peer(&person, "bo").unwrap(),
         "and with it its questions"
     );
-    days.agree();
+    fixture.assert_counters_match();
 }
 
 #[test]
-fn messages_are_counted_as_they_come_and_go_also_with_their_mailbox() {
-    let days = Days::new();
-    drop((days.member("ada", 1), days.member("bo", 2)));
-    let rows = rusqlite::Connection::open(days.place.path().join("mesh.db")).unwrap();
+fn message_counter_follows_insert_delete_and_peer_removal() {
+    let fixture = MeshFixture::new();
+    drop((fixture.member("ada", 1), fixture.member("bo", 2)));
+    let rows = rusqlite::Connection::open(fixture.place.path().join("mesh.db")).unwrap();
     rows.pragma_update(None, "foreign_keys", true).unwrap();
     let post = "INSERT INTO message (id, from_peer, from_name, to_peer, type, body, posted_at_ms)
                 SELECT ?1, 'x', 'x', id, 'text', 'b', 1 FROM peer WHERE name = ?2";
@@ -180,23 +184,23 @@ fn messages_are_counted_as_they_come_and_go_also_with_their_mailbox() {
         let to = if number % 4 == 0 { "ada" } else { "bo" };
         rows.execute(post, (number.to_string(), to)).unwrap();
     }
-    days.agree();
+    fixture.assert_counters_match();
     rows.execute("DELETE FROM message WHERE id IN ('1', '2')", [])
         .unwrap();
-    days.agree();
+    fixture.assert_counters_match();
     rows.execute("DELETE FROM peer WHERE name = 'ada'", [])
         .unwrap();
-    days.agree();
-    assert_eq!(days.mesh().status().unwrap().messages, 13);
+    fixture.assert_counters_match();
+    assert_eq!(fixture.mesh().status().unwrap().messages, 13);
 }
 
 #[test]
-fn the_log_is_swept_from_its_beginning_only_whatever_the_clock_did() {
-    let days = Days::new();
-    let mut ada = days.member("ada", 1);
+fn event_log_is_swept_from_its_start_despite_clock_jumps() {
+    let fixture = MeshFixture::new();
+    let mut ada = fixture.member("ada", 1);
     let emit = |ada: &mut Member, number: i64| {
-        let me = ada.sitting().clone();
-        let project = days.place.path();
+        let me = ada.handle().clone();
+        let project = fixture.place.path();
         ada.mesh()
             .emit(&me, project, "project.step", &json!(number))
             .unwrap();
@@ -204,48 +208,48 @@ fn the_log_is_swept_from_its_beginning_only_whatever_the_clock_did() {
     for number in 0..10 {
         emit(&mut ada, number);
     }
-    days.clock.jump_wall_ms(20 * DAY_MS);
+    fixture.clock.jump_wall_ms(20 * DAY_MS);
     emit(&mut ada, 10);
-    days.clock.jump_wall_ms(-20 * DAY_MS);
+    fixture.clock.jump_wall_ms(-20 * DAY_MS);
     for number in 11..20 {
         emit(&mut ada, number);
     }
     let since = |ada: &mut Member, since_ms: i64| -> Vec<Value> {
-        let filter = Filter {
+        let filter = EventFilter {
             since_ms: Some(since_ms),
             limit: 500,
-            ..Filter::default()
+            ..EventFilter::default()
         };
         let page = ada.mesh().events(&filter).unwrap();
         page.events.into_iter().map(|event| event.data).collect()
     };
-    let now_ms = days.clock.now().wall_ms;
+    let now_ms = fixture.clock.now().wall_ms;
     assert_eq!(
         since(&mut ada, now_ms + 1),
         [10],
         "exact, though it lies between older ones"
     );
-    days.clock.advance_ms(31 * DAY_MS);
+    fixture.clock.advance_ms(31 * DAY_MS);
     emit(&mut ada, 20);
     ada.mesh().sweep().unwrap();
-    days.agree();
+    fixture.assert_counters_match();
     assert_eq!(
         since(&mut ada, 0).len(),
         11,
         "up to the first that is young"
     );
-    days.clock.advance_ms(20 * DAY_MS);
+    fixture.clock.advance_ms(20 * DAY_MS);
     ada.mesh().sweep().unwrap();
-    days.agree();
+    fixture.assert_counters_match();
     assert_eq!(since(&mut ada, 0), [20]);
 }
 
 #[test]
-fn state_expires_by_the_wall_clock_and_keeps_its_version_for_a_while() {
-    let days = Days::new();
-    let mut ada = days.member("ada", 1);
-    let me = ada.sitting().clone();
-    let place = Namespace::of(days.place.path(), None).unwrap();
+fn expired_state_entry_keeps_its_version_for_thirty_days() {
+    let fixture = MeshFixture::new();
+    let mut ada = fixture.member("ada", 1);
+    let me = ada.handle().clone();
+    let place = Namespace::of(fixture.place.path(), None).unwrap();
     let set = |ada: &mut Member, ttl_seconds| {
         let value = json!("v");
         let new = NewValue {
@@ -259,17 +263,17 @@ fn state_expires_by_the_wall_clock_and_keeps_its_version_for_a_while() {
             .version
     };
     assert_eq!(set(&mut ada, Some(60)), 1);
-    days.clock.advance_ms(59_999);
+    fixture.clock.advance_ms(59_999);
     assert!(ada.mesh().entry(&place, "k").unwrap().exists());
-    days.clock.advance_ms(1);
+    fixture.clock.advance_ms(1);
     assert!(!ada.mesh().entry(&place, "k").unwrap().exists());
     assert_eq!(ada.mesh().entries(&place, "", "", 1_000).unwrap().0, []);
     assert_eq!(set(&mut ada, Some(60)), 2, "it counts up from what expired");
-    days.clock.advance_ms(60_000);
+    fixture.clock.advance_ms(60_000);
     assert_eq!(ada.mesh().sweep().unwrap().state, 1);
-    let filter = Filter {
+    let filter = EventFilter {
         limit: 1,
-        ..Filter::default()
+        ..EventFilter::default()
     };
     let told = ada.mesh().events(&filter).unwrap().events.remove(0);
     assert_eq!(
@@ -277,31 +281,31 @@ fn state_expires_by_the_wall_clock_and_keeps_its_version_for_a_while() {
         ("state.changed", &json!(true))
     );
     assert_eq!(told.data["version"], 3);
-    days.clock.advance_ms(29 * DAY_MS);
+    fixture.clock.advance_ms(29 * DAY_MS);
     ada.mesh().sweep().unwrap();
     assert_eq!(set(&mut ada, Some(1)), 4, "also after weeks");
-    days.clock.advance_ms(1_000);
+    fixture.clock.advance_ms(1_000);
     ada.mesh().sweep().unwrap();
-    days.clock.advance_ms(30 * DAY_MS + 1);
+    fixture.clock.advance_ms(30 * DAY_MS + 1);
     assert_eq!(ada.mesh().sweep().unwrap().state, 1);
     assert_eq!(
-        days.count("SELECT count(*) FROM state"),
+        fixture.count("SELECT count(*) FROM state"),
         0,
         "then even its row goes"
     );
 }
 
 #[test]
-fn a_file_of_the_first_version_is_counted_once_and_right_from_then_on() {
-    use claude_mesh::store::{Options, Schema, Step, Store};
+fn migrated_first_schema_file_has_correct_counters() {
+    use claude_mesh::store::{Migration, Options, Schema, Store};
     const FIRST: Schema = Schema {
-        steps: &[Step {
+        migrations: &[Migration {
             sql: include_str!("../src/store/schema/0001_questions.sql"),
         }],
         min_reader: 1,
     };
-    let days = Days::new();
-    let path = days.place.path().join("mesh.db");
+    let fixture = MeshFixture::new();
+    let path = fixture.place.path().join("mesh.db");
     drop(Store::open_with(&path, Options::default(), &FIRST).unwrap());
     let rows = rusqlite::Connection::open(&path).unwrap();
     rows.execute_batch(
@@ -311,27 +315,27 @@ fn a_file_of_the_first_version_is_counted_once_and_right_from_then_on() {
          FROM json_each('[1,2,3,4,5,6,7,8,9,10]') AS number, peer AS p;",
     )
     .unwrap();
-    days.agree();
-    assert_eq!(days.mesh().status().unwrap().questions, [3, 3, 4]);
+    fixture.assert_counters_match();
+    assert_eq!(fixture.mesh().status().unwrap().questions, [3, 3, 4]);
     rows.execute(
         "UPDATE question SET state = 'answered', closed_at_ms = 2 WHERE state = 'open'",
         [],
     )
     .unwrap();
     assert_eq!(
-        days.mesh().status().unwrap().questions,
+        fixture.mesh().status().unwrap().questions,
         [0, 6, 4],
         "what an older program does counts too"
     );
-    days.agree();
+    fixture.assert_counters_match();
 }
 
 #[test]
-fn a_model_and_a_person_see_the_same_figures() {
+fn status_tool_and_status_command_report_the_same_counters() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     ask.result();
     ada.call(
         "post",
@@ -402,7 +406,7 @@ fn a_model_and_a_person_see_the_same_figures() {
 }
 
 #[test]
-fn gc_tells_what_it_took_of_each_kind() {
+fn gc_reports_the_removed_rows_of_each_kind() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -411,7 +415,7 @@ fn gc_tells_what_it_took_of_each_kind() {
     );
     for question in ["which port?", "which host?"] {
         let ask = ada.start("ask_peer", json!({ "to": "bo", "question": question }));
-        bo.replies(&bo.next_question(), "5433");
+        bo.send_reply(&bo.next_question(), "5433");
         ask.result();
     }
     for _ in 0..3 {

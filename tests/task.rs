@@ -1,10 +1,10 @@
 //! Stories of tasks: who creates, begins, reviews and ends them, who is told, and what is refused.
 use serde_json::{Value, json};
 
-use crate::world::{Session, World, within};
+use crate::world::{Session, World, wait_until};
 
 #[track_caller]
-fn creates(session: &Session, title: &str, more: Value) -> String {
+fn create_task(session: &Session, title: &str, more: Value) -> String {
     let mut arguments = json!({ "title": title });
     let all = arguments.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
@@ -29,7 +29,7 @@ fn updated(session: &Session, id: &str, more: Value) -> Value {
 }
 
 #[track_caller]
-fn goes(session: &Session, id: &str, status: &str) -> Value {
+fn set_status(session: &Session, id: &str, status: &str) -> Value {
     updated(session, id, json!({ "status": status }))
 }
 
@@ -41,7 +41,7 @@ fn refused(result: &Value) -> (String, String) {
 }
 
 /// Returns sender and text of what a mailbox has been told, oldest first.
-fn told(session: &Session) -> Vec<(String, String)> {
+fn notifications(session: &Session) -> Vec<(String, String)> {
     let listed = session.call("list_messages", json!({ "filter": "all" }));
     let messages = listed["messages"].as_array().unwrap();
     messages
@@ -78,10 +78,10 @@ fn history(session: &Session) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it_is_done() {
+fn task_passes_review_and_rejection_until_it_is_done() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let id = creates(
+    let id = create_task(
         &ada,
         "add a health check",
         json!({ "description": "GET /health", "assigned_to": "bo", "priority": "high" }),
@@ -91,13 +91,13 @@ fn a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it
         waiting,
         json!([{ "task_id": id, "title": "add a health check", "priority": "high", "from": "ada" }])
     );
-    let task = goes(&bo, &id, "in_progress");
+    let task = set_status(&bo, &id, "in_progress");
     assert_eq!(
         (&task["status"], &task["version"]),
         (&json!("in_progress"), &json!(2))
     );
     assert_eq!(bo.call("poll_inbox", json!({}))["tasks"], json!([]));
-    goes(&bo, &id, "in_review");
+    set_status(&bo, &id, "in_review");
     let task = updated(
         &ada,
         &id,
@@ -109,11 +109,11 @@ fn a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it
         description.ends_with(" ada, in_review -> todo] no test yet"),
         "{task}"
     );
-    goes(&bo, &id, "in_progress");
-    goes(&bo, &id, "in_review");
-    let task = goes(&ada, &id, "done");
+    set_status(&bo, &id, "in_progress");
+    set_status(&bo, &id, "in_review");
+    let task = set_status(&ada, &id, "done");
     assert_eq!(task["version"], 7, "{task}");
-    let (told_bo, told_ada) = (told(&bo), told(&ada));
+    let (told_bo, told_ada) = (notifications(&bo), notifications(&ada));
     assert!(
         told_bo[0].1.starts_with(&format!("Task {id} is yours now")),
         "{told_bo:?}"
@@ -132,63 +132,66 @@ fn a_task_goes_from_its_creator_to_its_assignee_through_review_and_back_until_it
 }
 
 #[test]
-fn the_assignee_is_told_of_a_task_and_the_creator_of_its_end() {
+fn assignee_is_notified_of_a_task_and_creator_of_its_end() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
         world.session("bo"),
         world.session("cy"),
     );
-    let id = creates(&ada, "one", json!({ "assigned_to": "bo" }));
+    let id = create_task(&ada, "one", json!({ "assigned_to": "bo" }));
     updated(&ada, &id, json!({ "assigned_to": "cy" }));
-    assert_eq!((told(&bo).len(), told(&cy).len()), (2, 1));
+    assert_eq!((notifications(&bo).len(), notifications(&cy).len()), (2, 1));
     let left = format!("Task {id} is cy's now, leave it: one");
-    assert_eq!(told(&bo)[1], ("ada".into(), left));
+    assert_eq!(notifications(&bo)[1], ("ada".into(), left));
     updated(
         &cy,
         &id,
         json!({ "status": "cancelled", "reason": "not needed" }),
     );
-    let news = told(&ada);
-    assert_eq!(news.len(), 1, "{news:?}");
+    let notices = notifications(&ada);
+    assert_eq!(notices.len(), 1, "{notices:?}");
     assert!(
-        news[0].1.contains("was cancelled: one") && news[0].1.contains("not needed"),
-        "{news:?}"
+        notices[0].1.contains("was cancelled: one") && notices[0].1.contains("not needed"),
+        "{notices:?}"
     );
     // Somebody else reviews it and finds it good: that is the end its creator waits for.
-    let done = creates(&ada, "two", json!({ "assigned_to": "bo" }));
-    goes(&bo, &done, "in_progress");
-    goes(&bo, &done, "in_review");
-    goes(&cy, &done, "done");
-    let news = told(&ada);
-    assert_eq!(news.len(), 3, "{news:?}");
-    assert_eq!(news[1].0, "bo");
-    assert!(news[1].1.contains("waits for your review"), "{news:?}");
-    assert_eq!(news[2].0, "cy");
-    assert!(news[2].1.contains("is done: two"), "{news:?}");
+    let done = create_task(&ada, "two", json!({ "assigned_to": "bo" }));
+    set_status(&bo, &done, "in_progress");
+    set_status(&bo, &done, "in_review");
+    set_status(&cy, &done, "done");
+    let notices = notifications(&ada);
+    assert_eq!(notices.len(), 3, "{notices:?}");
+    assert_eq!(notices[1].0, "bo");
+    assert!(
+        notices[1].1.contains("waits for your review"),
+        "{notices:?}"
+    );
+    assert_eq!(notices[2].0, "cy");
+    assert!(notices[2].1.contains("is done: two"), "{notices:?}");
     // Nobody is told of what he did himself.
-    let own = creates(&ada, "own", json!({ "assigned_to": "ada" }));
-    goes(&ada, &own, "in_progress");
-    goes(&ada, &own, "cancelled");
-    assert_eq!(told(&ada).len(), 3);
+    let own = create_task(&ada, "own", json!({ "assigned_to": "ada" }));
+    set_status(&ada, &own, "in_progress");
+    set_status(&ada, &own, "cancelled");
+    assert_eq!(notifications(&ada).len(), 3);
 }
 
 #[test]
-fn a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words() {
+fn task_keeps_all_fields_and_the_list_filters_by_them() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let first = creates(
+    let first = create_task(
         &ada,
         "write  the\nguide",
         json!({ "description": "About claims. ÜBER ἈΡΧΉ" }),
     );
-    let second = creates(
+    let second = create_task(
         &ada,
         "fix the login",
         json!({ "assigned_to": "bo", "files_owned": ["src/a.rs", "file:./src/a.rs"], "priority": "urgent",
                 "depends_on": [first, first] }),
     );
-    creates(&bo, "of another project", json!({}));
+    create_task(&bo, "of another project", json!({}));
     let listed = ada.call("list_tasks", json!({}));
     assert_eq!(titles(&listed), ["fix the login", "write the guide"]);
     assert_eq!(
@@ -250,11 +253,11 @@ fn a_task_has_all_its_fields_and_is_listed_by_project_status_assignee_and_words(
 }
 
 #[test]
-fn an_open_task_with_the_same_title_comes_back_instead_of_a_second_one() {
+fn create_task_returns_an_open_task_with_the_same_title() {
     let world = World::new();
     let ada = world.session("ada");
     let bo = world.session("bo");
-    let id = creates(&ada, "Fix the login-form!", json!({}));
+    let id = create_task(&ada, "Fix the login-form!", json!({}));
     let again = ada.call(
         "create_task",
         json!({ "title": "  fix THE login   form", "assigned_to": "bo" }),
@@ -263,9 +266,9 @@ fn an_open_task_with_the_same_title_comes_back_instead_of_a_second_one() {
         (&again["created"], &again["task"]["task_id"]),
         (&json!(false), &json!(id))
     );
-    assert!(again["task"]["assigned_to"].is_null() && told(&bo).is_empty());
-    creates(&bo, "fix the login form", json!({}));
-    let other = creates(&ada, "another", json!({}));
+    assert!(again["task"]["assigned_to"].is_null() && notifications(&bo).is_empty());
+    create_task(&bo, "fix the login form", json!({}));
+    let other = create_task(&ada, "another", json!({}));
     let (code, message) = refused(&update(
         &ada,
         &other,
@@ -273,12 +276,12 @@ fn an_open_task_with_the_same_title_comes_back_instead_of_a_second_one() {
     ));
     assert_eq!(code, "conflict");
     assert!(message.contains(&id), "{message}");
-    goes(&ada, &id, "cancelled");
-    creates(&ada, "fix the login form", json!({}));
+    set_status(&ada, &id, "cancelled");
+    create_task(&ada, "fix the login form", json!({}));
 }
 
 #[test]
-fn ten_processes_that_create_the_same_task_at_once_create_one() {
+fn ten_processes_creating_the_same_task_create_one() {
     let world = World::new();
     let ada = world.session("ada");
     let seats: Vec<Session> = (0..9).map(|_| world.session("ada")).collect();
@@ -308,24 +311,24 @@ fn ten_processes_that_create_the_same_task_at_once_create_one() {
 }
 
 #[test]
-fn a_step_that_is_not_allowed_is_refused_with_those_that_are() {
+fn invalid_task_transition_is_refused_with_the_allowed_ones() {
     let world = World::new();
     let ada = world.session("ada");
-    let id = creates(&ada, "one", json!({}));
+    let id = create_task(&ada, "one", json!({}));
     let (code, message) = refused(&update(&ada, &id, json!({ "status": "done" })));
     assert_eq!(code, "conflict");
     assert!(
         message.ends_with("it goes to in_progress or cancelled"),
         "{message}"
     );
-    goes(&ada, &id, "in_progress");
-    goes(&ada, &id, "todo");
-    goes(&ada, &id, "in_progress");
-    goes(&ada, &id, "in_review");
+    set_status(&ada, &id, "in_progress");
+    set_status(&ada, &id, "todo");
+    set_status(&ada, &id, "in_progress");
+    set_status(&ada, &id, "in_review");
     let (code, message) = refused(&update(&ada, &id, json!({ "status": "todo" })));
     assert_eq!(code, "invalid_argument");
     assert!(message.contains("\"reason\""), "{message}");
-    goes(&ada, &id, "done");
+    set_status(&ada, &id, "done");
     for more in [
         json!({ "status": "todo", "reason": "again" }),
         json!({ "title": "other" }),
@@ -335,10 +338,10 @@ fn a_step_that_is_not_allowed_is_refused_with_those_that_are() {
 }
 
 #[test]
-fn who_was_slower_is_told_the_version_and_changes_nothing() {
+fn stale_task_update_is_refused_with_the_current_version() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let id = creates(&ada, "one", json!({}));
+    let id = create_task(&ada, "one", json!({}));
     let first = json!({ "priority": "high", "expected_version": 1 });
     assert_eq!(updated(&ada, &id, first.clone())["version"], 2);
     let (code, message) = refused(&update(&bo, &id, first));
@@ -351,12 +354,12 @@ fn who_was_slower_is_told_the_version_and_changes_nothing() {
 }
 
 #[test]
-fn a_task_with_open_dependencies_cannot_start_and_none_waits_for_itself() {
+fn open_dependencies_block_a_task_and_cycles_are_refused() {
     let world = World::new();
     let ada = world.session("ada");
-    let first = creates(&ada, "first", json!({}));
-    let second = creates(&ada, "second", json!({ "depends_on": [first] }));
-    let third = creates(&ada, "third", json!({ "depends_on": [second] }));
+    let first = create_task(&ada, "first", json!({}));
+    let second = create_task(&ada, "second", json!({ "depends_on": [first] }));
+    let third = create_task(&ada, "third", json!({ "depends_on": [second] }));
     let (code, message) = refused(&update(&ada, &second, json!({ "status": "in_progress" })));
     assert_eq!(code, "conflict");
     assert!(message.contains(&first), "{message}");
@@ -367,18 +370,18 @@ fn a_task_with_open_dependencies_cannot_start_and_none_waits_for_itself() {
     let unknown = "01JZZZZZZZZZZZZZZZZZZZZZZZ";
     let result = update(&ada, &first, json!({ "depends_on": [unknown] }));
     assert_eq!(refused(&result).0, "not_found");
-    goes(&ada, &first, "in_progress");
-    goes(&ada, &first, "cancelled");
-    goes(&ada, &second, "in_progress");
+    set_status(&ada, &first, "in_progress");
+    set_status(&ada, &first, "cancelled");
+    set_status(&ada, &second, "in_progress");
     assert_eq!(
         ada.call("delete_task", json!({ "task_id": second }))["deleted"],
         true
     );
-    goes(&ada, &third, "in_progress");
+    set_status(&ada, &third, "in_progress");
 }
 
 #[test]
-fn who_begins_a_task_gets_its_free_files_and_gives_them_back_at_its_end() {
+fn starting_a_task_claims_its_free_files_until_its_end() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let path = |name: &str| format!("{}/{name}", ada.folder.display());
@@ -386,7 +389,7 @@ fn who_begins_a_task_gets_its_free_files_and_gives_them_back_at_its_end() {
     let (free, held, own) = (file("free.rs"), file("held.rs"), file("own.rs"));
     ada.call("claim", json!({ "resource": held }));
     bo.call("claim", json!({ "resource": own }));
-    let id = creates(
+    let id = create_task(
         &ada,
         "one",
         json!({ "files_owned": [path("free.rs"), path("held.rs"), path("own.rs")] }),
@@ -409,11 +412,11 @@ fn who_begins_a_task_gets_its_free_files_and_gives_them_back_at_its_end() {
         listed["claims"][0]["holders"][0]["peer"].clone()
     };
     assert_eq!((holder(&free), holder(&own)), (json!("bo"), json!("bo")));
-    goes(&bo, &id, "in_review");
+    set_status(&bo, &id, "in_review");
     assert_eq!(holder(&free), "bo", "review is not the end");
     // Whoever stands in line gets it when the task ends, and keeps it.
     ada.call("claim", json!({ "resource": free, "wait": "queue" }));
-    goes(&ada, &id, "done");
+    set_status(&ada, &id, "done");
     assert_eq!(
         (holder(&free), holder(&own), holder(&held)),
         (json!("ada"), json!("bo"), json!("ada"))
@@ -421,7 +424,7 @@ fn who_begins_a_task_gets_its_free_files_and_gives_them_back_at_its_end() {
 }
 
 #[test]
-fn what_a_task_took_goes_back_with_a_reject_a_new_assignee_and_a_deletion() {
+fn rejection_reassignment_and_deletion_release_task_files() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let path = format!("{}/a.rs", ada.folder.display());
@@ -429,23 +432,23 @@ fn what_a_task_took_goes_back_with_a_reject_a_new_assignee_and_a_deletion() {
         let listed = ada.call("claims", json!({ "resource": format!("file:{path}") }));
         listed["claims"] == json!([])
     };
-    let id = creates(&ada, "one", json!({ "files_owned": [path] }));
+    let id = create_task(&ada, "one", json!({ "files_owned": [path] }));
     let begin = || {
-        goes(&bo, &id, "in_progress");
+        set_status(&bo, &id, "in_progress");
         assert!(!is_free());
     };
     begin();
-    goes(&bo, &id, "todo");
+    set_status(&bo, &id, "todo");
     assert!(is_free());
     begin();
     updated(&ada, &id, json!({ "assigned_to": "" }));
     assert!(is_free());
-    goes(&ada, &id, "todo");
+    set_status(&ada, &id, "todo");
     begin();
     ada.call("delete_task", json!({ "task_id": id }));
     assert!(is_free());
     // Who moves the task of somebody else takes nothing for himself.
-    let id = creates(
+    let id = create_task(
         &ada,
         "two",
         json!({ "files_owned": [path], "assigned_to": "bo" }),
@@ -455,11 +458,11 @@ fn what_a_task_took_goes_back_with_a_reject_a_new_assignee_and_a_deletion() {
 }
 
 #[test]
-fn several_tasks_are_changed_at_once_each_in_full_or_not_at_all() {
+fn bulk_update_changes_each_task_fully_or_not_at_all() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let first = creates(&ada, "first", json!({}));
-    let second = creates(&ada, "second", json!({}));
+    let first = create_task(&ada, "first", json!({}));
+    let second = create_task(&ada, "second", json!({}));
     let result = bo.call(
         "bulk_update_tasks",
         json!({ "updates": [
@@ -524,15 +527,15 @@ fn several_tasks_are_changed_at_once_each_in_full_or_not_at_all() {
 }
 
 #[test]
-fn todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_complete() {
+fn stale_or_project_complete_todo_tasks_are_cancelled() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ids: Vec<String> = ["one", "two", "three"]
         .iter()
-        .map(|title| creates(&bo, title, json!({ "assigned_to": "ada" })))
+        .map(|title| create_task(&bo, title, json!({ "assigned_to": "ada" })))
         .collect();
-    let others = creates(&ada, "of another project", json!({}));
-    goes(&ada, &ids[0], "in_progress");
+    let others = create_task(&ada, "of another project", json!({}));
+    set_status(&ada, &ids[0], "in_progress");
     let stale = |session: &Session, seconds: u32| {
         session.call(
             "cancel_stale_tasks",
@@ -558,16 +561,16 @@ fn todo_tasks_left_alone_are_cancelled_and_all_of_them_when_the_project_is_compl
         (json!("cancelled"), json!("cancelled"))
     );
     assert_eq!(status(&others), "todo");
-    let news = told(&ada);
-    assert_eq!(news.len(), 5, "{news:?}");
-    assert!(news[3].1.contains("the plan changed"), "{news:?}");
+    let notices = notifications(&ada);
+    assert_eq!(notices.len(), 5, "{notices:?}");
+    assert!(notices[3].1.contains("the plan changed"), "{notices:?}");
 }
 
 #[test]
-fn hundreds_of_tasks_are_cancelled_some_at_a_time() {
+fn hundreds_of_tasks_are_cancelled_in_batches() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let first = creates(&bo, "one", json!({}));
+    let first = create_task(&bo, "one", json!({}));
     let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 449)
         INSERT INTO task (id, project, title, fingerprint, description, status, priority, created_by, created_by_name, files_owned,
                           depends_on, created_at_ms, updated_at_ms, version)
@@ -588,18 +591,18 @@ fn hundreds_of_tasks_are_cancelled_some_at_a_time() {
     let left: i64 = rows.query_row(left, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
     // Each transaction tells in one message what it did.
-    assert_eq!(told(&bo).len(), 3);
+    assert_eq!(notifications(&bo).len(), 3);
 }
 
 #[test]
-fn every_change_of_a_task_is_an_event_that_wakes_who_waits_for_it_and_carries_no_long_text() {
+fn every_task_change_is_a_short_event_that_wakes_waiters() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let wait = bo.start(
         "events",
         json!({ "action": "wait", "types": ["task.*"], "timeout_seconds": 60 }),
     );
-    within("the wait stands", || {
+    wait_until("the wait stands", || {
         let count = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
         world
             .rows()
@@ -607,7 +610,7 @@ fn every_change_of_a_task_is_an_event_that_wakes_who_waits_for_it_and_carries_no
             .unwrap()
             == 1
     });
-    let id = creates(&ada, "one", json!({ "description": "a long text" }));
+    let id = create_task(&ada, "one", json!({ "description": "a long text" }));
     let came = wait.result();
     assert_eq!(came["events"][0]["subject"], json!(id), "{came}");
     updated(
@@ -633,20 +636,20 @@ fn every_change_of_a_task_is_an_event_that_wakes_who_waits_for_it_and_carries_no
 }
 
 #[test]
-fn only_its_creator_or_a_person_deletes_a_task() {
+fn only_the_creator_or_a_person_can_delete_a_task() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let id = creates(&ada, "one", json!({ "assigned_to": "bo" }));
+    let id = create_task(&ada, "one", json!({ "assigned_to": "bo" }));
     let delete = |session: &Session| session.call("delete_task", json!({ "task_id": id }));
     assert_eq!(refused(&delete(&bo)).0, "not_yours");
     assert_eq!(delete(&ada), json!({ "deleted": true }));
     assert_eq!(refused(&delete(&ada)).0, "not_found");
-    let news = told(&bo);
-    assert!(news[1].1.contains("was deleted"), "{news:?}");
+    let notices = notifications(&bo);
+    assert!(notices[1].1.contains("was deleted"), "{notices:?}");
 }
 
 #[test]
-fn what_a_peer_works_on_is_seen_by_all() {
+fn peer_list_shows_the_current_task_of_each_peer() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let current = || {
@@ -654,19 +657,19 @@ fn what_a_peer_works_on_is_seen_by_all() {
         let is_bo = |peer: &&Value| peer["peer"] == "bo";
         peers.as_array().unwrap().iter().find(is_bo).unwrap()["current_task"].clone()
     };
-    let id = creates(&bo, "one", json!({ "assigned_to": "bo" }));
+    let id = create_task(&bo, "one", json!({ "assigned_to": "bo" }));
     assert_eq!(current(), Value::Null);
-    goes(&bo, &id, "in_progress");
+    set_status(&bo, &id, "in_progress");
     assert_eq!(current(), format!("one ({id})"));
-    goes(&bo, &id, "in_review");
+    set_status(&bo, &id, "in_review");
     assert_eq!(current(), Value::Null);
 }
 
 #[test]
-fn what_is_too_large_secret_or_of_no_use_is_refused_and_not_stored() {
+fn oversized_secret_or_useless_task_is_refused_and_not_stored() {
     let world = World::new();
     let ada = world.session("ada");
-    let id = creates(&ada, "one", json!({}));
+    let id = create_task(&ada, "one", json!({}));
     let code = |arguments: Value| refused(&ada.call("create_task", arguments)).0;
     let secret = format!("sk-ant-api03-{}", "a".repeat(95));
     assert_eq!(code(json!({ "title": "" })), "invalid_argument");
@@ -734,12 +737,12 @@ fn what_is_too_large_secret_or_of_no_use_is_refused_and_not_stored() {
 }
 
 #[test]
-fn a_long_description_is_cut_in_a_list_and_whole_when_it_is_asked_for() {
+fn long_task_description_is_truncated_only_in_lists() {
     let world = World::new();
     let ada = world.session("ada");
     let long = "y".repeat(3_000);
-    let id = creates(&ada, "long", json!({ "description": long }));
-    creates(&ada, "short", json!({}));
+    let id = create_task(&ada, "long", json!({ "description": long }));
+    create_task(&ada, "short", json!({}));
     let chars = |listed: &Value| {
         listed["tasks"][0]["description"]
             .as_str()
@@ -755,14 +758,14 @@ fn a_long_description_is_cut_in_a_list_and_whole_when_it_is_asked_for() {
 }
 
 #[test]
-fn tasks_that_ended_long_ago_are_reclaimed_and_open_ones_never() {
+fn only_tasks_ended_long_ago_are_reclaimed() {
     let world = World::new();
     let ada = world.session("ada");
     let (ended, open) = (
-        creates(&ada, "ended", json!({})),
-        creates(&ada, "open", json!({})),
+        create_task(&ada, "ended", json!({})),
+        create_task(&ada, "open", json!({})),
     );
-    goes(&ada, &ended, "cancelled");
+    set_status(&ada, &ended, "cancelled");
     let older = "UPDATE task SET created_at_ms = 1, updated_at_ms = 1, ended_at_ms = CASE WHEN ended_at_ms IS NULL THEN NULL ELSE 1 END";
     world.rows().execute(older, []).unwrap();
     let gone = world.cli(&world.home(), &["gc", "--json"]).json();
@@ -773,19 +776,19 @@ fn tasks_that_ended_long_ago_are_reclaimed_and_open_ones_never() {
 }
 
 #[test]
-fn a_task_with_a_full_description_is_sent_back_and_cancelled_like_any_other() {
+fn task_with_a_full_description_can_be_rejected_and_cancelled() {
     let world = World::new();
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
     let full = "x".repeat(65_536);
-    let reviewed = creates(
+    let reviewed = create_task(
         &ada,
         "review me",
         json!({ "description": full, "assigned_to": "bo" }),
     );
     // The longest reasons there are, until the first ones have no room.
     for round in 1..=6 {
-        goes(&bo, &reviewed, "in_progress");
-        goes(&bo, &reviewed, "in_review");
+        set_status(&bo, &reviewed, "in_progress");
+        set_status(&bo, &reviewed, "in_review");
         let reason = format!("round {round}{}", " no".repeat(1_300));
         updated(
             &ada,
@@ -805,7 +808,7 @@ fn a_task_with_a_full_description_is_sent_back_and_cancelled_like_any_other() {
         let is_there = reasons.contains(&format!("] round {round} no"));
         assert_eq!(is_there, round > 2, "{round}");
     }
-    creates(&ada, "in its way", json!({}));
+    create_task(&ada, "in its way", json!({}));
     let stale = ada.call(
         "cancel_stale_tasks",
         json!({ "older_than_seconds": 0, "reason": "over" }),

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use pty_process::blocking::Pty;
 use serde_json::json;
 
-use crate::world::{Session, World, program, within};
+use crate::world::{Session, World, program, wait_until};
 
 #[test]
-fn a_person_creates_changes_shows_lists_and_deletes_a_task_by_the_end_of_its_id() {
+fn person_manages_a_task_by_the_suffix_of_its_id() {
     let world = World::new();
     let ada = world.session("ada");
     let types = |arguments: &[&str]| {
@@ -106,7 +106,7 @@ fn a_person_creates_changes_shows_lists_and_deletes_a_task_by_the_end_of_its_id(
 }
 
 #[test]
-fn a_person_that_begins_a_task_is_told_who_has_its_files() {
+fn person_starting_a_task_sees_who_holds_its_files() {
     let world = World::new();
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "file:b.rs" }));
@@ -147,7 +147,7 @@ fn a_person_that_begins_a_task_is_told_who_has_its_files() {
 }
 
 #[test]
-fn the_board_has_a_column_for_each_step_and_cleans_what_others_wrote() {
+fn board_has_a_column_per_status_and_cleans_foreign_text() {
     let world = World::new();
     let ada = world.session("ada");
     let empty = world.cli(&world.home(), &["task", "board"]);
@@ -196,7 +196,7 @@ fn the_board_has_a_column_for_each_step_and_cleans_what_others_wrote() {
 }
 
 #[test]
-fn a_watched_board_is_drawn_anew_when_a_task_changes_and_ends_when_told() {
+fn watched_board_redraws_on_task_changes_until_stopped() {
     let world = World::new();
     let ada = world.session("ada");
     let mut child = world
@@ -226,7 +226,7 @@ fn a_watched_board_is_drawn_anew_when_a_task_changes_and_ends_when_told() {
 }
 
 #[test]
-fn several_tasks_are_changed_by_one_command_or_a_list_and_what_is_refused_is_told_beside_them() {
+fn bulk_command_changes_tasks_and_reports_each_refusal() {
     let world = World::new();
     let ada = world.session("ada");
     let create = |title: &str| {
@@ -303,8 +303,8 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn with(world: &World, session: &Session, arguments: &[&str]) -> Self {
-        let (terminal, its_end) = pty_process::blocking::open().unwrap();
+    fn start(world: &World, session: &Session, arguments: &[&str]) -> Self {
+        let (terminal, pty_end) = pty_process::blocking::open().unwrap();
         terminal.resize(pty_process::Size::new(30, 100)).unwrap();
         let child = pty_process::blocking::Command::new(program("claude-mesh"))
             .args(arguments)
@@ -312,7 +312,7 @@ impl Terminal {
             .env("HOME", world.home())
             .env("TERM", "xterm-256color")
             .current_dir(&session.folder)
-            .spawn(its_end)
+            .spawn(pty_end)
             .unwrap();
         let (keys, printed) = (Arc::new(terminal), Arc::new(Mutex::new(Vec::new())));
         let (reading, shown) = (Arc::clone(&keys), Arc::clone(&printed));
@@ -346,9 +346,9 @@ impl Terminal {
 
     /// Waits until the screen shows a board with all of this, and returns it.
     #[track_caller]
-    fn shows(&self, words: &[&str]) -> String {
+    fn wait_for_screen(&self, words: &[&str]) -> String {
         let mut last = String::new();
-        within(&format!("the screen shows {words:?}"), || {
+        wait_until(&format!("the screen shows {words:?}"), || {
             last = self.screens().pop().unwrap_or_default();
             words.iter().all(|word| last.contains(word))
         });
@@ -357,13 +357,13 @@ impl Terminal {
 }
 
 #[test]
-fn a_watched_board_in_a_terminal_is_drawn_over_the_last_one_until_ctrl_c() {
+fn terminal_board_redraws_in_place_until_ctrl_c() {
     let world = World::new();
     let ada = world.session("ada");
-    let mut terminal = Terminal::with(&world, &ada, &["task", "board", "--watch"]);
-    terminal.shows(&["TODO 0", "IN PROGRESS 0", "IN REVIEW 0", "DONE 0"]);
+    let mut terminal = Terminal::start(&world, &ada, &["task", "board", "--watch"]);
+    terminal.wait_for_screen(&["TODO 0", "IN PROGRESS 0", "IN REVIEW 0", "DONE 0"]);
     let created = ada.call("create_task", json!({ "title": "write the importer" }));
-    let board = terminal.shows(&["TODO 1", "write the importer"]);
+    let board = terminal.wait_for_screen(&["TODO 1", "write the importer"]);
     assert!(
         board.lines().all(|line| line.chars().count() <= 100),
         "as wide as the terminal: {board}"
@@ -371,7 +371,7 @@ fn a_watched_board_in_a_terminal_is_drawn_over_the_last_one_until_ctrl_c() {
     let id = &created["task"]["task_id"];
     let change = json!({ "task_id": id, "status": "in_progress" });
     ada.call("update_task", change);
-    let board = terminal.shows(&["TODO 0", "IN PROGRESS 1", "ada"]);
+    let board = terminal.wait_for_screen(&["TODO 0", "IN PROGRESS 1", "ada"]);
     let line = |word: &str| {
         let lines = board.lines();
         lines.into_iter().find_map(|line| line.find(word)).unwrap()
@@ -385,14 +385,14 @@ fn a_watched_board_in_a_terminal_is_drawn_over_the_last_one_until_ctrl_c() {
     let before = terminal.screens().len();
     ada.call("post", json!({ "to": "*", "body": "unheard" }));
     ada.call("create_task", json!({ "title": "next" }));
-    terminal.shows(&["TODO 1", "next"]);
+    terminal.wait_for_screen(&["TODO 1", "next"]);
     assert_eq!(terminal.screens().len(), before + 1);
     (&*terminal.keys).write_all(b"\x03").unwrap();
     assert!(terminal.child.wait().unwrap().success());
 }
 
 #[test]
-fn a_watched_board_that_no_terminal_shows_is_printed_one_below_the_other() {
+fn watched_board_without_a_terminal_is_appended_as_text() {
     let world = World::new();
     let ada = world.session("ada");
     let mut child = world

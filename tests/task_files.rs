@@ -5,7 +5,7 @@ use crate::world::{Session, World};
 
 /// Creates a task of the session's own that touches these files of its project.
 #[track_caller]
-fn creates(session: &Session, title: &str, files: &[&str]) -> String {
+fn create_task(session: &Session, title: &str, files: &[&str]) -> String {
     let created = session.call(
         "create_task",
         json!({ "title": title, "files_owned": paths(session, files) }),
@@ -20,7 +20,7 @@ fn paths(session: &Session, files: &[&str]) -> Vec<String> {
 
 /// Changes what must be allowed. Returns who has which file by that.
 #[track_caller]
-fn updates(session: &Session, id: &str, more: Value) -> Vec<(String, String)> {
+fn update_task(session: &Session, id: &str, more: Value) -> Vec<(String, String)> {
     let mut arguments = json!({ "task_id": id });
     let all = arguments.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
@@ -43,12 +43,12 @@ fn updates(session: &Session, id: &str, more: Value) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn goes(session: &Session, id: &str, status: &str) -> Vec<(String, String)> {
-    updates(session, id, json!({ "status": status }))
+fn set_status(session: &Session, id: &str, status: &str) -> Vec<(String, String)> {
+    update_task(session, id, json!({ "status": status }))
 }
 
 /// Returns who holds files of a session's project, as `name: peer (note)`, seen by another.
-fn held(session: &Session, project: &Session) -> Vec<String> {
+fn held_files(session: &Session, project: &Session) -> Vec<String> {
     let listed = session.call(
         "claims",
         json!({ "prefix": format!("file:{}/", project.folder.display()) }),
@@ -67,22 +67,25 @@ fn held(session: &Session, project: &Session) -> Vec<String> {
         .collect()
 }
 
-fn granted(names: &[&str]) -> Vec<(String, String)> {
+fn all_granted(names: &[&str]) -> Vec<(String, String)> {
     let pair = |name: &&str| ((*name).to_owned(), "granted".to_owned());
     names.iter().map(pair).collect()
 }
 
 #[test]
-fn a_file_of_two_tasks_stays_claimed_until_the_last_of_them_has_ended() {
+fn file_of_two_tasks_stays_claimed_until_both_have_ended() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let one = creates(&ada, "one", &["a.rs", "b.rs"]);
-    let two = creates(&ada, "two", &["b.rs", "c.rs"]);
-    goes(&ada, &one, "in_progress");
-    assert_eq!(goes(&ada, &two, "in_progress"), granted(&["b.rs", "c.rs"]));
-    goes(&ada, &two, "in_review");
-    goes(&ada, &one, "cancelled");
-    assert_eq!(held(&bo, &ada), ["b.rs: ada", "c.rs: ada"]);
+    let one = create_task(&ada, "one", &["a.rs", "b.rs"]);
+    let two = create_task(&ada, "two", &["b.rs", "c.rs"]);
+    set_status(&ada, &one, "in_progress");
+    assert_eq!(
+        set_status(&ada, &two, "in_progress"),
+        all_granted(&["b.rs", "c.rs"])
+    );
+    set_status(&ada, &two, "in_review");
+    set_status(&ada, &one, "cancelled");
+    assert_eq!(held_files(&bo, &ada), ["b.rs: ada", "c.rs: ada"]);
     let resource = format!("file:{}/b.rs", ada.folder.display());
     let line = bo.call("claims", json!({ "resource": resource }));
     let note = line["claims"][0]["holders"][0]["note"].as_str();
@@ -91,53 +94,63 @@ fn a_file_of_two_tasks_stays_claimed_until_the_last_of_them_has_ended() {
         Some(format!("task {two}").as_str()),
         "it says what for"
     );
-    let three = creates(&ada, "three", &["b.rs"]);
-    goes(&ada, &three, "in_progress");
+    let three = create_task(&ada, "three", &["b.rs"]);
+    set_status(&ada, &three, "in_progress");
     ada.call("delete_task", json!({ "task_id": two }));
-    assert_eq!(held(&bo, &ada), ["b.rs: ada"]);
-    updates(&ada, &three, json!({ "assigned_to": "bo" }));
-    assert_eq!(held(&bo, &ada), [""; 0], "it is the work of another now");
+    assert_eq!(held_files(&bo, &ada), ["b.rs: ada"]);
+    update_task(&ada, &three, json!({ "assigned_to": "bo" }));
+    assert_eq!(
+        held_files(&bo, &ada),
+        [""; 0],
+        "it is the work of another now"
+    );
 }
 
 #[test]
-fn a_task_under_way_that_names_other_files_gives_back_the_old_and_claims_the_new() {
+fn changed_task_files_release_old_claims_and_add_new_ones() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let one = creates(&ada, "one", &["a.rs", "b.rs", "c.rs"]);
-    let two = creates(&ada, "two", &["b.rs"]);
-    goes(&ada, &one, "in_progress");
-    goes(&ada, &two, "in_progress");
+    let one = create_task(&ada, "one", &["a.rs", "b.rs", "c.rs"]);
+    let two = create_task(&ada, "two", &["b.rs"]);
+    set_status(&ada, &one, "in_progress");
+    set_status(&ada, &two, "in_progress");
     let taken = format!("file:{}/taken.rs", ada.folder.display());
     bo.call("claim", json!({ "resource": taken }));
     let files = paths(&ada, &["c.rs", "d.rs", "taken.rs"]);
-    let mut wanted = granted(&["c.rs", "d.rs"]);
+    let mut wanted = all_granted(&["c.rs", "d.rs"]);
     wanted.push(("taken.rs".into(), "held_by bo".into()));
-    assert_eq!(updates(&ada, &one, json!({ "files_owned": files })), wanted);
+    assert_eq!(
+        update_task(&ada, &one, json!({ "files_owned": files })),
+        wanted
+    );
     let all = ["b.rs: ada", "c.rs: ada", "d.rs: ada", "taken.rs: bo"];
-    assert_eq!(held(&bo, &ada), all, "two still needs b.rs");
+    assert_eq!(held_files(&bo, &ada), all, "two still needs b.rs");
     // With a step it is the same.
     let more = json!({ "files_owned": paths(&ada, &["e.rs"]), "status": "in_review" });
-    assert_eq!(updates(&ada, &one, more), granted(&["e.rs"]));
-    assert_eq!(held(&bo, &ada), ["b.rs: ada", "e.rs: ada", "taken.rs: bo"]);
+    assert_eq!(update_task(&ada, &one, more), all_granted(&["e.rs"]));
+    assert_eq!(
+        held_files(&bo, &ada),
+        ["b.rs: ada", "e.rs: ada", "taken.rs: bo"]
+    );
     // Whoever changes it for its assignee takes nothing for himself.
     let more = json!({ "files_owned": paths(&ada, &["f.rs"]) });
-    assert_eq!(updates(&bo, &one, more), []);
-    assert_eq!(held(&bo, &ada), ["b.rs: ada", "taken.rs: bo"]);
-    goes(&ada, &two, "cancelled");
+    assert_eq!(update_task(&bo, &one, more), []);
+    assert_eq!(held_files(&bo, &ada), ["b.rs: ada", "taken.rs: bo"]);
+    set_status(&ada, &two, "cancelled");
     let more = json!({ "files_owned": paths(&ada, &["g.rs"]), "status": "cancelled" });
-    assert_eq!(updates(&ada, &one, more), []);
+    assert_eq!(update_task(&ada, &one, more), []);
     assert_eq!(
-        held(&bo, &ada),
+        held_files(&bo, &ada),
         ["taken.rs: bo"],
         "what has ended needs nothing"
     );
 }
 
 #[test]
-fn who_stands_in_line_for_a_file_already_stands_there_as_before_when_a_task_begins() {
+fn starting_a_task_keeps_an_existing_claim_queue_ticket() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let task = creates(&ada, "one", &["a.rs", "b.rs"]);
+    let task = create_task(&ada, "one", &["a.rs", "b.rs"]);
     let resource = format!("file:{}/a.rs", ada.folder.display());
     bo.call("claim", json!({ "resource": resource }));
     ada.call(
@@ -152,7 +165,7 @@ fn who_stands_in_line_for_a_file_already_stands_there_as_before_when_a_task_begi
     assert_eq!(before.0[0]["note"], "to read");
     let has = |name: &str, who: &str| (name.to_owned(), who.to_owned());
     assert_eq!(
-        goes(&ada, &task, "in_progress"),
+        set_status(&ada, &task, "in_progress"),
         [has("a.rs", "held_by bo"), has("b.rs", "granted")]
     );
     assert_eq!(line(), before);

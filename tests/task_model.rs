@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use claude_mesh::mesh::task_files;
 use claude_mesh::mesh::{
-    Arrival, ClaimFilter, Mesh, Sitting, TaskChange, TaskFields, TaskSelection,
+    ClaimFilter, JoinRequest, Mesh, SessionHandle, TaskChange, TaskFields, TaskSelection,
 };
 use claude_mesh::model::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
 use claude_mesh::model::{Error, TaskStatus};
-use claude_mesh::platform::clock::SetClock;
+use claude_mesh::platform::clock::ManualClock;
 use claude_mesh::platform::id::TaskId;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -38,7 +38,7 @@ enum Step {
         task: usize,
         waits_for: usize,
     },
-    Guess {
+    UpdateAtVersion {
         who: usize,
         task: usize,
         version: i64,
@@ -47,7 +47,7 @@ enum Step {
         who: usize,
         task: usize,
     },
-    Clear {
+    CancelStale {
         who: usize,
     },
 }
@@ -65,9 +65,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, task, to, reason)| Step::Move { who, task, to, reason }),
         7 => (who.clone(), task.clone(), task.clone())
             .prop_map(|(who, task, waits_for)| Step::Wait { who, task, waits_for }),
-        1 => (who.clone(), task.clone(), 1..4_i64).prop_map(|(who, task, version)| Step::Guess { who, task, version }),
+        1 => (who.clone(), task.clone(), 1..4_i64).prop_map(|(who, task, version)| Step::UpdateAtVersion { who, task, version }),
         1 => (who.clone(), task).prop_map(|(who, task)| Step::Delete { who, task }),
-        1 => who.prop_map(|who| Step::Clear { who }),
+        1 => who.prop_map(|who| Step::CancelStale { who }),
     ]
 }
 
@@ -80,15 +80,15 @@ struct Task {
     assignee: Option<usize>,
     waits_for: Option<usize>,
     version: i64,
-    gone: bool,
-    holds: bool,
+    deleted: bool,
+    holds_file: bool,
 }
 
 /// Why something was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum No {
+enum Rejection {
     /// There is an open task of that title, which comes back.
-    There,
+    DuplicateTitle,
     /// There is no such task.
     Unknown,
     /// It is somebody else's.
@@ -98,16 +98,16 @@ enum No {
     /// It was sent back without saying why.
     Reason,
     /// What it waits for has not ended.
-    Waits,
+    OpenDependency,
     /// It would wait for itself.
-    Circle,
+    Cycle,
     /// It has another version by now.
     Version,
     /// It has ended.
     Ended,
 }
 
-impl No {
+impl Rejection {
     /// Reads a refusal: its code, and of conflicts what they say.
     fn of(error: &Error) -> Self {
         let Error::Refused(refusal) = error else {
@@ -120,8 +120,8 @@ impl No {
             "not_yours" => Self::NotYours,
             "invalid_argument" if says("\"reason\" is missing") => Self::Reason,
             "conflict" if says("so it cannot become") => Self::Step,
-            "conflict" if says("the task cannot start") => Self::Waits,
-            "conflict" if says("would wait for itself") => Self::Circle,
+            "conflict" if says("the task cannot start") => Self::OpenDependency,
+            "conflict" if says("would wait for itself") => Self::Cycle,
             "conflict" if says("has version") => Self::Version,
             "conflict" if says("nothing of it changes any more") => Self::Ended,
             code => panic!("{code}: {text}"),
@@ -129,7 +129,7 @@ impl No {
     }
 }
 
-type Outcome = Result<(), No>;
+type Outcome = Result<(), Rejection>;
 
 /// All tasks that ever were, in the order in which they were created.
 #[derive(Debug, Default)]
@@ -138,12 +138,12 @@ struct Model {
 }
 
 impl Model {
-    fn there(&self, task: usize) -> Option<&Task> {
-        self.tasks.get(task).filter(|task| !task.gone)
+    fn existing_task(&self, task: usize) -> Option<&Task> {
+        self.tasks.get(task).filter(|task| !task.deleted)
     }
 
-    fn known(&self, task: usize) -> Result<&Task, No> {
-        self.there(task).ok_or(No::Unknown)
+    fn find_task(&self, task: usize) -> Result<&Task, Rejection> {
+        self.existing_task(task).ok_or(Rejection::Unknown)
     }
 
     fn step(&mut self, step: &Step) -> Outcome {
@@ -151,9 +151,9 @@ impl Model {
         match *step {
             Step::Create { who, title, file } => {
                 let open =
-                    |task: &Task| task.title == title && !task.gone && !task.status.is_ended();
+                    |task: &Task| task.title == title && !task.deleted && !task.status.is_ended();
                 if self.tasks.iter().any(open) {
-                    return Err(No::There);
+                    return Err(Rejection::DuplicateTitle);
                 }
                 self.tasks.push(Task {
                     title,
@@ -163,8 +163,8 @@ impl Model {
                     assignee: None,
                     waits_for: None,
                     version: 1,
-                    gone: false,
-                    holds: false,
+                    deleted: false,
+                    holds_file: false,
                 });
             }
             Step::Move {
@@ -172,48 +172,48 @@ impl Model {
                 task,
                 to,
                 reason,
-            } => self.moves(who, at(task), to, reason)?,
+            } => self.change_status(who, at(task), to, reason)?,
             Step::Wait {
                 task, waits_for, ..
             } => {
                 let (task, waits_for) = (at(task), at(waits_for));
-                let found = self.known(task)?.clone();
+                let found = self.find_task(task)?.clone();
                 if found.status.is_ended() {
-                    return Err(No::Ended);
+                    return Err(Rejection::Ended);
                 }
-                self.known(waits_for)?;
-                if self.reaches(waits_for, task) {
-                    return Err(No::Circle);
+                self.find_task(waits_for)?;
+                if self.depends_transitively(waits_for, task) {
+                    return Err(Rejection::Cycle);
                 }
                 if found.waits_for != Some(waits_for) {
                     self.tasks[task].waits_for = Some(waits_for);
                     self.tasks[task].version += 1;
                 }
             }
-            Step::Guess { task, version, .. } => {
+            Step::UpdateAtVersion { task, version, .. } => {
                 let task = at(task);
-                let found = self.known(task)?;
+                let found = self.find_task(task)?;
                 if found.version != version {
-                    return Err(No::Version);
+                    return Err(Rejection::Version);
                 }
                 if found.status.is_ended() {
-                    return Err(No::Ended);
+                    return Err(Rejection::Ended);
                 }
                 self.tasks[task].version += 1;
             }
             Step::Delete { who, task } => {
                 let task = at(task);
-                if self.known(task)?.creator != who {
-                    return Err(No::NotYours);
+                if self.find_task(task)?.creator != who {
+                    return Err(Rejection::NotYours);
                 }
-                self.tasks[task].gone = true;
+                self.tasks[task].deleted = true;
                 self.give_back(task);
             }
-            Step::Clear { who } => {
+            Step::CancelStale { who } => {
                 // Every peer has a project of its own, and a task belongs to its creator's.
                 assert!(who < PEERS);
                 for task in &mut self.tasks {
-                    if task.status == Todo && !task.gone {
+                    if task.status == Todo && !task.deleted {
                         task.status = Cancelled;
                         task.version += 1;
                     }
@@ -223,32 +223,32 @@ impl Model {
         Ok(())
     }
 
-    fn moves(&mut self, who: usize, at: usize, to: TaskStatus, reason: bool) -> Outcome {
-        let task = self.known(at)?.clone();
+    fn change_status(&mut self, who: usize, at: usize, to: TaskStatus, reason: bool) -> Outcome {
+        let task = self.find_task(at)?.clone();
         let steps = matches!(
             (task.status, to),
             (Todo, InProgress) | (InProgress, InReview | Todo) | (InReview, Done | Todo)
         );
         if !steps && (to != Cancelled || task.status.is_ended()) {
-            return Err(No::Step);
+            return Err(Rejection::Step);
         }
         if (task.status, to) == (InReview, Todo) && !reason {
-            return Err(No::Reason);
+            return Err(Rejection::Reason);
         }
-        let first = task.waits_for.and_then(|first| self.there(first));
+        let first = task.waits_for.and_then(|first| self.existing_task(first));
         if to == InProgress && first.is_some_and(|first| !first.status.is_ended()) {
-            return Err(No::Waits);
+            return Err(Rejection::OpenDependency);
         }
         let free = !self
             .tasks
             .iter()
-            .any(|one| one.holds && one.file == task.file);
+            .any(|one| one.holds_file && one.file == task.file);
         let task = &mut self.tasks[at];
         task.status = to;
         task.version += 1;
         if to == InProgress {
             task.assignee = task.assignee.or(Some(who));
-            task.holds = free && task.assignee == Some(who);
+            task.holds_file = free && task.assignee == Some(who);
         } else if to != InReview {
             self.give_back(at);
         }
@@ -258,25 +258,25 @@ impl Model {
     /// Another task of the same peer that is under way and touches the same file keeps it.
     fn give_back(&mut self, at: usize) {
         let task = self.tasks[at].clone();
-        self.tasks[at].holds = false;
+        self.tasks[at].holds_file = false;
         let needs_it = |one: &&mut Task| {
-            let under_way = matches!(one.status, InProgress | InReview) && !one.gone;
+            let under_way = matches!(one.status, InProgress | InReview) && !one.deleted;
             under_way && one.assignee == task.assignee && one.file == task.file
         };
-        if task.holds
+        if task.holds_file
             && let Some(other) = self.tasks.iter_mut().find(needs_it)
         {
-            other.holds = true;
+            other.holds_file = true;
         }
     }
 
-    fn reaches(&self, from: usize, to: usize) -> bool {
+    fn depends_transitively(&self, from: usize, to: usize) -> bool {
         let mut at = Some(from);
         while let Some(here) = at {
             if here == to {
                 return true;
             }
-            at = self.there(here).and_then(|task| task.waits_for);
+            at = self.existing_task(here).and_then(|task| task.waits_for);
         }
         false
     }
@@ -291,22 +291,22 @@ fn nth_newest(count: usize, back: usize) -> usize {
 struct Real {
     place: tempfile::TempDir,
     mesh: Mesh,
-    peers: Vec<Sitting>,
+    peers: Vec<SessionHandle>,
     ids: Vec<TaskId>,
 }
 
 impl Real {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SetClock::at(1_800_000_000_000));
+        let clock = Arc::new(ManualClock::at(1_800_000_000_000));
         let mut mesh = Mesh::open(&place.path().join("mesh.db"), clock).unwrap();
         let peers = (0..PEERS)
             .map(|who| {
                 let folder = place.path().join(who.to_string());
                 std::fs::create_dir_all(&folder).unwrap();
-                let arrival = Arrival::here(&folder).unwrap();
+                let request = JoinRequest::here(&folder).unwrap();
                 let instance = u32::try_from(who).unwrap() + 1;
-                mesh.sit(&arrival.instance(instance)).unwrap()
+                mesh.register(&request.instance(instance)).unwrap()
             })
             .collect();
         Self {
@@ -339,7 +339,7 @@ impl Real {
                 let me = &self.peers[who];
                 let created = self.mesh.create_task(me, &project, &fields).unwrap();
                 if !created.created {
-                    return Err(No::There);
+                    return Err(Rejection::DuplicateTitle);
                 }
                 self.ids.push(created.task.id);
                 Ok(())
@@ -355,7 +355,7 @@ impl Real {
                     reason: reason.then(|| "because".into()),
                     ..TaskChange::of(self.id(task))
                 };
-                done(self.mesh.update_task(&self.peers[who], &change))
+                to_outcome(self.mesh.update_task(&self.peers[who], &change))
             }
             Step::Wait {
                 who,
@@ -370,9 +370,9 @@ impl Real {
                     fields,
                     ..TaskChange::of(self.id(task))
                 };
-                done(self.mesh.update_task(&self.peers[who], &change))
+                to_outcome(self.mesh.update_task(&self.peers[who], &change))
             }
-            Step::Guess { who, task, version } => {
+            Step::UpdateAtVersion { who, task, version } => {
                 let fields = TaskFields {
                     description: Some(format!("{} after {version}", self.ids.len())),
                     ..TaskFields::default()
@@ -382,21 +382,21 @@ impl Real {
                     expected_version: Some(version),
                     ..TaskChange::of(self.id(task))
                 };
-                done(self.mesh.update_task(&self.peers[who], &change))
+                to_outcome(self.mesh.update_task(&self.peers[who], &change))
             }
             Step::Delete { who, task } => {
                 let id = self.id(task);
-                done(self.mesh.delete_task(&self.peers[who], id))
+                to_outcome(self.mesh.delete_task(&self.peers[who], id))
             }
-            Step::Clear { who } => {
+            Step::CancelStale { who } => {
                 let me = &self.peers[who];
-                done(self.mesh.cancel_stale_tasks(me, &project, 0, None))
+                to_outcome(self.mesh.cancel_stale_tasks(me, &project, 0, None))
             }
         }
     }
 
     /// Returns what there is, in the terms of the model, by the order of creation.
-    fn seen(&mut self) -> Vec<(usize, TaskStatus, Option<String>, i64)> {
+    fn listed_tasks(&mut self) -> Vec<(usize, TaskStatus, Option<String>, i64)> {
         let project = self.project().to_owned();
         let all = TaskSelection {
             limit: 1_000,
@@ -405,7 +405,7 @@ impl Real {
         let listed = self.mesh.tasks(None, &project, &all).unwrap();
         let total: u32 = listed.counts.iter().sum();
         assert_eq!(total as usize, listed.tasks.len());
-        let mut seen: Vec<_> = listed
+        let mut listed_tasks: Vec<_> = listed
             .tasks
             .into_iter()
             .map(|task| {
@@ -413,8 +413,8 @@ impl Real {
                 (at, task.status, task.assigned_name, task.version)
             })
             .collect();
-        seen.sort_by_key(|task| task.0);
-        seen
+        listed_tasks.sort_by_key(|task| task.0);
+        listed_tasks
     }
 
     fn files_held(&mut self) -> BTreeSet<usize> {
@@ -424,12 +424,12 @@ impl Real {
     }
 }
 
-fn done<T>(outcome: claude_mesh::model::Result<T>) -> Outcome {
-    outcome.map(drop).map_err(|error| No::of(&error))
+fn to_outcome<T>(outcome: claude_mesh::model::Result<T>) -> Outcome {
+    outcome.map(drop).map_err(|error| Rejection::of(&error))
 }
 
 /// Takes all steps in both, and compares after each. Returns what was not done and why.
-fn play(steps: &[Step]) -> Vec<No> {
+fn run_steps(steps: &[Step]) -> Vec<Rejection> {
     let (mut model, mut real) = (Model::default(), Real::new());
     let mut refused = Vec::new();
     for (number, step) in steps.iter().enumerate() {
@@ -441,11 +441,11 @@ fn play(steps: &[Step]) -> Vec<No> {
             .tasks
             .iter()
             .enumerate()
-            .filter(|(_, task)| !task.gone)
+            .filter(|(_, task)| !task.deleted)
             .map(|(at, task)| (at, task.status, name(task), task.version))
             .collect();
-        assert_eq!(real.seen(), wanted, "after step {number}: {step:?}");
-        let holding = model.tasks.iter().filter(|task| task.holds);
+        assert_eq!(real.listed_tasks(), wanted, "after step {number}: {step:?}");
+        let holding = model.tasks.iter().filter(|task| task.holds_file);
         let held: BTreeSet<usize> = holding.map(|task| task.file).collect();
         assert_eq!(real.files_held(), held, "after step {number}: {step:?}");
     }
@@ -456,27 +456,27 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_done_leaves_tasks_as_the_model_has_them(steps in prop::collection::vec(step(), 20..50)) {
-        play(&steps);
+    fn tasks_match_the_model_after_random_steps(steps in prop::collection::vec(step(), 20..50)) {
+        run_steps(&steps);
     }
 }
 
 /// One long life of a file; the same in every run.
 #[test]
-fn a_thousand_steps_leave_tasks_as_the_model_has_them() {
+fn tasks_match_the_model_after_a_thousand_steps() {
     let mut dice = TestRunner::deterministic();
     let steps = prop::collection::vec(step(), 1_000).new_tree(&mut dice);
-    let refused = play(&steps.unwrap().current());
+    let refused = run_steps(&steps.unwrap().current());
     for no in [
-        No::There,
-        No::Unknown,
-        No::NotYours,
-        No::Step,
-        No::Reason,
-        No::Waits,
-        No::Circle,
-        No::Version,
-        No::Ended,
+        Rejection::DuplicateTitle,
+        Rejection::Unknown,
+        Rejection::NotYours,
+        Rejection::Step,
+        Rejection::Reason,
+        Rejection::OpenDependency,
+        Rejection::Cycle,
+        Rejection::Version,
+        Rejection::Ended,
     ] {
         assert!(refused.contains(&no), "{no:?} never came");
     }

@@ -51,10 +51,10 @@ const SETS: [(&str, &[&str]); 7] = [
 ];
 
 #[test]
-fn a_server_lists_the_sets_of_tools_it_was_told_to_and_the_questions_always() {
+fn server_lists_configured_tool_sets_and_always_the_ask_set() {
     let mut world = World::new();
     assert_eq!(SETS.map(|(set, _)| set), TOOL_SETS);
-    let lists = |value: &str| listed(&world.window("ada", &[("CLAUDE_MESH_TOOLS", value)]));
+    let lists = |value: &str| listed(&world.bare_session("ada", &[("CLAUDE_MESH_TOOLS", value)]));
     for (set, more) in SETS {
         let wanted: BTreeSet<&str> = ASK.iter().chain(more).copied().collect();
         assert_eq!(names(&lists(set)), wanted, "{set}");
@@ -65,7 +65,7 @@ fn a_server_lists_the_sets_of_tools_it_was_told_to_and_the_questions_always() {
     let all = SETS.iter().flat_map(|(_, more)| more.iter());
     let all: BTreeSet<&str> = ASK.iter().chain(all).copied().collect();
     assert_eq!(names(&lists("")), all, "nothing said is all");
-    assert_eq!(names(&listed(&world.window("ada", &[]))), all);
+    assert_eq!(names(&listed(&world.bare_session("ada", &[]))), all);
     let two = serde_json::to_string(&two).unwrap();
     assert!(two.len() < 8_000, "the shorter list has {}", two.len());
     // What is set for all sessions counts as well.
@@ -76,7 +76,10 @@ fn a_server_lists_the_sets_of_tools_it_was_told_to_and_the_questions_always() {
     )
     .unwrap();
     let wanted = ASK.iter().chain(&["events"]).copied();
-    assert_eq!(names(&listed(&world.window("ada", &[]))), wanted.collect());
+    assert_eq!(
+        names(&listed(&world.bare_session("ada", &[]))),
+        wanted.collect()
+    );
     world.set("CLAUDE_MESH_TOOLS", "state");
     let trimmed = world.session("ada");
     let wanted = ASK.iter().chain(&["state"]).copied();
@@ -86,9 +89,9 @@ fn a_server_lists_the_sets_of_tools_it_was_told_to_and_the_questions_always() {
 }
 
 #[test]
-fn a_set_of_tools_that_does_not_exist_is_named_by_every_call_together_with_those_that_do() {
+fn unknown_tool_set_is_reported_by_every_call() {
     let world = World::new();
-    let ada = world.window("ada", &[("CLAUDE_MESH_TOOLS", "ask,mail")]);
+    let ada = world.bare_session("ada", &[("CLAUDE_MESH_TOOLS", "ask,mail")]);
     assert_eq!(
         listed(&ada).len(),
         claude_mesh::mcp::tool_list(None).len(),
@@ -106,9 +109,9 @@ fn a_set_of_tools_that_does_not_exist_is_named_by_every_call_together_with_those
 }
 
 #[test]
-fn what_every_session_needs_is_loaded_always_and_hints_say_what_a_call_changes() {
+fn essential_tools_always_load_and_hints_state_side_effects() {
     let world = World::new();
-    let tools = listed(&world.window("ada", &[]));
+    let tools = listed(&world.bare_session("ada", &[]));
     let with = |holds: &dyn Fn(&Value) -> bool| -> BTreeSet<&str> {
         let some = tools.iter().filter(|tool| holds(tool));
         some.map(|tool| tool["name"].as_str().unwrap()).collect()

@@ -5,17 +5,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 use std::time::Instant;
 
-use claude_mesh::mesh::{Attention, Letterbox, Member, Rewake};
+use claude_mesh::mesh::{InboxState, Member, Rewake, WakeAction};
 use claude_mesh::model::peer::Address;
-use claude_mesh::model::throttle::NeedsPerson;
-use claude_mesh::model::{Activity, Delivery, Event, WakeState};
+use claude_mesh::model::throttle::PersonAlert;
+use claude_mesh::model::{Activity, DeliveryStatus, Event, WakeState};
 use claude_mesh::platform::id::QuestionId;
 use claude_mesh::platform::process;
 use serde_json::{Value, json};
 
-use crate::ring::{Rung, SERVER, asks, attached};
-use crate::time::{Days, does};
-use crate::world::{Session, World, program, within};
+use crate::ring::{InboxSession, SERVER_SCRIPT, attached_context, start_ask};
+use crate::time::{MeshFixture, set_session_activity};
+use crate::world::{Session, World, program, wait_until};
 
 /// Has a member ask another, and waits for nothing.
 #[track_caller]
@@ -25,40 +25,45 @@ fn asked(from: &mut Member, to: &str, text: &str) -> QuestionId {
 }
 
 /// There is nothing to do, for so long at most.
-fn rests(after_ms: Option<i64>) -> Attention {
-    Attention::Rest {
+fn rest_for(after_ms: Option<i64>) -> WakeAction {
+    WakeAction::Wait {
         after_ms,
         needs_person: None,
     }
 }
 
 /// The server of a member looks after it, as at every ring of its bell.
-fn attends(member: &mut Member) -> Attention {
-    let me = member.sitting().clone();
-    member.mesh().attend(&me, || Letterbox::Open).unwrap()
+fn next_wake_action(member: &mut Member) -> WakeAction {
+    let me = member.handle().clone();
+    member.mesh().attend(&me, || InboxState::Open).unwrap()
 }
 
 /// The same where a line is due.
 #[track_caller]
-fn rings(member: &mut Member) {
-    let attention = attends(member);
-    assert!(matches!(attention, Attention::Post { .. }), "{attention:?}");
+fn wake_attempts(member: &mut Member) {
+    let attention = next_wake_action(member);
+    assert!(
+        matches!(attention, WakeAction::Post { .. }),
+        "{attention:?}"
+    );
 }
 
 /// Returns how far a question came, as its asker is told.
-fn delivery(asker: &mut Member, id: QuestionId) -> Delivery {
-    asker.mesh().standings(&[id]).unwrap()[0].delivery.clone()
+fn delivery(asker: &mut Member, id: QuestionId) -> DeliveryStatus {
+    asker.mesh().question_statuses(&[id]).unwrap()[0]
+        .delivery
+        .clone()
 }
 
 /// Returns what the log says of waking: which kind, the number of the ring, and whether the question rides on it.
-fn wakes(member: &mut Member) -> Vec<(String, Value, Value)> {
+fn wake_events(member: &mut Member) -> Vec<(String, Value, Value)> {
     let is_wake = |event: &Event| {
         ["rung", "queued", "not_woken"]
             .iter()
             .any(|end| event.kind.ends_with(end))
     };
-    let wakes = Days::events(member).into_iter().filter(is_wake);
-    wakes
+    let wake_events = MeshFixture::events(member).into_iter().filter(is_wake);
+    wake_events
         .map(|event| {
             let data = &event.data;
             (event.kind, data["ring"].clone(), data["rides"].clone())
@@ -67,24 +72,24 @@ fn wakes(member: &mut Member) -> Vec<(String, Value, Value)> {
 }
 
 #[test]
-fn the_log_tells_each_ring_and_what_came_of_it() {
-    let days = Days::new();
+fn event_log_records_each_wake_attempt_and_its_outcome() {
+    let fixture = MeshFixture::new();
     let mut world = World::new();
-    let database = days.place.path().join("mesh.db");
+    let database = fixture.place.path().join("mesh.db");
     world.set("MESH_DB_PATH", database.to_str().unwrap());
-    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
-    does(&mut bo, "idle");
+    let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
+    set_session_activity(&mut bo, "idle");
     let id = asked(&mut ada, "bo", "which port?");
-    rings(&mut bo);
-    days.clock.advance_ms(3_000);
-    rings(&mut bo);
-    days.clock.advance_ms(3_000);
-    assert_eq!(attends(&mut bo), rests(None));
+    wake_attempts(&mut bo);
+    fixture.clock.advance_ms(3_000);
+    wake_attempts(&mut bo);
+    fixture.clock.advance_ms(3_000);
+    assert_eq!(next_wake_action(&mut bo), rest_for(None));
     let told = delivery(&mut ada, id);
     assert_eq!(told.wake, WakeState::Failed);
     let rung = |ring: u32| ("question.rung".to_owned(), json!(ring), json!(false));
     let not_woken = ("question.not_woken".to_owned(), Value::Null, Value::Null);
-    assert_eq!(wakes(&mut ada), [rung(1), rung(2), not_woken]);
+    assert_eq!(wake_events(&mut ada), [rung(1), rung(2), not_woken]);
 
     let log = |peer: &str| world.cli(&world.home(), &["log", "--peer", peer]).out;
     for told in [
@@ -100,77 +105,77 @@ fn the_log_tells_each_ring_and_what_came_of_it() {
 }
 
 #[test]
-fn a_jump_of_the_wall_clock_makes_no_ring_early_or_late() {
+fn wall_clock_jump_does_not_shift_wake_attempts() {
     const HOUR_MS: i64 = 3_600_000;
     for jump_ms in [-HOUR_MS, HOUR_MS] {
-        let days = Days::new();
-        let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
-        does(&mut bo, "idle");
+        let fixture = MeshFixture::new();
+        let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
+        set_session_activity(&mut bo, "idle");
         let id = asked(&mut ada, "bo", "which port?");
-        rings(&mut bo);
-        days.clock.jump_wall_ms(jump_ms);
-        days.clock.advance_ms(2_999);
-        let waits = rests(Some(1));
-        assert_eq!(attends(&mut bo), waits);
-        days.clock.advance_ms(1);
-        rings(&mut bo);
-        days.clock.jump_wall_ms(jump_ms);
+        wake_attempts(&mut bo);
+        fixture.clock.jump_wall_ms(jump_ms);
+        fixture.clock.advance_ms(2_999);
+        let waits = rest_for(Some(1));
+        assert_eq!(next_wake_action(&mut bo), waits);
+        fixture.clock.advance_ms(1);
+        wake_attempts(&mut bo);
+        fixture.clock.jump_wall_ms(jump_ms);
         assert!(matches!(
-            attends(&mut bo),
-            Attention::Rest {
+            next_wake_action(&mut bo),
+            WakeAction::Wait {
                 after_ms: Some(_),
                 ..
             }
         ));
         assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
-        days.clock.advance_ms(3_000);
-        attends(&mut bo);
+        fixture.clock.advance_ms(3_000);
+        next_wake_action(&mut bo);
         assert_eq!(delivery(&mut ada, id).wake, WakeState::Failed);
     }
 }
 
 #[test]
-fn a_jump_of_the_wall_clock_holds_up_no_hook_that_waits() {
-    let days = Days::new();
-    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
-    does(&mut bo, "idle");
+fn wall_clock_jump_does_not_delay_the_rewake_hook() {
+    let fixture = MeshFixture::new();
+    let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
+    set_session_activity(&mut bo, "idle");
     asked(&mut ada, "bo", "which port?");
-    rings(&mut bo);
-    days.clock.jump_wall_ms(-3_600_000);
-    let me = bo.sitting().clone();
+    wake_attempts(&mut bo);
+    fixture.clock.jump_wall_ms(-3_600_000);
+    let me = bo.handle().clone();
     let mut hook = || bo.mesh().rewake(&me).unwrap();
     let after_ms = Some(3_000);
     assert_eq!(hook(), Rewake::Wait { after_ms }, "the line goes first");
-    days.clock.advance_ms(3_000);
+    fixture.clock.advance_ms(3_000);
     assert_eq!(hook(), Rewake::Now);
 }
 
 #[test]
-fn the_log_tells_that_a_busy_session_is_rung_once_and_what_rides_on_it() {
-    let days = Days::new();
+fn event_log_records_one_busy_wake_and_coalesced_questions() {
+    let fixture = MeshFixture::new();
     let mut world = World::new();
-    let database = days.place.path().join("mesh.db");
+    let database = fixture.place.path().join("mesh.db");
     world.set("MESH_DB_PATH", database.to_str().unwrap());
     let [mut ada, mut bo, mut cy] =
-        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| days.member(name, instance));
-    does(&mut bo, "busy");
+        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| fixture.member(name, instance));
+    set_session_activity(&mut bo, "busy");
     asked(&mut ada, "bo", "which port?");
-    rings(&mut bo);
+    wake_attempts(&mut bo);
     let second = asked(&mut cy, "bo", "which schema?");
-    let waits = attends(&mut bo);
+    let waits = next_wake_action(&mut bo);
     assert!(
         matches!(
             waits,
-            Attention::Rest {
+            WakeAction::Wait {
                 after_ms: Some(_),
                 ..
             }
         ),
         "{waits:?}"
     );
-    attends(&mut bo);
+    next_wake_action(&mut bo);
     let queued = |rides: bool| ("question.queued".to_owned(), json!(1), json!(rides));
-    assert_eq!(wakes(&mut ada), [queued(false), queued(true)]);
+    assert_eq!(wake_events(&mut ada), [queued(false), queued(true)]);
     assert_eq!(delivery(&mut cy, second).wake, WakeState::Queued);
     let log = world.cli(&world.home(), &["log"]).out;
     for told in [
@@ -182,21 +187,24 @@ fn the_log_tells_that_a_busy_session_is_rung_once_and_what_rides_on_it() {
 }
 
 #[test]
-fn the_log_tells_what_else_a_session_is_rung_for() {
-    let days = Days::new();
+fn event_log_records_wake_attempts_for_messages() {
+    let fixture = MeshFixture::new();
     let mut world = World::new();
-    let database = days.place.path().join("mesh.db");
+    let database = fixture.place.path().join("mesh.db");
     world.set("MESH_DB_PATH", database.to_str().unwrap());
-    let mut bo = days.member("bo", 2);
-    does(&mut bo, "idle");
+    let mut bo = fixture.member("bo", 2);
+    set_session_activity(&mut bo, "idle");
     let alert = ["post", "bo", "the disk is full", "--type", "alert"];
     assert_eq!(world.cli(&world.home(), &alert).code, Some(0));
     for _ in 0..2 {
-        rings(&mut bo);
-        days.clock.advance_ms(3_000);
+        wake_attempts(&mut bo);
+        fixture.clock.advance_ms(3_000);
     }
-    attends(&mut bo);
-    let kinds: Vec<String> = wakes(&mut bo).into_iter().map(|(kind, ..)| kind).collect();
+    next_wake_action(&mut bo);
+    let kinds: Vec<String> = wake_events(&mut bo)
+        .into_iter()
+        .map(|(kind, ..)| kind)
+        .collect();
     assert_eq!(kinds, ["peer.rung", "peer.rung", "peer.not_woken"]);
     let log = world.cli(&world.home(), &["log"]).out;
     for told in [
@@ -209,7 +217,7 @@ fn the_log_tells_what_else_a_session_is_rung_for() {
 }
 
 #[test]
-fn an_ask_in_a_sessions_shell_that_is_interrupted_tells_how_far_its_question_came() {
+fn interrupted_ask_in_a_session_shell_reports_its_delivery() {
     let world = World::new();
     let (bo, _cy) = (world.session("bo"), world.session("cy"));
     let folder = world.project("ada");
@@ -219,20 +227,20 @@ fn an_ask_in_a_sessions_shell_that_is_interrupted_tells_how_far_its_question_cam
         "(read go < go; exec \"{}\" ask cy 'which schema?' --json > asked) & \"$SERVER\"; :",
         program("claude-mesh")
     );
-    let ada = world.window_of("ada", &[], "/bin/sh", &script);
+    let ada = world.bare_session_with_script("ada", &[], "/bin/sh", &script);
     ada.register("busy");
     ada.hook("SessionStart", json!({ "source": "startup" }));
     ada.discover();
     ada.call("mesh_status", json!({}));
     std::fs::write(folder.join("go"), "go\n").unwrap();
-    within("it is asked", || {
+    wait_until("it is asked", || {
         let open = "SELECT count(*) FROM wait_question";
         let count: i64 = world.rows().query_row(open, [], |row| row.get(0)).unwrap();
         count == 1
     });
-    let _asks = asks(&bo, "ada", "which port?");
+    let _asks = start_ask(&bo, "ada", "which port?");
     let asked = || std::fs::read_to_string(folder.join("asked")).unwrap();
-    within("it is interrupted", || asked().ends_with("}\n"));
+    wait_until("it is interrupted", || asked().ends_with("}\n"));
     let interrupted: Value = serde_json::from_str(&asked()).unwrap();
     assert_eq!(interrupted["status"], "interrupted", "{interrupted}");
     assert_eq!(interrupted["questions"][0]["question"], "which port?");
@@ -242,14 +250,14 @@ fn an_ask_in_a_sessions_shell_that_is_interrupted_tells_how_far_its_question_cam
 }
 
 #[test]
-fn an_interrupted_wait_tells_how_far_its_own_questions_came() {
+fn interrupted_wait_reports_delivery_of_its_own_questions() {
     let world = World::new();
     let [ada, bo, cy, dee] = ["ada", "bo", "cy", "dee"].map(|name| world.session(name));
-    let waits = asks(&ada, "cy", "which schema?");
+    let waits = start_ask(&ada, "cy", "which schema?");
     waits.wait_for_progress("cy: stored");
     assert!(cy.prompt("t1").unwrap().contains("which schema?"));
     waits.wait_for_progress("cy: shown");
-    let _asks = asks(&bo, "ada", "which port?");
+    let _asks = start_ask(&bo, "ada", "which port?");
     let interrupted = waits.result();
     assert_eq!(interrupted["status"], "interrupted");
     let delivery = &interrupted["delivery"];
@@ -259,12 +267,12 @@ fn an_interrupted_wait_tells_how_far_its_own_questions_came() {
         "{interrupted}"
     );
     assert!(delivery["stored_at"].is_string() && delivery["shown_at"].is_string());
-    ada.replies(&ada.next_question(), "5433");
+    ada.send_reply(&ada.next_question(), "5433");
 
     let question = json!({ "to": ["cy", "dee"], "question": "which table?" });
     let waits = ada.start("ask_peer", question);
     waits.wait_for_progress("dee: stored");
-    let _asks = asks(&bo, "ada", "which host?");
+    let _asks = start_ask(&bo, "ada", "which host?");
     let interrupted = waits.result();
     assert_eq!(interrupted["status"], "interrupted");
     let shown: Vec<&Value> = interrupted["answers"]
@@ -294,7 +302,7 @@ fn why_not_woken(ada: &Session, to: &str) -> String {
 }
 
 #[test]
-fn an_asker_is_told_that_the_settings_of_the_peer_refuse_lines() {
+fn asker_is_informed_that_peer_settings_refuse_lines() {
     let world = World::new();
     let ada = world.session("ada");
     let socket = world.home().join("bo.sock");
@@ -322,7 +330,7 @@ fn an_asker_is_told_that_the_settings_of_the_peer_refuse_lines() {
 }
 
 #[test]
-fn an_asker_is_told_that_the_client_of_the_peer_is_too_old_to_be_woken() {
+fn asker_is_informed_that_the_peer_client_is_too_old_to_wake() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.register_with("idle", json!({ "version": "2.1.200" }));
@@ -334,11 +342,11 @@ fn an_asker_is_told_that_the_client_of_the_peer_is_too_old_to_be_woken() {
 }
 
 #[test]
-fn a_session_whose_settings_refuse_lines_is_told_so_after_the_second_ring() {
-    let days = Days::new();
-    let home = days.place.path().join("home");
-    let mut ada = days.member("ada", 1);
-    let mut bo = days.member_with("bo", 2, Some(home.clone()));
+fn session_refusing_lines_is_notified_after_the_second_wake() {
+    let fixture = MeshFixture::new();
+    let home = fixture.place.path().join("home");
+    let mut ada = fixture.member("ada", 1);
+    let mut bo = fixture.member_with("bo", 2, Some(home.clone()));
     let own = process::stat(process::own_pid()).unwrap().key;
     let entry = json!({ "procStart": own.started.to_string(), "status": "idle" });
     std::fs::create_dir_all(home.join("sessions")).unwrap();
@@ -348,10 +356,10 @@ fn a_session_whose_settings_refuse_lines_is_told_so_after_the_second_ring() {
     std::fs::write(&settings, r#"{ "crossSessionInbound": "refuse" }"#).unwrap();
     let id = asked(&mut ada, "bo", "which port?");
     for _ in 0..2 {
-        rings(&mut bo);
-        days.clock.advance_ms(3_000);
+        wake_attempts(&mut bo);
+        fixture.clock.advance_ms(3_000);
     }
-    attends(&mut bo);
+    next_wake_action(&mut bo);
     let problem = format!(
         "the session was rung twice and did not start a turn; likely because crossSessionInbound is \"refuse\" in {}",
         settings.display()
@@ -360,16 +368,16 @@ fn a_session_whose_settings_refuse_lines_is_told_so_after_the_second_ring() {
 }
 
 #[test]
-fn a_line_that_the_client_drops_is_posted_again_and_never_called_failed() {
+fn dropped_wake_line_is_reposted_and_never_reported_failed() {
     let world = World::new();
     let ada = world.session("ada");
     let mut first = true;
-    let bo = Rung::open_as(&world, "bo", "idle", &[], SERVER, move || {
+    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], SERVER_SCRIPT, move || {
         !std::mem::replace(&mut first, false)
     });
-    let ask = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
-    assert!(attached(&bo.reads(&line, "t1")).contains("which port?"));
+    let ask = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
+    assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains("which port?"));
     ask.wait_for_progress("bo: shown");
     let told = ada.progress(ask.id);
     assert!(!told.iter().any(|it| it.contains("not woken")), "{told:?}");
@@ -378,61 +386,66 @@ fn a_line_that_the_client_drops_is_posted_again_and_never_called_failed() {
 }
 
 #[test]
-fn lines_are_posted_no_faster_than_the_inbox_takes_them() {
+fn wake_lines_respect_the_inbox_rate_limit() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE_BUDGET", "1000");
     let ada = world.session("ada");
     let (mut room, mut then) = (25.5_f64, Instant::now());
-    let bo = Rung::open_as(&world, "bo", "idle", &[], SERVER, move || {
+    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], SERVER_SCRIPT, move || {
         room = (room + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
         then = Instant::now();
         room >= 0.0
     });
     for turn in 1..=27 {
         bo.session.register("idle");
-        let ask = asks(&ada, "bo", &format!("question {turn}"));
-        let line = bo.bell();
-        assert!(attached(&bo.reads(&line, &format!("t{turn}"))).contains("question"));
-        bo.session.replies(&bo.session.next_question(), "yes");
+        let ask = start_ask(&ada, "bo", &format!("question {turn}"));
+        let line = bo.next_wake_line();
+        assert!(
+            attached_context(&bo.read_wake_line(&line, &format!("t{turn}"))).contains("question")
+        );
+        bo.session.send_reply(&bo.session.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
     let read = json!({ "types": ["question.rung", "question.not_woken"], "after": 0 });
-    let rings = ada.call("events", read);
-    let rings = rings["events"].as_array().unwrap();
-    assert_eq!(rings.len(), 27);
-    assert!(rings.iter().all(|it| it["data"]["ring"] == 1), "{rings:?}");
+    let wake_attempts = ada.call("events", read);
+    let wake_attempts = wake_attempts["events"].as_array().unwrap();
+    assert_eq!(wake_attempts.len(), 27);
+    assert!(
+        wake_attempts.iter().all(|it| it["data"]["ring"] == 1),
+        "{wake_attempts:?}"
+    );
 }
 
 #[test]
-fn where_the_inbox_is_full_the_line_waits_and_nothing_is_said_of_a_ring() {
-    let days = Days::new();
-    let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
-    does(&mut bo, "idle");
+fn full_inbox_delays_the_wake_line_without_reporting_a_wake() {
+    let fixture = MeshFixture::new();
+    let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
+    set_session_activity(&mut bo, "idle");
     let id = asked(&mut ada, "bo", "which port?");
-    let me = bo.sitting().clone();
-    let full = |for_ms| move || Letterbox::Full { for_ms };
+    let me = bo.handle().clone();
+    let full = |for_ms| move || InboxState::Full { for_ms };
     for for_ms in [2_000, 1_000] {
-        let waits = rests(Some(for_ms));
+        let waits = rest_for(Some(for_ms));
         assert_eq!(bo.mesh().attend(&me, full(for_ms)).unwrap(), waits);
         assert_eq!(delivery(&mut ada, id).wake, WakeState::None);
-        days.clock.advance_ms(60_000);
+        fixture.clock.advance_ms(60_000);
     }
-    rings(&mut bo);
-    days.clock.advance_ms(60_000);
+    wake_attempts(&mut bo);
+    fixture.clock.advance_ms(60_000);
     bo.mesh().attend(&me, full(2_000)).unwrap();
     assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
-    rings(&mut bo);
-    days.clock.advance_ms(3_000);
-    attends(&mut bo);
+    wake_attempts(&mut bo);
+    fixture.clock.advance_ms(3_000);
+    next_wake_action(&mut bo);
     assert_eq!(delivery(&mut ada, id).wake, WakeState::Failed);
 }
 
 #[test]
-fn a_session_at_work_without_an_inbox_is_not_called_failed_before_it_is_idle() {
+fn busy_session_without_an_inbox_fails_only_once_idle() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.register("busy");
-    let ask = asks(&ada, "bo", "which port?");
+    let ask = start_ask(&ada, "bo", "which port?");
     let told = ask.wait_for_progress("bo: ");
     assert!(told.ends_with("not shown yet, working"), "{told}");
     bo.register("idle");
@@ -443,7 +456,7 @@ fn a_session_at_work_without_an_inbox_is_not_called_failed_before_it_is_idle() {
 
 /// Returns how far the only open question came, as everybody sees it while its asker waits.
 #[track_caller]
-fn way(world: &World) -> Value {
+fn open_question_delivery(world: &World) -> Value {
     let open = world
         .cli(&world.home(), &["inbox", "--all", "--json"])
         .json();
@@ -454,23 +467,23 @@ fn way(world: &World) -> Value {
 }
 
 #[test]
-fn of_two_calls_of_one_session_the_newer_one_is_interrupted_and_the_other_gets_its_answer() {
+fn newer_of_two_calls_is_interrupted_and_the_other_answered() {
     let world = World::new();
     let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    let older = asks(&ada, "cy", "which schema?");
+    let older = start_ask(&ada, "cy", "which schema?");
     older.wait_for_progress("cy: stored");
-    let newer = asks(&ada, "cy", "which table?");
+    let newer = start_ask(&ada, "cy", "which table?");
     newer.wait_for_progress("cy: stored");
-    let asked = asks(&bo, "ada", "which port?");
+    let asked = start_ask(&bo, "ada", "which port?");
     let interrupted = newer.result();
     assert_eq!(interrupted["status"], "interrupted");
     assert_eq!(interrupted["questions"][0]["question"], "which port?");
     asked.wait_for_progress("ada: shown");
     assert!(older.is_open());
-    ada.replies(&ada.next_question(), "5433");
+    ada.send_reply(&ada.next_question(), "5433");
     assert_eq!(asked.result()["answer"], "5433");
     for question in cy.questions() {
-        cy.replies(question["question_id"].as_str().unwrap(), "public");
+        cy.send_reply(question["question_id"].as_str().unwrap(), "public");
     }
     assert_eq!(older.result()["answer"], "public");
     let id = interrupted["question_id"].clone();
@@ -479,37 +492,37 @@ fn of_two_calls_of_one_session_the_newer_one_is_interrupted_and_the_other_gets_i
 }
 
 #[test]
-fn a_session_that_is_busy_or_at_a_dialog_for_a_minute_is_never_called_failed() {
+fn busy_or_dialog_session_is_never_reported_failed() {
     for activity in ["busy", "waiting"] {
-        let days = Days::new();
-        let (mut ada, mut bo) = (days.member("ada", 1), days.member("bo", 2));
-        does(&mut bo, activity);
+        let fixture = MeshFixture::new();
+        let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
+        set_session_activity(&mut bo, activity);
         let id = asked(&mut ada, "bo", "which port?");
-        rings(&mut bo);
+        wake_attempts(&mut bo);
         for _ in 0..30 {
-            days.clock.advance_ms(2_000);
-            let waits = Attention::Rest {
+            fixture.clock.advance_ms(2_000);
+            let waits = WakeAction::Wait {
                 after_ms: Some(2_000),
-                needs_person: (activity == "waiting").then_some(NeedsPerson::Dialog),
+                needs_person: (activity == "waiting").then_some(PersonAlert::Dialog),
             };
-            assert_eq!(attends(&mut bo), waits, "one line is enough");
+            assert_eq!(next_wake_action(&mut bo), waits, "one line is enough");
             let told = delivery(&mut ada, id);
             assert_eq!((told.wake, told.shown_at_ms), (WakeState::Queued, None));
             assert_eq!(told.peer_activity, Activity::of(activity));
         }
         // Its turn has ended, and nobody has read the line: now it counts.
-        does(&mut bo, "idle");
-        rings(&mut bo);
+        set_session_activity(&mut bo, "idle");
+        wake_attempts(&mut bo);
         assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
     }
 }
 
 #[test]
-fn a_hook_that_is_killed_before_its_words_were_read_loses_no_question() {
+fn question_survives_a_hook_killed_before_its_output_is_read() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.register("busy");
-    let ask = asks(&ada, "bo", "which port?");
+    let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("bo: stored");
     // Nobody reads what the hook says: it hangs with it, after its commit.
     let (_reader, mut full) = UnixStream::pair().unwrap();
@@ -529,11 +542,13 @@ fn a_hook_that_is_killed_before_its_words_were_read_loses_no_question() {
     let mut stdin = hook.stdin.take().unwrap();
     stdin.write_all(prompt.to_string().as_bytes()).unwrap();
     drop(stdin);
-    within("it is committed", || way(&world)["shown_times"] == 1);
+    wait_until("it is committed", || {
+        open_question_delivery(&world)["shown_times"] == 1
+    });
     hook.kill().unwrap();
     hook.wait().unwrap();
 
-    let told = way(&world);
+    let told = open_question_delivery(&world);
     assert_eq!(
         (&told["wake"], &told["shown_times"]),
         (&json!("hook"), &json!(1))
@@ -541,27 +556,30 @@ fn a_hook_that_is_killed_before_its_words_were_read_loses_no_question() {
     assert!(ask.is_open());
     let kept = bo.stop("t1", false).unwrap();
     assert!(kept.contains("which port?"), "the end of that turn: {kept}");
-    assert_eq!(way(&world)["shown_times"], 2);
+    assert_eq!(open_question_delivery(&world)["shown_times"], 2);
     let brought = bo.prompt("t2").unwrap();
     assert!(brought.contains("which port?"), "the next turn: {brought}");
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }
 
 #[test]
-fn a_model_that_ignores_a_question_has_been_shown_it_and_nothing_more() {
+fn ignored_question_is_reported_only_as_shown() {
     let world = World::new();
     let ada = world.session("ada");
-    let bo = Rung::open(&world, "bo", "idle");
-    let ask = asks(&ada, "bo", "which port?");
-    let line = bo.bell();
+    let bo = InboxSession::open(&world, "bo", "idle");
+    let ask = start_ask(&ada, "bo", "which port?");
+    let line = bo.next_wake_line();
     assert_eq!(
-        (&way(&world)["wake"], &way(&world)["shown_times"]),
+        (
+            &open_question_delivery(&world)["wake"],
+            &open_question_delivery(&world)["shown_times"]
+        ),
         (&json!("inbox"), &json!(0))
     );
-    bo.reads(&line, "t1");
+    bo.read_wake_line(&line, "t1");
     let is_shown = |way_of: &str, times: u32| {
-        let told = way(&world);
+        let told = open_question_delivery(&world);
         let (wake, shown) = (&told["wake"], &told["shown_times"]);
         assert_eq!((wake, shown), (&json!(way_of), &json!(times)));
         assert_eq!(told["wake_problem"], Value::Null);
@@ -583,6 +601,6 @@ fn a_model_that_ignores_a_question_has_been_shown_it_and_nothing_more() {
     assert!(recalled.contains("01"), "a line of it: {recalled}");
     let told = ask.wait_for_progress("bo: shown");
     assert!(told.starts_with("bo: shown "), "{told}");
-    bo.session.replies(&bo.session.next_question(), "5433");
+    bo.session.send_reply(&bo.session.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }

@@ -4,28 +4,28 @@
 //! a later version may do is played by this program with a schema of its own, beside the real servers and hooks.
 mod older;
 
-use claude_mesh::store::{Options, Schema, Step, Store};
+use claude_mesh::store::{Migration, Options, Schema, Store};
 use serde_json::json;
 
 use crate::world::World;
 
-const FIRST: Step = Step {
+const FIRST: Migration = Migration {
     sql: include_str!("../src/store/schema/0001_questions.sql"),
 };
-const SECOND: Step = Step {
+const SECOND: Migration = Migration {
     sql: include_str!("../src/store/schema/0002_messages_claims_state.sql"),
 };
-const THIRD: Step = Step {
+const THIRD: Migration = Migration {
     sql: include_str!("../src/store/schema/0003_memory_tasks.sql"),
 };
 
 /// What a later version may do: new tables, new columns with a default, new indexes.
 const ADDITIVE: Schema = Schema {
-    steps: &[
+    migrations: &[
         FIRST,
         SECOND,
         THIRD,
-        Step {
+        Migration {
             sql: "CREATE TABLE novelty (id TEXT PRIMARY KEY) STRICT;
                   ALTER TABLE question ADD COLUMN mood TEXT;
                   ALTER TABLE session ADD COLUMN shade INTEGER NOT NULL DEFAULT 7;
@@ -37,12 +37,12 @@ const ADDITIVE: Schema = Schema {
 
 /// What no program of today can follow.
 const BREAKING: Schema = Schema {
-    steps: ADDITIVE.steps,
+    migrations: ADDITIVE.migrations,
     min_reader: 4,
 };
 
 #[test]
-fn sessions_that_run_work_on_beside_a_newer_program_and_new_ones_join() {
+fn running_sessions_keep_working_beside_a_newer_program() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
@@ -52,11 +52,11 @@ fn sessions_that_run_work_on_beside_a_newer_program_and_new_ones_join() {
         bo.prompt("t1").unwrap().contains("which port?"),
         "the older hook"
     );
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433", "the older servers");
     let cy = world.session("cy");
     let ask = cy.start("ask_peer", json!({ "to": "ada", "question": "you too?" }));
-    ada.replies(&ada.next_question(), "me too");
+    ada.send_reply(&ada.next_question(), "me too");
     assert_eq!(
         ask.result()["answer"],
         "me too",
@@ -78,12 +78,12 @@ fn sessions_that_run_work_on_beside_a_newer_program_and_new_ones_join() {
 }
 
 #[test]
-fn a_program_that_is_too_old_for_the_file_says_so_and_changes_nothing() {
+fn too_old_program_reports_it_and_leaves_the_file_unchanged() {
     let world = World::new();
     drop(world.session("ada"));
     drop(Store::open_with(&world.database(), Options::default(), &BREAKING).unwrap());
     let before = std::fs::read(world.database()).unwrap();
-    let late = world.window("bo", &[]);
+    let late = world.bare_session("bo", &[]);
     assert_eq!(
         late.hook_with_fault("SessionStart", json!({ "source": "startup" })),
         ""
@@ -101,7 +101,7 @@ fn a_program_that_is_too_old_for_the_file_says_so_and_changes_nothing() {
 }
 
 #[test]
-fn a_build_of_the_first_schema_works_on_while_this_one_migrates_the_file_under_it() {
+fn first_schema_build_keeps_working_during_the_migration() {
     let Some(older) = older::programs() else {
         return;
     };
@@ -120,7 +120,7 @@ fn a_build_of_the_first_schema_works_on_while_this_one_migrates_the_file_under_i
         bo.prompt("t1").unwrap().contains("which port?"),
         "the older hook"
     );
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433", "both older servers");
 
     let ask = cy.start(
@@ -128,17 +128,17 @@ fn a_build_of_the_first_schema_works_on_while_this_one_migrates_the_file_under_i
         json!({ "to": "ada", "question": "which schema?" }),
     );
     ask.wait_for_progress("ada: stored");
-    ada.replies(&ada.next_question(), "public");
+    ada.send_reply(&ada.next_question(), "public");
     assert_eq!(ask.result()["answer"], "public", "newer asks older");
     let ask = bo.start("ask_peer", json!({ "to": "cy", "question": "and you?" }));
     ask.wait_for_progress("cy: stored");
     assert!(cy.stop("t1", false).unwrap().contains("and you?"));
-    cy.replies(&cy.next_question(), "me too");
+    cy.send_reply(&cy.next_question(), "me too");
     assert_eq!(ask.result()["answer"], "me too", "older asks newer");
 }
 
 #[test]
-fn hooks_of_this_build_serve_a_file_of_the_first_schema_as_it_is() {
+fn hooks_serve_a_first_schema_file_without_migrating_it() {
     let Some(older) = older::programs() else {
         return;
     };
@@ -152,7 +152,7 @@ fn hooks_of_this_build_serve_a_file_of_the_first_schema_as_it_is() {
     ask.wait_for_progress("bo: stored");
     assert!(bo.prompt("t1").unwrap().contains("which port?"));
     assert!(bo.stop("t1", false).unwrap().contains("which port?"));
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
     bo.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
     assert_eq!(version(&world), 1, "hooks migrate nothing");

@@ -11,64 +11,69 @@ use claude_mesh::model::QuestionState;
 use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
-use crate::ring::{Rung, asks, attached};
-use crate::world::{Session, Stray, World, has_ended, within};
+use crate::ring::{InboxSession, attached_context, start_ask};
+use crate::world::{BackgroundProcess, Session, World, has_ended, wait_until};
 
 /// A question of `asker` wakes the idle session, whatever happened there before.
 #[track_caller]
-fn is_rung(asker: &Session, rung: &Rung) {
-    let ask = asks(asker, &rung.session.name(), "are you there?");
-    let line = rung.bell();
-    assert!(attached(&rung.reads(&line, "t9")).contains("are you there?"));
+fn assert_wakes(asker: &Session, inbox_session: &InboxSession) {
+    let ask = start_ask(asker, &inbox_session.session.name(), "are you there?");
+    let line = inbox_session.next_wake_line();
+    assert!(
+        attached_context(&inbox_session.read_wake_line(&line, "t9")).contains("are you there?")
+    );
     ask.cancel();
 }
 
 #[test]
-fn a_question_that_is_forgotten_ends_the_wait_for_it_and_the_session_is_rung_again() {
+fn forgotten_question_ends_its_wait_and_wakes_work_again() {
     let world = World::new();
-    let (ada, bo) = (world.session("ada"), Rung::open(&world, "bo", "idle"));
-    let ask = asks(&bo.session, "ada", "which port?");
+    let (ada, bo) = (
+        world.session("ada"),
+        InboxSession::open(&world, "bo", "idle"),
+    );
+    let ask = start_ask(&bo.session, "ada", "which port?");
     ask.wait_for_progress("ada: stored");
     let question = ada.next_question();
     let ran = world.cli(&world.home(), &["log", "--forget", &question]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let refused = ask.result();
     assert_eq!(refused["error"]["code"], "not_found", "{refused}");
-    is_rung(&ada, &bo);
+    assert_wakes(&ada, &bo);
 }
 
 #[test]
-fn a_server_killed_while_a_call_waits_leaves_no_deaf_session_behind() {
+fn server_killed_during_a_call_leaves_the_session_wakeable() {
     let world = World::new();
     let ada = world.session("ada");
     // The client lives on, and starts another server.
     let twice = "\"$SERVER\"; \"$SERVER\"; :";
-    let bo = Rung::open_as(&world, "bo", "idle", &[], twice, || true);
-    let ask = asks(&bo.session, "ada", "which port?");
+    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], twice, || true);
+    let ask = start_ask(&bo.session, "ada", "which port?");
     ask.wait_for_progress("ada: stored");
     let first = bo.session.server_pid().unwrap();
-    Stray(first).kill();
-    within("the server ends", || has_ended(first));
+    BackgroundProcess(first).kill();
+    wait_until("the server ends", || has_ended(first));
     bo.session.discover();
     bo.session.call("mesh_status", json!({}));
-    is_rung(&ada, &bo);
-    let late = ada.replies(&ada.next_question(), "5433");
+    assert_wakes(&ada, &bo);
+    let late = ada.send_reply(&ada.next_question(), "5433");
     assert_eq!(late["asker_waiting"], false, "{late}");
 }
 
 #[test]
-fn a_command_killed_while_it_waits_in_a_sessions_shell_leaves_no_deaf_session_behind() {
+fn command_killed_while_waiting_leaves_the_session_wakeable() {
     let world = World::new();
     let ada = world.session("ada");
     let folder = world.project("bo");
-    let script = Stray::beside_a_server(&world, &folder, "ask ada 'which port?'");
-    let bo = Rung::open_as(&world, "bo", "idle", &[], &script, || true);
-    let asker = Stray::goes(&folder);
-    within("it has asked", || !ada.questions().is_empty());
+    let script = BackgroundProcess::background_cli_script(&world, &folder, "ask ada 'which port?'");
+    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], &script, || true);
+    let asker = BackgroundProcess::release(&folder);
+    wait_until("it has asked", || !ada.questions().is_empty());
     assert_eq!(ada.questions()[0]["from"], "bo", "the session speaks");
     asker.kill();
-    within("it ends", || has_ended(asker.0));
-    is_rung(&ada, &bo);
+    wait_until("it ends", || has_ended(asker.0));
+    assert_wakes(&ada, &bo);
 }
 
 /// Two who use the library alone.
@@ -78,53 +83,55 @@ fn members(place: &Path) -> [Member; 2] {
         std::fs::create_dir_all(&project).unwrap();
         let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
         let mesh = claude_mesh::mesh::Mesh::open(&place.join("mesh.db"), clock).unwrap();
-        let arrival = claude_mesh::mesh::Arrival::here(&project).unwrap();
+        let request = claude_mesh::mesh::JoinRequest::here(&project).unwrap();
         let instance = if name == "ada" { 1 } else { 2 };
-        mesh.join(&arrival.instance(instance)).unwrap()
+        mesh.join(&request.instance(instance)).unwrap()
     })
 }
 
 /// The first asks, looks once, and then the second answers: what a look has not seen any more.
-fn answered_after_the_last_look([ada, bo]: &mut [Member; 2]) -> (Wait, claude_mesh::mesh::Look) {
+fn answer_after_last_poll([ada, bo]: &mut [Member; 2]) -> (Wait, claude_mesh::mesh::WaitPoll) {
     let to = Address::parse("bo").unwrap();
     let (asked, wait) = ada.ask(&to, "which port?", None).unwrap();
-    let (wait, me) = (wait.unwrap(), ada.sitting().clone());
-    let look = ada.mesh().look(&me, &wait, true).unwrap();
-    assert!(!look.done);
+    let (wait, me) = (wait.unwrap(), ada.handle().clone());
+    let poll = ada.mesh().poll(&me, &wait, true).unwrap();
+    assert!(!poll.done);
     bo.next_questions(Duration::ZERO).unwrap();
     bo.answer(asked.question, "5433").unwrap();
-    (wait, look)
+    (wait, poll)
 }
 
 #[test]
-fn an_answer_that_comes_after_the_last_look_is_in_the_result() {
+fn answer_after_the_last_poll_is_in_the_result() {
     let place = tempfile::tempdir().unwrap();
     let mut members = members(place.path());
-    let (wait, look) = answered_after_the_last_look(&mut members);
+    let (wait, poll) = answer_after_last_poll(&mut members);
     let [ada, _] = &mut members;
-    let me = ada.sitting().clone();
-    let end = ada.mesh().finish(&me, &wait, &look, &[]).unwrap();
-    let question = &end.standings[0].question;
+    let me = ada.handle().clone();
+    let end = ada.mesh().finish_wait(&me, &wait, &poll, &[]).unwrap();
+    let question = &end.question_statuses[0].question;
     assert!(end.done);
     assert_eq!(question.answer.as_deref(), Some("5433"));
     assert!(ada.mesh().inbox(&me).unwrap().answers.is_empty());
 }
 
 #[test]
-fn an_answer_whose_call_nobody_reads_any_more_comes_to_the_inbox() {
+fn answer_to_an_abandoned_call_goes_to_the_inbox() {
     let place = tempfile::tempdir().unwrap();
     let mut members = members(place.path());
-    let (wait, _) = answered_after_the_last_look(&mut members);
+    let (wait, _) = answer_after_last_poll(&mut members);
     let [ada, _] = &mut members;
-    let me = ada.sitting().clone();
-    ada.mesh().abandon(&me, &wait, &wait.questions).unwrap();
+    let me = ada.handle().clone();
+    ada.mesh()
+        .abandon_wait(&me, &wait, &wait.questions)
+        .unwrap();
     let inbox = ada.mesh().inbox(&me).unwrap();
     assert_eq!(inbox.answers.len(), 1);
     assert_eq!(inbox.answers[0].question.state, QuestionState::Answered);
 }
 
 #[test]
-fn who_was_asked_in_vain_is_told_as_what_it_is() {
+fn withdrawn_question_reports_the_activity_of_its_peer() {
     let world = World::new();
     let (ada, bo, cy) = (
         world.session("ada"),
@@ -134,15 +141,15 @@ fn who_was_asked_in_vain_is_told_as_what_it_is() {
     cy.register("idle");
     let to = json!({ "to": ["bo", "cy"], "question": "which port?", "wait_for": "any" });
     let ask = ada.start("ask_peer", to);
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     let result: Value = ask.result();
-    let in_vain = &result["answers"][1];
-    assert_eq!(in_vain["withdrawn"], true, "{result}");
-    assert_eq!(in_vain["delivery"]["peer_activity"], "idle", "{result}");
+    let withdrawn = &result["answers"][1];
+    assert_eq!(withdrawn["withdrawn"], true, "{result}");
+    assert_eq!(withdrawn["delivery"]["peer_activity"], "idle", "{result}");
 }
 
 #[test]
-fn who_wants_to_waits_for_a_peer_that_is_not_there_until_somebody_sits_down_and_answers() {
+fn if_offline_wait_blocks_until_the_peer_joins() {
     let world = World::new();
     let ada = world.session("ada");
     let bo = world.session("bo");
@@ -153,7 +160,7 @@ fn who_wants_to_waits_for_a_peer_that_is_not_there_until_somebody_sits_down_and_
     waits.wait_for_progress("bo: stored");
     let bo = world.session("bo");
     assert!(waits.is_open(), "nobody has answered");
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     let result = waits.result();
     assert_eq!(
         (&result["status"], &result["answer"]),
@@ -166,7 +173,7 @@ fn who_wants_to_waits_for_a_peer_that_is_not_there_until_somebody_sits_down_and_
 }
 
 #[test]
-fn several_answers_are_awaited_by_one_call_in_the_order_of_their_questions() {
+fn one_call_awaits_several_answers_in_question_order() {
     let world = World::new();
     let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
     let ids: Vec<Value> = ["bo", "cy"]
@@ -181,9 +188,9 @@ fn several_answers_are_awaited_by_one_call_in_the_order_of_their_questions() {
     assert_eq!(neither["status"], "timed_out", "{neither}");
     let both = wait(&[ids[1].clone(), ids[0].clone()], 60);
     both.wait_for_progress("bo: stored");
-    cy.replies(&cy.next_question(), "no");
+    cy.send_reply(&cy.next_question(), "no");
     assert!(both.is_open(), "one is not all");
-    bo.replies(&bo.next_question(), "yes");
+    bo.send_reply(&bo.next_question(), "yes");
     let both = both.result();
     assert_eq!(both["status"], "answered", "{both}");
     assert_eq!(both["question_ids"], json!([ids[1], ids[0]]));

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::World;
 
 #[test]
-fn an_answer_wakes_its_asker_long_before_the_next_look() {
+fn answer_wakes_its_asker_before_the_next_poll() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let mut fastest = Duration::MAX;
@@ -17,7 +17,7 @@ fn an_answer_wakes_its_asker_long_before_the_next_look() {
         );
         let id = bo.next_question();
         let began = Instant::now();
-        bo.replies(&id, "now");
+        bo.send_reply(&id, "now");
         assert_eq!(ask.result()["answer"], "now");
         fastest = fastest.min(began.elapsed());
     }
@@ -28,7 +28,7 @@ fn an_answer_wakes_its_asker_long_before_the_next_look() {
 }
 
 #[test]
-fn a_ring_that_never_came_is_made_up_for_by_the_next_look() {
+fn missed_doorbell_is_covered_by_the_next_poll() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
@@ -42,20 +42,24 @@ fn a_ring_that_never_came_is_made_up_for_by_the_next_look() {
 }
 
 #[test]
-fn a_silent_server_does_not_wake_at_all() {
+fn idle_server_never_wakes_up() {
     let world = World::new();
     let ada = world.session("ada");
     let bo = world.session("bo");
-    ada.comes_to_rest();
-    let before = ada.wakes();
+    ada.wait_until_idle();
+    let before = ada.count_wakeups();
     for _ in 0..20 {
         bo.call("register", json!({ "summary": "writing" }));
     }
-    assert_eq!(ada.wakes(), before, "what others commit does not wake it");
+    assert_eq!(
+        ada.count_wakeups(),
+        before,
+        "what others commit does not wake it"
+    );
 }
 
 #[test]
-fn a_session_that_waits_is_not_woken_by_questions_of_others() {
+fn waiting_session_is_not_woken_by_questions_of_others() {
     let world = World::new();
     let sessions: Vec<_> = ["ada", "bo", "cy", "di"]
         .map(|name| world.session(name))
@@ -66,30 +70,30 @@ fn a_session_that_waits_is_not_woken_by_questions_of_others() {
     let waits = cy.start("ask_peer", json!({ "to": "di", "question": "later?" }));
     // The last thing that happens to this question before it rests: nobody can wake di here.
     waits.wait_for_progress("not woken");
-    let (began, before) = (Instant::now(), cy.wakes());
+    let (began, before) = (Instant::now(), cy.count_wakeups());
     for round in 0..20 {
         let ask = ada.start(
             "ask_peer",
             json!({ "to": "bo", "question": format!("{round}?") }),
         );
-        bo.replies(&bo.next_question(), "yes");
+        bo.send_reply(&bo.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
     // Its own looks are due every two seconds; each wakes a thread or two. The look that told the last may not be over yet.
     let looks = began.elapsed().as_secs() / 2 + 2;
-    let woken = cy.wakes() - before;
+    let woken = cy.count_wakeups() - before;
     assert!(woken <= looks * 3, "woken {woken} times in {looks} looks");
-    di.replies(&di.next_question(), "done");
+    di.send_reply(&di.next_question(), "done");
     assert_eq!(waits.result()["answer"], "done");
 }
 
 #[test]
-fn without_a_watcher_everything_still_works() {
+fn questions_are_answered_without_a_file_watcher() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE", "polling");
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     assert_eq!(ada.call("mesh_status", json!({}))["wake"], "polling");
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    bo.replies(&bo.next_question(), "5433");
+    bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }

@@ -4,10 +4,10 @@ use serde_json::json;
 use crate::world::World;
 
 #[test]
-fn a_wall_holds_against_a_thousand_attempts_to_list_ask_and_read_across_it() {
+fn wall_withstands_a_thousand_attempts_to_cross_it() {
     let world = World::new();
     world.project("clients");
-    walls(&world, r#"{"meshes": {"~/clients/acme/**": "acme"}}"#);
+    write_wall_map(&world, r#"{"meshes": {"~/clients/acme/**": "acme"}}"#);
     let inside = world.session("clients/acme/api");
     let inside_too = world.session("clients/acme/web");
     // What a repository commits cannot choose its mesh.
@@ -67,16 +67,16 @@ fn a_wall_holds_against_a_thousand_attempts_to_list_ask_and_read_across_it() {
         }
     }
     assert_eq!(refused + 2 * 125, 1_000);
-    inside_too.replies(&question, "kept");
+    inside_too.send_reply(&question, "kept");
     assert_eq!(ask.result()["answer"], "kept");
 }
 
 #[test]
-fn a_committed_file_above_a_wall_does_not_carry_a_session_across_it() {
+fn project_file_above_a_wall_moves_no_session_across_it() {
     let world = World::new();
     world.write("mono/.git/HEAD", "ref: refs/heads/main\n");
     world.write("mono/.claude-mesh.json", r#"{"name": "mono"}"#);
-    walls(&world, r#"{"meshes": {"~/mono/acme": "acme"}}"#);
+    write_wall_map(&world, r#"{"meshes": {"~/mono/acme": "acme"}}"#);
     let walled = world.home().join(".claude-mesh/meshes/acme/mesh.db");
     let inside = world.session("mono/acme");
     assert_eq!(inside.name(), "mono", "the file names it all the same");
@@ -113,7 +113,7 @@ fn a_committed_file_above_a_wall_does_not_carry_a_session_across_it() {
 
 #[cfg(feature = "cli")]
 #[test]
-fn people_and_sessions_agree_on_which_side_of_a_wall_a_folder_lies() {
+fn commands_and_sessions_agree_on_the_mesh_of_a_folder() {
     let world = World::new();
     world.write("mono/.git/HEAD", "ref: refs/heads/main\n");
     world.write("mono/.claude-mesh.json", "{}");
@@ -132,7 +132,7 @@ fn people_and_sessions_agree_on_which_side_of_a_wall_a_folder_lies() {
 }
 
 #[test]
-fn mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_alike() {
+fn mesh_db_path_overrides_walls_for_hooks_and_server() {
     let mut world = World::new();
     let elsewhere = world.home().join("elsewhere/team.db");
     world.set("MESH_DB_PATH", elsewhere.to_str().unwrap());
@@ -147,7 +147,7 @@ fn mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_ali
     world.environment.clear();
     let folder = world.home().join(".claude-mesh");
     let _ = std::fs::create_dir_all(&folder);
-    private(&folder, 0o700);
+    set_mode(&folder, 0o700);
     world.write(
         ".claude-mesh/.env",
         &format!("MESH_DB_PATH={}\n", elsewhere.display()),
@@ -157,13 +157,13 @@ fn mesh_db_path_beats_the_walls_and_the_env_file_counts_for_hooks_and_server_ali
 }
 
 /// Writes the map of walls.
-fn walls(world: &World, map: &str) {
+fn write_wall_map(world: &World, map: &str) {
     let config = world.write(".claude-mesh/config.json", map);
-    private(config.parent().unwrap(), 0o700);
-    private(&config, 0o600);
+    set_mode(config.parent().unwrap(), 0o700);
+    set_mode(&config, 0o600);
 }
 
-fn private(path: &std::path::Path, mode: u32) {
+fn set_mode(path: &std::path::Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }

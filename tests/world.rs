@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// No wait of a test is longer; one that ends by it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) fn program(name: &str) -> &'static str {
     match name {
@@ -59,7 +59,7 @@ impl World {
     /// Opens the database as any other program can.
     pub(crate) fn rows(&self) -> rusqlite::Connection {
         let rows = rusqlite::Connection::open(self.database()).unwrap();
-        rows.busy_timeout(PATIENCE).unwrap();
+        rows.busy_timeout(WAIT_TIMEOUT).unwrap();
         rows
     }
 
@@ -112,14 +112,14 @@ impl World {
     }
 
     /// Runs the program for people in a folder.
-    pub(crate) fn cli(&self, folder: &Path, arguments: &[&str]) -> Ran {
+    pub(crate) fn cli(&self, folder: &Path, arguments: &[&str]) -> ProcessOutput {
         let output = self
             .command(program("claude-mesh"), folder)
             .args(arguments)
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        Ran::of(&output)
+        ProcessOutput::of(&output)
     }
 
     /// Opens an interactive session in a project.
@@ -129,7 +129,7 @@ impl World {
 
     /// Opens a session with variables of its own.
     pub(crate) fn session_with(&self, project: &str, environment: &[(&str, &str)]) -> Session {
-        let session = self.window(project, environment);
+        let session = self.bare_session(project, environment);
         session.hook("SessionStart", json!({ "source": "startup" }));
         session.discover();
         session.call("mesh_status", json!({}));
@@ -137,13 +137,13 @@ impl World {
     }
 
     /// Opens a client and its server, and lets neither say anything yet.
-    pub(crate) fn window(&self, project: &str, environment: &[(&str, &str)]) -> Session {
+    pub(crate) fn bare_session(&self, project: &str, environment: &[(&str, &str)]) -> Session {
         // The shell stays the parent of the server, as Claude Code is.
-        self.window_of(project, environment, "/bin/sh", "\"$SERVER\"; :")
+        self.bare_session_with_script(project, environment, "/bin/sh", "\"$SERVER\"; :")
     }
 
     /// Opens a client that is this shell with this script, which starts `$SERVER` where it likes.
-    pub(crate) fn window_of(
+    pub(crate) fn bare_session_with_script(
         &self,
         project: &str,
         environment: &[(&str, &str)],
@@ -155,11 +155,11 @@ impl World {
 }
 
 /// A process that a script of a test has started, and that nobody else ends.
-pub(crate) struct Stray(pub(crate) i32);
+pub(crate) struct BackgroundProcess(pub(crate) i32);
 
-impl Stray {
+impl BackgroundProcess {
     /// Returns the script of a client in whose shell `claude-mesh` with these words stands ready beside its server.
-    pub(crate) fn beside_a_server(world: &World, folder: &Path, words: &str) -> String {
+    pub(crate) fn background_cli_script(world: &World, folder: &Path, words: &str) -> String {
         let made = world.command("mkfifo", folder).arg("go").status();
         assert!(made.unwrap().success());
         let program = program("claude-mesh");
@@ -167,7 +167,7 @@ impl Stray {
     }
 
     /// Lets it go.
-    pub(crate) fn goes(folder: &Path) -> Self {
+    pub(crate) fn release(folder: &Path) -> Self {
         let number = std::fs::read_to_string(folder.join("stray")).unwrap();
         std::fs::write(folder.join("go"), "go\n").unwrap();
         Self(number.trim().parse().unwrap())
@@ -179,7 +179,7 @@ impl Stray {
     }
 }
 
-impl Drop for Stray {
+impl Drop for BackgroundProcess {
     fn drop(&mut self) {
         if !has_ended(self.0) {
             self.kill();
@@ -189,13 +189,13 @@ impl Drop for Stray {
 
 /// What a program printed and how it ended.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct ProcessOutput {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) code: Option<i32>,
 }
 
-impl Ran {
+impl ProcessOutput {
     pub(crate) fn of(output: &Output) -> Self {
         Self {
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -214,7 +214,7 @@ impl Ran {
 pub(crate) struct Session {
     client: Child,
     stdin: Mutex<Option<ChildStdin>>,
-    heard: Arc<Heard>,
+    output: Arc<ServerOutput>,
     next_id: AtomicI64,
     pub(crate) folder: PathBuf,
     home: PathBuf,
@@ -224,7 +224,7 @@ pub(crate) struct Session {
 }
 
 #[derive(Default)]
-struct Heard {
+struct ServerOutput {
     lines: Mutex<(Vec<Value>, bool)>,
     more: Condvar,
 }
@@ -237,7 +237,7 @@ impl Session {
         shell: &str,
         script: &str,
     ) -> Self {
-        let id = format!("00000000-0000-4000-8000-{:012x}", fresh_number());
+        let id = format!("00000000-0000-4000-8000-{:012x}", next_session_number());
         let mut own = world.environment.clone();
         own.insert("CLAUDE_CODE_ENTRYPOINT".into(), "cli".into());
         own.insert("CLAUDE_CODE_SESSION_ID".into(), id.clone());
@@ -259,15 +259,15 @@ impl Session {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let heard = Arc::new(Heard::default());
+        let output = Arc::new(ServerOutput::default());
         let stdout = client.stdout.take().unwrap();
         let stdin = client.stdin.take();
-        let listener = Arc::clone(&heard);
-        std::thread::spawn(move || listener.listen(BufReader::new(stdout)));
+        let reader = Arc::clone(&output);
+        std::thread::spawn(move || reader.collect_lines(BufReader::new(stdout)));
         Self {
             client,
             stdin: Mutex::new(stdin),
-            heard,
+            output,
             next_id: 1.into(),
             folder: folder.into(),
             home: world.home(),
@@ -370,19 +370,19 @@ impl Session {
 
     /// Waits for a line of the server.
     #[track_caller]
-    pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.heard
-            .wait_for(wanted)
+    pub(crate) fn wait_for(&self, predicate: impl Fn(&Value) -> bool) -> Value {
+        self.output
+            .wait_for(predicate)
             .unwrap_or_else(|lines| panic!("the server never said it; it said {lines:#?}"))
     }
 
     /// Waits for the line of the server that follows `count` others.
     pub(crate) fn line_after(&self, count: usize) -> Option<Value> {
-        let lines = self.heard.lines.lock().unwrap();
+        let lines = self.output.lines.lock().unwrap();
         let (lines, _) = self
-            .heard
+            .output
             .more
-            .wait_timeout_while(lines, PATIENCE, |(lines, ended)| {
+            .wait_timeout_while(lines, WAIT_TIMEOUT, |(lines, ended)| {
                 !*ended && lines.len() <= count
             })
             .unwrap();
@@ -392,18 +392,18 @@ impl Session {
     /// Waits until the server has closed its stdout.
     #[track_caller]
     pub(crate) fn wait_for_end(&self) {
-        let lines = self.heard.lines.lock().unwrap();
+        let lines = self.output.lines.lock().unwrap();
         let (lines, _) = self
-            .heard
+            .output
             .more
-            .wait_timeout_while(lines, PATIENCE, |(_, ended)| !*ended)
+            .wait_timeout_while(lines, WAIT_TIMEOUT, |(_, ended)| !*ended)
             .unwrap();
         assert!(lines.1, "the server is still there");
     }
 
     /// Returns the progress notices of a call so far.
     pub(crate) fn progress(&self, id: i64) -> Vec<String> {
-        let lines = self.heard.lines.lock().unwrap();
+        let lines = self.output.lines.lock().unwrap();
         let of_call = |line: &&Value| {
             line["method"] == "notifications/progress" && line["params"]["progressToken"] == id
         };
@@ -443,7 +443,7 @@ impl Session {
     }
 
     /// Runs a hook with these bytes on its stdin.
-    pub(crate) fn raw_hook(&self, event: &str, stdin: &[u8]) -> Ran {
+    pub(crate) fn raw_hook(&self, event: &str, stdin: &[u8]) -> ProcessOutput {
         let name = match event {
             "SessionStart" => "claude-mesh-session-start",
             "SessionEnd" => "claude-mesh-session-end",
@@ -451,7 +451,7 @@ impl Session {
             _ => "claude-mesh-inbox-poll",
         };
         let child = self.start_hook(name, stdin);
-        Ran::of(&child.wait_with_output().unwrap())
+        ProcessOutput::of(&child.wait_with_output().unwrap())
     }
 
     /// Starts a hook program with these bytes on its stdin.
@@ -494,10 +494,10 @@ impl Session {
 
     /// A turn is about to end. Returns what keeps it going.
     #[track_caller]
-    pub(crate) fn stop(&self, turn: &str, kept_before: bool) -> Option<String> {
+    pub(crate) fn stop(&self, turn: &str, stop_hook_active: bool) -> Option<String> {
         let said = self.hook(
             "Stop",
-            json!({ "prompt_id": turn, "stop_hook_active": kept_before }),
+            json!({ "prompt_id": turn, "stop_hook_active": stop_hook_active }),
         );
         let context = said["hookSpecificOutput"]["additionalContext"].as_str();
         context.or(said["reason"].as_str()).map(str::to_owned)
@@ -524,7 +524,7 @@ impl Session {
     /// Waits until a question waits for this session and returns its id.
     #[track_caller]
     pub(crate) fn next_question(&self) -> String {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_TIMEOUT;
         while Instant::now() < until {
             if let Some(question) = self.questions().first() {
                 return question["question_id"].as_str().unwrap().to_owned();
@@ -534,7 +534,7 @@ impl Session {
     }
 
     #[track_caller]
-    pub(crate) fn replies(&self, question: &str, answer: &str) -> Value {
+    pub(crate) fn send_reply(&self, question: &str, answer: &str) -> Value {
         self.call(
             "reply_to_peer",
             json!({ "question_id": question, "answer": answer }),
@@ -558,7 +558,7 @@ impl Session {
     }
 
     /// Returns how often the threads of the server were woken so far.
-    pub(crate) fn wakes(&self) -> u64 {
+    pub(crate) fn count_wakeups(&self) -> u64 {
         let pid = self.server_pid().unwrap();
         let mut sum = 0;
         for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
@@ -579,11 +579,11 @@ impl Session {
 
     /// Waits until the server has done all that its start brings, and sleeps.
     #[track_caller]
-    pub(crate) fn comes_to_rest(&self) {
-        within("it comes to rest", || {
-            let before = self.wakes();
+    pub(crate) fn wait_until_idle(&self) {
+        wait_until("it comes to rest", || {
+            let before = self.count_wakeups();
             std::thread::sleep(Duration::from_millis(600));
-            self.wakes() == before
+            self.count_wakeups() == before
         });
     }
 
@@ -607,7 +607,7 @@ impl Session {
         signal_server(rustix::process::Signal::KILL);
         // Its lock is free when it has ended; whoever looks earlier still finds it served.
         if let Some(pid) = server {
-            within("the killed server has ended", || has_ended(pid));
+            wait_until("the killed server has ended", || has_ended(pid));
         }
     }
 }
@@ -618,8 +618,8 @@ impl Drop for Session {
     }
 }
 
-impl Heard {
-    fn listen(&self, stdout: impl BufRead) {
+impl ServerOutput {
+    fn collect_lines(&self, stdout: impl BufRead) {
         for line in stdout.lines().map_while(Result::ok) {
             let line = serde_json::from_str(&line)
                 .unwrap_or_else(|error| json!({ "not_json": line, "error": error.to_string() }));
@@ -630,12 +630,12 @@ impl Heard {
         self.more.notify_all();
     }
 
-    fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Vec<Value>> {
-        let find = |lines: &Vec<Value>| lines.iter().find(|line| wanted(line)).cloned();
+    fn wait_for(&self, predicate: impl Fn(&Value) -> bool) -> Result<Value, Vec<Value>> {
+        let find = |lines: &Vec<Value>| lines.iter().find(|line| predicate(line)).cloned();
         let lines = self.lines.lock().unwrap();
         let (lines, _) = self
             .more
-            .wait_timeout_while(lines, PATIENCE, |(lines, ended)| {
+            .wait_timeout_while(lines, WAIT_TIMEOUT, |(lines, ended)| {
                 !*ended && find(lines).is_none()
             })
             .unwrap();
@@ -662,7 +662,7 @@ impl InFlight<'_> {
 
     /// Returns whether the call has not returned yet.
     pub(crate) fn is_open(&self) -> bool {
-        let lines = self.session.heard.lines.lock().unwrap();
+        let lines = self.session.output.lines.lock().unwrap();
         lines.0.iter().all(|line| line["id"] != self.id)
     }
 
@@ -697,16 +697,16 @@ pub(crate) fn has_ended(pid: i32) -> bool {
     })
 }
 
-fn fresh_number() -> i64 {
+fn next_session_number() -> i64 {
     static NUMBER: AtomicI64 = AtomicI64::new(1);
     NUMBER.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Waits until something is so.
 #[track_caller]
-pub(crate) fn within(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + WAIT_TIMEOUT;
+    while !condition() {
         assert!(Instant::now() < until, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }

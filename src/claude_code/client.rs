@@ -20,7 +20,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What Claude Code's registry says of one running session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
+pub struct RegistryEntry {
     /// The current Claude Code session; changes at `/clear`.
     pub session_id: Option<String>,
     /// The folder it was started in.
@@ -44,7 +44,7 @@ pub struct Registered {
 /// The file as Claude Code writes it; everything may be missing in another version.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct RegistryFile {
     session_id: Option<String>,
     cwd: Option<String>,
     started_at: Option<i64>,
@@ -59,72 +59,76 @@ struct Wire {
 }
 
 /// Returns what the registry says of a process, or `None` when it has no file there or the file is of an earlier process.
-pub fn registered(config_dir: &Path, process: ProcessKey) -> Option<Registered> {
+pub fn registry_entry(config_dir: &Path, process: ProcessKey) -> Option<RegistryEntry> {
     let path = config_dir
         .join("sessions")
         .join(format!("{}.json", process.pid));
-    let wire: Wire = serde_json::from_slice(&file::read(&path, BYTES_MAX).ok()?).ok()?;
-    if wire
+    let registry_file: RegistryFile =
+        serde_json::from_slice(&file::read(&path, BYTES_MAX).ok()?).ok()?;
+    if registry_file
         .proc_start
         .is_some_and(|started| started != process.started.to_string())
     {
         return None;
     }
-    Some(Registered {
-        session_id: wire.session_id,
-        folder: wire.cwd,
-        given_name: wire
-            .name
-            .filter(|_| wire.name_source.is_some_and(|source| source != "derived")),
-        status: wire.status,
-        status_since_ms: wire.status_updated_at,
-        headless: wire
+    Some(RegistryEntry {
+        session_id: registry_file.session_id,
+        folder: registry_file.cwd,
+        given_name: registry_file.name.filter(|_| {
+            registry_file
+                .name_source
+                .is_some_and(|source| source != "derived")
+        }),
+        status: registry_file.status,
+        status_since_ms: registry_file.status_updated_at,
+        headless: registry_file
             .entrypoint
             .is_some_and(|entrypoint| entrypoint.starts_with("sdk")),
-        socket: wire.messaging_socket_path,
-        version: wire.version,
-        started_at_ms: wire.started_at,
+        socket: registry_file.messaging_socket_path,
+        version: registry_file.version,
+        started_at_ms: registry_file.started_at,
     })
 }
 
 /// Claude Code has the inbox by which an idle session is woken from this version on.
-const INBOX_SINCE: [u32; 3] = [2, 1, 224];
+const INBOX_MIN_VERSION: [u32; 3] = [2, 1, 224];
 /// The setting of Claude Code by which its person decides what other sessions may post.
 pub const INBOUND: &str = "crossSessionInbound";
 /// Its word for nothing.
 pub const INBOUND_REFUSED: &str = "refuse";
 
 /// How many lines a session takes from one sender at once; its client drops what is more without a word. It takes 30.
-const LINES_AT_ONCE: i64 = 25;
+const INBOX_BURST_LINES: i64 = 25;
 /// After this time it takes one more.
-const LINE_EVERY_MS: i64 = 2_000;
+const INBOX_REFILL_INTERVAL_MS: i64 = 2_000;
 
 /// The lines that an inbox still takes from this process, counted on the safe side of what its client does.
 #[derive(Debug, Default)]
-pub struct Allowance {
+pub struct InboxRateLimit {
     /// When all lines that were posted will be made up for, by the monotonic clock.
-    whole_at_ms: i64,
+    replenished_at_monotonic_ms: i64,
 }
 
-impl Allowance {
+impl InboxRateLimit {
     /// Returns after how long the inbox takes a line; 0 is now.
     pub fn wait_ms(&self, now_monotonic_ms: i64) -> i64 {
-        let missing_ms = self.whole_at_ms - now_monotonic_ms;
-        (missing_ms - (LINES_AT_ONCE - 1) * LINE_EVERY_MS).max(0)
+        let missing_ms = self.replenished_at_monotonic_ms - now_monotonic_ms;
+        (missing_ms - (INBOX_BURST_LINES - 1) * INBOX_REFILL_INTERVAL_MS).max(0)
     }
 
     /// Notes that a line was posted.
-    pub fn spend(&mut self, now_monotonic_ms: i64) {
-        self.whole_at_ms = self.whole_at_ms.max(now_monotonic_ms) + LINE_EVERY_MS;
+    pub fn record_post(&mut self, now_monotonic_ms: i64) {
+        self.replenished_at_monotonic_ms =
+            self.replenished_at_monotonic_ms.max(now_monotonic_ms) + INBOX_REFILL_INTERVAL_MS;
     }
 }
 
 /// Returns whether a Claude Code of this version has an inbox.
 pub fn has_inbox(version: &str) -> bool {
-    parsed(version) >= Some(INBOX_SINCE)
+    parse_version(version) >= Some(INBOX_MIN_VERSION)
 }
 
-fn parsed(version: &str) -> Option<[u32; 3]> {
+fn parse_version(version: &str) -> Option<[u32; 3]> {
     let mut parts = version
         .split(['.', '-', '+'])
         .map(|part| part.parse::<u32>().ok());
@@ -132,7 +136,7 @@ fn parsed(version: &str) -> Option<[u32; 3]> {
 }
 
 /// Returns the settings file by which the sessions of a folder refuse what others post, if one says so.
-pub fn refuses_inbound(config_dir: &Path, folder: Option<&Path>) -> Option<PathBuf> {
+pub fn find_inbound_refusal(config_dir: &Path, folder: Option<&Path>) -> Option<PathBuf> {
     let own = folder.map(|folder| folder.join(".claude"));
     let own = own
         .iter()
@@ -146,7 +150,7 @@ pub fn refuses_inbound(config_dir: &Path, folder: Option<&Path>) -> Option<PathB
 
 /// Returns the two lines that post a doorbell into a session's inbox socket: the word that opens it, when there is one,
 /// and a message that the client shows as coming from `from`. It has no address, so that nobody answers there.
-pub fn doorbell(token: Option<&str>, nonce: &str, from: &str, text: &str) -> String {
+pub fn doorbell_lines(token: Option<&str>, nonce: &str, from: &str, text: &str) -> String {
     let mut lines = String::new();
     if let Some(token) = token {
         lines += &serde_json::json!({ "type": "auth", "token": token }).to_string();
@@ -180,22 +184,25 @@ const DOORBELL: &str = "claude-mesh doorbell";
 ///
 /// An ancestor below it that runs the same program without being a session itself, as `claude mcp list` typed in a
 /// session's shell does, is a client of its own: the session above it is foreign, and `None` comes back.
-pub fn session_above(pid: i32, is_session: impl Fn(&ProcessStat) -> bool) -> Option<ProcessKey> {
+pub fn find_session_ancestor(
+    pid: i32,
+    is_session: impl Fn(&ProcessStat) -> bool,
+) -> Option<ProcessKey> {
     let chain: Vec<ProcessStat> = process::ancestors(pid).collect();
-    nearest_session(&chain, is_session, process::program)
+    find_nearest_session(&chain, is_session, process::program)
 }
 
-fn nearest_session<P: PartialEq>(
+fn find_nearest_session<P: PartialEq>(
     chain: &[ProcessStat],
     is_session: impl Fn(&ProcessStat) -> bool,
     program: impl Fn(i32) -> Option<P>,
 ) -> Option<ProcessKey> {
     let at = chain.iter().position(is_session)?;
     let own = program(chain[at].key.pid);
-    let foreign = chain[..at]
+    let has_foreign_client = chain[..at]
         .iter()
         .any(|between| own.is_some() && program(between.key.pid) == own);
-    (!foreign).then_some(chain[at].key)
+    (!has_foreign_client).then_some(chain[at].key)
 }
 
 #[cfg(test)]
@@ -214,9 +221,9 @@ mod tests {
     }
 
     #[test]
-    fn the_session_is_found_through_wrappers() {
+    fn session_is_found_through_wrapper_processes() {
         let programs = |pid| Some(if pid == 30 { "claude" } else { "sh" });
-        let found = nearest_session(
+        let found = find_nearest_session(
             &chain(&[10, 20, 30, 40]),
             |process| process.key.pid == 30,
             programs,
@@ -225,10 +232,10 @@ mod tests {
     }
 
     #[test]
-    fn a_client_started_in_a_sessions_shell_is_not_taken_for_that_session() {
+    fn nested_client_is_not_matched_to_the_outer_session() {
         let programs = |pid| Some(if pid == 20 { "sh" } else { "claude" });
         assert_eq!(
-            nearest_session(
+            find_nearest_session(
                 &chain(&[10, 20, 30]),
                 |process| process.key.pid == 30,
                 programs
@@ -238,8 +245,8 @@ mod tests {
     }
 
     #[test]
-    fn a_doorbell_is_known_again_by_its_nonce() {
-        let lines = doorbell(Some("word"), "0123456789", "ada", "a question waits");
+    fn doorbell_prompt_is_recognized_by_its_nonce() {
+        let lines = doorbell_lines(Some("word"), "0123456789", "ada", "a question waits");
         let posted: Vec<serde_json::Value> = lines
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -259,25 +266,25 @@ mod tests {
 
     /// The client's own count: 30 lines, and half a line more per second.
     #[test]
-    fn however_fast_lines_are_posted_the_client_drops_none_and_none_waits_longer_than_it_must() {
-        let mut allowance = Allowance::default();
-        let (mut now_ms, mut taken_at_ms, mut room) = (1_000_000, 1_000_000, 30.0_f64);
+    fn inbox_rate_limit_drops_no_line_and_adds_no_extra_delay() {
+        let mut rate_limit = InboxRateLimit::default();
+        let (mut now_ms, mut taken_at_ms, mut remaining) = (1_000_000, 1_000_000, 30.0_f64);
         for line in 1..=500_i64 {
-            now_ms += allowance.wait_ms(now_ms) + line % 3;
-            allowance.spend(now_ms);
+            now_ms += rate_limit.wait_ms(now_ms) + line % 3;
+            rate_limit.record_post(now_ms);
             #[expect(clippy::cast_precision_loss, reason = "some seconds")]
             let refilled = (now_ms - taken_at_ms) as f64 * 0.5 / 1000.0;
-            room = (room + refilled).min(30.0);
-            assert!(room >= 1.0, "line {line} is dropped");
-            (room, taken_at_ms) = (room - 1.0, now_ms);
+            remaining = (remaining + refilled).min(30.0);
+            assert!(remaining >= 1.0, "line {line} is dropped");
+            (remaining, taken_at_ms) = (remaining - 1.0, now_ms);
         }
         let took_ms = now_ms - 1_000_000;
         assert!((475 * 2_000..476 * 2_000).contains(&took_ms), "{took_ms}");
-        assert_eq!(allowance.wait_ms(now_ms + 60_000), 0);
+        assert_eq!(rate_limit.wait_ms(now_ms + 60_000), 0);
     }
 
     #[test]
-    fn a_pipe_in_the_place_of_a_registry_file_holds_nobody_up() {
+    fn fifo_as_registry_file_does_not_block() {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("sessions")).unwrap();
         make_pipe(&place.path().join("sessions/7.json"));
@@ -285,23 +292,23 @@ mod tests {
             pid: 7,
             started: 55,
         };
-        assert_eq!(registered(place.path(), process), None);
+        assert_eq!(registry_entry(place.path(), process), None);
     }
 
     #[test]
-    fn a_version_counts_from_its_first_number() {
-        assert_eq!(parsed("2.1.329"), Some([2, 1, 329]));
-        assert_eq!(parsed("2.1.224-beta.1"), Some([2, 1, 224]));
-        assert_eq!(parsed("latest"), None);
+    fn version_components_are_compared_as_numbers() {
+        assert_eq!(parse_version("2.1.329"), Some([2, 1, 329]));
+        assert_eq!(parse_version("2.1.224-beta.1"), Some([2, 1, 224]));
+        assert_eq!(parse_version("latest"), None);
         assert!(!has_inbox("2.1.99"));
         assert!(has_inbox("2.10.0"));
     }
 
     #[test]
-    fn the_settings_of_person_project_and_checkout_may_refuse_what_others_post() {
+    fn user_project_and_local_settings_can_refuse_inbound_lines() {
         let place = tempfile::tempdir().unwrap();
         let (config, project) = (place.path().join("config"), place.path().join("project"));
-        let refuses = || refuses_inbound(&config, Some(&project));
+        let refuses = || find_inbound_refusal(&config, Some(&project));
         assert_eq!(refuses(), None);
         std::fs::create_dir_all(project.join(".claude")).unwrap();
         make_pipe(&project.join(".claude/settings.json"));
@@ -323,12 +330,12 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_file_of_an_earlier_process_does_not_count() {
+    fn registry_file_of_an_earlier_process_is_ignored() {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("sessions")).unwrap();
         let content = r#"{"pid":7,"sessionId":"s","cwd":"/a","procStart":"55","entrypoint":"sdk-cli","name":"a-1f","nameSource":"derived","status":"busy"}"#;
         std::fs::write(place.path().join("sessions/7.json"), content).unwrap();
-        let found = registered(
+        let found = registry_entry(
             place.path(),
             ProcessKey {
                 pid: 7,
@@ -341,7 +348,7 @@ mod tests {
             (Some("busy"), true, None)
         );
         assert_eq!(
-            registered(
+            registry_entry(
                 place.path(),
                 ProcessKey {
                     pid: 7,

@@ -7,15 +7,19 @@ use clap::{Args, CommandFactory};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::{askable, held_words, strong};
-use crate::cli::context::Desk;
-use crate::cli::error::{Failure, Wrong};
-use crate::cli::multi_ask_output::Rows;
-use crate::cli::progress::{LiveLine, Stop, lasted};
-use crate::cli::{Cli, Ending, Outcome, duration, print, prior_answers, text_input, view};
-use crate::mesh::{Asked, IfOffline, Interruption, Member, Standing, Wait, Waited};
+use super::peer::{askable, bold_name, describe_throttle};
+use crate::cli::context::CliContext;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::multi_ask_output::ReplyTable;
+use crate::cli::progress::{ProgressLine, StopFlag, format_elapsed_ms};
+use crate::cli::{
+    Cli, CommandResult, CommandStatus, duration, print, prior_answers, text_input, view,
+};
+use crate::mesh::{
+    AskedQuestion, IfOffline, Interruption, Member, QuestionStatus, ReplyWaitOutcome, Wait,
+};
 use crate::model::peer::Address;
-use crate::model::question::ago;
+use crate::model::question::format_ago;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::text;
 use crate::tools::output;
@@ -62,10 +66,10 @@ pub(super) struct Ask {
 }
 
 /// Asks one peer or many.
-pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
-    let (name, question) = words(args)?;
+pub(super) fn ask(desk: &CliContext, args: &Ask) -> CommandResult {
+    let (name, question) = name_and_question(args)?;
     if let (true, Some(name)) = (args.known, name) {
-        return prior_answers::only(desk, &one(desk, name)?, question);
+        return prior_answers::show_prior_answers(desk, &one(desk, name)?, question);
     }
     let context = match &args.context {
         Some(path) => Some(text_input::read("context", path)?),
@@ -73,19 +77,19 @@ pub(super) fn ask(desk: &Desk, args: &Ask) -> Outcome {
     };
     let to = match name {
         Some(name) => vec![one(desk, name)?],
-        None => many(desk, args.repo)?,
+        None => resolve_all(desk, args.repo)?,
     };
-    let mut asking = Asking::begin(desk, &to, question, context.as_deref())?;
+    let mut pending_ask = PendingAsk::start(desk, &to, question, context.as_deref())?;
     if name.is_some() {
-        asking.one(args.timeout)
+        pending_ask.one(args.timeout)
     } else {
-        asking.all(args.timeout)
+        pending_ask.all(args.timeout)
     }
 }
 
 /// With `--all` and `--repo` the only word is the question.
-fn words(args: &Ask) -> Result<(Option<&str>, &str), Failure> {
-    let wrong = |problem: &str| {
+fn name_and_question(args: &Ask) -> Result<(Option<&str>, &str), Failure> {
+    let error = |problem: &str| {
         let mut program = Cli::command();
         program.build();
         let command = program
@@ -96,15 +100,15 @@ fn words(args: &Ask) -> Result<(Option<&str>, &str), Failure> {
     match (args.all || args.repo, &args.second) {
         (false, Some(question)) => Ok((Some(&args.first), question)),
         (true, None) => Ok((None, &args.first)),
-        (false, None) => Err(wrong("the question is missing: `ask NAME QUESTION`")),
-        (true, Some(_)) => Err(wrong(
+        (false, None) => Err(error("the question is missing: `ask NAME QUESTION`")),
+        (true, Some(_)) => Err(error(
             "with --all or --repo no NAME is given, only the question",
         )),
     }
 }
 
 /// One address; where no mesh is, nobody has a name, and asking makes none.
-fn one(desk: &Desk, name: &str) -> Result<Address, Failure> {
+fn one(desk: &CliContext, name: &str) -> Result<Address, Failure> {
     let address = Address::parse(name).map_err(|_| {
         let message = format!("{:?} cannot be the name of a peer", text::one_line(name));
         let hint = "`claude-mesh peers` lists them; nothing was asked";
@@ -116,23 +120,23 @@ fn one(desk: &Desk, name: &str) -> Result<Address, Failure> {
     Err(Refusal::UnknownPeer {
         name: name.into(),
         nearest: Vec::new(),
-        here: Vec::new(),
+        present: Vec::new(),
     }
     .into())
 }
 
 /// Everybody to ask, told before they are asked.
-fn many(desk: &Desk, repo: bool) -> Result<Vec<Address>, Failure> {
+fn resolve_all(desk: &CliContext, repo: bool) -> Result<Vec<Address>, Failure> {
     let Some(mut mesh) = desk.open_existing()? else {
-        return Err(nobody(repo));
+        return Err(nobody_askable_error(repo));
     };
-    let own = desk.own_name(&mut mesh)?;
+    let own = desk.speaker_name(&mut mesh)?;
     let names: Vec<_> = askable(desk, &mut mesh, repo)?
         .into_iter()
         .filter(|name| Some(name) != own.as_ref())
         .collect();
     if names.is_empty() {
-        return Err(nobody(repo));
+        return Err(nobody_askable_error(repo));
     }
     let list: Vec<&str> = names.iter().map(crate::model::PeerName::as_str).collect();
     if !desk.json {
@@ -143,52 +147,52 @@ fn many(desk: &Desk, repo: bool) -> Result<Vec<Address>, Failure> {
         .collect()
 }
 
-fn nobody(repo: bool) -> Failure {
+fn nobody_askable_error(repo: bool) -> Failure {
     let place = if repo { "this repository" } else { "this mesh" };
     let message = format!("nobody in {place} can be asked now");
     let hint = "`claude-mesh peers --all` shows who belongs to it; nothing was asked";
-    Wrong::new("unknown_peer", message, hint).into()
+    CliError::new("unknown_peer", message, hint).into()
 }
 
 /// Questions that were stored, and who waits for them.
-struct Asking<'a> {
-    desk: &'a Desk,
+struct PendingAsk<'a> {
+    desk: &'a CliContext,
     member: Member,
-    asked: Vec<Asked>,
+    asked: Vec<AskedQuestion>,
     question: String,
     wait: Option<Wait>,
-    began_ms: i64,
-    stop: Stop,
+    started_monotonic_ms: i64,
+    stop: StopFlag,
 }
 
-impl<'a> Asking<'a> {
-    fn begin(
-        desk: &'a Desk,
+impl<'a> PendingAsk<'a> {
+    fn start(
+        desk: &'a CliContext,
         to: &[Address],
         question: &str,
         context: Option<&str>,
     ) -> Result<Self, Failure> {
         let mut member = desk.join()?;
-        let stop = Stop::on_signals(member.signal())?;
-        let me = member.sitting().clone();
-        let posed = member
+        let stop = StopFlag::on_signals(member.signal())?;
+        let me = member.handle().clone();
+        let outcome = member
             .mesh()
             .ask(&me, to, question, context, IfOffline::Queue)?;
-        let awaited = posed
+        let awaited = outcome
             .asked
             .iter()
             .filter(|asked| asked.is_awaited(IfOffline::Queue));
         let questions = awaited.map(|asked| asked.question).collect();
-        let wait = posed.wait.map(|id| Wait {
+        let wait = outcome.wait.map(|id| Wait {
             id,
             questions,
             any: false,
         });
         Ok(Self {
             desk,
-            began_ms: member.mesh().now().monotonic_ms,
+            started_monotonic_ms: member.mesh().now().monotonic_ms,
             member,
-            asked: posed.asked,
+            asked: outcome.asked,
             question: question.to_owned(),
             wait,
             stop,
@@ -196,13 +200,13 @@ impl<'a> Asking<'a> {
     }
 
     /// Waits for one answer and prints it alone.
-    fn one(&mut self, timeout: Duration) -> Outcome {
+    fn one(&mut self, timeout: Duration) -> CommandResult {
         let asked = self.asked[0].clone();
         let Some(wait) = self.wait.clone() else {
-            return self.nobody_there(&asked);
+            return self.report_undelivered(&asked);
         };
-        let watched = print::watches_stderr() && !self.desk.json;
-        if watched {
+        let show_progress = print::stderr_is_terminal() && !self.desk.json;
+        if show_progress {
             let joined = if asked.joined {
                 ", asked before and still open"
             } else {
@@ -210,38 +214,44 @@ impl<'a> Asking<'a> {
             };
             print::err(&format!(
                 "asked {} (question {}{joined}); Ctrl-C leaves it open\n",
-                strong(asked.to.as_str()),
+                bold_name(asked.to.as_str()),
                 asked.question
             ))?;
         }
-        let mut line = LiveLine::new(watched);
-        let ended = self.wait(wait, timeout, |standings, now_ms| {
-            if let Some(standing) = standings.first() {
-                line.show(&standing.delivery.line(standing.peer.as_str(), now_ms));
+        let mut line = ProgressLine::new(show_progress);
+        let wait_outcome = self.wait(wait, timeout, |question_statuses, now_ms| {
+            if let Some(question_status) = question_statuses.first() {
+                line.show(
+                    &question_status
+                        .delivery
+                        .line(question_status.peer.as_str(), now_ms),
+                );
             }
         });
         line.clear();
-        match ended? {
-            Ended::Interrupted(interruption) => self.interrupted(&interruption),
-            Ended::Standing(standings) => match standings.into_iter().next() {
-                Some(standing) => self.tell_one(&standing),
-                None => Ok(Ending::NoAnswer),
-            },
+        match wait_outcome? {
+            AskWaitOutcome::Interrupted(interruption) => self.interrupted(&interruption),
+            AskWaitOutcome::QuestionStatus(question_statuses) => {
+                match question_statuses.into_iter().next() {
+                    Some(question_status) => self.report_one(&question_status),
+                    None => Ok(CommandStatus::NoAnswer),
+                }
+            }
         }
     }
 
-    fn tell_one(&mut self, standing: &Standing) -> Outcome {
+    fn report_one(&mut self, question_status: &QuestionStatus) -> CommandResult {
         let waited_ms = self.waited_ms();
-        let question = &standing.question;
-        let ending = match question.state {
-            QuestionState::Answered => Ending::Done,
-            QuestionState::Declined => Ending::Refused,
-            _ => Ending::NoAnswer,
+        let question = &question_status.question;
+        let command_status = match question.state {
+            QuestionState::Answered => CommandStatus::Done,
+            QuestionState::Declined => CommandStatus::Refused,
+            _ => CommandStatus::NoAnswer,
         };
         if self.desk.json {
-            let mut value = self.seen(standing, waited_ms);
+            let mut value = self.question_json(question_status, waited_ms);
             if question.state == QuestionState::Open && !self.stop.is_set() {
-                prior_answers::add(
+                prior_answers::add_prior_answers(
                     &mut self.member,
                     question.target,
                     question.id,
@@ -250,28 +260,28 @@ impl<'a> Asking<'a> {
                 )?;
             }
             print::json(&value)?;
-            return Ok(ending);
+            return Ok(command_status);
         }
         let answer = question.answer.as_deref().unwrap_or_default();
         match question.state {
             QuestionState::Answered => {
-                if print::watches_stderr() {
+                if print::stderr_is_terminal() {
                     print::err(&format!(
                         "{} answered after {}:\n",
-                        strong(standing.peer.as_str()),
-                        lasted(waited_ms)
+                        bold_name(question_status.peer.as_str()),
+                        format_elapsed_ms(waited_ms)
                     ))?;
                 }
                 print::bare(self.desk, answer)?;
             }
             QuestionState::Declined => {
-                let reason = self.desk.foreign(answer);
+                let reason = self.desk.sanitize_foreign(answer);
                 print::err(&format!(
                     "claude-mesh: {} declined: {reason}\n",
-                    standing.peer
+                    question_status.peer
                 ))?;
             }
-            QuestionState::Open => self.left_open(standing)?,
+            QuestionState::Open => self.report_left_open(question_status)?,
             QuestionState::Withdrawn | QuestionState::Expired => {
                 print::err(&format!(
                     "claude-mesh: question {} was {}\n",
@@ -280,13 +290,13 @@ impl<'a> Asking<'a> {
                 ))?;
             }
         }
-        Ok(ending)
+        Ok(command_status)
     }
 
     /// The result of one question; one that was stopped is not timed out.
-    fn seen(&self, standing: &Standing, waited_ms: i64) -> Value {
-        let mut value = view::standing(standing, waited_ms);
-        if self.stop.is_set() && standing.question.state == QuestionState::Open {
+    fn question_json(&self, question_status: &QuestionStatus, waited_ms: i64) -> Value {
+        let mut value = view::question_status(question_status, waited_ms);
+        if self.stop.is_set() && question_status.question.state == QuestionState::Open {
             value["status"] = "cancelled".into();
             value["withdrawn"] = false.into();
         }
@@ -294,27 +304,29 @@ impl<'a> Asking<'a> {
     }
 
     /// The result of one question that is not waited for.
-    fn stored(&mut self, asked: &Asked) -> Result<Value, Failure> {
-        let standings = self.member.mesh().standings(&[asked.question])?;
-        Ok(view::stored(asked, &standings[0].delivery))
+    fn stored(&mut self, asked: &AskedQuestion) -> Result<Value, Failure> {
+        let question_statuses = self.member.mesh().question_statuses(&[asked.question])?;
+        Ok(view::stored(asked, &question_statuses[0].delivery))
     }
 
-    fn left_open(&mut self, standing: &Standing) -> Result<(), Failure> {
+    fn report_left_open(&mut self, question_status: &QuestionStatus) -> Result<(), Failure> {
         let now_ms = self.member.mesh().now().wall_ms;
         let why = if self.stop.is_set() {
             "stopped".to_owned()
         } else {
-            format!("no answer within {}", lasted(self.waited_ms()))
+            format!("no answer within {}", format_elapsed_ms(self.waited_ms()))
         };
         print::err(&format!(
             "claude-mesh: {why}; {}\n{}: question {} stays open; `claude-mesh inbox` shows the answer when it comes\n",
-            standing.delivery.line(standing.peer.as_str(), now_ms),
+            question_status
+                .delivery
+                .line(question_status.peer.as_str(), now_ms),
             "hint".cyan(),
-            standing.question.id,
+            question_status.question.id,
         ))?;
         if !self.stop.is_set() {
-            let question = &standing.question;
-            prior_answers::tell(
+            let question = &question_status.question;
+            prior_answers::report(
                 self.desk,
                 &mut self.member,
                 question.target,
@@ -325,11 +337,11 @@ impl<'a> Asking<'a> {
         Ok(())
     }
 
-    fn nobody_there(&mut self, asked: &Asked) -> Outcome {
+    fn report_undelivered(&mut self, asked: &AskedQuestion) -> CommandResult {
         let question = self.question.clone();
         if self.desk.json {
             let mut value = self.stored(asked)?;
-            prior_answers::add(
+            prior_answers::add_prior_answers(
                 &mut self.member,
                 asked.peer,
                 asked.question,
@@ -337,126 +349,141 @@ impl<'a> Asking<'a> {
                 &mut value,
             )?;
             print::json(&value)?;
-            return Ok(Ending::NoAnswer);
+            return Ok(CommandStatus::NoAnswer);
         }
         if let Some(held) = asked.held {
             print::err(&format!(
                 "claude-mesh: {} {}\n{}: question {} is stored and rung for when that ends; `claude-mesh inbox` shows the answer\n",
                 asked.to,
-                held_words(held),
+                describe_throttle(held),
                 "hint".cyan(),
                 asked.question,
             ))?;
         } else {
             let now_ms = self.member.mesh().now().wall_ms;
-            let instead = if asked.same_project.is_empty() {
+            let same_project_note = if asked.same_project.is_empty() {
                 String::new()
             } else {
                 format!("; in that project now: {}", asked.same_project.join(", "))
             };
             print::err(&format!(
-                "claude-mesh: nobody at {} can be asked now (last seen {}){instead}\n{}: question {} is stored, the next session there gets it; `claude-mesh inbox` shows the answer\n",
+                "claude-mesh: nobody at {} can be asked now (last seen {}){same_project_note}\n{}: question {} is stored, the next session there gets it; `claude-mesh inbox` shows the answer\n",
                 asked.to,
-                ago(now_ms - asked.last_seen_at_ms),
+                format_ago(now_ms - asked.last_seen_at_ms),
                 "hint".cyan(),
                 asked.question,
             ))?;
         }
-        prior_answers::tell(
+        prior_answers::report(
             self.desk,
             &mut self.member,
             asked.peer,
             Some(asked.question),
             &question,
         )?;
-        Ok(Ending::NoAnswer)
+        Ok(CommandStatus::NoAnswer)
     }
 
     /// A question for this session came: its model answers first.
-    fn interrupted(&mut self, interruption: &Interruption) -> Outcome {
+    fn interrupted(&mut self, interruption: &Interruption) -> CommandResult {
         let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
         if self.desk.json {
             let questions: Vec<_> = interruption.questions.iter().map(output::waiting).collect();
-            let standings = self.member.mesh().standings(&open)?;
+            let question_statuses = self.member.mesh().question_statuses(&open)?;
             let waited_ms = self.waited_ms();
-            let stands = |standing: &Standing| match standing.question.state {
-                QuestionState::Open => view::interrupted(standing),
-                _ => view::standing(standing, waited_ms),
+            let to_json = |question_status: &QuestionStatus| match question_status.question.state {
+                QuestionState::Open => view::interrupted(question_status),
+                _ => view::question_status(question_status, waited_ms),
             };
             print::json(&json!({
                 "status": "interrupted",
                 "question_ids": open,
-                "answers": standings.iter().map(stands).collect::<Vec<_>>(),
+                "answers": question_statuses.iter().map(to_json).collect::<Vec<_>>(),
                 "questions": questions,
                 "hint": "answer with `claude-mesh reply`, then see `claude-mesh inbox`",
             }))?;
-            return Ok(Ending::NoAnswer);
+            return Ok(CommandStatus::NoAnswer);
         }
         print::line(
             "interrupted: answer first, then see `claude-mesh inbox`; your question stays open",
         )?;
         super::inbox::print_questions(self.desk, &mut self.member, &interruption.questions)?;
-        Ok(Ending::NoAnswer)
+        Ok(CommandStatus::NoAnswer)
     }
 
     /// Waits for many and prints each as it comes.
-    fn all(&mut self, timeout: Duration) -> Outcome {
+    fn all(&mut self, timeout: Duration) -> CommandResult {
         let width = self
             .asked
             .iter()
             .map(|asked| asked.to.as_str().len())
             .max()
             .unwrap_or(0);
-        let mut rows = Rows::new(width, self.desk.json);
-        let stored = |asked: &&Asked| !asked.is_awaited(IfOffline::Queue);
+        let mut rows = ReplyTable::new(width, self.desk.json);
+        let stored = |asked: &&AskedQuestion| !asked.is_awaited(IfOffline::Queue);
         for asked in self.asked.clone().iter().filter(stored) {
             let why = match asked.held {
-                Some(held) => format!("{}; the question is stored", held_words(held)),
+                Some(held) => format!("{}; the question is stored", describe_throttle(held)),
                 None => "nobody there now; the question is stored".into(),
             };
-            rows.row(asked.to.as_str(), &why);
+            rows.print_row(asked.to.as_str(), &why);
         }
-        let mut standings = Vec::new();
+        let mut question_statuses = Vec::new();
         if let Some(wait) = self.wait.clone() {
             let desk = self.desk;
-            let mut line = LiveLine::new(print::watches_stderr() && !desk.json);
-            let ended = self.wait(wait, timeout, |standings, now_ms| {
+            let mut line = ProgressLine::new(print::stderr_is_terminal() && !desk.json);
+            let wait_outcome = self.wait(wait, timeout, |question_statuses, now_ms| {
                 line.clear();
-                rows.tell(desk, standings);
-                let open = standings
-                    .iter()
-                    .filter(|standing| standing.question.state == QuestionState::Open);
+                rows.report(desk, question_statuses);
+                let open = question_statuses.iter().filter(|question_status| {
+                    question_status.question.state == QuestionState::Open
+                });
                 let open: Vec<String> = open
-                    .map(|standing| standing.delivery.line(standing.peer.as_str(), now_ms))
+                    .map(|question_status| {
+                        question_status
+                            .delivery
+                            .line(question_status.peer.as_str(), now_ms)
+                    })
                     .collect();
                 line.show(&format!("{} open · {}", open.len(), open.join(" · ")));
             });
             line.clear();
-            standings = match ended? {
-                Ended::Interrupted(interruption) => return self.interrupted(&interruption),
-                Ended::Standing(standings) => standings,
+            question_statuses = match wait_outcome? {
+                AskWaitOutcome::Interrupted(interruption) => {
+                    return self.interrupted(&interruption);
+                }
+                AskWaitOutcome::QuestionStatus(question_statuses) => question_statuses,
             };
         }
-        rows.tell(self.desk, &standings);
-        self.tell_all(&standings, &mut rows)
+        rows.report(self.desk, &question_statuses);
+        self.report_all(&question_statuses, &mut rows)
     }
 
-    fn tell_all(&mut self, standings: &[Standing], rows: &mut Rows) -> Outcome {
+    fn report_all(
+        &mut self,
+        question_statuses: &[QuestionStatus],
+        rows: &mut ReplyTable,
+    ) -> CommandResult {
         let now_ms = self.member.mesh().now().wall_ms;
         let waited_ms = self.waited_ms();
-        let replied = standings
+        let replied = question_statuses
             .iter()
-            .filter(|standing| standing.question.state.is_replied())
+            .filter(|question_status| question_status.question.state.is_replied())
             .count();
         let complete = replied == self.asked.len();
         if self.desk.json {
-            print::json(&self.result(standings, waited_ms, complete, replied)?)?;
+            print::json(&self.result(question_statuses, waited_ms, complete, replied)?)?;
         } else {
-            for standing in standings {
-                if standing.question.state == QuestionState::Open {
-                    let line = standing.delivery.line(standing.peer.as_str(), now_ms);
+            for question_status in question_statuses {
+                if question_status.question.state == QuestionState::Open {
+                    let line = question_status
+                        .delivery
+                        .line(question_status.peer.as_str(), now_ms);
                     let way = line.split_once(": ").map_or(line.as_str(), |(_, way)| way);
-                    rows.row(standing.peer.as_str(), &format!("no answer yet: {way}"));
+                    rows.print_row(
+                        question_status.peer.as_str(),
+                        &format!("no answer yet: {way}"),
+                    );
                 }
             }
             let rest = self.asked.len() - replied;
@@ -468,30 +495,30 @@ impl<'a> Asking<'a> {
             print::line(&format!(
                 "{replied} of {} replied after {}{later}",
                 self.asked.len(),
-                lasted(waited_ms)
+                format_elapsed_ms(waited_ms)
             ))?;
         }
         Ok(if complete {
-            Ending::Done
+            CommandStatus::Done
         } else {
-            Ending::NoAnswer
+            CommandStatus::NoAnswer
         })
     }
 
     fn result(
         &mut self,
-        standings: &[Standing],
+        question_statuses: &[QuestionStatus],
         waited_ms: i64,
         complete: bool,
         replied: usize,
     ) -> Result<Value, Failure> {
         let mut answers = Vec::new();
         for asked in self.asked.clone() {
-            let waited = standings
+            let waited = question_statuses
                 .iter()
-                .find(|standing| standing.question.id == asked.question);
+                .find(|question_status| question_status.question.id == asked.question);
             answers.push(match waited {
-                Some(standing) => self.seen(standing, waited_ms),
+                Some(question_status) => self.question_json(question_status, waited_ms),
                 None => self.stored(&asked)?,
             });
         }
@@ -511,31 +538,38 @@ impl<'a> Asking<'a> {
         &mut self,
         mut wait: Wait,
         timeout: Duration,
-        mut watch: impl FnMut(&[Standing], i64),
-    ) -> Result<Ended, Failure> {
-        let until_ms = self.began_ms + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
+        mut watch: impl FnMut(&[QuestionStatus], i64),
+    ) -> Result<AskWaitOutcome, Failure> {
+        let deadline_monotonic_ms =
+            self.started_monotonic_ms + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
         let clock = crate::platform::SystemClock::new();
         loop {
             let now_ms = self.member.mesh().now().monotonic_ms;
-            let left = Duration::from_millis(u64::try_from(until_ms - now_ms).unwrap_or(0));
+            let remaining =
+                Duration::from_millis(u64::try_from(deadline_monotonic_ms - now_ms).unwrap_or(0));
             let stop = self.stop.clone();
-            let waited = self.member.wait(&wait, left, |standings| {
-                watch(standings, crate::platform::Clock::now(&clock).wall_ms);
+            let waited = self.member.wait(&wait, remaining, |question_statuses| {
+                watch(
+                    question_statuses,
+                    crate::platform::Clock::now(&clock).wall_ms,
+                );
                 !stop.is_set()
             })?;
             match waited {
-                Waited::Done(standings) | Waited::Over(standings) => {
-                    return Ok(Ended::Standing(standings));
+                ReplyWaitOutcome::Done(question_statuses)
+                | ReplyWaitOutcome::Stopped(question_statuses) => {
+                    return Ok(AskWaitOutcome::QuestionStatus(question_statuses));
                 }
-                Waited::Interrupted(interruption) if !self.desk.is_person() => {
-                    return Ok(Ended::Interrupted(interruption));
+                ReplyWaitOutcome::Interrupted(interruption) if !self.desk.is_person() => {
+                    return Ok(AskWaitOutcome::Interrupted(interruption));
                 }
-                Waited::Interrupted(interruption) => {
+                ReplyWaitOutcome::Interrupted(interruption) => {
                     for waiting in &interruption.questions {
                         print::err(&format!(
                             "\r\x1b[2K{} asks you: {}\n(answer from another terminal: claude-mesh reply {} TEXT)\n",
                             waiting.from,
-                            self.desk.foreign(&waiting.pending.question.question),
+                            self.desk
+                                .sanitize_foreign(&waiting.pending.question.question),
                             waiting.pending.question.id
                         ))?;
                     }
@@ -546,11 +580,11 @@ impl<'a> Asking<'a> {
     }
 
     fn waited_ms(&mut self) -> i64 {
-        self.member.mesh().now().monotonic_ms - self.began_ms
+        self.member.mesh().now().monotonic_ms - self.started_monotonic_ms
     }
 }
 
-enum Ended {
-    Standing(Vec<Standing>),
+enum AskWaitOutcome {
+    QuestionStatus(Vec<QuestionStatus>),
     Interrupted(Interruption),
 }

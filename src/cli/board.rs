@@ -2,11 +2,11 @@
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::json;
 
-use super::{Ending, Outcome, events, print, table};
-use crate::cli::context::Desk;
+use super::{CommandResult, CommandStatus, events, print, table};
+use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 use crate::mesh::{Mesh, TaskList, TaskSelection};
-use crate::model::event::Patterns;
+use crate::model::event::EventPatterns;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::text;
 use crate::store::Task;
@@ -23,34 +23,39 @@ const CARDS_MAX: usize = 12;
 /// The end of an id, which is enough to name a task of one project.
 const ID_CHARS: usize = 6;
 /// How wide the board is where nobody sees it.
-const WIDE: usize = 120;
+const FALLBACK_WIDTH: usize = 120;
 /// Clears a terminal and goes to its first line.
-const ANEW: &str = "\x1b[H\x1b[2J";
+const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
 
 /// Draws the board.
-pub(super) fn board(desk: &Desk, watch: bool) -> Outcome {
+pub(super) fn board(context: &CliContext, watch: bool) -> CommandResult {
     if watch {
         let mut last = String::new();
-        let types = Patterns::new(vec!["task.*".into()]);
-        return events::follow(desk, &types, |mesh| {
-            let drawn = drawn(desk, &look(desk, mesh)?);
-            if drawn != last {
-                let anew = if print::is_terminal() { ANEW } else { "" };
-                print::raw(format!("{anew}{drawn}").as_bytes())?;
-                last = drawn;
+        let types = EventPatterns::new(vec!["task.*".into()]);
+        return events::follow(context, &types, |mesh| {
+            let rendered_board = rendered_board(context, &load_tasks(context, mesh)?);
+            if rendered_board != last {
+                let clear = if print::is_terminal() {
+                    CLEAR_SCREEN
+                } else {
+                    ""
+                };
+                print::raw(format!("{clear}{rendered_board}").as_bytes())?;
+                last = rendered_board;
             }
             Ok(())
         });
     }
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "tasks": [], "counts": output::task_counts([0; 5]) }));
+    let Some(mut mesh) = context.open_existing()? else {
+        return context
+            .report_no_mesh(&json!({ "tasks": [], "counts": output::task_counts([0; 5]) }));
     };
-    let found = look(desk, &mut mesh)?;
-    print::raw(drawn(desk, &found).as_bytes())?;
-    Ok(Ending::Done)
+    let found = load_tasks(context, &mut mesh)?;
+    print::raw(rendered_board(context, &found).as_bytes())?;
+    Ok(CommandStatus::Done)
 }
 
-fn look(desk: &Desk, mesh: &mut Mesh) -> Result<TaskList, Failure> {
+fn load_tasks(context: &CliContext, mesh: &mut Mesh) -> Result<TaskList, Failure> {
     let mut found = TaskList {
         tasks: Vec::new(),
         counts: [0; 5],
@@ -61,32 +66,34 @@ fn look(desk: &Desk, mesh: &mut Mesh) -> Result<TaskList, Failure> {
             limit: u32::try_from(CARDS_MAX).unwrap_or(u32::MAX),
             ..TaskSelection::default()
         };
-        let column = mesh.tasks(None, &desk.project.path, &wanted)?;
+        let column = mesh.tasks(None, &context.project.path, &wanted)?;
         found.tasks.extend(column.tasks);
         found.counts = column.counts;
     }
     Ok(found)
 }
 
-fn drawn(desk: &Desk, found: &TaskList) -> String {
-    if desk.json {
+fn rendered_board(context: &CliContext, found: &TaskList) -> String {
+    if context.json {
         let tasks: Vec<_> = found.tasks.iter().map(output::task).collect();
         let counts = output::task_counts(found.counts);
         return format!("{}\n", json!({ "tasks": tasks, "counts": counts }));
     }
-    let wide = print::columns(std::io::stdout()).unwrap_or(WIDE).max(40);
+    let total_width = print::columns(std::io::stdout())
+        .unwrap_or(FALLBACK_WIDTH)
+        .max(40);
     // Between two columns stand two spaces and nothing else.
-    let width = wide / COLUMNS.len() - 2;
+    let width = total_width / COLUMNS.len() - 2;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).enforce_styling();
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(wide).unwrap_or(u16::MAX));
+    table.set_width(u16::try_from(total_width).unwrap_or(u16::MAX));
     let heads = COLUMNS.map(|(status, word)| {
         let head = format!("{word} {}", count(found, status));
         Cell::new(text::cut_chars(&head, width)).add_attribute(Attribute::Bold)
     });
     table.set_header(heads);
-    table.add_row(COLUMNS.map(|(status, _)| column(desk, found, status, width)));
+    table.add_row(COLUMNS.map(|(status, _)| column(context, found, status, width)));
     let fixed = u16::try_from(width + 2).unwrap_or(u16::MAX);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -100,29 +107,35 @@ fn drawn(desk: &Desk, found: &TaskList) -> String {
 }
 
 fn count(found: &TaskList, status: TaskStatus) -> u32 {
-    let at = TaskStatus::ALL.iter().position(|one| *one == status);
-    at.map_or(0, |at| found.counts[at])
+    let index = TaskStatus::ALL.iter().position(|one| *one == status);
+    index.map_or(0, |index| found.counts[index])
 }
 
 /// The tasks of one column, each on two lines.
-fn column(desk: &Desk, found: &TaskList, status: TaskStatus, width: usize) -> String {
+fn column(context: &CliContext, found: &TaskList, status: TaskStatus, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut shown = 0;
     for task in found.tasks.iter().filter(|task| task.status == status) {
         shown += 1;
-        lines.push(cut(&desk.foreign(&text::one_line(&task.title)), width));
-        lines.push(cut(&desk.foreign(&under(task)), width));
+        lines.push(ellipsize(
+            &context.sanitize_foreign(&text::one_line(&task.title)),
+            width,
+        ));
+        lines.push(ellipsize(
+            &context.sanitize_foreign(&card_subtitle(task)),
+            width,
+        ));
         lines.push(String::new());
     }
     let more = count(found, status).saturating_sub(shown);
     if more > 0 {
-        lines.push(cut(&format!("and {more} more"), width));
+        lines.push(ellipsize(&format!("and {more} more"), width));
     }
     lines.join("\n")
 }
 
 /// Below its title: how it is named, whose it is, and how much it matters if more or less than most.
-fn under(task: &Task) -> String {
+fn card_subtitle(task: &Task) -> String {
     let id = task.id.to_string();
     let mut words = vec![id[id.len() - ID_CHARS..].to_owned()];
     words.extend(task.assigned_name.clone());
@@ -132,7 +145,7 @@ fn under(task: &Task) -> String {
     words.join(" ")
 }
 
-fn cut(text: &str, width: usize) -> String {
+fn ellipsize(text: &str, width: usize) -> String {
     let kept = text::cut_chars(text, width);
     if kept.len() == text.len() {
         return text.to_owned();

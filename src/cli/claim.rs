@@ -6,16 +6,17 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
-use crate::cli::context::Desk;
-use crate::cli::error::{Failure, Wrong};
-use crate::cli::progress::{LiveLine, Stop};
-use crate::cli::{Ending, Outcome, duration, print, staged_files, table};
+use crate::cli::context::CliContext;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::progress::{ProgressLine, StopFlag};
+use crate::cli::{CommandResult, CommandStatus, duration, print, staged_files, table};
 use crate::mesh;
 use crate::mesh::{
-    Came, ClaimFilter, ClaimLine, Claimed, Claiming, Member, Mesh, Ticket, WaitReason, WhichClaim,
+    ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, InterruptReason, Member,
+    Mesh, PollOutcome, Ticket,
 };
-use crate::model::question::{ago, lasts};
-use crate::model::{ClaimState, Mode};
+use crate::model::question::{format_ago, format_duration};
+use crate::model::{ClaimMode, ClaimState};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::{ClaimId, WaitId};
 use crate::platform::{Moment, text};
@@ -92,8 +93,8 @@ pub(super) struct Claims {
 
 fn lease(text: &str) -> Result<Duration, String> {
     let span = duration::span(text)?;
-    let most = u64::from(crate::model::claim::LEASE_SECONDS_MAX);
-    if (1..=most).contains(&span.as_secs()) {
+    let max_seconds = u64::from(crate::model::claim::LEASE_SECONDS_MAX);
+    if (1..=max_seconds).contains(&span.as_secs()) {
         Ok(span)
     } else {
         Err("expected from 1s to 24h".into())
@@ -101,244 +102,271 @@ fn lease(text: &str) -> Result<Duration, String> {
 }
 
 /// Claims, and waits in line if told so.
-pub(super) fn claim(desk: &Desk, args: &Claim) -> Outcome {
-    let resource = mesh::resource(&desk.settings.working_directory, &args.resource)?;
-    let wanted = Claiming {
+pub(super) fn claim(context: &CliContext, args: &Claim) -> CommandResult {
+    let resource = mesh::resource(&context.settings.working_directory, &args.resource)?;
+    let wanted = ClaimRequest {
         resource: &resource,
         mode: if args.shared {
-            Mode::Shared
+            ClaimMode::Shared
         } else {
-            Mode::Exclusive
+            ClaimMode::Exclusive
         },
         lease_ms: i64::try_from(args.lease.as_millis()).unwrap_or(i64::MAX),
         note: args.note.as_deref(),
         queue: args.queue || args.wait.is_some(),
         wait: args.wait.is_some(),
     };
-    let mut member = desk.join()?;
-    let me = member.sitting().clone();
+    let mut member = context.join()?;
+    let me = member.handle().clone();
     // Whoever stops it as soon as it stands in line is heard already.
-    let stop = Stop::on_signals(member.signal())?;
+    let stop = StopFlag::on_signals(member.signal())?;
     let mut claimed = member.mesh().claim(&me, &wanted)?;
-    if let (Claimed::Queued(ticket), Some(at_most)) = (&claimed, args.wait) {
+    if let (ClaimOutcome::Queued(ticket), Some(max_wait)) = (&claimed, args.wait) {
         let ticket = ticket.clone();
         match wait(
-            desk,
+            context,
             &mut member,
             &wanted,
             ticket,
-            at_most,
+            max_wait,
             &stop,
             args.queue,
         )? {
-            Waited::Came(came) => claimed = came,
-            Waited::Stopped => return stopped(desk, &resource, args.queue),
-            Waited::Interrupted(words) => {
-                let kept = args.queue || !desk.is_person();
-                return interrupted(desk, &resource, &words, kept);
+            ClaimWaitOutcome::PollOutcome(wait_outcome) => claimed = wait_outcome,
+            ClaimWaitOutcome::Stopped => return stopped(context, &resource, args.queue),
+            ClaimWaitOutcome::Interrupted(explanation) => {
+                let kept = args.queue || !context.is_person();
+                return interrupted(context, &resource, &explanation, kept);
             }
         }
     }
     let now = member.mesh().now();
-    tell(desk, args, &resource, &claimed, &now)
+    report(context, args, &resource, &claimed, &now)
 }
 
 #[expect(clippy::large_enum_variant, reason = "one command has one")]
-enum Waited {
-    Came(Claimed),
+enum ClaimWaitOutcome {
+    PollOutcome(ClaimOutcome),
     Stopped,
     Interrupted(String),
 }
 
 /// Waits for the turn. A person is told of questions that come meanwhile and waits on; a session ends its wait to answer.
 fn wait(
-    desk: &Desk,
+    context: &CliContext,
     member: &mut Member,
-    wanted: &Claiming,
+    wanted: &ClaimRequest,
     mut ticket: Ticket,
-    at_most: Duration,
-    stop: &Stop,
-    keeps: bool,
-) -> Result<Waited, Failure> {
-    let me = member.sitting().clone();
+    max_wait: Duration,
+    stop: &StopFlag,
+    keep_place: bool,
+) -> Result<ClaimWaitOutcome, Failure> {
+    let me = member.handle().clone();
     let until_ms =
-        member.mesh().now().monotonic_ms + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX);
-    let mut line = LiveLine::new(print::watches_stderr() && !desk.json);
+        member.mesh().now().monotonic_ms + i64::try_from(max_wait.as_millis()).unwrap_or(i64::MAX);
+    let mut line = ProgressLine::new(print::stderr_is_terminal() && !context.json);
     loop {
-        let (id, Some(call)) = (ticket.id, ticket.wait) else {
-            return Ok(Waited::Came(Claimed::Queued(ticket)));
+        let (id, Some(wait_id)) = (ticket.id, ticket.wait) else {
+            return Ok(ClaimWaitOutcome::PollOutcome(ClaimOutcome::Queued(ticket)));
         };
-        if let Some(chain) = ticket.cycle.take() {
-            let names: Vec<String> = chain.iter().map(ToString::to_string).collect();
+        if let Some(cycle_peers) = ticket.cycle.take() {
+            let names: Vec<String> = cycle_peers.iter().map(ToString::to_string).collect();
             member
                 .mesh()
-                .interrupt(&me, call, &WaitReason::Cycle(chain))?;
-            if desk.is_person() && !keeps {
-                member.mesh().give_up(&me, id)?;
+                .interrupt(&me, wait_id, &InterruptReason::Cycle(cycle_peers))?;
+            if context.is_person() && !keep_place {
+                member.mesh().cancel_ticket(&me, id)?;
             }
-            let words = format!("each waits for the next: {}", names.join(" → "));
-            return Ok(Waited::Interrupted(words));
+            let explanation = format!("each waits for the next: {}", names.join(" → "));
+            return Ok(ClaimWaitOutcome::Interrupted(explanation));
         }
-        let left_ms = until_ms - member.mesh().now().monotonic_ms;
-        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-        let came = stand(member, id, call, left, stop, &mut line);
+        let remaining_ms = until_ms - member.mesh().now().monotonic_ms;
+        let remaining = Duration::from_millis(u64::try_from(remaining_ms).unwrap_or(0));
+        let wait_outcome = wait_in_queue(member, id, wait_id, remaining, stop, &mut line);
         line.clear();
-        match came? {
-            Came::There(Some(claimed)) => return Ok(Waited::Came(claimed)),
+        match wait_outcome? {
+            PollOutcome::Found(Some(claimed)) => return Ok(ClaimWaitOutcome::PollOutcome(claimed)),
             _ if stop.is_set() => {
-                if !keeps {
-                    member.mesh().give_up(&me, id)?;
+                if !keep_place {
+                    member.mesh().cancel_ticket(&me, id)?;
                 }
-                return Ok(Waited::Stopped);
+                return Ok(ClaimWaitOutcome::Stopped);
             }
-            Came::There(None) => return Ok(Waited::Stopped),
-            Came::Over => {
+            PollOutcome::Found(None) => return Ok(ClaimWaitOutcome::Stopped),
+            PollOutcome::Stopped => {
                 // A session claims again and has its place; a person's command that ended is forgotten.
-                let at_last = if keeps || !desk.is_person() {
-                    member.mesh().turn_at_last(&me, id)?
+                let final_claim = if keep_place || !context.is_person() {
+                    member.mesh().final_queue_turn(&me, id)?
                 } else {
-                    member.mesh().leave_line(&me, id)?
+                    member.mesh().leave_queue(&me, id)?
                 };
-                return Ok(at_last.map_or(Waited::Stopped, Waited::Came));
+                return Ok(
+                    final_claim.map_or(ClaimWaitOutcome::Stopped, ClaimWaitOutcome::PollOutcome)
+                );
             }
-            Came::Interrupted(interruption) => {
+            PollOutcome::Interrupted(interruption) => {
                 for waiting in &interruption.questions {
                     print::err(&format!(
                         "{} asks you: {}\n",
                         waiting.from,
-                        desk.foreign(&waiting.pending.question.question)
+                        context.sanitize_foreign(&waiting.pending.question.question)
                     ))?;
                 }
-                if !desk.is_person() {
-                    let words = "a question came; answer it, then claim again".to_owned();
-                    return Ok(Waited::Interrupted(words));
+                if !context.is_person() {
+                    let explanation = "a question came; answer it, then claim again".to_owned();
+                    return Ok(ClaimWaitOutcome::Interrupted(explanation));
                 }
                 match member.mesh().claim(&me, wanted)? {
-                    Claimed::Queued(again) => ticket = again,
-                    claimed => return Ok(Waited::Came(claimed)),
+                    ClaimOutcome::Queued(new_ticket) => ticket = new_ticket,
+                    claimed => return Ok(ClaimWaitOutcome::PollOutcome(claimed)),
                 }
             }
         }
     }
 }
 
-fn stand(
+fn wait_in_queue(
     member: &mut Member,
     id: ClaimId,
     wait: WaitId,
-    at_most: Duration,
-    stop: &Stop,
-    line: &mut LiveLine,
-) -> Result<Came<Option<Claimed>>, Failure> {
-    let look = |mesh: &mut Mesh, me: &mesh::Sitting| {
-        Ok(match mesh.turn(me, id)? {
-            Some(Claimed::Queued(ticket)) => {
+    max_wait: Duration,
+    stop: &StopFlag,
+    line: &mut ProgressLine,
+) -> Result<PollOutcome<Option<ClaimOutcome>>, Failure> {
+    let check_turn = |mesh: &mut Mesh, me: &mesh::SessionHandle| {
+        Ok(match mesh.queue_turn(me, id)? {
+            Some(ClaimOutcome::Queued(ticket)) => {
                 line.show(&format!(
                     "place {} in line, held by {}",
-                    ticket.place,
+                    ticket.position,
                     names(&ticket.holders)
                 ));
                 None
             }
-            turn => Some(turn),
+            queue_turn => Some(queue_turn),
         })
     };
-    Ok(member.wait_for(wait, at_most, look, || !stop.is_set())?)
+    Ok(member.wait_for(wait, max_wait, check_turn, || !stop.is_set())?)
 }
 
-fn tell(desk: &Desk, args: &Claim, resource: &str, claimed: &Claimed, now: &Moment) -> Outcome {
-    let ending = match claimed {
-        Claimed::Granted(_) => Ending::Done,
-        Claimed::Queued(_) | Claimed::Denied { .. } if args.wait.is_some() => Ending::NoAnswer,
-        Claimed::Queued(_) if args.queue => Ending::Done,
-        Claimed::Queued(_) | Claimed::Denied { .. } => Ending::Refused,
+fn report(
+    context: &CliContext,
+    args: &Claim,
+    resource: &str,
+    claimed: &ClaimOutcome,
+    now: &Moment,
+) -> CommandResult {
+    let command_status = match claimed {
+        ClaimOutcome::Granted(_) => CommandStatus::Done,
+        ClaimOutcome::Queued(_) | ClaimOutcome::Denied { .. } if args.wait.is_some() => {
+            CommandStatus::NoAnswer
+        }
+        ClaimOutcome::Queued(_) if args.queue => CommandStatus::Done,
+        ClaimOutcome::Queued(_) | ClaimOutcome::Denied { .. } => CommandStatus::Refused,
     };
-    if desk.json {
+    if context.json {
         print::json(&output::claim(claimed, now))?;
-        return Ok(ending);
+        return Ok(command_status);
     }
-    let shown = shown(desk, resource);
+    let shown = shown(context, resource);
     match claimed {
-        Claimed::Granted(grant) => {
+        ClaimOutcome::Granted(grant) => {
             let word = if grant.renewed { "renewed" } else { "granted" };
             let claim = &grant.claim;
             print::line(&format!(
                 "{word}: {shown}, {} until {}, fence {}",
                 claim.mode.as_str(),
-                until(claim, now),
-                claim.fence.unwrap_or_default()
+                lease_end_text(claim, now),
+                claim.fencing_token.unwrap_or_default()
             ))?;
         }
-        Claimed::Queued(ticket) if ending != Ending::Refused => print::line(&format!(
-            "in line: {shown}, place {}, {}",
-            ticket.place,
-            held_by(&ticket.holders, now)
-        ))?,
-        Claimed::Queued(ticket) => {
-            let held = held_by(&ticket.holders, now);
+        ClaimOutcome::Queued(ticket) if command_status != CommandStatus::Refused => {
+            print::line(&format!(
+                "in line: {shown}, place {}, {}",
+                ticket.position,
+                format_holders(&ticket.holders, now)
+            ))?
+        }
+        ClaimOutcome::Queued(ticket) => {
+            let held = format_holders(&ticket.holders, now);
             let message = format!(
                 "{shown} is {held}; you have place {} in line for it",
-                ticket.place
+                ticket.position
             );
             let hint = format!(
                 "`claude-mesh claim {0} --wait 10m` waits for the turn, `claude-mesh release {0}` leaves the line",
                 args.resource
             );
-            Wrong::new("conflict", message, hint).tell(false);
+            CliError::new("conflict", message, hint).report(false);
         }
-        Claimed::Denied { holders } => {
-            let message = format!("{shown} is {}", held_by(holders, now));
+        ClaimOutcome::Denied { holders } => {
+            let message = format!("{shown} is {}", format_holders(holders, now));
             let hint = format!(
                 "`claude-mesh claim {} --wait 10m` joins the line",
                 args.resource
             );
-            Wrong::new("conflict", message, hint).tell(false);
+            CliError::new("conflict", message, hint).report(false);
         }
     }
-    Ok(ending)
+    Ok(command_status)
 }
 
-fn stopped(desk: &Desk, resource: &str, kept: bool) -> Outcome {
-    if desk.json {
+fn stopped(context: &CliContext, resource: &str, kept: bool) -> CommandResult {
+    if context.json {
         print::json(&json!({ "status": "cancelled" }))?;
     } else {
-        print::line(&format!("stopped; {}", place_is(desk, resource, kept)))?;
+        print::line(&format!(
+            "stopped; {}",
+            queue_place_note(context, resource, kept)
+        ))?;
     }
-    Ok(Ending::NoAnswer)
+    Ok(CommandStatus::NoAnswer)
 }
 
-fn interrupted(desk: &Desk, resource: &str, words: &str, kept: bool) -> Outcome {
-    if desk.json {
-        print::json(&json!({ "status": "interrupted", "hint": words }))?;
+fn interrupted(
+    context: &CliContext,
+    resource: &str,
+    explanation: &str,
+    kept: bool,
+) -> CommandResult {
+    if context.json {
+        print::json(&json!({ "status": "interrupted", "hint": explanation }))?;
     } else {
-        print::line(&format!("{words}; {}", place_is(desk, resource, kept)))?;
+        print::line(&format!(
+            "{explanation}; {}",
+            queue_place_note(context, resource, kept)
+        ))?;
     }
-    Ok(Ending::NoAnswer)
+    Ok(CommandStatus::NoAnswer)
 }
 
-fn place_is(desk: &Desk, resource: &str, kept: bool) -> String {
+fn queue_place_note(context: &CliContext, resource: &str, kept: bool) -> String {
     let word = if kept { "kept" } else { "given up" };
-    format!("the place in line for {} is {word}", shown(desk, resource))
+    format!(
+        "the place in line for {} is {word}",
+        shown(context, resource)
+    )
 }
 
 /// Gives back.
-pub(super) fn release(desk: &Desk, args: &Release) -> Outcome {
+pub(super) fn release(context: &CliContext, args: &Release) -> CommandResult {
     let id: Option<ClaimId> = args.what.trim().parse().ok();
     let resource = match id {
         Some(_) => args.what.clone(),
-        None => mesh::resource(&desk.settings.working_directory, &args.what)?,
+        None => mesh::resource(&context.settings.working_directory, &args.what)?,
     };
-    let Some(mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "released": false, "was": "gone", "promoted": [] }));
+    let Some(mesh) = context.open_existing()? else {
+        return context
+            .report_no_mesh(&json!({ "released": false, "was": "gone", "promoted": [] }));
     };
-    let mut seat = desk.sit(mesh)?;
-    let which = id.map_or(WhichClaim::Resource(&resource), WhichClaim::Id);
-    let released = seat.mesh.release(&seat.me, which)?;
-    if desk.json {
+    let mut session = context.register(mesh)?;
+    let which = id.map_or(ClaimSelector::Resource(&resource), ClaimSelector::Id);
+    let released = session.mesh.release(&session.me, which)?;
+    if context.json {
         print::json(&output::released(&released))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
-    let shown = shown(desk, &resource);
+    let shown = shown(context, &resource);
     let names: Vec<String> = released.promoted.iter().map(ToString::to_string).collect();
     let next = match names.len() {
         0 => String::new(),
@@ -349,61 +377,63 @@ pub(super) fn release(desk: &Desk, args: &Release) -> Outcome {
         Some(ClaimState::Queued) => format!("out of the line: {shown}{next}"),
         None => format!("nothing to release: you neither hold {shown} nor stand in line for it"),
     })?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 /// Lists claims, or checks what is staged.
-pub(super) fn claims(desk: &Desk, args: &Claims) -> Outcome {
+pub(super) fn claims(context: &CliContext, args: &Claims) -> CommandResult {
     if args.check_staged {
-        return staged_files::check_staged(desk);
+        return staged_files::check_staged(context);
     }
-    let folder = &desk.settings.working_directory;
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "claims": [] }));
+    let folder = &context.settings.working_directory;
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "claims": [] }));
     };
-    let me = desk.seat_of_session(&mut mesh)?;
-    let lines = if let Some(name) = &args.resource {
+    let me = context.find_own_session(&mut mesh)?;
+    let resource_claims = if let Some(name) = &args.resource {
         mesh.claims(ClaimFilter::Resource(&mesh::resource(folder, name)?))?
     } else {
         let prefix = args.prefix.as_deref().unwrap_or_default();
         mesh.claims(ClaimFilter::Prefix(&mesh::prefix(folder, prefix)?))?
     };
     let now = mesh.now();
-    if desk.json {
-        let lines: Vec<_> = lines
+    if context.json {
+        let resource_claims: Vec<_> = resource_claims
             .iter()
             .map(|line| output::line(line, me.as_ref(), &now))
             .collect();
-        print::json(&json!({ "claims": lines }))?;
-    } else if lines.is_empty() {
+        print::json(&json!({ "claims": resource_claims }))?;
+    } else if resource_claims.is_empty() {
         print::line("nobody holds anything")?;
     } else {
-        print::raw(format!("{}\n", table::text(&table(desk, &lines, &now))).as_bytes())?;
+        print::raw(
+            format!("{}\n", table::text(&table(context, &resource_claims, &now))).as_bytes(),
+        )?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn table(desk: &Desk, lines: &[ClaimLine], now: &Moment) -> Table {
-    let mut table = table::headed(["RESOURCE", "PEER", "MODE", "UNTIL", "FENCE", "NOTE"]);
-    for line in lines {
-        let row = |claim: &store::Claim, until: String| {
+fn table(context: &CliContext, resource_claims: &[ClaimQueue], now: &Moment) -> Table {
+    let mut table = table::with_header(["RESOURCE", "PEER", "MODE", "UNTIL", "FENCE", "NOTE"]);
+    for line in resource_claims {
+        let row = |claim: &store::Claim, lease_end_text: String| {
             let note = claim.note.as_deref().unwrap_or_default();
             [
-                shown(desk, &line.resource),
+                shown(context, &line.resource),
                 claim.peer_name.to_string(),
                 claim.mode.as_str().to_owned(),
-                until,
+                lease_end_text,
                 claim
-                    .fence
-                    .map_or_else(|| "-".into(), |fence| fence.to_string()),
-                text::one_line(&desk.foreign(note)),
+                    .fencing_token
+                    .map_or_else(|| "-".into(), |fencing_token| fencing_token.to_string()),
+                text::one_line(&context.sanitize_foreign(note)),
             ]
         };
         for claim in &line.holders {
-            table.add_row(row(claim, until(claim, now)));
+            table.add_row(row(claim, lease_end_text(claim, now)));
         }
-        for (place, claim) in line.queue.iter().enumerate() {
-            table.add_row(row(claim, format!("place {} in line", place + 1)));
+        for (position, claim) in line.queue.iter().enumerate() {
+            table.add_row(row(claim, format!("place {} in line", position + 1)));
         }
     }
     if let Some(first) = table.column_mut(0) {
@@ -421,28 +451,35 @@ fn names(claims: &[store::Claim]) -> String {
     names.join(", ")
 }
 
-pub(super) fn held_by(claims: &[store::Claim], now: &Moment) -> String {
+pub(super) fn format_holders(claims: &[store::Claim], now: &Moment) -> String {
     match claims.first() {
         // Somebody stands in line before.
         None => "free, but others stand in line before".into(),
-        Some(first) => format!("held by {} until {}", names(claims), until(first, now)),
+        Some(first) => format!(
+            "held by {} until {}",
+            names(claims),
+            lease_end_text(first, now)
+        ),
     }
 }
 
-fn until(claim: &store::Claim, now: &Moment) -> String {
-    let at = rfc3339(output::expires_ms(claim, now));
-    let left_ms = claim.lease.until_ms - now.monotonic_ms;
-    if left_ms > 0 {
-        format!("{at}, {} from now", lasts(left_ms))
+fn lease_end_text(claim: &store::Claim, now: &Moment) -> String {
+    let at = rfc3339(output::lease_expires_at_ms(claim, now));
+    let remaining_ms = claim.lease.until_ms - now.monotonic_ms;
+    if remaining_ms > 0 {
+        format!("{at}, {} from now", format_duration(remaining_ms))
     } else {
-        format!("{at}, {}, but its session still works", ago(-left_ms))
+        format!(
+            "{at}, {}, but its session still works",
+            format_ago(-remaining_ms)
+        )
     }
 }
 
 /// Returns a resource as people write it.
-pub(super) fn shown(desk: &Desk, resource: &str) -> String {
+pub(super) fn shown(context: &CliContext, resource: &str) -> String {
     match resource.strip_prefix("file:") {
-        Some(path) => format!("file:{}", desk.shown(Path::new(path))),
-        None => text::one_line(&desk.foreign(resource)),
+        Some(path) => format!("file:{}", context.shown(Path::new(path))),
+        None => text::one_line(&context.sanitize_foreign(resource)),
     }
 }

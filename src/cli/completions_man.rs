@@ -2,7 +2,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Ending, Outcome, print};
+use super::{Cli, CommandResult, CommandStatus, print};
 use crate::cli::error::Failure;
 
 /// Print completions for a shell
@@ -27,15 +27,15 @@ pub(super) struct Man {
 }
 
 /// Prints completions.
-pub(super) fn completions(args: &Completions) -> Outcome {
+pub(super) fn completions(args: &Completions) -> CommandResult {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "claude-mesh", &mut script);
     print::bytes(&script)?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 /// Prints a manual page.
-pub(super) fn man(args: &Man) -> Outcome {
+pub(super) fn man(args: &Man) -> CommandResult {
     let mut program = Cli::command();
     program.build();
     let page = match &args.command {
@@ -53,5 +53,5 @@ pub(super) fn man(args: &Man) -> Outcome {
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text)?;
     print::bytes(&text)?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }

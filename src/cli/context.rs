@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Ending, Outcome, print};
+use super::{CommandResult, CommandStatus, print};
 use crate::claude_code::client;
-use crate::claude_code::client::Registered;
-use crate::cli::error::{Failure, Wrong};
-use crate::mesh::{Arrival, Member, Mesh, Opening, Sitting};
+use crate::claude_code::client::RegistryEntry;
+use crate::cli::error::{CliError, Failure};
+use crate::mesh::{JoinRequest, Member, Mesh, MeshOptions, SessionHandle};
 use crate::model::{PeerKind, PeerName};
-use crate::platform::isolation::Place;
+use crate::platform::isolation::MeshLocation;
 use crate::platform::process;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
@@ -19,36 +19,36 @@ use crate::store::Options;
 
 /// The place of one command.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct CliContext {
     /// The settings of this process.
     pub(super) settings: Settings,
     /// The project of the session above, or of the working directory.
     pub(super) project: Project,
     /// Its mesh.
-    pub(super) place: Place,
+    pub(super) place: MeshLocation,
     /// Print JSON.
     pub(super) json: bool,
-    session: Option<(ProcessKey, Registered)>,
+    session: Option<(ProcessKey, RegistryEntry)>,
 }
 
 /// A seat for verbs that do not wait. A person's is left when dropped.
-pub(super) struct Seat {
+pub(super) struct RegisteredSession {
     /// The mesh.
     pub(super) mesh: Mesh,
     /// Who sits there.
-    pub(super) me: Sitting,
-    own: bool,
+    pub(super) me: SessionHandle,
+    unregister_on_drop: bool,
 }
 
-impl Desk {
+impl CliContext {
     /// Looks up folder, mesh and speaker. Opens nothing.
-    pub(super) fn find(json: bool) -> Result<Self, Failure> {
+    pub(super) fn resolve(json: bool) -> Result<Self, Failure> {
         let settings = Settings::of_this_process()?;
-        let session = session_above(&settings.claude.config_dir);
-        let told = session
+        let session = find_session_ancestor(&settings.claude.config_dir);
+        let registered_folder = session
             .as_ref()
-            .and_then(|(_, registered)| registered.folder.as_ref());
-        let folder = match (&settings.project_path, told) {
+            .and_then(|(_, registry_entry)| registry_entry.folder.as_ref());
+        let folder = match (&settings.project_path, registered_folder) {
             (None, Some(folder)) => PathBuf::from(folder),
             _ => settings.project_folder(false),
         };
@@ -65,7 +65,7 @@ impl Desk {
 
     /// Opens the mesh; makes its file when there is none.
     pub(super) fn open(&self) -> Result<Mesh, Fault> {
-        let opening = Opening {
+        let opening = MeshOptions {
             store: Options {
                 sync_full: self.settings.sync_full,
                 ..Options::default()
@@ -89,7 +89,7 @@ impl Desk {
     }
 
     /// Says that there is no mesh yet, which is no fault.
-    pub(super) fn no_mesh(&self, empty: &serde_json::Value) -> Outcome {
+    pub(super) fn report_no_mesh(&self, empty: &serde_json::Value) -> CommandResult {
         if self.json {
             print::json(empty)?;
         } else {
@@ -101,7 +101,7 @@ impl Desk {
                 "`claude-mesh install` wires Claude Code; the first session makes the file",
             )?;
         }
-        Ok(Ending::Done)
+        Ok(CommandStatus::Done)
     }
 
     /// Sits down with a doorbell, to ask and wait.
@@ -109,24 +109,26 @@ impl Desk {
         let mut mesh = self.open()?;
         let polling = self.settings.polling;
         Ok(match &self.session {
-            Some((process, registered)) => {
-                let me = self.seat_session(&mut mesh, *process, registered)?;
-                mesh.speak_as(me, polling)?
+            Some((process, registry_entry)) => {
+                let me = self.ensure_registered(&mut mesh, *process, registry_entry)?;
+                mesh.act_as(me, polling)?
             }
-            None => mesh.join_with(&person(), polling)?,
+            None => mesh.join_with(&person_join_request(), polling)?,
         })
     }
 
     /// Sits down without a doorbell.
-    pub(super) fn sit(&self, mut mesh: Mesh) -> Result<Seat, Failure> {
+    pub(super) fn register(&self, mut mesh: Mesh) -> Result<RegisteredSession, Failure> {
         let me = match &self.session {
-            Some((process, registered)) => self.seat_session(&mut mesh, *process, registered)?,
-            None => mesh.sit(&person())?,
+            Some((process, registry_entry)) => {
+                self.ensure_registered(&mut mesh, *process, registry_entry)?
+            }
+            None => mesh.register(&person_join_request())?,
         };
-        Ok(Seat {
+        Ok(RegisteredSession {
             mesh,
             me,
-            own: self.session.is_none(),
+            unregister_on_drop: self.session.is_none(),
         })
     }
 
@@ -136,34 +138,37 @@ impl Desk {
     }
 
     /// Returns by what name this desk speaks, as far as it has one already.
-    pub(super) fn own_name(&self, mesh: &mut Mesh) -> Result<Option<PeerName>, Failure> {
+    pub(super) fn speaker_name(&self, mesh: &mut Mesh) -> Result<Option<PeerName>, Failure> {
         if self.is_person() {
-            return Ok(Some(PeerName::of_person(&process::host())));
+            return Ok(Some(PeerName::for_person(&process::host())));
         }
-        Ok(self.seat_of_session(mesh)?.map(|me| me.name))
+        Ok(self.find_own_session(mesh)?.map(|me| me.name))
     }
 
     /// Returns where the session above this shell sits, if there is one and it does.
-    pub(super) fn seat_of_session(&self, mesh: &mut Mesh) -> Result<Option<Sitting>, Failure> {
+    pub(super) fn find_own_session(
+        &self,
+        mesh: &mut Mesh,
+    ) -> Result<Option<SessionHandle>, Failure> {
         Ok(match &self.session {
-            Some((process, _)) => mesh.seat_of(*process)?,
+            Some((process, _)) => mesh.find_session_of_process(*process)?,
             None => None,
         })
     }
 
     /// Refuses what only a person may do.
-    pub(super) fn persons_only(&self, what: &str) -> Result<(), Failure> {
+    pub(super) fn require_person(&self, what: &str) -> Result<(), Failure> {
         if self.is_person() {
             return Ok(());
         }
         let message = format!("{what} is for the person; in this shell the session speaks");
-        Err(Wrong::new("not_yours", message, "use a terminal of your own").into())
+        Err(CliError::new("not_yours", message, "use a terminal of your own").into())
     }
 
     /// Returns foreign text as it may be printed: a session's shell prints into its model's context.
-    pub(super) fn foreign(&self, text: &str) -> String {
+    pub(super) fn sanitize_foreign(&self, text: &str) -> String {
         if self.is_person() {
-            text::clean(text)
+            text::strip_terminal_controls(text)
         } else {
             text::defang(text)
         }
@@ -175,40 +180,40 @@ impl Desk {
     }
 
     /// Finds or gives the session above this shell its seat; it never passes for the person.
-    fn seat_session(
+    fn ensure_registered(
         &self,
         mesh: &mut Mesh,
         process: ProcessKey,
-        registered: &Registered,
-    ) -> Result<Sitting, Failure> {
-        if let Some(me) = mesh.seat_of(process)? {
+        registry_entry: &RegistryEntry,
+    ) -> Result<SessionHandle, Failure> {
+        if let Some(me) = mesh.find_session_of_process(process)? {
             return Ok(me);
         }
-        if self.settings.off || !self.project.is_enabled() {
-            return Err(Wrong::new(
+        if self.settings.disabled || !self.project.is_enabled() {
+            return Err(CliError::new(
                 "unsupported",
                 "this session stays out of the mesh",
                 "CLAUDE_MESH=off or \"enabled\": false in .claude-mesh.json says so",
             )
             .into());
         }
-        let headless = self.settings.is_headless() || registered.headless;
+        let headless = self.settings.is_headless() || registry_entry.headless;
         let kind = if headless && !self.settings.answer {
             PeerKind::Run
         } else {
             PeerKind::Session
         };
-        let mut arrival = Arrival::of(process, kind, Some(self.project.clone()));
-        arrival.headless = headless;
-        arrival.complete(Some(registered.clone()));
-        Ok(mesh.sit(&arrival)?)
+        let mut request = JoinRequest::of(process, kind, Some(self.project.clone()));
+        request.headless = headless;
+        request.fill_from_registry(Some(registry_entry.clone()));
+        Ok(mesh.register(&request)?)
     }
 }
 
-impl Drop for Seat {
+impl Drop for RegisteredSession {
     fn drop(&mut self) {
-        if self.own {
-            let _ = self.mesh.leave(self.me.session, "left");
+        if self.unregister_on_drop {
+            let _ = self.mesh.unregister(self.me.session, "left");
         }
     }
 }
@@ -222,15 +227,15 @@ pub(super) fn shown(path: &Path, home: &Path) -> String {
     }
 }
 
-fn session_above(config_dir: &Path) -> Option<(ProcessKey, Registered)> {
+fn find_session_ancestor(config_dir: &Path) -> Option<(ProcessKey, RegistryEntry)> {
     let is_session =
-        |stat: &process::ProcessStat| client::registered(config_dir, stat.key).is_some();
-    let process = client::session_above(process::own_pid(), is_session)?;
-    Some((process, client::registered(config_dir, process)?))
+        |stat: &process::ProcessStat| client::registry_entry(config_dir, stat.key).is_some();
+    let process = client::find_session_ancestor(process::own_pid(), is_session)?;
+    Some((process, client::registry_entry(config_dir, process)?))
 }
 
-fn person() -> Arrival {
+fn person_join_request() -> JoinRequest {
     let pid = process::own_pid();
     let process = process::stat(pid).map_or(ProcessKey { pid, started: 0 }, |found| found.key);
-    Arrival::of(process, PeerKind::Person, None)
+    JoinRequest::of(process, PeerKind::Person, None)
 }

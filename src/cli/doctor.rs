@@ -12,18 +12,18 @@ use serde_json::json;
 
 use super::install::{PROGRAMS, places};
 use crate::claude_code::client;
-use crate::cli::context::{Desk, shown};
+use crate::cli::context::{CliContext, shown};
 use crate::cli::error::Failure;
-use crate::cli::{Ending, Outcome, print, versions};
-use crate::mesh::{Mesh, Scope};
+use crate::cli::{CommandResult, CommandStatus, print, versions};
+use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::parse_rfc3339;
 use crate::platform::isolation;
-use crate::platform::project::{FILE, Project};
+use crate::platform::project::{PROJECT_FILE_NAME, Project};
 use crate::platform::{Clock, Fault, Settings, SystemClock, fault_log, text};
-use crate::setup::{self, Finding, Places, Severity};
+use crate::setup::{self, Finding, InstallPaths, Severity};
 use crate::store;
-use crate::wake::{Bells, Signal};
+use crate::wake::{Doorbells, WakeSignal};
 
 /// Say what is wrong, and which command mends it
 ///
@@ -38,10 +38,10 @@ Examples:
 pub(super) struct Doctor {}
 
 /// Faults older than this are history.
-const FAULTS_MS: i64 = 3 * 24 * 3600 * 1000;
+const FAULT_MAX_AGE_MS: i64 = 3 * 24 * 3600 * 1000;
 
 /// Examines everything and prints the findings.
-pub(super) fn doctor(json: bool) -> Outcome {
+pub(super) fn doctor(json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     let findings = examine(&settings)?;
     let problems = count(&findings, Severity::Problem);
@@ -54,18 +54,18 @@ pub(super) fn doctor(json: bool) -> Outcome {
         let notes = count(&findings, Severity::Note);
         print::line(&match (problems, notes) {
             (0, 0) => "all is well".to_owned(),
-            (0, _) => format!("no problem, {}", counted(notes, "note")),
+            (0, _) => format!("no problem, {}", format_count(notes, "note")),
             _ => format!(
                 "{}, {}",
-                counted(problems, "problem"),
-                counted(notes, "note")
+                format_count(problems, "problem"),
+                format_count(notes, "note")
             ),
         })?;
     }
     Ok(if problems == 0 {
-        Ending::Done
+        CommandStatus::Done
     } else {
-        Ending::Refused
+        CommandStatus::Refused
     })
 }
 
@@ -73,7 +73,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let places = places(settings)?;
     let mut findings = programs(settings, &places.programs);
     findings.extend(setup::inspect(&places));
-    findings.extend(switch(settings));
+    findings.extend(check_disabled(settings));
     findings.extend(misplaced(settings));
     findings.push(claude_code(settings, &places));
     findings.extend(project(settings));
@@ -84,7 +84,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
 }
 
 fn line(finding: &Finding) -> String {
-    let words = text::clean(&finding.text);
+    let words = text::strip_terminal_controls(&finding.text);
     let mark = match finding.severity {
         Severity::Ok => "ok     ".green().to_string(),
         Severity::Note => "note   ".yellow().to_string(),
@@ -103,7 +103,7 @@ fn count(findings: &[Finding], severity: Severity) -> usize {
         .count()
 }
 
-fn counted(count: usize, noun: &str) -> String {
+fn format_count(count: usize, noun: &str) -> String {
     let end = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{end}")
 }
@@ -134,14 +134,14 @@ fn problem(text: impl Into<String>, mend: &str) -> Finding {
     }
 }
 
-fn of_error(error: &Error) -> Finding {
+fn finding_from_error(error: &Error) -> Finding {
     match error {
-        Error::Fault(fault) => of_fault(fault),
+        Error::Fault(fault) => finding_from_fault(fault),
         Error::Refused(refusal) => problem(refusal.to_string(), ""),
     }
 }
 
-fn of_fault(fault: &Fault) -> Finding {
+fn finding_from_fault(fault: &Fault) -> Finding {
     problem(&fault.message, &fault.hint)
 }
 
@@ -160,11 +160,13 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
             findings.push(problem(format!("{place} is missing"), mend));
             continue;
         }
-        let said = version_here(&path, settings);
-        findings.push(match said.as_deref() {
-            Some(said) if said == version => ok(format!("{name} {version} ({place})")),
-            Some(said) => problem(
-                format!("{place} is version {said}, claude-mesh is {version}"),
+        let reported_version = program_version(&path, settings);
+        findings.push(match reported_version.as_deref() {
+            Some(reported_version) if reported_version == version => {
+                ok(format!("{name} {version} ({place})"))
+            }
+            Some(reported_version) => problem(
+                format!("{place} is version {reported_version}, claude-mesh is {version}"),
                 "install all programs anew",
             ),
             None => problem(
@@ -176,14 +178,14 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
     findings
 }
 
-fn version_here(path: &Path, settings: &Settings) -> Option<String> {
+fn program_version(path: &Path, settings: &Settings) -> Option<String> {
     let mut command = Command::new(path);
     command.current_dir(&settings.working_directory);
     versions::version(&mut command)
 }
 
-fn switch(settings: &Settings) -> Option<Finding> {
-    settings.off.then(|| {
+fn check_disabled(settings: &Settings) -> Option<Finding> {
+    settings.disabled.then(|| {
         note(
             "CLAUDE_MESH=off: hooks and server of sessions with this setting are inert",
             "take it out of the environment or of ~/.claude-mesh/.env",
@@ -204,7 +206,7 @@ fn misplaced(settings: &Settings) -> Vec<Finding> {
     settings.misplaced.iter().map(one).collect()
 }
 
-fn claude_code(settings: &Settings, places: &Places) -> Finding {
+fn claude_code(settings: &Settings, places: &InstallPaths) -> Finding {
     let Some(path) = versions::claude(settings) else {
         return note(
             "Claude Code is not on PATH, so its version cannot be told",
@@ -212,10 +214,10 @@ fn claude_code(settings: &Settings, places: &Places) -> Finding {
         );
     };
     let place = shown(&path, &settings.home);
-    let Some(version) = version_here(&path, settings) else {
+    let Some(version) = program_version(&path, settings) else {
         return note(format!("{place} does not say its version"), "claude doctor");
     };
-    if setup::has_waiter(places) {
+    if setup::has_rewake_hook(places) {
         ok(format!("Claude Code {version} ({place})"))
     } else if client::has_inbox(&version) {
         ok(format!(
@@ -233,10 +235,10 @@ fn claude_code(settings: &Settings, places: &Places) -> Finding {
 
 fn project(settings: &Settings) -> Vec<Finding> {
     let project = match Project::of(&settings.working_directory, settings) {
-        Err(fault) => return vec![of_fault(&fault)],
+        Err(fault) => return vec![finding_from_fault(&fault)],
         Ok(project) => project,
     };
-    let file = shown(&project.path.join(FILE), &settings.home);
+    let file = shown(&project.path.join(PROJECT_FILE_NAME), &settings.home);
     if !project.is_enabled() {
         let text =
             format!("\"enabled\": false in {file}: sessions of this project stay out of the mesh");
@@ -251,74 +253,79 @@ fn project(settings: &Settings) -> Vec<Finding> {
 
 /// Which mesh this folder is in, whether all programs agree, and how its file is.
 fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
-    let Ok(desk) = Desk::find(false) else {
+    let Ok(context) = CliContext::resolve(false) else {
         // What is wrong with the project was said already.
         let place = isolation::place(settings, &settings.working_directory);
-        return place.err().iter().map(of_fault).collect();
+        return place.err().iter().map(finding_from_fault).collect();
     };
     let mut findings = vec![ok(format!(
         "mesh {} here ({}), decided by {}",
-        desk.place.name,
-        desk.shown(&desk.place.database),
-        desk.place.decided_by
+        context.place.name,
+        context.shown(&context.place.database),
+        context.place.decided_by
     ))];
-    findings.extend(seen_otherwise(settings, programs, &desk));
-    match desk.open_existing() {
-        Ok(None) => findings.push(match store::check_place(&desk.place.database) {
+    findings.extend(find_location_mismatch(settings, programs, &context));
+    match context.open_existing() {
+        Ok(None) => findings.push(match store::check_database_path(&context.place.database) {
             Ok(()) => note("no database yet: the first session makes it", ""),
-            Err(fault) => of_fault(&fault),
+            Err(fault) => finding_from_fault(&fault),
         }),
-        Err(fault) => findings.push(of_fault(&fault)),
-        Ok(Some(mut mesh)) => findings.extend(health(&desk, &mut mesh)),
+        Err(fault) => findings.push(finding_from_fault(&fault)),
+        Ok(Some(mut mesh)) => findings.extend(check_database(&context, &mut mesh)),
     }
     findings
 }
 
 /// A session that was not started from this shell has another environment, and so have its hooks and its server.
-fn seen_otherwise(settings: &Settings, programs: &Path, desk: &Desk) -> Option<Finding> {
+fn find_location_mismatch(
+    settings: &Settings,
+    programs: &Path,
+    context: &CliContext,
+) -> Option<Finding> {
     let server = programs.join(PROGRAMS[0]);
-    let without = Settings::read(
+    let default_settings = Settings::read(
         &|_| None,
         settings.home.clone(),
         Some(&server),
         settings.working_directory.clone(),
     );
-    let theirs = match without.and_then(|settings| desk.project.place(&settings)) {
-        Ok(place) => place,
-        Err(fault) => return Some(of_fault(&fault)),
-    };
-    (theirs.database != desk.place.database).then(|| {
+    let other_location =
+        match default_settings.and_then(|settings| context.project.place(&settings)) {
+            Ok(place) => place,
+            Err(fault) => return Some(finding_from_fault(&fault)),
+        };
+    (other_location.database != context.place.database).then(|| {
         note(
             format!(
                 "this shell speaks of {} ({}), \
                  but a session started without this environment of {}",
-                desk.shown(&desk.place.database),
-                desk.place.decided_by,
-                desk.shown(&theirs.database)
+                context.shown(&context.place.database),
+                context.place.decided_by,
+                context.shown(&other_location.database)
             ),
             "set MESH_DB_PATH in ~/.claude-mesh/.env instead, where all programs see it",
         )
     })
 }
 
-fn health(desk: &Desk, mesh: &mut Mesh) -> Vec<Finding> {
+fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let place = desk.shown(&desk.place.database);
+    let place = context.shown(&context.place.database);
     match mesh.find_damage() {
         Ok(None) => match mesh.status() {
             Ok(status) => findings.push(ok(format!(
                 "database: schema {}, {} bytes, no damage found, {} questions open",
                 status.schema, status.bytes, status.questions[0]
             ))),
-            Err(error) => findings.push(of_error(&error)),
+            Err(error) => findings.push(finding_from_error(&error)),
         },
         Ok(Some(damage)) => findings.push(problem(
             format!("{place} is damaged: {}", text::one_line(&damage)),
-            &store::made_anew(&desk.place.database),
+            &store::recovery_hint(&context.place.database),
         )),
-        Err(error) => findings.push(of_error(&error)),
+        Err(error) => findings.push(finding_from_error(&error)),
     }
-    let Ok(views) = mesh.peers(None, Scope::Machine, false) else {
+    let Ok(views) = mesh.peers(None, PeerScope::Machine, false) else {
         return findings;
     };
     let restart: Vec<String> = views
@@ -343,7 +350,7 @@ fn wake(settings: &Settings) -> Finding {
             "take it out to be woken by file notification",
         );
     }
-    match try_bell() {
+    match test_doorbell() {
         Ok(("watcher", true)) => ok("wake: watcher, a test bell was heard"),
         Ok(("watcher", false)) => problem(
             "wake: a watcher was had, but a test bell was not heard",
@@ -353,27 +360,27 @@ fn wake(settings: &Settings) -> Finding {
             "wake: the system gives no watcher, so waits look every 50 ms",
             "sudo sysctl fs.inotify.max_user_instances=512",
         ),
-        Err(fault) => of_fault(&fault),
+        Err(fault) => finding_from_fault(&fault),
     }
 }
 
-fn try_bell() -> Result<(&'static str, bool), Fault> {
+fn test_doorbell() -> Result<(&'static str, bool), Fault> {
     let folder =
         tempfile::tempdir().map_err(|error| Fault::io("use", &std::env::temp_dir(), &error))?;
-    let bells = Bells::of(&folder.path().join("mesh.db"));
+    let doorbells = Doorbells::of(&folder.path().join("mesh.db"));
     let session = "0".repeat(26).parse().expect("a ULID of zeros");
-    let signal = Arc::new(Signal::default());
+    let signal = Arc::new(WakeSignal::default());
     let ring = Arc::clone(&signal);
-    let listener = bells.listen(session, false, move || ring.raise())?;
+    let listener = doorbells.listen(session, false, move || ring.raise())?;
     let seen = signal.count();
-    bells.ring(session);
-    signal.wait_past(seen, Duration::from_secs(2));
+    doorbells.ring(session);
+    signal.wait_until_raised(seen, Duration::from_secs(2));
     Ok((listener.kind(), signal.count() > seen))
 }
 
 /// What hooks could not say anywhere else.
 fn faults(settings: &Settings) -> Vec<Finding> {
-    let since_ms = SystemClock::new().now().wall_ms - FAULTS_MS;
+    let since_ms = SystemClock::new().now().wall_ms - FAULT_MAX_AGE_MS;
     let path: PathBuf = fault_log::path(&settings.mesh_home);
     let recent = |line: &String| {
         let time = line.split(' ').next().unwrap_or_default();

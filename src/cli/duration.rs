@@ -26,16 +26,16 @@ impl Since {
 
 /// Reads a span; a bare number counts seconds.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("expected a span such as 90s, 5m, 2h or 30d, got {text:?}");
+    let invalid_span = || format!("expected a span such as 90s, 5m, 2h or 30d, got {text:?}");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let seconds = match &text[digits.len()..] {
         "" | "s" => 1,
         "m" | "min" => 60,
         "h" => 3_600,
         "d" => 86_400,
-        _ => return Err(wrong()),
+        _ => return Err(invalid_span()),
     };
-    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    let count: u64 = digits.parse().map_err(|_| invalid_span())?;
     count
         .checked_mul(seconds)
         .filter(|seconds| *seconds <= 3_650 * 86_400)
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read_in_the_units_people_type() {
+    fn durations_parse_in_seconds_minutes_hours_and_days() {
         for (text, seconds) in [
             ("90", 90),
             ("90s", 90),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_a_span_back_or_a_time() {
+    fn since_accepts_a_duration_or_a_timestamp() {
         assert_eq!(since("1h").unwrap().wall_ms(7_200_000), 3_600_000);
         assert_eq!(since("1970-01-01T00:00:01Z").unwrap().wall_ms(0), 1_000);
         assert!(since("yesterday").is_err());

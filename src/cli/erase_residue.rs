@@ -4,28 +4,28 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::print;
-use crate::cli::context::Desk;
+use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 
 /// What may be left.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct EraseResidue {
     /// Somebody looks at the files as they were.
-    pub(super) traces: bool,
+    pub(super) in_database_files: bool,
     /// Copies from before an update.
     pub(super) copies: Vec<PathBuf>,
 }
 
-impl Left {
+impl EraseResidue {
     /// Adds it to the answer for programs.
     pub(super) fn add_to(&self, body: &mut Value) {
-        body["traces_left"] = self.traces.into();
+        body["traces_left"] = self.in_database_files.into();
         body["copies"] = serde_json::json!(self.copies);
     }
 
     /// Tells a person.
-    pub(super) fn tell(&self, desk: &Desk) -> Result<(), Failure> {
-        if self.traces {
+    pub(super) fn report(&self, context: &CliContext) -> Result<(), Failure> {
+        if self.in_database_files {
             print::line(
                 "traces stay in the files of the database until no other program looks at them as they were; \
                  `claude-mesh gc` tries again, and so does whatever is done in this mesh",
@@ -34,7 +34,7 @@ impl Left {
         for copy in &self.copies {
             print::line(&format!(
                 "this copy from before an update may still hold it: {}",
-                desk.shown(copy)
+                context.shown(copy)
             ))?;
         }
         Ok(())

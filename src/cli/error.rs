@@ -17,12 +17,12 @@ pub(super) enum Failure {
     /// The command line says something impossible.
     Usage(clap::Error),
     /// Refused or failed.
-    Wrong(Wrong),
+    CliError(CliError),
 }
 
 /// A refusal or fault as it is printed.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct CliError {
     pub(super) code: &'static str,
     pub(super) message: String,
     hint: String,
@@ -30,7 +30,7 @@ pub(super) struct Wrong {
     current: Option<Box<Value>>,
 }
 
-impl Wrong {
+impl CliError {
     /// Returns something wrong with a code of its own.
     pub(super) fn new(
         code: &'static str,
@@ -46,7 +46,7 @@ impl Wrong {
     }
 
     /// Prints it: as JSON on stdout, or as text on stderr.
-    pub(super) fn tell(&self, json: bool) {
+    pub(super) fn report(&self, json: bool) {
         if json {
             let mut error =
                 json!({ "code": self.code, "message": self.message, "hint": self.hint });
@@ -57,7 +57,7 @@ impl Wrong {
             return;
         }
         let name = "claude-mesh".red();
-        let message = text::clean(&self.message);
+        let message = text::strip_terminal_controls(&self.message);
         let _ = print::err(&format!(
             "{name}: {}
 ",
@@ -68,7 +68,7 @@ impl Wrong {
                 "{}: {}
 ",
                 "hint".cyan(),
-                text::clean(&self.hint)
+                text::strip_terminal_controls(&self.hint)
             ));
         }
     }
@@ -77,19 +77,19 @@ impl Wrong {
 impl Failure {
     /// Returns a wrong value of an argument.
     pub(super) fn argument(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Wrong::new("invalid_argument", message, hint).into()
+        CliError::new("invalid_argument", message, hint).into()
     }
 }
 
-impl From<Wrong> for Failure {
-    fn from(wrong: Wrong) -> Self {
-        Self::Wrong(wrong)
+impl From<CliError> for Failure {
+    fn from(error: CliError) -> Self {
+        Self::CliError(error)
     }
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Wrong::new("storage", fault.message, fault.hint).into()
+        CliError::new("storage", fault.message, fault.hint).into()
     }
 }
 
@@ -97,14 +97,14 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Fault(fault) => fault.into(),
-            Error::Refused(refusal) => refused(&refusal).into(),
+            Error::Refused(refusal) => describe_refusal(&refusal).into(),
         }
     }
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        refused(&refusal).into()
+        describe_refusal(&refusal).into()
     }
 }
 
@@ -119,34 +119,34 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::PipeClosed;
         }
-        Wrong::new("storage", format!("cannot print: {error}"), "").into()
+        CliError::new("storage", format!("cannot print: {error}"), "").into()
     }
 }
 
-fn refused(refusal: &Refusal) -> Wrong {
+fn describe_refusal(refusal: &Refusal) -> CliError {
     let (message, hint) = match refusal {
         Refusal::UnknownPeer {
             name,
             nearest,
-            here,
+            present,
         } => (
             format!("no peer called {name:?} in this mesh"),
-            unknown_hint(nearest, here),
+            unknown_peer_hint(nearest, present),
         ),
-        Refusal::AmbiguousPeer { fits, .. } => (
+        Refusal::AmbiguousPeer { matching, .. } => (
             refusal.to_string(),
-            format!("type one of them in full, for example {}", fits[0]),
+            format!("type one of them in full, for example {}", matching[0]),
         ),
-        Refusal::NotFound { .. } => (
+        Refusal::UnknownQuestion { .. } => (
             refusal.to_string(),
             "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
                 .into(),
         ),
-        Refusal::NoMessage { .. } => (
+        Refusal::UnknownMessage { .. } => (
             refusal.to_string(),
             "`claude-mesh messages --all` lists them; those over their time are gone".into(),
         ),
-        Refusal::NoTask { .. } => (
+        Refusal::UnknownTask { .. } => (
             refusal.to_string(),
             "`claude-mesh task list` lists them; ended ones are kept for 30 days".into(),
         ),
@@ -168,7 +168,7 @@ fn refused(refusal: &Refusal) -> Wrong {
             "this question has another answer already".into(),
             "`claude-mesh reply --corrects …` replaces it; nothing was changed".into(),
         ),
-        Refusal::Stale { current, .. } => (
+        Refusal::VersionMismatch { current, .. } => (
             refusal.to_string(),
             format!(
                 "`claude-mesh state get {}` shows it; give the version you have seen",
@@ -193,22 +193,22 @@ fn refused(refusal: &Refusal) -> Wrong {
             "`claude-mesh doctor` tells what is the matter; nothing was changed".into(),
         ),
     };
-    let mut wrong = Wrong::new(refusal.code(), message, hint);
-    if let Refusal::Stale { current, .. } = refusal {
-        wrong.current = Some(Box::new(output::entry(current)));
+    let mut error = CliError::new(refusal.code(), message, hint);
+    if let Refusal::VersionMismatch { current, .. } = refusal {
+        error.current = Some(Box::new(output::entry(current)));
     }
-    wrong
+    error
 }
 
-fn unknown_hint(nearest: &[String], here: &[String]) -> String {
+fn unknown_peer_hint(nearest: &[String], present: &[String]) -> String {
     let mut parts = Vec::new();
     if !nearest.is_empty() {
         parts.push(format!("nearest: {}", nearest.join(", ")));
     }
-    parts.push(if here.is_empty() {
+    parts.push(if present.is_empty() {
         "nobody is here now; `claude-mesh peers --all` lists every mailbox".into()
     } else {
-        format!("here now: {}", here.join(", "))
+        format!("here now: {}", present.join(", "))
     });
     parts.join("; ")
 }

@@ -5,15 +5,15 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::{Ending, Outcome, print};
-use crate::cli::context::Desk;
+use super::{CommandResult, CommandStatus, print};
+use crate::cli::context::CliContext;
 use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
-use crate::cli::progress::Stop;
-use crate::mesh::{Came, Interruption, Member, Mesh};
+use crate::cli::progress::StopFlag;
+use crate::mesh::{Interruption, Member, Mesh, PollOutcome};
 use crate::model::Event;
-use crate::model::event::{Filter, Page, Patterns};
+use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::platform::clock::{monotonic_ms, rfc3339};
 use crate::platform::text;
 use crate::tools::output;
@@ -61,31 +61,31 @@ pub(super) struct Events {
 }
 
 /// How often a mesh is looked for that nobody has made yet: there is no bell to hear it by.
-const EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Followed until somebody stops it.
 const FOREVER: Duration = Duration::MAX;
 
 /// Reads, follows, waits or emits.
-pub(super) fn events(desk: &Desk, args: &Events) -> Outcome {
+pub(super) fn events(context: &CliContext, args: &Events) -> CommandResult {
     if let Some(kind) = &args.emit {
-        return emit(desk, kind, args.data.as_deref());
+        return emit(context, kind, args.data.as_deref());
     }
-    let mut filter = Filter {
-        types: Patterns::check(args.types.clone())?,
+    let mut filter = EventFilter {
+        types: EventPatterns::check(args.types.clone())?,
         after: args.after,
         since_ms: args.since.map(|since| since.wall_ms(now_ms())),
         limit: args.limit.into(),
     };
     if args.wait {
-        return wait(desk, &filter, args.timeout);
+        return wait(context, &filter, args.timeout);
     }
     if args.follow {
-        return follow(desk, &filter.types.clone(), |mesh| {
+        return follow(context, &filter.types.clone(), |mesh| {
             loop {
                 let page = mesh.events(&filter)?;
                 filter.after = Some(page.next);
                 for event in &page.events {
-                    tell(desk, event)?;
+                    report(context, event)?;
                 }
                 if !page.more {
                     return Ok(());
@@ -93,11 +93,11 @@ pub(super) fn events(desk: &Desk, args: &Events) -> Outcome {
             }
         });
     }
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "events": [], "next": 0 }));
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "events": [], "next": 0 }));
     };
-    tell_page(desk, &mesh.events(&filter)?)?;
-    Ok(Ending::Done)
+    report_page(context, &mesh.events(&filter)?)?;
+    Ok(CommandStatus::Done)
 }
 
 /// Calls `read` at once and whenever an event of these types comes, until somebody stops it.
@@ -105,52 +105,54 @@ pub(super) fn events(desk: &Desk, args: &Events) -> Outcome {
 /// In a session's shell it looks at intervals: a wait of that session would count for a call of its model, and take the
 /// questions that are the model's.
 pub(super) fn follow(
-    desk: &Desk,
-    types: &Patterns,
+    context: &CliContext,
+    types: &EventPatterns,
     mut read: impl FnMut(&mut Mesh) -> Result<(), Failure>,
-) -> Outcome {
-    while !desk.is_person() {
-        if let Some(mut mesh) = desk.open_existing()? {
+) -> CommandResult {
+    while !context.is_person() {
+        if let Some(mut mesh) = context.open_existing()? {
             loop {
                 read(&mut mesh)?;
-                std::thread::sleep(EVERY);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
-        std::thread::sleep(EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
-    let Some(mut member) = join(desk, FOREVER)? else {
-        return Ok(Ending::Done);
+    let Some(mut member) = join(context, FOREVER)? else {
+        return Ok(CommandStatus::Done);
     };
-    let stop = Stop::on_signals(member.signal())?;
-    let filter = Filter {
+    let stop = StopFlag::on_signals(member.signal())?;
+    let filter = EventFilter {
         types: types.clone(),
-        ..Filter::default()
+        ..EventFilter::default()
     };
-    let me = member.sitting().clone();
+    let me = member.handle().clone();
     loop {
         let wait = member.mesh().listen(&me, &filter)?.wait;
         let mut failure = None;
-        let look = |mesh: &mut Mesh, _: &_| {
+        let poll = |mesh: &mut Mesh, _: &_| {
             failure = read(mesh).err();
             Ok(failure.is_some().then_some(()))
         };
-        let came = member.wait_for(wait, FOREVER, look, || !stop.is_set())?;
-        match (failure, came) {
+        let wait_outcome = member.wait_for(wait, FOREVER, poll, || !stop.is_set())?;
+        match (failure, wait_outcome) {
             (Some(failure), _) => return Err(failure),
-            (None, Came::Interrupted(interruption)) => mention(&interruption)?,
-            (None, _) => return Ok(Ending::Done),
+            (None, PollOutcome::Interrupted(interruption)) => {
+                report_interrupting_questions(&interruption)?
+            }
+            (None, _) => return Ok(CommandStatus::Done),
         }
     }
 }
 
 /// Tells a person of questions beside what is followed.
-fn mention(interruption: &Interruption) -> Result<(), Failure> {
+fn report_interrupting_questions(interruption: &Interruption) -> Result<(), Failure> {
     for one in &interruption.questions {
         let question = &one.pending.question;
         print::err(&format!(
             "claude-mesh: {} asks you: {}\n{}: `claude-mesh reply {} TEXT`\n",
             one.from,
-            text::clean(&question.question),
+            text::strip_terminal_controls(&question.question),
             "hint".cyan(),
             question.id
         ))?;
@@ -158,72 +160,75 @@ fn mention(interruption: &Interruption) -> Result<(), Failure> {
     Ok(())
 }
 
-fn wait(desk: &Desk, filter: &Filter, timeout: Duration) -> Outcome {
-    let until_ms = monotonic_ms() + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
-    let left = || {
-        let left_ms = until_ms - monotonic_ms();
-        Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+fn wait(context: &CliContext, filter: &EventFilter, timeout: Duration) -> CommandResult {
+    let deadline_monotonic_ms =
+        monotonic_ms() + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
+    let remaining = || {
+        let remaining_ms = deadline_monotonic_ms - monotonic_ms();
+        Duration::from_millis(u64::try_from(remaining_ms).unwrap_or(0))
     };
-    let none =
+    let empty_result =
         |status: &str, next: Option<i64>| json!({ "status": status, "events": [], "next": next });
-    let Some(mut member) = join(desk, timeout)? else {
-        return nothing_came(desk, &none("timed_out", Some(0)));
+    let Some(mut member) = join(context, timeout)? else {
+        return report_no_event(context, &empty_result("timed_out", Some(0)));
     };
-    let stop = Stop::on_signals(member.signal())?;
-    let me = member.sitting().clone();
+    let stop = StopFlag::on_signals(member.signal())?;
+    let me = member.handle().clone();
     let mut listening = member.mesh().listen(&me, filter)?;
     let id = listening.wait;
-    let came = member.wait_for(
+    let wait_outcome = member.wait_for(
         id,
-        left(),
-        |mesh, _| listening.look(mesh),
+        remaining(),
+        |mesh, _| listening.poll(mesh),
         || !stop.is_set(),
     )?;
-    match came {
-        Came::There(page) => {
-            tell_page(desk, &page)?;
-            Ok(Ending::Done)
+    match wait_outcome {
+        PollOutcome::Found(page) => {
+            report_page(context, &page)?;
+            Ok(CommandStatus::Done)
         }
-        Came::Over => nothing_came(desk, &none("timed_out", listening.filter.after)),
-        Came::Interrupted(interruption) => {
+        PollOutcome::Stopped => {
+            report_no_event(context, &empty_result("timed_out", listening.filter.after))
+        }
+        PollOutcome::Interrupted(interruption) => {
             let questions: Vec<Value> =
                 interruption.questions.iter().map(output::waiting).collect();
-            if desk.json {
-                let mut body = none("interrupted", listening.filter.after);
+            if context.json {
+                let mut body = empty_result("interrupted", listening.filter.after);
                 body["questions"] = questions.into();
                 print::json(&body)?;
             } else {
                 print::err("claude-mesh: interrupted, a question waits for you\n")?;
-                super::inbox::print_questions(desk, &mut member, &interruption.questions)?;
+                super::inbox::print_questions(context, &mut member, &interruption.questions)?;
             }
-            Ok(Ending::NoAnswer)
+            Ok(CommandStatus::NoAnswer)
         }
     }
 }
 
-fn nothing_came(desk: &Desk, body: &Value) -> Outcome {
-    if desk.json {
+fn report_no_event(context: &CliContext, body: &Value) -> CommandResult {
+    if context.json {
         print::json(body)?;
     } else {
         print::err("claude-mesh: no such event came\n")?;
     }
-    Ok(Ending::NoAnswer)
+    Ok(CommandStatus::NoAnswer)
 }
 
 /// Sits down with a bell, once there is a mesh: looking makes none. `None` when none came in time.
-fn join(desk: &Desk, at_most: Duration) -> Result<Option<Member>, Failure> {
-    let began_ms = monotonic_ms();
-    let at_most_ms = i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
-    while desk.open_existing()?.is_none() {
-        if monotonic_ms() - began_ms >= at_most_ms {
+fn join(context: &CliContext, max_wait: Duration) -> Result<Option<Member>, Failure> {
+    let started_monotonic_ms = monotonic_ms();
+    let max_wait_ms = i64::try_from(max_wait.as_millis()).unwrap_or(i64::MAX / 2);
+    while context.open_existing()?.is_none() {
+        if monotonic_ms() - started_monotonic_ms >= max_wait_ms {
             return Ok(None);
         }
-        std::thread::sleep(EVERY.min(at_most));
+        std::thread::sleep(POLL_INTERVAL.min(max_wait));
     }
-    desk.join().map(Some)
+    context.join().map(Some)
 }
 
-fn emit(desk: &Desk, kind: &str, data: Option<&str>) -> Outcome {
+fn emit(context: &CliContext, kind: &str, data: Option<&str>) -> CommandResult {
     let data = match data {
         None => json!({}),
         Some(text) => serde_json::from_str(text).map_err(|error| {
@@ -233,18 +238,20 @@ fn emit(desk: &Desk, kind: &str, data: Option<&str>) -> Outcome {
             )
         })?,
     };
-    let mut seat = desk.sit(desk.open()?)?;
-    let seq = seat.mesh.emit(&seat.me, &desk.project.path, kind, &data)?;
-    if desk.json {
+    let mut session = context.register(context.open()?)?;
+    let seq = session
+        .mesh
+        .emit(&session.me, &context.project.path, kind, &data)?;
+    if context.json {
         print::json(&json!({ "type": kind, "seq": seq }))?;
     } else {
         print::line(&format!("{kind} is event {seq}"))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn tell_page(desk: &Desk, page: &Page) -> Result<(), Failure> {
-    if desk.json {
+fn report_page(context: &CliContext, page: &EventPage) -> Result<(), Failure> {
+    if context.json {
         let mut body = json!({ "events": page.events, "next": page.next });
         if page.more {
             body["truncated"] = true.into();
@@ -252,7 +259,7 @@ fn tell_page(desk: &Desk, page: &Page) -> Result<(), Failure> {
         return Ok(print::json(&body)?);
     }
     for event in &page.events {
-        tell(desk, event)?;
+        report(context, event)?;
     }
     if page.events.is_empty() {
         print::line("no such events")?;
@@ -264,19 +271,19 @@ fn tell_page(desk: &Desk, page: &Page) -> Result<(), Failure> {
 }
 
 /// One event on one line.
-fn tell(desk: &Desk, event: &Event) -> Result<(), Failure> {
-    if desk.json {
+fn report(context: &CliContext, event: &Event) -> Result<(), Failure> {
+    if context.json {
         return Ok(print::json_line(event)?);
     }
-    let inert = |text: &str| desk.foreign(&text::one_line(text));
+    let sanitize_line = |text: &str| context.sanitize_foreign(&text::one_line(text));
     Ok(print::line(&format!(
         "{}  {:>6}  {}  {}  {}  {}",
         rfc3339(event.at_ms).dimmed(),
         event.seq,
-        inert(&event.kind).bold(),
-        inert(&event.by),
-        inert(&event.subject),
-        inert(&event.data.to_string()).dimmed(),
+        sanitize_line(&event.kind).bold(),
+        sanitize_line(&event.by),
+        sanitize_line(&event.subject),
+        sanitize_line(&event.data.to_string()).dimmed(),
     ))?)
 }
 

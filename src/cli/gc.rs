@@ -2,8 +2,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Ending, Outcome, print};
-use crate::cli::context::Desk;
+use super::{CommandResult, CommandStatus, print};
+use crate::cli::context::CliContext;
 use crate::store::Reclaimed;
 
 /// Remove what is over its time, and give the space back
@@ -21,24 +21,24 @@ Examples:
 pub(super) struct Gc {}
 
 /// Sweeps until nothing is left to take.
-pub(super) fn gc(desk: &Desk) -> Outcome {
-    let mut all = Reclaimed::default();
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&shape(&all, 0));
+pub(super) fn gc(context: &CliContext) -> CommandResult {
+    let mut total = Reclaimed::default();
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&to_json(&total, 0));
     };
     loop {
-        let taken = mesh.sweep()?;
-        if taken.is_empty() {
+        let removed = mesh.sweep()?;
+        if removed.is_empty() {
             break;
         }
-        all += taken;
+        total += removed;
     }
     let bytes = mesh.shrink()?;
-    if desk.json {
-        print::json(&shape(&all, bytes))?;
-        return Ok(Ending::Done);
+    if context.json {
+        print::json(&to_json(&total, bytes))?;
+        return Ok(CommandStatus::Done);
     }
-    let kinds: Vec<String> = json!(all)
+    let kinds: Vec<String> = json!(total)
         .as_object()
         .into_iter()
         .flatten()
@@ -48,11 +48,11 @@ pub(super) fn gc(desk: &Desk) -> Outcome {
         "removed: {}; {bytes} bytes given back",
         kinds.join(", ")
     ))?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn shape(all: &Reclaimed, bytes: u64) -> Value {
-    let mut reclaimed = json!(all);
+fn to_json(total: &Reclaimed, bytes: u64) -> Value {
+    let mut reclaimed = json!(total);
     reclaimed["bytes"] = bytes.into();
     json!({ "reclaimed": reclaimed })
 }

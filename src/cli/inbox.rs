@@ -3,12 +3,12 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::{explained, strong};
-use super::{Ending, Outcome, print, view};
-use crate::cli::context::{Desk, Seat};
+use super::peer::{bold_name, with_peer_suggestions};
+use super::{CommandResult, CommandStatus, print, view};
+use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::Failure;
-use crate::mesh::{LateAnswer, Member, Mesh, Waiting};
-use crate::model::question::ago;
+use crate::mesh::{LateAnswer, Member, Mesh, PendingQuestion};
+use crate::model::question::format_ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
 use crate::tools::output;
@@ -33,40 +33,40 @@ pub(super) struct Inbox {
 }
 
 /// Questions listed at most.
-const MOST: u32 = 500;
+const QUESTIONS_MAX: u32 = 500;
 
 /// Prints what waits.
-pub(super) fn inbox(desk: &Desk, args: &Inbox) -> Outcome {
+pub(super) fn inbox(desk: &CliContext, args: &Inbox) -> CommandResult {
     let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "questions": [], "answers": [] }));
+        return desk.report_no_mesh(&json!({ "questions": [], "answers": [] }));
     };
     if args.all || args.peer.is_some() {
-        desk.persons_only("what waits for others")?;
+        desk.require_person("what waits for others")?;
         let peer = args.peer.as_ref().map(|name| name.trim().to_lowercase());
-        return elsewhere(desk, &mut mesh, peer.as_deref());
+        return list_for_others(desk, &mut mesh, peer.as_deref());
     }
-    own(desk, &mut desk.sit(mesh)?)
+    list_own(desk, &mut desk.register(mesh)?)
 }
 
-fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
-    let Seat { mesh, me, .. } = seat;
+fn list_own(desk: &CliContext, session: &mut RegisteredSession) -> CommandResult {
+    let RegisteredSession { mesh, me, .. } = session;
     let inbox = mesh.inbox(me)?;
     let open: Vec<_> = mesh
         .own_open_questions(me)?
         .iter()
         .map(|question| question.id)
         .collect();
-    let standings = mesh.standings(&open)?;
+    let question_statuses = mesh.question_statuses(&open)?;
     let unread = mesh.unread(me)?;
     if desk.json {
-        let still_open: Vec<Value> = standings
+        let still_open: Vec<Value> = question_statuses
             .iter()
-            .map(|standing| {
+            .map(|question_status| {
                 json!({
-                    "question_id": standing.question.id,
-                    "to": standing.peer,
-                    "question": standing.question.question,
-                    "delivery": output::delivery(&standing.delivery),
+                    "question_id": question_status.question.id,
+                    "to": question_status.peer,
+                    "question": question_status.question.question,
+                    "delivery": output::delivery(&question_status.delivery),
                 })
             })
             .collect();
@@ -84,62 +84,64 @@ fn own(desk: &Desk, seat: &mut Seat) -> Outcome {
         for late in &inbox.answers {
             answer(desk, late, now_ms)?;
         }
-        for standing in &standings {
+        for question_status in &question_statuses {
             print::line(&format!(
                 "{}  you asked {}: {}\n  {}",
-                standing.question.id,
-                strong(standing.peer.as_str()),
-                desk.foreign(&one_line(&standing.question.question)),
-                standing.delivery.line(standing.peer.as_str(), now_ms),
+                question_status.question.id,
+                bold_name(question_status.peer.as_str()),
+                desk.sanitize_foreign(&one_line(&question_status.question.question)),
+                question_status
+                    .delivery
+                    .line(question_status.peer.as_str(), now_ms),
             ))?;
         }
         for granted in &inbox.granted {
             print::line(&format!(
                 "{}  {} is yours now",
                 granted.claim.id,
-                desk.foreign(&one_line(&granted.claim.resource))
+                desk.sanitize_foreign(&one_line(&granted.claim.resource))
             ))?;
         }
         if unread > 0 {
-            let many = if unread == 1 { "message" } else { "messages" };
+            let noun = if unread == 1 { "message" } else { "messages" };
             print::line(&format!(
-                "{unread} unread {many}: `claude-mesh messages` shows them"
+                "{unread} unread {noun}: `claude-mesh messages` shows them"
             ))?;
         }
-        if inbox.is_empty() && standings.is_empty() && unread == 0 {
+        if inbox.is_empty() && question_statuses.is_empty() && unread == 0 {
             print::line(&format!("nothing waits for {}", me.name))?;
         }
     }
-    mesh.mark_shown(me, &inbox, None, WakeState::Call)?;
-    Ok(Ending::Done)
+    mesh.mark_delivered(me, &inbox, None, WakeState::Call)?;
+    Ok(CommandStatus::Done)
 }
 
 /// Prints questions that interrupted a wait.
 pub(super) fn print_questions(
-    desk: &Desk,
+    desk: &CliContext,
     member: &mut Member,
-    waiting: &[Waiting],
+    waiting: &[PendingQuestion],
 ) -> Result<(), Failure> {
     questions(desk, waiting, member.mesh().now().wall_ms)
 }
 
-fn questions(desk: &Desk, waiting: &[Waiting], now_ms: i64) -> Result<(), Failure> {
+fn questions(desk: &CliContext, waiting: &[PendingQuestion], now_ms: i64) -> Result<(), Failure> {
     for one in waiting {
         let question = &one.pending.question;
-        let instead = match &one.instead_of {
-            Some(seat) => format!(" (for {seat}, where nobody sits)"),
+        let redirect_note = match &one.on_behalf_of {
+            Some(session) => format!(" (for {session}, where nobody sits)"),
             None => String::new(),
         };
-        let waits = if one.asker_waiting {
+        let waiting_note = if one.asker_waiting {
             ", waits for the answer"
         } else {
             ""
         };
         print::line(&format!(
-            "{}  {} asks, {}{waits}{instead}",
+            "{}  {} asks, {}{waiting_note}{redirect_note}",
             question.id,
-            strong(one.from.as_str()),
-            ago(now_ms - question.asked_at_ms),
+            bold_name(one.from.as_str()),
+            format_ago(now_ms - question.asked_at_ms),
         ))?;
         body(desk, question)?;
         print::line(&format!(
@@ -150,7 +152,7 @@ fn questions(desk: &Desk, waiting: &[Waiting], now_ms: i64) -> Result<(), Failur
     Ok(())
 }
 
-fn answer(desk: &Desk, late: &LateAnswer, now_ms: i64) -> Result<(), Failure> {
+fn answer(desk: &CliContext, late: &LateAnswer, now_ms: i64) -> Result<(), Failure> {
     let LateAnswer { question, from } = late;
     let verb = match (question.state, question.answered_by) {
         (QuestionState::Declined, _) => "declined",
@@ -160,22 +162,22 @@ fn answer(desk: &Desk, late: &LateAnswer, now_ms: i64) -> Result<(), Failure> {
     };
     let when = question
         .answered_at_ms
-        .map_or(String::new(), |at| format!(", {}", ago(now_ms - at)));
+        .map_or(String::new(), |at| format!(", {}", format_ago(now_ms - at)));
     print::line(&format!(
         "{}  {} {verb}{when} (to: {})",
         question.id,
-        strong(from.as_str()),
-        desk.foreign(&one_line(&question.question)),
+        bold_name(from.as_str()),
+        desk.sanitize_foreign(&one_line(&question.question)),
     ))?;
-    print::line(&indented(
-        &desk.foreign(question.answer.as_deref().unwrap_or_default()),
+    print::line(&indent(
+        &desk.sanitize_foreign(question.answer.as_deref().unwrap_or_default()),
     ))?;
     Ok(())
 }
 
-fn elsewhere(desk: &Desk, mesh: &mut Mesh, peer: Option<&str>) -> Outcome {
-    let mut found = match mesh.questions(peer, MOST) {
-        Err(error) => return Err(explained(mesh, error)?),
+fn list_for_others(desk: &CliContext, mesh: &mut Mesh, peer: Option<&str>) -> CommandResult {
+    let mut found = match mesh.questions(peer, QUESTIONS_MAX) {
+        Err(error) => return Err(with_peer_suggestions(mesh, error)?),
         found => found?,
     };
     found.retain(|(question, _, target)| {
@@ -185,32 +187,32 @@ fn elsewhere(desk: &Desk, mesh: &mut Mesh, peer: Option<&str>) -> Outcome {
         found.reverse();
     }
     let ids: Vec<_> = found.iter().map(|(question, ..)| question.id).collect();
-    let standings = mesh.standings(&ids)?;
-    let found = found.iter().zip(&standings);
+    let question_statuses = mesh.question_statuses(&ids)?;
+    let found = found.iter().zip(&question_statuses);
     if desk.json {
         let questions: Vec<Value> = found
-            .map(|((question, from, to), standing)| {
+            .map(|((question, from, to), question_status)| {
                 let mut value = view::between(question, from, to);
-                value["delivery"] = output::delivery(&standing.delivery);
+                value["delivery"] = output::delivery(&question_status.delivery);
                 value
             })
             .collect();
         print::json(&json!({ "questions": questions }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
-    for ((question, from, to), standing) in found {
+    for ((question, from, to), question_status) in found {
         print::line(&format!(
             "{}  {} asks {}, {}",
             question.id,
-            strong(from),
-            strong(to),
-            ago(now_ms - question.asked_at_ms),
+            bold_name(from),
+            bold_name(to),
+            format_ago(now_ms - question.asked_at_ms),
         ))?;
         body(desk, question)?;
-        print::line(&format!("  {}", standing.delivery.line(to, now_ms)))?;
+        print::line(&format!("  {}", question_status.delivery.line(to, now_ms)))?;
     }
-    if standings.is_empty() {
+    if question_statuses.is_empty() {
         print::line("no open questions")?;
     } else {
         print::line(&format!(
@@ -218,19 +220,19 @@ fn elsewhere(desk: &Desk, mesh: &mut Mesh, peer: Option<&str>) -> Outcome {
             "claude-mesh reply QUESTION_ID TEXT answers one".dimmed()
         ))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn body(desk: &Desk, question: &Question) -> Result<(), Failure> {
-    print::line(&indented(&desk.foreign(&question.question)))?;
+fn body(desk: &CliContext, question: &Question) -> Result<(), Failure> {
+    print::line(&indent(&desk.sanitize_foreign(&question.question)))?;
     if let Some(context) = question.context.as_deref().filter(|text| !text.is_empty()) {
         print::line("  context:")?;
-        print::line(&indented(&indented(&desk.foreign(context))))?;
+        print::line(&indent(&indent(&desk.sanitize_foreign(context))))?;
     }
     Ok(())
 }
 
-pub(super) fn indented(text: &str) -> String {
+pub(super) fn indent(text: &str) -> String {
     text.lines()
         .map(|line| format!("  {line}"))
         .collect::<Vec<_>>()

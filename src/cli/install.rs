@@ -8,14 +8,17 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
-use super::{Ending, Outcome, print};
+use super::{CommandResult, CommandStatus, print};
 use crate::claude_code::client;
 use crate::cli::context::shown;
-use crate::cli::error::{Failure, Wrong};
-use crate::cli::print_config::print_for;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::print_config::print_client_config;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Clock, Settings, SystemClock, process};
-use crate::setup::{self, Applied, CLIENTS, Change, Client, Options, Places, Plan, Scope, Wake};
+use crate::setup::{
+    self, AppliedChanges, CLIENTS, ClientConfig, FileChange, InstallOptions, InstallPaths,
+    InstallScope, Plan, WakeMethod,
+};
 
 /// Wire claude-mesh into Claude Code: server, hooks and the permission for its tools
 ///
@@ -42,20 +45,20 @@ pub(super) struct Install {
     guard: bool,
     /// What wakes an idle session; without this option it stays as it is.
     #[arg(long, value_name = "WAY")]
-    wake: Option<Way>,
+    wake: Option<WakeArg>,
     /// Print the entry of another MCP client instead, and where it goes; nothing is written.
-    #[arg(long, value_name = "CLIENT", value_parser = known_client(),
+    #[arg(long, value_name = "CLIENT", value_parser = client_name_parser(),
           conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "wake"])]
     print: Option<String>,
 }
 
-fn known_client() -> PossibleValuesParser {
+fn client_name_parser() -> PossibleValuesParser {
     PossibleValuesParser::new(CLIENTS.map(|client| client.name))
 }
 
 /// What wakes an idle session.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
+enum WakeArg {
     /// A line in its inbox, as at first; takes `rewake` out again.
     Inbox,
     /// A hook that waits beside each session, at its start and at the end of each turn.
@@ -87,35 +90,35 @@ pub(super) const PROGRAMS: [&str; 6] = [
 ];
 
 /// Wires claude-mesh in.
-pub(super) fn install(args: &Install, json: bool) -> Outcome {
+pub(super) fn install(args: &Install, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     let places = places(&settings)?;
     check_programs(&places, &settings)?;
-    if let Some(client) = args.print.as_deref().and_then(Client::named) {
-        return print_for(client, &places, json);
+    if let Some(client) = args.print.as_deref().and_then(ClientConfig::find_by_name) {
+        return print_client_config(client, &places, json);
     }
-    let options = Options {
+    let options = InstallOptions {
         confirm_answers: args.confirm_answers,
         guard: args.guard,
-        wake: args.wake.map(|way| match way {
-            Way::Inbox => Wake::Inbox,
-            Way::Rewake => Wake::Rewake,
+        wake: args.wake.map(|method| match method {
+            WakeArg::Inbox => WakeMethod::Inbox,
+            WakeArg::Rewake => WakeMethod::Rewake,
         }),
     };
     let plan = setup::install(&places, args.files.scope(), options)?;
     args.files.check(&settings)?;
-    let change = Changing {
+    let change = PlanRunner {
         settings: &settings,
         files: &args.files,
         json,
-        nothing: "nothing to do: claude-mesh is wired in already",
+        no_change_message: "nothing to do: claude-mesh is wired in already",
     };
-    if !change.carry_out(plan)? {
-        return Ok(Ending::Done);
+    if !change.run_plan(plan)? {
+        return Ok(CommandStatus::Done);
     }
     if !json {
-        if args.files.scope() != Scope::User {
-            warn_of_path(&places)?;
+        if args.files.scope() != InstallScope::User {
+            warn_if_not_on_path(&places)?;
         }
         let sessions = open_sessions(&settings);
         print::line(&match sessions {
@@ -128,21 +131,23 @@ pub(super) fn install(args: &Install, json: bool) -> Outcome {
             ),
         })?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 impl Files {
-    pub(super) fn scope(&self) -> Scope {
+    pub(super) fn scope(&self) -> InstallScope {
         match (self.project, self.local) {
-            (true, _) => Scope::Project,
-            (_, true) => Scope::Local,
-            _ => Scope::User,
+            (true, _) => InstallScope::Project,
+            (_, true) => InstallScope::Local,
+            _ => InstallScope::User,
         }
     }
 
     /// The home folder's "project" files are the person's own.
     pub(super) fn check(&self, settings: &Settings) -> Result<(), Failure> {
-        if self.scope() == Scope::User || !same(&settings.working_directory, &settings.home) {
+        if self.scope() == InstallScope::User
+            || !is_same_path(&settings.working_directory, &settings.home)
+        {
             return Ok(());
         }
         let hint = "go to the project's folder, or leave the option out; nothing was changed";
@@ -151,46 +156,46 @@ impl Files {
 }
 
 /// How a plan is shown and carried out.
-pub(super) struct Changing<'a> {
+pub(super) struct PlanRunner<'a> {
     pub(super) settings: &'a Settings,
     pub(super) files: &'a Files,
     pub(super) json: bool,
     /// What to say of a plan without changes.
-    pub(super) nothing: &'a str,
+    pub(super) no_change_message: &'a str,
 }
 
-impl Changing<'_> {
+impl PlanRunner<'_> {
     /// Prints the change and makes it, unless it is a dry run. Returns whether anything was written.
-    pub(super) fn carry_out(&self, plan: Plan) -> Result<bool, Failure> {
+    pub(super) fn run_plan(&self, plan: Plan) -> Result<bool, Failure> {
         let changes: Vec<_> = plan
             .changes()
             .iter()
             .map(|change| (change.path.clone(), diff(change, &self.shown(&change.path))))
             .collect();
-        let some = !changes.is_empty();
+        let has_changes = !changes.is_empty();
         if !self.json {
             for (_, diff) in &changes {
                 print::raw(diff.as_bytes())?;
             }
         }
         let applied = if self.files.dry_run {
-            Applied::default()
+            AppliedChanges::default()
         } else {
             let now = Timestamp::from_millisecond(SystemClock::new().now().wall_ms);
             plan.apply(now.unwrap_or(Timestamp::UNIX_EPOCH))
                 .map_err(|halted| self.halted(&halted))?
         };
         if self.json {
-            self.tell_json(&changes, &applied)?;
+            self.report_json(&changes, &applied)?;
         } else {
-            self.tell(some, &applied)?;
+            self.report(has_changes, &applied)?;
         }
         Ok(!applied.written.is_empty())
     }
 
-    fn tell(&self, some: bool, applied: &Applied) -> Result<(), Failure> {
-        if !some {
-            print::line(self.nothing)?;
+    fn report(&self, has_changes: bool, applied: &AppliedChanges) -> Result<(), Failure> {
+        if !has_changes {
+            print::line(self.no_change_message)?;
         } else if self.files.dry_run {
             print::line("nothing was written (--dry-run)")?;
         }
@@ -200,7 +205,11 @@ impl Changing<'_> {
         Ok(())
     }
 
-    fn tell_json(&self, changes: &[(PathBuf, String)], applied: &Applied) -> Result<(), Failure> {
+    fn report_json(
+        &self,
+        changes: &[(PathBuf, String)],
+        applied: &AppliedChanges,
+    ) -> Result<(), Failure> {
         let changes: Vec<_> = changes
             .iter()
             .map(|(path, diff)| {
@@ -225,7 +234,7 @@ impl Changing<'_> {
         Ok(())
     }
 
-    fn written(&self, applied: &Applied) -> Vec<String> {
+    fn written(&self, applied: &AppliedChanges) -> Vec<String> {
         applied
             .written
             .iter()
@@ -240,14 +249,14 @@ impl Changing<'_> {
             .collect()
     }
 
-    fn halted(&self, halted: &setup::Halted) -> Failure {
+    fn halted(&self, halted: &setup::ApplyError) -> Failure {
         let done = self.written(&halted.applied);
         let hint = if done.is_empty() {
             halted.error.hint().to_owned()
         } else {
             format!("{}; before that: {}", halted.error.hint(), done.join(", "))
         };
-        Wrong::new("storage", halted.to_string(), hint).into()
+        CliError::new("storage", halted.to_string(), hint).into()
     }
 
     fn shown(&self, path: &Path) -> String {
@@ -257,29 +266,29 @@ impl Changing<'_> {
 
 impl From<setup::Error> for Failure {
     fn from(error: setup::Error) -> Self {
-        Wrong::new("storage", error.to_string(), error.hint()).into()
+        CliError::new("storage", error.to_string(), error.hint()).into()
     }
 }
 
 /// Returns where Claude Code's files and our programs are.
-pub(super) fn places(settings: &Settings) -> Result<Places, Failure> {
+pub(super) fn places(settings: &Settings) -> Result<InstallPaths, Failure> {
     let program = std::env::current_exe().and_then(|path| path.canonicalize());
     let folder = program
         .ok()
         .and_then(|path| path.parent().map(Path::to_path_buf));
     let folder = folder.ok_or_else(|| {
-        Wrong::new(
+        CliError::new(
             "unsupported",
             "it cannot be told where this program lies",
             "start it by its full path",
         )
     })?;
     let claude = &settings.claude;
-    let moved = claude
+    let custom_config_dir = claude
         .config_dir_moved
         .then_some(claude.config_dir.as_path());
-    let mut places =
-        Places::new(&settings.home, moved, &folder).in_project(&settings.working_directory);
+    let mut places = InstallPaths::new(&settings.home, custom_config_dir, &folder)
+        .in_project(&settings.working_directory);
     places.search_path.clone_from(&settings.search_path);
     Ok(places)
 }
@@ -288,12 +297,12 @@ pub(super) fn places(settings: &Settings) -> Result<Places, Failure> {
 pub(super) fn open_sessions(settings: &Settings) -> usize {
     live_sessions(settings)
         .iter()
-        .filter(|(_, registered)| !registered.headless)
+        .filter(|(_, registry_entry)| !registry_entry.headless)
         .count()
 }
 
 /// Returns the sessions Claude Code's registry knows whose process lives.
-pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, client::Registered)> {
+pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, client::RegistryEntry)> {
     let folder = &settings.claude.config_dir;
     let Ok(entries) = std::fs::read_dir(folder.join("sessions")) else {
         return Vec::new();
@@ -302,12 +311,12 @@ pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, client::Reg
         let name = entry.file_name();
         let pid: i32 = name.to_str()?.strip_suffix(".json")?.parse().ok()?;
         let stat = process::stat(pid).filter(|stat| stat.running)?;
-        Some((stat.key, client::registered(folder, stat.key)?))
+        Some((stat.key, client::registry_entry(folder, stat.key)?))
     };
     entries.flatten().filter_map(process_of).collect()
 }
 
-fn check_programs(places: &Places, settings: &Settings) -> Result<(), Failure> {
+fn check_programs(places: &InstallPaths, settings: &Settings) -> Result<(), Failure> {
     let missing: Vec<&str> = PROGRAMS
         .into_iter()
         .filter(|name| !places.programs.join(name).is_file())
@@ -322,11 +331,11 @@ fn check_programs(places: &Places, settings: &Settings) -> Result<(), Failure> {
         shown(&places.programs, &settings.home)
     );
     let hint = "install all programs into one folder (`cargo install` does); nothing was changed";
-    Err(Wrong::new("unsupported", message, hint).into())
+    Err(CliError::new("unsupported", message, hint).into())
 }
 
 /// A project's files name programs without a folder: whoever uses them needs the programs on their PATH.
-fn warn_of_path(places: &Places) -> Result<(), Failure> {
+fn warn_if_not_on_path(places: &InstallPaths) -> Result<(), Failure> {
     let found = places
         .search_path
         .iter()
@@ -340,13 +349,13 @@ fn warn_of_path(places: &Places) -> Result<(), Failure> {
     Ok(())
 }
 
-fn same(one: &Path, other: &Path) -> bool {
+fn is_same_path(one: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     canonical(one) == canonical(other)
 }
 
 /// The change as a unified diff with little around it.
-fn diff(change: &Change, path: &str) -> String {
+fn diff(change: &FileChange, path: &str) -> String {
     let (before, after) = change.shown();
     let diff = TextDiff::from_lines(&before, &after);
     let heads = [format!("--- {path}"), format!("+++ {path}")];
@@ -354,7 +363,7 @@ fn diff(change: &Change, path: &str) -> String {
     for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
         lines.push(hunk.header().cyan().to_string());
         for line in hunk.iter_changes() {
-            let words = crate::platform::text::clean(line.value());
+            let words = crate::platform::text::strip_terminal_controls(line.value());
             let words = words.trim_end_matches('\n');
             lines.push(match line.tag() {
                 ChangeTag::Insert => format!("+{words}").green().to_string(),

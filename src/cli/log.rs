@@ -3,16 +3,16 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::peer::{explained, strong};
-use crate::cli::context::{Desk, Seat};
+use super::peer::{bold_name, with_peer_suggestions};
+use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::duration;
 use crate::cli::duration::Since;
-use crate::cli::erase_residue::Left;
+use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::Failure;
-use crate::cli::{Ending, Outcome, event_format, events, print, view};
-use crate::mesh::{Forgotten, Mesh};
-use crate::model::event::{Filter, Patterns};
-use crate::model::question::ago;
+use crate::cli::{CommandResult, CommandStatus, event_format, events, print, view};
+use crate::mesh::{EraseOutcome, Mesh};
+use crate::model::event::{EventFilter, EventPatterns};
+use crate::model::question::format_ago;
 use crate::model::{Error, Event, Refusal};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;
@@ -52,10 +52,10 @@ pub(super) struct Log {
 }
 
 /// Events read at a time.
-const PAGE: usize = 500;
+const EVENTS_PER_PAGE: usize = 500;
 
 /// Prints the log, follows it, or forgets a question.
-pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
+pub(super) fn log(desk: &CliContext, args: &Log) -> CommandResult {
     if let Some(id) = &args.forget {
         return forget(desk, id);
     }
@@ -65,53 +65,53 @@ pub(super) fn log(desk: &Desk, args: &Log) -> Outcome {
     if args.known {
         return crate::cli::prior_answers::counts(desk, args.since);
     }
-    let mut reader = Reader {
+    let mut printer = LogPrinter {
         desk,
         peer: args.peer.as_ref().map(|name| name.trim().to_lowercase()),
         since: args.since,
         since_ms: None,
         after: 0,
-        told: 0,
+        printed_count: 0,
     };
     if args.follow {
-        return events::follow(desk, &Patterns::default(), |mesh| reader.read(mesh));
+        return events::follow(desk, &EventPatterns::default(), |mesh| printer.read(mesh));
     }
     let Some(mut mesh) = desk.open_existing()? else {
         return if desk.json {
-            Ok(Ending::Done)
+            Ok(CommandStatus::Done)
         } else {
-            desk.no_mesh(&json!({}))
+            desk.report_no_mesh(&json!({}))
         };
     };
-    reader.read(&mut mesh)?;
-    reader.end(&mut mesh)
+    printer.read(&mut mesh)?;
+    printer.finish(&mut mesh)
 }
 
-struct Reader<'a> {
-    desk: &'a Desk,
+struct LogPrinter<'a> {
+    desk: &'a CliContext,
     peer: Option<String>,
     since: Since,
     since_ms: Option<i64>,
     after: i64,
-    told: usize,
+    printed_count: usize,
 }
 
-impl Reader<'_> {
+impl LogPrinter<'_> {
     fn read(&mut self, mesh: &mut Mesh) -> Result<(), Failure> {
         let now_ms = mesh.now().wall_ms;
         let since_ms = *self
             .since_ms
             .get_or_insert_with(|| self.since.wall_ms(now_ms));
         loop {
-            let page = mesh.events(&Filter {
+            let page = mesh.events(&EventFilter {
                 after: Some(self.after),
                 since_ms: Some(since_ms),
-                limit: PAGE,
-                types: Patterns::default(),
+                limit: EVENTS_PER_PAGE,
+                types: EventPatterns::default(),
             })?;
             self.after = page.next;
             for event in &page.events {
-                self.tell(mesh, event)?;
+                self.report(mesh, event)?;
             }
             if !page.more {
                 return Ok(());
@@ -119,9 +119,9 @@ impl Reader<'_> {
         }
     }
 
-    fn tell(&mut self, mesh: &mut Mesh, event: &Event) -> Result<(), Failure> {
+    fn report(&mut self, mesh: &mut Mesh, event: &Event) -> Result<(), Failure> {
         let question = match event.subject.parse::<QuestionId>() {
-            Ok(id) => mesh.question_told(id)?,
+            Ok(id) => mesh.question_with_names(id)?,
             Err(_) => None,
         };
         let concerns = |peer: &String| {
@@ -137,80 +137,84 @@ impl Reader<'_> {
             return Ok(());
         }
         if self.desk.json {
-            self.told += 1;
+            self.printed_count += 1;
             return Ok(print::json_line(event)?);
         }
-        let coming = matches!(
+        let is_presence_event = matches!(
             event.kind.as_str(),
             "peer.joined" | "peer.left" | "peer.died"
         );
-        if coming && event.by.starts_with("person@") {
+        if is_presence_event && event.by.starts_with("person@") {
             return Ok(());
         }
-        self.told += 1;
+        self.printed_count += 1;
         let time = rfc3339(event.at_ms);
         let time = format!("{}Z", time.split('.').next().unwrap_or_default());
-        let words = event_format::words(self.desk, event, question.as_ref());
-        Ok(print::line(&format!("{}  {words}", time.dimmed()))?)
+        let event_text = event_format::event_text(self.desk, event, question.as_ref());
+        Ok(print::line(&format!("{}  {event_text}", time.dimmed()))?)
     }
 
-    fn end(&self, mesh: &mut Mesh) -> Outcome {
-        if self.told == 0
+    fn finish(&self, mesh: &mut Mesh) -> CommandResult {
+        if self.printed_count == 0
             && let Some(peer) = &self.peer
             && let Err(error) = mesh.questions(Some(peer), 1)
         {
-            return Err(explained(mesh, error)?);
+            return Err(with_peer_suggestions(mesh, error)?);
         }
-        if self.told == 0 && !self.desk.json {
+        if self.printed_count == 0 && !self.desk.json {
             print::line("nothing happened since then; `--since 30d` looks further back")?;
         }
-        Ok(Ending::Done)
+        Ok(CommandStatus::Done)
     }
 }
 
-fn question(desk: &Desk, id: &str) -> Outcome {
-    desk.persons_only("a question between others")?;
-    let not_found = || Error::from(Refusal::NotFound { id: id.into() });
+fn question(desk: &CliContext, id: &str) -> CommandResult {
+    desk.require_person("a question between others")?;
+    let not_found = || Error::from(Refusal::UnknownQuestion { id: id.into() });
     let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
     let Some(mut mesh) = desk.open_existing()? else {
         return Err(not_found().into());
     };
-    let (question, asker, target) = mesh.question_told(id)?.ok_or_else(not_found)?;
+    let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
     if desk.json {
         print::json(&view::between(&question, &asker, &target))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
     print::line(&format!(
         "{} asked {}, {} ({})",
-        strong(&asker),
-        strong(&target),
-        ago(now_ms - question.asked_at_ms),
+        bold_name(&asker),
+        bold_name(&target),
+        format_ago(now_ms - question.asked_at_ms),
         question.state.as_str()
     ))?;
-    print::line(&desk.foreign(&question.question))?;
+    print::line(&desk.sanitize_foreign(&question.question))?;
     if let Some(context) = &question.context {
         print::line(&format!("\n{}", "context".bold()))?;
-        print::line(&desk.foreign(context))?;
+        print::line(&desk.sanitize_foreign(context))?;
     }
     if let (Some(answer), Some(at_ms)) = (&question.answer, question.answered_at_ms) {
-        print::line(&format!("\n{} {}", "answer".bold(), ago(now_ms - at_ms)))?;
-        print::line(&desk.foreign(answer))?;
+        print::line(&format!(
+            "\n{} {}",
+            "answer".bold(),
+            format_ago(now_ms - at_ms)
+        ))?;
+        print::line(&desk.sanitize_foreign(answer))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn forget(desk: &Desk, id: &str) -> Outcome {
-    let not_found = || Error::from(Refusal::NotFound { id: id.into() });
+fn forget(desk: &CliContext, id: &str) -> CommandResult {
+    let not_found = || Error::from(Refusal::UnknownQuestion { id: id.into() });
     let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
     let Some(mesh) = desk.open_existing()? else {
         return Err(not_found().into());
     };
-    let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
-    let (question, asker, target) = mesh.question_told(id)?.ok_or_else(not_found)?;
-    let left = Left {
-        traces: mesh.forget_question(me, id)? == Forgotten::ButTraces,
-        copies: mesh.copies_with_questions(),
+    let RegisteredSession { mesh, me, .. } = &mut desk.register(mesh)?;
+    let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
+    let erase_residue = EraseResidue {
+        in_database_files: mesh.erase_question(me, id)? == EraseOutcome::PartiallyErased,
+        copies: mesh.backups_with_questions(),
     };
     let parts = [
         Some("its text"),
@@ -226,9 +230,9 @@ fn forget(desk: &Desk, id: &str) -> Outcome {
         let mut body = json!({
             "forgotten": true, "question_id": id, "from": asker, "to": target, "removed": removed,
         });
-        left.add_to(&mut body);
+        erase_residue.add_to(&mut body);
         print::json(&body)?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     print::line(&format!(
         "removed from {}: the question of {asker} to {target} with {}; the log keeps that it happened, without what was said",
@@ -238,6 +242,6 @@ fn forget(desk: &Desk, id: &str) -> Outcome {
     if question.shown_times > 0 || question.answer.is_some() {
         print::line("what a session was shown also stands in Claude Code's own transcript of it")?;
     }
-    left.tell(desk)?;
-    Ok(Ending::Done)
+    erase_residue.report(desk)?;
+    Ok(CommandStatus::Done)
 }

@@ -3,15 +3,15 @@ use clap::{Args, Subcommand, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::strong;
-use crate::cli::context::{Desk, Seat};
-use crate::cli::erase_residue::Left;
-use crate::cli::error::{Failure, Wrong};
-use crate::cli::{Ending, Outcome, duration, print, text_input};
+use super::peer::bold_name;
+use crate::cli::context::{CliContext, RegisteredSession};
+use crate::cli::erase_residue::EraseResidue;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::{CommandResult, CommandStatus, duration, print, text_input};
 use crate::mesh;
-use crate::mesh::{Forgotten, WhichMemory};
-use crate::model::memory::{Query, Scope};
-use crate::model::question::ago;
+use crate::mesh::{EraseOutcome, MemorySelector};
+use crate::model::memory::{MemoryScope, Query};
+use crate::model::question::format_ago;
 use crate::store;
 use crate::tools::output;
 
@@ -28,11 +28,11 @@ use crate::tools::output;
   claude-mesh memory forget deploy")]
 pub(super) struct Memory {
     #[command(subcommand)]
-    verb: Verb,
+    verb: MemoryAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum MemoryAction {
     Remember(Remember),
     Recall(Recall),
     Forget(Forget),
@@ -55,14 +55,14 @@ struct Remember {
     ttl: Option<std::time::Duration>,
     /// For this repository or for the whole mesh.
     #[arg(long, value_enum, default_value = "project")]
-    scope: Kept,
+    scope: ScopeArg,
     /// Keep it although it looks like a secret; a person only.
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kept {
+enum ScopeArg {
     Project,
     Mesh,
 }
@@ -73,7 +73,7 @@ struct Recall {
     /// What to look for; with -exclusions in quotes as one argument.
     query: Vec<String>,
     #[command(flatten)]
-    among: Among,
+    among: FilterArgs,
     /// The memory of this key.
     #[arg(long)]
     key: Option<String>,
@@ -86,17 +86,17 @@ struct Recall {
 #[derive(Debug, Args)]
 struct List {
     #[command(flatten)]
-    among: Among,
+    among: FilterArgs,
 }
 
 #[derive(Debug, Args)]
-struct Among {
+struct FilterArgs {
     /// Only with this tag; may be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// Only this repository's, or only the mesh's.
     #[arg(long, value_enum)]
-    scope: Option<Kept>,
+    scope: Option<ScopeArg>,
     /// How many at most.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50))]
     limit: u32,
@@ -117,24 +117,24 @@ struct Forget {
 }
 
 /// Runs one of the verbs.
-pub(super) fn memory(desk: &Desk, args: &Memory) -> Outcome {
+pub(super) fn memory(context: &CliContext, args: &Memory) -> CommandResult {
     match &args.verb {
-        Verb::Remember(args) => remember(desk, args),
-        Verb::Recall(args) if args.history => history(desk, args),
-        Verb::Recall(args) => {
+        MemoryAction::Remember(args) => remember(context, args),
+        MemoryAction::Recall(args) if args.history => history(context, args),
+        MemoryAction::Recall(args) => {
             let words = args.query.join(" ");
             let query = (!args.query.is_empty()).then_some(words.as_str());
-            recall(desk, query, args.key.as_deref(), &args.among)
+            recall(context, query, args.key.as_deref(), &args.among)
         }
-        Verb::List(args) => recall(desk, None, None, &args.among),
-        Verb::Forget(args) => forget(desk, args),
+        MemoryAction::List(args) => recall(context, None, None, &args.among),
+        MemoryAction::Forget(args) => forget(context, args),
     }
 }
 
-fn remember(desk: &Desk, args: &Remember) -> Outcome {
+fn remember(context: &CliContext, args: &Remember) -> CommandResult {
     let read = (args.text == "-").then(|| text_input::read("text", "-"));
     let text = read.transpose()?.unwrap_or_else(|| args.text.clone());
-    let Seat { mesh, me, .. } = &mut desk.sit(desk.open()?)?;
+    let RegisteredSession { mesh, me, .. } = &mut context.register(context.open()?)?;
     let seconds = args
         .ttl
         .map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX));
@@ -146,11 +146,11 @@ fn remember(desk: &Desk, args: &Remember) -> Outcome {
         scope: args.scope.into(),
         force: args.force,
     };
-    let home = mesh.memory_home(&desk.project)?;
+    let home = mesh.memory_home(&context.project)?;
     let remembered = mesh.remember(me, &home, new)?;
-    if desk.json {
+    if context.json {
         print::json(&output::remembered(&remembered))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let what = match (&remembered.key, remembered.version) {
         (Some(key), 1) => format!("{key:?} is remembered"),
@@ -158,70 +158,75 @@ fn remember(desk: &Desk, args: &Remember) -> Outcome {
         (None, _) => "remembered".into(),
     };
     print::line(&format!("{what}  {}", remembered.id.dimmed()))?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn recall(desk: &Desk, query: Option<&str>, key: Option<&str>, among: &Among) -> Outcome {
+fn recall(
+    context: &CliContext,
+    query: Option<&str>,
+    key: Option<&str>,
+    among: &FilterArgs,
+) -> CommandResult {
     let parsed = query.map(Query::parse).transpose()?;
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "memories": [] }));
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "memories": [] }));
     };
     let wanted = mesh::Recall {
         query,
         key,
         tags: &among.tags,
-        scope: among.scope.map(Scope::from),
+        scope: among.scope.map(MemoryScope::from),
         limit: among.limit as usize,
     };
-    let home = mesh.memory_home(&desk.project)?;
+    let home = mesh.memory_home(&context.project)?;
     let found = mesh.recall(&home, wanted)?;
-    if desk.json {
+    if context.json {
         let memories: Vec<Value> = found
             .iter()
             .map(|one| output::memory(one, parsed.as_ref()))
             .collect();
         print::json(&json!({ "memories": memories }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
     for one in &found {
-        print_one(desk, &one.memory, now_ms)?;
+        print_memory(context, &one.memory, now_ms)?;
     }
     if found.is_empty() {
         print::line("nothing like that is remembered here")?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn history(desk: &Desk, args: &Recall) -> Outcome {
+fn history(context: &CliContext, args: &Recall) -> CommandResult {
     let key = args.key.as_deref().unwrap_or_default();
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "versions": [] }));
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "versions": [] }));
     };
-    let scope = args.among.scope.map(Scope::from);
-    let home = mesh.memory_home(&desk.project)?;
+    let scope = args.among.scope.map(MemoryScope::from);
+    let home = mesh.memory_home(&context.project)?;
     let versions = mesh.memory_history(&home, key, scope)?;
-    if desk.json {
+    if context.json {
         let versions: Vec<Value> = versions.iter().map(output::version).collect();
         print::json(&json!({ "key": key, "versions": versions }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
     for version in &versions {
-        print_one(desk, version, now_ms)?;
+        print_memory(context, version, now_ms)?;
         if let Some((by, at_ms)) = &version.superseded {
-            let by = desk.foreign(by);
-            let line = format!("  replaced by {by} {}", ago(now_ms - at_ms));
+            let by = context.sanitize_foreign(by);
+            let line = format!("  replaced by {by} {}", format_ago(now_ms - at_ms));
             print::line(&line.dimmed().to_string())?;
         }
     }
     if versions.is_empty() {
         print::line("nothing is remembered under that key here")?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn print_one(desk: &Desk, memory: &store::Memory, now_ms: i64) -> Result<(), Failure> {
+fn print_memory(context: &CliContext, memory: &store::Memory, now_ms: i64) -> Result<(), Failure> {
     let mut head = String::new();
     if let Some(key) = &memory.key {
         let version = if memory.version > 1 {
@@ -229,82 +234,82 @@ fn print_one(desk: &Desk, memory: &store::Memory, now_ms: i64) -> Result<(), Fai
         } else {
             String::new()
         };
-        head = format!("{}{version}  ", strong(&desk.foreign(key)));
+        head = format!("{}{version}  ", bold_name(&context.sanitize_foreign(key)));
     }
     let tags: Vec<String> = memory
         .tags
         .iter()
-        .map(|tag| format!("#{}", desk.foreign(tag)))
+        .map(|tag| format!("#{}", context.sanitize_foreign(tag)))
         .collect();
-    let whose = if memory.kept_for() == Scope::Mesh {
+    let scope_note = if memory.scope_kind() == MemoryScope::Mesh {
         ", mesh"
     } else {
         ""
     };
-    let told = format!(
-        "{}, {}{whose}  {}  {}",
-        desk.foreign(&memory.by),
-        ago(now_ms - memory.at_ms),
+    let details = format!(
+        "{}, {}{scope_note}  {}  {}",
+        context.sanitize_foreign(&memory.by),
+        format_ago(now_ms - memory.at_ms),
         tags.join(" "),
         memory.id
     );
-    print::line(&format!("{head}{}", told.dimmed()))?;
-    for line in desk.foreign(&memory.text).lines() {
+    print::line(&format!("{head}{}", details.dimmed()))?;
+    for line in context.sanitize_foreign(&memory.text).lines() {
         print::line(&format!("  {line}"))?;
     }
     Ok(())
 }
 
-fn forget(desk: &Desk, args: &Forget) -> Outcome {
+fn forget(context: &CliContext, args: &Forget) -> CommandResult {
     let which = match (args.key.as_ref().or(args.named.as_ref()), &args.id) {
-        (_, Some(id)) => WhichMemory::Id(id.trim().parse().map_err(|_| not_an_id(id))?),
-        (key, None) => WhichMemory::Key(key.map_or("", String::as_str)),
+        (_, Some(id)) => MemorySelector::Id(id.trim().parse().map_err(|_| invalid_id_error(id))?),
+        (key, None) => MemorySelector::Key(key.map_or("", String::as_str)),
     };
-    let Some(mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "forgotten": 0 }));
+    let Some(mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "forgotten": 0 }));
     };
-    let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
-    let home = mesh.memory_home(&desk.project)?;
+    let RegisteredSession { mesh, me, .. } = &mut context.register(mesh)?;
+    let home = mesh.memory_home(&context.project)?;
     let forgotten = mesh.forget(me, &home, which)?;
-    if forgotten == Forgotten::Nothing {
-        if desk.json {
+    if forgotten == EraseOutcome::NotFound {
+        if context.json {
             print::json(&json!({ "forgotten": 0 }))?;
         } else {
             print::line("nothing is remembered there; nothing was changed")?;
         }
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
-    let left = Left {
-        traces: forgotten == Forgotten::ButTraces,
-        copies: mesh.copies_with_memories(),
+    let erase_residue = EraseResidue {
+        in_database_files: forgotten == EraseOutcome::PartiallyErased,
+        copies: mesh.backups_with_memories(),
     };
-    if desk.json {
+    if context.json {
         let mut body = json!({ "forgotten": 1 });
-        left.add_to(&mut body);
+        erase_residue.add_to(&mut body);
         print::json(&body)?;
     } else {
         print::line(
             "forgotten, with its earlier versions; the log keeps that it was there, without the text",
         )?;
-        left.tell(desk)?;
+        erase_residue.report(context)?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn not_an_id(id: &str) -> Failure {
+fn invalid_id_error(id: &str) -> Failure {
     let message = format!(
         "{:?} is no id of a memory",
         crate::platform::text::one_line(id)
     );
     let hint = "`claude-mesh memory recall` shows the ids; nothing was changed";
-    Wrong::new("invalid_argument", message, hint).into()
+    CliError::new("invalid_argument", message, hint).into()
 }
 
-impl From<Kept> for Scope {
-    fn from(kept: Kept) -> Self {
-        match kept {
-            Kept::Project => Self::Project,
-            Kept::Mesh => Self::Mesh,
+impl From<ScopeArg> for MemoryScope {
+    fn from(scope_arg: ScopeArg) -> Self {
+        match scope_arg {
+            ScopeArg::Project => Self::Project,
+            ScopeArg::Mesh => Self::Mesh,
         }
     }
 }

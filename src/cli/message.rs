@@ -5,14 +5,14 @@ use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::inbox::indented;
-use super::peer::{explained, strong};
-use crate::cli::context::{Desk, Seat};
+use super::inbox::indent;
+use super::peer::{bold_name, with_peer_suggestions};
+use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::Failure;
-use crate::cli::{Ending, Outcome, duration, print, text_input};
-use crate::mesh::{Audience, Listed, Posting, Selection, Subscribing};
+use crate::cli::{CommandResult, CommandStatus, duration, print, text_input};
+use crate::mesh::{MessageDraft, MessageFilter, MessageList, SubscriptionAction, TopicSubscribers};
 use crate::model::message::SentTo;
-use crate::model::question::ago;
+use crate::model::question::format_ago;
 use crate::model::{MessageType, Recipient, Refusal, Topic};
 use crate::platform::id::MessageId;
 use crate::store::Message;
@@ -114,9 +114,9 @@ pub(super) struct Messages {
 }
 
 /// Posts a message.
-pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
+pub(super) fn post(context: &CliContext, args: &Post) -> CommandResult {
     if args.force {
-        desk.persons_only("--force")?;
+        context.require_person("--force")?;
     }
     let to = Recipient::parse(&args.to).map_err(|_| {
         let message = format!(
@@ -135,11 +135,11 @@ pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
     } else {
         args.body.clone()
     };
-    let Some(mesh) = desk.open_existing()? else {
-        return Err(no_one(&args.to).into());
+    let Some(mesh) = context.open_existing()? else {
+        return Err(unknown_peer_refusal(&args.to).into());
     };
-    let mut seat = desk.sit(mesh)?;
-    let posting = Posting {
+    let mut session = context.register(mesh)?;
+    let posting = MessageDraft {
         kind: args.kind.into(),
         subject: args.subject.as_deref(),
         ttl_seconds: args
@@ -148,86 +148,96 @@ pub(super) fn post(desk: &Desk, args: &Post) -> Outcome {
         in_reply_to,
         idempotency_key: args.key.as_deref(),
         force: args.force,
-        ..Posting::of(&to, &body)
+        ..MessageDraft::of(&to, &body)
     };
-    let posted = match seat.mesh.post(&seat.me, &posting) {
-        Err(error) => return Err(explained(&mut seat.mesh, error)?),
+    let posted = match session.mesh.post(&session.me, &posting) {
+        Err(error) => return Err(with_peer_suggestions(&mut session.mesh, error)?),
         posted => posted?,
     };
-    if desk.json {
+    if context.json {
         print::json(&output::posted(&posted))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
-    let whom = match (&to, posted.recipients) {
+    let recipients_note = match (&to, posted.recipients) {
         (Recipient::Peer(_), _) => String::new(),
         (_, 0) => " for nobody yet".into(),
         (_, 1) => " for 1 peer".into(),
         (_, more) => format!(" for {more} peers"),
     };
-    let away = match posted.offline.as_slice() {
+    let offline_note = match posted.offline.as_slice() {
         [] => String::new(),
         names => format!("; finds it later: {}", names.join(", ")),
     };
     print::line(&format!(
-        "posted{whom}{away}  {}",
+        "posted{recipients_note}{offline_note}  {}",
         posted.id.to_string().dimmed()
     ))?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 /// Lists, marks, subscribes.
-pub(super) fn messages(desk: &Desk, args: &Messages) -> Outcome {
+pub(super) fn messages(context: &CliContext, args: &Messages) -> CommandResult {
     let read = args.read.as_deref().map(message_id).transpose()?;
-    let Some(mesh) = desk.open_existing()? else {
+    let Some(mesh) = context.open_existing()? else {
         return match read {
-            Some(id) => Err(Refusal::NoMessage { id: id.to_string() }.into()),
-            None => desk.no_mesh(&json!({ "messages": [], "cursor": null, "unread": 0 })),
+            Some(id) => Err(Refusal::UnknownMessage { id: id.to_string() }.into()),
+            None => context.report_no_mesh(&json!({ "messages": [], "cursor": null, "unread": 0 })),
         };
     };
-    let mut seat = desk.sit(mesh)?;
+    let mut session = context.register(mesh)?;
     if let Some(id) = read {
-        return mark_read(desk, &mut seat, id);
+        return mark_read(context, &mut session, id);
     }
     if args.topics {
-        return audiences(desk, &mut seat, Subscribing::List, &[]);
+        return topic_subscribers(context, &mut session, SubscriptionAction::List, &[]);
     }
     if !args.subscribe.is_empty() {
-        return audiences(desk, &mut seat, Subscribing::Subscribe, &args.subscribe);
+        return topic_subscribers(
+            context,
+            &mut session,
+            SubscriptionAction::Subscribe,
+            &args.subscribe,
+        );
     }
     if !args.unsubscribe.is_empty() {
-        return audiences(desk, &mut seat, Subscribing::Unsubscribe, &args.unsubscribe);
+        return topic_subscribers(
+            context,
+            &mut session,
+            SubscriptionAction::Unsubscribe,
+            &args.unsubscribe,
+        );
     }
-    list(desk, &mut seat, args)
+    list(context, &mut session, args)
 }
 
-fn list(desk: &Desk, seat: &mut Seat, args: &Messages) -> Outcome {
+fn list(context: &CliContext, session: &mut RegisteredSession, args: &Messages) -> CommandResult {
     let topics = topics(&args.topic)?;
-    let wanted = Selection {
+    let wanted = MessageFilter {
         topics: &topics,
         all: args.all,
         from: args.from.as_deref().map(str::trim),
         limit: args.limit,
         after: args.after.as_deref().map(message_id).transpose()?,
     };
-    let listed = match seat.mesh.messages(&seat.me, &wanted) {
-        Err(error) => return Err(explained(&mut seat.mesh, error)?),
+    let listed = match session.mesh.messages(&session.me, &wanted) {
+        Err(error) => return Err(with_peer_suggestions(&mut session.mesh, error)?),
         listed => listed?,
     };
-    if desk.json {
+    if context.json {
         let messages: Vec<Value> = listed.messages.iter().map(output::message).collect();
         print::json(
             &json!({ "messages": messages, "cursor": listed.cursor, "unread": listed.unread }),
         )?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
-    let now_ms = seat.mesh.now().wall_ms;
+    let now_ms = session.mesh.now().wall_ms;
     for message in &listed.messages {
-        told(desk, message, now_ms)?;
+        print_message(context, message, now_ms)?;
     }
-    ending(seat, args, &listed)
+    print_footer(session, args, &listed)
 }
 
-fn told(desk: &Desk, message: &Message, now_ms: i64) -> Result<(), Failure> {
+fn print_message(context: &CliContext, message: &Message, now_ms: i64) -> Result<(), Failure> {
     let to = match &message.to {
         SentTo::Peer(_) => String::new(),
         SentTo::Everyone => " to everybody".into(),
@@ -240,25 +250,29 @@ fn told(desk: &Desk, message: &Message, now_ms: i64) -> Result<(), Failure> {
     let subject = match &message.subject {
         Some(subject) => format!(
             ": {}",
-            desk.foreign(&crate::platform::text::one_line(subject))
+            context.sanitize_foreign(&crate::platform::text::one_line(subject))
         ),
         None => String::new(),
     };
     print::line(&format!(
         "{}  {}{to}, {}{kind}{subject}",
         message.id,
-        strong(&crate::platform::text::one_line(&message.from)),
-        ago(now_ms - message.posted_at_ms),
+        bold_name(&crate::platform::text::one_line(&message.from)),
+        format_ago(now_ms - message.posted_at_ms),
     ))?;
-    print::line(&indented(&desk.foreign(&message.body)))?;
+    print::line(&indent(&context.sanitize_foreign(&message.body)))?;
     Ok(())
 }
 
-fn ending(seat: &Seat, args: &Messages, listed: &Listed) -> Outcome {
+fn print_footer(
+    session: &RegisteredSession,
+    args: &Messages,
+    listed: &MessageList,
+) -> CommandResult {
     let Some(last) = listed.messages.last() else {
         let what = if args.all { "" } else { "unread " };
-        print::line(&format!("no {what}messages for {}", seat.me.name))?;
-        return Ok(Ending::Done);
+        print::line(&format!("no {what}messages for {}", session.me.name))?;
+        return Ok(CommandStatus::Done);
     };
     let full = u32::try_from(listed.messages.len()).is_ok_and(|count| count == args.limit);
     if full {
@@ -270,12 +284,16 @@ fn ending(seat: &Seat, args: &Messages, listed: &Listed) -> Outcome {
     }
     let done = format!("claude-mesh messages --read {} marks them as read", last.id);
     print::line(&done.dimmed().to_string())?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn mark_read(desk: &Desk, seat: &mut Seat, id: MessageId) -> Outcome {
-    let marked = seat.mesh.mark_read(&seat.me, id)?;
-    if desk.json {
+fn mark_read(
+    context: &CliContext,
+    session: &mut RegisteredSession,
+    id: MessageId,
+) -> CommandResult {
+    let marked = session.mesh.mark_read(&session.me, id)?;
+    if context.json {
         print::json(&json!({ "cursor": marked.cursor, "remaining": marked.remaining }))?;
     } else {
         print::line(&match marked.remaining {
@@ -283,26 +301,31 @@ fn mark_read(desk: &Desk, seat: &mut Seat, id: MessageId) -> Outcome {
             more => format!("{more} unread"),
         })?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn audiences(desk: &Desk, seat: &mut Seat, what: Subscribing, names: &[String]) -> Outcome {
-    let found = seat.mesh.subscribe(&seat.me, what, &topics(names)?)?;
-    if desk.json {
-        print::json(&output::audiences(&found))?;
-        return Ok(Ending::Done);
+fn topic_subscribers(
+    context: &CliContext,
+    session: &mut RegisteredSession,
+    what: SubscriptionAction,
+    names: &[String],
+) -> CommandResult {
+    let found = session.mesh.subscribe(&session.me, what, &topics(names)?)?;
+    if context.json {
+        print::json(&output::topic_subscribers(&found))?;
+        return Ok(CommandStatus::Done);
     }
-    for Audience { topic, subscribers } in &found {
+    for TopicSubscribers { topic, subscribers } in &found {
         let who = match subscribers.as_slice() {
             [] => "nobody".to_owned(),
             names => names.join(", "),
         };
-        print::line(&format!("{}  {who}", strong(&format!("#{topic}"))))?;
+        print::line(&format!("{}  {who}", bold_name(&format!("#{topic}"))))?;
     }
     if found.is_empty() {
         print::line("no topic has a subscriber")?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 fn topics(names: &[String]) -> Result<Vec<Topic>, Failure> {
@@ -311,15 +334,15 @@ fn topics(names: &[String]) -> Result<Vec<Topic>, Failure> {
 }
 
 fn message_id(text: &str) -> Result<MessageId, Failure> {
-    let unknown = || Refusal::NoMessage { id: text.into() };
+    let unknown = || Refusal::UnknownMessage { id: text.into() };
     Ok(text.trim().parse().map_err(|_| unknown())?)
 }
 
 /// Where no mesh is, nobody has a name.
-pub(super) fn no_one(to: &str) -> Refusal {
+pub(super) fn unknown_peer_refusal(to: &str) -> Refusal {
     Refusal::UnknownPeer {
         name: to.into(),
         nearest: Vec::new(),
-        here: Vec::new(),
+        present: Vec::new(),
     }
 }

@@ -50,7 +50,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::cli::context::Desk;
+use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 
 const AFTER_HELP: &str = "\
@@ -101,14 +101,14 @@ enum Command {
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
     #[command(hide = true)]
-    DemoClient(demo::Client),
+    DemoClient(demo::DemoClientArgs),
     Completions(completions_man::Completions),
     Man(completions_man::Man),
 }
 
 /// How a command ended that did what it could.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+enum CommandStatus {
     /// Done.
     Done,
     /// It came to nothing, and that was said already.
@@ -117,32 +117,32 @@ enum Ending {
     NoAnswer,
 }
 
-type Outcome = Result<Ending, Failure>;
+type CommandResult = Result<CommandStatus, Failure>;
 
 /// Runs the program for people. Returns its exit status.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return report_clap_error(&error),
     };
     let json = cli.json;
-    end(dispatch(cli), json)
+    exit_code(dispatch(cli), json)
 }
 
-fn end(outcome: Outcome, json: bool) -> ExitCode {
+fn exit_code(outcome: CommandResult, json: bool) -> ExitCode {
     match outcome {
-        Ok(Ending::Done) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
-        Ok(Ending::Refused) => ExitCode::from(1),
-        Ok(Ending::NoAnswer) => ExitCode::from(3),
-        Err(Failure::Usage(error)) => usage(&error),
-        Err(Failure::Wrong(wrong)) => {
-            wrong.tell(json);
+        Ok(CommandStatus::Done) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
+        Ok(CommandStatus::Refused) => ExitCode::from(1),
+        Ok(CommandStatus::NoAnswer) => ExitCode::from(3),
+        Err(Failure::Usage(error)) => report_clap_error(&error),
+        Err(Failure::CliError(error)) => {
+            error.report(json);
             ExitCode::from(1)
         }
     }
 }
 
-fn dispatch(cli: Cli) -> Outcome {
+fn dispatch(cli: Cli) -> CommandResult {
     let json = cli.json;
     match cli.command {
         Command::Completions(args) => completions_man::completions(&args),
@@ -153,37 +153,40 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Doctor(_) => doctor::doctor(json),
         Command::Demo(args) => demo::demo(&args, json),
         Command::DemoClient(_) => demo::client(),
-        Command::Peers(args) => peer::peers(&Desk::find(json)?, &args),
-        Command::Ask(args) => ask::ask(&Desk::find(json)?, &args),
-        Command::Inbox(args) => inbox::inbox(&Desk::find(json)?, &args),
-        Command::Reply(args) => reply::reply(&Desk::find(json)?, &args),
-        Command::Post(args) => message::post(&Desk::find(json)?, &args),
-        Command::Messages(args) => message::messages(&Desk::find(json)?, &args),
-        Command::Claim(args) => claim::claim(&Desk::find(json)?, &args),
-        Command::Release(args) => claim::release(&Desk::find(json)?, &args),
-        Command::Claims(args) => claim::claims(&Desk::find(json)?, &args),
-        Command::Quiet(args) => throttle::quiet(&Desk::find(json)?, &args),
-        Command::Pause(args) => throttle::pause(&Desk::find(json)?, &args),
-        Command::Memory(args) => memory::memory(&Desk::find(json)?, &args),
-        Command::Log(args) => log::log(&Desk::find(json)?, &args),
-        Command::State(args) => state::state(&Desk::find(json)?, &args),
-        Command::Task(args) => task::task(&Desk::find(json)?, &args),
-        Command::Events(args) => events::events(&Desk::find(json)?, &args),
-        Command::Status(_) => status::status(&Desk::find(json)?),
-        Command::Gc(_) => gc::gc(&Desk::find(json)?),
+        Command::Peers(args) => peer::peers(&CliContext::resolve(json)?, &args),
+        Command::Ask(args) => ask::ask(&CliContext::resolve(json)?, &args),
+        Command::Inbox(args) => inbox::inbox(&CliContext::resolve(json)?, &args),
+        Command::Reply(args) => reply::reply(&CliContext::resolve(json)?, &args),
+        Command::Post(args) => message::post(&CliContext::resolve(json)?, &args),
+        Command::Messages(args) => message::messages(&CliContext::resolve(json)?, &args),
+        Command::Claim(args) => claim::claim(&CliContext::resolve(json)?, &args),
+        Command::Release(args) => claim::release(&CliContext::resolve(json)?, &args),
+        Command::Claims(args) => claim::claims(&CliContext::resolve(json)?, &args),
+        Command::Quiet(args) => throttle::quiet(&CliContext::resolve(json)?, &args),
+        Command::Pause(args) => throttle::pause(&CliContext::resolve(json)?, &args),
+        Command::Memory(args) => memory::memory(&CliContext::resolve(json)?, &args),
+        Command::Log(args) => log::log(&CliContext::resolve(json)?, &args),
+        Command::State(args) => state::state(&CliContext::resolve(json)?, &args),
+        Command::Task(args) => task::task(&CliContext::resolve(json)?, &args),
+        Command::Events(args) => events::events(&CliContext::resolve(json)?, &args),
+        Command::Status(_) => status::status(&CliContext::resolve(json)?),
+        Command::Gc(_) => gc::gc(&CliContext::resolve(json)?),
     }
 }
 
 /// Help and version are no errors; everything else of clap's is wrong usage.
-fn usage(error: &clap::Error) -> ExitCode {
+fn report_clap_error(error: &clap::Error) -> ExitCode {
     let text = error.render();
-    let asked_for = matches!(
+    let is_help_or_version = matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     );
-    if asked_for {
+    if is_help_or_version {
         let printed = print::raw(text.ansi().to_string().as_bytes());
-        end(printed.map(|()| Ending::Done).map_err(Failure::from), false)
+        exit_code(
+            printed.map(|()| CommandStatus::Done).map_err(Failure::from),
+            false,
+        )
     } else {
         let _ = print::err(&text.ansi().to_string());
         ExitCode::from(2)

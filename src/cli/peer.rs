@@ -7,15 +7,15 @@ use comfy_table::{Attribute, Cell, Color, Table};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::{Ending, Outcome, print, table};
-use crate::cli::context::{Desk, Seat};
-use crate::cli::error::{Failure, Wrong};
-use crate::mesh::{Mesh, PeerView, Ranked, Scope};
-use crate::model::activity::Doing;
-use crate::model::expertise::Subject;
+use super::{CommandResult, CommandStatus, print, table};
+use crate::cli::context::{CliContext, RegisteredSession};
+use crate::cli::error::{CliError, Failure};
+use crate::mesh::{Mesh, PeerScope, PeerView, RankedPeer};
+use crate::model::activity::ActivitySummary;
+use crate::model::expertise::ExpertiseQuery;
 use crate::model::peer::nearest;
-use crate::model::question::ago;
-use crate::model::throttle::{Held, HoldReason};
+use crate::model::question::format_ago;
+use crate::model::throttle::{ThrottleReason, Throttled};
 use crate::model::{Activity, Error, Liveness, PeerKind, PeerName, Refusal};
 use crate::platform::clock::rfc3339;
 use crate::platform::text;
@@ -47,7 +47,7 @@ pub(super) struct Peers {
     all: bool,
     /// Which peers: of the whole mesh, of this repository, or of this folder and below.
     #[arg(long, value_enum, default_value = "machine")]
-    scope: Around,
+    scope: ScopeArg,
     /// Who most likely knows about this comes first, with why; nobody is asked.
     #[arg(long, value_name = "TEXT", conflicts_with = "forget")]
     about: Option<String>,
@@ -57,155 +57,170 @@ pub(super) struct Peers {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Around {
+enum ScopeArg {
     Machine,
     Repo,
     Directory,
 }
 
 /// How often a watched list is looked at.
-const EVERY: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lists peers, watches them, or frees a name.
-pub(super) fn peers(desk: &Desk, args: &Peers) -> Outcome {
+pub(super) fn peers(context: &CliContext, args: &Peers) -> CommandResult {
     if let Some(name) = &args.forget {
-        return forget(desk, name);
+        return forget(context, name);
     }
     if args.watch {
-        return watch(desk, args);
+        return watch(context, args);
     }
-    match desk.open_existing()? {
-        Some(mut mesh) => show(&Picture::of(desk, &mut mesh, args)?, desk)?,
-        None => return desk.no_mesh(&json!({ "peers": [] })),
+    match context.open_existing()? {
+        Some(mut mesh) => show(&PeersSnapshot::of(context, &mut mesh, args)?, context)?,
+        None => return context.report_no_mesh(&json!({ "peers": [] })),
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 /// Returns the peers that can be asked: of the whole mesh, or of this repository only.
-pub(super) fn askable(desk: &Desk, mesh: &mut Mesh, repo: bool) -> Result<Vec<PeerName>, Failure> {
-    let scope = if repo { Around::Repo } else { Around::Machine };
+pub(super) fn askable(
+    context: &CliContext,
+    mesh: &mut Mesh,
+    repo: bool,
+) -> Result<Vec<PeerName>, Failure> {
+    let scope = if repo {
+        ScopeArg::Repo
+    } else {
+        ScopeArg::Machine
+    };
     Ok(mesh
-        .peers(None, Scope::Machine, false)?
+        .peers(None, PeerScope::Machine, false)?
         .into_iter()
-        .filter(|view| view.askable && is_in(scope, desk, view))
+        .filter(|view| view.askable && is_in_scope(scope, context, view))
         .map(|view| view.peer.name)
         .collect())
 }
 
 /// Returns an error as it is told; a name that fits nobody with the names that are like it.
-pub(super) fn explained(mesh: &mut Mesh, error: Error) -> Result<Failure, Failure> {
+pub(super) fn with_peer_suggestions(mesh: &mut Mesh, error: Error) -> Result<Failure, Failure> {
     let Error::Refused(Refusal::UnknownPeer { name, .. }) = &error else {
         return Ok(error.into());
     };
-    let mut views = mesh.peers(None, Scope::Machine, true)?;
+    let mut views = mesh.peers(None, PeerScope::Machine, true)?;
     views.retain(|view| view.peer.kind == PeerKind::Session);
     let names: Vec<String> = views
         .iter()
         .map(|view| view.peer.name.to_string())
         .collect();
-    let here = views.iter().filter(|view| view.liveness == Liveness::Alive);
+    let present = views.iter().filter(|view| view.liveness == Liveness::Alive);
     Ok(Refusal::UnknownPeer {
         nearest: nearest(name, &names),
-        here: here.map(|view| view.peer.name.to_string()).collect(),
+        present: present.map(|view| view.peer.name.to_string()).collect(),
         name: name.clone(),
     }
     .into())
 }
 
 /// Redraws on a terminal; elsewhere prints again what has changed.
-fn watch(desk: &Desk, args: &Peers) -> Outcome {
-    let live = print::is_terminal() && !desk.json;
+fn watch(context: &CliContext, args: &Peers) -> CommandResult {
+    let redraws = print::is_terminal() && !context.json;
     let mut mesh = None;
     let mut last = String::new();
     loop {
         if mesh.is_none() {
-            mesh = desk.open_existing()?;
+            mesh = context.open_existing()?;
         }
-        let drawn = match &mut mesh {
+        let rendered = match &mut mesh {
             Some(mesh) => {
-                let picture = Picture::of(desk, mesh, args)?;
-                if desk.json {
-                    format!("{}\n", picture.json())
+                let snapshot = PeersSnapshot::of(context, mesh, args)?;
+                if context.json {
+                    format!("{}\n", snapshot.json())
                 } else {
-                    picture.drawn(desk)
+                    snapshot.rendered(context)
                 }
             }
-            None if desk.json => format!("{}\n", json!({ "peers": [] })),
-            None => format!("no mesh here yet: {}\n", desk.shown(&desk.place.database)),
+            None if context.json => format!("{}\n", json!({ "peers": [] })),
+            None => format!(
+                "no mesh here yet: {}\n",
+                context.shown(&context.place.database)
+            ),
         };
-        if drawn != last {
-            if live {
-                print::raw(format!("\x1b[H\x1b[2J{drawn}\nCtrl-C ends this\n").as_bytes())?;
+        if rendered != last {
+            if redraws {
+                print::raw(format!("\x1b[H\x1b[2J{rendered}\nCtrl-C ends this\n").as_bytes())?;
             } else {
-                print::raw(drawn.as_bytes())?;
+                print::raw(rendered.as_bytes())?;
             }
-            last = drawn;
+            last = rendered;
         }
-        std::thread::sleep(EVERY);
+        std::thread::sleep(WATCH_INTERVAL);
     }
 }
 
-fn forget(desk: &Desk, name: &str) -> Outcome {
-    let Some(mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "forgotten": false }));
+fn forget(context: &CliContext, name: &str) -> CommandResult {
+    let Some(mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "forgotten": false }));
     };
-    let Seat { mesh, me, .. } = &mut desk.sit(mesh)?;
+    let RegisteredSession { mesh, me, .. } = &mut context.register(mesh)?;
     let name = name.trim().to_lowercase();
     let forgotten = mesh.forget_peer(me, &name).map_err(|error| match error {
         Error::Refused(Refusal::Conflict { problem }) => {
             let hint = "it can be forgotten once that session has ended; nothing was changed";
-            Wrong::new("conflict", problem, hint).into()
+            CliError::new("conflict", problem, hint).into()
         }
         other => Failure::from(other),
     });
     if !forgotten? {
         let message = format!("no mailbox called {name:?} in this mesh");
         let hint = "`claude-mesh peers --all` lists them; nothing was changed";
-        return Err(Wrong::new("unknown_peer", message, hint).into());
+        return Err(CliError::new("unknown_peer", message, hint).into());
     }
-    if desk.json {
+    if context.json {
         print::json(&json!({ "forgotten": true, "peer": name }))?;
     } else {
         print::line(&format!(
             "removed the mailbox {name} with its questions; the name is free"
         ))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn show(picture: &Picture, desk: &Desk) -> Result<(), Failure> {
-    if desk.json {
-        print::json(&picture.json())?;
+fn show(snapshot: &PeersSnapshot, context: &CliContext) -> Result<(), Failure> {
+    if context.json {
+        print::json(&snapshot.json())?;
     } else {
-        print::raw(picture.drawn(desk).as_bytes())?;
+        print::raw(snapshot.rendered(context).as_bytes())?;
     }
     Ok(())
 }
 
 /// One look at the mesh.
-struct Picture {
+struct PeersSnapshot {
     you: Option<PeerName>,
-    peers: Vec<Ranked>,
+    peers: Vec<RankedPeer>,
     about: bool,
     wake_budget: u32,
     now_ms: i64,
 }
 
-impl Picture {
-    fn of(desk: &Desk, mesh: &mut Mesh, args: &Peers) -> Result<Self, Failure> {
-        let mut views = mesh.peers(None, Scope::Machine, args.all)?;
-        views.retain(|view| is_in(args.scope, desk, view));
+impl PeersSnapshot {
+    fn of(context: &CliContext, mesh: &mut Mesh, args: &Peers) -> Result<Self, Failure> {
+        let mut views = mesh.peers(None, PeerScope::Machine, args.all)?;
+        views.retain(|view| is_in_scope(args.scope, context, view));
         views.sort_by_key(|view| (urgency(view), view.peer.name.clone()));
-        let subject = args.about.as_deref().map(Subject::parse).transpose()?;
+        let subject = args
+            .about
+            .as_deref()
+            .map(ExpertiseQuery::parse)
+            .transpose()?;
         Ok(Self {
-            you: desk.own_name(mesh)?,
+            you: context.speaker_name(mesh)?,
             about: subject.is_some(),
-            wake_budget: desk.settings.wake_budget,
+            wake_budget: context.settings.wake_budget,
             peers: match subject {
-                Some(subject) => mesh.who_knows(&subject, views)?,
+                Some(subject) => mesh.rank_by_expertise(&subject, views)?,
                 None => views
                     .into_iter()
-                    .map(|view| Ranked { view, why: None })
+                    .map(|view| RankedPeer { view, why: None })
                     .collect(),
             },
             now_ms: mesh.now().wall_ms,
@@ -213,7 +228,7 @@ impl Picture {
     }
 
     fn json(&self) -> Value {
-        let shape = |peer: &Ranked| {
+        let shape = |peer: &RankedPeer| {
             if self.about {
                 output::ranked(peer, self.now_ms)
             } else {
@@ -228,11 +243,11 @@ impl Picture {
         value
     }
 
-    fn drawn(&self, desk: &Desk) -> String {
+    fn rendered(&self, context: &CliContext) -> String {
         let mesh = format!(
             "mesh {} ({})",
-            desk.place.name,
-            desk.shown(&desk.place.database)
+            context.place.name,
+            context.shown(&context.place.database)
         );
         let you = match &self.you {
             Some(you) => format!(", you are {you}"),
@@ -241,43 +256,44 @@ impl Picture {
         if self.peers.is_empty() {
             return format!("{mesh}{you}\nnobody is here now; --all also lists empty mailboxes\n");
         }
-        let widths = self.table(desk, None).column_max_content_widths();
-        let table = self.table(desk, Some(room_beside(&widths)));
+        let widths = self.table(context, None).column_max_content_widths();
+        let table = self.table(context, Some(last_column_width(&widths)));
         format!("{mesh}{you}\n{}\n", table::text(&table))
     }
 
     /// The table; with a last column, where there is something for it, whose text is cut to the room there is.
-    fn table(&self, desk: &Desk, room: Option<usize>) -> Table {
+    fn table(&self, context: &CliContext, width_budget: Option<usize>) -> Table {
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
         let last = if self.about { "WHY" } else { "DOING" };
-        let room = room.filter(|_| self.peers.iter().any(|peer| self.last(peer).is_some()));
-        let counted = self
+        let width_budget =
+            width_budget.filter(|_| self.peers.iter().any(|peer| self.last(peer).is_some()));
+        let shows_turns = self
             .peers
             .iter()
             .any(|peer| self.turns(&peer.view).is_some());
         let header = header
             .into_iter()
-            .chain(counted.then_some("TURNS"))
-            .chain(room.map(|_| last));
-        let mut table = table::headed(header);
+            .chain(shows_turns.then_some("TURNS"))
+            .chain(width_budget.map(|_| last));
+        let mut table = table::with_header(header);
         for peer in &self.peers {
             let view = &peer.view;
             let mut row = vec![
                 Cell::new(view.peer.name.as_str()),
-                coloured(&self.activity(view), view),
+                activity_cell(&self.activity(view), view),
                 Cell::new(text::one_line(view.peer.role.as_deref().unwrap_or("-"))),
-                Cell::new(project(view, desk)),
+                Cell::new(project(view, context)),
                 Cell::new(view.questions_waiting),
                 Cell::new(if view.askable { "yes" } else { "no" }),
             ];
-            if counted {
+            if shows_turns {
                 row.push(Cell::new(self.turns(view).unwrap_or_default()));
             }
-            if let Some(room) = room {
+            if let Some(width_budget) = width_budget {
                 let last = self.last(peer).unwrap_or_default();
-                row.push(Cell::new(ended(
-                    &desk.foreign(&text::one_line(&last)),
-                    room,
+                row.push(Cell::new(ellipsize(
+                    &context.sanitize_foreign(&text::one_line(&last)),
+                    width_budget,
                 )));
             }
             table.add_row(row);
@@ -295,15 +311,18 @@ impl Picture {
         let (turns, stops) = (session.posted_turns, session.stop_streak);
         let posted = (turns > 0).then(|| format!("{turns} of {}", self.wake_budget));
         let kept = (stops > 0).then(|| format!("kept {stops}"));
-        let told: Vec<String> = posted.into_iter().chain(kept).collect();
-        (!told.is_empty()).then(|| told.join(", "))
+        let parts: Vec<String> = posted.into_iter().chain(kept).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    fn last(&self, peer: &Ranked) -> Option<String> {
+    fn last(&self, peer: &RankedPeer) -> Option<String> {
         if self.about {
             return peer.why.clone();
         }
-        peer.view.doing.as_ref().and_then(Doing::line)
+        peer.view
+            .activity_summary
+            .as_ref()
+            .and_then(ActivitySummary::line)
     }
 
     /// What it does, since when it is idle, and which brake is on.
@@ -311,36 +330,36 @@ impl Picture {
         let activity = match (view.activity, view.idle_ms) {
             (Activity::Offline, _) => format!(
                 "offline, seen {}",
-                ago(self.now_ms - view.peer.last_seen_at_ms)
+                format_ago(self.now_ms - view.peer.last_seen_at_ms)
             ),
             // Seconds would draw a watched list anew each time.
             (Activity::Idle, Some(idle_ms @ 100_000..)) => {
-                format!("idle for {}", ago(idle_ms).trim_end_matches(" ago"))
+                format!("idle for {}", format_ago(idle_ms).trim_end_matches(" ago"))
             }
             (other, _) => other.as_str().to_owned(),
         };
         match view.held {
-            Some(held) => format!("{activity}, {}", held_words(held)),
+            Some(held) => format!("{activity}, {}", describe_throttle(held)),
             None => activity,
         }
     }
 }
 
 /// Returns how many characters a last column may have beside others of these widths; off a terminal as many as it likes.
-fn room_beside(widths: &[u16]) -> usize {
-    const LEAST: usize = 24;
+fn last_column_width(widths: &[u16]) -> usize {
+    const MIN_WIDTH: usize = 24;
     const PADDING: usize = 2;
-    let taken: usize = widths
+    let used_width: usize = widths
         .iter()
         .map(|width| usize::from(*width) + PADDING)
         .sum();
     print::columns(std::io::stdout()).map_or(usize::MAX, |columns| {
-        columns.saturating_sub(taken + PADDING).max(LEAST)
+        columns.saturating_sub(used_width + PADDING).max(MIN_WIDTH)
     })
 }
 
 /// Returns a text of at most `chars` characters, with a sign where it was cut.
-fn ended(text: &str, chars: usize) -> String {
+fn ellipsize(text: &str, chars: usize) -> String {
     let cut = text::cut_chars(text, chars);
     if cut.len() == text.len() {
         return cut.to_owned();
@@ -349,25 +368,25 @@ fn ended(text: &str, chars: usize) -> String {
 }
 
 /// How a brake is told beside what a session does.
-pub(super) fn held_words(held: Held) -> String {
+pub(super) fn describe_throttle(held: Throttled) -> String {
     let until = held.until_ms.map(rfc3339);
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     match held.reason {
-        HoldReason::Quiet => format!("is quiet{until}"),
-        HoldReason::Paused => format!("is paused{until}"),
-        HoldReason::WakeBudget => "has answered enough until you type".into(),
+        ThrottleReason::Quiet => format!("is quiet{until}"),
+        ThrottleReason::Paused => format!("is paused{until}"),
+        ThrottleReason::WakeBudget => "has answered enough until you type".into(),
     }
 }
 
-fn is_in(scope: Around, desk: &Desk, view: &PeerView) -> bool {
-    let own = &desk.project;
+fn is_in_scope(scope: ScopeArg, context: &CliContext, view: &PeerView) -> bool {
+    let own = &context.project;
     match scope {
-        Around::Machine => true,
-        Around::Repo => match (&own.git_common, &view.peer.git_common) {
+        ScopeArg::Machine => true,
+        ScopeArg::Repo => match (&own.git_common, &view.peer.git_common) {
             (Some(own), Some(other)) => own == Path::new(other),
             _ => false,
         },
-        Around::Directory => view
+        ScopeArg::Directory => view
             .peer
             .project
             .as_ref()
@@ -381,27 +400,27 @@ fn urgency(view: &PeerView) -> u8 {
     let waits = view.questions_waiting > 0;
     match (view.activity, held) {
         (Activity::Waiting, _) => 0,
-        (_, Some(HoldReason::WakeBudget)) if waits => 1,
+        (_, Some(ThrottleReason::WakeBudget)) if waits => 1,
         (Activity::NeedsRestart, _) => 2,
-        (_, Some(HoldReason::WakeBudget)) => 3,
+        (_, Some(ThrottleReason::WakeBudget)) => 3,
         (_, Some(_)) if waits => 3,
         _ if view.liveness == Liveness::Dead => 5,
         _ => 4,
     }
 }
 
-fn project(view: &PeerView, desk: &Desk) -> String {
+fn project(view: &PeerView, context: &CliContext) -> String {
     let Some(project) = &view.peer.project else {
         return "-".into();
     };
-    let folder = desk.shown(Path::new(project));
+    let folder = context.shown(Path::new(project));
     match view.peer.branch.as_ref().or(view.peer.git_branch.as_ref()) {
         Some(branch) => format!("{folder} ({})", text::one_line(branch)),
         None => folder,
     }
 }
 
-fn coloured(words: &str, view: &PeerView) -> Cell {
+fn activity_cell(words: &str, view: &PeerView) -> Cell {
     let cell = Cell::new(words);
     match view.activity {
         _ if urgency(view) < 2 => cell.fg(Color::Yellow).add_attribute(Attribute::Bold),
@@ -413,7 +432,7 @@ fn coloured(words: &str, view: &PeerView) -> Cell {
 }
 
 /// Returns a name as it stands out in text.
-pub(super) fn strong(name: &str) -> String {
+pub(super) fn bold_name(name: &str) -> String {
     name.bold().to_string()
 }
 
@@ -422,9 +441,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_is_too_long_for_its_column_ends_with_a_sign() {
-        assert_eq!(ended("asked: x", 8), "asked: x");
-        assert_eq!(ended("asked: xy", 8), "asked: …");
-        assert_eq!(ended("äöü", 2), "ä…");
+    fn overlong_column_text_ends_with_an_ellipsis() {
+        assert_eq!(ellipsize("asked: x", 8), "asked: x");
+        assert_eq!(ellipsize("asked: xy", 8), "asked: …");
+        assert_eq!(ellipsize("äöü", 2), "ä…");
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::context::Desk;
+use crate::cli::context::CliContext;
 use crate::platform::text;
 
 /// Returns whether a person watches what is printed.
@@ -13,7 +13,7 @@ pub(super) fn is_terminal() -> bool {
 }
 
 /// Returns whether a person watches stderr, where live lines go.
-pub(super) fn watches_stderr() -> bool {
+pub(super) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
@@ -37,9 +37,9 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 
 /// Prints foreign text alone. Into a pipe or a file of a person goes every byte of it, for the next program; what a terminal
 /// shows is cleaned, and so is what a session's shell prints, since its pipe ends in the model's context.
-pub(super) fn bare(desk: &Desk, text: &str) -> io::Result<()> {
-    if is_terminal() || !desk.is_person() {
-        return line(&desk.foreign(text));
+pub(super) fn bare(context: &CliContext, text: &str) -> io::Result<()> {
+    if is_terminal() || !context.is_person() {
+        return line(&context.sanitize_foreign(text));
     }
     bytes(format!("{text}\n").as_bytes())
 }
@@ -61,21 +61,21 @@ pub(super) fn err(text: &str) -> io::Result<()> {
 /// Prints a value as JSON, readable for people.
 pub(super) fn json(value: &Value) -> io::Result<()> {
     let text = serde_json::to_string_pretty(value).expect("a JSON value can be written");
-    bytes(format!("{}\n", inert(&text)).as_bytes())
+    bytes(format!("{}\n", escape_control_chars(&text)).as_bytes())
 }
 
 /// Prints a value as one line of JSON.
 pub(super) fn json_line(value: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_string(value).expect("our values can be written as JSON");
-    bytes(format!("{}\n", inert(&text)).as_bytes())
+    bytes(format!("{}\n", escape_control_chars(&text)).as_bytes())
 }
 
 /// JSON escapes only the oldest control characters; the others of foreign text would still steer a terminal.
-fn inert(json: &str) -> String {
+fn escape_control_chars(json: &str) -> String {
     use std::fmt::Write;
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if text::steers(c) && c != '\n' {
+        if text::is_terminal_control(c) && c != '\n' {
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
@@ -89,9 +89,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_shown_on_a_terminal_cannot_steer_it() {
+    fn terminal_json_escapes_control_characters() {
         let value = serde_json::json!({ "a": "x\u{9b}31m\u{202e}y\u{7f}ä" });
-        let shown = inert(&value.to_string());
+        let shown = escape_control_chars(&value.to_string());
         assert_eq!(shown, r#"{"a":"x\u009b31m\u202ey\u007fä"}"#);
         assert_eq!(
             serde_json::from_str::<Value>(&shown).unwrap(),

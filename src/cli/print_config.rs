@@ -1,12 +1,16 @@
 //! `claude-mesh install --print`: what another MCP client wants to have in its file, and where that is. It writes nothing.
 use serde_json::json;
 
-use super::{Ending, Outcome, print};
+use super::{CommandResult, CommandStatus, print};
 use crate::cli::error::Failure;
-use crate::setup::{Client, Places};
+use crate::setup::{ClientConfig, InstallPaths};
 
 /// Prints the configuration on stdout, so that it can be redirected, and on stderr where it goes.
-pub(super) fn print_for(client: Client, places: &Places, json: bool) -> Outcome {
+pub(super) fn print_client_config(
+    client: ClientConfig,
+    places: &InstallPaths,
+    json: bool,
+) -> CommandResult {
     let project = places.project.as_deref().unwrap_or(&places.home);
     let text = client
         .configuration(&places.programs, project)
@@ -14,16 +18,16 @@ pub(super) fn print_for(client: Client, places: &Places, json: bool) -> Outcome 
     if json {
         print::json(&json!({
             "client": client.name,
-            "place": client.place,
+            "place": client.config_location,
             "note": client.note,
             "configuration": text,
         }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     print::raw(text.as_bytes())?;
     print::err(&format!(
         "goes into {}\n{}\nnothing was written\n",
-        client.place, client.note
+        client.config_location, client.note
     ))?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }

@@ -9,15 +9,15 @@ use signal_hook::iterator::Signals;
 use super::print;
 use crate::cli::error::Failure;
 use crate::platform::text;
-use crate::wake::Signal;
+use crate::wake::WakeSignal;
 
 /// Ctrl-C, a closed terminal or a polite end: the wait ends at once and the question stays open.
 #[derive(Clone)]
-pub(super) struct Stop(Arc<AtomicBool>);
+pub(super) struct StopFlag(Arc<AtomicBool>);
 
-impl Stop {
+impl StopFlag {
     /// Listens from now on; `bell` ends the wait.
-    pub(super) fn on_signals(bell: Arc<Signal>) -> Result<Self, Failure> {
+    pub(super) fn on_signals(wake_signal: Arc<WakeSignal>) -> Result<Self, Failure> {
         let flag = Arc::new(AtomicBool::new(false));
         let stop = Self(Arc::clone(&flag));
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
@@ -27,7 +27,7 @@ impl Stop {
                 if flag.swap(true, Ordering::SeqCst) {
                     std::process::exit(130);
                 }
-                bell.raise();
+                wake_signal.raise();
             }
         });
         Ok(stop)
@@ -40,20 +40,23 @@ impl Stop {
 }
 
 /// One line on stderr that is written over.
-pub(super) struct LiveLine {
-    shown: bool,
-    on: bool,
+pub(super) struct ProgressLine {
+    is_drawn: bool,
+    enabled: bool,
 }
 
-impl LiveLine {
+impl ProgressLine {
     /// Returns a line that is shown only where `on` holds.
-    pub(super) fn new(on: bool) -> Self {
-        Self { shown: false, on }
+    pub(super) fn new(enabled: bool) -> Self {
+        Self {
+            is_drawn: false,
+            enabled,
+        }
     }
 
     /// Writes the words over the last ones.
     pub(super) fn show(&mut self, words: &str) {
-        if !self.on {
+        if !self.enabled {
             return;
         }
         let width = print::columns(std::io::stderr()).unwrap_or(80).max(20);
@@ -62,20 +65,20 @@ impl LiveLine {
             "\r\x1b[2K{}",
             text::cut_chars(&words, width - 1).dimmed()
         ));
-        self.shown = true;
+        self.is_drawn = true;
     }
 
     /// Takes the line away.
     pub(super) fn clear(&mut self) {
-        if self.shown {
+        if self.is_drawn {
             let _ = print::err("\r\x1b[2K");
-            self.shown = false;
+            self.is_drawn = false;
         }
     }
 }
 
 /// Returns a span as people say it.
-pub(super) fn lasted(ms: i64) -> String {
+pub(super) fn format_elapsed_ms(ms: i64) -> String {
     match ms {
         ..=9_999 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         10_000..=119_999 => format!("{} s", ms / 1000),

@@ -2,8 +2,8 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::context::Desk;
-use crate::cli::{Ending, Outcome, print, text_input};
+use crate::cli::context::CliContext;
+use crate::cli::{CommandResult, CommandStatus, print, text_input};
 use crate::mesh;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::id::QuestionId;
@@ -34,13 +34,13 @@ pub(super) struct Reply {
 }
 
 /// Answers.
-pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
-    let not_found = || Refusal::NotFound {
+pub(super) fn reply(context: &CliContext, args: &Reply) -> CommandResult {
+    let not_found = || Refusal::UnknownQuestion {
         id: args.question_id.clone(),
     };
     let question: QuestionId = args.question_id.trim().parse().map_err(|_| not_found())?;
     if args.force {
-        desk.persons_only("--force")?;
+        context.require_person("--force")?;
     }
     let text = if args.text == "-" {
         let text = text_input::read("answer", "-")?;
@@ -48,10 +48,10 @@ pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
     } else {
         args.text.clone()
     };
-    let Some(mesh) = desk.open_existing()? else {
+    let Some(mesh) = context.open_existing()? else {
         return Err(not_found().into());
     };
-    let mut seat = desk.sit(mesh)?;
+    let mut session = context.register(mesh)?;
     let reply = mesh::Reply {
         question,
         text: &text,
@@ -59,8 +59,8 @@ pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
         corrects: args.corrects,
         force: args.force,
     };
-    let replied = seat.mesh.reply(&seat.me, reply)?;
-    if desk.json {
+    let replied = session.mesh.reply(&session.me, reply)?;
+    if context.json {
         print::json(&json!({
             "status": replied.state,
             "question_id": question,
@@ -68,7 +68,7 @@ pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
             "asker_waiting": replied.asker_waiting,
             "late": replied.late,
         }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let word = if replied.state == QuestionState::Declined {
         "declined"
@@ -81,5 +81,5 @@ pub(super) fn reply(desk: &Desk, args: &Reply) -> Outcome {
         "it does not wait any more and finds the answer in its inbox"
     };
     print::line(&format!("{word} {}: {way}", replied.to))?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }

@@ -5,25 +5,25 @@ use std::process::{Command, Stdio};
 use clap::{CommandFactory, error::ErrorKind};
 use serde_json::json;
 
-use super::claim::{held_by, shown};
-use super::{Cli, Ending, Outcome, print};
-use crate::cli::context::Desk;
-use crate::cli::error::{Failure, Wrong};
+use super::claim::{format_holders, shown};
+use super::{Cli, CommandResult, CommandStatus, print};
+use crate::cli::context::CliContext;
+use crate::cli::error::{CliError, Failure};
 use crate::mesh;
 use crate::platform::clock::rfc3339;
 use crate::platform::text;
 use crate::tools::output;
 
 /// Fails when somebody else holds a staged file alone: what a git hook runs.
-pub(super) fn check_staged(desk: &Desk) -> Outcome {
-    let folder = &desk.settings.working_directory;
+pub(super) fn check_staged(context: &CliContext) -> CommandResult {
+    let folder = &context.settings.working_directory;
     let staged = staged(folder)?;
-    let Some(mut mesh) = desk.open_existing()? else {
+    let Some(mut mesh) = context.open_existing()? else {
         print::err("claude-mesh: no mesh here yet, so nobody has claimed anything\n")?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     };
-    let me = desk.seat_of_session(&mut mesh)?;
-    let own = desk.own_name(&mut mesh)?;
+    let me = context.find_own_session(&mut mesh)?;
+    let own = context.speaker_name(&mut mesh)?;
     let now = mesh.now();
     let mut held = Vec::new();
     for file in staged {
@@ -31,10 +31,10 @@ pub(super) fn check_staged(desk: &Desk) -> Outcome {
         let Ok(resource) = mesh::file_resource(folder, &file) else {
             continue;
         };
-        let claim = mesh.held_by_other(me.as_ref(), &resource)?;
+        let claim = mesh.find_other_exclusive_holder(me.as_ref(), &resource)?;
         held.extend(claim.filter(|claim| Some(&claim.peer_name) != own.as_ref()));
     }
-    if desk.json {
+    if context.json {
         let files: Vec<_> = held
             .iter()
             .map(|claim| {
@@ -42,7 +42,7 @@ pub(super) fn check_staged(desk: &Desk) -> Outcome {
                     "resource": claim.resource,
                     "peer": claim.peer_name,
                     "note": claim.note,
-                    "lease_expires_at": rfc3339(output::expires_ms(claim, &now)),
+                    "lease_expires_at": rfc3339(output::lease_expires_at_ms(claim, &now)),
                 })
             })
             .collect();
@@ -51,20 +51,20 @@ pub(super) fn check_staged(desk: &Desk) -> Outcome {
         let lines: Vec<String> = held
             .iter()
             .map(|claim| {
-                let holder = held_by(std::slice::from_ref(claim), &now);
+                let holder = format_holders(std::slice::from_ref(claim), &now);
                 let note = claim.note.as_deref().map_or_else(String::new, |note| {
-                    format!(" ({})", text::one_line(&desk.foreign(note)))
+                    format!(" ({})", text::one_line(&context.sanitize_foreign(note)))
                 });
-                format!("{} is {holder}{note}", shown(desk, &claim.resource))
+                format!("{} is {holder}{note}", shown(context, &claim.resource))
             })
             .collect();
         let hint = "wait, or ask them; `claude-mesh claims` shows who holds what, `git commit --no-verify` goes past this";
-        Wrong::new("conflict", lines.join("\n"), hint).tell(false);
+        CliError::new("conflict", lines.join("\n"), hint).report(false);
     }
     Ok(if held.is_empty() {
-        Ending::Done
+        CommandStatus::Done
     } else {
-        Ending::Refused
+        CommandStatus::Refused
     })
 }
 

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use owo_colors::OwoColorize;
 use serde_json::Value;
 
-use crate::cli::context::Desk;
+use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::{Ending, Outcome, duration, print, table, text_input};
+use crate::cli::{CommandResult, CommandStatus, duration, print, table, text_input};
 use crate::mesh::NewValue;
-use crate::model::question::ago;
+use crate::model::question::format_ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::platform::text;
 use crate::tools::output;
@@ -32,17 +32,17 @@ Examples:
   claude-mesh state delete port")]
 pub(super) struct State {
     #[command(subcommand)]
-    action: Action,
+    action: StateAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum StateAction {
     /// Print a value; a text is printed bare.
     Get {
         /// The key.
         key: String,
         #[command(flatten)]
-        place: Place,
+        place: NamespaceArgs,
     },
     /// Put a value under a key.
     Set {
@@ -60,7 +60,7 @@ enum Action {
         #[command(flatten)]
         expected: Expected,
         #[command(flatten)]
-        place: Place,
+        place: NamespaceArgs,
     },
     /// List the entries, by key.
     List {
@@ -71,7 +71,7 @@ enum Action {
         #[arg(long, default_value = "", value_name = "KEY")]
         after: String,
         #[command(flatten)]
-        place: Place,
+        place: NamespaceArgs,
     },
     /// Remove an entry.
     Delete {
@@ -80,12 +80,12 @@ enum Action {
         #[command(flatten)]
         expected: Expected,
         #[command(flatten)]
-        place: Place,
+        place: NamespaceArgs,
     },
 }
 
 #[derive(Debug, Args)]
-struct Place {
+struct NamespaceArgs {
     /// `shared` for the whole mesh, or a name within this project.
     #[arg(long, short, value_name = "NAME")]
     namespace: Option<String>,
@@ -102,20 +102,20 @@ struct Expected {
 const LIST_BYTES_MAX: usize = 4_000_000;
 
 /// Reads or writes the shared state.
-pub(super) fn state(desk: &Desk, args: &State) -> Outcome {
+pub(super) fn state(context: &CliContext, args: &State) -> CommandResult {
     match &args.action {
-        Action::Get { key, place } => get(desk, &place.of(desk)?, key),
-        Action::List {
+        StateAction::Get { key, place } => get(context, &place.of(context)?, key),
+        StateAction::List {
             prefix,
             after,
             place,
-        } => list(desk, &place.of(desk)?, prefix, after),
-        Action::Delete {
+        } => list(context, &place.of(context)?, prefix, after),
+        StateAction::Delete {
             key,
             expected,
             place,
-        } => delete(desk, &place.of(desk)?, key, expected),
-        Action::Set {
+        } => delete(context, &place.of(context)?, key, expected),
+        StateAction::Set {
             key,
             value,
             text,
@@ -123,33 +123,33 @@ pub(super) fn state(desk: &Desk, args: &State) -> Outcome {
             expected,
             place,
         } => {
-            let namespace = place.of(desk)?;
+            let namespace = place.of(context)?;
             let value = read_value(value, *text)?;
             let new = NewValue {
                 value: &value,
                 expected_version: expected.expected_version.map(i64::from),
                 ttl_seconds: ttl.map(ttl_seconds).transpose()?,
             };
-            let mut seat = desk.sit(desk.open()?)?;
-            let entry = seat.mesh.set_entry(&seat.me, &namespace, key, &new)?;
-            if desk.json {
+            let mut session = context.register(context.open()?)?;
+            let entry = session.mesh.set_entry(&session.me, &namespace, key, &new)?;
+            if context.json {
                 print::json(&output::entry(&entry))?;
             } else {
                 print::line(&format!(
                     "{} is set, version {}",
-                    desk.foreign(key),
+                    context.sanitize_foreign(key),
                     entry.version
                 ))?;
             }
-            Ok(Ending::Done)
+            Ok(CommandStatus::Done)
         }
     }
 }
 
-impl Place {
-    fn of(&self, desk: &Desk) -> Result<Namespace, Failure> {
+impl NamespaceArgs {
+    fn of(&self, context: &CliContext) -> Result<Namespace, Failure> {
         Ok(Namespace::of(
-            &desk.project.path,
+            &context.project.path,
             self.namespace.as_deref(),
         )?)
     }
@@ -182,15 +182,15 @@ fn ttl_seconds(span: Duration) -> Result<u32, Failure> {
         })
 }
 
-fn get(desk: &Desk, namespace: &Namespace, key: &str) -> Outcome {
-    let entry = match desk.open_existing()? {
+fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult {
+    let entry = match context.open_existing()? {
         Some(mut mesh) => mesh.entry(namespace, key)?,
         None => Entry::absent(namespace, key),
     };
-    if desk.json {
+    if context.json {
         print::json(&output::entry(&entry))?;
     } else if entry.exists() {
-        print::bare(desk, &bare(&entry.value))?;
+        print::bare(context, &bare(&entry.value))?;
     } else {
         print::err(&format!(
             "claude-mesh: no entry {:?} in namespace {:?}\n{}: `claude-mesh state list` shows what there is\n",
@@ -200,60 +200,71 @@ fn get(desk: &Desk, namespace: &Namespace, key: &str) -> Outcome {
         ))?;
     }
     Ok(if entry.exists() {
-        Ending::Done
+        CommandStatus::Done
     } else {
-        Ending::NoAnswer
+        CommandStatus::NoAnswer
     })
 }
 
-fn delete(desk: &Desk, namespace: &Namespace, key: &str, expected: &Expected) -> Outcome {
-    let Some(mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&output::deletion(namespace, key, None));
+fn delete(
+    context: &CliContext,
+    namespace: &Namespace,
+    key: &str,
+    expected: &Expected,
+) -> CommandResult {
+    let Some(mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&output::deletion(namespace, key, None));
     };
-    let mut seat = desk.sit(mesh)?;
+    let mut session = context.register(mesh)?;
     let expected = expected.expected_version.map(i64::from);
-    let gone = seat.mesh.delete_entry(&seat.me, namespace, key, expected)?;
-    if desk.json {
-        print::json(&output::deletion(namespace, key, gone))?;
-    } else if gone.is_some() {
-        print::line(&format!("{} is deleted", desk.foreign(key)))?;
+    let deleted_version = session
+        .mesh
+        .delete_entry(&session.me, namespace, key, expected)?;
+    if context.json {
+        print::json(&output::deletion(namespace, key, deleted_version))?;
+    } else if deleted_version.is_some() {
+        print::line(&format!("{} is deleted", context.sanitize_foreign(key)))?;
     } else {
-        print::line(&format!("there was no {}", desk.foreign(key)))?;
+        print::line(&format!("there was no {}", context.sanitize_foreign(key)))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn list(desk: &Desk, namespace: &Namespace, prefix: &str, after: &str) -> Outcome {
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&output::entries(namespace, &[], false));
+fn list(context: &CliContext, namespace: &Namespace, prefix: &str, after: &str) -> CommandResult {
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&output::entries(namespace, &[], false));
     };
     let (entries, more) = mesh.entries(namespace, prefix, after, LIST_BYTES_MAX)?;
-    if desk.json {
+    if context.json {
         print::json(&output::entries(namespace, &entries, more))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     if entries.is_empty() {
         print::line("no entries; `claude-mesh state set KEY VALUE` makes one")?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
-    let mut table = table::headed(["KEY", "VERSION", "SET", "VALUE"]);
+    let mut table = table::with_header(["KEY", "VERSION", "SET", "VALUE"]);
     for entry in &entries {
         table.add_row([
-            desk.foreign(&entry.key),
+            context.sanitize_foreign(&entry.key),
             entry.version.to_string(),
             set_by(entry, now_ms),
-            text::cut_chars(&text::one_line(&desk.foreign(&bare(&entry.value))), 120).to_owned(),
+            text::cut_chars(
+                &text::one_line(&context.sanitize_foreign(&bare(&entry.value))),
+                120,
+            )
+            .to_owned(),
         ]);
     }
     print::line(&table::text(&table))?;
     if let (true, Some(last)) = (more, entries.last()) {
         print::line(&format!(
             "there are more; `--after {}` goes on",
-            desk.foreign(&last.key)
+            context.sanitize_foreign(&last.key)
         ))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 fn set_by(entry: &Entry, now_ms: i64) -> String {
@@ -261,7 +272,7 @@ fn set_by(entry: &Entry, now_ms: i64) -> String {
         .updated
         .as_ref()
         .map_or_else(String::new, |(by, at_ms)| {
-            format!("{} by {by}", ago(now_ms - at_ms))
+            format!("{} by {by}", format_ago(now_ms - at_ms))
         })
 }
 
@@ -278,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_parses_is_json_and_the_rest_is_text() {
+    fn state_value_is_json_if_it_parses_and_text_otherwise() {
         let read = |typed: &str, text| read_value(typed, text).unwrap();
         assert_eq!(read("5433", false), 5433);
         assert_eq!(read("5433", true), "5433");

@@ -2,8 +2,8 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Ending, Outcome, print};
-use crate::cli::context::Desk;
+use super::{CommandResult, CommandStatus, print};
+use crate::cli::context::CliContext;
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
@@ -17,10 +17,10 @@ use crate::tools::output;
 pub(super) struct Status {}
 
 /// Prints the figures.
-pub(super) fn status(desk: &Desk) -> Outcome {
-    let place = &desk.place;
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({
+pub(super) fn status(context: &CliContext) -> CommandResult {
+    let place = &context.place;
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({
             "status": "none",
             "path": place.database,
             "mesh": place.name,
@@ -28,7 +28,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
         }));
     };
     let found = mesh.status()?;
-    let wake = if desk.settings.polling {
+    let wake = if context.settings.polling {
         "polling"
     } else {
         "watcher"
@@ -43,7 +43,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
     let figures = output::status(&found);
-    if desk.json {
+    if context.json {
         let mut body = json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
@@ -59,7 +59,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             body.extend(figures);
         }
         print::json(&body)?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     if let Some(until) = &paused {
         print::line(&format!(
@@ -72,7 +72,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "file",
             format!(
                 "{} ({} bytes, log {} bytes, schema {})",
-                desk.shown(&place.database),
+                context.shown(&place.database),
                 found.bytes,
                 found.wal_bytes,
                 found.schema
@@ -87,7 +87,7 @@ pub(super) fn status(desk: &Desk) -> Outcome {
             "questions",
             format!("{open} open, {answered} answered, {expired} expired"),
         ),
-        ("brakes", brakes(&found)),
+        ("brakes", throttle_summary(&found)),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
         ("tasks", format!("{} open", found.tasks)),
@@ -103,29 +103,29 @@ pub(super) fn status(desk: &Desk) -> Outcome {
     for (name, value) in rows {
         print::line(&format!("{name:<10} {value}"))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 /// What peers have cost, and what is kept from them.
-fn brakes(found: &Figures) -> String {
-    let several = |count: usize, one: &str, many: &str| match count {
+fn throttle_summary(found: &Figures) -> String {
+    let pluralize = |count: usize, one: &str, many: &str| match count {
         1 => format!("1 {one}"),
         count => format!("{count} {many}"),
     };
     let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     let mut parts = vec![format!(
         "peers started {} (at most {} each until you type)",
-        several(count(found.posted_turns), "turn", "turns"),
+        pluralize(count(found.posted_turns), "turn", "turns"),
         found.wake_budget
     )];
-    if found.spent > 0 {
-        let who = several(found.spent, "session has", "sessions have");
+    if found.over_budget > 0 {
+        let who = pluralize(found.over_budget, "session has", "sessions have");
         parts.push(format!("{who} spent them"));
     }
     let held = usize::try_from(found.held).unwrap_or(0);
-    parts.push(format!("{} held", several(held, "question", "questions")));
+    parts.push(format!("{} held", pluralize(held, "question", "questions")));
     if found.stops > 0 {
-        let times = several(count(found.stops), "time", "times");
+        let times = pluralize(count(found.stops), "time", "times");
         parts.push(format!("turns kept going {times}"));
     }
     parts.join(", ")

@@ -4,7 +4,7 @@ use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use super::print;
 
 /// Returns an empty table under these words. Where no terminal tells its width nothing is broken into lines.
-pub(super) fn headed<'a>(words: impl IntoIterator<Item = &'a str>) -> Table {
+pub(super) fn with_header<'a>(headings: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).enforce_styling();
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -13,7 +13,7 @@ pub(super) fn headed<'a>(words: impl IntoIterator<Item = &'a str>) -> Table {
         table.set_width(u16::try_from(columns.max(60)).unwrap_or(u16::MAX));
     }
     let bold = |word| Cell::new(word).add_attribute(Attribute::Bold);
-    table.set_header(words.into_iter().map(bold));
+    table.set_header(headings.into_iter().map(bold));
     table
 }
 

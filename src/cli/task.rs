@@ -7,13 +7,15 @@ use comfy_table::Table;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::peer::strong;
-use crate::cli::context::Desk;
-use crate::cli::error::{Failure, Wrong};
-use crate::cli::{Ending, Outcome, board, duration, print, table, task_bulk, text_input};
+use super::peer::bold_name;
+use crate::cli::context::CliContext;
+use crate::cli::error::{CliError, Failure};
+use crate::cli::{
+    CommandResult, CommandStatus, board, duration, print, table, task_bulk, text_input,
+};
 use crate::mesh::task_files;
 use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated};
-use crate::model::question::ago;
+use crate::model::question::format_ago;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::id::TaskId;
 use crate::platform::text;
@@ -35,17 +37,17 @@ use crate::tools::output;
   claude-mesh task board --watch")]
 pub(super) struct Task {
     #[command(subcommand)]
-    action: Action,
+    action: TaskAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum TaskAction {
     /// Put a task on the board; an open one with the same title is shown instead.
     Create {
         /// What is to be done, in one line.
         title: String,
         #[command(flatten)]
-        given: Given,
+        given: TaskArgs,
     },
     /// Change a task.
     Update {
@@ -55,7 +57,7 @@ enum Action {
         #[arg(long)]
         title: Option<String>,
         #[command(flatten)]
-        given: Given,
+        given: TaskArgs,
         /// Where it stands from now on.
         #[arg(long, value_parser = statuses())]
         status: Option<TaskStatus>,
@@ -109,7 +111,7 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Given {
+pub(super) struct TaskArgs {
     /// What it is in full; `-` reads stdin.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -137,10 +139,10 @@ fn priorities() -> impl TypedValueParser<Value = Priority> {
     words.map(|word| Priority::of(&word).expect("it is one of those"))
 }
 
-impl Given {
+impl TaskArgs {
     pub(super) fn fields(
         &self,
-        desk: &Desk,
+        context: &CliContext,
         mesh: &mut Mesh,
         title: Option<&String>,
     ) -> Result<TaskFields, Failure> {
@@ -151,9 +153,9 @@ impl Given {
         let ids: Vec<TaskId> = self
             .depends_on
             .iter()
-            .map(|id| find(desk, mesh, id))
+            .map(|id| find_task_id(context, mesh, id))
             .collect::<Result<_, _>>()?;
-        let files = task_files(&desk.settings.working_directory, &self.files)?;
+        let files = task_files(&context.settings.working_directory, &self.files)?;
         Ok(TaskFields {
             title: title.cloned(),
             description: description.transpose()?,
@@ -166,13 +168,13 @@ impl Given {
 }
 
 /// So many tasks are looked through for the end of an id.
-const LOOKED_THROUGH: u32 = 10_000;
+const TASKS_SEARCHED_MAX: u32 = 10_000;
 
 /// Creates, changes, shows.
-pub(super) fn task(desk: &Desk, args: &Task) -> Outcome {
+pub(super) fn task(context: &CliContext, args: &Task) -> CommandResult {
     match &args.action {
-        Action::Create { title, given } => create(desk, title, given),
-        Action::Update {
+        TaskAction::Create { title, given } => create(context, title, given),
+        TaskAction::Update {
             id,
             title,
             given,
@@ -180,19 +182,19 @@ pub(super) fn task(desk: &Desk, args: &Task) -> Outcome {
             reason,
             expected_version,
         } => {
-            let mut mesh = existing(desk, id)?;
+            let mut mesh = open_task_mesh(context, id)?;
             let change = TaskChange {
-                fields: given.fields(desk, &mut mesh, title.as_ref())?,
+                fields: given.fields(context, &mut mesh, title.as_ref())?,
                 status: *status,
                 reason: reason.clone(),
                 expected_version: expected_version.map(i64::from),
-                ..TaskChange::of(find(desk, &mut mesh, id)?)
+                ..TaskChange::of(find_task_id(context, &mut mesh, id)?)
             };
-            update(desk, mesh, &change)
+            update(context, mesh, &change)
         }
-        Action::BulkUpdate(args) => task_bulk::bulk_update(desk, args),
-        Action::Show { id } => show(desk, id),
-        Action::List {
+        TaskAction::BulkUpdate(args) => task_bulk::bulk_update(context, args),
+        TaskAction::Show { id } => show(context, id),
+        TaskAction::List {
             words,
             status,
             assigned_to,
@@ -204,37 +206,37 @@ pub(super) fn task(desk: &Desk, args: &Task) -> Outcome {
                 query: Some(words.join(" ")),
                 limit: (*limit).into(),
             };
-            list(desk, &wanted)
+            list(context, &wanted)
         }
-        Action::Delete { id } => {
-            let mut mesh = existing(desk, id)?;
-            let id = find(desk, &mut mesh, id)?;
-            let mut seat = desk.sit(mesh)?;
-            seat.mesh.delete_task(&seat.me, id)?;
-            if desk.json {
+        TaskAction::Delete { id } => {
+            let mut mesh = open_task_mesh(context, id)?;
+            let id = find_task_id(context, &mut mesh, id)?;
+            let mut session = context.register(mesh)?;
+            session.mesh.delete_task(&session.me, id)?;
+            if context.json {
                 print::json(&json!({ "deleted": true }))?;
             } else {
                 print::line(&format!("deleted: {id}"))?;
             }
-            Ok(Ending::Done)
+            Ok(CommandStatus::Done)
         }
-        Action::CancelStale { older_than, reason } => {
-            cancel_stale(desk, *older_than, reason.as_deref())
+        TaskAction::CancelStale { older_than, reason } => {
+            cancel_stale(context, *older_than, reason.as_deref())
         }
-        Action::Board { watch } => board::board(desk, *watch),
+        TaskAction::Board { watch } => board::board(context, *watch),
     }
 }
 
-fn create(desk: &Desk, title: &String, given: &Given) -> Outcome {
-    let mut mesh = desk.open()?;
-    let fields = given.fields(desk, &mut mesh, Some(title))?;
-    let mut seat = desk.sit(mesh)?;
-    let created = seat
+fn create(context: &CliContext, title: &String, given: &TaskArgs) -> CommandResult {
+    let mut mesh = context.open()?;
+    let fields = given.fields(context, &mut mesh, Some(title))?;
+    let mut session = context.register(mesh)?;
+    let created = session
         .mesh
-        .create_task(&seat.me, &desk.project.path, &fields)?;
-    if desk.json {
+        .create_task(&session.me, &context.project.path, &fields)?;
+    if context.json {
         print::json(&output::task_created(&created))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let task = &created.task;
     let word = if created.created {
@@ -242,47 +244,54 @@ fn create(desk: &Desk, title: &String, given: &Given) -> Outcome {
     } else {
         "there is such a task already"
     };
-    print::line(&format!("{word}: {}", told(desk, task)))?;
-    Ok(Ending::Done)
+    print::line(&format!("{word}: {}", task_line(context, task)))?;
+    Ok(CommandStatus::Done)
 }
 
-fn update(desk: &Desk, mesh: Mesh, change: &TaskChange) -> Outcome {
-    let mut seat = desk.sit(mesh)?;
-    let updated = seat.mesh.update_task(&seat.me, change)?;
-    if desk.json {
-        print::json(&output::task_updated(&updated, &seat.mesh.now()))?;
-        return Ok(Ending::Done);
+fn update(context: &CliContext, mesh: Mesh, change: &TaskChange) -> CommandResult {
+    let mut session = context.register(mesh)?;
+    let updated = session.mesh.update_task(&session.me, change)?;
+    if context.json {
+        print::json(&output::task_updated(&updated, &session.mesh.now()))?;
+        return Ok(CommandStatus::Done);
     }
-    tell_updated(desk, &updated)?;
-    Ok(Ending::Done)
+    report_updated(context, &updated)?;
+    Ok(CommandStatus::Done)
 }
 
 /// Prints what came of changing a task.
-pub(super) fn tell_updated(desk: &Desk, updated: &TaskUpdated) -> Result<(), Failure> {
-    print::line(&told(desk, &updated.task))?;
+pub(super) fn report_updated(context: &CliContext, updated: &TaskUpdated) -> Result<(), Failure> {
+    print::line(&task_line(context, &updated.task))?;
     for FileClaim { claim, own } in &updated.claims {
         let who = if *own {
             "claimed for you"
         } else {
             &format!("held by {}", claim.peer_name)
         };
-        print::line(&format!("{}: {who}", file(desk, &claim.resource)))?;
+        print::line(&format!(
+            "{}: {who}",
+            display_file(context, &claim.resource)
+        ))?;
     }
     Ok(())
 }
 
-fn show(desk: &Desk, id: &str) -> Outcome {
-    let mut mesh = existing(desk, id)?;
-    let id = find(desk, &mut mesh, id)?;
+fn show(context: &CliContext, id: &str) -> CommandResult {
+    let mut mesh = open_task_mesh(context, id)?;
+    let id = find_task_id(context, &mut mesh, id)?;
     let task = mesh.task(id)?;
-    if desk.json {
+    if context.json {
         print::json(&json!({ "task": output::task(&task) }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
-    let line = |text: &str| desk.foreign(&text::one_line(text));
-    print::line(&strong(&line(&task.title)))?;
-    let files: Vec<String> = task.files_owned.iter().map(|one| file(desk, one)).collect();
+    let line = |text: &str| context.sanitize_foreign(&text::one_line(text));
+    print::line(&bold_name(&line(&task.title)))?;
+    let files: Vec<String> = task
+        .files_owned
+        .iter()
+        .map(|one| display_file(context, one))
+        .collect();
     let ids: Vec<String> = task.depends_on.iter().map(ToString::to_string).collect();
     let rows = [
         ("id", task.id.to_string()),
@@ -299,14 +308,14 @@ fn show(desk: &Desk, id: &str) -> Outcome {
             format!(
                 "by {}, {}",
                 line(&task.created_by_name),
-                ago(now_ms - task.created_at_ms)
+                format_ago(now_ms - task.created_at_ms)
             ),
         ),
         (
             "changed",
             format!(
                 "{}, version {}",
-                ago(now_ms - task.updated_at_ms),
+                format_ago(now_ms - task.updated_at_ms),
                 task.version
             ),
         ),
@@ -315,37 +324,41 @@ fn show(desk: &Desk, id: &str) -> Outcome {
         print::line(&format!("{:<9} {value}", key.dimmed()))?;
     }
     if !task.description.is_empty() {
-        print::line(&format!("\n{}", desk.foreign(&task.description)))?;
+        print::line(&format!(
+            "\n{}",
+            context.sanitize_foreign(&task.description)
+        ))?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn list(desk: &Desk, wanted: &TaskSelection) -> Outcome {
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "tasks": [], "counts": output::task_counts([0; 5]) }));
+fn list(context: &CliContext, wanted: &TaskSelection) -> CommandResult {
+    let Some(mut mesh) = context.open_existing()? else {
+        return context
+            .report_no_mesh(&json!({ "tasks": [], "counts": output::task_counts([0; 5]) }));
     };
-    let own = desk.own_name(&mut mesh)?;
-    let found = mesh.tasks(own.as_ref(), &desk.project.path, wanted)?;
-    if desk.json {
+    let own = context.speaker_name(&mut mesh)?;
+    let found = mesh.tasks(own.as_ref(), &context.project.path, wanted)?;
+    if context.json {
         let tasks: Vec<_> = found.tasks.iter().map(output::task).collect();
         print::json(&json!({ "tasks": tasks, "counts": output::task_counts(found.counts) }))?;
     } else if found.tasks.is_empty() {
         print::line("no such tasks")?;
     } else {
-        print::raw(format!("{}\n", table::text(&table(desk, &found.tasks))).as_bytes())?;
+        print::raw(format!("{}\n", table::text(&table(context, &found.tasks))).as_bytes())?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn table(desk: &Desk, tasks: &[store::Task]) -> Table {
-    let mut table = table::headed(["ID", "STATUS", "PRIORITY", "FOR", "TITLE"]);
+fn table(context: &CliContext, tasks: &[store::Task]) -> Table {
+    let mut table = table::with_header(["ID", "STATUS", "PRIORITY", "FOR", "TITLE"]);
     for task in tasks {
         table.add_row([
             task.id.to_string(),
             task.status.as_str().to_owned(),
             task.priority.as_str().to_owned(),
-            desk.foreign(task.assigned_name.as_deref().unwrap_or("-")),
-            desk.foreign(&text::one_line(&task.title)),
+            context.sanitize_foreign(task.assigned_name.as_deref().unwrap_or("-")),
+            context.sanitize_foreign(&text::one_line(&task.title)),
         ]);
     }
     if let Some(first) = table.column_mut(0) {
@@ -354,19 +367,19 @@ fn table(desk: &Desk, tasks: &[store::Task]) -> Table {
     table
 }
 
-fn cancel_stale(desk: &Desk, older_than: Duration, reason: Option<&str>) -> Outcome {
-    let Some(mesh) = desk.open_existing()? else {
-        return desk.no_mesh(&json!({ "cancelled": [] }));
+fn cancel_stale(context: &CliContext, older_than: Duration, reason: Option<&str>) -> CommandResult {
+    let Some(mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "cancelled": [] }));
     };
-    let mut seat = desk.sit(mesh)?;
+    let mut session = context.register(mesh)?;
     let seconds = u32::try_from(older_than.as_secs()).unwrap_or(u32::MAX);
-    let folder = &desk.project.path;
-    let cancelled = seat
+    let folder = &context.project.path;
+    let cancelled = session
         .mesh
-        .cancel_stale_tasks(&seat.me, folder, seconds, reason)?;
-    if desk.json {
+        .cancel_stale_tasks(&session.me, folder, seconds, reason)?;
+    if context.json {
         print::json(&json!({ "cancelled": cancelled }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     for id in &cancelled {
         print::line(&format!("cancelled: {id}"))?;
@@ -374,59 +387,65 @@ fn cancel_stale(desk: &Desk, older_than: Duration, reason: Option<&str>) -> Outc
     if cancelled.is_empty() {
         print::line("no todo task of this project is that old")?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 /// One task on one line.
-fn told(desk: &Desk, task: &store::Task) -> String {
+fn task_line(context: &CliContext, task: &store::Task) -> String {
     let who = task.assigned_name.as_ref();
-    let who = who.map_or_else(String::new, |name| format!(", for {}", desk.foreign(name)));
+    let who = who.map_or_else(String::new, |name| {
+        format!(", for {}", context.sanitize_foreign(name))
+    });
     format!(
         "{} ({}{who})  {}",
-        desk.foreign(&text::one_line(&task.title)),
+        context.sanitize_foreign(&text::one_line(&task.title)),
         task.status.as_str(),
         task.id.to_string().dimmed()
     )
 }
 
-fn file(desk: &Desk, resource: &str) -> String {
+fn display_file(context: &CliContext, resource: &str) -> String {
     let path = resource.strip_prefix("file:").unwrap_or(resource);
-    desk.shown(path.as_ref())
+    context.shown(path.as_ref())
 }
 
 /// Opens the mesh in which a task is to be.
-pub(super) fn existing(desk: &Desk, id: &str) -> Result<Mesh, Failure> {
-    match desk.open_existing()? {
+pub(super) fn open_task_mesh(context: &CliContext, id: &str) -> Result<Mesh, Failure> {
+    match context.open_existing()? {
         Some(mesh) => Ok(mesh),
-        None => Err(crate::model::Refusal::NoTask { id: id.into() }.into()),
+        None => Err(crate::model::Refusal::UnknownTask { id: id.into() }.into()),
     }
 }
 
 /// Returns the task of an id, or of the end of one among those of this project.
-pub(super) fn find(desk: &Desk, mesh: &mut Mesh, given: &str) -> Result<TaskId, Failure> {
+pub(super) fn find_task_id(
+    context: &CliContext,
+    mesh: &mut Mesh,
+    given: &str,
+) -> Result<TaskId, Failure> {
     let given = given.trim();
     if let Ok(id) = given.parse() {
         return Ok(id);
     }
-    let own = desk.own_name(mesh)?;
+    let own = context.speaker_name(mesh)?;
     let all = TaskSelection {
-        limit: LOOKED_THROUGH,
+        limit: TASKS_SEARCHED_MAX,
         ..TaskSelection::default()
     };
-    let found = mesh.tasks(own.as_ref(), &desk.project.path, &all)?;
-    let ends = given.to_uppercase();
-    let fits: Vec<TaskId> = found
+    let found = mesh.tasks(own.as_ref(), &context.project.path, &all)?;
+    let id_suffix = given.to_uppercase();
+    let matching_ids: Vec<TaskId> = found
         .tasks
         .iter()
         .map(|task| task.id)
-        .filter(|id| !ends.is_empty() && id.to_string().ends_with(&ends))
+        .filter(|id| !id_suffix.is_empty() && id.to_string().ends_with(&id_suffix))
         .collect();
-    match fits.as_slice() {
+    match matching_ids.as_slice() {
         [only] => Ok(*only),
-        [] => Err(crate::model::Refusal::NoTask { id: given.into() }.into()),
-        [first, ..] => Err(Wrong::new(
+        [] => Err(crate::model::Refusal::UnknownTask { id: given.into() }.into()),
+        [first, ..] => Err(CliError::new(
             "invalid_argument",
-            format!("{} tasks end with {given:?}", fits.len()),
+            format!("{} tasks end with {given:?}", matching_ids.len()),
             format!("type more of it, for example {first}"),
         )
         .into()),

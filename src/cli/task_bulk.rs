@@ -5,10 +5,10 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::task::{Given, existing, find, statuses, tell_updated};
-use crate::cli::context::Desk;
+use super::task::{TaskArgs, find_task_id, open_task_mesh, report_updated, statuses};
+use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::{Ending, Outcome, print, text_input};
+use crate::cli::{CommandResult, CommandStatus, print, text_input};
 use crate::mesh::task_files;
 use crate::mesh::{Mesh, TaskChange, TaskFields};
 use crate::model::{Priority, TaskStatus};
@@ -32,7 +32,7 @@ pub(super) struct BulkUpdate {
     #[arg(required_unless_present = "from", value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
-    given: Given,
+    given: TaskArgs,
     /// Where they stand from now on.
     #[arg(long, value_parser = statuses())]
     status: Option<TaskStatus>,
@@ -47,7 +47,7 @@ pub(super) struct BulkUpdate {
 /// One change of a list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct ChangeInput {
     task_id: String,
     title: Option<String>,
     description: Option<String>,
@@ -62,19 +62,19 @@ struct Change {
 
 /// The changes that can be tried, and those that cannot, as they are told.
 #[derive(Default)]
-struct Meant {
+struct ParsedChanges {
     changes: Vec<TaskChange>,
     refused: Vec<Value>,
 }
 
-impl Meant {
-    fn add(&mut self, written: &str, change: Result<TaskChange, Failure>) -> Result<(), Failure> {
+impl ParsedChanges {
+    fn add(&mut self, id_text: &str, change: Result<TaskChange, Failure>) -> Result<(), Failure> {
         match change {
             Ok(change) => self.changes.push(change),
-            Err(Failure::Wrong(wrong)) => {
-                let error = json!({ "code": wrong.code, "message": wrong.message });
+            Err(Failure::CliError(error)) => {
+                let error = json!({ "code": error.code, "message": error.message });
                 self.refused
-                    .push(json!({ "task_id": written, "error": error }));
+                    .push(json!({ "task_id": id_text, "error": error }));
             }
             Err(failure) => return Err(failure),
         }
@@ -83,7 +83,7 @@ impl Meant {
 }
 
 /// Changes them and tells each.
-pub(super) fn bulk_update(desk: &Desk, args: &BulkUpdate) -> Outcome {
+pub(super) fn bulk_update(context: &CliContext, args: &BulkUpdate) -> CommandResult {
     let listed = args.from.as_deref().map(read).transpose()?;
     let first = match &listed {
         Some(changes) => changes.first().map(|change| change.task_id.clone()),
@@ -92,82 +92,94 @@ pub(super) fn bulk_update(desk: &Desk, args: &BulkUpdate) -> Outcome {
     let Some(first) = first else {
         return Err(Failure::argument("the list of changes is empty", ""));
     };
-    let mut mesh = existing(desk, &first)?;
-    let meant = match listed {
-        Some(changes) => of_list(desk, &mut mesh, changes)?,
-        None => of_ids(desk, &mut mesh, args)?,
+    let mut mesh = open_task_mesh(context, &first)?;
+    let parsed = match listed {
+        Some(changes) => changes_from_list(context, &mut mesh, changes)?,
+        None => changes_from_ids(context, &mut mesh, args)?,
     };
-    let mut seat = desk.sit(mesh)?;
-    let outcomes = if meant.changes.is_empty() {
+    let mut session = context.register(mesh)?;
+    let outcomes = if parsed.changes.is_empty() {
         Vec::new()
     } else {
-        seat.mesh.update_tasks(&seat.me, &meant.changes)?
+        session.mesh.update_tasks(&session.me, &parsed.changes)?
     };
     let outcomes: Vec<_> = outcomes
         .into_iter()
         .map(|(id, outcome)| (id.to_string(), outcome))
         .collect();
-    let mut body = output::tasks_updated(&outcomes, &seat.mesh.now());
+    let mut body = output::tasks_updated(&outcomes, &session.mesh.now());
     if let Some(refused) = body["refused"].as_array_mut() {
-        refused.extend(meant.refused);
+        refused.extend(parsed.refused);
     }
-    let ending = match body["refused"].as_array().map_or(0, Vec::len) {
-        0 => Ending::Done,
-        _ => Ending::Refused,
+    let command_status = match body["refused"].as_array().map_or(0, Vec::len) {
+        0 => CommandStatus::Done,
+        _ => CommandStatus::Refused,
     };
-    if desk.json {
+    if context.json {
         print::json(&body)?;
-        return Ok(ending);
+        return Ok(command_status);
     }
     for updated in outcomes
         .iter()
         .filter_map(|(_, outcome)| outcome.as_ref().ok())
     {
-        tell_updated(desk, updated)?;
+        report_updated(context, updated)?;
     }
     for refused in body["refused"].as_array().into_iter().flatten() {
         let of = |value: &Value| text::one_line(value.as_str().unwrap_or_default());
         let (id, message) = (of(&refused["task_id"]), of(&refused["error"]["message"]));
         print::err(&format!("claude-mesh: {id}: {message}\n"))?;
     }
-    Ok(ending)
+    Ok(command_status)
 }
 
 /// The same change for each.
-fn of_ids(desk: &Desk, mesh: &mut Mesh, args: &BulkUpdate) -> Result<Meant, Failure> {
-    let fields = args.given.fields(desk, mesh, None)?;
+fn changes_from_ids(
+    context: &CliContext,
+    mesh: &mut Mesh,
+    args: &BulkUpdate,
+) -> Result<ParsedChanges, Failure> {
+    let fields = args.given.fields(context, mesh, None)?;
     if fields == TaskFields::default() && args.status.is_none() {
         let hint = "for example `--status cancelled`; nothing was changed";
         return Err(Failure::argument("nothing to change is given", hint));
     }
-    let mut meant = Meant::default();
+    let mut parsed = ParsedChanges::default();
     for id in &args.ids {
-        let change = find(desk, mesh, id).map(|id| TaskChange {
+        let change = find_task_id(context, mesh, id).map(|id| TaskChange {
             fields: fields.clone(),
             status: args.status,
             reason: args.reason.clone(),
             ..TaskChange::of(id)
         });
-        meant.add(id, change)?;
+        parsed.add(id, change)?;
     }
-    Ok(meant)
+    Ok(parsed)
 }
 
-fn of_list(desk: &Desk, mesh: &mut Mesh, changes: Vec<Change>) -> Result<Meant, Failure> {
-    let mut meant = Meant::default();
+fn changes_from_list(
+    context: &CliContext,
+    mesh: &mut Mesh,
+    changes: Vec<ChangeInput>,
+) -> Result<ParsedChanges, Failure> {
+    let mut parsed = ParsedChanges::default();
     for change in changes {
-        let written = change.task_id.clone();
-        let change = read_one(desk, mesh, change);
-        meant.add(&written, change)?;
+        let id_text = change.task_id.clone();
+        let change = parse_change(context, mesh, change);
+        parsed.add(&id_text, change)?;
     }
-    Ok(meant)
+    Ok(parsed)
 }
 
-fn read_one(desk: &Desk, mesh: &mut Mesh, change: Change) -> Result<TaskChange, Failure> {
-    let folder = &desk.settings.working_directory;
+fn parse_change(
+    context: &CliContext,
+    mesh: &mut Mesh,
+    change: ChangeInput,
+) -> Result<TaskChange, Failure> {
+    let folder = &context.settings.working_directory;
     let files = change.files_owned.map(|files| task_files(folder, &files));
     let depends_on = change.depends_on.map(|ids| {
-        let ids = ids.iter().map(|id| find(desk, mesh, id));
+        let ids = ids.iter().map(|id| find_task_id(context, mesh, id));
         ids.collect::<Result<Vec<_>, _>>()
     });
     Ok(TaskChange {
@@ -182,11 +194,11 @@ fn read_one(desk: &Desk, mesh: &mut Mesh, change: Change) -> Result<TaskChange, 
         status: change.status,
         reason: change.reason,
         expected_version: change.expected_version.map(i64::from),
-        ..TaskChange::of(find(desk, mesh, &change.task_id)?)
+        ..TaskChange::of(find_task_id(context, mesh, &change.task_id)?)
     })
 }
 
-fn read(path: &str) -> Result<Vec<Change>, Failure> {
+fn read(path: &str) -> Result<Vec<ChangeInput>, Failure> {
     let text = text_input::read("list of changes", path)?;
     serde_json::from_str(&text).map_err(|error| {
         Failure::argument(

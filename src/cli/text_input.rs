@@ -1,22 +1,22 @@
 //! A text that comes from a file or from stdin instead of the command line: UTF-8, and no more than the mesh carries.
 use std::io::Read;
 
-use crate::cli::error::{Failure, Wrong};
+use crate::cli::error::{CliError, Failure};
 use crate::model::question::TEXT_BYTES_MAX;
 
 /// Reads the file at `path`, or stdin for `-`; `what` names the text in a refusal.
 pub(super) fn read(what: &str, path: &str) -> Result<String, Failure> {
-    let place = if path == "-" { "stdin" } else { path };
-    let failed = |error: std::io::Error| {
+    let origin = if path == "-" { "stdin" } else { path };
+    let read_error = |error: std::io::Error| {
         Failure::argument(
-            format!("cannot read the {what} from {place}: {error}"),
+            format!("cannot read the {what} from {origin}: {error}"),
             "nothing was sent",
         )
     };
     let mut source: Box<dyn Read> = if path == "-" {
         Box::new(std::io::stdin().lock())
     } else {
-        Box::new(std::fs::File::open(path).map_err(failed)?)
+        Box::new(std::fs::File::open(path).map_err(read_error)?)
     };
     let mut bytes = Vec::new();
     // One more for the end of the last line, one more to see that it is too much.
@@ -25,15 +25,15 @@ pub(super) fn read(what: &str, path: &str) -> Result<String, Failure> {
         .by_ref()
         .take(limit)
         .read_to_end(&mut bytes)
-        .map_err(failed)?;
+        .map_err(read_error)?;
     if bytes.len() as u64 == limit {
-        let message = format!("the {what} from {place} has more than {TEXT_BYTES_MAX} bytes");
+        let message = format!("the {what} from {origin} has more than {TEXT_BYTES_MAX} bytes");
         let hint = "name the file instead; nothing was sent";
-        return Err(Wrong::new("too_large", message, hint).into());
+        return Err(CliError::new("too_large", message, hint).into());
     }
     String::from_utf8(bytes).map_err(|_| {
         Failure::argument(
-            format!("the {what} from {place} is not UTF-8"),
+            format!("the {what} from {origin} is not UTF-8"),
             "give text, or name the file; nothing was sent",
         )
     })

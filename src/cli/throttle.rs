@@ -4,10 +4,10 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::message::no_one;
-use crate::cli::context::Desk;
+use super::message::unknown_peer_refusal;
+use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::{Ending, Outcome, duration, print};
+use crate::cli::{CommandResult, CommandStatus, duration, print};
 use crate::mesh::Mesh;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
@@ -61,69 +61,69 @@ impl Span {
 }
 
 /// Makes one peer quiet, or ends it.
-pub(super) fn quiet(desk: &Desk, args: &Quiet) -> Outcome {
+pub(super) fn quiet(context: &CliContext, args: &Quiet) -> CommandResult {
     if args.span.off {
-        desk.persons_only("ending quiet")?;
+        context.require_person("ending quiet")?;
     }
-    let Some(mut mesh) = desk.open_existing()? else {
-        let name = args.peer.as_deref().ok_or_else(which_peer)?;
-        return Err(no_one(name).into());
+    let Some(mut mesh) = context.open_existing()? else {
+        let name = args.peer.as_deref().ok_or_else(missing_peer_error)?;
+        return Err(unknown_peer_refusal(name).into());
     };
-    let own = desk
-        .own_name(&mut mesh)?
-        .filter(|_| !desk.is_person())
+    let own = context
+        .speaker_name(&mut mesh)?
+        .filter(|_| !context.is_person())
         .map(|name| name.to_string());
-    let other = |name: &String| !desk.is_person() && own.as_ref() != Some(&name.to_lowercase());
+    let other = |name: &String| !context.is_person() && own.as_ref() != Some(&name.to_lowercase());
     if args.peer.as_ref().is_some_and(other) {
-        desk.persons_only("making another session quiet")?;
+        context.require_person("making another session quiet")?;
     }
-    let name = args.peer.clone().or(own).ok_or_else(which_peer)?;
+    let name = args.peer.clone().or(own).ok_or_else(missing_peer_error)?;
     let until_ms = args.span.until_ms(&mesh);
-    let mut seat = desk.sit(mesh)?;
-    let name = seat
+    let mut session = context.register(mesh)?;
+    let name = session
         .mesh
-        .set_quiet(&seat.me, &name.to_lowercase(), until_ms)?;
-    tell(desk, &name, "quiet", until_ms)
+        .set_quiet(&session.me, &name.to_lowercase(), until_ms)?;
+    report(context, &name, "quiet", until_ms)
 }
 
 /// Pauses the whole mesh, or ends it.
-pub(super) fn pause(desk: &Desk, args: &Pause) -> Outcome {
-    desk.persons_only("pausing the mesh")?;
+pub(super) fn pause(context: &CliContext, args: &Pause) -> CommandResult {
+    context.require_person("pausing the mesh")?;
     // Where no mesh is yet, it is made: what is paused is whoever comes.
     let existing = if args.span.off {
-        desk.open_existing()?
+        context.open_existing()?
     } else {
-        Some(desk.open()?)
+        Some(context.open()?)
     };
     let Some(mesh) = existing else {
-        return tell(desk, "this mesh", "paused", None);
+        return report(context, "this mesh", "paused", None);
     };
     let until_ms = args.span.until_ms(&mesh);
-    let mut seat = desk.sit(mesh)?;
-    seat.mesh.set_paused(&seat.me, until_ms)?;
-    tell(desk, "this mesh", "paused", until_ms)
+    let mut session = context.register(mesh)?;
+    session.mesh.set_mesh_paused(&session.me, until_ms)?;
+    report(context, "this mesh", "paused", until_ms)
 }
 
-fn which_peer() -> Failure {
+fn missing_peer_error() -> Failure {
     Failure::argument(
         "which peer? A person has no seat to make quiet",
         "`claude-mesh quiet NAME`; `claude-mesh pause` holds the whole mesh",
     )
 }
 
-fn tell(desk: &Desk, who: &str, what: &str, until_ms: Option<i64>) -> Outcome {
+fn report(context: &CliContext, who: &str, what: &str, until_ms: Option<i64>) -> CommandResult {
     let until = until_ms
         .filter(|until_ms| *until_ms < FOREVER_MS)
         .map(rfc3339);
-    if desk.json {
+    if context.json {
         let body = json!({ "peer": who, what: until_ms.is_some(), "until": until });
         print::json(&body)?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     print::line(&match (until_ms, until) {
         (None, _) => format!("{who} is not {what} any more; what was held is rung for now"),
         (Some(_), Some(until)) => format!("{who} is {what} until {until}"),
         (Some(_), None) => format!("{who} is {what} until you end it with --off"),
     })?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }

@@ -1,8 +1,8 @@
 //! `claude-mesh uninstall`: takes out of Claude Code's files what `install` has put in, and nothing else.
 use clap::Args;
 
-use super::install::{Changing, Files, places};
-use super::{Ending, Outcome, print};
+use super::install::{Files, PlanRunner, places};
+use super::{CommandResult, CommandStatus, print};
 use crate::platform::Settings;
 use crate::setup;
 
@@ -20,18 +20,18 @@ pub(super) struct Uninstall {
 }
 
 /// Takes claude-mesh out.
-pub(super) fn uninstall(args: &Uninstall, json: bool) -> Outcome {
+pub(super) fn uninstall(args: &Uninstall, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     args.files.check(&settings)?;
     let plan = setup::uninstall(&places(&settings)?, args.files.scope())?;
-    let change = Changing {
+    let change = PlanRunner {
         settings: &settings,
         files: &args.files,
         json,
-        nothing: "nothing to do: claude-mesh is not wired in there",
+        no_change_message: "nothing to do: claude-mesh is not wired in there",
     };
-    if change.carry_out(plan)? && !json {
+    if change.run_plan(plan)? && !json {
         print::line("sessions that are open stay in the mesh until they end")?;
     }
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }

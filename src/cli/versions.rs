@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::platform::{Clock, Settings, SystemClock};
 
 /// No program that is asked for its version may take longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Returns the Claude Code that is first on `PATH`.
 pub(super) fn claude(settings: &Settings) -> Option<PathBuf> {
@@ -19,7 +19,7 @@ pub(super) fn claude(settings: &Settings) -> Option<PathBuf> {
 
 /// Asks a program for its version: the first word of its first line that begins with a digit.
 pub(super) fn version(program: &mut Command) -> Option<String> {
-    let output = output_of(program)?;
+    let output = version_output(program)?;
     let mut words = output.lines().next()?.split_whitespace();
     words
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
@@ -27,9 +27,10 @@ pub(super) fn version(program: &mut Command) -> Option<String> {
 }
 
 /// What a program prints for `--version`, if it ends in time.
-fn output_of(program: &mut Command) -> Option<String> {
+fn version_output(program: &mut Command) -> Option<String> {
     let clock = SystemClock::new();
-    let until_ms = clock.now().monotonic_ms + i64::try_from(PATIENCE.as_millis()).unwrap_or(0);
+    let deadline_monotonic_ms =
+        clock.now().monotonic_ms + i64::try_from(VERSION_TIMEOUT.as_millis()).unwrap_or(0);
     let mut child = program
         .arg("--version")
         .stdin(Stdio::null())
@@ -38,7 +39,7 @@ fn output_of(program: &mut Command) -> Option<String> {
         .spawn()
         .ok()?;
     while child.try_wait().ok()?.is_none() {
-        if clock.now().monotonic_ms > until_ms {
+        if clock.now().monotonic_ms > deadline_monotonic_ms {
             let _ = child.kill();
             let _ = child.wait();
             return None;

@@ -1,21 +1,21 @@
 //! Peers, questions and their way as JSON, under the keys the tools of the server use.
 use serde_json::{Value, json};
 
-use crate::mesh::{Asked, Standing};
-use crate::model::{Delivery, QuestionState};
+use crate::mesh::{AskedQuestion, QuestionStatus};
+use crate::model::{DeliveryStatus, QuestionState};
 use crate::platform::clock::rfc3339;
 use crate::store::Question;
 use crate::tools::output;
 
 /// The result of an ask that was waited for.
-pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
-    let question = &standing.question;
+pub(super) fn question_status(question_status: &QuestionStatus, waited_ms: i64) -> Value {
+    let question = &question_status.question;
     let mut value = json!({
         "status": status(question.state),
         "question_id": question.id,
-        "from": standing.peer,
+        "from": question_status.peer,
     });
-    let more = match question.state {
+    let extra = match question.state {
         QuestionState::Answered | QuestionState::Declined => json!({
             "by": question.answered_by,
             "answer": question.answer,
@@ -23,35 +23,35 @@ pub(super) fn standing(standing: &Standing, waited_ms: i64) -> Value {
             "waited_ms": waited_ms,
         }),
         _ => json!({
-            "delivery": output::delivery(&standing.delivery),
+            "delivery": output::delivery(&question_status.delivery),
             "waited_ms": waited_ms,
-            "hint": LATER,
+            "hint": ANSWER_LATER_HINT,
         }),
     };
-    merge(&mut value, more);
+    merge(&mut value, extra);
     value
 }
 
 /// What a question is that a call leaves open because one for its own session came.
-pub(super) fn interrupted(standing: &Standing) -> Value {
+pub(super) fn interrupted(question_status: &QuestionStatus) -> Value {
     json!({
         "status": "interrupted",
-        "question_id": standing.question.id,
-        "from": standing.peer,
-        "delivery": output::delivery(&standing.delivery),
+        "question_id": question_status.question.id,
+        "from": question_status.peer,
+        "delivery": output::delivery(&question_status.delivery),
     })
 }
 
 /// The result of an ask that is not waited for: it is held, or nobody sits there.
-pub(super) fn stored(asked: &Asked, delivery: &Delivery) -> Value {
+pub(super) fn stored(asked: &AskedQuestion, delivery: &DeliveryStatus) -> Value {
     if let Some(held) = asked.held {
         let mut value = serde_json::Map::new();
         value.insert("status".into(), "held".into());
         value.insert("question_id".into(), json!(asked.question));
         value.insert("from".into(), json!(asked.to));
         value.insert("delivery".into(), output::delivery(delivery));
-        output::add_held(&mut value, held);
-        value.insert("hint".into(), LATER.into());
+        output::insert_throttle(&mut value, held);
+        value.insert("hint".into(), ANSWER_LATER_HINT.into());
         return value.into();
     }
     json!({
@@ -61,7 +61,7 @@ pub(super) fn stored(asked: &Asked, delivery: &Delivery) -> Value {
         "delivery": output::delivery(delivery),
         "last_seen_at": rfc3339(asked.last_seen_at_ms),
         "same_project": asked.same_project,
-        "hint": LATER,
+        "hint": ANSWER_LATER_HINT,
     })
 }
 
@@ -86,7 +86,7 @@ pub(super) fn between(question: &Question, from: &str, to: &str) -> Value {
 }
 
 /// Where an answer is found that comes later.
-pub(super) const LATER: &str =
+pub(super) const ANSWER_LATER_HINT: &str =
     "the question stays open for 7 days; `claude-mesh inbox` shows the answer when it comes";
 
 fn status(state: QuestionState) -> &'static str {
@@ -96,8 +96,8 @@ fn status(state: QuestionState) -> &'static str {
     }
 }
 
-fn merge(value: &mut Value, more: Value) {
-    if let (Value::Object(value), Value::Object(more)) = (value, more) {
-        value.extend(more);
+fn merge(value: &mut Value, extra: Value) {
+    if let (Value::Object(value), Value::Object(extra)) = (value, extra) {
+        value.extend(extra);
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::{Ending, Outcome, print};
+use super::{CommandResult, CommandStatus, print};
 use crate::cli::context::shown;
 use crate::cli::error::Failure;
 use crate::platform::settings::expand_home;
@@ -28,15 +28,15 @@ pub(super) struct Wall {
 }
 
 /// Lists the walls or builds one.
-pub(super) fn wall(args: &Wall, json: bool) -> Outcome {
+pub(super) fn wall(args: &Wall, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     match (&args.folder, &args.name) {
-        (Some(folder), Some(name)) => build(&settings, folder, name, json),
+        (Some(folder), Some(name)) => set_mesh(&settings, folder, name, json),
         _ => list(&settings, json),
     }
 }
 
-fn list(settings: &Settings, json: bool) -> Outcome {
+fn list(settings: &Settings, json: bool) -> CommandResult {
     let walls = isolation::walls(settings)?;
     let here = isolation::place(settings, &settings.working_directory)?;
     if json {
@@ -45,7 +45,7 @@ fn list(settings: &Settings, json: bool) -> Outcome {
             .map(|(folder, name)| json!({ "folder": folder, "mesh": name }))
             .collect();
         print::json(&json!({ "walls": walls, "here": here }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     for (folder, name) in &walls {
         print::line(&format!("{}/**  {name}", shown(folder, &settings.home)))?;
@@ -59,14 +59,16 @@ fn list(settings: &Settings, json: bool) -> Outcome {
         shown(&here.database, &settings.home),
         here.decided_by
     ))?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
-fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome {
+fn set_mesh(settings: &Settings, folder: &Path, name: &str, json: bool) -> CommandResult {
     let folder = settings
         .working_directory
         .join(expand_home(folder, &settings.home));
-    let folder = folder.canonicalize().unwrap_or_else(|_| plain(&folder));
+    let folder = folder
+        .canonicalize()
+        .unwrap_or_else(|_| normalized(&folder));
     let unusable = folder
         .to_str()
         .is_none_or(|text| text.contains(['*', '?', '[']));
@@ -79,11 +81,11 @@ fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome 
             "its name must be UTF-8 without `*`, `?` and `[`; nothing was changed",
         ));
     }
-    let before = isolation::build(settings, &folder, name)?;
+    let before = isolation::set_mesh(settings, &folder, name)?;
     let place = isolation::place(settings, &folder)?;
     if json {
         print::json(&json!({ "folder": folder, "before": before, "place": place }))?;
-        return Ok(Ending::Done);
+        return Ok(CommandStatus::Done);
     }
     let before = match before {
         Some(before) if before != name => format!(" (it was {before})"),
@@ -99,20 +101,20 @@ fn build(settings: &Settings, folder: &Path, name: &str, json: bool) -> Outcome 
         print::line("but MESH_DB_PATH is set, and it comes before every wall")?;
     }
     print::line("sessions that are open keep their mesh until they are restarted")?;
-    Ok(Ending::Done)
+    Ok(CommandStatus::Done)
 }
 
 /// A folder that does not exist yet, without `.` and `..`.
-fn plain(folder: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
+fn normalized(folder: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
     for part in folder.components() {
         match part {
             Component::ParentDir => {
-                plain.pop();
+                normalized.pop();
             }
             Component::CurDir => {}
-            part => plain.push(part),
+            part => normalized.push(part),
         }
     }
-    plain
+    normalized
 }

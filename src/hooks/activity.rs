@@ -2,46 +2,47 @@
 //!
 //! Only what a person typed in words counts: lines of other sessions and notifications are none of theirs, and a slash
 //! command says little to others.
-use super::{Call, Event};
-use crate::mesh::{Mesh, Sitting};
-use crate::model::activity::{Doing, part};
+use super::{HookCall, HookEvent};
+use crate::mesh::{Mesh, SessionHandle};
+use crate::model::activity::{ActivitySummary, excerpt};
 use crate::platform::fault_log;
 
 /// Notes what a prompt or the end of a turn shows. It never fails the hook, and never waits for another program.
-pub(super) fn note(call: &Call, mesh: &Mesh, me: &Sitting) {
+pub(super) fn record(call: &HookCall, mesh: &Mesh, me: &SessionHandle) {
     if !call.settings.doing {
-        return mesh.forget_doing(me);
+        return mesh.clear_activity_summary(me);
     }
     let now_ms = mesh.now().wall_ms;
-    let noted = mesh.note_doing(me, |before| after(&call.event, before, now_ms));
-    if let Err(fault) = noted {
+    let recorded =
+        mesh.update_activity_summary(me, |previous| next_activity(&call.event, previous, now_ms));
+    if let Err(fault) = recorded {
         let program = "claude-mesh-inbox-poll";
         fault_log::write(&call.settings.mesh_home, program, &fault.message);
     }
 }
 
-fn after(event: &Event, before: Doing, now_ms: i64) -> Doing {
+fn next_activity(event: &HookEvent, previous: ActivitySummary, now_ms: i64) -> ActivitySummary {
     match event {
-        Event::Prompted { prompt, .. } => Doing {
-            asked: if prompt.typed && !is_command(&prompt.text) {
-                part(&prompt.text)
+        HookEvent::Prompted { prompt, .. } => ActivitySummary {
+            asked: if prompt.typed && !is_slash_command(&prompt.text) {
+                excerpt(&prompt.text)
             } else {
-                before.asked
+                previous.asked
             },
             stopped_at_ms: None,
-            ..before
+            ..previous
         },
-        Event::Stopping { said, .. } => Doing {
-            said: said.as_deref().map_or(before.said, part),
+        HookEvent::Stopping { said, .. } => ActivitySummary {
+            said: said.as_deref().map_or(previous.said, excerpt),
             stopped_at_ms: Some(now_ms),
-            ..before
+            ..previous
         },
-        Event::Started { .. } | Event::Ended { .. } | Event::Editing { .. } => before,
+        HookEvent::Started { .. } | HookEvent::Ended { .. } | HookEvent::Editing { .. } => previous,
     }
 }
 
 /// `/compact` and `/fix-issue 12` are commands; `/etc/hosts is wrong` is not.
-fn is_command(prompt: &str) -> bool {
+fn is_slash_command(prompt: &str) -> bool {
     let first = prompt.split_whitespace().next().unwrap_or_default();
     first
         .strip_prefix('/')
@@ -53,54 +54,64 @@ mod tests {
     use super::super::event::Prompt;
     use super::*;
 
-    fn known() -> Doing {
-        Doing {
+    fn previous_activity() -> ActivitySummary {
+        ActivitySummary {
             asked: Some("fix the login".into()),
             said: Some("fixed".into()),
             stopped_at_ms: Some(5),
         }
     }
 
-    fn prompted(text: &str, typed: bool) -> Event {
+    fn prompted(text: &str, typed: bool) -> HookEvent {
         let prompt = Prompt {
             typed,
             text: text.into(),
             doorbell: None,
             turn: None,
         };
-        Event::Prompted {
+        HookEvent::Prompted {
             session: None,
             prompt,
         }
     }
 
     #[test]
-    fn only_what_a_person_typed_in_words_counts() {
-        let asked = |text: &str, typed| after(&prompted(text, typed), known(), 9).asked.unwrap();
+    fn only_typed_prose_prompts_update_the_activity() {
+        let asked = |text: &str, typed| {
+            next_activity(&prompted(text, typed), previous_activity(), 9)
+                .asked
+                .unwrap()
+        };
         assert_eq!(asked("now the\nlogout", true), "now the logout");
         assert_eq!(asked("<task-notification>", false), "fix the login");
         assert_eq!(asked("/compact", true), "fix the login");
         assert_eq!(asked(" /team:fix-issue 12", true), "fix the login");
         assert_eq!(asked("/etc/hosts is wrong", true), "/etc/hosts is wrong");
         assert_eq!(
-            after(&prompted("go on", true), known(), 9).stopped_at_ms,
+            next_activity(&prompted("go on", true), previous_activity(), 9).stopped_at_ms,
             None
         );
     }
 
     #[test]
-    fn what_cannot_be_kept_does_not_leave_an_older_text_in_its_place() {
+    fn unstorable_activity_text_clears_the_previous_one() {
         let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(3));
-        assert_eq!(after(&prompted(&token, true), known(), 9).asked, None);
-        let stopping = |said: Option<&str>| Event::Stopping {
+        assert_eq!(
+            next_activity(&prompted(&token, true), previous_activity(), 9).asked,
+            None
+        );
+        let stopping = |said: Option<&str>| HookEvent::Stopping {
             session: None,
             turn: None,
-            kept_before: false,
+            already_blocked: false,
             said: said.map(str::to_owned),
         };
-        assert_eq!(after(&stopping(Some(&token)), known(), 9).said, None);
-        let silent = after(&stopping(None), known(), 9);
-        assert_eq!(silent.said.as_deref(), Some("fixed"));
-        assert_eq!(silent.stopped_at_ms, Some(9));
+        assert_eq!(
+            next_activity(&stopping(Some(&token)), previous_activity(), 9).said,
+            None
+        );
+        let without_message = next_activity(&stopping(None), previous_activity(), 9);
+        assert_eq!(without_message.said.as_deref(), Some("fixed"));
+        assert_eq!(without_message.stopped_at_ms, Some(9));
     }
 }

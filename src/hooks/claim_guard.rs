@@ -5,18 +5,18 @@
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-use super::{Call, Event, Output};
+use super::{HookCall, HookEvent, HookOutput};
 use crate::mesh::file_resource;
 use crate::model::Error;
-use crate::model::question::lasts;
+use crate::model::question::format_duration;
 use crate::platform::clock;
 use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;
 use crate::tools::output;
 
 /// Denies the edit of a file that somebody else holds alone.
-pub fn claim_guard(call: &Call) -> Result<Option<Output>, Error> {
-    let Event::Editing { file, folder } = &call.event else {
+pub fn claim_guard(call: &HookCall) -> Result<Option<HookOutput>, Error> {
+    let HookEvent::Editing { file, folder } = &call.event else {
         return Ok(None);
     };
     let Some(project) = call.project()? else {
@@ -29,24 +29,24 @@ pub fn claim_guard(call: &Call) -> Result<Option<Output>, Error> {
     let resource = file_resource(folder, Path::new(file))?;
     // The process ends right after this, and its end lets go of the file sooner than closing it would.
     let mut mesh = ManuallyDrop::new(call.open(&project)?);
-    let me = mesh.seat_of(call.client()?)?;
-    let Some(claim) = mesh.held_by_other(me.as_ref(), &resource)? else {
+    let me = mesh.find_session_of_process(call.client()?)?;
+    let Some(claim) = mesh.find_other_exclusive_holder(me.as_ref(), &resource)? else {
         return Ok(None);
     };
-    Ok(Some(Output::deny(denial(
+    Ok(Some(HookOutput::deny(denial_message(
         &claim,
         &mesh.now(),
         &project.path,
     ))))
 }
 
-fn denial(claim: &Claim, now: &crate::platform::Moment, project: &Path) -> String {
+fn denial_message(claim: &Claim, now: &crate::platform::Moment, project: &Path) -> String {
     let path = PathBuf::from(claim.resource.trim_start_matches("file:"));
     let shown = path.strip_prefix(project).unwrap_or(&path);
-    let left_ms = claim.lease.until_ms - now.monotonic_ms;
-    let until = if left_ms > 0 {
-        let at = clock::rfc3339(output::expires_ms(claim, now));
-        format!("until {at}, {} from now", lasts(left_ms))
+    let remaining_ms = claim.lease.until_ms - now.monotonic_ms;
+    let until = if remaining_ms > 0 {
+        let at = clock::rfc3339(output::lease_expires_at_ms(claim, now));
+        format!("until {at}, {} from now", format_duration(remaining_ms))
     } else {
         "and still works although its lease is over".to_owned()
     };

@@ -1,12 +1,12 @@
 //! What we act on, of all that Claude Code reports. "Not for us" is `None`.
 use serde_json::Value;
 
-use super::WireEvent;
+use super::HookPayload;
 use crate::claude_code::client::doorbell_nonce;
 
 /// Something that happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum HookEvent {
     /// It started, was resumed, cleared or compacted.
     Started {
         /// Claude Code's id of the session.
@@ -26,7 +26,7 @@ pub enum Event {
         /// Which turn.
         turn: Option<String>,
         /// A Stop hook has kept it going before.
-        kept_before: bool,
+        already_blocked: bool,
         /// What the model said last.
         said: Option<String>,
     },
@@ -42,7 +42,7 @@ pub enum Event {
         /// Claude Code's id of the session that ended.
         session: Option<String>,
         /// The client goes on with another conversation (`/clear`, `/resume`).
-        client_goes_on: bool,
+        client_continues: bool,
         /// Claude Code's word for why.
         reason: String,
     },
@@ -61,10 +61,10 @@ pub struct Prompt {
     pub turn: Option<String>,
 }
 
-impl Event {
+impl HookEvent {
     /// Returns the event of a wire event, or `None` when it does not concern us.
-    pub fn of(wire: WireEvent) -> Option<Self> {
-        let WireEvent {
+    pub fn of(wire: HookPayload) -> Option<Self> {
+        let HookPayload {
             session_id: session,
             prompt_id: turn,
             ..
@@ -84,7 +84,7 @@ impl Event {
             "Stop" => Some(Self::Stopping {
                 session,
                 turn,
-                kept_before: wire.stop_hook_active == Some(true),
+                already_blocked: wire.stop_hook_active == Some(true),
                 said: wire.last_assistant_message.and_then(|said| match said {
                     Value::String(said) => Some(said),
                     _ => None,
@@ -105,7 +105,7 @@ impl Event {
                 let reason = wire.reason.unwrap_or_else(|| "other".into());
                 Some(Self::Ended {
                     session,
-                    client_goes_on: matches!(reason.as_str(), "clear" | "resume"),
+                    client_continues: matches!(reason.as_str(), "clear" | "resume"),
                     reason,
                 })
             }
@@ -132,8 +132,8 @@ fn is_typed(prompt: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Option<Event> {
-        Event::of(serde_json::from_str(json).unwrap())
+    fn read(json: &str) -> Option<HookEvent> {
+        HookEvent::of(serde_json::from_str(json).unwrap())
     }
 
     #[test]
@@ -144,12 +144,12 @@ mod tests {
         );
         assert_eq!(
             read(r#"{"hook_event_name":"SessionStart","new":{"a":1}}"#),
-            Some(Event::Started { session: None })
+            Some(HookEvent::Started { session: None })
         );
     }
 
     #[test]
-    fn only_tools_that_edit_are_an_edit() {
+    fn only_editing_tools_yield_an_edit_event() {
         let edits = |tool: &str, key: &str| {
             read(&format!(
                 r#"{{"hook_event_name":"PreToolUse","tool_name":"{tool}","tool_input":{{"{key}":"/a"}}}}"#
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn notifications_and_posted_lines_are_not_typed() {
+    fn notification_and_inbox_prompts_do_not_count_as_typed() {
         for prompt in [
             "<task-notification>\n<task-id>k</task-id>",
             "<system-reminder>\n[SYSTEM NOTIFICATION - NOT USER INPUT]",
@@ -181,26 +181,26 @@ mod tests {
     }
 
     #[test]
-    fn a_last_message_that_is_no_text_does_not_cost_the_event() {
+    fn non_text_last_message_does_not_discard_the_stop_event() {
         for message in ["null", "7", r#"{"text":"done"}"#] {
             let stop =
                 format!(r#"{{"hook_event_name":"Stop","last_assistant_message":{message}}}"#);
             assert!(matches!(
                 read(&stop),
-                Some(Event::Stopping { said: None, .. })
+                Some(HookEvent::Stopping { said: None, .. })
             ));
         }
     }
 
     #[test]
-    fn clearing_lets_the_client_go_on() {
+    fn session_end_by_clear_or_resume_keeps_the_client() {
         let ended = |reason| {
             matches!(
                 read(&format!(
                     r#"{{"hook_event_name":"SessionEnd","reason":"{reason}"}}"#
                 )),
-                Some(Event::Ended {
-                    client_goes_on: true,
+                Some(HookEvent::Ended {
+                    client_continues: true,
                     ..
                 })
             )

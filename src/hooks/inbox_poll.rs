@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::event::Prompt;
 use crate::claude_code::client;
-use crate::hooks::{Call, Event, Output, activity, prompt_text};
-use crate::mesh::{Inbox, Mesh, Rung, Sitting, Waiting};
+use crate::hooks::{HookCall, HookEvent, HookOutput, activity, prompt_text};
+use crate::mesh::{DoorbellStatus, Inbox, Mesh, PendingQuestion, SessionHandle};
 use crate::model::{Error, PeerKind, WakeState};
 use crate::platform::{FaultKind, fault_log};
-use crate::store::{Pending, Session};
+use crate::store::{QuestionDelivery, Session};
 
 /// How often one question keeps a session going in one turn.
 const STOPS_PER_TURN: u32 = 2;
@@ -23,11 +23,14 @@ const STOPS_IN_A_ROW: u32 = 5;
 /// The same for a headless run, whose result must survive.
 const STOPS_IN_A_ROW_HEADLESS: u32 = 2;
 /// A session this young may still be starting its server.
-const STARTING_MS: i64 = 20_000;
+const SERVER_STARTUP_GRACE_MS: i64 = 20_000;
 
 /// Says what waits for the session, if anything does.
-pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
-    if !matches!(call.event, Event::Prompted { .. } | Event::Stopping { .. }) || !call.has_mailbox()
+pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
+    if !matches!(
+        call.event,
+        HookEvent::Prompted { .. } | HookEvent::Stopping { .. }
+    ) || !call.is_addressable()
     {
         return Ok(None);
     }
@@ -37,42 +40,44 @@ pub fn inbox_poll(call: &Call) -> Result<Option<Output>, Error> {
     let process = call.client()?;
     // The process ends right after this, and its end lets go of the file sooner than closing it would.
     let mut mesh = ManuallyDrop::new(call.open(&project)?);
-    let me = call.seat(&mut mesh, process, project)?;
+    let me = call.find_or_register(&mut mesh, process, project)?;
     if me.kind == PeerKind::Run {
         return Ok(None);
     }
-    if !mesh.bells().is_served(me.session) {
-        let registered = client::registered(&call.settings.claude.config_dir, process);
-        let started_at_ms = registered.and_then(|registered| registered.started_at_ms);
-        return needs_restart(&mut mesh, &me, started_at_ms);
+    if !mesh.doorbells().is_server_running(me.session) {
+        let registry_entry = client::registry_entry(&call.settings.claude.config_dir, process);
+        let started_at_ms = registry_entry.and_then(|registry_entry| registry_entry.started_at_ms);
+        return restart_notice(&mut mesh, &me, started_at_ms);
     }
-    note_activity(call, &mut mesh, &me, process);
-    activity::note(call, &mesh, &me);
+    record_activity(call, &mut mesh, &me, process);
+    activity::record(call, &mesh, &me);
     match &call.event {
-        Event::Prompted { prompt, .. } => at_prompt(call, &mut mesh, &me, prompt),
-        Event::Stopping {
-            turn, kept_before, ..
-        } => at_stop(
+        HookEvent::Prompted { prompt, .. } => handle_prompt(call, &mut mesh, &me, prompt),
+        HookEvent::Stopping {
+            turn,
+            already_blocked,
+            ..
+        } => handle_stop(
             call,
             &mut mesh,
             &me,
             turn.as_deref().unwrap_or_default(),
-            *kept_before,
+            *already_blocked,
         ),
         _ => Ok(None),
     }
 }
 
-fn at_prompt(
-    call: &Call,
+fn handle_prompt(
+    call: &HookCall,
     mesh: &mut Mesh,
-    me: &Sitting,
+    me: &SessionHandle,
     prompt: &Prompt,
-) -> Result<Option<Output>, Error> {
+) -> Result<Option<HookOutput>, Error> {
     let doorbell = prompt.doorbell.as_deref();
     match doorbell {
-        Some(nonce) if mesh.worth_of(me, nonce)? == Rung::Held => {
-            return Ok(Some(Output::block(prompt_text::HELD)));
+        Some(nonce) if mesh.doorbell_status(me, nonce)? == DoorbellStatus::Throttled => {
+            return Ok(Some(HookOutput::block(prompt_text::HELD_NOTICE)));
         }
         // Whether it begins a turn shows only when it brings something.
         Some(_) => {}
@@ -80,175 +85,187 @@ fn at_prompt(
             let begun = mesh.begin_turn(me, prompt.turn.as_deref(), prompt.typed);
             if begun.is_err() {
                 // The lock is waited for once.
-                mesh.set_patience(Duration::ZERO);
+                mesh.set_lock_timeout(Duration::ZERO);
             }
-            tolerate_busy(call, begun)?;
+            ignore_storage_fault(call, begun)?;
         }
     }
     let mut inbox = mesh.inbox(me)?;
     if !prompt.typed {
-        leave_out_what_it_has(call, mesh, me, prompt.turn.as_deref(), &mut inbox)?;
+        drop_already_delivered(call, mesh, me, prompt.turn.as_deref(), &mut inbox)?;
     }
-    let fresh = inbox
+    let new_answers = inbox
         .answers
         .into_iter()
         .filter(|late| late.question.answer_shown_at_ms.is_none())
         .collect::<Vec<_>>();
-    let seen = |waiting: &Waiting| waiting.pending.times > 0;
-    let settled = fresh.is_empty()
-        && inbox.questions.iter().all(seen)
+    let is_shown = |waiting: &PendingQuestion| waiting.pending.delivery_count > 0;
+    let nothing_new = new_answers.is_empty()
+        && inbox.questions.iter().all(is_shown)
         && inbox.granted.is_empty()
-        && !inbox.mail_waits;
-    if doorbell.is_some() && settled {
+        && !inbox.has_new_mail;
+    if doorbell.is_some() && nothing_new {
         // What it rang for was answered, or came by a call meanwhile: that must not cost a turn or a second copy.
-        tolerate_busy(call, mesh.ring_settled(me))?;
-        return Ok(Some(Output::block(prompt_text::SETTLED)));
+        ignore_storage_fault(call, mesh.clear_wake_attempt(me))?;
+        return Ok(Some(HookOutput::block(prompt_text::SETTLED_NOTICE)));
     }
-    let (mut worn, questions): (Vec<Waiting>, Vec<Waiting>) = inbox
+    let (mut exhausted, questions): (Vec<PendingQuestion>, Vec<PendingQuestion>) = inbox
         .questions
         .into_iter()
-        .partition(|waiting| waiting.pending.stops >= STOPS_PER_QUESTION);
+        .partition(|waiting| waiting.pending.stop_blocks >= STOPS_PER_QUESTION);
     let mut shown = Inbox {
         questions,
-        answers: fresh,
+        answers: new_answers,
         ..inbox
     };
-    let new_mail = add_mail(mesh, me, &mut shown)?;
-    if shown.is_empty() && worn.is_empty() {
+    let unmentioned_mail = add_new_messages(mesh, me, &mut shown)?;
+    if shown.is_empty() && exhausted.is_empty() {
         return Ok(None);
     }
     // Typing while a call of ours waits runs this hook at once; that call returns with the questions anyway.
     if prompt.typed && mesh.is_waiting(me)? {
         shown.questions.clear();
         shown.answers.clear();
-        worn.clear();
+        exhausted.clear();
         if shown.is_empty() {
             return Ok(None);
         }
     }
     let now_ms = mesh.now().wall_ms;
-    let (text, counted) = prompt_text::attached(shown, new_mail, &worn, now_ms);
-    let way = if doorbell.is_some() {
+    let (text, counted) = prompt_text::attachment_text(shown, unmentioned_mail, &exhausted, now_ms);
+    let wake_state = if doorbell.is_some() {
         WakeState::Inbox
     } else {
         WakeState::Hook
     };
-    tolerate_busy(
+    ignore_storage_fault(
         call,
-        mesh.mark_shown(me, &counted, prompt.turn.as_deref(), way),
+        mesh.mark_delivered(me, &counted, prompt.turn.as_deref(), wake_state),
     )?;
-    Ok(Some(Output::context(text)))
+    Ok(Some(HookOutput::context(text)))
 }
 
 /// Adds the mail that is to be mentioned, if any waits. Returns how much of it there is in all.
-pub(super) fn add_mail(mesh: &mut Mesh, me: &Sitting, inbox: &mut Inbox) -> Result<u32, Error> {
-    if !inbox.mail_waits {
+pub(super) fn add_new_messages(
+    mesh: &mut Mesh,
+    me: &SessionHandle,
+    inbox: &mut Inbox,
+) -> Result<u32, Error> {
+    if !inbox.has_new_mail {
         return Ok(0);
     }
-    let found = mesh.new_mail(me)?;
+    let found = mesh.unmentioned_mail(me)?;
     inbox.mail = found.messages;
     Ok(found.count)
 }
 
 /// What this turn has, or a call or the waiting hook has just brought, is not put before the model once more beside what
 /// is new.
-fn leave_out_what_it_has(
-    call: &Call,
+fn drop_already_delivered(
+    call: &HookCall,
     mesh: &mut Mesh,
-    me: &Sitting,
+    me: &SessionHandle,
     turn: Option<&str>,
     inbox: &mut Inbox,
 ) -> Result<(), Error> {
-    let brought = |pending: &Pending| pending.times > 0 && pending.turn.is_none();
-    let in_turn = |pending: &Pending| pending.times > 0 && pending.turn.as_deref() == turn;
-    let anything_brought = inbox.questions.iter().any(|it| brought(&it.pending));
+    let is_delivered_elsewhere =
+        |pending: &QuestionDelivery| pending.delivery_count > 0 && pending.turn.is_none();
+    let in_this_turn =
+        |pending: &QuestionDelivery| pending.delivery_count > 0 && pending.turn.as_deref() == turn;
+    let any_delivered_elsewhere = inbox
+        .questions
+        .iter()
+        .any(|it| is_delivered_elsewhere(&it.pending));
     inbox
         .questions
-        .retain(|it| !brought(&it.pending) && !in_turn(&it.pending));
+        .retain(|it| !is_delivered_elsewhere(&it.pending) && !in_this_turn(&it.pending));
     match turn {
-        Some(turn) if anything_brought => tolerate_busy(call, mesh.note_turn(me, turn)),
+        Some(turn) if any_delivered_elsewhere => {
+            ignore_storage_fault(call, mesh.record_turn(me, turn))
+        }
         _ => Ok(()),
     }
 }
 
-fn at_stop(
-    call: &Call,
+fn handle_stop(
+    call: &HookCall,
     mesh: &mut Mesh,
-    me: &Sitting,
+    me: &SessionHandle,
     turn: &str,
-    kept_before: bool,
-) -> Result<Option<Output>, Error> {
+    already_blocked: bool,
+) -> Result<Option<HookOutput>, Error> {
     let inbox = mesh.inbox(me)?;
-    if inbox.questions.is_empty() || mesh.is_left_alone(me)? {
+    if inbox.questions.is_empty() || mesh.is_quiet_or_paused(me)? {
         return Ok(None);
     }
     let Some(row) = mesh.session(me)? else {
         return Ok(None);
     };
-    let goes_on = kept_before && row.turn.as_deref() == Some(turn);
-    let streak = if goes_on { row.stop_streak } else { 0 };
-    let most = if row.headless {
+    let continues_turn = already_blocked && row.turn.as_deref() == Some(turn);
+    let streak = if continues_turn { row.stop_streak } else { 0 };
+    let streak_max = if row.headless {
         STOPS_IN_A_ROW_HEADLESS
     } else {
         STOPS_IN_A_ROW
     };
-    let may_keep = |waiting: &Waiting| {
-        let in_turn = if goes_on {
-            waiting.pending.stops_in_turn
+    let may_block = |waiting: &PendingQuestion| {
+        let in_this_turn = if continues_turn {
+            waiting.pending.stop_blocks_in_turn
         } else {
             0
         };
-        waiting.instead_of.is_none()
+        waiting.on_behalf_of.is_none()
             && waiting.pending.question.held.is_none()
-            && waiting.pending.stops < STOPS_PER_QUESTION
-            && in_turn < STOPS_PER_TURN
+            && waiting.pending.stop_blocks < STOPS_PER_QUESTION
+            && in_this_turn < STOPS_PER_TURN
     };
-    let keeping: Vec<Waiting> = inbox.questions.into_iter().filter(may_keep).collect();
-    if keeping.is_empty() || streak >= most {
+    let blocking: Vec<PendingQuestion> = inbox.questions.into_iter().filter(may_block).collect();
+    if blocking.is_empty() || streak >= streak_max {
         return Ok(None);
     }
     let now_ms = mesh.now().wall_ms;
-    let (text, counted) = prompt_text::kept(keeping, turn, row.headless, now_ms);
-    tolerate_busy(call, mesh.mark_kept(me, &counted, turn, streak + 1))?;
+    let (text, counted) = prompt_text::kept(blocking, turn, row.headless, now_ms);
+    ignore_storage_fault(call, mesh.record_stop_block(me, &counted, turn, streak + 1))?;
     Ok(Some(if streak == 0 {
-        Output::context(text)
+        HookOutput::context(text)
     } else {
-        Output::block(text)
+        HookOutput::block(text)
     }))
 }
 
 /// A session without a server cannot answer. Its person is told once, and it is never held up.
 ///
 /// `started_at_ms` is when its client was started, if that is known; its row may be of this very hook.
-fn needs_restart(
+fn restart_notice(
     mesh: &mut Mesh,
-    me: &Sitting,
+    me: &SessionHandle,
     started_at_ms: Option<i64>,
-) -> Result<Option<Output>, Error> {
+) -> Result<Option<HookOutput>, Error> {
     let now_ms = mesh.now().wall_ms;
     let starting = |row: &Session| {
-        now_ms - started_at_ms.unwrap_or(row.started_at_ms) < STARTING_MS && !row.has_server
+        now_ms - started_at_ms.unwrap_or(row.started_at_ms) < SERVER_STARTUP_GRACE_MS
+            && !row.has_server
     };
     match mesh.session(me)? {
-        Some(row) if !row.told_restart && !starting(&row) => {
-            mesh.set_told_restart(me)?;
-            Ok(Some(Output::message(prompt_text::RESTART)))
+        Some(row) if !row.restart_notified && !starting(&row) => {
+            mesh.mark_restart_notified(me)?;
+            Ok(Some(HookOutput::message(prompt_text::RESTART_NOTICE)))
         }
         _ => Ok(None),
     }
 }
 
 /// Where the client's registry cannot be read, the hooks tell what the session does.
-fn note_activity(
-    call: &Call,
+fn record_activity(
+    call: &HookCall,
     mesh: &mut Mesh,
-    me: &Sitting,
+    me: &SessionHandle,
     process: crate::platform::process::ProcessKey,
 ) {
-    let told = client::registered(&call.settings.claude.config_dir, process)
-        .is_some_and(|registered| registered.status.is_some());
-    if !told {
-        let activity = if matches!(call.event, Event::Stopping { .. }) {
+    let status_known = client::registry_entry(&call.settings.claude.config_dir, process)
+        .is_some_and(|registry_entry| registry_entry.status.is_some());
+    if !status_known {
+        let activity = if matches!(call.event, HookEvent::Stopping { .. }) {
             "idle"
         } else {
             "busy"
@@ -258,12 +275,12 @@ fn note_activity(
 }
 
 /// A repeat is better than a loss: what could not be marked is printed all the same.
-fn tolerate_busy(call: &Call, marked: Result<(), Error>) -> Result<(), Error> {
+fn ignore_storage_fault(call: &HookCall, marked: Result<(), Error>) -> Result<(), Error> {
     match marked {
         Err(Error::Fault(fault))
             if matches!(
                 fault.kind,
-                FaultKind::Busy | FaultKind::Full | FaultKind::Rights
+                FaultKind::Busy | FaultKind::DiskFull | FaultKind::Permission
             ) =>
         {
             fault_log::write(

@@ -1,13 +1,13 @@
 //! How mail is mentioned at a prompt: once, the text only where it is short; the rest comes with `list_messages`.
-use crate::hooks::prompt_text::{Budgeted, quoted};
+use crate::hooks::prompt_text::{BudgetedText, sanitize_attribute};
 use crate::model::message::SentTo;
-use crate::model::question::ago;
+use crate::model::question::format_ago;
 use crate::platform::text::defang;
 use crate::store::Message;
 
 /// Adds what fits of `mail`, oldest first; of `count` in all. Returns what was mentioned.
-pub(super) fn mention(
-    text: &mut Budgeted,
+pub(super) fn append_messages(
+    text: &mut BudgetedText,
     mail: Vec<Message>,
     count: u32,
     now_ms: i64,
@@ -49,7 +49,7 @@ fn block(message: &Message, now_ms: i64) -> String {
         to => format!(" to=\"{to}\""),
     };
     let subject = message.subject.as_ref().map_or(String::new(), |text| {
-        format!(" subject=\"{}\"", quoted(text))
+        format!(" subject=\"{}\"", sanitize_attribute(text))
     });
     let body = message.short_body().map_or_else(
         || format!("({} bytes: list_messages shows them)", message.bytes),
@@ -60,6 +60,6 @@ fn block(message: &Message, now_ms: i64) -> String {
         message.id,
         message.from,
         message.kind.as_str(),
-        ago(now_ms - message.posted_at_ms),
+        format_ago(now_ms - message.posted_at_ms),
     )
 }

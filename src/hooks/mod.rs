@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::claude_code::client;
-use crate::mesh::{Arrival, Mesh, Opening, Sitting};
+use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
 use crate::model::{Error, PeerKind};
 use crate::platform::process;
 use crate::platform::process::ProcessKey;
@@ -35,10 +35,10 @@ use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, SystemClock, fault_log, version};
 use crate::store::Options;
 
-pub use crate::hooks::payload::WireEvent;
-pub use crate::hooks::prompt_text::{Output, UNITS_MAX};
+pub use crate::hooks::payload::HookPayload;
+pub use crate::hooks::prompt_text::{HookOutput, UNITS_MAX};
 pub use claim_guard::claim_guard;
-pub use event::{Event, Prompt};
+pub use event::{HookEvent, Prompt};
 pub use inbox_poll::inbox_poll;
 #[cfg(feature = "watcher")]
 pub use inbox_wait::inbox_wait;
@@ -47,28 +47,28 @@ pub use session_start::session_start;
 
 /// At a prompt or the end of a turn a hook waits this long for the write lock; then it prints what it read and leaves the
 /// mark undone.
-const PATIENCE: Duration = Duration::from_millis(250);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 /// At the start and the end of a session it waits longer: nobody types yet or any more, and a seat not taken or not left
 /// cannot be made up for by printing.
-const PATIENCE_AT_THE_ENDS: Duration = Duration::from_secs(1);
+const LOCK_TIMEOUT_AT_SESSION_EDGES: Duration = Duration::from_secs(1);
 /// No event of Claude Code is nearly as large; more is not read.
 const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// One hook: what it says to one event, if anything.
-pub type Hook<T = Output> = fn(&Call) -> Result<Option<T>, Error>;
+pub type HookFn<T = HookOutput> = fn(&HookCall) -> Result<Option<T>, Error>;
 
 /// One call of a hook.
 #[derive(Debug)]
-pub struct Call {
+pub struct HookCall {
     /// What happened.
-    pub event: Event,
+    pub event: HookEvent,
     /// The settings of this process.
     pub settings: Settings,
 }
 
 /// Runs a hook as a program: event on stdin, at most one JSON object on stdout, 0 as exit status whatever happens.
-pub fn run(hook: Hook) -> ExitCode {
-    if let Some(line) = version::asked_for() {
+pub fn run(hook: HookFn) -> ExitCode {
+    if let Some(line) = version::version_line_if_requested() {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
         return ExitCode::SUCCESS;
     }
@@ -85,8 +85,8 @@ pub fn run(hook: Hook) -> ExitCode {
 
 /// Runs a waiting hook as a program: event on stdin; what wakes the session on stderr, with 2 as exit status, else 0.
 #[cfg(feature = "watcher")]
-pub fn wait(hook: Hook<String>) -> ExitCode {
-    if let Some(line) = version::asked_for() {
+pub fn wait(hook: HookFn<String>) -> ExitCode {
+    if let Some(line) = version::version_line_if_requested() {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
         return ExitCode::SUCCESS;
     }
@@ -101,15 +101,15 @@ pub fn wait(hook: Hook<String>) -> ExitCode {
 }
 
 /// Returns the name of the event, and what the hook says to it.
-fn answer<T>(hook: Hook<T>) -> Option<(String, Option<T>)> {
+fn answer<T>(hook: HookFn<T>) -> Option<(String, Option<T>)> {
     let settings = match Settings::of_this_process() {
         Ok(settings) => settings,
         Err(fault) => {
-            warn(Settings::mesh_home_of_this_process(), &fault.message);
+            report_fault(Settings::mesh_home_of_this_process(), &fault.message);
             return None;
         }
     };
-    if settings.off {
+    if settings.disabled {
         return None;
     }
     let mut input = Vec::new();
@@ -118,16 +118,16 @@ fn answer<T>(hook: Hook<T>) -> Option<(String, Option<T>)> {
         .take(STDIN_BYTES_MAX)
         .read_to_end(&mut input)
     {
-        warn(
+        report_fault(
             Some(settings.mesh_home),
             &format!("cannot read stdin: {error}"),
         );
         return None;
     }
-    let wire: WireEvent = match serde_json::from_slice(&input) {
+    let wire: HookPayload = match serde_json::from_slice(&input) {
         Ok(wire) => wire,
         Err(error) => {
-            warn(
+            report_fault(
                 Some(settings.mesh_home),
                 &format!("stdin is no event of Claude Code: {error}"),
             );
@@ -135,21 +135,21 @@ fn answer<T>(hook: Hook<T>) -> Option<(String, Option<T>)> {
         }
     };
     let name = wire.hook_event_name.clone();
-    let event = Event::of(wire)?;
-    match hook(&Call {
+    let event = HookEvent::of(wire)?;
+    match hook(&HookCall {
         event,
         settings: settings.clone(),
     }) {
         Ok(output) => Some((name, output)),
         Err(error) => {
-            warn(Some(settings.mesh_home), &error.to_string());
+            report_fault(Some(settings.mesh_home), &error.to_string());
             None
         }
     }
 }
 
 /// A fault goes to the log and, for whoever runs the hook by hand, to stderr.
-fn warn(mesh_home: Option<PathBuf>, message: &str) {
+fn report_fault(mesh_home: Option<PathBuf>, message: &str) {
     let program = std::env::args_os().next().map(PathBuf::from);
     let program = program
         .as_deref()
@@ -161,19 +161,20 @@ fn warn(mesh_home: Option<PathBuf>, message: &str) {
     }
 }
 
-impl Call {
+impl HookCall {
     /// Returns the client process: what Claude Code says, else the session above this process, else its parent.
     fn client(&self) -> Result<ProcessKey, Fault> {
-        let registered = |process: &process::ProcessStat| {
-            client::registered(&self.settings.claude.config_dir, process.key).is_some()
+        let registry_entry = |process: &process::ProcessStat| {
+            client::registry_entry(&self.settings.claude.config_dir, process.key).is_some()
         };
-        let told = self
+        let from_settings = self
             .settings
             .claude
             .pid
             .and_then(process::stat)
             .map(|found| found.key);
-        told.or_else(|| client::session_above(process::own_pid(), registered))
+        from_settings
+            .or_else(|| client::find_session_ancestor(process::own_pid(), registry_entry))
             .or_else(|| {
                 process::ancestors(process::own_pid())
                     .next()
@@ -194,17 +195,19 @@ impl Call {
         Ok(project.is_enabled().then_some(project))
     }
 
-    /// Opens the mesh of a project. `PATIENCE` bounds the wait for the write lock, except at the ends of a session.
+    /// Opens the mesh of a project. `LOCK_TIMEOUT` bounds the wait for the write lock, except at the ends of a session.
     fn open(&self, project: &Project) -> Result<Mesh, Fault> {
         let place = project.place(&self.settings)?;
-        let opening = Opening {
+        let options = MeshOptions {
             store: Options {
                 sync_full: self.settings.sync_full,
-                patience: match self.event {
-                    Event::Prompted { .. } | Event::Stopping { .. } | Event::Editing { .. } => {
-                        PATIENCE
+                lock_timeout: match self.event {
+                    HookEvent::Prompted { .. }
+                    | HookEvent::Stopping { .. }
+                    | HookEvent::Editing { .. } => LOCK_TIMEOUT,
+                    HookEvent::Started { .. } | HookEvent::Ended { .. } => {
+                        LOCK_TIMEOUT_AT_SESSION_EDGES
                     }
-                    Event::Started { .. } | Event::Ended { .. } => PATIENCE_AT_THE_ENDS,
                 },
                 hook: true,
             },
@@ -213,58 +216,58 @@ impl Call {
             keep_ms: self.settings.keep_ms,
             faults: Some(self.settings.mesh_home.clone()),
         };
-        Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &opening)
+        Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &options)
     }
 
     /// Returns whether the server lists a set of tools.
-    fn lists(&self, set: &str) -> bool {
+    fn lists_tool_set(&self, set: &str) -> bool {
         let sets = self.settings.tools.as_ref();
         sets.is_none_or(|sets| sets.iter().any(|listed| listed == set))
     }
 
     /// Returns whether this session has a mailbox: an interactive one, or a headless one that was told to answer.
-    fn has_mailbox(&self) -> bool {
+    fn is_addressable(&self) -> bool {
         !self.settings.is_headless() || self.settings.answer
     }
 
     /// Returns where this session sits; seats it if it does not: a window that was open before the install, a database that
     /// was replaced, a session that has just started.
-    fn seat(
+    fn find_or_register(
         &self,
         mesh: &mut Mesh,
         process: ProcessKey,
         project: Project,
-    ) -> Result<Sitting, Error> {
-        match mesh.seat_of(process)? {
+    ) -> Result<SessionHandle, Error> {
+        match mesh.find_session_of_process(process)? {
             Some(me) => Ok(me),
-            None => mesh.sit(&self.arrival(process, project, self.client_session())),
+            None => mesh.register(&self.request(process, project, self.client_session())),
         }
     }
 
     fn client_session(&self) -> Option<String> {
         match &self.event {
-            Event::Started { session }
-            | Event::Prompted { session, .. }
-            | Event::Stopping { session, .. }
-            | Event::Ended { session, .. } => session.clone(),
-            Event::Editing { .. } => None,
+            HookEvent::Started { session }
+            | HookEvent::Prompted { session, .. }
+            | HookEvent::Stopping { session, .. }
+            | HookEvent::Ended { session, .. } => session.clone(),
+            HookEvent::Editing { .. } => None,
         }
     }
 
     /// Returns this session as it comes in.
-    fn arrival(
+    fn request(
         &self,
         process: ProcessKey,
         project: Project,
         client_session: Option<String>,
-    ) -> Arrival {
-        let mut arrival = Arrival::of(process, PeerKind::Session, Some(project));
-        arrival.client_session = client_session;
-        arrival.headless = self.settings.is_headless();
-        arrival.complete(client::registered(
+    ) -> JoinRequest {
+        let mut request = JoinRequest::of(process, PeerKind::Session, Some(project));
+        request.client_session = client_session;
+        request.headless = self.settings.is_headless();
+        request.fill_from_registry(client::registry_entry(
             &self.settings.claude.config_dir,
             process,
         ));
-        arrival
+        request
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// The JSON object on a hook's stdin.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(expecting = "an object")]
-pub struct WireEvent {
+pub struct HookPayload {
     /// Which event.
     pub hook_event_name: String,
     /// Claude Code's id of the session.

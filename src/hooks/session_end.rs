@@ -1,12 +1,12 @@
 //! A conversation ended: the session leaves, unless its client goes on or another conversation has begun there.
-use super::{Call, Event, Output};
+use super::{HookCall, HookEvent, HookOutput};
 use crate::model::Error;
 
 /// Ends the session of this client, if the conversation that ended is the one that sits there.
-pub fn session_end(call: &Call) -> Result<Option<Output>, Error> {
-    let Event::Ended {
+pub fn session_end(call: &HookCall) -> Result<Option<HookOutput>, Error> {
+    let HookEvent::Ended {
         session,
-        client_goes_on,
+        client_continues,
         reason,
     } = &call.event
     else {
@@ -19,18 +19,18 @@ pub fn session_end(call: &Call) -> Result<Option<Output>, Error> {
         return Ok(None);
     }
     let mut mesh = call.open(&project)?;
-    let Some(me) = mesh.seat_of(call.client()?)? else {
+    let Some(me) = mesh.find_session_of_process(call.client()?)? else {
         return Ok(None);
     };
-    let sits_there = mesh.session(&me)?.and_then(|row| row.client_session);
-    if sits_there.is_some() && session.is_some() && sits_there != *session {
+    let current_session = mesh.session(&me)?.and_then(|row| row.client_session);
+    if current_session.is_some() && session.is_some() && current_session != *session {
         return Ok(None);
     }
-    if *client_goes_on {
-        mesh.forget_doing(&me);
-        mesh.detach(me.session)?;
+    if *client_continues {
+        mesh.clear_activity_summary(&me);
+        mesh.detach_client_session(me.session)?;
     } else {
-        mesh.leave(me.session, reason)?;
+        mesh.unregister(me.session, reason)?;
     }
     Ok(None)
 }

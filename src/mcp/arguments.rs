@@ -16,7 +16,7 @@ pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result
     let value = Value::Object(arguments.unwrap_or_default());
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let problem = plain(&error.into_inner().to_string());
+        let problem = rephrase_serde_error(&error.into_inner().to_string());
         let problem = if path == "." {
             problem
         } else {
@@ -27,7 +27,7 @@ pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result
 }
 
 /// Checks a number against its limits.
-pub(super) fn within(
+pub(super) fn check_range(
     parameter: &str,
     value: Option<u32>,
     limits: std::ops::RangeInclusive<u32>,
@@ -46,17 +46,21 @@ pub(super) fn within(
 }
 
 /// Refuses a parameter that the action does not take; `given` names those that came.
-pub(super) fn only(action: &str, takes: &[&str], given: &[(&str, bool)]) -> Result<()> {
+pub(super) fn allow_only(
+    action: &str,
+    accepted_parameters: &[&str],
+    given: &[(&str, bool)],
+) -> Result<()> {
     match given
         .iter()
-        .find(|(name, came)| *came && !takes.contains(name))
+        .find(|(name, received)| *received && !accepted_parameters.contains(name))
     {
         None => Ok(()),
         Some((name, _)) => Err(Refusal::argument(format!(
             "\"{name}\" does not belong to action \"{action}\", which takes {}",
-            match takes {
+            match accepted_parameters {
                 [] => "no other parameter".to_owned(),
-                _ => takes.join(", "),
+                _ => accepted_parameters.join(", "),
             }
         ))
         .into()),
@@ -64,7 +68,7 @@ pub(super) fn only(action: &str, takes: &[&str], given: &[(&str, bool)]) -> Resu
 }
 
 /// Returns a parameter that the action cannot do without.
-pub(super) fn needed<T>(action: &str, name: &str, value: Option<T>) -> Result<T> {
+pub(super) fn require<T>(action: &str, name: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| {
         Refusal::argument(format!("missing parameter `{name}` of action \"{action}\"")).into()
     })
@@ -99,18 +103,22 @@ pub(super) fn cut(text: &str) -> &str {
 }
 
 /// The library's words for types, said for everyone. A wrong value may be of any length; its beginning is enough.
-fn plain(problem: &str) -> String {
-    let (came, expected) = problem
+fn rephrase_serde_error(problem: &str) -> String {
+    let (received, expected) = problem
         .rfind(", expected ")
         .map_or((problem, ""), |at| problem.split_at(at));
-    let shown = cut_chars(came, 120);
-    let end = if shown.len() < came.len() { "…" } else { "" };
-    let number = match came.strip_prefix("invalid value: integer `") {
+    let excerpt = cut_chars(received, 120);
+    let end = if excerpt.len() < received.len() {
+        "…"
+    } else {
+        ""
+    };
+    let number = match received.strip_prefix("invalid value: integer `") {
         Some(digits) if digits.starts_with('-') => "expected 0 or more",
         Some(_) => "expected a smaller number",
         None => "expected a whole number",
     };
-    format!("{shown}{end}{expected}")
+    format!("{excerpt}{end}{expected}")
         .replace("expected u32", number)
         .replace("expected u64", number)
         .replace("expected a sequence", "expected a list")
@@ -152,8 +160,8 @@ impl OneOrMany {
 
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
+        struct OneOrManyVisitor;
+        impl<'de> Visitor<'de> for OneOrManyVisitor {
             type Value = OneOrMany;
 
             fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -182,7 +190,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
                 }
             }
         }
-        deserializer.deserialize_any(Either)
+        deserializer.deserialize_any(OneOrManyVisitor)
     }
 }
 
@@ -236,21 +244,21 @@ fn trim(value: &mut Value) {
                 }
             }
             if let Some(Value::Array(types)) = object.get("type")
-                && let Some(real) = types.iter().find(|name| *name != "null").cloned()
+                && let Some(non_null_type) = types.iter().find(|name| *name != "null").cloned()
             {
-                object.insert("type".into(), real);
+                object.insert("type".into(), non_null_type);
             }
             if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
                 choices.retain(|choice| choice.get("type") != Some(&Value::from("null")));
                 if choices.len() == 1
-                    && let Some(Value::Object(only)) = choices.pop()
+                    && let Some(Value::Object(allow_only)) = choices.pop()
                 {
                     object.shift_remove("anyOf");
-                    object.extend(only);
+                    object.extend(allow_only);
                 }
             }
-            if let Some(Value::Array(words)) = object.get_mut("enum") {
-                words.retain(|word| !word.is_null());
+            if let Some(Value::Array(variants)) = object.get_mut("enum") {
+                variants.retain(|variant| !variant.is_null());
             }
             object.values_mut().for_each(trim);
         }
@@ -280,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_parameter_is_refused_by_name() {
+    fn argument_error_names_the_wrong_parameter() {
         assert_eq!(
             refused(json!({ "to": "a", "timeout": 1 })),
             "\"timeout\": unknown parameter `timeout`, expected `to` or `timeout_seconds`"
@@ -316,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_of_any_length_is_repeated_in_part() {
+    fn argument_error_truncates_a_long_value() {
         let long = "y".repeat(5_000_000);
         for arguments in [
             json!({ "to": "a", "timeout_seconds": long }),

@@ -4,20 +4,20 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
-use crate::mcp::blocking_wait::{Heard, Progress, Vigil};
+use crate::mcp::blocking_wait::{BlockingWait, PauseEnd, Progress};
 use crate::mcp::session_state::Shared;
-use crate::mesh::{Interruption, Standing, Wait};
-use crate::model::{Activity, Delivery, PeerName, QuestionState, Result, WakeState};
+use crate::mesh::{Interruption, QuestionStatus, Wait};
+use crate::model::{Activity, DeliveryStatus, PeerName, QuestionState, Result, WakeState};
 use crate::platform::id::QuestionId;
 
 /// How a blocking call ended.
-pub(super) enum Ended {
+pub(super) enum AwaitOutcome {
     /// Everything awaited has its end.
     Done,
     /// The time is over.
     TimedOut,
     /// Nobody who can be asked is left among those awaited.
-    Deserted,
+    NoneReachable,
     /// A question for this session came.
     Interrupted(Interruption),
     /// The client cancelled the call.
@@ -25,13 +25,13 @@ pub(super) enum Ended {
 }
 
 /// What a blocking call waits for.
-pub(super) struct Waiting<'a> {
+pub(super) struct WaitRequest<'a> {
     pub(super) wait: Wait,
-    pub(super) at_most: Duration,
+    pub(super) max_wait: Duration,
     /// Questions this very call has created: it may take them back.
     pub(super) created: &'a [QuestionId],
     /// Return when nobody who can be asked is left.
-    pub(super) leave_deserted: bool,
+    pub(super) return_if_none_reachable: bool,
 }
 
 /// Waits. Whatever happens, the wait has its end.
@@ -39,110 +39,128 @@ pub(super) async fn wait(
     shared: &Shared,
     client: &str,
     context: &RequestContext<RoleServer>,
-    waiting: Waiting<'_>,
-) -> Result<(Ended, Vec<Standing>)> {
+    waiting: WaitRequest<'_>,
+) -> Result<(AwaitOutcome, Vec<QuestionStatus>)> {
     let wait = waiting.wait.id;
-    let outcome = until_it_ends(shared, client, context, waiting).await;
+    let outcome = poll_until_answered(shared, client, context, waiting).await;
     if outcome.is_err() {
-        shared.end_wait(client, wait).await;
+        shared.cancel_wait(client, wait).await;
     }
     outcome
 }
 
 /// Subscribe, look, wait, look again.
-async fn until_it_ends(
+async fn poll_until_answered(
     shared: &Shared,
     client: &str,
     context: &RequestContext<RoleServer>,
-    waiting: Waiting<'_>,
-) -> Result<(Ended, Vec<Standing>)> {
-    let Waiting {
+    waiting: WaitRequest<'_>,
+) -> Result<(AwaitOutcome, Vec<QuestionStatus>)> {
+    let WaitRequest {
         wait,
-        at_most,
+        max_wait,
         created,
-        leave_deserted,
+        return_if_none_reachable,
     } = waiting;
-    let mut vigil = Vigil::begin(shared, context, at_most);
+    let mut blocking_wait = BlockingWait::begin(shared, context, max_wait);
     let mut progress = Progress::new(context);
     let mut first = true;
     loop {
-        vigil.listen();
-        let look = shared
-            .same_seat(client, |at| at.mesh.look(&at.me, &wait, first))
+        blocking_wait.mark_signals_seen();
+        let poll = shared
+            .in_same_session(client, |at| at.mesh.poll(&at.me, &wait, first))
             .await?;
         first = false;
-        if let Some(reason) = &look.interrupts
+        if let Some(reason) = &poll.interrupts
             && let Some(interruption) = shared
-                .same_seat(client, |at| at.mesh.interrupt(&at.me, wait.id, reason))
+                .in_same_session(client, |at| at.mesh.interrupt(&at.me, wait.id, reason))
                 .await?
         {
-            return Ok((Ended::Interrupted(interruption), look.standings));
+            return Ok((
+                AwaitOutcome::Interrupted(interruption),
+                poll.question_statuses,
+            ));
         }
-        let over = vigil.is_over();
-        let open = |standing: &&Standing| standing.question.state == QuestionState::Open;
-        let deserted = leave_deserted
-            && look
-                .standings
+        let timed_out = blocking_wait.has_timed_out();
+        let open = |question_status: &&QuestionStatus| {
+            question_status.question.state == QuestionState::Open
+        };
+        let none_reachable = return_if_none_reachable
+            && poll
+                .question_statuses
                 .iter()
                 .filter(open)
-                .all(|standing| !standing.askable || standing.held.is_some());
-        if look.done || over || deserted {
+                .all(|question_status| !question_status.askable || question_status.held.is_some());
+        if poll.done || timed_out || none_reachable {
             let finished = shared
-                .same_seat(client, |at| at.mesh.finish(&at.me, &wait, &look, created))
+                .in_same_session(client, |at| {
+                    at.mesh.finish_wait(&at.me, &wait, &poll, created)
+                })
                 .await;
-            let look = match finished {
-                Ok(look) => look,
+            let poll = match finished {
+                Ok(poll) => poll,
                 // An answer that is here is not kept back because it could not be marked as taken.
-                Err(_) if look.done => {
-                    shared.end_wait(client, wait.id).await;
-                    look
+                Err(_) if poll.done => {
+                    shared.cancel_wait(client, wait.id).await;
+                    poll
                 }
                 Err(error) => return Err(error),
             };
-            let ended = match (look.done, deserted) {
-                (true, _) => Ended::Done,
-                (false, true) => Ended::Deserted,
-                (false, false) => Ended::TimedOut,
+            let ended = match (poll.done, none_reachable) {
+                (true, _) => AwaitOutcome::Done,
+                (false, true) => AwaitOutcome::NoneReachable,
+                (false, false) => AwaitOutcome::TimedOut,
             };
-            return Ok((ended, look.standings));
+            return Ok((ended, poll.question_statuses));
         }
         let now = shared.now();
-        let open = look.standings.iter().filter(open);
+        let open = poll.question_statuses.iter().filter(open);
         // Spans grow all the time; only the facts behind them are a change.
-        let facts: Vec<Facts> = open.clone().map(Facts::of).collect();
-        let words = || {
+        let facts: Vec<ProgressFacts> = open.clone().map(ProgressFacts::of).collect();
+        let message = || {
             let lines: Vec<String> = open
-                .map(|standing| standing.delivery.line(standing.peer.as_str(), now.wall_ms))
+                .map(|question_status| {
+                    question_status
+                        .delivery
+                        .line(question_status.peer.as_str(), now.wall_ms)
+                })
                 .collect();
             lines.join("; ")
         };
-        let (ended, taken_back) = match vigil
-            .next(progress.tell(facts, words, now.monotonic_ms))
+        let (ended, to_withdraw) = match blocking_wait
+            .pause(progress.report(facts, message, now.monotonic_ms))
             .await
         {
-            Heard::Bell => continue,
-            Heard::ClientGone => (Ended::TimedOut, [].as_slice()),
-            Heard::Cancelled => (Ended::Cancelled, created),
+            PauseEnd::PollAgain => continue,
+            PauseEnd::ClientGone => (AwaitOutcome::TimedOut, [].as_slice()),
+            PauseEnd::Cancelled => (AwaitOutcome::Cancelled, created),
         };
         shared
-            .same_seat(client, |at| at.mesh.abandon(&at.me, &wait, taken_back))
+            .in_same_session(client, |at| {
+                at.mesh.abandon_wait(&at.me, &wait, to_withdraw)
+            })
             .await?;
-        return Ok((ended, look.standings));
+        return Ok((ended, poll.question_statuses));
     }
 }
 
 /// What makes a notice new.
 #[derive(Debug, PartialEq, Eq)]
-struct Facts(PeerName, WakeState, u32, Activity);
+struct ProgressFacts(PeerName, WakeState, u32, Activity);
 
-impl Facts {
-    fn of(standing: &Standing) -> Self {
-        let Delivery {
+impl ProgressFacts {
+    fn of(question_status: &QuestionStatus) -> Self {
+        let DeliveryStatus {
             wake,
             shown_times,
             peer_activity,
             ..
-        } = &standing.delivery;
-        Self(standing.peer.clone(), *wake, *shown_times, *peer_activity)
+        } = &question_status.delivery;
+        Self(
+            question_status.peer.clone(),
+            *wake,
+            *shown_times,
+            *peer_activity,
+        )
     }
 }

@@ -7,28 +7,28 @@ use rmcp::service::RequestContext;
 use tokio::sync::watch;
 
 use super::tools::Call;
-use crate::mcp::session_state::{At, CallWaiting, Shared};
+use crate::mcp::session_state::{Shared, VerbContext, WaitingCallGuard};
 use crate::mesh::Interruption;
 use crate::model::Result;
 use crate::platform::id::WaitId;
 
 /// A call that waits says so at least this often.
-const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a look found of something that is waited for.
-pub(super) enum Seen<T> {
+pub(super) enum PollOutcome<T> {
     /// It is there.
-    There(T),
+    Ready(T),
     /// It is not; this is said about it meanwhile.
-    NotYet(String),
+    Pending(String),
     /// It is not, and may be after so long, though nobody rings then.
-    NotYetUntil(String, Duration),
+    PendingUntil(String, Duration),
 }
 
 /// How a wait for something else than answers ended.
-pub(super) enum Came<T> {
+pub(super) enum WaitOutcome<T> {
     /// It came.
-    There(T),
+    Ready(T),
     /// The time is over.
     TimedOut,
     /// A question for this session came.
@@ -42,124 +42,124 @@ pub(super) enum Came<T> {
 pub(super) async fn wait_for<T>(
     call: &Call<'_>,
     wait: WaitId,
-    at_most: Duration,
-    look: impl FnMut(At<'_>) -> Result<Seen<T>>,
-) -> Result<Came<T>> {
-    let came = until_it_comes(call, wait, at_most, look).await;
-    if !matches!(came, Ok(Came::Interrupted(_))) {
-        call.shared.end_wait(&call.client, wait).await;
+    max_wait: Duration,
+    poll: impl FnMut(VerbContext<'_>) -> Result<PollOutcome<T>>,
+) -> Result<WaitOutcome<T>> {
+    let outcome = poll_until_ready(call, wait, max_wait, poll).await;
+    if !matches!(outcome, Ok(WaitOutcome::Interrupted(_))) {
+        call.shared.cancel_wait(&call.client, wait).await;
     }
-    came
+    outcome
 }
 
-async fn until_it_comes<T>(
+async fn poll_until_ready<T>(
     call: &Call<'_>,
     wait: WaitId,
-    at_most: Duration,
-    mut look: impl FnMut(At<'_>) -> Result<Seen<T>>,
-) -> Result<Came<T>> {
+    max_wait: Duration,
+    mut poll: impl FnMut(VerbContext<'_>) -> Result<PollOutcome<T>>,
+) -> Result<WaitOutcome<T>> {
     let Call {
         shared,
         client,
         context,
     } = call;
-    let mut vigil = Vigil::begin(shared, context, at_most);
+    let mut blocking_wait = BlockingWait::begin(shared, context, max_wait);
     let mut progress = Progress::new(context);
     loop {
-        vigil.listen();
-        let (words, again) = match shared.same_seat(client, &mut look).await? {
-            Seen::There(found) => return Ok(Came::There(found)),
-            Seen::NotYet(words) => (words, None),
-            Seen::NotYetUntil(words, again) => (words, Some(again)),
+        blocking_wait.mark_signals_seen();
+        let (message, poll_after) = match shared.in_same_session(client, &mut poll).await? {
+            PollOutcome::Ready(found) => return Ok(WaitOutcome::Ready(found)),
+            PollOutcome::Pending(message) => (message, None),
+            PollOutcome::PendingUntil(message, poll_after) => (message, Some(poll_after)),
         };
         if let Some(interruption) = shared
-            .same_seat(client, |at| at.mesh.interrupt_if_asked(&at.me, wait))
+            .in_same_session(client, |at| at.mesh.interrupt_if_asked(&at.me, wait))
             .await?
         {
-            return Ok(Came::Interrupted(interruption));
+            return Ok(WaitOutcome::Interrupted(interruption));
         }
-        if vigil.is_over() {
-            return Ok(Came::TimedOut);
+        if blocking_wait.has_timed_out() {
+            return Ok(WaitOutcome::TimedOut);
         }
-        let notice = progress.tell(words.clone(), || words, shared.now().monotonic_ms);
-        let notice = async { notice.await.min(again.unwrap_or(Duration::MAX)) };
-        match vigil.next(notice).await {
-            Heard::Bell => {}
-            Heard::ClientGone => return Ok(Came::TimedOut),
-            Heard::Cancelled => return Ok(Came::Cancelled),
+        let notice = progress.report(message.clone(), || message, shared.now().monotonic_ms);
+        let notice = async { notice.await.min(poll_after.unwrap_or(Duration::MAX)) };
+        match blocking_wait.pause(notice).await {
+            PauseEnd::PollAgain => {}
+            PauseEnd::ClientGone => return Ok(WaitOutcome::TimedOut),
+            PauseEnd::Cancelled => return Ok(WaitOutcome::Cancelled),
         }
     }
 }
 
 /// The bell and the clock of one blocking call.
-pub(super) struct Vigil<'a> {
+pub(super) struct BlockingWait<'a> {
     shared: &'a Shared,
     context: &'a RequestContext<RoleServer>,
-    rings: watch::Receiver<u64>,
+    doorbell_signals: watch::Receiver<u64>,
     stdin_closed: watch::Receiver<bool>,
-    until_ms: i64,
-    _waiting: CallWaiting<'a>,
+    deadline_monotonic_ms: i64,
+    _waiting_call: WaitingCallGuard<'a>,
 }
 
 /// What ended a pause between two looks.
-pub(super) enum Heard {
+pub(super) enum PauseEnd {
     /// The bell, or the time to look without one.
-    Bell,
+    PollAgain,
     /// Nobody reads the result any more; waiting on would only delay the end.
     ClientGone,
     /// The client cancelled the call.
     Cancelled,
 }
 
-impl<'a> Vigil<'a> {
+impl<'a> BlockingWait<'a> {
     pub(super) fn begin(
         shared: &'a Shared,
         context: &'a RequestContext<RoleServer>,
-        at_most: Duration,
+        max_wait: Duration,
     ) -> Self {
-        let at_most_ms = i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
+        let max_wait_ms = i64::try_from(max_wait.as_millis()).unwrap_or(i64::MAX / 2);
         Self {
             shared,
             context,
-            rings: shared.rings(),
+            doorbell_signals: shared.doorbell_signals(),
             stdin_closed: shared.stdin_closed().subscribe(),
-            until_ms: shared.now().monotonic_ms + at_most_ms,
-            _waiting: shared.begin_wait(),
+            deadline_monotonic_ms: shared.now().monotonic_ms + max_wait_ms,
+            _waiting_call: shared.count_waiting_call(),
         }
     }
 
     /// From now on a ring ends the next pause.
-    pub(super) fn listen(&mut self) {
-        self.rings.borrow_and_update();
+    pub(super) fn mark_signals_seen(&mut self) {
+        self.doorbell_signals.borrow_and_update();
     }
 
-    fn left(&self) -> Duration {
-        let left_ms = self.until_ms - self.shared.now().monotonic_ms;
-        Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+    fn remaining(&self) -> Duration {
+        let remaining_ms = self.deadline_monotonic_ms - self.shared.now().monotonic_ms;
+        Duration::from_millis(u64::try_from(remaining_ms).unwrap_or(0))
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.left().is_zero()
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.remaining().is_zero()
     }
 
     /// Sends a notice, which says when the next is due, and waits.
-    pub(super) async fn next(&mut self, notice: impl Future<Output = Duration>) -> Heard {
+    pub(super) async fn pause(&mut self, notice: impl Future<Output = Duration>) -> PauseEnd {
         // After the end of stdin a notice is never taken from us.
         let pause = tokio::select! {
             pause = notice => pause,
             () = closed(&mut self.stdin_closed) => Duration::ZERO,
         };
-        let pause = pause.min(self.shared.pace()).min(self.left());
+        let pause = pause.min(self.shared.poll_interval()).min(self.remaining());
         tokio::select! {
-            changed = self.rings.changed() => {
+            changed = self.doorbell_signals.changed() => {
                 if changed.is_err() {
                     tokio::time::sleep(pause).await;
                 }
-                Heard::Bell
+                PauseEnd::PollAgain
             }
-            () = tokio::time::sleep(pause) => Heard::Bell,
-            () = closed(&mut self.stdin_closed) => Heard::ClientGone,
-            () = self.context.ct.cancelled() => Heard::Cancelled,
+            () = tokio::time::sleep(pause) => PauseEnd::PollAgain,
+            () = closed(&mut self.stdin_closed) => PauseEnd::ClientGone,
+            () = self.context.ct.cancelled() => PauseEnd::Cancelled,
         }
     }
 }
@@ -172,9 +172,9 @@ async fn closed(stdin: &mut watch::Receiver<bool>) {
 pub(super) struct Progress<'a, F> {
     context: &'a RequestContext<RoleServer>,
     token: Option<rmcp::model::ProgressToken>,
-    said: Option<F>,
-    said_at_ms: i64,
-    count: f64,
+    last_facts: Option<F>,
+    last_report_monotonic_ms: i64,
+    reports_sent: f64,
 }
 
 impl<'a, F: PartialEq> Progress<'a, F> {
@@ -182,33 +182,36 @@ impl<'a, F: PartialEq> Progress<'a, F> {
         Self {
             token: context.meta.get_progress_token(),
             context,
-            said: None,
-            said_at_ms: 0,
-            count: 0.0,
+            last_facts: None,
+            last_report_monotonic_ms: 0,
+            reports_sent: 0.0,
         }
     }
 
     /// Says how it stands, if the facts are new or it is due by the monotonic clock. Returns how long until it is due again.
-    pub(super) async fn tell(
+    pub(super) async fn report(
         &mut self,
         facts: F,
-        words: impl FnOnce() -> String,
-        now_ms: i64,
+        message: impl FnOnce() -> String,
+        now_monotonic_ms: i64,
     ) -> Duration {
         let Some(token) = &self.token else {
-            return PROGRESS_EVERY;
+            return PROGRESS_INTERVAL;
         };
-        let every_ms = i64::try_from(PROGRESS_EVERY.as_millis()).unwrap_or(i64::MAX);
+        let interval_ms = i64::try_from(PROGRESS_INTERVAL.as_millis()).unwrap_or(i64::MAX);
         let facts = Some(facts);
-        if facts != self.said || now_ms - self.said_at_ms >= every_ms {
-            self.count += 1.0;
-            let notice =
-                ProgressNotificationParam::new(token.clone(), self.count).with_message(words());
+        if facts != self.last_facts
+            || now_monotonic_ms - self.last_report_monotonic_ms >= interval_ms
+        {
+            self.reports_sent += 1.0;
+            let notice = ProgressNotificationParam::new(token.clone(), self.reports_sent)
+                .with_message(message());
             let _ = self.context.peer.notify_progress(notice).await;
-            (self.said, self.said_at_ms) = (facts, now_ms);
+            (self.last_facts, self.last_report_monotonic_ms) = (facts, now_monotonic_ms);
         }
         Duration::from_millis(
-            u64::try_from((self.said_at_ms + every_ms - now_ms).max(1)).unwrap_or(1),
+            u64::try_from((self.last_report_monotonic_ms + interval_ms - now_monotonic_ms).max(1))
+                .unwrap_or(1),
         )
     }
 }

@@ -9,30 +9,30 @@ use crate::mcp::session_state::Shared;
 use crate::platform::fault_log;
 
 /// Looks after the lines of the session for as long as the server runs.
-pub(super) async fn watch(shared: Arc<Shared>, client: String) {
-    let mut rings = shared.rings();
-    let mut seated = shared.seated();
+pub(super) async fn watch_claim_queues(shared: Arc<Shared>, client: String) {
+    let mut doorbell_signals = shared.doorbell_signals();
+    let mut client_process = shared.client_process();
     loop {
-        rings.borrow_and_update();
-        let again = if seated.borrow_and_update().is_some() {
-            look(&shared, &client).await
+        doorbell_signals.borrow_and_update();
+        let poll_after = if client_process.borrow_and_update().is_some() {
+            check_claim_queues(&shared, &client).await
         } else {
             None
         };
         tokio::select! {
-            changed = rings.changed() => if changed.is_err() { return },
-            changed = seated.changed() => if changed.is_err() { return },
-            () = rest(again) => {}
+            changed = doorbell_signals.changed() => if changed.is_err() { return },
+            changed = client_process.changed() => if changed.is_err() { return },
+            () = sleep_or_wait_forever(poll_after) => {}
         }
     }
 }
 
-async fn look(shared: &Shared, client: &str) -> Option<Duration> {
-    let looked = shared
-        .same_seat(client, |at| at.mesh.watch_lines(&at.me))
+async fn check_claim_queues(shared: &Shared, client: &str) -> Option<Duration> {
+    let outcome = shared
+        .in_same_session(client, |at| at.mesh.settle_own_queues(&at.me))
         .await;
-    match looked {
-        Ok(again_ms) => again_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+    match outcome {
+        Ok(poll_after_ms) => poll_after_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         Err(error) => {
             let home = &shared.settings().mesh_home;
             fault_log::write(home, "claude-mesh-server", &error.to_string());
@@ -41,9 +41,9 @@ async fn look(shared: &Shared, client: &str) -> Option<Duration> {
     }
 }
 
-async fn rest(again: Option<Duration>) {
-    match again {
-        Some(again) => tokio::time::sleep(again).await,
+async fn sleep_or_wait_forever(poll_after: Option<Duration>) {
+    match poll_after {
+        Some(poll_after) => tokio::time::sleep(poll_after).await,
         None => std::future::pending().await,
     }
 }

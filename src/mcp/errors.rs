@@ -16,21 +16,21 @@ pub(super) fn result(error: &Error) -> CallToolResult {
             refusal.to_string(),
             Cow::Borrowed(hint(refusal)),
         ),
-        Error::Fault(fault) => ("storage", fault.to_string(), hint_of_fault(fault)),
+        Error::Fault(fault) => ("storage", fault.to_string(), fault_hint(fault)),
     };
     let mut body = json!({ "error": { "code": code, "message": message, "hint": hint } });
-    if let Error::Refused(Refusal::Stale { current, .. }) = error {
+    if let Error::Refused(Refusal::VersionMismatch { current, .. }) = error {
         body["error"]["current"] = output::entry(current);
     }
     CallToolResult::error(vec![ContentBlock::text(body.to_string())])
 }
 
 /// Returns the result of any call where the settings could not be read when the server began.
-pub(super) fn never_began(fault: &Fault) -> CallToolResult {
+pub(super) fn settings_unreadable(fault: &Fault) -> CallToolResult {
     let restart = "restart this session once it is mended";
     let hint = match fault.hint.as_str() {
         "" => restart.to_owned(),
-        mend => format!("{mend}; {restart}"),
+        remedy => format!("{remedy}; {restart}"),
     };
     result(&Error::Fault(Fault {
         hint,
@@ -39,13 +39,13 @@ pub(super) fn never_began(fault: &Fault) -> CallToolResult {
 }
 
 /// No tool mends a fault; what does is for the user, whose hands are not tied to tools.
-fn hint_of_fault(fault: &Fault) -> Cow<'static, str> {
+fn fault_hint(fault: &Fault) -> Cow<'static, str> {
     if fault.hint.is_empty() {
         "Tell your user; nothing was stored. Calling again later is safe.".into()
     } else {
-        let mend = &fault.hint;
+        let remedy = &fault.hint;
         format!(
-            "Tell your user what mends it: {mend}. Nothing was stored; calling again later is safe."
+            "Tell your user what mends it: {remedy}. Nothing was stored; calling again later is safe."
         )
         .into()
     }
@@ -60,13 +60,13 @@ fn hint(refusal: &Refusal) -> &'static str {
             "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows mailboxes nobody sits at."
         }
         Refusal::AmbiguousPeer { .. } => "Call again with one of these names.",
-        Refusal::NotFound { .. } => {
+        Refusal::UnknownQuestion { .. } => {
             "Call poll_inbox for what waits for you and for answers to you."
         }
-        Refusal::NoMessage { .. } => {
+        Refusal::UnknownMessage { .. } => {
             "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone."
         }
-        Refusal::NoTask { .. } => "Call list_tasks for the tasks there are.",
+        Refusal::UnknownTask { .. } => "Call list_tasks for the tasks there are.",
         Refusal::Task { .. } => {
             "Call list_tasks {\"query\": \"<task_id>\"} for how the task stands now."
         }
@@ -79,7 +79,7 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::Secret { .. } => {
             "Call again naming where it lives (file, variable, vault), not its value."
         }
-        Refusal::Stale { .. } => {
+        Refusal::VersionMismatch { .. } => {
             "`current` is how it stands now: decide anew, and call state again with its version as expected_version."
         }
         Refusal::Conflict { .. } => "Call poll_inbox or list_peers for how it stands now.",

@@ -12,90 +12,90 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, Empty};
 use tokio::task::JoinHandle;
 
 use crate::mcp::malformed_frames;
-use crate::mcp::malformed_frames::{ErrorAnswer, IdFinder, Understood};
+use crate::mcp::malformed_frames::{ErrorReply, IdFinder, ParsedLine};
 
 /// The longest line that is kept, in bytes.
-const LINE_MAX: usize = 16 * 1024 * 1024;
+const LINE_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// What a pipe holds, so that a long question is read at once.
 const PIPE_BYTES: usize = 64 * 1024;
 /// A buffer that grew beyond this is given back after its line.
-const BUFFER_KEPT: usize = 1024 * 1024;
+const BUFFER_KEEP_BYTES: usize = 1024 * 1024;
 
 /// Where the messages of one client come from, and where ours go.
-pub(super) struct Wire<R, W: AsyncWrite> {
-    from: BufReader<R>,
+pub(super) struct LineTransport<R, W: AsyncWrite> {
+    reader: BufReader<R>,
     /// The line so far; a read that is cancelled goes on here.
     line: Vec<u8>,
     /// The id so far, of a line that is too long to be kept.
-    too_long: Option<IdFinder>,
-    to: AsyncRwTransport<RoleServer, Empty, W>,
-    answering: Option<JoinHandle<()>>,
+    oversized_line: Option<IdFinder>,
+    writer: AsyncRwTransport<RoleServer, Empty, W>,
+    pending_error_reply: Option<JoinHandle<()>>,
 }
 
-impl<R, W> Wire<R, W>
+impl<R, W> LineTransport<R, W>
 where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    pub(super) fn new(from: R, to: W) -> Self {
+    pub(super) fn new(reader: R, writer: W) -> Self {
         Self {
-            from: BufReader::with_capacity(PIPE_BYTES, from),
+            reader: BufReader::with_capacity(PIPE_BYTES, reader),
             line: Vec::new(),
-            too_long: None,
-            to: AsyncRwTransport::new_server(tokio::io::empty(), to),
-            answering: None,
+            oversized_line: None,
+            writer: AsyncRwTransport::new_server(tokio::io::empty(), writer),
+            pending_error_reply: None,
         }
     }
 
     /// Reads on to the end of a line. Returns the error of one that is too long, or `None` at the end of it all: a line
     /// without an end is none.
-    async fn read_line(&mut self) -> io::Result<Option<Result<(), Box<ErrorAnswer>>>> {
+    async fn read_line(&mut self) -> io::Result<Option<Result<(), Box<ErrorReply>>>> {
         loop {
-            let available = self.from.fill_buf().await?;
+            let available = self.reader.fill_buf().await?;
             if available.is_empty() {
                 return Ok(None);
             }
             let end = memchr::memchr(b'\n', available);
-            let taken = end.map_or(available.len(), |at| at + 1);
-            let piece = &available[..taken];
-            if self.too_long.is_none() && self.line.len() + taken > LINE_MAX {
+            let consumed = end.map_or(available.len(), |at| at + 1);
+            let chunk = &available[..consumed];
+            if self.oversized_line.is_none() && self.line.len() + consumed > LINE_MAX_BYTES {
                 let mut finder = IdFinder::default();
                 finder.read(&self.line);
-                self.too_long = Some(finder);
+                self.oversized_line = Some(finder);
                 self.line = Vec::new();
             }
-            match &mut self.too_long {
-                Some(finder) => finder.read(piece),
-                None => self.line.extend_from_slice(piece),
+            match &mut self.oversized_line {
+                Some(finder) => finder.read(chunk),
+                None => self.line.extend_from_slice(chunk),
             }
-            self.from.consume(taken);
+            self.reader.consume(consumed);
             if end.is_some() {
-                let too_long = self.too_long.take();
-                return Ok(Some(
-                    too_long.map_or(Ok(()), |finder| Err(Box::new(refused(finder)))),
-                ));
+                let oversized_line = self.oversized_line.take();
+                return Ok(Some(oversized_line.map_or(Ok(()), |finder| {
+                    Err(Box::new(line_too_long_reply(finder)))
+                })));
             }
         }
     }
 
-    fn understand_line(&mut self) -> Understood {
+    fn parse_line(&mut self) -> ParsedLine {
         let read = malformed_frames::read(&self.line);
         self.line.clear();
-        self.line.shrink_to(BUFFER_KEPT);
+        self.line.shrink_to(BUFFER_KEEP_BYTES);
         read
     }
 
     /// Writes beside the reading, which may be cancelled at any time; the next line waits for it.
-    fn answer(&mut self, answer: ErrorAnswer) {
-        let message = TxJsonRpcMessage::<RoleServer>::error(answer.error, answer.id);
-        let sending = self.to.send(message);
-        self.answering = Some(tokio::spawn(async move {
+    fn reply(&mut self, reply: ErrorReply) {
+        let message = TxJsonRpcMessage::<RoleServer>::error(reply.error, reply.id);
+        let sending = self.writer.send(message);
+        self.pending_error_reply = Some(tokio::spawn(async move {
             let _ = sending.await;
         }));
     }
 }
 
-impl<R, W> Transport<RoleServer> for Wire<R, W>
+impl<R, W> Transport<RoleServer> for LineTransport<R, W>
 where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
@@ -106,37 +106,37 @@ where
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        self.to.send(item)
+        self.writer.send(item)
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            if let Some(answering) = &mut self.answering {
-                let _ = answering.await;
-                self.answering = None;
+            if let Some(pending_error_reply) = &mut self.pending_error_reply {
+                let _ = pending_error_reply.await;
+                self.pending_error_reply = None;
             }
-            let understood = match self.read_line().await.ok()?? {
-                Ok(()) => self.understand_line(),
-                Err(too_long) => Err(too_long),
+            let parsed = match self.read_line().await.ok()?? {
+                Ok(()) => self.parse_line(),
+                Err(oversized_line) => Err(oversized_line),
             };
-            match understood {
+            match parsed {
                 Ok(Some(message)) => return Some(message),
                 Ok(None) => {}
-                Err(answer) => self.answer(*answer),
+                Err(reply) => self.reply(*reply),
             }
         }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
-        self.to.close().await
+        self.writer.close().await
     }
 }
 
 /// Returns the answer to a line that is too long.
-fn refused(finder: IdFinder) -> ErrorAnswer {
-    let problem = format!("a line may have {LINE_MAX} bytes at most; nothing was done");
-    ErrorAnswer {
-        id: finder.found(),
+fn line_too_long_reply(finder: IdFinder) -> ErrorReply {
+    let problem = format!("a line may have {LINE_MAX_BYTES} bytes at most; nothing was done");
+    ErrorReply {
+        id: finder.request_id(),
         error: ErrorData::invalid_request(problem, None),
     }
 }

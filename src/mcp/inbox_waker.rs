@@ -12,19 +12,19 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use crate::claude_code::client;
-use crate::claude_code::client::Allowance;
+use crate::claude_code::client::InboxRateLimit;
 use crate::mcp::session_state::Shared;
-use crate::mesh::{Attention, Letterbox};
+use crate::mesh::{InboxState, WakeAction};
 use crate::platform::fault_log;
 
 /// How long a call that waits is left to itself after a ring, which is most often for what it waits for.
-const CALL_FIRST: Duration = Duration::from_millis(200);
+const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
 /// What the session is asked to do with a doorbell; the hook attaches the text itself.
-const TEXT: &str = "Answer now with reply_to_peer; SendMessage does not reach the asker. If no question follows here, call poll_inbox.";
+const QUESTION_INSTRUCTION: &str = "Answer now with reply_to_peer; SendMessage does not reach the asker. If no question follows here, call poll_inbox.";
 /// The same when it is mail.
-const MAIL: &str = "If none follows here, call list_messages.";
+const MAIL_INSTRUCTION: &str = "If none follows here, call list_messages.";
 /// The same when it is a claim.
-const CLAIM: &str = "If none is named here, call poll_inbox.";
+const CLAIM_INSTRUCTION: &str = "If none is named here, call poll_inbox.";
 
 /// Why no line can be posted where there is no socket.
 const NO_SOCKET: &str =
@@ -32,32 +32,33 @@ const NO_SOCKET: &str =
 
 /// Attends to the session for as long as the server runs.
 pub(super) async fn attend(shared: Arc<Shared>, client: String) {
-    let mut rings = shared.rings();
-    let mut seated = shared.seated();
-    let mut calls_waiting = shared.calls_waiting();
-    let mut allowance = Allowance::default();
-    let mut told = None;
+    let mut doorbell_signals = shared.doorbell_signals();
+    let mut client_process = shared.client_process();
+    let mut waiting_call_count = shared.waiting_call_count();
+    let mut rate_limit = InboxRateLimit::default();
+    let mut reported = None;
     loop {
         // A call that waits takes the questions itself; and what it returns goes out before we look.
-        let call_waits = calls_have_ended(&mut calls_waiting, CALL_FIRST)
-            .await
-            .is_err();
+        let call_still_waits =
+            wait_until_no_call_waits(&mut waiting_call_count, WAITING_CALL_GRACE)
+                .await
+                .is_err();
         tokio::task::yield_now().await;
-        rings.borrow_and_update();
-        if seated.borrow_and_update().is_none() {
-            if seated.changed().await.is_err() {
+        doorbell_signals.borrow_and_update();
+        if client_process.borrow_and_update().is_none() {
+            if client_process.changed().await.is_err() {
                 return;
             }
             continue;
         }
         shared.end_waits(&client).await;
-        let letterbox = || letterbox(&shared, &allowance);
-        let attention = shared.same_seat(&client, |at| {
+        let inbox_state = || inbox_state(&shared, &rate_limit);
+        let wake_action = shared.in_same_session(&client, |at| {
             at.mesh.end_dead_waits(&at.me)?;
-            at.mesh.attend(&at.me, letterbox)
+            at.mesh.attend(&at.me, inbox_state)
         });
-        let pause = match attention.await {
-            Ok(Attention::Post {
+        let pause = match wake_action.await {
+            Ok(WakeAction::Post {
                 nonce,
                 from,
                 answers,
@@ -65,23 +66,25 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 granted,
             }) => {
                 let (sender, words) = words(&from, answers, &mail, granted);
-                allowance.spend(shared.now().monotonic_ms);
-                if let Err(problem) = post(&shared, &nonce, &sender, &words).await {
+                rate_limit.record_post(shared.now().monotonic_ms);
+                if let Err(problem) = post_doorbell(&shared, &nonce, &sender, &words).await {
                     let _ = shared
-                        .same_seat(&client, |at| at.mesh.ring_failed(&at.me, &problem))
+                        .in_same_session(&client, |at| {
+                            at.mesh.record_wake_failure(&at.me, &problem)
+                        })
                         .await;
                     None
                 } else {
                     Some(Duration::from_millis(10))
                 }
             }
-            Ok(Attention::Rest {
+            Ok(WakeAction::Wait {
                 after_ms,
                 needs_person,
             }) => {
-                if let Some(needs) = needs_person.filter(|_| needs_person != told) {
-                    tell_person(&shared, &client, needs.words()).await;
-                    told = needs_person;
+                if let Some(need) = needs_person.filter(|_| needs_person != reported) {
+                    run_notify_program(&shared, &client, need.words()).await;
+                    reported = needs_person;
                 }
                 let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
                 after.map(Duration::from_millis)
@@ -95,37 +98,37 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 None
             }
         };
-        if let Some(needs) = told {
-            let still = shared
-                .same_seat(&client, |at| at.mesh.still_needs_person(&at.me, needs))
+        if let Some(need) = reported {
+            let still_needed = shared
+                .in_same_session(&client, |at| at.mesh.still_needs_person(&at.me, need))
                 .await;
-            told = still.unwrap_or(false).then_some(needs);
+            reported = still_needed.unwrap_or(false).then_some(need);
         }
         tokio::select! {
-            changed = rings.changed() => if changed.is_err() { return },
-            changed = seated.changed() => if changed.is_err() { return },
-            () = ended(&mut calls_waiting), if call_waits => {}
-            () = rest(pause) => {}
+            changed = doorbell_signals.changed() => if changed.is_err() { return },
+            changed = client_process.changed() => if changed.is_err() { return },
+            () = until_no_call_waits(&mut waiting_call_count), if call_still_waits => {}
+            () = sleep_or_wait_forever(pause) => {}
         }
     }
 }
 
-/// Waits until no call waits; fails after `at_most`.
-async fn calls_have_ended(
-    calls_waiting: &mut watch::Receiver<u32>,
-    at_most: Duration,
+/// Waits until no call waits; fails after `max_wait`.
+async fn wait_until_no_call_waits(
+    waiting_call_count: &mut watch::Receiver<u32>,
+    max_wait: Duration,
 ) -> Result<(), tokio::time::error::Elapsed> {
-    if *calls_waiting.borrow_and_update() == 0 {
+    if *waiting_call_count.borrow_and_update() == 0 {
         return Ok(());
     }
-    tokio::time::timeout(at_most, ended(calls_waiting)).await
+    tokio::time::timeout(max_wait, until_no_call_waits(waiting_call_count)).await
 }
 
-async fn ended(calls_waiting: &mut watch::Receiver<u32>) {
-    let _ = calls_waiting.wait_for(|count| *count == 0).await;
+async fn until_no_call_waits(waiting_call_count: &mut watch::Receiver<u32>) {
+    let _ = waiting_call_count.wait_for(|count| *count == 0).await;
 }
 
-async fn rest(pause: Option<Duration>) {
+async fn sleep_or_wait_forever(pause: Option<Duration>) {
     match pause {
         Some(pause) => tokio::time::sleep(pause).await,
         None => std::future::pending().await,
@@ -134,44 +137,61 @@ async fn rest(pause: Option<Duration>) {
 
 /// Returns in whose name a doorbell is posted, and its words. A question comes before an answer, that before mail.
 fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (String, String) {
-    let (what, then) = match (from, answers, mail, granted) {
-        ([one], ..) => (format!("a question from \"{one}\" waits for you."), TEXT),
+    let (event_text, instruction) = match (from, answers, mail, granted) {
+        ([one], ..) => (
+            format!("a question from \"{one}\" waits for you."),
+            QUESTION_INSTRUCTION,
+        ),
         ([_, ..], ..) => (
             format!("{} questions from other sessions wait for you.", from.len()),
-            TEXT,
+            QUESTION_INSTRUCTION,
         ),
-        ([], 1.., ..) => ("the reply to a question of yours has come.".into(), TEXT),
-        ([], 0, [one], _) => (format!("a message from \"{one}\" waits for you."), MAIL),
+        ([], 1.., ..) => (
+            "the reply to a question of yours has come.".into(),
+            QUESTION_INSTRUCTION,
+        ),
+        ([], 0, [one], _) => (
+            format!("a message from \"{one}\" waits for you."),
+            MAIL_INSTRUCTION,
+        ),
         ([], 0, [_, ..], _) => (
             format!("{} messages from other sessions wait for you.", mail.len()),
-            MAIL,
+            MAIL_INSTRUCTION,
         ),
-        ([], 0, [], 0..=1) => ("a claim you stood in line for is yours now.".into(), CLAIM),
+        ([], 0, [], 0..=1) => (
+            "a claim you stood in line for is yours now.".into(),
+            CLAIM_INSTRUCTION,
+        ),
         ([], 0, [], _) => (
             format!("{granted} claims you stood in line for are yours now."),
-            CLAIM,
+            CLAIM_INSTRUCTION,
         ),
     };
     let sender = from.first().or(mail.first().filter(|_| answers == 0));
     let sender = sender.map_or("claude-mesh", String::as_str);
-    (sender.to_owned(), format!("{what} {then}"))
+    (sender.to_owned(), format!("{event_text} {instruction}"))
 }
 
 /// Returns what the inbox would do with a line now.
-fn letterbox(shared: &Shared, allowance: &Allowance) -> Letterbox {
+fn inbox_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxState {
     if socket(shared).is_none() {
-        return Letterbox::Missing(NO_SOCKET.into());
+        return InboxState::Missing(NO_SOCKET.into());
     }
-    match allowance.wait_ms(shared.now().monotonic_ms) {
-        0 => Letterbox::Open,
-        for_ms => Letterbox::Full { for_ms },
+    match rate_limit.wait_ms(shared.now().monotonic_ms) {
+        0 => InboxState::Open,
+        for_ms => InboxState::Full { for_ms },
     }
 }
 
 /// Posts the doorbell. The problem of a failure is told to those who asked.
-async fn post(shared: &Shared, nonce: &str, sender: &str, words: &str) -> Result<(), String> {
+async fn post_doorbell(
+    shared: &Shared,
+    nonce: &str,
+    sender: &str,
+    words: &str,
+) -> Result<(), String> {
     let socket = socket(shared).ok_or(NO_SOCKET)?;
-    let lines = client::doorbell(
+    let lines = client::doorbell_lines(
         shared.settings().claude.socket_token.as_deref(),
         nonce,
         sender,
@@ -182,8 +202,8 @@ async fn post(shared: &Shared, nonce: &str, sender: &str, words: &str) -> Result
         stream.write_all(lines.as_bytes()).await?;
         stream.shutdown().await
     };
-    let patience = Duration::from_secs(2);
-    match tokio::time::timeout(patience, posting).await {
+    let post_timeout = Duration::from_secs(2);
+    match tokio::time::timeout(post_timeout, posting).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!("its inbox socket refused the line: {error}")),
         Err(_) => Err("its inbox socket does not take anything".into()),
@@ -192,21 +212,21 @@ async fn post(shared: &Shared, nonce: &str, sender: &str, words: &str) -> Result
 
 /// The socket stays the same for the life of the client; the registry knows it where the environment does not.
 fn socket(shared: &Shared) -> Option<PathBuf> {
-    let told = shared.settings().claude.socket.clone();
-    told.or_else(|| {
-        let process = (*shared.seated().borrow())?;
-        let registered = client::registered(&shared.settings().claude.config_dir, process)?;
-        registered.socket.map(PathBuf::from)
+    let reported = shared.settings().claude.socket.clone();
+    reported.or_else(|| {
+        let process = (*shared.client_process().borrow())?;
+        let registry_entry = client::registry_entry(&shared.settings().claude.config_dir, process)?;
+        registry_entry.socket.map(PathBuf::from)
     })
 }
 
 /// Runs the person's own program; what it is about stands in its environment, never in its arguments.
-async fn tell_person(shared: &Shared, client: &str, reason: &str) {
+async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
     let Some(program) = shared.settings().notify.clone() else {
         return;
     };
     let name = shared
-        .same_seat(client, |at| Ok(at.me.name.to_string()))
+        .in_same_session(client, |at| Ok(at.me.name.to_string()))
         .await
         .unwrap_or_default();
     let started = Command::new(&program)

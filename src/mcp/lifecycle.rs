@@ -11,23 +11,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::server::MeshServer;
-use crate::mcp::framing::Wire;
-use crate::mcp::pre_init_filter::Prelude;
+use crate::mcp::framing::LineTransport;
+use crate::mcp::pre_init_filter::PreInitFilter;
 use crate::mcp::session_state::Shared;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Fault, Settings, fault_log, version};
 
 /// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
-const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
+const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) fn run() -> ExitCode {
-    if let Some(line) = version::asked_for() {
+    if let Some(line) = version::version_line_if_requested() {
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
         return ExitCode::SUCCESS;
     }
     let home = Settings::mesh_home_of_this_process();
     let fail = |message: &str| {
-        complain(message);
+        write_to_stderr(message);
         if let Some(home) = &home {
             fault_log::write(home, "claude-mesh-server", message);
         }
@@ -65,25 +65,27 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
         |shared| shared.stdin_closed(),
     );
     let reason = tokio::select! {
-        ended = speak(MeshServer::new(shared.clone()), stdin_closed) => ended?,
+        ended = serve_stdio(MeshServer::new(shared.clone()), stdin_closed) => ended?,
         _ = interrupted.recv() => "interrupted",
         _ = terminated.recv() => "terminated",
         _ = hung_up.recv() => "hung up",
-        () = client_gone(shared.as_deref().ok()) => "client gone",
+        () = wait_for_client_exit(shared.as_deref().ok()) => "client gone",
     };
     if let Ok(shared) = shared {
-        shared.station().leave(reason, LEAVE_PATIENCE);
+        shared
+            .session_state()
+            .unregister(reason, UNREGISTER_BUSY_TIMEOUT);
     }
     Ok(())
 }
 
 /// Serves until stdin ends. A client that ends before it says anything is no fault.
-async fn speak(
+async fn serve_stdio(
     server: MeshServer,
     stdin_closed: watch::Sender<bool>,
 ) -> std::io::Result<&'static str> {
     let (stdin, stdout) = rmcp::transport::stdio_pipes();
-    let transport = Prelude::of(Wire::new(stdin, stdout), stdin_closed);
+    let transport = PreInitFilter::new(LineTransport::new(stdin, stdout), stdin_closed);
     match server.serve(transport).await {
         Ok(running) => running
             .waiting()
@@ -96,26 +98,26 @@ async fn speak(
 }
 
 /// Waits until the client process of the session is gone. The kernel tells, so no timer is needed.
-async fn client_gone(shared: Option<&Shared>) {
-    let Some(mut seated) = shared.map(Shared::seated) else {
+async fn wait_for_client_exit(shared: Option<&Shared>) {
+    let Some(mut client_process) = shared.map(Shared::client_process) else {
         return std::future::pending().await;
     };
     loop {
-        let client: Option<ProcessKey> = *seated.borrow_and_update();
+        let client: Option<ProcessKey> = *client_process.borrow_and_update();
         let Some(client) = client else {
-            if seated.changed().await.is_err() {
+            if client_process.changed().await.is_err() {
                 return std::future::pending().await;
             }
             continue;
         };
         tokio::select! {
-            () = end_of(client) => return,
-            changed = seated.changed() => if changed.is_err() { return std::future::pending().await },
+            () = wait_for_process_exit(client) => return,
+            changed = client_process.changed() => if changed.is_err() { return std::future::pending().await },
         }
     }
 }
 
-async fn end_of(client: ProcessKey) {
+async fn wait_for_process_exit(client: ProcessKey) {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     let Some(pid) = Pid::from_raw(client.pid) else {
         return std::future::pending().await;
@@ -136,6 +138,6 @@ async fn end_of(client: ProcessKey) {
     }
 }
 
-fn complain(message: &str) {
+fn write_to_stderr(message: &str) {
     let _ = writeln!(std::io::stderr(), "claude-mesh-server: {message}");
 }

@@ -7,42 +7,42 @@ use serde_json::Value;
 use crate::platform::text::without_bom;
 
 /// The longest id that is echoed, in bytes as written.
-const TOKEN_MAX: usize = 256;
+const TOKEN_MAX_BYTES: usize = 256;
 
 /// An error, and the id of the request it answers. Without one the key is left out, as revision 2026-07-28 has it.
 #[derive(Debug, PartialEq)]
-pub(super) struct ErrorAnswer {
+pub(super) struct ErrorReply {
     pub(super) id: Option<RequestId>,
     pub(super) error: ErrorData,
 }
 
 /// A message, nothing, or the error that answers the line.
-pub(super) type Understood = Result<Option<RxJsonRpcMessage<RoleServer>>, Box<ErrorAnswer>>;
+pub(super) type ParsedLine = Result<Option<RxJsonRpcMessage<RoleServer>>, Box<ErrorReply>>;
 
 /// Reads a line. `None` is one that needs no answer: an empty one, a notice that nobody here knows.
-pub(super) fn read(line: &[u8]) -> Understood {
-    let line = trim(line);
+pub(super) fn read(line: &[u8]) -> ParsedLine {
+    let line = strip_line_end(line);
     if line.is_empty() {
         return Ok(None);
     }
     match serde_json::from_slice(line) {
         Ok(message) => Ok(Some(message)),
-        Err(error) => match with_whole_characters(line) {
-            Some(mended) => serde_json::from_slice(&mended)
+        Err(error) => match replace_lone_surrogates(line) {
+            Some(repaired) => serde_json::from_slice(&repaired)
                 .map(Some)
-                .or_else(|error| answer(&mended, &error)),
-            None => answer(line, &error),
+                .or_else(|error| error_reply(&repaired, &error)),
+            None => error_reply(line, &error),
         },
     }
 }
 
-fn trim(line: &[u8]) -> &[u8] {
+fn strip_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     without_bom(line)
 }
 
-fn answer(line: &[u8], error: &serde_json::Error) -> Understood {
+fn error_reply(line: &[u8], error: &serde_json::Error) -> ParsedLine {
     let error = if let Ok(value) = serde_json::from_slice::<Value>(line) {
         if value["method"].is_string() && value.get("id").is_none() {
             return Ok(None);
@@ -54,41 +54,41 @@ fn answer(line: &[u8], error: &serde_json::Error) -> Understood {
     };
     let mut finder = IdFinder::default();
     finder.read(line);
-    let id = finder.found();
-    Err(Box::new(ErrorAnswer { id, error }))
+    let id = finder.request_id();
+    Err(Box::new(ErrorReply { id, error }))
 }
 
 /// Returns the line with U+FFFD in the place of each half of a surrogate pair, which JavaScript writes when it has cut a
 /// character in two. `None` where there is no such half.
-fn with_whole_characters(line: &[u8]) -> Option<Vec<u8>> {
+fn replace_lone_surrogates(line: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(line.len());
     let mut rest = line;
-    let mut mended = false;
+    let mut repaired = false;
     while let Some(first) = rest.first() {
         // Backslashes stand in texts only, and what follows one belongs to it.
-        let taken = match (first, escaped_unit(rest)) {
+        let consumed = match (first, escaped_utf16_unit(rest)) {
             (_, Some(0xd800..=0xdbff))
-                if matches!(escaped_unit(&rest[6..]), Some(0xdc00..=0xdfff)) =>
+                if matches!(escaped_utf16_unit(&rest[6..]), Some(0xdc00..=0xdfff)) =>
             {
                 12
             }
             (_, Some(0xd800..=0xdfff)) => {
                 out.extend_from_slice(b"\\ufffd");
-                mended = true;
+                repaired = true;
                 rest = &rest[6..];
                 continue;
             }
             (b'\\', _) => rest.len().min(2),
             _ => 1,
         };
-        out.extend_from_slice(&rest[..taken]);
-        rest = &rest[taken..];
+        out.extend_from_slice(&rest[..consumed]);
+        rest = &rest[consumed..];
     }
-    mended.then_some(out)
+    repaired.then_some(out)
 }
 
 /// Returns the unit of a `\uXXXX` that the text begins with.
-fn escaped_unit(text: &[u8]) -> Option<u32> {
+fn escaped_utf16_unit(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
@@ -98,49 +98,49 @@ fn escaped_unit(text: &[u8]) -> Option<u32> {
 #[derive(Debug, Default)]
 pub(super) struct IdFinder {
     depth: usize,
-    in_text: bool,
-    after_backslash: bool,
+    in_string: bool,
+    is_escaped: bool,
     /// The text, number or word at the top level that is being read or was last.
     token: Vec<u8>,
     /// The key whose value comes now.
     key: Vec<u8>,
     id: Option<RequestId>,
-    is_answer: bool,
+    is_response: bool,
 }
 
 impl IdFinder {
     /// Reads on.
-    pub(super) fn read(&mut self, piece: &[u8]) {
-        for byte in piece {
-            if self.in_text {
-                self.read_text(*byte);
+    pub(super) fn read(&mut self, chunk: &[u8]) {
+        for byte in chunk {
+            if self.in_string {
+                self.read_string_byte(*byte);
             } else {
-                self.read_between(*byte);
+                self.read_structural_byte(*byte);
             }
         }
     }
 
     /// Returns the id, unless the line is an answer: that of an answer names a request of ours.
-    pub(super) fn found(self) -> Option<RequestId> {
-        self.id.filter(|_| !self.is_answer)
+    pub(super) fn request_id(self) -> Option<RequestId> {
+        self.id.filter(|_| !self.is_response)
     }
 
-    fn read_text(&mut self, byte: u8) {
-        self.keep(byte);
+    fn read_string_byte(&mut self, byte: u8) {
+        self.push_token_byte(byte);
         match byte {
-            _ if self.after_backslash => self.after_backslash = false,
-            b'\\' => self.after_backslash = true,
-            b'"' => self.in_text = false,
+            _ if self.is_escaped => self.is_escaped = false,
+            b'\\' => self.is_escaped = true,
+            b'"' => self.in_string = false,
             _ => {}
         }
     }
 
-    fn read_between(&mut self, byte: u8) {
+    fn read_structural_byte(&mut self, byte: u8) {
         match byte {
             b'"' => {
-                self.in_text = true;
+                self.in_string = true;
                 self.begin_token();
-                self.keep(byte);
+                self.push_token_byte(byte);
             }
             b'{' | b'[' => {
                 self.begin_token();
@@ -152,11 +152,11 @@ impl IdFinder {
             }
             b':' if self.depth == 1 => {
                 self.key = std::mem::take(&mut self.token);
-                self.is_answer |= self.key == b"\"result\"" || self.key == b"\"error\"";
+                self.is_response |= self.key == b"\"result\"" || self.key == b"\"error\"";
             }
             b',' => self.end_value(),
             b' ' | b'\t' | b'\r' | b'\n' => {}
-            _ => self.keep(byte),
+            _ => self.push_token_byte(byte),
         }
     }
 
@@ -178,8 +178,8 @@ impl IdFinder {
     }
 
     /// An id that is too long for this is cut in the middle, and so is none.
-    fn keep(&mut self, byte: u8) {
-        if self.depth == 1 && self.token.len() < TOKEN_MAX {
+    fn push_token_byte(&mut self, byte: u8) {
+        if self.depth == 1 && self.token.len() < TOKEN_MAX_BYTES {
             self.token.push(byte);
         }
     }
@@ -191,21 +191,24 @@ mod tests {
 
     fn id_of(line: &str) -> Option<Value> {
         // In pieces of every size it is the same.
-        let found: Vec<_> = (1..=line.len())
+        let request_id: Vec<_> = (1..=line.len())
             .map(|size| {
                 let mut finder = IdFinder::default();
                 line.as_bytes()
                     .chunks(size)
-                    .for_each(|piece| finder.read(piece));
-                finder.found().map(RequestId::into_json_value)
+                    .for_each(|chunk| finder.read(chunk));
+                finder.request_id().map(RequestId::into_json_value)
             })
             .collect();
-        assert!(found.iter().all(|id| *id == found[0]), "{found:?}");
-        found[0].clone()
+        assert!(
+            request_id.iter().all(|id| *id == request_id[0]),
+            "{request_id:?}"
+        );
+        request_id[0].clone()
     }
 
     #[test]
-    fn the_id_is_found_first_last_and_in_between_but_only_at_the_top() {
+    fn request_id_is_found_anywhere_at_the_top_level_only() {
         assert_eq!(id_of(r#"{"id":7,"x"#), Some(7.into()));
         assert_eq!(
             id_of(r#"{"method":"m","params":{"id":1,"x":[{"id":2}]},"jsonrpc":"2.0" , "id" : 8 }"#),
@@ -222,22 +225,22 @@ mod tests {
         assert_eq!(id_of(r#"{"id":{"id":6},"a":1}"#), None);
         assert_eq!(id_of(r#"{"id":9,"result":1e400}"#), None);
         assert_eq!(id_of("]]}},{\"id\":1"), None);
-        let long = format!("{{\"id\":\"{}\",\"a\":1}}", "y".repeat(TOKEN_MAX));
+        let long = format!("{{\"id\":\"{}\",\"a\":1}}", "y".repeat(TOKEN_MAX_BYTES));
         assert_eq!(id_of(&long), None);
     }
 
     #[test]
-    fn halves_of_characters_are_replaced_and_nothing_else_is() {
-        let mended = |line: &str| {
-            with_whole_characters(line.as_bytes()).map(|line| String::from_utf8(line).unwrap())
+    fn only_lone_surrogate_escapes_are_replaced() {
+        let repaired = |line: &str| {
+            replace_lone_surrogates(line.as_bytes()).map(|line| String::from_utf8(line).unwrap())
         };
-        assert_eq!(mended(r#""\ud83d""#).unwrap(), r#""\ufffd""#);
-        assert_eq!(mended(r#""\uDE00\uD83D""#).unwrap(), r#""\ufffd\ufffd""#);
+        assert_eq!(repaired(r#""\ud83d""#).unwrap(), r#""\ufffd""#);
+        assert_eq!(repaired(r#""\uDE00\uD83D""#).unwrap(), r#""\ufffd\ufffd""#);
         assert_eq!(
-            mended(r#""\ud83d\ud83d\ude00""#).unwrap(),
+            repaired(r#""\ud83d\ud83d\ude00""#).unwrap(),
             r#""\ufffd\ud83d\ude00""#
         );
-        assert_eq!(mended(r#""\\\ud83d\n""#).unwrap(), r#""\\\ufffd\n""#);
+        assert_eq!(repaired(r#""\\\ud83d\n""#).unwrap(), r#""\\\ufffd\n""#);
         for whole in [
             r#""\ud83d\ude00""#,
             r#""\\ud83d""#,
@@ -246,7 +249,7 @@ mod tests {
             "\"\\",
             "",
         ] {
-            assert_eq!(mended(whole), None, "{whole}");
+            assert_eq!(repaired(whole), None, "{whole}");
         }
     }
 }

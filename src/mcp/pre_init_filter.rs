@@ -9,24 +9,24 @@ use rmcp::transport::Transport;
 use tokio::sync::watch;
 
 /// A transport that passes over notices and answers until a session is open, and that says when nothing more will come.
-pub(super) struct Prelude<T> {
+pub(super) struct PreInitFilter<T> {
     inner: T,
-    open: bool,
-    stdin: watch::Sender<bool>,
+    is_open: bool,
+    stdin_closed: watch::Sender<bool>,
 }
 
-impl<T> Prelude<T> {
+impl<T> PreInitFilter<T> {
     /// `stdin` is told when the client has closed it.
-    pub(super) fn of(inner: T, stdin: watch::Sender<bool>) -> Self {
+    pub(super) fn new(inner: T, stdin_closed: watch::Sender<bool>) -> Self {
         Self {
             inner,
-            open: false,
-            stdin,
+            is_open: false,
+            stdin_closed,
         }
     }
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for Prelude<T> {
+impl<T: Transport<RoleServer>> Transport<RoleServer> for PreInitFilter<T> {
     type Error = T::Error;
 
     fn send(
@@ -39,13 +39,13 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Prelude<T> {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
             let Some(message) = self.inner.receive().await else {
-                self.stdin.send_replace(true);
+                self.stdin_closed.send_replace(true);
                 return None;
             };
             match &message {
-                _ if self.open => return Some(message),
+                _ if self.is_open => return Some(message),
                 ClientJsonRpcMessage::Request(request) => {
-                    self.open = opens(&request.request);
+                    self.is_open = opens_session(&request.request);
                     return Some(message);
                 }
                 _ => {}
@@ -59,7 +59,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Prelude<T> {
 }
 
 /// Returns whether the library takes this request for the beginning of a session.
-fn opens(request: &ClientRequest) -> bool {
+fn opens_session(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => true,
         ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,

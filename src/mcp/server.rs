@@ -20,14 +20,14 @@ use crate::platform::Fault;
 #[derive(Clone)]
 pub(super) struct MeshServer {
     shared: Result<Arc<Shared>, Fault>,
-    settling: Arc<AtomicBool>,
+    session_search_started: Arc<AtomicBool>,
 }
 
 impl MeshServer {
     pub(super) fn new(shared: Result<Arc<Shared>, Fault>) -> Self {
         Self {
             shared,
-            settling: Arc::default(),
+            session_search_started: Arc::default(),
         }
     }
 
@@ -38,10 +38,10 @@ impl MeshServer {
             |info| format!("{} {}", info.name, info.version),
         );
         if let Ok(shared) = &self.shared
-            && !self.settling.swap(true, Ordering::SeqCst)
+            && !self.session_search_started.swap(true, Ordering::SeqCst)
         {
-            tokio::spawn(Arc::clone(shared).settle(client.clone()));
-            tokio::spawn(claim_queue_watcher::watch(
+            tokio::spawn(Arc::clone(shared).register_when_session_found(client.clone()));
+            tokio::spawn(claim_queue_watcher::watch_claim_queues(
                 Arc::clone(shared),
                 client.clone(),
             ));
@@ -88,7 +88,7 @@ impl ServerHandler for MeshServer {
     ) -> Result<ListToolsResult, ErrorData> {
         let client = self.client(&context);
         let tools = match &self.shared {
-            Ok(shared) if shared.switched_off(&client).is_some() => Vec::new(),
+            Ok(shared) if shared.disabled_reason(&client).is_some() => Vec::new(),
             Ok(shared) => tools::tool_list(shared.settings().tools.as_deref()),
             Err(_) => tools::tool_list(None),
         };
@@ -103,7 +103,7 @@ impl ServerHandler for MeshServer {
         let client = self.client(&context);
         let shared = match &self.shared {
             Ok(shared) => shared,
-            Err(fault) => return Ok(errors::never_began(fault).into()),
+            Err(fault) => return Ok(errors::settings_unreadable(fault).into()),
         };
         let call = tools::Call {
             shared,
@@ -111,8 +111,8 @@ impl ServerHandler for MeshServer {
             context: &context,
         };
         // Whoever sits was let in; the files are not read again at every call.
-        if !shared.is_seated()
-            && let Some(problem) = shared.switched_off(&call.client)
+        if !shared.is_registered()
+            && let Some(problem) = shared.disabled_reason(&call.client)
         {
             return Ok(errors::result(&Refusal::Unsupported { problem }.into()).into());
         }
@@ -131,7 +131,7 @@ impl ServerHandler for MeshServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Err(no_method("prompts/list"))
+        Err(method_not_found("prompts/list"))
     }
 
     async fn list_resources(
@@ -139,7 +139,7 @@ impl ServerHandler for MeshServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Err(no_method("resources/list"))
+        Err(method_not_found("resources/list"))
     }
 
     async fn list_resource_templates(
@@ -147,7 +147,7 @@ impl ServerHandler for MeshServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(no_method("resources/templates/list"))
+        Err(method_not_found("resources/templates/list"))
     }
 
     /// Comes for methods nobody knows, and for known ones whose parameters are of another shape.
@@ -161,13 +161,13 @@ impl ServerHandler for MeshServer {
                 "tools/call takes \"name\", a text, and \"arguments\", an object",
                 None,
             ),
-            method => no_method(method),
+            method => method_not_found(method),
         })
     }
 }
 
 /// Tools are all this server has.
-fn no_method(name: &str) -> ErrorData {
+fn method_not_found(name: &str) -> ErrorData {
     let message = format!("no method called {:?}", arguments::cut(name));
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
 }

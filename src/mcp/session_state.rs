@@ -8,70 +8,70 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::claude_code::client;
-use crate::mesh::{Arrival, Mesh, Opening, Sitting};
+use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
 use crate::model::{Error, PeerKind, Refusal, Result};
 use crate::platform::id::WaitId;
-use crate::platform::isolation::Place;
+use crate::platform::isolation::MeshLocation;
 use crate::platform::lock;
-use crate::platform::lock::Held;
+use crate::platform::lock::LockGuard;
 use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
 use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
 use crate::store::Options;
-use crate::wake::Listener;
+use crate::wake::WakeListener;
 
 /// A write waits this long on the thread itself; longer waits go on without blocking the other calls.
-const PATIENCE: Duration = Duration::from_millis(20);
+const BUSY_TIMEOUT: Duration = Duration::from_millis(20);
 /// All of it: a lock held longer than this is a fault.
-const PATIENCE_IN_ALL: Duration = Duration::from_secs(15);
+const BUSY_TIMEOUT_TOTAL: Duration = Duration::from_secs(15);
 /// How long a server looks for its client's registry file before it leaves it to the first tool call.
-const SETTLE_STEPS_MS: [u64; 10] = [0, 15, 30, 60, 120, 250, 500, 1_000, 2_000, 5_000];
+const SESSION_SEARCH_DELAYS_MS: [u64; 10] = [0, 15, 30, 60, 120, 250, 500, 1_000, 2_000, 5_000];
 
 /// What all calls of one server share.
 pub(super) struct Shared {
     settings: Settings,
     clock: Arc<SystemClock>,
     started: Moment,
-    station: Mutex<Station>,
-    rings: watch::Sender<u64>,
-    seated: watch::Sender<Option<ProcessKey>>,
+    session_state: Mutex<SessionState>,
+    doorbell_signals: watch::Sender<u64>,
+    client_process: watch::Sender<Option<ProcessKey>>,
     stdin_closed: watch::Sender<bool>,
-    calls_waiting: watch::Sender<u32>,
+    waiting_call_count: watch::Sender<u32>,
     /// Waits that are over but could not be ended: a full disk, a busy file.
-    waits_over: Mutex<Vec<WaitId>>,
+    waits_to_end: Mutex<Vec<WaitId>>,
 }
 
 /// A call of this server that waits, for as long as it does.
-pub(super) struct CallWaiting<'a>(&'a Shared);
+pub(super) struct WaitingCallGuard<'a>(&'a Shared);
 
-impl Drop for CallWaiting<'_> {
+impl Drop for WaitingCallGuard<'_> {
     fn drop(&mut self) {
-        self.0.calls_waiting.send_modify(|count| *count -= 1);
+        self.0.waiting_call_count.send_modify(|count| *count -= 1);
     }
 }
 
 /// What the server holds.
 #[derive(Default)]
-pub(super) struct Station {
+pub(super) struct SessionState {
     mesh: Option<Mesh>,
-    place: Option<Place>,
+    place: Option<MeshLocation>,
     project: Option<Project>,
-    seat: Option<Seat>,
+    registration: Option<Registration>,
 }
 
-struct Seat {
-    sitting: Sitting,
-    listener: Box<dyn Listener>,
+struct Registration {
+    handle: SessionHandle,
+    listener: Box<dyn WakeListener>,
     /// `None` when somebody else owns it: another server of the same client, or one who looked and was stopped meanwhile.
-    lock: Option<Held>,
+    lock: Option<LockGuard>,
 }
 
 /// What one call works with.
-pub(super) struct At<'a> {
+pub(super) struct VerbContext<'a> {
     pub(super) mesh: &'a mut Mesh,
-    pub(super) me: Sitting,
-    pub(super) place: &'a Place,
+    pub(super) me: SessionHandle,
+    pub(super) place: &'a MeshLocation,
     pub(super) project: &'a Project,
     pub(super) wake: &'static str,
 }
@@ -83,12 +83,12 @@ impl Shared {
             started: clock.now(),
             settings,
             clock,
-            station: Mutex::default(),
-            rings: watch::Sender::new(0),
-            seated: watch::Sender::new(None),
+            session_state: Mutex::default(),
+            doorbell_signals: watch::Sender::new(0),
+            client_process: watch::Sender::new(None),
             stdin_closed: watch::Sender::new(false),
-            calls_waiting: watch::Sender::new(0),
-            waits_over: Mutex::default(),
+            waiting_call_count: watch::Sender::new(0),
+            waits_to_end: Mutex::default(),
         }
     }
 
@@ -105,13 +105,15 @@ impl Shared {
         (self.now().monotonic_ms - self.started.monotonic_ms) / 1000
     }
 
-    pub(super) fn station(&self) -> MutexGuard<'_, Station> {
-        self.station.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn session_state(&self) -> MutexGuard<'_, SessionState> {
+        self.session_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the bell of this session, for one waiting call.
-    pub(super) fn rings(&self) -> watch::Receiver<u64> {
-        self.rings.subscribe()
+    pub(super) fn doorbell_signals(&self) -> watch::Receiver<u64> {
+        self.doorbell_signals.subscribe()
     }
 
     /// Returns where it is told that the client has closed stdin.
@@ -120,19 +122,19 @@ impl Shared {
     }
 
     /// Notes that a call begins to wait.
-    pub(super) fn begin_wait(&self) -> CallWaiting<'_> {
-        self.calls_waiting.send_modify(|count| *count += 1);
-        CallWaiting(self)
+    pub(super) fn count_waiting_call(&self) -> WaitingCallGuard<'_> {
+        self.waiting_call_count.send_modify(|count| *count += 1);
+        WaitingCallGuard(self)
     }
 
     /// Returns how many calls wait.
-    pub(super) fn calls_waiting(&self) -> watch::Receiver<u32> {
-        self.calls_waiting.subscribe()
+    pub(super) fn waiting_call_count(&self) -> watch::Receiver<u32> {
+        self.waiting_call_count.subscribe()
     }
 
     /// Ends a wait however it came to its end; one that cannot be ended now is ended later.
-    pub(super) async fn end_wait(&self, client: &str, wait: WaitId) {
-        self.waits_over
+    pub(super) async fn cancel_wait(&self, client: &str, wait: WaitId) {
+        self.waits_to_end
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(wait);
@@ -141,44 +143,46 @@ impl Shared {
 
     /// Ends the waits that are over: a session with one left would count as waiting, and not be rung.
     pub(super) async fn end_waits(&self, client: &str) {
-        let over = || {
-            self.waits_over
+        let pending_ends = || {
+            self.waits_to_end
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        let next = || over().last().copied();
+        let next = || pending_ends().last().copied();
         while let Some(wait) = next() {
-            let ended = self.same_seat(client, |at| at.mesh.end_wait(wait)).await;
+            let ended = self
+                .in_same_session(client, |at| at.mesh.cancel_wait(wait))
+                .await;
             if ended.is_err() {
                 return;
             }
-            over().retain(|it| *it != wait);
+            pending_ends().retain(|queued| *queued != wait);
         }
     }
 
     /// Returns whether the server sits: then its project takes part.
-    pub(super) fn is_seated(&self) -> bool {
-        self.seated.borrow().is_some()
+    pub(super) fn is_registered(&self) -> bool {
+        self.client_process.borrow().is_some()
     }
 
     /// Returns the client process once the server has sat down.
-    pub(super) fn seated(&self) -> watch::Receiver<Option<ProcessKey>> {
-        self.seated.subscribe()
+    pub(super) fn client_process(&self) -> watch::Receiver<Option<ProcessKey>> {
+        self.client_process.subscribe()
     }
 
     /// Returns how often to look without a ring while a call waits.
-    pub(super) fn pace(&self) -> Duration {
-        let pace = self
-            .station()
-            .seat
+    pub(super) fn poll_interval(&self) -> Duration {
+        let poll_interval = self
+            .session_state()
+            .registration
             .as_ref()
-            .and_then(|seat| seat.listener.pace(true));
-        pace.unwrap_or(Duration::from_secs(2))
+            .and_then(|registration| registration.listener.poll_interval(true));
+        poll_interval.unwrap_or(Duration::from_secs(2))
     }
 
     /// Returns whether the mesh is switched off for this session, and why.
-    pub(super) fn switched_off(&self, client: &str) -> Option<String> {
-        if self.settings.off {
+    pub(super) fn disabled_reason(&self, client: &str) -> Option<String> {
+        if self.settings.disabled {
             return Some("claude-mesh is switched off here (CLAUDE_MESH=off)".into());
         }
         let project = Project::of(
@@ -195,37 +199,37 @@ impl Shared {
     pub(super) async fn verb<T>(
         &self,
         client: &str,
-        verb: impl FnMut(At<'_>) -> Result<T>,
+        verb: impl FnMut(VerbContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.patiently(client, false, verb).await
+        self.retry_while_busy(client, false, verb).await
     }
 
     /// Runs one step of a waiting call, in the seat the call began in.
-    pub(super) async fn same_seat<T>(
+    pub(super) async fn in_same_session<T>(
         &self,
         client: &str,
-        verb: impl FnMut(At<'_>) -> Result<T>,
+        verb: impl FnMut(VerbContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.patiently(client, true, verb).await
+        self.retry_while_busy(client, true, verb).await
     }
 
-    async fn patiently<T>(
+    async fn retry_while_busy<T>(
         &self,
         client: &str,
-        same_seat: bool,
-        mut verb: impl FnMut(At<'_>) -> Result<T>,
+        in_same_session: bool,
+        mut verb: impl FnMut(VerbContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        let began = self.now().monotonic_ms;
-        let patience_ms = i64::try_from(PATIENCE_IN_ALL.as_millis()).unwrap_or(i64::MAX);
+        let began_monotonic_ms = self.now().monotonic_ms;
+        let busy_timeout_ms = i64::try_from(BUSY_TIMEOUT_TOTAL.as_millis()).unwrap_or(i64::MAX);
         loop {
             let outcome = self
-                .station()
-                .sit(self, client, same_seat)
+                .session_state()
+                .register(self, client, in_same_session)
                 .and_then(&mut verb);
             match outcome {
                 Err(Error::Fault(fault))
                     if fault.kind == FaultKind::Busy
-                        && self.now().monotonic_ms - began < patience_ms =>
+                        && self.now().monotonic_ms - began_monotonic_ms < busy_timeout_ms =>
                 {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -236,47 +240,56 @@ impl Shared {
 
     /// Sits down as soon as the client is known to be a session. Gives up after some seconds: what is still unknown then
     /// is no session, and the first tool call settles it anyway.
-    pub(super) async fn settle(self: Arc<Self>, client: String) {
-        if !is_claude(&client) || self.is_run() || self.switched_off(&client).is_some() {
+    pub(super) async fn register_when_session_found(self: Arc<Self>, client: String) {
+        if !is_claude(&client) || self.is_headless_run() || self.disabled_reason(&client).is_some()
+        {
             return;
         }
-        for step in SETTLE_STEPS_MS {
-            tokio::time::sleep(Duration::from_millis(step)).await;
-            let known = self.station().find_session(&self, &client).is_some();
-            if known && self.verb(&client, |_| Ok(())).await.is_ok() {
+        for delay_ms in SESSION_SEARCH_DELAYS_MS {
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            let session_found = self.session_state().find_session(&self, &client).is_some();
+            if session_found && self.verb(&client, |_| Ok(())).await.is_ok() {
                 return;
             }
         }
     }
 
     /// Returns whether the client is a `claude -p` run without a mailbox.
-    fn is_run(&self) -> bool {
+    fn is_headless_run(&self) -> bool {
         self.settings.is_headless() && !self.settings.answer
     }
 }
 
-impl Station {
+impl SessionState {
     /// Returns the mesh and the seat; takes the seat when there is none, or when the file was replaced or the seat lost.
-    fn sit(&mut self, shared: &Shared, client: &str, same_seat: bool) -> Result<At<'_>> {
-        if !same_seat || self.seat.is_none() {
+    fn register(
+        &mut self,
+        shared: &Shared,
+        client: &str,
+        in_same_session: bool,
+    ) -> Result<VerbContext<'_>> {
+        if !in_same_session || self.registration.is_none() {
             self.open(shared, client)?;
-            self.check_seat()?;
+            self.check_registration()?;
         }
-        if self.seat.is_none() {
-            self.take_seat(shared, client)?;
+        if self.registration.is_none() {
+            self.register_session(shared, client)?;
         }
-        self.take_lock()?;
-        let (Some(mesh), Some(seat), Some(place), Some(project)) =
-            (&mut self.mesh, &self.seat, &self.place, &self.project)
-        else {
+        self.acquire_session_lock()?;
+        let (Some(mesh), Some(registration), Some(place), Some(project)) = (
+            &mut self.mesh,
+            &self.registration,
+            &self.place,
+            &self.project,
+        ) else {
             unreachable!("mesh and seat were just taken")
         };
-        Ok(At {
+        Ok(VerbContext {
             mesh,
-            me: seat.sitting.clone(),
+            me: registration.handle.clone(),
             place,
             project,
-            wake: seat.listener.kind(),
+            wake: registration.listener.kind(),
         })
     }
 
@@ -287,10 +300,10 @@ impl Station {
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
         let place = project.place(settings)?;
-        let opening = Opening {
+        let options = MeshOptions {
             store: Options {
                 sync_full: settings.sync_full,
-                patience: PATIENCE,
+                lock_timeout: BUSY_TIMEOUT,
                 hook: false,
             },
             registry: Some(settings.claude.config_dir.clone()),
@@ -301,7 +314,7 @@ impl Station {
         self.mesh = Some(Mesh::open_with(
             &place.database,
             shared.clock.clone(),
-            &opening,
+            &options,
         )?);
         self.place = Some(place);
         self.project = Some(project);
@@ -309,21 +322,21 @@ impl Station {
     }
 
     /// Gives up a seat that is none any more: the file was replaced, or somebody ended the session.
-    fn check_seat(&mut self) -> Result<()> {
+    fn check_registration(&mut self) -> Result<()> {
         let mesh = self.mesh.as_mut().expect("the mesh is open");
         if mesh.reopen_if_replaced()? {
-            self.seat = None;
+            self.registration = None;
         }
-        if let Some(seat) = &mut self.seat {
-            match mesh.refresh(&seat.sitting)? {
-                Some(sitting) => seat.sitting = sitting,
-                None => self.seat = None,
+        if let Some(registration) = &mut self.registration {
+            match mesh.refresh(&registration.handle)? {
+                Some(handle) => registration.handle = handle,
+                None => self.registration = None,
             }
         }
         Ok(())
     }
 
-    fn take_seat(&mut self, shared: &Shared, client: &str) -> Result<()> {
+    fn register_session(&mut self, shared: &Shared, client: &str) -> Result<()> {
         let process = self
             .find_session(shared, client)
             .or_else(|| {
@@ -335,52 +348,53 @@ impl Station {
                 problem: "the client of this server is gone".into(),
             })?;
         let claude = is_claude(client);
-        let kind = if claude && shared.is_run() {
+        let kind = if claude && shared.is_headless_run() {
             PeerKind::Run
         } else {
             PeerKind::Session
         };
-        let mut arrival = Arrival::of(process, kind, self.project.clone());
-        arrival.agent = Some(client.to_owned());
-        arrival.headless = claude && shared.settings.is_headless();
-        arrival.has_server = true;
+        let mut request = JoinRequest::of(process, kind, self.project.clone());
+        request.agent = Some(client.to_owned());
+        request.headless = claude && shared.settings.is_headless();
+        request.has_server = true;
         if claude {
-            arrival.complete(client::registered(
+            request.fill_from_registry(client::registry_entry(
                 &shared.settings.claude.config_dir,
                 process,
             ));
-            let told = shared.settings.claude.session_id.clone();
-            arrival.client_session = arrival.client_session.or(told);
+            let session_id_from_env = shared.settings.claude.session_id.clone();
+            request.client_session = request.client_session.or(session_id_from_env);
         }
         let mesh = self.mesh.as_mut().expect("the mesh is open");
         // Claude Code is one session; another client may run servers for several projects, each a member of its own.
-        while !claude && mesh.is_taken(&arrival)? {
-            arrival.instance += 1;
+        while !claude && mesh.is_location_taken(&request)? {
+            request.instance += 1;
         }
-        let sitting = mesh.sit(&arrival)?;
-        mesh.end_dead_waits(&sitting)?;
-        let rings = shared.rings.clone();
+        let handle = mesh.register(&request)?;
+        mesh.end_dead_waits(&handle)?;
+        let doorbell_signals = shared.doorbell_signals.clone();
         let listener =
-            mesh.bells()
-                .listen(sitting.session, shared.settings.polling, move || {
-                    rings.send_modify(|count| *count += 1);
+            mesh.doorbells()
+                .listen(handle.session, shared.settings.polling, move || {
+                    doorbell_signals.send_modify(|count| *count += 1);
                 })?;
-        self.seat = Some(Seat {
-            sitting,
+        self.registration = Some(Registration {
+            handle,
             listener,
             lock: None,
         });
-        shared.seated.send_replace(Some(process));
+        shared.client_process.send_replace(Some(process));
         Ok(())
     }
 
     /// Takes the lock by which others see that this session can be asked. One that cannot be had is tried for again at the
     /// next verb.
-    fn take_lock(&mut self) -> Result<()> {
-        if let (Some(mesh), Some(seat)) = (&self.mesh, &mut self.seat)
-            && seat.lock.is_none()
+    fn acquire_session_lock(&mut self) -> Result<()> {
+        if let (Some(mesh), Some(registration)) = (&self.mesh, &mut self.registration)
+            && registration.lock.is_none()
         {
-            seat.lock = lock::own(&mesh.bells().lock_path(seat.sitting.session))?;
+            registration.lock =
+                lock::acquire(&mesh.doorbells().lock_path(registration.handle.session))?;
         }
         Ok(())
     }
@@ -396,11 +410,11 @@ impl Station {
             .map(|found| found.key)
             .filter(|key| self.is_session(shared, client, *key))
             .collect();
-        client::session_above(process::own_pid(), |found| sessions.contains(&found.key))
+        client::find_session_ancestor(process::own_pid(), |found| sessions.contains(&found.key))
     }
 
     fn is_session(&mut self, shared: &Shared, client: &str, process: ProcessKey) -> bool {
-        if client::registered(&shared.settings.claude.config_dir, process).is_some() {
+        if client::registry_entry(&shared.settings.claude.config_dir, process).is_some() {
             return true;
         }
         let settings = &shared.settings;
@@ -415,14 +429,14 @@ impl Station {
         }
         self.mesh
             .as_mut()
-            .is_some_and(|mesh| mesh.knows_process(process).unwrap_or(false))
+            .is_some_and(|mesh| mesh.has_session_of_process(process).unwrap_or(false))
     }
 
     /// Ends the session.
-    pub(super) fn leave(&mut self, reason: &str, patience: Duration) {
-        if let (Some(mesh), Some(seat)) = (&mut self.mesh, self.seat.take()) {
-            mesh.set_patience(patience);
-            let _ = mesh.leave(seat.sitting.session, reason);
+    pub(super) fn unregister(&mut self, reason: &str, lock_timeout: Duration) {
+        if let (Some(mesh), Some(registration)) = (&mut self.mesh, self.registration.take()) {
+            mesh.set_lock_timeout(lock_timeout);
+            let _ = mesh.unregister(registration.handle.session, reason);
             let _ = mesh.tidy();
         }
     }

@@ -3,85 +3,85 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Mesh, Rings};
-use crate::mesh::peer::liveness::Around;
+use super::{Mesh, PendingWakeups};
+use crate::mesh::peer::liveness::HostView;
 use crate::model::Result;
 use crate::store::Tx;
 
 /// What became of something that was to be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forgotten {
+pub enum EraseOutcome {
     /// There is no such thing.
-    Nothing,
+    NotFound,
     /// It is gone, with every trace.
-    Entirely,
+    Erased,
     /// It is gone, but traces stay in the files until no other program looks at them as they were.
-    ButTraces,
+    PartiallyErased,
 }
 
 /// How long to wait for others that look at the file; looks of sessions are over in a moment.
-pub(in crate::mesh) const PATIENCE: Duration = Duration::from_secs(1);
+pub(in crate::mesh) const READER_WAIT: Duration = Duration::from_secs(1);
 
 /// So many pages of words are written in one transaction.
-const PAGES: i64 = 250;
+const PAGES_PER_STEP: i64 = 250;
 /// So often what others write meanwhile may undo a renewal; then it is done in one go.
-const RENEWALS_MAX: usize = 3;
+const FTS_REBUILDS_MAX: usize = 3;
 
 /// The versions of the schema that brought questions and memories.
-const QUESTIONS: u32 = 1;
-const MEMORIES: u32 = 3;
+const QUESTIONS_SCHEMA: u32 = 1;
+const MEMORIES_SCHEMA: u32 = 3;
 
 impl Mesh {
     /// Runs a verb that removes something for good, if it is there, and takes the traces out.
-    pub(in crate::mesh) fn remove_for_good(
+    pub(in crate::mesh) fn erase_with(
         &mut self,
-        verb: impl FnOnce(&Tx, &Around, &mut Rings) -> Result<bool>,
-    ) -> Result<Forgotten> {
+        verb: impl FnOnce(&Tx, &HostView, &mut PendingWakeups) -> Result<bool>,
+    ) -> Result<EraseOutcome> {
         if !self.write(verb)? {
-            return Ok(Forgotten::Nothing);
+            return Ok(EraseOutcome::NotFound);
         }
         // It is removed, whatever becomes of the rest; what is left is told.
-        Ok(match self.drop_traces(PATIENCE) {
-            Ok(true) => Forgotten::Entirely,
-            Ok(false) | Err(_) => Forgotten::ButTraces,
+        Ok(match self.erase_residue(READER_WAIT) {
+            Ok(true) => EraseOutcome::Erased,
+            Ok(false) | Err(_) => EraseOutcome::PartiallyErased,
         })
     }
 
     /// Takes out what is left of whatever was forgotten, by anybody. Returns whether nothing is left.
-    pub(in crate::mesh) fn drop_traces(&mut self, at_most: Duration) -> Result<bool> {
-        let Some(of) = self.read(|tx, _| Ok(tx.traces()?))? else {
+    pub(in crate::mesh) fn erase_residue(&mut self, timeout: Duration) -> Result<bool> {
+        let Some(of) = self.read(|tx, _| Ok(tx.pending_residue()?))? else {
             return Ok(true);
         };
-        self.renew_signposts()?;
-        let gone = self.store.compact(at_most)?;
-        if gone {
-            self.write(|tx, _, _| Ok(tx.end_traces(&of)?))?;
+        self.rebuild_fts_terms()?;
+        let is_clean = self.store.compact(timeout)?;
+        if is_clean {
+            self.write(|tx, _, _| Ok(tx.clear_residue(&of)?))?;
         }
-        Ok(gone)
+        Ok(is_clean)
     }
 
     /// Writes the words of the full text anew where beginnings of forgotten ones still lead to its pages: piece by piece, so
     /// that nobody waits long for the lock.
-    fn renew_signposts(&mut self) -> Result<()> {
-        for _ in 0..RENEWALS_MAX {
-            if !self.read(|tx, _| Ok(tx.has_stale_signpost()?))? {
+    fn rebuild_fts_terms(&mut self) -> Result<()> {
+        for _ in 0..FTS_REBUILDS_MAX {
+            if !self.read(|tx, _| Ok(tx.has_stale_fts_prefix()?))? {
                 return Ok(());
             }
-            let mut more = self.write(|tx, _, _| Ok(tx.begin_new_signposts(PAGES)?))?;
+            let mut more = self.write(|tx, _, _| Ok(tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;
             while more {
-                more = self.write(|tx, _, _| Ok(tx.go_on_with_signposts(PAGES)?))?;
+                more = self.write(|tx, _, _| Ok(tx.continue_fts_rebuild(PAGES_PER_STEP)?))?;
             }
         }
-        self.write(|tx, _, _| Ok(tx.renew_signposts_at_once()?))
+        self.write(|tx, _, _| Ok(tx.rebuild_fts_at_once()?))
     }
 
     /// Returns the copies from before an update in which a forgotten question may still stand.
-    pub fn copies_with_questions(&self) -> Vec<PathBuf> {
-        self.store.copies(QUESTIONS)
+    pub fn backups_with_questions(&self) -> Vec<PathBuf> {
+        self.store.schema_backups(QUESTIONS_SCHEMA)
     }
 
     /// Returns the copies from before an update in which a forgotten memory may still stand.
-    pub fn copies_with_memories(&self) -> Vec<PathBuf> {
-        self.store.copies(MEMORIES)
+    pub fn backups_with_memories(&self) -> Vec<PathBuf> {
+        self.store.schema_backups(MEMORIES_SCHEMA)
     }
 }

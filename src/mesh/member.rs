@@ -3,43 +3,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Arrival, Asked, IfOffline, Inbox, Interruption, Look, Mesh, Posed, Replied, Reply, Sitting,
-    Standing, Wait,
+    AskOutcome, AskedQuestion, IfOffline, Inbox, Interruption, JoinRequest, Mesh, QuestionStatus,
+    Reply, ReplyOutcome, SessionHandle, Wait, WaitPoll,
 };
 use crate::model::peer::Address;
 use crate::model::{Refusal, Result};
 use crate::platform::id::{QuestionId, WaitId};
 use crate::platform::lock;
-use crate::platform::lock::Held;
-use crate::wake::{Listener, Signal};
+use crate::platform::lock::LockGuard;
+use crate::wake::{WakeListener, WakeSignal};
 
 /// A seat with its doorbell. Leaves when dropped.
 pub struct Member {
     mesh: Mesh,
-    sitting: Sitting,
-    signal: Arc<Signal>,
-    listener: Box<dyn Listener>,
-    lock: Option<Held>,
+    handle: SessionHandle,
+    signal: Arc<WakeSignal>,
+    listener: Box<dyn WakeListener>,
+    lock: Option<LockGuard>,
 }
 
 /// How a wait of a member ended.
 #[derive(Debug)]
-pub enum Waited {
+pub enum ReplyWaitOutcome {
     /// Everything awaited has its end.
-    Done(Vec<Standing>),
+    Done(Vec<QuestionStatus>),
     /// The time is over, or the caller stopped it; the questions stay open.
-    Over(Vec<Standing>),
+    Stopped(Vec<QuestionStatus>),
     /// A question for this member came; answer first.
     Interrupted(Interruption),
 }
 
 /// How a member's wait for something else than answers ended.
 #[derive(Debug)]
-pub enum Came<T> {
+pub enum PollOutcome<T> {
     /// It came.
-    There(T),
+    Found(T),
     /// The time is over, or the caller stopped it.
-    Over,
+    Stopped,
     /// A question for this member came; answer first.
     Interrupted(Interruption),
 }
@@ -47,42 +47,42 @@ pub enum Came<T> {
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Member")
-            .field("sitting", &self.sitting)
+            .field("sitting", &self.handle)
             .finish_non_exhaustive()
     }
 }
 
 impl Mesh {
     /// Sits down and hangs up a doorbell. From now on others can ask this member.
-    pub fn join(self, arrival: &Arrival) -> Result<Member> {
-        self.join_with(arrival, false)
+    pub fn join(self, request: &JoinRequest) -> Result<Member> {
+        self.join_with(request, false)
     }
 
     /// Sits down; with `polling` it looks every 50 ms while it waits instead of watching a folder.
-    pub fn join_with(mut self, arrival: &Arrival, polling: bool) -> Result<Member> {
-        let sitting = self.sit(arrival)?;
-        self.member(sitting, polling, true)
+    pub fn join_with(mut self, request: &JoinRequest, polling: bool) -> Result<Member> {
+        let handle = self.register(request)?;
+        self.member(handle, polling, true)
     }
 
     /// Speaks as a session that sits already and whose own server holds its lock.
-    pub fn speak_as(self, sitting: Sitting, polling: bool) -> Result<Member> {
-        self.member(sitting, polling, false)
+    pub fn act_as(self, handle: SessionHandle, polling: bool) -> Result<Member> {
+        self.member(handle, polling, false)
     }
 
-    fn member(self, sitting: Sitting, polling: bool, own: bool) -> Result<Member> {
-        let signal = Arc::new(Signal::default());
-        let ring = Arc::clone(&signal);
+    fn member(self, handle: SessionHandle, polling: bool, acquire: bool) -> Result<Member> {
+        let signal = Arc::new(WakeSignal::default());
+        let waker = Arc::clone(&signal);
         let listener = self
-            .bells()
-            .listen(sitting.session, polling, move || ring.raise())?;
-        let lock = if own {
-            lock::own(&self.bells().lock_path(sitting.session))?
+            .doorbells()
+            .listen(handle.session, polling, move || waker.raise())?;
+        let lock = if acquire {
+            lock::acquire(&self.doorbells().lock_path(handle.session))?
         } else {
             None
         };
         Ok(Member {
             mesh: self,
-            sitting,
+            handle,
             signal,
             listener,
             lock,
@@ -92,8 +92,8 @@ impl Mesh {
 
 impl Member {
     /// Returns the seat.
-    pub fn sitting(&self) -> &Sitting {
-        &self.sitting
+    pub fn handle(&self) -> &SessionHandle {
+        &self.handle
     }
 
     /// Returns the mesh, for its other verbs.
@@ -102,7 +102,7 @@ impl Member {
     }
 
     /// Returns the bell, for a thread that wants to stop a wait.
-    pub fn signal(&self) -> Arc<Signal> {
+    pub fn signal(&self) -> Arc<WakeSignal> {
         Arc::clone(&self.signal)
     }
 
@@ -112,9 +112,9 @@ impl Member {
         to: &Address,
         question: &str,
         context: Option<&str>,
-    ) -> Result<(Asked, Option<Wait>)> {
-        let Posed { mut asked, wait } = self.mesh.ask(
-            &self.sitting,
+    ) -> Result<(AskedQuestion, Option<Wait>)> {
+        let AskOutcome { mut asked, wait } = self.mesh.ask(
+            &self.handle,
             std::slice::from_ref(to),
             question,
             context,
@@ -131,128 +131,137 @@ impl Member {
         Ok((asked, wait))
     }
 
-    /// Waits until the questions of `wait` have their end, `at_most` is over, a question for this member comes, or
-    /// `go_on`, called after every look, returns false.
+    /// Waits until the questions of `wait` have their end, `timeout` is over, a question for this member comes, or
+    /// `keep_waiting`, called after every look, returns false.
     pub fn wait(
         &mut self,
         wait: &Wait,
-        at_most: Duration,
-        mut go_on: impl FnMut(&[Standing]) -> bool,
-    ) -> Result<Waited> {
-        let waited = self.until_it_ends(wait, at_most, &mut go_on);
-        if waited.is_err() {
-            let _ = self.mesh.end_wait(wait.id);
+        timeout: Duration,
+        mut keep_waiting: impl FnMut(&[QuestionStatus]) -> bool,
+    ) -> Result<ReplyWaitOutcome> {
+        let outcome = self.wait_for_answers(wait, timeout, &mut keep_waiting);
+        if outcome.is_err() {
+            let _ = self.mesh.cancel_wait(wait.id);
         }
-        waited
+        outcome
     }
 
-    fn until_it_ends(
+    fn wait_for_answers(
         &mut self,
         wait: &Wait,
-        at_most: Duration,
-        go_on: &mut dyn FnMut(&[Standing]) -> bool,
-    ) -> Result<Waited> {
-        let until_ms = self.mesh.now().monotonic_ms
-            + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
+        timeout: Duration,
+        keep_waiting: &mut dyn FnMut(&[QuestionStatus]) -> bool,
+    ) -> Result<ReplyWaitOutcome> {
+        let deadline_monotonic_ms = self.mesh.now().monotonic_ms
+            + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
         let mut first = true;
         loop {
-            let seen = self.signal.count();
-            let look = self.mesh.look(&self.sitting, wait, first)?;
+            let signal_count = self.signal.count();
+            let poll = self.mesh.poll(&self.handle, wait, first)?;
             first = false;
-            if let Some(reason) = &look.interrupts
-                && let Some(interruption) = self.mesh.interrupt(&self.sitting, wait.id, reason)?
+            if let Some(reason) = &poll.interrupts
+                && let Some(interruption) = self.mesh.interrupt(&self.handle, wait.id, reason)?
             {
-                return Ok(Waited::Interrupted(interruption));
+                return Ok(ReplyWaitOutcome::Interrupted(interruption));
             }
-            let left_ms = until_ms - self.mesh.now().monotonic_ms;
-            if look.done || left_ms <= 0 || !go_on(&look.standings) {
-                let Look {
-                    standings, done, ..
-                } = self.mesh.finish(&self.sitting, wait, &look, &[])?;
+            let remaining_ms = deadline_monotonic_ms - self.mesh.now().monotonic_ms;
+            if poll.done || remaining_ms <= 0 || !keep_waiting(&poll.question_statuses) {
+                let WaitPoll {
+                    question_statuses,
+                    done,
+                    ..
+                } = self.mesh.finish_wait(&self.handle, wait, &poll, &[])?;
                 return Ok(if done {
-                    Waited::Done(standings)
+                    ReplyWaitOutcome::Done(question_statuses)
                 } else {
-                    Waited::Over(standings)
+                    ReplyWaitOutcome::Stopped(question_statuses)
                 });
             }
-            self.rest(seen, left_ms);
+            self.wait_for_signal(signal_count, remaining_ms);
         }
     }
 
-    /// Waits until `look` finds what it looks for, `at_most` is over, a question for this member comes, or `go_on`, called
+    /// Waits until `look` finds what it looks for, `timeout` is over, a question for this member comes, or `keep_waiting`, called
     /// after every look, returns false.
     pub fn wait_for<T>(
         &mut self,
         wait: WaitId,
-        at_most: Duration,
-        look: impl FnMut(&mut Mesh, &Sitting) -> Result<Option<T>>,
-        go_on: impl FnMut() -> bool,
-    ) -> Result<Came<T>> {
-        let came = self.until_it_comes(wait, at_most, look, go_on);
-        if !matches!(came, Ok(Came::Interrupted(_))) {
-            let _ = self.mesh.end_wait(wait);
+        timeout: Duration,
+        poll: impl FnMut(&mut Mesh, &SessionHandle) -> Result<Option<T>>,
+        keep_waiting: impl FnMut() -> bool,
+    ) -> Result<PollOutcome<T>> {
+        let outcome = self.wait_until_found(wait, timeout, poll, keep_waiting);
+        if !matches!(outcome, Ok(PollOutcome::Interrupted(_))) {
+            let _ = self.mesh.cancel_wait(wait);
         }
-        came
+        outcome
     }
 
-    fn until_it_comes<T>(
+    fn wait_until_found<T>(
         &mut self,
         wait: WaitId,
-        at_most: Duration,
-        mut look: impl FnMut(&mut Mesh, &Sitting) -> Result<Option<T>>,
-        mut go_on: impl FnMut() -> bool,
-    ) -> Result<Came<T>> {
-        let until_ms = self.mesh.now().monotonic_ms
-            + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
+        timeout: Duration,
+        mut poll: impl FnMut(&mut Mesh, &SessionHandle) -> Result<Option<T>>,
+        mut keep_waiting: impl FnMut() -> bool,
+    ) -> Result<PollOutcome<T>> {
+        let deadline_monotonic_ms = self.mesh.now().monotonic_ms
+            + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
         loop {
-            let seen = self.signal.count();
-            if let Some(found) = look(&mut self.mesh, &self.sitting)? {
-                return Ok(Came::There(found));
+            let signal_count = self.signal.count();
+            if let Some(found) = poll(&mut self.mesh, &self.handle)? {
+                return Ok(PollOutcome::Found(found));
             }
-            if let Some(interruption) = self.mesh.interrupt_if_asked(&self.sitting, wait)? {
-                return Ok(Came::Interrupted(interruption));
+            if let Some(interruption) = self.mesh.interrupt_if_asked(&self.handle, wait)? {
+                return Ok(PollOutcome::Interrupted(interruption));
             }
-            let left_ms = until_ms - self.mesh.now().monotonic_ms;
-            if left_ms <= 0 || !go_on() {
-                return Ok(Came::Over);
+            let remaining_ms = deadline_monotonic_ms - self.mesh.now().monotonic_ms;
+            if remaining_ms <= 0 || !keep_waiting() {
+                return Ok(PollOutcome::Stopped);
             }
-            self.rest(seen, left_ms);
+            self.wait_for_signal(signal_count, remaining_ms);
         }
     }
 
     /// Rests until the bell has rung more often than `seen`, or it is time to look.
-    fn rest(&self, seen: u64, left_ms: i64) {
-        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-        let pace = self.listener.pace(true).map_or(left, |pace| pace.min(left));
-        self.signal.wait_past(seen, pace);
+    fn wait_for_signal(&self, signal_count: u64, remaining_ms: i64) {
+        let remaining = Duration::from_millis(u64::try_from(remaining_ms).unwrap_or(0));
+        let poll_interval = self
+            .listener
+            .poll_interval(true)
+            .map_or(remaining, |poll_interval| poll_interval.min(remaining));
+        self.signal.wait_until_raised(signal_count, poll_interval);
     }
 
     /// Begins to wait for questions asked earlier.
     pub fn await_replies(&mut self, questions: &[QuestionId]) -> Result<Wait> {
-        self.mesh.await_replies(&self.sitting, questions, false)
+        self.mesh.await_replies(&self.handle, questions, false)
     }
 
     /// Waits until a question for this member waits, or the time is over. Returns what waits, marked as shown.
-    pub fn next_questions(&mut self, at_most: Duration) -> Result<Inbox> {
-        let until_ms = self.mesh.now().monotonic_ms
-            + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX / 2);
+    pub fn next_questions(&mut self, timeout: Duration) -> Result<Inbox> {
+        let deadline_monotonic_ms = self.mesh.now().monotonic_ms
+            + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
         loop {
-            let seen = self.signal.count();
-            let inbox = self.mesh.inbox(&self.sitting)?;
-            let left_ms = until_ms - self.mesh.now().monotonic_ms;
-            if !inbox.is_empty() || left_ms <= 0 {
-                self.mesh
-                    .mark_shown(&self.sitting, &inbox, None, crate::model::WakeState::Call)?;
+            let signal_count = self.signal.count();
+            let inbox = self.mesh.inbox(&self.handle)?;
+            let remaining_ms = deadline_monotonic_ms - self.mesh.now().monotonic_ms;
+            if !inbox.is_empty() || remaining_ms <= 0 {
+                self.mesh.mark_delivered(
+                    &self.handle,
+                    &inbox,
+                    None,
+                    crate::model::WakeState::Call,
+                )?;
                 return Ok(inbox);
             }
-            self.rest(seen, left_ms);
+            self.wait_for_signal(signal_count, remaining_ms);
         }
     }
 
     /// Answers a question.
-    pub fn answer(&mut self, question: QuestionId, text: &str) -> Result<Replied> {
+    pub fn answer(&mut self, question: QuestionId, text: &str) -> Result<ReplyOutcome> {
         self.mesh.reply(
-            &self.sitting,
+            &self.handle,
             Reply {
                 question,
                 text,
@@ -267,7 +276,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if self.lock.is_some() {
-            let _ = self.mesh.leave(self.sitting.session, "left");
+            let _ = self.mesh.unregister(self.handle.session, "left");
         }
     }
 }

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::mesh::question::ask::check_text;
-use crate::mesh::{Forgotten, Mesh, Sitting, retention};
-use crate::model::memory::{self as rules, Query, Scope};
+use crate::mesh::{EraseOutcome, Mesh, SessionHandle, retention};
+use crate::model::memory::{self as rules, MemoryScope, Query};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::platform::id::MemoryId;
 use crate::platform::project::Project;
-use crate::store::{Found, MESH_SCOPE, Memory, NewMemory, Search, Tx};
+use crate::store::{MESH_SCOPE, Memory, MemoryMatch, MemorySearch, NewMemory, Tx};
 
 /// What is to be remembered.
 #[derive(Debug, Clone, Copy)]
@@ -22,14 +22,14 @@ pub struct Remember<'a> {
     /// When it goes by itself.
     pub ttl_seconds: Option<u32>,
     /// For the repository or for the mesh.
-    pub scope: Scope,
+    pub scope: MemoryScope,
     /// A text that looks like a secret is passed all the same; a person's right only.
     pub force: bool,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
+pub struct RememberOutcome {
     /// Its id.
     pub id: MemoryId,
     /// Its key.
@@ -48,14 +48,14 @@ pub struct Recall<'a> {
     /// All of these tags.
     pub tags: &'a [String],
     /// Only one of the scopes.
-    pub scope: Option<Scope>,
+    pub scope: Option<MemoryScope>,
     /// How many at most.
     pub limit: usize,
 }
 
 /// Which memory is to be forgotten.
 #[derive(Debug, Clone, Copy)]
-pub enum WhichMemory<'a> {
+pub enum MemorySelector<'a> {
     /// This repository's of that key, else the mesh's.
     Key(&'a str),
     /// The one of that id, whichever version it names.
@@ -63,7 +63,7 @@ pub enum WhichMemory<'a> {
 }
 
 /// A time to live has these limits, in seconds.
-const TTL_SECONDS: std::ops::RangeInclusive<u32> = 1..=10 * 365 * 86_400;
+const TTL_SECONDS_RANGE: std::ops::RangeInclusive<u32> = 1..=10 * 365 * 86_400;
 /// Counting for a greeting ends here.
 const COUNTED_MAX: u32 = 1_000;
 
@@ -73,9 +73,9 @@ impl Mesh {
     pub fn memory_home(&mut self, project: &Project) -> Result<String> {
         let home = project.home();
         if let Some(earlier) = project.earlier_home() {
-            let left =
-                self.read(|tx, _| Ok(tx.has_tasks() && tx.memory_range(&earlier)?.is_some()))?;
-            if left {
+            let remaining =
+                self.read(|tx, _| Ok(tx.has_schema_v3() && tx.memory_range(&earlier)?.is_some()))?;
+            if remaining {
                 self.write(|tx, _, _| Ok(tx.move_memories(&earlier, &home)?))?;
             }
         }
@@ -83,20 +83,28 @@ impl Mesh {
     }
 
     /// Remembers a text for the repository at `home`, or for the mesh.
-    pub fn remember(&mut self, me: &Sitting, home: &str, new: Remember) -> Result<Remembered> {
+    pub fn remember(
+        &mut self,
+        me: &SessionHandle,
+        home: &str,
+        new: Remember,
+    ) -> Result<RememberOutcome> {
         let force = new.force && me.kind == PeerKind::Person;
         check_text("text", new.text, 1, force)?;
         let key = new.key.map(rules::key).transpose()?;
         let tags = rules::tags(new.tags)?;
         check_text("key", key.unwrap_or_default(), 0, force)?;
         check_text("tags", &tags.join(" "), 0, force)?;
-        if let Some(seconds) = new.ttl_seconds.filter(|it| !TTL_SECONDS.contains(it)) {
-            let (least, most) = (TTL_SECONDS.start(), TTL_SECONDS.end());
+        if let Some(seconds) = new
+            .ttl_seconds
+            .filter(|seconds| !TTL_SECONDS_RANGE.contains(seconds))
+        {
+            let (least, most) = (TTL_SECONDS_RANGE.start(), TTL_SECONDS_RANGE.end());
             let problem = format!("\"ttl_seconds\" must be from {least} to {most}, got {seconds}");
             return Err(Refusal::argument(problem).into());
         }
-        let scope = place(new.scope, home);
-        let (remembered, sweep_is_due) = self.write(|tx, _, _| {
+        let scope = scope_key(new.scope, home);
+        let (remembered, is_sweep_due) = self.write(|tx, _, _| {
             let old = match key {
                 Some(key) => tx.memory_versions(scope, key)?.into_iter().next(),
                 None => None,
@@ -121,63 +129,63 @@ impl Mesh {
                 tx.trim_memory_versions(scope, key)?;
             }
             let data = json!({ "key": key, "version": version, "scope": new.scope.as_str() });
-            tx.append(
+            tx.append_event(
                 EventKind::MemoryChanged,
                 Some(me.peer),
                 &id.to_string(),
                 &data,
             )?;
-            let remembered = Remembered {
+            let remembered = RememberOutcome {
                 id,
                 key: key.map(str::to_owned),
                 version,
             };
-            Ok((remembered, retention::is_due(tx)?))
+            Ok((remembered, retention::is_sweep_due(tx)?))
         })?;
-        self.sweep_on_the_way(sweep_is_due);
+        self.sweep_if_due(is_sweep_due);
         Ok(remembered)
     }
 
     /// Returns what fits, best first: what has every word, then what has a word as part of another, of the own repository
     /// before the mesh's. Only if nothing has them all, what has some of them.
-    pub fn recall(&mut self, home: &str, recall: Recall) -> Result<Vec<Found>> {
+    pub fn recall(&mut self, home: &str, recall: Recall) -> Result<Vec<MemoryMatch>> {
         let query = recall.query.map(Query::parse).transpose()?;
         let key = recall.key.map(rules::key).transpose()?;
         let tags = rules::tags(recall.tags)?;
-        let scopes = [Scope::Project, Scope::Mesh]
+        let scopes = [MemoryScope::Project, MemoryScope::Mesh]
             .into_iter()
             .filter(|scope| recall.scope.is_none_or(|only| only == *scope))
-            .map(|scope| place(scope, home));
+            .map(|scope| scope_key(scope, home));
         self.read(|tx, _| {
-            let mut places = Vec::new();
+            let mut searched_scopes = Vec::new();
             for scope in scopes {
                 if let Some(range) = tx.memory_range(scope)? {
-                    places.push((scope, range));
+                    searched_scopes.push((scope, range));
                 }
             }
             let mut found = Vec::new();
-            let left = |found: &Vec<Found>| recall.limit.saturating_sub(found.len());
-            for (scope, range) in &places {
-                let limit = left(&found);
+            let remaining = |found: &Vec<MemoryMatch>| recall.limit.saturating_sub(found.len());
+            for (scope, range) in &searched_scopes {
+                let limit = remaining(&found);
                 if limit == 0 {
                     break;
                 }
                 let more = match (&query, key) {
-                    (_, Some(key)) => keyed(tx, scope, key, query.as_ref(), &tags)?,
+                    (_, Some(key)) => find_by_key(tx, scope, key, query.as_ref(), &tags)?,
                     (Some(query), None) => {
                         let tags = &tags;
-                        tx.recall(*range, Search { query, tags, limit })?
+                        tx.recall(*range, MemorySearch { query, tags, limit })?
                     }
-                    (None, None) if tags.is_empty() => listed(tx, *range, limit)?,
-                    (None, None) => tx.tagged(*range, &tags, limit)?,
+                    (None, None) if tags.is_empty() => list_newest(tx, *range, limit)?,
+                    (None, None) => tx.memories_with_tags(*range, &tags, limit)?,
                 };
                 found.extend(more);
             }
             if let (Some(query), None, true) = (&query, key, found.is_empty()) {
-                for (_, range) in &places {
-                    let limit = left(&found);
+                for (_, range) in &searched_scopes {
+                    let limit = remaining(&found);
                     let tags = &tags;
-                    found.extend(tx.recall_any(*range, Search { query, tags, limit })?);
+                    found.extend(tx.recall_any_word(*range, MemorySearch { query, tags, limit })?);
                 }
             }
             found.truncate(recall.limit);
@@ -190,13 +198,13 @@ impl Mesh {
         &mut self,
         home: &str,
         key: &str,
-        scope: Option<Scope>,
+        scope: Option<MemoryScope>,
     ) -> Result<Vec<Memory>> {
         let key = rules::key(key)?;
         self.read(|tx, _| {
-            for one in [Scope::Project, Scope::Mesh] {
+            for one in [MemoryScope::Project, MemoryScope::Mesh] {
                 if scope.is_none_or(|only| only == one) {
-                    let versions = tx.memory_versions(place(one, home), key)?;
+                    let versions = tx.memory_versions(scope_key(one, home), key)?;
                     if !versions.is_empty() {
                         return Ok(versions);
                     }
@@ -207,14 +215,19 @@ impl Mesh {
     }
 
     /// Forgets a memory with its replaced versions, in every table and in the free pages of the file.
-    pub fn forget(&mut self, me: &Sitting, home: &str, which: WhichMemory) -> Result<Forgotten> {
+    pub fn forget(
+        &mut self,
+        me: &SessionHandle,
+        home: &str,
+        which: MemorySelector,
+    ) -> Result<EraseOutcome> {
         let key = match which {
-            WhichMemory::Key(key) => Some(rules::key(key)?),
-            WhichMemory::Id(_) => None,
+            MemorySelector::Key(key) => Some(rules::key(key)?),
+            MemorySelector::Id(_) => None,
         };
-        self.remove_for_good(|tx, _, _| {
+        self.erase_with(|tx, _, _| {
             let found = match (which, key) {
-                (WhichMemory::Id(id), _) => tx.memory(id)?,
+                (MemorySelector::Id(id), _) => tx.memory(id)?,
                 (_, Some(key)) => match tx.memory_versions(home, key)?.into_iter().next() {
                     Some(own) => Some(own),
                     None => tx.memory_versions(MESH_SCOPE, key)?.into_iter().next(),
@@ -224,16 +237,16 @@ impl Mesh {
             let Some(memory) = found else {
                 return Ok(false);
             };
-            tx.leave_no_traces(&memory.id.to_string())?;
-            tx.forget_memory(&memory)?;
+            tx.begin_secure_erase(&memory.id.to_string())?;
+            tx.erase_memory(&memory)?;
             let data = json!({
                 "key": memory.key,
                 "version": memory.version,
-                "scope": memory.kept_for().as_str(),
+                "scope": memory.scope_kind().as_str(),
                 "forgotten": true,
             });
             let subject = memory.id.to_string();
-            tx.append(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;
+            tx.append_event(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;
             Ok(true)
         })
     }
@@ -241,7 +254,7 @@ impl Mesh {
     /// Returns how many memories there are for the repository at `home`, counted up to a thousand.
     pub fn count_memories(&mut self, home: &str) -> Result<u32> {
         self.read(|tx, _| {
-            if tx.has_tasks() {
+            if tx.has_schema_v3() {
                 Ok(tx.count_memories(home, COUNTED_MAX)?)
             } else {
                 Ok(0)
@@ -250,28 +263,32 @@ impl Mesh {
     }
 }
 
-fn place(scope: Scope, home: &str) -> &str {
+fn scope_key(scope: MemoryScope, home: &str) -> &str {
     match scope {
-        Scope::Project => home,
-        Scope::Mesh => MESH_SCOPE,
+        MemoryScope::Project => home,
+        MemoryScope::Mesh => MESH_SCOPE,
     }
 }
 
-fn listed(tx: &Tx, range: crate::store::MemoryRange, limit: usize) -> Result<Vec<Found>> {
+fn list_newest(
+    tx: &Tx,
+    range: crate::store::MemoryRange,
+    limit: usize,
+) -> Result<Vec<MemoryMatch>> {
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let newest = tx.newest_memories(range, limit)?;
-    let found = |memory| Found { memory, score: 0.0 };
+    let found = |memory| MemoryMatch { memory, score: 0.0 };
     Ok(newest.into_iter().map(found).collect())
 }
 
 /// The newest version of a key, if what else was asked for fits it.
-fn keyed(
+fn find_by_key(
     tx: &Tx,
     scope: &str,
     key: &str,
     query: Option<&Query>,
     tags: &[String],
-) -> Result<Vec<Found>> {
+) -> Result<Vec<MemoryMatch>> {
     let newest = tx.memory_versions(scope, key)?.into_iter().next();
     let fits = |memory: &Memory| {
         let has = |tag: &String| memory.tags.iter().any(|own| rules::same_tag(own, tag));
@@ -282,10 +299,10 @@ fn keyed(
     };
     let fitness = match query {
         None => Some(0.0),
-        Some(query) => tx.score_of(&memory, query, tags)?,
+        Some(query) => tx.match_score(&memory, query, tags)?,
     };
     Ok(fitness
-        .map(|score| Found { memory, score })
+        .map(|score| MemoryMatch { memory, score })
         .into_iter()
         .collect())
 }

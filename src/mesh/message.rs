@@ -1,9 +1,9 @@
 //! Messages: posting, listing, reading, subscribing. Nobody waits for a message, and listing moves nothing.
 use serde_json::json;
 
-use super::{Mesh, Rings, Sitting};
-use crate::mesh::peer::directory::{find, resolve, unknown};
-use crate::mesh::peer::liveness::Around;
+use super::{Mesh, PendingWakeups, SessionHandle};
+use crate::mesh::peer::directory::{find, resolve_address, unknown_peer_refusal};
+use crate::mesh::peer::liveness::HostView;
 use crate::mesh::question::ask::check_text;
 use crate::mesh::retention;
 use crate::model::message::{
@@ -14,17 +14,19 @@ use crate::model::peer::Address;
 use crate::model::validate::check_secret;
 use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
 use crate::platform::id::MessageId;
-use crate::store::{Keyed, Listing, Message, NewMessage, Peer, Session, Target, Tx};
+use crate::store::{
+    IdempotencyMatch, Message, MessageListing, MessageTarget, NewMessage, Peer, Session, Tx,
+};
 
 /// Longest time of use of a message, in seconds: a year.
-pub const TTL_SECONDS_MAX: u32 = 31_536_000;
+pub const MESSAGE_TTL_SECONDS_MAX: u32 = 31_536_000;
 /// New messages that one prompt can mention at most.
 const MENTIONED_MAX: u32 = 100;
 const MINUTE_MS: i64 = 60_000;
 
 /// A message to post.
 #[derive(Debug, Clone, Copy)]
-pub struct Posting<'a> {
+pub struct MessageDraft<'a> {
     /// Whom it is for.
     pub to: &'a Recipient,
     /// Its text.
@@ -43,7 +45,7 @@ pub struct Posting<'a> {
     pub force: bool,
 }
 
-impl<'a> Posting<'a> {
+impl<'a> MessageDraft<'a> {
     /// Returns the plainest message.
     pub fn of(to: &'a Recipient, body: &'a str) -> Self {
         Self {
@@ -61,7 +63,7 @@ impl<'a> Posting<'a> {
 
 /// What came of posting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posted {
+pub struct PostOutcome {
     /// The message.
     pub id: MessageId,
     /// How many mailboxes it is for.
@@ -72,7 +74,7 @@ pub struct Posted {
 
 /// Which messages to list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Selection<'a> {
+pub struct MessageFilter<'a> {
     /// Topics beside what comes by itself.
     pub topics: &'a [Topic],
     /// Also what was read.
@@ -87,7 +89,7 @@ pub struct Selection<'a> {
 
 /// A look into a mailbox.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct MessageList {
     /// The messages, oldest first.
     pub messages: Vec<Message>,
     /// Up to which message the mailbox has read.
@@ -98,7 +100,7 @@ pub struct Listed {
 
 /// What of a mailbox has been neither read nor mentioned.
 #[derive(Debug, Clone, Default)]
-pub struct NewMail {
+pub struct UnmentionedMail {
     /// The oldest of it, each with the beginning of its text.
     pub messages: Vec<Message>,
     /// How many there are in all.
@@ -107,7 +109,7 @@ pub struct NewMail {
 
 /// How far a mailbox has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MarkedRead {
+pub struct ReadProgress {
     /// Up to which message.
     pub cursor: String,
     /// How many it has not read.
@@ -115,63 +117,63 @@ pub struct MarkedRead {
 }
 
 /// A mailbox that a message is for, and who may sit there.
-pub(in crate::mesh) struct Addressee {
+pub(in crate::mesh) struct RecipientPeer {
     peer: Peer,
     sessions: Vec<Session>,
 }
 
 impl Mesh {
     /// Stores a message. Only a command or an alert wakes those it is for.
-    pub fn post(&mut self, me: &Sitting, posting: &Posting) -> Result<Posted> {
-        check(me, posting)?;
-        let (id, addressees, sweep_is_due) = self.write(|tx, around, rings| {
-            let (id, addressees) = post(tx, around, rings, me, posting)?;
-            Ok((id, addressees, retention::is_due(tx)?))
+    pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
+        check_draft(me, draft)?;
+        let (id, recipients, is_sweep_due) = self.write(|tx, host, wakeups| {
+            let (id, recipients) = post(tx, host, wakeups, me, draft)?;
+            Ok((id, recipients, retention::is_sweep_due(tx)?))
         })?;
         // It is stored, whatever becomes of the rest; and who lives is looked up where nobody waits for the lock.
-        self.sweep_on_the_way(sweep_is_due);
-        if addressees.iter().any(|one| self.has_died(one)) {
-            let _ = self.record_deaths();
+        self.sweep_if_due(is_sweep_due);
+        if recipients.iter().any(|one| self.has_dead_session(one)) {
+            let _ = self.record_dead_sessions();
         }
-        let away = addressees
+        let offline_peers = recipients
             .iter()
-            .filter(|one| one.peer.kind == PeerKind::Session && !self.is_reached(one));
-        Ok(Posted {
+            .filter(|one| one.peer.kind == PeerKind::Session && !self.is_reachable(one));
+        Ok(PostOutcome {
             id,
-            recipients: addressees.len(),
-            offline: away.map(|one| one.peer.name.to_string()).collect(),
+            recipients: recipients.len(),
+            offline: offline_peers.map(|one| one.peer.name.to_string()).collect(),
         })
     }
 
-    fn is_reached(&self, addressee: &Addressee) -> bool {
+    fn is_reachable(&self, recipient: &RecipientPeer) -> bool {
         let now = self.now();
-        let askable = |session: &Session| self.around.is_askable(session, &now);
-        addressee.sessions.iter().any(askable)
+        let askable = |session: &Session| self.host.is_askable(session, &now);
+        recipient.sessions.iter().any(askable)
     }
 
-    fn has_died(&self, Addressee { peer, sessions }: &Addressee) -> bool {
+    fn has_dead_session(&self, RecipientPeer { peer, sessions }: &RecipientPeer) -> bool {
         let now = self.now();
-        let liveness = |session: &Session| self.around.liveness(session, peer.ttl_ms, &now);
+        let liveness = |session: &Session| self.host.liveness(session, peer.ttl_ms, &now);
         sessions
             .iter()
             .any(|session| liveness(session) == Liveness::Dead)
     }
 
     /// Returns messages of a mailbox; moves nothing.
-    pub fn messages(&mut self, me: &Sitting, wanted: &Selection) -> Result<Listed> {
-        check_mailbox(me)?;
-        self.read(|tx, around| {
-            let cursor = tx.mail_read(me.peer)?;
-            let mut listing = Listing {
-                after: wanted.after.map_or_else(String::new, |id| id.to_string()),
-                topics: wanted.topics,
-                limit: wanted.limit,
-                ..Listing::default()
+    pub fn messages(&mut self, me: &SessionHandle, filter: &MessageFilter) -> Result<MessageList> {
+        check_addressable(me)?;
+        self.read(|tx, host| {
+            let cursor = tx.mail_read_up_to(me.peer)?;
+            let mut listing = MessageListing {
+                after: filter.after.map_or_else(String::new, |id| id.to_string()),
+                topics: filter.topics,
+                limit: filter.limit,
+                ..MessageListing::default()
             };
-            if !wanted.all {
+            if !filter.all {
                 listing.after = listing.after.max(cursor.clone());
             }
-            let name = wanted.from.map(str::to_lowercase);
+            let name = filter.from.map(str::to_lowercase);
             if let Some(name) = &name {
                 listing.from = find(tx, name)?.map(|peer| peer.id);
                 // Runs and forgotten peers have no mailbox any more, but what they wrote carries their name.
@@ -179,20 +181,20 @@ impl Mesh {
             }
             let messages = tx.messages(me.peer, &listing)?;
             if let (Some(name), true) = (listing.from_name, messages.is_empty()) {
-                check_sender(tx, around, me, &listing, name)?;
+                check_known_sender(tx, host, me, &listing, name)?;
             }
-            Ok(Listed {
+            Ok(MessageList {
                 messages,
-                unread: tx.count_unread(me.peer, wanted.topics)?,
+                unread: tx.count_unread(me.peer, filter.topics)?,
                 cursor: Some(cursor).filter(|cursor| !cursor.is_empty()),
             })
         })
     }
 
     /// Returns how many messages a mailbox has not read.
-    pub fn unread(&mut self, me: &Sitting) -> Result<u32> {
+    pub fn unread(&mut self, me: &SessionHandle) -> Result<u32> {
         self.read(|tx, _| {
-            Ok(if me.has_mailbox() && tx.has_rooms() {
+            Ok(if me.is_addressable() && tx.has_schema_v2() {
                 tx.count_unread(me.peer, &[])?
             } else {
                 0
@@ -201,102 +203,102 @@ impl Mesh {
     }
 
     /// Returns what of a mailbox has been neither read nor mentioned.
-    pub fn new_mail(&mut self, me: &Sitting) -> Result<NewMail> {
+    pub fn unmentioned_mail(&mut self, me: &SessionHandle) -> Result<UnmentionedMail> {
         self.read(|tx, _| {
-            let messages = tx.unmentioned(me.peer, MENTIONED_MAX)?;
+            let messages = tx.unmentioned_messages(me.peer, MENTIONED_MAX)?;
             let all = u32::try_from(messages.len()).unwrap_or(MENTIONED_MAX);
             let count = if all < MENTIONED_MAX {
                 all
             } else {
                 tx.count_unmentioned(me.peer)?
             };
-            Ok(NewMail { messages, count })
+            Ok(UnmentionedMail { messages, count })
         })
     }
 
     /// Notes up to which message a mailbox has read; never backwards.
-    pub fn mark_read(&mut self, me: &Sitting, up_to: MessageId) -> Result<MarkedRead> {
-        check_mailbox(me)?;
+    pub fn mark_read(&mut self, me: &SessionHandle, up_to: MessageId) -> Result<ReadProgress> {
+        check_addressable(me)?;
         self.write(|tx, _, _| {
-            check_exists(tx, up_to)?;
+            check_message_exists(tx, up_to)?;
             tx.set_mail_read(me.peer, up_to)?;
-            Ok(MarkedRead {
-                cursor: tx.mail_read(me.peer)?,
+            Ok(ReadProgress {
+                cursor: tx.mail_read_up_to(me.peer)?,
                 remaining: tx.count_unread(me.peer, &[])?,
             })
         })
     }
 }
 
-pub(in crate::mesh) fn check_mailbox(me: &Sitting) -> Result<()> {
-    if me.has_mailbox() {
+pub(in crate::mesh) fn check_addressable(me: &SessionHandle) -> Result<()> {
+    if me.is_addressable() {
         return Ok(());
     }
     let problem = "this run has no mailbox: it can post messages, but gets none".into();
     Err(Refusal::Unsupported { problem }.into())
 }
 
-fn check_exists(tx: &Tx, id: MessageId) -> Result<()> {
+fn check_message_exists(tx: &Tx, id: MessageId) -> Result<()> {
     if tx.has_message(id)? {
         Ok(())
     } else {
-        Err(Refusal::NoMessage { id: id.to_string() }.into())
+        Err(Refusal::UnknownMessage { id: id.to_string() }.into())
     }
 }
 
 /// A name that is nobody's, and under which nothing was ever written here, is a mistake.
-fn check_sender(
+fn check_known_sender(
     tx: &Tx,
-    around: &Around,
-    me: &Sitting,
-    listing: &Listing,
+    host: &HostView,
+    me: &SessionHandle,
+    listing: &MessageListing,
     name: &str,
 ) -> Result<()> {
-    let ever = Listing {
+    let any_time = MessageListing {
         after: String::new(),
         limit: 1,
         ..listing.clone()
     };
-    if tx.messages(me.peer, &ever)?.is_empty() {
-        return Err(unknown(tx, around, Some(me), name)?.into());
+    if tx.messages(me.peer, &any_time)?.is_empty() {
+        return Err(unknown_peer_refusal(tx, host, Some(me), name)?.into());
     }
     Ok(())
 }
 
 /// Sizes, forms and secrets are checked before anything is stored.
-fn check(me: &Sitting, posting: &Posting) -> Result<()> {
-    let force = posting.force && me.kind == PeerKind::Person;
-    check_text("body", posting.body, 1, force)?;
-    if posting.kind == MessageType::Json
-        && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(posting.body)
+fn check_draft(me: &SessionHandle, draft: &MessageDraft) -> Result<()> {
+    let force = draft.force && me.kind == PeerKind::Person;
+    check_text("body", draft.body, 1, force)?;
+    if draft.kind == MessageType::Json
+        && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(draft.body)
     {
         return Err(
             Refusal::argument(format!("\"body\" of type json does not parse: {error}")).into(),
         );
     }
-    if let Some(subject) = posting.subject {
+    if let Some(subject) = draft.subject {
         check_length("subject", subject, SUBJECT_CHARS_MAX)?;
         if !force {
             check_secret("subject", subject)?;
         }
     }
-    if let Some(key) = posting.idempotency_key {
+    if let Some(key) = draft.idempotency_key {
         check_length("idempotency_key", key, KEY_CHARS_MAX)?;
     }
-    match posting.ttl_seconds {
-        Some(ttl) if !(1..=TTL_SECONDS_MAX).contains(&ttl) => Err(Refusal::argument(format!(
-            "\"ttl_seconds\" must be from 1 to {TTL_SECONDS_MAX}, got {ttl}"
-        ))
+    match draft.ttl_seconds {
+        Some(ttl) if !(1..=MESSAGE_TTL_SECONDS_MAX).contains(&ttl) => Err(Refusal::argument(
+            format!("\"ttl_seconds\" must be from 1 to {MESSAGE_TTL_SECONDS_MAX}, got {ttl}"),
+        )
         .into()),
         _ => Ok(()),
     }
 }
 
-fn check_length(parameter: &str, text: &str, most: usize) -> Result<()> {
+fn check_length(parameter: &str, text: &str, max_chars: usize) -> Result<()> {
     match text.chars().count() {
         0 => Err(Refusal::argument(format!("\"{parameter}\" is empty")).into()),
-        length if length > most => Err(Refusal::argument(format!(
-            "\"{parameter}\" may have {most} characters at most, got {length}"
+        length if length > max_chars => Err(Refusal::argument(format!(
+            "\"{parameter}\" may have {max_chars} characters at most, got {length}"
         ))
         .into()),
         _ => Ok(()),
@@ -305,26 +307,27 @@ fn check_length(parameter: &str, text: &str, most: usize) -> Result<()> {
 
 fn post(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    posting: &Posting,
-) -> Result<(MessageId, Vec<Addressee>)> {
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
+    draft: &MessageDraft,
+) -> Result<(MessageId, Vec<RecipientPeer>)> {
     let new = |to| NewMessage {
         from: me.peer,
         from_name: me.name.as_str(),
         to,
-        kind: posting.kind,
-        subject: posting.subject,
-        body: posting.body,
-        in_reply_to: posting.in_reply_to,
-        idempotency_key: posting.idempotency_key,
-        ttl_ms: posting.ttl_seconds.map(|seconds| i64::from(seconds) * 1000),
+        kind: draft.kind,
+        subject: draft.subject,
+        body: draft.body,
+        in_reply_to: draft.in_reply_to,
+        idempotency_key: draft.idempotency_key,
+        ttl_ms: draft.ttl_seconds.map(|seconds| i64::from(seconds) * 1000),
     };
-    if let Some(key) = posting.idempotency_key
-        && let Some(keyed) = tx.message_keyed(&new(Target::Topic(EVERYONE)), key)?
+    if let Some(key) = draft.idempotency_key
+        && let Some(keyed) =
+            tx.find_message_by_idempotency_key(&new(MessageTarget::Topic(EVERYONE)), key)?
     {
-        if !keyed.same || !went_to(tx, &keyed, posting.to)? {
+        if !keyed.is_identical || !has_same_recipient(tx, &keyed, draft.to)? {
             return Err(Refusal::conflict(format!(
                 "this idempotency_key stands for another message of yours, {}",
                 keyed.id
@@ -332,59 +335,62 @@ fn post(
             .into());
         }
         let target = match (keyed.to_peer, &keyed.topic) {
-            (Some(peer), _) => Target::Peer(peer),
-            (None, topic) => Target::Topic(topic.as_deref().unwrap_or(EVERYONE)),
+            (Some(peer), _) => MessageTarget::Peer(peer),
+            (None, topic) => MessageTarget::Topic(topic.as_deref().unwrap_or(EVERYONE)),
         };
-        return Ok((keyed.id, addressees(tx, me, target)?));
+        return Ok((keyed.id, recipients(tx, me, target)?));
     }
-    if let Some(id) = posting.in_reply_to {
-        check_exists(tx, id)?;
+    if let Some(id) = draft.in_reply_to {
+        check_message_exists(tx, id)?;
     }
-    let (target, sent_to) = match posting.to {
+    let (target, sent_to) = match draft.to {
         Recipient::Peer(address) => {
-            let peer = resolve(tx, around, rings, me, address)?;
-            (Target::Peer(peer.id), SentTo::Peer(peer.name.to_string()))
+            let peer = resolve_address(tx, host, wakeups, me, address)?;
+            (
+                MessageTarget::Peer(peer.id),
+                SentTo::Peer(peer.name.to_string()),
+            )
         }
         Recipient::Topic(topic) => {
             let name = topic.as_str();
-            (Target::Topic(name), SentTo::Topic(name.into()))
+            (MessageTarget::Topic(name), SentTo::Topic(name.into()))
         }
         Recipient::Everyone => {
-            check_rate(tx, me)?;
-            (Target::Topic(EVERYONE), SentTo::Everyone)
+            check_broadcast_rate(tx, me)?;
+            (MessageTarget::Topic(EVERYONE), SentTo::Everyone)
         }
     };
-    store(tx, rings, me, &new(target), &sent_to)
+    store(tx, wakeups, me, &new(target), &sent_to)
 }
 
 /// Stores a message, and rings for it if it wakes.
 pub(in crate::mesh) fn store(
     tx: &Tx,
-    rings: &mut Rings,
-    me: &Sitting,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     new: &NewMessage,
     sent_to: &SentTo,
-) -> Result<(MessageId, Vec<Addressee>)> {
+) -> Result<(MessageId, Vec<RecipientPeer>)> {
     let id = tx.insert_message(new)?;
     let data = json!({ "to": sent_to, "type": new.kind, "bytes": new.body.len() });
-    tx.append(
+    tx.append_event(
         EventKind::MessagePosted,
         Some(me.peer),
         &id.to_string(),
         &data,
     )?;
-    let addressees = addressees(tx, me, new.to)?;
+    let recipients = recipients(tx, me, new.to)?;
     if new.kind.wakes() {
-        for addressee in &addressees {
-            rings.add(addressee.sessions.iter().map(|session| session.id));
+        for recipient in &recipients {
+            wakeups.add(recipient.sessions.iter().map(|session| session.id));
         }
     }
-    Ok((id, addressees))
+    Ok((id, recipients))
 }
 
 /// Returns whether what is stored went where the same call would go. Of several sessions of a project another may be the
 /// first now.
-fn went_to(tx: &Tx, keyed: &Keyed, to: &Recipient) -> Result<bool> {
+fn has_same_recipient(tx: &Tx, keyed: &IdempotencyMatch, to: &Recipient) -> Result<bool> {
     Ok(match (to, keyed.to_peer) {
         (Recipient::Everyone, None) => keyed.topic.as_deref() == Some(EVERYONE),
         (Recipient::Topic(topic), None) => keyed.topic.as_deref() == Some(topic.as_str()),
@@ -402,21 +408,21 @@ fn went_to(tx: &Tx, keyed: &Keyed, to: &Recipient) -> Result<bool> {
     })
 }
 
-fn addressees(tx: &Tx, me: &Sitting, target: Target) -> Result<Vec<Addressee>> {
-    let with_sessions = |peer: Peer| -> Result<Addressee> {
+fn recipients(tx: &Tx, me: &SessionHandle, target: MessageTarget) -> Result<Vec<RecipientPeer>> {
+    let with_sessions = |peer: Peer| -> Result<RecipientPeer> {
         let sessions = tx.live_sessions_at(peer.id)?;
-        Ok(Addressee { peer, sessions })
+        Ok(RecipientPeer { peer, sessions })
     };
     match target {
-        Target::Peer(id) => tx.peer(id)?.into_iter().map(with_sessions).collect(),
-        Target::Topic(EVERYONE) => {
+        MessageTarget::Peer(id) => tx.peer(id)?.into_iter().map(with_sessions).collect(),
+        MessageTarget::Topic(EVERYONE) => {
             let mut sessions = tx.live_sessions()?;
             let others = tx
-                .mailboxes()?
+                .addressable_peers()?
                 .into_iter()
                 .filter(|peer| peer.id != me.peer);
             Ok(others
-                .map(|peer| Addressee {
+                .map(|peer| RecipientPeer {
                     sessions: sessions
                         .extract_if(.., |session| session.peer == peer.id)
                         .collect(),
@@ -424,7 +430,7 @@ fn addressees(tx: &Tx, me: &Sitting, target: Target) -> Result<Vec<Addressee>> {
                 })
                 .collect())
         }
-        Target::Topic(topic) => {
+        MessageTarget::Topic(topic) => {
             let mut found = Vec::new();
             for (id, _) in tx.subscribers(topic)? {
                 if id != me.peer {
@@ -437,9 +443,9 @@ fn addressees(tx: &Tx, me: &Sitting, target: Target) -> Result<Vec<Addressee>> {
 }
 
 /// A peer that talks to everybody all the time is a fault of its program.
-fn check_rate(tx: &Tx, me: &Sitting) -> Result<()> {
+fn check_broadcast_rate(tx: &Tx, me: &SessionHandle) -> Result<()> {
     let now_ms = tx.now.wall_ms;
-    match tx.nth_broadcast(me.peer, now_ms - MINUTE_MS, BROADCASTS_A_MINUTE)? {
+    match tx.nth_newest_broadcast_at_ms(me.peer, now_ms - MINUTE_MS, BROADCASTS_A_MINUTE)? {
         Some(oldest_ms) => {
             let seconds = (oldest_ms + MINUTE_MS - now_ms + 999) / 1000;
             Err(Refusal::RateLimited {

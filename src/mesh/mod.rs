@@ -42,48 +42,55 @@ use crate::model::Result;
 use crate::platform::id::SessionId;
 use crate::platform::{Clock, Fault, Moment};
 use crate::store::{Options, Store, Tx};
-use crate::wake::Bells;
+use crate::wake::Doorbells;
 
-use crate::mesh::peer::liveness::Around;
+use crate::mesh::peer::liveness::HostView;
 
 pub use crate::mesh::claim::acquire::{
-    ClaimFilter, ClaimLine, Claimed, Claiming, Grant, Released, Ticket, WhichClaim, file_resource,
-    prefix, resource,
+    ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, Grant, ReleaseOutcome,
+    Ticket, file_resource, prefix, resource,
 };
-pub use crate::mesh::erase::Forgotten;
-pub use crate::mesh::peer::directory::{About, PeerView, Scope};
-pub use crate::mesh::peer::expertise::Ranked;
-pub use crate::mesh::peer::register::{Arrival, Sitting};
-pub use crate::mesh::question::ask::{Asked, IfOffline, Posed, Replied, Reply};
-pub use crate::mesh::question::inbox::{Between, Granted, Inbox, LateAnswer, Waiting};
-pub use crate::mesh::question::prior_answers::{Asking, Known, KnownCount};
-pub use crate::mesh::question::wait::{Interruption, Look, Standing, Wait, WaitReason};
+pub use crate::mesh::erase::EraseOutcome;
+pub use crate::mesh::peer::directory::{PeerDescription, PeerScope, PeerView};
+pub use crate::mesh::peer::expertise::RankedPeer;
+pub use crate::mesh::peer::register::{JoinRequest, SessionHandle};
+pub use crate::mesh::question::ask::{AskOutcome, AskedQuestion, IfOffline, Reply, ReplyOutcome};
+pub use crate::mesh::question::inbox::{
+    Granted, Inbox, LateAnswer, PendingQuestion, QuestionWithPeers,
+};
+pub use crate::mesh::question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
+pub use crate::mesh::question::wait::{
+    InterruptReason, Interruption, QuestionStatus, Wait, WaitPoll,
+};
 pub use crate::mesh::task::files::{FileClaim, task_files};
 pub use crate::mesh::task::lifecycle::{
-    BulkUpdated, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection, TaskUpdated,
+    BulkUpdateOutcome, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection, TaskUpdated,
 };
 pub use crate::mesh::wake::hook_wake::Rewake;
-pub use crate::mesh::wake::policy::{Attention, Letterbox, Rung};
-pub use event::Listening;
-pub use member::{Came, Member, Waited};
-pub use memory::{Recall, Remember, Remembered, WhichMemory};
-pub use message::{Listed, MarkedRead, NewMail, Posted, Posting, Selection, TTL_SECONDS_MAX};
+pub use crate::mesh::wake::policy::{DoorbellStatus, InboxState, WakeAction};
+pub use event::EventWait;
+pub use member::{Member, PollOutcome, ReplyWaitOutcome};
+pub use memory::{MemorySelector, Recall, Remember, RememberOutcome};
+pub use message::{
+    MESSAGE_TTL_SECONDS_MAX, MessageDraft, MessageFilter, MessageList, PostOutcome, ReadProgress,
+    UnmentionedMail,
+};
 pub use state::NewValue;
 pub use status::Status;
-pub use topic::{Audience, Subscribing};
+pub use topic::{SubscriptionAction, TopicSubscribers};
 
 /// One open mesh.
 pub struct Mesh {
     store: Store,
     clock: Arc<dyn Clock>,
-    around: Around,
+    host: HostView,
     keep_ms: i64,
     faults: Option<PathBuf>,
 }
 
 /// How a mesh is opened.
 #[derive(Debug, Clone)]
-pub struct Opening {
+pub struct MeshOptions {
     /// How its file is opened.
     pub store: Options,
     /// Where Claude Code keeps its session registry; `None` does without.
@@ -96,7 +103,7 @@ pub struct Opening {
     pub faults: Option<PathBuf>,
 }
 
-impl Default for Opening {
+impl Default for MeshOptions {
     fn default() -> Self {
         Self {
             store: Options::default(),
@@ -119,23 +126,23 @@ impl std::fmt::Debug for Mesh {
 impl Mesh {
     /// Opens the mesh at `path`; makes the file, with its folder, when there is none.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> std::result::Result<Self, Fault> {
-        Self::open_with(path, clock, &Opening::default())
+        Self::open_with(path, clock, &MeshOptions::default())
     }
 
     /// Opens the mesh in a given way.
     pub fn open_with(
         path: &Path,
         clock: Arc<dyn Clock>,
-        opening: &Opening,
+        options: &MeshOptions,
     ) -> std::result::Result<Self, Fault> {
-        let store = Store::open(path, opening.store.clone())?;
-        let around = Around::new(Bells::of(path), &clock.now(), opening);
+        let store = Store::open(path, options.store.clone())?;
+        let host = HostView::new(Doorbells::of(path), &clock.now(), options);
         Ok(Self {
             store,
             clock,
-            around,
-            keep_ms: opening.keep_ms,
-            faults: opening.faults.clone(),
+            host,
+            keep_ms: options.keep_ms,
+            faults: options.faults.clone(),
         })
     }
 
@@ -145,8 +152,8 @@ impl Mesh {
     }
 
     /// Returns the doorbells of this mesh.
-    pub fn bells(&self) -> &Bells {
-        &self.around.bells
+    pub fn doorbells(&self) -> &Doorbells {
+        &self.host.doorbells
     }
 
     /// Returns the time as this mesh sees it.
@@ -155,8 +162,8 @@ impl Mesh {
     }
 
     /// Changes how long a write waits for the lock.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.store.set_patience(patience);
+    pub fn set_lock_timeout(&mut self, lock_timeout: Duration) {
+        self.store.set_lock_timeout(lock_timeout);
     }
 
     /// Opens the file anew when its path means another one now. Returns whether it did: then nobody sits there any more.
@@ -175,78 +182,84 @@ impl Mesh {
     }
 
     /// Runs a verb in one transaction, then rings for it.
-    fn write<T>(&mut self, verb: impl FnOnce(&Tx, &Around, &mut Rings) -> Result<T>) -> Result<T> {
+    fn write<T>(
+        &mut self,
+        verb: impl FnOnce(&Tx, &HostView, &mut PendingWakeups) -> Result<T>,
+    ) -> Result<T> {
         self.store.reopen_if_replaced()?;
-        let mut rings = Rings::default();
-        let around = &self.around;
+        let mut wakeups = PendingWakeups::default();
+        let host = &self.host;
         let outcome = self.store.write(self.clock.now(), |tx| {
-            let outcome = verb(tx, around, &mut rings)?;
-            claim::queue::advance(tx, around, &mut rings)?;
-            rings.add(tx.sessions_listening()?);
-            rings.add_unheard(tx)?;
+            let outcome = verb(tx, host, &mut wakeups)?;
+            claim::queue::settle_changed_queues(tx, host, &mut wakeups)?;
+            wakeups.add(tx.sessions_waiting_for_events()?);
+            wakeups.add_unnotified(tx)?;
             Ok(outcome)
         })?;
-        rings.go(&self.around.bells);
-        self.store.keep_log_short();
+        wakeups.deliver(&self.host.doorbells);
+        self.store.checkpoint_if_wal_is_long();
         Ok(outcome)
     }
 
     /// Runs a look that somebody asked for; like a verb that writes, it rings for what nobody is known to have heard.
-    fn look_around<T>(&mut self, look: impl FnOnce(&Tx, &Around) -> Result<T>) -> Result<T> {
-        let (outcome, unheard) =
-            self.read(|tx, around| Ok((look(tx, around)?, tx.is_any_unheard()?)))?;
-        if unheard {
-            self.ring_for_unheard();
+    fn read_and_wake_unnotified<T>(
+        &mut self,
+        query: impl FnOnce(&Tx, &HostView) -> Result<T>,
+    ) -> Result<T> {
+        let (outcome, unnotified) =
+            self.read(|tx, host| Ok((query(tx, host)?, tx.has_questions_due_for_wake()?)))?;
+        if unnotified {
+            self.wake_unnotified();
         }
         Ok(outcome)
     }
 
     /// Rings for what nobody is known to have heard. This never holds up or fails the verb on whose way it happens: the
     /// lock is not waited for, as whoever holds it rings too, and what cannot be done now is left to the next verb.
-    fn ring_for_unheard(&mut self) {
-        let patience = self.store.set_patience(Duration::ZERO);
+    fn wake_unnotified(&mut self) {
+        let lock_timeout = self.store.set_lock_timeout(Duration::ZERO);
         let _ = self.write(|_, _, _| Ok(()));
-        self.store.set_patience(patience);
+        self.store.set_lock_timeout(lock_timeout);
     }
 
     /// Runs a look at one state of the mesh.
-    fn read<T>(&mut self, look: impl FnOnce(&Tx, &Around) -> Result<T>) -> Result<T> {
+    fn read<T>(&mut self, query: impl FnOnce(&Tx, &HostView) -> Result<T>) -> Result<T> {
         self.store.reopen_if_replaced()?;
-        let around = &self.around;
-        self.store.read(self.clock.now(), |tx| look(tx, around))
+        let host = &self.host;
+        self.store.read(self.clock.now(), |tx| query(tx, host))
     }
 }
 
 /// For whom to ring once the transaction is committed, and which lines to put in order before.
 #[derive(Debug, Default)]
-struct Rings {
+struct PendingWakeups {
     sessions: Vec<SessionId>,
     ended: Vec<SessionId>,
-    lines: Vec<String>,
+    changed_queues: Vec<String>,
 }
 
-impl Rings {
+impl PendingWakeups {
     fn add(&mut self, sessions: impl IntoIterator<Item = SessionId>) {
         self.sessions.extend(sessions);
     }
 
     /// Adds the sessions whose questions nobody is known to have heard of: who asked may have died before it rang.
-    fn add_unheard(&mut self, tx: &Tx) -> Result<()> {
-        for target in tx.take_unheard()? {
+    fn add_unnotified(&mut self, tx: &Tx) -> Result<()> {
+        for target in tx.take_peers_due_for_wake()? {
             let sessions = tx.live_sessions_at(target)?;
             self.add(sessions.iter().map(|session| session.id));
         }
         Ok(())
     }
 
-    fn go(mut self, bells: &Bells) {
+    fn deliver(mut self, doorbells: &Doorbells) {
         self.sessions.sort_unstable();
         self.sessions.dedup();
         for session in self.sessions {
-            bells.ring(session);
+            doorbells.ring(session);
         }
         for session in self.ended {
-            bells.remove(session);
+            doorbells.remove(session);
         }
     }
 }

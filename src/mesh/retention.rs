@@ -4,24 +4,24 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Mesh;
-use crate::mesh::peer::register::is_gone;
+use crate::mesh::peer::register::is_missing_folder;
 use crate::mesh::question::wait::end_waits;
 use crate::model::{EventKind, Result};
 use crate::platform::fault_log;
 use crate::store::{Reclaimed, Tx};
 
 /// So long after anybody sat there a mailbox goes whose folder is gone, in milliseconds.
-const DESERTED_MS: i64 = 30 * 24 * 3600 * 1000;
+const ABANDONED_AFTER_MS: i64 = 30 * 24 * 3600 * 1000;
 /// So many folders are looked at in one sweep.
 const FOLDERS_MAX: u32 = 50;
 /// The row with the mailbox up to which folders were looked at.
-const LOOKED_AT: &str = "folders_looked_at";
+const FOLDER_CURSOR_KEY: &str = "folders_looked_at";
 
 impl Mesh {
     /// Takes away what is over its time, if that is due. The verb on whose way it happens is done by then and does not fail
     /// by it: a fault is noted, and the next verb tries again.
-    pub(in crate::mesh) fn sweep_on_the_way(&mut self, is_due: bool) {
-        if is_due
+    pub(in crate::mesh) fn sweep_if_due(&mut self, is_sweep_due: bool) {
+        if is_sweep_due
             && let Err(error) = self.sweep()
             && let Some(home) = &self.faults
         {
@@ -32,29 +32,29 @@ impl Mesh {
     /// Expires questions and takes away what is over its time, a bounded amount. Returns what was taken.
     pub fn sweep(&mut self) -> Result<Reclaimed> {
         let keep_ms = self.keep_ms;
-        self.take_down_bells()?;
-        let claims = self.settle_lines("")?;
-        let reclaimed = self.write(|tx, around, rings| {
+        self.remove_stale_doorbells()?;
+        let claims = self.settle_queues("")?;
+        let reclaimed = self.write(|tx, host, wakeups| {
             tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
-            end_waits(tx, &around.dead_waits(tx, None)?)?;
+            end_waits(tx, &host.dead_waits(tx, None)?)?;
             for (id, target) in tx.expire_questions()? {
-                tx.append(
+                tx.append_event(
                     EventKind::QuestionExpired,
                     Some(target),
                     &id.to_string(),
                     &json!({}),
                 )?;
-                rings.add(tx.sessions_waiting_on(id, None)?);
+                wakeups.add(tx.sessions_waiting_for_question(id, None)?);
             }
             let before = tx.now.wall_ms - keep_ms;
-            let expired = super::state::expire(tx)?;
+            let expired = super::state::expire_state_entries(tx)?;
             let mut reclaimed = tx.sweep(before)?;
             reclaimed.state += expired;
             tx.sweep_runs(before)?;
             Ok(reclaimed)
         })?;
-        self.drop_traces(Duration::ZERO)?;
-        let mailboxes = self.sweep_mailboxes()?;
+        self.erase_residue(Duration::ZERO)?;
+        let mailboxes = self.sweep_abandoned_peers()?;
         Ok(Reclaimed {
             claims,
             mailboxes,
@@ -64,32 +64,32 @@ impl Mesh {
 
     /// Removes mailboxes whose folder is gone, where nobody sat for long and for which nothing is kept. Whether a folder is
     /// gone is looked up while nobody waits for the lock; each sweep goes on where the last one ended.
-    fn sweep_mailboxes(&mut self) -> Result<usize> {
-        let before_ms = self.now().wall_ms - DESERTED_MS;
-        let (looked_at, deserted) = self.read(|tx, _| {
-            let looked_at = tx.meta(LOOKED_AT)?.unwrap_or_default();
-            let deserted = tx.deserted(before_ms, &looked_at, FOLDERS_MAX)?;
-            Ok((looked_at, deserted))
+    fn sweep_abandoned_peers(&mut self) -> Result<usize> {
+        let before_ms = self.now().wall_ms - ABANDONED_AFTER_MS;
+        let (cursor, abandoned_peers) = self.read(|tx, _| {
+            let cursor = tx.meta(FOLDER_CURSOR_KEY)?.unwrap_or_default();
+            let abandoned_peers = tx.abandoned_peers(before_ms, &cursor, FOLDERS_MAX)?;
+            Ok((cursor, abandoned_peers))
         })?;
-        let last = deserted.last().map(|peer| peer.id.to_string());
-        let next = last.filter(|_| deserted.len() == FOLDERS_MAX as usize);
+        let last = abandoned_peers.last().map(|peer| peer.id.to_string());
+        let next = last.filter(|_| abandoned_peers.len() == FOLDERS_MAX as usize);
         let next = next.unwrap_or_default();
         let folder = |peer: &crate::store::Peer| peer.project.clone().unwrap_or_default();
-        let gone: Vec<_> = deserted
+        let abandoned: Vec<_> = abandoned_peers
             .iter()
-            .filter(|peer| is_gone(&folder(peer)))
+            .filter(|peer| is_missing_folder(&folder(peer)))
             .collect();
-        if gone.is_empty() && next == looked_at {
+        if abandoned.is_empty() && next == cursor {
             return Ok(0);
         }
         self.write(|tx, _, _| {
-            tx.set_meta(LOOKED_AT, &next)?;
+            tx.set_meta(FOLDER_CURSOR_KEY, &next)?;
             let mut removed = 0;
-            for peer in &gone {
-                if tx.remove_deserted(peer.id, before_ms)? {
+            for peer in &abandoned {
+                if tx.delete_abandoned_peer(peer.id, before_ms)? {
                     removed += 1;
                     let data = json!({ "folder": "gone" });
-                    tx.append(EventKind::PeerForgotten, None, peer.name.as_str(), &data)?;
+                    tx.append_event(EventKind::PeerForgotten, None, peer.name.as_str(), &data)?;
                 }
             }
             Ok(removed)
@@ -97,14 +97,14 @@ impl Mesh {
     }
 
     /// Takes away bells and locks that a killed server has left behind.
-    fn take_down_bells(&mut self) -> Result<()> {
-        for session in self.around.bells.hung() {
-            let over = self.read(|tx, _| {
+    fn remove_stale_doorbells(&mut self) -> Result<()> {
+        for session in self.host.doorbells.list_sessions() {
+            let has_ended = self.read(|tx, _| {
                 let found = tx.session(session)?;
                 Ok(found.is_none_or(|session| session.ended_at_ms.is_some()))
             })?;
-            if over {
-                self.around.bells.remove(session);
+            if has_ended {
+                self.host.doorbells.remove(session);
             }
         }
         Ok(())
@@ -112,10 +112,10 @@ impl Mesh {
 }
 
 /// Returns whether the last sweep of any program was more than a minute ago.
-pub(in crate::mesh) fn is_due(tx: &Tx) -> Result<bool> {
-    const EVERY_MS: i64 = 60_000;
+pub(in crate::mesh) fn is_sweep_due(tx: &Tx) -> Result<bool> {
+    const SWEEP_INTERVAL_MS: i64 = 60_000;
     let swept_at_ms = tx
         .meta("swept_at_ms")?
         .and_then(|at| at.parse::<i64>().ok());
-    Ok(swept_at_ms.is_none_or(|at| (tx.now.wall_ms - at).abs() > EVERY_MS))
+    Ok(swept_at_ms.is_none_or(|at| (tx.now.wall_ms - at).abs() > SWEEP_INTERVAL_MS))
 }

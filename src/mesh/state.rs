@@ -1,7 +1,7 @@
 //! Shared state: values that sessions agree on. Whoever names the version it has read overwrites nobody's change.
 use serde_json::{Value, json};
 
-use super::{Mesh, Sitting};
+use super::{Mesh, SessionHandle};
 use crate::model::state::{Entry, Namespace, VALUE_BYTES_MAX, check_key, check_value};
 use crate::model::{EventKind, Refusal, Result};
 use crate::store::Tx;
@@ -30,7 +30,7 @@ impl Mesh {
     /// Sets a value. Returns the entry as it is now.
     pub fn set_entry(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         namespace: &Namespace,
         key: &str,
         new: &NewValue,
@@ -38,11 +38,12 @@ impl Mesh {
         check_key(key)?;
         let text = check_value("value", new.value, VALUE_BYTES_MAX)?;
         self.write(|tx, _, _| {
-            agree(tx, namespace, key, new.expected_version)?;
-            let lives_ms = |seconds| tx.now.wall_ms + i64::from(seconds) * 1000;
-            let until_ms = new.ttl_seconds.map(lives_ms);
-            let version = tx.put_entry(namespace, key, Some(&text), me.name.as_str(), until_ms)?;
-            told(tx, Some(me), namespace, key, version, false)?;
+            check_version(tx, namespace, key, new.expected_version)?;
+            let expiry_ms = |seconds| tx.now.wall_ms + i64::from(seconds) * 1000;
+            let expires_at_ms = new.ttl_seconds.map(expiry_ms);
+            let version =
+                tx.put_entry(namespace, key, Some(&text), me.name.as_str(), expires_at_ms)?;
+            append_change_event(tx, Some(me), namespace, key, version, false)?;
             Ok(tx.entry(namespace, key)?)
         })
     }
@@ -50,18 +51,18 @@ impl Mesh {
     /// Takes a value away. Returns the version the deletion has, or `None` when there was nothing.
     pub fn delete_entry(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         namespace: &Namespace,
         key: &str,
         expected_version: Option<i64>,
     ) -> Result<Option<i64>> {
         check_key(key)?;
         self.write(|tx, _, _| {
-            if !agree(tx, namespace, key, expected_version)?.exists() {
+            if !check_version(tx, namespace, key, expected_version)?.exists() {
                 return Ok(None);
             }
             let version = tx.put_entry(namespace, key, None, me.name.as_str(), None)?;
-            told(tx, Some(me), namespace, key, version, true)?;
+            append_change_event(tx, Some(me), namespace, key, version, true)?;
             Ok(Some(version))
         })
     }
@@ -80,10 +81,15 @@ impl Mesh {
 }
 
 /// Returns the entry as it is; refuses when the caller thinks of another version.
-fn agree(tx: &Tx, namespace: &Namespace, key: &str, expected: Option<i64>) -> Result<Entry> {
+fn check_version(
+    tx: &Tx,
+    namespace: &Namespace,
+    key: &str,
+    expected: Option<i64>,
+) -> Result<Entry> {
     let current = tx.entry(namespace, key)?;
     match expected {
-        Some(expected) if expected != current.version => Err(Refusal::Stale {
+        Some(expected) if expected != current.version => Err(Refusal::VersionMismatch {
             expected,
             current: Box::new(current),
         }
@@ -93,18 +99,18 @@ fn agree(tx: &Tx, namespace: &Namespace, key: &str, expected: Option<i64>) -> Re
 }
 
 /// Takes away what has outlived its time. Returns how many entries that were.
-pub(in crate::mesh) fn expire(tx: &Tx) -> Result<usize> {
-    let gone = tx.expire_entries()?;
-    for (namespace, key, version) in &gone {
-        told(tx, None, namespace, key, *version, true)?;
+pub(in crate::mesh) fn expire_state_entries(tx: &Tx) -> Result<usize> {
+    let expired_entries = tx.expire_entries()?;
+    for (namespace, key, version) in &expired_entries {
+        append_change_event(tx, None, namespace, key, *version, true)?;
     }
-    Ok(gone.len())
+    Ok(expired_entries.len())
 }
 
 /// The value is for those who read the entry, not for everybody who reads the log.
-fn told(
+fn append_change_event(
     tx: &Tx,
-    by: Option<&Sitting>,
+    by: Option<&SessionHandle>,
     namespace: &Namespace,
     key: &str,
     version: i64,
@@ -117,5 +123,5 @@ fn told(
         "version": version,
         "deleted": deleted,
     });
-    Ok(tx.append(EventKind::StateChanged, by.map(|by| by.peer), key, &data)?)
+    Ok(tx.append_event(EventKind::StateChanged, by.map(|by| by.peer), key, &data)?)
 }

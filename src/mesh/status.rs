@@ -1,6 +1,6 @@
 //! The state of the mesh in figures.
 use super::{Mesh, PeerView};
-use crate::model::throttle::HoldReason;
+use crate::model::throttle::ThrottleReason;
 use crate::model::{Liveness, PeerKind, Result};
 
 /// The figures.
@@ -31,7 +31,7 @@ pub struct Status {
     /// How many they have started, over all sessions.
     pub posted_turns: u32,
     /// How many sessions have no such turn left.
-    pub spent: usize,
+    pub over_budget: usize,
     /// Questions that are held.
     pub held: i64,
     /// How often Stop hooks have kept the newest turns going, over all sessions.
@@ -41,7 +41,7 @@ pub struct Status {
 impl Mesh {
     /// Counts.
     pub fn status(&mut self) -> Result<Status> {
-        let views = self.peers(None, super::Scope::Machine, false)?;
+        let views = self.peers(None, super::PeerScope::Machine, false)?;
         let count = |wanted: Liveness| {
             views
                 .iter()
@@ -49,31 +49,32 @@ impl Mesh {
                 .count()
         };
         let (alive, stale) = (count(Liveness::Alive), count(Liveness::Stale));
-        let sitting = || views.iter().filter_map(|view| view.session.as_ref());
-        let posted_turns = sitting().map(|session| session.posted_turns).sum();
-        let stops = sitting().map(|session| session.stop_streak).sum();
-        let wake_budget = self.around.wake_budget;
+        let live_sessions = || views.iter().filter_map(|view| view.session.as_ref());
+        let posted_turns = live_sessions().map(|session| session.posted_turns).sum();
+        let stops = live_sessions().map(|session| session.stop_streak).sum();
+        let wake_budget = self.host.wake_budget;
         let is_spent = |view: &&PeerView| {
             let turns = view.session.as_ref().map(|session| session.posted_turns);
-            let word = view.held.map(|held| held.reason);
-            turns.is_some_and(|turns| turns >= wake_budget) || word == Some(HoldReason::WakeBudget)
+            let held_reason = view.held.map(|held| held.reason);
+            turns.is_some_and(|turns| turns >= wake_budget)
+                || held_reason == Some(ThrottleReason::WakeBudget)
         };
-        let spent = views.iter().filter(is_spent).count();
+        let over_budget = views.iter().filter(is_spent).count();
         let (bytes, wal_bytes) = self.store.sizes();
         self.read(|tx, _| {
             Ok(Status {
                 wake_budget,
                 posted_turns,
-                spent,
+                over_budget,
                 stops,
-                held: tx.count_held()?,
+                held: tx.count_held_questions()?,
                 bytes,
                 wal_bytes,
                 schema: crate::store::version(),
                 peers: [
                     alive,
                     stale,
-                    tx.count_mailboxes()?.saturating_sub(alive + stale),
+                    tx.count_session_peers()?.saturating_sub(alive + stale),
                 ],
                 questions: tx.count_questions()?,
                 messages: tx.count_messages()?,
@@ -88,7 +89,7 @@ impl Mesh {
     /// Gives free pages back to the file system. Returns the bytes.
     pub fn shrink(&mut self) -> Result<u64> {
         let before = self.store.sizes().0;
-        self.store.compact(crate::mesh::erase::PATIENCE)?;
+        self.store.compact(crate::mesh::erase::READER_WAIT)?;
         Ok(before.saturating_sub(self.store.sizes().0))
     }
 }

@@ -1,13 +1,13 @@
 //! Topics: who hears of them. A topic is there as long as somebody subscribes to it or its messages are kept.
-use super::message::check_mailbox;
-use super::{Mesh, Sitting};
+use super::message::check_addressable;
+use super::{Mesh, SessionHandle};
 use crate::model::{Refusal, Result, Topic};
 use crate::platform::id::PeerId;
 use crate::store::Tx;
 
 /// What to do with topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Subscribing {
+pub enum SubscriptionAction {
     /// Hear of them from now on.
     #[default]
     Subscribe,
@@ -19,7 +19,7 @@ pub enum Subscribing {
 
 /// A topic and who hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Audience {
+pub struct TopicSubscribers {
     /// Its name.
     pub topic: String,
     /// Who subscribes to it, by name.
@@ -30,31 +30,31 @@ impl Mesh {
     /// Subscribes a mailbox to topics, or ends that. Returns them, or without any all there are, with who hears of them.
     pub fn subscribe(
         &mut self,
-        me: &Sitting,
-        what: Subscribing,
+        me: &SessionHandle,
+        what: SubscriptionAction,
         topics: &[Topic],
-    ) -> Result<Vec<Audience>> {
-        check_mailbox(me)?;
-        if what == Subscribing::List {
-            return self.read(|tx, _| audiences(tx, topics));
+    ) -> Result<Vec<TopicSubscribers>> {
+        check_addressable(me)?;
+        if what == SubscriptionAction::List {
+            return self.read(|tx, _| topic_subscribers(tx, topics));
         }
         if topics.is_empty() {
             return Err(Refusal::argument("\"topics\" names no topic").into());
         }
         self.write(|tx, _, _| {
             for topic in topics {
-                if what == Subscribing::Subscribe {
+                if what == SubscriptionAction::Subscribe {
                     tx.subscribe(me.peer, topic)?;
                 } else {
                     tx.unsubscribe(me.peer, topic)?;
                 }
             }
-            audiences(tx, topics)
+            topic_subscribers(tx, topics)
         })
     }
 }
 
-fn audiences(tx: &Tx, topics: &[Topic]) -> Result<Vec<Audience>> {
+fn topic_subscribers(tx: &Tx, topics: &[Topic]) -> Result<Vec<TopicSubscribers>> {
     let mut names: Vec<String> = Vec::new();
     for topic in topics {
         if !names.iter().any(|name| name == topic.as_str()) {
@@ -64,9 +64,9 @@ fn audiences(tx: &Tx, topics: &[Topic]) -> Result<Vec<Audience>> {
     if names.is_empty() {
         names = tx.topics()?;
     }
-    let audience = |topic: String| -> Result<Audience> {
+    let audience = |topic: String| -> Result<TopicSubscribers> {
         let subscribers = tx.subscribers(&topic)?;
-        Ok(Audience {
+        Ok(TopicSubscribers {
             topic,
             subscribers: subscribers.into_iter().map(|(_, name)| name).collect(),
         })
@@ -75,7 +75,11 @@ fn audiences(tx: &Tx, topics: &[Topic]) -> Result<Vec<Audience>> {
 }
 
 /// Subscribes a mailbox to what its project's file names. What cannot be a topic there is passed over.
-pub(in crate::mesh) fn subscribe_named(tx: &Tx, peer: PeerId, topics: &[String]) -> Result<()> {
+pub(in crate::mesh) fn subscribe_project_topics(
+    tx: &Tx,
+    peer: PeerId,
+    topics: &[String],
+) -> Result<()> {
     const TOPICS_MAX: usize = 64;
     for topic in topics.iter().take(TOPICS_MAX) {
         if let Ok(topic) = Topic::parse(topic) {

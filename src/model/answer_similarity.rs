@@ -1,30 +1,30 @@
 //! Known answers: which earlier answers of a peer fit a new question. Only what is alike enough is given; nothing is made up.
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::tokenize::meaningful;
+use crate::model::tokenize::words_by_stem;
 
 /// How many earlier answers a result carries at most.
 pub const ANSWERS_MAX: usize = 3;
 /// How many bytes they have in all, as JSON.
 pub const BYTES_MAX: usize = 4_000;
 /// How many of a peer's answers are looked through, the newest first.
-pub const LOOKED_THROUGH_MAX: u32 = 5_000;
+pub const CANDIDATES_MAX: u32 = 5_000;
 
 /// How many bytes their questions and answers have in all, about; the oldest are left out.
-pub const BYTES_LOOKED_THROUGH_MAX: i64 = 16 * 1024 * 1024;
+pub const CANDIDATE_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 /// How much of a question's weight must be found again.
-const COVERED_MIN: f64 = 0.4;
+const QUESTION_COVERAGE_MIN: f64 = 0.4;
 /// How much of the earlier question's weight must be in the new one: what only brushes it is another question.
-const COVERING_MIN: f64 = 0.34;
+const CANDIDATE_COVERAGE_MIN: f64 = 0.34;
 /// A word found in the answer only counts as this part of one found in the question.
-const IN_ANSWER: f64 = 0.4;
+const ANSWER_WORD_WEIGHT: f64 = 0.4;
 /// So much of an answer is read.
-const ANSWER_BYTES_READ: usize = 2_048;
+const ANSWER_BYTES_SCANNED: usize = 2_048;
 
 /// A question that was answered.
 #[derive(Debug, Clone, Copy)]
-pub struct Earlier<'a> {
+pub struct AnsweredQuestion<'a> {
     /// What was asked.
     pub question: &'a str,
     /// What was answered.
@@ -33,7 +33,7 @@ pub struct Earlier<'a> {
 
 /// An earlier answer that fits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fit {
+pub struct AnswerMatch {
     /// Its place in the list.
     pub index: usize,
     /// The words of the new question that were found, as they stand there.
@@ -43,24 +43,35 @@ pub struct Fit {
 }
 
 /// Returns the earlier answers that fit a question, best first. `earlier` comes newest first, which also decides between equals.
-pub fn best(question: &str, earlier: &[Earlier]) -> Vec<Fit> {
-    let asked = meaningful(question);
-    if asked.is_empty() {
+pub fn find_similar_answers(question: &str, earlier: &[AnsweredQuestion]) -> Vec<AnswerMatch> {
+    let question_words = words_by_stem(question);
+    if question_words.is_empty() {
         return Vec::new();
     }
-    let questions: Vec<BTreeMap<String, String>> =
-        earlier.iter().map(|one| meaningful(one.question)).collect();
-    let weights = Weights::of(&questions);
-    let mut fits: Vec<Fit> = questions
+    let questions: Vec<BTreeMap<String, String>> = earlier
+        .iter()
+        .map(|one| words_by_stem(one.question))
+        .collect();
+    let weights = TermWeights::of(&questions);
+    let mut fits: Vec<AnswerMatch> = questions
         .iter()
         .enumerate()
-        .filter_map(|(index, words)| fit(&asked, words, earlier[index].answer, index, &weights))
+        .filter_map(|(index, words)| {
+            answer_match(
+                &question_words,
+                words,
+                earlier[index].answer,
+                index,
+                &weights,
+            )
+        })
         .collect();
     fits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.index.cmp(&b.index)));
-    let mut distinct: Vec<Fit> = Vec::new();
+    let mut distinct: Vec<AnswerMatch> = Vec::new();
     for one in fits {
-        let told = |other: &Fit| earlier[other.index].answer == earlier[one.index].answer;
-        if !distinct.iter().any(told) {
+        let has_same_answer =
+            |other: &AnswerMatch| earlier[other.index].answer == earlier[one.index].answer;
+        if !distinct.iter().any(has_same_answer) {
             distinct.push(one);
         }
         if distinct.len() == ANSWERS_MAX {
@@ -70,60 +81,67 @@ pub fn best(question: &str, earlier: &[Earlier]) -> Vec<Fit> {
     distinct
 }
 
-fn fit(
-    asked: &BTreeMap<String, String>,
+fn answer_match(
+    question_words: &BTreeMap<String, String>,
     words: &BTreeMap<String, String>,
     answer: &str,
     index: usize,
-    weights: &Weights,
-) -> Option<Fit> {
-    let common: Vec<&String> = asked
+    weights: &TermWeights,
+) -> Option<AnswerMatch> {
+    let common: Vec<&String> = question_words
         .keys()
         .filter(|word| words.contains_key(*word))
         .collect();
     // One word in common is enough only where both questions have hardly another.
-    let enough = common.len() >= 2 || (common.len() == 1 && asked.len() == 1 && words.len() <= 2);
+    let enough =
+        common.len() >= 2 || (common.len() == 1 && question_words.len() == 1 && words.len() <= 2);
     if !enough {
         return None;
     }
-    let of_earlier: f64 = words.keys().map(|word| weights.of_word(word)).sum();
-    let in_question: f64 = common.iter().map(|word| weights.of_word(word)).sum();
-    if in_question < COVERING_MIN * of_earlier {
+    let candidate_weight: f64 = words.keys().map(|word| weights.weight_of(word)).sum();
+    let common_weight: f64 = common.iter().map(|word| weights.weight_of(word)).sum();
+    if common_weight < CANDIDATE_COVERAGE_MIN * candidate_weight {
         return None;
     }
-    let answer = meaningful(crate::platform::text::cut_bytes(answer, ANSWER_BYTES_READ));
+    let answer = words_by_stem(crate::platform::text::cut_bytes(
+        answer,
+        ANSWER_BYTES_SCANNED,
+    ));
     let only_answered = |word: &&String| !words.contains_key(*word) && answer.contains_key(*word);
-    let in_answer: f64 = asked
+    let answer_weight: f64 = question_words
         .keys()
         .filter(only_answered)
-        .map(|word| weights.of_word(word))
+        .map(|word| weights.weight_of(word))
         .sum();
-    let all: f64 = asked.keys().map(|word| weights.of_word(word)).sum();
-    let covered = (in_question + IN_ANSWER * in_answer) / all;
-    if covered < COVERED_MIN {
+    let all: f64 = question_words
+        .keys()
+        .map(|word| weights.weight_of(word))
+        .sum();
+    let coverage = (common_weight + ANSWER_WORD_WEIGHT * answer_weight) / all;
+    if coverage < QUESTION_COVERAGE_MIN {
         return None;
     }
-    let matched = asked
+    let matched = question_words
         .iter()
         .filter(|(word, _)| words.contains_key(*word) || answer.contains_key(*word))
-        .map(|(_, form)| form.clone())
+        .map(|(_, surface_form)| surface_form.clone())
         .collect();
     // Of two that cover the question equally the one with less beside it is nearer.
-    let nearness = in_question / of_earlier;
-    Some(Fit {
+    let nearness = common_weight / candidate_weight;
+    Some(AnswerMatch {
         index,
         matched,
-        score: 0.75 * covered + 0.25 * nearness,
+        score: 0.75 * coverage + 0.25 * nearness,
     })
 }
 
 /// How much a word tells: one that stands in every question tells little.
-struct Weights {
+struct TermWeights {
     counts: HashMap<String, u32>,
     all: f64,
 }
 
-impl Weights {
+impl TermWeights {
     fn of(questions: &[BTreeMap<String, String>]) -> Self {
         let mut counts = HashMap::new();
         for word in questions.iter().flat_map(BTreeMap::keys) {
@@ -135,7 +153,7 @@ impl Weights {
         }
     }
 
-    fn of_word(&self, word: &str) -> f64 {
+    fn weight_of(&self, word: &str) -> f64 {
         match self.counts.get(word) {
             Some(count) => (1.0 + self.all / f64::from(*count)).ln().max(0.7),
             // A word this peer was never asked with is as likely another way to say it as another subject.
@@ -163,15 +181,15 @@ mod tests {
     ];
 
     fn answers(question: &str) -> Vec<&'static str> {
-        let earlier = EARLIER.map(|(question, answer)| Earlier { question, answer });
-        best(question, &earlier)
+        let earlier = EARLIER.map(|(question, answer)| AnsweredQuestion { question, answer });
+        find_similar_answers(question, &earlier)
             .iter()
-            .map(|fit| EARLIER[fit.index].1)
+            .map(|answer_match| EARLIER[answer_match.index].1)
             .collect()
     }
 
     #[test]
-    fn the_same_in_other_words_is_found_best_first() {
+    fn reworded_questions_match_with_the_best_first() {
         assert_eq!(answers("on what port is the api listening?"), ["5433"]);
         assert_eq!(
             answers("how can the staging database be reset")[0],
@@ -184,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_brushes_an_earlier_question_is_not_taken_for_it() {
+    fn loosely_related_questions_do_not_match() {
         for question in [
             "Which port does Redis use?",
             "What is the API's rate limit for anonymous users?",
@@ -198,15 +216,18 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_equals_comes_first_and_one_answer_only_once() {
+    fn equal_matches_are_newest_first_without_duplicate_answers() {
         let earlier = [
             ("which port has the api?", "5434"),
             ("which port has the api?", "5433"),
             ("the api has which port?", "5434"),
         ]
-        .map(|(question, answer)| Earlier { question, answer });
-        let found = best("which port does the api have?", &earlier);
-        let indexes: Vec<usize> = found.iter().map(|fit| fit.index).collect();
+        .map(|(question, answer)| AnsweredQuestion { question, answer });
+        let found = find_similar_answers("which port does the api have?", &earlier);
+        let indexes: Vec<usize> = found
+            .iter()
+            .map(|answer_match| answer_match.index)
+            .collect();
         assert_eq!(indexes, [0, 1]);
         assert_eq!(found[0].matched, ["api", "port"]);
     }

@@ -14,19 +14,19 @@ pub const LEASE_SECONDS: u32 = 120;
 /// Longest lease in seconds.
 pub const LEASE_SECONDS_MAX: u32 = 86_400;
 /// A lapsed lease of a session that works is honoured for so many leases after it was last claimed.
-const LEASES_HONOURED: i64 = 10;
+const GRACE_LEASES: i64 = 10;
 
 /// How a resource is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum ClaimMode {
     /// By one alone.
     Exclusive,
     /// Beside others that share it.
     Shared,
 }
 
-impl Mode {
+impl ClaimMode {
     /// Returns the stored word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,29 +74,30 @@ impl ClaimState {
 
 /// One who holds a resource or stands in line for it, as far as the order is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InLine<Owner> {
+pub struct QueueEntry<Owner> {
     /// Who.
     pub owner: Owner,
     /// How.
-    pub mode: Mode,
+    pub mode: ClaimMode,
 }
 
 /// Returns the places in `queue`, first is 0, of the tickets whose turn has come.
 ///
 /// One who shares and wants it alone goes first as soon as nobody else shares: whoever stands before it waits for it.
 /// Else the first ticket that goes with the holders, and the run of shared ones behind a shared one.
-pub fn whose_turn<Owner: PartialEq + Copy>(
-    holders: &[InLine<Owner>],
-    queue: &[InLine<Owner>],
+pub fn grantable_tickets<Owner: PartialEq + Copy>(
+    holders: &[QueueEntry<Owner>],
+    queue: &[QueueEntry<Owner>],
 ) -> Vec<usize> {
     if let [only] = holders {
-        let wants_it_alone =
-            |ticket: &InLine<Owner>| ticket.owner == only.owner && ticket.mode == Mode::Exclusive;
-        if let Some(place) = queue.iter().position(wants_it_alone) {
+        let is_upgrade = |ticket: &QueueEntry<Owner>| {
+            ticket.owner == only.owner && ticket.mode == ClaimMode::Exclusive
+        };
+        if let Some(place) = queue.iter().position(is_upgrade) {
             return vec![place];
         }
     }
-    let shared = |one: &InLine<Owner>| one.mode == Mode::Shared;
+    let shared = |one: &QueueEntry<Owner>| one.mode == ClaimMode::Shared;
     if holders.is_empty() && queue.first().is_some_and(|first| !shared(first)) {
         return vec![0];
     }
@@ -109,18 +110,20 @@ pub fn whose_turn<Owner: PartialEq + Copy>(
 
 /// Returns for whom a ticket waits: holders and earlier tickets that it does not go with. One who shares already and wants
 /// it alone waits for nobody in the line.
-pub fn waits_for<Owner: PartialEq + Copy>(
-    holders: &[InLine<Owner>],
-    before: &[InLine<Owner>],
-    own: InLine<Owner>,
+pub fn blocking_owners<Owner: PartialEq + Copy>(
+    holders: &[QueueEntry<Owner>],
+    earlier_tickets: &[QueueEntry<Owner>],
+    ticket: QueueEntry<Owner>,
 ) -> Vec<Owner> {
-    let shares = holders.iter().any(|holder| holder.owner == own.owner);
-    let before = if shares { &[] } else { before };
-    let goes_with = |other: &InLine<Owner>| other.mode == Mode::Shared && own.mode == Mode::Shared;
+    let already_shares = holders.iter().any(|holder| holder.owner == ticket.owner);
+    let earlier_tickets = if already_shares { &[] } else { earlier_tickets };
+    let is_compatible = |other: &QueueEntry<Owner>| {
+        other.mode == ClaimMode::Shared && ticket.mode == ClaimMode::Shared
+    };
     holders
         .iter()
-        .chain(before)
-        .filter(|other| other.owner != own.owner && !goes_with(other))
+        .chain(earlier_tickets)
+        .filter(|other| other.owner != ticket.owner && !is_compatible(other))
         .map(|other| other.owner)
         .collect()
 }
@@ -129,7 +132,7 @@ pub fn waits_for<Owner: PartialEq + Copy>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     /// When it was last claimed, or granted to one in line.
-    pub claimed_ms: i64,
+    pub claimed_monotonic_ms: i64,
     /// How long it lasts.
     pub lease_ms: i64,
     /// When it ends.
@@ -138,7 +141,7 @@ pub struct Lease {
 
 /// What is known of a holder when somebody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Holder {
+pub struct HolderStatus {
     /// Its session lives; a person's claim needs none.
     pub alive: bool,
     /// Its session is in a turn.
@@ -149,7 +152,7 @@ impl Lease {
     /// Returns a lease that begins now.
     pub fn from(now_ms: i64, lease_ms: i64) -> Self {
         Self {
-            claimed_ms: now_ms,
+            claimed_monotonic_ms: now_ms,
             lease_ms,
             until_ms: now_ms + lease_ms,
         }
@@ -157,30 +160,30 @@ impl Lease {
 
     /// Returns whether the hold is over: its holder is gone or its time is. A holder that works keeps a lapsed lease, for
     /// ten of them at most: a build takes its time, and a forgotten claim must not starve the line.
-    pub fn is_over(self, holder: Holder, now_ms: i64) -> bool {
-        let honoured = holder.busy && now_ms < self.honoured_until_ms();
-        !holder.alive || (now_ms >= self.until_ms && !honoured)
+    pub fn is_expired(self, holder: HolderStatus, now_ms: i64) -> bool {
+        let in_grace = holder.busy && now_ms < self.grace_until_monotonic_ms();
+        !holder.alive || (now_ms >= self.until_ms && !in_grace)
     }
 
     /// Returns when to look whether it is over, at the earliest.
-    pub fn look_at_ms(self, now_ms: i64) -> i64 {
+    pub fn next_check_monotonic_ms(self, now_ms: i64) -> i64 {
         /// While a lapsed lease is honoured nobody says when the turn ends.
-        const WHILE_HONOURED_MS: i64 = 2_000;
+        const GRACE_CHECK_INTERVAL_MS: i64 = 2_000;
         if now_ms < self.until_ms {
             self.until_ms
         } else {
-            now_ms + WHILE_HONOURED_MS
+            now_ms + GRACE_CHECK_INTERVAL_MS
         }
     }
 
-    fn honoured_until_ms(self) -> i64 {
-        self.claimed_ms + LEASES_HONOURED * self.lease_ms
+    fn grace_until_monotonic_ms(self) -> i64 {
+        self.claimed_monotonic_ms + GRACE_LEASES * self.lease_ms
     }
 }
 
 /// What a caller names: a file, or anything else by a name of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named<'a> {
+pub enum ResourceName<'a> {
     /// `file:<path>`; where it leads is looked up.
     File(&'a str),
     /// Any other name, as given.
@@ -188,7 +191,10 @@ pub enum Named<'a> {
 }
 
 /// Reads the name of a resource, which came as `parameter`.
-pub fn named<'a>(parameter: &str, text: &'a str) -> Result<Named<'a>, Refusal> {
+pub fn parse_resource_name<'a>(
+    parameter: &str,
+    text: &'a str,
+) -> Result<ResourceName<'a>, Refusal> {
     let text = text.trim();
     let refuse = |problem: &str| Err(Refusal::argument(format!("\"{parameter}\" {problem}")));
     if text.is_empty() {
@@ -201,8 +207,8 @@ pub fn named<'a>(parameter: &str, text: &'a str) -> Result<Named<'a>, Refusal> {
     check_secret(parameter, text)?;
     match text.strip_prefix("file:") {
         Some(path) if path.trim().is_empty() => refuse("is \"file:\" without a path"),
-        Some(path) => Ok(Named::File(path)),
-        None => Ok(Named::Other(text)),
+        Some(path) => Ok(ResourceName::File(path)),
+        None => Ok(ResourceName::Other(text)),
     }
 }
 
@@ -221,24 +227,24 @@ pub fn check_note(note: &str) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Vec<InLine<char>> {
-        let one = |word: &str| InLine {
+    fn line(text: &str) -> Vec<QueueEntry<char>> {
+        let one = |word: &str| QueueEntry {
             owner: word.chars().next().unwrap(),
             mode: if word.ends_with('!') {
-                Mode::Exclusive
+                ClaimMode::Exclusive
             } else {
-                Mode::Shared
+                ClaimMode::Shared
             },
         };
         text.split_whitespace().map(one).collect()
     }
 
     fn turn(holders: &str, queue: &str) -> Vec<usize> {
-        whose_turn(&line(holders), &line(queue))
+        grantable_tickets(&line(holders), &line(queue))
     }
 
     #[test]
-    fn the_first_in_line_goes_alone_or_with_the_run_of_sharers_behind_it() {
+    fn first_ticket_is_promoted_alone_or_with_following_sharers() {
         assert_eq!(turn("", "a! b c!"), [0]);
         assert_eq!(turn("", "a b c! d"), [0, 1]);
         assert_eq!(turn("a", "b c d!"), [0, 1]);
@@ -248,16 +254,16 @@ mod tests {
     }
 
     #[test]
-    fn who_shares_and_wants_it_alone_goes_first_once_nobody_else_shares() {
+    fn sole_sharer_is_promoted_to_exclusive_before_others() {
         assert_eq!(turn("a b", "c! a!"), [0; 0]);
         assert_eq!(turn("a", "c! a!"), [1]);
         assert_eq!(turn("a", "a"), [0]);
     }
 
     #[test]
-    fn a_ticket_waits_for_those_it_does_not_go_with() {
-        let waits = |holders: &str, before: &str, own: &str| -> String {
-            waits_for(&line(holders), &line(before), line(own)[0])
+    fn ticket_waits_for_conflicting_holders_and_earlier_tickets() {
+        let waits = |holders: &str, earlier_tickets: &str, ticket: &str| -> String {
+            blocking_owners(&line(holders), &line(earlier_tickets), line(ticket)[0])
                 .into_iter()
                 .collect()
         };
@@ -267,16 +273,16 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_ends_at_its_deadline_not_before() {
+    fn lease_of_an_idle_holder_expires_at_its_deadline() {
         let lease = Lease::from(1_000, 100);
-        let idle = Holder {
+        let idle = HolderStatus {
             alive: true,
             busy: false,
         };
-        assert!(!lease.is_over(idle, 1_099));
-        assert!(lease.is_over(idle, 1_100));
-        assert!(lease.is_over(
-            Holder {
+        assert!(!lease.is_expired(idle, 1_099));
+        assert!(lease.is_expired(idle, 1_100));
+        assert!(lease.is_expired(
+            HolderStatus {
                 alive: false,
                 ..idle
             },
@@ -285,27 +291,36 @@ mod tests {
     }
 
     #[test]
-    fn a_lapsed_lease_is_honoured_while_its_holder_works_for_ten_leases_at_most() {
+    fn lapsed_lease_of_a_busy_holder_expires_after_ten_leases() {
         let lease = Lease::from(0, 100);
-        let busy = Holder {
+        let busy = HolderStatus {
             alive: true,
             busy: true,
         };
-        assert!(!lease.is_over(busy, 999));
-        assert!(lease.is_over(busy, 1_000));
-        assert_eq!(lease.look_at_ms(40), 100);
-        assert!(lease.look_at_ms(500) > 500);
+        assert!(!lease.is_expired(busy, 999));
+        assert!(lease.is_expired(busy, 1_000));
+        assert_eq!(lease.next_check_monotonic_ms(40), 100);
+        assert!(lease.next_check_monotonic_ms(500) > 500);
     }
 
     #[test]
-    fn a_resource_is_a_file_or_a_name_and_refused_when_it_is_neither() {
-        assert_eq!(named("x", " deploy "), Ok(Named::Other("deploy")));
-        assert_eq!(named("x", "file:src/a.rs"), Ok(Named::File("src/a.rs")));
-        assert_eq!(named("x", "File:x"), Ok(Named::Other("File:x")));
+    fn resource_must_be_a_file_or_a_valid_name() {
+        assert_eq!(
+            parse_resource_name("x", " deploy "),
+            Ok(ResourceName::Other("deploy"))
+        );
+        assert_eq!(
+            parse_resource_name("x", "file:src/a.rs"),
+            Ok(ResourceName::File("src/a.rs"))
+        );
+        assert_eq!(
+            parse_resource_name("x", "File:x"),
+            Ok(ResourceName::Other("File:x"))
+        );
         let long = "x".repeat(RESOURCE_BYTES_MAX + 1);
         for text in ["", "  ", "a\nb", "file:", "file:  ", long.as_str()] {
-            assert!(named("x", text).is_err(), "{text:?}");
+            assert!(parse_resource_name("x", text).is_err(), "{text:?}");
         }
-        assert!(named("x", &"x".repeat(RESOURCE_BYTES_MAX)).is_ok());
+        assert!(parse_resource_name("x", &"x".repeat(RESOURCE_BYTES_MAX)).is_ok());
     }
 }

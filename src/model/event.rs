@@ -125,9 +125,9 @@ impl EventKind {
 
 /// Which types of events somebody wants: `task.*`, `*.posted`; none at all means every type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Patterns(Vec<String>);
+pub struct EventPatterns(Vec<String>);
 
-impl Patterns {
+impl EventPatterns {
     /// Returns the patterns of a list.
     pub fn new(patterns: Vec<String>) -> Self {
         Self(patterns)
@@ -149,9 +149,9 @@ impl Patterns {
             .iter()
             .find(|pattern| pattern.is_empty() || pattern.len() > TYPE_BYTES_MAX)
         {
-            Some(wrong) => Err(Refusal::argument(format!(
+            Some(invalid) => Err(Refusal::argument(format!(
                 "\"types\" are names such as question.asked or claim.*, of 1 to {TYPE_BYTES_MAX} bytes, got {:?}",
-                cut_chars(wrong, 60)
+                cut_chars(invalid, 60)
             ))),
             None => Ok(Self(patterns)),
         }
@@ -214,9 +214,9 @@ fn matches(pattern: &str, kind: &str) -> bool {
 
 /// Which entries of the log somebody reads.
 #[derive(Debug, Clone, Default)]
-pub struct Filter {
+pub struct EventFilter {
     /// Their types.
-    pub types: Patterns,
+    pub types: EventPatterns,
     /// Only those with a greater number.
     pub after: Option<i64>,
     /// Only those that happened then or later, in wall milliseconds.
@@ -227,7 +227,7 @@ pub struct Filter {
 
 /// Some entries of the log, oldest first.
 #[derive(Debug, Clone, Default)]
-pub struct Page {
+pub struct EventPage {
     /// The entries.
     pub events: Vec<Event>,
     /// Read on after this number; also what did not match lies before it.
@@ -241,7 +241,7 @@ pub const TYPE_BYTES_MAX: usize = 100;
 
 /// Checks the name of a type that a project makes up.
 pub fn check_project_type(kind: &str) -> Result<(), Refusal> {
-    let fits = kind.len() <= TYPE_BYTES_MAX
+    let is_valid = kind.len() <= TYPE_BYTES_MAX
         && kind.strip_prefix("project.").is_some_and(|rest| {
             rest.split('.').all(|part| {
                 !part.is_empty()
@@ -250,7 +250,7 @@ pub fn check_project_type(kind: &str) -> Result<(), Refusal> {
                         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
             })
         });
-    if fits {
+    if is_valid {
         return Ok(());
     }
     Err(Refusal::argument(format!(
@@ -291,8 +291,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_letters() {
-        let patterns = |list: &[&str]| Patterns::new(list.iter().map(|it| (*it).into()).collect());
+    fn star_in_an_event_pattern_matches_any_characters() {
+        let patterns =
+            |list: &[&str]| EventPatterns::new(list.iter().map(|it| (*it).into()).collect());
         assert!(patterns(&[]).match_any("claim.granted"));
         assert!(patterns(&["claim.*"]).match_any("claim.granted"));
         assert!(patterns(&["*.granted"]).match_any("claim.granted"));
@@ -305,12 +306,13 @@ mod tests {
         let hostile = "*a".repeat(50);
         assert!(!patterns(&[&hostile]).match_any(&format!("{}b", "a".repeat(100))));
         let stored = patterns(&["task.*"]).to_json();
-        assert_eq!(Patterns::of_json(&stored), patterns(&["task.*"]));
+        assert_eq!(EventPatterns::of_json(&stored), patterns(&["task.*"]));
     }
 
     #[test]
-    fn patterns_are_added_and_taken_away_one_by_one() {
-        let patterns = |list: &[&str]| Patterns::new(list.iter().map(|it| (*it).into()).collect());
+    fn event_patterns_are_added_and_removed_individually() {
+        let patterns =
+            |list: &[&str]| EventPatterns::new(list.iter().map(|it| (*it).into()).collect());
         let some = patterns(&["a"]).with(&patterns(&["b", "a"]));
         assert_eq!(some, patterns(&["a", "b"]));
         assert_eq!(
@@ -319,11 +321,11 @@ mod tests {
         );
         assert_eq!(some.clone().without(&patterns(&["b"])), patterns(&["a"]));
         assert_eq!(some.without(&patterns(&[])), patterns(&[]));
-        assert!(Patterns::check(vec![String::new()]).is_err());
+        assert!(EventPatterns::check(vec![String::new()]).is_err());
     }
 
     #[test]
-    fn a_project_names_types_of_its_own_below_project() {
+    fn project_event_types_require_the_project_prefix() {
         for good in ["project.complete", "project.build.done-2_x"] {
             assert_eq!(check_project_type(good), Ok(()), "{good}");
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::refusal::{Refusal, Result};
-use crate::model::tokenize::{Word, words_of};
+use crate::model::tokenize::{Word, tokenize};
 use crate::platform::text::{cut_chars, one_line};
 
 /// Longest subject in characters.
@@ -15,17 +15,17 @@ pub const SUBJECT_CHARS: usize = 500;
 const WORDS_MAX: usize = 16;
 /// So many reasons and words of each are told.
 const REASONS_MAX: usize = 4;
-const TOLD_WORDS_MAX: usize = 5;
+const REASON_WORDS_MAX: usize = 5;
 
 /// What somebody wants to know about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
+pub struct ExpertiseQuery {
     words: Vec<Word>,
 }
 
 /// What is known of one peer.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct PeerProfile {
     /// Its name.
     pub name: String,
     /// What it is for.
@@ -33,7 +33,7 @@ pub struct Known {
     /// What it says it is doing.
     pub summary: Option<String>,
     /// What its hooks have seen it do.
-    pub doing: Option<String>,
+    pub activity_summary: Option<String>,
     /// Its project folder.
     pub folder: Option<String>,
     /// Its branch.
@@ -48,7 +48,7 @@ pub struct Known {
 
 /// How well a peer fits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fit {
+pub struct ExpertiseMatch {
     /// More is better; it only compares peers of one ranking.
     pub score: f64,
     /// Why, in a few words.
@@ -58,10 +58,10 @@ pub struct Fit {
 /// One place where words of the subject were found. `weights` has a number for each word of the subject, 0 where it is not.
 struct Reason {
     weights: Vec<f64>,
-    told: String,
+    explanation: String,
 }
 
-impl Subject {
+impl ExpertiseQuery {
     /// Reads what a caller wrote.
     pub fn parse(text: &str) -> Result<Self> {
         let length = text.chars().count();
@@ -71,10 +71,13 @@ impl Subject {
             return Err(Refusal::argument(problem).into());
         }
         let mut words: Vec<Word> = Vec::new();
-        for word in words_of(text) {
+        for word in tokenize(text) {
             if words.iter().all(|known| known.stem != word.stem) {
-                let form = word.form.to_lowercase();
-                words.push(Word { form, ..word });
+                let surface_form = word.surface_form.to_lowercase();
+                words.push(Word {
+                    surface_form,
+                    ..word
+                });
             }
         }
         words.truncate(WORDS_MAX);
@@ -90,13 +93,13 @@ impl Subject {
 
     /// Returns the words that are looked for.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.words.iter().map(|word| word.form.as_str())
+        self.words.iter().map(|word| word.surface_form.as_str())
     }
 
     /// Returns which words of the subject a text has.
-    fn found_in(&self, text: &str) -> Vec<bool> {
+    fn words_found_in(&self, text: &str) -> Vec<bool> {
         let mut found = vec![false; self.words.len()];
-        for word in words_of(text) {
+        for word in tokenize(text) {
             if let Some(at) = self.words.iter().position(|known| known.stem == word.stem) {
                 found[at] = true;
             }
@@ -105,15 +108,15 @@ impl Subject {
     }
 
     /// Returns the words at which `weights` is not 0, as they are told.
-    fn told(&self, weights: &[f64]) -> String {
+    fn explanation(&self, weights: &[f64]) -> String {
         let found = self.words.iter().zip(weights).filter(|(_, at)| **at > 0.0);
-        let shown = found.map(|(word, _)| word.form.as_str());
-        shown.take(TOLD_WORDS_MAX).collect::<Vec<_>>().join(", ")
+        let shown = found.map(|(word, _)| word.surface_form.as_str());
+        shown.take(REASON_WORDS_MAX).collect::<Vec<_>>().join(", ")
     }
 }
 
 /// Returns how well each peer fits the subject; `None` is not at all.
-pub fn rank(subject: &Subject, peers: &[Known]) -> Vec<Option<Fit>> {
+pub fn rank_peers(subject: &ExpertiseQuery, peers: &[PeerProfile]) -> Vec<Option<ExpertiseMatch>> {
     let reasons: Vec<Vec<Reason>> = peers.iter().map(|known| reasons(subject, known)).collect();
     let rarity: Vec<f64> = (0..subject.words.len())
         .map(|word| {
@@ -123,51 +126,56 @@ pub fn rank(subject: &Subject, peers: &[Known]) -> Vec<Option<Fit>> {
         .collect();
     reasons
         .into_iter()
-        .map(|reasons| fit(reasons, &rarity))
+        .map(|reasons| expertise_match(reasons, &rarity))
         .collect()
 }
 
-fn fit(reasons: Vec<Reason>, rarity: &[f64]) -> Option<Fit> {
+fn expertise_match(reasons: Vec<Reason>, rarity: &[f64]) -> Option<ExpertiseMatch> {
     let score = |reason: &Reason| -> f64 {
         let each = reason.weights.iter().zip(rarity);
         each.map(|(weight, rarity)| weight * rarity).sum()
     };
     let mut scored: Vec<(f64, String)> = reasons
         .into_iter()
-        .map(|reason| (score(&reason), reason.told))
+        .map(|reason| (score(&reason), reason.explanation))
         .collect();
     scored.sort_by(|one, other| other.0.total_cmp(&one.0));
     let all = scored.iter().map(|(score, _)| score).sum();
-    let told: Vec<String> = scored.into_iter().map(|(_, told)| told).collect();
-    (!told.is_empty()).then(|| Fit {
+    let explanation: Vec<String> = scored
+        .into_iter()
+        .map(|(_, explanation)| explanation)
+        .collect();
+    (!explanation.is_empty()).then(|| ExpertiseMatch {
         score: all,
-        why: told[..told.len().min(REASONS_MAX)].join("; "),
+        why: explanation[..explanation.len().min(REASONS_MAX)].join("; "),
     })
 }
 
 /// A word that few have says more than one that all have.
 #[expect(clippy::cast_precision_loss, reason = "these count peers")]
-fn rarity(having: usize, all: usize) -> f64 {
-    (1.0 + all as f64 / having.max(1) as f64).ln()
+fn rarity(peers_with_word: usize, all: usize) -> f64 {
+    (1.0 + all as f64 / peers_with_word.max(1) as f64).ln()
 }
 
 /// Returns every place of what is known where a word of the subject stands.
-fn reasons(subject: &Subject, known: &Known) -> Vec<Reason> {
-    let folder = known.folder.as_deref().map(end_of_path);
+fn reasons(subject: &ExpertiseQuery, known: &PeerProfile) -> Vec<Reason> {
+    let folder = known.folder.as_deref().map(last_path_components);
     let place = format!("{} {}", known.name, folder.as_deref().unwrap_or_default());
-    let works_in = match &folder {
+    let location_text = match &folder {
         Some(folder) => format!("works in {folder}"),
         None => format!("named {}", known.name),
     };
     let role = known.role.as_deref().unwrap_or_default();
     let branch = known.branch.as_deref().unwrap_or_default();
-    let told = |text: &str| cut_chars(&one_line(text), 64).to_owned();
+    let explanation = |text: &str| cut_chars(&one_line(text), 64).to_owned();
     let with = |word: &'static str| move |words: &str| format!("{word} with: {words}");
     [
-        reason(subject, 6.0, role, |_| format!("role: {}", told(role))),
-        reason(subject, 4.0, &place, |_| told(&works_in)),
+        reason(subject, 6.0, role, |_| {
+            format!("role: {}", explanation(role))
+        }),
+        reason(subject, 4.0, &place, |_| explanation(&location_text)),
         reason(subject, 3.0, branch, |_| {
-            format!("on branch {}", told(branch))
+            format!("on branch {}", explanation(branch))
         }),
         reason(
             subject,
@@ -178,7 +186,7 @@ fn reasons(subject: &Subject, known: &Known) -> Vec<Reason> {
         reason(
             subject,
             3.0,
-            known.doing.as_deref().unwrap_or_default(),
+            known.activity_summary.as_deref().unwrap_or_default(),
             with("doing"),
         ),
         claimed(subject, &known.claimed),
@@ -198,41 +206,44 @@ fn reasons(subject: &Subject, known: &Known) -> Vec<Reason> {
 
 /// Returns a reason of so much weight for each word of the subject that a text has.
 fn reason(
-    subject: &Subject,
+    subject: &ExpertiseQuery,
     weight: f64,
     text: &str,
-    told: impl FnOnce(&str) -> String,
+    explanation: impl FnOnce(&str) -> String,
 ) -> Option<Reason> {
-    let found = subject.found_in(text);
+    let found = subject.words_found_in(text);
     let weights: Vec<f64> = found
         .iter()
         .map(|found| if *found { weight } else { 0.0 })
         .collect();
     found.contains(&true).then(|| Reason {
-        told: told(&subject.told(&weights)),
+        explanation: explanation(&subject.explanation(&weights)),
         weights,
     })
 }
 
-fn claimed(subject: &Subject, resources: &[String]) -> Option<Reason> {
-    let ends: BTreeSet<String> = resources.iter().map(|it| end_of_path(it)).collect();
-    let fits = |end: &&String| subject.found_in(end).contains(&true);
+fn claimed(subject: &ExpertiseQuery, resources: &[String]) -> Option<Reason> {
+    let ends: BTreeSet<String> = resources
+        .iter()
+        .map(|it| last_path_components(it))
+        .collect();
+    let fits = |end: &&String| subject.words_found_in(end).contains(&true);
     let held: Vec<String> = ends.iter().filter(fits).cloned().collect();
-    let told = held[..held.len().min(2)].join(", ");
-    let told = format!("has claimed {}", one_line(&told));
-    reason(subject, 4.0, &held.join(" "), |_| told)
+    let explanation = held[..held.len().min(2)].join(", ");
+    let explanation = format!("has claimed {}", one_line(&explanation));
+    reason(subject, 4.0, &held.join(" "), |_| explanation)
 }
 
 /// The first text with a word counts half of what very many would. `told` is given how many have one, and which words.
 fn counted(
-    subject: &Subject,
+    subject: &ExpertiseQuery,
     texts: &[String],
-    told: impl FnOnce(usize, &str) -> String,
+    explanation: impl FnOnce(usize, &str) -> String,
 ) -> Option<Reason> {
     let mut counts = vec![0_u32; subject.words.len()];
     let mut fitting = 0;
     for text in texts {
-        let found = subject.found_in(text);
+        let found = subject.words_found_in(text);
         fitting += usize::from(found.contains(&true));
         for (count, found) in counts.iter_mut().zip(found) {
             *count += u32::from(found);
@@ -243,13 +254,13 @@ fn counted(
         .map(|count| 6.0 * (1.0 - 1.0 / (1.0 + f64::from(count))))
         .collect();
     (fitting > 0).then(|| Reason {
-        told: told(fitting, &subject.told(&weights)),
+        explanation: explanation(fitting, &subject.explanation(&weights)),
         weights,
     })
 }
 
 /// The last two parts of a path; above them stands what all of one machine share.
-fn end_of_path(path: &str) -> String {
+fn last_path_components(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         [.., above, last] => format!("…/{above}/{last}"),
@@ -261,37 +272,44 @@ fn end_of_path(path: &str) -> String {
 mod tests {
     use super::*;
 
-    fn subject(text: &str) -> Subject {
-        Subject::parse(text).unwrap()
+    fn subject(text: &str) -> ExpertiseQuery {
+        ExpertiseQuery::parse(text).unwrap()
     }
 
-    fn why(text: &str, known: &Known) -> Option<String> {
-        let fits = rank(&subject(text), std::slice::from_ref(known));
-        fits.into_iter().next().unwrap().map(|fit| fit.why)
+    fn why(text: &str, known: &PeerProfile) -> Option<String> {
+        let fits = rank_peers(&subject(text), std::slice::from_ref(known));
+        fits.into_iter()
+            .next()
+            .unwrap()
+            .map(|expertise_match| expertise_match.why)
     }
 
-    fn best(text: &str, peers: &[Known]) -> usize {
-        let fits = rank(&subject(text), peers);
-        let score = |at: &usize| fits[*at].as_ref().map_or(0.0, |fit| fit.score);
+    fn best(text: &str, peers: &[PeerProfile]) -> usize {
+        let fits = rank_peers(&subject(text), peers);
+        let score = |at: &usize| {
+            fits[*at]
+                .as_ref()
+                .map_or(0.0, |expertise_match| expertise_match.score)
+        };
         (0..peers.len())
             .max_by(|one, other| score(one).total_cmp(&score(other)))
             .unwrap()
     }
 
-    fn named(name: &str) -> Known {
-        Known {
+    fn named(name: &str) -> PeerProfile {
+        PeerProfile {
             name: name.into(),
-            ..Known::default()
+            ..PeerProfile::default()
         }
     }
 
     #[test]
-    fn every_source_says_why() {
-        let known = Known {
+    fn expertise_reason_names_each_source() {
+        let known = PeerProfile {
             name: "ada".into(),
             role: Some("API and\ndatabase".into()),
             summary: Some("moves the schema".into()),
-            doing: Some("asked: which migration failed?".into()),
+            activity_summary: Some("asked: which migration failed?".into()),
             folder: Some("/home/x/shop/backend".into()),
             branch: Some("fix-login".into()),
             claimed: vec!["file:/home/x/shop/src/auth.rs".into(), "deploy".into()],
@@ -302,7 +320,7 @@ mod tests {
             ],
             remembered: vec!["the seals are rotated by hand".into()],
         };
-        for (about, told) in [
+        for (about, explanation) in [
             ("databases", "role: API and database"),
             ("schema", "summary with: schema"),
             ("failed migrations", "doing with: failed, migrations"),
@@ -317,15 +335,15 @@ mod tests {
             ),
             ("redis", "answered 1 question with: redis"),
         ] {
-            assert_eq!(why(about, &known).as_deref(), Some(told), "{about}");
+            assert_eq!(why(about, &known).as_deref(), Some(explanation), "{about}");
         }
         assert_eq!(why("kubernetes", &known), None);
         assert_eq!(why("home", &known), None, "above the project all are alike");
     }
 
     #[test]
-    fn a_word_that_few_have_counts_more_than_one_that_all_have() {
-        let with = |name: &str, answer: &str| Known {
+    fn rare_words_outweigh_common_words_in_expertise_ranking() {
+        let with = |name: &str, answer: &str| PeerProfile {
             answered: vec![answer.into()],
             ..named(name)
         };
@@ -340,13 +358,13 @@ mod tests {
     }
 
     #[test]
-    fn more_answers_count_more_but_a_role_beats_one_answer() {
-        let answers = |name: &str, count: usize| Known {
+    fn more_answers_rank_higher_but_a_role_outranks_one_answer() {
+        let answers = |name: &str, count: usize| PeerProfile {
             answered: vec!["about postgres".into(); count],
             ..named(name)
         };
         assert_eq!(best("postgres", &[answers("ada", 1), answers("bo", 3)]), 1);
-        let role = Known {
+        let role = PeerProfile {
             role: Some("postgres".into()),
             ..named("cy")
         };
@@ -354,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_whatever_their_ending_and_by_part_where_none_are_spaced() {
+    fn words_match_by_stem_and_unspaced_scripts_by_substring() {
         for (one, other) in [
             ("ports", "port"),
             ("queries", "query"),
@@ -367,13 +385,13 @@ mod tests {
             ("cafe", "the Café"),
             ("한국어", "한국어를"),
         ] {
-            let known = Known {
+            let known = PeerProfile {
                 summary: Some(other.into()),
                 ..named("ada")
             };
             assert!(why(one, &known).is_some(), "{one} {other}");
         }
-        let bus = Known {
+        let bus = PeerProfile {
             summary: Some("bus class".into()),
             ..named("ada")
         };
@@ -381,15 +399,17 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_without_a_word_or_too_long_is_refused() {
+    fn wordless_or_overlong_expertise_subject_is_refused() {
         for text in ["", "  ", "?!", "who knows about the", "a", "please help me"] {
-            let refused = Subject::parse(text).unwrap_err().to_string();
+            let refused = ExpertiseQuery::parse(text).unwrap_err().to_string();
             assert!(
                 refused.contains("must have a word to look for"),
                 "{refused}"
             );
         }
-        let refused = Subject::parse(&"x ".repeat(300)).unwrap_err().to_string();
+        let refused = ExpertiseQuery::parse(&"x ".repeat(300))
+            .unwrap_err()
+            .to_string();
         assert!(
             refused.contains("500 characters at most, got 600"),
             "{refused}"

@@ -18,14 +18,14 @@ pub const QUERY_BYTES_MAX: usize = 2_048;
 
 /// Whose memory it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+pub enum MemoryScope {
     /// The repository of a project, with all its worktrees.
     Project,
     /// The whole mesh.
     Mesh,
 }
 
-impl Scope {
+impl MemoryScope {
     /// Returns the word in results.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,11 +58,11 @@ impl Query {
     pub fn parse(typed: &str) -> Result<Self> {
         check_size("query", typed, QUERY_BYTES_MAX)?;
         let mut query = Self::default();
-        for piece in pieces(typed) {
-            let Some(term) = Term::of(&piece) else {
+        for token in query_tokens(typed) {
+            let Some(term) = Term::of(&token) else {
                 continue;
             };
-            let list = if piece.excluded {
+            let list = if token.excluded {
                 &mut query.unwanted
             } else {
                 &mut query.wanted
@@ -85,20 +85,20 @@ impl Query {
     }
 
     /// Returns the words that tell one text from another, for when no text has all of them. Phrases stay whole.
-    pub fn telling(&self) -> Vec<&Term> {
-        let telling =
+    pub fn distinctive_terms(&self) -> Vec<&Term> {
+        let distinctive_terms =
             |term: &&Term| !crate::model::tokenize::is_stop_word(&term.text.to_lowercase());
-        self.wanted.iter().filter(telling).collect()
+        self.wanted.iter().filter(distinctive_terms).collect()
     }
 }
 
 impl Term {
-    fn of(piece: &Piece) -> Option<Self> {
-        let prefix = !piece.quoted && piece.text.ends_with('*');
-        let text = if piece.quoted {
-            piece.text.as_str()
+    fn of(token: &QueryToken) -> Option<Self> {
+        let prefix = !token.quoted && token.text.ends_with('*');
+        let text = if token.quoted {
+            token.text.as_str()
         } else {
-            piece.text.trim_end_matches('*')
+            token.text.trim_end_matches('*')
         };
         // A beginning of one letter fits half of all texts; it is looked for as the word it is, except in scripts where one
         // sign is a word's beginning indeed.
@@ -119,13 +119,13 @@ impl Term {
 }
 
 /// A run of characters between spaces, or between quotation marks.
-struct Piece {
+struct QueryToken {
     text: String,
     quoted: bool,
     excluded: bool,
 }
 
-fn pieces(typed: &str) -> Vec<Piece> {
+fn query_tokens(typed: &str) -> Vec<QueryToken> {
     let typed: Vec<char> = typed
         .chars()
         .map(|c| match c {
@@ -135,7 +135,7 @@ fn pieces(typed: &str) -> Vec<Piece> {
             c => c,
         })
         .collect();
-    let mut pieces = Vec::new();
+    let mut query_tokens = Vec::new();
     let mut at = 0;
     while at < typed.len() {
         if typed[at].is_whitespace() {
@@ -161,14 +161,14 @@ fn pieces(typed: &str) -> Vec<Piece> {
             (start, end, end)
         };
         let text: String = typed[from..to].iter().collect();
-        pieces.push(Piece {
+        query_tokens.push(QueryToken {
             text: text.replace('"', " ").trim().to_owned(),
             quoted: close.is_some(),
             excluded,
         });
         at = next;
     }
-    pieces
+    query_tokens
 }
 
 /// Checks the tags of a memory, or of a search. Returns them without spaces around and without repetition.
@@ -228,7 +228,7 @@ pub fn snippet(text: &str, query: Option<&Query>) -> String {
         .unwrap_or_default();
     let at = wanted
         .iter()
-        .filter_map(|term| find(&lower, &stem_of(term)))
+        .filter_map(|term| find(&lower, &search_stem(term)))
         .min()
         .unwrap_or(0);
     let from = if line.len() <= CHARS {
@@ -248,7 +248,7 @@ pub fn snippet(text: &str, query: Option<&Query>) -> String {
 }
 
 /// What of a term is surely in a text that has it in another form: `deploying` is found as `deplo`.
-fn stem_of(term: &Term) -> Vec<char> {
+fn search_stem(term: &Term) -> Vec<char> {
     let word: Vec<char> = term.text.to_lowercase().chars().collect();
     let keep = if term.prefix || word.len() < 6 || term.text.contains(' ') {
         word.len()
@@ -269,7 +269,7 @@ fn find(text: &[char], part: &[char]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn told(typed: &str) -> String {
+    fn parsed_form(typed: &str) -> String {
         let query = match Query::parse(typed) {
             Ok(query) => query,
             Err(error) => return format!("refused: {error}"),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn words_phrases_beginnings_and_exclusions_are_told_apart() {
+    fn query_parser_reads_words_phrases_prefixes_and_exclusions() {
         for (typed, means) in [
             ("port of api", "port|of|api"),
             ("\"deploy steps\" staging", "deploy steps|staging"),
@@ -295,12 +295,12 @@ mod tests {
             ("port port", "port"),
             ("数据 迁移*", "数据|迁移*"),
         ] {
-            assert_eq!(told(typed), means, "{typed}");
+            assert_eq!(parsed_form(typed), means, "{typed}");
         }
     }
 
     #[test]
-    fn signs_of_the_query_language_are_parts_of_words() {
+    fn fts_operators_are_parsed_as_plain_words() {
         for (typed, means) in [
             ("a AND b", "a|AND|b"),
             ("NEAR(a b, 5)", "NEAR(a|b,|5)"),
@@ -317,12 +317,12 @@ mod tests {
             ("-- port", "port"),
             ("(port", "(port"),
         ] {
-            assert_eq!(told(typed), means, "{typed:?}");
+            assert_eq!(parsed_form(typed), means, "{typed:?}");
         }
     }
 
     #[test]
-    fn a_query_with_nothing_to_look_for_is_refused_with_the_reason() {
+    fn query_without_search_terms_is_refused_with_a_reason() {
         for typed in [
             "",
             " ",
@@ -337,20 +337,20 @@ mod tests {
             "🙂",
         ] {
             assert_eq!(
-                told(typed),
+                parsed_form(typed),
                 "refused: \"query\" has no letter or digit to look for",
                 "{typed:?}"
             );
         }
-        assert!(told("-port").contains("only says what must not be there"));
-        assert!(told(&"w ".repeat(3)).starts_with('w'));
+        assert!(parsed_form("-port").contains("only says what must not be there"));
+        assert!(parsed_form(&"w ".repeat(3)).starts_with('w'));
         let many: Vec<String> = (0..40).map(|number| format!("w{number}")).collect();
-        assert!(told(&many.join(" ")).contains("has 40 words"));
-        assert!(told(&"x".repeat(3_000)).contains("3000 bytes"));
+        assert!(parsed_form(&many.join(" ")).contains("has 40 words"));
+        assert!(parsed_form(&"x".repeat(3_000)).contains("3000 bytes"));
     }
 
     #[test]
-    fn a_snippet_shows_where_it_was_found() {
+    fn snippet_shows_the_matched_text() {
         let text = format!(
             "{} we are Deploying on fridays {}",
             "x ".repeat(200),

@@ -14,7 +14,7 @@ pub const SUBJECT_CHARS_MAX: usize = 200;
 /// Longest idempotency key in characters.
 pub const KEY_CHARS_MAX: usize = 128;
 /// A body of so many characters is mentioned with its text; of a longer one only the rest is told.
-pub const SHORT_CHARS: usize = 300;
+pub const SHORT_BODY_CHARS_MAX: usize = 300;
 /// How many messages to everybody one peer may post in a minute.
 pub const BROADCASTS_A_MINUTE: u32 = 60;
 /// The topic that everybody hears.
@@ -73,12 +73,12 @@ impl Topic {
             .or_else(|| text.strip_prefix('#'))
             .unwrap_or(text)
             .to_lowercase();
-        let good = !name.is_empty()
+        let is_valid = !name.is_empty()
             && name.len() <= NAME_MAX
             && name
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
-        if good {
+        if is_valid {
             return Ok(Self(name));
         }
         Err(Refusal::argument(format!(
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_folded_and_what_cannot_be_one_is_refused() {
+    fn topic_is_normalized_and_an_invalid_one_is_refused() {
         for text in ["ops", "#Ops", " topic:OPS "] {
             assert_eq!(Topic::parse(text).unwrap().as_str(), "ops");
         }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn only_commands_and_alerts_wake() {
+    fn only_command_and_alert_messages_wake() {
         let wakes: Vec<_> = MessageType::ALL
             .into_iter()
             .filter(|kind| kind.wakes())

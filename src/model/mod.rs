@@ -20,8 +20,8 @@ pub mod throttle;
 pub mod tokenize;
 pub mod validate;
 
-pub use crate::model::question::{AnsweredBy, Delivery, QuestionState, WakeState};
-pub use claim::{ClaimState, Mode};
+pub use crate::model::question::{AnsweredBy, DeliveryStatus, QuestionState, WakeState};
+pub use claim::{ClaimMode, ClaimState};
 pub use event::{Event, EventKind};
 pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};

@@ -17,27 +17,27 @@ impl PeerName {
     /// Folds whatever a file or a folder says to a name: letters of any script as they are written in Latin ones, lower case,
     /// everything else to `-`. Nothing left is `project`.
     pub fn fold(text: &str) -> Self {
-        Self::of_ascii(&in_ascii(text))
+        Self::from_ascii(&transliterate(text))
     }
 
     /// Reads a name that somebody chose.
-    pub fn chosen(text: &str) -> Result<Self, Refusal> {
-        let ascii = in_ascii(text);
+    pub fn parse_chosen(text: &str) -> Result<Self, Refusal> {
+        let ascii = transliterate(text);
         if !ascii.contains(|c: char| c.is_ascii_alphanumeric()) {
             return Err(Refusal::argument(format!(
                 "\"name\" needs a letter or a digit, got {:?}; a name has 1 to {NAME_MAX} of a-z, 0-9, \".\", \"_\" and \"-\", and other letters become those",
                 crate::platform::text::cut_chars(text, 80)
             )));
         }
-        Ok(Self::of_ascii(&ascii))
+        Ok(Self::from_ascii(&ascii))
     }
 
     /// Folds as the first versions did, which knew no letters but ASCII ones: mailboxes that were named so keep their names.
-    pub(crate) fn folded_before(text: &str) -> Self {
-        Self::of_ascii(text)
+    pub(crate) fn fold_ascii_only(text: &str) -> Self {
+        Self::from_ascii(text)
     }
 
-    fn of_ascii(text: &str) -> Self {
+    fn from_ascii(text: &str) -> Self {
         let mut name = String::new();
         for c in text.chars().flat_map(char::to_lowercase) {
             if c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_') {
@@ -56,17 +56,17 @@ impl PeerName {
     }
 
     /// Returns the name of a headless run of a project; nobody can address it.
-    pub fn of_run(project: &Self, pid: i32) -> Self {
+    pub fn for_run(project: &Self, pid: i32) -> Self {
         Self(format!("{project}/p-{pid}"))
     }
 
     /// Returns the name of the person at a machine.
-    pub fn of_person(host: &str) -> Self {
-        Self(format!("person@{}", Self::of_ascii(host)))
+    pub fn for_person(host: &str) -> Self {
+        Self(format!("person@{}", Self::from_ascii(host)))
     }
 
     /// Returns a name that the store has given out before.
-    pub(crate) fn stored(name: String) -> Self {
+    pub(crate) fn from_stored(name: String) -> Self {
         Self(name)
     }
 
@@ -76,33 +76,33 @@ impl PeerName {
     pub fn candidates(
         base: &Self,
         seat: u32,
-        folders_above: &[String],
+        parent_folders: &[String],
     ) -> impl Iterator<Item = Self> + use<> {
         let end = if seat > 1 {
             format!("-{seat}")
         } else {
             String::new()
         };
-        let longer = (1..=folders_above.len()).map({
-            let (base, end, folders) = (base.0.clone(), end.clone(), folders_above.to_vec());
+        let with_folders = (1..=parent_folders.len()).map({
+            let (base, end, folders) = (base.0.clone(), end.clone(), parent_folders.to_vec());
             move |count| {
                 let folders: Vec<String> = folders[..count]
                     .iter()
                     .map(|folder| Self::fold(folder).0)
                     .collect();
-                Self::joined(&format!("{base}.{}", folders.join(".")), &end)
+                Self::with_suffix(&format!("{base}.{}", folders.join(".")), &end)
             }
         });
         let numbered = (2_u64..).map({
             let (base, end) = (base.0.clone(), end.clone());
-            move |number| Self::joined(&base, &format!(".{number}{end}"))
+            move |number| Self::with_suffix(&base, &format!(".{number}{end}"))
         });
-        std::iter::once(Self::joined(&base.0, &end))
-            .chain(longer)
+        std::iter::once(Self::with_suffix(&base.0, &end))
+            .chain(with_folders)
             .chain(numbered)
     }
 
-    fn joined(base: &str, end: &str) -> Self {
+    fn with_suffix(base: &str, end: &str) -> Self {
         Self(format!(
             "{}{end}",
             crate::platform::text::cut_chars(base, NAME_MAX - end.len())
@@ -121,7 +121,7 @@ impl fmt::Display for PeerName {
     }
 }
 
-fn in_ascii(text: &str) -> Cow<'_, str> {
+fn transliterate(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return text.into();
     }
@@ -172,16 +172,16 @@ pub enum Liveness {
 }
 
 /// How long after its time to live a session that cannot be looked up counts as stale, in milliseconds.
-pub const GRACE_MS: i64 = 30_000;
+pub const STALE_GRACE_MS: i64 = 30_000;
 
 impl Liveness {
     /// Returns the liveness of a session whose process cannot be looked up. One that was last heard of far ahead of now says
     /// that the clock was set back, and nothing else: it is neither alive nor dead before it is heard of again.
-    pub fn by_time(last_seen_at_ms: i64, ttl_ms: i64, now_ms: i64) -> Self {
+    pub fn from_last_seen(last_seen_at_ms: i64, ttl_ms: i64, now_ms: i64) -> Self {
         match now_ms - last_seen_at_ms {
-            ago_ms if ago_ms < -(ttl_ms + GRACE_MS) => Self::Stale,
+            ago_ms if ago_ms < -(ttl_ms + STALE_GRACE_MS) => Self::Stale,
             ago_ms if ago_ms <= ttl_ms => Self::Alive,
-            ago_ms if ago_ms <= ttl_ms + GRACE_MS => Self::Stale,
+            ago_ms if ago_ms <= ttl_ms + STALE_GRACE_MS => Self::Stale,
             _ => Self::Dead,
         }
     }
@@ -250,10 +250,10 @@ impl Address {
         let (name, any) = text
             .strip_suffix("/any")
             .map_or((text, false), |name| (name, true));
-        let good = !name.is_empty()
+        let is_valid = !name.is_empty()
             && name.chars().count() <= 100
             && !name.chars().any(|c| c.is_whitespace() || c.is_control());
-        match (good, any) {
+        match (is_valid, any) {
             (false, _) => Err(Refusal::argument(format!(
                 "\"{parameter}\" must be the name of a peer such as \"backend\" or \"backend/any\", got {:?}",
                 crate::platform::text::cut_chars(text, 80)
@@ -275,14 +275,16 @@ pub fn nearest(name: &str, names: &[String]) -> Vec<String> {
     let mut ranked: Vec<(usize, &String)> = names
         .iter()
         .map(|other| {
-            let apart = if other.contains(name) || name.contains(other.as_str()) {
+            let edit_distance = if other.contains(name) || name.contains(other.as_str()) {
                 1
             } else {
-                distance(name, other)
+                levenshtein_distance(name, other)
             };
-            (apart, other)
+            (edit_distance, other)
         })
-        .filter(|(apart, other)| *apart == 1 || *apart * 2 <= name.len().max(other.len()))
+        .filter(|(edit_distance, other)| {
+            *edit_distance == 1 || *edit_distance * 2 <= name.len().max(other.len())
+        })
         .collect();
     ranked.sort();
     ranked
@@ -293,7 +295,7 @@ pub fn nearest(name: &str, names: &[String]) -> Vec<String> {
 }
 
 /// How many single letters must change to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
+fn levenshtein_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, left) in a.chars().enumerate() {
@@ -312,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_folded_to_what_can_be_typed_anywhere() {
+    fn peer_name_is_transliterated_to_ascii() {
         for (text, name) in [
             ("Backend API", "backend-api"),
             ("数据", "shu-ju"),
@@ -331,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_name_is_told_apart_by_the_folders_above_then_by_number() {
+    fn taken_peer_name_gets_parent_folders_then_a_number() {
         let above = ["work".to_owned(), "Home Dir".to_owned()];
         let names: Vec<String> = PeerName::candidates(&PeerName::fold("api"), 1, &above)
             .take(4)
@@ -351,17 +353,17 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_stale_for_thirty_seconds_after_its_time_then_dead() {
-        assert_eq!(Liveness::by_time(0, 60_000, 60_000), Liveness::Alive);
-        assert_eq!(Liveness::by_time(0, 60_000, 60_001), Liveness::Stale);
-        assert_eq!(Liveness::by_time(0, 60_000, 90_000), Liveness::Stale);
-        assert_eq!(Liveness::by_time(0, 60_000, 90_001), Liveness::Dead);
-        assert_eq!(Liveness::by_time(90_000, 60_000, 0), Liveness::Alive);
-        assert_eq!(Liveness::by_time(90_001, 60_000, 0), Liveness::Stale);
+    fn session_is_stale_for_thirty_seconds_before_it_is_dead() {
+        assert_eq!(Liveness::from_last_seen(0, 60_000, 60_000), Liveness::Alive);
+        assert_eq!(Liveness::from_last_seen(0, 60_000, 60_001), Liveness::Stale);
+        assert_eq!(Liveness::from_last_seen(0, 60_000, 90_000), Liveness::Stale);
+        assert_eq!(Liveness::from_last_seen(0, 60_000, 90_001), Liveness::Dead);
+        assert_eq!(Liveness::from_last_seen(90_000, 60_000, 0), Liveness::Alive);
+        assert_eq!(Liveness::from_last_seen(90_001, 60_000, 0), Liveness::Stale);
     }
 
     #[test]
-    fn a_mistyped_name_finds_its_neighbours() {
+    fn mistyped_name_yields_similar_names() {
         let names: Vec<String> = ["backend", "backend-2", "frontend", "docs"]
             .map(str::to_owned)
             .into();

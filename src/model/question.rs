@@ -7,7 +7,7 @@ pub const TEXT_BYTES_MAX: usize = 65_536;
 pub const EXPIRES_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Whoever does anything in the mesh rings for a question of this age that did not reach its peer by any way: its asker may
 /// have died between commit and ring. It is rung for again each time it is twice as old, so in vain only a few times.
-pub const UNHEARD_MS: i64 = 2_000;
+pub const UNDELIVERED_RETRY_MS: i64 = 2_000;
 /// A question asked in a turn in which one was shown, or in the turn after, is one deeper; beyond this it is refused. What a
 /// person types begins anew.
 pub const DEPTH_MAX: i64 = 8;
@@ -119,7 +119,7 @@ impl WakeState {
 
 /// The truth about the way of a question so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
+pub struct DeliveryStatus {
     /// When it was stored, in wall milliseconds.
     pub stored_at_ms: i64,
     /// When something last reached the peer.
@@ -138,7 +138,7 @@ pub struct Delivery {
     pub peer_activity: super::Activity,
 }
 
-impl Delivery {
+impl DeliveryStatus {
     /// Returns one line for progress notices and terminals, for example `backend: shown 12 s ago, working`.
     pub fn line(&self, peer: &str, now_ms: i64) -> String {
         let doing = match self.peer_activity {
@@ -149,9 +149,9 @@ impl Delivery {
             super::Activity::Offline => "nobody sits there now",
             super::Activity::Unknown => "activity unknown",
         };
-        let way = match (self.shown_at_ms, self.wake) {
+        let route = match (self.shown_at_ms, self.wake) {
             (Some(at), _) => {
-                let shown = format!("shown {}", ago(now_ms - at));
+                let shown = format!("shown {}", format_ago(now_ms - at));
                 match self.stops {
                     0 => shown,
                     1 => format!("{shown}, kept going for it once"),
@@ -159,19 +159,22 @@ impl Delivery {
                 }
             }
             (None, WakeState::None) => {
-                format!("stored {}, not shown yet", ago(now_ms - self.stored_at_ms))
+                format!(
+                    "stored {}, not shown yet",
+                    format_ago(now_ms - self.stored_at_ms)
+                )
             }
             (None, wake) => format!(
                 "stored {}, {}",
-                ago(now_ms - self.stored_at_ms),
-                told(wake, self.wake_problem.as_deref())
+                format_ago(now_ms - self.stored_at_ms),
+                wake_text(wake, self.wake_problem.as_deref())
             ),
         };
-        format!("{peer}: {way}, {doing}")
+        format!("{peer}: {route}, {doing}")
     }
 }
 
-fn told(wake: WakeState, problem: Option<&str>) -> String {
+fn wake_text(wake: WakeState, problem: Option<&str>) -> String {
     match (wake, problem) {
         (WakeState::Inbox, _) => "rung".into(),
         (WakeState::Queued, _) => "rung, will be read with its next step".into(),
@@ -181,7 +184,7 @@ fn told(wake: WakeState, problem: Option<&str>) -> String {
 }
 
 /// Returns a span as people say it: `12 s`, `3 min`, `2 h`, `5 d`.
-pub fn lasts(ms: i64) -> String {
+pub fn format_duration(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
     match seconds {
         0..=99 => format!("{seconds} s"),
@@ -192,8 +195,8 @@ pub fn lasts(ms: i64) -> String {
 }
 
 /// Returns a span as people say it: `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`.
-pub fn ago(ms: i64) -> String {
-    format!("{} ago", lasts(ms))
+pub fn format_ago(ms: i64) -> String {
+    format!("{} ago", format_duration(ms))
 }
 
 #[cfg(test)]
@@ -201,22 +204,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_told_in_the_unit_people_use() {
-        let told = [
+    fn elapsed_time_uses_the_largest_fitting_unit() {
+        let wake_text = [
             (-5, "0 s ago"),
             (12_400, "12 s ago"),
             (180_000, "3 min ago"),
             (7_200_000, "2 h ago"),
             (432_000_000, "5 d ago"),
         ];
-        for (ms, text) in told {
-            assert_eq!(ago(ms), text);
+        for (ms, text) in wake_text {
+            assert_eq!(format_ago(ms), text);
         }
     }
 
     #[test]
-    fn the_line_says_shown_only_of_what_was_shown() {
-        let mut delivery = Delivery {
+    fn delivery_line_says_shown_only_if_it_was_shown() {
+        let mut delivery = DeliveryStatus {
             stored_at_ms: 0,
             woken_at_ms: None,
             wake: WakeState::None,

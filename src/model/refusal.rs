@@ -19,27 +19,27 @@ pub enum Refusal {
         /// The nearest names, at most three.
         nearest: Vec<String>,
         /// Who is here now.
-        here: Vec<String>,
+        present: Vec<String>,
     },
     /// A prefix or given name fits several peers.
     AmbiguousPeer {
         /// The name as it was given.
         name: String,
         /// Whom it fits.
-        fits: Vec<String>,
+        matching: Vec<String>,
     },
     /// There is no question of that id in this mesh.
-    NotFound {
+    UnknownQuestion {
         /// The id as it was given.
         id: String,
     },
     /// There is no message of that id in this mesh.
-    NoMessage {
+    UnknownMessage {
         /// The id as it was given.
         id: String,
     },
     /// There is no task of that id in this mesh.
-    NoTask {
+    UnknownTask {
         /// The id as it was given.
         id: String,
     },
@@ -67,7 +67,7 @@ pub enum Refusal {
         /// The parameter.
         parameter: String,
         /// What it looks like.
-        looks_like: &'static str,
+        secret_kind: &'static str,
     },
     /// It contradicts what is already so.
     Conflict {
@@ -75,7 +75,7 @@ pub enum Refusal {
         problem: String,
     },
     /// An entry of the shared state has another version than the caller thought.
-    Stale {
+    VersionMismatch {
         /// The version it was to have.
         expected: i64,
         /// The entry as it is.
@@ -114,11 +114,13 @@ impl Refusal {
             Self::InvalidArgument { .. } => "invalid_argument",
             Self::UnknownPeer { .. } => "unknown_peer",
             Self::AmbiguousPeer { .. } => "ambiguous_peer",
-            Self::NotFound { .. } | Self::NoMessage { .. } | Self::NoTask { .. } => "not_found",
+            Self::UnknownQuestion { .. }
+            | Self::UnknownMessage { .. }
+            | Self::UnknownTask { .. } => "not_found",
             Self::NotYours { .. } => "not_yours",
             Self::TooLarge { .. } => "too_large",
             Self::Secret { .. } => "secret",
-            Self::Conflict { .. } | Self::Stale { .. } | Self::Task { .. } => "conflict",
+            Self::Conflict { .. } | Self::VersionMismatch { .. } | Self::Task { .. } => "conflict",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unsupported { .. } => "unsupported",
         }
@@ -137,33 +139,33 @@ impl fmt::Display for Refusal {
             Self::UnknownPeer {
                 name,
                 nearest,
-                here,
+                present,
             } => {
                 write!(f, "no peer called {name:?} in this mesh")?;
                 if !nearest.is_empty() {
                     write!(f, "; nearest: {}", nearest.join(", "))?;
                 }
-                match here.len() {
+                match present.len() {
                     0 => f.write_str("; nobody else is here now"),
-                    _ => write!(f, "; here now: {}", here.join(", ")),
+                    _ => write!(f, "; here now: {}", present.join(", ")),
                 }
             }
-            Self::AmbiguousPeer { name, fits } => {
-                write!(f, "{name:?} fits several peers: {}", fits.join(", "))
+            Self::AmbiguousPeer { name, matching } => {
+                write!(f, "{name:?} fits several peers: {}", matching.join(", "))
             }
-            Self::Stale { expected, current } if current.exists() => write!(
+            Self::VersionMismatch { expected, current } if current.exists() => write!(
                 f,
                 "{:?} in {:?} has version {}, not {expected}; nothing was changed",
                 current.key, current.namespace, current.version
             ),
-            Self::Stale { expected, current } => write!(
+            Self::VersionMismatch { expected, current } => write!(
                 f,
                 "there is no {:?} in {:?}, so it has not version {expected}; nothing was changed",
                 current.key, current.namespace
             ),
-            Self::NotFound { id } => write!(f, "no question {id:?} in this mesh"),
-            Self::NoMessage { id } => write!(f, "no message {id:?} in this mesh"),
-            Self::NoTask { id } => write!(f, "no task {id:?} in this mesh"),
+            Self::UnknownQuestion { id } => write!(f, "no question {id:?} in this mesh"),
+            Self::UnknownMessage { id } => write!(f, "no message {id:?} in this mesh"),
+            Self::UnknownTask { id } => write!(f, "no task {id:?} in this mesh"),
             Self::TooLarge {
                 parameter,
                 bytes,
@@ -176,11 +178,11 @@ impl fmt::Display for Refusal {
             }
             Self::Secret {
                 parameter,
-                looks_like,
+                secret_kind,
             } => {
                 write!(
                     f,
-                    "{parameter} contains what looks like {looks_like}; nothing was stored"
+                    "{parameter} contains what looks like {secret_kind}; nothing was stored"
                 )
             }
         }

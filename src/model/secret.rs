@@ -2,50 +2,59 @@
 //! alarm stops real work, and what it does not know a person still sees in the log.
 
 /// The word a token begins with, what may follow, how many characters at least, and what it is called.
-type Token = (&'static str, fn(char) -> bool, usize, &'static str);
+type TokenPattern = (&'static str, fn(char) -> bool, usize, &'static str);
 
 /// The tokens of well-known providers.
-const TOKENS: [Token; 22] = [
-    ("sk-ant-", word, 24, "an Anthropic key"),
-    ("sk-proj-", word, 24, "an OpenAI key"),
-    ("sk-svcacct-", word, 24, "an OpenAI key"),
-    ("sk-or-v1-", word, 24, "an OpenRouter key"),
-    ("ghp_", alphanumeric, 36, "a GitHub token"),
-    ("gho_", alphanumeric, 36, "a GitHub token"),
-    ("ghu_", alphanumeric, 36, "a GitHub token"),
-    ("ghs_", alphanumeric, 36, "a GitHub token"),
-    ("ghr_", alphanumeric, 36, "a GitHub token"),
-    ("github_pat_", word, 40, "a GitHub token"),
-    ("glpat-", word, 20, "a GitLab token"),
-    ("AKIA", upper, 16, "an AWS access key"),
-    ("ASIA", upper, 16, "an AWS access key"),
-    ("AIza", word, 35, "a Google API key"),
-    ("xoxb-", word, 20, "a Slack token"),
-    ("xoxp-", word, 20, "a Slack token"),
-    ("sk_live_", alphanumeric, 20, "a Stripe key"),
-    ("rk_live_", alphanumeric, 20, "a Stripe key"),
-    ("npm_", alphanumeric, 36, "an npm token"),
-    ("pypi-", word, 40, "a PyPI token"),
-    ("hf_", alphanumeric, 30, "a Hugging Face token"),
-    ("dop_v1_", alphanumeric, 40, "a DigitalOcean token"),
+const TOKENS: [TokenPattern; 22] = [
+    ("sk-ant-", is_word_char, 24, "an Anthropic key"),
+    ("sk-proj-", is_word_char, 24, "an OpenAI key"),
+    ("sk-svcacct-", is_word_char, 24, "an OpenAI key"),
+    ("sk-or-v1-", is_word_char, 24, "an OpenRouter key"),
+    ("ghp_", is_ascii_letter_or_digit, 36, "a GitHub token"),
+    ("gho_", is_ascii_letter_or_digit, 36, "a GitHub token"),
+    ("ghu_", is_ascii_letter_or_digit, 36, "a GitHub token"),
+    ("ghs_", is_ascii_letter_or_digit, 36, "a GitHub token"),
+    ("ghr_", is_ascii_letter_or_digit, 36, "a GitHub token"),
+    ("github_pat_", is_word_char, 40, "a GitHub token"),
+    ("glpat-", is_word_char, 20, "a GitLab token"),
+    ("AKIA", is_upper_or_digit, 16, "an AWS access key"),
+    ("ASIA", is_upper_or_digit, 16, "an AWS access key"),
+    ("AIza", is_word_char, 35, "a Google API key"),
+    ("xoxb-", is_word_char, 20, "a Slack token"),
+    ("xoxp-", is_word_char, 20, "a Slack token"),
+    ("sk_live_", is_ascii_letter_or_digit, 20, "a Stripe key"),
+    ("rk_live_", is_ascii_letter_or_digit, 20, "a Stripe key"),
+    ("npm_", is_ascii_letter_or_digit, 36, "an npm token"),
+    ("pypi-", is_word_char, 40, "a PyPI token"),
+    ("hf_", is_ascii_letter_or_digit, 30, "a Hugging Face token"),
+    (
+        "dop_v1_",
+        is_ascii_letter_or_digit,
+        40,
+        "a DigitalOcean token",
+    ),
 ];
 
 /// Returns what kind of secret a text seems to contain, or `None`.
-pub fn looks_like(text: &str) -> Option<&'static str> {
+pub fn secret_kind(text: &str) -> Option<&'static str> {
     if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") {
         return Some("a private key");
     }
     TOKENS
         .iter()
-        .find(|(prefix, follows, least, _)| has_token(text, prefix, *follows, *least))
+        .find(|(prefix, is_token_char, min_length, _)| {
+            has_token(text, prefix, *is_token_char, *min_length)
+        })
         .map(|(.., name)| *name)
 }
 
-fn has_token(text: &str, prefix: &str, follows: fn(char) -> bool, least: usize) -> bool {
+fn has_token(text: &str, prefix: &str, is_token_char: fn(char) -> bool, min_length: usize) -> bool {
     text.match_indices(prefix).any(|(at, _)| {
-        let begins = !text[..at].ends_with(|c: char| c.is_alphanumeric());
+        let starts_word = !text[..at].ends_with(|c: char| c.is_alphanumeric());
         let rest = &text[at + prefix.len()..];
-        begins && rest.chars().take_while(|&c| follows(c)).count() >= least && !is_placeholder(rest)
+        starts_word
+            && rest.chars().take_while(|&c| is_token_char(c)).count() >= min_length
+            && !is_placeholder(rest)
     })
 }
 
@@ -56,15 +65,15 @@ fn is_placeholder(rest: &str) -> bool {
     chars.take(11).all(|c| Some(c) == first)
 }
 
-fn word(c: char) -> bool {
+fn is_word_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-fn alphanumeric(c: char) -> bool {
+fn is_ascii_letter_or_digit(c: char) -> bool {
     c.is_ascii_alphanumeric()
 }
 
-fn upper(c: char) -> bool {
+fn is_upper_or_digit(c: char) -> bool {
     c.is_ascii_uppercase() || c.is_ascii_digit()
 }
 
@@ -92,20 +101,20 @@ mod tests {
             ("AIza", "a Google API key"),
         ] {
             assert_eq!(
-                looks_like(&format!("use {} please", token(prefix, 40))),
+                secret_kind(&format!("use {} please", token(prefix, 40))),
                 Some(name)
             );
         }
         assert_eq!(
-            looks_like(&format!("AKIA{}", "ABCDEFGHIJKLMNOP")),
+            secret_kind(&format!("AKIA{}", "ABCDEFGHIJKLMNOP")),
             Some("an AWS access key")
         );
         let key = format!("-----BEGIN {}PRIVATE KEY-----\nMII", "OPENSSH ");
-        assert_eq!(looks_like(&key), Some("a private key"));
+        assert_eq!(secret_kind(&key), Some("a private key"));
     }
 
     #[test]
-    fn talk_about_secrets_is_not_one() {
+    fn text_about_secrets_is_not_a_secret() {
         for text in [
             "which variable holds the key, ANTHROPIC_API_KEY?",
             "it begins with sk-ant- and lies in the vault",
@@ -113,7 +122,7 @@ mod tests {
             "task_sk-ant-",
             "the commit 4b825dc642cb6eb9a060e54bf8d69288fbee4904",
         ] {
-            assert_eq!(looks_like(text), None, "{text}");
+            assert_eq!(secret_kind(text), None, "{text}");
         }
     }
 }

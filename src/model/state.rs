@@ -16,9 +16,9 @@ pub const VALUE_BYTES_MAX: usize = 65_536;
 /// Longest time to live: a year.
 pub const TTL_SECONDS_MAX: u32 = 31_536_000;
 /// The namespace of the whole mesh.
-pub const SHARED: &str = "shared";
+pub const SHARED_NAMESPACE: &str = "shared";
 /// The namespace of a project that nobody has to name.
-pub const DEFAULT: &str = "default";
+pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// Where keys live: in the whole mesh, or in one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,28 +32,28 @@ pub struct Namespace {
 impl Namespace {
     /// Returns the namespace that somebody in `project` means by `name`.
     pub fn of(project: &Path, name: Option<&str>) -> Result<Self> {
-        let name = name.unwrap_or(DEFAULT);
-        check_word("namespace", name, NAMESPACE_BYTES_MAX)?;
-        let project = (name != SHARED).then(|| project.to_string_lossy().into_owned());
+        let name = name.unwrap_or(DEFAULT_NAMESPACE);
+        check_identifier("namespace", name, NAMESPACE_BYTES_MAX)?;
+        let project = (name != SHARED_NAMESPACE).then(|| project.to_string_lossy().into_owned());
         let name = name.to_owned();
         Ok(Self { project, name })
     }
 
     /// Returns it as it is stored: a JSON list, so that no name can pass for another project's.
-    pub(crate) fn stored(&self) -> String {
+    pub(crate) fn encoded(&self) -> String {
         let parts: Vec<&str> = self.project.iter().map(String::as_str).collect();
         Value::from([parts, vec![&self.name]].concat()).to_string()
     }
 
     /// Returns how every stored namespace of a project begins, and no other.
-    pub(crate) fn beginning_in(project: &str) -> String {
+    pub(crate) fn encoded_prefix(project: &str) -> String {
         let list = Value::from(vec![project]).to_string();
         format!("{},", &list[..list.len() - 1])
     }
 
     /// Returns the namespace of a stored text.
-    pub(crate) fn of_stored(stored: &str) -> Self {
-        let mut parts: Vec<String> = serde_json::from_str(stored).unwrap_or_default();
+    pub(crate) fn from_encoded(encoded: &str) -> Self {
+        let mut parts: Vec<String> = serde_json::from_str(encoded).unwrap_or_default();
         let name = parts.pop().unwrap_or_default();
         let project = parts.pop();
         Self { project, name }
@@ -98,7 +98,7 @@ impl Entry {
 
 /// Checks a key.
 pub fn check_key(key: &str) -> Result<()> {
-    check_word("key", key, KEY_BYTES_MAX)?;
+    check_identifier("key", key, KEY_BYTES_MAX)?;
     Ok(check_secret("key", key)?)
 }
 
@@ -110,7 +110,7 @@ pub fn check_value(parameter: &str, value: &Value, bytes_max: usize) -> Result<S
     Ok(text)
 }
 
-fn check_word(parameter: &str, word: &str, bytes_max: usize) -> Result<()> {
+fn check_identifier(parameter: &str, word: &str, bytes_max: usize) -> Result<()> {
     if (1..=bytes_max).contains(&word.len()) && !word.contains(char::is_control) {
         return Ok(());
     }
@@ -128,9 +128,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_of_a_namespace_passes_for_another_one() {
+    fn stored_namespaces_never_collide() {
         let of = |project: &str, name: Option<&str>| {
-            Namespace::of(project.as_ref(), name).unwrap().stored()
+            Namespace::of(project.as_ref(), name).unwrap().encoded()
         };
         let all = [
             of("/a", None),
@@ -144,10 +144,10 @@ mod tests {
         ];
         for (at, one) in all.iter().enumerate() {
             assert!(!all[at + 1..].contains(one), "{one}");
-            assert_eq!(&Namespace::of_stored(one).stored(), one);
-            let in_a = Namespace::of_stored(one).project.as_deref() == Some("/a");
+            assert_eq!(&Namespace::from_encoded(one).encoded(), one);
+            let in_a = Namespace::from_encoded(one).project.as_deref() == Some("/a");
             assert_eq!(
-                one.starts_with(&Namespace::beginning_in("/a")),
+                one.starts_with(&Namespace::encoded_prefix("/a")),
                 in_a,
                 "{one}"
             );
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_measured_as_compact_json() {
+    fn state_value_size_is_measured_as_compact_json() {
         let value = serde_json::json!({ "a": [1, null] });
         assert_eq!(
             check_value("value", &value, 14).unwrap(),

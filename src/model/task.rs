@@ -15,7 +15,7 @@ pub const REASON_BYTES_MAX: usize = 4_096;
 /// Files of one task.
 pub const FILES_MAX: usize = 64;
 /// Tasks that one task waits for.
-pub const DEPENDS_MAX: usize = 64;
+pub const DEPENDENCIES_MAX: usize = 64;
 /// Tasks changed in one call.
 pub const BULK_MAX: usize = 100;
 /// So much of a title tells whether two tasks are the same.
@@ -69,7 +69,7 @@ impl TaskStatus {
     }
 
     /// Returns what may follow it.
-    pub fn followers(self) -> &'static [Self] {
+    pub fn allowed_next(self) -> &'static [Self] {
         match self {
             Self::Todo => &[Self::InProgress, Self::Cancelled],
             Self::InProgress => &[Self::InReview, Self::Todo, Self::Cancelled],
@@ -79,9 +79,9 @@ impl TaskStatus {
     }
 
     /// Checks a step; a reject needs its reason.
-    pub fn check_step(self, to: Self, has_reason: bool) -> Result<(), Refusal> {
-        if !self.followers().contains(&to) {
-            let words: Vec<&str> = self.followers().iter().map(|one| one.as_str()).collect();
+    pub fn check_transition(self, to: Self, has_reason: bool) -> Result<(), Refusal> {
+        if !self.allowed_next().contains(&to) {
+            let words: Vec<&str> = self.allowed_next().iter().map(|one| one.as_str()).collect();
             let allowed = match words.as_slice() {
                 [] => "that is its end".to_owned(),
                 [most @ .., last] => format!("from there it goes to {} or {last}", most.join(", ")),
@@ -94,7 +94,7 @@ impl TaskStatus {
                 ),
             });
         }
-        if self.is_rejected_by(to) && !has_reason {
+        if self.is_rejection(to) && !has_reason {
             return Err(Refusal::argument(
                 "\"reason\" is missing: whoever sends a task from in_review back to todo says why",
             ));
@@ -103,7 +103,7 @@ impl TaskStatus {
     }
 
     /// Returns whether a step sends finished work back.
-    pub fn is_rejected_by(self, to: Self) -> bool {
+    pub fn is_rejection(self, to: Self) -> bool {
         self == Self::InReview && to == Self::Todo
     }
 }
@@ -149,8 +149,8 @@ impl Priority {
 
     /// Returns the priority of a stored rank.
     pub(crate) fn of_rank(rank: i64) -> Self {
-        let fits = |one: &Self| one.rank() == rank;
-        Self::ALL.into_iter().find(fits).unwrap_or_default()
+        let has_rank = |one: &Self| one.rank() == rank;
+        Self::ALL.into_iter().find(has_rank).unwrap_or_default()
     }
 }
 
@@ -215,7 +215,7 @@ pub fn check_count(parameter: &str, count: usize, most: usize) -> Result<(), Ref
 
 /// Returns a description with the reason of a step at its end, with who took the step and when. A reason always finds its
 /// room: where there is none left, the oldest ones go, and a line says how many have gone.
-pub fn with_reason(
+pub fn append_reason(
     description: &str,
     reason: &str,
     who: &str,
@@ -224,15 +224,18 @@ pub fn with_reason(
 ) -> String {
     let (from, to) = (step.0.as_str(), step.1.as_str());
     let entry = format!("[{when} {who}, {from} -> {to}] {}", reason.trim());
-    let (given, cut_before, reasons) = parts(description);
+    let (given, cut_before, reasons) = description_parts(description);
     let with_reasons_after = |gone: usize| {
         let cut = match cut_before + gone {
             0 => String::new(),
             count => format!("{CUT}{count}]"),
         };
-        let parts = [&[given, &cut][..], &reasons[gone..], &[entry.as_str()]].concat();
-        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        parts.join(GAP)
+        let description_parts = [&[given, &cut][..], &reasons[gone..], &[entry.as_str()]].concat();
+        let description_parts: Vec<&str> = description_parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
+        description_parts.join(PART_SEPARATOR)
     };
     (0..reasons.len())
         .map(with_reasons_after)
@@ -241,15 +244,15 @@ pub fn with_reason(
 }
 
 /// What stands between the parts of a description.
-const GAP: &str = "\n\n";
+const PART_SEPARATOR: &str = "\n\n";
 /// What a description says of reasons that were cut; their number follows.
 const CUT: &str = "[earlier reasons cut: ";
 
 /// Returns a description without its reasons, how many were cut from it before, and its reasons.
-fn parts(description: &str) -> (&str, usize, Vec<&str>) {
+fn description_parts(description: &str) -> (&str, usize, Vec<&str>) {
     let begins_a_reason = |at: &usize| {
         let (before, behind) = description.split_at(*at);
-        (before.is_empty() || before.ends_with(GAP)) && is_reason(behind)
+        (before.is_empty() || before.ends_with(PART_SEPARATOR)) && is_reason_entry(behind)
     };
     let mut bounds = vec![0];
     bounds.extend(
@@ -261,10 +264,10 @@ fn parts(description: &str) -> (&str, usize, Vec<&str>) {
     bounds.push(description.len());
     let mut pieces = bounds.windows(2).map(|bounds| {
         let piece = &description[bounds[0]..bounds[1]];
-        piece.strip_suffix(GAP).unwrap_or(piece)
+        piece.strip_suffix(PART_SEPARATOR).unwrap_or(piece)
     });
     let given = pieces.next().unwrap_or_default();
-    let (before, last) = given.rsplit_once(GAP).unwrap_or(("", given));
+    let (before, last) = given.rsplit_once(PART_SEPARATOR).unwrap_or(("", given));
     let cut_before = last
         .strip_prefix(CUT)
         .and_then(|count| count.strip_suffix(']')?.parse().ok());
@@ -272,7 +275,7 @@ fn parts(description: &str) -> (&str, usize, Vec<&str>) {
     (given, cut_before.unwrap_or_default(), pieces.collect())
 }
 
-fn is_reason(text: &str) -> bool {
+fn is_reason_entry(text: &str) -> bool {
     let step = || {
         let (head, text) = text.strip_prefix('[')?.split_once(']')?;
         text.starts_with(' ').then_some(())?;
@@ -288,11 +291,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_goes_forward_step_by_step_back_to_todo_or_away() {
+    fn task_status_allows_only_the_defined_transitions() {
         let allowed: Vec<(TaskStatus, TaskStatus)> = TaskStatus::ALL
             .into_iter()
             .flat_map(|from| TaskStatus::ALL.map(|to| (from, to)))
-            .filter(|(from, to)| from.check_step(*to, true).is_ok())
+            .filter(|(from, to)| from.check_transition(*to, true).is_ok())
             .collect();
         assert_eq!(
             allowed,
@@ -310,8 +313,9 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_is_refused_names_those_that_are_not() {
-        let refused = |from: TaskStatus, to| from.check_step(to, true).unwrap_err().to_string();
+    fn refused_status_transition_lists_the_allowed_ones() {
+        let refused =
+            |from: TaskStatus, to| from.check_transition(to, true).unwrap_err().to_string();
         assert_eq!(
             refused(Todo, Done),
             "the task is todo, so it cannot become done; from there it goes to in_progress or cancelled"
@@ -327,17 +331,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_reject_needs_a_reason() {
+    fn only_a_rejection_needs_a_reason() {
         for from in TaskStatus::ALL {
-            for to in from.followers() {
+            for to in from.allowed_next() {
                 let needs = from == InReview && *to == Todo;
-                assert_eq!(from.check_step(*to, false).is_err(), needs);
+                assert_eq!(from.check_transition(*to, false).is_err(), needs);
             }
         }
     }
 
     #[test]
-    fn titles_that_differ_in_case_spaces_signs_or_far_behind_are_the_same() {
+    fn title_fingerprint_ignores_case_spacing_signs_and_long_tails() {
         let same = |a: &str, b: &str| fingerprint(a) == fingerprint(b);
         assert!(same("Fix the login-form!", "  fix THE login   form"));
         let long = "x".repeat(120);
@@ -349,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_is_one_line_within_its_size() {
+    fn task_title_is_one_line_within_its_size_limit() {
         assert_eq!(check_title("  a \n b ").unwrap(), "a b");
         for title in ["", "  \n", "a\u{1b}b", &"x".repeat(501)] {
             assert!(check_title(title).is_err(), "{title:?}");
@@ -358,9 +362,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_stands_at_the_end_with_who_and_when() {
+    fn task_reason_is_appended_with_author_and_time() {
         let with = |description: &str, reason: &str| {
-            with_reason(description, reason, "ada", "noon", (InReview, Todo))
+            append_reason(description, reason, "ada", "noon", (InReview, Todo))
         };
         assert_eq!(with("", "no"), "[noon ada, in_review -> todo] no");
         assert_eq!(
@@ -370,17 +374,17 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_reasons_make_room_for_the_newest_and_what_was_given_stays() {
+    fn oldest_task_reasons_are_cut_but_the_description_stays() {
         let given = format!("[1] {}", "x".repeat(DESCRIPTION_BYTES_MAX - 4));
         let long = "n\n\n[o]".repeat(REASON_BYTES_MAX / 6);
         let mut description = given.clone();
         for round in 1..=20 {
             let reason = format!("{round}: {long}");
-            description = with_reason(&description, &reason, "ada", "noon", (InReview, Todo));
+            description = append_reason(&description, &reason, "ada", "noon", (InReview, Todo));
             assert!(description.len() <= DESCRIPTION_BYTES_MAX + REASONS_BYTES_MAX);
             assert!(description.ends_with(&reason));
         }
-        let (kept, cut, reasons) = parts(&description);
+        let (kept, cut, reasons) = description_parts(&description);
         assert!(kept == given, "what was given is cut");
         assert_eq!(cut + reasons.len(), 20);
         assert!(reasons.len() > 1);
@@ -389,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_status_and_priority_are_read_back() {
+    fn task_status_and_priority_names_round_trip() {
         for status in TaskStatus::ALL {
             assert_eq!(TaskStatus::of(status.as_str()), Some(status));
         }

@@ -7,7 +7,7 @@ pub const FOREVER_MS: i64 = i64::MAX;
 /// Why a question is stored without ringing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum HoldReason {
+pub enum ThrottleReason {
     /// Its person wants the peer to be left alone.
     Quiet,
     /// The whole mesh is paused.
@@ -16,7 +16,7 @@ pub enum HoldReason {
     WakeBudget,
 }
 
-impl HoldReason {
+impl ThrottleReason {
     /// Returns the stored word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -29,20 +29,20 @@ impl HoldReason {
 
 /// A question is held: why, and until when if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct Throttled {
     /// Why.
-    pub reason: HoldReason,
+    pub reason: ThrottleReason,
     /// In wall milliseconds; `None` when only the person can end it.
     pub until_ms: Option<i64>,
     /// How many turns peers have started there, where that is the reason.
     pub posted_turns: Option<u32>,
 }
 
-impl Held {
+impl Throttled {
     /// A budget is spent; only the person frees it.
     pub fn spent(posted_turns: u32) -> Self {
         Self {
-            reason: HoldReason::WakeBudget,
+            reason: ThrottleReason::WakeBudget,
             until_ms: None,
             posted_turns: Some(posted_turns),
         }
@@ -51,7 +51,7 @@ impl Held {
 
 /// Why the person of a session should look after it, while something waits there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NeedsPerson {
+pub enum PersonAlert {
     /// It waits at a dialog.
     Dialog,
     /// The whole mesh is paused, and nothing but a person ends that.
@@ -60,13 +60,13 @@ pub enum NeedsPerson {
     WakeBudget,
 }
 
-impl NeedsPerson {
+impl PersonAlert {
     /// Returns whether a brake needs the person: one that ends by itself does not, and quiet is what the person wants.
-    pub fn because(held: Held) -> Option<Self> {
+    pub fn from_throttle(held: Throttled) -> Option<Self> {
         match (held.reason, held.until_ms) {
-            (HoldReason::WakeBudget, _) => Some(Self::WakeBudget),
-            (HoldReason::Paused, None) => Some(Self::Paused),
-            (HoldReason::Paused, Some(_)) | (HoldReason::Quiet, _) => None,
+            (ThrottleReason::WakeBudget, _) => Some(Self::WakeBudget),
+            (ThrottleReason::Paused, None) => Some(Self::Paused),
+            (ThrottleReason::Paused, Some(_)) | (ThrottleReason::Quiet, _) => None,
         }
     }
 
@@ -86,7 +86,7 @@ impl NeedsPerson {
 
 /// What holds questions back at one peer.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Brakes {
+pub struct Throttle {
     /// Until when the whole mesh is paused.
     pub paused_until_ms: Option<i64>,
     /// Until when the peer is quiet.
@@ -97,21 +97,21 @@ pub struct Brakes {
     pub budget: u32,
 }
 
-impl Brakes {
+impl Throttle {
     /// Returns whether a question is held now.
-    pub fn hold(&self, now_ms: i64) -> Option<Held> {
+    pub fn throttled(&self, now_ms: i64) -> Option<Throttled> {
         let until = |reason, until_ms: Option<i64>| {
             let until_ms = until_ms.filter(|until_ms| *until_ms > now_ms)?;
-            Some(Held {
+            Some(Throttled {
                 reason,
                 until_ms: (until_ms < FOREVER_MS).then_some(until_ms),
                 posted_turns: None,
             })
         };
         let spent = self.posted_turns >= self.budget;
-        until(HoldReason::Paused, self.paused_until_ms)
-            .or_else(|| until(HoldReason::Quiet, self.quiet_until_ms))
-            .or_else(|| spent.then(|| Held::spent(self.posted_turns)))
+        until(ThrottleReason::Paused, self.paused_until_ms)
+            .or_else(|| until(ThrottleReason::Quiet, self.quiet_until_ms))
+            .or_else(|| spent.then(|| Throttled::spent(self.posted_turns)))
     }
 }
 
@@ -120,20 +120,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quiet_ends_at_its_time_and_a_budget_only_by_its_person() {
-        let mut brakes = Brakes {
+    fn quiet_expires_by_time_but_a_spent_budget_does_not() {
+        let mut brakes = Throttle {
             quiet_until_ms: Some(100),
             budget: 2,
-            ..Brakes::default()
+            ..Throttle::default()
         };
-        assert_eq!(brakes.hold(99).unwrap().until_ms, Some(100));
-        assert_eq!(brakes.hold(100), None);
+        assert_eq!(brakes.throttled(99).unwrap().until_ms, Some(100));
+        assert_eq!(brakes.throttled(100), None);
         brakes.quiet_until_ms = Some(FOREVER_MS);
-        assert_eq!(brakes.hold(100).unwrap().until_ms, None);
+        assert_eq!(brakes.throttled(100).unwrap().until_ms, None);
         brakes.quiet_until_ms = None;
         brakes.posted_turns = 2;
-        assert_eq!(brakes.hold(100).unwrap().reason, HoldReason::WakeBudget);
+        assert_eq!(
+            brakes.throttled(100).unwrap().reason,
+            ThrottleReason::WakeBudget
+        );
         brakes.paused_until_ms = Some(200);
-        assert_eq!(brakes.hold(100).unwrap().reason, HoldReason::Paused);
+        assert_eq!(
+            brakes.throttled(100).unwrap().reason,
+            ThrottleReason::Paused
+        );
     }
 }

@@ -35,28 +35,28 @@ pub struct Word {
     /// What it is compared by.
     pub stem: String,
     /// How it stands in the text.
-    pub form: String,
+    pub surface_form: String,
 }
 
 /// Returns the meaningful words of a text by what they are compared by, each with its first form in the text.
-pub fn meaningful(text: &str) -> BTreeMap<String, String> {
+pub fn words_by_stem(text: &str) -> BTreeMap<String, String> {
     let mut words = BTreeMap::new();
-    for Word { stem, form } in words_of(text) {
-        words.entry(stem).or_insert(form);
+    for Word { stem, surface_form } in tokenize(text) {
+        words.entry(stem).or_insert(surface_form);
     }
     words
 }
 
 /// Returns the meaningful words of a text in their order.
-pub fn words_of(text: &str) -> Vec<Word> {
+pub fn tokenize(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
-    let mut add = |form: &str| {
-        let lower = fold(form);
+    let mut add = |surface_form: &str| {
+        let lower = fold_case_and_accents(surface_form);
         let counts = lower.chars().count() > 1 || lower.contains(|c: char| c.is_ascii_digit());
         if counts && !is_stop_word(&lower) {
             words.push(Word {
                 stem: stem(&lower),
-                form: form.to_owned(),
+                surface_form: surface_form.to_owned(),
             });
         }
     };
@@ -65,13 +65,13 @@ pub fn words_of(text: &str) -> Vec<Word> {
             continue;
         }
         if word.contains(is_unspaced) {
-            for pair in pairs(word) {
+            for pair in character_bigrams(word) {
                 add(&pair);
             }
             continue;
         }
         add(word);
-        let parts = humps(word);
+        let parts = split_camel_case(word);
         if parts.len() > 1 {
             for part in parts {
                 add(part);
@@ -82,7 +82,7 @@ pub fn words_of(text: &str) -> Vec<Word> {
 }
 
 /// Where no space parts words, every two signs in a row count as one.
-fn pairs(word: &str) -> Vec<String> {
+fn character_bigrams(word: &str) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     if chars.len() < 2 {
         return vec![word.to_owned()];
@@ -91,7 +91,7 @@ fn pairs(word: &str) -> Vec<String> {
 }
 
 /// `resolveUserPath` has three parts.
-fn humps(word: &str) -> Vec<&str> {
+fn split_camel_case(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut was_lower = false;
@@ -107,7 +107,7 @@ fn humps(word: &str) -> Vec<&str> {
 }
 
 /// Lower case, and the accents of western Europe taken off.
-fn fold(word: &str) -> String {
+fn fold_case_and_accents(word: &str) -> String {
     word.to_lowercase()
         .chars()
         .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
@@ -144,25 +144,28 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> String {
-        meaningful(text).into_keys().collect::<Vec<_>>().join(" ")
+        words_by_stem(text)
+            .into_keys()
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
-    fn what_every_question_has_does_not_count() {
+    fn stop_words_are_not_meaningful() {
         assert_eq!(of("Which port does the API use, please?"), "api port");
         assert_eq!(of("Could you tell me what it is?"), "");
         assert_eq!(of("HTTP 404 on /v2"), "404 http v2");
     }
 
     #[test]
-    fn forms_of_a_word_are_the_same_word() {
+    fn word_forms_share_one_stem() {
         assert_eq!(of("deploying deployed deploys"), of("deploy"));
         assert_eq!(of("migrations"), of("migration"));
         assert_eq!(of("Café"), of("cafe"));
     }
 
     #[test]
-    fn identifiers_are_taken_apart_and_kept() {
+    fn identifiers_are_split_into_words_and_kept_whole() {
         assert_eq!(of("MESH_DB_PATH"), "db mesh path");
         assert_eq!(of("resolveUserPath"), "path resolv resolveuserpath user");
         assert_eq!(of("数据库"), "据库 数据");

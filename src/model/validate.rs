@@ -16,11 +16,11 @@ pub fn check_size(parameter: &str, text: &str, bytes_max: usize) -> Result<(), R
 
 /// Refuses a text that looks like a secret.
 pub fn check_secret(parameter: &str, text: &str) -> Result<(), Refusal> {
-    match secret::looks_like(text) {
+    match secret::secret_kind(text) {
         None => Ok(()),
-        Some(looks_like) => Err(Refusal::Secret {
+        Some(secret_kind) => Err(Refusal::Secret {
             parameter: quoted(parameter),
-            looks_like,
+            secret_kind,
         }),
     }
 }
@@ -34,11 +34,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parameter_is_named_in_quotation_marks() {
-        let told = |outcome: Result<(), Refusal>| outcome.unwrap_err().to_string();
-        assert!(told(check_size("value", "abc", 2)).starts_with("\"value\" has 3 bytes"));
+    fn validation_error_quotes_the_parameter_name() {
+        let error_text = |outcome: Result<(), Refusal>| outcome.unwrap_err().to_string();
+        assert!(error_text(check_size("value", "abc", 2)).starts_with("\"value\" has 3 bytes"));
         let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(3));
-        assert!(told(check_secret("key", &token)).starts_with("\"key\" contains what looks like"));
+        assert!(
+            error_text(check_secret("key", &token)).starts_with("\"key\" contains what looks like")
+        );
         assert_eq!(check_size("value", "ab", 2), Ok(()));
     }
 }

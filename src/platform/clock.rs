@@ -17,7 +17,7 @@ pub struct Moment {
 
 impl Moment {
     /// Returns how long ago a reading of the monotonic clock was. One that lies ahead is none of this boot, and long past.
-    pub fn since(&self, monotonic_ms: i64) -> i64 {
+    pub fn elapsed_since_ms(&self, monotonic_ms: i64) -> i64 {
         match self.monotonic_ms - monotonic_ms {
             ..0 => i64::MAX,
             ago_ms => ago_ms,
@@ -64,13 +64,13 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until it is moved, for tests and examples.
 #[derive(Debug)]
-pub struct SetClock {
+pub struct ManualClock {
     wall_ms: AtomicI64,
     monotonic_ms: AtomicI64,
     boot: Arc<str>,
 }
 
-impl SetClock {
+impl ManualClock {
     /// Returns a clock that shows `wall_ms`, on the machine's own boot.
     pub fn at(wall_ms: i64) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl SetClock {
     }
 }
 
-impl Clock for SetClock {
+impl Clock for ManualClock {
     fn now(&self) -> Moment {
         Moment {
             wall_ms: self.wall_ms.load(Ordering::SeqCst),
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_shown_with_milliseconds_and_read_back() {
+    fn rfc3339_time_round_trips_with_milliseconds() {
         assert_eq!(rfc3339(1_795_187_221_208), "2026-11-20T15:07:01.208Z");
         assert_eq!(
             parse_rfc3339("2026-11-20T15:07:01.208Z"),
@@ -140,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn a_corrected_wall_clock_leaves_the_monotonic_one_alone() {
-        let clock = SetClock::at(5_000);
+    fn wall_clock_jump_does_not_change_the_monotonic_clock() {
+        let clock = ManualClock::at(5_000);
         let before = clock.now();
         clock.jump_wall_ms(-4_000);
         assert_eq!(clock.now().monotonic_ms, before.monotonic_ms);
@@ -149,10 +149,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_lies_ahead_is_long_past() {
-        let now = SetClock::at(5_000).now();
-        assert_eq!(now.since(now.monotonic_ms), 0);
-        assert_eq!(now.since(now.monotonic_ms - 7), 7);
-        assert_eq!(now.since(now.monotonic_ms + 1), i64::MAX);
+    fn future_monotonic_reading_counts_as_long_past() {
+        let now = ManualClock::at(5_000).now();
+        assert_eq!(now.elapsed_since_ms(now.monotonic_ms), 0);
+        assert_eq!(now.elapsed_since_ms(now.monotonic_ms - 7), 7);
+        assert_eq!(now.elapsed_since_ms(now.monotonic_ms + 1), i64::MAX);
     }
 }

@@ -15,13 +15,13 @@ use crate::platform::{file, permissions};
 const BYTES_MAX: u64 = 1024 * 1024;
 
 /// What one file says.
-pub(super) type Values = HashMap<String, String>;
+pub(super) type EnvValues = HashMap<String, String>;
 
 /// Reads the nearest `.env` at or above the program's own folder, then the one in the claude-mesh folder.
-pub(super) fn read_all(
+pub(super) fn read_env_files(
     program: Option<&Path>,
     mesh_home: &Path,
-) -> Result<Vec<(PathBuf, Values)>, Fault> {
+) -> Result<Vec<(PathBuf, EnvValues)>, Fault> {
     let above = program.and_then(Path::parent).and_then(|folder| {
         folder
             .ancestors()
@@ -37,14 +37,14 @@ pub(super) fn read_all(
         .collect()
 }
 
-fn read(path: &Path) -> Result<Values, Fault> {
+fn read(path: &Path) -> Result<EnvValues, Fault> {
     let failed = |error: std::io::Error| Fault::io("read", path, &error);
     let file = file::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
         return Err(Fault::new(
-            FaultKind::Rights,
+            FaultKind::Permission,
             format!(
                 "{} belongs to user {}: its settings are refused",
                 path.display(),
@@ -54,16 +54,17 @@ fn read(path: &Path) -> Result<Values, Fault> {
         ));
     }
     // It can name a program to run and the file that all of the mesh lies in.
-    permissions::check_mode(path, &metadata)?;
+    permissions::check_not_writable_by_others(path, &metadata)?;
     let content = file::content(file, BYTES_MAX).map_err(failed)?;
-    let given = Cell::new(0);
-    let lines = Lines {
+    let lines_read = Cell::new(0);
+    let lines = CountingLineReader {
         rest: without_bom(&content),
-        given: &given,
+        lines_read: &lines_read,
     };
-    let mut values = Values::new();
+    let mut values = EnvValues::new();
     for line in dotenvy::from_read_iter(lines) {
-        let (name, value) = line.map_err(|error| broken(path, given.get(), &error))?;
+        let (name, value) =
+            line.map_err(|error| broken_file_fault(path, lines_read.get(), &error))?;
         if ALL.iter().any(|setting| setting.name == name) {
             values.insert(name, value);
         }
@@ -72,8 +73,8 @@ fn read(path: &Path) -> Result<Values, Fault> {
 }
 
 /// The file may hold anybody's secrets, so its line is counted and not repeated.
-fn broken(path: &Path, given: usize, error: &dotenvy::Error) -> Fault {
-    let (problem, further) = match error {
+fn broken_file_fault(path: &Path, lines_read: usize, error: &dotenvy::Error) -> Fault {
+    let (problem, extra_lines) = match error {
         dotenvy::Error::LineParse(text, _) => (
             "is no NAME=value",
             text.trim_end_matches('\n').matches('\n').count(),
@@ -85,19 +86,19 @@ fn broken(path: &Path, given: usize, error: &dotenvy::Error) -> Fault {
         format!(
             "cannot read the settings in {}: line {} {problem}",
             path.display(),
-            given - further
+            lines_read - extra_lines
         ),
         "write one NAME=value per line, with a closing quote for each that opens",
     )
 }
 
 /// Gives one line at a time and counts them, since the parser does not.
-struct Lines<'a> {
+struct CountingLineReader<'a> {
     rest: &'a [u8],
-    given: &'a Cell<usize>,
+    lines_read: &'a Cell<usize>,
 }
 
-impl Read for Lines<'_> {
+impl Read for CountingLineReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let line = self.rest.split_inclusive(|byte| *byte == b'\n').next();
         let line = line.unwrap_or_default();
@@ -105,7 +106,7 @@ impl Read for Lines<'_> {
         buffer[..size].copy_from_slice(&line[..size]);
         self.rest = &self.rest[size..];
         if size > 0 && size == line.len() {
-            self.given.set(self.given.get() + 1);
+            self.lines_read.set(self.lines_read.get() + 1);
         }
         Ok(size)
     }
@@ -119,7 +120,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join(".env");
         std::fs::write(&path, content).unwrap();
-        let fault = read_all(None, home.path()).unwrap_err();
+        let fault = read_env_files(None, home.path()).unwrap_err();
         assert_eq!(fault.kind, FaultKind::BrokenFile);
         let shown = path.display().to_string();
         assert!(fault.message.contains(&shown), "{}", fault.message);
@@ -128,16 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_before_the_first_line_is_no_part_of_its_name() {
+    fn env_file_ignores_a_byte_order_mark() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join(".env");
         std::fs::write(&path, "\u{feff}MESH_DB_PATH=/a/mesh.db\n").unwrap();
-        let (_, values) = read_all(None, home.path()).unwrap().remove(0);
+        let (_, values) = read_env_files(None, home.path()).unwrap().remove(0);
         assert_eq!(values["MESH_DB_PATH"], "/a/mesh.db");
     }
 
     #[test]
-    fn a_broken_line_is_named_by_its_number_and_not_repeated() {
+    fn env_file_error_gives_the_line_number_without_its_text() {
         let at =
             |line: usize| format!("cannot read the settings in .env: line {line} is no NAME=value");
         assert_eq!(message(b"MESH_DB_PATH='/hunter2\n"), at(1));

@@ -21,19 +21,19 @@ pub enum FaultKind {
     /// A file of ours or of the user is broken.
     BrokenFile,
     /// The file at the database's place is not ours.
-    Foreign,
+    ForeignFile,
     /// The database is damaged.
-    Damaged,
+    DatabaseCorrupted,
     /// The database was written by a newer program than this one can follow.
-    Newer,
+    NewerSchema,
     /// Another program held the write lock for longer than this one waits.
     Busy,
     /// The disk is full.
-    Full,
+    DiskFull,
     /// The file system cannot carry the database.
-    Unfit,
+    UnsuitableFilesystem,
     /// Somebody else owns or may write what should be private, or a right is missing.
-    Rights,
+    Permission,
     /// Anything else.
     Other,
 }
@@ -49,24 +49,24 @@ impl Fault {
     }
 
     /// Returns the fault of a failed operation on a path, with a kind that follows from the error.
-    pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+    pub fn io(operation: &str, path: &Path, error: &std::io::Error) -> Self {
         let (kind, hint) = match error.kind() {
-            std::io::ErrorKind::PermissionDenied if doing == "read" => (
-                FaultKind::Rights,
+            std::io::ErrorKind::PermissionDenied if operation == "read" => (
+                FaultKind::Permission,
                 "make it readable for this user; nothing was changed",
             ),
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => (
-                FaultKind::Rights,
+                FaultKind::Permission,
                 "make the folder writable for this user, or set MESH_DB_PATH to a place that is",
             ),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                (FaultKind::Full, "free some space; nothing was changed")
+                (FaultKind::DiskFull, "free some space; nothing was changed")
             }
             _ => (FaultKind::Other, ""),
         };
         Self::new(
             kind,
-            format!("cannot {doing} {}: {error}", path.display()),
+            format!("cannot {operation} {}: {error}", path.display()),
             hint,
         )
     }
@@ -85,9 +85,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_cannot_be_read_is_to_be_made_readable() {
+    fn read_permission_fault_hints_to_make_the_file_readable() {
         let denied = std::io::ErrorKind::PermissionDenied.into();
-        let hint = |doing| Fault::io(doing, Path::new("/a/.env"), &denied).hint;
+        let hint = |operation| Fault::io(operation, Path::new("/a/.env"), &denied).hint;
         assert!(hint("read").starts_with("make it readable"));
         assert!(hint("create").contains("MESH_DB_PATH"));
     }

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_one_line_whatever_it_says() {
+    fn fault_log_entry_is_one_line_without_control_sequences() {
         let place = tempfile::tempdir().unwrap();
         write(place.path(), "inbox-poll", "first\nsecond \u{1b}[31mred");
         write(place.path(), "inbox-poll", "third");

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Opens a file for reading, and waits for nobody: a pipe without a writer is open at once, and ends at once.
-pub fn open_at_once(path: &Path) -> io::Result<File> {
+pub fn open_nonblocking(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     OpenOptions::new()
         .read(true)
@@ -17,7 +17,7 @@ pub fn open_at_once(path: &Path) -> io::Result<File> {
 
 /// Opens a regular file for reading; links are followed.
 pub fn open(path: &Path) -> io::Result<File> {
-    let file = open_at_once(path)?;
+    let file = open_nonblocking(path)?;
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -42,7 +42,7 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Returns whether an error of this room says that the file itself cannot be used: it is none, or too long.
-pub fn is_unfit(error: &io::Error) -> bool {
+pub fn is_unusable_file(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::InvalidInput | ErrorKind::FileTooLarge
@@ -61,7 +61,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_a_regular_file_is_read_and_no_more_of_it_than_allowed() {
+    fn only_regular_files_within_the_size_limit_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("file"), "12345").unwrap();

@@ -16,7 +16,7 @@ const BYTES_MAX: u64 = 1024 * 1024;
 
 /// The mesh of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct MeshLocation {
     /// Its name; `default` where no wall stands.
     pub name: String,
     /// Its database file.
@@ -36,9 +36,9 @@ struct Config {
 }
 
 /// Returns the mesh of a canonical folder.
-pub fn place(settings: &Settings, folder: &Path) -> Result<Place, Fault> {
+pub fn place(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> {
     if let Some((database, from)) = &settings.database {
-        return Ok(Place {
+        return Ok(MeshLocation {
             name: "default".into(),
             database: database.clone(),
             decided_by: format!("MESH_DB_PATH in {from}"),
@@ -47,10 +47,10 @@ pub fn place(settings: &Settings, folder: &Path) -> Result<Place, Fault> {
     let path = config_path(settings);
     let best = walls(settings)?
         .into_iter()
-        .filter(|(walled, _)| folder.starts_with(resolved(walled)))
-        .max_by_key(|(walled, _)| resolved(walled).components().count());
+        .filter(|(folder_prefix, _)| folder.starts_with(canonicalize_existing(folder_prefix)))
+        .max_by_key(|(folder_prefix, _)| canonicalize_existing(folder_prefix).components().count());
     Ok(match best {
-        Some((folder, name)) => Place {
+        Some((folder, name)) => MeshLocation {
             database: settings
                 .mesh_home
                 .join("meshes")
@@ -59,7 +59,7 @@ pub fn place(settings: &Settings, folder: &Path) -> Result<Place, Fault> {
             decided_by: format!("{} for {}", path.display(), folder.display()),
             name,
         },
-        None => Place {
+        None => MeshLocation {
             name: "default".into(),
             database: settings.mesh_home.join("mesh.db"),
             decided_by: "the default".into(),
@@ -73,17 +73,17 @@ pub fn walls(settings: &Settings) -> Result<Vec<(PathBuf, String)>, Fault> {
     let Some(value) = read(&path)? else {
         return Ok(Vec::new());
     };
-    let config: Config =
-        serde_json::from_value(value).map_err(|error| broken(&path, &in_words(&error)))?;
+    let config: Config = serde_json::from_value(value)
+        .map_err(|error| broken_file_fault(&path, &describe_json_error(&error)))?;
     config
         .meshes
         .iter()
-        .map(|(pattern, name)| wall(settings, &path, pattern, name))
+        .map(|(pattern, name)| parse_mapping(settings, &path, pattern, name))
         .collect()
 }
 
 /// Writes a wall: `folder` itself and all below belong to mesh `name`; `default` takes the wall away. Returns what held before.
-pub fn build(settings: &Settings, folder: &Path, name: &str) -> Result<Option<String>, Fault> {
+pub fn set_mesh(settings: &Settings, folder: &Path, name: &str) -> Result<Option<String>, Fault> {
     check_name(name).map_err(|problem| {
         Fault::new(
             FaultKind::Setting,
@@ -101,27 +101,30 @@ pub fn build(settings: &Settings, folder: &Path, name: &str) -> Result<Option<St
         .or_insert_with(|| Value::Object(Map::new()))
         .as_object_mut()
         .expect("walls has checked that meshes is an object");
-    let same = |pattern: &String| resolved(&folder_of(settings, pattern)) == resolved(folder);
-    let old: Vec<String> = meshes
+    let is_same_folder = |pattern: &String| {
+        canonicalize_existing(&folder_of_pattern(settings, pattern))
+            == canonicalize_existing(folder)
+    };
+    let replaced_patterns: Vec<String> = meshes
         .keys()
-        .filter(|pattern| same(pattern))
+        .filter(|pattern| is_same_folder(pattern))
         .cloned()
         .collect();
-    let before = old
+    let previous = replaced_patterns
         .iter()
         .filter_map(|pattern| meshes.shift_remove(pattern))
         .filter_map(|name| name.as_str().map(str::to_owned))
         .last();
     if name != "default" {
         meshes.insert(
-            format!("{}/**", resolved(folder).display()),
+            format!("{}/**", canonicalize_existing(folder).display()),
             Value::from(name),
         );
     }
     let mut content = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
     content.push('\n');
-    permissions::replace_file_for_good(&path, content.as_bytes())?;
-    Ok(before)
+    permissions::replace_file_durably(&path, content.as_bytes())?;
+    Ok(previous)
 }
 
 /// Returns the file with the user's walls.
@@ -129,30 +132,30 @@ pub fn config_path(settings: &Settings) -> PathBuf {
     settings.mesh_home.join("config.json")
 }
 
-fn wall(
+fn parse_mapping(
     settings: &Settings,
     path: &Path,
     pattern: &str,
     name: &Value,
 ) -> Result<(PathBuf, String), Fault> {
     let name = name.as_str().ok_or_else(|| {
-        broken(
+        broken_file_fault(
             path,
             &format!("the mesh of {pattern:?} must be a name, got {name}"),
         )
     })?;
-    check_name(name).map_err(|problem| broken(path, &problem))?;
-    let folder = folder_of(settings, pattern);
+    check_name(name).map_err(|problem| broken_file_fault(path, &problem))?;
+    let folder = folder_of_pattern(settings, pattern);
     if !folder.is_absolute() || folder.to_string_lossy().contains(['*', '?', '[']) {
         let problem = format!(
             "{pattern:?} must be an absolute folder or `~/folder`, with or without `/**` at its end"
         );
-        return Err(broken(path, &problem));
+        return Err(broken_file_fault(path, &problem));
     }
     Ok((folder, name.to_owned()))
 }
 
-fn folder_of(settings: &Settings, pattern: &str) -> PathBuf {
+fn folder_of_pattern(settings: &Settings, pattern: &str) -> PathBuf {
     expand_home(
         Path::new(pattern.strip_suffix("/**").unwrap_or(pattern)),
         &settings.home,
@@ -160,7 +163,7 @@ fn folder_of(settings: &Settings, pattern: &str) -> PathBuf {
 }
 
 /// The folder need not exist yet: its nearest existing parent is made canonical.
-fn resolved(folder: &Path) -> PathBuf {
+fn canonicalize_existing(folder: &Path) -> PathBuf {
     folder
         .ancestors()
         .find_map(|parent| {
@@ -175,12 +178,12 @@ fn resolved(folder: &Path) -> PathBuf {
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    let good = (1..=64).contains(&name.len())
+    let is_valid = (1..=64).contains(&name.len())
         && !name.starts_with('.')
         && name.bytes().all(|b| {
             b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
         });
-    if good {
+    if is_valid {
         Ok(())
     } else {
         Err(format!("{:?} cannot name a mesh", text::one_line(name)))
@@ -189,8 +192,8 @@ fn check_name(name: &str) -> Result<(), String> {
 
 fn read(path: &Path) -> Result<Option<Value>, Fault> {
     let failed = |error: std::io::Error| {
-        if file::is_unfit(&error) {
-            broken(path, &error.to_string())
+        if file::is_unusable_file(&error) {
+            broken_file_fault(path, &error.to_string())
         } else {
             Fault::io("read", path, &error)
         }
@@ -203,22 +206,22 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
     permissions::check(path, &file.metadata().map_err(failed)?)?;
     let content = file::content(file, BYTES_MAX).map_err(failed)?;
     let value: Value = serde_json::from_slice(text::without_bom(&content))
-        .map_err(|error| broken(path, &error.to_string()))?;
+        .map_err(|error| broken_file_fault(path, &error.to_string()))?;
     if value.is_object() {
         Ok(Some(value))
     } else {
-        Err(broken(path, "expected an object"))
+        Err(broken_file_fault(path, "expected an object"))
     }
 }
 
-fn in_words(error: &serde_json::Error) -> String {
+fn describe_json_error(error: &serde_json::Error) -> String {
     let problem = error.to_string();
     let problem = problem.replace("unknown field", "unknown key");
     problem.replace("expected a map", "expected an object")
 }
 
 /// A broken map must not open the default mesh to a folder that stands behind a wall.
-fn broken(path: &Path, problem: &str) -> Fault {
+fn broken_file_fault(path: &Path, problem: &str) -> Fault {
     Fault::new(
         FaultKind::BrokenFile,
         format!("{} cannot be used: {problem}", path.display()),
@@ -236,16 +239,16 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_wall_decides_and_the_folder_itself_lies_behind_it() {
+    fn nearest_wall_decides_and_includes_its_own_folder() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path().canonicalize().unwrap();
         let settings = settings(&home);
         assert_eq!(
-            build(&settings, &home.join("clients"), "clients").unwrap(),
+            set_mesh(&settings, &home.join("clients"), "clients").unwrap(),
             None
         );
         assert_eq!(
-            build(&settings, &home.join("clients/acme"), "acme").unwrap(),
+            set_mesh(&settings, &home.join("clients/acme"), "acme").unwrap(),
             None
         );
         let mesh = |folder: &str| place(&settings, &home.join(folder)).unwrap().name;
@@ -254,7 +257,7 @@ mod tests {
         assert_eq!(mesh("clients/acme2"), "clients");
         assert_eq!(mesh("own"), "default");
         assert_eq!(
-            build(&settings, &home.join("clients/acme"), "default")
+            set_mesh(&settings, &home.join("clients/acme"), "default")
                 .unwrap()
                 .as_deref(),
             Some("acme")
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_map_opens_no_mesh_at_all() {
+    fn invalid_wall_map_content_prevents_locating_any_mesh() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
         permissions::create_folder(&settings.mesh_home).unwrap();
@@ -285,7 +288,7 @@ mod tests {
             .unwrap();
             let fault = place(&settings, home.path()).unwrap_err();
             assert_eq!(fault.kind, FaultKind::BrokenFile, "{content}");
-            assert!(build(&settings, home.path(), "x").is_err(), "{content}");
+            assert!(set_mesh(&settings, home.path(), "x").is_err(), "{content}");
         }
         std::fs::remove_file(config_path(&settings)).unwrap();
         make_pipe(&config_path(&settings));
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelled_key_is_named_beside_the_known_one() {
+    fn wall_map_fault_names_the_misspelled_and_the_expected_key() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
         permissions::create_folder(&settings.mesh_home).unwrap();
@@ -305,15 +308,15 @@ mod tests {
         )
         .unwrap();
         let fault = place(&settings, home.path()).unwrap_err();
-        let told = "unknown key `meshs`, expected `meshes`";
-        assert!(fault.message.ends_with(told), "{}", fault.message);
-        assert!(build(&settings, home.path(), "x").is_err());
+        let expected = "unknown key `meshs`, expected `meshes`";
+        assert!(fault.message.ends_with(expected), "{}", fault.message);
+        assert!(set_mesh(&settings, home.path(), "x").is_err());
         let kept = std::fs::read(config_path(&settings)).unwrap();
         assert_eq!(kept, content);
     }
 
     #[test]
-    fn walls_that_stand_already_are_kept() {
+    fn building_a_wall_keeps_existing_walls() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
         permissions::create_folder(&settings.mesh_home).unwrap();
@@ -322,7 +325,7 @@ mod tests {
             b"{\"meshes\": {\"~/z/**\": \"z\"}}",
         )
         .unwrap();
-        build(&settings, &home.path().join("y"), "y").unwrap();
+        set_mesh(&settings, &home.path().join("y"), "y").unwrap();
         let value = read(&config_path(&settings)).unwrap().unwrap();
         assert_eq!(value["meshes"].as_object().unwrap().len(), 2);
     }

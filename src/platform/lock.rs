@@ -8,11 +8,11 @@ use crate::platform::fault::Fault;
 use crate::platform::permissions;
 
 /// A server that sits down keeps its other calls waiting meanwhile.
-const PATIENCE_MS: i64 = 250;
+const LOCK_TIMEOUT_MS: i64 = 250;
 
 /// A lock that is held until it is dropped or its process ends, however that ends.
 #[derive(Debug)]
-pub struct Held {
+pub struct LockGuard {
     _file: File,
 }
 
@@ -20,11 +20,11 @@ pub struct Held {
 ///
 /// Whoever looks whether it is owned holds it shared for an instant, and is waited for. One that was stopped in that instant
 /// is not waited for longer than a quarter of a second: then `None` comes too, and it can be tried again.
-pub fn own(path: &Path) -> Result<Option<Held>, Fault> {
-    own_within(path, PATIENCE_MS)
+pub fn acquire(path: &Path) -> Result<Option<LockGuard>, Fault> {
+    acquire_within(path, LOCK_TIMEOUT_MS)
 }
 
-fn own_within(path: &Path, patience_ms: i64) -> Result<Option<Held>, Fault> {
+fn acquire_within(path: &Path, timeout_ms: i64) -> Result<Option<LockGuard>, Fault> {
     if let Some(folder) = path.parent() {
         permissions::create_folder(folder)?;
     }
@@ -32,10 +32,10 @@ fn own_within(path: &Path, patience_ms: i64) -> Result<Option<Held>, Fault> {
     let began_ms = monotonic_ms();
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(Held { _file: file })),
+            Ok(()) => return Ok(Some(LockGuard { _file: file })),
             Err(TryLockError::Error(error)) => return Err(Fault::io("lock", path, &error)),
             Err(TryLockError::WouldBlock) => {
-                if is_owned(path) || monotonic_ms() - began_ms >= patience_ms {
+                if is_locked(path) || monotonic_ms() - began_ms >= timeout_ms {
                     return Ok(None);
                 }
             }
@@ -47,7 +47,7 @@ fn own_within(path: &Path, patience_ms: i64) -> Result<Option<Held>, Fault> {
 /// Returns whether some process owns the lock of `path`. A missing file is owned by nobody.
 ///
 /// A shared try fails only against an owner, never against another one who looks; dropping the file lets go.
-pub fn is_owned(path: &Path) -> bool {
+pub fn is_locked(path: &Path) -> bool {
     let Ok(file) = OpenOptions::new().read(true).open(path) else {
         return false;
     };
@@ -59,33 +59,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_has_one_owner_and_is_free_again_when_dropped() {
+    fn lock_has_one_owner_and_is_released_on_drop() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("sessions/one.lock");
-        assert!(!is_owned(&path));
-        let held = own(&path).unwrap();
+        assert!(!is_locked(&path));
+        let held = acquire(&path).unwrap();
         assert!(held.is_some());
-        assert!(is_owned(&path));
-        assert!(own(&path).unwrap().is_none());
+        assert!(is_locked(&path));
+        assert!(acquire(&path).unwrap().is_none());
         drop(held);
-        assert!(!is_owned(&path));
-        assert!(own(&path).unwrap().is_some());
+        assert!(!is_locked(&path));
+        assert!(acquire(&path).unwrap().is_some());
     }
 
     #[test]
-    fn who_only_looks_is_waited_for_and_not_taken_for_an_owner() {
+    fn shared_lock_probe_delays_acquisition_but_is_no_owner() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("one.lock");
-        let looker = permissions::append_file(&path).unwrap();
-        looker.lock_shared().unwrap();
-        assert!(own_within(&path, 0).unwrap().is_none());
-        let (tell, told) = std::sync::mpsc::channel();
+        let shared_holder = permissions::append_file(&path).unwrap();
+        shared_holder.lock_shared().unwrap();
+        assert!(acquire_within(&path, 0).unwrap().is_none());
+        let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            scope.spawn(|| tell.send(own_within(&path, 3_600_000).unwrap()));
-            let early = told.recv_timeout(Duration::from_millis(50));
+            scope.spawn(|| sender.send(acquire_within(&path, 3_600_000).unwrap()));
+            let early = receiver.recv_timeout(Duration::from_millis(50));
             assert!(early.is_err(), "somebody looks, and nobody owns it");
-            drop(looker);
-            assert!(told.recv().unwrap().is_some());
+            drop(shared_holder);
+            assert!(receiver.recv().unwrap().is_some());
         });
     }
 }

@@ -4,46 +4,46 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 /// More links than this in one path are a circle.
-const LINKS_MAX: u32 = 40;
+const SYMLINKS_MAX: u32 = 40;
 
 /// Returns where `path` leads, seen from `base`, which is absolute. `None` is a circle of links.
 pub fn resolve(base: &Path, path: &Path) -> Option<PathBuf> {
-    let mut todo = parts(&base.join(path));
-    let mut there = PathBuf::from("/");
+    let mut pending = reversed_components(&base.join(path));
+    let mut resolved = PathBuf::from("/");
     let mut links = 0;
-    while let Some(part) = todo.pop() {
+    while let Some(part) = pending.pop() {
         if part == ".." {
             // Links were followed up to here, so that the folder above is the real one.
-            there.pop();
+            resolved.pop();
             continue;
         }
-        there.push(&part);
-        let Ok(target) = std::fs::read_link(&there) else {
+        resolved.push(&part);
+        let Ok(target) = std::fs::read_link(&resolved) else {
             continue;
         };
         links += 1;
-        if links > LINKS_MAX {
+        if links > SYMLINKS_MAX {
             return None;
         }
-        there.pop();
+        resolved.pop();
         if target.is_absolute() {
-            there = PathBuf::from("/");
+            resolved = PathBuf::from("/");
         }
-        todo.extend(parts(&target));
+        pending.extend(reversed_components(&target));
     }
-    Some(there)
+    Some(resolved)
 }
 
 /// The names of a path, last first.
-fn parts(path: &Path) -> Vec<OsString> {
+fn reversed_components(path: &Path) -> Vec<OsString> {
     let name = |part: Component<'_>| match part {
         Component::Normal(name) => Some(name.to_owned()),
         Component::ParentDir => Some("..".into()),
         _ => None,
     };
-    let mut parts: Vec<OsString> = path.components().filter_map(name).collect();
-    parts.reverse();
-    parts
+    let mut reversed_components: Vec<OsString> = path.components().filter_map(name).collect();
+    reversed_components.reverse();
+    reversed_components
 }
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_path_leads_to_one_place_however_it_is_written() {
+    fn equivalent_paths_resolve_to_the_same_path() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().canonicalize().unwrap();
         std::fs::create_dir_all(base.join("real/deep")).unwrap();

@@ -40,7 +40,7 @@ pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), Fault> {
 }
 
 /// The same for what must not be lost when the power fails: the new content is on disk before it takes the place of the old.
-pub fn replace_file_for_good(path: &Path, content: &[u8]) -> Result<(), Fault> {
+pub fn replace_file_durably(path: &Path, content: &[u8]) -> Result<(), Fault> {
     replace(path, content, File::sync_all)
 }
 
@@ -49,16 +49,16 @@ fn replace(
     content: &[u8],
     flush: impl Fn(&File) -> io::Result<()>,
 ) -> Result<(), Fault> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    let beside = PathBuf::from(beside);
+    let mut temporary_path = path.as_os_str().to_owned();
+    temporary_path.push(format!(".{}", std::process::id()));
+    let temporary_path = PathBuf::from(temporary_path);
     let write = || {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&beside)?;
+        let mut file = options.open(&temporary_path)?;
         file.write_all(content)?;
         flush(&file)?;
-        std::fs::rename(&beside, path)
+        std::fs::rename(&temporary_path, path)
     };
     let mut written = write();
     if let (Err(error), Some(folder)) = (&written, path.parent())
@@ -68,7 +68,7 @@ fn replace(
         written = write();
     }
     written.map_err(|error| {
-        let _ = std::fs::remove_file(&beside);
+        let _ = std::fs::remove_file(&temporary_path);
         Fault::io("write", path, &error)
     })
 }
@@ -79,7 +79,7 @@ pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
     let shown = path.display();
     if metadata.uid() != me {
         return Err(Fault::new(
-            FaultKind::Rights,
+            FaultKind::Permission,
             format!(
                 "{shown} belongs to user {} and this is user {me}: refused",
                 metadata.uid()
@@ -87,15 +87,15 @@ pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
             "use a folder of your own (MESH_DB_PATH or CLAUDE_MESH_HOME); nothing was changed",
         ));
     }
-    check_mode(path, metadata)
+    check_not_writable_by_others(path, metadata)
 }
 
 /// Refuses a folder or file that others may write, whoever it belongs to.
-pub fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
+pub fn check_not_writable_by_others(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
     let shown = path.display();
     if metadata.mode() & 0o022 != 0 {
         return Err(Fault::new(
-            FaultKind::Rights,
+            FaultKind::Permission,
             format!(
                 "{shown} can be written by others (mode {:o}): refused",
                 metadata.mode() & 0o7777
@@ -112,7 +112,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_new_folder_and_a_new_file_are_for_their_owner_only() {
+    fn new_folders_and_files_are_owner_only() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("a/b");
         create_folder(&folder).unwrap();
@@ -122,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_file_is_whole_and_for_its_owner_only_and_leaves_nothing_beside_it() {
+    fn replaced_file_is_complete_owner_only_and_leaves_no_temp_file() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("new/f");
         for content in ["long content", "short"] {
-            for replace in [replace_file, replace_file_for_good] {
+            for replace in [replace_file, replace_file_durably] {
                 replace(&path, content.as_bytes()).unwrap();
                 assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
             }
@@ -141,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_may_write_is_refused() {
+    fn folder_writable_by_others_is_refused() {
         let place = tempfile::tempdir().unwrap();
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o770)).unwrap();
         let fault = check(place.path(), &place.path().metadata().unwrap()).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Rights);
+        assert_eq!(fault.kind, FaultKind::Permission);
         assert!(fault.message.contains("mode 770"), "{}", fault.message);
     }
 }

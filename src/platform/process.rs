@@ -26,7 +26,7 @@ pub struct ProcessStat {
 
 /// Returns what the system says of a process, or `None` when there is none of that number.
 pub fn stat(pid: i32) -> Option<ProcessStat> {
-    parse_stat(pid, &read_short(&format!("/proc/{pid}/stat"))?)
+    parse_stat(pid, &read_proc_line(&format!("/proc/{pid}/stat"))?)
 }
 
 /// Returns whether this very process runs, and is not a zombie.
@@ -37,28 +37,28 @@ pub fn is_alive(key: ProcessKey) -> bool {
 /// The end of a process, of which the kernel tells.
 #[cfg(feature = "watcher")]
 #[derive(Debug)]
-pub struct End {
+pub struct ExitWatch {
     key: ProcessKey,
     descriptor: rustix::fd::OwnedFd,
 }
 
 /// Returns how to wait for the end of a process; `None` where the system cannot tell, or where it has ended.
 #[cfg(feature = "watcher")]
-pub fn watch_end(key: ProcessKey) -> Option<End> {
+pub fn open_exit_watch(key: ProcessKey) -> Option<ExitWatch> {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     let descriptor = pidfd_open(Pid::from_raw(key.pid)?, PidfdFlags::empty()).ok()?;
     // The number may have been given to another process between looking it up and opening it.
-    is_alive(key).then_some(End { key, descriptor })
+    is_alive(key).then_some(ExitWatch { key, descriptor })
 }
 
 #[cfg(feature = "watcher")]
-impl End {
+impl ExitWatch {
     /// Waits until the process has ended, or the system cannot tell any more.
     pub fn wait(&self) {
         use rustix::event::{PollFd, PollFlags, poll};
         while is_alive(self.key) {
-            let told = poll(&mut [PollFd::new(&self.descriptor, PollFlags::IN)], None);
-            if !matches!(told, Ok(_) | Err(rustix::io::Errno::INTR)) {
+            let polled = poll(&mut [PollFd::new(&self.descriptor, PollFlags::IN)], None);
+            if !matches!(polled, Ok(_) | Err(rustix::io::Errno::INTR)) {
                 return;
             }
         }
@@ -82,13 +82,15 @@ pub fn program(pid: i32) -> Option<PathBuf> {
 }
 
 /// Returns the running processes that were started with a variable of this value, as far as they may be looked at.
-pub fn started_with(variable: &str, value: &Path) -> Vec<ProcessKey> {
-    let wanted = [variable.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
+pub fn find_processes_by_env(variable: &str, value: &Path) -> Vec<ProcessKey> {
+    let assignment = [variable.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &i32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|it| it == wanted)
+        environment
+            .split(|byte| *byte == 0)
+            .any(|it| it == assignment)
     })
     .filter_map(|pid| stat(pid).filter(|found| found.running))
     .map(|found| found.key)
@@ -108,7 +110,7 @@ pub fn own() -> ProcessKey {
 
 /// Returns the id of this boot; another id means that every process known before is gone.
 pub fn boot_id() -> String {
-    read_short("/proc/sys/kernel/random/boot_id")
+    read_proc_line("/proc/sys/kernel/random/boot_id")
         .map_or_else(|| "unknown".into(), |text| text.trim().to_owned())
 }
 
@@ -129,7 +131,7 @@ pub fn host() -> String {
 }
 
 /// Reads a file of /proc that is one short line: the kernel makes it at the first read, and tells no size beforehand.
-fn read_short(path: &str) -> Option<String> {
+fn read_proc_line(path: &str) -> Option<String> {
     let mut line = [0; 2048];
     let length = File::open(path).ok()?.read(&mut line).ok()?;
     Some(String::from_utf8_lossy(&line[..length]).into_owned())
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_name_with_parentheses_does_not_shift_the_fields() {
+    fn proc_stat_parses_a_command_name_with_parentheses() {
         let text = "7 (a) b (c)) S 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 124870 99 1";
         let found = parse_stat(7, text).unwrap();
         assert_eq!(
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zombie_is_not_alive() {
+    fn zombie_process_is_not_alive() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let key = stat(pid).unwrap().key;
@@ -178,24 +180,24 @@ mod tests {
 
     #[cfg(feature = "watcher")]
     #[test]
-    fn the_end_of_a_process_is_seen() {
+    fn process_exit_is_observed() {
         let mut child = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
         let key = stat(i32::try_from(child.id()).unwrap()).unwrap().key;
-        let end = watch_end(key).unwrap();
+        let end = open_exit_watch(key).unwrap();
         let watch = std::thread::spawn(move || end.wait());
         assert!(is_alive(key));
         drop(child.stdin.take());
         watch.join().unwrap();
         assert!(!is_alive(key));
         child.wait().unwrap();
-        assert!(watch_end(key).is_none());
+        assert!(open_exit_watch(key).is_none());
     }
 
     #[test]
-    fn a_process_is_found_by_the_environment_it_was_started_with() {
+    fn process_is_found_by_its_initial_environment() {
         let folder = tempfile::tempdir().unwrap();
         let mut child = std::process::Command::new("cat")
             .env("HOME", folder.path())
@@ -207,12 +209,12 @@ mod tests {
         // Its environment can be read once it runs its own program.
         child.stdin.as_ref().unwrap().write_all(b"x").unwrap();
         said.read_exact(&mut [0]).unwrap();
-        let found = started_with("HOME", folder.path());
+        let found = find_processes_by_env("HOME", folder.path());
         child.kill().unwrap();
         child.wait().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         assert_eq!(found.iter().map(|it| it.pid).collect::<Vec<_>>(), [pid]);
-        assert_eq!(started_with("HOME", folder.path()), []);
+        assert_eq!(find_processes_by_env("HOME", folder.path()), []);
     }
 
     #[test]

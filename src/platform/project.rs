@@ -9,14 +9,14 @@ use serde::Deserialize;
 use crate::platform::fault::{Fault, FaultKind};
 use crate::platform::file;
 use crate::platform::isolation;
-use crate::platform::isolation::Place;
+use crate::platform::isolation::MeshLocation;
 use crate::platform::settings::Settings;
 use crate::platform::text::without_bom;
 
 /// The file a project may commit.
-pub const FILE: &str = ".claude-mesh.json";
+pub const PROJECT_FILE_NAME: &str = ".claude-mesh.json";
 /// Nobody writes a longer one.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
+const PROJECT_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The longest path of the system has 4,096 bytes, and git writes a word before it.
 const LINE_BYTES_MAX: u64 = 8 * 1024;
 /// More references than this are not looked through.
@@ -44,7 +44,7 @@ pub struct Project {
 }
 
 /// A name without a letter or a digit names nothing.
-fn names_something(name: &str) -> bool {
+fn has_alphanumeric(name: &str) -> bool {
     name.chars().any(char::is_alphanumeric)
 }
 
@@ -69,8 +69,8 @@ impl Project {
         let start = folder
             .canonicalize()
             .map_err(|error| Fault::io("find the project folder", folder, &error))?;
-        let git = Git::of(&start);
-        let (path, file) = find_file(&start, git.as_ref().map(|git| git.root.as_path()))?
+        let git = GitCheckout::of(&start);
+        let (path, file) = find_project_file(&start, git.as_ref().map(|git| git.root.as_path()))?
             .unwrap_or_else(|| (start.clone(), ProjectFile::default()));
         let own_name = || {
             path.file_name()
@@ -81,7 +81,7 @@ impl Project {
             (None, Some(git)) if git.linked => {
                 let name = file.name.clone().unwrap_or_else(|| {
                     if path == git.root {
-                        git.main_name()
+                        git.main_checkout_name()
                     } else {
                         own_name()
                     }
@@ -98,7 +98,7 @@ impl Project {
         Ok(Self {
             name,
             worktree,
-            git_branch: git.as_ref().and_then(Git::branch),
+            git_branch: git.as_ref().and_then(GitCheckout::branch),
             git_root: git.as_ref().map(|git| git.root.clone()),
             git_common: git.map(|git| git.common),
             file,
@@ -109,21 +109,21 @@ impl Project {
 
     /// Returns the mesh of the session. Its own folder decides: a committed file that is found above must not carry it out
     /// of a wall.
-    pub fn place(&self, settings: &Settings) -> Result<Place, Fault> {
+    pub fn place(&self, settings: &Settings) -> Result<MeshLocation, Fault> {
         isolation::place(settings, &self.start)
     }
 
     /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.
     /// It is looked up anew: a session may see its folder become a repository.
     pub fn home(&self) -> String {
-        let home = Git::of(&self.path).map_or_else(|| self.path.clone(), |git| git.common);
+        let home = GitCheckout::of(&self.path).map_or_else(|| self.path.clone(), |git| git.common);
         home.to_string_lossy().into_owned()
     }
 
     /// Returns where its memories belonged before its folder became a repository, or while it was one.
     pub fn earlier_home(&self) -> Option<String> {
         let repository = self.path.join(".git");
-        let earlier = if Git::of(&self.path).is_some() {
+        let earlier = if GitCheckout::of(&self.path).is_some() {
             &self.path
         } else {
             &repository
@@ -139,50 +139,50 @@ impl Project {
 
 /// Returns the commit that is checked out in a folder, read from git's own files. `None` outside git, and before the first commit.
 pub fn head_commit(folder: &Path) -> Option<String> {
-    let git = Git::of(folder)?;
-    let head = read_short(&git.folder.join("HEAD"))?;
+    let git = GitCheckout::of(folder)?;
+    let head = read_small_file(&git.folder.join("HEAD"))?;
     let Some(reference) = head.trim().strip_prefix("ref: ") else {
-        return commit(&head);
+        return parse_commit_hash(&head);
     };
     // A branch of a linked worktree lies in the repository they share.
     let loose = [&git.folder, &git.common]
         .into_iter()
-        .find_map(|folder| read_short(&folder.join(reference)));
+        .find_map(|folder| read_small_file(&folder.join(reference)));
     match loose {
-        Some(loose) => commit(&loose),
-        None => packed(&git.common.join("packed-refs"), reference),
+        Some(loose) => parse_commit_hash(&loose),
+        None => find_packed_ref(&git.common.join("packed-refs"), reference),
     }
 }
 
 /// Files of one line; whatever is longer is none of git's.
-fn read_short(path: &Path) -> Option<String> {
+fn read_small_file(path: &Path) -> Option<String> {
     String::from_utf8(file::read(path, LINE_BYTES_MAX).ok()?).ok()
 }
 
 /// One line for each branch and tag of a repository; there can be a lot of them.
-fn packed(path: &Path, reference: &str) -> Option<String> {
+fn find_packed_ref(path: &Path, reference: &str) -> Option<String> {
     let refs = file::open(path).ok()?.take(REFS_BYTES_MAX);
     BufReader::new(refs)
         .lines()
         .map_while(Result::ok)
-        .find_map(|line| commit(line.strip_suffix(reference)?.strip_suffix(' ')?))
+        .find_map(|line| parse_commit_hash(line.strip_suffix(reference)?.strip_suffix(' ')?))
 }
 
-fn commit(text: &str) -> Option<String> {
+fn parse_commit_hash(text: &str) -> Option<String> {
     let text = text.trim();
     let is_commit = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
     is_commit.then(|| text.to_owned())
 }
 
 /// The folder's checkout: where it begins, where its repository lies.
-struct Git {
+struct GitCheckout {
     root: PathBuf,
     folder: PathBuf,
     common: PathBuf,
     linked: bool,
 }
 
-impl Git {
+impl GitCheckout {
     fn of(start: &Path) -> Option<Self> {
         let root = start
             .ancestors()
@@ -197,9 +197,9 @@ impl Git {
                 linked: false,
             });
         }
-        let pointer = read_short(&dot_git)?;
+        let pointer = read_small_file(&dot_git)?;
         let folder = root.join(pointer.strip_prefix("gitdir:")?.trim());
-        let common = read_short(&folder.join("commondir"));
+        let common = read_small_file(&folder.join("commondir"));
         let linked = common.is_some();
         let common = common.map_or_else(|| folder.clone(), |path| folder.join(path.trim()));
         Some(Self {
@@ -211,7 +211,7 @@ impl Git {
     }
 
     /// The folder name of the main checkout, whose `.git` all worktrees share; a bare repository gives its own name.
-    fn main_name(&self) -> String {
+    fn main_checkout_name(&self) -> String {
         let main = if self.common.ends_with(".git") {
             self.common.parent()
         } else {
@@ -226,7 +226,7 @@ impl Git {
     }
 
     fn branch(&self) -> Option<String> {
-        let head = read_short(&self.folder.join("HEAD"))?;
+        let head = read_small_file(&self.folder.join("HEAD"))?;
         let head = head.trim();
         Some(
             head.strip_prefix("ref: refs/heads/")
@@ -236,16 +236,21 @@ impl Git {
 }
 
 /// Searched upward from the project folder to the top of the checkout; outside git only in the folder itself.
-fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, ProjectFile)>, Fault> {
+fn find_project_file(
+    start: &Path,
+    top: Option<&Path>,
+) -> Result<Option<(PathBuf, ProjectFile)>, Fault> {
     let top = top.unwrap_or(start);
     for folder in start.ancestors() {
-        let path = folder.join(FILE);
-        match file::read(&path, FILE_BYTES_MAX) {
+        let path = folder.join(PROJECT_FILE_NAME);
+        match file::read(&path, PROJECT_FILE_BYTES_MAX) {
             Ok(content) => {
                 return parse(&path, &content).map(|file| Some((folder.to_path_buf(), file)));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) if file::is_unfit(&error) => return Err(broken(&path, &error.to_string())),
+            Err(error) if file::is_unusable_file(&error) => {
+                return Err(broken_file_fault(&path, &error.to_string()));
+            }
             Err(error) => return Err(Fault::io("read", &path, &error)),
         }
         if folder == top {
@@ -257,19 +262,22 @@ fn find_file(start: &Path, top: Option<&Path>) -> Result<Option<(PathBuf, Projec
 
 fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
     let mut file: ProjectFile = serde_json::from_slice(without_bom(content))
-        .map_err(|error| broken(path, &error.to_string()))?;
-    file.name = file.name.filter(|name| names_something(name));
+        .map_err(|error| broken_file_fault(path, &error.to_string()))?;
+    file.name = file.name.filter(|name| has_alphanumeric(name));
     if file
         .role
         .as_ref()
         .is_some_and(|role| role.chars().count() > 64)
     {
-        return Err(broken(path, "\"role\" may have 64 characters at most"));
+        return Err(broken_file_fault(
+            path,
+            "\"role\" may have 64 characters at most",
+        ));
     }
     Ok(file)
 }
 
-fn broken(path: &Path, problem: &str) -> Fault {
+fn broken_file_fault(path: &Path, problem: &str) -> Fault {
     Fault::new(
         FaultKind::BrokenFile,
         format!("{} cannot be used: {problem}", path.display()),
@@ -308,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_is_called_after_its_file_else_after_its_folder() {
+    fn project_name_comes_from_its_file_or_else_its_folder() {
         let home = Home::new();
         assert_eq!(home.project("api").unwrap().name, "api");
         home.write("api/.claude-mesh.json", "{}");
@@ -321,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_found_up_to_the_top_of_the_checkout_and_its_folder_is_the_project() {
+    fn project_file_is_searched_up_to_the_checkout_root() {
         let home = Home::new();
         home.write(".claude-mesh.json", r#"{"name": "outside"}"#);
         home.write("repo/.git/HEAD", "ref: refs/heads/main\n");
@@ -336,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linked_worktree_carries_the_name_of_the_main_checkout_and_its_own() {
+    fn linked_worktree_has_the_main_checkout_name_and_its_own() {
         let home = Home::new();
         home.write("shop/.git/worktrees/hotfix/commondir", "../..\n");
         home.write(
@@ -360,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commit_is_found_loose_packed_detached_and_in_a_worktree() {
+    fn head_commit_is_found_loose_packed_detached_and_in_worktree() {
         let home = Home::new();
         let head = |path: &str| head_commit(&home.1.join(path));
         let (one, two) = ("1".repeat(40), "2".repeat(40));
@@ -387,9 +395,9 @@ mod tests {
     }
 
     #[test]
-    fn a_project_file_that_is_none_or_too_long_is_refused_at_once() {
+    fn irregular_or_oversized_project_file_is_refused_at_once() {
         let home = Home::new();
-        let path = home.1.join("api").join(FILE);
+        let path = home.1.join("api").join(PROJECT_FILE_NAME);
         let says = |problem: &str| {
             let fault = home.project("api").unwrap_err();
             assert_eq!(fault.kind, FaultKind::BrokenFile);
@@ -414,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_the_place_of_gits_files_holds_nobody_up() {
+    fn fifo_or_oversized_git_file_does_not_block() {
         let home = Home::new();
         let head = |path: &str| head_commit(&home.1.join(path));
         fs::create_dir_all(home.1.join("a")).unwrap();
@@ -435,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_named_with_its_place() {
+    fn broken_project_file_fault_gives_the_position() {
         let home = Home::new();
         home.write("api/.claude-mesh.json", "{\n \"name\": 7 }");
         let fault = home.project("api").unwrap_err();

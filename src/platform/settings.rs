@@ -9,21 +9,21 @@ use crate::platform::fault::{Fault, FaultKind};
 
 /// One setting as the documents show it.
 #[derive(Debug, Clone, Copy)]
-pub struct Described {
+pub struct SettingSpec {
     /// The variable.
     pub name: &'static str,
     /// What holds when it is not set.
     pub default: &'static str,
     /// One line on what it does.
-    pub meaning: &'static str,
+    pub description: &'static str,
     /// Whether it may also stand in an `.env` file; the others belong to one session.
-    pub in_file: bool,
+    pub allowed_in_file: bool,
 }
 
 /// Path of the database.
 pub const DATABASE: &str = "MESH_DB_PATH";
 /// `off` makes hooks and server inert.
-pub const SWITCH: &str = "CLAUDE_MESH";
+pub const MESH_SWITCH: &str = "CLAUDE_MESH";
 /// The folder of database, settings and logs.
 pub const HOME: &str = "CLAUDE_MESH_HOME";
 /// The name of this session's peer.
@@ -43,89 +43,89 @@ pub const WAKE_BUDGET: &str = "CLAUDE_MESH_WAKE_BUDGET";
 /// The program that tells the person when a session needs them.
 pub const NOTIFY_CMD: &str = "CLAUDE_MESH_NOTIFY_CMD";
 /// `off` keeps nothing of prompts and messages for `list_peers`.
-pub const DOING: &str = "CLAUDE_MESH_DOING";
+pub const ACTIVITY: &str = "CLAUDE_MESH_DOING";
 /// How long answered questions and events are kept.
 pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
 
 /// All settings, in the order of the README.
-pub const ALL: [Described; 13] = [
-    Described {
+pub const ALL: [SettingSpec; 13] = [
+    SettingSpec {
         name: DATABASE,
         default: "~/.claude-mesh/mesh.db",
-        meaning: "the database file; an absolute path",
-        in_file: true,
+        description: "the database file; an absolute path",
+        allowed_in_file: true,
     },
-    Described {
-        name: SWITCH,
+    SettingSpec {
+        name: MESH_SWITCH,
         default: "on",
-        meaning: "`off` makes hooks and server inert: nothing is written, nothing said",
-        in_file: true,
+        description: "`off` makes hooks and server inert: nothing is written, nothing said",
+        allowed_in_file: true,
     },
-    Described {
+    SettingSpec {
         name: HOME,
         default: "~/.claude-mesh",
-        meaning: "the folder of database, settings and logs; only from the environment",
-        in_file: false,
+        description: "the folder of database, settings and logs; only from the environment",
+        allowed_in_file: false,
     },
-    Described {
+    SettingSpec {
         name: NAME,
         default: "from .claude-mesh.json or the folder",
-        meaning: "the name of this session's peer; only from the environment",
-        in_file: false,
+        description: "the name of this session's peer; only from the environment",
+        allowed_in_file: false,
     },
-    Described {
+    SettingSpec {
         name: PROJECT_PATH,
         default: "Claude Code's project folder",
-        meaning: "the folder that counts as this session's project; only from the environment",
-        in_file: false,
+        description: "the folder that counts as this session's project; only from the environment",
+        allowed_in_file: false,
     },
-    Described {
+    SettingSpec {
         name: ANSWER,
         default: "0",
-        meaning: "`1` gives a `claude -p` run a mailbox, so that it answers before it ends; only from the environment",
-        in_file: false,
+        description: "`1` gives a `claude -p` run a mailbox, so that it answers before it ends; only from the environment",
+        allowed_in_file: false,
     },
-    Described {
+    SettingSpec {
         name: SYNC,
         default: "normal",
-        meaning: "`full` lets every answer survive a power cut, at the price of a disk flush each",
-        in_file: true,
+        description: "`full` lets every answer survive a power cut, at the price of a disk flush each",
+        allowed_in_file: true,
     },
-    Described {
+    SettingSpec {
         name: TOOLS,
         default: "all",
-        meaning: "sets of tools to list, for example `ask,claims`; `ask` is always there",
-        in_file: true,
+        description: "sets of tools to list, for example `ask,claims`; `ask` is always there",
+        allowed_in_file: true,
     },
-    Described {
+    SettingSpec {
         name: WAKE,
         default: "watcher",
-        meaning: "`polling` looks every 50 ms while waiting instead of watching a folder",
-        in_file: true,
+        description: "`polling` looks every 50 ms while waiting instead of watching a folder",
+        allowed_in_file: true,
     },
-    Described {
+    SettingSpec {
         name: WAKE_BUDGET,
         default: "20",
-        meaning: "turns that peers may start in a session before its person types again; beyond it questions are held",
-        in_file: true,
+        description: "turns that peers may start in a session before its person types again; beyond it questions are held",
+        allowed_in_file: true,
     },
-    Described {
+    SettingSpec {
         name: NOTIFY_CMD,
         default: "none",
-        meaning: "a program to run when a session waits for its person; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`)",
-        in_file: true,
+        description: "a program to run when a session waits for its person; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`)",
+        allowed_in_file: true,
     },
-    Described {
-        name: DOING,
+    SettingSpec {
+        name: ACTIVITY,
         default: "on",
-        meaning: "`off` keeps nothing of what you type and of what the model says last; otherwise how both begin is shown to other sessions as `doing`",
-        in_file: true,
+        description: "`off` keeps nothing of what you type and of what the model says last; otherwise how both begin is shown to other sessions as `doing`",
+        allowed_in_file: true,
     },
-    Described {
+    SettingSpec {
         name: KEEP_DAYS,
         default: "30",
-        meaning: "days for which answered questions, messages and events are kept",
-        in_file: true,
+        description: "days for which answered questions, messages and events are kept",
+        allowed_in_file: true,
     },
 ];
 
@@ -143,7 +143,7 @@ pub struct Settings {
     /// The database that `MESH_DB_PATH` names, and where that was said.
     pub database: Option<(PathBuf, String)>,
     /// Hooks and server are inert.
-    pub off: bool,
+    pub disabled: bool,
     /// The name given to this session by the environment.
     pub name: Option<String>,
     /// `CLAUDE_MESH_PROJECT_PATH`, made absolute.
@@ -199,7 +199,7 @@ pub struct ClaudeEnvironment {
 impl Settings {
     /// Reads the settings of this process.
     pub fn of_this_process() -> Result<Self, Fault> {
-        let home = own_home()?;
+        let home = user_home()?;
         // Linux names the file itself, not the link by which it was started; elsewhere links are followed here.
         let program = std::env::current_exe().ok().map(|path| {
             if cfg!(target_os = "linux") {
@@ -208,12 +208,17 @@ impl Settings {
             path.canonicalize().unwrap_or(path)
         });
         let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        Self::read(&variable, home, program.as_deref(), working_directory)
+        Self::read(
+            &environment_variable,
+            home,
+            program.as_deref(),
+            working_directory,
+        )
     }
 
     /// Returns the claude-mesh folder of this process: faults are logged there, also that its settings cannot be read.
     pub fn mesh_home_of_this_process() -> Option<PathBuf> {
-        mesh_home(&variable, &own_home().ok()?).ok()
+        mesh_home(&environment_variable, &user_home().ok()?).ok()
     }
 
     /// Reads the settings of a process with this environment, home, program file and working directory.
@@ -226,38 +231,45 @@ impl Settings {
         let mesh_home = mesh_home(environment, &home)?;
         let layers = Layers {
             environment,
-            files: env_file::read_all(program, &mesh_home)?,
+            files: env_file::read_env_files(program, &mesh_home)?,
         };
         let database = layers
             .find(DATABASE)
-            .map(|(value, from)| Ok((absolute(DATABASE, &from, Path::new(&value), &home)?, from)))
+            .map(|(value, from)| {
+                Ok((
+                    require_absolute(DATABASE, &from, Path::new(&value), &home)?,
+                    from,
+                ))
+            })
             .transpose()?;
         let config_dir = environment("CLAUDE_CONFIG_DIR")
             .filter(|value| !value.is_empty())
             .map(PathBuf::from);
         Ok(Self {
             database,
-            off: layers.choice(SWITCH, &["on", "off"])? == 1,
-            name: layers.own(NAME)?,
+            disabled: layers.choice_index(MESH_SWITCH, &["on", "off"])? == 1,
+            name: layers.environment_only(NAME)?,
             project_path: layers
-                .own(PROJECT_PATH)?
+                .environment_only(PROJECT_PATH)?
                 .map(|path| working_directory.join(path)),
-            answer: layers.own(ANSWER)?.is_some_and(|value| value == "1"),
-            sync_full: layers.choice(SYNC, &["normal", "full"])? == 1,
+            answer: layers
+                .environment_only(ANSWER)?
+                .is_some_and(|value| value == "1"),
+            sync_full: layers.choice_index(SYNC, &["normal", "full"])? == 1,
             tools: layers
                 .find(TOOLS)
                 .filter(|(value, _)| value != "all")
-                .map(|(value, from)| tool_sets(&value, &from))
+                .map(|(value, from)| parse_tool_sets(&value, &from))
                 .transpose()?,
-            polling: layers.choice(WAKE, &["watcher", "polling"])? == 1,
-            wake_budget: u32::try_from(layers.whole_number(WAKE_BUDGET, 20, 0..=10_000)?)
+            polling: layers.choice_index(WAKE, &["watcher", "polling"])? == 1,
+            wake_budget: u32::try_from(layers.integer_in_range(WAKE_BUDGET, 20, 0..=10_000)?)
                 .unwrap_or(20),
             notify: layers
                 .find(NOTIFY_CMD)
-                .map(|(value, from)| absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
+                .map(|(value, from)| require_absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
                 .transpose()?,
-            doing: layers.choice(DOING, &["on", "off"])? == 0,
-            keep_ms: layers.whole_number(KEEP_DAYS, 30, 1..=3650)? * 24 * 3600 * 1000,
+            doing: layers.choice_index(ACTIVITY, &["on", "off"])? == 0,
+            keep_ms: layers.integer_in_range(KEEP_DAYS, 30, 1..=3650)? * 24 * 3600 * 1000,
             claude: ClaudeEnvironment {
                 pid: environment("CLAUDE_PID").and_then(|value| value.to_str()?.parse().ok()),
                 session_id: text(environment, "CLAUDE_CODE_SESSION_ID"),
@@ -291,10 +303,10 @@ impl Settings {
     /// Returns the folder that stands for the project: `CLAUDE_MESH_PROJECT_PATH`, else Claude Code's project folder
     /// where `from_claude` holds, else the working directory.
     pub fn project_folder(&self, from_claude: bool) -> PathBuf {
-        let told = self.claude.project_dir.as_ref().filter(|_| from_claude);
+        let client_folder = self.claude.project_dir.as_ref().filter(|_| from_claude);
         self.project_path
             .as_ref()
-            .or(told)
+            .or(client_folder)
             .unwrap_or(&self.working_directory)
             .clone()
     }
@@ -304,12 +316,12 @@ impl Settings {
     clippy::disallowed_methods,
     reason = "this is the one place that reads the environment"
 )]
-fn variable(name: &str) -> Option<OsString> {
+fn environment_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-fn own_home() -> Result<PathBuf, Fault> {
-    match (dirs::home_dir(), variable(HOME)) {
+fn user_home() -> Result<PathBuf, Fault> {
+    match (dirs::home_dir(), environment_variable(HOME)) {
         (Some(home), _) => Ok(home),
         (None, Some(_)) => Ok(PathBuf::from("/")),
         (None, None) => Err(Fault::new(
@@ -325,7 +337,7 @@ fn mesh_home(
     home: &Path,
 ) -> Result<PathBuf, Fault> {
     match environment(HOME).filter(|value| !value.is_empty()) {
-        Some(value) => absolute(HOME, "the environment", &PathBuf::from(value), home),
+        Some(value) => require_absolute(HOME, "the environment", &PathBuf::from(value), home),
         None => Ok(home.join(".claude-mesh")),
     }
 }
@@ -363,7 +375,7 @@ impl Layers<'_> {
     fn misplaced(&self) -> Vec<(&'static str, PathBuf)> {
         let of_file = |(path, values): &SettingsFile| {
             ALL.iter()
-                .filter(|setting| !setting.in_file && values.contains_key(setting.name))
+                .filter(|setting| !setting.allowed_in_file && values.contains_key(setting.name))
                 .map(|setting| (setting.name, path.clone()))
                 .collect::<Vec<_>>()
         };
@@ -371,29 +383,29 @@ impl Layers<'_> {
     }
 
     /// Returns a value that only the environment may give.
-    fn own(&self, name: &str) -> Result<Option<String>, Fault> {
+    fn environment_only(&self, name: &str) -> Result<Option<String>, Fault> {
         (self.environment)(name)
             .filter(|value| !value.is_empty())
             .map(|value| {
-                value
-                    .into_string()
-                    .map_err(|_| wrong(name, "the environment", "text in UTF-8", "other bytes"))
+                value.into_string().map_err(|_| {
+                    invalid_setting(name, "the environment", "text in UTF-8", "other bytes")
+                })
             })
             .transpose()
     }
 
     /// Returns which of the `words` a setting says; the first is the default.
-    fn choice(&self, name: &str, words: &[&str]) -> Result<usize, Fault> {
+    fn choice_index(&self, name: &str, words: &[&str]) -> Result<usize, Fault> {
         let Some((value, from)) = self.find(name) else {
             return Ok(0);
         };
         words
             .iter()
             .position(|word| value.eq_ignore_ascii_case(word))
-            .ok_or_else(|| wrong(name, &from, &words.join(" or "), &format!("{value:?}")))
+            .ok_or_else(|| invalid_setting(name, &from, &words.join(" or "), &format!("{value:?}")))
     }
 
-    fn whole_number(
+    fn integer_in_range(
         &self,
         name: &str,
         default: i64,
@@ -407,7 +419,7 @@ impl Layers<'_> {
             .parse()
             .ok()
             .filter(|number| range.contains(number))
-            .ok_or_else(|| wrong(name, &from, &wanted, &format!("{value:?}")))
+            .ok_or_else(|| invalid_setting(name, &from, &wanted, &format!("{value:?}")))
     }
 }
 
@@ -418,7 +430,7 @@ fn text(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<St
         .filter(|value| !value.is_empty())
 }
 
-fn wrong(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
+fn invalid_setting(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
     Fault::new(
         FaultKind::Setting,
         format!("{name} must be {wanted}, got {got}"),
@@ -426,14 +438,14 @@ fn wrong(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
     )
 }
 
-fn tool_sets(value: &str, from: &str) -> Result<Vec<String>, Fault> {
+fn parse_tool_sets(value: &str, from: &str) -> Result<Vec<String>, Fault> {
     let sets: Vec<String> = value
         .split(',')
         .map(|set| set.trim().to_ascii_lowercase())
         .filter(|set| !set.is_empty())
         .collect();
     match sets.iter().find(|set| !TOOL_SETS.contains(&set.as_str())) {
-        Some(unknown) => Err(wrong(
+        Some(unknown) => Err(invalid_setting(
             TOOLS,
             from,
             &format!("a list of {}", TOOL_SETS.join(", ")),
@@ -444,12 +456,12 @@ fn tool_sets(value: &str, from: &str) -> Result<Vec<String>, Fault> {
 }
 
 /// A relative path would mean another file in every program, since hooks and server have their own working directories.
-fn absolute(name: &str, from: &str, path: &Path, home: &Path) -> Result<PathBuf, Fault> {
+fn require_absolute(name: &str, from: &str, path: &Path, home: &Path) -> Result<PathBuf, Fault> {
     let path = expand_home(path, home);
     if path.is_absolute() {
         Ok(path)
     } else {
-        Err(wrong(
+        Err(invalid_setting(
             name,
             from,
             "an absolute path",
@@ -486,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_beats_the_file_above_the_program_and_that_beats_the_own_folder() {
+    fn environment_overrides_program_env_file_over_home_env_file() {
         let home = tempfile::tempdir().unwrap();
         let program = home.path().join("opt/bin/claude-mesh-server");
         std::fs::create_dir_all(program.parent().unwrap()).unwrap();
@@ -517,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_cannot_be_used_is_named_with_what_was_expected() {
+    fn invalid_setting_fault_names_it_and_the_expected_value() {
         let home = tempfile::tempdir().unwrap();
         let message = |name, value| {
             read(&[(name, value)], home.path(), None)
@@ -540,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn the_project_is_the_given_path_then_claudes_then_the_working_directory() {
+    fn project_folder_is_explicit_path_then_claude_dir_then_cwd() {
         let home = tempfile::tempdir().unwrap();
         let at = |environment: &[(&str, &str)]| read(environment, home.path(), None).unwrap();
         let claude = ("CLAUDE_PROJECT_DIR", "/claude");

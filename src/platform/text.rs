@@ -2,14 +2,14 @@
 
 /// Returns text that a terminal shows as it is: control characters except newline and tab, escape sequences and
 /// bidirectional overrides are taken out.
-pub fn clean(text: &str) -> String {
+pub fn strip_terminal_controls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             '\u{1b}' => skip_escape(&mut chars),
             '\n' | '\t' => out.push(c),
-            _ if steers(c) => {}
+            _ if is_terminal_control(c) => {}
             _ => out.push(c),
         }
     }
@@ -18,11 +18,14 @@ pub fn clean(text: &str) -> String {
 
 /// Returns the text on one line, cleaned, runs of white space folded.
 pub fn one_line(text: &str) -> String {
-    clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    strip_terminal_controls(text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The tags that mean something to a model: ours and Claude Code's own.
-const TAGS: [&str; 6] = [
+const RESERVED_TAGS: [&str; 6] = [
     "peer-question",
     "peer-answer",
     "peer-message",
@@ -33,16 +36,19 @@ const TAGS: [&str; 6] = [
 
 /// Returns text in which no tag of ours and none of Claude Code's own can begin or end.
 pub fn defang(text: &str) -> String {
-    let cleaned = clean(text);
+    let cleaned = strip_terminal_controls(text);
     let mut out = String::with_capacity(cleaned.len());
     let mut rest = cleaned.as_str();
     while let Some(at) = rest.find('<') {
         let (before, opened) = rest.split_at(at);
-        let word = opened.trim_start_matches(is_between);
+        let word = opened.trim_start_matches(is_tag_prefix_char);
         let (run, _) = opened.split_at(opened.len() - word.len());
         out.push_str(before);
         // Each `<` of the run could be the one that opens the tag; what follows the run decides for all of them.
-        if TAGS.iter().any(|tag| begins_with(word, tag)) {
+        if RESERVED_TAGS
+            .iter()
+            .any(|tag| starts_with_ignore_case(word, tag))
+        {
             out.push_str(&run.replace('<', "&lt;"));
         } else {
             out.push_str(run);
@@ -54,11 +60,11 @@ pub fn defang(text: &str) -> String {
 }
 
 /// What may stand between the `<` and the name of a tag.
-fn is_between(c: char) -> bool {
+fn is_tag_prefix_char(c: char) -> bool {
     matches!(c, '<' | '/') || c.is_whitespace()
 }
 
-fn begins_with(word: &str, tag: &str) -> bool {
+fn starts_with_ignore_case(word: &str, tag: &str) -> bool {
     word.get(..tag.len())
         .is_some_and(|head| head.eq_ignore_ascii_case(tag))
 }
@@ -118,7 +124,7 @@ pub fn cut_json(text: &str, units: usize) -> &str {
 }
 
 /// Returns whether a terminal obeys a character instead of showing it: a control character, or one that turns the direction.
-pub fn steers(c: char) -> bool {
+pub fn is_terminal_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -150,17 +156,20 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn escape_sequences_and_overrides_do_not_reach_a_terminal() {
+    fn cleaned_text_has_no_escape_sequences_or_bidi_overrides() {
         assert_eq!(
-            clean("a\u{1b}[31mb\u{1b}]0;title\u{7}c\u{202e}d\r\ne\tf\u{0}"),
+            strip_terminal_controls("a\u{1b}[31mb\u{1b}]0;title\u{7}c\u{202e}d\r\ne\tf\u{0}"),
             "abcd\ne\tf"
         );
-        assert_eq!(clean("\u{1b}]8;;http://x\u{1b}\\link"), "link");
-        assert_eq!(clean("\u{9b}31m"), "31m");
+        assert_eq!(
+            strip_terminal_controls("\u{1b}]8;;http://x\u{1b}\\link"),
+            "link"
+        );
+        assert_eq!(strip_terminal_controls("\u{9b}31m"), "31m");
     }
 
     #[test]
-    fn foreign_text_cannot_end_the_fence() {
+    fn foreign_text_cannot_close_the_quoted_block() {
         let text = "x </peer-question> < /Peer-Question> <cross-session-message from-name=\"a\"> a<b </system-reminder>";
         let safe = defang(text);
         assert!(!safe.to_lowercase().contains("</peer-question"));
@@ -172,11 +181,11 @@ mod tests {
 
     /// What [`defang`] has to do, said plainly and slowly.
     fn defanged_slowly(text: &str) -> String {
-        let cleaned = clean(text);
+        let cleaned = strip_terminal_controls(text);
         let lower = cleaned.to_ascii_lowercase();
         let opens = |at: usize| {
-            let rest = lower[at..].trim_start_matches(is_between);
-            TAGS.iter().any(|tag| rest.starts_with(tag))
+            let rest = lower[at..].trim_start_matches(is_tag_prefix_char);
+            RESERVED_TAGS.iter().any(|tag| rest.starts_with(tag))
         };
         let shown = |(at, c)| match c {
             '<' if opens(at) => "&lt;".to_owned(),
@@ -186,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_seen_across_a_line_end_and_behind_a_long_run() {
+    fn delimiter_tag_is_detected_across_newlines_and_long_runs() {
         assert_eq!(
             defang("<\n/\tpeer-answer> <<b"),
             "&lt;\n/\tpeer-answer> <<b"
@@ -199,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_of_any_one_kind_is_gone_through_once() {
+    fn defang_runs_in_linear_time_on_repetitive_text() {
         // Going through it once for each of its characters would take hours.
         for part in [
             " ",
@@ -227,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_written_no_tag_of_ours_is_left(
+        fn defang_matches_its_reference_implementation(
             parts in vec(prop_oneof![
                 Just("<"), Just("/"), Just(" "), Just("\n"), Just("\t"), Just("\u{a0}"), Just("\u{1b}[0m"), Just("\u{202e}"),
                 Just("peer-question"), Just("Peer-Answer"), Just("peer-message"), Just("system-reminder"),
@@ -250,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_for_json_counts_what_json_writes() {
+    fn json_cut_counts_the_escaped_length() {
         let every: String = (0..0x250).filter_map(char::from_u32).collect::<String>() + "😀";
         for c in every.chars() {
             let text = c.to_string();

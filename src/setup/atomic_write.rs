@@ -16,14 +16,14 @@ use super::error::Error;
 use crate::platform::file;
 
 /// Links followed before they count as a circle, as in Linux.
-const LINKS_MAX: usize = 40;
+const SYMLINKS_MAX: usize = 40;
 
 /// Claude Code keeps much more in one of these files than settings; a project's own could be anything.
-const BYTES_MAX: u64 = 64 * 1024 * 1024;
+const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The next content of a file, on disk beside it, not yet in its place. Dropped, it leaves no trace.
 #[derive(Debug)]
-pub(crate) struct Staged {
+pub(crate) struct StagedFile {
     target: PathBuf,
     before: Option<Vec<u8>>,
     next: Option<NamedTempFile>,
@@ -34,13 +34,13 @@ pub(crate) struct Staged {
 #[derive(Debug)]
 struct Backup {
     path: PathBuf,
-    needed: bool,
+    keep_file: bool,
 }
 
 /// The file behind all symbolic links; it need not exist.
-pub(crate) fn target_of(path: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn resolve_symlinks(path: &Path) -> Result<PathBuf, Error> {
     let mut target = path.to_owned();
-    for _ in 0..LINKS_MAX {
+    for _ in 0..SYMLINKS_MAX {
         match fs::read_link(&target) {
             Ok(next) => target = target.parent().unwrap_or(Path::new("/")).join(next),
             Err(_) => return Ok(target),
@@ -51,9 +51,11 @@ pub(crate) fn target_of(path: &Path) -> Result<PathBuf, Error> {
 
 /// The content of a file; nothing if there is no such file.
 pub(crate) fn read(target: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match file::read(target, BYTES_MAX) {
+    match file::read(target, FILE_MAX_BYTES) {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(fault) if file::is_unfit(&fault) => Err(Error::unusable(target, fault.to_string())),
+        Err(fault) if file::is_unusable_file(&fault) => {
+            Err(Error::unusable(target, fault.to_string()))
+        }
         content => content.map(Some).map_err(Error::io("read", target)),
     }
 }
@@ -65,11 +67,11 @@ pub(crate) fn stage(
     path: &Path,
     before: Option<&[u8]>,
     after: Option<&[u8]>,
-    private: bool,
+    owner_only: bool,
     now: Timestamp,
-) -> Result<Staged, Error> {
-    let target = target_of(path)?;
-    let mut staged = Staged {
+) -> Result<StagedFile, Error> {
+    let target = resolve_symlinks(path)?;
+    let mut staged = StagedFile {
         target,
         before: before.map(<[u8]>::to_owned),
         next: None,
@@ -78,21 +80,21 @@ pub(crate) fn stage(
     let Some(after) = after else {
         return Ok(staged);
     };
-    let about = match before {
+    let metadata = match before {
         Some(_) => Some(fs::metadata(&staged.target).map_err(Error::io("read", &staged.target))?),
         None => None,
     };
-    let next = write_beside(&staged.target, after, about.as_ref(), private)
+    let next = write_temp_file(&staged.target, after, metadata.as_ref(), owner_only)
         .map_err(Error::io("write beside", &staged.target))?;
     staged.next = Some(next);
-    if let (Some(before), Some(about)) = (before, &about) {
-        let backup = back_up(path, before, about, now).map_err(Error::io("back up", path))?;
+    if let (Some(before), Some(metadata)) = (before, &metadata) {
+        let backup = back_up(path, before, metadata, now).map_err(Error::io("back up", path))?;
         staged.backup = Some(backup);
     }
     Ok(staged)
 }
 
-impl Staged {
+impl StagedFile {
     /// Puts the next content in place, or gives back what the file holds now if that is no longer what it was.
     pub(crate) fn commit(mut self) -> Result<Result<Option<PathBuf>, Option<Vec<u8>>>, Error> {
         let now = read(&self.target)?;
@@ -133,20 +135,20 @@ pub(crate) fn backups(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn write_beside(
+fn write_temp_file(
     target: &Path,
     content: &[u8],
-    about: Option<&Metadata>,
-    private: bool,
+    metadata: Option<&Metadata>,
+    owner_only: bool,
 ) -> io::Result<NamedTempFile> {
     let folder = folder(target);
-    if about.is_none() {
+    if metadata.is_none() {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)?;
     }
-    let mode = if about.is_some() || private {
+    let mode = if metadata.is_some() || owner_only {
         0o600
     } else {
         0o666
@@ -157,39 +159,39 @@ fn write_beside(
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)?;
     file.write_all(content)?;
-    if let Some(about) = about {
-        take_after(file.as_file(), about)?;
+    if let Some(metadata) = metadata {
+        copy_owner_and_mode(file.as_file(), metadata)?;
     }
     file.as_file().sync_all()?;
     Ok(file)
 }
 
-fn back_up(path: &Path, content: &[u8], about: &Metadata, now: Timestamp) -> io::Result<Backup> {
+fn back_up(path: &Path, content: &[u8], metadata: &Metadata, now: Timestamp) -> io::Result<Backup> {
     let stamp = now.strftime("%Y%m%dT%H%M%SZ");
-    let mut copy = 1;
+    let mut copy_number = 1;
     loop {
-        let again = if copy > 1 {
-            format!(".{copy}")
+        let number_suffix = if copy_number > 1 {
+            format!(".{copy_number}")
         } else {
             String::new()
         };
-        let name = format!("{}.claude-mesh-{stamp}{again}.bak", file_name(path));
-        let place = folder(path).join(name);
-        let made = OpenOptions::new()
+        let name = format!("{}.claude-mesh-{stamp}{number_suffix}.bak", file_name(path));
+        let backup_path = folder(path).join(name);
+        let created = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&place);
-        match made {
-            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => copy += 1,
+            .open(&backup_path);
+        match created {
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => copy_number += 1,
             Err(fault) => return Err(fault),
             Ok(mut file) => {
                 let backup = Backup {
-                    path: place,
-                    needed: false,
+                    path: backup_path,
+                    keep_file: false,
                 };
                 file.write_all(content)?;
-                take_after(&file, about)?;
+                copy_owner_and_mode(&file, metadata)?;
                 file.sync_all()?;
                 return Ok(backup);
             }
@@ -198,15 +200,16 @@ fn back_up(path: &Path, content: &[u8], about: &Metadata, now: Timestamp) -> io:
 }
 
 /// Gives a new file the owner and then the mode of the old one; a group one may not give away is let go.
-fn take_after(file: &File, about: &Metadata) -> io::Result<()> {
-    let is = file.metadata()?;
-    if (is.uid(), is.gid()) != (about.uid(), about.gid()) {
-        let owned = std::os::unix::fs::fchown(file, Some(about.uid()), Some(about.gid()));
-        if is.uid() != about.uid() {
-            owned?;
+fn copy_owner_and_mode(file: &File, metadata: &Metadata) -> io::Result<()> {
+    let current = file.metadata()?;
+    if (current.uid(), current.gid()) != (metadata.uid(), metadata.gid()) {
+        let chown_result =
+            std::os::unix::fs::fchown(file, Some(metadata.uid()), Some(metadata.gid()));
+        if current.uid() != metadata.uid() {
+            chown_result?;
         }
     }
-    file.set_permissions(Permissions::from_mode(about.mode() & 0o7777))
+    file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))
 }
 
 /// Makes a rename last over a power cut; not every file system can, and the content is safe without.
@@ -229,14 +232,14 @@ fn file_name(path: &Path) -> String {
 
 impl Backup {
     fn keep(mut self) -> PathBuf {
-        self.needed = true;
+        self.keep_file = true;
         std::mem::take(&mut self.path)
     }
 }
 
 impl Drop for Backup {
     fn drop(&mut self) {
-        if !self.needed {
+        if !self.keep_file {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -5,75 +5,75 @@ use std::path::Path;
 use super::error::Error;
 
 /// The program as the shipped files name it.
-const SERVER: &str = "\"claude-mesh-server\"";
+const SERVER_PLACEHOLDER: &str = "\"claude-mesh-server\"";
 /// The project as the one file names it whose client cannot say which one is open.
-const PROJECT: &str = "\"/path/of/the/project\"";
+const PROJECT_PLACEHOLDER: &str = "\"/path/of/the/project\"";
 
 /// A client of another make.
 #[derive(Debug, Clone, Copy)]
-pub struct Client {
+pub struct ClientConfig {
     /// What it is called on the command line.
     pub name: &'static str,
     /// Where its configuration goes.
-    pub place: &'static str,
+    pub config_location: &'static str,
     /// What else its person should know.
     pub note: &'static str,
     template: &'static str,
 }
 
 /// The clients whose configuration we know.
-pub const CLIENTS: [Client; 5] = [
-    Client {
+pub const CLIENTS: [ClientConfig; 5] = [
+    ClientConfig {
         name: "codex",
-        place: "~/.codex/config.toml, or .codex/config.toml of a project you trust",
+        config_location: "~/.codex/config.toml, or .codex/config.toml of a project you trust",
         note: "Codex hands on few variables: settings belong into ~/.claude-mesh/.env",
         template: include_str!("../../config/codex.toml"),
     },
-    Client {
+    ClientConfig {
         name: "cursor",
-        place: "~/.cursor/mcp.json, or .cursor/mcp.json of a project",
+        config_location: "~/.cursor/mcp.json, or .cursor/mcp.json of a project",
         note: "Cursor puts the open folder in for ${workspaceFolder}",
         template: include_str!("../../config/cursor.json"),
     },
-    Client {
+    ClientConfig {
         name: "gemini",
-        place: "~/.gemini/settings.json, or .gemini/settings.json of a project",
+        config_location: "~/.gemini/settings.json, or .gemini/settings.json of a project",
         note: "\"timeout\" is in milliseconds: ask_peer waits an hour at most",
         template: include_str!("../../config/gemini.json"),
     },
-    Client {
+    ClientConfig {
         name: "vscode",
-        place: ".vscode/mcp.json of a project, or your own mcp.json (\"MCP: Open User Configuration\")",
+        config_location: ".vscode/mcp.json of a project, or your own mcp.json (\"MCP: Open User Configuration\")",
         note: "VS Code puts the open folder in for ${workspaceFolder}",
         template: include_str!("../../config/vscode.json"),
     },
-    Client {
+    ClientConfig {
         name: "windsurf",
-        place: "~/.codeium/windsurf/mcp_config.json",
+        config_location: "~/.codeium/windsurf/mcp_config.json",
         note: "Windsurf does not tell which folder is open, so the entry is for this one project",
         template: include_str!("../../config/windsurf.json"),
     },
 ];
 
-impl Client {
+impl ClientConfig {
     /// Returns the client of a name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn find_by_name(name: &str) -> Option<Self> {
         CLIENTS.into_iter().find(|client| client.name == name)
     }
 
     /// Returns its configuration, with the server below `programs` and, where the client cannot say it, this project.
     pub fn configuration(&self, programs: &Path, project: &Path) -> Result<String, Error> {
-        let server = quoted(&programs.join(SERVER.trim_matches('"')))?;
-        let text = self.template.replace(SERVER, &server);
-        if text.contains(PROJECT) {
-            return Ok(text.replace(PROJECT, &quoted(project)?));
+        let server = json_string(&programs.join(SERVER_PLACEHOLDER.trim_matches('"')))?;
+        let text = self.template.replace(SERVER_PLACEHOLDER, &server);
+        if text.contains(PROJECT_PLACEHOLDER) {
+            return Ok(text.replace(PROJECT_PLACEHOLDER, &json_string(project)?));
         }
         Ok(text)
     }
 }
 
 /// A path as a string of JSON, which is one of TOML as well.
-fn quoted(path: &Path) -> Result<String, Error> {
+fn json_string(path: &Path) -> Result<String, Error> {
     let text = path
         .to_str()
         .ok_or_else(|| Error::unusable(path, "its name is not UTF-8"))?;
@@ -87,7 +87,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     /// The configuration of each client, read in its own format.
-    fn read(client: &Client, programs: &str, project: &str) -> Value {
+    fn read(client: &ClientConfig, programs: &str, project: &str) -> Value {
         let text = client
             .configuration(Path::new(programs), Path::new(project))
             .unwrap();
@@ -99,34 +99,34 @@ mod tests {
     }
 
     #[test]
-    fn every_configuration_names_the_server_by_its_path_whatever_that_holds() {
+    fn client_configuration_escapes_any_server_path() {
         let (programs, project) = ("/opt/a \"b\" \\c/ü\n", "/p \"q\"");
         for client in &CLIENTS {
-            let all = read(client, programs, project);
+            let root = read(client, programs, project);
             let servers = match client.name {
-                "codex" => &all["mcp_servers"],
-                "vscode" => &all["servers"],
-                _ => &all["mcpServers"],
+                "codex" => &root["mcp_servers"],
+                "vscode" => &root["servers"],
+                _ => &root["mcpServers"],
             };
-            assert_eq!(all.as_object().unwrap().len(), 1, "{}", client.name);
+            assert_eq!(root.as_object().unwrap().len(), 1, "{}", client.name);
             let server = &servers["claude-mesh"];
             let path = format!("{programs}/claude-mesh-server");
             assert_eq!(server["command"], path, "{}", client.name);
             assert_eq!(server["args"], serde_json::json!([]));
-            let told = match client.name {
+            let expected_path = match client.name {
                 "cursor" | "vscode" => "${workspaceFolder}".into(),
                 "windsurf" => project.into(),
                 _ => Value::Null,
             };
-            assert_eq!(server["env"]["CLAUDE_MESH_PROJECT_PATH"], told);
+            assert_eq!(server["env"]["CLAUDE_MESH_PROJECT_PATH"], expected_path);
         }
     }
 
     #[test]
-    fn where_a_client_ends_long_calls_it_is_told_to_wait_longer_than_ask_peer() {
+    fn client_call_timeout_exceeds_the_longest_ask_peer_wait() {
         let server = |name: &str, key: &str| {
-            let all = read(&Client::named(name).unwrap(), "/bin", "/p");
-            all[key]["claude-mesh"].clone()
+            let root = read(&ClientConfig::find_by_name(name).unwrap(), "/bin", "/p");
+            root[key]["claude-mesh"].clone()
         };
         let codex = server("codex", "mcp_servers")["tool_timeout_sec"].as_i64();
         let gemini = server("gemini", "mcpServers")["timeout"].as_i64();
@@ -136,10 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_no_text_is_refused() {
+    fn non_utf8_program_path_is_refused() {
         let folder = Path::new(std::ffi::OsStr::from_bytes(b"/\xff"));
         let refused = CLIENTS[0].configuration(folder, Path::new("/p"));
         assert!(refused.unwrap_err().to_string().contains("not UTF-8"));
-        assert!(Client::named("emacs").is_none());
+        assert!(ClientConfig::find_by_name("emacs").is_none());
     }
 }

@@ -8,29 +8,29 @@ use serde_json::Value;
 use super::error::Error;
 
 /// What the server is called in Claude Code.
-pub(crate) const SERVER: &str = "claude-mesh";
+pub(crate) const SERVER_NAME: &str = "claude-mesh";
 /// Lets a session call our tools without asking.
-pub(crate) const ALLOW: &str = "mcp__claude-mesh";
+pub(crate) const ALLOW_RULE: &str = "mcp__claude-mesh";
 /// Asks the person before an answer leaves; an ask rule beats an allow rule.
-pub(crate) const CONFIRM: &str = "mcp__claude-mesh__reply_to_peer";
+pub(crate) const CONFIRM_RULE: &str = "mcp__claude-mesh__reply_to_peer";
 /// Tells a server that a project's file started which project that is.
-pub(crate) const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
+pub(crate) const PROJECT_PATH_VAR: &str = "CLAUDE_MESH_PROJECT_PATH";
 /// Its value in a committed file: Claude Code fills it in.
 pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
 
 /// The program that keeps a session from editing what another has claimed.
-pub(crate) const GUARD: &str = "claude-mesh-claim-guard";
+pub(crate) const GUARD_PROGRAM: &str = "claude-mesh-claim-guard";
 /// The program that waits beside an idle session.
-pub(crate) const WAITER: &str = "claude-mesh-inbox-wait";
+pub(crate) const REWAKE_PROGRAM: &str = "claude-mesh-inbox-wait";
 
-const HOOKS: &str = include_str!("../../config/hooks.json");
-const HOOKS_GUARD: &str = include_str!("../../config/hooks-guard.json");
-const HOOKS_REWAKE: &str = include_str!("../../config/hooks-rewake.json");
-const MCP: &str = include_str!("../../config/mcp.json");
+const HOOKS_JSON: &str = include_str!("../../config/hooks.json");
+const HOOKS_GUARD_JSON: &str = include_str!("../../config/hooks-guard.json");
+const HOOKS_REWAKE_JSON: &str = include_str!("../../config/hooks-rewake.json");
+const MCP_JSON: &str = include_str!("../../config/mcp.json");
 
 /// The server entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Server {
+pub(crate) struct ServerEntry {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) command: String,
@@ -41,7 +41,7 @@ pub(crate) struct Server {
 
 /// One hook, in the form without a shell: `args` is there, if empty.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Hook {
+pub(crate) struct HookEntry {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) command: String,
@@ -52,53 +52,53 @@ pub(crate) struct Hook {
         default,
         skip_serializing_if = "std::ops::Not::not"
     )]
-    pub(crate) rewakes: bool,
+    pub(crate) async_rewake: bool,
     pub(crate) timeout: u32,
 }
 
 /// A group of hooks that run for everything an event has to say, or for what the matcher names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Group {
+pub(crate) struct HookGroup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) matcher: Option<String>,
-    pub(crate) hooks: Vec<Hook>,
+    pub(crate) hooks: Vec<HookEntry>,
 }
 
 /// Hooks to wire in.
 #[derive(Clone, Debug)]
-pub(crate) struct Hooks {
+pub(crate) struct HookSets {
     /// Those of everyone.
-    pub(crate) always: Vec<Wanted>,
+    pub(crate) always: Vec<WantedHook>,
     /// Those that wait beside an idle session, where a person has asked for it.
-    pub(crate) waiters: Vec<Wanted>,
+    pub(crate) rewake_hooks: Vec<WantedHook>,
     /// The one before each edit, where a person has asked for it.
-    pub(crate) guard: Vec<Wanted>,
+    pub(crate) guard: Vec<WantedHook>,
 }
 
-impl Hooks {
+impl HookSets {
     /// All of them, with absolute paths below `programs` or with bare names.
-    pub(crate) fn below(programs: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn load(programs: Option<&Path>) -> Result<Self, Error> {
         Ok(Self {
-            always: wanted(HOOKS, programs)?,
-            waiters: wanted(HOOKS_REWAKE, programs)?,
-            guard: wanted(HOOKS_GUARD, programs)?,
+            always: wanted(HOOKS_JSON, programs)?,
+            rewake_hooks: wanted(HOOKS_REWAKE_JSON, programs)?,
+            guard: wanted(HOOKS_GUARD_JSON, programs)?,
         })
     }
 }
 
 /// A hook and the event it belongs to.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedHook {
     pub(crate) event: &'static str,
     /// For what of it; without one for all.
     pub(crate) matcher: Option<String>,
     pub(crate) program: String,
-    pub(crate) hook: Hook,
+    pub(crate) hook: HookEntry,
 }
 
-impl Wanted {
+impl WantedHook {
     /// Does this group run for what is wanted?
-    pub(crate) fn runs_in(&self, group: &Value) -> bool {
+    pub(crate) fn is_run_by_group(&self, group: &Value) -> bool {
         let matcher = group.get("matcher").map(Value::as_str);
         let always = matches!(matcher, None | Some(Some("" | "*" | ".*")));
         always || (self.matcher.is_some() && matcher == Some(self.matcher.as_deref()))
@@ -107,33 +107,33 @@ impl Wanted {
 
 #[derive(Deserialize)]
 struct HooksFile {
-    hooks: Events,
+    hooks: HooksByEvent,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
-struct Events {
-    session_start: Vec<Group>,
-    user_prompt_submit: Vec<Group>,
-    pre_tool_use: Vec<Group>,
-    stop: Vec<Group>,
-    session_end: Vec<Group>,
+struct HooksByEvent {
+    session_start: Vec<HookGroup>,
+    user_prompt_submit: Vec<HookGroup>,
+    pre_tool_use: Vec<HookGroup>,
+    stop: Vec<HookGroup>,
+    session_end: Vec<HookGroup>,
 }
 
 /// The server entry for one person's own files, or with no folder the one for a project's files.
-pub(crate) fn server(programs: Option<&Path>) -> Result<Server, Error> {
-    let mut server: Server =
-        serde_json::from_str(MCP).expect("config/mcp.json is checked by a test");
+pub(crate) fn server(programs: Option<&Path>) -> Result<ServerEntry, Error> {
+    let mut server: ServerEntry =
+        serde_json::from_str(MCP_JSON).expect("config/mcp.json is checked by a test");
     server.command = command(programs, &server.command)?;
     if programs.is_none() {
         server
             .env
-            .insert(PROJECT_PATH.to_owned(), PROJECT_PATH_VALUE.to_owned());
+            .insert(PROJECT_PATH_VAR.to_owned(), PROJECT_PATH_VALUE.to_owned());
     }
     Ok(server)
 }
 
-fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
+fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<WantedHook>, Error> {
     let file: HooksFile =
         serde_json::from_str(file).expect("the files in config are checked by a test");
     let events = [
@@ -149,7 +149,7 @@ fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
             for mut hook in group.hooks {
                 let program = hook.command;
                 hook.command = command(programs, &program)?;
-                wanted.push(Wanted {
+                wanted.push(WantedHook {
                     event,
                     matcher: group.matcher.clone(),
                     program,
@@ -164,24 +164,24 @@ fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<Wanted>, Error> {
 /// The program of ours that a hook entry starts: `claude-mesh-inbox-poll`, whatever its folder, quotes and arguments.
 ///
 /// Only the first command counts: a hook that merely mentions one of our programs is someone else's.
-pub(crate) fn program_of_hook(hook: &Value) -> Option<String> {
+pub(crate) fn our_hook_program(hook: &Value) -> Option<String> {
     let command = hook.get("command")?.as_str()?;
     let words: Vec<String> = match hook.get("args").and_then(Value::as_array) {
         Some(arguments) => std::iter::once(command)
             .chain(arguments.iter().filter_map(Value::as_str))
             .map(str::to_owned)
             .collect(),
-        None => shell_words(command),
+        None => split_shell_words(command),
     };
-    first_program(&inside_shell(words)).and_then(our_base_name)
+    first_program(&unwrap_shell_command(words)).and_then(our_program_name)
 }
 
 /// The program of ours that a server entry starts.
-pub(crate) fn program_of_server(entry: &Value) -> Option<String> {
-    our_base_name(entry.get("command")?.as_str()?)
+pub(crate) fn our_server_program(entry: &Value) -> Option<String> {
+    our_program_name(entry.get("command")?.as_str()?)
 }
 
-fn our_base_name(program: &str) -> Option<String> {
+fn our_program_name(program: &str) -> Option<String> {
     let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
     let name = name.trim_end_matches([';', '&', '|', ')']);
     let name = name.strip_suffix(".exe").unwrap_or(name);
@@ -193,7 +193,7 @@ fn our_base_name(program: &str) -> Option<String> {
 
 /// The first word that is a program and not something that only starts one.
 fn first_program(words: &[String]) -> Option<&str> {
-    let starts_another = |word: &str| {
+    let is_launcher = |word: &str| {
         is_shell(word)
             || word.starts_with('-')
             || matches!(word, "env" | "/usr/bin/env" | "/bin/env" | "exec")
@@ -205,14 +205,14 @@ fn first_program(words: &[String]) -> Option<&str> {
     words
         .iter()
         .map(String::as_str)
-        .find(|word| !starts_another(word) && !is_assignment(word))
+        .find(|word| !is_launcher(word) && !is_assignment(word))
 }
 
 /// The words of `…` where the words are `sh -c …`.
-fn inside_shell(words: Vec<String>) -> Vec<String> {
+fn unwrap_shell_command(words: Vec<String>) -> Vec<String> {
     let script = words.windows(3).find_map(|next| {
-        let runs_text = next[1].starts_with('-') && next[1].ends_with('c');
-        (is_shell(&next[0]) && runs_text).then(|| shell_words(&next[2]))
+        let is_command_flag = next[1].starts_with('-') && next[1].ends_with('c');
+        (is_shell(&next[0]) && is_command_flag).then(|| split_shell_words(&next[2]))
     });
     script.unwrap_or(words)
 }
@@ -222,7 +222,7 @@ fn is_shell(word: &str) -> bool {
     matches!(name, "sh" | "bash" | "dash" | "zsh")
 }
 
-fn shell_words(command: &str) -> Vec<String> {
+fn split_shell_words(command: &str) -> Vec<String> {
     shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect())
 }
 
@@ -244,12 +244,12 @@ mod tests {
     use super::*;
 
     fn ours(hook: &str) -> Option<String> {
-        program_of_hook(&serde_json::from_str(hook).unwrap())
+        our_hook_program(&serde_json::from_str(hook).unwrap())
     }
 
     #[test]
-    fn the_shipped_files_hold_four_hooks_two_waiting_ones_and_a_server() {
-        let hooks = Hooks::below(None).unwrap();
+    fn shipped_files_define_seven_hooks_and_one_server() {
+        let hooks = HookSets::load(None).unwrap();
         let events: Vec<_> = hooks
             .always
             .into_iter()
@@ -265,17 +265,20 @@ mod tests {
                 ("SessionEnd", "claude-mesh-session-end".to_owned(), 5),
             ]
         );
-        let waiters: Vec<_> = hooks
-            .waiters
+        let rewake_hooks: Vec<_> = hooks
+            .rewake_hooks
             .into_iter()
-            .map(|wanted| (wanted.event, wanted.program, wanted.hook.rewakes))
+            .map(|wanted| (wanted.event, wanted.program, wanted.hook.async_rewake))
             .collect();
-        let waiter = |event| (event, WAITER.to_owned(), true);
-        assert_eq!(waiters, [waiter("SessionStart"), waiter("Stop")]);
+        let waiter = |event| (event, REWAKE_PROGRAM.to_owned(), true);
+        assert_eq!(rewake_hooks, [waiter("SessionStart"), waiter("Stop")]);
         let [guard] = &hooks.guard[..] else {
             panic!("one guard: {:?}", hooks.guard)
         };
-        assert_eq!((guard.event, guard.program.as_str()), ("PreToolUse", GUARD));
+        assert_eq!(
+            (guard.event, guard.program.as_str()),
+            ("PreToolUse", GUARD_PROGRAM)
+        );
         assert_eq!(
             guard.matcher.as_deref(),
             Some("Edit|Write|MultiEdit|NotebookEdit")
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn our_hook_is_known_in_every_form_it_ever_had() {
+    fn own_hook_is_recognized_in_every_historic_form() {
         for hook in [
             r#"{"command":"claude-mesh-inbox-poll","args":[]}"#,
             r#"{"command":"/opt/my programs/claude-mesh-inbox-poll","args":[]}"#,
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_only_mentions_us_is_not_ours() {
+    fn hook_that_only_mentions_our_program_is_foreign() {
         for hook in [
             r#"{"command":"echo claude-mesh-inbox-poll"}"#,
             r#"{"command":"grep -c claude-mesh-inbox-poll log"}"#,
@@ -323,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_absolute_is_refused() {
+    fn relative_program_folder_is_refused() {
         assert!(matches!(
             server(Some(Path::new("target/release"))),
             Err(Error::Unusable { .. })

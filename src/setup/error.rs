@@ -3,14 +3,14 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::plan::Applied;
-use crate::setup::parse_error::Flaw;
+use super::plan::AppliedChanges;
+use crate::setup::parse_error::ParseError;
 
 /// Why a file cannot be planned or written. Whoever returns it has left the file as it was.
 #[derive(Debug)]
 pub enum Error {
     /// The file is not strict JSON, or holds something of the wrong kind where our entries belong.
-    Broken {
+    Malformed {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
@@ -25,7 +25,7 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
         /// What was tried, as a verb: "read", "write", "back up".
-        doing: &'static str,
+        action: &'static str,
         /// What the system answered.
         source: io::Error,
     },
@@ -37,7 +37,7 @@ pub enum Error {
         reason: String,
     },
     /// Someone rewrote the file each time it was about to be replaced.
-    Restless {
+    KeepsChanging {
         /// The file.
         path: PathBuf,
     },
@@ -45,9 +45,9 @@ pub enum Error {
 
 /// Writing stopped half-way: some files were replaced before one refused.
 #[derive(Debug)]
-pub struct Halted {
+pub struct ApplyError {
     /// What was written before; empty where nothing was changed.
-    pub applied: Applied,
+    pub applied: AppliedChanges,
     /// Why the next file could not be.
     pub error: Error,
 }
@@ -56,30 +56,30 @@ impl Error {
     /// Something that can be done now.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Broken { .. } => "the file was left untouched; mend it there, then try again",
+            Self::Malformed { .. } => "the file was left untouched; mend it there, then try again",
             Self::Io { .. } => {
                 "the file was left untouched; check its folder, rights and free space"
             }
             Self::Unusable { .. } => "the file was left untouched; name another place",
-            Self::Restless { .. } => {
+            Self::KeepsChanging { .. } => {
                 "the file was left untouched; close Claude Code, then try again"
             }
         }
     }
 
-    pub(crate) fn broken(path: &Path, flaw: Flaw) -> Self {
-        Self::Broken {
+    pub(crate) fn malformed(path: &Path, parse_error: ParseError) -> Self {
+        Self::Malformed {
             path: path.to_owned(),
-            line: flaw.line,
-            column: flaw.column,
-            reason: flaw.reason,
+            line: parse_error.line,
+            column: parse_error.column,
+            reason: parse_error.reason,
         }
     }
 
-    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
-            doing,
+            action,
             source,
         }
     }
@@ -95,7 +95,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broken {
+            Self::Malformed {
                 path,
                 line,
                 column,
@@ -107,13 +107,13 @@ impl fmt::Display for Error {
             ),
             Self::Io {
                 path,
-                doing,
+                action,
                 source,
-            } => write!(f, "cannot {doing} {}: {source}", path.display()),
+            } => write!(f, "cannot {action} {}: {source}", path.display()),
             Self::Unusable { path, reason } => {
                 write!(f, "cannot use {}: {reason}", path.display())
             }
-            Self::Restless { path } => {
+            Self::KeepsChanging { path } => {
                 write!(f, "{} changes faster than it can be edited", path.display())
             }
         }
@@ -129,13 +129,13 @@ impl std::error::Error for Error {
     }
 }
 
-impl fmt::Display for Halted {
+impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl std::error::Error for Halted {
+impl std::error::Error for ApplyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.error)
     }

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::entries::{CONFIRM, GUARD, Hooks, PROJECT_PATH, WAITER, Wanted, program_of_server};
+use super::entries::{
+    CONFIRM_RULE, GUARD_PROGRAM, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM, WantedHook,
+    our_server_program,
+};
 use super::error::Error;
-use super::places::{Places, Scope};
+use super::places::{InstallPaths, InstallScope};
 use super::wiring::covers_server;
 use crate::setup::wired_state;
-use crate::setup::wired_state::{Settings, WiredHook, WiredServer};
+use crate::setup::wired_state::{SettingsFile, WiredHook, WiredServer};
 
 /// One thing worth knowing about the wiring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,54 +40,57 @@ pub enum Severity {
 }
 
 /// Everything worth knowing about how claude-mesh is wired for this person and, if there is one, this project.
-pub fn inspect(places: &Places) -> Vec<Finding> {
+pub fn inspect(places: &InstallPaths) -> Vec<Finding> {
     let mut findings = Vec::new();
     let servers = server_entries(places, &mut findings);
     let settings = settings_files(places, &mut findings);
     // A file that does not parse may well hold what seems to be missing.
-    let readable = findings.iter().all(|it| it.severity != Severity::Problem);
+    let readable = findings
+        .iter()
+        .all(|finding| finding.severity != Severity::Problem);
     if servers.is_empty() && readable {
-        findings.push(problem("no server entry is wired").mend(install(Scope::User)));
+        findings
+            .push(problem("no server entry is wired").mend(install_command(InstallScope::User)));
     }
     let mut folder = None;
     for server in &servers {
         folder = check_server(places, server, &mut findings).or(folder);
     }
-    let wired: Vec<&Settings> = settings
+    let wired: Vec<&SettingsFile> = settings
         .iter()
         .filter(|file| !file.hooks.is_empty())
         .collect();
     if wired.is_empty() && readable {
-        findings.push(problem("no hook is wired").mend(install(Scope::User)));
+        findings.push(problem("no hook is wired").mend(install_command(InstallScope::User)));
     }
     for file in &wired {
         findings.extend(check_hooks(places, file, folder.as_deref()));
     }
-    findings.extend(check_doubles(places, &wired));
-    findings.extend(check_allowed(places, &settings));
+    findings.extend(check_duplicate_wiring(places, &wired));
+    findings.extend(check_permission_rules(places, &settings));
     findings.extend(check_wake(places, &settings));
     for file in &settings {
-        findings.extend(check_switches(places, file));
+        findings.extend(check_disabling_settings(places, file));
     }
     findings
 }
 
-fn server_entries(places: &Places, findings: &mut Vec<Finding>) -> Vec<WiredServer> {
+fn server_entries(places: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<WiredServer> {
     let mut entries = Vec::new();
-    for scope in [Scope::User, Scope::Project] {
+    for scope in [InstallScope::User, InstallScope::Project] {
         if let Ok(path) = places.servers_file(scope) {
-            entries.extend(unless_broken(wired_state::server(scope, &path), findings));
+            entries.extend(report_error(wired_state::server(scope, &path), findings));
         }
     }
-    let pinned = places
+    let local_entry = places
         .project
         .as_deref()
-        .map(|project| wired_state::server_of_project(&places.claude_json, project));
-    if let Some(Ok(Some(pinned))) = pinned {
+        .map(|project| wired_state::read_project_server(&places.claude_json, project));
+    if let Some(Ok(Some(local_entry))) = local_entry {
         findings.push(
             note(format!(
                 "{} has another entry \"claude-mesh\", for this project only, which goes first",
-                places.shown(&pinned.path)
+                places.display_path(&local_entry.path)
             ))
             .mend("claude mcp remove --scope local claude-mesh"),
         );
@@ -92,15 +98,19 @@ fn server_entries(places: &Places, findings: &mut Vec<Finding>) -> Vec<WiredServ
     entries
 }
 
-fn settings_files(places: &Places, findings: &mut Vec<Finding>) -> Vec<Settings> {
-    let mut files: Vec<Settings> = Vec::new();
-    for scope in [Scope::User, Scope::Project, Scope::Local] {
+fn settings_files(places: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<SettingsFile> {
+    let mut files: Vec<SettingsFile> = Vec::new();
+    for scope in [
+        InstallScope::User,
+        InstallScope::Project,
+        InstallScope::Local,
+    ] {
         let Ok(path) = places.settings_file(scope) else {
             continue;
         };
         // Seen from the home folder, the project's settings are the person's own.
         if files.iter().all(|file| file.path != path) {
-            files.extend(unless_broken(wired_state::settings(scope, &path), findings));
+            files.extend(report_error(wired_state::settings(scope, &path), findings));
         }
     }
     files
@@ -108,12 +118,12 @@ fn settings_files(places: &Places, findings: &mut Vec<Finding>) -> Vec<Settings>
 
 /// Judges a server entry and returns the folder of its program, if that is in order.
 fn check_server(
-    places: &Places,
+    places: &InstallPaths,
     server: &WiredServer,
     findings: &mut Vec<Finding>,
 ) -> Option<PathBuf> {
-    let file = places.shown(&server.path);
-    let mend = || install(server.scope);
+    let file = places.display_path(&server.path);
+    let mend = || install_command(server.scope);
     let env = |name: &str| server.entry.get("env").and_then(|env| env.get(name));
     if env("MESH_DB_PATH").is_some() {
         findings.push(problem(format!(
@@ -121,16 +131,16 @@ fn check_server(
                  move it to ~/.claude-mesh/.env"
         )));
     }
-    if server.scope == Scope::User && env(PROJECT_PATH).is_some() {
+    if server.scope == InstallScope::User && env(PROJECT_PATH_VAR).is_some() {
         findings.push(
             problem(format!(
-                "{PROJECT_PATH} in {file} takes every session for one project"
+                "{PROJECT_PATH_VAR} in {file} takes every session for one project"
             ))
             .mend(mend()),
         );
     }
     let command = server.entry.get("command").and_then(Value::as_str);
-    let ours = program_of_server(&server.entry).as_deref() == Some("claude-mesh-server");
+    let ours = our_server_program(&server.entry).as_deref() == Some("claude-mesh-server");
     let Some(command) = command.filter(|_| ours) else {
         findings.push(
             note(format!(
@@ -144,7 +154,7 @@ fn check_server(
     match program(places, command) {
         Ok(program) => {
             findings.push(ok(format!("server: {command} ({file})")));
-            findings.extend(check_copy(places, &program, server.scope));
+            findings.extend(check_other_copy(places, &program, server.scope));
             program.parent().map(Path::to_owned)
         }
         Err(reason) => {
@@ -155,28 +165,32 @@ fn check_server(
 }
 
 /// Another copy than the one beside this program is worth a word: updates would pass it by.
-fn check_copy(places: &Places, program: &Path, scope: Scope) -> Option<Finding> {
+fn check_other_copy(places: &InstallPaths, program: &Path, scope: InstallScope) -> Option<Finding> {
     let here = fs::canonicalize(places.programs.join(program.file_name()?)).ok()?;
     (here != program).then(|| {
         note(format!(
             "{} is wired, not {}",
-            places.shown(program),
-            places.shown(&here)
+            places.display_path(program),
+            places.display_path(&here)
         ))
-        .mend(install(scope))
+        .mend(install_command(scope))
     })
 }
 
-fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -> Vec<Finding> {
+fn check_hooks(
+    places: &InstallPaths,
+    file: &SettingsFile,
+    server_folder: Option<&Path>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let shown = places.shown(&file.path);
-    let mend = || install(file.scope);
-    let hooks = Hooks::below(None).expect("bare names are never refused");
+    let display_path = places.display_path(&file.path);
+    let mend = || install_command(file.scope);
+    let hooks = HookSets::load(None).expect("bare names are never refused");
     let mut wanted = hooks.always;
-    if holds(file, WAITER) {
-        wanted.extend(hooks.waiters);
+    if runs_program(file, REWAKE_PROGRAM) {
+        wanted.extend(hooks.rewake_hooks);
     }
-    let guarded = holds(file, GUARD);
+    let guarded = runs_program(file, GUARD_PROGRAM);
     if guarded {
         wanted.extend(hooks.guard);
     }
@@ -189,16 +203,17 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
             .collect();
         match here
             .iter()
-            .filter(|hook| wanted.runs_in(&hook.group))
+            .filter(|hook| wanted.is_run_by_group(&hook.group))
             .count()
         {
-            0 => findings.push(problem(format!("{event} is not wired in {shown}")).mend(mend())),
+            0 => findings
+                .push(problem(format!("{event} is not wired in {display_path}")).mend(mend())),
             1 if here.len() == 1 => {
                 findings.extend(check_hook(places, file, wanted, here[0], server_folder));
             }
             _ => findings.push(
                 problem(format!(
-                    "{event} runs {program} {} times in {shown}",
+                    "{event} runs {program} {} times in {display_path}",
                     here.len()
                 ))
                 .mend(mend()),
@@ -211,7 +226,7 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
             .any(|w| w.event == hook.event && w.program == hook.program)
         {
             findings.push(note(format!(
-                "{} also runs {} ({shown})",
+                "{} also runs {} ({display_path})",
                 hook.event, hook.program
             )));
         }
@@ -222,27 +237,32 @@ fn check_hooks(places: &Places, file: &Settings, server_folder: Option<&Path>) -
         } else {
             ""
         };
-        findings.push(ok(format!("hooks: {} wired{with} ({shown})", wanted.len())));
+        findings.push(ok(format!(
+            "hooks: {} wired{with} ({display_path})",
+            wanted.len()
+        )));
     }
     findings
 }
 
 /// By which way idle sessions are woken.
-fn check_wake(places: &Places, settings: &[Settings]) -> Option<Finding> {
-    let (waiter, refusing) = (
-        settings.iter().find(|file| holds(file, WAITER)),
+fn check_wake(places: &InstallPaths, settings: &[SettingsFile]) -> Option<Finding> {
+    let (rewake_file, refusing_file) = (
+        settings
+            .iter()
+            .find(|file| runs_program(file, REWAKE_PROGRAM)),
         settings.iter().find(|file| file.inbound_refused),
     );
-    if let Some(file) = waiter {
-        let shown = places.shown(&file.path);
+    if let Some(file) = rewake_file {
+        let display_path = places.display_path(&file.path);
         return Some(ok(format!(
-            "wake: a hook waits beside each session ({shown})"
+            "wake: a hook waits beside each session ({display_path})"
         )));
     }
-    let shown = places.shown(&refusing?.path);
+    let display_path = places.display_path(&refusing_file?.path);
     Some(
         note(format!(
-            "crossSessionInbound is \"refuse\" in {shown}: \
+            "crossSessionInbound is \"refuse\" in {display_path}: \
              an idle session is not woken by its inbox"
         ))
         .mend("claude-mesh install --wake rewake"),
@@ -250,50 +270,52 @@ fn check_wake(places: &Places, settings: &[Settings]) -> Option<Finding> {
 }
 
 /// Returns whether a hook waits beside this person's sessions.
-pub fn has_waiter(places: &Places) -> bool {
+pub fn has_rewake_hook(places: &InstallPaths) -> bool {
     let settings = settings_files(places, &mut Vec::new());
-    settings.iter().any(|file| holds(file, WAITER))
+    settings
+        .iter()
+        .any(|file| runs_program(file, REWAKE_PROGRAM))
 }
 
-fn holds(file: &Settings, program: &str) -> bool {
+fn runs_program(file: &SettingsFile, program: &str) -> bool {
     file.hooks.iter().any(|hook| hook.program == program)
 }
 
 fn check_hook(
-    places: &Places,
-    file: &Settings,
-    wanted: &Wanted,
+    places: &InstallPaths,
+    file: &SettingsFile,
+    wanted: &WantedHook,
     wired: &WiredHook,
     server_folder: Option<&Path>,
 ) -> Option<Finding> {
     let event = &wired.event;
-    let shown = places.shown(&file.path);
-    let mend = install(file.scope);
+    let display_path = places.display_path(&file.path);
+    let mend = install_command(file.scope);
     if wired.hook.get("args").and_then(Value::as_array).is_none() {
-        return Some(note(format!("{event} runs through a shell ({shown})")).mend(mend));
+        return Some(note(format!("{event} runs through a shell ({display_path})")).mend(mend));
     }
     if wired.hook.get("timeout").and_then(Value::as_f64).is_none() {
-        return Some(note(format!("{event} has no timeout ({shown})")).mend(mend));
+        return Some(note(format!("{event} has no timeout ({display_path})")).mend(mend));
     }
-    let rewakes = wired.hook.get("asyncRewake").and_then(Value::as_bool) == Some(true);
-    if wanted.hook.rewakes && !rewakes {
+    let async_rewake = wired.hook.get("asyncRewake").and_then(Value::as_bool) == Some(true);
+    if wanted.hook.async_rewake && !async_rewake {
         return Some(
             problem(format!(
-                "{event} waits for {WAITER} ({shown}): the entry lacks asyncRewake"
+                "{event} waits for {REWAKE_PROGRAM} ({display_path}): the entry lacks asyncRewake"
             ))
             .mend(mend),
         );
     }
     let command = wired.hook.get("command").and_then(Value::as_str)?;
     match program(places, command) {
-        Err(reason) => Some(problem(format!("{event} of {shown}: {reason}")).mend(mend)),
+        Err(reason) => Some(problem(format!("{event} of {display_path}: {reason}")).mend(mend)),
         Ok(program) if server_folder.is_some_and(|folder| program.parent() != Some(folder)) => {
             Some(
                 problem(format!(
                     "{event} starts {}, but the server comes from {}",
-                    places.shown(&program),
+                    places.display_path(&program),
                     server_folder
-                        .map(|folder| places.shown(folder))
+                        .map(|folder| places.display_path(folder))
                         .unwrap_or_default()
                 ))
                 .mend(mend),
@@ -303,41 +325,44 @@ fn check_hook(
     }
 }
 
-fn check_doubles(places: &Places, wired: &[&Settings]) -> Option<Finding> {
+fn check_duplicate_wiring(places: &InstallPaths, wired: &[&SettingsFile]) -> Option<Finding> {
     let [first, second, ..] = wired else {
         return None;
     };
     Some(
         problem(format!(
             "each hook runs more than once: wired in {} and in {}",
-            places.shown(&first.path),
-            places.shown(&second.path)
+            places.display_path(&first.path),
+            places.display_path(&second.path)
         ))
         .mend(format!("claude-mesh uninstall{}", second.scope.flag())),
     )
 }
 
-fn check_allowed(places: &Places, settings: &[Settings]) -> Vec<Finding> {
+fn check_permission_rules(places: &InstallPaths, settings: &[SettingsFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
     match settings
         .iter()
         .find(|file| file.allow.iter().any(covers_server))
     {
-        Some(file) => findings.push(ok(format!("tools: allowed ({})", places.shown(&file.path)))),
+        Some(file) => findings.push(ok(format!(
+            "tools: allowed ({})",
+            places.display_path(&file.path)
+        ))),
         None => findings.push(
             note("no permission rule allows the tools: each call asks, `claude -p` refuses")
-                .mend(install(Scope::User)),
+                .mend(install_command(InstallScope::User)),
         ),
     }
     for file in settings {
-        let shown = places.shown(&file.path);
+        let display_path = places.display_path(&file.path);
         for rule in file
             .deny
             .iter()
             .filter_map(Value::as_str)
-            .filter(|rule| speaks_of_us(rule))
+            .filter(|rule| matches_our_tools(rule))
         {
-            let text = format!("{shown} denies {rule}");
+            let text = format!("{display_path} denies {rule}");
             findings.push(
                 if rule.starts_with("mcp__claude-mesh__") && !rule.ends_with('*') {
                     note(text)
@@ -350,41 +375,43 @@ fn check_allowed(places: &Places, settings: &[Settings]) -> Vec<Finding> {
             .ask
             .iter()
             .filter_map(Value::as_str)
-            .filter(|rule| speaks_of_us(rule))
+            .filter(|rule| matches_our_tools(rule))
         {
-            findings.push(if rule == CONFIRM {
-                note(format!("each answer to a peer asks you first ({shown})"))
+            findings.push(if rule == CONFIRM_RULE {
+                note(format!(
+                    "each answer to a peer asks you first ({display_path})"
+                ))
             } else {
-                note(format!("{rule} asks you before each call ({shown})"))
+                note(format!("{rule} asks you before each call ({display_path})"))
             });
         }
     }
     findings
 }
 
-fn check_switches(places: &Places, file: &Settings) -> Vec<Finding> {
-    let shown = places.shown(&file.path);
+fn check_disabling_settings(places: &InstallPaths, file: &SettingsFile) -> Vec<Finding> {
+    let display_path = places.display_path(&file.path);
     let mut findings = Vec::new();
     if file.hooks_disabled {
         findings.push(problem(format!(
-            "disableAllHooks is true in {shown}: no hook runs, nobody is woken or told"
+            "disableAllHooks is true in {display_path}: no hook runs, nobody is woken or told"
         )));
     }
     if file.server_rejected {
         findings.push(problem(format!(
-            "disabledMcpjsonServers in {shown} turns the project's server off"
+            "disabledMcpjsonServers in {display_path} turns the project's server off"
         )));
     }
     if let Some(db_path) = &file.db_path {
         findings.push(note(format!(
-            "MESH_DB_PATH is {db_path} for sessions under {shown}"
+            "MESH_DB_PATH is {db_path} for sessions under {display_path}"
         )));
     }
     findings
 }
 
 /// The program behind a command, links followed; a bare name is looked up as Claude Code would.
-fn program(places: &Places, command: &str) -> Result<PathBuf, String> {
+fn program(places: &InstallPaths, command: &str) -> Result<PathBuf, String> {
     let named = Path::new(command);
     let found = if named.is_absolute() {
         named.to_owned()
@@ -397,32 +424,36 @@ fn program(places: &Places, command: &str) -> Result<PathBuf, String> {
             .ok_or_else(|| format!("{command} is not in PATH"))?
     };
     if !found.exists() {
-        return Err(format!("{} does not exist", places.shown(&found)));
+        return Err(format!("{} does not exist", places.display_path(&found)));
     }
     if !is_executable(&found) {
-        return Err(format!("{} cannot be executed", places.shown(&found)));
+        return Err(format!(
+            "{} cannot be executed",
+            places.display_path(&found)
+        ));
     }
     Ok(fs::canonicalize(&found).unwrap_or(found))
 }
 
 fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+    fs::metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-fn speaks_of_us(rule: &str) -> bool {
+fn matches_our_tools(rule: &str) -> bool {
     rule == "mcp__claude-mesh"
         || rule.starts_with("mcp__claude-mesh__")
         || matches!(rule, "*" | "mcp__*")
 }
 
-fn unless_broken<T>(file: Result<Option<T>, Error>, findings: &mut Vec<Finding>) -> Option<T> {
+fn report_error<T>(file: Result<Option<T>, Error>, findings: &mut Vec<Finding>) -> Option<T> {
     file.unwrap_or_else(|error| {
         findings.push(problem(error.to_string()));
         None
     })
 }
 
-fn install(scope: Scope) -> String {
+fn install_command(scope: InstallScope) -> String {
     format!("claude-mesh install{}", scope.flag())
 }
 

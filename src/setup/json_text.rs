@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::layout;
-use crate::setup::parse_error::Flaw;
+use crate::setup::parse_error::ParseError;
 
 const BOM: &str = "\u{feff}";
 
@@ -25,49 +25,49 @@ pub(crate) struct JsonText {
 
 /// One step on the way from the top level to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step<'a> {
+pub(crate) enum PathStep<'a> {
     Key(&'a str),
-    At(usize),
+    Index(usize),
 }
 
-impl<'a> From<&'a str> for Step<'a> {
+impl<'a> From<&'a str> for PathStep<'a> {
     fn from(key: &'a str) -> Self {
         Self::Key(key)
     }
 }
 
-impl From<usize> for Step<'_> {
+impl From<usize> for PathStep<'_> {
     fn from(index: usize) -> Self {
-        Self::At(index)
+        Self::Index(index)
     }
 }
 
-impl fmt::Display for Step<'_> {
+impl fmt::Display for PathStep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(key) => write!(f, "\"{key}\""),
-            Self::At(index) => write!(f, "entry {}", index + 1),
+            Self::Index(index) => write!(f, "entry {}", index + 1),
         }
     }
 }
 
 impl JsonText {
     /// Reads a file's content; an empty one counts as `{}`.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let text = std::str::from_utf8(bytes).map_err(|fault| {
             let readable = String::from_utf8_lossy(&bytes[..fault.valid_up_to()]);
-            Flaw::at(&readable, readable.len(), "not UTF-8".to_owned())
+            ParseError::at_offset(&readable, readable.len(), "not UTF-8".to_owned())
         })?;
         let (bom, text) = text
             .strip_prefix(BOM)
             .map_or((false, text), |rest| (true, rest));
         let text = if text.trim().is_empty() { "{}\n" } else { text };
-        serde_json::from_str::<IgnoredAny>(text).map_err(|fault| Flaw::from_serde(&fault))?;
+        serde_json::from_str::<IgnoredAny>(text).map_err(|fault| ParseError::from_serde(&fault))?;
         let json = Self {
             bom,
             text: text.to_owned(),
         };
-        json.items(&json.root(), &[], Bracket::Curly)?;
+        json.items(&json.root(), &[], ContainerKind::Object)?;
         Ok(json)
     }
 
@@ -84,21 +84,21 @@ impl JsonText {
     }
 
     /// The value at the end of `path`, if there is one.
-    pub(crate) fn value(&self, path: &[Step<'_>]) -> Result<Option<Value>, Flaw> {
-        let Some(place) = self.find(path)? else {
+    pub(crate) fn value(&self, path: &[PathStep<'_>]) -> Result<Option<Value>, ParseError> {
+        let Some(range) = self.find(path)? else {
             return Ok(None);
         };
-        serde_json::from_str(&self.text[place.clone()])
+        serde_json::from_str(&self.text[range.clone()])
             .map(Some)
             .map_err(|fault| {
-                let inside = Flaw::from_serde(&fault);
-                Flaw::at(&self.text, place.start, inside.reason)
+                let inside = ParseError::from_serde(&fault);
+                ParseError::at_offset(&self.text, range.start, inside.reason)
             })
     }
 
     /// The list at the end of `path`; empty if there is none.
-    pub(crate) fn list(&self, path: &[Step<'_>]) -> Result<Vec<Value>, Flaw> {
-        self.expect(path, Bracket::Square)?;
+    pub(crate) fn list(&self, path: &[PathStep<'_>]) -> Result<Vec<Value>, ParseError> {
+        self.check_kind(path, ContainerKind::Array)?;
         match self.value(path)? {
             Some(Value::Array(entries)) => Ok(entries),
             _ => Ok(Vec::new()),
@@ -106,83 +106,95 @@ impl JsonText {
     }
 
     /// Sets the value at the end of a path of keys; objects that are missing on the way are made.
-    pub(crate) fn set(&mut self, path: &[Step<'_>], value: &impl Serialize) -> Result<(), Flaw> {
-        if let Some(place) = self.find(path)? {
-            let rendered = if layout::begins_line(&self.text, place.start) {
-                layout::spread(
+    pub(crate) fn set(
+        &mut self,
+        path: &[PathStep<'_>],
+        value: &impl Serialize,
+    ) -> Result<(), ParseError> {
+        if let Some(range) = self.find(path)? {
+            let rendered = if layout::starts_line(&self.text, range.start) {
+                layout::pretty(
                     value,
                     &self.text,
-                    layout::indent_at(&self.text, place.start),
+                    layout::indent_at(&self.text, range.start),
                 )
             } else {
                 layout::compact(value)
             };
-            self.text.replace_range(place, &rendered);
+            self.text.replace_range(range, &rendered);
             return Ok(());
         }
-        let Some((Step::Key(key), parents)) = path.split_last() else {
+        let Some((PathStep::Key(key), parents)) = path.split_last() else {
             return Ok(());
         };
-        self.make(parents, Bracket::Curly)?;
-        self.add(parents, Some(key), value)
+        self.ensure_container(parents, ContainerKind::Object)?;
+        self.append_item(parents, Some(key), value)
     }
 
     /// Adds a value at the end of the list at `path`; what is missing on the way is made.
-    pub(crate) fn push(&mut self, path: &[Step<'_>], value: &impl Serialize) -> Result<(), Flaw> {
-        self.make(path, Bracket::Square)?;
-        self.add(path, None, value)
+    pub(crate) fn push(
+        &mut self,
+        path: &[PathStep<'_>],
+        value: &impl Serialize,
+    ) -> Result<(), ParseError> {
+        self.ensure_container(path, ContainerKind::Array)?;
+        self.append_item(path, None, value)
     }
 
     /// Takes the value at the end of `path` out, with its key and its comma.
-    pub(crate) fn remove(&mut self, path: &[Step<'_>]) -> Result<(), Flaw> {
+    pub(crate) fn remove(&mut self, path: &[PathStep<'_>]) -> Result<(), ParseError> {
         let Some((last, parents)) = path.split_last() else {
             return Ok(());
         };
-        let bracket = match last {
-            Step::Key(_) => Bracket::Curly,
-            Step::At(_) => Bracket::Square,
+        let kind = match last {
+            PathStep::Key(_) => ContainerKind::Object,
+            PathStep::Index(_) => ContainerKind::Array,
         };
         let Some(container) = self.find(parents)? else {
             return Ok(());
         };
-        let items = self.items(&container, parents, bracket)?;
+        let items = self.items(&container, parents, kind)?;
         let Some(index) = position(&items, *last) else {
             return Ok(());
         };
-        let gone = match (index.checked_sub(1), items.get(index + 1)) {
+        let removed = match (index.checked_sub(1), items.get(index + 1)) {
             (Some(before), _) => items[before].value.end..items[index].value.end,
             (None, Some(next)) => items[index].start..next.start,
             (None, None) => container.start + 1..container.end - 1,
         };
-        self.text.replace_range(gone, "");
+        self.text.replace_range(removed, "");
         Ok(())
     }
 
     /// Takes a value out, then every object and list above it that this left empty.
-    pub(crate) fn prune(&mut self, path: &[Step<'_>]) -> Result<(), Flaw> {
+    pub(crate) fn prune(&mut self, path: &[PathStep<'_>]) -> Result<(), ParseError> {
         if self.find(path)?.is_none() {
             return Ok(());
         }
         self.remove(path)?;
         for length in (1..path.len()).rev() {
-            let above = &path[..length];
-            let Some(place) = self.find(above)? else {
+            let ancestor = &path[..length];
+            let Some(range) = self.find(ancestor)? else {
                 return Ok(());
             };
-            if !self.text[place.start + 1..place.end - 1].trim().is_empty() {
+            if !self.text[range.start + 1..range.end - 1].trim().is_empty() {
                 return Ok(());
             }
-            self.remove(above)?;
+            self.remove(ancestor)?;
         }
         Ok(())
     }
 
     /// Refuses a value at `path` that is neither missing nor of this kind.
-    pub(crate) fn expect(&self, path: &[Step<'_>], bracket: Bracket) -> Result<(), Flaw> {
+    pub(crate) fn check_kind(
+        &self,
+        path: &[PathStep<'_>],
+        kind: ContainerKind,
+    ) -> Result<(), ParseError> {
         match self.find(path)? {
-            Some(place) if !self.text[place.clone()].starts_with(bracket.open()) => {
-                Err(Flaw::at(&self.text, place.start, wrong_kind(path, bracket)))
-            }
+            Some(range) if !self.text[range.clone()].starts_with(kind.opening_char()) => Err(
+                ParseError::at_offset(&self.text, range.start, wrong_kind_reason(path, kind)),
+            ),
             _ => Ok(()),
         }
     }
@@ -192,55 +204,55 @@ impl JsonText {
         start..self.text.trim_end().len()
     }
 
-    fn find(&self, path: &[Step<'_>]) -> Result<Option<Range<usize>>, Flaw> {
-        let mut place = self.root();
+    fn find(&self, path: &[PathStep<'_>]) -> Result<Option<Range<usize>>, ParseError> {
+        let mut range = self.root();
         for (depth, step) in path.iter().enumerate() {
-            let bracket = match step {
-                Step::Key(_) => Bracket::Curly,
-                Step::At(_) => Bracket::Square,
+            let kind = match step {
+                PathStep::Key(_) => ContainerKind::Object,
+                PathStep::Index(_) => ContainerKind::Array,
             };
-            let items = self.items(&place, &path[..depth], bracket)?;
+            let items = self.items(&range, &path[..depth], kind)?;
             let Some(index) = position(&items, *step) else {
                 return Ok(None);
             };
-            let again = items[index + 1..]
+            let duplicate = items[index + 1..]
                 .iter()
                 .find(|item| item.key.is_some() && item.key == items[index].key);
-            if let Some(again) = again {
-                return Err(Flaw::at(
+            if let Some(duplicate) = duplicate {
+                return Err(ParseError::at_offset(
                     &self.text,
-                    again.start,
+                    duplicate.start,
                     format!("{step} stands here a second time"),
                 ));
             }
-            place = items[index].value.clone();
+            range = items[index].value.clone();
         }
-        Ok(Some(place))
+        Ok(Some(range))
     }
 
     /// What an object or list holds; `path` names it where it is something else.
     fn items(
         &self,
         container: &Range<usize>,
-        path: &[Step<'_>],
-        bracket: Bracket,
-    ) -> Result<Vec<Item>, Flaw> {
+        path: &[PathStep<'_>],
+        kind: ContainerKind,
+    ) -> Result<Vec<Item>, ParseError> {
         let text = &self.text[container.clone()];
-        if !text.starts_with(bracket.open()) {
-            return Err(Flaw::at(
+        if !text.starts_with(kind.opening_char()) {
+            return Err(ParseError::at_offset(
                 &self.text,
                 container.start,
-                wrong_kind(path, bracket),
+                wrong_kind_reason(path, kind),
             ));
         }
         let mut reader = serde_json::Deserializer::from_str(text);
-        let raw = match bracket {
-            Bracket::Curly => reader.deserialize_map(Parts),
-            Bracket::Square => reader.deserialize_seq(Parts),
+        let raw = match kind {
+            ContainerKind::Object => reader.deserialize_map(RawItems),
+            ContainerKind::Array => reader.deserialize_seq(RawItems),
         }
         .map_err(|fault| {
-            let inside = Flaw::from_serde(&fault);
-            Flaw::at(&self.text, container.start, inside.reason)
+            let inside = ParseError::from_serde(&fault);
+            ParseError::at_offset(&self.text, container.start, inside.reason)
         })?;
         let mut end = container.start + 1;
         let items = raw.into_iter().map(|(key, value)| {
@@ -249,46 +261,50 @@ impl JsonText {
                 - between
                     .trim_start_matches(|c: char| c.is_whitespace() || c == ',')
                     .len();
-            let at = value.as_ptr() as usize - self.text.as_ptr() as usize;
-            end = at + value.len();
+            let at_offset = value.as_ptr() as usize - self.text.as_ptr() as usize;
+            end = at_offset + value.len();
             Item {
                 key,
                 start,
-                value: at..end,
+                value: at_offset..end,
             }
         });
         Ok(items.collect())
     }
 
     /// Makes the empty object or list at `path`, and the objects above it, where they are missing.
-    fn make(&mut self, path: &[Step<'_>], bracket: Bracket) -> Result<(), Flaw> {
-        self.expect(path, bracket)?;
+    fn ensure_container(
+        &mut self,
+        path: &[PathStep<'_>],
+        kind: ContainerKind,
+    ) -> Result<(), ParseError> {
+        self.check_kind(path, kind)?;
         if self.find(path)?.is_some() {
             return Ok(());
         }
-        let Some((Step::Key(key), parents)) = path.split_last() else {
+        let Some((PathStep::Key(key), parents)) = path.split_last() else {
             return Ok(());
         };
-        self.make(parents, Bracket::Curly)?;
-        let empty = match bracket {
-            Bracket::Curly => Value::Object(serde_json::Map::new()),
-            Bracket::Square => Value::Array(Vec::new()),
+        self.ensure_container(parents, ContainerKind::Object)?;
+        let empty = match kind {
+            ContainerKind::Object => Value::Object(serde_json::Map::new()),
+            ContainerKind::Array => Value::Array(Vec::new()),
         };
-        self.add(parents, Some(key), &empty)
+        self.append_item(parents, Some(key), &empty)
     }
 
     /// Adds an item at the end of the container at `path`, laid out like its neighbours.
-    fn add(
+    fn append_item(
         &mut self,
-        path: &[Step<'_>],
+        path: &[PathStep<'_>],
         key: Option<&str>,
         value: &impl Serialize,
-    ) -> Result<(), Flaw> {
+    ) -> Result<(), ParseError> {
         let Some(container) = self.find(path)? else {
             return Ok(());
         };
-        let bracket = key.map_or(Bracket::Square, |_| Bracket::Curly);
-        let items = self.items(&container, path, bracket)?;
+        let kind = key.map_or(ContainerKind::Array, |_| ContainerKind::Object);
+        let items = self.items(&container, path, kind)?;
         let newline = layout::newline(&self.text);
         let name = |colon: &str| key.map_or(String::new(), |key| layout::compact(&key) + colon);
         if let Some(last) = items.last() {
@@ -297,10 +313,10 @@ impl JsonText {
                 None => container.start + 1,
             };
             let gap = self.text[gap..last.start].trim_start_matches(',');
-            let own_line = layout::begins_line(&self.text, last.start);
+            let own_line = layout::starts_line(&self.text, last.start);
             let addition = if own_line {
                 let indent = layout::indent_at(&self.text, last.start);
-                let value = layout::spread(value, &self.text, indent);
+                let value = layout::pretty(value, &self.text, indent);
                 format!(",{newline}{indent}{}{value}", name(": "))
             } else if gap.is_empty() {
                 format!(",{}{}", name(":"), layout::compact(value))
@@ -315,8 +331,8 @@ impl JsonText {
             name(":") + &layout::compact(value)
         } else {
             let outer = layout::indent_at(&self.text, container.start);
-            let indent = format!("{outer}{}", layout::unit(&self.text));
-            let value = layout::spread(value, &self.text, &indent);
+            let indent = format!("{outer}{}", layout::indent_unit(&self.text));
+            let value = layout::pretty(value, &self.text, &indent);
             format!("{newline}{indent}{}{value}{newline}{outer}", name(": "))
         };
         self.text.replace_range(inside, &content);
@@ -330,16 +346,16 @@ impl JsonText {
 
 /// An object or a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bracket {
-    Curly,
-    Square,
+pub(crate) enum ContainerKind {
+    Object,
+    Array,
 }
 
-impl Bracket {
-    fn open(self) -> char {
+impl ContainerKind {
+    fn opening_char(self) -> char {
         match self {
-            Self::Curly => '{',
-            Self::Square => '[',
+            Self::Object => '{',
+            Self::Array => '[',
         }
     }
 }
@@ -352,9 +368,9 @@ struct Item {
 }
 
 /// Splits an object or list into its keys and the untouched texts of its values.
-struct Parts;
+struct RawItems;
 
-impl<'de> Visitor<'de> for Parts {
+impl<'de> Visitor<'de> for RawItems {
     type Value = Vec<(Option<String>, &'de str)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -378,19 +394,19 @@ impl<'de> Visitor<'de> for Parts {
     }
 }
 
-fn position(items: &[Item], step: Step<'_>) -> Option<usize> {
+fn position(items: &[Item], step: PathStep<'_>) -> Option<usize> {
     match step {
-        Step::Key(key) => items
+        PathStep::Key(key) => items
             .iter()
             .position(|item| item.key.as_deref() == Some(key)),
-        Step::At(index) => (index < items.len()).then_some(index),
+        PathStep::Index(index) => (index < items.len()).then_some(index),
     }
 }
 
-fn wrong_kind(path: &[Step<'_>], bracket: Bracket) -> String {
-    let kind = match bracket {
-        Bracket::Curly => "an object",
-        Bracket::Square => "a list",
+fn wrong_kind_reason(path: &[PathStep<'_>], kind: ContainerKind) -> String {
+    let kind = match kind {
+        ContainerKind::Object => "an object",
+        ContainerKind::Array => "a list",
     };
     match path.last() {
         None => format!("the top level must be {kind}"),
@@ -408,21 +424,21 @@ mod tests {
         JsonText::parse(content.as_bytes()).unwrap()
     }
 
-    fn flaw(content: &str) -> (usize, usize, String) {
-        let flaw = JsonText::parse(content.as_bytes()).unwrap_err();
-        (flaw.line, flaw.column, flaw.reason)
+    fn parse_error(content: &str) -> (usize, usize, String) {
+        let parse_error = JsonText::parse(content.as_bytes()).unwrap_err();
+        (parse_error.line, parse_error.column, parse_error.reason)
     }
 
     #[track_caller]
     fn set(before: &str, path: &[&str], value: &Value) -> String {
         let mut json = text(before);
-        let path: Vec<Step<'_>> = path.iter().map(|key| Step::Key(key)).collect();
+        let path: Vec<PathStep<'_>> = path.iter().map(|key| PathStep::Key(key)).collect();
         json.set(&path, value).unwrap();
         json.text
     }
 
     #[test]
-    fn a_new_key_is_laid_out_like_its_neighbours() {
+    fn new_json_key_follows_the_surrounding_layout() {
         for (before, after) in [
             ("{}", "{\n  \"b\": {\n    \"c\": 1\n  }\n}"),
             ("{\"a\":0}", "{\"a\":0,\"b\":{\"c\":1}}"),
@@ -450,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_replaced_where_it_stands() {
+    fn json_value_is_replaced_in_place() {
         let before = "{\n  \"a\" :  [1,\n 2] ,\n  \"b\": 3 }";
         assert_eq!(
             set(before, &["a"], &json!("x")),
@@ -463,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn any_item_can_be_taken_out_with_its_comma() {
+    fn json_item_is_removed_with_its_comma() {
         let list = "{\"a\": [1, {\"x\": [2]}, 3]}";
         for (index, after) in [
             (0, "{\"a\": [{\"x\": [2]}, 3]}"),
@@ -483,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn what_strict_json_refuses_is_named_by_line_and_column() {
+    fn json_parse_error_gives_line_and_column() {
         for (content, line, column) in [
             ("{\n  // ours\n}", 2, 3),
             ("{\n  \"a\": 1,\n}", 3, 1),
@@ -494,12 +510,12 @@ mod tests {
             ("{\"a\": 1} x", 1, 10),
             ("{\"a\": ", 1, 6),
         ] {
-            let (at_line, at_column, reason) = flaw(content);
+            let (at_line, at_column, reason) = parse_error(content);
             assert_eq!((at_line, at_column), (line, column), "{content}: {reason}");
             assert!(!reason.contains(" at line "), "{reason}");
         }
         assert_eq!(
-            flaw("\n [1]"),
+            parse_error("\n [1]"),
             (2, 2, "the top level must be an object".to_owned())
         );
         let not_text = JsonText::parse(b"{\n\"\xff\"}").unwrap_err();
@@ -507,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_elsewhere_is_no_reason_to_refuse() {
+    fn lone_surrogate_elsewhere_does_not_prevent_a_json_edit() {
         let before = r#"{"history": ["cut \ud83d"], "n": 1e999}"#;
         assert_eq!(
             set(before, &["x"], &json!(1)),
@@ -516,30 +532,30 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_there_twice_is_refused_only_on_our_way() {
+    fn duplicate_json_key_is_refused_only_on_the_edited_path() {
         let json = text("{\"a\": 1, \"a\": 2,\n  \"b\": {}}");
         assert!(json.value(&["b".into()]).is_ok());
-        let flaw = json.value(&["a".into()]).unwrap_err();
-        assert_eq!((flaw.line, flaw.column), (1, 10));
-        assert_eq!(flaw.reason, "\"a\" stands here a second time");
+        let parse_error = json.value(&["a".into()]).unwrap_err();
+        assert_eq!((parse_error.line, parse_error.column), (1, 10));
+        assert_eq!(parse_error.reason, "\"a\" stands here a second time");
     }
 
     #[test]
-    fn a_value_of_the_wrong_kind_is_refused_by_name() {
+    fn json_value_of_the_wrong_type_is_refused_by_name() {
         let mut json = text("{\n  \"hooks\": [],\n  \"permissions\": {\"allow\": {}}\n}");
-        let flaw = json
+        let parse_error = json
             .set(&["hooks".into(), "Stop".into()], &json!([]))
             .unwrap_err();
-        assert_eq!((flaw.line, flaw.column), (2, 12));
-        assert_eq!(flaw.reason, "\"hooks\" must be an object");
-        let flaw = json
+        assert_eq!((parse_error.line, parse_error.column), (2, 12));
+        assert_eq!(parse_error.reason, "\"hooks\" must be an object");
+        let parse_error = json
             .push(&["permissions".into(), "allow".into()], &"x")
             .unwrap_err();
-        assert_eq!(flaw.reason, "\"allow\" must be a list");
+        assert_eq!(parse_error.reason, "\"allow\" must be a list");
     }
 
     #[test]
-    fn a_byte_order_mark_stays_and_an_empty_file_is_an_object() {
+    fn byte_order_mark_is_kept_and_an_empty_file_is_an_object() {
         let mut json = text("\u{feff}{}\n");
         json.set(&["a".into()], &json!(1)).unwrap();
         assert_eq!(json.bytes(), "\u{feff}{\n  \"a\": 1\n}\n".as_bytes());

@@ -10,7 +10,7 @@ pub(crate) fn newline(text: &str) -> &'static str {
 }
 
 /// One level of indentation: that of the first line inside the top level, two spaces if there is none.
-pub(crate) fn unit(text: &str) -> &str {
+pub(crate) fn indent_unit(text: &str) -> &str {
     let inside = text.trim_start().get(1..).unwrap_or_default();
     let first = inside.trim_start();
     match inside[..inside.len() - first.len()].rsplit_once('\n') {
@@ -26,7 +26,7 @@ pub(crate) fn indent_at(text: &str, at: usize) -> &str {
 }
 
 /// Does the item that starts here, or the key before it, begin a line that is not the first?
-pub(crate) fn begins_line(text: &str, at: usize) -> bool {
+pub(crate) fn starts_line(text: &str, at: usize) -> bool {
     let line = line_start(text, at);
     let before = text[line..at].trim();
     let is_key = |key: &str| serde_json::from_str::<String>(key).is_ok();
@@ -39,8 +39,8 @@ pub(crate) fn compact(value: &impl Serialize) -> String {
 }
 
 /// A value over several lines, in the manner of `text`, each line after the first behind `indent`.
-pub(crate) fn spread(value: &impl Serialize, text: &str, indent: &str) -> String {
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(unit(text).as_bytes());
+pub(crate) fn pretty(value: &impl Serialize, text: &str, indent: &str) -> String {
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent_unit(text).as_bytes());
     let mut bytes = Vec::new();
     let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
     value

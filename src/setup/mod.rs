@@ -24,10 +24,10 @@ mod redact;
 mod wired_state;
 mod wiring;
 
-pub use crate::setup::redact::masked;
-pub use clients::{CLIENTS, Client};
-pub use error::{Error, Halted};
-pub use inspect::{Finding, Severity, has_waiter, inspect};
-pub use places::{Places, Scope};
-pub use plan::{Applied, Change, Plan, Written, install, uninstall};
-pub use wiring::{Options, Wake};
+pub use crate::setup::redact::redact;
+pub use clients::{CLIENTS, ClientConfig};
+pub use error::{ApplyError, Error};
+pub use inspect::{Finding, Severity, has_rewake_hook, inspect};
+pub use places::{InstallPaths, InstallScope};
+pub use plan::{AppliedChanges, FileChange, Plan, WrittenFile, install, uninstall};
+pub use wiring::{InstallOptions, WakeMethod};

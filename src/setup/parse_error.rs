@@ -2,14 +2,14 @@
 
 /// Where and why a text is not what was expected; line and column start at 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Flaw {
+pub(crate) struct ParseError {
     pub(crate) line: usize,
     pub(crate) column: usize,
     pub(crate) reason: String,
 }
 
-impl Flaw {
-    pub(crate) fn at(text: &str, offset: usize, reason: String) -> Self {
+impl ParseError {
+    pub(crate) fn at_offset(text: &str, offset: usize, reason: String) -> Self {
         let before = &text[..offset];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
@@ -20,12 +20,15 @@ impl Flaw {
     }
 
     pub(crate) fn from_serde(fault: &serde_json::Error) -> Self {
-        let said = fault.to_string();
+        let message = fault.to_string();
         let position = format!(" at line {} column {}", fault.line(), fault.column());
         Self {
             line: fault.line(),
             column: fault.column(),
-            reason: said.strip_suffix(&position).unwrap_or(&said).to_owned(),
+            reason: message
+                .strip_suffix(&position)
+                .unwrap_or(&message)
+                .to_owned(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::error::Error;
 
 /// The places of one person's Claude Code and of our programs; whoever calls has looked them up.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct InstallPaths {
     /// The person's home folder; only used to show paths as `~/…`.
     pub home: PathBuf,
     /// `$CLAUDE_CONFIG_DIR`, else `~/.claude`.
@@ -25,7 +25,7 @@ pub struct Places {
 /// For whom claude-mesh is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
+pub enum InstallScope {
     /// This person, in every project; programs by absolute path.
     User,
     /// Everyone who has this repository; programs by bare name.
@@ -34,14 +34,14 @@ pub enum Scope {
     Local,
 }
 
-impl Places {
+impl InstallPaths {
     /// The usual places below `home`; an empty `claude_config_dir` counts as not set.
     pub fn new(home: &Path, claude_config_dir: Option<&Path>, programs: &Path) -> Self {
-        let moved = claude_config_dir.filter(|dir| !dir.as_os_str().is_empty());
+        let config_dir = claude_config_dir.filter(|dir| !dir.as_os_str().is_empty());
         Self {
             home: home.to_owned(),
-            claude_dir: moved.map_or_else(|| home.join(".claude"), Path::to_owned),
-            claude_json: moved.unwrap_or(home).join(".claude.json"),
+            claude_dir: config_dir.map_or_else(|| home.join(".claude"), Path::to_owned),
+            claude_json: config_dir.unwrap_or(home).join(".claude.json"),
             programs: programs.to_owned(),
             project: None,
             search_path: Vec::new(),
@@ -58,26 +58,26 @@ impl Places {
     }
 
     /// The file that holds the server entry.
-    pub fn servers_file(&self, scope: Scope) -> Result<PathBuf, Error> {
+    pub fn servers_file(&self, scope: InstallScope) -> Result<PathBuf, Error> {
         match scope {
-            Scope::User => Ok(self.claude_json.clone()),
-            Scope::Project | Scope::Local => Ok(self.project()?.join(".mcp.json")),
+            InstallScope::User => Ok(self.claude_json.clone()),
+            InstallScope::Project | InstallScope::Local => Ok(self.project()?.join(".mcp.json")),
         }
     }
 
     /// The file that holds hooks and permission rules.
-    pub fn settings_file(&self, scope: Scope) -> Result<PathBuf, Error> {
+    pub fn settings_file(&self, scope: InstallScope) -> Result<PathBuf, Error> {
         match scope {
-            Scope::User => Ok(self.claude_dir.join("settings.json")),
-            Scope::Project => Ok(self.project()?.join(".claude/settings.json")),
-            Scope::Local => Ok(self.project()?.join(".claude/settings.local.json")),
+            InstallScope::User => Ok(self.claude_dir.join("settings.json")),
+            InstallScope::Project => Ok(self.project()?.join(".claude/settings.json")),
+            InstallScope::Local => Ok(self.project()?.join(".claude/settings.local.json")),
         }
     }
 
     /// A path as a person would write it.
-    pub(crate) fn shown(&self, path: &Path) -> String {
+    pub(crate) fn display_path(&self, path: &Path) -> String {
         match path.strip_prefix(&self.home) {
-            Ok(below) if !below.as_os_str().is_empty() => format!("~/{}", below.display()),
+            Ok(relative) if !relative.as_os_str().is_empty() => format!("~/{}", relative.display()),
             _ => path.display().to_string(),
         }
     }
@@ -92,7 +92,7 @@ impl Places {
     }
 }
 
-impl Scope {
+impl InstallScope {
     /// What to write after `claude-mesh install` or `uninstall` for this scope.
     pub(crate) fn flag(self) -> &'static str {
         match self {

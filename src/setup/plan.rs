@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::entries::{self, Hooks};
-use super::error::{Error, Halted};
+use super::entries::{self, HookSets};
+use super::error::{ApplyError, Error};
 use super::json_text::JsonText;
-use super::places::{Places, Scope};
-use super::wiring::{Edit, Options, hooks_of_ours};
+use super::places::{InstallPaths, InstallScope};
+use super::wiring::{Edit, InstallOptions, our_hooks};
 use crate::setup::atomic_write;
-use crate::setup::atomic_write::Staged;
+use crate::setup::atomic_write::StagedFile;
 
 /// How often a file that changes under our hands is worked out anew.
-const TRIES_MAX: usize = 8;
+const COMMIT_ATTEMPTS_MAX: usize = 8;
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(10);
+const RETRY_DELAY: Duration = Duration::from_millis(10);
 
 /// The changes to come.
 #[derive(Debug)]
 pub struct Plan {
-    changes: Vec<Change>,
+    changes: Vec<FileChange>,
 }
 
 /// One file and what becomes of it.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct FileChange {
     /// The file, as it is called; a link is followed when writing.
     pub path: PathBuf,
     /// What it holds, if it is there.
@@ -33,19 +33,19 @@ pub struct Change {
     /// What it will hold; nothing if it goes.
     pub after: Option<Vec<u8>>,
     edit: Edit,
-    private: bool,
+    owner_only: bool,
 }
 
 /// What has been done.
 #[derive(Debug, Default)]
-pub struct Applied {
+pub struct AppliedChanges {
     /// The files that were written, made or removed.
-    pub written: Vec<Written>,
+    pub written: Vec<WrittenFile>,
 }
 
 /// One file that is no longer what it was.
 #[derive(Debug)]
-pub struct Written {
+pub struct WrittenFile {
     /// The file.
     pub path: PathBuf,
     /// A copy of what it was; none for a file that we made, or removed because only our entries were in it.
@@ -55,12 +55,16 @@ pub struct Written {
 }
 
 /// Plans wiring claude-mesh in. A plan without changes means that it is wired already.
-pub fn install(places: &Places, scope: Scope, options: Options) -> Result<Plan, Error> {
+pub fn install(
+    places: &InstallPaths,
+    scope: InstallScope,
+    options: InstallOptions,
+) -> Result<Plan, Error> {
     let programs = match scope {
-        Scope::User => Some(places.programs.as_path()),
-        Scope::Project | Scope::Local => None,
+        InstallScope::User => Some(places.programs.as_path()),
+        InstallScope::Project | InstallScope::Local => None,
     };
-    let settings = Edit::AddSettings(Hooks::below(programs)?, options);
+    let settings = Edit::AddSettings(HookSets::load(programs)?, options);
     let server = Edit::AddServer(entries::server(programs)?);
     Plan::new(vec![
         (places.settings_file(scope)?, settings, scope),
@@ -70,11 +74,11 @@ pub fn install(places: &Places, scope: Scope, options: Options) -> Result<Plan, 
 
 /// Plans taking out what [`install`] puts in. The server entry of a project stays while the other one of its
 /// settings files, shared or local, still has our hooks.
-pub fn uninstall(places: &Places, scope: Scope) -> Result<Plan, Error> {
+pub fn uninstall(places: &InstallPaths, scope: InstallScope) -> Result<Plan, Error> {
     let other = match scope {
-        Scope::User => None,
-        Scope::Project => Some(places.settings_file(Scope::Local)?),
-        Scope::Local => Some(places.settings_file(Scope::Project)?),
+        InstallScope::User => None,
+        InstallScope::Project => Some(places.settings_file(InstallScope::Local)?),
+        InstallScope::Local => Some(places.settings_file(InstallScope::Project)?),
     };
     let still_used = match other {
         Some(other) => is_wired(&other)?,
@@ -88,16 +92,16 @@ pub fn uninstall(places: &Places, scope: Scope) -> Result<Plan, Error> {
 }
 
 impl Plan {
-    fn new(edits: Vec<(PathBuf, Edit, Scope)>) -> Result<Self, Error> {
+    fn new(edits: Vec<(PathBuf, Edit, InstallScope)>) -> Result<Self, Error> {
         let mut changes = Vec::new();
         for (path, edit, scope) in edits {
-            let before = atomic_write::read(&atomic_write::target_of(&path)?)?;
-            let change = Change {
-                after: outcome(&path, &edit, before.as_deref())?,
+            let before = atomic_write::read(&atomic_write::resolve_symlinks(&path)?)?;
+            let change = FileChange {
+                after: planned_content(&path, &edit, before.as_deref())?,
                 path,
                 before,
                 edit,
-                private: scope == Scope::User,
+                owner_only: scope == InstallScope::User,
             };
             changes.push(change);
         }
@@ -111,15 +115,15 @@ impl Plan {
     }
 
     /// The files that will change.
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[FileChange] {
         &self.changes
     }
 
     /// Does it: all next contents are on disk before the first file is replaced.
     ///
     /// `now` names the backups. A file that has changed since it was planned is worked out anew.
-    pub fn apply(self, now: Timestamp) -> Result<Applied, Halted> {
-        let mut applied = Applied::default();
+    pub fn apply(self, now: Timestamp) -> Result<AppliedChanges, ApplyError> {
+        let mut applied = AppliedChanges::default();
         let staged: Result<Vec<_>, _> = self
             .changes
             .iter()
@@ -127,38 +131,42 @@ impl Plan {
             .collect();
         let staged = match staged {
             Ok(staged) => staged,
-            Err(error) => return Err(Halted { applied, error }),
+            Err(error) => return Err(ApplyError { applied, error }),
         };
         for (change, staged) in self.changes.into_iter().zip(staged) {
             match change.commit(staged, now) {
                 Ok(written) => applied.written.extend(written),
-                Err(error) => return Err(Halted { applied, error }),
+                Err(error) => return Err(ApplyError { applied, error }),
             }
         }
         Ok(applied)
     }
 }
 
-impl Change {
+impl FileChange {
     /// Before and after as text with what looks like a secret masked, for showing the difference.
     pub fn shown(&self) -> (String, String) {
         let text = |bytes: &Option<Vec<u8>>| {
             let bytes = bytes.as_deref().unwrap_or_default();
-            crate::setup::masked(&String::from_utf8_lossy(bytes))
+            crate::setup::redact(&String::from_utf8_lossy(bytes))
         };
         (text(&self.before), text(&self.after))
     }
 
-    fn stage(&self, now: Timestamp) -> Result<Staged, Error> {
+    fn stage(&self, now: Timestamp) -> Result<StagedFile, Error> {
         let (before, after) = (self.before.as_deref(), self.after.as_deref());
-        atomic_write::stage(&self.path, before, after, self.private, now)
+        atomic_write::stage(&self.path, before, after, self.owner_only, now)
     }
 
-    fn commit(mut self, mut staged: Staged, now: Timestamp) -> Result<Option<Written>, Error> {
-        for _ in 0..TRIES_MAX {
+    fn commit(
+        mut self,
+        mut staged: StagedFile,
+        now: Timestamp,
+    ) -> Result<Option<WrittenFile>, Error> {
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
             match staged.commit()? {
                 Ok(backup) => {
-                    return Ok(Some(Written {
+                    return Ok(Some(WrittenFile {
                         removed: self.after.is_none(),
                         path: self.path,
                         backup,
@@ -166,36 +174,40 @@ impl Change {
                 }
                 Err(changed) => self.before = changed,
             }
-            std::thread::sleep(PAUSE);
-            self.after = outcome(&self.path, &self.edit, self.before.as_deref())?;
+            std::thread::sleep(RETRY_DELAY);
+            self.after = planned_content(&self.path, &self.edit, self.before.as_deref())?;
             if self.before == self.after {
                 return Ok(None);
             }
             staged = self.stage(now)?;
         }
-        Err(Error::Restless { path: self.path })
+        Err(Error::KeepsChanging { path: self.path })
     }
 }
 
 /// What the file holds afterwards.
-fn outcome(path: &Path, edit: &Edit, before: Option<&[u8]>) -> Result<Option<Vec<u8>>, Error> {
-    if before.is_none() && edit.only_drops() {
+fn planned_content(
+    path: &Path,
+    edit: &Edit,
+    before: Option<&[u8]>,
+) -> Result<Option<Vec<u8>>, Error> {
+    if before.is_none() && edit.is_removal() {
         return Ok(None);
     }
-    let read =
-        JsonText::parse(before.unwrap_or_default()).map_err(|flaw| Error::broken(path, flaw))?;
+    let read = JsonText::parse(before.unwrap_or_default())
+        .map_err(|parse_error| Error::malformed(path, parse_error))?;
     let mut json = read.clone();
     edit.apply(&mut json)
-        .map_err(|flaw| Error::broken(path, flaw))?;
+        .map_err(|parse_error| Error::malformed(path, parse_error))?;
     if json == read {
         return Ok(before.map(<[u8]>::to_owned));
     }
-    let goes = edit.only_drops() && json.is_empty() && was_made_by_us(path, edit);
-    Ok((!goes).then(|| json.bytes()))
+    let delete_file = edit.is_removal() && json.is_empty() && was_created_by_install(path, edit);
+    Ok((!delete_file).then(|| json.bytes()))
 }
 
 /// Was there no such file before we came? Then the oldest backup, if any, holds entries of ours already.
-fn was_made_by_us(path: &Path, edit: &Edit) -> bool {
+fn was_created_by_install(path: &Path, edit: &Edit) -> bool {
     let Some(oldest) = atomic_write::backups(path).into_iter().next() else {
         return true;
     };
@@ -211,8 +223,10 @@ fn was_made_by_us(path: &Path, edit: &Edit) -> bool {
 }
 
 fn is_wired(settings: &Path) -> Result<bool, Error> {
-    let content = atomic_write::read(&atomic_write::target_of(settings)?)?.unwrap_or_default();
-    let json = JsonText::parse(&content).map_err(|flaw| Error::broken(settings, flaw))?;
-    let hooks = hooks_of_ours(&json).map_err(|flaw| Error::broken(settings, flaw))?;
+    let content =
+        atomic_write::read(&atomic_write::resolve_symlinks(settings)?)?.unwrap_or_default();
+    let json =
+        JsonText::parse(&content).map_err(|parse_error| Error::malformed(settings, parse_error))?;
+    let hooks = our_hooks(&json).map_err(|parse_error| Error::malformed(settings, parse_error))?;
     Ok(!hooks.is_empty())
 }

@@ -21,14 +21,14 @@ const SECRET_KEYS: [&str; 9] = [
 ///
 /// A string is one if the key before it says so, or by its looks: 16 characters or more, letters and digits mixed,
 /// no path. It errs on the side of hiding. A broken text is taken as far as its quotes go.
-pub fn masked(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+pub fn redact(text: &str) -> String {
+    let mut redacted = String::with_capacity(text.len());
     let mut rest = text;
     let mut key = String::new();
     while let Some(open) = rest.find('"') {
         let (before, quoted) = rest.split_at(open + 1);
-        shown.push_str(before);
-        let end = end_of_string(quoted);
+        redacted.push_str(before);
+        let end = find_string_end(quoted);
         let (content, after) = quoted.split_at(end);
         rest = after;
         let is_key = after.trim_start_matches('"').trim_start().starts_with(':');
@@ -36,32 +36,32 @@ pub fn masked(text: &str) -> String {
             key = content.to_lowercase();
         }
         let secret =
-            !is_key && !content.is_empty() && (names_secret(&key) || looks_secret(content));
-        shown.push_str(if secret { "…" } else { content });
+            !is_key && !content.is_empty() && (is_secret_key(&key) || looks_like_secret(content));
+        redacted.push_str(if secret { "…" } else { content });
         if let Some(after) = rest.strip_prefix('"') {
-            shown.push('"');
+            redacted.push('"');
             rest = after;
         }
     }
-    shown.push_str(rest);
-    shown
+    redacted.push_str(rest);
+    redacted
 }
 
-fn end_of_string(quoted: &str) -> usize {
+fn find_string_end(quoted: &str) -> usize {
     let mut escaped = false;
     let end = quoted.find(|c| {
-        let closes = c == '"' && !escaped;
+        let is_closing = c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
-        closes
+        is_closing
     });
     end.unwrap_or(quoted.len())
 }
 
-fn names_secret(key: &str) -> bool {
+fn is_secret_key(key: &str) -> bool {
     key.ends_with("key") || SECRET_KEYS.iter().any(|word| key.contains(word))
 }
 
-fn looks_secret(content: &str) -> bool {
+fn looks_like_secret(content: &str) -> bool {
     let has_password = |word: &str| {
         word.split_once("://").is_some_and(|(_, rest)| {
             rest.split('/')
@@ -86,8 +86,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_beside_our_lines_is_not_shown() {
-        for (line, shown) in [
+    fn secrets_in_foreign_settings_lines_are_redacted() {
+        for (line, redacted) in [
             (r#""token": "short""#, r#""token": "…""#),
             (r#""GITHUB_TOKEN": "x y""#, r#""GITHUB_TOKEN": "…""#),
             (
@@ -104,19 +104,19 @@ mod tests {
             ),
             (r#""primaryApiKey":"abc\"def""#, r#""primaryApiKey":"…""#),
         ] {
-            assert_eq!(masked(line), shown);
+            assert_eq!(redact(line), redacted);
         }
     }
 
     #[test]
-    fn our_own_lines_are_shown_as_they_are() {
+    fn own_settings_lines_are_not_redacted() {
         for line in [
             r#""command": "/home/ada/.cargo/bin2/claude-mesh-session-start","#,
             r#""CLAUDE_MESH_PROJECT_PATH": "${CLAUDE_PROJECT_DIR:-.}""#,
             r#""allow": ["mcp__claude-mesh", "mcp__claude-mesh__reply_to_peer"]"#,
             r#""timeout": 10 } "broken"#,
         ] {
-            assert_eq!(masked(line), line);
+            assert_eq!(redact(line), line);
         }
     }
 }

@@ -3,18 +3,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::entries::{SERVER, program_of_hook};
+use super::entries::{SERVER_NAME, our_hook_program};
 use super::error::Error;
-use super::json_text::{JsonText, Step};
-use super::places::Scope;
-use super::wiring::{hooks_of_ours, rules, server_path};
+use super::json_text::{JsonText, PathStep};
+use super::places::InstallScope;
+use super::wiring::{our_hooks, rules, server_path};
 use crate::claude_code::client::{INBOUND, INBOUND_REFUSED};
 use crate::setup::atomic_write;
-use crate::setup::parse_error::Flaw;
+use crate::setup::parse_error::ParseError;
 
 /// One settings file.
-pub(crate) struct Settings {
-    pub(crate) scope: Scope,
+pub(crate) struct SettingsFile {
+    pub(crate) scope: InstallScope,
     pub(crate) path: PathBuf,
     pub(crate) hooks: Vec<WiredHook>,
     pub(crate) allow: Vec<Value>,
@@ -37,17 +37,17 @@ pub(crate) struct WiredHook {
 
 /// A server entry with our name.
 pub(crate) struct WiredServer {
-    pub(crate) scope: Scope,
+    pub(crate) scope: InstallScope,
     pub(crate) path: PathBuf,
     pub(crate) entry: Value,
 }
 
 /// Reads a settings file; nothing if there is none.
-pub(crate) fn settings(scope: Scope, path: &Path) -> Result<Option<Settings>, Error> {
+pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<SettingsFile>, Error> {
     read(path, |json| {
         let is_true = |key: &str| Ok(json.value(&[key.into()])? == Some(Value::Bool(true)));
         let rejected = json.value(&["disabledMcpjsonServers".into()])?;
-        Ok(Some(Settings {
+        Ok(Some(SettingsFile {
             scope,
             path: path.to_owned(),
             hooks: wired_hooks(json)?,
@@ -58,7 +58,7 @@ pub(crate) fn settings(scope: Scope, path: &Path) -> Result<Option<Settings>, Er
             server_rejected: rejected
                 .as_ref()
                 .and_then(Value::as_array)
-                .is_some_and(|names| names.iter().any(|name| name == SERVER)),
+                .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
             inbound_refused: json.value(&[INBOUND.into()])?
                 == Some(Value::String(INBOUND_REFUSED.to_owned())),
             db_path: json
@@ -73,21 +73,28 @@ pub(crate) fn settings(scope: Scope, path: &Path) -> Result<Option<Settings>, Er
 }
 
 /// Reads the server entry of `~/.claude.json` or `.mcp.json`; nothing if there is none.
-pub(crate) fn server(scope: Scope, path: &Path) -> Result<Option<WiredServer>, Error> {
-    server_at(scope, path, &server_path())
+pub(crate) fn server(scope: InstallScope, path: &Path) -> Result<Option<WiredServer>, Error> {
+    read_server_at(scope, path, &server_path())
 }
 
 /// Reads the entry that `claude mcp add` without a scope leaves in `~/.claude.json` for one project.
-pub(crate) fn server_of_project(path: &Path, project: &Path) -> Result<Option<WiredServer>, Error> {
+pub(crate) fn read_project_server(
+    path: &Path,
+    project: &Path,
+) -> Result<Option<WiredServer>, Error> {
     let Some(project) = project.to_str() else {
         return Ok(None);
     };
     let [servers, name] = server_path();
     let steps = ["projects".into(), project.into(), servers, name];
-    server_at(Scope::User, path, &steps)
+    read_server_at(InstallScope::User, path, &steps)
 }
 
-fn server_at(scope: Scope, path: &Path, steps: &[Step<'_>]) -> Result<Option<WiredServer>, Error> {
+fn read_server_at(
+    scope: InstallScope,
+    path: &Path,
+    steps: &[PathStep<'_>],
+) -> Result<Option<WiredServer>, Error> {
     read(path, |json| {
         Ok(json.value(steps)?.map(|entry| WiredServer {
             scope,
@@ -97,13 +104,13 @@ fn server_at(scope: Scope, path: &Path, steps: &[Step<'_>]) -> Result<Option<Wir
     })
 }
 
-fn wired_hooks(json: &JsonText) -> Result<Vec<WiredHook>, Flaw> {
+fn wired_hooks(json: &JsonText) -> Result<Vec<WiredHook>, ParseError> {
     let mut wired = Vec::new();
-    for (event, (group, _), hook) in hooks_of_ours(json)? {
+    for (event, (group, _), hook) in our_hooks(json)? {
         let groups = json.list(&["hooks".into(), event.as_str().into()])?;
         wired.push(WiredHook {
             group: groups.get(group).cloned().unwrap_or_default(),
-            program: program_of_hook(&hook).unwrap_or_default(),
+            program: our_hook_program(&hook).unwrap_or_default(),
             event,
             hook,
         });
@@ -113,12 +120,12 @@ fn wired_hooks(json: &JsonText) -> Result<Vec<WiredHook>, Flaw> {
 
 fn read<T>(
     path: &Path,
-    of: impl FnOnce(&JsonText) -> Result<Option<T>, Flaw>,
+    extract: impl FnOnce(&JsonText) -> Result<Option<T>, ParseError>,
 ) -> Result<Option<T>, Error> {
-    let Some(content) = atomic_write::read(&atomic_write::target_of(path)?)? else {
+    let Some(content) = atomic_write::read(&atomic_write::resolve_symlinks(path)?)? else {
         return Ok(None);
     };
     JsonText::parse(&content)
-        .and_then(|json| of(&json))
-        .map_err(|flaw| Error::broken(path, flaw))
+        .and_then(|json| extract(&json))
+        .map_err(|parse_error| Error::malformed(path, parse_error))
 }

@@ -6,26 +6,26 @@
 use serde_json::{Value, json};
 
 use super::entries::{
-    ALLOW, CONFIRM, GUARD, Group, Hooks, PROJECT_PATH, SERVER, Server, WAITER, Wanted,
-    program_of_hook, program_of_server,
+    ALLOW_RULE, CONFIRM_RULE, GUARD_PROGRAM, HookGroup, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM,
+    SERVER_NAME, ServerEntry, WantedHook, our_hook_program, our_server_program,
 };
-use super::json_text::{Bracket, JsonText, Step};
-use crate::setup::parse_error::Flaw;
+use super::json_text::{ContainerKind, JsonText, PathStep};
+use crate::setup::parse_error::ParseError;
 
 /// What a person may choose when wiring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct InstallOptions {
     /// Ask the person before an answer to a peer leaves. Wiring again without it takes nothing back.
     pub confirm_answers: bool,
     /// What wakes an idle session; `None` leaves it as it is.
-    pub wake: Option<Wake>,
+    pub wake: Option<WakeMethod>,
     /// Deny edits of files that another session has claimed. Wiring again without it takes nothing back.
     pub guard: bool,
 }
 
 /// What wakes an idle session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
+pub enum WakeMethod {
     /// A line in its inbox; nothing is put in for it.
     Inbox,
     /// A hook that waits beside it.
@@ -36,9 +36,9 @@ pub enum Wake {
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {
     /// The server entry goes in, or is brought up to date.
-    AddServer(Server),
+    AddServer(ServerEntry),
     /// Hooks and permission rules go in, or are brought up to date.
-    AddSettings(Hooks, Options),
+    AddSettings(HookSets, InstallOptions),
     /// The server entry goes out.
     DropServer,
     /// Hooks and permission rules go out.
@@ -46,7 +46,7 @@ pub(crate) enum Edit {
 }
 
 impl Edit {
-    pub(crate) fn apply(&self, json: &mut JsonText) -> Result<(), Flaw> {
+    pub(crate) fn apply(&self, json: &mut JsonText) -> Result<(), ParseError> {
         match self {
             Self::AddServer(server) => add_server(json, server),
             Self::AddSettings(hooks, options) => {
@@ -55,54 +55,54 @@ impl Edit {
                     add_hook(json, wanted)?;
                 }
                 match options.wake {
-                    Some(Wake::Inbox) => drop_waiters(json)?,
-                    None if ours_of(json, WAITER)?.is_empty() => {}
-                    None | Some(Wake::Rewake) => {
-                        for wanted in &hooks.waiters {
+                    Some(WakeMethod::Inbox) => drop_rewake_hooks(json)?,
+                    None if hooks_of_program(json, REWAKE_PROGRAM)?.is_empty() => {}
+                    None | Some(WakeMethod::Rewake) => {
+                        for wanted in &hooks.rewake_hooks {
                             add_hook(json, wanted)?;
                         }
                     }
                 }
-                if options.guard || !ours_of(json, GUARD)?.is_empty() {
+                if options.guard || !hooks_of_program(json, GUARD_PROGRAM)?.is_empty() {
                     for wanted in &hooks.guard {
                         add_hook(json, wanted)?;
                     }
                 }
-                add_rule(json, "allow", ALLOW)?;
+                add_rule(json, "allow", ALLOW_RULE)?;
                 if options.confirm_answers {
-                    add_rule(json, "ask", CONFIRM)?;
+                    add_rule(json, "ask", CONFIRM_RULE)?;
                 }
                 Ok(())
             }
             Self::DropServer => {
-                json.expect(&["mcpServers".into()], Bracket::Curly)?;
+                json.check_kind(&["mcpServers".into()], ContainerKind::Object)?;
                 json.prune(&server_path())
             }
             Self::DropSettings => {
-                let ours = hooks_of_ours(json)?;
+                let ours = our_hooks(json)?;
                 check_settings(json, ours.iter().map(|(event, ..)| event.as_str()))?;
-                for (event, place, _) in &ours {
-                    drop_hook(json, event, *place)?;
+                for (event, position, _) in &ours {
+                    drop_hook(json, event, *position)?;
                 }
-                drop_rule(json, "allow", ALLOW)?;
-                drop_rule(json, "ask", CONFIRM)
+                drop_rule(json, "allow", ALLOW_RULE)?;
+                drop_rule(json, "ask", CONFIRM_RULE)
             }
         }
     }
 
     /// Does this edit only take things out?
-    pub(crate) fn only_drops(&self) -> bool {
+    pub(crate) fn is_removal(&self) -> bool {
         matches!(self, Self::DropServer | Self::DropSettings)
     }
 }
 
 /// Where a hook stands below its event: group, then entry.
-pub(crate) type Place = (usize, usize);
+pub(crate) type HookPosition = (usize, usize);
 
 /// Every hook that starts a program of ours, last first, with its event and the whole entry.
-pub(crate) fn hooks_of_ours(json: &JsonText) -> Result<Vec<(String, Place, Value)>, Flaw> {
+pub(crate) fn our_hooks(json: &JsonText) -> Result<Vec<(String, HookPosition, Value)>, ParseError> {
     let mut found = Vec::new();
-    json.expect(&["hooks".into()], Bracket::Curly)?;
+    json.check_kind(&["hooks".into()], ContainerKind::Object)?;
     let Some(Value::Object(events)) = json.value(&["hooks".into()])? else {
         return Ok(found);
     };
@@ -111,7 +111,7 @@ pub(crate) fn hooks_of_ours(json: &JsonText) -> Result<Vec<(String, Place, Value
         for (group, value) in groups.enumerate() {
             let hooks = value.get("hooks").and_then(Value::as_array);
             for (index, hook) in hooks.into_iter().flatten().enumerate() {
-                if program_of_hook(hook).is_some() {
+                if our_hook_program(hook).is_some() {
                     found.push((event.clone(), (group, index), hook.clone()));
                 }
             }
@@ -122,21 +122,24 @@ pub(crate) fn hooks_of_ours(json: &JsonText) -> Result<Vec<(String, Place, Value
 }
 
 /// The hooks that start one program of ours.
-fn ours_of(json: &JsonText, program: &str) -> Result<Vec<(String, Place, Value)>, Flaw> {
-    let mut found = hooks_of_ours(json)?;
-    found.retain(|(.., hook)| program_of_hook(hook).as_deref() == Some(program));
+fn hooks_of_program(
+    json: &JsonText,
+    program: &str,
+) -> Result<Vec<(String, HookPosition, Value)>, ParseError> {
+    let mut found = our_hooks(json)?;
+    found.retain(|(.., hook)| our_hook_program(hook).as_deref() == Some(program));
     Ok(found)
 }
 
-fn drop_waiters(json: &mut JsonText) -> Result<(), Flaw> {
-    for (event, place, _) in ours_of(json, WAITER)? {
-        drop_hook(json, &event, place)?;
+fn drop_rewake_hooks(json: &mut JsonText) -> Result<(), ParseError> {
+    for (event, position, _) in hooks_of_program(json, REWAKE_PROGRAM)? {
+        drop_hook(json, &event, position)?;
     }
     Ok(())
 }
 
 /// The rules of one list below `permissions`.
-pub(crate) fn rules(json: &JsonText, list: &str) -> Result<Vec<Value>, Flaw> {
+pub(crate) fn rules(json: &JsonText, list: &str) -> Result<Vec<Value>, ParseError> {
     json.list(&["permissions".into(), list.into()])
 }
 
@@ -148,105 +151,115 @@ pub(crate) fn covers_server(rule: &Value) -> bool {
     )
 }
 
-pub(crate) fn server_path() -> [Step<'static>; 2] {
-    ["mcpServers".into(), SERVER.into()]
+pub(crate) fn server_path() -> [PathStep<'static>; 2] {
+    ["mcpServers".into(), SERVER_NAME.into()]
 }
 
 /// Refuses before the first change, so that line and column are those of the file.
-fn check_settings<'a>(json: &JsonText, events: impl Iterator<Item = &'a str>) -> Result<(), Flaw> {
-    json.expect(&["hooks".into()], Bracket::Curly)?;
+fn check_settings<'a>(
+    json: &JsonText,
+    events: impl Iterator<Item = &'a str>,
+) -> Result<(), ParseError> {
+    json.check_kind(&["hooks".into()], ContainerKind::Object)?;
     for event in events {
-        json.expect(&["hooks".into(), event.into()], Bracket::Square)?;
+        json.check_kind(&["hooks".into(), event.into()], ContainerKind::Array)?;
     }
-    json.expect(&["permissions".into()], Bracket::Curly)?;
-    json.expect(&["permissions".into(), "allow".into()], Bracket::Square)?;
-    json.expect(&["permissions".into(), "ask".into()], Bracket::Square)
+    json.check_kind(&["permissions".into()], ContainerKind::Object)?;
+    json.check_kind(
+        &["permissions".into(), "allow".into()],
+        ContainerKind::Array,
+    )?;
+    json.check_kind(&["permissions".into(), "ask".into()], ContainerKind::Array)
 }
 
-fn add_server(json: &mut JsonText, server: &Server) -> Result<(), Flaw> {
-    json.expect(&["mcpServers".into()], Bracket::Curly)?;
+fn add_server(json: &mut JsonText, server: &ServerEntry) -> Result<(), ParseError> {
+    json.check_kind(&["mcpServers".into()], ContainerKind::Object)?;
     let [servers, name] = server_path();
     let entry = json.value(&[servers, name])?;
     let Some(entry) = entry.filter(|entry| entry.get("command").is_some_and(Value::is_string))
     else {
         return json.set(&[servers, name], server);
     };
-    json.expect(&[servers, name, "env".into()], Bracket::Curly)?;
-    let mut keep = |key: &'static str, wanted: Value, fine: bool| {
-        if fine {
+    json.check_kind(&[servers, name, "env".into()], ContainerKind::Object)?;
+    let mut set_unless_current = |key: &'static str, wanted: Value, is_current: bool| {
+        if is_current {
             Ok(())
         } else {
             json.set(&[servers, name, key.into()], &wanted)
         }
     };
-    keep(
+    set_unless_current(
         "type",
         json!(server.kind),
         entry.get("type") == Some(&json!(server.kind)),
     )?;
-    keep(
+    set_unless_current(
         "command",
         json!(server.command),
         entry["command"] == json!(server.command),
     )?;
-    let started_us =
-        program_of_server(&entry).is_some_and(|program| server.command.ends_with(&program));
-    keep(
+    let starts_our_server =
+        our_server_program(&entry).is_some_and(|program| server.command.ends_with(&program));
+    set_unless_current(
         "args",
         json!(server.args),
-        started_us && entry.get("args").is_some_and(Value::is_array),
+        starts_our_server && entry.get("args").is_some_and(Value::is_array),
     )?;
-    let pinned: [Step<'_>; 4] = [servers, name, "env".into(), PROJECT_PATH.into()];
-    let is = json.value(&pinned)?;
-    match server.env.get(PROJECT_PATH) {
-        Some(path) if is != Some(json!(path)) => json.set(&pinned, path),
-        None if is.is_some() => json.prune(&pinned),
+    let project_path_key: [PathStep<'_>; 4] =
+        [servers, name, "env".into(), PROJECT_PATH_VAR.into()];
+    let current = json.value(&project_path_key)?;
+    match server.env.get(PROJECT_PATH_VAR) {
+        Some(path) if current != Some(json!(path)) => json.set(&project_path_key, path),
+        None if current.is_some() => json.prune(&project_path_key),
         _ => Ok(()),
     }
 }
 
 /// Leaves exactly one hook for this event and program, in a group that runs when it is wanted.
-fn add_hook(json: &mut JsonText, wanted: &Wanted) -> Result<(), Flaw> {
-    let event: [Step<'_>; 2] = ["hooks".into(), wanted.event.into()];
+fn add_hook(json: &mut JsonText, wanted: &WantedHook) -> Result<(), ParseError> {
+    let event: [PathStep<'_>; 2] = ["hooks".into(), wanted.event.into()];
     let groups = json.list(&event)?;
-    let mut places: Vec<Place> = hooks_of_ours(json)?
+    let mut positions: Vec<HookPosition> = our_hooks(json)?
         .into_iter()
-        .filter(|(at, _, hook)| {
-            at == wanted.event && program_of_hook(hook).as_ref() == Some(&wanted.program)
+        .filter(|(event_name, _, hook)| {
+            event_name == wanted.event && our_hook_program(hook).as_ref() == Some(&wanted.program)
         })
-        .map(|(_, place, _)| place)
+        .map(|(_, position, _)| position)
         .collect();
-    match places
+    match positions
         .iter()
-        .rposition(|(group, _)| wanted.runs_in(&groups[*group]))
+        .rposition(|(group, _)| wanted.is_run_by_group(&groups[*group]))
     {
         Some(kept) => {
-            let (group, index) = places.remove(kept);
-            mend_hook(json, wanted, (group, index), &groups[group]["hooks"][index])?;
+            let (group, index) = positions.remove(kept);
+            update_hook(json, wanted, (group, index), &groups[group]["hooks"][index])?;
         }
         None => json.push(
             &event,
-            &Group {
+            &HookGroup {
                 matcher: wanted.matcher.clone(),
                 hooks: vec![wanted.hook.clone()],
             },
         )?,
     }
-    for place in places {
-        drop_hook(json, wanted.event, place)?;
+    for position in positions {
+        drop_hook(json, wanted.event, position)?;
     }
     Ok(())
 }
 
-fn mend_hook(
+fn update_hook(
     json: &mut JsonText,
-    wanted: &Wanted,
-    (group, index): Place,
-    is: &Value,
-) -> Result<(), Flaw> {
+    wanted: &WantedHook,
+    (group, index): HookPosition,
+    current: &Value,
+) -> Result<(), ParseError> {
     let positive = |timeout: &Value| timeout.as_f64().is_some_and(|seconds| seconds > 0.0);
-    let timeout = is.get("timeout").filter(|timeout| positive(timeout));
-    let rewakes = wanted.hook.rewakes.then(|| ("asyncRewake", json!(true)));
+    let timeout = current.get("timeout").filter(|timeout| positive(timeout));
+    let async_rewake = wanted
+        .hook
+        .async_rewake
+        .then(|| ("asyncRewake", json!(true)));
     let keys = [
         ("type", json!(wanted.hook.kind)),
         ("command", json!(wanted.hook.command)),
@@ -256,9 +269,9 @@ fn mend_hook(
             timeout.cloned().unwrap_or(json!(wanted.hook.timeout)),
         ),
     ];
-    for (key, value) in keys.into_iter().chain(rewakes) {
-        if is.get(key) != Some(&value) {
-            let path: [Step<'_>; 6] = [
+    for (key, value) in keys.into_iter().chain(async_rewake) {
+        if current.get(key) != Some(&value) {
+            let path: [PathStep<'_>; 6] = [
                 "hooks".into(),
                 wanted.event.into(),
                 group.into(),
@@ -273,8 +286,12 @@ fn mend_hook(
 }
 
 /// Takes one hook out, and its group and event where nothing else is left in them.
-fn drop_hook(json: &mut JsonText, event: &str, (group, index): Place) -> Result<(), Flaw> {
-    let hooks: [Step<'_>; 4] = ["hooks".into(), event.into(), group.into(), "hooks".into()];
+fn drop_hook(
+    json: &mut JsonText,
+    event: &str,
+    (group, index): HookPosition,
+) -> Result<(), ParseError> {
+    let hooks: [PathStep<'_>; 4] = ["hooks".into(), event.into(), group.into(), "hooks".into()];
     if json.list(&hooks)?.len() == 1 {
         json.prune(&hooks[..3])
     } else {
@@ -282,19 +299,19 @@ fn drop_hook(json: &mut JsonText, event: &str, (group, index): Place) -> Result<
     }
 }
 
-fn add_rule(json: &mut JsonText, list: &str, rule: &str) -> Result<(), Flaw> {
-    let there = rules(json, list)?
+fn add_rule(json: &mut JsonText, list: &str, rule: &str) -> Result<(), ParseError> {
+    let is_present = rules(json, list)?
         .iter()
-        .any(|is| is == rule || (rule == ALLOW && covers_server(is)));
-    if there {
+        .any(|current| current == rule || (rule == ALLOW_RULE && covers_server(current)));
+    if is_present {
         return Ok(());
     }
     json.push(&["permissions".into(), list.into()], &rule)
 }
 
-fn drop_rule(json: &mut JsonText, list: &str, rule: &str) -> Result<(), Flaw> {
-    for (index, is) in rules(json, list)?.iter().enumerate().rev() {
-        if is == rule {
+fn drop_rule(json: &mut JsonText, list: &str, rule: &str) -> Result<(), ParseError> {
+    for (index, current) in rules(json, list)?.iter().enumerate().rev() {
+        if current == rule {
             json.prune(&["permissions".into(), list.into(), index.into()])?;
         }
     }
@@ -325,17 +342,17 @@ mod tests {
     }
 
     fn add_settings() -> Edit {
-        add_settings_with(Options::default())
+        add_settings_with(InstallOptions::default())
     }
 
-    fn add_settings_with(options: Options) -> Edit {
-        Edit::AddSettings(Hooks::below(Some(Path::new(PROGRAMS))).unwrap(), options)
+    fn add_settings_with(options: InstallOptions) -> Edit {
+        Edit::AddSettings(HookSets::load(Some(Path::new(PROGRAMS))).unwrap(), options)
     }
 
     fn add_waiters() -> Edit {
-        add_settings_with(Options {
-            wake: Some(Wake::Rewake),
-            ..Options::default()
+        add_settings_with(InstallOptions {
+            wake: Some(WakeMethod::Rewake),
+            ..InstallOptions::default()
         })
     }
 
@@ -362,7 +379,7 @@ mod tests {
     ];
 
     #[test]
-    fn going_out_gives_back_the_very_bytes_from_before() {
+    fn drop_edit_restores_the_original_bytes() {
         for file in FILES {
             for (add, drop) in [
                 (add_settings(), Edit::DropSettings),
@@ -385,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_of_ours_is_empty_keys_stay() {
+    fn drop_edit_keeps_empty_keys_of_others() {
         let file =
             r#"{"mcpServers": {}, "hooks": {"Stop": []}, "permissions": {"allow": [], "ask": {}}}"#;
         assert_eq!(after(&Edit::DropServer, file), file);
@@ -394,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_are_not_mixed() {
+    fn settings_edit_keeps_crlf_line_endings() {
         for file in FILES.iter().filter(|file| file.contains("\r\n")) {
             let wired = after(&add_settings(), file);
             assert_eq!(wired.matches('\n').count(), wired.matches("\r\n").count());
@@ -402,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_hold_four_hooks_and_a_rule() {
+    fn settings_edit_adds_four_hooks_and_one_permission_rule() {
         let wired = value(&after(&add_settings(), "{}"));
         let hook = |program: &str, timeout: u32| {
             json!([{"hooks": [{
@@ -427,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_hook_is_mended_in_place_beside_foreign_ones() {
+    fn outdated_hook_is_updated_in_place_among_foreign_hooks() {
         let before = r#"{"hooks": {"Stop": [
   {"hooks": [
     {"type": "command", "command": "say done"},
@@ -453,13 +470,13 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_the_person_chose_stays() {
+    fn custom_hook_timeout_is_kept() {
         let wired = after(&add_settings(), "{}").replace("\"timeout\": 10", "\"timeout\": 33");
         assert_eq!(after(&add_settings(), &wired), wired);
     }
 
     #[test]
-    fn one_hook_is_left_of_several() {
+    fn duplicate_hooks_are_reduced_to_one() {
         let ours = r#"{"command": "claude-mesh-inbox-poll", "type": "command"}"#;
         let before = format!(
             r#"{{"hooks": {{"Stop": [{{"matcher": "x", "hooks": [{ours}]}}, {{"hooks": [{ours}, {ours}]}}, {{"hooks": [{ours}]}}]}}}}"#
@@ -471,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_runs_only_sometimes_moves_to_a_group_that_always_runs() {
+    fn hook_under_a_matcher_moves_to_a_group_without_one() {
         let before = r#"{"hooks": {"SessionStart": [{"matcher": "startup", "hooks": [
             {"type": "command", "command": "claude-mesh-session-start"},
             {"type": "command", "command": "date"}]}]}}"#;
@@ -486,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_entry_keeps_what_its_owner_added() {
+    fn server_entry_keeps_custom_fields() {
         let before = r#"{"mcpServers": {"claude-mesh": {
             "command": "/old/claude-mesh-server", "args": ["--trace"], "timeout": 600000,
             "env": {"CLAUDE_MESH_PROJECT_PATH": "/home/ada/p", "A": "b"}}}}"#;
@@ -512,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_another_kind_under_our_name_is_replaced_whole() {
+    fn server_entry_of_another_type_is_replaced_whole() {
         let before =
             r#"{"mcpServers": {"claude-mesh": {"type": "http", "url": "http://localhost"}}}"#;
         let wired = value(&after(&add_server(), before));
@@ -521,10 +538,10 @@ mod tests {
     }
 
     #[test]
-    fn confirming_answers_is_added_and_not_taken_back_by_a_plain_install() {
-        let confirm = add_settings_with(Options {
+    fn plain_settings_edit_keeps_the_confirm_answers_rule() {
+        let confirm = add_settings_with(InstallOptions {
             confirm_answers: true,
-            ..Options::default()
+            ..InstallOptions::default()
         });
         let plain = add_settings();
         let wired = after(&confirm, "{}");
@@ -537,10 +554,10 @@ mod tests {
     }
 
     #[test]
-    fn waiting_hooks_stand_beside_the_others_until_the_inbox_is_chosen_again() {
-        let inbox = add_settings_with(Options {
-            wake: Some(Wake::Inbox),
-            ..Options::default()
+    fn rewake_hooks_stay_until_inbox_waking_is_chosen() {
+        let inbox = add_settings_with(InstallOptions {
+            wake: Some(WakeMethod::Inbox),
+            ..InstallOptions::default()
         });
         for file in FILES {
             let plain = after(&add_settings(), file);
@@ -564,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_hooks_of_another_place_are_brought_up_to_date_without_being_asked_for() {
+    fn plain_settings_edit_updates_outdated_rewake_hooks() {
         let wired = after(&add_waiters(), "{}");
         let stale = wired
             .replace(PROGRAMS, "/old/place")
@@ -574,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_of_the_persons_own_that_says_the_same_is_enough_and_stays() {
+    fn equivalent_user_permission_rule_is_sufficient_and_kept() {
         let before = r#"{"permissions":{"allow":["mcp__claude-mesh__*"]}}"#;
         let wired = after(&add_settings(), before);
         assert_eq!(value(&wired)["permissions"], value(before)["permissions"]);
@@ -582,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn going_out_finds_every_hook_of_ours_and_no_other() {
+    fn drop_edit_removes_every_own_hook_and_no_other() {
         let before = r#"{"hooks": {
             "Stop": [{"hooks": [{"command": "claude-mesh-inbox-poll"}, {"command": "echo claude-mesh-inbox-poll"}]}],
             "Notification": [{"matcher": "x", "hooks": [{"command": "/o/claude-mesh-waiter --once", "asyncRewake": true}]}],

@@ -3,7 +3,7 @@ use rusqlite::{OptionalExtension, Params, Row, params};
 
 use super::Tx;
 use crate::model::claim::Lease;
-use crate::model::{ClaimState, Mode, PeerKind, PeerName};
+use crate::model::{ClaimMode, ClaimState, PeerKind, PeerName};
 use crate::platform::id::{ClaimId, PeerId, SessionId};
 
 /// A claim, or a place in line for one, and whose it is.
@@ -14,7 +14,7 @@ pub struct Claim {
     /// What is claimed.
     pub resource: String,
     /// How.
-    pub mode: Mode,
+    pub mode: ClaimMode,
     /// Held, or in line.
     pub state: ClaimState,
     /// The mailbox.
@@ -30,7 +30,7 @@ pub struct Claim {
     /// What it is for, in the claimant's words.
     pub note: Option<String>,
     /// The fence given with it; none in line.
-    pub fence: Option<i64>,
+    pub fencing_token: Option<i64>,
     /// The boot whose clock the lease is read from.
     pub boot: String,
     /// Its time; of a ticket the time it would have.
@@ -38,7 +38,7 @@ pub struct Claim {
     /// When it was claimed, in wall milliseconds.
     pub claimed_at_ms: i64,
     /// When its time began: when it was claimed or, if that was later, granted, in wall milliseconds.
-    pub began_at_ms: i64,
+    pub lease_began_at_ms: i64,
 }
 
 /// What a new place in line is made of.
@@ -47,7 +47,7 @@ pub struct NewClaim<'a> {
     /// What is claimed.
     pub resource: &'a str,
     /// How.
-    pub mode: Mode,
+    pub mode: ClaimMode,
     /// The mailbox.
     pub peer: PeerId,
     /// The session.
@@ -58,42 +58,42 @@ pub struct NewClaim<'a> {
     pub lease_ms: i64,
 }
 
-const CLAIM: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name, p.kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
+const CLAIM_COLUMNS: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name, p.kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
 
 fn claim(row: &Row) -> rusqlite::Result<Claim> {
-    let (claimed_ms, lease_ms): (i64, i64) = (row.get(12)?, row.get(13)?);
+    let (claimed_monotonic_ms, lease_ms): (i64, i64) = (row.get(12)?, row.get(13)?);
     let until_ms: Option<i64> = row.get(14)?;
     let (claimed_at_ms, granted_at_ms): (i64, Option<i64>) = (row.get(15)?, row.get(16)?);
     Ok(Claim {
         id: row.get(0)?,
         resource: row.get(1)?,
-        mode: Mode::of(&row.get::<_, String>(2)?),
+        mode: ClaimMode::of(&row.get::<_, String>(2)?),
         state: ClaimState::of(&row.get::<_, String>(3)?),
         peer: row.get(4)?,
-        peer_name: PeerName::stored(row.get(5)?),
+        peer_name: PeerName::from_stored(row.get(5)?),
         kind: PeerKind::of(&row.get::<_, String>(6)?),
         ttl_ms: row.get(7)?,
         session: row.get(8)?,
         note: row.get(9)?,
-        fence: row.get(10)?,
+        fencing_token: row.get(10)?,
         boot: row.get(11)?,
         lease: Lease {
-            claimed_ms,
+            claimed_monotonic_ms,
             lease_ms,
-            until_ms: until_ms.unwrap_or(claimed_ms + lease_ms),
+            until_ms: until_ms.unwrap_or(claimed_monotonic_ms + lease_ms),
         },
         claimed_at_ms,
-        began_at_ms: granted_at_ms.map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),
+        lease_began_at_ms: granted_at_ms.map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),
     })
 }
 
 impl Tx<'_> {
     fn claims_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Claim>> {
-        if !self.has_rooms() {
+        if !self.has_schema_v2() {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT {CLAIM} FROM claim c JOIN peer p ON p.id = c.peer_id WHERE {condition}"
+            "SELECT {CLAIM_COLUMNS} FROM claim c JOIN peer p ON p.id = c.peer_id WHERE {condition}"
         );
         self.sql
             .prepare_cached(&sql)?
@@ -117,7 +117,7 @@ impl Tx<'_> {
     }
 
     /// Returns the claims of a session it has not been told of, in the order of the line, at most a hundred.
-    pub(crate) fn claims_untold(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn unnotified_grants(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where(
             "c.session_id = ?1 AND c.told = 0 AND c.state = 'held' ORDER BY c.id LIMIT 100",
             [session],
@@ -125,7 +125,7 @@ impl Tx<'_> {
     }
 
     /// Returns what is held at a mailbox.
-    pub(crate) fn held_at(&self, peer: PeerId) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn claims_held_by(&self, peer: PeerId) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where(
             "c.peer_id = ?1 AND c.state = 'held' ORDER BY c.resource",
             [peer],
@@ -133,12 +133,12 @@ impl Tx<'_> {
     }
 
     /// Returns up to `limit` resources that somebody holds or stands in line for, whose name begins with `prefix`.
-    pub(crate) fn resources_claimed(
+    pub(crate) fn claimed_resources(
         &self,
         prefix: &str,
         limit: usize,
     ) -> rusqlite::Result<Vec<String>> {
-        if !self.has_rooms() {
+        if !self.has_schema_v2() {
             return Ok(Vec::new());
         }
         self.sql
@@ -155,7 +155,7 @@ impl Tx<'_> {
 
     /// Takes a place at the end of the line.
     pub(crate) fn insert_ticket(&self, new: &NewClaim) -> rusqlite::Result<ClaimId> {
-        let id = ClaimId::from(self.mint()?);
+        let id = ClaimId::from(self.next_id()?);
         self.sql
             .prepare_cached(
                 "INSERT INTO claim (id, resource, mode, state, peer_id, session_id, note, lease_ms, boot, claimed_monotonic_ms, claimed_at_ms)
@@ -169,7 +169,7 @@ impl Tx<'_> {
     }
 
     /// Claims again what a row holds, or stands in line for, already: how, for how long and what for.
-    pub(crate) fn claim_again(&self, id: ClaimId, new: &NewClaim) -> rusqlite::Result<()> {
+    pub(crate) fn renew_claim(&self, id: ClaimId, new: &NewClaim) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE claim SET mode = ?2, session_id = ?3, note = coalesce(?4, note), lease_ms = ?5, boot = ?6,
@@ -185,8 +185,8 @@ impl Tx<'_> {
     }
 
     /// Grants a claim with the next fence of its resource; its lease begins now. With `told` somebody tells its session.
-    pub(crate) fn grant(&self, claim: &Claim, told: bool) -> rusqlite::Result<i64> {
-        let fence: i64 = self
+    pub(crate) fn grant_ticket(&self, claim: &Claim, notified: bool) -> rusqlite::Result<i64> {
+        let fencing_token: i64 = self
             .sql
             .prepare_cached(
                 "INSERT INTO fence (resource, last) VALUES (?1, 1)
@@ -201,17 +201,17 @@ impl Tx<'_> {
             )?
             .execute(params![
                 claim.id,
-                fence,
+                fencing_token,
                 &*self.now.boot,
                 self.now.monotonic_ms,
                 self.now.wall_ms,
-                told
+                notified
             ])?;
-        Ok(fence)
+        Ok(fencing_token)
     }
 
     /// Notes that a session was told that its turn has come.
-    pub(crate) fn set_told(&self, id: ClaimId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_grant_notified(&self, id: ClaimId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET told = 1 WHERE id = ?1 AND told = 0")?
             .execute([id])
@@ -235,7 +235,7 @@ impl Tx<'_> {
     }
 
     /// Returns the last fence given for a resource; 0 before the first.
-    pub(crate) fn last_fence(&self, resource: &str) -> rusqlite::Result<i64> {
+    pub(crate) fn last_fencing_token(&self, resource: &str) -> rusqlite::Result<i64> {
         let last = self
             .sql
             .prepare_cached("SELECT last FROM fence WHERE resource = ?1")?
@@ -246,7 +246,7 @@ impl Tx<'_> {
 
     /// Returns how many claims are held.
     pub(crate) fn count_claims(&self) -> rusqlite::Result<i64> {
-        if !self.has_rooms() {
+        if !self.has_schema_v2() {
             return Ok(0);
         }
         self.sql
@@ -255,7 +255,10 @@ impl Tx<'_> {
     }
 
     /// Returns the sessions at its mailbox in which a call waits for its turn with this ticket.
-    pub(crate) fn sessions_in_line(&self, ticket: &Claim) -> rusqlite::Result<Vec<SessionId>> {
+    pub(crate) fn sessions_waiting_with_ticket(
+        &self,
+        ticket: &Claim,
+    ) -> rusqlite::Result<Vec<SessionId>> {
         self.sql
             .prepare_cached(
                 "SELECT DISTINCT w.session_id FROM session s JOIN wait w ON w.session_id = s.id
@@ -266,7 +269,7 @@ impl Tx<'_> {
     }
 
     /// Returns the tickets with which calls of a session wait for their turn.
-    pub(crate) fn tickets_waited_with(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
+    pub(crate) fn tickets_awaited_by(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where(
             "c.id IN (SELECT claim_id FROM wait WHERE session_id = ?1) AND c.state = 'queued'",
             [session],
@@ -274,7 +277,7 @@ impl Tx<'_> {
     }
 
     /// Gives a ticket to another session of its owner.
-    pub(crate) fn hand_ticket_to(&self, id: ClaimId, session: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn transfer_ticket(&self, id: ClaimId, session: SessionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET session_id = ?2 WHERE id = ?1")?
             .execute(params![id, session])
@@ -282,11 +285,11 @@ impl Tx<'_> {
     }
 
     /// Returns the tickets with which calls at a mailbox wait for their turn, and in which sessions.
-    pub(crate) fn turns_awaited_at(
+    pub(crate) fn tickets_awaited_at(
         &self,
         peer: PeerId,
     ) -> rusqlite::Result<Vec<(ClaimId, String, SessionId)>> {
-        if !self.has_rooms() {
+        if !self.has_schema_v2() {
             return Ok(Vec::new());
         }
         self.sql

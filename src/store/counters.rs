@@ -9,7 +9,7 @@ impl Tx<'_> {
             .sql
             .prepare_cached("SELECT count(*) FROM question WHERE state = 'open'")?
             .query_row([], |row| row.get(0))?;
-        let closed = |state: QuestionState| self.tally(&format!("question.{}", state.as_str()));
+        let closed = |state: QuestionState| self.counter(&format!("question.{}", state.as_str()));
         Ok([
             open,
             closed(QuestionState::Answered)? + closed(QuestionState::Declined)?,
@@ -18,7 +18,7 @@ impl Tx<'_> {
     }
 
     /// Returns how many questions are held where somebody sits.
-    pub(crate) fn count_held(&self) -> rusqlite::Result<i64> {
+    pub(crate) fn count_held_questions(&self) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached(
                 "SELECT count(*) FROM question INDEXED BY question_expiry WHERE state = 'open' AND held IS NOT NULL
@@ -29,7 +29,7 @@ impl Tx<'_> {
 
     /// Returns how many messages are kept.
     pub(crate) fn count_messages(&self) -> rusqlite::Result<i64> {
-        self.tally("message")
+        self.counter("message")
     }
 
     /// Returns how many entries the log has. Only its beginning is ever taken away, so its numbers have no gap.
@@ -39,14 +39,14 @@ impl Tx<'_> {
             .prepare_cached("SELECT min(seq) FROM event")?
             .query_row([], |row| row.get(0))?;
         Ok(match first {
-            Some(first) => self.last_event()? - first + 1,
+            Some(first) => self.last_event_seq()? - first + 1,
             None => 0,
         })
     }
 
-    fn tally(&self, what: &str) -> rusqlite::Result<i64> {
+    fn counter(&self, name: &str) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'tally.' || ?1")?
-            .query_row([what], |row| row.get(0))
+            .query_row([name], |row| row.get(0))
     }
 }

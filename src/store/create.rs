@@ -21,28 +21,28 @@ const APPLICATION_ID: i32 = 0x434d_7368;
 #[derive(Debug)]
 pub struct Schema {
     /// One step per version; the first makes version 1.
-    pub steps: &'static [Step],
+    pub migrations: &'static [Migration],
     /// The oldest program (by its newest version) that can work on a file of this schema.
     pub min_reader: u32,
 }
 
 /// From one version to the next; additive within a major version.
 #[derive(Debug, Clone, Copy)]
-pub struct Step {
+pub struct Migration {
     /// The statements.
     pub sql: &'static str,
 }
 
 /// The schema of this program.
 pub(super) const CURRENT: Schema = Schema {
-    steps: &[
-        Step {
+    migrations: &[
+        Migration {
             sql: include_str!("schema/0001_questions.sql"),
         },
-        Step {
+        Migration {
             sql: include_str!("schema/0002_messages_claims_state.sql"),
         },
-        Step {
+        Migration {
             sql: include_str!("schema/0003_memory_tasks.sql"),
         },
     ],
@@ -51,7 +51,7 @@ pub(super) const CURRENT: Schema = Schema {
 
 impl Schema {
     fn version(&self) -> u32 {
-        u32::try_from(self.steps.len()).expect("a handful of steps")
+        u32::try_from(self.migrations.len()).expect("a handful of steps")
     }
 }
 
@@ -76,20 +76,21 @@ pub(super) fn create(path: &Path, schema: &Schema) -> Result<(), Fault> {
             crate::store::busy_handler::random_u128()
         ),
     );
-    let made = make_aside(&temporary, schema).and_then(|()| put_in_place(&temporary, path));
+    let outcome = create_temporary_database(&temporary, schema)
+        .and_then(|()| link_into_place(&temporary, path));
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let _ = std::fs::remove_file(with_suffix(&temporary, suffix));
     }
-    made
+    outcome
 }
 
 /// What an earlier file left beside it would be taken for the log of the new one, and damage it. One program at a time
 /// looks, clears and links: none clears away the log of a file that another has just put here.
-fn put_in_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
+fn link_into_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
     let folder = super::folder_of(path);
     let at = |error| Fault::io("create", path, &error);
-    let turn = File::open(folder).map_err(at)?;
-    turn.lock().map_err(at)?;
+    let folder_lock = File::open(folder).map_err(at)?;
+    folder_lock.lock().map_err(at)?;
     if exists(path)? {
         return Ok(());
     }
@@ -108,17 +109,17 @@ fn put_in_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
 /// Written without a log: closing brings a log into the file, and does not say that there was no room for it. In the one
 /// transaction here every failed write is seen, and WAL is what the finished file is switched to; a lock of its own spares
 /// the shared memory for that.
-fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
+fn create_temporary_database(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
     let file = permissions::create_file(temporary)
         .map_err(|error| Fault::io("create", temporary, &error))?;
     let connection = connect(temporary)?;
     let write = || {
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; BEGIN")?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        for step in schema.steps {
-            connection.execute_batch(step.sql)?;
+        for migration in schema.migrations {
+            connection.execute_batch(migration.sql)?;
         }
-        mark(&connection, schema)?;
+        write_schema_version(&connection, schema)?;
         connection.execute_batch("COMMIT")?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
     };
@@ -140,48 +141,48 @@ fn make_aside(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
 
 /// Refuses, untouched, what is not a mesh of ours: a look at the first bytes, before the database library sees the file.
 pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
-    let mut file = file::open_at_once(path).map_err(|error| Fault::io("open", path, &error))?;
+    let mut file = file::open_nonblocking(path).map_err(|error| Fault::io("open", path, &error))?;
     let metadata = file
         .metadata()
         .map_err(|error| Fault::io("open", path, &error))?;
-    let foreign = |what: &str, hint: String| {
+    let foreign_file_fault = |what: &str, hint: String| {
         let message = format!("cannot open {}: {what}", path.display());
-        Fault::new(FaultKind::Foreign, message, hint)
+        Fault::new(FaultKind::ForeignFile, message, hint)
     };
     if !metadata.is_file() {
         let hint = "nothing was changed. Set MESH_DB_PATH to the path of a file";
-        return Err(foreign("it is not a file", hint.into()));
+        return Err(foreign_file_fault("it is not a file", hint.into()));
     }
     permissions::check(path, &metadata)?;
-    let mut head = [0_u8; 72];
+    let mut header = [0_u8; 72];
     if metadata.len() == 0 {
         let hint = format!("`rm {}`: it is made anew", path.display());
-        return Err(foreign("the file is empty", hint));
+        return Err(foreign_file_fault("the file is empty", hint));
     }
-    if file.read_exact(&mut head).is_err() || !head.starts_with(b"SQLite format 3\0") {
-        return Err(foreign(
+    if file.read_exact(&mut header).is_err() || !header.starts_with(b"SQLite format 3\0") {
+        return Err(foreign_file_fault(
             "file is not a database",
-            recovery_hints::made_anew(path),
+            recovery_hints::recovery_hint(path),
         ));
     }
-    if head[68..72] != APPLICATION_ID.to_be_bytes() {
-        return Err(foreign(
+    if header[68..72] != APPLICATION_ID.to_be_bytes() {
+        return Err(foreign_file_fault(
             "the database belongs to another program",
-            recovery_hints::elsewhere(path),
+            recovery_hints::relocation_hint(path),
         ));
     }
     Ok(FileId(metadata.dev(), metadata.ino()))
 }
 
 /// Brings an older file up to date; refuses one that is too new.
-pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
+pub(super) fn migrate_to(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
     let path = store.path.clone();
     let at = |error: rusqlite::Error| fault(&path, &error);
-    let (min_reader, version) = read_marks(&store.connection).map_err(at)?;
+    let (min_reader, version) = read_meta_versions(&store.connection).map_err(at)?;
     if min_reader > schema.version() {
-        let version = read_version(&store.connection).map_err(at)?;
+        let version = read_user_version(&store.connection).map_err(at)?;
         return Err(Fault::new(
-            FaultKind::Newer,
+            FaultKind::NewerSchema,
             format!(
                 "{} has schema {version}, this program knows up to {}",
                 path.display(),
@@ -198,26 +199,26 @@ pub(super) fn reach(store: &mut Store, schema: &Schema) -> Result<(), Fault> {
         .connection
         .transaction_with_behavior(TransactionBehavior::Exclusive)
         .map_err(at)?;
-    let version = read_version(&tx).map_err(at)?;
+    let version = read_user_version(&tx).map_err(at)?;
     if version < schema.version() {
-        keep_copy(&path, version)?;
-        for step in &schema.steps[version as usize..] {
-            tx.execute_batch(step.sql).map_err(at)?;
+        backup_before_migration(&path, version)?;
+        for migration in &schema.migrations[version as usize..] {
+            tx.execute_batch(migration.sql).map_err(at)?;
         }
-        mark(&tx, schema).map_err(at)?;
+        write_schema_version(&tx, schema).map_err(at)?;
     }
     tx.commit().map_err(at)?;
     store.version = version.max(schema.version());
     Ok(())
 }
 
-fn read_version(connection: &Connection) -> rusqlite::Result<u32> {
+fn read_user_version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Returns the oldest reader and the version, as `mark` wrote them: a table costs a hook less than a pragma. Version 1 did
 /// not write its own.
-fn read_marks(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
+fn read_meta_versions(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
     let mut statement =
         connection.prepare("SELECT key, value FROM meta WHERE key IN ('min_reader', 'schema')")?;
     let mut rows = statement.query([])?;
@@ -234,7 +235,7 @@ fn read_marks(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
     Ok((min_reader, version))
 }
 
-fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
+fn write_schema_version(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", schema.version())?;
     connection.execute(
         "INSERT OR REPLACE INTO meta (key, value) VALUES ('min_reader', ?1), ('schema', ?2)",
@@ -244,14 +245,14 @@ fn mark(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
 }
 
 /// The write lock is held by the caller, so a second connection reads the last commit and nothing comes between.
-fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
+fn backup_before_migration(path: &Path, version: u32) -> Result<(), Fault> {
     let time = rfc3339(SystemClock::new().now().wall_ms).replace([':', '.', '-'], "");
     let copy = with_suffix(
         path,
-        &format!("{}{version}-{time}.bak", recovery_hints::COPY),
+        &format!("{}{version}-{time}.bak", recovery_hints::BACKUP_INFIX),
     );
     permissions::create_file(&copy).map_err(|error| Fault::io("create", &copy, &error))?;
-    let copying = || {
+    let run_backup = || {
         let (source, mut target) = (connect(path)?, connect(&copy)?);
         let backup = rusqlite::backup::Backup::new(&source, &mut target)
             .map_err(|error| fault(&copy, &error))?;
@@ -259,7 +260,7 @@ fn keep_copy(path: &Path, version: u32) -> Result<(), Fault> {
             .run_to_completion(1024, std::time::Duration::ZERO, None)
             .map_err(|error| fault(&copy, &error))
     };
-    copying().inspect_err(|_| {
+    run_backup().inspect_err(|_| {
         let _ = std::fs::remove_file(&copy);
     })
 }
@@ -274,24 +275,24 @@ mod tests {
     use std::path::PathBuf;
 
     const NEXT: Schema = Schema {
-        steps: &[
-            CURRENT.steps[0],
-            CURRENT.steps[1],
-            CURRENT.steps[2],
-            Step {
+        migrations: &[
+            CURRENT.migrations[0],
+            CURRENT.migrations[1],
+            CURRENT.migrations[2],
+            Migration {
                 sql: "ALTER TABLE peer ADD COLUMN later TEXT",
             },
         ],
         min_reader: 1,
     };
     const BREAKING: Schema = Schema {
-        steps: NEXT.steps,
+        migrations: NEXT.migrations,
         min_reader: 4,
     };
 
-    struct Place(tempfile::TempDir);
+    struct TestFolder(tempfile::TempDir);
 
-    impl Place {
+    impl TestFolder {
         fn new() -> Self {
             Self(tempfile::tempdir().unwrap())
         }
@@ -327,26 +328,26 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_is_private_marked_as_ours_and_nothing_else_is_left() {
-        let place = Place::new();
-        drop(place.open(&CURRENT, false).unwrap());
-        assert_eq!(place.names(), ["mesh.db"]);
-        let mode = place.file().metadata().unwrap().permissions().mode();
+    fn new_database_is_owner_only_with_our_application_id() {
+        let folder = TestFolder::new();
+        drop(folder.open(&CURRENT, false).unwrap());
+        assert_eq!(folder.names(), ["mesh.db"]);
+        let mode = folder.file().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let head = std::fs::read(place.file()).unwrap();
-        assert_eq!(head[68..72], APPLICATION_ID.to_be_bytes());
+        let header = std::fs::read(folder.file()).unwrap();
+        assert_eq!(header[68..72], APPLICATION_ID.to_be_bytes());
     }
 
     #[test]
-    fn an_older_file_is_migrated_once_with_a_copy_kept() {
-        let place = Place::new();
-        let mut store = place.open(&CURRENT, false).unwrap();
+    fn older_database_is_migrated_once_and_backed_up() {
+        let folder = TestFolder::new();
+        let mut store = folder.open(&CURRENT, false).unwrap();
         store
             .write(at(1), |tx| Ok(tx.set_meta("kept", "yes")?))
             .unwrap();
         let mut threads = Vec::new();
         for _ in 0..8 {
-            let path = place.file();
+            let path = folder.file();
             threads.push(std::thread::spawn(move || {
                 Store::open_with(&path, Options::default(), &NEXT).map(drop)
             }));
@@ -354,33 +355,33 @@ mod tests {
         for thread in threads {
             thread.join().unwrap().unwrap();
         }
-        let copies: Vec<String> = place
+        let copies: Vec<String> = folder
             .names()
             .into_iter()
             .filter(|name| name.contains(".bak"))
             .collect();
         assert_eq!(copies.len(), 1, "{copies:?}");
-        let copy = connect(&place.0.path().join(&copies[0])).unwrap();
-        assert_eq!(read_version(&copy).unwrap(), version());
-        let mut migrated = place.open(&NEXT, false).unwrap();
+        let copy = connect(&folder.0.path().join(&copies[0])).unwrap();
+        assert_eq!(read_user_version(&copy).unwrap(), version());
+        let mut migrated = folder.open(&NEXT, false).unwrap();
         let kept = migrated.read(at(2), |tx| Ok(tx.meta("kept")?)).unwrap();
         assert_eq!(kept.as_deref(), Some("yes"));
         // The older program, still open, works on beside the newer one.
         store
             .write(at(3), |tx| Ok(tx.set_meta("kept", "still")?))
             .unwrap();
-        drop(place.open(&CURRENT, false).unwrap());
+        drop(folder.open(&CURRENT, false).unwrap());
     }
 
     #[test]
-    fn a_hook_reads_an_older_file_as_it_is() {
-        let place = Place::new();
-        drop(place.open(&CURRENT, false).unwrap());
-        let store = place.open(&NEXT, true).unwrap();
-        assert_eq!(read_version(&store.connection).unwrap(), version());
+    fn hook_opens_an_older_schema_without_migrating_it() {
+        let folder = TestFolder::new();
+        drop(folder.open(&CURRENT, false).unwrap());
+        let store = folder.open(&NEXT, true).unwrap();
+        assert_eq!(read_user_version(&store.connection).unwrap(), version());
         assert_eq!(store.version, version());
         assert_eq!(
-            place
+            folder
                 .names()
                 .iter()
                 .filter(|name| name.contains(".bak"))
@@ -390,65 +391,66 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_mesh_of_ours_is_refused_and_stays_as_it_is() {
-        let sqlite_of_others = {
-            let place = Place::new();
-            permissions::create_file(&place.file()).unwrap();
-            connect(&place.file())
+    fn foreign_or_newer_database_is_refused_and_unchanged() {
+        let foreign_database = {
+            let folder = TestFolder::new();
+            permissions::create_file(&folder.file()).unwrap();
+            connect(&folder.file())
                 .unwrap()
                 .execute_batch("CREATE TABLE t (x)")
                 .unwrap();
-            std::fs::read(place.file()).unwrap()
+            std::fs::read(folder.file()).unwrap()
         };
         let newer = {
-            let place = Place::new();
-            drop(place.open(&BREAKING, false).unwrap());
-            std::fs::read(place.file()).unwrap()
+            let folder = TestFolder::new();
+            drop(folder.open(&BREAKING, false).unwrap());
+            std::fs::read(folder.file()).unwrap()
         };
         let cases: [(&[u8], FaultKind, &str); 5] = [
-            (b"", FaultKind::Foreign, "empty"),
-            (b"short", FaultKind::Foreign, "not a database"),
-            (&[7; 9_000], FaultKind::Foreign, "not a database"),
-            (&sqlite_of_others, FaultKind::Foreign, "another program"),
+            (b"", FaultKind::ForeignFile, "empty"),
+            (b"short", FaultKind::ForeignFile, "not a database"),
+            (&[7; 9_000], FaultKind::ForeignFile, "not a database"),
+            (&foreign_database, FaultKind::ForeignFile, "another program"),
             (
                 &newer,
-                FaultKind::Newer,
+                FaultKind::NewerSchema,
                 "has schema 4, this program knows up to 3",
             ),
         ];
-        for (content, kind, says) in cases {
-            let place = Place::new();
-            std::fs::write(place.file(), content).unwrap();
-            std::fs::set_permissions(place.file(), std::fs::Permissions::from_mode(0o600)).unwrap();
-            let fault = place.open(&CURRENT, false).unwrap_err();
-            assert_eq!(fault.kind, kind, "{says}");
-            assert!(fault.message.contains(says), "{}", fault.message);
-            assert_eq!(std::fs::read(place.file()).unwrap(), content, "{says}");
+        for (content, kind, expected) in cases {
+            let folder = TestFolder::new();
+            std::fs::write(folder.file(), content).unwrap();
+            std::fs::set_permissions(folder.file(), std::fs::Permissions::from_mode(0o600))
+                .unwrap();
+            let fault = folder.open(&CURRENT, false).unwrap_err();
+            assert_eq!(fault.kind, kind, "{expected}");
+            assert!(fault.message.contains(expected), "{}", fault.message);
+            assert_eq!(std::fs::read(folder.file()).unwrap(), content, "{expected}");
         }
-        let place = Place::new();
-        make_pipe(&place.file());
-        let fault = place.open(&CURRENT, false).unwrap_err();
+        let folder = TestFolder::new();
+        make_pipe(&folder.file());
+        let fault = folder.open(&CURRENT, false).unwrap_err();
         assert!(fault.message.ends_with("it is not a file"), "{fault}");
     }
 
     #[test]
-    fn ids_grow_in_commit_order_even_when_the_clock_jumps_back() {
-        let place = Place::new();
-        let mut store = place.open(&CURRENT, false).unwrap();
-        let mut mint = |wall_ms| store.write(at(wall_ms), |tx| Ok(tx.mint()?)).unwrap();
+    fn ids_grow_in_commit_order_despite_a_clock_jump() {
+        let folder = TestFolder::new();
+        let mut store = folder.open(&CURRENT, false).unwrap();
+        let mut next_id = |wall_ms| store.write(at(wall_ms), |tx| Ok(tx.next_id()?)).unwrap();
         let ids = [
-            mint(5_000_000),
-            mint(4_000_000),
-            mint(4_000_001),
-            mint(9_000_000),
+            next_id(5_000_000),
+            next_id(4_000_000),
+            next_id(4_000_001),
+            next_id(9_000_000),
         ];
         assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
     }
 
     #[test]
-    fn a_verb_that_is_refused_leaves_nothing_behind() {
-        let place = Place::new();
-        let mut store = place.open(&CURRENT, false).unwrap();
+    fn refused_transaction_is_rolled_back() {
+        let folder = TestFolder::new();
+        let mut store = folder.open(&CURRENT, false).unwrap();
         let refused: crate::model::Result<()> = store.write(at(1), |tx| {
             tx.set_meta("half", "written")?;
             Err(crate::model::Refusal::conflict("no").into())
@@ -458,34 +460,34 @@ mod tests {
     }
 
     #[test]
-    fn what_a_deleted_file_left_beside_it_does_not_reach_the_new_one() {
-        let place = Place::new();
-        let mut store = place.open(&CURRENT, false).unwrap();
+    fn wal_of_a_deleted_database_does_not_reach_the_new_one() {
+        let folder = TestFolder::new();
+        let mut store = folder.open(&CURRENT, false).unwrap();
         store
             .write(at(1), |tx| Ok(tx.set_meta("old", &"y".repeat(50_000))?))
             .unwrap();
-        let log = with_suffix(&place.file(), "-wal");
-        let left = std::fs::read(&log).unwrap();
-        assert!(left.len() > 50_000);
+        let wal_path = with_suffix(&folder.file(), "-wal");
+        let old_wal = std::fs::read(&wal_path).unwrap();
+        assert!(old_wal.len() > 50_000);
         drop(store);
-        std::fs::remove_file(place.file()).unwrap();
-        std::fs::write(&log, left).unwrap();
-        let mut store = place.open(&CURRENT, false).unwrap();
+        std::fs::remove_file(folder.file()).unwrap();
+        std::fs::write(&wal_path, old_wal).unwrap();
+        let mut store = folder.open(&CURRENT, false).unwrap();
         let old = store.read(at(2), |tx| Ok(tx.meta("old")?)).unwrap();
         assert!(old.is_none(), "a value of the deleted file");
         assert_eq!(store.find_damage().unwrap(), None);
     }
 
     #[test]
-    fn a_replaced_file_is_noticed() {
-        let place = Place::new();
-        let mut store = place.open(&CURRENT, false).unwrap();
+    fn replaced_database_file_is_reopened() {
+        let folder = TestFolder::new();
+        let mut store = folder.open(&CURRENT, false).unwrap();
         assert!(!store.reopen_if_replaced().unwrap());
-        for name in place.names() {
-            std::fs::remove_file(place.0.path().join(name)).unwrap();
+        for name in folder.names() {
+            std::fs::remove_file(folder.0.path().join(name)).unwrap();
         }
         assert!(store.reopen_if_replaced().unwrap());
-        assert!(place.file().exists());
+        assert!(folder.file().exists());
         assert!(!store.reopen_if_replaced().unwrap());
     }
 }

@@ -7,7 +7,7 @@ use crate::model::question::TURN_MS_MAX;
 use crate::platform::id::{QuestionId, SessionId};
 
 /// How deep lies what a session was shown; of very many showings the newest count.
-pub(super) const DEPTH_SHOWN: &str =
+pub(super) const MAX_DELIVERED_DEPTH_SQL: &str =
     "SELECT coalesce(max(q.depth), -1)
      FROM (SELECT question_id FROM showing WHERE session_id = ?1 ORDER BY question_id DESC LIMIT 200) s
      JOIN question q ON q.id = s.question_id WHERE q.state = 'open' OR q.closed_at_ms >= ?2";
@@ -15,15 +15,15 @@ pub(super) const DEPTH_SHOWN: &str =
 impl Tx<'_> {
     /// Returns the greatest depth of what a session was shown and has not forgotten: what is open, or had its end within
     /// the longest turn. -1 when there is none.
-    pub(crate) fn depth_shown_to(&self, session: SessionId) -> rusqlite::Result<i64> {
+    pub(crate) fn max_delivered_depth(&self, session: SessionId) -> rusqlite::Result<i64> {
         let since_ms = self.now.wall_ms - TURN_MS_MAX;
         self.sql
-            .prepare_cached(DEPTH_SHOWN)?
+            .prepare_cached(MAX_DELIVERED_DEPTH_SQL)?
             .query_row(params![session, since_ms], |row| row.get(0))
     }
 
     /// Returns whether a session was shown something that has its end, and has not forgotten it.
-    pub(crate) fn remembers_showings(&self, session: SessionId) -> rusqlite::Result<bool> {
+    pub(crate) fn has_closed_deliveries(&self, session: SessionId) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM showing s JOIN question q ON q.id = s.question_id
@@ -33,23 +33,23 @@ impl Tx<'_> {
     }
 
     /// Forgets that a session was shown what has its end, but for what it was shown in these turns.
-    pub(crate) fn forget_showings(
+    pub(crate) fn delete_closed_deliveries(
         &self,
         session: SessionId,
-        but_in: Option<[&str; 2]>,
+        except_turns: Option<[&str; 2]>,
     ) -> rusqlite::Result<()> {
-        let [now, before] = but_in.unwrap_or_default();
+        let [now, previous] = except_turns.unwrap_or_default();
         self.sql
             .prepare_cached(
                 "DELETE FROM showing WHERE session_id = ?1 AND (?2 OR turn NOT IN (?3, ?4))
                  AND (SELECT state FROM question WHERE id = question_id) <> 'open'",
             )?
-            .execute(params![session, but_in.is_none(), now, before])
+            .execute(params![session, except_turns.is_none(), now, previous])
             .map(drop)
     }
 
     /// Names the turn of what was put before a session when it was not known.
-    pub(crate) fn set_turn_of_showings(
+    pub(crate) fn set_turn_of_deliveries(
         &self,
         session: SessionId,
         turn: &str,
@@ -63,7 +63,7 @@ impl Tx<'_> {
     }
 
     /// Counts that the Stop hook kept a session for a question; `first_of_turn` begins the count of the turn anew.
-    pub(crate) fn count_stop(
+    pub(crate) fn increment_stop_blocks(
         &self,
         id: QuestionId,
         session: SessionId,
@@ -79,7 +79,7 @@ impl Tx<'_> {
     }
 
     /// Returns how often a question kept a turn going.
-    pub(crate) fn count_stops(&self, id: QuestionId) -> rusqlite::Result<u32> {
+    pub(crate) fn count_stop_blocks(&self, id: QuestionId) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached("SELECT coalesce(sum(stops), 0) FROM showing WHERE question_id = ?1")?
             .query_row([id], |row| row.get(0))
@@ -87,7 +87,7 @@ impl Tx<'_> {
 
     /// Counts that a question interrupted a wait of a session. When is a reading of the monotonic clock: what is compared with
     /// it is of the same session, and so of the same boot.
-    pub(crate) fn count_interrupt(
+    pub(crate) fn increment_interrupts(
         &self,
         id: QuestionId,
         session: SessionId,

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::Tx;
-use crate::model::event::{Filter, Page, Patterns};
+use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::{Event, EventKind};
 use crate::platform::id::{PeerId, SessionId};
 
@@ -14,19 +14,19 @@ const SCAN_MAX: i64 = 100_000;
 
 impl Tx<'_> {
     /// Appends an event.
-    pub(crate) fn append(
+    pub(crate) fn append_event(
         &self,
         kind: EventKind,
         by: Option<PeerId>,
         subject: &str,
         data: &Value,
     ) -> rusqlite::Result<()> {
-        self.append_typed(kind.as_str().into(), by, subject, data)
+        self.append_event_of_type(kind.as_str().into(), by, subject, data)
             .map(drop)
     }
 
     /// Appends an event of a type that a project made up, `project.*`. Returns its number.
-    pub(crate) fn append_typed(
+    pub(crate) fn append_event_of_type(
         &self,
         kind: Cow<'static, str>,
         by: Option<PeerId>,
@@ -36,14 +36,14 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("INSERT INTO event (type, at_ms, by_peer, subject, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![kind, self.now.wall_ms, by, subject, data.to_string()])?;
-        self.appended.borrow_mut().push(kind);
+        self.appended_event_types.borrow_mut().push(kind);
         Ok(self.sql.last_insert_rowid())
     }
 
     /// Returns the sessions in which a call waits for an event of this transaction.
-    pub(crate) fn sessions_listening(&self) -> rusqlite::Result<Vec<SessionId>> {
-        let appended = self.appended.borrow();
-        if appended.is_empty() || !self.has_rooms() {
+    pub(crate) fn sessions_waiting_for_events(&self) -> rusqlite::Result<Vec<SessionId>> {
+        let appended_event_types = self.appended_event_types.borrow();
+        if appended_event_types.is_empty() || !self.has_schema_v2() {
             return Ok(Vec::new());
         }
         let mut sessions = Vec::new();
@@ -52,8 +52,11 @@ impl Tx<'_> {
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let patterns = Patterns::of_json(&row.get::<_, String>(1)?);
-            if appended.iter().any(|kind| patterns.match_any(kind)) {
+            let patterns = EventPatterns::of_json(&row.get::<_, String>(1)?);
+            if appended_event_types
+                .iter()
+                .any(|kind| patterns.match_any(kind))
+            {
                 sessions.push(row.get(0)?);
             }
         }
@@ -61,11 +64,11 @@ impl Tx<'_> {
     }
 
     /// Returns the entries of the log that somebody wants, oldest first.
-    pub(crate) fn events(&self, filter: &Filter) -> rusqlite::Result<Page> {
+    pub(crate) fn events(&self, filter: &EventFilter) -> rusqlite::Result<EventPage> {
         let since_ms = filter.since_ms.unwrap_or(i64::MIN);
-        let mut page = Page {
-            next: self.start_of(filter)?,
-            ..Page::default()
+        let mut page = EventPage {
+            next: self.start_seq(filter)?,
+            ..EventPage::default()
         };
         let mut statement = self.sql.prepare_cached(
             "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
@@ -84,12 +87,16 @@ impl Tx<'_> {
             page.next = row.get(0)?;
         }
         // Beyond what one read looks at nobody knows.
-        page.more = page.next < self.last_event()?;
+        page.more = page.next < self.last_event_seq()?;
         Ok(page)
     }
 
     /// Returns the entries of one kind not before `since_ms`, oldest first.
-    pub(crate) fn events_of(&self, kind: EventKind, since_ms: i64) -> rusqlite::Result<Vec<Event>> {
+    pub(crate) fn events_of_kind(
+        &self,
+        kind: EventKind,
+        since_ms: i64,
+    ) -> rusqlite::Result<Vec<Event>> {
         self.sql
             .prepare_cached(
                 "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
@@ -113,17 +120,17 @@ impl Tx<'_> {
     }
 
     /// Returns the number after which the wanted entries lie.
-    pub(crate) fn start_of(&self, filter: &Filter) -> rusqlite::Result<i64> {
+    pub(crate) fn start_seq(&self, filter: &EventFilter) -> rusqlite::Result<i64> {
         match (filter.after, filter.since_ms) {
             (Some(after), None) => Ok(after),
-            (after, Some(since_ms)) => self.start_since(after.unwrap_or(0), since_ms),
-            (None, None) => self.start_of_newest(&filter.types, filter.limit),
+            (after, Some(since_ms)) => self.start_seq_since(after.unwrap_or(0), since_ms),
+            (None, None) => self.start_seq_of_newest(&filter.types, filter.limit),
         }
     }
 
     /// The clock may have jumped, so the first entry after a time is not always the one with the next time. Either the log
     /// has it at hand, or the index of times is asked for the least number.
-    fn start_since(&self, after: i64, since_ms: i64) -> rusqlite::Result<i64> {
+    fn start_seq_since(&self, after: i64, since_ms: i64) -> rusqlite::Result<i64> {
         let next: Option<(i64, i64)> = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event WHERE seq > ?1 ORDER BY seq LIMIT 1")?
@@ -132,24 +139,24 @@ impl Tx<'_> {
         if next.is_none_or(|(_, at_ms)| at_ms >= since_ms) {
             return Ok(after);
         }
-        let least: Option<i64> = self
+        let min_seq: Option<i64> = self
             .sql
             .prepare_cached(
                 "SELECT min(+seq) FROM event INDEXED BY event_time WHERE at_ms >= ?1 AND +seq > ?2",
             )?
             .query_row([since_ms, after], |row| row.get(0))?;
-        match least {
-            Some(least) => Ok(least - 1),
-            None => self.last_event(),
+        match min_seq {
+            Some(min_seq) => Ok(min_seq - 1),
+            None => self.last_event_seq(),
         }
     }
 
-    fn start_of_newest(&self, types: &Patterns, limit: usize) -> rusqlite::Result<i64> {
+    fn start_seq_of_newest(&self, types: &EventPatterns, limit: usize) -> rusqlite::Result<i64> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, type FROM event ORDER BY seq DESC LIMIT ?1")?;
         let mut rows = statement.query([SCAN_MAX])?;
-        let (mut start, mut found) = (self.last_event()?, 0);
+        let (mut start, mut found) = (self.last_event_seq()?, 0);
         while found < limit
             && let Some(row) = rows.next()?
         {
@@ -162,30 +169,35 @@ impl Tx<'_> {
     }
 
     /// Returns the number of the last entry; 0 when there is none.
-    pub(crate) fn last_event(&self) -> rusqlite::Result<i64> {
+    pub(crate) fn last_event_seq(&self) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?
             .query_row([], |row| row.get(0))
     }
 
     /// Returns which types of events a session hears of by its inbox, and after which number.
-    pub(crate) fn heard_by(&self, session: SessionId) -> rusqlite::Result<Option<(Patterns, i64)>> {
+    pub(crate) fn event_subscription(
+        &self,
+        session: SessionId,
+    ) -> rusqlite::Result<Option<(EventPatterns, i64)>> {
         self.sql
             .prepare_cached("SELECT event_types, event_after FROM session WHERE id = ?1 AND event_types IS NOT NULL")?
             .query_row([session], |row| {
-                let types = Patterns::of_json(&row.get::<_, String>(0)?);
+                let types = EventPatterns::of_json(&row.get::<_, String>(0)?);
                 Ok((types, row.get(1)?))
             })
             .optional()
     }
 
     /// Notes which types of events a session hears of; `None` when of none.
-    pub(crate) fn set_heard(
+    pub(crate) fn set_event_subscription(
         &self,
         session: SessionId,
-        heard: Option<(&Patterns, i64)>,
+        subscription: Option<(&EventPatterns, i64)>,
     ) -> rusqlite::Result<()> {
-        let (types, after) = heard.map(|(types, after)| (types.to_json(), after)).unzip();
+        let (types, after) = subscription
+            .map(|(types, after)| (types.to_json(), after))
+            .unzip();
         self.sql
             .prepare_cached("UPDATE session SET event_types = ?2, event_after = ?3 WHERE id = ?1")?
             .execute(params![session, types, after])
@@ -196,7 +208,7 @@ impl Tx<'_> {
     ///
     /// The log has no index of what its entries are about; none of a question is older than the question, and a day is more
     /// than a clock is corrected by.
-    pub(crate) fn blank_events_of(
+    pub(crate) fn redact_events_of(
         &self,
         subject: &str,
         asked_at_ms: i64,

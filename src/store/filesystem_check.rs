@@ -13,10 +13,10 @@ pub(super) fn check(folder: &Path) -> Result<(), Fault> {
         clippy::cast_sign_loss,
         reason = "the magic number has 32 bits"
     )]
-    match unfit(status.f_type as u32) {
+    match unsuitable_filesystem_name(status.f_type as u32) {
         None => Ok(()),
         Some(name) => Err(Fault::new(
-            FaultKind::Unfit,
+            FaultKind::UnsuitableFilesystem,
             format!(
                 "{} lies on {name}, where several programs cannot share a database: refused",
                 folder.display()
@@ -27,7 +27,7 @@ pub(super) fn check(folder: &Path) -> Result<(), Fault> {
 }
 
 /// Returns the name of an unfit file system by its magic number.
-fn unfit(magic: u32) -> Option<&'static str> {
+fn unsuitable_filesystem_name(magic: u32) -> Option<&'static str> {
     Some(match magic {
         0x6969 => "NFS",
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn local_file_systems_are_fit_and_network_ones_are_not() {
+    fn local_file_systems_are_accepted_and_network_ones_refused() {
         for (name, magic) in [
             ("ext4", 0xef53),
             ("btrfs", 0x9123_683e),
@@ -55,11 +55,11 @@ mod tests {
             ("overlay", 0x794c_7630),
             ("xfs", 0x5846_5342),
         ] {
-            assert_eq!(unfit(magic), None, "{name}");
+            assert_eq!(unsuitable_filesystem_name(magic), None, "{name}");
         }
-        assert_eq!(unfit(0x6969), Some("NFS"));
-        assert!(unfit(0x6573_5546).is_some());
-        let place = tempfile::tempdir().unwrap();
-        check(place.path()).unwrap();
+        assert_eq!(unsuitable_filesystem_name(0x6969), Some("NFS"));
+        assert!(unsuitable_filesystem_name(0x6573_5546).is_some());
+        let folder = tempfile::tempdir().unwrap();
+        check(folder.path()).unwrap();
     }
 }

@@ -8,11 +8,11 @@ use super::Tx;
 
 impl Tx<'_> {
     /// Begins to write the words of all memories anew, so many pages of them. Returns whether more is to be done.
-    pub(crate) fn begin_new_signposts(&self, pages: i64) -> rusqlite::Result<bool> {
-        self.overwrite_what_goes()?;
+    pub(crate) fn begin_fts_rebuild(&self, pages: i64) -> rusqlite::Result<bool> {
+        self.enable_secure_delete()?;
         // One segment alone would not be rewritten; a row that is put in again makes a second one.
-        let Some(number) = self.any_number()? else {
-            return self.renew_signposts_at_once().map(|()| false);
+        let Some(number) = self.max_memory_number()? else {
+            return self.rebuild_fts_at_once().map(|()| false);
         };
         for row in [
             "memory_words, rowid, text, key, tags) SELECT 'delete', number",
@@ -25,28 +25,31 @@ impl Tx<'_> {
                 [number],
             )?;
         }
-        self.write_words(-pages)
+        self.merge_fts_segments(-pages)
     }
 
     /// Goes on with it. Returns whether more is to be done.
-    pub(crate) fn go_on_with_signposts(&self, pages: i64) -> rusqlite::Result<bool> {
-        self.overwrite_what_goes()?;
-        self.write_words(pages)
+    pub(crate) fn continue_fts_rebuild(&self, pages: i64) -> rusqlite::Result<bool> {
+        self.enable_secure_delete()?;
+        self.merge_fts_segments(pages)
     }
 
     /// Does all of it in one transaction.
-    pub(crate) fn renew_signposts_at_once(&self) -> rusqlite::Result<()> {
-        self.overwrite_what_goes()?;
-        let how = match self.any_number()? {
+    pub(crate) fn rebuild_fts_at_once(&self) -> rusqlite::Result<()> {
+        self.enable_secure_delete()?;
+        let command = match self.max_memory_number()? {
             None => "delete-all",
             Some(_) => "optimize",
         };
         self.sql
-            .execute("INSERT INTO memory_words (memory_words) VALUES (?1)", [how])
+            .execute(
+                "INSERT INTO memory_words (memory_words) VALUES (?1)",
+                [command],
+            )
             .map(drop)
     }
 
-    fn any_number(&self) -> rusqlite::Result<Option<i64>> {
+    fn max_memory_number(&self) -> rusqlite::Result<Option<i64>> {
         self.sql
             .query_row("SELECT max(rowid) FROM memory_words_docsize", [], |row| {
                 row.get(0)
@@ -54,39 +57,39 @@ impl Tx<'_> {
     }
 
     /// A negative number begins anew with everything there is. What changed nothing else was not needed.
-    fn write_words(&self, pages: i64) -> rusqlite::Result<bool> {
+    fn merge_fts_segments(&self, pages: i64) -> rusqlite::Result<bool> {
         let changes = || {
             self.sql
                 .query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0))
         };
-        let before = changes()?;
+        let changes_before = changes()?;
         self.sql.execute(
             "INSERT INTO memory_words (memory_words, rank) VALUES ('merge', ?1)",
             [pages],
         )?;
-        Ok(changes()? - before >= 2)
+        Ok(changes()? - changes_before >= 2)
     }
 
     /// Returns whether a signpost begins with no word that is there.
-    pub(crate) fn has_stale_signpost(&self) -> rusqlite::Result<bool> {
-        if !self.has_tasks() {
+    pub(crate) fn has_stale_fts_prefix(&self) -> rusqlite::Result<bool> {
+        if !self.has_schema_v3() {
             return Ok(false);
         }
         self.sql.execute_batch(
             "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_terms USING fts5vocab ('main', 'memory_words', 'row')",
         )?;
-        let mut look = self
+        let mut lookup = self
             .sql
             .prepare("SELECT 1 FROM temp.memory_terms WHERE term >= ?1 AND term < ?2 LIMIT 1")?;
-        let signposts: Vec<Vec<u8>> = self
+        let index_terms: Vec<Vec<u8>> = self
             .sql
             .prepare("SELECT term FROM memory_words_idx")?
             .query_map([], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        for signpost in signposts {
-            let begins = beginning(&signpost);
-            let after = format!("{begins}\u{10ffff}");
-            if !begins.is_empty() && !look.exists(params![begins, after])? {
+        for index_term in index_terms {
+            let prefix = term_prefix(&index_term);
+            let after = format!("{prefix}\u{10ffff}");
+            if !prefix.is_empty() && !lookup.exists(params![prefix, after])? {
                 return Ok(true);
             }
         }
@@ -95,8 +98,8 @@ impl Tx<'_> {
 }
 
 /// The first byte names the index; the last character may be cut in its middle.
-fn beginning(signpost: &[u8]) -> &str {
-    let word = signpost.get(1..).unwrap_or_default();
+fn term_prefix(index_term: &[u8]) -> &str {
+    let word = index_term.get(1..).unwrap_or_default();
     match std::str::from_utf8(word) {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(&word[..error.valid_up_to()]).unwrap_or_default(),
@@ -110,9 +113,9 @@ mod tests {
     use crate::store::{NewMemory, Options, Store};
 
     #[test]
-    fn many_words_are_written_anew_piece_by_piece_and_no_signpost_is_stale_then() {
-        let place = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&place.path().join("mesh.db"), Options::default()).unwrap();
+    fn stale_fts_segments_are_all_rewritten_in_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("mesh.db"), Options::default()).unwrap();
         let now = SystemClock::new().now();
         let text = |number: u32| {
             let word = |part: u32| {
@@ -139,29 +142,29 @@ mod tests {
                 .map(remember)
                 .collect::<crate::model::Result<Vec<_>>>()
         });
-        let forgotten = ids.unwrap();
+        let memory_ids = ids.unwrap();
         let stale = store
             .write(now.clone(), |tx| {
-                for id in forgotten.iter().step_by(3) {
+                for id in memory_ids.iter().step_by(3) {
                     let memory = tx.memory(*id)?.unwrap();
-                    tx.forget_memory(&memory)?;
+                    tx.erase_memory(&memory)?;
                 }
                 Ok(())
             })
-            .and_then(|()| store.read(now.clone(), |tx| Ok(tx.has_stale_signpost()?)));
+            .and_then(|()| store.read(now.clone(), |tx| Ok(tx.has_stale_fts_prefix()?)));
         assert!(stale.unwrap(), "or this shows nothing");
-        let mut pieces = 1;
+        let mut batches = 1;
         let mut more = store
-            .write(now.clone(), |tx| Ok(tx.begin_new_signposts(10)?))
+            .write(now.clone(), |tx| Ok(tx.begin_fts_rebuild(10)?))
             .unwrap();
         while more {
-            pieces += 1;
+            batches += 1;
             more = store
-                .write(now.clone(), |tx| Ok(tx.go_on_with_signposts(10)?))
+                .write(now.clone(), |tx| Ok(tx.continue_fts_rebuild(10)?))
                 .unwrap();
         }
-        assert!(pieces > 2, "{pieces}");
-        let stale = store.read(now, |tx| Ok(tx.has_stale_signpost()?));
+        assert!(batches > 2, "{batches}");
+        let stale = store.read(now, |tx| Ok(tx.has_stale_fts_prefix()?));
         assert!(!stale.unwrap());
     }
 }

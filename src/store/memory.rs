@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::model::memory::{Scope, VERSIONS_MAX};
+use crate::model::memory::{MemoryScope, VERSIONS_MAX};
 use crate::platform::id::MemoryId;
 
 /// The scope of the whole mesh; any other is the path of a repository.
 pub(crate) const MESH: &str = "*";
 /// So many numbers has a scope.
-const SPAN: i64 = 1 << 32;
+const ROWIDS_PER_SCOPE: i64 = 1 << 32;
 /// What the full text has behind each text, so that its last two signs begin a run of three as well.
-const PAD: &str = "\n\n";
+const TRIGRAM_PADDING: &str = "\n\n";
 
 /// A version of a memory as it is stored.
 #[derive(Debug, Clone)]
@@ -55,12 +55,12 @@ pub(crate) struct NewMemory<'a> {
 
 /// A range of numbers: the memories of one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct RowidRange {
     pub(crate) first: i64,
     pub(crate) last: i64,
 }
 
-const MEMORY: &str = "m.number, m.id, m.scope, m.key, m.version, m.by_name, m.at_ms, m.expires_at_ms, m.superseded_by, m.superseded_at_ms, m.tags, m.text";
+const MEMORY_COLUMNS: &str = "m.number, m.id, m.scope, m.key, m.version, m.by_name, m.at_ms, m.expires_at_ms, m.superseded_by, m.superseded_at_ms, m.tags, m.text";
 
 fn memory(row: &Row) -> rusqlite::Result<Memory> {
     let superseded: (Option<String>, Option<i64>) = (row.get(8)?, row.get(9)?);
@@ -79,17 +79,17 @@ fn memory(row: &Row) -> rusqlite::Result<Memory> {
     })
 }
 
-fn tags_text(tags: &[String]) -> String {
+fn tags_json(tags: &[String]) -> String {
     serde_json::to_string(tags).expect("texts can be written as JSON")
 }
 
 impl Memory {
     /// Returns whether it is the mesh's or its repository's.
-    pub fn kept_for(&self) -> Scope {
+    pub fn scope_kind(&self) -> MemoryScope {
         if self.scope == MESH {
-            Scope::Mesh
+            MemoryScope::Mesh
         } else {
-            Scope::Project
+            MemoryScope::Project
         }
     }
 
@@ -106,20 +106,22 @@ impl Tx<'_> {
         values: impl rusqlite::Params,
     ) -> rusqlite::Result<Vec<Memory>> {
         self.sql
-            .prepare_cached(&format!("SELECT {MEMORY} FROM memory m WHERE {condition}"))?
+            .prepare_cached(&format!(
+                "SELECT {MEMORY_COLUMNS} FROM memory m WHERE {condition}"
+            ))?
             .query_map(values, memory)?
             .collect()
     }
 
     /// Stores a version and puts it into the full text.
     pub(crate) fn insert_memory(&self, new: &NewMemory) -> rusqlite::Result<MemoryId> {
-        let id = MemoryId::from(self.mint()?);
+        let id = MemoryId::from(self.next_id()?);
         let range = match self.memory_range(new.scope)? {
             Some(range) => range,
-            None => self.free_memory_range(new.scope)?,
+            None => self.next_memory_range(new.scope)?,
         };
-        let number = self.free_memory_number(range)?;
-        let tags = tags_text(new.tags);
+        let number = self.next_memory_number(range)?;
+        let tags = tags_json(new.tags);
         self.sql
             .prepare_cached(
                 "INSERT INTO memory (number, id, scope, key, version, by_name, at_ms, expires_at_ms, tags, text)
@@ -128,18 +130,18 @@ impl Tx<'_> {
             .execute(params![
                 number, id, new.scope, new.key, new.version, new.by, self.now.wall_ms, new.expires_at_ms, tags, new.text
             ])?;
-        self.put_in(number, new.text, new.key, new.tags)?;
+        self.add_to_index(number, new.text, new.key, new.tags)?;
         Ok(id)
     }
 
-    fn put_in(
+    fn add_to_index(
         &self,
         number: i64,
         text: &str,
         key: Option<&str>,
         tags: &[String],
     ) -> rusqlite::Result<()> {
-        let tags = tags_text(tags);
+        let tags = tags_json(tags);
         self.sql
             .prepare_cached(
                 "INSERT INTO memory_words (rowid, text, key, tags) VALUES (?1, ?2, ?3, ?4)",
@@ -147,13 +149,13 @@ impl Tx<'_> {
             .execute(params![number, text, key, tags])?;
         self.sql
             .prepare_cached("INSERT INTO memory_parts (rowid, text) VALUES (?1, ?2)")?
-            .execute(params![number, parts(text, key, &tags)])
+            .execute(params![number, trigram_text(text, key, &tags)])
             .map(drop)
     }
 
     /// Notes that a version was replaced, and takes it out of the full text.
     pub(crate) fn supersede_memory(&self, old: &Memory, by: &str) -> rusqlite::Result<()> {
-        self.take_out(old)?;
+        self.remove_from_index(old)?;
         self.sql
             .prepare_cached(
                 "UPDATE memory SET superseded_by = ?2, superseded_at_ms = ?3 WHERE number = ?1",
@@ -165,7 +167,7 @@ impl Tx<'_> {
     /// Removes a version for good.
     pub(crate) fn delete_memory(&self, old: &Memory) -> rusqlite::Result<()> {
         if old.superseded.is_none() {
-            self.take_out(old)?;
+            self.remove_from_index(old)?;
         }
         self.sql
             .prepare_cached("DELETE FROM memory WHERE number = ?1")?
@@ -174,7 +176,7 @@ impl Tx<'_> {
     }
 
     /// Removes a memory with all its versions.
-    pub(crate) fn forget_memory(&self, memory: &Memory) -> rusqlite::Result<()> {
+    pub(crate) fn erase_memory(&self, memory: &Memory) -> rusqlite::Result<()> {
         match &memory.key {
             Some(key) => self
                 .memory_versions(&memory.scope, key)?
@@ -185,8 +187,8 @@ impl Tx<'_> {
     }
 
     /// The full text keeps no texts of its own: what leaves it must be told it word by word.
-    fn take_out(&self, old: &Memory) -> rusqlite::Result<()> {
-        let tags = tags_text(&old.tags);
+    fn remove_from_index(&self, old: &Memory) -> rusqlite::Result<()> {
+        let tags = tags_json(&old.tags);
         self.sql
             .prepare_cached(
                 "INSERT INTO memory_words (memory_words, rowid, text, key, tags) VALUES ('delete', ?1, ?2, ?3, ?4)",
@@ -198,7 +200,7 @@ impl Tx<'_> {
             )?
             .execute(params![
                 old.number,
-                parts(&old.text, old.key.as_deref(), &tags)
+                trigram_text(&old.text, old.key.as_deref(), &tags)
             ])
             .map(drop)
     }
@@ -223,16 +225,18 @@ impl Tx<'_> {
     /// Returns the memory of an id, whichever version it names.
     pub(crate) fn memory(&self, id: MemoryId) -> rusqlite::Result<Option<Memory>> {
         self.sql
-            .prepare_cached(&format!("SELECT {MEMORY} FROM memory m WHERE m.id = ?1"))?
+            .prepare_cached(&format!(
+                "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.id = ?1"
+            ))?
             .query_row([id], memory)
             .optional()
     }
 
     /// Returns the memory of a number.
-    pub(crate) fn memory_numbered(&self, number: i64) -> rusqlite::Result<Option<Memory>> {
+    pub(crate) fn memory_by_number(&self, number: i64) -> rusqlite::Result<Option<Memory>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MEMORY} FROM memory m WHERE m.number = ?1"
+                "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.number = ?1"
             ))?
             .query_row([number], memory)
             .optional()
@@ -241,7 +245,7 @@ impl Tx<'_> {
     /// Returns the current memories of a scope, the newest first.
     pub(crate) fn newest_memories(
         &self,
-        range: Range,
+        range: RowidRange,
         limit: u32,
     ) -> rusqlite::Result<Vec<Memory>> {
         self.memories_where(
@@ -260,13 +264,13 @@ impl Tx<'_> {
     }
 
     /// Returns how many current memories a scope has, counted up to `most`; no text is read.
-    pub(crate) fn count_memories(&self, scope: &str, most: u32) -> rusqlite::Result<u32> {
+    pub(crate) fn count_memories(&self, scope: &str, max_count: u32) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached(
                 "SELECT count(*) FROM (SELECT 1 FROM memory WHERE scope = ?1 AND superseded_at_ms IS NULL
                     AND (expires_at_ms IS NULL OR expires_at_ms > ?2) LIMIT ?3)",
             )?
-            .query_row(params![scope, self.now.wall_ms, most], |row| row.get(0))
+            .query_row(params![scope, self.now.wall_ms, max_count], |row| row.get(0))
     }
 
     /// Returns how many current memories there are in all.
@@ -289,14 +293,17 @@ impl Tx<'_> {
                 .map(drop);
         };
         let all = self.memories_where("m.scope = ?1 ORDER BY m.number", [from])?;
-        let mut taken = BTreeSet::new();
+        let mut taken_keys = BTreeSet::new();
         for key in all.iter().filter_map(|memory| memory.key.as_deref()) {
             if !self.memory_versions(to, key)?.is_empty() {
-                taken.insert(key);
+                taken_keys.insert(key);
             }
         }
         for memory in &all {
-            let key = memory.key.as_deref().filter(|key| !taken.contains(key));
+            let key = memory
+                .key
+                .as_deref()
+                .filter(|key| !taken_keys.contains(key));
             if memory.superseded.is_some() && memory.key.as_deref() != key {
                 self.delete_memory(memory)?;
             } else {
@@ -311,12 +318,12 @@ impl Tx<'_> {
         &self,
         old: &Memory,
         to: &str,
-        range: Range,
+        range: RowidRange,
         key: Option<&str>,
     ) -> rusqlite::Result<()> {
-        let number = self.free_memory_number(range)?;
+        let number = self.next_memory_number(range)?;
         if old.superseded.is_none() {
-            self.take_out(old)?;
+            self.remove_from_index(old)?;
         }
         self.sql
             .prepare_cached(
@@ -324,12 +331,12 @@ impl Tx<'_> {
             )?
             .execute(params![old.number, number, to, key])?;
         if old.superseded.is_none() {
-            self.put_in(number, &old.text, key, &old.tags)?;
+            self.add_to_index(number, &old.text, key, &old.tags)?;
         }
         Ok(())
     }
 
-    fn free_memory_number(&self, range: Range) -> rusqlite::Result<i64> {
+    fn next_memory_number(&self, range: RowidRange) -> rusqlite::Result<i64> {
         let last: Option<i64> = self
             .sql
             .prepare_cached("SELECT max(number) FROM memory WHERE number BETWEEN ?1 AND ?2")?
@@ -338,38 +345,38 @@ impl Tx<'_> {
     }
 
     /// Returns the numbers of a scope; `None` when it has no memory.
-    pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<Range>> {
+    pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<RowidRange>> {
         let any: Option<i64> = self
             .sql
             .prepare_cached("SELECT number FROM memory WHERE scope = ?1 LIMIT 1")?
             .query_row([scope], |row| row.get(0))
             .optional()?;
-        Ok(any.map(|number| Range::of(number / SPAN)))
+        Ok(any.map(|number| RowidRange::of(number / ROWIDS_PER_SCOPE)))
     }
 
-    fn free_memory_range(&self, scope: &str) -> rusqlite::Result<Range> {
+    fn next_memory_range(&self, scope: &str) -> rusqlite::Result<RowidRange> {
         if scope == MESH {
-            return Ok(Range::of(0));
+            return Ok(RowidRange::of(0));
         }
         let last: Option<i64> = self
             .sql
             .prepare_cached("SELECT max(number) FROM memory")?
             .query_row([], |row| row.get(0))?;
-        Ok(Range::of(last.unwrap_or(0) / SPAN + 1))
+        Ok(RowidRange::of(last.unwrap_or(0) / ROWIDS_PER_SCOPE + 1))
     }
 }
 
-impl Range {
+impl RowidRange {
     fn of(scope: i64) -> Self {
         Self {
-            first: scope * SPAN + 1,
-            last: scope * SPAN + SPAN - 1,
+            first: scope * ROWIDS_PER_SCOPE + 1,
+            last: scope * ROWIDS_PER_SCOPE + ROWIDS_PER_SCOPE - 1,
         }
     }
 }
 
 /// Everything of a memory in which a part of a word is looked for. A change here needs a new full text: what was put in is
 /// taken out by the same words.
-fn parts(text: &str, key: Option<&str>, tags: &str) -> String {
-    [key.unwrap_or_default(), tags, text, PAD].join("\n")
+fn trigram_text(text: &str, key: Option<&str>, tags: &str) -> String {
+    [key.unwrap_or_default(), tags, text, TRIGRAM_PADDING].join("\n")
 }

@@ -9,17 +9,17 @@ use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
 use super::Tx;
-use super::memory::{Memory, Range};
+use super::memory::{Memory, RowidRange};
 use crate::model::memory::{Query, Term, same_tag};
 
 /// So many matches are ranked, the newest.
 const RANKED_MAX: u32 = 300;
 /// So many runs of three signs stand for one or two signs.
-const RUNS_MAX: u32 = 400;
+const TRIGRAMS_MAX: u32 = 400;
 
 /// A memory that was found, and how well it fits; 0 where only a part of a word was found.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct MemoryMatch {
     /// The memory.
     pub memory: Memory,
     /// How well it fits; greater is better.
@@ -28,7 +28,7 @@ pub struct Found {
 
 /// What one search looks for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Search<'a> {
+pub(crate) struct MemorySearch<'a> {
     pub(crate) query: &'a Query,
     pub(crate) tags: &'a [String],
     pub(crate) limit: usize,
@@ -36,17 +36,23 @@ pub(crate) struct Search<'a> {
 
 impl Tx<'_> {
     /// Returns the memories of a scope that have every word, best first; after them those in which a word is part of another.
-    pub(crate) fn recall(&self, range: Range, search: Search) -> rusqlite::Result<Vec<Found>> {
+    pub(crate) fn recall(
+        &self,
+        range: RowidRange,
+        search: MemorySearch,
+    ) -> rusqlite::Result<Vec<MemoryMatch>> {
         let query = search.query;
-        let unwanted = all_of(&query.unwanted, " OR ");
-        let all = with_tags(&all_of(&query.wanted, " AND "), search.tags);
-        let mut found = self.by_words(range, &without(&all, &unwanted), search)?;
+        let unwanted = join_terms(&query.unwanted, " OR ");
+        let all = with_tags(&join_terms(&query.wanted, " AND "), search.tags);
+        let mut found = self.search_by_words(range, &excluding(&all, &unwanted), search)?;
         if found.len() < search.limit {
-            let parts = self.by_parts(range, search, &unwanted, !found.is_empty())?;
-            for part in parts {
-                let known = |other: &Found| other.memory.number == part.memory.number;
-                if found.len() < search.limit && !found.iter().any(known) {
-                    found.push(part);
+            let partials =
+                self.search_by_substrings(range, search, &unwanted, !found.is_empty())?;
+            for partial in partials {
+                let is_same_memory =
+                    |other: &MemoryMatch| other.memory.number == partial.memory.number;
+                if found.len() < search.limit && !found.iter().any(is_same_memory) {
+                    found.push(partial);
                 }
             }
         }
@@ -54,36 +60,44 @@ impl Tx<'_> {
     }
 
     /// Returns the memories of a scope that have some of the words, best first; for when none has them all.
-    pub(crate) fn recall_any(&self, range: Range, search: Search) -> rusqlite::Result<Vec<Found>> {
-        let telling = search.query.telling();
+    pub(crate) fn recall_any_word(
+        &self,
+        range: RowidRange,
+        search: MemorySearch,
+    ) -> rusqlite::Result<Vec<MemoryMatch>> {
+        let distinctive_terms = search.query.distinctive_terms();
         // A word that few texts have tells more than the newest texts with a common one.
         let mut rare = Vec::new();
-        for term in &telling {
-            let matches = self.words_matching(range, &expression(term), RANKED_MAX)?;
+        for term in &distinctive_terms {
+            let matches = self.matching_numbers(range, &expression(term), RANKED_MAX)?;
             if !matches.is_empty() && matches.len() < RANKED_MAX as usize {
                 rare.push(*term);
             }
         }
-        let chosen = if rare.is_empty() { telling } else { rare };
+        let chosen = if rare.is_empty() {
+            distinctive_terms
+        } else {
+            rare
+        };
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
         let any = join(chosen.iter().map(|term| expression(term)), " OR ");
-        let unwanted = all_of(&search.query.unwanted, " OR ");
+        let unwanted = join_terms(&search.query.unwanted, " OR ");
         let any = with_tags(&format!("({any})"), search.tags);
-        self.by_words(range, &without(&any, &unwanted), search)
+        self.search_by_words(range, &excluding(&any, &unwanted), search)
     }
 
     /// Returns the memories of a scope with these tags, the newest first.
-    pub(crate) fn tagged(
+    pub(crate) fn memories_with_tags(
         &self,
-        range: Range,
+        range: RowidRange,
         tags: &[String],
         limit: usize,
-    ) -> rusqlite::Result<Vec<Found>> {
+    ) -> rusqlite::Result<Vec<MemoryMatch>> {
         let mut found = Vec::new();
-        for number in self.words_matching(range, &with_tags("", tags), RANKED_MAX)? {
-            self.take(number, 0.0, tags, &mut found)?;
+        for number in self.matching_numbers(range, &with_tags("", tags), RANKED_MAX)? {
+            self.push_if_current(number, 0.0, tags, &mut found)?;
             if found.len() == limit {
                 break;
             }
@@ -92,27 +106,27 @@ impl Tx<'_> {
     }
 
     /// Returns how well one memory fits; `None` when it does not.
-    pub(crate) fn score_of(
+    pub(crate) fn match_score(
         &self,
         memory: &Memory,
         query: &Query,
         tags: &[String],
     ) -> rusqlite::Result<Option<f64>> {
-        let range = Range {
+        let range = RowidRange {
             first: memory.number,
             last: memory.number,
         };
         let limit = 1;
-        let found = self.recall(range, Search { query, tags, limit })?;
+        let found = self.recall(range, MemorySearch { query, tags, limit })?;
         Ok(found.first().map(|found| found.score))
     }
 
-    fn by_words(
+    fn search_by_words(
         &self,
-        range: Range,
+        range: RowidRange,
         expression: &str,
-        search: Search,
-    ) -> rusqlite::Result<Vec<Found>> {
+        search: MemorySearch,
+    ) -> rusqlite::Result<Vec<MemoryMatch>> {
         let mut ranked: Vec<(i64, f64)> = self
             .sql
             .prepare_cached(
@@ -126,7 +140,7 @@ impl Tx<'_> {
         ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
         let mut found = Vec::new();
         for (number, rank) in ranked {
-            self.take(number, -rank, search.tags, &mut found)?;
+            self.push_if_current(number, -rank, search.tags, &mut found)?;
             if found.len() == search.limit {
                 break;
             }
@@ -136,40 +150,48 @@ impl Tx<'_> {
 
     /// Parts of words. A term of which no text has the word must be part of one; where each is a word somewhere, all are
     /// looked for as parts. `all` says that texts with all the words are known already.
-    fn by_parts(
+    fn search_by_substrings(
         &self,
-        range: Range,
-        search: Search,
+        range: RowidRange,
+        search: MemorySearch,
         unwanted: &str,
         all: bool,
-    ) -> rusqlite::Result<Vec<Found>> {
-        let mut inner = Vec::new();
+    ) -> rusqlite::Result<Vec<MemoryMatch>> {
+        let mut substring_terms = Vec::new();
         let mut words = Vec::new();
         for term in &search.query.wanted {
-            let Some(part) = self.part(term)? else {
+            let Some(partial) = self.partial(term)? else {
                 words.push(expression(term));
                 continue;
             };
-            let is_word = all || !self.words_matching(range, &expression(term), 1)?.is_empty();
-            inner.push((part, expression(term), is_word));
+            let is_word = all
+                || !self
+                    .matching_numbers(range, &expression(term), 1)?
+                    .is_empty();
+            substring_terms.push((partial, expression(term), is_word));
         }
-        if inner.iter().any(|(_, _, is_word)| !is_word) {
-            words.extend(inner.iter().filter(|one| one.2).map(|one| one.1.clone()));
-            inner.retain(|one| !one.2);
+        if substring_terms.iter().any(|(_, _, is_word)| !is_word) {
+            words.extend(
+                substring_terms
+                    .iter()
+                    .filter(|one| one.2)
+                    .map(|one| one.1.clone()),
+            );
+            substring_terms.retain(|one| !one.2);
         }
-        if inner.is_empty() {
+        if substring_terms.is_empty() {
             return Ok(Vec::new());
         }
-        let parts = join(inner.into_iter().map(|one| one.0), " AND ");
+        let partials = join(substring_terms.into_iter().map(|one| one.0), " AND ");
         let words = with_tags(&join(words, " AND "), search.tags);
         let mut sql = "SELECT rowid FROM memory_parts WHERE memory_parts MATCH ?1 AND rowid BETWEEN ?2 AND ?3".to_owned();
-        let mut values: Vec<Value> = vec![parts.into(), range.first.into(), range.last.into()];
-        for (is, expression) in [("IN", words), ("NOT IN", unwanted.to_owned())] {
+        let mut values: Vec<Value> = vec![partials.into(), range.first.into(), range.last.into()];
+        for (operator, expression) in [("IN", words), ("NOT IN", unwanted.to_owned())] {
             if !expression.is_empty() {
                 values.push(expression.into());
                 let _ = write!(
                     sql,
-                    " AND rowid {is} (SELECT rowid FROM memory_words WHERE memory_words MATCH ?{} AND rowid BETWEEN ?2 AND ?3)",
+                    " AND rowid {operator} (SELECT rowid FROM memory_words WHERE memory_words MATCH ?{} AND rowid BETWEEN ?2 AND ?3)",
                     values.len()
                 );
             }
@@ -182,7 +204,7 @@ impl Tx<'_> {
             .collect::<rusqlite::Result<_>>()?;
         let mut found = Vec::new();
         for number in numbers {
-            self.take(number, 0.0, search.tags, &mut found)?;
+            self.push_if_current(number, 0.0, search.tags, &mut found)?;
             if found.len() == search.limit * 2 {
                 break;
             }
@@ -191,9 +213,9 @@ impl Tx<'_> {
     }
 
     /// Returns what a term is as part of a word; `None` when it is too short to be looked for so.
-    fn part(&self, term: &Term) -> rusqlite::Result<Option<String>> {
+    fn partial(&self, term: &Term) -> rusqlite::Result<Option<String>> {
         if term.text.chars().count() >= 3 {
-            return Ok(Some(quoted(&term.text)));
+            return Ok(Some(quote_fts(&term.text)));
         }
         if !term.is_short_and_unspaced() {
             return Ok(None);
@@ -203,22 +225,22 @@ impl Tx<'_> {
             "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_runs USING fts5vocab ('main', 'memory_parts', 'row')",
         )?;
         let after = format!("{}\u{10ffff}", term.text);
-        let runs: Vec<String> = self
+        let trigrams: Vec<String> = self
             .sql
             .prepare("SELECT term FROM temp.memory_runs WHERE term >= ?1 AND term < ?2 LIMIT ?3")?
-            .query_map(params![term.text, after, RUNS_MAX], |row| row.get(0))?
+            .query_map(params![term.text, after, TRIGRAMS_MAX], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        if runs.is_empty() {
+        if trigrams.is_empty() {
             return Ok(None);
         }
-        let runs = join(runs.iter().map(|run| quoted(run)), " OR ");
-        Ok(Some(format!("({runs})")))
+        let trigrams = join(trigrams.iter().map(|trigram| quote_fts(trigram)), " OR ");
+        Ok(Some(format!("({trigrams})")))
     }
 
     /// Returns the newest numbers of a scope whose words match.
-    fn words_matching(
+    fn matching_numbers(
         &self,
-        range: Range,
+        range: RowidRange,
         expression: &str,
         limit: u32,
     ) -> rusqlite::Result<Vec<i64>> {
@@ -232,34 +254,34 @@ impl Tx<'_> {
     }
 
     /// Adds a memory to what was found if it is current and has these tags.
-    fn take(
+    fn push_if_current(
         &self,
         number: i64,
         score: f64,
         tags: &[String],
-        found: &mut Vec<Found>,
+        found: &mut Vec<MemoryMatch>,
     ) -> rusqlite::Result<()> {
         let has =
             |memory: &Memory, wanted: &String| memory.tags.iter().any(|tag| same_tag(tag, wanted));
-        let memory = self.memory_numbered(number)?.filter(|memory| {
+        let memory = self.memory_by_number(number)?.filter(|memory| {
             memory.is_current(self.now.wall_ms) && tags.iter().all(|tag| has(memory, tag))
         });
-        found.extend(memory.map(|memory| Found { memory, score }));
+        found.extend(memory.map(|memory| MemoryMatch { memory, score }));
         Ok(())
     }
 }
 
 /// A term as the full text reads it: a text between quotation marks, in which no sign has a meaning.
 fn expression(term: &Term) -> String {
-    let star = if term.prefix { " *" } else { "" };
-    format!("{}{star}", quoted(&term.text))
+    let prefix_marker = if term.prefix { " *" } else { "" };
+    format!("{}{prefix_marker}", quote_fts(&term.text))
 }
 
-fn quoted(text: &str) -> String {
+fn quote_fts(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-fn all_of(terms: &[Term], word: &str) -> String {
+fn join_terms(terms: &[Term], word: &str) -> String {
     join(terms.iter().map(expression), word)
 }
 
@@ -269,12 +291,12 @@ fn join(expressions: impl IntoIterator<Item = String>, word: &str) -> String {
 
 /// A tag is looked for by its words; that it is the very tag is checked afterwards.
 fn with_tags(expression: &str, tags: &[String]) -> String {
-    let tags = tags.iter().map(|tag| format!("tags : {}", quoted(tag)));
-    let own = (!expression.is_empty()).then(|| expression.to_owned());
-    join(own.into_iter().chain(tags), " AND ")
+    let tags = tags.iter().map(|tag| format!("tags : {}", quote_fts(tag)));
+    let base_expression = (!expression.is_empty()).then(|| expression.to_owned());
+    join(base_expression.into_iter().chain(tags), " AND ")
 }
 
-fn without(expression: &str, unwanted: &str) -> String {
+fn excluding(expression: &str, unwanted: &str) -> String {
     if unwanted.is_empty() {
         expression.to_owned()
     } else {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use super::Tx;
-use crate::model::message::{EVERYONE, MessageType, SHORT_CHARS, SentTo, Topic};
+use crate::model::message::{EVERYONE, MessageType, SHORT_BODY_CHARS_MAX, SentTo, Topic};
 use crate::platform::id::{MessageId, PeerId, SessionId};
 
 /// A message as it is stored.
@@ -39,13 +39,13 @@ pub struct Message {
 impl Message {
     /// Returns the text if it is short enough to be told beside a prompt.
     pub fn short_body(&self) -> Option<&str> {
-        (self.body.chars().count() <= SHORT_CHARS).then_some(self.body.as_str())
+        (self.body.chars().count() <= SHORT_BODY_CHARS_MAX).then_some(self.body.as_str())
     }
 }
 
 /// Where a new message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target<'a> {
+pub enum MessageTarget<'a> {
     /// One mailbox.
     Peer(PeerId),
     /// A topic; `*` is everybody.
@@ -60,7 +60,7 @@ pub struct NewMessage<'a> {
     /// Its name.
     pub from_name: &'a str,
     /// Where it goes.
-    pub to: Target<'a>,
+    pub to: MessageTarget<'a>,
     /// What it is.
     pub kind: MessageType,
     /// What it is about.
@@ -77,7 +77,7 @@ pub struct NewMessage<'a> {
 
 /// What was stored under a sender's key before.
 #[derive(Debug)]
-pub struct Keyed {
+pub struct IdempotencyMatch {
     /// Its id.
     pub id: MessageId,
     /// The mailbox it went to.
@@ -85,12 +85,12 @@ pub struct Keyed {
     /// The topic it went to.
     pub topic: Option<String>,
     /// Everything else of it is the same.
-    pub same: bool,
+    pub is_identical: bool,
 }
 
 /// Which messages to list.
 #[derive(Debug, Clone, Default)]
-pub struct Listing<'a> {
+pub struct MessageListing<'a> {
     /// Those after this id; empty is from the beginning.
     pub after: String,
     /// Topics to look into beside what comes by itself.
@@ -106,7 +106,7 @@ pub struct Listing<'a> {
 /// What waits for a mailbox and a session of it.
 #[expect(clippy::struct_excessive_bools, reason = "four independent signs")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Signs {
+pub struct PendingFlags {
     /// Questions.
     pub questions: bool,
     /// Answers nobody waited for.
@@ -117,42 +117,43 @@ pub struct Signs {
     pub grants: bool,
 }
 
-const MESSAGE: &str = "m.id, m.from_name, p.name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body)";
+const MESSAGE_COLUMNS: &str = "m.id, m.from_name, p.name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body)";
 /// The row with the id of the last message, so that a hook need not look into the table when nothing was posted.
-const LAST_MESSAGE: &str = "last_message";
-const WAKING: &str = "AND m.type IN ('alert', 'command')";
+const LAST_MESSAGE_KEY: &str = "last_message";
+const WAKING_FILTER: &str = "AND m.type IN ('alert', 'command')";
 
 /// The ids that a mailbox `:peer` sees after an id, that are still of use at `:now` and that fit `more`.
-fn seen_by(after: &str, more: &str) -> String {
-    let fits = fits(more);
+fn visible_ids_sql(after: &str, extra_filter: &str) -> String {
+    let filter_sql = filter_sql(extra_filter);
     format!(
-        "SELECT m.id FROM message m WHERE m.to_peer = :peer AND m.id > {after} {fits}
-         UNION ALL SELECT m.id FROM message m WHERE m.topic = '{EVERYONE}' AND m.id > max({after}, :peer) {fits}
+        "SELECT m.id FROM message m WHERE m.to_peer = :peer AND m.id > {after} {filter_sql}
+         UNION ALL SELECT m.id FROM message m WHERE m.topic = '{EVERYONE}' AND m.id > max({after}, :peer) {filter_sql}
          UNION ALL SELECT m.id FROM subscription s JOIN message m ON m.topic = s.topic
-             WHERE s.peer_id = :peer AND m.id > max({after}, s.since) {fits}"
+             WHERE s.peer_id = :peer AND m.id > max({after}, s.since) {filter_sql}"
     )
 }
 
 /// The same with topics that a caller names, a JSON list `:topics`; of those also what is older than a subscription.
-fn seen_with_topics(after: &str, more: &str) -> String {
-    let unnamed = "AND s.topic NOT IN (SELECT value FROM json_each(:topics))";
+fn visible_ids_with_topics_sql(after: &str, extra_filter: &str) -> String {
+    let not_named_filter = "AND s.topic NOT IN (SELECT value FROM json_each(:topics))";
     format!(
-        "{} {unnamed}
+        "{} {not_named_filter}
          UNION ALL SELECT m.id FROM json_each(:topics) t JOIN message m ON m.topic = t.value WHERE m.id > {after} {}",
-        seen_by(after, more),
-        fits(more)
+        visible_ids_sql(after, extra_filter),
+        filter_sql(extra_filter)
     )
 }
 
 /// What holds for every message that is shown.
-fn fits(more: &str) -> String {
+fn filter_sql(extra_filter: &str) -> String {
     format!(
-        "AND m.from_peer <> :peer AND (m.expires_at_ms IS NULL OR m.expires_at_ms > :now) {more}"
+        "AND m.from_peer <> :peer AND (m.expires_at_ms IS NULL OR m.expires_at_ms > :now) {extra_filter}"
     )
 }
 
-const UNREAD: &str = "(SELECT mail_read FROM peer WHERE id = :peer)";
-const UNMENTIONED: &str = "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
+const UNREAD_AFTER: &str = "(SELECT mail_read FROM peer WHERE id = :peer)";
+const UNMENTIONED_AFTER: &str =
+    "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
 
 fn message(row: &Row) -> rusqlite::Result<Message> {
     let topic: Option<String> = row.get(3)?;
@@ -176,7 +177,7 @@ fn message(row: &Row) -> rusqlite::Result<Message> {
 }
 
 /// Each topic once: one named twice must not be looked into twice.
-fn list_of(topics: &[Topic]) -> String {
+fn topics_json(topics: &[Topic]) -> String {
     let topics: BTreeSet<&Topic> = topics.iter().collect();
     serde_json::to_string(&topics).expect("texts can be written as JSON")
 }
@@ -184,10 +185,10 @@ fn list_of(topics: &[Topic]) -> String {
 impl Tx<'_> {
     /// Stores a message.
     pub(crate) fn insert_message(&self, new: &NewMessage) -> rusqlite::Result<MessageId> {
-        let id = MessageId::from(self.mint()?);
+        let id = MessageId::from(self.next_id()?);
         let (to_peer, topic) = match new.to {
-            Target::Peer(peer) => (Some(peer), None),
-            Target::Topic(topic) => (None, Some(topic)),
+            MessageTarget::Peer(peer) => (Some(peer), None),
+            MessageTarget::Topic(topic) => (None, Some(topic)),
         };
         self.sql
             .prepare_cached(
@@ -199,16 +200,16 @@ impl Tx<'_> {
                 id, new.from, new.from_name, to_peer, topic, new.kind.as_str(), new.subject, new.body, new.in_reply_to,
                 new.idempotency_key, self.now.wall_ms, new.ttl_ms.map(|ttl_ms| self.now.wall_ms.saturating_add(ttl_ms))
             ])?;
-        self.set_meta(LAST_MESSAGE, &id.to_string())?;
+        self.set_meta(LAST_MESSAGE_KEY, &id.to_string())?;
         Ok(id)
     }
 
     /// Returns what this sender has stored under a key.
-    pub(crate) fn message_keyed(
+    pub(crate) fn find_message_by_idempotency_key(
         &self,
         new: &NewMessage,
         key: &str,
-    ) -> rusqlite::Result<Option<Keyed>> {
+    ) -> rusqlite::Result<Option<IdempotencyMatch>> {
         self.sql
             .prepare_cached(
                 "SELECT id, to_peer, topic, type = ?3 AND subject IS ?4 AND body = ?5 AND in_reply_to IS ?6
@@ -218,11 +219,11 @@ impl Tx<'_> {
             .query_row(
                 params![new.from, key, new.kind.as_str(), new.subject, new.body, new.in_reply_to, new.ttl_ms],
                 |row| {
-                    Ok(Keyed {
+                    Ok(IdempotencyMatch {
                         id: row.get(0)?,
                         to_peer: row.get(1)?,
                         topic: row.get(2)?,
-                        same: row.get(3)?,
+                        is_identical: row.get(3)?,
                     })
                 },
             )
@@ -237,7 +238,7 @@ impl Tx<'_> {
     }
 
     /// Returns when the `nth` newest message of a peer to everybody since `since_ms` was posted.
-    pub(crate) fn nth_broadcast(
+    pub(crate) fn nth_newest_broadcast_at_ms(
         &self,
         from: PeerId,
         since_ms: i64,
@@ -256,20 +257,20 @@ impl Tx<'_> {
     pub(crate) fn messages(
         &self,
         peer: PeerId,
-        listing: &Listing,
+        listing: &MessageListing,
     ) -> rusqlite::Result<Vec<Message>> {
-        let seen = seen_with_topics(
+        let visible_sql = visible_ids_with_topics_sql(
             ":after",
             "AND (:from IS NULL OR m.from_peer = :from) AND (:from_name IS NULL OR m.from_name = :from_name)",
         );
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MESSAGE}, m.body FROM (SELECT id FROM ({seen}) ORDER BY id LIMIT :limit) v
+                "SELECT {MESSAGE_COLUMNS}, m.body FROM (SELECT id FROM ({visible_sql}) ORDER BY id LIMIT :limit) v
                  CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id"
             ))?
             .query_map(
                 named_params! {
-                    ":peer": peer, ":after": listing.after, ":now": self.now.wall_ms, ":topics": list_of(listing.topics),
+                    ":peer": peer, ":after": listing.after, ":now": self.now.wall_ms, ":topics": topics_json(listing.topics),
                     ":from": listing.from, ":from_name": listing.from_name, ":limit": listing.limit,
                 },
                 message,
@@ -282,22 +283,26 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT count(*) FROM ({})",
-                seen_with_topics(UNREAD, "")
+                visible_ids_with_topics_sql(UNREAD_AFTER, "")
             ))?
             .query_row(
-                named_params! { ":peer": peer, ":now": self.now.wall_ms, ":topics": list_of(topics) },
+                named_params! { ":peer": peer, ":now": self.now.wall_ms, ":topics": topics_json(topics) },
                 |row| row.get(0),
             )
     }
 
     /// Returns what of a mailbox has been neither read nor mentioned, oldest first, each with the beginning of its text.
-    pub(crate) fn unmentioned(&self, peer: PeerId, limit: u32) -> rusqlite::Result<Vec<Message>> {
+    pub(crate) fn unmentioned_messages(
+        &self,
+        peer: PeerId,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<Message>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MESSAGE}, substr(m.body, 1, {}) FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
+                "SELECT {MESSAGE_COLUMNS}, substr(m.body, 1, {}) FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
                  CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id",
-                SHORT_CHARS + 1,
-                seen_by(UNMENTIONED, "")
+                SHORT_BODY_CHARS_MAX + 1,
+                visible_ids_sql(UNMENTIONED_AFTER, "")
             ))?
             .query_map(
                 named_params! { ":peer": peer, ":now": self.now.wall_ms, ":limit": limit },
@@ -311,7 +316,7 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT count(*) FROM ({})",
-                seen_by(UNMENTIONED, "")
+                visible_ids_sql(UNMENTIONED_AFTER, "")
             ))?
             .query_row(
                 named_params! { ":peer": peer, ":now": self.now.wall_ms },
@@ -320,11 +325,11 @@ impl Tx<'_> {
     }
 
     /// Returns who has posted what is to wake a mailbox and has been neither read nor mentioned, oldest first.
-    pub(crate) fn waking_senders(&self, peer: PeerId) -> rusqlite::Result<Vec<String>> {
+    pub(crate) fn senders_of_waking_mail(&self, peer: PeerId) -> rusqlite::Result<Vec<String>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT from_name FROM message WHERE id IN ({}) ORDER BY id LIMIT 100",
-                seen_by(UNMENTIONED, WAKING)
+                visible_ids_sql(UNMENTIONED_AFTER, WAKING_FILTER)
             ))?
             .query_map(
                 named_params! { ":peer": peer, ":now": self.now.wall_ms },
@@ -334,18 +339,22 @@ impl Tx<'_> {
     }
 
     /// Returns what waits for a session, in one look: the first of every hook.
-    pub(crate) fn signs(&self, peer: PeerId, session: SessionId) -> rusqlite::Result<Signs> {
-        if !self.has_rooms() {
-            return Ok(Signs {
-                questions: self.has_pending(peer)?,
+    pub(crate) fn pending_flags(
+        &self,
+        peer: PeerId,
+        session: SessionId,
+    ) -> rusqlite::Result<PendingFlags> {
+        if !self.has_schema_v2() {
+            return Ok(PendingFlags {
+                questions: self.has_pending_questions(peer)?,
                 answers: true,
-                ..Signs::default()
+                ..PendingFlags::default()
             });
         }
-        let mut signs = self.sql.prepare_cached(SIGNS)?.query_row(
+        let mut pending_flags = self.sql.prepare_cached(PENDING_FLAGS_SQL)?.query_row(
             params![peer, session, self.now.wall_ms],
             |row| {
-                Ok(Signs {
+                Ok(PendingFlags {
                     questions: row.get(0)?,
                     answers: row.get(1)?,
                     grants: row.get(2)?,
@@ -353,13 +362,13 @@ impl Tx<'_> {
                 })
             },
         )?;
-        signs.mail = self.was_posted_since_told(peer)? && self.has_unmentioned(peer)?;
-        Ok(signs)
+        pending_flags.mail = self.has_posts_since_mention(peer)? && self.has_unmentioned(peer)?;
+        Ok(pending_flags)
     }
 
     /// Returns whether anything was posted to anybody since this mailbox was last told of its mail.
-    fn was_posted_since_told(&self, peer: PeerId) -> rusqlite::Result<bool> {
-        let Some(last) = self.meta(LAST_MESSAGE)? else {
+    fn has_posts_since_mention(&self, peer: PeerId) -> rusqlite::Result<bool> {
+        let Some(last) = self.meta(LAST_MESSAGE_KEY)? else {
             return Ok(false);
         };
         self.sql
@@ -372,14 +381,14 @@ impl Tx<'_> {
     }
 
     fn has_unmentioned(&self, peer: PeerId) -> rusqlite::Result<bool> {
-        self.sql.prepare_cached(&unmentioned_sql())?.query_row(
+        self.sql.prepare_cached(&has_unmentioned_sql())?.query_row(
             named_params! { ":peer": peer, ":now": self.now.wall_ms },
             |row| row.get(0),
         )
     }
 
     /// Returns up to which message a mailbox has read; empty is none.
-    pub(crate) fn mail_read(&self, peer: PeerId) -> rusqlite::Result<String> {
+    pub(crate) fn mail_read_up_to(&self, peer: PeerId) -> rusqlite::Result<String> {
         self.sql
             .prepare_cached("SELECT mail_read FROM peer WHERE id = ?1")?
             .query_row([peer], |row| row.get(0))
@@ -418,7 +427,7 @@ impl Tx<'_> {
         if subscribed {
             return Ok(());
         }
-        let since = MessageId::from(self.mint()?);
+        let since = MessageId::from(self.next_id()?);
         self.sql
             .prepare_cached("INSERT INTO subscription (peer_id, topic, since) VALUES (?1, ?2, ?3)")?
             .execute(params![peer, topic.as_str(), since])
@@ -453,10 +462,10 @@ impl Tx<'_> {
 }
 
 /// A hook compiles this anew each time, so it is as plain as can be.
-const SIGNS: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?3),
+const PENDING_FLAGS_SQL: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?3),
     EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1 AND answer_open = 1),
     EXISTS (SELECT 1 FROM claim WHERE session_id = ?2 AND told = 0 AND state = 'held')";
 
-fn unmentioned_sql() -> String {
-    format!("SELECT EXISTS ({})", seen_by(UNMENTIONED, ""))
+fn has_unmentioned_sql() -> String {
+    format!("SELECT EXISTS ({})", visible_ids_sql(UNMENTIONED_AFTER, ""))
 }

@@ -45,18 +45,20 @@ use ulid::Ulid;
 use crate::model::{Error, Refusal, Result};
 use crate::platform::{Fault, FaultKind, Moment, permissions};
 
-pub use crate::store::create::{Schema, Step, version};
-pub use crate::store::memory_search::Found;
-pub(crate) use crate::store::memory_search::Search;
-pub use crate::store::prior_answers::Answered;
-pub use crate::store::question::{NewQuestion, Pending, Question};
-pub use crate::store::recovery_hints::made_anew;
+pub use crate::store::create::{Migration, Schema, version};
+pub use crate::store::memory_search::MemoryMatch;
+pub(crate) use crate::store::memory_search::MemorySearch;
+pub use crate::store::prior_answers::StoredAnswer;
+pub use crate::store::question::{NewQuestion, Question, QuestionDelivery};
+pub use crate::store::recovery_hints::recovery_hint;
 pub use crate::store::retention::Reclaimed;
 pub use claim::{Claim, NewClaim};
 pub use memory::Memory;
-pub(crate) use memory::{MESH as MESH_SCOPE, NewMemory, Range as MemoryRange};
-pub use message::{Keyed, Listing, Message, NewMessage, Signs, Target};
-pub use peer::{NewPeer, NewSession, Peer, ProcessPlace, Ring, Session};
+pub(crate) use memory::{MESH as MESH_SCOPE, NewMemory, RowidRange as MemoryRange};
+pub use message::{
+    IdempotencyMatch, Message, MessageListing, MessageTarget, NewMessage, PendingFlags,
+};
+pub use peer::{NewPeer, NewSession, Peer, ProcessLocation, Session, WakeAttempt};
 pub use task::{Task, TaskListing};
 
 /// How a file is opened.
@@ -65,7 +67,7 @@ pub struct Options {
     /// Flush every commit to disk.
     pub sync_full: bool,
     /// How long a write waits for the lock before it is a fault.
-    pub patience: Duration,
+    pub lock_timeout: Duration,
     /// A hook: it migrates nothing and leaves the checkpoint to others.
     pub hook: bool,
 }
@@ -74,7 +76,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sync_full: false,
-            patience: Duration::from_secs(15),
+            lock_timeout: Duration::from_secs(15),
             hook: false,
         }
     }
@@ -87,8 +89,8 @@ pub struct Store {
     path: PathBuf,
     file: FileId,
     options: Options,
-    patience: busy_handler::Patience,
-    log_size: wal::LogSize,
+    lock_timeout: busy_handler::LockTimeout,
+    log_size: wal::WalPageCount,
     version: u32,
 }
 
@@ -99,12 +101,12 @@ pub struct Tx<'a> {
     /// The time of this transaction.
     pub now: Moment,
     version: u32,
-    appended: RefCell<Vec<Cow<'static, str>>>,
-    overwrites: Cell<bool>,
+    appended_event_types: RefCell<Vec<Cow<'static, str>>>,
+    secure_delete: Cell<bool>,
 }
 
 /// What leaves a page is overwritten there; what stood on a page of its own is not.
-const OVERWRITE_WHERE_IT_COSTS_NOTHING: &str = "PRAGMA secure_delete = FAST;";
+const FAST_SECURE_DELETE: &str = "PRAGMA secure_delete = FAST;";
 
 /// Which file a path meant when it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,23 +134,26 @@ impl Store {
         }
         let file = create::check(path)?;
         let mut connection = connect(path)?;
-        let patience = busy_handler::install(&mut connection, options.patience)
-            .map_err(|error| fault(path, &error))?;
+        let lock_timeout =
+            busy_handler::install_busy_handler(&mut connection, options.lock_timeout)
+                .map_err(|error| fault(path, &error))?;
         let mut store = Self {
             connection,
             path: path.to_path_buf(),
             file,
             options,
-            patience,
-            log_size: wal::LogSize::default(),
+            lock_timeout,
+            log_size: wal::WalPageCount::default(),
             version: 0,
         };
-        store.set_up().map_err(|error| fault(path, &error))?;
-        create::reach(&mut store, schema)?;
+        store
+            .configure_connection()
+            .map_err(|error| fault(path, &error))?;
+        create::migrate_to(&mut store, schema)?;
         Ok(store)
     }
 
-    fn set_up(&mut self) -> rusqlite::Result<()> {
+    fn configure_connection(&mut self) -> rusqlite::Result<()> {
         if self.options.hook {
             self.connection
                 .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -158,15 +163,15 @@ impl Store {
         // Plans do not depend on the values bound; otherwise kept statements are compiled anew at every use.
         self.connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        let level = if self.options.sync_full {
+        let synchronous_level = if self.options.sync_full {
             "FULL"
         } else {
             "NORMAL"
         };
-        let log = if self.options.hook {
+        let wal_pragma = if self.options.hook {
             "wal_autocheckpoint = 0"
         } else {
-            self.log_size = wal::watch(&mut self.connection)?;
+            self.log_size = wal::install_wal_hook(&mut self.connection)?;
             "journal_size_limit = 16777216"
         };
         // What leaves a page is overwritten there, so that nothing forgotten later is left from a time before. Hooks write no
@@ -174,10 +179,10 @@ impl Store {
         let tidy = if self.options.hook {
             ""
         } else {
-            OVERWRITE_WHERE_IT_COSTS_NOTHING
+            FAST_SECURE_DELETE
         };
         self.connection.execute_batch(&format!(
-            "PRAGMA synchronous = {level}; PRAGMA {log}; {tidy}"
+            "PRAGMA synchronous = {synchronous_level}; PRAGMA {wal_pragma}; {tidy}"
         ))?;
         self.connection.set_prepared_statement_cache_capacity(64);
         Ok(())
@@ -195,18 +200,18 @@ impl Store {
     }
 
     /// Changes how long a write waits for the lock. Returns how long it waited so far.
-    pub fn set_patience(&mut self, patience: Duration) -> Duration {
-        self.patience.set(patience);
-        std::mem::replace(&mut self.options.patience, patience)
+    pub fn set_lock_timeout(&mut self, lock_timeout: Duration) -> Duration {
+        self.lock_timeout.set(lock_timeout);
+        std::mem::replace(&mut self.options.lock_timeout, lock_timeout)
     }
 
     /// Opens the file anew when its path means another one now, or none. Returns whether it did.
     pub fn reopen_if_replaced(&mut self) -> std::result::Result<bool, Fault> {
-        let same = self
+        let is_unchanged = self
             .path
             .metadata()
             .is_ok_and(|metadata| FileId(metadata.dev(), metadata.ino()) == self.file);
-        if same {
+        if is_unchanged {
             return Ok(false);
         }
         *self = Self::open(&self.path, self.options.clone())?;
@@ -216,15 +221,15 @@ impl Store {
     /// Runs a verb as one writing transaction: all of it is kept, or nothing.
     pub fn write<T>(&mut self, now: Moment, verb: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
         let path = &self.path;
-        let at = |error: Error| locate(path, error);
+        let with_path = |error: Error| add_path(path, error);
         let sql = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| fault(path, &error))?;
         let tx = Tx::new(sql, now, self.version);
-        let outcome = verb(&tx).map_err(at);
-        let overwrites = tx.overwrites.get();
-        let ended = match outcome {
+        let outcome = verb(&tx).map_err(with_path);
+        let secure_delete = tx.secure_delete.get();
+        let result = match outcome {
             Ok(outcome) => tx
                 .commit()
                 .map(|()| outcome)
@@ -234,22 +239,22 @@ impl Store {
                 Err(error)
             }
         };
-        if overwrites {
+        if secure_delete {
             self.connection
-                .execute_batch(OVERWRITE_WHERE_IT_COSTS_NOTHING)
+                .execute_batch(FAST_SECURE_DELETE)
                 .map_err(|error| fault(path, &error))?;
         }
-        ended
+        result
     }
 
     /// Runs a look at one state of the file.
-    pub fn read<T>(&mut self, now: Moment, look: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
+    pub fn read<T>(&mut self, now: Moment, query: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
         let path = &self.path;
         let sql = self
             .connection
             .transaction()
             .map_err(|error| fault(path, &error))?;
-        look(&Tx::new(sql, now, self.version)).map_err(|error| locate(path, error))
+        query(&Tx::new(sql, now, self.version)).map_err(|error| add_path(path, error))
     }
 
     /// Brings the log into the file and refreshes the query planner's figures; the work of a server at rest.
@@ -275,8 +280,8 @@ impl<'a> Tx<'a> {
             sql,
             now,
             version,
-            appended: RefCell::default(),
-            overwrites: Cell::default(),
+            appended_event_types: RefCell::default(),
+            secure_delete: Cell::default(),
         }
     }
 
@@ -287,17 +292,17 @@ impl<'a> Tx<'a> {
 
 impl Tx<'_> {
     /// Returns whether the file has mail, claims and shared state. A hook reads an older one as it is.
-    pub(crate) fn has_rooms(&self) -> bool {
+    pub(crate) fn has_schema_v2(&self) -> bool {
         self.version >= 2
     }
 
     /// Returns whether the file has tasks, and memories too.
-    pub(crate) fn has_tasks(&self) -> bool {
+    pub(crate) fn has_schema_v3(&self) -> bool {
         self.version >= 3
     }
 
     /// Runs a part of a verb that may be refused alone: then nothing of this part is kept. A fault ends all of it.
-    pub(crate) fn attempt<T>(
+    pub(crate) fn try_in_savepoint<T>(
         &self,
         part: impl FnOnce() -> Result<T>,
     ) -> Result<std::result::Result<T, Refusal>> {
@@ -316,7 +321,7 @@ impl Tx<'_> {
     }
 
     /// Returns a new id: the time, or one more than the last, so that ids grow in commit order whatever the clock does.
-    fn mint(&self) -> rusqlite::Result<Ulid> {
+    fn next_id(&self) -> rusqlite::Result<Ulid> {
         let last: Option<String> = self.meta("last_id")?;
         let last = last
             .and_then(|text| Ulid::from_string(&text).ok())
@@ -336,7 +341,7 @@ impl Tx<'_> {
 
     /// Returns a word that was never used before: the end of a fresh id.
     pub(crate) fn nonce(&self) -> rusqlite::Result<String> {
-        Ok(self.mint()?.to_string()[16..].to_ascii_lowercase())
+        Ok(self.next_id()?.to_string()[16..].to_ascii_lowercase())
     }
 
     pub(crate) fn meta(&self, key: &str) -> rusqlite::Result<Option<String>> {
@@ -356,16 +361,16 @@ impl Tx<'_> {
 }
 
 /// Says why no file could be made or used at `path`, as far as that can be told without making anything.
-pub fn check_place(path: &Path) -> std::result::Result<(), Fault> {
+pub fn check_database_path(path: &Path) -> std::result::Result<(), Fault> {
     use rustix::fs::Access;
     let folder = folder_of(path);
     if folder.exists() {
         check_folder(folder)?;
     }
-    let there = folder.ancestors().find(|folder| folder.exists());
-    let there = there.unwrap_or(Path::new("/"));
-    rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| Fault::io("write into", there, &error.into()))
+    let existing_ancestor = folder.ancestors().find(|folder| folder.exists());
+    let existing_ancestor = existing_ancestor.unwrap_or(Path::new("/"));
+    rustix::fs::access(existing_ancestor, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| Fault::io("write into", existing_ancestor, &error.into()))
 }
 
 fn check_folder(folder: &Path) -> std::result::Result<(), Fault> {
@@ -408,67 +413,74 @@ fn fault(path: &Path, error: &rusqlite::Error) -> Fault {
             "try again; `claude-mesh doctor` tells who has it open",
         ),
         // Where the path is known, the hint says what to do with the file.
-        Some(Code::NotADatabase) => (FaultKind::Foreign, "file is not a database".into(), ""),
-        Some(Code::DatabaseCorrupt) => (FaultKind::Damaged, "the file is damaged".into(), ""),
-        Some(Code::DiskFull) => full(),
+        Some(Code::NotADatabase) => (FaultKind::ForeignFile, "file is not a database".into(), ""),
+        Some(Code::DatabaseCorrupt) => (
+            FaultKind::DatabaseCorrupted,
+            "the file is damaged".into(),
+            "",
+        ),
+        Some(Code::DiskFull) => disk_full(),
         // The shared memory is a file too.
-        Some(Code::SystemIoFailure) if has_no_room_for_shared_memory(error) => full(),
+        Some(Code::SystemIoFailure) if is_shared_memory_out_of_space(error) => disk_full(),
         Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => (
-            FaultKind::Rights,
+            FaultKind::Permission,
             error.to_string(),
             "make file and folder writable for this user; nothing was changed",
         ),
         _ => (FaultKind::Other, error.to_string(), ""),
     };
     let message = format!("cannot use {}: {problem}", path.display());
-    with_way_out(path, Fault::new(kind, message, hint))
+    with_recovery_hint(path, Fault::new(kind, message, hint))
 }
 
-fn with_way_out(path: &Path, fault: Fault) -> Fault {
-    if matches!(fault.kind, FaultKind::Foreign | FaultKind::Damaged) {
-        let hint = recovery_hints::made_anew(path);
+fn with_recovery_hint(path: &Path, fault: Fault) -> Fault {
+    if matches!(
+        fault.kind,
+        FaultKind::ForeignFile | FaultKind::DatabaseCorrupted
+    ) {
+        let hint = recovery_hints::recovery_hint(path);
         return Fault { hint, ..fault };
     }
     fault
 }
 
-fn full() -> (FaultKind, String, &'static str) {
+fn disk_full() -> (FaultKind, String, &'static str) {
     (
-        FaultKind::Full,
+        FaultKind::DiskFull,
         "the disk is full".into(),
         "free some space; nothing was changed",
     )
 }
 
-fn has_no_room_for_shared_memory(error: &rusqlite::Error) -> bool {
+fn is_shared_memory_out_of_space(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 /// SQL errors inside a verb carry no path; it is put in where the verb ends.
-fn locate(path: &Path, error: Error) -> Error {
+fn add_path(path: &Path, error: Error) -> Error {
     match error {
-        Error::Fault(fault) if fault.message.starts_with(UNLOCATED) => {
+        Error::Fault(fault) if fault.message.starts_with(PATHLESS_PREFIX) => {
             let message = format!(
                 "cannot use {}: {}",
                 path.display(),
-                &fault.message[UNLOCATED.len()..]
+                &fault.message[PATHLESS_PREFIX.len()..]
             );
-            Error::Fault(with_way_out(path, Fault { message, ..fault }))
+            Error::Fault(with_recovery_hint(path, Fault { message, ..fault }))
         }
         other => other,
     }
 }
 
-const UNLOCATED: &str = "\u{0}database: ";
+const PATHLESS_PREFIX: &str = "\u{0}database: ";
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         let found = fault(Path::new(""), &error);
         let problem = found.message.trim_start_matches("cannot use : ").to_owned();
         Self::Fault(Fault {
-            message: format!("{UNLOCATED}{problem}"),
+            message: format!("{PATHLESS_PREFIX}{problem}"),
             ..found
         })
     }

@@ -9,7 +9,7 @@ use crate::platform::id::{
 };
 use crate::platform::process::ProcessKey;
 
-macro_rules! id_in_sql {
+macro_rules! impl_sql_for_ids {
     ($($id:ty),*) => {$(
         impl ToSql for $id {
             fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -23,7 +23,7 @@ macro_rules! id_in_sql {
         }
     )*};
 }
-id_in_sql!(
+impl_sql_for_ids!(
     PeerId, SessionId, QuestionId, MessageId, ClaimId, MemoryId, WaitId, TaskId
 );
 
@@ -37,7 +37,7 @@ pub struct Peer {
     /// Its name.
     pub name: PeerName,
     /// The name its project asked for when somebody last sat down.
-    pub wanted: String,
+    pub requested_name: String,
     /// Its project folder.
     pub project: Option<String>,
     /// Its seat in the project; 1 is the first.
@@ -74,7 +74,7 @@ pub struct NewPeer<'a> {
     /// Its name.
     pub name: &'a PeerName,
     /// The name that was asked for.
-    pub wanted: &'a str,
+    pub requested_name: &'a str,
     /// Its project folder.
     pub project: Option<&'a str>,
     /// Its seat.
@@ -83,7 +83,7 @@ pub struct NewPeer<'a> {
 
 /// Where a process lives: enough to look it up, or to know that it cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessPlace {
+pub struct ProcessLocation {
     /// The machine.
     pub host: String,
     /// The boot.
@@ -104,7 +104,7 @@ pub struct Session {
     /// Where it sits.
     pub peer: PeerId,
     /// Its process.
-    pub place: ProcessPlace,
+    pub location: ProcessLocation,
     /// The client, for example `claude-code 2.1.329`.
     pub agent: Option<String>,
     /// Claude Code's own id of the session; changes at `/clear`.
@@ -120,11 +120,11 @@ pub struct Session {
     /// How often our Stop hook continued that turn.
     pub stop_streak: u32,
     /// Its person was told to restart it.
-    pub told_restart: bool,
+    pub restart_notified: bool,
     /// How many turns peers have started since its person last typed.
     pub posted_turns: u32,
     /// The doorbell that was posted and has not been read yet.
-    pub ring: Option<Ring>,
+    pub ring: Option<WakeAttempt>,
     /// When it sat down, in wall milliseconds.
     pub started_at_ms: i64,
     /// When it was last heard of, in wall milliseconds.
@@ -135,7 +135,7 @@ pub struct Session {
 
 /// A doorbell posted into a session's inbox that nobody has read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ring {
+pub struct WakeAttempt {
     /// What its line carries, so that it is known again.
     pub nonce: String,
     /// How often it was posted.
@@ -150,7 +150,7 @@ pub struct NewSession<'a> {
     /// Where it sits.
     pub peer: PeerId,
     /// Its process.
-    pub place: &'a ProcessPlace,
+    pub location: &'a ProcessLocation,
     /// The client.
     pub agent: Option<&'a str>,
     /// Claude Code's own id of the session.
@@ -163,19 +163,19 @@ pub struct NewSession<'a> {
     pub has_server: bool,
 }
 
-const PEER: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
-const SESSION: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
+const PEER_COLUMNS: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
+const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
 
 /// Begins with the sessions: by name every mailbox there is would be read.
-pub(super) const SEATED: &str =
+pub(super) const WITH_LIVE_SESSION: &str =
     "id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY kind = 'run', +name";
 
 fn peer(row: &Row) -> rusqlite::Result<Peer> {
     Ok(Peer {
         id: row.get(0)?,
         kind: PeerKind::of(row.get_ref(1)?.as_str()?),
-        name: PeerName::stored(row.get(2)?),
-        wanted: row.get(3)?,
+        name: PeerName::from_stored(row.get(2)?),
+        requested_name: row.get(3)?,
         project: row.get(4)?,
         seat: row.get(5)?,
         role: row.get(6)?,
@@ -196,7 +196,7 @@ fn session(row: &Row) -> rusqlite::Result<Session> {
     Ok(Session {
         id: row.get(0)?,
         peer: row.get(1)?,
-        place: ProcessPlace {
+        location: ProcessLocation {
             host: row.get(2)?,
             boot: row.get(3)?,
             pid_namespace: row.get(4)?,
@@ -213,13 +213,13 @@ fn session(row: &Row) -> rusqlite::Result<Session> {
         activity: row.get(12)?,
         turn: row.get(13)?,
         stop_streak: row.get(14)?,
-        told_restart: row.get(15)?,
+        restart_notified: row.get(15)?,
         started_at_ms: row.get(16)?,
         last_seen_at_ms: row.get(17)?,
         ended_at_ms: row.get(18)?,
         posted_turns: row.get(19)?,
         ring: match (row.get(20)?, row.get(22)?) {
-            (Some(nonce), Some(at_monotonic_ms)) => Some(Ring {
+            (Some(nonce), Some(at_monotonic_ms)) => Some(WakeAttempt {
                 nonce,
                 count: row.get(21)?,
                 at_monotonic_ms,
@@ -230,13 +230,15 @@ fn session(row: &Row) -> rusqlite::Result<Session> {
 }
 
 impl Tx<'_> {
-    fn one_peer(
+    fn find_peer_where(
         &self,
         condition: &str,
         values: impl rusqlite::Params,
     ) -> rusqlite::Result<Option<Peer>> {
         self.sql
-            .prepare_cached(&format!("SELECT {PEER} FROM peer WHERE {condition}"))?
+            .prepare_cached(&format!(
+                "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
+            ))?
             .query_row(values, peer)
             .optional()
     }
@@ -247,18 +249,22 @@ impl Tx<'_> {
         values: impl rusqlite::Params,
     ) -> rusqlite::Result<Vec<Peer>> {
         self.sql
-            .prepare_cached(&format!("SELECT {PEER} FROM peer WHERE {condition}"))?
+            .prepare_cached(&format!(
+                "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
+            ))?
             .query_map(values, peer)?
             .collect()
     }
 
-    fn one_session(
+    fn find_session_where(
         &self,
         condition: &str,
         values: impl rusqlite::Params,
     ) -> rusqlite::Result<Option<Session>> {
         self.sql
-            .prepare_cached(&format!("SELECT {SESSION} FROM session WHERE {condition}"))?
+            .prepare_cached(&format!(
+                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
+            ))?
             .query_row(values, session)
             .optional()
     }
@@ -269,26 +275,30 @@ impl Tx<'_> {
         values: impl rusqlite::Params,
     ) -> rusqlite::Result<Vec<Session>> {
         self.sql
-            .prepare_cached(&format!("SELECT {SESSION} FROM session WHERE {condition}"))?
+            .prepare_cached(&format!(
+                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
+            ))?
             .query_map(values, session)?
             .collect()
     }
 
     /// Returns the mailbox of an id.
     pub(crate) fn peer(&self, id: PeerId) -> rusqlite::Result<Option<Peer>> {
-        self.one_peer("id = ?1", [id])
+        self.find_peer_where("id = ?1", [id])
     }
 
     /// Returns the mailbox of a name or of an earlier name.
-    pub(crate) fn peer_named(&self, name: &str) -> rusqlite::Result<Option<Peer>> {
-        match self.one_peer("name = ?1", [name])? {
+    pub(crate) fn find_peer_by_name(&self, name: &str) -> rusqlite::Result<Option<Peer>> {
+        match self.find_peer_where("name = ?1", [name])? {
             Some(found) => Ok(Some(found)),
-            None => self.one_peer("id = (SELECT peer_id FROM alias WHERE name = ?1)", [name]),
+            None => {
+                self.find_peer_where("id = (SELECT peer_id FROM alias WHERE name = ?1)", [name])
+            }
         }
     }
 
     /// Returns the mailboxes whose live session was given this name by its person.
-    pub(crate) fn peers_given(&self, name: &str) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn peers_with_given_name(&self, name: &str) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("kind = 'session' AND id IN (SELECT peer_id FROM session WHERE given_name = ?1 COLLATE NOCASE AND ended_at_ms IS NULL)", [name])
     }
 
@@ -302,28 +312,28 @@ impl Tx<'_> {
     }
 
     /// Returns the mailboxes of a project in the order of their seats.
-    pub(crate) fn seats(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn seats_of_project(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("project = ?1 AND seat IS NOT NULL ORDER BY seat", [project])
     }
 
     /// Returns all mailboxes that can be addressed, by name.
-    pub(crate) fn mailboxes(&self) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn addressable_peers(&self) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("kind <> 'run' ORDER BY name", [])
     }
 
     /// Returns the mailboxes, and then the runs, of sessions that have not ended, by name. What that costs follows how many
     /// those are, however many mailboxes there are.
-    pub(crate) fn seated(&self) -> rusqlite::Result<Vec<Peer>> {
-        self.peers_where(SEATED, [])
+    pub(crate) fn peers_with_live_session(&self) -> rusqlite::Result<Vec<Peer>> {
+        self.peers_where(WITH_LIVE_SESSION, [])
     }
 
     /// Returns the runs of sessions that have not ended; they have no mailbox.
     pub(crate) fn live_runs(&self) -> rusqlite::Result<Vec<Peer>> {
-        self.peers_where(&format!("kind = 'run' AND {SEATED}"), [])
+        self.peers_where(&format!("kind = 'run' AND {WITH_LIVE_SESSION}"), [])
     }
 
     /// Returns how many mailboxes sessions have.
-    pub(crate) fn count_mailboxes(&self) -> rusqlite::Result<usize> {
+    pub(crate) fn count_session_peers(&self) -> rusqlite::Result<usize> {
         let sql = "SELECT count(*) FROM peer WHERE kind = 'session'";
         let count = self.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
@@ -331,13 +341,13 @@ impl Tx<'_> {
 
     /// Makes a mailbox.
     pub(crate) fn insert_peer(&self, new: &NewPeer) -> rusqlite::Result<PeerId> {
-        let id = PeerId::from(self.mint()?);
+        let id = PeerId::from(self.next_id()?);
         self.sql
             .prepare_cached(
                 "INSERT INTO peer (id, kind, name, wanted, project, seat, created_at_ms, last_seen_at_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
             )?
-            .execute(params![id, new.kind.as_str(), new.name.as_str(), new.wanted, new.project, new.seat, self.now.wall_ms])?;
+            .execute(params![id, new.kind.as_str(), new.name.as_str(), new.requested_name, new.project, new.seat, self.now.wall_ms])?;
         Ok(id)
     }
 
@@ -357,7 +367,12 @@ impl Tx<'_> {
     }
 
     /// Gives a mailbox to another folder.
-    pub(crate) fn move_peer(&self, id: PeerId, project: &str, seat: u32) -> rusqlite::Result<()> {
+    pub(crate) fn move_peer_to_project(
+        &self,
+        id: PeerId,
+        project: &str,
+        seat: u32,
+    ) -> rusqlite::Result<()> {
         self.sql.execute(
             "UPDATE peer SET project = ?2, seat = ?3 WHERE id = ?1",
             params![id, project, seat],
@@ -374,10 +389,10 @@ impl Tx<'_> {
     }
 
     /// Notes what a project says of itself when somebody sits down.
-    pub(crate) fn describe_peer(
+    pub(crate) fn set_project_details(
         &self,
         id: PeerId,
-        wanted: &str,
+        requested_name: &str,
         role: Option<&str>,
         git: [Option<&str>; 3],
         new_epoch: bool,
@@ -388,7 +403,7 @@ impl Tx<'_> {
                 "UPDATE peer SET wanted = ?2, role = coalesce(?3, role), git_root = ?4, git_common = ?5, git_branch = ?6,
                         epoch = epoch + ?7, last_seen_at_ms = ?8 WHERE id = ?1",
             )?
-            .execute(params![id, wanted, role, root, common, branch, i64::from(new_epoch), self.now.wall_ms])
+            .execute(params![id, requested_name, role, root, common, branch, i64::from(new_epoch), self.now.wall_ms])
             .map(drop)
     }
 
@@ -416,7 +431,7 @@ impl Tx<'_> {
     }
 
     /// Returns whether the mailbox was ever asked or written to, or has ever asked or written.
-    pub(crate) fn has_mail(&self, id: PeerId) -> rusqlite::Result<bool> {
+    pub(crate) fn has_correspondence(&self, id: PeerId) -> rusqlite::Result<bool> {
         // What it wrote is younger than itself; that bounds the look.
         self.sql.query_row(
             "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1) OR EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1)
@@ -428,23 +443,23 @@ impl Tx<'_> {
 
     /// Returns the session of an id.
     pub(crate) fn session(&self, id: SessionId) -> rusqlite::Result<Option<Session>> {
-        self.one_session("id = ?1", [id])
+        self.find_session_where("id = ?1", [id])
     }
 
     /// Returns the session that has not ended of a process.
-    pub(crate) fn live_session_of(
+    pub(crate) fn find_live_session_of_process(
         &self,
-        place: &ProcessPlace,
+        location: &ProcessLocation,
     ) -> rusqlite::Result<Option<Session>> {
-        let ProcessKey { pid, started } = place.process;
-        self.one_session(
+        let ProcessKey { pid, started } = location.process;
+        self.find_session_where(
             "pid = ?1 AND started = ?2 AND boot = ?3 AND host = ?4 AND instance = ?5 AND ended_at_ms IS NULL",
-            params![pid, started, place.boot, place.host, place.instance],
+            params![pid, started, location.boot, location.host, location.instance],
         )
     }
 
     /// Returns whether a session of that process was ever seen.
-    pub(crate) fn knows_process(&self, process: ProcessKey) -> rusqlite::Result<bool> {
+    pub(crate) fn has_session_of_process(&self, process: ProcessKey) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM session WHERE pid = ?1 AND started = ?2)",
@@ -466,7 +481,10 @@ impl Tx<'_> {
     }
 
     /// Returns where a Claude Code session sat last.
-    pub(crate) fn last_seat_of(&self, client_session: &str) -> rusqlite::Result<Option<PeerId>> {
+    pub(crate) fn last_peer_of_client_session(
+        &self,
+        client_session: &str,
+    ) -> rusqlite::Result<Option<PeerId>> {
         self.sql
             .prepare_cached("SELECT peer_id FROM session WHERE client_session = ?1 ORDER BY last_seen_at_ms DESC, id DESC LIMIT 1")?
             .query_row([client_session], |row| row.get(0))
@@ -475,14 +493,14 @@ impl Tx<'_> {
 
     /// Seats a client process.
     pub(crate) fn insert_session(&self, new: &NewSession) -> rusqlite::Result<SessionId> {
-        let id = SessionId::from(self.mint()?);
-        let ProcessPlace {
+        let id = SessionId::from(self.next_id()?);
+        let ProcessLocation {
             host,
             boot,
             pid_namespace,
             process,
             instance,
-        } = new.place;
+        } = new.location;
         self.sql
             .prepare_cached(
                 "INSERT INTO session (id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, given_name,
@@ -497,7 +515,11 @@ impl Tx<'_> {
     }
 
     /// Notes what a further program of the same client knows of the session; what is `None` stays.
-    pub(crate) fn touch_session(&self, id: SessionId, new: &NewSession) -> rusqlite::Result<()> {
+    pub(crate) fn merge_session_details(
+        &self,
+        id: SessionId,
+        new: &NewSession,
+    ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE session SET client_session = coalesce(?2, client_session), agent = coalesce(?3, agent), given_name = coalesce(?4, given_name),
@@ -508,7 +530,7 @@ impl Tx<'_> {
     }
 
     /// Takes Claude Code's own id off a session that goes on, as `/clear` does.
-    pub(crate) fn detach_session(&self, id: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn clear_client_session(&self, id: SessionId) -> rusqlite::Result<()> {
         self.sql.execute("UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1", [id]).map(drop)
     }
 
@@ -525,7 +547,7 @@ impl Tx<'_> {
     }
 
     /// Notes that a session was heard of.
-    pub(crate) fn see_session(&self, id: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_session_seen(&self, id: SessionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET last_seen_at_ms = ?2 WHERE id = ?1")?
             .execute(params![id, self.now.wall_ms])
@@ -541,14 +563,18 @@ impl Tx<'_> {
     }
 
     /// Notes that the person of a session was told to restart it.
-    pub(crate) fn set_told_restart(&self, id: SessionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_restart_notified(&self, id: SessionId) -> rusqlite::Result<()> {
         self.sql
             .execute("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
             .map(drop)
     }
 
     /// Notes that a doorbell was posted, or with `None` that it was read.
-    pub(crate) fn set_ring(&self, id: SessionId, ring: Option<&Ring>) -> rusqlite::Result<()> {
+    pub(crate) fn set_wake_attempt(
+        &self,
+        id: SessionId,
+        ring: Option<&WakeAttempt>,
+    ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET ring_nonce = ?2, ring_count = ?3, rung_at_ms = ?4 WHERE id = ?1")?
             .execute(params![

@@ -9,7 +9,7 @@ use crate::platform::id::{PeerId, QuestionId};
 
 /// A question that was answered.
 #[derive(Debug, Clone)]
-pub struct Answered {
+pub struct StoredAnswer {
     /// Its id.
     pub id: QuestionId,
     /// What was asked.
@@ -23,13 +23,13 @@ pub struct Answered {
 }
 
 /// What is read of a question and of its answer to see whether they fit, in characters.
-pub(super) const BEGINNINGS: &str =
+pub(super) const EXCERPT_COLUMNS: &str =
     "id, substr(question, 1, 2000), substr(answer, 1, 2048), answered_at_ms, answered_head";
 /// In the order of the index, so that nothing is sorted: of what was asked at one time the newest.
-pub(super) const NEWEST_OF_PEER: &str = "target_peer = ?1 AND state = 'answered' AND answered_at_ms >= ?2 AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?3";
+pub(super) const NEWEST_ANSWERED_OF_PEER: &str = "target_peer = ?1 AND state = 'answered' AND answered_at_ms >= ?2 AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?3";
 
-fn answered(row: &Row) -> rusqlite::Result<Answered> {
-    Ok(Answered {
+fn answered(row: &Row) -> rusqlite::Result<StoredAnswer> {
+    Ok(StoredAnswer {
         id: row.get(0)?,
         question: row.get(1)?,
         answer: row.get(2)?,
@@ -41,15 +41,15 @@ fn answered(row: &Row) -> rusqlite::Result<Answered> {
 impl Tx<'_> {
     /// Returns what a peer answered since `since_ms`, as far as the beginnings of questions and answers, the newest answer
     /// first: of the newest `limit` questions those whose texts have so many bytes in all.
-    pub(crate) fn beginnings_of_answers(
+    pub(crate) fn recent_answer_excerpts(
         &self,
         peer: PeerId,
         since_ms: i64,
         limit: u32,
         bytes_max: i64,
-    ) -> rusqlite::Result<Vec<Answered>> {
+    ) -> rusqlite::Result<Vec<StoredAnswer>> {
         let mut statement = self.sql.prepare_cached(&format!(
-            "SELECT {BEGINNINGS}, octet_length(question) + octet_length(answer) FROM question WHERE {NEWEST_OF_PEER}"
+            "SELECT {EXCERPT_COLUMNS}, octet_length(question) + octet_length(answer) FROM question WHERE {NEWEST_ANSWERED_OF_PEER}"
         ))?;
         let mut rows = statement.query(params![peer, since_ms, limit])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
@@ -64,7 +64,7 @@ impl Tx<'_> {
     }
 
     /// Returns an answered question in full.
-    pub(crate) fn answered(&self, id: QuestionId) -> rusqlite::Result<Option<Answered>> {
+    pub(crate) fn answered(&self, id: QuestionId) -> rusqlite::Result<Option<StoredAnswer>> {
         self.sql
             .prepare_cached(
                 "SELECT id, question, answer, answered_at_ms, answered_head FROM question

@@ -8,41 +8,44 @@ use std::sync::{Arc, Mutex};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use ulid::Ulid;
 
-use super::{Listing, NewMessage, NewQuestion, Options, ProcessPlace, Store, Target, TaskListing};
 use super::{MemoryRange, Tx};
-use crate::model::event::{Filter, Patterns};
+use super::{
+    MessageListing, MessageTarget, NewMessage, NewQuestion, Options, ProcessLocation, Store,
+    TaskListing,
+};
+use crate::model::event::{EventFilter, EventPatterns};
 use crate::model::state::Namespace;
 use crate::model::{EventKind, MessageType, Topic};
-use crate::platform::clock::{Clock, SetClock};
+use crate::platform::clock::{Clock, ManualClock};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 use crate::platform::process::ProcessKey;
 
-type Look<'a> = &'a dyn Fn(&Tx) -> rusqlite::Result<()>;
+type StoreCall<'a> = &'a dyn Fn(&Tx) -> rusqlite::Result<()>;
 
 /// A statement that was run, and the steps of its plan.
-struct Ran {
+struct TracedStatement {
     sql: String,
     plan: Vec<String>,
 }
 
 /// Takes a look over a new file, and returns what it ran.
-fn run(look: Look) -> Vec<Ran> {
+fn trace_statements(store_call: StoreCall) -> Vec<TracedStatement> {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("mesh.db");
     let mut store = Store::open(&path, Options::default()).unwrap();
     let statements = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&statements);
-    let note = move |event: TraceEvent<'_>| {
+    let recorded = Arc::clone(&statements);
+    let record = move |event: TraceEvent<'_>| {
         if let TraceEvent::Stmt(_, sql) = event {
-            heard.lock().unwrap().push(sql.to_owned());
+            recorded.lock().unwrap().push(sql.to_owned());
         }
     };
     let codes = TraceEventCodes::SQLITE_TRACE_STMT;
-    store.connection.trace_v2(codes, Some(note)).unwrap();
-    let now = SetClock::at(1_800_000_000_000).now();
-    store.write(now, |tx| Ok(look(tx)?)).unwrap();
-    let nobody: Option<fn(TraceEvent<'_>)> = None;
-    store.connection.trace_v2(codes, nobody).unwrap();
+    store.connection.trace_v2(codes, Some(record)).unwrap();
+    let now = ManualClock::at(1_800_000_000_000).now();
+    store.write(now, |tx| Ok(store_call(tx)?)).unwrap();
+    let no_tracer: Option<fn(TraceEvent<'_>)> = None;
+    store.connection.trace_v2(codes, no_tracer).unwrap();
     let statements = std::mem::take(&mut *statements.lock().unwrap());
     let is_query = |sql: &String| {
         let first = sql.split_whitespace().next().unwrap_or_default();
@@ -50,7 +53,7 @@ fn run(look: Look) -> Vec<Ran> {
     };
     let queries = statements.into_iter().filter(is_query);
     queries
-        .map(|sql| Ran {
+        .map(|sql| TracedStatement {
             plan: plan(&store, &sql),
             sql,
         })
@@ -88,7 +91,7 @@ fn message() -> NewMessage<'static> {
     NewMessage {
         from: peer(),
         from_name: "ada",
-        to: Target::Peer(peer()),
+        to: MessageTarget::Peer(peer()),
         kind: MessageType::Text,
         subject: None,
         body: "b",
@@ -99,7 +102,7 @@ fn message() -> NewMessage<'static> {
 }
 
 /// What may be read from end to end, by the beginning of the step, with the reason why that takes no time.
-const SMALL: &[(&str, &str)] = &[
+const ALLOWED_SCANS: &[(&str, &str)] = &[
     (
         "SCAN question USING COVERING INDEX question_expiry",
         "that index has the open ones only",
@@ -127,73 +130,73 @@ const SMALL: &[(&str, &str)] = &[
 ];
 
 /// What is read in its own order up to a limit, without sorting.
-const ORDERED: [&str; 2] = ["SCAN event", "SCAN message"];
+const ALLOWED_ORDERED_SCANS: [&str; 2] = ["SCAN event", "SCAN message"];
 
 /// Looks that a hook, a call or a sweep takes, whatever the size of the file.
-const EVERYDAY: &[(&str, Look)] = &[
+const HOT_CALLS: &[(&str, StoreCall)] = &[
     ("the signs of a hook", &|tx| {
-        tx.signs(peer(), session()).map(drop)
+        tx.pending_flags(peer(), session()).map(drop)
     }),
     ("what waits", &|tx| {
         tx.pending(peer(), session())?;
-        tx.unseen(peer(), session(), true)?;
-        tx.count_pending(peer())?;
-        tx.open_answers(peer(), 1).map(drop)
+        tx.undelivered_questions(peer(), session(), true)?;
+        tx.count_pending_questions(peer())?;
+        tx.uncollected_replies(peer(), 1).map(drop)
     }),
     ("a question", &|tx| {
-        tx.same_open_question(&question())?;
-        tx.has_pending(peer())?;
-        tx.has_held(peer(), "quiet")?;
-        tx.depth_shown_to(session())?;
-        tx.take_unheard().map(drop)
+        tx.find_identical_open_question(&question())?;
+        tx.has_pending_questions(peer())?;
+        tx.has_question_held_for(peer(), "quiet")?;
+        tx.max_delivered_depth(session())?;
+        tx.take_peers_due_for_wake().map(drop)
     }),
     ("the turns of a session", &|tx| {
-        tx.count_stops(QuestionId::from(Ulid::nil()))?;
-        tx.forget_showings(session(), Some(["2", "3"]))
+        tx.count_stop_blocks(QuestionId::from(Ulid::nil()))?;
+        tx.delete_closed_deliveries(session(), Some(["2", "3"]))
     }),
     ("mail", &|tx| {
         let topics = [Topic::parse("ops").unwrap()];
-        let listing = Listing {
+        let listing = MessageListing {
             topics: &topics,
             limit: 9,
-            ..Listing::default()
+            ..MessageListing::default()
         };
         tx.messages(peer(), &listing)?;
         tx.count_unread(peer(), &topics)?;
-        tx.unmentioned(peer(), 9)?;
+        tx.unmentioned_messages(peer(), 9)?;
         tx.count_unmentioned(peer())?;
-        tx.waking_senders(peer())?;
-        tx.message_keyed(&message(), "key")?;
-        tx.nth_broadcast(peer(), 1, 60).map(drop)
+        tx.senders_of_waking_mail(peer())?;
+        tx.find_message_by_idempotency_key(&message(), "key")?;
+        tx.nth_newest_broadcast_at_ms(peer(), 1, 60).map(drop)
     }),
     ("claims", &|tx| {
         tx.claims_on("it")?;
         tx.claims_of_session(session())?;
-        tx.claims_untold(session())?;
-        tx.held_at(peer())?;
-        tx.resources_claimed("file:", 9)?;
-        tx.tickets_waited_with(session())?;
-        tx.last_fence("it").map(drop)
+        tx.unnotified_grants(session())?;
+        tx.claims_held_by(peer())?;
+        tx.claimed_resources("file:", 9)?;
+        tx.tickets_awaited_by(session())?;
+        tx.last_fencing_token("it").map(drop)
     }),
     ("the log", &|tx| {
         for _ in 0..3 {
             let kind = EventKind::MessagePosted;
-            tx.append(kind, None, "it", &serde_json::Value::Null)?;
+            tx.append_event(kind, None, "it", &serde_json::Value::Null)?;
         }
-        tx.events(&Filter {
+        tx.events(&EventFilter {
             after: Some(1),
             limit: 9,
-            ..Filter::default()
+            ..EventFilter::default()
         })?;
-        tx.events(&Filter {
+        tx.events(&EventFilter {
             since_ms: Some(tx.now.wall_ms + 1),
             limit: 9,
-            ..Filter::default()
+            ..EventFilter::default()
         })?;
-        tx.events(&Filter {
-            types: Patterns::default(),
+        tx.events(&EventFilter {
+            types: EventPatterns::default(),
             limit: 9,
-            ..Filter::default()
+            ..EventFilter::default()
         })
         .map(drop)
     }),
@@ -209,13 +212,13 @@ const EVERYDAY: &[(&str, Look)] = &[
             .map(drop)
     }),
     ("earlier answers", &|tx| {
-        tx.beginnings_of_answers(peer(), 1, 3, 9)?;
-        tx.answered_texts(peer(), 300).map(drop)
+        tx.recent_answer_excerpts(peer(), 1, 3, 9)?;
+        tx.recent_answer_texts(peer(), 300).map(drop)
     }),
     ("tasks", &|tx| {
-        tx.open_task_like("/shop", "title")?;
-        tx.tasks_left_alone("/shop", 1, 9)?;
-        tx.tasks_waiting_for(peer())?;
+        tx.find_open_task_by_fingerprint("/shop", "title")?;
+        tx.stale_todo_tasks("/shop", 1, 9)?;
+        tx.todo_tasks_of(peer())?;
         tx.current_task(peer())?;
         tx.count_tasks("/shop")?;
         tx.tasks(&TaskListing {
@@ -230,7 +233,7 @@ const EVERYDAY: &[(&str, Look)] = &[
     }),
     ("sessions", &|tx| {
         let (host, boot, pid_namespace) = ("h".to_owned(), "b".to_owned(), "n".to_owned());
-        tx.live_session_of(&ProcessPlace {
+        tx.find_live_session_of_process(&ProcessLocation {
             host,
             boot,
             pid_namespace,
@@ -240,17 +243,17 @@ const EVERYDAY: &[(&str, Look)] = &[
         tx.live_sessions_at(peer())?;
         tx.live_sessions()?;
         tx.newest_wait(session())?;
-        tx.seated()?;
+        tx.peers_with_live_session()?;
         tx.live_runs()?;
-        tx.mailboxes().map(drop)
+        tx.addressable_peers().map(drop)
     }),
-    ("status", &STATUS),
-    ("gc", &SWEEP),
+    ("status", &STATUS_CALLS),
+    ("gc", &GC_CALLS),
 ];
 
-const STATUS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
+const STATUS_CALLS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
     tx.count_questions()?;
-    tx.count_held()?;
+    tx.count_held_questions()?;
     tx.count_messages()?;
     tx.count_claims()?;
     tx.count_all_memories()?;
@@ -258,7 +261,7 @@ const STATUS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
     tx.count_events().map(drop)
 };
 
-const SWEEP: fn(&Tx) -> rusqlite::Result<()> = |tx| {
+const GC_CALLS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
     tx.expire_questions()?;
     tx.expire_entries()?;
     tx.sweep(1)?;
@@ -266,53 +269,64 @@ const SWEEP: fn(&Tx) -> rusqlite::Result<()> = |tx| {
 };
 
 #[test]
-fn nothing_that_grows_is_read_from_end_to_end() {
-    let mut wrong = Vec::new();
-    let mut unused: Vec<&str> = SMALL.iter().map(|small| small.0).chain(ORDERED).collect();
-    for (what, look) in EVERYDAY {
-        let ran = run(look);
-        assert!(!ran.is_empty(), "{what} runs nothing");
-        for Ran { sql, plan } in ran {
-            let limited = sql.contains("LIMIT ?") && !plan.iter().any(|step| sorts(step));
+fn no_query_scans_a_growing_table() {
+    let mut full_scans = Vec::new();
+    let mut unused: Vec<&str> = ALLOWED_SCANS
+        .iter()
+        .map(|allowed| allowed.0)
+        .chain(ALLOWED_ORDERED_SCANS)
+        .collect();
+    for (what, store_call) in HOT_CALLS {
+        let traced = trace_statements(store_call);
+        assert!(!traced.is_empty(), "{what} runs nothing");
+        for TracedStatement { sql, plan } in traced {
+            let limited = sql.contains("LIMIT ?") && !plan.iter().any(|step| uses_sorter(step));
             for step in plan.iter().filter(|step| step.starts_with("SCAN ")) {
-                let begins = |with: &str| {
+                let starts_step = |with: &str| {
                     let rest = step.strip_prefix(with);
                     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
                 };
-                let small = SMALL.iter().map(|small| small.0).find(|with| begins(with));
-                let ordered = ORDERED.into_iter().find(|with| limited && step == with);
-                match small.or(ordered) {
-                    Some(known) => unused.retain(|one| *one != known),
-                    None if is_made(step) => {}
-                    None => wrong.push(format!("{what}: {step} in {sql}")),
+                let allowed = ALLOWED_SCANS
+                    .iter()
+                    .map(|allowed| allowed.0)
+                    .find(|with| starts_step(with));
+                let ordered = ALLOWED_ORDERED_SCANS
+                    .into_iter()
+                    .find(|with| limited && step == with);
+                match allowed.or(ordered) {
+                    Some(allowed_scan) => unused.retain(|one| *one != allowed_scan),
+                    None if is_derived_table(step) => {}
+                    None => full_scans.push(format!("{what}: {step} in {sql}")),
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(full_scans.is_empty(), "{}", full_scans.join("\n"));
     assert!(unused.is_empty(), "read no more: {unused:?}");
 }
 
-fn sorts(step: &str) -> bool {
+fn uses_sorter(step: &str) -> bool {
     step.contains("TEMP B-TREE")
 }
 
 /// What is read from end to end was put together by the query itself, or is the list that a caller gives.
-fn is_made(step: &str) -> bool {
-    let made = ["CONSTANT ROW", "json_each", "(subquery", "VIRTUAL TABLE"];
-    made.iter().any(|made| step.contains(made))
+fn is_derived_table(step: &str) -> bool {
+    let derived_markers = ["CONSTANT ROW", "json_each", "(subquery", "VIRTUAL TABLE"];
+    derived_markers
+        .iter()
+        .any(|derived_markers| step.contains(derived_markers))
 }
 
 /// Whether each of the indexes is used by what a look runs.
 #[track_caller]
-fn uses(look: Look, indexes: &[&str]) {
-    let ran = run(look);
+fn assert_uses_indexes(store_call: StoreCall, indexes: &[&str]) {
+    let traced = trace_statements(store_call);
     for index in indexes {
         let named = |step: &String| {
             let words: Vec<&str> = step.split_whitespace().collect();
             words.windows(2).any(|two| two == ["INDEX", index])
         };
-        let plans: Vec<&Vec<String>> = ran.iter().map(|one| &one.plan).collect();
+        let plans: Vec<&Vec<String>> = traced.iter().map(|one| &one.plan).collect();
         assert!(
             plans.iter().any(|plan| plan.iter().any(named)),
             "{index}: {plans:?}"
@@ -321,7 +335,7 @@ fn uses(look: Look, indexes: &[&str]) {
 }
 
 #[test]
-fn the_hot_looks_use_their_indexes() {
+fn frequent_queries_use_their_indexes() {
     for (what, indexes) in [
         (
             "the signs of a hook",
@@ -376,37 +390,37 @@ fn the_hot_looks_use_their_indexes() {
             ],
         ),
     ] {
-        let (_, look) = EVERYDAY.iter().find(|(name, _)| *name == what).unwrap();
-        uses(*look, indexes);
+        let (_, store_call) = HOT_CALLS.iter().find(|(name, _)| *name == what).unwrap();
+        assert_uses_indexes(*store_call, indexes);
     }
 }
 
 /// Reads the log by its own order, never in another and never all of it, and earlier answers by theirs.
 #[test]
-fn what_is_long_is_read_in_its_order_and_not_sorted() {
-    let first = |look: Look| run(look)[0].plan.clone();
-    let after = Filter {
+fn long_tables_are_read_in_index_order_without_sorting() {
+    let first = |store_call: StoreCall| trace_statements(store_call)[0].plan.clone();
+    let after = EventFilter {
         after: Some(1),
         limit: 9,
-        ..Filter::default()
+        ..EventFilter::default()
     };
     let plan = first(&|tx| tx.events(&after).map(drop));
     assert_eq!(plan[0], "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)");
-    assert!(!plan.iter().any(|step| sorts(step)), "{plan:?}");
-    for look in [
-        &(|tx: &Tx| tx.answered_texts(peer(), 300).map(drop)) as Look,
-        &|tx| tx.beginnings_of_answers(peer(), 1, 300, 9).map(drop),
-        &|tx| tx.last_event().map(drop),
-        &|tx| tx.tasks_waiting_for(peer()).map(drop),
+    assert!(!plan.iter().any(|step| uses_sorter(step)), "{plan:?}");
+    for store_call in [
+        &(|tx: &Tx| tx.recent_answer_texts(peer(), 300).map(drop)) as StoreCall,
+        &|tx| tx.recent_answer_excerpts(peer(), 1, 300, 9).map(drop),
+        &|tx| tx.last_event_seq().map(drop),
+        &|tx| tx.todo_tasks_of(peer()).map(drop),
     ] {
-        let plan = first(look);
+        let plan = first(store_call);
         assert!(plan[0].starts_with("SEARCH "), "{plan:?}");
     }
-    for look in [
-        &(|tx: &Tx| tx.answered_texts(peer(), 300).map(drop)) as Look,
-        &|tx| tx.beginnings_of_answers(peer(), 1, 300, 9).map(drop),
+    for store_call in [
+        &(|tx: &Tx| tx.recent_answer_texts(peer(), 300).map(drop)) as StoreCall,
+        &|tx| tx.recent_answer_excerpts(peer(), 1, 300, 9).map(drop),
     ] {
-        let plan = first(look);
+        let plan = first(store_call);
         assert_eq!(plan.len(), 1, "nothing is sorted: {plan:?}");
     }
 }

@@ -2,7 +2,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Tx;
-use crate::model::question::{EXPIRES_MS, UNHEARD_MS};
+use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 
@@ -72,24 +72,24 @@ pub struct NewQuestion<'a> {
 
 /// A question that waits, with what one session has seen of it.
 #[derive(Debug, Clone)]
-pub struct Pending {
+pub struct QuestionDelivery {
     /// The question.
     pub question: Question,
     /// How often this session's model got it.
-    pub times: u32,
+    pub delivery_count: u32,
     /// The turn in which it last did.
     pub turn: Option<String>,
     /// How often the Stop hook kept this session for it.
-    pub stops: u32,
+    pub stop_blocks: u32,
     /// How often in that turn.
-    pub stops_in_turn: u32,
+    pub stop_blocks_in_turn: u32,
     /// How often it interrupted a wait of this session.
     pub interrupts: u32,
     /// When it last did, by the monotonic clock.
     pub interrupted_at_monotonic_ms: Option<i64>,
 }
 
-const QUESTION: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
+const QUESTION_COLUMNS: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
 
 fn question(row: &Row) -> rusqlite::Result<Question> {
     let by = |word: &str| {
@@ -132,7 +132,7 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<Question>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {QUESTION} FROM question q WHERE {condition}"
+                "SELECT {QUESTION_COLUMNS} FROM question q WHERE {condition}"
             ))?
             .query_map(values, question)?
             .collect()
@@ -142,7 +142,7 @@ impl Tx<'_> {
     pub(crate) fn question(&self, id: QuestionId) -> rusqlite::Result<Option<Question>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {QUESTION} FROM question q WHERE q.id = ?1"
+                "SELECT {QUESTION_COLUMNS} FROM question q WHERE q.id = ?1"
             ))?
             .query_row([id], question)
             .optional()
@@ -150,7 +150,7 @@ impl Tx<'_> {
 
     /// Stores a question.
     pub(crate) fn insert_question(&self, new: &NewQuestion) -> rusqlite::Result<QuestionId> {
-        let id = QuestionId::from(self.mint()?);
+        let id = QuestionId::from(self.next_id()?);
         self.sql
             .prepare_cached(
                 "INSERT INTO question (id, asker_peer, asker_session, target_peer, question, context, depth, state, asked_at_ms, expires_at_ms, ring_again_at_ms)
@@ -158,13 +158,13 @@ impl Tx<'_> {
             )?
             .execute(params![
                 id, new.asker, new.asker_session, new.target, new.question, new.context, new.depth, self.now.wall_ms,
-                self.now.wall_ms + EXPIRES_MS, self.now.wall_ms + UNHEARD_MS
+                self.now.wall_ms + EXPIRES_MS, self.now.wall_ms + UNDELIVERED_RETRY_MS
             ])?;
         Ok(id)
     }
 
     /// Returns the open question that is the same but for the time.
-    pub(crate) fn same_open_question(
+    pub(crate) fn find_identical_open_question(
         &self,
         new: &NewQuestion,
     ) -> rusqlite::Result<Option<QuestionId>> {
@@ -178,7 +178,7 @@ impl Tx<'_> {
     }
 
     /// Returns whether anything waits at a mailbox; the first look of every hook.
-    pub(crate) fn has_pending(&self, target: PeerId) -> rusqlite::Result<bool> {
+    pub(crate) fn has_pending_questions(&self, target: PeerId) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2)")?
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
@@ -189,20 +189,20 @@ impl Tx<'_> {
         &self,
         target: PeerId,
         session: SessionId,
-    ) -> rusqlite::Result<Vec<Pending>> {
+    ) -> rusqlite::Result<Vec<QuestionDelivery>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {QUESTION}, s.times, s.turn, s.stops, s.stops_in_turn, s.interrupts, s.interrupted_at_ms
+                "SELECT {QUESTION_COLUMNS}, s.times, s.turn, s.stops, s.stops_in_turn, s.interrupts, s.interrupted_at_ms
                  FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
                  WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 ORDER BY q.id LIMIT 200"
             ))?
             .query_map(params![target, session, self.now.wall_ms], |row| {
-                Ok(Pending {
+                Ok(QuestionDelivery {
                     question: question(row)?,
-                    times: row.get::<_, Option<u32>>(21)?.unwrap_or(0),
+                    delivery_count: row.get::<_, Option<u32>>(21)?.unwrap_or(0),
                     turn: row.get(22)?,
-                    stops: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
-                    stops_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
+                    stop_blocks: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
+                    stop_blocks_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
                     interrupts: row.get::<_, Option<u32>>(25)?.unwrap_or(0),
                     interrupted_at_monotonic_ms: row.get(26)?,
                 })
@@ -212,11 +212,11 @@ impl Tx<'_> {
 
     /// Returns what waits at a mailbox and was never put before `session`, oldest first; that for which ringing has failed
     /// only where it is asked for.
-    pub(crate) fn unseen(
+    pub(crate) fn undelivered_questions(
         &self,
         target: PeerId,
         session: SessionId,
-        failed_too: bool,
+        include_failed: bool,
     ) -> rusqlite::Result<Vec<QuestionId>> {
         self.sql
             .prepare_cached(
@@ -225,28 +225,32 @@ impl Tx<'_> {
                  AND coalesce(s.times, 0) = 0 ORDER BY q.id LIMIT 100",
             )?
             .query_map(
-                params![target, session, self.now.wall_ms, failed_too],
+                params![target, session, self.now.wall_ms, include_failed],
                 |row| row.get(0),
             )?
             .collect()
     }
 
     /// Returns how many questions wait at a mailbox.
-    pub(crate) fn count_pending(&self, target: PeerId) -> rusqlite::Result<u32> {
+    pub(crate) fn count_pending_questions(&self, target: PeerId) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached("SELECT count(*) FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
     }
 
     /// Returns whether a question waits at a mailbox that is held for this reason.
-    pub(crate) fn has_held(&self, target: PeerId, reason: &str) -> rusqlite::Result<bool> {
+    pub(crate) fn has_question_held_for(
+        &self,
+        target: PeerId,
+        reason: &str,
+    ) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM question INDEXED BY question_pending WHERE target_peer = ?1 AND state = 'open' AND held = ?2)")?
             .query_row(params![target, reason], |row| row.get(0))
     }
 
     /// Returns the replies, and the ends without one, that a mailbox has not taken yet, oldest first; those shown before `shown_before_ms` are left out.
-    pub(crate) fn open_answers(
+    pub(crate) fn uncollected_replies(
         &self,
         asker: PeerId,
         shown_before_ms: i64,
@@ -258,7 +262,11 @@ impl Tx<'_> {
     }
 
     /// Returns a mailbox's newest questions in both directions, for people.
-    pub(crate) fn questions_of(&self, peer: PeerId, limit: u32) -> rusqlite::Result<Vec<Question>> {
+    pub(crate) fn questions_of_peer(
+        &self,
+        peer: PeerId,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<Question>> {
         self.questions_where(
             "q.id IN (SELECT id FROM question WHERE target_peer = ?1 UNION SELECT id FROM question WHERE asker_peer = ?1) ORDER BY q.id DESC LIMIT ?2",
             params![peer, limit],
@@ -274,18 +282,18 @@ impl Tx<'_> {
     }
 
     /// Notes that a question was handed to a session's client for the model's next request.
-    pub(crate) fn mark_shown(
+    pub(crate) fn mark_delivered(
         &self,
         id: QuestionId,
         session: SessionId,
         turn: Option<&str>,
-        way: WakeState,
+        channel: WakeState,
     ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE question SET shown_at_ms = coalesce(shown_at_ms, ?2), shown_times = shown_times + 1, wake = ?3, woken_at_ms = ?2, wake_problem = NULL, held = NULL WHERE id = ?1",
             )?
-            .execute(params![id, self.now.wall_ms, way.as_str()])?;
+            .execute(params![id, self.now.wall_ms, channel.as_str()])?;
         self.sql
             .prepare_cached(
                 "INSERT INTO showing (question_id, session_id, times, turn) VALUES (?1, ?2, 1, ?3)
@@ -312,8 +320,8 @@ impl Tx<'_> {
     }
 
     /// Returns whether a question is due to be rung for by anyone.
-    pub(crate) fn is_any_unheard(&self) -> rusqlite::Result<bool> {
-        if !self.has_rooms() {
+    pub(crate) fn has_questions_due_for_wake(&self) -> rusqlite::Result<bool> {
+        if !self.has_schema_v2() {
             return Ok(false);
         }
         self.sql
@@ -323,8 +331,8 @@ impl Tx<'_> {
 
     /// Returns the mailboxes of questions that are due to be rung for by anyone, at most eight, and puts each off until it is
     /// twice as old: what waits for days where nobody hears it is touched a few times and not at every verb.
-    pub(crate) fn take_unheard(&self) -> rusqlite::Result<Vec<PeerId>> {
-        if !self.has_rooms() {
+    pub(crate) fn take_peers_due_for_wake(&self) -> rusqlite::Result<Vec<PeerId>> {
+        if !self.has_schema_v2() {
             return Ok(Vec::new());
         }
         let due: Vec<(QuestionId, PeerId)> = self
@@ -338,13 +346,13 @@ impl Tx<'_> {
         for (id, _) in &due {
             self.sql
                 .prepare_cached("UPDATE question SET ring_again_at_ms = ?2 + max(?2 - asked_at_ms, ?3) WHERE id = ?1")?
-                .execute(params![id, self.now.wall_ms, UNHEARD_MS])?;
+                .execute(params![id, self.now.wall_ms, UNDELIVERED_RETRY_MS])?;
         }
         Ok(due.into_iter().map(|(_, target)| target).collect())
     }
 
     /// Lets the questions that wait at a mailbox be rung for once more.
-    pub(crate) fn forget_failed_wakes(&self, target: PeerId) -> rusqlite::Result<()> {
+    pub(crate) fn reset_failed_wakes(&self, target: PeerId) -> rusqlite::Result<()> {
         // Two steps, so that the first keeps to the index of what is open.
         let open: Vec<QuestionId> = self
             .sql
@@ -362,7 +370,7 @@ impl Tx<'_> {
     }
 
     /// Notes why a question is not rung for.
-    pub(crate) fn set_held(&self, id: QuestionId, reason: &str) -> rusqlite::Result<()> {
+    pub(crate) fn set_held_reason(&self, id: QuestionId, reason: &str) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET held = ?2 WHERE id = ?1")?
             .execute(params![id, reason])
@@ -370,7 +378,7 @@ impl Tx<'_> {
     }
 
     /// Stores a reply.
-    pub(crate) fn set_answer(
+    pub(crate) fn store_answer(
         &self,
         id: QuestionId,
         state: QuestionState,
@@ -379,7 +387,7 @@ impl Tx<'_> {
         late: bool,
         head: Option<&str>,
     ) -> rusqlite::Result<()> {
-        let person = if by.0 == AnsweredBy::Person {
+        let answered_by = if by.0 == AnsweredBy::Person {
             "person"
         } else {
             "session"
@@ -389,12 +397,12 @@ impl Tx<'_> {
                 "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
                         answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6, answered_head = ?8 WHERE id = ?1",
             )?
-            .execute(params![id, state.as_str(), answer, person, by.1, self.now.wall_ms, late, head])
+            .execute(params![id, state.as_str(), answer, answered_by, by.1, self.now.wall_ms, late, head])
             .map(drop)
     }
 
     /// Notes that the asker has the reply as the result of a call.
-    pub(crate) fn take_answer(&self, id: QuestionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_answer_collected(&self, id: QuestionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
                 "UPDATE question SET answer_open = 0 WHERE id = ?1 AND answer_open = 1",
@@ -404,7 +412,7 @@ impl Tx<'_> {
     }
 
     /// Notes that a late reply was shown to the asker.
-    pub(crate) fn mark_answer_shown(&self, id: QuestionId) -> rusqlite::Result<()> {
+    pub(crate) fn mark_answer_delivered(&self, id: QuestionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET answer_shown_at_ms = coalesce(answer_shown_at_ms, ?2) WHERE id = ?1")?
             .execute(params![id, self.now.wall_ms])
@@ -437,9 +445,9 @@ impl Tx<'_> {
     }
 
     /// Removes a question with everything that was said in it.
-    pub(crate) fn forget_question(&self, question: &Question) -> rusqlite::Result<()> {
-        self.leave_no_traces(&question.id.to_string())?;
-        self.blank_events_of(&question.id.to_string(), question.asked_at_ms)?;
+    pub(crate) fn erase_question(&self, question: &Question) -> rusqlite::Result<()> {
+        self.begin_secure_erase(&question.id.to_string())?;
+        self.redact_events_of(&question.id.to_string(), question.asked_at_ms)?;
         self.sql
             .execute("DELETE FROM question WHERE id = ?1", [question.id])
             .map(drop)

@@ -32,7 +32,7 @@ pub struct Reclaimed {
 }
 
 impl std::ops::AddAssign for Reclaimed {
-    fn add_assign(&mut self, more: Self) {
+    fn add_assign(&mut self, other: Self) {
         let Self {
             questions,
             events,
@@ -43,7 +43,7 @@ impl std::ops::AddAssign for Reclaimed {
             memories,
             tasks,
             mailboxes,
-        } = more;
+        } = other;
         self.questions += questions;
         self.events += events;
         self.sessions += sessions;
@@ -64,7 +64,7 @@ impl Reclaimed {
 }
 
 /// Nobody has sat there for so long, and nothing waits for it or comes from it.
-const DESERTED: &str = "kind = 'session' AND project IS NOT NULL AND last_seen_at_ms < ?1
+const IS_ABANDONED: &str = "kind = 'session' AND project IS NOT NULL AND last_seen_at_ms < ?1
     AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = peer.id AND ended_at_ms IS NULL)
     AND NOT EXISTS (SELECT 1 FROM question WHERE target_peer = peer.id)
     AND NOT EXISTS (SELECT 1 FROM question WHERE asker_peer = peer.id)
@@ -145,7 +145,7 @@ impl Tx<'_> {
         const MEMORIES_MAX: u32 = 5;
         let expired = self.expired_memories(MEMORIES_MAX)?;
         for memory in &expired {
-            self.forget_memory(memory)?;
+            self.erase_memory(memory)?;
         }
         Ok(expired.len())
     }
@@ -162,22 +162,26 @@ impl Tx<'_> {
 
     /// Returns mailboxes at which nobody has sat since `before_ms` and for which nothing is kept, behind `after` in the
     /// order of their ids.
-    pub(crate) fn deserted(
+    pub(crate) fn abandoned_peers(
         &self,
         before_ms: i64,
         after: &str,
         limit: u32,
     ) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where(
-            &format!("{DESERTED} AND id > ?2 ORDER BY id LIMIT ?3"),
+            &format!("{IS_ABANDONED} AND id > ?2 ORDER BY id LIMIT ?3"),
             params![before_ms, after, limit],
         )
     }
 
     /// Removes such a mailbox. Returns false when it is none any more.
-    pub(crate) fn remove_deserted(&self, id: PeerId, before_ms: i64) -> rusqlite::Result<bool> {
+    pub(crate) fn delete_abandoned_peer(
+        &self,
+        id: PeerId,
+        before_ms: i64,
+    ) -> rusqlite::Result<bool> {
         let removed = self.sql.execute(
-            &format!("DELETE FROM peer WHERE {DESERTED} AND id = ?2"),
+            &format!("DELETE FROM peer WHERE {IS_ABANDONED} AND id = ?2"),
             params![before_ms, id],
         )?;
         Ok(removed > 0)

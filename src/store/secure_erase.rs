@@ -11,32 +11,35 @@ use crate::model::{Error, Result};
 use crate::platform::clock::monotonic_ms;
 
 /// The row that says that traces are left, and of what.
-const MARK: &str = "traces";
+const RESIDUE_KEY: &str = "traces";
 /// How long to let others go on between two tries.
-const PAUSE: Duration = Duration::from_millis(10);
+const CHECKPOINT_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 impl Tx<'_> {
     /// Overwrites what this transaction removes instead of only letting go of it.
-    pub(crate) fn overwrite_what_goes(&self) -> rusqlite::Result<()> {
-        self.overwrites.set(true);
+    pub(crate) fn enable_secure_delete(&self) -> rusqlite::Result<()> {
+        self.secure_delete.set(true);
         self.sql.execute_batch("PRAGMA secure_delete = ON")
     }
 
     /// The same, and notes that traces of it are left.
-    pub(crate) fn leave_no_traces(&self, of: &str) -> rusqlite::Result<()> {
-        self.overwrite_what_goes()?;
-        self.set_meta(MARK, of)
+    pub(crate) fn begin_secure_erase(&self, of: &str) -> rusqlite::Result<()> {
+        self.enable_secure_delete()?;
+        self.set_meta(RESIDUE_KEY, of)
     }
 
     /// Returns of what traces are left.
-    pub(crate) fn traces(&self) -> rusqlite::Result<Option<String>> {
-        self.meta(MARK)
+    pub(crate) fn pending_residue(&self) -> rusqlite::Result<Option<String>> {
+        self.meta(RESIDUE_KEY)
     }
 
     /// Notes that no traces are left, unless something else was forgotten meanwhile.
-    pub(crate) fn end_traces(&self, of: &str) -> rusqlite::Result<()> {
+    pub(crate) fn clear_residue(&self, of: &str) -> rusqlite::Result<()> {
         self.sql
-            .execute("DELETE FROM meta WHERE key = ?1 AND value = ?2", [MARK, of])
+            .execute(
+                "DELETE FROM meta WHERE key = ?1 AND value = ?2",
+                [RESIDUE_KEY, of],
+            )
             .map(drop)
     }
 }
@@ -44,22 +47,23 @@ impl Tx<'_> {
 impl Store {
     /// Gives every free page back and empties the log: no copy of what was removed is left. Returns false when somebody else
     /// looked at an older state of the file for all of this time.
-    pub(crate) fn compact(&mut self, at_most: Duration) -> Result<bool> {
+    pub(crate) fn compact(&mut self, timeout: Duration) -> Result<bool> {
         let mut free = self.free_pages()?;
         while free > 0 {
             self.vacuum()?;
             // Others may have taken pages up or given some; a file that gives none back has none to give.
-            let before = std::mem::replace(&mut free, self.free_pages()?);
-            if free >= before {
+            let free_before = std::mem::replace(&mut free, self.free_pages()?);
+            if free >= free_before {
                 break;
             }
         }
-        let until_ms = monotonic_ms() + i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX);
-        while !self.checkpoint("TRUNCATE")? {
-            if monotonic_ms() >= until_ms {
+        let deadline_monotonic_ms =
+            monotonic_ms() + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+        while !self.checkpoint_wal("TRUNCATE")? {
+            if monotonic_ms() >= deadline_monotonic_ms {
                 return Ok(false);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(CHECKPOINT_RETRY_PAUSE);
         }
         Ok(true)
     }
@@ -83,11 +87,11 @@ impl Store {
     }
 
     /// Returns the copies of this file that were made before its schema was changed and that have what came with `version`.
-    pub(crate) fn copies(&self, version: u32) -> Vec<PathBuf> {
+    pub(crate) fn schema_backups(&self, version: u32) -> Vec<PathBuf> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut copies: Vec<PathBuf> = entries
+        let mut schema_backups: Vec<PathBuf> = entries
             .filter(|entry| {
                 let file = entry.file_name();
                 let file = file.to_string_lossy();
@@ -98,8 +102,8 @@ impl Store {
             })
             .map(|entry| entry.path())
             .collect();
-        copies.sort();
-        copies
+        schema_backups.sort();
+        schema_backups
     }
 }
 
@@ -111,7 +115,7 @@ mod tests {
     use crate::platform::clock::SystemClock;
     use crate::store::Options;
 
-    fn overwrites(store: &Store) -> i64 {
+    fn secure_delete(store: &Store) -> i64 {
         let sql = "PRAGMA secure_delete";
         store
             .connection
@@ -120,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_transaction_that_forgets_pays_for_overwriting() {
-        let place = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&place.path().join("mesh.db"), Options::default()).unwrap();
+    fn secure_delete_is_on_only_in_the_erasing_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("mesh.db"), Options::default()).unwrap();
         let now = SystemClock::new().now();
-        let usual = overwrites(&store);
+        let usual = secure_delete(&store);
         for refused in [false, true] {
             let outcome = store.write(now.clone(), |tx| {
-                tx.leave_no_traces("something")?;
+                tx.begin_secure_erase("something")?;
                 let sql = "PRAGMA secure_delete";
                 assert_eq!(tx.sql.query_row(sql, [], |row| row.get::<_, i64>(0)), Ok(1));
                 if refused {
@@ -136,24 +140,24 @@ mod tests {
                 Ok(())
             });
             assert_eq!(outcome.is_err(), refused);
-            assert_eq!(overwrites(&store), usual);
+            assert_eq!(secure_delete(&store), usual);
         }
         assert_ne!(usual, 1);
     }
 
     #[test]
-    fn a_mark_goes_only_with_what_it_was_made_for() {
-        let place = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&place.path().join("mesh.db"), Options::default()).unwrap();
+    fn erase_mark_is_cleared_only_for_its_own_subject() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("mesh.db"), Options::default()).unwrap();
         let now = SystemClock::new().now();
-        let left = store.write(now, |tx| {
-            tx.leave_no_traces("first")?;
-            tx.leave_no_traces("second")?;
-            tx.end_traces("first")?;
-            let left = tx.traces()?;
-            tx.end_traces("second")?;
-            Ok((left, tx.traces()?))
+        let residue = store.write(now, |tx| {
+            tx.begin_secure_erase("first")?;
+            tx.begin_secure_erase("second")?;
+            tx.clear_residue("first")?;
+            let residue = tx.pending_residue()?;
+            tx.clear_residue("second")?;
+            Ok((residue, tx.pending_residue()?))
         });
-        assert_eq!(left.unwrap(), (Some("second".into()), None));
+        assert_eq!(residue.unwrap(), (Some("second".into()), None));
     }
 }

@@ -6,7 +6,7 @@ use super::Tx;
 use crate::model::state::{Entry, Namespace};
 
 /// Entries that one sweep lets expire at most.
-const EXPIRE_MAX: i64 = 1_000;
+const EXPIRED_PER_SWEEP_MAX: i64 = 1_000;
 
 impl Tx<'_> {
     /// Returns what stands under a key.
@@ -18,7 +18,7 @@ impl Tx<'_> {
                  WHERE namespace = ?1 AND key = ?2 AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?3)",
             )?
             .query_row(
-                params![namespace.stored(), key, self.now.wall_ms],
+                params![namespace.encoded(), key, self.now.wall_ms],
                 |row| entry(row, namespace),
             )
             .optional()?;
@@ -42,7 +42,7 @@ impl Tx<'_> {
                  RETURNING version",
             )?
             .query_row(
-                params![namespace.stored(), key, value, by, self.now.wall_ms, expires_at_ms],
+                params![namespace.encoded(), key, value, by, self.now.wall_ms, expires_at_ms],
                 |row| row.get(0),
             )
     }
@@ -62,7 +62,7 @@ impl Tx<'_> {
              WHERE namespace = ?1 AND key >= ?2 AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?3) ORDER BY key",
         )?;
         let mut rows = statement.query(params![
-            namespace.stored(),
+            namespace.encoded(),
             prefix.max(after),
             self.now.wall_ms
         ])?;
@@ -86,7 +86,10 @@ impl Tx<'_> {
 
     /// Brings the entries of a project along to the folder it was moved to. What stands there already stays.
     pub(crate) fn move_entries(&self, from: &str, to: &str) -> rusqlite::Result<()> {
-        let (from, to) = (Namespace::beginning_in(from), Namespace::beginning_in(to));
+        let (from, to) = (
+            Namespace::encoded_prefix(from),
+            Namespace::encoded_prefix(to),
+        );
         self.sql
             .prepare_cached(
                 "UPDATE OR IGNORE state SET namespace = ?2 || substr(namespace, length(?1) + 1)
@@ -103,7 +106,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT namespace, key FROM state WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2",
             )?
-            .query_map(params![self.now.wall_ms, EXPIRE_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map(params![self.now.wall_ms, EXPIRED_PER_SWEEP_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         due.into_iter()
             .map(|(namespace, key)| {
@@ -114,7 +117,7 @@ impl Tx<'_> {
                          WHERE namespace = ?1 AND key = ?2 RETURNING version",
                     )?
                     .query_row(params![namespace, key, self.now.wall_ms], |row| row.get(0))?;
-                Ok((Namespace::of_stored(&namespace), key, version))
+                Ok((Namespace::from_encoded(&namespace), key, version))
             })
             .collect()
     }

@@ -62,28 +62,28 @@ pub struct TaskListing<'a> {
     pub limit: u32,
 }
 
-const TASK: &str = "t.id, t.project, t.title, t.fingerprint, t.description, t.status, t.priority, t.assigned_to, a.name,
+const TASK_COLUMNS: &str = "t.id, t.project, t.title, t.fingerprint, t.description, t.status, t.priority, t.assigned_to, a.name,
     t.created_by, coalesce(c.name, t.created_by_name), t.files_owned, t.depends_on, t.claims, t.created_at_ms, t.updated_at_ms, t.version";
-const NAMES: &str =
+const NAME_JOINS: &str =
     "LEFT JOIN peer a ON a.id = t.assigned_to LEFT JOIN peer c ON c.id = t.created_by";
 /// What is to be done first comes first, what has ended last.
-const ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority DESC, t.id";
+const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority DESC, t.id";
 
 /// Those of a project and of a mailbox, each found by its index, that fit.
-const WANTED: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
+const LISTING_FILTER: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
     AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS :assigned)";
 
-fn list<T: DeserializeOwned>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
-    Ok(serde_json::from_str(row.get_ref(at)?.as_str()?).unwrap_or_default())
+fn json_list<T: DeserializeOwned>(row: &Row, index: usize) -> rusqlite::Result<Vec<T>> {
+    Ok(serde_json::from_str(row.get_ref(index)?.as_str()?).unwrap_or_default())
 }
 
-fn ids<T: std::str::FromStr>(row: &Row, at: usize) -> rusqlite::Result<Vec<T>> {
-    let texts: Vec<String> = list(row, at)?;
+fn id_list<T: std::str::FromStr>(row: &Row, index: usize) -> rusqlite::Result<Vec<T>> {
+    let texts: Vec<String> = json_list(row, index)?;
     Ok(texts.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-fn json(list: &impl serde::Serialize) -> String {
-    serde_json::to_string(list).expect("texts can be written as JSON")
+fn to_json_text(json_list: &impl serde::Serialize) -> String {
+    serde_json::to_string(json_list).expect("texts can be written as JSON")
 }
 
 fn task(row: &Row) -> rusqlite::Result<Task> {
@@ -99,9 +99,9 @@ fn task(row: &Row) -> rusqlite::Result<Task> {
         assigned_name: row.get(8)?,
         created_by: row.get(9)?,
         created_by_name: row.get(10)?,
-        files_owned: list(row, 11)?,
-        depends_on: ids(row, 12)?,
-        claims: ids(row, 13)?,
+        files_owned: json_list(row, 11)?,
+        depends_on: id_list(row, 12)?,
+        claims: id_list(row, 13)?,
         created_at_ms: row.get(14)?,
         updated_at_ms: row.get(15)?,
         version: row.get(16)?,
@@ -110,12 +110,12 @@ fn task(row: &Row) -> rusqlite::Result<Task> {
 
 impl Tx<'_> {
     fn tasks_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Task>> {
-        if !self.has_tasks() {
+        if !self.has_schema_v3() {
             return Ok(Vec::new());
         }
         self.sql
             .prepare_cached(&format!(
-                "SELECT {TASK} FROM task t {NAMES} WHERE {condition}"
+                "SELECT {TASK_COLUMNS} FROM task t {NAME_JOINS} WHERE {condition}"
             ))?
             .query_map(values, task)?
             .collect()
@@ -123,11 +123,11 @@ impl Tx<'_> {
 
     /// Returns an id for a new task.
     pub(crate) fn new_task_id(&self) -> rusqlite::Result<TaskId> {
-        self.mint().map(TaskId::from)
+        self.next_id().map(TaskId::from)
     }
 
     /// Stores a task, new or changed, as it is from now on.
-    pub(crate) fn put_task(&self, task: &Task) -> rusqlite::Result<()> {
+    pub(crate) fn save_task(&self, task: &Task) -> rusqlite::Result<()> {
         let now_ms = self.now.wall_ms;
         self.sql
             .prepare_cached(
@@ -142,8 +142,8 @@ impl Tx<'_> {
             )?
             .execute(params![
                 task.id, task.project, task.title, task.fingerprint, task.description, task.status.as_str(), task.priority.rank(),
-                task.assigned_to, task.created_by, task.created_by_name, json(&task.files_owned), json(&task.depends_on),
-                json(&task.claims), task.created_at_ms, now_ms, task.status.is_ended().then_some(now_ms), task.version,
+                task.assigned_to, task.created_by, task.created_by_name, to_json_text(&task.files_owned), to_json_text(&task.depends_on),
+                to_json_text(&task.claims), task.created_at_ms, now_ms, task.status.is_ended().then_some(now_ms), task.version,
             ])
             .map(drop)
     }
@@ -154,7 +154,7 @@ impl Tx<'_> {
     }
 
     /// Returns the open task of a project with a fingerprint.
-    pub(crate) fn open_task_like(
+    pub(crate) fn find_open_task_by_fingerprint(
         &self,
         project: &str,
         fingerprint: &str,
@@ -167,7 +167,7 @@ impl Tx<'_> {
     }
 
     /// Returns the tasks that nobody has begun and nobody has changed for so long, oldest first, at most `limit`.
-    pub(crate) fn tasks_left_alone(
+    pub(crate) fn stale_todo_tasks(
         &self,
         project: &str,
         before_ms: i64,
@@ -182,9 +182,9 @@ impl Tx<'_> {
     }
 
     /// Returns the tasks of a mailbox that it has not begun, what is to be done first, at most fifty.
-    pub(crate) fn tasks_waiting_for(&self, peer: PeerId) -> rusqlite::Result<Vec<Task>> {
+    pub(crate) fn todo_tasks_of(&self, peer: PeerId) -> rusqlite::Result<Vec<Task>> {
         self.tasks_where(
-            &format!("t.assigned_to = ?1 AND t.status = 'todo' ORDER BY {ORDER} LIMIT 50"),
+            &format!("t.assigned_to = ?1 AND t.status = 'todo' ORDER BY {WORK_ORDER} LIMIT 50"),
             [peer],
         )
     }
@@ -199,17 +199,17 @@ impl Tx<'_> {
     }
 
     /// Returns a task of a mailbox, other than `but`, that is under way and names a resource; of several the one begun last.
-    pub(crate) fn task_under_way(
+    pub(crate) fn find_active_task_using(
         &self,
         peer: PeerId,
         resource: &str,
-        but: TaskId,
+        except: TaskId,
     ) -> rusqlite::Result<Option<Task>> {
         let found = self.tasks_where(
             "t.assigned_to = ?1 AND t.status IN ('in_progress', 'in_review') AND t.id <> ?3
              AND EXISTS (SELECT 1 FROM json_each(t.files_owned) WHERE value = ?2)
              ORDER BY t.updated_at_ms DESC, t.id DESC LIMIT 1",
-            params![peer, resource, but],
+            params![peer, resource, except],
         )?;
         Ok(found.into_iter().next())
     }
@@ -218,43 +218,43 @@ impl Tx<'_> {
     pub(crate) fn set_task_claims(&self, task: &Task) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE task SET claims = ?2 WHERE id = ?1")?
-            .execute(params![task.id, json(&task.claims)])
+            .execute(params![task.id, to_json_text(&task.claims)])
             .map(drop)
     }
 
     /// Returns tasks, what is to be done first, what has ended last.
-    pub(crate) fn tasks(&self, wanted: &TaskListing) -> rusqlite::Result<Vec<Task>> {
-        if !self.has_tasks() {
+    pub(crate) fn tasks(&self, listing: &TaskListing) -> rusqlite::Result<Vec<Task>> {
+        if !self.has_schema_v3() {
             return Ok(Vec::new());
         }
         // The database knows upper and lower case of ASCII alone, so words are looked for here.
-        let words: Vec<String> = wanted
+        let words: Vec<String> = listing
             .words
             .iter()
             .map(|word| word.to_lowercase())
             .collect();
-        let fits = |task: &Task| {
+        let contains_all_words = |task: &Task| {
             let text = format!("{} {} {}", task.id, task.title, task.description).to_lowercase();
             words.iter().all(|word| text.contains(word))
         };
         let limit = if words.is_empty() {
-            i64::from(wanted.limit)
+            i64::from(listing.limit)
         } else {
             -1
         };
         let mut statement = self.sql.prepare_cached(&format!(
-            "SELECT {TASK} FROM task t {NAMES} WHERE {WANTED} ORDER BY {ORDER} LIMIT :limit"
+            "SELECT {TASK_COLUMNS} FROM task t {NAME_JOINS} WHERE {LISTING_FILTER} ORDER BY {WORK_ORDER} LIMIT :limit"
         ))?;
         let tasks = statement.query_map(
             named_params! {
-                ":project": wanted.project, ":own": wanted.own, ":status": wanted.status.map(TaskStatus::as_str),
-                ":all": wanted.assigned_to.is_none(), ":assigned": wanted.assigned_to.flatten(), ":limit": limit,
+                ":project": listing.project, ":own": listing.own, ":status": listing.status.map(TaskStatus::as_str),
+                ":all": listing.assigned_to.is_none(), ":assigned": listing.assigned_to.flatten(), ":limit": limit,
             },
             task,
         )?;
         tasks
-            .filter(|task| words.is_empty() || task.as_ref().map_or(true, fits))
-            .take(wanted.limit as usize)
+            .filter(|task| words.is_empty() || task.as_ref().map_or(true, contains_all_words))
+            .take(listing.limit as usize)
             .collect()
     }
 
@@ -267,8 +267,8 @@ impl Tx<'_> {
         let mut counts = [0; 5];
         while let Some(row) = rows.next()? {
             let status = TaskStatus::of(row.get_ref(0)?.as_str()?);
-            if let Some(at) = TaskStatus::ALL.iter().position(|one| Some(*one) == status) {
-                counts[at] = row.get(1)?;
+            if let Some(index) = TaskStatus::ALL.iter().position(|one| Some(*one) == status) {
+                counts[index] = row.get(1)?;
             }
         }
         Ok(counts)
@@ -284,7 +284,7 @@ impl Tx<'_> {
 
     /// Returns how many tasks of the mesh are open.
     pub(crate) fn count_open_tasks(&self) -> rusqlite::Result<i64> {
-        if !self.has_tasks() {
+        if !self.has_schema_v3() {
             return Ok(0);
         }
         self.sql
@@ -295,11 +295,11 @@ impl Tx<'_> {
     }
 
     /// Returns which tasks a task waits for; of one that is gone none.
-    pub(crate) fn task_depends_on(&self, id: TaskId) -> rusqlite::Result<Vec<TaskId>> {
+    pub(crate) fn task_dependencies(&self, id: TaskId) -> rusqlite::Result<Vec<TaskId>> {
         let found = self
             .sql
             .prepare_cached("SELECT depends_on FROM task WHERE id = ?1")?
-            .query_row([id], |row| ids(row, 0))
+            .query_row([id], |row| id_list(row, 0))
             .optional()?;
         Ok(found.unwrap_or_default())
     }

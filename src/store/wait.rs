@@ -1,8 +1,8 @@
 //! Rows of blocking calls: who waits for which answers.
 use rusqlite::{OptionalExtension, params};
 
-use super::{ProcessPlace, Tx};
-use crate::model::event::Patterns;
+use super::{ProcessLocation, Tx};
+use crate::model::event::EventPatterns;
 use crate::platform::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
 use crate::platform::process::ProcessKey;
 
@@ -12,10 +12,10 @@ impl Tx<'_> {
     pub(crate) fn insert_wait(
         &self,
         session: SessionId,
-        place: &ProcessPlace,
+        location: &ProcessLocation,
         questions: &[QuestionId],
     ) -> rusqlite::Result<WaitId> {
-        let id = WaitId::from(self.mint()?);
+        let id = WaitId::from(self.next_id()?);
         // The number means something only where the session's own does.
         self.sql
             .prepare_cached(
@@ -26,10 +26,10 @@ impl Tx<'_> {
                 id,
                 session,
                 self.now.monotonic_ms,
-                place.boot,
-                place.pid_namespace,
-                place.process.pid,
-                place.process.started
+                location.boot,
+                location.pid_namespace,
+                location.process.pid,
+                location.process.started
             ])?;
         for question in questions {
             self.sql
@@ -45,10 +45,10 @@ impl Tx<'_> {
     pub(crate) fn insert_claim_wait(
         &self,
         session: SessionId,
-        place: &ProcessPlace,
+        location: &ProcessLocation,
         claim: ClaimId,
     ) -> rusqlite::Result<WaitId> {
-        let id = self.insert_wait(session, place, &[])?;
+        let id = self.insert_wait(session, location, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET claim_id = ?2 WHERE id = ?1")?
             .execute(params![id, claim])?;
@@ -59,10 +59,10 @@ impl Tx<'_> {
     pub(crate) fn insert_event_wait(
         &self,
         session: SessionId,
-        place: &ProcessPlace,
-        types: &Patterns,
+        location: &ProcessLocation,
+        types: &EventPatterns,
     ) -> rusqlite::Result<WaitId> {
-        let id = self.insert_wait(session, place, &[])?;
+        let id = self.insert_wait(session, location, &[])?;
         self.sql
             .prepare_cached("UPDATE wait SET event_types = ?2 WHERE id = ?1")?
             .execute(params![id, types.to_json()])?;
@@ -78,12 +78,12 @@ impl Tx<'_> {
     }
 
     /// Returns the waiting calls, of one session or of all, whose processes can be looked up from `place`.
-    pub(crate) fn waits_near(
+    pub(crate) fn waits_checkable_from(
         &self,
-        place: &ProcessPlace,
+        location: &ProcessLocation,
         session: Option<SessionId>,
     ) -> rusqlite::Result<Vec<(WaitId, ProcessKey)>> {
-        let of_session = if session.is_some() {
+        let session_filter = if session.is_some() {
             "w.session_id = ?1"
         } else {
             "?1 IS NULL"
@@ -91,9 +91,9 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT w.id, w.pid, w.started FROM wait w JOIN session s ON s.id = w.session_id
-                 WHERE {of_session} AND w.pid IS NOT NULL AND s.boot = ?2 AND s.pid_namespace = ?3"
+                 WHERE {session_filter} AND w.pid IS NOT NULL AND s.boot = ?2 AND s.pid_namespace = ?3"
             ))?
-            .query_map(params![session, place.boot, place.pid_namespace], |row| {
+            .query_map(params![session, location.boot, location.pid_namespace], |row| {
                 let process = ProcessKey {
                     pid: row.get(1)?,
                     started: row.get(2)?,
@@ -117,10 +117,10 @@ impl Tx<'_> {
     }
 
     /// Returns the sessions in which a call waits for a question, other than the call `but`.
-    pub(crate) fn sessions_waiting_on(
+    pub(crate) fn sessions_waiting_for_question(
         &self,
         question: QuestionId,
-        but: Option<WaitId>,
+        except: Option<WaitId>,
     ) -> rusqlite::Result<Vec<SessionId>> {
         self.sql
             .prepare_cached(
@@ -128,12 +128,15 @@ impl Tx<'_> {
                  JOIN session s ON s.id = w.session_id
                  WHERE x.question_id = ?1 AND s.ended_at_ms IS NULL AND w.id IS NOT ?2",
             )?
-            .query_map(params![question, but], |row| row.get(0))?
+            .query_map(params![question, except], |row| row.get(0))?
             .collect()
     }
 
     /// Returns the sessions that wait for any open question to a mailbox.
-    pub(crate) fn sessions_waiting_for(&self, target: PeerId) -> rusqlite::Result<Vec<SessionId>> {
+    pub(crate) fn sessions_waiting_for_peer(
+        &self,
+        target: PeerId,
+    ) -> rusqlite::Result<Vec<SessionId>> {
         self.sql
             .prepare_cached(
                 "SELECT DISTINCT w.session_id FROM question q JOIN wait_question x ON x.question_id = q.id JOIN wait w ON w.id = x.wait_id
@@ -145,7 +148,7 @@ impl Tx<'_> {
     }
 
     /// Returns for which shown, open questions a mailbox waits, and whom it asked: the edges of the wait graph.
-    pub(crate) fn waits_shown_of(
+    pub(crate) fn wait_graph_edges_of(
         &self,
         asker: PeerId,
     ) -> rusqlite::Result<Vec<(QuestionId, PeerId, SessionId)>> {

@@ -14,20 +14,20 @@ use super::Store;
 use crate::model::Result;
 
 /// Pages in the log; four megabytes.
-const PAGES: c_int = 1_000;
+const WAL_PAGES_MAX: c_int = 1_000;
 /// How long to wait for the lock, and for readers; whoever commits next tries again.
-const AT_MOST: Duration = Duration::from_millis(20);
+const CHECKPOINT_WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// How many pages the log had after the last commit of a connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LogSize(Arc<AtomicI32>);
+pub(super) struct WalPageCount(Arc<AtomicI32>);
 
 /// Counts instead of what `SQLite` does by itself.
-pub(super) fn watch(connection: &mut Connection) -> rusqlite::Result<LogSize> {
-    let size = LogSize::default();
-    let counted = size.clone();
+pub(super) fn install_wal_hook(connection: &mut Connection) -> rusqlite::Result<WalPageCount> {
+    let size = WalPageCount::default();
+    let counter = size.clone();
     connection.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
-        counted.0.store(pages, Ordering::Relaxed);
+        counter.0.store(pages, Ordering::Relaxed);
         Ok(())
     }))?;
     Ok(size)
@@ -35,25 +35,26 @@ pub(super) fn watch(connection: &mut Connection) -> rusqlite::Result<LogSize> {
 
 impl Store {
     /// Brings a log that has become long into the file. What is committed is committed, so a failure can wait.
-    pub(crate) fn keep_log_short(&mut self) {
-        if self.log_size.0.swap(0, Ordering::Relaxed) < PAGES {
+    pub(crate) fn checkpoint_if_wal_is_long(&mut self) {
+        if self.log_size.0.swap(0, Ordering::Relaxed) < WAL_PAGES_MAX {
             return;
         }
-        let _ = self.checkpoint("RESTART");
+        let _ = self.checkpoint_wal("RESTART");
     }
 
     /// Brings the log into the file, so that it begins anew. Returns false when a reader or a writer stood in the way,
     /// which `SQLite` tells in its answer and not as an error.
-    pub(super) fn checkpoint(&mut self, how: &str) -> Result<bool> {
-        self.patience.set(self.options.patience.min(AT_MOST));
+    pub(super) fn checkpoint_wal(&mut self, mode: &str) -> Result<bool> {
+        self.lock_timeout
+            .set(self.options.lock_timeout.min(CHECKPOINT_WAIT_MAX));
         // The log grows as long as others come first.
-        self.patience.set_hurry(true);
-        let sql = format!("PRAGMA wal_checkpoint({how})");
+        self.lock_timeout.set_retry_fast(true);
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
         let busy = self
             .connection
             .query_row(&sql, [], |row| row.get::<_, bool>(0));
-        self.patience.set_hurry(false);
-        self.patience.set(self.options.patience);
+        self.lock_timeout.set_retry_fast(false);
+        self.lock_timeout.set(self.options.lock_timeout);
         Ok(!busy?)
     }
 }

@@ -23,26 +23,26 @@ use crate::platform::id::SessionId;
 use crate::platform::{Fault, lock, permissions};
 
 pub use polling::Polling;
-pub use signal::Signal;
+pub use signal::WakeSignal;
 #[cfg(feature = "watcher")]
 pub use watcher::Watcher;
 
 /// A way to hear a bell.
-pub trait Listener: Send {
+pub trait WakeListener: Send {
     /// Returns `watcher` or `polling`, as status and doctor show it.
     fn kind(&self) -> &'static str;
 
     /// Returns how often to look without having heard anything; `None` is never.
-    fn pace(&self, waiting: bool) -> Option<Duration>;
+    fn poll_interval(&self, waiting: bool) -> Option<Duration>;
 }
 
 /// Bells, locks and small files of the sessions of one mesh: `<database>.d/`, so that they follow the file whatever HOME is.
 #[derive(Debug, Clone)]
-pub struct Bells {
+pub struct Doorbells {
     folder: PathBuf,
 }
 
-impl Bells {
+impl Doorbells {
     /// Returns the bells of a database.
     pub fn of(database: &Path) -> Self {
         let mut name = database.as_os_str().to_owned();
@@ -58,24 +58,24 @@ impl Bells {
     }
 
     /// Returns whether the server of a session runs.
-    pub fn is_served(&self, session: SessionId) -> bool {
-        lock::is_owned(&self.lock_path(session))
+    pub fn is_server_running(&self, session: SessionId) -> bool {
+        lock::is_locked(&self.lock_path(session))
     }
 
     /// Returns the file whose lock the waiting hook of a session holds while it runs.
-    pub fn waiter_lock_path(&self, session: SessionId) -> PathBuf {
+    pub fn hook_waiter_lock_path(&self, session: SessionId) -> PathBuf {
         self.folder
             .join("sessions")
             .join(format!("{session}.waiter.lock"))
     }
 
     /// Returns whether a waiting hook of a session runs.
-    pub fn has_waiter(&self, session: SessionId) -> bool {
-        lock::is_owned(&self.waiter_lock_path(session))
+    pub fn is_hook_waiter_running(&self, session: SessionId) -> bool {
+        lock::is_locked(&self.hook_waiter_lock_path(session))
     }
 
     /// Returns the file that says what a session is at.
-    pub fn doing_path(&self, session: SessionId) -> PathBuf {
+    pub fn activity_path(&self, session: SessionId) -> PathBuf {
         self.folder
             .join("sessions")
             .join(format!("{session}.doing"))
@@ -83,37 +83,37 @@ impl Bells {
 
     /// Rings. Returns whether the session has a bell; a session without one is not there to hear it.
     pub fn ring(&self, session: SessionId) -> bool {
-        let path = self.bell_folder(session).join("bell");
-        let bell = OpenOptions::new()
+        let path = self.doorbell_folder(session).join("bell");
+        let doorbell = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(path);
-        bell.is_ok_and(|mut file| file.write_all(b"!").is_ok())
+        doorbell.is_ok_and(|mut file| file.write_all(b"!").is_ok())
     }
 
-    /// Hangs up the bell of a session and calls `on_ring` whenever it rings. Falls back to looking regularly where the
+    /// Hangs up the bell of a session and calls `on_wake` whenever it rings. Falls back to looking regularly where the
     /// system gives no watcher, or where `polling` asks for it.
     pub fn listen(
         &self,
         session: SessionId,
         polling: bool,
-        on_ring: impl Fn() + Send + 'static,
-    ) -> Result<Box<dyn Listener>, Fault> {
-        let folder = self.bell_folder(session);
+        on_wake: impl Fn() + Send + 'static,
+    ) -> Result<Box<dyn WakeListener>, Fault> {
+        let folder = self.doorbell_folder(session);
         permissions::create_folder(&folder)?;
         #[cfg(feature = "watcher")]
-        if !polling && let Ok(watcher) = Watcher::on(&folder, on_ring) {
+        if !polling && let Ok(watcher) = Watcher::on(&folder, on_wake) {
             return Ok(Box::new(watcher));
         }
         #[cfg(not(feature = "watcher"))]
-        let _ = (polling, on_ring);
+        let _ = (polling, on_wake);
         Ok(Box::new(Polling))
     }
 
     /// Returns the sessions that have a bell or a file, whether they live or not.
-    pub fn hung(&self) -> Vec<SessionId> {
+    pub fn list_sessions(&self) -> Vec<SessionId> {
         let entries =
             ["bells", "sessions"].map(|folder| std::fs::read_dir(self.folder.join(folder)));
         let names = entries.into_iter().flatten().flatten().flatten();
@@ -127,17 +127,21 @@ impl Bells {
 
     /// Takes away bell, locks and files of a session that has ended, also what a killed writer has left half-made.
     pub fn remove(&self, session: SessionId) {
-        let _ = std::fs::remove_dir_all(self.bell_folder(session));
+        let _ = std::fs::remove_dir_all(self.doorbell_folder(session));
         let files = std::fs::read_dir(self.folder.join("sessions"));
-        let of_session = format!("{session}.");
+        let session_prefix = format!("{session}.");
         for file in files.into_iter().flatten().flatten() {
-            if file.file_name().to_string_lossy().starts_with(&of_session) {
+            if file
+                .file_name()
+                .to_string_lossy()
+                .starts_with(&session_prefix)
+            {
                 let _ = std::fs::remove_file(file.path());
             }
         }
     }
 
-    fn bell_folder(&self, session: SessionId) -> PathBuf {
+    fn doorbell_folder(&self, session: SessionId) -> PathBuf {
         self.folder.join("bells").join(session.to_string())
     }
 }

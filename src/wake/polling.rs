@@ -1,18 +1,18 @@
 //! Hearing by looking: for systems that give no watcher, and file systems that report no changes.
 use std::time::Duration;
 
-use super::Listener;
+use super::WakeListener;
 
 /// Looks every 50 ms while somebody waits and every second otherwise; hears nothing in between.
 #[derive(Debug)]
 pub struct Polling;
 
-impl Listener for Polling {
+impl WakeListener for Polling {
     fn kind(&self) -> &'static str {
         "polling"
     }
 
-    fn pace(&self, waiting: bool) -> Option<Duration> {
+    fn poll_interval(&self, waiting: bool) -> Option<Duration> {
         Some(Duration::from_millis(if waiting { 50 } else { 1_000 }))
     }
 }

@@ -4,29 +4,38 @@ use std::time::Duration;
 
 /// Counts rings and wakes who waits.
 #[derive(Debug, Default)]
-pub struct Signal {
-    rings: Mutex<u64>,
-    heard: Condvar,
+pub struct WakeSignal {
+    raised_count: Mutex<u64>,
+    raised: Condvar,
 }
 
-impl Signal {
+impl WakeSignal {
     /// Rings.
     pub fn raise(&self) {
-        *self.rings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.heard.notify_all();
+        *self
+            .raised_count
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) += 1;
+        self.raised.notify_all();
     }
 
     /// Returns how often it rang. Read it before you look.
     pub fn count(&self) -> u64 {
-        *self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .raised_count
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until it rang more than `seen` times or the time is over.
-    pub fn wait_past(&self, seen: u64, at_most: Duration) {
-        let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn wait_until_raised(&self, seen: u64, at_most: Duration) {
+        let raised_count = self
+            .raised_count
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         drop(
-            self.heard
-                .wait_timeout_while(rings, at_most, |rings| *rings <= seen),
+            self.raised
+                .wait_timeout_while(raised_count, at_most, |raised_count| *raised_count <= seen),
         );
     }
 }
@@ -37,19 +46,19 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn a_ring_between_look_and_wait_is_not_missed() {
-        let signal = Signal::default();
+    fn signal_raised_between_check_and_wait_is_not_missed() {
+        let signal = WakeSignal::default();
         let seen = signal.count();
         signal.raise();
-        signal.wait_past(seen, Duration::from_secs(600));
+        signal.wait_until_raised(seen, Duration::from_secs(600));
     }
 
     #[test]
-    fn a_ring_wakes_the_one_who_waits() {
-        let signal = Arc::new(Signal::default());
-        let ringer = Arc::clone(&signal);
-        let thread = std::thread::spawn(move || ringer.raise());
-        signal.wait_past(0, Duration::from_secs(600));
+    fn raised_signal_wakes_the_waiting_thread() {
+        let signal = Arc::new(WakeSignal::default());
+        let raiser = Arc::clone(&signal);
+        let thread = std::thread::spawn(move || raiser.raise());
+        signal.wait_until_raised(0, Duration::from_secs(600));
         thread.join().unwrap();
         assert_eq!(signal.count(), 1);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::Listener;
+use super::WakeListener;
 
 /// A watch on one bell folder; ends when dropped.
 #[derive(Debug)]
@@ -13,26 +13,26 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Calls `on_ring` from a thread of its own whenever something is written in `folder`. Fails where the system's
+    /// Calls `on_wake` from a thread of its own whenever something is written in `folder`. Fails where the system's
     /// limit of watchers is used up.
-    pub fn on(folder: &Path, on_ring: impl Fn() + Send + 'static) -> notify::Result<Self> {
-        let hear = move |event: notify::Result<Event>| match event.map(|event| event.kind) {
+    pub fn on(folder: &Path, on_wake: impl Fn() + Send + 'static) -> notify::Result<Self> {
+        let handle_event = move |event: notify::Result<Event>| match event.map(|event| event.kind) {
             Ok(EventKind::Access(_) | EventKind::Remove(_)) => {}
             // An overflow or an error may hide a ring, so it counts as one.
-            _ => on_ring(),
+            _ => on_wake(),
         };
-        let mut watch = RecommendedWatcher::new(hear, Config::default())?;
+        let mut watch = RecommendedWatcher::new(handle_event, Config::default())?;
         watch.watch(folder, RecursiveMode::NonRecursive)?;
         Ok(Self { _watch: watch })
     }
 }
 
-impl Listener for Watcher {
+impl WakeListener for Watcher {
     fn kind(&self) -> &'static str {
         "watcher"
     }
 
-    fn pace(&self, waiting: bool) -> Option<Duration> {
+    fn poll_interval(&self, waiting: bool) -> Option<Duration> {
         waiting.then_some(Duration::from_secs(2))
     }
 }

@@ -6,12 +6,12 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
-use super::client::{Lab, PATIENCE, Session};
+use super::client::{Lab, Session, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 
 #[test]
-fn an_installed_server_connects_and_a_check_of_it_leaves_no_peer() {
+fn installed_server_connects_and_mcp_list_adds_no_peer() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let project = lab.project("backend");
@@ -31,14 +31,14 @@ fn an_installed_server_connects_and_a_check_of_it_leaves_no_peer() {
 }
 
 #[test]
-fn a_headless_session_that_answers_is_kept_until_it_has_and_keeps_its_result() {
+fn headless_session_answers_before_ending_with_its_result() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let working = ScriptedApi::listen(works_until_asked(&mesh, || ()));
     let asking = ScriptedApi::listen(asks_backend);
 
-    let answerer = answering(&lab, &backend, &working).headless("do your work");
+    let answerer = answering_session(&lab, &backend, &working).headless("do your work");
     mesh.wait_for_peer("backend");
     let asker = lab
         .session(&frontend, &asking)
@@ -55,7 +55,7 @@ fn a_headless_session_that_answers_is_kept_until_it_has_and_keeps_its_result() {
     let continued = working
         .conversation()
         .into_iter()
-        .find(|it| it.peer_question().is_some());
+        .find(|it| it.peer_question_id().is_some());
     let continued = continued.expect("the asker has its answer");
     assert_eq!(
         continued.turn(),
@@ -63,18 +63,20 @@ fn a_headless_session_that_answers_is_kept_until_it_has_and_keeps_its_result() {
         "the question came before the end of its turn"
     );
     assert!(
-        continued.news().contains(&format!("from=\"{asker_name}\"")),
+        continued
+            .new_text()
+            .contains(&format!("from=\"{asker_name}\"")),
         "{}",
-        continued.news()
+        continued.new_text()
     );
 }
 
 #[test]
-fn a_plain_headless_run_beside_them_is_left_alone() {
+fn plain_headless_run_receives_no_questions() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (let_go, waiting) = mpsc::channel();
+    let (open_gate, waiting) = mpsc::channel();
     let waiting = Mutex::new(waiting);
     let hold = move || {
         waiting
@@ -87,7 +89,7 @@ fn a_plain_headless_run_beside_them_is_left_alone() {
     let asking = ScriptedApi::listen(asks_backend);
     let plain = ScriptedApi::listen(|_| say("C RESULT"));
 
-    let answerer = answering(&lab, &backend, &working).headless("do your work");
+    let answerer = answering_session(&lab, &backend, &working).headless("do your work");
     mesh.wait_for_peer("backend");
     let asker = lab
         .session(&frontend, &asking)
@@ -97,23 +99,23 @@ fn a_plain_headless_run_beside_them_is_left_alone() {
         .session(&backend, &plain)
         .headless("do something else")
         .finish();
-    let_go.send(()).expect("the model still works");
+    open_gate.send(()).expect("the model still works");
 
     assert_eq!(beside.result(), "C RESULT");
     let [only] = &plain.conversation()[..] else {
         panic!("it was kept from ending: {:#?}", plain.conversation());
     };
-    assert_eq!(only.peer_question(), None);
+    assert_eq!(only.peer_question_id(), None);
     assert_eq!(asker.finish().result(), "it is 5433");
     assert_eq!(answerer.finish().result(), "B RESULT");
 }
 
 #[test]
-fn an_idle_session_is_woken_by_a_question_and_answers_by_itself() {
+fn idle_session_wakes_for_a_question_and_answers_it() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let idle = ScriptedApi::listen(|request| match request.peer_question() {
+    let idle = ScriptedApi::listen(|request| match request.peer_question_id() {
         Some(id) => answer(&id),
         None => say("back to my prompt"),
     });
@@ -128,14 +130,14 @@ fn an_idle_session_is_woken_by_a_question_and_answers_by_itself() {
         .session(&frontend, &asking)
         .headless("ask backend for the port");
 
-    let woken = idle.wait_until(PATIENCE, |heard| heard.first().cloned());
-    assert!(woken.peer_question().is_some(), "{}", woken.news());
+    let woken = idle.wait_until(WAIT_TIMEOUT, |heard| heard.first().cloned());
+    assert!(woken.peer_question_id().is_some(), "{}", woken.new_text());
     assert_eq!(asker.finish().result(), "it is 5433");
     terminal.wait_for("back to my prompt");
 }
 
 #[test]
-fn others_see_what_a_session_is_at_and_that_it_is_idle() {
+fn peers_list_shows_activity_summary_and_idle_time() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let api = ScriptedApi::listen(|_| say("The login is fixed."));
@@ -155,7 +157,7 @@ fn others_see_what_a_session_is_at_and_that_it_is_idle() {
 }
 
 /// A headless session that takes questions.
-fn answering<'lab>(
+fn answering_session<'lab>(
     lab: &'lab Lab,
     project: &'lab std::path::Path,
     api: &'lab ScriptedApi,
@@ -183,7 +185,7 @@ fn works_until_asked(
     hold: impl Fn() + Send + Sync + 'static,
 ) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
     let mesh = mesh.clone();
-    move |request| match (request.peer_question(), request.turn()) {
+    move |request| match (request.peer_question_id(), request.turn()) {
         (Some(id), _) => answer(&id),
         (None, 0) => call(
             "Bash",

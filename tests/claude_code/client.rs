@@ -45,7 +45,7 @@ pub(crate) struct Finished {
 }
 
 /// Long enough for a loaded machine; a healthy run takes one or two seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Lab {
     /// Returns `None` after saying why, where the client cannot be had.
@@ -56,7 +56,7 @@ impl Lab {
         let lab = Lab {
             root,
             claude,
-            _network: Network::quiet(),
+            _network: Network::isolated(),
         };
         for folder in ["home/.claude", "run", "tmp"] {
             fs::create_dir_all(lab.path(folder)).expect("the root is ours");
@@ -65,7 +65,7 @@ impl Lab {
             "home/.claude/settings.json",
             &json!({"permissions": {"allow": ["Bash", "Read"]}}),
         );
-        lab.write("home/.claude.json", &claude_sandbox::no_dialogs());
+        lab.write("home/.claude.json", &claude_sandbox::onboarded_config());
         Some(lab)
     }
 
@@ -75,7 +75,8 @@ impl Lab {
         fs::create_dir(&folder).expect("each project is made once");
         self.write(&format!("{name}/.claude-mesh.json"), &json!({"name": name}));
         let mut config = self.read("home/.claude.json");
-        config["projects"][folder.to_str().expect("it is plain text")] = claude_sandbox::trusted();
+        config["projects"][folder.to_str().expect("it is plain text")] =
+            claude_sandbox::trusted_project_config();
         self.write("home/.claude.json", &config);
         folder
     }
@@ -195,10 +196,10 @@ impl Running {
         self.child.id()
     }
 
-    /// Waits for the end, and not longer than [`PATIENCE`].
+    /// Waits for the end, and not longer than [`WAIT_TIMEOUT`].
     #[track_caller]
     pub(crate) fn finish(mut self) -> Finished {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 break status;
@@ -206,7 +207,7 @@ impl Running {
             let (stdout, stderr) = (self.read("stdout"), self.read("stderr"));
             assert!(
                 Instant::now() < deadline,
-                "claude still runs after {PATIENCE:?}: {stdout}{stderr}"
+                "claude still runs after {WAIT_TIMEOUT:?}: {stdout}{stderr}"
             );
             thread::sleep(Duration::from_millis(10));
         };

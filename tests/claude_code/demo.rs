@@ -10,7 +10,7 @@ use super::client::Lab;
 use super::installed::VERSION;
 
 #[test]
-fn the_real_demo_plays_a_wake_and_a_quiet_peer_and_leaves_nothing() {
+fn real_demo_plays_its_scenarios_and_cleans_up() {
     let Some(lab) = Lab::new() else { return };
     let played = demo(&lab, &["--json"]).wait_with_output();
     let played = played.expect("it was started");
@@ -51,11 +51,11 @@ fn the_real_demo_plays_a_wake_and_a_quiet_peer_and_leaves_nothing() {
             .any(|it| it.starts_with("backend is rung and answers: ")),
         "{quiet:#?}"
     );
-    assert_nothing_is_left(&lab);
+    assert_cleaned_up(&lab);
 }
 
 #[test]
-fn a_real_demo_that_is_stopped_ends_its_clients_and_leaves_nothing() {
+fn stopped_real_demo_ends_its_clients_and_cleans_up() {
     let Some(lab) = Lab::new() else { return };
     let mut playing = demo(&lab, &[]);
     let mut told = BufReader::new(playing.stdout.take().expect("it is piped"));
@@ -81,7 +81,7 @@ fn a_real_demo_that_is_stopped_ends_its_clients_and_leaves_nothing() {
         complaint.contains("somebody stopped it\nhint: nothing is left of it"),
         "{complaint}"
     );
-    assert_nothing_is_left(&lab);
+    assert_cleaned_up(&lab);
 }
 
 /// Starts the demo in a home of its own, with the pinned client on its path.
@@ -108,7 +108,7 @@ fn steps(story: &Value) -> impl Iterator<Item = &str> {
 }
 
 #[track_caller]
-fn assert_nothing_is_left(lab: &Lab) {
+fn assert_cleaned_up(lab: &Lab) {
     for folder in ["new-home", "tmp"] {
         let left = fs::read_dir(lab.path(folder)).expect("it was made before");
         let left: Vec<_> = left.flatten().map(|it| it.path()).collect();

@@ -6,13 +6,13 @@ use std::sync::mpsc::channel;
 
 use serde_json::{Value, json};
 
-use super::client::{Lab, PATIENCE};
+use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
-use crate::world::within;
+use crate::world::wait_until;
 
 /// A lab in which files may be written, with the guard wired in.
-fn guarded() -> Option<(Lab, Mesh)> {
+fn install_with_guard() -> Option<(Lab, Mesh)> {
     let lab = Lab::new()?;
     lab.set(
         "permissions",
@@ -29,7 +29,7 @@ fn result(request: &Request) -> Value {
 }
 
 /// Claims, waits until the test lets go, and gives back.
-fn holds(
+fn claim_until_released(
     resource: String,
     held: impl Fn() + Send + Sync + 'static,
 ) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
@@ -48,8 +48,10 @@ fn holds(
 }
 
 #[test]
-fn an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back() {
-    let Some((lab, mesh)) = guarded() else { return };
+fn edit_of_a_claimed_file_is_blocked_until_the_release() {
+    let Some((lab, mesh)) = install_with_guard() else {
+        return;
+    };
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let file = backend
         .canonicalize()
@@ -62,11 +64,11 @@ fn an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back() 
     let in_line = move || {
         let stopped = stopped.lock().expect("no holder panics");
         stopped
-            .recv_timeout(PATIENCE)
+            .recv_timeout(WAIT_TIMEOUT)
             .expect("the other is stopped");
         watched.wait_for_claim(|line| line["queue"][0]["peer"].is_string());
     };
-    let holding = ScriptedApi::listen(holds(format!("file:{path}"), in_line));
+    let holding = ScriptedApi::listen(claim_until_released(format!("file:{path}"), in_line));
     let denied = Mutex::new(denied);
     let (watched, wanted, there) = (mesh.clone(), path.clone(), file.clone());
     let editing = ScriptedApi::listen(move |request| {
@@ -111,8 +113,10 @@ fn an_edit_of_a_claimed_file_is_stopped_and_done_when_the_claim_is_given_back() 
 }
 
 #[test]
-fn an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself() {
-    let Some((lab, mesh)) = guarded() else { return };
+fn idle_session_wakes_on_its_claim_grant_and_edits_the_file() {
+    let Some((lab, mesh)) = install_with_guard() else {
+        return;
+    };
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let file = backend
         .canonicalize()
@@ -125,11 +129,11 @@ fn an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself() {
         watched.wait_for_claim(|line| line["queue"][0]["peer"] == "backend");
         watched.wait_for_activity("backend", "idle");
     };
-    let holding = ScriptedApi::listen(holds(resource.clone(), idle_in_line));
+    let holding = ScriptedApi::listen(claim_until_released(resource.clone(), idle_in_line));
     let watched = mesh.clone();
     let granted = format!("claim granted: {resource}");
     let waiting = ScriptedApi::listen(move |request| {
-        if request.news().contains(&granted) {
+        if request.new_text().contains(&granted) {
             return call("Write", json!({ "file_path": path, "content": "mine\n" }));
         }
         match request.turn() {
@@ -150,6 +154,6 @@ fn an_idle_session_whose_turn_comes_is_woken_and_edits_by_itself() {
     let holder = lab.session(&frontend, &holding).headless("rename");
 
     assert_eq!(holder.finish().result(), "given back");
-    within("the woken session writes the file", || file.exists());
+    wait_until("the woken session writes the file", || file.exists());
     assert_eq!(fs::read_to_string(&file).expect("it is there"), "mine\n");
 }

@@ -38,7 +38,7 @@ fn find_or_install() -> Result<PathBuf, String> {
     let chosen = env::var_os("CLAUDE_MESH_TEST_CLAUDE_DIR").filter(|folder| !folder.is_empty());
     let folder = chosen.map_or_else(below_target, PathBuf::from);
     let binary = folder.join(BINARY);
-    if is_whole(&binary) {
+    if is_complete(&binary) {
         return Ok(binary);
     }
     let shown = folder.display();
@@ -47,10 +47,10 @@ fn find_or_install() -> Result<PathBuf, String> {
     let lock =
         File::create(folder.join("install.lock")).and_then(|file| file.lock().map(|()| file));
     let _lock = lock.map_err(|error| format!("cannot lock {shown}: {error}"))?;
-    if !is_whole(&binary) {
+    if !is_complete(&binary) {
         install(&folder)?;
     }
-    is_whole(&binary)
+    is_complete(&binary)
         .then_some(binary)
         .ok_or_else(|| format!("npm left no working {BINARY} in {shown}"))
 }
@@ -60,7 +60,7 @@ fn below_target() -> PathBuf {
 }
 
 /// A download that was cut off does not start, another version says so.
-fn is_whole(binary: &Path) -> bool {
+fn is_complete(binary: &Path) -> bool {
     let said = Command::new(binary)
         .arg("--version")
         .stdin(Stdio::null())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::client::{Lab, PATIENCE};
+use super::client::{Lab, WAIT_TIMEOUT};
 
 /// The mesh of one home. It can be handed to a model, which then acts on what it shows.
 #[derive(Clone)]
@@ -66,8 +66,8 @@ impl Mesh {
 
     /// Waits until an open question is as `found` wants it, and returns it.
     #[track_caller]
-    pub(crate) fn wait_for_open(&self, found: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE / 2;
+    pub(crate) fn wait_for_open_question(&self, found: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + WAIT_TIMEOUT / 2;
         loop {
             let open = self.open_questions();
             if let Some(question) = open.iter().find(|it| found(it)) {
@@ -81,7 +81,7 @@ impl Mesh {
     /// Waits until somebody's claim is as `found` wants it.
     #[track_caller]
     pub(crate) fn wait_for_claim(&self, found: impl Fn(&Value) -> bool) {
-        let deadline = Instant::now() + PATIENCE / 2;
+        let deadline = Instant::now() + WAIT_TIMEOUT / 2;
         loop {
             let said = self.run(&["claims", "--json"]);
             let listed: Value =
@@ -110,7 +110,7 @@ impl Mesh {
     /// Waits until somebody is found.
     #[track_caller]
     pub(crate) fn wait_until(&self, found: impl Fn(&Value) -> bool) {
-        let deadline = Instant::now() + PATIENCE / 2;
+        let deadline = Instant::now() + WAIT_TIMEOUT / 2;
         while !self.peers().iter().any(&found) {
             assert!(
                 Instant::now() < deadline,

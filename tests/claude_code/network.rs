@@ -14,7 +14,7 @@ pub(crate) struct Network {
 
 impl Network {
     /// Moves the calling thread into a network that has only loopback, where the machine lets it.
-    pub(crate) fn quiet() -> Network {
+    pub(crate) fn isolated() -> Network {
         Network {
             #[cfg(target_os = "linux")]
             before: namespace::enter_a_new_one().ok(),
@@ -60,7 +60,7 @@ mod namespace {
         let said = helper.stdout.take().expect("it is piped");
         BufReader::new(said).read_line(&mut line)?;
         let moved = match line.as_str() {
-            "up\n" => move_to(helper.id()),
+            "up\n" => enter_network_namespace(helper.id()),
             _ => Err(io::Error::other("no namespace, or no loopback in it")),
         };
         drop(helper.stdin.take());
@@ -73,7 +73,7 @@ mod namespace {
         Ok(())
     }
 
-    fn move_to(pid: u32) -> io::Result<File> {
+    fn enter_network_namespace(pid: u32) -> io::Result<File> {
         let before = File::open("/proc/thread-self/ns/net")?;
         enter(&File::open(format!("/proc/{pid}/ns/net"))?)?;
         Ok(before)

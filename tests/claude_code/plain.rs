@@ -3,15 +3,15 @@ use std::fs;
 
 use serde_json::json;
 
-use super::client::{Lab, PATIENCE};
+use super::client::{Lab, WAIT_TIMEOUT};
 use super::scripted_api::{ScriptedApi, call, say};
 
 #[test]
-fn a_headless_run_ends_with_what_its_model_says() {
+fn headless_run_returns_the_model_output() {
     let Some(lab) = Lab::new() else { return };
     let project = lab.project("backend");
     let api = ScriptedApi::listen(|request| {
-        assert!(request.news().contains("what is six times seven?"));
+        assert!(request.new_text().contains("what is six times seven?"));
         say("42")
     });
     let run = lab
@@ -22,7 +22,7 @@ fn a_headless_run_ends_with_what_its_model_says() {
 }
 
 #[test]
-fn a_tool_call_comes_back_with_its_result() {
+fn tool_call_returns_its_result_to_the_model() {
     let Some(lab) = Lab::new() else { return };
     let project = lab.project("backend");
     fs::write(project.join("port"), "5433").expect("the project is ours");
@@ -38,7 +38,7 @@ fn a_tool_call_comes_back_with_its_result() {
 }
 
 #[test]
-fn an_interactive_session_shows_what_its_model_says() {
+fn interactive_session_displays_the_model_output() {
     let Some(lab) = Lab::new() else { return };
     let project = lab.project("backend");
     let api = ScriptedApi::listen(|_| say("hello, person"));
@@ -46,8 +46,12 @@ fn an_interactive_session_shows_what_its_model_says() {
         return;
     };
     terminal.type_prompt("hello, model");
-    api.wait_until(PATIENCE, |heard| {
-        heard.first()?.news().contains("hello, model").then_some(())
+    api.wait_until(WAIT_TIMEOUT, |heard| {
+        heard
+            .first()?
+            .new_text()
+            .contains("hello, model")
+            .then_some(())
     });
     terminal.wait_for("hello, person");
 }

@@ -1,13 +1,13 @@
 //! A client that takes no line from outside, and the hook that waits beside it instead.
 use serde_json::{Value, json};
 
-use super::client::{Lab, PATIENCE};
+use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Request, ScriptedApi, say};
-use super::wakes::{answers, asks_when_told};
+use super::wakes::{answers, ask_on_request};
 
 #[test]
-fn a_session_that_refuses_lines_is_woken_by_its_waiting_hook_until_its_budget_is_spent() {
+fn rewake_hook_wakes_a_session_until_its_budget_is_spent() {
     const BUDGET: usize = 3;
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
@@ -15,7 +15,7 @@ fn a_session_that_refuses_lines_is_woken_by_its_waiting_hook_until_its_budget_is
     lab.set("crossSessionInbound", json!("refuse"));
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let (asking, idle) = (
-        ScriptedApi::listen(asks_when_told),
+        ScriptedApi::listen(ask_on_request),
         ScriptedApi::listen(answers),
     );
     let at_backend = lab.session(&backend, &idle);
@@ -32,7 +32,7 @@ fn a_session_that_refuses_lines_is_woken_by_its_waiting_hook_until_its_budget_is
     for round in 1..=BUDGET {
         mesh.wait_for_activity("backend", "idle");
         at_frontend.type_prompt(&format!("ask backend, round {round}"));
-        asking.wait_until(PATIENCE, |heard| {
+        asking.wait_until(WAIT_TIMEOUT, |heard| {
             let results = heard.iter().flat_map(Request::tool_results);
             let answers = results.filter(|it| it.contains("\"answer\":\"5433\""));
             (answers.count() == round).then_some(())
@@ -55,7 +55,7 @@ fn a_session_that_refuses_lines_is_woken_by_its_waiting_hook_until_its_budget_is
 }
 
 #[test]
-fn a_headless_run_does_not_wait_for_its_waiting_hook() {
+fn headless_run_does_not_wait_for_its_rewake_hook() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     mesh.run(&["install", "--wake", "rewake"]);

@@ -2,7 +2,7 @@
 //! finishes; each learns of the other's step by being woken.
 use serde_json::{Value, json};
 
-use super::client::{Lab, PATIENCE};
+use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 
@@ -13,7 +13,7 @@ fn result(request: &Request) -> Value {
     serde_json::from_str(&told).unwrap_or_else(|_| panic!("no JSON: {told}"))
 }
 
-fn moves(id: &str, status: &str, reason: Option<&str>) -> Vec<Block> {
+fn update_status(id: &str, status: &str, reason: Option<&str>) -> Vec<Block> {
     let mut arguments = json!({ "task_id": id, "status": status });
     if let Some(reason) = reason {
         arguments["reason"] = reason.into();
@@ -22,22 +22,22 @@ fn moves(id: &str, status: &str, reason: Option<&str>) -> Vec<Block> {
 }
 
 /// Returns the id of the task of which the news say `what`.
-fn told_of(request: &Request, what: &str) -> Option<String> {
-    let news = request.news();
-    let before = news
+fn notified_task_id(request: &Request, what: &str) -> Option<String> {
+    let new_text = request.new_text();
+    let before = new_text
         .split(what)
         .next()
-        .filter(|before| before.len() < news.len())?;
+        .filter(|before| before.len() < new_text.len())?;
     let (_, id) = before.rsplit_once("Task ")?;
     Some(id.trim().to_owned())
 }
 
 /// Creates the task, sends its first result back, and accepts the second.
-fn creates_and_reviews(request: &Request) -> Vec<Block> {
-    if let Some(id) = told_of(request, " waits for your review") {
+fn create_and_review(request: &Request) -> Vec<Block> {
+    if let Some(id) = notified_task_id(request, " waits for your review") {
         return match request.count(REASON) {
-            0 => moves(&id, "todo", Some(REASON)),
-            _ => moves(&id, "done", None),
+            0 => update_status(&id, "todo", Some(REASON)),
+            _ => update_status(&id, "done", None),
         };
     }
     if request.turn() == 0 {
@@ -53,17 +53,18 @@ fn creates_and_reviews(request: &Request) -> Vec<Block> {
 }
 
 /// Begins what it is told of, and hands it in.
-fn works(request: &Request) -> Vec<Block> {
-    let begins = told_of(request, " is yours now").or_else(|| told_of(request, " was sent back"));
+fn work_on_tasks(request: &Request) -> Vec<Block> {
+    let begins = notified_task_id(request, " is yours now")
+        .or_else(|| notified_task_id(request, " was sent back"));
     if let Some(id) = begins {
-        return moves(&id, "in_progress", None);
+        return update_status(&id, "in_progress", None);
     }
     if request.tool_results().is_empty() {
         return say("back to my prompt");
     }
     let task = &result(request)["task"];
     match task["status"].as_str() {
-        Some("in_progress") => moves(
+        Some("in_progress") => update_status(
             task["task_id"].as_str().expect("it has one"),
             "in_review",
             None,
@@ -74,12 +75,12 @@ fn works(request: &Request) -> Vec<Block> {
 }
 
 #[test]
-fn a_real_session_is_woken_by_a_task_is_sent_back_with_a_reason_and_finishes_it() {
+fn woken_session_finishes_a_task_after_a_rejection() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let creating = ScriptedApi::listen(creates_and_reviews);
-    let idle = ScriptedApi::listen(works);
+    let creating = ScriptedApi::listen(create_and_review);
+    let idle = ScriptedApi::listen(work_on_tasks);
     let Some(_at_backend) = lab.session(&backend, &idle).interactive() else {
         return;
     };
@@ -93,13 +94,13 @@ fn a_real_session_is_woken_by_a_task_is_sent_back_with_a_reason_and_finishes_it(
     at_frontend.type_prompt("have a health check added");
 
     // The reason stands in the message that wakes, before the model of the worker.
-    idle.wait_until(PATIENCE, |heard| {
+    idle.wait_until(WAIT_TIMEOUT, |heard| {
         heard
             .iter()
-            .any(|one| one.news().contains(REASON))
+            .any(|one| one.new_text().contains(REASON))
             .then_some(())
     });
-    creating.wait_until(PATIENCE, |heard| {
+    creating.wait_until(WAIT_TIMEOUT, |heard| {
         let done = |one: &Request| one.tool_results().join("").contains("\"status\":\"done\"");
         heard.iter().any(done).then_some(())
     });

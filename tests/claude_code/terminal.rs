@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::client::PATIENCE;
+use super::client::WAIT_TIMEOUT;
 use super::installed::skip;
 
 /// A terminal with `claude` in it; both end with it.
@@ -87,12 +87,12 @@ impl Terminal {
 
     #[track_caller]
     pub(crate) fn wait_for(&self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while !self.screen().contains(text) {
             let screen = self.screen();
             assert!(
                 Instant::now() < deadline,
-                "no {text:?} within {PATIENCE:?} on\n{screen}"
+                "no {text:?} within {WAIT_TIMEOUT:?} on\n{screen}"
             );
             thread::sleep(Duration::from_millis(20));
         }

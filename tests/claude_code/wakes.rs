@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::asks::{answer, asks_backend};
-use super::client::{Lab, PATIENCE};
+use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 
 #[test]
-fn a_question_reaches_the_model_of_an_idle_session_within_moments() {
+fn question_reaches_an_idle_model_within_five_seconds() {
     const QUESTIONS: usize = 10;
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let (heard, hearing) = channel();
     let heard = Mutex::new(heard);
-    let idle = ScriptedApi::listen(move |request| match request.peer_question() {
+    let idle = ScriptedApi::listen(move |request| match request.peer_question_id() {
         Some(id) => {
             let at = jiff::Timestamp::now();
             let heard = heard.lock().expect("no holder panics");
@@ -64,14 +64,14 @@ fn a_question_reaches_the_model_of_an_idle_session_within_moments() {
     took.sort_unstable();
     assert_eq!(took.len(), QUESTIONS, "each came once");
     let median = took[QUESTIONS / 2];
-    tell(&format!(
+    print_to_stderr(&format!(
         "from the question's commit to the idle peer's request: {median} ms in the median of {took:?}"
     ));
     assert!(median < 5_000, "{took:?}");
 }
 
 #[test]
-fn two_sessions_that_ask_each_other_at_once_both_get_their_answer() {
+fn two_sessions_asking_each_other_at_once_both_get_answers() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
@@ -95,15 +95,15 @@ fn two_sessions_that_ask_each_other_at_once_both_get_their_answer() {
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "a call waited: {took:?}");
     assert_eq!(mesh.open_questions(), Vec::<Value>::new());
-    assert_eq!((copies(&first), copies(&second)), (1, 1));
+    assert_eq!((count_copies(&first), count_copies(&second)), (1, 1));
 }
 
 #[test]
-fn what_a_person_types_while_their_session_asks_and_is_asked_is_not_lost() {
+fn typed_prompt_survives_a_concurrent_ask_and_question() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (let_go, hold) = gate();
+    let (open_gate, hold) = gate();
     let first = ScriptedApi::listen(asks_and_answers("backend", || ()));
     let second = ScriptedApi::listen(asks_and_answers("frontend", hold));
     let Some(at_frontend) = lab.session(&frontend, &first).interactive() else {
@@ -124,7 +124,7 @@ fn what_a_person_types_while_their_session_asks_and_is_asked_is_not_lost() {
     at_frontend.keys(&["-l", "half a thought"]);
     at_frontend.wait_for("half a thought");
     let began = Instant::now();
-    let_go.send(()).expect("the other model holds");
+    open_gate.send(()).expect("the other model holds");
 
     at_frontend.wait_for("it is 5433");
     at_backend.wait_for("it is 5433");
@@ -133,18 +133,18 @@ fn what_a_person_types_while_their_session_asks_and_is_asked_is_not_lost() {
     let read = first.conversation().into_iter().last();
     let read = read.expect("it has its answer").count("and mind the tests");
     assert_eq!(read, 1, "what was typed is read once");
-    assert_eq!((copies(&first), copies(&second)), (1, 1));
+    assert_eq!((count_copies(&first), count_copies(&second)), (1, 1));
     at_frontend.wait_for("half a thought");
 }
 
 #[test]
-fn a_session_at_work_gets_the_question_once_with_its_next_tool_result() {
+fn busy_session_gets_a_question_once_with_a_tool_result() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let working = ScriptedApi::listen(|request| match request.peer_question() {
+    let working = ScriptedApi::listen(|request| match request.peer_question_id() {
         Some(id) => answer(&id),
-        None if request.turn() == 0 => builds_until_told(),
+        None if request.turn() == 0 => build_until_released(),
         None => say("back to my prompt"),
     });
     let asking = ScriptedApi::listen(asks_backend);
@@ -153,17 +153,17 @@ fn a_session_at_work_gets_the_question_once_with_its_next_tool_result() {
     };
     mesh.wait_for_peer("backend");
     at_backend.type_prompt("build it");
-    within("the build has begun", || backend.join("begun").exists());
+    wait_until("the build has begun", || backend.join("begun").exists());
 
     let asker = lab
         .session(&frontend, &asking)
         .headless("ask backend for the port");
-    let question = mesh.wait_for_open(|it| it["wake"] == "queued");
+    let question = mesh.wait_for_open_question(|it| it["wake"] == "queued");
     let id = question["question_id"].as_str().expect("it has one");
     // Twice what an idle session would get before its wake-up counts as failed.
     let watched_until = Instant::now() + Duration::from_secs(6);
     while Instant::now() < watched_until {
-        let open = mesh.wait_for_open(|it| it["question_id"] == id);
+        let open = mesh.wait_for_open_question(|it| it["question_id"] == id);
         assert_eq!(
             (&open["wake"], &open["shown_times"]),
             (&json!("queued"), &json!(0)),
@@ -173,29 +173,29 @@ fn a_session_at_work_gets_the_question_once_with_its_next_tool_result() {
     fs::write(backend.join("go"), "").expect("the project is ours");
 
     assert_eq!(asker.finish().result(), "it is 5433");
-    let told = working.wait_until(PATIENCE, |heard| {
+    let told = working.wait_until(WAIT_TIMEOUT, |heard| {
         heard
             .iter()
-            .find(|it| it.peer_question().is_some())
+            .find(|it| it.peer_question_id().is_some())
             .cloned()
     });
     assert_eq!(told.tool_results().join(""), "built");
     at_backend.wait_for("back to my prompt");
     let last = working.conversation().into_iter().last();
-    let copies = last
+    let count_copies = last
         .expect("it ended its turn")
         .count(&format!("<peer-question id=\"{id}\""));
-    assert_eq!(copies, 1);
+    assert_eq!(count_copies, 1);
 }
 
 #[test]
-fn an_answer_to_a_call_that_went_to_the_background_wakes_its_asker() {
+fn answer_to_a_background_call_wakes_its_asker() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (let_go, hold) = gate();
+    let (open_gate, hold) = gate();
     let slow = ScriptedApi::listen(move |request| {
-        if request.peer_question().is_some() {
+        if request.peer_question_id().is_some() {
             hold();
         }
         answers(request)
@@ -215,7 +215,7 @@ fn an_answer_to_a_call_that_went_to_the_background_wakes_its_asker() {
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("it takes its time");
     mesh.wait_for_activity("frontend", "idle");
-    let_go.send(()).expect("the other model holds");
+    open_gate.send(()).expect("the other model holds");
 
     at_frontend.wait_for("it is 5433");
     mesh.wait_for_activity("frontend", "idle");
@@ -226,19 +226,19 @@ fn an_answer_to_a_call_that_went_to_the_background_wakes_its_asker() {
 
 /// The two before, at their full length and with the client's own two minutes.
 #[test]
-fn a_peer_that_works_for_a_minute_and_answers_after_two_wakes_its_asker_from_the_background() {
-    const WORKS: Duration = Duration::from_secs(60);
-    const ANSWERS_AFTER: Duration = Duration::from_secs(130);
+fn answer_after_two_minutes_wakes_its_background_asker() {
+    const WORK_DURATION: Duration = Duration::from_secs(60);
+    const ANSWER_DELAY: Duration = Duration::from_secs(130);
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (let_go, hold) = gate_for(ANSWERS_AFTER);
-    let working = ScriptedApi::listen(move |request| match request.peer_question() {
+    let (open_gate, hold) = gate_for(ANSWER_DELAY);
+    let working = ScriptedApi::listen(move |request| match request.peer_question_id() {
         Some(id) => {
             hold();
             answer(&id)
         }
-        None if request.turn() == 0 => builds_until_told(),
+        None if request.turn() == 0 => build_until_released(),
         None => say("back to my prompt"),
     });
     let asking = ScriptedApi::listen(asks_in_the_background);
@@ -251,13 +251,13 @@ fn a_peer_that_works_for_a_minute_and_answers_after_two_wakes_its_asker_from_the
     mesh.wait_for_peer("frontend");
     mesh.wait_for_peer("backend");
     at_backend.type_prompt("build it");
-    within("the build has begun", || backend.join("begun").exists());
+    wait_until("the build has begun", || backend.join("begun").exists());
 
     at_frontend.type_prompt("ask backend");
-    mesh.wait_for_open(|it| it["wake"] == "queued");
+    mesh.wait_for_open_question(|it| it["wake"] == "queued");
     let asked = Instant::now();
-    while asked.elapsed() < WORKS {
-        let open = mesh.wait_for_open(|_| true);
+    while asked.elapsed() < WORK_DURATION {
+        let open = mesh.wait_for_open_question(|_| true);
         assert_eq!(
             (&open["wake"], &open["shown_times"]),
             (&json!("queued"), &json!(0)),
@@ -266,13 +266,13 @@ fn a_peer_that_works_for_a_minute_and_answers_after_two_wakes_its_asker_from_the
         thread::sleep(Duration::from_millis(500));
     }
     fs::write(backend.join("go"), "").expect("the project is ours");
-    mesh.wait_for_open(|it| it["shown_times"] == 1);
-    while asked.elapsed() < ANSWERS_AFTER {
+    mesh.wait_for_open_question(|it| it["shown_times"] == 1);
+    while asked.elapsed() < ANSWER_DELAY {
         thread::sleep(Duration::from_millis(500));
     }
     at_frontend.wait_for("it takes its time");
     mesh.wait_for_activity("frontend", "idle");
-    let_go.send(()).expect("the other model holds");
+    open_gate.send(()).expect("the other model holds");
 
     at_frontend.wait_for("it is 5433");
     mesh.wait_for_activity("frontend", "idle");
@@ -282,12 +282,12 @@ fn a_peer_that_works_for_a_minute_and_answers_after_two_wakes_its_asker_from_the
 }
 
 #[test]
-fn a_session_that_was_closed_answers_when_it_is_opened_again_and_its_asker_is_woken() {
+fn reopened_session_answers_and_its_asker_is_woken() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let (asking, idle) = (
-        ScriptedApi::listen(asks_when_told),
+        ScriptedApi::listen(ask_on_request),
         ScriptedApi::listen(answers),
     );
     let Some(at_backend) = lab.session(&backend, &idle).interactive() else {
@@ -311,7 +311,7 @@ fn a_session_that_was_closed_answers_when_it_is_opened_again_and_its_asker_is_wo
 }
 
 #[test]
-fn half_a_prompt_survives_a_wake() {
+fn partially_typed_prompt_survives_a_wake() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
@@ -334,17 +334,17 @@ fn half_a_prompt_survives_a_wake() {
     at_backend.keys(&["-l", "ght"]);
     at_backend.wait_for("half a thought");
     at_backend.keys(&["Enter"]);
-    idle.wait_until(PATIENCE, |heard| {
+    idle.wait_until(WAIT_TIMEOUT, |heard| {
         heard
             .last()?
-            .news()
+            .new_text()
             .contains("half a thought")
             .then_some(())
     });
 }
 
 #[test]
-fn a_session_that_skips_all_permissions_is_woken_all_the_same() {
+fn session_skipping_permissions_can_be_woken() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     lab.set("skipDangerousModePermissionPrompt", json!(true));
@@ -368,16 +368,16 @@ fn a_session_that_skips_all_permissions_is_woken_all_the_same() {
 }
 
 #[test]
-fn a_session_that_is_killed_while_it_answers_leaves_the_question_to_the_next() {
+fn question_of_a_killed_answerer_goes_to_the_next_session() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (let_go, hold) = gate();
+    let (open_gate, hold) = gate();
     let thinking = ScriptedApi::listen(move |request| {
         hold();
         answers(request)
     });
-    let asking = ScriptedApi::listen(asks_when_told);
+    let asking = ScriptedApi::listen(ask_on_request);
     let Some(at_backend) = lab.session(&backend, &thinking).interactive() else {
         return;
     };
@@ -387,7 +387,7 @@ fn a_session_that_is_killed_while_it_answers_leaves_the_question_to_the_next() {
     mesh.wait_for_peer("backend");
     mesh.wait_for_peer("frontend");
     at_frontend.type_prompt("ask backend");
-    thinking.wait_until(PATIENCE, |heard| heard.first()?.peer_question());
+    thinking.wait_until(WAIT_TIMEOUT, |heard| heard.first()?.peer_question_id());
     at_frontend.wait_for("backend: shown");
 
     let began = Instant::now();
@@ -398,7 +398,7 @@ fn a_session_that_is_killed_while_it_answers_leaves_the_question_to_the_next() {
         took < Duration::from_secs(5),
         "it waited for a ghost: {took:?}"
     );
-    drop(let_go);
+    drop(open_gate);
 
     let idle = ScriptedApi::listen(answers);
     let Some(_at_backend) = lab.session(&backend, &idle).interactive() else {
@@ -408,7 +408,7 @@ fn a_session_that_is_killed_while_it_answers_leaves_the_question_to_the_next() {
 }
 
 #[test]
-fn a_session_at_a_dialog_is_told_of_and_gets_the_question_afterwards() {
+fn session_at_a_dialog_is_reported_and_asked_afterwards() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
@@ -418,7 +418,7 @@ fn a_session_at_a_dialog_is_told_of_and_gets_the_question_afterwards() {
         0 => call("Write", json!({"file_path": file, "content": "a note"})),
         _ => answers(request),
     });
-    let asking = ScriptedApi::listen(asks_when_told);
+    let asking = ScriptedApi::listen(ask_on_request);
     let at_backend = lab
         .session(&backend, &careful)
         .argument("--permission-mode");
@@ -436,7 +436,7 @@ fn a_session_at_a_dialog_is_told_of_and_gets_the_question_afterwards() {
 
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("waits at a dialog for its person");
-    let open = mesh.wait_for_open(|it| it["wake"] == "queued");
+    let open = mesh.wait_for_open_question(|it| it["wake"] == "queued");
     assert_eq!(open["shown_times"], 0, "{open:#}");
     assert!(at_backend.screen().contains("Do you want to"));
     at_backend.keys(&["Enter"]);
@@ -446,12 +446,12 @@ fn a_session_at_a_dialog_is_told_of_and_gets_the_question_afterwards() {
 }
 
 #[test]
-fn a_quiet_session_is_not_rung_until_quiet_ends() {
+fn quiet_interactive_session_is_woken_when_quiet_ends() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let (asking, idle) = (
-        ScriptedApi::listen(asks_when_told),
+        ScriptedApi::listen(ask_on_request),
         ScriptedApi::listen(answers),
     );
     let Some(_at_backend) = lab.session(&backend, &idle).interactive() else {
@@ -470,16 +470,16 @@ fn a_quiet_session_is_not_rung_until_quiet_ends() {
     mesh.run(&["quiet", "backend", "--off"]);
 
     at_frontend.wait_for("it is 5433");
-    assert!(idle.conversation()[0].peer_question().is_some());
+    assert!(idle.conversation()[0].peer_question_id().is_some());
 }
 
 #[test]
-fn a_session_whose_budget_is_spent_holds_questions_until_its_person_types() {
+fn spent_wake_budget_holds_questions_until_the_person_types() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let (asking, idle) = (
-        ScriptedApi::listen(asks_when_told),
+        ScriptedApi::listen(ask_on_request),
         ScriptedApi::listen(answers),
     );
     let at_backend = lab
@@ -503,16 +503,20 @@ fn a_session_whose_budget_is_spent_holds_questions_until_its_person_types() {
     at_frontend.wait_for("it was held");
     assert_eq!(idle.conversation().len(), turns, "no turn was started");
     at_backend.type_prompt("I am here again");
-    let typed = idle.wait_until(PATIENCE, |heard| heard.get(turns).cloned());
-    assert!(typed.news().contains("I am here again"));
-    assert!(typed.peer_question().is_some(), "{}", typed.news());
-    asking.wait_until(PATIENCE, |heard| {
-        heard.last()?.news().contains("<peer-answer").then_some(())
+    let typed = idle.wait_until(WAIT_TIMEOUT, |heard| heard.get(turns).cloned());
+    assert!(typed.new_text().contains("I am here again"));
+    assert!(typed.peer_question_id().is_some(), "{}", typed.new_text());
+    asking.wait_until(WAIT_TIMEOUT, |heard| {
+        heard
+            .last()?
+            .new_text()
+            .contains("<peer-answer")
+            .then_some(())
     });
 }
 
 #[test]
-fn a_window_opened_before_the_install_is_told_once_to_restart_and_works_on() {
+fn session_opened_before_install_is_told_once_to_restart() {
     let Some(lab) = Lab::new() else { return };
     let backend = lab.project("backend");
     let api = ScriptedApi::listen(|_| say("as you say"));
@@ -522,14 +526,14 @@ fn a_window_opened_before_the_install_is_told_once_to_restart_and_works_on() {
     };
     let mesh = Mesh::install(&lab);
     // Before that, its server might just be slow to start.
-    within("it is known not to be starting", || {
+    wait_until("it is known not to be starting", || {
         opened.elapsed() > Duration::from_secs(21)
     });
 
     for prompt in ["first", "second"] {
         terminal.type_prompt(prompt);
-        api.wait_until(PATIENCE, |heard| {
-            heard.last()?.news().contains(prompt).then_some(())
+        api.wait_until(WAIT_TIMEOUT, |heard| {
+            heard.last()?.new_text().contains(prompt).then_some(())
         });
         terminal.wait_for("has no mesh server yet");
     }
@@ -541,7 +545,7 @@ fn a_window_opened_before_the_install_is_told_once_to_restart_and_works_on() {
 
 /// A model that answers whatever it is asked and else goes back to its prompt.
 pub(super) fn answers(request: &Request) -> Vec<Block> {
-    match request.peer_question() {
+    match request.peer_question_id() {
         Some(id) => answer(&id),
         None => say("back to my prompt"),
     }
@@ -555,20 +559,20 @@ fn asks_and_answers(
     let open = Mutex::new(None);
     let (prompted, wanted) = (AtomicBool::new(false), AtomicBool::new(false));
     move |request| {
-        let news = request.news();
+        let new_text = request.new_text();
         // The person's words come with a request of their own, or with a tool's result when a question was faster.
-        if news.contains("ask the other") && !prompted.swap(true, Ordering::Relaxed) {
+        if new_text.contains("ask the other") && !prompted.swap(true, Ordering::Relaxed) {
             hold();
             wanted.store(true, Ordering::Relaxed);
         }
         // What the prompt brought along comes first.
-        if request.peer_question().is_none() && wanted.swap(false, Ordering::Relaxed) {
+        if request.peer_question_id().is_none() && wanted.swap(false, Ordering::Relaxed) {
             return ask(other, "which port?");
         }
         let told = request.tool_results().join("");
         let told: Value = serde_json::from_str(&told).unwrap_or_default();
         let mut open = open.lock().expect("no holder panics");
-        let mut asked = request.peer_question();
+        let mut asked = request.peer_question_id();
         if told["status"] == "interrupted" {
             *open = Some(told["question_id"].clone());
             let first = &told["questions"][0]["question_id"];
@@ -580,7 +584,7 @@ fn asks_and_answers(
         match (told["answer"].as_str(), open.take()) {
             (Some(port), _) => say(format!("it is {port}")),
             // It rang: the answer came before the wait could go on.
-            _ if news.contains("<peer-answer") => say(late(&news)),
+            _ if new_text.contains("<peer-answer") => say(late_answer_text(&new_text)),
             (None, Some(id)) => call(
                 "mcp__claude-mesh__await_reply",
                 json!({"question_id": id, "timeout_seconds": 60}),
@@ -591,14 +595,14 @@ fn asks_and_answers(
 }
 
 /// A model that asks backend when its person wants it and says how that stands, also when it learns it later.
-pub(super) fn asks_when_told(request: &Request) -> Vec<Block> {
-    let news = request.news();
+pub(super) fn ask_on_request(request: &Request) -> Vec<Block> {
+    let new_text = request.new_text();
     let told = request.tool_results().join("");
-    if news.contains("ask backend") && told.is_empty() {
+    if new_text.contains("ask backend") && told.is_empty() {
         return ask("backend", &format!("which port? ({})", request.turn()));
     }
-    if news.contains("<peer-answer") {
-        return say(late(&news));
+    if new_text.contains("<peer-answer") {
+        return say(late_answer_text(&new_text));
     }
     let result = serde_json::from_str(&told).unwrap_or(Value::Null);
     match (result["answer"].as_str(), result["status"].as_str()) {
@@ -611,25 +615,25 @@ pub(super) fn asks_when_told(request: &Request) -> Vec<Block> {
 /// The same, with a call that takes so long that the client puts it into the background.
 fn asks_in_the_background(request: &Request) -> Vec<Block> {
     let told = request.tool_results().join("");
-    let news = request.news();
+    let new_text = request.new_text();
     if told.contains("moved to the background") {
         return say("it takes its time");
     }
-    if news.contains("<task-notification>") && news.contains("5433") {
+    if new_text.contains("<task-notification>") && new_text.contains("5433") {
         return say("it is 5433");
     }
-    asks_when_told(request)
+    ask_on_request(request)
 }
 
 /// What a model does that works until its project has a file `go`.
-fn builds_until_told() -> Vec<Block> {
+fn build_until_released() -> Vec<Block> {
     let command = "touch begun; while [ ! -e go ]; do sleep 0.1; done; echo built";
     call("Bash", json!({"command": command, "description": "build"}))
 }
 
 /// What a model says of an answer that came when it did not wait.
-fn late(news: &str) -> String {
-    let (_, block) = news.split_once("<peer-answer").expect("one is there");
+fn late_answer_text(new_text: &str) -> String {
+    let (_, block) = new_text.split_once("<peer-answer").expect("one is there");
     let (_, text) = block.split_once(">\n").expect("the block has a head");
     let (text, _) = text.split_once("\n</peer-answer>").expect("it has an end");
     format!("it is {text}")
@@ -641,7 +645,7 @@ fn ask(peer: &str, question: &str) -> Vec<Block> {
 }
 
 /// Returns how often a model that is asked once has the question before it, by a hook or as the end of a call of its own.
-fn copies(api: &ScriptedApi) -> usize {
+fn count_copies(api: &ScriptedApi) -> usize {
     let conversation = api.conversation();
     let last = conversation.last().expect("it was asked");
     last.count("<peer-question ") + last.count("\"question\":\"which port?\"")
@@ -649,32 +653,35 @@ fn copies(api: &ScriptedApi) -> usize {
 
 /// Waits until something is so.
 #[track_caller]
-fn within(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + WAIT_TIMEOUT;
+    while !condition() {
+        assert!(
+            Instant::now() < deadline,
+            "not within {WAIT_TIMEOUT:?}: {what}"
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// Something a model can wait at until the test lets it go.
 fn gate() -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
-    gate_for(PATIENCE)
+    gate_for(WAIT_TIMEOUT)
 }
 
 fn gate_for(at_most: Duration) -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
-    let (let_go, waiting): (_, Receiver<()>) = channel();
+    let (open_gate, waiting): (_, Receiver<()>) = channel();
     let waiting = Mutex::new(waiting);
     let hold = move || {
         let waiting = waiting.lock().expect("no holder panics");
         // A test that ends early lets everyone go.
         waiting.recv_timeout(at_most).ok();
     };
-    (let_go, hold)
+    (open_gate, hold)
 }
 
 /// Says something past the test harness, which would swallow it.
-fn tell(text: &str) {
+fn print_to_stderr(text: &str) {
     use std::io::Write;
     writeln!(std::io::stderr(), "{text}").ok();
 }

@@ -8,32 +8,32 @@ pub mod scripted_response;
 
 use serde_json::{Value, json};
 
-const KEY: &str = "sk-ant-api03-not-a-key-not-a-key-not-a-key";
+const API_KEY: &str = "sk-ant-api03-not-a-key-not-a-key-not-a-key";
 
 /// Returns what `~/.claude.json` holds of a person who has answered all first questions of Claude Code.
-pub fn no_dialogs() -> Value {
+pub fn onboarded_config() -> Value {
     json!({
         "hasCompletedOnboarding": true, "lastOnboardingVersion": "9.9.9", "theme": "dark", "numStartups": 5,
         "hasSeenTasksHint": true, "bypassPermissionsModeAccepted": true, "autoUpdates": false,
-        "customApiKeyResponses": {"approved": [&KEY[KEY.len() - 20..]], "rejected": []},
+        "customApiKeyResponses": {"approved": [&API_KEY[API_KEY.len() - 20..]], "rejected": []},
         "projects": {}, "mcpServers": {},
     })
 }
 
 /// Returns what it holds of a project whose folder that person trusts.
-pub fn trusted() -> Value {
+pub fn trusted_project_config() -> Value {
     json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true})
 }
 
 /// Returns what the client's environment says so that it speaks to the model at `api` and to nobody else.
 pub fn environment(api: &str) -> Vec<(&'static str, String)> {
     // Port 1 is the one nobody listens on.
-    let closed = "http://127.0.0.1:1";
+    let closed_proxy = "http://127.0.0.1:1";
     let mut environment = vec![
-        ("ANTHROPIC_API_KEY", KEY),
+        ("ANTHROPIC_API_KEY", API_KEY),
         ("ANTHROPIC_BASE_URL", api),
-        ("HTTP_PROXY", closed),
-        ("HTTPS_PROXY", closed),
+        ("HTTP_PROXY", closed_proxy),
+        ("HTTPS_PROXY", closed_proxy),
         ("NO_PROXY", "127.0.0.1"),
     ];
     let switches = [

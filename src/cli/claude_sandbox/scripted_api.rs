@@ -19,7 +19,7 @@ use crate::platform::{Clock, SystemClock};
 #[derive(Clone)]
 pub struct ScriptedApi {
     port: u16,
-    heard: Arc<Heard>,
+    state: Arc<ApiState>,
 }
 
 /// One HTTP request; `body` is null where there is none.
@@ -32,22 +32,22 @@ pub struct Request {
     /// What was sent.
     pub body: Value,
     /// When it had come, in wall milliseconds.
-    pub came_at_ms: i64,
+    pub received_at_ms: i64,
 }
 
 type Script = dyn Fn(&Request) -> Result<Vec<Block>, String> + Send + Sync;
 
-struct Heard {
+struct ApiState {
     script: Box<Script>,
-    log: Mutex<Log>,
-    grown: Condvar,
+    request_log: Mutex<RequestLog>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
-struct Log {
+struct RequestLog {
     requests: Vec<Request>,
     /// What a script complained about; the session and everyone who waits end with it.
-    broken: Option<String>,
+    script_error: Option<String>,
 }
 
 impl ScriptedApi {
@@ -58,18 +58,18 @@ impl ScriptedApi {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let api = ScriptedApi {
             port: listener.local_addr()?.port(),
-            heard: Arc::new(Heard {
+            state: Arc::new(ApiState {
                 script: Box::new(script),
-                log: Mutex::default(),
-                grown: Condvar::new(),
+                request_log: Mutex::default(),
+                changed: Condvar::new(),
             }),
         };
-        let heard = Arc::clone(&api.heard);
+        let state = Arc::clone(&api.state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let heard = Arc::clone(&heard);
+                let state = Arc::clone(&state);
                 // A client that hangs up in the middle is its own business.
-                thread::spawn(move || heard.exchange(&stream).ok());
+                thread::spawn(move || state.handle_connection(&stream).ok());
             }
         });
         Ok(api)
@@ -82,8 +82,8 @@ impl ScriptedApi {
 
     /// Returns what the model has been sent so far, side errands left out.
     pub fn conversation(&self) -> Vec<Request> {
-        let log = self.heard.log.lock().expect("no holder panics");
-        log.conversation()
+        let request_log = self.state.request_log.lock().expect("no holder panics");
+        request_log.conversation()
     }
 
     /// Waits until `found` finds something in the conversation; `None` when it has not in time, an error when the script
@@ -94,16 +94,16 @@ impl ScriptedApi {
         mut found: impl FnMut(&[Request]) -> Option<T>,
     ) -> Result<Option<T>, String> {
         let mut answer = None;
-        let log = self.heard.log.lock().expect("no holder panics");
-        let (log, _) = self
-            .heard
-            .grown
-            .wait_timeout_while(log, timeout, |log| {
-                answer = found(&log.conversation());
-                answer.is_none() && log.broken.is_none()
+        let request_log = self.state.request_log.lock().expect("no holder panics");
+        let (request_log, _) = self
+            .state
+            .changed
+            .wait_timeout_while(request_log, timeout, |request_log| {
+                answer = found(&request_log.conversation());
+                answer.is_none() && request_log.script_error.is_none()
             })
             .expect("no holder panics");
-        match &log.broken {
+        match &request_log.script_error {
             Some(reason) => Err(reason.clone()),
             None => Ok(answer),
         }
@@ -120,7 +120,7 @@ impl Request {
     }
 
     /// Returns the texts that came since the model last spoke, whoever they are from.
-    pub fn news(&self) -> String {
+    pub fn new_text(&self) -> String {
         let texts = self.new_blocks();
         let texts = texts.iter().filter(|block| block["type"] == "text");
         let texts: Vec<_> = texts.filter_map(|block| block["text"].as_str()).collect();
@@ -131,13 +131,15 @@ impl Request {
     pub fn tool_results(&self) -> Vec<String> {
         let blocks = self.new_blocks();
         let results = blocks.iter().filter(|block| block["type"] == "tool_result");
-        results.map(|result| text_of(&result["content"])).collect()
+        results
+            .map(|result| joined_text(&result["content"]))
+            .collect()
     }
 
     /// Returns the id of the first question another session put into the news.
-    pub fn peer_question(&self) -> Option<String> {
-        let news = self.news();
-        let (_, id) = news.split_once("<peer-question id=\"")?;
+    pub fn peer_question_id(&self) -> Option<String> {
+        let new_text = self.new_text();
+        let (_, id) = new_text.split_once("<peer-question id=\"")?;
         let (id, _) = id.split_once('"')?;
         Some(id.to_owned())
     }
@@ -148,7 +150,7 @@ impl Request {
         let blocks = blocks.flat_map(|message| blocks_of(&message["content"]));
         blocks
             .map(|block| match block["type"].as_str() {
-                Some("tool_result") => text_of(&block["content"]).matches(text).count(),
+                Some("tool_result") => joined_text(&block["content"]).matches(text).count(),
                 _ => block["text"].as_str().unwrap_or("").matches(text).count(),
             })
             .sum()
@@ -156,8 +158,8 @@ impl Request {
 
     fn new_blocks(&self) -> Vec<Value> {
         let messages = self.messages();
-        let spoken = messages.iter().rposition(|it| it["role"] == "assistant");
-        let new = &messages[spoken.map_or(0, |place| place + 1)..];
+        let last_assistant = messages.iter().rposition(|it| it["role"] == "assistant");
+        let new = &messages[last_assistant.map_or(0, |index| index + 1)..];
         new.iter()
             .flat_map(|it| blocks_of(&it["content"]))
             .collect()
@@ -182,13 +184,13 @@ fn blocks_of(content: &Value) -> Vec<Value> {
     }
 }
 
-fn text_of(content: &Value) -> String {
+fn joined_text(content: &Value) -> String {
     let blocks = blocks_of(content);
     let texts: Vec<_> = blocks.iter().filter_map(|it| it["text"].as_str()).collect();
     texts.join("\n")
 }
 
-impl Log {
+impl RequestLog {
     fn conversation(&self) -> Vec<Request> {
         let requests = self.requests.iter();
         requests
@@ -198,10 +200,10 @@ impl Log {
     }
 }
 
-impl Heard {
-    fn exchange(&self, stream: &TcpStream) -> std::io::Result<()> {
+impl ApiState {
+    fn handle_connection(&self, stream: &TcpStream) -> std::io::Result<()> {
         let request = read_request(stream)?;
-        let number = self.note(&request);
+        let number = self.record_request(&request);
         let (status, kind, body) = match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/v1/messages") => self.message(&request, number),
             ("POST", "/v1/messages/count_tokens") => {
@@ -211,7 +213,7 @@ impl Heard {
             _ => (
                 404,
                 JSON,
-                fault("not_found_error", "no such page").to_string(),
+                error_body("not_found_error", "no such page").to_string(),
             ),
         };
         let mut to_client = stream;
@@ -227,17 +229,22 @@ impl Heard {
     }
 
     fn message(&self, request: &Request, number: usize) -> (u16, &'static str, String) {
-        let broken = self.log.lock().expect("no holder panics").broken.clone();
-        if let Some(reason) = broken {
+        let script_error = self
+            .request_log
+            .lock()
+            .expect("no holder panics")
+            .script_error
+            .clone();
+        if let Some(reason) = script_error {
             // The client tries again, the script need not.
-            return self.broken(&reason);
+            return self.script_error(&reason);
         }
-        let said = if request.is_conversation() {
+        let scripted_response = if request.is_conversation() {
             (self.script)(request)
         } else {
             Ok(say("an errand"))
         };
-        match said {
+        match scripted_response {
             Ok(blocks) if request.body["stream"] == true => (
                 200,
                 "text/event-stream",
@@ -248,23 +255,26 @@ impl Heard {
                 JSON,
                 scripted_response::message(request, number, &blocks).to_string(),
             ),
-            Err(reason) => self.broken(&reason),
+            Err(reason) => self.script_error(&reason),
         }
     }
 
     /// Ends the session, and everyone who waits for it, with what a script complained about.
-    fn broken(&self, reason: &str) -> (u16, &'static str, String) {
-        self.log.lock().expect("no holder panics").broken = Some(reason.to_owned());
-        self.grown.notify_all();
-        let fault = fault("invalid_request_error", reason);
-        (400, JSON, fault.to_string())
+    fn script_error(&self, reason: &str) -> (u16, &'static str, String) {
+        self.request_log
+            .lock()
+            .expect("no holder panics")
+            .script_error = Some(reason.to_owned());
+        self.changed.notify_all();
+        let error_body = error_body("invalid_request_error", reason);
+        (400, JSON, error_body.to_string())
     }
 
-    fn note(&self, request: &Request) -> usize {
-        let mut log = self.log.lock().expect("no holder panics");
-        log.requests.push(request.clone());
-        self.grown.notify_all();
-        log.requests.len()
+    fn record_request(&self, request: &Request) -> usize {
+        let mut request_log = self.request_log.lock().expect("no holder panics");
+        request_log.requests.push(request.clone());
+        self.changed.notify_all();
+        request_log.requests.len()
     }
 }
 
@@ -300,7 +310,7 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
         path,
         session_id,
         body,
-        came_at_ms: SystemClock::new().now().wall_ms,
+        received_at_ms: SystemClock::new().now().wall_ms,
     })
 }
 
@@ -309,6 +319,6 @@ fn models() -> Value {
     json!({"data": [model], "has_more": false, "first_id": "claude-sonnet-5", "last_id": "claude-sonnet-5"})
 }
 
-fn fault(kind: &str, message: &str) -> Value {
+fn error_body(kind: &str, message: &str) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message}})
 }

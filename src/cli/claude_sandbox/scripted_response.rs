@@ -33,9 +33,11 @@ pub(super) fn message(request: &Request, number: usize, blocks: &[Block]) -> Val
     let content: Vec<_> = blocks
         .iter()
         .zip(0..)
-        .map(|it| content(number, it))
+        .map(|block| content(number, block))
         .collect();
-    let calls = blocks.iter().any(|it| matches!(it, Block::Call { .. }));
+    let calls = blocks
+        .iter()
+        .any(|block| matches!(block, Block::Call { .. }));
     json!({
         "id": format!("msg_{number}"), "type": "message", "role": "assistant", "model": request.body["model"],
         "content": content, "stop_reason": if calls { "tool_use" } else { "end_turn" }, "stop_sequence": null,
@@ -43,11 +45,11 @@ pub(super) fn message(request: &Request, number: usize, blocks: &[Block]) -> Val
     })
 }
 
-fn content(number: usize, (block, place): (&Block, usize)) -> Value {
+fn content(number: usize, (block, index): (&Block, usize)) -> Value {
     match block {
         Block::Text(text) => json!({"type": "text", "text": text}),
         Block::Call { tool, input } => {
-            json!({"type": "tool_use", "id": format!("toolu_{number}_{place}"), "name": tool, "input": input})
+            json!({"type": "tool_use", "id": format!("toolu_{number}_{index}"), "name": tool, "input": input})
         }
     }
 }

@@ -16,31 +16,31 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::claude_code::client;
 use crate::cli::claude_sandbox;
 use crate::cli::claude_sandbox::scripted_api::ScriptedApi;
-use crate::cli::demo::sandbox::{LOOK, Stage};
-use crate::cli::error::{Failure, Wrong};
+use crate::cli::demo::sandbox::{POLL_INTERVAL, Sandbox};
+use crate::cli::error::{CliError, Failure};
 use crate::cli::versions;
 use crate::platform::{Clock, Settings, SystemClock, process, text};
-use crate::setup::{self, Options, Places, Scope};
+use crate::setup::{self, InstallOptions, InstallPaths, InstallScope};
 
 /// What Claude Code's interface sends to a terminal once it reads what is typed: "tell me where a pasted text ends".
-const READS_INPUT: &str = "\x1b[?2004h";
+const INPUT_READY_SEQUENCE: &str = "\x1b[?2004h";
 /// Organizations set there what holds for every Claude Code of a machine, whatever home and environment say.
-const MANAGED: [&str; 2] = [
+const MANAGED_SETTINGS_PATHS: [&str; 2] = [
     "/etc/claude-code/managed-settings.json",
     "/etc/claude-code/managed-settings.d",
 ];
 /// The folder that comes first on the clients' `PATH`: programs by which they could reach outside come to nothing there.
-const SHADOWS: &str = "bin";
+const STUB_DIR: &str = "bin";
 
 /// A Claude Code that can play.
-pub(super) struct Claude {
+pub(super) struct ClaudeProgram {
     program: PathBuf,
     pub(super) version: String,
     search_path: String,
 }
 
 /// One interactive session of it; it ends when dropped.
-pub(super) struct Client {
+pub(super) struct TerminalSession {
     pub(super) name: &'static str,
     child: Child,
     terminal: Arc<Pty>,
@@ -50,23 +50,24 @@ pub(super) struct Client {
 }
 
 /// Makes the home of somebody who uses Claude Code, and installs claude-mesh there.
-pub(super) fn set_up(stage: &Stage) -> anyhow::Result<()> {
-    let mut config = claude_sandbox::no_dialogs();
+pub(super) fn set_up(sandbox: &Sandbox) -> anyhow::Result<()> {
+    let mut config = claude_sandbox::onboarded_config();
     for name in ["frontend", "backend"] {
-        let folder = stage.project(name)?;
-        config["projects"][folder.to_string_lossy().as_ref()] = claude_sandbox::trusted();
+        let folder = sandbox.project(name)?;
+        config["projects"][folder.to_string_lossy().as_ref()] =
+            claude_sandbox::trusted_project_config();
     }
-    for name in [".claude", "tmp", "run", SHADOWS] {
-        fs::create_dir(stage.home().join(name))?;
+    for name in [".claude", "tmp", "run", STUB_DIR] {
+        fs::create_dir(sandbox.home().join(name))?;
     }
     for program in ["git", "ssh"] {
-        let shadow = stage.home().join(SHADOWS).join(program);
-        fs::write(&shadow, "#!/bin/sh\nexit 1\n")?;
-        fs::set_permissions(&shadow, Permissions::from_mode(0o755))?;
+        let stub = sandbox.home().join(STUB_DIR).join(program);
+        fs::write(&stub, "#!/bin/sh\nexit 1\n")?;
+        fs::set_permissions(&stub, Permissions::from_mode(0o755))?;
     }
-    fs::write(stage.home().join(".claude.json"), config.to_string())?;
-    let places = Places::new(stage.home(), None, stage.programs());
-    let plan = setup::install(&places, Scope::User, Options::default())
+    fs::write(sandbox.home().join(".claude.json"), config.to_string())?;
+    let places = InstallPaths::new(sandbox.home(), None, sandbox.programs());
+    let plan = setup::install(&places, InstallScope::User, InstallOptions::default())
         .map_err(|error| anyhow!("cannot install: {error}"))?;
     plan.apply(Timestamp::from_millisecond(
         SystemClock::new().now().wall_ms,
@@ -75,7 +76,7 @@ pub(super) fn set_up(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Claude {
+impl ClaudeProgram {
     /// Returns the Claude Code at `given`, else the first on `PATH`.
     pub(super) fn find(given: Option<&Path>, settings: &Settings) -> Result<Self, Failure> {
         let found = match given {
@@ -94,14 +95,17 @@ impl Claude {
                      `claude-mesh demo` plays without it",
                 ),
             };
-            return Err(Wrong::new("unsupported", message, hint).into());
+            return Err(CliError::new("unsupported", message, hint).into());
         };
-        if let Some(managed) = MANAGED.iter().find(|path| Path::new(path).exists()) {
+        if let Some(managed) = MANAGED_SETTINGS_PATHS
+            .iter()
+            .find(|path| Path::new(path).exists())
+        {
             let message = format!(
                 "{managed} rules every Claude Code here, so it cannot be promised that nothing leaves this machine"
             );
             let hint = "`claude-mesh demo` plays without Claude Code";
-            return Err(Wrong::new("unsupported", message, hint).into());
+            return Err(CliError::new("unsupported", message, hint).into());
         }
         let search_path = settings.search_path.iter().map(|it| it.to_string_lossy());
         Ok(Self {
@@ -112,20 +116,20 @@ impl Claude {
     }
 
     /// Asks it for its version, in the demo's home.
-    pub(super) fn try_out(mut self, stage: &Stage) -> Result<Self, Failure> {
+    pub(super) fn check_version(mut self, sandbox: &Sandbox) -> Result<Self, Failure> {
         let mut command = Command::new(&self.program);
-        command.env_clear().envs(self.environment(stage));
-        command.current_dir(stage.home());
+        command.env_clear().envs(self.environment(sandbox));
+        command.current_dir(sandbox.home());
         let program = self.program.display();
         let Some(version) = versions::version(&mut command) else {
             let message = format!("{program} does not say its version");
             let hint = "if it only looks for the real one, `--claude PATH` names that";
-            return Err(Wrong::new("unsupported", message, hint).into());
+            return Err(CliError::new("unsupported", message, hint).into());
         };
         if !client::has_inbox(&version) {
             let message = format!("{program} is {version}, which has no inbox to be woken by");
             let hint = "`claude update` gets a newer one, `claude-mesh demo` plays without it";
-            return Err(Wrong::new("unsupported", message, hint).into());
+            return Err(CliError::new("unsupported", message, hint).into());
         }
         self.version = version;
         Ok(self)
@@ -134,27 +138,28 @@ impl Claude {
     /// Opens a session in a project.
     pub(super) fn open(
         &self,
-        stage: &Stage,
+        sandbox: &Sandbox,
         name: &'static str,
         api: &ScriptedApi,
-    ) -> anyhow::Result<Client> {
-        let (terminal, its_end) =
+    ) -> anyhow::Result<TerminalSession> {
+        let (terminal, client_end) =
             pty_process::blocking::open().context("cannot open a terminal")?;
         terminal.resize(Size::new(50, 160))?;
         let child = pty_process::blocking::Command::new(&self.program)
-            .current_dir(stage.project(name)?)
+            .current_dir(sandbox.project(name)?)
             .env_clear()
-            .envs(self.environment(stage))
+            .envs(self.environment(sandbox))
             .envs(claude_sandbox::environment(&api.url()))
-            .spawn(its_end)
+            .spawn(client_end)
             .with_context(|| format!("cannot start {}", self.program.display()))?;
         let terminal = Arc::new(terminal);
-        let screen = stage.home().join(format!("{name}.screen"));
-        let mut shown = File::create(&screen)?;
-        let reading = Arc::clone(&terminal);
+        let screen = sandbox.home().join(format!("{name}.screen"));
+        let mut screen_text = File::create(&screen)?;
+        let reader_terminal = Arc::clone(&terminal);
         // Ends by an error, when the last one who has the terminal open has gone.
-        let reader = thread::spawn(move || drop(std::io::copy(&mut &*reading, &mut shown)));
-        Ok(Client {
+        let reader =
+            thread::spawn(move || drop(std::io::copy(&mut &*reader_terminal, &mut screen_text)));
+        Ok(TerminalSession {
             name,
             child,
             terminal,
@@ -163,38 +168,38 @@ impl Claude {
         })
     }
 
-    fn environment(&self, stage: &Stage) -> Vec<(&'static str, PathBuf)> {
-        let mut environment = stage.environment();
+    fn environment(&self, sandbox: &Sandbox) -> Vec<(&'static str, PathBuf)> {
+        let mut environment = sandbox.environment();
         let path = format!(
             "{}:{}",
-            stage.home().join(SHADOWS).display(),
+            sandbox.home().join(STUB_DIR).display(),
             self.search_path
         );
         environment.extend([
             ("PATH", path.into()),
             ("TERM", "xterm-256color".into()),
             ("LANG", "C.UTF-8".into()),
-            ("TMPDIR", stage.home().join("tmp")),
-            ("XDG_RUNTIME_DIR", stage.home().join("run")),
+            ("TMPDIR", sandbox.home().join("tmp")),
+            ("XDG_RUNTIME_DIR", sandbox.home().join("run")),
         ]);
         environment
     }
 }
 
-impl Client {
+impl TerminalSession {
     /// Returns whether it reads what is typed.
     pub(super) fn reads_input(&self) -> bool {
-        self.shown().contains(READS_INPUT)
+        self.screen_text().contains(INPUT_READY_SEQUENCE)
     }
 
     /// Returns whether it has not ended.
-    pub(super) fn runs(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         let pid = i32::try_from(self.child.id()).ok();
         pid.and_then(process::stat).is_some_and(|it| it.running)
     }
 
     /// Types a prompt and sends it.
-    pub(super) fn types(&self, prompt: &str) -> anyhow::Result<()> {
+    pub(super) fn type_prompt(&self, prompt: &str) -> anyhow::Result<()> {
         // Marked as pasted, so that the key behind it counts as one.
         let keys = format!("\x1b[200~{prompt}\x1b[201~\r");
         let mut terminal = &*self.terminal;
@@ -204,26 +209,26 @@ impl Client {
     }
 
     /// Returns the last words on its screen.
-    pub(super) fn last_words(&self) -> String {
+    pub(super) fn last_screen_words(&self) -> String {
         // What it said at its end may still be on the way.
         for _ in 0..20 {
-            if self.runs() || self.reader.is_finished() {
+            if self.is_running() || self.reader.is_finished() {
                 break;
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
-        let shown = words(&self.shown());
-        let from = shown.len().saturating_sub(40);
-        shown[from..].join(" ")
+        let screen_text = visible_words(&self.screen_text());
+        let from = screen_text.len().saturating_sub(40);
+        screen_text[from..].join(" ")
     }
 
-    fn shown(&self) -> String {
-        let shown = fs::read(&self.screen).unwrap_or_default();
-        String::from_utf8_lossy(&shown).into_owned()
+    fn screen_text(&self) -> String {
+        let screen_text = fs::read(&self.screen).unwrap_or_default();
+        String::from_utf8_lossy(&screen_text).into_owned()
     }
 }
 
-impl Drop for Client {
+impl Drop for TerminalSession {
     /// Closes its terminal's line, at which it ends in good order; kills it if it does not.
     fn drop(&mut self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
@@ -233,7 +238,7 @@ impl Drop for Client {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -241,8 +246,8 @@ impl Drop for Client {
 }
 
 /// Returns what can be read of what a terminal was sent: the cursor's jumps part words, drawings are left out.
-fn words(shown: &str) -> Vec<String> {
-    let mut pieces = shown.split('\x1b');
+fn visible_words(screen_text: &str) -> Vec<String> {
+    let mut pieces = screen_text.split('\x1b');
     let mut plain = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let end = match piece.chars().next() {
@@ -258,8 +263,8 @@ fn words(shown: &str) -> Vec<String> {
         plain += rest;
     }
     let plain = text::one_line(&plain);
-    let words = plain.split_whitespace();
-    words
+    let visible_words = plain.split_whitespace();
+    visible_words
         .filter(|word| word.contains(char::is_alphanumeric))
         .map(str::to_owned)
         .collect()
@@ -270,8 +275,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_between_jumps_colours_and_drawings() {
-        let shown = "\x1b]0;✳ Claude Code\x07\x1b[2J\x1b[38;5;174m▐▛█\x1b[12G\x1b[1mwelcome\x1b(B\x1b[20Gback\x1b7\r\n❯ ";
-        assert_eq!(words(shown), ["welcome", "back"]);
+    fn screen_words_are_extracted_from_escape_sequences() {
+        let screen_text = "\x1b]0;✳ Claude Code\x07\x1b[2J\x1b[38;5;174m▐▛█\x1b[12G\x1b[1mwelcome\x1b(B\x1b[20Gback\x1b7\r\n❯ ";
+        assert_eq!(visible_words(screen_text), ["welcome", "back"]);
     }
 }

@@ -10,33 +10,33 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::cli::demo::sandbox::{LOOK, Patience, Stage};
+use crate::cli::demo::sandbox::{POLL_INTERVAL, Sandbox, WaitLimit};
 use crate::platform::process;
 
 /// A client process and the server below it.
-pub(super) struct Session {
+pub(super) struct FakeSession {
     /// What its model is told at its start.
-    pub(super) welcome: String,
+    pub(super) session_start_text: String,
     client: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<Value>,
     inbox: Receiver<Value>,
     next_id: Cell<i64>,
-    conversation: String,
+    session_id: String,
     folder: PathBuf,
     environment: Vec<(&'static str, PathBuf)>,
     programs: PathBuf,
-    patience: Patience,
+    wait_limit: WaitLimit,
 }
 
-impl Session {
+impl FakeSession {
     /// Opens a session in a project, as Claude Code does: client, server, `SessionStart`.
-    pub(super) fn open(stage: &Stage, project: &str) -> anyhow::Result<Self> {
-        let folder = stage.project(project)?;
-        let socket = stage.home().join(format!("{project}.sock"));
-        let mut environment = stage.environment();
+    pub(super) fn open(sandbox: &Sandbox, project: &str) -> anyhow::Result<Self> {
+        let folder = sandbox.project(project)?;
+        let socket = sandbox.home().join(format!("{project}.sock"));
+        let mut environment = sandbox.environment();
         environment.push(("CLAUDE_CODE_MESSAGING_SOCKET", socket.clone()));
-        let mut client = Command::new(stage.programs().join("claude-mesh"))
+        let mut client = Command::new(sandbox.programs().join("claude-mesh"))
             .arg("demo-client")
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -49,20 +49,21 @@ impl Session {
         let stdin = client.stdin.take();
         let stdout = client.stdout.take().context("the client has no stdout")?;
         let mut session = Self {
-            welcome: String::new(),
-            lines: listen(stdout),
+            session_start_text: String::new(),
+            lines: read_lines(stdout),
             inbox: open_inbox(&socket)?,
-            conversation: format!("demo-{}", client.id()),
+            session_id: format!("demo-{}", client.id()),
             client,
             stdin,
             next_id: Cell::new(1),
             folder,
             environment,
-            programs: stage.programs().to_path_buf(),
-            patience: stage.patience().clone(),
+            programs: sandbox.programs().to_path_buf(),
+            wait_limit: sandbox.wait_limit().clone(),
         };
-        session.is_now("idle")?;
-        session.welcome = session.hook("SessionStart", &json!({ "source": "startup" }))?;
+        session.set_status("idle")?;
+        session.session_start_text =
+            session.hook("SessionStart", &json!({ "source": "startup" }))?;
         session.request("server/discover", json!({}))?;
         let status = session.call("mesh_status", &json!({}))?;
         ensure!(
@@ -81,7 +82,7 @@ impl Session {
     }
 
     /// Writes what Claude Code's registry would say of the session: `idle` at its prompt, or `busy` in a turn.
-    pub(super) fn is_now(&self, status: &str) -> anyhow::Result<()> {
+    pub(super) fn set_status(&self, status: &str) -> anyhow::Result<()> {
         let pid = i32::try_from(self.client.id())?;
         let started = process::stat(pid)
             .context("the client has gone")?
@@ -89,7 +90,7 @@ impl Session {
             .started;
         let entry = json!({
             "pid": pid, "procStart": started.to_string(), "status": status, "entrypoint": "cli",
-            "sessionId": self.conversation, "cwd": self.folder,
+            "sessionId": self.session_id, "cwd": self.folder,
         });
         let home = self.folder.parent().context("a project lies in the home")?;
         let registry = home.join(".claude/sessions");
@@ -100,14 +101,14 @@ impl Session {
 
     /// Waits for a line in the session's inbox: what begins a turn when the session is idle.
     pub(super) fn next_doorbell(&self) -> anyhow::Result<String> {
-        let line = receive(&self.inbox, &self.patience).context("waiting for a doorbell")?;
+        let line = receive(&self.inbox, &self.wait_limit).context("waiting for a doorbell")?;
         let text = line["message"]["content"].as_str();
         Ok(text.context("not a doorbell")?.to_owned())
     }
 
     /// Returns a line that has come into the inbox already.
-    pub(super) fn waiting_doorbell(&self) -> Option<Value> {
-        self.inbox.recv_timeout(LOOK).ok()
+    pub(super) fn pending_doorbell(&self) -> Option<Value> {
+        self.inbox.recv_timeout(POLL_INTERVAL).ok()
     }
 
     /// Calls a tool and returns the object in its result.
@@ -126,7 +127,7 @@ impl Session {
     }
 
     /// Answers a question.
-    pub(super) fn answers(&self, question_id: &Value, answer: &str) -> anyhow::Result<()> {
+    pub(super) fn reply_to(&self, question_id: &Value, answer: &str) -> anyhow::Result<()> {
         let reply = json!({ "question_id": question_id, "answer": answer });
         self.call("reply_to_peer", &reply).map(drop)
     }
@@ -169,7 +170,7 @@ impl Session {
         };
         let mut input = fields.clone();
         input["hook_event_name"] = event.into();
-        input["session_id"] = self.conversation.as_str().into();
+        input["session_id"] = self.session_id.as_str().into();
         let mut hook = Command::new(self.programs.join(program))
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -184,15 +185,15 @@ impl Session {
             stdin.write_all(input.to_string().as_bytes())?;
         }
         let output = hook.wait_with_output()?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(complaint.is_empty(), "{program} says: {complaint}");
+        let stderr_text = String::from_utf8_lossy(&output.stderr);
+        ensure!(stderr_text.is_empty(), "{program} says: {stderr_text}");
         if output.stdout.is_empty() {
             return Ok(String::new());
         }
-        let said: Value = serde_json::from_slice(&output.stdout)
+        let hook_output: Value = serde_json::from_slice(&output.stdout)
             .with_context(|| format!("{program} did not print JSON"))?;
-        let context = said["hookSpecificOutput"]["additionalContext"].as_str();
-        let text = context.or(said["reason"].as_str());
+        let context = hook_output["hookSpecificOutput"]["additionalContext"].as_str();
+        let text = context.or(hook_output["reason"].as_str());
         Ok(text.unwrap_or_default().to_owned())
     }
 
@@ -238,36 +239,36 @@ impl Session {
         Ok(id)
     }
 
-    fn wait_for(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    fn wait_for(&self, what: &str, predicate: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
         loop {
             let line = self.next().with_context(|| format!("waiting for {what}"))?;
-            if wanted(&line) {
+            if predicate(&line) {
                 return Ok(line);
             }
         }
     }
 
     fn next(&self) -> anyhow::Result<Value> {
-        receive(&self.lines, &self.patience)
+        receive(&self.lines, &self.wait_limit)
     }
 }
 
 /// Waits for a line, unless somebody stops the demo.
-fn receive(lines: &Receiver<Value>, patience: &Patience) -> anyhow::Result<Value> {
-    patience.wait(|| match lines.recv_timeout(LOOK) {
+fn receive(lines: &Receiver<Value>, wait_limit: &WaitLimit) -> anyhow::Result<Value> {
+    wait_limit.wait(|| match lines.recv_timeout(POLL_INTERVAL) {
         Ok(line) => Ok(Some(line)),
         Err(RecvTimeoutError::Timeout) => Ok(None),
         Err(RecvTimeoutError::Disconnected) => bail!("the server has ended"),
     })
 }
 
-impl Drop for Session {
+impl Drop for FakeSession {
     /// Closes the server's stdin, at which server and client end, and waits for both: nothing may be written into a
     /// folder that goes.
     fn drop(&mut self) {
         self.stdin.take();
-        let ended =
-            (0..200).any(|_| self.lines.recv_timeout(LOOK) == Err(RecvTimeoutError::Disconnected));
+        let ended = (0..200)
+            .any(|_| self.lines.recv_timeout(POLL_INTERVAL) == Err(RecvTimeoutError::Disconnected));
         if !ended {
             let _ = self.client.kill();
         }
@@ -294,7 +295,7 @@ fn open_inbox(path: &Path) -> anyhow::Result<Receiver<Value>> {
 }
 
 /// Reads what a server says, line by line, until it ends.
-fn listen(stdout: impl std::io::Read + Send + 'static) -> Receiver<Value> {
+fn read_lines(stdout: impl std::io::Read + Send + 'static) -> Receiver<Value> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

@@ -16,13 +16,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::install::{PROGRAMS, places};
-use super::{Ending, Outcome, print};
-use crate::cli::error::{Failure, Wrong};
+use super::{CommandResult, CommandStatus, print};
+use crate::cli::error::{CliError, Failure};
 use crate::platform::Settings;
 
-use crate::cli::demo::reporter::Told;
-use crate::cli::demo::sandbox::Stage;
-use claude::Claude;
+use crate::cli::demo::reporter::Reporter;
+use crate::cli::demo::sandbox::Sandbox;
+use claude::ClaudeProgram;
 
 /// Play the main job with real programs, without Claude Code or with it
 ///
@@ -49,116 +49,116 @@ pub(super) struct Demo {
 /// Stands for Claude Code in the demo: a process of its own whose child is the server
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  claude-mesh demo   starts it")]
-pub(super) struct Client {}
+pub(super) struct DemoClientArgs {}
 
 /// Plays the stories.
-pub(super) fn demo(args: &Demo, json: bool) -> Outcome {
+pub(super) fn demo(args: &Demo, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     let programs = places(&settings)?.programs;
     if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
         let message = format!("{missing} is not beside claude-mesh");
         let hint = "install all programs into one folder (`cargo install` does)";
-        return Err(Wrong::new("unsupported", message, hint).into());
+        return Err(CliError::new("unsupported", message, hint).into());
     }
-    let mut told = Told::new(json);
+    let mut reporter = Reporter::new(json);
     if !args.real {
-        let stage = Stage::set_up(programs, Duration::from_secs(20))?;
-        let began_ms = sandbox::now_ms();
-        let end = End {
+        let sandbox = Sandbox::set_up(programs, Duration::from_secs(20))?;
+        let started_monotonic_ms = sandbox::now_monotonic_ms();
+        let demo_result = DemoResult {
             claude_code: None,
-            played: scenarios::play(&stage, &mut told),
-            took_ms: sandbox::now_ms() - began_ms,
-            left: "nothing is left of it".into(),
-            advice: "`claude-mesh doctor` tells what is wrong here",
+            played: scenarios::run(&sandbox, &mut reporter),
+            took_ms: sandbox::now_monotonic_ms() - started_monotonic_ms,
+            leftover_note: "nothing is left of it".into(),
+            failure_hint: "`claude-mesh doctor` tells what is wrong here",
         };
-        drop(stage);
-        return end.tell(&told);
+        drop(sandbox);
+        return demo_result.report(&reporter);
     }
-    let claude = Claude::find(args.claude.as_deref(), &settings)?;
-    let mut stage = Stage::set_up(programs, Duration::from_secs(60))?;
-    let claude = claude.try_out(&stage)?;
-    let mut left = "nothing is left of it".to_owned();
+    let claude = ClaudeProgram::find(args.claude.as_deref(), &settings)?;
+    let mut sandbox = Sandbox::set_up(programs, Duration::from_secs(60))?;
+    let claude = claude.check_version(&sandbox)?;
+    let mut leftover_note = "nothing is left of it".to_owned();
     if args.keep {
-        stage.keep();
-        left = format!("what there was to see is in {}", stage.home().display());
+        sandbox.keep();
+        leftover_note = format!("what there was to see is in {}", sandbox.home().display());
     }
-    let began_ms = sandbox::now_ms();
-    let end = End {
-        played: real::play(&stage, &claude, &mut told),
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
+    let demo_result = DemoResult {
+        played: real::run(&sandbox, &claude, &mut reporter),
         claude_code: Some(claude.version),
-        took_ms: sandbox::now_ms() - began_ms,
-        left,
-        advice: if args.keep {
+        took_ms: sandbox::now_monotonic_ms() - started_monotonic_ms,
+        leftover_note,
+        failure_hint: if args.keep {
             "`*.screen` is what a terminal showed, `*.jsonl` what a model was sent"
         } else {
             "`claude-mesh demo --real --keep` leaves what there was to see"
         },
     };
-    drop(stage);
-    end.tell(&told)
+    drop(sandbox);
+    demo_result.report(&reporter)
 }
 
 /// How the demo ended.
-struct End {
+struct DemoResult {
     /// The version of the Claude Code that played, if one did.
     claude_code: Option<String>,
     played: anyhow::Result<()>,
     took_ms: i64,
-    left: String,
+    leftover_note: String,
     /// What to do when it failed.
-    advice: &'static str,
+    failure_hint: &'static str,
 }
 
-impl End {
-    fn tell(self, told: &Told) -> Outcome {
-        if told.json {
+impl DemoResult {
+    fn report(self, reporter: &Reporter) -> CommandResult {
+        if reporter.json {
             print::json(&json!({
                 "ok": self.played.is_ok(),
                 "claude_code": self.claude_code,
-                "stories": told.stories,
+                "stories": reporter.scenarios,
                 "took_ms": self.took_ms,
                 "problem": self.played.as_ref().err().map(|problem| format!("{problem:#}")),
             }))?;
             return Ok(if self.played.is_ok() {
-                Ending::Done
+                CommandStatus::Done
             } else {
-                Ending::Refused
+                CommandStatus::Refused
             });
         }
         if let Err(problem) = self.played {
             let message = format!("the demo stopped: {problem:#}");
-            let hint = format!("{}; {}", self.left, self.advice);
-            return Err(Wrong::new("storage", message, hint).into());
+            let hint = format!("{}; {}", self.leftover_note, self.failure_hint);
+            return Err(CliError::new("storage", message, hint).into());
         }
         let took = sandbox::span(self.took_ms);
-        told.say(&format!("\nAll of it took {took}; {}.", self.left))?;
-        told.say("Next: `claude-mesh install`, then open Claude Code in two projects and let one ask the other.")?;
-        Ok(Ending::Done)
+        reporter.say(&format!("\nAll of it took {took}; {}.", self.leftover_note))?;
+        reporter.say("Next: `claude-mesh install`, then open Claude Code in two projects and let one ask the other.")?;
+        Ok(CommandStatus::Done)
     }
 }
 
 /// Starts the server as a child and waits for it, as Claude Code does.
-pub(super) fn client() -> Outcome {
+pub(super) fn client() -> CommandResult {
     let settings = Settings::of_this_process()?;
     let server = places(&settings)?.programs.join(PROGRAMS[0]);
     let ended = std::process::Command::new(&server)
         .status()
         .map_err(|error| {
-            Wrong::new(
+            CliError::new(
                 "unsupported",
                 format!("cannot start {}: {error}", server.display()),
                 "",
             )
         })?;
     Ok(if ended.success() {
-        Ending::Done
+        CommandStatus::Done
     } else {
-        Ending::Refused
+        CommandStatus::Refused
     })
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Wrong::new("storage", format!("{error:#}"), "").into()
+        CliError::new("storage", format!("{error:#}"), "").into()
     }
 }

@@ -5,51 +5,55 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, ensure};
 use serde_json::{Value, json};
 
-use super::claude::{self, Claude, Client};
+use super::claude::{self, ClaudeProgram, TerminalSession};
 use crate::cli::claude_sandbox::scripted_api::{Request, ScriptedApi};
 use crate::cli::claude_sandbox::scripted_response::{Block, call, say};
-use crate::cli::demo::reporter::Told;
+use crate::cli::demo::reporter::Reporter;
 use crate::cli::demo::sandbox;
-use crate::cli::demo::sandbox::{LOOK, Stage};
-use crate::mesh::{Mesh, Opening, Scope};
+use crate::cli::demo::sandbox::{POLL_INTERVAL, Sandbox};
+use crate::mesh::{Mesh, MeshOptions, PeerScope};
 use crate::model::Activity;
 use crate::platform::SystemClock;
 use crate::store::Question;
 
 /// A client, and the model behind it.
-struct Player {
-    client: Client,
+struct ScriptedSession {
+    client: TerminalSession,
     model: ScriptedApi,
 }
 
 /// Both players, and how a person looks at their mesh.
-struct Play<'a> {
-    stage: &'a Stage,
-    frontend: Player,
-    backend: Player,
+struct DemoRun<'a> {
+    sandbox: &'a Sandbox,
+    frontend: ScriptedSession,
+    backend: ScriptedSession,
 }
 
 /// Plays them.
-pub(super) fn play(stage: &Stage, claude: &Claude, told: &mut Told) -> anyhow::Result<()> {
-    told.say(&format!(
+pub(super) fn run(
+    sandbox: &Sandbox,
+    claude: &ClaudeProgram,
+    reporter: &mut Reporter,
+) -> anyhow::Result<()> {
+    reporter.say(&format!(
         "Claude Code {} plays here, in two terminals nobody sees; its models are scripts on this machine.\n\
          claude-mesh is installed for it in a temporary home.",
         claude.version
     ))?;
-    claude::set_up(stage)?;
-    let play = Play {
-        frontend: Player::open(stage, claude, "frontend", asking)?,
-        backend: Player::open(stage, claude, "backend", |it| Ok(answering(it)))?,
-        stage,
+    claude::set_up(sandbox)?;
+    let run = DemoRun {
+        frontend: ScriptedSession::open(sandbox, claude, "frontend", asker_script)?,
+        backend: ScriptedSession::open(sandbox, claude, "backend", |it| Ok(answerer_script(it)))?,
+        sandbox,
     };
-    let played = play.stories(told);
-    play.write_down()?;
-    if stage.patience().is_over() {
+    let played = run.scenarios(reporter);
+    run.write_requests()?;
+    if sandbox.wait_limit().is_stopped() {
         return played;
     }
     played.map_err(|problem| {
-        let [one, other] = play.players().map(|player| {
-            let (name, words) = (player.client.name, player.client.last_words());
+        let [one, other] = run.sessions().map(|session| {
+            let (name, words) = (session.client.name, session.client.last_screen_words());
             format!("\n{name}'s screen ends with: {words}")
         });
         anyhow!("{problem:#}{one}{other}")
@@ -57,7 +61,7 @@ pub(super) fn play(stage: &Stage, claude: &Claude, told: &mut Told) -> anyhow::R
 }
 
 /// The model of the one who asks: it asks what its person tells it to ask, and reports what came of it.
-fn asking(request: &Request) -> Result<Vec<Block>, String> {
+fn asker_script(request: &Request) -> Result<Vec<Block>, String> {
     if let Some(result) = request.tool_results().first() {
         let result: Value = serde_json::from_str(result).map_err(|_| result.clone())?;
         return Ok(say(match result["answer"].as_str() {
@@ -65,8 +69,8 @@ fn asking(request: &Request) -> Result<Vec<Block>, String> {
             None => format!("no answer yet: {}", result["status"]),
         }));
     }
-    let news = request.news();
-    match news
+    let new_text = request.new_text();
+    match new_text
         .lines()
         .find_map(|line| line.strip_prefix("ask backend: "))
     {
@@ -79,11 +83,11 @@ fn asking(request: &Request) -> Result<Vec<Block>, String> {
 }
 
 /// The model of the one who is asked: it answers.
-fn answering(request: &Request) -> Vec<Block> {
-    let Some(id) = request.peer_question() else {
+fn answerer_script(request: &Request) -> Vec<Block> {
+    let Some(id) = request.peer_question_id() else {
         return say("Nothing else to do.");
     };
-    let answer = if request.news().contains("port") {
+    let answer = if request.new_text().contains("port") {
         "5433"
     } else {
         "yes, tomorrow"
@@ -92,59 +96,59 @@ fn answering(request: &Request) -> Vec<Block> {
     call("mcp__claude-mesh__reply_to_peer", reply)
 }
 
-impl Play<'_> {
-    fn stories(&self, told: &mut Told) -> anyhow::Result<()> {
+impl DemoRun<'_> {
+    fn scenarios(&self, reporter: &mut Reporter) -> anyhow::Result<()> {
         let mut mesh = self.mesh()?;
         self.wait_until_both_are_idle(&mut mesh)?;
-        self.one_wakes(&mut mesh, told)?;
+        self.run_wake_scenario(&mut mesh, reporter)?;
         self.wait_until_both_are_idle(&mut mesh)?;
-        self.one_is_left_alone(&mut mesh, told)
+        self.run_quiet_scenario(&mut mesh, reporter)
     }
 
-    fn one_wakes(&self, mesh: &mut Mesh, told: &mut Told) -> anyhow::Result<()> {
-        told.story("backend sits idle at its prompt; a question wakes it")?;
+    fn run_wake_scenario(&self, mesh: &mut Mesh, reporter: &mut Reporter) -> anyhow::Result<()> {
+        reporter.scenario("backend sits idle at its prompt; a question wakes it")?;
         ensure!(
             self.backend.model.conversation().is_empty(),
             "backend is at work already"
         );
-        let asked = self.person_has_it_ask(mesh, told, "which port does the API use?")?;
+        let asked = self.type_question(mesh, reporter, "which port does the API use?")?;
         let id = asked.id.to_string();
-        let woken_at_ms = self.sent(&self.backend, "the question", |it| {
-            (it.peer_question()? == id).then_some(it.came_at_ms)
+        let woken_at_ms = self.sent_request(&self.backend, "the question", |it| {
+            (it.peer_question_id()? == id).then_some(it.received_at_ms)
         })?;
         let wake_ms = woken_at_ms - asked.asked_at_ms;
-        told.step(&format!(
+        reporter.step(&format!(
             "backend starts a turn by itself: its model is sent the question ({} after it was asked)",
             sandbox::span(wake_ms)
         ))?;
         let (result, result_ms) = self.result(&asked)?;
-        let record = recorded(mesh, &asked)?;
+        let record = stored_question(mesh, &asked)?;
         ensure!(
             result["status"] == "answered",
             "it is not answered: {result}"
         );
-        told.step(&format!(
+        reporter.step(&format!(
             "backend's Claude calls reply_to_peer: {}",
             record.answer.unwrap_or_default()
         ))?;
-        told.step(&format!(
+        reporter.step(&format!(
             "frontend's Claude has {} as the result of its call ({} after it asked)",
             result["answer"],
             sandbox::span(result_ms)
         ))?;
-        told.times(&json!({ "ask_to_turn_ms": wake_ms, "ask_to_result_ms": result_ms }));
+        reporter.times(&json!({ "ask_to_turn_ms": wake_ms, "ask_to_result_ms": result_ms }));
         Ok(())
     }
 
-    fn one_is_left_alone(&self, mesh: &mut Mesh, told: &mut Told) -> anyhow::Result<()> {
-        told.story("You want backend left alone; its asker is told, and nothing is lost")?;
-        self.stage.person(&["quiet", "backend"])?;
-        told.step("you: claude-mesh quiet backend")?;
-        let heard = self.backend.model.conversation().len();
-        let asked = self.person_has_it_ask(mesh, told, "may I rename the table?")?;
+    fn run_quiet_scenario(&self, mesh: &mut Mesh, reporter: &mut Reporter) -> anyhow::Result<()> {
+        reporter.scenario("You want backend left alone; its asker is told, and nothing is lost")?;
+        self.sandbox.run_as_person(&["quiet", "backend"])?;
+        reporter.step("you: claude-mesh quiet backend")?;
+        let received = self.backend.model.conversation().len();
+        let asked = self.type_question(mesh, reporter, "may I rename the table?")?;
         let (result, held_ms) = self.result(&asked)?;
         ensure!(result["status"] == "held", "it is not held: {result}");
-        told.step(&format!(
+        reporter.step(&format!(
             "frontend's Claude has {} at once as the result of its call, reason {} ({})",
             result["status"],
             result["reason"],
@@ -152,41 +156,44 @@ impl Play<'_> {
         ))?;
         self.wait_until_both_are_idle(mesh)?;
         ensure!(
-            self.backend.model.conversation().len() == heard,
+            self.backend.model.conversation().len() == received,
             "backend was disturbed"
         );
-        self.stage.person(&["quiet", "backend", "--off"])?;
-        told.step("backend's model has been sent nothing; you: claude-mesh quiet backend --off")?;
+        self.sandbox.run_as_person(&["quiet", "backend", "--off"])?;
+        reporter
+            .step("backend's model has been sent nothing; you: claude-mesh quiet backend --off")?;
         let id = asked.id.to_string();
         let answer = format!("<peer-answer id=\"{id}\"");
-        self.sent(&self.frontend, "the late answer", |it| {
-            it.news().contains(&answer).then_some(())
+        self.sent_request(&self.frontend, "the late answer", |it| {
+            it.new_text().contains(&answer).then_some(())
         })?;
-        let record = recorded(mesh, &asked)?;
-        told.step(&format!(
+        let record = stored_question(mesh, &asked)?;
+        reporter.step(&format!(
             "backend is rung and answers: {}; frontend, at its prompt again, is woken by it",
             record.answer.context("it has no answer")?
         ))?;
-        told.times(&json!({ "held_ms": held_ms }));
+        reporter.times(&json!({ "held_ms": held_ms }));
         Ok(())
     }
 
     /// Types into frontend's terminal and returns what is in the mesh then.
-    fn person_has_it_ask(
+    fn type_question(
         &self,
         mesh: &mut Mesh,
-        told: &mut Told,
+        reporter: &mut Reporter,
         question: &str,
     ) -> anyhow::Result<Question> {
         let prompt = format!("ask backend: {question}");
-        self.frontend.client.types(&prompt)?;
-        told.step(&format!("frontend's person types: {prompt}"))?;
+        self.frontend.client.type_prompt(&prompt)?;
+        reporter.step(&format!("frontend's person types: {prompt}"))?;
         let asked = self.wait("frontend's Claude to ask", || {
             let newest = mesh.questions(Some("backend"), 1)?.into_iter().next();
             let newest = newest.map(|(it, ..)| it);
-            Ok(newest.filter(|it| it.question == question).or_else(pause))
+            Ok(newest
+                .filter(|it| it.question == question)
+                .or_else(sleep_then_none))
         })?;
-        told.step(&format!(
+        reporter.step(&format!(
             "frontend's Claude calls ask_peer: {}",
             asked.question
         ))?;
@@ -196,38 +203,38 @@ impl Play<'_> {
     /// Returns what frontend's model was sent as the result of its call, and how long after the question.
     fn result(&self, asked: &Question) -> anyhow::Result<(Value, i64)> {
         let id = asked.id.to_string();
-        self.sent(&self.frontend, "a result", |it| {
+        self.sent_request(&self.frontend, "a result", |it| {
             let results = it.tool_results().into_iter();
             let mut results = results.filter_map(|it| serde_json::from_str::<Value>(&it).ok());
             let result = results.find(|it| it["question_id"] == id)?;
-            Some((result, it.came_at_ms - asked.asked_at_ms))
+            Some((result, it.received_at_ms - asked.asked_at_ms))
         })
     }
 
     /// Waits until two sessions sit at their prompts and can be asked.
     fn wait_until_both_are_idle(&self, mesh: &mut Mesh) -> anyhow::Result<()> {
         self.wait("both sessions to sit at their prompts", || {
-            let peers = mesh.peers(None, Scope::Machine, false)?;
+            let peers = mesh.peers(None, PeerScope::Machine, false)?;
             let idle = peers
                 .iter()
                 .filter(|it| it.askable && it.activity == Activity::Idle);
-            let mut players = self.players().into_iter();
-            let ready = idle.count() == 2 && players.all(|it| it.client.reads_input());
-            Ok(ready.then_some(()).or_else(pause))
+            let mut sessions = self.sessions().into_iter();
+            let ready = idle.count() == 2 && sessions.all(|it| it.client.reads_input());
+            Ok(ready.then_some(()).or_else(sleep_then_none))
         })
     }
 
     /// Waits until a model is sent something.
-    fn sent<T>(
+    fn sent_request<T>(
         &self,
-        player: &Player,
+        session: &ScriptedSession,
         what: &str,
         found: impl Fn(&Request) -> Option<T>,
     ) -> anyhow::Result<T> {
-        let what = format!("{}'s model to be sent {what}", player.client.name);
+        let what = format!("{}'s model to be sent {what}", session.client.name);
         self.wait(&what, || {
-            let heard = |requests: &[Request]| requests.iter().find_map(&found);
-            let answer = player.model.wait_until(LOOK, heard);
+            let received = |requests: &[Request]| requests.iter().find_map(&found);
+            let answer = session.model.wait_until(POLL_INTERVAL, received);
             answer.map_err(|reason| anyhow!("its model did not expect {reason}"))
         })
     }
@@ -236,29 +243,33 @@ impl Play<'_> {
     fn wait<T>(
         &self,
         what: &str,
-        mut look: impl FnMut() -> anyhow::Result<Option<T>>,
+        mut check: impl FnMut() -> anyhow::Result<Option<T>>,
     ) -> anyhow::Result<T> {
-        let waited = self.stage.patience().wait(|| {
-            for player in self.players() {
-                let client = &player.client;
-                ensure!(client.runs(), "{}'s Claude Code has ended", client.name);
+        let waited = self.sandbox.wait_limit().wait(|| {
+            for session in self.sessions() {
+                let client = &session.client;
+                ensure!(
+                    client.is_running(),
+                    "{}'s Claude Code has ended",
+                    client.name
+                );
             }
-            look()
+            check()
         });
         waited.with_context(|| format!("waiting for {what}"))
     }
 
-    fn players(&self) -> [&Player; 2] {
+    fn sessions(&self) -> [&ScriptedSession; 2] {
         [&self.frontend, &self.backend]
     }
 
     fn mesh(&self) -> anyhow::Result<Mesh> {
-        let opening = Opening {
-            registry: Some(self.stage.home().join(".claude")),
-            ..Opening::default()
+        let opening = MeshOptions {
+            registry: Some(self.sandbox.home().join(".claude")),
+            ..MeshOptions::default()
         };
         let opened = Mesh::open_with(
-            &self.stage.database(),
+            &self.sandbox.database(),
             Arc::new(SystemClock::new()),
             &opening,
         );
@@ -266,38 +277,38 @@ impl Play<'_> {
     }
 
     /// Puts what the models were sent beside what the terminals showed.
-    fn write_down(&self) -> anyhow::Result<()> {
-        for player in self.players() {
-            let sent = player.model.conversation().into_iter();
-            let lines: Vec<_> = sent.map(|it| it.body.to_string() + "\n").collect();
-            let file = format!("{}.requests.jsonl", player.client.name);
-            fs::write(self.stage.home().join(file), lines.concat())?;
+    fn write_requests(&self) -> anyhow::Result<()> {
+        for session in self.sessions() {
+            let sent_request = session.model.conversation().into_iter();
+            let lines: Vec<_> = sent_request.map(|it| it.body.to_string() + "\n").collect();
+            let file = format!("{}.requests.jsonl", session.client.name);
+            fs::write(self.sandbox.home().join(file), lines.concat())?;
         }
         Ok(())
     }
 }
 
-impl Player {
+impl ScriptedSession {
     fn open(
-        stage: &Stage,
-        claude: &Claude,
+        sandbox: &Sandbox,
+        claude: &ClaudeProgram,
         name: &'static str,
         script: fn(&Request) -> Result<Vec<Block>, String>,
     ) -> anyhow::Result<Self> {
         let model = ScriptedApi::listen(script).context("cannot listen on 127.0.0.1")?;
-        let client = claude.open(stage, name, &model)?;
+        let client = claude.open(sandbox, name, &model)?;
         Ok(Self { client, model })
     }
 }
 
 /// Nothing rings for somebody who only looks.
-fn pause<T>() -> Option<T> {
-    std::thread::sleep(LOOK);
+fn sleep_then_none<T>() -> Option<T> {
+    std::thread::sleep(POLL_INTERVAL);
     None
 }
 
 /// Returns what has become of a question, as the mesh has it.
-fn recorded(mesh: &mut Mesh, asked: &Question) -> anyhow::Result<Question> {
-    let told = mesh.question_told(asked.id)?;
-    Ok(told.context("the question is lost")?.0)
+fn stored_question(mesh: &mut Mesh, asked: &Question) -> anyhow::Result<Question> {
+    let reporter = mesh.question_with_names(asked.id)?;
+    Ok(reporter.context("the question is lost")?.0)
 }

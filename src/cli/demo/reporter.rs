@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use super::super::print;
 
 /// The stories told so far.
-pub(super) struct Told {
+pub(super) struct Reporter {
     pub(super) json: bool,
-    pub(super) stories: Vec<Value>,
+    pub(super) scenarios: Vec<Value>,
 }
 
-impl Told {
+impl Reporter {
     pub(super) fn new(json: bool) -> Self {
         Self {
             json,
-            stories: Vec::new(),
+            scenarios: Vec::new(),
         }
     }
 
@@ -25,17 +25,17 @@ impl Told {
         print::line(line)
     }
 
-    pub(super) fn story(&mut self, title: &str) -> std::io::Result<()> {
-        self.stories
+    pub(super) fn scenario(&mut self, title: &str) -> std::io::Result<()> {
+        self.scenarios
             .push(json!({ "story": title, "steps": [], "times": {} }));
-        self.say(&format!("\n{}. {}", self.stories.len(), title.bold()))
+        self.say(&format!("\n{}. {}", self.scenarios.len(), title.bold()))
     }
 
     pub(super) fn step(&mut self, line: &str) -> std::io::Result<()> {
         if let Some(steps) = self
-            .stories
+            .scenarios
             .last_mut()
-            .and_then(|story| story["steps"].as_array_mut())
+            .and_then(|scenario| scenario["steps"].as_array_mut())
         {
             steps.push(line.into());
         }
@@ -43,8 +43,8 @@ impl Told {
     }
 
     pub(super) fn times(&mut self, times: &Value) {
-        if let Some(story) = self.stories.last_mut() {
-            story["times"] = times.clone();
+        if let Some(scenario) = self.scenarios.last_mut() {
+            scenario["times"] = times.clone();
         }
     }
 }

@@ -12,25 +12,25 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::platform::{Clock, SystemClock, process};
 
 /// How often a wait looks whether somebody stopped the demo.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A temporary home with a mesh of its own; goes when dropped.
-pub(super) struct Stage {
+pub(super) struct Sandbox {
     folder: tempfile::TempDir,
     /// The same without symbolic links.
     home: PathBuf,
     programs: PathBuf,
-    patience: Patience,
+    wait_limit: WaitLimit,
 }
 
 /// How long the demo waits for anything, unless somebody stops it.
 #[derive(Clone)]
-pub(super) struct Patience {
+pub(super) struct WaitLimit {
     stopped: Arc<AtomicBool>,
     span: Duration,
 }
 
-impl Stage {
+impl Sandbox {
     /// Makes the folder. From now on Ctrl-C ends the demo and cleans up. No step takes longer than `span`; one that does
     /// has failed.
     pub(super) fn set_up(programs: PathBuf, span: Duration) -> anyhow::Result<Self> {
@@ -47,7 +47,7 @@ impl Stage {
             home: folder.path().canonicalize()?,
             folder,
             programs,
-            patience: Patience { stopped, span },
+            wait_limit: WaitLimit { stopped, span },
         })
     }
 
@@ -64,8 +64,8 @@ impl Stage {
         &self.programs
     }
 
-    pub(super) fn patience(&self) -> &Patience {
-        &self.patience
+    pub(super) fn wait_limit(&self) -> &WaitLimit {
+        &self.wait_limit
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -90,47 +90,50 @@ impl Stage {
     }
 
     /// Runs the program for people.
-    pub(super) fn person(&self, arguments: &[&str]) -> anyhow::Result<()> {
+    pub(super) fn run_as_person(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let output = Command::new(self.programs.join("claude-mesh"))
             .args(arguments)
             .env_clear()
             .envs(self.environment())
             .current_dir(&self.home)
             .output()?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "claude-mesh says: {complaint}");
+        let stderr_text = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "claude-mesh says: {stderr_text}");
         Ok(())
     }
 }
 
-impl Drop for Stage {
+impl Drop for Sandbox {
     /// Waits for everyone who was started here, and kills who stays: nothing may be written into a folder that goes.
     fn drop(&mut self) {
-        let here = || process::started_with("HOME", &self.home);
+        let remaining_processes = || process::find_processes_by_env("HOME", &self.home);
         for _ in 0..100 {
-            if here().is_empty() {
+            if remaining_processes().is_empty() {
                 return;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
-        for pid in here().iter().filter_map(|key| Pid::from_raw(key.pid)) {
+        for pid in remaining_processes()
+            .iter()
+            .filter_map(|key| Pid::from_raw(key.pid))
+        {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
 }
 
-impl Patience {
-    /// Looks until there is something, each time for at most [`LOOK`].
+impl WaitLimit {
+    /// Looks until there is something, each time for at most [`POLL_INTERVAL`].
     pub(super) fn wait<T>(
         &self,
-        mut look: impl FnMut() -> anyhow::Result<Option<T>>,
+        mut check: impl FnMut() -> anyhow::Result<Option<T>>,
     ) -> anyhow::Result<T> {
-        let until_ms = now_ms() + i64::try_from(self.span.as_millis())?;
-        while now_ms() < until_ms {
-            if self.is_over() {
+        let deadline_monotonic_ms = now_monotonic_ms() + i64::try_from(self.span.as_millis())?;
+        while now_monotonic_ms() < deadline_monotonic_ms {
+            if self.is_stopped() {
                 bail!("somebody stopped it");
             }
-            if let Some(found) = look()? {
+            if let Some(found) = check()? {
                 return Ok(found);
             }
         }
@@ -138,13 +141,13 @@ impl Patience {
     }
 
     /// Returns whether somebody stopped the demo.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 }
 
 /// Returns a time to measure spans from.
-pub(super) fn now_ms() -> i64 {
+pub(super) fn now_monotonic_ms() -> i64 {
     SystemClock::new().now().monotonic_ms
 }
 

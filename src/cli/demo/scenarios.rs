@@ -3,134 +3,147 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 
 use crate::cli::demo::fake_session;
-use crate::cli::demo::fake_session::Session;
-use crate::cli::demo::reporter::Told;
+use crate::cli::demo::fake_session::FakeSession;
+use crate::cli::demo::reporter::Reporter;
 use crate::cli::demo::sandbox;
-use crate::cli::demo::sandbox::Stage;
+use crate::cli::demo::sandbox::Sandbox;
 
 /// Plays them, with one frontend and one backend.
-pub(super) fn play(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
-    told.say("Two Claude Code sessions are played here by plain processes; servers, hooks and the mesh are real.")?;
-    let frontend = Session::open(stage, "frontend")?;
-    let backend = Session::open(stage, "backend")?;
-    told.say(&format!(
+pub(super) fn run(sandbox: &Sandbox, reporter: &mut Reporter) -> anyhow::Result<()> {
+    reporter.say("Two Claude Code sessions are played here by plain processes; servers, hooks and the mesh are real.")?;
+    let frontend = FakeSession::open(sandbox, "frontend")?;
+    let backend = FakeSession::open(sandbox, "backend")?;
+    reporter.say(&format!(
         "backend's model is told at its start: {}",
-        backend.welcome.lines().next().unwrap_or_default().italic()
+        backend
+            .session_start_text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .italic()
     ))?;
-    one_wakes(told, &frontend, &backend)?;
-    backend.is_now("busy")?;
-    one_asks(told, &frontend, &backend)?;
-    both_ask(told, &frontend, &backend)?;
-    backend.is_now("idle")?;
-    one_is_left_alone(stage, told, &frontend, &backend)?;
-    one_is_killed(stage, told, frontend, &backend)
+    run_wake_scenario(reporter, &frontend, &backend)?;
+    backend.set_status("busy")?;
+    run_stop_hook_scenario(reporter, &frontend, &backend)?;
+    run_mutual_ask_scenario(reporter, &frontend, &backend)?;
+    backend.set_status("idle")?;
+    run_quiet_scenario(sandbox, reporter, &frontend, &backend)?;
+    run_killed_asker_scenario(sandbox, reporter, frontend, &backend)
 }
 
-fn one_wakes(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::Result<()> {
+fn run_wake_scenario(
+    reporter: &mut Reporter,
+    frontend: &FakeSession,
+    backend: &FakeSession,
+) -> anyhow::Result<()> {
     const QUESTION: &str = "is the database up?";
-    told.story("One sits idle at its prompt; a question wakes it")?;
-    let began_ms = sandbox::now_ms();
+    reporter.scenario("One sits idle at its prompt; a question wakes it")?;
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
     let ask = frontend.asks("backend", QUESTION)?;
-    told.step(&format!("frontend asks backend: {QUESTION}"))?;
+    reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
     let doorbell = backend.next_doorbell()?;
-    let ring_ms = sandbox::now_ms() - began_ms;
-    told.step(&format!(
+    let wake_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
+    reporter.step(&format!(
         "a line comes into backend's inbox, which starts a turn ({})",
-        sandbox::span(ring_ms)
+        sandbox::span(wake_ms)
     ))?;
-    let shown = backend.hook(
+    let hook_text = backend.hook(
         "UserPromptSubmit",
         &json!({ "prompt": doorbell, "prompt_id": "turn-0" }),
     )?;
     anyhow::ensure!(
-        shown.contains(QUESTION),
-        "the hook did not attach the question: {shown}"
+        hook_text.contains(QUESTION),
+        "the hook did not attach the question: {hook_text}"
     );
-    let id = fake_session::question_id(&shown)?;
-    backend.answers(&json!(id), "yes, since noon")?;
+    let id = fake_session::question_id(&hook_text)?;
+    backend.reply_to(&json!(id), "yes, since noon")?;
     let result = frontend.result(ask)?;
-    let all_ms = sandbox::now_ms() - began_ms;
+    let total_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     fake_session::expect(&result, "answered", "yes, since noon")?;
-    told.step(&format!(
+    reporter.step(&format!(
         "the hook attaches the question; backend answers ({} in all)",
-        sandbox::span(all_ms)
+        sandbox::span(total_ms)
     ))?;
-    told.times(&json!({ "ask_to_doorbell_ms": ring_ms, "ask_to_result_ms": all_ms }));
+    reporter.times(&json!({ "ask_to_doorbell_ms": wake_ms, "ask_to_result_ms": total_ms }));
     Ok(())
 }
 
-fn one_is_left_alone(
-    stage: &Stage,
-    told: &mut Told,
-    frontend: &Session,
-    backend: &Session,
+fn run_quiet_scenario(
+    sandbox: &Sandbox,
+    reporter: &mut Reporter,
+    frontend: &FakeSession,
+    backend: &FakeSession,
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "may I rename the table?";
-    told.story("You want one left alone; its asker is told, and nothing is lost")?;
-    stage.person(&["quiet", "backend"])?;
-    told.step("you: claude-mesh quiet backend")?;
-    let began_ms = sandbox::now_ms();
+    reporter.scenario("You want one left alone; its asker is told, and nothing is lost")?;
+    sandbox.run_as_person(&["quiet", "backend"])?;
+    reporter.step("you: claude-mesh quiet backend")?;
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
     let ask = json!({ "to": "backend", "question": QUESTION });
     let held = frontend.call("ask_peer", &ask)?;
-    let held_ms = sandbox::now_ms() - began_ms;
+    let held_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     anyhow::ensure!(held["status"] == "held", "expected held: {held}");
-    told.step(&format!(
+    reporter.step(&format!(
         "frontend asks backend: {QUESTION} It has `held` at once, because backend is {} ({})",
         held["reason"].as_str().unwrap_or_default(),
         sandbox::span(held_ms)
     ))?;
-    while backend.waiting_doorbell().is_some() {}
-    stage.person(&["quiet", "backend", "--off"])?;
+    while backend.pending_doorbell().is_some() {}
+    sandbox.run_as_person(&["quiet", "backend", "--off"])?;
     let doorbell = backend.next_doorbell()?;
-    let shown = backend.hook(
+    let hook_text = backend.hook(
         "UserPromptSubmit",
         &json!({ "prompt": doorbell, "prompt_id": "turn-2" }),
     )?;
     anyhow::ensure!(
-        shown.contains(QUESTION),
-        "the held question did not come: {shown}"
+        hook_text.contains(QUESTION),
+        "the held question did not come: {hook_text}"
     );
-    let id = fake_session::question_id(&shown)?;
-    backend.answers(&json!(id), "tomorrow")?;
+    let id = fake_session::question_id(&hook_text)?;
+    backend.reply_to(&json!(id), "tomorrow")?;
     let result = frontend.call(
         "await_reply",
         &json!({ "question_id": held["question_id"] }),
     )?;
     fake_session::expect(&result, "answered", "tomorrow")?;
-    told.step("you: claude-mesh quiet backend --off; backend is rung and answers")?;
-    told.times(&json!({ "held_ms": held_ms }));
+    reporter.step("you: claude-mesh quiet backend --off; backend is rung and answers")?;
+    reporter.times(&json!({ "held_ms": held_ms }));
     Ok(())
 }
 
-fn one_asks(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::Result<()> {
+fn run_stop_hook_scenario(
+    reporter: &mut Reporter,
+    frontend: &FakeSession,
+    backend: &FakeSession,
+) -> anyhow::Result<()> {
     const QUESTION: &str = "which port does the API use?";
-    told.story("One asks; the other is kept from idling, and answers")?;
+    reporter.scenario("One asks; the other is kept from idling, and answers")?;
     let ask = frontend.asks("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
-    told.step(&format!("frontend asks backend: {QUESTION}"))?;
+    reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
 
-    let began_ms = sandbox::now_ms();
-    let kept = backend.hook(
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
+    let stop_hook_text = backend.hook(
         "Stop",
         &json!({ "prompt_id": "turn-1", "stop_hook_active": false }),
     )?;
-    let hook_ms = sandbox::now_ms() - began_ms;
+    let hook_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     anyhow::ensure!(
-        kept.contains(QUESTION),
-        "the Stop hook did not show the question: {kept}"
+        stop_hook_text.contains(QUESTION),
+        "the Stop hook did not show the question: {stop_hook_text}"
     );
-    told.step(&format!(
+    reporter.step(&format!(
         "backend wants to end its turn; the Stop hook puts the question before its model ({})",
         sandbox::span(hook_ms)
     ))?;
 
-    let id = fake_session::question_id(&kept)?;
-    let began_ms = sandbox::now_ms();
-    backend.answers(&json!(id), "5433")?;
+    let id = fake_session::question_id(&stop_hook_text)?;
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
+    backend.reply_to(&json!(id), "5433")?;
     let result = frontend.result(ask)?;
-    let answer_ms = sandbox::now_ms() - began_ms;
+    let answer_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     fake_session::expect(&result, "answered", "5433")?;
-    told.step(&format!(
+    reporter.step(&format!(
         "backend answers; frontend has \"5433\" as the result of its call ({})",
         sandbox::span(answer_ms)
     ))?;
@@ -139,21 +152,25 @@ fn one_asks(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::R
         &json!({ "prompt_id": "turn-1", "stop_hook_active": true }),
     )?;
     anyhow::ensure!(after.is_empty(), "the Stop hook did not let go: {after}");
-    told.step("backend ends its turn: nothing waits any more")?;
-    told.times(&json!({ "stop_hook_ms": hook_ms, "answer_to_result_ms": answer_ms }));
+    reporter.step("backend ends its turn: nothing waits any more")?;
+    reporter.times(&json!({ "stop_hook_ms": hook_ms, "answer_to_result_ms": answer_ms }));
     Ok(())
 }
 
-fn both_ask(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::Result<()> {
-    told.story("Both ask each other at once, and neither hangs")?;
-    let began_ms = sandbox::now_ms();
+fn run_mutual_ask_scenario(
+    reporter: &mut Reporter,
+    frontend: &FakeSession,
+    backend: &FakeSession,
+) -> anyhow::Result<()> {
+    reporter.scenario("Both ask each other at once, and neither hangs")?;
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
     let asks = [
         (frontend, "backend", "is the schema final?"),
         (backend, "frontend", "do you still call /v1?"),
     ];
     let mut calls = Vec::new();
     for (session, to, question) in asks {
-        told.step(&format!("{} asks {to}: {question}", session.name()))?;
+        reporter.step(&format!("{} asks {to}: {question}", session.name()))?;
         calls.push(session.asks(to, question)?);
     }
     let mut interrupted = Vec::new();
@@ -168,59 +185,59 @@ fn both_ask(told: &mut Told, frontend: &Session, backend: &Session) -> anyhow::R
     for ((session, ..), result) in asks.iter().zip(&interrupted) {
         let question = &result["questions"][0]["question_id"];
         let answer = format!("yes, says {}", session.name());
-        session.answers(question, &answer)?;
+        session.reply_to(question, &answer)?;
     }
-    told.step("each wait is interrupted by the other's question; each answers it first")?;
+    reporter.step("each wait is interrupted by the other's question; each answers it first")?;
     for ((session, to, _), question) in asks.iter().zip(&interrupted) {
         let own = json!({ "question_id": question["question_id"] });
         let result = session.call("await_reply", &own)?;
         fake_session::expect(&result, "answered", &format!("yes, says {to}"))?;
     }
-    let both_ms = sandbox::now_ms() - began_ms;
-    told.step(&format!(
+    let both_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
+    reporter.step(&format!(
         "both have their answers ({})",
         sandbox::span(both_ms)
     ))?;
-    told.times(&json!({ "both_answered_ms": both_ms }));
+    reporter.times(&json!({ "both_answered_ms": both_ms }));
     Ok(())
 }
 
-fn one_is_killed(
-    stage: &Stage,
-    told: &mut Told,
-    frontend: Session,
-    backend: &Session,
+fn run_killed_asker_scenario(
+    sandbox: &Sandbox,
+    reporter: &mut Reporter,
+    frontend: FakeSession,
+    backend: &FakeSession,
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which branch do we release?";
-    told.story("The asker is killed; its successor finds the late answer")?;
+    reporter.scenario("The asker is killed; its successor finds the late answer")?;
     let ask = frontend.asks("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
-    told.step(&format!("frontend asks backend: {QUESTION}"))?;
-    let began_ms = sandbox::now_ms();
+    reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
     frontend.kill()?;
-    let ended_ms = sandbox::now_ms() - began_ms;
-    told.step(&format!(
+    let ended_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
+    reporter.step(&format!(
         "frontend is killed (kill -9); its server notices and leaves ({})",
         sandbox::span(ended_ms)
     ))?;
     let inbox = backend.call("poll_inbox", &json!({}))?;
     let id = &inbox["questions"][0]["question_id"];
     anyhow::ensure!(id.is_string(), "the question is lost: {inbox}");
-    backend.answers(&json!(id), "release/2")?;
-    told.step("the question is still open; backend answers: release/2")?;
-    let successor = Session::open(stage, "frontend")?;
+    backend.reply_to(&json!(id), "release/2")?;
+    reporter.step("the question is still open; backend answers: release/2")?;
+    let successor = FakeSession::open(sandbox, "frontend")?;
     let prompt = json!({ "prompt": "go on", "prompt_id": "turn-1" });
-    let began_ms = sandbox::now_ms();
-    let shown = successor.hook("UserPromptSubmit", &prompt)?;
-    let hook_ms = sandbox::now_ms() - began_ms;
+    let started_monotonic_ms = sandbox::now_monotonic_ms();
+    let hook_text = successor.hook("UserPromptSubmit", &prompt)?;
+    let hook_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     anyhow::ensure!(
-        shown.contains("release/2"),
-        "the late answer was not shown: {shown}"
+        hook_text.contains("release/2"),
+        "the late answer was not shown: {hook_text}"
     );
-    told.step(&format!(
+    reporter.step(&format!(
         "a new session opens in frontend; with its first prompt its model gets the answer ({})",
         sandbox::span(hook_ms)
     ))?;
-    told.times(&json!({ "server_gone_ms": ended_ms, "prompt_hook_ms": hook_ms }));
+    reporter.times(&json!({ "server_gone_ms": ended_ms, "prompt_hook_ms": hook_ms }));
     Ok(())
 }

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::super::arguments::{self, OneOrMany};
 use super::super::results;
 use crate::mcp::await_answers;
-use crate::mcp::await_answers::{Ended, Waiting};
+use crate::mcp::await_answers::{AwaitOutcome, WaitRequest};
 use crate::mcp::tools::{Call, Effect, Entry, prior_answers};
-use crate::mesh::{Asked, IfOffline, Inbox, Reply, Standing, Wait};
+use crate::mesh::{AskedQuestion, IfOffline, Inbox, QuestionStatus, Reply, Wait};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result, WakeState};
 use crate::platform::clock::rfc3339;
@@ -24,8 +24,8 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. The peer is shown it even while busy; if it is offline it is stored and you get `offline` at once. `known`: its earlier answers. After two minutes the call may go on in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
         schema: arguments::schema::<AskPeer>,
         effect: Effect::Writes,
-        everyday: true,
-        long: true,
+        always_load: true,
+        large_result: true,
     },
     Entry {
         set: "ask",
@@ -33,8 +33,8 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Waits for the answer to a question you asked earlier, after `timed_out`, `offline` or `interrupted`. Returns at once if it has come; answers are kept for 30 days.",
         schema: arguments::schema::<AwaitReply>,
         effect: Effect::Idempotent,
-        everyday: true,
-        long: true,
+        always_load: true,
+        large_result: true,
     },
     Entry {
         set: "ask",
@@ -42,8 +42,8 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces your earlier answer.",
         schema: arguments::schema::<ReplyToPeer>,
         effect: Effect::Idempotent,
-        everyday: true,
-        long: false,
+        always_load: true,
+        large_result: false,
     },
     Entry {
         set: "ask",
@@ -51,14 +51,14 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Shows what waits for you: questions, late answers, granted claims, tasks, how much mail. Looking consumes nothing. With question_id: that one in full.",
         schema: arguments::schema::<PollInbox>,
         effect: Effect::Reads,
-        everyday: true,
-        long: true,
+        always_load: true,
+        large_result: true,
     },
 ];
 
 /// Why the result came without an answer, and what to do.
-const STAYS_OPEN: &str = "The question stays open; do not ask again. Go on, and call await_reply with this question_id later, or poll_inbox.";
-const NOBODY_THERE: &str = "Nobody who can answer sits there now. The question is stored; the next session there gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
+const STILL_OPEN_HINT: &str = "The question stays open; do not ask again. Go on, and call await_reply with this question_id later, or poll_inbox.";
+const OFFLINE_HINT: &str = "Nobody who can answer sits there now. The question is stored; the next session there gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,7 +73,7 @@ struct AskPeer {
     /// for a list; default all
     wait_for: Option<WaitFor>,
     /// default queue: return at once
-    if_offline: Option<OfflineWord>,
+    if_offline: Option<IfOfflineParam>,
     /// known: wake nobody
     prefer: Option<Prefer>,
 }
@@ -89,7 +89,7 @@ enum WaitFor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum OfflineWord {
+enum IfOfflineParam {
     Queue,
     Wait,
 }
@@ -131,7 +131,7 @@ pub(super) async fn ask_peer(
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResult> {
     let ask: AskPeer = arguments::read(arguments)?;
-    let timeout = arguments::within("timeout_seconds", ask.timeout_seconds, 1..=3600, 300)?;
+    let timeout = arguments::check_range("timeout_seconds", ask.timeout_seconds, 1..=3600, 300)?;
     let (to, many) = ask.to.into_list();
     if many && to.len() < 2 {
         return Err(Refusal::argument(
@@ -144,15 +144,15 @@ pub(super) async fn ask_peer(
         .map(|name| Address::parse(name))
         .collect::<std::result::Result<_, _>>()?;
     if ask.prefer == Some(Prefer::Known) {
-        return prior_answers::only(call, &addresses, many, &ask.question).await;
+        return prior_answers::answer_without_asking(call, &addresses, many, &ask.question).await;
     }
-    let if_offline = if ask.if_offline == Some(OfflineWord::Wait) {
+    let if_offline = if ask.if_offline == Some(IfOfflineParam::Wait) {
         IfOffline::Wait
     } else {
         IfOffline::Queue
     };
-    let began_ms = call.shared.now().monotonic_ms;
-    let posed = call
+    let began_monotonic_ms = call.shared.now().monotonic_ms;
+    let ask_outcome = call
         .verb(|at| {
             at.mesh.ask(
                 &at.me,
@@ -163,50 +163,55 @@ pub(super) async fn ask_peer(
             )
         })
         .await?;
-    let all: Vec<QuestionId> = posed.asked.iter().map(|asked| asked.question).collect();
-    let created: Vec<QuestionId> = posed
+    let all: Vec<QuestionId> = ask_outcome
+        .asked
+        .iter()
+        .map(|asked| asked.question)
+        .collect();
+    let created: Vec<QuestionId> = ask_outcome
         .asked
         .iter()
         .filter(|asked| !asked.joined)
         .map(|asked| asked.question)
         .collect();
-    let awaited =
-        |asked: &&Asked| asked.held.is_none() && (asked.askable || if_offline == IfOffline::Wait);
+    let awaited = |asked: &&AskedQuestion| {
+        asked.held.is_none() && (asked.askable || if_offline == IfOffline::Wait)
+    };
     let any = many && ask.wait_for == Some(WaitFor::Any);
-    let (ended, seen) = match posed.wait {
-        None => (Ended::Deserted, Vec::new()),
+    let (ended, seen) = match ask_outcome.wait {
+        None => (AwaitOutcome::NoneReachable, Vec::new()),
         Some(id) => {
-            let awaited = posed.asked.iter().filter(awaited);
+            let awaited = ask_outcome.asked.iter().filter(awaited);
             let questions = awaited.map(|asked| asked.question).collect();
-            let waiting = Waiting {
+            let waiting = WaitRequest {
                 wait: Wait { id, questions, any },
-                at_most: Duration::from_secs(timeout.into()),
+                max_wait: Duration::from_secs(timeout.into()),
                 created: &created,
-                leave_deserted: if_offline == IfOffline::Queue,
+                return_if_none_reachable: if_offline == IfOffline::Queue,
             };
             await_answers::wait(call.shared, &call.client, call.context, waiting).await?
         }
     };
-    let waited_ms = call.shared.now().monotonic_ms - began_ms;
+    let waited_ms = call.shared.now().monotonic_ms - began_monotonic_ms;
     // With `any` the others were taken back, and who is offline was not waited for: look once more at all of them.
-    let standings = if any || seen.len() != all.len() {
-        call.verb(|at| at.mesh.standings(&all)).await?
+    let question_statuses = if any || seen.len() != all.len() {
+        call.verb(|at| at.mesh.question_statuses(&all)).await?
     } else {
         seen
     };
-    let known = prior_answers::of(call, &standings, &ended).await;
-    let one = |standing: &Standing| {
-        let asked = posed
+    let known = prior_answers::find_for_open(call, &question_statuses, &ended).await;
+    let single_result = |question_status: &QuestionStatus| {
+        let asked = ask_outcome
             .asked
             .iter()
-            .find(|asked| asked.question == standing.question.id);
-        let result = outcome(standing, &ended, Some(waited_ms), asked, if_offline);
-        prior_answers::add(result, standing, &known)
+            .find(|asked| asked.question == question_status.question.id);
+        let result = question_result(question_status, &ended, Some(waited_ms), asked, if_offline);
+        prior_answers::add(result, question_status, &known)
     };
     Ok(results::ok(&if many {
-        several(&standings, &all, &ended, any, one)
+        multi_question_result(&question_statuses, &all, &ended, any, single_result)
     } else {
-        one(&standings[0]).into()
+        single_result(&question_statuses[0]).into()
     }))
 }
 
@@ -218,58 +223,64 @@ pub(super) async fn await_reply(
         question_id,
         timeout_seconds,
     } = arguments::read(arguments)?;
-    let timeout = arguments::within("timeout_seconds", timeout_seconds, 1..=3600, 300)?;
+    let timeout = arguments::check_range("timeout_seconds", timeout_seconds, 1..=3600, 300)?;
     let (ids, many) = question_id.into_list();
     let all: Vec<QuestionId> = ids
         .iter()
         .map(|id| arguments::question_id(id))
         .collect::<Result<_>>()?;
-    let began_ms = call.shared.now().monotonic_ms;
+    let began_monotonic_ms = call.shared.now().monotonic_ms;
     let wait = call
         .verb(|at| at.mesh.await_replies(&at.me, &all, false))
         .await?;
-    let waiting = Waiting {
+    let waiting = WaitRequest {
         wait,
-        at_most: Duration::from_secs(timeout.into()),
+        max_wait: Duration::from_secs(timeout.into()),
         created: &[],
-        leave_deserted: false,
+        return_if_none_reachable: false,
     };
-    let (ended, standings) =
+    let (ended, question_statuses) =
         await_answers::wait(call.shared, &call.client, call.context, waiting).await?;
-    let waited_ms = call.shared.now().monotonic_ms - began_ms;
-    let known = prior_answers::of(call, &standings, &ended).await;
-    let one = |standing: &Standing| {
-        let result = outcome(standing, &ended, Some(waited_ms), None, IfOffline::Wait);
-        prior_answers::add(result, standing, &known)
+    let waited_ms = call.shared.now().monotonic_ms - began_monotonic_ms;
+    let known = prior_answers::find_for_open(call, &question_statuses, &ended).await;
+    let single_result = |question_status: &QuestionStatus| {
+        let result = question_result(
+            question_status,
+            &ended,
+            Some(waited_ms),
+            None,
+            IfOffline::Wait,
+        );
+        prior_answers::add(result, question_status, &known)
     };
     Ok(results::ok(&if many {
-        several(&standings, &all, &ended, false, one)
+        multi_question_result(&question_statuses, &all, &ended, false, single_result)
     } else {
-        one(&standings[0]).into()
+        single_result(&question_statuses[0]).into()
     }))
 }
 
 /// Returns the result for one question after the call has ended.
-fn outcome(
-    standing: &Standing,
-    ended: &Ended,
+fn question_result(
+    question_status: &QuestionStatus,
+    ended: &AwaitOutcome,
     waited_ms: Option<i64>,
-    asked: Option<&Asked>,
+    asked: Option<&AskedQuestion>,
     if_offline: IfOffline,
 ) -> Map<String, Value> {
-    if let (QuestionState::Open, Ended::Deserted, Some(held)) =
-        (standing.question.state, ended, standing.held)
+    if let (QuestionState::Open, AwaitOutcome::NoneReachable, Some(held)) =
+        (question_status.question.state, ended, question_status.held)
     {
-        return results::held(standing, held);
+        return results::held(question_status, held);
     }
-    match (standing.question.state, ended) {
+    match (question_status.question.state, ended) {
         (QuestionState::Answered | QuestionState::Declined, _) => {
-            results::replied(standing, waited_ms)
+            results::replied(question_status, waited_ms)
         }
         (QuestionState::Withdrawn, _) => {
             let mut result = results::unanswered(
                 "cancelled",
-                standing,
+                question_status,
                 "It was taken back before anyone saw it; ask again if you still need it.",
             );
             result.insert("withdrawn".into(), true.into());
@@ -277,21 +288,21 @@ fn outcome(
         }
         (QuestionState::Expired, _) => results::unanswered(
             "timed_out",
-            standing,
+            question_status,
             "It expired after 7 days; a late answer still comes to your inbox.",
         ),
-        (QuestionState::Open, Ended::Cancelled) => {
-            let mut result = results::unanswered("cancelled", standing, STAYS_OPEN);
+        (QuestionState::Open, AwaitOutcome::Cancelled) => {
+            let mut result = results::unanswered("cancelled", question_status, STILL_OPEN_HINT);
             result.insert("withdrawn".into(), false.into());
             result
         }
-        (QuestionState::Open, Ended::Interrupted(interruption)) => {
-            results::interrupted(standing, interruption)
+        (QuestionState::Open, AwaitOutcome::Interrupted(interruption)) => {
+            results::interrupted(question_status, interruption)
         }
-        (QuestionState::Open, _) if if_offline == IfOffline::Queue && !standing.askable => {
-            let mut result = results::unanswered("offline", standing, NOBODY_THERE);
-            let last_seen_ms = asked.map_or(standing.last_seen_at_ms, |asked| {
-                asked.last_seen_at_ms.max(standing.last_seen_at_ms)
+        (QuestionState::Open, _) if if_offline == IfOffline::Queue && !question_status.askable => {
+            let mut result = results::unanswered("offline", question_status, OFFLINE_HINT);
+            let last_seen_ms = asked.map_or(question_status.last_seen_at_ms, |asked| {
+                asked.last_seen_at_ms.max(question_status.last_seen_at_ms)
             });
             result.insert("last_seen_at".into(), rfc3339(last_seen_ms).into());
             result.insert(
@@ -300,33 +311,36 @@ fn outcome(
             );
             result
         }
-        (QuestionState::Open, _) => results::unanswered("timed_out", standing, STAYS_OPEN),
+        (QuestionState::Open, _) => {
+            results::unanswered("timed_out", question_status, STILL_OPEN_HINT)
+        }
     }
 }
 
 /// Returns the result for several questions.
-fn several(
-    standings: &[Standing],
+fn multi_question_result(
+    question_statuses: &[QuestionStatus],
     ids: &[QuestionId],
-    ended: &Ended,
+    ended: &AwaitOutcome,
     any: bool,
-    one: impl Fn(&Standing) -> Map<String, Value>,
+    single_result: impl Fn(&QuestionStatus) -> Map<String, Value>,
 ) -> Value {
-    let replied = standings
+    let replied = question_statuses
         .iter()
-        .filter(|standing| standing.question.state.is_replied())
+        .filter(|question_status| question_status.question.state.is_replied())
         .count();
     let status = match ended {
-        _ if replied == standings.len() || (any && replied > 0) => "answered",
-        Ended::Interrupted(_) => "interrupted",
-        Ended::Cancelled => "cancelled",
+        _ if replied == question_statuses.len() || (any && replied > 0) => "answered",
+        AwaitOutcome::Interrupted(_) => "interrupted",
+        AwaitOutcome::Cancelled => "cancelled",
         _ if replied > 0 => "partial",
         _ => "timed_out",
     };
-    let mut answers: Vec<Map<String, Value>> = standings.iter().map(one).collect();
+    let mut answers: Vec<Map<String, Value>> =
+        question_statuses.iter().map(single_result).collect();
     let mut result = json!({ "status": status, "question_ids": ids });
-    if let Ended::Interrupted(interruption) = ended {
-        let more = results::interruption(interruption, results::FIRST);
+    if let AwaitOutcome::Interrupted(interruption) = ended {
+        let more = results::interruption(interruption, results::ANSWER_FIRST_HINT);
         results::add(&mut result, more);
         for answer in &mut answers {
             for key in ["questions", "truncated", "hint"] {
@@ -383,7 +397,8 @@ pub(super) async fn poll_inbox(
                     questions,
                     ..Inbox::default()
                 };
-                at.mesh.mark_shown(&at.me, &inbox, None, WakeState::Call)?;
+                at.mesh
+                    .mark_delivered(&at.me, &inbox, None, WakeState::Call)?;
                 let you = at.me.name.as_str();
                 Ok(results::ok(&results::full_question(you, &between, shown)))
             })
@@ -392,10 +407,11 @@ pub(super) async fn poll_inbox(
     call.verb(|at| {
         let inbox = at.mesh.inbox(&at.me)?;
         let unread = at.mesh.unread(&at.me)?;
-        let tasks = at.mesh.tasks_waiting(&at.me)?;
+        let tasks = at.mesh.unstarted_tasks(&at.me)?;
         let (mut body, shown) = results::inbox(at.me.name.as_str(), inbox, unread, &tasks);
-        at.mesh.mark_shown(&at.me, &shown, None, WakeState::Call)?;
-        super::event::add_heard(at.mesh, &at.me, &mut body)?;
+        at.mesh
+            .mark_delivered(&at.me, &shown, None, WakeState::Call)?;
+        super::event::add_subscribed_events(at.mesh, &at.me, &mut body)?;
         Ok(results::ok(&body))
     })
     .await

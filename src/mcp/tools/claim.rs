@@ -9,14 +9,15 @@ use serde_json::{Map, Value, json};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::mcp::blocking_wait;
-use crate::mcp::blocking_wait::{Came, Seen};
-use crate::mcp::result_budget::Room;
+use crate::mcp::blocking_wait::{PollOutcome, WaitOutcome};
+use crate::mcp::result_budget::ResultBudget;
 use crate::mesh;
 use crate::mesh::{
-    ClaimFilter, Claimed, Claiming, Interruption, Sitting, Ticket, WaitReason, WhichClaim,
+    ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, InterruptReason, Interruption,
+    SessionHandle, Ticket,
 };
 use crate::model::claim::{LEASE_SECONDS, LEASE_SECONDS_MAX};
-use crate::model::{Mode, Refusal, Result};
+use crate::model::{ClaimMode, Refusal, Result};
 use crate::platform::id::ClaimId;
 use crate::tools::output;
 
@@ -27,8 +28,8 @@ pub(super) const TOOLS: [Entry; 3] = [
         description: "Claims a resource (file:src/api.rs, \"deploy\") so that no other session uses it meanwhile. Returns granted (with a fence that only grows), denied with its holders, or with wait: queue a place in line; wait_seconds waits for the turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
         schema: arguments::schema::<Claim>,
         effect: Effect::Idempotent,
-        everyday: false,
-        long: true,
+        always_load: false,
+        large_result: true,
     },
     Entry {
         set: "claims",
@@ -36,8 +37,8 @@ pub(super) const TOOLS: [Entry; 3] = [
         description: "Gives back a claim or a place in line, by claim_id or resource; the next in line is told.",
         schema: arguments::schema::<Release>,
         effect: Effect::Idempotent,
-        everyday: false,
-        long: false,
+        always_load: false,
+        large_result: false,
     },
     Entry {
         set: "claims",
@@ -45,8 +46,8 @@ pub(super) const TOOLS: [Entry; 3] = [
         description: "Lists who holds what, until when, and who stands in line for it.",
         schema: arguments::schema::<Claims>,
         effect: Effect::Reads,
-        everyday: false,
-        long: true,
+        always_load: false,
+        large_result: true,
     },
 ];
 
@@ -56,11 +57,11 @@ struct Claim {
     #[schemars(length(max = 512))]
     resource: String,
     /// default exclusive
-    mode: Option<ModeWord>,
+    mode: Option<ModeParam>,
     /// default 120
     #[schemars(range(min = 1, max = 86_400))]
     lease_seconds: Option<u32>,
-    wait: Option<WaitWord>,
+    wait: Option<WaitParam>,
     /// with queue; default 0
     #[schemars(range(max = 3600))]
     wait_seconds: Option<u32>,
@@ -71,7 +72,7 @@ struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum ModeWord {
+enum ModeParam {
     Exclusive,
     Shared,
 }
@@ -79,7 +80,7 @@ enum ModeWord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum WaitWord {
+enum WaitParam {
     NoWait,
     Queue,
 }
@@ -100,9 +101,9 @@ struct Claims {
 }
 
 /// What to do after a claim's wait was interrupted.
-const FIRST: &str =
+const ANSWER_FIRST_HINT: &str =
     "Answer these with reply_to_peer first, then call claim again: your place in line is kept.";
-const CIRCLE: &str = "You wait for each other in a circle. Answer what waits for you, or release what another of the chain waits for; then call claim again: your place in line is kept.";
+const DEADLOCK_HINT: &str = "You wait for each other in a circle. Answer what waits for you, or release what another of the chain waits for; then call claim again: your place in line is kept.";
 
 pub(super) async fn claim(
     call: &Call<'_>,
@@ -116,25 +117,25 @@ pub(super) async fn claim(
         wait_seconds,
         note,
     } = arguments::read(arguments)?;
-    let lease = arguments::within(
+    let lease = arguments::check_range(
         "lease_seconds",
         lease_seconds,
         1..=LEASE_SECONDS_MAX,
         LEASE_SECONDS,
     )?;
-    let wait_seconds = arguments::within("wait_seconds", wait_seconds, 0..=3600, 0)?;
-    let queue = wait == Some(WaitWord::Queue);
+    let wait_seconds = arguments::check_range("wait_seconds", wait_seconds, 0..=3600, 0)?;
+    let queue = wait == Some(WaitParam::Queue);
     if wait_seconds > 0 && !queue {
         return Err(Refusal::argument("\"wait_seconds\" needs \"wait\": \"queue\"").into());
     }
     let mode = match mode {
-        None | Some(ModeWord::Exclusive) => Mode::Exclusive,
-        Some(ModeWord::Shared) => Mode::Shared,
+        None | Some(ModeParam::Exclusive) => ClaimMode::Exclusive,
+        Some(ModeParam::Shared) => ClaimMode::Shared,
     };
     let claimed = call
         .verb(|at| {
             let resource = mesh::resource(&at.project.path, &resource)?;
-            let wanted = Claiming {
+            let wanted = ClaimRequest {
                 resource: &resource,
                 mode,
                 lease_ms: i64::from(lease) * 1000,
@@ -145,8 +146,8 @@ pub(super) async fn claim(
             at.mesh.claim(&at.me, &wanted)
         })
         .await?;
-    let Claimed::Queued(ticket) = claimed else {
-        return Ok(told(call, &claimed));
+    let ClaimOutcome::Queued(ticket) = claimed else {
+        return Ok(claim_result(call, &claimed));
     };
     wait_for_turn(call, ticket, Duration::from_secs(wait_seconds.into())).await
 }
@@ -155,72 +156,74 @@ pub(super) async fn claim(
 async fn wait_for_turn(
     call: &Call<'_>,
     ticket: Ticket,
-    at_most: Duration,
+    max_wait: Duration,
 ) -> Result<CallToolResult> {
     let id = ticket.id;
     let Some(wait) = ticket.wait else {
-        return Ok(told(call, &Claimed::Queued(ticket)));
+        return Ok(claim_result(call, &ClaimOutcome::Queued(ticket)));
     };
     if let Some(chain) = ticket.cycle {
-        let circle = WaitReason::Cycle(chain);
+        let cycle_reason = InterruptReason::Cycle(chain);
         let interruption = call
             .shared
-            .same_seat(&call.client, |at| at.mesh.interrupt(&at.me, wait, &circle))
+            .in_same_session(&call.client, |at| {
+                at.mesh.interrupt(&at.me, wait, &cycle_reason)
+            })
             .await?;
         if let Some(interruption) = interruption {
             return Ok(results::ok(&interrupted(id, &interruption).into()));
         }
     }
-    let came = blocking_wait::wait_for(call, wait, at_most, |at| {
-        Ok(match at.mesh.turn(&at.me, id)? {
-            Some(Claimed::Queued(ticket)) => match ticket.look_again_ms {
+    let outcome = blocking_wait::wait_for(call, wait, max_wait, |at| {
+        Ok(match at.mesh.queue_turn(&at.me, id)? {
+            Some(ClaimOutcome::Queued(ticket)) => match ticket.recheck_after_ms {
                 Some(ms) => {
-                    let again = Duration::from_millis(ms.unsigned_abs());
-                    Seen::NotYetUntil(standing(&ticket), again)
+                    let poll_after = Duration::from_millis(ms.unsigned_abs());
+                    PollOutcome::PendingUntil(queue_position_message(&ticket), poll_after)
                 }
-                None => Seen::NotYet(standing(&ticket)),
+                None => PollOutcome::Pending(queue_position_message(&ticket)),
             },
-            claimed => Seen::There(claimed),
+            claimed => PollOutcome::Ready(claimed),
         })
     })
     .await?;
-    let interruption = match came {
-        Came::There(Some(claimed)) => return Ok(told(call, &claimed)),
-        Came::There(None) => return Ok(gone(id)),
-        Came::Cancelled => {
+    let interruption = match outcome {
+        WaitOutcome::Ready(Some(claimed)) => return Ok(claim_result(call, &claimed)),
+        WaitOutcome::Ready(None) => return Ok(cancelled_result(id)),
+        WaitOutcome::Cancelled => {
             call.shared
-                .same_seat(&call.client, |at| at.mesh.give_up(&at.me, id))
+                .in_same_session(&call.client, |at| at.mesh.cancel_ticket(&at.me, id))
                 .await?;
-            return Ok(gone(id));
+            return Ok(cancelled_result(id));
         }
-        Came::TimedOut => None,
-        Came::Interrupted(interruption) => Some(interruption),
+        WaitOutcome::TimedOut => None,
+        WaitOutcome::Interrupted(interruption) => Some(interruption),
     };
-    let at_last = call
+    let final_turn = call
         .shared
-        .same_seat(&call.client, |at| at.mesh.turn_at_last(&at.me, id))
+        .in_same_session(&call.client, |at| at.mesh.final_queue_turn(&at.me, id))
         .await?;
-    Ok(match (at_last, interruption) {
-        (None, None) => gone(id),
-        (Some(claimed), None) => told(call, &claimed),
+    Ok(match (final_turn, interruption) {
+        (None, None) => cancelled_result(id),
+        (Some(claimed), None) => claim_result(call, &claimed),
         // The turn came in the moment of the question: both are told.
-        (Some(Claimed::Granted(grant)), Some(interruption)) => {
-            let mut result = output::claim(&Claimed::Granted(grant), &call.shared.now());
-            let mut told = interrupted(id, &interruption);
-            told.retain(|key, _| matches!(key.as_str(), "questions" | "truncated"));
-            results::add(&mut result, told);
+        (Some(ClaimOutcome::Granted(grant)), Some(interruption)) => {
+            let mut result = output::claim(&ClaimOutcome::Granted(grant), &call.shared.now());
+            let mut claim_result = interrupted(id, &interruption);
+            claim_result.retain(|key, _| matches!(key.as_str(), "questions" | "truncated"));
+            results::add(&mut result, claim_result);
             results::ok(&result)
         }
         (_, Some(interruption)) => results::ok(&interrupted(id, &interruption).into()),
     })
 }
 
-fn told(call: &Call<'_>, claimed: &Claimed) -> CallToolResult {
+fn claim_result(call: &Call<'_>, claimed: &ClaimOutcome) -> CallToolResult {
     results::ok(&output::claim(claimed, &call.shared.now()))
 }
 
 /// The place in line was given up: by this call, or by another of the session.
-fn gone(id: ClaimId) -> CallToolResult {
+fn cancelled_result(id: ClaimId) -> CallToolResult {
     results::ok(&json!({ "status": "cancelled", "claim_id": id }))
 }
 
@@ -229,15 +232,15 @@ fn interrupted(id: ClaimId, interruption: &Interruption) -> Map<String, Value> {
     result.insert("status".into(), "interrupted".into());
     result.insert("claim_id".into(), json!(id));
     let hint = match interruption.reason {
-        WaitReason::IncomingQuestion => FIRST,
-        WaitReason::Cycle(_) => CIRCLE,
+        InterruptReason::IncomingQuestion => ANSWER_FIRST_HINT,
+        InterruptReason::Cycle(_) => DEADLOCK_HINT,
     };
     result.extend(results::interruption(interruption, hint));
     result
 }
 
 /// What is said while the call waits.
-fn standing(ticket: &Ticket) -> String {
+fn queue_position_message(ticket: &Ticket) -> String {
     let mut holders: Vec<&str> = ticket
         .holders
         .iter()
@@ -246,7 +249,7 @@ fn standing(ticket: &Ticket) -> String {
     holders.dedup();
     format!(
         "place {} in line, held by {}",
-        ticket.place,
+        ticket.position,
         holders.join(", ")
     )
 }
@@ -264,11 +267,12 @@ pub(super) async fn release(
     }
     call.verb(|at| {
         let released = match (id, &resource) {
-            (Some(id), _) => at.mesh.release(&at.me, WhichClaim::Id(id))?,
+            (Some(id), _) => at.mesh.release(&at.me, ClaimSelector::Id(id))?,
             (None, name) => {
                 let name = name.as_deref().unwrap_or_default();
                 let resource = mesh::resource(&at.project.path, name)?;
-                at.mesh.release(&at.me, WhichClaim::Resource(&resource))?
+                at.mesh
+                    .release(&at.me, ClaimSelector::Resource(&resource))?
             }
         };
         Ok(results::ok(&output::released(&released)))
@@ -286,7 +290,7 @@ pub(super) async fn claims(
     }
     call.verb(|at| {
         let folder = &at.project.path;
-        let lines = match (&resource, &prefix) {
+        let listed_claims = match (&resource, &prefix) {
             (Some(name), _) => {
                 let resource = mesh::resource(folder, name)?;
                 at.mesh.claims(ClaimFilter::Resource(&resource))?
@@ -296,23 +300,33 @@ pub(super) async fn claims(
                 at.mesh.claims(ClaimFilter::Prefix(&prefix))?
             }
         };
-        Ok(results::ok(&listed(&lines, &at.me, &at.mesh.now())))
+        Ok(results::ok(&claims_body(
+            &listed_claims,
+            &at.me,
+            &at.mesh.now(),
+        )))
     })
     .await
 }
 
 /// Returns as many lines as a result carries.
-fn listed(lines: &[mesh::ClaimLine], me: &Sitting, now: &crate::platform::Moment) -> Value {
-    let lines = lines.iter().map(|line| output::line(line, Some(me), now));
-    let (mut shown, cut) = Room::new().fill(lines);
+fn claims_body(
+    listed_claims: &[mesh::ClaimQueue],
+    me: &SessionHandle,
+    now: &crate::platform::Moment,
+) -> Value {
+    let listed_claims = listed_claims
+        .iter()
+        .map(|line| output::line(line, Some(me), now));
+    let (mut shown, cut) = ResultBudget::new().take_prefix(listed_claims);
     // One alone may have a queue without end.
     let queue_cut = shown.len() == 1 && shorten_queue(&mut shown[0]);
     let mut body = json!({ "claims": shown });
     if cut {
-        results::say_truncated(&mut body, "Call claims with a prefix for the rest.");
+        results::mark_truncated(&mut body, "Call claims with a prefix for the rest.");
     } else if queue_cut {
         let hint = "The end of the line is left out; `queue_length` counts all of it.";
-        results::say_truncated(&mut body, hint);
+        results::mark_truncated(&mut body, hint);
     }
     body
 }
@@ -323,7 +337,7 @@ fn shorten_queue(line: &mut Value) -> bool {
         return false;
     };
     let length = queue.len();
-    let (shown, cut) = Room::beside(line).fill(queue);
+    let (shown, cut) = ResultBudget::excluding(line).take_prefix(queue);
     line["queue"] = shown.into();
     if cut {
         line["queue_length"] = length.into();

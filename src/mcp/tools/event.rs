@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mcp::blocking_wait::{Came, Seen, wait_for};
-use crate::mesh::{Mesh, Sitting};
-use crate::model::event::{Filter, Page, Patterns};
+use crate::mcp::blocking_wait::{PollOutcome, WaitOutcome, wait_for};
+use crate::mesh::{Mesh, SessionHandle};
+use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::task::check_count;
 use crate::model::{Refusal, Result};
 use crate::platform::clock::parse_rfc3339;
@@ -21,8 +21,8 @@ pub(super) const TOOLS: [Entry; 1] = [Entry {
     description: "The log of this mesh. types: globs (question.*). Returns {events, next}, oldest first; go on with `next` as `after`. read (default): without after and since the newest. wait: until one comes. subscribe: poll_inbox brings new ones. emit: writes one of type project.<name> with data.",
     schema: arguments::schema::<Events>,
     effect: Effect::Writes,
-    everyday: false,
-    long: true,
+    always_load: false,
+    large_result: true,
 }];
 
 /// Patterns of one call.
@@ -59,7 +59,7 @@ enum Action {
 
 impl Action {
     /// Returns its word and what it takes.
-    fn takes(self) -> (&'static str, &'static [&'static str]) {
+    fn accepted_parameters(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::Read => ("read", &["types", "after", "since", "limit"]),
             Self::Wait => (
@@ -88,7 +88,7 @@ pub(super) async fn events(
         data,
     } = arguments::read(arguments)?;
     let action = action.unwrap_or_default();
-    let (word, takes) = action.takes();
+    let (action_name, accepted_parameters) = action.accepted_parameters();
     let given = [
         ("types", types.is_some()),
         ("after", after.is_some()),
@@ -98,36 +98,39 @@ pub(super) async fn events(
         ("type", kind.is_some()),
         ("data", data.is_some()),
     ];
-    arguments::only(word, takes, &given)?;
-    let timeout = arguments::within("timeout_seconds", timeout_seconds, 1..=3600, 300)?;
+    arguments::allow_only(action_name, accepted_parameters, &given)?;
+    let timeout = arguments::check_range("timeout_seconds", timeout_seconds, 1..=3600, 300)?;
     let types = types.unwrap_or_default();
     check_count("types", types.len(), TYPES_MAX)?;
-    let filter = Filter {
-        types: Patterns::check(types)?,
+    let filter = EventFilter {
+        types: EventPatterns::check(types)?,
         after: after.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
         since_ms: since.as_deref().map(time).transpose()?,
-        limit: arguments::within("limit", limit, 1..=500, 50)? as usize,
+        limit: arguments::check_range("limit", limit, 1..=500, 50)? as usize,
     };
     let body = match action {
         Action::Read => {
             let page = call.verb(|at| at.mesh.events(&filter)).await?;
-            told(json!({}), &page)
+            page_body(json!({}), &page)
         }
         Action::Wait => wait(call, &filter, timeout).await?,
         Action::Subscribe => {
             let (types, next) = call
-                .verb(|at| at.mesh.hear(&at.me, &filter.types, filter.after))
+                .verb(|at| {
+                    at.mesh
+                        .subscribe_to_events(&at.me, &filter.types, filter.after)
+                })
                 .await?;
             json!({ "types": types.as_slice(), "next": next })
         }
         Action::Unsubscribe => {
-            let left = call
-                .verb(|at| at.mesh.stop_hearing(&at.me, &filter.types))
+            let remaining = call
+                .verb(|at| at.mesh.unsubscribe_from_events(&at.me, &filter.types))
                 .await?;
-            json!({ "types": left.as_slice() })
+            json!({ "types": remaining.as_slice() })
         }
         Action::Emit => {
-            let kind = arguments::needed(word, "type", kind)?;
+            let kind = arguments::require(action_name, "type", kind)?;
             let data = data.unwrap_or_else(|| json!({}));
             let seq = call
                 .verb(|at| at.mesh.emit(&at.me, &at.project.path, &kind, &data))
@@ -138,51 +141,55 @@ pub(super) async fn events(
     Ok(results::ok(&body))
 }
 
-async fn wait(call: &Call<'_>, filter: &Filter, timeout_seconds: u32) -> Result<Value> {
+async fn wait(call: &Call<'_>, filter: &EventFilter, timeout_seconds: u32) -> Result<Value> {
     let mut listening = call.verb(|at| at.mesh.listen(&at.me, filter)).await?;
     let timeout = Duration::from_secs(timeout_seconds.into());
-    let words = match filter.types.as_slice() {
+    let progress_message = match filter.types.as_slice() {
         [] => "waiting for any event".to_owned(),
         types => format!("waiting for {}", types.join(", ")),
     };
     let id = listening.wait;
-    let came = wait_for(call, id, timeout, |at| {
-        Ok(match listening.look(at.mesh)? {
-            Some(page) => Seen::There(page),
-            None => Seen::NotYet(words.clone()),
+    let outcome = wait_for(call, id, timeout, |at| {
+        Ok(match listening.poll(at.mesh)? {
+            Some(page) => PollOutcome::Ready(page),
+            None => PollOutcome::Pending(progress_message.clone()),
         })
     })
     .await?;
-    let ended = |status: &str, more: Map<String, Value>| {
+    let ended_body = |status: &str, more: Map<String, Value>| {
         let mut body = json!({ "status": status, "events": [], "next": listening.filter.after });
         results::add(&mut body, more);
         body
     };
-    Ok(match came {
-        Came::There(page) => told(json!({}), &page),
-        Came::TimedOut => ended("timed_out", Map::new()),
-        Came::Cancelled => ended("cancelled", Map::new()),
-        Came::Interrupted(interruption) => {
+    Ok(match outcome {
+        WaitOutcome::Ready(page) => page_body(json!({}), &page),
+        WaitOutcome::TimedOut => ended_body("timed_out", Map::new()),
+        WaitOutcome::Cancelled => ended_body("cancelled", Map::new()),
+        WaitOutcome::Interrupted(interruption) => {
             let hint =
                 "Answer these with reply_to_peer first, then wait again with `next` as `after`.";
-            ended("interrupted", results::interruption(&interruption, hint))
+            ended_body("interrupted", results::interruption(&interruption, hint))
         }
     })
 }
 
 /// Adds what happened to an inbox, as much as it still carries; it is not told again.
-pub(super) fn add_heard(mesh: &mut Mesh, me: &Sitting, inbox: &mut Value) -> Result<()> {
-    let Some(page) = mesh.unheard(me)? else {
+pub(super) fn add_subscribed_events(
+    mesh: &mut Mesh,
+    me: &SessionHandle,
+    inbox: &mut Value,
+) -> Result<()> {
+    let Some(page) = mesh.undelivered_events(me)? else {
         return Ok(());
     };
     let next = results::add_events(inbox, &page);
     if inbox["truncated"] == true && inbox["hint"].is_null() {
-        results::say_truncated(inbox, "Call poll_inbox again for the rest.");
+        results::mark_truncated(inbox, "Call poll_inbox again for the rest.");
     }
-    mesh.mark_heard(me, next)
+    mesh.mark_events_delivered(me, next)
 }
 
-fn told(mut body: Value, page: &Page) -> Value {
+fn page_body(mut body: Value, page: &EventPage) -> Value {
     let next = results::add_events(&mut body, page);
     body["next"] = next.into();
     body

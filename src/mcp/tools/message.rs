@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mcp::result_budget::Room;
-use crate::mesh::{Posting, Selection, Subscribing, TTL_SECONDS_MAX};
+use crate::mcp::result_budget::ResultBudget;
+use crate::mesh::{MESSAGE_TTL_SECONDS_MAX, MessageDraft, MessageFilter, SubscriptionAction};
 use crate::model::{MessageType, Recipient, Refusal, Result, Topic};
 use crate::platform::id::MessageId;
 use crate::tools::output;
@@ -19,8 +19,8 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Leaves a message for a session, everybody (`*`) or a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. For an answer use ask_peer. Who is offline finds it later.",
         schema: arguments::schema::<Post>,
         effect: Effect::Writes,
-        everyday: false,
-        long: false,
+        always_load: false,
+        large_result: false,
     },
     Entry {
         set: "messages",
@@ -28,8 +28,8 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name. Looking moves nothing; when done mark_read the last message_id.",
         schema: arguments::schema::<ListMessages>,
         effect: Effect::Reads,
-        everyday: false,
-        long: true,
+        always_load: false,
+        large_result: true,
     },
     Entry {
         set: "messages",
@@ -37,8 +37,8 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Marks your messages up to this one as read; never backwards.",
         schema: arguments::schema::<MarkRead>,
         effect: Effect::Idempotent,
-        everyday: false,
-        long: false,
+        always_load: false,
+        large_result: false,
     },
     Entry {
         set: "messages",
@@ -46,8 +46,8 @@ pub(super) const TOOLS: [Entry; 4] = [
         description: "Makes messages of topics come by themselves, or ends that. `list` without topics: every topic.",
         schema: arguments::schema::<Subscribe>,
         effect: Effect::Idempotent,
-        everyday: false,
-        long: false,
+        always_load: false,
+        large_result: false,
     },
 ];
 
@@ -61,7 +61,7 @@ struct Post {
     body: String,
     #[schemars(length(max = 200))]
     subject: Option<String>,
-    r#type: Option<TypeWord>,
+    r#type: Option<MessageTypeParam>,
     #[schemars(range(min = 1))]
     ttl_seconds: Option<u32>,
     in_reply_to: Option<String>,
@@ -73,20 +73,20 @@ struct Post {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum TypeWord {
+enum MessageTypeParam {
     Text,
     Json,
     Command,
     Alert,
 }
 
-impl From<TypeWord> for MessageType {
-    fn from(word: TypeWord) -> Self {
+impl From<MessageTypeParam> for MessageType {
+    fn from(word: MessageTypeParam) -> Self {
         match word {
-            TypeWord::Text => Self::Text,
-            TypeWord::Json => Self::Json,
-            TypeWord::Command => Self::Command,
-            TypeWord::Alert => Self::Alert,
+            MessageTypeParam::Text => Self::Text,
+            MessageTypeParam::Json => Self::Json,
+            MessageTypeParam::Command => Self::Command,
+            MessageTypeParam::Alert => Self::Alert,
         }
     }
 }
@@ -135,16 +135,21 @@ enum Action {
 
 pub(super) async fn post(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<CallToolResult> {
     let post: Post = arguments::read(arguments)?;
-    arguments::within("ttl_seconds", post.ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
+    arguments::check_range(
+        "ttl_seconds",
+        post.ttl_seconds,
+        1..=MESSAGE_TTL_SECONDS_MAX,
+        1,
+    )?;
     let to = Recipient::parse(&post.to)?;
     let in_reply_to = message_id("in_reply_to", post.in_reply_to.as_deref())?;
-    let posting = Posting {
+    let posting = MessageDraft {
         kind: post.r#type.map_or(MessageType::Text, Into::into),
         subject: post.subject.as_deref(),
         ttl_seconds: post.ttl_seconds,
         in_reply_to,
         idempotency_key: post.idempotency_key.as_deref(),
-        ..Posting::of(&to, &post.body)
+        ..MessageDraft::of(&to, &post.body)
     };
     let posted = call.verb(|at| at.mesh.post(&at.me, &posting)).await?;
     Ok(results::ok(&output::posted(&posted)))
@@ -161,9 +166,9 @@ pub(super) async fn list_messages(
         limit,
         after,
     } = arguments::read(arguments)?;
-    let limit = arguments::within("limit", limit, 1..=100, 20)?;
-    let topics = read_topics(topics)?;
-    let wanted = Selection {
+    let limit = arguments::check_range("limit", limit, 1..=100, 20)?;
+    let topics = parse_topics(topics)?;
+    let wanted = MessageFilter {
         topics: &topics,
         all: filter == Some(Filter::All),
         from: from.as_deref().map(str::trim),
@@ -191,27 +196,27 @@ pub(super) async fn subscribe(
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResult> {
     let Subscribe { action, topics } = arguments::read(arguments)?;
-    let topics = read_topics(topics)?;
+    let topics = parse_topics(topics)?;
     let what = match action {
-        None | Some(Action::Subscribe) => Subscribing::Subscribe,
-        Some(Action::Unsubscribe) => Subscribing::Unsubscribe,
-        Some(Action::List) => Subscribing::List,
+        None | Some(Action::Subscribe) => SubscriptionAction::Subscribe,
+        Some(Action::Unsubscribe) => SubscriptionAction::Unsubscribe,
+        Some(Action::List) => SubscriptionAction::List,
     };
-    let audiences = call
+    let topic_subscribers = call
         .verb(|at| at.mesh.subscribe(&at.me, what, &topics))
         .await?;
-    let mut body = output::audiences(&audiences);
+    let mut body = output::topic_subscribers(&topic_subscribers);
     if let Value::Array(topics) = body["topics"].take() {
-        let (topics, left_out) = Room::new().fill(topics);
+        let (topics, left_out) = ResultBudget::new().take_prefix(topics);
         body["topics"] = topics.into();
         if left_out {
-            results::say_truncated(&mut body, "Name topics to see only those.");
+            results::mark_truncated(&mut body, "Name topics to see only those.");
         }
     }
     Ok(results::ok(&body))
 }
 
-fn read_topics(topics: Option<Vec<String>>) -> Result<Vec<Topic>> {
+fn parse_topics(topics: Option<Vec<String>>) -> Result<Vec<Topic>> {
     let topics = topics.unwrap_or_default();
     if topics.len() > TOPICS_MAX {
         return Err(Refusal::argument(format!(

@@ -15,7 +15,7 @@ use rmcp::model::{CallToolResult, JsonObject, MetaObject, Tool, ToolAnnotations}
 use rmcp::service::RequestContext;
 use serde_json::json;
 
-use crate::mcp::session_state::{At, Shared};
+use crate::mcp::session_state::{Shared, VerbContext};
 use crate::model::Result;
 
 /// What a model is told about the whole server.
@@ -36,7 +36,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// Runs a verb as this session.
-    async fn verb<T>(&self, verb: impl FnMut(At<'_>) -> Result<T>) -> Result<T> {
+    async fn verb<T>(&self, verb: impl FnMut(VerbContext<'_>) -> Result<T>) -> Result<T> {
         self.shared.verb(&self.client, verb).await
     }
 }
@@ -96,9 +96,9 @@ struct Entry {
     schema: fn() -> JsonObject,
     effect: Effect,
     /// Needed in every session.
-    everyday: bool,
+    always_load: bool,
     /// Its result may have more characters than a client takes unless it is told so.
-    long: bool,
+    large_result: bool,
 }
 
 /// Returns the tools of these sets; `None` is all. The set `ask` is always there.
@@ -120,11 +120,11 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
         .into_iter()
         .flatten()
         .filter(|entry| wanted(entry.set))
-        .map(listed)
+        .map(to_tool)
         .collect()
 }
 
-fn listed(entry: &Entry) -> Tool {
+fn to_tool(entry: &Entry) -> Tool {
     // What is so without being said is not said: every byte of the list is read by every session.
     let hints = match entry.effect {
         Effect::Reads => ToolAnnotations::new().read_only(true),
@@ -134,10 +134,10 @@ fn listed(entry: &Entry) -> Tool {
     let hints = hints.open_world(false);
     let tool = Tool::new(entry.name, entry.description, (entry.schema)()).with_annotations(hints);
     let mut meta = MetaObject::new();
-    if entry.everyday {
+    if entry.always_load {
         meta.0.insert("anthropic/alwaysLoad".into(), json!(true));
     }
-    if entry.long {
+    if entry.large_result {
         // Twice our own limit and more: one text that is longer by itself still comes.
         meta.0
             .insert("anthropic/maxResultSizeChars".into(), json!(500_000));
@@ -154,7 +154,7 @@ mod tests {
     use crate::mcp::result_budget::CHARS_MAX;
 
     #[test]
-    fn the_list_stays_within_its_budget() {
+    fn tool_list_stays_within_its_size_budget() {
         let bytes = |tools: &[Tool]| serde_json::to_string(tools).unwrap().len();
         let (tools, ask) = (tool_list(None), tool_list(Some(&[])));
         assert!(bytes(&tools) < 14_000, "the list has {}", bytes(&tools));
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_long_says_so() {
+    fn tools_with_long_results_declare_their_size_limit() {
         let says_so = |tool: &&Tool| {
             let meta = tool.meta.as_ref();
             let chars = meta.and_then(|meta| meta.0.get("anthropic/maxResultSizeChars"));
             chars.is_some_and(|chars| chars.as_u64() > Some(CHARS_MAX as u64))
         };
         let tools = tool_list(None);
-        let long: Vec<&str> = tools.iter().filter(says_so).map(|it| &*it.name).collect();
+        let large_result: Vec<&str> = tools.iter().filter(says_so).map(|it| &*it.name).collect();
         let mut expected = vec!["list_peers", "ask_peer", "await_reply", "poll_inbox"];
         expected.extend(["list_messages", "claim", "claims", "recall", "state"]);
         expected.extend([
@@ -189,11 +189,11 @@ mod tests {
             "bulk_update_tasks",
         ]);
         expected.push("events");
-        assert_eq!(long, expected);
+        assert_eq!(large_result, expected);
     }
 
     #[test]
-    fn the_ask_set_is_always_listed() {
+    fn ask_tools_are_listed_for_every_tool_set() {
         assert_eq!(tool_list(Some(&["nothing".to_owned()])).len(), 7);
         assert_eq!(tool_list(Some(&["messages".to_owned()])).len(), 11);
         assert_eq!(tool_list(Some(&["claims".to_owned()])).len(), 10);

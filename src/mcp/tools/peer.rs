@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mcp::result_budget::Room;
-use crate::mesh::{About, PeerView, Scope};
-use crate::model::expertise::Subject;
+use crate::mcp::result_budget::ResultBudget;
+use crate::mesh::{PeerDescription, PeerScope, PeerView};
+use crate::model::expertise::ExpertiseQuery;
 use crate::model::{Liveness, PeerKind, Refusal, Result};
 use crate::tools::output;
 
@@ -19,8 +19,8 @@ pub(super) const TOOLS: [Entry; 2] = [
         description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to change role or summary.",
         schema: arguments::schema::<Register>,
         effect: Effect::Idempotent,
-        everyday: false,
-        long: false,
+        always_load: false,
+        large_result: false,
     },
     Entry {
         set: "ask",
@@ -28,8 +28,8 @@ pub(super) const TOOLS: [Entry; 2] = [
         description: "Lists the sessions that can be asked: name, what they are for and doing, project, branch. With `about` (a few words) who most likely knows comes first, with `why`. `you` is your own name.",
         schema: arguments::schema::<ListPeers>,
         effect: Effect::Reads,
-        everyday: true,
-        long: true,
+        always_load: true,
+        large_result: true,
     },
 ];
 
@@ -54,7 +54,7 @@ struct Register {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListPeers {
-    scope: Option<ScopeWord>,
+    scope: Option<ScopeParam>,
     /// also those nobody sits at
     include_stale: Option<bool>,
     about: Option<String>,
@@ -63,7 +63,7 @@ struct ListPeers {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum ScopeWord {
+enum ScopeParam {
     Machine,
     Repo,
     Directory,
@@ -81,7 +81,7 @@ pub(super) async fn register(
         ttl_seconds,
         name,
     } = arguments::read(arguments)?;
-    let about = About {
+    let about = PeerDescription {
         role,
         summary,
         branch,
@@ -96,15 +96,15 @@ pub(super) async fn register(
         }
         let view = at.mesh.describe(&at.me, &about)?;
         let now_ms = at.mesh.now().wall_ms;
-        let live = at.mesh.peers(Some(&at.me), Scope::Machine, false)?;
-        let lives = |view: &&PeerView| {
+        let live = at.mesh.peers(Some(&at.me), PeerScope::Machine, false)?;
+        let is_live_session = |view: &&PeerView| {
             view.liveness == Liveness::Alive && view.peer.kind == PeerKind::Session
         };
         let mesh = json!({
             "name": at.place.name,
             "path": at.mesh.path().display().to_string(),
             "schema": crate::store::version(),
-            "peers_live": live.iter().filter(lives).count(),
+            "peers_live": live.iter().filter(is_live_session).count(),
         });
         let you = output::peer(&view, now_ms);
         Ok(results::ok(&json!({ "you": you, "mesh": mesh })))
@@ -121,11 +121,11 @@ pub(super) async fn list_peers(
         include_stale,
         about,
     } = arguments::read(arguments)?;
-    let about = about.as_deref().map(Subject::parse).transpose()?;
+    let about = about.as_deref().map(ExpertiseQuery::parse).transpose()?;
     let scope = match scope {
-        None | Some(ScopeWord::Machine) => Scope::Machine,
-        Some(ScopeWord::Repo) => Scope::Repo,
-        Some(ScopeWord::Directory) => Scope::Directory,
+        None | Some(ScopeParam::Machine) => PeerScope::Machine,
+        Some(ScopeParam::Repo) => PeerScope::Repo,
+        Some(ScopeParam::Directory) => PeerScope::Directory,
     };
     call.verb(|at| {
         let now_ms = at.mesh.now().wall_ms;
@@ -139,16 +139,19 @@ pub(super) async fn list_peers(
                 .map(|view| output::peer(view, now_ms))
                 .collect(),
             Some(subject) => {
-                let ranked = at.mesh.who_knows(subject, views)?;
-                ranked.iter().map(|it| output::ranked(it, now_ms)).collect()
+                let ranked = at.mesh.rank_by_expertise(subject, views)?;
+                ranked
+                    .iter()
+                    .map(|ranked_peer| output::ranked(ranked_peer, now_ms))
+                    .collect()
             }
         };
-        let (peers, left_out) = Room::new().fill(peers);
+        let (peers, left_out) = ResultBudget::new().take_prefix(peers);
         let mut body = json!({ "you": at.me.name, "peers": peers });
         if left_out {
             let hint = "Call list_peers with scope repo or directory, \
                 or without include_stale, for fewer.";
-            results::say_truncated(&mut body, hint);
+            results::mark_truncated(&mut body, hint);
         }
         Ok(results::ok(&body))
     })

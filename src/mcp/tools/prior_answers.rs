@@ -6,38 +6,45 @@ use serde_json::{Map, Value, json};
 
 use super::super::results;
 use super::Call;
-use crate::mcp::await_answers::Ended;
-use crate::mesh::{Asking, Standing};
+use crate::mcp::await_answers::AwaitOutcome;
+use crate::mesh::{PriorAnswerQuery, QuestionStatus};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::tools::output;
 
 /// Earlier answers, by the question they may serve.
-pub(super) type KnownOf = HashMap<QuestionId, Vec<Value>>;
+pub(super) type PriorAnswersByQuestion = HashMap<QuestionId, Vec<Value>>;
 
 /// Looks up earlier answers to what has none yet. An asker that must answer first, or has gone on, needs none. Where the
 /// look fails the result goes without: it carries the id of a question that is stored.
-pub(super) async fn of(call: &Call<'_>, standings: &[Standing], ended: &Ended) -> KnownOf {
-    let mut found = KnownOf::new();
-    if matches!(ended, Ended::Interrupted(_) | Ended::Cancelled) {
+pub(super) async fn find_for_open(
+    call: &Call<'_>,
+    question_statuses: &[QuestionStatus],
+    ended: &AwaitOutcome,
+) -> PriorAnswersByQuestion {
+    let mut found = PriorAnswersByQuestion::new();
+    if matches!(
+        ended,
+        AwaitOutcome::Interrupted(_) | AwaitOutcome::Cancelled
+    ) {
         return found;
     }
-    let without = standings.iter().filter(|standing| {
+    let unanswered = question_statuses.iter().filter(|question_status| {
         matches!(
-            standing.question.state,
+            question_status.question.state,
             QuestionState::Open | QuestionState::Expired
         )
     });
-    for standing in without {
-        let question = &standing.question;
-        let asking = Asking {
+    for question_status in unanswered {
+        let question = &question_status.question;
+        let asking = PriorAnswerQuery {
             peer: question.target,
             question: &question.question,
             id: Some(question.id),
         };
-        if let Ok(known) = call.verb(|at| at.mesh.known(&at.me, asking)).await {
-            found.insert(question.id, output::known(&known));
+        if let Ok(prior_answers) = call.verb(|at| at.mesh.prior_answers(&at.me, asking)).await {
+            found.insert(question.id, output::prior_answers(&prior_answers));
         }
     }
     found
@@ -46,17 +53,17 @@ pub(super) async fn of(call: &Call<'_>, standings: &[Standing], ended: &Ended) -
 /// Adds what was found for a question to its result.
 pub(super) fn add(
     mut result: Map<String, Value>,
-    standing: &Standing,
-    known: &KnownOf,
+    question_status: &QuestionStatus,
+    prior_answers: &PriorAnswersByQuestion,
 ) -> Map<String, Value> {
-    if let Some(known) = known.get(&standing.question.id) {
-        result.insert("known".into(), json!(known));
+    if let Some(prior_answers) = prior_answers.get(&question_status.question.id) {
+        result.insert("known".into(), json!(prior_answers));
     }
     result
 }
 
 /// Answers from what is known alone: nobody is woken, nothing is stored as open.
-pub(super) async fn only(
+pub(super) async fn answer_without_asking(
     call: &Call<'_>,
     to: &[Address],
     many: bool,
@@ -72,13 +79,15 @@ pub(super) async fn only(
             return Err(Refusal::argument(format!("\"{name}\" is asked twice")).into());
         }
         seen.push(peer);
-        let asking = Asking {
+        let asking = PriorAnswerQuery {
             peer,
             question,
             id: None,
         };
-        let known = call.verb(|at| at.mesh.known(&at.me, asking)).await?;
-        answers.push(output::known_only(&name, &known));
+        let prior_answers = call
+            .verb(|at| at.mesh.prior_answers(&at.me, asking))
+            .await?;
+        answers.push(output::prior_answers_only(&name, &prior_answers));
     }
     Ok(results::ok(&if many {
         json!({ "status": "known", "answers": answers })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry as Tool};
-use crate::mcp::result_budget::{CHARS_MAX, Room};
+use crate::mcp::result_budget::{CHARS_MAX, ResultBudget};
 use crate::mesh::NewValue;
 use crate::model::Result;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
@@ -18,8 +18,8 @@ pub(super) const TOOLS: [Tool; 1] = [Tool {
     description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other lies within the project. get returns {value, version, …}; version 0: none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list: by prefix, after a key.",
     schema: arguments::schema::<State>,
     effect: Effect::Writes,
-    everyday: false,
-    long: true,
+    always_load: false,
+    large_result: true,
 }];
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ enum Action {
 
 impl Action {
     /// Returns its word and what it takes.
-    fn takes(self) -> (&'static str, &'static [&'static str]) {
+    fn accepted_parameters(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::Get => ("get", &["key", "namespace"]),
             Self::Set => (
@@ -69,8 +69,8 @@ impl Action {
 }
 
 /// Returns as many entries as a result carries, and where to go on.
-fn listed(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
-    let (shown, cut) = Room::new().fill(entries.iter().map(output::entry));
+fn entries_body(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+    let (shown, cut) = ResultBudget::new().take_prefix(entries.iter().map(output::entry));
     let mut body = output::entries(namespace, &entries[..shown.len()], cut || more);
     if cut || more {
         let last = shown.last().map(|entry| &entry["key"]);
@@ -78,7 +78,7 @@ fn listed(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
             "Call it again with \"after\": {} for the rest.",
             json!(last)
         );
-        results::say_truncated(&mut body, &hint);
+        results::mark_truncated(&mut body, &hint);
     }
     body
 }
@@ -97,7 +97,7 @@ pub(super) async fn state(
         prefix,
         after,
     } = arguments::read(arguments)?;
-    let (word, takes) = action.takes();
+    let (action_name, accepted_parameters) = action.accepted_parameters();
     let given = [
         ("key", key.is_some()),
         ("value", value.is_some()),
@@ -107,9 +107,9 @@ pub(super) async fn state(
         ("prefix", prefix.is_some()),
         ("after", after.is_some()),
     ];
-    arguments::only(word, takes, &given)?;
+    arguments::allow_only(action_name, accepted_parameters, &given)?;
     if ttl_seconds.is_some() {
-        arguments::within("ttl_seconds", ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
+        arguments::check_range("ttl_seconds", ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
     }
     let expected_version = expected_version.map(i64::from);
     if matches!(action, Action::List) {
@@ -118,13 +118,13 @@ pub(super) async fn state(
             .verb(|at| {
                 let namespace = Namespace::of(&at.project.path, namespace.as_deref())?;
                 let (entries, more) = at.mesh.entries(&namespace, &prefix, &after, CHARS_MAX)?;
-                Ok(results::ok(&listed(&namespace, &entries, more)))
+                Ok(results::ok(&entries_body(&namespace, &entries, more)))
             })
             .await;
     }
-    let key = arguments::needed(word, "key", key)?;
+    let key = arguments::require(action_name, "key", key)?;
     let value = match action {
-        Action::Set => arguments::needed(word, "value", value)?,
+        Action::Set => arguments::require(action_name, "value", value)?,
         _ => Value::Null,
     };
     call.verb(|at| {
@@ -139,10 +139,10 @@ pub(super) async fn state(
                 output::entry(&at.mesh.set_entry(&at.me, &namespace, &key, &new)?)
             }
             Action::Delete => {
-                let gone = at
+                let deleted = at
                     .mesh
                     .delete_entry(&at.me, &namespace, &key, expected_version)?;
-                output::deletion(&namespace, &key, gone)
+                output::deletion(&namespace, &key, deleted)
             }
             Action::Get | Action::List => output::entry(&at.mesh.entry(&namespace, &key)?),
         };

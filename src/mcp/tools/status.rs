@@ -13,21 +13,21 @@ pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "ask",
     name: "mesh_status",
     description: "This mesh in figures: peers, questions, size, how sessions are woken.",
-    schema: arguments::schema::<Nothing>,
+    schema: arguments::schema::<NoParams>,
     effect: Effect::Reads,
-    everyday: false,
-    long: false,
+    always_load: false,
+    large_result: false,
 }];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct NoParams {}
 
 pub(super) async fn mesh_status(
     call: &Call<'_>,
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResult> {
-    let Nothing {} = arguments::read(arguments)?;
+    let NoParams {} = arguments::read(arguments)?;
     call.verb(|at| {
         let status = at.mesh.status()?;
         let mut body = json!({

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mcp::result_budget::Room;
+use crate::mcp::result_budget::ResultBudget;
 use crate::mesh::task_files;
 use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection};
 use crate::model::task::{BULK_MAX, check_count};
@@ -26,8 +26,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         description: "Adds a task to this project. Its assignee is told and woken, you at its review and end. The same title again returns the open task, created: false.",
         schema: arguments::schema::<CreateTask>,
         effect: Effect::Idempotent,
-        everyday: false,
-        long: true,
+        always_load: false,
+        large_result: true,
     },
     Entry {
         set: "tasks",
@@ -35,8 +35,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         description: "Changes a task. Set in_progress when you begin (claims its files_owned for you until it ends; `claims` says who has them), in_review when done. A reviewer sets done, or todo with a reason.",
         schema: arguments::schema::<UpdateTask>,
         effect: Effect::Writes,
-        everyday: false,
-        long: true,
+        always_load: false,
+        large_result: true,
     },
     Entry {
         set: "tasks",
@@ -44,8 +44,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         description: "Removes a task that you created, for good.",
         schema: arguments::schema::<DeleteTask>,
         effect: Effect::Writes,
-        everyday: false,
-        long: false,
+        always_load: false,
+        large_result: false,
     },
     Entry {
         set: "tasks",
@@ -53,8 +53,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         description: "Lists the tasks of this project and yours, most urgent first; query (words or a task_id) for one in full.",
         schema: arguments::schema::<ListTasks>,
         effect: Effect::Reads,
-        everyday: false,
-        long: true,
+        always_load: false,
+        large_result: true,
     },
     Entry {
         set: "tasks",
@@ -62,8 +62,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         description: "Changes up to 100 tasks; each is updated or refused alone.",
         schema: bulk_schema,
         effect: Effect::Writes,
-        everyday: false,
-        long: true,
+        always_load: false,
+        large_result: true,
     },
     Entry {
         set: "tasks",
@@ -71,13 +71,13 @@ pub(super) const TOOLS: [Entry; 6] = [
         description: "Cancels todo tasks of this project unchanged for so long.",
         schema: arguments::schema::<CancelStaleTasks>,
         effect: Effect::Idempotent,
-        everyday: false,
-        long: false,
+        always_load: false,
+        large_result: false,
     },
 ];
 
 /// Of a longer description a list shows the beginning.
-const LISTED_CHARS: usize = 1_000;
+const LIST_DESCRIPTION_MAX_CHARS: usize = 1_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -86,7 +86,7 @@ struct CreateTask {
     description: Option<String>,
     assigned_to: Option<String>,
     files_owned: Option<Vec<String>>,
-    #[schemars(with = "Option<Words<Priority>>")]
+    #[schemars(with = "Option<EnumSchema<Priority>>")]
     priority: Option<Priority>,
     /// ids of tasks to end first
     depends_on: Option<Vec<String>>,
@@ -104,7 +104,7 @@ struct UpdateTask {
     #[schemars(with = "Option<String>")]
     priority: Option<Priority>,
     depends_on: Option<Vec<String>>,
-    #[schemars(with = "Option<Words<TaskStatus>>")]
+    #[schemars(with = "Option<EnumSchema<TaskStatus>>")]
     status: Option<TaskStatus>,
     reason: Option<String>,
     expected_version: Option<u32>,
@@ -142,11 +142,11 @@ struct CancelStaleTasks {
 
 /// The words of a status and of a priority, as they stand once in the list of tools, where they are needed most. What is
 /// none of them is refused with those that are.
-struct Words<T>(PhantomData<T>);
+struct EnumSchema<T>(PhantomData<T>);
 
-macro_rules! words {
+macro_rules! impl_enum_schema {
     ($of:ty) => {
-        impl JsonSchema for Words<$of> {
+        impl JsonSchema for EnumSchema<$of> {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($of).into()
             }
@@ -161,8 +161,8 @@ macro_rules! words {
         }
     };
 }
-words!(TaskStatus);
-words!(Priority);
+impl_enum_schema!(TaskStatus);
+impl_enum_schema!(Priority);
 
 /// The shape of a single change stands in the list already; every session reads every byte of it.
 fn bulk_schema() -> JsonObject {
@@ -250,34 +250,34 @@ pub(super) async fn list_tasks(
         status: list.status,
         assigned_to: list.assigned_to,
         query: list.query,
-        limit: arguments::within("limit", list.limit, 1..=200, 50)?,
+        limit: arguments::check_range("limit", list.limit, 1..=200, 50)?,
     };
     call.verb(|at| {
         let found = at
             .mesh
             .tasks(Some(&at.me.name), &at.project.path, &wanted)?;
-        Ok(results::ok(&listed(&found)))
+        Ok(results::ok(&tasks_body(&found)))
     })
     .await
 }
 
 /// Returns as many tasks as a result carries; one alone comes in full.
-fn listed(found: &TaskList) -> Value {
+fn tasks_body(found: &TaskList) -> Value {
     let mut cut = false;
-    let brief = |task: &Task| {
+    let summary_value = |task: &Task| {
         let mut value = output::task(task);
-        let beginning = cut_chars(&task.description, LISTED_CHARS);
-        if found.tasks.len() > 1 && beginning.len() < task.description.len() {
-            value["description"] = format!("{beginning}…").into();
+        let excerpt = cut_chars(&task.description, LIST_DESCRIPTION_MAX_CHARS);
+        if found.tasks.len() > 1 && excerpt.len() < task.description.len() {
+            value["description"] = format!("{excerpt}…").into();
             cut = true;
         }
         value
     };
-    let (shown, left_out) = Room::new().fill(found.tasks.iter().map(brief));
+    let (shown, left_out) = ResultBudget::new().take_prefix(found.tasks.iter().map(summary_value));
     let mut body = json!({ "tasks": shown, "counts": output::task_counts(found.counts) });
     if left_out {
         let hint = "Call list_tasks with a status or a query for the rest.";
-        results::say_truncated(&mut body, hint);
+        results::mark_truncated(&mut body, hint);
     } else if cut {
         body["hint"] = "Call list_tasks with query: a task_id for a description in full.".into();
     }
@@ -316,14 +316,14 @@ pub(super) async fn bulk_update_tasks(
             })
             .collect();
         let mut body = output::tasks_updated(&outcomes, &at.mesh.now());
-        tell_files_briefly(&mut body);
+        drop_claims_over_budget(&mut body);
         Ok(results::ok(&body))
     })
     .await
 }
 
 /// Leaves out who has the files of the last tasks where a result has no room for all of them.
-fn tell_files_briefly(body: &mut Value) {
+fn drop_claims_over_budget(body: &mut Value) {
     let Value::Array(mut updated) = body["updated"].take() else {
         return;
     };
@@ -332,11 +332,11 @@ fn tell_files_briefly(body: &mut Value) {
         .map(|one| one.as_object_mut()?.shift_remove("claims"))
         .collect();
     let mut all = json!(updated);
-    let mut room = Room::beside(&json!([body, all]));
+    let mut result_budget = ResultBudget::excluding(&json!([body, all]));
     let mut left_out = false;
     for (at, claims) in claims.into_iter().enumerate() {
         match claims {
-            Some(claims) if room.takes(&claims) => all[at]["claims"] = claims,
+            Some(claims) if result_budget.try_add(&claims) => all[at]["claims"] = claims,
             Some(_) => left_out = true,
             None => {}
         }
@@ -344,7 +344,7 @@ fn tell_files_briefly(body: &mut Value) {
     body["updated"] = all;
     if left_out {
         let hint = "Who has the files of the others: call claims with a prefix.";
-        results::say_truncated(body, hint);
+        results::mark_truncated(body, hint);
     }
 }
 
@@ -363,11 +363,11 @@ pub(super) async fn cancel_stale_tasks(
             older_than_seconds,
             reason.as_deref(),
         )?;
-        let (ids, left_out) = Room::new().fill(cancelled.iter().map(|id| json!(id)));
+        let (ids, left_out) = ResultBudget::new().take_prefix(cancelled.iter().map(|id| json!(id)));
         let mut body = json!({ "cancelled": ids });
         if left_out {
             let hint = "The others are in events: types [\"task.updated\"].";
-            results::say_truncated(&mut body, hint);
+            results::mark_truncated(&mut body, hint);
         }
         Ok(results::ok(&body))
     })

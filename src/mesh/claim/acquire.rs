@@ -2,24 +2,25 @@
 use std::path::Path;
 
 use crate::mesh::claim::queue::{
-    LINES_MAX, Line, Owner, drop_ticket, give_back, granted, is_over, look_again_ms, settle,
+    Owner, QUEUES_MAX, QueueState, grant_claim, is_expired, recheck_after_ms, release_claim,
+    settle_queue, withdraw_ticket,
 };
-use crate::mesh::peer::liveness::Around;
-use crate::mesh::question::deadlock::circle;
-use crate::mesh::{Mesh, Rings, Sitting};
-use crate::model::claim::{InLine, Named, check_note, named};
-use crate::model::{ClaimState, EventKind, Mode, PeerName, Refusal, Result};
+use crate::mesh::peer::liveness::HostView;
+use crate::mesh::question::deadlock::find_deadlock;
+use crate::mesh::{Mesh, PendingWakeups, SessionHandle};
+use crate::model::claim::{QueueEntry, ResourceName, check_note, parse_resource_name};
+use crate::model::{ClaimMode, ClaimState, EventKind, PeerName, Refusal, Result};
 use crate::platform::id::{ClaimId, WaitId};
 use crate::platform::path;
 use crate::store::{Claim, NewClaim, Tx};
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy)]
-pub struct Claiming<'a> {
+pub struct ClaimRequest<'a> {
     /// What, as [`resource`] gives it.
     pub resource: &'a str,
     /// How.
-    pub mode: Mode,
+    pub mode: ClaimMode,
     /// For how long, in milliseconds.
     pub lease_ms: i64,
     /// What for.
@@ -32,7 +33,7 @@ pub struct Claiming<'a> {
 
 /// What came of asking for a claim.
 #[derive(Debug, Clone)]
-pub enum Claimed {
+pub enum ClaimOutcome {
     /// It is yours.
     Granted(Grant),
     /// Somebody holds it, and you do not stand in line.
@@ -59,11 +60,11 @@ pub struct Ticket {
     /// Its id; the claim keeps it.
     pub id: ClaimId,
     /// Its place; 1 is next.
-    pub place: usize,
+    pub position: usize,
     /// Who holds it.
     pub holders: Vec<Claim>,
     /// When the earliest hold may be over, in milliseconds from now.
-    pub look_again_ms: Option<i64>,
+    pub recheck_after_ms: Option<i64>,
     /// The call that waits for the turn.
     pub wait: Option<WaitId>,
     /// Each of these peers waits for the next, and the last for the first.
@@ -72,7 +73,7 @@ pub struct Ticket {
 
 /// What is given back.
 #[derive(Debug, Clone, Copy)]
-pub enum WhichClaim<'a> {
+pub enum ClaimSelector<'a> {
     /// A claim or a ticket.
     Id(ClaimId),
     /// Whatever one has of a resource.
@@ -81,7 +82,7 @@ pub enum WhichClaim<'a> {
 
 /// What came of giving back.
 #[derive(Debug, Clone)]
-pub struct Released {
+pub struct ReleaseOutcome {
     /// What it was; `None` when it was gone already.
     pub was: Option<ClaimState>,
     /// Whose turn has come by that.
@@ -90,7 +91,7 @@ pub struct Released {
 
 /// Who holds a resource and who stands in line for it.
 #[derive(Debug, Clone)]
-pub struct ClaimLine {
+pub struct ClaimQueue {
     /// The resource.
     pub resource: String,
     /// Who holds it.
@@ -98,7 +99,7 @@ pub struct ClaimLine {
     /// Who stands in line; the first is next.
     pub queue: Vec<Claim>,
     /// The last fence given.
-    pub fence: i64,
+    pub fencing_token: i64,
 }
 
 /// Which resources to look at.
@@ -117,9 +118,9 @@ pub fn resource(folder: &Path, text: &str) -> Result<String> {
 
 /// Returns the one name of what a caller names by a parameter.
 pub(in crate::mesh) fn resource_as(parameter: &str, folder: &Path, text: &str) -> Result<String> {
-    match named(parameter, text)? {
-        Named::Other(name) => Ok(name.to_owned()),
-        Named::File(name) => file_resource(folder, Path::new(name)),
+    match parse_resource_name(parameter, text)? {
+        ResourceName::Other(name) => Ok(name.to_owned()),
+        ResourceName::File(name) => file_resource(folder, Path::new(name)),
     }
 }
 
@@ -140,42 +141,43 @@ pub fn prefix(folder: &Path, text: &str) -> Result<String> {
 pub fn file_resource(folder: &Path, file: &Path) -> Result<String> {
     let refuse =
         |problem: &str| Refusal::argument(format!("\"{}\" {problem}", file.to_string_lossy()));
-    let there = path::resolve(folder, file).ok_or_else(|| refuse("leads in a circle of links"))?;
-    let there = there
+    let resolved_path =
+        path::resolve(folder, file).ok_or_else(|| refuse("leads in a circle of links"))?;
+    let resolved_path = resolved_path
         .to_str()
         .ok_or_else(|| refuse("leads to a path that is not UTF-8, which a claim cannot name"))?;
-    if there.chars().any(char::is_control) {
+    if resolved_path.chars().any(char::is_control) {
         return Err(refuse("leads to a path with control characters").into());
     }
-    Ok(format!("file:{there}"))
+    Ok(format!("file:{resolved_path}"))
 }
 
 impl Mesh {
     /// Claims a resource: renews what one holds, takes what is free, else stands in line or is denied.
-    pub fn claim(&mut self, me: &Sitting, wanted: &Claiming) -> Result<Claimed> {
-        wanted.note.map(check_note).transpose()?;
-        let mut claimed = self.write(|tx, around, rings| take(tx, around, rings, me, wanted))?;
+    pub fn claim(&mut self, me: &SessionHandle, request: &ClaimRequest) -> Result<ClaimOutcome> {
+        request.note.map(check_note).transpose()?;
+        let mut claimed = self.write(|tx, host, wakeups| take(tx, host, wakeups, me, request))?;
         // Whoever begins to wait later finds this wait; so the search need not hold up others.
-        if let Claimed::Queued(ticket) = &mut claimed
+        if let ClaimOutcome::Queued(ticket) = &mut claimed
             && ticket.wait.is_some()
         {
-            ticket.cycle = self.read(|tx, around| {
-                let line = Line::of(tx.claims_on(wanted.resource)?);
-                let place = line.queue.iter().position(|one| one.id == ticket.id);
-                let awaited = place.map(|place| line.blockers(place));
-                circle(tx, around, me, awaited.unwrap_or_default())
+            ticket.cycle = self.read(|tx, host| {
+                let queue_state = QueueState::of(tx.claims_on(request.resource)?);
+                let position = queue_state.queue.iter().position(|one| one.id == ticket.id);
+                let awaited = position.map(|position| queue_state.blockers(position));
+                find_deadlock(tx, host, me, awaited.unwrap_or_default())
             })?;
         }
         Ok(claimed)
     }
 
     /// Looks how it stands with a ticket. `None`: it is gone.
-    pub fn turn(&mut self, me: &Sitting, id: ClaimId) -> Result<Option<Claimed>> {
+    pub fn queue_turn(&mut self, me: &SessionHandle, id: ClaimId) -> Result<Option<ClaimOutcome>> {
         let found = self.read(|tx, _| Ok(tx.claim(id)?.map(|claim| claim.resource)))?;
         let Some(resource) = found else {
             return Ok(None);
         };
-        self.settle_one(&resource)?;
+        self.settle_queue_of(&resource)?;
         self.read(|tx, _| {
             let Some(claim) = tx
                 .claim(id)?
@@ -183,10 +185,10 @@ impl Mesh {
             else {
                 return Ok(None);
             };
-            let line = Line::of(tx.claims_on(&claim.resource)?);
-            Ok(Some(match place(tx, &line, id) {
-                Some(ticket) => Claimed::Queued(ticket),
-                None => Claimed::Granted(Grant {
+            let queue_state = QueueState::of(tx.claims_on(&claim.resource)?);
+            Ok(Some(match position(tx, &queue_state, id) {
+                Some(ticket) => ClaimOutcome::Queued(ticket),
+                None => ClaimOutcome::Granted(Grant {
                     claim,
                     renewed: false,
                 }),
@@ -195,104 +197,112 @@ impl Mesh {
     }
 
     /// Looks how it stands with a ticket after its call has ended. A turn that came in that moment is told by this.
-    pub fn turn_at_last(&mut self, me: &Sitting, id: ClaimId) -> Result<Option<Claimed>> {
-        let turn = self.turn(me, id)?;
-        if let Some(Claimed::Granted(_)) = &turn {
-            self.write(|tx, _, _| Ok(tx.set_told(id)?))?;
+    pub fn final_queue_turn(
+        &mut self,
+        me: &SessionHandle,
+        id: ClaimId,
+    ) -> Result<Option<ClaimOutcome>> {
+        let queue_turn = self.queue_turn(me, id)?;
+        if let Some(ClaimOutcome::Granted(_)) = &queue_turn {
+            self.write(|tx, _, _| Ok(tx.mark_grant_notified(id)?))?;
         }
-        Ok(turn)
+        Ok(queue_turn)
     }
 
     /// Drops what a cancelled call stood in line for, unless another call waits for it.
-    pub fn give_up(&mut self, me: &Sitting, id: ClaimId) -> Result<()> {
-        self.write(|tx, _, rings| {
+    pub fn cancel_ticket(&mut self, me: &SessionHandle, id: ClaimId) -> Result<()> {
+        self.write(|tx, _, wakeups| {
             let mine = tx
                 .claim(id)?
                 .filter(|claim| Owner::of(claim) == Owner::me(me));
             mine.map_or(Ok(()), |claim| {
-                drop_ticket(tx, rings, &claim, EventKind::ClaimReleased, "cancelled")
+                withdraw_ticket(tx, wakeups, &claim, EventKind::ClaimReleased, "cancelled")
             })
         })
     }
 
     /// Leaves the line after a call that waited there has ended, unless another call waits there. A turn that came in that
     /// moment is taken.
-    pub fn leave_line(&mut self, me: &Sitting, id: ClaimId) -> Result<Option<Claimed>> {
-        let turn = self.turn_at_last(me, id)?;
-        let Some(Claimed::Queued(ticket)) = turn else {
-            return Ok(turn);
+    pub fn leave_queue(&mut self, me: &SessionHandle, id: ClaimId) -> Result<Option<ClaimOutcome>> {
+        let queue_turn = self.final_queue_turn(me, id)?;
+        let Some(ClaimOutcome::Queued(ticket)) = queue_turn else {
+            return Ok(queue_turn);
         };
-        let left = self.write(|tx, _, rings| {
+        let is_withdrawn = self.write(|tx, _, wakeups| {
             let still = |claim: &Claim| claim.state == ClaimState::Queued;
             if let Some(claim) = tx.claim(id)?.filter(still) {
-                drop_ticket(tx, rings, &claim, EventKind::ClaimReleased, "cancelled")?;
+                withdraw_ticket(tx, wakeups, &claim, EventKind::ClaimReleased, "cancelled")?;
             }
             Ok(tx.claim(id)?.is_none())
         })?;
-        if left {
+        if is_withdrawn {
             let holders = ticket.holders;
-            return Ok(Some(Claimed::Denied { holders }));
+            return Ok(Some(ClaimOutcome::Denied { holders }));
         }
-        self.turn_at_last(me, id)
+        self.final_queue_turn(me, id)
     }
 
     /// Gives back a claim or a ticket, or whatever one has of a resource.
-    pub fn release(&mut self, me: &Sitting, which: WhichClaim<'_>) -> Result<Released> {
-        self.write(|tx, around, rings| {
+    pub fn release(
+        &mut self,
+        me: &SessionHandle,
+        which: ClaimSelector<'_>,
+    ) -> Result<ReleaseOutcome> {
+        self.write(|tx, host, wakeups| {
             let found = match which {
-                WhichClaim::Id(id) => tx.claim(id)?.into_iter().collect(),
-                WhichClaim::Resource(resource) => tx.claims_on(resource)?,
+                ClaimSelector::Id(id) => tx.claim(id)?.into_iter().collect(),
+                ClaimSelector::Resource(resource) => tx.claims_on(resource)?,
             };
             let (mine, others): (Vec<Claim>, Vec<Claim>) = found
                 .into_iter()
                 .partition(|claim| Owner::of(claim) == Owner::me(me));
-            if let (WhichClaim::Id(id), Some(other)) = (which, others.first()) {
+            if let (ClaimSelector::Id(id), Some(other)) = (which, others.first()) {
                 return Err(Refusal::NotYours {
                     problem: format!("claim {id} is {}'s", other.peer_name),
                 }
                 .into());
             }
             let mut was = None;
-            let mut lines = Vec::new();
+            let mut changed_queues = Vec::new();
             for claim in mine {
-                if is_over(tx, around, &claim)?.is_none() {
-                    give_back(tx, &claim, "released")?;
+                if is_expired(tx, host, &claim)?.is_none() {
+                    release_claim(tx, &claim, "released")?;
                     was = was
                         .filter(|was| *was == ClaimState::Held)
                         .or(Some(claim.state));
                 }
-                lines.push(claim.resource);
+                changed_queues.push(claim.resource);
             }
-            lines.dedup();
+            changed_queues.dedup();
             let mut promoted = Vec::new();
-            for resource in lines {
-                promoted.extend(promoted_by(tx, around, rings, &resource)?);
+            for resource in changed_queues {
+                promoted.extend(settle_and_list_promoted(tx, host, wakeups, &resource)?);
             }
-            Ok(Released { was, promoted })
+            Ok(ReleaseOutcome { was, promoted })
         })
     }
 
     /// Returns who holds what and who stands in line, by resource. Takes out whoever is over on the way.
-    pub fn claims(&mut self, filter: ClaimFilter<'_>) -> Result<Vec<ClaimLine>> {
+    pub fn claims(&mut self, filter: ClaimFilter<'_>) -> Result<Vec<ClaimQueue>> {
         match filter {
-            ClaimFilter::Resource(resource) => self.settle_one(resource)?,
-            ClaimFilter::Prefix(prefix) => self.settle_lines(prefix)?,
+            ClaimFilter::Resource(resource) => self.settle_queue_of(resource)?,
+            ClaimFilter::Prefix(prefix) => self.settle_queues(prefix)?,
         };
         self.read(|tx, _| {
             let resources = match filter {
                 ClaimFilter::Resource(resource) => vec![resource.to_owned()],
-                ClaimFilter::Prefix(prefix) => tx.resources_claimed(prefix, LINES_MAX)?,
+                ClaimFilter::Prefix(prefix) => tx.claimed_resources(prefix, QUEUES_MAX)?,
             };
             let mut all = Vec::new();
             for resource in resources {
-                let Line { holders, queue } = Line::of(tx.claims_on(&resource)?);
+                let QueueState { holders, queue } = QueueState::of(tx.claims_on(&resource)?);
                 if !(holders.is_empty() && queue.is_empty()) {
-                    let fence = tx.last_fence(&resource)?;
-                    all.push(ClaimLine {
+                    let fencing_token = tx.last_fencing_token(&resource)?;
+                    all.push(ClaimQueue {
                         resource,
                         holders,
                         queue,
-                        fence,
+                        fencing_token,
                     });
                 }
             }
@@ -301,14 +311,18 @@ impl Mesh {
     }
 
     /// Returns who else holds a resource alone. Only looks: what is over is passed over and stays.
-    pub fn held_by_other(&mut self, me: Option<&Sitting>, resource: &str) -> Result<Option<Claim>> {
-        self.read(|tx, around| {
+    pub fn find_other_exclusive_holder(
+        &mut self,
+        me: Option<&SessionHandle>,
+        resource: &str,
+    ) -> Result<Option<Claim>> {
+        self.read(|tx, host| {
             for claim in tx.claims_on(resource)? {
                 let own = me.is_some_and(|me| Owner::of(&claim) == Owner::me(me));
                 if claim.state == ClaimState::Held
-                    && claim.mode == Mode::Exclusive
+                    && claim.mode == ClaimMode::Exclusive
                     && !own
-                    && is_over(tx, around, &claim)?.is_none()
+                    && is_expired(tx, host, &claim)?.is_none()
                 {
                     return Ok(Some(claim));
                 }
@@ -318,9 +332,9 @@ impl Mesh {
     }
 }
 
-impl ClaimLine {
+impl ClaimQueue {
     /// Returns whether a claim in it is one's own.
-    pub fn is_own(claim: &Claim, me: Option<&Sitting>) -> bool {
+    pub fn is_own(claim: &Claim, me: Option<&SessionHandle>) -> bool {
         me.is_some_and(|me| Owner::of(claim) == Owner::me(me))
     }
 }
@@ -328,87 +342,90 @@ impl ClaimLine {
 /// Renews what one holds, takes what is free, else stands in line or is denied.
 pub(in crate::mesh) fn take(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    wanted: &Claiming,
-) -> Result<Claimed> {
-    let line = settle(tx, around, rings, wanted.resource)?;
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
+    request: &ClaimRequest,
+) -> Result<ClaimOutcome> {
+    let queue_state = settle_queue(tx, host, wakeups, request.resource)?;
     let owner = Owner::me(me);
     let own = |claim: &&Claim| Owner::of(claim) == owner;
     let new = NewClaim {
-        resource: wanted.resource,
-        mode: wanted.mode,
+        resource: request.resource,
+        mode: request.mode,
         peer: me.peer,
         session: me.session,
-        note: wanted.note,
-        lease_ms: wanted.lease_ms,
+        note: request.note,
+        lease_ms: request.lease_ms,
     };
-    let held = line.holders.iter().find(own);
-    let ticket = line.queue.iter().find(own);
+    let held = queue_state.holders.iter().find(own);
+    let ticket = queue_state.queue.iter().find(own);
     if let Some(held) = held
-        && (held.mode == wanted.mode || line.holders.len() == 1)
+        && (held.mode == request.mode || queue_state.holders.len() == 1)
     {
-        let renewed = held.mode == wanted.mode;
-        tx.claim_again(held.id, &new)?;
-        tx.set_told(held.id)?;
+        let renewed = held.mode == request.mode;
+        tx.renew_claim(held.id, &new)?;
+        tx.mark_grant_notified(held.id)?;
         if !renewed {
             // Who has it alone now stands in no line for that; who shares it now lets the next sharers in.
-            ticket.map_or(Ok(()), |ticket| give_back(tx, ticket, "changed"))?;
-            granted(tx, held, wanted.mode, true)?;
-            rings.lines.push(wanted.resource.into());
+            ticket.map_or(Ok(()), |ticket| release_claim(tx, ticket, "changed"))?;
+            grant_claim(tx, held, request.mode, true)?;
+            wakeups.changed_queues.push(request.resource.into());
         }
-        return grant(tx, held.id, renewed).map(Claimed::Granted);
+        return build_grant(tx, held.id, renewed).map(ClaimOutcome::Granted);
     }
-    let newcomer = InLine {
+    let newcomer = QueueEntry {
         owner,
-        mode: wanted.mode,
+        mode: request.mode,
     };
-    let turn = ticket.is_none() && line.turns(Some(newcomer)).contains(&line.queue.len());
-    if turn {
+    let queue_turn = ticket.is_none()
+        && queue_state
+            .grantable_positions(Some(newcomer))
+            .contains(&queue_state.queue.len());
+    if queue_turn {
         let id = tx.insert_ticket(&new)?;
         let claim = tx.claim(id)?.expect("it was just inserted");
-        granted(tx, &claim, wanted.mode, true)?;
-        return grant(tx, id, false).map(Claimed::Granted);
+        grant_claim(tx, &claim, request.mode, true)?;
+        return build_grant(tx, id, false).map(ClaimOutcome::Granted);
     }
     let id = match ticket {
         Some(ticket) => {
-            tx.claim_again(ticket.id, &new)?;
+            tx.renew_claim(ticket.id, &new)?;
             ticket.id
         }
-        None if wanted.queue => {
+        None if request.queue => {
             let id = tx.insert_ticket(&new)?;
-            let data = serde_json::json!({ "claim_id": id, "mode": wanted.mode, "place": line.queue.len() + 1 });
-            tx.append(
+            let data = serde_json::json!({ "claim_id": id, "mode": request.mode, "place": queue_state.queue.len() + 1 });
+            tx.append_event(
                 EventKind::ClaimQueued,
                 Some(me.peer),
-                wanted.resource,
+                request.resource,
                 &data,
             )?;
             id
         }
         None => {
-            return Ok(Claimed::Denied {
-                holders: line.holders,
+            return Ok(ClaimOutcome::Denied {
+                holders: queue_state.holders,
             });
         }
     };
     // A ticket that shares now may go with the holders.
-    let line = settle(tx, around, rings, wanted.resource)?;
-    let Some(mut ticket) = place(tx, &line, id) else {
-        tx.set_told(id)?;
-        return grant(tx, id, false).map(Claimed::Granted);
+    let queue_state = settle_queue(tx, host, wakeups, request.resource)?;
+    let Some(mut ticket) = position(tx, &queue_state, id) else {
+        tx.mark_grant_notified(id)?;
+        return build_grant(tx, id, false).map(ClaimOutcome::Granted);
     };
-    if wanted.wait {
-        ticket.wait = Some(tx.insert_claim_wait(me.session, &around.own, id)?);
+    if request.wait {
+        ticket.wait = Some(tx.insert_claim_wait(me.session, &host.own, id)?);
     } else {
         // Its server looks after the line from now on.
-        rings.add([me.session]);
+        wakeups.add([me.session]);
     }
-    Ok(Claimed::Queued(ticket))
+    Ok(ClaimOutcome::Queued(ticket))
 }
 
-fn grant(tx: &Tx, id: ClaimId, renewed: bool) -> Result<Grant> {
+fn build_grant(tx: &Tx, id: ClaimId, renewed: bool) -> Result<Grant> {
     // The server of a client that was just killed may still be asked; what it gets goes with its session.
     let claim = tx
         .claim(id)?
@@ -417,32 +434,35 @@ fn grant(tx: &Tx, id: ClaimId, renewed: bool) -> Result<Grant> {
 }
 
 /// Returns the place of a ticket; `None` when it stands in line no more.
-fn place(tx: &Tx, line: &Line, id: ClaimId) -> Option<Ticket> {
-    let at = line.queue.iter().position(|ticket| ticket.id == id)?;
+fn position(tx: &Tx, queue_state: &QueueState, id: ClaimId) -> Option<Ticket> {
+    let at = queue_state
+        .queue
+        .iter()
+        .position(|ticket| ticket.id == id)?;
     Some(Ticket {
         id,
-        place: at + 1,
-        holders: line.holders.clone(),
-        look_again_ms: look_again_ms(line, &tx.now),
+        position: at + 1,
+        holders: queue_state.holders.clone(),
+        recheck_after_ms: recheck_after_ms(queue_state, &tx.now),
         wait: None,
         cycle: None,
     })
 }
 
 /// Puts a line in order. Returns whose turn has come.
-fn promoted_by(
+fn settle_and_list_promoted(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
     resource: &str,
 ) -> Result<Vec<PeerName>> {
-    let waited: Vec<ClaimId> = Line::of(tx.claims_on(resource)?)
+    let waited: Vec<ClaimId> = QueueState::of(tx.claims_on(resource)?)
         .queue
         .iter()
         .map(|ticket| ticket.id)
         .collect();
-    let line = settle(tx, around, rings, resource)?;
-    let promoted = line.holders.into_iter();
+    let queue_state = settle_queue(tx, host, wakeups, resource)?;
+    let promoted = queue_state.holders.into_iter();
     Ok(promoted
         .filter(|claim| waited.contains(&claim.id))
         .map(|claim| claim.peer_name)

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::mesh::peer::liveness::{Around, record_death};
-use crate::mesh::{Mesh, Rings, Sitting};
-use crate::model::claim::{Holder, InLine, waits_for, whose_turn};
+use crate::mesh::peer::liveness::{HostView, record_dead_session};
+use crate::mesh::{Mesh, PendingWakeups, SessionHandle};
+use crate::model::claim::{HolderStatus, QueueEntry, blocking_owners, grantable_tickets};
 use crate::model::{Activity, ClaimState, EventKind, Liveness, PeerKind, Result};
 use crate::platform::Moment;
 use crate::platform::id::{PeerId, SessionId};
@@ -27,7 +27,7 @@ impl Owner {
         }
     }
 
-    pub(in crate::mesh) fn me(me: &Sitting) -> Self {
+    pub(in crate::mesh) fn me(me: &SessionHandle) -> Self {
         match me.kind {
             PeerKind::Person => Self::Person(me.peer),
             PeerKind::Session | PeerKind::Run => Self::Session(me.session),
@@ -37,12 +37,12 @@ impl Owner {
 
 /// The holders of a resource and the line for it.
 #[derive(Debug, Clone)]
-pub(in crate::mesh) struct Line {
+pub(in crate::mesh) struct QueueState {
     pub(in crate::mesh) holders: Vec<Claim>,
     pub(in crate::mesh) queue: Vec<Claim>,
 }
 
-impl Line {
+impl QueueState {
     pub(in crate::mesh) fn of(claims: Vec<Claim>) -> Self {
         let (holders, queue) = claims
             .into_iter()
@@ -51,16 +51,23 @@ impl Line {
     }
 
     /// Returns the places in the queue of those whose turn has come, were `newcomer` the last in it.
-    pub(in crate::mesh) fn turns(&self, newcomer: Option<InLine<Owner>>) -> Vec<usize> {
-        let mut queue = places(&self.queue);
+    pub(in crate::mesh) fn grantable_positions(
+        &self,
+        newcomer: Option<QueueEntry<Owner>>,
+    ) -> Vec<usize> {
+        let mut queue = queue_entries(&self.queue);
         queue.extend(newcomer);
-        whose_turn(&places(&self.holders), &queue)
+        grantable_tickets(&queue_entries(&self.holders), &queue)
     }
 
     /// Returns the peers for whom the ticket at a place waits.
-    pub(in crate::mesh) fn blockers(&self, place: usize) -> Vec<PeerId> {
-        let queue = places(&self.queue);
-        let owners = waits_for(&places(&self.holders), &queue[..place], queue[place]);
+    pub(in crate::mesh) fn blockers(&self, position: usize) -> Vec<PeerId> {
+        let queue = queue_entries(&self.queue);
+        let owners = blocking_owners(
+            &queue_entries(&self.holders),
+            &queue[..position],
+            queue[position],
+        );
         let all = self.holders.iter().chain(&self.queue);
         let mut peers: Vec<PeerId> = all
             .filter(|claim| owners.contains(&Owner::of(claim)))
@@ -71,17 +78,17 @@ impl Line {
     }
 }
 
-fn places(claims: &[Claim]) -> Vec<InLine<Owner>> {
-    let place = |claim: &Claim| InLine {
+fn queue_entries(claims: &[Claim]) -> Vec<QueueEntry<Owner>> {
+    let position = |claim: &Claim| QueueEntry {
         owner: Owner::of(claim),
         mode: claim.mode,
     };
-    claims.iter().map(place).collect()
+    claims.iter().map(position).collect()
 }
 
 /// Why a claim is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::mesh) enum Over {
+pub(in crate::mesh) enum ExpiryReason {
     /// The session is dead.
     Died,
     /// The time is over, or was counted on another boot.
@@ -89,62 +96,71 @@ pub(in crate::mesh) enum Over {
 }
 
 /// Returns whether a claim is over, by the one rule for all.
-pub(in crate::mesh) fn is_over(tx: &Tx, around: &Around, claim: &Claim) -> Result<Option<Over>> {
+pub(in crate::mesh) fn is_expired(
+    tx: &Tx,
+    host: &HostView,
+    claim: &Claim,
+) -> Result<Option<ExpiryReason>> {
     let now = &tx.now;
     if claim.boot != *now.boot {
-        return Ok(Some(Over::Lease));
+        return Ok(Some(ExpiryReason::Lease));
     }
-    let lapsed = now.monotonic_ms >= claim.lease.until_ms;
+    let lease_lapsed = now.monotonic_ms >= claim.lease.until_ms;
     if claim.kind == PeerKind::Person {
-        return persons_is_over(tx, around, claim, lapsed);
+        return person_claim_expiry(tx, host, claim, lease_lapsed);
     }
     let session = tx.session(claim.session)?;
     let alive = session
         .as_ref()
-        .is_some_and(|session| around.liveness(session, claim.ttl_ms, now) != Liveness::Dead);
+        .is_some_and(|session| host.liveness(session, claim.ttl_ms, now) != Liveness::Dead);
     if !alive {
-        return Ok(Some(Over::Died));
+        return Ok(Some(ExpiryReason::Died));
     }
     if claim.state == ClaimState::Queued {
         return Ok(None);
     }
-    let busy =
-        lapsed && session.is_some_and(|session| around.activity(&session, now) == Activity::Busy);
-    let over = claim
+    let busy = lease_lapsed
+        && session.is_some_and(|session| host.activity(&session, now) == Activity::Busy);
+    let expiry = claim
         .lease
-        .is_over(Holder { alive, busy }, now.monotonic_ms);
-    Ok(over.then_some(Over::Lease))
+        .is_expired(HolderStatus { alive, busy }, now.monotonic_ms);
+    Ok(expiry.then_some(ExpiryReason::Lease))
 }
 
 /// What a person holds lives by its time alone, and so does a place in line that a command left there. A place where commands
 /// wait lives as long as one of them.
-fn persons_is_over(tx: &Tx, around: &Around, claim: &Claim, lapsed: bool) -> Result<Option<Over>> {
+fn person_claim_expiry(
+    tx: &Tx,
+    host: &HostView,
+    claim: &Claim,
+    lease_lapsed: bool,
+) -> Result<Option<ExpiryReason>> {
     let commands = match claim.state {
         ClaimState::Held => Vec::new(),
-        ClaimState::Queued => tx.sessions_in_line(claim)?,
+        ClaimState::Queued => tx.sessions_waiting_with_ticket(claim)?,
     };
     if commands.is_empty() {
-        return Ok(lapsed.then_some(Over::Lease));
+        return Ok(lease_lapsed.then_some(ExpiryReason::Lease));
     }
     for command in commands {
-        let waits = around.bells.is_served(command)
+        let waits = host.doorbells.is_server_running(command)
             || tx.session(command)?.is_some_and(|session| {
-                around.liveness(&session, claim.ttl_ms, &tx.now) != Liveness::Dead
+                host.liveness(&session, claim.ttl_ms, &tx.now) != Liveness::Dead
             });
         if waits {
             return Ok(None);
         }
     }
-    Ok(Some(Over::Died))
+    Ok(Some(ExpiryReason::Died))
 }
 
 /// Returns whether a line is not in order: somebody in it is over, or somebody's turn has come.
-fn is_due(tx: &Tx, around: &Around, line: &Line) -> Result<bool> {
-    if !line.turns(None).is_empty() {
+fn is_unsettled(tx: &Tx, host: &HostView, queue_state: &QueueState) -> Result<bool> {
+    if !queue_state.grantable_positions(None).is_empty() {
         return Ok(true);
     }
-    for claim in line.holders.iter().chain(&line.queue) {
-        if is_over(tx, around, claim)?.is_some() {
+    for claim in queue_state.holders.iter().chain(&queue_state.queue) {
+        if is_expired(tx, host, claim)?.is_some() {
             return Ok(true);
         }
     }
@@ -152,131 +168,151 @@ fn is_due(tx: &Tx, around: &Around, line: &Line) -> Result<bool> {
 }
 
 /// Puts every line in order that this transaction has touched.
-pub(in crate::mesh) fn advance(tx: &Tx, around: &Around, rings: &mut Rings) -> Result<()> {
-    while let Some(resource) = rings.lines.pop() {
-        settle(tx, around, rings, &resource)?;
+pub(in crate::mesh) fn settle_changed_queues(
+    tx: &Tx,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+) -> Result<()> {
+    while let Some(resource) = wakeups.changed_queues.pop() {
+        settle_queue(tx, host, wakeups, &resource)?;
     }
     Ok(())
 }
 
 /// Takes out whoever is over, and promotes whose turn has come.
-pub(in crate::mesh) fn settle(
+pub(in crate::mesh) fn settle_queue(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
     resource: &str,
-) -> Result<Line> {
+) -> Result<QueueState> {
     let mut changed = false;
     for claim in tx.claims_on(resource)? {
-        if let Some(over) = is_over(tx, around, &claim)? {
+        if let Some(expiry) = is_expired(tx, host, &claim)? {
             changed = true;
-            take_out(tx, rings, &claim, over)?;
+            evict(tx, wakeups, &claim, expiry)?;
         }
     }
-    let line = Line::of(tx.claims_on(resource)?);
-    let turns = line.turns(None);
-    for place in &turns {
+    let queue_state = QueueState::of(tx.claims_on(resource)?);
+    let grantable_positions = queue_state.grantable_positions(None);
+    for position in &grantable_positions {
         changed = true;
-        promote(tx, around, rings, &line, &line.queue[*place])?;
+        promote(
+            tx,
+            host,
+            wakeups,
+            &queue_state,
+            &queue_state.queue[*position],
+        )?;
     }
     if !changed {
-        return Ok(line);
+        return Ok(queue_state);
     }
-    let line = Line::of(tx.claims_on(resource)?);
+    let queue_state = QueueState::of(tx.claims_on(resource)?);
     // The first in line looks when the new holders' time is over.
-    rings.add(line.queue.first().map(|ticket| ticket.session));
-    Ok(line)
+    wakeups.add(queue_state.queue.first().map(|ticket| ticket.session));
+    Ok(queue_state)
 }
 
-fn take_out(tx: &Tx, rings: &mut Rings, claim: &Claim, over: Over) -> Result<()> {
-    if over == Over::Died
+fn evict(tx: &Tx, wakeups: &mut PendingWakeups, claim: &Claim, expiry: ExpiryReason) -> Result<()> {
+    if expiry == ExpiryReason::Died
         && let (Some(session), Some(peer)) = (tx.session(claim.session)?, tx.peer(claim.peer)?)
         && session.ended_at_ms.is_none()
     {
-        record_death(tx, rings, &session, &peer)?;
+        record_dead_session(tx, wakeups, &session, &peer)?;
     }
     // The record of a death takes a session's claims with it, but not a person's.
     if tx.claim(claim.id)?.is_some() {
-        let why = if over == Over::Died { "died" } else { "lease" };
-        reap(tx, claim, why)?;
+        let why = if expiry == ExpiryReason::Died {
+            "died"
+        } else {
+            "lease"
+        };
+        reap_claim(tx, claim, why)?;
     }
     Ok(())
 }
 
-fn reap(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
-    end(tx, claim, EventKind::ClaimReaped, why)
+fn reap_claim(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
+    remove_claim(tx, claim, EventKind::ClaimReaped, why)
 }
 
 /// Takes a claim or a ticket away, and says so in the log.
-fn end(tx: &Tx, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
+fn remove_claim(tx: &Tx, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
     tx.delete_claim(claim.id)?;
-    let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fence, "was": claim.state, "why": why });
-    Ok(tx.append(kind, Some(claim.peer), &claim.resource, &data)?)
+    let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fencing_token, "was": claim.state, "why": why });
+    Ok(tx.append_event(kind, Some(claim.peer), &claim.resource, &data)?)
 }
 
 /// Grants a ticket its claim. A call that waits for it tells its session; else somebody else must.
-fn promote(tx: &Tx, around: &Around, rings: &mut Rings, line: &Line, ticket: &Claim) -> Result<()> {
-    let waiting = tx.sessions_in_line(ticket)?;
-    let told = waiting
+fn promote(
+    tx: &Tx,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    queue_state: &QueueState,
+    ticket: &Claim,
+) -> Result<()> {
+    let waiting = tx.sessions_waiting_with_ticket(ticket)?;
+    let is_notified = waiting
         .iter()
-        .any(|session| around.bells.is_served(*session));
+        .any(|session| host.doorbells.is_server_running(*session));
     // Who shared it and now has it alone does not share it any more.
-    for held in &line.holders {
+    for held in &queue_state.holders {
         if Owner::of(held) == Owner::of(ticket) {
-            give_back(tx, held, "changed")?;
+            release_claim(tx, held, "changed")?;
         }
     }
-    granted(tx, ticket, ticket.mode, told)?;
-    rings.add(waiting);
-    rings.add([ticket.session]);
+    grant_claim(tx, ticket, ticket.mode, is_notified)?;
+    wakeups.add(waiting);
+    wakeups.add([ticket.session]);
     Ok(())
 }
 
 /// Grants a claim, and says so. Returns its fence.
-pub(in crate::mesh) fn granted(
+pub(in crate::mesh) fn grant_claim(
     tx: &Tx,
     claim: &Claim,
-    mode: crate::model::Mode,
-    told: bool,
+    mode: crate::model::ClaimMode,
+    is_notified: bool,
 ) -> Result<i64> {
-    let fence = tx.grant(claim, told)?;
-    let data = json!({ "claim_id": claim.id, "mode": mode, "fence": fence, "lease_seconds": claim.lease.lease_ms / 1000 });
-    tx.append(
+    let fencing_token = tx.grant_ticket(claim, is_notified)?;
+    let data = json!({ "claim_id": claim.id, "mode": mode, "fence": fencing_token, "lease_seconds": claim.lease.lease_ms / 1000 });
+    tx.append_event(
         EventKind::ClaimGranted,
         Some(claim.peer),
         &claim.resource,
         &data,
     )?;
-    Ok(fence)
+    Ok(fencing_token)
 }
 
 /// Takes a claim or a ticket off the line, because its owner gave it back.
-pub(in crate::mesh) fn give_back(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
-    end(tx, claim, EventKind::ClaimReleased, why)
+pub(in crate::mesh) fn release_claim(tx: &Tx, claim: &Claim, why: &str) -> Result<()> {
+    remove_claim(tx, claim, EventKind::ClaimReleased, why)
 }
 
 /// Drops a ticket, unless another call waits there: then it is that one's from now on.
-pub(in crate::mesh) fn drop_ticket(
+pub(in crate::mesh) fn withdraw_ticket(
     tx: &Tx,
-    rings: &mut Rings,
+    wakeups: &mut PendingWakeups,
     ticket: &Claim,
     kind: EventKind,
     why: &str,
 ) -> Result<()> {
-    match tx.sessions_in_line(ticket)?.first() {
+    match tx.sessions_waiting_with_ticket(ticket)?.first() {
         Some(other) if *other == ticket.session => {}
-        Some(other) => tx.hand_ticket_to(ticket.id, *other)?,
-        None => end(tx, ticket, kind, why)?,
+        Some(other) => tx.transfer_ticket(ticket.id, *other)?,
+        None => remove_claim(tx, ticket, kind, why)?,
     }
-    rings.lines.push(ticket.resource.clone());
+    wakeups.changed_queues.push(ticket.resource.clone());
     Ok(())
 }
 
 /// Takes away what a session that ends holds and stands in line for. What a person claimed outlives the command, but not
 /// the places in line where the command was still waiting.
-pub(in crate::mesh) fn end_claims(
+pub(in crate::mesh) fn end_session_claims(
     tx: &Tx,
-    rings: &mut Rings,
+    wakeups: &mut PendingWakeups,
     session: SessionId,
     kind: PeerKind,
     waited: Vec<Claim>,
@@ -284,94 +320,96 @@ pub(in crate::mesh) fn end_claims(
 ) -> Result<()> {
     if kind == PeerKind::Person {
         for ticket in waited {
-            drop_ticket(tx, rings, &ticket, EventKind::ClaimReaped, why)?;
+            withdraw_ticket(tx, wakeups, &ticket, EventKind::ClaimReaped, why)?;
         }
         return Ok(());
     }
     for claim in tx.claims_of_session(session)? {
-        reap(tx, &claim, why)?;
-        rings.lines.push(claim.resource);
+        reap_claim(tx, &claim, why)?;
+        wakeups.changed_queues.push(claim.resource);
     }
     Ok(())
 }
 
 /// Returns the resources of a name whose lines are not in order.
-fn due(tx: &Tx, around: &Around, resources: Vec<String>) -> Result<Vec<String>> {
-    let mut due = Vec::new();
+fn unsettled_queues(tx: &Tx, host: &HostView, resources: Vec<String>) -> Result<Vec<String>> {
+    let mut unsettled_queues = Vec::new();
     for resource in resources {
-        if is_due(tx, around, &Line::of(tx.claims_on(&resource)?))? {
-            due.push(resource);
+        if is_unsettled(tx, host, &QueueState::of(tx.claims_on(&resource)?))? {
+            unsettled_queues.push(resource);
         }
     }
-    Ok(due)
+    Ok(unsettled_queues)
 }
 
 /// Returns when to look at a line again: when the earliest of its holds may be over, in milliseconds from now.
-pub(in crate::mesh) fn look_again_ms(line: &Line, now: &Moment) -> Option<i64> {
-    let ends = line
+pub(in crate::mesh) fn recheck_after_ms(queue_state: &QueueState, now: &Moment) -> Option<i64> {
+    let ends = queue_state
         .holders
         .iter()
-        .map(|claim| claim.lease.look_at_ms(now.monotonic_ms));
+        .map(|claim| claim.lease.next_check_monotonic_ms(now.monotonic_ms));
     Some((ends.min()? - now.monotonic_ms).max(1))
 }
 
 /// How many lines one look goes through.
-pub(in crate::mesh) const LINES_MAX: usize = 1_000;
+pub(in crate::mesh) const QUEUES_MAX: usize = 1_000;
 
 impl Mesh {
     /// Takes what is over out of the lines whose name begins with `prefix`, and lets the next in. Writes only if need be.
     /// Returns how many claims and tickets were over.
-    pub(in crate::mesh) fn settle_lines(&mut self, prefix: &str) -> Result<usize> {
-        let due =
-            self.read(|tx, around| due(tx, around, tx.resources_claimed(prefix, LINES_MAX)?))?;
-        self.settle_these(&due)
+    pub(in crate::mesh) fn settle_queues(&mut self, prefix: &str) -> Result<usize> {
+        let unsettled_queues = self.read(|tx, host| {
+            unsettled_queues(tx, host, tx.claimed_resources(prefix, QUEUES_MAX)?)
+        })?;
+        self.settle_queues_of(&unsettled_queues)
     }
 
     /// Looks after the lines in which a session stands. Returns when to look again, in milliseconds; never while it stands
     /// in none.
-    pub fn watch_lines(&mut self, me: &Sitting) -> Result<Option<i64>> {
-        let lines = self.read(|tx, around| {
+    pub fn settle_own_queues(&mut self, me: &SessionHandle) -> Result<Option<i64>> {
+        let changed_queues = self.read(|tx, host| {
             let mut resources = Vec::new();
-            let mut again_ms = None;
+            let mut recheck_ms = None;
             for ticket in tx.claims_of_session(me.session)? {
                 if ticket.state == ClaimState::Queued {
-                    let line = Line::of(tx.claims_on(&ticket.resource)?);
-                    again_ms = again_ms
+                    let queue_state = QueueState::of(tx.claims_on(&ticket.resource)?);
+                    recheck_ms = recheck_ms
                         .into_iter()
-                        .chain(look_again_ms(&line, &tx.now))
+                        .chain(recheck_after_ms(&queue_state, &tx.now))
                         .min();
                     resources.push(ticket.resource);
                 }
             }
-            Ok((due(tx, around, resources)?, again_ms))
+            Ok((unsettled_queues(tx, host, resources)?, recheck_ms))
         })?;
-        let (due, again_ms) = lines;
-        if due.is_empty() {
-            return Ok(again_ms);
+        let (unsettled_queues, recheck_ms) = changed_queues;
+        if unsettled_queues.is_empty() {
+            return Ok(recheck_ms);
         }
-        self.settle_these(&due)?;
+        self.settle_queues_of(&unsettled_queues)?;
         // Whoever came to be the first in line is rung by that, and looks then.
-        Ok(again_ms)
+        Ok(recheck_ms)
     }
 
     /// The same for all lines on the way of a look, which it neither holds up nor fails.
-    pub(in crate::mesh) fn settle_lines_if_free(&mut self) {
-        let patience = self.store.set_patience(Duration::ZERO);
-        let _ = self.settle_lines("");
-        self.store.set_patience(patience);
+    pub(in crate::mesh) fn settle_queues_if_unlocked(&mut self) {
+        let lock_timeout = self.store.set_lock_timeout(Duration::ZERO);
+        let _ = self.settle_queues("");
+        self.store.set_lock_timeout(lock_timeout);
     }
 
     /// The same for one line.
-    pub(in crate::mesh) fn settle_one(&mut self, resource: &str) -> Result<usize> {
-        let due = self.read(|tx, around| due(tx, around, vec![resource.into()]))?;
-        self.settle_these(&due)
+    pub(in crate::mesh) fn settle_queue_of(&mut self, resource: &str) -> Result<usize> {
+        let unsettled_queues =
+            self.read(|tx, host| unsettled_queues(tx, host, vec![resource.into()]))?;
+        self.settle_queues_of(&unsettled_queues)
     }
 
-    fn settle_these(&mut self, resources: &[String]) -> Result<usize> {
+    fn settle_queues_of(&mut self, resources: &[String]) -> Result<usize> {
         if resources.is_empty() {
             return Ok(0);
         }
-        self.write(|tx, around, rings| {
+        self.write(|tx, host, wakeups| {
             // Before any: the record of a death takes all that its session claimed, also in the lines further on.
             let mut before = 0;
             for resource in resources {
@@ -379,8 +417,8 @@ impl Mesh {
             }
             let mut after = 0;
             for resource in resources {
-                let line = settle(tx, around, rings, resource)?;
-                after += line.holders.len() + line.queue.len();
+                let queue_state = settle_queue(tx, host, wakeups, resource)?;
+                after += queue_state.holders.len() + queue_state.queue.len();
             }
             Ok(before.saturating_sub(after))
         })

@@ -4,11 +4,11 @@
 //! replaced in one rename, for its owner only, and goes with the session. A broken or overlong one counts as none.
 use std::path::Path;
 
-use crate::mesh::{Mesh, Sitting};
-use crate::model::activity::Doing;
+use crate::mesh::{Mesh, SessionHandle};
+use crate::model::activity::ActivitySummary;
 use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};
-use crate::wake::Bells;
+use crate::wake::Doorbells;
 
 /// Nothing of ours is larger.
 const BYTES_MAX: u64 = 4_096;
@@ -16,12 +16,12 @@ const BYTES_MAX: u64 = 4_096;
 impl Mesh {
     /// Notes what a session is at: `change` gets what was known and says what is so now. Writes nothing where that is the
     /// same.
-    pub fn note_doing(
+    pub fn update_activity_summary(
         &self,
-        me: &Sitting,
-        change: impl FnOnce(Doing) -> Doing,
+        me: &SessionHandle,
+        change: impl FnOnce(ActivitySummary) -> ActivitySummary,
     ) -> Result<(), Fault> {
-        let path = self.bells().doing_path(me.session);
+        let path = self.doorbells().activity_path(me.session);
         let before = read(&path).unwrap_or_default();
         let after = change(before.clone());
         if after == before {
@@ -32,18 +32,21 @@ impl Mesh {
     }
 
     /// Forgets what a session is at: it begins anew, or its person wants nothing kept.
-    pub fn forget_doing(&self, me: &Sitting) {
-        let _ = std::fs::remove_file(self.bells().doing_path(me.session));
+    pub fn clear_activity_summary(&self, me: &SessionHandle) {
+        let _ = std::fs::remove_file(self.doorbells().activity_path(me.session));
     }
 }
 
 /// Returns what a session is at, as far as it is known.
-pub(in crate::mesh) fn doing(bells: &Bells, session: SessionId) -> Option<Doing> {
-    read(&bells.doing_path(session))
+pub(in crate::mesh) fn activity_summary(
+    doorbells: &Doorbells,
+    session: SessionId,
+) -> Option<ActivitySummary> {
+    read(&doorbells.activity_path(session))
 }
 
-fn read(path: &Path) -> Option<Doing> {
+fn read(path: &Path) -> Option<ActivitySummary> {
     let text = file::read(path, BYTES_MAX).ok()?;
-    let doing: Doing = serde_json::from_slice(&text).ok()?;
-    Some(doing.checked())
+    let activity_summary: ActivitySummary = serde_json::from_slice(&text).ok()?;
+    Some(activity_summary.normalized())
 }

@@ -1,20 +1,20 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
-use crate::claude_code::client::Registered;
-use crate::mesh::claim::queue::is_over;
-use crate::mesh::peer::activity::doing;
-use crate::mesh::peer::liveness::{Around, sitter};
-use crate::mesh::wake::throttle::hold_told;
-use crate::mesh::{Mesh, Rings, Sitting};
-use crate::model::activity::Doing;
+use crate::claude_code::client::RegistryEntry;
+use crate::mesh::claim::queue::is_expired;
+use crate::mesh::peer::activity::activity_summary;
+use crate::mesh::peer::liveness::{HostView, find_live_session};
+use crate::mesh::wake::throttle::throttled_for_observer;
+use crate::mesh::{Mesh, PendingWakeups, SessionHandle};
+use crate::model::activity::ActivitySummary;
 use crate::model::peer::{Address, nearest};
-use crate::model::throttle::Held;
+use crate::model::throttle::Throttled;
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task, Tx};
 
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scope {
+pub enum PeerScope {
     /// All of the mesh.
     #[default]
     Machine,
@@ -26,7 +26,7 @@ pub enum Scope {
 
 /// What a session says of itself; what is `None` stays as it is.
 #[derive(Debug, Clone, Default)]
-pub struct About {
+pub struct PeerDescription {
     /// What it is for, at most 64 characters.
     pub role: Option<String>,
     /// What it is doing, at most 500 characters.
@@ -55,7 +55,7 @@ pub struct PeerView {
     /// What it is doing.
     pub activity: Activity,
     /// What it is at, as its hooks have seen it.
-    pub doing: Option<Doing>,
+    pub activity_summary: Option<ActivitySummary>,
     /// How long it has been idle, in milliseconds; `None` while it is busy or where that cannot be told.
     pub idle_ms: Option<i64>,
     /// It can be asked.
@@ -63,7 +63,7 @@ pub struct PeerView {
     /// How many questions wait there.
     pub questions_waiting: u32,
     /// What is asked is stored without ringing, and why.
-    pub held: Option<Held>,
+    pub held: Option<Throttled>,
     /// What it has claimed.
     pub claims: Vec<Claim>,
     /// The task it works on.
@@ -74,24 +74,27 @@ impl Mesh {
     /// Returns the peers of a scope, by name. Mailboxes nobody sits at come only with `include_dead`.
     pub fn peers(
         &mut self,
-        me: Option<&Sitting>,
-        scope: Scope,
+        me: Option<&SessionHandle>,
+        scope: PeerScope,
         include_dead: bool,
     ) -> Result<Vec<PeerView>> {
-        self.settle_lines_if_free();
-        let views = self.look_around(|tx, around| {
+        self.settle_queues_if_unlocked();
+        let views = self.read_and_wake_unnotified(|tx, host| {
             let own = me.map(|me| tx.peer(me.peer)).transpose()?.flatten();
             let mut views = Vec::new();
             let peers = if include_dead {
-                let mut all = tx.mailboxes()?;
+                let mut all = tx.addressable_peers()?;
                 all.extend(tx.live_runs()?);
                 all
             } else {
-                tx.seated()?
+                tx.peers_with_live_session()?
             };
             for peer in peers {
-                if own.as_ref().is_none_or(|own| is_in(scope, own, &peer)) {
-                    views.push(view(tx, around, peer)?);
+                if own
+                    .as_ref()
+                    .is_none_or(|own| is_in_scope(scope, own, &peer))
+                {
+                    views.push(view(tx, host, peer)?);
                 }
             }
             Ok(views)
@@ -101,7 +104,7 @@ impl Mesh {
             .any(|view| view.session.is_some() && view.liveness == Liveness::Dead)
         {
             // What cannot be recorded now, whoever looks next records.
-            let _ = self.record_deaths();
+            let _ = self.record_dead_sessions();
         }
         let wanted = |view: &PeerView| {
             view.liveness != Liveness::Dead || (include_dead && view.peer.kind == PeerKind::Session)
@@ -111,15 +114,15 @@ impl Mesh {
 
     /// Returns one peer as it is now.
     pub fn peer_view(&mut self, id: PeerId) -> Result<Option<PeerView>> {
-        self.read(|tx, around| tx.peer(id)?.map(|peer| view(tx, around, peer)).transpose())
+        self.read(|tx, host| tx.peer(id)?.map(|peer| view(tx, host, peer)).transpose())
     }
 
     /// Records every session whose process is gone.
-    pub fn record_deaths(&mut self) -> Result<()> {
-        self.write(|tx, around, rings| {
+    pub fn record_dead_sessions(&mut self) -> Result<()> {
+        self.write(|tx, host, wakeups| {
             for session in tx.live_sessions()? {
                 if let Some(peer) = tx.peer(session.peer)? {
-                    sitter(tx, around, rings, &peer)?;
+                    find_live_session(tx, host, wakeups, &peer)?;
                 }
             }
             Ok(())
@@ -127,71 +130,77 @@ impl Mesh {
     }
 
     /// Notes what a session says of itself, and that it is there.
-    pub fn describe(&mut self, me: &Sitting, about: &About) -> Result<PeerView> {
-        check(about)?;
-        self.write(|tx, around, _| {
-            if let Some(name) = &about.name {
+    pub fn describe(
+        &mut self,
+        me: &SessionHandle,
+        description: &PeerDescription,
+    ) -> Result<PeerView> {
+        check_description(description)?;
+        self.write(|tx, host, _| {
+            if let Some(name) = &description.name {
                 rename(tx, me, name)?;
             }
             let fields = [
-                &about.role,
-                &about.summary,
-                &about.branch,
-                &about.prompt_ptr,
+                &description.role,
+                &description.summary,
+                &description.branch,
+                &description.prompt_ptr,
             ]
             .map(|field| field.as_deref());
             tx.update_peer(
                 me.peer,
                 fields,
-                about.ttl_seconds.map(|seconds| i64::from(seconds) * 1000),
+                description
+                    .ttl_seconds
+                    .map(|seconds| i64::from(seconds) * 1000),
             )?;
-            tx.see_session(me.session)?;
+            tx.mark_session_seen(me.session)?;
             let peer = tx
                 .peer(me.peer)?
                 .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
-            view(tx, around, peer)
+            view(tx, host, peer)
         })
     }
 }
 
-fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
+fn view(tx: &Tx, host: &HostView, peer: Peer) -> Result<PeerView> {
     let sessions = tx.live_sessions_at(peer.id)?;
-    let lives = |session: &Session| around.liveness(session, peer.ttl_ms, &tx.now);
+    let liveness_of = |session: &Session| host.liveness(session, peer.ttl_ms, &tx.now);
     let session = sessions
         .iter()
-        .find(|session| lives(session) != Liveness::Dead)
+        .find(|session| liveness_of(session) != Liveness::Dead)
         .or(sessions.first())
         .cloned();
     let mut aliases = tx.aliases(peer.id)?;
-    let registered = session
+    let registry_entry = session
         .as_ref()
-        .and_then(|session| around.registered(session));
-    let activity = session.as_ref().map_or(Activity::Offline, |session| {
-        around.activity(session, &tx.now)
-    });
-    let doing = session
+        .and_then(|session| host.registry_entry(session));
+    let activity = session
         .as_ref()
-        .and_then(|session| doing(&around.bells, session.id));
+        .map_or(Activity::Offline, |session| host.activity(session, &tx.now));
+    let activity_summary = session
+        .as_ref()
+        .and_then(|session| activity_summary(&host.doorbells, session.id));
     let idle_ms = (activity == Activity::Idle)
-        .then(|| idle_since_ms(registered.as_ref(), doing.as_ref()))
+        .then(|| idle_since_ms(registry_entry.as_ref(), activity_summary.as_ref()))
         .flatten()
         .map(|since_ms| (tx.now.wall_ms - since_ms).max(0));
-    aliases.extend(registered.and_then(|registered| registered.given_name));
+    aliases.extend(registry_entry.and_then(|registry_entry| registry_entry.given_name));
     Ok(PeerView {
-        liveness: session.as_ref().map_or(Liveness::Dead, lives),
+        liveness: session.as_ref().map_or(Liveness::Dead, liveness_of),
         activity,
-        doing,
+        activity_summary,
         idle_ms,
         askable: peer.kind != PeerKind::Run
             && session
                 .as_ref()
-                .is_some_and(|session| around.is_askable(session, &tx.now)),
-        questions_waiting: tx.count_pending(peer.id)?,
+                .is_some_and(|session| host.is_askable(session, &tx.now)),
+        questions_waiting: tx.count_pending_questions(peer.id)?,
         held: match &session {
-            Some(session) => hold_told(tx, around, &peer, session)?,
+            Some(session) => throttled_for_observer(tx, host, &peer, session)?,
             None => None,
         },
-        claims: held_at(tx, around, peer.id)?,
+        claims: claims_held_by(tx, host, peer.id)?,
         current_task: tx.current_task(peer.id)?,
         aliases,
         session,
@@ -200,29 +209,32 @@ fn view(tx: &Tx, around: &Around, peer: Peer) -> Result<PeerView> {
 }
 
 /// Claude Code's registry knows best; where it does not tell, the end of the last turn counts.
-fn idle_since_ms(registered: Option<&Registered>, doing: Option<&Doing>) -> Option<i64> {
-    let told = registered.and_then(|registered| registered.status_since_ms);
-    told.or_else(|| doing?.stopped_at_ms)
+fn idle_since_ms(
+    registry_entry: Option<&RegistryEntry>,
+    activity_summary: Option<&ActivitySummary>,
+) -> Option<i64> {
+    let reported_ms = registry_entry.and_then(|registry_entry| registry_entry.status_since_ms);
+    reported_ms.or_else(|| activity_summary?.stopped_at_ms)
 }
 
 /// What is held at a mailbox; what is over counts no more, whether anybody could take it out or not.
-fn held_at(tx: &Tx, around: &Around, peer: PeerId) -> Result<Vec<Claim>> {
+fn claims_held_by(tx: &Tx, host: &HostView, peer: PeerId) -> Result<Vec<Claim>> {
     let mut held = Vec::new();
-    for claim in tx.held_at(peer)? {
-        if is_over(tx, around, &claim)?.is_none() {
+    for claim in tx.claims_held_by(peer)? {
+        if is_expired(tx, host, &claim)?.is_none() {
             held.push(claim);
         }
     }
     Ok(held)
 }
 
-fn is_in(scope: Scope, own: &Peer, other: &Peer) -> bool {
+fn is_in_scope(scope: PeerScope, own: &Peer, other: &Peer) -> bool {
     match scope {
-        Scope::Machine => true,
-        Scope::Repo => {
+        PeerScope::Machine => true,
+        PeerScope::Repo => {
             other.id == own.id || (own.git_common.is_some() && own.git_common == other.git_common)
         }
-        Scope::Directory => match (&own.project, &other.project) {
+        PeerScope::Directory => match (&own.project, &other.project) {
             (Some(own), Some(other)) => std::path::Path::new(other).starts_with(own),
             _ => own.id == other.id,
         },
@@ -230,15 +242,15 @@ fn is_in(scope: Scope, own: &Peer, other: &Peer) -> bool {
 }
 
 /// Returns whom an address means; never the caller, never silently somebody else.
-pub(in crate::mesh) fn resolve(
+pub(in crate::mesh) fn resolve_address(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     address: &Address,
 ) -> Result<Peer> {
     let Some(named) = find(tx, address.name())? else {
-        return Err(unknown(tx, around, Some(me), address.name())?.into());
+        return Err(unknown_peer_refusal(tx, host, Some(me), address.name())?.into());
     };
     match address {
         Address::Peer(_) if named.id == me.peer => Err(Refusal::argument(format!(
@@ -247,28 +259,28 @@ pub(in crate::mesh) fn resolve(
         ))
         .into()),
         Address::Peer(_) => Ok(named),
-        Address::AnyOf(_) => any_of(tx, around, rings, me, named),
+        Address::AnyOf(_) => pick_peer_of_project(tx, host, wakeups, me, named),
     }
 }
 
 pub(in crate::mesh) fn find(tx: &Tx, name: &str) -> Result<Option<Peer>> {
     if let Some(peer) = tx
-        .peer_named(name)?
+        .find_peer_by_name(name)?
         .filter(|peer| peer.kind != PeerKind::Run)
     {
         return Ok(Some(peer));
     }
-    let mut fits = tx.peers_given(name)?;
-    if fits.is_empty() && name.len() >= 6 && name.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        fits = tx.peers_with_id_prefix(name)?;
+    let mut matching = tx.peers_with_given_name(name)?;
+    if matching.is_empty() && name.len() >= 6 && name.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        matching = tx.peers_with_id_prefix(name)?;
     }
-    match fits.len() {
-        0 | 1 => Ok(fits.pop()),
+    match matching.len() {
+        0 | 1 => Ok(matching.pop()),
         _ => {
-            let fits = fits.iter().map(|peer| peer.name.to_string()).collect();
+            let matching = matching.iter().map(|peer| peer.name.to_string()).collect();
             Err(Refusal::AmbiguousPeer {
                 name: name.into(),
-                fits,
+                matching,
             }
             .into())
         }
@@ -276,19 +288,25 @@ pub(in crate::mesh) fn find(tx: &Tx, name: &str) -> Result<Option<Peer>> {
 }
 
 /// An askable session of the project, an idle one first, else the mailbox that was named.
-fn any_of(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting, named: Peer) -> Result<Peer> {
-    let seats = match &named.project {
-        Some(project) => tx.seats(project)?,
+fn pick_peer_of_project(
+    tx: &Tx,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
+    named: Peer,
+) -> Result<Peer> {
+    let seats_of_project = match &named.project {
+        Some(project) => tx.seats_of_project(project)?,
         None => vec![named.clone()],
     };
     let mut best: Option<(bool, Peer)> = None;
-    for peer in seats.iter().filter(|peer| peer.id != me.peer) {
-        let Some(session) =
-            sitter(tx, around, rings, peer)?.filter(|session| around.is_askable(session, &tx.now))
+    for peer in seats_of_project.iter().filter(|peer| peer.id != me.peer) {
+        let Some(session) = find_live_session(tx, host, wakeups, peer)?
+            .filter(|session| host.is_askable(session, &tx.now))
         else {
             continue;
         };
-        let idle = around.activity(&session, &tx.now) == Activity::Idle;
+        let idle = host.activity(&session, &tx.now) == Activity::Idle;
         if best
             .as_ref()
             .is_none_or(|(best_idle, _)| idle && !best_idle)
@@ -299,7 +317,7 @@ fn any_of(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting, named: Peer
     let fallback = || {
         (named.id != me.peer)
             .then_some(named)
-            .or_else(|| seats.into_iter().find(|peer| peer.id != me.peer))
+            .or_else(|| seats_of_project.into_iter().find(|peer| peer.id != me.peer))
     };
     best.map(|(_, peer)| peer)
         .or_else(fallback)
@@ -307,51 +325,54 @@ fn any_of(tx: &Tx, around: &Around, rings: &mut Rings, me: &Sitting, named: Peer
 }
 
 /// Returns the refusal of a name that is nobody's, with those that are near and here.
-pub(in crate::mesh) fn unknown(
+pub(in crate::mesh) fn unknown_peer_refusal(
     tx: &Tx,
-    around: &Around,
-    me: Option<&Sitting>,
+    host: &HostView,
+    me: Option<&SessionHandle>,
     name: &str,
 ) -> Result<Refusal> {
     let mut names = Vec::new();
-    let mut here = Vec::new();
+    let mut present = Vec::new();
     for peer in tx
-        .mailboxes()?
+        .addressable_peers()?
         .into_iter()
         .filter(|peer| me.is_none_or(|me| me.peer != peer.id) && peer.kind == PeerKind::Session)
     {
         names.push(peer.name.to_string());
         let alive =
-            |session: &Session| around.liveness(session, peer.ttl_ms, &tx.now) == Liveness::Alive;
+            |session: &Session| host.liveness(session, peer.ttl_ms, &tx.now) == Liveness::Alive;
         if tx.live_sessions_at(peer.id)?.iter().any(alive) {
-            here.push(peer.name.to_string());
+            present.push(peer.name.to_string());
         }
     }
-    here.truncate(12);
+    present.truncate(12);
     Ok(Refusal::UnknownPeer {
         name: name.into(),
         nearest: nearest(name, &names),
-        here,
+        present,
     })
 }
 
-fn check(about: &About) -> Result<()> {
+fn check_description(description: &PeerDescription) -> Result<()> {
     let limits = [
-        ("role", &about.role, 64),
-        ("summary", &about.summary, 500),
-        ("branch", &about.branch, 200),
-        ("prompt_ptr", &about.prompt_ptr, 500),
+        ("role", &description.role, 64),
+        ("summary", &description.summary, 500),
+        ("branch", &description.branch, 200),
+        ("prompt_ptr", &description.prompt_ptr, 500),
     ];
-    for (parameter, value, most) in limits {
+    for (parameter, value, max_chars) in limits {
         let length = value.as_ref().map_or(0, |value| value.chars().count());
-        if length > most {
+        if length > max_chars {
             return Err(Refusal::argument(format!(
-                "\"{parameter}\" may have {most} characters at most, got {length}"
+                "\"{parameter}\" may have {max_chars} characters at most, got {length}"
             ))
             .into());
         }
     }
-    if let Some(ttl) = about.ttl_seconds.filter(|ttl| !(5..=86_400).contains(ttl)) {
+    if let Some(ttl) = description
+        .ttl_seconds
+        .filter(|ttl| !(5..=86_400).contains(ttl))
+    {
         let problem = format!("\"ttl_seconds\" must be from 5 to 86400, got {ttl}");
         return Err(Refusal::argument(problem).into());
     }
@@ -359,8 +380,8 @@ fn check(about: &About) -> Result<()> {
 }
 
 /// A session may name itself only while nothing else does and nobody knows it by its name.
-fn rename(tx: &Tx, me: &Sitting, wanted: &str) -> Result<()> {
-    let name = PeerName::chosen(wanted)?;
+fn rename(tx: &Tx, me: &SessionHandle, wanted: &str) -> Result<()> {
+    let name = PeerName::parse_chosen(wanted)?;
     let peer = tx
         .peer(me.peer)?
         .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
@@ -372,7 +393,7 @@ fn rename(tx: &Tx, me: &Sitting, wanted: &str) -> Result<()> {
             Refusal::conflict("only a session with a mailbox has a name of its own").into(),
         );
     }
-    if tx.has_mail(peer.id)? {
+    if tx.has_correspondence(peer.id)? {
         return Err(Refusal::conflict(format!(
             "others know you as \"{}\" already; a name is changed in .claude-mesh.json",
             peer.name
@@ -380,7 +401,7 @@ fn rename(tx: &Tx, me: &Sitting, wanted: &str) -> Result<()> {
         .into());
     }
     if tx
-        .peer_named(name.as_str())?
+        .find_peer_by_name(name.as_str())?
         .is_some_and(|owner| owner.id != peer.id)
     {
         return Err(Refusal::conflict(format!("\"{name}\" belongs to another peer")).into());

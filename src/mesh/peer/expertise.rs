@@ -1,7 +1,7 @@
 //! Who most likely knows about something: what the mesh has of each peer, put in order. It asks nobody.
 use crate::mesh::{Mesh, PeerView};
-use crate::model::activity::Doing;
-use crate::model::expertise::{Fit, Known, Subject, rank};
+use crate::model::activity::ActivitySummary;
+use crate::model::expertise::{ExpertiseMatch, ExpertiseQuery, PeerProfile, rank_peers};
 use crate::model::{PeerKind, Result};
 use crate::store::Tx;
 
@@ -12,7 +12,7 @@ const REMEMBERED_MAX: u32 = 300;
 
 /// A peer in the order of who most likely knows.
 #[derive(Debug, Clone)]
-pub struct Ranked {
+pub struct RankedPeer {
     /// The peer.
     pub view: PeerView,
     /// Why it stands here; `None` where nothing of the subject was found with it.
@@ -22,24 +22,31 @@ pub struct Ranked {
 impl Mesh {
     /// Puts peers in the order of who most likely knows about a subject; those with nothing in common stay, last. Among
     /// equals who can be asked comes first.
-    pub fn who_knows(&mut self, subject: &Subject, views: Vec<PeerView>) -> Result<Vec<Ranked>> {
-        let known: Vec<Known> = self.read(|tx, _| {
-            let memories = tx.remembered_texts(subject.words(), REMEMBERED_MAX)?;
+    pub fn rank_by_expertise(
+        &mut self,
+        subject: &ExpertiseQuery,
+        views: Vec<PeerView>,
+    ) -> Result<Vec<RankedPeer>> {
+        let peer_profile: Vec<PeerProfile> = self.read(|tx, _| {
+            let memories = tx.recent_memory_texts(subject.words(), REMEMBERED_MAX)?;
             views
                 .iter()
-                .map(|view| known(tx, view, &memories))
+                .map(|view| peer_profile(tx, view, &memories))
                 .collect()
         })?;
-        let mut ranked: Vec<_> = views.into_iter().zip(rank(subject, &known)).collect();
+        let mut ranked: Vec<_> = views
+            .into_iter()
+            .zip(rank_peers(subject, &peer_profile))
+            .collect();
         ranked.sort_by(|(one, one_fit), (other, other_fit)| {
-            let score = |fit: &Option<Fit>| fit.as_ref().map_or(0.0, |fit| fit.score);
+            let score = |fit: &Option<ExpertiseMatch>| fit.as_ref().map_or(0.0, |fit| fit.score);
             score(other_fit)
                 .total_cmp(&score(one_fit))
                 .then(other.askable.cmp(&one.askable))
         });
         Ok(ranked
             .into_iter()
-            .map(|(view, fit)| Ranked {
+            .map(|(view, fit)| RankedPeer {
                 view,
                 why: fit.map(|fit| fit.why),
             })
@@ -48,16 +55,19 @@ impl Mesh {
 }
 
 /// Returns what the mesh has of a peer. Nobody can ask a run, whatever it knows.
-fn known(tx: &Tx, view: &PeerView, memories: &[(String, String)]) -> Result<Known> {
+fn peer_profile(tx: &Tx, view: &PeerView, memories: &[(String, String)]) -> Result<PeerProfile> {
     let peer = &view.peer;
     if peer.kind == PeerKind::Run {
-        return Ok(Known::default());
+        return Ok(PeerProfile::default());
     }
-    Ok(Known {
+    Ok(PeerProfile {
         name: peer.name.to_string(),
         role: peer.role.clone(),
         summary: peer.summary.clone(),
-        doing: view.doing.as_ref().and_then(Doing::line),
+        activity_summary: view
+            .activity_summary
+            .as_ref()
+            .and_then(ActivitySummary::line),
         folder: peer.project.clone(),
         branch: peer.branch.clone().or_else(|| peer.git_branch.clone()),
         claimed: view
@@ -65,7 +75,7 @@ fn known(tx: &Tx, view: &PeerView, memories: &[(String, String)]) -> Result<Know
             .iter()
             .map(|claim| claim.resource.clone())
             .collect(),
-        answered: tx.answered_texts(peer.id, ANSWERED_MAX)?,
+        answered: tx.recent_answer_texts(peer.id, ANSWERED_MAX)?,
         remembered: memories
             .iter()
             .filter(|(by, _)| by == peer.name.as_str() || view.aliases.contains(by))

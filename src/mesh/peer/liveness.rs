@@ -4,49 +4,49 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::claude_code::client::{
-    INBOUND, INBOUND_REFUSED, Registered, has_inbox, refuses_inbound, registered,
+    INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
 };
-use crate::mesh::claim::queue::end_claims;
-use crate::mesh::{Opening, Rings};
+use crate::mesh::claim::queue::end_session_claims;
+use crate::mesh::{MeshOptions, PendingWakeups};
 use crate::model::{Activity, EventKind, Liveness, Result};
 use crate::platform::id::{QuestionId, SessionId, WaitId};
 use crate::platform::{Moment, process};
-use crate::store::{Peer, ProcessPlace, Session, Tx};
-use crate::wake::Bells;
+use crate::store::{Peer, ProcessLocation, Session, Tx};
+use crate::wake::Doorbells;
 
 /// What this process can see of the machine.
 #[derive(Debug)]
-pub(in crate::mesh) struct Around {
-    pub(in crate::mesh) bells: Bells,
+pub(in crate::mesh) struct HostView {
+    pub(in crate::mesh) doorbells: Doorbells,
     /// This process itself.
-    pub(in crate::mesh) own: ProcessPlace,
+    pub(in crate::mesh) own: ProcessLocation,
     pub(in crate::mesh) wake_budget: u32,
     registry: Option<PathBuf>,
 }
 
-impl Around {
-    pub(in crate::mesh) fn new(bells: Bells, now: &Moment, opening: &Opening) -> Self {
+impl HostView {
+    pub(in crate::mesh) fn new(doorbells: Doorbells, now: &Moment, options: &MeshOptions) -> Self {
         Self {
-            bells,
-            own: ProcessPlace {
+            doorbells,
+            own: ProcessLocation {
                 host: process::host(),
                 boot: now.boot.to_string(),
                 pid_namespace: process::pid_namespace(),
                 process: process::own(),
                 instance: 0,
             },
-            wake_budget: opening.wake_budget,
-            registry: opening.registry.clone(),
+            wake_budget: options.wake_budget,
+            registry: options.registry.clone(),
         }
     }
 
     /// Returns where a process of this machine lives.
-    pub(in crate::mesh) fn place(
+    pub(in crate::mesh) fn location(
         &self,
         process: process::ProcessKey,
         instance: u32,
-    ) -> ProcessPlace {
-        ProcessPlace {
+    ) -> ProcessLocation {
+        ProcessLocation {
             process,
             instance,
             ..self.own.clone()
@@ -61,8 +61,8 @@ impl Around {
         ttl_ms: i64,
         now: &Moment,
     ) -> Liveness {
-        let place = &session.place;
-        let fact = |alive: bool| {
+        let location = &session.location;
+        let liveness_of = |alive: bool| {
             if alive {
                 Liveness::Alive
             } else {
@@ -72,47 +72,48 @@ impl Around {
         if session.ended_at_ms.is_some() {
             return Liveness::Dead;
         }
-        if self.is_near(place) {
-            return fact(process::is_alive(place.process));
+        if self.is_local(location) {
+            return liveness_of(process::is_alive(location.process));
         }
-        if place.boot == self.own.boot && session.has_server {
-            return fact(self.bells.is_served(session.id));
+        if location.boot == self.own.boot && session.has_server {
+            return liveness_of(self.doorbells.is_server_running(session.id));
         }
-        if place.boot != self.own.boot && place.host == self.own.host {
+        if location.boot != self.own.boot && location.host == self.own.host {
             return Liveness::Dead;
         }
-        Liveness::by_time(session.last_seen_at_ms, ttl_ms, now.wall_ms)
+        Liveness::from_last_seen(session.last_seen_at_ms, ttl_ms, now.wall_ms)
     }
 
     /// Returns whether a session can be asked: it lives and its server runs.
     pub(in crate::mesh) fn is_askable(&self, session: &Session, now: &Moment) -> bool {
-        self.bells.is_served(session.id) && self.liveness(session, 0, now) == Liveness::Alive
+        self.doorbells.is_server_running(session.id)
+            && self.liveness(session, 0, now) == Liveness::Alive
     }
 
     /// Returns the sessions in which a call other than `but` waits for a question. A killed server's calls wait no more.
-    pub(in crate::mesh) fn waiting_on(
+    pub(in crate::mesh) fn served_sessions_waiting_on(
         &self,
         tx: &Tx,
         question: QuestionId,
-        but: Option<WaitId>,
+        except: Option<WaitId>,
     ) -> Result<Vec<SessionId>> {
-        let mut sessions = tx.sessions_waiting_on(question, but)?;
-        sessions.retain(|session| self.bells.is_served(*session));
+        let mut sessions = tx.sessions_waiting_for_question(question, except)?;
+        sessions.retain(|session| self.doorbells.is_server_running(*session));
         Ok(sessions)
     }
 
     /// Returns what Claude Code's registry says of a session on this machine.
-    pub(in crate::mesh) fn registered(&self, session: &Session) -> Option<Registered> {
-        let near = self.is_near(&session.place);
-        registered(
-            self.registry.as_ref().filter(|_| near)?,
-            session.place.process,
+    pub(in crate::mesh) fn registry_entry(&self, session: &Session) -> Option<RegistryEntry> {
+        let is_local = self.is_local(&session.location);
+        registry_entry(
+            self.registry.as_ref().filter(|_| is_local)?,
+            session.location.process,
         )
     }
 
     /// Returns whether process numbers of a place mean the same here.
-    fn is_near(&self, place: &ProcessPlace) -> bool {
-        place.boot == self.own.boot && place.pid_namespace == self.own.pid_namespace
+    fn is_local(&self, location: &ProcessLocation) -> bool {
+        location.boot == self.own.boot && location.pid_namespace == self.own.pid_namespace
     }
 
     /// Returns which waiting calls, of one session or of all, wait no more: their process has ended and could not say so.
@@ -121,7 +122,7 @@ impl Around {
         tx: &Tx,
         session: Option<SessionId>,
     ) -> Result<Vec<WaitId>> {
-        let waits = tx.waits_near(&self.own, session)?;
+        let waits = tx.waits_checkable_from(&self.own, session)?;
         let dead = waits
             .into_iter()
             .filter(|(_, process)| *process != self.own.process && !process::is_alive(*process));
@@ -130,24 +131,28 @@ impl Around {
 
     /// Returns why the client of a session of a project, on this machine, may take no line, where its version or its settings
     /// tell.
-    pub(in crate::mesh) fn why_deaf(
+    pub(in crate::mesh) fn inbox_refusal_reason(
         &self,
         session: &Session,
         project: Option<&str>,
     ) -> Option<String> {
-        let registered = self.registered(session);
-        let version = registered.as_ref().and_then(|it| it.version.as_deref());
+        let registry_entry = self.registry_entry(session);
+        let version = registry_entry
+            .as_ref()
+            .and_then(|entry| entry.version.as_deref());
         if let Some(version) = version.filter(|version| !has_inbox(version)) {
             return Some(format!(
                 "its Claude Code is {version}, and such lines are taken from 2.1.224 on"
             ));
         }
-        let folder = registered.as_ref().and_then(|it| it.folder.as_deref());
+        let folder = registry_entry
+            .as_ref()
+            .and_then(|entry| entry.folder.as_deref());
         let folder = folder.or(project).map(Path::new);
-        let refusing = refuses_inbound(self.registry.as_ref()?, folder)?;
+        let settings_file = find_inbound_refusal(self.registry.as_ref()?, folder)?;
         Some(format!(
             "{INBOUND} is \"{INBOUND_REFUSED}\" in {}",
-            refusing.display()
+            settings_file.display()
         ))
     }
 
@@ -156,28 +161,28 @@ impl Around {
         if self.liveness(session, 0, now) == Liveness::Dead {
             return Activity::Offline;
         }
-        if !self.bells.is_served(session.id) {
+        if !self.doorbells.is_server_running(session.id) {
             return Activity::NeedsRestart;
         }
-        let word = self
-            .registered(session)
-            .and_then(|registered| registered.status)
+        let reported = self
+            .registry_entry(session)
+            .and_then(|registry_entry| registry_entry.status)
             .or_else(|| session.activity.clone());
-        word.map_or(Activity::Unknown, |word| Activity::of(&word))
+        reported.map_or(Activity::Unknown, |reported| Activity::of(&reported))
     }
 }
 
 /// Returns the session that sits at a mailbox. Dead ones found on the way are recorded, and those who wait on them are rung.
-pub(in crate::mesh) fn sitter(
+pub(in crate::mesh) fn find_live_session(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
     peer: &Peer,
 ) -> Result<Option<Session>> {
     let mut found = None;
     for session in tx.live_sessions_at(peer.id)? {
-        if around.liveness(&session, peer.ttl_ms, &tx.now) == Liveness::Dead {
-            record_death(tx, rings, &session, peer)?;
+        if host.liveness(&session, peer.ttl_ms, &tx.now) == Liveness::Dead {
+            record_dead_session(tx, wakeups, &session, peer)?;
         } else if found.is_none() {
             found = Some(session);
         }
@@ -186,23 +191,23 @@ pub(in crate::mesh) fn sitter(
 }
 
 /// Records that a session's process is gone.
-pub(in crate::mesh) fn record_death(
+pub(in crate::mesh) fn record_dead_session(
     tx: &Tx,
-    rings: &mut Rings,
+    wakeups: &mut PendingWakeups,
     session: &Session,
     peer: &Peer,
 ) -> Result<()> {
-    rings.add(tx.sessions_waiting_for(peer.id)?);
-    let waited = tx.tickets_waited_with(session.id)?;
+    wakeups.add(tx.sessions_waiting_for_peer(peer.id)?);
+    let waited = tx.tickets_awaited_by(session.id)?;
     if tx.end_session(session.id)? {
-        tx.append(
+        tx.append_event(
             EventKind::PeerDied,
             Some(peer.id),
             peer.name.as_str(),
             &json!({ "session": session.id }),
         )?;
-        end_claims(tx, rings, session.id, peer.kind, waited, "died")?;
-        rings.ended.push(session.id);
+        end_session_claims(tx, wakeups, session.id, peer.kind, waited, "died")?;
+        wakeups.ended.push(session.id);
     }
     Ok(())
 }

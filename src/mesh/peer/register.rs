@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::claude_code::client::Registered;
-use crate::mesh::claim::queue::end_claims;
-use crate::mesh::peer::liveness::{Around, record_death, sitter};
-use crate::mesh::topic::subscribe_named;
-use crate::mesh::{Mesh, Rings};
+use crate::claude_code::client::RegistryEntry;
+use crate::mesh::claim::queue::end_session_claims;
+use crate::mesh::peer::liveness::{HostView, find_live_session, record_dead_session};
+use crate::mesh::topic::subscribe_project_topics;
+use crate::mesh::{Mesh, PendingWakeups};
 use crate::model::{EventKind, Liveness, PeerKind, PeerName, Result};
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process;
@@ -21,7 +21,7 @@ use crate::store::{NewPeer, NewSession, Peer, Tx};
 
 /// Who comes in.
 #[derive(Debug, Clone)]
-pub struct Arrival {
+pub struct JoinRequest {
     /// The client process.
     pub process: ProcessKey,
     /// Tells several members of one process apart; 0 for hooks and servers.
@@ -42,7 +42,7 @@ pub struct Arrival {
     pub has_server: bool,
 }
 
-impl Arrival {
+impl JoinRequest {
     /// Returns this process as a member of a project, for programs that use the library alone.
     pub fn here(project: &Path) -> std::result::Result<Self, Fault> {
         let settings = Settings::read(&|_| None, project.into(), None, project.into())?;
@@ -80,17 +80,19 @@ impl Arrival {
     }
 
     /// Adds what Claude Code's registry knows and nobody has told yet.
-    pub fn complete(&mut self, registered: Option<Registered>) {
-        let Some(registered) = registered else { return };
-        self.client_session = self.client_session.take().or(registered.session_id);
-        self.given_name = self.given_name.take().or(registered.given_name);
-        self.headless |= registered.headless;
+    pub fn fill_from_registry(&mut self, registry_entry: Option<RegistryEntry>) {
+        let Some(registry_entry) = registry_entry else {
+            return;
+        };
+        self.client_session = self.client_session.take().or(registry_entry.session_id);
+        self.given_name = self.given_name.take().or(registry_entry.given_name);
+        self.headless |= registry_entry.headless;
     }
 }
 
 /// A session at its mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sitting {
+pub struct SessionHandle {
     /// The session.
     pub session: SessionId,
     /// The mailbox.
@@ -109,43 +111,43 @@ pub struct Sitting {
     pub joined: bool,
 }
 
-impl Sitting {
+impl SessionHandle {
     /// Returns whether others can ask it.
-    pub fn has_mailbox(&self) -> bool {
+    pub fn is_addressable(&self) -> bool {
         self.kind != PeerKind::Run
     }
 }
 
 impl Mesh {
     /// Seats a client process, or finds where it sits already.
-    pub fn sit(&mut self, arrival: &Arrival) -> Result<Sitting> {
-        let gone = self.folders_gone(arrival)?;
-        self.write(|tx, around, rings| sit(tx, around, rings, arrival, &gone))
+    pub fn register(&mut self, request: &JoinRequest) -> Result<SessionHandle> {
+        let missing_folders = self.find_missing_folders(request)?;
+        self.write(|tx, host, wakeups| register(tx, host, wakeups, request, &missing_folders))
     }
 
     /// Returns which folders are gone of the mailbox that has the name which a newcomer wants. Folders are looked at before
     /// the transaction: one may lie on a disk that does not answer.
-    fn folders_gone(&mut self, arrival: &Arrival) -> Result<Vec<String>> {
-        let Some(project) = arrival
+    fn find_missing_folders(&mut self, request: &JoinRequest) -> Result<Vec<String>> {
+        let Some(project) = request
             .project
             .as_ref()
-            .filter(|_| arrival.kind == PeerKind::Session)
+            .filter(|_| request.kind == PeerKind::Session)
         else {
             return Ok(Vec::new());
         };
-        let folders = self.read(|tx, around| {
+        let folders = self.read(|tx, host| {
             if tx
-                .live_session_of(&around.place(arrival.process, arrival.instance))?
+                .find_live_session_of_process(&host.location(request.process, request.instance))?
                 .is_some()
             {
                 return Ok(Vec::new());
             }
-            let (name, path) = (full_name(project), project.path.to_string_lossy());
+            let (name, path) = (qualified_name(project), project.path.to_string_lossy());
             let mut folders = Vec::new();
-            for name in [PeerName::fold(&name), PeerName::folded_before(&name)] {
-                let owner = tx.peer_named(name.as_str())?;
+            for name in [PeerName::fold(&name), PeerName::fold_ascii_only(&name)] {
+                let owner = tx.find_peer_by_name(name.as_str())?;
                 let owner = owner.filter(|owner| owner.project.as_deref() != Some(&path));
-                folders.extend(owner.iter().flat_map(homes));
+                folders.extend(owner.iter().flat_map(memory_homes));
             }
             folders.sort_unstable();
             folders.dedup();
@@ -153,36 +155,40 @@ impl Mesh {
         })?;
         Ok(folders
             .into_iter()
-            .filter(|folder| is_gone(folder))
+            .filter(|folder| is_missing_folder(folder))
             .collect())
     }
 
     /// Returns where a client process sits, without writing anything.
-    pub fn seat_of(&mut self, process: ProcessKey) -> Result<Option<Sitting>> {
-        self.read(|tx, around| {
-            let Some(session) = tx.live_session_of(&around.place(process, 0))? else {
+    pub fn find_session_of_process(
+        &mut self,
+        process: ProcessKey,
+    ) -> Result<Option<SessionHandle>> {
+        self.read(|tx, host| {
+            let Some(session) = tx.find_live_session_of_process(&host.location(process, 0))? else {
                 return Ok(None);
             };
             let peer = tx.peer(session.peer)?;
-            Ok(peer.map(|peer| sitting(session.id, &peer, false)))
+            Ok(peer.map(|peer| session_handle(session.id, &peer, false)))
         })
     }
 
     /// Returns whether this place of its process is another member's: of another project, or with a server of its own.
-    pub fn is_taken(&mut self, arrival: &Arrival) -> Result<bool> {
-        self.read(|tx, around| {
-            let place = around.place(arrival.process, arrival.instance);
-            let Some(session) = tx.live_session_of(&place)? else {
+    pub fn is_location_taken(&mut self, request: &JoinRequest) -> Result<bool> {
+        self.read(|tx, host| {
+            let location = host.location(request.process, request.instance);
+            let Some(session) = tx.find_live_session_of_process(&location)? else {
                 return Ok(false);
             };
             let project = tx.peer(session.peer)?.and_then(|peer| peer.project);
-            let own = arrival.project.as_ref().map(|own| own.path.as_path());
-            Ok(project.as_deref().map(Path::new) != own || around.bells.is_served(session.id))
+            let own = request.project.as_ref().map(|own| own.path.as_path());
+            Ok(project.as_deref().map(Path::new) != own
+                || host.doorbells.is_server_running(session.id))
         })
     }
 
     /// Returns the seat as it is now, for example under a new name; `None` when the session has ended.
-    pub fn refresh(&mut self, me: &Sitting) -> Result<Option<Sitting>> {
+    pub fn refresh(&mut self, me: &SessionHandle) -> Result<Option<SessionHandle>> {
         self.read(|tx, _| {
             let live = tx
                 .session(me.session)?
@@ -191,52 +197,52 @@ impl Mesh {
                 .map(|session| tx.peer(session.peer))
                 .transpose()?
                 .flatten();
-            Ok(peer.map(|peer| sitting(me.session, &peer, false)))
+            Ok(peer.map(|peer| session_handle(me.session, &peer, false)))
         })
     }
 
     /// Returns whether a hook has reported this process as a session.
-    pub fn knows_process(&mut self, process: ProcessKey) -> Result<bool> {
-        self.read(|tx, _| Ok(tx.knows_process(process)?))
+    pub fn has_session_of_process(&mut self, process: ProcessKey) -> Result<bool> {
+        self.read(|tx, _| Ok(tx.has_session_of_process(process)?))
     }
 
     /// Ends a session; its mailbox stays. Those who wait for it are told.
-    pub fn leave(&mut self, session: SessionId, reason: &str) -> Result<()> {
-        self.write(|tx, _, rings| {
+    pub fn unregister(&mut self, session: SessionId, reason: &str) -> Result<()> {
+        self.write(|tx, _, wakeups| {
             let Some(found) = tx.session(session)? else {
                 return Ok(());
             };
-            rings.add(tx.sessions_waiting_for(found.peer)?);
+            wakeups.add(tx.sessions_waiting_for_peer(found.peer)?);
             // Its waiting hook goes with it.
-            rings.add([session]);
-            let waited = tx.tickets_waited_with(session)?;
+            wakeups.add([session]);
+            let waited = tx.tickets_awaited_by(session)?;
             if tx.end_session(session)? {
                 let peer = tx.peer(found.peer)?;
                 if let Some(peer) = &peer {
-                    end_claims(tx, rings, session, peer.kind, waited, "left")?;
+                    end_session_claims(tx, wakeups, session, peer.kind, waited, "left")?;
                 }
                 let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
-                tx.append(
+                tx.append_event(
                     EventKind::PeerLeft,
                     Some(found.peer),
                     &name,
                     &json!({ "session": session, "reason": reason }),
                 )?;
             }
-            rings.ended.push(session);
+            wakeups.ended.push(session);
             Ok(())
         })
     }
 
     /// Takes Claude Code's own id off a session whose client goes on, as `/clear` does.
-    pub fn detach(&mut self, session: SessionId) -> Result<()> {
-        self.write(|tx, _, _| Ok(tx.detach_session(session)?))
+    pub fn detach_client_session(&mut self, session: SessionId) -> Result<()> {
+        self.write(|tx, _, _| Ok(tx.clear_client_session(session)?))
     }
 
     /// Frees a name: removes a mailbox nobody sits at, with its questions; a person's right. Returns whether there was one.
-    pub fn forget_peer(&mut self, me: &Sitting, name: &str) -> Result<bool> {
-        self.write(|tx, around, rings| {
-            let Some(peer) = tx.peer_named(name)? else {
+    pub fn forget_peer(&mut self, me: &SessionHandle, name: &str) -> Result<bool> {
+        self.write(|tx, host, wakeups| {
+            let Some(peer) = tx.find_peer_by_name(name)? else {
                 return Ok(false);
             };
             if me.kind != PeerKind::Person {
@@ -246,7 +252,7 @@ impl Mesh {
                 );
                 return Err(crate::model::Refusal::NotYours { problem }.into());
             }
-            if sitter(tx, around, rings, &peer)?.is_some() {
+            if find_live_session(tx, host, wakeups, &peer)?.is_some() {
                 return Err(crate::model::Refusal::conflict(format!(
                     "somebody sits at {:?} now",
                     peer.name.as_str()
@@ -255,19 +261,19 @@ impl Mesh {
             }
             tx.delete_peer(peer.id)?;
             let kind = EventKind::PeerForgotten;
-            tx.append(kind, Some(me.peer), peer.name.as_str(), &json!({}))?;
+            tx.append_event(kind, Some(me.peer), peer.name.as_str(), &json!({}))?;
             Ok(true)
         })
     }
 }
 
 /// Returns whether a folder is gone for sure; one that cannot be looked at is not.
-pub(in crate::mesh) fn is_gone(folder: &str) -> bool {
+pub(in crate::mesh) fn is_missing_folder(folder: &str) -> bool {
     matches!(Path::new(folder).try_exists(), Ok(false))
 }
 
-fn sitting(session: SessionId, peer: &Peer, joined: bool) -> Sitting {
-    Sitting {
+fn session_handle(session: SessionId, peer: &Peer, joined: bool) -> SessionHandle {
+    SessionHandle {
         session,
         peer: peer.id,
         name: peer.name.clone(),
@@ -279,182 +285,203 @@ fn sitting(session: SessionId, peer: &Peer, joined: bool) -> Sitting {
     }
 }
 
-fn sit(
+fn register(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    arrival: &Arrival,
-    gone: &[String],
-) -> Result<Sitting> {
-    let place = around.place(arrival.process, arrival.instance);
-    let known = tx.live_session_of(&place)?;
-    let peer = match &known {
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    request: &JoinRequest,
+    missing_folders: &[String],
+) -> Result<SessionHandle> {
+    let location = host.location(request.process, request.instance);
+    let existing_session = tx.find_live_session_of_process(&location)?;
+    let peer = match &existing_session {
         Some(session) => tx.peer(session.peer)?.ok_or_else(|| {
             crate::model::Refusal::conflict("the mailbox of this session was removed")
         })?,
-        None => find_mailbox(tx, around, rings, arrival, gone)?,
+        None => find_or_create_peer(tx, host, wakeups, request, missing_folders)?,
     };
-    let newcomer = NewSession {
+    let new_session = NewSession {
         peer: peer.id,
-        place: &place,
-        agent: arrival.agent.as_deref(),
-        client_session: arrival.client_session.as_deref(),
-        given_name: arrival.given_name.as_deref(),
-        headless: arrival.headless,
-        has_server: arrival.has_server,
+        location: &location,
+        agent: request.agent.as_deref(),
+        client_session: request.client_session.as_deref(),
+        given_name: request.given_name.as_deref(),
+        headless: request.headless,
+        has_server: request.has_server,
     };
-    if let Some(project) = arrival
+    if let Some(project) = request
         .project
         .as_ref()
         .filter(|_| peer.kind == PeerKind::Session)
     {
-        follow_project(tx, &peer, project, known.is_none())?;
+        sync_project_details(tx, &peer, project, existing_session.is_none())?;
     }
-    if known.is_none() && peer.kind == PeerKind::Session && tx.has_rooms() {
-        let topics = arrival.project.as_ref().map(|it| it.file.topics.as_slice());
-        subscribe_named(tx, peer.id, topics.unwrap_or_default())?;
+    if existing_session.is_none() && peer.kind == PeerKind::Session && tx.has_schema_v2() {
+        let topics = request
+            .project
+            .as_ref()
+            .map(|project| project.file.topics.as_slice());
+        subscribe_project_topics(tx, peer.id, topics.unwrap_or_default())?;
     }
-    let session = if let Some(session) = &known {
-        tx.touch_session(session.id, &newcomer)?;
+    let session = if let Some(session) = &existing_session {
+        tx.merge_session_details(session.id, &new_session)?;
         session.id
     } else {
-        let session = tx.insert_session(&newcomer)?;
+        let session = tx.insert_session(&new_session)?;
         // What could not wake the session before may well wake this one.
-        tx.forget_failed_wakes(peer.id)?;
-        tx.append(
+        tx.reset_failed_wakes(peer.id)?;
+        tx.append_event(
             EventKind::PeerJoined,
             Some(peer.id),
             peer.name.as_str(),
-            &json!({ "session": session, "agent": arrival.agent }),
+            &json!({ "session": session, "agent": request.agent }),
         )?;
         session
     };
     let peer = tx.peer(peer.id)?.unwrap_or(peer);
-    Ok(sitting(session, &peer, known.is_none()))
+    Ok(session_handle(session, &peer, existing_session.is_none()))
 }
 
-fn find_mailbox(
+fn find_or_create_peer(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    arrival: &Arrival,
-    gone: &[String],
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    request: &JoinRequest,
+    missing_folders: &[String],
 ) -> Result<Peer> {
-    match (arrival.kind, &arrival.project) {
-        (PeerKind::Session, Some(project)) => find_seat(tx, around, rings, arrival, project, gone),
+    match (request.kind, &request.project) {
+        (PeerKind::Session, Some(project)) => {
+            find_or_create_seat(tx, host, wakeups, request, project, missing_folders)
+        }
         (PeerKind::Person, _) | (_, None) => {
-            let name = PeerName::of_person(&around.own.host);
-            match tx.peer_named(name.as_str())? {
+            let name = PeerName::for_person(&host.own.host);
+            match tx.find_peer_by_name(name.as_str())? {
                 Some(peer) => Ok(peer),
-                None => new_peer(tx, PeerKind::Person, &name, &name, None),
+                None => create_peer(tx, PeerKind::Person, &name, &name, None),
             }
         }
         (PeerKind::Run, Some(project)) => {
-            let base = PeerName::of_run(&PeerName::fold(&project.name), arrival.process.pid);
-            let name = first_free(tx, PeerName::candidates(&base, 1, &[]), None)?;
-            new_peer(tx, PeerKind::Run, &name, &base, None)
+            let base = PeerName::for_run(&PeerName::fold(&project.name), request.process.pid);
+            let name = first_free_name(tx, PeerName::candidates(&base, 1, &[]), None)?;
+            create_peer(tx, PeerKind::Run, &name, &base, None)
         }
     }
 }
 
 /// The old seat of a resumed session if it is free, else the lowest free one.
-fn find_seat(
+fn find_or_create_seat(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    arrival: &Arrival,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    request: &JoinRequest,
     project: &Project,
-    gone: &[String],
+    missing_folders: &[String],
 ) -> Result<Peer> {
     let path = project.path.to_string_lossy();
-    let seats = tx.seats(&path)?;
+    let seats_of_project = tx.seats_of_project(&path)?;
     let mut free = Vec::new();
-    for peer in &seats {
-        if sitter(tx, around, rings, peer)?.is_none() {
+    for peer in &seats_of_project {
+        if find_live_session(tx, host, wakeups, peer)?.is_none() {
             free.push(peer);
         }
     }
-    let earlier = arrival
+    let earlier_peer = request
         .client_session
         .as_deref()
-        .map(|id| tx.last_seat_of(id))
+        .map(|id| tx.last_peer_of_client_session(id))
         .transpose()?
         .flatten();
-    if let Some(peer) = free.iter().find(|peer| Some(peer.id) == earlier) {
+    if let Some(peer) = free.iter().find(|peer| Some(peer.id) == earlier_peer) {
         return Ok((*peer).clone());
     }
-    let taken = |seat: &u32| seats.iter().any(|peer| peer.seat == Some(*seat));
-    let gap = (1..=u32::try_from(seats.len()).unwrap_or(u32::MAX - 1) + 1)
+    let taken = |seat: &u32| seats_of_project.iter().any(|peer| peer.seat == Some(*seat));
+    let free_seat = (1..=u32::try_from(seats_of_project.len()).unwrap_or(u32::MAX - 1) + 1)
         .find(|seat| !taken(seat))
         .expect("one more number than seats");
-    if let Some(peer) = free.first().filter(|peer| peer.seat < Some(gap)) {
+    if let Some(peer) = free.first().filter(|peer| peer.seat < Some(free_seat)) {
         return Ok((*peer).clone());
     }
-    let wanted = wanted_name(project, &seats);
-    if gap == 1 {
-        let moved = match take_over(tx, around, rings, &wanted, project, gone)? {
-            None => take_over_before(tx, around, rings, project, gone)?,
+    let requested_name = preferred_name(project, &seats_of_project);
+    if free_seat == 1 {
+        let moved = match adopt_moved_project(
+            tx,
+            host,
+            wakeups,
+            &requested_name,
+            project,
+            missing_folders,
+        )? {
+            None => adopt_moved_legacy_name(tx, host, wakeups, project, missing_folders)?,
             found => found,
         };
         if let Some(peer) = moved {
             return Ok(peer);
         }
     }
-    let name = first_free(
+    let name = first_free_name(
         tx,
-        PeerName::candidates(&wanted, gap, &folders_above(project)),
+        PeerName::candidates(&requested_name, free_seat, &folders_above(project)),
         None,
     )?;
-    new_peer(tx, PeerKind::Session, &name, &wanted, Some((&path, gap)))
+    create_peer(
+        tx,
+        PeerKind::Session,
+        &name,
+        &requested_name,
+        Some((&path, free_seat)),
+    )
 }
 
 /// Returns the folders whose names the memories of a mailbox may go by: its project may have become a repository since.
-fn homes(owner: &Peer) -> Vec<String> {
+fn memory_homes(owner: &Peer) -> Vec<String> {
     let repository = owner
         .project
         .as_ref()
         .map(|folder| format!("{folder}/.git"));
-    let homes = [owner.project.clone(), owner.git_common.clone(), repository];
-    homes.into_iter().flatten().collect()
+    let memory_homes = [owner.project.clone(), owner.git_common.clone(), repository];
+    memory_homes.into_iter().flatten().collect()
 }
 
 /// A project that was moved keeps its mailbox and what belongs to it: the old folder is gone, nobody sits there, and the name
 /// is the same.
-fn take_over(
+fn adopt_moved_project(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    wanted: &PeerName,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    requested_name: &PeerName,
     project: &Project,
-    gone: &[String],
+    missing_folders: &[String],
 ) -> Result<Option<Peer>> {
     let path = project.path.to_string_lossy();
-    let Some(owner) = tx.peer_named(wanted.as_str())? else {
+    let Some(owner) = tx.find_peer_by_name(requested_name.as_str())? else {
         return Ok(None);
     };
     let has_moved = owner
         .project
         .as_ref()
-        .is_some_and(|folder| gone.contains(folder));
-    let deserted = tx
+        .is_some_and(|folder| missing_folders.contains(folder));
+    let is_unoccupied = tx
         .live_sessions_at(owner.id)?
         .iter()
-        .all(|session| around.liveness(session, owner.ttl_ms, &tx.now) == Liveness::Dead);
-    if owner.kind != PeerKind::Session || owner.seat != Some(1) || !has_moved || !deserted {
+        .all(|session| host.liveness(session, owner.ttl_ms, &tx.now) == Liveness::Dead);
+    if owner.kind != PeerKind::Session || owner.seat != Some(1) || !has_moved || !is_unoccupied {
         return Ok(None);
     }
     for session in tx.live_sessions_at(owner.id)? {
-        record_death(tx, rings, &session, &owner)?;
+        record_dead_session(tx, wakeups, &session, &owner)?;
     }
-    tx.move_peer(owner.id, &path, 1)?;
+    tx.move_peer_to_project(owner.id, &path, 1)?;
     if let Some(old) = &owner.project {
-        if tx.has_rooms() {
+        if tx.has_schema_v2() {
             tx.move_entries(old, &path)?;
         }
-        if tx.has_tasks() {
+        if tx.has_schema_v3() {
             tx.move_tasks(old, &path)?;
             // A worktree that was moved leaves its repository, and with it the memories, where it is.
-            for home in homes(&owner).iter().filter(|home| gone.contains(home)) {
+            for home in memory_homes(&owner)
+                .iter()
+                .filter(|home| missing_folders.contains(home))
+            {
                 tx.move_memories(home, &project.home())?;
             }
         }
@@ -464,26 +491,31 @@ fn take_over(
 
 /// The same for a mailbox that was named before letters other than ASCII ones counted: many names fell together then, so the
 /// folder's must be the same.
-fn take_over_before(
+fn adopt_moved_legacy_name(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
     project: &Project,
-    gone: &[String],
+    missing_folders: &[String],
 ) -> Result<Option<Peer>> {
-    let before = PeerName::folded_before(&full_name(project));
-    let owner = tx.peer_named(before.as_str())?;
+    let legacy_name = PeerName::fold_ascii_only(&qualified_name(project));
+    let owner = tx.find_peer_by_name(legacy_name.as_str())?;
     let folder = owner.and_then(|owner| Some(Path::new(&owner.project?).file_name()?.to_owned()));
     if folder.as_deref() == project.path.file_name() {
-        take_over(tx, around, rings, &before, project, gone)
+        adopt_moved_project(tx, host, wakeups, &legacy_name, project, missing_folders)
     } else {
         Ok(None)
     }
 }
 
 /// Notes what the project says of itself. A new name in its file renames the mailbox; the old name stays an alias.
-fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Result<()> {
-    let wanted = wanted_name(project, std::slice::from_ref(peer));
+fn sync_project_details(
+    tx: &Tx,
+    peer: &Peer,
+    project: &Project,
+    is_new_session: bool,
+) -> Result<()> {
+    let requested_name = preferred_name(project, std::slice::from_ref(peer));
     let text = |path: &Option<std::path::PathBuf>| {
         path.as_ref()
             .map(|path| path.to_string_lossy().into_owned())
@@ -494,18 +526,22 @@ fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Resul
         common.as_deref(),
         project.git_branch.as_deref(),
     ];
-    tx.describe_peer(
+    tx.set_project_details(
         peer.id,
-        wanted.as_str(),
+        requested_name.as_str(),
         project.file.role.as_deref(),
         git,
-        fresh,
+        is_new_session,
     )?;
-    if peer.wanted == wanted.as_str() {
+    if peer.requested_name == requested_name.as_str() {
         return Ok(());
     }
-    let candidates = PeerName::candidates(&wanted, peer.seat.unwrap_or(1), &folders_above(project));
-    let name = first_free(tx, candidates, Some(peer.id))?;
+    let candidates = PeerName::candidates(
+        &requested_name,
+        peer.seat.unwrap_or(1),
+        &folders_above(project),
+    );
+    let name = first_free_name(tx, candidates, Some(peer.id))?;
     if name != peer.name {
         rename(tx, peer, &name)?;
     }
@@ -515,11 +551,16 @@ fn follow_project(tx: &Tx, peer: &Peer, project: &Project, fresh: bool) -> Resul
 /// Gives a mailbox another name, and says so; the old one stays an alias.
 pub(in crate::mesh) fn rename(tx: &Tx, peer: &Peer, name: &PeerName) -> Result<()> {
     tx.rename_peer(peer, name)?;
-    let was = json!({ "was": peer.name });
-    Ok(tx.append(EventKind::PeerRenamed, Some(peer.id), name.as_str(), &was)?)
+    let renamed_from = json!({ "was": peer.name });
+    Ok(tx.append_event(
+        EventKind::PeerRenamed,
+        Some(peer.id),
+        name.as_str(),
+        &renamed_from,
+    )?)
 }
 
-fn full_name(project: &Project) -> String {
+fn qualified_name(project: &Project) -> String {
     match &project.worktree {
         Some(worktree) => format!("{}.{worktree}", project.name),
         None => project.name.clone(),
@@ -528,11 +569,14 @@ fn full_name(project: &Project) -> String {
 
 /// Returns what the mailboxes of a project are called. Where `there` has one that was named before letters other than ASCII
 /// ones counted, it stays so.
-fn wanted_name(project: &Project, there: &[Peer]) -> PeerName {
-    let name = full_name(project);
-    let before = PeerName::folded_before(&name);
-    if there.iter().any(|peer| peer.wanted == before.as_str()) {
-        before
+fn preferred_name(project: &Project, existing: &[Peer]) -> PeerName {
+    let name = qualified_name(project);
+    let legacy_name = PeerName::fold_ascii_only(&name);
+    if existing
+        .iter()
+        .any(|peer| peer.requested_name == legacy_name.as_str())
+    {
+        legacy_name
     } else {
         PeerName::fold(&name)
     }
@@ -548,13 +592,13 @@ fn folders_above(project: &Project) -> Vec<String> {
 }
 
 /// Names given once, also earlier ones, belong to their mailbox for good.
-fn first_free(
+fn first_free_name(
     tx: &Tx,
     candidates: impl Iterator<Item = PeerName>,
     own: Option<PeerId>,
 ) -> Result<PeerName> {
     for name in candidates {
-        match tx.peer_named(name.as_str())? {
+        match tx.find_peer_by_name(name.as_str())? {
             Some(owner) if Some(owner.id) != own => {}
             _ => return Ok(name),
         }
@@ -562,17 +606,17 @@ fn first_free(
     unreachable!("the candidates are numbered without end")
 }
 
-fn new_peer(
+fn create_peer(
     tx: &Tx,
     kind: PeerKind,
     name: &PeerName,
-    wanted: &PeerName,
+    requested_name: &PeerName,
     seat: Option<(&str, u32)>,
 ) -> Result<Peer> {
     let id = tx.insert_peer(&NewPeer {
         kind,
         name,
-        wanted: wanted.as_str(),
+        requested_name: requested_name.as_str(),
         project: seat.map(|(path, _)| path),
         seat: seat.map(|(_, seat)| seat),
     })?;

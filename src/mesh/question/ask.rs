@@ -1,14 +1,14 @@
 //! Asking, answering, taking back.
 use serde_json::json;
 
-use crate::mesh::peer::directory::resolve;
-use crate::mesh::peer::liveness::{Around, sitter};
+use crate::mesh::peer::directory::resolve_address;
+use crate::mesh::peer::liveness::{HostView, find_live_session};
 use crate::mesh::wake::policy::hold_question;
-use crate::mesh::wake::throttle::hold_seen;
-use crate::mesh::{Forgotten, Mesh, Rings, Sitting, retention};
+use crate::mesh::wake::throttle::throttled_for_asker;
+use crate::mesh::{EraseOutcome, Mesh, PendingWakeups, SessionHandle, retention};
 use crate::model::peer::Address;
 use crate::model::question::{DEPTH_MAX, TEXT_BYTES_MAX};
-use crate::model::throttle::{Held, NeedsPerson};
+use crate::model::throttle::{PersonAlert, Throttled};
 use crate::model::validate::{check_secret, check_size};
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::{PeerId, QuestionId, WaitId};
@@ -27,7 +27,7 @@ pub enum IfOffline {
 
 /// One stored question.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct AskedQuestion {
     /// Its id.
     pub question: QuestionId,
     /// Whom it is for.
@@ -41,12 +41,12 @@ pub struct Asked {
     /// When the mailbox was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
     /// It is stored without ringing, and why.
-    pub held: Option<Held>,
+    pub held: Option<Throttled>,
     /// Who else can be asked in that project.
     pub same_project: Vec<String>,
 }
 
-impl Asked {
+impl AskedQuestion {
     /// Returns whether the call that asked waits for this question.
     pub fn is_awaited(&self, if_offline: IfOffline) -> bool {
         self.held.is_none() && (self.askable || if_offline == IfOffline::Wait)
@@ -55,9 +55,9 @@ impl Asked {
 
 /// What asking has stored, and the wait that began with it.
 #[derive(Debug, Clone)]
-pub struct Posed {
+pub struct AskOutcome {
     /// The questions, in the order of the addresses.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<AskedQuestion>,
     /// The wait for those that can be answered now; `None` when there is nothing to wait for.
     pub wait: Option<WaitId>,
 }
@@ -89,7 +89,7 @@ impl Reply<'_> {
 
 /// What came of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replied {
+pub struct ReplyOutcome {
     /// Answered or declined.
     pub state: QuestionState,
     /// Who asked.
@@ -104,24 +104,26 @@ impl Mesh {
     /// Stores a question for each address, all or none, and begins the wait for them.
     pub fn ask(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         to: &[Address],
         question: &str,
         context: Option<&str>,
         if_offline: IfOffline,
-    ) -> Result<Posed> {
+    ) -> Result<AskOutcome> {
         check_text("question", question, 1, false)?;
         context.map_or(Ok(()), |context| check_text("context", context, 0, false))?;
-        let (posed, sweep_is_due) = self.write(|tx, around, rings| {
-            let mut asked: Vec<Asked> = Vec::new();
+        let (outcome, is_sweep_due) = self.write(|tx, host, wakeups| {
+            let mut asked: Vec<AskedQuestion> = Vec::new();
             for address in to {
-                let peer = resolve(tx, around, rings, me, address)?;
+                let peer = resolve_address(tx, host, wakeups, me, address)?;
                 if asked.iter().any(|other| other.peer == peer.id) {
                     return Err(
                         Refusal::argument(format!("\"{}\" is asked twice", peer.name)).into(),
                     );
                 }
-                asked.push(pose(tx, around, rings, me, &peer, question, context)?);
+                asked.push(create_question(
+                    tx, host, wakeups, me, &peer, question, context,
+                )?);
             }
             let awaited: Vec<QuestionId> = asked
                 .iter()
@@ -129,16 +131,16 @@ impl Mesh {
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
-                .then(|| tx.insert_wait(me.session, &around.own, &awaited))
+                .then(|| tx.insert_wait(me.session, &host.own, &awaited))
                 .transpose()?;
-            Ok((Posed { asked, wait }, retention::is_due(tx)?))
+            Ok((AskOutcome { asked, wait }, retention::is_sweep_due(tx)?))
         })?;
-        self.sweep_on_the_way(sweep_is_due);
-        Ok(posed)
+        self.sweep_if_due(is_sweep_due);
+        Ok(outcome)
     }
 
     /// Gives a reply; the asker is rung. The same text again changes nothing.
-    pub fn reply(&mut self, me: &Sitting, reply: Reply) -> Result<Replied> {
+    pub fn reply(&mut self, me: &SessionHandle, reply: Reply) -> Result<ReplyOutcome> {
         check_text(
             "answer",
             reply.text,
@@ -150,43 +152,43 @@ impl Mesh {
             .project
             .as_deref()
             .and_then(|folder| head_commit(folder.as_ref()));
-        self.write(|tx, around, rings| {
+        self.write(|tx, host, wakeups| {
             let question = tx.question(reply.question)?;
-            let question = question.ok_or_else(|| Refusal::NotFound {
+            let question = question.ok_or_else(|| Refusal::UnknownQuestion {
                 id: reply.question.to_string(),
             })?;
-            check_addressee(tx, around, rings, me, &question)?;
+            check_may_answer(tx, host, wakeups, me, &question)?;
             let asker = tx.peer(question.asker)?;
             let to = asker.as_ref().map(|peer| peer.name.clone());
-            let waiting = around.waiting_on(tx, question.id, None)?;
-            let mut replied = Replied {
+            let waiting = host.served_sessions_waiting_on(tx, question.id, None)?;
+            let mut replied = ReplyOutcome {
                 state: reply.state(),
                 to: to.unwrap_or_else(|| PeerName::fold("gone")),
                 asker_waiting: !waiting.is_empty(),
                 late: question.answer_late,
             };
-            if stands_already(&question, &reply)? {
+            if has_same_reply(&question, &reply)? {
                 return Ok(replied);
             }
             replied.late = waiting.is_empty() || question.state == QuestionState::Expired;
             store_reply(tx, me, &question, &reply, &replied, head.as_deref())?;
-            rings.add(waiting);
+            wakeups.add(waiting);
             if let Some(asker) = asker {
-                ring_at(tx, around, rings, &asker)?;
+                wake_peer(tx, host, wakeups, &asker)?;
             }
             Ok(replied)
         })
     }
 
     /// Takes back a question nobody has seen and no other call waits for. Returns whether it did.
-    pub fn withdraw(&mut self, me: &Sitting, question: QuestionId) -> Result<bool> {
-        self.write(|tx, around, _| withdraw(tx, around, me, question, None))
+    pub fn withdraw(&mut self, me: &SessionHandle, question: QuestionId) -> Result<bool> {
+        self.write(|tx, host, _| withdraw(tx, host, me, question, None))
     }
 
     /// Removes a question with everything said in it, from every table and from the free pages of the file. Who asked it
     /// may, and a person.
-    pub fn forget_question(&mut self, me: &Sitting, id: QuestionId) -> Result<Forgotten> {
-        self.remove_for_good(|tx, _, rings| {
+    pub fn erase_question(&mut self, me: &SessionHandle, id: QuestionId) -> Result<EraseOutcome> {
+        self.erase_with(|tx, _, wakeups| {
             let Some(question) = tx.question(id)? else {
                 return Ok(false);
             };
@@ -195,25 +197,25 @@ impl Mesh {
                     format!("question {id} is another's: only who asked it or a person forgets it");
                 return Err(Refusal::NotYours { problem }.into());
             }
-            rings.add(tx.sessions_waiting_on(id, None)?);
-            tx.forget_question(&question)?;
+            wakeups.add(tx.sessions_waiting_for_question(id, None)?);
+            tx.erase_question(&question)?;
             let kind = EventKind::QuestionForgotten;
-            tx.append(kind, Some(me.peer), &id.to_string(), &json!({}))?;
+            tx.append_event(kind, Some(me.peer), &id.to_string(), &json!({}))?;
             Ok(true)
         })
     }
 }
 
-fn pose(
+fn create_question(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     peer: &Peer,
     question: &str,
     context: Option<&str>,
-) -> Result<Asked> {
-    let depth = tx.depth_shown_to(me.session)? + 1;
+) -> Result<AskedQuestion> {
+    let depth = tx.max_delivered_depth(me.session)? + 1;
     if depth > DEPTH_MAX {
         let problem = format!(
             "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
@@ -228,13 +230,13 @@ fn pose(
         context,
         depth,
     };
-    let same = tx.same_open_question(&new)?;
+    let same = tx.find_identical_open_question(&new)?;
     let id = if let Some(id) = same {
         id
     } else {
         let id = tx.insert_question(&new)?;
         let data = json!({ "to": peer.name, "bytes": question.len() });
-        tx.append(
+        tx.append_event(
             EventKind::QuestionAsked,
             Some(me.peer),
             &id.to_string(),
@@ -242,28 +244,28 @@ fn pose(
         )?;
         id
     };
-    let session = sitter(tx, around, rings, peer)?;
+    let session = find_live_session(tx, host, wakeups, peer)?;
     let askable = session
         .as_ref()
-        .is_some_and(|session| around.is_askable(session, &tx.now));
+        .is_some_and(|session| host.is_askable(session, &tx.now));
     let same_project = if askable {
         Vec::new()
     } else {
-        others_in_project(tx, around, me, peer)?
+        askable_peers_in_project(tx, host, me, peer)?
     };
-    let word = tx.question(id)?.and_then(|question| question.held);
+    let held_reason = tx.question(id)?.and_then(|question| question.held);
     let held = match session.as_ref().filter(|_| askable) {
-        Some(session) => hold_seen(tx, peer, session, word.as_deref())?,
+        Some(session) => throttled_for_asker(tx, peer, session, held_reason.as_deref())?,
         None => None,
     };
     if let Some(held) = held {
-        hold_question(tx, rings, me, id, held.reason.as_str())?;
+        hold_question(tx, wakeups, me, id, held.reason.as_str())?;
     }
     // Its server rings nothing while it is held, but may have to tell its person.
-    if held.is_none_or(|held| NeedsPerson::because(held).is_some()) {
-        rings.add(session.map(|session| session.id));
+    if held.is_none_or(|held| PersonAlert::from_throttle(held).is_some()) {
+        wakeups.add(session.map(|session| session.id));
     }
-    Ok(Asked {
+    Ok(AskedQuestion {
         question: id,
         to: peer.name.clone(),
         peer: peer.id,
@@ -275,20 +277,25 @@ fn pose(
     })
 }
 
-fn others_in_project(tx: &Tx, around: &Around, me: &Sitting, peer: &Peer) -> Result<Vec<String>> {
+fn askable_peers_in_project(
+    tx: &Tx,
+    host: &HostView,
+    me: &SessionHandle,
+    peer: &Peer,
+) -> Result<Vec<String>> {
     let Some(project) = &peer.project else {
         return Ok(Vec::new());
     };
     let mut names = Vec::new();
     for other in tx
-        .seats(project)?
+        .seats_of_project(project)?
         .into_iter()
         .filter(|other| other.id != peer.id && other.id != me.peer)
     {
         if tx
             .live_sessions_at(other.id)?
             .iter()
-            .any(|session| around.is_askable(session, &tx.now))
+            .any(|session| host.is_askable(session, &tx.now))
         {
             names.push(other.name.to_string());
         }
@@ -297,7 +304,7 @@ fn others_in_project(tx: &Tx, around: &Around, me: &Sitting, peer: &Peer) -> Res
 }
 
 /// Returns whether a question has this very reply already; refuses one that would replace another without saying so.
-fn stands_already(question: &Question, reply: &Reply) -> Result<bool> {
+fn has_same_reply(question: &Question, reply: &Reply) -> Result<bool> {
     match question.state {
         QuestionState::Open | QuestionState::Expired => Ok(false),
         QuestionState::Withdrawn => {
@@ -320,13 +327,13 @@ fn stands_already(question: &Question, reply: &Reply) -> Result<bool> {
 
 fn store_reply(
     tx: &Tx,
-    me: &Sitting,
+    me: &SessionHandle,
     question: &Question,
     reply: &Reply,
-    replied: &Replied,
+    replied: &ReplyOutcome,
     head: Option<&str>,
 ) -> Result<()> {
-    let Replied {
+    let ReplyOutcome {
         state, to, late, ..
     } = replied;
     let by = if me.kind == PeerKind::Person {
@@ -335,7 +342,7 @@ fn store_reply(
         AnsweredBy::Session
     };
     let who = (by, me.session);
-    tx.set_answer(question.id, *state, reply.text, who, *late, head)?;
+    tx.store_answer(question.id, *state, reply.text, who, *late, head)?;
     let kind = if reply.decline {
         EventKind::QuestionDeclined
     } else {
@@ -345,23 +352,23 @@ fn store_reply(
     let data = json!({
         "to": to, "by": by, "late": late, "corrects": corrects, "bytes": reply.text.len(),
     });
-    tx.append(kind, Some(me.peer), &question.id.to_string(), &data)?;
+    tx.append_event(kind, Some(me.peer), &question.id.to_string(), &data)?;
     Ok(())
 }
 
 /// Rings whoever sits at a mailbox.
-fn ring_at(tx: &Tx, around: &Around, rings: &mut Rings, peer: &Peer) -> Result<()> {
-    let session = sitter(tx, around, rings, peer)?;
-    rings.add(session.map(|session| session.id));
+fn wake_peer(tx: &Tx, host: &HostView, wakeups: &mut PendingWakeups, peer: &Peer) -> Result<()> {
+    let session = find_live_session(tx, host, wakeups, peer)?;
+    wakeups.add(session.map(|session| session.id));
     Ok(())
 }
 
 /// The addressee answers, or whoever sits at seat 1 for an empty seat of the project, or the person at this machine.
-fn check_addressee(
+fn check_may_answer(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     question: &Question,
 ) -> Result<()> {
     if question.target == me.peer || (me.kind == PeerKind::Person && question.asker != me.peer) {
@@ -369,7 +376,7 @@ fn check_addressee(
     }
     let target = tx.peer(question.target)?;
     if let Some(target) = &target
-        && stands_in_for(tx, around, rings, me, target)?
+        && covers_empty_seat(tx, host, wakeups, me, target)?
     {
         return Ok(());
     }
@@ -381,11 +388,11 @@ fn check_addressee(
 }
 
 /// Returns whether `me` sits at seat 1 of the project in which `peer` is an empty seat.
-pub(in crate::mesh) fn stands_in_for(
+pub(in crate::mesh) fn covers_empty_seat(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     peer: &Peer,
 ) -> Result<bool> {
     if me.seat != Some(1) || peer.id == me.peer {
@@ -393,14 +400,14 @@ pub(in crate::mesh) fn stands_in_for(
     }
     let own = tx.peer(me.peer)?;
     let same_project = own.is_some_and(|own| own.project.is_some() && own.project == peer.project);
-    Ok(same_project && sitter(tx, around, rings, peer)?.is_none())
+    Ok(same_project && find_live_session(tx, host, wakeups, peer)?.is_none())
 }
 
 /// Takes a question back if this session asked it, nobody saw it, and no call but `own_wait` waits for it.
 pub(in crate::mesh) fn withdraw(
     tx: &Tx,
-    around: &Around,
-    me: &Sitting,
+    host: &HostView,
+    me: &SessionHandle,
     id: QuestionId,
     own_wait: Option<WaitId>,
 ) -> Result<bool> {
@@ -410,10 +417,12 @@ pub(in crate::mesh) fn withdraw(
     let possible = question.state == QuestionState::Open
         && question.shown_times == 0
         && question.asker_session == me.session
-        && around.waiting_on(tx, id, own_wait)?.is_empty();
+        && host
+            .served_sessions_waiting_on(tx, id, own_wait)?
+            .is_empty();
     if possible {
         tx.withdraw_question(id)?;
-        tx.append(
+        tx.append_event(
             EventKind::QuestionWithdrawn,
             Some(me.peer),
             &id.to_string(),
@@ -427,10 +436,10 @@ pub(in crate::mesh) fn withdraw(
 pub(in crate::mesh) fn check_text(
     parameter: &str,
     text: &str,
-    least: usize,
+    min_bytes: usize,
     force: bool,
 ) -> Result<()> {
-    if text.trim().len() < least {
+    if text.trim().len() < min_bytes {
         return Err(Refusal::argument(format!("\"{parameter}\" is empty")).into());
     }
     check_size(parameter, text, TEXT_BYTES_MAX)?;

@@ -2,29 +2,29 @@
 //! told at once; the others go on to wait.
 use std::collections::HashMap;
 
-use crate::mesh::Sitting;
-use crate::mesh::claim::queue::Line;
-use crate::mesh::peer::liveness::Around;
+use crate::mesh::SessionHandle;
+use crate::mesh::claim::queue::QueueState;
+use crate::mesh::peer::liveness::HostView;
 use crate::model::{PeerName, Result};
 use crate::platform::id::PeerId;
 use crate::store::Tx;
 
 /// Returns the shortest circle that waits of `me` for `awaited` close, by name, from `me` to `me`.
-pub(in crate::mesh) fn circle(
+pub(in crate::mesh) fn find_deadlock(
     tx: &Tx,
-    around: &Around,
-    me: &Sitting,
+    host: &HostView,
+    me: &SessionHandle,
     awaited: impl IntoIterator<Item = PeerId>,
 ) -> Result<Option<Vec<PeerName>>> {
     // Each peer is looked at once, however many ways lead there; behind a long line there are very many.
     let mut reached: Vec<(PeerId, Option<usize>)> =
         awaited.into_iter().map(|peer| (peer, None)).collect();
-    let mut lines = HashMap::new();
+    let mut queues = HashMap::new();
     let mut at = 0;
     while let Some((peer, _)) = reached.get(at).copied() {
-        for next in awaited_by(tx, around, &mut lines, peer)? {
+        for next in peers_awaited_by(tx, host, &mut queues, peer)? {
             if next == me.peer {
-                return names(tx, me, &reached, at).map(Some);
+                return peer_names(tx, me, &reached, at).map(Some);
             }
             if reached.iter().all(|(known, _)| *known != next) {
                 reached.push((next, Some(at)));
@@ -36,46 +36,46 @@ pub(in crate::mesh) fn circle(
 }
 
 /// The names along the way to the last of a circle.
-fn names(
+fn peer_names(
     tx: &Tx,
-    me: &Sitting,
+    me: &SessionHandle,
     reached: &[(PeerId, Option<usize>)],
     last: usize,
 ) -> Result<Vec<PeerName>> {
-    let mut names = vec![me.name.clone()];
+    let mut peer_names = vec![me.name.clone()];
     let mut at = Some(last);
-    while let Some(here) = at {
-        let (peer, from) = reached[here];
-        names.extend(tx.peer(peer)?.map(|peer| peer.name));
+    while let Some(index) = at {
+        let (peer, from) = reached[index];
+        peer_names.extend(tx.peer(peer)?.map(|peer| peer.name));
         at = from;
     }
-    names.push(me.name.clone());
-    names.reverse();
-    Ok(names)
+    peer_names.push(me.name.clone());
+    peer_names.reverse();
+    Ok(peer_names)
 }
 
 /// Returns for whom the calls of a mailbox wait: those they asked, over questions that were shown, and those who come before
 /// them in a line. A killed server's calls wait no more.
-fn awaited_by(
+fn peers_awaited_by(
     tx: &Tx,
-    around: &Around,
-    lines: &mut HashMap<String, Line>,
+    host: &HostView,
+    queues: &mut HashMap<String, QueueState>,
     peer: PeerId,
 ) -> Result<Vec<PeerId>> {
     let mut awaited = Vec::new();
-    for (_, target, session) in tx.waits_shown_of(peer)? {
-        if around.bells.is_served(session) {
+    for (_, target, session) in tx.wait_graph_edges_of(peer)? {
+        if host.doorbells.is_server_running(session) {
             awaited.push(target);
         }
     }
-    for (ticket, resource, session) in tx.turns_awaited_at(peer)? {
-        if !lines.contains_key(&resource) {
-            lines.insert(resource.clone(), Line::of(tx.claims_on(&resource)?));
+    for (ticket, resource, session) in tx.tickets_awaited_at(peer)? {
+        if !queues.contains_key(&resource) {
+            queues.insert(resource.clone(), QueueState::of(tx.claims_on(&resource)?));
         }
-        let line = &lines[&resource];
-        let place = line.queue.iter().position(|one| one.id == ticket);
-        if let Some(place) = place.filter(|_| around.bells.is_served(session)) {
-            awaited.extend(line.blockers(place));
+        let queue_state = &queues[&resource];
+        let position = queue_state.queue.iter().position(|one| one.id == ticket);
+        if let Some(position) = position.filter(|_| host.doorbells.is_server_running(session)) {
+            awaited.extend(queue_state.blockers(position));
         }
     }
     Ok(awaited)

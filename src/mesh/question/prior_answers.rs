@@ -1,23 +1,23 @@
 //! Known answers: what a peer answered earlier to questions like this one, for whoever cannot have an answer now.
 use serde_json::json;
 
-use crate::mesh::peer::directory::resolve;
+use crate::mesh::peer::directory::resolve_address;
 use crate::mesh::question::ask::check_text;
-use crate::mesh::{Mesh, Sitting};
+use crate::mesh::{Mesh, SessionHandle};
 use crate::model::answer_similarity::{
-    BYTES_LOOKED_THROUGH_MAX, Earlier, Fit, LOOKED_THROUGH_MAX, best,
+    AnswerMatch, AnsweredQuestion, CANDIDATE_BYTES_MAX, CANDIDATES_MAX, find_similar_answers,
 };
 use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
 use crate::platform::id::{PeerId, QuestionId};
 use crate::platform::project::head_commit;
-use crate::store::{Answered, Tx};
+use crate::store::{StoredAnswer, Tx};
 
 /// An earlier answer that fits a question.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct PriorAnswer {
     /// What was asked and answered.
-    pub answered: Answered,
+    pub answered: StoredAnswer,
     /// The commit that is checked out in the peer's project now, as far as its folder can be read.
     pub head_now: Option<String>,
     /// The words of the new question that were found.
@@ -26,7 +26,7 @@ pub struct Known {
 
 /// Who asks whom what.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking<'a> {
+pub struct PriorAnswerQuery<'a> {
     /// The peer.
     pub peer: PeerId,
     /// The question's text.
@@ -37,7 +37,7 @@ pub struct Asking<'a> {
 
 /// How often earlier answers helped one asker with one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownCount {
+pub struct PriorAnswerCount {
     /// Who asked.
     pub asker: String,
     /// Whose answers they were.
@@ -53,26 +53,30 @@ pub struct KnownCount {
 impl Mesh {
     /// Returns earlier answers of a peer to questions like this one, best first, and notes that they were given: once for a
     /// question and its asker, however often it is waited for. Looks at this mesh only: there is no other in its file.
-    pub fn known(&mut self, me: &Sitting, asking: Asking) -> Result<Vec<Known>> {
+    pub fn prior_answers(
+        &mut self,
+        me: &SessionHandle,
+        query: PriorAnswerQuery,
+    ) -> Result<Vec<PriorAnswer>> {
         let since_ms = self.now().wall_ms - self.keep_ms;
         let (peer, answers, counted) = self.read(|tx, _| {
-            let peer = tx.peer(asking.peer)?;
-            let (limit, bytes_max) = (LOOKED_THROUGH_MAX, BYTES_LOOKED_THROUGH_MAX);
-            let answers = tx.beginnings_of_answers(asking.peer, since_ms, limit, bytes_max)?;
-            let counted = !answers.is_empty() && is_counted(tx, me, asking.id)?;
+            let peer = tx.peer(query.peer)?;
+            let (limit, bytes_max) = (CANDIDATES_MAX, CANDIDATE_BYTES_MAX);
+            let answers = tx.recent_answer_excerpts(query.peer, since_ms, limit, bytes_max)?;
+            let counted = !answers.is_empty() && is_already_recorded(tx, me, query.id)?;
             Ok((peer, answers, counted))
         })?;
-        let earlier: Vec<Earlier> = answers
+        let earlier: Vec<AnsweredQuestion> = answers
             .iter()
-            .map(|one| Earlier {
+            .map(|one| AnsweredQuestion {
                 question: &one.question,
                 answer: &one.answer,
             })
             .collect();
-        let fits = best(asking.question, &earlier);
+        let fits = find_similar_answers(query.question, &earlier);
         // Whatever was forgotten since then is left out.
         let fits = self.read(|tx, _| {
-            let full = |fit: Fit| {
+            let full = |fit: AnswerMatch| {
                 Ok(tx
                     .answered(answers[fit.index].id)?
                     .map(|full| (full, fit.matched)))
@@ -88,51 +92,53 @@ impl Mesh {
             .project
             .as_deref()
             .and_then(|folder| head_commit(folder.as_ref()));
-        let subject = asking
+        let subject = query
             .id
             .map_or_else(|| peer.name.to_string(), |id| id.to_string());
         let data = json!({ "to": peer.name, "answers": fits.len() });
         if !counted {
             self.write(|tx, _, _| {
-                Ok(tx.append(EventKind::QuestionKnown, Some(me.peer), &subject, &data)?)
+                Ok(tx.append_event(EventKind::QuestionKnown, Some(me.peer), &subject, &data)?)
             })?;
         }
-        let known = fits.into_iter().map(|(answered, matched)| Known {
+        let prior_answers = fits.into_iter().map(|(answered, matched)| PriorAnswer {
             answered,
             head_now: head_now.clone(),
             matched,
         });
-        Ok(known.collect())
+        Ok(prior_answers.collect())
     }
 
     /// Returns who is meant, for a question that is stored nowhere.
     pub fn addressee(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         to: &Address,
         question: &str,
     ) -> Result<(PeerId, PeerName)> {
         check_text("question", question, 1, false)?;
-        self.write(|tx, around, rings| {
-            let peer = resolve(tx, around, rings, me, to)?;
+        self.write(|tx, host, wakeups| {
+            let peer = resolve_address(tx, host, wakeups, me, to)?;
             Ok((peer.id, peer.name))
         })
     }
 
     /// Returns how often earlier answers were given since `since_ms`, and to whom; the most often first.
-    pub fn known_counts(&mut self, since_ms: i64) -> Result<Vec<KnownCount>> {
-        let events = self.read(|tx, _| Ok(tx.events_of(EventKind::QuestionKnown, since_ms)?))?;
-        let mut counts: Vec<KnownCount> = Vec::new();
+    pub fn prior_answer_counts(&mut self, since_ms: i64) -> Result<Vec<PriorAnswerCount>> {
+        let events =
+            self.read(|tx, _| Ok(tx.events_of_kind(EventKind::QuestionKnown, since_ms)?))?;
+        let mut counts: Vec<PriorAnswerCount> = Vec::new();
         for event in events {
             let peer = event.data["to"].as_str().unwrap_or("somebody").to_owned();
             let answers = event.data["answers"].as_u64().unwrap_or(0);
-            let same = |count: &&mut KnownCount| count.asker == event.by && count.peer == peer;
+            let same =
+                |count: &&mut PriorAnswerCount| count.asker == event.by && count.peer == peer;
             if let Some(count) = counts.iter_mut().find(same) {
                 count.results += 1;
                 count.answers += answers;
                 count.last_at_ms = event.at_ms;
             } else {
-                counts.push(KnownCount {
+                counts.push(PriorAnswerCount {
                     asker: event.by,
                     peer,
                     results: 1,
@@ -147,7 +153,7 @@ impl Mesh {
 }
 
 /// Returns whether it is noted already that earlier answers came with this question.
-fn is_counted(tx: &Tx, me: &Sitting, id: Option<QuestionId>) -> Result<bool> {
+fn is_already_recorded(tx: &Tx, me: &SessionHandle, id: Option<QuestionId>) -> Result<bool> {
     let Some(question) = id.map(|id| tx.question(id)).transpose()?.flatten() else {
         return Ok(false);
     };

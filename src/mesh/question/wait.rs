@@ -1,18 +1,18 @@
 //! Waiting for answers: one look at a time. The loop around it belongs to the door, because a server waits otherwise than
 //! a thread; what a look decides is the same for both.
-use crate::mesh::peer::liveness::Around;
+use crate::mesh::peer::liveness::HostView;
 use crate::mesh::question::ask::withdraw;
-use crate::mesh::question::deadlock::circle;
-use crate::mesh::question::inbox::{Showing, mark_shown, questions_at};
-use crate::mesh::wake::throttle::hold_seen;
-use crate::mesh::{Inbox, Mesh, Sitting, Waiting};
-use crate::model::throttle::Held;
+use crate::mesh::question::deadlock::find_deadlock;
+use crate::mesh::question::inbox::{DeliveryDetails, mark_delivered, questions_at};
+use crate::mesh::wake::throttle::throttled_for_asker;
+use crate::mesh::{Inbox, Mesh, PendingQuestion, SessionHandle};
+use crate::model::throttle::Throttled;
 use crate::model::{
-    Activity, Delivery, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
+    Activity, DeliveryStatus, PeerKind, PeerName, QuestionState, Refusal, Result, WakeState,
 };
 use crate::platform::id::{QuestionId, WaitId};
 use crate::platform::text::utf16_len;
-use crate::store::{Pending, Question, Tx};
+use crate::store::{Question, QuestionDelivery, Tx};
 use crate::tools::output;
 
 /// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.
@@ -34,17 +34,17 @@ pub struct Wait {
 
 /// Where one awaited question stands.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct QuestionStatus {
     /// The question, with its answer when there is one.
     pub question: Question,
     /// The peer that was asked.
     pub peer: PeerName,
     /// How far it came.
-    pub delivery: Delivery,
+    pub delivery: DeliveryStatus,
     /// Somebody who can be asked sits there.
     pub askable: bool,
     /// It is stored without ringing, and why.
-    pub held: Option<Held>,
+    pub held: Option<Throttled>,
     /// A session is written down there whose process is gone: its death is yet to be recorded.
     pub died: bool,
     /// When the mailbox was last heard of, in wall milliseconds.
@@ -53,7 +53,7 @@ pub struct Standing {
 
 /// Why a wait was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaitReason {
+pub enum InterruptReason {
     /// A question for the waiting session came.
     IncomingQuestion,
     /// Each of these peers waits for the next, and the last for the first.
@@ -64,38 +64,38 @@ pub enum WaitReason {
 #[derive(Debug, Clone)]
 pub struct Interruption {
     /// Why.
-    pub reason: WaitReason,
+    pub reason: InterruptReason,
     /// What waits for the session, oldest first, as far as there is room.
-    pub questions: Vec<Waiting>,
+    pub questions: Vec<PendingQuestion>,
     /// How many more wait; they were not shown.
-    pub left_out: usize,
+    pub omitted: usize,
 }
 
 /// What a look at a wait found.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct WaitPoll {
     /// Each awaited question, in the order asked.
-    pub standings: Vec<Standing>,
+    pub question_statuses: Vec<QuestionStatus>,
     /// The wait is over: everything awaited has its end.
     pub done: bool,
     /// The wait must be interrupted; call [`Mesh::interrupt`].
-    pub interrupts: Option<WaitReason>,
+    pub interrupts: Option<InterruptReason>,
 }
 
 impl Mesh {
     /// Begins to wait for questions asked earlier. Only the asker may.
     pub fn await_replies(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         questions: &[QuestionId],
         any: bool,
     ) -> Result<Wait> {
-        self.write(|tx, around, _| {
+        self.write(|tx, host, _| {
             let own = tx.peer(me.peer)?;
             for id in questions {
                 let question = tx
                     .question(*id)?
-                    .ok_or_else(|| Refusal::NotFound { id: id.to_string() })?;
+                    .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
                 let asker = tx.peer(question.asker)?;
                 // A headless run is gone when its answer comes; another run of the same person may fetch it by its id.
                 let run = asker.is_some_and(|asker| asker.kind == PeerKind::Run)
@@ -108,7 +108,7 @@ impl Mesh {
                 }
             }
             Ok(Wait {
-                id: tx.insert_wait(me.session, &around.own, questions)?,
+                id: tx.insert_wait(me.session, &host.own, questions)?,
                 questions: questions.to_vec(),
                 any,
             })
@@ -116,56 +116,61 @@ impl Mesh {
     }
 
     /// Looks at a wait. `first` is its first look: only then a circle of waits is looked for.
-    pub fn look(&mut self, me: &Sitting, wait: &Wait, first: bool) -> Result<Look> {
-        let (look, unheard) = self.read(|tx, around| {
-            let look = look(tx, around, me, wait, first)?;
-            let unheard = !look.done && tx.is_any_unheard()?;
-            Ok((look, unheard))
+    pub fn poll(&mut self, me: &SessionHandle, wait: &Wait, first: bool) -> Result<WaitPoll> {
+        let (poll, unnotified) = self.read(|tx, host| {
+            let poll = poll(tx, host, me, wait, first)?;
+            let unnotified = !poll.done && tx.has_questions_due_for_wake()?;
+            Ok((poll, unnotified))
         })?;
-        if unheard {
-            self.ring_for_unheard();
+        if unnotified {
+            self.wake_unnotified();
         }
-        if !look.done && look.standings.iter().any(|standing| standing.died) {
+        if !poll.done
+            && poll
+                .question_statuses
+                .iter()
+                .any(|question_status| question_status.died)
+        {
             // What cannot be recorded now, whoever looks next records.
-            let _ = self.record_deaths();
+            let _ = self.record_dead_sessions();
         }
-        Ok(look)
+        Ok(poll)
     }
 
     /// Interrupts a wait: returns what waits for the session, marked as shown. `None` when another call was faster.
     pub fn interrupt(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         wait: WaitId,
-        reason: &WaitReason,
+        reason: &InterruptReason,
     ) -> Result<Option<Interruption>> {
-        self.write(|tx, around, rings| {
-            let all = questions_at(tx, around, me, me.peer, None)?;
+        self.write(|tx, host, wakeups| {
+            let all = questions_at(tx, host, me, me.peer, None)?;
             let pending = tx.pending(me.peer, me.session)?;
-            let urgent: Vec<QuestionId> = interrupting(tx, me, wait, &pending)?;
-            if *reason == WaitReason::IncomingQuestion && urgent.is_empty() {
+            let urgent: Vec<QuestionId> = questions_due_to_interrupt(tx, me, wait, &pending)?;
+            if *reason == InterruptReason::IncomingQuestion && urgent.is_empty() {
                 return Ok(None);
             }
             let count = all.len();
             let inbox = Inbox {
-                questions: with_room(all, &urgent),
+                questions: fit_to_budget(all, &urgent),
                 ..Inbox::default()
             };
-            let how = Showing {
+            let details = DeliveryDetails {
                 turn: None,
-                way: WakeState::Call,
+                channel: WakeState::Call,
                 counted: None,
             };
-            mark_shown(tx, rings, me, &inbox, how)?;
+            mark_delivered(tx, wakeups, me, &inbox, details)?;
             // What was left out interrupts the next wait.
-            let told = inbox.questions.iter().map(|one| one.pending.question.id);
-            for id in told.filter(|id| urgent.contains(id)) {
-                tx.count_interrupt(id, me.session)?;
+            let included = inbox.questions.iter().map(|one| one.pending.question.id);
+            for id in included.filter(|id| urgent.contains(id)) {
+                tx.increment_interrupts(id, me.session)?;
             }
             tx.delete_wait(wait)?;
             Ok(Some(Interruption {
                 reason: reason.clone(),
-                left_out: count - inbox.questions.len(),
+                omitted: count - inbox.questions.len(),
                 questions: inbox.questions,
             }))
         })
@@ -174,57 +179,62 @@ impl Mesh {
     /// Interrupts a wait for something else than answers when a question for its session came.
     pub fn interrupt_if_asked(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         wait: WaitId,
     ) -> Result<Option<Interruption>> {
-        let due = me.has_mailbox() && self.read(|tx, _| is_interrupted(tx, me, wait))?;
+        let due = me.is_addressable() && self.read(|tx, _| is_interrupt_due(tx, me, wait))?;
         if due {
-            self.interrupt(me, wait, &WaitReason::IncomingQuestion)
+            self.interrupt(me, wait, &InterruptReason::IncomingQuestion)
         } else {
             Ok(None)
         }
     }
 
     /// Ends a wait, if there still is such a one. Replies it may have are not taken: they come to the inbox.
-    pub fn end_wait(&mut self, wait: WaitId) -> Result<()> {
+    pub fn cancel_wait(&mut self, wait: WaitId) -> Result<()> {
         self.write(|tx, _, _| Ok(tx.delete_wait(wait)?))
     }
 
     /// Ends a wait whose result goes to its caller, and takes the replies. What came since the last look `seen` is in the
     /// look that is returned; a reply is taken only if it is there. With `any`, questions of `created` that nobody saw are
     /// taken back once a reply is there.
-    pub fn finish(
+    pub fn finish_wait(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         wait: &Wait,
-        seen: &Look,
+        seen: &WaitPoll,
         created: &[QuestionId],
-    ) -> Result<Look> {
-        self.write(|tx, around, _| {
-            let look = if seen.done {
+    ) -> Result<WaitPoll> {
+        self.write(|tx, host, _| {
+            let poll = if seen.done {
                 seen.clone()
             } else {
-                Look::at(tx, around, wait)?
+                WaitPoll::at(tx, host, wait)?
             };
-            for standing in &look.standings {
-                let id = standing.question.id;
-                if standing.question.state != QuestionState::Open {
-                    tx.take_answer(id)?;
-                } else if look.done && wait.any && created.contains(&id) {
-                    withdraw(tx, around, me, id, Some(wait.id))?;
+            for question_status in &poll.question_statuses {
+                let id = question_status.question.id;
+                if question_status.question.state != QuestionState::Open {
+                    tx.mark_answer_collected(id)?;
+                } else if poll.done && wait.any && created.contains(&id) {
+                    withdraw(tx, host, me, id, Some(wait.id))?;
                 }
             }
             tx.delete_wait(wait.id)?;
-            Ok(look)
+            Ok(poll)
         })
     }
 
     /// Ends a wait whose result nobody reads. Replies stay for the inbox; questions of `created` that nobody saw are taken
     /// back.
-    pub fn abandon(&mut self, me: &Sitting, wait: &Wait, created: &[QuestionId]) -> Result<()> {
-        self.write(|tx, around, _| {
+    pub fn abandon_wait(
+        &mut self,
+        me: &SessionHandle,
+        wait: &Wait,
+        created: &[QuestionId],
+    ) -> Result<()> {
+        self.write(|tx, host, _| {
             for id in wait.questions.iter().filter(|id| created.contains(id)) {
-                withdraw(tx, around, me, *id, Some(wait.id))?;
+                withdraw(tx, host, me, *id, Some(wait.id))?;
             }
             Ok(tx.delete_wait(wait.id)?)
         })
@@ -232,8 +242,8 @@ impl Mesh {
 
     /// Ends the waits of a session whose processes have ended without saying so; otherwise it would count as waiting, and
     /// be left alone, for as long as its client lives.
-    pub fn end_dead_waits(&mut self, me: &Sitting) -> Result<()> {
-        let dead = self.read(|tx, around| around.dead_waits(tx, Some(me.session)))?;
+    pub fn end_dead_waits(&mut self, me: &SessionHandle) -> Result<()> {
+        let dead = self.read(|tx, host| host.dead_waits(tx, Some(me.session)))?;
         if dead.is_empty() {
             return Ok(());
         }
@@ -241,50 +251,61 @@ impl Mesh {
     }
 
     /// Returns where questions stand without waiting for them.
-    pub fn standings(&mut self, questions: &[QuestionId]) -> Result<Vec<Standing>> {
-        self.read(|tx, around| {
+    pub fn question_statuses(&mut self, questions: &[QuestionId]) -> Result<Vec<QuestionStatus>> {
+        self.read(|tx, host| {
             questions
                 .iter()
-                .map(|id| standing(tx, around, *id))
+                .map(|id| question_status(tx, host, *id))
                 .collect()
         })
     }
 }
 
-impl Look {
-    fn at(tx: &Tx, around: &Around, wait: &Wait) -> Result<Self> {
-        let standings: Vec<Standing> = wait
+impl WaitPoll {
+    fn at(tx: &Tx, host: &HostView, wait: &Wait) -> Result<Self> {
+        let question_statuses: Vec<QuestionStatus> = wait
             .questions
             .iter()
-            .map(|id| standing(tx, around, *id))
+            .map(|id| question_status(tx, host, *id))
             .collect::<Result<_>>()?;
-        let ended = |standing: &Standing| standing.question.state != QuestionState::Open;
-        let replied = |standing: &Standing| standing.question.state.is_replied();
-        let done = standings.iter().all(ended) || (wait.any && standings.iter().any(replied));
+        let ended = |question_status: &QuestionStatus| {
+            question_status.question.state != QuestionState::Open
+        };
+        let replied =
+            |question_status: &QuestionStatus| question_status.question.state.is_replied();
+        let done = question_statuses.iter().all(ended)
+            || (wait.any && question_statuses.iter().any(replied));
         Ok(Self {
-            standings,
+            question_statuses,
             done,
             interrupts: None,
         })
     }
 }
 
-fn look(tx: &Tx, around: &Around, me: &Sitting, wait: &Wait, first: bool) -> Result<Look> {
-    let mut look = Look::at(tx, around, wait)?;
-    if look.done || !me.has_mailbox() {
-        return Ok(look);
+fn poll(
+    tx: &Tx,
+    host: &HostView,
+    me: &SessionHandle,
+    wait: &Wait,
+    first: bool,
+) -> Result<WaitPoll> {
+    let mut poll = WaitPoll::at(tx, host, wait)?;
+    if poll.done || !me.is_addressable() {
+        return Ok(poll);
     }
-    if is_interrupted(tx, me, wait.id)? {
-        look.interrupts = Some(WaitReason::IncomingQuestion);
+    if is_interrupt_due(tx, me, wait.id)? {
+        poll.interrupts = Some(InterruptReason::IncomingQuestion);
     } else if first {
         // A circle goes over questions that were all shown already; the others may still be answered.
-        let shown = look.standings.iter().filter(|standing| {
-            standing.question.state == QuestionState::Open && standing.question.shown_times > 0
+        let shown = poll.question_statuses.iter().filter(|question_status| {
+            question_status.question.state == QuestionState::Open
+                && question_status.question.shown_times > 0
         });
-        let awaited = shown.map(|standing| standing.question.target);
-        look.interrupts = circle(tx, around, me, awaited)?.map(WaitReason::Cycle);
+        let awaited = shown.map(|question_status| question_status.question.target);
+        poll.interrupts = find_deadlock(tx, host, me, awaited)?.map(InterruptReason::Cycle);
     }
-    Ok(look)
+    Ok(poll)
 }
 
 pub(in crate::mesh) fn end_waits(tx: &Tx, waits: &[WaitId]) -> Result<()> {
@@ -294,20 +315,20 @@ pub(in crate::mesh) fn end_waits(tx: &Tx, waits: &[WaitId]) -> Result<()> {
     Ok(())
 }
 
-fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
+fn question_status(tx: &Tx, host: &HostView, id: QuestionId) -> Result<QuestionStatus> {
     let question = tx
         .question(id)?
-        .ok_or_else(|| Refusal::NotFound { id: id.to_string() })?;
+        .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
     let peer = tx
         .peer(question.target)?
-        .ok_or_else(|| Refusal::NotFound { id: id.to_string() })?;
+        .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
     // A reply says all there is to say; otherwise it matters who sits there.
     let session = if question.state.is_replied() {
         None
     } else {
         tx.live_sessions_at(peer.id)?.into_iter().next()
     };
-    let delivery = Delivery {
+    let delivery = DeliveryStatus {
         stored_at_ms: question.asked_at_ms,
         woken_at_ms: question.woken_at_ms,
         wake: question.wake,
@@ -317,20 +338,20 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
         stops: if question.state.is_replied() || question.shown_times == 0 {
             0
         } else {
-            tx.count_stops(id)?
+            tx.count_stop_blocks(id)?
         },
-        peer_activity: session.as_ref().map_or(Activity::Offline, |session| {
-            around.activity(session, &tx.now)
-        }),
+        peer_activity: session
+            .as_ref()
+            .map_or(Activity::Offline, |session| host.activity(session, &tx.now)),
     };
     let askable = session
         .as_ref()
-        .is_some_and(|session| around.is_askable(session, &tx.now));
+        .is_some_and(|session| host.is_askable(session, &tx.now));
     let held = match session.as_ref().filter(|_| question.held.is_some()) {
-        Some(session) => hold_seen(tx, &peer, session, question.held.as_deref())?,
+        Some(session) => throttled_for_asker(tx, &peer, session, question.held.as_deref())?,
         None => None,
     };
-    Ok(Standing {
+    Ok(QuestionStatus {
         died: session.is_some() && delivery.peer_activity == Activity::Offline,
         held,
         question,
@@ -343,31 +364,31 @@ fn standing(tx: &Tx, around: &Around, id: QuestionId) -> Result<Standing> {
 
 /// Returns what an interrupted call has room for, in the order it came: what interrupts it goes before the others, and one
 /// always comes.
-fn with_room(all: Vec<Waiting>, urgent: &[QuestionId]) -> Vec<Waiting> {
+fn fit_to_budget(all: Vec<PendingQuestion>, urgent: &[QuestionId]) -> Vec<PendingQuestion> {
     let is_urgent = |at: &usize| urgent.contains(&all[*at].pending.question.id);
     let (mut order, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(is_urgent);
     order.extend(others);
-    let mut left = INTERRUPTION_CHARS_MAX;
-    let mut told = Vec::new();
+    let mut budget = INTERRUPTION_CHARS_MAX;
+    let mut included = Vec::new();
     for at in order {
         let chars = utf16_len(&output::waiting(&all[at]).to_string()) + 1;
-        if chars > left && !told.is_empty() {
+        if chars > budget && !included.is_empty() {
             break;
         }
-        left = left.saturating_sub(chars);
-        told.push(at);
+        budget = budget.saturating_sub(chars);
+        included.push(at);
     }
     let numbered = all.into_iter().enumerate();
-    let kept = numbered.filter(|(at, _)| told.contains(at));
+    let kept = numbered.filter(|(at, _)| included.contains(at));
     kept.map(|(_, waiting)| waiting).collect()
 }
 
 /// A question interrupts the newest wait of its session, once; after ten seconds unanswered the next-newest, once more.
-fn interrupting(
+fn questions_due_to_interrupt(
     tx: &Tx,
-    me: &Sitting,
+    me: &SessionHandle,
     wait: WaitId,
-    waiting: &[Pending],
+    waiting: &[QuestionDelivery],
 ) -> Result<Vec<QuestionId>> {
     if waiting.is_empty() {
         return Ok(Vec::new());
@@ -378,12 +399,12 @@ fn interrupting(
     if newest != wait {
         return Ok(Vec::new());
     }
-    let waits_ms = tx.now.since(began_monotonic_ms);
-    let due = |waiting: &&Pending| {
+    let waits_ms = tx.now.elapsed_since_ms(began_monotonic_ms);
+    let due = |waiting: &&QuestionDelivery| {
         let at_monotonic_ms = waiting.interrupted_at_monotonic_ms;
         match (
             waiting.interrupts,
-            at_monotonic_ms.map(|at| tx.now.since(at)),
+            at_monotonic_ms.map(|at| tx.now.elapsed_since_ms(at)),
         ) {
             (0, _) => true,
             (1, Some(ago_ms)) => waits_ms >= ago_ms && ago_ms >= NEXT_WAIT_AFTER_MS,
@@ -398,7 +419,7 @@ fn interrupting(
 }
 
 /// Returns whether a question for its session is due to interrupt a wait.
-fn is_interrupted(tx: &Tx, me: &Sitting, wait: WaitId) -> Result<bool> {
-    Ok(tx.has_pending(me.peer)?
-        && !interrupting(tx, me, wait, &tx.pending(me.peer, me.session)?)?.is_empty())
+fn is_interrupt_due(tx: &Tx, me: &SessionHandle, wait: WaitId) -> Result<bool> {
+    Ok(tx.has_pending_questions(me.peer)?
+        && !questions_due_to_interrupt(tx, me, wait, &tx.pending(me.peer, me.session)?)?.is_empty())
 }

@@ -6,16 +6,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::mesh::claim::acquire::{Claimed, Claiming, resource_as, take};
-use crate::mesh::claim::queue::{Owner, give_back, settle};
-use crate::mesh::peer::liveness::Around;
-use crate::mesh::{Rings, Sitting};
+use crate::mesh::claim::acquire::{ClaimOutcome, ClaimRequest, resource_as, take};
+use crate::mesh::claim::queue::{Owner, release_claim, settle_queue};
+use crate::mesh::peer::liveness::HostView;
+use crate::mesh::{PendingWakeups, SessionHandle};
 use crate::model::task::{FILES_MAX, check_count};
-use crate::model::{Mode, Refusal, Result};
+use crate::model::{ClaimMode, Refusal, Result};
 use crate::store::{Claim, Task, Tx};
 
 /// How long the claims that a start takes last; claiming again renews them.
-const LEASE_MS: i64 = 3_600_000;
+const FILE_LEASE_MS: i64 = 3_600_000;
 
 /// Who has a file of a task that begins or names others.
 #[derive(Debug, Clone)]
@@ -41,40 +41,44 @@ pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
 
 /// Claims the files of a task that begins, or names others while it is under way, as far as nobody else has them. Returns
 /// who has which.
-pub(in crate::mesh) fn take_files(
+pub(in crate::mesh) fn claim_files(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     task: &mut Task,
 ) -> Result<Vec<FileClaim>> {
     let note = note(task);
     let mut files = Vec::new();
     for resource in &task.files_owned {
-        let line = settle(tx, around, rings, resource)?;
+        let queue_state = settle_queue(tx, host, wakeups, resource)?;
         let own = |claim: &&Claim| Owner::of(claim) == Owner::me(me);
-        let held = line.holders.iter().find(own);
-        if let Some(claim) = held.filter(|claim| claim.mode == Mode::Exclusive) {
+        let held = queue_state.holders.iter().find(own);
+        if let Some(claim) = held.filter(|claim| claim.mode == ClaimMode::Exclusive) {
             let claim = claim.clone();
             files.push(FileClaim { claim, own: true });
             continue;
         }
-        if line.queue.iter().any(|ticket| own(&ticket)) {
+        if queue_state.queue.iter().any(|ticket| own(&ticket)) {
             // It stands in line already, as it asked to; that stays as it is.
-            let other = line.holders.iter().find(|claim| !own(claim)).cloned();
+            let other = queue_state
+                .holders
+                .iter()
+                .find(|claim| !own(claim))
+                .cloned();
             files.extend(other.map(|claim| FileClaim { claim, own: false }));
             continue;
         }
-        let wanted = Claiming {
+        let request = ClaimRequest {
             resource,
-            mode: Mode::Exclusive,
-            lease_ms: LEASE_MS,
+            mode: ClaimMode::Exclusive,
+            lease_ms: FILE_LEASE_MS,
             note: Some(&note),
             queue: false,
             wait: false,
         };
-        match take(tx, around, rings, me, &wanted)? {
-            Claimed::Granted(grant) => {
+        match take(tx, host, wakeups, me, &request)? {
+            ClaimOutcome::Granted(grant) => {
                 // One that was shared before is not given back with the task.
                 if held.is_none() {
                     task.claims.push(grant.claim.id);
@@ -84,11 +88,11 @@ pub(in crate::mesh) fn take_files(
                     own: true,
                 });
             }
-            Claimed::Denied { holders } => {
+            ClaimOutcome::Denied { holders } => {
                 let other = holders.into_iter().find(|claim| !own(&claim));
                 files.extend(other.map(|claim| FileClaim { claim, own: false }));
             }
-            Claimed::Queued(_) => {}
+            ClaimOutcome::Queued(_) => {}
         }
     }
     Ok(files)
@@ -96,9 +100,9 @@ pub(in crate::mesh) fn take_files(
 
 /// Gives back what a task took, but for the files in `kept`. What another task of the same peer needs, which is under way,
 /// goes over to that one.
-pub(in crate::mesh) fn release(
+pub(in crate::mesh) fn release_files(
     tx: &Tx,
-    rings: &mut Rings,
+    wakeups: &mut PendingWakeups,
     task: &mut Task,
     kept: &[String],
 ) -> Result<()> {
@@ -108,13 +112,15 @@ pub(in crate::mesh) fn release(
         };
         if kept.contains(&claim.resource) {
             task.claims.push(id);
-        } else if let Some(mut other) = tx.task_under_way(claim.peer, &claim.resource, task.id)? {
+        } else if let Some(mut other) =
+            tx.find_active_task_using(claim.peer, &claim.resource, task.id)?
+        {
             other.claims.push(id);
             tx.set_task_claims(&other)?;
             tx.set_claim_note(id, &note(&other))?;
         } else {
-            give_back(tx, &claim, "task")?;
-            rings.lines.push(claim.resource);
+            release_claim(tx, &claim, "task")?;
+            wakeups.changed_queues.push(claim.resource);
         }
     }
     Ok(())

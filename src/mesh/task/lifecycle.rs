@@ -5,15 +5,15 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::mesh::peer::directory::{find, resolve, unknown};
-use crate::mesh::peer::liveness::Around;
-use crate::mesh::task::files::{FileClaim, release, take_files};
-use crate::mesh::task::notifications::Notices;
-use crate::mesh::{Mesh, Rings, Sitting};
+use crate::mesh::peer::directory::{find, resolve_address, unknown_peer_refusal};
+use crate::mesh::peer::liveness::HostView;
+use crate::mesh::task::files::{FileClaim, claim_files, release_files};
+use crate::mesh::task::notifications::TaskNotifications;
+use crate::mesh::{Mesh, PendingWakeups, SessionHandle};
 use crate::model::peer::Address;
 use crate::model::task::{
-    BULK_MAX, DEPENDS_MAX, FILES_MAX, check_count, check_description, check_reason, check_title,
-    fingerprint, with_reason,
+    BULK_MAX, DEPENDENCIES_MAX, FILES_MAX, append_reason, check_count, check_description,
+    check_reason, check_title, fingerprint,
 };
 use crate::model::{EventKind, PeerKind, PeerName, Priority, Refusal, Result, TaskStatus};
 use crate::platform::clock::rfc3339;
@@ -64,7 +64,7 @@ impl TaskChange {
         }
     }
 
-    fn is_nothing(&self) -> bool {
+    fn has_no_changes(&self) -> bool {
         let TaskFields {
             title,
             description,
@@ -101,7 +101,7 @@ pub struct TaskUpdated {
 }
 
 /// What came of each of several changes, in the order given.
-pub type BulkUpdated = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
+pub type BulkUpdateOutcome = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
 
 /// Which tasks to list.
 #[derive(Debug, Clone, Default)]
@@ -127,7 +127,7 @@ pub struct TaskList {
 
 /// Tasks of a project that nobody has begun and nobody has changed since a time.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::mesh) struct LeftAlone<'a> {
+pub(in crate::mesh) struct StaleTasks<'a> {
     pub(in crate::mesh) project: &'a str,
     pub(in crate::mesh) before_ms: i64,
     /// Why they are cancelled.
@@ -135,24 +135,24 @@ pub(in crate::mesh) struct LeftAlone<'a> {
 }
 
 /// So many tasks are cancelled in one transaction.
-const CANCELLED_AT_ONCE: u32 = 200;
+const CANCEL_BATCH_MAX: u32 = 200;
 
 impl Mesh {
     /// Creates a task of a project, unless an open one has the same title but for case, spaces and signs.
     pub fn create_task(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         project: &Path,
         fields: &TaskFields,
     ) -> Result<TaskCreated> {
-        let fields = checked(fields)?;
+        let fields = validated_fields(fields)?;
         let Some(title) = fields.title.clone() else {
             return Err(Refusal::argument("missing parameter `title`").into());
         };
         let project = project.to_string_lossy().into_owned();
         let fingerprint = fingerprint(&title);
-        self.write(|tx, around, rings| {
-            if let Some(task) = tx.open_task_like(&project, &fingerprint)? {
+        self.write(|tx, host, wakeups| {
+            if let Some(task) = tx.find_open_task_by_fingerprint(&project, &fingerprint)? {
                 return Ok(TaskCreated {
                     task,
                     created: false,
@@ -177,7 +177,7 @@ impl Mesh {
                 updated_at_ms: tx.now.wall_ms,
                 version: 1,
             };
-            apply(tx, around, rings, me, &mut task, &fields)?;
+            apply_fields(tx, host, wakeups, me, &mut task, &fields)?;
             let task = kept(tx, &task)?;
             let data = json!({
                 "title": task.title,
@@ -186,10 +186,10 @@ impl Mesh {
                 "assigned_to": task.assigned_name,
             });
             let id = task.id.to_string();
-            tx.append(EventKind::TaskCreated, Some(me.peer), &id, &data)?;
-            let mut notices = Notices::default();
-            notices.assigned(&task);
-            notices.send(tx, rings, me)?;
+            tx.append_event(EventKind::TaskCreated, Some(me.peer), &id, &data)?;
+            let mut notifications = TaskNotifications::default();
+            notifications.assigned(&task);
+            notifications.send(tx, wakeups, me)?;
             Ok(TaskCreated {
                 task,
                 created: true,
@@ -198,42 +198,46 @@ impl Mesh {
     }
 
     /// Changes a task.
-    pub fn update_task(&mut self, me: &Sitting, change: &TaskChange) -> Result<TaskUpdated> {
-        let change = checked_change(change)?;
-        self.write(|tx, around, rings| {
-            let mut notices = Notices::default();
-            let updated = update(tx, around, rings, &mut notices, me, &change)?;
-            notices.send(tx, rings, me)?;
+    pub fn update_task(&mut self, me: &SessionHandle, change: &TaskChange) -> Result<TaskUpdated> {
+        let change = validated_change(change)?;
+        self.write(|tx, host, wakeups| {
+            let mut notifications = TaskNotifications::default();
+            let updated = update(tx, host, wakeups, &mut notifications, me, &change)?;
+            notifications.send(tx, wakeups, me)?;
             Ok(updated)
         })
     }
 
     /// Changes several tasks in one transaction, each in full or not at all.
-    pub fn update_tasks(&mut self, me: &Sitting, changes: &[TaskChange]) -> Result<BulkUpdated> {
+    pub fn update_tasks(
+        &mut self,
+        me: &SessionHandle,
+        changes: &[TaskChange],
+    ) -> Result<BulkUpdateOutcome> {
         check_count("updates", changes.len(), BULK_MAX)?;
-        self.write(|tx, around, rings| {
-            let mut notices = Notices::default();
+        self.write(|tx, host, wakeups| {
+            let mut notifications = TaskNotifications::default();
             let mut outcomes = Vec::new();
             for change in changes {
-                let mut more = notices.clone();
-                let outcome = tx.attempt(|| {
-                    let change = checked_change(change)?;
-                    update(tx, around, rings, &mut more, me, &change)
+                let mut more = notifications.clone();
+                let outcome = tx.try_in_savepoint(|| {
+                    let change = validated_change(change)?;
+                    update(tx, host, wakeups, &mut more, me, &change)
                 })?;
                 if outcome.is_ok() {
-                    notices = more;
+                    notifications = more;
                 }
                 outcomes.push((change.id, outcome));
             }
-            notices.send(tx, rings, me)?;
+            notifications.send(tx, wakeups, me)?;
             Ok(outcomes)
         })
     }
 
     /// Takes a task away. Its creator may, and a person.
-    pub fn delete_task(&mut self, me: &Sitting, id: TaskId) -> Result<()> {
-        self.write(|tx, _, rings| {
-            let mut task = known(tx, id)?;
+    pub fn delete_task(&mut self, me: &SessionHandle, id: TaskId) -> Result<()> {
+        self.write(|tx, _, wakeups| {
+            let mut task = get_task(tx, id)?;
             if task.created_by != me.peer && me.kind != PeerKind::Person {
                 let creator = &task.created_by_name;
                 let problem = format!(
@@ -242,21 +246,21 @@ impl Mesh {
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }
-            release(tx, rings, &mut task, &[])?;
+            release_files(tx, wakeups, &mut task, &[])?;
             tx.delete_task(id)?;
             let data = json!({
                 "title": task.title, "project": task.project, "status": task.status,
             });
-            tx.append(
+            tx.append_event(
                 EventKind::TaskDeleted,
                 Some(me.peer),
                 &id.to_string(),
                 &data,
             )?;
             if !task.status.is_ended() {
-                let mut notices = Notices::default();
-                notices.deleted(&task);
-                notices.send(tx, rings, me)?;
+                let mut notifications = TaskNotifications::default();
+                notifications.deleted(&task);
+                notifications.send(tx, wakeups, me)?;
             }
             Ok(())
         })
@@ -265,32 +269,33 @@ impl Mesh {
     /// Cancels the tasks of a project that nobody has begun and nobody has changed for so long. Returns which.
     pub fn cancel_stale_tasks(
         &mut self,
-        me: &Sitting,
+        me: &SessionHandle,
         project: &Path,
         older_than_seconds: u32,
         reason: Option<&str>,
     ) -> Result<Vec<TaskId>> {
         reason.map(check_reason).transpose()?;
-        let left = LeftAlone {
+        let stale = StaleTasks {
             project: &project.to_string_lossy(),
             before_ms: self.now().wall_ms - i64::from(older_than_seconds) * 1000,
             reason,
         };
-        self.cancel_rest(me, &left)
+        self.cancel_all_stale(me, &stale)
     }
 
     /// Cancels what nobody has begun, some at a time: nobody waits for the lock until all of it is done.
-    pub(in crate::mesh) fn cancel_rest(
+    pub(in crate::mesh) fn cancel_all_stale(
         &mut self,
-        me: &Sitting,
-        left: &LeftAlone,
+        me: &SessionHandle,
+        stale: &StaleTasks,
     ) -> Result<Vec<TaskId>> {
         let mut all = Vec::new();
         loop {
-            let some = self.write(|tx, around, rings| cancel_some(tx, around, rings, me, left))?;
-            let are_last = some.len() < CANCELLED_AT_ONCE as usize;
+            let some =
+                self.write(|tx, host, wakeups| cancel_stale_batch(tx, host, wakeups, me, stale))?;
+            let is_last_batch = some.len() < CANCEL_BATCH_MAX as usize;
             all.extend(some);
-            if are_last {
+            if is_last_batch {
                 return Ok(all);
             }
         }
@@ -298,7 +303,7 @@ impl Mesh {
 
     /// Returns a task.
     pub fn task(&mut self, id: TaskId) -> Result<Task> {
-        self.read(|tx, _| known(tx, id))
+        self.read(|tx, _| get_task(tx, id))
     }
 
     /// Returns the tasks of a project, and those of the peer that looks.
@@ -306,34 +311,34 @@ impl Mesh {
         &mut self,
         own: Option<&PeerName>,
         project: &Path,
-        wanted: &TaskSelection,
+        selection: &TaskSelection,
     ) -> Result<TaskList> {
         let project = project.to_string_lossy();
-        let words: Vec<String> = wanted
+        let words: Vec<String> = selection
             .query
             .iter()
             .flat_map(|query| query.split_whitespace().map(str::to_owned))
             .collect();
-        self.read(|tx, around| {
+        self.read(|tx, host| {
             let own = own
-                .map(|name| tx.peer_named(name.as_str()))
+                .map(|name| tx.find_peer_by_name(name.as_str()))
                 .transpose()?
                 .flatten();
-            let assigned_to = match wanted.assigned_to.as_deref().map(str::trim) {
+            let assigned_to = match selection.assigned_to.as_deref().map(str::trim) {
                 None => None,
                 Some("") => Some(None),
                 Some(name) => match find(tx, Address::parse_as("assigned_to", name)?.name())? {
                     Some(peer) => Some(Some(peer.id)),
-                    None => return Err(unknown(tx, around, None, name)?.into()),
+                    None => return Err(unknown_peer_refusal(tx, host, None, name)?.into()),
                 },
             };
             let listing = TaskListing {
                 project: &project,
                 own: own.map(|peer| peer.id),
-                status: wanted.status,
+                status: selection.status,
                 assigned_to,
                 words: &words,
-                limit: wanted.limit,
+                limit: selection.limit,
             };
             Ok(TaskList {
                 tasks: tx.tasks(&listing)?,
@@ -343,41 +348,41 @@ impl Mesh {
     }
 
     /// Returns the tasks that a peer has not begun.
-    pub fn tasks_waiting(&mut self, me: &Sitting) -> Result<Vec<Task>> {
-        self.read(|tx, _| Ok(tx.tasks_waiting_for(me.peer)?))
+    pub fn unstarted_tasks(&mut self, me: &SessionHandle) -> Result<Vec<Task>> {
+        self.read(|tx, _| Ok(tx.todo_tasks_of(me.peer)?))
     }
 }
 
 /// Cancels what nobody has begun, as much of it as fits into one transaction.
-pub(in crate::mesh) fn cancel_some(
+pub(in crate::mesh) fn cancel_stale_batch(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    left: &LeftAlone,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
+    stale: &StaleTasks,
 ) -> Result<Vec<TaskId>> {
-    let mut notices = Notices::default();
+    let mut notifications = TaskNotifications::default();
     let mut cancelled = Vec::new();
-    for task in tx.tasks_left_alone(left.project, left.before_ms, CANCELLED_AT_ONCE)? {
+    for task in tx.stale_todo_tasks(stale.project, stale.before_ms, CANCEL_BATCH_MAX)? {
         let change = TaskChange {
             status: Some(TaskStatus::Cancelled),
-            reason: left.reason.map(str::to_owned),
+            reason: stale.reason.map(str::to_owned),
             ..TaskChange::of(task.id)
         };
-        update(tx, around, rings, &mut notices, me, &change)?;
+        update(tx, host, wakeups, &mut notifications, me, &change)?;
         cancelled.push(task.id);
     }
-    notices.send(tx, rings, me)?;
+    notifications.send(tx, wakeups, me)?;
     Ok(cancelled)
 }
 
-fn known(tx: &Tx, id: TaskId) -> Result<Task> {
+fn get_task(tx: &Tx, id: TaskId) -> Result<Task> {
     tx.task(id)?
-        .ok_or_else(|| Refusal::NoTask { id: id.to_string() }.into())
+        .ok_or_else(|| Refusal::UnknownTask { id: id.to_string() }.into())
 }
 
 /// Sizes, forms and secrets are checked before anything is stored.
-fn checked(fields: &TaskFields) -> Result<TaskFields> {
+fn validated_fields(fields: &TaskFields) -> Result<TaskFields> {
     let mut fields = fields.clone();
     fields.title = fields.title.as_deref().map(check_title).transpose()?;
     if let Some(description) = &fields.description {
@@ -387,15 +392,15 @@ fn checked(fields: &TaskFields) -> Result<TaskFields> {
         check_count("files_owned", files.len(), FILES_MAX)?;
     }
     if let Some(ids) = &mut fields.depends_on {
-        check_count("depends_on", ids.len(), DEPENDS_MAX)?;
+        check_count("depends_on", ids.len(), DEPENDENCIES_MAX)?;
         ids.sort_unstable();
         ids.dedup();
     }
     Ok(fields)
 }
 
-fn checked_change(change: &TaskChange) -> Result<TaskChange> {
-    if change.is_nothing() {
+fn validated_change(change: &TaskChange) -> Result<TaskChange> {
+    if change.has_no_changes() {
         return Err(Refusal::argument("nothing to change is given beside the task").into());
     }
     if let Some(reason) = &change.reason {
@@ -405,30 +410,30 @@ fn checked_change(change: &TaskChange) -> Result<TaskChange> {
         }
     }
     Ok(TaskChange {
-        fields: checked(&change.fields)?,
+        fields: validated_fields(&change.fields)?,
         ..change.clone()
     })
 }
 
 /// Stores a task. Returns it with the names of those it names now.
 fn kept(tx: &Tx, task: &Task) -> Result<Task> {
-    tx.put_task(task)?;
+    tx.save_task(task)?;
     Ok(tx.task(task.id)?.expect("it was just stored"))
 }
 
 /// Puts what somebody says of a task into it.
-fn apply(
+fn apply_fields(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     task: &mut Task,
     fields: &TaskFields,
 ) -> Result<()> {
     if let Some(title) = &fields.title {
         task.title.clone_from(title);
         task.fingerprint = fingerprint(title);
-        let same = tx.open_task_like(&task.project, &task.fingerprint)?;
+        let same = tx.find_open_task_by_fingerprint(&task.project, &task.fingerprint)?;
         if let Some(other) = same.filter(|other| other.id != task.id) {
             let problem = format!("task {} is open and has that title already", other.id);
             return Err(Refusal::Task { problem }.into());
@@ -448,17 +453,17 @@ fn apply(
         task.depends_on.clone_from(ids);
     }
     if let Some(name) = &fields.assigned_to {
-        task.assigned_to = assignee(tx, around, rings, me, name)?;
+        task.assigned_to = resolve_assignee(tx, host, wakeups, me, name)?;
     }
     Ok(())
 }
 
 /// Unlike a question, a task may be one's own.
-fn assignee(
+fn resolve_assignee(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     name: &str,
 ) -> Result<Option<PeerId>> {
     if name.trim().is_empty() {
@@ -470,23 +475,23 @@ fn assignee(
     {
         return Ok(Some(me.peer));
     }
-    resolve(tx, around, rings, me, &address).map(|peer| Some(peer.id))
+    resolve_address(tx, host, wakeups, me, &address).map(|peer| Some(peer.id))
 }
 
 /// A task that waits for itself, whatever lies between, would never start.
 fn check_dependencies(tx: &Tx, task: TaskId, ids: &[TaskId]) -> Result<()> {
     for id in ids {
-        known(tx, *id)?;
+        get_task(tx, *id)?;
     }
-    let mut ahead = ids.to_vec();
-    let mut seen = BTreeSet::new();
-    while let Some(id) = ahead.pop() {
+    let mut to_visit = ids.to_vec();
+    let mut visited = BTreeSet::new();
+    while let Some(id) = to_visit.pop() {
         if id == task {
             let problem = "by \"depends_on\" the task would wait for itself".to_owned();
             return Err(Refusal::Task { problem }.into());
         }
-        if seen.insert(id) {
-            ahead.extend(tx.task_depends_on(id)?);
+        if visited.insert(id) {
+            to_visit.extend(tx.task_dependencies(id)?);
         }
     }
     Ok(())
@@ -494,13 +499,13 @@ fn check_dependencies(tx: &Tx, task: TaskId, ids: &[TaskId]) -> Result<()> {
 
 fn update(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    notices: &mut Notices,
-    me: &Sitting,
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    notifications: &mut TaskNotifications,
+    me: &SessionHandle,
     change: &TaskChange,
 ) -> Result<TaskUpdated> {
-    let old = known(tx, change.id)?;
+    let old = get_task(tx, change.id)?;
     if let Some(expected) = change.expected_version.filter(|one| *one != old.version) {
         let problem = format!(
             "task {} has version {}, not {expected}",
@@ -509,7 +514,7 @@ fn update(
         return Err(Refusal::Task { problem }.into());
     }
     if let Some(to) = change.status {
-        old.status.check_step(to, change.reason.is_some())?;
+        old.status.check_transition(to, change.reason.is_some())?;
     } else if old.status.is_ended() {
         let problem = format!(
             "task {} is {}, so nothing of it changes any more",
@@ -519,7 +524,7 @@ fn update(
         return Err(Refusal::Task { problem }.into());
     }
     let mut task = old.clone();
-    apply(tx, around, rings, me, &mut task, &change.fields)?;
+    apply_fields(tx, host, wakeups, me, &mut task, &change.fields)?;
     let mut claims = Vec::new();
     if let Some(to) = change.status {
         task.status = to;
@@ -527,7 +532,7 @@ fn update(
             let when = rfc3339(tx.now.wall_ms);
             let step = (old.status, to);
             let who = me.name.as_str();
-            task.description = with_reason(&task.description, reason, who, &when, step);
+            task.description = append_reason(&task.description, reason, who, &when, step);
         }
         if to == TaskStatus::InProgress {
             check_startable(tx, &task)?;
@@ -536,17 +541,17 @@ fn update(
             task.assigned_to = task.assigned_to.or(own);
         }
     }
-    let is_over = task.status == TaskStatus::Todo || task.status.is_ended();
-    let names_files = change.fields.files_owned.is_some() && !is_over;
-    if is_over || task.assigned_to != old.assigned_to {
-        release(tx, rings, &mut task, &[])?;
-    } else if names_files {
+    let gives_files_back = task.status == TaskStatus::Todo || task.status.is_ended();
+    let changes_files = change.fields.files_owned.is_some() && !gives_files_back;
+    if gives_files_back || task.assigned_to != old.assigned_to {
+        release_files(tx, wakeups, &mut task, &[])?;
+    } else if changes_files {
         let kept = task.files_owned.clone();
-        release(tx, rings, &mut task, &kept)?;
+        release_files(tx, wakeups, &mut task, &kept)?;
     }
-    let begins = change.status == Some(TaskStatus::InProgress);
-    if (begins || names_files) && task.assigned_to == Some(me.peer) {
-        claims = take_files(tx, around, rings, me, &mut task)?;
+    let is_starting = change.status == Some(TaskStatus::InProgress);
+    if (is_starting || changes_files) && task.assigned_to == Some(me.peer) {
+        claims = claim_files(tx, host, wakeups, me, &mut task)?;
     }
     if task == old {
         return Ok(TaskUpdated { task, claims });
@@ -555,18 +560,18 @@ fn update(
     let task = kept(tx, &task)?;
     let changes = Value::Object(changes(&old, &task));
     let data = json!({ "title": task.title, "project": task.project, "version": task.version, "changes": changes });
-    tx.append(
+    tx.append_event(
         EventKind::TaskUpdated,
         Some(me.peer),
         &task.id.to_string(),
         &data,
     )?;
     if task.assigned_to != old.assigned_to && !task.status.is_ended() {
-        notices.assigned(&task);
-        notices.taken(&old, &task);
+        notifications.assigned(&task);
+        notifications.unassigned(&old, &task);
     }
     if change.status.is_some() {
-        notices.stepped(old.status, &task, change.reason.as_deref());
+        notifications.status_changed(old.status, &task, change.reason.as_deref());
     }
     Ok(TaskUpdated { task, claims })
 }

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 
 use crate::mesh::message::store;
-use crate::mesh::{Rings, Sitting};
+use crate::mesh::{PendingWakeups, SessionHandle};
 use crate::model::message::{MessageType, SentTo};
 use crate::model::{PeerKind, Result, TaskStatus};
 use crate::platform::id::PeerId;
 use crate::platform::text::cut_chars;
-use crate::store::{NewMessage, Target, Task, Tx};
+use crate::store::{MessageTarget, NewMessage, Task, Tx};
 
 /// What one message tells at most, in bytes; the rest is counted.
 const BYTES_MAX: usize = 16_000;
 /// So much of a reason is told; all of it stands in the description.
-const REASON_CHARS: usize = 1_000;
+const REASON_CHARS_MAX: usize = 1_000;
 
 /// What is to be told when a verb ends.
 #[derive(Debug, Clone, Default)]
-pub(in crate::mesh) struct Notices(BTreeMap<PeerId, Vec<String>>);
+pub(in crate::mesh) struct TaskNotifications(BTreeMap<PeerId, Vec<String>>);
 
-impl Notices {
+impl TaskNotifications {
     /// Notes that a task is somebody's from now on.
     pub(in crate::mesh) fn assigned(&mut self, task: &Task) {
         let Task {
@@ -32,50 +32,55 @@ impl Notices {
             TaskStatus::Todo => "update_task {\"status\": \"in_progress\"} when you begin, then ",
             _ => "update_task ",
         };
-        let words = format!(
+        let text = format!(
             "Task {id} is yours now ({}): {title}\nCall list_tasks {{\"query\": \"{id}\"}} for all of it; {begins}{{\"status\": \"in_review\"}} when it is done.",
             priority.as_str()
         );
-        self.tell(task.assigned_to, words);
+        self.add_for(task.assigned_to, text);
     }
 
     /// Notes that a task is its earlier assignee's no more.
-    pub(in crate::mesh) fn taken(&mut self, old: &Task, task: &Task) {
+    pub(in crate::mesh) fn unassigned(&mut self, old: &Task, task: &Task) {
         let Task { id, title, .. } = task;
         let whose = task.assigned_name.as_deref().unwrap_or("nobody");
-        self.tell(
+        self.add_for(
             old.assigned_to,
             format!("Task {id} is {whose}'s now, leave it: {title}"),
         );
     }
 
     /// Notes a step that others than who took it should know.
-    pub(in crate::mesh) fn stepped(&mut self, from: TaskStatus, task: &Task, reason: Option<&str>) {
+    pub(in crate::mesh) fn status_changed(
+        &mut self,
+        from: TaskStatus,
+        task: &Task,
+        reason: Option<&str>,
+    ) {
         let Task { id, title, .. } = task;
         let why = reason.map_or_else(String::new, |reason| {
-            format!("\nWhy: {}", cut_chars(reason.trim(), REASON_CHARS))
+            format!("\nWhy: {}", cut_chars(reason.trim(), REASON_CHARS_MAX))
         });
         let creator = Some(task.created_by);
         match task.status {
-            TaskStatus::Todo if from.is_rejected_by(TaskStatus::Todo) => self.tell(
+            TaskStatus::Todo if from.is_rejection(TaskStatus::Todo) => self.add_for(
                 task.assigned_to,
                 format!(
                     "Task {id} was sent back to todo: {title}{why}\n\
                      Do what is asked for, then move it to in_review again."
                 ),
             ),
-            TaskStatus::InReview => self.tell(
+            TaskStatus::InReview => self.add_for(
                 creator,
                 format!(
                     "Task {id} waits for your review: {title}{why}\n\
                      Call update_task with status done, or todo with a reason to send it back."
                 ),
             ),
-            TaskStatus::Done => self.tell(creator, format!("Task {id} is done: {title}{why}")),
+            TaskStatus::Done => self.add_for(creator, format!("Task {id} is done: {title}{why}")),
             TaskStatus::Cancelled => {
-                self.tell(creator, format!("Task {id} was cancelled: {title}{why}"));
+                self.add_for(creator, format!("Task {id} was cancelled: {title}{why}"));
                 let other = task.assigned_to.filter(|peer| Some(*peer) != creator);
-                self.tell(
+                self.add_for(
                     other,
                     format!("Task {id} was cancelled, leave it: {title}{why}"),
                 );
@@ -86,28 +91,33 @@ impl Notices {
 
     /// Notes that a task is there no more.
     pub(in crate::mesh) fn deleted(&mut self, task: &Task) {
-        let words = format!("Task {} was deleted, leave it: {}", task.id, task.title);
-        self.tell(task.assigned_to, words);
+        let text = format!("Task {} was deleted, leave it: {}", task.id, task.title);
+        self.add_for(task.assigned_to, text);
     }
 
-    fn tell(&mut self, peer: Option<PeerId>, words: String) {
+    fn add_for(&mut self, peer: Option<PeerId>, text: String) {
         if let Some(peer) = peer {
-            self.0.entry(peer).or_default().push(words);
+            self.0.entry(peer).or_default().push(text);
         }
     }
 
     /// Posts what is to be told, one message for each.
-    pub(in crate::mesh) fn send(self, tx: &Tx, rings: &mut Rings, me: &Sitting) -> Result<()> {
-        for (id, news) in self.0 {
+    pub(in crate::mesh) fn send(
+        self,
+        tx: &Tx,
+        wakeups: &mut PendingWakeups,
+        me: &SessionHandle,
+    ) -> Result<()> {
+        for (id, items) in self.0 {
             let Some(peer) = tx.peer(id)? else { continue };
             if id == me.peer || peer.kind == PeerKind::Run {
                 continue;
             }
-            let body = body(&news);
+            let body = body(&items);
             let new = NewMessage {
                 from: me.peer,
                 from_name: me.name.as_str(),
-                to: Target::Peer(id),
+                to: MessageTarget::Peer(id),
                 kind: MessageType::Command,
                 subject: Some("tasks"),
                 body: &body,
@@ -115,25 +125,25 @@ impl Notices {
                 idempotency_key: None,
                 ttl_ms: None,
             };
-            store(tx, rings, me, &new, &SentTo::Peer(peer.name.to_string()))?;
+            store(tx, wakeups, me, &new, &SentTo::Peer(peer.name.to_string()))?;
         }
         Ok(())
     }
 }
 
-fn body(news: &[String]) -> String {
+fn body(items: &[String]) -> String {
     let mut body = String::new();
-    for (told, words) in news.iter().enumerate() {
-        if told > 0 && body.len() + words.len() > BYTES_MAX {
-            let more = news.len() - told;
+    for (index, text) in items.iter().enumerate() {
+        if index > 0 && body.len() + text.len() > BYTES_MAX {
+            let more = items.len() - index;
             let rest = format!("\n\nand {more} more; list_tasks shows how they stand.");
             body.push_str(&rest);
             break;
         }
-        if told > 0 {
+        if index > 0 {
             body.push_str("\n\n");
         }
-        body.push_str(words);
+        body.push_str(text);
     }
     body
 }

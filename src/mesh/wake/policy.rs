@@ -9,35 +9,35 @@
 //! the session as soon as it is idle; the line is what is left if it lets its time go by, or dies.
 use serde_json::json;
 
-use crate::mesh::peer::liveness::Around;
+use crate::mesh::peer::liveness::HostView;
 use crate::mesh::question::inbox::{granted, late_answers};
-use crate::mesh::wake::events::Waking;
-use crate::mesh::wake::hook_wake::{LEFT_TO_WAITER, leave_to_waiter};
-use crate::mesh::wake::throttle::{hold, hold_now, tell_askers};
-use crate::mesh::{Mesh, Rings, Sitting};
-use crate::model::throttle::{Held, NeedsPerson};
+use crate::mesh::wake::events::WakeEvents;
+use crate::mesh::wake::hook_wake::{DEFERRED_TO_WAIT_HOOK, defer_to_wait_hook};
+use crate::mesh::wake::throttle::{throttled, throttled_now, wake_askers};
+use crate::mesh::{Mesh, PendingWakeups, SessionHandle};
+use crate::model::throttle::{PersonAlert, Throttled};
 use crate::model::{Activity, EventKind, Result};
 use crate::platform::id::QuestionId;
-use crate::store::{Ring, Tx};
+use crate::store::{Tx, WakeAttempt};
 
 /// An idle session that was rung shows the question within this time, or is rung once more.
-pub(in crate::mesh) const ANSWERS_WITHIN_MS: i64 = 3_000;
+pub(in crate::mesh) const IDLE_RESPONSE_MS: i64 = 3_000;
 /// How often an idle session is rung for the same questions.
-const RINGS_MAX: u32 = 2;
+const WAKE_ATTEMPTS_MAX: u32 = 2;
 /// How often a session that is busy, or of which nothing is known, is looked at again while a ring is out.
-pub(in crate::mesh) const LOOK_AGAIN_MS: i64 = 2_000;
+pub(in crate::mesh) const RECHECK_MS: i64 = 2_000;
 /// A ring that a busy session has not read after this time is left to the Stop hook.
-const GIVE_UP_MS: i64 = 600_000;
+const WAKE_TIMEOUT_MS: i64 = 600_000;
 
 /// What the server of a session has to do for it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attention {
+pub enum WakeAction {
     /// Nothing, until the bell rings or it is time to look again.
-    Rest {
+    Wait {
         /// After how many milliseconds; `None` is only when the bell rings.
         after_ms: Option<i64>,
         /// Why its person should be told that something waits.
-        needs_person: Option<NeedsPerson>,
+        needs_person: Option<PersonAlert>,
     },
     /// Post a line into the session's inbox.
     Post {
@@ -56,7 +56,7 @@ pub enum Attention {
 
 /// What the inbox of a session does with a line, as its server knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Letterbox {
+pub enum InboxState {
     /// It takes one.
     Open,
     /// It would drop one without a word; after so many milliseconds it takes one.
@@ -70,133 +70,144 @@ pub enum Letterbox {
 
 /// What became of a doorbell line that a hook has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rung {
+pub enum DoorbellStatus {
     /// The session may read it.
     Read,
     /// A brake was put on after it was posted.
-    Held,
+    Throttled,
     /// It is none of ours, or of an earlier session.
     Unknown,
 }
 
-impl Attention {
+impl WakeAction {
     /// There is nothing to do until the bell rings.
-    const NONE: Self = Self::Rest {
+    const NONE: Self = Self::Wait {
         after_ms: None,
         needs_person: None,
     };
 
     /// Look again after so many milliseconds; at a dialog the person is needed.
-    pub(in crate::mesh) fn look_again(after_ms: i64, activity: Activity) -> Self {
-        Self::Rest {
+    pub(in crate::mesh) fn recheck_after(after_ms: i64, activity: Activity) -> Self {
+        Self::Wait {
             after_ms: Some(after_ms),
-            needs_person: (activity == Activity::Waiting).then_some(NeedsPerson::Dialog),
+            needs_person: (activity == Activity::Waiting).then_some(PersonAlert::Dialog),
         }
     }
 }
 
 impl Mesh {
     /// Decides whether to ring for what waits for a session. `letterbox` is looked at when a line is due.
-    pub fn attend(&mut self, me: &Sitting, letterbox: impl Fn() -> Letterbox) -> Result<Attention> {
-        if !me.has_mailbox() {
-            return Ok(Attention::NONE);
+    pub fn attend(
+        &mut self,
+        me: &SessionHandle,
+        inbox_state: impl Fn() -> InboxState,
+    ) -> Result<WakeAction> {
+        if !me.is_addressable() {
+            return Ok(WakeAction::NONE);
         }
-        let nothing = self.read(|tx, around| {
-            let rung = tx
+        let nothing_pending = self.read(|tx, host| {
+            let has_attempt = tx
                 .session(me.session)?
                 .is_some_and(|session| session.ring.is_some());
-            Ok(!rung && News::of(tx, around, me, false)?.is_empty())
+            Ok(!has_attempt && PendingItems::of(tx, host, me, false)?.is_empty())
         })?;
-        if nothing {
-            return Ok(Attention::NONE);
+        if nothing_pending {
+            return Ok(WakeAction::NONE);
         }
-        self.write(|tx, around, rings| attend(tx, around, rings, me, &letterbox))
+        self.write(|tx, host, wakeups| attend(tx, host, wakeups, me, &inbox_state))
     }
 
     /// Returns whether what its person was told about a session is still so.
-    pub fn still_needs_person(&mut self, me: &Sitting, needs: NeedsPerson) -> Result<bool> {
-        self.read(|tx, around| {
+    pub fn still_needs_person(&mut self, me: &SessionHandle, needs: PersonAlert) -> Result<bool> {
+        self.read(|tx, host| {
             let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
                 return Ok(false);
             };
-            if needs == NeedsPerson::Dialog {
-                return Ok(around.activity(&session, &tx.now) == Activity::Waiting);
+            if needs == PersonAlert::Dialog {
+                return Ok(host.activity(&session, &tx.now) == Activity::Waiting);
             }
-            let held = hold_now(tx, around, &peer, &session)?;
-            Ok(held.and_then(NeedsPerson::because) == Some(needs))
+            let held = throttled_now(tx, host, &peer, &session)?;
+            Ok(held.and_then(PersonAlert::from_throttle) == Some(needs))
         })
     }
 
     /// Notes that the line could not be posted. The askers are told why.
-    pub fn ring_failed(&mut self, me: &Sitting, problem: &str) -> Result<()> {
-        self.write(|tx, around, rings| {
-            let news = News::of(tx, around, me, false)?;
-            Waking::of(tx, around, rings, me, news).fails(problem)
+    pub fn record_wake_failure(&mut self, me: &SessionHandle, problem: &str) -> Result<()> {
+        self.write(|tx, host, wakeups| {
+            let pending_items = PendingItems::of(tx, host, me, false)?;
+            WakeEvents::of(tx, host, wakeups, me, pending_items).record_failure(problem)
         })
     }
 
     /// Returns what a doorbell line is worth that a prompt consists of.
-    pub fn worth_of(&mut self, me: &Sitting, nonce: &str) -> Result<Rung> {
-        self.read(|tx, around| {
+    pub fn doorbell_status(&mut self, me: &SessionHandle, nonce: &str) -> Result<DoorbellStatus> {
+        self.read(|tx, host| {
             let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
-                return Ok(Rung::Unknown);
+                return Ok(DoorbellStatus::Unknown);
             };
             let known = session
                 .ring
                 .as_ref()
                 .is_some_and(|ring| ring.nonce == nonce);
-            Ok(match hold(tx, around, &peer, &session)? {
-                Some(_) => Rung::Held,
-                None if known => Rung::Read,
-                None => Rung::Unknown,
+            Ok(match throttled(tx, host, &peer, &session)? {
+                Some(_) => DoorbellStatus::Throttled,
+                None if known => DoorbellStatus::Read,
+                None => DoorbellStatus::Unknown,
             })
         })
     }
 
     /// Notes that a doorbell was read which rang for nothing any more. One that brings something is read when that is
     /// marked as shown: a server that looks in between must not ring once more.
-    pub fn ring_settled(&mut self, me: &Sitting) -> Result<()> {
-        self.write(|tx, _, _| Ok(tx.set_ring(me.session, None)?))
+    pub fn clear_wake_attempt(&mut self, me: &SessionHandle) -> Result<()> {
+        self.write(|tx, _, _| Ok(tx.set_wake_attempt(me.session, None)?))
     }
 }
 
 fn attend(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    letterbox: &dyn Fn() -> Letterbox,
-) -> Result<Attention> {
-    let (ring, news, activity) = match due(tx, around, rings, me, false)? {
-        Due::Now {
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
+    inbox_state: &dyn Fn() -> InboxState,
+) -> Result<WakeAction> {
+    let (ring, pending_items, activity) = match decide_wake(tx, host, wakeups, me, false)? {
+        WakeDecision::Now {
             ring,
-            news,
+            pending_items,
             activity,
-        } => (ring, news, activity),
-        Due::NotNow { after_ms, held } => {
-            let needs_person = held.and_then(NeedsPerson::because);
-            return Ok(Attention::Rest {
+        } => (ring, pending_items, activity),
+        WakeDecision::NotNow { after_ms, held } => {
+            let needs_person = held.and_then(PersonAlert::from_throttle);
+            return Ok(WakeAction::Wait {
                 after_ms,
                 needs_person,
             });
         }
     };
-    if let Some(ring) = ring.as_ref().filter(|ring| ring.count != LEFT_TO_WAITER) {
-        return Waking::of(tx, around, rings, me, news).wait_for(ring, activity, letterbox);
-    }
-    if around.bells.has_waiter(me.session)
-        && let Some(left) = leave_to_waiter(tx, rings, me, ring.as_ref(), activity)?
+    if let Some(ring) = ring
+        .as_ref()
+        .filter(|ring| ring.count != DEFERRED_TO_WAIT_HOOK)
     {
-        return Ok(left);
+        return WakeEvents::of(tx, host, wakeups, me, pending_items).wait_for_response(
+            ring,
+            activity,
+            inbox_state,
+        );
     }
-    Waking::of(tx, around, rings, me, news).ring(1, activity, letterbox)
+    if host.doorbells.is_hook_waiter_running(me.session)
+        && let Some(action) = defer_to_wait_hook(tx, wakeups, me, ring.as_ref(), activity)?
+    {
+        return Ok(action);
+    }
+    WakeEvents::of(tx, host, wakeups, me, pending_items).ring(1, activity, inbox_state)
 }
 
 /// What a session is to be woken for.
 #[derive(Debug, Default)]
-pub(in crate::mesh) struct News {
+pub(in crate::mesh) struct PendingItems {
     /// Questions it has never seen.
-    pub(in crate::mesh) unseen: Vec<QuestionId>,
+    pub(in crate::mesh) undelivered_questions: Vec<QuestionId>,
     /// How many late answers it has not been shown.
     pub(in crate::mesh) answers: usize,
     /// Who has posted a command or an alert it was not told of.
@@ -205,32 +216,33 @@ pub(in crate::mesh) struct News {
     pub(in crate::mesh) granted: usize,
 }
 
-impl News {
-    /// Looks; for questions that ringing has failed only `failed_too`.
+impl PendingItems {
+    /// Looks; for questions that ringing has failed only `include_failed`.
     pub(in crate::mesh) fn of(
         tx: &Tx,
-        around: &Around,
-        me: &Sitting,
-        failed_too: bool,
+        host: &HostView,
+        me: &SessionHandle,
+        include_failed: bool,
     ) -> Result<Self> {
-        let signs = tx.signs(me.peer, me.session)?;
-        let mut news = Self {
-            granted: granted(tx, me, signs)?.len(),
+        let pending_flags = tx.pending_flags(me.peer, me.session)?;
+        let mut pending_items = Self {
+            granted: granted(tx, me, pending_flags)?.len(),
             ..Self::default()
         };
-        if signs.questions {
-            news.unseen = tx.unseen(me.peer, me.session, failed_too)?;
+        if pending_flags.questions {
+            pending_items.undelivered_questions =
+                tx.undelivered_questions(me.peer, me.session, include_failed)?;
         }
-        if signs.answers {
-            news.answers = fresh_answers(tx, around, me)?;
+        if pending_flags.answers {
+            pending_items.answers = count_unshown_answers(tx, host, me)?;
         }
-        if signs.mail {
-            news.mail = tx.waking_senders(me.peer)?;
+        if pending_flags.mail {
+            pending_items.mail = tx.senders_of_waking_mail(me.peer)?;
         }
-        Ok(news)
+        Ok(pending_items)
     }
 
-    fn without_questions(self) -> Self {
+    fn only_mail_and_claims(self) -> Self {
         Self {
             mail: self.mail,
             granted: self.granted,
@@ -239,114 +251,117 @@ impl News {
     }
 
     /// Somebody wants something of the session; what it has asked for itself can wait without its person.
-    fn is_wanted(&self) -> bool {
-        !self.unseen.is_empty() || !self.mail.is_empty()
+    fn has_peer_requests(&self) -> bool {
+        !self.undelivered_questions.is_empty() || !self.mail.is_empty()
     }
 
     pub(in crate::mesh) fn is_empty(&self) -> bool {
-        self.unseen.is_empty() && self.answers == 0 && self.mail.is_empty() && self.granted == 0
+        self.undelivered_questions.is_empty()
+            && self.answers == 0
+            && self.mail.is_empty()
+            && self.granted == 0
     }
 }
 
 /// Whether a session should be woken.
-pub(in crate::mesh) enum Due {
+pub(in crate::mesh) enum WakeDecision {
     /// For what it has not seen yet, if what it does allows it.
     Now {
-        ring: Option<Ring>,
-        news: News,
+        ring: Option<WakeAttempt>,
+        pending_items: PendingItems,
         activity: Activity,
     },
     /// There is nothing to wake it for, or a brake is on; that may change after so many milliseconds.
     NotNow {
         after_ms: Option<i64>,
         /// The brake that holds back what others want of it.
-        held: Option<Held>,
+        held: Option<Throttled>,
     },
 }
 
-/// Returns whether a session should be woken; for what ringing has failed only `failed_too`. What a brake holds back is noted
+/// Returns whether a session should be woken; for what ringing has failed only `include_failed`. What a brake holds back is noted
 /// as held.
-pub(in crate::mesh) fn due(
+pub(in crate::mesh) fn decide_wake(
     tx: &Tx,
-    around: &Around,
-    rings: &mut Rings,
-    me: &Sitting,
-    failed_too: bool,
-) -> Result<Due> {
-    let no = Ok(Due::NotNow {
+    host: &HostView,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
+    include_failed: bool,
+) -> Result<WakeDecision> {
+    let not_now = Ok(WakeDecision::NotNow {
         after_ms: None,
         held: None,
     });
     let (Some(session), Some(peer)) = (tx.session(me.session)?, tx.peer(me.peer)?) else {
-        return no;
+        return not_now;
     };
     if session.ended_at_ms.is_some() {
-        return no;
+        return not_now;
     }
-    let mut news = News::of(tx, around, me, failed_too)?;
-    if news.is_empty() {
-        tx.set_ring(me.session, None)?;
-        return no;
+    let mut pending_items = PendingItems::of(tx, host, me, include_failed)?;
+    if pending_items.is_empty() {
+        tx.set_wake_attempt(me.session, None)?;
+        return not_now;
     }
     if tx.newest_wait(me.session)?.is_some() {
         // A call of this session that waits returns with the question; that is the better way. With mail it does not.
-        news = news.without_questions();
-        if news.is_empty() {
-            return no;
+        pending_items = pending_items.only_mail_and_claims();
+        if pending_items.is_empty() {
+            return not_now;
         }
     }
-    if let Some(held) = hold_now(tx, around, &peer, &session)? {
-        for id in &news.unseen {
-            hold_question(tx, rings, me, *id, held.reason.as_str())?;
+    if let Some(held) = throttled_now(tx, host, &peer, &session)? {
+        for id in &pending_items.undelivered_questions {
+            hold_question(tx, wakeups, me, *id, held.reason.as_str())?;
         }
         // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
-        tx.set_ring(me.session, None)?;
+        tx.set_wake_attempt(me.session, None)?;
         let after_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
-        return Ok(Due::NotNow {
+        return Ok(WakeDecision::NotNow {
             after_ms,
-            held: news.is_wanted().then_some(held),
+            held: pending_items.has_peer_requests().then_some(held),
         });
     }
-    let activity = around.activity(&session, &tx.now);
-    Ok(Due::Now {
+    let activity = host.activity(&session, &tx.now);
+    Ok(WakeDecision::Now {
         ring: session.ring,
-        news,
+        pending_items,
         activity,
     })
 }
 
-impl Waking<'_> {
+impl WakeEvents<'_> {
     /// A ring is out: has it been long enough?
-    fn wait_for(
+    fn wait_for_response(
         mut self,
-        ring: &Ring,
+        ring: &WakeAttempt,
         activity: Activity,
-        letterbox: &dyn Fn() -> Letterbox,
-    ) -> Result<Attention> {
-        let age_ms = self.tx.now.since(ring.at_monotonic_ms);
+        inbox_state: &dyn Fn() -> InboxState,
+    ) -> Result<WakeAction> {
+        let age_ms = self.tx.now.elapsed_since_ms(ring.at_monotonic_ms);
         // A waiting hook gives the line its time first, and then needs its own.
-        let within_ms = if self.around.bells.has_waiter(self.me.session) {
-            2 * ANSWERS_WITHIN_MS
+        let within_ms = if self.host.doorbells.is_hook_waiter_running(self.me.session) {
+            2 * IDLE_RESPONSE_MS
         } else {
-            ANSWERS_WITHIN_MS
+            IDLE_RESPONSE_MS
         };
-        self.rides_on(ring.count, activity)?;
+        self.record_coalesced(ring.count, activity)?;
         match activity {
             Activity::Idle if age_ms < within_ms => {
-                Ok(Attention::look_again(within_ms - age_ms, activity))
+                Ok(WakeAction::recheck_after(within_ms - age_ms, activity))
             }
-            Activity::Idle if ring.count < RINGS_MAX => {
-                self.ring(ring.count + 1, activity, letterbox)
+            Activity::Idle if ring.count < WAKE_ATTEMPTS_MAX => {
+                self.ring(ring.count + 1, activity, inbox_state)
             }
             Activity::Idle => {
-                self.fails("the session was rung twice and did not start a turn")?;
-                Ok(Attention::NONE)
+                self.record_failure("the session was rung twice and did not start a turn")?;
+                Ok(WakeAction::NONE)
             }
-            _ if age_ms > GIVE_UP_MS => {
-                self.tx.set_ring(self.me.session, None)?;
-                Ok(Attention::NONE)
+            _ if age_ms > WAKE_TIMEOUT_MS => {
+                self.tx.set_wake_attempt(self.me.session, None)?;
+                Ok(WakeAction::NONE)
             }
-            _ => Ok(Attention::look_again(LOOK_AGAIN_MS, activity)),
+            _ => Ok(WakeAction::recheck_after(RECHECK_MS, activity)),
         }
     }
 
@@ -355,52 +370,52 @@ impl Waking<'_> {
         mut self,
         count: u32,
         activity: Activity,
-        letterbox: &dyn Fn() -> Letterbox,
-    ) -> Result<Attention> {
-        match letterbox() {
-            Letterbox::Open => {}
-            Letterbox::Full { for_ms } => return Ok(Attention::look_again(for_ms, activity)),
-            Letterbox::Missing(_) if matches!(activity, Activity::Busy | Activity::Waiting) => {
-                return Ok(Attention::look_again(LOOK_AGAIN_MS, activity));
+        inbox_state: &dyn Fn() -> InboxState,
+    ) -> Result<WakeAction> {
+        match inbox_state() {
+            InboxState::Open => {}
+            InboxState::Full { for_ms } => return Ok(WakeAction::recheck_after(for_ms, activity)),
+            InboxState::Missing(_) if matches!(activity, Activity::Busy | Activity::Waiting) => {
+                return Ok(WakeAction::recheck_after(RECHECK_MS, activity));
             }
-            Letterbox::Missing(problem) => {
+            InboxState::Missing(problem) => {
                 // Nobody waits for the rest, and nothing has changed since it was last looked at.
-                if !self.news.unseen.is_empty() {
-                    self.fails(&problem)?;
+                if !self.pending_items.undelivered_questions.is_empty() {
+                    self.record_failure(&problem)?;
                 }
-                return Ok(Attention::NONE);
+                return Ok(WakeAction::NONE);
             }
         }
-        self.is_rung(count, activity)?;
+        self.record_attempt(count, activity)?;
         let nonce = self.tx.nonce()?;
-        self.tx.set_ring(
+        self.tx.set_wake_attempt(
             self.me.session,
-            Some(&Ring {
+            Some(&WakeAttempt {
                 nonce: nonce.clone(),
                 count,
                 at_monotonic_ms: self.tx.now.monotonic_ms,
             }),
         )?;
-        Ok(Attention::Post {
+        Ok(WakeAction::Post {
             nonce,
-            from: names_of(self.tx, &self.news.unseen)?,
-            answers: self.news.answers,
-            mail: self.news.mail,
-            granted: self.news.granted,
+            from: asker_names(self.tx, &self.pending_items.undelivered_questions)?,
+            answers: self.pending_items.answers,
+            mail: self.pending_items.mail,
+            granted: self.pending_items.granted,
         })
     }
 }
 
 /// Returns how many late answers have not been shown yet.
-fn fresh_answers(tx: &Tx, around: &Around, me: &Sitting) -> Result<usize> {
-    let answers = late_answers(tx, around, me)?;
+fn count_unshown_answers(tx: &Tx, host: &HostView, me: &SessionHandle) -> Result<usize> {
+    let answers = late_answers(tx, host, me)?;
     Ok(answers
         .iter()
         .filter(|late| late.question.answer_shown_at_ms.is_none())
         .count())
 }
 
-fn names_of(tx: &Tx, questions: &[QuestionId]) -> Result<Vec<String>> {
+fn asker_names(tx: &Tx, questions: &[QuestionId]) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for id in questions {
         let asker = tx
@@ -416,8 +431,8 @@ fn names_of(tx: &Tx, questions: &[QuestionId]) -> Result<Vec<String>> {
 /// Holds a question back; its asker is told.
 pub(in crate::mesh) fn hold_question(
     tx: &Tx,
-    rings: &mut Rings,
-    me: &Sitting,
+    wakeups: &mut PendingWakeups,
+    me: &SessionHandle,
     id: QuestionId,
     reason: &str,
 ) -> Result<()> {
@@ -425,14 +440,14 @@ pub(in crate::mesh) fn hold_question(
         .question(id)?
         .is_some_and(|question| question.held.as_deref() != Some(reason))
     {
-        tx.set_held(id, reason)?;
-        tx.append(
+        tx.set_held_reason(id, reason)?;
+        tx.append_event(
             EventKind::QuestionHeld,
             Some(me.peer),
             &id.to_string(),
             &json!({ "reason": reason }),
         )?;
-        tell_askers(tx, rings, id)?;
+        wake_askers(tx, wakeups, id)?;
     }
     Ok(())
 }

@@ -2,34 +2,39 @@
 //! questions end somewhere.
 use serde_json::json;
 
-use crate::mesh::peer::liveness::Around;
-use crate::mesh::{Mesh, Rings, Sitting};
-use crate::model::throttle::{Brakes, Held, HoldReason};
+use crate::mesh::peer::liveness::HostView;
+use crate::mesh::{Mesh, PendingWakeups, SessionHandle};
+use crate::model::throttle::{Throttle, ThrottleReason, Throttled};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::store::{Peer, Session, Tx};
 use crate::tools::output;
 
 /// The row that says until when the mesh is paused.
-const PAUSED: &str = "paused_until_ms";
+const PAUSED_UNTIL_KEY: &str = "paused_until_ms";
 
 impl Mesh {
     /// Makes a peer quiet until a time, or with `None` ends it. Returns the peer's name. Whoever sits there is rung, to
     /// look at what was held.
-    pub fn set_quiet(&mut self, me: &Sitting, name: &str, until_ms: Option<i64>) -> Result<String> {
-        self.write(|tx, _, rings| {
+    pub fn set_quiet(
+        &mut self,
+        me: &SessionHandle,
+        name: &str,
+        until_ms: Option<i64>,
+    ) -> Result<String> {
+        self.write(|tx, _, wakeups| {
             let peer = tx
-                .peer_named(name)?
+                .find_peer_by_name(name)?
                 .filter(|peer| peer.kind == PeerKind::Session)
                 .ok_or_else(|| Refusal::UnknownPeer {
                     name: name.into(),
                     nearest: Vec::new(),
-                    here: Vec::new(),
+                    present: Vec::new(),
                 })?;
             tx.set_quiet(peer.id, until_ms)?;
             let before_ms = peer.quiet_until_ms.filter(|ms| *ms > tx.now.wall_ms);
             let kinds = [EventKind::PeerQuieted, EventKind::PeerResumed];
-            tell_change(tx, me, kinds, peer.name.as_str(), [before_ms, until_ms])?;
-            rings.add(
+            append_throttle_event(tx, me, kinds, peer.name.as_str(), [before_ms, until_ms])?;
+            wakeups.add(
                 tx.live_sessions_at(peer.id)?
                     .iter()
                     .map(|session| session.id),
@@ -39,35 +44,40 @@ impl Mesh {
     }
 
     /// Pauses the whole mesh until a time, or with `None` ends it.
-    pub fn set_paused(&mut self, me: &Sitting, until_ms: Option<i64>) -> Result<()> {
-        self.write(|tx, _, rings| {
+    pub fn set_mesh_paused(&mut self, me: &SessionHandle, until_ms: Option<i64>) -> Result<()> {
+        self.write(|tx, _, wakeups| {
             let before_ms = paused_until(tx)?;
             let until = until_ms.map_or_else(String::new, |until_ms| until_ms.to_string());
-            tx.set_meta(PAUSED, &until)?;
+            tx.set_meta(PAUSED_UNTIL_KEY, &until)?;
             let kinds = [EventKind::MeshPaused, EventKind::MeshResumed];
-            tell_change(tx, me, kinds, "", [before_ms, until_ms])?;
-            rings.add(tx.live_sessions()?.iter().map(|session| session.id));
+            append_throttle_event(tx, me, kinds, "", [before_ms, until_ms])?;
+            wakeups.add(tx.live_sessions()?.iter().map(|session| session.id));
             Ok(())
         })
     }
 
     /// Notes that a prompt begins a turn, or joins one. What a person types frees the budget, and begins a new chain of
     /// questions. Writes only if there is something to note.
-    pub fn begin_turn(&mut self, me: &Sitting, turn: Option<&str>, typed: bool) -> Result<()> {
-        let (posted, remembers) = self.read(|tx, _| {
+    pub fn begin_turn(
+        &mut self,
+        me: &SessionHandle,
+        turn: Option<&str>,
+        typed: bool,
+    ) -> Result<()> {
+        let (posted, has_turn_deliveries) = self.read(|tx, _| {
             let session = tx.session(me.session)?;
             let counted = session.map(|session| (session.posted_turns, session.stop_streak));
             let (posted, stops) = counted.unwrap_or_default();
-            let remembers = stops > 0 || tx.remembers_showings(me.session)?;
-            Ok((posted > 0, remembers))
+            let has_turn_deliveries = stops > 0 || tx.has_closed_deliveries(me.session)?;
+            Ok((posted > 0, has_turn_deliveries))
         })?;
         match turn {
-            _ if typed && (posted || remembers) => self.write(|tx, _, _| {
+            _ if typed && (posted || has_turn_deliveries) => self.write(|tx, _, _| {
                 tx.set_posted_turns(me.session, 0)?;
-                tx.forget_showings(me.session, None)?;
+                tx.delete_closed_deliveries(me.session, None)?;
                 Ok(tx.set_stop_streak(me.session, turn.unwrap_or_default(), 0)?)
             }),
-            Some(turn) if !typed && remembers => {
+            Some(turn) if !typed && has_turn_deliveries => {
                 self.write(|tx, _, _| enter_turn(tx, me, turn).map(drop))
             }
             _ => Ok(()),
@@ -75,11 +85,11 @@ impl Mesh {
     }
 
     /// Returns whether a session's person wants it left alone now: it is quiet, or the mesh is paused.
-    pub fn is_left_alone(&mut self, me: &Sitting) -> Result<bool> {
+    pub fn is_quiet_or_paused(&mut self, me: &SessionHandle) -> Result<bool> {
         self.read(|tx, _| {
             let quiet_until_ms = tx.peer(me.peer)?.and_then(|peer| peer.quiet_until_ms);
-            let brakes = by_persons(tx, quiet_until_ms)?;
-            Ok(brakes.hold(tx.now.wall_ms).is_some())
+            let throttle = person_throttle(tx, quiet_until_ms)?;
+            Ok(throttle.throttled(tx.now.wall_ms).is_some())
         })
     }
 
@@ -93,21 +103,21 @@ impl Mesh {
 /// then. Returns whether the turn is another one than before.
 ///
 /// What a call showed is taken to belong to the turn that is known next: that may be one too late, never too early.
-pub(in crate::mesh) fn enter_turn(tx: &Tx, me: &Sitting, turn: &str) -> Result<bool> {
-    tx.set_turn_of_showings(me.session, turn)?;
+pub(in crate::mesh) fn enter_turn(tx: &Tx, me: &SessionHandle, turn: &str) -> Result<bool> {
+    tx.set_turn_of_deliveries(me.session, turn)?;
     let before = tx.session(me.session)?.and_then(|session| session.turn);
     if before.as_deref() == Some(turn) {
         return Ok(false);
     }
-    tx.forget_showings(me.session, Some([turn, &before.unwrap_or_default()]))?;
+    tx.delete_closed_deliveries(me.session, Some([turn, &before.unwrap_or_default()]))?;
     tx.set_stop_streak(me.session, turn, 0)?;
     Ok(true)
 }
 
 /// Says in the log that a brake was put on or taken off, if that changes anything.
-fn tell_change(
+fn append_throttle_event(
     tx: &Tx,
-    me: &Sitting,
+    me: &SessionHandle,
     [on, off]: [EventKind; 2],
     subject: &str,
     [before_ms, until_ms]: [Option<i64>; 2],
@@ -117,66 +127,70 @@ fn tell_change(
         Some(until_ms) => (on, json!({ "until": output::until(until_ms) })),
         None => (off, json!({})),
     };
-    Ok(tx.append(kind, Some(me.peer), subject, &data)?)
+    Ok(tx.append_event(kind, Some(me.peer), subject, &data)?)
 }
 
 /// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A
 /// session that waits in a call of ours gets them by that call, which starts no turn.
-pub(in crate::mesh) fn hold(
+pub(in crate::mesh) fn throttled(
     tx: &Tx,
-    around: &Around,
+    host: &HostView,
     peer: &Peer,
     session: &Session,
-) -> Result<Option<Held>> {
-    unless_it_waits(tx, session, hold_now(tx, around, peer, session)?)
+) -> Result<Option<Throttled>> {
+    unless_waiting(tx, session, throttled_now(tx, host, peer, session)?)
 }
 
 /// The same whether it waits or not: a call brings no mail.
-pub(in crate::mesh) fn hold_now(
+pub(in crate::mesh) fn throttled_now(
     tx: &Tx,
-    around: &Around,
+    host: &HostView,
     peer: &Peer,
     session: &Session,
-) -> Result<Option<Held>> {
-    let brakes = Brakes {
+) -> Result<Option<Throttled>> {
+    let throttle = Throttle {
         posted_turns: session.posted_turns,
-        budget: around.wake_budget,
-        ..by_persons(tx, peer.quiet_until_ms)?
+        budget: host.wake_budget,
+        ..person_throttle(tx, peer.quiet_until_ms)?
     };
-    Ok(brakes.hold(tx.now.wall_ms))
+    Ok(throttle.throttled(tx.now.wall_ms))
 }
 
 /// The same as an asker sees it. What the budget allows is the session's own matter, so of that only the word counts
 /// which its server left at the question.
-pub(in crate::mesh) fn hold_seen(
+pub(in crate::mesh) fn throttled_for_asker(
     tx: &Tx,
     peer: &Peer,
     session: &Session,
-    word: Option<&str>,
-) -> Result<Option<Held>> {
-    let held = by_persons(tx, peer.quiet_until_ms)?.hold(tx.now.wall_ms);
-    let spent = word == Some(HoldReason::WakeBudget.as_str());
-    let spent = spent.then(|| Held::spent(session.posted_turns));
-    unless_it_waits(tx, session, held.or(spent))
+    held_reason: Option<&str>,
+) -> Result<Option<Throttled>> {
+    let held = person_throttle(tx, peer.quiet_until_ms)?.throttled(tx.now.wall_ms);
+    let spent = held_reason == Some(ThrottleReason::WakeBudget.as_str());
+    let spent = spent.then(|| Throttled::spent(session.posted_turns));
+    unless_waiting(tx, session, held.or(spent))
 }
 
 /// The same as anybody is told who looks: by the own settings of whoever looks, or by the word that its server left at a
 /// question there.
-pub(in crate::mesh) fn hold_told(
+pub(in crate::mesh) fn throttled_for_observer(
     tx: &Tx,
-    around: &Around,
+    host: &HostView,
     peer: &Peer,
     session: &Session,
-) -> Result<Option<Held>> {
-    let held = hold(tx, around, peer, session)?;
-    let reason = HoldReason::WakeBudget.as_str();
-    if held.is_none() && session.posted_turns > 0 && tx.has_held(peer.id, reason)? {
-        return hold_seen(tx, peer, session, Some(reason));
+) -> Result<Option<Throttled>> {
+    let held = throttled(tx, host, peer, session)?;
+    let reason = ThrottleReason::WakeBudget.as_str();
+    if held.is_none() && session.posted_turns > 0 && tx.has_question_held_for(peer.id, reason)? {
+        return throttled_for_asker(tx, peer, session, Some(reason));
     }
     Ok(held)
 }
 
-fn unless_it_waits(tx: &Tx, session: &Session, held: Option<Held>) -> Result<Option<Held>> {
+fn unless_waiting(
+    tx: &Tx,
+    session: &Session,
+    held: Option<Throttled>,
+) -> Result<Option<Throttled>> {
     match held {
         Some(_) if tx.newest_wait(session.id)?.is_some() => Ok(None),
         held => Ok(held),
@@ -184,8 +198,8 @@ fn unless_it_waits(tx: &Tx, session: &Session, held: Option<Held>) -> Result<Opt
 }
 
 /// The brakes that persons put on, without a budget.
-fn by_persons(tx: &Tx, quiet_until_ms: Option<i64>) -> Result<Brakes> {
-    Ok(Brakes {
+fn person_throttle(tx: &Tx, quiet_until_ms: Option<i64>) -> Result<Throttle> {
+    Ok(Throttle {
         paused_until_ms: paused_until(tx)?,
         quiet_until_ms,
         posted_turns: 0,
@@ -194,16 +208,18 @@ fn by_persons(tx: &Tx, quiet_until_ms: Option<i64>) -> Result<Brakes> {
 }
 
 fn paused_until(tx: &Tx) -> Result<Option<i64>> {
-    let until = tx.meta(PAUSED)?.and_then(|until| until.parse().ok());
+    let until = tx
+        .meta(PAUSED_UNTIL_KEY)?
+        .and_then(|until| until.parse().ok());
     Ok(until.filter(|until| *until > tx.now.wall_ms))
 }
 
 /// Rings those who wait for a question, so that they see how it stands.
-pub(in crate::mesh) fn tell_askers(
+pub(in crate::mesh) fn wake_askers(
     tx: &Tx,
-    rings: &mut Rings,
+    wakeups: &mut PendingWakeups,
     question: crate::platform::id::QuestionId,
 ) -> Result<()> {
-    rings.add(tx.sessions_waiting_on(question, None)?);
+    wakeups.add(tx.sessions_waiting_for_question(question, None)?);
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Claims and lines as JSON.
 use serde_json::{Value, json};
 
-use crate::mesh::{ClaimLine, Claimed, Grant, Granted, Released, Sitting, Ticket};
+use crate::mesh::{
+    ClaimOutcome, ClaimQueue, Grant, Granted, ReleaseOutcome, SessionHandle, Ticket,
+};
 use crate::platform::Moment;
 use crate::platform::clock::rfc3339;
 use crate::store::Claim;
@@ -15,38 +17,38 @@ pub fn granted(granted: &Granted) -> Value {
 }
 
 /// Returns what came of asking for a claim.
-pub fn claim(claimed: &Claimed, now: &Moment) -> Value {
+pub fn claim(claimed: &ClaimOutcome, now: &Moment) -> Value {
     let holders = |claims: &[Claim]| -> Vec<Value> {
         claims.iter().map(|claim| holder(claim, now)).collect()
     };
     match claimed {
-        Claimed::Granted(Grant { claim, renewed }) => json!({
+        ClaimOutcome::Granted(Grant { claim, renewed }) => json!({
             "status": "granted",
             "claim_id": claim.id,
-            "fence": claim.fence,
+            "fence": claim.fencing_token,
             "mode": claim.mode,
-            "lease_expires_at": rfc3339(expires_ms(claim, now)),
+            "lease_expires_at": rfc3339(lease_expires_at_ms(claim, now)),
             "renewed": renewed,
         }),
-        Claimed::Denied { holders: held } => {
+        ClaimOutcome::Denied { holders: held } => {
             json!({ "status": "denied", "holders": holders(held) })
         }
-        Claimed::Queued(Ticket {
+        ClaimOutcome::Queued(Ticket {
             id,
-            place,
+            position,
             holders: held,
             ..
         }) => json!({
             "status": "queued",
             "claim_id": id,
-            "queue_position": place,
+            "queue_position": position,
             "holders": holders(held),
         }),
     }
 }
 
 /// Returns what came of giving a claim back.
-pub fn released(released: &Released) -> Value {
+pub fn released(released: &ReleaseOutcome) -> Value {
     let was = released
         .was
         .map_or("gone", crate::model::ClaimState::as_str);
@@ -54,21 +56,21 @@ pub fn released(released: &Released) -> Value {
 }
 
 /// Returns who holds a resource and who stands in line for it. One's own claims carry their ids.
-pub fn line(line: &ClaimLine, me: Option<&Sitting>, now: &Moment) -> Value {
+pub fn line(line: &ClaimQueue, me: Option<&SessionHandle>, now: &Moment) -> Value {
     let own = |mut value: Value, claim: &Claim| {
-        if ClaimLine::is_own(claim, me) {
+        if ClaimQueue::is_own(claim, me) {
             value["claim_id"] = json!(claim.id);
         }
         value
     };
     let holders = line.holders.iter().map(|claim| {
         let mut value = holder(claim, now);
-        value["fence"] = json!(claim.fence);
+        value["fence"] = json!(claim.fencing_token);
         own(value, claim)
     });
-    let queue = line.queue.iter().enumerate().map(|(place, claim)| {
+    let queue = line.queue.iter().enumerate().map(|(position, claim)| {
         let value = json!({
-            "queue_position": place + 1,
+            "queue_position": position + 1,
             "peer": claim.peer_name,
             "mode": claim.mode,
             "note": claim.note,
@@ -80,7 +82,7 @@ pub fn line(line: &ClaimLine, me: Option<&Sitting>, now: &Moment) -> Value {
         "resource": line.resource,
         "holders": holders.collect::<Vec<_>>(),
         "queue": queue.collect::<Vec<_>>(),
-        "fence": line.fence,
+        "fence": line.fencing_token,
     })
 }
 
@@ -88,18 +90,19 @@ pub fn line(line: &ClaimLine, me: Option<&Sitting>, now: &Moment) -> Value {
 ///
 /// Two clocks are never read in the same instant, so what they are apart varies by a millisecond from look to look. As long as
 /// they go on together since the lease began, its end is told by their readings of that time, and is the same for all.
-pub fn expires_ms(claim: &Claim, now: &Moment) -> i64 {
-    const TOGETHER_MS: i64 = 1_000;
-    let apart_now_ms = now.wall_ms - now.monotonic_ms;
-    let apart_then_ms = claim.began_at_ms - claim.lease.claimed_ms;
+pub fn lease_expires_at_ms(claim: &Claim, now: &Moment) -> i64 {
+    const CLOCK_DRIFT_MAX_MS: i64 = 1_000;
+    let offset_now_ms = now.wall_ms - now.monotonic_ms;
+    let offset_at_start_ms = claim.lease_began_at_ms - claim.lease.claimed_monotonic_ms;
     let same_boot = claim.boot == *now.boot;
-    let together = same_boot && (apart_now_ms - apart_then_ms).abs() < TOGETHER_MS;
-    let apart_ms = if together {
-        apart_then_ms
+    let is_same_offset =
+        same_boot && (offset_now_ms - offset_at_start_ms).abs() < CLOCK_DRIFT_MAX_MS;
+    let offset_ms = if is_same_offset {
+        offset_at_start_ms
     } else {
-        apart_now_ms
+        offset_now_ms
     };
-    claim.lease.until_ms + apart_ms
+    claim.lease.until_ms + offset_ms
 }
 
 fn holder(claim: &Claim, now: &Moment) -> Value {
@@ -107,10 +110,10 @@ fn holder(claim: &Claim, now: &Moment) -> Value {
         "peer": claim.peer_name,
         "mode": claim.mode,
         "note": claim.note,
-        "lease_expires_at": rfc3339(expires_ms(claim, now)),
+        "lease_expires_at": rfc3339(lease_expires_at_ms(claim, now)),
     })
 }
 
 pub(super) fn claimed(claim: &Claim) -> Value {
-    json!({ "resource": claim.resource, "mode": claim.mode, "fence": claim.fence })
+    json!({ "resource": claim.resource, "mode": claim.mode, "fence": claim.fencing_token })
 }

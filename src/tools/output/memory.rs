@@ -1,28 +1,28 @@
 //! Memories and earlier answers as JSON.
 use serde_json::{Value, json};
 
-use crate::mesh::{Known, Remembered};
+use crate::mesh::{PriorAnswer, RememberOutcome};
 use crate::model::PeerName;
 use crate::model::answer_similarity::BYTES_MAX;
 use crate::model::memory::{Query, snippet};
 use crate::platform::clock::rfc3339;
 use crate::platform::text::cut_bytes;
-use crate::store::{Found, Memory};
+use crate::store::{Memory, MemoryMatch};
 
 /// Returns what came of remembering.
-pub fn remembered(remembered: &Remembered) -> Value {
+pub fn remembered(remembered: &RememberOutcome) -> Value {
     json!({ "memory_id": remembered.id, "key": remembered.key, "version": remembered.version })
 }
 
 /// Returns a memory that was found. Its text is as it was stored.
-pub fn memory(found: &Found, query: Option<&Query>) -> Value {
+pub fn memory(found: &MemoryMatch, query: Option<&Query>) -> Value {
     let memory = &found.memory;
     json!({
         "memory_id": memory.id,
         "key": memory.key,
         "text": memory.text,
         "tags": memory.tags,
-        "scope": memory.kept_for().as_str(),
+        "scope": memory.scope_kind().as_str(),
         "by": memory.by,
         "at": rfc3339(memory.at_ms),
         "score": (found.score * 1000.0).round() / 1000.0,
@@ -46,33 +46,33 @@ pub fn version(memory: &Memory) -> Value {
 }
 
 /// Returns earlier answers, within the room a result has for them. The first gets the most of it; what is cut says so.
-pub fn known(known: &[Known]) -> Vec<Value> {
-    let mut left = BYTES_MAX;
+pub fn prior_answers(prior_answers: &[PriorAnswer]) -> Vec<Value> {
+    let mut remaining = BYTES_MAX;
     let mut values = Vec::new();
-    for (at, one) in known.iter().enumerate() {
+    for (at, one) in prior_answers.iter().enumerate() {
         // The first may have all but what the others need at least.
-        let others = known.len() - at - 1;
-        let room = left.saturating_sub(KNOWN_BYTES_MIN * others);
-        let Some(value) = known_within(one, room) else {
+        let others = prior_answers.len() - at - 1;
+        let budget = remaining.saturating_sub(PRIOR_ANSWER_BYTES_MIN * others);
+        let Some(value) = fit_prior_answer(one, budget) else {
             break;
         };
-        left = left.saturating_sub(value.to_string().len() + 1);
+        remaining = remaining.saturating_sub(value.to_string().len() + 1);
         values.push(value);
     }
     values
 }
 
 /// Returns the result of a question that woke nobody and is stored nowhere.
-pub fn known_only(peer: &PeerName, known: &[Known]) -> Value {
-    json!({ "status": "known", "question_id": null, "from": peer, "known": crate::tools::output::memory::known(known) })
+pub fn prior_answers_only(peer: &PeerName, prior_answers: &[PriorAnswer]) -> Value {
+    json!({ "status": "known", "question_id": null, "from": peer, "known": crate::tools::output::memory::prior_answers(prior_answers) })
 }
 
 /// An earlier answer is not worth less room than this.
-const KNOWN_BYTES_MIN: usize = 700;
+const PRIOR_ANSWER_BYTES_MIN: usize = 700;
 
-fn known_within(known: &Known, bytes: usize) -> Option<Value> {
-    let answered = &known.answered;
-    let matched: Vec<&String> = known.matched.iter().take(12).collect();
+fn fit_prior_answer(prior_answers: &PriorAnswer, bytes: usize) -> Option<Value> {
+    let answered = &prior_answers.answered;
+    let matched: Vec<&String> = prior_answers.matched.iter().take(12).collect();
     let value = |question: &str, answer: &str| {
         let mut value = json!({
             "question_id": answered.id,
@@ -80,7 +80,7 @@ fn known_within(known: &Known, bytes: usize) -> Option<Value> {
             "answer": answer,
             "answered_at": rfc3339(answered.answered_at_ms),
             "git_head_then": answered.head,
-            "git_head_now": known.head_now,
+            "git_head_now": prior_answers.head_now,
             "matched": matched,
         });
         if answer.len() < answered.answer.len() || question.len() < answered.question.len() {
@@ -98,8 +98,11 @@ fn known_within(known: &Known, bytes: usize) -> Option<Value> {
         if question.len() > 300 {
             question = cut_bytes(question, 300);
         } else if answer.len() > 100 {
-            let over = whole.to_string().len() - bytes;
-            let keep = answer.len().saturating_sub(over + 1).max(answer.len() / 2);
+            let excess = whole.to_string().len() - bytes;
+            let keep = answer
+                .len()
+                .saturating_sub(excess + 1)
+                .max(answer.len() / 2);
             answer = cut_bytes(answer, keep);
         } else if question.len() > 60 {
             question = cut_bytes(question, question.len() / 2);

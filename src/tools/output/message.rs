@@ -1,7 +1,7 @@
 //! Messages and topics as JSON.
 use serde_json::{Value, json};
 
-use crate::mesh::{Audience, Posted};
+use crate::mesh::{PostOutcome, TopicSubscribers};
 use crate::platform::clock::rfc3339;
 use crate::store::Message;
 
@@ -21,12 +21,12 @@ pub fn message(message: &Message) -> Value {
 }
 
 /// Returns what came of posting a message.
-pub fn posted(posted: &Posted) -> Value {
+pub fn posted(posted: &PostOutcome) -> Value {
     json!({ "message_id": posted.id, "recipients": posted.recipients, "offline": posted.offline })
 }
 
 /// Returns topics with who hears of them.
-pub fn audiences(audiences: &[Audience]) -> Value {
-    let one = |audience: &Audience| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
-    json!({ "topics": audiences.iter().map(one).collect::<Vec<_>>() })
+pub fn topic_subscribers(topic_subscribers: &[TopicSubscribers]) -> Value {
+    let one = |audience: &TopicSubscribers| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
+    json!({ "topics": topic_subscribers.iter().map(one).collect::<Vec<_>>() })
 }

@@ -8,24 +8,26 @@ mod task;
 
 use serde_json::{Map, Value, json};
 
-use crate::mesh::{LateAnswer, PeerView, Ranked, Status, Waiting};
-use crate::model::activity::Doing;
-use crate::model::throttle::{FOREVER_MS, Held};
-use crate::model::{Delivery, Liveness, QuestionState};
+use crate::mesh::{LateAnswer, PeerView, PendingQuestion, RankedPeer, Status};
+use crate::model::activity::ActivitySummary;
+use crate::model::throttle::{FOREVER_MS, Throttled};
+use crate::model::{DeliveryStatus, Liveness, QuestionState};
 use crate::platform::clock::rfc3339;
 
-pub use crate::tools::output::claim::{claim, expires_ms, granted, line, released};
-pub use crate::tools::output::memory::{known, known_only, memory, remembered, version};
-pub use crate::tools::output::message::{audiences, message, posted};
+pub use crate::tools::output::claim::{claim, granted, lease_expires_at_ms, line, released};
+pub use crate::tools::output::memory::{
+    memory, prior_answers, prior_answers_only, remembered, version,
+};
+pub use crate::tools::output::message::{message, posted, topic_subscribers};
 pub use crate::tools::output::state::{deletion, entries, entry};
 pub use crate::tools::output::task::{
-    task, task_counts, task_created, task_updated, task_waiting, tasks_updated,
+    task, task_counts, task_created, task_updated, tasks_updated, unstarted_task,
 };
 
 /// Returns a peer.
 pub fn peer(view: &PeerView, now_ms: i64) -> Value {
     let PeerView { peer, session, .. } = view;
-    let place = session.as_ref().map(|session| &session.place);
+    let location = session.as_ref().map(|session| &session.location);
     json!({
         "peer": peer.name,
         "peer_id": peer.id,
@@ -35,10 +37,10 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "askable": view.askable,
         "role": peer.role,
         "summary": peer.summary,
-        "doing": view.doing.as_ref().and_then(Doing::line),
+        "doing": view.activity_summary.as_ref().and_then(ActivitySummary::line),
         "current_task": view.current_task.as_ref().map(task::current_task),
         "agent": session.as_ref().and_then(|session| session.agent.as_deref()),
-        "host": place.map(|place| place.host.as_str()),
+        "host": location.map(|location| location.host.as_str()),
         "project": peer.project,
         "git_root": peer.git_root,
         "git_branch": peer.branch.as_ref().or(peer.git_branch.as_ref()),
@@ -56,14 +58,14 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
 }
 
 /// Returns a peer in the order of who most likely knows, and why it stands there.
-pub fn ranked(ranked: &Ranked, now_ms: i64) -> Value {
+pub fn ranked(ranked: &RankedPeer, now_ms: i64) -> Value {
     let mut value = peer(&ranked.view, now_ms);
     value["why"] = json!(ranked.why);
     value
 }
 
 /// Returns the truth about the way of a question so far. What has not happened has no key.
-pub fn delivery(delivery: &Delivery) -> Value {
+pub fn delivery(delivery: &DeliveryStatus) -> Value {
     let mut value = json!({ "stored_at": rfc3339(delivery.stored_at_ms) });
     if let Some(at_ms) = delivery.woken_at_ms {
         value["woken_at"] = rfc3339(at_ms).into();
@@ -84,10 +86,10 @@ pub fn delivery(delivery: &Delivery) -> Value {
 }
 
 /// Returns a question that waits for somebody.
-pub fn waiting(waiting: &Waiting) -> Value {
+pub fn waiting(waiting: &PendingQuestion) -> Value {
     let question = &waiting.pending.question;
     let mut value = json!({ "question_id": question.id, "from": waiting.from });
-    if let Some(seat) = &waiting.instead_of {
+    if let Some(seat) = &waiting.on_behalf_of {
         value["addressed_to"] = json!(seat);
     }
     value["asked_at"] = rfc3339(question.asked_at_ms).into();
@@ -117,7 +119,7 @@ pub fn late_answer(late: &LateAnswer) -> Value {
 pub fn status(status: &Status) -> Map<String, Value> {
     let [alive, stale, dead] = status.peers;
     let [open, answered, expired] = status.questions;
-    let figures = json!({
+    let counts = json!({
         "peers": { "alive": alive, "stale": stale, "dead": dead },
         "questions": { "open": open, "answered": answered, "expired": expired },
         "messages": status.messages,
@@ -129,19 +131,19 @@ pub fn status(status: &Status) -> Map<String, Value> {
         "brakes": {
             "wake_budget": status.wake_budget,
             "posted_turns": status.posted_turns,
-            "spent": status.spent,
+            "spent": status.over_budget,
             "held": status.held,
             "stops": status.stops,
         },
     });
-    match figures {
-        Value::Object(figures) => figures,
+    match counts {
+        Value::Object(counts) => counts,
         _ => Map::new(),
     }
 }
 
 /// Adds why a question is held, and until when.
-pub fn add_held(value: &mut serde_json::Map<String, Value>, held: Held) {
+pub fn insert_throttle(value: &mut serde_json::Map<String, Value>, held: Throttled) {
     value.insert("reason".into(), json!(held.reason));
     value.insert("until".into(), json!(held.until_ms.map(rfc3339)));
     if let Some(turns) = held.posted_turns {

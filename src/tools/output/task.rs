@@ -7,7 +7,7 @@ use crate::platform::Moment;
 use crate::platform::clock::rfc3339;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
-use crate::tools::output::expires_ms;
+use crate::tools::output::lease_expires_at_ms;
 
 /// Returns a task.
 pub fn task(task: &Task) -> Value {
@@ -71,7 +71,7 @@ pub fn task_counts(counts: [u32; 5]) -> Value {
 }
 
 /// Returns a task that somebody has not begun, as its inbox shows it.
-pub fn task_waiting(task: &Task) -> Value {
+pub fn unstarted_task(task: &Task) -> Value {
     json!({ "task_id": task.id, "title": task.title, "priority": task.priority, "from": task.created_by_name })
 }
 
@@ -84,12 +84,12 @@ fn add_files(value: &mut Value, updated: &TaskUpdated, now: &Moment) {
         if *own {
             value["status"] = "granted".into();
             value["claim_id"] = json!(claim.id);
-            value["fence"] = json!(claim.fence);
+            value["fence"] = json!(claim.fencing_token);
         } else {
             value["status"] = "held_by".into();
             value["peer"] = json!(claim.peer_name);
         }
-        value["lease_expires_at"] = rfc3339(expires_ms(claim, now)).into();
+        value["lease_expires_at"] = rfc3339(lease_expires_at_ms(claim, now)).into();
         value
     };
     value["claims"] = updated.claims.iter().map(one).collect();
