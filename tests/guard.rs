@@ -226,7 +226,7 @@ fn staged_files_that_somebody_else_holds_stop_a_commit() {
         (ran.code, &ran.json()["held"][0]["peer"]),
         (Some(1), &json!("shop"))
     );
-    // As git runs it: the hook of the README.
+    // The hook of docs/claims.md, run by git.
     let hook = format!(
         "#!/bin/sh\nexec {} claims --check-staged\n",
         program("claude-mesh")

@@ -99,7 +99,7 @@ const LINES: &[Line] = &[
         "a committed file names the project; without a name the folder does",
         &[
             "a_project_is_named_by_its_file_and_a_new_name_keeps_the_mailbox",
-            "the_example_project_file_is_one",
+            "example_project_file_is_valid",
         ],
     ),
     (
@@ -162,8 +162,8 @@ const LINES: &[Line] = &[
         2,
         "presence, claims, mail, retention as tools and commands",
         &[
-            "the_tool_table_names_every_tool",
-            "the_command_table_names_every_command",
+            "tool_table_lists_every_tool",
+            "command_table_lists_every_command",
         ],
     ),
     (
@@ -291,7 +291,7 @@ const LINES: &[Line] = &[
         &[
             "every_transcript_plays_as_it_is_written",
             "state_expires_by_the_wall_clock_and_keeps_its_version_for_a_while",
-            "the_examples_run",
+            "example_programs_run",
         ],
     ),
     (
@@ -317,7 +317,7 @@ const LINES: &[Line] = &[
         19,
         "set up by two commands",
         &[
-            "there_are_exactly_two_commands_to_set_up",
+            "first_two_shell_blocks_are_install_and_tests",
             "install_shows_its_change_and_does_it_once",
         ],
     ),
