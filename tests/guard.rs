@@ -230,7 +230,7 @@ fn check_staged_fails_for_files_held_by_others() {
         (ran.code, &ran.json()["held"][0]["peer"]),
         (Some(1), &json!("shop"))
     );
-    // As git runs it: the hook of the README.
+    // The hook of docs/claims.md, run by git.
     let hook = format!(
         "#!/bin/sh\nexec {} claims --check-staged\n",
         program("claude-mesh")

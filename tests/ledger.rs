@@ -99,7 +99,7 @@ const REQUIREMENTS: &[Requirement] = &[
         "a committed file names the project; without a name the folder does",
         &[
             "project_file_names_the_peer_and_renaming_keeps_it",
-            "the_example_project_file_is_valid",
+            "example_project_file_is_valid",
         ],
     ),
     (
@@ -162,8 +162,8 @@ const REQUIREMENTS: &[Requirement] = &[
         2,
         "presence, claims, mail, retention as tools and commands",
         &[
-            "the_tool_table_names_every_tool",
-            "the_command_table_names_every_command",
+            "tool_table_lists_every_tool",
+            "command_table_lists_every_command",
         ],
     ),
     (
@@ -291,7 +291,7 @@ const REQUIREMENTS: &[Requirement] = &[
         &[
             "every_transcript_replays_as_written",
             "expired_state_entry_keeps_its_version_for_thirty_days",
-            "the_examples_run_successfully",
+            "example_programs_run",
         ],
     ),
     (
@@ -317,7 +317,7 @@ const REQUIREMENTS: &[Requirement] = &[
         19,
         "set up by two commands",
         &[
-            "setup_takes_exactly_two_commands",
+            "first_two_shell_blocks_are_install_and_tests",
             "cli_install_prints_its_diff_and_is_idempotent",
         ],
     ),

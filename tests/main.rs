@@ -147,7 +147,7 @@ mod clients;
 #[cfg(feature = "cli")]
 mod cli;
 
-/// The documents agree with the code: README, settings, security.
+/// The documents agree with the code and with each other.
 #[cfg(all(feature = "cli", feature = "server"))]
 mod paper;
 

@@ -1,23 +1,83 @@
-//! The documents agree with the code: every tool, command, setting and test they name is there, and the other way round.
+//! Checks that the documents agree with the code and with each other: tools, commands, settings, links, paths, test names.
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use claude_mesh::platform::settings;
 use serde_json::Value;
 
 use crate::world::{World, program};
 
-fn read(path: &str) -> String {
-    std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+/// The documents beside the pages in `docs/`.
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the rows of the table below a heading of the README, cell by cell.
-fn table(heading: &str) -> Vec<Vec<String>> {
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Returns the paths of the pages in `docs/`, in order.
+fn pages() -> BTreeSet<String> {
+    std::fs::read_dir(root().join("docs"))
+        .unwrap()
+        .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .collect()
+}
+
+/// Returns the paths of all documents.
+fn documents() -> Vec<String> {
+    DOCUMENTS
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(pages())
+        .collect()
+}
+
+/// Returns the language and the content of each code block, and the lines outside of them.
+fn parts(markdown: &str) -> (Vec<(&str, String)>, Vec<&str>) {
+    let (mut blocks, mut outside) = (Vec::new(), Vec::new());
+    let mut open: Option<(&str, String)> = None;
+    for line in markdown.lines() {
+        let marker = line.trim_start().strip_prefix("```");
+        match (marker, open.take()) {
+            (Some(_), Some(block)) => blocks.push(block),
+            (Some(language), None) => open = Some((language, String::new())),
+            (None, Some((language, content))) => {
+                open = Some((language, content + line + "\n"));
+            }
+            (None, None) => outside.push(line),
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    (blocks, outside)
+}
+
+/// Returns the `sh` blocks of the README, in order.
+fn shell_blocks() -> Vec<String> {
     let readme = read("README.md");
-    let start = readme
-        .find(&format!("\n### {heading}\n"))
-        .expect("the heading");
-    let lines = readme[start..]
+    let (blocks, _) = parts(&readme);
+    let shell = blocks.into_iter().filter(|(language, _)| *language == "sh");
+    shell
+        .map(|(_, content)| content.trim_end().to_owned())
+        .collect()
+}
+
+/// Returns the rows of the first table below a heading of a document, cell by cell.
+fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let content = read(document);
+    let start = content
+        .find(&format!("\n## {heading}\n"))
+        .unwrap_or_else(|| panic!("{document} has no heading {heading:?}"));
+    let lines = content[start..]
         .lines()
         .skip_while(|line| !line.starts_with("| "))
         .skip(2);
@@ -33,23 +93,128 @@ fn table(heading: &str) -> Vec<Vec<String>> {
 }
 
 /// Returns the first column of a table, without its quoting.
-fn names(heading: &str) -> BTreeSet<String> {
-    table(heading)
+fn names(document: &str, heading: &str) -> BTreeSet<String> {
+    table(document, heading)
         .iter()
         .map(|row| row[0].trim_matches('`').to_owned())
         .collect()
 }
 
+/// Returns what is in backticks outside of code blocks.
+fn quoted(markdown: &str) -> Vec<&str> {
+    let (_, outside) = parts(markdown);
+    outside
+        .iter()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+/// Returns the anchors of the headings of a document, as they are made from their texts.
+fn anchors(markdown: &str) -> BTreeSet<String> {
+    let (_, outside) = parts(markdown);
+    let headings = outside.iter().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            line.trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+                .map(|c| if c == ' ' { '-' } else { c })
+                .collect()
+        })
+        .collect()
+}
+
 #[test]
-fn the_tool_table_names_every_tool() {
+fn readme_has_at_most_180_lines() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 180, "README.md has {lines} lines");
+}
+
+#[test]
+fn first_two_shell_blocks_are_install_and_tests() {
+    let blocks = shell_blocks();
+    assert!(blocks[0].starts_with("cargo install --locked --path . &&"));
+    assert!(blocks[0].ends_with("claude-mesh\" install"));
+    assert_eq!(blocks[1], "cargo test --locked");
+    assert_eq!(blocks[2], "claude-mesh demo");
+}
+
+#[test]
+fn ci_runs_the_test_command_of_the_readme() {
+    let script = read(".ci/run");
+    assert!(script.ends_with("\neval \"$test_command\"\n"));
+    assert!(
+        !script.contains("cargo test"),
+        "it has a command of its own"
+    );
+    let output = Command::new("bash")
+        .args([".ci/run", "--print-test-command"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed.trim_end(), shell_blocks()[1]);
+}
+
+/// Returns a text with each number of milliseconds replaced by `N`.
+fn without_times(text: &str) -> String {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    for at in 1..words.len() {
+        let digits = words[at - 1].trim_start_matches('(');
+        if words[at].starts_with("ms") && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            words[at - 1] = words[at - 1].replace(digits, "N");
+        }
+    }
+    words.join(" ")
+}
+
+#[test]
+fn transcript_in_the_readme_is_what_demo_prints() {
+    let readme = read("README.md");
+    let (blocks, _) = parts(&readme);
+    let (language, transcript) = &blocks[0];
+    assert_eq!(*language, "text");
+    let world = World::new();
+    let printed = world.cli(&world.home(), &["demo"]).out;
+    let expected = format!("$ claude-mesh demo\n{printed}");
+    assert_eq!(
+        without_times(transcript),
+        without_times(&expected),
+        "the transcript should be:\n{expected}"
+    );
+}
+
+#[test]
+fn readme_links_to_every_page() {
+    let readme = read("README.md");
+    for page in pages() {
+        assert!(readme.contains(&format!("]({page}")), "no link to {page}");
+    }
+}
+
+#[test]
+fn every_page_begins_with_what_it_is_for() {
+    for page in pages() {
+        let content = read(&page);
+        let mut lines = content.lines();
+        assert!(lines.next().unwrap().starts_with("# "), "{page}");
+        assert_eq!(lines.next(), Some(""), "{page}");
+        assert!(lines.next().unwrap().starts_with("This page "), "{page}");
+    }
+}
+
+#[test]
+fn tool_table_lists_every_tool() {
     let listed: BTreeSet<String> = claude_mesh::mcp::tool_list(None)
         .iter()
         .map(|tool| tool.name.to_string())
         .collect();
-    assert_eq!(names("Tools"), listed);
+    assert_eq!(names("docs/tools.md", "List of tools"), listed);
 }
 
-/// Returns what may be given for a parameter, in the words of its schema.
+/// Describes the value of a parameter as its schema does.
 fn value_of(schema: &Value) -> String {
     let ticked = |word: &Value| format!("`{}`", word.as_str().unwrap());
     let kind = match (&schema["enum"], schema["type"].as_str()) {
@@ -74,7 +239,7 @@ fn value_of(schema: &Value) -> String {
 }
 
 #[test]
-fn the_parameter_table_matches_the_tool_schemas() {
+fn parameter_table_matches_the_tool_schemas() {
     let mut expected = Vec::new();
     for tool in claude_mesh::mcp::tool_list(None) {
         let schema = Value::Object((*tool.input_schema).clone());
@@ -100,15 +265,15 @@ fn the_parameter_table_matches_the_tool_schemas() {
         .iter()
         .map(|row| format!("| {} |\n", row.join(" | ")));
     assert_eq!(
-        table("Parameters"),
+        table("docs/tools.md", "Parameters"),
         expected,
         "the table should be:\n{}",
         lines.collect::<String>()
     );
 }
 
-#[test]
-fn the_command_table_names_every_command() {
+/// Returns the commands that `claude-mesh --help` lists.
+fn commands() -> BTreeSet<String> {
     let world = World::new();
     let help = world.cli(&world.home(), &["--help"]).out;
     let commands = help
@@ -118,19 +283,27 @@ fn the_command_table_names_every_command() {
         .split("\n\n")
         .next()
         .unwrap();
-    let listed: BTreeSet<String> = commands
+    commands
         .lines()
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .map(|name| format!("claude-mesh {name}"))
-        .collect();
-    assert_eq!(names("Commands"), listed);
+        .collect()
 }
 
 #[test]
-fn the_settings_table_and_example_match_the_code() {
+fn command_table_lists_every_command() {
+    let commands = commands();
+    assert_eq!(names("docs/commands.md", "List of commands"), commands);
+    let everyday = names("README.md", "Commands for every day");
+    assert_eq!(everyday.len(), 6);
+    assert!(everyday.is_subset(&commands), "{everyday:?}");
+}
+
+#[test]
+fn settings_table_and_example_file_match_the_code() {
     let example = read("config/claude-mesh.env.example");
-    let rows = table("Settings");
+    let rows = table("docs/settings.md", "List of settings");
     assert_eq!(rows.len(), settings::ALL.len());
     for (row, setting) in rows.iter().zip(settings::ALL) {
         assert_eq!(row[0], format!("`{}`", setting.name));
@@ -153,52 +326,62 @@ fn the_settings_table_and_example_match_the_code() {
 }
 
 #[test]
-fn setup_takes_exactly_two_commands() {
-    let readme = read("README.md");
-    let set_up = readme
-        .split("\n## ")
-        .find(|section| section.starts_with("Set up"))
-        .unwrap();
-    let blocks: Vec<&str> = set_up
-        .split("```sh\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap().trim())
-        .collect();
-    assert_eq!(blocks[1], "cargo test --locked");
-    assert!(blocks[0].starts_with("cargo install --locked --path . &&"));
-    assert_eq!(
-        blocks[2..],
-        ["claude-mesh demo"],
-        "the two, and the demo after them"
-    );
-}
-
-#[test]
-fn every_readme_link_target_exists() {
-    for document in ["README.md", "SECURITY.md"] {
-        let content = read(document);
-        for target in content
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap())
-        {
-            let outside = target.starts_with("https://");
-            assert!(
-                outside
-                    || PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-                        .join(target)
-                        .exists(),
-                "{document}: {target}"
-            );
+fn relative_links_lead_to_files_and_headings() {
+    let mut wrong = Vec::new();
+    for document in documents() {
+        let content = read(&document);
+        let (_, outside) = parts(&content);
+        let outside = outside.join("\n");
+        for target in outside.split("](").skip(1) {
+            let target = target.split(')').next().unwrap();
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if path.is_empty() {
+                root().join(&document)
+            } else {
+                root().join(&document).parent().unwrap().join(path)
+            };
+            let has_heading = anchor.is_empty()
+                || std::fs::read_to_string(&file)
+                    .is_ok_and(|content| anchors(&content).contains(anchor));
+            if !file.exists() || !has_heading {
+                wrong.push(format!("{document}: {target}"));
+            }
         }
     }
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]
-fn every_test_that_security_names_exists() {
+fn source_paths_in_documents_exist() {
+    const FOLDERS: [&str; 7] = [
+        "src/",
+        "tests/",
+        "benches/",
+        "examples/",
+        "hooks/",
+        "config/",
+        "mcp/",
+    ];
+    let mut wrong = Vec::new();
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/internals.md"] {
+        for path in quoted(&read(document)) {
+            let is_path = FOLDERS.iter().any(|folder| path.starts_with(folder));
+            if is_path && !root().join(path).exists() {
+                wrong.push(format!("{document}: {path}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn tests_that_security_names_exist() {
     let mut sources = String::new();
     for folder in ["src", "tests"] {
-        let output = std::process::Command::new("grep")
+        let output = Command::new("grep")
             .args(["-rhoE", "fn [a-z_0-9]+", folder])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
@@ -226,7 +409,7 @@ fn every_test_that_security_names_exists() {
 }
 
 #[test]
-fn the_example_project_file_is_valid() {
+fn example_project_file_is_valid() {
     let world = World::new();
     world.write(
         "p/.claude-mesh.json",
@@ -237,7 +420,7 @@ fn the_example_project_file_is_valid() {
 }
 
 #[test]
-fn the_examples_run_successfully() {
+fn example_programs_run() {
     for (example, says) in [
         ("two_members", "bo answered: 5433\n"),
         ("late_answer", "bo answered late: 5433\n"),
@@ -245,10 +428,7 @@ fn the_examples_run_successfully() {
         let path = PathBuf::from(program("claude-mesh"))
             .with_file_name("examples")
             .join(example);
-        let output = std::process::Command::new(path)
-            .env_clear()
-            .output()
-            .unwrap();
+        let output = Command::new(path).env_clear().output().unwrap();
         let out = String::from_utf8(output.stdout).unwrap();
         assert!(
             out.ends_with(says),
