@@ -84,7 +84,7 @@ impl CliContext {
         match path.try_exists() {
             Ok(true) => self.open().map(Some),
             Ok(false) => Ok(None),
-            Err(error) => Err(Fault::io("open", path, &error)),
+            Err(error) => Err(Fault::io("open", path, error)),
         }
     }
 

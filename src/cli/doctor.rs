@@ -366,7 +366,7 @@ fn wake(settings: &Settings) -> Finding {
 
 fn test_doorbell() -> Result<(&'static str, bool), Fault> {
     let folder =
-        tempfile::tempdir().map_err(|error| Fault::io("use", &std::env::temp_dir(), &error))?;
+        tempfile::tempdir().map_err(|error| Fault::io("use", &std::env::temp_dir(), error))?;
     let doorbells = Doorbells::of(&folder.path().join("mesh.db"));
     let session = "0".repeat(26).parse().expect("a ULID of zeros");
     let signal = Arc::new(WakeSignal::default());

@@ -38,7 +38,7 @@ pub(super) fn read_env_files(
 }
 
 fn read(path: &Path) -> Result<EnvValues, Fault> {
-    let failed = |error: std::io::Error| Fault::io("read", path, &error);
+    let failed = |error: std::io::Error| Fault::io("read", path, error);
     let file = file::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let me = rustix::process::geteuid().as_raw();

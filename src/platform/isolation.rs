@@ -195,7 +195,7 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
         if file::is_unusable_file(&error) {
             broken_file_fault(path, &error.to_string())
         } else {
-            Fault::io("read", path, &error)
+            Fault::io("read", path, error)
         }
     };
     let file = match file::open(path) {

@@ -12,7 +12,7 @@ pub fn create_folder(path: &Path) -> Result<(), Fault> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|error| Fault::io("create", path, &error))
+        .map_err(|error| Fault::io("create", path, error))
 }
 
 /// Creates a new file that only its owner may read; fails when it exists.
@@ -69,7 +69,7 @@ fn replace(
     }
     written.map_err(|error| {
         let _ = std::fs::remove_file(&temporary_path);
-        Fault::io("write", path, &error)
+        Fault::io("write", path, error)
     })
 }
 

@@ -68,7 +68,7 @@ impl Project {
     pub fn of(folder: &Path, settings: &Settings) -> Result<Self, Fault> {
         let start = folder
             .canonicalize()
-            .map_err(|error| Fault::io("find the project folder", folder, &error))?;
+            .map_err(|error| Fault::io("find the project folder", folder, error))?;
         let git = GitCheckout::of(&start);
         let (path, file) = find_project_file(&start, git.as_ref().map(|git| git.root.as_path()))?
             .unwrap_or_else(|| (start.clone(), ProjectFile::default()));
@@ -251,7 +251,7 @@ fn find_project_file(
             Err(error) if file::is_unusable_file(&error) => {
                 return Err(broken_file_fault(&path, &error.to_string()));
             }
-            Err(error) => return Err(Fault::io("read", &path, &error)),
+            Err(error) => return Err(Fault::io("read", &path, error)),
         }
         if folder == top {
             break;
