@@ -86,7 +86,7 @@ impl TaskStatus {
                 [] => "that is its end".to_owned(),
                 [most @ .., last] => format!("from there it goes to {} or {last}", most.join(", ")),
             };
-            return Err(Refusal::Task {
+            return Err(Refusal::TaskConflict {
                 problem: format!(
                     "the task is {}, so it cannot become {}; {allowed}",
                     self.as_str(),
