@@ -33,7 +33,6 @@ use crate::platform::process;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, SystemClock, fault_log, version};
-use crate::store::Options;
 
 pub use crate::hooks::payload::HookPayload;
 pub use crate::hooks::prompt_text::{HookOutput, UNITS_MAX};
@@ -198,24 +197,15 @@ impl HookCall {
     /// Opens the mesh of a project. `LOCK_TIMEOUT` bounds the wait for the write lock, except at the ends of a session.
     fn open(&self, project: &Project) -> Result<Mesh, Fault> {
         let place = project.place(&self.settings)?;
-        let options = MeshOptions {
-            store: Options {
-                sync_full: self.settings.sync_full,
-                lock_timeout: match self.event {
-                    HookEvent::Prompted { .. }
-                    | HookEvent::Stopping { .. }
-                    | HookEvent::Editing { .. } => LOCK_TIMEOUT,
-                    HookEvent::Started { .. } | HookEvent::Ended { .. } => {
-                        LOCK_TIMEOUT_AT_SESSION_EDGES
-                    }
-                },
-                hook: true,
-            },
-            registry: Some(self.settings.claude.config_dir.clone()),
-            wake_budget: self.settings.wake_budget,
-            keep_ms: self.settings.keep_ms,
-            faults: Some(self.settings.mesh_home.clone()),
+        let lock_timeout = match self.event {
+            HookEvent::Prompted { .. } | HookEvent::Stopping { .. } | HookEvent::Editing { .. } => {
+                LOCK_TIMEOUT
+            }
+            HookEvent::Started { .. } | HookEvent::Ended { .. } => LOCK_TIMEOUT_AT_SESSION_EDGES,
         };
+        let options = MeshOptions::from_settings(&self.settings)
+            .lock_timeout(lock_timeout)
+            .for_hook();
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &options)
     }
 

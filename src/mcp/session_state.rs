@@ -18,7 +18,6 @@ use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
 use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
-use crate::store::Options;
 use crate::wake::WakeListener;
 
 /// A write waits this long on the thread itself; longer waits go on without blocking the other calls.
@@ -300,17 +299,7 @@ impl SessionState {
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
         let place = project.place(settings)?;
-        let options = MeshOptions {
-            store: Options {
-                sync_full: settings.sync_full,
-                lock_timeout: BUSY_TIMEOUT,
-                hook: false,
-            },
-            registry: Some(settings.claude.config_dir.clone()),
-            wake_budget: settings.wake_budget,
-            keep_ms: settings.keep_ms,
-            faults: Some(settings.mesh_home.clone()),
-        };
+        let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
         self.mesh = Some(Mesh::open_with(
             &place.database,
             shared.clock.clone(),

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::platform::fault::{Fault, FaultKind};
-use crate::platform::settings::ALL;
+use crate::platform::setting_specs::ALL;
 use crate::platform::text::without_bom;
 use crate::platform::{file, permissions};
 

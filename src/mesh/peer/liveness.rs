@@ -6,8 +6,9 @@ use serde_json::json;
 use crate::claude_code::client::{
     INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
 };
+use crate::mesh::PendingWakeups;
 use crate::mesh::claim::queue::end_session_claims;
-use crate::mesh::{MeshOptions, PendingWakeups};
+use crate::mesh::options::MeshOptions;
 use crate::model::{Activity, EventKind, Liveness, Result};
 use crate::platform::id::{QuestionId, SessionId, WaitId};
 use crate::platform::{Moment, process};
