@@ -185,7 +185,7 @@ fn ttl_seconds(span: Duration) -> Result<u32, Failure> {
 fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult {
     let entry = match context.open_existing()? {
         Some(mut mesh) => mesh.entry(namespace, key)?,
-        None => Entry::absent(namespace, key),
+        None => Entry::absent(&namespace.name, key),
     };
     if context.json {
         print::json(&output::entry(&entry))?;

@@ -15,6 +15,7 @@ pub mod question;
 pub mod refusal;
 pub mod secret;
 pub mod state;
+mod state_entry;
 pub mod task;
 pub mod throttle;
 pub mod tokenize;

@@ -2,7 +2,7 @@
 //! same everywhere. Failures of the machine are `platform::Fault` instead.
 use std::fmt;
 
-use super::state::Entry;
+use super::state_entry::Entry;
 use crate::platform::Fault;
 
 /// Why an operation was refused. Nothing was changed.
