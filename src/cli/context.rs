@@ -52,7 +52,7 @@ impl CliContext {
             _ => settings.project_folder(false),
         };
         let project = Project::of(&folder, &settings)?;
-        let place = project.place(&settings)?;
+        let place = project.mesh_location(&settings)?;
         Ok(Self {
             settings,
             project,
@@ -188,7 +188,7 @@ impl CliContext {
             .into());
         }
         let headless = self.settings.is_headless() || registry_entry.headless;
-        let kind = if headless && !self.settings.answer {
+        let kind = if headless && !self.settings.headless_mailbox {
             PeerKind::Run
         } else {
             PeerKind::Session

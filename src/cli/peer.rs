@@ -369,7 +369,7 @@ fn ellipsize(text: &str, chars: usize) -> String {
 
 /// How a brake is told beside what a session does.
 pub(super) fn describe_throttle(held: Throttled) -> String {
-    let until = held.until_ms.map(rfc3339);
+    let until = held.ends_at_ms.map(rfc3339);
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     match held.reason {
         ThrottleReason::Quiet => format!("is quiet{until}"),

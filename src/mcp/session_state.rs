@@ -255,7 +255,7 @@ impl Shared {
 
     /// Returns whether the client is a `claude -p` run without a mailbox.
     fn is_headless_run(&self) -> bool {
-        self.settings.is_headless() && !self.settings.answer
+        self.settings.is_headless() && !self.settings.headless_mailbox
     }
 }
 
@@ -298,7 +298,7 @@ impl SessionState {
         }
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
-        let place = project.place(settings)?;
+        let place = project.mesh_location(settings)?;
         let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
         self.mesh = Some(Mesh::open_with(
             &place.database,
@@ -410,7 +410,7 @@ impl SessionState {
         let exists = || {
             let project =
                 Project::of(&settings.project_folder(is_claude(client)), settings).ok()?;
-            let place = project.place(settings).ok()?;
+            let place = project.mesh_location(settings).ok()?;
             place.database.exists().then_some(())
         };
         if self.mesh.is_none() && (exists().is_none() || self.open(shared, client).is_err()) {

@@ -37,7 +37,7 @@ pub struct Settings {
     /// `CLAUDE_MESH_PROJECT_PATH`, made absolute.
     pub project_path: Option<PathBuf>,
     /// A headless run has a mailbox.
-    pub answer: bool,
+    pub headless_mailbox: bool,
     /// Commits are flushed to disk.
     pub sync_full: bool,
     /// The sets of tools to list; `None` is all.
@@ -47,9 +47,9 @@ pub struct Settings {
     /// How many turns peers may start without a prompt of the person between.
     pub wake_budget: u32,
     /// The program that tells the person when a session needs them.
-    pub notify: Option<PathBuf>,
+    pub notify_command: Option<PathBuf>,
     /// How prompts and last messages begin is kept for other sessions.
-    pub doing: bool,
+    pub keeps_activity: bool,
     /// How long answered questions and events are kept, in milliseconds.
     pub keep_ms: i64,
     /// Settings that stand in a file, where they do nothing, and which file that is.
@@ -140,7 +140,7 @@ impl Settings {
             project_path: layers
                 .environment_only(PROJECT_PATH)?
                 .map(|path| working_directory.join(path)),
-            answer: layers
+            headless_mailbox: layers
                 .environment_only(ANSWER)?
                 .is_some_and(|value| value == "1"),
             sync_full: layers.choice_index(SYNC, &["normal", "full"])? == 1,
@@ -153,11 +153,11 @@ impl Settings {
             wake_budget: layers
                 .integer_in_range(WAKE_BUDGET, 0..=10_000)?
                 .unwrap_or(DEFAULT_WAKE_BUDGET),
-            notify: layers
+            notify_command: layers
                 .find(NOTIFY_CMD)
                 .map(|(value, from)| require_absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
                 .transpose()?,
-            doing: layers.choice_index(ACTIVITY, &["on", "off"])? == 0,
+            keeps_activity: layers.choice_index(ACTIVITY, &["on", "off"])? == 0,
             keep_ms: layers
                 .integer_in_range(KEEP_DAYS, 1..=3650)?
                 .map_or(DEFAULT_KEEP_MS, |days: i64| days * DAY_MS),
