@@ -15,7 +15,7 @@ use crate::mesh::{
     ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, InterruptReason, Member,
     Mesh, PollOutcome, Ticket,
 };
-use crate::model::question::{format_ago, format_duration};
+use crate::model::elapsed::{format_ago, format_duration};
 use crate::model::{ClaimMode, ClaimState};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::{ClaimId, WaitId};

@@ -10,7 +10,7 @@ use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 use crate::cli::{CommandResult, CommandStatus, duration, print, table, text_input};
 use crate::mesh::NewValue;
-use crate::model::question::format_ago;
+use crate::model::elapsed::format_ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::platform::text;
 use crate::tools::output;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{HookCall, HookEvent, HookOutput};
 use crate::mesh::file_resource;
 use crate::model::Error;
-use crate::model::question::format_duration;
+use crate::model::elapsed::format_duration;
 use crate::platform::clock;
 use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;

@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod answer_similarity;
 pub mod claim;
+pub mod elapsed;
 pub mod event;
 pub mod expertise;
 pub mod memory;
