@@ -18,8 +18,8 @@ use crate::cli::{
 use crate::mesh::{
     AskedQuestion, IfOffline, Interruption, Member, QuestionStatus, ReplyWaitOutcome, Wait,
 };
+use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
-use crate::model::question::format_ago;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::text;
 use crate::tools::output;

@@ -18,7 +18,6 @@ use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
 use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
-use crate::store::Options;
 use crate::wake::WakeListener;
 
 /// A write waits this long on the thread itself; longer waits go on without blocking the other calls.
@@ -256,7 +255,7 @@ impl Shared {
 
     /// Returns whether the client is a `claude -p` run without a mailbox.
     fn is_headless_run(&self) -> bool {
-        self.settings.is_headless() && !self.settings.answer
+        self.settings.is_headless() && !self.settings.headless_mailbox
     }
 }
 
@@ -299,18 +298,8 @@ impl SessionState {
         }
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
-        let place = project.place(settings)?;
-        let options = MeshOptions {
-            store: Options {
-                sync_full: settings.sync_full,
-                lock_timeout: BUSY_TIMEOUT,
-                hook: false,
-            },
-            registry: Some(settings.claude.config_dir.clone()),
-            wake_budget: settings.wake_budget,
-            keep_ms: settings.keep_ms,
-            faults: Some(settings.mesh_home.clone()),
-        };
+        let place = project.mesh_location(settings)?;
+        let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
         self.mesh = Some(Mesh::open_with(
             &place.database,
             shared.clock.clone(),
@@ -421,7 +410,7 @@ impl SessionState {
         let exists = || {
             let project =
                 Project::of(&settings.project_folder(is_claude(client)), settings).ok()?;
-            let place = project.place(settings).ok()?;
+            let place = project.mesh_location(settings).ok()?;
             place.database.exists().then_some(())
         };
         if self.mesh.is_none() && (exists().is_none() || self.open(shared, client).is_err()) {
