@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod blocking_wait;
 mod claim;
 mod erase;
 mod event;
@@ -47,6 +48,10 @@ use crate::wake::Doorbells;
 
 use crate::mesh::peer::liveness::HostView;
 
+pub use crate::mesh::blocking_wait::{
+    BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
+    WaitOutcome, WaitStep, Waiter,
+};
 pub use crate::mesh::claim::acquire::{
     ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, Grant, ReleaseOutcome,
     Ticket, file_resource, prefix, resource,
@@ -70,7 +75,7 @@ pub use crate::mesh::task::lifecycle::{
 pub use crate::mesh::wake::hook_wake::Rewake;
 pub use crate::mesh::wake::policy::{DoorbellStatus, InboxState, WakeAction};
 pub use event::EventWait;
-pub use member::{Member, PollOutcome, ReplyWaitOutcome};
+pub use member::Member;
 pub use memory::{MemorySelector, Recall, Remember, RememberOutcome};
 pub use message::{
     MESSAGE_TTL_SECONDS_MAX, MessageDraft, MessageFilter, MessageList, PostOutcome, ReadProgress,
