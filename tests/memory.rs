@@ -1,7 +1,7 @@
 //! Stories of memory: remembered in one session, found in another, replaced, forgotten, over.
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 fn remember(session: &Session, text: &str, more: Value) -> Value {
     let mut arguments = more;

@@ -1,4 +1,8 @@
 //! The program for people, run as they run it, beside peers that sit in the same database.
+mod claim;
+mod message;
+mod task;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +18,7 @@ use claude_mesh::platform::id::QuestionId;
 use serde_json::{Value, json};
 
 use crate::event::CONSECUTIVE_EVENTS;
-use crate::world::{ProcessOutput, WAIT_TIMEOUT, World, program};
+use crate::support::{ProcessOutput, WAIT_TIMEOUT, World, program};
 
 /// A home with a project folder of the person's own and peers made of this process.
 struct CliFixture {
