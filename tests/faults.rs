@@ -1,8 +1,7 @@
 //! Bad surroundings: no room, no right, no lock, no watcher, broken files, a file that is not ours. Each gets a clear
 //! error or the documented fallback; nothing is lost, nothing half-written, and the server lives on.
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,8 +11,8 @@ use serde_json::{Value, json};
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
 /// Hooks stand in a person's way; this is more than any may take.
-const HOOK_TIME_LIMIT: Duration = Duration::from_millis(1_500);
-const EVENTS: [&str; 5] = [
+pub(crate) const HOOK_TIME_LIMIT: Duration = Duration::from_millis(1_500);
+pub(crate) const EVENTS: [&str; 5] = [
     "SessionStart",
     "UserPromptSubmit",
     "Stop",
@@ -22,7 +21,7 @@ const EVENTS: [&str; 5] = [
 ];
 
 #[track_caller]
-fn refused(result: &Value, expected: &[&str]) {
+pub(crate) fn refused(result: &Value, expected: &[&str]) {
     let error = &result["error"];
     let message = error["message"].as_str().expect("a refusal");
     assert_eq!(error["code"], "storage", "{message}");
@@ -34,7 +33,7 @@ fn refused(result: &Value, expected: &[&str]) {
 
 /// The model can say what mends it, as a person reads at the command line.
 #[track_caller]
-fn assert_model_gets_hint(session: &Session, expected: &[&str]) {
+pub(crate) fn assert_model_gets_hint(session: &Session, expected: &[&str]) {
     let result = session.call("mesh_status", json!({}));
     let hint = result["error"]["hint"].as_str().unwrap();
     for part in expected {
@@ -44,7 +43,7 @@ fn assert_model_gets_hint(session: &Session, expected: &[&str]) {
 
 /// Every tool says the same, and the server goes on.
 #[track_caller]
-fn assert_all_tools_refuse(session: &Session, expected: &[&str]) {
+pub(crate) fn assert_all_tools_refuse(session: &Session, expected: &[&str]) {
     for (tool, arguments) in [
         ("mesh_status", json!({})),
         ("register", json!({ "role": "x" })),
@@ -58,7 +57,7 @@ fn assert_all_tools_refuse(session: &Session, expected: &[&str]) {
 }
 
 #[track_caller]
-fn assert_server_responds(session: &Session) {
+pub(crate) fn assert_server_responds(session: &Session) {
     let listed = session.request("tools/list", json!({}));
     let all = claude_mesh::mcp::tool_list(None).len();
     assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), all);
@@ -66,7 +65,7 @@ fn assert_server_responds(session: &Session) {
 
 /// Every hook prints nothing for the model, succeeds, and leaves a line in the log, where there can be one.
 #[track_caller]
-fn assert_hooks_print_nothing(world: &World, session: &Session, logged: Option<&str>) {
+pub(crate) fn assert_hooks_print_nothing(world: &World, session: &Session, logged: Option<&str>) {
     let log = world.home().join(".claude-mesh/faults.log");
     for event in EVENTS {
         let before = fs::read_to_string(&log).unwrap_or_default().len();
@@ -89,7 +88,7 @@ fn assert_hooks_print_nothing(world: &World, session: &Session, logged: Option<&
 
 /// A person is told the same at the command line.
 #[track_caller]
-fn assert_cli_reports(world: &World, expected: &[&str]) {
+pub(crate) fn assert_cli_reports(world: &World, expected: &[&str]) {
     for command in ["peers", "status"] {
         let ran = world.cli(&world.project("ada"), &[command]);
         assert!(ran.code.is_some_and(|code| code != 0), "{command}: {ran:?}");
@@ -103,7 +102,7 @@ fn assert_cli_reports(world: &World, expected: &[&str]) {
     }
 }
 
-fn payload(event: &str) -> String {
+pub(crate) fn payload(event: &str) -> String {
     let session = "00000000-0000-4000-8000-00000000ffff";
     let payload = json!({
         "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on",
@@ -113,12 +112,12 @@ fn payload(event: &str) -> String {
 }
 
 /// Says past the test harness why a test does not run.
-fn skip(what: &str, reason: &str) {
+pub(crate) fn skip(what: &str, reason: &str) {
     writeln!(std::io::stderr(), "SKIPPED: {what}: {reason}").ok();
 }
 
 /// Returns how this user gets mounts of its own, or `None` after saying why the calling test is skipped.
-fn private_mount_command(what: &str) -> Option<&'static str> {
+pub(crate) fn private_mount_command(what: &str) -> Option<&'static str> {
     let works = |how: &&&str| {
         let script = format!("{how} sh -c 'mount -t tmpfs -o size=300k tmpfs /mnt'");
         let tried = Command::new("sh")
@@ -138,13 +137,13 @@ fn private_mount_command(what: &str) -> Option<&'static str> {
 }
 
 /// Returns a script that runs `inner` with mounts of its own, in the same process.
-fn with_mounts(how: &str, inner: &str) -> String {
+pub(crate) fn with_mounts(how: &str, inner: &str) -> String {
     format!("exec {how} /bin/sh -c '{inner}'")
 }
 
 /// A whole mesh file: nothing half-written, and no question in it.
 #[track_caller]
-fn assert_intact_and_empty(database: &Path) {
+pub(crate) fn assert_intact_and_empty(database: &Path) {
     let rows = rusqlite::Connection::open(database).unwrap();
     let found: String = rows
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
@@ -520,306 +519,6 @@ fn list_peers_omits_a_dead_peer_under_a_held_write_lock() {
     holder.execute_batch("ROLLBACK").unwrap();
     bo.call("list_peers", json!({}));
     assert_eq!(holder.query_one(ended, [], |row| row.get(0)), Ok(1));
-}
-
-#[test]
-fn invalid_project_file_is_reported_by_line_and_blocks_writes() {
-    let world = World::new();
-    let path = world.write("ada/.claude-mesh.json", "{\n  \"name\": 7\n}");
-    let ada = world.bare_session("ada", &[]);
-    ada.discover();
-    assert_all_tools_refuse(&ada, &["ada/.claude-mesh.json", "line 2"]);
-    assert_model_gets_hint(&ada, &["{ \"name\": \"backend\" }"]);
-    assert_hooks_print_nothing(&world, &ada, Some("line 2"));
-    assert_cli_reports(&world, &["line 2"]);
-    assert!(!world.database().exists());
-    fs::write(path, "{ \"name\": \"front\" }").unwrap();
-    assert_eq!(ada.name(), "front", "once it is mended, all is well");
-}
-
-#[test]
-fn endless_project_file_is_refused_at_once() {
-    let world = World::new();
-    let path = world.project("ada").join(".claude-mesh.json");
-    let expected = "ada/.claude-mesh.json cannot be used: it is not a file";
-    assert!(
-        Command::new("mkfifo")
-            .arg(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
-    for endless in [false, true] {
-        if endless {
-            fs::remove_file(&path).unwrap();
-            std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-        }
-        let ada = world.bare_session("ada", &[]);
-        ada.discover();
-        assert_all_tools_refuse(&ada, &[expected]);
-        assert_hooks_print_nothing(&world, &ada, Some(expected));
-        assert_cli_reports(&world, &[expected]);
-    }
-    assert!(!world.database().exists());
-}
-
-#[test]
-fn invalid_mesh_config_is_reported_by_line_and_blocks_writes() {
-    let world = World::new();
-    let path = world.write(
-        ".claude-mesh/config.json",
-        "{\n  \"meshes\": {\n    \"~/a/**\" \"a\"\n}}",
-    );
-    let ada = world.bare_session("ada", &[]);
-    ada.discover();
-    assert_all_tools_refuse(&ada, &[".claude-mesh/config.json", "line 3"]);
-    assert_model_gets_hint(&ada, &["mend or remove the file"]);
-    assert_hooks_print_nothing(&world, &ada, Some("line 3"));
-    assert_cli_reports(&world, &["line 3"]);
-    assert!(!world.database().exists());
-    fs::write(path, "{}").unwrap();
-    assert_eq!(ada.name(), "ada", "once it is mended, all is well");
-}
-
-#[test]
-fn invalid_env_file_is_reported_by_line_without_its_content() {
-    let world = World::new();
-    let content = "# where it lies\nMESH_DB_PATH=/nowhere/mesh.db\nMY_TOKEN='hunter2\n";
-    world.write(".claude-mesh/.env", content);
-    let ada = world.bare_session("ada", &[]);
-    ada.discover();
-    assert_all_tools_refuse(&ada, &[".claude-mesh/.env", "line 3"]);
-    assert_model_gets_hint(&ada, &["one NAME=value per line", "restart this session"]);
-    assert_hooks_print_nothing(&world, &ada, Some("line 3"));
-    assert_cli_reports(&world, &["line 3"]);
-    let log = fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
-    let said = ada.call("mesh_status", json!({})).to_string();
-    assert!(
-        !log.contains("hunter2") && !said.contains("hunter2"),
-        "{log}{said}"
-    );
-    assert!(!world.database().exists() && !Path::new("/nowhere").exists());
-}
-
-#[test]
-fn env_file_writable_by_others_is_refused() {
-    let world = World::new();
-    let elsewhere = world.home().join("elsewhere/mesh.db");
-    let path = world.write(
-        ".claude-mesh/.env",
-        &format!("MESH_DB_PATH={}\n", elsewhere.display()),
-    );
-    for mode in [0o666, 0o620, 0o602] {
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let ada = world.bare_session("ada", &[]);
-        ada.discover();
-        let expected = format!("can be written by others (mode {mode:o})");
-        assert_all_tools_refuse(&ada, &[".claude-mesh/.env", &expected]);
-        assert_hooks_print_nothing(&world, &ada, Some(&expected));
-        assert_cli_reports(&world, &[&expected, "`chmod go-w "]);
-    }
-    assert!(!elsewhere.exists() && !world.database().exists());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(world.session("bo").name(), "bo");
-    assert!(elsewhere.exists());
-}
-
-#[test]
-fn invalid_setting_is_reported_to_the_model() {
-    let world = World::new();
-    let ada = world.bare_session("ada", &[("CLAUDE_MESH_WAKE", "sometimes")]);
-    ada.discover();
-    assert_all_tools_refuse(
-        &ada,
-        &["CLAUDE_MESH_WAKE must be watcher or polling, got \"sometimes\""],
-    );
-    assert_model_gets_hint(&ada, &["set in the environment", "restart this session"]);
-    let path = world.write(".claude-mesh/.env", "CLAUDE_MESH_WAKE=zz\n");
-    let bo = world.bare_session("bo", &[]);
-    bo.discover();
-    assert_all_tools_refuse(
-        &bo,
-        &["CLAUDE_MESH_WAKE must be watcher or polling, got \"zz\""],
-    );
-    assert_model_gets_hint(&bo, &[path.to_str().unwrap(), "restart this session"]);
-    let ran = world.cli(&bo.folder, &["status", "--json"]);
-    assert_eq!(
-        ran.json()["error"]["code"],
-        "storage",
-        "the same at both doors"
-    );
-    fs::remove_file(path).unwrap();
-    assert_hooks_print_nothing(&world, &ada, Some("CLAUDE_MESH_WAKE"));
-    assert!(!world.database().exists());
-}
-
-/// Makes the private folder with this database in it, and returns where that is.
-fn place(world: &World, content: &[u8]) -> PathBuf {
-    let path = world.database();
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    path
-}
-
-/// Returns a database that a session has left behind, all in one file.
-fn closed_database_bytes(change: &str) -> Vec<u8> {
-    let world = World::new();
-    let bo = world.session("bo");
-    bo.close_stdin();
-    bo.wait_for_end();
-    let rows = world.rows();
-    rows.execute_batch(&format!("{change}; PRAGMA wal_checkpoint(TRUNCATE)"))
-        .unwrap();
-    drop(rows);
-    fs::read(world.database()).unwrap()
-}
-
-#[test]
-fn foreign_or_damaged_database_is_refused_and_unchanged() {
-    let other = {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("other.db");
-        let rows = rusqlite::Connection::open(&path).unwrap();
-        rows.execute_batch("CREATE TABLE mine (x); INSERT INTO mine VALUES (1)")
-            .unwrap();
-        drop(rows);
-        fs::read(path).unwrap()
-    };
-    let newer = closed_database_bytes(
-        "PRAGMA user_version = 99; UPDATE meta SET value = '99' WHERE key = 'min_reader'",
-    );
-    let mut damaged = closed_database_bytes("SELECT 1");
-    let (start, end) = (4096, damaged.len() - 4096);
-    let mut noise = 1_u64;
-    for byte in &mut damaged[start..end] {
-        noise = noise
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        *byte = noise.to_be_bytes()[0];
-    }
-    let cases: [(&str, Vec<u8>, &str); 5] = [
-        (
-            "no database",
-            b"dear diary\n".repeat(100),
-            "file is not a database",
-        ),
-        ("another program's", other, "belongs to another program"),
-        ("empty", Vec::new(), "the file is empty"),
-        ("newer", newer, "has schema 99, this program knows up to 3"),
-        ("damaged", damaged, "the file is damaged"),
-    ];
-    for (what, content, expected) in cases {
-        let world = World::new();
-        let path = place(&world, &content);
-        let ada = world.bare_session("ada", &[]);
-        ada.discover();
-        assert_all_tools_refuse(&ada, &["mesh.db", expected]);
-        assert_hooks_print_nothing(&world, &ada, Some(expected));
-        assert_cli_reports(&world, &["mesh.db", expected]);
-        ada.close_stdin();
-        ada.wait_for_end();
-        assert!(
-            fs::read(&path).unwrap() == content,
-            "{what}: the file has changed"
-        );
-        let remaining = fs::read_dir(path.parent().unwrap()).unwrap();
-        for entry in remaining.map(Result::unwrap) {
-            let name = entry.file_name().into_string().unwrap();
-            // To know how new or how sound a mesh is, it must be opened; what that puts beside it is empty.
-            let is_beside = name == "mesh.db-shm"
-                || (name == "mesh.db-wal" && entry.metadata().unwrap().len() == 0);
-            assert!(
-                is_beside || name == "faults.log" || name == "mesh.db",
-                "{what}: {name}"
-            );
-        }
-    }
-}
-
-#[test]
-fn database_writable_or_owned_by_others_is_refused() {
-    let refuses = |world: &World, expected: &str| {
-        let ada = world.bare_session("ada", &[]);
-        ada.discover();
-        assert_all_tools_refuse(&ada, &[".claude-mesh", expected]);
-        assert_hooks_print_nothing(world, &ada, Some(expected));
-        assert_cli_reports(world, &[expected]);
-    };
-    let content = closed_database_bytes("SELECT 1");
-    for (folder, file) in [(0o777, 0o600), (0o770, 0o600), (0o700, 0o666)] {
-        let world = World::new();
-        let path = place(&world, &content);
-        fs::set_permissions(&path, fs::Permissions::from_mode(file)).unwrap();
-        fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(folder)).unwrap();
-        refuses(&world, "can be written by others");
-        assert!(fs::read(&path).unwrap() == content);
-    }
-    if !rustix::process::geteuid().is_root() {
-        return skip("another owner", "only root can give a folder away");
-    }
-    for give_folder in [true, false] {
-        let world = World::new();
-        let path = place(&world, &content);
-        let given = if give_folder {
-            path.parent().unwrap()
-        } else {
-            &path
-        };
-        std::os::unix::fs::chown(given, Some(12_345), None).unwrap();
-        refuses(&world, "belongs to user 12345");
-        assert!(fs::read(&path).unwrap() == content);
-    }
-}
-
-#[test]
-fn killed_writer_releases_the_write_lock_and_rolls_back() {
-    const HOLD: &str = "CLAUDE_MESH_TEST_HOLD";
-    if let Ok(path) = std::env::var(HOLD) {
-        // The second role of this test: a program that is killed while it writes.
-        let rows = rusqlite::Connection::open(path).unwrap();
-        rows.execute_batch("BEGIN IMMEDIATE; UPDATE peer SET summary = 'half a write'")
-            .unwrap();
-        std::io::stdout().write_all(b"holds\n").unwrap();
-        std::thread::sleep(crate::support::WAIT_TIMEOUT);
-        return;
-    }
-    let world = World::new();
-    let ada = world.session("ada");
-    let free = rusqlite::Connection::open(world.database()).unwrap();
-    free.busy_timeout(std::time::Duration::ZERO).unwrap();
-    for _ in 0..5 {
-        let own = std::env::current_exe().unwrap();
-        let mut writer = std::process::Command::new(own)
-            .args([
-                "--exact",
-                "--nocapture",
-                "faults::killed_writer_releases_the_write_lock_and_rolls_back",
-            ])
-            .env(HOLD, world.database())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(writer.stdout.take().unwrap()).lines();
-        assert!(said.any(|line| line.unwrap().ends_with("holds")));
-        assert!(
-            free.execute_batch("BEGIN IMMEDIATE").is_err(),
-            "it holds the lock"
-        );
-        writer.kill().unwrap();
-        writer.wait().unwrap();
-        free.execute_batch("BEGIN IMMEDIATE; ROLLBACK")
-            .expect("free without any waiting");
-        let put = ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
-        assert_eq!(put["error"], Value::Null);
-    }
-    let result = ada.call("register", json!({}));
-    assert_eq!(
-        result["you"]["summary"],
-        Value::Null,
-        "half a write is none"
-    );
 }
 
 #[test]

@@ -84,7 +84,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
     (
         "mcp",
         &[
-            "mcp/await_answers",
             "mcp/blocking_wait",
             "mcp/tools",
             "mcp/tools/ask",
@@ -119,8 +118,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
             "mesh/wake/policy",
         ],
     ),
-    ("model", &["model/refusal", "model/state", "model/validate"]),
-    ("platform", &["platform/env_file", "platform/settings"]),
     (
         "setup",
         &[
@@ -142,7 +139,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("tools", &["tools"]),
-    ("wake", &["wake/mod", "wake/polling", "wake/watcher"]),
 ];
 
 /// Returns the Rust files below a folder of this package with their path below it and their content.
