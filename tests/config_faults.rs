@@ -6,10 +6,10 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::faults::{
+use crate::support::World;
+use crate::support::fault_reports::{
     assert_all_tools_refuse, assert_cli_reports, assert_hooks_print_nothing, assert_model_gets_hint,
 };
-use crate::support::World;
 
 #[test]
 fn invalid_project_file_is_reported_by_line_and_blocks_writes() {

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::event::{CONSECUTIVE_EVENTS, emit, event_types, events, events_in};
+use crate::support::event_calls::{CONSECUTIVE_EVENTS, emit, event_types, events, events_in};
 use crate::support::{WAIT_TIMEOUT, World};
 
 #[test]

@@ -1,7 +1,7 @@
 //! Inspecting an installation: each problem is found and named with its fix.
 use std::fs;
 
-use crate::install::{Home, PROGRAMS, json_of, now, read, write};
+use crate::support::install_home::{Home, PROGRAMS, json_of, now, read, write};
 use claude_mesh::setup::{InstallOptions, InstallScope, Severity, WakeMethod, inspect, install};
 use serde_json::json;
 

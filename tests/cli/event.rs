@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::event::{
+use crate::support::event_calls::{
     CONSECUTIVE_EVENTS, emit, events, events_in, start_command, wait_for_listeners,
 };
 use crate::support::{BackgroundProcess, ProcessOutput, WAIT_TIMEOUT, World};

@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::fixture::{CliFixture, answers};
-use crate::event::CONSECUTIVE_EVENTS;
 use crate::support::WAIT_TIMEOUT;
+use crate::support::event_calls::CONSECUTIVE_EVENTS;
 
 #[test]
 fn cli_log_prints_the_events_of_a_question_as_sentences() {
