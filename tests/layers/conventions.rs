@@ -13,12 +13,7 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
     ("src/setup/json_text.rs", 565, "to be split"),
     ("src/setup/wiring.rs", 615, "to be split"),
     ("src/store/peer.rs", 619, "to be split"),
-    ("tests/claude_code/wakes.rs", 687, "to be split"),
-    ("tests/event.rs", 507, "to be split"),
-    ("tests/faults.rs", 550, "to be split"),
-    ("tests/install.rs", 559, "to be split"),
     ("tests/ledger.rs", 864, "to be split"),
-    ("tests/support/world.rs", 713, "to be split"),
 ];
 
 /// Functions of more than 60 lines, each with the reason or the length that it may not exceed until it is split.
