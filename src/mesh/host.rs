@@ -35,7 +35,7 @@ impl HostView {
                 host: process::host(),
                 boot: now.boot.to_string(),
                 pid_namespace: process::pid_namespace(),
-                process: process::own(),
+                process: process::this_process(),
                 instance: 0,
             },
             wake_budget,

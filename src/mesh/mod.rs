@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod blocking_wait;
 mod claim;
 mod connection;
 mod context;
@@ -30,6 +31,7 @@ mod member;
 mod memory;
 mod message;
 mod open;
+mod options;
 mod peer;
 mod question;
 mod retention;
@@ -40,6 +42,10 @@ mod task;
 mod text;
 mod wake;
 
+pub use blocking_wait::{
+    BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
+    WaitOutcome, WaitStep, Waiter,
+};
 pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant, Ticket};
 pub use claim::lease::lease_expires_at_ms;
 pub use claim::list::{ClaimFilter, ClaimQueue};
@@ -49,18 +55,18 @@ pub use claim::unnotified::Granted;
 pub use connection::Mesh;
 pub use erase::EraseOutcome;
 pub use event::EventWait;
-pub use member::{Member, PollOutcome, ReplyWaitOutcome};
+pub use member::Member;
 pub use memory::forget::MemorySelector;
 pub use memory::recall::Recall;
 pub use memory::remember::{Remember, RememberOutcome};
 pub use message::list::{MessageFilter, MessageList, ReadProgress, UnmentionedMail};
 pub use message::post::{MESSAGE_TTL_SECONDS_MAX, MessageDraft, PostOutcome};
 pub use message::topic::{SubscriptionAction, TopicSubscribers};
-pub use open::MeshOptions;
+pub use options::MeshOptions;
 pub use peer::describe::PeerDescription;
 pub use peer::directory::{PeerScope, PeerView};
 pub use peer::expertise::RankedPeer;
-pub use peer::register::JoinRequest;
+pub use peer::join_request::JoinRequest;
 pub use question::answer::{Reply, ReplyOutcome};
 pub use question::ask::{AskOutcome, AskedQuestion, IfOffline};
 pub use question::inbox::{Inbox, LateAnswer, PendingQuestion};

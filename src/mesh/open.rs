@@ -1,40 +1,14 @@
 //! Opens a mesh: its file, its doorbells, and the step that ends each write operation.
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::mesh::claim::queue::settle_changed_queues;
 use crate::mesh::connection::Mesh;
 use crate::mesh::host::HostView;
+use crate::mesh::options::MeshOptions;
 use crate::platform::{Clock, Fault};
-use crate::store::{Options, Store};
+use crate::store::Store;
 use crate::wake::Doorbells;
-
-/// How a mesh is opened.
-#[derive(Debug, Clone)]
-pub struct MeshOptions {
-    /// How its file is opened.
-    pub store: Options,
-    /// The configuration folder of Claude Code, for its session registry; `None` does without.
-    pub registry: Option<PathBuf>,
-    /// How many turns peers may start in a session before its person types again.
-    pub wake_budget: u32,
-    /// How long closed questions and events are kept, in milliseconds.
-    pub keep_ms: i64,
-    /// The folder of the fault log, for faults that do not fail an operation.
-    pub faults: Option<PathBuf>,
-}
-
-impl Default for MeshOptions {
-    fn default() -> Self {
-        Self {
-            store: Options::default(),
-            registry: None,
-            wake_budget: 20,
-            keep_ms: 30 * 24 * 3600 * 1000,
-            faults: None,
-        }
-    }
-}
 
 impl Mesh {
     /// Opens the mesh at `path`. Creates the file and its folder if they do not exist.

@@ -264,7 +264,7 @@ fn find_ticket(read: ReadContext, queue_state: &QueueState, id: ClaimId) -> Opti
         id,
         position: at + 1,
         holders: queue_state.holders.clone(),
-        recheck_after_ms: recheck_after_ms(queue_state, &read.tx.now),
+        recheck_after_ms: recheck_after_ms(&queue_state.holders, &read.tx.now),
         wait: None,
         cycle: None,
     })

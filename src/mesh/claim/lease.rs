@@ -1,5 +1,4 @@
 //! When a claim expires, and when its lease ends: the one rule for all.
-use crate::mesh::claim::queue::QueueState;
 use crate::mesh::context::ReadContext;
 use crate::model::claim::HolderStatus;
 use crate::model::{Activity, ClaimState, Liveness, PeerKind, Result};
@@ -24,7 +23,7 @@ pub(in crate::mesh) fn expiry_reason(
     if claim.boot != *now.boot {
         return Ok(Some(ExpiryReason::Lease));
     }
-    let lease_lapsed = now.monotonic_ms >= claim.lease.until_ms;
+    let lease_lapsed = now.monotonic_ms >= claim.lease.expires_at_monotonic_ms;
     if claim.kind == PeerKind::Person {
         return person_claim_expiry(read, claim, lease_lapsed);
     }
@@ -74,9 +73,8 @@ fn person_claim_expiry(
 }
 
 /// Returns when to look at a line again: when the earliest of its holds may be over, in milliseconds from now.
-pub(in crate::mesh) fn recheck_after_ms(queue_state: &QueueState, now: &Moment) -> Option<i64> {
-    let ends = queue_state
-        .holders
+pub(in crate::mesh) fn recheck_after_ms(holders: &[Claim], now: &Moment) -> Option<i64> {
+    let ends = holders
         .iter()
         .map(|claim| claim.lease.next_check_monotonic_ms(now.monotonic_ms));
     Some((ends.min()? - now.monotonic_ms).max(1))
@@ -98,5 +96,5 @@ pub fn lease_expires_at_ms(claim: &Claim, now: &Moment) -> i64 {
     } else {
         offset_now_ms
     };
-    claim.lease.until_ms + offset_ms
+    claim.lease.expires_at_monotonic_ms + offset_ms
 }

@@ -81,7 +81,7 @@ impl Mesh {
                     let queue_state = QueueState::of(read.tx.claims_on(&ticket.resource)?);
                     recheck_ms = recheck_ms
                         .into_iter()
-                        .chain(recheck_after_ms(&queue_state, &read.tx.now))
+                        .chain(recheck_after_ms(&queue_state.holders, &read.tx.now))
                         .min();
                     resources.push(ticket.resource);
                 }

@@ -5,6 +5,7 @@ pub(in crate::mesh) mod address;
 pub(in crate::mesh) mod describe;
 pub(in crate::mesh) mod directory;
 pub(in crate::mesh) mod expertise;
+pub(in crate::mesh) mod join_request;
 pub(in crate::mesh) mod liveness;
 pub(in crate::mesh) mod naming;
 pub(in crate::mesh) mod register;

@@ -5,94 +5,21 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::claude_code::client::RegistryEntry;
 use crate::mesh::claim::session_end::end_session_claims;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
+use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::liveness::reap_dead_sessions;
 use crate::mesh::peer::naming::{
     first_free_name, folders_above, preferred_name, qualified_name, rename_peer,
 };
-use crate::mesh::peer::seat::memory_homes;
-use crate::mesh::peer::seat::{find_or_create_peer, is_missing_folder};
+use crate::mesh::peer::seat::{find_or_create_peer, is_missing_folder, memory_homes};
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, PeerKind, PeerName, Result, Topic};
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
-use crate::platform::{Fault, Settings, process};
 use crate::store::{NewSession, Peer};
-
-/// Who comes in.
-#[derive(Debug, Clone)]
-pub struct JoinRequest {
-    /// The client process.
-    pub process: ProcessKey,
-    /// Tells several members of one process apart; 0 for hooks and servers.
-    pub instance: u32,
-    /// What sits down. A run gets no mailbox.
-    pub kind: PeerKind,
-    /// The project; a person needs none.
-    pub project: Option<Project>,
-    /// The client, for example `claude-code 2.1.329`.
-    pub agent: Option<String>,
-    /// Claude Code's own id of the session.
-    pub client_session: Option<String>,
-    /// A name its person gave it.
-    pub given_name: Option<String>,
-    /// It is a `claude -p` run.
-    pub headless: bool,
-    /// A server sits down with it.
-    pub has_server: bool,
-}
-
-impl JoinRequest {
-    /// Returns this process as a member of a project, for programs that use the library alone.
-    pub fn here(project: &Path) -> std::result::Result<Self, Fault> {
-        let settings = Settings::read(&|_| None, project.into(), None, project.into())?;
-        let project = Project::of(project, &settings)?;
-        let process = process::stat(process::own_pid()).map_or(
-            ProcessKey {
-                pid: process::own_pid(),
-                started: 0,
-            },
-            |found| found.key,
-        );
-        Ok(Self::of(process, PeerKind::Session, Some(project)))
-    }
-
-    /// Returns the plainest arrival of a process.
-    pub fn of(process: ProcessKey, kind: PeerKind, project: Option<Project>) -> Self {
-        Self {
-            process,
-            instance: 0,
-            kind,
-            project,
-            agent: None,
-            client_session: None,
-            given_name: None,
-            headless: false,
-            has_server: false,
-        }
-    }
-
-    /// Returns the arrival as a further member of the same process.
-    #[must_use]
-    pub fn instance(mut self, instance: u32) -> Self {
-        self.instance = instance;
-        self
-    }
-
-    /// Adds what Claude Code's registry knows and nobody has told yet.
-    pub fn fill_from_registry(&mut self, registry_entry: Option<RegistryEntry>) {
-        let Some(registry_entry) = registry_entry else {
-            return;
-        };
-        self.client_session = self.client_session.take().or(registry_entry.session_id);
-        self.given_name = self.given_name.take().or(registry_entry.given_name);
-        self.headless |= registry_entry.headless;
-    }
-}
 
 impl Mesh {
     /// Seats a client process, or finds where it sits already.

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::mesh::claim::session_end::record_dead_session;
 use crate::mesh::context::Verb;
+use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::liveness::reap_dead_sessions;
 use crate::mesh::peer::naming::{first_free_name, folders_above, preferred_name, qualified_name};
-use crate::mesh::peer::register::JoinRequest;
 use crate::model::{Liveness, PeerKind, PeerName, Result};
 use crate::platform::project::Project;
 use crate::store::{NewPeer, Peer};
@@ -141,7 +141,7 @@ fn adopt_moved_project(
                 .iter()
                 .filter(|home| missing_folders.contains(home))
             {
-                verb.tx.move_memories(home, &project.home())?;
+                verb.tx.move_memories(home, &project.memory_scope_key())?;
             }
         }
     }

@@ -124,7 +124,7 @@ pub(in crate::mesh) fn apply_fields(
             .find_open_task_by_fingerprint(&task.project, &task.fingerprint)?;
         if let Some(other) = same.filter(|other| other.id != task.id) {
             let problem = format!("task {} is open and has that title already", other.id);
-            return Err(Refusal::Task { problem }.into());
+            return Err(Refusal::TaskConflict { problem }.into());
         }
     }
     if let Some(description) = &fields.description {
@@ -170,7 +170,7 @@ fn check_dependencies(read: ReadContext, task: TaskId, ids: &[TaskId]) -> Result
     while let Some(id) = to_visit.pop() {
         if id == task {
             let problem = "by \"depends_on\" the task would wait for itself".to_owned();
-            return Err(Refusal::Task { problem }.into());
+            return Err(Refusal::TaskConflict { problem }.into());
         }
         if visited.insert(id) {
             to_visit.extend(read.tx.task_dependencies(id)?);

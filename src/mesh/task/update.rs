@@ -77,7 +77,7 @@ pub(in crate::mesh) fn change_task(
             "task {} has version {}, not {expected}",
             old.id, old.version
         );
-        return Err(Refusal::Task { problem }.into());
+        return Err(Refusal::TaskConflict { problem }.into());
     }
     if let Some(to) = change.status {
         old.status.check_transition(to, change.reason.is_some())?;
@@ -87,7 +87,7 @@ pub(in crate::mesh) fn change_task(
             old.id,
             old.status.as_str()
         );
-        return Err(Refusal::Task { problem }.into());
+        return Err(Refusal::TaskConflict { problem }.into());
     }
     let mut task = old.clone();
     apply_fields(verb, me, &mut task, &change.fields)?;
@@ -160,7 +160,7 @@ fn check_startable(read: ReadContext, task: &Task) -> Result<()> {
         first.status.as_str(),
         first.title
     );
-    Err(Refusal::Task { problem }.into())
+    Err(Refusal::TaskConflict { problem }.into())
 }
 
 /// What has changed, from what to what; of texts and lists only that they did.
