@@ -1,8 +1,19 @@
 //! Brakes: when a peer is not to be woken. Nobody spends a person's tokens unseen.
 use serde::Serialize;
 
+use crate::platform::clock::rfc3339;
+
 /// A time that never comes: quiet until told otherwise.
 pub const FOREVER_MS: i64 = i64::MAX;
+
+/// Returns the end of a throttle as text: a time in RFC 3339, or `forever` if only a person ends it.
+pub fn end_text(until_ms: i64) -> String {
+    if until_ms == FOREVER_MS {
+        "forever".into()
+    } else {
+        rfc3339(until_ms)
+    }
+}
 
 /// Why a question is stored without ringing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
