@@ -8,8 +8,7 @@
 mod ask;
 mod board;
 mod claim;
-#[doc(hidden)]
-pub mod claude_sandbox;
+mod claude_sandbox;
 mod completions_man;
 mod context;
 mod demo;

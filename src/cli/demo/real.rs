@@ -13,7 +13,7 @@ use crate::cli::demo::sandbox;
 use crate::cli::demo::sandbox::{POLL_INTERVAL, Sandbox};
 use crate::mesh::{Mesh, MeshOptions, PeerScope};
 use crate::model::Activity;
-use crate::platform::SystemClock;
+use crate::platform::{Clock, SystemClock};
 use crate::store::Question;
 
 /// A client, and the model behind it.
@@ -295,7 +295,8 @@ impl ScriptedSession {
         name: &'static str,
         script: fn(&Request) -> Result<Vec<Block>, String>,
     ) -> anyhow::Result<Self> {
-        let model = ScriptedApi::listen(script).context("cannot listen on 127.0.0.1")?;
+        let model = ScriptedApi::listen(script, || SystemClock::new().now().wall_ms)
+            .context("cannot listen on 127.0.0.1")?;
         let client = claude.open(sandbox, name, &model)?;
         Ok(Self { client, model })
     }
