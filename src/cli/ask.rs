@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::peer::{askable, bold_name, describe_throttle};
 use crate::cli::context::CliContext;
+use crate::cli::duration::format_elapsed_ms;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::multi_ask_output::ReplyTable;
-use crate::cli::progress::{ProgressLine, StopFlag, format_elapsed_ms};
+use crate::cli::progress::{ProgressLine, StopFlag};
 use crate::cli::{
     Cli, CommandResult, CommandStatus, duration, print, prior_answers, text_input, view,
 };

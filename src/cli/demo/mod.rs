@@ -22,6 +22,7 @@ use crate::platform::Settings;
 
 use crate::cli::demo::reporter::Reporter;
 use crate::cli::demo::sandbox::Sandbox;
+use crate::cli::duration::format_elapsed_ms;
 use claude::ClaudeProgram;
 
 /// Play the main job with real programs, without Claude Code or with it
@@ -130,7 +131,7 @@ impl DemoResult {
             let hint = format!("{}; {}", self.leftover_note, self.failure_hint);
             return Err(CliError::new("storage", message, hint).into());
         }
-        let took = sandbox::span(self.took_ms);
+        let took = format_elapsed_ms(self.took_ms);
         reporter.say(&format!("\nAll of it took {took}; {}.", self.leftover_note))?;
         reporter.say("Next: `claude-mesh install`, then open Claude Code in two projects and let one ask the other.")?;
         Ok(CommandStatus::Done)

@@ -150,12 +150,3 @@ impl WaitLimit {
 pub(super) fn now_monotonic_ms() -> i64 {
     SystemClock::new().now().monotonic_ms
 }
-
-/// Returns a measured span.
-pub(super) fn span(ms: i64) -> String {
-    match ms {
-        ..=0 => "under 1 ms".into(),
-        1..=999 => format!("{ms} ms"),
-        _ => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-    }
-}
