@@ -2,9 +2,10 @@
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::json;
 
-use super::{CommandResult, CommandStatus, events, print, table};
+use super::{events, print, table};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Mesh, TaskList, TaskSelection};
 use crate::model::event::EventPatterns;
 use crate::model::{Priority, TaskStatus};

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::cli::context::CliContext;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::progress::{ProgressLine, StopFlag};
-use crate::cli::{CommandResult, CommandStatus, duration, print, staged_files, table};
+use crate::cli::{duration, print, staged_files, table};
 use crate::mesh;
 use crate::mesh::{
     ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, InterruptReason, Member,
@@ -36,7 +37,7 @@ Examples:
   claude-mesh claim deploy --lease 30m --note 'release 2.1'
   claude-mesh claim file:src/api.rs --wait 10m
   claude-mesh claim docs --shared")]
-pub(super) struct Claim {
+pub(super) struct ClaimArgs {
     /// What to claim.
     resource: String,
     /// Beside others that share it; without it alone.
@@ -62,7 +63,7 @@ pub(super) struct Claim {
   claude-mesh release deploy
   claude-mesh release file:src/api.rs
   claude-mesh release 01KXYZ…")]
-pub(super) struct Release {
+pub(super) struct ReleaseArgs {
     /// What was claimed, or the id of the claim.
     #[arg(value_name = "RESOURCE|CLAIM_ID")]
     what: String,
@@ -80,7 +81,7 @@ Examples:
   claude-mesh claims
   claude-mesh claims deploy
   claude-mesh claims --prefix file:src/")]
-pub(super) struct Claims {
+pub(super) struct ClaimsArgs {
     /// Only this resource.
     resource: Option<String>,
     /// Only resources whose name begins so.
@@ -102,7 +103,7 @@ fn lease(text: &str) -> Result<Duration, String> {
 }
 
 /// Claims, and waits in line if told so.
-pub(super) fn claim(context: &CliContext, args: &Claim) -> CommandResult {
+pub(super) fn claim(context: &CliContext, args: &ClaimArgs) -> CommandResult {
     let resource = mesh::resource(&context.settings.working_directory, &args.resource)?;
     let wanted = ClaimRequest {
         resource: &resource,
@@ -251,7 +252,7 @@ fn wait_in_queue(
 
 fn report(
     context: &CliContext,
-    args: &Claim,
+    args: &ClaimArgs,
     resource: &str,
     claimed: &ClaimOutcome,
     now: &Moment,
@@ -349,7 +350,7 @@ fn queue_place_note(context: &CliContext, resource: &str, kept: bool) -> String 
 }
 
 /// Gives back.
-pub(super) fn release(context: &CliContext, args: &Release) -> CommandResult {
+pub(super) fn release(context: &CliContext, args: &ReleaseArgs) -> CommandResult {
     let id: Option<ClaimId> = args.what.trim().parse().ok();
     let resource = match id {
         Some(_) => args.what.clone(),
@@ -381,7 +382,7 @@ pub(super) fn release(context: &CliContext, args: &Release) -> CommandResult {
 }
 
 /// Lists claims, or checks what is staged.
-pub(super) fn claims(context: &CliContext, args: &Claims) -> CommandResult {
+pub(super) fn claims(context: &CliContext, args: &ClaimsArgs) -> CommandResult {
     if args.check_staged {
         return staged_files::check_staged(context);
     }

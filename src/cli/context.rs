@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::claude_code::client;
 use crate::claude_code::client::RegistryEntry;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{JoinRequest, Member, Mesh, MeshOptions, SessionHandle};
 use crate::model::{PeerKind, PeerName};
 use crate::platform::isolation::MeshLocation;

@@ -14,7 +14,8 @@ use super::install::{PROGRAMS, places};
 use crate::claude_code::client;
 use crate::cli::context::{CliContext, shown};
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, print, versions};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{print, versions};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::parse_rfc3339;
@@ -35,7 +36,7 @@ use crate::wake::{Doorbells, WakeSignal};
 Examples:
   claude-mesh doctor
   claude-mesh doctor --json")]
-pub(super) struct Doctor {}
+pub(super) struct DoctorArgs {}
 
 /// Faults older than this are history.
 const FAULT_MAX_AGE_MS: i64 = 3 * 24 * 3600 * 1000;

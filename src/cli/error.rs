@@ -1,6 +1,7 @@
 //! What went wrong, worded for a person: one line that says what is so, then a hint with a command that can be typed now.
 use std::io;
 
+use clap::error::ErrorKind;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
@@ -14,10 +15,19 @@ use crate::tools::output;
 pub(super) enum Failure {
     /// Nobody reads the output any more; that is no fault.
     PipeClosed,
-    /// The command line says something impossible.
-    Usage(clap::Error),
+    /// The command line is invalid.
+    Usage(UsageError),
     /// Refused or failed.
     CliError(CliError),
+}
+
+/// An invalid command line that the parser accepts. The program prints it with the usage of the command.
+#[derive(Debug)]
+pub(super) struct UsageError {
+    /// `None` for the usage of the whole program.
+    pub(super) command: Option<&'static str>,
+    pub(super) kind: ErrorKind,
+    pub(super) message: String,
 }
 
 /// A refusal or fault as it is printed.
@@ -108,8 +118,8 @@ impl From<Refusal> for Failure {
     }
 }
 
-impl From<clap::Error> for Failure {
-    fn from(error: clap::Error) -> Self {
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Self {
         Self::Usage(error)
     }
 }

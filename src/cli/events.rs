@@ -5,11 +5,12 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
 use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::progress::StopFlag;
 use crate::mesh::{Interruption, Member, Mesh, PollOutcome};
 use crate::model::Event;
@@ -30,7 +31,7 @@ Examples:
   claude-mesh events -f --json                              one line of JSON per event
   claude-mesh events --wait --types project.deployed --timeout 10m && ./smoke-test
   claude-mesh events --emit project.deployed --data '{\"version\": \"1.4\"}'")]
-pub(super) struct Events {
+pub(super) struct EventsArgs {
     /// Only these types: names or globs such as 'claim.*', several with commas.
     #[arg(long, value_name = "TYPES", value_delimiter = ',')]
     types: Vec<String>,
@@ -66,7 +67,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const FOREVER: Duration = Duration::MAX;
 
 /// Reads, follows, waits or emits.
-pub(super) fn events(context: &CliContext, args: &Events) -> CommandResult {
+pub(super) fn events(context: &CliContext, args: &EventsArgs) -> CommandResult {
     if let Some(kind) = &args.emit {
         return emit(context, kind, args.data.as_deref());
     }

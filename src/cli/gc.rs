@@ -2,8 +2,9 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::store::Reclaimed;
 
 /// Remove what is over its time, and give the space back
@@ -18,7 +19,7 @@ Examples:
   claude-mesh gc
   claude-mesh gc --json"
 )]
-pub(super) struct Gc {}
+pub(super) struct GcArgs {}
 
 /// Sweeps until nothing is left to take.
 pub(super) fn gc(context: &CliContext) -> CommandResult {

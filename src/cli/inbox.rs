@@ -4,9 +4,10 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::peer::{bold_name, with_peer_suggestions};
-use super::{CommandResult, CommandStatus, print, view};
+use super::{print, view};
 use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{LateAnswer, Member, Mesh, PendingQuestion};
 use crate::model::question::format_ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
@@ -23,7 +24,7 @@ Examples:
   claude-mesh inbox --all            every open question of this mesh
   claude-mesh inbox --peer backend   what waits for backend"
 )]
-pub(super) struct Inbox {
+pub(super) struct InboxArgs {
     /// What waits for another peer.
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
     peer: Option<String>,
@@ -36,7 +37,7 @@ pub(super) struct Inbox {
 const QUESTIONS_MAX: u32 = 500;
 
 /// Prints what waits.
-pub(super) fn inbox(desk: &CliContext, args: &Inbox) -> CommandResult {
+pub(super) fn inbox(desk: &CliContext, args: &InboxArgs) -> CommandResult {
     let Some(mut mesh) = desk.open_existing()? else {
         return desk.report_no_mesh(&json!({ "questions": [], "answers": [] }));
     };

@@ -8,10 +8,11 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::claude_code::client;
 use crate::cli::context::shown;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::print_config::print_client_config;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Clock, Settings, SystemClock, process};
@@ -34,9 +35,9 @@ use crate::setup::{
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
   claude-mesh install --print codex        for another MCP client: prints its entry, writes nothing
   claude-mesh install --local              for this checkout: .claude/settings.local.json")]
-pub(super) struct Install {
+pub(super) struct InstallArgs {
     #[command(flatten)]
-    files: Files,
+    files: FilesArgs,
     /// Ask before each answer to a peer is sent.
     #[arg(long)]
     confirm_answers: bool,
@@ -67,7 +68,7 @@ enum WakeArg {
 
 /// Which files, and whether to write them.
 #[derive(Debug, Args)]
-pub(super) struct Files {
+pub(super) struct FilesArgs {
     /// The files this folder shares with everyone who has the repository; programs by bare name.
     #[arg(long, conflicts_with = "local")]
     project: bool,
@@ -90,7 +91,7 @@ pub(super) const PROGRAMS: [&str; 6] = [
 ];
 
 /// Wires claude-mesh in.
-pub(super) fn install(args: &Install, json: bool) -> CommandResult {
+pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     let places = places(&settings)?;
     check_programs(&places, &settings)?;
@@ -134,7 +135,7 @@ pub(super) fn install(args: &Install, json: bool) -> CommandResult {
     Ok(CommandStatus::Done)
 }
 
-impl Files {
+impl FilesArgs {
     pub(super) fn scope(&self) -> InstallScope {
         match (self.project, self.local) {
             (true, _) => InstallScope::Project,
@@ -158,7 +159,7 @@ impl Files {
 /// How a plan is shown and carried out.
 pub(super) struct PlanRunner<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) files: &'a Files,
+    pub(super) files: &'a FilesArgs,
     pub(super) json: bool,
     /// What to say of a plan without changes.
     pub(super) no_change_message: &'a str,

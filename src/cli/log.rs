@@ -9,7 +9,8 @@ use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, event_format, events, print, view};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{event_format, events, print, view};
 use crate::mesh::{EraseOutcome, Mesh};
 use crate::model::event::{EventFilter, EventPatterns};
 use crate::model::question::format_ago;
@@ -30,7 +31,7 @@ use crate::platform::id::QuestionId;
   claude-mesh log --known --since 30d    how often earlier answers helped, and whom
   claude-mesh log --question 01KXYZ…     one question in full, with its answer
   claude-mesh log --forget 01KXYZ…       remove its text everywhere; in a session's shell only what it asked")]
-pub(super) struct Log {
+pub(super) struct LogArgs {
     /// Go on and print what happens, until Ctrl-C.
     #[arg(short, long)]
     follow: bool,
@@ -55,7 +56,7 @@ pub(super) struct Log {
 const EVENTS_PER_PAGE: usize = 500;
 
 /// Prints the log, follows it, or forgets a question.
-pub(super) fn log(desk: &CliContext, args: &Log) -> CommandResult {
+pub(super) fn log(desk: &CliContext, args: &LogArgs) -> CommandResult {
     if let Some(id) = &args.forget {
         return forget(desk, id);
     }

@@ -25,6 +25,7 @@ mod log;
 mod memory;
 mod message;
 mod multi_ask_output;
+mod outcome;
 mod peer;
 mod print;
 mod print_config;
@@ -47,10 +48,11 @@ mod wall;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::context::CliContext;
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, UsageError};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, nobody there, stopped).
@@ -76,47 +78,34 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Peers(peer::Peers),
-    Ask(ask::Ask),
-    Inbox(inbox::Inbox),
-    Reply(reply::Reply),
-    Post(message::Post),
-    Messages(message::Messages),
-    Claim(claim::Claim),
-    Release(claim::Release),
-    Claims(claim::Claims),
-    Memory(memory::Memory),
-    Log(log::Log),
-    State(state::State),
-    Task(task::Task),
-    Events(events::Events),
-    Status(status::Status),
-    Quiet(throttle::Quiet),
-    Pause(throttle::Pause),
-    Wall(wall::Wall),
-    Gc(gc::Gc),
-    Install(install::Install),
-    Uninstall(uninstall::Uninstall),
-    Doctor(doctor::Doctor),
-    Demo(demo::Demo),
+    Peers(peer::PeersArgs),
+    Ask(ask::AskArgs),
+    Inbox(inbox::InboxArgs),
+    Reply(reply::ReplyArgs),
+    Post(message::PostArgs),
+    Messages(message::MessagesArgs),
+    Claim(claim::ClaimArgs),
+    Release(claim::ReleaseArgs),
+    Claims(claim::ClaimsArgs),
+    Memory(memory::MemoryArgs),
+    Log(log::LogArgs),
+    State(state::StateArgs),
+    Task(task::TaskArgs),
+    Events(events::EventsArgs),
+    Status(status::StatusArgs),
+    Quiet(throttle::QuietArgs),
+    Pause(throttle::PauseArgs),
+    Wall(wall::WallArgs),
+    Gc(gc::GcArgs),
+    Install(install::InstallArgs),
+    Uninstall(uninstall::UninstallArgs),
+    Doctor(doctor::DoctorArgs),
+    Demo(demo::DemoArgs),
     #[command(hide = true)]
     DemoClient(demo::DemoClientArgs),
-    Completions(completions_man::Completions),
-    Man(completions_man::Man),
+    Completions(completions_man::CompletionsArgs),
+    Man(completions_man::ManArgs),
 }
-
-/// How a command ended that did what it could.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CommandStatus {
-    /// Done.
-    Done,
-    /// It came to nothing, and that was said already.
-    Refused,
-    /// Asked, but there is no answer.
-    NoAnswer,
-}
-
-type CommandResult = Result<CommandStatus, Failure>;
 
 /// Runs the program for people. Returns its exit status.
 pub fn run() -> ExitCode {
@@ -133,7 +122,7 @@ fn exit_code(outcome: CommandResult, json: bool) -> ExitCode {
         Ok(CommandStatus::Done) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
         Ok(CommandStatus::Refused) => ExitCode::from(1),
         Ok(CommandStatus::NoAnswer) => ExitCode::from(3),
-        Err(Failure::Usage(error)) => report_clap_error(&error),
+        Err(Failure::Usage(error)) => report_clap_error(&with_usage(error)),
         Err(Failure::CliError(error)) => {
             error.report(json);
             ExitCode::from(1)
@@ -141,11 +130,24 @@ fn exit_code(outcome: CommandResult, json: bool) -> ExitCode {
     }
 }
 
+/// Adds the usage line of the command to the error.
+fn with_usage(error: UsageError) -> clap::Error {
+    let mut program = Cli::command();
+    let Some(name) = error.command else {
+        return program.error(error.kind, error.message);
+    };
+    program.build();
+    let command = program
+        .find_subcommand_mut(name)
+        .expect("it is one of the commands");
+    command.error(error.kind, error.message)
+}
+
 fn dispatch(cli: Cli) -> CommandResult {
     let json = cli.json;
     match cli.command {
-        Command::Completions(args) => completions_man::completions(&args),
-        Command::Man(args) => completions_man::man(&args),
+        Command::Completions(args) => completions_man::completions(&args, Cli::command()),
+        Command::Man(args) => completions_man::man(&args, Cli::command()),
         Command::Wall(args) => wall::wall(&args, json),
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),

@@ -7,9 +7,10 @@ use comfy_table::{Attribute, Cell, Color, Table};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::{CommandResult, CommandStatus, print, table};
+use super::{print, table};
 use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Mesh, PeerScope, PeerView, RankedPeer};
 use crate::model::activity::ActivitySummary;
 use crate::model::expertise::ExpertiseQuery;
@@ -38,7 +39,7 @@ Examples:
   claude-mesh peers --about \"database migrations\"
   claude-mesh peers --all --scope repo
   claude-mesh peers --forget old-project")]
-pub(super) struct Peers {
+pub(super) struct PeersArgs {
     /// Draw again whenever something changes, until Ctrl-C.
     #[arg(long, conflicts_with = "forget")]
     watch: bool,
@@ -47,7 +48,7 @@ pub(super) struct Peers {
     all: bool,
     /// Which peers: of the whole mesh, of this repository, or of this folder and below.
     #[arg(long, value_enum, default_value = "machine")]
-    scope: ScopeArg,
+    scope: PeerScopeArg,
     /// Who most likely knows about this comes first, with why; nobody is asked.
     #[arg(long, value_name = "TEXT", conflicts_with = "forget")]
     about: Option<String>,
@@ -57,7 +58,7 @@ pub(super) struct Peers {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ScopeArg {
+enum PeerScopeArg {
     Machine,
     Repo,
     Directory,
@@ -67,7 +68,7 @@ enum ScopeArg {
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lists peers, watches them, or frees a name.
-pub(super) fn peers(context: &CliContext, args: &Peers) -> CommandResult {
+pub(super) fn peers(context: &CliContext, args: &PeersArgs) -> CommandResult {
     if let Some(name) = &args.forget {
         return forget(context, name);
     }
@@ -88,9 +89,9 @@ pub(super) fn askable(
     repo: bool,
 ) -> Result<Vec<PeerName>, Failure> {
     let scope = if repo {
-        ScopeArg::Repo
+        PeerScopeArg::Repo
     } else {
-        ScopeArg::Machine
+        PeerScopeArg::Machine
     };
     Ok(mesh
         .peers(None, PeerScope::Machine, false)?
@@ -121,7 +122,7 @@ pub(super) fn with_peer_suggestions(mesh: &mut Mesh, error: Error) -> Result<Fai
 }
 
 /// Redraws on a terminal; elsewhere prints again what has changed.
-fn watch(context: &CliContext, args: &Peers) -> CommandResult {
+fn watch(context: &CliContext, args: &PeersArgs) -> CommandResult {
     let redraws = print::is_terminal() && !context.json;
     let mut mesh = None;
     let mut last = String::new();
@@ -203,7 +204,7 @@ struct PeersSnapshot {
 }
 
 impl PeersSnapshot {
-    fn of(context: &CliContext, mesh: &mut Mesh, args: &Peers) -> Result<Self, Failure> {
+    fn of(context: &CliContext, mesh: &mut Mesh, args: &PeersArgs) -> Result<Self, Failure> {
         let mut views = mesh.peers(None, PeerScope::Machine, args.all)?;
         views.retain(|view| is_in_scope(args.scope, context, view));
         views.sort_by_key(|view| (urgency(view), view.peer.name.clone()));
@@ -378,15 +379,15 @@ pub(super) fn describe_throttle(held: Throttled) -> String {
     }
 }
 
-fn is_in_scope(scope: ScopeArg, context: &CliContext, view: &PeerView) -> bool {
+fn is_in_scope(scope: PeerScopeArg, context: &CliContext, view: &PeerView) -> bool {
     let own = &context.project;
     match scope {
-        ScopeArg::Machine => true,
-        ScopeArg::Repo => match (&own.git_common, &view.peer.git_common) {
+        PeerScopeArg::Machine => true,
+        PeerScopeArg::Repo => match (&own.git_common, &view.peer.git_common) {
             (Some(own), Some(other)) => own == Path::new(other),
             _ => false,
         },
-        ScopeArg::Directory => view
+        PeerScopeArg::Directory => view
             .peer
             .project
             .as_ref()

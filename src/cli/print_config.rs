@@ -1,8 +1,9 @@
 //! `claude-mesh install --print`: what another MCP client wants to have in its file, and where that is. It writes nothing.
 use serde_json::json;
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::setup::{ClientConfig, InstallPaths};
 
 /// Prints the configuration on stdout, so that it can be redirected, and on stderr where it goes.

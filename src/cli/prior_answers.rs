@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::inbox::one_line;
 use super::peer::{bold_name, with_peer_suggestions};
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Member, PriorAnswer, PriorAnswerQuery};
 use crate::model::peer::Address;
 use crate::model::question::format_ago;

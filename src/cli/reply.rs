@@ -3,7 +3,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::context::CliContext;
-use crate::cli::{CommandResult, CommandStatus, print, text_input};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{print, text_input};
 use crate::mesh;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::id::QuestionId;
@@ -17,7 +18,7 @@ use crate::platform::id::QuestionId;
   claude-mesh reply 01KXYZ… 5433
   claude-mesh reply 01KXYZ… - < answer.md
   claude-mesh reply 01KXYZ… --decline 'ask the infra team'")]
-pub(super) struct Reply {
+pub(super) struct ReplyArgs {
     /// The id of the question.
     question_id: String,
     /// The answer, or with --decline the reason; `-` reads stdin.
@@ -34,7 +35,7 @@ pub(super) struct Reply {
 }
 
 /// Answers.
-pub(super) fn reply(context: &CliContext, args: &Reply) -> CommandResult {
+pub(super) fn reply(context: &CliContext, args: &ReplyArgs) -> CommandResult {
     let not_found = || Refusal::UnknownQuestion {
         id: args.question_id.clone(),
     };

@@ -2,13 +2,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::{CommandFactory, error::ErrorKind};
+use clap::error::ErrorKind;
 use serde_json::json;
 
 use super::claim::{format_holders, shown};
-use super::{Cli, CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
-use crate::cli::error::{CliError, Failure};
+use crate::cli::error::{CliError, Failure, UsageError};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh;
 use crate::platform::clock::rfc3339;
 use crate::platform::text;
@@ -90,9 +91,12 @@ fn path_of(bytes: &[u8]) -> PathBuf {
 
 /// Runs git. No repository, or no git, is wrong usage.
 fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-    let wrong = |problem: String| {
-        let error = Cli::command().error(ErrorKind::ValueValidation, problem);
-        Failure::from(error)
+    let wrong = |message: String| {
+        Failure::from(UsageError {
+            command: None,
+            kind: ErrorKind::ValueValidation,
+            message,
+        })
     };
     let output = Command::new("git")
         .args(arguments)

@@ -2,8 +2,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
@@ -14,7 +15,7 @@ use crate::tools::output;
 #[command(after_help = "Examples:
   claude-mesh status
   claude-mesh status --json")]
-pub(super) struct Status {}
+pub(super) struct StatusArgs {}
 
 /// Prints the figures.
 pub(super) fn status(context: &CliContext) -> CommandResult {

@@ -10,9 +10,8 @@ use serde_json::json;
 use super::peer::bold_name;
 use crate::cli::context::CliContext;
 use crate::cli::error::{CliError, Failure};
-use crate::cli::{
-    CommandResult, CommandStatus, board, duration, print, table, task_bulk, text_input,
-};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{board, duration, print, table, task_bulk, text_input};
 use crate::mesh::task_files;
 use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated};
 use crate::model::question::format_ago;
@@ -35,7 +34,7 @@ use crate::tools::output;
   claude-mesh task list --status todo login
   claude-mesh task cancel-stale --older-than 7d
   claude-mesh task board --watch")]
-pub(super) struct Task {
+pub(super) struct TaskArgs {
     #[command(subcommand)]
     action: TaskAction,
 }
@@ -47,7 +46,7 @@ enum TaskAction {
         /// What is to be done, in one line.
         title: String,
         #[command(flatten)]
-        given: TaskArgs,
+        given: TaskFieldsArgs,
     },
     /// Change a task.
     Update {
@@ -57,7 +56,7 @@ enum TaskAction {
         #[arg(long)]
         title: Option<String>,
         #[command(flatten)]
-        given: TaskArgs,
+        given: TaskFieldsArgs,
         /// Where it stands from now on.
         #[arg(long, value_parser = statuses())]
         status: Option<TaskStatus>,
@@ -68,7 +67,7 @@ enum TaskAction {
         #[arg(long, value_name = "VERSION")]
         expected_version: Option<u32>,
     },
-    BulkUpdate(task_bulk::BulkUpdate),
+    BulkUpdate(task_bulk::BulkUpdateArgs),
     /// Show a task in full.
     Show {
         /// The task.
@@ -111,7 +110,7 @@ enum TaskAction {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct TaskArgs {
+pub(super) struct TaskFieldsArgs {
     /// What it is in full; `-` reads stdin.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -139,7 +138,7 @@ fn priorities() -> impl TypedValueParser<Value = Priority> {
     words.map(|word| Priority::of(&word).expect("it is one of those"))
 }
 
-impl TaskArgs {
+impl TaskFieldsArgs {
     pub(super) fn fields(
         &self,
         context: &CliContext,
@@ -171,7 +170,7 @@ impl TaskArgs {
 const TASKS_SEARCHED_MAX: u32 = 10_000;
 
 /// Creates, changes, shows.
-pub(super) fn task(context: &CliContext, args: &Task) -> CommandResult {
+pub(super) fn task(context: &CliContext, args: &TaskArgs) -> CommandResult {
     match &args.action {
         TaskAction::Create { title, given } => create(context, title, given),
         TaskAction::Update {
@@ -227,7 +226,7 @@ pub(super) fn task(context: &CliContext, args: &Task) -> CommandResult {
     }
 }
 
-fn create(context: &CliContext, title: &String, given: &TaskArgs) -> CommandResult {
+fn create(context: &CliContext, title: &String, given: &TaskFieldsArgs) -> CommandResult {
     let mut mesh = context.open()?;
     let fields = given.fields(context, &mut mesh, Some(title))?;
     let mut session = context.register(mesh)?;

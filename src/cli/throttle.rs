@@ -7,7 +7,8 @@ use serde_json::json;
 use super::message::unknown_peer_refusal;
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, duration, print};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{duration, print};
 use crate::mesh::Mesh;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
@@ -20,11 +21,11 @@ use crate::platform::clock::rfc3339;
   claude-mesh quiet backend --for 1h
   claude-mesh quiet backend --off
   claude-mesh quiet                     in a session's shell: that session")]
-pub(super) struct Quiet {
+pub(super) struct QuietArgs {
     /// Which peer; in a session's shell that session.
     peer: Option<String>,
     #[command(flatten)]
-    span: Span,
+    span: ThrottleSpanArgs,
 }
 
 /// Leave all sessions of the mesh alone
@@ -32,13 +33,13 @@ pub(super) struct Quiet {
 #[command(after_help = "Examples:
   claude-mesh pause --for 30m
   claude-mesh pause --off")]
-pub(super) struct Pause {
+pub(super) struct PauseArgs {
     #[command(flatten)]
-    span: Span,
+    span: ThrottleSpanArgs,
 }
 
 #[derive(Debug, Args)]
-struct Span {
+struct ThrottleSpanArgs {
     /// For how long, for example 30m, 2h; without it until --off.
     #[arg(long = "for", value_name = "SPAN", value_parser = duration::span)]
     this_long: Option<Duration>,
@@ -47,7 +48,7 @@ struct Span {
     off: bool,
 }
 
-impl Span {
+impl ThrottleSpanArgs {
     /// Returns until when, in wall milliseconds; `None` ends it.
     fn until_ms(&self, mesh: &Mesh) -> Option<i64> {
         let now_ms = mesh.now().wall_ms;
@@ -61,7 +62,7 @@ impl Span {
 }
 
 /// Makes one peer quiet, or ends it.
-pub(super) fn quiet(context: &CliContext, args: &Quiet) -> CommandResult {
+pub(super) fn quiet(context: &CliContext, args: &QuietArgs) -> CommandResult {
     if args.span.off {
         context.require_person("ending quiet")?;
     }
@@ -87,7 +88,7 @@ pub(super) fn quiet(context: &CliContext, args: &Quiet) -> CommandResult {
 }
 
 /// Pauses the whole mesh, or ends it.
-pub(super) fn pause(context: &CliContext, args: &Pause) -> CommandResult {
+pub(super) fn pause(context: &CliContext, args: &PauseArgs) -> CommandResult {
     context.require_person("pausing the mesh")?;
     // Where no mesh is yet, it is made: what is paused is whoever comes.
     let existing = if args.span.off {

@@ -1,8 +1,9 @@
 //! `claude-mesh uninstall`: takes out of Claude Code's files what `install` has put in, and nothing else.
 use clap::Args;
 
-use super::install::{Files, PlanRunner, places};
-use super::{CommandResult, CommandStatus, print};
+use super::install::{FilesArgs, PlanRunner, places};
+use super::print;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::Settings;
 use crate::setup;
 
@@ -14,13 +15,13 @@ use crate::setup;
   claude-mesh uninstall --dry-run
   claude-mesh uninstall
   claude-mesh uninstall --project")]
-pub(super) struct Uninstall {
+pub(super) struct UninstallArgs {
     #[command(flatten)]
-    files: Files,
+    files: FilesArgs,
 }
 
 /// Takes claude-mesh out.
-pub(super) fn uninstall(args: &Uninstall, json: bool) -> CommandResult {
+pub(super) fn uninstall(args: &UninstallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     args.files.check(&settings)?;
     let plan = setup::uninstall(&places(&settings)?, args.files.scope())?;

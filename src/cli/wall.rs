@@ -4,9 +4,10 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::shown;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::settings::expand_home;
 use crate::platform::{Settings, isolation};
 
@@ -19,7 +20,7 @@ use crate::platform::{Settings, isolation};
   claude-mesh wall                          what stands now
   claude-mesh wall ~/clients/acme acme      sessions below that folder see only each other
   claude-mesh wall ~/clients/acme default   take the wall away")]
-pub(super) struct Wall {
+pub(super) struct WallArgs {
     /// The folder; it need not exist yet.
     #[arg(requires = "name")]
     folder: Option<PathBuf>,
@@ -28,7 +29,7 @@ pub(super) struct Wall {
 }
 
 /// Lists the walls or builds one.
-pub(super) fn wall(args: &Wall, json: bool) -> CommandResult {
+pub(super) fn wall(args: &WallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     match (&args.folder, &args.name) {
         (Some(folder), Some(name)) => set_mesh(&settings, folder, name, json),
