@@ -7,7 +7,8 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::{askable, bold_name, describe_throttle};
+use super::format::bold_name;
+use super::peer::{askable, describe_throttle};
 use crate::cli::context::CliContext;
 use crate::cli::duration::format_elapsed_ms;
 use crate::cli::error::{CliError, Failure, UsageError};
@@ -271,7 +272,7 @@ impl<'a> PendingAsk<'a> {
                         format_elapsed_ms(waited_ms)
                     ))?;
                 }
-                print::bare(self.desk, answer)?;
+                self.desk.print_foreign(answer)?;
             }
             QuestionState::Declined => {
                 let reason = self.desk.sanitize_foreign(answer);

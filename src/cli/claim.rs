@@ -1,11 +1,11 @@
 //! `claude-mesh claim`, `release` and `claims`: who uses what meanwhile, for people, scripts and a git hook.
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
+use crate::cli::claim_format::{format_holders, lease_end_text, names, shown};
 use crate::cli::context::CliContext;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::outcome::{CommandResult, CommandStatus};
@@ -16,9 +16,7 @@ use crate::mesh::{
     ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, InterruptReason, Member,
     Mesh, PollOutcome, Ticket,
 };
-use crate::model::question::{format_ago, format_duration};
 use crate::model::{ClaimMode, ClaimState};
-use crate::platform::clock::rfc3339;
 use crate::platform::id::{ClaimId, WaitId};
 use crate::platform::{Moment, text};
 use crate::store;
@@ -441,46 +439,4 @@ fn table(context: &CliContext, resource_claims: &[ClaimQueue], now: &Moment) -> 
         first.set_padding((0, 1));
     }
     table
-}
-
-fn names(claims: &[store::Claim]) -> String {
-    let mut names: Vec<&str> = claims
-        .iter()
-        .map(|claim| claim.peer_name.as_str())
-        .collect();
-    names.dedup();
-    names.join(", ")
-}
-
-pub(super) fn format_holders(claims: &[store::Claim], now: &Moment) -> String {
-    match claims.first() {
-        // Somebody stands in line before.
-        None => "free, but others stand in line before".into(),
-        Some(first) => format!(
-            "held by {} until {}",
-            names(claims),
-            lease_end_text(first, now)
-        ),
-    }
-}
-
-fn lease_end_text(claim: &store::Claim, now: &Moment) -> String {
-    let at = rfc3339(output::lease_expires_at_ms(claim, now));
-    let remaining_ms = claim.lease.until_ms - now.monotonic_ms;
-    if remaining_ms > 0 {
-        format!("{at}, {} from now", format_duration(remaining_ms))
-    } else {
-        format!(
-            "{at}, {}, but its session still works",
-            format_ago(-remaining_ms)
-        )
-    }
-}
-
-/// Returns a resource as people write it.
-pub(super) fn shown(context: &CliContext, resource: &str) -> String {
-    match resource.strip_prefix("file:") {
-        Some(path) => format!("file:{}", context.shown(Path::new(path))),
-        None => text::one_line(&context.sanitize_foreign(resource)),
-    }
 }

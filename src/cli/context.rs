@@ -1,6 +1,7 @@
 //! Where the command line sits: which folder it speaks of, which mesh that is, and who speaks.
 //!
 //! In the shell of a Claude Code session it is that session that speaks, whoever typed; anywhere else the person.
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -173,6 +174,17 @@ impl CliContext {
         } else {
             text::defang(text)
         }
+    }
+
+    /// Prints foreign text alone.
+    ///
+    /// A person's pipe or file gets every byte, for the next program. A terminal gets cleaned text, and so does the shell
+    /// of a session, because its output goes into the context of the model.
+    pub(super) fn print_foreign(&self, text: &str) -> io::Result<()> {
+        if print::is_terminal() || !self.is_person() {
+            return print::line(&self.sanitize_foreign(text));
+        }
+        print::bytes(format!("{text}\n").as_bytes())
     }
 
     /// Returns a path as people write it.

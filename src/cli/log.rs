@@ -3,7 +3,8 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::peer::{bold_name, with_peer_suggestions};
+use super::format::bold_name;
+use super::peer::with_peer_suggestions;
 use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::duration;
 use crate::cli::duration::Since;

@@ -3,7 +3,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::bold_name;
+use super::format::bold_name;
 use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::{CliError, Failure};

@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::inbox::indent;
-use super::peer::{bold_name, with_peer_suggestions};
+use super::format::{bold_name, indent};
+use super::peer::with_peer_suggestions;
 use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};

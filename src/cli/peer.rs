@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{Attribute, Cell, Color, Table};
-use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
+use super::format::ellipsize;
 use super::{print, table};
 use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::{CliError, Failure};
@@ -147,7 +147,7 @@ fn watch(context: &CliContext, args: &PeersArgs) -> CommandResult {
         };
         if rendered != last {
             if redraws {
-                print::raw(format!("\x1b[H\x1b[2J{rendered}\nCtrl-C ends this\n").as_bytes())?;
+                print::redraw(&format!("{rendered}\nCtrl-C ends this\n"))?;
             } else {
                 print::raw(rendered.as_bytes())?;
             }
@@ -359,15 +359,6 @@ fn last_column_width(widths: &[u16]) -> usize {
     })
 }
 
-/// Returns a text of at most `chars` characters, with a sign where it was cut.
-fn ellipsize(text: &str, chars: usize) -> String {
-    let cut = text::cut_chars(text, chars);
-    if cut.len() == text.len() {
-        return cut.to_owned();
-    }
-    format!("{}…", text::cut_chars(text, chars.saturating_sub(1)))
-}
-
 /// How a brake is told beside what a session does.
 pub(super) fn describe_throttle(held: Throttled) -> String {
     let until = held.until_ms.map(rfc3339);
@@ -429,22 +420,5 @@ fn activity_cell(words: &str, view: &PeerView) -> Cell {
         Activity::Busy => cell.fg(Color::Cyan),
         Activity::Idle => cell.fg(Color::Green),
         Activity::Offline | Activity::Unknown | Activity::Waiting => cell.fg(Color::DarkGrey),
-    }
-}
-
-/// Returns a name as it stands out in text.
-pub(super) fn bold_name(name: &str) -> String {
-    name.bold().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overlong_column_text_ends_with_an_ellipsis() {
-        assert_eq!(ellipsize("asked: x", 8), "asked: x");
-        assert_eq!(ellipsize("asked: xy", 8), "asked: …");
-        assert_eq!(ellipsize("äöü", 2), "ä…");
     }
 }

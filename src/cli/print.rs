@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::context::CliContext;
 use crate::platform::text;
 
 /// Returns whether a person watches what is printed.
@@ -35,13 +34,11 @@ pub(super) fn line(text: &str) -> io::Result<()> {
     raw(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
 }
 
-/// Prints foreign text alone. Into a pipe or a file of a person goes every byte of it, for the next program; what a terminal
-/// shows is cleaned, and so is what a session's shell prints, since its pipe ends in the model's context.
-pub(super) fn bare(context: &CliContext, text: &str) -> io::Result<()> {
-    if is_terminal() || !context.is_person() {
-        return line(&context.sanitize_foreign(text));
-    }
-    bytes(format!("{text}\n").as_bytes())
+/// Replaces what the terminal shows; elsewhere prints the text below the last one.
+pub(super) fn redraw(text: &str) -> io::Result<()> {
+    const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
+    let clear = if is_terminal() { CLEAR_SCREEN } else { "" };
+    raw(format!("{clear}{text}").as_bytes())
 }
 
 /// Prints bytes that are no text for a terminal.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use clap::error::ErrorKind;
 use serde_json::json;
 
-use super::claim::{format_holders, shown};
+use super::claim_format::{format_holders, shown};
 use super::print;
 use crate::cli::context::CliContext;
 use crate::cli::error::{CliError, Failure, UsageError};

@@ -191,7 +191,7 @@ fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult 
     if context.json {
         print::json(&output::entry(&entry))?;
     } else if entry.exists() {
-        print::bare(context, &bare(&entry.value))?;
+        context.print_foreign(&bare(&entry.value))?;
     } else {
         print::err(&format!(
             "claude-mesh: no entry {:?} in namespace {:?}\n{}: `claude-mesh state list` shows what there is\n",

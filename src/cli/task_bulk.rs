@@ -5,7 +5,8 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::task::{TaskFieldsArgs, find_task_id, open_task_mesh, report_updated, statuses};
+use super::task_args::{TaskFieldsArgs, find_task_id, open_task_mesh, statuses};
+use super::task_format::report_updated;
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
