@@ -33,11 +33,11 @@ pub(super) struct CliContext {
     session: Option<(ProcessKey, RegistryEntry)>,
 }
 
-/// A seat for verbs that do not wait. A person's is left when dropped.
-pub(super) struct RegisteredSession {
-    /// The mesh.
+/// A registered session without a doorbell, for commands that do not wait.
+///
+/// Dropping it unregisters the session of a person. The Claude Code session above the shell stays registered.
+pub(super) struct SessionGuard {
     pub(super) mesh: Mesh,
-    /// Who sits there.
     pub(super) me: SessionHandle,
     unregister_on_drop: bool,
 }
@@ -120,14 +120,14 @@ impl CliContext {
     }
 
     /// Sits down without a doorbell.
-    pub(super) fn register(&self, mut mesh: Mesh) -> Result<RegisteredSession, Failure> {
+    pub(super) fn register(&self, mut mesh: Mesh) -> Result<SessionGuard, Failure> {
         let me = match &self.session {
             Some((process, registry_entry)) => {
                 self.ensure_registered(&mut mesh, *process, registry_entry)?
             }
             None => mesh.register(&person_join_request())?,
         };
-        Ok(RegisteredSession {
+        Ok(SessionGuard {
             mesh,
             me,
             unregister_on_drop: self.session.is_none(),
@@ -223,7 +223,7 @@ impl CliContext {
     }
 }
 
-impl Drop for RegisteredSession {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         if self.unregister_on_drop {
             let _ = self.mesh.unregister(self.me.session, "left");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::format::{bold_name, excerpt, indent};
 use super::peer::with_peer_suggestions;
 use super::{print, view};
-use crate::cli::context::{CliContext, RegisteredSession};
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{LateAnswer, Member, Mesh, PendingQuestion};
@@ -50,8 +50,8 @@ pub(super) fn inbox(desk: &CliContext, args: &InboxArgs) -> CommandResult {
     list_own(desk, &mut desk.register(mesh)?)
 }
 
-fn list_own(desk: &CliContext, session: &mut RegisteredSession) -> CommandResult {
-    let RegisteredSession { mesh, me, .. } = session;
+fn list_own(desk: &CliContext, session: &mut SessionGuard) -> CommandResult {
+    let SessionGuard { mesh, me, .. } = session;
     let inbox = mesh.inbox(me)?;
     let open: Vec<_> = mesh
         .own_open_questions(me)?

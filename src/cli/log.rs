@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::format::bold_name;
 use super::peer::with_peer_suggestions;
-use crate::cli::context::{CliContext, RegisteredSession};
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::erase_residue::EraseResidue;
@@ -212,7 +212,7 @@ fn forget(desk: &CliContext, id: &str) -> CommandResult {
     let Some(mesh) = desk.open_existing()? else {
         return Err(not_found().into());
     };
-    let RegisteredSession { mesh, me, .. } = &mut desk.register(mesh)?;
+    let SessionGuard { mesh, me, .. } = &mut desk.register(mesh)?;
     let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
     let erase_residue = EraseResidue {
         in_database_files: mesh.erase_question(me, id)? == EraseOutcome::PartiallyErased,

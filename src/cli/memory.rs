@@ -4,7 +4,7 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::format::bold_name;
-use crate::cli::context::{CliContext, RegisteredSession};
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::outcome::{CommandResult, CommandStatus};
@@ -135,7 +135,7 @@ pub(super) fn memory(context: &CliContext, args: &MemoryArgs) -> CommandResult {
 fn remember(context: &CliContext, args: &RememberArgs) -> CommandResult {
     let read = (args.text == "-").then(|| text_input::read("text", "-"));
     let text = read.transpose()?.unwrap_or_else(|| args.text.clone());
-    let RegisteredSession { mesh, me, .. } = &mut context.register(context.open()?)?;
+    let SessionGuard { mesh, me, .. } = &mut context.register(context.open()?)?;
     let seconds = args
         .ttl
         .map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX));
@@ -269,7 +269,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
     let Some(mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "forgotten": 0 }));
     };
-    let RegisteredSession { mesh, me, .. } = &mut context.register(mesh)?;
+    let SessionGuard { mesh, me, .. } = &mut context.register(mesh)?;
     let home = mesh.memory_home(&context.project)?;
     let forgotten = mesh.forget(me, &home, which)?;
     if forgotten == EraseOutcome::NotFound {

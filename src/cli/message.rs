@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::format::{bold_name, indent};
 use super::peer::with_peer_suggestions;
-use crate::cli::context::{CliContext, RegisteredSession};
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, text_input};
@@ -211,11 +211,7 @@ pub(super) fn messages(context: &CliContext, args: &MessagesArgs) -> CommandResu
     list(context, &mut session, args)
 }
 
-fn list(
-    context: &CliContext,
-    session: &mut RegisteredSession,
-    args: &MessagesArgs,
-) -> CommandResult {
+fn list(context: &CliContext, session: &mut SessionGuard, args: &MessagesArgs) -> CommandResult {
     let topics = topics(&args.topic)?;
     let wanted = MessageFilter {
         topics: &topics,
@@ -270,7 +266,7 @@ fn print_message(context: &CliContext, message: &Message, now_ms: i64) -> Result
 }
 
 fn print_footer(
-    session: &RegisteredSession,
+    session: &SessionGuard,
     args: &MessagesArgs,
     listed: &MessageList,
 ) -> CommandResult {
@@ -292,11 +288,7 @@ fn print_footer(
     Ok(CommandStatus::Done)
 }
 
-fn mark_read(
-    context: &CliContext,
-    session: &mut RegisteredSession,
-    id: MessageId,
-) -> CommandResult {
+fn mark_read(context: &CliContext, session: &mut SessionGuard, id: MessageId) -> CommandResult {
     let marked = session.mesh.mark_read(&session.me, id)?;
     if context.json {
         print::json(&json!({ "cursor": marked.cursor, "remaining": marked.remaining }))?;
@@ -311,7 +303,7 @@ fn mark_read(
 
 fn topic_subscribers(
     context: &CliContext,
-    session: &mut RegisteredSession,
+    session: &mut SessionGuard,
     what: SubscriptionAction,
     names: &[String],
 ) -> CommandResult {

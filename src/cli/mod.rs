@@ -29,6 +29,7 @@ mod message;
 mod multi_ask_output;
 mod outcome;
 mod peer;
+mod poll;
 mod print;
 mod print_config;
 mod prior_answers;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::format::ellipsize;
 use super::{print, table};
-use crate::cli::context::{CliContext, RegisteredSession};
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::{CliError, Failure};
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Mesh, PeerScope, PeerView, RankedPeer};
@@ -161,7 +161,7 @@ fn forget(context: &CliContext, name: &str) -> CommandResult {
     let Some(mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "forgotten": false }));
     };
-    let RegisteredSession { mesh, me, .. } = &mut context.register(mesh)?;
+    let SessionGuard { mesh, me, .. } = &mut context.register(mesh)?;
     let name = name.trim().to_lowercase();
     let forgotten = mesh.forget_peer(me, &name).map_err(|error| match error {
         Error::Refused(Refusal::Conflict { problem }) => {
