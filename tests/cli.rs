@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use claude_mesh::mesh::{JoinRequest, Member, Mesh, Reply, ReplyWaitOutcome};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, Reply, WaitOutcome};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use claude_mesh::platform::id::QuestionId;
@@ -1011,8 +1011,8 @@ fn cli_ask_keeps_waiting_when_a_question_arrives() {
     let (back, wait) = bo.ask(&to, "which host?", None).unwrap();
     let wait = wait.expect("the person can be asked while it waits");
     fixture.run_ok(&["reply", &back.question.to_string(), "this one"]);
-    let waited = bo.wait(&wait, WAIT_TIMEOUT, |_| true).unwrap();
-    assert!(matches!(waited, ReplyWaitOutcome::Done(_)), "{waited:?}");
+    let (waited, _) = bo.wait(&wait, WAIT_TIMEOUT, |_| true).unwrap();
+    assert!(matches!(waited, WaitOutcome::Done(_)), "{waited:?}");
     bo.answer(inbox.questions[0].pending.question.id, "5433")
         .unwrap();
     let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());

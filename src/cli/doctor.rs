@@ -256,7 +256,7 @@ fn project(settings: &Settings) -> Vec<Finding> {
 fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     let Ok(context) = CliContext::resolve(false) else {
         // What is wrong with the project was said already.
-        let place = isolation::place(settings, &settings.working_directory);
+        let place = isolation::mesh_location(settings, &settings.working_directory);
         return place.err().iter().map(finding_from_fault).collect();
     };
     let mut findings = vec![ok(format!(
@@ -291,7 +291,7 @@ fn find_location_mismatch(
         settings.working_directory.clone(),
     );
     let other_location =
-        match default_settings.and_then(|settings| context.project.place(&settings)) {
+        match default_settings.and_then(|settings| context.project.mesh_location(&settings)) {
             Ok(place) => place,
             Err(fault) => return Some(finding_from_fault(&fault)),
         };
@@ -367,7 +367,7 @@ fn wake(settings: &Settings) -> Finding {
 
 fn test_doorbell() -> Result<(&'static str, bool), Fault> {
     let folder =
-        tempfile::tempdir().map_err(|error| Fault::io("use", &std::env::temp_dir(), &error))?;
+        tempfile::tempdir().map_err(|error| Fault::io("use", &std::env::temp_dir(), error))?;
     let doorbells = Doorbells::of(&folder.path().join("mesh.db"));
     let session = "0".repeat(26).parse().expect("a ULID of zeros");
     let signal = Arc::new(WakeSignal::default());
@@ -387,7 +387,7 @@ fn faults(settings: &Settings) -> Vec<Finding> {
         let time = line.split(' ').next().unwrap_or_default();
         parse_rfc3339(time).is_some_and(|at_ms| at_ms >= since_ms)
     };
-    fault_log::last(&settings.mesh_home, 5)
+    fault_log::last_lines(&settings.mesh_home, 5)
         .into_iter()
         .filter(recent)
         .map(|line| {

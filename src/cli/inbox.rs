@@ -10,7 +10,7 @@ use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{LateAnswer, Member, Mesh, PendingQuestion};
-use crate::model::question::format_ago;
+use crate::model::elapsed::format_ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
 use crate::tools::output;

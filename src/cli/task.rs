@@ -14,7 +14,7 @@ use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{board, duration, print, table, task_bulk};
 use crate::mesh::{Mesh, TaskChange, TaskSelection};
 use crate::model::TaskStatus;
-use crate::model::question::format_ago;
+use crate::model::elapsed::format_ago;
 use crate::platform::text;
 use crate::store;
 use crate::tools::output;

@@ -1,16 +1,22 @@
-//! What can go wrong on this machine: a file, a right, a setting, the database. Refusals of a verb are not here but in `model`.
+//! Reports failures of the machine: files, permissions, settings, the database. What an operation refuses is
+//! `model::Refusal` instead.
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-/// A fault: one lowercase line that says what is so, and a hint that says what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A failure of the machine, with a message of one lowercase line and a hint for the reader.
+#[derive(Debug, Clone)]
 pub struct Fault {
-    /// What callers branch on.
+    /// The kind, for callers that branch.
     pub kind: FaultKind,
-    /// What is so, and whether anything was changed.
+    /// What failed, with the words of the source, and whether anything was changed.
     pub message: String,
-    /// What can be done now; may be empty.
+    /// What can be done about it; may be empty.
     pub hint: String,
+    /// The error that caused it, if there is one.
+    pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// The kinds of fault that callers tell apart.
@@ -39,27 +45,35 @@ pub enum FaultKind {
 }
 
 impl Fault {
-    /// Returns a fault with its hint.
+    /// Returns a fault without a source.
     pub fn new(kind: FaultKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
             hint: hint.into(),
+            source: None,
         }
     }
 
-    /// Returns the fault of a failed operation on a path, with a kind that follows from the error.
-    pub fn io(operation: &str, path: &Path, error: &std::io::Error) -> Self {
+    /// Returns the same fault with the error that caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Returns the fault of a failed operation on a path; the kind follows from the error, which becomes the source.
+    pub fn io(operation: &str, path: &Path, error: io::Error) -> Self {
         let (kind, hint) = match error.kind() {
-            std::io::ErrorKind::PermissionDenied if operation == "read" => (
+            io::ErrorKind::PermissionDenied if operation == "read" => (
                 FaultKind::Permission,
                 "make it readable for this user; nothing was changed",
             ),
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => (
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => (
                 FaultKind::Permission,
                 "make the folder writable for this user, or set MESH_DB_PATH to a place that is",
             ),
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 (FaultKind::DiskFull, "free some space; nothing was changed")
             }
             _ => (FaultKind::Other, ""),
@@ -69,8 +83,18 @@ impl Fault {
             format!("cannot {operation} {}: {error}", path.display()),
             hint,
         )
+        .with_source(error)
     }
 }
+
+/// Two faults are equal if they read the same; the source is not compared.
+impl PartialEq for Fault {
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, &self.message, &self.hint) == (other.kind, &other.message, &other.hint)
+    }
+}
+
+impl Eq for Fault {}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,17 +102,37 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(source.as_ref()),
+            None => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn denied() -> io::Error {
+        io::ErrorKind::PermissionDenied.into()
+    }
+
     #[test]
     fn read_permission_fault_hints_to_make_the_file_readable() {
-        let denied = std::io::ErrorKind::PermissionDenied.into();
-        let hint = |operation| Fault::io(operation, Path::new("/a/.env"), &denied).hint;
+        let hint = |operation| Fault::io(operation, Path::new("/a/.env"), denied()).hint;
         assert!(hint("read").starts_with("make it readable"));
         assert!(hint("create").contains("MESH_DB_PATH"));
+    }
+
+    #[test]
+    fn io_fault_keeps_the_error_as_its_source() {
+        let fault = Fault::io("read", Path::new("/a/.env"), denied());
+        let source = fault.source().and_then(|source| source.downcast_ref());
+        assert_eq!(
+            source.map(io::Error::kind),
+            Some(io::ErrorKind::PermissionDenied)
+        );
     }
 }

@@ -28,12 +28,12 @@ fn acquire_within(path: &Path, timeout_ms: i64) -> Result<Option<LockGuard>, Fau
     if let Some(folder) = path.parent() {
         permissions::create_folder(folder)?;
     }
-    let file = permissions::append_file(path).map_err(|error| Fault::io("open", path, &error))?;
+    let file = permissions::append_file(path).map_err(|error| Fault::io("open", path, error))?;
     let began_ms = monotonic_ms();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(LockGuard { _file: file })),
-            Err(TryLockError::Error(error)) => return Err(Fault::io("lock", path, &error)),
+            Err(TryLockError::Error(error)) => return Err(Fault::io("lock", path, error)),
             Err(TryLockError::WouldBlock) => {
                 if is_locked(path) || monotonic_ms() - began_ms >= timeout_ms {
                     return Ok(None);

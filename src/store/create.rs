@@ -63,7 +63,7 @@ pub fn version() -> u32 {
 /// Returns whether there is a file; a link to nowhere or an unreadable folder is a fault.
 pub(super) fn exists(path: &Path) -> Result<bool, Fault> {
     path.try_exists()
-        .map_err(|error| Fault::io("open", path, &error))
+        .map_err(|error| Fault::io("open", path, error))
 }
 
 /// Makes the file, unless another program is faster.
@@ -88,7 +88,7 @@ pub(super) fn create(path: &Path, schema: &Schema) -> Result<(), Fault> {
 /// looks, clears and links: none clears away the log of a file that another has just put here.
 fn link_into_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
     let folder = super::folder_of(path);
-    let at = |error| Fault::io("create", path, &error);
+    let at = |error| Fault::io("create", path, error);
     let folder_lock = File::open(folder).map_err(at)?;
     folder_lock.lock().map_err(at)?;
     if exists(path)? {
@@ -111,7 +111,7 @@ fn link_into_place(temporary: &Path, path: &Path) -> Result<(), Fault> {
 /// the shared memory for that.
 fn create_temporary_database(temporary: &Path, schema: &Schema) -> Result<(), Fault> {
     let file = permissions::create_file(temporary)
-        .map_err(|error| Fault::io("create", temporary, &error))?;
+        .map_err(|error| Fault::io("create", temporary, error))?;
     let connection = connect(temporary)?;
     let write = || {
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; BEGIN")?;
@@ -136,15 +136,15 @@ fn create_temporary_database(temporary: &Path, schema: &Schema) -> Result<(), Fa
     }
     // What the link will name must be there after a power cut too.
     file.sync_all()
-        .map_err(|error| Fault::io("create", temporary, &error))
+        .map_err(|error| Fault::io("create", temporary, error))
 }
 
 /// Refuses, untouched, what is not a mesh of ours: a look at the first bytes, before the database library sees the file.
 pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
-    let mut file = file::open_nonblocking(path).map_err(|error| Fault::io("open", path, &error))?;
+    let mut file = file::open_nonblocking(path).map_err(|error| Fault::io("open", path, error))?;
     let metadata = file
         .metadata()
-        .map_err(|error| Fault::io("open", path, &error))?;
+        .map_err(|error| Fault::io("open", path, error))?;
     let foreign_file_fault = |what: &str, hint: String| {
         let message = format!("cannot open {}: {what}", path.display());
         Fault::new(FaultKind::ForeignFile, message, hint)
@@ -153,7 +153,7 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
         let hint = "nothing was changed. Set MESH_DB_PATH to the path of a file";
         return Err(foreign_file_fault("it is not a file", hint.into()));
     }
-    permissions::check(path, &metadata)?;
+    permissions::check_owner_and_mode(path, &metadata)?;
     let mut header = [0_u8; 72];
     if metadata.len() == 0 {
         let hint = format!("`rm {}`: it is made anew", path.display());
@@ -251,7 +251,7 @@ fn backup_before_migration(path: &Path, version: u32) -> Result<(), Fault> {
         path,
         &format!("{}{version}-{time}.bak", recovery_hints::BACKUP_INFIX),
     );
-    permissions::create_file(&copy).map_err(|error| Fault::io("create", &copy, &error))?;
+    permissions::create_file(&copy).map_err(|error| Fault::io("create", &copy, error))?;
     let run_backup = || {
         let (source, mut target) = (connect(path)?, connect(&copy)?);
         let backup = rusqlite::backup::Backup::new(&source, &mut target)

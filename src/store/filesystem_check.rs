@@ -7,7 +7,7 @@ use crate::platform::{Fault, FaultKind};
 /// Refuses a folder on a file system that several programs cannot share safely.
 pub(super) fn check(folder: &Path) -> Result<(), Fault> {
     let status = rustix::fs::statfs(folder)
-        .map_err(|error| Fault::io("look at the file system of", folder, &error.into()))?;
+        .map_err(|error| Fault::io("look at the file system of", folder, error.into()))?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

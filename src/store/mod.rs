@@ -370,14 +370,14 @@ pub fn check_database_path(path: &Path) -> std::result::Result<(), Fault> {
     let existing_ancestor = folder.ancestors().find(|folder| folder.exists());
     let existing_ancestor = existing_ancestor.unwrap_or(Path::new("/"));
     rustix::fs::access(existing_ancestor, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| Fault::io("write into", existing_ancestor, &error.into()))
+        .map_err(|error| Fault::io("write into", existing_ancestor, error.into()))
 }
 
 fn check_folder(folder: &Path) -> std::result::Result<(), Fault> {
     let metadata = folder
         .metadata()
-        .map_err(|error| Fault::io("open", folder, &error))?;
-    permissions::check(folder, &metadata)?;
+        .map_err(|error| Fault::io("open", folder, error))?;
+    permissions::check_owner_and_mode(folder, &metadata)?;
     filesystem_check::check(folder)
 }
 
