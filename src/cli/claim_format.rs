@@ -20,8 +20,8 @@ pub(super) fn names(claims: &[store::Claim]) -> String {
 
 pub(super) fn format_holders(claims: &[store::Claim], now: &Moment) -> String {
     match claims.first() {
-        // Somebody stands in line before.
-        None => "free, but others stand in line before".into(),
+        // Free, but an earlier ticket comes first.
+        None => "free, but others are before you in the queue".into(),
         Some(first) => format!(
             "held by {} until {}",
             names(claims),
@@ -37,7 +37,7 @@ pub(super) fn lease_end_text(claim: &store::Claim, now: &Moment) -> String {
         format!("{at}, {} from now", format_duration(remaining_ms))
     } else {
         format!(
-            "{at}, {}, but its session still works",
+            "{at}, {}, but its session is still active",
             format_ago(-remaining_ms)
         )
     }

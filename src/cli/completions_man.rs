@@ -1,4 +1,4 @@
-//! What is made from the command line's own description: shell completions and manual pages.
+//! `claude-mesh completions` and `claude-mesh man`: generates both from the definition of the command line.
 use clap::{Args, Command};
 use clap_complete::Shell;
 
@@ -27,7 +27,6 @@ pub(super) struct ManArgs {
     command: Option<String>,
 }
 
-/// Prints completions.
 pub(super) fn completions(args: &CompletionsArgs, mut program: Command) -> CommandResult {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "claude-mesh", &mut script);
@@ -35,7 +34,6 @@ pub(super) fn completions(args: &CompletionsArgs, mut program: Command) -> Comma
     Ok(CommandStatus::Done)
 }
 
-/// Prints a manual page.
 pub(super) fn man(args: &ManArgs, mut program: Command) -> CommandResult {
     program.build();
     let page = match &args.command {

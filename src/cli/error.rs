@@ -1,4 +1,4 @@
-//! What went wrong, worded for a person: one line that says what is so, then a hint with a command that can be typed now.
+//! Words refusals and failures for a person: a line with the problem, then a hint with a command to type.
 use std::io;
 
 use clap::error::ErrorKind;
@@ -10,14 +10,13 @@ use crate::model::{Error, Refusal};
 use crate::platform::{Fault, text};
 use crate::tools::output;
 
-/// Why a command did not end well.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nobody reads the output any more; that is no fault.
+    /// The reader of the output has closed it. The exit status is 0, as other programs do.
     PipeClosed,
     /// The command line is invalid.
     Usage(UsageError),
-    /// Refused or failed.
     CliError(CliError),
 }
 
@@ -36,12 +35,11 @@ pub(super) struct CliError {
     pub(super) code: &'static str,
     pub(super) message: String,
     hint: String,
-    /// How it stands instead, for programs.
+    /// The current state, for programs.
     current: Option<Box<Value>>,
 }
 
 impl CliError {
-    /// Returns something wrong with a code of its own.
     pub(super) fn new(
         code: &'static str,
         message: impl Into<String>,
@@ -55,7 +53,7 @@ impl CliError {
         }
     }
 
-    /// Prints it: as JSON on stdout, or as text on stderr.
+    /// Prints the error: as JSON on stdout, or as text on stderr.
     pub(super) fn report(&self, json: bool) {
         if json {
             let mut error =
@@ -68,15 +66,10 @@ impl CliError {
         }
         let name = "claude-mesh".red();
         let message = text::strip_terminal_controls(&self.message);
-        let _ = print::err(&format!(
-            "{name}: {}
-",
-            message.trim_end()
-        ));
+        let _ = print::err(&format!("{name}: {}\n", message.trim_end()));
         if !self.hint.is_empty() {
             let _ = print::err(&format!(
-                "{}: {}
-",
+                "{}: {}\n",
                 "hint".cyan(),
                 text::strip_terminal_controls(&self.hint)
             ));
@@ -85,7 +78,7 @@ impl CliError {
 }
 
 impl Failure {
-    /// Returns a wrong value of an argument.
+    /// Returns the failure for an invalid value of an argument.
     pub(super) fn argument(message: impl Into<String>, hint: impl Into<String>) -> Self {
         CliError::new("invalid_argument", message, hint).into()
     }

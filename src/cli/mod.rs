@@ -1,9 +1,8 @@
-//! The command line for people: one verb of the mesh per command, a table or `--json` as its answer.
+//! The command line for people: each command runs one operation of the mesh and prints a table, a line, or JSON.
 //!
-//! *Purpose:* a person sees who is here and what was asked, asks and answers too, and wires claude-mesh into Claude Code.
-//! *Why not otherwise:* a person speaks as `person@host`, but in the shell of a session the same commands speak as that
-//! session ([`desk`]), so that nothing a model types there passes for its user. Looking never makes a database.
-//! All output goes through [`print`], all refusals through [`wrong`]; the doc comments here are the help text.
+//! A person acts as `person@host`. In the shell of a session the same commands act as that session ([`context`]), so that
+//! a command of a model never counts as its user's. Commands that only read do not create a database.
+//! All output goes through [`print`], and all refusals through [`error`]. The doc comments on arguments are the help text.
 
 mod ask;
 mod board;
@@ -60,15 +59,15 @@ use crate::cli::error::{Failure, UsageError};
 use crate::cli::outcome::{CommandResult, CommandStatus};
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, nobody there, stopped).
-In the shell of a Claude Code session the commands speak as that session, anywhere else as person@host.
+Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, offline, stopped).
+In the shell of a Claude Code session the commands act as that session, anywhere else as person@host.
 Colours appear on a terminal only; NO_COLOR=1 turns them off.
 
 Examples:
   claude-mesh peers                                   who is here, and who needs you
   claude-mesh ask backend 'which port does the API use?'
   claude-mesh inbox                                   what waits for you
-  claude-mesh doctor                                  what is wrong, and what mends it";
+  claude-mesh doctor                                  what is wrong, and how to fix it";
 
 /// Claude Code sessions ask each other, and get the answer as the result of the call.
 #[derive(Debug, Parser)]
@@ -112,7 +111,7 @@ enum Command {
     Man(completions_man::ManArgs),
 }
 
-/// Runs the program for people. Returns its exit status.
+/// Runs the program `claude-mesh` with the arguments of this process. Returns its exit status.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -180,7 +179,7 @@ fn dispatch(cli: Cli) -> CommandResult {
     }
 }
 
-/// Help and version are no errors; everything else of clap's is wrong usage.
+/// Prints what clap returns instead of arguments: help and version are results, the rest is wrong usage.
 fn report_clap_error(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let is_help_or_version = matches!(
