@@ -1,4 +1,5 @@
 //! Words refusals and failures for a person: a line with the problem, then a hint with a command to type.
+use std::borrow::Cow;
 use std::io;
 
 use clap::error::ErrorKind;
@@ -127,80 +128,65 @@ impl From<io::Error> for Failure {
 }
 
 fn describe_refusal(refusal: &Refusal) -> CliError {
-    let (message, hint) = match refusal {
-        Refusal::UnknownPeer {
-            name,
-            nearest,
-            present,
-        } => (
-            format!("no peer called {name:?} in this mesh"),
-            unknown_peer_hint(nearest, present),
-        ),
-        Refusal::AmbiguousPeer { matching, .. } => (
-            refusal.to_string(),
-            format!("type one of them in full, for example {}", matching[0]),
-        ),
-        Refusal::UnknownQuestion { .. } => (
-            refusal.to_string(),
-            "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
-                .into(),
-        ),
-        Refusal::UnknownMessage { .. } => (
-            refusal.to_string(),
-            "`claude-mesh messages --all` lists them; those over their time are gone".into(),
-        ),
-        Refusal::UnknownTask { .. } => (
-            refusal.to_string(),
-            "`claude-mesh task list` lists them; ended ones are kept for 30 days".into(),
-        ),
-        Refusal::TaskConflict { .. } => (
-            refusal.to_string(),
-            "`claude-mesh task show ID` tells how it stands; nothing was changed".into(),
-        ),
-        Refusal::TooLarge { .. } => (
-            refusal.to_string(),
-            "put it into a file and name that file; nothing was stored".into(),
-        ),
-        Refusal::Secret { .. } => (
-            refusal.to_string(),
-            "name where it lives (file, variable, vault), not the value; \
-             of an answer or a message a person can say `--force`"
-                .into(),
-        ),
-        Refusal::AlreadyAnswered => (
-            "this question has another answer already".into(),
-            "`claude-mesh reply --corrects …` replaces it; nothing was changed".into(),
-        ),
-        Refusal::VersionMismatch { current, .. } => (
-            refusal.to_string(),
-            format!(
-                "`claude-mesh state get {}` shows it; give the version you have seen",
-                current.key
-            ),
-        ),
-        Refusal::InvalidArgument { .. } => (
-            refusal.to_string(),
-            "`--help` behind the command tells what it takes; nothing was changed".into(),
-        ),
-        Refusal::NotYours { .. } | Refusal::Conflict { .. } => (
-            refusal.to_string(),
-            "`claude-mesh peers`, `inbox` and `claims` show how it stands; nothing was changed"
-                .into(),
-        ),
-        Refusal::RateLimited { .. } => (
-            refusal.to_string(),
-            "answer what waits for you first (`claude-mesh inbox`), or try again later".into(),
-        ),
-        Refusal::Unsupported { .. } => (
-            refusal.to_string(),
-            "`claude-mesh doctor` tells what is the matter; nothing was changed".into(),
-        ),
+    let message = match refusal {
+        // The suggestions are in the hint.
+        Refusal::UnknownPeer { name, .. } => format!("no peer called {name:?} in this mesh"),
+        // The sentence of the refusal names a parameter of the tool.
+        Refusal::AlreadyAnswered => "this question has another answer already".into(),
+        other => other.to_string(),
     };
-    let mut error = CliError::new(refusal.code(), message, hint);
+    let mut error = CliError::new(refusal.code(), message, refusal_hint(refusal));
     if let Refusal::VersionMismatch { current, .. } = refusal {
         error.current = Some(Box::new(output::entry(current)));
     }
     error
+}
+
+fn refusal_hint(refusal: &Refusal) -> Cow<'static, str> {
+    let hint = match refusal {
+        Refusal::UnknownPeer {
+            nearest, present, ..
+        } => return unknown_peer_hint(nearest, present).into(),
+        Refusal::AmbiguousPeer { matching, .. } => {
+            return format!("type one of them in full, for example {}", matching[0]).into();
+        }
+        Refusal::VersionMismatch { current, .. } => {
+            let key = &current.key;
+            return format!("run `claude-mesh state get {key}` and give the version it shows")
+                .into();
+        }
+        Refusal::UnknownQuestion { .. } => {
+            "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
+        }
+        Refusal::UnknownMessage { .. } => {
+            "`claude-mesh messages --all` lists them; expired ones are removed"
+        }
+        Refusal::UnknownTask { .. } => {
+            "`claude-mesh task list` lists them; ended ones are kept for 30 days"
+        }
+        Refusal::TaskConflict { .. } => {
+            "`claude-mesh task show ID` shows its state; nothing was changed"
+        }
+        Refusal::TooLarge { .. } => "put it into a file and name that file; nothing was stored",
+        Refusal::Secret { .. } => {
+            "name where it is kept (file, variable, vault), not the value; \
+             a person can send an answer or a message with `--force`"
+        }
+        Refusal::AlreadyAnswered => {
+            "`claude-mesh reply --corrects …` replaces it; nothing was changed"
+        }
+        Refusal::InvalidArgument { .. } => "run the command with --help; nothing was changed",
+        Refusal::NotYours { .. } | Refusal::Conflict { .. } => {
+            "`claude-mesh peers`, `inbox` and `claims` show the current state; nothing was changed"
+        }
+        Refusal::RateLimited { .. } => {
+            "answer what waits for you first (`claude-mesh inbox`), or try again later"
+        }
+        Refusal::Unsupported { .. } => {
+            "`claude-mesh doctor` shows what is wrong; nothing was changed"
+        }
+    };
+    hint.into()
 }
 
 fn unknown_peer_hint(nearest: &[String], present: &[String]) -> String {

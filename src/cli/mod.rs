@@ -8,6 +8,7 @@ mod ask;
 mod board;
 mod claim;
 mod claim_format;
+mod claim_wait;
 mod claude_sandbox;
 mod completions_man;
 mod context;
