@@ -24,10 +24,9 @@ const ANSWER_BYTES_SCANNED: usize = 2_048;
 
 /// An answered question of the peer.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the field names say it")]
 pub struct AnsweredQuestion<'a> {
-    /// The text of the question.
     pub question: &'a str,
-    /// The text of the answer.
     pub answer: &'a str,
 }
 

@@ -228,7 +228,7 @@ pub fn check_note(note: &str) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Vec<QueueEntry<char>> {
+    fn entries(text: &str) -> Vec<QueueEntry<char>> {
         let one = |word: &str| QueueEntry {
             owner: word.chars().next().unwrap(),
             mode: if word.ends_with('!') {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn turn(holders: &str, queue: &str) -> Vec<usize> {
-        grantable_tickets(&line(holders), &line(queue))
+        grantable_tickets(&entries(holders), &entries(queue))
     }
 
     #[test]
@@ -264,9 +264,13 @@ mod tests {
     #[test]
     fn ticket_waits_for_conflicting_holders_and_earlier_tickets() {
         let waits = |holders: &str, earlier_tickets: &str, ticket: &str| -> String {
-            blocking_owners(&line(holders), &line(earlier_tickets), line(ticket)[0])
-                .into_iter()
-                .collect()
+            blocking_owners(
+                &entries(holders),
+                &entries(earlier_tickets),
+                entries(ticket)[0],
+            )
+            .into_iter()
+            .collect()
         };
         assert_eq!(waits("a b", "c!", "d"), "c");
         assert_eq!(waits("a b", "c!", "d!"), "abc");

@@ -25,20 +25,16 @@ pub struct ExpertiseQuery {
 
 /// What is stored about one peer.
 #[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the field names say it")]
 pub struct PeerProfile {
-    /// The name of the peer.
     pub name: String,
-    /// Its role.
     pub role: Option<String>,
     /// Its own summary of its work.
     pub summary: Option<String>,
     /// The activity summary that its hooks recorded.
     pub activity_summary: Option<String>,
-    /// Its project folder.
     pub folder: Option<String>,
-    /// Its branch.
     pub branch: Option<String>,
-    /// The resources it has claimed.
     pub claimed: Vec<String>,
     /// Questions it has answered, each with its answer.
     pub answered: Vec<String>,

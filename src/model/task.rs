@@ -225,12 +225,13 @@ pub fn append_reason(
     let (from, to) = (step.0.as_str(), step.1.as_str());
     let entry = format!("[{when} {who}, {from} -> {to}] {}", reason.trim());
     let (given, cut_before, reasons) = description_parts(description);
-    let with_reasons_after = |gone: usize| {
-        let cut = match cut_before + gone {
+    let with_reasons_after = |cut_now: usize| {
+        let cut = match cut_before + cut_now {
             0 => String::new(),
             count => format!("{CUT_REASONS_PREFIX}{count}]"),
         };
-        let description_parts = [&[given, &cut][..], &reasons[gone..], &[entry.as_str()]].concat();
+        let description_parts =
+            [&[given, &cut][..], &reasons[cut_now..], &[entry.as_str()]].concat();
         let description_parts: Vec<&str> = description_parts
             .into_iter()
             .filter(|part| !part.is_empty())
@@ -251,8 +252,8 @@ const CUT_REASONS_PREFIX: &str = "[earlier reasons cut: ";
 /// Splits a description into its text without reasons, the number of reasons cut before, and its reasons.
 fn description_parts(description: &str) -> (&str, usize, Vec<&str>) {
     let begins_a_reason = |at: &usize| {
-        let (before, behind) = description.split_at(*at);
-        (before.is_empty() || before.ends_with(PART_SEPARATOR)) && is_reason_entry(behind)
+        let (before, rest) = description.split_at(*at);
+        (before.is_empty() || before.ends_with(PART_SEPARATOR)) && is_reason_entry(rest)
     };
     let mut bounds = vec![0];
     bounds.extend(
