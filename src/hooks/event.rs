@@ -2,7 +2,7 @@
 use serde_json::Value;
 
 use super::HookPayload;
-use crate::claude_code::client::doorbell_nonce;
+use crate::claude_code::doorbell_nonce;
 
 /// Something that happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]

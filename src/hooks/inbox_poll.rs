@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use super::event::Prompt;
-use crate::claude_code::client;
+use crate::claude_code;
 use crate::hooks::{HookCall, HookEvent, HookOutput, activity, prompt_text};
 use crate::mesh::{DoorbellStatus, Inbox, Mesh, PendingQuestion, SessionHandle};
 use crate::model::{Error, PeerKind, WakeState};
@@ -45,7 +45,7 @@ pub fn inbox_poll(call: &HookCall) -> Result<Option<HookOutput>, Error> {
         return Ok(None);
     }
     if !mesh.doorbells().is_server_running(me.session) {
-        let registry_entry = client::registry_entry(&call.settings.claude.config_dir, process);
+        let registry_entry = claude_code::registry_entry(&call.settings.claude.config_dir, process);
         let started_at_ms = registry_entry.and_then(|registry_entry| registry_entry.started_at_ms);
         return restart_notice(&mut mesh, &me, started_at_ms);
     }
@@ -262,7 +262,7 @@ fn record_activity(
     me: &SessionHandle,
     process: crate::platform::process::ProcessKey,
 ) {
-    let status_known = client::registry_entry(&call.settings.claude.config_dir, process)
+    let status_known = claude_code::registry_entry(&call.settings.claude.config_dir, process)
         .is_some_and(|registry_entry| registry_entry.status.is_some());
     if !status_known {
         let activity = if matches!(call.event, HookEvent::Stopping { .. }) {

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claude_code::client;
+use crate::claude_code;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
 use crate::model::{Error, PeerKind};
 use crate::platform::process;
@@ -165,7 +165,7 @@ impl HookCall {
     /// Returns the client process: what Claude Code says, else the session above this process, else its parent.
     fn client(&self) -> Result<ProcessKey, Fault> {
         let registry_entry = |process: &process::ProcessStat| {
-            client::registry_entry(&self.settings.claude.config_dir, process.key).is_some()
+            claude_code::registry_entry(&self.settings.claude.config_dir, process.key).is_some()
         };
         let from_settings = self
             .settings
@@ -174,7 +174,7 @@ impl HookCall {
             .and_then(process::stat)
             .map(|found| found.key);
         from_settings
-            .or_else(|| client::find_session_ancestor(process::own_pid(), registry_entry))
+            .or_else(|| claude_code::find_session_ancestor(process::own_pid(), registry_entry))
             .or_else(|| {
                 process::ancestors(process::own_pid())
                     .next()
@@ -264,7 +264,7 @@ impl HookCall {
         let mut request = JoinRequest::of(process, PeerKind::Session, Some(project));
         request.client_session = client_session;
         request.headless = self.settings.is_headless();
-        request.fill_from_registry(client::registry_entry(
+        request.fill_from_registry(claude_code::registry_entry(
             &self.settings.claude.config_dir,
             process,
         ));

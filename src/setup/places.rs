@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::error::Error;
+use crate::claude_code::{LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR, SETTINGS_FILE};
 
 /// The places of one person's Claude Code and of our programs; whoever calls has looked them up.
 #[derive(Clone, Debug)]
@@ -68,9 +69,9 @@ impl InstallPaths {
     /// The file that holds hooks and permission rules.
     pub fn settings_file(&self, scope: InstallScope) -> Result<PathBuf, Error> {
         match scope {
-            InstallScope::User => Ok(self.claude_dir.join("settings.json")),
-            InstallScope::Project => Ok(self.project()?.join(".claude/settings.json")),
-            InstallScope::Local => Ok(self.project()?.join(".claude/settings.local.json")),
+            InstallScope::User => Ok(self.claude_dir.join(SETTINGS_FILE)),
+            InstallScope::Project => Ok(self.project_settings()?.join(SETTINGS_FILE)),
+            InstallScope::Local => Ok(self.project_settings()?.join(LOCAL_SETTINGS_FILE)),
         }
     }
 
@@ -80,6 +81,10 @@ impl InstallPaths {
             Ok(relative) if !relative.as_os_str().is_empty() => format!("~/{}", relative.display()),
             _ => path.display().to_string(),
         }
+    }
+
+    fn project_settings(&self) -> Result<PathBuf, Error> {
+        Ok(self.project()?.join(PROJECT_SETTINGS_DIR))
     }
 
     fn project(&self) -> Result<&Path, Error> {

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::json_text::{JsonText, PathStep};
 use super::places::InstallScope;
 use super::wiring::{our_hooks, rules, server_path};
-use crate::claude_code::client::{INBOUND, INBOUND_REFUSED};
+use crate::claude_code::{INBOUND, refuses_inbound};
 use crate::setup::atomic_write;
 use crate::setup::parse_error::ParseError;
 
@@ -59,8 +59,7 @@ pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<Settin
                 .as_ref()
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
-            inbound_refused: json.value(&[INBOUND.into()])?
-                == Some(Value::String(INBOUND_REFUSED.to_owned())),
+            inbound_refused: refuses_inbound(json.value(&[INBOUND.into()])?.as_ref()),
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {

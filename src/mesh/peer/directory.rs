@@ -1,5 +1,5 @@
 //! Looking around: who is here, who is meant by a name, what a session says of itself.
-use crate::claude_code::client::RegistryEntry;
+use crate::claude_code::RegistryEntry;
 use crate::mesh::claim::queue::is_expired;
 use crate::mesh::peer::activity::activity_summary;
 use crate::mesh::peer::liveness::{HostView, find_live_session};

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::claude_code::client::{
+use crate::claude_code::{
     INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
 };
 use crate::mesh::claim::queue::end_session_claims;

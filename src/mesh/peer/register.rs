@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::claude_code::client::RegistryEntry;
+use crate::claude_code::RegistryEntry;
 use crate::mesh::claim::queue::end_session_claims;
 use crate::mesh::peer::liveness::{HostView, find_live_session, record_dead_session};
 use crate::mesh::topic::subscribe_project_topics;
