@@ -3,6 +3,9 @@
 //!
 //! No other module knows these formats, so that a new version of Claude Code is a change in this folder. What the mesh does
 //! with them is not decided here.
+mod hook_event;
+mod hook_output;
+mod hook_payload;
 mod inbox_rate_limit;
 mod inbox_socket;
 mod registry;
@@ -10,6 +13,9 @@ mod session_process;
 mod settings_files;
 mod versions;
 
+pub use hook_event::{HookEvent, Prompt};
+pub use hook_output::HookOutput;
+pub use hook_payload::{HookPayload, ToolInput};
 pub use inbox_rate_limit::InboxRateLimit;
 pub use inbox_socket::{doorbell_lines, doorbell_nonce};
 pub use registry::{RegistryEntry, registry_entry};
