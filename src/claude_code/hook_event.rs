@@ -69,7 +69,7 @@ impl HookEvent {
             prompt_id: turn,
             ..
         } = payload;
-        match payload.hook_event_name.as_str() {
+        match payload.event_name.as_str() {
             "SessionStart" => Some(Self::Started { session }),
             "UserPromptSubmit" => {
                 let text = payload.prompt.unwrap_or_default();

@@ -10,7 +10,8 @@ use serde_json::Value;
 #[serde(expecting = "an object")]
 pub struct HookPayload {
     /// The name of the event.
-    pub hook_event_name: String,
+    #[serde(rename = "hook_event_name")]
+    pub event_name: String,
     /// Claude Code's id of the session.
     pub session_id: Option<String>,
     /// `SessionEnd`: `clear`, `resume`, `prompt_input_exit` or `other`.

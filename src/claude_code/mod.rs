@@ -20,8 +20,9 @@ pub use inbox_rate_limit::InboxRateLimit;
 pub use inbox_socket::{doorbell_lines, doorbell_nonce};
 pub use registry::{RegistryEntry, registry_entry};
 pub use session_process::find_session_ancestor;
-pub use settings_files::{INBOUND, INBOUND_REFUSED, find_inbound_refusal};
 pub(crate) use settings_files::{
-    LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR, SETTINGS_FILE, refuses_inbound,
+    ASYNC_REWAKE, HookEntry, HookGroup, HooksFile, LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR,
+    SETTINGS_FILE, ServerEntry, refuses_inbound,
 };
+pub use settings_files::{INBOUND, INBOUND_REFUSED, find_inbound_refusal};
 pub use versions::has_inbox;

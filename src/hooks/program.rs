@@ -68,7 +68,7 @@ fn call_hook<T>(hook: HookFn<T>) -> Option<(String, T)> {
             return None;
         }
     };
-    let name = payload.hook_event_name.clone();
+    let name = payload.event_name.clone();
     let event = HookEvent::from_payload(payload)?;
     let call = HookCall { event, settings };
     match hook(&call) {

@@ -1,11 +1,10 @@
 //! The entries themselves, read from the shipped files in `config/`, and how ours are told from others'.
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::Error;
+use crate::claude_code::{HookEntry, HookGroup, HooksFile, ServerEntry};
 
 /// What the server is called in Claude Code.
 pub(crate) const SERVER_NAME: &str = "claude-mesh";
@@ -27,42 +26,6 @@ const HOOKS_JSON: &str = include_str!("../../config/hooks.json");
 const HOOKS_GUARD_JSON: &str = include_str!("../../config/hooks-guard.json");
 const HOOKS_REWAKE_JSON: &str = include_str!("../../config/hooks-rewake.json");
 const MCP_JSON: &str = include_str!("../../config/mcp.json");
-
-/// The server entry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ServerEntry {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) command: String,
-    pub(crate) args: Vec<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) env: BTreeMap<String, String>,
-}
-
-/// One hook, in the form without a shell: `args` is there, if empty.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct HookEntry {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) command: String,
-    pub(crate) args: Vec<String>,
-    /// Nobody waits for it, and its end with 2 wakes the session.
-    #[serde(
-        rename = "asyncRewake",
-        default,
-        skip_serializing_if = "std::ops::Not::not"
-    )]
-    pub(crate) async_rewake: bool,
-    pub(crate) timeout: u32,
-}
-
-/// A group of hooks that run for everything an event has to say, or for what the matcher names.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct HookGroup {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) matcher: Option<String>,
-    pub(crate) hooks: Vec<HookEntry>,
-}
 
 /// Hooks to wire in.
 #[derive(Clone, Debug)]
@@ -97,27 +60,10 @@ pub(crate) struct WantedHook {
 }
 
 impl WantedHook {
-    /// Does this group run for what is wanted?
+    /// Returns whether this group runs wherever the hook is wanted.
     pub(crate) fn is_run_by_group(&self, group: &Value) -> bool {
-        let matcher = group.get("matcher").map(Value::as_str);
-        let always = matches!(matcher, None | Some(Some("" | "*" | ".*")));
-        always || (self.matcher.is_some() && matcher == Some(self.matcher.as_deref()))
+        HookGroup::covers(group, self.matcher.as_deref())
     }
-}
-
-#[derive(Deserialize)]
-struct HooksFile {
-    hooks: HooksByEvent,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
-struct HooksByEvent {
-    session_start: Vec<HookGroup>,
-    user_prompt_submit: Vec<HookGroup>,
-    pre_tool_use: Vec<HookGroup>,
-    stop: Vec<HookGroup>,
-    session_end: Vec<HookGroup>,
 }
 
 /// The server entry for one person's own files, or with no folder the one for a project's files.
@@ -136,15 +82,8 @@ pub(crate) fn server(programs: Option<&Path>) -> Result<ServerEntry, Error> {
 fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<WantedHook>, Error> {
     let file: HooksFile =
         serde_json::from_str(file).expect("the files in config are checked by a test");
-    let events = [
-        ("SessionStart", file.hooks.session_start),
-        ("UserPromptSubmit", file.hooks.user_prompt_submit),
-        ("PreToolUse", file.hooks.pre_tool_use),
-        ("Stop", file.hooks.stop),
-        ("SessionEnd", file.hooks.session_end),
-    ];
     let mut wanted = Vec::new();
-    for (event, groups) in events {
+    for (event, groups) in file.hooks.into_groups() {
         for group in groups {
             for mut hook in group.hooks {
                 let program = hook.command;

@@ -13,6 +13,7 @@ use super::entries::{
 use super::error::Error;
 use super::places::{InstallPaths, InstallScope};
 use super::wiring::covers_server;
+use crate::claude_code::{ASYNC_REWAKE, INBOUND, INBOUND_REFUSED};
 use crate::setup::wired_state;
 use crate::setup::wired_state::{SettingsFile, WiredHook, WiredServer};
 
@@ -262,7 +263,7 @@ fn check_wake(places: &InstallPaths, settings: &[SettingsFile]) -> Option<Findin
     let display_path = places.display_path(&refusing_file?.path);
     Some(
         note(format!(
-            "crossSessionInbound is \"refuse\" in {display_path}: \
+            "{INBOUND} is \"{INBOUND_REFUSED}\" in {display_path}: \
              an idle session is not woken by its inbox"
         ))
         .mend("claude-mesh install --wake rewake"),
@@ -297,11 +298,11 @@ fn check_hook(
     if wired.hook.get("timeout").and_then(Value::as_f64).is_none() {
         return Some(note(format!("{event} has no timeout ({display_path})")).mend(mend));
     }
-    let async_rewake = wired.hook.get("asyncRewake").and_then(Value::as_bool) == Some(true);
+    let async_rewake = wired.hook.get(ASYNC_REWAKE).and_then(Value::as_bool) == Some(true);
     if wanted.hook.async_rewake && !async_rewake {
         return Some(
             problem(format!(
-                "{event} waits for {REWAKE_PROGRAM} ({display_path}): the entry lacks asyncRewake"
+                "{event} waits for {REWAKE_PROGRAM} ({display_path}): the entry lacks {ASYNC_REWAKE}"
             ))
             .mend(mend),
         );

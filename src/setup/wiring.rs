@@ -6,10 +6,11 @@
 use serde_json::{Value, json};
 
 use super::entries::{
-    ALLOW_RULE, CONFIRM_RULE, GUARD_PROGRAM, HookGroup, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM,
-    SERVER_NAME, ServerEntry, WantedHook, our_hook_program, our_server_program,
+    ALLOW_RULE, CONFIRM_RULE, GUARD_PROGRAM, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM,
+    SERVER_NAME, WantedHook, our_hook_program, our_server_program,
 };
 use super::json_text::{ContainerKind, JsonText, PathStep};
+use crate::claude_code::{ASYNC_REWAKE, HookGroup, ServerEntry};
 use crate::setup::parse_error::ParseError;
 
 /// What a person may choose when wiring.
@@ -259,7 +260,7 @@ fn update_hook(
     let async_rewake = wanted
         .hook
         .async_rewake
-        .then(|| ("asyncRewake", json!(true)));
+        .then(|| (ASYNC_REWAKE, json!(true)));
     let keys = [
         ("type", json!(wanted.hook.kind)),
         ("command", json!(wanted.hook.command)),
