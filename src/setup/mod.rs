@@ -15,6 +15,7 @@ mod clients;
 mod entries;
 mod error;
 mod inspect;
+mod json_items;
 mod json_text;
 mod layout;
 mod parse_error;

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::entries::{SERVER_NAME, our_hook_program};
 use super::error::Error;
-use super::json_text::{JsonText, PathStep};
+use super::json_items::PathStep;
+use super::json_text::JsonText;
 use super::places::InstallScope;
 use super::wiring::{our_hooks, rules, server_path};
 use crate::claude_code::{INBOUND, refuses_inbound};

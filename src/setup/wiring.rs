@@ -9,7 +9,8 @@ use super::entries::{
     ALLOW_RULE, CONFIRM_RULE, GUARD_PROGRAM, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM,
     SERVER_NAME, WantedHook, our_hook_program, our_server_program,
 };
-use super::json_text::{ContainerKind, JsonText, PathStep};
+use super::json_items::{ContainerKind, PathStep};
+use super::json_text::JsonText;
 use crate::claude_code::{ASYNC_REWAKE, HookGroup, ServerEntry};
 use crate::setup::parse_error::ParseError;
 
