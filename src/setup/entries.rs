@@ -8,10 +8,6 @@ use crate::claude_code::{HookEntry, HookGroup, HooksFile, ServerEntry};
 
 /// What the server is called in Claude Code.
 pub(crate) const SERVER_NAME: &str = "claude-mesh";
-/// Lets a session call our tools without asking.
-pub(crate) const ALLOW_RULE: &str = "mcp__claude-mesh";
-/// Asks the person before an answer leaves; an ask rule beats an allow rule.
-pub(crate) const CONFIRM_RULE: &str = "mcp__claude-mesh__reply_to_peer";
 /// Tells a server that a project's file started which project that is.
 pub(crate) const PROJECT_PATH_VAR: &str = "CLAUDE_MESH_PROJECT_PATH";
 /// Its value in a committed file: Claude Code fills it in.

@@ -7,15 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::entries::{
-    CONFIRM_RULE, GUARD_PROGRAM, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM, WantedHook,
-    our_server_program,
+    GUARD_PROGRAM, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM, WantedHook, our_server_program,
 };
 use super::error::Error;
+use super::hook_wiring::WiredHook;
+use super::permission_rules::{CONFIRM_RULE, covers_server, matches_our_tools};
 use super::places::{InstallPaths, InstallScope};
-use super::wiring::covers_server;
+use super::wired_state::{self, SettingsFile, WiredServer};
 use crate::claude_code::{ASYNC_REWAKE, INBOUND, INBOUND_REFUSED};
-use crate::setup::wired_state;
-use crate::setup::wired_state::{SettingsFile, WiredHook, WiredServer};
 
 /// One thing worth knowing about the wiring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -292,13 +291,13 @@ fn check_hook(
     let event = &wired.event;
     let display_path = places.display_path(&file.path);
     let mend = install_command(file.scope);
-    if wired.hook.get("args").and_then(Value::as_array).is_none() {
+    if wired.entry.get("args").and_then(Value::as_array).is_none() {
         return Some(note(format!("{event} runs through a shell ({display_path})")).mend(mend));
     }
-    if wired.hook.get("timeout").and_then(Value::as_f64).is_none() {
+    if wired.entry.get("timeout").and_then(Value::as_f64).is_none() {
         return Some(note(format!("{event} has no timeout ({display_path})")).mend(mend));
     }
-    let async_rewake = wired.hook.get(ASYNC_REWAKE).and_then(Value::as_bool) == Some(true);
+    let async_rewake = wired.entry.get(ASYNC_REWAKE).and_then(Value::as_bool) == Some(true);
     if wanted.hook.async_rewake && !async_rewake {
         return Some(
             problem(format!(
@@ -307,7 +306,7 @@ fn check_hook(
             .mend(mend),
         );
     }
-    let command = wired.hook.get("command").and_then(Value::as_str)?;
+    let command = wired.entry.get("command").and_then(Value::as_str)?;
     match program(places, command) {
         Err(reason) => Some(problem(format!("{event} of {display_path}: {reason}")).mend(mend)),
         Ok(program) if server_folder.is_some_and(|folder| program.parent() != Some(folder)) => {
@@ -439,12 +438,6 @@ fn program(places: &InstallPaths, command: &str) -> Result<PathBuf, String> {
 fn is_executable(path: &Path) -> bool {
     fs::metadata(path)
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
-fn matches_our_tools(rule: &str) -> bool {
-    rule == "mcp__claude-mesh"
-        || rule.starts_with("mcp__claude-mesh__")
-        || matches!(rule, "*" | "mcp__*")
 }
 
 fn report_error<T>(file: Result<Option<T>, Error>, findings: &mut Vec<Finding>) -> Option<T> {

@@ -14,14 +14,17 @@ mod atomic_write;
 mod clients;
 mod entries;
 mod error;
+mod hook_wiring;
 mod inspect;
 mod json_items;
 mod json_text;
 mod layout;
 mod parse_error;
+mod permission_rules;
 mod places;
 mod plan;
 mod redact;
+mod server_wiring;
 mod wired_state;
 mod wiring;
 

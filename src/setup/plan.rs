@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::entries::{self, HookSets};
 use super::error::{ApplyError, Error};
+use super::hook_wiring::wired_hooks;
 use super::json_text::JsonText;
 use super::places::{InstallPaths, InstallScope};
-use super::wiring::{Edit, InstallOptions, our_hooks};
+use super::wiring::{Edit, InstallOptions};
 use crate::setup::atomic_write;
 use crate::setup::atomic_write::StagedFile;
 
@@ -227,6 +228,7 @@ fn is_wired(settings: &Path) -> Result<bool, Error> {
         atomic_write::read(&atomic_write::resolve_symlinks(settings)?)?.unwrap_or_default();
     let json =
         JsonText::parse(&content).map_err(|parse_error| Error::malformed(settings, parse_error))?;
-    let hooks = our_hooks(&json).map_err(|parse_error| Error::malformed(settings, parse_error))?;
+    let hooks =
+        wired_hooks(&json).map_err(|parse_error| Error::malformed(settings, parse_error))?;
     Ok(!hooks.is_empty())
 }
