@@ -10,7 +10,7 @@ use crate::platform::fault_log;
 
 /// Records what this event shows of the work. A fault goes to the fault log and does not fail the hook.
 pub(super) fn record(call: &HookCall, mesh: &Mesh, me: &SessionHandle) {
-    if !call.settings.doing {
+    if !call.settings.keeps_activity {
         return mesh.clear_activity_summary(me);
     }
     let now_ms = mesh.now().wall_ms;
@@ -18,7 +18,7 @@ pub(super) fn record(call: &HookCall, mesh: &Mesh, me: &SessionHandle) {
         mesh.update_activity_summary(me, |previous| next_activity(&call.event, previous, now_ms));
     if let Err(fault) = recorded {
         let program = "claude-mesh-inbox-poll";
-        fault_log::write(&call.settings.mesh_home, program, &fault.message);
+        fault_log::append(&call.settings.mesh_home, program, &fault.message);
     }
 }
 

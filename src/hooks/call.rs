@@ -8,7 +8,6 @@ use crate::model::{Error, PeerKind};
 use crate::platform::process::{self, ProcessKey};
 use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, SystemClock, fault_log};
-use crate::store::Options;
 
 /// The wait for the write lock at a prompt or the end of a turn, where a user waits. After it the hook prints what it has
 /// read and does not mark it as shown.
@@ -63,25 +62,16 @@ impl HookCall {
 
     /// Opens the mesh of a project.
     pub(super) fn open(&self, project: &Project) -> Result<Mesh, Fault> {
-        let place = project.place(&self.settings)?;
-        let options = MeshOptions {
-            store: Options {
-                sync_full: self.settings.sync_full,
-                lock_timeout: match self.event {
-                    HookEvent::Prompted { .. }
-                    | HookEvent::Stopping { .. }
-                    | HookEvent::Editing { .. } => LOCK_TIMEOUT,
-                    HookEvent::Started { .. } | HookEvent::Ended { .. } => {
-                        LOCK_TIMEOUT_AT_SESSION_EDGES
-                    }
-                },
-                hook: true,
-            },
-            registry: Some(self.settings.claude.config_dir.clone()),
-            wake_budget: self.settings.wake_budget,
-            keep_ms: self.settings.keep_ms,
-            faults: Some(self.settings.mesh_home.clone()),
+        let place = project.mesh_location(&self.settings)?;
+        let lock_timeout = match self.event {
+            HookEvent::Prompted { .. } | HookEvent::Stopping { .. } | HookEvent::Editing { .. } => {
+                LOCK_TIMEOUT
+            }
+            HookEvent::Started { .. } | HookEvent::Ended { .. } => LOCK_TIMEOUT_AT_SESSION_EDGES,
         };
+        let options = MeshOptions::from_settings(&self.settings)
+            .lock_timeout(lock_timeout)
+            .for_hook();
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &options)
     }
 
@@ -93,7 +83,7 @@ impl HookCall {
 
     /// Returns whether other sessions can ask this one: it is interactive, or headless with the setting to answer.
     pub(super) fn is_addressable(&self) -> bool {
-        !self.settings.is_headless() || self.settings.answer
+        !self.settings.is_headless() || self.settings.headless_mailbox
     }
 
     /// Returns the registered session of a process; registers it if it is not. That is so for a session that was open before
@@ -120,7 +110,7 @@ impl HookCall {
                     FaultKind::Busy | FaultKind::DiskFull | FaultKind::Permission
                 ) =>
             {
-                fault_log::write(
+                fault_log::append(
                     &self.settings.mesh_home,
                     "claude-mesh-inbox-poll",
                     &format!("shown, but not marked: {fault}"),

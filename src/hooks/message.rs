@@ -2,8 +2,8 @@
 use super::budgeted_text::{BudgetedText, sanitize_attribute};
 use crate::mesh::{Inbox, Mesh, SessionHandle};
 use crate::model::Error;
+use crate::model::elapsed::format_ago;
 use crate::model::message::SentTo;
-use crate::model::question::format_ago;
 use crate::platform::text::defang;
 use crate::store::Message;
 

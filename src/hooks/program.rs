@@ -100,6 +100,6 @@ fn report_fault(mesh_home: Option<PathBuf>, message: &str) {
         .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
     let _ = writeln!(std::io::stderr(), "{program}: {message}");
     if let Some(mesh_home) = mesh_home {
-        fault_log::write(&mesh_home, &program, message);
+        fault_log::append(&mesh_home, &program, message);
     }
 }

@@ -80,7 +80,7 @@ fn claim(row: &Row) -> rusqlite::Result<Claim> {
         lease: Lease {
             claimed_monotonic_ms,
             lease_ms,
-            until_ms: until_ms.unwrap_or(claimed_monotonic_ms + lease_ms),
+            expires_at_monotonic_ms: until_ms.unwrap_or(claimed_monotonic_ms + lease_ms),
         },
         claimed_at_ms,
         lease_began_at_ms: granted_at_ms.map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),

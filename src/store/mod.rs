@@ -377,7 +377,7 @@ fn check_folder(folder: &Path) -> std::result::Result<(), Fault> {
     let metadata = folder
         .metadata()
         .map_err(|error| Fault::io("open", folder, error))?;
-    permissions::check(folder, &metadata)?;
+    permissions::check_owner_and_mode(folder, &metadata)?;
     filesystem_check::check(folder)
 }
 
