@@ -28,10 +28,10 @@ mod server_wiring;
 mod wired_state;
 mod wiring;
 
-pub use crate::setup::redact::redact;
 pub use clients::{CLIENTS, ClientConfig};
-pub use error::{ApplyError, Error};
+pub use error::Error;
 pub use inspect::{Finding, Severity, has_rewake_hook, inspect};
 pub use places::{InstallPaths, InstallScope};
-pub use plan::{AppliedChanges, FileChange, Plan, WrittenFile, install, uninstall};
+pub use plan::{AppliedChanges, ApplyError, FileChange, Plan, WrittenFile, install, uninstall};
+pub use redact::redact;
 pub use wiring::{InstallOptions, WakeMethod};
