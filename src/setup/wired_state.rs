@@ -29,6 +29,13 @@ pub(crate) struct SettingsFile {
     pub(crate) db_path: Option<String>,
 }
 
+impl SettingsFile {
+    /// Returns whether a hook starts this program.
+    pub(crate) fn runs_program(&self, program: &str) -> bool {
+        self.hooks.iter().any(|hook| hook.program == program)
+    }
+}
+
 /// A server entry with the name of claude-mesh.
 pub(crate) struct WiredServer {
     pub(crate) scope: InstallScope,
