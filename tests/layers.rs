@@ -242,6 +242,23 @@ fn module_specific_code_stays_in_its_module() {
     );
     forbid("mcp", &["mcp/"], &["rmcp::", "tokio::"]);
     forbid("cli", &["cli/", "main.rs"], &["clap::"]);
+    forbid(
+        "claude_code",
+        &["claude_code/"],
+        &["crossSessionInbound", "asyncRewake"],
+    );
+    // The demo plays Claude Code, and quoted text must not contain its tags.
+    forbid(
+        "claude_code",
+        &["claude_code/", "cli/demo/", "platform/text.rs"],
+        &[
+            "cross-session-message",
+            "task-notification",
+            "hookSpecificOutput",
+            "hook_event_name",
+            "procStart",
+        ],
+    );
     assert_eq!(violations, Vec::<String>::new());
 }
 
