@@ -62,7 +62,7 @@ fn invalid_mesh_config_is_reported_by_line_and_blocks_writes() {
     let ada = world.bare_session("ada", &[]);
     ada.discover();
     assert_all_tools_refuse(&ada, &[".claude-mesh/config.json", "line 3"]);
-    assert_model_gets_hint(&ada, &["mend or remove the file"]);
+    assert_model_gets_hint(&ada, &["repair or remove the file"]);
     assert_hooks_print_nothing(&world, &ada, Some("line 3"));
     assert_cli_reports(&world, &["line 3"]);
     assert!(!world.database().exists());

@@ -86,7 +86,7 @@ fn hooks_log_invalid_input_and_print_nothing() {
     assert_eq!(log.lines().count(), 24);
     assert!(!log.contains("struct"), "{log}");
     assert!(
-        log.contains("claude-mesh-inbox-poll stdin is no event of Claude Code"),
+        log.contains("claude-mesh-inbox-poll stdin is not an event of Claude Code"),
         "{log}"
     );
     assert_eq!(ada.name(), "ada", "the session still sits there");

@@ -38,48 +38,6 @@ const EXCEPTIONS: [(&str, &str, &str); 2] = [
 /// Modules that are in an import cycle with a sibling today, by layer. A module leaves this list with its last cycle; the
 /// list ends empty.
 const KNOWN_CYCLES: &[(&str, &[&str])] = &[
-    (
-        "cli",
-        &[
-            "cli/ask",
-            "cli/board",
-            "cli/claim",
-            "cli/claude_sandbox/scripted_api",
-            "cli/claude_sandbox/scripted_response",
-            "cli/completions_man",
-            "cli/context",
-            "cli/demo",
-            "cli/doctor",
-            "cli/erase_residue",
-            "cli/error",
-            "cli/event_format",
-            "cli/events",
-            "cli/gc",
-            "cli/inbox",
-            "cli/install",
-            "cli/log",
-            "cli/memory",
-            "cli/message",
-            "cli/mod",
-            "cli/multi_ask_output",
-            "cli/peer",
-            "cli/print",
-            "cli/print_config",
-            "cli/prior_answers",
-            "cli/progress",
-            "cli/reply",
-            "cli/staged_files",
-            "cli/state",
-            "cli/status",
-            "cli/table",
-            "cli/task",
-            "cli/task_bulk",
-            "cli/text_input",
-            "cli/throttle",
-            "cli/uninstall",
-            "cli/wall",
-        ],
-    ),
     ("hooks", &["hooks/message", "hooks/prompt_text"]),
     (
         "mcp",
@@ -284,6 +242,23 @@ fn module_specific_code_stays_in_its_module() {
     );
     forbid("mcp", &["mcp/"], &["rmcp::", "tokio::"]);
     forbid("cli", &["cli/", "main.rs"], &["clap::"]);
+    forbid(
+        "claude_code",
+        &["claude_code/"],
+        &["crossSessionInbound", "asyncRewake"],
+    );
+    // The demo plays Claude Code, and quoted text must not contain its tags.
+    forbid(
+        "claude_code",
+        &["claude_code/", "cli/demo/", "platform/text.rs"],
+        &[
+            "cross-session-message",
+            "task-notification",
+            "hookSpecificOutput",
+            "hook_event_name",
+            "procStart",
+        ],
+    );
     assert_eq!(violations, Vec::<String>::new());
 }
 

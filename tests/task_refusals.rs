@@ -15,7 +15,7 @@ fn invalid_task_transition_is_refused_with_the_allowed_ones() {
     let (code, message) = refused(&update(&ada, &id, json!({ "status": "done" })));
     assert_eq!(code, "conflict");
     assert!(
-        message.ends_with("it goes to in_progress or cancelled"),
+        message.ends_with("it can become in_progress or cancelled"),
         "{message}"
     );
     set_status(&ada, &id, "in_progress");

@@ -39,7 +39,7 @@ fn idle_session_gets_a_wake_line_and_its_hook_the_question() {
         line.contains("reply_to_peer") && line.ends_with("</cross-session-message>"),
         "{line}"
     );
-    ask.wait_for_progress("bo: stored 0 s ago, rung");
+    ask.wait_for_progress("bo: stored 0 s ago, posted into its inbox");
     let said = bo.read_wake_line(&line, "t1");
     assert!(attached_context(&said).contains("which port?"));
     ask.wait_for_progress("bo: shown");

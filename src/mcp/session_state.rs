@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::claude_code::client;
+use crate::claude_code;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
 use crate::model::{Error, PeerKind, Refusal, Result};
 use crate::platform::id::WaitId;
@@ -287,7 +287,7 @@ impl SessionState {
             me: registration.handle.clone(),
             place,
             project,
-            wake: registration.listener.kind(),
+            wake: registration.listener.kind().as_str(),
         })
     }
 
@@ -346,7 +346,7 @@ impl SessionState {
         request.headless = claude && shared.settings.is_headless();
         request.has_server = true;
         if claude {
-            request.fill_from_registry(client::registry_entry(
+            request.fill_from_registry(claude_code::registry_entry(
                 &shared.settings.claude.config_dir,
                 process,
             ));
@@ -398,11 +398,13 @@ impl SessionState {
             .map(|found| found.key)
             .filter(|key| self.is_session(shared, client, *key))
             .collect();
-        client::find_session_ancestor(process::own_pid(), |found| sessions.contains(&found.key))
+        claude_code::find_session_ancestor(process::own_pid(), |found| {
+            sessions.contains(&found.key)
+        })
     }
 
     fn is_session(&mut self, shared: &Shared, client: &str, process: ProcessKey) -> bool {
-        if client::registry_entry(&shared.settings.claude.config_dir, process).is_some() {
+        if claude_code::registry_entry(&shared.settings.claude.config_dir, process).is_some() {
             return true;
         }
         let settings = &shared.settings;

@@ -4,6 +4,8 @@
 //! A [`client::Session`] is one client in one project with one model; it runs headless (`claude -p`) or in a terminal.
 //!
 //! Why the real client and not a stand-in: what claude-mesh relies on (when hooks run, what becomes of their text, how a Stop hook continues a turn) is nowhere specified and moves with its versions.
+#[path = "../../src/cli/claude_sandbox/mod.rs"]
+mod claude_sandbox;
 mod client;
 mod installed;
 mod mesh;

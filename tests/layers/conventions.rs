@@ -21,12 +21,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
     ("benches/pending.rs", "measure", 78, "to be split"),
     ("benches/recall.rs", "measure", 72, "to be split"),
     ("benches/server.rs", "start", 62, "to be split"),
-    ("src/cli/claim.rs", "report", 61, "to be split"),
-    ("src/cli/claim.rs", "wait", 72, "to be split"),
-    ("src/cli/error.rs", "describe_refusal", 76, "to be split"),
-    ("src/cli/event_format.rs", "event_text", 92, "to be split"),
-    ("src/cli/inbox.rs", "list_own", 67, "to be split"),
-    ("src/cli/status.rs", "status", 88, "to be split"),
     (
         "src/hooks/inbox_poll.rs",
         "handle_prompt",

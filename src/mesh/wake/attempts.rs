@@ -1,41 +1,34 @@
-//! What is told of waking a session: to those who asked, and in the log. Each step is noted where it is decided, never later.
+//! Records the wake attempts of one session: in the event log, and at the questions, where their askers see them. Each step
+//! is recorded where it is decided.
 use serde_json::{Value, json};
 
-use crate::mesh::peer::liveness::HostView;
-use crate::mesh::wake::policy::PendingItems;
-use crate::mesh::wake::throttle::wake_askers;
-use crate::mesh::{PendingWakeups, SessionHandle};
+use crate::mesh::context::Verb;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::wake::pending::PendingItems;
 use crate::model::{Activity, EventKind, Result, WakeState};
 use crate::platform::id::QuestionId;
-use crate::store::Tx;
 
 /// One session that is to be woken, and what for.
-pub(in crate::mesh) struct WakeEvents<'a> {
-    pub(in crate::mesh) tx: &'a Tx<'a>,
-    pub(in crate::mesh) host: &'a HostView,
+pub(in crate::mesh) struct WakeAttempts<'a, 'tx> {
+    pub(in crate::mesh) verb: &'a mut Verb<'tx>,
     pub(in crate::mesh) me: &'a SessionHandle,
     pub(in crate::mesh) pending_items: PendingItems,
-    wakeups: &'a mut PendingWakeups,
 }
 
-impl<'a> WakeEvents<'a> {
+impl<'a, 'tx> WakeAttempts<'a, 'tx> {
     pub(in crate::mesh) fn of(
-        tx: &'a Tx<'a>,
-        host: &'a HostView,
-        wakeups: &'a mut PendingWakeups,
+        verb: &'a mut Verb<'tx>,
         me: &'a SessionHandle,
         pending_items: PendingItems,
     ) -> Self {
         Self {
-            tx,
-            host,
+            verb,
             me,
             pending_items,
-            wakeups,
         }
     }
 
-    /// Notes that the session is rung for all that waits: the ring of this number.
+    /// Records the attempt number `ring` for all pending items.
     pub(in crate::mesh) fn record_attempt(&mut self, ring: u32, activity: Activity) -> Result<()> {
         for id in self.pending_items.undelivered_questions.clone() {
             self.record_attempt_for(id, activity, json!({ "ring": ring, "rides": false }))?;
@@ -43,14 +36,14 @@ impl<'a> WakeEvents<'a> {
         self.append_session_event(EventKind::PeerRung, json!({ "ring": ring }))
     }
 
-    /// Notes that what came later rides on the ring that is out.
+    /// Records that later questions are coalesced with the attempt that is under way.
     pub(in crate::mesh) fn record_coalesced(
         &mut self,
         ring: u32,
         activity: Activity,
     ) -> Result<()> {
         for id in self.pending_items.undelivered_questions.clone() {
-            let question = self.tx.question(id)?;
+            let question = self.verb.tx.question(id)?;
             if question.is_some_and(|question| question.wake == WakeState::None) {
                 self.record_attempt_for(id, activity, json!({ "ring": ring, "rides": true }))?;
             }
@@ -58,25 +51,27 @@ impl<'a> WakeEvents<'a> {
         Ok(())
     }
 
-    /// Notes that the session could not be woken, or did not wake; why, as far as its files tell more.
+    /// Records that the session could not be woken, or did not wake, and why, as far as its files show more.
     pub(in crate::mesh) fn record_failure(&mut self, problem: &str) -> Result<()> {
-        let session = self.tx.session(self.me.session)?;
+        let tx = self.verb.tx;
+        let session = tx.session(self.me.session)?;
         let project = self.me.project.as_deref();
-        let why = session.and_then(|session| self.host.inbox_refusal_reason(&session, project));
+        let host = self.verb.host;
+        let why = session.and_then(|session| host.inbox_refusal_reason(&session, project));
         let problem = match why {
             Some(why) => &format!("{problem}; likely because {why}"),
             None => problem,
         };
         let reason = json!({ "reason": problem });
         for id in self.pending_items.undelivered_questions.clone() {
-            self.tx.set_wake(id, WakeState::Failed, Some(problem))?;
+            tx.set_wake(id, WakeState::Failed, Some(problem))?;
             self.append_event(EventKind::QuestionNotWoken, id, reason.clone())?;
         }
         self.append_session_event(EventKind::PeerNotWoken, reason)?;
-        Ok(self.tx.set_wake_attempt(self.me.session, None)?)
+        Ok(tx.set_wake_attempt(self.me.session, None)?)
     }
 
-    /// An idle session starts a turn by the line; any other reads it when it comes to it.
+    /// The line starts a turn of an idle session; any other session reads it later.
     fn record_attempt_for(
         &mut self,
         id: QuestionId,
@@ -88,27 +83,31 @@ impl<'a> WakeEvents<'a> {
         } else {
             (WakeState::Queued, EventKind::QuestionQueued)
         };
-        self.tx.set_wake(id, wake, None)?;
+        self.verb.tx.set_wake(id, wake, None)?;
         self.append_event(kind, id, data)
     }
 
-    /// Appends what happened to a question, and tells those who wait for it.
+    /// Appends the event of a question, and wakes the calls that wait for it.
     fn append_event(&mut self, kind: EventKind, id: QuestionId, mut data: Value) -> Result<()> {
         data["session"] = json!(self.me.session);
         let by = Some(self.me.peer);
-        self.tx.append_event(kind, by, &id.to_string(), &data)?;
-        wake_askers(self.tx, self.wakeups, id)
+        self.verb
+            .tx
+            .append_event(kind, by, &id.to_string(), &data)?;
+        self.verb.wake_askers(id)
     }
 
-    /// Appends what happened to the session itself where no question tells it.
+    /// Appends the event of the session itself, if no event of a question shows the attempt.
     fn append_session_event(&mut self, kind: EventKind, mut data: Value) -> Result<()> {
-        if self.pending_items.undelivered_questions.is_empty() && !self.pending_items.is_empty() {
+        let items = &self.pending_items;
+        if items.undelivered_questions.is_empty() && !items.is_empty() {
             data["session"] = json!(self.me.session);
-            data["answers"] = self.pending_items.answers.into();
-            data["mail"] = json!(self.pending_items.mail);
-            data["claims"] = self.pending_items.granted.into();
+            data["answers"] = items.answers.into();
+            data["mail"] = json!(items.mail);
+            data["claims"] = items.granted.into();
             let by = Some(self.me.peer);
-            self.tx
+            self.verb
+                .tx
                 .append_event(kind, by, self.me.name.as_str(), &data)?;
         }
         Ok(())

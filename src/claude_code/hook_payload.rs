@@ -1,4 +1,7 @@
-//! An event exactly as Claude Code sends it. Unknown fields are ignored; what may be missing in some version is optional.
+//! The JSON that Claude Code sends to a hook on stdin, field by field; [`HookEvent`](super::HookEvent) is what hooks work
+//! with.
+//!
+//! Unknown fields are ignored, and any field that may be missing in some version is optional.
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -6,29 +9,30 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct HookPayload {
-    /// Which event.
-    pub hook_event_name: String,
+    /// The name of the event.
+    #[serde(rename = "hook_event_name")]
+    pub event_name: String,
     /// Claude Code's id of the session.
     pub session_id: Option<String>,
     /// `SessionEnd`: `clear`, `resume`, `prompt_input_exit` or `other`.
     pub reason: Option<String>,
     /// `UserPromptSubmit`: the text, typed or posted.
     pub prompt: Option<String>,
-    /// Which prompt the turn belongs to.
+    /// The prompt that started the turn.
     pub prompt_id: Option<String>,
-    /// `PreToolUse`: which tool.
+    /// `PreToolUse`: the name of the tool.
     pub tool_name: Option<String>,
-    /// `PreToolUse`: what it is called with, as far as it concerns us.
+    /// `PreToolUse`: its arguments; only those that name a file.
     pub tool_input: Option<ToolInput>,
-    /// Where the session works.
+    /// The working directory of the session.
     pub cwd: Option<String>,
-    /// `Stop`: the turn goes on already because of a Stop hook.
+    /// `Stop`: a Stop hook has already continued this turn.
     pub stop_hook_active: Option<bool>,
-    /// `Stop`: what the model said last. A text; whatever else it may become must not cost the event.
+    /// `Stop`: the last text of the model. A `Value`, so that another type in a later version does not fail the event.
     pub last_assistant_message: Option<Value>,
 }
 
-/// The parameters of a tool that edits a file.
+/// The arguments of a tool that edits a file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct ToolInput {

@@ -1,9 +1,8 @@
-//! Topics: who hears of them. A topic is there as long as somebody subscribes to it or its messages are kept.
-use super::message::check_addressable;
-use super::{Mesh, SessionHandle};
+//! Subscribes peers to topics. A topic exists as long as it has a subscriber or a kept message.
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
+use crate::mesh::session::SessionHandle;
 use crate::model::{Refusal, Result, Topic};
-use crate::platform::id::PeerId;
-use crate::store::Tx;
 
 /// What to do with topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,27 +33,27 @@ impl Mesh {
         what: SubscriptionAction,
         topics: &[Topic],
     ) -> Result<Vec<TopicSubscribers>> {
-        check_addressable(me)?;
+        me.check_addressable()?;
         if what == SubscriptionAction::List {
-            return self.read(|tx, _| topic_subscribers(tx, topics));
+            return self.read(|read| topic_subscribers(read, topics));
         }
         if topics.is_empty() {
             return Err(Refusal::argument("\"topics\" names no topic").into());
         }
-        self.write(|tx, _, _| {
+        self.write(|verb| {
             for topic in topics {
                 if what == SubscriptionAction::Subscribe {
-                    tx.subscribe(me.peer, topic)?;
+                    verb.tx.subscribe(me.peer, topic)?;
                 } else {
-                    tx.unsubscribe(me.peer, topic)?;
+                    verb.tx.unsubscribe(me.peer, topic)?;
                 }
             }
-            topic_subscribers(tx, topics)
+            topic_subscribers(verb.read(), topics)
         })
     }
 }
 
-fn topic_subscribers(tx: &Tx, topics: &[Topic]) -> Result<Vec<TopicSubscribers>> {
+fn topic_subscribers(read: ReadContext, topics: &[Topic]) -> Result<Vec<TopicSubscribers>> {
     let mut names: Vec<String> = Vec::new();
     for topic in topics {
         if !names.iter().any(|name| name == topic.as_str()) {
@@ -62,29 +61,14 @@ fn topic_subscribers(tx: &Tx, topics: &[Topic]) -> Result<Vec<TopicSubscribers>>
         }
     }
     if names.is_empty() {
-        names = tx.topics()?;
+        names = read.tx.topics()?;
     }
     let audience = |topic: String| -> Result<TopicSubscribers> {
-        let subscribers = tx.subscribers(&topic)?;
+        let subscribers = read.tx.subscribers(&topic)?;
         Ok(TopicSubscribers {
             topic,
             subscribers: subscribers.into_iter().map(|(_, name)| name).collect(),
         })
     };
     names.into_iter().map(audience).collect()
-}
-
-/// Subscribes a mailbox to what its project's file names. What cannot be a topic there is passed over.
-pub(in crate::mesh) fn subscribe_project_topics(
-    tx: &Tx,
-    peer: PeerId,
-    topics: &[String],
-) -> Result<()> {
-    const TOPICS_MAX: usize = 64;
-    for topic in topics.iter().take(TOPICS_MAX) {
-        if let Ok(topic) = Topic::parse(topic) {
-            tx.subscribe(peer, &topic)?;
-        }
-    }
-    Ok(())
 }

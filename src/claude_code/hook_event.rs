@@ -1,78 +1,78 @@
-//! What we act on, of all that Claude Code reports. "Not for us" is `None`.
+//! The events of Claude Code that hooks act on, as types; every other event is `None`.
 use serde_json::Value;
 
-use super::HookPayload;
-use crate::claude_code::client::doorbell_nonce;
+use super::hook_payload::HookPayload;
+use super::inbox_socket::doorbell_nonce;
 
-/// Something that happened to a session.
+/// Something that happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookEvent {
-    /// It started, was resumed, cleared or compacted.
+    /// The session started, was resumed, cleared or compacted.
     Started {
         /// Claude Code's id of the session.
         session: Option<String>,
     },
-    /// A prompt begins or joins a turn.
+    /// A prompt was submitted; it starts or joins a turn.
     Prompted {
         /// Claude Code's id of the session.
         session: Option<String>,
-        /// What was submitted.
+        /// The submitted prompt.
         prompt: Prompt,
     },
     /// A turn is about to end.
     Stopping {
         /// Claude Code's id of the session.
         session: Option<String>,
-        /// Which turn.
+        /// The prompt id of the turn.
         turn: Option<String>,
-        /// A Stop hook has kept it going before.
+        /// A Stop hook has already continued this turn.
         already_blocked: bool,
-        /// What the model said last.
+        /// The last text of the model.
         said: Option<String>,
     },
     /// A file is about to be edited.
     Editing {
-        /// Which, as the model wrote it.
+        /// The path, as the model wrote it.
         file: String,
-        /// From where it is seen, if it is not absolute.
+        /// The folder that a relative path starts from.
         folder: Option<String>,
     },
     /// The conversation ended.
     Ended {
         /// Claude Code's id of the session that ended.
         session: Option<String>,
-        /// The client goes on with another conversation (`/clear`, `/resume`).
+        /// The process goes on with another conversation (`/clear`, `/resume`).
         client_continues: bool,
-        /// Claude Code's word for why.
+        /// Claude Code's reason.
         reason: String,
     },
 }
 
-/// A submitted prompt, as far as it concerns us.
+/// A submitted prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    /// A person typed it; false for posted lines and notifications.
+    /// Whether a user typed it; false for inbox lines and notifications.
     pub typed: bool,
-    /// The whole of it.
+    /// The full text.
     pub text: String,
-    /// The nonce of our doorbell, when it is one.
+    /// The nonce, if the prompt is a doorbell of claude-mesh.
     pub doorbell: Option<String>,
-    /// Which turn.
+    /// The prompt id of the turn.
     pub turn: Option<String>,
 }
 
 impl HookEvent {
-    /// Returns the event of a wire event, or `None` when it does not concern us.
-    pub fn of(wire: HookPayload) -> Option<Self> {
+    /// Returns the event of a payload, or `None` if no hook acts on it.
+    pub fn from_payload(payload: HookPayload) -> Option<Self> {
         let HookPayload {
             session_id: session,
             prompt_id: turn,
             ..
-        } = wire;
-        match wire.hook_event_name.as_str() {
+        } = payload;
+        match payload.event_name.as_str() {
             "SessionStart" => Some(Self::Started { session }),
             "UserPromptSubmit" => {
-                let text = wire.prompt.unwrap_or_default();
+                let text = payload.prompt.unwrap_or_default();
                 let prompt = Prompt {
                     typed: is_typed(&text),
                     doorbell: doorbell_nonce(&text).map(str::to_owned),
@@ -84,25 +84,25 @@ impl HookEvent {
             "Stop" => Some(Self::Stopping {
                 session,
                 turn,
-                already_blocked: wire.stop_hook_active == Some(true),
-                said: wire.last_assistant_message.and_then(|said| match said {
+                already_blocked: payload.stop_hook_active == Some(true),
+                said: payload.last_assistant_message.and_then(|said| match said {
                     Value::String(said) => Some(said),
                     _ => None,
                 }),
             }),
             "PreToolUse" => {
-                let input = wire.tool_input.unwrap_or_default();
-                let file = match wire.tool_name.as_deref()? {
+                let input = payload.tool_input.unwrap_or_default();
+                let file = match payload.tool_name.as_deref()? {
                     "Edit" | "Write" | "MultiEdit" => input.file_path,
                     "NotebookEdit" => input.notebook_path,
-                    // A hook wired for every tool must not keep anybody from reading.
+                    // The hook may be installed without a matcher; then it must not deny reads.
                     _ => None,
                 };
-                let folder = wire.cwd.filter(|folder| folder.starts_with('/'));
+                let folder = payload.cwd.filter(|folder| folder.starts_with('/'));
                 file.map(|file| Self::Editing { file, folder })
             }
             "SessionEnd" => {
-                let reason = wire.reason.unwrap_or_else(|| "other".into());
+                let reason = payload.reason.unwrap_or_else(|| "other".into());
                 Some(Self::Ended {
                     session,
                     client_continues: matches!(reason.as_str(), "clear" | "resume"),
@@ -114,7 +114,8 @@ impl HookEvent {
     }
 }
 
-/// Claude Code also submits prompts that nobody typed: notifications of background tasks and lines of other sessions.
+/// Returns whether a user typed this prompt. Claude Code also submits notifications of background tasks and lines of other
+/// sessions as prompts.
 fn is_typed(prompt: &str) -> bool {
     let start = prompt.trim_start();
     let posted = [
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Option<HookEvent> {
-        HookEvent::of(serde_json::from_str(json).unwrap())
+        HookEvent::from_payload(serde_json::from_str(json).unwrap())
     }
 
     #[test]

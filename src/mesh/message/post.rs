@@ -1,27 +1,23 @@
-//! Messages: posting, listing, reading, subscribing. Nobody waits for a message, and listing moves nothing.
+//! Posts messages: to a peer, to the subscribers of a topic, or to everyone.
 use serde_json::json;
 
-use super::{Mesh, PendingWakeups, SessionHandle};
-use crate::mesh::peer::directory::{find, resolve_address, unknown_peer_refusal};
-use crate::mesh::peer::liveness::HostView;
-use crate::mesh::question::ask::check_text;
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::peer::address::{find_peer, resolve_address};
 use crate::mesh::retention;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::text::check_text;
 use crate::model::message::{
-    BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX,
-    SentTo, Topic,
+    BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX, SentTo,
 };
 use crate::model::peer::Address;
 use crate::model::validate::check_secret;
 use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
 use crate::platform::id::MessageId;
-use crate::store::{
-    IdempotencyMatch, Message, MessageListing, MessageTarget, NewMessage, Peer, Session, Tx,
-};
+use crate::store::{IdempotencyMatch, MessageTarget, NewMessage, Peer, Session};
 
 /// Longest time of use of a message, in seconds: a year.
 pub const MESSAGE_TTL_SECONDS_MAX: u32 = 31_536_000;
-/// New messages that one prompt can mention at most.
-const MENTIONED_MAX: u32 = 100;
 const MINUTE_MS: i64 = 60_000;
 
 /// A message to post.
@@ -72,50 +68,6 @@ pub struct PostOutcome {
     pub offline: Vec<String>,
 }
 
-/// Which messages to list.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct MessageFilter<'a> {
-    /// Topics beside what comes by itself.
-    pub topics: &'a [Topic],
-    /// Also what was read.
-    pub all: bool,
-    /// Only of this sender.
-    pub from: Option<&'a str>,
-    /// So many at most.
-    pub limit: u32,
-    /// Those after this one.
-    pub after: Option<MessageId>,
-}
-
-/// A look into a mailbox.
-#[derive(Debug, Clone)]
-pub struct MessageList {
-    /// The messages, oldest first.
-    pub messages: Vec<Message>,
-    /// Up to which message the mailbox has read.
-    pub cursor: Option<String>,
-    /// How many it has not read, the named topics included.
-    pub unread: u32,
-}
-
-/// What of a mailbox has been neither read nor mentioned.
-#[derive(Debug, Clone, Default)]
-pub struct UnmentionedMail {
-    /// The oldest of it, each with the beginning of its text.
-    pub messages: Vec<Message>,
-    /// How many there are in all.
-    pub count: u32,
-}
-
-/// How far a mailbox has read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadProgress {
-    /// Up to which message.
-    pub cursor: String,
-    /// How many it has not read.
-    pub remaining: u32,
-}
-
 /// A mailbox that a message is for, and who may sit there.
 pub(in crate::mesh) struct RecipientPeer {
     peer: Peer,
@@ -126,9 +78,9 @@ impl Mesh {
     /// Stores a message. Only a command or an alert wakes those it is for.
     pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
         check_draft(me, draft)?;
-        let (id, recipients, is_sweep_due) = self.write(|tx, host, wakeups| {
-            let (id, recipients) = post(tx, host, wakeups, me, draft)?;
-            Ok((id, recipients, retention::is_sweep_due(tx)?))
+        let (id, recipients, is_sweep_due) = self.write(|verb| {
+            let (id, recipients) = post(verb, me, draft)?;
+            Ok((id, recipients, retention::is_sweep_due(verb.read())?))
         })?;
         // It is stored, whatever becomes of the rest; and who lives is looked up where nobody waits for the lock.
         self.sweep_if_due(is_sweep_due);
@@ -158,111 +110,14 @@ impl Mesh {
             .iter()
             .any(|session| liveness(session) == Liveness::Dead)
     }
-
-    /// Returns messages of a mailbox; moves nothing.
-    pub fn messages(&mut self, me: &SessionHandle, filter: &MessageFilter) -> Result<MessageList> {
-        check_addressable(me)?;
-        self.read(|tx, host| {
-            let cursor = tx.mail_read_up_to(me.peer)?;
-            let mut listing = MessageListing {
-                after: filter.after.map_or_else(String::new, |id| id.to_string()),
-                topics: filter.topics,
-                limit: filter.limit,
-                ..MessageListing::default()
-            };
-            if !filter.all {
-                listing.after = listing.after.max(cursor.clone());
-            }
-            let name = filter.from.map(str::to_lowercase);
-            if let Some(name) = &name {
-                listing.from = find(tx, name)?.map(|peer| peer.id);
-                // Runs and forgotten peers have no mailbox any more, but what they wrote carries their name.
-                listing.from_name = listing.from.is_none().then_some(name);
-            }
-            let messages = tx.messages(me.peer, &listing)?;
-            if let (Some(name), true) = (listing.from_name, messages.is_empty()) {
-                check_known_sender(tx, host, me, &listing, name)?;
-            }
-            Ok(MessageList {
-                messages,
-                unread: tx.count_unread(me.peer, filter.topics)?,
-                cursor: Some(cursor).filter(|cursor| !cursor.is_empty()),
-            })
-        })
-    }
-
-    /// Returns how many messages a mailbox has not read.
-    pub fn unread(&mut self, me: &SessionHandle) -> Result<u32> {
-        self.read(|tx, _| {
-            Ok(if me.is_addressable() && tx.has_schema_v2() {
-                tx.count_unread(me.peer, &[])?
-            } else {
-                0
-            })
-        })
-    }
-
-    /// Returns what of a mailbox has been neither read nor mentioned.
-    pub fn unmentioned_mail(&mut self, me: &SessionHandle) -> Result<UnmentionedMail> {
-        self.read(|tx, _| {
-            let messages = tx.unmentioned_messages(me.peer, MENTIONED_MAX)?;
-            let all = u32::try_from(messages.len()).unwrap_or(MENTIONED_MAX);
-            let count = if all < MENTIONED_MAX {
-                all
-            } else {
-                tx.count_unmentioned(me.peer)?
-            };
-            Ok(UnmentionedMail { messages, count })
-        })
-    }
-
-    /// Notes up to which message a mailbox has read; never backwards.
-    pub fn mark_read(&mut self, me: &SessionHandle, up_to: MessageId) -> Result<ReadProgress> {
-        check_addressable(me)?;
-        self.write(|tx, _, _| {
-            check_message_exists(tx, up_to)?;
-            tx.set_mail_read(me.peer, up_to)?;
-            Ok(ReadProgress {
-                cursor: tx.mail_read_up_to(me.peer)?,
-                remaining: tx.count_unread(me.peer, &[])?,
-            })
-        })
-    }
 }
 
-pub(in crate::mesh) fn check_addressable(me: &SessionHandle) -> Result<()> {
-    if me.is_addressable() {
-        return Ok(());
-    }
-    let problem = "this run has no mailbox: it can post messages, but gets none".into();
-    Err(Refusal::Unsupported { problem }.into())
-}
-
-fn check_message_exists(tx: &Tx, id: MessageId) -> Result<()> {
-    if tx.has_message(id)? {
+pub(in crate::mesh) fn check_message_exists(read: ReadContext, id: MessageId) -> Result<()> {
+    if read.tx.has_message(id)? {
         Ok(())
     } else {
         Err(Refusal::UnknownMessage { id: id.to_string() }.into())
     }
-}
-
-/// A name that is nobody's, and under which nothing was ever written here, is a mistake.
-fn check_known_sender(
-    tx: &Tx,
-    host: &HostView,
-    me: &SessionHandle,
-    listing: &MessageListing,
-    name: &str,
-) -> Result<()> {
-    let any_time = MessageListing {
-        after: String::new(),
-        limit: 1,
-        ..listing.clone()
-    };
-    if tx.messages(me.peer, &any_time)?.is_empty() {
-        return Err(unknown_peer_refusal(tx, host, Some(me), name)?.into());
-    }
-    Ok(())
 }
 
 /// Sizes, forms and secrets are checked before anything is stored.
@@ -306,9 +161,7 @@ fn check_length(parameter: &str, text: &str, max_chars: usize) -> Result<()> {
 }
 
 fn post(
-    tx: &Tx,
-    host: &HostView,
-    wakeups: &mut PendingWakeups,
+    verb: &mut Verb,
     me: &SessionHandle,
     draft: &MessageDraft,
 ) -> Result<(MessageId, Vec<RecipientPeer>)> {
@@ -324,10 +177,11 @@ fn post(
         ttl_ms: draft.ttl_seconds.map(|seconds| i64::from(seconds) * 1000),
     };
     if let Some(key) = draft.idempotency_key
-        && let Some(keyed) =
-            tx.find_message_by_idempotency_key(&new(MessageTarget::Topic(EVERYONE)), key)?
+        && let Some(keyed) = verb
+            .tx
+            .find_message_by_idempotency_key(&new(MessageTarget::Topic(EVERYONE)), key)?
     {
-        if !keyed.is_identical || !has_same_recipient(tx, &keyed, draft.to)? {
+        if !keyed.is_identical || !has_same_recipient(verb.read(), &keyed, draft.to)? {
             return Err(Refusal::conflict(format!(
                 "this idempotency_key stands for another message of yours, {}",
                 keyed.id
@@ -338,14 +192,14 @@ fn post(
             (Some(peer), _) => MessageTarget::Peer(peer),
             (None, topic) => MessageTarget::Topic(topic.as_deref().unwrap_or(EVERYONE)),
         };
-        return Ok((keyed.id, recipients(tx, me, target)?));
+        return Ok((keyed.id, recipients(verb.read(), me, target)?));
     }
     if let Some(id) = draft.in_reply_to {
-        check_message_exists(tx, id)?;
+        check_message_exists(verb.read(), id)?;
     }
     let (target, sent_to) = match draft.to {
         Recipient::Peer(address) => {
-            let peer = resolve_address(tx, host, wakeups, me, address)?;
+            let peer = resolve_address(verb, me, address)?;
             (
                 MessageTarget::Peer(peer.id),
                 SentTo::Peer(peer.name.to_string()),
@@ -356,33 +210,32 @@ fn post(
             (MessageTarget::Topic(name), SentTo::Topic(name.into()))
         }
         Recipient::Everyone => {
-            check_broadcast_rate(tx, me)?;
+            check_broadcast_rate(verb.read(), me)?;
             (MessageTarget::Topic(EVERYONE), SentTo::Everyone)
         }
     };
-    store(tx, wakeups, me, &new(target), &sent_to)
+    store_message(verb, me, &new(target), &sent_to)
 }
 
 /// Stores a message, and rings for it if it wakes.
-pub(in crate::mesh) fn store(
-    tx: &Tx,
-    wakeups: &mut PendingWakeups,
+pub(in crate::mesh) fn store_message(
+    verb: &mut Verb,
     me: &SessionHandle,
     new: &NewMessage,
     sent_to: &SentTo,
 ) -> Result<(MessageId, Vec<RecipientPeer>)> {
-    let id = tx.insert_message(new)?;
+    let id = verb.tx.insert_message(new)?;
     let data = json!({ "to": sent_to, "type": new.kind, "bytes": new.body.len() });
-    tx.append_event(
+    verb.tx.append_event(
         EventKind::MessagePosted,
         Some(me.peer),
         &id.to_string(),
         &data,
     )?;
-    let recipients = recipients(tx, me, new.to)?;
+    let recipients = recipients(verb.read(), me, new.to)?;
     if new.kind.wakes() {
         for recipient in &recipients {
-            wakeups.add(recipient.sessions.iter().map(|session| session.id));
+            verb.wake(recipient.sessions.iter().map(|session| session.id));
         }
     }
     Ok((id, recipients))
@@ -390,15 +243,16 @@ pub(in crate::mesh) fn store(
 
 /// Returns whether what is stored went where the same call would go. Of several sessions of a project another may be the
 /// first now.
-fn has_same_recipient(tx: &Tx, keyed: &IdempotencyMatch, to: &Recipient) -> Result<bool> {
+fn has_same_recipient(read: ReadContext, keyed: &IdempotencyMatch, to: &Recipient) -> Result<bool> {
     Ok(match (to, keyed.to_peer) {
         (Recipient::Everyone, None) => keyed.topic.as_deref() == Some(EVERYONE),
         (Recipient::Topic(topic), None) => keyed.topic.as_deref() == Some(topic.as_str()),
-        (Recipient::Peer(address), Some(id)) => match (address, find(tx, address.name())?) {
+        (Recipient::Peer(address), Some(id)) => match (address, find_peer(read, address.name())?) {
             (_, Some(named)) if named.id == id => true,
             (Address::AnyOf(_), Some(named)) => {
                 named.project.is_some()
-                    && tx
+                    && read
+                        .tx
                         .peer(id)?
                         .is_some_and(|peer| peer.project == named.project)
             }
@@ -408,16 +262,21 @@ fn has_same_recipient(tx: &Tx, keyed: &IdempotencyMatch, to: &Recipient) -> Resu
     })
 }
 
-fn recipients(tx: &Tx, me: &SessionHandle, target: MessageTarget) -> Result<Vec<RecipientPeer>> {
+fn recipients(
+    read: ReadContext,
+    me: &SessionHandle,
+    target: MessageTarget,
+) -> Result<Vec<RecipientPeer>> {
     let with_sessions = |peer: Peer| -> Result<RecipientPeer> {
-        let sessions = tx.live_sessions_at(peer.id)?;
+        let sessions = read.tx.live_sessions_at(peer.id)?;
         Ok(RecipientPeer { peer, sessions })
     };
     match target {
-        MessageTarget::Peer(id) => tx.peer(id)?.into_iter().map(with_sessions).collect(),
+        MessageTarget::Peer(id) => read.tx.peer(id)?.into_iter().map(with_sessions).collect(),
         MessageTarget::Topic(EVERYONE) => {
-            let mut sessions = tx.live_sessions()?;
-            let others = tx
+            let mut sessions = read.tx.live_sessions()?;
+            let others = read
+                .tx
                 .addressable_peers()?
                 .into_iter()
                 .filter(|peer| peer.id != me.peer);
@@ -432,9 +291,9 @@ fn recipients(tx: &Tx, me: &SessionHandle, target: MessageTarget) -> Result<Vec<
         }
         MessageTarget::Topic(topic) => {
             let mut found = Vec::new();
-            for (id, _) in tx.subscribers(topic)? {
+            for (id, _) in read.tx.subscribers(topic)? {
                 if id != me.peer {
-                    found.extend(tx.peer(id)?);
+                    found.extend(read.tx.peer(id)?);
                 }
             }
             found.into_iter().map(with_sessions).collect()
@@ -443,9 +302,12 @@ fn recipients(tx: &Tx, me: &SessionHandle, target: MessageTarget) -> Result<Vec<
 }
 
 /// A peer that talks to everybody all the time is a fault of its program.
-fn check_broadcast_rate(tx: &Tx, me: &SessionHandle) -> Result<()> {
-    let now_ms = tx.now.wall_ms;
-    match tx.nth_newest_broadcast_at_ms(me.peer, now_ms - MINUTE_MS, BROADCASTS_A_MINUTE)? {
+fn check_broadcast_rate(read: ReadContext, me: &SessionHandle) -> Result<()> {
+    let now_ms = read.tx.now.wall_ms;
+    match read
+        .tx
+        .nth_newest_broadcast_at_ms(me.peer, now_ms - MINUTE_MS, BROADCASTS_A_MINUTE)?
+    {
         Some(oldest_ms) => {
             let seconds = (oldest_ms + MINUTE_MS - now_ms + 999) / 1000;
             Err(Refusal::RateLimited {

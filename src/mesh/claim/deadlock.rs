@@ -2,17 +2,15 @@
 //! told at once; the others go on to wait.
 use std::collections::HashMap;
 
-use crate::mesh::SessionHandle;
 use crate::mesh::claim::queue::QueueState;
-use crate::mesh::peer::liveness::HostView;
+use crate::mesh::context::ReadContext;
+use crate::mesh::session::SessionHandle;
 use crate::model::{PeerName, Result};
 use crate::platform::id::PeerId;
-use crate::store::Tx;
 
 /// Returns the shortest circle that waits of `me` for `awaited` close, by name, from `me` to `me`.
 pub(in crate::mesh) fn find_deadlock(
-    tx: &Tx,
-    host: &HostView,
+    read: ReadContext,
     me: &SessionHandle,
     awaited: impl IntoIterator<Item = PeerId>,
 ) -> Result<Option<Vec<PeerName>>> {
@@ -22,9 +20,9 @@ pub(in crate::mesh) fn find_deadlock(
     let mut queues = HashMap::new();
     let mut at = 0;
     while let Some((peer, _)) = reached.get(at).copied() {
-        for next in peers_awaited_by(tx, host, &mut queues, peer)? {
+        for next in peers_awaited_by(read, &mut queues, peer)? {
             if next == me.peer {
-                return peer_names(tx, me, &reached, at).map(Some);
+                return peer_names(read, me, &reached, at).map(Some);
             }
             if reached.iter().all(|(known, _)| *known != next) {
                 reached.push((next, Some(at)));
@@ -37,7 +35,7 @@ pub(in crate::mesh) fn find_deadlock(
 
 /// The names along the way to the last of a circle.
 fn peer_names(
-    tx: &Tx,
+    read: ReadContext,
     me: &SessionHandle,
     reached: &[(PeerId, Option<usize>)],
     last: usize,
@@ -46,7 +44,7 @@ fn peer_names(
     let mut at = Some(last);
     while let Some(index) = at {
         let (peer, from) = reached[index];
-        peer_names.extend(tx.peer(peer)?.map(|peer| peer.name));
+        peer_names.extend(read.tx.peer(peer)?.map(|peer| peer.name));
         at = from;
     }
     peer_names.push(me.name.clone());
@@ -57,24 +55,26 @@ fn peer_names(
 /// Returns for whom the calls of a mailbox wait: those they asked, over questions that were shown, and those who come before
 /// them in a line. A killed server's calls wait no more.
 fn peers_awaited_by(
-    tx: &Tx,
-    host: &HostView,
+    read: ReadContext,
     queues: &mut HashMap<String, QueueState>,
     peer: PeerId,
 ) -> Result<Vec<PeerId>> {
     let mut awaited = Vec::new();
-    for (_, target, session) in tx.wait_graph_edges_of(peer)? {
-        if host.doorbells.is_server_running(session) {
+    for (_, target, session) in read.tx.wait_graph_edges_of(peer)? {
+        if read.is_server_running(session) {
             awaited.push(target);
         }
     }
-    for (ticket, resource, session) in tx.tickets_awaited_at(peer)? {
+    for (ticket, resource, session) in read.tx.tickets_awaited_at(peer)? {
         if !queues.contains_key(&resource) {
-            queues.insert(resource.clone(), QueueState::of(tx.claims_on(&resource)?));
+            queues.insert(
+                resource.clone(),
+                QueueState::of(read.tx.claims_on(&resource)?),
+            );
         }
         let queue_state = &queues[&resource];
         let position = queue_state.queue.iter().position(|one| one.id == ticket);
-        if let Some(position) = position.filter(|_| host.doorbells.is_server_running(session)) {
+        if let Some(position) = position.filter(|_| read.is_server_running(session)) {
             awaited.extend(queue_state.blockers(position));
         }
     }
