@@ -149,7 +149,7 @@ pub(crate) fn answered(
     let began = Instant::now();
     peer.write(&line);
     let (result, at) = asker.answer(call);
-    let result = crate::world::result(&result);
+    let result = crate::shared::result(&result);
     assert_eq!(result["status"], "answered", "{result}");
     peer.answer(reply);
     at - began

@@ -37,6 +37,10 @@ mod recall;
 /// The server: start, memory, rest.
 #[cfg(target_os = "linux")]
 mod server;
+/// What the benchmark shares with the tests.
+#[cfg(target_os = "linux")]
+#[path = "../tests/support/shared/mod.rs"]
+mod shared;
 /// The table.
 #[cfg(target_os = "linux")]
 mod table;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::pin::{Pin, Side};
+use crate::shared::request_metadata;
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{SERVER, World, count_wake_ups, field, meta, micros, register};
+use crate::world::{SERVER, World, count_wake_ups, field, micros, register_idle};
 
 /// A server that found its session has no timer after this.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
@@ -26,9 +27,9 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
 fn start(table: &mut Table, world: &World, rounds: usize) {
     let folder = world.project("ada");
     let id = "00000000-0000-4000-8000-0000000000ff";
-    register(world, std::process::id(), id, &folder);
+    register_idle(world, std::process::id(), id, &folder);
     let request = |id: i32, method: &str, mut params: Value| {
-        params["_meta"] = meta();
+        params["_meta"] = request_metadata();
         format!(
             "{}\n",
             json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })

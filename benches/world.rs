@@ -13,47 +13,40 @@ use rusqlite::config::DbConfig;
 use serde_json::{Value, json};
 
 use crate::pin::{Pin, Side};
+use crate::shared::{Home, register, request_metadata, result};
 
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_claude-mesh-server");
 pub(crate) const INBOX_POLL: &str = env!("CARGO_BIN_EXE_claude-mesh-inbox-poll");
 
 /// A home.
 pub(crate) struct World {
-    folder: tempfile::TempDir,
+    home: Home,
     pub(crate) pin: Pin,
 }
 
 impl World {
     pub(crate) fn new(pin: Pin) -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            home: Home::new(),
             pin,
         }
     }
 
     pub(crate) fn home(&self) -> PathBuf {
-        self.folder.path().canonicalize().unwrap()
+        self.home.path()
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.home().join(".claude-mesh/mesh.db")
+        self.home.database()
     }
 
     pub(crate) fn project(&self, name: &str) -> PathBuf {
-        let folder = self.home().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
+        self.home.project(name)
     }
 
     /// Returns a command with this home and nothing else in its environment.
     pub(crate) fn command(&self, program: impl AsRef<Path>, folder: &Path) -> Command {
-        let mut command = Command::new(program.as_ref());
-        command
-            .env_clear()
-            .env("HOME", self.home())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .current_dir(folder);
-        command
+        self.home.command(program, folder)
     }
 
     /// Opens a session whose server has sat down, as Claude Code registers one.
@@ -120,7 +113,7 @@ impl Session {
             .stdout(Stdio::piped());
         let mut client = world.pin.on(side, || command.spawn().unwrap());
         let pid = client.id();
-        register(world, pid, &id, &folder);
+        register_idle(world, pid, &id, &folder);
         let mut stdin = client.stdin.take().unwrap();
         stdin.write_all(b"go\n").unwrap();
         let stdout = BufReader::new(client.stdout.take().unwrap());
@@ -153,7 +146,7 @@ impl Session {
     ) -> (i64, String) {
         let id = self.next_id;
         self.next_id += 1;
-        params["_meta"] = meta();
+        params["_meta"] = request_metadata();
         if progress {
             params["_meta"]["progressToken"] = id.into();
         }
@@ -233,37 +226,12 @@ impl Drop for Session {
     }
 }
 
-/// Returns what Claude Code sends beside every request.
-pub(crate) fn meta() -> Value {
-    json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": "2.1.329" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    })
-}
-
-/// Returns the JSON object in the result of a tool.
-pub(crate) fn result(answer: &Value) -> Value {
-    let text = answer["result"]["content"][0]["text"].as_str();
-    let text = text.unwrap_or_else(|| panic!("no result in {answer}"));
-    serde_json::from_str(text).unwrap()
-}
-
-/// Writes the file by which Claude Code registers a session.
-pub(crate) fn register(world: &World, pid: u32, id: &str, folder: &Path) {
-    let sessions = world.home().join(".claude/sessions");
-    std::fs::create_dir_all(&sessions).unwrap();
-    let entry = json!({
-        "pid": pid, "procStart": process_start(pid), "status": "idle", "entrypoint": "cli",
-        "sessionId": id, "cwd": folder, "version": "2.1.329",
+/// Registers a session that is idle.
+pub(crate) fn register_idle(world: &World, pid: u32, id: &str, folder: &Path) {
+    let fields = json!({
+        "status": "idle", "entrypoint": "cli", "sessionId": id, "cwd": folder, "version": "2.1.329",
     });
-    std::fs::write(sessions.join(format!("{pid}.json")), entry.to_string()).unwrap();
-}
-
-fn process_start(pid: u32) -> String {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields = &stat[stat.rfind(')').unwrap()..];
-    fields.split_whitespace().nth(20).unwrap().to_owned()
+    register(&world.home(), pid, fields);
 }
 
 /// Returns how often the threads of a process have been put on a CPU after they let go of it, or were made to.

@@ -1,9 +1,9 @@
 //! The guard of claimed files: what the hook before an edit says, and what the check before a commit says.
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::support::git;
 use crate::support::{Session, World, program};
 
 /// A session is about to edit a file. Returns why it may not.
@@ -188,18 +188,6 @@ fn claim_guard_creates_no_mesh() {
     let ada = world.bare_session("shop", &[]);
     assert_eq!(edit_denial(&ada, "Edit", "/a.rs"), None);
     assert!(!world.database().exists());
-}
-
-#[track_caller]
-pub(crate) fn git(world: &World, folder: &Path, arguments: &[&str]) {
-    let mut git = world.command("git", folder);
-    let output = git
-        .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
 // Ledger: Beyond 5

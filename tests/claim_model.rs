@@ -1,13 +1,9 @@
 //! The line for a claim against a model of a few lines: whatever is done in whatever order, both agree on who holds it
 //! and on what everybody is told.
-use std::sync::Arc;
+use crate::support::MeshFixture;
 
-use claude_mesh::mesh::{
-    ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, JoinRequest, Member, Mesh,
-};
+use claude_mesh::mesh::{ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, Member};
 use claude_mesh::model::{ClaimMode, ClaimState, PeerName};
-use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::ManualClock;
 use proptest::prelude::*;
 
 /// Who, and whether beside others.
@@ -173,16 +169,14 @@ impl Model {
 
 /// The same, done by real members over a real file.
 struct MeshUnderTest {
-    position: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+    fixture: MeshFixture,
     members: Vec<Option<Member>>,
 }
 
 impl MeshUnderTest {
     fn new() -> Self {
         let mut real = Self {
-            position: tempfile::tempdir().unwrap(),
-            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
+            fixture: MeshFixture::new(),
             members: Vec::new(),
         };
         real.members = (0..SESSIONS).map(|who| Some(real.member(who))).collect();
@@ -190,13 +184,9 @@ impl MeshUnderTest {
     }
 
     fn member(&self, who: usize) -> Member {
-        let project = self.position.path().join(who.to_string());
-        std::fs::create_dir_all(&project).unwrap();
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let mesh = Mesh::open(&self.position.path().join("mesh.db"), clock).unwrap();
         let instance = u32::try_from(who).unwrap() + 1;
-        let request = JoinRequest::here(&project).unwrap().instance(instance);
-        mesh.join_with(&request, true).unwrap()
+        let request = self.fixture.join_request(&who.to_string(), instance);
+        self.fixture.mesh().join_with(&request, true).unwrap()
     }
 
     fn step(&mut self, step: &Step) -> Outcome {
@@ -208,7 +198,7 @@ impl MeshUnderTest {
         };
         match *step {
             Step::AdvanceClock { ms } => {
-                self.clock.advance_ms(ms);
+                self.fixture.clock.advance_ms(ms);
                 Outcome::Nothing
             }
             Step::Release { who } => {

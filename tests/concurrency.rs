@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
+use crate::support::print_to_stderr;
 use crate::support::{Session, WAIT_TIMEOUT, World};
 
 #[test]
@@ -478,9 +479,4 @@ fn contended_claim_has_one_holder_and_no_starvation() {
 )]
 fn print_text(text: &str) {
     print!("{text}");
-}
-
-/// Says it also when nothing has failed.
-fn print_to_stderr(text: &str) {
-    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
 }

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::faults::skip;
 use crate::support::World;
 use crate::support::fault_reports::{
     assert_all_tools_refuse, assert_cli_reports, assert_hooks_print_nothing,
 };
+use crate::support::skip;
 
 /// Makes the private folder with this database in it, and returns where that is.
 fn place(world: &World, content: &[u8]) -> PathBuf {

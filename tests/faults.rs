@@ -10,14 +10,10 @@ use serde_json::json;
 
 use crate::support::fault_reports::{
     EVENTS, HOOK_TIME_LIMIT, assert_all_tools_refuse, assert_hooks_print_nothing,
-    assert_intact_and_empty, assert_server_responds, payload, refused,
+    assert_intact_and_empty, assert_server_responds, assert_storage_refusal, hook_payload,
 };
+use crate::support::skip;
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
-
-/// Says past the test harness why a test does not run.
-pub(crate) fn skip(what: &str, reason: &str) {
-    writeln!(std::io::stderr(), "SKIPPED: {what}: {reason}").ok();
-}
 
 /// Returns how this user gets mounts of its own, or `None` after saying why the calling test is skipped.
 fn private_mount_command(what: &str) -> Option<&'static str> {
@@ -79,7 +75,7 @@ fn full_disk_refuses_a_question_until_space_is_freed() {
     let large = "y".repeat(65_000);
     let ask = json!({ "to": "bo", "question": large, "context": large });
     for _ in 0..3 {
-        refused(
+        assert_storage_refusal(
             &ada.call("ask_peer", ask.clone()),
             &["mesh.db", "the disk is full"],
         );
@@ -204,7 +200,7 @@ fn read_only_home_is_reported_and_hooks_print_nothing() {
                 .stdin
                 .take()
                 .unwrap()
-                .write_all(payload(event).as_bytes())
+                .write_all(hook_payload(event).as_bytes())
                 .unwrap();
             let ran = ProcessOutput::of(&child.wait_with_output().unwrap());
             assert_eq!(
@@ -270,7 +266,10 @@ fn held_write_lock_delays_calls_but_not_hooks() {
         "ask_peer",
         json!({ "to": "bo", "question": "which schema?" }),
     );
-    let ran = bo.raw_hook("UserPromptSubmit", payload("UserPromptSubmit").as_bytes());
+    let ran = bo.raw_hook(
+        "UserPromptSubmit",
+        hook_payload("UserPromptSubmit").as_bytes(),
+    );
     assert!(began.elapsed() < HOOK_TIME_LIMIT, "{:?}", began.elapsed());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     assert!(ran.out.contains("which port?"), "{}", ran.out);
@@ -280,7 +279,7 @@ fn held_write_lock_delays_calls_but_not_hooks() {
         "{log}"
     );
     let stopping = Instant::now();
-    let kept = bo.raw_hook("Stop", payload("Stop").as_bytes());
+    let kept = bo.raw_hook("Stop", hook_payload("Stop").as_bytes());
     assert!(
         stopping.elapsed() < HOOK_TIME_LIMIT,
         "{:?}",
@@ -290,7 +289,7 @@ fn held_write_lock_delays_calls_but_not_hooks() {
     // A session that has to sit down first cannot; it is told nothing, and not held up.
     let cy = world.bare_session("cy", &[]);
     let starting = Instant::now();
-    let ran = cy.raw_hook("SessionStart", payload("SessionStart").as_bytes());
+    let ran = cy.raw_hook("SessionStart", hook_payload("SessionStart").as_bytes());
     assert!(
         starting.elapsed() < HOOK_TIME_LIMIT,
         "{:?}",

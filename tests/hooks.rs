@@ -1,8 +1,8 @@
 //! The hooks as programs: what they print for what they are given, and that they never fail.
 use serde_json::{Value, json};
 
-use crate::ask::{question_id_in, start_ask};
 use crate::support::World;
+use crate::support::{question_id_in, start_ask};
 
 fn payload(name: &str) -> String {
     let path = format!("{}/tests/payloads/{name}.json", env!("CARGO_MANIFEST_DIR"));

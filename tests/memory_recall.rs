@@ -1,8 +1,9 @@
 //! Recalling memories: words, phrases, prefixes, tags, and input that is no query.
 use serde_json::json;
 
-use crate::memory::{recall_texts, refused, remember, texts};
+use crate::memory::{recall_texts, remember, texts};
 use crate::support::World;
+use crate::support::refused;
 
 // Ledger: Peers 6
 #[test]
@@ -132,7 +133,7 @@ fn recall_input_never_reaches_the_fts_query_language() {
     }
     for query in ["", "*", "\"\"", "-port", "()", "🙂"] {
         assert_eq!(
-            refused(&ada.call("recall", json!({ "query": query }))),
+            refused(&ada.call("recall", json!({ "query": query }))).0,
             "invalid_argument",
             "{query}"
         );

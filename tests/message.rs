@@ -3,13 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
-
-#[track_caller]
-pub(crate) fn post_message(from: &Session, to: &str, body: &str) -> String {
-    let posted = from.call("post", json!({ "to": to, "body": body }));
-    let id = posted["message_id"].as_str();
-    id.unwrap_or_else(|| panic!("{posted}")).to_owned()
-}
+use crate::support::{post_message, refused};
 
 #[track_caller]
 pub(crate) fn bodies(session: &Session, arguments: Value) -> Vec<String> {
@@ -20,19 +14,6 @@ pub(crate) fn bodies(session: &Session, arguments: Value) -> Vec<String> {
         .iter()
         .map(|message| message["body"].as_str().unwrap().to_owned())
         .collect()
-}
-
-#[track_caller]
-pub(crate) fn refused(session: &Session, tool: &str, arguments: Value) -> (String, String) {
-    let said = session.call(tool, arguments);
-    let error = &said["error"];
-    let text = |key: &str| {
-        error[key]
-            .as_str()
-            .unwrap_or_else(|| panic!("{said}"))
-            .to_owned()
-    };
-    (text("code"), text("message"))
 }
 
 // Ledger: Mesh 11, Sharing 3, Peers 3, Tasks 13
@@ -234,13 +215,13 @@ fn message_list_is_filtered_by_sender_and_paged() {
     }
     assert_eq!(all.len(), 10);
     assert!(all.is_sorted_by(|a, b| a.as_str() < b.as_str()));
-    let (_, message) = refused(&bo, "list_messages", json!({ "from": "adda" }));
+    let (_, message) = refused(&bo.call("list_messages", json!({ "from": "adda" })));
     assert!(
         message.contains("; nearest: ada; here now: ada, cy"),
         "{message}"
     );
     assert_eq!(
-        refused(&bo, "list_messages", json!({ "from": "nobody" })).0,
+        refused(&bo.call("list_messages", json!({ "from": "nobody" }))).0,
         "unknown_peer"
     );
 }
@@ -273,7 +254,7 @@ fn headless_run_can_post_but_has_no_mailbox() {
     let name = message["from"].as_str().unwrap();
     assert!(name.starts_with("ada/p-"), "{message}");
     assert_eq!(
-        refused(&ada, "post", json!({ "to": name, "body": "thanks" })).0,
+        refused(&ada.call("post", json!({ "to": name, "body": "thanks" }))).0,
         "unknown_peer"
     );
     assert_eq!(bodies(&ada, json!({ "from": name })), ["done"]);
@@ -283,7 +264,11 @@ fn headless_run_can_post_but_has_no_mailbox() {
         ("mark_read", json!({ "up_to": message["message_id"] })),
         ("subscribe", json!({ "topics": ["ops"] })),
     ] {
-        assert_eq!(refused(&run, tool, arguments).0, "unsupported", "{tool}");
+        assert_eq!(
+            refused(&run.call(tool, arguments)).0,
+            "unsupported",
+            "{tool}"
+        );
     }
 }
 
@@ -360,7 +345,7 @@ fn peer_with_mail_keeps_its_name_and_removal_deletes_its_mail() {
     post_message(&ada, "bo", "hello");
     for session in [&ada, &bo] {
         assert_eq!(
-            refused(session, "register", json!({ "name": "other" })).0,
+            refused(&session.call("register", json!({ "name": "other" }))).0,
             "conflict"
         );
     }

@@ -2,43 +2,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Session, World, wait_until};
-
-#[track_caller]
-pub(crate) fn create_task(session: &Session, title: &str, more: Value) -> String {
-    let mut arguments = json!({ "title": title });
-    let all = arguments.as_object_mut().unwrap();
-    all.extend(more.as_object().unwrap().clone());
-    let created = session.call("create_task", arguments);
-    assert_eq!(created["created"], true, "{created}");
-    created["task"]["task_id"].as_str().unwrap().to_owned()
-}
-
-pub(crate) fn update(session: &Session, id: &str, more: Value) -> Value {
-    let mut arguments = json!({ "task_id": id });
-    let all = arguments.as_object_mut().unwrap();
-    all.extend(more.as_object().unwrap().clone());
-    session.call("update_task", arguments)
-}
-
-/// Changes what must be allowed, and returns the task.
-#[track_caller]
-pub(crate) fn updated(session: &Session, id: &str, more: Value) -> Value {
-    let result = update(session, id, more);
-    assert!(result["task"].is_object(), "{result}");
-    result["task"].clone()
-}
-
-#[track_caller]
-pub(crate) fn set_status(session: &Session, id: &str, status: &str) -> Value {
-    updated(session, id, json!({ "status": status }))
-}
-
-#[track_caller]
-pub(crate) fn refused(result: &Value) -> (String, String) {
-    let error = &result["error"];
-    let text = |key: &str| error[key].as_str().unwrap_or_else(|| panic!("{result}"));
-    (text("code").to_owned(), text("message").to_owned())
-}
+use crate::support::{create_task, refused, set_status, update, updated};
 
 /// Returns sender and text of what a mailbox has been told, oldest first.
 pub(crate) fn notifications(session: &Session) -> Vec<(String, String)> {

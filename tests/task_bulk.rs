@@ -2,7 +2,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
-use crate::task::{create_task, notifications, refused, set_status, titles};
+use crate::support::{create_task, refused, set_status};
+use crate::task::{notifications, titles};
 
 // Ledger: Tasks 13
 #[test]

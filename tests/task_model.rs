@@ -1,15 +1,12 @@
 //! Tasks against a model of a few lines: whatever is done in whatever order, both agree on what is so and what is refused.
+use crate::support::MeshFixture;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use claude_mesh::mesh::task_files;
-use claude_mesh::mesh::{
-    ClaimFilter, JoinRequest, Mesh, SessionHandle, TaskChange, TaskFields, TaskSelection,
-};
+use claude_mesh::mesh::{ClaimFilter, Mesh, SessionHandle, TaskChange, TaskFields, TaskSelection};
 use claude_mesh::model::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
 use claude_mesh::model::{Error, TaskStatus};
-use claude_mesh::platform::clock::ManualClock;
 use claude_mesh::platform::id::TaskId;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -289,7 +286,7 @@ fn nth_newest(count: usize, back: usize) -> usize {
 
 /// The same, done over a real file.
 struct Real {
-    place: tempfile::TempDir,
+    fixture: MeshFixture,
     mesh: Mesh,
     peers: Vec<SessionHandle>,
     ids: Vec<TaskId>,
@@ -297,20 +294,17 @@ struct Real {
 
 impl Real {
     fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::at(1_800_000_000_000));
-        let mut mesh = Mesh::open(&place.path().join("mesh.db"), clock).unwrap();
+        let fixture = MeshFixture::new();
+        let mut mesh = fixture.mesh();
         let peers = (0..PEERS)
             .map(|who| {
-                let folder = place.path().join(who.to_string());
-                std::fs::create_dir_all(&folder).unwrap();
-                let request = JoinRequest::here(&folder).unwrap();
                 let instance = u32::try_from(who).unwrap() + 1;
-                mesh.register(&request.instance(instance)).unwrap()
+                let request = fixture.join_request(&who.to_string(), instance);
+                mesh.register(&request).unwrap()
             })
             .collect();
         Self {
-            place,
+            fixture,
             mesh,
             peers,
             ids: Vec::new(),
@@ -318,7 +312,7 @@ impl Real {
     }
 
     fn project(&self) -> &Path {
-        self.place.path()
+        self.fixture.place.path()
     }
 
     fn id(&self, back: usize) -> TaskId {

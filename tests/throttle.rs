@@ -1,23 +1,16 @@
 //! Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
 use serde_json::{Value, json};
 
+use crate::support::ask_and_answer;
 use crate::support::{InboxSession, attached_context, start_ask};
 use crate::support::{Session, World, wait_until};
-
-/// Asks, and has the answer before it returns.
-#[track_caller]
-fn ask_and_receive(asker: &Session, other: &Session, question: &str) {
-    let ask = start_ask(asker, &other.name(), question);
-    other.send_reply(&other.next_question(), "yes");
-    assert_eq!(ask.result()["status"], "answered", "{question}");
-}
 
 /// Plays so many questions to and fro, each answered before the next is asked.
 #[track_caller]
 fn ping_pong(sides: [&Session; 2], rounds: usize) {
     for round in 0..rounds {
         let (asker, other) = (sides[round % 2], sides[(round + 1) % 2]);
-        ask_and_receive(asker, other, &format!("question {round}?"));
+        ask_and_answer(asker, other, &format!("question {round}?"), "yes");
     }
 }
 
@@ -54,7 +47,7 @@ fn depth_limit_refuses_a_long_chain_of_answered_questions() {
     assert_eq!(ada.questions().len(), 0, "nothing was stored");
     // What a person types begins anew, at that session only.
     assert_eq!(bo.prompt("t1"), None);
-    ask_and_receive(&bo, &ada, "which port?");
+    ask_and_answer(&bo, &ada, "which port?", "yes");
     assert_eq!(last_depth(&world), 0);
 }
 
@@ -71,7 +64,7 @@ fn question_depth_grows_in_the_turn_of_delivery_and_the_next() {
     assert_eq!(ask.result()["status"], "answered");
     for (turn, depth) in [("t1", 1), ("t2", 1), ("t3", 0), ("t4", 0)] {
         assert_eq!(submit_notification(&bo.session, turn), Value::Null);
-        ask_and_receive(&bo.session, &cy, turn);
+        ask_and_answer(&bo.session, &cy, turn, "yes");
         assert_eq!(last_depth(&world), depth, "{turn}");
     }
 }
@@ -90,12 +83,12 @@ fn question_depth_counts_deliveries_by_call_and_typed_prompt() {
     bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["status"], "answered");
     submit_notification(&bo, "t2");
-    ask_and_receive(&bo, &cy, "a?");
+    ask_and_answer(&bo, &cy, "a?", "yes");
     assert_eq!(last_depth(&world), 1);
     bo.prompt("t3");
-    ask_and_receive(&ada, &bo, "which schema?");
+    ask_and_answer(&ada, &bo, "which schema?", "yes");
     submit_notification(&bo, "t4");
-    ask_and_receive(&bo, &cy, "b?");
+    ask_and_answer(&bo, &cy, "b?", "yes");
     assert_eq!(last_depth(&world), 1);
 }
 
@@ -122,7 +115,7 @@ fn question_depth_counts_an_open_question_from_any_turn() {
 fn typed_prompt_attaches_questions_under_a_held_write_lock() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    ask_and_receive(&ada, &bo, "which port?");
+    ask_and_answer(&ada, &bo, "which port?", "yes");
     let ask = start_ask(&ada, "bo", "which schema?");
     ask.wait_for_progress("bo: stored");
     let holder = world.rows();

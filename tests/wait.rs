@@ -3,7 +3,6 @@
 //!
 //! A session with a call that waits is not rung, because the call returns with what comes. So a call that is over must not
 //! be taken for one that waits, however it ended.
-use std::path::Path;
 use std::time::Duration;
 
 use claude_mesh::mesh::{Member, Wait};
@@ -11,7 +10,7 @@ use claude_mesh::model::QuestionState;
 use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
-use crate::support::{BackgroundProcess, Session, World, has_ended, wait_until};
+use crate::support::{BackgroundProcess, MeshFixture, Session, World, has_ended, wait_until};
 use crate::support::{InboxSession, attached_context, start_ask};
 
 /// A question of `asker` wakes the idle session, whatever happened there before.
@@ -76,19 +75,6 @@ fn command_killed_while_waiting_leaves_the_session_wakeable() {
     assert_wakes(&ada, &bo);
 }
 
-/// Two who use the library alone.
-fn members(place: &Path) -> [Member; 2] {
-    ["ada", "bo"].map(|name| {
-        let project = place.join(name);
-        std::fs::create_dir_all(&project).unwrap();
-        let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
-        let mesh = claude_mesh::mesh::Mesh::open(&place.join("mesh.db"), clock).unwrap();
-        let request = claude_mesh::mesh::JoinRequest::here(&project).unwrap();
-        let instance = if name == "ada" { 1 } else { 2 };
-        mesh.join(&request.instance(instance)).unwrap()
-    })
-}
-
 /// The first asks, looks once, and then the second answers: what a look has not seen any more.
 fn answer_after_last_poll([ada, bo]: &mut [Member; 2]) -> (Wait, claude_mesh::mesh::WaitPoll) {
     let to = Address::parse("bo").unwrap();
@@ -103,8 +89,8 @@ fn answer_after_last_poll([ada, bo]: &mut [Member; 2]) -> (Wait, claude_mesh::me
 
 #[test]
 fn answer_after_the_last_poll_is_in_the_result() {
-    let place = tempfile::tempdir().unwrap();
-    let mut members = members(place.path());
+    let fixture = MeshFixture::new();
+    let mut members = [fixture.member("ada", 1), fixture.member("bo", 2)];
     let (wait, poll) = answer_after_last_poll(&mut members);
     let [ada, _] = &mut members;
     let me = ada.handle().clone();
@@ -117,8 +103,8 @@ fn answer_after_the_last_poll_is_in_the_result() {
 
 #[test]
 fn answer_to_an_abandoned_call_goes_to_the_inbox() {
-    let place = tempfile::tempdir().unwrap();
-    let mut members = members(place.path());
+    let fixture = MeshFixture::new();
+    let mut members = [fixture.member("ada", 1), fixture.member("bo", 2)];
     let (wait, _) = answer_after_last_poll(&mut members);
     let [ada, _] = &mut members;
     let me = ada.handle().clone();

@@ -1,4 +1,5 @@
 //! Answers that come after the call has ended or goes on in the background: they wake their asker.
+use crate::support::wait_until;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use super::asks::answer;
 use super::client::Lab;
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
-use super::wakes::{answers, ask_on_request, gate, gate_for, wait_until};
+use super::wakes::{answers, ask_on_request, gate, gate_for};
 
 #[test]
 fn answer_to_a_background_call_wakes_its_asker() {

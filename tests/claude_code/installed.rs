@@ -4,10 +4,11 @@
 //! Where it cannot be had the tests are skipped, and say so; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+
+use crate::support::skip_unless_required;
 
 /// The version whose behaviour the tests rely on.
 pub(super) const VERSION: &str = "2.1.329";
@@ -22,13 +23,8 @@ pub(crate) fn claude() -> Option<&'static Path> {
     }
 }
 
-/// Says why the calling test does not run; panics where it must.
 pub(crate) fn skip<T>(reason: &str) -> Option<T> {
-    let required = env::var_os("CLAUDE_MESH_REQUIRE_CLAUDE").is_some_and(|it| it == "1");
-    assert!(!required, "real Claude Code: {reason}");
-    // Written past the test harness, which would swallow it.
-    writeln!(io::stderr(), "SKIPPED: real Claude Code: {reason}").ok();
-    None
+    skip_unless_required("real Claude Code", reason, "CLAUDE_MESH_REQUIRE_CLAUDE")
 }
 
 fn find_or_install() -> Result<PathBuf, String> {

@@ -1,11 +1,11 @@
 //! What the person at each of two real clients meets when one asks the other: woken at its prompt, told at work, held back, found again.
 //!
 //! Every wait here is for something to be seen; where a test lets time pass, it watches that nothing happens.
+use crate::support::{print_to_stderr, wait_until};
 use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -462,19 +462,6 @@ pub(super) fn count_copies(api: &ScriptedApi) -> usize {
     last.count("<peer-question ") + last.count("\"question\":\"which port?\"")
 }
 
-/// Waits until something is so.
-#[track_caller]
-pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + WAIT_TIMEOUT;
-    while !condition() {
-        assert!(
-            Instant::now() < deadline,
-            "not within {WAIT_TIMEOUT:?}: {what}"
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Something a model can wait at until the test lets it go.
 pub(super) fn gate() -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
     gate_for(WAIT_TIMEOUT)
@@ -489,10 +476,4 @@ pub(super) fn gate_for(at_most: Duration) -> (Sender<()>, impl Fn() + Send + Syn
         waiting.recv_timeout(at_most).ok();
     };
     (open_gate, hold)
-}
-
-/// Says something past the test harness, which would swallow it.
-pub(super) fn print_to_stderr(text: &str) {
-    use std::io::Write;
-    writeln!(std::io::stderr(), "{text}").ok();
 }

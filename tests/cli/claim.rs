@@ -1,22 +1,9 @@
 //! Claims as people type them, beside sessions that hold and want the same.
-use std::path::Path;
-use std::process::{Child, Stdio};
 
 use serde_json::json;
 
+use crate::support::start_command;
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
-
-/// Starts a command that waits.
-fn start_command(world: &World, folder: &Path, arguments: &[&str]) -> Child {
-    world
-        .command(program("claude-mesh"), folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
 
 fn queue_length(session: &Session) -> usize {
     let listed = session.call("claims", json!({}));

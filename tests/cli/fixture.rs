@@ -11,6 +11,7 @@ use claude_mesh::platform::clock::SystemClock;
 use claude_mesh::platform::id::QuestionId;
 use serde_json::{Value, json};
 
+use crate::support::register;
 use crate::support::{ProcessOutput, WAIT_TIMEOUT, World, program};
 
 /// A home with a project folder of the person's own and peers made of this process.
@@ -96,17 +97,11 @@ impl CliFixture {
         asked.question
     }
 
-    /// Writes the registry file of a Claude Code session.
+    /// Registers a Claude Code session that is busy.
     pub(super) fn register(&self, pid: u32, folder: &Path) {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields = &stat[stat.rfind(')').unwrap()..];
-        let started = fields.split_whitespace().nth(20).unwrap();
-        let entry = json!({
-            "pid": pid, "procStart": started, "status": "busy", "entrypoint": "cli",
-            "sessionId": "s", "cwd": folder,
-        });
-        self.world
-            .write(&format!(".claude/sessions/{pid}.json"), &entry.to_string());
+        let fields =
+            json!({ "status": "busy", "entrypoint": "cli", "sessionId": "s", "cwd": folder });
+        register(&self.world.home(), pid, fields);
     }
 }
 

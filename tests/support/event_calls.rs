@@ -1,9 +1,8 @@
 //! Calls of the `events` tool and commands that follow the event log.
-use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Session, World, program};
+use super::{Session, World};
 
 /// Looks without a bell are two seconds apart. So many in a row, each made when the last one was seen, are not found by
 /// them within a test's patience.
@@ -32,17 +31,6 @@ pub(crate) fn event_types(page: &Value) -> Vec<&str> {
     events
         .map(|event| event["type"].as_str().unwrap())
         .collect()
-}
-
-pub(crate) fn start_command(world: &World, arguments: &[&str]) -> Child {
-    world
-        .command(program("claude-mesh"), &world.project("person"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 /// Waits until so many calls listen for events.

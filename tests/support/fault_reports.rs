@@ -18,7 +18,7 @@ pub(crate) const EVENTS: [&str; 5] = [
 ];
 
 #[track_caller]
-pub(crate) fn refused(result: &Value, expected: &[&str]) {
+pub(crate) fn assert_storage_refusal(result: &Value, expected: &[&str]) {
     let error = &result["error"];
     let message = error["message"].as_str().expect("a refusal");
     assert_eq!(error["code"], "storage", "{message}");
@@ -48,7 +48,7 @@ pub(crate) fn assert_all_tools_refuse(session: &Session, expected: &[&str]) {
         ("state", json!({ "action": "set", "key": "k", "value": 1 })),
         ("events", json!({ "action": "wait" })),
     ] {
-        refused(&session.call(tool, arguments), expected);
+        assert_storage_refusal(&session.call(tool, arguments), expected);
     }
     assert_server_responds(session);
 }
@@ -66,7 +66,7 @@ pub(crate) fn assert_hooks_print_nothing(world: &World, session: &Session, logge
     let log = world.home().join(".claude-mesh/faults.log");
     for event in EVENTS {
         let before = fs::read_to_string(&log).unwrap_or_default().len();
-        let ran = session.raw_hook(event, payload(event).as_bytes());
+        let ran = session.raw_hook(event, hook_payload(event).as_bytes());
         assert_eq!(
             (ran.code, ran.out.as_str()),
             (Some(0), ""),
@@ -99,7 +99,7 @@ pub(crate) fn assert_cli_reports(world: &World, expected: &[&str]) {
     }
 }
 
-pub(crate) fn payload(event: &str) -> String {
+pub(crate) fn hook_payload(event: &str) -> String {
     let session = "00000000-0000-4000-8000-00000000ffff";
     let payload = json!({
         "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on",

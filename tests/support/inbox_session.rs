@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{InFlight, Session, WAIT_TIMEOUT, World};
+use super::{Session, WAIT_TIMEOUT, World};
 
 /// The script of a client that starts its server and waits for it.
 pub(crate) const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
@@ -96,14 +96,4 @@ impl InboxSession {
             json!({ "prompt": line, "prompt_id": turn }),
         )
     }
-}
-
-pub(crate) fn attached_context(said: &Value) -> &str {
-    said["hookSpecificOutput"]["additionalContext"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{said}"))
-}
-
-pub(crate) fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
-    asker.start("ask_peer", json!({ "to": to, "question": question }))
 }

@@ -25,6 +25,23 @@ impl MeshFixture {
         }
     }
 
+    /// Opens the mesh without joining it.
+    pub(crate) fn mesh(&self) -> Mesh {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Mesh::open(&self.database(), clock).unwrap()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.place.path().join("mesh.db")
+    }
+
+    /// Creates the folder of a peer and returns the request to join from it.
+    pub(crate) fn join_request(&self, name: &str, instance: u32) -> JoinRequest {
+        let project = self.place.path().join(name);
+        std::fs::create_dir_all(&project).unwrap();
+        JoinRequest::here(&project).unwrap().instance(instance)
+    }
+
     pub(crate) fn member(&self, name: &str, instance: u32) -> Member {
         self.member_with(name, instance, None)
     }
@@ -36,17 +53,13 @@ impl MeshFixture {
         instance: u32,
         registry: Option<PathBuf>,
     ) -> Member {
-        let project = self.place.path().join(name);
-        std::fs::create_dir_all(&project).unwrap();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let opening = MeshOptions {
             registry,
             ..MeshOptions::default()
         };
-        let database = self.place.path().join("mesh.db");
-        let mesh = Mesh::open_with(&database, clock, &opening).unwrap();
-        mesh.join(&JoinRequest::here(&project).unwrap().instance(instance))
-            .unwrap()
+        let mesh = Mesh::open_with(&self.database(), clock, &opening).unwrap();
+        mesh.join(&self.join_request(name, instance)).unwrap()
     }
 
     /// Returns all that has happened.

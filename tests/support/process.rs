@@ -1,6 +1,7 @@
 //! Processes of tests: what they printed, background processes, and waiting for a condition.
+use std::io::Write;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::World;
@@ -93,4 +94,47 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Runs git in a folder, which must succeed.
+#[track_caller]
+pub(crate) fn git(world: &World, folder: &Path, arguments: &[&str]) {
+    let mut git = world.command("git", folder);
+    let output = git
+        .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+}
+
+/// Starts a command of `claude-mesh` without input and returns at once.
+pub(crate) fn start_command(world: &World, folder: &Path, arguments: &[&str]) -> Child {
+    world
+        .command(program("claude-mesh"), folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Prints past the test harness, which would swallow it.
+pub(crate) fn print_to_stderr(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}
+
+/// Reports that the calling test is skipped.
+pub(crate) fn skip(what: &str, reason: &str) {
+    print_to_stderr(&format!("SKIPPED: {what}: {reason}"));
+}
+
+/// Reports that the calling test is skipped; it fails instead where a variable of this name is `1`.
+pub(crate) fn skip_unless_required<T>(what: &str, reason: &str, variable: &str) -> Option<T> {
+    let is_required = std::env::var_os(variable).is_some_and(|value| value == "1");
+    assert!(!is_required, "{what}: {reason}");
+    skip(what, reason);
+    None
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{InFlight, ProcessOutput, WAIT_TIMEOUT, World, has_ended, wait_until};
+use super::shared::{register, request_metadata};
+use super::{InFlight, ProcessOutput, WAIT_TIMEOUT, World, has_ended, merged, wait_until};
 use serde_json::{Value, json};
 
 /// A client process, its server and what it said.
@@ -88,22 +89,11 @@ impl Session {
 
     /// Writes that file with more in it.
     pub(crate) fn register_with(&self, status: &str, more: Value) {
-        let pid = self.pid();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let started = stat[stat.rfind(')').unwrap()..]
-            .split_whitespace()
-            .nth(20)
-            .unwrap()
-            .to_owned();
-        let folder = self.home.join(".claude/sessions");
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut entry = json!({
-            "pid": pid, "procStart": started, "status": status, "entrypoint": "cli",
-            "sessionId": *self.client_session.lock().unwrap(), "cwd": self.folder, "version": "2.1.329",
+        let fields = json!({
+            "status": status, "entrypoint": "cli", "version": "2.1.329",
+            "sessionId": *self.client_session.lock().unwrap(), "cwd": self.folder,
         });
-        let all = entry.as_object_mut().unwrap();
-        all.extend(more.as_object().unwrap().clone());
-        std::fs::write(folder.join(format!("{pid}.json")), entry.to_string()).unwrap();
+        register(&self.home, self.pid(), merged(fields, more));
     }
 
     /// Speaks as Claude Code does: a discover request, and no handshake.
@@ -134,12 +124,8 @@ impl Session {
 
     fn send(&self, method: &str, mut params: Value) -> i64 {
         let id = self.next_id.fetch_add(1, Ordering::SeqCst);
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": "2.1.329" },
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "progressToken": id,
-        });
+        params["_meta"] = request_metadata();
+        params["_meta"]["progressToken"] = id.into();
         self.line(
             &json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string(),
         );

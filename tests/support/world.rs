@@ -9,10 +9,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use super::shared::Home;
 use super::{ProcessOutput, Session, WAIT_TIMEOUT, program};
 
 pub(crate) struct World {
-    home: tempfile::TempDir,
+    home: Home,
     pub(crate) environment: HashMap<String, String>,
     /// Where the servers of new sessions come from, and their hooks: this build, unless a test mixes two.
     pub(crate) servers: PathBuf,
@@ -21,7 +22,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = Home::new();
         let programs = Path::new(program("claude-mesh-server")).parent().unwrap();
         Self {
             home,
@@ -32,11 +33,11 @@ impl World {
     }
 
     pub(crate) fn home(&self) -> PathBuf {
-        self.home.path().canonicalize().unwrap()
+        self.home.path()
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.home().join(".claude-mesh/mesh.db")
+        self.home.database()
     }
 
     /// Opens the database as any other program can.
@@ -53,9 +54,7 @@ impl World {
 
     /// Makes a project folder.
     pub(crate) fn project(&self, path: &str) -> PathBuf {
-        let folder = self.home().join(path);
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
+        self.home.project(path)
     }
 
     /// Writes a file below the home.
@@ -84,13 +83,8 @@ impl World {
 
     /// Returns a command with this world's environment and nothing else.
     pub(crate) fn command(&self, program: &str, folder: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("HOME", self.home())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .envs(&self.environment)
-            .current_dir(folder);
+        let mut command = self.home.command(program, folder);
+        command.envs(&self.environment);
         command
     }
 
