@@ -73,8 +73,8 @@ impl Mesh {
     pub fn memory_home(&mut self, project: &Project) -> Result<String> {
         let home = project.home();
         if let Some(earlier) = project.earlier_home() {
-            let remaining =
-                self.read(|tx, _| Ok(tx.has_schema_v3() && tx.memory_range(&earlier)?.is_some()))?;
+            let remaining = self
+                .read(|tx, _| Ok(tx.schema_at_least(3) && tx.memory_range(&earlier)?.is_some()))?;
             if remaining {
                 self.write(|tx, _, _| Ok(tx.move_memories(&earlier, &home)?))?;
             }
@@ -254,7 +254,7 @@ impl Mesh {
     /// Returns how many memories there are for the repository at `home`, counted up to a thousand.
     pub fn count_memories(&mut self, home: &str) -> Result<u32> {
         self.read(|tx, _| {
-            if tx.has_schema_v3() {
+            if tx.schema_at_least(3) {
                 Ok(tx.count_memories(home, COUNTED_MAX)?)
             } else {
                 Ok(0)

@@ -194,7 +194,7 @@ impl Mesh {
     /// Returns how many messages a mailbox has not read.
     pub fn unread(&mut self, me: &SessionHandle) -> Result<u32> {
         self.read(|tx, _| {
-            Ok(if me.is_addressable() && tx.has_schema_v2() {
+            Ok(if me.is_addressable() && tx.schema_at_least(2) {
                 tx.count_unread(me.peer, &[])?
             } else {
                 0

@@ -173,7 +173,7 @@ impl Mesh {
 
     /// Brings the log into the file; the work of a server at rest.
     pub fn tidy(&mut self) -> Result<()> {
-        self.store.tidy()
+        self.store.checkpoint_and_optimize()
     }
 
     /// Looks for damage in the whole file; slow. Returns the first finding.

@@ -1,7 +1,7 @@
 //! Rows of claims: who holds what, who stands in line for it, and the last fence of each resource. What is over has no row.
 use rusqlite::{OptionalExtension, Params, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::claim::Lease;
 use crate::model::{ClaimMode, ClaimState, PeerKind, PeerName};
 use crate::platform::id::{ClaimId, PeerId, SessionId};
@@ -89,7 +89,7 @@ fn claim(row: &Row) -> rusqlite::Result<Claim> {
 
 impl Tx<'_> {
     fn claims_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Claim>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let sql = format!(
@@ -138,7 +138,7 @@ impl Tx<'_> {
         prefix: &str,
         limit: usize,
     ) -> rusqlite::Result<Vec<String>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         self.sql
@@ -246,7 +246,7 @@ impl Tx<'_> {
 
     /// Returns how many claims are held.
     pub(crate) fn count_claims(&self) -> rusqlite::Result<i64> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(0);
         }
         self.sql
@@ -289,7 +289,7 @@ impl Tx<'_> {
         &self,
         peer: PeerId,
     ) -> rusqlite::Result<Vec<(ClaimId, String, SessionId)>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         self.sql

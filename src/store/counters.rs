@@ -1,5 +1,5 @@
 //! How much there is, without counting it: the log is one run of numbers, the rest has tallies that the file itself keeps.
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::QuestionState;
 
 impl Tx<'_> {

@@ -2,7 +2,7 @@
 //! stays for the turn and the next, because what is asked then follows from it.
 use rusqlite::params;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::question::TURN_MS_MAX;
 use crate::platform::id::{QuestionId, SessionId};
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::{Event, EventKind};
 use crate::platform::id::{PeerId, SessionId};
@@ -43,7 +43,7 @@ impl Tx<'_> {
     /// Returns the sessions in which a call waits for an event of this transaction.
     pub(crate) fn sessions_waiting_for_events(&self) -> rusqlite::Result<Vec<SessionId>> {
         let appended_event_types = self.appended_event_types.borrow();
-        if appended_event_types.is_empty() || !self.has_schema_v2() {
+        if appended_event_types.is_empty() || !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let mut sessions = Vec::new();

@@ -1,7 +1,7 @@
 //! What a mailbox has shown to know: the questions it has answered, and what it has remembered.
 use rusqlite::params;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::platform::id::PeerId;
 
 impl Tx<'_> {

@@ -4,7 +4,7 @@
 //! forgotten name. Then the words are written anew, a piece at a time. Signposts of the other index are three letters at most and tell nothing.
 use rusqlite::params;
 
-use super::Tx;
+use super::transaction::Tx;
 
 impl Tx<'_> {
     /// Begins to write the words of all memories anew, so many pages of them. Returns whether more is to be done.
@@ -72,7 +72,7 @@ impl Tx<'_> {
 
     /// Returns whether a signpost begins with no word that is there.
     pub(crate) fn has_stale_fts_prefix(&self) -> rusqlite::Result<bool> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(false);
         }
         self.sql.execute_batch(

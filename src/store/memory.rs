@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::memory::{MemoryScope, VERSIONS_MAX};
 use crate::platform::id::MemoryId;
 

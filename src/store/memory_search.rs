@@ -8,8 +8,8 @@ use std::fmt::Write;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
-use super::Tx;
 use super::memory::{Memory, RowidRange};
+use super::transaction::Tx;
 use crate::model::memory::{Query, Term, same_tag};
 
 /// So many matches are ranked, the newest.

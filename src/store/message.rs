@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::message::{EVERYONE, MessageType, SHORT_BODY_CHARS_MAX, SentTo, Topic};
 use crate::platform::id::{MessageId, PeerId, SessionId};
 
@@ -344,7 +344,7 @@ impl Tx<'_> {
         peer: PeerId,
         session: SessionId,
     ) -> rusqlite::Result<PendingFlags> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(PendingFlags {
                 questions: self.has_pending_questions(peer)?,
                 answers: true,

@@ -4,7 +4,7 @@
 //! while looking through a peer's last answers costs a few milliseconds at a time when nobody answers anyway.
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId};
 
 /// A question that was answered.

@@ -1,7 +1,7 @@
 //! Rows of questions: asked, shown, answered, withdrawn, expired.
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
@@ -321,7 +321,7 @@ impl Tx<'_> {
 
     /// Returns whether a question is due to be rung for by anyone.
     pub(crate) fn has_questions_due_for_wake(&self) -> rusqlite::Result<bool> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(false);
         }
         self.sql
@@ -332,7 +332,7 @@ impl Tx<'_> {
     /// Returns the mailboxes of questions that are due to be rung for by anyone, at most eight, and puts each off until it is
     /// twice as old: what waits for days where nobody hears it is touched a few times and not at every verb.
     pub(crate) fn take_peers_due_for_wake(&self) -> rusqlite::Result<Vec<PeerId>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let due: Vec<(QuestionId, PeerId)> = self

@@ -2,7 +2,8 @@
 use rusqlite::params;
 use serde::Serialize;
 
-use super::{Peer, Tx};
+use super::peer::Peer;
+use super::transaction::Tx;
 use crate::platform::id::PeerId;
 
 /// Rows one sweep takes at most of each kind.

@@ -2,7 +2,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::state::{Entry, Namespace};
 
 /// Entries that one sweep lets expire at most.

@@ -2,7 +2,7 @@
 use rusqlite::{OptionalExtension, Params, Row, named_params, params};
 use serde::de::DeserializeOwned;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::task::{Priority, TaskStatus};
 use crate::platform::id::{ClaimId, PeerId, TaskId};
 
@@ -110,7 +110,7 @@ fn task(row: &Row) -> rusqlite::Result<Task> {
 
 impl Tx<'_> {
     fn tasks_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Task>> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(Vec::new());
         }
         self.sql
@@ -224,7 +224,7 @@ impl Tx<'_> {
 
     /// Returns tasks, what is to be done first, what has ended last.
     pub(crate) fn tasks(&self, listing: &TaskListing) -> rusqlite::Result<Vec<Task>> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(Vec::new());
         }
         // The database knows upper and lower case of ASCII alone, so words are looked for here.
@@ -284,7 +284,7 @@ impl Tx<'_> {
 
     /// Returns how many tasks of the mesh are open.
     pub(crate) fn count_open_tasks(&self) -> rusqlite::Result<i64> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(0);
         }
         self.sql

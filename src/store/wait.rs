@@ -1,7 +1,8 @@
 //! Rows of blocking calls: who waits for which answers.
 use rusqlite::{OptionalExtension, params};
 
-use super::{ProcessLocation, Tx};
+use super::session::ProcessLocation;
+use super::transaction::Tx;
 use crate::model::event::EventPatterns;
 use crate::platform::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
 use crate::platform::process::ProcessKey;

@@ -316,7 +316,7 @@ fn register(
     {
         sync_project_details(tx, &peer, project, existing_session.is_none())?;
     }
-    if existing_session.is_none() && peer.kind == PeerKind::Session && tx.has_schema_v2() {
+    if existing_session.is_none() && peer.kind == PeerKind::Session && tx.schema_at_least(2) {
         let topics = request
             .project
             .as_ref()
@@ -472,10 +472,10 @@ fn adopt_moved_project(
     }
     tx.move_peer_to_project(owner.id, &path, 1)?;
     if let Some(old) = &owner.project {
-        if tx.has_schema_v2() {
+        if tx.schema_at_least(2) {
             tx.move_entries(old, &path)?;
         }
-        if tx.has_schema_v3() {
+        if tx.schema_at_least(3) {
             tx.move_tasks(old, &path)?;
             // A worktree that was moved leaves its repository, and with it the memories, where it is.
             for home in memory_homes(&owner)

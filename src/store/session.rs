@@ -1,0 +1,321 @@
+//! Rows of sessions: processes of clients that are or were registered at a peer.
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::transaction::Tx;
+use crate::platform::id::{PeerId, SessionId};
+use crate::platform::process::ProcessKey;
+
+/// Where a process lives: enough to look it up, or to know that it cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessLocation {
+    /// The machine.
+    pub host: String,
+    /// The boot.
+    pub boot: String,
+    /// The namespace in which its number counts.
+    pub pid_namespace: String,
+    /// The process.
+    pub process: ProcessKey,
+    /// Tells several members of one process apart; 0 for hooks and servers.
+    pub instance: u32,
+}
+
+/// A client process that sits, or sat, at a mailbox.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Where it sits.
+    pub peer: PeerId,
+    /// Its process.
+    pub location: ProcessLocation,
+    /// The client, for example `claude-code 2.1.329`.
+    pub agent: Option<String>,
+    /// Claude Code's own id of the session; changes at `/clear`.
+    pub client_session: Option<String>,
+    /// It is a `claude -p` run.
+    pub headless: bool,
+    /// A server has sat down for it.
+    pub has_server: bool,
+    /// What the hooks saw it do last.
+    pub activity: Option<String>,
+    /// The turn in which `stop_streak` counts.
+    pub turn: Option<String>,
+    /// How often our Stop hook continued that turn.
+    pub stop_streak: u32,
+    /// Its person was told to restart it.
+    pub restart_notified: bool,
+    /// How many turns peers have started since its person last typed.
+    pub posted_turns: u32,
+    /// The doorbell that was posted and has not been read yet.
+    pub ring: Option<WakeAttempt>,
+    /// When it sat down, in wall milliseconds.
+    pub started_at_ms: i64,
+    /// When it was last heard of, in wall milliseconds.
+    pub last_seen_at_ms: i64,
+    /// When it ended, in wall milliseconds.
+    pub ended_at_ms: Option<i64>,
+}
+
+/// A doorbell posted into a session's inbox that nobody has read yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WakeAttempt {
+    /// What its line carries, so that it is known again.
+    pub nonce: String,
+    /// How often it was posted.
+    pub count: u32,
+    /// When it last was, by the monotonic clock: a session lives on one boot, and the wall clock may be set back meanwhile.
+    pub at_monotonic_ms: i64,
+}
+
+/// What a new session is made of.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Where it sits.
+    pub peer: PeerId,
+    /// Its process.
+    pub location: &'a ProcessLocation,
+    /// The client.
+    pub agent: Option<&'a str>,
+    /// Claude Code's own id of the session.
+    pub client_session: Option<&'a str>,
+    /// A name its person gave it.
+    pub given_name: Option<&'a str>,
+    /// It is a `claude -p` run.
+    pub headless: bool,
+    /// A server sits down with it.
+    pub has_server: bool,
+}
+
+const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
+
+fn session(row: &Row) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get(0)?,
+        peer: row.get(1)?,
+        location: ProcessLocation {
+            host: row.get(2)?,
+            boot: row.get(3)?,
+            pid_namespace: row.get(4)?,
+            process: ProcessKey {
+                pid: row.get(5)?,
+                started: row.get(6)?,
+            },
+            instance: row.get(7)?,
+        },
+        agent: row.get(8)?,
+        client_session: row.get(9)?,
+        headless: row.get(10)?,
+        has_server: row.get(11)?,
+        activity: row.get(12)?,
+        turn: row.get(13)?,
+        stop_streak: row.get(14)?,
+        restart_notified: row.get(15)?,
+        started_at_ms: row.get(16)?,
+        last_seen_at_ms: row.get(17)?,
+        ended_at_ms: row.get(18)?,
+        posted_turns: row.get(19)?,
+        ring: match (row.get(20)?, row.get(22)?) {
+            (Some(nonce), Some(at_monotonic_ms)) => Some(WakeAttempt {
+                nonce,
+                count: row.get(21)?,
+                at_monotonic_ms,
+            }),
+            _ => None,
+        },
+    })
+}
+
+impl Tx<'_> {
+    fn find_session_where(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Option<Session>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
+            ))?
+            .query_row(values, session)
+            .optional()
+    }
+
+    fn sessions_where(
+        &self,
+        condition: &str,
+        values: impl rusqlite::Params,
+    ) -> rusqlite::Result<Vec<Session>> {
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
+            ))?
+            .query_map(values, session)?
+            .collect()
+    }
+
+    /// Returns the session of an id.
+    pub(crate) fn session(&self, id: SessionId) -> rusqlite::Result<Option<Session>> {
+        self.find_session_where("id = ?1", [id])
+    }
+
+    /// Returns the session that has not ended of a process.
+    pub(crate) fn find_live_session_of_process(
+        &self,
+        location: &ProcessLocation,
+    ) -> rusqlite::Result<Option<Session>> {
+        let ProcessKey { pid, started } = location.process;
+        self.find_session_where(
+            "pid = ?1 AND started = ?2 AND boot = ?3 AND host = ?4 AND instance = ?5 AND ended_at_ms IS NULL",
+            params![pid, started, location.boot, location.host, location.instance],
+        )
+    }
+
+    /// Returns whether a session of that process was ever seen.
+    pub(crate) fn has_session_of_process(&self, process: ProcessKey) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM session WHERE pid = ?1 AND started = ?2)",
+            )?
+            .query_row(params![process.pid, process.started], |row| row.get(0))
+    }
+
+    /// Returns the sessions that have not ended at a mailbox; more than one only while a death is unseen.
+    pub(crate) fn live_sessions_at(&self, peer: PeerId) -> rusqlite::Result<Vec<Session>> {
+        self.sessions_where(
+            "peer_id = ?1 AND ended_at_ms IS NULL ORDER BY id DESC",
+            [peer],
+        )
+    }
+
+    /// Returns all sessions that have not ended.
+    pub(crate) fn live_sessions(&self) -> rusqlite::Result<Vec<Session>> {
+        self.sessions_where("ended_at_ms IS NULL ORDER BY id", [])
+    }
+
+    /// Returns where a Claude Code session sat last.
+    pub(crate) fn last_peer_of_client_session(
+        &self,
+        client_session: &str,
+    ) -> rusqlite::Result<Option<PeerId>> {
+        self.sql
+            .prepare_cached("SELECT peer_id FROM session WHERE client_session = ?1 ORDER BY last_seen_at_ms DESC, id DESC LIMIT 1")?
+            .query_row([client_session], |row| row.get(0))
+            .optional()
+    }
+
+    /// Seats a client process.
+    pub(crate) fn insert_session(&self, new: &NewSession) -> rusqlite::Result<SessionId> {
+        let id = SessionId::from(self.next_id()?);
+        let ProcessLocation {
+            host,
+            boot,
+            pid_namespace,
+            process,
+            instance,
+        } = new.location;
+        self.sql
+            .prepare_cached(
+                "INSERT INTO session (id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, given_name,
+                                      headless, has_server, started_at_ms, last_seen_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
+            )?
+            .execute(params![
+                id, new.peer, host, boot, pid_namespace, process.pid, process.started, instance, new.agent, new.client_session,
+                new.given_name, new.headless, new.has_server, self.now.wall_ms
+            ])?;
+        Ok(id)
+    }
+
+    /// Notes what a further program of the same client knows of the session; what is `None` stays.
+    pub(crate) fn merge_session_details(
+        &self,
+        id: SessionId,
+        new: &NewSession,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE session SET client_session = coalesce(?2, client_session), agent = coalesce(?3, agent), given_name = coalesce(?4, given_name),
+                        has_server = max(has_server, ?5), last_seen_at_ms = ?6 WHERE id = ?1",
+            )?
+            .execute(params![id, new.client_session, new.agent, new.given_name, new.has_server, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Takes Claude Code's own id off a session that goes on, as `/clear` does.
+    pub(crate) fn clear_client_session(&self, id: SessionId) -> rusqlite::Result<()> {
+        self.sql.execute("UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1", [id]).map(drop)
+    }
+
+    /// Ends a session. Returns false when it had ended before.
+    pub(crate) fn end_session(&self, id: SessionId) -> rusqlite::Result<bool> {
+        let ended = self.sql.execute(
+            "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
+            params![id, self.now.wall_ms],
+        )?;
+        self.sql
+            .execute("DELETE FROM wait WHERE session_id = ?1", [id])?;
+        self.sql.execute("UPDATE peer SET last_seen_at_ms = ?2 WHERE id = (SELECT peer_id FROM session WHERE id = ?1)", params![id, self.now.wall_ms])?;
+        Ok(ended > 0)
+    }
+
+    /// Notes that a session was heard of.
+    pub(crate) fn mark_session_seen(&self, id: SessionId) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET last_seen_at_ms = ?2 WHERE id = ?1")?
+            .execute(params![id, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Notes what a hook saw a session do.
+    pub(crate) fn set_activity(&self, id: SessionId, activity: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET activity = ?2, last_seen_at_ms = ?3 WHERE id = ?1")?
+            .execute(params![id, activity, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Notes that the person of a session was told to restart it.
+    pub(crate) fn mark_restart_notified(&self, id: SessionId) -> rusqlite::Result<()> {
+        self.sql
+            .execute("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
+            .map(drop)
+    }
+
+    /// Notes that a doorbell was posted, or with `None` that it was read.
+    pub(crate) fn set_wake_attempt(
+        &self,
+        id: SessionId,
+        ring: Option<&WakeAttempt>,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET ring_nonce = ?2, ring_count = ?3, rung_at_ms = ?4 WHERE id = ?1")?
+            .execute(params![
+                id,
+                ring.map(|ring| &ring.nonce),
+                ring.map_or(0, |ring| ring.count),
+                ring.map(|ring| ring.at_monotonic_ms)
+            ])
+            .map(drop)
+    }
+
+    /// Counts the turns that peers have started since the person last typed.
+    pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET posted_turns = ?2 WHERE id = ?1")?
+            .execute(params![id, turns])
+            .map(drop)
+    }
+
+    /// Counts how often our Stop hook continued a turn.
+    pub(crate) fn set_stop_streak(
+        &self,
+        id: SessionId,
+        turn: &str,
+        streak: u32,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE session SET turn = ?2, stop_streak = ?3, last_seen_at_ms = ?4 WHERE id = ?1")?
+            .execute(params![id, turn, streak, self.now.wall_ms])
+            .map(drop)
+    }
+}
