@@ -58,33 +58,38 @@ pub struct NewClaim<'a> {
     pub lease_ms: i64,
 }
 
-const CLAIM_COLUMNS: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name, p.kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
+const CLAIM_COLUMNS: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name AS peer_name, p.kind AS peer_kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
 
-fn claim(row: &Row) -> rusqlite::Result<Claim> {
-    let (claimed_monotonic_ms, lease_ms): (i64, i64) = (row.get(12)?, row.get(13)?);
-    let until_ms: Option<i64> = row.get(14)?;
-    let (claimed_at_ms, granted_at_ms): (i64, Option<i64>) = (row.get(15)?, row.get(16)?);
-    Ok(Claim {
-        id: row.get(0)?,
-        resource: row.get(1)?,
-        mode: ClaimMode::of(&row.get::<_, String>(2)?),
-        state: ClaimState::of(&row.get::<_, String>(3)?),
-        peer: row.get(4)?,
-        peer_name: PeerName::from_stored(row.get(5)?),
-        kind: PeerKind::of(&row.get::<_, String>(6)?),
-        ttl_ms: row.get(7)?,
-        session: row.get(8)?,
-        note: row.get(9)?,
-        fencing_token: row.get(10)?,
-        boot: row.get(11)?,
-        lease: Lease {
-            claimed_monotonic_ms,
-            lease_ms,
-            until_ms: until_ms.unwrap_or(claimed_monotonic_ms + lease_ms),
-        },
-        claimed_at_ms,
-        lease_began_at_ms: granted_at_ms.map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),
-    })
+impl Claim {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let claimed_monotonic_ms = row.get("claimed_monotonic_ms")?;
+        let lease_ms = row.get("lease_ms")?;
+        let until_ms: Option<i64> = row.get("lease_until_monotonic_ms")?;
+        let claimed_at_ms: i64 = row.get("claimed_at_ms")?;
+        let granted_at_ms: Option<i64> = row.get("granted_at_ms")?;
+        Ok(Self {
+            id: row.get("id")?,
+            resource: row.get("resource")?,
+            mode: ClaimMode::of(row.get_ref("mode")?.as_str()?),
+            state: ClaimState::of(row.get_ref("state")?.as_str()?),
+            peer: row.get("peer_id")?,
+            peer_name: PeerName::from_stored(row.get("peer_name")?),
+            kind: PeerKind::of(row.get_ref("peer_kind")?.as_str()?),
+            ttl_ms: row.get("ttl_ms")?,
+            session: row.get("session_id")?,
+            note: row.get("note")?,
+            fencing_token: row.get("fence")?,
+            boot: row.get("boot")?,
+            lease: Lease {
+                claimed_monotonic_ms,
+                lease_ms,
+                until_ms: until_ms.unwrap_or(claimed_monotonic_ms + lease_ms),
+            },
+            claimed_at_ms,
+            lease_began_at_ms: granted_at_ms
+                .map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),
+        })
+    }
 }
 
 impl Tx<'_> {
@@ -97,7 +102,7 @@ impl Tx<'_> {
         );
         self.sql
             .prepare_cached(&sql)?
-            .query_map(values, claim)?
+            .query_map(values, Claim::from_row)?
             .collect()
     }
 
@@ -298,7 +303,9 @@ impl Tx<'_> {
                  JOIN claim c ON c.id = w.claim_id
                  WHERE s.peer_id = ?1 AND s.ended_at_ms IS NULL AND c.state = 'queued'",
             )?
-            .query_map([peer], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([peer], |row| {
+                Ok((row.get("id")?, row.get("resource")?, row.get("session_id")?))
+            })?
             .collect()
     }
 }

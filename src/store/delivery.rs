@@ -7,7 +7,7 @@ use crate::model::question::TURN_MS_MAX;
 use crate::platform::id::{QuestionId, SessionId};
 
 /// How deep lies what a session was shown; of very many showings the newest count.
-pub(super) const MAX_DELIVERED_DEPTH_SQL: &str =
+const MAX_DELIVERED_DEPTH_SQL: &str =
     "SELECT coalesce(max(q.depth), -1)
      FROM (SELECT question_id FROM showing WHERE session_id = ?1 ORDER BY question_id DESC LIMIT 200) s
      JOIN question q ON q.id = s.question_id WHERE q.state = 'open' OR q.closed_at_ms >= ?2";

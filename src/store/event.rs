@@ -52,12 +52,12 @@ impl Tx<'_> {
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let patterns = EventPatterns::of_json(&row.get::<_, String>(1)?);
+            let patterns = EventPatterns::of_json(row.get_ref("event_types")?.as_str()?);
             if appended_event_types
                 .iter()
                 .any(|kind| patterns.match_any(kind))
             {
-                sessions.push(row.get(0)?);
+                sessions.push(row.get("session_id")?);
             }
         }
         Ok(sessions)
@@ -71,20 +71,27 @@ impl Tx<'_> {
             ..EventPage::default()
         };
         let mut statement = self.sql.prepare_cached(
-            "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
+            "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, '') AS by_name, e.subject, e.data
              FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2",
         )?;
+        // A scan may read a hundred thousand rows, so the columns of its filter are looked up once.
+        let (seq, kind, at_ms) = (
+            statement.column_index("seq")?,
+            statement.column_index("type")?,
+            statement.column_index("at_ms")?,
+        );
         let mut rows = statement.query(params![page.next, SCAN_MAX])?;
         while let Some(row) = rows.next()? {
-            let at_ms = row.get::<_, i64>(2)?;
-            if at_ms >= since_ms && filter.types.match_any(row.get_ref(1)?.as_str()?) {
+            if row.get::<_, i64>(at_ms)? >= since_ms
+                && filter.types.match_any(row.get_ref(kind)?.as_str()?)
+            {
                 if page.events.len() == filter.limit {
                     page.more = true;
                     return Ok(page);
                 }
-                page.events.push(event(row)?);
+                page.events.push(event_from_row(row)?);
             }
-            page.next = row.get(0)?;
+            page.next = row.get(seq)?;
         }
         // Beyond what one read looks at nobody knows.
         page.more = page.next < self.last_event_seq()?;
@@ -99,10 +106,10 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<Event>> {
         self.sql
             .prepare_cached(
-                "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
+                "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, '') AS by_name, e.subject, e.data
                  FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.at_ms >= ?1 AND e.type = ?2 ORDER BY e.seq",
             )?
-            .query_map(params![since_ms, kind.as_str()], event)?
+            .query_map(params![since_ms, kind.as_str()], event_from_row)?
             .collect()
     }
 
@@ -134,7 +141,7 @@ impl Tx<'_> {
         let next: Option<(i64, i64)> = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event WHERE seq > ?1 ORDER BY seq LIMIT 1")?
-            .query_row([after], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([after], |row| Ok((row.get("seq")?, row.get("at_ms")?)))
             .optional()?;
         if next.is_none_or(|(_, at_ms)| at_ms >= since_ms) {
             return Ok(after);
@@ -155,13 +162,17 @@ impl Tx<'_> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, type FROM event ORDER BY seq DESC LIMIT ?1")?;
+        let (seq, kind) = (
+            statement.column_index("seq")?,
+            statement.column_index("type")?,
+        );
         let mut rows = statement.query([SCAN_MAX])?;
         let (mut start, mut found) = (self.last_event_seq()?, 0);
         while found < limit
             && let Some(row) = rows.next()?
         {
-            if types.match_any(row.get_ref(1)?.as_str()?) {
-                start = row.get::<_, i64>(0)? - 1;
+            if types.match_any(row.get_ref(kind)?.as_str()?) {
+                start = row.get::<_, i64>(seq)? - 1;
                 found += 1;
             }
         }
@@ -183,8 +194,8 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("SELECT event_types, event_after FROM session WHERE id = ?1 AND event_types IS NOT NULL")?
             .query_row([session], |row| {
-                let types = EventPatterns::of_json(&row.get::<_, String>(0)?);
-                Ok((types, row.get(1)?))
+                let types = EventPatterns::of_json(row.get_ref("event_types")?.as_str()?);
+                Ok((types, row.get("event_after")?))
             })
             .optional()
     }
@@ -221,13 +232,13 @@ impl Tx<'_> {
     }
 }
 
-fn event(row: &Row) -> rusqlite::Result<Event> {
+fn event_from_row(row: &Row) -> rusqlite::Result<Event> {
     Ok(Event {
-        seq: row.get(0)?,
-        kind: row.get(1)?,
-        at_ms: row.get(2)?,
-        by: row.get(3)?,
-        subject: row.get(4)?,
-        data: serde_json::from_str(row.get_ref(5)?.as_str()?).unwrap_or(Value::Null),
+        seq: row.get("seq")?,
+        kind: row.get("type")?,
+        at_ms: row.get("at_ms")?,
+        by: row.get("by_name")?,
+        subject: row.get("subject")?,
+        data: serde_json::from_str(row.get_ref("data")?.as_str()?).unwrap_or(Value::Null),
     })
 }

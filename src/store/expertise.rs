@@ -31,12 +31,12 @@ impl Tx<'_> {
         let match_expression: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
         self.sql
             .prepare_cached(
-                "SELECT m.by_name, substr(m.text, 1, 2000) FROM memory_words w JOIN memory m ON m.number = w.rowid
+                "SELECT m.by_name, substr(m.text, 1, 2000) AS text FROM memory_words w JOIN memory m ON m.number = w.rowid
                  WHERE memory_words MATCH ?1 AND m.superseded_at_ms IS NULL AND (m.expires_at_ms IS NULL OR m.expires_at_ms > ?2)
                  ORDER BY w.rowid DESC LIMIT ?3",
             )?
             .query_map(params![match_expression.join(" OR "), self.now.wall_ms, limit], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get("by_name")?, row.get("text")?))
             })?
             .collect()
     }

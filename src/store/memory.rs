@@ -62,28 +62,29 @@ pub(crate) struct RowidRange {
 
 const MEMORY_COLUMNS: &str = "m.number, m.id, m.scope, m.key, m.version, m.by_name, m.at_ms, m.expires_at_ms, m.superseded_by, m.superseded_at_ms, m.tags, m.text";
 
-fn memory(row: &Row) -> rusqlite::Result<Memory> {
-    let superseded: (Option<String>, Option<i64>) = (row.get(8)?, row.get(9)?);
-    Ok(Memory {
-        number: row.get(0)?,
-        id: row.get(1)?,
-        scope: row.get(2)?,
-        key: row.get(3)?,
-        version: row.get(4)?,
-        by: row.get(5)?,
-        at_ms: row.get(6)?,
-        expires_at_ms: row.get(7)?,
-        superseded: superseded.0.zip(superseded.1),
-        tags: serde_json::from_str(row.get_ref(10)?.as_str()?).unwrap_or_default(),
-        text: row.get(11)?,
-    })
-}
-
 fn tags_json(tags: &[String]) -> String {
     serde_json::to_string(tags).expect("texts can be written as JSON")
 }
 
 impl Memory {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let superseded_by: Option<String> = row.get("superseded_by")?;
+        let superseded_at_ms: Option<i64> = row.get("superseded_at_ms")?;
+        Ok(Self {
+            number: row.get("number")?,
+            id: row.get("id")?,
+            scope: row.get("scope")?,
+            key: row.get("key")?,
+            version: row.get("version")?,
+            by: row.get("by_name")?,
+            at_ms: row.get("at_ms")?,
+            expires_at_ms: row.get("expires_at_ms")?,
+            superseded: superseded_by.zip(superseded_at_ms),
+            tags: serde_json::from_str(row.get_ref("tags")?.as_str()?).unwrap_or_default(),
+            text: row.get("text")?,
+        })
+    }
+
     /// Returns whether it is the mesh's or its repository's.
     pub fn scope_kind(&self) -> MemoryScope {
         if self.scope == MESH {
@@ -109,7 +110,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE {condition}"
             ))?
-            .query_map(values, memory)?
+            .query_map(values, Memory::from_row)?
             .collect()
     }
 
@@ -228,7 +229,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.id = ?1"
             ))?
-            .query_row([id], memory)
+            .query_row([id], Memory::from_row)
             .optional()
     }
 
@@ -238,7 +239,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.number = ?1"
             ))?
-            .query_row([number], memory)
+            .query_row([number], Memory::from_row)
             .optional()
     }
 

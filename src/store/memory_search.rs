@@ -130,11 +130,11 @@ impl Tx<'_> {
         let mut ranked: Vec<(i64, f64)> = self
             .sql
             .prepare_cached(
-                "SELECT rowid, bm25(memory_words, 1.0, 4.0, 2.0) FROM memory_words WHERE memory_words MATCH ?1
+                "SELECT rowid, bm25(memory_words, 1.0, 4.0, 2.0) AS bm25 FROM memory_words WHERE memory_words MATCH ?1
                  AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC LIMIT ?4",
             )?
             .query_map(params![expression, range.first, range.last, RANKED_MAX], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get("rowid")?, row.get("bm25")?))
             })?
             .collect::<rusqlite::Result<_>>()?;
         ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));

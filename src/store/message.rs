@@ -37,6 +37,27 @@ pub struct Message {
 }
 
 impl Message {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let topic: Option<String> = row.get("topic")?;
+        let to = match topic {
+            None => SentTo::Peer(row.get::<_, Option<String>>("to_name")?.unwrap_or_default()),
+            Some(topic) if topic == EVERYONE => SentTo::Everyone,
+            Some(topic) => SentTo::Topic(topic),
+        };
+        Ok(Self {
+            id: row.get("id")?,
+            from: row.get("from_name")?,
+            to,
+            kind: MessageType::of(row.get_ref("type")?.as_str()?).unwrap_or_default(),
+            subject: row.get("subject")?,
+            body: row.get("body")?,
+            bytes: row.get("bytes")?,
+            in_reply_to: row.get("in_reply_to")?,
+            posted_at_ms: row.get("posted_at_ms")?,
+            expires_at_ms: row.get("expires_at_ms")?,
+        })
+    }
+
     /// Returns the text if it is short enough to be told beside a prompt.
     pub fn short_body(&self) -> Option<&str> {
         (self.body.chars().count() <= SHORT_BODY_CHARS_MAX).then_some(self.body.as_str())
@@ -117,7 +138,7 @@ pub struct PendingFlags {
     pub grants: bool,
 }
 
-const MESSAGE_COLUMNS: &str = "m.id, m.from_name, p.name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body)";
+const MESSAGE_COLUMNS: &str = "m.id, m.from_name, p.name AS to_name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body) AS bytes";
 /// The row with the id of the last message, so that a hook need not look into the table when nothing was posted.
 const LAST_MESSAGE_KEY: &str = "last_message";
 const WAKING_FILTER: &str = "AND m.type IN ('alert', 'command')";
@@ -154,27 +175,6 @@ fn filter_sql(extra_filter: &str) -> String {
 const UNREAD_AFTER: &str = "(SELECT mail_read FROM peer WHERE id = :peer)";
 const UNMENTIONED_AFTER: &str =
     "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
-
-fn message(row: &Row) -> rusqlite::Result<Message> {
-    let topic: Option<String> = row.get(3)?;
-    let to = match topic {
-        None => SentTo::Peer(row.get::<_, Option<String>>(2)?.unwrap_or_default()),
-        Some(topic) if topic == EVERYONE => SentTo::Everyone,
-        Some(topic) => SentTo::Topic(topic),
-    };
-    Ok(Message {
-        id: row.get(0)?,
-        from: row.get(1)?,
-        to,
-        kind: MessageType::of(row.get_ref(4)?.as_str()?).unwrap_or_default(),
-        subject: row.get(5)?,
-        in_reply_to: row.get(6)?,
-        posted_at_ms: row.get(7)?,
-        expires_at_ms: row.get(8)?,
-        bytes: row.get(9)?,
-        body: row.get(10)?,
-    })
-}
 
 /// Each topic once: one named twice must not be looked into twice.
 fn topics_json(topics: &[Topic]) -> String {
@@ -213,17 +213,17 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(
                 "SELECT id, to_peer, topic, type = ?3 AND subject IS ?4 AND body = ?5 AND in_reply_to IS ?6
-                        AND (expires_at_ms - posted_at_ms) IS ?7
+                        AND (expires_at_ms - posted_at_ms) IS ?7 AS is_identical
                  FROM message WHERE from_peer = ?1 AND idempotency_key = ?2",
             )?
             .query_row(
                 params![new.from, key, new.kind.as_str(), new.subject, new.body, new.in_reply_to, new.ttl_ms],
                 |row| {
                     Ok(IdempotencyMatch {
-                        id: row.get(0)?,
-                        to_peer: row.get(1)?,
-                        topic: row.get(2)?,
-                        is_identical: row.get(3)?,
+                        id: row.get("id")?,
+                        to_peer: row.get("to_peer")?,
+                        topic: row.get("topic")?,
+                        is_identical: row.get("is_identical")?,
                     })
                 },
             )
@@ -273,7 +273,7 @@ impl Tx<'_> {
                     ":peer": peer, ":after": listing.after, ":now": self.now.wall_ms, ":topics": topics_json(listing.topics),
                     ":from": listing.from, ":from_name": listing.from_name, ":limit": listing.limit,
                 },
-                message,
+                Message::from_row,
             )?
             .collect()
     }
@@ -299,14 +299,14 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<Message>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MESSAGE_COLUMNS}, substr(m.body, 1, {}) FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
+                "SELECT {MESSAGE_COLUMNS}, substr(m.body, 1, {}) AS body FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
                  CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id",
                 SHORT_BODY_CHARS_MAX + 1,
                 visible_ids_sql(UNMENTIONED_AFTER, "")
             ))?
             .query_map(
                 named_params! { ":peer": peer, ":now": self.now.wall_ms, ":limit": limit },
-                message,
+                Message::from_row,
             )?
             .collect()
     }
@@ -355,9 +355,9 @@ impl Tx<'_> {
             params![peer, session, self.now.wall_ms],
             |row| {
                 Ok(PendingFlags {
-                    questions: row.get(0)?,
-                    answers: row.get(1)?,
-                    grants: row.get(2)?,
+                    questions: row.get("questions")?,
+                    answers: row.get("answers")?,
+                    grants: row.get("grants")?,
                     mail: false,
                 })
             },
@@ -448,7 +448,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT p.id, p.name FROM subscription s JOIN peer p ON p.id = s.peer_id WHERE s.topic = ?1 ORDER BY p.name",
             )?
-            .query_map([topic], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map([topic], |row| Ok((row.get("id")?, row.get("name")?)))?
             .collect()
     }
 
@@ -462,9 +462,9 @@ impl Tx<'_> {
 }
 
 /// A hook compiles this anew each time, so it is as plain as can be.
-const PENDING_FLAGS_SQL: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?3),
-    EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1 AND answer_open = 1),
-    EXISTS (SELECT 1 FROM claim WHERE session_id = ?2 AND told = 0 AND state = 'held')";
+const PENDING_FLAGS_SQL: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?3) AS questions,
+    EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1 AND answer_open = 1) AS answers,
+    EXISTS (SELECT 1 FROM claim WHERE session_id = ?2 AND told = 0 AND state = 'held') AS grants";
 
 fn has_unmentioned_sql() -> String {
     format!("SELECT EXISTS ({})", visible_ids_sql(UNMENTIONED_AFTER, ""))

@@ -61,29 +61,31 @@ pub struct NewPeer<'a> {
 
 const PEER_COLUMNS: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
 /// Begins with the sessions: by name every mailbox there is would be read.
-pub(super) const WITH_LIVE_SESSION: &str =
+const WITH_LIVE_SESSION: &str =
     "id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY kind = 'run', +name";
 
-fn peer(row: &Row) -> rusqlite::Result<Peer> {
-    Ok(Peer {
-        id: row.get(0)?,
-        kind: PeerKind::of(row.get_ref(1)?.as_str()?),
-        name: PeerName::from_stored(row.get(2)?),
-        requested_name: row.get(3)?,
-        project: row.get(4)?,
-        seat: row.get(5)?,
-        role: row.get(6)?,
-        summary: row.get(7)?,
-        branch: row.get(8)?,
-        prompt_ptr: row.get(9)?,
-        git_root: row.get(10)?,
-        git_common: row.get(11)?,
-        git_branch: row.get(12)?,
-        ttl_ms: row.get(13)?,
-        epoch: row.get(14)?,
-        last_seen_at_ms: row.get(15)?,
-        quiet_until_ms: row.get(16)?,
-    })
+impl Peer {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            kind: PeerKind::of(row.get_ref("kind")?.as_str()?),
+            name: PeerName::from_stored(row.get("name")?),
+            requested_name: row.get("wanted")?,
+            project: row.get("project")?,
+            seat: row.get("seat")?,
+            role: row.get("role")?,
+            summary: row.get("summary")?,
+            branch: row.get("branch")?,
+            prompt_ptr: row.get("prompt_ptr")?,
+            git_root: row.get("git_root")?,
+            git_common: row.get("git_common")?,
+            git_branch: row.get("git_branch")?,
+            ttl_ms: row.get("ttl_ms")?,
+            quiet_until_ms: row.get("quiet_until_ms")?,
+            epoch: row.get("epoch")?,
+            last_seen_at_ms: row.get("last_seen_at_ms")?,
+        })
+    }
 }
 
 impl Tx<'_> {
@@ -96,7 +98,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
             ))?
-            .query_row(values, peer)
+            .query_row(values, Peer::from_row)
             .optional()
     }
 
@@ -109,7 +111,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
             ))?
-            .query_map(values, peer)?
+            .query_map(values, Peer::from_row)?
             .collect()
     }
 

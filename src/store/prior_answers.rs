@@ -2,7 +2,7 @@
 //!
 //! There is no index of them: an answer is given while somebody waits for it, and filling one then would cost every answer,
 //! while looking through a peer's last answers costs a few milliseconds at a time when nobody answers anyway.
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Statement, params};
 
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId};
@@ -23,19 +23,42 @@ pub struct StoredAnswer {
 }
 
 /// What is read of a question and of its answer to see whether they fit, in characters.
-pub(super) const EXCERPT_COLUMNS: &str =
-    "id, substr(question, 1, 2000), substr(answer, 1, 2048), answered_at_ms, answered_head";
+const EXCERPT_COLUMNS: &str = "id, substr(question, 1, 2000) AS question, substr(answer, 1, 2048) AS answer, answered_at_ms, answered_head";
 /// In the order of the index, so that nothing is sorted: of what was asked at one time the newest.
-pub(super) const NEWEST_ANSWERED_OF_PEER: &str = "target_peer = ?1 AND state = 'answered' AND answered_at_ms >= ?2 AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?3";
+const NEWEST_ANSWERED_OF_PEER: &str = "target_peer = ?1 AND state = 'answered' AND answered_at_ms >= ?2 AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?3";
 
-fn answered(row: &Row) -> rusqlite::Result<StoredAnswer> {
-    Ok(StoredAnswer {
-        id: row.get(0)?,
-        question: row.get(1)?,
-        answer: row.get(2)?,
-        answered_at_ms: row.get(3)?,
-        head: row.get(4)?,
-    })
+/// The positions of the columns of a [`StoredAnswer`], looked up once for thousands of rows.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    id: usize,
+    question: usize,
+    answer: usize,
+    answered_at_ms: usize,
+    answered_head: usize,
+}
+
+impl Columns {
+    fn of(statement: &Statement) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: statement.column_index("id")?,
+            question: statement.column_index("question")?,
+            answer: statement.column_index("answer")?,
+            answered_at_ms: statement.column_index("answered_at_ms")?,
+            answered_head: statement.column_index("answered_head")?,
+        })
+    }
+}
+
+impl StoredAnswer {
+    fn from_row(row: &Row, columns: Columns) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(columns.id)?,
+            question: row.get(columns.question)?,
+            answer: row.get(columns.answer)?,
+            answered_at_ms: row.get(columns.answered_at_ms)?,
+            head: row.get(columns.answered_head)?,
+        })
+    }
 }
 
 impl Tx<'_> {
@@ -49,15 +72,17 @@ impl Tx<'_> {
         bytes_max: i64,
     ) -> rusqlite::Result<Vec<StoredAnswer>> {
         let mut statement = self.sql.prepare_cached(&format!(
-            "SELECT {EXCERPT_COLUMNS}, octet_length(question) + octet_length(answer) FROM question WHERE {NEWEST_ANSWERED_OF_PEER}"
+            "SELECT {EXCERPT_COLUMNS}, octet_length(question) + octet_length(answer) AS bytes FROM question WHERE {NEWEST_ANSWERED_OF_PEER}"
         ))?;
+        let columns = Columns::of(&statement)?;
+        let bytes_column = statement.column_index("bytes")?;
         let mut rows = statement.query(params![peer, since_ms, limit])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while bytes < bytes_max
             && let Some(row) = rows.next()?
         {
-            bytes += row.get::<_, i64>(5)?;
-            found.push(answered(row)?);
+            bytes += row.get::<_, i64>(bytes_column)?;
+            found.push(StoredAnswer::from_row(row, columns)?);
         }
         found.sort_by_key(|one| std::cmp::Reverse((one.answered_at_ms, one.id)));
         Ok(found)
@@ -65,12 +90,13 @@ impl Tx<'_> {
 
     /// Returns an answered question in full.
     pub(crate) fn answered(&self, id: QuestionId) -> rusqlite::Result<Option<StoredAnswer>> {
-        self.sql
-            .prepare_cached(
-                "SELECT id, question, answer, answered_at_ms, answered_head FROM question
-                 WHERE id = ?1 AND state = 'answered' AND answer IS NOT NULL",
-            )?
-            .query_row([id], answered)
+        let mut statement = self.sql.prepare_cached(
+            "SELECT id, question, answer, answered_at_ms, answered_head FROM question
+             WHERE id = ?1 AND state = 'answered' AND answer IS NOT NULL",
+        )?;
+        let columns = Columns::of(&statement)?;
+        statement
+            .query_row([id], |row| StoredAnswer::from_row(row, columns))
             .optional()
     }
 }

@@ -91,37 +91,55 @@ pub struct QuestionDelivery {
 
 const QUESTION_COLUMNS: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
 
-fn question(row: &Row) -> rusqlite::Result<Question> {
-    let by = |word: &str| {
-        if word == "person" {
-            AnsweredBy::Person
-        } else {
-            AnsweredBy::Session
-        }
-    };
-    Ok(Question {
-        id: row.get(0)?,
-        asker: row.get(1)?,
-        asker_session: row.get(2)?,
-        target: row.get(3)?,
-        question: row.get(4)?,
-        context: row.get(5)?,
-        depth: row.get(6)?,
-        state: QuestionState::of(row.get_ref(7)?.as_str()?),
-        asked_at_ms: row.get(8)?,
-        expires_at_ms: row.get(9)?,
-        wake: WakeState::of(row.get_ref(10)?.as_str()?),
-        woken_at_ms: row.get(11)?,
-        shown_at_ms: row.get(12)?,
-        shown_times: row.get(13)?,
-        answer: row.get(14)?,
-        answered_by: row.get_ref(15)?.as_str_or_null()?.map(by),
-        answered_at_ms: row.get(16)?,
-        answer_late: row.get(17)?,
-        answer_shown_at_ms: row.get(18)?,
-        wake_problem: row.get(19)?,
-        held: row.get(20)?,
-    })
+impl Question {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let answered_by = |word: &str| match word {
+            "person" => AnsweredBy::Person,
+            _ => AnsweredBy::Session,
+        };
+        Ok(Self {
+            id: row.get("id")?,
+            asker: row.get("asker_peer")?,
+            asker_session: row.get("asker_session")?,
+            target: row.get("target_peer")?,
+            question: row.get("question")?,
+            context: row.get("context")?,
+            depth: row.get("depth")?,
+            state: QuestionState::of(row.get_ref("state")?.as_str()?),
+            asked_at_ms: row.get("asked_at_ms")?,
+            expires_at_ms: row.get("expires_at_ms")?,
+            wake: WakeState::of(row.get_ref("wake")?.as_str()?),
+            woken_at_ms: row.get("woken_at_ms")?,
+            wake_problem: row.get("wake_problem")?,
+            held: row.get("held")?,
+            shown_at_ms: row.get("shown_at_ms")?,
+            shown_times: row.get("shown_times")?,
+            answer: row.get("answer")?,
+            answered_by: row
+                .get_ref("answered_by")?
+                .as_str_or_null()?
+                .map(answered_by),
+            answered_at_ms: row.get("answered_at_ms")?,
+            answer_late: row.get("answer_late")?,
+            answer_shown_at_ms: row.get("answer_shown_at_ms")?,
+        })
+    }
+}
+
+impl QuestionDelivery {
+    /// The columns of the delivery are NULL if the session has not been shown the question.
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let count = |column: &str| row.get(column).map(|times: Option<u32>| times.unwrap_or(0));
+        Ok(Self {
+            question: Question::from_row(row)?,
+            delivery_count: count("times")?,
+            turn: row.get("turn")?,
+            stop_blocks: count("stops")?,
+            stop_blocks_in_turn: count("stops_in_turn")?,
+            interrupts: count("interrupts")?,
+            interrupted_at_monotonic_ms: row.get("interrupted_at_ms")?,
+        })
+    }
 }
 
 impl Tx<'_> {
@@ -134,7 +152,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS} FROM question q WHERE {condition}"
             ))?
-            .query_map(values, question)?
+            .query_map(values, Question::from_row)?
             .collect()
     }
 
@@ -144,7 +162,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS} FROM question q WHERE q.id = ?1"
             ))?
-            .query_row([id], question)
+            .query_row([id], Question::from_row)
             .optional()
     }
 
@@ -196,17 +214,10 @@ impl Tx<'_> {
                  FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
                  WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 ORDER BY q.id LIMIT 200"
             ))?
-            .query_map(params![target, session, self.now.wall_ms], |row| {
-                Ok(QuestionDelivery {
-                    question: question(row)?,
-                    delivery_count: row.get::<_, Option<u32>>(21)?.unwrap_or(0),
-                    turn: row.get(22)?,
-                    stop_blocks: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
-                    stop_blocks_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
-                    interrupts: row.get::<_, Option<u32>>(25)?.unwrap_or(0),
-                    interrupted_at_monotonic_ms: row.get(26)?,
-                })
-            })?
+            .query_map(
+                params![target, session, self.now.wall_ms],
+                QuestionDelivery::from_row,
+            )?
             .collect()
     }
 
@@ -341,7 +352,7 @@ impl Tx<'_> {
                 "SELECT id, target_peer FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= ?1
                  ORDER BY ring_again_at_ms LIMIT 8",
             )?
-            .query_map([self.now.wall_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map([self.now.wall_ms], |row| Ok((row.get("id")?, row.get("target_peer")?)))?
             .collect::<rusqlite::Result<_>>()?;
         for (id, _) in &due {
             self.sql
@@ -432,7 +443,7 @@ impl Tx<'_> {
         let due: Vec<(QuestionId, PeerId)> = self
             .sql
             .prepare_cached("SELECT id, target_peer FROM question WHERE state = 'open' AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 100")?
-            .query_map([self.now.wall_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map([self.now.wall_ms], |row| Ok((row.get("id")?, row.get("target_peer")?)))?
             .collect::<rusqlite::Result<_>>()?;
         for (id, _) in &due {
             self.sql

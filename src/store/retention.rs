@@ -125,12 +125,16 @@ impl Tx<'_> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event ORDER BY seq LIMIT ?1")?;
+        let (seq, at_ms) = (
+            statement.column_index("seq")?,
+            statement.column_index("at_ms")?,
+        );
         let mut rows = statement.query([ROWS_MAX])?;
         let mut last = None;
         while let Some(row) = rows.next()?
-            && row.get::<_, i64>(1)? < before_ms
+            && row.get::<_, i64>(at_ms)? < before_ms
         {
-            last = Some(row.get::<_, i64>(0)?);
+            last = Some(row.get::<_, i64>(seq)?);
         }
         match last {
             None => Ok(0),

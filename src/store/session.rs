@@ -48,7 +48,7 @@ pub struct Session {
     /// How many turns peers have started since its person last typed.
     pub posted_turns: u32,
     /// The doorbell that was posted and has not been read yet.
-    pub ring: Option<WakeAttempt>,
+    pub wake_attempt: Option<WakeAttempt>,
     /// When it sat down, in wall milliseconds.
     pub started_at_ms: i64,
     /// When it was last heard of, in wall milliseconds.
@@ -89,41 +89,50 @@ pub struct NewSession<'a> {
 
 const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
 
-fn session(row: &Row) -> rusqlite::Result<Session> {
-    Ok(Session {
-        id: row.get(0)?,
-        peer: row.get(1)?,
-        location: ProcessLocation {
-            host: row.get(2)?,
-            boot: row.get(3)?,
-            pid_namespace: row.get(4)?,
-            process: ProcessKey {
-                pid: row.get(5)?,
-                started: row.get(6)?,
+impl Session {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            peer: row.get("peer_id")?,
+            location: ProcessLocation {
+                host: row.get("host")?,
+                boot: row.get("boot")?,
+                pid_namespace: row.get("pid_namespace")?,
+                process: ProcessKey {
+                    pid: row.get("pid")?,
+                    started: row.get("started")?,
+                },
+                instance: row.get("instance")?,
             },
-            instance: row.get(7)?,
-        },
-        agent: row.get(8)?,
-        client_session: row.get(9)?,
-        headless: row.get(10)?,
-        has_server: row.get(11)?,
-        activity: row.get(12)?,
-        turn: row.get(13)?,
-        stop_streak: row.get(14)?,
-        restart_notified: row.get(15)?,
-        started_at_ms: row.get(16)?,
-        last_seen_at_ms: row.get(17)?,
-        ended_at_ms: row.get(18)?,
-        posted_turns: row.get(19)?,
-        ring: match (row.get(20)?, row.get(22)?) {
-            (Some(nonce), Some(at_monotonic_ms)) => Some(WakeAttempt {
-                nonce,
-                count: row.get(21)?,
-                at_monotonic_ms,
-            }),
-            _ => None,
-        },
-    })
+            agent: row.get("agent")?,
+            client_session: row.get("client_session")?,
+            headless: row.get("headless")?,
+            has_server: row.get("has_server")?,
+            activity: row.get("activity")?,
+            turn: row.get("turn")?,
+            stop_streak: row.get("stop_streak")?,
+            restart_notified: row.get("told_restart")?,
+            posted_turns: row.get("posted_turns")?,
+            wake_attempt: WakeAttempt::from_row(row)?,
+            started_at_ms: row.get("started_at_ms")?,
+            last_seen_at_ms: row.get("last_seen_at_ms")?,
+            ended_at_ms: row.get("ended_at_ms")?,
+        })
+    }
+}
+
+impl WakeAttempt {
+    fn from_row(row: &Row) -> rusqlite::Result<Option<Self>> {
+        let nonce_and_time = (row.get("ring_nonce")?, row.get("rung_at_ms")?);
+        let (Some(nonce), Some(at_monotonic_ms)) = nonce_and_time else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            nonce,
+            count: row.get("ring_count")?,
+            at_monotonic_ms,
+        }))
+    }
 }
 
 impl Tx<'_> {
@@ -136,7 +145,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
             ))?
-            .query_row(values, session)
+            .query_row(values, Session::from_row)
             .optional()
     }
 
@@ -149,7 +158,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
             ))?
-            .query_map(values, session)?
+            .query_map(values, Session::from_row)?
             .collect()
     }
 
@@ -285,15 +294,15 @@ impl Tx<'_> {
     pub(crate) fn set_wake_attempt(
         &self,
         id: SessionId,
-        ring: Option<&WakeAttempt>,
+        attempt: Option<&WakeAttempt>,
     ) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET ring_nonce = ?2, ring_count = ?3, rung_at_ms = ?4 WHERE id = ?1")?
             .execute(params![
                 id,
-                ring.map(|ring| &ring.nonce),
-                ring.map_or(0, |ring| ring.count),
-                ring.map(|ring| ring.at_monotonic_ms)
+                attempt.map(|attempt| &attempt.nonce),
+                attempt.map_or(0, |attempt| attempt.count),
+                attempt.map(|attempt| attempt.at_monotonic_ms)
             ])
             .map(drop)
     }

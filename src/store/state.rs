@@ -19,7 +19,7 @@ impl Tx<'_> {
             )?
             .query_row(
                 params![namespace.encoded(), key, self.now.wall_ms],
-                |row| entry(row, namespace),
+                |row| entry_from_row(row, namespace),
             )
             .optional()?;
         Ok(found.unwrap_or_else(|| Entry::absent(namespace, key)))
@@ -68,18 +68,18 @@ impl Tx<'_> {
         ])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
-            let key = row.get_ref(0)?.as_str()?;
+            let key = row.get_ref("key")?.as_str()?;
             if !key.starts_with(prefix) {
                 break;
             }
             if !after.is_empty() && key == after {
                 continue;
             }
-            bytes += key.len() + row.get_ref(1)?.as_str()?.len();
+            bytes += key.len() + row.get_ref("value")?.as_str()?.len();
             if found.len() == limit || (bytes > bytes_max && !found.is_empty()) {
                 return Ok((found, true));
             }
-            found.push(entry(row, namespace)?);
+            found.push(entry_from_row(row, namespace)?);
         }
         Ok((found, false))
     }
@@ -106,7 +106,9 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT namespace, key FROM state WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2",
             )?
-            .query_map(params![self.now.wall_ms, EXPIRED_PER_SWEEP_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map(params![self.now.wall_ms, EXPIRED_PER_SWEEP_MAX], |row| {
+                Ok((row.get("namespace")?, row.get("key")?))
+            })?
             .collect::<rusqlite::Result<_>>()?;
         due.into_iter()
             .map(|(namespace, key)| {
@@ -123,13 +125,13 @@ impl Tx<'_> {
     }
 }
 
-fn entry(row: &Row, namespace: &Namespace) -> rusqlite::Result<Entry> {
+fn entry_from_row(row: &Row, namespace: &Namespace) -> rusqlite::Result<Entry> {
     Ok(Entry {
         namespace: namespace.name.clone(),
-        key: row.get(0)?,
-        value: serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or(Value::Null),
-        version: row.get(2)?,
-        updated: Some((row.get(3)?, row.get(4)?)),
-        expires_at_ms: row.get(5)?,
+        key: row.get("key")?,
+        value: serde_json::from_str(row.get_ref("value")?.as_str()?).unwrap_or(Value::Null),
+        version: row.get("version")?,
+        updated: Some((row.get("updated_by")?, row.get("updated_at_ms")?)),
+        expires_at_ms: row.get("expires_at_ms")?,
     })
 }

@@ -62,8 +62,8 @@ pub struct TaskListing<'a> {
     pub limit: u32,
 }
 
-const TASK_COLUMNS: &str = "t.id, t.project, t.title, t.fingerprint, t.description, t.status, t.priority, t.assigned_to, a.name,
-    t.created_by, coalesce(c.name, t.created_by_name), t.files_owned, t.depends_on, t.claims, t.created_at_ms, t.updated_at_ms, t.version";
+const TASK_COLUMNS: &str = "t.id, t.project, t.title, t.fingerprint, t.description, t.status, t.priority, t.assigned_to, a.name AS assigned_name,
+    t.created_by, coalesce(c.name, t.created_by_name) AS created_by_name, t.files_owned, t.depends_on, t.claims, t.created_at_ms, t.updated_at_ms, t.version";
 const NAME_JOINS: &str =
     "LEFT JOIN peer a ON a.id = t.assigned_to LEFT JOIN peer c ON c.id = t.created_by";
 /// What is to be done first comes first, what has ended last.
@@ -73,12 +73,12 @@ const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.prior
 const LISTING_FILTER: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
     AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS :assigned)";
 
-fn json_list<T: DeserializeOwned>(row: &Row, index: usize) -> rusqlite::Result<Vec<T>> {
-    Ok(serde_json::from_str(row.get_ref(index)?.as_str()?).unwrap_or_default())
+fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> rusqlite::Result<Vec<T>> {
+    Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
 }
 
-fn id_list<T: std::str::FromStr>(row: &Row, index: usize) -> rusqlite::Result<Vec<T>> {
-    let texts: Vec<String> = json_list(row, index)?;
+fn id_list<T: std::str::FromStr>(row: &Row, column: &str) -> rusqlite::Result<Vec<T>> {
+    let texts: Vec<String> = json_list(row, column)?;
     Ok(texts.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
@@ -86,26 +86,28 @@ fn to_json_text(json_list: &impl serde::Serialize) -> String {
     serde_json::to_string(json_list).expect("texts can be written as JSON")
 }
 
-fn task(row: &Row) -> rusqlite::Result<Task> {
-    Ok(Task {
-        id: row.get(0)?,
-        project: row.get(1)?,
-        title: row.get(2)?,
-        fingerprint: row.get(3)?,
-        description: row.get(4)?,
-        status: TaskStatus::of(row.get_ref(5)?.as_str()?).unwrap_or(TaskStatus::Todo),
-        priority: Priority::of_rank(row.get(6)?),
-        assigned_to: row.get(7)?,
-        assigned_name: row.get(8)?,
-        created_by: row.get(9)?,
-        created_by_name: row.get(10)?,
-        files_owned: json_list(row, 11)?,
-        depends_on: id_list(row, 12)?,
-        claims: id_list(row, 13)?,
-        created_at_ms: row.get(14)?,
-        updated_at_ms: row.get(15)?,
-        version: row.get(16)?,
-    })
+impl Task {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project: row.get("project")?,
+            title: row.get("title")?,
+            fingerprint: row.get("fingerprint")?,
+            description: row.get("description")?,
+            status: TaskStatus::of(row.get_ref("status")?.as_str()?).unwrap_or(TaskStatus::Todo),
+            priority: Priority::of_rank(row.get("priority")?),
+            assigned_to: row.get("assigned_to")?,
+            assigned_name: row.get("assigned_name")?,
+            created_by: row.get("created_by")?,
+            created_by_name: row.get("created_by_name")?,
+            files_owned: json_list(row, "files_owned")?,
+            depends_on: id_list(row, "depends_on")?,
+            claims: id_list(row, "claims")?,
+            created_at_ms: row.get("created_at_ms")?,
+            updated_at_ms: row.get("updated_at_ms")?,
+            version: row.get("version")?,
+        })
+    }
 }
 
 impl Tx<'_> {
@@ -117,7 +119,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {TASK_COLUMNS} FROM task t {NAME_JOINS} WHERE {condition}"
             ))?
-            .query_map(values, task)?
+            .query_map(values, Task::from_row)?
             .collect()
     }
 
@@ -250,7 +252,7 @@ impl Tx<'_> {
                 ":project": listing.project, ":own": listing.own, ":status": listing.status.map(TaskStatus::as_str),
                 ":all": listing.assigned_to.is_none(), ":assigned": listing.assigned_to.flatten(), ":limit": limit,
             },
-            task,
+            Task::from_row,
         )?;
         tasks
             .filter(|task| words.is_empty() || task.as_ref().map_or(true, contains_all_words))
@@ -261,14 +263,14 @@ impl Tx<'_> {
     /// Returns how many tasks of a project are in each status, in the order of a task's life.
     pub(crate) fn count_tasks(&self, project: &str) -> rusqlite::Result<[u32; 5]> {
         let mut statement = self.sql.prepare_cached(
-            "SELECT status, count(*) FROM task WHERE project = ?1 GROUP BY status",
+            "SELECT status, count(*) AS tasks FROM task WHERE project = ?1 GROUP BY status",
         )?;
         let mut rows = statement.query([project])?;
         let mut counts = [0; 5];
         while let Some(row) = rows.next()? {
-            let status = TaskStatus::of(row.get_ref(0)?.as_str()?);
+            let status = TaskStatus::of(row.get_ref("status")?.as_str()?);
             if let Some(index) = TaskStatus::ALL.iter().position(|one| Some(*one) == status) {
-                counts[index] = row.get(1)?;
+                counts[index] = row.get("tasks")?;
             }
         }
         Ok(counts)
@@ -299,7 +301,7 @@ impl Tx<'_> {
         let found = self
             .sql
             .prepare_cached("SELECT depends_on FROM task WHERE id = ?1")?
-            .query_row([id], |row| id_list(row, 0))
+            .query_row([id], |row| id_list(row, "depends_on"))
             .optional()?;
         Ok(found.unwrap_or_default())
     }

@@ -96,10 +96,10 @@ impl Tx<'_> {
             ))?
             .query_map(params![session, location.boot, location.pid_namespace], |row| {
                 let process = ProcessKey {
-                    pid: row.get(1)?,
-                    started: row.get(2)?,
+                    pid: row.get("pid")?,
+                    started: row.get("started")?,
                 };
-                Ok((row.get(0)?, process))
+                Ok((row.get("id")?, process))
             })?
             .collect()
     }
@@ -113,7 +113,9 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT id, started_at_ms FROM wait WHERE session_id = ?1 ORDER BY id DESC LIMIT 1",
             )?
-            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([session], |row| {
+                Ok((row.get("id")?, row.get("started_at_ms")?))
+            })
             .optional()
     }
 
@@ -159,7 +161,9 @@ impl Tx<'_> {
                  JOIN wait_question x ON x.wait_id = w.id JOIN question q ON q.id = x.question_id
                  WHERE s.peer_id = ?1 AND s.ended_at_ms IS NULL AND q.state = 'open' AND q.shown_times > 0",
             )?
-            .query_map([asker], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([asker], |row| {
+                Ok((row.get("id")?, row.get("target_peer")?, row.get("session_id")?))
+            })?
             .collect()
     }
 }

@@ -108,7 +108,7 @@ impl Mesh {
         let nothing_pending = self.read(|tx, host| {
             let has_attempt = tx
                 .session(me.session)?
-                .is_some_and(|session| session.ring.is_some());
+                .is_some_and(|session| session.wake_attempt.is_some());
             Ok(!has_attempt && PendingItems::of(tx, host, me, false)?.is_empty())
         })?;
         if nothing_pending {
@@ -146,9 +146,9 @@ impl Mesh {
                 return Ok(DoorbellStatus::Unknown);
             };
             let known = session
-                .ring
+                .wake_attempt
                 .as_ref()
-                .is_some_and(|ring| ring.nonce == nonce);
+                .is_some_and(|attempt| attempt.nonce == nonce);
             Ok(match throttled(tx, host, &peer, &session)? {
                 Some(_) => DoorbellStatus::Throttled,
                 None if known => DoorbellStatus::Read,
@@ -324,7 +324,7 @@ pub(in crate::mesh) fn decide_wake(
     }
     let activity = host.activity(&session, &tx.now);
     Ok(WakeDecision::Now {
-        ring: session.ring,
+        ring: session.wake_attempt,
         pending_items,
         activity,
     })
