@@ -1,7 +1,7 @@
 //! Stories of questions: asked, shown, answered, late, taken back, refused.
 use serde_json::{Value, json};
 
-use crate::world::{InFlight, Session, World};
+use crate::support::{InFlight, Session, World};
 
 fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
     asker.start("ask_peer", json!({ "to": to, "question": question }))
@@ -238,7 +238,7 @@ fn cancelling_withdraws_a_question_that_was_never_shown() {
     let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("bo: stored");
     ask.cancel();
-    crate::world::wait_until("it is taken back", || {
+    crate::support::wait_until("it is taken back", || {
         ada.call("mesh_status", json!({}))["questions"]["open"] == 0
     });
     assert!(bo.questions().is_empty());
@@ -246,7 +246,7 @@ fn cancelling_withdraws_a_question_that_was_never_shown() {
     seen.wait_for_progress("bo: stored");
     let id = bo.next_question();
     seen.cancel();
-    crate::world::wait_until("nobody waits any more", || {
+    crate::support::wait_until("nobody waits any more", || {
         bo.questions()[0]["asker_waiting"] == false
     });
     assert_eq!(bo.questions().len(), 1, "a seen question stays open");

@@ -3,8 +3,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use serde_json::{Value, json};
 
-use crate::guard::git;
-use crate::world::{Session, World, wait_until};
+use crate::claim_guard::git;
+use crate::support::{Session, World, wait_until};
 
 /// Claims, and returns the result.
 #[track_caller]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::world::{BackgroundProcess, ProcessOutput, Session, WAIT_TIMEOUT, World, program};
+use crate::support::{BackgroundProcess, ProcessOutput, Session, WAIT_TIMEOUT, World, program};
 
 fn events(session: &Session, mut arguments: Value) -> Value {
     arguments["action"] = arguments.get("action").cloned().unwrap_or(json!("read"));
@@ -45,7 +45,7 @@ fn start_command(world: &World, arguments: &[&str]) -> Child {
 
 /// Waits until so many calls listen for events.
 fn wait_for_listeners(world: &World, count: i64) {
-    crate::world::wait_until("somebody listens", || {
+    crate::support::wait_until("somebody listens", || {
         let listening = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
         let found: Result<i64, _> = world.rows().query_row(listening, [], |row| row.get(0));
         found == Ok(count)
@@ -222,7 +222,7 @@ fn events_since_is_exact_to_the_millisecond() {
     for number in 0..5 {
         emit(&ada, "project.step", json!(number));
         let moment = events(&ada, json!({ "limit": 1 }))["events"][0]["at"].clone();
-        crate::world::wait_until("the clock goes on", || {
+        crate::support::wait_until("the clock goes on", || {
             let now = claude_mesh::platform::Clock::now(&claude_mesh::platform::SystemClock::new());
             claude_mesh::platform::clock::rfc3339(now.wall_ms).as_str() > moment.as_str().unwrap()
         });
@@ -758,10 +758,10 @@ fn cli_events_follow_in_a_session_shell_delivers_no_question() {
     bo.call("mesh_status", json!({}));
     let _follower = BackgroundProcess::release(&folder);
     let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
-    crate::world::wait_until("it is followed", || followed().contains("peer.joined"));
+    crate::support::wait_until("it is followed", || followed().contains("peer.joined"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
-    crate::world::wait_until("it goes on", || followed().contains("question.asked"));
+    crate::support::wait_until("it goes on", || followed().contains("question.asked"));
     assert!(!followed().contains("question.shown"), "nobody has seen it");
     assert!(bo.prompt("t1").unwrap().contains("which port?"));
 }

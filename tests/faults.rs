@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::world::{ProcessOutput, Session, World, program, wait_until};
+use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
 /// Hooks stand in a person's way; this is more than any may take.
 const HOOK_TIME_LIMIT: Duration = Duration::from_millis(1_500);
@@ -782,7 +782,7 @@ fn killed_writer_releases_the_write_lock_and_rolls_back() {
         rows.execute_batch("BEGIN IMMEDIATE; UPDATE peer SET summary = 'half a write'")
             .unwrap();
         std::io::stdout().write_all(b"holds\n").unwrap();
-        std::thread::sleep(crate::world::WAIT_TIMEOUT);
+        std::thread::sleep(crate::support::WAIT_TIMEOUT);
         return;
     }
     let world = World::new();

@@ -1,7 +1,7 @@
 //! The hooks as programs: what they print for what they are given, and that they never fail.
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::support::World;
 
 fn payload(name: &str) -> String {
     let path = format!("{}/tests/payloads/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -119,7 +119,7 @@ fn prompt_hook_attaches_nothing_while_a_call_waits() {
     waits.wait_for_progress("ada");
     assert_eq!(bo.prompt("t1"), None);
     waits.cancel();
-    crate::world::wait_until("the call is over", || bo.prompt("t2").is_some());
+    crate::support::wait_until("the call is over", || bo.prompt("t2").is_some());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Stories of memory: remembered in one session, found in another, replaced, forgotten, over.
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 fn remember(session: &Session, text: &str, more: Value) -> Value {
     let mut arguments = more;
@@ -456,18 +456,18 @@ fn forgotten_memory_leaves_no_text_in_the_database() {
         recall_texts(&ada, "plughword60"),
         "xyzzyold60 filler plughword60 of the shop 60"
     );
-    // The full text keeps beginnings of words a second time, as signposts to its pages.
+    // The full-text index also stores prefixes of words, as separators between its pages.
     let rows = world.rows();
-    let mut signposts = rows
+    let mut prefixes = rows
         .prepare("SELECT CAST(term AS TEXT) FROM memory_words_idx")
         .unwrap();
-    let signposts = signposts
+    let prefixes = prefixes
         .query_map([], |row| row.get::<_, String>(0))
         .unwrap();
     let left = "xyzzyold60 filler plughword60 of the shop 60 k60";
-    for signpost in signposts.map(Result::unwrap) {
-        let begins = signpost.get(1..).unwrap_or_default();
-        assert!(left.contains(begins), "a signpost for {signpost:?} is left");
+    for prefix in prefixes.map(Result::unwrap) {
+        let begins = prefix.get(1..).unwrap_or_default();
+        assert!(left.contains(begins), "{prefix:?} is left");
     }
     let check: String = world
         .rows()

@@ -2,7 +2,7 @@
 use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 fn peers(session: &Session, arguments: Value) -> Vec<Value> {
     session.call("list_peers", arguments)["peers"]
@@ -45,7 +45,7 @@ fn server_registers_once_its_client_is_in_the_registry() {
     ada.discover();
     assert_eq!(names(&bo), Vec::<String>::new());
     ada.register("idle");
-    crate::world::wait_until("ada sits down", || {
+    crate::support::wait_until("ada sits down", || {
         let seen = peers(&bo, json!({}));
         seen.len() == 1 && seen[0]["peer"] == "ada" && seen[0]["askable"] == true
     });
@@ -150,7 +150,7 @@ fn session_without_its_server_is_listed_but_not_askable() {
     let client = rustix::process::Pid::from_raw(bo.pid().try_into().unwrap()).unwrap();
     rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
     rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
-    crate::world::wait_until("the lock is let go", || {
+    crate::support::wait_until("the lock is let go", || {
         peers(&ada, json!({}))[0]["askable"] == false
     });
     assert_eq!(peers(&ada, json!({}))[0]["activity"], "needs_restart");

@@ -1,7 +1,7 @@
 //! Stories of tasks: who creates, begins, reviews and ends them, who is told, and what is refused.
 use serde_json::{Value, json};
 
-use crate::world::{Session, World, wait_until};
+use crate::support::{Session, World, wait_until};
 
 #[track_caller]
 fn create_task(session: &Session, title: &str, more: Value) -> String {

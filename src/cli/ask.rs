@@ -16,10 +16,10 @@ use crate::cli::{
     Cli, CommandResult, CommandStatus, duration, print, prior_answers, text_input, view,
 };
 use crate::mesh::{
-    AskedQuestion, IfOffline, Interruption, Member, QuestionStatus, ReplyWaitOutcome, Wait,
+    AskedQuestion, IfOffline, Interruption, Member, QuestionStatus, Wait, WaitOutcome,
 };
+use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
-use crate::model::question::format_ago;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::text;
 use crate::tools::output;
@@ -548,22 +548,21 @@ impl<'a> PendingAsk<'a> {
             let remaining =
                 Duration::from_millis(u64::try_from(deadline_monotonic_ms - now_ms).unwrap_or(0));
             let stop = self.stop.clone();
-            let waited = self.member.wait(&wait, remaining, |question_statuses| {
+            let (outcome, found) = self.member.wait(&wait, remaining, |question_statuses| {
                 watch(
                     question_statuses,
                     crate::platform::Clock::now(&clock).wall_ms,
                 );
                 !stop.is_set()
             })?;
-            match waited {
-                ReplyWaitOutcome::Done(question_statuses)
-                | ReplyWaitOutcome::Stopped(question_statuses) => {
-                    return Ok(AskWaitOutcome::QuestionStatus(question_statuses));
+            match outcome {
+                WaitOutcome::Done(_) | WaitOutcome::Expired | WaitOutcome::Cancelled => {
+                    return Ok(AskWaitOutcome::QuestionStatus(found));
                 }
-                ReplyWaitOutcome::Interrupted(interruption) if !self.desk.is_person() => {
+                WaitOutcome::Interrupted(interruption) if !self.desk.is_person() => {
                     return Ok(AskWaitOutcome::Interrupted(interruption));
                 }
-                ReplyWaitOutcome::Interrupted(interruption) => {
+                WaitOutcome::Interrupted(interruption) => {
                     for waiting in &interruption.questions {
                         print::err(&format!(
                             "\r\x1b[2K{} asks you: {}\n(answer from another terminal: claude-mesh reply {} TEXT)\n",

@@ -13,9 +13,9 @@ use crate::cli::{CommandResult, CommandStatus, duration, print, staged_files, ta
 use crate::mesh;
 use crate::mesh::{
     ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, InterruptReason, Member,
-    Mesh, PollOutcome, Ticket,
+    Mesh, Ticket, WaitOutcome,
 };
-use crate::model::question::{format_ago, format_duration};
+use crate::model::elapsed::{format_ago, format_duration};
 use crate::model::{ClaimMode, ClaimState};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::{ClaimId, WaitId};
@@ -132,7 +132,7 @@ pub(super) fn claim(context: &CliContext, args: &Claim) -> CommandResult {
             &stop,
             args.queue,
         )? {
-            ClaimWaitOutcome::PollOutcome(wait_outcome) => claimed = wait_outcome,
+            ClaimWaitOutcome::Claimed(wait_outcome) => claimed = wait_outcome,
             ClaimWaitOutcome::Stopped => return stopped(context, &resource, args.queue),
             ClaimWaitOutcome::Interrupted(explanation) => {
                 let kept = args.queue || !context.is_person();
@@ -146,7 +146,7 @@ pub(super) fn claim(context: &CliContext, args: &Claim) -> CommandResult {
 
 #[expect(clippy::large_enum_variant, reason = "one command has one")]
 enum ClaimWaitOutcome {
-    PollOutcome(ClaimOutcome),
+    Claimed(ClaimOutcome),
     Stopped,
     Interrupted(String),
 }
@@ -167,7 +167,7 @@ fn wait(
     let mut line = ProgressLine::new(print::stderr_is_terminal() && !context.json);
     loop {
         let (id, Some(wait_id)) = (ticket.id, ticket.wait) else {
-            return Ok(ClaimWaitOutcome::PollOutcome(ClaimOutcome::Queued(ticket)));
+            return Ok(ClaimWaitOutcome::Claimed(ClaimOutcome::Queued(ticket)));
         };
         if let Some(cycle_peers) = ticket.cycle.take() {
             let names: Vec<String> = cycle_peers.iter().map(ToString::to_string).collect();
@@ -185,26 +185,26 @@ fn wait(
         let wait_outcome = wait_in_queue(member, id, wait_id, remaining, stop, &mut line);
         line.clear();
         match wait_outcome? {
-            PollOutcome::Found(Some(claimed)) => return Ok(ClaimWaitOutcome::PollOutcome(claimed)),
+            WaitOutcome::Done(Some(claimed)) => return Ok(ClaimWaitOutcome::Claimed(claimed)),
             _ if stop.is_set() => {
                 if !keep_place {
                     member.mesh().cancel_ticket(&me, id)?;
                 }
                 return Ok(ClaimWaitOutcome::Stopped);
             }
-            PollOutcome::Found(None) => return Ok(ClaimWaitOutcome::Stopped),
-            PollOutcome::Stopped => {
+            WaitOutcome::Done(None) | WaitOutcome::Cancelled => {
+                return Ok(ClaimWaitOutcome::Stopped);
+            }
+            WaitOutcome::Expired => {
                 // A session claims again and has its place; a person's command that ended is forgotten.
                 let final_claim = if keep_place || !context.is_person() {
                     member.mesh().final_queue_turn(&me, id)?
                 } else {
                     member.mesh().leave_queue(&me, id)?
                 };
-                return Ok(
-                    final_claim.map_or(ClaimWaitOutcome::Stopped, ClaimWaitOutcome::PollOutcome)
-                );
+                return Ok(final_claim.map_or(ClaimWaitOutcome::Stopped, ClaimWaitOutcome::Claimed));
             }
-            PollOutcome::Interrupted(interruption) => {
+            WaitOutcome::Interrupted(interruption) => {
                 for waiting in &interruption.questions {
                     print::err(&format!(
                         "{} asks you: {}\n",
@@ -218,7 +218,7 @@ fn wait(
                 }
                 match member.mesh().claim(&me, wanted)? {
                     ClaimOutcome::Queued(new_ticket) => ticket = new_ticket,
-                    claimed => return Ok(ClaimWaitOutcome::PollOutcome(claimed)),
+                    claimed => return Ok(ClaimWaitOutcome::Claimed(claimed)),
                 }
             }
         }
@@ -232,7 +232,7 @@ fn wait_in_queue(
     max_wait: Duration,
     stop: &StopFlag,
     line: &mut ProgressLine,
-) -> Result<PollOutcome<Option<ClaimOutcome>>, Failure> {
+) -> Result<WaitOutcome<Option<ClaimOutcome>>, Failure> {
     let check_turn = |mesh: &mut Mesh, me: &mesh::SessionHandle| {
         Ok(match mesh.queue_turn(me, id)? {
             Some(ClaimOutcome::Queued(ticket)) => {
@@ -465,7 +465,7 @@ pub(super) fn format_holders(claims: &[store::Claim], now: &Moment) -> String {
 
 fn lease_end_text(claim: &store::Claim, now: &Moment) -> String {
     let at = rfc3339(output::lease_expires_at_ms(claim, now));
-    let remaining_ms = claim.lease.until_ms - now.monotonic_ms;
+    let remaining_ms = claim.lease.expires_at_monotonic_ms - now.monotonic_ms;
     if remaining_ms > 0 {
         format!("{at}, {} from now", format_duration(remaining_ms))
     } else {

@@ -15,7 +15,6 @@ use crate::platform::process;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
 use crate::platform::{Fault, Settings, SystemClock, text};
-use crate::store::Options;
 
 /// The place of one command.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ impl CliContext {
             _ => settings.project_folder(false),
         };
         let project = Project::of(&folder, &settings)?;
-        let place = project.place(&settings)?;
+        let place = project.mesh_location(&settings)?;
         Ok(Self {
             settings,
             project,
@@ -65,17 +64,8 @@ impl CliContext {
 
     /// Opens the mesh; makes its file when there is none.
     pub(super) fn open(&self) -> Result<Mesh, Fault> {
-        let opening = MeshOptions {
-            store: Options {
-                sync_full: self.settings.sync_full,
-                ..Options::default()
-            },
-            registry: Some(self.settings.claude.config_dir.clone()),
-            wake_budget: self.settings.wake_budget,
-            keep_ms: self.settings.keep_ms,
-            faults: Some(self.settings.mesh_home.clone()),
-        };
-        Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), &opening)
+        let options = MeshOptions::from_settings(&self.settings);
+        Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), &options)
     }
 
     /// Opens the mesh if there is one: looking makes no file.
@@ -198,7 +188,7 @@ impl CliContext {
             .into());
         }
         let headless = self.settings.is_headless() || registry_entry.headless;
-        let kind = if headless && !self.settings.answer {
+        let kind = if headless && !self.settings.headless_mailbox {
             PeerKind::Run
         } else {
             PeerKind::Session

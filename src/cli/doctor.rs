@@ -255,7 +255,7 @@ fn project(settings: &Settings) -> Vec<Finding> {
 fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     let Ok(context) = CliContext::resolve(false) else {
         // What is wrong with the project was said already.
-        let place = isolation::place(settings, &settings.working_directory);
+        let place = isolation::mesh_location(settings, &settings.working_directory);
         return place.err().iter().map(finding_from_fault).collect();
     };
     let mut findings = vec![ok(format!(
@@ -290,7 +290,7 @@ fn find_location_mismatch(
         settings.working_directory.clone(),
     );
     let other_location =
-        match default_settings.and_then(|settings| context.project.place(&settings)) {
+        match default_settings.and_then(|settings| context.project.mesh_location(&settings)) {
             Ok(place) => place,
             Err(fault) => return Some(finding_from_fault(&fault)),
         };
@@ -386,7 +386,7 @@ fn faults(settings: &Settings) -> Vec<Finding> {
         let time = line.split(' ').next().unwrap_or_default();
         parse_rfc3339(time).is_some_and(|at_ms| at_ms >= since_ms)
     };
-    fault_log::last(&settings.mesh_home, 5)
+    fault_log::last_lines(&settings.mesh_home, 5)
         .into_iter()
         .filter(recent)
         .map(|line| {

@@ -150,7 +150,7 @@ fn describe_refusal(refusal: &Refusal) -> CliError {
             refusal.to_string(),
             "`claude-mesh task list` lists them; ended ones are kept for 30 days".into(),
         ),
-        Refusal::Task { .. } => (
+        Refusal::TaskConflict { .. } => (
             refusal.to_string(),
             "`claude-mesh task show ID` tells how it stands; nothing was changed".into(),
         ),
@@ -164,7 +164,7 @@ fn describe_refusal(refusal: &Refusal) -> CliError {
              of an answer or a message a person can say `--force`"
                 .into(),
         ),
-        Refusal::Conflict { problem } if problem.contains("corrects") => (
+        Refusal::AlreadyAnswered => (
             "this question has another answer already".into(),
             "`claude-mesh reply --corrects …` replaces it; nothing was changed".into(),
         ),

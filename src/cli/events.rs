@@ -11,7 +11,7 @@ use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
 use crate::cli::progress::StopFlag;
-use crate::mesh::{Interruption, Member, Mesh, PollOutcome};
+use crate::mesh::{Interruption, Member, Mesh, WaitOutcome};
 use crate::model::Event;
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::platform::clock::{monotonic_ms, rfc3339};
@@ -137,7 +137,7 @@ pub(super) fn follow(
         let wait_outcome = member.wait_for(wait, FOREVER, poll, || !stop.is_set())?;
         match (failure, wait_outcome) {
             (Some(failure), _) => return Err(failure),
-            (None, PollOutcome::Interrupted(interruption)) => {
+            (None, WaitOutcome::Interrupted(interruption)) => {
                 report_interrupting_questions(&interruption)?
             }
             (None, _) => return Ok(CommandStatus::Done),
@@ -183,14 +183,14 @@ fn wait(context: &CliContext, filter: &EventFilter, timeout: Duration) -> Comman
         || !stop.is_set(),
     )?;
     match wait_outcome {
-        PollOutcome::Found(page) => {
+        WaitOutcome::Done(page) => {
             report_page(context, &page)?;
             Ok(CommandStatus::Done)
         }
-        PollOutcome::Stopped => {
+        WaitOutcome::Expired | WaitOutcome::Cancelled => {
             report_no_event(context, &empty_result("timed_out", listening.filter.after))
         }
-        PollOutcome::Interrupted(interruption) => {
+        WaitOutcome::Interrupted(interruption) => {
             let questions: Vec<Value> =
                 interruption.questions.iter().map(output::waiting).collect();
             if context.json {

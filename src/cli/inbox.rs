@@ -8,7 +8,7 @@ use super::{CommandResult, CommandStatus, print, view};
 use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::Failure;
 use crate::mesh::{LateAnswer, Member, Mesh, PendingQuestion};
-use crate::model::question::format_ago;
+use crate::model::elapsed::format_ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::store::Question;
 use crate::tools::output;

@@ -10,8 +10,8 @@ use crate::cli::error::{CliError, Failure};
 use crate::cli::{CommandResult, CommandStatus, duration, print, text_input};
 use crate::mesh;
 use crate::mesh::{EraseOutcome, MemorySelector};
+use crate::model::elapsed::format_ago;
 use crate::model::memory::{MemoryScope, Query};
-use crate::model::question::format_ago;
 use crate::store;
 use crate::tools::output;
 

@@ -12,9 +12,9 @@ use crate::cli::context::{CliContext, RegisteredSession};
 use crate::cli::error::{CliError, Failure};
 use crate::mesh::{Mesh, PeerScope, PeerView, RankedPeer};
 use crate::model::activity::ActivitySummary;
+use crate::model::elapsed::{format_ago, format_duration};
 use crate::model::expertise::ExpertiseQuery;
 use crate::model::peer::nearest;
-use crate::model::question::format_ago;
 use crate::model::throttle::{ThrottleReason, Throttled};
 use crate::model::{Activity, Error, Liveness, PeerKind, PeerName, Refusal};
 use crate::platform::clock::rfc3339;
@@ -334,7 +334,7 @@ impl PeersSnapshot {
             ),
             // Seconds would draw a watched list anew each time.
             (Activity::Idle, Some(idle_ms @ 100_000..)) => {
-                format!("idle for {}", format_ago(idle_ms).trim_end_matches(" ago"))
+                format!("idle for {}", format_duration(idle_ms))
             }
             (other, _) => other.as_str().to_owned(),
         };
@@ -369,7 +369,7 @@ fn ellipsize(text: &str, chars: usize) -> String {
 
 /// How a brake is told beside what a session does.
 pub(super) fn describe_throttle(held: Throttled) -> String {
-    let until = held.until_ms.map(rfc3339);
+    let until = held.ends_at_ms.map(rfc3339);
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
     match held.reason {
         ThrottleReason::Quiet => format!("is quiet{until}"),

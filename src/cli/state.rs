@@ -10,7 +10,7 @@ use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 use crate::cli::{CommandResult, CommandStatus, duration, print, table, text_input};
 use crate::mesh::NewValue;
-use crate::model::question::format_ago;
+use crate::model::elapsed::format_ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::platform::text;
 use crate::tools::output;
@@ -185,7 +185,7 @@ fn ttl_seconds(span: Duration) -> Result<u32, Failure> {
 fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult {
     let entry = match context.open_existing()? {
         Some(mut mesh) => mesh.entry(namespace, key)?,
-        None => Entry::absent(namespace, key),
+        None => Entry::absent(&namespace.name, key),
     };
     if context.json {
         print::json(&output::entry(&entry))?;

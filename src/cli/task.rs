@@ -15,7 +15,7 @@ use crate::cli::{
 };
 use crate::mesh::task_files;
 use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated};
-use crate::model::question::format_ago;
+use crate::model::elapsed::format_ago;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::id::TaskId;
 use crate::platform::text;

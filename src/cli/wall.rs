@@ -37,8 +37,8 @@ pub(super) fn wall(args: &Wall, json: bool) -> CommandResult {
 }
 
 fn list(settings: &Settings, json: bool) -> CommandResult {
-    let walls = isolation::walls(settings)?;
-    let here = isolation::place(settings, &settings.working_directory)?;
+    let walls = isolation::mesh_folders(settings)?;
+    let here = isolation::mesh_location(settings, &settings.working_directory)?;
     if json {
         let walls: Vec<_> = walls
             .iter()
@@ -82,7 +82,7 @@ fn set_mesh(settings: &Settings, folder: &Path, name: &str, json: bool) -> Comma
         ));
     }
     let before = isolation::set_mesh(settings, &folder, name)?;
-    let place = isolation::place(settings, &folder)?;
+    let place = isolation::mesh_location(settings, &folder)?;
     if json {
         print::json(&json!({ "folder": folder, "before": before, "place": place }))?;
         return Ok(CommandStatus::Done);

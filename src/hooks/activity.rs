@@ -9,7 +9,7 @@ use crate::platform::fault_log;
 
 /// Notes what a prompt or the end of a turn shows. It never fails the hook, and never waits for another program.
 pub(super) fn record(call: &HookCall, mesh: &Mesh, me: &SessionHandle) {
-    if !call.settings.doing {
+    if !call.settings.keeps_activity {
         return mesh.clear_activity_summary(me);
     }
     let now_ms = mesh.now().wall_ms;
@@ -17,7 +17,7 @@ pub(super) fn record(call: &HookCall, mesh: &Mesh, me: &SessionHandle) {
         mesh.update_activity_summary(me, |previous| next_activity(&call.event, previous, now_ms));
     if let Err(fault) = recorded {
         let program = "claude-mesh-inbox-poll";
-        fault_log::write(&call.settings.mesh_home, program, &fault.message);
+        fault_log::append(&call.settings.mesh_home, program, &fault.message);
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{HookCall, HookEvent, HookOutput};
 use crate::mesh::file_resource;
 use crate::model::Error;
-use crate::model::question::format_duration;
+use crate::model::elapsed::format_duration;
 use crate::platform::clock;
 use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;
@@ -22,7 +22,7 @@ pub fn claim_guard(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
-    if !project.place(&call.settings)?.database.exists() {
+    if !project.mesh_location(&call.settings)?.database.exists() {
         return Ok(None);
     }
     let folder = folder.as_deref().map_or(project.path.as_path(), Path::new);
@@ -43,7 +43,7 @@ pub fn claim_guard(call: &HookCall) -> Result<Option<HookOutput>, Error> {
 fn denial_message(claim: &Claim, now: &crate::platform::Moment, project: &Path) -> String {
     let path = PathBuf::from(claim.resource.trim_start_matches("file:"));
     let shown = path.strip_prefix(project).unwrap_or(&path);
-    let remaining_ms = claim.lease.until_ms - now.monotonic_ms;
+    let remaining_ms = claim.lease.expires_at_monotonic_ms - now.monotonic_ms;
     let until = if remaining_ms > 0 {
         let at = clock::rfc3339(output::lease_expires_at_ms(claim, now));
         format!("until {at}, {} from now", format_duration(remaining_ms))

@@ -283,7 +283,7 @@ fn ignore_storage_fault(call: &HookCall, marked: Result<(), Error>) -> Result<()
                 FaultKind::Busy | FaultKind::DiskFull | FaultKind::Permission
             ) =>
         {
-            fault_log::write(
+            fault_log::append(
                 &call.settings.mesh_home,
                 "claude-mesh-inbox-poll",
                 &format!("shown, but not marked: {fault}"),

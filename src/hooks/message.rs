@@ -1,7 +1,7 @@
 //! How mail is mentioned at a prompt: once, the text only where it is short; the rest comes with `list_messages`.
 use crate::hooks::prompt_text::{BudgetedText, sanitize_attribute};
+use crate::model::elapsed::format_ago;
 use crate::model::message::SentTo;
-use crate::model::question::format_ago;
 use crate::platform::text::defang;
 use crate::store::Message;
 

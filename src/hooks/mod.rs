@@ -33,7 +33,6 @@ use crate::platform::process;
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
 use crate::platform::{Fault, FaultKind, Settings, SystemClock, fault_log, version};
-use crate::store::Options;
 
 pub use crate::hooks::payload::HookPayload;
 pub use crate::hooks::prompt_text::{HookOutput, UNITS_MAX};
@@ -157,7 +156,7 @@ fn report_fault(mesh_home: Option<PathBuf>, message: &str) {
         .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
     let _ = writeln!(std::io::stderr(), "{program}: {message}");
     if let Some(mesh_home) = mesh_home {
-        fault_log::write(&mesh_home, &program, message);
+        fault_log::append(&mesh_home, &program, message);
     }
 }
 
@@ -197,25 +196,16 @@ impl HookCall {
 
     /// Opens the mesh of a project. `LOCK_TIMEOUT` bounds the wait for the write lock, except at the ends of a session.
     fn open(&self, project: &Project) -> Result<Mesh, Fault> {
-        let place = project.place(&self.settings)?;
-        let options = MeshOptions {
-            store: Options {
-                sync_full: self.settings.sync_full,
-                lock_timeout: match self.event {
-                    HookEvent::Prompted { .. }
-                    | HookEvent::Stopping { .. }
-                    | HookEvent::Editing { .. } => LOCK_TIMEOUT,
-                    HookEvent::Started { .. } | HookEvent::Ended { .. } => {
-                        LOCK_TIMEOUT_AT_SESSION_EDGES
-                    }
-                },
-                hook: true,
-            },
-            registry: Some(self.settings.claude.config_dir.clone()),
-            wake_budget: self.settings.wake_budget,
-            keep_ms: self.settings.keep_ms,
-            faults: Some(self.settings.mesh_home.clone()),
+        let place = project.mesh_location(&self.settings)?;
+        let lock_timeout = match self.event {
+            HookEvent::Prompted { .. } | HookEvent::Stopping { .. } | HookEvent::Editing { .. } => {
+                LOCK_TIMEOUT
+            }
+            HookEvent::Started { .. } | HookEvent::Ended { .. } => LOCK_TIMEOUT_AT_SESSION_EDGES,
         };
+        let options = MeshOptions::from_settings(&self.settings)
+            .lock_timeout(lock_timeout)
+            .for_hook();
         Mesh::open_with(&place.database, Arc::new(SystemClock::new()), &options)
     }
 
@@ -227,7 +217,7 @@ impl HookCall {
 
     /// Returns whether this session has a mailbox: an interactive one, or a headless one that was told to answer.
     fn is_addressable(&self) -> bool {
-        !self.settings.is_headless() || self.settings.answer
+        !self.settings.is_headless() || self.settings.headless_mailbox
     }
 
     /// Returns where this session sits; seats it if it does not: a window that was open before the install, a database that

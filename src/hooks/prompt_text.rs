@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use super::message;
 use crate::mesh::{Granted, Inbox, LateAnswer, PeerView, PendingQuestion, SessionHandle};
 use crate::model::QuestionState;
-use crate::model::question::format_ago;
+use crate::model::elapsed::format_ago;
 use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;
 use crate::platform::text::{cut_utf16, defang, one_line, utf16_len};

@@ -15,7 +15,7 @@ pub fn session_end(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let Some(project) = call.project()? else {
         return Ok(None);
     };
-    if !project.place(&call.settings)?.database.exists() {
+    if !project.mesh_location(&call.settings)?.database.exists() {
         return Ok(None);
     }
     let mut mesh = call.open(&project)?;

@@ -35,7 +35,7 @@ async fn check_claim_queues(shared: &Shared, client: &str) -> Option<Duration> {
         Ok(poll_after_ms) => poll_after_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         Err(error) => {
             let home = &shared.settings().mesh_home;
-            fault_log::write(home, "claude-mesh-server", &error.to_string());
+            fault_log::append(home, "claude-mesh-server", &error.to_string());
             None
         }
     }

@@ -90,7 +90,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 after.map(Duration::from_millis)
             }
             Err(error) => {
-                fault_log::write(
+                fault_log::append(
                     &shared.settings().mesh_home,
                     "claude-mesh-server",
                     &error.to_string(),
@@ -222,7 +222,7 @@ fn socket(shared: &Shared) -> Option<PathBuf> {
 
 /// Runs the person's own program; what it is about stands in its environment, never in its arguments.
 async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
-    let Some(program) = shared.settings().notify.clone() else {
+    let Some(program) = shared.settings().notify_command.clone() else {
         return;
     };
     let name = shared
@@ -239,7 +239,7 @@ async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
     match started {
         // Somebody must fetch the end of the child, or it stays as a zombie.
         Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-        Err(error) => fault_log::write(
+        Err(error) => fault_log::append(
             &shared.settings().mesh_home,
             "claude-mesh-server",
             &format!("cannot run {}: {error}", program.display()),

@@ -29,7 +29,7 @@ pub(super) fn run() -> ExitCode {
     let fail = |message: &str| {
         write_to_stderr(message);
         if let Some(home) = &home {
-            fault_log::write(home, "claude-mesh-server", message);
+            fault_log::append(home, "claude-mesh-server", message);
         }
         ExitCode::FAILURE
     };

@@ -18,7 +18,6 @@ use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
 use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
-use crate::store::Options;
 use crate::wake::WakeListener;
 
 /// A write waits this long on the thread itself; longer waits go on without blocking the other calls.
@@ -132,16 +131,15 @@ impl Shared {
         self.waiting_call_count.subscribe()
     }
 
-    /// Ends a wait however it came to its end; one that cannot be ended now is ended later.
-    pub(super) async fn cancel_wait(&self, client: &str, wait: WaitId) {
+    /// Notes a wait that has ended and whose row [`Shared::end_waits`] deletes.
+    pub(super) fn queue_wait_to_end(&self, wait: WaitId) {
         self.waits_to_end
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(wait);
-        self.end_waits(client).await;
     }
 
-    /// Ends the waits that are over: a session with one left would count as waiting, and not be rung.
+    /// Deletes the rows of waits that have ended: a session with one left counts as waiting, and its doorbell wakes nobody.
     pub(super) async fn end_waits(&self, client: &str) {
         let pending_ends = || {
             self.waits_to_end
@@ -256,7 +254,7 @@ impl Shared {
 
     /// Returns whether the client is a `claude -p` run without a mailbox.
     fn is_headless_run(&self) -> bool {
-        self.settings.is_headless() && !self.settings.answer
+        self.settings.is_headless() && !self.settings.headless_mailbox
     }
 }
 
@@ -299,18 +297,8 @@ impl SessionState {
         }
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
-        let place = project.place(settings)?;
-        let options = MeshOptions {
-            store: Options {
-                sync_full: settings.sync_full,
-                lock_timeout: BUSY_TIMEOUT,
-                hook: false,
-            },
-            registry: Some(settings.claude.config_dir.clone()),
-            wake_budget: settings.wake_budget,
-            keep_ms: settings.keep_ms,
-            faults: Some(settings.mesh_home.clone()),
-        };
+        let place = project.mesh_location(settings)?;
+        let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
         self.mesh = Some(Mesh::open_with(
             &place.database,
             shared.clock.clone(),
@@ -421,7 +409,7 @@ impl SessionState {
         let exists = || {
             let project =
                 Project::of(&settings.project_folder(is_claude(client)), settings).ok()?;
-            let place = project.place(settings).ok()?;
+            let place = project.mesh_location(settings).ok()?;
             place.database.exists().then_some(())
         };
         if self.mesh.is_none() && (exists().is_none() || self.open(shared, client).is_err()) {

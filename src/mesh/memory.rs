@@ -71,8 +71,8 @@ impl Mesh {
     /// Returns the place where the memories of a project are. They follow when its folder becomes a repository, and when it is
     /// none any more.
     pub fn memory_home(&mut self, project: &Project) -> Result<String> {
-        let home = project.home();
-        if let Some(earlier) = project.earlier_home() {
+        let home = project.memory_scope_key();
+        if let Some(earlier) = project.earlier_memory_scope_key() {
             let remaining = self
                 .read(|tx, _| Ok(tx.schema_at_least(3) && tx.memory_range(&earlier)?.is_some()))?;
             if remaining {

@@ -19,12 +19,14 @@
 //! # }
 //! ```
 
+mod blocking_wait;
 mod claim;
 mod erase;
 mod event;
 mod member;
 mod memory;
 mod message;
+mod options;
 mod peer;
 mod question;
 mod retention;
@@ -41,11 +43,15 @@ use std::time::Duration;
 use crate::model::Result;
 use crate::platform::id::SessionId;
 use crate::platform::{Clock, Fault, Moment};
-use crate::store::{Options, Store, Tx};
+use crate::store::{Store, Tx};
 use crate::wake::Doorbells;
 
 use crate::mesh::peer::liveness::HostView;
 
+pub use crate::mesh::blocking_wait::{
+    BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
+    WaitOutcome, WaitStep, Waiter,
+};
 pub use crate::mesh::claim::acquire::{
     ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, Grant, ReleaseOutcome,
     Ticket, file_resource, prefix, resource,
@@ -69,12 +75,13 @@ pub use crate::mesh::task::lifecycle::{
 pub use crate::mesh::wake::hook_wake::Rewake;
 pub use crate::mesh::wake::policy::{DoorbellStatus, InboxState, WakeAction};
 pub use event::EventWait;
-pub use member::{Member, PollOutcome, ReplyWaitOutcome};
+pub use member::Member;
 pub use memory::{MemorySelector, Recall, Remember, RememberOutcome};
 pub use message::{
     MESSAGE_TTL_SECONDS_MAX, MessageDraft, MessageFilter, MessageList, PostOutcome, ReadProgress,
     UnmentionedMail,
 };
+pub use options::MeshOptions;
 pub use state::NewValue;
 pub use status::Status;
 pub use topic::{SubscriptionAction, TopicSubscribers};
@@ -86,33 +93,6 @@ pub struct Mesh {
     host: HostView,
     keep_ms: i64,
     faults: Option<PathBuf>,
-}
-
-/// How a mesh is opened.
-#[derive(Debug, Clone)]
-pub struct MeshOptions {
-    /// How its file is opened.
-    pub store: Options,
-    /// Where Claude Code keeps its session registry; `None` does without.
-    pub registry: Option<PathBuf>,
-    /// How many turns peers may start in a session before its person types again.
-    pub wake_budget: u32,
-    /// How long closed questions and events are kept, in milliseconds.
-    pub keep_ms: i64,
-    /// The folder whose log notes faults by which no verb fails.
-    pub faults: Option<PathBuf>,
-}
-
-impl Default for MeshOptions {
-    fn default() -> Self {
-        Self {
-            store: Options::default(),
-            registry: None,
-            wake_budget: 20,
-            keep_ms: 30 * 24 * 3600 * 1000,
-            faults: None,
-        }
-    }
 }
 
 impl std::fmt::Debug for Mesh {

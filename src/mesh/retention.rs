@@ -25,7 +25,7 @@ impl Mesh {
             && let Err(error) = self.sweep()
             && let Some(home) = &self.faults
         {
-            fault_log::write(home, "sweep", &error.to_string());
+            fault_log::append(home, "sweep", &error.to_string());
         }
     }
 

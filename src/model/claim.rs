@@ -136,7 +136,7 @@ pub struct Lease {
     /// How long it lasts.
     pub lease_ms: i64,
     /// When it ends.
-    pub until_ms: i64,
+    pub expires_at_monotonic_ms: i64,
 }
 
 /// What is known of a holder when somebody asks.
@@ -154,7 +154,7 @@ impl Lease {
         Self {
             claimed_monotonic_ms: now_ms,
             lease_ms,
-            until_ms: now_ms + lease_ms,
+            expires_at_monotonic_ms: now_ms + lease_ms,
         }
     }
 
@@ -162,15 +162,15 @@ impl Lease {
     /// ten of them at most: a build takes its time, and a forgotten claim must not starve the line.
     pub fn is_expired(self, holder: HolderStatus, now_ms: i64) -> bool {
         let in_grace = holder.busy && now_ms < self.grace_until_monotonic_ms();
-        !holder.alive || (now_ms >= self.until_ms && !in_grace)
+        !holder.alive || (now_ms >= self.expires_at_monotonic_ms && !in_grace)
     }
 
     /// Returns when to look whether it is over, at the earliest.
     pub fn next_check_monotonic_ms(self, now_ms: i64) -> i64 {
         /// While a lapsed lease is honoured nobody says when the turn ends.
         const GRACE_CHECK_INTERVAL_MS: i64 = 2_000;
-        if now_ms < self.until_ms {
-            self.until_ms
+        if now_ms < self.expires_at_monotonic_ms {
+            self.expires_at_monotonic_ms
         } else {
             now_ms + GRACE_CHECK_INTERVAL_MS
         }

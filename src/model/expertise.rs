@@ -10,7 +10,7 @@ use crate::model::tokenize::{Word, tokenize};
 use crate::platform::text::{cut_chars, one_line};
 
 /// Longest subject in characters.
-pub const SUBJECT_CHARS: usize = 500;
+pub const SUBJECT_CHARS_MAX: usize = 500;
 /// So many words of a subject count.
 const WORDS_MAX: usize = 16;
 /// So many reasons and words of each are told.
@@ -65,9 +65,9 @@ impl ExpertiseQuery {
     /// Reads what a caller wrote.
     pub fn parse(text: &str) -> Result<Self> {
         let length = text.chars().count();
-        if length > SUBJECT_CHARS {
+        if length > SUBJECT_CHARS_MAX {
             let problem =
-                format!("\"about\" may have {SUBJECT_CHARS} characters at most, got {length}");
+                format!("\"about\" may have {SUBJECT_CHARS_MAX} characters at most, got {length}");
             return Err(Refusal::argument(problem).into());
         }
         let mut words: Vec<Word> = Vec::new();

@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod answer_similarity;
 pub mod claim;
+pub mod elapsed;
 pub mod event;
 pub mod expertise;
 pub mod memory;
@@ -15,6 +16,7 @@ pub mod question;
 pub mod refusal;
 pub mod secret;
 pub mod state;
+mod state_entry;
 pub mod task;
 pub mod throttle;
 pub mod tokenize;

@@ -1,6 +1,8 @@
 //! Questions: their states, how far one came, and what can be said about the way.
 use serde::Serialize;
 
+use super::elapsed::format_ago;
+
 /// Largest question, context or answer in bytes.
 pub const TEXT_BYTES_MAX: usize = 65_536;
 /// A question nobody answers expires after this time.
@@ -183,39 +185,9 @@ fn wake_text(wake: WakeState, problem: Option<&str>) -> String {
     }
 }
 
-/// Returns a span as people say it: `12 s`, `3 min`, `2 h`, `5 d`.
-pub fn format_duration(ms: i64) -> String {
-    let seconds = ms.max(0) / 1000;
-    match seconds {
-        0..=99 => format!("{seconds} s"),
-        100..=5_999 => format!("{} min", seconds / 60),
-        6_000..=172_799 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// Returns a span as people say it: `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`.
-pub fn format_ago(ms: i64) -> String {
-    format!("{} ago", format_duration(ms))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn elapsed_time_uses_the_largest_fitting_unit() {
-        let wake_text = [
-            (-5, "0 s ago"),
-            (12_400, "12 s ago"),
-            (180_000, "3 min ago"),
-            (7_200_000, "2 h ago"),
-            (432_000_000, "5 d ago"),
-        ];
-        for (ms, text) in wake_text {
-            assert_eq!(format_ago(ms), text);
-        }
-    }
 
     #[test]
     fn delivery_line_says_shown_only_if_it_was_shown() {

@@ -7,6 +7,8 @@ use super::refusal::{Refusal, Result};
 use crate::model::validate::{check_secret, check_size};
 use crate::platform::text::cut_chars;
 
+pub use super::state_entry::Entry;
+
 /// Longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 256;
 /// Longest name of a namespace in bytes.
@@ -57,42 +59,6 @@ impl Namespace {
         let name = parts.pop().unwrap_or_default();
         let project = parts.pop();
         Self { project, name }
-    }
-}
-
-/// What stands under a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// How its namespace is called.
-    pub namespace: String,
-    /// Its key.
-    pub key: String,
-    /// The value; `null` also where there is none.
-    pub value: Value,
-    /// Counts the changes; 0 where there is no value.
-    pub version: i64,
-    /// Who set it, and when, in wall milliseconds.
-    pub updated: Option<(String, i64)>,
-    /// When it goes by itself, in wall milliseconds.
-    pub expires_at_ms: Option<i64>,
-}
-
-impl Entry {
-    /// Returns what is found where nothing stands.
-    pub(crate) fn absent(namespace: &Namespace, key: &str) -> Self {
-        Self {
-            namespace: namespace.name.clone(),
-            key: key.into(),
-            value: Value::Null,
-            version: 0,
-            updated: None,
-            expires_at_ms: None,
-        }
-    }
-
-    /// Returns whether there is a value.
-    pub fn exists(&self) -> bool {
-        self.version > 0
     }
 }
 

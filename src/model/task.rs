@@ -86,7 +86,7 @@ impl TaskStatus {
                 [] => "that is its end".to_owned(),
                 [most @ .., last] => format!("from there it goes to {} or {last}", most.join(", ")),
             };
-            return Err(Refusal::Task {
+            return Err(Refusal::TaskConflict {
                 problem: format!(
                     "the task is {}, so it cannot become {}; {allowed}",
                     self.as_str(),
@@ -228,7 +228,7 @@ pub fn append_reason(
     let with_reasons_after = |gone: usize| {
         let cut = match cut_before + gone {
             0 => String::new(),
-            count => format!("{CUT}{count}]"),
+            count => format!("{CUT_REASONS_PREFIX}{count}]"),
         };
         let description_parts = [&[given, &cut][..], &reasons[gone..], &[entry.as_str()]].concat();
         let description_parts: Vec<&str> = description_parts
@@ -246,7 +246,7 @@ pub fn append_reason(
 /// What stands between the parts of a description.
 const PART_SEPARATOR: &str = "\n\n";
 /// What a description says of reasons that were cut; their number follows.
-const CUT: &str = "[earlier reasons cut: ";
+const CUT_REASONS_PREFIX: &str = "[earlier reasons cut: ";
 
 /// Returns a description without its reasons, how many were cut from it before, and its reasons.
 fn description_parts(description: &str) -> (&str, usize, Vec<&str>) {
@@ -269,7 +269,7 @@ fn description_parts(description: &str) -> (&str, usize, Vec<&str>) {
     let given = pieces.next().unwrap_or_default();
     let (before, last) = given.rsplit_once(PART_SEPARATOR).unwrap_or(("", given));
     let cut_before = last
-        .strip_prefix(CUT)
+        .strip_prefix(CUT_REASONS_PREFIX)
         .and_then(|count| count.strip_suffix(']')?.parse().ok());
     let given = if cut_before.is_some() { before } else { given };
     (given, cut_before.unwrap_or_default(), pieces.collect())

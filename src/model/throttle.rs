@@ -33,7 +33,7 @@ pub struct Throttled {
     /// Why.
     pub reason: ThrottleReason,
     /// In wall milliseconds; `None` when only the person can end it.
-    pub until_ms: Option<i64>,
+    pub ends_at_ms: Option<i64>,
     /// How many turns peers have started there, where that is the reason.
     pub posted_turns: Option<u32>,
 }
@@ -43,7 +43,7 @@ impl Throttled {
     pub fn spent(posted_turns: u32) -> Self {
         Self {
             reason: ThrottleReason::WakeBudget,
-            until_ms: None,
+            ends_at_ms: None,
             posted_turns: Some(posted_turns),
         }
     }
@@ -63,7 +63,7 @@ pub enum PersonAlert {
 impl PersonAlert {
     /// Returns whether a brake needs the person: one that ends by itself does not, and quiet is what the person wants.
     pub fn from_throttle(held: Throttled) -> Option<Self> {
-        match (held.reason, held.until_ms) {
+        match (held.reason, held.ends_at_ms) {
             (ThrottleReason::WakeBudget, _) => Some(Self::WakeBudget),
             (ThrottleReason::Paused, None) => Some(Self::Paused),
             (ThrottleReason::Paused, Some(_)) | (ThrottleReason::Quiet, _) => None,
@@ -104,7 +104,7 @@ impl Throttle {
             let until_ms = until_ms.filter(|until_ms| *until_ms > now_ms)?;
             Some(Throttled {
                 reason,
-                until_ms: (until_ms < FOREVER_MS).then_some(until_ms),
+                ends_at_ms: (until_ms < FOREVER_MS).then_some(until_ms),
                 posted_turns: None,
             })
         };
@@ -126,10 +126,10 @@ mod tests {
             budget: 2,
             ..Throttle::default()
         };
-        assert_eq!(brakes.throttled(99).unwrap().until_ms, Some(100));
+        assert_eq!(brakes.throttled(99).unwrap().ends_at_ms, Some(100));
         assert_eq!(brakes.throttled(100), None);
         brakes.quiet_until_ms = Some(FOREVER_MS);
-        assert_eq!(brakes.throttled(100).unwrap().until_ms, None);
+        assert_eq!(brakes.throttled(100).unwrap().ends_at_ms, None);
         brakes.quiet_until_ms = None;
         brakes.posted_turns = 2;
         assert_eq!(

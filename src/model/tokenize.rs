@@ -106,25 +106,23 @@ fn split_camel_case(word: &str) -> Vec<&str> {
     parts
 }
 
-/// Lower case, and the accents of western Europe taken off.
+/// Returns a word in lower case, Latin letters without their accents. Other scripts stay as they are.
 fn fold_case_and_accents(word: &str) -> String {
-    word.to_lowercase()
-        .chars()
-        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
-        .map(|c| match c {
-            'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
-            'ç' | 'ć' | 'č' => 'c',
-            'è'..='ë' | 'ē' | 'ę' | 'ě' => 'e',
-            'ì'..='ï' | 'ī' => 'i',
-            'ñ' | 'ń' | 'ň' => 'n',
-            'ò'..='ö' | 'ø' | 'ō' | 'ő' => 'o',
-            'ś' | 'š' => 's',
-            'ù'..='ü' | 'ū' | 'ů' | 'ű' => 'u',
-            'ý' | 'ÿ' => 'y',
-            'ź' | 'ż' | 'ž' => 'z',
-            c => c,
-        })
-        .collect()
+    let lower = word.to_lowercase();
+    if lower.is_ascii() {
+        return lower;
+    }
+    let mut folded = String::with_capacity(lower.len());
+    for c in lower.chars() {
+        match c {
+            '\u{300}'..='\u{36f}' => {}
+            '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => {
+                folded.push_str(deunicode::deunicode_char(c).unwrap_or_default());
+            }
+            c => folded.push(c),
+        }
+    }
+    folded
 }
 
 /// A word without its English ending. Words of other languages, and those with digits, stay as they are for the most part.
@@ -162,6 +160,7 @@ mod tests {
         assert_eq!(of("deploying deployed deploys"), of("deploy"));
         assert_eq!(of("migrations"), of("migration"));
         assert_eq!(of("Café"), of("cafe"));
+        assert_eq!(of("Łódź straße Ærø cafe\u{301}"), "aero cafe lodz strass");
     }
 
     #[test]

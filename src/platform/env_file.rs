@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::platform::fault::{Fault, FaultKind};
-use crate::platform::settings::ALL;
+use crate::platform::setting_specs::ALL;
 use crate::platform::text::without_bom;
 use crate::platform::{file, permissions};
 
@@ -55,7 +55,7 @@ fn read(path: &Path) -> Result<EnvValues, Fault> {
     }
     // It can name a program to run and the file that all of the mesh lies in.
     permissions::check_not_writable_by_others(path, &metadata)?;
-    let content = file::content(file, BYTES_MAX).map_err(failed)?;
+    let content = file::read_open(file, BYTES_MAX).map_err(failed)?;
     let lines_read = Cell::new(0);
     let lines = CountingLineReader {
         rest: without_bom(&content),

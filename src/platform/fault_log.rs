@@ -14,7 +14,7 @@ pub fn path(mesh_home: &Path) -> PathBuf {
 }
 
 /// Appends one line. Errors are swallowed: there is nowhere left to report them.
-pub fn write(mesh_home: &Path, program: &str, message: &str) {
+pub fn append(mesh_home: &Path, program: &str, message: &str) {
     let path = path(mesh_home);
     if permissions::create_folder(mesh_home).is_err() {
         return;
@@ -33,7 +33,7 @@ pub fn write(mesh_home: &Path, program: &str, message: &str) {
 }
 
 /// Returns the last lines of the log, oldest first.
-pub fn last(mesh_home: &Path, lines: usize) -> Vec<String> {
+pub fn last_lines(mesh_home: &Path, lines: usize) -> Vec<String> {
     let content = std::fs::read_to_string(path(mesh_home)).unwrap_or_default();
     let all: Vec<&str> = content.lines().collect();
     all[all.len().saturating_sub(lines)..]
@@ -49,9 +49,9 @@ mod tests {
     #[test]
     fn fault_log_entry_is_one_line_without_control_sequences() {
         let place = tempfile::tempdir().unwrap();
-        write(place.path(), "inbox-poll", "first\nsecond \u{1b}[31mred");
-        write(place.path(), "inbox-poll", "third");
-        let lines = last(place.path(), 5);
+        append(place.path(), "inbox-poll", "first\nsecond \u{1b}[31mred");
+        append(place.path(), "inbox-poll", "third");
+        let lines = last_lines(place.path(), 5);
         assert_eq!(lines.len(), 2);
         assert!(
             lines[0].ends_with("inbox-poll first second red"),

@@ -26,7 +26,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Returns what is in an open file, if that is `bytes_max` at most.
-pub fn content(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub fn read_open(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut content)?;
     if content.len() as u64 > bytes_max {
@@ -38,7 +38,7 @@ pub fn content(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
 
 /// Returns what is in a regular file, if that is `bytes_max` at most.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    content(open(path)?, bytes_max)
+    read_open(open(path)?, bytes_max)
 }
 
 /// Returns whether an error of this room says that the file itself cannot be used: it is none, or too long.

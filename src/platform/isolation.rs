@@ -36,7 +36,7 @@ struct Config {
 }
 
 /// Returns the mesh of a canonical folder.
-pub fn place(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> {
+pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> {
     if let Some((database, from)) = &settings.database {
         return Ok(MeshLocation {
             name: "default".into(),
@@ -45,7 +45,7 @@ pub fn place(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> 
         });
     }
     let path = config_path(settings);
-    let best = walls(settings)?
+    let best = mesh_folders(settings)?
         .into_iter()
         .filter(|(folder_prefix, _)| folder.starts_with(canonicalize_existing(folder_prefix)))
         .max_by_key(|(folder_prefix, _)| canonicalize_existing(folder_prefix).components().count());
@@ -68,7 +68,7 @@ pub fn place(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> 
 }
 
 /// Returns the folders with a mesh of their own, in the order of the file.
-pub fn walls(settings: &Settings) -> Result<Vec<(PathBuf, String)>, Fault> {
+pub fn mesh_folders(settings: &Settings) -> Result<Vec<(PathBuf, String)>, Fault> {
     let path = config_path(settings);
     let Some(value) = read(&path)? else {
         return Ok(Vec::new());
@@ -93,14 +93,14 @@ pub fn set_mesh(settings: &Settings, folder: &Path, name: &str) -> Result<Option
     })?;
     let path = config_path(settings);
     let mut value = read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
-    walls(settings)?;
+    mesh_folders(settings)?;
     let meshes = value
         .as_object_mut()
         .expect("read gives objects only")
         .entry("meshes")
         .or_insert_with(|| Value::Object(Map::new()))
         .as_object_mut()
-        .expect("walls has checked that meshes is an object");
+        .expect("mesh_folders has checked that meshes is an object");
     let is_same_folder = |pattern: &String| {
         canonicalize_existing(&folder_of_pattern(settings, pattern))
             == canonicalize_existing(folder)
@@ -203,8 +203,8 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    permissions::check(path, &file.metadata().map_err(failed)?)?;
-    let content = file::content(file, BYTES_MAX).map_err(failed)?;
+    permissions::check_owner_and_mode(path, &file.metadata().map_err(failed)?)?;
+    let content = file::read_open(file, BYTES_MAX).map_err(failed)?;
     let value: Value = serde_json::from_slice(text::without_bom(&content))
         .map_err(|error| broken_file_fault(path, &error.to_string()))?;
     if value.is_object() {
@@ -251,7 +251,7 @@ mod tests {
             set_mesh(&settings, &home.join("clients/acme"), "acme").unwrap(),
             None
         );
-        let mesh = |folder: &str| place(&settings, &home.join(folder)).unwrap().name;
+        let mesh = |folder: &str| mesh_location(&settings, &home.join(folder)).unwrap().name;
         assert_eq!(mesh("clients/acme/api"), "acme");
         assert_eq!(mesh("clients/acme"), "acme");
         assert_eq!(mesh("clients/acme2"), "clients");
@@ -286,13 +286,13 @@ mod tests {
                 content.as_bytes(),
             )
             .unwrap();
-            let fault = place(&settings, home.path()).unwrap_err();
+            let fault = mesh_location(&settings, home.path()).unwrap_err();
             assert_eq!(fault.kind, FaultKind::BrokenFile, "{content}");
             assert!(set_mesh(&settings, home.path(), "x").is_err(), "{content}");
         }
         std::fs::remove_file(config_path(&settings)).unwrap();
         make_pipe(&config_path(&settings));
-        let fault = place(&settings, home.path()).unwrap_err();
+        let fault = mesh_location(&settings, home.path()).unwrap_err();
         assert!(fault.message.ends_with("it is not a file"), "{fault}");
     }
 
@@ -307,7 +307,7 @@ mod tests {
             content,
         )
         .unwrap();
-        let fault = place(&settings, home.path()).unwrap_err();
+        let fault = mesh_location(&settings, home.path()).unwrap_err();
         let expected = "unknown key `meshs`, expected `meshes`";
         assert!(fault.message.ends_with(expected), "{}", fault.message);
         assert!(set_mesh(&settings, home.path(), "x").is_err());

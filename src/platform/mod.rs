@@ -16,6 +16,7 @@ pub mod path;
 pub mod permissions;
 pub mod process;
 pub mod project;
+mod setting_specs;
 pub mod settings;
 pub mod text;
 pub mod version;

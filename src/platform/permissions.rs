@@ -74,7 +74,7 @@ fn replace(
 }
 
 /// Refuses a folder or file that belongs to somebody else or that others may write.
-pub fn check(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
+pub fn check_owner_and_mode(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
     let me = rustix::process::geteuid().as_raw();
     let shown = path.display();
     if metadata.uid() != me {
@@ -144,7 +144,8 @@ mod tests {
     fn folder_writable_by_others_is_refused() {
         let place = tempfile::tempdir().unwrap();
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o770)).unwrap();
-        let fault = check(place.path(), &place.path().metadata().unwrap()).unwrap_err();
+        let fault =
+            check_owner_and_mode(place.path(), &place.path().metadata().unwrap()).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Permission);
         assert!(fault.message.contains("mode 770"), "{}", fault.message);
     }

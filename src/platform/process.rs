@@ -103,7 +103,7 @@ pub fn own_pid() -> i32 {
 }
 
 /// Returns this process.
-pub fn own() -> ProcessKey {
+pub fn this_process() -> ProcessKey {
     let pid = own_pid();
     stat(pid).map_or(ProcessKey { pid, started: 0 }, |found| found.key)
 }

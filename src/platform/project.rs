@@ -109,26 +109,27 @@ impl Project {
 
     /// Returns the mesh of the session. Its own folder decides: a committed file that is found above must not carry it out
     /// of a wall.
-    pub fn place(&self, settings: &Settings) -> Result<MeshLocation, Fault> {
-        isolation::place(settings, &self.start)
+    pub fn mesh_location(&self, settings: &Settings) -> Result<MeshLocation, Fault> {
+        isolation::mesh_location(settings, &self.start)
     }
 
     /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.
     /// It is looked up anew: a session may see its folder become a repository.
-    pub fn home(&self) -> String {
+    pub fn memory_scope_key(&self) -> String {
         let home = GitCheckout::of(&self.path).map_or_else(|| self.path.clone(), |git| git.common);
         home.to_string_lossy().into_owned()
     }
 
     /// Returns where its memories belonged before its folder became a repository, or while it was one.
-    pub fn earlier_home(&self) -> Option<String> {
+    pub fn earlier_memory_scope_key(&self) -> Option<String> {
         let repository = self.path.join(".git");
         let earlier = if GitCheckout::of(&self.path).is_some() {
             &self.path
         } else {
             &repository
         };
-        Some(earlier.to_string_lossy().into_owned()).filter(|earlier| *earlier != self.home())
+        Some(earlier.to_string_lossy().into_owned())
+            .filter(|earlier| *earlier != self.memory_scope_key())
     }
 
     /// Returns whether the project takes part at all.

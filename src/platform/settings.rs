@@ -2,132 +2,20 @@
 //! `~/.claude-mesh/.env`, then the default. Nothing else in the code looks at the environment.
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::platform::env_file;
 use crate::platform::fault::{Fault, FaultKind};
+use crate::platform::setting_specs::DAY_MS;
 
-/// One setting as the documents show it.
-#[derive(Debug, Clone, Copy)]
-pub struct SettingSpec {
-    /// The variable.
-    pub name: &'static str,
-    /// What holds when it is not set.
-    pub default: &'static str,
-    /// One line on what it does.
-    pub description: &'static str,
-    /// Whether it may also stand in an `.env` file; the others belong to one session.
-    pub allowed_in_file: bool,
-}
-
-/// Path of the database.
-pub const DATABASE: &str = "MESH_DB_PATH";
-/// `off` makes hooks and server inert.
-pub const MESH_SWITCH: &str = "CLAUDE_MESH";
-/// The folder of database, settings and logs.
-pub const HOME: &str = "CLAUDE_MESH_HOME";
-/// The name of this session's peer.
-pub const NAME: &str = "CLAUDE_MESH_NAME";
-/// The folder that counts as this session's project.
-pub const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
-/// `1` gives a `claude -p` run a mailbox.
-pub const ANSWER: &str = "CLAUDE_MESH_ANSWER";
-/// `full` makes every commit survive a power cut.
-pub const SYNC: &str = "CLAUDE_MESH_SYNC";
-/// Which sets of tools the server lists.
-pub const TOOLS: &str = "CLAUDE_MESH_TOOLS";
-/// How sessions are woken.
-pub const WAKE: &str = "CLAUDE_MESH_WAKE";
-/// How many turns peers may start without a prompt of the person between.
-pub const WAKE_BUDGET: &str = "CLAUDE_MESH_WAKE_BUDGET";
-/// The program that tells the person when a session needs them.
-pub const NOTIFY_CMD: &str = "CLAUDE_MESH_NOTIFY_CMD";
-/// `off` keeps nothing of prompts and messages for `list_peers`.
-pub const ACTIVITY: &str = "CLAUDE_MESH_DOING";
-/// How long answered questions and events are kept.
-pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
-
-/// All settings, in the order of the README.
-pub const ALL: [SettingSpec; 13] = [
-    SettingSpec {
-        name: DATABASE,
-        default: "~/.claude-mesh/mesh.db",
-        description: "the database file; an absolute path",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: MESH_SWITCH,
-        default: "on",
-        description: "`off` makes hooks and server inert: nothing is written, nothing said",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: HOME,
-        default: "~/.claude-mesh",
-        description: "the folder of database, settings and logs; only from the environment",
-        allowed_in_file: false,
-    },
-    SettingSpec {
-        name: NAME,
-        default: "from .claude-mesh.json or the folder",
-        description: "the name of this session's peer; only from the environment",
-        allowed_in_file: false,
-    },
-    SettingSpec {
-        name: PROJECT_PATH,
-        default: "Claude Code's project folder",
-        description: "the folder that counts as this session's project; only from the environment",
-        allowed_in_file: false,
-    },
-    SettingSpec {
-        name: ANSWER,
-        default: "0",
-        description: "`1` gives a `claude -p` run a mailbox, so that it answers before it ends; only from the environment",
-        allowed_in_file: false,
-    },
-    SettingSpec {
-        name: SYNC,
-        default: "normal",
-        description: "`full` lets every answer survive a power cut, at the price of a disk flush each",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: TOOLS,
-        default: "all",
-        description: "sets of tools to list, for example `ask,claims`; `ask` is always there",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: WAKE,
-        default: "watcher",
-        description: "`polling` looks every 50 ms while waiting instead of watching a folder",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: WAKE_BUDGET,
-        default: "20",
-        description: "turns that peers may start in a session before its person types again; beyond it questions are held",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: NOTIFY_CMD,
-        default: "none",
-        description: "a program to run when a session waits for its person; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`)",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: ACTIVITY,
-        default: "on",
-        description: "`off` keeps nothing of what you type and of what the model says last; otherwise how both begin is shown to other sessions as `doing`",
-        allowed_in_file: true,
-    },
-    SettingSpec {
-        name: KEEP_DAYS,
-        default: "30",
-        description: "days for which answered questions, messages and events are kept",
-        allowed_in_file: true,
-    },
-];
+pub use crate::platform::setting_specs::{
+    ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_WAKE_BUDGET, HOME, KEEP_DAYS,
+    MESH_SWITCH, NAME, NOTIFY_CMD, PROJECT_PATH, SYNC, SettingSpec, TOOL_SETS, TOOLS, WAKE,
+    WAKE_BUDGET,
+};
 
 /// What the settings come to, resolved once and passed down.
 #[derive(Debug, Clone)]
@@ -149,7 +37,7 @@ pub struct Settings {
     /// `CLAUDE_MESH_PROJECT_PATH`, made absolute.
     pub project_path: Option<PathBuf>,
     /// A headless run has a mailbox.
-    pub answer: bool,
+    pub headless_mailbox: bool,
     /// Commits are flushed to disk.
     pub sync_full: bool,
     /// The sets of tools to list; `None` is all.
@@ -159,9 +47,9 @@ pub struct Settings {
     /// How many turns peers may start without a prompt of the person between.
     pub wake_budget: u32,
     /// The program that tells the person when a session needs them.
-    pub notify: Option<PathBuf>,
+    pub notify_command: Option<PathBuf>,
     /// How prompts and last messages begin is kept for other sessions.
-    pub doing: bool,
+    pub keeps_activity: bool,
     /// How long answered questions and events are kept, in milliseconds.
     pub keep_ms: i64,
     /// Settings that stand in a file, where they do nothing, and which file that is.
@@ -252,7 +140,7 @@ impl Settings {
             project_path: layers
                 .environment_only(PROJECT_PATH)?
                 .map(|path| working_directory.join(path)),
-            answer: layers
+            headless_mailbox: layers
                 .environment_only(ANSWER)?
                 .is_some_and(|value| value == "1"),
             sync_full: layers.choice_index(SYNC, &["normal", "full"])? == 1,
@@ -262,14 +150,17 @@ impl Settings {
                 .map(|(value, from)| parse_tool_sets(&value, &from))
                 .transpose()?,
             polling: layers.choice_index(WAKE, &["watcher", "polling"])? == 1,
-            wake_budget: u32::try_from(layers.integer_in_range(WAKE_BUDGET, 20, 0..=10_000)?)
-                .unwrap_or(20),
-            notify: layers
+            wake_budget: layers
+                .integer_in_range(WAKE_BUDGET, 0..=10_000)?
+                .unwrap_or(DEFAULT_WAKE_BUDGET),
+            notify_command: layers
                 .find(NOTIFY_CMD)
                 .map(|(value, from)| require_absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
                 .transpose()?,
-            doing: layers.choice_index(ACTIVITY, &["on", "off"])? == 0,
-            keep_ms: layers.integer_in_range(KEEP_DAYS, 30, 1..=3650)? * 24 * 3600 * 1000,
+            keeps_activity: layers.choice_index(ACTIVITY, &["on", "off"])? == 0,
+            keep_ms: layers
+                .integer_in_range(KEEP_DAYS, 1..=3650)?
+                .map_or(DEFAULT_KEEP_MS, |days: i64| days * DAY_MS),
             claude: ClaudeEnvironment {
                 pid: environment("CLAUDE_PID").and_then(|value| value.to_str()?.parse().ok()),
                 session_id: text(environment, "CLAUDE_CODE_SESSION_ID"),
@@ -342,11 +233,6 @@ fn mesh_home(
     }
 }
 
-/// The sets that `CLAUDE_MESH_TOOLS` may name.
-pub const TOOL_SETS: [&str; 7] = [
-    "ask", "messages", "claims", "state", "memory", "tasks", "events",
-];
-
 /// An `.env` file and what it sets.
 type SettingsFile = (PathBuf, HashMap<String, String>);
 
@@ -405,21 +291,19 @@ impl Layers<'_> {
             .ok_or_else(|| invalid_setting(name, &from, &words.join(" or "), &format!("{value:?}")))
     }
 
-    fn integer_in_range(
+    fn integer_in_range<T: FromStr + PartialOrd + Display>(
         &self,
         name: &str,
-        default: i64,
-        range: std::ops::RangeInclusive<i64>,
-    ) -> Result<i64, Fault> {
+        range: RangeInclusive<T>,
+    ) -> Result<Option<T>, Fault> {
         let Some((value, from)) = self.find(name) else {
-            return Ok(default);
+            return Ok(None);
         };
         let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-        value
-            .parse()
-            .ok()
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| invalid_setting(name, &from, &wanted, &format!("{value:?}")))
+        match value.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(invalid_setting(name, &from, &wanted, &format!("{value:?}"))),
+        }
     }
 }
 

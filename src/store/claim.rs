@@ -64,7 +64,7 @@ impl Claim {
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
         let claimed_monotonic_ms = row.get("claimed_monotonic_ms")?;
         let lease_ms = row.get("lease_ms")?;
-        let until_ms: Option<i64> = row.get("lease_until_monotonic_ms")?;
+        let expires_at_monotonic_ms: Option<i64> = row.get("lease_until_monotonic_ms")?;
         let claimed_at_ms: i64 = row.get("claimed_at_ms")?;
         let granted_at_ms: Option<i64> = row.get("granted_at_ms")?;
         Ok(Self {
@@ -83,7 +83,8 @@ impl Claim {
             lease: Lease {
                 claimed_monotonic_ms,
                 lease_ms,
-                until_ms: until_ms.unwrap_or(claimed_monotonic_ms + lease_ms),
+                expires_at_monotonic_ms: expires_at_monotonic_ms
+                    .unwrap_or(claimed_monotonic_ms + lease_ms),
             },
             claimed_at_ms,
             lease_began_at_ms: granted_at_ms

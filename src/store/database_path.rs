@@ -22,7 +22,7 @@ pub(super) fn check_folder(folder: &Path) -> Result<(), Fault> {
     let metadata = folder
         .metadata()
         .map_err(|error| Fault::io("open", folder, error))?;
-    permissions::check(folder, &metadata)?;
+    permissions::check_owner_and_mode(folder, &metadata)?;
     filesystem_check::check(folder)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
         let hint = "nothing was changed. Set MESH_DB_PATH to the path of a file";
         return Err(foreign_file_fault("it is not a file", hint.into()));
     }
-    permissions::check(path, &metadata)?;
+    permissions::check_owner_and_mode(path, &metadata)?;
     if metadata.len() == 0 {
         let hint = format!("`rm {}`: it is made anew", path.display());
         return Err(foreign_file_fault("the file is empty", hint));

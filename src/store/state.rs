@@ -22,7 +22,7 @@ impl Tx<'_> {
                 |row| entry_from_row(row, namespace),
             )
             .optional()?;
-        Ok(found.unwrap_or_else(|| Entry::absent(namespace, key)))
+        Ok(found.unwrap_or_else(|| Entry::absent(&namespace.name, key)))
     }
 
     /// Puts a value under a key, or with `None` takes it away. Returns the version, one more than any before.

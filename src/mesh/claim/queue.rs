@@ -105,7 +105,7 @@ pub(in crate::mesh) fn is_expired(
     if claim.boot != *now.boot {
         return Ok(Some(ExpiryReason::Lease));
     }
-    let lease_lapsed = now.monotonic_ms >= claim.lease.until_ms;
+    let lease_lapsed = now.monotonic_ms >= claim.lease.expires_at_monotonic_ms;
     if claim.kind == PeerKind::Person {
         return person_claim_expiry(tx, host, claim, lease_lapsed);
     }

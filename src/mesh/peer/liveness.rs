@@ -6,8 +6,9 @@ use serde_json::json;
 use crate::claude_code::client::{
     INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
 };
+use crate::mesh::PendingWakeups;
 use crate::mesh::claim::queue::end_session_claims;
-use crate::mesh::{MeshOptions, PendingWakeups};
+use crate::mesh::options::MeshOptions;
 use crate::model::{Activity, EventKind, Liveness, Result};
 use crate::platform::id::{QuestionId, SessionId, WaitId};
 use crate::platform::{Moment, process};
@@ -32,7 +33,7 @@ impl HostView {
                 host: process::host(),
                 boot: now.boot.to_string(),
                 pid_namespace: process::pid_namespace(),
-                process: process::own(),
+                process: process::this_process(),
                 instance: 0,
             },
             wake_budget: options.wake_budget,

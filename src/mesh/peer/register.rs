@@ -482,7 +482,7 @@ fn adopt_moved_project(
                 .iter()
                 .filter(|home| missing_folders.contains(home))
             {
-                tx.move_memories(home, &project.home())?;
+                tx.move_memories(home, &project.memory_scope_key())?;
             }
         }
     }

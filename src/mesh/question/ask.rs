@@ -318,9 +318,7 @@ fn has_same_reply(question: &Question, reply: &Reply) -> Result<bool> {
             if reply.corrects {
                 return Ok(false);
             }
-            let problem =
-                "this question has another answer already; give corrects: true to replace it";
-            Err(Refusal::conflict(problem).into())
+            Err(Refusal::AlreadyAnswered.into())
         }
     }
 }

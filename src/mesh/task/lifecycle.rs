@@ -436,7 +436,7 @@ fn apply_fields(
         let same = tx.find_open_task_by_fingerprint(&task.project, &task.fingerprint)?;
         if let Some(other) = same.filter(|other| other.id != task.id) {
             let problem = format!("task {} is open and has that title already", other.id);
-            return Err(Refusal::Task { problem }.into());
+            return Err(Refusal::TaskConflict { problem }.into());
         }
     }
     if let Some(description) = &fields.description {
@@ -488,7 +488,7 @@ fn check_dependencies(tx: &Tx, task: TaskId, ids: &[TaskId]) -> Result<()> {
     while let Some(id) = to_visit.pop() {
         if id == task {
             let problem = "by \"depends_on\" the task would wait for itself".to_owned();
-            return Err(Refusal::Task { problem }.into());
+            return Err(Refusal::TaskConflict { problem }.into());
         }
         if visited.insert(id) {
             to_visit.extend(tx.task_dependencies(id)?);
@@ -511,7 +511,7 @@ fn update(
             "task {} has version {}, not {expected}",
             old.id, old.version
         );
-        return Err(Refusal::Task { problem }.into());
+        return Err(Refusal::TaskConflict { problem }.into());
     }
     if let Some(to) = change.status {
         old.status.check_transition(to, change.reason.is_some())?;
@@ -521,7 +521,7 @@ fn update(
             old.id,
             old.status.as_str()
         );
-        return Err(Refusal::Task { problem }.into());
+        return Err(Refusal::TaskConflict { problem }.into());
     }
     let mut task = old.clone();
     apply_fields(tx, host, wakeups, me, &mut task, &change.fields)?;
@@ -594,7 +594,7 @@ fn check_startable(tx: &Tx, task: &Task) -> Result<()> {
         first.status.as_str(),
         first.title
     );
-    Err(Refusal::Task { problem }.into())
+    Err(Refusal::TaskConflict { problem }.into())
 }
 
 /// What has changed, from what to what; of texts and lists only that they did.

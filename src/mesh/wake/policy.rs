@@ -316,7 +316,7 @@ pub(in crate::mesh) fn decide_wake(
         }
         // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
         tx.set_wake_attempt(me.session, None)?;
-        let after_ms = held.until_ms.map(|until_ms| until_ms - tx.now.wall_ms + 1);
+        let after_ms = held.ends_at_ms.map(|at_ms| at_ms - tx.now.wall_ms + 1);
         return Ok(WakeDecision::NotNow {
             after_ms,
             held: pending_items.has_peer_requests().then_some(held),

@@ -102,7 +102,7 @@ pub fn lease_expires_at_ms(claim: &Claim, now: &Moment) -> i64 {
     } else {
         offset_now_ms
     };
-    claim.lease.until_ms + offset_ms
+    claim.lease.expires_at_monotonic_ms + offset_ms
 }
 
 fn holder(claim: &Claim, now: &Moment) -> Value {

@@ -145,7 +145,7 @@ pub fn status(status: &Status) -> Map<String, Value> {
 /// Adds why a question is held, and until when.
 pub fn insert_throttle(value: &mut serde_json::Map<String, Value>, held: Throttled) {
     value.insert("reason".into(), json!(held.reason));
-    value.insert("until".into(), json!(held.until_ms.map(rfc3339)));
+    value.insert("until".into(), json!(held.ends_at_ms.map(rfc3339)));
     if let Some(turns) = held.posted_turns {
         value.insert("posted_turns".into(), turns.into());
     }

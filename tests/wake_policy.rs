@@ -11,7 +11,7 @@ use claude_mesh::model::peer::Address;
 use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::world::{InFlight, Session, WAIT_TIMEOUT, World};
+use crate::support::{InFlight, Session, WAIT_TIMEOUT, World};
 
 /// The script of a client that starts its server and waits for it.
 pub(crate) const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
@@ -234,7 +234,7 @@ fn new_session_with_pending_questions_is_woken_once_idle() {
     let world = World::new();
     let ada = world.session("ada");
     drop(InboxSession::open(&world, "bo", "idle"));
-    crate::world::wait_until("bo is gone", || {
+    crate::support::wait_until("bo is gone", || {
         ada.call("ask_peer", json!({ "to": "bo", "question": "x" }))["status"] == "offline"
     });
     std::fs::remove_file(world.home().join("bo.sock")).unwrap();
@@ -499,7 +499,7 @@ fn person_is_notified_when_a_session_waits_at_a_dialog() {
     let ask = start_ask(&ada, "bo", "which port?");
     bo.next_wake_line();
     ask.wait_for_progress("waits at a dialog for its person");
-    crate::world::wait_until("the person is told", || told.exists());
+    crate::support::wait_until("the person is told", || told.exists());
     let text = std::fs::read_to_string(PathBuf::from(&told)).unwrap();
     assert!(text.starts_with("bo|a session waits at a dialog"), "{text}");
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::world::{World, program};
+use crate::support::{World, program};
 
 /// What a client publishes of its format, with where and when it was looked up.
 fn published_format(client: &str) -> Value {

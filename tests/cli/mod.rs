@@ -1,4 +1,8 @@
 //! The program for people, run as they run it, beside peers that sit in the same database.
+mod claim;
+mod message;
+mod task;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,14 +11,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use claude_mesh::mesh::{JoinRequest, Member, Mesh, Reply, ReplyWaitOutcome};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, Reply, WaitOutcome};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use claude_mesh::platform::id::QuestionId;
 use serde_json::{Value, json};
 
 use crate::event::CONSECUTIVE_EVENTS;
-use crate::world::{ProcessOutput, WAIT_TIMEOUT, World, program};
+use crate::support::{ProcessOutput, WAIT_TIMEOUT, World, program};
 
 /// A home with a project folder of the person's own and peers made of this process.
 struct CliFixture {
@@ -1011,8 +1015,8 @@ fn cli_ask_keeps_waiting_when_a_question_arrives() {
     let (back, wait) = bo.ask(&to, "which host?", None).unwrap();
     let wait = wait.expect("the person can be asked while it waits");
     fixture.run_ok(&["reply", &back.question.to_string(), "this one"]);
-    let waited = bo.wait(&wait, WAIT_TIMEOUT, |_| true).unwrap();
-    assert!(matches!(waited, ReplyWaitOutcome::Done(_)), "{waited:?}");
+    let (waited, _) = bo.wait(&wait, WAIT_TIMEOUT, |_| true).unwrap();
+    assert!(matches!(waited, WaitOutcome::Done(_)), "{waited:?}");
     bo.answer(inbox.questions[0].pending.question.id, "5433")
         .unwrap();
     let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());

@@ -1,7 +1,7 @@
 //! Stories of who knows: the list of peers in the order of who most likely does, each with why, and nobody is asked.
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 /// Names and reasons, in the order of the list.
 #[track_caller]

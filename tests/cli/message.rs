@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::world::{ProcessOutput, World, program};
+use crate::support::{ProcessOutput, World, program};
 
 fn piped(world: &World, arguments: &[&str], stdin: &[u8]) -> ProcessOutput {
     let mut child = world

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::world::{Session, WAIT_TIMEOUT, World};
+use crate::support::{Session, WAIT_TIMEOUT, World};
 
 #[test]
 fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
@@ -28,7 +28,7 @@ fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
         })
         .collect();
     let mut answered = 0;
-    crate::world::wait_until("twenty questions are answered", || {
+    crate::support::wait_until("twenty questions are answered", || {
         for question in answerer.questions() {
             let text = question["question"]
                 .as_str()
@@ -85,7 +85,7 @@ fn concurrent_sessions_of_one_project_get_distinct_peers() {
             });
         }
     });
-    let mut names: Vec<String> = windows.iter().map(crate::world::Session::name).collect();
+    let mut names: Vec<String> = windows.iter().map(crate::support::Session::name).collect();
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 12);

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::world::{Session, World, program};
+use crate::support::{Session, World, program};
 
 /// A session is about to edit a file. Returns why it may not.
 #[track_caller]
@@ -300,7 +300,7 @@ fn killed_claim_guard_leaves_no_files_or_locks() {
     let (before, database) = (files(), world.database());
     let mut killed = 0;
     // Now and then one has ended before anybody sees it at work.
-    crate::world::wait_until("ten are killed with the file open", || {
+    crate::support::wait_until("ten are killed with the file open", || {
         let mut guard = bo.start_hook("claude-mesh-claim-guard", stdin.to_string().as_bytes());
         while guard.try_wait().unwrap().is_none() {
             if has_database_open(guard.id(), &database) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 /// What a session sees of the only other one.
 #[track_caller]

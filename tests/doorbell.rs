@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::world::World;
+use crate::support::World;
 
 #[test]
 fn answer_wakes_its_asker_before_the_next_poll() {

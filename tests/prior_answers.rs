@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 fn answered(asker: &Session, peer: &Session, to: &str, question: &str, answer: &str) -> String {
     let ask = asker.start("ask_peer", json!({ "to": to, "question": question }));

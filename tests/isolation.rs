@@ -1,7 +1,7 @@
 //! Walls: what lies behind one does not exist for anybody else.
 use serde_json::json;
 
-use crate::world::World;
+use crate::support::World;
 
 #[test]
 fn wall_withstands_a_thousand_attempts_to_cross_it() {

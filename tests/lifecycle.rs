@@ -10,7 +10,7 @@ use claude_mesh::platform::SystemClock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::world::{Session, World, wait_until};
+use crate::support::{Session, World, wait_until};
 
 /// A server as its user's other sessions and the file system see it.
 struct ServerArtifacts {

@@ -11,7 +11,7 @@ use claude_mesh::platform::id::MessageId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 #[track_caller]
 fn post_message(from: &Session, to: &str, body: &str) -> String {
@@ -572,7 +572,7 @@ fn peer_with_mail_keeps_its_name_and_removal_deletes_its_mail() {
     }
     post_message(&bo, "ada", "from bo");
     drop(bo);
-    crate::world::wait_until("bo is gone", || {
+    crate::support::wait_until("bo is gone", || {
         world.cli(&world.home(), &["peers", "--forget", "bo"]).code == Some(0)
     });
     let message = &ada.call("list_messages", json!({}))["messages"][0];

@@ -1,7 +1,7 @@
 //! Stories of forgetting: who may remove what, what is left of it, and what the log tells.
 use serde_json::{Value, json};
 
-use crate::world::{Session, World, program};
+use crate::support::{Session, World, program};
 
 /// A session whose shell types what it is given, beside nothing else.
 struct Shell {

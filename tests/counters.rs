@@ -13,7 +13,7 @@ use claude_mesh::platform::Clock;
 use claude_mesh::platform::clock::ManualClock;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::support::World;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::world::{InFlight, Session, World, wait_until};
+use crate::support::{InFlight, Session, World, wait_until};
 
 /// What a result may have, counted as Claude Code counts.
 const CHARS_MAX: usize = 200_000;

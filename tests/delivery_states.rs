@@ -13,9 +13,9 @@ use claude_mesh::platform::id::QuestionId;
 use claude_mesh::platform::process;
 use serde_json::{Value, json};
 
-use crate::ring::{InboxSession, SERVER_SCRIPT, attached_context, start_ask};
+use crate::support::{Session, World, program, wait_until};
 use crate::time::{MeshFixture, set_session_activity};
-use crate::world::{Session, World, program, wait_until};
+use crate::wake_policy::{InboxSession, SERVER_SCRIPT, attached_context, start_ask};
 
 /// Has a member ask another, and waits for nothing.
 #[track_caller]

@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::json;
 
-use crate::world::{ProcessOutput, Session, World, program, wait_until};
+use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
 /// Starts a command that waits.
 fn start_command(world: &World, folder: &Path, arguments: &[&str]) -> Child {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use pty_process::blocking::Pty;
 use serde_json::json;
 
-use crate::world::{Session, World, program, wait_until};
+use crate::support::{Session, World, program, wait_until};
 
 #[test]
 fn person_manages_a_task_by_the_suffix_of_its_id() {

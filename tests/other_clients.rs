@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::world::{ProcessOutput, Session, World, program, wait_until};
+use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
 /// A client as its registry has it.
 struct Package {
@@ -138,7 +138,7 @@ fn node() -> Result<PathBuf, String> {
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/foreign")
+        .join("tests/other_clients")
         .join(name)
 }
 
