@@ -1,4 +1,4 @@
-//! The event log: appended in the transaction of the verb it tells of.
+//! Statements on the event log. A verb appends its events in its own transaction.
 use std::borrow::Cow;
 
 use rusqlite::{OptionalExtension, Row, params};
@@ -9,7 +9,7 @@ use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::{Event, EventKind};
 use crate::platform::id::{PeerId, SessionId};
 
-/// Entries looked at in one read, wanted or not. Whoever wants more goes on after them.
+/// Entries that one read scans, whether they match or not. The next read continues after them.
 const SCAN_MAX: i64 = 100_000;
 
 impl Tx<'_> {
@@ -25,7 +25,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Appends an event of a type that a project made up, `project.*`. Returns its number.
+    /// Appends an event of any type, also of a project's own (`project.*`). Returns its number.
     pub(crate) fn append_event_of_type(
         &self,
         kind: Cow<'static, str>,
@@ -40,7 +40,7 @@ impl Tx<'_> {
         Ok(self.sql.last_insert_rowid())
     }
 
-    /// Returns the sessions in which a call waits for an event of this transaction.
+    /// Returns the sessions in which a call waits for an event that this transaction has appended.
     pub(crate) fn sessions_waiting_for_events(&self) -> rusqlite::Result<Vec<SessionId>> {
         let appended_event_types = self.appended_event_types.borrow();
         if appended_event_types.is_empty() || !self.schema_at_least(2) {
@@ -63,7 +63,7 @@ impl Tx<'_> {
         Ok(sessions)
     }
 
-    /// Returns the entries of the log that somebody wants, oldest first.
+    /// Returns the entries that match `filter`, oldest first.
     pub(crate) fn events(&self, filter: &EventFilter) -> rusqlite::Result<EventPage> {
         let since_ms = filter.since_ms.unwrap_or(i64::MIN);
         let mut page = EventPage {
@@ -93,12 +93,12 @@ impl Tx<'_> {
             }
             page.next = row.get(seq)?;
         }
-        // Beyond what one read looks at nobody knows.
+        // Entries beyond the scan may match.
         page.more = page.next < self.last_event_seq()?;
         Ok(page)
     }
 
-    /// Returns the entries of one kind not before `since_ms`, oldest first.
+    /// Returns the entries of one kind since `since_ms`, oldest first.
     pub(crate) fn events_of_kind(
         &self,
         kind: EventKind,
@@ -113,7 +113,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns whether somebody caused such an event about `subject` since `since_ms`.
+    /// Returns whether peer `by` caused an event of this kind about `subject` since `since_ms`.
     pub(crate) fn has_event(
         &self,
         kind: EventKind,
@@ -126,7 +126,7 @@ impl Tx<'_> {
             .query_row(params![since_ms, kind.as_str(), by, subject], |row| row.get(0))
     }
 
-    /// Returns the number after which the wanted entries lie.
+    /// Returns the number after which a read with `filter` starts.
     pub(crate) fn start_seq(&self, filter: &EventFilter) -> rusqlite::Result<i64> {
         match (filter.after, filter.since_ms) {
             (Some(after), None) => Ok(after),
@@ -135,8 +135,8 @@ impl Tx<'_> {
         }
     }
 
-    /// The clock may have jumped, so the first entry after a time is not always the one with the next time. Either the log
-    /// has it at hand, or the index of times is asked for the least number.
+    /// The clock may have jumped, so times do not always grow with numbers. If the next entry is late enough, the read starts
+    /// there; otherwise the index of times finds the least number.
     fn start_seq_since(&self, after: i64, since_ms: i64) -> rusqlite::Result<i64> {
         let next: Option<(i64, i64)> = self
             .sql
@@ -179,14 +179,14 @@ impl Tx<'_> {
         Ok(start)
     }
 
-    /// Returns the number of the last entry; 0 when there is none.
+    /// Returns the number of the last entry; 0 if there is none.
     pub(crate) fn last_event_seq(&self) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?
             .query_row([], |row| row.get(0))
     }
 
-    /// Returns which types of events a session hears of by its inbox, and after which number.
+    /// Returns the types of events that a session's inbox delivers, and the number after which they are new.
     pub(crate) fn event_subscription(
         &self,
         session: SessionId,
@@ -200,7 +200,7 @@ impl Tx<'_> {
             .optional()
     }
 
-    /// Notes which types of events a session hears of; `None` when of none.
+    /// Sets which types of events a session's inbox delivers.
     pub(crate) fn set_event_subscription(
         &self,
         session: SessionId,
@@ -215,10 +215,10 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Takes every trace of a question's text out of the log; the entries stay.
+    /// Replaces the data of a question's events; the entries stay. Returns their number.
     ///
-    /// The log has no index of what its entries are about; none of a question is older than the question, and a day is more
-    /// than a clock is corrected by.
+    /// The event log has no index of subjects. An event of a question is not older than the question, except by a correction of
+    /// the clock; a day is more than that.
     pub(crate) fn redact_events_of(
         &self,
         subject: &str,

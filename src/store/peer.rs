@@ -1,66 +1,58 @@
-//! Rows of mailboxes, their earlier names and the sessions that sit at them.
+//! Statements on peers and their earlier names.
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::transaction::Tx;
 use crate::model::{PeerKind, PeerName};
 use crate::platform::id::PeerId;
 
-/// A mailbox.
+/// A peer: the address that questions go to. It outlives its sessions.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its id.
     pub id: PeerId,
-    /// What sits there.
     pub kind: PeerKind,
-    /// Its name.
     pub name: PeerName,
-    /// The name its project asked for when somebody last sat down.
+    /// The name that its project asked for at the last registration.
     pub requested_name: String,
-    /// Its project folder.
+    /// The path of its project.
     pub project: Option<String>,
-    /// Its seat in the project; 1 is the first.
+    /// Its number among the peers of its project, from 1.
     pub seat: Option<u32>,
-    /// What it is for.
     pub role: Option<String>,
-    /// What it is doing, in its own words.
+    /// What it is doing, as it wrote it.
     pub summary: Option<String>,
-    /// The branch it said it works on.
+    /// The branch that it says it works on.
     pub branch: Option<String>,
     /// Where its prompt is.
     pub prompt_ptr: Option<String>,
-    /// Top of the git checkout.
+    /// The top of the git checkout.
     pub git_root: Option<String>,
     /// The repository that all worktrees share.
     pub git_common: Option<String>,
     /// The branch that is checked out.
     pub git_branch: Option<String>,
-    /// Time to live where no process can be looked up, in milliseconds.
+    /// How long it counts as alive without a sign of life, where its process cannot be looked up.
     pub ttl_ms: i64,
-    /// Until when it is not to be woken, in wall milliseconds.
+    /// It is not woken before this time.
     pub quiet_until_ms: Option<i64>,
-    /// Rises each time somebody sits down after it was dead.
+    /// Grows each time a session registers after the last one died.
     pub epoch: i64,
-    /// When it was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
 }
 
-/// What a new mailbox is made of.
+/// The values of a new peer.
+#[expect(missing_docs, reason = "the fields are those of Peer")]
 #[derive(Debug)]
 pub struct NewPeer<'a> {
-    /// What sits there.
     pub kind: PeerKind,
-    /// Its name.
     pub name: &'a PeerName,
-    /// The name that was asked for.
     pub requested_name: &'a str,
-    /// Its project folder.
     pub project: Option<&'a str>,
-    /// Its seat.
     pub seat: Option<u32>,
 }
 
 const PEER_COLUMNS: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
-/// Begins with the sessions: by name every mailbox there is would be read.
+/// `+name` keeps SQLite from reading all peers in the order of their names; it starts with the live sessions instead.
 const WITH_LIVE_SESSION: &str =
     "id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY kind = 'run', +name";
 
@@ -115,12 +107,12 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the mailbox of an id.
+    /// Returns the peer of an id.
     pub(crate) fn peer(&self, id: PeerId) -> rusqlite::Result<Option<Peer>> {
         self.find_peer_where("id = ?1", [id])
     }
 
-    /// Returns the mailbox of a name or of an earlier name.
+    /// Returns the peer of a name or of an earlier name.
     pub(crate) fn find_peer_by_name(&self, name: &str) -> rusqlite::Result<Option<Peer>> {
         match self.find_peer_where("name = ?1", [name])? {
             Some(found) => Ok(Some(found)),
@@ -130,12 +122,12 @@ impl Tx<'_> {
         }
     }
 
-    /// Returns the mailboxes whose live session was given this name by its person.
+    /// Returns the peers with a live session that was given this name by its person.
     pub(crate) fn peers_with_given_name(&self, name: &str) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("kind = 'session' AND id IN (SELECT peer_id FROM session WHERE given_name = ?1 COLLATE NOCASE AND ended_at_ms IS NULL)", [name])
     }
 
-    /// Returns the mailboxes whose id begins so.
+    /// Returns the peers whose id begins with `prefix`, at most five.
     pub(crate) fn peers_with_id_prefix(&self, prefix: &str) -> rusqlite::Result<Vec<Peer>> {
         let prefix = prefix.to_ascii_uppercase();
         self.peers_where(
@@ -144,35 +136,33 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns the mailboxes of a project in the order of their seats.
+    /// Returns the peers of a project by their numbers.
     pub(crate) fn seats_of_project(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("project = ?1 AND seat IS NOT NULL ORDER BY seat", [project])
     }
 
-    /// Returns all mailboxes that can be addressed, by name.
+    /// Returns all peers that can be addressed, by name.
     pub(crate) fn addressable_peers(&self) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("kind <> 'run' ORDER BY name", [])
     }
 
-    /// Returns the mailboxes, and then the runs, of sessions that have not ended, by name. What that costs follows how many
-    /// those are, however many mailboxes there are.
+    /// Returns the peers of live sessions by name, runs last. The cost grows with the number of live sessions, not of peers.
     pub(crate) fn peers_with_live_session(&self) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where(WITH_LIVE_SESSION, [])
     }
 
-    /// Returns the runs of sessions that have not ended; they have no mailbox.
+    /// Returns the runs with a live session. Nobody can ask them.
     pub(crate) fn live_runs(&self) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where(&format!("kind = 'run' AND {WITH_LIVE_SESSION}"), [])
     }
 
-    /// Returns how many mailboxes sessions have.
+    /// Returns the number of peers that are not runs and not the person.
     pub(crate) fn count_session_peers(&self) -> rusqlite::Result<usize> {
         let sql = "SELECT count(*) FROM peer WHERE kind = 'session'";
         let count = self.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// Makes a mailbox.
     pub(crate) fn insert_peer(&self, new: &NewPeer) -> rusqlite::Result<PeerId> {
         let id = PeerId::from(self.next_id()?);
         self.sql
@@ -184,7 +174,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Gives a mailbox another name; the old one stays an alias of it.
+    /// Renames a peer; the old name becomes an alias.
     pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> rusqlite::Result<()> {
         self.sql
             .execute("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
@@ -199,7 +189,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Gives a mailbox to another folder.
+    /// Moves a peer to another project.
     pub(crate) fn move_peer_to_project(
         &self,
         id: PeerId,
@@ -213,7 +203,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Returns the earlier names of a mailbox.
+    /// Returns the earlier names of a peer.
     pub(crate) fn aliases(&self, id: PeerId) -> rusqlite::Result<Vec<String>> {
         self.sql
             .prepare_cached("SELECT name FROM alias WHERE peer_id = ?1 ORDER BY name")?
@@ -221,7 +211,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Notes what a project says of itself when somebody sits down.
+    /// Stores the name, role and git details that a project has at a registration.
     pub(crate) fn set_project_details(
         &self,
         id: PeerId,
@@ -240,7 +230,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes what a session says of itself; what is `None` stays.
+    /// Stores what a session says about itself; `None` keeps a value.
     pub(crate) fn update_peer(
         &self,
         id: PeerId,
@@ -256,16 +246,16 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Removes a mailbox with all that belongs to it.
+    /// Deletes a peer with all that belongs to it.
     pub(crate) fn delete_peer(&self, id: PeerId) -> rusqlite::Result<()> {
         self.sql
             .execute("DELETE FROM peer WHERE id = ?1", [id])
             .map(drop)
     }
 
-    /// Returns whether the mailbox was ever asked or written to, or has ever asked or written.
+    /// Returns whether a peer has sent or received a question or a message that is still stored.
     pub(crate) fn has_correspondence(&self, id: PeerId) -> rusqlite::Result<bool> {
-        // What it wrote is younger than itself; that bounds the look.
+        // A message of a peer is younger than the peer, which bounds the search for it.
         self.sql.query_row(
             "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1) OR EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1)
                  OR EXISTS (SELECT 1 FROM message WHERE to_peer = ?1) OR EXISTS (SELECT 1 FROM message WHERE id > ?1 AND from_peer = ?1)",
@@ -274,7 +264,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Sets until when a mailbox is not to be woken.
+    /// Sets until when a peer is not woken.
     pub(crate) fn set_quiet(&self, id: PeerId, until_ms: Option<i64>) -> rusqlite::Result<()> {
         self.sql
             .execute(

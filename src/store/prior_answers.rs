@@ -1,30 +1,28 @@
-//! Answers given earlier, as they are looked through when nobody can answer now.
+//! Reads earlier answers, which are searched when a peer cannot answer now.
 //!
-//! There is no index of them: an answer is given while somebody waits for it, and filling one then would cost every answer,
-//! while looking through a peer's last answers costs a few milliseconds at a time when nobody answers anyway.
+//! They have no full-text index: it would make storing every answer slower, and then a call waits. Scanning the last answers
+//! of a peer takes a few milliseconds, at a time when there is no answer anyway.
 use rusqlite::{OptionalExtension, Row, Statement, params};
 
 use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId};
 
 /// A question that was answered.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct StoredAnswer {
-    /// Its id.
     pub id: QuestionId,
-    /// What was asked.
     pub question: String,
-    /// What was answered, with all corrections.
+    /// The answer, with all corrections.
     pub answer: String,
-    /// When, in wall milliseconds.
     pub answered_at_ms: i64,
     /// The commit that was checked out in the peer's project then.
     pub head: Option<String>,
 }
 
-/// What is read of a question and of its answer to see whether they fit, in characters.
+/// Question and answer are cut to the characters by which similarity is computed.
 const EXCERPT_COLUMNS: &str = "id, substr(question, 1, 2000) AS question, substr(answer, 1, 2048) AS answer, answered_at_ms, answered_head";
-/// In the order of the index, so that nothing is sorted: of what was asked at one time the newest.
+/// In the order of the index, newest first, so that nothing is sorted.
 const NEWEST_ANSWERED_OF_PEER: &str = "target_peer = ?1 AND state = 'answered' AND answered_at_ms >= ?2 AND answer IS NOT NULL ORDER BY rowid DESC LIMIT ?3";
 
 /// The positions of the columns of a [`StoredAnswer`], looked up once for thousands of rows.
@@ -62,8 +60,8 @@ impl StoredAnswer {
 }
 
 impl Tx<'_> {
-    /// Returns what a peer answered since `since_ms`, as far as the beginnings of questions and answers, the newest answer
-    /// first: of the newest `limit` questions those whose texts have so many bytes in all.
+    /// Returns what a peer answered since `since_ms`, newest answer first, with questions and answers cut to their beginnings. At
+    /// most the newest `limit` questions, and no more after their texts reach `bytes_max` in all.
     pub(crate) fn recent_answer_excerpts(
         &self,
         peer: PeerId,

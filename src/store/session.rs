@@ -5,85 +5,72 @@ use super::transaction::Tx;
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
 
-/// Where a process lives: enough to look it up, or to know that it cannot be.
+/// Identifies a process on a machine: enough to look it up, or to know that this is not possible from here.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessLocation {
-    /// The machine.
     pub host: String,
-    /// The boot.
     pub boot: String,
-    /// The namespace in which its number counts.
     pub pid_namespace: String,
-    /// The process.
     pub process: ProcessKey,
-    /// Tells several members of one process apart; 0 for hooks and servers.
+    /// Distinguishes several members of one process; 0 for hooks and servers.
     pub instance: u32,
 }
 
-/// A client process that sits, or sat, at a mailbox.
+/// A process of a client that is or was registered at a peer.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Its id.
     pub id: SessionId,
-    /// Where it sits.
     pub peer: PeerId,
-    /// Its process.
     pub location: ProcessLocation,
     /// The client, for example `claude-code 2.1.329`.
     pub agent: Option<String>,
-    /// Claude Code's own id of the session; changes at `/clear`.
+    /// The session id of Claude Code, which changes at `/clear`.
     pub client_session: Option<String>,
-    /// It is a `claude -p` run.
+    /// Whether it is a `claude -p` run.
     pub headless: bool,
-    /// A server has sat down for it.
+    /// Whether its MCP server has registered.
     pub has_server: bool,
-    /// What the hooks saw it do last.
+    /// `idle` or `busy`, as a hook saw it last.
     pub activity: Option<String>,
     /// The turn in which `stop_streak` counts.
     pub turn: Option<String>,
-    /// How often our Stop hook continued that turn.
+    /// How often the Stop hook continued that turn.
     pub stop_streak: u32,
-    /// Its person was told to restart it.
+    /// Whether its person was told to restart it.
     pub restart_notified: bool,
-    /// How many turns peers have started since its person last typed.
+    /// The turns that peers have started since its person last typed.
     pub posted_turns: u32,
-    /// The doorbell that was posted and has not been read yet.
+    /// The wake attempt that has not been read yet.
     pub wake_attempt: Option<WakeAttempt>,
-    /// When it sat down, in wall milliseconds.
     pub started_at_ms: i64,
-    /// When it was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
-    /// When it ended, in wall milliseconds.
     pub ended_at_ms: Option<i64>,
 }
 
-/// A doorbell posted into a session's inbox that nobody has read yet.
+/// A line in the inbox of a session that should start a turn and has not been read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WakeAttempt {
-    /// What its line carries, so that it is known again.
+    /// What the line carries, so that the prompt hook recognizes it.
     pub nonce: String,
     /// How often it was posted.
     pub count: u32,
-    /// When it last was, by the monotonic clock: a session lives on one boot, and the wall clock may be set back meanwhile.
+    /// When it was last posted, by the monotonic clock: a session lives within one boot, and the wall clock may be set back.
     pub at_monotonic_ms: i64,
 }
 
-/// What a new session is made of.
+/// The values of a new session.
+#[expect(missing_docs, reason = "the other fields are those of Session")]
 #[derive(Debug)]
 pub struct NewSession<'a> {
-    /// Where it sits.
     pub peer: PeerId,
-    /// Its process.
     pub location: &'a ProcessLocation,
-    /// The client.
     pub agent: Option<&'a str>,
-    /// Claude Code's own id of the session.
     pub client_session: Option<&'a str>,
-    /// A name its person gave it.
+    /// The name that its person gave it.
     pub given_name: Option<&'a str>,
-    /// It is a `claude -p` run.
     pub headless: bool,
-    /// A server sits down with it.
     pub has_server: bool,
 }
 
@@ -162,12 +149,11 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the session of an id.
     pub(crate) fn session(&self, id: SessionId) -> rusqlite::Result<Option<Session>> {
         self.find_session_where("id = ?1", [id])
     }
 
-    /// Returns the session that has not ended of a process.
+    /// Returns the live session of a process.
     pub(crate) fn find_live_session_of_process(
         &self,
         location: &ProcessLocation,
@@ -179,7 +165,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns whether a session of that process was ever seen.
+    /// Returns whether a process ever had a session.
     pub(crate) fn has_session_of_process(&self, process: ProcessKey) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached(
@@ -188,7 +174,7 @@ impl Tx<'_> {
             .query_row(params![process.pid, process.started], |row| row.get(0))
     }
 
-    /// Returns the sessions that have not ended at a mailbox; more than one only while a death is unseen.
+    /// Returns the sessions of a peer that have not ended: more than one only while the death of one is not noticed.
     pub(crate) fn live_sessions_at(&self, peer: PeerId) -> rusqlite::Result<Vec<Session>> {
         self.sessions_where(
             "peer_id = ?1 AND ended_at_ms IS NULL ORDER BY id DESC",
@@ -201,7 +187,7 @@ impl Tx<'_> {
         self.sessions_where("ended_at_ms IS NULL ORDER BY id", [])
     }
 
-    /// Returns where a Claude Code session sat last.
+    /// Returns the peer at which a session of Claude Code was registered last.
     pub(crate) fn last_peer_of_client_session(
         &self,
         client_session: &str,
@@ -212,7 +198,6 @@ impl Tx<'_> {
             .optional()
     }
 
-    /// Seats a client process.
     pub(crate) fn insert_session(&self, new: &NewSession) -> rusqlite::Result<SessionId> {
         let id = SessionId::from(self.next_id()?);
         let ProcessLocation {
@@ -235,7 +220,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Notes what a further program of the same client knows of the session; what is `None` stays.
+    /// Adds what another program of the same client knows about the session; `None` keeps a value.
     pub(crate) fn merge_session_details(
         &self,
         id: SessionId,
@@ -250,12 +235,12 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Takes Claude Code's own id off a session that goes on, as `/clear` does.
+    /// Removes the session id of Claude Code from a session that continues, as after `/clear`.
     pub(crate) fn clear_client_session(&self, id: SessionId) -> rusqlite::Result<()> {
         self.sql.execute("UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1", [id]).map(drop)
     }
 
-    /// Ends a session. Returns false when it had ended before.
+    /// Ends a session and its waits. Returns false if it had ended before.
     pub(crate) fn end_session(&self, id: SessionId) -> rusqlite::Result<bool> {
         let ended = self.sql.execute(
             "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
@@ -267,7 +252,7 @@ impl Tx<'_> {
         Ok(ended > 0)
     }
 
-    /// Notes that a session was heard of.
+    /// Notes a sign of life of a session.
     pub(crate) fn mark_session_seen(&self, id: SessionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET last_seen_at_ms = ?2 WHERE id = ?1")?
@@ -275,7 +260,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes what a hook saw a session do.
+    /// Stores the activity of a session as a hook saw it.
     pub(crate) fn set_activity(&self, id: SessionId, activity: &str) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET activity = ?2, last_seen_at_ms = ?3 WHERE id = ?1")?
@@ -290,7 +275,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes that a doorbell was posted, or with `None` that it was read.
+    /// Stores the pending wake attempt; `None` if there is none or it was read.
     pub(crate) fn set_wake_attempt(
         &self,
         id: SessionId,
@@ -307,7 +292,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Counts the turns that peers have started since the person last typed.
+    /// Sets how many turns peers have started since the person last typed.
     pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE session SET posted_turns = ?2 WHERE id = ?1")?
@@ -315,7 +300,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Counts how often our Stop hook continued a turn.
+    /// Stores how often the Stop hook continued a turn.
     pub(crate) fn set_stop_streak(
         &self,
         id: SessionId,

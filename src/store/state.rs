@@ -1,15 +1,15 @@
-//! Rows of the shared state. A deleted entry keeps its row, and with it its version.
+//! Statements on the shared state. A deleted entry keeps its row, and with it its version.
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::transaction::Tx;
 use crate::model::state::{Entry, Namespace};
 
-/// Entries that one sweep lets expire at most.
+/// Entries that one sweep expires at most.
 const EXPIRED_PER_SWEEP_MAX: i64 = 1_000;
 
 impl Tx<'_> {
-    /// Returns what stands under a key.
+    /// Returns the entry of a key, which may be absent.
     pub(crate) fn entry(&self, namespace: &Namespace, key: &str) -> rusqlite::Result<Entry> {
         let found = self
             .sql
@@ -25,7 +25,7 @@ impl Tx<'_> {
         Ok(found.unwrap_or_else(|| Entry::absent(&namespace.name, key)))
     }
 
-    /// Puts a value under a key, or with `None` takes it away. Returns the version, one more than any before.
+    /// Sets the value of a key, or deletes it with `None`. Returns the version, one more than the last.
     pub(crate) fn put_entry(
         &self,
         namespace: &Namespace,
@@ -47,8 +47,8 @@ impl Tx<'_> {
             )
     }
 
-    /// Returns the entries whose key begins with `prefix` and comes after `after`, by key: at most `limit`, whose values
-    /// have at most `bytes_max` in all, but at least one. Says whether there are more.
+    /// Returns the entries whose key begins with `prefix` and follows `after`, by key: at most `limit`, and at most `bytes_max` of
+    /// keys and values, but at least one. The flag says whether there are more.
     pub(crate) fn entries(
         &self,
         namespace: &Namespace,
@@ -84,7 +84,7 @@ impl Tx<'_> {
         Ok((found, false))
     }
 
-    /// Brings the entries of a project along to the folder it was moved to. What stands there already stays.
+    /// Moves the entries of a project to the folder that it was moved to. Entries that exist there are kept.
     pub(crate) fn move_entries(&self, from: &str, to: &str) -> rusqlite::Result<()> {
         let (from, to) = (
             Namespace::encoded_prefix(from),
@@ -99,7 +99,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Takes away the values whose time is over; their rows stay. Returns where they stood, and their new versions.
+    /// Deletes the values of expired entries; their rows stay. Returns namespaces, keys and new versions.
     pub(crate) fn expire_entries(&self) -> rusqlite::Result<Vec<(Namespace, String, i64)>> {
         let due: Vec<(String, String)> = self
             .sql

@@ -1,4 +1,4 @@
-//! Rows of blocking calls: who waits for which answers.
+//! Statements on blocking waits: which call waits for which answers, claim or events.
 use rusqlite::{OptionalExtension, params};
 
 use super::session::ProcessLocation;
@@ -8,7 +8,7 @@ use crate::platform::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
 use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
-    /// Notes that a call of a session, made by the process at `place`, begins to wait for these questions. When is a reading
+    /// Notes that a call, made by the process at `location`, starts to wait for answers to these questions. Its start is a reading
     /// of the monotonic clock.
     pub(crate) fn insert_wait(
         &self,
@@ -17,7 +17,7 @@ impl Tx<'_> {
         questions: &[QuestionId],
     ) -> rusqlite::Result<WaitId> {
         let id = WaitId::from(self.next_id()?);
-        // The number means something only where the session's own does.
+        // A pid is comparable only within the pid namespace and the boot of the session.
         self.sql
             .prepare_cached(
                 "INSERT INTO wait (id, session_id, started_at_ms, pid, started)
@@ -42,7 +42,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Notes that a call of a session begins to wait for its place in a line.
+    /// Notes that a call starts to wait in a claim queue.
     pub(crate) fn insert_claim_wait(
         &self,
         session: SessionId,
@@ -56,7 +56,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Notes that a call of a session begins to wait for events.
+    /// Notes that a call starts to wait for events.
     pub(crate) fn insert_event_wait(
         &self,
         session: SessionId,
@@ -78,7 +78,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns the waiting calls, of one session or of all, whose processes can be looked up from `place`.
+    /// Returns the waits, of one session or of all, whose processes can be looked up from `location`.
     pub(crate) fn waits_checkable_from(
         &self,
         location: &ProcessLocation,
@@ -104,7 +104,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the newest waiting call of a session and when it began, by the monotonic clock.
+    /// Returns the newest wait of a session and when it started, by the monotonic clock.
     pub(crate) fn newest_wait(
         &self,
         session: SessionId,
@@ -119,7 +119,7 @@ impl Tx<'_> {
             .optional()
     }
 
-    /// Returns the sessions in which a call waits for a question, other than the call `but`.
+    /// Returns the live sessions in which a call waits for a question, apart from the wait `except`.
     pub(crate) fn sessions_waiting_for_question(
         &self,
         question: QuestionId,
@@ -135,7 +135,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the sessions that wait for any open question to a mailbox.
+    /// Returns the live sessions that wait for an open question to a peer.
     pub(crate) fn sessions_waiting_for_peer(
         &self,
         target: PeerId,
@@ -150,7 +150,8 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns for which shown, open questions a mailbox waits, and whom it asked: the edges of the wait graph.
+    /// Returns the edges of the wait-for graph that start at a peer: delivered, open questions that it waits for, the peers they
+    /// went to, and the waiting sessions.
     pub(crate) fn wait_graph_edges_of(
         &self,
         asker: PeerId,
