@@ -188,9 +188,12 @@ async fn wait_for_turn(
     };
     let condition = QueryWait::new(wait, query);
     let mut wait = BlockingWait::new(condition, call.shared.now().monotonic_ms, max_wait);
-    let outcome = drive(call, &mut wait, |_, _| ProgressReport {
-        facts: lock(&position).clone(),
-        message: lock(&position).clone(),
+    let outcome = drive(call, &mut wait, |_, _| {
+        let message = lock(&position).clone();
+        ProgressReport {
+            facts: message.clone(),
+            message,
+        }
     })
     .await?;
     let interruption = match outcome {
