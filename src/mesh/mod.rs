@@ -49,7 +49,7 @@ use crate::mesh::peer::liveness::HostView;
 
 pub use crate::mesh::blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
-    WaitOutcome, WaitStep, Waiter,
+    WaitOutcome, WaitQuery, WaitStep, Waiter,
 };
 pub use crate::mesh::claim::acquire::{
     ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, Grant, ReleaseOutcome,
