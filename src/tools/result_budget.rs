@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::platform::text::{cut_json, utf16_len};
 
 /// A result stops at so many characters; the rest comes with another call.
-pub(super) const CHARS_MAX: usize = 200_000;
+pub const CHARS_MAX: usize = 200_000;
 /// What the keys around a list, and the hint beside it, may take of that.
 const FRAME_CHARS: usize = 1_000;
 

@@ -1,19 +1,19 @@
 //! `mesh_status`.
-use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::{arguments, results};
-use super::{Call, Effect, Entry};
 use crate::model::Result;
-use crate::tools::output;
+use crate::tools::call::{Operation, single_step};
+use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::{arguments, output, results, schema};
 
 pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "ask",
     name: "mesh_status",
     description: "This mesh in figures: peers, questions, size, how sessions are woken.",
-    schema: arguments::schema::<NoParams>,
+    schema: schema::schema_of::<NoParams>,
+    handler: mesh_status,
     effect: Effect::Reads,
     always_load: false,
     large_result: false,
@@ -23,27 +23,23 @@ pub(super) const TOOLS: [Entry; 1] = [Entry {
 #[serde(deny_unknown_fields)]
 struct NoParams {}
 
-pub(super) async fn mesh_status(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn mesh_status(arguments: JsonObject) -> Result<Operation> {
     let NoParams {} = arguments::read(arguments)?;
-    call.verb(|at| {
-        let status = at.mesh.status()?;
+    Ok(single_step(move |call| {
+        let status = call.mesh.status()?;
         let mut body = json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
             "schema": status.schema,
-            "path": at.mesh.path().display().to_string(),
-            "mesh": at.place.name,
+            "path": call.mesh.path().display().to_string(),
+            "mesh": call.place.name,
             "bytes": status.bytes,
             "wal_bytes": status.wal_bytes,
-            "uptime_seconds": call.shared.uptime_seconds(),
+            "uptime_seconds": call.uptime_seconds,
             "pid": std::process::id(),
-            "wake": at.wake,
+            "wake": call.wake,
         });
         results::add(&mut body, output::status(&status));
-        Ok(results::ok(&body))
-    })
-    .await
+        Ok(body)
+    }))
 }

@@ -1,22 +1,23 @@
 //! `state`.
-use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{arguments, results};
-use super::{Call, Effect, Entry as Tool};
-use crate::mcp::result_budget::{CHARS_MAX, ResultBudget};
 use crate::mesh::NewValue;
 use crate::model::Result;
-use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
-use crate::tools::output;
+use crate::model::state::{Entry as StateEntry, Namespace, TTL_SECONDS_MAX};
+use crate::tools::arguments::Action;
+use crate::tools::call::{Operation, single_step};
+use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::result_budget::{CHARS_MAX, ResultBudget};
+use crate::tools::{arguments, output, results, schema};
 
-pub(super) const TOOLS: [Tool; 1] = [Tool {
+pub(super) const TOOLS: [Entry; 1] = [Entry {
     set: "state",
     name: "state",
     description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other lies within the project. get returns {value, version, …}; version 0: none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list: by prefix, after a key.",
-    schema: arguments::schema::<State>,
+    schema: schema::schema_of::<State>,
+    handler: state,
     effect: Effect::Writes,
     always_load: false,
     large_result: true,
@@ -25,7 +26,7 @@ pub(super) const TOOLS: [Tool; 1] = [Tool {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct State {
-    action: Action,
+    action: StateAction,
     key: Option<String>,
     /// any JSON
     #[serde(default, deserialize_with = "arguments::any_value")]
@@ -40,17 +41,16 @@ struct State {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum Action {
+enum StateAction {
     Get,
     Set,
     List,
     Delete,
 }
 
-impl Action {
-    /// Returns its word and what it takes.
-    fn accepted_parameters(self) -> (&'static str, &'static [&'static str]) {
-        match self {
+impl StateAction {
+    fn rules(self) -> Action {
+        let (name, parameters): (_, &[_]) = match self {
             Self::Get => ("get", &["key", "namespace"]),
             Self::Set => (
                 "set",
@@ -64,12 +64,13 @@ impl Action {
             ),
             Self::List => ("list", &["namespace", "prefix", "after"]),
             Self::Delete => ("delete", &["key", "namespace", "expected_version"]),
-        }
+        };
+        Action { name, parameters }
     }
 }
 
 /// Returns as many entries as a result carries, and where to go on.
-fn entries_body(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+fn entries_body(namespace: &Namespace, entries: &[StateEntry], more: bool) -> Value {
     let (shown, cut) = ResultBudget::new().take_prefix(entries.iter().map(output::entry));
     let mut body = output::entries(namespace, &entries[..shown.len()], cut || more);
     if cut || more {
@@ -83,10 +84,7 @@ fn entries_body(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
     body
 }
 
-pub(super) async fn state(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn state(arguments: JsonObject) -> Result<Operation> {
     let State {
         action,
         key,
@@ -97,8 +95,8 @@ pub(super) async fn state(
         prefix,
         after,
     } = arguments::read(arguments)?;
-    let (action_name, accepted_parameters) = action.accepted_parameters();
-    let given = [
+    let rules = action.rules();
+    rules.allow_only(&[
         ("key", key.is_some()),
         ("value", value.is_some()),
         ("namespace", namespace.is_some()),
@@ -106,47 +104,44 @@ pub(super) async fn state(
         ("ttl_seconds", ttl_seconds.is_some()),
         ("prefix", prefix.is_some()),
         ("after", after.is_some()),
-    ];
-    arguments::allow_only(action_name, accepted_parameters, &given)?;
+    ])?;
     if ttl_seconds.is_some() {
         arguments::check_range("ttl_seconds", ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
     }
-    let expected_version = expected_version.map(i64::from);
-    if matches!(action, Action::List) {
+    if matches!(action, StateAction::List) {
         let (prefix, after) = (prefix.unwrap_or_default(), after.unwrap_or_default());
-        return call
-            .verb(|at| {
-                let namespace = Namespace::of(&at.project.path, namespace.as_deref())?;
-                let (entries, more) = at.mesh.entries(&namespace, &prefix, &after, CHARS_MAX)?;
-                Ok(results::ok(&entries_body(&namespace, &entries, more)))
-            })
-            .await;
+        return Ok(single_step(move |call| {
+            let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
+            let (entries, more) = call.mesh.entries(&namespace, &prefix, &after, CHARS_MAX)?;
+            Ok(entries_body(&namespace, &entries, more))
+        }));
     }
-    let key = arguments::require(action_name, "key", key)?;
+    let key = rules.require("key", key)?;
     let value = match action {
-        Action::Set => arguments::require(action_name, "value", value)?,
+        StateAction::Set => rules.require("value", value)?,
         _ => Value::Null,
     };
-    call.verb(|at| {
-        let namespace = Namespace::of(&at.project.path, namespace.as_deref())?;
-        let body = match action {
-            Action::Set => {
+    let expected_version = expected_version.map(i64::from);
+    Ok(single_step(move |call| {
+        let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
+        Ok(match action {
+            StateAction::Set => {
                 let new = NewValue {
                     value: &value,
                     expected_version,
                     ttl_seconds,
                 };
-                output::entry(&at.mesh.set_entry(&at.me, &namespace, &key, &new)?)
+                output::entry(&call.mesh.set_entry(&call.me, &namespace, &key, &new)?)
             }
-            Action::Delete => {
-                let deleted = at
-                    .mesh
-                    .delete_entry(&at.me, &namespace, &key, expected_version)?;
+            StateAction::Delete => {
+                let deleted =
+                    call.mesh
+                        .delete_entry(&call.me, &namespace, &key, expected_version)?;
                 output::deletion(&namespace, &key, deleted)
             }
-            Action::Get | Action::List => output::entry(&at.mesh.entry(&namespace, &key)?),
-        };
-        Ok(results::ok(&body))
-    })
-    .await
+            StateAction::Get | StateAction::List => {
+                output::entry(&call.mesh.entry(&namespace, &key)?)
+            }
+        })
+    }))
 }

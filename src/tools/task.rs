@@ -1,15 +1,10 @@
 //! `create_task`, `update_task`, `delete_task`, `list_tasks`, `bulk_update_tasks` and `cancel_stale_tasks`.
-use std::marker::PhantomData;
 use std::path::Path;
 
-use rmcp::model::{CallToolResult, JsonObject};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{arguments, results};
-use super::{Call, Effect, Entry};
-use crate::mcp::result_budget::ResultBudget;
 use crate::mesh::task_files;
 use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection};
 use crate::model::task::{BULK_MAX, check_count};
@@ -17,14 +12,19 @@ use crate::model::{Error, Priority, Result, TaskStatus};
 use crate::platform::id::TaskId;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
-use crate::tools::output;
+use crate::tools::call::{Operation, single_step};
+use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::parameters::EnumSchema;
+use crate::tools::result_budget::ResultBudget;
+use crate::tools::{arguments, output, results, schema};
 
 pub(super) const TOOLS: [Entry; 6] = [
     Entry {
         set: "tasks",
         name: "create_task",
         description: "Adds a task to this project. Its assignee is told and woken, you at its review and end. The same title again returns the open task, created: false.",
-        schema: arguments::schema::<CreateTask>,
+        schema: schema::schema_of::<CreateTask>,
+        handler: create_task,
         effect: Effect::Idempotent,
         always_load: false,
         large_result: true,
@@ -33,7 +33,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         set: "tasks",
         name: "update_task",
         description: "Changes a task. Set in_progress when you begin (claims its files_owned for you until it ends; `claims` says who has them), in_review when done. A reviewer sets done, or todo with a reason.",
-        schema: arguments::schema::<UpdateTask>,
+        schema: schema::schema_of::<UpdateTask>,
+        handler: update_task,
         effect: Effect::Writes,
         always_load: false,
         large_result: true,
@@ -42,7 +43,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         set: "tasks",
         name: "delete_task",
         description: "Removes a task that you created, for good.",
-        schema: arguments::schema::<DeleteTask>,
+        schema: schema::schema_of::<DeleteTask>,
+        handler: delete_task,
         effect: Effect::Writes,
         always_load: false,
         large_result: false,
@@ -51,7 +53,8 @@ pub(super) const TOOLS: [Entry; 6] = [
         set: "tasks",
         name: "list_tasks",
         description: "Lists the tasks of this project and yours, most urgent first; query (words or a task_id) for one in full.",
-        schema: arguments::schema::<ListTasks>,
+        schema: schema::schema_of::<ListTasks>,
+        handler: list_tasks,
         effect: Effect::Reads,
         always_load: false,
         large_result: true,
@@ -61,6 +64,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         name: "bulk_update_tasks",
         description: "Changes up to 100 tasks; each is updated or refused alone.",
         schema: bulk_schema,
+        handler: bulk_update_tasks,
         effect: Effect::Writes,
         always_load: false,
         large_result: true,
@@ -69,14 +73,15 @@ pub(super) const TOOLS: [Entry; 6] = [
         set: "tasks",
         name: "cancel_stale_tasks",
         description: "Cancels todo tasks of this project unchanged for so long.",
-        schema: arguments::schema::<CancelStaleTasks>,
+        schema: schema::schema_of::<CancelStaleTasks>,
+        handler: cancel_stale_tasks,
         effect: Effect::Idempotent,
         always_load: false,
         large_result: false,
     },
 ];
 
-/// Of a longer description a list shows the beginning.
+/// A list shows the beginning of a longer description.
 const LIST_DESCRIPTION_MAX_CHARS: usize = 1_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -140,31 +145,7 @@ struct CancelStaleTasks {
     reason: Option<String>,
 }
 
-/// The words of a status and of a priority, as they stand once in the list of tools, where they are needed most. What is
-/// none of them is refused with those that are.
-struct EnumSchema<T>(PhantomData<T>);
-
-macro_rules! impl_enum_schema {
-    ($of:ty) => {
-        impl JsonSchema for EnumSchema<$of> {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($of).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "enum": <$of>::ALL })
-            }
-        }
-    };
-}
-impl_enum_schema!(TaskStatus);
-impl_enum_schema!(Priority);
-
-/// The shape of a single change stands in the list already; every session reads every byte of it.
+/// The schema of one change is that of `update_task`, which the list has already; every session reads every byte of it.
 fn bulk_schema() -> JsonObject {
     let item = json!({ "type": "object", "description": "as update_task" });
     let updates = json!({ "type": "array", "items": item });
@@ -178,7 +159,7 @@ fn bulk_schema() -> JsonObject {
 }
 
 impl UpdateTask {
-    /// Returns the change that is meant; paths are seen from `folder`.
+    /// Returns the change; paths are relative to `folder`.
     fn read(&self, folder: &Path) -> Result<TaskChange> {
         Ok(TaskChange {
             id: task_id("task_id", &self.task_id)?,
@@ -197,13 +178,10 @@ impl UpdateTask {
     }
 }
 
-pub(super) async fn create_task(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn create_task(arguments: JsonObject) -> Result<Operation> {
     let new: CreateTask = arguments::read(arguments)?;
-    call.verb(|at| {
-        let folder = &at.project.path;
+    Ok(single_step(move |call| {
+        let folder = &call.project.path;
         let fields = TaskFields {
             title: Some(new.title.clone()),
             description: new.description.clone(),
@@ -212,39 +190,30 @@ pub(super) async fn create_task(
             priority: new.priority,
             depends_on: ids(new.depends_on.as_deref())?,
         };
-        let created = at.mesh.create_task(&at.me, folder, &fields)?;
-        Ok(results::ok(&output::task_created(&created)))
-    })
-    .await
+        let created = call.mesh.create_task(&call.me, folder, &fields)?;
+        Ok(output::task_created(&created))
+    }))
 }
 
-pub(super) async fn update_task(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn update_task(arguments: JsonObject) -> Result<Operation> {
     let update: UpdateTask = arguments::read(arguments)?;
-    call.verb(|at| {
-        let change = update.read(&at.project.path)?;
-        let updated = at.mesh.update_task(&at.me, &change)?;
-        Ok(results::ok(&output::task_updated(&updated, &at.mesh.now())))
-    })
-    .await
+    Ok(single_step(move |call| {
+        let change = update.read(&call.project.path)?;
+        let updated = call.mesh.update_task(&call.me, &change)?;
+        Ok(output::task_updated(&updated, &call.mesh.now()))
+    }))
 }
 
-pub(super) async fn delete_task(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn delete_task(arguments: JsonObject) -> Result<Operation> {
     let DeleteTask { task_id: id } = arguments::read(arguments)?;
     let id = task_id("task_id", &id)?;
-    call.verb(|at| at.mesh.delete_task(&at.me, id)).await?;
-    Ok(results::ok(&json!({ "deleted": true })))
+    Ok(single_step(move |call| {
+        call.mesh.delete_task(&call.me, id)?;
+        Ok(json!({ "deleted": true }))
+    }))
 }
 
-pub(super) async fn list_tasks(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn list_tasks(arguments: JsonObject) -> Result<Operation> {
     let list: ListTasks = arguments::read(arguments)?;
     let wanted = TaskSelection {
         status: list.status,
@@ -252,16 +221,15 @@ pub(super) async fn list_tasks(
         query: list.query,
         limit: arguments::check_range("limit", list.limit, 1..=200, 50)?,
     };
-    call.verb(|at| {
-        let found = at
+    Ok(single_step(move |call| {
+        let found = call
             .mesh
-            .tasks(Some(&at.me.name), &at.project.path, &wanted)?;
-        Ok(results::ok(&tasks_body(&found)))
-    })
-    .await
+            .tasks(Some(&call.me.name), &call.project.path, &wanted)?;
+        Ok(tasks_body(&found))
+    }))
 }
 
-/// Returns as many tasks as a result carries; one alone comes in full.
+/// Returns as many tasks as a result carries; a single one in full.
 fn tasks_body(found: &TaskList) -> Value {
     let mut cut = false;
     let summary_value = |task: &Task| {
@@ -284,17 +252,14 @@ fn tasks_body(found: &TaskList) -> Value {
     body
 }
 
-pub(super) async fn bulk_update_tasks(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn bulk_update_tasks(arguments: JsonObject) -> Result<Operation> {
     let BulkUpdateTasks { updates } = arguments::read(arguments)?;
     check_count("updates", updates.len(), BULK_MAX)?;
-    call.verb(|at| {
+    Ok(single_step(move |call| {
         let (mut changes, mut outcomes) = (Vec::new(), Vec::new());
         for update in &updates {
-            let read = arguments::read(Some(update.clone()))
-                .and_then(|update: UpdateTask| update.read(&at.project.path));
+            let read = arguments::read(update.clone())
+                .and_then(|update: UpdateTask| update.read(&call.project.path));
             match read {
                 Ok(change) => {
                     changes.push(change);
@@ -308,21 +273,20 @@ pub(super) async fn bulk_update_tasks(
                 Err(fault) => return Err(fault),
             }
         }
-        let mut done = at.mesh.update_tasks(&at.me, &changes)?.into_iter();
+        let mut done = call.mesh.update_tasks(&call.me, &changes)?.into_iter();
         let outcomes: Vec<_> = outcomes
             .into_iter()
             .filter_map(|unreadable| {
                 unreadable.or_else(|| done.next().map(|(id, outcome)| (id.to_string(), outcome)))
             })
             .collect();
-        let mut body = output::tasks_updated(&outcomes, &at.mesh.now());
+        let mut body = output::tasks_updated(&outcomes, &call.mesh.now());
         drop_claims_over_budget(&mut body);
-        Ok(results::ok(&body))
-    })
-    .await
+        Ok(body)
+    }))
 }
 
-/// Leaves out who has the files of the last tasks where a result has no room for all of them.
+/// Leaves out who has the files of the last tasks if the result is over its budget.
 fn drop_claims_over_budget(body: &mut Value) {
     let Value::Array(mut updated) = body["updated"].take() else {
         return;
@@ -348,18 +312,15 @@ fn drop_claims_over_budget(body: &mut Value) {
     }
 }
 
-pub(super) async fn cancel_stale_tasks(
-    call: &Call<'_>,
-    arguments: Option<JsonObject>,
-) -> Result<CallToolResult> {
+fn cancel_stale_tasks(arguments: JsonObject) -> Result<Operation> {
     let CancelStaleTasks {
         older_than_seconds,
         reason,
     } = arguments::read(arguments)?;
-    call.verb(|at| {
-        let cancelled = at.mesh.cancel_stale_tasks(
-            &at.me,
-            &at.project.path,
+    Ok(single_step(move |call| {
+        let cancelled = call.mesh.cancel_stale_tasks(
+            &call.me,
+            &call.project.path,
             older_than_seconds,
             reason.as_deref(),
         )?;
@@ -369,9 +330,8 @@ pub(super) async fn cancel_stale_tasks(
             let hint = "The others are in events: types [\"task.updated\"].";
             results::mark_truncated(&mut body, hint);
         }
-        Ok(results::ok(&body))
-    })
-    .await
+        Ok(body)
+    }))
 }
 
 fn task_id(parameter: &str, text: &str) -> Result<TaskId> {

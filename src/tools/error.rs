@@ -1,15 +1,14 @@
-//! Refusals as a model reads them: a code, what is so, and the next tool call; never a shell line.
+//! The JSON of a refusal or fault for a model: a code, the problem, and the next tool call; never a shell command.
 use std::borrow::Cow;
 
-use rmcp::model::{CallToolResult, ContentBlock};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model::{Error, Refusal};
 use crate::platform::Fault;
 use crate::tools::output;
 
 /// Returns the result of a call that was refused or failed.
-pub(super) fn result(error: &Error) -> CallToolResult {
+pub fn error_body(error: &Error) -> Value {
     let (code, message, hint) = match error {
         Error::Refused(refusal) => (
             refusal.code(),
@@ -22,30 +21,30 @@ pub(super) fn result(error: &Error) -> CallToolResult {
     if let Error::Refused(Refusal::VersionMismatch { current, .. }) = error {
         body["error"]["current"] = output::entry(current);
     }
-    CallToolResult::error(vec![ContentBlock::text(body.to_string())])
+    body
 }
 
-/// Returns the result of any call where the settings could not be read when the server began.
-pub(super) fn settings_unreadable(fault: &Fault) -> CallToolResult {
-    let restart = "restart this session once it is mended";
+/// Returns the result of any call of a server that could not read the settings when it started.
+pub fn unreadable_settings_body(fault: &Fault) -> Value {
+    let restart = "restart this session once it is fixed";
     let hint = match fault.hint.as_str() {
         "" => restart.to_owned(),
         remedy => format!("{remedy}; {restart}"),
     };
-    result(&Error::Fault(Fault {
+    error_body(&Error::Fault(Fault {
         hint,
         ..fault.clone()
     }))
 }
 
-/// No tool mends a fault; what does is for the user, whose hands are not tied to tools.
+/// No tool repairs a fault; the user can.
 fn fault_hint(fault: &Fault) -> Cow<'static, str> {
     if fault.hint.is_empty() {
         "Tell your user; nothing was stored. Calling again later is safe.".into()
     } else {
         let remedy = &fault.hint;
         format!(
-            "Tell your user what mends it: {remedy}. Nothing was stored; calling again later is safe."
+            "Tell your user how to fix it: {remedy}. Nothing was stored; calling again later is safe."
         )
         .into()
     }
