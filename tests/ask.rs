@@ -1,4 +1,4 @@
-//! Stories of questions: asked, shown, answered, late, taken back, refused.
+//! Questions: asked, delivered, answered, late, withdrawn, refused.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
@@ -135,7 +135,7 @@ fn cancelling_withdraws_a_question_that_was_never_shown() {
     seen.wait_for_progress("bo: stored");
     let id = bo.next_question();
     seen.cancel();
-    crate::support::wait_until("nobody waits any more", || {
+    crate::support::wait_until("no call waits any more", || {
         bo.questions()[0]["asker_waiting"] == false
     });
     assert_eq!(bo.questions().len(), 1, "a seen question stays open");

@@ -1,18 +1,17 @@
-//! The line for a claim against a model of a few lines: whatever is done in whatever order, both agree on who holds it
-//! and on what everybody is told.
+//! The claim queue compared with a small reference model: both agree on holders, tickets and results after any operations.
 use crate::support::MeshFixture;
 
 use claude_mesh::mesh::{ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, Member};
 use claude_mesh::model::{ClaimMode, ClaimState, PeerName};
 use proptest::prelude::*;
 
-/// Who, and whether beside others.
+/// A session, and whether it holds shared.
 type SessionModes = Vec<(usize, bool)>;
 
 const SESSIONS: usize = 4;
 const LEASE_MS: i64 = 1_000;
 
-/// One thing that somebody does.
+/// One operation of a peer.
 #[derive(Debug, Clone)]
 enum Step {
     Claim {
@@ -42,29 +41,29 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What somebody is told of it.
+/// The result of an operation.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Granted {
         renewed: bool,
     },
-    /// Who holds it.
+    /// The holders.
     Denied(Vec<usize>),
-    /// The place in line.
+    /// The position in the queue.
     Queued(usize),
-    /// What it was, and whose turn came by that.
+    /// What was released, and who was promoted by that.
     Released(Option<ClaimState>, Vec<usize>),
     Nothing,
 }
 
-/// Who holds it, since when and how; who stands in line, in order.
+/// Holders with mode and time, and the queue in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Model {
     now_ms: i64,
     fencing_token: i64,
     holders: Vec<(usize, bool, i64)>,
     queue: Vec<(usize, bool)>,
-    /// Whose turn came since the step began.
+    /// Sessions promoted since the step began.
     promoted: Vec<usize>,
 }
 
@@ -167,7 +166,7 @@ impl Model {
     }
 }
 
-/// The same, done by real members over a real file.
+/// The same operations by real members on a real file.
 struct MeshUnderTest {
     fixture: MeshFixture,
     members: Vec<Option<Member>>,
@@ -243,7 +242,7 @@ impl MeshUnderTest {
         }
     }
 
-    /// Returns who holds it and who stands in line.
+    /// Returns holders, queue and fencing token.
     fn claim_entry(&mut self) -> (SessionModes, SessionModes, i64) {
         let mesh = self.members[0].as_mut().unwrap().mesh();
         let claim_entries = mesh.claims(ClaimFilter::Resource("it")).unwrap();

@@ -1,4 +1,4 @@
-//! Figures: what status and gc count is what is there, after whatever happened, and nothing is counted row by row.
+//! Counters: status and gc report exactly what is stored, after any operations, without counting rows.
 
 use claude_mesh::mesh::{JoinRequest, Member, NewValue, Remember, Reply, TaskChange, TaskFields};
 use claude_mesh::model::event::EventFilter;
@@ -18,7 +18,7 @@ fn count(fixture: &MeshFixture, sql: &str) -> i64 {
     rows.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// Checks every figure against the rows.
+/// Checks every counter against the rows.
 #[track_caller]
 fn assert_counters_match(fixture: &MeshFixture) {
     let status = fixture.mesh().status().unwrap();
@@ -63,7 +63,7 @@ fn status_counters_match_the_rows_after_random_steps() {
         match next(&mut seed) % 11 {
             8 => {
                 let me = ada.handle().clone();
-                // Every third replaces an earlier one.
+                // Every third memory replaces an earlier one.
                 let text = format!("step {step}");
                 let memory = Remember {
                     text: &text,
@@ -250,12 +250,12 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
         limit: 1,
         ..EventFilter::default()
     };
-    let told = ada.mesh().events(&filter).unwrap().events.remove(0);
+    let reported = ada.mesh().events(&filter).unwrap().events.remove(0);
     assert_eq!(
-        (told.kind.as_str(), &told.data["deleted"]),
+        (reported.kind.as_str(), &reported.data["deleted"]),
         ("state.changed", &json!(true))
     );
-    assert_eq!(told.data["version"], 3);
+    assert_eq!(reported.data["version"], 3);
     fixture.clock.advance_ms(29 * DAY_MS);
     ada.mesh().sweep().unwrap();
     assert_eq!(set(&mut ada, Some(1)), 4, "also after weeks");
@@ -412,7 +412,7 @@ fn gc_reports_the_removed_rows_of_each_kind() {
     cy.close_stdin();
     cy.wait_for_end();
     bo.kill();
-    // All of it was long ago, and was swept a moment ago.
+    // All rows are old, and the last sweep was a moment ago.
     world
         .rows()
         .execute_batch(

@@ -1,4 +1,4 @@
-//! Stories of who knows: the list of peers in the order of who most likely does, each with why, and nobody is asked.
+//! Expertise ranking: `list_peers` orders peers by who most likely knows, with a reason for each, and asks none of them.
 use serde_json::{Value, json};
 
 use crate::support::ask_and_answer;
@@ -58,7 +58,7 @@ fn expertise_ranking_puts_answerers_first_and_asks_nobody() {
         expertise_ranking(&bo, "kubernetes"),
         [without_reason("ada"), without_reason("cy")]
     );
-    assert_eq!(events(), before, "nobody was asked, nothing was written");
+    assert_eq!(events(), before, "no peer was asked, nothing was written");
     assert!(
         ada.call("list_peers", json!({}))["peers"][0]
             .get("why")

@@ -1,4 +1,4 @@
-//! All black-box tests are one program; each module says what belongs there.
+//! All black-box tests are one program; the comment at each module says what it tests.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,

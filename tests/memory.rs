@@ -1,4 +1,4 @@
-//! Stories of memory: remembered in one session, found in another, replaced, forgotten, over.
+//! Memory: stored in one session, found in another, replaced, erased, expired.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
@@ -128,7 +128,7 @@ fn folders_joined_in_one_repository_merge_their_memories() {
     remember(&web, "the host is web.local", json!({ "key": "host" }));
     world.write("shop/.git/HEAD", "ref: refs/heads/main\n");
     assert_eq!(recall_texts(&api, "port"), "the port is 5433");
-    // The key belongs to whoever came first; nothing that holds is lost.
+    // The first memory with the key keeps it; no current memory is lost.
     for session in [&web, &api] {
         let mut found: Vec<String> = recall_texts(session, "port")
             .split('|')
@@ -228,7 +228,7 @@ fn forget_removes_the_project_key_before_the_mesh_key() {
     assert_eq!(ada.call("forget", json!({ "key": "port" }))["forgotten"], 1);
     assert_eq!(zebras(&ada), "zebra everywhere", "its own first");
     kept("zebra again", json!({ "key": "port" }));
-    // In another project there is only the mesh's.
+    // Another project sees only the memory of the mesh.
     assert_eq!(bo.call("forget", json!({ "key": "port" }))["forgotten"], 1);
     assert_eq!(zebras(&ada), "zebra again");
     assert_eq!(bo.call("forget", json!({ "key": "port" }))["forgotten"], 0);

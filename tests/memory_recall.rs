@@ -53,7 +53,7 @@ fn recall_matches_words_phrases_prefixes_and_exclusions() {
             "Migrations are run by hand on staging",
             "staging database: MESH_DB_PATH must be absolute"
         ],
-        "where no memory has all the words, those that have some"
+        "if no memory has all words, those with some of them"
     );
     let some = recall_texts(&ada, "which migrations does kubernetes run");
     assert!(some.starts_with("Migrations"), "some of the words: {some}");

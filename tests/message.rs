@@ -1,4 +1,4 @@
-//! Stories of messages: who gets which, in what order, how far somebody has read, and what is refused.
+//! Messages: who receives which, in what order, and how far a peer has read.
 
 use serde_json::{Value, json};
 
@@ -291,7 +291,7 @@ fn same_idempotency_key_stores_one_message() {
     assert_eq!(
         post(&ada, "bo/any", "hello"),
         first,
-        "the project's session, by another word"
+        "the session of the project by another form of its address"
     );
     assert_ne!(
         post(&cy, "bo", "hello")["message_id"],
@@ -351,7 +351,7 @@ fn peer_with_mail_keeps_its_name_and_removal_deletes_its_mail() {
     }
     post_message(&bo, "ada", "from bo");
     drop(bo);
-    crate::support::wait_until("bo is gone", || {
+    crate::support::wait_until("bo has left", || {
         world.cli(&world.home(), &["peers", "--forget", "bo"]).code == Some(0)
     });
     let message = &ada.call("list_messages", json!({}))["messages"][0];
@@ -364,5 +364,5 @@ fn peer_with_mail_keeps_its_name_and_removal_deletes_its_mail() {
         .rows()
         .query_row("SELECT count(*) FROM message", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(left, 1, "its own mail is gone with the mailbox");
+    assert_eq!(left, 1, "its own messages are removed with the peer");
 }

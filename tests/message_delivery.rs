@@ -1,4 +1,4 @@
-//! How mail and granted claims reach a session: mentioned once at a prompt, rung for only when they are to wake.
+//! How messages and granted claims reach a session: mentioned once at a prompt; a wake-up only where one is requested.
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,14 +9,14 @@ use crate::support::{Session, World};
 
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// Claims what is free.
+/// Claims a free resource.
 #[track_caller]
 fn claim_resource(session: &Session, resource: &str) {
     let claimed = session.call("claim", json!({ "resource": resource }));
     assert_eq!(claimed["status"], "granted", "{claimed}");
 }
 
-/// Stands in line without waiting. Returns the id of the place, which is that of the claim later.
+/// Queues without waiting. Returns the id of the ticket, which becomes the id of the claim.
 #[track_caller]
 fn queue_for_claim(session: &Session, resource: &str) -> String {
     let wanted = json!({ "resource": resource, "wait": "queue" });
@@ -25,7 +25,7 @@ fn queue_for_claim(session: &Session, resource: &str) -> String {
     claimed["claim_id"].as_str().unwrap().to_owned()
 }
 
-/// Gives a claim back, by which the turn of `next` comes.
+/// Releases a claim, which promotes `next`.
 #[track_caller]
 fn release_to(session: &Session, resource: &str, next: &str) {
     let released = session.call("release", json!({ "resource": resource }));
@@ -65,7 +65,7 @@ fn new_mail_is_mentioned_once_at_the_next_prompt() {
     assert_eq!(bo.prompt("t2"), None, "once");
     let inbox = bo.call("poll_inbox", json!({}));
     assert_eq!(inbox["messages_unread"], 3, "mentioning is not reading");
-    assert_eq!(bo.stop("t2", false), None, "mail keeps nobody");
+    assert_eq!(bo.stop("t2", false), None, "messages continue no turn");
 }
 
 // Ledger: Beyond 12
@@ -204,7 +204,7 @@ fn busy_session_with_unread_mail_is_woken_after_its_turn() {
     assert_eq!(
         bo.session.stop("t1", false),
         None,
-        "mail keeps nobody in a turn"
+        "messages continue no turn"
     );
     bo.session.register("idle");
     let line = bo.next_wake_line();
@@ -267,7 +267,7 @@ fn quiet_session_gets_an_alert_with_the_next_typed_prompt() {
     );
     assert!(
         attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t2")).contains("and again"),
-        "rung for when quiet ends"
+        "woken when quiet ends"
     );
 }
 
@@ -302,8 +302,8 @@ fn release_wakes_the_next_idle_waiter_which_sees_it_once() {
     );
     let said = bo.read_wake_line(&line, "t1");
     let text = attached_context(&said);
-    let told = format!("claude-mesh: claim granted: deploy (claim {claim}, fence 2, until 2");
-    assert!(text.contains(&told), "{text}");
+    let reported = format!("claude-mesh: claim granted: deploy (claim {claim}, fence 2, until 2");
+    assert!(text.contains(&reported), "{text}");
     assert_eq!(bo.session.prompt("t2"), None, "once");
     bo.session.register("idle");
     bo.assert_no_line(SILENCE);

@@ -114,7 +114,7 @@ fn broadcast_rate_limit_resets_after_a_minute() {
     post(&mut ada).unwrap();
 }
 
-/// One step of the story that the model below tells as well.
+/// One step, for the mesh and for the model below.
 #[derive(Debug, Clone)]
 enum Step {
     Direct,
@@ -144,7 +144,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A message as the model knows it: where it went, and whether it comes to the reader by itself.
+/// A message in the model: its recipient, and whether the reader receives it without listing topics.
 struct ModelMessage {
     id: MessageId,
     topic: Option<usize>,
@@ -155,7 +155,7 @@ struct ModelMessage {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What a mailbox is shown, how many are unread and where the cursor stands is what a small list of messages says.
+    /// Listed messages, the unread count and the cursor agree with a list of messages.
     // Ledger: Mesh 13
     #[test]
     fn mailbox_cursor_agrees_with_a_list_model(steps in prop::collection::vec(step(), 1..40)) {
@@ -183,7 +183,7 @@ proptest! {
                 Step::Unsubscribe(number) => {
                     bo.subscribe(&b, SubscriptionAction::Unsubscribe, &[topic(number)]).unwrap();
                     subscribed[number] = false;
-                    // Subscribed anew, it begins anew.
+                    // A new subscription starts at its own time.
                     posted_messages.iter_mut().filter(|one| one.topic == Some(number)).for_each(|one| one.delivered = false);
                 }
                 Step::Read(index) if !posted_messages.is_empty() => {

@@ -1,4 +1,4 @@
-//! Stories of known answers: what a peer answered earlier comes back when nobody can answer now.
+//! Prior answers: earlier answers of a peer are offered when no peer can answer now.
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
@@ -268,7 +268,11 @@ fn prior_answers_of_a_question_awaited_twice_are_counted_once() {
     let again = json!({ "question_id": first["question_id"], "timeout_seconds": 1 });
     for _ in 0..2 {
         let result = cy.call("await_reply", again.clone());
-        assert_eq!(prior_answers(&result), ["5433"], "it is told every time");
+        assert_eq!(
+            prior_answers(&result),
+            ["5433"],
+            "it is returned every time"
+        );
     }
     ask(&ada, "bo", "what is the port of the API?");
     ask(&cy, "bo", "on what port is the API now?");
@@ -338,8 +342,8 @@ fn prior_answer_search_reads_the_newest_up_to_a_size_limit() {
     );
 }
 
-/// A week of a shop's five teams: 86 questions that were answered, then 114 put while their peer was away, 82 of them a
-/// repetition in other words and 32 new. `docs/prior-answers.md` quotes the figures.
+/// A week of five teams of a shop: 86 questions that were answered, then 114 asked while their peer was offline, 82 of
+/// them repetitions in other words and 32 new. `docs/prior-answers.md` quotes the figures.
 // Ledger: Beyond 17
 #[test]
 fn prior_answers_are_accurate_for_a_week_of_questions() {

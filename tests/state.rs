@@ -1,4 +1,4 @@
-//! Stories of shared state: two or three named peers, real servers, and the program for people beside them.
+//! Shared state: two or three named peers, real servers, and the command line beside them.
 use std::io::Write;
 use std::process::Stdio;
 
@@ -209,8 +209,8 @@ fn event_log_records_a_state_change_without_its_value() {
     let ada = world.session("ada");
     set(&ada, "port", json!("the-value"));
     ada.call("state", json!({ "action": "delete", "key": "port" }));
-    let told = ada.call("events", json!({ "types": ["state.*"] }));
-    let data: Vec<Value> = told["events"]
+    let reported = ada.call("events", json!({ "types": ["state.*"] }));
+    let data: Vec<Value> = reported["events"]
         .as_array()
         .unwrap()
         .iter()
@@ -219,7 +219,7 @@ fn event_log_records_a_state_change_without_its_value() {
     let project = world.home().join("ada");
     let change = |version: i64, deleted: bool| json!({ "namespace": "default", "project": project, "key": "port", "version": version, "deleted": deleted });
     assert_eq!(data, [change(1, false), change(2, true)]);
-    assert!(!told.to_string().contains("the-value"));
+    assert!(!reported.to_string().contains("the-value"));
 }
 
 // Ledger: Beyond 8
@@ -268,7 +268,7 @@ fn two_processes_lose_no_increment_with_compare_and_set() {
     assert!(conflicts.iter().sum::<u32>() > 0, "they met");
 }
 
-/// Runs the program for people with a text on its stdin.
+/// Runs the command line with a text on its stdin.
 fn run_cli(world: &World, arguments: &[&str], stdin: &[u8]) -> ProcessOutput {
     let mut child = world
         .command(program("claude-mesh"), &world.project("ada"))

@@ -1,4 +1,4 @@
-//! Stories of the files of tasks: who has them when tasks overlap, when a task names others, and when it changes hands.
+//! The files of tasks: who holds them when tasks overlap, when a task names others, and when it changes hands.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
@@ -14,7 +14,7 @@ fn paths(session: &Session, files: &[&str]) -> Vec<String> {
     files.iter().map(path).collect()
 }
 
-/// Changes what must be allowed. Returns who has which file by that.
+/// Updates a task, which must be allowed. Returns the resulting file claims.
 #[track_caller]
 fn update_files(session: &Session, id: &str, more: Value) -> Vec<(String, String)> {
     let result = update(session, id, more);
@@ -35,7 +35,7 @@ fn update_files(session: &Session, id: &str, more: Value) -> Vec<(String, String
         .collect()
 }
 
-/// Returns who holds files of a session's project, as `name: peer (note)`, seen by another.
+/// Returns the holders of files of a project, as `name: peer`, as another session sees them.
 fn held_files(session: &Session, project: &Session) -> Vec<String> {
     let listed = session.call(
         "claims",
@@ -113,14 +113,14 @@ fn changed_task_files_release_old_claims_and_add_new_ones() {
     );
     let all = ["b.rs: ada", "c.rs: ada", "d.rs: ada", "taken.rs: bo"];
     assert_eq!(held_files(&bo, &ada), all, "two still needs b.rs");
-    // With a step it is the same.
+    // The same with a change of status.
     let more = json!({ "files_owned": paths(&ada, &["e.rs"]), "status": "in_review" });
     assert_eq!(update_files(&ada, &one, more), all_granted(&["e.rs"]));
     assert_eq!(
         held_files(&bo, &ada),
         ["b.rs: ada", "e.rs: ada", "taken.rs: bo"]
     );
-    // Whoever changes it for its assignee takes nothing for himself.
+    // A peer that changes it for its assignee gets no claim.
     let more = json!({ "files_owned": paths(&ada, &["f.rs"]) });
     assert_eq!(update_files(&bo, &one, more), []);
     assert_eq!(held_files(&bo, &ada), ["b.rs: ada", "taken.rs: bo"]);

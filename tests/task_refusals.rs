@@ -44,7 +44,7 @@ fn stale_task_update_is_refused_with_the_current_version() {
     let (code, message) = refused(&update(&bo, &id, first));
     assert_eq!(code, "conflict");
     assert!(message.ends_with("has version 2, not 1"), "{message}");
-    // What is so already is no change.
+    // An update to the present value is no change.
     let same = updated(&bo, &id, json!({ "priority": "high" }));
     assert_eq!(same["version"], 2);
     assert_eq!(history(&ada).len(), 2);
@@ -100,7 +100,7 @@ fn task_with_a_full_description_can_be_rejected_and_cancelled() {
         "review me",
         json!({ "description": full, "assigned_to": "bo" }),
     );
-    // The longest reasons there are, until the first ones have no room.
+    // The longest reasons, until the first ones exceed the budget.
     for round in 1..=6 {
         set_status(&bo, &reviewed, "in_progress");
         set_status(&bo, &reviewed, "in_review");

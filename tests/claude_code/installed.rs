@@ -1,7 +1,7 @@
-//! Finds the one Claude Code version these tests are written for, or installs it from npm, once for all tests.
+//! Finds the Claude Code version that these tests are written for, or installs it from npm, once for all tests.
 //!
-//! It lies below the target directory, or in `CLAUDE_MESH_TEST_CLAUDE_DIR` where that is set; npm comes into play only if it is not there.
-//! Where it cannot be had the tests are skipped, and say so; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
+//! It is below the target directory, or in `CLAUDE_MESH_TEST_CLAUDE_DIR`; npm is used only if it is not there. If it cannot
+//! be installed, the tests are skipped with a line; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::support::skip_unless_required;
 pub(super) const VERSION: &str = "2.1.329";
 const BINARY: &str = "node_modules/@anthropic-ai/claude-code-linux-x64/claude";
 
-/// Returns the binary, or `None` after saying why the calling test is skipped.
+/// Returns the binary, or `None` after reporting why the calling test is skipped.
 pub(crate) fn claude() -> Option<&'static Path> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match FOUND.get_or_init(find_or_install) {
@@ -55,7 +55,7 @@ fn below_target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("claude-code")
 }
 
-/// A download that was cut off does not start, another version says so.
+/// An incomplete download does not start; another version reports itself.
 fn is_complete(binary: &Path) -> bool {
     let said = Command::new(binary)
         .arg("--version")

@@ -73,7 +73,7 @@ fn cli_events_follow_is_woken_by_the_doorbell() {
         emit(&ada, "project.step", json!(number));
         assert_eq!(next()["data"], number);
     }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no doorbell was written");
     let pid = i32::try_from(following.id()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -175,6 +175,9 @@ fn cli_events_follow_in_a_session_shell_delivers_no_question() {
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
     crate::support::wait_until("it goes on", || followed().contains("question.asked"));
-    assert!(!followed().contains("question.shown"), "nobody has seen it");
+    assert!(
+        !followed().contains("question.shown"),
+        "it was not delivered"
+    );
     assert!(bo.prompt("t1").unwrap().contains("which port?"));
 }

@@ -62,7 +62,7 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
             .mesh()
             .emit(&me, &project, "project.step", &json!(number))
             .unwrap();
-        // Before the first of them the follower itself comes in.
+        // Before the first of them the follower registers.
         let line = (0..2)
             .map(|_| next())
             .find(|line| line["type"] == "project.step");
@@ -72,7 +72,7 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
             (&json!(reported), &json!(number))
         );
     }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no doorbell was written");
     following.kill().unwrap();
     following.wait().unwrap();
 }

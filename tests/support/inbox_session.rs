@@ -31,8 +31,8 @@ impl InboxSession {
         Self::open_with_script(world, project, status, more, SERVER_SCRIPT, || true)
     }
 
-    /// The client is a shell with this script, which starts `$SERVER_SCRIPT` where it likes, and it drops a line without a word where
-    /// `takes` is false.
+    /// The client is a shell with this script, which starts `$SERVER`. It drops a line silently if
+    /// `accepts_line` returns false.
     pub(crate) fn open_with_script(
         world: &World,
         project: &str,
@@ -69,10 +69,13 @@ impl InboxSession {
         Self { session, lines }
     }
 
-    /// Returns the text of the next line, after the word that opens the socket.
+    /// Returns the text of the next line, after the token that opens the socket.
     #[track_caller]
     pub(crate) fn next_wake_line(&self) -> String {
-        let auth = self.lines.recv_timeout(WAIT_TIMEOUT).expect("it rings");
+        let auth = self
+            .lines
+            .recv_timeout(WAIT_TIMEOUT)
+            .expect("a wake line comes");
         assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
         let line = self.lines.recv_timeout(WAIT_TIMEOUT).unwrap();
         assert_eq!(line["priority"], "next");
@@ -87,7 +90,7 @@ impl InboxSession {
         );
     }
 
-    /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
+    /// Reads the line as Claude Code does: it becomes busy and runs the hook. Returns the output of the hook.
     #[track_caller]
     pub(crate) fn read_wake_line(&self, line: &str, turn: &str) -> Value {
         self.session.register("busy");

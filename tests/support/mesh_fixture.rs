@@ -11,7 +11,7 @@ use claude_mesh::platform::clock::ManualClock;
 
 pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// A mesh of members of this process, whose clock is set by hand.
+/// A mesh with a manual clock.
 pub(crate) struct MeshFixture {
     pub(crate) place: tempfile::TempDir,
     pub(crate) clock: Arc<ManualClock>,
@@ -46,7 +46,7 @@ impl MeshFixture {
         self.member_with(name, instance, None)
     }
 
-    /// Seats a member whose client has a registry.
+    /// Joins as a member whose client has a registry.
     pub(crate) fn member_with(
         &self,
         name: &str,
@@ -62,7 +62,7 @@ impl MeshFixture {
         mesh.join(&self.join_request(name, instance)).unwrap()
     }
 
-    /// Returns all that has happened.
+    /// Returns all events.
     pub(crate) fn events(member: &mut Member) -> Vec<Event> {
         member.mesh().events(&all_events()).unwrap().events
     }
@@ -85,7 +85,7 @@ pub(crate) fn bo() -> Address {
     Address::parse("bo").unwrap()
 }
 
-/// A hook tells what a session does.
+/// Sets what a session is doing, as its hook does.
 pub(crate) fn set_session_activity(member: &mut Member, activity: &str) {
     let me = member.handle().clone();
     member.mesh().set_activity(&me, activity).unwrap();
