@@ -11,7 +11,7 @@ use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
 use crate::cli::progress::StopFlag;
-use crate::mesh::{Interruption, Member, Mesh, WaitOutcome};
+use crate::mesh::{Interruption, Member, Mesh, ProjectEvent, WaitOutcome};
 use crate::model::Event;
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::platform::clock::{monotonic_ms, rfc3339};
@@ -239,9 +239,14 @@ fn emit(context: &CliContext, kind: &str, data: Option<&str>) -> CommandResult {
         })?,
     };
     let mut session = context.register(context.open()?)?;
-    let seq = session
-        .mesh
-        .emit(&session.me, &context.project.path, kind, &data)?;
+    let seq = session.mesh.emit(
+        &session.me,
+        &ProjectEvent {
+            project: &context.project.path,
+            kind,
+            data: &data,
+        },
+    )?;
     if context.json {
         print::json(&json!({ "type": kind, "seq": seq }))?;
     } else {

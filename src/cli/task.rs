@@ -14,7 +14,9 @@ use crate::cli::{
     CommandResult, CommandStatus, board, duration, print, table, task_bulk, text_input,
 };
 use crate::mesh::task_files;
-use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated};
+use crate::mesh::{
+    FileClaim, Mesh, StaleTaskFilter, TaskChange, TaskFields, TaskSelection, TaskUpdated,
+};
 use crate::model::elapsed::format_ago;
 use crate::model::{Priority, TaskStatus};
 use crate::platform::id::TaskId;
@@ -374,9 +376,14 @@ fn cancel_stale(context: &CliContext, older_than: Duration, reason: Option<&str>
     let mut session = context.register(mesh)?;
     let seconds = u32::try_from(older_than.as_secs()).unwrap_or(u32::MAX);
     let folder = &context.project.path;
-    let cancelled = session
-        .mesh
-        .cancel_stale_tasks(&session.me, folder, seconds, reason)?;
+    let cancelled = session.mesh.cancel_stale_tasks(
+        &session.me,
+        &StaleTaskFilter {
+            project: folder,
+            older_than_seconds: seconds,
+            reason,
+        },
+    )?;
     if context.json {
         print::json(&json!({ "cancelled": cancelled }))?;
         return Ok(CommandStatus::Done);

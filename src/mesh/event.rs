@@ -20,6 +20,17 @@ const INBOX_EVENTS_MAX: usize = 50;
 /// So many unwanted events are looked at again and again before they are passed over.
 const SKIP_AFTER_EVENTS: i64 = 1_000;
 
+/// An event of a project's own.
+#[derive(Debug, Clone, Copy)]
+pub struct ProjectEvent<'a> {
+    /// The folder of the project.
+    pub project: &'a Path,
+    /// Its type, which begins with `project.`.
+    pub kind: &'a str,
+    /// What it carries.
+    pub data: &'a Value,
+}
+
 /// A wait for events that has begun.
 #[derive(Debug)]
 pub struct EventWait {
@@ -134,13 +145,12 @@ impl Mesh {
     /// Writes an event of a project's own into the log. Returns its number.
     ///
     /// `project.complete` also cancels what nobody has begun of the project's tasks.
-    pub fn emit(
-        &mut self,
-        me: &SessionHandle,
-        project: &Path,
-        kind: &str,
-        data: &Value,
-    ) -> Result<i64> {
+    pub fn emit(&mut self, me: &SessionHandle, event: &ProjectEvent) -> Result<i64> {
+        let ProjectEvent {
+            project,
+            kind,
+            data,
+        } = *event;
         check_project_type(kind)?;
         check_value("data", data, DATA_BYTES_MAX)?;
         let subject = project.to_string_lossy();

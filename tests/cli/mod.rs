@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use claude_mesh::mesh::{JoinRequest, Member, Mesh, Reply, WaitOutcome};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, ProjectEvent, Reply, WaitOutcome};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use claude_mesh::platform::id::QuestionId;
@@ -700,7 +700,14 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
     for number in 1..=CONSECUTIVE_EVENTS {
         let reported = ada
             .mesh()
-            .emit(&me, &project, "project.step", &json!(number))
+            .emit(
+                &me,
+                &ProjectEvent {
+                    project: &project,
+                    kind: "project.step",
+                    data: &json!(number),
+                },
+            )
             .unwrap();
         // Before the first of them the follower itself comes in.
         let line = (0..2)

@@ -11,8 +11,8 @@ use super::super::results;
 use crate::mcp::blocking_wait::{ProgressReport, drive};
 use crate::mcp::tools::{Call, Effect, Entry, prior_answers};
 use crate::mesh::{
-    AskedQuestion, BlockingWait, IfOffline, Inbox, QuestionStatus, Reply, ReplyWait, ReplyWaitEnd,
-    Wait, WaitOutcome,
+    AskedQuestion, BlockingWait, IfOffline, Inbox, QuestionDraft, QuestionStatus, Reply, ReplyWait,
+    ReplyWaitEnd, Wait, WaitOutcome,
 };
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result, WakeState};
@@ -159,9 +159,11 @@ pub(super) async fn ask_peer(
             at.mesh.ask(
                 &at.me,
                 &addresses,
-                &ask.question,
-                ask.context.as_deref(),
-                if_offline,
+                &QuestionDraft {
+                    question: &ask.question,
+                    context: ask.context.as_deref(),
+                    if_offline,
+                },
             )
         })
         .await?;

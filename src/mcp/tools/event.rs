@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::mcp::blocking_wait::{ProgressReport, drive};
-use crate::mesh::{BlockingWait, Mesh, QueryWait, SessionHandle, WaitOutcome};
+use crate::mesh::{BlockingWait, Mesh, ProjectEvent, QueryWait, SessionHandle, WaitOutcome};
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::task::check_count;
 use crate::model::{Refusal, Result};
@@ -133,7 +133,14 @@ pub(super) async fn events(
             let kind = arguments::require(action_name, "type", kind)?;
             let data = data.unwrap_or_else(|| json!({}));
             let seq = call
-                .verb(|at| at.mesh.emit(&at.me, &at.project.path, &kind, &data))
+                .verb(|at| {
+                    let event = ProjectEvent {
+                        project: &at.project.path,
+                        kind: &kind,
+                        data: &data,
+                    };
+                    at.mesh.emit(&at.me, &event)
+                })
                 .await?;
             json!({ "type": kind, "seq": seq })
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry as Tool};
 use crate::mcp::result_budget::{CHARS_MAX, ResultBudget};
-use crate::mesh::NewValue;
+use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::Result;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::tools::output;
@@ -117,7 +117,14 @@ pub(super) async fn state(
         return call
             .verb(|at| {
                 let namespace = Namespace::of(&at.project.path, namespace.as_deref())?;
-                let (entries, more) = at.mesh.entries(&namespace, &prefix, &after, CHARS_MAX)?;
+                let (entries, more) = at.mesh.entries(
+                    &namespace,
+                    &EntryRange {
+                        prefix: &prefix,
+                        after: &after,
+                        bytes_max: CHARS_MAX,
+                    },
+                )?;
                 Ok(results::ok(&entries_body(&namespace, &entries, more)))
             })
             .await;
@@ -136,12 +143,24 @@ pub(super) async fn state(
                     expected_version,
                     ttl_seconds,
                 };
-                output::entry(&at.mesh.set_entry(&at.me, &namespace, &key, &new)?)
+                output::entry(&at.mesh.set_entry(
+                    &at.me,
+                    EntryKey {
+                        namespace: &namespace,
+                        key: &key,
+                    },
+                    &new,
+                )?)
             }
             Action::Delete => {
-                let deleted = at
-                    .mesh
-                    .delete_entry(&at.me, &namespace, &key, expected_version)?;
+                let deleted = at.mesh.delete_entry(
+                    &at.me,
+                    EntryKey {
+                        namespace: &namespace,
+                        key: &key,
+                    },
+                    expected_version,
+                )?;
                 output::deletion(&namespace, &key, deleted)
             }
             Action::Get | Action::List => output::entry(&at.mesh.entry(&namespace, &key)?),

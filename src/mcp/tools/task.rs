@@ -11,7 +11,7 @@ use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
 use crate::mcp::result_budget::ResultBudget;
 use crate::mesh::task_files;
-use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection};
+use crate::mesh::{StaleTaskFilter, TaskChange, TaskFields, TaskList, TaskSelection};
 use crate::model::task::{BULK_MAX, check_count};
 use crate::model::{Error, Priority, Result, TaskStatus};
 use crate::platform::id::TaskId;
@@ -359,9 +359,11 @@ pub(super) async fn cancel_stale_tasks(
     call.verb(|at| {
         let cancelled = at.mesh.cancel_stale_tasks(
             &at.me,
-            &at.project.path,
-            older_than_seconds,
-            reason.as_deref(),
+            &StaleTaskFilter {
+                project: &at.project.path,
+                older_than_seconds,
+                reason: reason.as_deref(),
+            },
         )?;
         let (ids, left_out) = ResultBudget::new().take_prefix(cancelled.iter().map(|id| json!(id)));
         let mut body = json!({ "cancelled": ids });

@@ -1,4 +1,6 @@
 //! Acquires claims, and waits for them by a ticket in the claim queue.
+use serde_json::json;
+
 use crate::mesh::claim::deadlock::find_deadlock;
 use crate::mesh::claim::grant::{Owner, grant_claim, release_claim, withdraw_ticket};
 use crate::mesh::claim::lease::recheck_after_ms;
@@ -160,8 +162,7 @@ impl Mesh {
         self.final_queue_turn(me, id)
     }
 }
-
-/// Renews what one holds, takes what is free, else stands in line or is denied.
+/// Renews a claim that the session holds, grants a free resource, else queues a ticket or denies.
 pub(in crate::mesh) fn acquire(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -183,26 +184,17 @@ pub(in crate::mesh) fn acquire(
     if let Some(held) = held
         && (held.mode == request.mode || queue_state.holders.len() == 1)
     {
-        let renewed = held.mode == request.mode;
-        verb.tx.renew_claim(held.id, &new)?;
-        verb.tx.mark_grant_notified(held.id)?;
-        if !renewed {
-            // Who has it alone now stands in no line for that; who shares it now lets the next sharers in.
-            ticket.map_or(Ok(()), |ticket| release_claim(verb, ticket, "changed"))?;
-            grant_claim(verb, held, request.mode, true)?;
-            verb.changed_queues.push(request.resource.into());
-        }
-        return build_grant(verb.read(), held.id, renewed).map(ClaimOutcome::Granted);
+        return renew(verb, held, ticket, &new).map(ClaimOutcome::Granted);
     }
     let newcomer = QueueEntry {
         owner,
         mode: request.mode,
     };
-    let queue_turn = ticket.is_none()
+    let is_grantable = ticket.is_none()
         && queue_state
             .grantable_positions(Some(newcomer))
             .contains(&queue_state.queue.len());
-    if queue_turn {
+    if is_grantable {
         let id = verb.tx.insert_ticket(&new)?;
         let claim = verb.tx.claim(id)?.expect("it was just inserted");
         grant_claim(verb, &claim, request.mode, true)?;
@@ -214,15 +206,8 @@ pub(in crate::mesh) fn acquire(
             ticket.id
         }
         None if request.queue => {
-            let id = verb.tx.insert_ticket(&new)?;
-            let data = serde_json::json!({ "claim_id": id, "mode": request.mode, "place": queue_state.queue.len() + 1 });
-            verb.tx.append_event(
-                EventKind::ClaimQueued,
-                Some(me.peer),
-                request.resource,
-                &data,
-            )?;
-            id
+            let position = queue_state.queue.len() + 1;
+            insert_queued_ticket(verb, &new, position)?
         }
         None => {
             return Ok(ClaimOutcome::Denied {
@@ -230,7 +215,40 @@ pub(in crate::mesh) fn acquire(
             });
         }
     };
-    // A ticket that shares now may go with the holders.
+    queued_outcome(verb, me, request, id)
+}
+
+/// Renews a held claim. `held` has the wanted mode, or is the only one and changes its mode.
+fn renew(verb: &mut Verb, held: &Claim, ticket: Option<&Claim>, new: &NewClaim) -> Result<Grant> {
+    let renewed = held.mode == new.mode;
+    verb.tx.renew_claim(held.id, new)?;
+    verb.tx.mark_grant_notified(held.id)?;
+    if !renewed {
+        // An exclusive holder needs no ticket for that any more; a holder that shares now lets the next sharers in.
+        ticket.map_or(Ok(()), |ticket| release_claim(verb, ticket, "changed"))?;
+        grant_claim(verb, held, new.mode, true)?;
+        verb.changed_queues.push(new.resource.into());
+    }
+    build_grant(verb.read(), held.id, renewed)
+}
+
+fn insert_queued_ticket(verb: &mut Verb, new: &NewClaim, position: usize) -> Result<ClaimId> {
+    let id = verb.tx.insert_ticket(new)?;
+    let data = json!({ "claim_id": id, "mode": new.mode, "place": position });
+    let kind = EventKind::ClaimQueued;
+    verb.tx
+        .append_event(kind, Some(new.peer), new.resource, &data)?;
+    Ok(id)
+}
+
+/// Returns the position of a new or changed ticket, or its grant.
+fn queued_outcome(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    request: &ClaimRequest,
+    id: ClaimId,
+) -> Result<ClaimOutcome> {
+    // A ticket that has changed to shared may be granted beside the holders.
     let queue_state = settle_queue(verb, request.resource)?;
     let Some(mut ticket) = find_ticket(verb.read(), &queue_state, id) else {
         verb.tx.mark_grant_notified(id)?;
@@ -239,7 +257,7 @@ pub(in crate::mesh) fn acquire(
     if request.wait {
         ticket.wait = Some(verb.tx.insert_claim_wait(me.session, &verb.host.own, id)?);
     } else {
-        // Its server looks after the line from now on.
+        // The server of the session checks the queue from now on.
         verb.wake([me.session]);
     }
     Ok(ClaimOutcome::Queued(ticket))

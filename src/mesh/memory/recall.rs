@@ -50,7 +50,10 @@ impl Mesh {
                     break;
                 }
                 let more = match (&query, key) {
-                    (_, Some(key)) => find_by_key(read, scope, key, query.as_ref(), &tags)?,
+                    (_, Some(key)) => {
+                        let newest = read.tx.memory_versions(scope, key)?.into_iter().next();
+                        match_by_key(read, newest, query.as_ref(), &tags)?
+                    }
                     (Some(query), None) => {
                         let tags = &tags;
                         read.tx
@@ -121,14 +124,12 @@ fn list_newest(
 }
 
 /// The newest version of a key, if what else was asked for fits it.
-fn find_by_key(
+fn match_by_key(
     read: ReadContext,
-    scope: &str,
-    key: &str,
+    newest: Option<Memory>,
     query: Option<&Query>,
     tags: &[String],
 ) -> Result<Vec<MemoryMatch>> {
-    let newest = read.tx.memory_versions(scope, key)?.into_iter().next();
     let fits = |memory: &Memory| {
         let has = |tag: &String| memory.tags.iter().any(|own| rules::same_tag(own, tag));
         memory.is_current(read.tx.now.wall_ms) && tags.iter().all(has)

@@ -116,7 +116,12 @@ pub(in crate::mesh) fn peer_name(read: ReadContext, id: PeerId) -> Result<PeerNa
     Ok(name_or_gone(read.tx.peer(id)?))
 }
 
-/// Returns the name of a peer; a removed one is called `gone`.
+/// Returns the name of a peer that was looked up.
 pub(in crate::mesh) fn name_or_gone(peer: Option<Peer>) -> PeerName {
-    peer.map_or_else(|| PeerName::fold("gone"), |peer| peer.name)
+    peer.map_or_else(removed_name, |peer| peer.name)
+}
+
+/// Returns what a removed peer is called.
+pub(in crate::mesh) fn removed_name() -> PeerName {
+    PeerName::fold("gone")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::mesh::claim::session_end::end_session_claims;
+use crate::mesh::claim::session_end::EndingSession;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
 use crate::mesh::peer::join_request::JoinRequest;
@@ -124,11 +124,11 @@ impl Mesh {
             verb.wake(verb.tx.sessions_waiting_for_peer(found.peer)?);
             // Its waiting hook goes with it.
             verb.wake([session]);
-            let waited = verb.tx.tickets_awaited_by(session)?;
+            let ending = EndingSession::of(verb.read(), session)?;
             if verb.tx.end_session(session)? {
                 let peer = verb.tx.peer(found.peer)?;
                 if let Some(peer) = &peer {
-                    end_session_claims(verb, session, peer.kind, waited, "left")?;
+                    ending.end_claims(verb, peer.kind, "left")?;
                 }
                 let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
                 verb.tx.append_event(

@@ -26,13 +26,13 @@ pub(in crate::mesh) fn find_or_create_peer(
             let name = PeerName::for_person(&verb.host.own.host);
             match verb.tx.find_peer_by_name(name.as_str())? {
                 Some(peer) => Ok(peer),
-                None => create_peer(verb, PeerKind::Person, &name, &name, None),
+                None => create_peer(verb, &unseated_peer(PeerKind::Person, &name, &name)),
             }
         }
         (PeerKind::Run, Some(project)) => {
             let base = PeerName::for_run(&PeerName::fold(&project.name), request.process.pid);
             let name = first_free_name(verb.read(), PeerName::candidates(&base, 1, &[]), None)?;
-            create_peer(verb, PeerKind::Run, &name, &base, None)
+            create_peer(verb, &unseated_peer(PeerKind::Run, &name, &base))
         }
     }
 }
@@ -83,13 +83,12 @@ fn find_or_create_seat(
         PeerName::candidates(&requested_name, free_seat, &folders_above(project)),
         None,
     )?;
-    create_peer(
-        verb,
-        PeerKind::Session,
-        &name,
-        &requested_name,
-        Some((&path, free_seat)),
-    )
+    let new = NewPeer {
+        project: Some(&path),
+        seat: Some(free_seat),
+        ..unseated_peer(PeerKind::Session, &name, &requested_name)
+    };
+    create_peer(verb, &new)
 }
 
 /// Returns the folders whose names the memories of a mailbox may go by: its project may have become a repository since.
@@ -165,20 +164,23 @@ fn adopt_moved_legacy_name(
     }
 }
 
-fn create_peer(
-    verb: &mut Verb,
+/// Returns a new peer that belongs to no project.
+fn unseated_peer<'a>(
     kind: PeerKind,
-    name: &PeerName,
-    requested_name: &PeerName,
-    seat: Option<(&str, u32)>,
-) -> Result<Peer> {
-    let id = verb.tx.insert_peer(&NewPeer {
+    name: &'a PeerName,
+    requested_name: &'a PeerName,
+) -> NewPeer<'a> {
+    NewPeer {
         kind,
         name,
         requested_name: requested_name.as_str(),
-        project: seat.map(|(path, _)| path),
-        seat: seat.map(|(_, seat)| seat),
-    })?;
+        project: None,
+        seat: None,
+    }
+}
+
+fn create_peer(verb: &mut Verb, new: &NewPeer) -> Result<Peer> {
+    let id = verb.tx.insert_peer(new)?;
     Ok(verb.tx.peer(id)?.expect("it was just inserted"))
 }
 

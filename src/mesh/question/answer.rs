@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
-use crate::mesh::peer::address::name_or_gone;
+use crate::mesh::peer::address::removed_name;
 use crate::mesh::peer::liveness::reap_dead_sessions;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
@@ -75,7 +75,9 @@ impl Mesh {
             let waiting = verb.served_sessions_waiting_on(question.id, None)?;
             let mut replied = ReplyOutcome {
                 state: reply.state(),
-                to: name_or_gone(asker.clone()),
+                to: asker
+                    .as_ref()
+                    .map_or_else(removed_name, |peer| peer.name.clone()),
                 asker_waiting: !waiting.is_empty(),
                 late: question.answer_late,
             };
@@ -83,7 +85,13 @@ impl Mesh {
                 return Ok(replied);
             }
             replied.late = waiting.is_empty() || question.state == QuestionState::Expired;
-            store_reply(verb, me, &question, &reply, &replied, head.as_deref())?;
+            let accepted = AcceptedReply {
+                question: &question,
+                reply: &reply,
+                outcome: &replied,
+                head: head.as_deref(),
+            };
+            store_reply(verb, me, accepted)?;
             verb.wake(waiting);
             if let Some(asker) = asker {
                 wake_peer(verb, &asker)?;
@@ -113,17 +121,26 @@ fn has_same_reply(question: &Question, reply: &Reply) -> Result<bool> {
     }
 }
 
-fn store_reply(
-    verb: &mut Verb,
-    me: &SessionHandle,
-    question: &Question,
-    reply: &Reply,
-    replied: &ReplyOutcome,
-    head: Option<&str>,
-) -> Result<()> {
+/// A reply that is to be stored.
+#[derive(Clone, Copy)]
+struct AcceptedReply<'a> {
+    question: &'a Question,
+    reply: &'a Reply<'a>,
+    outcome: &'a ReplyOutcome,
+    /// The commit that is checked out in the project of the peer that answers.
+    head: Option<&'a str>,
+}
+
+fn store_reply(verb: &mut Verb, me: &SessionHandle, accepted: AcceptedReply) -> Result<()> {
+    let AcceptedReply {
+        question,
+        reply,
+        outcome,
+        head,
+    } = accepted;
     let ReplyOutcome {
         state, to, late, ..
-    } = replied;
+    } = outcome;
     let by = if me.kind == PeerKind::Person {
         AnsweredBy::Person
     } else {

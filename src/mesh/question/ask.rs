@@ -27,6 +27,17 @@ pub enum IfOffline {
     Wait,
 }
 
+/// A question to ask.
+#[derive(Debug, Clone, Copy)]
+pub struct QuestionDraft<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// What the peer needs to know to answer it.
+    pub context: Option<&'a str>,
+    /// What to do if the peer cannot be asked now.
+    pub if_offline: IfOffline,
+}
+
 /// One stored question.
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
@@ -70,12 +81,12 @@ impl Mesh {
         &mut self,
         me: &SessionHandle,
         to: &[Address],
-        question: &str,
-        context: Option<&str>,
-        if_offline: IfOffline,
+        draft: &QuestionDraft,
     ) -> Result<AskOutcome> {
-        check_text("question", question, 1, false)?;
-        context.map_or(Ok(()), |context| check_text("context", context, 0, false))?;
+        check_text("question", draft.question, 1, false)?;
+        if let Some(context) = draft.context {
+            check_text("context", context, 0, false)?;
+        }
         let (outcome, is_sweep_due) = self.write(|verb| {
             let mut asked: Vec<AskedQuestion> = Vec::new();
             for address in to {
@@ -85,11 +96,11 @@ impl Mesh {
                         Refusal::argument(format!("\"{}\" is asked twice", peer.name)).into(),
                     );
                 }
-                asked.push(create_question(verb, me, &peer, question, context)?);
+                asked.push(create_question(verb, me, &peer, draft)?);
             }
             let awaited: Vec<QuestionId> = asked
                 .iter()
-                .filter(|one| one.is_awaited(if_offline))
+                .filter(|one| one.is_awaited(draft.if_offline))
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
@@ -109,38 +120,9 @@ fn create_question(
     verb: &mut Verb,
     me: &SessionHandle,
     peer: &Peer,
-    question: &str,
-    context: Option<&str>,
+    draft: &QuestionDraft,
 ) -> Result<AskedQuestion> {
-    let depth = verb.tx.max_delivered_depth(me.session)? + 1;
-    if depth > DEPTH_MAX {
-        let problem = format!(
-            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
-        );
-        return Err(Refusal::RateLimited { problem }.into());
-    }
-    let new = NewQuestion {
-        asker: me.peer,
-        asker_session: me.session,
-        target: peer.id,
-        question,
-        context,
-        depth,
-    };
-    let same = verb.tx.find_identical_open_question(&new)?;
-    let id = if let Some(id) = same {
-        id
-    } else {
-        let id = verb.tx.insert_question(&new)?;
-        let data = json!({ "to": peer.name, "bytes": question.len() });
-        verb.tx.append_event(
-            EventKind::QuestionAsked,
-            Some(me.peer),
-            &id.to_string(),
-            &data,
-        )?;
-        id
-    };
+    let (id, joined) = insert_or_join(verb, me, peer, draft)?;
     let session = reap_dead_sessions(verb, peer)?;
     let askable = session
         .as_ref()
@@ -158,7 +140,7 @@ fn create_question(
     if let Some(held) = held {
         hold_question(verb, me, id, held.reason.as_str())?;
     }
-    // Its server rings nothing while it is held, but may have to tell its person.
+    // While the question is held, its server posts no line, but it may have to notify its person.
     if held.is_none_or(|held| PersonAlert::from_throttle(held).is_some()) {
         verb.wake(session.map(|session| session.id));
     }
@@ -166,12 +148,45 @@ fn create_question(
         question: id,
         to: peer.name.clone(),
         peer: peer.id,
-        joined: same.is_some(),
+        joined,
         askable,
         last_seen_at_ms: peer.last_seen_at_ms,
         held,
         same_project,
     })
+}
+
+/// Stores a question, unless the same one is open. Returns its id, and whether it was open already.
+fn insert_or_join(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    peer: &Peer,
+    draft: &QuestionDraft,
+) -> Result<(QuestionId, bool)> {
+    let depth = verb.tx.max_delivered_depth(me.session)? + 1;
+    if depth > DEPTH_MAX {
+        let problem = format!(
+            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
+        );
+        return Err(Refusal::RateLimited { problem }.into());
+    }
+    let new = NewQuestion {
+        asker: me.peer,
+        asker_session: me.session,
+        target: peer.id,
+        question: draft.question,
+        context: draft.context,
+        depth,
+    };
+    if let Some(id) = verb.tx.find_identical_open_question(&new)? {
+        return Ok((id, true));
+    }
+    let id = verb.tx.insert_question(&new)?;
+    let data = json!({ "to": peer.name, "bytes": draft.question.len() });
+    let kind = EventKind::QuestionAsked;
+    verb.tx
+        .append_event(kind, Some(me.peer), &id.to_string(), &data)?;
+    Ok((id, false))
 }
 
 fn askable_peers_in_project(

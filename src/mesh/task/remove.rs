@@ -17,6 +17,17 @@ use crate::platform::id::TaskId;
 /// So many tasks are cancelled in one transaction.
 const CANCEL_BATCH_MAX: u32 = 200;
 
+/// Which tasks of a project to cancel: those that nobody has begun and nobody has changed lately.
+#[derive(Debug, Clone, Copy)]
+pub struct StaleTaskFilter<'a> {
+    /// The folder of the project.
+    pub project: &'a Path,
+    /// For how long nobody has changed them.
+    pub older_than_seconds: u32,
+    /// Why they are cancelled.
+    pub reason: Option<&'a str>,
+}
+
 /// Tasks of a project that nobody has begun and nobody has changed since a time.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::mesh) struct StaleTasks<'a> {
@@ -63,15 +74,13 @@ impl Mesh {
     pub fn cancel_stale_tasks(
         &mut self,
         me: &SessionHandle,
-        project: &Path,
-        older_than_seconds: u32,
-        reason: Option<&str>,
+        filter: &StaleTaskFilter,
     ) -> Result<Vec<TaskId>> {
-        reason.map(check_reason).transpose()?;
+        filter.reason.map(check_reason).transpose()?;
         let stale = StaleTasks {
-            project: &project.to_string_lossy(),
-            before_ms: self.now().wall_ms - i64::from(older_than_seconds) * 1000,
-            reason,
+            project: &filter.project.to_string_lossy(),
+            before_ms: self.now().wall_ms - i64::from(filter.older_than_seconds) * 1000,
+            reason: filter.reason,
         };
         self.cancel_all_stale(me, &stale)
     }
