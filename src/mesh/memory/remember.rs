@@ -71,14 +71,7 @@ impl Mesh {
         let tags = rules::tags(new.tags)?;
         check_text("key", key.unwrap_or_default(), 0, force)?;
         check_text("tags", &tags.join(" "), 0, force)?;
-        if let Some(seconds) = new
-            .ttl_seconds
-            .filter(|seconds| !TTL_SECONDS_RANGE.contains(seconds))
-        {
-            let (least, most) = (TTL_SECONDS_RANGE.start(), TTL_SECONDS_RANGE.end());
-            let problem = format!("\"ttl_seconds\" must be from {least} to {most}, got {seconds}");
-            return Err(Refusal::argument(problem).into());
-        }
+        check_ttl(new.ttl_seconds)?;
         let scope = scope_key(new.scope, home);
         let (remembered, is_sweep_due) = self.write(|verb| {
             let old = match key {
@@ -105,12 +98,9 @@ impl Mesh {
                 verb.tx.trim_memory_versions(scope, key)?;
             }
             let data = json!({ "key": key, "version": version, "scope": new.scope.as_str() });
-            verb.tx.append_event(
-                EventKind::MemoryChanged,
-                Some(me.peer),
-                &id.to_string(),
-                &data,
-            )?;
+            let kind = EventKind::MemoryChanged;
+            verb.tx
+                .append_event(kind, Some(me.peer), &id.to_string(), &data)?;
             let remembered = RememberOutcome {
                 id,
                 key: key.map(str::to_owned),
@@ -123,6 +113,18 @@ impl Mesh {
     }
 }
 
+fn check_ttl(ttl_seconds: Option<u32>) -> Result<()> {
+    match ttl_seconds {
+        Some(seconds) if !TTL_SECONDS_RANGE.contains(&seconds) => {
+            let (least, most) = (TTL_SECONDS_RANGE.start(), TTL_SECONDS_RANGE.end());
+            let problem = format!("\"ttl_seconds\" must be from {least} to {most}, got {seconds}");
+            Err(Refusal::argument(problem).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the key under which the store keeps the memories of a scope.
 pub(in crate::mesh) fn scope_key(scope: MemoryScope, home: &str) -> &str {
     match scope {
         MemoryScope::Project => home,

@@ -70,26 +70,7 @@ impl Mesh {
             let counted = !answers.is_empty() && is_already_recorded(read, me, query.id)?;
             Ok((peer, answers, counted))
         })?;
-        let earlier: Vec<AnsweredQuestion> = answers
-            .iter()
-            .map(|one| AnsweredQuestion {
-                question: &one.question,
-                answer: &one.answer,
-            })
-            .collect();
-        let fits = find_similar_answers(query.question, &earlier);
-        // Whatever was forgotten since then is left out.
-        let fits = self.read(|read| {
-            let full = |fit: AnswerMatch| {
-                Ok(read
-                    .tx
-                    .answered(answers[fit.index].id)?
-                    .map(|full| (full, fit.matched)))
-            };
-            fits.into_iter()
-                .filter_map(|fit| full(fit).transpose())
-                .collect::<Result<Vec<_>>>()
-        })?;
+        let fits = self.matching_answers(query.question, &answers)?;
         let (Some(peer), false) = (peer, fits.is_empty()) else {
             return Ok(Vec::new());
         };
@@ -102,14 +83,8 @@ impl Mesh {
             .map_or_else(|| peer.name.to_string(), |id| id.to_string());
         let data = json!({ "to": peer.name, "answers": fits.len() });
         if !counted {
-            self.write(|verb| {
-                Ok(verb.tx.append_event(
-                    EventKind::QuestionKnown,
-                    Some(me.peer),
-                    &subject,
-                    &data,
-                )?)
-            })?;
+            let kind = EventKind::QuestionKnown;
+            self.write(|verb| Ok(verb.tx.append_event(kind, Some(me.peer), &subject, &data)?))?;
         }
         let prior_answers = fits.into_iter().map(|(answered, matched)| PriorAnswer {
             answered,
@@ -117,6 +92,32 @@ impl Mesh {
             matched,
         });
         Ok(prior_answers.collect())
+    }
+
+    /// Returns the full texts of the answers that fit a question, each with the words that were found. An answer that was
+    /// erased after its excerpt was read is left out.
+    fn matching_answers(
+        &mut self,
+        question: &str,
+        excerpts: &[StoredAnswer],
+    ) -> Result<Vec<(StoredAnswer, Vec<String>)>> {
+        let earlier: Vec<AnsweredQuestion> = excerpts
+            .iter()
+            .map(|one| AnsweredQuestion {
+                question: &one.question,
+                answer: &one.answer,
+            })
+            .collect();
+        let fits = find_similar_answers(question, &earlier);
+        self.read(|read| {
+            let full = |fit: AnswerMatch| {
+                let full = read.tx.answered(excerpts[fit.index].id)?;
+                Ok(full.map(|full| (full, fit.matched)))
+            };
+            fits.into_iter()
+                .filter_map(|fit| full(fit).transpose())
+                .collect()
+        })
     }
 
     /// Returns who is meant, for a question that is stored nowhere.
