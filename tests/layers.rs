@@ -31,53 +31,10 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
 /// Modules that are in an import cycle with a sibling today, by layer. A module leaves this list with its last cycle; the
 /// list ends empty.
 const KNOWN_CYCLES: &[(&str, &[&str])] = &[
-    (
-        "cli",
-        &[
-            "cli/ask",
-            "cli/board",
-            "cli/claim",
-            "cli/claude_sandbox/scripted_api",
-            "cli/claude_sandbox/scripted_response",
-            "cli/completions_man",
-            "cli/context",
-            "cli/demo",
-            "cli/doctor",
-            "cli/erase_residue",
-            "cli/error",
-            "cli/event_format",
-            "cli/events",
-            "cli/gc",
-            "cli/inbox",
-            "cli/install",
-            "cli/log",
-            "cli/memory",
-            "cli/message",
-            "cli/mod",
-            "cli/multi_ask_output",
-            "cli/peer",
-            "cli/print",
-            "cli/print_config",
-            "cli/prior_answers",
-            "cli/progress",
-            "cli/reply",
-            "cli/staged_files",
-            "cli/state",
-            "cli/status",
-            "cli/table",
-            "cli/task",
-            "cli/task_bulk",
-            "cli/text_input",
-            "cli/throttle",
-            "cli/uninstall",
-            "cli/wall",
-        ],
-    ),
     ("hooks", &["hooks/message", "hooks/prompt_text"]),
     (
         "mcp",
         &[
-            "mcp/await_answers",
             "mcp/blocking_wait",
             "mcp/tools",
             "mcp/tools/ask",
@@ -93,8 +50,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
             "mcp/tools/task",
         ],
     ),
-    ("model", &["model/refusal", "model/state", "model/validate"]),
-    ("platform", &["platform/env_file", "platform/settings"]),
     (
         "setup",
         &[
@@ -116,7 +71,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("tools", &["tools"]),
-    ("wake", &["wake/mod", "wake/polling", "wake/watcher"]),
 ];
 
 /// Returns the Rust files below a folder of this package with their path below it and their content.

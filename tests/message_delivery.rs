@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::{InboxSession, attached_context};
 use crate::support::{Session, World};
-use crate::wake_policy::{InboxSession, attached_context};
 
 const SILENCE: Duration = Duration::from_millis(300);
 

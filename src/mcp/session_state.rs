@@ -287,7 +287,7 @@ impl SessionState {
             me: registration.handle.clone(),
             place,
             project,
-            wake: registration.listener.kind(),
+            wake: registration.listener.kind().as_str(),
         })
     }
 

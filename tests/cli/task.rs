@@ -64,7 +64,9 @@ fn person_manages_a_task_by_the_suffix_of_its_id() {
     let refused = types(&["update", &end, "--status", "done"]);
     assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""));
     assert!(
-        refused.err.contains("it goes to in_progress or cancelled")
+        refused
+            .err
+            .contains("it can become in_progress or cancelled")
             && refused.err.contains("hint: `claude-mesh task show"),
         "{refused:?}"
     );
