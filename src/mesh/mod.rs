@@ -74,6 +74,7 @@ pub use question::interrupt::{InterruptReason, Interruption};
 pub use question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
 pub use question::read::QuestionWithPeers;
 pub use question::status::QuestionStatus;
+pub use question::stop::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
 pub use question::wait::{Wait, WaitPoll};
 pub use session::SessionHandle;
 pub use state::{EntryKey, EntryRange, NewValue};

@@ -7,7 +7,7 @@ use crate::model::{EventKind, PeerKind, Result};
 use crate::platform::id::SessionId;
 use crate::store::{Claim, Peer, Session};
 
-/// Records that a session's process is gone.
+/// Records the death of a session whose process does not exist any more.
 pub(in crate::mesh) fn record_dead_session(
     verb: &mut Verb,
     session: &Session,

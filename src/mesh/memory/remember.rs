@@ -11,40 +11,40 @@ use crate::platform::id::MemoryId;
 use crate::platform::project::Project;
 use crate::store::{MESH_SCOPE, NewMemory};
 
-/// A time to live has these limits, in seconds.
+/// The limits of a time to live, in seconds.
 const TTL_SECONDS_RANGE: std::ops::RangeInclusive<u32> = 1..=10 * 365 * 86_400;
 
-/// What is to be remembered.
+/// A memory to store.
 #[derive(Debug, Clone, Copy)]
 pub struct Remember<'a> {
     /// The text.
     pub text: &'a str,
-    /// Its key; the same key again replaces.
+    /// Its key. A memory of the same key is replaced.
     pub key: Option<&'a str>,
     /// Words to find it by.
     pub tags: &'a [String],
-    /// When it goes by itself.
+    /// After how many seconds it expires.
     pub ttl_seconds: Option<u32>,
     /// For the repository or for the mesh.
     pub scope: MemoryScope,
-    /// A text that looks like a secret is passed all the same; a person's right only.
+    /// Accepts a text that looks like a secret; works for a person only.
     pub force: bool,
 }
 
-/// What came of it.
+/// The result of storing a memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberOutcome {
     /// Its id.
     pub id: MemoryId,
     /// Its key.
     pub key: Option<String>,
-    /// Which version of the key it is; 1 is the first.
+    /// Its version under this key; 1 is the first.
     pub version: u32,
 }
 
 impl Mesh {
-    /// Returns the place where the memories of a project are. They follow when its folder becomes a repository, and when it is
-    /// none any more.
+    /// Returns the scope key of the memories of a project. Moves the memories if its folder has become a repository, or
+    /// is none any more.
     pub fn memory_home(&mut self, project: &Project) -> Result<String> {
         let home = project.memory_scope_key();
         if let Some(earlier) = project.earlier_memory_scope_key() {
@@ -58,7 +58,7 @@ impl Mesh {
         Ok(home)
     }
 
-    /// Remembers a text for the repository at `home`, or for the mesh.
+    /// Stores a memory for the repository at `home`, or for the mesh.
     pub fn remember(
         &mut self,
         me: &SessionHandle,

@@ -11,12 +11,12 @@ use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};
 use crate::wake::Doorbells;
 
-/// Nothing of ours is larger.
+/// claude-mesh writes no larger file.
 const BYTES_MAX: u64 = 4_096;
 
 impl Mesh {
-    /// Notes what a session is at: `change` gets what was known and says what is so now. Writes nothing where that is the
-    /// same.
+    /// Changes the activity summary of a session: `change` gets the old one and returns the new one. Writes nothing if
+    /// they are equal.
     pub fn update_activity_summary(
         &self,
         me: &SessionHandle,
@@ -32,13 +32,13 @@ impl Mesh {
         permissions::replace_file(&path, &text)
     }
 
-    /// Forgets what a session is at: it begins anew, or its person wants nothing kept.
+    /// Removes the activity summary of a session: the session starts over, or its person wants none kept.
     pub fn clear_activity_summary(&self, me: &SessionHandle) {
         let _ = std::fs::remove_file(self.doorbells().activity_path(me.session));
     }
 }
 
-/// Returns what a session is at, as far as it is known.
+/// Returns the activity summary of a session, if there is one.
 pub(in crate::mesh) fn activity_summary(
     doorbells: &Doorbells,
     session: SessionId,

@@ -10,8 +10,7 @@ use crate::model::throttle::end_text;
 use crate::model::{EventKind, PeerKind, Result};
 
 impl Mesh {
-    /// Makes a peer quiet until a time, or with `None` ends it. Returns the peer's name. Whoever sits there is rung, to
-    /// look at what was held.
+    /// Quiets a peer until a time; `None` ends it. Returns its name. Wakes its session, which reads what was held.
     pub fn set_quiet(
         &mut self,
         me: &SessionHandle,
@@ -41,7 +40,7 @@ impl Mesh {
         })
     }
 
-    /// Pauses the whole mesh until a time, or with `None` ends it.
+    /// Pauses the whole mesh until a time; `None` ends it.
     pub fn set_mesh_paused(&mut self, me: &SessionHandle, until_ms: Option<i64>) -> Result<()> {
         self.write(|verb| {
             let before_ms = paused_until(verb.read())?;

@@ -13,18 +13,18 @@ use crate::platform::id::QuestionId;
 use crate::platform::project::head_commit;
 use crate::store::{Peer, Question};
 
-/// A reply to give.
+/// A reply to a question.
 #[derive(Debug, Clone, Copy)]
 pub struct Reply<'a> {
-    /// To which question.
+    /// The question.
     pub question: QuestionId,
     /// The answer, or the reason of a decline.
     pub text: &'a str,
-    /// It says why there is no answer.
+    /// Whether it declines the question.
     pub decline: bool,
-    /// It replaces an answer given before.
+    /// Whether it may replace an earlier answer.
     pub corrects: bool,
-    /// A text that looks like a secret is passed all the same; a person's right only.
+    /// Accepts a text that looks like a secret; works for a person only.
     pub force: bool,
 }
 
@@ -38,21 +38,21 @@ impl Reply<'_> {
     }
 }
 
-/// What came of a reply.
+/// The result of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyOutcome {
     /// Answered or declined.
     pub state: QuestionState,
     /// Who asked.
     pub to: PeerName,
-    /// A call of the asker waits for it.
+    /// Whether a call of the asker waits for it.
     pub asker_waiting: bool,
-    /// It came when nobody waited any more.
+    /// Whether no call waited for it any more.
     pub late: bool,
 }
 
 impl Mesh {
-    /// Gives a reply; the asker is rung. The same text again changes nothing.
+    /// Stores a reply and wakes the asker. The same reply again changes nothing.
     pub fn reply(&mut self, me: &SessionHandle, reply: Reply) -> Result<ReplyOutcome> {
         check_text(
             "answer",
@@ -60,7 +60,7 @@ impl Mesh {
             1,
             reply.force && me.kind == PeerKind::Person,
         )?;
-        // Before the transaction: nobody waits for the lock while files are read.
+        // Before the transaction, so that nobody waits for the lock while files are read.
         let head = me
             .project
             .as_deref()
@@ -101,7 +101,7 @@ impl Mesh {
     }
 }
 
-/// Returns whether a question has this very reply already; refuses one that would replace another without saying so.
+/// Returns whether a question has this reply already. Refuses to replace another one, unless the reply says so.
 fn has_same_reply(question: &Question, reply: &Reply) -> Result<bool> {
     match question.state {
         QuestionState::Open | QuestionState::Expired => Ok(false),
@@ -163,14 +163,15 @@ fn store_reply(verb: &mut Verb, me: &SessionHandle, accepted: AcceptedReply) -> 
     Ok(())
 }
 
-/// Rings whoever sits at a mailbox.
+/// Wakes the live session of a peer.
 fn wake_peer(verb: &mut Verb, peer: &Peer) -> Result<()> {
     let session = reap_dead_sessions(verb, peer)?;
     verb.wake(session.map(|session| session.id));
     Ok(())
 }
 
-/// The addressee answers, or whoever sits at seat 1 for an empty seat of the project, or the person at this machine.
+/// Allows the peer that was asked, the session at seat 1 for an empty seat of its project, and the person at this
+/// machine.
 fn check_may_answer(verb: &mut Verb, me: &SessionHandle, question: &Question) -> Result<()> {
     if question.target == me.peer || (me.kind == PeerKind::Person && question.asker != me.peer) {
         return Ok(());

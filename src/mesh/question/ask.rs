@@ -17,13 +17,13 @@ use crate::model::{EventKind, PeerName, Refusal, Result};
 use crate::platform::id::{PeerId, QuestionId, WaitId};
 use crate::store::{NewQuestion, Peer};
 
-/// What to do when nobody who can be asked sits at a mailbox.
+/// What to do if a peer cannot be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IfOffline {
-    /// Store the question and return; the next session there gets it.
+    /// Store the question and return; the next session of the peer gets it.
     #[default]
     Queue,
-    /// Wait all the same.
+    /// Wait until a session of the peer answers.
     Wait,
 }
 
@@ -38,45 +38,46 @@ pub struct QuestionDraft<'a> {
     pub if_offline: IfOffline,
 }
 
-/// One stored question.
+/// A question that was stored.
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
     /// Its id.
     pub question: QuestionId,
-    /// Whom it is for.
+    /// The name of the peer.
     pub to: PeerName,
-    /// The mailbox.
+    /// The peer.
     pub peer: PeerId,
-    /// It had been asked before and is still open; this call joined it.
+    /// Whether the same question was open already, so that this call joined it.
     pub joined: bool,
-    /// Somebody who can be asked sits there.
+    /// Whether the peer can be asked now.
     pub askable: bool,
-    /// When the mailbox was last heard of, in wall milliseconds.
+    /// When the peer was last seen, in wall milliseconds.
     pub last_seen_at_ms: i64,
-    /// It is stored without ringing, and why.
+    /// Why the question is held; `None` if it is not.
     pub held: Option<Throttled>,
-    /// Who else can be asked in that project.
+    /// Other peers of the project that can be asked.
     pub same_project: Vec<String>,
 }
 
 impl AskedQuestion {
-    /// Returns whether the call that asked waits for this question.
+    /// Returns whether a call waits for this question: it can be answered now, or the call waits for offline peers,
+    /// too.
     pub fn is_awaited(&self, if_offline: IfOffline) -> bool {
         self.held.is_none() && (self.askable || if_offline == IfOffline::Wait)
     }
 }
 
-/// What asking has stored, and the wait that began with it.
+/// The questions that a call has stored, and its wait.
 #[derive(Debug, Clone)]
 pub struct AskOutcome {
     /// The questions, in the order of the addresses.
     pub asked: Vec<AskedQuestion>,
-    /// The wait for those that can be answered now; `None` when there is nothing to wait for.
+    /// The wait for those that are awaited; `None` if none is.
     pub wait: Option<WaitId>,
 }
 
 impl Mesh {
-    /// Stores a question for each address, all or none, and begins the wait for them.
+    /// Stores a question for each address, all or none, and begins to wait for them.
     pub fn ask(
         &mut self,
         me: &SessionHandle,

@@ -15,46 +15,46 @@ use crate::platform::id::{PeerId, QuestionId};
 use crate::platform::project::head_commit;
 use crate::store::StoredAnswer;
 
-/// An earlier answer that fits a question.
+/// An earlier answer to a similar question.
 #[derive(Debug, Clone)]
 pub struct PriorAnswer {
-    /// What was asked and answered.
+    /// The earlier question with its answer.
     pub answered: StoredAnswer,
-    /// The commit that is checked out in the peer's project now, as far as its folder can be read.
+    /// The commit that is checked out in the project of the peer now, if its folder can be read.
     pub head_now: Option<String>,
-    /// The words of the new question that were found.
+    /// The words of the new question that were found in it.
     pub matched: Vec<String>,
 }
 
-/// Who asks whom what.
+/// A question for which to find prior answers.
 #[derive(Debug, Clone, Copy)]
 pub struct PriorAnswerQuery<'a> {
     /// The peer.
     pub peer: PeerId,
-    /// The question's text.
+    /// The text of the question.
     pub question: &'a str,
-    /// The question, when it is stored.
+    /// The id of the question, if it is stored.
     pub id: Option<QuestionId>,
 }
 
-/// How often earlier answers helped one asker with one peer.
+/// How often one asker was given prior answers of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriorAnswerCount {
     /// Who asked.
     pub asker: String,
     /// Whose answers they were.
     pub peer: String,
-    /// How many results carried some.
+    /// How many results had some.
     pub results: usize,
-    /// How many answers they carried in all.
+    /// How many answers these results had in all.
     pub answers: u64,
-    /// When the last one did, in wall milliseconds.
+    /// The time of the last one, in wall milliseconds.
     pub last_at_ms: i64,
 }
 
 impl Mesh {
-    /// Returns earlier answers of a peer to questions like this one, best first, and notes that they were given: once for a
-    /// question and its asker, however often it is waited for. Looks at this mesh only: there is no other in its file.
+    /// Returns prior answers of a peer to similar questions, best first, and records that they were given: once for a
+    /// question and its asker, however often it is awaited. Reads this mesh only.
     pub fn prior_answers(
         &mut self,
         me: &SessionHandle,
@@ -120,7 +120,7 @@ impl Mesh {
         })
     }
 
-    /// Returns who is meant, for a question that is stored nowhere.
+    /// Resolves an address for a question that is not stored.
     pub fn addressee(
         &mut self,
         me: &SessionHandle,
@@ -134,7 +134,7 @@ impl Mesh {
         })
     }
 
-    /// Returns how often earlier answers were given since `since_ms`, and to whom; the most often first.
+    /// Returns how often prior answers were given since `since_ms`, and to whom; the most frequent first.
     pub fn prior_answer_counts(&mut self, since_ms: i64) -> Result<Vec<PriorAnswerCount>> {
         let events =
             self.read(|read| Ok(read.tx.events_of_kind(EventKind::QuestionKnown, since_ms)?))?;
@@ -163,7 +163,7 @@ impl Mesh {
     }
 }
 
-/// Returns whether it is noted already that earlier answers came with this question.
+/// Returns whether an event records that prior answers were given for this question.
 fn is_already_recorded(
     read: ReadContext,
     me: &SessionHandle,

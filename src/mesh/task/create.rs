@@ -12,17 +12,18 @@ use crate::model::task::fingerprint;
 use crate::model::{EventKind, Priority, Refusal, Result, TaskStatus};
 use crate::store::Task;
 
-/// What came of creating a task.
+/// The result of creating a task.
 #[derive(Debug, Clone)]
 pub struct TaskCreated {
-    /// The task, or the open one that is the same work.
+    /// The task, or the open one with the same title.
     pub task: Task,
-    /// It is new.
+    /// Whether it is new.
     pub created: bool,
 }
 
 impl Mesh {
-    /// Creates a task of a project, unless an open one has the same title but for case, spaces and signs.
+    /// Creates a task of a project, unless an open one has the same title, compared without case, spaces and
+    /// punctuation.
     pub fn create_task(
         &mut self,
         me: &SessionHandle,

@@ -14,7 +14,7 @@ use crate::model::task::check_reason;
 use crate::model::{EventKind, PeerKind, Refusal, Result, TaskStatus};
 use crate::platform::id::TaskId;
 
-/// So many tasks are cancelled in one transaction.
+/// How many tasks one transaction cancels.
 const CANCEL_BATCH_MAX: u32 = 200;
 
 /// Which tasks of a project to cancel: those that nobody has begun and nobody has changed lately.
@@ -38,7 +38,7 @@ pub(in crate::mesh) struct StaleTasks<'a> {
 }
 
 impl Mesh {
-    /// Takes a task away. Its creator may, and a person.
+    /// Deletes a task. Its creator may, and a person.
     pub fn delete_task(&mut self, me: &SessionHandle, id: TaskId) -> Result<()> {
         self.write(|verb| {
             let mut task = get_task(verb.read(), id)?;
@@ -70,7 +70,7 @@ impl Mesh {
         })
     }
 
-    /// Cancels the tasks of a project that nobody has begun and nobody has changed for so long. Returns which.
+    /// Cancels the tasks of a project that nobody has begun and nobody has changed lately. Returns which.
     pub fn cancel_stale_tasks(
         &mut self,
         me: &SessionHandle,
@@ -85,7 +85,7 @@ impl Mesh {
         self.cancel_all_stale(me, &stale)
     }
 
-    /// Cancels what nobody has begun, some at a time: nobody waits for the lock until all of it is done.
+    /// Cancels stale tasks in several transactions, so that nobody waits long for the lock.
     pub(in crate::mesh) fn cancel_all_stale(
         &mut self,
         me: &SessionHandle,
@@ -103,7 +103,7 @@ impl Mesh {
     }
 }
 
-/// Cancels what nobody has begun, as much of it as fits into one transaction.
+/// Cancels stale tasks, as many as one transaction may.
 pub(in crate::mesh) fn cancel_stale_batch(
     verb: &mut Verb,
     me: &SessionHandle,

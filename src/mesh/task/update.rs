@@ -14,16 +14,16 @@ use crate::platform::clock::rfc3339;
 use crate::platform::id::TaskId;
 use crate::store::Task;
 
-/// What came of changing a task.
+/// The result of changing a task.
 #[derive(Debug, Clone)]
 pub struct TaskUpdated {
     /// The task as it is now.
     pub task: Task,
-    /// Of a task that was begun, or names other files while it is under way: who has its files now.
+    /// Who holds its files, if the task was begun or its files were changed.
     pub claims: Vec<FileClaim>,
 }
 
-/// What came of each of several changes, in the order given.
+/// The result of each of several changes, in the order given.
 pub type BulkUpdateOutcome = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
 
 impl Mesh {
@@ -65,7 +65,7 @@ impl Mesh {
     }
 }
 
-/// Changes one task, and notes whom to notify of it.
+/// Changes one task, and adds the notifications.
 pub(in crate::mesh) fn change_task(
     verb: &mut Verb,
     notifications: &mut TaskNotifications,
@@ -167,7 +167,7 @@ fn update_claims(
     }
 }
 
-/// One that is gone holds nobody up.
+/// Refuses to begin a task while a dependency has not ended. A deleted dependency does not count.
 fn check_startable(read: ReadContext, task: &Task) -> Result<()> {
     let mut open = Vec::new();
     for id in &task.depends_on {
@@ -188,7 +188,7 @@ fn check_startable(read: ReadContext, task: &Task) -> Result<()> {
     Err(Refusal::TaskConflict { problem }.into())
 }
 
-/// What has changed, from what to what; of texts and lists only that they did.
+/// Returns the changed fields with old and new value; of texts and lists only that they have changed.
 fn changes(old: &Task, new: &Task) -> Map<String, Value> {
     let step = |from: Value, to: Value| json!({ "from": from, "to": to });
     let pairs = [
