@@ -1,5 +1,5 @@
-//! Forgetting: what is removed is gone from tables, free pages and log when the verb returns; where somebody's long look
-//! keeps the log from that, the verb says so, and the next sweeps go on.
+//! Erases texts for good. When an operation returns, the text is gone from the tables, the free pages of the file and
+//! the WAL. If a long read of another program keeps the WAL, the operation reports residue, and the next sweeps remove it.
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The event log: reading it, waiting for events, receiving them in the inbox, and appending events of a project.
+//! The event log: reads it, waits for events, delivers subscribed events to the inbox, and appends events of a project.
 use std::path::Path;
 
 use serde_json::Value;

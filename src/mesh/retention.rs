@@ -1,4 +1,4 @@
-//! Sweeping: what is over its time goes, a bounded amount at a time, on the way of verbs that are done.
+//! Sweeps: removes what is older than the retention time, a bounded amount at a time, after operations that are done.
 use std::time::Duration;
 
 use serde_json::json;

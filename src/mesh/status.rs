@@ -1,4 +1,4 @@
-//! The state of the mesh in figures.
+//! Counts what is in a mesh, for the status of the mesh.
 use crate::mesh::connection::Mesh;
 use crate::mesh::peer::directory::PeerView;
 use crate::model::throttle::ThrottleReason;

@@ -1,5 +1,5 @@
-//! Circles of waits: each waits for the next, over questions and claims alike, and the last for the first. Whoever closes one is
-//! told at once; the others go on to wait.
+//! Finds deadlocks: cycles in the wait-for graph over questions and claims. The session that closes a cycle is interrupted at
+//! once; the others go on to wait.
 use std::collections::HashMap;
 
 use crate::mesh::claim::queue::QueueState;

@@ -1,4 +1,4 @@
-//! When a claim expires, and when its lease ends: the one rule for all.
+//! Computes when a lease ends and whether a claim has expired, by the same rule for all.
 use crate::mesh::context::ReadContext;
 use crate::model::claim::HolderStatus;
 use crate::model::{Activity, ClaimState, Liveness, PeerKind, Result};

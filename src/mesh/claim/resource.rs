@@ -1,4 +1,4 @@
-//! The names of resources. A file has one name, whichever relative path or link a caller gives.
+//! Names resources. A file has one name, whichever relative path or link a caller gives.
 use std::path::Path;
 
 use crate::model::claim::{ResourceName, parse_resource_name};

@@ -1,4 +1,4 @@
-//! What a session loses when it ends: its claims and its places in claim queues.
+//! Ends the claims and tickets of a session that ends, and records the death of a session.
 use serde_json::json;
 
 use crate::mesh::claim::grant::{reap_claim, withdraw_ticket};

@@ -1,4 +1,4 @@
-//! Claims that were granted while no call of their session waited: its inbox reports them.
+//! Finds claims that were granted while no call of their session waited, for the inbox of the session.
 use crate::mesh::claim::lease::lease_expires_at_ms;
 use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;

@@ -1,7 +1,8 @@
-//! What a session is at: a small file of its own beside its lock, written by its hooks and read by whoever looks around.
+//! The activity summary of a session: a small file beside its lock, written by its hooks and read by those who list peers.
 //!
-//! Not a row of the database: a prompt must not wait for the write lock, and nothing depends on this text. The file is
-//! replaced in one rename, for its owner only, and goes with the session. A broken or overlong one counts as none.
+//! It is not a row of the database, because a prompt must not wait for the write lock, and nothing depends on this text. The
+//! file is replaced by one rename, is readable for its owner only, and is removed with the session. A broken or too large
+//! file counts as none.
 use std::path::Path;
 
 use crate::mesh::connection::Mesh;

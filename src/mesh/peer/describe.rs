@@ -1,4 +1,4 @@
-//! What a session says of itself: role, summary, branch and name.
+//! Stores what a session says of itself: role, summary, branch and name.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
 use crate::mesh::peer::directory::{PeerView, build_view};

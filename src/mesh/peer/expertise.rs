@@ -1,4 +1,4 @@
-//! Who most likely knows about something: what the mesh has of each peer, put in order. It asks nobody.
+//! Ranks peers by how likely they know a subject, from what the mesh has of each. It asks nobody.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::directory::PeerView;

@@ -1,4 +1,4 @@
-//! Records the deaths of sessions. Whoever needs a peer records the deaths that it finds there, for all others.
+//! Records the deaths of sessions. An operation that needs a peer records the deaths that it finds there, for all others.
 use crate::mesh::claim::session_end::record_dead_session;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;

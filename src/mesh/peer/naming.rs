@@ -1,4 +1,4 @@
-//! The names of peers: derived from the project, unique in the mesh, and never given to another peer again.
+//! Names peers. A name is derived from the project, unique in the mesh, and never given to another peer again.
 use std::path::Path;
 
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The throttles that a person sets: quiets a peer, or pauses the whole mesh.
+//! Sets the throttles of persons: a quiet peer, and a pause of the whole mesh.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;

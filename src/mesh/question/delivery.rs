@@ -1,4 +1,4 @@
-//! Records what was put before the model of a session.
+//! Records what was delivered to a session: handed to its client for the model.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;

@@ -1,5 +1,6 @@
-//! The inbox of a session: questions to answer, late answers, granted claims, and whether there is mail. Reading it marks
-//! nothing.
+//! Reads the inbox of a session: questions to answer, late answers, granted claims, and whether there is mail.
+//!
+//! Reading it marks nothing.
 use crate::mesh::claim::unnotified::{Granted, unnotified_grants};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;

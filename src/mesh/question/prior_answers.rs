@@ -1,4 +1,4 @@
-//! Known answers: what a peer answered earlier to questions like this one, for whoever cannot have an answer now.
+//! Prior answers: what a peer answered earlier to similar questions, for an asker that cannot get an answer now.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;

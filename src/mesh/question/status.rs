@@ -1,5 +1,4 @@
-//! The status of a question that its asker waits for: its answer, how far it was delivered, and whether the peer can be
-//! asked.
+//! Reads the status of a question for its asker: its answer, how far it was delivered, and whether the peer can be asked.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::wake::throttle::throttled_for_asker;

@@ -1,4 +1,4 @@
-//! The fields of a task: checks what callers give, and puts it into the task.
+//! Checks the fields of a task that a caller gives, and puts them into the task.
 use std::collections::BTreeSet;
 
 use crate::mesh::context::{ReadContext, Verb};

@@ -1,8 +1,8 @@
 //! The files of a task as claims.
 //!
-//! Who begins its own task gets the files it names, each alone, as far as nobody else has them: from then on the guard and
-//! the line for a claim know of the work. What was taken by that is given back when the task ends, goes back to todo or to
-//! somebody else, unless another task of its own needs it; what the session had claimed before stays its own.
+//! A session that begins its own task acquires exclusive claims on those of its files that are free, so that the claim guard and
+//! the claim queues know of the work. These claims are released when the task ends, returns to `todo` or changes its assignee,
+//! unless another task of the session needs them. Claims that the session had before stay.
 use std::collections::BTreeSet;
 use std::path::Path;
 

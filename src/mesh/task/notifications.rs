@@ -1,5 +1,6 @@
-//! Who is told of what became of a task: the one it is for, and the one who wants it done. Told by mail of the kind that
-//! wakes, in the transaction of the change itself; nobody is told of what he did himself, and each is told once.
+//! Notifies the assignee and the creator of a task of changes by others, once each.
+//!
+//! The notification is a message of a kind that wakes, posted in the transaction of the change.
 use std::collections::BTreeMap;
 
 use crate::mesh::context::Verb;

@@ -1,8 +1,8 @@
-//! The wake by the waiting hook: when the hook wakes its session, and when it ends.
+//! The wake by the waiting hook: decides when the hook wakes its session, and when it ends.
 //!
-//! It decides as the doorbell does, and wakes only an idle session: at the end of a turn the Stop hook delivers what came
+//! It decides as for the doorbell, and wakes only an idle session: at the end of a turn the Stop hook delivers what came
 //! meanwhile. If nothing reports what the session does, it has just started and is idle. A line that did not wake the
-//! session does not keep the hook from waking it: the server may have rung before the hook waited.
+//! session does not keep the hook from waking it: the server may have posted it before the hook waited.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, Verb};
 use crate::mesh::session::SessionHandle;

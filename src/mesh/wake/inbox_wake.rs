@@ -1,4 +1,4 @@
-//! The wake by a line in the inbox of a session: when one is posted, and what became of it.
+//! The wake by a line in the inbox of a session: decides when one is posted, and records what became of it.
 //!
 //! One wake attempt at a time: later items are coalesced with it. If an idle session does not show the questions within
 //! three seconds, one more line is posted; then the wake has failed. A busy session, or one at a dialog, keeps the line, and

@@ -1,4 +1,4 @@
-//! What a session is to be woken for: questions, late answers, messages that wake, and granted claims.
+//! Reads what a session is to be woken for: questions, late answers, messages that wake, and granted claims.
 use crate::mesh::claim::unnotified::unnotified_grants;
 use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;

@@ -1,4 +1,4 @@
-//! The wake policy: whether a session should be woken now.
+//! The wake policy: decides whether a session is woken now.
 use serde_json::json;
 
 use crate::mesh::context::Verb;

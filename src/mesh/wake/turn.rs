@@ -1,4 +1,4 @@
-//! The turns of a session: which one it is in, and how many of them peers have started.
+//! Records the turns of a session: which one it is in, and how many of them peers have started.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
