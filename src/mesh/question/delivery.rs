@@ -4,6 +4,7 @@ use serde_json::json;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
 use crate::mesh::question::inbox::Inbox;
+use crate::mesh::question::stop::StopStreak;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::turn::{count_peer_turn, enter_turn};
 use crate::model::{EventKind, Result, WakeState};
@@ -58,9 +59,12 @@ impl Mesh {
         &mut self,
         me: &SessionHandle,
         blocked_for: &Inbox,
-        turn: &str,
-        streak: u32,
+        streak: StopStreak,
     ) -> Result<()> {
+        let StopStreak {
+            turn,
+            count: streak,
+        } = streak;
         self.write(|verb| {
             let details = DeliveryDetails {
                 turn: Some(turn),

@@ -1,0 +1,29 @@
+//! The end of a turn: continues the turn while questions are unanswered, if the mesh decides so.
+//!
+//! The first time in a row the questions come as added context, then as a block.
+use super::call::HookCall;
+use super::prompt_text;
+use crate::claude_code::HookOutput;
+use crate::mesh::{EndingTurn, Mesh, SessionHandle};
+use crate::model::Error;
+
+/// Continues the turn if a question is unanswered.
+pub(super) fn continue_turn(
+    call: &HookCall,
+    mesh: &mut Mesh,
+    me: &SessionHandle,
+    turn: EndingTurn<'_>,
+) -> Result<Option<HookOutput>, Error> {
+    let Some(block) = mesh.decide_stop(me, turn)? else {
+        return Ok(None);
+    };
+    let now_ms = mesh.now().wall_ms;
+    let (text, shown) = prompt_text::stop_text(block.questions, turn.id, block.headless, now_ms);
+    let marked = mesh.record_stop_block(me, &shown, block.streak);
+    call.tolerate_unmarked(marked)?;
+    Ok(Some(if block.streak.count == 1 {
+        HookOutput::Context(text)
+    } else {
+        HookOutput::Block(text)
+    }))
+}
