@@ -132,15 +132,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
             "setup/wiring",
         ],
     ),
-    (
-        "store",
-        &[
-            "store/create",
-            "store/mod",
-            "store/recovery_hints",
-            "store/wal",
-        ],
-    ),
     ("tools", &["tools"]),
     ("wake", &["wake/mod", "wake/polling", "wake/watcher"]),
 ];

@@ -13,7 +13,6 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
     ("src/platform/settings.rs", 573, "to be split"),
     ("src/setup/json_text.rs", 565, "to be split"),
     ("src/setup/wiring.rs", 615, "to be split"),
-    ("src/store/peer.rs", 619, "to be split"),
     ("tests/ask.rs", 556, "to be split"),
     ("tests/claim.rs", 562, "to be split"),
     ("tests/claude_code/wakes.rs", 687, "to be split"),
@@ -89,12 +88,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
     ("src/mesh/task/lifecycle.rs", "update", 78, "to be split"),
     ("src/platform/settings.rs", "read", 69, "to be split"),
     ("src/setup/inspect.rs", "check_hooks", 67, "to be split"),
-    (
-        "src/store/memory_search.rs",
-        "search_by_substrings",
-        61,
-        "to be split",
-    ),
     (
         "tests/ask.rs",
         "invalid_questions_are_refused_and_not_stored",
