@@ -43,7 +43,7 @@ struct TermsByIndex {
 
 impl Tx<'_> {
     /// Returns the memories of a scope that have every word, best first, and after them those in which a word is part of another.
-    pub(crate) fn recall(
+    pub(crate) fn search_memories(
         &self,
         range: RowidRange,
         search: MemorySearch,
@@ -67,7 +67,7 @@ impl Tx<'_> {
     }
 
     /// Returns the memories of a scope that have any of the words, best first; used if none has all.
-    pub(crate) fn recall_any_word(
+    pub(crate) fn search_memories_by_any_word(
         &self,
         range: RowidRange,
         search: MemorySearch,
@@ -124,7 +124,7 @@ impl Tx<'_> {
             last: memory.number,
         };
         let limit = 1;
-        let found = self.recall(range, MemorySearch { query, tags, limit })?;
+        let found = self.search_memories(range, MemorySearch { query, tags, limit })?;
         Ok(found.first().map(|found| found.score))
     }
 

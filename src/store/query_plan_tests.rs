@@ -138,7 +138,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.pending_flags(peer(), session()).map(drop)
     }),
     ("pending questions", &|tx| {
-        tx.pending(peer(), session())?;
+        tx.pending_questions(peer(), session())?;
         tx.undelivered_questions(peer(), session(), true)?;
         tx.count_pending_questions(peer())?;
         tx.uncollected_replies(peer(), 1).map(drop)
@@ -264,8 +264,8 @@ const STATUS_CALLS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
 const GC_CALLS: fn(&Tx) -> rusqlite::Result<()> = |tx| {
     tx.expire_questions()?;
     tx.expire_entries()?;
-    tx.sweep(1)?;
-    tx.sweep_runs(1).map(drop)
+    tx.delete_expired_rows(1)?;
+    tx.delete_unused_runs(1).map(drop)
 };
 
 #[test]

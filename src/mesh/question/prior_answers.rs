@@ -83,7 +83,7 @@ impl Mesh {
             let full = |fit: AnswerMatch| {
                 Ok(read
                     .tx
-                    .answered(answers[fit.index].id)?
+                    .stored_answer(answers[fit.index].id)?
                     .map(|full| (full, fit.matched)))
             };
             fits.into_iter()
