@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use claude_mesh::mesh::task_files;
-use claude_mesh::mesh::{ClaimFilter, Mesh, SessionHandle, TaskChange, TaskFields, TaskSelection};
+use claude_mesh::mesh::{
+    ClaimFilter, Mesh, SessionHandle, StaleTaskFilter, TaskChange, TaskFields, TaskSelection,
+};
 use claude_mesh::model::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
 use claude_mesh::model::{Error, TaskStatus};
 use claude_mesh::platform::id::TaskId;
@@ -384,7 +386,14 @@ impl Real {
             }
             Step::CancelStale { who } => {
                 let me = &self.peers[who];
-                to_outcome(self.mesh.cancel_stale_tasks(me, &project, 0, None))
+                to_outcome(self.mesh.cancel_stale_tasks(
+                    me,
+                    &StaleTaskFilter {
+                        project: &project,
+                        older_than_seconds: 0,
+                        reason: None,
+                    },
+                ))
             }
         }
     }
