@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use claude_mesh::mesh::{JoinRequest, Member, Mesh, ReplyWaitOutcome};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, WaitOutcome};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 use rustix::time::{ClockId, clock_gettime};
@@ -289,11 +289,11 @@ pub(crate) fn member(arguments: &[String]) {
         if said.is_err() {
             return;
         }
-        let waited = me
+        let (waited, _) = me
             .wait(&wait.unwrap(), Duration::from_secs(3600), |_| true)
             .unwrap();
         let at = now_ns();
-        assert!(matches!(waited, ReplyWaitOutcome::Done(_)), "{waited:?}");
+        assert!(matches!(waited, WaitOutcome::Done(_)), "{waited:?}");
         if writeln!(out, "{at}").is_err() {
             return;
         }

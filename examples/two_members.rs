@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::mesh::{JoinRequest, Member, Mesh, ReplyWaitOutcome};
+use claude_mesh::mesh::{JoinRequest, Member, Mesh, WaitOutcome};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::SystemClock;
 
@@ -28,9 +28,8 @@ fn main() -> Outcome<()> {
     let to = Address::parse("bo").map_err(|refusal| refusal.to_string())?;
     let (asked, wait) = ada.ask(&to, "which port?", None)?;
     let wait = wait.ok_or("bo is not here")?;
-    if let ReplyWaitOutcome::Done(question_statuses) =
-        ada.wait(&wait, Duration::from_secs(10), |_| true)?
-    {
+    let (outcome, question_statuses) = ada.wait(&wait, Duration::from_secs(10), |_| true)?;
+    if matches!(outcome, WaitOutcome::Done(_)) {
         let answer = question_statuses[0]
             .question
             .answer

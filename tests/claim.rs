@@ -3,16 +3,16 @@ use std::os::unix::ffi::OsStringExt;
 
 use serde_json::{Value, json};
 
-use crate::guard::git;
-use crate::world::{Session, World, wait_until};
+use crate::claim_guard::git;
+use crate::support::{Session, World, wait_until};
 
 /// Claims, and returns the result.
 #[track_caller]
-fn claim(session: &Session, resource: &str, more: Value) -> Value {
+pub(crate) fn claim(session: &Session, resource: &str, more: Value) -> Value {
     session.call("claim", claim_arguments(resource, more))
 }
 
-fn claim_arguments(resource: &str, more: Value) -> Value {
+pub(crate) fn claim_arguments(resource: &str, more: Value) -> Value {
     let mut arguments = json!({ "resource": resource });
     let all = arguments.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
@@ -21,27 +21,30 @@ fn claim_arguments(resource: &str, more: Value) -> Value {
 
 /// Claims what must be granted, and returns its fence.
 #[track_caller]
-fn claim_granted(session: &Session, resource: &str, more: Value) -> i64 {
+pub(crate) fn claim_granted(session: &Session, resource: &str, more: Value) -> i64 {
     let result = claim(session, resource, more);
     assert_eq!(result["status"], "granted", "{result}");
     result["fence"].as_i64().unwrap()
 }
 
 #[track_caller]
-fn release(session: &Session, resource: &str) -> Value {
+pub(crate) fn release(session: &Session, resource: &str) -> Value {
     session.call("release", json!({ "resource": resource }))
 }
 
 /// Returns the one line of a resource.
 #[track_caller]
-fn claim_entry(session: &Session, resource: &str) -> Value {
+pub(crate) fn claim_entry(session: &Session, resource: &str) -> Value {
     let listed = session.call("claims", json!({ "resource": resource }));
     listed["claims"][0].clone()
 }
 
 /// Returns who holds a resource and who stands in line, by name.
 #[track_caller]
-fn holder_and_queue_names(session: &Session, resource: &str) -> (Vec<String>, Vec<String>) {
+pub(crate) fn holder_and_queue_names(
+    session: &Session,
+    resource: &str,
+) -> (Vec<String>, Vec<String>) {
     let claim_entry = claim_entry(session, resource);
     let of = |list: &Value| -> Vec<String> {
         let list = list.as_array().cloned().unwrap_or_default();
@@ -51,17 +54,17 @@ fn holder_and_queue_names(session: &Session, resource: &str) -> (Vec<String>, Ve
     (of(&claim_entry["holders"]), of(&claim_entry["queue"]))
 }
 
-fn owned(list: &[&str]) -> Vec<String> {
+pub(crate) fn owned(list: &[&str]) -> Vec<String> {
     list.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// Stands in line and returns at once.
-fn queue_at_once() -> Value {
+pub(crate) fn queue_at_once() -> Value {
     json!({ "wait": "queue" })
 }
 
 /// Stands in line and waits.
-fn queue_and_wait() -> Value {
+pub(crate) fn queue_and_wait() -> Value {
     json!({ "wait": "queue", "wait_seconds": 60 })
 }
 
@@ -346,81 +349,6 @@ fn cancelled_claim_call_leaves_the_queue() {
     wait_until("the place is given up", || {
         holder_and_queue_names(&ada, "deploy").1.is_empty()
     });
-}
-
-#[test]
-fn deadlock_between_two_claims_is_reported_at_once() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    claim_granted(&ada, "schema", json!({}));
-    claim_granted(&bo, "deploy", json!({}));
-    let ada_waits = ada.start("claim", claim_arguments("deploy", queue_and_wait()));
-    ada_waits.wait_for_progress("held by bo");
-    let out = claim(&bo, "schema", queue_and_wait());
-    assert_eq!(
-        (&out["status"], &out["reason"]),
-        (&json!("interrupted"), &json!("wait_cycle"))
-    );
-    assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
-    assert_eq!(
-        holder_and_queue_names(&bo, "schema").1,
-        owned(&["bo"]),
-        "its place is kept"
-    );
-    release(&bo, "deploy");
-    assert_eq!(ada_waits.result()["status"], "granted");
-}
-
-#[test]
-fn claim_reports_a_deadlock_with_an_open_question_at_once() {
-    let world = World::new();
-    let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    claim_granted(&bo, "deploy", json!({}));
-    let ask = bo.start(
-        "ask_peer",
-        json!({ "to": "ada", "question": "may I go on?" }),
-    );
-    ask.wait_for_progress("ada: stored");
-    assert_eq!(ada.questions().len(), 1, "it is shown");
-    // Somebody in line between them changes nothing.
-    claim(&cy, "deploy", queue_at_once());
-    let out = claim(&ada, "deploy", queue_and_wait());
-    assert_eq!(out["reason"], "wait_cycle", "{out}");
-    assert_eq!(out["chain"], json!(["ada", "bo", "ada"]));
-    assert_eq!(out["questions"][0]["question"], "may I go on?");
-    ada.send_reply(out["questions"][0]["question_id"].as_str().unwrap(), "yes");
-    assert_eq!(ask.result()["answer"], "yes");
-}
-
-#[test]
-fn await_reply_reports_a_deadlock_with_a_claim_wait_at_once() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    claim_granted(&bo, "deploy", json!({}));
-    let asked = bo.call(
-        "ask_peer",
-        json!({ "to": "ada", "question": "may I go on?", "timeout_seconds": 1 }),
-    );
-    assert_eq!(asked["status"], "timed_out");
-    assert_eq!(ada.questions().len(), 1, "it is shown");
-    // The question interrupts a wait once.
-    assert_eq!(
-        claim(&ada, "deploy", queue_and_wait())["reason"],
-        "incoming_question"
-    );
-    let ada_waits = ada.start("claim", claim_arguments("deploy", queue_and_wait()));
-    ada_waits.wait_for_progress("held by bo");
-    let out = bo.call(
-        "await_reply",
-        json!({ "question_id": asked["question_id"], "timeout_seconds": 60 }),
-    );
-    assert_eq!(
-        (&out["status"], &out["reason"]),
-        (&json!("interrupted"), &json!("wait_cycle"))
-    );
-    assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
-    release(&bo, "deploy");
-    assert_eq!(ada_waits.result()["status"], "granted");
 }
 
 #[test]

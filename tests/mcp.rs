@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"some-client","version":"1.0"},"io.modelcontextprotocol/clientCapabilities":{},"progressToken":"p"}"#;
 const LONG: usize = 5_000_000;

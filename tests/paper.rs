@@ -6,7 +6,7 @@ use std::process::Command;
 use claude_mesh::platform::settings;
 use serde_json::Value;
 
-use crate::world::{World, program};
+use crate::support::{World, program};
 
 /// The documents beside the pages in `docs/`.
 const DOCUMENTS: [&str; 5] = [

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::world::{ProcessOutput, Session, World, program};
+use crate::support::{ProcessOutput, Session, World, program};
 
 fn set(session: &Session, key: &str, value: Value) -> Value {
     session.call(

@@ -7,7 +7,7 @@ mod older;
 use claude_mesh::store::{Migration, Options, Schema, Store};
 use serde_json::json;
 
-use crate::world::World;
+use crate::support::World;
 
 const FIRST: Migration = Migration {
     sql: include_str!("../src/store/schema/0001_questions.sql"),

@@ -7,7 +7,6 @@
 //! session, or at the first tool call, and writes nothing before. One thread, no timer while nobody waits.
 
 mod arguments;
-mod await_answers;
 mod blocking_wait;
 mod claim_queue_watcher;
 mod errors;

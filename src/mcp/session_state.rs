@@ -131,16 +131,15 @@ impl Shared {
         self.waiting_call_count.subscribe()
     }
 
-    /// Ends a wait however it came to its end; one that cannot be ended now is ended later.
-    pub(super) async fn cancel_wait(&self, client: &str, wait: WaitId) {
+    /// Notes a wait that has ended and whose row [`Shared::end_waits`] deletes.
+    pub(super) fn queue_wait_to_end(&self, wait: WaitId) {
         self.waits_to_end
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(wait);
-        self.end_waits(client).await;
     }
 
-    /// Ends the waits that are over: a session with one left would count as waiting, and not be rung.
+    /// Deletes the rows of waits that have ended: a session with one left counts as waiting, and its doorbell wakes nobody.
     pub(super) async fn end_waits(&self, client: &str) {
         let pending_ends = || {
             self.waits_to_end
@@ -288,7 +287,7 @@ impl SessionState {
             me: registration.handle.clone(),
             place,
             project,
-            wake: registration.listener.kind(),
+            wake: registration.listener.kind().as_str(),
         })
     }
 

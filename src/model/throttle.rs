@@ -2,8 +2,19 @@
 //! budget.
 use serde::Serialize;
 
+use crate::platform::clock::rfc3339;
+
 /// The end of a quiet or pause without a time limit.
 pub const FOREVER_MS: i64 = i64::MAX;
+
+/// Returns the end of a throttle as text: a time in RFC 3339, or `forever` if only a person ends it.
+pub fn end_text(until_ms: i64) -> String {
+    if until_ms == FOREVER_MS {
+        "forever".into()
+    } else {
+        rfc3339(until_ms)
+    }
+}
 
 /// Why a question is stored without a wake attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

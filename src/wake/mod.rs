@@ -18,7 +18,7 @@ mod signal;
 mod watcher;
 
 pub use doorbells::Doorbells;
-pub use listener::WakeListener;
+pub use listener::{ListenerKind, WakeListener};
 pub use polling::Polling;
 pub use signal::WakeSignal;
 #[cfg(feature = "watcher")]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
-use crate::world::wait_until;
+use crate::support::wait_until;
 
 /// A lab in which files may be written, with the guard wired in.
 fn install_with_guard() -> Option<(Lab, Mesh)> {

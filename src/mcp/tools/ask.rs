@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::super::arguments::{self, OneOrMany};
 use super::super::results;
-use crate::mcp::await_answers;
-use crate::mcp::await_answers::{AwaitOutcome, WaitRequest};
+use crate::mcp::blocking_wait::{ProgressReport, drive};
 use crate::mcp::tools::{Call, Effect, Entry, prior_answers};
-use crate::mesh::{AskedQuestion, IfOffline, Inbox, QuestionStatus, Reply, Wait};
+use crate::mesh::{
+    AskedQuestion, BlockingWait, IfOffline, Inbox, QuestionStatus, Reply, ReplyWait, ReplyWaitEnd,
+    Wait, WaitOutcome,
+};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result, WakeState};
 use crate::platform::clock::rfc3339;
@@ -179,17 +181,14 @@ pub(super) async fn ask_peer(
     };
     let any = many && ask.wait_for == Some(WaitFor::Any);
     let (ended, seen) = match ask_outcome.wait {
-        None => (AwaitOutcome::NoneReachable, Vec::new()),
+        None => (WaitOutcome::Done(ReplyWaitEnd::NoneReachable), Vec::new()),
         Some(id) => {
             let awaited = ask_outcome.asked.iter().filter(awaited);
             let questions = awaited.map(|asked| asked.question).collect();
-            let waiting = WaitRequest {
-                wait: Wait { id, questions, any },
-                max_wait: Duration::from_secs(timeout.into()),
-                created: &created,
-                return_if_none_reachable: if_offline == IfOffline::Queue,
-            };
-            await_answers::wait(call.shared, &call.client, call.context, waiting).await?
+            let wait = ReplyWait::new(Wait { id, questions, any })
+                .withdrawing(created)
+                .while_reachable(if_offline == IfOffline::Queue);
+            wait_for_replies(call, wait, timeout).await?
         }
     };
     let waited_ms = call.shared.now().monotonic_ms - began_monotonic_ms;
@@ -233,14 +232,7 @@ pub(super) async fn await_reply(
     let wait = call
         .verb(|at| at.mesh.await_replies(&at.me, &all, false))
         .await?;
-    let waiting = WaitRequest {
-        wait,
-        max_wait: Duration::from_secs(timeout.into()),
-        created: &[],
-        return_if_none_reachable: false,
-    };
-    let (ended, question_statuses) =
-        await_answers::wait(call.shared, &call.client, call.context, waiting).await?;
+    let (ended, question_statuses) = wait_for_replies(call, ReplyWait::new(wait), timeout).await?;
     let waited_ms = call.shared.now().monotonic_ms - began_monotonic_ms;
     let known = prior_answers::find_for_open(call, &question_statuses, &ended).await;
     let single_result = |question_status: &QuestionStatus| {
@@ -260,15 +252,56 @@ pub(super) async fn await_reply(
     }))
 }
 
+async fn wait_for_replies(
+    call: &Call<'_>,
+    wait: ReplyWait,
+    timeout_seconds: u32,
+) -> Result<(WaitOutcome<ReplyWaitEnd>, Vec<QuestionStatus>)> {
+    let timeout = Duration::from_secs(timeout_seconds.into());
+    let mut wait = BlockingWait::new(wait, call.shared.now().monotonic_ms, timeout);
+    let ended = drive(call, &mut wait, |replies, now| {
+        progress_report(replies.question_statuses(), now.wall_ms)
+    })
+    .await?;
+    Ok((ended, wait.into_condition().into_question_statuses()))
+}
+
+/// Returns how far the open questions have come. Elapsed times grow all the time; they are no new facts.
+fn progress_report(question_statuses: &[QuestionStatus], now_ms: i64) -> ProgressReport {
+    let open = || {
+        question_statuses
+            .iter()
+            .filter(|status| status.question.state == QuestionState::Open)
+    };
+    let facts: Vec<_> = open()
+        .map(|status| {
+            let delivery = &status.delivery;
+            (
+                status.peer.as_str(),
+                delivery.wake,
+                delivery.shown_times,
+                delivery.peer_activity,
+            )
+        })
+        .collect();
+    let lines: Vec<String> = open()
+        .map(|status| status.delivery.line(status.peer.as_str(), now_ms))
+        .collect();
+    ProgressReport {
+        facts: format!("{facts:?}"),
+        message: lines.join("; "),
+    }
+}
+
 /// Returns the result for one question after the call has ended.
 fn question_result(
     question_status: &QuestionStatus,
-    ended: &AwaitOutcome,
+    ended: &WaitOutcome<ReplyWaitEnd>,
     waited_ms: Option<i64>,
     asked: Option<&AskedQuestion>,
     if_offline: IfOffline,
 ) -> Map<String, Value> {
-    if let (QuestionState::Open, AwaitOutcome::NoneReachable, Some(held)) =
+    if let (QuestionState::Open, WaitOutcome::Done(ReplyWaitEnd::NoneReachable), Some(held)) =
         (question_status.question.state, ended, question_status.held)
     {
         return results::held(question_status, held);
@@ -291,12 +324,12 @@ fn question_result(
             question_status,
             "It expired after 7 days; a late answer still comes to your inbox.",
         ),
-        (QuestionState::Open, AwaitOutcome::Cancelled) => {
+        (QuestionState::Open, WaitOutcome::Cancelled) => {
             let mut result = results::unanswered("cancelled", question_status, STILL_OPEN_HINT);
             result.insert("withdrawn".into(), false.into());
             result
         }
-        (QuestionState::Open, AwaitOutcome::Interrupted(interruption)) => {
+        (QuestionState::Open, WaitOutcome::Interrupted(interruption)) => {
             results::interrupted(question_status, interruption)
         }
         (QuestionState::Open, _) if if_offline == IfOffline::Queue && !question_status.askable => {
@@ -321,7 +354,7 @@ fn question_result(
 fn multi_question_result(
     question_statuses: &[QuestionStatus],
     ids: &[QuestionId],
-    ended: &AwaitOutcome,
+    ended: &WaitOutcome<ReplyWaitEnd>,
     any: bool,
     single_result: impl Fn(&QuestionStatus) -> Map<String, Value>,
 ) -> Value {
@@ -331,15 +364,15 @@ fn multi_question_result(
         .count();
     let status = match ended {
         _ if replied == question_statuses.len() || (any && replied > 0) => "answered",
-        AwaitOutcome::Interrupted(_) => "interrupted",
-        AwaitOutcome::Cancelled => "cancelled",
+        WaitOutcome::Interrupted(_) => "interrupted",
+        WaitOutcome::Cancelled => "cancelled",
         _ if replied > 0 => "partial",
         _ => "timed_out",
     };
     let mut answers: Vec<Map<String, Value>> =
         question_statuses.iter().map(single_result).collect();
     let mut result = json!({ "status": status, "question_ids": ids });
-    if let AwaitOutcome::Interrupted(interruption) = ended {
+    if let WaitOutcome::Interrupted(interruption) = ended {
         let more = results::interruption(interruption, results::ANSWER_FIRST_HINT);
         results::add(&mut result, more);
         for answer in &mut answers {

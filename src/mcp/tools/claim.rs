@@ -1,4 +1,5 @@
 //! `claim`, `release` and `claims`.
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rmcp::model::{CallToolResult, JsonObject};
@@ -8,13 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mcp::blocking_wait;
-use crate::mcp::blocking_wait::{PollOutcome, WaitOutcome};
+use crate::mcp::blocking_wait::{ProgressReport, drive};
 use crate::mcp::result_budget::ResultBudget;
 use crate::mesh;
 use crate::mesh::{
-    ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, InterruptReason, Interruption,
-    SessionHandle, Ticket,
+    BlockingWait, ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, InterruptReason,
+    Interruption, Mesh, PollResult, QueryWait, SessionHandle, Ticket, WaitOutcome,
 };
 use crate::model::claim::{LEASE_SECONDS, LEASE_SECONDS_MAX};
 use crate::model::{ClaimMode, Refusal, Result};
@@ -174,29 +174,35 @@ async fn wait_for_turn(
             return Ok(results::ok(&interrupted(id, &interruption).into()));
         }
     }
-    let outcome = blocking_wait::wait_for(call, wait, max_wait, |at| {
-        Ok(match at.mesh.queue_turn(&at.me, id)? {
-            Some(ClaimOutcome::Queued(ticket)) => match ticket.recheck_after_ms {
-                Some(ms) => {
-                    let poll_after = Duration::from_millis(ms.unsigned_abs());
-                    PollOutcome::PendingUntil(queue_position_message(&ticket), poll_after)
+    let position = Mutex::new(String::new());
+    let query = |mesh: &mut Mesh, me: &SessionHandle| {
+        Ok(match mesh.queue_turn(me, id)? {
+            Some(ClaimOutcome::Queued(ticket)) => {
+                *lock(&position) = queue_position_message(&ticket);
+                PollResult::Pending {
+                    poll_after_ms: ticket.recheck_after_ms,
                 }
-                None => PollOutcome::Pending(queue_position_message(&ticket)),
-            },
-            claimed => PollOutcome::Ready(claimed),
+            }
+            claimed => PollResult::Done(claimed),
         })
+    };
+    let condition = QueryWait::new(wait, query);
+    let mut wait = BlockingWait::new(condition, call.shared.now().monotonic_ms, max_wait);
+    let outcome = drive(call, &mut wait, |_, _| ProgressReport {
+        facts: lock(&position).clone(),
+        message: lock(&position).clone(),
     })
     .await?;
     let interruption = match outcome {
-        WaitOutcome::Ready(Some(claimed)) => return Ok(claim_result(call, &claimed)),
-        WaitOutcome::Ready(None) => return Ok(cancelled_result(id)),
+        WaitOutcome::Done(Some(claimed)) => return Ok(claim_result(call, &claimed)),
+        WaitOutcome::Done(None) => return Ok(cancelled_result(id)),
         WaitOutcome::Cancelled => {
             call.shared
                 .in_same_session(&call.client, |at| at.mesh.cancel_ticket(&at.me, id))
                 .await?;
             return Ok(cancelled_result(id));
         }
-        WaitOutcome::TimedOut => None,
+        WaitOutcome::Expired => None,
         WaitOutcome::Interrupted(interruption) => Some(interruption),
     };
     let final_turn = call
@@ -237,6 +243,10 @@ fn interrupted(id: ClaimId, interruption: &Interruption) -> Map<String, Value> {
     };
     result.extend(results::interruption(interruption, hint));
     result
+}
+
+fn lock(text: &Mutex<String>) -> MutexGuard<'_, String> {
+    text.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is said while the call waits.

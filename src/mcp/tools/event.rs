@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::{arguments, results};
 use super::{Call, Effect, Entry};
-use crate::mcp::blocking_wait::{PollOutcome, WaitOutcome, wait_for};
-use crate::mesh::{Mesh, SessionHandle};
+use crate::mcp::blocking_wait::{ProgressReport, drive};
+use crate::mesh::{BlockingWait, Mesh, QueryWait, SessionHandle, WaitOutcome};
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::task::check_count;
 use crate::model::{Refusal, Result};
@@ -143,17 +143,18 @@ pub(super) async fn events(
 
 async fn wait(call: &Call<'_>, filter: &EventFilter, timeout_seconds: u32) -> Result<Value> {
     let mut listening = call.verb(|at| at.mesh.listen(&at.me, filter)).await?;
+    let id = listening.wait;
     let timeout = Duration::from_secs(timeout_seconds.into());
     let progress_message = match filter.types.as_slice() {
         [] => "waiting for any event".to_owned(),
         types => format!("waiting for {}", types.join(", ")),
     };
-    let id = listening.wait;
-    let outcome = wait_for(call, id, timeout, |at| {
-        Ok(match listening.poll(at.mesh)? {
-            Some(page) => PollOutcome::Ready(page),
-            None => PollOutcome::Pending(progress_message.clone()),
-        })
+    let query = |mesh: &mut Mesh, _: &SessionHandle| Ok(listening.poll(mesh)?.into());
+    let condition = QueryWait::new(id, query);
+    let mut wait = BlockingWait::new(condition, call.shared.now().monotonic_ms, timeout);
+    let outcome = drive(call, &mut wait, |_, _| ProgressReport {
+        facts: progress_message.clone(),
+        message: progress_message.clone(),
     })
     .await?;
     let ended_body = |status: &str, more: Map<String, Value>| {
@@ -162,8 +163,8 @@ async fn wait(call: &Call<'_>, filter: &EventFilter, timeout_seconds: u32) -> Re
         body
     };
     Ok(match outcome {
-        WaitOutcome::Ready(page) => page_body(json!({}), &page),
-        WaitOutcome::TimedOut => ended_body("timed_out", Map::new()),
+        WaitOutcome::Done(page) => page_body(json!({}), &page),
+        WaitOutcome::Expired => ended_body("timed_out", Map::new()),
         WaitOutcome::Cancelled => ended_body("cancelled", Map::new()),
         WaitOutcome::Interrupted(interruption) => {
             let hint =

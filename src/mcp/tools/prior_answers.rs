@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::results;
 use super::Call;
-use crate::mcp::await_answers::AwaitOutcome;
-use crate::mesh::{PriorAnswerQuery, QuestionStatus};
+use crate::mesh::{PriorAnswerQuery, QuestionStatus, ReplyWaitEnd, WaitOutcome};
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
@@ -21,13 +20,10 @@ pub(super) type PriorAnswersByQuestion = HashMap<QuestionId, Vec<Value>>;
 pub(super) async fn find_for_open(
     call: &Call<'_>,
     question_statuses: &[QuestionStatus],
-    ended: &AwaitOutcome,
+    ended: &WaitOutcome<ReplyWaitEnd>,
 ) -> PriorAnswersByQuestion {
     let mut found = PriorAnswersByQuestion::new();
-    if matches!(
-        ended,
-        AwaitOutcome::Interrupted(_) | AwaitOutcome::Cancelled
-    ) {
+    if matches!(ended, WaitOutcome::Interrupted(_) | WaitOutcome::Cancelled) {
         return found;
     }
     let unanswered = question_statuses.iter().filter(|question_status| {
