@@ -20,6 +20,7 @@ pub(crate) fn error_code_and_message(result: &Value) -> (&str, &str) {
     )
 }
 
+// Ledger: Ask 1
 #[test]
 fn ask_peer_returns_the_answer_as_its_result() {
     let world = World::new();
@@ -63,6 +64,7 @@ fn mutual_asks_are_interrupted_and_both_answered() {
     assert_eq!(bo_waits.result()["answer"], "public");
 }
 
+// Ledger: Ask 12
 #[test]
 fn question_to_an_offline_peer_reaches_its_next_session() {
     let world = World::new();
@@ -96,6 +98,7 @@ fn question_to_an_offline_peer_reaches_its_next_session() {
     assert_eq!(after["answers"], json!([]));
 }
 
+// Ledger: Ask 12, Beyond 1
 #[test]
 fn restarted_asker_receives_the_late_answer_once() {
     let world = World::new();
@@ -115,6 +118,7 @@ fn restarted_asker_receives_the_late_answer_once() {
     assert_eq!(ada.prompt("t2"), None, "a late answer is attached once");
 }
 
+// Ledger: Beyond 1
 #[test]
 fn repeated_question_joins_the_open_one() {
     let world = World::new();
@@ -156,6 +160,7 @@ fn cancelling_withdraws_a_question_that_was_never_shown() {
     assert_eq!(replied["late"], true);
 }
 
+// Ledger: Ask 1, Beyond 1, Beyond 7
 #[test]
 fn ask_timeout_reports_delivery_and_keeps_the_question_open() {
     let world = World::new();

@@ -68,6 +68,7 @@ pub(crate) fn queue_and_wait() -> Value {
     json!({ "wait": "queue", "wait_seconds": 60 })
 }
 
+// Ledger: Mesh 5
 #[test]
 fn exclusive_claim_denies_others_and_renews_in_place() {
     let world = World::new();
@@ -112,6 +113,7 @@ fn exclusive_claim_denies_others_and_renews_in_place() {
     assert_eq!(rejoined["claim_id"], bo_waits["claim_id"], "the same place");
 }
 
+// Ledger: Mesh 6
 #[test]
 fn exclusive_claim_waits_for_all_shared_holders() {
     let world = World::new();
@@ -142,6 +144,7 @@ fn exclusive_claim_waits_for_all_shared_holders() {
     );
 }
 
+// Ledger: Mesh 7
 #[test]
 fn fencing_token_increases_with_every_grant_and_promotion() {
     let world = World::new();
@@ -164,6 +167,7 @@ fn fencing_token_increases_with_every_grant_and_promotion() {
     );
 }
 
+// Ledger: Mesh 8
 #[test]
 fn release_cancels_a_ticket_or_promotes_a_run_of_shared_ones() {
     let world = World::new();
@@ -198,6 +202,7 @@ fn release_cancels_a_ticket_or_promotes_a_run_of_shared_ones() {
     assert_eq!(refused["error"]["code"], "not_yours", "{refused}");
 }
 
+// Ledger: Mesh 6
 #[test]
 fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     let world = World::new();
@@ -227,6 +232,7 @@ fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     assert_eq!(claim_entry["holders"][0]["mode"], "exclusive");
 }
 
+// Ledger: Mesh 9
 #[test]
 fn claims_and_tickets_of_dead_sessions_are_reaped() {
     let world = World::new();
@@ -261,6 +267,7 @@ fn session_exit_releases_its_claims_and_wakes_the_next_waiter() {
     assert_eq!(waiting_claim.result()["status"], "granted");
 }
 
+// Ledger: Beyond 6
 #[test]
 fn waiting_claim_call_returns_when_it_is_promoted() {
     let world = World::new();
@@ -300,6 +307,7 @@ fn promotion_without_a_waiting_call_stays_undelivered() {
     assert_eq!(delivered(), [1]);
 }
 
+// Ledger: Mesh 5
 #[test]
 fn claim_wait_timeout_keeps_the_ticket_and_names_the_holder() {
     let world = World::new();
@@ -351,6 +359,7 @@ fn cancelled_claim_call_leaves_the_queue() {
     });
 }
 
+// Ledger: Mesh 9
 #[test]
 fn expired_leases_promote_the_next_ticket_without_a_new_call() {
     let world = World::new();
@@ -419,6 +428,7 @@ fn file_claims_resolve_paths_and_separate_worktrees() {
     );
 }
 
+// Ledger: Mesh 10
 #[test]
 fn list_peers_and_status_report_claims() {
     let world = World::new();

@@ -132,6 +132,7 @@ fn database_writable_or_owned_by_others_is_refused() {
     }
 }
 
+// Ledger: Mesh 18
 #[test]
 fn killed_writer_releases_the_write_lock_and_rolls_back() {
     const HOLD: &str = "CLAUDE_MESH_TEST_HOLD";

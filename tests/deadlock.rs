@@ -31,6 +31,7 @@ fn deadlock_between_two_claims_is_reported_at_once() {
     assert_eq!(ada_waits.result()["status"], "granted");
 }
 
+// Ledger: Beyond 2
 #[test]
 fn claim_reports_a_deadlock_with_an_open_question_at_once() {
     let world = World::new();
@@ -83,6 +84,7 @@ fn await_reply_reports_a_deadlock_with_a_claim_wait_at_once() {
     assert_eq!(ada_waits.result()["status"], "granted");
 }
 
+// Ledger: Beyond 2
 #[test]
 fn await_reply_reports_a_deadlock_to_the_session_closing_it() {
     let world = World::new();

@@ -300,6 +300,7 @@ fn newer_of_two_calls_is_interrupted_and_the_other_answered() {
     assert_eq!(ada.call("await_reply", await_reply)["answer"], "public");
 }
 
+// Ledger: Beyond 7
 #[test]
 fn busy_or_dialog_session_is_never_reported_failed() {
     for activity in ["busy", "waiting"] {

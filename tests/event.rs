@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::event_calls::{emit, event_types, events, events_in};
 use crate::support::{Session, World};
 
+// Ledger: Sharing 7
 #[test]
 fn operations_are_logged_and_type_globs_filter_events() {
     let world = World::new();
@@ -168,6 +169,7 @@ fn events_next_cursor_advances_past_unmatched_events() {
     );
 }
 
+// Ledger: Sharing 7
 #[test]
 fn events_since_is_exact_to_the_millisecond() {
     let world = World::new();
@@ -199,6 +201,7 @@ fn events_since_is_exact_to_the_millisecond() {
     assert_eq!(since("1999-01-01T00:00:00+02:00").len(), 5);
 }
 
+// Ledger: Sharing 7
 #[test]
 fn poll_inbox_returns_each_subscribed_event_once() {
     let world = World::new();
@@ -371,6 +374,7 @@ fn invalid_event_calls_are_refused_and_write_nothing() {
     assert_eq!(events(&ada, json!({ "after": 0, "limit": 500 })), before);
 }
 
+// Ledger: Beyond 4
 #[test]
 fn concurrent_writers_give_all_readers_one_event_order() {
     let world = World::new();

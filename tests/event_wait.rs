@@ -113,6 +113,7 @@ fn question_interrupts_an_events_wait_without_losing_events() {
     );
 }
 
+// Ledger: Beyond 3
 #[test]
 fn events_wait_is_woken_by_the_doorbell() {
     let world = World::new();

@@ -256,6 +256,7 @@ fn file_in_place_of_the_mesh_folder_is_reported_and_kept() {
     assert_eq!(ada.name(), "ada", "once it is gone, all is well");
 }
 
+// Ledger: Ask 10
 #[test]
 fn held_write_lock_delays_calls_but_not_hooks() {
     let world = World::new();

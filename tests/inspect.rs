@@ -217,7 +217,7 @@ fn inspect_reports_a_mesh_path_hidden_from_hooks() {
     )]);
     home.assert_problem("hooks do not see it", None);
     home.assert_problem(
-        "takes every session for one project",
+        "assigns every session to one project",
         Some("claude-mesh install"),
     );
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::support::install_home::{Home, json_of, mode, now, read, write};
 
+// Ledger: Ask 5
 #[test]
 fn first_install_creates_both_files_private_to_the_owner() {
     let home = Home::new();
@@ -33,6 +34,7 @@ fn first_install_creates_both_files_private_to_the_owner() {
     );
 }
 
+// Ledger: Ask 5
 #[test]
 fn second_install_writes_nothing() {
     for scope in [
@@ -324,6 +326,7 @@ fn install_refuses_a_path_that_is_not_a_file() {
     assert!(refused.to_string().ends_with("not a file"), "{refused}");
 }
 
+// Ledger: Ask 5
 #[test]
 fn project_install_writes_no_machine_specific_path() {
     let home = Home::new();

@@ -33,6 +33,7 @@ pub(crate) fn refused(result: &Value) -> &str {
         .unwrap_or_else(|| panic!("{result}"))
 }
 
+// Ledger: Peers 6, Tasks 13
 #[test]
 fn memory_is_found_by_a_later_session_with_author_and_time() {
     let world = World::new();
@@ -185,6 +186,7 @@ fn only_worktrees_of_one_repository_share_its_memories() {
     assert_eq!(texts(&newest).len(), 2, "without a query the newest");
 }
 
+// Ledger: Peers 6
 #[test]
 fn expired_memory_is_hidden_and_reclaimed() {
     let world = World::new();
@@ -428,6 +430,7 @@ fn event_log_records_a_memory_without_its_text() {
     );
 }
 
+// Ledger: Beyond 15
 #[test]
 fn memories_do_not_cross_a_wall() {
     let world = World::new();

@@ -4,6 +4,7 @@ use serde_json::json;
 use crate::memory::{recall_texts, refused, remember, texts};
 use crate::support::World;
 
+// Ledger: Peers 6
 #[test]
 fn recall_matches_words_phrases_prefixes_and_exclusions() {
     let world = World::new();
@@ -138,6 +139,7 @@ fn recall_input_never_reaches_the_fts_query_language() {
     }
 }
 
+// Ledger: Peers 6
 #[test]
 fn recall_filters_by_tags_and_respects_its_limit() {
     let world = World::new();

@@ -35,6 +35,7 @@ pub(crate) fn refused(session: &Session, tool: &str, arguments: Value) -> (Strin
     (text("code"), text("message"))
 }
 
+// Ledger: Mesh 11, Sharing 3, Peers 3, Tasks 13
 #[test]
 fn message_reaches_peer_everyone_or_topic_with_all_fields() {
     let world = World::new();
@@ -97,6 +98,7 @@ fn message_reaches_peer_everyone_or_topic_with_all_fields() {
     assert_eq!(bodies(&ada, json!({ "topics": ["ops"] })), ["fine"]);
 }
 
+// Ledger: Mesh 11
 #[test]
 fn broadcast_reaches_only_peers_present_when_it_was_posted() {
     let world = World::new();
@@ -112,6 +114,7 @@ fn broadcast_reaches_only_peers_present_when_it_was_posted() {
     );
 }
 
+// Ledger: Mesh 12, Peers 4
 #[test]
 fn topic_messages_are_delivered_from_the_subscription_on() {
     let world = World::new();
@@ -169,6 +172,7 @@ fn registering_subscribes_to_the_topics_of_the_project_file() {
     assert_eq!(bodies(&bo, json!({})), ["pager", "1.4 is out", "meanwhile"]);
 }
 
+// Ledger: Mesh 12, Mesh 13
 #[test]
 fn listing_moves_no_cursor_and_mark_read_only_advances_it() {
     let world = World::new();
@@ -204,6 +208,7 @@ fn listing_moves_no_cursor_and_mark_read_only_advances_it() {
     assert_eq!(bo.call("poll_inbox", json!({}))["messages_unread"], 1);
 }
 
+// Ledger: Sharing 4, Peers 3
 #[test]
 fn message_list_is_filtered_by_sender_and_paged() {
     let world = World::new();
@@ -240,6 +245,7 @@ fn message_list_is_filtered_by_sender_and_paged() {
     );
 }
 
+// Ledger: Peers 3
 #[test]
 fn message_to_an_offline_peer_waits_and_reports_it_offline() {
     let world = World::new();
@@ -322,6 +328,7 @@ fn same_idempotency_key_stores_one_message() {
     assert_eq!(bodies(&bo, json!({})), ["hello", "hello"]);
 }
 
+// Ledger: Tasks 11
 #[test]
 fn event_log_records_a_post_without_its_text() {
     let world = World::new();

@@ -54,6 +54,7 @@ fn texts(mesh: &mut Mesh, me: &SessionHandle) -> Vec<String> {
         .collect()
 }
 
+// Ledger: Mesh 14
 #[test]
 fn messages_keep_posting_order_despite_a_clock_jump() {
     let fixture = MeshFixture::new();
@@ -177,6 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What a mailbox is shown, how many are unread and where the cursor stands is what a small list of messages says.
+    // Ledger: Mesh 13
     #[test]
     fn mailbox_cursor_agrees_with_a_list_model(steps in prop::collection::vec(step(), 1..40)) {
         let fixture = MeshFixture::new();

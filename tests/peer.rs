@@ -24,6 +24,7 @@ pub(crate) fn end_session(session: Session) {
     session.kill();
 }
 
+// Ledger: Tasks 2
 #[test]
 fn hook_and_server_of_one_client_register_one_peer() {
     let world = World::new();
@@ -65,6 +66,7 @@ fn session_end_after_only_listing_tools_creates_no_files() {
     assert!(!world.home().join(".claude-mesh").exists());
 }
 
+// Ledger: Peers 2, Beyond 9
 #[test]
 fn second_session_of_a_project_gets_its_own_peer_and_name() {
     let world = World::new();
@@ -79,6 +81,7 @@ fn second_session_of_a_project_gets_its_own_peer_and_name() {
     assert_eq!(second.name(), "api-2");
 }
 
+// Ledger: Peers 2
 #[test]
 fn resumed_session_gets_its_previous_peer() {
     let world = World::new();
@@ -111,6 +114,7 @@ fn cleared_session_keeps_its_peer_and_questions() {
     assert_eq!(ask.result()["answer"], "5433");
 }
 
+// Ledger: Ask 9
 #[test]
 fn late_end_of_an_old_conversation_keeps_the_new_registered() {
     let world = World::new();
@@ -124,6 +128,7 @@ fn late_end_of_an_old_conversation_keeps_the_new_registered() {
     assert_eq!(names(&ada), Vec::<String>::new());
 }
 
+// Ledger: Ask 11, Mesh 3
 #[test]
 fn killed_session_is_evicted_and_its_peer_is_free() {
     let world = World::new();
@@ -292,6 +297,7 @@ fn answering_headless_run_is_kept_twice_and_repeats_its_result() {
     assert_eq!(run.stop("t1", true), None);
 }
 
+// Ledger: Ask 11
 #[test]
 fn session_registers_its_role_summary_and_name() {
     let world = World::new();
@@ -323,6 +329,7 @@ fn session_registers_its_role_summary_and_name() {
     assert_eq!(srv.name(), "backend");
 }
 
+// Ledger: Mesh 17
 #[test]
 fn session_registers_again_in_a_replaced_database() {
     let world = World::new();
@@ -361,6 +368,7 @@ fn disabled_session_writes_and_prints_nothing() {
     assert!(!world.database().exists());
 }
 
+// Ledger: Mesh 3
 #[test]
 fn register_renews_the_session_and_death_raises_the_epoch() {
     let world = World::new();
@@ -387,6 +395,7 @@ fn register_renews_the_session_and_death_raises_the_epoch() {
     );
 }
 
+// Ledger: Mesh 4
 #[test]
 fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     let world = World::new();
@@ -419,6 +428,7 @@ fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     );
 }
 
+// Ledger: Sharing 1, Peers 7
 #[test]
 fn peer_list_is_scoped_to_repository_or_folder_with_details() {
     let world = World::new();
@@ -461,6 +471,7 @@ fn peer_list_is_scoped_to_repository_or_folder_with_details() {
     assert_eq!(refused["error"]["code"], "invalid_argument");
 }
 
+// Ledger: Sharing 2
 #[test]
 fn summary_has_at_most_500_characters() {
     let world = World::new();
@@ -472,6 +483,7 @@ fn summary_has_at_most_500_characters() {
     assert_eq!(peers(&ada, json!({}))[0]["summary"], long);
 }
 
+// Ledger: Mesh 17
 #[test]
 fn deleting_the_mesh_folder_resets_everything() {
     let world = World::new();

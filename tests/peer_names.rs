@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use crate::peer::{end_session, peers};
 use crate::support::{Session, World};
 
+// Ledger: Ask 7, Beyond 9
 #[test]
 fn project_file_names_the_peer_and_renaming_keeps_it() {
     let world = World::new();
@@ -53,6 +54,7 @@ fn same_named_projects_are_distinguished_by_parent_folder() {
     assert_eq!(second.name(), "api.two", "also when the other is not there");
 }
 
+// Ledger: Sharing 1, Beyond 9
 #[test]
 fn worktree_has_a_separate_peer() {
     let world = World::new();
@@ -91,6 +93,7 @@ fn worktree_has_a_separate_peer() {
     );
 }
 
+// Ledger: Peers 7
 #[test]
 fn moved_project_keeps_its_peer_state_tasks_and_memories() {
     let world = World::new();
@@ -165,6 +168,7 @@ fn client_session_name_is_an_alias_while_it_is_set() {
     );
 }
 
+// Ledger: Peers 2
 #[test]
 fn unique_peer_id_prefix_names_its_peer() {
     let world = World::new();

@@ -77,6 +77,7 @@ pub(crate) fn history(session: &Session) -> Vec<(String, Value)> {
         .collect()
 }
 
+// Ledger: Tasks 5, Tasks 7
 #[test]
 fn task_passes_review_and_rejection_until_it_is_done() {
     let world = World::new();
@@ -131,6 +132,7 @@ fn task_passes_review_and_rejection_until_it_is_done() {
     );
 }
 
+// Ledger: Peers 5
 #[test]
 fn assignee_is_notified_of_a_task_and_creator_of_its_end() {
     let world = World::new();
@@ -176,6 +178,7 @@ fn assignee_is_notified_of_a_task_and_creator_of_its_end() {
     assert_eq!(notifications(&ada).len(), 3);
 }
 
+// Ledger: Tasks 6, Tasks 9, Tasks 13
 #[test]
 fn task_keeps_all_fields_and_the_list_filters_by_them() {
     let world = World::new();
@@ -252,6 +255,7 @@ fn task_keeps_all_fields_and_the_list_filters_by_them() {
     assert_eq!(ada.call("mesh_status", json!({}))["tasks"], 3);
 }
 
+// Ledger: Tasks 8
 #[test]
 fn create_task_returns_an_open_task_with_the_same_title() {
     let world = World::new();
@@ -280,6 +284,7 @@ fn create_task_returns_an_open_task_with_the_same_title() {
     create_task(&ada, "fix the login form", json!({}));
 }
 
+// Ledger: Tasks 8, Tasks 9
 #[test]
 fn ten_processes_creating_the_same_task_create_one() {
     let world = World::new();
@@ -387,6 +392,7 @@ fn rejection_reassignment_and_deletion_release_task_files() {
     assert!(result["claims"].is_null() && is_free(), "{result}");
 }
 
+// Ledger: Tasks 11
 #[test]
 fn every_task_change_is_a_short_event_that_wakes_waiters() {
     let world = World::new();
@@ -428,6 +434,7 @@ fn every_task_change_is_a_short_event_that_wakes_waiters() {
     assert!(!log.contains("long text"), "{log}");
 }
 
+// Ledger: Peers 7
 #[test]
 fn peer_list_shows_the_current_task_of_each_peer() {
     let world = World::new();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use crate::support::{Session, World};
 use crate::task::{create_task, notifications, refused, set_status, titles};
 
+// Ledger: Tasks 13
 #[test]
 fn bulk_update_changes_each_task_fully_or_not_at_all() {
     let world = World::new();
@@ -73,6 +74,7 @@ fn bulk_update_changes_each_task_fully_or_not_at_all() {
     assert_eq!(refused(&result).0, "invalid_argument");
 }
 
+// Ledger: Tasks 5, Tasks 11, Tasks 13
 #[test]
 fn stale_or_project_complete_todo_tasks_are_cancelled() {
     let world = World::new();

@@ -6,6 +6,7 @@ use crate::task::{
     create_task, history, notifications, refused, set_status, titles, update, updated,
 };
 
+// Ledger: Tasks 5
 #[test]
 fn invalid_task_transition_is_refused_with_the_allowed_ones() {
     let world = World::new();
@@ -33,6 +34,7 @@ fn invalid_task_transition_is_refused_with_the_allowed_ones() {
     }
 }
 
+// Ledger: Tasks 9
 #[test]
 fn stale_task_update_is_refused_with_the_current_version() {
     let world = World::new();

@@ -68,6 +68,7 @@ fn late_answer_is_listed_until_a_day_after_its_delivery() {
     );
 }
 
+// Ledger: Mesh 15
 #[test]
 fn closed_questions_are_removed_after_thirty_days() {
     let fixture = MeshFixture::new();
@@ -90,6 +91,7 @@ fn closed_questions_are_removed_after_thirty_days() {
     );
 }
 
+// Ledger: Beyond 4, Beyond 7
 #[test]
 fn event_log_has_every_step_of_a_question_in_order() {
     let fixture = MeshFixture::new();
@@ -187,6 +189,7 @@ fn erased_correction_leaves_no_text_in_free_pages() {
     }
 }
 
+// Ledger: Beyond 16
 #[test]
 fn chain_of_waiting_questions_is_limited_to_eight() {
     let fixture = MeshFixture::new();

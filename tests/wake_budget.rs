@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::World;
 use crate::support::{InboxSession, attached_context, start_ask};
 
+// Ledger: Beyond 16
 #[test]
 fn wake_budget_limits_turns_until_the_person_types() {
     let mut world = World::new();
@@ -89,6 +90,7 @@ fn wake_budget_setting_of_the_asked_session_applies() {
     assert_eq!(seen["held"], "wake_budget", "whatever ada's own budget is");
 }
 
+// Ledger: Beyond 16
 #[test]
 fn quiet_session_is_not_woken_until_quiet_ends() {
     let world = World::new();
@@ -121,6 +123,7 @@ fn quiet_session_is_not_woken_until_quiet_ends() {
     assert!(attached_context(&bo.read_wake_line(&line, "t2")).contains("which port?"));
 }
 
+// Ledger: Beyond 16
 #[test]
 fn pause_holds_the_whole_mesh_and_drops_posted_wake_lines() {
     let world = World::new();

@@ -66,6 +66,7 @@ fn later_questions_coalesce_into_the_open_wake_attempt() {
     );
 }
 
+// Ledger: Beyond 7
 #[test]
 fn unresponsive_session_is_reported_failed_after_two_wakes() {
     let world = World::new();
@@ -81,6 +82,7 @@ fn unresponsive_session_is_reported_failed_after_two_wakes() {
     assert!(bo.session.prompt("t1").unwrap().contains("which port?"));
 }
 
+// Ledger: Beyond 7
 #[test]
 fn session_without_an_inbox_is_reported_not_woken() {
     let world = World::new();

@@ -60,7 +60,7 @@ impl Mesh {
 
     /// Copies the WAL into the database file and refreshes the planner's statistics; a server does this while idle.
     pub fn tidy(&mut self) -> Result<()> {
-        self.store.tidy()
+        self.store.checkpoint_and_optimize()
     }
 
     /// Checks the whole file for damage, which is slow. Returns the first finding.

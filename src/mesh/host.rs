@@ -3,7 +3,7 @@
 //! Liveness is looked up when it is needed. There are no heartbeats, so a laptop that slept does not kill its sessions.
 use std::path::{Path, PathBuf};
 
-use crate::claude_code::client::{
+use crate::claude_code::{
     INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
 };
 use crate::model::{Activity, Liveness};

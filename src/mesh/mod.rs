@@ -44,7 +44,7 @@ mod wake;
 
 pub use blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
-    WaitOutcome, WaitStep, Waiter,
+    WaitOutcome, WaitQuery, WaitStep, Waiter,
 };
 pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant, Ticket};
 pub use claim::lease::lease_expires_at_ms;

@@ -50,6 +50,7 @@ fn cli_status_and_gc_report_counts() {
     );
 }
 
+// Ledger: Mesh 15
 #[test]
 fn cli_gc_removes_expired_questions_and_shrinks_the_file() {
     let fixture = CliFixture::new();

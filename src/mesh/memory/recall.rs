@@ -100,7 +100,7 @@ impl Mesh {
     /// Returns how many memories there are for the repository at `home`, counted up to a thousand.
     pub fn count_memories(&mut self, home: &str) -> Result<u32> {
         self.read(|read| {
-            if read.tx.has_schema_v3() {
+            if read.tx.schema_at_least(3) {
                 Ok(read.tx.count_memories(home, COUNTED_MAX)?)
             } else {
                 Ok(0)

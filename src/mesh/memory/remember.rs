@@ -49,7 +49,7 @@ impl Mesh {
         let home = project.memory_scope_key();
         if let Some(earlier) = project.earlier_memory_scope_key() {
             let remaining = self.read(|read| {
-                Ok(read.tx.has_schema_v3() && read.tx.memory_range(&earlier)?.is_some())
+                Ok(read.tx.schema_at_least(3) && read.tx.memory_range(&earlier)?.is_some())
             })?;
             if remaining {
                 self.write(|verb| Ok(verb.tx.move_memories(&earlier, &home)?))?;

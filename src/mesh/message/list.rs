@@ -91,7 +91,7 @@ impl Mesh {
     /// Returns how many messages a mailbox has not read.
     pub fn unread(&mut self, me: &SessionHandle) -> Result<u32> {
         self.read(|read| {
-            Ok(if me.is_addressable() && read.tx.has_schema_v2() {
+            Ok(if me.is_addressable() && read.tx.schema_at_least(2) {
                 read.tx.count_unread(me.peer, &[])?
             } else {
                 0

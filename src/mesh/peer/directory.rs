@@ -1,5 +1,5 @@
 //! Lists the peers of the mesh, each with its session, its claims and its task.
-use crate::claude_code::client::RegistryEntry;
+use crate::claude_code::RegistryEntry;
 use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;

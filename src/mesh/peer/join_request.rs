@@ -1,7 +1,7 @@
 //! `JoinRequest`: what a client process gives to register.
 use std::path::Path;
 
-use crate::claude_code::client::RegistryEntry;
+use crate::claude_code::RegistryEntry;
 use crate::model::PeerKind;
 use crate::platform::process::{self, ProcessKey};
 use crate::platform::project::Project;

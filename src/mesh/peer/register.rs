@@ -206,7 +206,7 @@ fn register(
     {
         sync_project_details(verb, &peer, project, existing_session.is_none())?;
     }
-    if existing_session.is_none() && peer.kind == PeerKind::Session && verb.tx.has_schema_v2() {
+    if existing_session.is_none() && peer.kind == PeerKind::Session && verb.tx.schema_at_least(2) {
         let topics = request
             .project
             .as_ref()

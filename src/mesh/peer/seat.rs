@@ -131,10 +131,10 @@ fn adopt_moved_project(
     }
     verb.tx.move_peer_to_project(owner.id, &path, 1)?;
     if let Some(old) = &owner.project {
-        if verb.tx.has_schema_v2() {
+        if verb.tx.schema_at_least(2) {
             verb.tx.move_entries(old, &path)?;
         }
-        if verb.tx.has_schema_v3() {
+        if verb.tx.schema_at_least(3) {
             verb.tx.move_tasks(old, &path)?;
             // A worktree that was moved leaves its repository, and with it the memories, where it is.
             for home in memory_homes(&owner)

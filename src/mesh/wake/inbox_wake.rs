@@ -146,7 +146,7 @@ impl Mesh {
             let has_attempt = read
                 .tx
                 .session(me.session)?
-                .is_some_and(|session| session.ring.is_some());
+                .is_some_and(|session| session.wake_attempt.is_some());
             Ok(!has_attempt && PendingItems::of(read, me, false)?.is_empty())
         })?;
         if nothing_pending {
@@ -188,7 +188,7 @@ impl Mesh {
                 return Ok(DoorbellStatus::Unknown);
             };
             let known = session
-                .ring
+                .wake_attempt
                 .as_ref()
                 .is_some_and(|ring| ring.nonce == nonce);
             Ok(match throttled(read, &peer, &session)? {

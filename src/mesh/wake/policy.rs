@@ -117,7 +117,7 @@ pub(in crate::mesh) fn decide_wake(
     }
     let activity = verb.activity(&session);
     Ok(WakeDecision::Now {
-        ring: session.ring,
+        ring: session.wake_attempt,
         pending_items,
         activity,
     })

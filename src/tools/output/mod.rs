@@ -3,6 +3,7 @@
 mod claim;
 mod memory;
 mod message;
+mod question;
 mod state;
 mod task;
 
@@ -20,6 +21,7 @@ pub use crate::tools::output::memory::{
     memory, prior_answers, prior_answers_only, remembered, version,
 };
 pub use crate::tools::output::message::{message, posted, topic_subscribers};
+pub use crate::tools::output::question::{QuestionEnd, QuestionResult};
 pub use crate::tools::output::state::{deletion, entries, entry};
 pub use crate::tools::output::task::{
     task, task_counts, task_created, task_updated, tasks_updated, unstarted_task,
