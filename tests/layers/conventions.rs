@@ -59,7 +59,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
         "to be split",
     ),
     ("src/mesh/task/lifecycle.rs", "update", 78, "to be split"),
-    ("src/platform/settings.rs", "read", 72, "to be split"),
     ("src/setup/inspect.rs", "check_hooks", 67, "to be split"),
     (
         "src/store/memory_search.rs",
