@@ -249,7 +249,7 @@ impl<'a> PendingAsk<'a> {
             _ => CommandStatus::NoAnswer,
         };
         if self.desk.json {
-            let mut value = self.question_json(question_status, waited_ms);
+            let mut value = view::question_status(question_status, waited_ms, self.stop.is_set());
             if question.state == QuestionState::Open && !self.stop.is_set() {
                 prior_answers::add_prior_answers(
                     &mut self.member,
@@ -293,20 +293,10 @@ impl<'a> PendingAsk<'a> {
         Ok(command_status)
     }
 
-    /// The result of one question; one that was stopped is not timed out.
-    fn question_json(&self, question_status: &QuestionStatus, waited_ms: i64) -> Value {
-        let mut value = view::question_status(question_status, waited_ms);
-        if self.stop.is_set() && question_status.question.state == QuestionState::Open {
-            value["status"] = "cancelled".into();
-            value["withdrawn"] = false.into();
-        }
-        value
-    }
-
     /// The result of one question that is not waited for.
     fn stored(&mut self, asked: &AskedQuestion) -> Result<Value, Failure> {
         let question_statuses = self.member.mesh().question_statuses(&[asked.question])?;
-        Ok(view::stored(asked, &question_statuses[0].delivery))
+        Ok(view::stored(asked, &question_statuses[0]))
     }
 
     fn report_left_open(&mut self, question_status: &QuestionStatus) -> Result<(), Failure> {
@@ -393,7 +383,7 @@ impl<'a> PendingAsk<'a> {
             let waited_ms = self.waited_ms();
             let to_json = |question_status: &QuestionStatus| match question_status.question.state {
                 QuestionState::Open => view::interrupted(question_status),
-                _ => view::question_status(question_status, waited_ms),
+                _ => view::question_status(question_status, waited_ms, false),
             };
             print::json(&json!({
                 "status": "interrupted",
@@ -518,7 +508,9 @@ impl<'a> PendingAsk<'a> {
                 .iter()
                 .find(|question_status| question_status.question.id == asked.question);
             answers.push(match waited {
-                Some(question_status) => self.question_json(question_status, waited_ms),
+                Some(question_status) => {
+                    view::question_status(question_status, waited_ms, self.stop.is_set())
+                }
                 None => self.stored(&asked)?,
             });
         }
