@@ -13,9 +13,10 @@ use tokio::sync::watch;
 
 use crate::claude_code::client;
 use crate::claude_code::client::InboxRateLimit;
+use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
+use crate::mcp::timer::sleep_or_wait_forever;
 use crate::mesh::{InboxState, WakeAction};
-use crate::platform::fault_log;
 
 /// How long a call that waits is left to itself after a ring, which is most often for what it waits for.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
@@ -90,11 +91,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 after.map(Duration::from_millis)
             }
             Err(error) => {
-                fault_log::write(
-                    &shared.settings().mesh_home,
-                    "claude-mesh-server",
-                    &error.to_string(),
-                );
+                server_faults::log(&shared.settings().mesh_home, &error.to_string());
                 None
             }
         };
@@ -126,13 +123,6 @@ async fn wait_until_no_call_waits(
 
 async fn until_no_call_waits(waiting_call_count: &mut watch::Receiver<u32>) {
     let _ = waiting_call_count.wait_for(|count| *count == 0).await;
-}
-
-async fn sleep_or_wait_forever(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => tokio::time::sleep(pause).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Returns in whose name a doorbell is posted, and its words. A question comes before an answer, that before mail.
@@ -239,9 +229,8 @@ async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
     match started {
         // Somebody must fetch the end of the child, or it stays as a zombie.
         Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-        Err(error) => fault_log::write(
+        Err(error) => server_faults::log(
             &shared.settings().mesh_home,
-            "claude-mesh-server",
             &format!("cannot run {}: {error}", program.display()),
         ),
     }

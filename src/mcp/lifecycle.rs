@@ -10,12 +10,13 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::server::MeshServer;
 use crate::mcp::framing::LineTransport;
 use crate::mcp::pre_init_filter::PreInitFilter;
+use crate::mcp::server::MeshServer;
+use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::platform::process::ProcessKey;
-use crate::platform::{Fault, Settings, fault_log, version};
+use crate::platform::{Fault, Settings, version};
 
 /// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -29,7 +30,7 @@ pub(super) fn run() -> ExitCode {
     let fail = |message: &str| {
         write_to_stderr(message);
         if let Some(home) = &home {
-            fault_log::write(home, "claude-mesh-server", message);
+            server_faults::log(home, message);
         }
         ExitCode::FAILURE
     };
