@@ -11,8 +11,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use crate::claude_code::client;
-use crate::claude_code::client::InboxRateLimit;
+use crate::claude_code;
+use crate::claude_code::InboxRateLimit;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::mcp::timer::sleep_or_wait_forever;
@@ -181,7 +181,7 @@ async fn post_doorbell(
     words: &str,
 ) -> Result<(), String> {
     let socket = socket(shared).ok_or(NO_SOCKET)?;
-    let lines = client::doorbell_lines(
+    let lines = claude_code::doorbell_lines(
         shared.settings().claude.socket_token.as_deref(),
         nonce,
         sender,
@@ -205,14 +205,15 @@ fn socket(shared: &Shared) -> Option<PathBuf> {
     let reported = shared.settings().claude.socket.clone();
     reported.or_else(|| {
         let process = (*shared.client_process().borrow())?;
-        let registry_entry = client::registry_entry(&shared.settings().claude.config_dir, process)?;
+        let registry_entry =
+            claude_code::registry_entry(&shared.settings().claude.config_dir, process)?;
         registry_entry.socket.map(PathBuf::from)
     })
 }
 
 /// Runs the person's own program; what it is about stands in its environment, never in its arguments.
 async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
-    let Some(program) = shared.settings().notify.clone() else {
+    let Some(program) = shared.settings().notify_command.clone() else {
         return;
     };
     let name = shared

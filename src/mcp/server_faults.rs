@@ -5,5 +5,5 @@ use crate::platform::fault_log;
 
 /// Adds a line to the fault log of `mesh_home`.
 pub(super) fn log(mesh_home: &Path, message: &str) {
-    fault_log::write(mesh_home, "claude-mesh-server", message);
+    fault_log::append(mesh_home, "claude-mesh-server", message);
 }

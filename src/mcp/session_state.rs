@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::claude_code::client;
+use crate::claude_code;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
 use crate::model::{Error, PeerKind, Refusal, Result};
 use crate::platform::id::WaitId;
@@ -18,7 +18,6 @@ use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
 use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
-use crate::store::Options;
 use crate::tools::CallContext;
 use crate::wake::WakeListener;
 
@@ -247,7 +246,7 @@ impl Shared {
 
     /// Returns whether the client is a `claude -p` run without a mailbox.
     fn is_headless_run(&self) -> bool {
-        self.settings.is_headless() && !self.settings.answer
+        self.settings.is_headless() && !self.settings.headless_mailbox
     }
 }
 
@@ -280,7 +279,7 @@ impl SessionState {
             me: registration.handle.clone(),
             place,
             project,
-            wake: registration.listener.kind(),
+            wake: registration.listener.kind().as_str(),
             uptime_seconds: shared.uptime_seconds(),
         })
     }
@@ -291,18 +290,8 @@ impl SessionState {
         }
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
-        let place = project.place(settings)?;
-        let options = MeshOptions {
-            store: Options {
-                sync_full: settings.sync_full,
-                lock_timeout: BUSY_TIMEOUT,
-                hook: false,
-            },
-            registry: Some(settings.claude.config_dir.clone()),
-            wake_budget: settings.wake_budget,
-            keep_ms: settings.keep_ms,
-            faults: Some(settings.mesh_home.clone()),
-        };
+        let place = project.mesh_location(settings)?;
+        let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
         self.mesh = Some(Mesh::open_with(
             &place.database,
             shared.clock.clone(),
@@ -350,7 +339,7 @@ impl SessionState {
         request.headless = claude && shared.settings.is_headless();
         request.has_server = true;
         if claude {
-            request.fill_from_registry(client::registry_entry(
+            request.fill_from_registry(claude_code::registry_entry(
                 &shared.settings.claude.config_dir,
                 process,
             ));
@@ -402,18 +391,20 @@ impl SessionState {
             .map(|found| found.key)
             .filter(|key| self.is_session(shared, client, *key))
             .collect();
-        client::find_session_ancestor(process::own_pid(), |found| sessions.contains(&found.key))
+        claude_code::find_session_ancestor(process::own_pid(), |found| {
+            sessions.contains(&found.key)
+        })
     }
 
     fn is_session(&mut self, shared: &Shared, client: &str, process: ProcessKey) -> bool {
-        if client::registry_entry(&shared.settings.claude.config_dir, process).is_some() {
+        if claude_code::registry_entry(&shared.settings.claude.config_dir, process).is_some() {
             return true;
         }
         let settings = &shared.settings;
         let exists = || {
             let project =
                 Project::of(&settings.project_folder(is_claude(client)), settings).ok()?;
-            let place = project.place(settings).ok()?;
+            let place = project.mesh_location(settings).ok()?;
             place.database.exists().then_some(())
         };
         if self.mesh.is_none() && (exists().is_none() || self.open(shared, client).is_err()) {

@@ -1,61 +1,74 @@
-//! What a verb refuses, as data. Each door words the next step for its reader; the message itself is the same everywhere.
+//! Defines why an operation was refused, as data. Each entry point adds the next step for its reader; the message is the
+//! same everywhere. Failures of the machine are `platform::Fault` instead.
 use std::fmt;
 
-use super::state::Entry;
+use super::state_entry::Entry;
 use crate::platform::Fault;
 
-/// Why a verb was not done. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why an operation was refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A parameter is missing, unknown or of the wrong form.
+    /// A parameter is missing, unknown or has an invalid value.
+    #[error("{problem}")]
     InvalidArgument {
         /// What is wrong, naming the parameter.
         problem: String,
     },
-    /// Nobody in this mesh has that name.
+    /// No peer of this mesh has that name.
+    #[error(
+        "no peer called {name:?} in this mesh{}",
+        suggestions(nearest, present)
+    )]
     UnknownPeer {
-        /// The name as it was given.
+        /// The name as given.
         name: String,
         /// The nearest names, at most three.
         nearest: Vec<String>,
-        /// Who is here now.
+        /// The peers that are present now.
         present: Vec<String>,
     },
-    /// A prefix or given name fits several peers.
+    /// A prefix or given name matches several peers.
+    #[error("{name:?} matches several peers: {}", matching.join(", "))]
     AmbiguousPeer {
-        /// The name as it was given.
+        /// The name as given.
         name: String,
-        /// Whom it fits.
+        /// The peers it matches.
         matching: Vec<String>,
     },
-    /// There is no question of that id in this mesh.
+    /// No question of this mesh has that id.
+    #[error("no question {id:?} in this mesh")]
     UnknownQuestion {
-        /// The id as it was given.
+        /// The id as given.
         id: String,
     },
-    /// There is no message of that id in this mesh.
+    /// No message of this mesh has that id.
+    #[error("no message {id:?} in this mesh")]
     UnknownMessage {
-        /// The id as it was given.
+        /// The id as given.
         id: String,
     },
-    /// There is no task of that id in this mesh.
+    /// No task of this mesh has that id.
+    #[error("no task {id:?} in this mesh")]
     UnknownTask {
-        /// The id as it was given.
+        /// The id as given.
         id: String,
     },
-    /// It contradicts how it stands with a task.
-    Task {
-        /// What is so.
+    /// The state of the task forbids this change.
+    #[error("{problem}")]
+    TaskConflict {
+        /// The state, and what it forbids.
         problem: String,
     },
-    /// The question belongs to somebody else.
+    /// The question, claim or task belongs to another peer.
+    #[error("{problem}")]
     NotYours {
         /// Whose it is and what was tried.
         problem: String,
     },
-    /// A text is larger than the mesh carries.
+    /// A text exceeds the size limit.
+    #[error("{parameter} has {bytes} bytes; the limit is {bytes_max}")]
     TooLarge {
-        /// The parameter.
+        /// The parameter, quoted.
         parameter: String,
         /// Its size in bytes.
         bytes: usize,
@@ -63,30 +76,38 @@ pub enum Refusal {
         bytes_max: usize,
     },
     /// A text looks like a secret.
+    #[error("{parameter} contains what looks like {secret_kind}; nothing was stored")]
     Secret {
-        /// The parameter.
+        /// The parameter, quoted.
         parameter: String,
-        /// What it looks like.
+        /// The kind of secret it looks like, with its article.
         secret_kind: &'static str,
     },
-    /// It contradicts what is already so.
+    /// The question has another answer, and the reply is not marked as a correction.
+    #[error("this question has another answer already; give corrects: true to replace it")]
+    AlreadyAnswered,
+    /// The current state of the mesh forbids this change.
+    #[error("{problem}")]
     Conflict {
-        /// What is so.
+        /// The state, and what it forbids.
         problem: String,
     },
-    /// An entry of the shared state has another version than the caller thought.
+    /// An entry of the shared state has another version than the caller expected.
+    #[error("{}; nothing was changed", version_mismatch(*expected, current))]
     VersionMismatch {
-        /// The version it was to have.
+        /// The version that the caller expected.
         expected: i64,
-        /// The entry as it is.
+        /// The entry as it is now; it need not exist.
         current: Box<Entry>,
     },
-    /// Too much of it.
+    /// A rate limit or a maximum number was reached.
+    #[error("{problem}")]
     RateLimited {
         /// Which limit was reached.
         problem: String,
     },
     /// This session, client or file cannot do it.
+    #[error("{problem}")]
     Unsupported {
         /// What cannot be done, and why.
         problem: String,
@@ -101,7 +122,7 @@ impl Refusal {
         }
     }
 
-    /// Returns a refusal because of what is already so.
+    /// Returns a refusal because of the current state of the mesh.
     pub fn conflict(problem: impl Into<String>) -> Self {
         Self::Conflict {
             problem: problem.into(),
@@ -120,106 +141,88 @@ impl Refusal {
             Self::NotYours { .. } => "not_yours",
             Self::TooLarge { .. } => "too_large",
             Self::Secret { .. } => "secret",
-            Self::Conflict { .. } | Self::VersionMismatch { .. } | Self::Task { .. } => "conflict",
+            Self::AlreadyAnswered
+            | Self::Conflict { .. }
+            | Self::VersionMismatch { .. }
+            | Self::TaskConflict { .. } => "conflict",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unsupported { .. } => "unsupported",
         }
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidArgument { problem }
-            | Self::NotYours { problem }
-            | Self::Conflict { problem }
-            | Self::Task { problem }
-            | Self::RateLimited { problem }
-            | Self::Unsupported { problem } => f.write_str(problem),
-            Self::UnknownPeer {
+fn suggestions(nearest: &[String], present: &[String]) -> impl fmt::Display {
+    let nearest = match nearest {
+        [] => String::new(),
+        names => format!("; nearest: {}", names.join(", ")),
+    };
+    match present {
+        [] => format!("{nearest}; nobody else is here now"),
+        names => format!("{nearest}; here now: {}", names.join(", ")),
+    }
+}
+
+fn version_mismatch(expected: i64, current: &Entry) -> impl fmt::Display {
+    let Entry { key, namespace, .. } = current;
+    if current.exists() {
+        let version = current.version;
+        format!("{key:?} in {namespace:?} has version {version}, not {expected}")
+    } else {
+        format!("{key:?} does not exist in {namespace:?} (expected version {expected})")
+    }
+}
+
+/// What an operation returns instead of its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The operation was refused; the caller can do something else.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The machine failed; the source is that of the fault.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The result of an operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn error_passes_on_the_source_of_its_fault() {
+        let denied: std::io::Error = std::io::ErrorKind::PermissionDenied.into();
+        let error = Error::from(Fault::io("read", "/a".as_ref(), denied));
+        assert!(
+            error
+                .source()
+                .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+        );
+        assert!(Error::from(Refusal::argument("no")).source().is_none());
+    }
+
+    #[test]
+    fn unknown_peer_names_the_nearest_and_the_present_peers() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
+        let text = |nearest, present| {
+            let name = "bob".into();
+            Refusal::UnknownPeer {
                 name,
                 nearest,
                 present,
-            } => {
-                write!(f, "no peer called {name:?} in this mesh")?;
-                if !nearest.is_empty() {
-                    write!(f, "; nearest: {}", nearest.join(", "))?;
-                }
-                match present.len() {
-                    0 => f.write_str("; nobody else is here now"),
-                    _ => write!(f, "; here now: {}", present.join(", ")),
-                }
             }
-            Self::AmbiguousPeer { name, matching } => {
-                write!(f, "{name:?} fits several peers: {}", matching.join(", "))
-            }
-            Self::VersionMismatch { expected, current } if current.exists() => write!(
-                f,
-                "{:?} in {:?} has version {}, not {expected}; nothing was changed",
-                current.key, current.namespace, current.version
-            ),
-            Self::VersionMismatch { expected, current } => write!(
-                f,
-                "there is no {:?} in {:?}, so it has not version {expected}; nothing was changed",
-                current.key, current.namespace
-            ),
-            Self::UnknownQuestion { id } => write!(f, "no question {id:?} in this mesh"),
-            Self::UnknownMessage { id } => write!(f, "no message {id:?} in this mesh"),
-            Self::UnknownTask { id } => write!(f, "no task {id:?} in this mesh"),
-            Self::TooLarge {
-                parameter,
-                bytes,
-                bytes_max,
-            } => {
-                write!(
-                    f,
-                    "{parameter} has {bytes} bytes; the mesh carries at most {bytes_max}"
-                )
-            }
-            Self::Secret {
-                parameter,
-                secret_kind,
-            } => {
-                write!(
-                    f,
-                    "{parameter} contains what looks like {secret_kind}; nothing was stored"
-                )
-            }
-        }
-    }
-}
-
-/// What a verb returns instead of its outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
-    /// The verb was refused; the caller can do something else.
-    Refused(Refusal),
-    /// The machine did not let us.
-    Fault(Fault),
-}
-
-/// The result of a verb.
-pub type Result<T> = std::result::Result<T, Error>;
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(refusal) => refusal.fmt(f),
-            Self::Fault(fault) => fault.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+            .to_string()
+        };
+        assert_eq!(
+            text(names(&["bo"]), names(&["ada", "bo"])),
+            r#"no peer called "bob" in this mesh; nearest: bo; here now: ada, bo"#
+        );
+        assert_eq!(
+            text(names(&[]), names(&[])),
+            r#"no peer called "bob" in this mesh; nobody else is here now"#
+        );
     }
 }

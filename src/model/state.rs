@@ -1,4 +1,4 @@
-//! Shared state: values under keys that sessions agree on, each with a version that only grows.
+//! Checks keys, values and namespaces of the shared state.
 use std::path::Path;
 
 use serde_json::Value;
@@ -7,30 +7,32 @@ use super::refusal::{Refusal, Result};
 use crate::model::validate::{check_secret, check_size};
 use crate::platform::text::cut_chars;
 
-/// Longest key in bytes.
+pub use super::state_entry::Entry;
+
+/// The longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 256;
-/// Longest name of a namespace in bytes.
+/// The longest name of a namespace in bytes.
 pub const NAMESPACE_BYTES_MAX: usize = 128;
-/// Largest value in bytes of compact JSON.
+/// The largest value in bytes of compact JSON.
 pub const VALUE_BYTES_MAX: usize = 65_536;
-/// Longest time to live: a year.
+/// The longest time to live: a year.
 pub const TTL_SECONDS_MAX: u32 = 31_536_000;
-/// The namespace of the whole mesh.
+/// The namespace that the whole mesh shares.
 pub const SHARED_NAMESPACE: &str = "shared";
-/// The namespace of a project that nobody has to name.
+/// The default namespace of a project.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// Where keys live: in the whole mesh, or in one project.
+/// A namespace of keys, of the whole mesh or of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
-    /// The folder of its project; `None` is the whole mesh.
+    /// The folder of its project; `None` means the whole mesh.
     pub project: Option<String>,
-    /// How it is called there.
+    /// Its name there.
     pub name: String,
 }
 
 impl Namespace {
-    /// Returns the namespace that somebody in `project` means by `name`.
+    /// Returns the namespace that a session of `project` means by `name`.
     pub fn of(project: &Path, name: Option<&str>) -> Result<Self> {
         let name = name.unwrap_or(DEFAULT_NAMESPACE);
         check_identifier("namespace", name, NAMESPACE_BYTES_MAX)?;
@@ -39,60 +41,24 @@ impl Namespace {
         Ok(Self { project, name })
     }
 
-    /// Returns it as it is stored: a JSON list, so that no name can pass for another project's.
+    /// Returns the stored form: a JSON list, so that no name can be taken for one of another project.
     pub(crate) fn encoded(&self) -> String {
         let parts: Vec<&str> = self.project.iter().map(String::as_str).collect();
         Value::from([parts, vec![&self.name]].concat()).to_string()
     }
 
-    /// Returns how every stored namespace of a project begins, and no other.
+    /// Returns the prefix of the stored form of all namespaces of a project, and of no other.
     pub(crate) fn encoded_prefix(project: &str) -> String {
         let list = Value::from(vec![project]).to_string();
         format!("{},", &list[..list.len() - 1])
     }
 
-    /// Returns the namespace of a stored text.
+    /// Returns the namespace of a stored form.
     pub(crate) fn from_encoded(encoded: &str) -> Self {
         let mut parts: Vec<String> = serde_json::from_str(encoded).unwrap_or_default();
         let name = parts.pop().unwrap_or_default();
         let project = parts.pop();
         Self { project, name }
-    }
-}
-
-/// What stands under a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// How its namespace is called.
-    pub namespace: String,
-    /// Its key.
-    pub key: String,
-    /// The value; `null` also where there is none.
-    pub value: Value,
-    /// Counts the changes; 0 where there is no value.
-    pub version: i64,
-    /// Who set it, and when, in wall milliseconds.
-    pub updated: Option<(String, i64)>,
-    /// When it goes by itself, in wall milliseconds.
-    pub expires_at_ms: Option<i64>,
-}
-
-impl Entry {
-    /// Returns what is found where nothing stands.
-    pub(crate) fn absent(namespace: &Namespace, key: &str) -> Self {
-        Self {
-            namespace: namespace.name.clone(),
-            key: key.into(),
-            value: Value::Null,
-            version: 0,
-            updated: None,
-            expires_at_ms: None,
-        }
-    }
-
-    /// Returns whether there is a value.
-    pub fn exists(&self) -> bool {
-        self.version > 0
     }
 }
 
@@ -102,7 +68,7 @@ pub fn check_key(key: &str) -> Result<()> {
     Ok(check_secret("key", key)?)
 }
 
-/// Checks a value. Returns it as it is stored.
+/// Checks a value. Returns its stored form.
 pub fn check_value(parameter: &str, value: &Value, bytes_max: usize) -> Result<String> {
     let text = value.to_string();
     check_size(parameter, &text, bytes_max)?;

@@ -66,7 +66,7 @@ fn hint(refusal: &Refusal) -> &'static str {
             "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone."
         }
         Refusal::UnknownTask { .. } => "Call list_tasks for the tasks there are.",
-        Refusal::Task { .. } => {
+        Refusal::TaskConflict { .. } => {
             "Call list_tasks {\"query\": \"<task_id>\"} for how the task stands now."
         }
         Refusal::NotYours { .. } => {
@@ -81,7 +81,9 @@ fn hint(refusal: &Refusal) -> &'static str {
         Refusal::VersionMismatch { .. } => {
             "`current` is how it stands now: decide anew, and call state again with its version as expected_version."
         }
-        Refusal::Conflict { .. } => "Call poll_inbox or list_peers for how it stands now.",
+        Refusal::AlreadyAnswered | Refusal::Conflict { .. } => {
+            "Call poll_inbox or list_peers for how it stands now."
+        }
         Refusal::RateLimited { .. } => {
             "Answer what waits for you first (poll_inbox), or try again later."
         }

@@ -1,8 +1,8 @@
-//! A ring as a thread waits for it: counted, so that one that comes between looking and waiting is not missed.
+//! Hands wake-ups to a waiting thread. They are counted, so that one between reading and waiting is not missed.
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Counts rings and wakes who waits.
+/// Counts wake-ups and wakes the threads that wait for one.
 #[derive(Debug, Default)]
 pub struct WakeSignal {
     raised_count: Mutex<u64>,
@@ -10,7 +10,7 @@ pub struct WakeSignal {
 }
 
 impl WakeSignal {
-    /// Rings.
+    /// Counts one more wake-up and wakes all waiting threads.
     pub fn raise(&self) {
         *self
             .raised_count
@@ -19,7 +19,7 @@ impl WakeSignal {
         self.raised.notify_all();
     }
 
-    /// Returns how often it rang. Read it before you look.
+    /// Returns how many wake-ups there were. Take the count before you read the mesh.
     pub fn count(&self) -> u64 {
         *self
             .raised_count
@@ -27,7 +27,7 @@ impl WakeSignal {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it rang more than `seen` times or the time is over.
+    /// Waits until there were more than `seen` wake-ups, or until the time is over.
     pub fn wait_until_raised(&self, seen: u64, at_most: Duration) {
         let raised_count = self
             .raised_count

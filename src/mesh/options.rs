@@ -1,0 +1,64 @@
+//! Defines how a mesh is opened, and derives it from the settings for every program.
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::platform::Settings;
+use crate::platform::settings::{DEFAULT_KEEP_MS, DEFAULT_WAKE_BUDGET};
+use crate::store::Options;
+
+/// How a mesh is opened.
+#[derive(Debug, Clone)]
+pub struct MeshOptions {
+    /// How its file is opened.
+    pub store: Options,
+    /// Where Claude Code keeps its session registry; `None` looks nothing up there.
+    pub registry: Option<PathBuf>,
+    /// How many turns peers may start in a session before its person types again.
+    pub wake_budget: u32,
+    /// How long closed questions and events are kept, in milliseconds.
+    pub keep_ms: i64,
+    /// The folder of the fault log, for faults that fail no operation.
+    pub faults: Option<PathBuf>,
+}
+
+impl MeshOptions {
+    /// Returns the options that the settings ask for.
+    pub fn from_settings(settings: &Settings) -> Self {
+        Self {
+            store: Options {
+                sync_full: settings.sync_full,
+                ..Options::default()
+            },
+            registry: Some(settings.claude.config_dir.clone()),
+            wake_budget: settings.wake_budget,
+            keep_ms: settings.keep_ms,
+            faults: Some(settings.mesh_home.clone()),
+        }
+    }
+
+    /// Returns the same options for a program whose writes wait this long for the lock.
+    #[must_use]
+    pub fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.store.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Returns the same options for a hook, which neither migrates nor checkpoints.
+    #[must_use]
+    pub fn for_hook(mut self) -> Self {
+        self.store.hook = true;
+        self
+    }
+}
+
+impl Default for MeshOptions {
+    fn default() -> Self {
+        Self {
+            store: Options::default(),
+            registry: None,
+            wake_budget: DEFAULT_WAKE_BUDGET,
+            keep_ms: DEFAULT_KEEP_MS,
+            faults: None,
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! Checks conventions of `CONTRIBUTING.md` that no lint checks: sizes, parameters, unique type names, test names, terms.
+use std::collections::BTreeMap;
+
+use super::{files, root, sources, syntax};
+
+const FOLDERS: [&str; 5] = ["src", "hooks", "mcp", "tests", "benches"];
+
+/// Files of more than 500 lines, each with the reason or the length that it may not exceed until it is split.
+const LONG_FILES: &[(&str, usize, &str)] = &[
+    ("src/cli/ask.rs", 589, "to be split"),
+    ("src/mesh/peer/register.rs", 624, "to be split"),
+    ("src/mesh/task/lifecycle.rs", 627, "to be split"),
+    ("src/setup/json_text.rs", 565, "to be split"),
+    ("src/setup/wiring.rs", 615, "to be split"),
+    ("src/store/peer.rs", 619, "to be split"),
+    ("tests/ledger.rs", 864, "to be split"),
+];
+
+/// Functions of more than 60 lines, each with the reason or the length that it may not exceed until it is split.
+const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
+    ("benches/pending.rs", "measure", 78, "to be split"),
+    ("benches/recall.rs", "measure", 72, "to be split"),
+    ("benches/server.rs", "start", 62, "to be split"),
+    (
+        "src/hooks/inbox_poll.rs",
+        "handle_prompt",
+        76,
+        "to be split",
+    ),
+    (
+        "src/hooks/prompt_text.rs",
+        "attachment_text",
+        65,
+        "to be split",
+    ),
+    (
+        "src/hooks/prompt_text.rs",
+        "session_start_text",
+        87,
+        "to be split",
+    ),
+    ("src/mcp/inbox_waker.rs", "attend", 81, "to be split"),
+    ("src/mcp/tools/ask.rs", "ask_peer", 85, "to be split"),
+    ("src/mcp/tools/claim.rs", "wait_for_turn", 70, "to be split"),
+    ("src/mcp/tools/event.rs", "events", 67, "to be split"),
+    ("src/mcp/tools/state.rs", "state", 67, "to be split"),
+    ("src/mesh/claim/acquire.rs", "take", 84, "to be split"),
+    ("src/mesh/memory.rs", "remember", 62, "to be split"),
+    (
+        "src/mesh/peer/register.rs",
+        "find_or_create_seat",
+        62,
+        "to be split",
+    ),
+    (
+        "src/mesh/question/ask.rs",
+        "create_question",
+        70,
+        "to be split",
+    ),
+    ("src/mesh/task/lifecycle.rs", "update", 78, "to be split"),
+    ("src/platform/settings.rs", "read", 72, "to be split"),
+    ("src/setup/inspect.rs", "check_hooks", 67, "to be split"),
+    (
+        "src/store/memory_search.rs",
+        "search_by_substrings",
+        61,
+        "to be split",
+    ),
+    (
+        "tests/ask.rs",
+        "invalid_questions_are_refused_and_not_stored",
+        70,
+        "to be split",
+    ),
+    (
+        "tests/claude_code/guard.rs",
+        "edit_of_a_claimed_file_is_blocked_until_the_release",
+        63,
+        "to be split",
+    ),
+    (
+        "tests/cli/message.rs",
+        "person_posts_a_message_and_reads_the_reply",
+        65,
+        "to be split",
+    ),
+    (
+        "tests/cli/task.rs",
+        "bulk_command_changes_tasks_and_reports_each_refusal",
+        68,
+        "to be split",
+    ),
+    (
+        "tests/cli/task.rs",
+        "person_manages_a_task_by_the_suffix_of_its_id",
+        95,
+        "to be split",
+    ),
+    (
+        "tests/concurrency.rs",
+        "contended_claim_has_one_holder_and_no_starvation",
+        72,
+        "to be split",
+    ),
+    (
+        "tests/counters.rs",
+        "gc_reports_the_removed_rows_of_each_kind",
+        63,
+        "to be split",
+    ),
+    (
+        "tests/counters.rs",
+        "status_counters_match_the_rows_after_random_steps",
+        93,
+        "to be split",
+    ),
+    (
+        "tests/counters.rs",
+        "status_tool_and_status_command_report_the_same_counters",
+        73,
+        "to be split",
+    ),
+    (
+        "tests/event.rs",
+        "invalid_event_calls_are_refused_and_write_nothing",
+        75,
+        "to be split",
+    ),
+    (
+        "tests/faults.rs",
+        "held_write_lock_delays_calls_but_not_hooks",
+        70,
+        "to be split",
+    ),
+    (
+        "tests/isolation.rs",
+        "wall_withstands_a_thousand_attempts_to_cross_it",
+        66,
+        "to be split",
+    ),
+    (
+        "tests/memory.rs",
+        "forgotten_memory_leaves_no_text_in_the_database",
+        71,
+        "to be split",
+    ),
+    (
+        "tests/memory_recall.rs",
+        "recall_input_never_reaches_the_fts_query_language",
+        79,
+        "to be split",
+    ),
+    (
+        "tests/message_model.rs",
+        "mailbox_cursor_agrees_with_a_list_model",
+        61,
+        "to be split",
+    ),
+    (
+        "tests/message_refusals.rs",
+        "bad_messages",
+        111,
+        "to be split",
+    ),
+    (
+        "tests/prior_answers.rs",
+        "prior_answers_are_accurate_for_a_week_of_questions",
+        96,
+        "to be split",
+    ),
+    (
+        "tests/result_budget.rs",
+        "pending_items_are_listed_in_parts_until_all_were_shown",
+        67,
+        "to be split",
+    ),
+    (
+        "tests/state.rs",
+        "invalid_state_calls_are_refused_by_name_and_store_nothing",
+        105,
+        "to be split",
+    ),
+    (
+        "tests/task.rs",
+        "task_keeps_all_fields_and_the_list_filters_by_them",
+        74,
+        "to be split",
+    ),
+    (
+        "tests/task_bulk.rs",
+        "bulk_update_changes_each_task_fully_or_not_at_all",
+        67,
+        "to be split",
+    ),
+    ("tests/task_model.rs", "step", 76, "to be split"),
+    (
+        "tests/task_refusals.rs",
+        "oversized_secret_or_useless_task_is_refused_and_not_stored",
+        69,
+        "to be split",
+    ),
+];
+
+/// How many functions of a file in `src/mesh` have more than four parameters today. The list ends empty.
+const MANY_PARAMETERS: &[(&str, usize)] = &[
+    ("src/mesh/claim/acquire.rs", 1),
+    ("src/mesh/claim/queue.rs", 3),
+    ("src/mesh/memory.rs", 1),
+    ("src/mesh/message.rs", 3),
+    ("src/mesh/peer/directory.rs", 2),
+    ("src/mesh/peer/register.rs", 6),
+    ("src/mesh/question/ask.rs", 6),
+    ("src/mesh/question/inbox.rs", 3),
+    ("src/mesh/question/wait.rs", 1),
+    ("src/mesh/state.rs", 1),
+    ("src/mesh/task/files.rs", 1),
+    ("src/mesh/task/lifecycle.rs", 4),
+    ("src/mesh/wake/events.rs", 1),
+    ("src/mesh/wake/hook_wake.rs", 1),
+    ("src/mesh/wake/policy.rs", 3),
+    ("src/mesh/wake/throttle.rs", 1),
+];
+
+/// Names that several public types share today. The list ends empty.
+const SHARED_TYPE_NAMES: &[&str] = &["Error"];
+
+/// Test names of more than 60 characters. The list ends empty.
+const LONG_TEST_NAMES: &[&str] = &[];
+
+/// Old terms that have a standard one, as words of file names and identifiers.
+const OLD_TERMS: &[(&str, &str)] = &[
+    ("vigil", "blocking wait"),
+    ("letterbox", "inbox state"),
+    ("sitter", "peer"),
+    ("humps", "split_camel_case"),
+    ("signpost", "fts_erase"),
+    ("rehearsal", "claude_sandbox"),
+    ("stand_in", "fake_session"),
+    ("lock_wait", "busy_handler"),
+    ("arrival", "join request"),
+    ("sitting", "session handle"),
+    ("station", "session state"),
+    ("salvage", "malformed frames"),
+    ("circle", "deadlock"),
+    ("posed", "ask outcome"),
+    ("why_deaf", "inbox_refusal_reason"),
+    ("worth_of", "doorbell_status"),
+    ("has_rooms", "schema_at_least"),
+    ("around", "host view"),
+    ("flaw", "parse error"),
+    ("masked", "redact"),
+    ("hurry", "busy handler"),
+    ("floors", "layers"),
+    ("bell", "doorbell"),
+    ("traces", "residue"),
+];
+
+const FILE_LINES_MAX: usize = 500;
+const FUNCTION_LINES_MAX: usize = 60;
+const MESH_PARAMETERS_MAX: usize = 4;
+const TEST_NAME_MAX: usize = 60;
+
+#[test]
+fn files_have_at_most_500_lines() {
+    let mut problems = Vec::new();
+    for (path, text) in all_sources() {
+        let lines = text.lines().count();
+        let allowed = LONG_FILES.iter().find(|(file, ..)| *file == path);
+        let most = allowed.map_or(FILE_LINES_MAX, |(_, most, _)| *most);
+        if lines > most {
+            problems.push(format!(
+                "{path} has {lines} lines, at most {most} are allowed"
+            ));
+        }
+        if allowed.is_some() && lines <= FILE_LINES_MAX {
+            problems.push(format!(
+                "{path} has {lines} lines: take it out of LONG_FILES"
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn functions_have_at_most_60_lines() {
+    let mut longest = BTreeMap::<(String, String), usize>::new();
+    for (path, function) in all_functions() {
+        let lines = longest.entry((path, function.name)).or_default();
+        *lines = function.lines.max(*lines);
+    }
+    let mut problems = Vec::new();
+    for ((path, name), lines) in longest {
+        let allowed = LONG_FUNCTIONS
+            .iter()
+            .find(|(file, long, ..)| *file == path && *long == name);
+        let most = allowed.map_or(FUNCTION_LINES_MAX, |(.., most, _)| *most);
+        if lines > most {
+            problems.push(format!(
+                "{path}: {name} has {lines} lines, at most {most} are allowed"
+            ));
+        }
+        if allowed.is_some() && lines <= FUNCTION_LINES_MAX {
+            problems.push(format!("{path}: take {name} out of LONG_FUNCTIONS"));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn mesh_functions_have_at_most_four_parameters() {
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    for (path, function) in all_functions() {
+        if path.starts_with("src/mesh/") && function.parameters > MESH_PARAMETERS_MAX {
+            found.entry(path).or_default().push(function.name);
+        }
+    }
+    let counted: Vec<(&str, usize)> = found
+        .iter()
+        .map(|(path, names)| (path.as_str(), names.len()))
+        .collect();
+    assert_eq!(
+        counted, MANY_PARAMETERS,
+        "with more than four parameters: {found:#?}"
+    );
+}
+
+#[test]
+fn public_types_have_unique_names() {
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    for (path, text) in sources("src") {
+        for name in syntax::public_types(&syntax::parse_without_tests(&text)) {
+            found.entry(name).or_default().push(path.clone());
+        }
+    }
+    found.retain(|_, files| files.len() > 1);
+    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+    assert_eq!(names, SHARED_TYPE_NAMES, "{found:#?}");
+}
+
+#[test]
+fn test_names_have_at_most_60_characters() {
+    let mut names: Vec<String> = all_functions()
+        .into_iter()
+        .filter(|(_, function)| function.is_test && function.name.len() > TEST_NAME_MAX)
+        .map(|(_, function)| function.name)
+        .collect();
+    names.sort();
+    assert_eq!(names, LONG_TEST_NAMES);
+}
+
+#[test]
+fn old_terms_do_not_come_back() {
+    let mut problems = Vec::new();
+    let mut check = |place: &str, name: &str| {
+        let words = format!("_{}_", snake_case(name));
+        for (old, standard) in OLD_TERMS {
+            if words.contains(&format!("_{old}_")) {
+                problems.push(format!("{place}: {name}, the standard term is {standard}"));
+            }
+        }
+    };
+    for folder in FOLDERS.iter().chain(&["config", "docs", "examples"]) {
+        for path in files(&root().join(folder)) {
+            let path = path.strip_prefix(root()).unwrap().display().to_string();
+            check("file name", &path);
+        }
+    }
+    for (path, text) in all_sources() {
+        for identifier in syntax::identifiers(&syntax::parse(&text)) {
+            check(&path, &identifier);
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Returns the words of a file name or an identifier, joined by `_`.
+fn snake_case(name: &str) -> String {
+    let mut words = String::new();
+    let mut after_lower = false;
+    for character in name.chars() {
+        if !character.is_alphanumeric() || (character.is_uppercase() && after_lower) {
+            words.push('_');
+        }
+        after_lower = character.is_lowercase();
+        if character.is_alphanumeric() {
+            words.extend(character.to_lowercase());
+        }
+    }
+    words
+}
+
+#[test]
+fn names_are_split_into_words() {
+    let words = ["StandIn", "has_lock_wait", "tests/stand_in.rs", "LOCK_WAIT"].map(snake_case);
+    assert_eq!(
+        words,
+        [
+            "stand_in",
+            "has_lock_wait",
+            "tests_stand_in_rs",
+            "lock_wait"
+        ]
+    );
+}
+
+#[test]
+fn functions_types_and_test_code_are_recognized() {
+    let source = "
+        pub struct A; pub(crate) enum B {} pub(super) struct C; struct D;
+        impl A {
+            fn four<F: Fn(u32, u32) -> u32>(&mut self, a: [u8; 2], b: Vec<(u8, u8)>, c: F, d: u8) {
+                fn inner() {}
+            }
+        }
+        #[test]
+        fn t() {}
+        #[cfg(test)]
+        mod tests { pub struct E; }";
+    let functions: Vec<_> = syntax::functions(&syntax::parse(source))
+        .into_iter()
+        .map(|found| (found.name, found.lines, found.parameters, found.is_test))
+        .collect();
+    let expected = [
+        ("four", 3, 4, false),
+        ("inner", 1, 0, false),
+        ("t", 1, 0, true),
+    ]
+    .map(|(name, lines, parameters, is_test)| (name.to_owned(), lines, parameters, is_test));
+    assert_eq!(functions, expected);
+    let types = syntax::public_types(&syntax::parse_without_tests(source));
+    assert_eq!(types, ["A", "B"]);
+}
+
+fn all_sources() -> impl Iterator<Item = (String, String)> {
+    FOLDERS.into_iter().flat_map(|folder| {
+        sources(folder)
+            .into_iter()
+            .map(move |(path, text)| (format!("{folder}/{path}"), text))
+    })
+}
+
+fn all_functions() -> Vec<(String, syntax::Function)> {
+    let functions = all_sources().flat_map(|(path, text)| {
+        syntax::functions(&syntax::parse(&text))
+            .into_iter()
+            .map(move |function| (path.clone(), function))
+    });
+    functions.collect()
+}
