@@ -1,13 +1,12 @@
 //! Tasks as JSON.
 use serde_json::{Map, Value, json};
 
-use crate::mesh::{FileClaim, TaskCreated, TaskUpdated};
+use crate::mesh::{FileClaim, TaskCreated, TaskUpdated, lease_expires_at_ms};
 use crate::model::{Refusal, TaskStatus};
 use crate::platform::Moment;
 use crate::platform::clock::rfc3339;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
-use crate::tools::output::lease_expires_at_ms;
 
 /// Returns a task.
 pub fn task(task: &Task) -> Value {
