@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::mesh::{
-    AskedQuestion, IfOffline, QuestionStatus, ReplyWait, StopReason, Wait, WaitStep,
+    AskedQuestion, IfOffline, QuestionDraft, QuestionStatus, ReplyWait, StopReason, Wait, WaitStep,
 };
 use crate::model::peer::Address;
 use crate::model::{Error, QuestionState, Refusal, Result};
@@ -273,9 +273,11 @@ impl ReplyCall {
         let outcome = call.mesh.ask(
             &call.me,
             addresses,
-            question,
-            context.as_deref(),
-            self.awaited.if_offline,
+            &QuestionDraft {
+                question,
+                context: context.as_deref(),
+                if_offline: self.awaited.if_offline,
+            },
         )?;
         self.awaited.asked = outcome.asked;
         self.awaited.questions = self
