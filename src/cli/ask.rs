@@ -84,7 +84,7 @@ pub(super) fn ask(desk: &CliContext, args: &AskArgs) -> CommandResult {
     }
 }
 
-/// With `--all` and `--repo` the only word is the question.
+/// Returns name and question; with `--all` and `--repo` the only argument is the question.
 fn name_and_question(args: &AskArgs) -> Result<(Option<&str>, &str), Failure> {
     let error = |message: &str| {
         Failure::from(UsageError {
@@ -103,7 +103,7 @@ fn name_and_question(args: &AskArgs) -> Result<(Option<&str>, &str), Failure> {
     }
 }
 
-/// One address; where no mesh is, nobody has a name, and asking makes none.
+/// Returns the address of one peer. Without a mesh there are no peers, and asking does not create one.
 fn one(desk: &CliContext, name: &str) -> Result<Address, Failure> {
     let address = Address::parse(name).map_err(|_| {
         let message = format!("{:?} cannot be the name of a peer", text::one_line(name));
@@ -121,7 +121,7 @@ fn one(desk: &CliContext, name: &str) -> Result<Address, Failure> {
     .into())
 }
 
-/// Everybody to ask, told before they are asked.
+/// Returns the addresses of all to ask, and prints them.
 fn resolve_all(desk: &CliContext, repo: bool) -> Result<Vec<Address>, Failure> {
     let Some(mut mesh) = desk.open_existing()? else {
         return Err(nobody_askable_error(repo));

@@ -1,4 +1,4 @@
-//! Questions of `claude-mesh ask` on their way: asks them, waits for the replies, reports an interrupted wait.
+//! The open questions of `claude-mesh ask`: asks them, waits for the replies, and reports an interrupted wait.
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -67,8 +67,8 @@ impl<'a> PendingAsk<'a> {
         })
     }
 
-    /// Waits until all have replied, the time is over or somebody stops it. A person is told of questions that come
-    /// meanwhile and waits on; a session ends its wait to answer them.
+    /// Waits until all have replied, the time is up or the user stops it. A person is shown questions that come meanwhile
+    /// and waits on; a session ends its wait to answer them.
     pub(super) fn wait(
         &mut self,
         mut wait: Wait,
@@ -113,7 +113,7 @@ impl<'a> PendingAsk<'a> {
         }
     }
 
-    /// A question for this session came: its model answers first.
+    /// Reports that a question for this session came, which its model answers first.
     pub(super) fn interrupted(&mut self, interruption: &Interruption) -> CommandResult {
         let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
         if self.desk.json {

@@ -10,7 +10,7 @@ use crate::platform::clock::rfc3339;
 pub struct QuestionResult<'a> {
     pub question: &'a QuestionStatus,
     pub end: QuestionEnd<'a>,
-    /// How long the call waited, where the result says so.
+    /// How long the call waited, if the result is to say so.
     pub waited_ms: Option<i64>,
     /// What to do next.
     pub hint: Option<&'a str>,
