@@ -58,7 +58,7 @@ fn cli_claim_excludes_sessions_until_it_is_released() {
     for sentence in [
         "holds deploy (fence 1)",
         "ada is queued for deploy",
-        "gave deploy back",
+        "released deploy",
         "ada holds deploy (fence 2)",
     ] {
         assert!(log.contains(sentence), "{sentence} in {log}");
@@ -313,7 +313,7 @@ fn cli_refusals_hint_at_the_next_step_and_active_peers() {
     };
     assert_eq!(
         refused(&["claim", "file:"]),
-        "hint: `--help` behind the command tells what it takes; nothing was changed"
+        "hint: run the command with --help; nothing was changed"
     );
     assert_eq!(
         refused(&["peers", "--forget", "ada"]),

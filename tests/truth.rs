@@ -93,8 +93,8 @@ fn event_log_records_each_wake_attempt_and_its_outcome() {
 
     let log = |peer: &str| world.cli(&world.home(), &["log", "--peer", peer]).out;
     for told in [
-        format!("bo is rung for the question of ada  {id}\n"),
-        format!("bo is rung once more for the question of ada  {id}\n"),
+        format!("bo was sent a wake-up for the question of ada  {id}\n"),
+        format!("bo was sent another wake-up for the question of ada  {id}\n"),
         format!(
             "bo was not woken for the question of ada: the session was rung twice and did not start a turn  {id}\n"
         ),
@@ -179,8 +179,8 @@ fn event_log_records_one_busy_wake_and_coalesced_questions() {
     assert_eq!(delivery(&mut cy, second).wake, WakeState::Queued);
     let log = world.cli(&world.home(), &["log"]).out;
     for told in [
-        "bo is rung for the question of ada, and reads it with its next step  ",
-        "the question of cy rides on the ring that is out for bo  ",
+        "bo was sent a wake-up for the question of ada, and reads it with its next step  ",
+        "the question of cy is coalesced with the wake attempt under way for bo  ",
     ] {
         assert!(log.contains(told), "{log}");
     }
@@ -208,8 +208,8 @@ fn event_log_records_wake_attempts_for_messages() {
     assert_eq!(kinds, ["peer.rung", "peer.rung", "peer.not_woken"]);
     let log = world.cli(&world.home(), &["log"]).out;
     for told in [
-        "  bo is rung for a message\n",
-        "  bo is rung once more for a message\n",
+        "  bo was sent a wake-up for a message\n",
+        "  bo was sent another wake-up for a message\n",
         "  bo was not woken for a message: the session was rung twice",
     ] {
         assert!(log.contains(told), "{told} in {log}");
@@ -382,7 +382,7 @@ fn dropped_wake_line_is_reposted_and_never_reported_failed() {
     let told = ada.progress(ask.id);
     assert!(!told.iter().any(|it| it.contains("not woken")), "{told:?}");
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(log.contains("bo is rung once more"), "{log}");
+    assert!(log.contains("bo was sent another wake-up"), "{log}");
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn busy_session_without_an_inbox_fails_only_once_idle() {
     bo.register("idle");
     ask.wait_for_progress("not woken: its Claude Code has no inbox socket");
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(!log.contains("is rung"), "{log}");
+    assert!(!log.contains("was sent"), "{log}");
 }
 
 /// Returns how far the only open question came, as everybody sees it while its asker waits.
