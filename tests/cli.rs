@@ -496,7 +496,7 @@ fn cli_reply_is_marked_as_given_by_a_person() {
     let id = id.to_string();
     let reported = fixture.run_ok(&["reply", &id, "5433"]);
     assert!(
-        reported.starts_with("answered ada: it does not wait any more"),
+        reported.starts_with("answered ada: it no longer waits"),
         "{reported}"
     );
     assert_eq!(
@@ -1114,7 +1114,7 @@ fn cli_install_prints_its_diff_and_is_idempotent() {
     assert!(settings().contains("claude-mesh-inbox-poll") && settings().contains("\"opus\""));
     assert_eq!(
         fixture.run_ok(&["install"]),
-        "nothing to do: claude-mesh is wired in already\n"
+        "nothing to do: claude-mesh is installed already\n"
     );
 
     let out: Value = serde_json::from_str(&fixture.run_ok(&["uninstall", "--json"])).unwrap();
@@ -1179,7 +1179,10 @@ fn cli_install_project_writes_project_files() {
     let ran = fixture
         .world
         .cli(&fixture.world.home(), &["install", "--project"]);
-    assert!(ran.err.contains("the home folder is no project"), "{ran:?}");
+    assert!(
+        ran.err.contains("the home folder is not a project"),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -1257,7 +1260,7 @@ fn doctor_notes_a_database_path_set_only_in_this_shell() {
     let other = fixture.world.home().join("other.db");
     fixture.world.set("MESH_DB_PATH", other.to_str().unwrap());
     let found = fixture.run(&["doctor", "--json"]).json();
-    let apart = finding(&found, "this shell speaks of ~/other.db");
+    let apart = finding(&found, "this shell uses ~/other.db");
     assert_eq!(apart["severity"], "note");
     assert!(
         apart["mend"]
@@ -1279,7 +1282,10 @@ fn doctor_reports_silently_ignored_settings() {
         "\u{feff}{ \"topics\": [\"ops\", \"two words\"] }",
     );
     let found = fixture.run(&["doctor", "--json"]).json();
-    let misplaced = finding(&found, "CLAUDE_MESH_NAME stands in ~/.claude-mesh/.env");
+    let misplaced = finding(
+        &found,
+        "CLAUDE_MESH_NAME in ~/.claude-mesh/.env has no effect",
+    );
     assert_eq!(misplaced["severity"], "note");
     assert!(!found.to_string().contains("CLAUDE_MESH_SYNC"));
     let topic = finding(&found, "a topic in ~/own/.claude-mesh.json is passed over");
@@ -1434,11 +1440,11 @@ fn demo_runs_its_scenarios_and_cleans_up() {
     fixture.world.set("TMPDIR", temporary.to_str().unwrap());
     let reported = fixture.run_ok(&["demo"]);
     assert!(
-        reported.contains("1. One sits idle") && reported.contains("5. The asker is killed"),
+        reported.contains("1. An idle session") && reported.contains("5. The asker is killed"),
         "{reported}"
     );
     assert!(
-        reported.contains("frontend has \"5433\" as the result of its call ("),
+        reported.contains("frontend gets \"5433\" as the result of its call ("),
         "{reported}"
     );
     assert!(!reported.contains('\u{1b}'), "{reported}");
@@ -1478,7 +1484,7 @@ fn failed_demo_reports_the_cause_and_cleans_up() {
     let ran = ProcessOutput::of(&command.arg("demo").output().unwrap());
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
-        ran.err.starts_with("claude-mesh: the demo stopped: "),
+        ran.err.starts_with("claude-mesh: the demo failed: "),
         "{ran:?}"
     );
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
@@ -1517,12 +1523,11 @@ fn real_demo_reports_the_screen_of_a_failed_claude_code() {
     let ran = fixture.run(&demo);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
-        ran.out.starts_with("Claude Code 9.9.9 plays here"),
+        ran.out.starts_with("Claude Code 9.9.9 runs here"),
         "{ran:?}"
     );
     assert!(
-        ran.err.contains("'s Claude Code has ended\n")
-            && ran.err.contains("'s screen ends with: please log in\n"),
+        ran.err.contains("end has ended\n") && ran.err.contains("end ends with: please log in\n"),
         "{ran:?}"
     );
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
@@ -1534,10 +1539,8 @@ fn real_demo_reports_the_screen_of_a_failed_claude_code() {
         .unwrap()
         .path();
     assert!(
-        ran.err.contains(&format!(
-            "hint: what there was to see is in {}",
-            kept.display()
-        )),
+        ran.err
+            .contains(&format!("hint: its folder is {}", kept.display())),
         "{ran:?}"
     );
     let screens = ["frontend.screen", "backend.screen"];

@@ -19,7 +19,7 @@ use crate::model::{Error, Event, Refusal};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;
 
-/// Print what happened: who asked, was woken, answered; or remove the texts of a question
+/// Print what happened: who asked, was woken, answered; or erase a question
 ///
 /// Without --since the last 24 hours. Commands of people appear as person@host; that they join and leave is omitted from the
 /// text. Texts are shown to a person only.

@@ -95,7 +95,7 @@ fn rows(context: &CliContext, found: &Figures) -> [(&'static str, String); 14] {
             "questions",
             format!("{open} open, {answered} answered, {expired} expired"),
         ),
-        ("throttles", throttle_summary(found)),
+        ("brakes", throttle_summary(found)),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
         ("tasks", format!("{} open", found.tasks)),
