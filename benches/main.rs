@@ -24,7 +24,7 @@ mod floor;
 mod hook;
 /// Many processes post messages at the same time.
 #[cfg(target_os = "linux")]
-mod mail;
+mod message;
 /// Looking for one question among a million.
 #[cfg(target_os = "linux")]
 mod pending;
@@ -34,15 +34,15 @@ mod pin;
 /// Looking for something among a hundred thousand memories, and for earlier answers.
 #[cfg(target_os = "linux")]
 mod recall;
-/// Waking an idle session, beside the way of its answer.
-#[cfg(target_os = "linux")]
-mod ring;
 /// The server: start, memory, rest.
 #[cfg(target_os = "linux")]
 mod server;
 /// The table.
 #[cfg(target_os = "linux")]
 mod table;
+/// Waking an idle session, beside the way of its answer.
+#[cfg(target_os = "linux")]
+mod wake;
 /// Temporary homes and the sessions in them.
 #[cfg(target_os = "linux")]
 mod world;
@@ -53,8 +53,8 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("--part-of-pong") => floor::pong(),
         Some("--part-of-member") => ask::member(&arguments[1..]),
-        Some("--part-of-poster") => mail::poster(&arguments[1..]),
-        Some("--part-of-sql-poster") => mail::sql_poster(&arguments[1..]),
+        Some("--part-of-poster") => message::poster(&arguments[1..]),
+        Some("--part-of-sql-poster") => message::sql_poster(&arguments[1..]),
         _ => run(&arguments),
     }
 }
@@ -138,7 +138,7 @@ fn run(arguments: &[String]) {
             }
             "ring" => {
                 for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
-                    ring::measure(&mut table, pin, plan.rounds);
+                    wake::measure(&mut table, pin, plan.rounds);
                 }
             }
             "hook" => {
@@ -153,7 +153,7 @@ fn run(arguments: &[String]) {
             }
             "mail" => {
                 for pin in or(&[pin::Pin::None]) {
-                    mail::measure(&mut table, pin, plan.messages);
+                    message::measure(&mut table, pin, plan.messages);
                 }
             }
             "recall" => {

@@ -1,4 +1,4 @@
-//! Claude Code runs this before it edits a file: an edit of a file that another session has claimed is denied.
+//! The hook that Claude Code runs before it edits a file: denies the edit if another session has claimed the file.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

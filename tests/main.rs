@@ -6,144 +6,180 @@
     clippy::similar_names,
     clippy::struct_field_names,
     clippy::unwrap_used,
-    reason = "tests look at the real clock and at the switches of whoever runs them; one that cannot go on has failed"
+    reason = "tests read the real clock and the environment; a test that cannot continue has failed"
 )]
 
-/// What the rest stands on: a temporary home, real sessions, real programs.
-mod world;
+/// What the tests share: a temporary home, real sessions, real programs.
+mod support;
 
-/// Stories of questions: two or three named peers, a real file, real processes.
+/// Questions between named peers over a real file: asked, delivered, answered, late, withdrawn, refused.
 mod ask;
 
-/// Stories of waits: for somebody not there yet, for several answers, and waits that end otherwise than by an answer.
+/// Deadlocks between questions and claims.
+mod deadlock;
+
+/// Waits: for an offline peer, for several answers, and waits that end otherwise than by an answer.
 mod wait;
 
-/// Stories of messages: who gets which, in what order, how far somebody has read.
-mod mail;
+/// Which of several waits a question interrupts.
+mod wait_order;
 
-/// How mail and claims reach a session: the words of the hooks, the doorbell, the brakes.
-mod mail_delivery;
+/// Messages: who receives which, in what order, how far a peer has read.
+mod message;
 
-/// Messages at the command line.
-#[cfg(feature = "cli")]
-mod mail_cli;
+/// Messages under a manual clock and compared with a reference model.
+mod message_model;
 
-/// Stories of claims: who holds a resource, who waits for it, when it passes on.
+/// Messages that are refused; limits of size and rate.
+mod message_refusals;
+
+/// How messages and claims reach a session: texts of the hooks, wake lines, throttle.
+mod message_delivery;
+
+/// Claims: who holds a resource, who waits for it, when it passes on.
 mod claim;
 
-/// Claims as people type them.
-#[cfg(feature = "cli")]
-mod claim_cli;
+/// Leases: how long a claim holds without renewal.
+mod lease;
 
-/// The line for a claim beside a small model of it.
+/// The claim queue compared with a reference model.
 mod claim_model;
 
 /// The guard of claimed files: the hook before an edit, and the check before a commit.
-mod guard;
+mod claim_guard;
 
-/// Stories of forgetting: who may, what is left of it, what the log tells.
+/// Erasing text: who may, what is left in the files, what the event log records.
 #[cfg(feature = "cli")]
-mod forget;
+mod erase;
 
-/// Stories of known answers: what was answered earlier, for whoever cannot have an answer now.
+/// Prior answers: earlier answers offered to an asker who cannot have a new one.
 #[cfg(feature = "cli")]
-mod known;
+mod prior_answers;
 
-/// Stories of memory: kept, found in any form, replaced, forgotten.
+/// Memory: stored, found in any form, replaced, erased.
 #[cfg(feature = "cli")]
 mod memory;
 
-/// Stories of mailboxes: names, seats, restarts, worktrees, headless runs.
+/// Recalling memories by words, phrases, prefixes and tags.
+#[cfg(feature = "cli")]
+mod memory_recall;
+
+/// Peers: names, restarts, worktrees, headless runs.
 mod peer;
 
-/// Stories of what a session is at, as others see it.
-mod doing;
+/// Names of peers: derived, chosen, kept.
+mod peer_names;
 
-/// Stories of who most likely knows about something.
-mod knows;
-/// Stories of shared state: values that sessions agree on.
+/// What a session works on, as its peers see it.
+mod activity;
+
+/// Which peer most likely knows about a subject.
+mod expertise;
+
+/// Shared state: values that sessions agree on.
 mod state;
 
-/// Stories of tasks: who creates, begins, reviews and ends them, who is told, what is refused.
+/// Tasks: who creates, starts, reviews and ends them, who is notified, what is refused.
 mod task;
 
-/// Tasks and their board as people type them.
-#[cfg(feature = "cli")]
-mod task_cli;
-/// Stories of the files of tasks: who has them when tasks overlap, name others, or change hands.
+/// Changes of tasks that are refused.
+mod task_refusals;
+
+/// Many tasks at once.
+mod task_bulk;
+
+/// The files of tasks: who holds them when tasks overlap, name others, or change hands.
 mod task_files;
 
-/// Tasks beside a small model of them.
+/// Tasks compared with a reference model.
 mod task_model;
 
-/// Stories of the event log: read, waited for, subscribed to, written to.
+/// The event log: read, waited for, subscribed to, written to.
 mod event;
 
-/// Figures: counted exactly, without counting.
-mod tally;
+/// Calls that wait for events.
+mod event_wait;
 
-/// What was promised, line by line, and the tests that hold it.
+/// Counters: exact without counting rows.
+mod counters;
+
+/// Every requirement with the tests that hold it.
 mod ledger;
 
-/// Stories of walls: one mesh does not exist for another.
-mod wall;
+/// Isolation: one mesh does not exist for another.
+mod isolation;
 
-/// Stories of long results: where they stop, and how the rest comes.
-mod sizes;
+/// Long results: where they are truncated, and how the rest is fetched.
+mod result_budget;
 
 /// The hooks as programs: text in, text out, exit status 0.
 mod hooks;
 
 /// Many real processes at once.
-mod crowd;
+mod concurrency;
 
-/// The doorbell into a session's own inbox, and the brakes.
-mod ring;
+/// When a session is woken by its own inbox, and what the asker is told then.
+mod wake_policy;
 
-/// What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
-mod truth;
+/// The wake budget, quiet and pause.
+mod wake_budget;
 
-/// Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
-mod brake;
+/// Wake attempts and their outcomes in the event log.
+mod wake_attempts;
 
-/// The hook that waits beside an idle session, where its client takes no line.
+/// How far a question came, as it is reported whatever fails: `delivery`, progress, event log.
+mod delivery_states;
+
+/// The throttle: how deep questions may follow from questions, and who learns that it is on.
+mod throttle;
+
+/// The hook that waits beside an idle session whose client takes no inbox lines.
 mod rewake;
 
-/// Who wakes when, and who does not.
-mod wake;
+/// Which processes a doorbell wakes, and which it does not.
+mod doorbell;
 
 /// Upgrades while sessions run.
 mod upgrade;
 
-/// What time does: expiry, retention, the order of the log.
+/// Time: expiry, retention, leases, the order of the event log.
 mod time;
 
-/// Talk: lines to the server and lines from it, as they are written in `tests/transcripts`.
+/// The protocol: lines to and from the server, as written in `tests/transcripts`.
 mod mcp;
 
-/// The list of tools: which there are, what is told of each.
+/// The list of tools and their descriptions.
 mod tools;
 
-/// Clients that nobody here wrote, as their users run them.
-mod foreign;
+/// MCP clients of other makers, run as their users run them.
+mod other_clients;
 
-/// The life of the server: what ends it, and what is left then.
-mod life;
+/// The lifecycle of the server: what ends it, and what it leaves.
+mod lifecycle;
 
-/// Bad surroundings: full disks, missing rights, held locks, broken and foreign files.
+/// Bad surroundings: full disks, missing permissions, held locks, damaged and foreign files.
 mod faults;
 
-/// The house: floors, rooms, doors.
+/// Invalid configuration files and settings.
+mod config_faults;
+
+/// Foreign and damaged databases.
+mod damaged_database;
+
+/// The structure of the sources: layers, import cycles, sizes, names.
 mod layers;
 
-/// Wiring into Claude Code's files and out again: real folders, links, modes, and files that change meanwhile.
+/// Installing into Claude Code's files and uninstalling: real folders, links, modes, concurrent changes.
 mod install;
 
-/// What clients of another make are told to put into their files.
-#[cfg(feature = "cli")]
-mod clients;
+/// Inspecting an installation.
+mod inspect;
 
-/// What people type: the built program, its text, its exit status, beside peers that sit in the same file.
+/// The configuration printed for other clients.
+#[cfg(feature = "cli")]
+mod client_config;
+
+/// The command line: the built program, its text, its exit status, beside peers in the same database.
 #[cfg(feature = "cli")]
 mod cli;
 

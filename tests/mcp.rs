@@ -13,12 +13,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"some-client","version":"1.0"},"io.modelcontextprotocol/clientCapabilities":{},"progressToken":"p"}"#;
 const LONG: usize = 5_000_000;
 const HUGE: usize = 17_000_000;
 
+// Ledger: Mesh 16
 #[test]
 fn every_transcript_replays_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");

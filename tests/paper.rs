@@ -6,7 +6,7 @@ use std::process::Command;
 use claude_mesh::platform::settings;
 use serde_json::Value;
 
-use crate::world::{World, program};
+use crate::support::{World, program};
 
 /// The documents beside the pages in `docs/`.
 const DOCUMENTS: [&str; 5] = [
@@ -132,6 +132,7 @@ fn readme_has_at_most_180_lines() {
     assert!(lines <= 180, "README.md has {lines} lines");
 }
 
+// Ledger: Mesh 19
 #[test]
 fn first_two_shell_blocks_are_install_and_tests() {
     let blocks = shell_blocks();
@@ -214,6 +215,7 @@ fn every_page_begins_with_what_it_is_for() {
     }
 }
 
+// Ledger: Mesh 2
 #[test]
 fn tool_table_lists_every_tool() {
     let listed: BTreeSet<String> = claude_mesh::mcp::tool_list(None)
@@ -300,6 +302,7 @@ fn commands() -> BTreeSet<String> {
         .collect()
 }
 
+// Ledger: Mesh 2
 #[test]
 fn command_table_lists_every_command() {
     let commands = commands();
@@ -417,6 +420,7 @@ fn tests_that_security_names_exist() {
     assert!(count >= 8);
 }
 
+// Ledger: Ask 7
 #[test]
 fn example_project_file_is_valid() {
     let world = World::new();
@@ -428,6 +432,7 @@ fn example_project_file_is_valid() {
     assert_eq!(session.name(), "backend");
 }
 
+// Ledger: Mesh 16
 #[test]
 fn example_programs_run() {
     for (example, says) in [

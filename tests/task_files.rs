@@ -1,7 +1,7 @@
 //! Stories of the files of tasks: who has them when tasks overlap, when a task names others, and when it changes hands.
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 /// Creates a task of the session's own that touches these files of its project.
 #[track_caller]

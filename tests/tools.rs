@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use claude_mesh::platform::settings::TOOL_SETS;
 use serde_json::{Value, json};
 
-use crate::world::{Session, World};
+use crate::support::{Session, World};
 
 fn listed(session: &Session) -> Vec<Value> {
     let listed = session.request("tools/list", json!({}));

@@ -11,8 +11,8 @@ use claude_mesh::model::QuestionState;
 use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
-use crate::ring::{InboxSession, attached_context, start_ask};
-use crate::world::{BackgroundProcess, Session, World, has_ended, wait_until};
+use crate::support::{BackgroundProcess, Session, World, has_ended, wait_until};
+use crate::support::{InboxSession, attached_context, start_ask};
 
 /// A question of `asker` wakes the idle session, whatever happened there before.
 #[track_caller]

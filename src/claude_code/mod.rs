@@ -1,3 +1,28 @@
-//! Claude Code's own formats: session registry, inbox socket, versions. The only module that knows them.
+//! Reads and writes the formats of Claude Code for all other layers: session registry, inbox socket, versions, settings
+//! files, hook events and hook output.
+//!
+//! No other module knows these formats, so that a new version of Claude Code is a change in this folder. What the mesh does
+//! with them is not decided here.
+mod hook_event;
+mod hook_output;
+mod hook_payload;
+mod inbox_rate_limit;
+mod inbox_socket;
+mod registry;
+mod session_process;
+mod settings_files;
+mod versions;
 
-pub mod client;
+pub use hook_event::{HookEvent, Prompt};
+pub use hook_output::HookOutput;
+pub use hook_payload::{HookPayload, ToolInput};
+pub use inbox_rate_limit::InboxRateLimit;
+pub use inbox_socket::{doorbell_lines, doorbell_nonce};
+pub use registry::{RegistryEntry, registry_entry};
+pub use session_process::find_session_ancestor;
+pub(crate) use settings_files::{
+    ASYNC_REWAKE, HookEntry, HookGroup, HooksFile, LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR,
+    SETTINGS_FILE, ServerEntry, refuses_inbound,
+};
+pub use settings_files::{INBOUND, INBOUND_REFUSED, find_inbound_refusal};
+pub use versions::has_inbox;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::print;
-use crate::claude_code::client;
-use crate::claude_code::client::RegistryEntry;
+use crate::claude_code;
+use crate::claude_code::RegistryEntry;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{JoinRequest, Member, Mesh, MeshOptions, SessionHandle};
@@ -234,9 +234,9 @@ pub(super) fn shown(path: &Path, home: &Path) -> String {
 
 fn find_session_ancestor(config_dir: &Path) -> Option<(ProcessKey, RegistryEntry)> {
     let is_session =
-        |stat: &process::ProcessStat| client::registry_entry(config_dir, stat.key).is_some();
-    let process = client::find_session_ancestor(process::own_pid(), is_session)?;
-    Some((process, client::registry_entry(config_dir, process)?))
+        |stat: &process::ProcessStat| claude_code::registry_entry(config_dir, stat.key).is_some();
+    let process = claude_code::find_session_ancestor(process::own_pid(), is_session)?;
+    Some((process, claude_code::registry_entry(config_dir, process)?))
 }
 
 fn person_join_request() -> JoinRequest {

@@ -11,7 +11,7 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 
 use super::install::{PROGRAMS, places};
-use crate::claude_code::client;
+use crate::claude_code;
 use crate::cli::context::{CliContext, shown};
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
@@ -218,7 +218,7 @@ fn claude_code(settings: &Settings, places: &InstallPaths) -> Finding {
     };
     if setup::has_rewake_hook(places) {
         ok(format!("Claude Code {version} ({place})"))
-    } else if client::has_inbox(&version) {
+    } else if claude_code::has_inbox(&version) {
         ok(format!(
             "Claude Code {version} ({place}): its inbox wakes idle sessions"
         ))

@@ -9,7 +9,7 @@ use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
 use super::print;
-use crate::claude_code::client;
+use crate::claude_code;
 use crate::cli::context::shown;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::outcome::{CommandResult, CommandStatus};
@@ -301,7 +301,7 @@ pub(super) fn open_sessions(settings: &Settings) -> usize {
 }
 
 /// Returns the sessions in Claude Code's registry whose process runs.
-pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, client::RegistryEntry)> {
+pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, claude_code::RegistryEntry)> {
     let folder = &settings.claude.config_dir;
     let Ok(entries) = std::fs::read_dir(folder.join("sessions")) else {
         return Vec::new();
@@ -310,7 +310,7 @@ pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, client::Reg
         let name = entry.file_name();
         let pid: i32 = name.to_str()?.strip_suffix(".json")?.parse().ok()?;
         let stat = process::stat(pid).filter(|stat| stat.running)?;
-        Some((stat.key, client::registry_entry(folder, stat.key)?))
+        Some((stat.key, claude_code::registry_entry(folder, stat.key)?))
     };
     entries.flatten().filter_map(process_of).collect()
 }

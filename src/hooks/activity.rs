@@ -1,13 +1,14 @@
-//! What the session is at is kept for those who look for whom to ask: what its person has just typed, what it said last.
+//! Records what a session works on, for others who look for a peer to ask: the last typed prompt and the last text of the
+//! model.
 //!
-//! Only what a person typed in words counts: lines of other sessions and notifications are none of theirs, and a slash
-//! command says little to others.
-use super::{HookCall, HookEvent};
+//! Inbox lines and notifications are not typed, and a slash command says little to others; neither is recorded.
+use super::call::HookCall;
+use crate::claude_code::HookEvent;
 use crate::mesh::{Mesh, SessionHandle};
 use crate::model::activity::{ActivitySummary, excerpt};
 use crate::platform::fault_log;
 
-/// Notes what a prompt or the end of a turn shows. It never fails the hook, and never waits for another program.
+/// Records what this event shows of the work. A fault goes to the fault log and does not fail the hook.
 pub(super) fn record(call: &HookCall, mesh: &Mesh, me: &SessionHandle) {
     if !call.settings.keeps_activity {
         return mesh.clear_activity_summary(me);
@@ -41,7 +42,7 @@ fn next_activity(event: &HookEvent, previous: ActivitySummary, now_ms: i64) -> A
     }
 }
 
-/// `/compact` and `/fix-issue 12` are commands; `/etc/hosts is wrong` is not.
+/// Returns whether the prompt is a command like `/compact` or `/fix-issue 12`; `/etc/hosts is wrong` is not.
 fn is_slash_command(prompt: &str) -> bool {
     let first = prompt.split_whitespace().next().unwrap_or_default();
     first
@@ -51,8 +52,8 @@ fn is_slash_command(prompt: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Prompt;
     use super::*;
+    use crate::claude_code::Prompt;
 
     fn previous_activity() -> ActivitySummary {
         ActivitySummary {

@@ -1,11 +1,12 @@
-//! A file is about to be edited: the edit is denied while another session, or the person, holds the file alone.
+//! The hook before an edit: denies it while another session, or a user, has an exclusive claim on the file.
 //!
-//! It only reads: no lock is waited for, nothing is recorded, and what is over is passed over. A shared claim of others says
-//! that they read the file; it denies nothing. Whatever goes wrong, the edit goes on.
+//! It only reads: it waits for no lock and records nothing, and ignores claims of dead sessions. A shared claim says that
+//! others read the file, and denies nothing. If the hook fails, the edit goes on.
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-use super::{HookCall, HookEvent, HookOutput};
+use super::call::HookCall;
+use crate::claude_code::{HookEvent, HookOutput};
 use crate::mesh::file_resource;
 use crate::model::Error;
 use crate::model::elapsed::format_duration;
@@ -14,7 +15,7 @@ use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;
 use crate::tools::output;
 
-/// Denies the edit of a file that somebody else holds alone.
+/// Denies the edit of a file on which someone else has an exclusive claim.
 pub fn claim_guard(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let HookEvent::Editing { file, folder } = &call.event else {
         return Ok(None);
@@ -27,13 +28,13 @@ pub fn claim_guard(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     }
     let folder = folder.as_deref().map_or(project.path.as_path(), Path::new);
     let resource = file_resource(folder, Path::new(file))?;
-    // The process ends right after this, and its end lets go of the file sooner than closing it would.
+    // The process ends right after this, which closes the database faster than `drop` does.
     let mut mesh = ManuallyDrop::new(call.open(&project)?);
     let me = mesh.find_session_of_process(call.client()?)?;
     let Some(claim) = mesh.find_other_exclusive_holder(me.as_ref(), &resource)? else {
         return Ok(None);
     };
-    Ok(Some(HookOutput::deny(denial_message(
+    Ok(Some(HookOutput::Deny(denial_message(
         &claim,
         &mesh.now(),
         &project.path,
@@ -48,7 +49,7 @@ fn denial_message(claim: &Claim, now: &crate::platform::Moment, project: &Path) 
         let at = clock::rfc3339(output::lease_expires_at_ms(claim, now));
         format!("until {at}, {} from now", format_duration(remaining_ms))
     } else {
-        "and still works although its lease is over".to_owned()
+        "and still works although its lease has expired".to_owned()
     };
     let note = claim.note.as_deref().map_or_else(String::new, |note| {
         format!(

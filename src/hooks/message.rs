@@ -1,11 +1,27 @@
-//! How mail is mentioned at a prompt: once, the text only where it is short; the rest comes with `list_messages`.
-use crate::hooks::prompt_text::{BudgetedText, sanitize_attribute};
+//! Mentions new mail at a prompt: each message once, and its text only if it is short. `list_messages` has the rest.
+use super::budgeted_text::{BudgetedText, sanitize_attribute};
+use crate::mesh::{Inbox, Mesh, SessionHandle};
+use crate::model::Error;
 use crate::model::elapsed::format_ago;
 use crate::model::message::SentTo;
 use crate::platform::text::defang;
 use crate::store::Message;
 
-/// Adds what fits of `mail`, oldest first; of `count` in all. Returns what was mentioned.
+/// Reads the mail to mention into the inbox, if there is any. Returns how much of it there is in all.
+pub(super) fn load_unmentioned(
+    mesh: &mut Mesh,
+    me: &SessionHandle,
+    inbox: &mut Inbox,
+) -> Result<u32, Error> {
+    if !inbox.has_new_mail {
+        return Ok(0);
+    }
+    let found = mesh.unmentioned_mail(me)?;
+    inbox.mail = found.messages;
+    Ok(found.count)
+}
+
+/// Adds the messages that fit, oldest first; `count` is the number of all new ones. Returns those that were added.
 pub(super) fn append_messages(
     text: &mut BudgetedText,
     mail: Vec<Message>,
@@ -13,12 +29,12 @@ pub(super) fn append_messages(
     now_ms: i64,
 ) -> Vec<Message> {
     let mut mentioned = Vec::new();
-    if mail.is_empty() || !text.block(&heading(count)) {
+    if mail.is_empty() || !text.push_block(&heading(count)) {
         return mentioned;
     }
     for message in mail {
-        // What does not fit stays new; what is younger must not overtake it.
-        if !text.block(&block(&message, now_ms)) {
+        // A message that does not fit stays new, and later ones must not overtake it.
+        if !text.push_block(&message_block(&message, now_ms)) {
             break;
         }
         mentioned.push(message);
@@ -43,7 +59,7 @@ fn heading(count: u32) -> String {
     }
 }
 
-fn block(message: &Message, now_ms: i64) -> String {
+fn message_block(message: &Message, now_ms: i64) -> String {
     let to = match &message.to {
         SentTo::Peer(_) => String::new(),
         to => format!(" to=\"{to}\""),

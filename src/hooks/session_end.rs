@@ -1,8 +1,9 @@
-//! A conversation ended: the session leaves, unless its client goes on or another conversation has begun there.
-use super::{HookCall, HookEvent, HookOutput};
+//! The hook at the end of a session: unregisters it, unless its process goes on with another conversation.
+use super::call::HookCall;
+use crate::claude_code::{HookEvent, HookOutput};
 use crate::model::Error;
 
-/// Ends the session of this client, if the conversation that ended is the one that sits there.
+/// Unregisters the session of this process, if the conversation that ended is the registered one.
 pub fn session_end(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let HookEvent::Ended {
         session,

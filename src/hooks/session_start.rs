@@ -1,10 +1,14 @@
-//! A session starts, is resumed, cleared or compacted: it sits down and is told who it is.
-use crate::hooks::{HookCall, HookEvent, HookOutput, prompt_text};
-use crate::mesh::PeerScope;
+//! The hook at the start of a session, also after a resume, `/clear` or a compaction: registers the session and tells its
+//! model its name, who else is here and what is pending.
+use super::call::HookCall;
+use crate::claude_code::{HookEvent, HookOutput};
+use crate::mesh::{Inbox, PeerScope, PeerView, SessionHandle};
 use crate::model::{Error, PeerKind};
 
-/// Seats the session and tells its model its name, who else is here and what waits. A headless run without a mailbox is
-/// left alone.
+/// At most this many other sessions are named.
+const NAMED_PEERS_MAX: usize = 12;
+
+/// Registers the session and returns the text for its model. A headless run that other sessions cannot ask is left alone.
 pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let HookEvent::Started { session } = &call.event else {
         return Ok(None);
@@ -17,7 +21,7 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     };
     let process = call.client()?;
     let mut mesh = call.open(&project)?;
-    let me = mesh.register(&call.request(process, project.clone(), session.clone()))?;
+    let me = mesh.register(&call.join_request(process, project.clone(), session.clone()))?;
     let others: Vec<_> = mesh
         .peers(Some(&me), PeerScope::Machine, false)?
         .into_iter()
@@ -31,7 +35,79 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     } else {
         0
     };
-    let session_start_text =
-        prompt_text::session_start_text(&me, &others, &inbox, unread, memories);
-    Ok(Some(HookOutput::context(session_start_text)))
+    let text = [
+        introduction(&me, &others),
+        pending_line(&inbox, unread),
+        memories_line(memories),
+    ];
+    Ok(Some(HookOutput::Context(text.concat())))
+}
+
+fn introduction(me: &SessionHandle, others: &[PeerView]) -> String {
+    let here: Vec<String> = others
+        .iter()
+        .take(NAMED_PEERS_MAX)
+        .map(|view| format!("{} ({})", view.peer.name, view.activity.as_str()))
+        .collect();
+    let here = match others.len() {
+        0 => "Nobody else is here now.".to_owned(),
+        ..=NAMED_PEERS_MAX => format!("Here now: {}.", here.join(", ")),
+        all => format!(
+            "Here now: {} and {} more.",
+            here.join(", "),
+            all - NAMED_PEERS_MAX
+        ),
+    };
+    format!(
+        "claude-mesh: you are \"{}\" among the Claude Code sessions of this mesh. {here}",
+        me.name
+    )
+}
+
+fn pending_line(inbox: &Inbox, unread: u32) -> String {
+    let counts = [
+        (
+            inbox.questions.len(),
+            "question for you",
+            "questions for you",
+        ),
+        (
+            inbox.answers.len(),
+            "late answer to you",
+            "late answers to you",
+        ),
+        (
+            inbox.granted.len(),
+            "claim that is yours now",
+            "claims that are yours now",
+        ),
+        (unread as usize, "unread message", "unread messages"),
+    ];
+    let pending: Vec<String> = counts
+        .into_iter()
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, one, many)| format!("{number} {}", if number == 1 { one } else { many }))
+        .collect();
+    if pending.is_empty() {
+        return String::new();
+    }
+    let tool = if inbox.is_empty() {
+        "list_messages"
+    } else {
+        "poll_inbox"
+    };
+    format!(
+        "\nWaiting: {}. They come with the next prompt; {tool} shows them now.",
+        pending.join(" and ")
+    )
+}
+
+fn memories_line(memories: u32) -> String {
+    let kept = match memories {
+        0 => return String::new(),
+        1 => "1 memory is".to_owned(),
+        1_000.. => "1,000 or more memories are".to_owned(),
+        _ => format!("{memories} memories are"),
+    };
+    format!("\nRemembered: {kept} kept for this project; recall finds them.")
 }

@@ -11,8 +11,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use crate::claude_code::client;
-use crate::claude_code::client::InboxRateLimit;
+use crate::claude_code;
+use crate::claude_code::InboxRateLimit;
 use crate::mcp::session_state::Shared;
 use crate::mesh::{InboxState, WakeAction};
 use crate::platform::fault_log;
@@ -191,7 +191,7 @@ async fn post_doorbell(
     words: &str,
 ) -> Result<(), String> {
     let socket = socket(shared).ok_or(NO_SOCKET)?;
-    let lines = client::doorbell_lines(
+    let lines = claude_code::doorbell_lines(
         shared.settings().claude.socket_token.as_deref(),
         nonce,
         sender,
@@ -215,7 +215,8 @@ fn socket(shared: &Shared) -> Option<PathBuf> {
     let reported = shared.settings().claude.socket.clone();
     reported.or_else(|| {
         let process = (*shared.client_process().borrow())?;
-        let registry_entry = client::registry_entry(&shared.settings().claude.config_dir, process)?;
+        let registry_entry =
+            claude_code::registry_entry(&shared.settings().claude.config_dir, process)?;
         registry_entry.socket.map(PathBuf::from)
     })
 }

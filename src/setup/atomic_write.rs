@@ -1,7 +1,7 @@
-//! Replaces one file in one step, beside a backup of what it was; the original is never open for writing.
+//! Replaces one file by one rename, with a backup of the content before; the original is never open for writing.
 //!
-//! Known limits: a hard link becomes a file of its own, and extended attributes and access lists are not carried
-//! over. Mode and owner are.
+//! Mode and owner are kept. Known limits: a hard link becomes a file of its own, and extended attributes and access lists
+//! are lost.
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{
@@ -15,13 +15,13 @@ use tempfile::NamedTempFile;
 use super::error::Error;
 use crate::platform::file;
 
-/// Links followed before they count as a circle, as in Linux.
+/// The limit of links that are followed, as in Linux.
 const SYMLINKS_MAX: usize = 40;
 
-/// Claude Code keeps much more in one of these files than settings; a project's own could be anything.
+/// A longer file is refused. Claude Code keeps much more than settings in `~/.claude.json`.
 const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The next content of a file, on disk beside it, not yet in its place. Dropped, it leaves no trace.
+/// The next content of a file, on disk in the same folder. It is removed again if it is dropped without a commit.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     target: PathBuf,
@@ -30,14 +30,14 @@ pub(crate) struct StagedFile {
     backup: Option<Backup>,
 }
 
-/// A backup that goes away again unless it turns out to be needed.
+/// A backup that is removed again unless the commit keeps it.
 #[derive(Debug)]
 struct Backup {
     path: PathBuf,
     keep_file: bool,
 }
 
-/// The file behind all symbolic links; it need not exist.
+/// Returns the file behind all symbolic links; it need not exist.
 pub(crate) fn resolve_symlinks(path: &Path) -> Result<PathBuf, Error> {
     let mut target = path.to_owned();
     for _ in 0..SYMLINKS_MAX {
@@ -46,10 +46,10 @@ pub(crate) fn resolve_symlinks(path: &Path) -> Result<PathBuf, Error> {
             Err(_) => return Ok(target),
         }
     }
-    Err(Error::unusable(path, "its symbolic links run in a circle"))
+    Err(Error::unusable(path, "its symbolic links form a loop"))
 }
 
-/// The content of a file; nothing if there is no such file.
+/// Returns the content of a file; `None` if there is no such file.
 pub(crate) fn read(target: &Path) -> Result<Option<Vec<u8>>, Error> {
     match file::read(target, FILE_MAX_BYTES) {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -60,46 +60,62 @@ pub(crate) fn read(target: &Path) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// Everything up to the last step; a full disk or a folder that takes no writes shows itself here.
-///
-/// `private` says how a file that is not there yet is made: readable by its owner only, or as the umask has it.
-pub(crate) fn stage(
-    path: &Path,
-    before: Option<&[u8]>,
-    after: Option<&[u8]>,
-    owner_only: bool,
-    now: Timestamp,
-) -> Result<StagedFile, Error> {
-    let target = resolve_symlinks(path)?;
-    let mut staged = StagedFile {
-        target,
-        before: before.map(<[u8]>::to_owned),
-        next: None,
-        backup: None,
-    };
-    let Some(after) = after else {
-        return Ok(staged);
-    };
-    let metadata = match before {
-        Some(_) => Some(fs::metadata(&staged.target).map_err(Error::io("read", &staged.target))?),
-        None => None,
-    };
-    let next = write_temp_file(&staged.target, after, metadata.as_ref(), owner_only)
-        .map_err(Error::io("write beside", &staged.target))?;
-    staged.next = Some(next);
-    if let (Some(before), Some(metadata)) = (before, &metadata) {
-        let backup = back_up(path, before, metadata, now).map_err(Error::io("back up", path))?;
-        staged.backup = Some(backup);
+/// What a file is to be replaced by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replacement<'a> {
+    pub(crate) path: &'a Path,
+    /// The content that is replaced; `None` if the file does not exist yet.
+    pub(crate) before: Option<&'a [u8]>,
+    /// The next content; `None` removes the file.
+    pub(crate) after: Option<&'a [u8]>,
+    /// A new file is readable by its owner only; otherwise the umask decides.
+    pub(crate) owner_only: bool,
+}
+
+impl Replacement<'_> {
+    /// Does everything except the rename, so that a full disk or a read-only folder fails here. `now` names the backup.
+    pub(crate) fn stage(self, now: Timestamp) -> Result<StagedFile, Error> {
+        let mut staged = StagedFile {
+            target: resolve_symlinks(self.path)?,
+            before: self.before.map(<[u8]>::to_owned),
+            next: None,
+            backup: None,
+        };
+        let Some(after) = self.after else {
+            return Ok(staged);
+        };
+        let target = &staged.target;
+        let metadata = match self.before {
+            Some(_) => Some(fs::metadata(target).map_err(Error::io("read", target))?),
+            None => None,
+        };
+        let next = write_temp_file(target, after, metadata.as_ref(), self.owner_only)
+            .map_err(Error::io("write beside", target))?;
+        staged.next = Some(next);
+        if let (Some(before), Some(metadata)) = (self.before, &metadata) {
+            let backup = back_up(self.path, before, metadata, now)
+                .map_err(Error::io("back up", self.path))?;
+            staged.backup = Some(backup);
+        }
+        Ok(staged)
     }
-    Ok(staged)
+}
+
+/// The result of a commit.
+#[derive(Debug)]
+pub(crate) enum CommitOutcome {
+    /// The file has the next content, or is removed.
+    Committed { backup: Option<PathBuf> },
+    /// The file was left as it is, because another program has changed it since it was read.
+    Changed { content: Option<Vec<u8>> },
 }
 
 impl StagedFile {
-    /// Puts the next content in place, or gives back what the file holds now if that is no longer what it was.
-    pub(crate) fn commit(mut self) -> Result<Result<Option<PathBuf>, Option<Vec<u8>>>, Error> {
-        let now = read(&self.target)?;
-        if now != self.before {
-            return Ok(Err(now));
+    /// Puts the next content in place, unless the file has changed meanwhile.
+    pub(crate) fn commit(mut self) -> Result<CommitOutcome, Error> {
+        let content = read(&self.target)?;
+        if content != self.before {
+            return Ok(CommitOutcome::Changed { content });
         }
         match self.next.take() {
             Some(next) => {
@@ -109,11 +125,13 @@ impl StagedFile {
             None => fs::remove_file(&self.target).map_err(Error::io("remove", &self.target))?,
         }
         sync_folder(&self.target);
-        Ok(Ok(self.backup.take().map(Backup::keep)))
+        Ok(CommitOutcome::Committed {
+            backup: self.backup.take().map(Backup::keep),
+        })
     }
 }
 
-/// Backups of this file, oldest first.
+/// Returns the backups of this file, oldest first.
 pub(crate) fn backups(path: &Path) -> Vec<PathBuf> {
     let prefix = format!("{}.claude-mesh-", file_name(path));
     let mut names: Vec<String> = fs::read_dir(folder(path))
@@ -199,7 +217,7 @@ fn back_up(path: &Path, content: &[u8], metadata: &Metadata, now: Timestamp) -> 
     }
 }
 
-/// Gives a new file the owner and then the mode of the old one; a group one may not give away is let go.
+/// Gives a new file the owner and then the mode of the old one. A group that this user must not assign is not an error.
 fn copy_owner_and_mode(file: &File, metadata: &Metadata) -> io::Result<()> {
     let current = file.metadata()?;
     if (current.uid(), current.gid()) != (metadata.uid(), metadata.gid()) {
@@ -212,7 +230,7 @@ fn copy_owner_and_mode(file: &File, metadata: &Metadata) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))
 }
 
-/// Makes a rename last over a power cut; not every file system can, and the content is safe without.
+/// Makes the rename survive a power cut, where the file system can. Without it the old or the new content is there.
 fn sync_folder(target: &Path) {
     if let Ok(folder) = File::open(folder(target)) {
         let _ = folder.sync_all();

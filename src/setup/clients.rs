@@ -1,38 +1,38 @@
-//! What other MCP clients want to have in their files. It is only told: their files are not ours to change, and each client
-//! has its own command or window for it.
+//! The configuration that other MCP clients need, for `claude-mesh install --print`. Their files are not changed: each client
+//! has its own command or window for that.
 use std::path::Path;
 
 use super::error::Error;
 
-/// The program as the shipped files name it.
+/// The program in the shipped files; replaced by its path.
 const SERVER_PLACEHOLDER: &str = "\"claude-mesh-server\"";
-/// The project as the one file names it whose client cannot say which one is open.
+/// The project in the file of a client that cannot say which one is open; replaced by its path.
 const PROJECT_PLACEHOLDER: &str = "\"/path/of/the/project\"";
 
-/// A client of another make.
+/// An MCP client other than Claude Code.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientConfig {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// Where its configuration goes.
+    /// The files for its configuration.
     pub config_location: &'static str,
-    /// What else its person should know.
+    /// A hint for its user.
     pub note: &'static str,
     template: &'static str,
 }
 
-/// The clients whose configuration we know.
+/// The known clients.
 pub const CLIENTS: [ClientConfig; 5] = [
     ClientConfig {
         name: "codex",
         config_location: "~/.codex/config.toml, or .codex/config.toml of a project you trust",
-        note: "Codex hands on few variables: settings belong into ~/.claude-mesh/.env",
+        note: "Codex passes few variables to its servers: put settings into ~/.claude-mesh/.env",
         template: include_str!("../../config/codex.toml"),
     },
     ClientConfig {
         name: "cursor",
         config_location: "~/.cursor/mcp.json, or .cursor/mcp.json of a project",
-        note: "Cursor puts the open folder in for ${workspaceFolder}",
+        note: "Cursor replaces ${workspaceFolder} by the open folder",
         template: include_str!("../../config/cursor.json"),
     },
     ClientConfig {
@@ -44,24 +44,24 @@ pub const CLIENTS: [ClientConfig; 5] = [
     ClientConfig {
         name: "vscode",
         config_location: ".vscode/mcp.json of a project, or your own mcp.json (\"MCP: Open User Configuration\")",
-        note: "VS Code puts the open folder in for ${workspaceFolder}",
+        note: "VS Code replaces ${workspaceFolder} by the open folder",
         template: include_str!("../../config/vscode.json"),
     },
     ClientConfig {
         name: "windsurf",
         config_location: "~/.codeium/windsurf/mcp_config.json",
-        note: "Windsurf does not tell which folder is open, so the entry is for this one project",
+        note: "Windsurf does not say which folder is open, so the entry is for this one project",
         template: include_str!("../../config/windsurf.json"),
     },
 ];
 
 impl ClientConfig {
-    /// Returns the client of a name.
+    /// Returns the client with this name.
     pub fn find_by_name(name: &str) -> Option<Self> {
         CLIENTS.into_iter().find(|client| client.name == name)
     }
 
-    /// Returns its configuration, with the server below `programs` and, where the client cannot say it, this project.
+    /// Returns its configuration, with the server in `programs` and, if the client cannot say which one is open, this project.
     pub fn configuration(&self, programs: &Path, project: &Path) -> Result<String, Error> {
         let server = json_string(&programs.join(SERVER_PLACEHOLDER.trim_matches('"')))?;
         let text = self.template.replace(SERVER_PLACEHOLDER, &server);
@@ -72,7 +72,7 @@ impl ClientConfig {
     }
 }
 
-/// A path as a string of JSON, which is one of TOML as well.
+/// Returns a path as a JSON string, which is a TOML string as well.
 fn json_string(path: &Path) -> Result<String, Error> {
     let text = path
         .to_str()

@@ -1,24 +1,19 @@
-//! The entries themselves, read from the shipped files in `config/`, and how ours are told from others'.
-use std::collections::BTreeMap;
+//! The entries of claude-mesh, read from the shipped files in `config/`, and how they are recognized in a file.
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::Error;
+use crate::claude_code::{HookEntry, HookGroup, HooksFile, ServerEntry};
 
-/// What the server is called in Claude Code.
+/// The name of the server in Claude Code.
 pub(crate) const SERVER_NAME: &str = "claude-mesh";
-/// Lets a session call our tools without asking.
-pub(crate) const ALLOW_RULE: &str = "mcp__claude-mesh";
-/// Asks the person before an answer leaves; an ask rule beats an allow rule.
-pub(crate) const CONFIRM_RULE: &str = "mcp__claude-mesh__reply_to_peer";
-/// Tells a server that a project's file started which project that is.
+/// Says to a server that is started by the file of a project which project that is.
 pub(crate) const PROJECT_PATH_VAR: &str = "CLAUDE_MESH_PROJECT_PATH";
-/// Its value in a committed file: Claude Code fills it in.
+/// Its value in a committed file; Claude Code expands it.
 pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
 
-/// The program that keeps a session from editing what another has claimed.
+/// The program that denies edits of files that another session has claimed.
 pub(crate) const GUARD_PROGRAM: &str = "claude-mesh-claim-guard";
 /// The program that waits beside an idle session.
 pub(crate) const REWAKE_PROGRAM: &str = "claude-mesh-inbox-wait";
@@ -28,55 +23,19 @@ const HOOKS_GUARD_JSON: &str = include_str!("../../config/hooks-guard.json");
 const HOOKS_REWAKE_JSON: &str = include_str!("../../config/hooks-rewake.json");
 const MCP_JSON: &str = include_str!("../../config/mcp.json");
 
-/// The server entry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ServerEntry {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) command: String,
-    pub(crate) args: Vec<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) env: BTreeMap<String, String>,
-}
-
-/// One hook, in the form without a shell: `args` is there, if empty.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct HookEntry {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) command: String,
-    pub(crate) args: Vec<String>,
-    /// Nobody waits for it, and its end with 2 wakes the session.
-    #[serde(
-        rename = "asyncRewake",
-        default,
-        skip_serializing_if = "std::ops::Not::not"
-    )]
-    pub(crate) async_rewake: bool,
-    pub(crate) timeout: u32,
-}
-
-/// A group of hooks that run for everything an event has to say, or for what the matcher names.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct HookGroup {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) matcher: Option<String>,
-    pub(crate) hooks: Vec<HookEntry>,
-}
-
-/// Hooks to wire in.
+/// The hooks to install.
 #[derive(Clone, Debug)]
 pub(crate) struct HookSets {
-    /// Those of everyone.
+    /// Always installed.
     pub(crate) always: Vec<WantedHook>,
-    /// Those that wait beside an idle session, where a person has asked for it.
+    /// Wait beside an idle session; installed on request.
     pub(crate) rewake_hooks: Vec<WantedHook>,
-    /// The one before each edit, where a person has asked for it.
+    /// Runs before each edit; installed on request.
     pub(crate) guard: Vec<WantedHook>,
 }
 
 impl HookSets {
-    /// All of them, with absolute paths below `programs` or with bare names.
+    /// Returns all of them, with absolute paths in `programs`, or with bare names.
     pub(crate) fn load(programs: Option<&Path>) -> Result<Self, Error> {
         Ok(Self {
             always: wanted(HOOKS_JSON, programs)?,
@@ -86,41 +45,24 @@ impl HookSets {
     }
 }
 
-/// A hook and the event it belongs to.
+/// A hook and its event.
 #[derive(Clone, Debug)]
 pub(crate) struct WantedHook {
     pub(crate) event: &'static str,
-    /// For what of it; without one for all.
+    /// The occurrences of the event; `None` is all.
     pub(crate) matcher: Option<String>,
     pub(crate) program: String,
     pub(crate) hook: HookEntry,
 }
 
 impl WantedHook {
-    /// Does this group run for what is wanted?
+    /// Returns whether this group runs wherever the hook is wanted.
     pub(crate) fn is_run_by_group(&self, group: &Value) -> bool {
-        let matcher = group.get("matcher").map(Value::as_str);
-        let always = matches!(matcher, None | Some(Some("" | "*" | ".*")));
-        always || (self.matcher.is_some() && matcher == Some(self.matcher.as_deref()))
+        HookGroup::covers(group, self.matcher.as_deref())
     }
 }
 
-#[derive(Deserialize)]
-struct HooksFile {
-    hooks: HooksByEvent,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
-struct HooksByEvent {
-    session_start: Vec<HookGroup>,
-    user_prompt_submit: Vec<HookGroup>,
-    pre_tool_use: Vec<HookGroup>,
-    stop: Vec<HookGroup>,
-    session_end: Vec<HookGroup>,
-}
-
-/// The server entry for one person's own files, or with no folder the one for a project's files.
+/// Returns the server entry for the files of a user, or without `programs` the one for the files of a project.
 pub(crate) fn server(programs: Option<&Path>) -> Result<ServerEntry, Error> {
     let mut server: ServerEntry =
         serde_json::from_str(MCP_JSON).expect("config/mcp.json is checked by a test");
@@ -136,15 +78,8 @@ pub(crate) fn server(programs: Option<&Path>) -> Result<ServerEntry, Error> {
 fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<WantedHook>, Error> {
     let file: HooksFile =
         serde_json::from_str(file).expect("the files in config are checked by a test");
-    let events = [
-        ("SessionStart", file.hooks.session_start),
-        ("UserPromptSubmit", file.hooks.user_prompt_submit),
-        ("PreToolUse", file.hooks.pre_tool_use),
-        ("Stop", file.hooks.stop),
-        ("SessionEnd", file.hooks.session_end),
-    ];
     let mut wanted = Vec::new();
-    for (event, groups) in events {
+    for (event, groups) in file.hooks.into_groups() {
         for group in groups {
             for mut hook in group.hooks {
                 let program = hook.command;
@@ -161,9 +96,10 @@ fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<WantedHook>, Error>
     Ok(wanted)
 }
 
-/// The program of ours that a hook entry starts: `claude-mesh-inbox-poll`, whatever its folder, quotes and arguments.
+/// Returns the program of claude-mesh that a hook entry starts, like `claude-mesh-inbox-poll`, in any folder and with any
+/// quotes and arguments.
 ///
-/// Only the first command counts: a hook that merely mentions one of our programs is someone else's.
+/// Only the first command counts: a hook that merely mentions a program of claude-mesh is not recognized.
 pub(crate) fn our_hook_program(hook: &Value) -> Option<String> {
     let command = hook.get("command")?.as_str()?;
     let words: Vec<String> = match hook.get("args").and_then(Value::as_array) {
@@ -176,7 +112,7 @@ pub(crate) fn our_hook_program(hook: &Value) -> Option<String> {
     first_program(&unwrap_shell_command(words)).and_then(our_program_name)
 }
 
-/// The program of ours that a server entry starts.
+/// Returns the program of claude-mesh that a server entry starts.
 pub(crate) fn our_server_program(entry: &Value) -> Option<String> {
     our_program_name(entry.get("command")?.as_str()?)
 }
@@ -191,7 +127,7 @@ fn our_program_name(program: &str) -> Option<String> {
     ours.then(|| name.to_owned())
 }
 
-/// The first word that is a program and not something that only starts one.
+/// Returns the first word that is a program, and neither a shell or `env` that starts it nor an assignment.
 fn first_program(words: &[String]) -> Option<&str> {
     let is_launcher = |word: &str| {
         is_shell(word)
@@ -208,7 +144,7 @@ fn first_program(words: &[String]) -> Option<&str> {
         .find(|word| !is_launcher(word) && !is_assignment(word))
 }
 
-/// The words of `…` where the words are `sh -c …`.
+/// Returns the words of the script if the words are `sh -c <script>`.
 fn unwrap_shell_command(words: Vec<String>) -> Vec<String> {
     let script = words.windows(3).find_map(|next| {
         let is_command_flag = next[1].starts_with('-') && next[1].ends_with('c');

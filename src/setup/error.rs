@@ -1,66 +1,44 @@
-//! What stands in the way of wiring: a broken file, a folder that takes no writes, a file that never rests.
-use std::fmt;
+//! Why a file of Claude Code cannot be read, planned or written.
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::plan::AppliedChanges;
-use crate::setup::parse_error::ParseError;
+use super::parse_error::ParseError;
 
-/// Why a file cannot be planned or written. Whoever returns it has left the file as it was.
-#[derive(Debug)]
+/// Why a file cannot be planned or written. The file is as it was.
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is not strict JSON, or holds something of the wrong kind where our entries belong.
+    /// The file is not strict JSON, or has a value of another type where an entry belongs. Line and column start at 1.
+    #[error("{} line {line}, column {column}: {reason}", .path.display())]
     Malformed {
-        /// The file.
         path: PathBuf,
-        /// Line, from 1.
         line: usize,
-        /// Column, from 1.
         column: usize,
-        /// What is wrong there.
         reason: String,
     },
-    /// The file system said no.
+    /// The file system failed; `action` is what was tried, as a verb.
+    #[error("cannot {action} {}: {source}", .path.display())]
     Io {
-        /// The file or folder.
         path: PathBuf,
-        /// What was tried, as a verb: "read", "write", "back up".
         action: &'static str,
-        /// What the system answered.
         source: io::Error,
     },
-    /// The place cannot be used at all: no project given, a path that is not text, a device.
-    Unusable {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// Someone rewrote the file each time it was about to be replaced.
-    KeepsChanging {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// Writing stopped half-way: some files were replaced before one refused.
-#[derive(Debug)]
-pub struct ApplyError {
-    /// What was written before; empty where nothing was changed.
-    pub applied: AppliedChanges,
-    /// Why the next file could not be.
-    pub error: Error,
+    /// The path cannot be used at all: it is not a project, not text, or a device.
+    #[error("cannot use {}: {reason}", .path.display())]
+    Unusable { path: PathBuf, reason: String },
+    /// Another program rewrote the file each time it was about to be replaced.
+    #[error("{} changes faster than it can be edited", .path.display())]
+    KeepsChanging { path: PathBuf },
 }
 
 impl Error {
-    /// Something that can be done now.
+    /// Returns what a user can do now.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Malformed { .. } => "the file was left untouched; mend it there, then try again",
+            Self::Malformed { .. } => "the file was left untouched; fix it there, then try again",
             Self::Io { .. } => {
-                "the file was left untouched; check its folder, rights and free space"
+                "the file was left untouched; check its folder, permissions and free space"
             }
-            Self::Unusable { .. } => "the file was left untouched; name another place",
+            Self::Unusable { .. } => "the file was left untouched; name another path",
             Self::KeepsChanging { .. } => {
                 "the file was left untouched; close Claude Code, then try again"
             }
@@ -76,6 +54,7 @@ impl Error {
         }
     }
 
+    /// Returns a function that adds the action and the path to an I/O error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),
@@ -89,54 +68,5 @@ impl Error {
             path: path.to_owned(),
             reason: reason.into(),
         }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed {
-                path,
-                line,
-                column,
-                reason,
-            } => write!(
-                f,
-                "{} line {line}, column {column}: {reason}",
-                path.display()
-            ),
-            Self::Io {
-                path,
-                action,
-                source,
-            } => write!(f, "cannot {action} {}: {source}", path.display()),
-            Self::Unusable { path, reason } => {
-                write!(f, "cannot use {}: {reason}", path.display())
-            }
-            Self::KeepsChanging { path } => {
-                write!(f, "{} changes faster than it can be edited", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for ApplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for ApplyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
     }
 }

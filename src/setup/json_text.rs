@@ -1,89 +1,60 @@
-//! A JSON file as text: single values are set, added and taken out, every other byte stays.
+//! Edits a JSON file as text: sets, adds and removes single values, and leaves every other byte as it is.
 //!
-//! The parser is `serde_json`, which says what strict JSON is and where a file leaves it; `RawValue` tells where
-//! a value lies in the text. A parsed tree written out again would lose blank lines, odd indentation and the
-//! halves of surrogate pairs that Claude Code leaves in `~/.claude.json` when it cuts a text inside an emoji.
-use std::fmt;
+//! A parsed tree that is written out again would lose blank lines, odd indentation, and the halves of surrogate pairs that
+//! Claude Code leaves in `~/.claude.json` when it cuts a text inside an emoji.
+//!
+//! Not the CST of `jsonc-parser` (0.34): it refuses lone surrogates and byte order marks, accepts comments at the top level
+//! with comments turned off, and reformats one-line objects.
 use std::ops::Range;
 
 use serde::Serialize;
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
+use super::json_items::{ContainerKind, PathStep, items};
 use super::layout;
-use crate::setup::parse_error::ParseError;
-
-const BOM: &str = "\u{feff}";
+use super::parse_error::ParseError;
+use crate::platform::text::without_bom;
 
 /// The text of one JSON file whose top level is an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JsonText {
-    bom: bool,
+    /// The byte order mark, if the file begins with one.
+    bom: Vec<u8>,
     text: String,
 }
 
-/// One step on the way from the top level to a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PathStep<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
-impl<'a> From<&'a str> for PathStep<'a> {
-    fn from(key: &'a str) -> Self {
-        Self::Key(key)
-    }
-}
-
-impl From<usize> for PathStep<'_> {
-    fn from(index: usize) -> Self {
-        Self::Index(index)
-    }
-}
-
-impl fmt::Display for PathStep<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(key) => write!(f, "\"{key}\""),
-            Self::Index(index) => write!(f, "entry {}", index + 1),
-        }
-    }
-}
-
 impl JsonText {
-    /// Reads a file's content; an empty one counts as `{}`.
+    /// Parses the content of a file; an empty one counts as `{}`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let text = std::str::from_utf8(bytes).map_err(|fault| {
-            let readable = String::from_utf8_lossy(&bytes[..fault.valid_up_to()]);
+        let content = without_bom(bytes);
+        let (bom, _) = bytes.split_at(bytes.len() - content.len());
+        let text = std::str::from_utf8(content).map_err(|fault| {
+            let readable = String::from_utf8_lossy(&content[..fault.valid_up_to()]);
             ParseError::at_offset(&readable, readable.len(), "not UTF-8".to_owned())
         })?;
-        let (bom, text) = text
-            .strip_prefix(BOM)
-            .map_or((false, text), |rest| (true, rest));
         let text = if text.trim().is_empty() { "{}\n" } else { text };
         serde_json::from_str::<IgnoredAny>(text).map_err(|fault| ParseError::from_serde(&fault))?;
         let json = Self {
-            bom,
+            bom: bom.to_owned(),
             text: text.to_owned(),
         };
-        json.items(&json.root(), &[], ContainerKind::Object)?;
+        items(&json.text, &json.root(), &[], ContainerKind::Object)?;
         Ok(json)
     }
 
-    /// The text as it goes into the file.
+    /// Returns the content of the file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let bom = if self.bom { BOM } else { "" };
-        [bom.as_bytes(), self.text.as_bytes()].concat()
+        [&self.bom, self.text.as_bytes()].concat()
     }
 
-    /// Is the top level `{}`?
+    /// Returns whether the top level is `{}`.
     pub(crate) fn is_empty(&self) -> bool {
         let root = self.root();
         self.text[root.start + 1..root.end - 1].trim().is_empty()
     }
 
-    /// The value at the end of `path`, if there is one.
+    /// Returns the value at `path`, if there is one.
     pub(crate) fn value(&self, path: &[PathStep<'_>]) -> Result<Option<Value>, ParseError> {
         let Some(range) = self.find(path)? else {
             return Ok(None);
@@ -96,7 +67,7 @@ impl JsonText {
             })
     }
 
-    /// The list at the end of `path`; empty if there is none.
+    /// Returns the list at `path`; empty if there is none.
     pub(crate) fn list(&self, path: &[PathStep<'_>]) -> Result<Vec<Value>, ParseError> {
         self.check_kind(path, ContainerKind::Array)?;
         match self.value(path)? {
@@ -105,7 +76,7 @@ impl JsonText {
         }
     }
 
-    /// Sets the value at the end of a path of keys; objects that are missing on the way are made.
+    /// Sets the value at a path of keys; creates the objects above it that are missing.
     pub(crate) fn set(
         &mut self,
         path: &[PathStep<'_>],
@@ -131,7 +102,7 @@ impl JsonText {
         self.append_item(parents, Some(key), value)
     }
 
-    /// Adds a value at the end of the list at `path`; what is missing on the way is made.
+    /// Appends a value to the list at `path`; creates the list and the objects above it that are missing.
     pub(crate) fn push(
         &mut self,
         path: &[PathStep<'_>],
@@ -141,20 +112,16 @@ impl JsonText {
         self.append_item(path, None, value)
     }
 
-    /// Takes the value at the end of `path` out, with its key and its comma.
+    /// Removes the value at `path`, with its key and its comma.
     pub(crate) fn remove(&mut self, path: &[PathStep<'_>]) -> Result<(), ParseError> {
         let Some((last, parents)) = path.split_last() else {
             return Ok(());
         };
-        let kind = match last {
-            PathStep::Key(_) => ContainerKind::Object,
-            PathStep::Index(_) => ContainerKind::Array,
-        };
         let Some(container) = self.find(parents)? else {
             return Ok(());
         };
-        let items = self.items(&container, parents, kind)?;
-        let Some(index) = position(&items, *last) else {
+        let items = items(&self.text, &container, parents, last.container_kind())?;
+        let Some(index) = last.find_in(&items) else {
             return Ok(());
         };
         let removed = match (index.checked_sub(1), items.get(index + 1)) {
@@ -166,7 +133,7 @@ impl JsonText {
         Ok(())
     }
 
-    /// Takes a value out, then every object and list above it that this left empty.
+    /// Removes a value, then every object and list above it that this leaves empty.
     pub(crate) fn prune(&mut self, path: &[PathStep<'_>]) -> Result<(), ParseError> {
         if self.find(path)?.is_none() {
             return Ok(());
@@ -185,17 +152,15 @@ impl JsonText {
         Ok(())
     }
 
-    /// Refuses a value at `path` that is neither missing nor of this kind.
+    /// Refuses a value at `path` that is of another kind; a missing one is fine.
     pub(crate) fn check_kind(
         &self,
         path: &[PathStep<'_>],
         kind: ContainerKind,
     ) -> Result<(), ParseError> {
         match self.find(path)? {
-            Some(range) if !self.text[range.clone()].starts_with(kind.opening_char()) => Err(
-                ParseError::at_offset(&self.text, range.start, wrong_kind_reason(path, kind)),
-            ),
-            _ => Ok(()),
+            Some(range) => kind.check(&self.text, &range, path),
+            None => Ok(()),
         }
     }
 
@@ -207,12 +172,8 @@ impl JsonText {
     fn find(&self, path: &[PathStep<'_>]) -> Result<Option<Range<usize>>, ParseError> {
         let mut range = self.root();
         for (depth, step) in path.iter().enumerate() {
-            let kind = match step {
-                PathStep::Key(_) => ContainerKind::Object,
-                PathStep::Index(_) => ContainerKind::Array,
-            };
-            let items = self.items(&range, &path[..depth], kind)?;
-            let Some(index) = position(&items, *step) else {
+            let items = items(&self.text, &range, &path[..depth], step.container_kind())?;
+            let Some(index) = step.find_in(&items) else {
                 return Ok(None);
             };
             let duplicate = items[index + 1..]
@@ -222,7 +183,7 @@ impl JsonText {
                 return Err(ParseError::at_offset(
                     &self.text,
                     duplicate.start,
-                    format!("{step} stands here a second time"),
+                    format!("duplicate key {step}"),
                 ));
             }
             range = items[index].value.clone();
@@ -230,49 +191,7 @@ impl JsonText {
         Ok(Some(range))
     }
 
-    /// What an object or list holds; `path` names it where it is something else.
-    fn items(
-        &self,
-        container: &Range<usize>,
-        path: &[PathStep<'_>],
-        kind: ContainerKind,
-    ) -> Result<Vec<Item>, ParseError> {
-        let text = &self.text[container.clone()];
-        if !text.starts_with(kind.opening_char()) {
-            return Err(ParseError::at_offset(
-                &self.text,
-                container.start,
-                wrong_kind_reason(path, kind),
-            ));
-        }
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let raw = match kind {
-            ContainerKind::Object => reader.deserialize_map(RawItems),
-            ContainerKind::Array => reader.deserialize_seq(RawItems),
-        }
-        .map_err(|fault| {
-            let inside = ParseError::from_serde(&fault);
-            ParseError::at_offset(&self.text, container.start, inside.reason)
-        })?;
-        let mut end = container.start + 1;
-        let items = raw.into_iter().map(|(key, value)| {
-            let between = &self.text[end..];
-            let start = end + between.len()
-                - between
-                    .trim_start_matches(|c: char| c.is_whitespace() || c == ',')
-                    .len();
-            let at_offset = value.as_ptr() as usize - self.text.as_ptr() as usize;
-            end = at_offset + value.len();
-            Item {
-                key,
-                start,
-                value: at_offset..end,
-            }
-        });
-        Ok(items.collect())
-    }
-
-    /// Makes the empty object or list at `path`, and the objects above it, where they are missing.
+    /// Creates the empty object or list at `path` and the objects above it, if they are missing.
     fn ensure_container(
         &mut self,
         path: &[PathStep<'_>],
@@ -293,7 +212,7 @@ impl JsonText {
         self.append_item(parents, Some(key), &empty)
     }
 
-    /// Adds an item at the end of the container at `path`, laid out like its neighbours.
+    /// Appends an item to the container at `path`, laid out like the items before it.
     fn append_item(
         &mut self,
         path: &[PathStep<'_>],
@@ -304,7 +223,7 @@ impl JsonText {
             return Ok(());
         };
         let kind = key.map_or(ContainerKind::Array, |_| ContainerKind::Object);
-        let items = self.items(&container, path, kind)?;
+        let items = items(&self.text, &container, path, kind)?;
         let newline = layout::newline(&self.text);
         let name = |colon: &str| key.map_or(String::new(), |key| layout::compact(&key) + colon);
         if let Some(last) = items.last() {
@@ -313,8 +232,7 @@ impl JsonText {
                 None => container.start + 1,
             };
             let gap = self.text[gap..last.start].trim_start_matches(',');
-            let own_line = layout::starts_line(&self.text, last.start);
-            let addition = if own_line {
+            let addition = if layout::starts_line(&self.text, last.start) {
                 let indent = layout::indent_at(&self.text, last.start);
                 let value = layout::pretty(value, &self.text, indent);
                 format!(",{newline}{indent}{}{value}", name(": "))
@@ -326,7 +244,6 @@ impl JsonText {
             self.text.insert_str(last.value.end, &addition);
             return Ok(());
         }
-        let inside = container.start + 1..container.end - 1;
         let content = if self.is_one_line() {
             name(":") + &layout::compact(value)
         } else {
@@ -335,82 +252,13 @@ impl JsonText {
             let value = layout::pretty(value, &self.text, &indent);
             format!("{newline}{indent}{}{value}{newline}{outer}", name(": "))
         };
+        let inside = container.start + 1..container.end - 1;
         self.text.replace_range(inside, &content);
         Ok(())
     }
 
     fn is_one_line(&self) -> bool {
         !self.is_empty() && !self.text[self.root()].contains('\n')
-    }
-}
-
-/// An object or a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ContainerKind {
-    Object,
-    Array,
-}
-
-impl ContainerKind {
-    fn opening_char(self) -> char {
-        match self {
-            Self::Object => '{',
-            Self::Array => '[',
-        }
-    }
-}
-
-/// A member of an object or an entry of a list; `start` is where its key or itself begins.
-struct Item {
-    key: Option<String>,
-    start: usize,
-    value: Range<usize>,
-}
-
-/// Splits an object or list into its keys and the untouched texts of its values.
-struct RawItems;
-
-impl<'de> Visitor<'de> for RawItems {
-    type Value = Vec<(Option<String>, &'de str)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or a list")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut parts = Vec::new();
-        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-            parts.push((Some(key), value.get()));
-        }
-        Ok(parts)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut parts = Vec::new();
-        while let Some(value) = list.next_element::<&'de RawValue>()? {
-            parts.push((None, value.get()));
-        }
-        Ok(parts)
-    }
-}
-
-fn position(items: &[Item], step: PathStep<'_>) -> Option<usize> {
-    match step {
-        PathStep::Key(key) => items
-            .iter()
-            .position(|item| item.key.as_deref() == Some(key)),
-        PathStep::Index(index) => (index < items.len()).then_some(index),
-    }
-}
-
-fn wrong_kind_reason(path: &[PathStep<'_>], kind: ContainerKind) -> String {
-    let kind = match kind {
-        ContainerKind::Object => "an object",
-        ContainerKind::Array => "a list",
-    };
-    match path.last() {
-        None => format!("the top level must be {kind}"),
-        Some(step) => format!("{step} must be {kind}"),
     }
 }
 
@@ -537,7 +385,7 @@ mod tests {
         assert!(json.value(&["b".into()]).is_ok());
         let parse_error = json.value(&["a".into()]).unwrap_err();
         assert_eq!((parse_error.line, parse_error.column), (1, 10));
-        assert_eq!(parse_error.reason, "\"a\" stands here a second time");
+        assert_eq!(parse_error.reason, "duplicate key \"a\"");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! How a JSON text is laid out, so that what is added looks like what is there.
+//! Finds out how a JSON text is laid out, so that additions look like the rest.
 use serde::Serialize;
 
-/// The line end in use.
+/// Returns the line ending of the text.
 pub(crate) fn newline(text: &str) -> &'static str {
     match text.find('\n') {
         Some(at) if text[..at].ends_with('\r') => "\r\n",
@@ -9,7 +9,7 @@ pub(crate) fn newline(text: &str) -> &'static str {
     }
 }
 
-/// One level of indentation: that of the first line inside the top level, two spaces if there is none.
+/// Returns one level of indentation: that of the first line inside the top level, or two spaces.
 pub(crate) fn indent_unit(text: &str) -> &str {
     let inside = text.trim_start().get(1..).unwrap_or_default();
     let first = inside.trim_start();
@@ -19,13 +19,13 @@ pub(crate) fn indent_unit(text: &str) -> &str {
     }
 }
 
-/// The white space that begins the line of this byte.
+/// Returns the white space at the start of the line of this byte.
 pub(crate) fn indent_at(text: &str, at: usize) -> &str {
     let line = &text[line_start(text, at)..];
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
 }
 
-/// Does the item that starts here, or the key before it, begin a line that is not the first?
+/// Returns whether the item that starts here, or the key before it, begins a line other than the first.
 pub(crate) fn starts_line(text: &str, at: usize) -> bool {
     let line = line_start(text, at);
     let before = text[line..at].trim();
@@ -33,12 +33,12 @@ pub(crate) fn starts_line(text: &str, at: usize) -> bool {
     line > 0 && (before.is_empty() || before.strip_suffix(':').is_some_and(is_key))
 }
 
-/// A value in one line.
+/// Returns a value in one line.
 pub(crate) fn compact(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data always has a JSON form")
 }
 
-/// A value over several lines, in the manner of `text`, each line after the first behind `indent`.
+/// Returns a value in several lines, indented like `text`; each line after the first begins with `indent`.
 pub(crate) fn pretty(value: &impl Serialize, text: &str, indent: &str) -> String {
     let formatter = serde_json::ser::PrettyFormatter::with_indent(indent_unit(text).as_bytes());
     let mut bytes = Vec::new();

@@ -1,6 +1,6 @@
-//! Where and why a text is not what it should be.
+//! The position and reason of an error in a JSON text.
 
-/// Where and why a text is not what was expected; line and column start at 1.
+/// Why a text cannot be edited; line and column start at 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ParseError {
     pub(crate) line: usize,

@@ -1,14 +1,15 @@
-//! Where Claude Code keeps what we change, for one person, one project, or one checkout.
+//! The paths of the files that an install changes, for a user, a project, or a checkout.
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::error::Error;
+use crate::claude_code::{LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR, SETTINGS_FILE};
 
-/// The places of one person's Claude Code and of our programs; whoever calls has looked them up.
+/// The paths of Claude Code's files and of the installed programs, as the caller has found them.
 #[derive(Clone, Debug)]
 pub struct InstallPaths {
-    /// The person's home folder; only used to show paths as `~/…`.
+    /// The home folder, to show paths as `~/…`.
     pub home: PathBuf,
     /// `$CLAUDE_CONFIG_DIR`, else `~/.claude`.
     pub claude_dir: PathBuf,
@@ -16,26 +17,26 @@ pub struct InstallPaths {
     pub claude_json: PathBuf,
     /// The folder that holds `claude-mesh-server` and the hook programs.
     pub programs: PathBuf,
-    /// The folder of the project at hand, if there is one.
+    /// The folder of the project, if there is one.
     pub project: Option<PathBuf>,
-    /// The folders of `PATH`: there Claude Code finds the bare names of a project's files.
+    /// The folders of `PATH`, in which Claude Code finds programs by bare name.
     pub search_path: Vec<PathBuf>,
 }
 
-/// For whom claude-mesh is wired.
+/// Where claude-mesh is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InstallScope {
-    /// This person, in every project; programs by absolute path.
+    /// For this user, in every project; programs by absolute path.
     User,
-    /// Everyone who has this repository; programs by bare name.
+    /// For everyone who has this repository; programs by bare name.
     Project,
-    /// This checkout only: hooks and permission rule stay out of the repository.
+    /// For this checkout: hooks and permission rule stay out of the repository.
     Local,
 }
 
 impl InstallPaths {
-    /// The usual places below `home`; an empty `claude_config_dir` counts as not set.
+    /// Returns the usual paths in `home`; an empty `claude_config_dir` counts as not set.
     pub fn new(home: &Path, claude_config_dir: Option<&Path>, programs: &Path) -> Self {
         let config_dir = claude_config_dir.filter(|dir| !dir.as_os_str().is_empty());
         Self {
@@ -48,7 +49,7 @@ impl InstallPaths {
         }
     }
 
-    /// The same places, seen from a project.
+    /// Returns the same paths with this project.
     #[must_use]
     pub fn in_project(self, project: &Path) -> Self {
         Self {
@@ -57,7 +58,7 @@ impl InstallPaths {
         }
     }
 
-    /// The file that holds the server entry.
+    /// Returns the file for the server entry.
     pub fn servers_file(&self, scope: InstallScope) -> Result<PathBuf, Error> {
         match scope {
             InstallScope::User => Ok(self.claude_json.clone()),
@@ -65,16 +66,16 @@ impl InstallPaths {
         }
     }
 
-    /// The file that holds hooks and permission rules.
+    /// Returns the file for hooks and permission rules.
     pub fn settings_file(&self, scope: InstallScope) -> Result<PathBuf, Error> {
         match scope {
-            InstallScope::User => Ok(self.claude_dir.join("settings.json")),
-            InstallScope::Project => Ok(self.project()?.join(".claude/settings.json")),
-            InstallScope::Local => Ok(self.project()?.join(".claude/settings.local.json")),
+            InstallScope::User => Ok(self.claude_dir.join(SETTINGS_FILE)),
+            InstallScope::Project => Ok(self.project_settings()?.join(SETTINGS_FILE)),
+            InstallScope::Local => Ok(self.project_settings()?.join(LOCAL_SETTINGS_FILE)),
         }
     }
 
-    /// A path as a person would write it.
+    /// Returns a path as a user would write it.
     pub(crate) fn display_path(&self, path: &Path) -> String {
         match path.strip_prefix(&self.home) {
             Ok(relative) if !relative.as_os_str().is_empty() => format!("~/{}", relative.display()),
@@ -82,18 +83,25 @@ impl InstallPaths {
         }
     }
 
+    fn project_settings(&self) -> Result<PathBuf, Error> {
+        Ok(self.project()?.join(PROJECT_SETTINGS_DIR))
+    }
+
     fn project(&self) -> Result<&Path, Error> {
         let project = self.project.as_deref().unwrap_or(Path::new(""));
         if project.is_dir() {
             Ok(project)
         } else {
-            Err(Error::unusable(project, "not the folder of a project"))
+            Err(Error::unusable(
+                project,
+                "it is not the folder of a project",
+            ))
         }
     }
 }
 
 impl InstallScope {
-    /// What to write after `claude-mesh install` or `uninstall` for this scope.
+    /// Returns the flag of `claude-mesh install` and `uninstall` for this scope.
     pub(crate) fn flag(self) -> &'static str {
         match self {
             Self::User => "",

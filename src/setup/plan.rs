@@ -1,60 +1,72 @@
-//! What would change, file by file, and then the changing: every file is read and worked out before one is written.
+//! Plans the changes of an install or uninstall file by file, and applies them. Every file is read and its next content
+//! computed before the first is written.
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::atomic_write::{self, CommitOutcome, Replacement, StagedFile};
 use super::entries::{self, HookSets};
-use super::error::{ApplyError, Error};
+use super::error::Error;
+use super::hook_wiring::wired_hooks;
 use super::json_text::JsonText;
 use super::places::{InstallPaths, InstallScope};
-use super::wiring::{Edit, InstallOptions, our_hooks};
-use crate::setup::atomic_write;
-use crate::setup::atomic_write::StagedFile;
+use super::redact::redact;
+use super::wiring::{Edit, InstallOptions};
 
-/// How often a file that changes under our hands is worked out anew.
+/// How often a file that changes meanwhile is planned again.
 const COMMIT_ATTEMPTS_MAX: usize = 8;
-/// Between two tries.
+/// Pause between two attempts.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// The changes to come.
+/// The planned changes.
 #[derive(Debug)]
 pub struct Plan {
     changes: Vec<FileChange>,
 }
 
-/// One file and what becomes of it.
+/// The planned change of one file.
 #[derive(Clone, Debug)]
 pub struct FileChange {
-    /// The file, as it is called; a link is followed when writing.
+    /// The file as it is named; a link is followed when writing.
     pub path: PathBuf,
-    /// What it holds, if it is there.
+    /// The content now; `None` if there is no such file.
     pub before: Option<Vec<u8>>,
-    /// What it will hold; nothing if it goes.
+    /// The next content; `None` if the file is removed.
     pub after: Option<Vec<u8>>,
     edit: Edit,
     owner_only: bool,
 }
 
-/// What has been done.
+/// The changes that were made.
 #[derive(Debug, Default)]
 pub struct AppliedChanges {
-    /// The files that were written, made or removed.
+    /// The files that were written or removed.
     pub written: Vec<WrittenFile>,
 }
 
-/// One file that is no longer what it was.
+/// One file that was changed.
 #[derive(Debug)]
 pub struct WrittenFile {
-    /// The file.
     pub path: PathBuf,
-    /// A copy of what it was; none for a file that we made, or removed because only our entries were in it.
+    /// The copy of the content before; `None` for a new file, and for one that is removed because nothing else was in it.
     pub backup: Option<PathBuf>,
-    /// Did the file go?
+    /// Whether the file was removed.
     pub removed: bool,
 }
 
-/// Plans wiring claude-mesh in. A plan without changes means that it is wired already.
+/// Why applying a plan stopped; some files may have been written before.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ApplyError {
+    /// What was written before.
+    pub applied: AppliedChanges,
+    /// Why the next file was not written.
+    #[source]
+    pub error: Error,
+}
+
+/// Plans an install. A plan without changes means that everything is installed.
 pub fn install(
     places: &InstallPaths,
     scope: InstallScope,
@@ -72,8 +84,8 @@ pub fn install(
     ])
 }
 
-/// Plans taking out what [`install`] puts in. The server entry of a project stays while the other one of its
-/// settings files, shared or local, still has our hooks.
+/// Plans the removal of what [`install`] adds. The server entry of a project stays while the other settings file of the
+/// project, shared or local, still has hooks of claude-mesh.
 pub fn uninstall(places: &InstallPaths, scope: InstallScope) -> Result<Plan, Error> {
     let other = match scope {
         InstallScope::User => None,
@@ -109,19 +121,19 @@ impl Plan {
         Ok(Self { changes })
     }
 
-    /// Is there nothing to do?
+    /// Returns whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// The files that will change.
+    /// Returns the files that will change.
     pub fn changes(&self) -> &[FileChange] {
         &self.changes
     }
 
-    /// Does it: all next contents are on disk before the first file is replaced.
+    /// Applies the plan: all next contents are on disk before the first file is replaced.
     ///
-    /// `now` names the backups. A file that has changed since it was planned is worked out anew.
+    /// `now` names the backups. A file that has changed since it was planned is planned again.
     pub fn apply(self, now: Timestamp) -> Result<AppliedChanges, ApplyError> {
         let mut applied = AppliedChanges::default();
         let staged: Result<Vec<_>, _> = self
@@ -144,18 +156,23 @@ impl Plan {
 }
 
 impl FileChange {
-    /// Before and after as text with what looks like a secret masked, for showing the difference.
+    /// Returns the content before and after as text to show, with secrets redacted.
     pub fn shown(&self) -> (String, String) {
         let text = |bytes: &Option<Vec<u8>>| {
             let bytes = bytes.as_deref().unwrap_or_default();
-            crate::setup::redact(&String::from_utf8_lossy(bytes))
+            redact(&String::from_utf8_lossy(bytes))
         };
         (text(&self.before), text(&self.after))
     }
 
     fn stage(&self, now: Timestamp) -> Result<StagedFile, Error> {
-        let (before, after) = (self.before.as_deref(), self.after.as_deref());
-        atomic_write::stage(&self.path, before, after, self.owner_only, now)
+        let replacement = Replacement {
+            path: &self.path,
+            before: self.before.as_deref(),
+            after: self.after.as_deref(),
+            owner_only: self.owner_only,
+        };
+        replacement.stage(now)
     }
 
     fn commit(
@@ -165,14 +182,14 @@ impl FileChange {
     ) -> Result<Option<WrittenFile>, Error> {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             match staged.commit()? {
-                Ok(backup) => {
+                CommitOutcome::Committed { backup } => {
                     return Ok(Some(WrittenFile {
                         removed: self.after.is_none(),
                         path: self.path,
                         backup,
                     }));
                 }
-                Err(changed) => self.before = changed,
+                CommitOutcome::Changed { content } => self.before = content,
             }
             std::thread::sleep(RETRY_DELAY);
             self.after = planned_content(&self.path, &self.edit, self.before.as_deref())?;
@@ -185,7 +202,7 @@ impl FileChange {
     }
 }
 
-/// What the file holds afterwards.
+/// Returns the content of the file after the edit; `None` if the file is to be removed.
 fn planned_content(
     path: &Path,
     edit: &Edit,
@@ -206,7 +223,7 @@ fn planned_content(
     Ok((!delete_file).then(|| json.bytes()))
 }
 
-/// Was there no such file before we came? Then the oldest backup, if any, holds entries of ours already.
+/// Returns whether an install created the file: then the oldest backup, if any, has entries of claude-mesh already.
 fn was_created_by_install(path: &Path, edit: &Edit) -> bool {
     let Some(oldest) = atomic_write::backups(path).into_iter().next() else {
         return true;
@@ -227,6 +244,7 @@ fn is_wired(settings: &Path) -> Result<bool, Error> {
         atomic_write::read(&atomic_write::resolve_symlinks(settings)?)?.unwrap_or_default();
     let json =
         JsonText::parse(&content).map_err(|parse_error| Error::malformed(settings, parse_error))?;
-    let hooks = our_hooks(&json).map_err(|parse_error| Error::malformed(settings, parse_error))?;
+    let hooks =
+        wired_hooks(&json).map_err(|parse_error| Error::malformed(settings, parse_error))?;
     Ok(!hooks.is_empty())
 }

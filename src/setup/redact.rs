@@ -1,10 +1,10 @@
-//! Hides what looks like a secret in a text that is about to be shown. `~/.claude.json` holds keys and tokens, and
-//! a difference shows the lines around it.
+//! Redacts what looks like a secret in a text that is shown: `~/.claude.json` has keys and tokens, and a diff shows the lines
+//! around a change.
 
-/// Shorter than this nothing is taken for a token by its looks alone.
+/// A shorter word is not taken for a token.
 const TOKEN_LENGTH_MIN: usize = 16;
 
-/// Words in a key that make its value a secret.
+/// A key that contains one of these has a secret value.
 const SECRET_KEYS: [&str; 9] = [
     "token",
     "secret",
@@ -17,10 +17,10 @@ const SECRET_KEYS: [&str; 9] = [
     "cookie",
 ];
 
-/// A JSON text with the strings that look like secrets replaced by `…`; anything else stays as it is.
+/// Returns a JSON text in which strings that look like secrets are replaced by `…`.
 ///
-/// A string is one if the key before it says so, or by its looks: 16 characters or more, letters and digits mixed,
-/// no path. It errs on the side of hiding. A broken text is taken as far as its quotes go.
+/// A string is a secret if its key says so, or if it is 16 characters or more with letters and digits and not a path. In
+/// doubt it is redacted. A broken text is redacted as far as its quotes go.
 pub fn redact(text: &str) -> String {
     let mut redacted = String::with_capacity(text.len());
     let mut rest = text;

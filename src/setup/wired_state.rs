@@ -1,16 +1,19 @@
-//! What Claude Code's files say about us, read once for `inspect`: exactly as written, judged elsewhere.
+//! Reads what Claude Code's files say about claude-mesh, for `inspect`, which judges it.
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::entries::{SERVER_NAME, our_hook_program};
+use super::atomic_write;
+use super::entries::SERVER_NAME;
 use super::error::Error;
-use super::json_text::{JsonText, PathStep};
+use super::hook_wiring::{WiredHook, event_path, wired_hooks};
+use super::json_items::{ContainerKind, PathStep};
+use super::json_text::JsonText;
+use super::parse_error::ParseError;
+use super::permission_rules::rules;
 use super::places::InstallScope;
-use super::wiring::{our_hooks, rules, server_path};
-use crate::claude_code::client::{INBOUND, INBOUND_REFUSED};
-use crate::setup::atomic_write;
-use crate::setup::parse_error::ParseError;
+use super::server_wiring::server_path;
+use crate::claude_code::{INBOUND, refuses_inbound};
 
 /// One settings file.
 pub(crate) struct SettingsFile {
@@ -26,23 +29,21 @@ pub(crate) struct SettingsFile {
     pub(crate) db_path: Option<String>,
 }
 
-/// A hook of ours where it stands.
-pub(crate) struct WiredHook {
-    pub(crate) event: String,
-    pub(crate) program: String,
-    /// The group it stands in.
-    pub(crate) group: Value,
-    pub(crate) hook: Value,
+impl SettingsFile {
+    /// Returns whether a hook starts this program.
+    pub(crate) fn runs_program(&self, program: &str) -> bool {
+        self.hooks.iter().any(|hook| hook.program == program)
+    }
 }
 
-/// A server entry with our name.
+/// A server entry with the name of claude-mesh.
 pub(crate) struct WiredServer {
     pub(crate) scope: InstallScope,
     pub(crate) path: PathBuf,
     pub(crate) entry: Value,
 }
 
-/// Reads a settings file; nothing if there is none.
+/// Reads a settings file; `None` if there is no such file.
 pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<SettingsFile>, Error> {
     read(path, |json| {
         let is_true = |key: &str| Ok(json.value(&[key.into()])? == Some(Value::Bool(true)));
@@ -50,7 +51,7 @@ pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<Settin
         Ok(Some(SettingsFile {
             scope,
             path: path.to_owned(),
-            hooks: wired_hooks(json)?,
+            hooks: checked_hooks(json)?,
             allow: rules(json, "allow")?,
             ask: rules(json, "ask")?,
             deny: rules(json, "deny")?,
@@ -59,8 +60,7 @@ pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<Settin
                 .as_ref()
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
-            inbound_refused: json.value(&[INBOUND.into()])?
-                == Some(Value::String(INBOUND_REFUSED.to_owned())),
+            inbound_refused: refuses_inbound(json.value(&[INBOUND.into()])?.as_ref()),
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {
@@ -72,12 +72,12 @@ pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<Settin
     })
 }
 
-/// Reads the server entry of `~/.claude.json` or `.mcp.json`; nothing if there is none.
+/// Reads the server entry of `~/.claude.json` or `.mcp.json`; `None` if there is none.
 pub(crate) fn server(scope: InstallScope, path: &Path) -> Result<Option<WiredServer>, Error> {
     read_server_at(scope, path, &server_path())
 }
 
-/// Reads the entry that `claude mcp add` without a scope leaves in `~/.claude.json` for one project.
+/// Reads the entry that `claude mcp add` without a scope adds to `~/.claude.json` for one project.
 pub(crate) fn read_project_server(
     path: &Path,
     project: &Path,
@@ -104,18 +104,13 @@ fn read_server_at(
     })
 }
 
-fn wired_hooks(json: &JsonText) -> Result<Vec<WiredHook>, ParseError> {
-    let mut wired = Vec::new();
-    for (event, (group, _), hook) in our_hooks(json)? {
-        let groups = json.list(&["hooks".into(), event.as_str().into()])?;
-        wired.push(WiredHook {
-            group: groups.get(group).cloned().unwrap_or_default(),
-            program: our_hook_program(&hook).unwrap_or_default(),
-            event,
-            hook,
-        });
+/// Returns the hooks, and refuses an event that occurs twice.
+fn checked_hooks(json: &JsonText) -> Result<Vec<WiredHook>, ParseError> {
+    let hooks = wired_hooks(json)?;
+    for hook in &hooks {
+        json.check_kind(&event_path(&hook.event), ContainerKind::Array)?;
     }
-    Ok(wired)
+    Ok(hooks)
 }
 
 fn read<T>(

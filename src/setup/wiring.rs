@@ -1,47 +1,47 @@
-//! What a file should hold when we are wired in, and when we are out again; the text changes nowhere else.
+//! The edits that `install` and `uninstall` make in one file. Everything else in the file stays as it is.
 //!
-//! An entry of ours that is there is mended key by key, so that what its owner added (`timeout`, `env`,
-//! `alwaysLoad`) stays. Only keys and entries that became empty by our leaving go with us; an empty `hooks` or
-//! `mcpServers` that stood there before cannot be told from ours and goes too, which means the same to Claude Code.
-use serde_json::{Value, json};
+//! An entry of claude-mesh that is there is updated key by key, so that what its user has added (`timeout`, `env`,
+//! `alwaysLoad`) stays. Keys and lists that become empty by a removal are removed too. An empty `hooks` or `mcpServers` that
+//! was there before the install cannot be told apart and goes too, which means the same to Claude Code.
+use super::entries::{GUARD_PROGRAM, HookSets, REWAKE_PROGRAM};
+use super::hook_wiring::{add_hook, drop_hook, event_path, hooks_of_program, wired_hooks};
+use super::json_items::ContainerKind;
+use super::json_text::JsonText;
+use super::parse_error::ParseError;
+use super::permission_rules::{ALLOW_RULE, CONFIRM_RULE, add_rule, drop_rule, rules_path};
+use super::server_wiring::{add_server, server_path};
+use crate::claude_code::ServerEntry;
 
-use super::entries::{
-    ALLOW_RULE, CONFIRM_RULE, GUARD_PROGRAM, HookGroup, HookSets, PROJECT_PATH_VAR, REWAKE_PROGRAM,
-    SERVER_NAME, ServerEntry, WantedHook, our_hook_program, our_server_program,
-};
-use super::json_text::{ContainerKind, JsonText, PathStep};
-use crate::setup::parse_error::ParseError;
-
-/// What a person may choose when wiring.
+/// What a user may choose for an install.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InstallOptions {
-    /// Ask the person before an answer to a peer leaves. Wiring again without it takes nothing back.
+    /// Claude Code asks the user before an answer to a peer leaves. A later install without it keeps the rule.
     pub confirm_answers: bool,
-    /// What wakes an idle session; `None` leaves it as it is.
+    /// What wakes an idle session; `None` keeps what is installed.
     pub wake: Option<WakeMethod>,
-    /// Deny edits of files that another session has claimed. Wiring again without it takes nothing back.
+    /// Edits of files that another session has claimed are denied. A later install without it keeps the hook.
     pub guard: bool,
 }
 
 /// What wakes an idle session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeMethod {
-    /// A line in its inbox; nothing is put in for it.
+    /// A line in its inbox, which needs no entry in a file.
     Inbox,
     /// A hook that waits beside it.
     Rewake,
 }
 
-/// What is to become of one file.
+/// An edit of one file.
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {
-    /// The server entry goes in, or is brought up to date.
+    /// Adds or updates the server entry.
     AddServer(ServerEntry),
-    /// Hooks and permission rules go in, or are brought up to date.
+    /// Adds or updates hooks and permission rules.
     AddSettings(HookSets, InstallOptions),
-    /// The server entry goes out.
+    /// Removes the server entry.
     DropServer,
-    /// Hooks and permission rules go out.
+    /// Removes hooks and permission rules.
     DropSettings,
 }
 
@@ -49,281 +49,89 @@ impl Edit {
     pub(crate) fn apply(&self, json: &mut JsonText) -> Result<(), ParseError> {
         match self {
             Self::AddServer(server) => add_server(json, server),
-            Self::AddSettings(hooks, options) => {
-                check_settings(json, hooks.always.iter().map(|wanted| wanted.event))?;
-                for wanted in &hooks.always {
-                    add_hook(json, wanted)?;
-                }
-                match options.wake {
-                    Some(WakeMethod::Inbox) => drop_rewake_hooks(json)?,
-                    None if hooks_of_program(json, REWAKE_PROGRAM)?.is_empty() => {}
-                    None | Some(WakeMethod::Rewake) => {
-                        for wanted in &hooks.rewake_hooks {
-                            add_hook(json, wanted)?;
-                        }
-                    }
-                }
-                if options.guard || !hooks_of_program(json, GUARD_PROGRAM)?.is_empty() {
-                    for wanted in &hooks.guard {
-                        add_hook(json, wanted)?;
-                    }
-                }
-                add_rule(json, "allow", ALLOW_RULE)?;
-                if options.confirm_answers {
-                    add_rule(json, "ask", CONFIRM_RULE)?;
-                }
-                Ok(())
-            }
+            Self::AddSettings(hooks, options) => add_settings(json, hooks, *options),
             Self::DropServer => {
-                json.check_kind(&["mcpServers".into()], ContainerKind::Object)?;
+                let [servers, _] = server_path();
+                json.check_kind(&[servers], ContainerKind::Object)?;
                 json.prune(&server_path())
             }
-            Self::DropSettings => {
-                let ours = our_hooks(json)?;
-                check_settings(json, ours.iter().map(|(event, ..)| event.as_str()))?;
-                for (event, position, _) in &ours {
-                    drop_hook(json, event, *position)?;
-                }
-                drop_rule(json, "allow", ALLOW_RULE)?;
-                drop_rule(json, "ask", CONFIRM_RULE)
-            }
+            Self::DropSettings => drop_settings(json),
         }
     }
 
-    /// Does this edit only take things out?
+    /// Returns whether this edit only removes.
     pub(crate) fn is_removal(&self) -> bool {
         matches!(self, Self::DropServer | Self::DropSettings)
     }
 }
 
-/// Where a hook stands below its event: group, then entry.
-pub(crate) type HookPosition = (usize, usize);
-
-/// Every hook that starts a program of ours, last first, with its event and the whole entry.
-pub(crate) fn our_hooks(json: &JsonText) -> Result<Vec<(String, HookPosition, Value)>, ParseError> {
-    let mut found = Vec::new();
-    json.check_kind(&["hooks".into()], ContainerKind::Object)?;
-    let Some(Value::Object(events)) = json.value(&["hooks".into()])? else {
-        return Ok(found);
-    };
-    for (event, groups) in events {
-        let groups = groups.as_array().into_iter().flatten();
-        for (group, value) in groups.enumerate() {
-            let hooks = value.get("hooks").and_then(Value::as_array);
-            for (index, hook) in hooks.into_iter().flatten().enumerate() {
-                if our_hook_program(hook).is_some() {
-                    found.push((event.clone(), (group, index), hook.clone()));
-                }
+fn add_settings(
+    json: &mut JsonText,
+    hooks: &HookSets,
+    options: InstallOptions,
+) -> Result<(), ParseError> {
+    check_settings(json, hooks.always.iter().map(|wanted| wanted.event))?;
+    for wanted in &hooks.always {
+        add_hook(json, wanted)?;
+    }
+    let rewake_hooks = hooks_of_program(json, REWAKE_PROGRAM)?;
+    match options.wake {
+        Some(WakeMethod::Inbox) => {
+            for hook in &rewake_hooks {
+                drop_hook(json, hook)?;
+            }
+        }
+        None if rewake_hooks.is_empty() => {}
+        None | Some(WakeMethod::Rewake) => {
+            for wanted in &hooks.rewake_hooks {
+                add_hook(json, wanted)?;
             }
         }
     }
-    found.reverse();
-    Ok(found)
-}
-
-/// The hooks that start one program of ours.
-fn hooks_of_program(
-    json: &JsonText,
-    program: &str,
-) -> Result<Vec<(String, HookPosition, Value)>, ParseError> {
-    let mut found = our_hooks(json)?;
-    found.retain(|(.., hook)| our_hook_program(hook).as_deref() == Some(program));
-    Ok(found)
-}
-
-fn drop_rewake_hooks(json: &mut JsonText) -> Result<(), ParseError> {
-    for (event, position, _) in hooks_of_program(json, REWAKE_PROGRAM)? {
-        drop_hook(json, &event, position)?;
+    if options.guard || !hooks_of_program(json, GUARD_PROGRAM)?.is_empty() {
+        for wanted in &hooks.guard {
+            add_hook(json, wanted)?;
+        }
+    }
+    add_rule(json, "allow", ALLOW_RULE)?;
+    if options.confirm_answers {
+        add_rule(json, "ask", CONFIRM_RULE)?;
     }
     Ok(())
 }
 
-/// The rules of one list below `permissions`.
-pub(crate) fn rules(json: &JsonText, list: &str) -> Result<Vec<Value>, ParseError> {
-    json.list(&["permissions".into(), list.into()])
+fn drop_settings(json: &mut JsonText) -> Result<(), ParseError> {
+    let hooks = wired_hooks(json)?;
+    check_settings(json, hooks.iter().map(|hook| hook.event.as_str()))?;
+    for hook in &hooks {
+        drop_hook(json, hook)?;
+    }
+    drop_rule(json, "allow", ALLOW_RULE)?;
+    drop_rule(json, "ask", CONFIRM_RULE)
 }
 
-/// Does this rule speak of our whole server?
-pub(crate) fn covers_server(rule: &Value) -> bool {
-    matches!(
-        rule.as_str(),
-        Some("mcp__claude-mesh" | "mcp__claude-mesh__*")
-    )
-}
-
-pub(crate) fn server_path() -> [PathStep<'static>; 2] {
-    ["mcpServers".into(), SERVER_NAME.into()]
-}
-
-/// Refuses before the first change, so that line and column are those of the file.
+/// Refuses a file of another shape before the first edit, while line and column are those of the file.
 fn check_settings<'a>(
     json: &JsonText,
     events: impl Iterator<Item = &'a str>,
 ) -> Result<(), ParseError> {
     json.check_kind(&["hooks".into()], ContainerKind::Object)?;
     for event in events {
-        json.check_kind(&["hooks".into(), event.into()], ContainerKind::Array)?;
+        json.check_kind(&event_path(event), ContainerKind::Array)?;
     }
     json.check_kind(&["permissions".into()], ContainerKind::Object)?;
-    json.check_kind(
-        &["permissions".into(), "allow".into()],
-        ContainerKind::Array,
-    )?;
-    json.check_kind(&["permissions".into(), "ask".into()], ContainerKind::Array)
-}
-
-fn add_server(json: &mut JsonText, server: &ServerEntry) -> Result<(), ParseError> {
-    json.check_kind(&["mcpServers".into()], ContainerKind::Object)?;
-    let [servers, name] = server_path();
-    let entry = json.value(&[servers, name])?;
-    let Some(entry) = entry.filter(|entry| entry.get("command").is_some_and(Value::is_string))
-    else {
-        return json.set(&[servers, name], server);
-    };
-    json.check_kind(&[servers, name, "env".into()], ContainerKind::Object)?;
-    let mut set_unless_current = |key: &'static str, wanted: Value, is_current: bool| {
-        if is_current {
-            Ok(())
-        } else {
-            json.set(&[servers, name, key.into()], &wanted)
-        }
-    };
-    set_unless_current(
-        "type",
-        json!(server.kind),
-        entry.get("type") == Some(&json!(server.kind)),
-    )?;
-    set_unless_current(
-        "command",
-        json!(server.command),
-        entry["command"] == json!(server.command),
-    )?;
-    let starts_our_server =
-        our_server_program(&entry).is_some_and(|program| server.command.ends_with(&program));
-    set_unless_current(
-        "args",
-        json!(server.args),
-        starts_our_server && entry.get("args").is_some_and(Value::is_array),
-    )?;
-    let project_path_key: [PathStep<'_>; 4] =
-        [servers, name, "env".into(), PROJECT_PATH_VAR.into()];
-    let current = json.value(&project_path_key)?;
-    match server.env.get(PROJECT_PATH_VAR) {
-        Some(path) if current != Some(json!(path)) => json.set(&project_path_key, path),
-        None if current.is_some() => json.prune(&project_path_key),
-        _ => Ok(()),
-    }
-}
-
-/// Leaves exactly one hook for this event and program, in a group that runs when it is wanted.
-fn add_hook(json: &mut JsonText, wanted: &WantedHook) -> Result<(), ParseError> {
-    let event: [PathStep<'_>; 2] = ["hooks".into(), wanted.event.into()];
-    let groups = json.list(&event)?;
-    let mut positions: Vec<HookPosition> = our_hooks(json)?
-        .into_iter()
-        .filter(|(event_name, _, hook)| {
-            event_name == wanted.event && our_hook_program(hook).as_ref() == Some(&wanted.program)
-        })
-        .map(|(_, position, _)| position)
-        .collect();
-    match positions
-        .iter()
-        .rposition(|(group, _)| wanted.is_run_by_group(&groups[*group]))
-    {
-        Some(kept) => {
-            let (group, index) = positions.remove(kept);
-            update_hook(json, wanted, (group, index), &groups[group]["hooks"][index])?;
-        }
-        None => json.push(
-            &event,
-            &HookGroup {
-                matcher: wanted.matcher.clone(),
-                hooks: vec![wanted.hook.clone()],
-            },
-        )?,
-    }
-    for position in positions {
-        drop_hook(json, wanted.event, position)?;
-    }
-    Ok(())
-}
-
-fn update_hook(
-    json: &mut JsonText,
-    wanted: &WantedHook,
-    (group, index): HookPosition,
-    current: &Value,
-) -> Result<(), ParseError> {
-    let positive = |timeout: &Value| timeout.as_f64().is_some_and(|seconds| seconds > 0.0);
-    let timeout = current.get("timeout").filter(|timeout| positive(timeout));
-    let async_rewake = wanted
-        .hook
-        .async_rewake
-        .then(|| ("asyncRewake", json!(true)));
-    let keys = [
-        ("type", json!(wanted.hook.kind)),
-        ("command", json!(wanted.hook.command)),
-        ("args", json!(wanted.hook.args)),
-        (
-            "timeout",
-            timeout.cloned().unwrap_or(json!(wanted.hook.timeout)),
-        ),
-    ];
-    for (key, value) in keys.into_iter().chain(async_rewake) {
-        if current.get(key) != Some(&value) {
-            let path: [PathStep<'_>; 6] = [
-                "hooks".into(),
-                wanted.event.into(),
-                group.into(),
-                "hooks".into(),
-                index.into(),
-                key.into(),
-            ];
-            json.set(&path, &value)?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes one hook out, and its group and event where nothing else is left in them.
-fn drop_hook(
-    json: &mut JsonText,
-    event: &str,
-    (group, index): HookPosition,
-) -> Result<(), ParseError> {
-    let hooks: [PathStep<'_>; 4] = ["hooks".into(), event.into(), group.into(), "hooks".into()];
-    if json.list(&hooks)?.len() == 1 {
-        json.prune(&hooks[..3])
-    } else {
-        json.remove(&[&hooks[..], &[index.into()]].concat())
-    }
-}
-
-fn add_rule(json: &mut JsonText, list: &str, rule: &str) -> Result<(), ParseError> {
-    let is_present = rules(json, list)?
-        .iter()
-        .any(|current| current == rule || (rule == ALLOW_RULE && covers_server(current)));
-    if is_present {
-        return Ok(());
-    }
-    json.push(&["permissions".into(), list.into()], &rule)
-}
-
-fn drop_rule(json: &mut JsonText, list: &str, rule: &str) -> Result<(), ParseError> {
-    for (index, current) in rules(json, list)?.iter().enumerate().rev() {
-        if current == rule {
-            json.prune(&["permissions".into(), list.into(), index.into()])?;
-        }
-    }
-    Ok(())
+    json.check_kind(&rules_path("allow"), ContainerKind::Array)?;
+    json.check_kind(&rules_path("ask"), ContainerKind::Array)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::super::entries::server;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::setup::entries::server;
 
     const PROGRAMS: &str = "/opt/mesh/bin";
 
@@ -394,9 +202,13 @@ mod tests {
                         .replace("\\ud83d", "")
                         .as_str(),
                 );
-                assert_eq!(after(&add, &wired), wired, "a second time changes: {file}");
+                assert_eq!(
+                    after(&add, &wired),
+                    wired,
+                    "a second install changes: {file}"
+                );
                 assert_eq!(after(&drop, &wired), file);
-                assert_eq!(after(&drop, file), file, "nothing of ours was in there");
+                assert_eq!(after(&drop, file), file, "there is no entry to remove");
             }
         }
     }

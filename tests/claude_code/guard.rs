@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
-use crate::world::wait_until;
+use crate::support::wait_until;
 
 /// A lab in which files may be written, with the guard wired in.
 fn install_with_guard() -> Option<(Lab, Mesh)> {
@@ -47,6 +47,7 @@ fn claim_until_released(
     }
 }
 
+// Ledger: Beyond 5
 #[test]
 fn edit_of_a_claimed_file_is_blocked_until_the_release() {
     let Some((lab, mesh)) = install_with_guard() else {
@@ -112,6 +113,7 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
     assert_eq!(fs::read_to_string(file).expect("it was written"), "mine\n");
 }
 
+// Ledger: Beyond 6
 #[test]
 fn idle_session_wakes_on_its_claim_grant_and_edits_the_file() {
     let Some((lab, mesh)) = install_with_guard() else {

@@ -12,12 +12,14 @@ mod mesh;
 mod network;
 mod scripted_api;
 mod terminal;
+mod throttle;
 
 /// The client itself, without claude-mesh: if these fail, the lab is broken and not the mesh.
 mod plain;
 
 /// Questions between sessions, as the people who run them meet them.
 mod asks;
+mod background;
 
 /// What becomes of a question whose peer sits at its prompt, works, is at a dialog, is gone, or wants to be left alone.
 mod wakes;

@@ -14,7 +14,7 @@ use pty_process::Size;
 use pty_process::blocking::Pty;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::claude_code::client;
+use crate::claude_code;
 use crate::cli::claude_sandbox;
 use crate::cli::claude_sandbox::scripted_api::ScriptedApi;
 use crate::cli::demo::sandbox::{END_TIMEOUT, POLL_INTERVAL, Sandbox};
@@ -128,7 +128,7 @@ impl ClaudeProgram {
             let hint = "if it is a launcher, name the real program by `--claude PATH`";
             return Err(CliError::new("unsupported", message, hint).into());
         };
-        if !client::has_inbox(&version) {
+        if !claude_code::has_inbox(&version) {
             let message = format!("{program} is {version}, which has no inbox that could wake it");
             let hint = "`claude update` installs a newer one, `claude-mesh demo` runs without it";
             return Err(CliError::new("unsupported", message, hint).into());

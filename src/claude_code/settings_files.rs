@@ -1,0 +1,156 @@
+//! The parts of Claude Code's settings files that claude-mesh reads or writes.
+//!
+//! `setup` edits these files; what belongs into them is defined here.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::platform::file;
+use crate::platform::text::without_bom;
+
+/// A longer settings file is not read.
+const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The settings file of a user or project, in its `.claude` folder.
+pub(crate) const SETTINGS_FILE: &str = "settings.json";
+/// The settings file of one checkout, in its `.claude` folder.
+pub(crate) const LOCAL_SETTINGS_FILE: &str = "settings.local.json";
+/// The folder of a project that holds its settings files.
+pub(crate) const PROJECT_SETTINGS_DIR: &str = ".claude";
+
+/// The setting that decides which lines of other sessions an inbox accepts.
+pub const INBOUND: &str = "crossSessionInbound";
+/// The value of [`INBOUND`] that refuses every line.
+pub const INBOUND_REFUSED: &str = "refuse";
+
+/// The key of a hook whose exit code 2 wakes the session, and for which Claude Code does not wait.
+pub(crate) const ASYNC_REWAKE: &str = "asyncRewake";
+
+/// A file with an entry `hooks`.
+#[derive(Deserialize)]
+pub(crate) struct HooksFile {
+    pub(crate) hooks: HooksByEvent,
+}
+
+/// The hooks of the events that claude-mesh uses.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub(crate) struct HooksByEvent {
+    session_start: Vec<HookGroup>,
+    user_prompt_submit: Vec<HookGroup>,
+    pre_tool_use: Vec<HookGroup>,
+    stop: Vec<HookGroup>,
+    session_end: Vec<HookGroup>,
+}
+
+impl HooksByEvent {
+    /// Returns the groups with the name of their event.
+    pub(crate) fn into_groups(self) -> [(&'static str, Vec<HookGroup>); 5] {
+        [
+            ("SessionStart", self.session_start),
+            ("UserPromptSubmit", self.user_prompt_submit),
+            ("PreToolUse", self.pre_tool_use),
+            ("Stop", self.stop),
+            ("SessionEnd", self.session_end),
+        ]
+    }
+}
+
+/// Hooks that run for every occurrence of an event, or for those that the matcher names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct HookGroup {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) matcher: Option<String>,
+    pub(crate) hooks: Vec<HookEntry>,
+}
+
+impl HookGroup {
+    /// Returns whether a group with the matcher of `group` runs wherever one with `matcher` does.
+    pub(crate) fn covers(group: &Value, matcher: Option<&str>) -> bool {
+        match group.get("matcher").map(Value::as_str) {
+            None | Some(Some("" | "*" | ".*")) => true,
+            own => matcher.is_some() && own == Some(matcher),
+        }
+    }
+}
+
+/// A hook that starts a program without a shell: Claude Code uses a shell if `args` is missing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct HookEntry {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    /// See [`ASYNC_REWAKE`].
+    #[serde(
+        rename = "asyncRewake",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) async_rewake: bool,
+    /// In seconds.
+    pub(crate) timeout: u32,
+}
+
+/// An MCP server that Claude Code starts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ServerEntry {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// Returns whether this value of [`INBOUND`] refuses every line.
+pub(crate) fn refuses_inbound(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| value == INBOUND_REFUSED)
+}
+
+/// Returns the first settings file that makes the inbox refuse lines for sessions in `folder`. A file that is missing or
+/// broken refuses nothing.
+pub fn find_inbound_refusal(config_dir: &Path, folder: Option<&Path>) -> Option<PathBuf> {
+    let own = folder.map(|folder| folder.join(PROJECT_SETTINGS_DIR));
+    let own = own
+        .iter()
+        .flat_map(|claude| [LOCAL_SETTINGS_FILE, SETTINGS_FILE].map(|name| claude.join(name)));
+    own.chain([config_dir.join(SETTINGS_FILE)]).find(|path| {
+        let content = file::read(path, SETTINGS_BYTES_MAX).unwrap_or_default();
+        let settings = serde_json::from_slice(without_bom(&content));
+        settings.is_ok_and(|settings: Value| refuses_inbound(settings.get(INBOUND)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::file::tests::make_pipe;
+
+    #[test]
+    fn user_project_and_local_settings_can_refuse_inbound_lines() {
+        let place = tempfile::tempdir().unwrap();
+        let (config, project) = (place.path().join("config"), place.path().join("project"));
+        let refuses = || find_inbound_refusal(&config, Some(&project));
+        assert_eq!(refuses(), None);
+        std::fs::create_dir_all(project.join(".claude")).unwrap();
+        make_pipe(&project.join(".claude/settings.json"));
+        assert_eq!(refuses(), None, "a pipe is not read");
+        std::fs::remove_file(project.join(".claude/settings.json")).unwrap();
+        for path in [
+            config.join("settings.json"),
+            project.join(".claude/settings.json"),
+            project.join(".claude/settings.local.json"),
+        ] {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, r#"{"crossSessionInbound": "accept"}"#).unwrap();
+            assert_eq!(refuses(), None);
+            std::fs::write(&path, "\u{feff}{\"crossSessionInbound\": \"refuse\"}").unwrap();
+            assert_eq!(refuses(), Some(path.clone()));
+            std::fs::write(&path, "{").unwrap();
+            assert_eq!(refuses(), None, "a broken file refuses nothing");
+        }
+    }
+}

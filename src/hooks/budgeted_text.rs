@@ -1,0 +1,61 @@
+//! The text of a hook within the limit of Claude Code, and how foreign text is cut and escaped for it.
+use crate::platform::text::{cut_utf16, defang, utf16_len};
+
+/// The limit of a hook's text in UTF-16 units. Claude Code replaces more than 10,000 by a preview.
+const UNITS_MAX: usize = 9_500;
+/// Reserved for the lines around foreign text.
+const RESERVED_UNITS: usize = 1_300;
+/// Reserved for the tags around one foreign text.
+const RESERVED_UNITS_PER_BLOCK: usize = 300;
+/// The limit of one foreign text if there are several.
+const UNITS_PER_ITEM: usize = 3_500;
+
+/// A text that never exceeds the limit of a hook.
+pub(super) struct BudgetedText {
+    text: String,
+    units: usize,
+}
+
+impl BudgetedText {
+    pub(super) fn new() -> Self {
+        Self {
+            text: String::new(),
+            units: 0,
+        }
+    }
+
+    /// Returns the budget of the next foreign text; `many` says that others follow.
+    pub(super) fn budget(&self, many: bool) -> usize {
+        let remaining =
+            (UNITS_MAX - RESERVED_UNITS).saturating_sub(self.units + RESERVED_UNITS_PER_BLOCK);
+        if many {
+            remaining.min(UNITS_PER_ITEM)
+        } else {
+            remaining
+        }
+    }
+
+    /// Adds a block of foreign text if it fits beside the reserved lines. Returns whether it did.
+    pub(super) fn push_block(&mut self, block: &str) -> bool {
+        let fits = self.units + utf16_len(block) <= UNITS_MAX - RESERVED_UNITS;
+        if fits {
+            self.push(block);
+        }
+        fits
+    }
+
+    /// Adds a line of our own.
+    pub(super) fn push(&mut self, text: &str) {
+        self.units += utf16_len(text);
+        self.text.push_str(text);
+    }
+
+    pub(super) fn finish(self) -> String {
+        cut_utf16(self.text.trim(), UNITS_MAX).to_owned()
+    }
+}
+
+/// Returns foreign text in a form that is safe in an attribute of a tag.
+pub(super) fn sanitize_attribute(text: &str) -> String {
+    defang(text).replace('"', "'").replace(['\n', '\t'], " ")
+}

@@ -1,0 +1,105 @@
+//! Runs a hook as a program: reads the event, prints the output, and never fails Claude Code.
+use std::io::{Read, Write};
+use std::panic::UnwindSafe;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::call::HookCall;
+use crate::claude_code::{HookEvent, HookOutput, HookPayload};
+use crate::model::Error;
+use crate::platform::{Settings, fault_log, version};
+
+/// More of an event is not read. No event of Claude Code is nearly as large.
+const STDIN_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A hook: returns its output for one event, if it has any.
+pub type HookFn<T = HookOutput> = fn(&HookCall) -> Result<Option<T>, Error>;
+
+/// Runs a hook: event on stdin, at most one JSON object on stdout. The exit status is always 0.
+pub fn run(hook: HookFn) -> ExitCode {
+    run_program(move || {
+        if let Some((event, output)) = call_hook(hook) {
+            let mut out = std::io::stdout().lock();
+            let json = output.to_json(&event);
+            let _ = out.write_all(json.as_bytes()).and_then(|()| out.flush());
+        }
+        ExitCode::SUCCESS
+    })
+}
+
+/// Runs a hook that waits: event on stdin. Text on stderr and exit status 2 wake the session; otherwise the status is 0.
+#[cfg(feature = "watcher")]
+pub fn wait(hook: HookFn<String>) -> ExitCode {
+    run_program(move || {
+        let Some((_, text)) = call_hook(hook) else {
+            return ExitCode::SUCCESS;
+        };
+        let mut err = std::io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        ExitCode::from(2)
+    })
+}
+
+/// Answers `--version`, else runs `body`; a panic in it ends with status 0.
+fn run_program(body: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
+    if let Some(line) = version::version_line_if_requested() {
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    std::panic::catch_unwind(body).unwrap_or(ExitCode::SUCCESS)
+}
+
+/// Calls the hook with the event on stdin. Returns the name of the event and the output, if there is any.
+fn call_hook<T>(hook: HookFn<T>) -> Option<(String, T)> {
+    let settings = match Settings::of_this_process() {
+        Ok(settings) => settings,
+        Err(fault) => {
+            report_fault(Settings::mesh_home_of_this_process(), &fault.message);
+            return None;
+        }
+    };
+    if settings.disabled {
+        return None;
+    }
+    let payload = match read_payload() {
+        Ok(payload) => payload,
+        Err(problem) => {
+            report_fault(Some(settings.mesh_home), &problem);
+            return None;
+        }
+    };
+    let name = payload.event_name.clone();
+    let event = HookEvent::from_payload(payload)?;
+    let call = HookCall { event, settings };
+    match hook(&call) {
+        Ok(output) => Some((name, output?)),
+        Err(error) => {
+            report_fault(Some(call.settings.mesh_home), &error.to_string());
+            None
+        }
+    }
+}
+
+fn read_payload() -> Result<HookPayload, String> {
+    let mut input = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(STDIN_BYTES_MAX)
+        .read_to_end(&mut input)
+        .map_err(|error| format!("cannot read stdin: {error}"))?;
+    serde_json::from_slice(&input)
+        .map_err(|error| format!("stdin is not an event of Claude Code: {error}"))
+}
+
+/// Writes a fault to the fault log and, for a person who runs the hook by hand, to stderr.
+fn report_fault(mesh_home: Option<PathBuf>, message: &str) {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    let program = program
+        .as_deref()
+        .and_then(Path::file_name)
+        .map_or("hook".into(), |name| name.to_string_lossy().into_owned());
+    let _ = writeln!(std::io::stderr(), "{program}: {message}");
+    if let Some(mesh_home) = mesh_home {
+        fault_log::append(&mesh_home, &program, message);
+    }
+}

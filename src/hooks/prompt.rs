@@ -1,0 +1,129 @@
+//! A prompt: attaches what is pending for the session, each question in full once per turn.
+use std::time::Duration;
+
+use super::call::HookCall;
+use super::{message, prompt_text, stop};
+use crate::claude_code::{HookOutput, Prompt};
+use crate::mesh::{DoorbellStatus, Inbox, Mesh, PendingQuestion, SessionHandle};
+use crate::model::{Error, WakeState};
+use crate::store::QuestionDelivery;
+
+/// Attaches what is pending to a prompt. Drops a doorbell that is throttled or that has nothing new to announce.
+pub(super) fn attach_pending(
+    call: &HookCall,
+    mesh: &mut Mesh,
+    me: &SessionHandle,
+    prompt: &Prompt,
+) -> Result<Option<HookOutput>, Error> {
+    let mut delivery = PromptDelivery {
+        call,
+        mesh,
+        me,
+        prompt,
+    };
+    match &prompt.doorbell {
+        Some(nonce) if delivery.mesh.doorbell_status(me, nonce)? == DoorbellStatus::Throttled => {
+            return Ok(Some(HookOutput::Block(prompt_text::HELD_NOTICE.into())));
+        }
+        // A doorbell begins a turn only if something new comes with it.
+        Some(_) => {}
+        None => delivery.begin_turn()?,
+    }
+    let mut inbox = delivery.mesh.inbox(me)?;
+    if !prompt.typed {
+        delivery.drop_already_delivered(&mut inbox)?;
+    }
+    inbox
+        .answers
+        .retain(|late| late.question.answer_shown_at_ms.is_none());
+    if prompt.doorbell.is_some() && has_nothing_new(&inbox) {
+        // A call has delivered it meanwhile, or it was answered: neither a turn nor a second copy for it.
+        call.tolerate_unmarked(delivery.mesh.clear_wake_attempt(me))?;
+        return Ok(Some(HookOutput::Block(prompt_text::SETTLED_NOTICE.into())));
+    }
+    delivery.deliver(inbox)
+}
+
+/// What is needed to put the inbox before a model together with a prompt.
+struct PromptDelivery<'a> {
+    call: &'a HookCall,
+    mesh: &'a mut Mesh,
+    me: &'a SessionHandle,
+    prompt: &'a Prompt,
+}
+
+impl PromptDelivery<'_> {
+    fn begin_turn(&mut self) -> Result<(), Error> {
+        let (turn, typed) = (self.prompt.turn.as_deref(), self.prompt.typed);
+        let begun = self.mesh.begin_turn(self.me, turn, typed);
+        if begun.is_err() {
+            // A hook waits for the write lock only once.
+            self.mesh.set_lock_timeout(Duration::ZERO);
+        }
+        self.call.tolerate_unmarked(begun)
+    }
+
+    /// Drops questions that this turn has got already, or that a call or the waiting hook has just delivered.
+    fn drop_already_delivered(&mut self, inbox: &mut Inbox) -> Result<(), Error> {
+        let turn = self.prompt.turn.as_deref();
+        let is_delivered_elsewhere =
+            |pending: &QuestionDelivery| pending.delivery_count > 0 && pending.turn.is_none();
+        let in_this_turn = |pending: &QuestionDelivery| {
+            pending.delivery_count > 0 && pending.turn.as_deref() == turn
+        };
+        let any_delivered_elsewhere = inbox
+            .questions
+            .iter()
+            .any(|it| is_delivered_elsewhere(&it.pending));
+        inbox
+            .questions
+            .retain(|it| !is_delivered_elsewhere(&it.pending) && !in_this_turn(&it.pending));
+        match turn {
+            Some(turn) if any_delivered_elsewhere => self
+                .call
+                .tolerate_unmarked(self.mesh.record_turn(self.me, turn)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the text for what is in the inbox, and marks it as delivered.
+    fn deliver(&mut self, inbox: Inbox) -> Result<Option<HookOutput>, Error> {
+        let (mut exhausted, questions): (Vec<_>, Vec<_>) =
+            inbox.questions.into_iter().partition(stop::is_exhausted);
+        let mut pending = Inbox { questions, ..inbox };
+        let unmentioned_mail = message::load_unmentioned(self.mesh, self.me, &mut pending)?;
+        if pending.is_empty() && exhausted.is_empty() {
+            return Ok(None);
+        }
+        // If a user types while a call of the session waits, this hook runs at once; the questions come as the result of
+        // that call anyway.
+        if self.prompt.typed && self.mesh.is_waiting(self.me)? {
+            pending.questions.clear();
+            pending.answers.clear();
+            exhausted.clear();
+            if pending.is_empty() {
+                return Ok(None);
+            }
+        }
+        let now_ms = self.mesh.now().wall_ms;
+        let (text, shown) =
+            prompt_text::attachment_text(pending, unmentioned_mail, &exhausted, now_ms);
+        let wake_state = if self.prompt.doorbell.is_some() {
+            WakeState::Inbox
+        } else {
+            WakeState::Hook
+        };
+        let turn = self.prompt.turn.as_deref();
+        let marked = self.mesh.mark_delivered(self.me, &shown, turn, wake_state);
+        self.call.tolerate_unmarked(marked)?;
+        Ok(Some(HookOutput::Context(text)))
+    }
+}
+
+fn has_nothing_new(inbox: &Inbox) -> bool {
+    let is_delivered = |waiting: &PendingQuestion| waiting.pending.delivery_count > 0;
+    inbox.answers.is_empty()
+        && inbox.questions.iter().all(is_delivered)
+        && inbox.granted.is_empty()
+        && !inbox.has_new_mail
+}

@@ -1,0 +1,18 @@
+//! The command line: the built program, its text, its exit status, beside peers in the same database.
+mod ask;
+mod claim;
+mod demo;
+mod doctor;
+mod event;
+mod fixture;
+mod install;
+mod isolation;
+mod log;
+mod memory;
+mod message;
+mod output;
+mod peer;
+mod reply;
+mod session_shell;
+mod status;
+mod task;

@@ -1,0 +1,486 @@
+//! Many real processes at once: nobody loses an answer, nobody gets another's, nobody finds half a file.
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use claude_mesh::platform::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use crate::support::{Session, WAIT_TIMEOUT, World};
+
+#[test]
+fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
+    let world = World::new();
+    let answerer = world.session("answerer");
+    let askers: Vec<_> = (0..20)
+        .map(|number| world.session(&format!("asker{number}")))
+        .collect();
+    let asks: Vec<_> = askers
+        .iter()
+        .enumerate()
+        .map(|(number, asker)| {
+            asker.start(
+                "ask_peer",
+                json!({ "to": "answerer", "question": format!("{number}?") }),
+            )
+        })
+        .collect();
+    let mut answered = 0;
+    crate::support::wait_until("twenty questions are answered", || {
+        for question in answerer.questions() {
+            let text = question["question"]
+                .as_str()
+                .unwrap()
+                .trim_end_matches('?')
+                .to_owned();
+            answerer.send_reply(
+                question["question_id"].as_str().unwrap(),
+                &format!("answer to {text}"),
+            );
+            answered += 1;
+        }
+        answered == 20
+    });
+    for (number, ask) in asks.iter().enumerate() {
+        assert_eq!(ask.result()["answer"], format!("answer to {number}"));
+    }
+}
+
+// Ledger: Ask 2, Tasks 2
+#[test]
+fn fifty_processes_create_one_database_and_all_register() {
+    let world = World::new();
+    let windows: Vec<_> = (0..50)
+        .map(|number| world.bare_session(&format!("p{number}"), &[]))
+        .collect();
+    std::thread::scope(|scope| {
+        for bare_session in &windows {
+            scope.spawn(|| bare_session.hook("SessionStart", json!({ "source": "startup" })));
+        }
+    });
+    let observer = world.session("looker");
+    let peers = observer.call("list_peers", json!({}))["peers"]
+        .as_array()
+        .unwrap()
+        .len();
+    assert_eq!(peers, 50);
+    let stray: Vec<_> = std::fs::read_dir(world.home().join(".claude-mesh"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains(".new-"))
+        .collect();
+    assert_eq!(stray, Vec::<String>::new());
+}
+
+#[test]
+fn concurrent_sessions_of_one_project_get_distinct_peers() {
+    let world = World::new();
+    let windows: Vec<_> = (0..12).map(|_| world.bare_session("api", &[])).collect();
+    std::thread::scope(|scope| {
+        for bare_session in &windows {
+            scope.spawn(|| {
+                bare_session.hook("SessionStart", json!({ "source": "startup" }));
+                bare_session.discover();
+            });
+        }
+    });
+    let mut names: Vec<String> = windows.iter().map(crate::support::Session::name).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 12);
+    assert!(
+        names.contains(&"api".to_owned()) && names.contains(&"api-12".to_owned()),
+        "{names:?}"
+    );
+}
+
+// Ledger: Mesh 18, Peers 10
+#[test]
+fn killed_writers_leave_an_intact_database_and_all_questions() {
+    let world = World::new();
+    let bo = world.session("bo");
+    let mut asked = Vec::new();
+    for round in 0..12 {
+        let ada = world.session("ada");
+        let sure = ada.start(
+            "ask_peer",
+            json!({ "to": "bo", "question": format!("sure {round}") }),
+        );
+        sure.wait_for_progress("bo: stored");
+        asked.push(format!("sure {round}"));
+        for burst in 0..8 {
+            ada.start(
+                "ask_peer",
+                json!({ "to": "bo", "question": format!("maybe {round} {burst}") }),
+            );
+        }
+        ada.kill();
+    }
+    let waiting: Vec<String> = bo
+        .questions()
+        .iter()
+        .map(|question| question["question"].as_str().unwrap().to_owned())
+        .collect();
+    for question in asked {
+        assert!(waiting.contains(&question), "lost: {question}");
+    }
+    let mut sorted = waiting.clone();
+    sorted.dedup();
+    assert_eq!(sorted.len(), waiting.len(), "none twice");
+    let connection = rusqlite::Connection::open(world.database()).unwrap();
+    let sound: String = connection
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+}
+
+// Ledger: Beyond 10
+#[test]
+fn hook_does_not_wait_for_a_held_write_lock() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
+    let holder = rusqlite::Connection::open(world.database()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let attached = bo
+        .prompt("t1")
+        .expect("printed though it could not be marked");
+    assert!(attached.contains("which port?"));
+    let log = std::fs::read_to_string(world.home().join(".claude-mesh/faults.log")).unwrap();
+    assert!(log.contains("shown, but not marked"), "{log}");
+    holder.execute_batch("ROLLBACK").unwrap();
+    let question = &bo.questions()[0];
+    assert_eq!(
+        question["shown_times"], 1,
+        "the unmarked showing is not claimed"
+    );
+}
+
+// Ledger: Mesh 14, Peers 4
+#[test]
+fn concurrent_messages_are_each_read_once_in_one_order() {
+    const WRITERS: usize = 32;
+    const MESSAGES_PER_WRITER: usize = 40;
+    /// Every so many goes to everybody, so also to those that write.
+    const BROADCAST_INTERVAL: usize = 8;
+    let world = World::new();
+    let readers = [world.session("reader"), world.session("other")];
+    for reader in &readers {
+        reader.call("subscribe", json!({ "topics": ["all"] }));
+    }
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|number| world.session(&format!("writer{number}")))
+        .collect();
+    std::thread::scope(|scope| {
+        for writer in &writers {
+            scope.spawn(move || {
+                for number in 0..MESSAGES_PER_WRITER {
+                    let (to, recipients) = match number % BROADCAST_INTERVAL {
+                        0 => ("*", WRITERS + 1),
+                        _ => ("#all", 2),
+                    };
+                    let posted =
+                        writer.call("post", json!({ "to": to, "body": number.to_string() }));
+                    assert_eq!(posted["recipients"], recipients, "{posted}");
+                }
+            });
+        }
+    });
+    let [first, second] = readers
+        .each_ref()
+        .map(|reader| all_mail(reader, WRITERS * MESSAGES_PER_WRITER));
+    assert_eq!(first, second, "one order for all");
+    let mut next = HashMap::new();
+    for message in &first {
+        let from = message["from"].as_str().unwrap().to_owned();
+        let number: usize = message["body"].as_str().unwrap().parse().unwrap();
+        let expected = next.entry(from).or_insert(0);
+        assert_eq!(number, *expected, "each once, in the order of its writer");
+        *expected += 1;
+    }
+    assert_eq!(
+        next.into_values().collect::<Vec<_>>(),
+        [MESSAGES_PER_WRITER; WRITERS]
+    );
+    let for_all: Vec<_> = first
+        .iter()
+        .filter(|one| one["to"] == "*" && one["from"] != "writer0")
+        .cloned()
+        .collect();
+    assert_eq!(
+        all_mail(
+            &writers[0],
+            (WRITERS - 1) * MESSAGES_PER_WRITER / BROADCAST_INTERVAL
+        ),
+        for_all,
+        "who reads a part reads it in that order"
+    );
+}
+
+/// Returns the mail of a session, page by page; `unread` is all of it.
+#[track_caller]
+fn all_mail(reader: &Session, unread: usize) -> Vec<Value> {
+    let (mut all, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let page = reader.call("list_messages", json!({ "limit": 100, "after": after }));
+        assert_eq!(page["unread"], unread);
+        let page = page["messages"].as_array().unwrap().clone();
+        let Some(last) = page.last() else { return all };
+        after = last["message_id"].clone();
+        all.extend(page);
+    }
+}
+
+/// How many fight for one claim.
+const CONTENDERS: usize = 32;
+/// So many grants there are at least.
+const GRANTS_MIN: usize = 8 * CONTENDERS;
+
+/// What the fight is about, as those see it who fight.
+struct ContentionTest {
+    world: World,
+    duration: Duration,
+    grants: AtomicUsize,
+    /// With which the dice of all fighters begin.
+    seed: u64,
+    /// Who is inside, and the last fence that was shown.
+    holder_and_fence: Mutex<(Option<usize>, i64)>,
+    /// When each grant came to whom it was given, by fence.
+    received_at_ms: Mutex<BTreeMap<i64, i64>>,
+    /// When the holder of a fence was killed.
+    killed_holding: Mutex<BTreeMap<i64, i64>>,
+    killed_waiting: AtomicU32,
+}
+
+/// A grant, as the log has it.
+struct Grant {
+    fence: i64,
+    at_ms: i64,
+    /// Its owner stood in line, and this is why its turn came.
+    turn: Option<PromotionCause>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PromotionCause {
+    Released,
+    Reaped,
+}
+
+fn now_ms() -> i64 {
+    SystemClock::new().now().wall_ms
+}
+
+impl ContentionTest {
+    /// Goes in: nobody else may be there, and no higher fence may have been shown.
+    fn enter(&self, who: usize, fence: i64) {
+        self.received_at_ms.lock().unwrap().insert(fence, now_ms());
+        let mut holder_and_fence = self.holder_and_fence.lock().unwrap();
+        assert_eq!(holder_and_fence.0, None, "{who} came in with fence {fence}");
+        assert!(
+            holder_and_fence.1 < fence,
+            "{} was shown before {fence}",
+            holder_and_fence.1
+        );
+        *holder_and_fence = (Some(who), fence);
+        drop(holder_and_fence);
+        // What a claim protects: whoever writes shows the fence, and a lower one than the last is refused.
+        let path = self.world.home().join("protected");
+        let last = std::fs::read_to_string(&path).map_or(0, |text| text.parse().unwrap());
+        assert!(last < fence, "{fence} writes over {last}");
+        std::fs::write(path, fence.to_string()).unwrap();
+    }
+
+    fn leave(&self) {
+        self.holder_and_fence.lock().unwrap().0 = None;
+    }
+
+    /// Fights until the time is over and it was granted often enough. Returns how often the claim was granted.
+    fn contend(&self, who: usize, mut session: Session) -> u32 {
+        let mut random = self.seed.wrapping_add(who as u64 + 1);
+        let mut one_in = |many: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33).is_multiple_of(many)
+        };
+        let (mut grants, mut rounds) = (0, 0);
+        let until = Instant::now() + self.duration;
+        // On a slow machine the time alone tells nothing about who gets how much.
+        while Instant::now() < until || self.grants.load(Ordering::Relaxed) < GRANTS_MIN {
+            rounds += 1;
+            let arguments = json!({ "resource": "it", "wait": "queue", "wait_seconds": 60 });
+            let turn = session.start("claim", arguments);
+            // The first deaths of each sort are not left to the dice.
+            if one_in(60) || (who == 0 && rounds == 1) {
+                session = self.restart_session(session, who, one_in(2));
+                self.killed_waiting.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let result = turn.result();
+            assert_eq!(result["status"], "granted", "{result}");
+            let fence = result["fence"].as_i64().unwrap();
+            self.enter(who, fence);
+            grants += 1;
+            self.grants.fetch_add(1, Ordering::Relaxed);
+            self.leave();
+            if one_in(100) || ([1, 2].contains(&who) && grants == 1) {
+                self.killed_holding.lock().unwrap().insert(fence, now_ms());
+                session = self.restart_session(session, who, one_in(4) || who == 1);
+            } else {
+                session.call("release", json!({ "resource": "it" }));
+            }
+        }
+        grants
+    }
+
+    /// Kills a session, with its server or so that the server sees it, and opens another.
+    fn restart_session(&self, mut session: Session, who: usize, both: bool) -> Session {
+        if both {
+            session.kill();
+        } else {
+            session.kill_client();
+            session.wait_for_end();
+        }
+        self.open_session(who)
+    }
+
+    /// Opens a session without a hook, which in such a crowd may give up waiting for the lock before its turn comes.
+    fn open_session(&self, who: usize) -> Session {
+        let session = self.world.bare_session(&format!("fighter{who}"), &[]);
+        session.discover();
+        session.call("mesh_status", json!({}));
+        session
+    }
+
+    /// Reads the log: one holder at a time, and fences that grow by one.
+    fn granted(&self) -> Vec<Grant> {
+        let rows = self.world.rows();
+        let mut events = rows
+            .prepare("SELECT type, data, at_ms FROM event WHERE subject = 'it' ORDER BY seq")
+            .unwrap();
+        let events = events
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap();
+        let (mut holder, mut granted) = (None, Vec::new());
+        let (mut queued, mut last_end) = (HashSet::new(), None);
+        for event in events {
+            let (kind, data, at_ms): (String, String, i64) = event.unwrap();
+            let data: Value = serde_json::from_str(&data).unwrap();
+            let claim = data["claim_id"].as_str().unwrap().to_owned();
+            match kind.as_str() {
+                "claim.queued" => {
+                    queued.insert(claim);
+                }
+                "claim.granted" => {
+                    let fence = data["fence"].as_i64().unwrap();
+                    assert_eq!(holder, None, "granted while it was held");
+                    let turn = last_end.take().filter(|_| queued.contains(&claim));
+                    granted.push(Grant { fence, at_ms, turn });
+                    assert_eq!(Ok(granted.len()), fence.try_into(), "the next fence");
+                    holder = Some(claim);
+                }
+                _ if data["was"] == "held" => {
+                    assert_eq!(holder.take(), Some(claim));
+                    last_end = Some(match kind.as_str() {
+                        "claim.released" => PromotionCause::Released,
+                        _ => PromotionCause::Reaped,
+                    });
+                }
+                _ => {}
+            }
+        }
+        granted
+    }
+}
+
+/// `CLAUDE_MESH_TEST_CROWD_SECONDS` makes the fight longer, `CLAUDE_MESH_TEST_CROWD_SEED` rolls the dice of an earlier one.
+// Ledger: Mesh 7
+#[test]
+fn contended_claim_has_one_holder_and_no_starvation() {
+    let number = |name: &str| Some(std::env::var(name).ok()?.parse().unwrap());
+    let seconds = number("CLAUDE_MESH_TEST_CROWD_SECONDS").unwrap_or(4);
+    let any = || BuildHasher::hash_one(&RandomState::new(), CONTENDERS);
+    let seed = number("CLAUDE_MESH_TEST_CROWD_SEED").unwrap_or_else(any);
+    print_text(&format!("CLAUDE_MESH_TEST_CROWD_SEED={seed}\n"));
+    let contention = ContentionTest {
+        world: World::new(),
+        duration: Duration::from_secs(seconds),
+        grants: AtomicUsize::default(),
+        seed,
+        holder_and_fence: Mutex::default(),
+        received_at_ms: Mutex::default(),
+        killed_holding: Mutex::default(),
+        killed_waiting: AtomicU32::default(),
+    };
+    // Nobody fights before all are there.
+    let sessions: Vec<Session> = (0..CONTENDERS)
+        .map(|who| contention.open_session(who))
+        .collect();
+    let grants: Vec<u32> = std::thread::scope(|scope| {
+        let contention = &contention;
+        let contender_threads: Vec<_> = sessions
+            .into_iter()
+            .enumerate()
+            .map(|(who, session)| scope.spawn(move || contention.contend(who, session)))
+            .collect();
+        contender_threads
+            .into_iter()
+            .map(|contend| contend.join().unwrap())
+            .collect()
+    });
+    let (least, most) = (grants.iter().min().unwrap(), grants.iter().max().unwrap());
+    assert!(
+        *least > 0 && *most <= 3 * *least,
+        "somebody starves: {grants:?}"
+    );
+    let observer = contention.world.session("looker");
+    assert_eq!(observer.call("claims", json!({})), json!({ "claims": [] }));
+    let granted = contention.granted();
+    let received_at_ms = contention.received_at_ms.into_inner().unwrap();
+    let slowest = |after: PromotionCause| {
+        let turns = granted.iter().filter(|grant| grant.turn == Some(after));
+        let took = turns.filter_map(|grant| Some(received_at_ms.get(&grant.fence)? - grant.at_ms));
+        took.max().expect("there was such a turn")
+    };
+    let (released, reaped) = (
+        slowest(PromotionCause::Released),
+        slowest(PromotionCause::Reaped),
+    );
+    // A ring that is missed is made up for by the next look, after two seconds.
+    assert!(
+        released <= 1_000,
+        "somebody was woken {released} ms after its turn had come"
+    );
+    let killed = contention.killed_holding.into_inner().unwrap();
+    let passed = killed
+        .iter()
+        .filter_map(|(fence, at_ms)| Some(received_at_ms.get(&(fence + 1))? - at_ms));
+    let passed = passed.max().expect("a holder died and the next came");
+    for took in [reaped, passed] {
+        assert!(Duration::from_millis(took.unsigned_abs()) <= WAIT_TIMEOUT);
+    }
+    let waiting = contention.killed_waiting.into_inner();
+    assert!(waiting > 0 && killed.len() > 1, "nobody was killed");
+    print_to_stderr(&format!(
+        "seed {seed}: {} grants, {least} to {most} each; woken {released} ms after a release at most, {reaped} ms after a \
+         promotion by a death; {waiting} killed in line, {} holding, whose claim had passed on after {passed} ms at most\n",
+        granted.len(),
+        killed.len(),
+    ));
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "a fight that fails is repeated by its seed"
+)]
+fn print_text(text: &str) {
+    print!("{text}");
+}
+
+/// Says it also when nothing has failed.
+fn print_to_stderr(text: &str) {
+    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
+}

@@ -1,0 +1,475 @@
+//! Figures: what status and gc count is what is there, after whatever happened, and nothing is counted row by row.
+use std::sync::Arc;
+
+use claude_mesh::mesh::{
+    JoinRequest, Member, Mesh, NewValue, Remember, Reply, TaskChange, TaskFields,
+};
+use claude_mesh::model::event::EventFilter;
+use claude_mesh::model::memory::MemoryScope;
+use claude_mesh::model::peer::Address;
+use claude_mesh::model::state::Namespace;
+use claude_mesh::model::{PeerKind, TaskStatus};
+use claude_mesh::platform::Clock;
+use claude_mesh::platform::clock::ManualClock;
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// A mesh of members of this process, with a clock that is set by hand.
+struct MeshFixture {
+    place: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl MeshFixture {
+    fn new() -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
+        }
+    }
+
+    fn mesh(&self) -> Mesh {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap()
+    }
+
+    fn member(&self, name: &str, instance: u32) -> Member {
+        let project = self.place.path().join(name);
+        std::fs::create_dir_all(&project).unwrap();
+        let request = JoinRequest::here(&project).unwrap().instance(instance);
+        self.mesh().join(&request).unwrap()
+    }
+
+    fn count(&self, sql: &str) -> i64 {
+        let rows = rusqlite::Connection::open(self.place.path().join("mesh.db")).unwrap();
+        rows.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Checks every figure against the rows.
+    #[track_caller]
+    fn assert_counters_match(&self) {
+        let status = self.mesh().status().unwrap();
+        let of = |states: &str| {
+            self.count(&format!(
+                "SELECT count(*) FROM question WHERE state IN ({states})"
+            ))
+        };
+        let questions = [of("'open'"), of("'answered', 'declined'"), of("'expired'")];
+        assert_eq!(status.questions, questions);
+        assert_eq!(status.messages, self.count("SELECT count(*) FROM message"));
+        assert_eq!(status.claims, self.count("SELECT count(*) FROM claim"));
+        assert_eq!(status.events, self.count("SELECT count(*) FROM event"));
+        let current = "SELECT count(*) FROM memory WHERE superseded_at_ms IS NULL";
+        assert_eq!(status.memories, self.count(current));
+        let open = "SELECT count(*) FROM task WHERE ended_at_ms IS NULL";
+        assert_eq!(status.tasks, self.count(open));
+        let withdrawn = "SELECT seq = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM sqlite_sequence WHERE name = 'tally.question.withdrawn'";
+        assert_eq!(self.count(withdrawn), 1);
+    }
+}
+
+/// A small generator of numbers, the same in every run.
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    *seed >> 33
+}
+
+// Ledger: Sharing 8, Tasks 14
+#[test]
+fn status_counters_match_the_rows_after_random_steps() {
+    let fixture = MeshFixture::new();
+    let mut ada = fixture.member("ada", 1);
+    let mut bo = fixture.member("bo", 2);
+    let address = Address::parse("bo").unwrap();
+    let (mut seed, mut asked, mut tasks) = (7, Vec::new(), Vec::new());
+    for step in 0..400 {
+        let pick = usize::try_from(next(&mut seed)).unwrap() % asked.len().max(1);
+        match next(&mut seed) % 11 {
+            8 => {
+                let me = ada.handle().clone();
+                // Every third replaces an earlier one.
+                let text = format!("step {step}");
+                let memory = Remember {
+                    text: &text,
+                    key: Some(if step % 3 == 0 { "key" } else { &text }),
+                    tags: &[],
+                    ttl_seconds: None,
+                    scope: MemoryScope::Mesh,
+                    force: false,
+                };
+                ada.mesh().remember(&me, "", memory).unwrap();
+            }
+            9 => {
+                let me = ada.handle().clone();
+                let fields = TaskFields {
+                    title: Some(format!("task {step}")),
+                    ..TaskFields::default()
+                };
+                let created = ada.mesh().create_task(&me, fixture.place.path(), &fields);
+                tasks.push(created.unwrap().task.id);
+            }
+            10 if tasks.len() > 2 => {
+                let me = bo.handle().clone();
+                let change = TaskChange {
+                    status: Some(TaskStatus::Cancelled),
+                    ..TaskChange::of(tasks.remove(1))
+                };
+                bo.mesh().update_task(&me, &change).unwrap();
+            }
+            0..=2 => {
+                let (question, wait) = ada.ask(&address, &format!("{step}?"), None).unwrap();
+                let me = ada.handle().clone();
+                let taken_back: &[_] = if step % 5 == 0 {
+                    &[question.question]
+                } else {
+                    &[]
+                };
+                ada.mesh()
+                    .abandon_wait(&me, &wait.unwrap(), taken_back)
+                    .unwrap();
+                asked.push(question.question);
+            }
+            3 | 4 if !asked.is_empty() => {
+                let me = bo.handle().clone();
+                let reply = |decline, corrects, text| Reply {
+                    question: asked[pick],
+                    text,
+                    decline,
+                    corrects,
+                    force: false,
+                };
+                let _ = bo.mesh().reply(&me, reply(step % 2 == 0, false, "5433"));
+                let _ = bo.mesh().reply(&me, reply(false, true, "5434"));
+            }
+            5 if !asked.is_empty() => {
+                let me = ada.handle().clone();
+                let forgotten = asked.swap_remove(pick);
+                ada.mesh().erase_question(&me, forgotten).unwrap();
+            }
+            6 => fixture.clock.advance_ms(2 * DAY_MS),
+            _ => drop(ada.mesh().sweep().unwrap()),
+        }
+        if step % 30 == 0 {
+            fixture.assert_counters_match();
+        }
+    }
+    let now = fixture.mesh().status().unwrap();
+    assert!(now.questions.iter().all(|count| *count > 0), "{now:?}");
+    assert!(now.memories > 1 && now.tasks > 1, "{now:?}");
+    fixture.assert_counters_match();
+    drop((ada, bo));
+    let mut mesh = fixture.mesh();
+    let process = JoinRequest::here(fixture.place.path()).unwrap().process;
+    let person = mesh
+        .register(&JoinRequest::of(process, PeerKind::Person, None))
+        .unwrap();
+    assert!(
+        mesh.forget_peer(&person, "bo").unwrap(),
+        "and with it its questions"
+    );
+    fixture.assert_counters_match();
+}
+
+#[test]
+fn message_counter_follows_insert_delete_and_peer_removal() {
+    let fixture = MeshFixture::new();
+    drop((fixture.member("ada", 1), fixture.member("bo", 2)));
+    let rows = rusqlite::Connection::open(fixture.place.path().join("mesh.db")).unwrap();
+    rows.pragma_update(None, "foreign_keys", true).unwrap();
+    let post = "INSERT INTO message (id, from_peer, from_name, to_peer, type, body, posted_at_ms)
+                SELECT ?1, 'x', 'x', id, 'text', 'b', 1 FROM peer WHERE name = ?2";
+    for number in 0..20 {
+        let to = if number % 4 == 0 { "ada" } else { "bo" };
+        rows.execute(post, (number.to_string(), to)).unwrap();
+    }
+    fixture.assert_counters_match();
+    rows.execute("DELETE FROM message WHERE id IN ('1', '2')", [])
+        .unwrap();
+    fixture.assert_counters_match();
+    rows.execute("DELETE FROM peer WHERE name = 'ada'", [])
+        .unwrap();
+    fixture.assert_counters_match();
+    assert_eq!(fixture.mesh().status().unwrap().messages, 13);
+}
+
+#[test]
+fn event_log_is_swept_from_its_start_despite_clock_jumps() {
+    let fixture = MeshFixture::new();
+    let mut ada = fixture.member("ada", 1);
+    let emit = |ada: &mut Member, number: i64| {
+        let me = ada.handle().clone();
+        let project = fixture.place.path();
+        ada.mesh()
+            .emit(&me, project, "project.step", &json!(number))
+            .unwrap();
+    };
+    for number in 0..10 {
+        emit(&mut ada, number);
+    }
+    fixture.clock.jump_wall_ms(20 * DAY_MS);
+    emit(&mut ada, 10);
+    fixture.clock.jump_wall_ms(-20 * DAY_MS);
+    for number in 11..20 {
+        emit(&mut ada, number);
+    }
+    let since = |ada: &mut Member, since_ms: i64| -> Vec<Value> {
+        let filter = EventFilter {
+            since_ms: Some(since_ms),
+            limit: 500,
+            ..EventFilter::default()
+        };
+        let page = ada.mesh().events(&filter).unwrap();
+        page.events.into_iter().map(|event| event.data).collect()
+    };
+    let now_ms = fixture.clock.now().wall_ms;
+    assert_eq!(
+        since(&mut ada, now_ms + 1),
+        [10],
+        "exact, though it lies between older ones"
+    );
+    fixture.clock.advance_ms(31 * DAY_MS);
+    emit(&mut ada, 20);
+    ada.mesh().sweep().unwrap();
+    fixture.assert_counters_match();
+    assert_eq!(
+        since(&mut ada, 0).len(),
+        11,
+        "up to the first that is young"
+    );
+    fixture.clock.advance_ms(20 * DAY_MS);
+    ada.mesh().sweep().unwrap();
+    fixture.assert_counters_match();
+    assert_eq!(since(&mut ada, 0), [20]);
+}
+
+// Ledger: Mesh 16
+#[test]
+fn expired_state_entry_keeps_its_version_for_thirty_days() {
+    let fixture = MeshFixture::new();
+    let mut ada = fixture.member("ada", 1);
+    let me = ada.handle().clone();
+    let place = Namespace::of(fixture.place.path(), None).unwrap();
+    let set = |ada: &mut Member, ttl_seconds| {
+        let value = json!("v");
+        let new = NewValue {
+            value: &value,
+            expected_version: Some(0),
+            ttl_seconds,
+        };
+        ada.mesh()
+            .set_entry(&me, &place, "k", &new)
+            .unwrap()
+            .version
+    };
+    assert_eq!(set(&mut ada, Some(60)), 1);
+    fixture.clock.advance_ms(59_999);
+    assert!(ada.mesh().entry(&place, "k").unwrap().exists());
+    fixture.clock.advance_ms(1);
+    assert!(!ada.mesh().entry(&place, "k").unwrap().exists());
+    assert_eq!(ada.mesh().entries(&place, "", "", 1_000).unwrap().0, []);
+    assert_eq!(set(&mut ada, Some(60)), 2, "it counts up from what expired");
+    fixture.clock.advance_ms(60_000);
+    assert_eq!(ada.mesh().sweep().unwrap().state, 1);
+    let filter = EventFilter {
+        limit: 1,
+        ..EventFilter::default()
+    };
+    let told = ada.mesh().events(&filter).unwrap().events.remove(0);
+    assert_eq!(
+        (told.kind.as_str(), &told.data["deleted"]),
+        ("state.changed", &json!(true))
+    );
+    assert_eq!(told.data["version"], 3);
+    fixture.clock.advance_ms(29 * DAY_MS);
+    ada.mesh().sweep().unwrap();
+    assert_eq!(set(&mut ada, Some(1)), 4, "also after weeks");
+    fixture.clock.advance_ms(1_000);
+    ada.mesh().sweep().unwrap();
+    fixture.clock.advance_ms(30 * DAY_MS + 1);
+    assert_eq!(ada.mesh().sweep().unwrap().state, 1);
+    assert_eq!(
+        fixture.count("SELECT count(*) FROM state"),
+        0,
+        "then even its row goes"
+    );
+}
+
+#[test]
+fn migrated_first_schema_file_has_correct_counters() {
+    use claude_mesh::store::{Migration, Options, Schema, Store};
+    const FIRST: Schema = Schema {
+        migrations: &[Migration {
+            sql: include_str!("../src/store/schema/0001_questions.sql"),
+        }],
+        min_reader: 1,
+    };
+    let fixture = MeshFixture::new();
+    let path = fixture.place.path().join("mesh.db");
+    drop(Store::open_with(&path, Options::default(), &FIRST).unwrap());
+    let rows = rusqlite::Connection::open(&path).unwrap();
+    rows.execute_batch(
+        "INSERT INTO peer (id, kind, name, wanted, created_at_ms, last_seen_at_ms) VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'session', 'p', 'p', 1, 1);
+         INSERT INTO question (id, asker_peer, asker_session, target_peer, question, state, asked_at_ms, expires_at_ms, closed_at_ms)
+         SELECT value, p.id, 's', p.id, 'q', CASE value % 3 WHEN 0 THEN 'answered' WHEN 1 THEN 'expired' ELSE 'open' END, 1, 9999999999999, iif(value % 3 < 2, 1, NULL)
+         FROM json_each('[1,2,3,4,5,6,7,8,9,10]') AS number, peer AS p;",
+    )
+    .unwrap();
+    fixture.assert_counters_match();
+    assert_eq!(fixture.mesh().status().unwrap().questions, [3, 3, 4]);
+    rows.execute(
+        "UPDATE question SET state = 'answered', closed_at_ms = 2 WHERE state = 'open'",
+        [],
+    )
+    .unwrap();
+    assert_eq!(
+        fixture.mesh().status().unwrap().questions,
+        [0, 6, 4],
+        "what an older program does counts too"
+    );
+    fixture.assert_counters_match();
+}
+
+// Ledger: Sharing 8, Tasks 14
+#[test]
+fn status_tool_and_status_command_report_the_same_counters() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    bo.send_reply(&bo.next_question(), "5433");
+    ask.result();
+    ada.call(
+        "post",
+        json!({ "to": "bo", "body": "the port is 5433 now" }),
+    );
+    ada.call("claim", json!({ "resource": "deploy" }));
+    ada.call("create_task", json!({ "title": "one" }));
+    ada.call("create_task", json!({ "title": "two" }));
+    for text in ["the port is 5433", "and was 5432", "until May"] {
+        ada.call("remember", json!({ "text": text }));
+    }
+    let seen = ada.call("mesh_status", json!({}));
+    let keys: Vec<&str> = seen
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "status",
+            "version",
+            "schema",
+            "path",
+            "mesh",
+            "bytes",
+            "wal_bytes",
+            "uptime_seconds",
+            "pid",
+            "wake",
+            "peers",
+            "questions",
+            "messages",
+            "claims",
+            "tasks",
+            "memories",
+            "events",
+            "engine",
+            "brakes"
+        ]
+    );
+    assert_eq!(
+        seen["questions"],
+        json!({ "open": 0, "answered": 1, "expired": 0 })
+    );
+    assert_eq!(seen["peers"], json!({ "alive": 2, "stale": 0, "dead": 0 }));
+    for (kind, count) in [
+        ("messages", 1),
+        ("claims", 1),
+        ("tasks", 2),
+        ("memories", 3),
+    ] {
+        assert_eq!(seen[kind], count, "{kind}");
+    }
+    let rows = world.rows();
+    let events: i64 = rows
+        .query_row("SELECT count(*) FROM event", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(seen["events"], events);
+    let person = world.cli(&world.home(), &["status", "--json"]).json();
+    for key in keys
+        .iter()
+        .filter(|key| !["uptime_seconds", "pid", "wal_bytes", "bytes"].contains(key))
+    {
+        assert_eq!(person[key], seen[key], "{key}");
+    }
+}
+
+// Ledger: Mesh 15
+#[test]
+fn gc_reports_the_removed_rows_of_each_kind() {
+    let world = World::new();
+    let (ada, bo, cy) = (
+        world.session("ada"),
+        world.session("bo"),
+        world.session("cy"),
+    );
+    for question in ["which port?", "which host?"] {
+        let ask = ada.start("ask_peer", json!({ "to": "bo", "question": question }));
+        bo.send_reply(&bo.next_question(), "5433");
+        ask.result();
+    }
+    for _ in 0..3 {
+        ada.call("post", json!({ "to": "bo", "body": "y".repeat(60_000) }));
+    }
+    for (key, text) in [("a", "one"), ("b", "two")] {
+        ada.call("remember", json!({ "key": key, "text": text }));
+    }
+    ada.call("state", json!({ "action": "set", "key": "k", "value": 1 }));
+    let task = ada.call("create_task", json!({ "title": "one" }))["task"]["task_id"].clone();
+    ada.call(
+        "update_task",
+        json!({ "task_id": task, "status": "cancelled" }),
+    );
+    bo.call("claim", json!({ "resource": "deploy" }));
+    bo.call("claim", json!({ "resource": "docs" }));
+    cy.close_stdin();
+    cy.wait_for_end();
+    bo.kill();
+    // All of it was long ago, and was swept a moment ago.
+    world
+        .rows()
+        .execute_batch(
+            "UPDATE question SET closed_at_ms = 1;
+             UPDATE message SET expires_at_ms = 1;
+             UPDATE memory SET expires_at_ms = 1;
+             UPDATE state SET expires_at_ms = 1;
+             UPDATE task SET ended_at_ms = 1;
+             UPDATE session SET ended_at_ms = 1 WHERE ended_at_ms IS NOT NULL;
+             UPDATE event SET at_ms = 1 WHERE seq <= 4;",
+        )
+        .unwrap();
+    let gone = world.cli(&world.home(), &["gc", "--json"]).json()["reclaimed"].clone();
+    for (kind, count) in [
+        ("questions", 2),
+        ("messages", 3),
+        ("memories", 2),
+        ("state", 1),
+        ("tasks", 1),
+        ("sessions", 1),
+        ("claims", 2),
+        ("events", 4),
+    ] {
+        assert_eq!(gone[kind], count, "{kind} in {gone}");
+    }
+    assert!(gone["bytes"].as_u64().unwrap() > 100_000, "{gone}");
+    let again = world.cli(&world.home(), &["gc"]).out;
+    assert_eq!(
+        again,
+        "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks, 0 mailboxes; \
+         0 bytes freed\n"
+    );
+}

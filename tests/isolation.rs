@@ -1,0 +1,171 @@
+//! Walls: what lies behind one does not exist for anybody else.
+use serde_json::json;
+
+use crate::support::World;
+
+// Ledger: Mesh 1
+#[test]
+fn wall_withstands_a_thousand_attempts_to_cross_it() {
+    let world = World::new();
+    world.project("clients");
+    write_wall_map(&world, r#"{"meshes": {"~/clients/acme/**": "acme"}}"#);
+    let inside = world.session("clients/acme/api");
+    let inside_too = world.session("clients/acme/web");
+    // What a repository commits cannot choose its mesh.
+    world.write(
+        "outside/.claude-mesh.json",
+        r#"{"name": "outside", "mesh": "acme", "MESH_DB_PATH": "/x"}"#,
+    );
+    let outside = world.session("outside");
+    let peer_id = inside.call("register", json!({}))["you"]["peer_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let ask = inside.start(
+        "ask_peer",
+        json!({ "to": "web", "question": "the secret plan?" }),
+    );
+    ask.wait_for_progress("web: stored");
+    let question = inside_too.next_question();
+    let mut refused = 0;
+    for attempt in 0..125 {
+        assert_eq!(
+            outside.call("list_peers", json!({ "include_stale": true }))["peers"],
+            json!([])
+        );
+        assert_eq!(
+            outside.call("poll_inbox", json!({}))["questions"],
+            json!([])
+        );
+        for (tool, arguments) in [
+            (
+                "ask_peer",
+                json!({ "to": "api", "question": format!("{attempt}") }),
+            ),
+            (
+                "ask_peer",
+                json!({ "to": "web/any", "question": format!("{attempt}") }),
+            ),
+            (
+                "ask_peer",
+                json!({ "to": peer_id, "question": format!("{attempt}") }),
+            ),
+            ("await_reply", json!({ "question_id": question })),
+            ("poll_inbox", json!({ "question_id": question })),
+            (
+                "reply_to_peer",
+                json!({ "question_id": question, "answer": "forged" }),
+            ),
+        ] {
+            let result = outside.call(tool, arguments);
+            let code = result["error"]["code"].as_str().unwrap();
+            assert!(
+                ["unknown_peer", "not_found"].contains(&code),
+                "{tool}: {result}"
+            );
+            assert!(!result.to_string().contains("secret plan"));
+            refused += 1;
+        }
+    }
+    assert_eq!(refused + 2 * 125, 1_000);
+    inside_too.send_reply(&question, "kept");
+    assert_eq!(ask.result()["answer"], "kept");
+}
+
+#[test]
+fn project_file_above_a_wall_moves_no_session_across_it() {
+    let world = World::new();
+    world.write("mono/.git/HEAD", "ref: refs/heads/main\n");
+    world.write("mono/.claude-mesh.json", r#"{"name": "mono"}"#);
+    write_wall_map(&world, r#"{"meshes": {"~/mono/acme": "acme"}}"#);
+    let walled = world.home().join(".claude-mesh/meshes/acme/mesh.db");
+    let inside = world.session("mono/acme");
+    assert_eq!(inside.name(), "mono", "the file names it all the same");
+    let second = world.session("mono/acme");
+    let file = inside.folder.join("a.rs");
+    let claimed = second.call(
+        "claim",
+        json!({ "resource": format!("file:{}", file.display()) }),
+    );
+    assert_eq!(claimed["status"], "granted");
+    let edit = json!({ "tool_name": "Edit", "tool_input": { "file_path": file } });
+    let said = inside.hook("PreToolUse", edit)["hookSpecificOutput"].to_string();
+    assert!(said.contains("is claimed by \\\"mono-2\\\""), "{said}");
+    inside.prompt("1");
+    inside.stop("1", false);
+    let status = inside.call("mesh_status", json!({}));
+    assert_eq!(status["path"], walled.to_str().unwrap());
+    assert!(!world.database().exists(), "nothing of it is outside");
+
+    let outside = world.session("mono/other");
+    assert_eq!(outside.call("list_peers", json!({}))["peers"], json!([]));
+    let asked = outside.call("ask_peer", json!({ "to": "mono-2", "question": "who?" }));
+    assert_eq!(asked["error"]["code"], "unknown_peer");
+    let seen = inside.call("list_peers", json!({}))["peers"].clone();
+    assert_eq!(seen.as_array().unwrap().len(), 1, "{seen}");
+
+    for session in [&inside, &second] {
+        session.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
+    }
+    let live = "SELECT count(*) FROM session WHERE ended_at_ms IS NULL";
+    let rows = rusqlite::Connection::open(&walled).unwrap();
+    assert_eq!(rows.query_one(live, [], |row| row.get(0)), Ok(0));
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn commands_and_sessions_agree_on_the_mesh_of_a_folder() {
+    let world = World::new();
+    world.write("mono/.git/HEAD", "ref: refs/heads/main\n");
+    world.write("mono/.claude-mesh.json", "{}");
+    let (mono, acme) = (world.project("mono"), world.project("mono/acme"));
+    world.cli(&mono, &["wall", "acme", "acme"]);
+    let _inside = world.session("mono/acme");
+    for (folder, mesh, peers) in [(&acme, "acme", 1), (&mono, "default", 0)] {
+        let types = |arguments: &[&str]| world.cli(folder, arguments);
+        assert_eq!(types(&["wall", "--json"]).json()["here"]["name"], mesh);
+        let seen = types(&["peers", "--json"]).json();
+        assert_eq!(seen["peers"].as_array().unwrap().len(), peers, "{seen}");
+        let doctor = types(&["doctor"]).out;
+        assert!(doctor.contains(&format!("mesh {mesh} here")), "{doctor}");
+        assert!(!doctor.contains("this shell speaks of"), "{doctor}");
+    }
+}
+
+// Ledger: Ask 3, Mesh 1
+#[test]
+fn mesh_db_path_overrides_walls_for_hooks_and_server() {
+    let mut world = World::new();
+    let elsewhere = world.home().join("elsewhere/team.db");
+    world.set("MESH_DB_PATH", elsewhere.to_str().unwrap());
+    let ada = world.session("ada");
+    let status = ada.call("mesh_status", json!({}));
+    assert_eq!(status["path"], elsewhere.to_str().unwrap());
+    assert!(elsewhere.exists() && !world.database().exists());
+    assert!(
+        world.home().join("elsewhere/team.db.d/sessions").exists(),
+        "bells and locks follow the file"
+    );
+    world.environment.clear();
+    let folder = world.home().join(".claude-mesh");
+    let _ = std::fs::create_dir_all(&folder);
+    set_mode(&folder, 0o700);
+    world.write(
+        ".claude-mesh/.env",
+        &format!("MESH_DB_PATH={}\n", elsewhere.display()),
+    );
+    let bo = world.session("bo");
+    assert_eq!(bo.call("list_peers", json!({}))["peers"][0]["peer"], "ada");
+}
+
+/// Writes the map of walls.
+fn write_wall_map(world: &World, map: &str) {
+    let config = world.write(".claude-mesh/config.json", map);
+    set_mode(config.parent().unwrap(), 0o700);
+    set_mode(&config, 0o600);
+}
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
