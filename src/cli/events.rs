@@ -149,13 +149,11 @@ pub(super) fn follow(
 fn report_interrupting_questions(interruption: &Interruption) -> Result<(), Failure> {
     for one in &interruption.questions {
         let question = &one.pending.question;
-        print::err(&format!(
-            "claude-mesh: {} asks you: {}\n{}: `claude-mesh reply {} TEXT`\n",
-            one.from,
-            text::strip_terminal_controls(&question.question),
-            "hint".cyan(),
-            question.id
-        ))?;
+        let text = text::strip_terminal_controls(&question.question);
+        print::notice(
+            &format!("{} asks you: {text}", one.from),
+            &format!("`claude-mesh reply {} TEXT`", question.id),
+        )?;
     }
     Ok(())
 }

@@ -240,7 +240,7 @@ fn forget(context: &CliContext, id: &str) -> CommandResult {
     }
     print::line(&format!(
         "removed from {}: the question of {asker} to {target} with {}; the log keeps its events, without the texts",
-        context.shown(&context.place.database),
+        context.shown(&context.location.database),
         parts.join(", ")
     ))?;
     if question.shown_times > 0 || question.answer.is_some() {

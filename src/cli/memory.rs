@@ -29,7 +29,7 @@ use crate::tools::output;
   claude-mesh memory forget deploy")]
 pub(super) struct MemoryArgs {
     #[command(subcommand)]
-    verb: MemoryAction,
+    action: MemoryAction,
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,7 +74,7 @@ struct RecallArgs {
     /// What to search for; with -exclusions in quotes as one argument.
     query: Vec<String>,
     #[command(flatten)]
-    among: MemoryFilterArgs,
+    filter: MemoryFilterArgs,
     /// The memory of this key.
     #[arg(long)]
     key: Option<String>,
@@ -87,7 +87,7 @@ struct RecallArgs {
 #[derive(Debug, Args)]
 struct ListArgs {
     #[command(flatten)]
-    among: MemoryFilterArgs,
+    filter: MemoryFilterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -118,15 +118,15 @@ struct ForgetArgs {
 }
 
 pub(super) fn memory(context: &CliContext, args: &MemoryArgs) -> CommandResult {
-    match &args.verb {
+    match &args.action {
         MemoryAction::Remember(args) => remember(context, args),
         MemoryAction::Recall(args) if args.history => history(context, args),
         MemoryAction::Recall(args) => {
             let words = args.query.join(" ");
             let query = (!args.query.is_empty()).then_some(words.as_str());
-            recall(context, query, args.key.as_deref(), &args.among)
+            recall(context, query, args.key.as_deref(), &args.filter)
         }
-        MemoryAction::List(args) => recall(context, None, None, &args.among),
+        MemoryAction::List(args) => recall(context, None, None, &args.filter),
         MemoryAction::Forget(args) => forget(context, args),
     }
 }
@@ -165,7 +165,7 @@ fn recall(
     context: &CliContext,
     query: Option<&str>,
     key: Option<&str>,
-    among: &MemoryFilterArgs,
+    filter: &MemoryFilterArgs,
 ) -> CommandResult {
     let parsed = query.map(Query::parse).transpose()?;
     let Some(mut mesh) = context.open_existing()? else {
@@ -174,9 +174,9 @@ fn recall(
     let wanted = mesh::Recall {
         query,
         key,
-        tags: &among.tags,
-        scope: among.scope.map(MemoryScope::from),
-        limit: among.limit as usize,
+        tags: &filter.tags,
+        scope: filter.scope.map(MemoryScope::from),
+        limit: filter.limit as usize,
     };
     let home = mesh.memory_home(&context.project)?;
     let found = mesh.recall(&home, wanted)?;
@@ -203,7 +203,7 @@ fn history(context: &CliContext, args: &RecallArgs) -> CommandResult {
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "versions": [] }));
     };
-    let scope = args.among.scope.map(MemoryScope::from);
+    let scope = args.filter.scope.map(MemoryScope::from);
     let home = mesh.memory_home(&context.project)?;
     let versions = mesh.memory_history(&home, key, scope)?;
     if context.json {

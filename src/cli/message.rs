@@ -103,16 +103,16 @@ pub(super) struct MessagesArgs {
     #[arg(long, value_name = "MESSAGE_ID")]
     after: Option<String>,
     /// Mark everything up to this message as read.
-    #[arg(long, value_name = "MESSAGE_ID", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    #[arg(long, value_name = "MESSAGE_ID", group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     read: Option<String>,
     /// Subscribe to a topic; may be given several times.
-    #[arg(long, value_name = "TOPIC", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    #[arg(long, value_name = "TOPIC", group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     subscribe: Vec<String>,
     /// Unsubscribe from a topic; may be given several times.
-    #[arg(long, value_name = "TOPIC", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    #[arg(long, value_name = "TOPIC", group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     unsubscribe: Vec<String>,
     /// List the topics with their subscribers.
-    #[arg(long, group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    #[arg(long, group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     topics: bool,
 }
 

@@ -142,7 +142,7 @@ fn watch(context: &CliContext, args: &PeersArgs) -> CommandResult {
             None if context.json => format!("{}\n", json!({ "peers": [] })),
             None => format!(
                 "no mesh here yet: {}\n",
-                context.shown(&context.place.database)
+                context.shown(&context.location.database)
             ),
         };
         if rendered != last {
@@ -247,8 +247,8 @@ impl PeersSnapshot {
     fn rendered(&self, context: &CliContext) -> String {
         let mesh = format!(
             "mesh {} ({})",
-            context.place.name,
-            context.shown(&context.place.database)
+            context.location.name,
+            context.shown(&context.location.database)
         );
         let you = match &self.you {
             Some(you) => format!(", you are {you}"),

@@ -37,10 +37,10 @@ pub(super) fn show_prior_answers(
     if context.json {
         print::json(&output::prior_answers_only(&name, &prior_answers))?;
     } else if prior_answers.is_empty() {
-        print::err(&format!(
-            "claude-mesh: {name} has answered no similar question\n{}: without --known the question is asked\n",
-            "hint".cyan()
-        ))?;
+        print::notice(
+            &format!("{name} has answered no similar question"),
+            "without --known the question is asked",
+        )?;
     } else {
         list(context, &prior_answers, member.mesh().now().wall_ms)?;
     }

@@ -3,7 +3,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use owo_colors::OwoColorize;
 use serde_json::Value;
 
 use crate::cli::context::CliContext;
@@ -193,12 +192,11 @@ fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult 
     } else if entry.exists() {
         context.print_foreign(&bare(&entry.value))?;
     } else {
-        print::err(&format!(
-            "claude-mesh: no entry {:?} in namespace {:?}\n{}: `claude-mesh state list` shows what there is\n",
-            text::one_line(key),
-            text::one_line(&namespace.name),
-            "hint".cyan()
-        ))?;
+        let (key, namespace) = (text::one_line(key), text::one_line(&namespace.name));
+        print::notice(
+            &format!("no entry {key:?} in namespace {namespace:?}"),
+            "`claude-mesh state list` lists the entries",
+        )?;
     }
     Ok(if entry.exists() {
         CommandStatus::Done

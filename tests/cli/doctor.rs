@@ -75,7 +75,7 @@ fn doctor_reports_silently_ignored_settings() {
     );
     assert_eq!(misplaced["severity"], "note");
     assert!(!found.to_string().contains("CLAUDE_MESH_SYNC"));
-    let topic = finding(&found, "a topic in ~/own/.claude-mesh.json is passed over");
+    let topic = finding(&found, "a topic in ~/own/.claude-mesh.json is ignored");
     assert!(
         topic["text"]
             .as_str()

@@ -68,8 +68,8 @@ pub(super) fn set_up(sandbox: &Sandbox) -> anyhow::Result<()> {
         fs::set_permissions(&stub, Permissions::from_mode(0o755))?;
     }
     fs::write(sandbox.home().join(".claude.json"), config.to_string())?;
-    let places = InstallPaths::new(sandbox.home(), None, sandbox.programs());
-    let plan = setup::install(&places, InstallScope::User, InstallOptions::default())
+    let paths = InstallPaths::new(sandbox.home(), None, sandbox.programs());
+    let plan = setup::install(&paths, InstallScope::User, InstallOptions::default())
         .map_err(|error| anyhow!("cannot install: {error}"))?;
     plan.apply(Timestamp::from_millisecond(
         SystemClock::new().now().wall_ms,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::install::{PROGRAMS, places};
+use super::install::{PROGRAMS, install_paths};
 use super::print;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::outcome::{CommandResult, CommandStatus};
@@ -56,7 +56,7 @@ pub(super) struct DemoClientArgs {}
 /// Runs the demo and prints its result.
 pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
-    let programs = places(&settings)?.programs;
+    let programs = install_paths(&settings)?.programs;
     if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
         let message = format!("{missing} is not in the folder of claude-mesh");
         let hint = "install all programs into one folder (`cargo install` does)";
@@ -142,7 +142,7 @@ impl DemoResult {
 /// Runs the server as a child and waits for its end, as Claude Code does.
 pub(super) fn client() -> CommandResult {
     let settings = Settings::of_this_process()?;
-    let server = places(&settings)?.programs.join(PROGRAMS[0]);
+    let server = install_paths(&settings)?.programs.join(PROGRAMS[0]);
     let ended = std::process::Command::new(&server)
         .status()
         .map_err(|error| {
