@@ -191,7 +191,7 @@ fn dropped_wake_line_is_reposted_and_never_reported_failed() {
     let told = ada.progress(ask.id);
     assert!(!told.iter().any(|it| it.contains("not woken")), "{told:?}");
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(log.contains("bo is rung once more"), "{log}");
+    assert!(log.contains("bo was sent another wake-up"), "{log}");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn busy_session_without_an_inbox_fails_only_once_idle() {
     bo.register("idle");
     ask.wait_for_progress("not woken: its Claude Code has no inbox socket");
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(!log.contains("is rung"), "{log}");
+    assert!(!log.contains("was sent"), "{log}");
 }
 
 /// Returns how far the only open question came, as everybody sees it while its asker waits.
