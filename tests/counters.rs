@@ -473,6 +473,6 @@ fn gc_reports_the_removed_rows_of_each_kind() {
     assert_eq!(
         again,
         "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks, 0 mailboxes; \
-         0 bytes given back\n"
+         0 bytes freed\n"
     );
 }

@@ -194,7 +194,7 @@ fn dropped_wake_line_is_reposted_and_never_reported_failed() {
         "{reported:?}"
     );
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(log.contains("bo is rung once more"), "{log}");
+    assert!(log.contains("bo was sent another wake-up"), "{log}");
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn busy_session_without_an_inbox_fails_only_once_idle() {
     bo.register("idle");
     ask.wait_for_progress("not woken: its Claude Code has no inbox socket");
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(!log.contains("is rung"), "{log}");
+    assert!(!log.contains("was sent"), "{log}");
 }
 
 /// Returns the delivery of the only open question while its asker waits.

@@ -138,7 +138,7 @@ fn residue_kept_by_a_long_reader_is_reported_then_erased() {
     assert_eq!(reported["traces_left"], true, "{reported}");
     let reported = run(&["memory", "forget", "one"]).out;
     assert!(
-        reported.contains("traces stay in the files of the database until"),
+        reported.contains("the text remains in the database files while"),
         "{reported}"
     );
     let reported = ada.call("forget", json!({ "key": "two" }));
@@ -203,7 +203,7 @@ fn erasing_names_backups_that_may_still_hold_the_text() {
     );
     let reported = world.cli(&world.home(), &["memory", "forget", "two"]).out;
     let line =
-        "this copy from before an update may still hold it: ~/.claude-mesh/mesh.db.schema-3-";
+        "this backup from before an update may still contain it: ~/.claude-mesh/mesh.db.schema-3-";
     assert!(reported.contains(line), "{reported}");
     assert!(!reported.contains("schema-1"), "{reported}");
 }

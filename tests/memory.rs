@@ -359,7 +359,7 @@ fn event_log_records_a_memory_without_its_text() {
         "{text}"
     );
     assert!(
-        text.contains("shop forgot \"port\" of the project"),
+        text.contains("shop erased \"port\" of the project"),
         "{text}"
     );
 }

@@ -159,7 +159,7 @@ fn event_log_names_who_set_and_cleared_quiet() {
     run_as_person(&["quiet", "bo", "--off"]);
     run_as_person(&["quiet", "bo", "--off"]);
     let log = log_output(&world);
-    let ends = log.matches("bo is not to be quiet any more").count();
+    let ends = log.matches("ended quiet for bo").count();
     assert_eq!(ends, 1, "the second changed nothing: {log}");
     let events = ada.call(
         "events",
@@ -185,7 +185,7 @@ fn event_log_names_who_paused_the_mesh_and_what_was_held() {
     assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
     let log = log_output(&world);
     for text in [
-        "paused the whole mesh until told otherwise",
+        "paused the whole mesh until further notice",
         "the question of ada to bo is held: the mesh is paused",
         "ended the pause of the mesh",
     ] {

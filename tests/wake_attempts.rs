@@ -78,8 +78,8 @@ fn event_log_records_each_wake_attempt_and_its_outcome() {
 
     let log = |peer: &str| world.cli(&world.home(), &["log", "--peer", peer]).out;
     for reported in [
-        format!("bo is rung for the question of ada  {id}\n"),
-        format!("bo is rung once more for the question of ada  {id}\n"),
+        format!("bo was sent a wake-up for the question of ada  {id}\n"),
+        format!("bo was sent another wake-up for the question of ada  {id}\n"),
         format!(
             "bo was not woken for the question of ada: the session was rung twice and did not start a turn  {id}\n"
         ),
@@ -168,8 +168,8 @@ fn event_log_records_one_busy_wake_and_coalesced_questions() {
     assert_eq!(delivery(&mut cy, second).wake, WakeState::Queued);
     let log = world.cli(&world.home(), &["log"]).out;
     for reported in [
-        "bo is rung for the question of ada, and reads it with its next step  ",
-        "the question of cy rides on the ring that is out for bo  ",
+        "bo was sent a wake-up for the question of ada, and reads it with its next step  ",
+        "the question of cy is coalesced with the wake attempt under way for bo  ",
     ] {
         assert!(log.contains(reported), "{log}");
     }
@@ -197,8 +197,8 @@ fn event_log_records_wake_attempts_for_messages() {
     assert_eq!(kinds, ["peer.rung", "peer.rung", "peer.not_woken"]);
     let log = world.cli(&world.home(), &["log"]).out;
     for reported in [
-        "  bo is rung for a message\n",
-        "  bo is rung once more for a message\n",
+        "  bo was sent a wake-up for a message\n",
+        "  bo was sent another wake-up for a message\n",
         "  bo was not woken for a message: the session was rung twice",
     ] {
         assert!(log.contains(reported), "{reported} in {log}");

@@ -25,30 +25,30 @@ fn real_demo_plays_its_scenarios_and_cleans_up() {
     };
     assert_eq!(
         typed,
-        "frontend's person types: ask backend: which port does the API use?"
+        "frontend's user types: ask backend: which port does the API use?"
     );
     assert_eq!(
         asked,
         "frontend's Claude calls ask_peer: which port does the API use?"
     );
     assert!(
-        woken.starts_with("backend starts a turn by itself: its model is sent the question ("),
+        woken.starts_with("backend starts a turn by itself: its model gets the question ("),
         "{woken}"
     );
     assert_eq!(answered, "backend's Claude calls reply_to_peer: 5433");
     assert!(
-        result.starts_with("frontend's Claude has \"5433\" as the result of its call ("),
+        result.starts_with("frontend's Claude gets \"5433\" as the result of its call ("),
         "{result}"
     );
     let quiet: Vec<_> = steps(&reported["stories"][1]).collect();
     assert!(
-        quiet.iter().any(|it| it.contains("has \"held\" at once")),
+        quiet.iter().any(|it| it.contains("gets \"held\" at once")),
         "{quiet:#?}"
     );
     assert!(
         quiet
             .iter()
-            .any(|it| it.starts_with("backend is rung and answers: ")),
+            .any(|it| it.starts_with("backend is woken and answers: ")),
         "{quiet:#?}"
     );
     assert_cleaned_up(&lab);
@@ -60,7 +60,7 @@ fn stopped_real_demo_ends_its_clients_and_cleans_up() {
     let mut playing = demo(&lab, &[]);
     let mut reported = BufReader::new(playing.stdout.take().expect("it is piped"));
     let mut line = String::new();
-    while !line.contains("frontend's person types") {
+    while !line.contains("frontend's user types") {
         line.clear();
         assert_ne!(
             reported.read_line(&mut line).expect("it is text"),
@@ -78,7 +78,7 @@ fn stopped_real_demo_ends_its_clients_and_cleans_up() {
 
     assert_eq!(playing.wait().expect("it is our child").code(), Some(1));
     assert!(
-        complaint.contains("somebody stopped it\nhint: nothing is left of it"),
+        complaint.contains("it was interrupted\nhint: its folder was removed"),
         "{complaint}"
     );
     assert_cleaned_up(&lab);

@@ -46,7 +46,7 @@ fn cli_claim_excludes_sessions_until_it_is_released() {
     for sentence in [
         "holds deploy (fence 1)",
         "ada is queued for deploy",
-        "gave deploy back",
+        "released deploy",
         "ada holds deploy (fence 2)",
     ] {
         assert!(log.contains(sentence), "{sentence} in {log}");
@@ -305,11 +305,11 @@ fn cli_refusals_hint_at_the_next_step_and_active_peers() {
     };
     assert_eq!(
         refused(&["claim", "file:"]),
-        "hint: `--help` behind the command tells what it takes; nothing was changed"
+        "hint: run the command with --help; nothing was changed"
     );
     assert_eq!(
         refused(&["peers", "--forget", "ada"]),
-        "hint: it can be forgotten once that session has ended; nothing was changed"
+        "hint: it can be removed after that session has ended; nothing was changed"
     );
     assert_eq!(
         refused(&["messages", "--from", "nobody-like-it"]),

@@ -20,7 +20,7 @@ fn cli_log_prints_the_events_of_a_question_as_sentences() {
     assert_eq!(
         said,
         [
-            "bo sat down".to_owned(),
+            "bo joined".to_owned(),
             format!("ada asked bo: which port?  {id}"),
             format!("bo was shown the question of ada (call)  {id}"),
             format!("bo answered ada (late): 5433  {id}"),

@@ -1,6 +1,7 @@
 //! Questions and answers that are refused, with the exact refusal.
 use serde_json::json;
 
+use super::{HINT_INVALID_ARGUMENT, HINT_SECRET, HINT_TOO_LARGE, HINT_UNKNOWN_PEER};
 use crate::support::{Refusal, World, assert_refusals};
 
 fn refusals() -> Vec<Refusal> {
@@ -11,84 +12,84 @@ fn refusals() -> Vec<Refusal> {
             json!({ "to": "bob", "question": "x" }),
             "unknown_peer",
             "no peer called \"bob\" in this mesh; nearest: bo; here now: bo",
-            "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows mailboxes nobody sits at.",
+            HINT_UNKNOWN_PEER,
         ),
         (
             "ask_peer",
             json!({ "to": "ada", "question": "x" }),
             "invalid_argument",
             "\"ada\" is yourself; name somebody else, or another seat of your project",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": "bo", "question": "  " }),
             "invalid_argument",
             "\"question\" is empty",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": "bo" }),
             "invalid_argument",
             "missing parameter `question`",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": "bo", "question": "x", "timeout": 5 }),
             "invalid_argument",
             "\"timeout\": unknown parameter `timeout`, expected one of `to`, `question`, `context`, `timeout_seconds`, `wait_for`, `if_offline`, `prefer`",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": "bo", "question": 5 }),
             "invalid_argument",
             "\"question\": wrong type: the number `5`, expected a text",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": "bo", "question": "x", "timeout_seconds": 0 }),
             "invalid_argument",
             "\"timeout_seconds\" must be from 1 to 3600, got 0",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": ["bo", "bo"], "question": "x" }),
             "invalid_argument",
             "\"bo\" is asked twice",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": "two words", "question": "x" }),
             "invalid_argument",
             "\"to\" must be the name of a peer such as \"backend\" or \"backend/any\", got \"two words\"",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "ask_peer",
             json!({ "to": "bo", "question": "y".repeat(65_537) }),
             "too_large",
             "\"question\" has 65537 bytes; the limit is 65536",
-            "Call again with a shorter text; name the file where the rest stands.",
+            HINT_TOO_LARGE,
         ),
         (
             "ask_peer",
             json!({ "to": "bo", "question": key }),
             "secret",
             "\"question\" contains what looks like an Anthropic key; nothing was stored",
-            "Call again naming where it lives (file, variable, vault), not its value.",
+            HINT_SECRET,
         ),
         (
             "reply_to_peer",
             json!({ "question_id": "nonsense", "answer": "x" }),
             "invalid_argument",
             "\"question_id\" must be an id as ask_peer and poll_inbox give it, got \"nonsense\"",
-            "Call the tool again with the parameter as its schema says.",
+            HINT_INVALID_ARGUMENT,
         ),
         (
             "await_reply",
