@@ -4,6 +4,7 @@ use serde_json::json;
 use super::{HINT_INVALID_ARGUMENT, HINT_SECRET, HINT_TOO_LARGE};
 use crate::support::{Refusal, World, assert_refusals};
 
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn refusals() -> Vec<Refusal> {
     let secret = format!("AKIA{}", "ABCDEFGHIJKLMNOP");
     vec![

@@ -4,6 +4,7 @@ use serde_json::json;
 use super::{HINT_INVALID_ARGUMENT, HINT_SECRET, HINT_TOO_LARGE, HINT_UNKNOWN_PEER};
 use crate::support::{Refusal, World, assert_refusals};
 
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn refusals() -> Vec<Refusal> {
     let token = format!("ghp_{}", "aB3dE5gH7jK9".repeat(4));
     vec![

@@ -4,6 +4,7 @@ use serde_json::json;
 use super::{HINT_INVALID_ARGUMENT, HINT_SECRET, HINT_TOO_LARGE, HINT_UNKNOWN_PEER};
 use crate::support::{Refusal, World, assert_refusals, create_task};
 
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn refusals(id: &str) -> Vec<Refusal> {
     let secret = format!("sk-ant-api03-{}", "a".repeat(95));
     vec![
