@@ -130,7 +130,7 @@ impl HostView {
             .and_then(|entry| entry.version.as_deref());
         if let Some(version) = version.filter(|version| !has_inbox(version)) {
             return Some(format!(
-                "its Claude Code is {version}, and such lines are taken from 2.1.224 on"
+                "its Claude Code is {version}, which takes no such lines before 2.1.224"
             ));
         }
         let folder = registry_entry

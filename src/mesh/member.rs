@@ -106,7 +106,7 @@ impl Member {
         )?;
         let asked = asked
             .pop()
-            .ok_or_else(|| Refusal::argument("nobody was asked"))?;
+            .ok_or_else(|| Refusal::argument("no peer was asked"))?;
         let wait = wait.map(|id| Wait {
             id,
             questions: vec![asked.question],

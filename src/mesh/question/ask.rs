@@ -167,7 +167,7 @@ fn insert_or_join(
     let depth = verb.tx.max_delivered_depth(me.session)? + 1;
     if depth > DEPTH_MAX {
         let problem = format!(
-            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
+            "this question would be number {depth} in a chain of questions that follow from each other; go on without it until your user types"
         );
         return Err(Refusal::RateLimited { problem }.into());
     }

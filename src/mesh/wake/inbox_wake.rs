@@ -55,11 +55,11 @@ impl WakeAttempts<'_, '_> {
     /// Decides what follows from a line that was posted before.
     fn wait_for_response(
         mut self,
-        ring: &WakeAttempt,
+        attempt: &WakeAttempt,
         activity: Activity,
         inbox_state: &dyn Fn() -> InboxState,
     ) -> Result<WakeAction> {
-        let age_ms = self.verb.tx.now.elapsed_since_ms(ring.at_monotonic_ms);
+        let age_ms = self.verb.tx.now.elapsed_since_ms(attempt.at_monotonic_ms);
         // A waiting hook waits for the line first, and then needs time of its own.
         let within_ms = if self
             .verb
@@ -71,13 +71,13 @@ impl WakeAttempts<'_, '_> {
         } else {
             IDLE_RESPONSE_MS
         };
-        self.record_coalesced(ring.count, activity)?;
+        self.record_coalesced(attempt.count, activity)?;
         match activity {
             Activity::Idle if age_ms < within_ms => {
                 Ok(WakeAction::recheck_after(within_ms - age_ms, activity))
             }
-            Activity::Idle if ring.count < WAKE_ATTEMPTS_MAX => {
-                self.ring(ring.count + 1, activity, inbox_state)
+            Activity::Idle if attempt.count < WAKE_ATTEMPTS_MAX => {
+                self.post_line(attempt.count + 1, activity, inbox_state)
             }
             Activity::Idle => {
                 self.record_failure("the session was rung twice and did not start a turn")?;
@@ -92,7 +92,7 @@ impl WakeAttempts<'_, '_> {
     }
 
     /// Posts a line, if the inbox accepts one. A busy session may get the questions without it.
-    fn ring(
+    fn post_line(
         mut self,
         count: u32,
         activity: Activity,
@@ -190,7 +190,7 @@ impl Mesh {
             let known = session
                 .wake_attempt
                 .as_ref()
-                .is_some_and(|ring| ring.nonce == nonce);
+                .is_some_and(|attempt| attempt.nonce == nonce);
             Ok(match throttled(read, &peer, &session)? {
                 Some(_) => DoorbellStatus::Throttled,
                 None if known => DoorbellStatus::Read,
@@ -211,12 +211,12 @@ fn attend(
     me: &SessionHandle,
     inbox_state: &dyn Fn() -> InboxState,
 ) -> Result<WakeAction> {
-    let (ring, pending_items, activity) = match decide_wake(verb, me, false)? {
+    let (attempt, pending_items, activity) = match decide_wake(verb, me, false)? {
         WakeDecision::Now {
-            ring,
+            attempt,
             pending_items,
             activity,
-        } => (ring, pending_items, activity),
+        } => (attempt, pending_items, activity),
         WakeDecision::NotNow { after_ms, held } => {
             let needs_person = held.and_then(PersonAlert::from_throttle);
             return Ok(WakeAction::Wait {
@@ -225,22 +225,22 @@ fn attend(
             });
         }
     };
-    if let Some(ring) = ring
+    if let Some(attempt) = attempt
         .as_ref()
-        .filter(|ring| ring.count != DEFERRED_TO_WAIT_HOOK)
+        .filter(|attempt| attempt.count != DEFERRED_TO_WAIT_HOOK)
     {
         return WakeAttempts::of(verb, me, pending_items).wait_for_response(
-            ring,
+            attempt,
             activity,
             inbox_state,
         );
     }
     if verb.host.doorbells.is_hook_waiter_running(me.session)
-        && let Some(action) = defer_to_wait_hook(verb, me, ring.as_ref(), activity)?
+        && let Some(action) = defer_to_wait_hook(verb, me, attempt.as_ref(), activity)?
     {
         return Ok(action);
     }
-    WakeAttempts::of(verb, me, pending_items).ring(1, activity, inbox_state)
+    WakeAttempts::of(verb, me, pending_items).post_line(1, activity, inbox_state)
 }
 
 fn asker_names(read: ReadContext, questions: &[QuestionId]) -> Result<Vec<String>> {
