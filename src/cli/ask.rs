@@ -180,9 +180,8 @@ impl<'a> PendingAsk<'a> {
             &me,
             to,
             &QuestionDraft {
-                question,
                 context,
-                if_offline: IfOffline::Queue,
+                ..QuestionDraft::of(question)
             },
         )?;
         let awaited = outcome

@@ -38,6 +38,17 @@ pub struct QuestionDraft<'a> {
     pub if_offline: IfOffline,
 }
 
+impl<'a> QuestionDraft<'a> {
+    /// Returns a question without context, which is queued if the peer cannot be asked.
+    pub fn of(question: &'a str) -> Self {
+        Self {
+            question,
+            context: None,
+            if_offline: IfOffline::Queue,
+        }
+    }
+}
+
 /// A question that was stored.
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
