@@ -61,15 +61,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
             "setup/wiring",
         ],
     ),
-    (
-        "store",
-        &[
-            "store/create",
-            "store/mod",
-            "store/recovery_hints",
-            "store/wal",
-        ],
-    ),
     ("tools", &["tools"]),
 ];
 

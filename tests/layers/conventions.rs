@@ -10,7 +10,6 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
     ("src/cli/ask.rs", 589, "to be split"),
     ("src/setup/json_text.rs", 565, "to be split"),
     ("src/setup/wiring.rs", 615, "to be split"),
-    ("src/store/peer.rs", 619, "to be split"),
     ("tests/ledger.rs", 864, "to be split"),
 ];
 
@@ -44,12 +43,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
     ("src/mcp/tools/state.rs", "state", 67, "to be split"),
     ("src/platform/settings.rs", "read", 72, "to be split"),
     ("src/setup/inspect.rs", "check_hooks", 67, "to be split"),
-    (
-        "src/store/memory_search.rs",
-        "search_by_substrings",
-        61,
-        "to be split",
-    ),
     (
         "tests/ask.rs",
         "invalid_questions_are_refused_and_not_stored",
