@@ -131,14 +131,9 @@ pub(super) fn state(context: &CliContext, args: &StateArgs) -> CommandResult {
                 ttl_seconds: ttl.map(ttl_seconds).transpose()?,
             };
             let mut session = context.register(context.open()?)?;
-            let entry = session.mesh.set_entry(
-                &session.me,
-                EntryKey {
-                    namespace: &namespace,
-                    key,
-                },
-                &new,
-            )?;
+            let entry = session
+                .mesh
+                .set_entry(&session.me, EntryKey::of(&namespace, key), &new)?;
             if context.json {
                 print::json(&output::entry(&entry))?;
             } else {
@@ -226,7 +221,7 @@ fn delete(
     let deleted_version =
         session
             .mesh
-            .delete_entry(&session.me, EntryKey { namespace, key }, expected)?;
+            .delete_entry(&session.me, EntryKey::of(namespace, key), expected)?;
     if context.json {
         print::json(&output::deletion(namespace, key, deleted_version))?;
     } else if deleted_version.is_some() {

@@ -20,6 +20,13 @@ pub struct EntryKey<'a> {
     pub key: &'a str,
 }
 
+impl<'a> EntryKey<'a> {
+    /// Returns the place of a key in a namespace.
+    pub fn of(namespace: &'a Namespace, key: &'a str) -> Self {
+        Self { namespace, key }
+    }
+}
+
 /// A value to set.
 #[derive(Debug, Clone)]
 pub struct NewValue<'a> {
@@ -127,7 +134,7 @@ pub(in crate::mesh) fn expire_state_entries(verb: &mut Verb) -> Result<usize> {
         append_change_event(
             verb,
             None,
-            EntryKey { namespace, key },
+            EntryKey::of(namespace, key),
             Change::Deleted { version },
         )?;
     }

@@ -131,10 +131,7 @@ fn state(arguments: JsonObject) -> Result<Operation> {
     let expected_version = expected_version.map(i64::from);
     Ok(single_step(move |call| {
         let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
-        let at = EntryKey {
-            namespace: &namespace,
-            key: &key,
-        };
+        let at = EntryKey::of(&namespace, &key);
         Ok(match action {
             StateAction::Set => {
                 let new = NewValue {

@@ -53,7 +53,7 @@ impl Mesh {
             let peer = verb
                 .tx
                 .peer(me.peer)?
-                .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
+                .ok_or_else(|| Refusal::conflict("the peer of this session was removed"))?;
             build_view(verb.read(), peer)
         })
     }
@@ -91,18 +91,16 @@ fn rename_self(verb: &mut Verb, me: &SessionHandle, wanted: &str) -> Result<()> 
     let peer = verb
         .tx
         .peer(me.peer)?
-        .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
+        .ok_or_else(|| Refusal::conflict("the peer of this session was removed"))?;
     if name == peer.name {
         return Ok(());
     }
     if peer.kind != PeerKind::Session {
-        return Err(
-            Refusal::conflict("only a session with a mailbox has a name of its own").into(),
-        );
+        return Err(Refusal::conflict("only a session of a project can change its name").into());
     }
     if verb.tx.has_correspondence(peer.id)? {
         return Err(Refusal::conflict(format!(
-            "others know you as \"{}\" already; a name is changed in .claude-mesh.json",
+            "other peers know you as \"{}\" already; change the name in .claude-mesh.json",
             peer.name
         ))
         .into());

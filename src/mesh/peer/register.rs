@@ -156,15 +156,12 @@ impl Mesh {
                 return Ok(false);
             };
             if me.kind != PeerKind::Person {
-                let problem = format!(
-                    "the mailbox of \"{}\" is removed by a person only",
-                    peer.name
-                );
+                let problem = format!("only a person may remove the peer \"{}\"", peer.name);
                 return Err(crate::model::Refusal::NotYours { problem }.into());
             }
             if reap_dead_sessions(verb, &peer)?.is_some() {
                 return Err(crate::model::Refusal::conflict(format!(
-                    "somebody sits at {:?} now",
+                    "a session is registered at {:?} now",
                     peer.name.as_str()
                 ))
                 .into());
@@ -187,7 +184,7 @@ fn register(
     let existing_session = verb.tx.find_live_session_of_process(&location)?;
     let peer = match &existing_session {
         Some(session) => verb.tx.peer(session.peer)?.ok_or_else(|| {
-            crate::model::Refusal::conflict("the mailbox of this session was removed")
+            crate::model::Refusal::conflict("the peer of this session was removed")
         })?,
         None => find_or_create_peer(verb, request, missing_folders)?,
     };
