@@ -60,7 +60,9 @@ pub use message::{
     IdempotencyMatch, Message, MessageListing, MessageTarget, NewMessage, PendingFlags,
 };
 pub use peer::{NewPeer, Peer};
+pub(crate) use peer::{PeerChanges, ProjectDetails};
 pub use prior_answers::StoredAnswer;
+pub(crate) use question::NewAnswer;
 pub use question::{NewQuestion, Question, QuestionDelivery};
 pub use recovery_hints::recovery_hint;
 pub use retention::Reclaimed;

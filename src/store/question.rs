@@ -55,6 +55,20 @@ pub struct NewQuestion<'a> {
     pub depth: i64,
 }
 
+/// The values of an answer or a decline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewAnswer<'a> {
+    /// Answered or declined.
+    pub(crate) state: QuestionState,
+    pub(crate) text: &'a str,
+    pub(crate) by: AnsweredBy,
+    pub(crate) session: SessionId,
+    /// Whether no call waits for it any more.
+    pub(crate) late: bool,
+    /// The commit that is checked out in the project of the peer.
+    pub(crate) head: Option<&'a str>,
+}
+
 /// A pending question, with its deliveries to one session.
 #[expect(missing_docs, reason = "the question needs no comment")]
 #[derive(Debug, Clone)]
@@ -372,27 +386,20 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Closes a question with an answer or a decline; `head` is the commit checked out in the project of the peer.
-    pub(crate) fn store_answer(
-        &self,
-        id: QuestionId,
-        state: QuestionState,
-        answer: &str,
-        by: (AnsweredBy, SessionId),
-        late: bool,
-        head: Option<&str>,
-    ) -> rusqlite::Result<()> {
-        let answered_by = if by.0 == AnsweredBy::Person {
-            "person"
-        } else {
-            "session"
+    /// Closes a question with an answer or a decline.
+    pub(crate) fn store_answer(&self, id: QuestionId, answer: &NewAnswer) -> rusqlite::Result<()> {
+        let answered_by = match answer.by {
+            AnsweredBy::Person => "person",
+            AnsweredBy::Session => "session",
         };
         self.sql
             .prepare_cached(
                 "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
                         answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6, answered_head = ?8 WHERE id = ?1",
             )?
-            .execute(params![id, state.as_str(), answer, answered_by, by.1, self.now.wall_ms, late, head])
+            .execute(params![
+                id, answer.state.as_str(), answer.text, answered_by, answer.session, self.now.wall_ms, answer.late, answer.head
+            ])
             .map(drop)
     }
 
