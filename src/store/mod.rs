@@ -53,7 +53,7 @@ pub use connect::Options;
 pub use database::Store;
 pub use database_path::check_database_path;
 pub use memory::Memory;
-pub(crate) use memory::{MESH as MESH_SCOPE, NewMemory, RowidRange as MemoryRange};
+pub(crate) use memory::{MESH_SCOPE, MemoryRange, NewMemory};
 pub use memory_search::MemoryMatch;
 pub(crate) use memory_search::MemorySearch;
 pub use message::{

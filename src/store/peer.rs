@@ -6,7 +6,7 @@ use crate::model::{PeerKind, PeerName};
 use crate::platform::id::PeerId;
 
 /// A peer: the address that questions go to. It outlives its sessions.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub id: PeerId,

@@ -7,7 +7,7 @@ use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 
 /// A question, with its answer once there is one.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Question {
     pub id: QuestionId,
@@ -70,7 +70,7 @@ pub(crate) struct NewAnswer<'a> {
 }
 
 /// A pending question, with its deliveries to one session.
-#[expect(missing_docs, reason = "the question needs no comment")]
+#[expect(missing_docs, reason = "the field name says it")]
 #[derive(Debug, Clone)]
 pub struct QuestionDelivery {
     pub question: Question,
@@ -257,8 +257,8 @@ impl Tx<'_> {
             .query_row(params![target, reason], |row| row.get(0))
     }
 
-    /// Returns the closed questions of an asker whose end it has not got by a call, oldest first, at most 200. Those that a hook
-    /// delivered before `shown_before_ms` are left out.
+    /// Returns the closed questions of an asker whose end it has not got by a call, oldest first, at most 200. Those that a
+    /// hook delivered before `shown_before_ms` are left out.
     pub(crate) fn uncollected_replies(
         &self,
         asker: PeerId,
@@ -338,8 +338,8 @@ impl Tx<'_> {
             .query_row([self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it is
-    /// twice as old: a question that waits for days causes a few attempts and not one at every verb.
+    /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it
+    /// is twice as old: a question that waits for days causes a few attempts and not one at every verb.
     pub(crate) fn take_peers_due_for_wake(&self) -> rusqlite::Result<Vec<PeerId>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
