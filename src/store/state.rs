@@ -47,8 +47,8 @@ impl Tx<'_> {
             )
     }
 
-    /// Returns the entries whose key begins with `prefix` and follows `after`, by key: at most `limit`, and at most `bytes_max` of
-    /// keys and values, but at least one. The flag says whether there are more.
+    /// Returns the entries whose key begins with `prefix` and follows `after`, by key: at most `limit`, and at most `bytes_max`
+    /// of keys and values, but at least one. The flag says whether there are more.
     pub(crate) fn entries(
         &self,
         namespace: &Namespace,
