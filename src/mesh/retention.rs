@@ -49,9 +49,9 @@ impl Mesh {
             }
             let before = verb.tx.now.wall_ms - keep_ms;
             let expired = super::state::expire_state_entries(verb)?;
-            let mut reclaimed = verb.tx.sweep(before)?;
+            let mut reclaimed = verb.tx.delete_expired_rows(before)?;
             reclaimed.state += expired;
-            verb.tx.sweep_runs(before)?;
+            verb.tx.delete_unused_runs(before)?;
             Ok(reclaimed)
         })?;
         self.erase_residue(Duration::ZERO)?;

@@ -57,7 +57,7 @@ impl Mesh {
                     (Some(query), None) => {
                         let tags = &tags;
                         read.tx
-                            .recall(*range, MemorySearch { query, tags, limit })?
+                            .search_memories(*range, MemorySearch { query, tags, limit })?
                     }
                     (None, None) if tags.is_empty() => list_newest(read, *range, limit)?,
                     (None, None) => read.tx.memories_with_tags(*range, &tags, limit)?,
@@ -68,10 +68,10 @@ impl Mesh {
                 for (_, range) in &searched_scopes {
                     let limit = remaining(&found);
                     let tags = &tags;
-                    found.extend(
-                        read.tx
-                            .recall_any_word(*range, MemorySearch { query, tags, limit })?,
-                    );
+                    found.extend(read.tx.search_memories_by_any_word(
+                        *range,
+                        MemorySearch { query, tags, limit },
+                    )?);
                 }
             }
             found.truncate(recall.limit);

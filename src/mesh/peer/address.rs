@@ -55,12 +55,12 @@ pub(in crate::mesh) fn find_peer(read: ReadContext, name: &str) -> Result<Option
 
 /// Returns a peer of the project that can be asked, an idle one first; else the peer that was named.
 fn pick_peer_of_project(verb: &mut Verb, me: &SessionHandle, named: Peer) -> Result<Peer> {
-    let seats_of_project = match &named.project {
-        Some(project) => verb.tx.seats_of_project(project)?,
+    let peers_of_project = match &named.project {
+        Some(project) => verb.tx.peers_of_project(project)?,
         None => vec![named.clone()],
     };
     let mut best: Option<(bool, Peer)> = None;
-    for peer in seats_of_project.iter().filter(|peer| peer.id != me.peer) {
+    for peer in peers_of_project.iter().filter(|peer| peer.id != me.peer) {
         let Some(session) =
             reap_dead_sessions(verb, peer)?.filter(|session| verb.is_askable(session))
         else {
@@ -77,7 +77,7 @@ fn pick_peer_of_project(verb: &mut Verb, me: &SessionHandle, named: Peer) -> Res
     let fallback = || {
         (named.id != me.peer)
             .then_some(named)
-            .or_else(|| seats_of_project.into_iter().find(|peer| peer.id != me.peer))
+            .or_else(|| peers_of_project.into_iter().find(|peer| peer.id != me.peer))
     };
     best.map(|(_, peer)| peer)
         .or_else(fallback)

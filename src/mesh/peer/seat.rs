@@ -46,9 +46,9 @@ fn find_or_create_seat(
     missing_folders: &[String],
 ) -> Result<Peer> {
     let path = project.path.to_string_lossy();
-    let seats_of_project = verb.tx.seats_of_project(&path)?;
+    let peers_of_project = verb.tx.peers_of_project(&path)?;
     let mut free = Vec::new();
-    for peer in &seats_of_project {
+    for peer in &peers_of_project {
         if reap_dead_sessions(verb, peer)?.is_none() {
             free.push(peer);
         }
@@ -62,14 +62,14 @@ fn find_or_create_seat(
     if let Some(peer) = free.iter().find(|peer| Some(peer.id) == earlier_peer) {
         return Ok((*peer).clone());
     }
-    let taken = |seat: &u32| seats_of_project.iter().any(|peer| peer.seat == Some(*seat));
-    let free_seat = (1..=u32::try_from(seats_of_project.len()).unwrap_or(u32::MAX - 1) + 1)
+    let taken = |seat: &u32| peers_of_project.iter().any(|peer| peer.seat == Some(*seat));
+    let free_seat = (1..=u32::try_from(peers_of_project.len()).unwrap_or(u32::MAX - 1) + 1)
         .find(|seat| !taken(seat))
         .expect("one more number than seats");
     if let Some(peer) = free.first().filter(|peer| peer.seat < Some(free_seat)) {
         return Ok((*peer).clone());
     }
-    let requested_name = preferred_name(project, &seats_of_project);
+    let requested_name = preferred_name(project, &peers_of_project);
     if free_seat == 1 {
         let moved = match adopt_moved_project(verb, &requested_name, project, missing_folders)? {
             None => adopt_moved_legacy_name(verb, project, missing_folders)?,

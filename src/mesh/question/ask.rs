@@ -201,7 +201,7 @@ fn askable_peers_in_project(
     let mut names = Vec::new();
     for other in read
         .tx
-        .seats_of_project(project)?
+        .peers_of_project(project)?
         .into_iter()
         .filter(|other| other.id != peer.id && other.id != me.peer)
     {

@@ -111,7 +111,7 @@ pub(in crate::mesh) fn inbox(read: ReadContext, me: &SessionHandle) -> Result<In
     {
         for seat in read
             .tx
-            .seats_of_project(&project)?
+            .peers_of_project(&project)?
             .iter()
             .filter(|seat| seat.id != me.peer)
         {
@@ -164,7 +164,7 @@ fn pending_at(
     on_behalf_of: Option<&PeerName>,
 ) -> Result<Vec<PendingQuestion>> {
     let mut questions = Vec::new();
-    for pending in read.tx.pending(at, me.session)? {
+    for pending in read.tx.pending_questions(at, me.session)? {
         let from = peer_name(read, pending.question.asker)?;
         let asker_waiting = !read
             .served_sessions_waiting_on(pending.question.id, None)?

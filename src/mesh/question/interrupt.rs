@@ -49,7 +49,7 @@ impl Mesh {
     ) -> Result<Option<Interruption>> {
         self.write(|verb| {
             let all = questions_at(verb.read(), me, me.peer, None)?;
-            let pending = verb.tx.pending(me.peer, me.session)?;
+            let pending = verb.tx.pending_questions(me.peer, me.session)?;
             let urgent: Vec<QuestionId> =
                 questions_due_to_interrupt(verb.read(), me, wait, &pending)?;
             if *reason == InterruptReason::IncomingQuestion && urgent.is_empty() {
@@ -174,6 +174,11 @@ pub(in crate::mesh) fn is_interrupt_due(
     wait: WaitId,
 ) -> Result<bool> {
     Ok(read.tx.has_pending_questions(me.peer)?
-        && !questions_due_to_interrupt(read, me, wait, &read.tx.pending(me.peer, me.session)?)?
-            .is_empty())
+        && !questions_due_to_interrupt(
+            read,
+            me,
+            wait,
+            &read.tx.pending_questions(me.peer, me.session)?,
+        )?
+        .is_empty())
 }

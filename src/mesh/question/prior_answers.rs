@@ -111,7 +111,7 @@ impl Mesh {
         let fits = find_similar_answers(question, &earlier);
         self.read(|read| {
             let full = |fit: AnswerMatch| {
-                let full = read.tx.answered(excerpts[fit.index].id)?;
+                let full = read.tx.stored_answer(excerpts[fit.index].id)?;
                 Ok(full.map(|full| (full, fit.matched)))
             };
             fits.into_iter()
