@@ -206,6 +206,7 @@ fn module_specific_code_stays_in_its_module() {
         &["notify::"],
     );
     forbid("mcp", &["mcp/"], &["rmcp::", "tokio::"]);
+    forbid("tools", &["tools/"], &["schemars::"]);
     forbid("cli", &["cli/", "main.rs"], &["clap::"]);
     forbid(
         "claude_code",

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::claude_code::{
-    INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
+    INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, RegistryEntry, find_inbound_refusal, has_inbox,
+    registry_entry,
 };
 use crate::model::{Activity, Liveness};
 use crate::platform::{Moment, process};
@@ -139,7 +140,7 @@ impl HostView {
         let folder = folder.or(project).map(Path::new);
         let settings_file = find_inbound_refusal(self.registry.as_ref()?, folder)?;
         Some(format!(
-            "{INBOUND} is \"{INBOUND_REFUSED}\" in {}",
+            "{INBOX_POLICY_KEY} is \"{INBOX_POLICY_REFUSE}\" in {}",
             settings_file.display()
         ))
     }

@@ -1,22 +1,9 @@
-//! Claims as people type them, beside sessions that hold and want the same.
-use std::path::Path;
-use std::process::{Child, Stdio};
+//! Claims at the command line, beside sessions that hold and request the same resources.
 
 use serde_json::json;
 
+use crate::support::start_command;
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
-
-/// Starts a command that waits.
-fn start_command(world: &World, folder: &Path, arguments: &[&str]) -> Child {
-    world
-        .command(program("claude-mesh"), folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
 
 fn queue_length(session: &Session) -> usize {
     let listed = session.call("claims", json!({}));
@@ -212,7 +199,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     assert_eq!(
         queue_length(&ada),
         0,
-        "a look finds that nobody waits there"
+        "a read finds that no process waits there"
     );
     let log = world.cli(&ada.folder, &["log", "--json"]).out;
     assert!(log.contains("claim.reaped"), "{log}");
@@ -230,7 +217,10 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
             |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(found, 0, "somebody else saw first that its process is gone");
+    assert_eq!(
+        found, 0,
+        "another session noticed first that its process has ended"
+    );
     bo.call("claim", json!({ "resource": "deploy", "wait": "queue" }));
     let released = ada.call("release", json!({ "resource": "deploy" }));
     assert_eq!(released["promoted"], json!(["bo"]));

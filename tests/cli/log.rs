@@ -69,7 +69,7 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
                 },
             )
             .unwrap();
-        // Before the first of them the follower itself comes in.
+        // Before the first of them the follower registers.
         let line = (0..2)
             .map(|_| next())
             .find(|line| line["type"] == "project.step");
@@ -79,7 +79,7 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
             (&json!(reported), &json!(number))
         );
     }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no doorbell was written");
     following.kill().unwrap();
     following.wait().unwrap();
 }

@@ -41,7 +41,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
     ("src/mcp/tools/claim.rs", "wait_for_turn", 70, "to be split"),
     ("src/mcp/tools/event.rs", "events", 67, "to be split"),
     ("src/mcp/tools/state.rs", "state", 67, "to be split"),
-    ("src/platform/settings.rs", "read", 72, "to be split"),
     ("src/setup/inspect.rs", "check_hooks", 67, "to be split"),
     (
         "tests/ask.rs",
