@@ -2,7 +2,8 @@
 use std::sync::Arc;
 
 use claude_mesh::mesh::{
-    JoinRequest, Member, Mesh, NewValue, Remember, Reply, TaskChange, TaskFields,
+    EntryKey, EntryRange, JoinRequest, Member, Mesh, NewValue, ProjectEvent, Remember, Reply,
+    TaskChange, TaskFields,
 };
 use claude_mesh::model::event::EventFilter;
 use claude_mesh::model::memory::MemoryScope;
@@ -203,7 +204,14 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
         let me = ada.handle().clone();
         let project = fixture.place.path();
         ada.mesh()
-            .emit(&me, project, "project.step", &json!(number))
+            .emit(
+                &me,
+                &ProjectEvent {
+                    project,
+                    kind: "project.step",
+                    data: &json!(number),
+                },
+            )
             .unwrap();
     };
     for number in 0..10 {
@@ -260,7 +268,14 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
             ttl_seconds,
         };
         ada.mesh()
-            .set_entry(&me, &place, "k", &new)
+            .set_entry(
+                &me,
+                EntryKey {
+                    namespace: &place,
+                    key: "k",
+                },
+                &new,
+            )
             .unwrap()
             .version
     };
@@ -269,7 +284,20 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
     assert!(ada.mesh().entry(&place, "k").unwrap().exists());
     fixture.clock.advance_ms(1);
     assert!(!ada.mesh().entry(&place, "k").unwrap().exists());
-    assert_eq!(ada.mesh().entries(&place, "", "", 1_000).unwrap().0, []);
+    assert_eq!(
+        ada.mesh()
+            .entries(
+                &place,
+                &EntryRange {
+                    prefix: "",
+                    after: "",
+                    bytes_max: 1_000
+                }
+            )
+            .unwrap()
+            .0,
+        []
+    );
     assert_eq!(set(&mut ada, Some(60)), 2, "it counts up from what expired");
     fixture.clock.advance_ms(60_000);
     assert_eq!(ada.mesh().sweep().unwrap().state, 1);

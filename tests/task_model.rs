@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use claude_mesh::mesh::task_files;
 use claude_mesh::mesh::{
-    ClaimFilter, JoinRequest, Mesh, SessionHandle, TaskChange, TaskFields, TaskSelection,
+    ClaimFilter, JoinRequest, Mesh, SessionHandle, StaleTaskFilter, TaskChange, TaskFields,
+    TaskSelection,
 };
 use claude_mesh::model::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
 use claude_mesh::model::{Error, TaskStatus};
@@ -390,7 +391,14 @@ impl Real {
             }
             Step::CancelStale { who } => {
                 let me = &self.peers[who];
-                to_outcome(self.mesh.cancel_stale_tasks(me, &project, 0, None))
+                to_outcome(self.mesh.cancel_stale_tasks(
+                    me,
+                    &StaleTaskFilter {
+                        project: &project,
+                        older_than_seconds: 0,
+                        reason: None,
+                    },
+                ))
             }
         }
     }

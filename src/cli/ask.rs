@@ -17,7 +17,8 @@ use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::progress::{ProgressLine, StopFlag};
 use crate::cli::{duration, print, prior_answers, text_input, view};
 use crate::mesh::{
-    AskedQuestion, IfOffline, Interruption, Member, QuestionStatus, Wait, WaitOutcome,
+    AskedQuestion, IfOffline, Interruption, Member, QuestionDraft, QuestionStatus, Wait,
+    WaitOutcome,
 };
 use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
@@ -175,9 +176,15 @@ impl<'a> PendingAsk<'a> {
         let mut member = desk.join()?;
         let stop = StopFlag::on_signals(member.signal())?;
         let me = member.handle().clone();
-        let outcome = member
-            .mesh()
-            .ask(&me, to, question, context, IfOffline::Queue)?;
+        let outcome = member.mesh().ask(
+            &me,
+            to,
+            &QuestionDraft {
+                question,
+                context,
+                if_offline: IfOffline::Queue,
+            },
+        )?;
         let awaited = outcome
             .asked
             .iter()

@@ -13,7 +13,7 @@ use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::poll::poll;
 use crate::cli::progress::StopFlag;
-use crate::mesh::{Interruption, Member, Mesh, WaitOutcome};
+use crate::mesh::{Interruption, Member, Mesh, ProjectEvent, WaitOutcome};
 use crate::model::Event;
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::platform::clock::{monotonic_ms, rfc3339};
@@ -238,9 +238,14 @@ fn emit(context: &CliContext, kind: &str, data: Option<&str>) -> CommandResult {
         })?,
     };
     let mut session = context.register(context.open()?)?;
-    let seq = session
-        .mesh
-        .emit(&session.me, &context.project.path, kind, &data)?;
+    let seq = session.mesh.emit(
+        &session.me,
+        &ProjectEvent {
+            project: &context.project.path,
+            kind,
+            data: &data,
+        },
+    )?;
     if context.json {
         print::json(&json!({ "type": kind, "seq": seq }))?;
     } else {

@@ -10,7 +10,7 @@ use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, table, text_input};
-use crate::mesh::NewValue;
+use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::elapsed::format_ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::platform::text;
@@ -132,7 +132,14 @@ pub(super) fn state(context: &CliContext, args: &StateArgs) -> CommandResult {
                 ttl_seconds: ttl.map(ttl_seconds).transpose()?,
             };
             let mut session = context.register(context.open()?)?;
-            let entry = session.mesh.set_entry(&session.me, &namespace, key, &new)?;
+            let entry = session.mesh.set_entry(
+                &session.me,
+                EntryKey {
+                    namespace: &namespace,
+                    key,
+                },
+                &new,
+            )?;
             if context.json {
                 print::json(&output::entry(&entry))?;
             } else {
@@ -218,9 +225,10 @@ fn delete(
     };
     let mut session = context.register(mesh)?;
     let expected = expected.expected_version.map(i64::from);
-    let deleted_version = session
-        .mesh
-        .delete_entry(&session.me, namespace, key, expected)?;
+    let deleted_version =
+        session
+            .mesh
+            .delete_entry(&session.me, EntryKey { namespace, key }, expected)?;
     if context.json {
         print::json(&output::deletion(namespace, key, deleted_version))?;
     } else if deleted_version.is_some() {
@@ -235,7 +243,14 @@ fn list(context: &CliContext, namespace: &Namespace, prefix: &str, after: &str) 
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&output::entries(namespace, &[], false));
     };
-    let (entries, more) = mesh.entries(namespace, prefix, after, LIST_BYTES_MAX)?;
+    let (entries, more) = mesh.entries(
+        namespace,
+        &EntryRange {
+            prefix,
+            after,
+            bytes_max: LIST_BYTES_MAX,
+        },
+    )?;
     if context.json {
         print::json(&output::entries(namespace, &entries, more))?;
         return Ok(CommandStatus::Done);

@@ -12,7 +12,7 @@ use super::task_format::{display_file, report_updated, task_line};
 use crate::cli::context::CliContext;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{board, duration, print, table, task_bulk};
-use crate::mesh::{Mesh, TaskChange, TaskSelection};
+use crate::mesh::{Mesh, StaleTaskFilter, TaskChange, TaskSelection};
 use crate::model::TaskStatus;
 use crate::model::elapsed::format_ago;
 use crate::platform::text;
@@ -294,9 +294,14 @@ fn cancel_stale(context: &CliContext, older_than: Duration, reason: Option<&str>
     let mut session = context.register(mesh)?;
     let seconds = u32::try_from(older_than.as_secs()).unwrap_or(u32::MAX);
     let folder = &context.project.path;
-    let cancelled = session
-        .mesh
-        .cancel_stale_tasks(&session.me, folder, seconds, reason)?;
+    let cancelled = session.mesh.cancel_stale_tasks(
+        &session.me,
+        &StaleTaskFilter {
+            project: folder,
+            older_than_seconds: seconds,
+            reason,
+        },
+    )?;
     if context.json {
         print::json(&json!({ "cancelled": cancelled }))?;
         return Ok(CommandStatus::Done);

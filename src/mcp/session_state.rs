@@ -420,7 +420,7 @@ impl SessionState {
         if let (Some(mesh), Some(registration)) = (&mut self.mesh, self.registration.take()) {
             mesh.set_lock_timeout(lock_timeout);
             let _ = mesh.unregister(registration.handle.session, reason);
-            let _ = mesh.tidy();
+            let _ = mesh.checkpoint_and_optimize();
         }
     }
 }

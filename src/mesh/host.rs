@@ -1,4 +1,4 @@
-//! `HostView`: what this process can see of the machine: which sessions live, and what they do.
+//! `HostView`: looks up which sessions of this machine live and what they do.
 //!
 //! Liveness is looked up when it is needed. There are no heartbeats, so a laptop that slept does not kill its sessions.
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::mesh::{
-    AskedQuestion, IfOffline, QuestionStatus, ReplyWait, ReplyWaitEnd, StopReason, Wait,
-    WaitOutcome, WaitStep,
+    AskedQuestion, IfOffline, QuestionDraft, QuestionStatus, ReplyWait, ReplyWaitEnd, StopReason,
+    Wait, WaitOutcome, WaitStep,
 };
 use crate::model::peer::Address;
 use crate::model::throttle::{ThrottleReason, Throttled};
@@ -309,9 +309,11 @@ impl ReplyCall {
         let outcome = call.mesh.ask(
             &call.me,
             addresses,
-            question,
-            context.as_deref(),
-            self.if_offline,
+            &QuestionDraft {
+                question,
+                context: context.as_deref(),
+                if_offline: self.if_offline,
+            },
         )?;
         self.asked = outcome.asked;
         self.questions = self.asked.iter().map(|asked| asked.question).collect();

@@ -60,7 +60,14 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
     for number in 1..=CONSECUTIVE_EVENTS {
         let reported = ada
             .mesh()
-            .emit(&me, &project, "project.step", &json!(number))
+            .emit(
+                &me,
+                &claude_mesh::mesh::ProjectEvent {
+                    project: &project,
+                    kind: "project.step",
+                    data: &json!(number),
+                },
+            )
             .unwrap();
         // Before the first of them the follower itself comes in.
         let line = (0..2)
