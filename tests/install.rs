@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use claude_mesh::setup::{
-    AppliedChanges, Error, Finding, InstallOptions, InstallPaths, InstallScope, Severity,
+    AppliedChanges, Finding, InstallError, InstallOptions, InstallPaths, InstallScope, Severity,
     WakeMethod, inspect, install, uninstall,
 };
 use jiff::Timestamp;
@@ -373,7 +373,7 @@ fn install_writes_nothing_when_one_file_is_invalid() {
         ]);
         let before = home.all_files();
         match install(&home.places, InstallScope::User, InstallOptions::default()) {
-            Err(Error::Malformed {
+            Err(InstallError::Malformed {
                 path,
                 line: at_line,
                 column: at_column,
@@ -399,7 +399,7 @@ fn install_refuses_settings_of_an_unexpected_type() {
     ] {
         let home = Home::with_files(&[(InstallScope::User, "settings", broken)]);
         match install(&home.places, InstallScope::User, InstallOptions::default()) {
-            Err(Error::Malformed {
+            Err(InstallError::Malformed {
                 line: at_line,
                 column: at_column,
                 ..
@@ -443,7 +443,7 @@ fn install_stops_at_a_file_broken_after_planning() {
     let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
     write(&home.servers(), "{\"half\": ", 0o600);
     let halted = plan.apply(now()).unwrap_err();
-    assert!(matches!(halted.error, Error::Malformed { .. }));
+    assert!(matches!(halted.error, InstallError::Malformed { .. }));
     assert_eq!(halted.applied.written.len(), 1);
     assert_eq!(halted.applied.written[0].path, home.settings());
     assert_eq!(read(&home.servers()), "{\"half\": ");
@@ -460,7 +460,11 @@ fn install_into_an_unwritable_folder_changes_nothing() {
     let before = home.all_files();
     let halted = plan.apply(now()).unwrap_err();
     assert!(halted.applied.written.is_empty());
-    assert!(matches!(halted.error, Error::Io { .. }), "{}", halted.error);
+    assert!(
+        matches!(halted.error, InstallError::Io { .. }),
+        "{}",
+        halted.error
+    );
     assert_eq!(
         home.all_files(),
         before,
@@ -519,7 +523,7 @@ fn project_install_requires_an_existing_project() {
         .clone()
         .in_project(&home.root.path().join("nope"));
     let refused = install(&nowhere, InstallScope::Project, InstallOptions::default());
-    assert!(matches!(refused, Err(Error::Unusable { .. })));
+    assert!(matches!(refused, Err(InstallError::Unusable { .. })));
     let none = InstallPaths::new(&home.places.home, None, &home.places.programs);
     assert!(uninstall(&none, InstallScope::Local).is_err());
 }

@@ -80,7 +80,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
             "cli/wall",
         ],
     ),
-    ("hooks", &["hooks/message", "hooks/prompt_text"]),
     (
         "mcp",
         &[
@@ -121,17 +120,6 @@ const KNOWN_CYCLES: &[(&str, &[&str])] = &[
     ),
     ("model", &["model/refusal", "model/state", "model/validate"]),
     ("platform", &["platform/env_file", "platform/settings"]),
-    (
-        "setup",
-        &[
-            "setup/atomic_write",
-            "setup/entries",
-            "setup/error",
-            "setup/places",
-            "setup/plan",
-            "setup/wiring",
-        ],
-    ),
     (
         "store",
         &[
