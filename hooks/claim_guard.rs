@@ -1,4 +1,4 @@
-//! Claude Code runs this before it edits a file: an edit of a file that another session has claimed is denied.
+//! Claude Code runs this before an edit: it denies the edit of a file that another session has claimed.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

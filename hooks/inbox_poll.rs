@@ -1,4 +1,4 @@
-//! Claude Code runs this when a prompt is submitted or a turn ends: what waits for the session is put before its model.
+//! Claude Code runs this when a prompt is submitted or a turn ends: it puts what is pending for the session before its model.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

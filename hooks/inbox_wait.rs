@@ -1,4 +1,4 @@
-//! Claude Code runs this beside an idle session and is not held up by it: it waits, and wakes the session when it is asked.
+//! Claude Code runs this beside an idle session without waiting for it: it waits, and wakes the session when it is asked.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Claude Code runs this when a session ends: it leaves its mailbox.
+//! Claude Code runs this when a session ends: it unregisters the session.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Claude Code runs this when a session starts: it sits down at its mailbox and its model is told who else is here.
+//! Claude Code runs this when a session starts: it registers the session and tells its model who else is here.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
