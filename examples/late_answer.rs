@@ -1,6 +1,6 @@
-//! A question to somebody who is not there: it is stored, answered later, and the answer waits for its asker.
+//! Asks a peer that is offline: the question is stored and answered a day later, and the answer waits for its asker.
 //!
-//! Run it with `cargo run --example late_answer`. The clock is set by hand, so a day passes at once.
+//! Run it with `cargo run --example late_answer`. The example sets the clock, so the day takes no time.
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     writeln!(
         out,
-        "asked {}; somebody there: {}; waiting: {}",
+        "asked {}; online: {}; waiting: {}",
         asked.to,
         asked.askable,
         wait.is_some()

@@ -1,4 +1,4 @@
-//! Two members of one mesh in one program: ada asks, bo answers.
+//! Registers two members of one mesh in one program: ada asks, bo answers.
 //!
 //! Run it with `cargo run --example two_members`.
 use std::io::Write;
@@ -41,7 +41,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Sits down in a project of that name. Two members of one process need two instance numbers.
+/// Joins from a project of that name. Two members of one process need two instance numbers.
 fn join(place: &Path, name: &str, instance: u32) -> Outcome<Member> {
     let project = place.join(name);
     std::fs::create_dir(&project)?;

@@ -1,4 +1,4 @@
-//! Claude Code runs this before an edit: it denies the edit of a file that another session has claimed.
+//! The hook that Claude Code runs before it edits a file: denies the edit if another session has claimed the file.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Claude Code runs this when a prompt is submitted or a turn ends: it puts what is pending for the session before its model.
+//! The hook that Claude Code runs when a prompt is submitted or a turn ends: shows the model what is pending for the session.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

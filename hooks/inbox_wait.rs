@@ -1,4 +1,4 @@
-//! Claude Code runs this beside an idle session without waiting for it: it waits, and wakes the session when it is asked.
+//! The hook that Claude Code runs beside an idle session without waiting for it: wakes the session when a question comes.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Claude Code runs this when a session ends: it unregisters the session.
+//! The hook that Claude Code runs when a session ends: unregisters the session.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Claude Code runs this when a session starts: it registers the session and tells its model who else is here.
+//! The hook that Claude Code runs when a session starts: registers the session and tells its model which peers are present.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Claude Code starts this beside every session: the tools of the mesh, over stdin and stdout.
+//! The MCP server that Claude Code starts for each session: offers the tools of the mesh over stdin and stdout.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

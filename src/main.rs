@@ -1,4 +1,4 @@
-//! The program for people: ask a session, answer it, look around, wire claude-mesh into Claude Code.
+//! `claude-mesh`, the command line for people: asks and answers sessions, shows the mesh, installs claude-mesh.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -35,6 +35,7 @@ fn activity_files(world: &World) -> Vec<PathBuf> {
         .collect()
 }
 
+// Ledger: Peers 7
 #[test]
 fn activity_summary_shows_the_last_prompt_and_message() {
     let world = World::new();

@@ -3,16 +3,16 @@ use serde_json::{Value, json};
 
 use crate::support::{InFlight, Session, World};
 
-fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
+pub(crate) fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
     asker.start("ask_peer", json!({ "to": to, "question": question }))
 }
 
-fn question_id_in(text: &str) -> &str {
+pub(crate) fn question_id_in(text: &str) -> &str {
     &text[text.find("id=\"").expect("a question in the text") + 4..][..26]
 }
 
 #[track_caller]
-fn error_code_and_message(result: &Value) -> (&str, &str) {
+pub(crate) fn error_code_and_message(result: &Value) -> (&str, &str) {
     let error = &result["error"];
     (
         error["code"].as_str().expect("a refusal"),
@@ -20,6 +20,7 @@ fn error_code_and_message(result: &Value) -> (&str, &str) {
     )
 }
 
+// Ledger: Ask 1
 #[test]
 fn ask_peer_returns_the_answer_as_its_result() {
     let world = World::new();
@@ -32,76 +33,6 @@ fn ask_peer_returns_the_answer_as_its_result() {
     assert_eq!(result["from"], "bo");
     assert_eq!(result["by"], "session");
     assert_eq!(ada.questions().len() + bo.questions().len(), 0);
-}
-
-#[test]
-fn stop_hook_blocks_while_a_question_is_unanswered() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    assert_eq!(bo.stop("t1", false), None);
-    let ask = start_ask(&ada, "bo", "which port?");
-    ask.wait_for_progress("bo: stored");
-    let kept = bo.stop("t1", false).unwrap();
-    assert!(kept.contains("which port?"), "{kept}");
-    assert!(kept.contains("waiting=\"yes\""), "{kept}");
-    ask.wait_for_progress("bo: shown");
-    bo.send_reply(question_id_in(&kept), "5433");
-    assert_eq!(ask.result()["answer"], "5433");
-    assert_eq!(bo.stop("t1", true), None);
-}
-
-#[test]
-fn stop_hook_blocks_twice_per_turn_and_three_times_per_question() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let ask = start_ask(&ada, "bo", "which port?");
-    ask.wait_for_progress("bo: stored");
-    assert!(bo.stop("t1", false).is_some());
-    let repeat = bo.hook(
-        "Stop",
-        json!({ "prompt_id": "t1", "stop_hook_active": true }),
-    );
-    assert_eq!(repeat["decision"], "block");
-    assert_eq!(bo.stop("t1", true), None);
-    let prompt = bo.prompt("t2").unwrap();
-    assert!(prompt.contains("which port?"), "{prompt}");
-    assert!(bo.stop("t2", false).is_some());
-    assert_eq!(bo.stop("t2", true), None);
-    let prompt = bo.prompt("t3").unwrap();
-    assert!(!prompt.contains("which port?"), "worn out: {prompt}");
-    assert!(prompt.contains("still unanswered"), "{prompt}");
-    assert_eq!(bo.stop("t3", false), None);
-    bo.send_reply(&bo.next_question(), "5433");
-    assert_eq!(ask.result()["answer"], "5433");
-}
-
-#[test]
-fn stop_hook_blocks_one_turn_at_most_five_times() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let mut kept = 0;
-    let mut open = Vec::new();
-    for number in 0..8 {
-        let ask = start_ask(&ada, "bo", &format!("question {number}?"));
-        ask.wait_for_progress("bo: stored");
-        open.push(ask);
-        kept += usize::from(bo.stop("t1", number > 0).is_some());
-    }
-    assert_eq!(kept, 5);
-    assert_eq!(bo.questions().len(), 8);
-}
-
-#[test]
-fn prompt_hook_attaches_an_open_question_in_each_turn() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    assert_eq!(bo.prompt("t1"), None);
-    let ask = start_ask(&ada, "bo", "which port?");
-    ask.wait_for_progress("bo: stored");
-    assert!(bo.prompt("t1").unwrap().contains("which port?"));
-    assert!(bo.prompt("t2").unwrap().contains("which port?"));
-    let shown = ask.wait_for_progress("bo: shown");
-    assert!(shown.contains("ago"), "{shown}");
 }
 
 #[test]
@@ -133,35 +64,7 @@ fn mutual_asks_are_interrupted_and_both_answered() {
     assert_eq!(bo_waits.result()["answer"], "public");
 }
 
-#[test]
-fn await_reply_reports_a_deadlock_to_the_session_closing_it() {
-    let world = World::new();
-    let sessions = ["ada", "bo", "cy"].map(|name| world.session(name));
-    let [ada, bo, cy] = &sessions;
-    let asked: Vec<Value> = [(ada, "bo"), (bo, "cy"), (cy, "ada")]
-        .map(|(asker, to)| {
-            let ask = asker.start(
-                "ask_peer",
-                json!({ "to": to, "question": "after you?", "timeout_seconds": 1 }),
-            );
-            ask.result()["question_id"].clone()
-        })
-        .into();
-    for session in &sessions {
-        session.questions();
-    }
-    let first = ada.start("await_reply", json!({ "question_id": asked[0] }));
-    // The others were interrupted while they asked; a wait of ada's is interrupted once.
-    assert_eq!(first.result()["reason"], "incoming_question");
-    let first = ada.start("await_reply", json!({ "question_id": asked[0] }));
-    first.wait_for_progress("bo");
-    let second = bo.start("await_reply", json!({ "question_id": asked[1] }));
-    second.wait_for_progress("cy");
-    let closing = cy.call("await_reply", json!({ "question_id": asked[2] }));
-    assert_eq!(closing["reason"], "wait_cycle");
-    assert_eq!(closing["chain"], json!(["cy", "ada", "bo", "cy"]));
-}
-
+// Ledger: Ask 12
 #[test]
 fn question_to_an_offline_peer_reaches_its_next_session() {
     let world = World::new();
@@ -195,6 +98,7 @@ fn question_to_an_offline_peer_reaches_its_next_session() {
     assert_eq!(after["answers"], json!([]));
 }
 
+// Ledger: Ask 12, Beyond 1
 #[test]
 fn restarted_asker_receives_the_late_answer_once() {
     let world = World::new();
@@ -214,6 +118,7 @@ fn restarted_asker_receives_the_late_answer_once() {
     assert_eq!(ada.prompt("t2"), None, "a late answer is attached once");
 }
 
+// Ledger: Beyond 1
 #[test]
 fn repeated_question_joins_the_open_one() {
     let world = World::new();
@@ -255,6 +160,7 @@ fn cancelling_withdraws_a_question_that_was_never_shown() {
     assert_eq!(replied["late"], true);
 }
 
+// Ledger: Ask 1, Beyond 1, Beyond 7
 #[test]
 fn ask_timeout_reports_delivery_and_keeps_the_question_open() {
     let world = World::new();

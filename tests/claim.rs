@@ -8,11 +8,11 @@ use crate::support::{Session, World, wait_until};
 
 /// Claims, and returns the result.
 #[track_caller]
-fn claim(session: &Session, resource: &str, more: Value) -> Value {
+pub(crate) fn claim(session: &Session, resource: &str, more: Value) -> Value {
     session.call("claim", claim_arguments(resource, more))
 }
 
-fn claim_arguments(resource: &str, more: Value) -> Value {
+pub(crate) fn claim_arguments(resource: &str, more: Value) -> Value {
     let mut arguments = json!({ "resource": resource });
     let all = arguments.as_object_mut().unwrap();
     all.extend(more.as_object().unwrap().clone());
@@ -21,27 +21,30 @@ fn claim_arguments(resource: &str, more: Value) -> Value {
 
 /// Claims what must be granted, and returns its fence.
 #[track_caller]
-fn claim_granted(session: &Session, resource: &str, more: Value) -> i64 {
+pub(crate) fn claim_granted(session: &Session, resource: &str, more: Value) -> i64 {
     let result = claim(session, resource, more);
     assert_eq!(result["status"], "granted", "{result}");
     result["fence"].as_i64().unwrap()
 }
 
 #[track_caller]
-fn release(session: &Session, resource: &str) -> Value {
+pub(crate) fn release(session: &Session, resource: &str) -> Value {
     session.call("release", json!({ "resource": resource }))
 }
 
 /// Returns the one line of a resource.
 #[track_caller]
-fn claim_entry(session: &Session, resource: &str) -> Value {
+pub(crate) fn claim_entry(session: &Session, resource: &str) -> Value {
     let listed = session.call("claims", json!({ "resource": resource }));
     listed["claims"][0].clone()
 }
 
 /// Returns who holds a resource and who stands in line, by name.
 #[track_caller]
-fn holder_and_queue_names(session: &Session, resource: &str) -> (Vec<String>, Vec<String>) {
+pub(crate) fn holder_and_queue_names(
+    session: &Session,
+    resource: &str,
+) -> (Vec<String>, Vec<String>) {
     let claim_entry = claim_entry(session, resource);
     let of = |list: &Value| -> Vec<String> {
         let list = list.as_array().cloned().unwrap_or_default();
@@ -51,20 +54,21 @@ fn holder_and_queue_names(session: &Session, resource: &str) -> (Vec<String>, Ve
     (of(&claim_entry["holders"]), of(&claim_entry["queue"]))
 }
 
-fn owned(list: &[&str]) -> Vec<String> {
+pub(crate) fn owned(list: &[&str]) -> Vec<String> {
     list.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// Stands in line and returns at once.
-fn queue_at_once() -> Value {
+pub(crate) fn queue_at_once() -> Value {
     json!({ "wait": "queue" })
 }
 
 /// Stands in line and waits.
-fn queue_and_wait() -> Value {
+pub(crate) fn queue_and_wait() -> Value {
     json!({ "wait": "queue", "wait_seconds": 60 })
 }
 
+// Ledger: Mesh 5
 #[test]
 fn exclusive_claim_denies_others_and_renews_in_place() {
     let world = World::new();
@@ -109,6 +113,7 @@ fn exclusive_claim_denies_others_and_renews_in_place() {
     assert_eq!(rejoined["claim_id"], bo_waits["claim_id"], "the same place");
 }
 
+// Ledger: Mesh 6
 #[test]
 fn exclusive_claim_waits_for_all_shared_holders() {
     let world = World::new();
@@ -139,6 +144,7 @@ fn exclusive_claim_waits_for_all_shared_holders() {
     );
 }
 
+// Ledger: Mesh 7
 #[test]
 fn fencing_token_increases_with_every_grant_and_promotion() {
     let world = World::new();
@@ -161,6 +167,7 @@ fn fencing_token_increases_with_every_grant_and_promotion() {
     );
 }
 
+// Ledger: Mesh 8
 #[test]
 fn release_cancels_a_ticket_or_promotes_a_run_of_shared_ones() {
     let world = World::new();
@@ -195,6 +202,7 @@ fn release_cancels_a_ticket_or_promotes_a_run_of_shared_ones() {
     assert_eq!(refused["error"]["code"], "not_yours", "{refused}");
 }
 
+// Ledger: Mesh 6
 #[test]
 fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     let world = World::new();
@@ -224,6 +232,7 @@ fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     assert_eq!(claim_entry["holders"][0]["mode"], "exclusive");
 }
 
+// Ledger: Mesh 9
 #[test]
 fn claims_and_tickets_of_dead_sessions_are_reaped() {
     let world = World::new();
@@ -258,6 +267,7 @@ fn session_exit_releases_its_claims_and_wakes_the_next_waiter() {
     assert_eq!(waiting_claim.result()["status"], "granted");
 }
 
+// Ledger: Beyond 6
 #[test]
 fn waiting_claim_call_returns_when_it_is_promoted() {
     let world = World::new();
@@ -297,6 +307,7 @@ fn promotion_without_a_waiting_call_stays_undelivered() {
     assert_eq!(delivered(), [1]);
 }
 
+// Ledger: Mesh 5
 #[test]
 fn claim_wait_timeout_keeps_the_ticket_and_names_the_holder() {
     let world = World::new();
@@ -348,81 +359,7 @@ fn cancelled_claim_call_leaves_the_queue() {
     });
 }
 
-#[test]
-fn deadlock_between_two_claims_is_reported_at_once() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    claim_granted(&ada, "schema", json!({}));
-    claim_granted(&bo, "deploy", json!({}));
-    let ada_waits = ada.start("claim", claim_arguments("deploy", queue_and_wait()));
-    ada_waits.wait_for_progress("held by bo");
-    let out = claim(&bo, "schema", queue_and_wait());
-    assert_eq!(
-        (&out["status"], &out["reason"]),
-        (&json!("interrupted"), &json!("wait_cycle"))
-    );
-    assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
-    assert_eq!(
-        holder_and_queue_names(&bo, "schema").1,
-        owned(&["bo"]),
-        "its place is kept"
-    );
-    release(&bo, "deploy");
-    assert_eq!(ada_waits.result()["status"], "granted");
-}
-
-#[test]
-fn claim_reports_a_deadlock_with_an_open_question_at_once() {
-    let world = World::new();
-    let [ada, bo, cy] = ["ada", "bo", "cy"].map(|name| world.session(name));
-    claim_granted(&bo, "deploy", json!({}));
-    let ask = bo.start(
-        "ask_peer",
-        json!({ "to": "ada", "question": "may I go on?" }),
-    );
-    ask.wait_for_progress("ada: stored");
-    assert_eq!(ada.questions().len(), 1, "it is shown");
-    // Somebody in line between them changes nothing.
-    claim(&cy, "deploy", queue_at_once());
-    let out = claim(&ada, "deploy", queue_and_wait());
-    assert_eq!(out["reason"], "wait_cycle", "{out}");
-    assert_eq!(out["chain"], json!(["ada", "bo", "ada"]));
-    assert_eq!(out["questions"][0]["question"], "may I go on?");
-    ada.send_reply(out["questions"][0]["question_id"].as_str().unwrap(), "yes");
-    assert_eq!(ask.result()["answer"], "yes");
-}
-
-#[test]
-fn await_reply_reports_a_deadlock_with_a_claim_wait_at_once() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    claim_granted(&bo, "deploy", json!({}));
-    let asked = bo.call(
-        "ask_peer",
-        json!({ "to": "ada", "question": "may I go on?", "timeout_seconds": 1 }),
-    );
-    assert_eq!(asked["status"], "timed_out");
-    assert_eq!(ada.questions().len(), 1, "it is shown");
-    // The question interrupts a wait once.
-    assert_eq!(
-        claim(&ada, "deploy", queue_and_wait())["reason"],
-        "incoming_question"
-    );
-    let ada_waits = ada.start("claim", claim_arguments("deploy", queue_and_wait()));
-    ada_waits.wait_for_progress("held by bo");
-    let out = bo.call(
-        "await_reply",
-        json!({ "question_id": asked["question_id"], "timeout_seconds": 60 }),
-    );
-    assert_eq!(
-        (&out["status"], &out["reason"]),
-        (&json!("interrupted"), &json!("wait_cycle"))
-    );
-    assert_eq!(out["chain"], json!(["bo", "ada", "bo"]));
-    release(&bo, "deploy");
-    assert_eq!(ada_waits.result()["status"], "granted");
-}
-
+// Ledger: Mesh 9
 #[test]
 fn expired_leases_promote_the_next_ticket_without_a_new_call() {
     let world = World::new();
@@ -491,6 +428,7 @@ fn file_claims_resolve_paths_and_separate_worktrees() {
     );
 }
 
+// Ledger: Mesh 10
 #[test]
 fn list_peers_and_status_report_claims() {
     let world = World::new();

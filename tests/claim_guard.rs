@@ -53,6 +53,7 @@ fn two_sessions_and_file(world: &World) -> (Session, Session, String) {
     (ada, bo, file.to_str().unwrap().to_owned())
 }
 
+// Ledger: Sharing 6
 #[test]
 fn claim_guard_denies_editing_a_file_held_by_another_session() {
     let world = World::new();
@@ -201,6 +202,7 @@ pub(crate) fn git(world: &World, folder: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
+// Ledger: Beyond 5
 #[test]
 fn check_staged_fails_for_files_held_by_others() {
     let world = World::new();

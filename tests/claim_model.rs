@@ -280,6 +280,7 @@ impl MeshUnderTest {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Ledger: Mesh 8
     #[test]
     fn claim_queue_matches_the_reference_model(steps in prop::collection::vec(step(), 1..40)) {
         let (mut model, mut real) = (Model::default(), MeshUnderTest::new());

@@ -48,6 +48,7 @@ fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
     }
 }
 
+// Ledger: Ask 2, Tasks 2
 #[test]
 fn fifty_processes_create_one_database_and_all_register() {
     let world = World::new();
@@ -95,6 +96,7 @@ fn concurrent_sessions_of_one_project_get_distinct_peers() {
     );
 }
 
+// Ledger: Mesh 18, Peers 10
 #[test]
 fn killed_writers_leave_an_intact_database_and_all_questions() {
     let world = World::new();
@@ -134,6 +136,7 @@ fn killed_writers_leave_an_intact_database_and_all_questions() {
     assert_eq!(sound, "ok");
 }
 
+// Ledger: Beyond 10
 #[test]
 fn hook_does_not_wait_for_a_held_write_lock() {
     let world = World::new();
@@ -156,6 +159,7 @@ fn hook_does_not_wait_for_a_held_write_lock() {
     );
 }
 
+// Ledger: Mesh 14, Peers 4
 #[test]
 fn concurrent_messages_are_each_read_once_in_one_order() {
     const WRITERS: usize = 32;
@@ -393,6 +397,7 @@ impl ContentionTest {
 }
 
 /// `CLAUDE_MESH_TEST_CROWD_SECONDS` makes the fight longer, `CLAUDE_MESH_TEST_CROWD_SEED` rolls the dice of an earlier one.
+// Ledger: Mesh 7
 #[test]
 fn contended_claim_has_one_holder_and_no_starvation() {
     let number = |name: &str| Some(std::env::var(name).ok()?.parse().unwrap());

@@ -77,6 +77,7 @@ fn next(seed: &mut u64) -> u64 {
     *seed >> 33
 }
 
+// Ledger: Sharing 8, Tasks 14
 #[test]
 fn status_counters_match_the_rows_after_random_steps() {
     let fixture = MeshFixture::new();
@@ -244,6 +245,7 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
     assert_eq!(since(&mut ada, 0), [20]);
 }
 
+// Ledger: Mesh 16
 #[test]
 fn expired_state_entry_keeps_its_version_for_thirty_days() {
     let fixture = MeshFixture::new();
@@ -330,6 +332,7 @@ fn migrated_first_schema_file_has_correct_counters() {
     fixture.assert_counters_match();
 }
 
+// Ledger: Sharing 8, Tasks 14
 #[test]
 fn status_tool_and_status_command_report_the_same_counters() {
     let world = World::new();
@@ -405,6 +408,7 @@ fn status_tool_and_status_command_report_the_same_counters() {
     }
 }
 
+// Ledger: Mesh 15
 #[test]
 fn gc_reports_the_removed_rows_of_each_kind() {
     let world = World::new();

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::support::World;
 
+// Ledger: Ask 12, Beyond 3
 #[test]
 fn answer_wakes_its_asker_before_the_next_poll() {
     let world = World::new();
@@ -41,6 +42,7 @@ fn missed_doorbell_is_covered_by_the_next_poll() {
     assert_eq!(ask.result()["answer"], "5433");
 }
 
+// Ledger: Beyond 3
 #[test]
 fn idle_server_never_wakes_up() {
     let world = World::new();

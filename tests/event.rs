@@ -1,57 +1,11 @@
 //! Stories of the event log: one order for all, read by number and by time, waited for, heard of by the inbox, written to.
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::{BackgroundProcess, ProcessOutput, Session, WAIT_TIMEOUT, World, program};
+use crate::support::event_calls::{emit, event_types, events, events_in};
+use crate::support::{Session, World};
 
-fn events(session: &Session, mut arguments: Value) -> Value {
-    arguments["action"] = arguments.get("action").cloned().unwrap_or(json!("read"));
-    session.call("events", arguments)
-}
-
-fn emit(session: &Session, kind: &str, data: Value) -> Value {
-    events(
-        session,
-        json!({ "action": "emit", "type": kind, "data": data }),
-    )
-}
-
-fn events_in(page: &Value) -> &Vec<Value> {
-    page["events"]
-        .as_array()
-        .unwrap_or_else(|| panic!("{page}"))
-}
-
-fn event_types(page: &Value) -> Vec<&str> {
-    let events = events_in(page).iter();
-    events
-        .map(|event| event["type"].as_str().unwrap())
-        .collect()
-}
-
-fn start_command(world: &World, arguments: &[&str]) -> Child {
-    world
-        .command(program("claude-mesh"), &world.project("person"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// Waits until so many calls listen for events.
-fn wait_for_listeners(world: &World, count: i64) {
-    crate::support::wait_until("somebody listens", || {
-        let listening = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
-        let found: Result<i64, _> = world.rows().query_row(listening, [], |row| row.get(0));
-        found == Ok(count)
-    });
-}
-
+// Ledger: Sharing 7
 #[test]
 fn operations_are_logged_and_type_globs_filter_events() {
     let world = World::new();
@@ -215,6 +169,7 @@ fn events_next_cursor_advances_past_unmatched_events() {
     );
 }
 
+// Ledger: Sharing 7
 #[test]
 fn events_since_is_exact_to_the_millisecond() {
     let world = World::new();
@@ -246,113 +201,7 @@ fn events_since_is_exact_to_the_millisecond() {
     assert_eq!(since("1999-01-01T00:00:00+02:00").len(), 5);
 }
 
-#[test]
-fn events_wait_returns_the_matching_event() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    emit(&bo, "project.deployed", json!("old"));
-    let wait = ada.start(
-        "events",
-        json!({ "action": "wait", "types": ["project.deployed"] }),
-    );
-    wait.wait_for_progress("waiting for project.deployed");
-    emit(&bo, "project.built", json!({}));
-    emit(&bo, "project.deployed", json!("new"));
-    let awaited = wait.result();
-    assert_eq!(events_in(&awaited)[0]["data"], "new", "{awaited}");
-    assert_eq!(
-        (&events_in(&awaited)[0]["by"], events_in(&awaited).len()),
-        (&json!("bo"), 1)
-    );
-    let again = json!({ "action": "wait", "types": ["project.*"], "after": awaited["next"], "timeout_seconds": 1 });
-    let none = events(&ada, again);
-    assert_eq!(
-        (&none["status"], &none["next"]),
-        (&json!("timed_out"), &awaited["next"])
-    );
-    let at_once = events(
-        &ada,
-        json!({ "action": "wait", "types": ["project.built"], "after": 0 }),
-    );
-    assert_eq!(
-        event_types(&at_once),
-        ["project.built"],
-        "what is there already"
-    );
-}
-
-#[test]
-fn event_wakes_only_the_sessions_that_wait_for_it() {
-    let world = World::new();
-    let (ada, bo, cy) = (
-        world.session("ada"),
-        world.session("bo"),
-        world.session("cy"),
-    );
-    let wait = ada.start(
-        "events",
-        json!({ "action": "wait", "types": ["project.*"] }),
-    );
-    let other = cy.start("events", json!({ "action": "wait", "types": ["task.*"] }));
-    wait.wait_for_progress("waiting");
-    other.wait_for_progress("waiting");
-    let doorbell = |session: &str| {
-        let id: String = world
-            .rows()
-            .query_row(
-                "SELECT s.id FROM session s JOIN peer p ON p.id = s.peer_id WHERE p.name = ?1",
-                [session],
-                |row| row.get(0),
-            )
-            .unwrap();
-        id
-    };
-    let doorbell_modified_at = |session: &str| {
-        let doorbell = world.home().join(format!(
-            ".claude-mesh/mesh.db.d/bells/{}/bell",
-            doorbell(session)
-        ));
-        doorbell.metadata().and_then(|it| it.modified()).ok()
-    };
-    let before = (doorbell_modified_at("ada"), doorbell_modified_at("cy"));
-    emit(&bo, "project.done", json!({}));
-    assert_eq!(event_types(&wait.result()), ["project.done"]);
-    assert_ne!(doorbell_modified_at("ada"), before.0);
-    assert_eq!(doorbell_modified_at("cy"), before.1);
-    assert!(other.is_open());
-    other.cancel();
-}
-
-#[test]
-fn question_interrupts_an_events_wait_without_losing_events() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let wait = ada.start(
-        "events",
-        json!({ "action": "wait", "types": ["project.*"] }),
-    );
-    wait.wait_for_progress("waiting");
-    let ask = bo.start(
-        "ask_peer",
-        json!({ "to": "ada", "question": "which port?" }),
-    );
-    let interrupted = wait.result();
-    assert_eq!(interrupted["status"], "interrupted");
-    assert_eq!(interrupted["questions"][0]["question"], "which port?");
-    emit(&bo, "project.done", json!({}));
-    ada.send_reply(
-        interrupted["questions"][0]["question_id"].as_str().unwrap(),
-        "5433",
-    );
-    assert_eq!(ask.result()["answer"], "5433");
-    let wait = json!({ "action": "wait", "types": ["project.*"], "after": interrupted["next"] });
-    assert_eq!(
-        event_types(&events(&ada, wait)),
-        ["project.done"],
-        "nothing is missed"
-    );
-}
-
+// Ledger: Sharing 7
 #[test]
 fn poll_inbox_returns_each_subscribed_event_once() {
     let world = World::new();
@@ -525,6 +374,7 @@ fn invalid_event_calls_are_refused_and_write_nothing() {
     assert_eq!(events(&ada, json!({ "after": 0, "limit": 500 })), before);
 }
 
+// Ledger: Beyond 4
 #[test]
 fn concurrent_writers_give_all_readers_one_event_order() {
     let world = World::new();
@@ -584,186 +434,6 @@ fn concurrent_writers_give_all_readers_one_event_order() {
         ],
     );
     assert_eq!(people.json()["events"], json!(orders[0]));
-}
-
-#[test]
-fn cli_events_wait_returns_on_a_match_or_timeout() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let waiting = start_command(
-        &world,
-        &[
-            "events",
-            "--wait",
-            "--types",
-            "project.deployed,project.failed",
-            "--timeout",
-            "1h",
-            "--json",
-        ],
-    );
-    wait_for_listeners(&world, 1);
-    emit(&ada, "project.noise", json!({}));
-    emit(&ada, "project.deployed", json!({ "version": "1.4" }));
-    let ran = ProcessOutput::of(&waiting.wait_with_output().unwrap());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(ran.json()["events"][0]["data"], json!({ "version": "1.4" }));
-    let none = world.cli(
-        &world.home(),
-        &[
-            "events",
-            "--wait",
-            "--types",
-            "task.*",
-            "--timeout",
-            "1s",
-            "--json",
-        ],
-    );
-    assert_eq!(
-        (none.code, &none.json()["status"]),
-        (Some(3), &json!("timed_out"))
-    );
-    let empty = World::new();
-    let none = empty.cli(&empty.home(), &["events", "--wait", "--timeout", "1s"]);
-    assert_eq!(none.code, Some(3), "{none:?}");
-    assert!(!empty.database().exists(), "waiting makes no database");
-}
-
-/// Looks without a bell are two seconds apart. So many in a row, each made when the last one was seen, are not found by
-/// them within a test's patience.
-pub(crate) const CONSECUTIVE_EVENTS: i64 = 25;
-
-#[test]
-fn cli_events_follow_is_woken_by_the_doorbell() {
-    let world = World::new();
-    let ada = world.session("ada");
-    emit(&ada, "project.step", json!(0));
-    let mut following = start_command(&world, &["events", "-f", "--types", "project.*", "--json"]);
-    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
-    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
-    assert_eq!(next()["data"], 0, "it begins with the newest");
-    let began = Instant::now();
-    for number in 1..=CONSECUTIVE_EVENTS {
-        emit(&ada, "project.step", json!(number));
-        assert_eq!(next()["data"], number);
-    }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
-    let pid = i32::try_from(following.id()).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(following.wait().unwrap().code(), Some(0));
-    wait_for_listeners(&world, 0);
-}
-
-#[test]
-fn events_wait_is_woken_by_the_doorbell() {
-    let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let began = Instant::now();
-    for number in 1..=CONSECUTIVE_EVENTS {
-        let wait = bo.start(
-            "events",
-            json!({ "action": "wait", "types": ["project.*"] }),
-        );
-        wait.wait_for_progress("waiting for project.*");
-        emit(&ada, "project.step", json!(number));
-        assert_eq!(events_in(&wait.result())[0]["data"], number);
-    }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
-}
-
-#[test]
-fn cli_events_emits_and_prints_events() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let types = |arguments: &[&str]| world.cli(&world.project("person"), arguments);
-    let reported = types(&[
-        "events",
-        "--emit",
-        "project.deployed",
-        "--data",
-        r#"{"to": "\u001b[31mx"}"#,
-    ]);
-    assert!(
-        reported.out.starts_with("project.deployed is event "),
-        "{reported:?}"
-    );
-    let seen = events(&ada, json!({ "types": ["project.*"] }));
-    assert!(
-        events_in(&seen)[0]["by"]
-            .as_str()
-            .unwrap()
-            .starts_with("person@")
-    );
-    assert_eq!(
-        events_in(&seen)[0]["subject"],
-        json!(world.home().join("person"))
-    );
-    let lines = types(&["events", "--types", "project.*"]).out;
-    assert!(
-        lines.contains("project.deployed  person@") && !lines.contains('\u{1b}'),
-        "{lines}"
-    );
-    let refused = |arguments: &[&str]| types(arguments).json()["error"]["code"].clone();
-    assert_eq!(
-        refused(&["events", "--emit", "task.done", "--json"]),
-        "invalid_argument"
-    );
-    let no_json = ["events", "--emit", "project.x", "--data", "{", "--json"];
-    assert_eq!(refused(&no_json), "invalid_argument");
-    assert_eq!(types(&["events", "--data", "1"]).code, Some(2));
-    assert_eq!(types(&["events", "--since", "soon"]).code, Some(2));
-}
-
-#[test]
-fn cli_events_follow_prints_a_question_and_continues() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let mut following = start_command(&world, &["events", "-f", "--types", "project.*", "--json"]);
-    wait_for_listeners(&world, 1);
-    let person = world
-        .rows()
-        .query_row("SELECT name FROM peer WHERE kind = 'person'", [], |row| {
-            row.get::<_, String>(0)
-        });
-    let ask = ada.start(
-        "ask_peer",
-        json!({ "to": person.unwrap(), "question": "may I push?" }),
-    );
-    let mut reported = BufReader::new(following.stderr.take().unwrap()).lines();
-    assert_eq!(
-        reported.next().unwrap().unwrap(),
-        "claude-mesh: ada asks you: may I push?"
-    );
-    emit(&ada, "project.step", json!(1));
-    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
-    assert!(lines.next().unwrap().unwrap().contains("project.step"));
-    following.kill().unwrap();
-    following.wait().unwrap();
-    ask.cancel();
-}
-
-#[test]
-fn cli_events_follow_in_a_session_shell_delivers_no_question() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let folder = world.project("bo");
-    let script =
-        BackgroundProcess::background_cli_script(&world, &folder, "events -f --json > followed");
-    let bo = world.bare_session_with_script("bo", &[], "/bin/sh", &script);
-    bo.register("idle");
-    bo.hook("SessionStart", json!({ "source": "startup" }));
-    bo.discover();
-    bo.call("mesh_status", json!({}));
-    let _follower = BackgroundProcess::release(&folder);
-    let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
-    crate::support::wait_until("it is followed", || followed().contains("peer.joined"));
-    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    ask.wait_for_progress("bo: stored");
-    crate::support::wait_until("it goes on", || followed().contains("question.asked"));
-    assert!(!followed().contains("question.shown"), "nobody has seen it");
-    assert!(bo.prompt("t1").unwrap().contains("which port?"));
 }
 
 #[test]

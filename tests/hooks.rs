@@ -1,6 +1,7 @@
 //! The hooks as programs: what they print for what they are given, and that they never fail.
 use serde_json::{Value, json};
 
+use crate::ask::{question_id_in, start_ask};
 use crate::support::World;
 
 fn payload(name: &str) -> String {
@@ -8,6 +9,7 @@ fn payload(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+// Ledger: Ask 8
 #[test]
 fn session_start_hook_prints_own_name_and_active_peers() {
     let world = World::new();
@@ -56,6 +58,7 @@ fn hooks_ignore_a_plain_headless_run() {
     assert!(!world.database().exists());
 }
 
+// Ledger: Ask 10
 #[test]
 fn hooks_log_invalid_input_and_print_nothing() {
     let world = World::new();
@@ -135,6 +138,7 @@ fn prompt_hook_attaches_questions_to_a_notification() {
     assert!(output.out.contains("which port?"), "{output:?}");
 }
 
+// Ledger: Beyond 12
 #[test]
 fn prompt_hook_limits_its_text_and_counts_omitted_questions() {
     let world = World::new();
@@ -165,4 +169,78 @@ fn prompt_hook_limits_its_text_and_counts_omitted_questions() {
         .count();
     assert!(shown >= 2);
     assert_eq!(shown, counted, "only what was in the text counts as shown");
+}
+
+// Ledger: Ask 8
+#[test]
+fn stop_hook_blocks_while_a_question_is_unanswered() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    assert_eq!(bo.stop("t1", false), None);
+    let ask = start_ask(&ada, "bo", "which port?");
+    ask.wait_for_progress("bo: stored");
+    let kept = bo.stop("t1", false).unwrap();
+    assert!(kept.contains("which port?"), "{kept}");
+    assert!(kept.contains("waiting=\"yes\""), "{kept}");
+    ask.wait_for_progress("bo: shown");
+    bo.send_reply(question_id_in(&kept), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+    assert_eq!(bo.stop("t1", true), None);
+}
+
+// Ledger: Beyond 11
+#[test]
+fn stop_hook_blocks_twice_per_turn_and_three_times_per_question() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = start_ask(&ada, "bo", "which port?");
+    ask.wait_for_progress("bo: stored");
+    assert!(bo.stop("t1", false).is_some());
+    let repeat = bo.hook(
+        "Stop",
+        json!({ "prompt_id": "t1", "stop_hook_active": true }),
+    );
+    assert_eq!(repeat["decision"], "block");
+    assert_eq!(bo.stop("t1", true), None);
+    let prompt = bo.prompt("t2").unwrap();
+    assert!(prompt.contains("which port?"), "{prompt}");
+    assert!(bo.stop("t2", false).is_some());
+    assert_eq!(bo.stop("t2", true), None);
+    let prompt = bo.prompt("t3").unwrap();
+    assert!(!prompt.contains("which port?"), "worn out: {prompt}");
+    assert!(prompt.contains("still unanswered"), "{prompt}");
+    assert_eq!(bo.stop("t3", false), None);
+    bo.send_reply(&bo.next_question(), "5433");
+    assert_eq!(ask.result()["answer"], "5433");
+}
+
+// Ledger: Beyond 11
+#[test]
+fn stop_hook_blocks_one_turn_at_most_five_times() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let mut kept = 0;
+    let mut open = Vec::new();
+    for number in 0..8 {
+        let ask = start_ask(&ada, "bo", &format!("question {number}?"));
+        ask.wait_for_progress("bo: stored");
+        open.push(ask);
+        kept += usize::from(bo.stop("t1", number > 0).is_some());
+    }
+    assert_eq!(kept, 5);
+    assert_eq!(bo.questions().len(), 8);
+}
+
+// Ledger: Ask 8, Beyond 12
+#[test]
+fn prompt_hook_attaches_an_open_question_in_each_turn() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    assert_eq!(bo.prompt("t1"), None);
+    let ask = start_ask(&ada, "bo", "which port?");
+    ask.wait_for_progress("bo: stored");
+    assert!(bo.prompt("t1").unwrap().contains("which port?"));
+    assert!(bo.prompt("t2").unwrap().contains("which port?"));
+    let shown = ask.wait_for_progress("bo: shown");
+    assert!(shown.contains("ago"), "{shown}");
 }

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use crate::support::World;
 
+// Ledger: Mesh 1
 #[test]
 fn wall_withstands_a_thousand_attempts_to_cross_it() {
     let world = World::new();
@@ -131,6 +132,7 @@ fn commands_and_sessions_agree_on_the_mesh_of_a_folder() {
     }
 }
 
+// Ledger: Ask 3, Mesh 1
 #[test]
 fn mesh_db_path_overrides_walls_for_hooks_and_server() {
     let mut world = World::new();

@@ -15,17 +15,32 @@ mod support;
 /// Questions between named peers over a real file: asked, delivered, answered, late, withdrawn, refused.
 mod ask;
 
+/// Deadlocks between questions and claims.
+mod deadlock;
+
 /// Waits: for an offline peer, for several answers, and waits that end otherwise than by an answer.
 mod wait;
 
+/// Which of several waits a question interrupts.
+mod wait_order;
+
 /// Messages: who receives which, in what order, how far a peer has read.
 mod message;
+
+/// Messages under a manual clock and compared with a reference model.
+mod message_model;
+
+/// Messages that are refused; limits of size and rate.
+mod message_refusals;
 
 /// How messages and claims reach a session: texts of the hooks, wake lines, throttle.
 mod message_delivery;
 
 /// Claims: who holds a resource, who waits for it, when it passes on.
 mod claim;
+
+/// Leases: how long a claim holds without renewal.
+mod lease;
 
 /// The claim queue compared with a reference model.
 mod claim_model;
@@ -45,8 +60,15 @@ mod prior_answers;
 #[cfg(feature = "cli")]
 mod memory;
 
+/// Recalling memories by words, phrases, prefixes and tags.
+#[cfg(feature = "cli")]
+mod memory_recall;
+
 /// Peers: names, restarts, worktrees, headless runs.
 mod peer;
+
+/// Names of peers: derived, chosen, kept.
+mod peer_names;
 
 /// What a session works on, as its peers see it.
 mod activity;
@@ -60,6 +82,12 @@ mod state;
 /// Tasks: who creates, starts, reviews and ends them, who is notified, what is refused.
 mod task;
 
+/// Changes of tasks that are refused.
+mod task_refusals;
+
+/// Many tasks at once.
+mod task_bulk;
+
 /// The files of tasks: who holds them when tasks overlap, name others, or change hands.
 mod task_files;
 
@@ -68,6 +96,9 @@ mod task_model;
 
 /// The event log: read, waited for, subscribed to, written to.
 mod event;
+
+/// Calls that wait for events.
+mod event_wait;
 
 /// Counters: exact without counting rows.
 mod counters;
@@ -89,6 +120,12 @@ mod concurrency;
 
 /// When a session is woken by its own inbox, and what the asker is told then.
 mod wake_policy;
+
+/// The wake budget, quiet and pause.
+mod wake_budget;
+
+/// Wake attempts and their outcomes in the event log.
+mod wake_attempts;
 
 /// How far a question came, as it is reported whatever fails: `delivery`, progress, event log.
 mod delivery_states;
@@ -123,11 +160,20 @@ mod lifecycle;
 /// Bad surroundings: full disks, missing permissions, held locks, damaged and foreign files.
 mod faults;
 
+/// Invalid configuration files and settings.
+mod config_faults;
+
+/// Foreign and damaged databases.
+mod damaged_database;
+
 /// The structure of the sources: layers, import cycles, sizes, names.
 mod layers;
 
 /// Installing into Claude Code's files and uninstalling: real folders, links, modes, concurrent changes.
 mod install;
+
+/// Inspecting an installation.
+mod inspect;
 
 /// The configuration printed for other clients.
 #[cfg(feature = "cli")]

@@ -19,6 +19,7 @@ const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-0
 const LONG: usize = 5_000_000;
 const HUGE: usize = 17_000_000;
 
+// Ledger: Mesh 16
 #[test]
 fn every_transcript_replays_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::{InboxSession, attached_context};
 use crate::support::{Session, World};
-use crate::wake_policy::{InboxSession, attached_context};
 
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -74,6 +74,7 @@ fn new_mail_is_mentioned_once_at_the_next_prompt() {
     assert_eq!(bo.stop("t2", false), None, "mail keeps nobody");
 }
 
+// Ledger: Beyond 12
 #[test]
 fn prompt_lists_questions_before_mail_and_defers_the_rest() {
     let world = World::new();
@@ -135,6 +136,7 @@ fn plain_message_wakes_nobody() {
     bo.assert_no_line(SILENCE);
 }
 
+// Ledger: Sharing 3
 #[test]
 fn alerts_wake_an_idle_session_with_one_wake_attempt() {
     let world = World::new();
@@ -289,6 +291,7 @@ fn alerts_spend_the_wake_budget_like_questions() {
     assert!(bo.session.prompt("t2").unwrap().contains("two"));
 }
 
+// Ledger: Beyond 6
 #[test]
 fn release_wakes_the_next_idle_waiter_which_sees_it_once() {
     let world = World::new();
@@ -312,6 +315,7 @@ fn release_wakes_the_next_idle_waiter_which_sees_it_once() {
     bo.assert_no_line(SILENCE);
 }
 
+// Ledger: Beyond 6
 #[test]
 fn leaving_holder_wakes_the_next_idle_waiter() {
     let world = World::new();

@@ -226,6 +226,7 @@ fn typescript_client(world: &World, node: &Path, sdk: &Path, folder: &Path) -> C
     command
 }
 
+// Ledger: Peers 1, Tasks 15
 #[test]
 fn python_and_typescript_clients_answer_each_other() {
     let (Some(python), Some(sdk)) = (PYTHON.get(), TYPESCRIPT.get()) else {
@@ -245,6 +246,7 @@ fn python_and_typescript_clients_answer_each_other() {
     }
 }
 
+// Ledger: Ask 11, Peers 1, Tasks 15
 #[test]
 fn two_python_clients_call_every_tool_and_answer_each_other() {
     let Some(python) = PYTHON.get() else { return };
@@ -265,6 +267,7 @@ fn two_python_clients_call_every_tool_and_answer_each_other() {
     );
 }
 
+// Ledger: Tasks 15
 #[test]
 fn two_typescript_clients_call_every_tool_and_answer_each_other() {
     let Some(sdk) = TYPESCRIPT.get() else { return };
@@ -315,6 +318,7 @@ fn mcp_inspector_lists_and_calls_tools() {
     );
 }
 
+// Ledger: Peers 10
 #[test]
 fn client_with_several_servers_joins_each_project() {
     let world = World::new();

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Session, World};
 
-fn peers(session: &Session, arguments: Value) -> Vec<Value> {
+pub(crate) fn peers(session: &Session, arguments: Value) -> Vec<Value> {
     session.call("list_peers", arguments)["peers"]
         .as_array()
         .unwrap()
         .clone()
 }
 
-fn names(session: &Session) -> Vec<String> {
+pub(crate) fn names(session: &Session) -> Vec<String> {
     peers(session, json!({}))
         .iter()
         .map(|peer| peer["peer"].as_str().unwrap().to_owned())
@@ -19,11 +19,12 @@ fn names(session: &Session) -> Vec<String> {
 }
 
 /// The session ends as when its person types /exit.
-fn end_session(session: Session) {
+pub(crate) fn end_session(session: Session) {
     session.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
     session.kill();
 }
 
+// Ledger: Tasks 2
 #[test]
 fn hook_and_server_of_one_client_register_one_peer() {
     let world = World::new();
@@ -65,6 +66,7 @@ fn session_end_after_only_listing_tools_creates_no_files() {
     assert!(!world.home().join(".claude-mesh").exists());
 }
 
+// Ledger: Peers 2, Beyond 9
 #[test]
 fn second_session_of_a_project_gets_its_own_peer_and_name() {
     let world = World::new();
@@ -79,6 +81,7 @@ fn second_session_of_a_project_gets_its_own_peer_and_name() {
     assert_eq!(second.name(), "api-2");
 }
 
+// Ledger: Peers 2
 #[test]
 fn resumed_session_gets_its_previous_peer() {
     let world = World::new();
@@ -111,6 +114,7 @@ fn cleared_session_keeps_its_peer_and_questions() {
     assert_eq!(ask.result()["answer"], "5433");
 }
 
+// Ledger: Ask 9
 #[test]
 fn late_end_of_an_old_conversation_keeps_the_new_registered() {
     let world = World::new();
@@ -124,6 +128,7 @@ fn late_end_of_an_old_conversation_keeps_the_new_registered() {
     assert_eq!(names(&ada), Vec::<String>::new());
 }
 
+// Ledger: Ask 11, Mesh 3
 #[test]
 fn killed_session_is_evicted_and_its_peer_is_free() {
     let world = World::new();
@@ -217,131 +222,6 @@ fn session_without_a_server_is_notified_once_and_not_blocked() {
 }
 
 #[test]
-fn project_file_names_the_peer_and_renaming_keeps_it() {
-    let world = World::new();
-    let ada = world.session("ada");
-    world.write(
-        "srv/.claude-mesh.json",
-        r#"{"name": "backend", "role": "API"}"#,
-    );
-    let srv = world.session("srv");
-    assert_eq!(peers(&ada, json!({}))[0]["role"], "API");
-    assert_eq!(srv.name(), "backend");
-    end_session(srv);
-    ada.call(
-        "ask_peer",
-        json!({ "to": "backend", "question": "which port?" }),
-    );
-    world.write("srv/.claude-mesh.json", r#"{"name": "core"}"#);
-    let srv = world.session("srv");
-    assert_eq!(srv.name(), "core");
-    assert_eq!(srv.questions().len(), 1);
-    let seen = &peers(&ada, json!({}))[0];
-    assert_eq!(seen["aliases"], json!(["backend"]));
-    let by_old_name = ada.start(
-        "ask_peer",
-        json!({ "to": "backend", "question": "still you?" }),
-    );
-    by_old_name.wait_for_progress("core: stored");
-    let other = world.session("elsewhere/backend");
-    assert_eq!(
-        other.name(),
-        "backend.elsewhere",
-        "an old name is never given to somebody else"
-    );
-}
-
-#[test]
-fn same_named_projects_are_distinguished_by_parent_folder() {
-    let world = World::new();
-    let (first, second) = (world.session("one/api"), world.session("two/api"));
-    assert_eq!(
-        (first.name().as_str(), second.name().as_str()),
-        ("api", "api.two")
-    );
-    end_session(first);
-    end_session(second);
-    let second = world.session("two/api");
-    assert_eq!(second.name(), "api.two", "also when the other is not there");
-}
-
-#[test]
-fn worktree_has_a_separate_peer() {
-    let world = World::new();
-    let git = |arguments: &[&str]| {
-        let ran = world
-            .command("git", &world.project("shop"))
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(ran.status.success(), "{ran:?}");
-    };
-    git(&["init", "-q", "-b", "main"]);
-    git(&[
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@example.org",
-        "commit",
-        "-q",
-        "--allow-empty",
-        "-m",
-        "first",
-    ]);
-    git(&["worktree", "add", "-q", "-b", "fix", "../hotfix"]);
-    let (main, hotfix) = (world.session("shop"), world.session("hotfix"));
-    assert_eq!(
-        (main.name().as_str(), hotfix.name().as_str()),
-        ("shop", "shop.hotfix")
-    );
-    world.session("other").call("register", json!({}));
-    let in_repo = peers(&main, json!({ "scope": "repo" }));
-    assert_eq!(in_repo.len(), 1);
-    assert_eq!(
-        (&in_repo[0]["peer"], &in_repo[0]["git_branch"]),
-        (&json!("shop.hotfix"), &json!("fix"))
-    );
-}
-
-#[test]
-fn moved_project_keeps_its_peer_state_tasks_and_memories() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let api = world.session("old/api");
-    for namespace in ["default", "build"] {
-        api.call(
-            "state",
-            json!({ "action": "set", "key": "k", "value": namespace, "namespace": namespace }),
-        );
-    }
-    api.call("create_task", json!({ "title": "add a health check" }));
-    api.call(
-        "remember",
-        json!({ "text": "the seals are rotated", "key": "seals" }),
-    );
-    end_session(api);
-    ada.call(
-        "ask_peer",
-        json!({ "to": "api", "question": "which port?" }),
-    );
-    std::fs::create_dir(world.home().join("new")).unwrap();
-    std::fs::rename(world.home().join("old/api"), world.home().join("new/api")).unwrap();
-    let moved = world.session("new/api");
-    assert_eq!(moved.name(), "api");
-    for namespace in ["default", "build"] {
-        let get = json!({ "action": "get", "key": "k", "namespace": namespace });
-        assert_eq!(moved.call("state", get)["value"], namespace);
-    }
-    let tasks = moved.call("list_tasks", json!({}));
-    assert_eq!(tasks["tasks"][0]["title"], "add a health check", "{tasks}");
-    // Twice: what is remembered from now on goes beside it.
-    moved.call("remember", json!({ "text": "seals again" }));
-    let found = moved.call("recall", json!({ "query": "seal", "scope": "project" }));
-    assert_eq!(found["memories"].as_array().unwrap().len(), 2, "{found}");
-    assert_eq!(moved.questions().len(), 1);
-}
-
-#[test]
 fn first_session_sees_questions_for_offline_project_peers() {
     let world = World::new();
     let ada = world.session("ada");
@@ -417,6 +297,7 @@ fn answering_headless_run_is_kept_twice_and_repeats_its_result() {
     assert_eq!(run.stop("t1", true), None);
 }
 
+// Ledger: Ask 11
 #[test]
 fn session_registers_its_role_summary_and_name() {
     let world = World::new();
@@ -448,6 +329,7 @@ fn session_registers_its_role_summary_and_name() {
     assert_eq!(srv.name(), "backend");
 }
 
+// Ledger: Mesh 17
 #[test]
 fn session_registers_again_in_a_replaced_database() {
     let world = World::new();
@@ -486,57 +368,7 @@ fn disabled_session_writes_and_prints_nothing() {
     assert!(!world.database().exists());
 }
 
-#[test]
-fn client_session_name_is_an_alias_while_it_is_set() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let register = |session: &Session, name: &str| {
-        let path = world
-            .home()
-            .join(format!(".claude/sessions/{}.json", session.pid()));
-        session.register("idle");
-        let mut entry: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        (entry["name"], entry["nameSource"]) = (name.into(), "user".into());
-        std::fs::write(path, entry.to_string()).unwrap();
-    };
-    let (api, web) = (
-        world.bare_session("api", &[]),
-        world.bare_session("web", &[]),
-    );
-    register(&api, "Blue");
-    api.discover();
-    api.call("mesh_status", json!({}));
-    let ask = ada.start("ask_peer", json!({ "to": "blue", "question": "you?" }));
-    ask.wait_for_progress("api: stored");
-    register(&web, "blue");
-    web.discover();
-    web.call("mesh_status", json!({}));
-    let refused = ada.call("ask_peer", json!({ "to": "blue", "question": "you two?" }));
-    assert_eq!(refused["error"]["code"], "ambiguous_peer");
-    assert!(
-        refused["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("api, web"),
-        "{refused}"
-    );
-}
-
-#[test]
-fn unique_peer_id_prefix_names_its_peer() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let bo = world.session("bo");
-    let id = bo.call("register", json!({}))["you"]["peer_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let ask = ada.start("ask_peer", json!({ "to": id[..25], "question": "you?" }));
-    ask.wait_for_progress("bo: stored");
-    let refused = ada.call("ask_peer", json!({ "to": id[..6], "question": "who?" }));
-    assert_eq!(refused["error"]["code"], "ambiguous_peer");
-}
-
+// Ledger: Mesh 3
 #[test]
 fn register_renews_the_session_and_death_raises_the_epoch() {
     let world = World::new();
@@ -563,6 +395,7 @@ fn register_renews_the_session_and_death_raises_the_epoch() {
     );
 }
 
+// Ledger: Mesh 4
 #[test]
 fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     let world = World::new();
@@ -595,6 +428,7 @@ fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     );
 }
 
+// Ledger: Sharing 1, Peers 7
 #[test]
 fn peer_list_is_scoped_to_repository_or_folder_with_details() {
     let world = World::new();
@@ -637,6 +471,7 @@ fn peer_list_is_scoped_to_repository_or_folder_with_details() {
     assert_eq!(refused["error"]["code"], "invalid_argument");
 }
 
+// Ledger: Sharing 2
 #[test]
 fn summary_has_at_most_500_characters() {
     let world = World::new();
@@ -648,6 +483,7 @@ fn summary_has_at_most_500_characters() {
     assert_eq!(peers(&ada, json!({}))[0]["summary"], long);
 }
 
+// Ledger: Mesh 17
 #[test]
 fn deleting_the_mesh_folder_resets_everything() {
     let world = World::new();
@@ -661,73 +497,5 @@ fn deleting_the_mesh_folder_resets_everything() {
     assert_eq!(
         ada.call("state", json!({ "action": "get", "key": "k" }))["version"],
         0
-    );
-}
-
-#[test]
-fn folders_of_any_script_get_ascii_peer_names() {
-    let world = World::new();
-    for (folder, name) in [
-        ("数据", "shu-ju"),
-        ("登录", "deng-lu"),
-        ("Über", "uber"),
-        ("a/…", "project"),
-    ] {
-        assert_eq!(world.session(folder).name(), name);
-    }
-    // A file that names nothing leaves the folder's name.
-    for text in ["", " ", "*"] {
-        world.write(
-            "shop/.claude-mesh.json",
-            &json!({ "name": text, "role": "sells" }).to_string(),
-        );
-        let shop = world.session("shop");
-        assert_eq!(shop.name(), "shop", "{text:?}");
-        shop.kill();
-    }
-}
-
-#[test]
-fn chosen_name_without_a_letter_is_refused_without_an_alias() {
-    let world = World::new();
-    let ada = world.session("ada");
-    for name in ["", "*", " - ", "…"] {
-        let error = ada.call("register", json!({ "name": name }))["error"].clone();
-        assert_eq!(error["code"], "invalid_argument", "{name:?}");
-        let message = error["message"].as_str().unwrap();
-        assert!(
-            message.starts_with("\"name\" needs a letter or a digit, got ")
-                && message.contains("a-z, 0-9"),
-            "{message}"
-        );
-    }
-    let you = ada.call("register", json!({ "name": "ünï" }))["you"].clone();
-    assert_eq!(
-        (&you["peer"], &you["aliases"]),
-        (&json!("uni"), &json!(["ada"]))
-    );
-}
-
-#[test]
-fn peer_keeps_a_name_from_the_earlier_ascii_only_rule() {
-    let world = World::new();
-    world.session("Über").kill();
-    let rows = world.rows();
-    rows.execute_batch("UPDATE peer SET name = 'ber', wanted = 'ber' WHERE name = 'uber'")
-        .unwrap();
-    let (first, second) = (world.session("Über"), world.session("Über"));
-    assert_eq!(
-        (first.name(), second.name()),
-        ("ber".into(), "ber-2".into())
-    );
-    for session in [first, second] {
-        session.kill();
-    }
-    std::fs::create_dir(world.home().join("new")).unwrap();
-    std::fs::rename(world.home().join("Über"), world.home().join("new/Über")).unwrap();
-    assert_eq!(
-        world.session("new/Über").name(),
-        "ber",
-        "also when it is moved"
     );
 }

@@ -39,6 +39,7 @@ fn prior_answers(result: &Value) -> Vec<&str> {
         .collect()
 }
 
+// Ledger: Beyond 17
 #[test]
 fn offline_ask_returns_prior_answers() {
     let world = World::new();
@@ -222,6 +223,7 @@ fn prior_answers_are_truncated_to_four_kilobytes() {
     }
 }
 
+// Ledger: Beyond 15
 #[test]
 fn prior_answers_never_cross_meshes() {
     let world = World::new();
@@ -360,6 +362,7 @@ fn prior_answer_search_reads_the_newest_up_to_a_size_limit() {
 
 /// A week of a shop's five teams: 86 questions that were answered, then 114 put while their peer was away, 82 of them a
 /// repetition in other words and 32 new. `docs/prior-answers.md` quotes the figures.
+// Ledger: Beyond 17
 #[test]
 fn prior_answers_are_accurate_for_a_week_of_questions() {
     let week: Vec<Value> = serde_json::from_str(include_str!("payloads/week.json")).unwrap();

@@ -6,8 +6,8 @@ use claude_mesh::wake::Doorbells;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::support::{InboxSession, attached_context, start_ask};
 use crate::support::{ProcessOutput, Session, WAIT_TIMEOUT, World, wait_until};
-use crate::wake_policy::{InboxSession, attached_context, start_ask};
 
 /// A hook that waits; it is killed if the test ends before it.
 struct WaitingHook(Option<Child>);

@@ -30,6 +30,7 @@ fn keys(listed: &Value) -> Vec<&str> {
     keys.collect()
 }
 
+// Ledger: Sharing 5
 #[test]
 fn sessions_of_one_project_share_state() {
     let world = World::new();
@@ -79,6 +80,7 @@ fn any_json_value_round_trips_including_null() {
     assert_eq!(keys(&listed), ["k0"], "null is a value");
 }
 
+// Ledger: Sharing 5
 #[test]
 fn project_keys_are_separate_and_shared_keys_are_global() {
     let world = World::new();
@@ -116,6 +118,7 @@ fn project_keys_are_separate_and_shared_keys_are_global() {
     }
 }
 
+// Ledger: Beyond 8
 #[test]
 fn compare_and_set_refuses_a_stale_version_with_the_current() {
     let world = World::new();
@@ -140,6 +143,7 @@ fn compare_and_set_refuses_a_stale_version_with_the_current() {
     assert_eq!(refusal["error"]["current"]["version"], 0);
 }
 
+// Ledger: Beyond 8
 #[test]
 fn state_versions_increase_and_never_restart() {
     let world = World::new();
@@ -161,6 +165,7 @@ fn state_versions_increase_and_never_restart() {
     );
 }
 
+// Ledger: Sharing 5
 #[test]
 fn state_list_is_sorted_filtered_by_prefix_and_resumable() {
     let world = World::new();
@@ -331,6 +336,7 @@ fn invalid_state_calls_are_refused_by_name_and_store_nothing() {
     );
 }
 
+// Ledger: Beyond 8
 #[test]
 fn two_processes_lose_no_increment_with_compare_and_set() {
     let world = World::new();
@@ -390,6 +396,7 @@ fn run_cli(world: &World, arguments: &[&str], stdin: &[u8]) -> ProcessOutput {
     ProcessOutput::of(&child.wait_with_output().unwrap())
 }
 
+// Ledger: Sharing 5
 #[test]
 fn person_reads_and_writes_the_state_of_the_folder() {
     let world = World::new();

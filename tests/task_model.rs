@@ -462,6 +462,7 @@ proptest! {
 }
 
 /// One long life of a file; the same in every run.
+// Ledger: Tasks 5
 #[test]
 fn tasks_match_the_model_after_a_thousand_steps() {
     let mut dice = TestRunner::deterministic();

@@ -1,8 +1,8 @@
 //! Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
 use serde_json::{Value, json};
 
+use crate::support::{InboxSession, attached_context, start_ask};
 use crate::support::{Session, World, wait_until};
-use crate::wake_policy::{InboxSession, attached_context, start_ask};
 
 /// Asks, and has the answer before it returns.
 #[track_caller]

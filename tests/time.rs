@@ -1,82 +1,13 @@
 //! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::mesh::{
-    ClaimFilter, ClaimOutcome, ClaimRequest, EraseOutcome, JoinRequest, Member, Mesh, MeshOptions,
-    PeerScope, Reply, TaskFields, Wait,
-};
-use claude_mesh::model::event::EventFilter;
+use claude_mesh::mesh::{EraseOutcome, JoinRequest, Member, PeerScope, Reply, TaskFields};
 use claude_mesh::model::peer::Address;
-use claude_mesh::model::{ClaimMode, Event, Liveness, PeerKind, QuestionState, Refusal};
-use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::ManualClock;
+use claude_mesh::model::{Liveness, QuestionState, Refusal};
 use claude_mesh::platform::process;
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
-
-/// A mesh of members of this process, whose clock is set by hand.
-pub(crate) struct MeshFixture {
-    pub(crate) place: tempfile::TempDir,
-    pub(crate) clock: Arc<ManualClock>,
-}
-
-impl MeshFixture {
-    pub(crate) fn new() -> Self {
-        Self {
-            place: tempfile::tempdir().unwrap(),
-            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
-        }
-    }
-
-    pub(crate) fn member(&self, name: &str, instance: u32) -> Member {
-        self.member_with(name, instance, None)
-    }
-
-    /// Seats a member whose client has a registry.
-    pub(crate) fn member_with(
-        &self,
-        name: &str,
-        instance: u32,
-        registry: Option<PathBuf>,
-    ) -> Member {
-        let project = self.place.path().join(name);
-        std::fs::create_dir_all(&project).unwrap();
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let opening = MeshOptions {
-            registry,
-            ..MeshOptions::default()
-        };
-        let database = self.place.path().join("mesh.db");
-        let mesh = Mesh::open_with(&database, clock, &opening).unwrap();
-        mesh.join(&JoinRequest::here(&project).unwrap().instance(instance))
-            .unwrap()
-    }
-
-    /// Returns all that has happened.
-    pub(crate) fn events(member: &mut Member) -> Vec<Event> {
-        member.mesh().events(&all_events()).unwrap().events
-    }
-
-    fn kinds(member: &mut Member) -> Vec<String> {
-        let events = Self::events(member).into_iter();
-        events.map(|event| event.kind).collect()
-    }
-}
-
-fn all_events() -> EventFilter {
-    EventFilter {
-        after: Some(0),
-        limit: 10_000,
-        ..EventFilter::default()
-    }
-}
-
-fn bo() -> Address {
-    Address::parse("bo").unwrap()
-}
+use crate::support::{DAY_MS, MeshFixture, all_events, bo, set_session_activity};
 
 #[test]
 fn question_expires_after_seven_days_and_takes_a_late_answer() {
@@ -137,6 +68,7 @@ fn late_answer_is_listed_until_a_day_after_its_delivery() {
     );
 }
 
+// Ledger: Mesh 15
 #[test]
 fn closed_questions_are_removed_after_thirty_days() {
     let fixture = MeshFixture::new();
@@ -159,6 +91,7 @@ fn closed_questions_are_removed_after_thirty_days() {
     );
 }
 
+// Ledger: Beyond 4, Beyond 7
 #[test]
 fn event_log_has_every_step_of_a_question_in_order() {
     let fixture = MeshFixture::new();
@@ -256,6 +189,7 @@ fn erased_correction_leaves_no_text_in_free_pages() {
     }
 }
 
+// Ledger: Beyond 16
 #[test]
 fn chain_of_waiting_questions_is_limited_to_eight() {
     let fixture = MeshFixture::new();
@@ -316,164 +250,6 @@ fn without_hooks_an_answered_question_counts_for_an_hour() {
     members[1].ask(&names[0], "and you?", None).unwrap();
 }
 
-/// Claims "deploy" for ten seconds. Returns whether it was granted.
-fn claims(member: &mut Member) -> bool {
-    let wanted = ClaimRequest {
-        resource: "deploy",
-        mode: ClaimMode::Exclusive,
-        lease_ms: 10_000,
-        note: None,
-        queue: false,
-        wait: false,
-    };
-    let me = member.handle().clone();
-    let claimed = member.mesh().claim(&me, &wanted).unwrap();
-    matches!(claimed, ClaimOutcome::Granted(_))
-}
-
-/// A hook tells what a session does.
-pub(crate) fn set_session_activity(member: &mut Member, activity: &str) {
-    let me = member.handle().clone();
-    member.mesh().set_activity(&me, activity).unwrap();
-}
-
-/// Returns who holds "deploy", as everybody sees it.
-fn deploy_holder(member: &mut Member) -> Option<String> {
-    let lines = member
-        .mesh()
-        .claims(ClaimFilter::Resource("deploy"))
-        .unwrap();
-    let claim = lines.first()?.holders.first()?;
-    Some(claim.peer_name.to_string())
-}
-
-#[test]
-fn lapsed_lease_of_a_busy_session_holds_for_ten_leases() {
-    let fixture = MeshFixture::new();
-    let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
-    assert!(claims(&mut ada));
-    set_session_activity(&mut ada, "busy");
-    fixture.clock.advance_ms(60_000);
-    assert!(!claims(&mut bo), "its build takes a while");
-    assert!(claims(&mut ada), "claimed again, the count begins anew");
-    fixture.clock.advance_ms(99_999);
-    assert!(!claims(&mut bo));
-    assert_eq!(deploy_holder(&mut bo).as_deref(), Some("ada"));
-    fixture.clock.advance_ms(1);
-    assert!(claims(&mut bo), "forgotten");
-}
-
-#[test]
-fn lapsed_lease_of_an_idle_session_expires_on_any_access() {
-    let fixture = MeshFixture::new();
-    let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
-    for touch in ["claim", "claims", "list_peers", "guard", "sweep"] {
-        assert!(claims(&mut ada), "{touch}");
-        set_session_activity(&mut ada, "idle");
-        fixture.clock.advance_ms(9_999);
-        assert_eq!(deploy_holder(&mut bo).as_deref(), Some("ada"), "{touch}");
-        fixture.clock.advance_ms(1);
-        match touch {
-            "claim" => assert!(claims(&mut bo)),
-            "claims" => assert_eq!(deploy_holder(&mut bo), None),
-            "list_peers" => {
-                let views = bo
-                    .mesh()
-                    .peers(None, claude_mesh::mesh::PeerScope::Machine, false);
-                let held: usize = views.unwrap().iter().map(|view| view.claims.len()).sum();
-                assert_eq!(held, 0);
-            }
-            "guard" => assert!(
-                bo.mesh()
-                    .find_other_exclusive_holder(None, "deploy")
-                    .unwrap()
-                    .is_none()
-            ),
-            _ => assert_eq!(bo.mesh().sweep().unwrap().claims, 1),
-        }
-        fixture.clock.advance_ms(20_000);
-        assert_eq!(deploy_holder(&mut ada), None, "{touch}");
-    }
-}
-
-#[test]
-fn wall_clock_jump_ends_no_lease() {
-    let fixture = MeshFixture::new();
-    let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
-    assert!(claims(&mut ada));
-    fixture.clock.jump_wall_ms(DAY_MS);
-    assert!(!claims(&mut bo));
-    fixture.clock.jump_wall_ms(-2 * DAY_MS);
-    assert!(!claims(&mut bo));
-}
-
-/// Begins to wait for what a member has asked bo.
-fn start_wait(member: &mut Member, question: &str) -> Wait {
-    member.ask(&bo(), question, None).unwrap().1.unwrap()
-}
-
-/// A question for the session of a wait interrupts it if that is due. Returns whether it did.
-fn is_interrupted(member: &mut Member, wait: &Wait) -> bool {
-    let me = member.handle().clone();
-    let interruption = member.mesh().interrupt_if_asked(&me, wait.id).unwrap();
-    interruption.is_some()
-}
-
-#[test]
-fn question_interrupts_the_newest_wait_then_the_next_newest() {
-    let fixture = MeshFixture::new();
-    let [mut ada, _bo, mut cy] =
-        [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| fixture.member(name, instance));
-    let [first, second, third] = ["which port?", "which host?", "which user?"]
-        .map(|question| start_wait(&mut ada, question));
-    let to = Address::parse("ada").unwrap();
-    cy.ask(&to, "ready?", None).unwrap();
-    assert!(!is_interrupted(&mut ada, &first) && !is_interrupted(&mut ada, &second));
-    assert!(is_interrupted(&mut ada, &third));
-    assert!(!is_interrupted(&mut ada, &second), "one subagent is enough");
-    fixture.clock.advance_ms(9_999);
-    assert!(!is_interrupted(&mut ada, &second));
-    fixture.clock.advance_ms(1);
-    assert!(!is_interrupted(&mut ada, &first));
-    assert!(is_interrupted(&mut ada, &second));
-    fixture.clock.advance_ms(DAY_MS);
-    assert!(!is_interrupted(&mut ada, &first), "twice is enough");
-
-    // One that was answered meanwhile, or a wait that began knowing of it, is left alone.
-    let late = start_wait(&mut ada, "which table?");
-    let (asked, _) = cy.ask(&to, "and now?", None).unwrap();
-    assert!(is_interrupted(&mut ada, &late));
-    fixture.clock.advance_ms(1);
-    let after = start_wait(&mut ada, "which column?");
-    fixture.clock.advance_ms(10_000);
-    assert!(!is_interrupted(&mut ada, &after));
-    ada.mesh().cancel_wait(after.id).unwrap();
-    ada.answer(asked.question, "yes").unwrap();
-    assert!(!is_interrupted(&mut ada, &first));
-}
-
-#[test]
-fn wall_clock_jump_does_not_disable_wait_interruption() {
-    for jump_ms in [-3_600_000, 3_600_000] {
-        let fixture = MeshFixture::new();
-        let [mut ada, _bo, mut cy] = [("ada", 1), ("bo", 2), ("cy", 3)]
-            .map(|(name, instance)| fixture.member(name, instance));
-        let (first, second) = (
-            start_wait(&mut ada, "which port?"),
-            start_wait(&mut ada, "which host?"),
-        );
-        fixture.clock.jump_wall_ms(jump_ms);
-        cy.ask(&Address::parse("ada").unwrap(), "ready?", None)
-            .unwrap();
-        assert!(is_interrupted(&mut ada, &second));
-        fixture.clock.jump_wall_ms(jump_ms);
-        fixture.clock.advance_ms(9_999);
-        assert!(!is_interrupted(&mut ada, &first));
-        fixture.clock.advance_ms(1);
-        assert!(is_interrupted(&mut ada, &first));
-    }
-}
-
 /// Returns what the mesh holds a peer for.
 fn liveness(member: &mut Member, name: &str) -> Liveness {
     let views = member.mesh().peers(None, PeerScope::Machine, true).unwrap();
@@ -525,39 +301,6 @@ fn remote_session_is_stale_after_the_clock_was_set_back() {
     assert!(!MeshFixture::kinds(&mut ada).contains(&"peer.died".to_owned()));
     set_session_activity(&mut bo, "idle");
     assert_eq!(liveness(&mut ada, "bo"), Liveness::Alive, "heard of again");
-}
-
-#[test]
-fn claim_of_an_earlier_boot_is_expired() {
-    let fixture = MeshFixture::new();
-    let (mut ada, mut bo) = (fixture.member("ada", 1), fixture.member("bo", 2));
-    assert!(claims(&mut ada));
-    let rows = rusqlite::Connection::open(fixture.place.path().join("mesh.db")).unwrap();
-    rows.execute("UPDATE claim SET boot = 'earlier'", [])
-        .unwrap();
-    assert!(claims(&mut bo));
-}
-
-#[test]
-fn claim_of_a_person_outlives_its_command_for_its_lease() {
-    let fixture = MeshFixture::new();
-    let mut bo = fixture.member("bo", 2);
-    let command = |instance: u32| {
-        let mut request = JoinRequest::here(fixture.place.path())
-            .unwrap()
-            .instance(instance);
-        (request.kind, request.project) = (PeerKind::Person, None);
-        let clock = Arc::clone(&fixture.clock) as Arc<dyn Clock>;
-        let mesh = Mesh::open(&fixture.place.path().join("mesh.db"), clock).unwrap();
-        mesh.join(&request).unwrap()
-    };
-    assert!(claims(&mut command(3)));
-    assert!(!claims(&mut bo));
-    assert!(claims(&mut command(4)), "the same person renews it");
-    fixture.clock.advance_ms(9_999);
-    assert!(!claims(&mut bo));
-    fixture.clock.advance_ms(1);
-    assert!(claims(&mut bo));
 }
 
 #[test]

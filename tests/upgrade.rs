@@ -41,6 +41,7 @@ const BREAKING: Schema = Schema {
     min_reader: 4,
 };
 
+// Ledger: Ask 2
 #[test]
 fn running_sessions_keep_working_beside_a_newer_program() {
     let world = World::new();
@@ -100,6 +101,7 @@ fn too_old_program_reports_it_and_leaves_the_file_unchanged() {
     assert_eq!(std::fs::read(world.database()).unwrap(), before);
 }
 
+// Ledger: Beyond 18
 #[test]
 fn first_schema_build_keeps_working_during_the_migration() {
     let Some(older) = older::programs() else {

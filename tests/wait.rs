@@ -12,7 +12,7 @@ use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
 use crate::support::{BackgroundProcess, Session, World, has_ended, wait_until};
-use crate::wake_policy::{InboxSession, attached_context, start_ask};
+use crate::support::{InboxSession, attached_context, start_ask};
 
 /// A question of `asker` wakes the idle session, whatever happened there before.
 #[track_caller]

@@ -1,117 +1,14 @@
 //! The doorbell into a session's own inbox, against a scripted socket: who is rung, when, and what the asker is told.
-use std::io::{BufRead, BufReader};
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use claude_mesh::mesh::{IfOffline, JoinRequest, Mesh};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{InFlight, Session, WAIT_TIMEOUT, World};
-
-/// The script of a client that starts its server and waits for it.
-pub(crate) const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
-
-/// A session with an inbox that the test reads.
-pub(crate) struct InboxSession {
-    pub(crate) session: Session,
-    lines: Receiver<Value>,
-}
-
-impl InboxSession {
-    pub(crate) fn open(world: &World, project: &str, status: &str) -> Self {
-        Self::open_with(world, project, status, &[])
-    }
-
-    pub(crate) fn open_with(
-        world: &World,
-        project: &str,
-        status: &str,
-        more: &[(&str, &str)],
-    ) -> Self {
-        Self::open_with_script(world, project, status, more, SERVER_SCRIPT, || true)
-    }
-
-    /// The client is a shell with this script, which starts `$SERVER_SCRIPT` where it likes, and it drops a line without a word where
-    /// `takes` is false.
-    pub(crate) fn open_with_script(
-        world: &World,
-        project: &str,
-        status: &str,
-        more: &[(&str, &str)],
-        script: &str,
-        mut accepts_line: impl FnMut() -> bool + Send + 'static,
-    ) -> Self {
-        let path = world
-            .home()
-            .join(format!("{}.sock", project.replace('/', "-")));
-        let (say, lines) = channel();
-        let listener = UnixListener::bind(&path).unwrap();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let taken = accepts_line();
-                for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    let line = serde_json::from_str(&line).unwrap();
-                    let _ = taken.then(|| say.send(line));
-                }
-            }
-        });
-        let socket = path.to_string_lossy().into_owned();
-        let inbox = [
-            ("CLAUDE_CODE_MESSAGING_SOCKET", socket.as_str()),
-            ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
-        ];
-        let session =
-            world.bare_session_with_script(project, &[&inbox, more].concat(), "/bin/sh", script);
-        session.register(status);
-        session.hook("SessionStart", json!({ "source": "startup" }));
-        session.discover();
-        session.call("mesh_status", json!({}));
-        Self { session, lines }
-    }
-
-    /// Returns the text of the next line, after the word that opens the socket.
-    #[track_caller]
-    pub(crate) fn next_wake_line(&self) -> String {
-        let auth = self.lines.recv_timeout(WAIT_TIMEOUT).expect("it rings");
-        assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
-        let line = self.lines.recv_timeout(WAIT_TIMEOUT).unwrap();
-        assert_eq!(line["priority"], "next");
-        line["message"]["content"].as_str().unwrap().to_owned()
-    }
-
-    #[track_caller]
-    pub(crate) fn assert_no_line(&self, duration: Duration) {
-        assert_eq!(
-            self.lines.recv_timeout(duration),
-            Err(RecvTimeoutError::Timeout)
-        );
-    }
-
-    /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
-    #[track_caller]
-    pub(crate) fn read_wake_line(&self, line: &str, turn: &str) -> Value {
-        self.session.register("busy");
-        self.session.hook(
-            "UserPromptSubmit",
-            json!({ "prompt": line, "prompt_id": turn }),
-        )
-    }
-}
-
-pub(crate) fn attached_context(said: &Value) -> &str {
-    said["hookSpecificOutput"]["additionalContext"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{said}"))
-}
-
-pub(crate) fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
-    asker.start("ask_peer", json!({ "to": to, "question": question }))
-}
+use crate::support::{InboxSession, World, attached_context, start_ask};
 
 /// Asks as somebody who died between commit and ring, some seconds ago: the question is there, and no bell has rung. It
 /// comes to the file by another name, beside which nobody's bell hangs.
@@ -142,7 +39,7 @@ fn idle_session_gets_a_wake_line_and_its_hook_the_question() {
         line.contains("reply_to_peer") && line.ends_with("</cross-session-message>"),
         "{line}"
     );
-    ask.wait_for_progress("bo: stored 0 s ago, rung");
+    ask.wait_for_progress("bo: stored 0 s ago, posted into its inbox");
     let said = bo.read_wake_line(&line, "t1");
     assert!(attached_context(&said).contains("which port?"));
     ask.wait_for_progress("bo: shown");
@@ -169,6 +66,7 @@ fn later_questions_coalesce_into_the_open_wake_attempt() {
     );
 }
 
+// Ledger: Beyond 7
 #[test]
 fn unresponsive_session_is_reported_failed_after_two_wakes() {
     let world = World::new();
@@ -184,6 +82,7 @@ fn unresponsive_session_is_reported_failed_after_two_wakes() {
     assert!(bo.session.prompt("t1").unwrap().contains("which port?"));
 }
 
+// Ledger: Beyond 7
 #[test]
 fn session_without_an_inbox_is_reported_not_woken() {
     let world = World::new();
@@ -277,89 +176,6 @@ fn corrected_answer_wakes_its_asker() {
 }
 
 #[test]
-fn wake_budget_limits_turns_until_the_person_types() {
-    let mut world = World::new();
-    world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
-    let ada = world.session("ada");
-    let bo = InboxSession::open(&world, "bo", "idle");
-    for turn in ["t1", "t2"] {
-        bo.session.register("idle");
-        let ask = start_ask(&ada, "bo", &format!("question {turn}"));
-        let said = bo.read_wake_line(&bo.next_wake_line(), turn);
-        assert!(attached_context(&said).contains(turn));
-        bo.session.send_reply(&bo.session.next_question(), "yes");
-        assert_eq!(ask.result()["status"], "answered");
-    }
-    let held = start_ask(&ada, "bo", "once more?").result();
-    assert_eq!(held["status"], "held");
-    assert_eq!(
-        (&held["reason"], &held["until"]),
-        (&json!("wake_budget"), &Value::Null)
-    );
-    bo.assert_no_line(Duration::from_millis(300));
-    assert_eq!(
-        bo.session.stop("t2", false),
-        None,
-        "a held question keeps nobody"
-    );
-    assert_eq!(bo.session.call("poll_inbox", json!({}))["held"], 1);
-    assert!(
-        bo.session.prompt("t3").unwrap().contains("once more?"),
-        "a typed prompt brings it"
-    );
-    let after = start_ask(&ada, "bo", "and now?");
-    bo.next_wake_line();
-    after.wait_for_progress("bo: ");
-}
-
-#[test]
-fn wake_lines_read_in_one_turn_spend_one_turn_of_the_budget() {
-    let mut world = World::new();
-    world.set("CLAUDE_MESH_WAKE_BUDGET", "2");
-    let ada = world.session("ada");
-    let bo = InboxSession::open(&world, "bo", "idle");
-    for (turn, question) in [("t1", "a?"), ("t1", "b?"), ("t2", "c?")] {
-        let ask = start_ask(&ada, "bo", question);
-        assert!(
-            attached_context(&bo.read_wake_line(&bo.next_wake_line(), turn)).contains(question)
-        );
-        bo.session.send_reply(&bo.session.next_question(), "yes");
-        assert_eq!(ask.result()["status"], "answered");
-    }
-    assert_eq!(start_ask(&ada, "bo", "d?").result()["status"], "held");
-}
-
-#[test]
-fn wake_budget_setting_of_the_asked_session_applies() {
-    let world = World::new();
-    let ada = InboxSession::open(&world, "ada", "idle");
-    let bo = InboxSession::open_with(&world, "bo", "idle", &[("CLAUDE_MESH_WAKE_BUDGET", "1")]);
-    let (from_bo, from_ada) = (
-        |question| start_ask(&bo.session, "ada", question),
-        |question| start_ask(&ada.session, "bo", question),
-    );
-    for (turn, question) in [("t1", "a?"), ("t2", "b?")] {
-        let ask = from_bo(question);
-        assert!(
-            attached_context(&ada.read_wake_line(&ada.next_wake_line(), turn)).contains(question)
-        );
-        ada.session.send_reply(&ada.session.next_question(), "yes");
-        assert_eq!(ask.result()["status"], "answered");
-    }
-    let ask = from_ada("c?");
-    assert!(attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t1")).contains("c?"));
-    bo.session.send_reply(&bo.session.next_question(), "yes");
-    assert_eq!(ask.result()["status"], "answered");
-    let held = from_ada("d?").result();
-    assert_eq!(
-        (&held["status"], &held["reason"]),
-        (&json!("held"), &json!("wake_budget"))
-    );
-    let seen = ada.session.call("list_peers", json!({}))["peers"][0].clone();
-    assert_eq!(seen["held"], "wake_budget", "whatever ada's own budget is");
-}
-
-#[test]
 fn wake_line_does_not_repeat_a_question_from_a_call() {
     let world = World::new();
     let (ada, _cy) = (world.session("ada"), world.session("cy"));
@@ -393,95 +209,6 @@ fn wake_line_for_an_answer_omits_a_question_from_a_call() {
     let said = bo.read_wake_line(&line, "t1");
     assert!(attached_context(&said).contains("public"), "{said}");
     assert!(!attached_context(&said).contains("which port?"), "{said}");
-}
-
-#[test]
-fn quiet_session_is_not_woken_until_quiet_ends() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let bo = InboxSession::open(&world, "bo", "idle");
-    let folder = world.home();
-    assert_eq!(
-        world.cli(&folder, &["quiet", "bo", "--for", "1h"]).code,
-        Some(0)
-    );
-    // At once: the call would wait for an hour.
-    let patient = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 3600 });
-    let held = ada.call("ask_peer", patient);
-    assert_eq!(
-        (&held["status"], &held["reason"]),
-        (&json!("held"), &json!("quiet"))
-    );
-    assert!(held["until"].as_str().unwrap().ends_with('Z'));
-    assert!(ada.call("list_peers", json!({}))["peers"][0]["quiet_until"].is_string());
-    assert!(
-        world
-            .cli(&folder, &["peers"])
-            .out
-            .contains("idle, is quiet until 2")
-    );
-    assert_eq!(bo.session.stop("t1", false), None);
-    bo.assert_no_line(Duration::from_millis(300));
-    assert_eq!(world.cli(&folder, &["quiet", "bo", "--off"]).code, Some(0));
-    let line = bo.next_wake_line();
-    assert!(attached_context(&bo.read_wake_line(&line, "t2")).contains("which port?"));
-}
-
-#[test]
-fn pause_holds_the_whole_mesh_and_drops_posted_wake_lines() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let bo = InboxSession::open(&world, "bo", "idle");
-    let ask = start_ask(&ada, "bo", "which port?");
-    let line = bo.next_wake_line();
-    assert_eq!(world.cli(&world.home(), &["pause"]).code, Some(0));
-    let said = bo.read_wake_line(&line, "t1");
-    assert_eq!(said["decision"], "block");
-    assert_eq!(ask.result()["reason"], "paused");
-    assert!(
-        world
-            .cli(&world.home(), &["status"])
-            .out
-            .starts_with("paused until forever")
-    );
-    assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
-    assert!(
-        attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t2")).contains("which port?")
-    );
-}
-
-#[test]
-fn pause_before_the_first_session_holds_later_sessions() {
-    let world = World::new();
-    let off = world
-        .cli(&world.home(), &["pause", "--off", "--json"])
-        .json();
-    assert_eq!(
-        off,
-        json!({ "peer": "this mesh", "paused": false, "until": null })
-    );
-    assert!(
-        !world.database().exists(),
-        "ending what is not makes nothing"
-    );
-    for arguments in [&["quiet", "bo"][..], &["quiet", "bo", "--off"]] {
-        let ran = world.cli(&world.home(), arguments);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(ran.err.contains("no peer called \"bo\""), "{ran:?}");
-    }
-    assert!(!world.database().exists());
-    let on = world.cli(&world.home(), &["pause", "--json"]).json();
-    assert_eq!(
-        on,
-        json!({ "peer": "this mesh", "paused": true, "until": null })
-    );
-    let (ada, _bo) = (world.session("ada"), world.session("bo"));
-    assert_eq!(
-        start_ask(&ada, "bo", "which port?").result()["reason"],
-        "paused"
-    );
-    let ran = world.cli(&world.home(), &["quiet", "nobody"]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
 }
 
 #[test]
@@ -528,30 +255,6 @@ fn question_unseen_by_a_killed_session_reaches_the_next_one() {
     assert!(
         attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t1")).contains("which port?")
     );
-}
-
-#[test]
-fn person_asking_a_quiet_session_is_informed_at_once() {
-    let world = World::new();
-    let bo = InboxSession::open(&world, "bo", "idle");
-    let folder = world.home();
-    assert_eq!(world.cli(&folder, &["quiet", "bo"]).code, Some(0));
-    let asked = world.cli(&folder, &["ask", "bo", "which port?"]);
-    assert_eq!(asked.code, Some(3));
-    assert!(
-        asked
-            .err
-            .starts_with("claude-mesh: bo is quiet\nhint: question "),
-        "{asked:?}"
-    );
-    let asked = world.cli(&folder, &["ask", "bo", "which schema?", "--json"]);
-    assert_eq!(asked.json()["status"], "held");
-    let delivery = &asked.json()["delivery"];
-    assert_eq!(
-        (&delivery["wake"], &delivery["peer_activity"]),
-        (&json!("none"), &json!("idle"))
-    );
-    bo.assert_no_line(Duration::from_millis(200));
 }
 
 #[test]

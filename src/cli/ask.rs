@@ -3,18 +3,19 @@
 //! Stopping leaves the question open: what was asked is not lost with the terminal it was asked from.
 use std::time::Duration;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::{askable, bold_name, describe_throttle};
+use super::format::bold_name;
+use super::peer::{askable, describe_throttle};
 use crate::cli::context::CliContext;
-use crate::cli::error::{CliError, Failure};
+use crate::cli::duration::format_elapsed_ms;
+use crate::cli::error::{CliError, Failure, UsageError};
 use crate::cli::multi_ask_output::ReplyTable;
-use crate::cli::progress::{ProgressLine, StopFlag, format_elapsed_ms};
-use crate::cli::{
-    Cli, CommandResult, CommandStatus, duration, print, prior_answers, text_input, view,
-};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::progress::{ProgressLine, StopFlag};
+use crate::cli::{duration, print, prior_answers, text_input, view};
 use crate::mesh::{
     AskedQuestion, IfOffline, Interruption, Member, QuestionStatus, Wait, WaitOutcome,
 };
@@ -41,7 +42,7 @@ Examples:
   git diff | claude-mesh ask frontend 'does this break you?' --context - --timeout 10m
   claude-mesh ask --repo 'may I force-push main?'"
 )]
-pub(super) struct Ask {
+pub(super) struct AskArgs {
     /// Whom to ask; left out with --all and --repo.
     #[arg(value_name = "NAME")]
     first: String,
@@ -66,7 +67,7 @@ pub(super) struct Ask {
 }
 
 /// Asks one peer or many.
-pub(super) fn ask(desk: &CliContext, args: &Ask) -> CommandResult {
+pub(super) fn ask(desk: &CliContext, args: &AskArgs) -> CommandResult {
     let (name, question) = name_and_question(args)?;
     if let (true, Some(name)) = (args.known, name) {
         return prior_answers::show_prior_answers(desk, &one(desk, name)?, question);
@@ -88,14 +89,13 @@ pub(super) fn ask(desk: &CliContext, args: &Ask) -> CommandResult {
 }
 
 /// With `--all` and `--repo` the only word is the question.
-fn name_and_question(args: &Ask) -> Result<(Option<&str>, &str), Failure> {
-    let error = |problem: &str| {
-        let mut program = Cli::command();
-        program.build();
-        let command = program
-            .find_subcommand_mut("ask")
-            .expect("ask is a command");
-        Failure::Usage(command.error(clap::error::ErrorKind::MissingRequiredArgument, problem))
+fn name_and_question(args: &AskArgs) -> Result<(Option<&str>, &str), Failure> {
+    let error = |message: &str| {
+        Failure::from(UsageError {
+            command: Some("ask"),
+            kind: clap::error::ErrorKind::MissingRequiredArgument,
+            message: message.to_owned(),
+        })
     };
     match (args.all || args.repo, &args.second) {
         (false, Some(question)) => Ok((Some(&args.first), question)),
@@ -272,7 +272,7 @@ impl<'a> PendingAsk<'a> {
                         format_elapsed_ms(waited_ms)
                     ))?;
                 }
-                print::bare(self.desk, answer)?;
+                self.desk.print_foreign(answer)?;
             }
             QuestionState::Declined => {
                 let reason = self.desk.sanitize_foreign(answer);

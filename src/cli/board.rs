@@ -2,9 +2,11 @@
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::json;
 
-use super::{CommandResult, CommandStatus, events, print, table};
+use super::format::ellipsize;
+use super::{events, print, table};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Mesh, TaskList, TaskSelection};
 use crate::model::event::EventPatterns;
 use crate::model::{Priority, TaskStatus};
@@ -24,8 +26,6 @@ const CARDS_MAX: usize = 12;
 const ID_CHARS: usize = 6;
 /// How wide the board is where nobody sees it.
 const FALLBACK_WIDTH: usize = 120;
-/// Clears a terminal and goes to its first line.
-const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
 
 /// Draws the board.
 pub(super) fn board(context: &CliContext, watch: bool) -> CommandResult {
@@ -35,12 +35,7 @@ pub(super) fn board(context: &CliContext, watch: bool) -> CommandResult {
         return events::follow(context, &types, |mesh| {
             let rendered_board = rendered_board(context, &load_tasks(context, mesh)?);
             if rendered_board != last {
-                let clear = if print::is_terminal() {
-                    CLEAR_SCREEN
-                } else {
-                    ""
-                };
-                print::raw(format!("{clear}{rendered_board}").as_bytes())?;
+                print::redraw(&rendered_board)?;
                 last = rendered_board;
             }
             Ok(())
@@ -143,12 +138,4 @@ fn card_subtitle(task: &Task) -> String {
         words.push(task.priority.as_str().into());
     }
     words.join(" ")
-}
-
-fn ellipsize(text: &str, width: usize) -> String {
-    let kept = text::cut_chars(text, width);
-    if kept.len() == text.len() {
-        return text.to_owned();
-    }
-    format!("{}…", text::cut_chars(text, width.saturating_sub(1)))
 }

@@ -1,92 +1,89 @@
-//! `claude-mesh claim`, `release` and `claims`: who uses what meanwhile, for people, scripts and a git hook.
-use std::path::Path;
+//! `claude-mesh claim`, `release` and `claims`: takes, gives back and lists claims, for people, scripts and a git hook.
 use std::time::Duration;
 
 use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 
+use crate::cli::claim_format::{format_holders, lease_end_text, shown};
+use crate::cli::claim_wait::{ClaimWait, ClaimWaitOutcome};
 use crate::cli::context::CliContext;
-use crate::cli::error::{CliError, Failure};
-use crate::cli::progress::{ProgressLine, StopFlag};
-use crate::cli::{CommandResult, CommandStatus, duration, print, staged_files, table};
+use crate::cli::error::CliError;
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::progress::StopFlag;
+use crate::cli::{duration, print, staged_files, table};
 use crate::mesh;
-use crate::mesh::{
-    ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, InterruptReason, Member,
-    Mesh, Ticket, WaitOutcome,
-};
-use crate::model::elapsed::{format_ago, format_duration};
+use crate::mesh::{ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector};
 use crate::model::{ClaimMode, ClaimState};
-use crate::platform::clock::rfc3339;
-use crate::platform::id::{ClaimId, WaitId};
+use crate::platform::id::ClaimId;
 use crate::platform::{Moment, text};
 use crate::store;
 use crate::tools::output;
 
 /// Claim a resource, so that no other session uses it meanwhile
 ///
-/// RESOURCE is a name of your own (`deploy`) or `file:PATH`, seen from here. A session's claim ends with it; yours, as a
-/// person, lives for its lease. Claim again to renew it.
+/// RESOURCE is a name of your own (`deploy`) or `file:PATH`, relative to this folder. The claim of a session ends with the
+/// session; yours, as a person, with its lease. Claim again to renew it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 granted, or in line with --queue; 1 somebody else holds it; 3 the turn did not come in time.
-All your shells outside of a session are one holder: a second one renews what the first has claimed.
+Exit status: 0 granted, or queued with --queue; 1 another peer holds it; 3 it was not granted in time.
+All your shells outside of a session are one holder: a second one renews the claim of the first.
 
 Examples:
   claude-mesh claim deploy --lease 30m --note 'release 2.1'
   claude-mesh claim file:src/api.rs --wait 10m
   claude-mesh claim docs --shared")]
-pub(super) struct Claim {
+pub(super) struct ClaimArgs {
     /// What to claim.
     resource: String,
-    /// Beside others that share it; without it alone.
+    /// Share it with others that claim it with --shared; otherwise you hold it alone.
     #[arg(long)]
     shared: bool,
     /// How long it lasts, for example 90s, 10m, 1h.
     #[arg(long, default_value = "2m", value_name = "SPAN", value_parser = lease)]
     lease: Duration,
-    /// Stand in line and wait for the turn, at most so long; your place ends with the command.
+    /// Join the queue and wait for the turn, at most this long; the command leaves the queue when it ends.
     #[arg(long, value_name = "SPAN", value_parser = duration::timeout)]
     wait: Option<Duration>,
-    /// Stand in line and return at once, or with --wait keep the place afterwards.
+    /// Join the queue and return at once; with --wait stay in the queue afterwards.
     #[arg(long)]
     queue: bool,
-    /// What for; others see it.
+    /// What it is for; others see it.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
 }
 
-/// Give back a claim, or a place in line
+/// Give back a claim, or leave its queue
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh release deploy
   claude-mesh release file:src/api.rs
   claude-mesh release 01KXYZ…")]
-pub(super) struct Release {
+pub(super) struct ReleaseArgs {
     /// What was claimed, or the id of the claim.
     #[arg(value_name = "RESOURCE|CLAIM_ID")]
     what: String,
 }
 
-/// List who holds what, until when, and who stands in line
+/// List who holds what, until when, and who is queued
 ///
-/// With --check-staged it lists nothing: it fails when somebody else holds a file that is staged in git.
+/// With --check-staged it lists nothing: it fails if another peer holds a file that is staged in git.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 As .git/hooks/pre-commit: printf '#!/bin/sh\\nexec claude-mesh claims --check-staged\\n'
-Exit status of --check-staged: 0 nobody else holds a staged file; 1 somebody does; 2 there is no repository here.
+Exit status of --check-staged: 0 no other peer holds a staged file; 1 one does; 2 there is no repository here.
 
 Examples:
   claude-mesh claims
   claude-mesh claims deploy
   claude-mesh claims --prefix file:src/")]
-pub(super) struct Claims {
+pub(super) struct ClaimsArgs {
     /// Only this resource.
     resource: Option<String>,
-    /// Only resources whose name begins so.
+    /// Only resources whose name begins with this.
     #[arg(long, conflicts_with = "resource")]
     prefix: Option<String>,
-    /// Fail when somebody else holds a staged file alone.
+    /// Fail if another peer holds a staged file exclusively.
     #[arg(long, conflicts_with_all = ["resource", "prefix"])]
     check_staged: bool,
 }
@@ -101,8 +98,8 @@ fn lease(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Claims, and waits in line if told so.
-pub(super) fn claim(context: &CliContext, args: &Claim) -> CommandResult {
+/// Claims a resource, and waits in its queue with `--wait`.
+pub(super) fn claim(context: &CliContext, args: &ClaimArgs) -> CommandResult {
     let resource = mesh::resource(&context.settings.working_directory, &args.resource)?;
     let wanted = ClaimRequest {
         resource: &resource,
@@ -118,21 +115,20 @@ pub(super) fn claim(context: &CliContext, args: &Claim) -> CommandResult {
     };
     let mut member = context.join()?;
     let me = member.handle().clone();
-    // Whoever stops it as soon as it stands in line is heard already.
+    // Installed before the claim, so that a signal right after it takes the ticket out of the queue.
     let stop = StopFlag::on_signals(member.signal())?;
     let mut claimed = member.mesh().claim(&me, &wanted)?;
-    if let (ClaimOutcome::Queued(ticket), Some(max_wait)) = (&claimed, args.wait) {
-        let ticket = ticket.clone();
-        match wait(
+    if let (ClaimOutcome::Queued(ticket), Some(timeout)) = (&claimed, args.wait) {
+        let wait = ClaimWait {
             context,
-            &mut member,
-            &wanted,
-            ticket,
-            max_wait,
-            &stop,
-            args.queue,
-        )? {
-            ClaimWaitOutcome::Claimed(wait_outcome) => claimed = wait_outcome,
+            wanted: &wanted,
+            stop: &stop,
+            keep_place: args.queue,
+            deadline_monotonic_ms: member.mesh().now().monotonic_ms
+                + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX),
+        };
+        match wait.run(&mut member, ticket.clone())? {
+            ClaimWaitOutcome::Claimed(outcome) => claimed = outcome,
             ClaimWaitOutcome::Stopped => return stopped(context, &resource, args.queue),
             ClaimWaitOutcome::Interrupted(explanation) => {
                 let kept = args.queue || !context.is_person();
@@ -144,114 +140,9 @@ pub(super) fn claim(context: &CliContext, args: &Claim) -> CommandResult {
     report(context, args, &resource, &claimed, &now)
 }
 
-#[expect(clippy::large_enum_variant, reason = "one command has one")]
-enum ClaimWaitOutcome {
-    Claimed(ClaimOutcome),
-    Stopped,
-    Interrupted(String),
-}
-
-/// Waits for the turn. A person is told of questions that come meanwhile and waits on; a session ends its wait to answer.
-fn wait(
-    context: &CliContext,
-    member: &mut Member,
-    wanted: &ClaimRequest,
-    mut ticket: Ticket,
-    max_wait: Duration,
-    stop: &StopFlag,
-    keep_place: bool,
-) -> Result<ClaimWaitOutcome, Failure> {
-    let me = member.handle().clone();
-    let until_ms =
-        member.mesh().now().monotonic_ms + i64::try_from(max_wait.as_millis()).unwrap_or(i64::MAX);
-    let mut line = ProgressLine::new(print::stderr_is_terminal() && !context.json);
-    loop {
-        let (id, Some(wait_id)) = (ticket.id, ticket.wait) else {
-            return Ok(ClaimWaitOutcome::Claimed(ClaimOutcome::Queued(ticket)));
-        };
-        if let Some(cycle_peers) = ticket.cycle.take() {
-            let names: Vec<String> = cycle_peers.iter().map(ToString::to_string).collect();
-            member
-                .mesh()
-                .interrupt(&me, wait_id, &InterruptReason::Cycle(cycle_peers))?;
-            if context.is_person() && !keep_place {
-                member.mesh().cancel_ticket(&me, id)?;
-            }
-            let explanation = format!("each waits for the next: {}", names.join(" → "));
-            return Ok(ClaimWaitOutcome::Interrupted(explanation));
-        }
-        let remaining_ms = until_ms - member.mesh().now().monotonic_ms;
-        let remaining = Duration::from_millis(u64::try_from(remaining_ms).unwrap_or(0));
-        let wait_outcome = wait_in_queue(member, id, wait_id, remaining, stop, &mut line);
-        line.clear();
-        match wait_outcome? {
-            WaitOutcome::Done(Some(claimed)) => return Ok(ClaimWaitOutcome::Claimed(claimed)),
-            _ if stop.is_set() => {
-                if !keep_place {
-                    member.mesh().cancel_ticket(&me, id)?;
-                }
-                return Ok(ClaimWaitOutcome::Stopped);
-            }
-            WaitOutcome::Done(None) | WaitOutcome::Cancelled => {
-                return Ok(ClaimWaitOutcome::Stopped);
-            }
-            WaitOutcome::Expired => {
-                // A session claims again and has its place; a person's command that ended is forgotten.
-                let final_claim = if keep_place || !context.is_person() {
-                    member.mesh().final_queue_turn(&me, id)?
-                } else {
-                    member.mesh().leave_queue(&me, id)?
-                };
-                return Ok(final_claim.map_or(ClaimWaitOutcome::Stopped, ClaimWaitOutcome::Claimed));
-            }
-            WaitOutcome::Interrupted(interruption) => {
-                for waiting in &interruption.questions {
-                    print::err(&format!(
-                        "{} asks you: {}\n",
-                        waiting.from,
-                        context.sanitize_foreign(&waiting.pending.question.question)
-                    ))?;
-                }
-                if !context.is_person() {
-                    let explanation = "a question came; answer it, then claim again".to_owned();
-                    return Ok(ClaimWaitOutcome::Interrupted(explanation));
-                }
-                match member.mesh().claim(&me, wanted)? {
-                    ClaimOutcome::Queued(new_ticket) => ticket = new_ticket,
-                    claimed => return Ok(ClaimWaitOutcome::Claimed(claimed)),
-                }
-            }
-        }
-    }
-}
-
-fn wait_in_queue(
-    member: &mut Member,
-    id: ClaimId,
-    wait: WaitId,
-    max_wait: Duration,
-    stop: &StopFlag,
-    line: &mut ProgressLine,
-) -> Result<WaitOutcome<Option<ClaimOutcome>>, Failure> {
-    let check_turn = |mesh: &mut Mesh, me: &mesh::SessionHandle| {
-        Ok(match mesh.queue_turn(me, id)? {
-            Some(ClaimOutcome::Queued(ticket)) => {
-                line.show(&format!(
-                    "place {} in line, held by {}",
-                    ticket.position,
-                    names(&ticket.holders)
-                ));
-                None
-            }
-            queue_turn => Some(queue_turn),
-        })
-    };
-    Ok(member.wait_for(wait, max_wait, check_turn, || !stop.is_set())?)
-}
-
 fn report(
     context: &CliContext,
-    args: &Claim,
+    args: &ClaimArgs,
     resource: &str,
     claimed: &ClaimOutcome,
     now: &Moment,
@@ -282,33 +173,36 @@ fn report(
         }
         ClaimOutcome::Queued(ticket) if command_status != CommandStatus::Refused => {
             print::line(&format!(
-                "in line: {shown}, place {}, {}",
+                "queued: {shown}, position {}, {}",
                 ticket.position,
                 format_holders(&ticket.holders, now)
             ))?
         }
-        ClaimOutcome::Queued(ticket) => {
-            let held = format_holders(&ticket.holders, now);
-            let message = format!(
-                "{shown} is {held}; you have place {} in line for it",
-                ticket.position
-            );
-            let hint = format!(
-                "`claude-mesh claim {0} --wait 10m` waits for the turn, `claude-mesh release {0}` leaves the line",
-                args.resource
-            );
-            CliError::new("conflict", message, hint).report(false);
-        }
-        ClaimOutcome::Denied { holders } => {
-            let message = format!("{shown} is {}", format_holders(holders, now));
-            let hint = format!(
-                "`claude-mesh claim {} --wait 10m` joins the line",
-                args.resource
-            );
-            CliError::new("conflict", message, hint).report(false);
+        ClaimOutcome::Queued(_) | ClaimOutcome::Denied { .. } => {
+            not_granted(&shown, &args.resource, claimed, now).report(false);
         }
     }
     Ok(command_status)
+}
+
+fn not_granted(shown: &str, resource: &str, claimed: &ClaimOutcome, now: &Moment) -> CliError {
+    let wait = format!("`claude-mesh claim {resource} --wait 10m`");
+    let (message, hint) = match claimed {
+        ClaimOutcome::Queued(ticket) => (
+            format!(
+                "{shown} is {}; you are at position {} in the queue",
+                format_holders(&ticket.holders, now),
+                ticket.position
+            ),
+            format!("{wait} waits for the turn, `claude-mesh release {resource}` leaves the queue"),
+        ),
+        ClaimOutcome::Denied { holders } => (
+            format!("{shown} is {}", format_holders(holders, now)),
+            format!("{wait} joins the queue"),
+        ),
+        ClaimOutcome::Granted(_) => (format!("{shown} is granted"), String::new()),
+    };
+    CliError::new("conflict", message, hint)
 }
 
 fn stopped(context: &CliContext, resource: &str, kept: bool) -> CommandResult {
@@ -343,13 +237,12 @@ fn interrupted(
 fn queue_place_note(context: &CliContext, resource: &str, kept: bool) -> String {
     let word = if kept { "kept" } else { "given up" };
     format!(
-        "the place in line for {} is {word}",
+        "the place in the queue for {} is {word}",
         shown(context, resource)
     )
 }
 
-/// Gives back.
-pub(super) fn release(context: &CliContext, args: &Release) -> CommandResult {
+pub(super) fn release(context: &CliContext, args: &ReleaseArgs) -> CommandResult {
     let id: Option<ClaimId> = args.what.trim().parse().ok();
     let resource = match id {
         Some(_) => args.what.clone(),
@@ -374,14 +267,14 @@ pub(super) fn release(context: &CliContext, args: &Release) -> CommandResult {
     };
     print::line(&match released.was {
         Some(ClaimState::Held) => format!("released: {shown}{next}"),
-        Some(ClaimState::Queued) => format!("out of the line: {shown}{next}"),
-        None => format!("nothing to release: you neither hold {shown} nor stand in line for it"),
+        Some(ClaimState::Queued) => format!("left the queue: {shown}{next}"),
+        None => format!("nothing to release: you neither hold {shown} nor are queued for it"),
     })?;
     Ok(CommandStatus::Done)
 }
 
-/// Lists claims, or checks what is staged.
-pub(super) fn claims(context: &CliContext, args: &Claims) -> CommandResult {
+/// Lists claims, or checks the staged files.
+pub(super) fn claims(context: &CliContext, args: &ClaimsArgs) -> CommandResult {
     if args.check_staged {
         return staged_files::check_staged(context);
     }
@@ -404,7 +297,7 @@ pub(super) fn claims(context: &CliContext, args: &Claims) -> CommandResult {
             .collect();
         print::json(&json!({ "claims": resource_claims }))?;
     } else if resource_claims.is_empty() {
-        print::line("nobody holds anything")?;
+        print::line("nothing is claimed")?;
     } else {
         print::raw(
             format!("{}\n", table::text(&table(context, &resource_claims, &now))).as_bytes(),
@@ -433,53 +326,14 @@ fn table(context: &CliContext, resource_claims: &[ClaimQueue], now: &Moment) -> 
             table.add_row(row(claim, lease_end_text(claim, now)));
         }
         for (position, claim) in line.queue.iter().enumerate() {
-            table.add_row(row(claim, format!("place {} in line", position + 1)));
+            table.add_row(row(
+                claim,
+                format!("position {} in the queue", position + 1),
+            ));
         }
     }
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
     }
     table
-}
-
-fn names(claims: &[store::Claim]) -> String {
-    let mut names: Vec<&str> = claims
-        .iter()
-        .map(|claim| claim.peer_name.as_str())
-        .collect();
-    names.dedup();
-    names.join(", ")
-}
-
-pub(super) fn format_holders(claims: &[store::Claim], now: &Moment) -> String {
-    match claims.first() {
-        // Somebody stands in line before.
-        None => "free, but others stand in line before".into(),
-        Some(first) => format!(
-            "held by {} until {}",
-            names(claims),
-            lease_end_text(first, now)
-        ),
-    }
-}
-
-fn lease_end_text(claim: &store::Claim, now: &Moment) -> String {
-    let at = rfc3339(output::lease_expires_at_ms(claim, now));
-    let remaining_ms = claim.lease.expires_at_monotonic_ms - now.monotonic_ms;
-    if remaining_ms > 0 {
-        format!("{at}, {} from now", format_duration(remaining_ms))
-    } else {
-        format!(
-            "{at}, {}, but its session still works",
-            format_ago(-remaining_ms)
-        )
-    }
-}
-
-/// Returns a resource as people write it.
-pub(super) fn shown(context: &CliContext, resource: &str) -> String {
-    match resource.strip_prefix("file:") {
-        Some(path) => format!("file:{}", context.shown(Path::new(path))),
-        None => text::one_line(&context.sanitize_foreign(resource)),
-    }
 }

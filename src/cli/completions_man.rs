@@ -1,9 +1,10 @@
-//! What is made from the command line's own description: shell completions and manual pages.
-use clap::{Args, CommandFactory};
+//! `claude-mesh completions` and `claude-mesh man`: generates both from the definition of the command line.
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 
 /// Print completions for a shell
 #[derive(Debug, Args)]
@@ -11,7 +12,7 @@ use crate::cli::error::Failure;
   claude-mesh completions bash > ~/.local/share/bash-completion/completions/claude-mesh
   claude-mesh completions zsh > ~/.zfunc/_claude-mesh
   claude-mesh completions fish > ~/.config/fish/completions/claude-mesh.fish")]
-pub(super) struct Completions {
+pub(super) struct CompletionsArgs {
     /// The shell.
     shell: Shell,
 }
@@ -21,22 +22,19 @@ pub(super) struct Completions {
 #[command(after_help = "Examples:
   claude-mesh man | man -l -
   claude-mesh man ask > claude-mesh-ask.1")]
-pub(super) struct Man {
+pub(super) struct ManArgs {
     /// The command; the whole program if there is none.
     command: Option<String>,
 }
 
-/// Prints completions.
-pub(super) fn completions(args: &Completions) -> CommandResult {
+pub(super) fn completions(args: &CompletionsArgs, mut program: Command) -> CommandResult {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "claude-mesh", &mut script);
+    clap_complete::generate(args.shell, &mut program, "claude-mesh", &mut script);
     print::bytes(&script)?;
     Ok(CommandStatus::Done)
 }
 
-/// Prints a manual page.
-pub(super) fn man(args: &Man) -> CommandResult {
-    let mut program = Cli::command();
+pub(super) fn man(args: &ManArgs, mut program: Command) -> CommandResult {
     program.build();
     let page = match &args.command {
         None => program,

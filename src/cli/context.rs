@@ -1,13 +1,16 @@
-//! Where the command line sits: which folder it speaks of, which mesh that is, and who speaks.
+//! Determines for a command its folder, its mesh, and the peer it acts as.
 //!
-//! In the shell of a Claude Code session it is that session that speaks, whoever typed; anywhere else the person.
+//! In the shell of a Claude Code session a command acts as that session, even if a person typed it; anywhere else as the
+//! person.
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::claude_code;
 use crate::claude_code::RegistryEntry;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{JoinRequest, Member, Mesh, MeshOptions, SessionHandle};
 use crate::model::{PeerKind, PeerName};
 use crate::platform::isolation::MeshLocation;
@@ -16,31 +19,30 @@ use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
 use crate::platform::{Fault, Settings, SystemClock, text};
 
-/// The place of one command.
+/// What a command needs to know before it opens the mesh.
 #[derive(Debug)]
 pub(super) struct CliContext {
-    /// The settings of this process.
     pub(super) settings: Settings,
-    /// The project of the session above, or of the working directory.
+    /// The project of the session above this shell, else of the working directory.
     pub(super) project: Project,
-    /// Its mesh.
+    /// The mesh of the project.
     pub(super) place: MeshLocation,
     /// Print JSON.
     pub(super) json: bool,
     session: Option<(ProcessKey, RegistryEntry)>,
 }
 
-/// A seat for verbs that do not wait. A person's is left when dropped.
-pub(super) struct RegisteredSession {
-    /// The mesh.
+/// A registered session without a doorbell, for commands that do not wait.
+///
+/// Dropping it unregisters the session of a person. The Claude Code session above the shell stays registered.
+pub(super) struct SessionGuard {
     pub(super) mesh: Mesh,
-    /// Who sits there.
     pub(super) me: SessionHandle,
     unregister_on_drop: bool,
 }
 
 impl CliContext {
-    /// Looks up folder, mesh and speaker. Opens nothing.
+    /// Determines folder, mesh and session. Opens nothing.
     pub(super) fn resolve(json: bool) -> Result<Self, Failure> {
         let settings = Settings::of_this_process()?;
         let session = find_session_ancestor(&settings.claude.config_dir);
@@ -62,13 +64,13 @@ impl CliContext {
         })
     }
 
-    /// Opens the mesh; makes its file when there is none.
+    /// Opens the mesh, and creates its file if there is none.
     pub(super) fn open(&self) -> Result<Mesh, Fault> {
         let options = MeshOptions::from_settings(&self.settings);
         Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), &options)
     }
 
-    /// Opens the mesh if there is one: looking makes no file.
+    /// Opens the mesh if its file exists.
     pub(super) fn open_existing(&self) -> Result<Option<Mesh>, Fault> {
         let path = &self.place.database;
         match path.try_exists() {
@@ -78,7 +80,7 @@ impl CliContext {
         }
     }
 
-    /// Says that there is no mesh yet, which is no fault.
+    /// Prints that there is no mesh yet, which is not an error; with `--json` prints `empty`.
     pub(super) fn report_no_mesh(&self, empty: &serde_json::Value) -> CommandResult {
         if self.json {
             print::json(empty)?;
@@ -88,13 +90,13 @@ impl CliContext {
                 self.shown(&self.place.database)
             ))?;
             print::line(
-                "`claude-mesh install` wires Claude Code; the first session makes the file",
+                "`claude-mesh install` sets up Claude Code; the first session creates the file",
             )?;
         }
         Ok(CommandStatus::Done)
     }
 
-    /// Sits down with a doorbell, to ask and wait.
+    /// Registers with a doorbell, for commands that wait.
     pub(super) fn join(&self) -> Result<Member, Failure> {
         let mut mesh = self.open()?;
         let polling = self.settings.polling;
@@ -107,27 +109,27 @@ impl CliContext {
         })
     }
 
-    /// Sits down without a doorbell.
-    pub(super) fn register(&self, mut mesh: Mesh) -> Result<RegisteredSession, Failure> {
+    /// Registers without a doorbell, for commands that do not wait.
+    pub(super) fn register(&self, mut mesh: Mesh) -> Result<SessionGuard, Failure> {
         let me = match &self.session {
             Some((process, registry_entry)) => {
                 self.ensure_registered(&mut mesh, *process, registry_entry)?
             }
             None => mesh.register(&person_join_request())?,
         };
-        Ok(RegisteredSession {
+        Ok(SessionGuard {
             mesh,
             me,
             unregister_on_drop: self.session.is_none(),
         })
     }
 
-    /// Returns whether a person speaks, not a session.
+    /// Returns whether the command acts as a person, not as a session.
     pub(super) fn is_person(&self) -> bool {
         self.session.is_none()
     }
 
-    /// Returns by what name this desk speaks, as far as it has one already.
+    /// Returns the name of the peer the command acts as; `None` for a session that is not registered yet.
     pub(super) fn speaker_name(&self, mesh: &mut Mesh) -> Result<Option<PeerName>, Failure> {
         if self.is_person() {
             return Ok(Some(PeerName::for_person(&process::host())));
@@ -135,7 +137,7 @@ impl CliContext {
         Ok(self.find_own_session(mesh)?.map(|me| me.name))
     }
 
-    /// Returns where the session above this shell sits, if there is one and it does.
+    /// Returns the session above this shell, if there is one and it is registered.
     pub(super) fn find_own_session(
         &self,
         mesh: &mut Mesh,
@@ -146,16 +148,18 @@ impl CliContext {
         })
     }
 
-    /// Refuses what only a person may do.
+    /// Refuses an operation that only a person may do.
     pub(super) fn require_person(&self, what: &str) -> Result<(), Failure> {
         if self.is_person() {
             return Ok(());
         }
-        let message = format!("{what} is for the person; in this shell the session speaks");
+        let message =
+            format!("{what} is for the person; in this shell commands act as the session");
         Err(CliError::new("not_yours", message, "use a terminal of your own").into())
     }
 
-    /// Returns foreign text as it may be printed: a session's shell prints into its model's context.
+    /// Makes foreign text safe to print. In the shell of a session it also neutralizes markup, because the output goes into
+    /// the context of the model.
     pub(super) fn sanitize_foreign(&self, text: &str) -> String {
         if self.is_person() {
             text::strip_terminal_controls(text)
@@ -164,12 +168,23 @@ impl CliContext {
         }
     }
 
+    /// Prints foreign text alone.
+    ///
+    /// A person's pipe or file gets every byte, for the next program. A terminal gets cleaned text, and so does the shell
+    /// of a session, because its output goes into the context of the model.
+    pub(super) fn print_foreign(&self, text: &str) -> io::Result<()> {
+        if print::is_terminal() || !self.is_person() {
+            return print::line(&self.sanitize_foreign(text));
+        }
+        print::bytes(format!("{text}\n").as_bytes())
+    }
+
     /// Returns a path as people write it.
     pub(super) fn shown(&self, path: &Path) -> String {
         shown(path, &self.settings.home)
     }
 
-    /// Finds or gives the session above this shell its seat; it never passes for the person.
+    /// Returns the session above this shell, and registers it if it is not yet.
     fn ensure_registered(
         &self,
         mesh: &mut Mesh,
@@ -182,8 +197,8 @@ impl CliContext {
         if self.settings.disabled || !self.project.is_enabled() {
             return Err(CliError::new(
                 "unsupported",
-                "this session stays out of the mesh",
-                "CLAUDE_MESH=off or \"enabled\": false in .claude-mesh.json says so",
+                "this session does not take part in the mesh",
+                "CLAUDE_MESH=off or \"enabled\": false in .claude-mesh.json turns it off",
             )
             .into());
         }
@@ -200,7 +215,7 @@ impl CliContext {
     }
 }
 
-impl Drop for RegisteredSession {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         if self.unregister_on_drop {
             let _ = self.mesh.unregister(self.me.session, "left");

@@ -1,6 +1,6 @@
-//! `claude-mesh doctor`: looks at everything that can be wrong, and names the command that mends each finding.
+//! `claude-mesh doctor`: checks the installation and the mesh, and names a fix for each problem.
 //!
-//! It changes nothing and makes no database. The wiring in Claude Code's files is the work of `setup::inspect`.
+//! It changes nothing and creates no database. `setup::inspect` checks the entries in Claude Code's files.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use super::install::{PROGRAMS, places};
 use crate::claude_code;
 use crate::cli::context::{CliContext, shown};
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, print, versions};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{print, versions};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
 use crate::platform::clock::parse_rfc3339;
@@ -23,24 +24,24 @@ use crate::platform::project::{PROJECT_FILE_NAME, Project};
 use crate::platform::{Clock, Fault, Settings, SystemClock, fault_log, text};
 use crate::setup::{self, Finding, InstallPaths, Severity};
 use crate::store;
-use crate::wake::{Doorbells, WakeSignal};
+use crate::wake::{Doorbells, ListenerKind, WakeSignal};
 
-/// Say what is wrong, and which command mends it
+/// Check what is wrong, and print how to fix it
 ///
-/// Looks at the programs, at Claude Code's files, at the database, the mesh of this folder, and at what went wrong in hooks
-/// lately. Changes nothing.
+/// Checks the programs, Claude Code's files, the database, the mesh of this folder, and recent faults of hooks. Changes
+/// nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 nothing is wrong; 1 a problem was found.
 
 Examples:
   claude-mesh doctor
   claude-mesh doctor --json")]
-pub(super) struct Doctor {}
+pub(super) struct DoctorArgs {}
 
-/// Faults older than this are history.
+/// Older faults are not reported.
 const FAULT_MAX_AGE_MS: i64 = 3 * 24 * 3600 * 1000;
 
-/// Examines everything and prints the findings.
+/// Runs all checks and prints the findings.
 pub(super) fn doctor(json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     let findings = examine(&settings)?;
@@ -53,7 +54,7 @@ pub(super) fn doctor(json: bool) -> CommandResult {
         }
         let notes = count(&findings, Severity::Note);
         print::line(&match (problems, notes) {
-            (0, 0) => "all is well".to_owned(),
+            (0, 0) => "no problem".to_owned(),
             (0, _) => format!("no problem, {}", format_count(notes, "note")),
             _ => format!(
                 "{}, {}",
@@ -91,7 +92,7 @@ fn line(finding: &Finding) -> String {
         Severity::Problem => "problem".red().to_string(),
     };
     match &finding.mend {
-        Some(mend) => format!("{mark}  {words}\n         {} {mend}", "mend:".cyan()),
+        Some(fix) => format!("{mark}  {words}\n         {} {fix}", "fix:".cyan()),
         None => format!("{mark}  {words}"),
     }
 }
@@ -120,16 +121,16 @@ fn ok(text: impl Into<String>) -> Finding {
     finding(Severity::Ok, text)
 }
 
-fn note(text: impl Into<String>, mend: &str) -> Finding {
+fn note(text: impl Into<String>, fix: &str) -> Finding {
     Finding {
-        mend: Some(mend.to_owned()).filter(|mend| !mend.is_empty()),
+        mend: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
         ..finding(Severity::Note, text)
     }
 }
 
-fn problem(text: impl Into<String>, mend: &str) -> Finding {
+fn problem(text: impl Into<String>, fix: &str) -> Finding {
     Finding {
-        mend: Some(mend.to_owned()).filter(|mend| !mend.is_empty()),
+        mend: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
         ..finding(Severity::Problem, text)
     }
 }
@@ -145,7 +146,7 @@ fn finding_from_fault(fault: &Fault) -> Finding {
     problem(&fault.message, &fault.hint)
 }
 
-/// All programs, each asked for its version.
+/// Checks that all programs are there and have the same version.
 fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
     let version = env!("CARGO_PKG_VERSION");
     let mut findings = vec![ok(format!(
@@ -156,8 +157,8 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
         let path = folder.join(name);
         let place = shown(&path, &settings.home);
         if !path.is_file() {
-            let mend = "install all programs into one folder, as `cargo install` does";
-            findings.push(problem(format!("{place} is missing"), mend));
+            let fix = "install all programs into one folder, as `cargo install` does";
+            findings.push(problem(format!("{place} is missing"), fix));
             continue;
         }
         let reported_version = program_version(&path, settings);
@@ -167,11 +168,11 @@ fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
             }
             Some(reported_version) => problem(
                 format!("{place} is version {reported_version}, claude-mesh is {version}"),
-                "install all programs anew",
+                "reinstall all programs",
             ),
             None => problem(
-                format!("{place} does not say its version, so it is of another build"),
-                "install all programs anew",
+                format!("{place} does not print its version, so it is of another build"),
+                "reinstall all programs",
             ),
         });
     }
@@ -187,8 +188,8 @@ fn program_version(path: &Path, settings: &Settings) -> Option<String> {
 fn check_disabled(settings: &Settings) -> Option<Finding> {
     settings.disabled.then(|| {
         note(
-            "CLAUDE_MESH=off: hooks and server of sessions with this setting are inert",
-            "take it out of the environment or of ~/.claude-mesh/.env",
+            "CLAUDE_MESH=off: hooks and server do nothing in sessions with this setting",
+            "remove it from the environment or from ~/.claude-mesh/.env",
         )
     })
 }
@@ -197,10 +198,8 @@ fn misplaced(settings: &Settings) -> Vec<Finding> {
     let one = |(name, path): &(&str, PathBuf)| {
         let file = shown(path, &settings.home);
         note(
-            format!(
-                "{name} stands in {file}, where it does nothing: only the environment can give it"
-            ),
-            &format!("take it out of {file}, and set it in the environment of the session"),
+            format!("{name} in {file} has no effect: it is read only from the environment"),
+            &format!("remove it from {file}, and set it in the environment of the session"),
         )
     };
     settings.misplaced.iter().map(one).collect()
@@ -208,25 +207,25 @@ fn misplaced(settings: &Settings) -> Vec<Finding> {
 
 fn claude_code(settings: &Settings, places: &InstallPaths) -> Finding {
     let Some(path) = versions::claude(settings) else {
-        return note(
-            "Claude Code is not on PATH, so its version cannot be told",
-            "",
-        );
+        return note("Claude Code is not on PATH, so its version is unknown", "");
     };
     let place = shown(&path, &settings.home);
     let Some(version) = program_version(&path, settings) else {
-        return note(format!("{place} does not say its version"), "claude doctor");
+        return note(
+            format!("{place} does not print its version"),
+            "claude doctor",
+        );
     };
     if setup::has_rewake_hook(places) {
         ok(format!("Claude Code {version} ({place})"))
     } else if claude_code::has_inbox(&version) {
         ok(format!(
-            "Claude Code {version} ({place}): idle sessions are woken by its inbox"
+            "Claude Code {version} ({place}): its inbox wakes idle sessions"
         ))
     } else {
         note(
             format!(
-                "Claude Code {version} ({place}) has no inbox yet: an idle session sees a question only at its next prompt, unless a hook waits beside it (`claude-mesh install --wake rewake`)"
+                "Claude Code {version} ({place}) has no inbox: an idle session sees a question only at its next prompt, unless a hook wakes it (`claude-mesh install --wake rewake`)"
             ),
             "claude update",
         )
@@ -240,21 +239,22 @@ fn project(settings: &Settings) -> Vec<Finding> {
     };
     let file = shown(&project.path.join(PROJECT_FILE_NAME), &settings.home);
     if !project.is_enabled() {
-        let text =
-            format!("\"enabled\": false in {file}: sessions of this project stay out of the mesh");
+        let text = format!(
+            "\"enabled\": false in {file}: sessions of this project do not take part in the mesh"
+        );
         return vec![note(text, "")];
     }
     let topics = project.file.topics.iter();
     topics
         .filter_map(|topic| Topic::parse(topic).err())
-        .map(|refusal| note(format!("a topic in {file} is passed over: {refusal}"), ""))
+        .map(|refusal| note(format!("a topic in {file} is ignored: {refusal}"), ""))
         .collect()
 }
 
-/// Which mesh this folder is in, whether all programs agree, and how its file is.
+/// Checks which mesh this folder has, whether all programs use the same one, and its file.
 fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     let Ok(context) = CliContext::resolve(false) else {
-        // What is wrong with the project was said already.
+        // `project` has reported the problem with the project.
         let place = isolation::mesh_location(settings, &settings.working_directory);
         return place.err().iter().map(finding_from_fault).collect();
     };
@@ -267,7 +267,7 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     findings.extend(find_location_mismatch(settings, programs, &context));
     match context.open_existing() {
         Ok(None) => findings.push(match store::check_database_path(&context.place.database) {
-            Ok(()) => note("no database yet: the first session makes it", ""),
+            Ok(()) => note("no database yet: the first session creates it", ""),
             Err(fault) => finding_from_fault(&fault),
         }),
         Err(fault) => findings.push(finding_from_fault(&fault)),
@@ -276,7 +276,7 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     findings
 }
 
-/// A session that was not started from this shell has another environment, and so have its hooks and its server.
+/// Checks whether sessions with another environment than this shell, and so their hooks and server, use another mesh.
 fn find_location_mismatch(
     settings: &Settings,
     programs: &Path,
@@ -297,13 +297,13 @@ fn find_location_mismatch(
     (other_location.database != context.place.database).then(|| {
         note(
             format!(
-                "this shell speaks of {} ({}), \
-                 but a session started without this environment of {}",
+                "this shell uses {} ({}), \
+                 but a session started without this environment uses {}",
                 context.shown(&context.place.database),
                 context.place.decided_by,
                 context.shown(&other_location.database)
             ),
-            "set MESH_DB_PATH in ~/.claude-mesh/.env instead, where all programs see it",
+            "set MESH_DB_PATH in ~/.claude-mesh/.env instead, which all programs read",
         )
     })
 }
@@ -342,29 +342,30 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
     findings
 }
 
-/// Rings a bell in a place of the same kind and listens whether it is heard.
+/// Writes a test doorbell in a temporary folder and checks that it wakes a listener.
 fn wake(settings: &Settings) -> Finding {
     if settings.polling {
         return note(
-            "CLAUDE_MESH_WAKE=polling: waits look every 50 ms",
-            "take it out to be woken by file notification",
+            "CLAUDE_MESH_WAKE=polling: waits poll every 50 ms",
+            "remove it to be woken by file notification",
         );
     }
     match test_doorbell() {
-        Ok(("watcher", true)) => ok("wake: watcher, a test bell was heard"),
-        Ok(("watcher", false)) => problem(
-            "wake: a watcher was had, but a test bell was not heard",
+        Ok((ListenerKind::Watcher, true)) => ok("wake: watcher, a test doorbell was noticed"),
+        Ok((ListenerKind::Watcher, false)) => problem(
+            "wake: watcher, but a test doorbell was not noticed",
             "set CLAUDE_MESH_WAKE=polling in ~/.claude-mesh/.env",
         ),
-        Ok(_) => note(
-            "wake: the system gives no watcher, so waits look every 50 ms",
+        Ok((ListenerKind::Polling, _)) => note(
+            "wake: the system grants no watcher, so waits poll every 50 ms",
             "sudo sysctl fs.inotify.max_user_instances=512",
         ),
         Err(fault) => finding_from_fault(&fault),
     }
 }
 
-fn test_doorbell() -> Result<(&'static str, bool), Fault> {
+/// Returns the kind of the listener, and whether the doorbell woke it.
+fn test_doorbell() -> Result<(ListenerKind, bool), Fault> {
     let folder =
         tempfile::tempdir().map_err(|error| Fault::io("use", &std::env::temp_dir(), error))?;
     let doorbells = Doorbells::of(&folder.path().join("mesh.db"));
@@ -378,7 +379,7 @@ fn test_doorbell() -> Result<(&'static str, bool), Fault> {
     Ok((listener.kind(), signal.count() > seen))
 }
 
-/// What hooks could not say anywhere else.
+/// Lists the newest faults of the fault log. Hooks report them nowhere else.
 fn faults(settings: &Settings) -> Vec<Finding> {
     let since_ms = SystemClock::new().now().wall_ms - FAULT_MAX_AGE_MS;
     let path: PathBuf = fault_log::path(&settings.mesh_home);
@@ -392,7 +393,7 @@ fn faults(settings: &Settings) -> Vec<Finding> {
         .map(|line| {
             note(
                 format!("fault: {}", text::one_line(&line)),
-                &format!("rm {}, once it is mended", shown(&path, &settings.home)),
+                &format!("rm {}, once it is fixed", shown(&path, &settings.home)),
             )
         })
         .collect()

@@ -1,19 +1,21 @@
-//! Spans and times as they are typed: `90s`, `5m`, `2h`, `30d`, or an RFC 3339 time.
+//! Parses and prints the durations and times of the command line: `90s`, `5m`, `2h`, `30d`, or an RFC 3339 time.
 use std::time::Duration;
+
+use jiff::fmt::friendly::{Designator, FractionalUnit, Spacing, SpanPrinter};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::platform::clock;
 
-/// A beginning: so long ago, or at a time.
+/// Where a list of past things begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Since {
-    /// So long ago.
     Ago(Duration),
-    /// At a time, in wall milliseconds.
+    /// Wall time in milliseconds.
     At(i64),
 }
 
 impl Since {
-    /// Returns the beginning in wall milliseconds.
+    /// Returns the beginning as wall time in milliseconds.
     pub(super) fn wall_ms(self, now_ms: i64) -> i64 {
         match self {
             Self::Ago(span) => {
@@ -24,26 +26,31 @@ impl Since {
     }
 }
 
-/// Reads a span; a bare number counts seconds.
+/// Parses a duration of whole seconds, at most ten years. A number without a unit counts seconds.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let invalid_span = || format!("expected a span such as 90s, 5m, 2h or 30d, got {text:?}");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let seconds = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(invalid_span()),
+    const SECONDS_MAX: u64 = 3_650 * 86_400;
+    let span = match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => text.parse().ok().and_then(unsigned_duration),
     };
-    let count: u64 = digits.parse().map_err(|_| invalid_span())?;
-    count
-        .checked_mul(seconds)
-        .filter(|seconds| *seconds <= 3_650 * 86_400)
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("{text:?} is longer than ten years"))
+    match span {
+        Some(span) if span.subsec_nanos() == 0 && span.as_secs() <= SECONDS_MAX => Ok(span),
+        Some(span) if span.as_secs() > SECONDS_MAX => {
+            Err(format!("{text:?} is longer than ten years"))
+        }
+        _ => Err(format!(
+            "expected a duration such as 90s, 5m, 2h or 30d, got {text:?}"
+        )),
+    }
 }
 
-/// Reads how long to wait: a span from 1 second to 7 days, after which a question expires anyway.
+/// Returns `None` for a negative duration, and for months and years, which have no fixed length.
+fn unsigned_duration(span: Span) -> Option<Duration> {
+    let relative = SpanRelativeTo::days_are_24_hours();
+    Duration::try_from(span.to_duration(relative).ok()?).ok()
+}
+
+/// Parses how long to wait: from 1 second to 7 days, after which a question expires anyway.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     let span = span(text)?;
     if (1..=7 * 86_400).contains(&span.as_secs()) {
@@ -53,14 +60,32 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a beginning: a span, or a time.
+/// Parses a beginning: a duration before now, or an RFC 3339 time.
 pub(super) fn since(text: &str) -> Result<Since, String> {
     if let Some(ms) = clock::parse_rfc3339(text) {
         return Ok(Since::At(ms));
     }
     span(text).map(Since::Ago).map_err(|_| {
-        format!("expected a span such as 1h or a time such as 2026-11-20T15:07:01Z, got {text:?}")
+        format!(
+            "expected a duration such as 1h or a time such as 2026-11-20T15:07:01Z, got {text:?}"
+        )
     })
+}
+
+/// Formats a measured time, less precisely the longer it is: `412 ms`, `1.2 s`, `12 s`, `3 m 5 s`.
+pub(super) fn format_elapsed_ms(ms: i64) -> String {
+    const PRINTER: SpanPrinter = SpanPrinter::new()
+        .spacing(Spacing::BetweenUnitsAndDesignators)
+        .designator(Designator::HumanTime);
+    const TENTHS: SpanPrinter = PRINTER
+        .fractional(Some(FractionalUnit::Second))
+        .precision(Some(1));
+    match ms {
+        ..=0 => "under 1 ms".into(),
+        1..=999 => PRINTER.duration_to_string(&SignedDuration::from_millis(ms)),
+        1_000..=9_999 => TENTHS.duration_to_string(&SignedDuration::from_millis(ms)),
+        _ => PRINTER.duration_to_string(&SignedDuration::from_secs(ms / 1_000)),
+    }
 }
 
 #[cfg(test)]
@@ -71,10 +96,15 @@ mod tests {
     fn durations_parse_in_seconds_minutes_hours_and_days() {
         for (text, seconds) in [
             ("90", 90),
+            ("0", 0),
             ("90s", 90),
             ("5m", 300),
+            ("5min", 300),
             ("2h", 7_200),
             ("1d", 86_400),
+            ("1h 30m", 5_400),
+            ("2w", 14 * 86_400),
+            ("3650d", 3_650 * 86_400),
         ] {
             assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
@@ -82,15 +112,21 @@ mod tests {
             "",
             "m",
             "-5m",
-            "5 m",
-            "5w",
-            "1.5h",
+            "5m ago",
+            "1mo",
+            "1y",
+            "1.5s",
+            "500ms",
             "99999999999999999999",
             "9999999d",
             "ü",
         ] {
             assert!(span(text).is_err(), "{text}");
         }
+        assert_eq!(
+            span("4000d"),
+            Err("\"4000d\" is longer than ten years".into())
+        );
         assert!(timeout("0").is_err() && timeout("8d").is_err());
     }
 
@@ -99,5 +135,19 @@ mod tests {
         assert_eq!(since("1h").unwrap().wall_ms(7_200_000), 3_600_000);
         assert_eq!(since("1970-01-01T00:00:01Z").unwrap().wall_ms(0), 1_000);
         assert!(since("yesterday").is_err());
+    }
+
+    #[test]
+    fn elapsed_times_are_printed_with_their_unit() {
+        for (ms, text) in [
+            (0, "under 1 ms"),
+            (412, "412 ms"),
+            (1_000, "1.0 s"),
+            (1_270, "1.2 s"),
+            (12_345, "12 s"),
+            (185_000, "3 m 5 s"),
+        ] {
+            assert_eq!(format_elapsed_ms(ms), text);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What may be left of something that was forgotten, as it is told: in the files of the database, and in old copies of it.
+//! Reports where an erased text may remain: in the files of the database, and in backups from before a migration.
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -7,33 +7,32 @@ use super::print;
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 
-/// What may be left.
 #[derive(Debug)]
 pub(super) struct EraseResidue {
-    /// Somebody looks at the files as they were.
+    /// Another program reads an older snapshot, so the old pages cannot be overwritten yet.
     pub(super) in_database_files: bool,
-    /// Copies from before an update.
+    /// Backups from before a migration.
     pub(super) copies: Vec<PathBuf>,
 }
 
 impl EraseResidue {
-    /// Adds it to the answer for programs.
+    /// Adds the residue to a JSON result.
     pub(super) fn add_to(&self, body: &mut Value) {
         body["traces_left"] = self.in_database_files.into();
         body["copies"] = serde_json::json!(self.copies);
     }
 
-    /// Tells a person.
+    /// Prints the residue for a person.
     pub(super) fn report(&self, context: &CliContext) -> Result<(), Failure> {
         if self.in_database_files {
             print::line(
-                "traces stay in the files of the database until no other program looks at them as they were; \
-                 `claude-mesh gc` tries again, and so does whatever is done in this mesh",
+                "the text remains in the database files while another program reads an older snapshot; \
+                 `claude-mesh gc` and every later operation in this mesh try again to erase it",
             )?;
         }
         for copy in &self.copies {
             print::line(&format!(
-                "this copy from before an update may still hold it: {}",
+                "this backup from before an update may still contain it: {}",
                 context.shown(copy)
             ))?;
         }

@@ -1,6 +1,8 @@
-//! What went wrong, worded for a person: one line that says what is so, then a hint with a command that can be typed now.
+//! Words refusals and failures for a person: a line with the problem, then a hint with a command to type.
+use std::borrow::Cow;
 use std::io;
 
+use clap::error::ErrorKind;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
@@ -9,15 +11,23 @@ use crate::model::{Error, Refusal};
 use crate::platform::{Fault, text};
 use crate::tools::output;
 
-/// Why a command did not end well.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nobody reads the output any more; that is no fault.
+    /// The reader of the output has closed it. The exit status is 0, as other programs do.
     PipeClosed,
-    /// The command line says something impossible.
-    Usage(clap::Error),
-    /// Refused or failed.
+    /// The command line is invalid.
+    Usage(UsageError),
     CliError(CliError),
+}
+
+/// An invalid command line that the parser accepts. The program prints it with the usage of the command.
+#[derive(Debug)]
+pub(super) struct UsageError {
+    /// `None` for the usage of the whole program.
+    pub(super) command: Option<&'static str>,
+    pub(super) kind: ErrorKind,
+    pub(super) message: String,
 }
 
 /// A refusal or fault as it is printed.
@@ -26,12 +36,11 @@ pub(super) struct CliError {
     pub(super) code: &'static str,
     pub(super) message: String,
     hint: String,
-    /// How it stands instead, for programs.
+    /// The current state, for programs.
     current: Option<Box<Value>>,
 }
 
 impl CliError {
-    /// Returns something wrong with a code of its own.
     pub(super) fn new(
         code: &'static str,
         message: impl Into<String>,
@@ -45,7 +54,7 @@ impl CliError {
         }
     }
 
-    /// Prints it: as JSON on stdout, or as text on stderr.
+    /// Prints the error: as JSON on stdout, or as text on stderr.
     pub(super) fn report(&self, json: bool) {
         if json {
             let mut error =
@@ -58,15 +67,10 @@ impl CliError {
         }
         let name = "claude-mesh".red();
         let message = text::strip_terminal_controls(&self.message);
-        let _ = print::err(&format!(
-            "{name}: {}
-",
-            message.trim_end()
-        ));
+        let _ = print::err(&format!("{name}: {}\n", message.trim_end()));
         if !self.hint.is_empty() {
             let _ = print::err(&format!(
-                "{}: {}
-",
+                "{}: {}\n",
                 "hint".cyan(),
                 text::strip_terminal_controls(&self.hint)
             ));
@@ -75,7 +79,7 @@ impl CliError {
 }
 
 impl Failure {
-    /// Returns a wrong value of an argument.
+    /// Returns the failure for an invalid value of an argument.
     pub(super) fn argument(message: impl Into<String>, hint: impl Into<String>) -> Self {
         CliError::new("invalid_argument", message, hint).into()
     }
@@ -108,8 +112,8 @@ impl From<Refusal> for Failure {
     }
 }
 
-impl From<clap::Error> for Failure {
-    fn from(error: clap::Error) -> Self {
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Self {
         Self::Usage(error)
     }
 }
@@ -124,80 +128,65 @@ impl From<io::Error> for Failure {
 }
 
 fn describe_refusal(refusal: &Refusal) -> CliError {
-    let (message, hint) = match refusal {
-        Refusal::UnknownPeer {
-            name,
-            nearest,
-            present,
-        } => (
-            format!("no peer called {name:?} in this mesh"),
-            unknown_peer_hint(nearest, present),
-        ),
-        Refusal::AmbiguousPeer { matching, .. } => (
-            refusal.to_string(),
-            format!("type one of them in full, for example {}", matching[0]),
-        ),
-        Refusal::UnknownQuestion { .. } => (
-            refusal.to_string(),
-            "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
-                .into(),
-        ),
-        Refusal::UnknownMessage { .. } => (
-            refusal.to_string(),
-            "`claude-mesh messages --all` lists them; those over their time are gone".into(),
-        ),
-        Refusal::UnknownTask { .. } => (
-            refusal.to_string(),
-            "`claude-mesh task list` lists them; ended ones are kept for 30 days".into(),
-        ),
-        Refusal::TaskConflict { .. } => (
-            refusal.to_string(),
-            "`claude-mesh task show ID` tells how it stands; nothing was changed".into(),
-        ),
-        Refusal::TooLarge { .. } => (
-            refusal.to_string(),
-            "put it into a file and name that file; nothing was stored".into(),
-        ),
-        Refusal::Secret { .. } => (
-            refusal.to_string(),
-            "name where it lives (file, variable, vault), not the value; \
-             of an answer or a message a person can say `--force`"
-                .into(),
-        ),
-        Refusal::AlreadyAnswered => (
-            "this question has another answer already".into(),
-            "`claude-mesh reply --corrects …` replaces it; nothing was changed".into(),
-        ),
-        Refusal::VersionMismatch { current, .. } => (
-            refusal.to_string(),
-            format!(
-                "`claude-mesh state get {}` shows it; give the version you have seen",
-                current.key
-            ),
-        ),
-        Refusal::InvalidArgument { .. } => (
-            refusal.to_string(),
-            "`--help` behind the command tells what it takes; nothing was changed".into(),
-        ),
-        Refusal::NotYours { .. } | Refusal::Conflict { .. } => (
-            refusal.to_string(),
-            "`claude-mesh peers`, `inbox` and `claims` show how it stands; nothing was changed"
-                .into(),
-        ),
-        Refusal::RateLimited { .. } => (
-            refusal.to_string(),
-            "answer what waits for you first (`claude-mesh inbox`), or try again later".into(),
-        ),
-        Refusal::Unsupported { .. } => (
-            refusal.to_string(),
-            "`claude-mesh doctor` tells what is the matter; nothing was changed".into(),
-        ),
+    let message = match refusal {
+        // The suggestions are in the hint.
+        Refusal::UnknownPeer { name, .. } => format!("no peer called {name:?} in this mesh"),
+        // The sentence of the refusal names a parameter of the tool.
+        Refusal::AlreadyAnswered => "this question has another answer already".into(),
+        other => other.to_string(),
     };
-    let mut error = CliError::new(refusal.code(), message, hint);
+    let mut error = CliError::new(refusal.code(), message, refusal_hint(refusal));
     if let Refusal::VersionMismatch { current, .. } = refusal {
         error.current = Some(Box::new(output::entry(current)));
     }
     error
+}
+
+fn refusal_hint(refusal: &Refusal) -> Cow<'static, str> {
+    let hint = match refusal {
+        Refusal::UnknownPeer {
+            nearest, present, ..
+        } => return unknown_peer_hint(nearest, present).into(),
+        Refusal::AmbiguousPeer { matching, .. } => {
+            return format!("type one of them in full, for example {}", matching[0]).into();
+        }
+        Refusal::VersionMismatch { current, .. } => {
+            let key = &current.key;
+            return format!("run `claude-mesh state get {key}` and give the version it shows")
+                .into();
+        }
+        Refusal::UnknownQuestion { .. } => {
+            "`claude-mesh inbox --all` lists the open ones; closed ones are kept for 30 days"
+        }
+        Refusal::UnknownMessage { .. } => {
+            "`claude-mesh messages --all` lists them; expired ones are removed"
+        }
+        Refusal::UnknownTask { .. } => {
+            "`claude-mesh task list` lists them; ended ones are kept for 30 days"
+        }
+        Refusal::TaskConflict { .. } => {
+            "`claude-mesh task show ID` shows its state; nothing was changed"
+        }
+        Refusal::TooLarge { .. } => "put it into a file and name that file; nothing was stored",
+        Refusal::Secret { .. } => {
+            "name where it is kept (file, variable, vault), not the value; \
+             a person can send an answer or a message with `--force`"
+        }
+        Refusal::AlreadyAnswered => {
+            "`claude-mesh reply --corrects …` replaces it; nothing was changed"
+        }
+        Refusal::InvalidArgument { .. } => "run the command with --help; nothing was changed",
+        Refusal::NotYours { .. } | Refusal::Conflict { .. } => {
+            "`claude-mesh peers`, `inbox` and `claims` show the current state; nothing was changed"
+        }
+        Refusal::RateLimited { .. } => {
+            "answer what waits for you first (`claude-mesh inbox`), or try again later"
+        }
+        Refusal::Unsupported { .. } => {
+            "`claude-mesh doctor` shows what is wrong; nothing was changed"
+        }
+    };
+    hint.into()
 }
 
 fn unknown_peer_hint(nearest: &[String], present: &[String]) -> String {

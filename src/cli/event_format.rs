@@ -1,8 +1,7 @@
 //! Events as sentences: what the log tells a person. Texts of questions are for persons only.
 use owo_colors::OwoColorize;
 
-use super::inbox::one_line;
-use super::peer::bold_name;
+use super::format::{bold_name, excerpt};
 use crate::cli::context::CliContext;
 use crate::model::Event;
 use crate::platform::text;
@@ -26,7 +25,7 @@ pub(super) fn event_text(
         (name, _) => bold_name(name),
     };
     let text_for_person = |text: Option<&str>| match text.filter(|_| context.is_person()) {
-        Some(text) => format!(": {}", one_line(text)),
+        Some(text) => format!(": {}", excerpt(text)),
         None => String::new(),
     };
     let question_text = text_for_person(question.map(|(question, ..)| question.question.as_str()));

@@ -5,11 +5,13 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
 use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::poll::poll;
 use crate::cli::progress::StopFlag;
 use crate::mesh::{Interruption, Member, Mesh, WaitOutcome};
 use crate::model::Event;
@@ -30,7 +32,7 @@ Examples:
   claude-mesh events -f --json                              one line of JSON per event
   claude-mesh events --wait --types project.deployed --timeout 10m && ./smoke-test
   claude-mesh events --emit project.deployed --data '{\"version\": \"1.4\"}'")]
-pub(super) struct Events {
+pub(super) struct EventsArgs {
     /// Only these types: names or globs such as 'claim.*', several with commas.
     #[arg(long, value_name = "TYPES", value_delimiter = ',')]
     types: Vec<String>,
@@ -66,7 +68,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const FOREVER: Duration = Duration::MAX;
 
 /// Reads, follows, waits or emits.
-pub(super) fn events(context: &CliContext, args: &Events) -> CommandResult {
+pub(super) fn events(context: &CliContext, args: &EventsArgs) -> CommandResult {
     if let Some(kind) = &args.emit {
         return emit(context, kind, args.data.as_deref());
     }
@@ -215,17 +217,14 @@ fn report_no_event(context: &CliContext, body: &Value) -> CommandResult {
     Ok(CommandStatus::NoAnswer)
 }
 
-/// Sits down with a bell, once there is a mesh: looking makes none. `None` when none came in time.
-fn join(context: &CliContext, max_wait: Duration) -> Result<Option<Member>, Failure> {
-    let started_monotonic_ms = monotonic_ms();
-    let max_wait_ms = i64::try_from(max_wait.as_millis()).unwrap_or(i64::MAX / 2);
-    while context.open_existing()?.is_none() {
-        if monotonic_ms() - started_monotonic_ms >= max_wait_ms {
-            return Ok(None);
-        }
-        std::thread::sleep(POLL_INTERVAL.min(max_wait));
+/// Joins with a doorbell as soon as there is a mesh, because reading creates none. Returns `None` at the timeout.
+fn join(context: &CliContext, timeout: Duration) -> Result<Option<Member>, Failure> {
+    match poll(timeout, POLL_INTERVAL.min(timeout), || {
+        context.open_existing()
+    })? {
+        Some(_) => context.join().map(Some),
+        None => Ok(None),
     }
-    context.join().map(Some)
 }
 
 fn emit(context: &CliContext, kind: &str, data: Option<&str>) -> CommandResult {

@@ -1,26 +1,27 @@
-//! `claude-mesh gc`: takes away at once what goes gradually by itself.
+//! `claude-mesh gc`: removes expired data at once, which otherwise happens gradually.
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::store::Reclaimed;
 
-/// Remove what is over its time, and give the space back
+/// Remove expired data and free its disk space
 #[derive(Debug, Args)]
 #[command(
     after_help = "Answered questions, messages, events and the versions of deleted state are kept for 30 days
-(CLAUDE_MESH_KEEP_DAYS), memories until their time to live is over; open questions are never removed. A mailbox goes when its
-folder is gone, nobody has sat there for 30 days and nothing waits for it. The same happens gradually by
-itself: nobody has to call this.
+(CLAUDE_MESH_KEEP_DAYS), memories until their time to live ends; open questions are never removed. A mailbox is removed
+when its folder no longer exists, no session was registered at it for 30 days and nothing waits for it. The same happens
+gradually by itself, so this command is optional.
 
 Examples:
   claude-mesh gc
   claude-mesh gc --json"
 )]
-pub(super) struct Gc {}
+pub(super) struct GcArgs {}
 
-/// Sweeps until nothing is left to take.
+/// Sweeps until nothing is left to remove.
 pub(super) fn gc(context: &CliContext) -> CommandResult {
     let mut total = Reclaimed::default();
     let Some(mut mesh) = context.open_existing()? else {
@@ -45,7 +46,7 @@ pub(super) fn gc(context: &CliContext) -> CommandResult {
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     print::line(&format!(
-        "removed: {}; {bytes} bytes given back",
+        "removed: {}; {bytes} bytes freed",
         kinds.join(", ")
     ))?;
     Ok(CommandStatus::Done)

@@ -3,10 +3,12 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::{bold_name, with_peer_suggestions};
-use super::{CommandResult, CommandStatus, print, view};
-use crate::cli::context::{CliContext, RegisteredSession};
+use super::format::{bold_name, excerpt, indent};
+use super::peer::with_peer_suggestions;
+use super::{print, view};
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{LateAnswer, Member, Mesh, PendingQuestion};
 use crate::model::elapsed::format_ago;
 use crate::model::{AnsweredBy, QuestionState, WakeState};
@@ -23,7 +25,7 @@ Examples:
   claude-mesh inbox --all            every open question of this mesh
   claude-mesh inbox --peer backend   what waits for backend"
 )]
-pub(super) struct Inbox {
+pub(super) struct InboxArgs {
     /// What waits for another peer.
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
     peer: Option<String>,
@@ -36,7 +38,7 @@ pub(super) struct Inbox {
 const QUESTIONS_MAX: u32 = 500;
 
 /// Prints what waits.
-pub(super) fn inbox(desk: &CliContext, args: &Inbox) -> CommandResult {
+pub(super) fn inbox(desk: &CliContext, args: &InboxArgs) -> CommandResult {
     let Some(mut mesh) = desk.open_existing()? else {
         return desk.report_no_mesh(&json!({ "questions": [], "answers": [] }));
     };
@@ -48,8 +50,8 @@ pub(super) fn inbox(desk: &CliContext, args: &Inbox) -> CommandResult {
     list_own(desk, &mut desk.register(mesh)?)
 }
 
-fn list_own(desk: &CliContext, session: &mut RegisteredSession) -> CommandResult {
-    let RegisteredSession { mesh, me, .. } = session;
+fn list_own(desk: &CliContext, session: &mut SessionGuard) -> CommandResult {
+    let SessionGuard { mesh, me, .. } = session;
     let inbox = mesh.inbox(me)?;
     let open: Vec<_> = mesh
         .own_open_questions(me)?
@@ -89,7 +91,7 @@ fn list_own(desk: &CliContext, session: &mut RegisteredSession) -> CommandResult
                 "{}  you asked {}: {}\n  {}",
                 question_status.question.id,
                 bold_name(question_status.peer.as_str()),
-                desk.sanitize_foreign(&one_line(&question_status.question.question)),
+                desk.sanitize_foreign(&excerpt(&question_status.question.question)),
                 question_status
                     .delivery
                     .line(question_status.peer.as_str(), now_ms),
@@ -99,7 +101,7 @@ fn list_own(desk: &CliContext, session: &mut RegisteredSession) -> CommandResult
             print::line(&format!(
                 "{}  {} is yours now",
                 granted.claim.id,
-                desk.sanitize_foreign(&one_line(&granted.claim.resource))
+                desk.sanitize_foreign(&excerpt(&granted.claim.resource))
             ))?;
         }
         if unread > 0 {
@@ -167,7 +169,7 @@ fn answer(desk: &CliContext, late: &LateAnswer, now_ms: i64) -> Result<(), Failu
         "{}  {} {verb}{when} (to: {})",
         question.id,
         bold_name(from.as_str()),
-        desk.sanitize_foreign(&one_line(&question.question)),
+        desk.sanitize_foreign(&excerpt(&question.question)),
     ))?;
     print::line(&indent(
         &desk.sanitize_foreign(question.answer.as_deref().unwrap_or_default()),
@@ -230,23 +232,4 @@ fn body(desk: &CliContext, question: &Question) -> Result<(), Failure> {
         print::line(&indent(&indent(&desk.sanitize_foreign(context))))?;
     }
     Ok(())
-}
-
-pub(super) fn indent(text: &str) -> String {
-    text.lines()
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// The beginning of a text on one line.
-pub(super) fn one_line(text: &str) -> String {
-    const CHARS: usize = 100;
-    let line = crate::platform::text::one_line(text);
-    let cut = crate::platform::text::cut_chars(&line, CHARS);
-    if cut.len() < line.len() {
-        format!("{cut}…")
-    } else {
-        line
-    }
 }

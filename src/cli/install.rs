@@ -1,4 +1,4 @@
-//! `claude-mesh install`: shows what changes in Claude Code's files, then changes it; `uninstall` shares the way.
+//! `claude-mesh install`: prints the changes to Claude Code's files and applies them. `uninstall` uses the same plan runner.
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
@@ -8,10 +8,11 @@ use owo_colors::OwoColorize;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::claude_code;
 use crate::cli::context::shown;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::print_config::print_client_config;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Clock, Settings, SystemClock, process};
@@ -20,33 +21,33 @@ use crate::setup::{
     InstallScope, Plan, WakeMethod,
 };
 
-/// Wire claude-mesh into Claude Code: server, hooks and the permission for its tools
+/// Add claude-mesh to Claude Code: server, hooks and the permission for its tools
 ///
 /// Changes ~/.claude.json and ~/.claude/settings.json (or those below `CLAUDE_CONFIG_DIR`), only its own keys, keeps a backup
-/// beside each file, prints what changes and asks nothing. A second time changes nothing.
+/// beside each file, prints the changes and asks nothing. Running it again changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh install --dry-run            show the change, write nothing
   claude-mesh install                      for you, in every project
   claude-mesh install --confirm-answers    you see each answer to a peer before it is sent
   claude-mesh install --guard              no session edits a file that another has claimed
-  claude-mesh install --wake rewake        where Claude Code takes no line from outside (before 2.1.224, or refused)
+  claude-mesh install --wake rewake        where Claude Code has no inbox (before 2.1.224, or turned off)
   claude-mesh install --project            for everyone with this repository: .mcp.json and .claude/settings.json
   claude-mesh install --print codex        for another MCP client: prints its entry, writes nothing
   claude-mesh install --local              for this checkout: .claude/settings.local.json")]
-pub(super) struct Install {
+pub(super) struct InstallArgs {
     #[command(flatten)]
-    files: Files,
+    files: FilesArgs,
     /// Ask before each answer to a peer is sent.
     #[arg(long)]
     confirm_answers: bool,
-    /// Deny edits of a file that another session has claimed. Installing again without it leaves it as it is.
+    /// Deny edits of a file that another session has claimed. Installing again without this option keeps it.
     #[arg(long)]
     guard: bool,
-    /// What wakes an idle session; without this option it stays as it is.
+    /// What wakes an idle session; without this option it stays unchanged.
     #[arg(long, value_name = "WAY")]
     wake: Option<WakeArg>,
-    /// Print the entry of another MCP client instead, and where it goes; nothing is written.
+    /// Print the entry for another MCP client and the place of its file; write nothing.
     #[arg(long, value_name = "CLIENT", value_parser = client_name_parser(),
           conflicts_with_all = ["project", "local", "dry_run", "confirm_answers", "guard", "wake"])]
     print: Option<String>,
@@ -59,27 +60,27 @@ fn client_name_parser() -> PossibleValuesParser {
 /// What wakes an idle session.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum WakeArg {
-    /// A line in its inbox, as at first; takes `rewake` out again.
+    /// A line in its inbox, the default; removes `rewake`.
     Inbox,
-    /// A hook that waits beside each session, at its start and at the end of each turn.
+    /// A hook that waits beside each session, from its start and from the end of each turn.
     Rewake,
 }
 
 /// Which files, and whether to write them.
 #[derive(Debug, Args)]
-pub(super) struct Files {
-    /// The files this folder shares with everyone who has the repository; programs by bare name.
+pub(super) struct FilesArgs {
+    /// The files of this folder that are shared through its repository; programs without a folder.
     #[arg(long, conflicts_with = "local")]
     project: bool,
-    /// This checkout only; the server entry still goes to .mcp.json.
+    /// This checkout only; the server entry still goes into .mcp.json.
     #[arg(long)]
     local: bool,
-    /// Print the change and write nothing.
+    /// Print the changes and write nothing.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// The programs Claude Code starts.
+/// The programs that Claude Code starts.
 pub(super) const PROGRAMS: [&str; 6] = [
     "claude-mesh-server",
     "claude-mesh-session-start",
@@ -89,8 +90,7 @@ pub(super) const PROGRAMS: [&str; 6] = [
     "claude-mesh-inbox-wait",
 ];
 
-/// Wires claude-mesh in.
-pub(super) fn install(args: &Install, json: bool) -> CommandResult {
+pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     let places = places(&settings)?;
     check_programs(&places, &settings)?;
@@ -111,7 +111,7 @@ pub(super) fn install(args: &Install, json: bool) -> CommandResult {
         settings: &settings,
         files: &args.files,
         json,
-        no_change_message: "nothing to do: claude-mesh is wired in already",
+        no_change_message: "nothing to do: claude-mesh is installed already",
     };
     if !change.run_plan(plan)? {
         return Ok(CommandStatus::Done);
@@ -122,9 +122,8 @@ pub(super) fn install(args: &Install, json: bool) -> CommandResult {
         }
         let sessions = open_sessions(&settings);
         print::line(&match sessions {
-            0 => {
-                "no session is open now: each one that starts from now on is in the mesh".to_owned()
-            }
+            0 => "no session is open now: each session that starts from now on joins the mesh"
+                .to_owned(),
             1 => "1 session is open now: it joins after a restart (`claude --continue`)".to_owned(),
             many => format!(
                 "{many} sessions are open now: they join after a restart (`claude --continue`)"
@@ -134,7 +133,7 @@ pub(super) fn install(args: &Install, json: bool) -> CommandResult {
     Ok(CommandStatus::Done)
 }
 
-impl Files {
+impl FilesArgs {
     pub(super) fn scope(&self) -> InstallScope {
         match (self.project, self.local) {
             (true, _) => InstallScope::Project,
@@ -143,29 +142,29 @@ impl Files {
         }
     }
 
-    /// The home folder's "project" files are the person's own.
+    /// Refuses `--project` and `--local` in the home folder, whose files are those of the user.
     pub(super) fn check(&self, settings: &Settings) -> Result<(), Failure> {
         if self.scope() == InstallScope::User
             || !is_same_path(&settings.working_directory, &settings.home)
         {
             return Ok(());
         }
-        let hint = "go to the project's folder, or leave the option out; nothing was changed";
-        Err(Failure::argument("the home folder is no project", hint))
+        let hint = "go to the folder of the project, or omit the option; nothing was changed";
+        Err(Failure::argument("the home folder is not a project", hint))
     }
 }
 
-/// How a plan is shown and carried out.
+/// Prints a plan and applies it.
 pub(super) struct PlanRunner<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) files: &'a Files,
+    pub(super) files: &'a FilesArgs,
     pub(super) json: bool,
-    /// What to say of a plan without changes.
+    /// Printed for a plan without changes.
     pub(super) no_change_message: &'a str,
 }
 
 impl PlanRunner<'_> {
-    /// Prints the change and makes it, unless it is a dry run. Returns whether anything was written.
+    /// Prints the changes and applies them, unless it is a dry run. Returns whether anything was written.
     pub(super) fn run_plan(&self, plan: Plan) -> Result<bool, Failure> {
         let changes: Vec<_> = plan
             .changes()
@@ -270,7 +269,7 @@ impl From<setup::InstallError> for Failure {
     }
 }
 
-/// Returns where Claude Code's files and our programs are.
+/// Returns the paths of Claude Code's files and of the programs.
 pub(super) fn places(settings: &Settings) -> Result<InstallPaths, Failure> {
     let program = std::env::current_exe().and_then(|path| path.canonicalize());
     let folder = program
@@ -279,8 +278,8 @@ pub(super) fn places(settings: &Settings) -> Result<InstallPaths, Failure> {
     let folder = folder.ok_or_else(|| {
         CliError::new(
             "unsupported",
-            "it cannot be told where this program lies",
-            "start it by its full path",
+            "cannot determine this executable's path",
+            "run it by its full path",
         )
     })?;
     let claude = &settings.claude;
@@ -301,7 +300,7 @@ pub(super) fn open_sessions(settings: &Settings) -> usize {
         .count()
 }
 
-/// Returns the sessions Claude Code's registry knows whose process lives.
+/// Returns the sessions in Claude Code's registry whose process runs.
 pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, claude_code::RegistryEntry)> {
     let folder = &settings.claude.config_dir;
     let Ok(entries) = std::fs::read_dir(folder.join("sessions")) else {
@@ -325,7 +324,7 @@ fn check_programs(places: &InstallPaths, settings: &Settings) -> Result<(), Fail
         return Ok(());
     }
     let message = format!(
-        "{} {} not beside claude-mesh in {}",
+        "{} {} not in the folder of claude-mesh, {}",
         missing.join(", "),
         if missing.len() == 1 { "is" } else { "are" },
         shown(&places.programs, &settings.home)
@@ -334,7 +333,7 @@ fn check_programs(places: &InstallPaths, settings: &Settings) -> Result<(), Fail
     Err(CliError::new("unsupported", message, hint).into())
 }
 
-/// A project's files name programs without a folder: whoever uses them needs the programs on their PATH.
+/// Warns if the programs are not on PATH: the files of a project name them without a folder.
 fn warn_if_not_on_path(places: &InstallPaths) -> Result<(), Failure> {
     let found = places
         .search_path
@@ -354,7 +353,7 @@ fn is_same_path(one: &Path, other: &Path) -> bool {
     canonical(one) == canonical(other)
 }
 
-/// The change as a unified diff with little around it.
+/// Returns a change as a unified diff with two lines of context.
 fn diff(change: &FileChange, path: &str) -> String {
     let (before, after) = change.shown();
     let diff = TextDiff::from_lines(&before, &after);

@@ -3,13 +3,15 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::peer::{bold_name, with_peer_suggestions};
-use crate::cli::context::{CliContext, RegisteredSession};
+use super::format::bold_name;
+use super::peer::with_peer_suggestions;
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, event_format, events, print, view};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{event_format, events, print, view};
 use crate::mesh::{EraseOutcome, Mesh};
 use crate::model::elapsed::format_ago;
 use crate::model::event::{EventFilter, EventPatterns};
@@ -30,7 +32,7 @@ use crate::platform::id::QuestionId;
   claude-mesh log --known --since 30d    how often earlier answers helped, and whom
   claude-mesh log --question 01KXYZ…     one question in full, with its answer
   claude-mesh log --forget 01KXYZ…       remove its text everywhere; in a session's shell only what it asked")]
-pub(super) struct Log {
+pub(super) struct LogArgs {
     /// Go on and print what happens, until Ctrl-C.
     #[arg(short, long)]
     follow: bool,
@@ -55,7 +57,7 @@ pub(super) struct Log {
 const EVENTS_PER_PAGE: usize = 500;
 
 /// Prints the log, follows it, or forgets a question.
-pub(super) fn log(desk: &CliContext, args: &Log) -> CommandResult {
+pub(super) fn log(desk: &CliContext, args: &LogArgs) -> CommandResult {
     if let Some(id) = &args.forget {
         return forget(desk, id);
     }
@@ -210,7 +212,7 @@ fn forget(desk: &CliContext, id: &str) -> CommandResult {
     let Some(mesh) = desk.open_existing()? else {
         return Err(not_found().into());
     };
-    let RegisteredSession { mesh, me, .. } = &mut desk.register(mesh)?;
+    let SessionGuard { mesh, me, .. } = &mut desk.register(mesh)?;
     let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
     let erase_residue = EraseResidue {
         in_database_files: mesh.erase_question(me, id)? == EraseOutcome::PartiallyErased,

@@ -3,11 +3,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::peer::bold_name;
-use crate::cli::context::{CliContext, RegisteredSession};
+use super::format::bold_name;
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::{CliError, Failure};
-use crate::cli::{CommandResult, CommandStatus, duration, print, text_input};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{duration, print, text_input};
 use crate::mesh;
 use crate::mesh::{EraseOutcome, MemorySelector};
 use crate::model::elapsed::format_ago;
@@ -26,22 +27,22 @@ use crate::tools::output;
   claude-mesh memory remember --key deploy 'make deploy ENV=staging, then watch the log'
   git log -5 | claude-mesh memory remember --tag release -
   claude-mesh memory forget deploy")]
-pub(super) struct Memory {
+pub(super) struct MemoryArgs {
     #[command(subcommand)]
     verb: MemoryAction,
 }
 
 #[derive(Debug, Subcommand)]
 enum MemoryAction {
-    Remember(Remember),
-    Recall(Recall),
-    Forget(Forget),
-    List(List),
+    Remember(RememberArgs),
+    Recall(RecallArgs),
+    Forget(ForgetArgs),
+    List(ListArgs),
 }
 
 /// Keep a text; the same key again replaces it
 #[derive(Debug, Args)]
-struct Remember {
+struct RememberArgs {
     /// What to remember; `-` reads stdin.
     text: String,
     /// By what it is replaced and found again.
@@ -55,25 +56,25 @@ struct Remember {
     ttl: Option<std::time::Duration>,
     /// For this repository or for the whole mesh.
     #[arg(long, value_enum, default_value = "project")]
-    scope: ScopeArg,
+    scope: MemoryScopeArg,
     /// Keep it although it looks like a secret; a person only.
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ScopeArg {
+enum MemoryScopeArg {
     Project,
     Mesh,
 }
 
 /// Find memories: words, "phrases", beginnings*, -exclusions
 #[derive(Debug, Args)]
-struct Recall {
+struct RecallArgs {
     /// What to look for; with -exclusions in quotes as one argument.
     query: Vec<String>,
     #[command(flatten)]
-    among: FilterArgs,
+    among: MemoryFilterArgs,
     /// The memory of this key.
     #[arg(long)]
     key: Option<String>,
@@ -84,19 +85,19 @@ struct Recall {
 
 /// List the newest memories
 #[derive(Debug, Args)]
-struct List {
+struct ListArgs {
     #[command(flatten)]
-    among: FilterArgs,
+    among: MemoryFilterArgs,
 }
 
 #[derive(Debug, Args)]
-struct FilterArgs {
+struct MemoryFilterArgs {
     /// Only with this tag; may be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// Only this repository's, or only the mesh's.
     #[arg(long, value_enum)]
-    scope: Option<ScopeArg>,
+    scope: Option<MemoryScopeArg>,
     /// How many at most.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50))]
     limit: u32,
@@ -104,7 +105,7 @@ struct FilterArgs {
 
 /// Remove a memory with all its versions for good
 #[derive(Debug, Args)]
-struct Forget {
+struct ForgetArgs {
     /// The key: this repository's, else the mesh's.
     #[arg(required_unless_present_any = ["named", "id"], conflicts_with_all = ["named", "id"])]
     key: Option<String>,
@@ -117,7 +118,7 @@ struct Forget {
 }
 
 /// Runs one of the verbs.
-pub(super) fn memory(context: &CliContext, args: &Memory) -> CommandResult {
+pub(super) fn memory(context: &CliContext, args: &MemoryArgs) -> CommandResult {
     match &args.verb {
         MemoryAction::Remember(args) => remember(context, args),
         MemoryAction::Recall(args) if args.history => history(context, args),
@@ -131,10 +132,10 @@ pub(super) fn memory(context: &CliContext, args: &Memory) -> CommandResult {
     }
 }
 
-fn remember(context: &CliContext, args: &Remember) -> CommandResult {
+fn remember(context: &CliContext, args: &RememberArgs) -> CommandResult {
     let read = (args.text == "-").then(|| text_input::read("text", "-"));
     let text = read.transpose()?.unwrap_or_else(|| args.text.clone());
-    let RegisteredSession { mesh, me, .. } = &mut context.register(context.open()?)?;
+    let SessionGuard { mesh, me, .. } = &mut context.register(context.open()?)?;
     let seconds = args
         .ttl
         .map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX));
@@ -165,7 +166,7 @@ fn recall(
     context: &CliContext,
     query: Option<&str>,
     key: Option<&str>,
-    among: &FilterArgs,
+    among: &MemoryFilterArgs,
 ) -> CommandResult {
     let parsed = query.map(Query::parse).transpose()?;
     let Some(mut mesh) = context.open_existing()? else {
@@ -198,7 +199,7 @@ fn recall(
     Ok(CommandStatus::Done)
 }
 
-fn history(context: &CliContext, args: &Recall) -> CommandResult {
+fn history(context: &CliContext, args: &RecallArgs) -> CommandResult {
     let key = args.key.as_deref().unwrap_or_default();
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "versions": [] }));
@@ -260,7 +261,7 @@ fn print_memory(context: &CliContext, memory: &store::Memory, now_ms: i64) -> Re
     Ok(())
 }
 
-fn forget(context: &CliContext, args: &Forget) -> CommandResult {
+fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
     let which = match (args.key.as_ref().or(args.named.as_ref()), &args.id) {
         (_, Some(id)) => MemorySelector::Id(id.trim().parse().map_err(|_| invalid_id_error(id))?),
         (key, None) => MemorySelector::Key(key.map_or("", String::as_str)),
@@ -268,7 +269,7 @@ fn forget(context: &CliContext, args: &Forget) -> CommandResult {
     let Some(mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "forgotten": 0 }));
     };
-    let RegisteredSession { mesh, me, .. } = &mut context.register(mesh)?;
+    let SessionGuard { mesh, me, .. } = &mut context.register(mesh)?;
     let home = mesh.memory_home(&context.project)?;
     let forgotten = mesh.forget(me, &home, which)?;
     if forgotten == EraseOutcome::NotFound {
@@ -305,11 +306,11 @@ fn invalid_id_error(id: &str) -> Failure {
     CliError::new("invalid_argument", message, hint).into()
 }
 
-impl From<ScopeArg> for MemoryScope {
-    fn from(scope_arg: ScopeArg) -> Self {
+impl From<MemoryScopeArg> for MemoryScope {
+    fn from(scope_arg: MemoryScopeArg) -> Self {
         match scope_arg {
-            ScopeArg::Project => Self::Project,
-            ScopeArg::Mesh => Self::Mesh,
+            MemoryScopeArg::Project => Self::Project,
+            MemoryScopeArg::Mesh => Self::Mesh,
         }
     }
 }

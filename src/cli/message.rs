@@ -5,11 +5,12 @@ use clap::{Args, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::inbox::indent;
-use super::peer::{bold_name, with_peer_suggestions};
-use crate::cli::context::{CliContext, RegisteredSession};
+use super::format::{bold_name, indent};
+use super::peer::with_peer_suggestions;
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, duration, print, text_input};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{duration, print, text_input};
 use crate::mesh::{MessageDraft, MessageFilter, MessageList, SubscriptionAction, TopicSubscribers};
 use crate::model::elapsed::format_ago;
 use crate::model::message::SentTo;
@@ -27,7 +28,7 @@ use crate::tools::output;
   claude-mesh post backend 'the staging database moves at noon'
   claude-mesh post '*' --type alert 'main is frozen until I say so'
   git log -5 --oneline | claude-mesh post '#releases' --subject 'what is in 1.4' -")]
-pub(super) struct Post {
+pub(super) struct PostArgs {
     /// Whom it is for.
     to: String,
     /// The text; `-` or nothing reads stdin.
@@ -38,7 +39,7 @@ pub(super) struct Post {
     subject: Option<String>,
     /// What it is; command and alert wake.
     #[arg(long = "type", value_enum, default_value = "text")]
-    kind: Kind,
+    kind: MessageTypeArg,
     /// After this time nobody needs it any more, for example 90s, 2h, 7d.
     #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     ttl: Option<Duration>,
@@ -54,20 +55,20 @@ pub(super) struct Post {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
+enum MessageTypeArg {
     Text,
     Json,
     Command,
     Alert,
 }
 
-impl From<Kind> for MessageType {
-    fn from(kind: Kind) -> Self {
+impl From<MessageTypeArg> for MessageType {
+    fn from(kind: MessageTypeArg) -> Self {
         match kind {
-            Kind::Text => Self::Text,
-            Kind::Json => Self::Json,
-            Kind::Command => Self::Command,
-            Kind::Alert => Self::Alert,
+            MessageTypeArg::Text => Self::Text,
+            MessageTypeArg::Json => Self::Json,
+            MessageTypeArg::Command => Self::Command,
+            MessageTypeArg::Alert => Self::Alert,
         }
     }
 }
@@ -83,7 +84,7 @@ impl From<Kind> for MessageType {
   claude-mesh messages --read 01KXYZ…        all up to this one is read
   claude-mesh messages --subscribe ops       its messages come by themselves from now on
   claude-mesh messages --topics              every topic, and who hears of it")]
-pub(super) struct Messages {
+pub(super) struct MessagesArgs {
     /// Also messages of this topic; may be given several times.
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
@@ -114,7 +115,7 @@ pub(super) struct Messages {
 }
 
 /// Posts a message.
-pub(super) fn post(context: &CliContext, args: &Post) -> CommandResult {
+pub(super) fn post(context: &CliContext, args: &PostArgs) -> CommandResult {
     if args.force {
         context.require_person("--force")?;
     }
@@ -176,7 +177,7 @@ pub(super) fn post(context: &CliContext, args: &Post) -> CommandResult {
 }
 
 /// Lists, marks, subscribes.
-pub(super) fn messages(context: &CliContext, args: &Messages) -> CommandResult {
+pub(super) fn messages(context: &CliContext, args: &MessagesArgs) -> CommandResult {
     let read = args.read.as_deref().map(message_id).transpose()?;
     let Some(mesh) = context.open_existing()? else {
         return match read {
@@ -210,7 +211,7 @@ pub(super) fn messages(context: &CliContext, args: &Messages) -> CommandResult {
     list(context, &mut session, args)
 }
 
-fn list(context: &CliContext, session: &mut RegisteredSession, args: &Messages) -> CommandResult {
+fn list(context: &CliContext, session: &mut SessionGuard, args: &MessagesArgs) -> CommandResult {
     let topics = topics(&args.topic)?;
     let wanted = MessageFilter {
         topics: &topics,
@@ -265,8 +266,8 @@ fn print_message(context: &CliContext, message: &Message, now_ms: i64) -> Result
 }
 
 fn print_footer(
-    session: &RegisteredSession,
-    args: &Messages,
+    session: &SessionGuard,
+    args: &MessagesArgs,
     listed: &MessageList,
 ) -> CommandResult {
     let Some(last) = listed.messages.last() else {
@@ -287,11 +288,7 @@ fn print_footer(
     Ok(CommandStatus::Done)
 }
 
-fn mark_read(
-    context: &CliContext,
-    session: &mut RegisteredSession,
-    id: MessageId,
-) -> CommandResult {
+fn mark_read(context: &CliContext, session: &mut SessionGuard, id: MessageId) -> CommandResult {
     let marked = session.mesh.mark_read(&session.me, id)?;
     if context.json {
         print::json(&json!({ "cursor": marked.cursor, "remaining": marked.remaining }))?;
@@ -306,7 +303,7 @@ fn mark_read(
 
 fn topic_subscribers(
     context: &CliContext,
-    session: &mut RegisteredSession,
+    session: &mut SessionGuard,
     what: SubscriptionAction,
     names: &[String],
 ) -> CommandResult {

@@ -1,15 +1,15 @@
-//! The command line for people: one verb of the mesh per command, a table or `--json` as its answer.
+//! The command line for people: each command runs one operation of the mesh and prints a table, a line, or JSON.
 //!
-//! *Purpose:* a person sees who is here and what was asked, asks and answers too, and wires claude-mesh into Claude Code.
-//! *Why not otherwise:* a person speaks as `person@host`, but in the shell of a session the same commands speak as that
-//! session ([`desk`]), so that nothing a model types there passes for its user. Looking never makes a database.
-//! All output goes through [`print`], all refusals through [`wrong`]; the doc comments here are the help text.
+//! A person acts as `person@host`. In the shell of a session the same commands act as that session ([`context`]), so that
+//! a command of a model never counts as its user's. Commands that only read do not create a database.
+//! All output goes through [`print`], and all refusals through [`error`]. The doc comments on arguments are the help text.
 
 mod ask;
 mod board;
 mod claim;
-#[doc(hidden)]
-pub mod claude_sandbox;
+mod claim_format;
+mod claim_wait;
+mod claude_sandbox;
 mod completions_man;
 mod context;
 mod demo;
@@ -19,6 +19,7 @@ mod erase_residue;
 mod error;
 mod event_format;
 mod events;
+mod format;
 mod gc;
 mod inbox;
 mod install;
@@ -26,7 +27,9 @@ mod log;
 mod memory;
 mod message;
 mod multi_ask_output;
+mod outcome;
 mod peer;
+mod poll;
 mod print;
 mod print_config;
 mod prior_answers;
@@ -37,7 +40,9 @@ mod state;
 mod status;
 mod table;
 mod task;
+mod task_args;
 mod task_bulk;
+mod task_format;
 mod text_input;
 mod throttle;
 mod uninstall;
@@ -48,21 +53,22 @@ mod wall;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::context::CliContext;
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, UsageError};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, nobody there, stopped).
-In the shell of a Claude Code session the commands speak as that session, anywhere else as person@host.
+Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, offline, stopped).
+In the shell of a Claude Code session the commands act as that session, anywhere else as person@host.
 Colours appear on a terminal only; NO_COLOR=1 turns them off.
 
 Examples:
   claude-mesh peers                                   who is here, and who needs you
   claude-mesh ask backend 'which port does the API use?'
   claude-mesh inbox                                   what waits for you
-  claude-mesh doctor                                  what is wrong, and what mends it";
+  claude-mesh doctor                                  what is wrong, and how to fix it";
 
 /// Claude Code sessions ask each other, and get the answer as the result of the call.
 #[derive(Debug, Parser)]
@@ -77,49 +83,36 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Peers(peer::Peers),
-    Ask(ask::Ask),
-    Inbox(inbox::Inbox),
-    Reply(reply::Reply),
-    Post(message::Post),
-    Messages(message::Messages),
-    Claim(claim::Claim),
-    Release(claim::Release),
-    Claims(claim::Claims),
-    Memory(memory::Memory),
-    Log(log::Log),
-    State(state::State),
-    Task(task::Task),
-    Events(events::Events),
-    Status(status::Status),
-    Quiet(throttle::Quiet),
-    Pause(throttle::Pause),
-    Wall(wall::Wall),
-    Gc(gc::Gc),
-    Install(install::Install),
-    Uninstall(uninstall::Uninstall),
-    Doctor(doctor::Doctor),
-    Demo(demo::Demo),
+    Peers(peer::PeersArgs),
+    Ask(ask::AskArgs),
+    Inbox(inbox::InboxArgs),
+    Reply(reply::ReplyArgs),
+    Post(message::PostArgs),
+    Messages(message::MessagesArgs),
+    Claim(claim::ClaimArgs),
+    Release(claim::ReleaseArgs),
+    Claims(claim::ClaimsArgs),
+    Memory(memory::MemoryArgs),
+    Log(log::LogArgs),
+    State(state::StateArgs),
+    Task(task::TaskArgs),
+    Events(events::EventsArgs),
+    Status(status::StatusArgs),
+    Quiet(throttle::QuietArgs),
+    Pause(throttle::PauseArgs),
+    Wall(wall::WallArgs),
+    Gc(gc::GcArgs),
+    Install(install::InstallArgs),
+    Uninstall(uninstall::UninstallArgs),
+    Doctor(doctor::DoctorArgs),
+    Demo(demo::DemoArgs),
     #[command(hide = true)]
     DemoClient(demo::DemoClientArgs),
-    Completions(completions_man::Completions),
-    Man(completions_man::Man),
+    Completions(completions_man::CompletionsArgs),
+    Man(completions_man::ManArgs),
 }
 
-/// How a command ended that did what it could.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CommandStatus {
-    /// Done.
-    Done,
-    /// It came to nothing, and that was said already.
-    Refused,
-    /// Asked, but there is no answer.
-    NoAnswer,
-}
-
-type CommandResult = Result<CommandStatus, Failure>;
-
-/// Runs the program for people. Returns its exit status.
+/// Runs the program `claude-mesh` with the arguments of this process. Returns its exit status.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -134,7 +127,7 @@ fn exit_code(outcome: CommandResult, json: bool) -> ExitCode {
         Ok(CommandStatus::Done) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
         Ok(CommandStatus::Refused) => ExitCode::from(1),
         Ok(CommandStatus::NoAnswer) => ExitCode::from(3),
-        Err(Failure::Usage(error)) => report_clap_error(&error),
+        Err(Failure::Usage(error)) => report_clap_error(&with_usage(error)),
         Err(Failure::CliError(error)) => {
             error.report(json);
             ExitCode::from(1)
@@ -142,11 +135,24 @@ fn exit_code(outcome: CommandResult, json: bool) -> ExitCode {
     }
 }
 
+/// Adds the usage line of the command to the error.
+fn with_usage(error: UsageError) -> clap::Error {
+    let mut program = Cli::command();
+    let Some(name) = error.command else {
+        return program.error(error.kind, error.message);
+    };
+    program.build();
+    let command = program
+        .find_subcommand_mut(name)
+        .expect("it is one of the commands");
+    command.error(error.kind, error.message)
+}
+
 fn dispatch(cli: Cli) -> CommandResult {
     let json = cli.json;
     match cli.command {
-        Command::Completions(args) => completions_man::completions(&args),
-        Command::Man(args) => completions_man::man(&args),
+        Command::Completions(args) => completions_man::completions(&args, Cli::command()),
+        Command::Man(args) => completions_man::man(&args, Cli::command()),
         Command::Wall(args) => wall::wall(&args, json),
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
@@ -174,7 +180,7 @@ fn dispatch(cli: Cli) -> CommandResult {
     }
 }
 
-/// Help and version are no errors; everything else of clap's is wrong usage.
+/// Prints what clap returns instead of arguments: help and version are results, the rest is wrong usage.
 fn report_clap_error(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let is_help_or_version = matches!(

@@ -1,5 +1,5 @@
 //! The replies to a question that went to many, as they come.
-use super::peer::bold_name;
+use super::format::bold_name;
 use super::print;
 use crate::cli::context::CliContext;
 use crate::mesh::QuestionStatus;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{Attribute, Cell, Color, Table};
-use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::{CommandResult, CommandStatus, print, table};
-use crate::cli::context::{CliContext, RegisteredSession};
+use super::format::ellipsize;
+use super::{print, table};
+use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Mesh, PeerScope, PeerView, RankedPeer};
 use crate::model::activity::ActivitySummary;
 use crate::model::elapsed::{format_ago, format_duration};
@@ -38,7 +39,7 @@ Examples:
   claude-mesh peers --about \"database migrations\"
   claude-mesh peers --all --scope repo
   claude-mesh peers --forget old-project")]
-pub(super) struct Peers {
+pub(super) struct PeersArgs {
     /// Draw again whenever something changes, until Ctrl-C.
     #[arg(long, conflicts_with = "forget")]
     watch: bool,
@@ -47,7 +48,7 @@ pub(super) struct Peers {
     all: bool,
     /// Which peers: of the whole mesh, of this repository, or of this folder and below.
     #[arg(long, value_enum, default_value = "machine")]
-    scope: ScopeArg,
+    scope: PeerScopeArg,
     /// Who most likely knows about this comes first, with why; nobody is asked.
     #[arg(long, value_name = "TEXT", conflicts_with = "forget")]
     about: Option<String>,
@@ -57,7 +58,7 @@ pub(super) struct Peers {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ScopeArg {
+enum PeerScopeArg {
     Machine,
     Repo,
     Directory,
@@ -67,7 +68,7 @@ enum ScopeArg {
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lists peers, watches them, or frees a name.
-pub(super) fn peers(context: &CliContext, args: &Peers) -> CommandResult {
+pub(super) fn peers(context: &CliContext, args: &PeersArgs) -> CommandResult {
     if let Some(name) = &args.forget {
         return forget(context, name);
     }
@@ -88,9 +89,9 @@ pub(super) fn askable(
     repo: bool,
 ) -> Result<Vec<PeerName>, Failure> {
     let scope = if repo {
-        ScopeArg::Repo
+        PeerScopeArg::Repo
     } else {
-        ScopeArg::Machine
+        PeerScopeArg::Machine
     };
     Ok(mesh
         .peers(None, PeerScope::Machine, false)?
@@ -121,7 +122,7 @@ pub(super) fn with_peer_suggestions(mesh: &mut Mesh, error: Error) -> Result<Fai
 }
 
 /// Redraws on a terminal; elsewhere prints again what has changed.
-fn watch(context: &CliContext, args: &Peers) -> CommandResult {
+fn watch(context: &CliContext, args: &PeersArgs) -> CommandResult {
     let redraws = print::is_terminal() && !context.json;
     let mut mesh = None;
     let mut last = String::new();
@@ -146,7 +147,7 @@ fn watch(context: &CliContext, args: &Peers) -> CommandResult {
         };
         if rendered != last {
             if redraws {
-                print::raw(format!("\x1b[H\x1b[2J{rendered}\nCtrl-C ends this\n").as_bytes())?;
+                print::redraw(&format!("{rendered}\nCtrl-C ends this\n"))?;
             } else {
                 print::raw(rendered.as_bytes())?;
             }
@@ -160,7 +161,7 @@ fn forget(context: &CliContext, name: &str) -> CommandResult {
     let Some(mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "forgotten": false }));
     };
-    let RegisteredSession { mesh, me, .. } = &mut context.register(mesh)?;
+    let SessionGuard { mesh, me, .. } = &mut context.register(mesh)?;
     let name = name.trim().to_lowercase();
     let forgotten = mesh.forget_peer(me, &name).map_err(|error| match error {
         Error::Refused(Refusal::Conflict { problem }) => {
@@ -203,7 +204,7 @@ struct PeersSnapshot {
 }
 
 impl PeersSnapshot {
-    fn of(context: &CliContext, mesh: &mut Mesh, args: &Peers) -> Result<Self, Failure> {
+    fn of(context: &CliContext, mesh: &mut Mesh, args: &PeersArgs) -> Result<Self, Failure> {
         let mut views = mesh.peers(None, PeerScope::Machine, args.all)?;
         views.retain(|view| is_in_scope(args.scope, context, view));
         views.sort_by_key(|view| (urgency(view), view.peer.name.clone()));
@@ -358,15 +359,6 @@ fn last_column_width(widths: &[u16]) -> usize {
     })
 }
 
-/// Returns a text of at most `chars` characters, with a sign where it was cut.
-fn ellipsize(text: &str, chars: usize) -> String {
-    let cut = text::cut_chars(text, chars);
-    if cut.len() == text.len() {
-        return cut.to_owned();
-    }
-    format!("{}…", text::cut_chars(text, chars.saturating_sub(1)))
-}
-
 /// How a brake is told beside what a session does.
 pub(super) fn describe_throttle(held: Throttled) -> String {
     let until = held.ends_at_ms.map(rfc3339);
@@ -378,15 +370,15 @@ pub(super) fn describe_throttle(held: Throttled) -> String {
     }
 }
 
-fn is_in_scope(scope: ScopeArg, context: &CliContext, view: &PeerView) -> bool {
+fn is_in_scope(scope: PeerScopeArg, context: &CliContext, view: &PeerView) -> bool {
     let own = &context.project;
     match scope {
-        ScopeArg::Machine => true,
-        ScopeArg::Repo => match (&own.git_common, &view.peer.git_common) {
+        PeerScopeArg::Machine => true,
+        PeerScopeArg::Repo => match (&own.git_common, &view.peer.git_common) {
             (Some(own), Some(other)) => own == Path::new(other),
             _ => false,
         },
-        ScopeArg::Directory => view
+        PeerScopeArg::Directory => view
             .peer
             .project
             .as_ref()
@@ -428,22 +420,5 @@ fn activity_cell(words: &str, view: &PeerView) -> Cell {
         Activity::Busy => cell.fg(Color::Cyan),
         Activity::Idle => cell.fg(Color::Green),
         Activity::Offline | Activity::Unknown | Activity::Waiting => cell.fg(Color::DarkGrey),
-    }
-}
-
-/// Returns a name as it stands out in text.
-pub(super) fn bold_name(name: &str) -> String {
-    name.bold().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overlong_column_text_ends_with_an_ellipsis() {
-        assert_eq!(ellipsize("asked: x", 8), "asked: x");
-        assert_eq!(ellipsize("asked: xy", 8), "asked: …");
-        assert_eq!(ellipsize("äöü", 2), "ä…");
     }
 }

@@ -1,64 +1,61 @@
-//! Everything the command line prints: colours only where a terminal shows them, foreign text cleaned, a closed pipe is success.
+//! Prints to stdout and stderr: colours only on a terminal, JSON without control characters that a terminal would obey.
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::context::CliContext;
 use crate::platform::text;
 
-/// Returns whether a person watches what is printed.
+/// Returns whether stdout is a terminal.
 pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Returns whether a person watches stderr, where live lines go.
+/// Returns whether stderr is a terminal; progress lines go there.
 pub(super) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Returns how many columns a person sees, or `None` where that cannot be told.
+/// Returns the width of a terminal in columns; `None` if it is unknown.
 pub(super) fn columns(of: impl std::os::fd::AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(of).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Prints text as it is, with whatever colours it has.
+/// Prints text unchanged; its colours only on a terminal.
 pub(super) fn raw(text: &[u8]) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     out.write_all(text)?;
     out.flush()
 }
 
-/// Prints a line.
+/// Prints a text and ends its last line.
 pub(super) fn line(text: &str) -> io::Result<()> {
     raw(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
 }
 
-/// Prints foreign text alone. Into a pipe or a file of a person goes every byte of it, for the next program; what a terminal
-/// shows is cleaned, and so is what a session's shell prints, since its pipe ends in the model's context.
-pub(super) fn bare(context: &CliContext, text: &str) -> io::Result<()> {
-    if is_terminal() || !context.is_person() {
-        return line(&context.sanitize_foreign(text));
-    }
-    bytes(format!("{text}\n").as_bytes())
+/// Replaces what the terminal shows; elsewhere prints the text below the last one.
+pub(super) fn redraw(text: &str) -> io::Result<()> {
+    const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
+    let clear = if is_terminal() { CLEAR_SCREEN } else { "" };
+    raw(format!("{clear}{text}").as_bytes())
 }
 
-/// Prints bytes that are no text for a terminal.
+/// Prints bytes unchanged, for other programs.
 pub(super) fn bytes(content: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(content)?;
     out.flush()
 }
 
-/// Prints to stderr.
+/// Prints to stderr; colours only on a terminal.
 pub(super) fn err(text: &str) -> io::Result<()> {
     let mut out = anstream::stderr().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// Prints a value as JSON, readable for people.
+/// Prints a value as indented JSON.
 pub(super) fn json(value: &Value) -> io::Result<()> {
     let text = serde_json::to_string_pretty(value).expect("a JSON value can be written");
     bytes(format!("{}\n", escape_control_chars(&text)).as_bytes())
@@ -70,7 +67,7 @@ pub(super) fn json_line(value: &impl Serialize) -> io::Result<()> {
     bytes(format!("{}\n", escape_control_chars(&text)).as_bytes())
 }
 
-/// JSON escapes only the oldest control characters; the others of foreign text would still steer a terminal.
+/// Escapes the control characters that JSON permits in strings and a terminal would obey.
 fn escape_control_chars(json: &str) -> String {
     use std::fmt::Write;
     let mut out = String::with_capacity(json.len());

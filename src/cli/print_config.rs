@@ -1,11 +1,12 @@
-//! `claude-mesh install --print`: what another MCP client wants to have in its file, and where that is. It writes nothing.
+//! `claude-mesh install --print`: prints the configuration of another MCP client, and the place of its file. Writes nothing.
 use serde_json::json;
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::setup::{ClientConfig, InstallPaths};
 
-/// Prints the configuration on stdout, so that it can be redirected, and on stderr where it goes.
+/// Prints the configuration to stdout, so that it can be redirected, and the place of the file to stderr.
 pub(super) fn print_client_config(
     client: ClientConfig,
     places: &InstallPaths,

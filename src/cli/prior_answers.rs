@@ -3,12 +3,13 @@
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::inbox::one_line;
-use super::peer::{bold_name, with_peer_suggestions};
-use super::{CommandResult, CommandStatus, print};
+use super::format::{bold_name, excerpt};
+use super::peer::with_peer_suggestions;
+use super::print;
 use crate::cli::context::CliContext;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Member, PriorAnswer, PriorAnswerQuery};
 use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
@@ -104,7 +105,7 @@ fn list(context: &CliContext, prior_answers: &[PriorAnswer], now_ms: i64) -> Res
         };
         print::line(&format!(
             "{} {}",
-            bold_name(&context.sanitize_foreign(&one_line(&answered.question))),
+            bold_name(&context.sanitize_foreign(&excerpt(&answered.question))),
             format!(
                 "({}{commits})",
                 format_ago(now_ms - answered.answered_at_ms)

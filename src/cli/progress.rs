@@ -76,12 +76,3 @@ impl ProgressLine {
         }
     }
 }
-
-/// Returns a span as people say it.
-pub(super) fn format_elapsed_ms(ms: i64) -> String {
-    match ms {
-        ..=9_999 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        10_000..=119_999 => format!("{} s", ms / 1000),
-        _ => format!("{} min", ms / 60_000),
-    }
-}

@@ -1,9 +1,10 @@
-//! `claude-mesh reply`: an answer, typed by a person or in a session's shell.
+//! `claude-mesh reply`: answers or declines a question, as a person or as the session above the shell.
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::context::CliContext;
-use crate::cli::{CommandResult, CommandStatus, print, text_input};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{print, text_input};
 use crate::mesh;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::id::QuestionId;
@@ -17,24 +18,23 @@ use crate::platform::id::QuestionId;
   claude-mesh reply 01KXYZ… 5433
   claude-mesh reply 01KXYZ… - < answer.md
   claude-mesh reply 01KXYZ… --decline 'ask the infra team'")]
-pub(super) struct Reply {
+pub(super) struct ReplyArgs {
     /// The id of the question.
     question_id: String,
     /// The answer, or with --decline the reason; `-` reads stdin.
     text: String,
-    /// Say why there is no answer.
+    /// Decline: TEXT is the reason.
     #[arg(long)]
     decline: bool,
     /// Replace an answer given before.
     #[arg(long)]
     corrects: bool,
-    /// Send a text although it looks like a secret; a person's right only.
+    /// Send a text that looks like a secret; only a person may.
     #[arg(long)]
     force: bool,
 }
 
-/// Answers.
-pub(super) fn reply(context: &CliContext, args: &Reply) -> CommandResult {
+pub(super) fn reply(context: &CliContext, args: &ReplyArgs) -> CommandResult {
     let not_found = || Refusal::UnknownQuestion {
         id: args.question_id.clone(),
     };
@@ -78,7 +78,7 @@ pub(super) fn reply(context: &CliContext, args: &Reply) -> CommandResult {
     let way = if replied.asker_waiting {
         "it waits and has the answer now"
     } else {
-        "it does not wait any more and finds the answer in its inbox"
+        "it no longer waits and finds the answer in its inbox"
     };
     print::line(&format!("{word} {}: {way}", replied.to))?;
     Ok(CommandStatus::Done)

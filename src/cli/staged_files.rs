@@ -1,25 +1,26 @@
-//! `claude-mesh claims --check-staged`: what a git hook runs, so that nobody commits a file that another session holds.
+//! `claude-mesh claims --check-staged`: a git hook runs it to prevent commits of files that another session holds.
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::{CommandFactory, error::ErrorKind};
+use clap::error::ErrorKind;
 use serde_json::json;
 
-use super::claim::{format_holders, shown};
-use super::{Cli, CommandResult, CommandStatus, print};
+use super::claim_format::{format_holders, shown};
+use super::print;
 use crate::cli::context::CliContext;
-use crate::cli::error::{CliError, Failure};
+use crate::cli::error::{CliError, Failure, UsageError};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh;
 use crate::platform::clock::rfc3339;
 use crate::platform::text;
 use crate::tools::output;
 
-/// Fails when somebody else holds a staged file alone: what a git hook runs.
+/// Fails if another peer holds a staged file exclusively.
 pub(super) fn check_staged(context: &CliContext) -> CommandResult {
     let folder = &context.settings.working_directory;
     let staged = staged(folder)?;
     let Some(mut mesh) = context.open_existing()? else {
-        print::err("claude-mesh: no mesh here yet, so nobody has claimed anything\n")?;
+        print::err("claude-mesh: no mesh here yet, so nothing is claimed\n")?;
         return Ok(CommandStatus::Done);
     };
     let me = context.find_own_session(&mut mesh)?;
@@ -27,7 +28,7 @@ pub(super) fn check_staged(context: &CliContext) -> CommandResult {
     let now = mesh.now();
     let mut held = Vec::new();
     for file in staged {
-        // What no claim can name nobody has claimed.
+        // A file that no claim can name is not claimed.
         let Ok(resource) = mesh::file_resource(folder, &file) else {
             continue;
         };
@@ -58,7 +59,7 @@ pub(super) fn check_staged(context: &CliContext) -> CommandResult {
                 format!("{} is {holder}{note}", shown(context, &claim.resource))
             })
             .collect();
-        let hint = "wait, or ask them; `claude-mesh claims` shows who holds what, `git commit --no-verify` goes past this";
+        let hint = "wait, or ask them; `claude-mesh claims` shows who holds what, `git commit --no-verify` skips this check";
         CliError::new("conflict", lines.join("\n"), hint).report(false);
     }
     Ok(if held.is_empty() {
@@ -68,11 +69,11 @@ pub(super) fn check_staged(context: &CliContext) -> CommandResult {
     })
 }
 
-/// The files whose content or place the commit would change, as absolute paths.
+/// Returns the files that the commit would change, add, move or remove, as absolute paths.
 fn staged(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let top = git(folder, &["rev-parse", "--show-toplevel"])?;
     let top = top.strip_suffix(b"\n").unwrap_or(&top);
-    // From the top, whatever `diff.relative` says; a moved file counts at both places.
+    // From the top folder, so that `diff.relative` has no effect; a moved file counts at both paths.
     let names = git(
         &path_of(top),
         &["diff", "--cached", "--name-only", "--no-renames", "-z"],
@@ -88,11 +89,14 @@ fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
-/// Runs git. No repository, or no git, is wrong usage.
+/// Runs git. Without git or without a repository the usage is wrong.
 fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-    let wrong = |problem: String| {
-        let error = Cli::command().error(ErrorKind::ValueValidation, problem);
-        Failure::from(error)
+    let wrong = |message: String| {
+        Failure::from(UsageError {
+            command: None,
+            kind: ErrorKind::ValueValidation,
+            message,
+        })
     };
     let output = Command::new("git")
         .args(arguments)

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, duration, print, table, text_input};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{duration, print, table, text_input};
 use crate::mesh::NewValue;
 use crate::model::elapsed::format_ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
@@ -30,7 +31,7 @@ Examples:
   claude-mesh state set lock '\"me\"' --expected-version 0 --ttl 10m
   claude-mesh state list --prefix build/ --namespace shared
   claude-mesh state delete port")]
-pub(super) struct State {
+pub(super) struct StateArgs {
     #[command(subcommand)]
     action: StateAction,
 }
@@ -58,7 +59,7 @@ enum StateAction {
         #[arg(long, value_name = "SPAN", value_parser = duration::span)]
         ttl: Option<Duration>,
         #[command(flatten)]
-        expected: Expected,
+        expected: ExpectedVersionArgs,
         #[command(flatten)]
         place: NamespaceArgs,
     },
@@ -78,7 +79,7 @@ enum StateAction {
         /// The key.
         key: String,
         #[command(flatten)]
-        expected: Expected,
+        expected: ExpectedVersionArgs,
         #[command(flatten)]
         place: NamespaceArgs,
     },
@@ -92,7 +93,7 @@ struct NamespaceArgs {
 }
 
 #[derive(Debug, Args)]
-struct Expected {
+struct ExpectedVersionArgs {
     /// Only if the entry has this version; 0: only if there is none.
     #[arg(long, value_name = "VERSION")]
     expected_version: Option<u32>,
@@ -102,7 +103,7 @@ struct Expected {
 const LIST_BYTES_MAX: usize = 4_000_000;
 
 /// Reads or writes the shared state.
-pub(super) fn state(context: &CliContext, args: &State) -> CommandResult {
+pub(super) fn state(context: &CliContext, args: &StateArgs) -> CommandResult {
     match &args.action {
         StateAction::Get { key, place } => get(context, &place.of(context)?, key),
         StateAction::List {
@@ -190,7 +191,7 @@ fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult 
     if context.json {
         print::json(&output::entry(&entry))?;
     } else if entry.exists() {
-        print::bare(context, &bare(&entry.value))?;
+        context.print_foreign(&bare(&entry.value))?;
     } else {
         print::err(&format!(
             "claude-mesh: no entry {:?} in namespace {:?}\n{}: `claude-mesh state list` shows what there is\n",
@@ -210,7 +211,7 @@ fn delete(
     context: &CliContext,
     namespace: &Namespace,
     key: &str,
-    expected: &Expected,
+    expected: &ExpectedVersionArgs,
 ) -> CommandResult {
     let Some(mesh) = context.open_existing()? else {
         return context.report_no_mesh(&output::deletion(namespace, key, None));

@@ -1,22 +1,23 @@
-//! `claude-mesh status`: the mesh in figures.
+//! `claude-mesh status`: prints the figures of the mesh.
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::CliContext;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
 use crate::tools::output;
+use crate::wake::ListenerKind;
 
-/// The mesh in figures: its file, peers, questions
+/// Print the figures of the mesh: its file, peers, questions
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh status
   claude-mesh status --json")]
-pub(super) struct Status {}
+pub(super) struct StatusArgs {}
 
-/// Prints the figures.
 pub(super) fn status(context: &CliContext) -> CommandResult {
     let place = &context.place;
     let Some(mut mesh) = context.open_existing()? else {
@@ -28,11 +29,6 @@ pub(super) fn status(context: &CliContext) -> CommandResult {
         }));
     };
     let found = mesh.status()?;
-    let wake = if context.settings.polling {
-        "polling"
-    } else {
-        "watcher"
-    };
     let paused = mesh.paused_until()?.map(|until_ms| {
         if until_ms == FOREVER_MS {
             "forever".to_owned()
@@ -40,25 +36,8 @@ pub(super) fn status(context: &CliContext) -> CommandResult {
             rfc3339(until_ms)
         }
     });
-    let [alive, stale, dead] = found.peers;
-    let [open, answered, expired] = found.questions;
-    let figures = output::status(&found);
     if context.json {
-        let mut body = json!({
-            "status": "ok",
-            "version": env!("CARGO_PKG_VERSION"),
-            "schema": found.schema,
-            "path": place.database,
-            "mesh": place.name,
-            "bytes": found.bytes,
-            "wal_bytes": found.wal_bytes,
-            "wake": wake,
-            "paused_until": paused,
-        });
-        if let Some(body) = body.as_object_mut() {
-            body.extend(figures);
-        }
-        print::json(&body)?;
+        print::json(&to_json(context, &found, paused.as_deref()))?;
         return Ok(CommandStatus::Done);
     }
     if let Some(until) = &paused {
@@ -66,12 +45,41 @@ pub(super) fn status(context: &CliContext) -> CommandResult {
             "paused until {until}; `claude-mesh pause --off` ends it"
         ))?;
     }
-    let rows = [
+    for (name, value) in rows(context, &found) {
+        print::line(&format!("{name:<10} {value}"))?;
+    }
+    Ok(CommandStatus::Done)
+}
+
+fn to_json(context: &CliContext, found: &Figures, paused: Option<&str>) -> Value {
+    let mut body = json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "schema": found.schema,
+        "path": context.place.database,
+        "mesh": context.place.name,
+        "bytes": found.bytes,
+        "wal_bytes": found.wal_bytes,
+        "wake": wake_method(context),
+        "paused_until": paused,
+    });
+    if let Some(body) = body.as_object_mut() {
+        body.extend(output::status(found));
+    }
+    body
+}
+
+fn rows(context: &CliContext, found: &Figures) -> [(&'static str, String); 14] {
+    let place = &context.place;
+    let [alive, stale, dead] = found.peers;
+    let [open, answered, expired] = found.questions;
+    let engine = output::status(found)["engine"].clone();
+    [
         ("mesh", place.name.clone()),
         (
             "file",
             format!(
-                "{} ({} bytes, log {} bytes, schema {})",
+                "{} ({} bytes, WAL {} bytes, schema {})",
                 context.shown(&place.database),
                 found.bytes,
                 found.wal_bytes,
@@ -81,32 +89,34 @@ pub(super) fn status(context: &CliContext) -> CommandResult {
         ("because", place.decided_by.clone()),
         (
             "peers",
-            format!("{alive} alive, {stale} stale, {dead} mailboxes nobody sits at"),
+            format!("{alive} alive, {stale} stale, {dead} mailboxes without a session"),
         ),
         (
             "questions",
             format!("{open} open, {answered} answered, {expired} expired"),
         ),
-        ("brakes", throttle_summary(&found)),
+        ("throttles", throttle_summary(found)),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
         ("tasks", format!("{} open", found.tasks)),
         ("memories", found.memories.to_string()),
         ("events", found.events.to_string()),
-        (
-            "engine",
-            figures["engine"].as_str().unwrap_or_default().to_owned(),
-        ),
-        ("wake", wake.to_owned()),
+        ("engine", engine.as_str().unwrap_or_default().to_owned()),
+        ("wake", wake_method(context).to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    for (name, value) in rows {
-        print::line(&format!("{name:<10} {value}"))?;
-    }
-    Ok(CommandStatus::Done)
+    ]
 }
 
-/// What peers have cost, and what is kept from them.
+fn wake_method(context: &CliContext) -> &'static str {
+    let kind = if context.settings.polling {
+        ListenerKind::Polling
+    } else {
+        ListenerKind::Watcher
+    };
+    kind.as_str()
+}
+
+/// Returns how many turns peers have started, and what is throttled.
 fn throttle_summary(found: &Figures) -> String {
     let pluralize = |count: usize, one: &str, many: &str| match count {
         1 => format!("1 {one}"),

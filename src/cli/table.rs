@@ -1,9 +1,9 @@
-//! Tables for people: no lines, a bold head, as wide as the terminal shows.
+//! Builds tables for a terminal: no borders, a bold header, at most as wide as the terminal.
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 
 use super::print;
 
-/// Returns an empty table under these words. Where no terminal tells its width nothing is broken into lines.
+/// Returns an empty table with these headings. Without a terminal no line is wrapped.
 pub(super) fn with_header<'a>(headings: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).enforce_styling();
@@ -17,7 +17,7 @@ pub(super) fn with_header<'a>(headings: impl IntoIterator<Item = &'a str>) -> Ta
     table
 }
 
-/// Returns a table as it is printed: no line ends in spaces.
+/// Returns the text of a table without trailing spaces.
 pub(super) fn text(table: &Table) -> String {
     let lines: Vec<String> = table
         .lines()

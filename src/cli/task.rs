@@ -1,23 +1,20 @@
 //! `claude-mesh task`: the tasks of a project for people and scripts; how they are drawn as a board is in [`board`](super::board).
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::peer::bold_name;
+use super::format::bold_name;
+use super::task_args::{TaskFieldsArgs, find_task_id, open_task_mesh, statuses};
+use super::task_format::{display_file, report_updated, task_line};
 use crate::cli::context::CliContext;
-use crate::cli::error::{CliError, Failure};
-use crate::cli::{
-    CommandResult, CommandStatus, board, duration, print, table, task_bulk, text_input,
-};
-use crate::mesh::task_files;
-use crate::mesh::{FileClaim, Mesh, TaskChange, TaskFields, TaskSelection, TaskUpdated};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{board, duration, print, table, task_bulk};
+use crate::mesh::{Mesh, TaskChange, TaskSelection};
+use crate::model::TaskStatus;
 use crate::model::elapsed::format_ago;
-use crate::model::{Priority, TaskStatus};
-use crate::platform::id::TaskId;
 use crate::platform::text;
 use crate::store;
 use crate::tools::output;
@@ -35,7 +32,7 @@ use crate::tools::output;
   claude-mesh task list --status todo login
   claude-mesh task cancel-stale --older-than 7d
   claude-mesh task board --watch")]
-pub(super) struct Task {
+pub(super) struct TaskArgs {
     #[command(subcommand)]
     action: TaskAction,
 }
@@ -47,7 +44,7 @@ enum TaskAction {
         /// What is to be done, in one line.
         title: String,
         #[command(flatten)]
-        given: TaskArgs,
+        given: TaskFieldsArgs,
     },
     /// Change a task.
     Update {
@@ -57,7 +54,7 @@ enum TaskAction {
         #[arg(long)]
         title: Option<String>,
         #[command(flatten)]
-        given: TaskArgs,
+        given: TaskFieldsArgs,
         /// Where it stands from now on.
         #[arg(long, value_parser = statuses())]
         status: Option<TaskStatus>,
@@ -68,7 +65,7 @@ enum TaskAction {
         #[arg(long, value_name = "VERSION")]
         expected_version: Option<u32>,
     },
-    BulkUpdate(task_bulk::BulkUpdate),
+    BulkUpdate(task_bulk::BulkUpdateArgs),
     /// Show a task in full.
     Show {
         /// The task.
@@ -110,68 +107,8 @@ enum TaskAction {
     },
 }
 
-#[derive(Debug, Args)]
-pub(super) struct TaskArgs {
-    /// What it is in full; `-` reads stdin.
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// Whose work it is; it is told of it. An empty name is nobody.
-    #[arg(long, value_name = "PEER")]
-    assign: Option<String>,
-    /// A file its work touches; may be given several times.
-    #[arg(long = "file", value_name = "PATH")]
-    files: Vec<String>,
-    /// How much it matters.
-    #[arg(long, value_parser = priorities())]
-    priority: Option<Priority>,
-    /// A task that must end first; may be given several times.
-    #[arg(long, value_name = "ID")]
-    depends_on: Vec<String>,
-}
-
-pub(super) fn statuses() -> impl TypedValueParser<Value = TaskStatus> {
-    let words = PossibleValuesParser::new(TaskStatus::ALL.map(TaskStatus::as_str));
-    words.map(|word| TaskStatus::of(&word).expect("it is one of those"))
-}
-
-fn priorities() -> impl TypedValueParser<Value = Priority> {
-    let words = PossibleValuesParser::new(Priority::ALL.map(Priority::as_str));
-    words.map(|word| Priority::of(&word).expect("it is one of those"))
-}
-
-impl TaskArgs {
-    pub(super) fn fields(
-        &self,
-        context: &CliContext,
-        mesh: &mut Mesh,
-        title: Option<&String>,
-    ) -> Result<TaskFields, Failure> {
-        let description = self.description.as_ref().map(|text| match text.as_str() {
-            "-" => text_input::read("description", "-"),
-            _ => Ok(text.clone()),
-        });
-        let ids: Vec<TaskId> = self
-            .depends_on
-            .iter()
-            .map(|id| find_task_id(context, mesh, id))
-            .collect::<Result<_, _>>()?;
-        let files = task_files(&context.settings.working_directory, &self.files)?;
-        Ok(TaskFields {
-            title: title.cloned(),
-            description: description.transpose()?,
-            assigned_to: self.assign.clone(),
-            files_owned: Some(files).filter(|files| !files.is_empty()),
-            priority: self.priority,
-            depends_on: Some(ids).filter(|ids| !ids.is_empty()),
-        })
-    }
-}
-
-/// So many tasks are looked through for the end of an id.
-const TASKS_SEARCHED_MAX: u32 = 10_000;
-
 /// Creates, changes, shows.
-pub(super) fn task(context: &CliContext, args: &Task) -> CommandResult {
+pub(super) fn task(context: &CliContext, args: &TaskArgs) -> CommandResult {
     match &args.action {
         TaskAction::Create { title, given } => create(context, title, given),
         TaskAction::Update {
@@ -227,7 +164,7 @@ pub(super) fn task(context: &CliContext, args: &Task) -> CommandResult {
     }
 }
 
-fn create(context: &CliContext, title: &String, given: &TaskArgs) -> CommandResult {
+fn create(context: &CliContext, title: &String, given: &TaskFieldsArgs) -> CommandResult {
     let mut mesh = context.open()?;
     let fields = given.fields(context, &mut mesh, Some(title))?;
     let mut session = context.register(mesh)?;
@@ -257,23 +194,6 @@ fn update(context: &CliContext, mesh: Mesh, change: &TaskChange) -> CommandResul
     }
     report_updated(context, &updated)?;
     Ok(CommandStatus::Done)
-}
-
-/// Prints what came of changing a task.
-pub(super) fn report_updated(context: &CliContext, updated: &TaskUpdated) -> Result<(), Failure> {
-    print::line(&task_line(context, &updated.task))?;
-    for FileClaim { claim, own } in &updated.claims {
-        let who = if *own {
-            "claimed for you"
-        } else {
-            &format!("held by {}", claim.peer_name)
-        };
-        print::line(&format!(
-            "{}: {who}",
-            display_file(context, &claim.resource)
-        ))?;
-    }
-    Ok(())
 }
 
 fn show(context: &CliContext, id: &str) -> CommandResult {
@@ -388,66 +308,4 @@ fn cancel_stale(context: &CliContext, older_than: Duration, reason: Option<&str>
         print::line("no todo task of this project is that old")?;
     }
     Ok(CommandStatus::Done)
-}
-
-/// One task on one line.
-fn task_line(context: &CliContext, task: &store::Task) -> String {
-    let who = task.assigned_name.as_ref();
-    let who = who.map_or_else(String::new, |name| {
-        format!(", for {}", context.sanitize_foreign(name))
-    });
-    format!(
-        "{} ({}{who})  {}",
-        context.sanitize_foreign(&text::one_line(&task.title)),
-        task.status.as_str(),
-        task.id.to_string().dimmed()
-    )
-}
-
-fn display_file(context: &CliContext, resource: &str) -> String {
-    let path = resource.strip_prefix("file:").unwrap_or(resource);
-    context.shown(path.as_ref())
-}
-
-/// Opens the mesh in which a task is to be.
-pub(super) fn open_task_mesh(context: &CliContext, id: &str) -> Result<Mesh, Failure> {
-    match context.open_existing()? {
-        Some(mesh) => Ok(mesh),
-        None => Err(crate::model::Refusal::UnknownTask { id: id.into() }.into()),
-    }
-}
-
-/// Returns the task of an id, or of the end of one among those of this project.
-pub(super) fn find_task_id(
-    context: &CliContext,
-    mesh: &mut Mesh,
-    given: &str,
-) -> Result<TaskId, Failure> {
-    let given = given.trim();
-    if let Ok(id) = given.parse() {
-        return Ok(id);
-    }
-    let own = context.speaker_name(mesh)?;
-    let all = TaskSelection {
-        limit: TASKS_SEARCHED_MAX,
-        ..TaskSelection::default()
-    };
-    let found = mesh.tasks(own.as_ref(), &context.project.path, &all)?;
-    let id_suffix = given.to_uppercase();
-    let matching_ids: Vec<TaskId> = found
-        .tasks
-        .iter()
-        .map(|task| task.id)
-        .filter(|id| !id_suffix.is_empty() && id.to_string().ends_with(&id_suffix))
-        .collect();
-    match matching_ids.as_slice() {
-        [only] => Ok(*only),
-        [] => Err(crate::model::Refusal::UnknownTask { id: given.into() }.into()),
-        [first, ..] => Err(CliError::new(
-            "invalid_argument",
-            format!("{} tasks end with {given:?}", matching_ids.len()),
-            format!("type more of it, for example {first}"),
-        )
-        .into()),
-    }
 }

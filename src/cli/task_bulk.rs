@@ -5,10 +5,12 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::task::{TaskArgs, find_task_id, open_task_mesh, report_updated, statuses};
+use super::task_args::{TaskFieldsArgs, find_task_id, open_task_mesh, statuses};
+use super::task_format::report_updated;
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, print, text_input};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{print, text_input};
 use crate::mesh::task_files;
 use crate::mesh::{Mesh, TaskChange, TaskFields};
 use crate::model::{Priority, TaskStatus};
@@ -27,12 +29,12 @@ Examples:
   claude-mesh task bulk-update 7K2Q9X 4M1P0C --status cancelled --reason 'the importer is gone'
   claude-mesh task bulk-update --from changes.json
   echo '[{\"task_id\": \"7K2Q9X\", \"priority\": \"high\"}]' | claude-mesh task bulk-update --from -")]
-pub(super) struct BulkUpdate {
+pub(super) struct BulkUpdateArgs {
     /// The tasks, 100 at most.
     #[arg(required_unless_present = "from", value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
-    given: TaskArgs,
+    given: TaskFieldsArgs,
     /// Where they stand from now on.
     #[arg(long, value_parser = statuses())]
     status: Option<TaskStatus>,
@@ -83,7 +85,7 @@ impl ParsedChanges {
 }
 
 /// Changes them and tells each.
-pub(super) fn bulk_update(context: &CliContext, args: &BulkUpdate) -> CommandResult {
+pub(super) fn bulk_update(context: &CliContext, args: &BulkUpdateArgs) -> CommandResult {
     let listed = args.from.as_deref().map(read).transpose()?;
     let first = match &listed {
         Some(changes) => changes.first().map(|change| change.task_id.clone()),
@@ -137,7 +139,7 @@ pub(super) fn bulk_update(context: &CliContext, args: &BulkUpdate) -> CommandRes
 fn changes_from_ids(
     context: &CliContext,
     mesh: &mut Mesh,
-    args: &BulkUpdate,
+    args: &BulkUpdateArgs,
 ) -> Result<ParsedChanges, Failure> {
     let fields = args.given.fields(context, mesh, None)?;
     if fields == TaskFields::default() && args.status.is_none() {

@@ -1,10 +1,10 @@
-//! A text that comes from a file or from stdin instead of the command line: UTF-8, and no more than the mesh carries.
+//! Reads a text from a file or from stdin instead of the command line: UTF-8, within the size limit of the mesh.
 use std::io::Read;
 
 use crate::cli::error::{CliError, Failure};
 use crate::model::question::TEXT_BYTES_MAX;
 
-/// Reads the file at `path`, or stdin for `-`; `what` names the text in a refusal.
+/// Reads the file at `path`, or stdin for `-`; `what` names the text in errors.
 pub(super) fn read(what: &str, path: &str) -> Result<String, Failure> {
     let origin = if path == "-" { "stdin" } else { path };
     let read_error = |error: std::io::Error| {
@@ -19,7 +19,7 @@ pub(super) fn read(what: &str, path: &str) -> Result<String, Failure> {
         Box::new(std::fs::File::open(path).map_err(read_error)?)
     };
     let mut bytes = Vec::new();
-    // One more for the end of the last line, one more to see that it is too much.
+    // One byte more for the final newline, and one more to detect a text that is too large.
     let limit = TEXT_BYTES_MAX as u64 + 2;
     source
         .by_ref()

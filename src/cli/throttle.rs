@@ -1,4 +1,4 @@
-//! `claude-mesh quiet` and `claude-mesh pause`: a person says when sessions are to be left alone.
+//! `claude-mesh quiet` and `claude-mesh pause`: stops peers from waking one session, or all.
 use std::time::Duration;
 
 use clap::Args;
@@ -7,39 +7,41 @@ use serde_json::json;
 use super::message::unknown_peer_refusal;
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::{CommandResult, CommandStatus, duration, print};
+use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::{duration, print};
 use crate::mesh::Mesh;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;
 
-/// Leave a session alone: store what it is asked, and do not ring
+/// Do not wake a session: store the questions for it
 ///
-/// Its askers get `held` at once. What was held is rung for when quiet ends; a prompt you type brings it earlier.
+/// Its askers get `held` at once. The session is woken for held questions when quiet ends; a prompt you type there shows
+/// them earlier.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh quiet backend --for 1h
   claude-mesh quiet backend --off
   claude-mesh quiet                     in a session's shell: that session")]
-pub(super) struct Quiet {
-    /// Which peer; in a session's shell that session.
+pub(super) struct QuietArgs {
+    /// The peer; in the shell of a session that session is the default.
     peer: Option<String>,
     #[command(flatten)]
-    span: Span,
+    span: ThrottleSpanArgs,
 }
 
-/// Leave all sessions of the mesh alone
+/// Wake no session of the mesh
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh pause --for 30m
   claude-mesh pause --off")]
-pub(super) struct Pause {
+pub(super) struct PauseArgs {
     #[command(flatten)]
-    span: Span,
+    span: ThrottleSpanArgs,
 }
 
 #[derive(Debug, Args)]
-struct Span {
-    /// For how long, for example 30m, 2h; without it until --off.
+struct ThrottleSpanArgs {
+    /// For how long, for example 30m, 2h; otherwise until --off.
     #[arg(long = "for", value_name = "SPAN", value_parser = duration::span)]
     this_long: Option<Duration>,
     /// End it.
@@ -47,8 +49,8 @@ struct Span {
     off: bool,
 }
 
-impl Span {
-    /// Returns until when, in wall milliseconds; `None` ends it.
+impl ThrottleSpanArgs {
+    /// Returns the end as wall time in milliseconds; `None` to end it now.
     fn until_ms(&self, mesh: &Mesh) -> Option<i64> {
         let now_ms = mesh.now().wall_ms;
         let span_ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(FOREVER_MS);
@@ -60,8 +62,8 @@ impl Span {
     }
 }
 
-/// Makes one peer quiet, or ends it.
-pub(super) fn quiet(context: &CliContext, args: &Quiet) -> CommandResult {
+/// Makes a peer quiet, or ends that.
+pub(super) fn quiet(context: &CliContext, args: &QuietArgs) -> CommandResult {
     if args.span.off {
         context.require_person("ending quiet")?;
     }
@@ -86,10 +88,10 @@ pub(super) fn quiet(context: &CliContext, args: &Quiet) -> CommandResult {
     report(context, &name, "quiet", until_ms)
 }
 
-/// Pauses the whole mesh, or ends it.
-pub(super) fn pause(context: &CliContext, args: &Pause) -> CommandResult {
+/// Pauses the mesh, or ends the pause.
+pub(super) fn pause(context: &CliContext, args: &PauseArgs) -> CommandResult {
     context.require_person("pausing the mesh")?;
-    // Where no mesh is yet, it is made: what is paused is whoever comes.
+    // The pause also applies to sessions that join later, so the mesh is created if there is none.
     let existing = if args.span.off {
         context.open_existing()?
     } else {
@@ -106,7 +108,7 @@ pub(super) fn pause(context: &CliContext, args: &Pause) -> CommandResult {
 
 fn missing_peer_error() -> Failure {
     Failure::argument(
-        "which peer? A person has no seat to make quiet",
+        "which peer? A person cannot be quiet",
         "`claude-mesh quiet NAME`; `claude-mesh pause` holds the whole mesh",
     )
 }
@@ -121,7 +123,7 @@ fn report(context: &CliContext, who: &str, what: &str, until_ms: Option<i64>) ->
         return Ok(CommandStatus::Done);
     }
     print::line(&match (until_ms, until) {
-        (None, _) => format!("{who} is not {what} any more; what was held is rung for now"),
+        (None, _) => format!("{who} is no longer {what}; sessions are woken for what was held"),
         (Some(_), Some(until)) => format!("{who} is {what} until {until}"),
         (Some(_), None) => format!("{who} is {what} until you end it with --off"),
     })?;

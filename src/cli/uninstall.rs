@@ -1,26 +1,26 @@
-//! `claude-mesh uninstall`: takes out of Claude Code's files what `install` has put in, and nothing else.
+//! `claude-mesh uninstall`: removes from Claude Code's files the entries of `install`, and nothing else.
 use clap::Args;
 
-use super::install::{Files, PlanRunner, places};
-use super::{CommandResult, CommandStatus, print};
+use super::install::{FilesArgs, PlanRunner, places};
+use super::print;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::Settings;
 use crate::setup;
 
-/// Take claude-mesh out of Claude Code; run it before you remove the programs
+/// Remove claude-mesh from Claude Code; run it before you remove the programs
 ///
-/// The mesh itself stays in ~/.claude-mesh: questions, answers, names. Remove that folder when you want it gone too.
+/// The mesh itself stays in ~/.claude-mesh: questions, answers, names. To remove it too, delete that folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh uninstall --dry-run
   claude-mesh uninstall
   claude-mesh uninstall --project")]
-pub(super) struct Uninstall {
+pub(super) struct UninstallArgs {
     #[command(flatten)]
-    files: Files,
+    files: FilesArgs,
 }
 
-/// Takes claude-mesh out.
-pub(super) fn uninstall(args: &Uninstall, json: bool) -> CommandResult {
+pub(super) fn uninstall(args: &UninstallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     args.files.check(&settings)?;
     let plan = setup::uninstall(&places(&settings)?, args.files.scope())?;
@@ -28,10 +28,10 @@ pub(super) fn uninstall(args: &Uninstall, json: bool) -> CommandResult {
         settings: &settings,
         files: &args.files,
         json,
-        no_change_message: "nothing to do: claude-mesh is not wired in there",
+        no_change_message: "nothing to do: claude-mesh is not installed there",
     };
     if change.run_plan(plan)? && !json {
-        print::line("sessions that are open stay in the mesh until they end")?;
+        print::line("open sessions stay in the mesh until they end")?;
     }
     Ok(CommandStatus::Done)
 }

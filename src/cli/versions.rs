@@ -1,14 +1,17 @@
-//! Which programs are installed, and in which version.
+//! Finds Claude Code and asks programs for their version.
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::platform::{Clock, Settings, SystemClock};
+use crate::cli::poll::poll;
+use crate::platform::Settings;
 
-/// No program that is asked for its version may take longer.
+/// How long a program may take to print its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the end of the program is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Returns the Claude Code that is first on `PATH`.
+/// Returns the first Claude Code on `PATH`.
 pub(super) fn claude(settings: &Settings) -> Option<PathBuf> {
     settings
         .search_path
@@ -26,11 +29,8 @@ pub(super) fn version(program: &mut Command) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// What a program prints for `--version`, if it ends in time.
+/// Returns what a program prints for `--version`. Kills it after the timeout.
 fn version_output(program: &mut Command) -> Option<String> {
-    let clock = SystemClock::new();
-    let deadline_monotonic_ms =
-        clock.now().monotonic_ms + i64::try_from(VERSION_TIMEOUT.as_millis()).unwrap_or(0);
     let mut child = program
         .arg("--version")
         .stdin(Stdio::null())
@@ -38,13 +38,11 @@ fn version_output(program: &mut Command) -> Option<String> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    while child.try_wait().ok()?.is_none() {
-        if clock.now().monotonic_ms > deadline_monotonic_ms {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
+    let ended = poll(VERSION_TIMEOUT, POLL_INTERVAL, || child.try_wait()).ok()?;
+    if ended.is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
+        return None;
     }
     let output = child.wait_with_output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -1,34 +1,35 @@
-//! `claude-mesh wall`: which folders have a mesh of their own.
+//! `claude-mesh wall`: lists and sets the folders that have a mesh of their own.
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::context::shown;
 use crate::cli::error::Failure;
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::settings::expand_home;
 use crate::platform::{Settings, isolation};
 
 /// List the walls, or give a folder a mesh of its own
 ///
-/// Sessions behind different walls do not exist for each other. A wall holds for the folder and all below it; the nearest
-/// one counts. It is written to ~/.claude-mesh/config.json and holds for sessions that start from then on.
+/// Sessions behind different walls cannot see each other. A wall applies to the folder and all below it; the nearest
+/// one counts. It is written to ~/.claude-mesh/config.json and applies to sessions that start from then on.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  claude-mesh wall                          what stands now
+  claude-mesh wall                          the current walls
   claude-mesh wall ~/clients/acme acme      sessions below that folder see only each other
-  claude-mesh wall ~/clients/acme default   take the wall away")]
-pub(super) struct Wall {
-    /// The folder; it need not exist yet.
+  claude-mesh wall ~/clients/acme default   remove the wall")]
+pub(super) struct WallArgs {
+    /// The folder; it need not exist.
     #[arg(requires = "name")]
     folder: Option<PathBuf>,
-    /// The name of its mesh: a-z, 0-9, `.`, `_`, `-`. `default` takes the wall away.
+    /// The name of its mesh: a-z, 0-9, `.`, `_`, `-`. `default` removes the wall.
     name: Option<String>,
 }
 
-/// Lists the walls or builds one.
-pub(super) fn wall(args: &Wall, json: bool) -> CommandResult {
+/// Lists the walls, or sets one.
+pub(super) fn wall(args: &WallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     match (&args.folder, &args.name) {
         (Some(folder), Some(name)) => set_mesh(&settings, folder, name, json),
@@ -74,10 +75,7 @@ fn set_mesh(settings: &Settings, folder: &Path, name: &str, json: bool) -> Comma
         .is_none_or(|text| text.contains(['*', '?', '[']));
     if unusable {
         return Err(Failure::argument(
-            format!(
-                "{:?} cannot stand behind a wall",
-                folder.display().to_string()
-            ),
+            format!("{:?} cannot have a wall", folder.display().to_string()),
             "its name must be UTF-8 without `*`, `?` and `[`; nothing was changed",
         ));
     }
@@ -98,13 +96,13 @@ fn set_mesh(settings: &Settings, folder: &Path, name: &str, json: bool) -> Comma
     ))?;
     print::line(&format!("file: {}", shown(&place.database, &settings.home)))?;
     if settings.database.is_some() {
-        print::line("but MESH_DB_PATH is set, and it comes before every wall")?;
+        print::line("but MESH_DB_PATH is set and overrides every wall")?;
     }
-    print::line("sessions that are open keep their mesh until they are restarted")?;
+    print::line("open sessions keep their mesh until they are restarted")?;
     Ok(CommandStatus::Done)
 }
 
-/// A folder that does not exist yet, without `.` and `..`.
+/// Removes `.` and `..` from the path of a folder that does not exist yet.
 fn normalized(folder: &Path) -> PathBuf {
     let mut normalized = PathBuf::new();
     for part in folder.components() {

@@ -6,24 +6,21 @@
 //! `claude mcp list` starts servers only to look at them. So the server sits down when its client is known to be a
 //! session, or at the first tool call, and writes nothing before. One thread, no timer while nobody waits.
 
-mod arguments;
-mod blocking_wait;
 mod claim_queue_watcher;
-mod errors;
 mod framing;
 mod inbox_waker;
 mod lifecycle;
 mod malformed_frames;
 mod pre_init_filter;
-mod result_budget;
-mod results;
+mod progress;
 mod server;
 mod session_state;
-mod tools;
+mod tool_call;
+mod tool_list;
 
 use std::process::ExitCode;
 
-pub use tools::{INSTRUCTIONS, tool_list};
+pub use tool_list::tool_list;
 
 /// Runs the server on stdin and stdout until its client is gone.
 pub fn run() -> ExitCode {

@@ -3,53 +3,72 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
-    ErrorCode, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+    CustomResult, DiscoverResult, ErrorCode, Implementation, InitializeRequestParams,
+    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::Value;
 
 use crate::mcp::session_state::Shared;
-use crate::mcp::{arguments, claim_queue_watcher, errors, inbox_waker, session_state, tools};
-use crate::model::Refusal;
+use crate::mcp::tool_call::Call;
+use crate::mcp::tool_list::tool_list;
+use crate::mcp::{claim_queue_watcher, inbox_waker, session_state};
+use crate::model::{Error, Refusal};
 use crate::platform::Fault;
+use crate::platform::text::cut_chars;
+use crate::tools;
+
+/// Characters of an unknown name that an error repeats.
+const NAME_CHARS_MAX: usize = 60;
 
 /// The handler of one connection. Where the settings cannot be read it lists the tools, and every call says why.
 #[derive(Clone)]
 pub(super) struct MeshServer {
     shared: Result<Arc<Shared>, Fault>,
-    session_search_started: Arc<AtomicBool>,
+    background_started: Arc<AtomicBool>,
 }
 
 impl MeshServer {
     pub(super) fn new(shared: Result<Arc<Shared>, Fault>) -> Self {
         Self {
             shared,
-            session_search_started: Arc::default(),
+            background_started: Arc::default(),
         }
     }
 
-    /// Returns the client's name; the first request that brings it starts the search for its session.
-    fn client(&self, context: &RequestContext<RoleServer>) -> String {
-        let client = context.client_info().map_or_else(
-            || "unknown".into(),
-            |info| format!("{} {}", info.name, info.version),
-        );
+    /// Serves one more request of a client: the first starts what runs beside the requests.
+    fn greet(&self, context: &RequestContext<RoleServer>) -> String {
+        let client = client_name(context);
         if let Ok(shared) = &self.shared
-            && !self.session_search_started.swap(true, Ordering::SeqCst)
+            && !self.background_started.swap(true, Ordering::SeqCst)
         {
-            tokio::spawn(Arc::clone(shared).register_when_session_found(client.clone()));
-            tokio::spawn(claim_queue_watcher::watch_claim_queues(
-                Arc::clone(shared),
-                client.clone(),
-            ));
-            if session_state::is_claude(&client) {
-                tokio::spawn(inbox_waker::attend(Arc::clone(shared), client.clone()));
-            }
+            start_background_tasks(shared, &client);
         }
         client
+    }
+}
+
+/// Returns the name and version by which a client introduces itself.
+fn client_name(context: &RequestContext<RoleServer>) -> String {
+    context.client_info().map_or_else(
+        || "unknown".into(),
+        |info| format!("{} {}", info.name, info.version),
+    )
+}
+
+/// Starts the search for the session of the client, and what the server does for that session while no request runs.
+fn start_background_tasks(shared: &Arc<Shared>, client: &str) {
+    let start = || (Arc::clone(shared), client.to_owned());
+    let (shared, client) = start();
+    tokio::spawn(shared.register_when_session_found(client));
+    let (shared, client) = start();
+    tokio::spawn(claim_queue_watcher::watch_claim_queues(shared, client));
+    let (shared, client) = start();
+    if session_state::is_claude(&client) {
+        tokio::spawn(inbox_waker::attend(shared, client));
     }
 }
 
@@ -68,7 +87,7 @@ impl ServerHandler for MeshServer {
     ) -> Result<InitializeResult, ErrorData> {
         let result = self.negotiate_initialize(&request);
         context.peer.set_peer_info(request);
-        self.client(&context);
+        self.greet(&context);
         result
     }
 
@@ -76,7 +95,7 @@ impl ServerHandler for MeshServer {
         &self,
         context: RequestContext<RoleServer>,
     ) -> Result<DiscoverResult, ErrorData> {
-        self.client(&context);
+        self.greet(&context);
         let versions = self.supported_protocol_versions().into_owned();
         Ok(DiscoverResult::from_server_info(versions, self.get_info()))
     }
@@ -86,11 +105,11 @@ impl ServerHandler for MeshServer {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let client = self.client(&context);
+        let client = self.greet(&context);
         let tools = match &self.shared {
             Ok(shared) if shared.disabled_reason(&client).is_some() => Vec::new(),
-            Ok(shared) => tools::tool_list(shared.settings().tools.as_deref()),
-            Err(_) => tools::tool_list(None),
+            Ok(shared) => tool_list(shared.settings().tools.as_deref()),
+            Err(_) => tool_list(None),
         };
         Ok(ListToolsResult::with_all_items(tools))
     }
@@ -100,30 +119,37 @@ impl ServerHandler for MeshServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let client = self.client(&context);
+        let client = self.greet(&context);
         let shared = match &self.shared {
             Ok(shared) => shared,
-            Err(fault) => return Ok(errors::settings_unreadable(fault).into()),
+            Err(fault) => return Ok(failure(&tools::unreadable_settings_body(fault)).into()),
         };
-        let call = tools::Call {
+        // A registered session was allowed to; the files are not read again at every call.
+        if !shared.is_registered()
+            && let Some(problem) = shared.disabled_reason(&client)
+        {
+            let refusal = Refusal::Unsupported { problem };
+            return Ok(failure(&tools::error_body(&refusal.into())).into());
+        }
+        let Some(tool) = tools::find(&request.name) else {
+            return Err(ErrorData::invalid_params(
+                format!(
+                    "no tool called {:?}",
+                    cut_chars(&request.name, NAME_CHARS_MAX)
+                ),
+                None,
+            ));
+        };
+        let call = Call {
             shared,
-            client,
+            client: &client,
             context: &context,
         };
-        // Whoever sits was let in; the files are not read again at every call.
-        if !shared.is_registered()
-            && let Some(problem) = shared.disabled_reason(&call.client)
-        {
-            return Ok(errors::result(&Refusal::Unsupported { problem }.into()).into());
-        }
-        let outcome = tools::call(&call, &request.name, request.arguments).await;
-        match outcome {
-            Some(result) => Ok(result.unwrap_or_else(|error| errors::result(&error)).into()),
-            None => Err(ErrorData::invalid_params(
-                format!("no tool called {:?}", arguments::cut(&request.name)),
-                None,
-            )),
-        }
+        let outcome = match (tool.handler)(request.arguments.unwrap_or_default()) {
+            Ok(operation) => call.run(operation).await,
+            Err(error) => Err(error),
+        };
+        Ok(result_of(outcome).into())
     }
 
     async fn list_prompts(
@@ -166,8 +192,20 @@ impl ServerHandler for MeshServer {
     }
 }
 
+/// Returns the result of a call: one text block with one JSON object.
+fn result_of(outcome: Result<Value, Error>) -> CallToolResult {
+    match outcome {
+        Ok(body) => CallToolResult::success(vec![ContentBlock::text(body.to_string())]),
+        Err(error) => failure(&tools::error_body(&error)),
+    }
+}
+
+fn failure(body: &Value) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(body.to_string())])
+}
+
 /// Tools are all this server has.
 fn method_not_found(name: &str) -> ErrorData {
-    let message = format!("no method called {:?}", arguments::cut(name));
+    let message = format!("no method called {:?}", cut_chars(name, NAME_CHARS_MAX));
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
 }

@@ -18,6 +18,7 @@ use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
 use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
+use crate::tools::CallContext;
 use crate::wake::WakeListener;
 
 /// A write waits this long on the thread itself; longer waits go on without blocking the other calls.
@@ -66,15 +67,6 @@ struct Registration {
     lock: Option<LockGuard>,
 }
 
-/// What one call works with.
-pub(super) struct VerbContext<'a> {
-    pub(super) mesh: &'a mut Mesh,
-    pub(super) me: SessionHandle,
-    pub(super) place: &'a MeshLocation,
-    pub(super) project: &'a Project,
-    pub(super) wake: &'static str,
-}
-
 impl Shared {
     pub(super) fn new(settings: Settings) -> Self {
         let clock = Arc::new(SystemClock::new());
@@ -100,7 +92,7 @@ impl Shared {
     }
 
     /// Returns how long this server runs, in seconds.
-    pub(super) fn uptime_seconds(&self) -> i64 {
+    fn uptime_seconds(&self) -> i64 {
         (self.now().monotonic_ms - self.started.monotonic_ms) / 1000
     }
 
@@ -197,7 +189,7 @@ impl Shared {
     pub(super) async fn verb<T>(
         &self,
         client: &str,
-        verb: impl FnMut(VerbContext<'_>) -> Result<T>,
+        verb: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
         self.retry_while_busy(client, false, verb).await
     }
@@ -206,7 +198,7 @@ impl Shared {
     pub(super) async fn in_same_session<T>(
         &self,
         client: &str,
-        verb: impl FnMut(VerbContext<'_>) -> Result<T>,
+        verb: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
         self.retry_while_busy(client, true, verb).await
     }
@@ -215,7 +207,7 @@ impl Shared {
         &self,
         client: &str,
         in_same_session: bool,
-        mut verb: impl FnMut(VerbContext<'_>) -> Result<T>,
+        mut verb: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
         let began_monotonic_ms = self.now().monotonic_ms;
         let busy_timeout_ms = i64::try_from(BUSY_TIMEOUT_TOTAL.as_millis()).unwrap_or(i64::MAX);
@@ -265,7 +257,7 @@ impl SessionState {
         shared: &Shared,
         client: &str,
         in_same_session: bool,
-    ) -> Result<VerbContext<'_>> {
+    ) -> Result<CallContext<'_>> {
         if !in_same_session || self.registration.is_none() {
             self.open(shared, client)?;
             self.check_registration()?;
@@ -282,12 +274,13 @@ impl SessionState {
         ) else {
             unreachable!("mesh and seat were just taken")
         };
-        Ok(VerbContext {
+        Ok(CallContext {
             mesh,
             me: registration.handle.clone(),
             place,
             project,
-            wake: registration.listener.kind(),
+            wake: registration.listener.kind().as_str(),
+            uptime_seconds: shared.uptime_seconds(),
         })
     }
 

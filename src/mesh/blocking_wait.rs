@@ -356,23 +356,36 @@ impl WaitCondition for ReplyWait {
     }
 }
 
-/// The wait for anything else that one query finds; a question for the session interrupts it.
+/// A query that is repeated until it finds something. A closure is one too.
+pub trait WaitQuery {
+    /// What it finds.
+    type Output;
+
+    /// Reads once.
+    fn poll(&mut self, mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<Self::Output>>;
+}
+
+impl<T, F> WaitQuery for F
+where
+    F: FnMut(&mut Mesh, &SessionHandle) -> Result<PollResult<T>>,
+{
+    type Output = T;
+
+    fn poll(&mut self, mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<T>> {
+        self(mesh, me)
+    }
+}
+
+/// The wait for anything else than replies, by a query; a question for the session interrupts it.
+#[derive(Debug)]
 pub struct QueryWait<Q> {
     id: WaitId,
     query: Q,
     row_exists: bool,
 }
 
-impl<Q> std::fmt::Debug for QueryWait<Q> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("QueryWait")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
 impl<Q> QueryWait<Q> {
-    /// Waits in the row `id` until `query` returns something else than [`PollResult::Pending`].
+    /// Waits in the row `id` until `query` finds something.
     pub fn new(id: WaitId, query: Q) -> Self {
         Self {
             id,
@@ -380,16 +393,18 @@ impl<Q> QueryWait<Q> {
             row_exists: true,
         }
     }
+
+    /// Returns the query, with what its last poll has left in it.
+    pub fn query(&self) -> &Q {
+        &self.query
+    }
 }
 
-impl<T, Q> WaitCondition for QueryWait<Q>
-where
-    Q: FnMut(&mut Mesh, &SessionHandle) -> Result<PollResult<T>>,
-{
-    type Output = T;
+impl<Q: WaitQuery> WaitCondition for QueryWait<Q> {
+    type Output = Q::Output;
 
-    fn poll(&mut self, mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<T>> {
-        let pending = match (self.query)(mesh, me)? {
+    fn poll(&mut self, mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<Q::Output>> {
+        let pending = match self.query.poll(mesh, me)? {
             pending @ PollResult::Pending { .. } => pending,
             found => return Ok(found),
         };

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Mesh, PendingWakeups};
-use crate::mesh::peer::liveness::HostView;
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
 use crate::model::Result;
-use crate::store::Tx;
 
 /// What became of something that was to be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl Mesh {
     /// Runs a verb that removes something for good, if it is there, and takes the traces out.
     pub(in crate::mesh) fn erase_with(
         &mut self,
-        verb: impl FnOnce(&Tx, &HostView, &mut PendingWakeups) -> Result<bool>,
+        verb: impl FnOnce(&mut Verb) -> Result<bool>,
     ) -> Result<EraseOutcome> {
         if !self.write(verb)? {
             return Ok(EraseOutcome::NotFound);
@@ -49,13 +48,13 @@ impl Mesh {
 
     /// Takes out what is left of whatever was forgotten, by anybody. Returns whether nothing is left.
     pub(in crate::mesh) fn erase_residue(&mut self, timeout: Duration) -> Result<bool> {
-        let Some(of) = self.read(|tx, _| Ok(tx.pending_residue()?))? else {
+        let Some(of) = self.read(|read| Ok(read.tx.pending_residue()?))? else {
             return Ok(true);
         };
         self.rebuild_fts_terms()?;
         let is_clean = self.store.compact(timeout)?;
         if is_clean {
-            self.write(|tx, _, _| Ok(tx.clear_residue(&of)?))?;
+            self.write(|verb| Ok(verb.tx.clear_residue(&of)?))?;
         }
         Ok(is_clean)
     }
@@ -64,15 +63,15 @@ impl Mesh {
     /// that nobody waits long for the lock.
     fn rebuild_fts_terms(&mut self) -> Result<()> {
         for _ in 0..FTS_REBUILDS_MAX {
-            if !self.read(|tx, _| Ok(tx.has_stale_fts_prefix()?))? {
+            if !self.read(|read| Ok(read.tx.has_stale_fts_prefix()?))? {
                 return Ok(());
             }
-            let mut more = self.write(|tx, _, _| Ok(tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;
+            let mut more = self.write(|verb| Ok(verb.tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;
             while more {
-                more = self.write(|tx, _, _| Ok(tx.continue_fts_rebuild(PAGES_PER_STEP)?))?;
+                more = self.write(|verb| Ok(verb.tx.continue_fts_rebuild(PAGES_PER_STEP)?))?;
             }
         }
-        self.write(|tx, _, _| Ok(tx.rebuild_fts_at_once()?))
+        self.write(|verb| Ok(verb.tx.rebuild_fts_at_once()?))
     }
 
     /// Returns the copies from before an update in which a forgotten question may still stand.

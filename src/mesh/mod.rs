@@ -1,19 +1,20 @@
-//! What a session can do: sit down, ask, wait, answer, look around. Every verb is one transaction, its event, and the doorbell.
+//! The operations of the mesh: register, ask, wait, answer, claim, and the others. Each one is one transaction, its events,
+//! and the sessions to wake.
 //!
-//! *Purpose:* the rules of the mesh, the same behind every door. A [`Mesh`] is one open database file; a [`Member`] is
-//! someone who sits in it and can wait, for programs that use the library alone.
-//! *Why not otherwise:* no transaction spans a wait, and no verb rings before its commit. Whether a process lives is looked
-//! up when somebody needs to know, not told by heartbeats: a laptop that slept must not kill its sessions.
+//! *Purpose:* the rules of the mesh, the same for every program. A [`Mesh`] is one open database file; a [`Member`] is a
+//! registered session that can wait, for programs that use the library alone.
+//! *Why not otherwise:* no transaction spans a wait, and no doorbell is rung before the commit. Whether a process lives is
+//! looked up when it is needed, not reported by heartbeats: a laptop that slept must not kill its sessions.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //! use claude_mesh::platform::SystemClock;
-//! use claude_mesh::mesh::{Arrival, Mesh};
+//! use claude_mesh::mesh::{JoinRequest, Mesh};
 //! use claude_mesh::model::peer::Address;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mesh = Mesh::open("mesh.db".as_ref(), Arc::new(SystemClock::new()))?;
-//! let mut ada = mesh.join(&Arrival::here("/projects/ada".as_ref())?)?;
+//! let mut ada = mesh.join(&JoinRequest::here("/projects/ada".as_ref())?)?;
 //! let reply = ada.ask(&Address::parse("bo").unwrap(), "which port?", None)?;
 //! # let _ = reply; Ok(())
 //! # }
@@ -21,225 +22,67 @@
 
 mod blocking_wait;
 mod claim;
+mod connection;
+mod context;
 mod erase;
 mod event;
+mod host;
 mod member;
 mod memory;
 mod message;
+mod open;
 mod options;
 mod peer;
 mod question;
 mod retention;
+mod session;
 mod state;
 mod status;
 mod task;
-mod topic;
+mod text;
 mod wake;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::model::Result;
-use crate::platform::id::SessionId;
-use crate::platform::{Clock, Fault, Moment};
-use crate::store::{Store, Tx};
-use crate::wake::Doorbells;
-
-use crate::mesh::peer::liveness::HostView;
-
-pub use crate::mesh::blocking_wait::{
+pub use blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
-    WaitOutcome, WaitStep, Waiter,
+    WaitOutcome, WaitQuery, WaitStep, Waiter,
 };
-pub use crate::mesh::claim::acquire::{
-    ClaimFilter, ClaimOutcome, ClaimQueue, ClaimRequest, ClaimSelector, Grant, ReleaseOutcome,
-    Ticket, file_resource, prefix, resource,
-};
-pub use crate::mesh::erase::EraseOutcome;
-pub use crate::mesh::peer::directory::{PeerDescription, PeerScope, PeerView};
-pub use crate::mesh::peer::expertise::RankedPeer;
-pub use crate::mesh::peer::register::{JoinRequest, SessionHandle};
-pub use crate::mesh::question::ask::{AskOutcome, AskedQuestion, IfOffline, Reply, ReplyOutcome};
-pub use crate::mesh::question::inbox::{
-    Granted, Inbox, LateAnswer, PendingQuestion, QuestionWithPeers,
-};
-pub use crate::mesh::question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
-pub use crate::mesh::question::wait::{
-    InterruptReason, Interruption, QuestionStatus, Wait, WaitPoll,
-};
-pub use crate::mesh::task::files::{FileClaim, task_files};
-pub use crate::mesh::task::lifecycle::{
-    BulkUpdateOutcome, TaskChange, TaskCreated, TaskFields, TaskList, TaskSelection, TaskUpdated,
-};
-pub use crate::mesh::wake::hook_wake::Rewake;
-pub use crate::mesh::wake::policy::{DoorbellStatus, InboxState, WakeAction};
+pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant, Ticket};
+pub use claim::lease::lease_expires_at_ms;
+pub use claim::list::{ClaimFilter, ClaimQueue};
+pub use claim::release::{ClaimSelector, ReleaseOutcome};
+pub use claim::resource::{file_resource, prefix, resource};
+pub use claim::unnotified::Granted;
+pub use connection::Mesh;
+pub use erase::EraseOutcome;
 pub use event::EventWait;
 pub use member::Member;
-pub use memory::{MemorySelector, Recall, Remember, RememberOutcome};
-pub use message::{
-    MESSAGE_TTL_SECONDS_MAX, MessageDraft, MessageFilter, MessageList, PostOutcome, ReadProgress,
-    UnmentionedMail,
-};
+pub use memory::forget::MemorySelector;
+pub use memory::recall::Recall;
+pub use memory::remember::{Remember, RememberOutcome};
+pub use message::list::{MessageFilter, MessageList, ReadProgress, UnmentionedMail};
+pub use message::post::{MESSAGE_TTL_SECONDS_MAX, MessageDraft, PostOutcome};
+pub use message::topic::{SubscriptionAction, TopicSubscribers};
 pub use options::MeshOptions;
+pub use peer::describe::PeerDescription;
+pub use peer::directory::{PeerScope, PeerView};
+pub use peer::expertise::RankedPeer;
+pub use peer::join_request::JoinRequest;
+pub use question::answer::{Reply, ReplyOutcome};
+pub use question::ask::{AskOutcome, AskedQuestion, IfOffline};
+pub use question::inbox::{Inbox, LateAnswer, PendingQuestion};
+pub use question::interrupt::{InterruptReason, Interruption};
+pub use question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
+pub use question::read::QuestionWithPeers;
+pub use question::status::QuestionStatus;
+pub use question::wait::{Wait, WaitPoll};
+pub use session::SessionHandle;
 pub use state::NewValue;
 pub use status::Status;
-pub use topic::{SubscriptionAction, TopicSubscribers};
-
-/// One open mesh.
-pub struct Mesh {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    host: HostView,
-    keep_ms: i64,
-    faults: Option<PathBuf>,
-}
-
-impl std::fmt::Debug for Mesh {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mesh")
-            .field("path", &self.path())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Mesh {
-    /// Opens the mesh at `path`; makes the file, with its folder, when there is none.
-    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> std::result::Result<Self, Fault> {
-        Self::open_with(path, clock, &MeshOptions::default())
-    }
-
-    /// Opens the mesh in a given way.
-    pub fn open_with(
-        path: &Path,
-        clock: Arc<dyn Clock>,
-        options: &MeshOptions,
-    ) -> std::result::Result<Self, Fault> {
-        let store = Store::open(path, options.store.clone())?;
-        let host = HostView::new(Doorbells::of(path), &clock.now(), options);
-        Ok(Self {
-            store,
-            clock,
-            host,
-            keep_ms: options.keep_ms,
-            faults: options.faults.clone(),
-        })
-    }
-
-    /// Returns the path of the database.
-    pub fn path(&self) -> &Path {
-        self.store.path()
-    }
-
-    /// Returns the doorbells of this mesh.
-    pub fn doorbells(&self) -> &Doorbells {
-        &self.host.doorbells
-    }
-
-    /// Returns the time as this mesh sees it.
-    pub fn now(&self) -> Moment {
-        self.clock.now()
-    }
-
-    /// Changes how long a write waits for the lock.
-    pub fn set_lock_timeout(&mut self, lock_timeout: Duration) {
-        self.store.set_lock_timeout(lock_timeout);
-    }
-
-    /// Opens the file anew when its path means another one now. Returns whether it did: then nobody sits there any more.
-    pub fn reopen_if_replaced(&mut self) -> std::result::Result<bool, Fault> {
-        self.store.reopen_if_replaced()
-    }
-
-    /// Brings the log into the file; the work of a server at rest.
-    pub fn tidy(&mut self) -> Result<()> {
-        self.store.tidy()
-    }
-
-    /// Looks for damage in the whole file; slow. Returns the first finding.
-    pub fn find_damage(&mut self) -> Result<Option<String>> {
-        self.store.find_damage()
-    }
-
-    /// Runs a verb in one transaction, then rings for it.
-    fn write<T>(
-        &mut self,
-        verb: impl FnOnce(&Tx, &HostView, &mut PendingWakeups) -> Result<T>,
-    ) -> Result<T> {
-        self.store.reopen_if_replaced()?;
-        let mut wakeups = PendingWakeups::default();
-        let host = &self.host;
-        let outcome = self.store.write(self.clock.now(), |tx| {
-            let outcome = verb(tx, host, &mut wakeups)?;
-            claim::queue::settle_changed_queues(tx, host, &mut wakeups)?;
-            wakeups.add(tx.sessions_waiting_for_events()?);
-            wakeups.add_unnotified(tx)?;
-            Ok(outcome)
-        })?;
-        wakeups.deliver(&self.host.doorbells);
-        self.store.checkpoint_if_wal_is_long();
-        Ok(outcome)
-    }
-
-    /// Runs a look that somebody asked for; like a verb that writes, it rings for what nobody is known to have heard.
-    fn read_and_wake_unnotified<T>(
-        &mut self,
-        query: impl FnOnce(&Tx, &HostView) -> Result<T>,
-    ) -> Result<T> {
-        let (outcome, unnotified) =
-            self.read(|tx, host| Ok((query(tx, host)?, tx.has_questions_due_for_wake()?)))?;
-        if unnotified {
-            self.wake_unnotified();
-        }
-        Ok(outcome)
-    }
-
-    /// Rings for what nobody is known to have heard. This never holds up or fails the verb on whose way it happens: the
-    /// lock is not waited for, as whoever holds it rings too, and what cannot be done now is left to the next verb.
-    fn wake_unnotified(&mut self) {
-        let lock_timeout = self.store.set_lock_timeout(Duration::ZERO);
-        let _ = self.write(|_, _, _| Ok(()));
-        self.store.set_lock_timeout(lock_timeout);
-    }
-
-    /// Runs a look at one state of the mesh.
-    fn read<T>(&mut self, query: impl FnOnce(&Tx, &HostView) -> Result<T>) -> Result<T> {
-        self.store.reopen_if_replaced()?;
-        let host = &self.host;
-        self.store.read(self.clock.now(), |tx| query(tx, host))
-    }
-}
-
-/// For whom to ring once the transaction is committed, and which lines to put in order before.
-#[derive(Debug, Default)]
-struct PendingWakeups {
-    sessions: Vec<SessionId>,
-    ended: Vec<SessionId>,
-    changed_queues: Vec<String>,
-}
-
-impl PendingWakeups {
-    fn add(&mut self, sessions: impl IntoIterator<Item = SessionId>) {
-        self.sessions.extend(sessions);
-    }
-
-    /// Adds the sessions whose questions nobody is known to have heard of: who asked may have died before it rang.
-    fn add_unnotified(&mut self, tx: &Tx) -> Result<()> {
-        for target in tx.take_peers_due_for_wake()? {
-            let sessions = tx.live_sessions_at(target)?;
-            self.add(sessions.iter().map(|session| session.id));
-        }
-        Ok(())
-    }
-
-    fn deliver(mut self, doorbells: &Doorbells) {
-        self.sessions.sort_unstable();
-        self.sessions.dedup();
-        for session in self.sessions {
-            doorbells.ring(session);
-        }
-        for session in self.ended {
-            doorbells.remove(session);
-        }
-    }
-}
+pub use task::create::TaskCreated;
+pub use task::fields::{TaskChange, TaskFields};
+pub use task::files::{FileClaim, task_files};
+pub use task::list::{TaskList, TaskSelection};
+pub use task::update::{BulkUpdateOutcome, TaskUpdated};
+pub use wake::hook_wake::Rewake;
+pub use wake::inbox_wake::{DoorbellStatus, InboxState};
+pub use wake::policy::WakeAction;

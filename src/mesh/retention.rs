@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Mesh;
-use crate::mesh::peer::register::is_missing_folder;
-use crate::mesh::question::wait::end_waits;
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
+use crate::mesh::peer::seat::is_missing_folder;
 use crate::model::{EventKind, Result};
 use crate::platform::fault_log;
-use crate::store::{Reclaimed, Tx};
+use crate::store::Reclaimed;
 
 /// So long after anybody sat there a mailbox goes whose folder is gone, in milliseconds.
 const ABANDONED_AFTER_MS: i64 = 30 * 24 * 3600 * 1000;
@@ -34,23 +34,24 @@ impl Mesh {
         let keep_ms = self.keep_ms;
         self.remove_stale_doorbells()?;
         let claims = self.settle_queues("")?;
-        let reclaimed = self.write(|tx, host, wakeups| {
-            tx.set_meta("swept_at_ms", &tx.now.wall_ms.to_string())?;
-            end_waits(tx, &host.dead_waits(tx, None)?)?;
-            for (id, target) in tx.expire_questions()? {
-                tx.append_event(
+        let reclaimed = self.write(|verb| {
+            verb.tx
+                .set_meta("swept_at_ms", &verb.tx.now.wall_ms.to_string())?;
+            verb.delete_waits(&verb.dead_waits(None)?)?;
+            for (id, target) in verb.tx.expire_questions()? {
+                verb.tx.append_event(
                     EventKind::QuestionExpired,
                     Some(target),
                     &id.to_string(),
                     &json!({}),
                 )?;
-                wakeups.add(tx.sessions_waiting_for_question(id, None)?);
+                verb.wake(verb.tx.sessions_waiting_for_question(id, None)?);
             }
-            let before = tx.now.wall_ms - keep_ms;
-            let expired = super::state::expire_state_entries(tx)?;
-            let mut reclaimed = tx.sweep(before)?;
+            let before = verb.tx.now.wall_ms - keep_ms;
+            let expired = super::state::expire_state_entries(verb)?;
+            let mut reclaimed = verb.tx.sweep(before)?;
             reclaimed.state += expired;
-            tx.sweep_runs(before)?;
+            verb.tx.sweep_runs(before)?;
             Ok(reclaimed)
         })?;
         self.erase_residue(Duration::ZERO)?;
@@ -66,9 +67,9 @@ impl Mesh {
     /// gone is looked up while nobody waits for the lock; each sweep goes on where the last one ended.
     fn sweep_abandoned_peers(&mut self) -> Result<usize> {
         let before_ms = self.now().wall_ms - ABANDONED_AFTER_MS;
-        let (cursor, abandoned_peers) = self.read(|tx, _| {
-            let cursor = tx.meta(FOLDER_CURSOR_KEY)?.unwrap_or_default();
-            let abandoned_peers = tx.abandoned_peers(before_ms, &cursor, FOLDERS_MAX)?;
+        let (cursor, abandoned_peers) = self.read(|read| {
+            let cursor = read.tx.meta(FOLDER_CURSOR_KEY)?.unwrap_or_default();
+            let abandoned_peers = read.tx.abandoned_peers(before_ms, &cursor, FOLDERS_MAX)?;
             Ok((cursor, abandoned_peers))
         })?;
         let last = abandoned_peers.last().map(|peer| peer.id.to_string());
@@ -82,14 +83,19 @@ impl Mesh {
         if abandoned.is_empty() && next == cursor {
             return Ok(0);
         }
-        self.write(|tx, _, _| {
-            tx.set_meta(FOLDER_CURSOR_KEY, &next)?;
+        self.write(|verb| {
+            verb.tx.set_meta(FOLDER_CURSOR_KEY, &next)?;
             let mut removed = 0;
             for peer in &abandoned {
-                if tx.delete_abandoned_peer(peer.id, before_ms)? {
+                if verb.tx.delete_abandoned_peer(peer.id, before_ms)? {
                     removed += 1;
                     let data = json!({ "folder": "gone" });
-                    tx.append_event(EventKind::PeerForgotten, None, peer.name.as_str(), &data)?;
+                    verb.tx.append_event(
+                        EventKind::PeerForgotten,
+                        None,
+                        peer.name.as_str(),
+                        &data,
+                    )?;
                 }
             }
             Ok(removed)
@@ -99,8 +105,8 @@ impl Mesh {
     /// Takes away bells and locks that a killed server has left behind.
     fn remove_stale_doorbells(&mut self) -> Result<()> {
         for session in self.host.doorbells.list_sessions() {
-            let has_ended = self.read(|tx, _| {
-                let found = tx.session(session)?;
+            let has_ended = self.read(|read| {
+                let found = read.tx.session(session)?;
                 Ok(found.is_none_or(|session| session.ended_at_ms.is_some()))
             })?;
             if has_ended {
@@ -112,10 +118,11 @@ impl Mesh {
 }
 
 /// Returns whether the last sweep of any program was more than a minute ago.
-pub(in crate::mesh) fn is_sweep_due(tx: &Tx) -> Result<bool> {
+pub(in crate::mesh) fn is_sweep_due(read: ReadContext) -> Result<bool> {
     const SWEEP_INTERVAL_MS: i64 = 60_000;
-    let swept_at_ms = tx
+    let swept_at_ms = read
+        .tx
         .meta("swept_at_ms")?
         .and_then(|at| at.parse::<i64>().ok());
-    Ok(swept_at_ms.is_none_or(|at| (tx.now.wall_ms - at).abs() > SWEEP_INTERVAL_MS))
+    Ok(swept_at_ms.is_none_or(|at| (read.tx.now.wall_ms - at).abs() > SWEEP_INTERVAL_MS))
 }

@@ -1,10 +1,11 @@
 //! Shared state: values that sessions agree on. Whoever names the version it has read overwrites nobody's change.
 use serde_json::{Value, json};
 
-use super::{Mesh, SessionHandle};
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::session::SessionHandle;
 use crate::model::state::{Entry, Namespace, VALUE_BYTES_MAX, check_key, check_value};
 use crate::model::{EventKind, Refusal, Result};
-use crate::store::Tx;
 
 /// Entries listed at a time.
 const LIST_MAX: usize = 500;
@@ -24,7 +25,7 @@ impl Mesh {
     /// Returns what stands under a key; version 0 where nothing does.
     pub fn entry(&mut self, namespace: &Namespace, key: &str) -> Result<Entry> {
         check_key(key)?;
-        self.read(|tx, _| Ok(tx.entry(namespace, key)?))
+        self.read(|read| Ok(read.tx.entry(namespace, key)?))
     }
 
     /// Sets a value. Returns the entry as it is now.
@@ -37,14 +38,15 @@ impl Mesh {
     ) -> Result<Entry> {
         check_key(key)?;
         let text = check_value("value", new.value, VALUE_BYTES_MAX)?;
-        self.write(|tx, _, _| {
-            check_version(tx, namespace, key, new.expected_version)?;
-            let expiry_ms = |seconds| tx.now.wall_ms + i64::from(seconds) * 1000;
+        self.write(|verb| {
+            check_version(verb.read(), namespace, key, new.expected_version)?;
+            let expiry_ms = |seconds| verb.tx.now.wall_ms + i64::from(seconds) * 1000;
             let expires_at_ms = new.ttl_seconds.map(expiry_ms);
             let version =
-                tx.put_entry(namespace, key, Some(&text), me.name.as_str(), expires_at_ms)?;
-            append_change_event(tx, Some(me), namespace, key, version, false)?;
-            Ok(tx.entry(namespace, key)?)
+                verb.tx
+                    .put_entry(namespace, key, Some(&text), me.name.as_str(), expires_at_ms)?;
+            append_change_event(verb, Some(me), namespace, key, version, false)?;
+            Ok(verb.tx.entry(namespace, key)?)
         })
     }
 
@@ -57,12 +59,14 @@ impl Mesh {
         expected_version: Option<i64>,
     ) -> Result<Option<i64>> {
         check_key(key)?;
-        self.write(|tx, _, _| {
-            if !check_version(tx, namespace, key, expected_version)?.exists() {
+        self.write(|verb| {
+            if !check_version(verb.read(), namespace, key, expected_version)?.exists() {
                 return Ok(None);
             }
-            let version = tx.put_entry(namespace, key, None, me.name.as_str(), None)?;
-            append_change_event(tx, Some(me), namespace, key, version, true)?;
+            let version = verb
+                .tx
+                .put_entry(namespace, key, None, me.name.as_str(), None)?;
+            append_change_event(verb, Some(me), namespace, key, version, true)?;
             Ok(Some(version))
         })
     }
@@ -76,18 +80,22 @@ impl Mesh {
         after: &str,
         bytes_max: usize,
     ) -> Result<(Vec<Entry>, bool)> {
-        self.read(|tx, _| Ok(tx.entries(namespace, prefix, after, LIST_MAX, bytes_max)?))
+        self.read(|read| {
+            Ok(read
+                .tx
+                .entries(namespace, prefix, after, LIST_MAX, bytes_max)?)
+        })
     }
 }
 
 /// Returns the entry as it is; refuses when the caller thinks of another version.
 fn check_version(
-    tx: &Tx,
+    read: ReadContext,
     namespace: &Namespace,
     key: &str,
     expected: Option<i64>,
 ) -> Result<Entry> {
-    let current = tx.entry(namespace, key)?;
+    let current = read.tx.entry(namespace, key)?;
     match expected {
         Some(expected) if expected != current.version => Err(Refusal::VersionMismatch {
             expected,
@@ -99,17 +107,17 @@ fn check_version(
 }
 
 /// Takes away what has outlived its time. Returns how many entries that were.
-pub(in crate::mesh) fn expire_state_entries(tx: &Tx) -> Result<usize> {
-    let expired_entries = tx.expire_entries()?;
+pub(in crate::mesh) fn expire_state_entries(verb: &mut Verb) -> Result<usize> {
+    let expired_entries = verb.tx.expire_entries()?;
     for (namespace, key, version) in &expired_entries {
-        append_change_event(tx, None, namespace, key, *version, true)?;
+        append_change_event(verb, None, namespace, key, *version, true)?;
     }
     Ok(expired_entries.len())
 }
 
 /// The value is for those who read the entry, not for everybody who reads the log.
 fn append_change_event(
-    tx: &Tx,
+    verb: &mut Verb,
     by: Option<&SessionHandle>,
     namespace: &Namespace,
     key: &str,
@@ -123,5 +131,7 @@ fn append_change_event(
         "version": version,
         "deleted": deleted,
     });
-    Ok(tx.append_event(EventKind::StateChanged, by.map(|by| by.peer), key, &data)?)
+    Ok(verb
+        .tx
+        .append_event(EventKind::StateChanged, by.map(|by| by.peer), key, &data)?)
 }

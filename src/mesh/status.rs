@@ -1,5 +1,6 @@
 //! The state of the mesh in figures.
-use super::{Mesh, PeerView};
+use crate::mesh::connection::Mesh;
+use crate::mesh::peer::directory::PeerView;
 use crate::model::throttle::ThrottleReason;
 use crate::model::{Liveness, PeerKind, Result};
 
@@ -61,27 +62,27 @@ impl Mesh {
         };
         let over_budget = views.iter().filter(is_spent).count();
         let (bytes, wal_bytes) = self.store.sizes();
-        self.read(|tx, _| {
+        self.read(|read| {
             Ok(Status {
                 wake_budget,
                 posted_turns,
                 over_budget,
                 stops,
-                held: tx.count_held_questions()?,
+                held: read.tx.count_held_questions()?,
                 bytes,
                 wal_bytes,
                 schema: crate::store::version(),
                 peers: [
                     alive,
                     stale,
-                    tx.count_session_peers()?.saturating_sub(alive + stale),
+                    read.tx.count_session_peers()?.saturating_sub(alive + stale),
                 ],
-                questions: tx.count_questions()?,
-                messages: tx.count_messages()?,
-                claims: tx.count_claims()?,
-                memories: tx.count_all_memories()?,
-                tasks: tx.count_open_tasks()?,
-                events: tx.count_events()?,
+                questions: read.tx.count_questions()?,
+                messages: read.tx.count_messages()?,
+                claims: read.tx.count_claims()?,
+                memories: read.tx.count_all_memories()?,
+                tasks: read.tx.count_open_tasks()?,
+                events: read.tx.count_events()?,
             })
         })
     }

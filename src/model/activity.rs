@@ -1,27 +1,28 @@
-//! What a session is at: how its person's last prompt and its own last message begin, each on one short line.
+//! Summarizes the activity of a session for `list_peers`: the beginnings of the last prompt of its person and of its own
+//! last message, each on one short line.
 use serde::{Deserialize, Serialize};
 
 use super::secret;
 use crate::platform::text::{cut_chars, one_line};
 
-/// Longest part in characters.
+/// The longest excerpt in characters.
 pub const EXCERPT_CHARS_MAX: usize = 160;
-/// Of a long text only so much is looked at; a secret that begins in the part ends within it.
+/// How much of a long text is scanned for a secret. One that begins within the excerpt ends within this.
 const SCANNED_CHARS_MAX: usize = 4_096;
 
-/// What a session is at, as its hooks have seen it.
+/// The activity of a session, as recorded by its hooks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivitySummary {
-    /// How the last typed prompt begins.
+    /// The beginning of the last typed prompt.
     pub asked: Option<String>,
-    /// How the last final message begins.
+    /// The beginning of the last final message of a turn.
     pub said: Option<String>,
-    /// When the last turn ended, in wall milliseconds; `None` while one runs.
+    /// When the last turn ended, in wall milliseconds; `None` during a turn.
     pub stopped_at_ms: Option<i64>,
 }
 
 impl ActivitySummary {
-    /// Returns both parts as one line, or `None` when there is neither.
+    /// Returns both excerpts on one line, or `None` if there is neither.
     pub fn line(&self) -> Option<String> {
         let excerpt =
             |word: &str, text: &Option<String>| text.as_ref().map(|text| format!("{word}: {text}"));
@@ -30,7 +31,7 @@ impl ActivitySummary {
         (!line.is_empty()).then_some(line)
     }
 
-    /// Returns the same with each part brought into its form again: a file may hold anything.
+    /// Returns the summary with each text cut to an excerpt again, because the file it was read from may hold anything.
     #[must_use]
     pub fn normalized(self) -> Self {
         let normalized = |text: Option<String>| text.as_deref().and_then(excerpt);
@@ -42,8 +43,7 @@ impl ActivitySummary {
     }
 }
 
-/// Returns how a text begins, on one line without control characters; `None` when nothing is left of it, or when a secret
-/// stands there.
+/// Returns the beginning of a text on one line without control characters; `None` if that is empty or contains a secret.
 pub fn excerpt(text: &str) -> Option<String> {
     let prefix = cut_chars(text, SCANNED_CHARS_MAX);
     let line = one_line(prefix);

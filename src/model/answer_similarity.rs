@@ -1,48 +1,48 @@
-//! Known answers: which earlier answers of a peer fit a new question. Only what is alike enough is given; nothing is made up.
+//! Finds the earlier answers of a peer that fit a new question, as prior answers for a caller who cannot be answered now.
+//! Answers below a minimal similarity are left out, so that no answer is better than a wrong one.
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::tokenize::words_by_stem;
 
-/// How many earlier answers a result carries at most.
+/// The largest number of prior answers in a result.
 pub const ANSWERS_MAX: usize = 3;
-/// How many bytes they have in all, as JSON.
+/// Their largest total size in bytes of JSON.
 pub const BYTES_MAX: usize = 4_000;
-/// How many of a peer's answers are looked through, the newest first.
+/// How many answers of a peer are compared, the newest first.
 pub const CANDIDATES_MAX: u32 = 5_000;
-
-/// How many bytes their questions and answers have in all, about; the oldest are left out.
+/// About how many bytes of questions and answers are compared; the oldest are left out.
 pub const CANDIDATE_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
-/// How much of a question's weight must be found again.
+/// The part of the weight of the new question that must be found in an earlier one and its answer.
 const QUESTION_COVERAGE_MIN: f64 = 0.4;
-/// How much of the earlier question's weight must be in the new one: what only brushes it is another question.
+/// The part of the weight of the earlier question that must be in the new one. Below it they are different questions.
 const CANDIDATE_COVERAGE_MIN: f64 = 0.34;
-/// A word found in the answer only counts as this part of one found in the question.
+/// The weight of a word that is only in the answer, relative to one in the question.
 const ANSWER_WORD_WEIGHT: f64 = 0.4;
-/// So much of an answer is read.
+/// How much of an answer is compared.
 const ANSWER_BYTES_SCANNED: usize = 2_048;
 
-/// A question that was answered.
+/// An answered question of the peer.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the field names say it")]
 pub struct AnsweredQuestion<'a> {
-    /// What was asked.
     pub question: &'a str,
-    /// What was answered.
     pub answer: &'a str,
 }
 
-/// An earlier answer that fits.
+/// An earlier answer that fits the new question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnswerMatch {
-    /// Its place in the list.
+    /// Its index in the list of earlier answers.
     pub index: usize,
-    /// The words of the new question that were found, as they stand there.
+    /// The words of the new question that were found, in the form they have there.
     pub matched: Vec<String>,
-    /// How well it fits; 1 is everything.
+    /// How well it fits, at most 1.
     pub score: f64,
 }
 
-/// Returns the earlier answers that fit a question, best first. `earlier` comes newest first, which also decides between equals.
+/// Returns the earlier answers that fit a question, best first. `earlier` is sorted newest first, which also decides between
+/// equal scores.
 pub fn find_similar_answers(question: &str, earlier: &[AnsweredQuestion]) -> Vec<AnswerMatch> {
     let question_words = words_by_stem(question);
     if question_words.is_empty() {
@@ -92,7 +92,7 @@ fn answer_match(
         .keys()
         .filter(|word| words.contains_key(*word))
         .collect();
-    // One word in common is enough only where both questions have hardly another.
+    // One common word is enough only if both questions have hardly any other.
     let enough =
         common.len() >= 2 || (common.len() == 1 && question_words.len() == 1 && words.len() <= 2);
     if !enough {
@@ -126,7 +126,7 @@ fn answer_match(
         .filter(|(word, _)| words.contains_key(*word) || answer.contains_key(*word))
         .map(|(_, surface_form)| surface_form.clone())
         .collect();
-    // Of two that cover the question equally the one with less beside it is nearer.
+    // Of two that cover the question equally, the one with fewer other words is nearer.
     let nearness = common_weight / candidate_weight;
     Some(AnswerMatch {
         index,
@@ -135,7 +135,7 @@ fn answer_match(
     })
 }
 
-/// How much a word tells: one that stands in every question tells little.
+/// The weights of words: the more questions have a word, the lower its weight.
 struct TermWeights {
     counts: HashMap<String, u32>,
     all: f64,
@@ -156,7 +156,7 @@ impl TermWeights {
     fn weight_of(&self, word: &str) -> f64 {
         match self.counts.get(word) {
             Some(count) => (1.0 + self.all / f64::from(*count)).ln().max(0.7),
-            // A word this peer was never asked with is as likely another way to say it as another subject.
+            // A word that no earlier question has may be a synonym or another subject, so it counts half.
             None => 0.5 * (1.0 + self.all).ln().max(0.7),
         }
     }

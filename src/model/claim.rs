@@ -1,28 +1,28 @@
-//! Claims: who may hold a resource beside whom, whose turn it is, and when a hold is over. All of it follows from values;
-//! where a path leads on this machine is looked up elsewhere.
+//! Decides about claims: who may hold a resource together, which tickets are granted next, and when a lease has expired.
+//! Paths of files are resolved in `platform::path`, not here.
 use serde::Serialize;
 
 use super::refusal::Refusal;
 use crate::model::validate::{check_secret, check_size};
 
-/// Longest name of a resource in bytes, as it is given.
+/// The longest name of a resource in bytes, as given.
 pub const RESOURCE_BYTES_MAX: usize = 512;
-/// Longest note in characters.
+/// The longest note in characters.
 pub const NOTE_CHARS_MAX: usize = 500;
-/// How long a hold lasts unless told otherwise, in seconds.
+/// The default lease in seconds.
 pub const LEASE_SECONDS: u32 = 120;
-/// Longest lease in seconds.
+/// The longest lease in seconds.
 pub const LEASE_SECONDS_MAX: u32 = 86_400;
-/// A lapsed lease of a session that works is honoured for so many leases after it was last claimed.
+/// A lapsed lease of a busy session is honoured until this many lease durations after the claim or its last renewal.
 const GRACE_LEASES: i64 = 10;
 
-/// How a resource is held.
+/// The mode of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimMode {
-    /// By one alone.
+    /// One holder only.
     Exclusive,
-    /// Beside others that share it.
+    /// Together with other shared claims.
     Shared,
 }
 
@@ -44,13 +44,13 @@ impl ClaimMode {
     }
 }
 
-/// Where a claim stands.
+/// The state of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimState {
-    /// Granted.
+    /// It is granted.
     Held,
-    /// A ticket: it waits for its turn.
+    /// It is a ticket in the claim queue.
     Queued,
 }
 
@@ -72,19 +72,20 @@ impl ClaimState {
     }
 }
 
-/// One who holds a resource or stands in line for it, as far as the order is concerned.
+/// A holder or a ticket, reduced to what decides about the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueEntry<Owner> {
-    /// Who.
+    /// The peer.
     pub owner: Owner,
-    /// How.
+    /// The mode of the claim.
     pub mode: ClaimMode,
 }
 
-/// Returns the places in `queue`, first is 0, of the tickets whose turn has come.
+/// Returns the indexes in `queue` of the tickets that can be granted now.
 ///
-/// One who shares and wants it alone goes first as soon as nobody else shares: whoever stands before it waits for it.
-/// Else the first ticket that goes with the holders, and the run of shared ones behind a shared one.
+/// A sharing holder that wants the resource exclusively goes first as soon as no other holder shares it, because all tickets
+/// before it wait for that holder. Otherwise it is the first ticket that is compatible with the holders, with the run of
+/// shared tickets that begins there.
 pub fn grantable_tickets<Owner: PartialEq + Copy>(
     holders: &[QueueEntry<Owner>],
     queue: &[QueueEntry<Owner>],
@@ -108,8 +109,8 @@ pub fn grantable_tickets<Owner: PartialEq + Copy>(
     (0..run).collect()
 }
 
-/// Returns for whom a ticket waits: holders and earlier tickets that it does not go with. One who shares already and wants
-/// it alone waits for nobody in the line.
+/// Returns whom a ticket waits for: incompatible holders and earlier tickets. A sharing holder that wants the resource
+/// exclusively waits for no ticket.
 pub fn blocking_owners<Owner: PartialEq + Copy>(
     holders: &[QueueEntry<Owner>],
     earlier_tickets: &[QueueEntry<Owner>],
@@ -128,23 +129,23 @@ pub fn blocking_owners<Owner: PartialEq + Copy>(
         .collect()
 }
 
-/// The time of a hold, in readings of the clock that halts while the machine sleeps.
+/// The time of a claim. The monotonic clock stops while the machine sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// When it was last claimed, or granted to one in line.
+    /// When it was granted or last renewed.
     pub claimed_monotonic_ms: i64,
-    /// How long it lasts.
+    /// How long it lasts without renewal.
     pub lease_ms: i64,
-    /// When it ends.
+    /// When it expires.
     pub expires_at_monotonic_ms: i64,
 }
 
-/// What is known of a holder when somebody asks.
+/// The state of a holder at the time of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HolderStatus {
-    /// Its session lives; a person's claim needs none.
+    /// Whether its session is alive; always true for a claim of a person.
     pub alive: bool,
-    /// Its session is in a turn.
+    /// Whether its session is in a turn.
     pub busy: bool,
 }
 
@@ -158,16 +159,16 @@ impl Lease {
         }
     }
 
-    /// Returns whether the hold is over: its holder is gone or its time is. A holder that works keeps a lapsed lease, for
-    /// ten of them at most: a build takes its time, and a forgotten claim must not starve the line.
+    /// Returns whether the claim has expired: its holder is dead, or its lease has lapsed. A busy holder keeps a lapsed lease
+    /// for ten lease durations at most: a build may take long, but a forgotten claim must not starve the queue.
     pub fn is_expired(self, holder: HolderStatus, now_ms: i64) -> bool {
         let in_grace = holder.busy && now_ms < self.grace_until_monotonic_ms();
         !holder.alive || (now_ms >= self.expires_at_monotonic_ms && !in_grace)
     }
 
-    /// Returns when to look whether it is over, at the earliest.
+    /// Returns when to check next whether it has expired.
     pub fn next_check_monotonic_ms(self, now_ms: i64) -> i64 {
-        /// While a lapsed lease is honoured nobody says when the turn ends.
+        /// While a lapsed lease is honoured, nothing announces the end of the turn.
         const GRACE_CHECK_INTERVAL_MS: i64 = 2_000;
         if now_ms < self.expires_at_monotonic_ms {
             self.expires_at_monotonic_ms
@@ -181,16 +182,16 @@ impl Lease {
     }
 }
 
-/// What a caller names: a file, or anything else by a name of its own.
+/// The name of a resource: a file, or any other name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceName<'a> {
-    /// `file:<path>`; where it leads is looked up.
+    /// The path of `file:<path>`, not resolved.
     File(&'a str),
     /// Any other name, as given.
     Other(&'a str),
 }
 
-/// Reads the name of a resource, which came as `parameter`.
+/// Reads the name of a resource, given as `parameter`.
 pub fn parse_resource_name<'a>(
     parameter: &str,
     text: &'a str,
@@ -227,7 +228,7 @@ pub fn check_note(note: &str) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Vec<QueueEntry<char>> {
+    fn entries(text: &str) -> Vec<QueueEntry<char>> {
         let one = |word: &str| QueueEntry {
             owner: word.chars().next().unwrap(),
             mode: if word.ends_with('!') {
@@ -240,7 +241,7 @@ mod tests {
     }
 
     fn turn(holders: &str, queue: &str) -> Vec<usize> {
-        grantable_tickets(&line(holders), &line(queue))
+        grantable_tickets(&entries(holders), &entries(queue))
     }
 
     #[test]
@@ -263,9 +264,13 @@ mod tests {
     #[test]
     fn ticket_waits_for_conflicting_holders_and_earlier_tickets() {
         let waits = |holders: &str, earlier_tickets: &str, ticket: &str| -> String {
-            blocking_owners(&line(holders), &line(earlier_tickets), line(ticket)[0])
-                .into_iter()
-                .collect()
+            blocking_owners(
+                &entries(holders),
+                &entries(earlier_tickets),
+                entries(ticket)[0],
+            )
+            .into_iter()
+            .collect()
         };
         assert_eq!(waits("a b", "c!", "d"), "c");
         assert_eq!(waits("a b", "c!", "d!"), "abc");

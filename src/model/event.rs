@@ -1,83 +1,84 @@
-//! The event log: what happened, in one order for all. Each event is written in the transaction of its verb.
+//! Defines the entries of the event log, and how callers choose among them. Each event is written in the transaction of its
+//! operation, so all see the same order.
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Refusal;
 use crate::platform::text::cut_chars;
 
-/// Largest data of an event that a project emits, in bytes of compact JSON.
+/// The largest data of a project event, in bytes of compact JSON.
 pub const DATA_BYTES_MAX: usize = 65_536;
 
-/// What can happen in a mesh. Projects add types of their own, `project.*`, which have no variant.
+/// The types of events. Projects emit types of their own, `project.*`, which have no variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// A session sat down.
+    /// A session registered.
     PeerJoined,
-    /// A session left.
+    /// A session unregistered.
     PeerLeft,
-    /// A session's process was found dead.
+    /// The process of a session was found dead.
     PeerDied,
     /// A mailbox got another name.
     PeerRenamed,
     /// A mailbox was removed with its questions.
     PeerForgotten,
-    /// Peers have started as many turns of a session as they may until its person types.
+    /// The wake budget of a session is used up.
     PeerSpent,
-    /// A person wants a session to be left alone.
+    /// A person made a peer quiet.
     PeerQuieted,
-    /// That is over before its time.
+    /// A person ended the quiet of a peer before its time.
     PeerResumed,
-    /// The whole mesh is to be left alone.
+    /// A person paused the mesh.
     MeshPaused,
-    /// That is over before its time.
+    /// A person ended the pause of the mesh before its time.
     MeshResumed,
     /// A question was stored.
     QuestionAsked,
-    /// A question was handed to a client for the model's next request.
+    /// A question was handed to a client for the next request of the model.
     QuestionShown,
     /// A question was answered, or its answer corrected.
     QuestionAnswered,
     /// A question was declined.
     QuestionDeclined,
-    /// A question was taken back.
+    /// A question was withdrawn by its asker.
     QuestionWithdrawn,
     /// A question expired.
     QuestionExpired,
-    /// A question was removed with what was said in it.
+    /// A question was erased with its texts.
     QuestionForgotten,
-    /// A question was stored without ringing, because its peer is quiet or over its budget.
+    /// A question was stored without a wake attempt, because its peer is throttled.
     QuestionHeld,
-    /// An idle session was rung for a question: a line goes into its inbox.
+    /// A wake attempt for a question was made at an idle session, by a line in its inbox.
     QuestionRung,
-    /// The same at a session that is not idle: it reads the line when it comes to it.
+    /// The same at a session that is not idle; it reads the line later.
     QuestionQueued,
-    /// A session was not woken for a question, and why.
+    /// A session was not woken for a question; the data has the reason.
     QuestionNotWoken,
-    /// A session was rung for something else than questions: mail, late answers, granted claims.
+    /// A wake attempt was made for something else: mail, late answers, granted claims.
     PeerRung,
-    /// It was not woken for that, and why.
+    /// A session was not woken for something else; the data has the reason.
     PeerNotWoken,
     /// A message was stored.
     MessagePosted,
-    /// A claim was granted, at once or when its turn came.
+    /// A claim was granted, at once or from the queue.
     ClaimGranted,
-    /// A place in the line for a claim was taken.
+    /// A ticket for a claim was queued.
     ClaimQueued,
-    /// A claim was given back, or a place in line given up.
+    /// A claim was released, or a ticket given up.
     ClaimReleased,
-    /// A claim was taken from a holder that is gone, or whose lease was over.
+    /// A claim was reaped because its holder is dead or its lease has expired.
     ClaimReaped,
     /// An entry of the shared state was set or deleted.
     StateChanged,
-    /// Something was remembered, replaced or forgotten.
+    /// A memory was stored, replaced or erased.
     MemoryChanged,
-    /// An asker whom nobody could answer now was given earlier answers.
+    /// A caller who cannot be answered now was given prior answers.
     QuestionKnown,
     /// A task was created.
     TaskCreated,
     /// A task was changed.
     TaskUpdated,
-    /// A task was taken away.
+    /// A task was deleted.
     TaskDeleted,
 }
 
@@ -123,7 +124,7 @@ impl EventKind {
     }
 }
 
-/// Which types of events somebody wants: `task.*`, `*.posted`; none at all means every type.
+/// The types of events that a caller wants, such as `task.*` or `*.posted`. An empty list means every type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventPatterns(Vec<String>);
 
@@ -157,7 +158,7 @@ impl EventPatterns {
         }
     }
 
-    /// Returns these patterns and more; every type is the pattern `*`.
+    /// Returns these patterns with those of `more`; if `more` means every type, with `*`.
     #[must_use]
     pub fn with(mut self, more: &Self) -> Self {
         let every = Self(vec!["*".into()]);
@@ -170,7 +171,7 @@ impl EventPatterns {
         self
     }
 
-    /// Returns these patterns without some of them; without any named, none is left.
+    /// Returns these patterns without those of `less`; if `less` is empty, none.
     #[must_use]
     pub fn without(mut self, less: &Self) -> Self {
         self.0
@@ -189,8 +190,8 @@ impl EventPatterns {
     }
 }
 
-/// A `*` stands for any letters, also none. Each piece between stars is taken where it is found first, so that no pattern
-/// takes long: those of others are looked at while a write holds the lock.
+/// Returns whether a pattern matches; a `*` matches any characters, also none. Each piece between stars is matched at its
+/// first occurrence, so that no pattern takes long: patterns of other sessions are matched while a write holds the lock.
 fn matches(pattern: &str, kind: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == kind;
@@ -212,34 +213,34 @@ fn matches(pattern: &str, kind: &str) -> bool {
     })
 }
 
-/// Which entries of the log somebody reads.
+/// The entries of the event log that a caller reads.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// Their types.
+    /// The types of the entries.
     pub types: EventPatterns,
-    /// Only those with a greater number.
+    /// Only entries with a greater number.
     pub after: Option<i64>,
-    /// Only those that happened then or later, in wall milliseconds.
+    /// Only entries of this time or later, in wall milliseconds.
     pub since_ms: Option<i64>,
-    /// At most so many. Without `after` and `since_ms` they are the newest.
+    /// The largest number of entries. Without `after` and `since_ms` they are the newest.
     pub limit: usize,
 }
 
-/// Some entries of the log, oldest first.
+/// A page of the event log, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct EventPage {
     /// The entries.
     pub events: Vec<Event>,
-    /// Read on after this number; also what did not match lies before it.
+    /// The number after which to read on. Entries that did not match are before it too.
     pub next: i64,
-    /// The log goes on behind `next`.
+    /// Whether there are entries after `next`.
     pub more: bool,
 }
 
-/// Longest name of a type that a project makes up, in bytes.
+/// The longest type of a project event, in bytes.
 pub const TYPE_BYTES_MAX: usize = 100;
 
-/// Checks the name of a type that a project makes up.
+/// Checks the type of a project event.
 pub fn check_project_type(kind: &str) -> Result<(), Refusal> {
     let is_valid = kind.len() <= TYPE_BYTES_MAX
         && kind.strip_prefix("project.").is_some_and(|rest| {
@@ -259,22 +260,22 @@ pub fn check_project_type(kind: &str) -> Result<(), Refusal> {
     )))
 }
 
-/// One entry of the log.
+/// An entry of the event log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
-    /// Its place in the order; grows, is never used twice.
+    /// Its number in the order; it only grows and is never reused.
     pub seq: i64,
-    /// What happened, for example `question.asked`.
+    /// The type of the event, for example `question.asked`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// When, in wall milliseconds.
+    /// When it happened, in wall milliseconds.
     #[serde(rename = "at", serialize_with = "as_rfc3339")]
     pub at_ms: i64,
-    /// The name of the peer who did it.
+    /// The name of the peer that caused it.
     pub by: String,
-    /// What it happened to: a question id or a peer name.
+    /// What it is about: an id, a name or a key.
     pub subject: String,
-    /// What belongs to it.
+    /// The details, by type.
     pub data: Value,
 }
 

@@ -1,68 +1,64 @@
-//! Who most likely knows about something: the words of a subject, looked for in what is known of each peer, and why in a few
-//! words. Nobody is asked for it.
+//! Ranks peers by how likely they know a subject, for callers who do not know whom to ask. The words of the subject are
+//! searched in what is stored about each peer; no peer is asked.
 //!
-//! What others answered before, what they are for and where they work says most. A word that is found with everybody says
-//! little, so each counts by how few have it.
+//! Earlier answers, the role and the project folder have the highest weights. The fewer peers have a word, the more it counts.
 use std::collections::BTreeSet;
 
 use super::refusal::{Refusal, Result};
 use crate::model::tokenize::{Word, tokenize};
 use crate::platform::text::{cut_chars, one_line};
 
-/// Longest subject in characters.
+/// The longest subject in characters.
 pub const SUBJECT_CHARS_MAX: usize = 500;
-/// So many words of a subject count.
+/// The number of words of a subject that count.
 const WORDS_MAX: usize = 16;
-/// So many reasons and words of each are told.
+/// The largest number of reasons in an explanation.
 const REASONS_MAX: usize = 4;
+/// The largest number of words in a reason.
 const REASON_WORDS_MAX: usize = 5;
 
-/// What somebody wants to know about.
+/// The subject that a caller wants to know about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpertiseQuery {
     words: Vec<Word>,
 }
 
-/// What is known of one peer.
+/// What is stored about one peer.
 #[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the field names say it")]
 pub struct PeerProfile {
-    /// Its name.
     pub name: String,
-    /// What it is for.
     pub role: Option<String>,
-    /// What it says it is doing.
+    /// Its own summary of its work.
     pub summary: Option<String>,
-    /// What its hooks have seen it do.
+    /// The activity summary that its hooks recorded.
     pub activity_summary: Option<String>,
-    /// Its project folder.
     pub folder: Option<String>,
-    /// Its branch.
     pub branch: Option<String>,
-    /// The files and other things it has claimed.
     pub claimed: Vec<String>,
     /// Questions it has answered, each with its answer.
     pub answered: Vec<String>,
-    /// What it has remembered.
+    /// The memories it has stored.
     pub remembered: Vec<String>,
 }
 
-/// How well a peer fits.
+/// How well a peer fits the subject.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpertiseMatch {
-    /// More is better; it only compares peers of one ranking.
+    /// Higher is better; comparable only within one ranking.
     pub score: f64,
-    /// Why, in a few words.
+    /// The reasons, in a few words.
     pub why: String,
 }
 
-/// One place where words of the subject were found. `weights` has a number for each word of the subject, 0 where it is not.
+/// A source in which words of the subject were found. `weights` has a number for each word of the subject, 0 if not found.
 struct Reason {
     weights: Vec<f64>,
     explanation: String,
 }
 
 impl ExpertiseQuery {
-    /// Reads what a caller wrote.
+    /// Reads the subject as a caller wrote it.
     pub fn parse(text: &str) -> Result<Self> {
         let length = text.chars().count();
         if length > SUBJECT_CHARS_MAX {
@@ -91,12 +87,12 @@ impl ExpertiseQuery {
         Ok(Self { words })
     }
 
-    /// Returns the words that are looked for.
+    /// Returns the words that are searched for.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(|word| word.surface_form.as_str())
     }
 
-    /// Returns which words of the subject a text has.
+    /// Returns for each word of the subject whether a text has it.
     fn words_found_in(&self, text: &str) -> Vec<bool> {
         let mut found = vec![false; self.words.len()];
         for word in tokenize(text) {
@@ -107,7 +103,7 @@ impl ExpertiseQuery {
         found
     }
 
-    /// Returns the words at which `weights` is not 0, as they are told.
+    /// Returns the words whose weight is not 0, as text.
     fn explanation(&self, weights: &[f64]) -> String {
         let found = self.words.iter().zip(weights).filter(|(_, at)| **at > 0.0);
         let shown = found.map(|(word, _)| word.surface_form.as_str());
@@ -115,7 +111,7 @@ impl ExpertiseQuery {
     }
 }
 
-/// Returns how well each peer fits the subject; `None` is not at all.
+/// Returns how well each peer fits the subject; `None` if nothing was found.
 pub fn rank_peers(subject: &ExpertiseQuery, peers: &[PeerProfile]) -> Vec<Option<ExpertiseMatch>> {
     let reasons: Vec<Vec<Reason>> = peers.iter().map(|known| reasons(subject, known)).collect();
     let rarity: Vec<f64> = (0..subject.words.len())
@@ -151,13 +147,13 @@ fn expertise_match(reasons: Vec<Reason>, rarity: &[f64]) -> Option<ExpertiseMatc
     })
 }
 
-/// A word that few have says more than one that all have.
+/// The fewer peers have a word, the higher its value.
 #[expect(clippy::cast_precision_loss, reason = "these count peers")]
 fn rarity(peers_with_word: usize, all: usize) -> f64 {
     (1.0 + all as f64 / peers_with_word.max(1) as f64).ln()
 }
 
-/// Returns every place of what is known where a word of the subject stands.
+/// Returns the sources about a peer in which a word of the subject was found.
 fn reasons(subject: &ExpertiseQuery, known: &PeerProfile) -> Vec<Reason> {
     let folder = known.folder.as_deref().map(last_path_components);
     let place = format!("{} {}", known.name, folder.as_deref().unwrap_or_default());
@@ -204,7 +200,7 @@ fn reasons(subject: &ExpertiseQuery, known: &PeerProfile) -> Vec<Reason> {
     .collect()
 }
 
-/// Returns a reason of so much weight for each word of the subject that a text has.
+/// Returns a reason in which each word found in `text` has this weight.
 fn reason(
     subject: &ExpertiseQuery,
     weight: f64,
@@ -234,7 +230,8 @@ fn claimed(subject: &ExpertiseQuery, resources: &[String]) -> Option<Reason> {
     reason(subject, 4.0, &held.join(" "), |_| explanation)
 }
 
-/// The first text with a word counts half of what very many would. `told` is given how many have one, and which words.
+/// Returns a reason for a list of texts. One text with a word counts half of the limit for very many. `explanation` gets the
+/// number of texts found and the words.
 fn counted(
     subject: &ExpertiseQuery,
     texts: &[String],
@@ -259,7 +256,7 @@ fn counted(
     })
 }
 
-/// The last two parts of a path; above them stands what all of one machine share.
+/// Returns the last two components of a path; those above are often equal for all peers of a machine.
 fn last_path_components(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {

@@ -1,32 +1,31 @@
-//! Memory: what may be remembered, and how what somebody typed becomes something to look for. Whatever is typed is data: no
-//! sign in it means anything to the database.
+//! Checks memories and parses search queries. A query is data: no character in it is an operator of the full-text search.
 use super::{Refusal, Result};
 use crate::model::validate::check_size;
 
-/// Most characters of a key.
+/// The longest key in characters.
 pub const KEY_CHARS_MAX: usize = 256;
-/// Most tags of one memory.
+/// The largest number of tags of a memory.
 pub const TAGS_MAX: usize = 16;
-/// Most characters of a tag.
+/// The longest tag in characters.
 pub const TAG_CHARS_MAX: usize = 64;
-/// How many versions of one key are kept, the newest included.
+/// How many versions of a key are kept, including the newest.
 pub const VERSIONS_MAX: u32 = 20;
-/// Most words and phrases of one query.
+/// The largest number of words and phrases in a query.
 pub const TERMS_MAX: usize = 32;
-/// Largest query in bytes.
+/// The largest query in bytes.
 pub const QUERY_BYTES_MAX: usize = 2_048;
 
-/// Whose memory it is.
+/// Who shares a memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MemoryScope {
-    /// The repository of a project, with all its worktrees.
+    /// The sessions of one repository, with all its worktrees.
     Project,
-    /// The whole mesh.
+    /// All sessions of the mesh.
     Mesh,
 }
 
 impl MemoryScope {
-    /// Returns the word in results.
+    /// Returns the word that results use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Project => "project",
@@ -35,26 +34,26 @@ impl MemoryScope {
     }
 }
 
-/// What to look for.
+/// A parsed search query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// What must be there.
+    /// The terms that a text must have.
     pub wanted: Vec<Term>,
-    /// What must not.
+    /// The terms that a text must not have.
     pub unwanted: Vec<Term>,
 }
 
-/// A word, a phrase, or the beginning of a word.
+/// A word, a phrase, or a prefix of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
-    /// Its text; at least one letter or digit, no quotation mark, no control character.
+    /// The text: at least one letter or digit, no quotation mark, no control character.
     pub text: String,
-    /// Only the beginning of a word is given.
+    /// Whether it is only a prefix of a word.
     pub prefix: bool,
 }
 
 impl Query {
-    /// Reads what somebody typed: words, "phrases", beginnings* and −exclusions. Every other sign is part of a word.
+    /// Parses a query: words, "phrases", prefixes* and -exclusions. Every other character is part of a word.
     pub fn parse(typed: &str) -> Result<Self> {
         check_size("query", typed, QUERY_BYTES_MAX)?;
         let mut query = Self::default();
@@ -73,18 +72,18 @@ impl Query {
         }
         let terms = query.wanted.len() + query.unwanted.len();
         let problem = if terms > TERMS_MAX {
-            format!("\"query\" has {terms} words; at most {TERMS_MAX} can be looked for at once")
+            format!("\"query\" has {terms} words; at most {TERMS_MAX} can be searched for at once")
         } else if !query.wanted.is_empty() {
             return Ok(query);
         } else if query.unwanted.is_empty() {
-            "\"query\" has no letter or digit to look for".into()
+            "\"query\" has no letter or digit to search for".into()
         } else {
-            "\"query\" only says what must not be there; add a word to look for".into()
+            "\"query\" only has exclusions; add a word to search for".into()
         };
         Err(Refusal::argument(problem).into())
     }
 
-    /// Returns the words that tell one text from another, for when no text has all of them. Phrases stay whole.
+    /// Returns the terms without stop words, for a second search when no text has all terms. Phrases stay whole.
     pub fn distinctive_terms(&self) -> Vec<&Term> {
         let distinctive_terms =
             |term: &&Term| !crate::model::tokenize::is_stop_word(&term.text.to_lowercase());
@@ -100,8 +99,8 @@ impl Term {
         } else {
             token.text.trim_end_matches('*')
         };
-        // A beginning of one letter fits half of all texts; it is looked for as the word it is, except in scripts where one
-        // sign is a word's beginning indeed.
+        // A prefix of one letter would match half of all texts, so it is searched as a word, except in scripts where a single
+        // character can be a word.
         let prefix = prefix
             && text.ends_with(char::is_alphanumeric)
             && (text.chars().count() > 1 || !text.is_ascii());
@@ -111,7 +110,7 @@ impl Term {
         })
     }
 
-    /// Returns whether it is one or two signs of a script that puts no spaces between words.
+    /// Returns whether it is one or two characters of a script without spaces between words.
     pub fn is_short_and_unspaced(&self) -> bool {
         let mut chars = self.text.chars();
         self.text.chars().count() <= 2 && chars.all(crate::model::tokenize::is_unspaced)
@@ -153,7 +152,7 @@ fn query_tokens(typed: &str) -> Vec<QueryToken> {
         let (from, to, next) = if let Some(length) = close {
             (start + 1, start + 1 + length, start + length + 2)
         } else {
-            // A mark that nothing closes is a sign like others.
+            // A quotation mark without a closing one is a character like any other.
             let end = typed[start + 1..]
                 .iter()
                 .position(|c| c.is_whitespace() || *c == '"')
@@ -171,15 +170,16 @@ fn query_tokens(typed: &str) -> Vec<QueryToken> {
     query_tokens
 }
 
-/// Checks the tags of a memory, or of a search. Returns them without spaces around and without repetition.
+/// Checks the tags of a memory or of a search. Returns them trimmed and without duplicates.
 pub fn tags(given: &[String]) -> Result<Vec<String>> {
     let mut tags: Vec<String> = Vec::new();
     for tag in given {
         let tag = tag.trim();
         if !tag.contains(char::is_alphanumeric) || tag.contains(char::is_control) {
-            return Err(
-                Refusal::argument("a tag in \"tags\" has no letter or digit on its line").into(),
-            );
+            return Err(Refusal::argument(
+                "a tag in \"tags\" must be one line with a letter or digit",
+            )
+            .into());
         }
         if tag.chars().count() > TAG_CHARS_MAX {
             let problem = format!("a tag in \"tags\" has more than {TAG_CHARS_MAX} characters");
@@ -196,7 +196,7 @@ pub fn tags(given: &[String]) -> Result<Vec<String>> {
     Ok(tags)
 }
 
-/// Checks a key. Returns it without spaces around.
+/// Checks a key. Returns it trimmed.
 pub fn key(given: &str) -> Result<&str> {
     let key = given.trim();
     if key.is_empty() || key.contains(char::is_control) {
@@ -209,12 +209,12 @@ pub fn key(given: &str) -> Result<&str> {
     Ok(key)
 }
 
-/// Returns whether two tags are the same but for case.
+/// Returns whether two tags are equal, ignoring case.
 pub fn same_tag(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
-/// Returns the part of a text around the first thing looked for, on one line.
+/// Returns the part of a text around the first match, on one line.
 pub fn snippet(text: &str, query: Option<&Query>) -> String {
     const CHARS: usize = 160;
     const BEFORE: usize = 40;
@@ -247,7 +247,7 @@ pub fn snippet(text: &str, query: Option<&Query>) -> String {
     )
 }
 
-/// What of a term is surely in a text that has it in another form: `deploying` is found as `deplo`.
+/// Returns the part of a term that other forms of the word have too: `deploying` is found as `deploy`.
 fn search_stem(term: &Term) -> Vec<char> {
     let word: Vec<char> = term.text.to_lowercase().chars().collect();
     let keep = if term.prefix || word.len() < 6 || term.text.contains(' ') {
@@ -338,11 +338,11 @@ mod tests {
         ] {
             assert_eq!(
                 parsed_form(typed),
-                "refused: \"query\" has no letter or digit to look for",
+                "refused: \"query\" has no letter or digit to search for",
                 "{typed:?}"
             );
         }
-        assert!(parsed_form("-port").contains("only says what must not be there"));
+        assert!(parsed_form("-port").contains("only has exclusions"));
         assert!(parsed_form(&"w ".repeat(3)).starts_with('w'));
         let many: Vec<String> = (0..40).map(|number| format!("w{number}")).collect();
         assert!(parsed_form(&many.join(" ")).contains("has 40 words"));

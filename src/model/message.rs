@@ -1,4 +1,4 @@
-//! Messages: what may be posted to whom, and what it must look like. Nobody waits for a message; a question is another thing.
+//! Defines messages, topics and recipients. No call waits for a message; text that wants an answer is a question.
 use std::fmt;
 
 use serde::Serialize;
@@ -7,36 +7,36 @@ use super::peer::{Address, NAME_MAX};
 use super::refusal::Refusal;
 use crate::platform::text::cut_chars;
 
-/// Largest body in bytes.
+/// The largest body in bytes.
 pub const BODY_BYTES_MAX: usize = crate::model::question::TEXT_BYTES_MAX;
-/// Longest subject in characters.
+/// The longest subject in characters.
 pub const SUBJECT_CHARS_MAX: usize = 200;
-/// Longest idempotency key in characters.
+/// The longest idempotency key in characters.
 pub const KEY_CHARS_MAX: usize = 128;
-/// A body of so many characters is mentioned with its text; of a longer one only the rest is told.
+/// A body of at most this many characters is shown in a notice; a longer message is mentioned without its body.
 pub const SHORT_BODY_CHARS_MAX: usize = 300;
-/// How many messages to everybody one peer may post in a minute.
+/// How many messages to everyone a peer may post in a minute.
 pub const BROADCASTS_A_MINUTE: u32 = 60;
-/// The topic that everybody hears.
+/// The address of every peer.
 pub const EVERYONE: &str = "*";
 
-/// What a message is, and with that whether it wakes.
+/// The type of a message, which decides whether it wakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageType {
-    /// Text; it waits until it is read.
+    /// Text; does not wake.
     #[default]
     Text,
-    /// A JSON value; it waits as well.
+    /// A JSON value; does not wake.
     Json,
-    /// It asks for something to be done; it wakes.
+    /// A request to do something; wakes.
     Command,
-    /// It must be known now; it wakes.
+    /// Urgent news; wakes.
     Alert,
 }
 
 impl MessageType {
-    /// All of them.
+    /// All types.
     pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Command, Self::Alert];
 
     /// Returns the stored word.
@@ -49,7 +49,7 @@ impl MessageType {
         }
     }
 
-    /// Returns the type of a word, or `None` when there is none.
+    /// Returns the type of a word, or `None` if there is no such type.
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
@@ -65,7 +65,7 @@ impl MessageType {
 pub struct Topic(String);
 
 impl Topic {
-    /// Reads a topic as somebody typed it: `ops`, `#ops` and `topic:Ops` are the same.
+    /// Parses a topic: `ops`, `#ops` and `topic:Ops` are the same.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
         let name = text
@@ -82,7 +82,7 @@ impl Topic {
             return Ok(Self(name));
         }
         Err(Refusal::argument(format!(
-            "a topic has 1 to {NAME_MAX} of a-z 0-9 . _ -, got {:?}",
+            "a topic has 1 to {NAME_MAX} characters of a-z, 0-9, \".\", \"_\" and \"-\", got {:?}",
             cut_chars(text, 80)
         )))
     }
@@ -93,19 +93,19 @@ impl Topic {
     }
 }
 
-/// Whom a message is for.
+/// The recipient of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
-    /// One mailbox.
+    /// One peer.
     Peer(Address),
-    /// Whoever subscribes to a topic, or asks for it.
+    /// The subscribers of a topic, and peers that list it.
     Topic(Topic),
-    /// Every mailbox there is, but the sender's.
+    /// Every peer except the sender.
     Everyone,
 }
 
 impl Recipient {
-    /// Reads what a caller wrote: a peer as in a question, `*`, `#topic` or `topic:name`.
+    /// Parses a recipient: a peer as in a question, `*`, `#topic` or `topic:name`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
         if text == EVERYONE {
@@ -118,14 +118,14 @@ impl Recipient {
     }
 }
 
-/// Where a stored message went, as it is shown.
+/// The recipient of a stored message, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentTo {
-    /// One mailbox, by the name it has now.
+    /// One peer, by its current name.
     Peer(String),
     /// A topic.
     Topic(String),
-    /// Everybody.
+    /// Every peer.
     Everyone,
 }
 

@@ -1,7 +1,8 @@
-//! The nouns of the mesh: plain data and pure rules. Nothing here reads a file, a clock or the environment.
+//! Defines the nouns of the mesh, such as peer, question and claim: plain data and pure rules. Nothing here reads a file, a
+//! clock or the environment.
 //!
-//! *Purpose:* what a peer, a question and an event are, and what follows from their values alone.
-//! *Why not otherwise:* a rule that needs no database can be tested as a function call.
+//! *Purpose:* what follows from values alone, such as the next step of a task, is decided here, once for all operations.
+//! *Why not otherwise:* a rule that needs no database can be tested by a function call.
 
 pub mod activity;
 pub mod answer_similarity;
@@ -22,10 +23,10 @@ pub mod throttle;
 pub mod tokenize;
 pub mod validate;
 
-pub use crate::model::question::{AnsweredBy, DeliveryStatus, QuestionState, WakeState};
 pub use claim::{ClaimMode, ClaimState};
 pub use event::{Event, EventKind};
 pub use message::{MessageType, Recipient, Topic};
 pub use peer::{Activity, Liveness, PeerKind, PeerName};
+pub use question::{AnsweredBy, DeliveryStatus, QuestionState, WakeState};
 pub use refusal::{Error, Refusal, Result};
 pub use task::{Priority, TaskStatus};

@@ -1,4 +1,4 @@
-//! Peers: what names look like, who counts as alive, what a session is doing.
+//! Defines the names and addresses of peers, and when a session counts as alive or busy.
 use std::borrow::Cow;
 use std::fmt;
 
@@ -6,33 +6,33 @@ use serde::Serialize;
 
 use super::refusal::Refusal;
 
-/// Longest name in characters.
+/// The longest name in characters.
 pub const NAME_MAX: usize = 64;
 
-/// The name of a mailbox: 1–64 of `a-z 0-9 . _ -`; people are called `person@host`, headless runs `project/p-123`.
+/// The name of a peer: 1–64 of `a-z 0-9 . _ -`; of a person `person@host`, of a headless run `project/p-123`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct PeerName(String);
 
 impl PeerName {
-    /// Folds whatever a file or a folder says to a name: letters of any script as they are written in Latin ones, lower case,
-    /// everything else to `-`. Nothing left is `project`.
+    /// Makes a name of the text of a file or folder: letters are transliterated and put in lower case, other characters
+    /// become `-`. If nothing is left, the name is `project`.
     pub fn fold(text: &str) -> Self {
         Self::from_ascii(&transliterate(text))
     }
 
-    /// Reads a name that somebody chose.
+    /// Parses a name that a caller chose.
     pub fn parse_chosen(text: &str) -> Result<Self, Refusal> {
         let ascii = transliterate(text);
         if !ascii.contains(|c: char| c.is_ascii_alphanumeric()) {
             return Err(Refusal::argument(format!(
-                "\"name\" needs a letter or a digit, got {:?}; a name has 1 to {NAME_MAX} of a-z, 0-9, \".\", \"_\" and \"-\", and other letters become those",
+                "\"name\" needs a letter or a digit, got {:?}; a name has 1 to {NAME_MAX} characters of a-z, 0-9, \".\", \"_\" and \"-\"; other letters are transliterated",
                 crate::platform::text::cut_chars(text, 80)
             )));
         }
         Ok(Self::from_ascii(&ascii))
     }
 
-    /// Folds as the first versions did, which knew no letters but ASCII ones: mailboxes that were named so keep their names.
+    /// Folds as the first versions did, which kept ASCII letters only. Peers that got such a name keep it.
     pub(crate) fn fold_ascii_only(text: &str) -> Self {
         Self::from_ascii(text)
     }
@@ -55,7 +55,7 @@ impl PeerName {
         })
     }
 
-    /// Returns the name of a headless run of a project; nobody can address it.
+    /// Returns the name of a headless run of a project; it cannot be addressed.
     pub fn for_run(project: &Self, pid: i32) -> Self {
         Self(format!("{project}/p-{pid}"))
     }
@@ -65,14 +65,14 @@ impl PeerName {
         Self(format!("person@{}", Self::from_ascii(host)))
     }
 
-    /// Returns a name that the store has given out before.
+    /// Returns a name that was read from the store.
     pub(crate) fn from_stored(name: String) -> Self {
         Self(name)
     }
 
-    /// Returns the names a newcomer may get, best first: its own, then with the folders above it, then numbered.
+    /// Returns the names that a new peer may get, best first: its own, then with the names of parent folders, then numbered.
     ///
-    /// `seat` 2 and later carry `-2`; so does a taken name keep its meaning for good.
+    /// From `seat` 2 on, all of them end in `-2` and so on, so that a name without such an end always means seat 1.
     pub fn candidates(
         base: &Self,
         seat: u32,
@@ -128,10 +128,10 @@ fn transliterate(text: &str) -> Cow<'_, str> {
     deunicode::deunicode_with_tofu_cow(text, "-")
 }
 
-/// What sits at a mailbox.
+/// What kind of participant a peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerKind {
-    /// Sessions of a project, one seat each.
+    /// The interactive sessions of a project, each with a seat of its own.
     Session,
     /// One `claude -p` run without a mailbox.
     Run,
@@ -159,15 +159,15 @@ impl PeerKind {
     }
 }
 
-/// Whether somebody sits at a mailbox.
+/// Whether the process of a session exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Liveness {
-    /// The client process runs, or was heard of within its time to live.
+    /// The client process runs, or was last seen within its time to live.
     Alive,
-    /// Not heard of for longer than its time to live, within the grace; or not since the clock was set back.
+    /// Last seen longer ago than its time to live, but within the grace; or not seen since the clock was set back.
     Stale,
-    /// Nobody sits there.
+    /// The process has ended.
     Dead,
 }
 
@@ -175,8 +175,8 @@ pub enum Liveness {
 pub const STALE_GRACE_MS: i64 = 30_000;
 
 impl Liveness {
-    /// Returns the liveness of a session whose process cannot be looked up. One that was last heard of far ahead of now says
-    /// that the clock was set back, and nothing else: it is neither alive nor dead before it is heard of again.
+    /// Returns the liveness of a session whose process cannot be looked up. If it was last seen far ahead of now, the clock
+    /// was set back: it counts as stale until it is seen again.
     pub fn from_last_seen(last_seen_at_ms: i64, ttl_ms: i64, now_ms: i64) -> Self {
         match now_ms - last_seen_at_ms {
             ago_ms if ago_ms < -(ttl_ms + STALE_GRACE_MS) => Self::Stale,
@@ -187,7 +187,7 @@ impl Liveness {
     }
 }
 
-/// What a session is doing, as far as it can be told.
+/// The activity of a session, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
@@ -195,18 +195,18 @@ pub enum Activity {
     Idle,
     /// In a turn.
     Busy,
-    /// A dialog waits for its person.
+    /// A dialog in it waits for its person.
     Waiting,
-    /// Its server does not run: it cannot be asked before its person restarts it.
+    /// Its server does not run: it cannot be asked until its person restarts it.
     NeedsRestart,
-    /// Nobody sits there.
+    /// No session is registered at the peer.
     Offline,
-    /// It cannot be told.
+    /// It is not known.
     Unknown,
 }
 
 impl Activity {
-    /// Returns the activity of a word of Claude Code's registry or of our hooks.
+    /// Returns the activity of a word that the registry of Claude Code or a hook has written.
     pub fn of(word: &str) -> Self {
         match word {
             "idle" => Self::Idle,
@@ -216,7 +216,7 @@ impl Activity {
         }
     }
 
-    /// Returns the word a person reads.
+    /// Returns the word that results show.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -229,22 +229,22 @@ impl Activity {
     }
 }
 
-/// Whom a question is for.
+/// The address of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// A name, an alias or the beginning of a peer id.
     Peer(String),
-    /// Whichever live session of that peer's project.
+    /// Any live session of the project of that peer.
     AnyOf(String),
 }
 
 impl Address {
-    /// Reads what a caller wrote.
+    /// Parses the parameter `to` of a question.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         Self::parse_as("to", text)
     }
 
-    /// Reads what a caller wrote as a parameter.
+    /// Parses an address that was given as `parameter`.
     pub fn parse_as(parameter: &str, text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
         let (name, any) = text
@@ -270,7 +270,7 @@ impl Address {
     }
 }
 
-/// Returns the up to three names that look most like `name`, best first.
+/// Returns at most three names that are most similar to `name`, best first.
 pub fn nearest(name: &str, names: &[String]) -> Vec<String> {
     let mut ranked: Vec<(usize, &String)> = names
         .iter()
@@ -294,7 +294,7 @@ pub fn nearest(name: &str, names: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// How many single letters must change to make one word of the other.
+/// Returns how many insertions, deletions and substitutions of a letter turn one word into the other.
 fn levenshtein_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

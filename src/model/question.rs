@@ -1,34 +1,34 @@
-//! Questions: their states, how far one came, and what can be said about the way.
+//! Defines the states of a question and of its delivery.
 use serde::Serialize;
 
 use super::elapsed::format_ago;
 
-/// Largest question, context or answer in bytes.
+/// The largest question, context or answer in bytes.
 pub const TEXT_BYTES_MAX: usize = 65_536;
-/// A question nobody answers expires after this time.
+/// A question without an answer expires after this time.
 pub const EXPIRES_MS: i64 = 7 * 24 * 3600 * 1000;
-/// Whoever does anything in the mesh rings for a question of this age that did not reach its peer by any way: its asker may
-/// have died between commit and ring. It is rung for again each time it is twice as old, so in vain only a few times.
+/// At this age, a question that has not reached its peer gets its doorbell written again by the next operation of any session:
+/// the asker may have died between commit and doorbell. It is repeated each time the age has doubled, so only a few times.
 pub const UNDELIVERED_RETRY_MS: i64 = 2_000;
-/// A question asked in a turn in which one was shown, or in the turn after, is one deeper; beyond this it is refused. What a
-/// person types begins anew.
+/// The largest depth. A question that is asked in a turn in which another was shown, or in the turn after it, is one deeper;
+/// beyond this depth it is refused. A prompt of the person resets the depth.
 pub const DEPTH_MAX: i64 = 8;
-/// Where no hook tells of turns, what was shown and answered is taken to belong to the turn for so long.
+/// Without hooks the turns are not known: what was shown or answered within this time counts as of the same turn.
 pub const TURN_MS_MAX: i64 = 3600 * 1000;
 
-/// Where a question stands.
+/// The state of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionState {
-    /// It waits for its answer, over crashes and restarts of everyone.
+    /// It waits for its answer, also across crashes and restarts.
     Open,
-    /// It has its answer.
+    /// It has an answer.
     Answered,
-    /// The peer said why it gives none.
+    /// The peer gave a reason instead of an answer.
     Declined,
-    /// The asker took it back before anyone saw it.
+    /// The asker withdrew it before it was shown.
     Withdrawn,
-    /// Nobody answered in time; a late answer is still accepted.
+    /// It was not answered in time; a late answer is still accepted.
     Expired,
 }
 
@@ -71,23 +71,23 @@ pub enum AnsweredBy {
     Person,
 }
 
-/// By which way a question last reached its peer.
+/// How a question last reached its peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WakeState {
-    /// Nothing has reached the peer yet.
+    /// It has not reached the peer yet.
     None,
-    /// A waiting call of the peer returned with it.
+    /// A blocking wait of the peer returned with it.
     Call,
-    /// A line was posted into the session's inbox.
+    /// A line was posted into the inbox of the idle session.
     Inbox,
-    /// Posted at a busy session; read with its next tool result.
+    /// A line was posted into the inbox of a busy session, which reads it with its next tool result.
     Queued,
-    /// A hook attached it to a prompt or kept the session from idling.
+    /// A hook attached it to a prompt, or continued the turn with it.
     Hook,
-    /// A waiting hook woke the session.
+    /// The waiting hook woke the session.
     Rewake,
-    /// The wake-up did not start a turn.
+    /// The wake attempt started no turn.
     Failed,
 }
 
@@ -105,7 +105,7 @@ impl WakeState {
         }
     }
 
-    /// Returns the way of a stored word.
+    /// Returns the state of a stored word.
     pub fn of(word: &str) -> Self {
         match word {
             "call" => Self::Call,
@@ -119,22 +119,22 @@ impl WakeState {
     }
 }
 
-/// The truth about the way of a question so far.
+/// The delivery of a question so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryStatus {
     /// When it was stored, in wall milliseconds.
     pub stored_at_ms: i64,
-    /// When something last reached the peer.
+    /// When it last reached the peer, in wall milliseconds.
     pub woken_at_ms: Option<i64>,
-    /// By which way.
+    /// How it reached the peer.
     pub wake: WakeState,
-    /// Why the last wake-up did not start a turn.
+    /// Why the last wake attempt started no turn.
     pub wake_problem: Option<String>,
-    /// When it was first handed to the client for the model's next request.
+    /// When it was first handed to the client for the next request of the model, in wall milliseconds.
     pub shown_at_ms: Option<i64>,
-    /// How often it was.
+    /// How often it was handed over.
     pub shown_times: u32,
-    /// How often it kept the peer's turn going.
+    /// How often it continued the turn of the peer.
     pub stops: u32,
     /// What the peer is doing now.
     pub peer_activity: super::Activity,
@@ -148,7 +148,7 @@ impl DeliveryStatus {
             super::Activity::Busy => "working",
             super::Activity::Waiting => "waits at a dialog for its person",
             super::Activity::NeedsRestart => "must be restarted by its person",
-            super::Activity::Offline => "nobody sits there now",
+            super::Activity::Offline => "offline",
             super::Activity::Unknown => "activity unknown",
         };
         let route = match (self.shown_at_ms, self.wake) {
@@ -178,8 +178,8 @@ impl DeliveryStatus {
 
 fn wake_text(wake: WakeState, problem: Option<&str>) -> String {
     match (wake, problem) {
-        (WakeState::Inbox, _) => "rung".into(),
-        (WakeState::Queued, _) => "rung, will be read with its next step".into(),
+        (WakeState::Inbox, _) => "posted into its inbox".into(),
+        (WakeState::Queued, _) => "posted into its inbox, read with its next step".into(),
         (WakeState::Failed, Some(problem)) => format!("not woken: {problem}"),
         (wake, _) => wake.as_str().into(),
     }

@@ -66,7 +66,7 @@ pub enum Refusal {
         problem: String,
     },
     /// A text exceeds the size limit.
-    #[error("{parameter} has {bytes} bytes; the mesh carries at most {bytes_max}")]
+    #[error("{parameter} has {bytes} bytes; the limit is {bytes_max}")]
     TooLarge {
         /// The parameter, quoted.
         parameter: String,

@@ -1,7 +1,7 @@
-//! Text that looks like a secret: private keys and the tokens of well-known providers. A short list on purpose: a false
-//! alarm stops real work, and what it does not know a person still sees in the log.
+//! Recognizes text that looks like a secret, for refusing to store it: private keys and the tokens of well-known providers.
+//! The list is short on purpose, because a false alarm stops real work.
 
-/// The word a token begins with, what may follow, how many characters at least, and what it is called.
+/// The prefix of a token, the characters that may follow, how many at least, and the name in messages.
 type TokenPattern = (&'static str, fn(char) -> bool, usize, &'static str);
 
 /// The tokens of well-known providers.
@@ -35,7 +35,7 @@ const TOKENS: [TokenPattern; 22] = [
     ),
 ];
 
-/// Returns what kind of secret a text seems to contain, or `None`.
+/// Returns the kind of secret that a text seems to contain, or `None`.
 pub fn secret_kind(text: &str) -> Option<&'static str> {
     if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") {
         return Some("a private key");
@@ -58,7 +58,7 @@ fn has_token(text: &str, prefix: &str, is_token_char: fn(char) -> bool, min_leng
     })
 }
 
-/// `xxxx…` and `****` stand in documents for a token.
+/// Returns whether the text is a placeholder such as `xxxx…` or `****`.
 fn is_placeholder(rest: &str) -> bool {
     let mut chars = rest.chars();
     let first = chars.next();
@@ -81,7 +81,7 @@ fn is_upper_or_digit(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Put together at run time, so that no scanner takes this file for a leak.
+    /// Assembled at run time, so that no scanner takes this file for a leak.
     fn token(prefix: &str, length: usize) -> String {
         format!(
             "{prefix}{}",

@@ -1,4 +1,4 @@
-//! Shared state: values under keys that sessions agree on, each with a version that only grows.
+//! Checks keys, values and namespaces of the shared state.
 use std::path::Path;
 
 use serde_json::Value;
@@ -9,30 +9,30 @@ use crate::platform::text::cut_chars;
 
 pub use super::state_entry::Entry;
 
-/// Longest key in bytes.
+/// The longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 256;
-/// Longest name of a namespace in bytes.
+/// The longest name of a namespace in bytes.
 pub const NAMESPACE_BYTES_MAX: usize = 128;
-/// Largest value in bytes of compact JSON.
+/// The largest value in bytes of compact JSON.
 pub const VALUE_BYTES_MAX: usize = 65_536;
-/// Longest time to live: a year.
+/// The longest time to live: a year.
 pub const TTL_SECONDS_MAX: u32 = 31_536_000;
-/// The namespace of the whole mesh.
+/// The namespace that the whole mesh shares.
 pub const SHARED_NAMESPACE: &str = "shared";
-/// The namespace of a project that nobody has to name.
+/// The default namespace of a project.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// Where keys live: in the whole mesh, or in one project.
+/// A namespace of keys, of the whole mesh or of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
-    /// The folder of its project; `None` is the whole mesh.
+    /// The folder of its project; `None` means the whole mesh.
     pub project: Option<String>,
-    /// How it is called there.
+    /// Its name there.
     pub name: String,
 }
 
 impl Namespace {
-    /// Returns the namespace that somebody in `project` means by `name`.
+    /// Returns the namespace that a session of `project` means by `name`.
     pub fn of(project: &Path, name: Option<&str>) -> Result<Self> {
         let name = name.unwrap_or(DEFAULT_NAMESPACE);
         check_identifier("namespace", name, NAMESPACE_BYTES_MAX)?;
@@ -41,19 +41,19 @@ impl Namespace {
         Ok(Self { project, name })
     }
 
-    /// Returns it as it is stored: a JSON list, so that no name can pass for another project's.
+    /// Returns the stored form: a JSON list, so that no name can be taken for one of another project.
     pub(crate) fn encoded(&self) -> String {
         let parts: Vec<&str> = self.project.iter().map(String::as_str).collect();
         Value::from([parts, vec![&self.name]].concat()).to_string()
     }
 
-    /// Returns how every stored namespace of a project begins, and no other.
+    /// Returns the prefix of the stored form of all namespaces of a project, and of no other.
     pub(crate) fn encoded_prefix(project: &str) -> String {
         let list = Value::from(vec![project]).to_string();
         format!("{},", &list[..list.len() - 1])
     }
 
-    /// Returns the namespace of a stored text.
+    /// Returns the namespace of a stored form.
     pub(crate) fn from_encoded(encoded: &str) -> Self {
         let mut parts: Vec<String> = serde_json::from_str(encoded).unwrap_or_default();
         let name = parts.pop().unwrap_or_default();
@@ -68,7 +68,7 @@ pub fn check_key(key: &str) -> Result<()> {
     Ok(check_secret("key", key)?)
 }
 
-/// Checks a value. Returns it as it is stored.
+/// Checks a value. Returns its stored form.
 pub fn check_value(parameter: &str, value: &Value, bytes_max: usize) -> Result<String> {
     let text = value.to_string();
     check_size(parameter, &text, bytes_max)?;

@@ -1,44 +1,44 @@
-//! Tasks: which step follows which, when two titles mean the same work, and what a task must look like.
+//! Decides about tasks: which state follows which, when two titles mean the same work, and which texts are valid.
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use crate::model::validate::{check_secret, check_size};
 
-/// Longest title in characters.
+/// The longest title in characters.
 pub const TITLE_CHARS_MAX: usize = 500;
-/// Largest description in bytes, as it is given.
+/// The largest description in bytes, as given.
 pub const DESCRIPTION_BYTES_MAX: usize = crate::model::question::TEXT_BYTES_MAX;
-/// So many bytes of reasons find room behind the largest description.
+/// The budget for reasons after the largest description, in bytes.
 const REASONS_BYTES_MAX: usize = 16_384;
-/// Longest reason in bytes.
+/// The longest reason in bytes.
 pub const REASON_BYTES_MAX: usize = 4_096;
-/// Files of one task.
+/// The largest number of files of a task.
 pub const FILES_MAX: usize = 64;
-/// Tasks that one task waits for.
+/// The largest number of tasks that a task waits for.
 pub const DEPENDENCIES_MAX: usize = 64;
-/// Tasks changed in one call.
+/// The largest number of tasks that one call changes.
 pub const BULK_MAX: usize = 100;
-/// So much of a title tells whether two tasks are the same.
+/// The length of a fingerprint in characters.
 const FINGERPRINT_CHARS: usize = 120;
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
-    /// Nobody has begun.
+    /// Not begun.
     Todo,
-    /// Somebody works on it.
+    /// In work.
     InProgress,
-    /// The work is done and somebody looks at it.
+    /// Done and being reviewed.
     InReview,
-    /// It ended well.
+    /// Completed.
     Done,
-    /// It was given up.
+    /// Given up.
     Cancelled,
 }
 
 impl TaskStatus {
-    /// All of them, in the order of a task's life.
+    /// All states, in their usual order.
     pub const ALL: [Self; 5] = [
         Self::Todo,
         Self::InProgress,
@@ -58,17 +58,17 @@ impl TaskStatus {
         }
     }
 
-    /// Returns the status of a word, or `None` when there is none.
+    /// Returns the status of a word, or `None` if there is no such status.
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
-    /// Returns whether nothing follows it.
+    /// Returns whether no state follows it.
     pub fn is_ended(self) -> bool {
         matches!(self, Self::Done | Self::Cancelled)
     }
 
-    /// Returns what may follow it.
+    /// Returns the states that may follow it.
     pub fn allowed_next(self) -> &'static [Self] {
         match self {
             Self::Todo => &[Self::InProgress, Self::Cancelled],
@@ -78,13 +78,13 @@ impl TaskStatus {
         }
     }
 
-    /// Checks a step; a reject needs its reason.
+    /// Checks a change of state; a rejection needs a reason.
     pub fn check_transition(self, to: Self, has_reason: bool) -> Result<(), Refusal> {
         if !self.allowed_next().contains(&to) {
             let words: Vec<&str> = self.allowed_next().iter().map(|one| one.as_str()).collect();
             let allowed = match words.as_slice() {
-                [] => "that is its end".to_owned(),
-                [most @ .., last] => format!("from there it goes to {} or {last}", most.join(", ")),
+                [] => "no state follows it".to_owned(),
+                [most @ .., last] => format!("it can become {} or {last}", most.join(", ")),
             };
             return Err(Refusal::TaskConflict {
                 problem: format!(
@@ -96,38 +96,38 @@ impl TaskStatus {
         }
         if self.is_rejection(to) && !has_reason {
             return Err(Refusal::argument(
-                "\"reason\" is missing: whoever sends a task from in_review back to todo says why",
+                "\"reason\" is missing: a task goes from in_review back to todo only with a reason",
             ));
         }
         Ok(())
     }
 
-    /// Returns whether a step sends finished work back.
+    /// Returns whether the change sends work back from review.
     pub fn is_rejection(self, to: Self) -> bool {
         self == Self::InReview && to == Self::Todo
     }
 }
 
-/// How much a task matters; the greater the sooner.
+/// The priority of a task; a greater one comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// It can wait.
+    /// Can wait.
     Low,
-    /// As most.
+    /// The default.
     #[default]
     Normal,
-    /// Before others.
+    /// Before most others.
     High,
-    /// Now.
+    /// At once.
     Urgent,
 }
 
 impl Priority {
-    /// All of them, the least first.
+    /// All priorities, the lowest first.
     pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Urgent];
 
-    /// Returns the word for it.
+    /// Returns the stored word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -137,12 +137,12 @@ impl Priority {
         }
     }
 
-    /// Returns the priority of a word, or `None` when there is none.
+    /// Returns the priority of a word, or `None` if there is no such priority.
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.as_str() == word)
     }
 
-    /// Returns its stored rank.
+    /// Returns the stored rank.
     pub(crate) fn rank(self) -> i64 {
         self as i64
     }
@@ -154,8 +154,8 @@ impl Priority {
     }
 }
 
-/// Returns what tells whether two titles mean the same work: letters and digits in lower case, whatever stands between
-/// them as one space, the first 120 characters of that.
+/// Returns the fingerprint of a title; two titles with one fingerprint mean the same work. It is the first 120 characters of
+/// the title in lower case, with each run of other characters than letters and digits as one space.
 pub fn fingerprint(title: &str) -> String {
     let lower = title.to_lowercase();
     let words: Vec<&str> = lower
@@ -163,12 +163,12 @@ pub fn fingerprint(title: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect();
     let folded = words.join(" ");
-    // A title of signs alone is only like itself.
+    // A title without letters and digits is equal to itself only.
     let folded = if folded.is_empty() { lower } else { folded };
     folded.trim().chars().take(FINGERPRINT_CHARS).collect()
 }
 
-/// Checks a title. Returns it as it is stored.
+/// Checks a title. Returns its stored form.
 pub fn check_title(title: &str) -> Result<String, Refusal> {
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     match title.chars().count() {
@@ -203,7 +203,7 @@ pub fn check_reason(reason: &str) -> Result<(), Refusal> {
     check_secret("reason", reason)
 }
 
-/// Checks how many there are of something.
+/// Checks the number of entries of a list.
 pub fn check_count(parameter: &str, count: usize, most: usize) -> Result<(), Refusal> {
     if count <= most {
         return Ok(());
@@ -213,8 +213,8 @@ pub fn check_count(parameter: &str, count: usize, most: usize) -> Result<(), Ref
     )))
 }
 
-/// Returns a description with the reason of a step at its end, with who took the step and when. A reason always finds its
-/// room: where there is none left, the oldest ones go, and a line says how many have gone.
+/// Returns a description with the reason of a change of state appended, with author and time. If the budget for reasons is
+/// exceeded, the oldest reasons are cut, and a line gives their number.
 pub fn append_reason(
     description: &str,
     reason: &str,
@@ -225,12 +225,13 @@ pub fn append_reason(
     let (from, to) = (step.0.as_str(), step.1.as_str());
     let entry = format!("[{when} {who}, {from} -> {to}] {}", reason.trim());
     let (given, cut_before, reasons) = description_parts(description);
-    let with_reasons_after = |gone: usize| {
-        let cut = match cut_before + gone {
+    let with_reasons_after = |cut_now: usize| {
+        let cut = match cut_before + cut_now {
             0 => String::new(),
             count => format!("{CUT_REASONS_PREFIX}{count}]"),
         };
-        let description_parts = [&[given, &cut][..], &reasons[gone..], &[entry.as_str()]].concat();
+        let description_parts =
+            [&[given, &cut][..], &reasons[cut_now..], &[entry.as_str()]].concat();
         let description_parts: Vec<&str> = description_parts
             .into_iter()
             .filter(|part| !part.is_empty())
@@ -243,16 +244,16 @@ pub fn append_reason(
         .unwrap_or_else(|| with_reasons_after(reasons.len()))
 }
 
-/// What stands between the parts of a description.
+/// The separator between the parts of a description.
 const PART_SEPARATOR: &str = "\n\n";
-/// What a description says of reasons that were cut; their number follows.
+/// The beginning of the line about reasons that were cut; their number follows.
 const CUT_REASONS_PREFIX: &str = "[earlier reasons cut: ";
 
-/// Returns a description without its reasons, how many were cut from it before, and its reasons.
+/// Splits a description into its text without reasons, the number of reasons cut before, and its reasons.
 fn description_parts(description: &str) -> (&str, usize, Vec<&str>) {
     let begins_a_reason = |at: &usize| {
-        let (before, behind) = description.split_at(*at);
-        (before.is_empty() || before.ends_with(PART_SEPARATOR)) && is_reason_entry(behind)
+        let (before, rest) = description.split_at(*at);
+        (before.is_empty() || before.ends_with(PART_SEPARATOR)) && is_reason_entry(rest)
     };
     let mut bounds = vec![0];
     bounds.extend(
@@ -318,15 +319,15 @@ mod tests {
             |from: TaskStatus, to| from.check_transition(to, true).unwrap_err().to_string();
         assert_eq!(
             refused(Todo, Done),
-            "the task is todo, so it cannot become done; from there it goes to in_progress or cancelled"
+            "the task is todo, so it cannot become done; it can become in_progress or cancelled"
         );
         assert_eq!(
             refused(InReview, InProgress),
-            "the task is in_review, so it cannot become in_progress; from there it goes to done, todo or cancelled"
+            "the task is in_review, so it cannot become in_progress; it can become done, todo or cancelled"
         );
         assert_eq!(
             refused(Done, Todo),
-            "the task is done, so it cannot become todo; that is its end"
+            "the task is done, so it cannot become todo; no state follows it"
         );
     }
 
@@ -340,6 +341,7 @@ mod tests {
         }
     }
 
+    // Ledger: Tasks 8
     #[test]
     fn title_fingerprint_ignores_case_spacing_signs_and_long_tails() {
         let same = |a: &str, b: &str| fingerprint(a) == fingerprint(b);

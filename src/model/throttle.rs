@@ -1,18 +1,30 @@
-//! Brakes: when a peer is not to be woken. Nobody spends a person's tokens unseen.
+//! Decides when a peer is throttled, so that peers do not spend the tokens of a person without limit: quiet, pause, and wake
+//! budget.
 use serde::Serialize;
 
-/// A time that never comes: quiet until told otherwise.
+use crate::platform::clock::rfc3339;
+
+/// The end of a quiet or pause without a time limit.
 pub const FOREVER_MS: i64 = i64::MAX;
 
-/// Why a question is stored without ringing.
+/// Returns the end of a throttle as text: a time in RFC 3339, or `forever` if only a person ends it.
+pub fn end_text(until_ms: i64) -> String {
+    if until_ms == FOREVER_MS {
+        "forever".into()
+    } else {
+        rfc3339(until_ms)
+    }
+}
+
+/// Why a question is stored without a wake attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThrottleReason {
-    /// Its person wants the peer to be left alone.
+    /// Its person has made the peer quiet.
     Quiet,
-    /// The whole mesh is paused.
+    /// The mesh is paused.
     Paused,
-    /// Peers have started as many turns as they may before its person types again.
+    /// The wake budget of the peer is used up until its person types.
     WakeBudget,
 }
 
@@ -27,19 +39,19 @@ impl ThrottleReason {
     }
 }
 
-/// A question is held: why, and until when if that is known.
+/// The throttle that holds a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttled {
-    /// Why.
+    /// Why it is held.
     pub reason: ThrottleReason,
-    /// In wall milliseconds; `None` when only the person can end it.
+    /// When the throttle ends, in wall milliseconds; `None` if only the person can end it.
     pub ends_at_ms: Option<i64>,
-    /// How many turns peers have started there, where that is the reason.
+    /// How many turns peers have started there, if the wake budget is the reason.
     pub posted_turns: Option<u32>,
 }
 
 impl Throttled {
-    /// A budget is spent; only the person frees it.
+    /// Returns the throttle of a used-up wake budget, which only the person resets.
     pub fn spent(posted_turns: u32) -> Self {
         Self {
             reason: ThrottleReason::WakeBudget,
@@ -49,19 +61,19 @@ impl Throttled {
     }
 }
 
-/// Why the person of a session should look after it, while something waits there.
+/// Why a session with pending items needs its person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PersonAlert {
-    /// It waits at a dialog.
+    /// A dialog waits.
     Dialog,
-    /// The whole mesh is paused, and nothing but a person ends that.
+    /// The mesh is paused without a time limit.
     Paused,
-    /// Peers have started as many turns as they may.
+    /// The wake budget is used up.
     WakeBudget,
 }
 
 impl PersonAlert {
-    /// Returns whether a brake needs the person: one that ends by itself does not, and quiet is what the person wants.
+    /// Returns why a throttle needs the person. One that ends by itself does not, and quiet is what the person wants.
     pub fn from_throttle(held: Throttled) -> Option<Self> {
         match (held.reason, held.ends_at_ms) {
             (ThrottleReason::WakeBudget, _) => Some(Self::WakeBudget),
@@ -70,7 +82,7 @@ impl PersonAlert {
         }
     }
 
-    /// Returns the words for the person.
+    /// Returns the text for the person.
     pub fn words(self) -> &'static str {
         match self {
             Self::Dialog => "a session waits at a dialog while a question waits for it",
@@ -84,21 +96,21 @@ impl PersonAlert {
     }
 }
 
-/// What holds questions back at one peer.
+/// The throttles of one peer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Throttle {
-    /// Until when the whole mesh is paused.
+    /// Until when the mesh is paused, in wall milliseconds.
     pub paused_until_ms: Option<i64>,
-    /// Until when the peer is quiet.
+    /// Until when the peer is quiet, in wall milliseconds.
     pub quiet_until_ms: Option<i64>,
-    /// How many turns peers have started there since its person last typed.
+    /// How many turns peers have started since the last prompt of its person.
     pub posted_turns: u32,
-    /// How many they may.
+    /// The wake budget: how many turns they may start.
     pub budget: u32,
 }
 
 impl Throttle {
-    /// Returns whether a question is held now.
+    /// Returns the throttle that holds a question now, if there is one.
     pub fn throttled(&self, now_ms: i64) -> Option<Throttled> {
         let until = |reason, until_ms: Option<i64>| {
             let until_ms = until_ms.filter(|until_ms| *until_ms > now_ms)?;
@@ -121,24 +133,24 @@ mod tests {
 
     #[test]
     fn quiet_expires_by_time_but_a_spent_budget_does_not() {
-        let mut brakes = Throttle {
+        let mut throttle = Throttle {
             quiet_until_ms: Some(100),
             budget: 2,
             ..Throttle::default()
         };
-        assert_eq!(brakes.throttled(99).unwrap().ends_at_ms, Some(100));
-        assert_eq!(brakes.throttled(100), None);
-        brakes.quiet_until_ms = Some(FOREVER_MS);
-        assert_eq!(brakes.throttled(100).unwrap().ends_at_ms, None);
-        brakes.quiet_until_ms = None;
-        brakes.posted_turns = 2;
+        assert_eq!(throttle.throttled(99).unwrap().ends_at_ms, Some(100));
+        assert_eq!(throttle.throttled(100), None);
+        throttle.quiet_until_ms = Some(FOREVER_MS);
+        assert_eq!(throttle.throttled(100).unwrap().ends_at_ms, None);
+        throttle.quiet_until_ms = None;
+        throttle.posted_turns = 2;
         assert_eq!(
-            brakes.throttled(100).unwrap().reason,
+            throttle.throttled(100).unwrap().reason,
             ThrottleReason::WakeBudget
         );
-        brakes.paused_until_ms = Some(200);
+        throttle.paused_until_ms = Some(200);
         assert_eq!(
-            brakes.throttled(100).unwrap().reason,
+            throttle.throttled(100).unwrap().reason,
             ThrottleReason::Paused
         );
     }

@@ -1,8 +1,9 @@
-//! Words of a text as they are compared: without the ones that every sentence has, without endings, identifiers taken apart.
+//! Splits texts into the words by which they are compared, for prior answers and the expertise ranking: without stop words,
+//! reduced to their stems, identifiers split at their parts.
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
-/// Words that say nothing about what a sentence is about, among them those in which people ask.
+/// Words that say nothing about the subject of a sentence, including those of which questions are made.
 const STOP_WORDS: &str = "\
  a about above after again all already also always am an and another any anybody anyone anything are around as ask asked at away \
  back be because been before being below best between both but by came can cannot come could did didn do does doesn doing don done \
@@ -16,14 +17,14 @@ const STOP_WORDS: &str = "\
  where whether which while who whom whose why will with within without won would yes yet you your yours currently actually \
  correct supposed anyway ve ll re s t d m ";
 
-/// Returns whether a word, in lower case, says nothing about what a sentence is about.
+/// Returns whether a word in lower case says nothing about the subject of a sentence.
 pub fn is_stop_word(word: &str) -> bool {
     static SET: OnceLock<HashSet<&str>> = OnceLock::new();
     let set = SET.get_or_init(|| STOP_WORDS.split_whitespace().collect());
     set.contains(word)
 }
 
-/// Returns whether a character belongs to a script that puts no spaces between words.
+/// Returns whether a character belongs to a script without spaces between words.
 pub fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}'
         | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}' | '\u{0e00}'..='\u{0eff}')
@@ -32,13 +33,13 @@ pub fn is_unspaced(c: char) -> bool {
 /// A meaningful word of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// What it is compared by.
+    /// The form by which words are compared.
     pub stem: String,
-    /// How it stands in the text.
+    /// The form in the text.
     pub surface_form: String,
 }
 
-/// Returns the meaningful words of a text by what they are compared by, each with its first form in the text.
+/// Returns the meaningful words of a text by stem, each with its first form in the text.
 pub fn words_by_stem(text: &str) -> BTreeMap<String, String> {
     let mut words = BTreeMap::new();
     for Word { stem, surface_form } in tokenize(text) {
@@ -47,7 +48,7 @@ pub fn words_by_stem(text: &str) -> BTreeMap<String, String> {
     words
 }
 
-/// Returns the meaningful words of a text in their order.
+/// Returns the meaningful words of a text in order.
 pub fn tokenize(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut add = |surface_form: &str| {
@@ -81,7 +82,7 @@ pub fn tokenize(text: &str) -> Vec<Word> {
     words
 }
 
-/// Where no space parts words, every two signs in a row count as one.
+/// Returns each pair of adjacent characters, as the words of a script without spaces.
 fn character_bigrams(word: &str) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     if chars.len() < 2 {
@@ -90,7 +91,7 @@ fn character_bigrams(word: &str) -> Vec<String> {
     chars.windows(2).map(|pair| pair.iter().collect()).collect()
 }
 
-/// `resolveUserPath` has three parts.
+/// Splits an identifier before capital letters: `resolveUserPath` has three parts.
 fn split_camel_case(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut start = 0;
@@ -125,7 +126,7 @@ fn fold_case_and_accents(word: &str) -> String {
     folded
 }
 
-/// A word without its English ending. Words of other languages, and those with digits, stay as they are for the most part.
+/// Returns a word without its English ending. Words with digits or non-ASCII letters stay as they are.
 fn stem(word: &str) -> String {
     if !word.is_ascii() || word.contains(|c: char| c.is_ascii_digit()) {
         return word.to_owned();

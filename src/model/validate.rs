@@ -1,8 +1,8 @@
-//! What every text goes through before it is stored, whichever parameter it comes by: is it small enough, is it a secret?
+//! Checks each text before it is stored: its size, and whether it looks like a secret.
 use super::refusal::Refusal;
 use super::secret;
 
-/// Refuses a text that is larger than the mesh carries.
+/// Refuses a text of more than `bytes_max` bytes.
 pub fn check_size(parameter: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
     if text.len() <= bytes_max {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Time as a parameter: wall time for people, monotonic time with a boot id for leases and waits.
+//! Reads the clocks, and lets tests set them: wall time for people, monotonic time with a boot id for leases and waits.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -9,14 +9,15 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Moment {
     /// Milliseconds since 1970 in UTC. For people; it may jump.
     pub wall_ms: i64,
-    /// Milliseconds since some point of this boot; halted while the machine sleeps. Comparable between processes.
+    /// Milliseconds since some point of this boot, equal in all processes. It stops while the machine sleeps.
     pub monotonic_ms: i64,
-    /// Which boot `monotonic_ms` belongs to.
+    /// The boot that `monotonic_ms` belongs to.
     pub boot: Arc<str>,
 }
 
 impl Moment {
-    /// Returns how long ago a reading of the monotonic clock was. One that lies ahead is none of this boot, and long past.
+    /// Returns how long ago a reading of the monotonic clock was. A reading ahead of now is of an earlier boot: it counts as
+    /// infinitely long ago.
     pub fn elapsed_since_ms(&self, monotonic_ms: i64) -> i64 {
         match self.monotonic_ms - monotonic_ms {
             ..0 => i64::MAX,
@@ -25,7 +26,7 @@ impl Moment {
     }
 }
 
-/// Where verbs take the time from.
+/// A source of time for operations.
 pub trait Clock: Send + Sync {
     /// Returns the current reading.
     fn now(&self) -> Moment;
@@ -38,7 +39,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Returns the machine's clock; the boot id is read once.
+    /// Returns the clocks of this machine; the boot id is read once.
     pub fn new() -> Self {
         Self {
             boot: crate::platform::process::boot_id().into(),
@@ -62,7 +63,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests and examples.
+/// A clock that stops until it is advanced, for tests and examples.
 #[derive(Debug)]
 pub struct ManualClock {
     wall_ms: AtomicI64,
@@ -71,7 +72,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Returns a clock that shows `wall_ms`, on the machine's own boot.
+    /// Returns a clock at `wall_ms`, with the boot id of this machine.
     pub fn at(wall_ms: i64) -> Self {
         Self {
             wall_ms: wall_ms.into(),
@@ -80,7 +81,7 @@ impl ManualClock {
         }
     }
 
-    /// Moves both clocks forward.
+    /// Advances both clocks.
     pub fn advance_ms(&self, ms: i64) {
         self.wall_ms.fetch_add(ms, Ordering::SeqCst);
         self.monotonic_ms.fetch_add(ms, Ordering::SeqCst);
@@ -102,20 +103,20 @@ impl Clock for ManualClock {
     }
 }
 
-/// Returns a time as RFC 3339 in UTC with milliseconds, as every result shows it.
+/// Returns a time as RFC 3339 in UTC with milliseconds, the form of all results.
 pub fn rfc3339(wall_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(wall_ms)
         .map_or_else(|_| wall_ms.to_string(), |time| format!("{time:.3}"))
 }
 
-/// Returns the milliseconds since 1970 of an RFC 3339 time, or `None` when the text is none.
+/// Returns the milliseconds since 1970 of an RFC 3339 time, or `None` for any other text.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>()
         .ok()
         .map(jiff::Timestamp::as_millisecond)
 }
 
-/// Returns the monotonic reading alone, where no boot id is needed: for spans within one process.
+/// Returns only the monotonic reading, for durations within one process, which need no boot id.
 pub fn monotonic_ms() -> i64 {
     read_ms(ClockId::Monotonic)
 }
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn future_monotonic_reading_counts_as_long_past() {
+    fn future_monotonic_reading_counts_as_infinitely_long_ago() {
         let now = ManualClock::at(5_000).now();
         assert_eq!(now.elapsed_since_ms(now.monotonic_ms), 0);
         assert_eq!(now.elapsed_since_ms(now.monotonic_ms - 7), 7);

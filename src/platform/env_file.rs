@@ -1,5 +1,4 @@
-//! The `.env` files: read as an overlay, never written into the process environment. What settings there are is not known
-//! here.
+//! Reads the `.env` files for `Settings`, as an overlay: nothing is written into the process environment.
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,10 +10,10 @@ use crate::platform::setting_specs::ALL;
 use crate::platform::text::without_bom;
 use crate::platform::{file, permissions};
 
-/// It may hold settings of many programs, but no file of settings is larger.
+/// The size limit of an `.env` file. It may hold settings of many programs.
 const BYTES_MAX: u64 = 1024 * 1024;
 
-/// What one file says.
+/// The settings in one file. Variables that are no settings are left out.
 pub(super) type EnvValues = HashMap<String, String>;
 
 /// Reads the nearest `.env` at or above the program's own folder, then the one in the claude-mesh folder.
@@ -46,14 +45,14 @@ fn read(path: &Path) -> Result<EnvValues, Fault> {
         return Err(Fault::new(
             FaultKind::Permission,
             format!(
-                "{} belongs to user {}: its settings are refused",
+                "{} belongs to user {}: its settings are not used",
                 path.display(),
                 metadata.uid()
             ),
             "move the program, or remove that file",
         ));
     }
-    // It can name a program to run and the file that all of the mesh lies in.
+    // It can name a program to run and the database of the mesh.
     permissions::check_not_writable_by_others(path, &metadata)?;
     let content = file::read_open(file, BYTES_MAX).map_err(failed)?;
     let lines_read = Cell::new(0);
@@ -72,14 +71,14 @@ fn read(path: &Path) -> Result<EnvValues, Fault> {
     Ok(values)
 }
 
-/// The file may hold anybody's secrets, so its line is counted and not repeated.
+/// The file may hold secrets, so the message gives the number of the line and not its text.
 fn broken_file_fault(path: &Path, lines_read: usize, error: &dotenvy::Error) -> Fault {
     let (problem, extra_lines) = match error {
         dotenvy::Error::LineParse(text, _) => (
-            "is no NAME=value",
+            "is not NAME=value",
             text.trim_end_matches('\n').matches('\n').count(),
         ),
-        _ => ("is no text in UTF-8", 0),
+        _ => ("is not UTF-8 text", 0),
     };
     Fault::new(
         FaultKind::BrokenFile,
@@ -92,7 +91,7 @@ fn broken_file_fault(path: &Path, lines_read: usize, error: &dotenvy::Error) -> 
     )
 }
 
-/// Gives one line at a time and counts them, since the parser does not.
+/// Gives the parser one line at a time and counts them, because the parser does not.
 struct CountingLineReader<'a> {
     rest: &'a [u8],
     lines_read: &'a Cell<usize>,
@@ -139,8 +138,9 @@ mod tests {
 
     #[test]
     fn env_file_error_gives_the_line_number_without_its_text() {
-        let at =
-            |line: usize| format!("cannot read the settings in .env: line {line} is no NAME=value");
+        let at = |line: usize| {
+            format!("cannot read the settings in .env: line {line} is not NAME=value")
+        };
         assert_eq!(message(b"MESH_DB_PATH='/hunter2\n"), at(1));
         assert_eq!(message(b"# a\n\nA=1\nhunter2\nB=2\n"), at(4));
         assert_eq!(message(b"A=1\nB='hunter2\nC=3\nD=4"), at(2));
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(message(long.as_bytes()), at(2));
         assert_eq!(
             message(b"A=1\nB=hunter2\xff\n"),
-            "cannot read the settings in .env: line 2 is no text in UTF-8"
+            "cannot read the settings in .env: line 2 is not UTF-8 text"
         );
     }
 }

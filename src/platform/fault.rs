@@ -24,21 +24,21 @@ pub struct Fault {
 pub enum FaultKind {
     /// A setting has a value that cannot be used.
     Setting,
-    /// A file of ours or of the user is broken.
+    /// A file of claude-mesh or of the user has invalid content.
     BrokenFile,
-    /// The file at the database's place is not ours.
+    /// The file at the database path is not a database of claude-mesh.
     ForeignFile,
     /// The database is damaged.
     DatabaseCorrupted,
-    /// The database was written by a newer program than this one can follow.
+    /// The database has a schema that is newer than this program can read.
     NewerSchema,
     /// Another program held the write lock for longer than this one waits.
     Busy,
     /// The disk is full.
     DiskFull,
-    /// The file system cannot carry the database.
+    /// The file system does not support the database.
     UnsuitableFilesystem,
-    /// Somebody else owns or may write what should be private, or a right is missing.
+    /// Another user owns or may write a file that should be private, or this user lacks a permission.
     Permission,
     /// Anything else.
     Other,
@@ -71,7 +71,7 @@ impl Fault {
             ),
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => (
                 FaultKind::Permission,
-                "make the folder writable for this user, or set MESH_DB_PATH to a place that is",
+                "make the folder writable for this user, or set MESH_DB_PATH to a path in a writable folder",
             ),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 (FaultKind::DiskFull, "free some space; nothing was changed")

@@ -1,19 +1,20 @@
-//! The fault log: one line per fault, for `doctor` and for people. A hook has no other place to complain.
+//! Writes and reads the fault log: one line for each fault of a hook or server, for `doctor` and for people. A hook has no
+//! other way to report a fault.
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::platform::clock::{Clock, SystemClock, rfc3339};
 use crate::platform::{permissions, text};
 
-/// At this size the log is renamed to `faults.log.1` and begun anew.
+/// At this size the log is renamed to `faults.log.1`, and a new one is begun.
 const BYTES_MAX: u64 = 512 * 1024;
 
-/// Returns where the log of a claude-mesh folder is.
+/// Returns the path of the log in a claude-mesh folder.
 pub fn path(mesh_home: &Path) -> PathBuf {
     mesh_home.join("faults.log")
 }
 
-/// Appends one line. Errors are swallowed: there is nowhere left to report them.
+/// Appends one line. Errors are ignored, because there is no other place to report them.
 pub fn append(mesh_home: &Path, program: &str, message: &str) {
     let path = path(mesh_home);
     if permissions::create_folder(mesh_home).is_err() {

@@ -1,12 +1,12 @@
-//! Files that others may have put there: only regular ones are read, and only so much of them.
+//! Reads files that others may have written: regular files only, and only up to a size limit.
 //!
-//! A committed link can lead to a device that never ends, and a pipe in a file's place lets its reader wait for good.
+//! A committed link can lead to an endless device, and a pipe in the place of a file blocks its reader for good.
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Opens a file for reading, and waits for nobody: a pipe without a writer is open at once, and ends at once.
+/// Opens a file for reading without blocking: a pipe without a writer opens at once and is empty.
 pub fn open_nonblocking(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     OpenOptions::new()
@@ -25,7 +25,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Returns what is in an open file, if that is `bytes_max` at most.
+/// Returns the content of an open file of at most `bytes_max` bytes.
 pub fn read_open(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut content)?;
@@ -36,12 +36,12 @@ pub fn read_open(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Returns what is in a regular file, if that is `bytes_max` at most.
+/// Returns the content of a regular file of at most `bytes_max` bytes.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     read_open(open(path)?, bytes_max)
 }
 
-/// Returns whether an error of this room says that the file itself cannot be used: it is none, or too long.
+/// Returns whether an error of this module says that the file itself is unusable: not a regular file, or too long.
 pub fn is_unusable_file(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -54,7 +54,7 @@ pub(crate) mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    /// Makes a pipe that nobody writes into.
+    /// Makes a pipe without a writer.
     pub(crate) fn make_pipe(path: &Path) {
         let made = std::process::Command::new("mkfifo").arg(path).status();
         assert!(made.unwrap().success());

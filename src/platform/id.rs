@@ -1,4 +1,4 @@
-//! Typed ids. All are ULIDs, minted by the store; a plain `String` is something a person typed.
+//! Defines a type for each kind of id. All are ULIDs made by the store; a plain `String` is what a person typed.
 use std::fmt;
 use std::str::FromStr;
 
@@ -44,7 +44,7 @@ id! {
     PeerId
 }
 id! {
-    /// One running client process that sits, or sat, at a peer.
+    /// A client process that is or was registered at a peer.
     SessionId
 }
 id! {
@@ -56,7 +56,7 @@ id! {
     MessageId
 }
 id! {
-    /// A claim, or a place in line for one.
+    /// A claim, or a ticket in its queue.
     ClaimId
 }
 id! {
@@ -64,7 +64,7 @@ id! {
     MemoryId
 }
 id! {
-    /// One blocking call that waits: for answers, for a turn in a line, for events.
+    /// A blocking wait: for answers, for a claim, for events.
     WaitId
 }
 id! {

@@ -1,38 +1,31 @@
-//! Which mesh a folder belongs to. A mesh is one database file; who opens another file does not exist for us.
+//! Decides which mesh a folder belongs to, before anything is opened. A mesh is one database file; sessions that open
+//! different files do not see each other.
 //!
-//! `config.json` in the claude-mesh folder is the user's own and maps folders to meshes. What a repository commits can
-//! never choose a mesh. The decision is made before anything is opened.
+//! `config.json` in the claude-mesh folder belongs to the user and maps folders to meshes. A file that a repository commits
+//! can never choose a mesh.
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::platform::fault::{Fault, FaultKind};
 use crate::platform::settings::{Settings, expand_home};
 use crate::platform::{file, permissions, text};
 
-/// Nobody has that many walls.
+/// The size limit of `config.json`.
 const BYTES_MAX: u64 = 1024 * 1024;
+/// The key of `config.json` that maps folders to meshes.
+const MESHES: &str = "meshes";
 
 /// The mesh of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MeshLocation {
-    /// Its name; `default` where no wall stands.
+    /// Its name; `default` if no wall includes the folder.
     pub name: String,
     /// Its database file.
     pub database: PathBuf,
-    /// What decided.
+    /// The setting or wall that decided, or `the default`.
     pub decided_by: String,
-}
-
-/// `config.json` as it is written by people and by `claude-mesh wall`. An unknown key is a fault: a misspelled one must not
-/// open a wall, and what a newer program means by one of its own, this one cannot know. So a key that is added later stops
-/// older programs from opening any mesh; it had better go into a file of its own.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct Config {
-    #[serde(default)]
-    meshes: Map<String, Value>,
 }
 
 /// Returns the mesh of a canonical folder.
@@ -70,19 +63,33 @@ pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation,
 /// Returns the folders with a mesh of their own, in the order of the file.
 pub fn mesh_folders(settings: &Settings) -> Result<Vec<(PathBuf, String)>, Fault> {
     let path = config_path(settings);
-    let Some(value) = read(&path)? else {
+    let Some(config) = read(&path)? else {
         return Ok(Vec::new());
     };
-    let config: Config = serde_json::from_value(value)
-        .map_err(|error| broken_file_fault(&path, &describe_json_error(&error)))?;
-    config
-        .meshes
-        .iter()
+    check_keys(&config).map_err(|problem| broken_file_fault(&path, &problem))?;
+    let mappings = config.get(MESHES).and_then(Value::as_object);
+    mappings
+        .into_iter()
+        .flatten()
         .map(|(pattern, name)| parse_mapping(settings, &path, pattern, name))
         .collect()
 }
 
-/// Writes a wall: `folder` itself and all below belong to mesh `name`; `default` takes the wall away. Returns what held before.
+/// Refuses unknown keys of `config.json`: a misspelled one must not open a wall, and this program cannot know what a newer
+/// one means by a key of its own. So a key that is added later stops older programs from opening any mesh; it should go into
+/// another file.
+fn check_keys(config: &Map<String, Value>) -> Result<(), String> {
+    if let Some(unknown) = config.keys().find(|key| *key != MESHES) {
+        return Err(format!("unknown key `{unknown}`, expected `{MESHES}`"));
+    }
+    match config.get(MESHES) {
+        None | Some(Value::Object(_)) => Ok(()),
+        Some(_) => Err(format!("\"{MESHES}\" must be an object")),
+    }
+}
+
+/// Writes a wall: `folder` and everything below it belong to the mesh `name`; `default` removes the wall. Returns the mesh of
+/// the wall that was there before.
 pub fn set_mesh(settings: &Settings, folder: &Path, name: &str) -> Result<Option<String>, Fault> {
     check_name(name).map_err(|problem| {
         Fault::new(
@@ -92,12 +99,10 @@ pub fn set_mesh(settings: &Settings, folder: &Path, name: &str) -> Result<Option
         )
     })?;
     let path = config_path(settings);
-    let mut value = read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
+    let mut config = read(&path)?.unwrap_or_default();
     mesh_folders(settings)?;
-    let meshes = value
-        .as_object_mut()
-        .expect("read gives objects only")
-        .entry("meshes")
+    let meshes = config
+        .entry(MESHES)
         .or_insert_with(|| Value::Object(Map::new()))
         .as_object_mut()
         .expect("mesh_folders has checked that meshes is an object");
@@ -121,13 +126,13 @@ pub fn set_mesh(settings: &Settings, folder: &Path, name: &str) -> Result<Option
             Value::from(name),
         );
     }
-    let mut content = serde_json::to_string_pretty(&value).expect("a JSON value can be written");
+    let mut content = serde_json::to_string_pretty(&config).expect("a JSON value can be written");
     content.push('\n');
     permissions::replace_file_durably(&path, content.as_bytes())?;
     Ok(previous)
 }
 
-/// Returns the file with the user's walls.
+/// Returns the path of the file with the walls.
 pub fn config_path(settings: &Settings) -> PathBuf {
     settings.mesh_home.join("config.json")
 }
@@ -162,7 +167,7 @@ fn folder_of_pattern(settings: &Settings, pattern: &str) -> PathBuf {
     )
 }
 
-/// The folder need not exist yet: its nearest existing parent is made canonical.
+/// Resolves the nearest existing parent, because the folder need not exist yet.
 fn canonicalize_existing(folder: &Path) -> PathBuf {
     folder
         .ancestors()
@@ -186,14 +191,17 @@ fn check_name(name: &str) -> Result<(), String> {
     if is_valid {
         Ok(())
     } else {
-        Err(format!("{:?} cannot name a mesh", text::one_line(name)))
+        Err(format!(
+            "{:?} is not a valid mesh name",
+            text::one_line(name)
+        ))
     }
 }
 
-fn read(path: &Path) -> Result<Option<Value>, Fault> {
+fn read(path: &Path) -> Result<Option<Map<String, Value>>, Fault> {
     let failed = |error: std::io::Error| {
         if file::is_unusable_file(&error) {
-            broken_file_fault(path, &error.to_string())
+            broken_file_fault(path, &error.to_string()).with_source(error)
         } else {
             Fault::io("read", path, error)
         }
@@ -205,27 +213,20 @@ fn read(path: &Path) -> Result<Option<Value>, Fault> {
     };
     permissions::check_owner_and_mode(path, &file.metadata().map_err(failed)?)?;
     let content = file::read_open(file, BYTES_MAX).map_err(failed)?;
-    let value: Value = serde_json::from_slice(text::without_bom(&content))
-        .map_err(|error| broken_file_fault(path, &error.to_string()))?;
-    if value.is_object() {
-        Ok(Some(value))
-    } else {
-        Err(broken_file_fault(path, "expected an object"))
+    let value = serde_json::from_slice(text::without_bom(&content))
+        .map_err(|error| broken_file_fault(path, &error.to_string()).with_source(error))?;
+    match value {
+        Value::Object(config) => Ok(Some(config)),
+        _ => Err(broken_file_fault(path, "expected an object")),
     }
 }
 
-fn describe_json_error(error: &serde_json::Error) -> String {
-    let problem = error.to_string();
-    let problem = problem.replace("unknown field", "unknown key");
-    problem.replace("expected a map", "expected an object")
-}
-
-/// A broken map must not open the default mesh to a folder that stands behind a wall.
+/// Without a valid map no mesh is opened: the default mesh must not include a folder behind a wall.
 fn broken_file_fault(path: &Path, problem: &str) -> Fault {
     Fault::new(
         FaultKind::BrokenFile,
         format!("{} cannot be used: {problem}", path.display()),
-        "mend or remove the file; until then no mesh is opened, so that no wall is crossed",
+        "repair or remove the file; until then no mesh is opened, so that no wall is crossed",
     )
 }
 

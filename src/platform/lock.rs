@@ -1,4 +1,5 @@
-//! Operating-system locks as proof of life: a server owns its session's file as long as it runs, and the kernel lets go when it dies.
+//! Takes and probes operating-system locks, which show whether a process runs: a server holds the lock file of its session,
+//! and the kernel releases the lock when the process ends.
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use crate::platform::clock::monotonic_ms;
 use crate::platform::fault::Fault;
 use crate::platform::permissions;
 
-/// A server that sits down keeps its other calls waiting meanwhile.
+/// Short, because a server that registers its session delays its other calls meanwhile.
 const LOCK_TIMEOUT_MS: i64 = 250;
 
 /// A lock that is held until it is dropped or its process ends, however that ends.
@@ -18,8 +19,8 @@ pub struct LockGuard {
 
 /// Takes the lock of `path` for as long as the result lives; `None` when another process owns it.
 ///
-/// Whoever looks whether it is owned holds it shared for an instant, and is waited for. One that was stopped in that instant
-/// is not waited for longer than a quarter of a second: then `None` comes too, and it can be tried again.
+/// A probe holds the lock shared for an instant, and this function waits for it. A probe that was stopped in that instant is
+/// waited for at most 250 ms: then the result is `None` too, and a later call may succeed.
 pub fn acquire(path: &Path) -> Result<Option<LockGuard>, Fault> {
     acquire_within(path, LOCK_TIMEOUT_MS)
 }
@@ -44,9 +45,9 @@ fn acquire_within(path: &Path, timeout_ms: i64) -> Result<Option<LockGuard>, Fau
     }
 }
 
-/// Returns whether some process owns the lock of `path`. A missing file is owned by nobody.
+/// Returns whether a process owns the lock of `path`. A missing file has no owner.
 ///
-/// A shared try fails only against an owner, never against another one who looks; dropping the file lets go.
+/// A shared attempt fails only against an owner, never against another probe; dropping the file releases it.
 pub fn is_locked(path: &Path) -> bool {
     let Ok(file) = OpenOptions::new().read(true).open(path) else {
         return false;
@@ -83,7 +84,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| sender.send(acquire_within(&path, 3_600_000).unwrap()));
             let early = receiver.recv_timeout(Duration::from_millis(50));
-            assert!(early.is_err(), "somebody looks, and nobody owns it");
+            assert!(early.is_err(), "a probe delays it, nobody owns it");
             drop(shared_holder);
             assert!(receiver.recv().unwrap().is_some());
         });

@@ -1,8 +1,9 @@
-//! What everything stands on: clock, ids, paths, settings, processes. It knows no database and no tool.
+//! Gives all other layers access to the machine: clock, ids, paths, files, processes, settings. It knows no database and
+//! no tool.
 //!
-//! *Purpose:* the facts of the machine, each read in one place, so that the rooms above can be tested with other facts.
-//! *Why not otherwise:* the environment is read once into [`Settings`] and time is a parameter; a look at either in the
-//! middle of a verb could not be tested and would differ between hooks and server.
+//! *Purpose:* each fact of the machine is read in one place, so that the layers above can be tested with other facts.
+//! *Why not otherwise:* the environment is read once into [`Settings`], and time is a parameter. Code that reads either in
+//! the middle of an operation cannot be tested and gives different results in hooks and server.
 
 pub mod clock;
 mod env_file;

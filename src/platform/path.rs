@@ -1,19 +1,19 @@
-//! Where a path leads: absolute, without `..`, with the links of its existing part followed. What does not exist yet has a
-//! place all the same.
+//! Resolves paths, so that one file has one name: absolute, without `..`, links followed as far as the path exists. The file
+//! itself need not exist.
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// More links than this in one path are a circle.
+/// More links than this in one path count as a cycle.
 const SYMLINKS_MAX: u32 = 40;
 
-/// Returns where `path` leads, seen from `base`, which is absolute. `None` is a circle of links.
+/// Returns the resolved `path`; a relative one starts at `base`, which is absolute. `None` means a cycle of links.
 pub fn resolve(base: &Path, path: &Path) -> Option<PathBuf> {
     let mut pending = reversed_components(&base.join(path));
     let mut resolved = PathBuf::from("/");
     let mut links = 0;
     while let Some(part) = pending.pop() {
         if part == ".." {
-            // Links were followed up to here, so that the folder above is the real one.
+            // Links were followed up to here, so this removes the real parent folder.
             resolved.pop();
             continue;
         }

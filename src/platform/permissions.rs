@@ -1,4 +1,5 @@
-//! Folders and files that only their owner may read: made so at once, and refused when they are not.
+//! Creates folders and files that only their owner may read, private from the start, and refuses those that others could
+//! have written.
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::platform::fault::{Fault, FaultKind};
 
-/// Creates a folder (and what is missing above it) that only its owner may enter. An existing one is left as it is.
+/// Creates a folder, with missing parents, that only its owner may enter. An existing folder is not changed.
 pub fn create_folder(path: &Path) -> Result<(), Fault> {
     DirBuilder::new()
         .recursive(true)
@@ -15,7 +16,7 @@ pub fn create_folder(path: &Path) -> Result<(), Fault> {
         .map_err(|error| Fault::io("create", path, error))
 }
 
-/// Creates a new file that only its owner may read; fails when it exists.
+/// Creates a file that only its owner may read; fails if it exists.
 pub fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -24,7 +25,7 @@ pub fn create_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens a file for appending, created private when missing.
+/// Opens a file for appending; a missing one is created private.
 pub fn append_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
@@ -33,13 +34,13 @@ pub fn append_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Replaces a file in one rename, for its owner only; makes its folder when there is none. Who reads meanwhile reads the
-/// old content or the new one. It is not flushed to disk.
+/// Replaces a file by one rename, private to its owner; creates its folder if needed. A concurrent reader gets the old
+/// content or the new one. Nothing is flushed to disk.
 pub fn replace_file(path: &Path, content: &[u8]) -> Result<(), Fault> {
     replace(path, content, |_| Ok(()))
 }
 
-/// The same for what must not be lost when the power fails: the new content is on disk before it takes the place of the old.
+/// Does the same for content that must survive a power cut: it is on disk before it replaces the old one.
 pub fn replace_file_durably(path: &Path, content: &[u8]) -> Result<(), Fault> {
     replace(path, content, File::sync_all)
 }
@@ -73,7 +74,7 @@ fn replace(
     })
 }
 
-/// Refuses a folder or file that belongs to somebody else or that others may write.
+/// Refuses a folder or file that belongs to another user or that others may write.
 pub fn check_owner_and_mode(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
     let me = rustix::process::geteuid().as_raw();
     let shown = path.display();
@@ -90,7 +91,7 @@ pub fn check_owner_and_mode(path: &Path, metadata: &Metadata) -> Result<(), Faul
     check_not_writable_by_others(path, metadata)
 }
 
-/// Refuses a folder or file that others may write, whoever it belongs to.
+/// Refuses a folder or file that others may write, whatever its owner.
 pub fn check_not_writable_by_others(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
     let shown = path.display();
     if metadata.mode() & 0o022 != 0 {

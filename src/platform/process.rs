@@ -1,40 +1,41 @@
-//! Processes of this machine: who is alive, who is whose parent. Linux only for now; elsewhere nothing can be looked up.
+//! Looks up processes of this machine: which are alive, which are the parents of another. It reads `/proc`; on systems
+//! without it nothing is found.
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// A process that cannot be mistaken for a later one of the same number.
+/// Identifies a process, also against a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProcessKey {
-    /// Its number.
+    /// Its process number.
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub started: i64,
 }
 
-/// What the system says of a process.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessStat {
     /// The process.
     pub key: ProcessKey,
-    /// Its parent's number.
+    /// The number of its parent.
     pub parent: i32,
-    /// False for a zombie: it has ended and waits to be reaped.
+    /// False for a zombie, which has ended and waits to be reaped.
     pub running: bool,
 }
 
-/// Returns what the system says of a process, or `None` when there is none of that number.
+/// Returns the state of a process, or `None` if no process has that number.
 pub fn stat(pid: i32) -> Option<ProcessStat> {
     parse_stat(pid, &read_proc_line(&format!("/proc/{pid}/stat"))?)
 }
 
-/// Returns whether this very process runs, and is not a zombie.
+/// Returns whether exactly this process runs. A zombie does not.
 pub fn is_alive(key: ProcessKey) -> bool {
     stat(key.pid).is_some_and(|found| found.running && found.key == key)
 }
 
-/// The end of a process, of which the kernel tells.
+/// A handle that waits for the end of a process.
 #[cfg(feature = "watcher")]
 #[derive(Debug)]
 pub struct ExitWatch {
@@ -42,18 +43,18 @@ pub struct ExitWatch {
     descriptor: rustix::fd::OwnedFd,
 }
 
-/// Returns how to wait for the end of a process; `None` where the system cannot tell, or where it has ended.
+/// Opens a handle that waits for the end of a process; `None` if it has ended, or if the system offers no such handle.
 #[cfg(feature = "watcher")]
 pub fn open_exit_watch(key: ProcessKey) -> Option<ExitWatch> {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     let descriptor = pidfd_open(Pid::from_raw(key.pid)?, PidfdFlags::empty()).ok()?;
-    // The number may have been given to another process between looking it up and opening it.
+    // The number may have been reused between looking it up and opening it.
     is_alive(key).then_some(ExitWatch { key, descriptor })
 }
 
 #[cfg(feature = "watcher")]
 impl ExitWatch {
-    /// Waits until the process has ended, or the system cannot tell any more.
+    /// Waits until the process has ended, or until the system reports an error.
     pub fn wait(&self) {
         use rustix::event::{PollFd, PollFlags, poll};
         while is_alive(self.key) {
@@ -65,7 +66,7 @@ impl ExitWatch {
     }
 }
 
-/// Returns the parents of a process, nearest first, up to the first process of the machine.
+/// Returns the ancestors of a process, nearest first, at most 64.
 pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
     let mut next = stat(pid).map_or(0, |found| found.parent);
     std::iter::from_fn(move || {
@@ -76,12 +77,13 @@ pub fn ancestors(pid: i32) -> impl Iterator<Item = ProcessStat> {
     .take(64)
 }
 
-/// Returns the program file a process runs.
+/// Returns the executable of a process.
 pub fn program(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
-/// Returns the running processes that were started with a variable of this value, as far as they may be looked at.
+/// Returns the running processes whose initial environment has this variable with this value, as far as this user may read
+/// it.
 pub fn find_processes_by_env(variable: &str, value: &Path) -> Vec<ProcessKey> {
     let assignment = [variable.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -108,13 +110,13 @@ pub fn this_process() -> ProcessKey {
     stat(pid).map_or(ProcessKey { pid, started: 0 }, |found| found.key)
 }
 
-/// Returns the id of this boot; another id means that every process known before is gone.
+/// Returns the id of this boot. A process recorded under another id has ended.
 pub fn boot_id() -> String {
     read_proc_line("/proc/sys/kernel/random/boot_id")
         .map_or_else(|| "unknown".into(), |text| text.trim().to_owned())
 }
 
-/// Returns the namespace in which process numbers of this program count.
+/// Returns the namespace of the process numbers that this program sees.
 pub fn pid_namespace() -> String {
     std::fs::read_link("/proc/self/ns/pid").map_or_else(
         |_| "unknown".into(),
@@ -130,14 +132,14 @@ pub fn host() -> String {
         .into_owned()
 }
 
-/// Reads a file of /proc that is one short line: the kernel makes it at the first read, and tells no size beforehand.
+/// Reads a file of `/proc` that has one short line, in one read: such a file has no size.
 fn read_proc_line(path: &str) -> Option<String> {
     let mut line = [0; 2048];
     let length = File::open(path).ok()?.read(&mut line).ok()?;
     Some(String::from_utf8_lossy(&line[..length]).into_owned())
 }
 
-/// The command name stands in parentheses and may hold anything, so fields are counted after the last one.
+/// The command name is in parentheses and may contain any character, so fields are counted after the last parenthesis.
 fn parse_stat(pid: i32, text: &str) -> Option<ProcessStat> {
     let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
     Some(ProcessStat {

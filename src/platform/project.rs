@@ -1,6 +1,8 @@
-//! What a project is called: its folder, its committed `.claude-mesh.json`, its place in git.
+//! Finds out what project a folder belongs to, for naming the peer and its memories: the folder, its committed
+//! `.claude-mesh.json`, its git checkout.
 //!
-//! The committed file may name and narrow, never widen: it cannot choose a mesh, a budget or a wall.
+//! The committed file may name and restrict, never widen: it cannot choose a mesh, a wake budget or a wall. Git is not
+//! started; its files are read, because hooks start no process.
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,58 +15,53 @@ use crate::platform::isolation::MeshLocation;
 use crate::platform::settings::Settings;
 use crate::platform::text::without_bom;
 
-/// The file a project may commit.
+/// The name of the file that a project may commit.
 pub const PROJECT_FILE_NAME: &str = ".claude-mesh.json";
-/// Nobody writes a longer one.
+/// The size limit of that file.
 const PROJECT_FILE_BYTES_MAX: u64 = 64 * 1024;
-/// The longest path of the system has 4,096 bytes, and git writes a word before it.
+/// The size limit of a one-line file of git: a path of at most 4,096 bytes with a word before it.
 const LINE_BYTES_MAX: u64 = 8 * 1024;
-/// More references than this are not looked through.
+/// How much of `packed-refs` is read.
 const REFS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// A project folder and what it says of itself.
+/// A project folder with its file and its git checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// Canonical folder: the one that holds `.claude-mesh.json`, else the session's own.
+    /// The canonical folder of the project: the one with `.claude-mesh.json`, else `start`.
     pub path: PathBuf,
-    /// Canonical folder of the session itself: `path`, or below it.
+    /// The canonical folder of the session: `path`, or a folder below it.
     pub start: PathBuf,
-    /// The name before folding: environment, file or folder name.
+    /// The name as written: from the environment, the file or the folder.
     pub name: String,
-    /// The folder name of a linked git worktree.
+    /// The folder name of a linked git worktree, if this is one.
     pub worktree: Option<String>,
-    /// Top of the git checkout.
+    /// The top folder of the git checkout.
     pub git_root: Option<PathBuf>,
     /// The repository that all worktrees share.
     pub git_common: Option<PathBuf>,
-    /// The branch that is checked out.
+    /// The branch that is checked out, or the beginning of the commit id.
     pub git_branch: Option<String>,
-    /// What the committed file says.
+    /// The content of the committed file.
     pub file: ProjectFile,
 }
 
-/// A name without a letter or a digit names nothing.
-fn has_alphanumeric(name: &str) -> bool {
-    name.chars().any(char::is_alphanumeric)
-}
-
-/// `.claude-mesh.json`; unknown keys are ignored, so that a newer file does not stop an older program.
+/// The content of `.claude-mesh.json`. Unknown keys are ignored, so that older programs accept newer files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct ProjectFile {
-    /// The peer's name.
+    /// The name of the peer.
     pub name: Option<String>,
-    /// What the peer is for, at most 64 characters.
+    /// The role of the peer, at most 64 characters.
     pub role: Option<String>,
-    /// Topics that concern it.
+    /// Topics that the peer is subscribed to.
     #[serde(default)]
     pub topics: Vec<String>,
-    /// `false` keeps the project out of every mesh.
+    /// `false` excludes the project from every mesh.
     pub enabled: Option<bool>,
 }
 
 impl Project {
-    /// Reads the project of a folder. A broken `.claude-mesh.json` is a fault: whether it says `enabled: false` is not known.
+    /// Reads the project of a folder. An invalid `.claude-mesh.json` is a fault, because it may say `enabled: false`.
     pub fn of(folder: &Path, settings: &Settings) -> Result<Self, Fault> {
         let start = folder
             .canonicalize()
@@ -107,20 +104,20 @@ impl Project {
         })
     }
 
-    /// Returns the mesh of the session. Its own folder decides: a committed file that is found above must not carry it out
-    /// of a wall.
+    /// Returns the mesh of the session. The folder of the session decides, not that of the project: a committed file further
+    /// up must not move the session out of its wall.
     pub fn mesh_location(&self, settings: &Settings) -> Result<MeshLocation, Fault> {
         isolation::mesh_location(settings, &self.start)
     }
 
-    /// Returns what all worktrees of its repository share, as the place its memories belong to; outside git its own folder.
-    /// It is looked up anew: a session may see its folder become a repository.
+    /// Returns the key under which its memories are stored: the repository that all worktrees share, outside git the folder.
+    /// It is looked up at each call, because the folder can become a repository during a session.
     pub fn memory_scope_key(&self) -> String {
         let home = GitCheckout::of(&self.path).map_or_else(|| self.path.clone(), |git| git.common);
         home.to_string_lossy().into_owned()
     }
 
-    /// Returns where its memories belonged before its folder became a repository, or while it was one.
+    /// Returns the key from before the folder became a repository, or from while it was one, if it differs.
     pub fn earlier_memory_scope_key(&self) -> Option<String> {
         let repository = self.path.join(".git");
         let earlier = if GitCheckout::of(&self.path).is_some() {
@@ -132,20 +129,20 @@ impl Project {
             .filter(|earlier| *earlier != self.memory_scope_key())
     }
 
-    /// Returns whether the project takes part at all.
+    /// Returns whether the project takes part in the mesh.
     pub fn is_enabled(&self) -> bool {
         self.file.enabled != Some(false)
     }
 }
 
-/// Returns the commit that is checked out in a folder, read from git's own files. `None` outside git, and before the first commit.
+/// Returns the commit that is checked out in a folder; `None` outside git and before the first commit.
 pub fn head_commit(folder: &Path) -> Option<String> {
     let git = GitCheckout::of(folder)?;
     let head = read_small_file(&git.folder.join("HEAD"))?;
     let Some(reference) = head.trim().strip_prefix("ref: ") else {
         return parse_commit_hash(&head);
     };
-    // A branch of a linked worktree lies in the repository they share.
+    // The branches of a linked worktree are in the shared repository.
     let loose = [&git.folder, &git.common]
         .into_iter()
         .find_map(|folder| read_small_file(&folder.join(reference)));
@@ -155,12 +152,12 @@ pub fn head_commit(folder: &Path) -> Option<String> {
     }
 }
 
-/// Files of one line; whatever is longer is none of git's.
+/// Reads a one-line file of git; `None` for a longer file.
 fn read_small_file(path: &Path) -> Option<String> {
     String::from_utf8(file::read(path, LINE_BYTES_MAX).ok()?).ok()
 }
 
-/// One line for each branch and tag of a repository; there can be a lot of them.
+/// The file has one line for each branch and tag of the repository, so it can be long.
 fn find_packed_ref(path: &Path, reference: &str) -> Option<String> {
     let refs = file::open(path).ok()?.take(REFS_BYTES_MAX);
     BufReader::new(refs)
@@ -175,7 +172,7 @@ fn parse_commit_hash(text: &str) -> Option<String> {
     is_commit.then(|| text.to_owned())
 }
 
-/// The folder's checkout: where it begins, where its repository lies.
+/// A git checkout: its top folder, its git folder, and the shared repository.
 struct GitCheckout {
     root: PathBuf,
     folder: PathBuf,
@@ -211,7 +208,7 @@ impl GitCheckout {
         })
     }
 
-    /// The folder name of the main checkout, whose `.git` all worktrees share; a bare repository gives its own name.
+    /// Returns the folder name of the main checkout, whose `.git` all worktrees share; for a bare repository its own name.
     fn main_checkout_name(&self) -> String {
         let main = if self.common.ends_with(".git") {
             self.common.parent()
@@ -236,7 +233,7 @@ impl GitCheckout {
     }
 }
 
-/// Searched upward from the project folder to the top of the checkout; outside git only in the folder itself.
+/// Searches from `start` upward to the top of the checkout; outside git only in `start` itself.
 fn find_project_file(
     start: &Path,
     top: Option<&Path>,
@@ -250,7 +247,7 @@ fn find_project_file(
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) if file::is_unusable_file(&error) => {
-                return Err(broken_file_fault(&path, &error.to_string()));
+                return Err(broken_file_fault(&path, &error.to_string()).with_source(error));
             }
             Err(error) => return Err(Fault::io("read", &path, error)),
         }
@@ -263,8 +260,11 @@ fn find_project_file(
 
 fn parse(path: &Path, content: &[u8]) -> Result<ProjectFile, Fault> {
     let mut file: ProjectFile = serde_json::from_slice(without_bom(content))
-        .map_err(|error| broken_file_fault(path, &error.to_string()))?;
-    file.name = file.name.filter(|name| has_alphanumeric(name));
+        .map_err(|error| broken_file_fault(path, &error.to_string()).with_source(error))?;
+    // A name without a letter or a digit would fold to nothing.
+    file.name = file
+        .name
+        .filter(|name| name.contains(char::is_alphanumeric));
     if file
         .role
         .as_ref()
@@ -282,7 +282,7 @@ fn broken_file_fault(path: &Path, problem: &str) -> Fault {
     Fault::new(
         FaultKind::BrokenFile,
         format!("{} cannot be used: {problem}", path.display()),
-        "write for example { \"name\": \"backend\" }; until then this project stays out of the mesh",
+        "write for example { \"name\": \"backend\" }; until then this project is not in the mesh",
     )
 }
 

@@ -1,46 +1,46 @@
-//! Lists the settings: name, default and description of each, for `Settings`, for `help` and for the documents.
+//! Lists all settings with name, default and description, for `Settings`, for `claude-mesh help` and for the documents.
 
-/// One setting as the documents show it.
+/// A setting as the documents show it.
 #[derive(Debug, Clone, Copy)]
 pub struct SettingSpec {
-    /// The variable.
+    /// The name of the variable.
     pub name: &'static str,
-    /// What holds when it is not set.
+    /// The default, in words where it is no fixed value.
     pub default: &'static str,
     /// One line on what it does.
     pub description: &'static str,
-    /// Whether it may also stand in an `.env` file; the others belong to one session.
+    /// Whether an `.env` file may set it. The others belong to one session.
     pub allowed_in_file: bool,
 }
 
-/// Path of the database.
+/// The path of the database.
 pub const DATABASE: &str = "MESH_DB_PATH";
 /// `off` makes hooks and server inert.
 pub const MESH_SWITCH: &str = "CLAUDE_MESH";
-/// The folder of database, settings and logs.
+/// The folder of database, settings and fault log.
 pub const HOME: &str = "CLAUDE_MESH_HOME";
 /// The name of this session's peer.
 pub const NAME: &str = "CLAUDE_MESH_NAME";
-/// The folder that counts as this session's project.
+/// The project folder of this session.
 pub const PROJECT_PATH: &str = "CLAUDE_MESH_PROJECT_PATH";
 /// `1` gives a `claude -p` run a mailbox.
 pub const ANSWER: &str = "CLAUDE_MESH_ANSWER";
 /// `full` makes every commit survive a power cut.
 pub const SYNC: &str = "CLAUDE_MESH_SYNC";
-/// Which sets of tools the server lists.
+/// The sets of tools that the server lists.
 pub const TOOLS: &str = "CLAUDE_MESH_TOOLS";
 /// How sessions are woken.
 pub const WAKE: &str = "CLAUDE_MESH_WAKE";
-/// How many turns peers may start without a prompt of the person between.
+/// How many turns peers may start between two prompts of the person.
 pub const WAKE_BUDGET: &str = "CLAUDE_MESH_WAKE_BUDGET";
-/// The program that tells the person when a session needs them.
+/// The program that notifies the person when a session waits for them.
 pub const NOTIFY_CMD: &str = "CLAUDE_MESH_NOTIFY_CMD";
-/// `off` keeps nothing of prompts and messages for `list_peers`.
+/// `off` keeps no activity summary for `list_peers`.
 pub const ACTIVITY: &str = "CLAUDE_MESH_DOING";
 /// How long answered questions and events are kept.
 pub const KEEP_DAYS: &str = "CLAUDE_MESH_KEEP_DAYS";
 
-/// All settings, in the order of the README.
+/// All settings, in the order of `docs/settings.md`.
 pub const ALL: [SettingSpec; 13] = [
     SettingSpec {
         name: DATABASE,
@@ -51,73 +51,73 @@ pub const ALL: [SettingSpec; 13] = [
     SettingSpec {
         name: MESH_SWITCH,
         default: "on",
-        description: "`off` makes hooks and server inert: nothing is written, nothing said",
+        description: "`off` makes hooks and server inert: they write nothing and print nothing",
         allowed_in_file: true,
     },
     SettingSpec {
         name: HOME,
         default: "~/.claude-mesh",
-        description: "the folder of database, settings and logs; only from the environment",
+        description: "the folder of database, settings and fault log; read from the environment only",
         allowed_in_file: false,
     },
     SettingSpec {
         name: NAME,
         default: "from .claude-mesh.json or the folder",
-        description: "the name of this session's peer; only from the environment",
+        description: "the name of this session's peer; read from the environment only",
         allowed_in_file: false,
     },
     SettingSpec {
         name: PROJECT_PATH,
         default: "Claude Code's project folder",
-        description: "the folder that counts as this session's project; only from the environment",
+        description: "the project folder of this session; read from the environment only",
         allowed_in_file: false,
     },
     SettingSpec {
         name: ANSWER,
         default: "0",
-        description: "`1` gives a `claude -p` run a mailbox, so that it answers before it ends; only from the environment",
+        description: "`1` gives a `claude -p` run a mailbox, so that it answers questions before it ends; read from the environment only",
         allowed_in_file: false,
     },
     SettingSpec {
         name: SYNC,
         default: "normal",
-        description: "`full` lets every answer survive a power cut, at the price of a disk flush each",
+        description: "`full` makes every answer survive a power cut, at the cost of one disk flush for each commit",
         allowed_in_file: true,
     },
     SettingSpec {
         name: TOOLS,
         default: "all",
-        description: "sets of tools to list, for example `ask,claims`; `ask` is always there",
+        description: "sets of tools to list, for example `ask,claims`; `ask` is always listed",
         allowed_in_file: true,
     },
     SettingSpec {
         name: WAKE,
         default: "watcher",
-        description: "`polling` looks every 50 ms while waiting instead of watching a folder",
+        description: "`polling` reads every 50 ms during a wait instead of watching a folder",
         allowed_in_file: true,
     },
     SettingSpec {
         name: WAKE_BUDGET,
         default: "20",
-        description: "turns that peers may start in a session before its person types again; beyond it questions are held",
+        description: "how many turns peers may start in a session before its person types again; questions beyond that are held",
         allowed_in_file: true,
     },
     SettingSpec {
         name: NOTIFY_CMD,
         default: "none",
-        description: "a program to run when a session waits for its person; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`)",
+        description: "a program that runs when a session waits for its person; the reason is in its environment (`CLAUDE_MESH_REASON`, `CLAUDE_MESH_PEER`)",
         allowed_in_file: true,
     },
     SettingSpec {
         name: ACTIVITY,
         default: "on",
-        description: "`off` keeps nothing of what you type and of what the model says last; otherwise how both begin is shown to other sessions as `doing`",
+        description: "`off` keeps nothing of your prompts and of the messages of the model; otherwise the beginning of the last of each is shown to other sessions as `doing`",
         allowed_in_file: true,
     },
     SettingSpec {
         name: KEEP_DAYS,
         default: "30",
-        description: "days for which answered questions, messages and events are kept",
+        description: "how many days answered questions, messages and events are kept",
         allowed_in_file: true,
     },
 ];

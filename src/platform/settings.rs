@@ -1,5 +1,5 @@
-//! Every setting, read once: flag, then environment, then the `.env` above the program's own place, then
-//! `~/.claude-mesh/.env`, then the default. Nothing else in the code looks at the environment.
+//! Reads all settings once for each program: from the environment, else the `.env` in or above the folder of the program,
+//! else `~/.claude-mesh/.env`, else the default. No other code reads the environment.
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -17,78 +17,105 @@ pub use crate::platform::setting_specs::{
     WAKE_BUDGET,
 };
 
-/// What the settings come to, resolved once and passed down.
+/// The settings, resolved once and passed down.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch that people set"
 )]
 pub struct Settings {
-    /// The user's home folder.
+    /// The home folder of the user.
     pub home: PathBuf,
-    /// The folder of database, settings and logs.
+    /// The folder of database, settings and fault log.
     pub mesh_home: PathBuf,
-    /// The database that `MESH_DB_PATH` names, and where that was said.
+    /// The database that `MESH_DB_PATH` names, and where it is set.
     pub database: Option<(PathBuf, String)>,
-    /// Hooks and server are inert.
+    /// Whether hooks and server are inert.
     pub disabled: bool,
-    /// The name given to this session by the environment.
+    /// The name that the environment gives this session.
     pub name: Option<String>,
     /// `CLAUDE_MESH_PROJECT_PATH`, made absolute.
     pub project_path: Option<PathBuf>,
-    /// A headless run has a mailbox.
+    /// Whether a headless run has a mailbox.
     pub headless_mailbox: bool,
-    /// Commits are flushed to disk.
+    /// Whether each commit is flushed to disk.
     pub sync_full: bool,
-    /// The sets of tools to list; `None` is all.
+    /// The sets of tools to list; `None` means all.
     pub tools: Option<Vec<String>>,
-    /// Wake by looking every 50 ms instead of by file notification.
+    /// Whether waits read every 50 ms instead of using file notification.
     pub polling: bool,
-    /// How many turns peers may start without a prompt of the person between.
+    /// How many turns peers may start between two prompts of the person.
     pub wake_budget: u32,
-    /// The program that tells the person when a session needs them.
+    /// The program that notifies the person when a session waits for them.
     pub notify_command: Option<PathBuf>,
-    /// How prompts and last messages begin is kept for other sessions.
+    /// Whether an activity summary is kept for other sessions.
     pub keeps_activity: bool,
     /// How long answered questions and events are kept, in milliseconds.
     pub keep_ms: i64,
-    /// Settings that stand in a file, where they do nothing, and which file that is.
+    /// Settings that a file sets without effect, each with the file.
     pub misplaced: Vec<(&'static str, PathBuf)>,
     /// The working directory.
     pub working_directory: PathBuf,
-    /// The folders of `PATH`.
+    /// The folders in `PATH`.
     pub search_path: Vec<PathBuf>,
-    /// What Claude Code told this process about its session.
+    /// The environment that Claude Code sets.
     pub claude: ClaudeEnvironment,
 }
 
-/// What Claude Code tells its children by the environment. A client of another make that was started from a session's
-/// shell inherits it, so it counts only in hooks and for a client that names itself `claude-code`.
+/// The variables that Claude Code sets for its child processes. Another client that was started from the shell of a session
+/// inherits them, so they count only in hooks and for a client that names itself `claude-code`.
 #[derive(Debug, Clone, Default)]
 pub struct ClaudeEnvironment {
-    /// The client's process; set for hooks only.
+    /// The process of the client; set for hooks only.
     pub pid: Option<i32>,
-    /// The session when this process started.
+    /// The session at the time when this process started.
     pub session_id: Option<String>,
-    /// The folder Claude Code was started in.
+    /// The folder in which Claude Code was started.
     pub project_dir: Option<PathBuf>,
     /// `cli` for interactive sessions, `sdk-cli` for `claude -p`.
     pub entrypoint: Option<String>,
-    /// The session's inbox socket.
+    /// The inbox socket of the session.
     pub socket: Option<PathBuf>,
-    /// The word that opens it.
+    /// The token that the socket requires.
     pub socket_token: Option<String>,
-    /// Where Claude Code keeps its files: `CLAUDE_CONFIG_DIR`, else `~/.claude`.
+    /// The folder of the files of Claude Code: `CLAUDE_CONFIG_DIR`, else `~/.claude`.
     pub config_dir: PathBuf,
-    /// `CLAUDE_CONFIG_DIR` was set.
+    /// Whether `CLAUDE_CONFIG_DIR` is set.
     pub config_dir_moved: bool,
+}
+
+impl ClaudeEnvironment {
+    fn read(environment: &dyn Fn(&str) -> Option<OsString>, home: &Path) -> Self {
+        let path = |name| {
+            environment(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let text = |name| {
+            environment(name)?
+                .into_string()
+                .ok()
+                .filter(|value| !value.is_empty())
+        };
+        let config_dir = path("CLAUDE_CONFIG_DIR");
+        Self {
+            pid: text("CLAUDE_PID").and_then(|value| value.parse().ok()),
+            session_id: text("CLAUDE_CODE_SESSION_ID"),
+            project_dir: path("CLAUDE_PROJECT_DIR"),
+            entrypoint: text("CLAUDE_CODE_ENTRYPOINT"),
+            socket: text("CLAUDE_CODE_MESSAGING_SOCKET").map(PathBuf::from),
+            socket_token: text("CLAUDE_CODE_MESSAGING_TOKEN"),
+            config_dir_moved: config_dir.is_some(),
+            config_dir: config_dir.unwrap_or_else(|| home.join(".claude")),
+        }
+    }
 }
 
 impl Settings {
     /// Reads the settings of this process.
     pub fn of_this_process() -> Result<Self, Fault> {
         let home = user_home()?;
-        // Linux names the file itself, not the link by which it was started; elsewhere links are followed here.
+        // Linux gives the path of the file, not of the link by which it was started. Elsewhere links are resolved here.
         let program = std::env::current_exe().ok().map(|path| {
             if cfg!(target_os = "linux") {
                 return path;
@@ -104,7 +131,7 @@ impl Settings {
         )
     }
 
-    /// Returns the claude-mesh folder of this process: faults are logged there, also that its settings cannot be read.
+    /// Returns the claude-mesh folder of this process, for the fault log when the settings cannot be read.
     pub fn mesh_home_of_this_process() -> Option<PathBuf> {
         mesh_home(&environment_variable, &user_home().ok()?).ok()
     }
@@ -130,9 +157,6 @@ impl Settings {
                 ))
             })
             .transpose()?;
-        let config_dir = environment("CLAUDE_CONFIG_DIR")
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from);
         Ok(Self {
             database,
             disabled: layers.choice_index(MESH_SWITCH, &["on", "off"])? == 1,
@@ -161,18 +185,7 @@ impl Settings {
             keep_ms: layers
                 .integer_in_range(KEEP_DAYS, 1..=3650)?
                 .map_or(DEFAULT_KEEP_MS, |days: i64| days * DAY_MS),
-            claude: ClaudeEnvironment {
-                pid: environment("CLAUDE_PID").and_then(|value| value.to_str()?.parse().ok()),
-                session_id: text(environment, "CLAUDE_CODE_SESSION_ID"),
-                project_dir: environment("CLAUDE_PROJECT_DIR")
-                    .filter(|value| !value.is_empty())
-                    .map(PathBuf::from),
-                entrypoint: text(environment, "CLAUDE_CODE_ENTRYPOINT"),
-                socket: text(environment, "CLAUDE_CODE_MESSAGING_SOCKET").map(PathBuf::from),
-                socket_token: text(environment, "CLAUDE_CODE_MESSAGING_TOKEN"),
-                config_dir_moved: config_dir.is_some(),
-                config_dir: config_dir.unwrap_or_else(|| home.join(".claude")),
-            },
+            claude: ClaudeEnvironment::read(environment, &home),
             misplaced: layers.misplaced(),
             home,
             mesh_home,
@@ -183,7 +196,7 @@ impl Settings {
         })
     }
 
-    /// Returns whether the client is a `claude -p` run, by what it told its children.
+    /// Returns whether the client is a `claude -p` run, according to its environment.
     pub fn is_headless(&self) -> bool {
         self.claude
             .entrypoint
@@ -191,8 +204,8 @@ impl Settings {
             .is_some_and(|entrypoint| entrypoint != "cli" && entrypoint.starts_with("sdk"))
     }
 
-    /// Returns the folder that stands for the project: `CLAUDE_MESH_PROJECT_PATH`, else Claude Code's project folder
-    /// where `from_claude` holds, else the working directory.
+    /// Returns the project folder: `CLAUDE_MESH_PROJECT_PATH`, else that of Claude Code if `from_claude`, else the working
+    /// directory.
     pub fn project_folder(&self, from_claude: bool) -> PathBuf {
         let client_folder = self.claude.project_dir.as_ref().filter(|_| from_claude);
         self.project_path
@@ -217,7 +230,7 @@ fn user_home() -> Result<PathBuf, Fault> {
         (None, Some(_)) => Ok(PathBuf::from("/")),
         (None, None) => Err(Fault::new(
             FaultKind::Setting,
-            "HOME is not set, so there is no place for ~/.claude-mesh",
+            "HOME is not set, so the folder ~/.claude-mesh cannot be determined",
             "set HOME or CLAUDE_MESH_HOME",
         )),
     }
@@ -243,7 +256,7 @@ struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    /// Returns a value and where it was said.
+    /// Returns a value and where it is set.
     fn find(&self, name: &str) -> Option<(String, String)> {
         if let Some(value) = (self.environment)(name).filter(|value| !value.is_empty()) {
             return Some((
@@ -257,7 +270,7 @@ impl Layers<'_> {
         })
     }
 
-    /// Returns what only the environment may give and a file tries to.
+    /// Returns the settings that only the environment may give and that a file sets, each with the file.
     fn misplaced(&self) -> Vec<(&'static str, PathBuf)> {
         let of_file = |(path, values): &SettingsFile| {
             ALL.iter()
@@ -274,13 +287,13 @@ impl Layers<'_> {
             .filter(|value| !value.is_empty())
             .map(|value| {
                 value.into_string().map_err(|_| {
-                    invalid_setting(name, "the environment", "text in UTF-8", "other bytes")
+                    invalid_setting(name, "the environment", "UTF-8 text", "other bytes")
                 })
             })
             .transpose()
     }
 
-    /// Returns which of the `words` a setting says; the first is the default.
+    /// Returns the index of the value in `words`; the first is the default.
     fn choice_index(&self, name: &str, words: &[&str]) -> Result<usize, Fault> {
         let Some((value, from)) = self.find(name) else {
             return Ok(0);
@@ -307,18 +320,11 @@ impl Layers<'_> {
     }
 }
 
-fn text(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
-    environment(name)?
-        .into_string()
-        .ok()
-        .filter(|value| !value.is_empty())
-}
-
 fn invalid_setting(name: &str, from: &str, wanted: &str, got: &str) -> Fault {
     Fault::new(
         FaultKind::Setting,
         format!("{name} must be {wanted}, got {got}"),
-        format!("it is set in {from}: change it there, or take it out for the default"),
+        format!("it is set in {from}: change it there, or remove it for the default"),
     )
 }
 
@@ -339,7 +345,7 @@ fn parse_tool_sets(value: &str, from: &str) -> Result<Vec<String>, Fault> {
     }
 }
 
-/// A relative path would mean another file in every program, since hooks and server have their own working directories.
+/// Hooks and server have different working directories, so a relative path would name a different file in each.
 fn require_absolute(name: &str, from: &str, path: &Path, home: &Path) -> Result<PathBuf, Fault> {
     let path = expand_home(path, home);
     if path.is_absolute() {
@@ -435,6 +441,7 @@ mod tests {
         assert!(message(TOOLS, "ask,clams").ends_with("got \"clams\""));
     }
 
+    // Ledger: Ask 6
     #[test]
     fn project_folder_is_explicit_path_then_claude_dir_then_cwd() {
         let home = tempfile::tempdir().unwrap();

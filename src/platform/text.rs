@@ -1,7 +1,8 @@
-//! Foreign text made harmless: cleaned for a terminal, defanged for a model's context, cut at a limit.
+//! Makes foreign text safe to show: without control sequences for terminals, without reserved tags for models, cut at a
+//! limit for both.
 
-/// Returns text that a terminal shows as it is: control characters except newline and tab, escape sequences and
-/// bidirectional overrides are taken out.
+/// Returns the text without what a terminal obeys: control characters except newline and tab, escape sequences and
+/// bidirectional overrides.
 pub fn strip_terminal_controls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -16,7 +17,7 @@ pub fn strip_terminal_controls(text: &str) -> String {
     out
 }
 
-/// Returns the text on one line, cleaned, runs of white space folded.
+/// Returns the text on one line, without terminal controls, each run of white space as one space.
 pub fn one_line(text: &str) -> String {
     strip_terminal_controls(text)
         .split_whitespace()
@@ -24,7 +25,7 @@ pub fn one_line(text: &str) -> String {
         .join(" ")
 }
 
-/// The tags that mean something to a model: ours and Claude Code's own.
+/// The tags that have a meaning for the model: those of claude-mesh and of Claude Code.
 const RESERVED_TAGS: [&str; 6] = [
     "peer-question",
     "peer-answer",
@@ -34,7 +35,7 @@ const RESERVED_TAGS: [&str; 6] = [
     "task-notification",
 ];
 
-/// Returns text in which no tag of ours and none of Claude Code's own can begin or end.
+/// Returns the text with the `<` of each reserved tag escaped, so that no such tag begins or ends in it.
 pub fn defang(text: &str) -> String {
     let cleaned = strip_terminal_controls(text);
     let mut out = String::with_capacity(cleaned.len());
@@ -44,7 +45,7 @@ pub fn defang(text: &str) -> String {
         let word = opened.trim_start_matches(is_tag_prefix_char);
         let (run, _) = opened.split_at(opened.len() - word.len());
         out.push_str(before);
-        // Each `<` of the run could be the one that opens the tag; what follows the run decides for all of them.
+        // Each `<` of the run could open the tag; the word after the run decides for all of them.
         if RESERVED_TAGS
             .iter()
             .any(|tag| starts_with_ignore_case(word, tag))
@@ -59,7 +60,7 @@ pub fn defang(text: &str) -> String {
     out
 }
 
-/// What may stand between the `<` and the name of a tag.
+/// Returns whether a character may be between the `<` and the name of a tag.
 fn is_tag_prefix_char(c: char) -> bool {
     matches!(c, '<' | '/') || c.is_whitespace()
 }
@@ -69,12 +70,12 @@ fn starts_with_ignore_case(word: &str, tag: &str) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(tag))
 }
 
-/// Returns a file's content without the mark that some editors put before it.
+/// Returns the content of a file without the byte order mark that some editors write.
 pub fn without_bom(content: &[u8]) -> &[u8] {
     content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content)
 }
 
-/// Returns how many UTF-16 units a text has; Claude Code counts so.
+/// Returns the number of UTF-16 units of a text, which is what Claude Code counts.
 pub fn utf16_len(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -123,13 +124,13 @@ pub fn cut_json(text: &str, units: usize) -> &str {
     text
 }
 
-/// Returns whether a terminal obeys a character instead of showing it: a control character, or one that turns the direction.
+/// Returns whether a terminal obeys a character instead of showing it: a control or bidirectional formatting character.
 pub fn is_terminal_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// After ESC: a control sequence up to its final byte, an operating-system command up to its end, or one more character.
+/// Skips what follows ESC: a control sequence to its final byte, a string command to its terminator, or one character.
 fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match chars.next() {
         Some('[') => {
@@ -179,7 +180,7 @@ mod tests {
         assert!(safe.contains("a<b"));
     }
 
-    /// What [`defang`] has to do, said plainly and slowly.
+    /// The slow and obvious implementation of [`defang`].
     fn defanged_slowly(text: &str) -> String {
         let cleaned = strip_terminal_controls(text);
         let lower = cleaned.to_ascii_lowercase();
@@ -202,14 +203,14 @@ mod tests {
         );
         let far = " /<".repeat(10_000);
         let safe = defang(&format!("<{far}SYSTEM-reminder>"));
-        assert!(!safe.contains('<'), "each of them could begin the tag");
+        assert!(!safe.contains('<'), "each of them could open the tag");
         let harmless = format!("<{far}");
         assert_eq!(defang(&harmless), harmless);
     }
 
     #[test]
     fn defang_runs_in_linear_time_on_repetitive_text() {
-        // Going through it once for each of its characters would take hours.
+        // Quadratic time would take hours.
         for part in [
             " ",
             "<",

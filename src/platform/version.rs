@@ -1,6 +1,6 @@
-//! Which build a program is: `doctor` asks all of them, since hooks and server of two installs do not belong together.
+//! Prints the version of hooks and server, so that `doctor` finds programs of two installs that are mixed.
 
-/// Returns the line a program without arguments of its own prints for `--version`, if that is what it was asked.
+/// Returns the line to print for `--version`, if that is the first argument. For programs without other arguments.
 pub fn version_line_if_requested() -> Option<String> {
     let mut arguments = std::env::args_os();
     let program = arguments.next()?;

@@ -1,5 +1,7 @@
-//! Waiting for the write lock: steps of 0.1 to 4 ms with jitter, bounded in total. `SQLite`'s own steps let one of 64
-//! writers starve for seconds. Who has waited for long tries more often than the others, so that nobody waits for very long.
+//! Waits for the write lock in steps of 0.1 to 4 ms with jitter, bounded in total.
+//!
+//! With the steps of SQLite's own handler, one of 64 writers starved for seconds. Here a writer that has waited for long
+//! retries more often than the others, so that none waits for very long.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,20 +10,30 @@ use rusqlite::Connection;
 
 use crate::platform::clock::monotonic_ms;
 
-/// How long a write waits; shared with the handler that `SQLite` calls.
+/// Writers that have waited longer than this retry faster.
+const FAST_RETRY_AFTER: Duration = Duration::from_millis(50);
+/// The shortest step.
+const STEP_US_MIN: u64 = 100;
+/// The ceiling of the first step, and of every step of a fast retry.
+const FIRST_CEILING_US: u64 = 200;
+/// The ceiling of later steps.
+const CEILING_US_MAX: u64 = 4_000;
+
+/// How long a write waits for the lock; shared with the handler that SQLite calls.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LockTimeout {
     limit_ms: Arc<AtomicU64>,
     retry_fast: Arc<AtomicBool>,
 }
 
-/// From so many milliseconds on a writer has waited for long.
-const FAST_RETRY_AFTER_MS: i64 = 50;
-
 impl LockTimeout {
-    /// What hurries tries as often as who has waited for long.
+    /// Makes the next waits retry fast from the beginning.
     pub(super) fn set_retry_fast(&self, retry_fast: bool) {
         self.retry_fast.store(retry_fast, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> Duration {
+        Duration::from_millis(self.limit_ms.load(Ordering::Relaxed))
     }
 
     pub(super) fn set(&self, lock_timeout: Duration) {
@@ -32,7 +44,7 @@ impl LockTimeout {
     }
 }
 
-/// Makes every write of the connection wait at most `patience`.
+/// Makes every write of the connection wait at most `lock_timeout`, which the result can change.
 pub(super) fn install_busy_handler(
     connection: &mut Connection,
     lock_timeout: Duration,
@@ -46,34 +58,26 @@ pub(super) fn install_busy_handler(
         if count == 0 {
             wait_started_monotonic_ms = now_monotonic_ms;
         }
-        if now_monotonic_ms - wait_started_monotonic_ms
-            >= i64::try_from(shared.limit_ms.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
-        {
+        let waited_ms = now_monotonic_ms - wait_started_monotonic_ms;
+        let waited = Duration::from_millis(u64::try_from(waited_ms).unwrap_or(0));
+        if waited >= shared.get() {
             return false;
         }
-        let is_fast = now_monotonic_ms - wait_started_monotonic_ms >= FAST_RETRY_AFTER_MS
-            || shared.retry_fast.load(Ordering::Relaxed);
+        let is_fast = waited >= FAST_RETRY_AFTER || shared.retry_fast.load(Ordering::Relaxed);
         std::thread::sleep(retry_delay(count, is_fast));
         true
     }))?;
     Ok(limit)
 }
 
-/// The ceiling doubles from 0.2 to 4 ms, and falls again for who has waited for long; the step is anything from 0.1 ms to it.
+/// Returns a random step below a ceiling, which doubles with each retry and is low again for a fast one.
 fn retry_delay(count: i32, is_fast: bool) -> Duration {
     let ceiling_us = if is_fast {
-        200
+        FIRST_CEILING_US
     } else {
-        (200_u64 << count.clamp(0, 5)).min(4_000)
+        (FIRST_CEILING_US << count.clamp(0, 5)).min(CEILING_US_MAX)
     };
-    Duration::from_micros(100 + u64::try_from(random_u128() & 0xffff).unwrap_or(0) % ceiling_us)
-}
-
-/// Returns random bits; the standard library's hasher keys are random per call.
-pub(super) fn random_u128() -> u128 {
-    use std::hash::{BuildHasher, RandomState};
-    let state = RandomState::new();
-    (u128::from(state.hash_one(1)) << 64) | u128::from(state.hash_one(2))
+    Duration::from_micros(STEP_US_MIN + fastrand::u64(..ceiling_us))
 }
 
 #[cfg(test)]
@@ -83,14 +87,10 @@ mod tests {
     #[test]
     fn busy_retry_delay_is_between_0_1_and_4_1_milliseconds() {
         for count in 0..200 {
-            let slow_delay = retry_delay(count, false);
-            assert!(
-                (100..=4_100).contains(&slow_delay.as_micros()),
-                "{slow_delay:?}"
-            );
-            let is_fast = retry_delay(count, true);
-            assert!((100..=300).contains(&is_fast.as_micros()), "{is_fast:?}");
+            let slow = retry_delay(count, false);
+            assert!((100..=4_100).contains(&slow.as_micros()), "{slow:?}");
+            let fast = retry_delay(count, true);
+            assert!((100..=300).contains(&fast.as_micros()), "{fast:?}");
         }
-        assert_ne!(random_u128(), random_u128());
     }
 }

@@ -1,95 +1,91 @@
-//! Rows of claims: who holds what, who stands in line for it, and the last fence of each resource. What is over has no row.
+//! Statements on claims: the holders of a resource, its claim queue, and the last fencing token of each resource. A claim that
+//! has ended has no row.
 use rusqlite::{OptionalExtension, Params, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::claim::Lease;
 use crate::model::{ClaimMode, ClaimState, PeerKind, PeerName};
 use crate::platform::id::{ClaimId, PeerId, SessionId};
 
-/// A claim, or a place in line for one, and whose it is.
+/// A claim that is held, or a ticket in the claim queue, with its peer.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Its id; the line is in the order of the ids.
+    /// Its id; the claim queue is in the order of the ids.
     pub id: ClaimId,
-    /// What is claimed.
     pub resource: String,
-    /// How.
     pub mode: ClaimMode,
-    /// Held, or in line.
     pub state: ClaimState,
-    /// The mailbox.
     pub peer: PeerId,
-    /// The name of the mailbox.
     pub peer_name: PeerName,
-    /// What sits there.
+    /// The kind of its peer.
     pub kind: PeerKind,
-    /// Time to live of its peer, in milliseconds.
+    /// The time to live of its peer.
     pub ttl_ms: i64,
-    /// The session.
     pub session: SessionId,
-    /// What it is for, in the claimant's words.
+    /// What it is for, as the claimant wrote it.
     pub note: Option<String>,
-    /// The fence given with it; none in line.
+    /// The fencing token of the grant; none of a ticket.
     pub fencing_token: Option<i64>,
-    /// The boot whose clock the lease is read from.
+    /// The boot whose monotonic clock the lease is measured by.
     pub boot: String,
-    /// Its time; of a ticket the time it would have.
+    /// Its lease; of a ticket the lease it would have.
     pub lease: Lease,
-    /// When it was claimed, in wall milliseconds.
     pub claimed_at_ms: i64,
-    /// When its time began: when it was claimed or, if that was later, granted, in wall milliseconds.
+    /// When the lease began: at the claim, or at the grant if that was later.
     pub lease_began_at_ms: i64,
 }
 
-/// What a new place in line is made of.
+/// The values of a new ticket.
+#[expect(missing_docs, reason = "the fields are those of Claim")]
 #[derive(Debug, Clone, Copy)]
 pub struct NewClaim<'a> {
-    /// What is claimed.
     pub resource: &'a str,
-    /// How.
     pub mode: ClaimMode,
-    /// The mailbox.
     pub peer: PeerId,
-    /// The session.
     pub session: SessionId,
-    /// What it is for.
     pub note: Option<&'a str>,
-    /// How long it is to last.
     pub lease_ms: i64,
 }
 
-const CLAIM_COLUMNS: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name, p.kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
+const CLAIM_COLUMNS: &str = "c.id, c.resource, c.mode, c.state, c.peer_id, p.name AS peer_name, p.kind AS peer_kind, p.ttl_ms, c.session_id, c.note, c.fence, c.boot, c.claimed_monotonic_ms, c.lease_ms, c.lease_until_monotonic_ms, c.claimed_at_ms, c.granted_at_ms";
 
-fn claim(row: &Row) -> rusqlite::Result<Claim> {
-    let (claimed_monotonic_ms, lease_ms): (i64, i64) = (row.get(12)?, row.get(13)?);
-    let until_ms: Option<i64> = row.get(14)?;
-    let (claimed_at_ms, granted_at_ms): (i64, Option<i64>) = (row.get(15)?, row.get(16)?);
-    Ok(Claim {
-        id: row.get(0)?,
-        resource: row.get(1)?,
-        mode: ClaimMode::of(&row.get::<_, String>(2)?),
-        state: ClaimState::of(&row.get::<_, String>(3)?),
-        peer: row.get(4)?,
-        peer_name: PeerName::from_stored(row.get(5)?),
-        kind: PeerKind::of(&row.get::<_, String>(6)?),
-        ttl_ms: row.get(7)?,
-        session: row.get(8)?,
-        note: row.get(9)?,
-        fencing_token: row.get(10)?,
-        boot: row.get(11)?,
-        lease: Lease {
-            claimed_monotonic_ms,
-            lease_ms,
-            expires_at_monotonic_ms: until_ms.unwrap_or(claimed_monotonic_ms + lease_ms),
-        },
-        claimed_at_ms,
-        lease_began_at_ms: granted_at_ms.map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),
-    })
+impl Claim {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let claimed_monotonic_ms = row.get("claimed_monotonic_ms")?;
+        let lease_ms = row.get("lease_ms")?;
+        let expires_at_monotonic_ms: Option<i64> = row.get("lease_until_monotonic_ms")?;
+        let claimed_at_ms: i64 = row.get("claimed_at_ms")?;
+        let granted_at_ms: Option<i64> = row.get("granted_at_ms")?;
+        Ok(Self {
+            id: row.get("id")?,
+            resource: row.get("resource")?,
+            mode: ClaimMode::of(row.get_ref("mode")?.as_str()?),
+            state: ClaimState::of(row.get_ref("state")?.as_str()?),
+            peer: row.get("peer_id")?,
+            peer_name: PeerName::from_stored(row.get("peer_name")?),
+            kind: PeerKind::of(row.get_ref("peer_kind")?.as_str()?),
+            ttl_ms: row.get("ttl_ms")?,
+            session: row.get("session_id")?,
+            note: row.get("note")?,
+            fencing_token: row.get("fence")?,
+            boot: row.get("boot")?,
+            lease: Lease {
+                claimed_monotonic_ms,
+                lease_ms,
+                expires_at_monotonic_ms: expires_at_monotonic_ms
+                    .unwrap_or(claimed_monotonic_ms + lease_ms),
+            },
+            claimed_at_ms,
+            lease_began_at_ms: granted_at_ms
+                .map_or(claimed_at_ms, |at_ms| at_ms.max(claimed_at_ms)),
+        })
+    }
 }
 
 impl Tx<'_> {
     fn claims_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Claim>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let sql = format!(
@@ -97,26 +93,25 @@ impl Tx<'_> {
         );
         self.sql
             .prepare_cached(&sql)?
-            .query_map(values, claim)?
+            .query_map(values, Claim::from_row)?
             .collect()
     }
 
-    /// Returns who holds a resource and who stands in line for it, in the order of the line.
+    /// Returns the claims and tickets on a resource, in the order of the claim queue.
     pub(crate) fn claims_on(&self, resource: &str) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where("c.resource = ?1 ORDER BY c.id", [resource])
     }
 
-    /// Returns a claim.
     pub(crate) fn claim(&self, id: ClaimId) -> rusqlite::Result<Option<Claim>> {
         Ok(self.claims_where("c.id = ?1", [id])?.pop())
     }
 
-    /// Returns what a session holds and stands in line for.
+    /// Returns the claims and tickets of a session.
     pub(crate) fn claims_of_session(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where("c.session_id = ?1 ORDER BY c.id", [session])
     }
 
-    /// Returns the claims of a session it has not been told of, in the order of the line, at most a hundred.
+    /// Returns the granted claims that a session has not been notified of, in the order of the claim queue, at most a hundred.
     pub(crate) fn unnotified_grants(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where(
             "c.session_id = ?1 AND c.told = 0 AND c.state = 'held' ORDER BY c.id LIMIT 100",
@@ -124,7 +119,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns what is held at a mailbox.
+    /// Returns the claims that a peer holds, by resource.
     pub(crate) fn claims_held_by(&self, peer: PeerId) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where(
             "c.peer_id = ?1 AND c.state = 'held' ORDER BY c.resource",
@@ -132,13 +127,13 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns up to `limit` resources that somebody holds or stands in line for, whose name begins with `prefix`.
+    /// Returns up to `limit` resources with a claim or a ticket whose name begins with `prefix`.
     pub(crate) fn claimed_resources(
         &self,
         prefix: &str,
         limit: usize,
     ) -> rusqlite::Result<Vec<String>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         self.sql
@@ -153,7 +148,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Takes a place at the end of the line.
+    /// Adds a ticket at the end of the claim queue.
     pub(crate) fn insert_ticket(&self, new: &NewClaim) -> rusqlite::Result<ClaimId> {
         let id = ClaimId::from(self.next_id()?);
         self.sql
@@ -168,7 +163,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Claims again what a row holds, or stands in line for, already: how, for how long and what for.
+    /// Renews a claim or a ticket with the mode, the lease and, if there is one, the note of `new`.
     pub(crate) fn renew_claim(&self, id: ClaimId, new: &NewClaim) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
@@ -184,7 +179,8 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Grants a claim with the next fence of its resource; its lease begins now. With `told` somebody tells its session.
+    /// Grants a claim with the next fencing token of its resource; its lease begins now. `notified` says that the session learns of
+    /// it by the call that does this.
     pub(crate) fn grant_ticket(&self, claim: &Claim, notified: bool) -> rusqlite::Result<i64> {
         let fencing_token: i64 = self
             .sql
@@ -210,7 +206,7 @@ impl Tx<'_> {
         Ok(fencing_token)
     }
 
-    /// Notes that a session was told that its turn has come.
+    /// Notes that a session was notified of a grant.
     pub(crate) fn mark_grant_notified(&self, id: ClaimId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET told = 1 WHERE id = ?1 AND told = 0")?
@@ -218,7 +214,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes what a claim is for from now on.
+    /// Replaces the note of a claim.
     pub(crate) fn set_claim_note(&self, id: ClaimId, note: &str) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET note = ?2 WHERE id = ?1")?
@@ -226,7 +222,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Takes a claim or a ticket away.
+    /// Deletes a claim or a ticket.
     pub(crate) fn delete_claim(&self, id: ClaimId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM claim WHERE id = ?1")?
@@ -234,7 +230,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns the last fence given for a resource; 0 before the first.
+    /// Returns the last fencing token of a resource; 0 before the first grant.
     pub(crate) fn last_fencing_token(&self, resource: &str) -> rusqlite::Result<i64> {
         let last = self
             .sql
@@ -244,9 +240,9 @@ impl Tx<'_> {
         Ok(last.unwrap_or(0))
     }
 
-    /// Returns how many claims are held.
+    /// Returns the number of held claims in the mesh.
     pub(crate) fn count_claims(&self) -> rusqlite::Result<i64> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(0);
         }
         self.sql
@@ -254,7 +250,7 @@ impl Tx<'_> {
             .query_row([], |row| row.get(0))
     }
 
-    /// Returns the sessions at its mailbox in which a call waits for its turn with this ticket.
+    /// Returns the live sessions of its peer in which a call waits with this ticket.
     pub(crate) fn sessions_waiting_with_ticket(
         &self,
         ticket: &Claim,
@@ -268,7 +264,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the tickets with which calls of a session wait for their turn.
+    /// Returns the tickets with which calls of a session wait.
     pub(crate) fn tickets_awaited_by(&self, session: SessionId) -> rusqlite::Result<Vec<Claim>> {
         self.claims_where(
             "c.id IN (SELECT claim_id FROM wait WHERE session_id = ?1) AND c.state = 'queued'",
@@ -276,7 +272,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Gives a ticket to another session of its owner.
+    /// Moves a ticket to another session of its peer.
     pub(crate) fn transfer_ticket(&self, id: ClaimId, session: SessionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE claim SET session_id = ?2 WHERE id = ?1")?
@@ -284,12 +280,12 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns the tickets with which calls at a mailbox wait for their turn, and in which sessions.
+    /// Returns the tickets with which calls of a peer wait: id, resource and the session of the call.
     pub(crate) fn tickets_awaited_at(
         &self,
         peer: PeerId,
     ) -> rusqlite::Result<Vec<(ClaimId, String, SessionId)>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         self.sql
@@ -298,7 +294,9 @@ impl Tx<'_> {
                  JOIN claim c ON c.id = w.claim_id
                  WHERE s.peer_id = ?1 AND s.ended_at_ms IS NULL AND c.state = 'queued'",
             )?
-            .query_map([peer], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([peer], |row| {
+                Ok((row.get("id")?, row.get("resource")?, row.get("session_id")?))
+            })?
             .collect()
     }
 }

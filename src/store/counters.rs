@@ -1,9 +1,10 @@
-//! How much there is, without counting it: the log is one run of numbers, the rest has tallies that the file itself keeps.
-use super::Tx;
+//! Counts questions, messages and events without reading their rows: the numbers of the event log have no gap, and triggers
+//! keep counters of the rest.
+use super::transaction::Tx;
 use crate::model::QuestionState;
 
 impl Tx<'_> {
-    /// Returns how many questions are open, answered or declined, expired.
+    /// Returns the number of questions that are open, that were answered or declined, and that expired.
     pub(crate) fn count_questions(&self) -> rusqlite::Result<[i64; 3]> {
         let open = self
             .sql
@@ -17,7 +18,7 @@ impl Tx<'_> {
         ])
     }
 
-    /// Returns how many questions are held where somebody sits.
+    /// Returns the number of held questions whose peer has a live session.
     pub(crate) fn count_held_questions(&self) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached(
@@ -27,12 +28,12 @@ impl Tx<'_> {
             .query_row([], |row| row.get(0))
     }
 
-    /// Returns how many messages are kept.
+    /// Returns the number of stored messages.
     pub(crate) fn count_messages(&self) -> rusqlite::Result<i64> {
         self.counter("message")
     }
 
-    /// Returns how many entries the log has. Only its beginning is ever taken away, so its numbers have no gap.
+    /// Returns the number of entries in the event log. Only its beginning is ever deleted, so its numbers have no gap.
     pub(crate) fn count_events(&self) -> rusqlite::Result<i64> {
         let first: Option<i64> = self
             .sql

@@ -1,20 +1,22 @@
-//! Rows of showings: what was put before which session, in which turn, and how often it kept one going. What is answered
-//! stays for the turn and the next, because what is asked then follows from it.
+//! Statements on deliveries (table `showing`): which question was delivered to which session, in which turn, and how often the
+//! Stop hook continued a turn for it.
+//!
+//! A delivery outlives the answer by a turn, because a question that the session asks in that time follows from it.
 use rusqlite::params;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::question::TURN_MS_MAX;
 use crate::platform::id::{QuestionId, SessionId};
 
-/// How deep lies what a session was shown; of very many showings the newest count.
-pub(super) const MAX_DELIVERED_DEPTH_SQL: &str =
+/// Of very many deliveries the newest count.
+const MAX_DELIVERED_DEPTH_SQL: &str =
     "SELECT coalesce(max(q.depth), -1)
      FROM (SELECT question_id FROM showing WHERE session_id = ?1 ORDER BY question_id DESC LIMIT 200) s
      JOIN question q ON q.id = s.question_id WHERE q.state = 'open' OR q.closed_at_ms >= ?2";
 
 impl Tx<'_> {
-    /// Returns the greatest depth of what a session was shown and has not forgotten: what is open, or had its end within
-    /// the longest turn. -1 when there is none.
+    /// Returns the greatest depth of the questions delivered to a session that are open, or were closed within the longest turn;
+    /// -1 if there is none.
     pub(crate) fn max_delivered_depth(&self, session: SessionId) -> rusqlite::Result<i64> {
         let since_ms = self.now.wall_ms - TURN_MS_MAX;
         self.sql
@@ -22,7 +24,7 @@ impl Tx<'_> {
             .query_row(params![session, since_ms], |row| row.get(0))
     }
 
-    /// Returns whether a session was shown something that has its end, and has not forgotten it.
+    /// Returns whether a session has a delivery of a closed question.
     pub(crate) fn has_closed_deliveries(&self, session: SessionId) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached(
@@ -32,7 +34,7 @@ impl Tx<'_> {
             .query_row([session], |row| row.get(0))
     }
 
-    /// Forgets that a session was shown what has its end, but for what it was shown in these turns.
+    /// Deletes a session's deliveries of closed questions, except those of these turns.
     pub(crate) fn delete_closed_deliveries(
         &self,
         session: SessionId,
@@ -48,7 +50,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Names the turn of what was put before a session when it was not known.
+    /// Sets the turn of the deliveries that have none.
     pub(crate) fn set_turn_of_deliveries(
         &self,
         session: SessionId,
@@ -62,7 +64,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Counts that the Stop hook kept a session for a question; `first_of_turn` begins the count of the turn anew.
+    /// Counts that the Stop hook continued a turn for a question. `first_of_turn` resets the count of the turn.
     pub(crate) fn increment_stop_blocks(
         &self,
         id: QuestionId,
@@ -78,15 +80,15 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns how often a question kept a turn going.
+    /// Returns how often a question continued a turn, in all sessions.
     pub(crate) fn count_stop_blocks(&self, id: QuestionId) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached("SELECT coalesce(sum(stops), 0) FROM showing WHERE question_id = ?1")?
             .query_row([id], |row| row.get(0))
     }
 
-    /// Counts that a question interrupted a wait of a session. When is a reading of the monotonic clock: what is compared with
-    /// it is of the same session, and so of the same boot.
+    /// Counts that a question interrupted a wait of a session, and stores when as a reading of the monotonic clock: it is only
+    /// compared with readings of the same session, and so of the same boot.
     pub(crate) fn increment_interrupts(
         &self,
         id: QuestionId,

@@ -1,15 +1,15 @@
-//! The event log: appended in the transaction of the verb it tells of.
+//! Statements on the event log. A verb appends its events in its own transaction.
 use std::borrow::Cow;
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::{Event, EventKind};
 use crate::platform::id::{PeerId, SessionId};
 
-/// Entries looked at in one read, wanted or not. Whoever wants more goes on after them.
+/// Entries that one read scans, whether they match or not. The next read continues after them.
 const SCAN_MAX: i64 = 100_000;
 
 impl Tx<'_> {
@@ -25,7 +25,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Appends an event of a type that a project made up, `project.*`. Returns its number.
+    /// Appends an event of any type, also of a project's own (`project.*`). Returns its number.
     pub(crate) fn append_event_of_type(
         &self,
         kind: Cow<'static, str>,
@@ -40,10 +40,10 @@ impl Tx<'_> {
         Ok(self.sql.last_insert_rowid())
     }
 
-    /// Returns the sessions in which a call waits for an event of this transaction.
+    /// Returns the sessions in which a call waits for an event that this transaction has appended.
     pub(crate) fn sessions_waiting_for_events(&self) -> rusqlite::Result<Vec<SessionId>> {
         let appended_event_types = self.appended_event_types.borrow();
-        if appended_event_types.is_empty() || !self.has_schema_v2() {
+        if appended_event_types.is_empty() || !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let mut sessions = Vec::new();
@@ -52,18 +52,18 @@ impl Tx<'_> {
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let patterns = EventPatterns::of_json(&row.get::<_, String>(1)?);
+            let patterns = EventPatterns::of_json(row.get_ref("event_types")?.as_str()?);
             if appended_event_types
                 .iter()
                 .any(|kind| patterns.match_any(kind))
             {
-                sessions.push(row.get(0)?);
+                sessions.push(row.get("session_id")?);
             }
         }
         Ok(sessions)
     }
 
-    /// Returns the entries of the log that somebody wants, oldest first.
+    /// Returns the entries that match `filter`, oldest first.
     pub(crate) fn events(&self, filter: &EventFilter) -> rusqlite::Result<EventPage> {
         let since_ms = filter.since_ms.unwrap_or(i64::MIN);
         let mut page = EventPage {
@@ -71,27 +71,34 @@ impl Tx<'_> {
             ..EventPage::default()
         };
         let mut statement = self.sql.prepare_cached(
-            "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
+            "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, '') AS by_name, e.subject, e.data
              FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2",
         )?;
+        // A scan may read a hundred thousand rows, so the columns of its filter are looked up once.
+        let (seq, kind, at_ms) = (
+            statement.column_index("seq")?,
+            statement.column_index("type")?,
+            statement.column_index("at_ms")?,
+        );
         let mut rows = statement.query(params![page.next, SCAN_MAX])?;
         while let Some(row) = rows.next()? {
-            let at_ms = row.get::<_, i64>(2)?;
-            if at_ms >= since_ms && filter.types.match_any(row.get_ref(1)?.as_str()?) {
+            if row.get::<_, i64>(at_ms)? >= since_ms
+                && filter.types.match_any(row.get_ref(kind)?.as_str()?)
+            {
                 if page.events.len() == filter.limit {
                     page.more = true;
                     return Ok(page);
                 }
-                page.events.push(event(row)?);
+                page.events.push(event_from_row(row)?);
             }
-            page.next = row.get(0)?;
+            page.next = row.get(seq)?;
         }
-        // Beyond what one read looks at nobody knows.
+        // Entries beyond the scan may match.
         page.more = page.next < self.last_event_seq()?;
         Ok(page)
     }
 
-    /// Returns the entries of one kind not before `since_ms`, oldest first.
+    /// Returns the entries of one kind since `since_ms`, oldest first.
     pub(crate) fn events_of_kind(
         &self,
         kind: EventKind,
@@ -99,14 +106,14 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<Event>> {
         self.sql
             .prepare_cached(
-                "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, ''), e.subject, e.data
+                "SELECT e.seq, e.type, e.at_ms, coalesce(p.name, '') AS by_name, e.subject, e.data
                  FROM event e LEFT JOIN peer p ON p.id = e.by_peer WHERE e.at_ms >= ?1 AND e.type = ?2 ORDER BY e.seq",
             )?
-            .query_map(params![since_ms, kind.as_str()], event)?
+            .query_map(params![since_ms, kind.as_str()], event_from_row)?
             .collect()
     }
 
-    /// Returns whether somebody caused such an event about `subject` since `since_ms`.
+    /// Returns whether peer `by` caused an event of this kind about `subject` since `since_ms`.
     pub(crate) fn has_event(
         &self,
         kind: EventKind,
@@ -119,7 +126,7 @@ impl Tx<'_> {
             .query_row(params![since_ms, kind.as_str(), by, subject], |row| row.get(0))
     }
 
-    /// Returns the number after which the wanted entries lie.
+    /// Returns the number after which a read with `filter` starts.
     pub(crate) fn start_seq(&self, filter: &EventFilter) -> rusqlite::Result<i64> {
         match (filter.after, filter.since_ms) {
             (Some(after), None) => Ok(after),
@@ -128,13 +135,13 @@ impl Tx<'_> {
         }
     }
 
-    /// The clock may have jumped, so the first entry after a time is not always the one with the next time. Either the log
-    /// has it at hand, or the index of times is asked for the least number.
+    /// The clock may have jumped, so times do not always grow with numbers. If the next entry is late enough, the read starts
+    /// there; otherwise the index of times finds the least number.
     fn start_seq_since(&self, after: i64, since_ms: i64) -> rusqlite::Result<i64> {
         let next: Option<(i64, i64)> = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event WHERE seq > ?1 ORDER BY seq LIMIT 1")?
-            .query_row([after], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([after], |row| Ok((row.get("seq")?, row.get("at_ms")?)))
             .optional()?;
         if next.is_none_or(|(_, at_ms)| at_ms >= since_ms) {
             return Ok(after);
@@ -155,27 +162,31 @@ impl Tx<'_> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, type FROM event ORDER BY seq DESC LIMIT ?1")?;
+        let (seq, kind) = (
+            statement.column_index("seq")?,
+            statement.column_index("type")?,
+        );
         let mut rows = statement.query([SCAN_MAX])?;
         let (mut start, mut found) = (self.last_event_seq()?, 0);
         while found < limit
             && let Some(row) = rows.next()?
         {
-            if types.match_any(row.get_ref(1)?.as_str()?) {
-                start = row.get::<_, i64>(0)? - 1;
+            if types.match_any(row.get_ref(kind)?.as_str()?) {
+                start = row.get::<_, i64>(seq)? - 1;
                 found += 1;
             }
         }
         Ok(start)
     }
 
-    /// Returns the number of the last entry; 0 when there is none.
+    /// Returns the number of the last entry; 0 if there is none.
     pub(crate) fn last_event_seq(&self) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?
             .query_row([], |row| row.get(0))
     }
 
-    /// Returns which types of events a session hears of by its inbox, and after which number.
+    /// Returns the types of events that a session's inbox delivers, and the number after which they are new.
     pub(crate) fn event_subscription(
         &self,
         session: SessionId,
@@ -183,13 +194,13 @@ impl Tx<'_> {
         self.sql
             .prepare_cached("SELECT event_types, event_after FROM session WHERE id = ?1 AND event_types IS NOT NULL")?
             .query_row([session], |row| {
-                let types = EventPatterns::of_json(&row.get::<_, String>(0)?);
-                Ok((types, row.get(1)?))
+                let types = EventPatterns::of_json(row.get_ref("event_types")?.as_str()?);
+                Ok((types, row.get("event_after")?))
             })
             .optional()
     }
 
-    /// Notes which types of events a session hears of; `None` when of none.
+    /// Sets which types of events a session's inbox delivers.
     pub(crate) fn set_event_subscription(
         &self,
         session: SessionId,
@@ -204,10 +215,10 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Takes every trace of a question's text out of the log; the entries stay.
+    /// Replaces the data of a question's events; the entries stay. Returns their number.
     ///
-    /// The log has no index of what its entries are about; none of a question is older than the question, and a day is more
-    /// than a clock is corrected by.
+    /// The event log has no index of subjects. An event of a question is not older than the question, except by a correction of
+    /// the clock; a day is more than that.
     pub(crate) fn redact_events_of(
         &self,
         subject: &str,
@@ -221,13 +232,13 @@ impl Tx<'_> {
     }
 }
 
-fn event(row: &Row) -> rusqlite::Result<Event> {
+fn event_from_row(row: &Row) -> rusqlite::Result<Event> {
     Ok(Event {
-        seq: row.get(0)?,
-        kind: row.get(1)?,
-        at_ms: row.get(2)?,
-        by: row.get(3)?,
-        subject: row.get(4)?,
-        data: serde_json::from_str(row.get_ref(5)?.as_str()?).unwrap_or(Value::Null),
+        seq: row.get("seq")?,
+        kind: row.get("type")?,
+        at_ms: row.get("at_ms")?,
+        by: row.get("by_name")?,
+        subject: row.get("subject")?,
+        data: serde_json::from_str(row.get_ref("data")?.as_str()?).unwrap_or(Value::Null),
     })
 }

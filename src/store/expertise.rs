@@ -1,17 +1,17 @@
-//! What a mailbox has shown to know: the questions it has answered, and what it has remembered.
+//! Reads the texts by which peers are ranked as experts: the questions they have answered, and the memories they have stored.
 use rusqlite::params;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::platform::id::PeerId;
 
 impl Tx<'_> {
-    /// Returns the newest `limit` questions a mailbox has answered, each with its answer, as far as their beginnings.
+    /// Returns the newest `limit` questions that a peer has answered, each with its answer, both cut to their beginnings.
     pub(crate) fn recent_answer_texts(
         &self,
         peer: PeerId,
         limit: u32,
     ) -> rusqlite::Result<Vec<String>> {
-        // The index holds the rows of a mailbox in the order of their coming, so the newest are read and no others.
+        // The index has the rows of a peer in the order of insertion, so only the newest are read.
         self.sql
             .prepare_cached(
                 "SELECT substr(question, 1, 1000) || char(10) || substr(answer, 1, 2000) FROM question
@@ -21,22 +21,22 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the newest `limit` memories, whatever their scope, that have any of these words, each with who remembered it.
+    /// Returns the newest `limit` memories of all scopes that have any of these words: the name of the author, and the text.
     pub(crate) fn recent_memory_texts<'a>(
         &self,
         words: impl Iterator<Item = &'a str>,
         limit: u32,
     ) -> rusqlite::Result<Vec<(String, String)>> {
-        // Words are letters and digits only, so nothing in quotation marks ends them.
+        // Words consist of letters and digits, so none contains a quotation mark.
         let match_expression: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
         self.sql
             .prepare_cached(
-                "SELECT m.by_name, substr(m.text, 1, 2000) FROM memory_words w JOIN memory m ON m.number = w.rowid
+                "SELECT m.by_name, substr(m.text, 1, 2000) AS text FROM memory_words w JOIN memory m ON m.number = w.rowid
                  WHERE memory_words MATCH ?1 AND m.superseded_at_ms IS NULL AND (m.expires_at_ms IS NULL OR m.expires_at_ms > ?2)
                  ORDER BY w.rowid DESC LIMIT ?3",
             )?
             .query_map(params![match_expression.join(" OR "), self.now.wall_ms, limit], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get("by_name")?, row.get("text")?))
             })?
             .collect()
     }

@@ -1,5 +1,5 @@
-//! File systems that cannot carry the database: WAL needs memory that all programs share, and network and pass-through
-//! file systems do not give it.
+//! Refuses file systems that cannot carry the database. WAL needs memory shared by all programs, which network and
+//! pass-through file systems do not provide.
 use std::path::Path;
 
 use crate::platform::{Fault, FaultKind};
@@ -26,7 +26,7 @@ pub(super) fn check(folder: &Path) -> Result<(), Fault> {
     }
 }
 
-/// Returns the name of an unfit file system by its magic number.
+/// Returns the name of an unsuitable file system by its magic number.
 fn unsuitable_filesystem_name(magic: u32) -> Option<&'static str> {
     Some(match magic {
         0x6969 => "NFS",

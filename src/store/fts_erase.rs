@@ -1,16 +1,17 @@
-//! Signposts of the full text: beginnings of words that lead to its pages, kept beside the pages themselves.
+//! Erases word prefixes that the full-text index keeps beside its pages.
 //!
-//! A word that is taken out is overwritten on its page, but its beginning may stand on as a signpost: enough to betray a
-//! forgotten name. Then the words are written anew, a piece at a time. Signposts of the other index are three letters at most and tell nothing.
+//! FTS5 overwrites a deleted word on its page. But the table that leads to the pages (`memory_words_idx`) has a prefix of the
+//! first word of each page, and that prefix can stay: enough to reveal an erased name. Then the index is rewritten in steps.
+//! Prefixes in the trigram index have at most three letters, so they are left.
 use rusqlite::params;
 
-use super::Tx;
+use super::transaction::Tx;
 
 impl Tx<'_> {
-    /// Begins to write the words of all memories anew, so many pages of them. Returns whether more is to be done.
+    /// Starts to rewrite the word index and writes `pages` of it. Returns whether more is left.
     pub(crate) fn begin_fts_rebuild(&self, pages: i64) -> rusqlite::Result<bool> {
         self.enable_secure_delete()?;
-        // One segment alone would not be rewritten; a row that is put in again makes a second one.
+        // FTS5 does not rewrite a single segment; deleting and inserting one row makes a second one.
         let Some(number) = self.max_memory_number()? else {
             return self.rebuild_fts_at_once().map(|()| false);
         };
@@ -28,13 +29,13 @@ impl Tx<'_> {
         self.merge_fts_segments(-pages)
     }
 
-    /// Goes on with it. Returns whether more is to be done.
+    /// Writes the next `pages`. Returns whether more is left.
     pub(crate) fn continue_fts_rebuild(&self, pages: i64) -> rusqlite::Result<bool> {
         self.enable_secure_delete()?;
         self.merge_fts_segments(pages)
     }
 
-    /// Does all of it in one transaction.
+    /// Rewrites the whole index in one transaction.
     pub(crate) fn rebuild_fts_at_once(&self) -> rusqlite::Result<()> {
         self.enable_secure_delete()?;
         let command = match self.max_memory_number()? {
@@ -56,7 +57,8 @@ impl Tx<'_> {
             })
     }
 
-    /// A negative number begins anew with everything there is. What changed nothing else was not needed.
+    /// A negative number of pages starts a merge of all segments. The command itself counts as one change, so less than two
+    /// changes mean that nothing was left to merge.
     fn merge_fts_segments(&self, pages: i64) -> rusqlite::Result<bool> {
         let changes = || {
             self.sql
@@ -70,9 +72,9 @@ impl Tx<'_> {
         Ok(changes()? - changes_before >= 2)
     }
 
-    /// Returns whether a signpost begins with no word that is there.
+    /// Returns whether the index has a prefix with which no stored word begins.
     pub(crate) fn has_stale_fts_prefix(&self) -> rusqlite::Result<bool> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(false);
         }
         self.sql.execute_batch(
@@ -97,7 +99,7 @@ impl Tx<'_> {
     }
 }
 
-/// The first byte names the index; the last character may be cut in its middle.
+/// Returns the text of an index term: its first byte is the number of the index, and its last character may be cut.
 fn term_prefix(index_term: &[u8]) -> &str {
     let word = index_term.get(1..).unwrap_or_default();
     match std::str::from_utf8(word) {
@@ -152,7 +154,7 @@ mod tests {
                 Ok(())
             })
             .and_then(|()| store.read(now.clone(), |tx| Ok(tx.has_stale_fts_prefix()?)));
-        assert!(stale.unwrap(), "or this shows nothing");
+        assert!(stale.unwrap(), "the test needs stale prefixes");
         let mut batches = 1;
         let mut more = store
             .write(now.clone(), |tx| Ok(tx.begin_fts_rebuild(10)?))

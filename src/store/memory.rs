@@ -1,47 +1,44 @@
-//! Rows of memories: remembered, replaced, listed, forgotten. Searching them is next door, in [`super::recall`].
+//! Statements on memories: stored, replaced, listed, erased, kept in the full-text indexes. Search is in
+//! [`super::memory_search`].
 use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::memory::{MemoryScope, VERSIONS_MAX};
 use crate::platform::id::MemoryId;
 
-/// The scope of the whole mesh; any other is the path of a repository.
+/// The scope of the whole mesh. Any other scope is the path of a repository.
 pub(crate) const MESH: &str = "*";
-/// So many numbers has a scope.
+/// The rowids of a scope: its memories are one range of the full-text indexes.
 const ROWIDS_PER_SCOPE: i64 = 1 << 32;
-/// What the full text has behind each text, so that its last two signs begin a run of three as well.
+/// Appended to each text in the trigram index, so that its last two characters begin a trigram too.
 const TRIGRAM_PADDING: &str = "\n\n";
 
-/// A version of a memory as it is stored.
+/// A version of a memory.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// Its place in the full text.
+    /// Its rowid in the full-text indexes.
     pub(crate) number: i64,
-    /// Its id.
     pub id: MemoryId,
     /// The path of its repository, or `*`.
     pub scope: String,
-    /// Its key.
+    /// The name under which it is replaced.
     pub key: Option<String>,
-    /// Which version of the key it is.
+    /// The version of its key; 1 is the first.
     pub version: u32,
-    /// Who remembered it.
+    /// The name of the peer that stored it.
     pub by: String,
-    /// When, in wall milliseconds.
     pub at_ms: i64,
-    /// When it goes, in wall milliseconds.
     pub expires_at_ms: Option<i64>,
-    /// Who replaced it, and when, in wall milliseconds.
+    /// The name of the peer that replaced it, and when.
     pub superseded: Option<(String, i64)>,
-    /// Its tags.
     pub tags: Vec<String>,
-    /// Its text.
     pub text: String,
 }
 
-/// What is to be remembered.
+/// The values of a new version of a memory.
 #[derive(Debug)]
 pub(crate) struct NewMemory<'a> {
     pub(crate) scope: &'a str,
@@ -53,7 +50,7 @@ pub(crate) struct NewMemory<'a> {
     pub(crate) text: &'a str,
 }
 
-/// A range of numbers: the memories of one scope.
+/// A range of rowids: the memories of one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowidRange {
     pub(crate) first: i64,
@@ -62,29 +59,30 @@ pub(crate) struct RowidRange {
 
 const MEMORY_COLUMNS: &str = "m.number, m.id, m.scope, m.key, m.version, m.by_name, m.at_ms, m.expires_at_ms, m.superseded_by, m.superseded_at_ms, m.tags, m.text";
 
-fn memory(row: &Row) -> rusqlite::Result<Memory> {
-    let superseded: (Option<String>, Option<i64>) = (row.get(8)?, row.get(9)?);
-    Ok(Memory {
-        number: row.get(0)?,
-        id: row.get(1)?,
-        scope: row.get(2)?,
-        key: row.get(3)?,
-        version: row.get(4)?,
-        by: row.get(5)?,
-        at_ms: row.get(6)?,
-        expires_at_ms: row.get(7)?,
-        superseded: superseded.0.zip(superseded.1),
-        tags: serde_json::from_str(row.get_ref(10)?.as_str()?).unwrap_or_default(),
-        text: row.get(11)?,
-    })
-}
-
 fn tags_json(tags: &[String]) -> String {
     serde_json::to_string(tags).expect("texts can be written as JSON")
 }
 
 impl Memory {
-    /// Returns whether it is the mesh's or its repository's.
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let superseded_by: Option<String> = row.get("superseded_by")?;
+        let superseded_at_ms: Option<i64> = row.get("superseded_at_ms")?;
+        Ok(Self {
+            number: row.get("number")?,
+            id: row.get("id")?,
+            scope: row.get("scope")?,
+            key: row.get("key")?,
+            version: row.get("version")?,
+            by: row.get("by_name")?,
+            at_ms: row.get("at_ms")?,
+            expires_at_ms: row.get("expires_at_ms")?,
+            superseded: superseded_by.zip(superseded_at_ms),
+            tags: serde_json::from_str(row.get_ref("tags")?.as_str()?).unwrap_or_default(),
+            text: row.get("text")?,
+        })
+    }
+
+    /// Returns whether it belongs to the mesh or to a repository.
     pub fn scope_kind(&self) -> MemoryScope {
         if self.scope == MESH {
             MemoryScope::Mesh
@@ -93,7 +91,7 @@ impl Memory {
         }
     }
 
-    /// Returns whether it is the newest of its key and its time is not over.
+    /// Returns whether it is the newest version of its key and has not expired.
     pub(crate) fn is_current(&self, now_ms: i64) -> bool {
         self.superseded.is_none() && self.expires_at_ms.is_none_or(|until_ms| until_ms > now_ms)
     }
@@ -109,11 +107,11 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE {condition}"
             ))?
-            .query_map(values, memory)?
+            .query_map(values, Memory::from_row)?
             .collect()
     }
 
-    /// Stores a version and puts it into the full text.
+    /// Stores a version and adds it to the full-text indexes.
     pub(crate) fn insert_memory(&self, new: &NewMemory) -> rusqlite::Result<MemoryId> {
         let id = MemoryId::from(self.next_id()?);
         let range = match self.memory_range(new.scope)? {
@@ -153,7 +151,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes that a version was replaced, and takes it out of the full text.
+    /// Marks a version as replaced and removes it from the full-text indexes.
     pub(crate) fn supersede_memory(&self, old: &Memory, by: &str) -> rusqlite::Result<()> {
         self.remove_from_index(old)?;
         self.sql
@@ -164,7 +162,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Removes a version for good.
+    /// Deletes a version.
     pub(crate) fn delete_memory(&self, old: &Memory) -> rusqlite::Result<()> {
         if old.superseded.is_none() {
             self.remove_from_index(old)?;
@@ -175,7 +173,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Removes a memory with all its versions.
+    /// Deletes a memory with all its versions.
     pub(crate) fn erase_memory(&self, memory: &Memory) -> rusqlite::Result<()> {
         match &memory.key {
             Some(key) => self
@@ -186,7 +184,7 @@ impl Tx<'_> {
         }
     }
 
-    /// The full text keeps no texts of its own: what leaves it must be told it word by word.
+    /// The full-text indexes store no texts: to delete an entry, FTS5 must be given the text that was inserted.
     fn remove_from_index(&self, old: &Memory) -> rusqlite::Result<()> {
         let tags = tags_json(&old.tags);
         self.sql
@@ -205,7 +203,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns all versions of a key, the newest first.
+    /// Returns all versions of a key, newest first.
     pub(crate) fn memory_versions(&self, scope: &str, key: &str) -> rusqlite::Result<Vec<Memory>> {
         self.memories_where(
             "m.scope = ?1 AND m.key = ?2 ORDER BY m.version DESC",
@@ -213,7 +211,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Removes the oldest versions of a key beyond what is kept.
+    /// Deletes the oldest versions of a key beyond [`VERSIONS_MAX`].
     pub(crate) fn trim_memory_versions(&self, scope: &str, key: &str) -> rusqlite::Result<()> {
         let versions = self.memory_versions(scope, key)?;
         versions
@@ -222,27 +220,27 @@ impl Tx<'_> {
             .try_for_each(|old| self.delete_memory(old))
     }
 
-    /// Returns the memory of an id, whichever version it names.
+    /// Returns the version of an id.
     pub(crate) fn memory(&self, id: MemoryId) -> rusqlite::Result<Option<Memory>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.id = ?1"
             ))?
-            .query_row([id], memory)
+            .query_row([id], Memory::from_row)
             .optional()
     }
 
-    /// Returns the memory of a number.
+    /// Returns the version of a rowid.
     pub(crate) fn memory_by_number(&self, number: i64) -> rusqlite::Result<Option<Memory>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {MEMORY_COLUMNS} FROM memory m WHERE m.number = ?1"
             ))?
-            .query_row([number], memory)
+            .query_row([number], Memory::from_row)
             .optional()
     }
 
-    /// Returns the current memories of a scope, the newest first.
+    /// Returns the current memories of a scope, newest first.
     pub(crate) fn newest_memories(
         &self,
         range: RowidRange,
@@ -255,7 +253,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns memories whose time is over, at most `limit`.
+    /// Returns expired memories, at most `limit`.
     pub(crate) fn expired_memories(&self, limit: u32) -> rusqlite::Result<Vec<Memory>> {
         self.memories_where(
             "m.expires_at_ms IS NOT NULL AND m.expires_at_ms <= ?1 AND m.superseded_at_ms IS NULL LIMIT ?2",
@@ -263,7 +261,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns how many current memories a scope has, counted up to `most`; no text is read.
+    /// Returns the number of current memories of a scope, counted up to `max_count`; no text is read.
     pub(crate) fn count_memories(&self, scope: &str, max_count: u32) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached(
@@ -273,7 +271,7 @@ impl Tx<'_> {
             .query_row(params![scope, self.now.wall_ms, max_count], |row| row.get(0))
     }
 
-    /// Returns how many current memories there are in all.
+    /// Returns the number of current memories in all scopes.
     pub(crate) fn count_all_memories(&self) -> rusqlite::Result<i64> {
         self.sql
             .prepare_cached(
@@ -282,8 +280,8 @@ impl Tx<'_> {
             .query_row([self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Gives the memories of a repository that was moved its new path. Where something was remembered already they go beside
-    /// it; of two with one key the one there keeps the key.
+    /// Moves the memories of a scope to another, when a repository has another path. If the other scope has a memory of the same
+    /// key, that one keeps the key.
     pub(crate) fn move_memories(&self, from: &str, to: &str) -> rusqlite::Result<()> {
         let Some(range) = self.memory_range(to)? else {
             return self
@@ -313,7 +311,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// A scope is one range of numbers, so a memory that comes to another gets a number there.
+    /// A scope is one range of rowids, so the memory gets a rowid of the other scope.
     fn move_memory(
         &self,
         old: &Memory,
@@ -344,7 +342,7 @@ impl Tx<'_> {
         Ok(last.map_or(range.first, |last| last + 1))
     }
 
-    /// Returns the numbers of a scope; `None` when it has no memory.
+    /// Returns the rowids of a scope; `None` if it has no memory.
     pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<RowidRange>> {
         let any: Option<i64> = self
             .sql
@@ -375,8 +373,8 @@ impl RowidRange {
     }
 }
 
-/// Everything of a memory in which a part of a word is looked for. A change here needs a new full text: what was put in is
-/// taken out by the same words.
+/// Returns the text of a memory in the trigram index. A change here requires a migration that rebuilds the index, because an
+/// entry is deleted by the text that was inserted.
 fn trigram_text(text: &str, key: Option<&str>, tags: &str) -> String {
     [key.unwrap_or_default(), tags, text, TRIGRAM_PADDING].join("\n")
 }

@@ -1,32 +1,32 @@
-//! Searching memories: words with their endings taken off, and parts of words; what each costs is bounded.
+//! Searches memories by words (stemmed) and by parts of words, each at a bounded cost.
 //!
-//! Ranking looks at every match, and a common word matches a third of all texts. So only the newest [`RANKED_MAX`] matches of
-//! a scope are ranked. What somebody typed comes as [`Term`]s and stands between quotation marks here: it is text, whatever
-//! signs it has.
+//! Ranking reads every match, and a common word matches a third of all texts. So only the newest [`RANKED_MAX`] matches of a
+//! scope are ranked. The text of a user arrives as [`Term`]s and is quoted here, so none of its characters is an operator of
+//! FTS5.
 use std::fmt::Write;
 
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
-use super::Tx;
 use super::memory::{Memory, RowidRange};
+use super::transaction::Tx;
 use crate::model::memory::{Query, Term, same_tag};
 
-/// So many matches are ranked, the newest.
+/// The number of newest matches that are ranked.
 const RANKED_MAX: u32 = 300;
-/// So many runs of three signs stand for one or two signs.
+/// The number of trigrams by which a term of one or two characters is searched.
 const TRIGRAMS_MAX: u32 = 400;
 
-/// A memory that was found, and how well it fits; 0 where only a part of a word was found.
+/// A memory that was found, with its score; the score is 0 if only a part of a word matched.
+#[expect(missing_docs, reason = "the memory needs no comment")]
 #[derive(Debug, Clone)]
 pub struct MemoryMatch {
-    /// The memory.
     pub memory: Memory,
-    /// How well it fits; greater is better.
+    /// Greater is better.
     pub score: f64,
 }
 
-/// What one search looks for.
+/// The parameters of one search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MemorySearch<'a> {
     pub(crate) query: &'a Query,
@@ -35,7 +35,7 @@ pub(crate) struct MemorySearch<'a> {
 }
 
 impl Tx<'_> {
-    /// Returns the memories of a scope that have every word, best first; after them those in which a word is part of another.
+    /// Returns the memories of a scope that have every word, best first, and after them those in which a word is part of another.
     pub(crate) fn recall(
         &self,
         range: RowidRange,
@@ -59,14 +59,14 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    /// Returns the memories of a scope that have some of the words, best first; for when none has them all.
+    /// Returns the memories of a scope that have any of the words, best first; used if none has all.
     pub(crate) fn recall_any_word(
         &self,
         range: RowidRange,
         search: MemorySearch,
     ) -> rusqlite::Result<Vec<MemoryMatch>> {
         let distinctive_terms = search.query.distinctive_terms();
-        // A word that few texts have tells more than the newest texts with a common one.
+        // Texts with a rare word fit better than the newest texts with a common one.
         let mut rare = Vec::new();
         for term in &distinctive_terms {
             let matches = self.matching_numbers(range, &expression(term), RANKED_MAX)?;
@@ -88,7 +88,7 @@ impl Tx<'_> {
         self.search_by_words(range, &excluding(&any, &unwanted), search)
     }
 
-    /// Returns the memories of a scope with these tags, the newest first.
+    /// Returns the memories of a scope with these tags, newest first.
     pub(crate) fn memories_with_tags(
         &self,
         range: RowidRange,
@@ -105,7 +105,7 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    /// Returns how well one memory fits; `None` when it does not.
+    /// Returns the score of one memory; `None` if it does not match.
     pub(crate) fn match_score(
         &self,
         memory: &Memory,
@@ -130,11 +130,11 @@ impl Tx<'_> {
         let mut ranked: Vec<(i64, f64)> = self
             .sql
             .prepare_cached(
-                "SELECT rowid, bm25(memory_words, 1.0, 4.0, 2.0) FROM memory_words WHERE memory_words MATCH ?1
+                "SELECT rowid, bm25(memory_words, 1.0, 4.0, 2.0) AS bm25 FROM memory_words WHERE memory_words MATCH ?1
                  AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC LIMIT ?4",
             )?
             .query_map(params![expression, range.first, range.last, RANKED_MAX], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get("rowid")?, row.get("bm25")?))
             })?
             .collect::<rusqlite::Result<_>>()?;
         ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
@@ -212,7 +212,7 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    /// Returns what a term is as part of a word; `None` when it is too short to be looked for so.
+    /// Returns the expression that matches a term as part of a word; `None` if it is too short.
     fn partial(&self, term: &Term) -> rusqlite::Result<Option<String>> {
         if term.text.chars().count() >= 3 {
             return Ok(Some(quote_fts(&term.text)));
@@ -220,7 +220,7 @@ impl Tx<'_> {
         if !term.is_short_and_unspaced() {
             return Ok(None);
         }
-        // Runs of three are all there is; those that begin with the one or two signs stand for them.
+        // The index has trigrams only, so the term matches by all trigrams that begin with it.
         self.sql.execute_batch(
             "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_runs USING fts5vocab ('main', 'memory_parts', 'row')",
         )?;
@@ -237,7 +237,7 @@ impl Tx<'_> {
         Ok(Some(format!("({trigrams})")))
     }
 
-    /// Returns the newest numbers of a scope whose words match.
+    /// Returns the rowids of the newest matches in a scope.
     fn matching_numbers(
         &self,
         range: RowidRange,
@@ -253,7 +253,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Adds a memory to what was found if it is current and has these tags.
+    /// Adds a memory to `found` if it is current and has these tags.
     fn push_if_current(
         &self,
         number: i64,
@@ -271,7 +271,7 @@ impl Tx<'_> {
     }
 }
 
-/// A term as the full text reads it: a text between quotation marks, in which no sign has a meaning.
+/// Returns the FTS5 expression of a term: a quoted text, in which no character is an operator.
 fn expression(term: &Term) -> String {
     let prefix_marker = if term.prefix { " *" } else { "" };
     format!("{}{prefix_marker}", quote_fts(&term.text))
@@ -289,7 +289,7 @@ fn join(expressions: impl IntoIterator<Item = String>, word: &str) -> String {
     expressions.into_iter().collect::<Vec<_>>().join(word)
 }
 
-/// A tag is looked for by its words; that it is the very tag is checked afterwards.
+/// Adds tags to an expression. FTS5 finds a tag by its words; [`Tx::push_if_current`] compares whole tags.
 fn with_tags(expression: &str, tags: &[String]) -> String {
     let tags = tags.iter().map(|tag| format!("tags : {}", quote_fts(tag)));
     let base_expression = (!expression.is_empty()).then(|| expression.to_owned());

@@ -1,128 +1,137 @@
-//! Rows of messages and subscriptions: posted, listed, read, mentioned.
+//! Statements on messages and subscriptions: posted, listed, read, mentioned.
 //!
-//! One row per message, whoever reads it. A mailbox sees what is addressed to it; what was posted to everybody since there
-//! is such a mailbox; and what was posted to a topic since it subscribes to it. Its ids and those of its messages come from
-//! one sequence, so `message.id > peer.id` says which was first.
+//! A message is one row for all its readers. A peer sees what is addressed to it, what was posted to everybody since the peer
+//! exists, and what was posted to a topic since the peer subscribed. Ids of peers and of messages come from one sequence, so
+//! `message.id > peer.id` means that the message is younger.
 use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::message::{EVERYONE, MessageType, SHORT_BODY_CHARS_MAX, SentTo, Topic};
 use crate::platform::id::{MessageId, PeerId, SessionId};
 
-/// A message as it is stored.
+/// A stored message.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Its id; the order of the ids is the order in which messages were stored.
+    /// Its id; ids grow in the order in which messages were stored.
     pub id: MessageId,
-    /// The name its sender had then.
+    /// The name that its sender had then.
     pub from: String,
-    /// Where it went.
     pub to: SentTo,
-    /// What it is.
     pub kind: MessageType,
-    /// What it is about.
     pub subject: Option<String>,
-    /// Its text, or of a glance the beginning.
+    /// Its text; only the beginning if read by [`Tx::unmentioned_messages`].
     pub body: String,
-    /// How many bytes the whole text has.
+    /// The size of the whole text.
     pub bytes: u32,
-    /// Which message it follows.
     pub in_reply_to: Option<MessageId>,
-    /// When it was posted, in wall milliseconds.
     pub posted_at_ms: i64,
-    /// When it is over, in wall milliseconds.
     pub expires_at_ms: Option<i64>,
 }
 
 impl Message {
-    /// Returns the text if it is short enough to be told beside a prompt.
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let topic: Option<String> = row.get("topic")?;
+        let to = match topic {
+            None => SentTo::Peer(row.get::<_, Option<String>>("to_name")?.unwrap_or_default()),
+            Some(topic) if topic == EVERYONE => SentTo::Everyone,
+            Some(topic) => SentTo::Topic(topic),
+        };
+        Ok(Self {
+            id: row.get("id")?,
+            from: row.get("from_name")?,
+            to,
+            kind: MessageType::of(row.get_ref("type")?.as_str()?).unwrap_or_default(),
+            subject: row.get("subject")?,
+            body: row.get("body")?,
+            bytes: row.get("bytes")?,
+            in_reply_to: row.get("in_reply_to")?,
+            posted_at_ms: row.get("posted_at_ms")?,
+            expires_at_ms: row.get("expires_at_ms")?,
+        })
+    }
+
+    /// Returns the text if it is short enough to be printed beside a prompt.
     pub fn short_body(&self) -> Option<&str> {
         (self.body.chars().count() <= SHORT_BODY_CHARS_MAX).then_some(self.body.as_str())
     }
 }
 
-/// Where a new message goes.
+/// The target of a new message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageTarget<'a> {
-    /// One mailbox.
+    /// One peer.
     Peer(PeerId),
     /// A topic; `*` is everybody.
     Topic(&'a str),
 }
 
-/// What a new message is made of.
+/// The values of a new message.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug)]
 pub struct NewMessage<'a> {
-    /// Who posts it.
     pub from: PeerId,
-    /// Its name.
     pub from_name: &'a str,
-    /// Where it goes.
     pub to: MessageTarget<'a>,
-    /// What it is.
     pub kind: MessageType,
-    /// What it is about.
     pub subject: Option<&'a str>,
-    /// Its text.
     pub body: &'a str,
-    /// Which message it follows.
     pub in_reply_to: Option<MessageId>,
-    /// The sender's own mark, by which it is not stored twice.
+    /// The sender's own key, under which the message is stored only once.
     pub idempotency_key: Option<&'a str>,
-    /// How long it is of use, in milliseconds.
     pub ttl_ms: Option<i64>,
 }
 
-/// What was stored under a sender's key before.
+/// The message that was stored before under an idempotency key.
+#[expect(missing_docs, reason = "the id needs no comment")]
 #[derive(Debug)]
 pub struct IdempotencyMatch {
-    /// Its id.
     pub id: MessageId,
-    /// The mailbox it went to.
+    /// Its target, if it is a peer.
     pub to_peer: Option<PeerId>,
-    /// The topic it went to.
+    /// Its target, if it is a topic.
     pub topic: Option<String>,
-    /// Everything else of it is the same.
+    /// Whether all other values are the same.
     pub is_identical: bool,
 }
 
 /// Which messages to list.
 #[derive(Debug, Clone, Default)]
 pub struct MessageListing<'a> {
-    /// Those after this id; empty is from the beginning.
+    /// Only messages after this id; empty for all.
     pub after: String,
-    /// Topics to look into beside what comes by itself.
+    /// Topics to list in addition to the subscribed ones.
     pub topics: &'a [Topic],
-    /// Only of this sender.
+    /// Only messages of this sender.
     pub from: Option<PeerId>,
-    /// Only of a sender that had this name.
+    /// Only messages of a sender that had this name.
     pub from_name: Option<&'a str>,
-    /// So many at most.
+    /// The number of messages at most.
     pub limit: u32,
 }
 
-/// What waits for a mailbox and a session of it.
-#[expect(clippy::struct_excessive_bools, reason = "four independent signs")]
+/// What is pending for a peer and one of its sessions.
+#[expect(clippy::struct_excessive_bools, reason = "four independent flags")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PendingFlags {
-    /// Questions.
+    /// Open questions.
     pub questions: bool,
-    /// Answers nobody waited for.
+    /// Answers that no call waited for.
     pub answers: bool,
     /// Messages that have not been mentioned.
     pub mail: bool,
-    /// Claims whose turn has come.
+    /// Grants that the session has not been notified of.
     pub grants: bool,
 }
 
-const MESSAGE_COLUMNS: &str = "m.id, m.from_name, p.name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body)";
-/// The row with the id of the last message, so that a hook need not look into the table when nothing was posted.
+const MESSAGE_COLUMNS: &str = "m.id, m.from_name, p.name AS to_name, m.topic, m.type, m.subject, m.in_reply_to, m.posted_at_ms, m.expires_at_ms, octet_length(m.body) AS bytes";
+/// The key of the row in `meta` with the id of the last message: a hook need not query the table if nothing was posted.
 const LAST_MESSAGE_KEY: &str = "last_message";
 const WAKING_FILTER: &str = "AND m.type IN ('alert', 'command')";
 
-/// The ids that a mailbox `:peer` sees after an id, that are still of use at `:now` and that fit `more`.
+/// Selects the ids that peer `:peer` sees after an id, that have not expired at `:now`, and that match `extra_filter`.
 fn visible_ids_sql(after: &str, extra_filter: &str) -> String {
     let filter_sql = filter_sql(extra_filter);
     format!(
@@ -133,7 +142,7 @@ fn visible_ids_sql(after: &str, extra_filter: &str) -> String {
     )
 }
 
-/// The same with topics that a caller names, a JSON list `:topics`; of those also what is older than a subscription.
+/// Selects the same and the messages of the topics in the JSON list `:topics`, also those older than a subscription.
 fn visible_ids_with_topics_sql(after: &str, extra_filter: &str) -> String {
     let not_named_filter = "AND s.topic NOT IN (SELECT value FROM json_each(:topics))";
     format!(
@@ -144,7 +153,7 @@ fn visible_ids_with_topics_sql(after: &str, extra_filter: &str) -> String {
     )
 }
 
-/// What holds for every message that is shown.
+/// The conditions that every visible message meets.
 fn filter_sql(extra_filter: &str) -> String {
     format!(
         "AND m.from_peer <> :peer AND (m.expires_at_ms IS NULL OR m.expires_at_ms > :now) {extra_filter}"
@@ -155,35 +164,13 @@ const UNREAD_AFTER: &str = "(SELECT mail_read FROM peer WHERE id = :peer)";
 const UNMENTIONED_AFTER: &str =
     "(SELECT max(mail_read, mail_mentioned) FROM peer WHERE id = :peer)";
 
-fn message(row: &Row) -> rusqlite::Result<Message> {
-    let topic: Option<String> = row.get(3)?;
-    let to = match topic {
-        None => SentTo::Peer(row.get::<_, Option<String>>(2)?.unwrap_or_default()),
-        Some(topic) if topic == EVERYONE => SentTo::Everyone,
-        Some(topic) => SentTo::Topic(topic),
-    };
-    Ok(Message {
-        id: row.get(0)?,
-        from: row.get(1)?,
-        to,
-        kind: MessageType::of(row.get_ref(4)?.as_str()?).unwrap_or_default(),
-        subject: row.get(5)?,
-        in_reply_to: row.get(6)?,
-        posted_at_ms: row.get(7)?,
-        expires_at_ms: row.get(8)?,
-        bytes: row.get(9)?,
-        body: row.get(10)?,
-    })
-}
-
-/// Each topic once: one named twice must not be looked into twice.
+/// Returns a JSON list with each topic once, so that no message is listed twice.
 fn topics_json(topics: &[Topic]) -> String {
     let topics: BTreeSet<&Topic> = topics.iter().collect();
     serde_json::to_string(&topics).expect("texts can be written as JSON")
 }
 
 impl Tx<'_> {
-    /// Stores a message.
     pub(crate) fn insert_message(&self, new: &NewMessage) -> rusqlite::Result<MessageId> {
         let id = MessageId::from(self.next_id()?);
         let (to_peer, topic) = match new.to {
@@ -204,7 +191,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Returns what this sender has stored under a key.
+    /// Returns the message that this sender has stored under a key.
     pub(crate) fn find_message_by_idempotency_key(
         &self,
         new: &NewMessage,
@@ -213,31 +200,30 @@ impl Tx<'_> {
         self.sql
             .prepare_cached(
                 "SELECT id, to_peer, topic, type = ?3 AND subject IS ?4 AND body = ?5 AND in_reply_to IS ?6
-                        AND (expires_at_ms - posted_at_ms) IS ?7
+                        AND (expires_at_ms - posted_at_ms) IS ?7 AS is_identical
                  FROM message WHERE from_peer = ?1 AND idempotency_key = ?2",
             )?
             .query_row(
                 params![new.from, key, new.kind.as_str(), new.subject, new.body, new.in_reply_to, new.ttl_ms],
                 |row| {
                     Ok(IdempotencyMatch {
-                        id: row.get(0)?,
-                        to_peer: row.get(1)?,
-                        topic: row.get(2)?,
-                        is_identical: row.get(3)?,
+                        id: row.get("id")?,
+                        to_peer: row.get("to_peer")?,
+                        topic: row.get("topic")?,
+                        is_identical: row.get("is_identical")?,
                     })
                 },
             )
             .optional()
     }
 
-    /// Returns whether there is a message of this id.
     pub(crate) fn has_message(&self, id: MessageId) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1)")?
             .query_row([id], |row| row.get(0))
     }
 
-    /// Returns when the `nth` newest message of a peer to everybody since `since_ms` was posted.
+    /// Returns when a peer's `nth` newest message to everybody since `since_ms` was posted.
     pub(crate) fn nth_newest_broadcast_at_ms(
         &self,
         from: PeerId,
@@ -253,7 +239,7 @@ impl Tx<'_> {
             .optional()
     }
 
-    /// Returns what a mailbox sees, oldest first.
+    /// Returns the messages that a peer sees, oldest first.
     pub(crate) fn messages(
         &self,
         peer: PeerId,
@@ -273,12 +259,12 @@ impl Tx<'_> {
                     ":peer": peer, ":after": listing.after, ":now": self.now.wall_ms, ":topics": topics_json(listing.topics),
                     ":from": listing.from, ":from_name": listing.from_name, ":limit": listing.limit,
                 },
-                message,
+                Message::from_row,
             )?
             .collect()
     }
 
-    /// Returns how many messages a mailbox has not read, with these topics beside what comes by itself.
+    /// Returns the number of messages that a peer has not read, with these topics in addition to the subscribed ones.
     pub(crate) fn count_unread(&self, peer: PeerId, topics: &[Topic]) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached(&format!(
@@ -291,7 +277,7 @@ impl Tx<'_> {
             )
     }
 
-    /// Returns what of a mailbox has been neither read nor mentioned, oldest first, each with the beginning of its text.
+    /// Returns a peer's messages that were neither read nor mentioned, oldest first, each with the beginning of its text.
     pub(crate) fn unmentioned_messages(
         &self,
         peer: PeerId,
@@ -299,19 +285,19 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<Message>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {MESSAGE_COLUMNS}, substr(m.body, 1, {}) FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
+                "SELECT {MESSAGE_COLUMNS}, substr(m.body, 1, {}) AS body FROM (SELECT id FROM ({}) ORDER BY id LIMIT :limit) v
                  CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id",
                 SHORT_BODY_CHARS_MAX + 1,
                 visible_ids_sql(UNMENTIONED_AFTER, "")
             ))?
             .query_map(
                 named_params! { ":peer": peer, ":now": self.now.wall_ms, ":limit": limit },
-                message,
+                Message::from_row,
             )?
             .collect()
     }
 
-    /// Returns how many messages of a mailbox have been neither read nor mentioned.
+    /// Returns the number of a peer's messages that were neither read nor mentioned.
     pub(crate) fn count_unmentioned(&self, peer: PeerId) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached(&format!(
@@ -324,7 +310,7 @@ impl Tx<'_> {
             )
     }
 
-    /// Returns who has posted what is to wake a mailbox and has been neither read nor mentioned, oldest first.
+    /// Returns the senders of the messages that wake a peer and were neither read nor mentioned, oldest first, at most a hundred.
     pub(crate) fn senders_of_waking_mail(&self, peer: PeerId) -> rusqlite::Result<Vec<String>> {
         self.sql
             .prepare_cached(&format!(
@@ -338,13 +324,13 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns what waits for a session, in one look: the first of every hook.
+    /// Returns what is pending for a session by one query: the first of every hook.
     pub(crate) fn pending_flags(
         &self,
         peer: PeerId,
         session: SessionId,
     ) -> rusqlite::Result<PendingFlags> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(PendingFlags {
                 questions: self.has_pending_questions(peer)?,
                 answers: true,
@@ -355,9 +341,9 @@ impl Tx<'_> {
             params![peer, session, self.now.wall_ms],
             |row| {
                 Ok(PendingFlags {
-                    questions: row.get(0)?,
-                    answers: row.get(1)?,
-                    grants: row.get(2)?,
+                    questions: row.get("questions")?,
+                    answers: row.get("answers")?,
+                    grants: row.get("grants")?,
                     mail: false,
                 })
             },
@@ -366,7 +352,7 @@ impl Tx<'_> {
         Ok(pending_flags)
     }
 
-    /// Returns whether anything was posted to anybody since this mailbox was last told of its mail.
+    /// Returns whether any message was posted since messages were last mentioned to this peer.
     fn has_posts_since_mention(&self, peer: PeerId) -> rusqlite::Result<bool> {
         let Some(last) = self.meta(LAST_MESSAGE_KEY)? else {
             return Ok(false);
@@ -387,14 +373,14 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns up to which message a mailbox has read; empty is none.
+    /// Returns the last message that a peer has read; empty if none.
     pub(crate) fn mail_read_up_to(&self, peer: PeerId) -> rusqlite::Result<String> {
         self.sql
             .prepare_cached("SELECT mail_read FROM peer WHERE id = ?1")?
             .query_row([peer], |row| row.get(0))
     }
 
-    /// Notes up to which message a mailbox has read; never backwards.
+    /// Sets the last message that a peer has read; never backwards.
     pub(crate) fn set_mail_read(&self, peer: PeerId, up_to: MessageId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE peer SET mail_read = max(mail_read, ?2) WHERE id = ?1")?
@@ -402,7 +388,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes up to which message a mailbox was told of; never backwards.
+    /// Sets the last message that was mentioned to a peer; never backwards.
     pub(crate) fn set_mail_mentioned(
         &self,
         peer: PeerId,
@@ -416,7 +402,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Subscribes a mailbox to a topic from now on; an earlier subscription stays as it is.
+    /// Subscribes a peer to a topic from now on; an earlier subscription stays as it is.
     pub(crate) fn subscribe(&self, peer: PeerId, topic: &Topic) -> rusqlite::Result<()> {
         let subscribed = self
             .sql
@@ -434,7 +420,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Ends the subscription of a mailbox to a topic.
+    /// Ends the subscription of a peer to a topic.
     pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &Topic) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM subscription WHERE peer_id = ?1 AND topic = ?2")?
@@ -442,17 +428,17 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns who subscribes to a topic, by name.
+    /// Returns the subscribers of a topic, by name.
     pub(crate) fn subscribers(&self, topic: &str) -> rusqlite::Result<Vec<(PeerId, String)>> {
         self.sql
             .prepare_cached(
                 "SELECT p.id, p.name FROM subscription s JOIN peer p ON p.id = s.peer_id WHERE s.topic = ?1 ORDER BY p.name",
             )?
-            .query_map([topic], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map([topic], |row| Ok((row.get("id")?, row.get("name")?)))?
             .collect()
     }
 
-    /// Returns the topics that somebody subscribes to, by name.
+    /// Returns the topics with a subscriber, by name, at most a thousand.
     pub(crate) fn topics(&self) -> rusqlite::Result<Vec<String>> {
         self.sql
             .prepare_cached("SELECT DISTINCT topic FROM subscription ORDER BY topic LIMIT 1000")?
@@ -461,10 +447,10 @@ impl Tx<'_> {
     }
 }
 
-/// A hook compiles this anew each time, so it is as plain as can be.
-const PENDING_FLAGS_SQL: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?3),
-    EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1 AND answer_open = 1),
-    EXISTS (SELECT 1 FROM claim WHERE session_id = ?2 AND told = 0 AND state = 'held')";
+/// Every hook is a new process and compiles this statement, so it is short.
+const PENDING_FLAGS_SQL: &str = "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?3) AS questions,
+    EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1 AND answer_open = 1) AS answers,
+    EXISTS (SELECT 1 FROM claim WHERE session_id = ?2 AND told = 0 AND state = 'held') AS grants";
 
 fn has_unmentioned_sql() -> String {
     format!("SELECT EXISTS ({})", visible_ids_sql(UNMENTIONED_AFTER, ""))

@@ -1,232 +1,83 @@
-//! Rows of mailboxes, their earlier names and the sessions that sit at them.
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+//! Statements on peers and their earlier names.
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::{PeerKind, PeerName};
-use crate::platform::id::{
-    ClaimId, MemoryId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId,
-};
-use crate::platform::process::ProcessKey;
+use crate::platform::id::PeerId;
 
-macro_rules! impl_sql_for_ids {
-    ($($id:ty),*) => {$(
-        impl ToSql for $id {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(self.to_string().into())
-            }
-        }
-        impl FromSql for $id {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                value.as_str()?.parse().map_err(FromSqlError::other)
-            }
-        }
-    )*};
-}
-impl_sql_for_ids!(
-    PeerId, SessionId, QuestionId, MessageId, ClaimId, MemoryId, WaitId, TaskId
-);
-
-/// A mailbox.
+/// A peer: the address that questions go to. It outlives its sessions.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its id.
     pub id: PeerId,
-    /// What sits there.
     pub kind: PeerKind,
-    /// Its name.
     pub name: PeerName,
-    /// The name its project asked for when somebody last sat down.
+    /// The name that its project asked for at the last registration.
     pub requested_name: String,
-    /// Its project folder.
+    /// The path of its project.
     pub project: Option<String>,
-    /// Its seat in the project; 1 is the first.
+    /// Its number among the peers of its project, from 1.
     pub seat: Option<u32>,
-    /// What it is for.
     pub role: Option<String>,
-    /// What it is doing, in its own words.
+    /// What it is doing, as it wrote it.
     pub summary: Option<String>,
-    /// The branch it said it works on.
+    /// The branch that it says it works on.
     pub branch: Option<String>,
     /// Where its prompt is.
     pub prompt_ptr: Option<String>,
-    /// Top of the git checkout.
+    /// The top of the git checkout.
     pub git_root: Option<String>,
     /// The repository that all worktrees share.
     pub git_common: Option<String>,
     /// The branch that is checked out.
     pub git_branch: Option<String>,
-    /// Time to live where no process can be looked up, in milliseconds.
+    /// How long it counts as alive without a sign of life, where its process cannot be looked up.
     pub ttl_ms: i64,
-    /// Until when it is not to be woken, in wall milliseconds.
+    /// It is not woken before this time.
     pub quiet_until_ms: Option<i64>,
-    /// Rises each time somebody sits down after it was dead.
+    /// Grows each time a session registers after the last one died.
     pub epoch: i64,
-    /// When it was last heard of, in wall milliseconds.
     pub last_seen_at_ms: i64,
 }
 
-/// What a new mailbox is made of.
+/// The values of a new peer.
+#[expect(missing_docs, reason = "the fields are those of Peer")]
 #[derive(Debug)]
 pub struct NewPeer<'a> {
-    /// What sits there.
     pub kind: PeerKind,
-    /// Its name.
     pub name: &'a PeerName,
-    /// The name that was asked for.
     pub requested_name: &'a str,
-    /// Its project folder.
     pub project: Option<&'a str>,
-    /// Its seat.
     pub seat: Option<u32>,
 }
 
-/// Where a process lives: enough to look it up, or to know that it cannot be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessLocation {
-    /// The machine.
-    pub host: String,
-    /// The boot.
-    pub boot: String,
-    /// The namespace in which its number counts.
-    pub pid_namespace: String,
-    /// The process.
-    pub process: ProcessKey,
-    /// Tells several members of one process apart; 0 for hooks and servers.
-    pub instance: u32,
-}
-
-/// A client process that sits, or sat, at a mailbox.
-#[derive(Debug, Clone)]
-pub struct Session {
-    /// Its id.
-    pub id: SessionId,
-    /// Where it sits.
-    pub peer: PeerId,
-    /// Its process.
-    pub location: ProcessLocation,
-    /// The client, for example `claude-code 2.1.329`.
-    pub agent: Option<String>,
-    /// Claude Code's own id of the session; changes at `/clear`.
-    pub client_session: Option<String>,
-    /// It is a `claude -p` run.
-    pub headless: bool,
-    /// A server has sat down for it.
-    pub has_server: bool,
-    /// What the hooks saw it do last.
-    pub activity: Option<String>,
-    /// The turn in which `stop_streak` counts.
-    pub turn: Option<String>,
-    /// How often our Stop hook continued that turn.
-    pub stop_streak: u32,
-    /// Its person was told to restart it.
-    pub restart_notified: bool,
-    /// How many turns peers have started since its person last typed.
-    pub posted_turns: u32,
-    /// The doorbell that was posted and has not been read yet.
-    pub ring: Option<WakeAttempt>,
-    /// When it sat down, in wall milliseconds.
-    pub started_at_ms: i64,
-    /// When it was last heard of, in wall milliseconds.
-    pub last_seen_at_ms: i64,
-    /// When it ended, in wall milliseconds.
-    pub ended_at_ms: Option<i64>,
-}
-
-/// A doorbell posted into a session's inbox that nobody has read yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WakeAttempt {
-    /// What its line carries, so that it is known again.
-    pub nonce: String,
-    /// How often it was posted.
-    pub count: u32,
-    /// When it last was, by the monotonic clock: a session lives on one boot, and the wall clock may be set back meanwhile.
-    pub at_monotonic_ms: i64,
-}
-
-/// What a new session is made of.
-#[derive(Debug)]
-pub struct NewSession<'a> {
-    /// Where it sits.
-    pub peer: PeerId,
-    /// Its process.
-    pub location: &'a ProcessLocation,
-    /// The client.
-    pub agent: Option<&'a str>,
-    /// Claude Code's own id of the session.
-    pub client_session: Option<&'a str>,
-    /// A name its person gave it.
-    pub given_name: Option<&'a str>,
-    /// It is a `claude -p` run.
-    pub headless: bool,
-    /// A server sits down with it.
-    pub has_server: bool,
-}
-
 const PEER_COLUMNS: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
-const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, headless, has_server, activity, turn, stop_streak, told_restart, started_at_ms, last_seen_at_ms, ended_at_ms, posted_turns, ring_nonce, ring_count, rung_at_ms";
-
-/// Begins with the sessions: by name every mailbox there is would be read.
-pub(super) const WITH_LIVE_SESSION: &str =
+/// `+name` keeps SQLite from reading all peers in the order of their names; it starts with the live sessions instead.
+const WITH_LIVE_SESSION: &str =
     "id IN (SELECT peer_id FROM session WHERE ended_at_ms IS NULL) ORDER BY kind = 'run', +name";
 
-fn peer(row: &Row) -> rusqlite::Result<Peer> {
-    Ok(Peer {
-        id: row.get(0)?,
-        kind: PeerKind::of(row.get_ref(1)?.as_str()?),
-        name: PeerName::from_stored(row.get(2)?),
-        requested_name: row.get(3)?,
-        project: row.get(4)?,
-        seat: row.get(5)?,
-        role: row.get(6)?,
-        summary: row.get(7)?,
-        branch: row.get(8)?,
-        prompt_ptr: row.get(9)?,
-        git_root: row.get(10)?,
-        git_common: row.get(11)?,
-        git_branch: row.get(12)?,
-        ttl_ms: row.get(13)?,
-        epoch: row.get(14)?,
-        last_seen_at_ms: row.get(15)?,
-        quiet_until_ms: row.get(16)?,
-    })
-}
-
-fn session(row: &Row) -> rusqlite::Result<Session> {
-    Ok(Session {
-        id: row.get(0)?,
-        peer: row.get(1)?,
-        location: ProcessLocation {
-            host: row.get(2)?,
-            boot: row.get(3)?,
-            pid_namespace: row.get(4)?,
-            process: ProcessKey {
-                pid: row.get(5)?,
-                started: row.get(6)?,
-            },
-            instance: row.get(7)?,
-        },
-        agent: row.get(8)?,
-        client_session: row.get(9)?,
-        headless: row.get(10)?,
-        has_server: row.get(11)?,
-        activity: row.get(12)?,
-        turn: row.get(13)?,
-        stop_streak: row.get(14)?,
-        restart_notified: row.get(15)?,
-        started_at_ms: row.get(16)?,
-        last_seen_at_ms: row.get(17)?,
-        ended_at_ms: row.get(18)?,
-        posted_turns: row.get(19)?,
-        ring: match (row.get(20)?, row.get(22)?) {
-            (Some(nonce), Some(at_monotonic_ms)) => Some(WakeAttempt {
-                nonce,
-                count: row.get(21)?,
-                at_monotonic_ms,
-            }),
-            _ => None,
-        },
-    })
+impl Peer {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            kind: PeerKind::of(row.get_ref("kind")?.as_str()?),
+            name: PeerName::from_stored(row.get("name")?),
+            requested_name: row.get("wanted")?,
+            project: row.get("project")?,
+            seat: row.get("seat")?,
+            role: row.get("role")?,
+            summary: row.get("summary")?,
+            branch: row.get("branch")?,
+            prompt_ptr: row.get("prompt_ptr")?,
+            git_root: row.get("git_root")?,
+            git_common: row.get("git_common")?,
+            git_branch: row.get("git_branch")?,
+            ttl_ms: row.get("ttl_ms")?,
+            quiet_until_ms: row.get("quiet_until_ms")?,
+            epoch: row.get("epoch")?,
+            last_seen_at_ms: row.get("last_seen_at_ms")?,
+        })
+    }
 }
 
 impl Tx<'_> {
@@ -239,7 +90,7 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
             ))?
-            .query_row(values, peer)
+            .query_row(values, Peer::from_row)
             .optional()
     }
 
@@ -252,42 +103,16 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {PEER_COLUMNS} FROM peer WHERE {condition}"
             ))?
-            .query_map(values, peer)?
+            .query_map(values, Peer::from_row)?
             .collect()
     }
 
-    fn find_session_where(
-        &self,
-        condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Option<Session>> {
-        self.sql
-            .prepare_cached(&format!(
-                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
-            ))?
-            .query_row(values, session)
-            .optional()
-    }
-
-    fn sessions_where(
-        &self,
-        condition: &str,
-        values: impl rusqlite::Params,
-    ) -> rusqlite::Result<Vec<Session>> {
-        self.sql
-            .prepare_cached(&format!(
-                "SELECT {SESSION_COLUMNS} FROM session WHERE {condition}"
-            ))?
-            .query_map(values, session)?
-            .collect()
-    }
-
-    /// Returns the mailbox of an id.
+    /// Returns the peer of an id.
     pub(crate) fn peer(&self, id: PeerId) -> rusqlite::Result<Option<Peer>> {
         self.find_peer_where("id = ?1", [id])
     }
 
-    /// Returns the mailbox of a name or of an earlier name.
+    /// Returns the peer of a name or of an earlier name.
     pub(crate) fn find_peer_by_name(&self, name: &str) -> rusqlite::Result<Option<Peer>> {
         match self.find_peer_where("name = ?1", [name])? {
             Some(found) => Ok(Some(found)),
@@ -297,12 +122,12 @@ impl Tx<'_> {
         }
     }
 
-    /// Returns the mailboxes whose live session was given this name by its person.
+    /// Returns the peers with a live session that was given this name by its person.
     pub(crate) fn peers_with_given_name(&self, name: &str) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("kind = 'session' AND id IN (SELECT peer_id FROM session WHERE given_name = ?1 COLLATE NOCASE AND ended_at_ms IS NULL)", [name])
     }
 
-    /// Returns the mailboxes whose id begins so.
+    /// Returns the peers whose id begins with `prefix`, at most five.
     pub(crate) fn peers_with_id_prefix(&self, prefix: &str) -> rusqlite::Result<Vec<Peer>> {
         let prefix = prefix.to_ascii_uppercase();
         self.peers_where(
@@ -311,35 +136,33 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns the mailboxes of a project in the order of their seats.
+    /// Returns the peers of a project by their numbers.
     pub(crate) fn seats_of_project(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("project = ?1 AND seat IS NOT NULL ORDER BY seat", [project])
     }
 
-    /// Returns all mailboxes that can be addressed, by name.
+    /// Returns all peers that can be addressed, by name.
     pub(crate) fn addressable_peers(&self) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("kind <> 'run' ORDER BY name", [])
     }
 
-    /// Returns the mailboxes, and then the runs, of sessions that have not ended, by name. What that costs follows how many
-    /// those are, however many mailboxes there are.
+    /// Returns the peers of live sessions by name, runs last. The cost grows with the number of live sessions, not of peers.
     pub(crate) fn peers_with_live_session(&self) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where(WITH_LIVE_SESSION, [])
     }
 
-    /// Returns the runs of sessions that have not ended; they have no mailbox.
+    /// Returns the runs with a live session. Nobody can ask them.
     pub(crate) fn live_runs(&self) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where(&format!("kind = 'run' AND {WITH_LIVE_SESSION}"), [])
     }
 
-    /// Returns how many mailboxes sessions have.
+    /// Returns the number of peers that are not runs and not the person.
     pub(crate) fn count_session_peers(&self) -> rusqlite::Result<usize> {
         let sql = "SELECT count(*) FROM peer WHERE kind = 'session'";
         let count = self.sql.query_row(sql, [], |row| row.get::<_, i64>(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// Makes a mailbox.
     pub(crate) fn insert_peer(&self, new: &NewPeer) -> rusqlite::Result<PeerId> {
         let id = PeerId::from(self.next_id()?);
         self.sql
@@ -351,7 +174,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Gives a mailbox another name; the old one stays an alias of it.
+    /// Renames a peer; the old name becomes an alias.
     pub(crate) fn rename_peer(&self, found: &Peer, name: &PeerName) -> rusqlite::Result<()> {
         self.sql
             .execute("DELETE FROM alias WHERE name = ?1", [name.as_str()])?;
@@ -366,7 +189,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Gives a mailbox to another folder.
+    /// Moves a peer to another project.
     pub(crate) fn move_peer_to_project(
         &self,
         id: PeerId,
@@ -380,7 +203,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Returns the earlier names of a mailbox.
+    /// Returns the earlier names of a peer.
     pub(crate) fn aliases(&self, id: PeerId) -> rusqlite::Result<Vec<String>> {
         self.sql
             .prepare_cached("SELECT name FROM alias WHERE peer_id = ?1 ORDER BY name")?
@@ -388,7 +211,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Notes what a project says of itself when somebody sits down.
+    /// Stores the name, role and git details that a project has at a registration.
     pub(crate) fn set_project_details(
         &self,
         id: PeerId,
@@ -407,7 +230,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes what a session says of itself; what is `None` stays.
+    /// Stores what a session says about itself; `None` keeps a value.
     pub(crate) fn update_peer(
         &self,
         id: PeerId,
@@ -423,16 +246,16 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Removes a mailbox with all that belongs to it.
+    /// Deletes a peer with all that belongs to it.
     pub(crate) fn delete_peer(&self, id: PeerId) -> rusqlite::Result<()> {
         self.sql
             .execute("DELETE FROM peer WHERE id = ?1", [id])
             .map(drop)
     }
 
-    /// Returns whether the mailbox was ever asked or written to, or has ever asked or written.
+    /// Returns whether a peer has sent or received a question or a message that is still stored.
     pub(crate) fn has_correspondence(&self, id: PeerId) -> rusqlite::Result<bool> {
-        // What it wrote is younger than itself; that bounds the look.
+        // A message of a peer is younger than the peer, which bounds the search for it.
         self.sql.query_row(
             "SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1) OR EXISTS (SELECT 1 FROM question WHERE asker_peer = ?1)
                  OR EXISTS (SELECT 1 FROM message WHERE to_peer = ?1) OR EXISTS (SELECT 1 FROM message WHERE id > ?1 AND from_peer = ?1)",
@@ -441,179 +264,13 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns the session of an id.
-    pub(crate) fn session(&self, id: SessionId) -> rusqlite::Result<Option<Session>> {
-        self.find_session_where("id = ?1", [id])
-    }
-
-    /// Returns the session that has not ended of a process.
-    pub(crate) fn find_live_session_of_process(
-        &self,
-        location: &ProcessLocation,
-    ) -> rusqlite::Result<Option<Session>> {
-        let ProcessKey { pid, started } = location.process;
-        self.find_session_where(
-            "pid = ?1 AND started = ?2 AND boot = ?3 AND host = ?4 AND instance = ?5 AND ended_at_ms IS NULL",
-            params![pid, started, location.boot, location.host, location.instance],
-        )
-    }
-
-    /// Returns whether a session of that process was ever seen.
-    pub(crate) fn has_session_of_process(&self, process: ProcessKey) -> rusqlite::Result<bool> {
-        self.sql
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM session WHERE pid = ?1 AND started = ?2)",
-            )?
-            .query_row(params![process.pid, process.started], |row| row.get(0))
-    }
-
-    /// Returns the sessions that have not ended at a mailbox; more than one only while a death is unseen.
-    pub(crate) fn live_sessions_at(&self, peer: PeerId) -> rusqlite::Result<Vec<Session>> {
-        self.sessions_where(
-            "peer_id = ?1 AND ended_at_ms IS NULL ORDER BY id DESC",
-            [peer],
-        )
-    }
-
-    /// Returns all sessions that have not ended.
-    pub(crate) fn live_sessions(&self) -> rusqlite::Result<Vec<Session>> {
-        self.sessions_where("ended_at_ms IS NULL ORDER BY id", [])
-    }
-
-    /// Returns where a Claude Code session sat last.
-    pub(crate) fn last_peer_of_client_session(
-        &self,
-        client_session: &str,
-    ) -> rusqlite::Result<Option<PeerId>> {
-        self.sql
-            .prepare_cached("SELECT peer_id FROM session WHERE client_session = ?1 ORDER BY last_seen_at_ms DESC, id DESC LIMIT 1")?
-            .query_row([client_session], |row| row.get(0))
-            .optional()
-    }
-
-    /// Seats a client process.
-    pub(crate) fn insert_session(&self, new: &NewSession) -> rusqlite::Result<SessionId> {
-        let id = SessionId::from(self.next_id()?);
-        let ProcessLocation {
-            host,
-            boot,
-            pid_namespace,
-            process,
-            instance,
-        } = new.location;
-        self.sql
-            .prepare_cached(
-                "INSERT INTO session (id, peer_id, host, boot, pid_namespace, pid, started, instance, agent, client_session, given_name,
-                                      headless, has_server, started_at_ms, last_seen_at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
-            )?
-            .execute(params![
-                id, new.peer, host, boot, pid_namespace, process.pid, process.started, instance, new.agent, new.client_session,
-                new.given_name, new.headless, new.has_server, self.now.wall_ms
-            ])?;
-        Ok(id)
-    }
-
-    /// Notes what a further program of the same client knows of the session; what is `None` stays.
-    pub(crate) fn merge_session_details(
-        &self,
-        id: SessionId,
-        new: &NewSession,
-    ) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached(
-                "UPDATE session SET client_session = coalesce(?2, client_session), agent = coalesce(?3, agent), given_name = coalesce(?4, given_name),
-                        has_server = max(has_server, ?5), last_seen_at_ms = ?6 WHERE id = ?1",
-            )?
-            .execute(params![id, new.client_session, new.agent, new.given_name, new.has_server, self.now.wall_ms])
-            .map(drop)
-    }
-
-    /// Takes Claude Code's own id off a session that goes on, as `/clear` does.
-    pub(crate) fn clear_client_session(&self, id: SessionId) -> rusqlite::Result<()> {
-        self.sql.execute("UPDATE session SET client_session = NULL, turn = NULL, stop_streak = 0 WHERE id = ?1", [id]).map(drop)
-    }
-
-    /// Ends a session. Returns false when it had ended before.
-    pub(crate) fn end_session(&self, id: SessionId) -> rusqlite::Result<bool> {
-        let ended = self.sql.execute(
-            "UPDATE session SET ended_at_ms = ?2 WHERE id = ?1 AND ended_at_ms IS NULL",
-            params![id, self.now.wall_ms],
-        )?;
-        self.sql
-            .execute("DELETE FROM wait WHERE session_id = ?1", [id])?;
-        self.sql.execute("UPDATE peer SET last_seen_at_ms = ?2 WHERE id = (SELECT peer_id FROM session WHERE id = ?1)", params![id, self.now.wall_ms])?;
-        Ok(ended > 0)
-    }
-
-    /// Notes that a session was heard of.
-    pub(crate) fn mark_session_seen(&self, id: SessionId) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE session SET last_seen_at_ms = ?2 WHERE id = ?1")?
-            .execute(params![id, self.now.wall_ms])
-            .map(drop)
-    }
-
-    /// Notes what a hook saw a session do.
-    pub(crate) fn set_activity(&self, id: SessionId, activity: &str) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE session SET activity = ?2, last_seen_at_ms = ?3 WHERE id = ?1")?
-            .execute(params![id, activity, self.now.wall_ms])
-            .map(drop)
-    }
-
-    /// Notes that the person of a session was told to restart it.
-    pub(crate) fn mark_restart_notified(&self, id: SessionId) -> rusqlite::Result<()> {
-        self.sql
-            .execute("UPDATE session SET told_restart = 1 WHERE id = ?1", [id])
-            .map(drop)
-    }
-
-    /// Notes that a doorbell was posted, or with `None` that it was read.
-    pub(crate) fn set_wake_attempt(
-        &self,
-        id: SessionId,
-        ring: Option<&WakeAttempt>,
-    ) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE session SET ring_nonce = ?2, ring_count = ?3, rung_at_ms = ?4 WHERE id = ?1")?
-            .execute(params![
-                id,
-                ring.map(|ring| &ring.nonce),
-                ring.map_or(0, |ring| ring.count),
-                ring.map(|ring| ring.at_monotonic_ms)
-            ])
-            .map(drop)
-    }
-
-    /// Counts the turns that peers have started since the person last typed.
-    pub(crate) fn set_posted_turns(&self, id: SessionId, turns: u32) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE session SET posted_turns = ?2 WHERE id = ?1")?
-            .execute(params![id, turns])
-            .map(drop)
-    }
-
-    /// Sets until when a mailbox is not to be woken.
+    /// Sets until when a peer is not woken.
     pub(crate) fn set_quiet(&self, id: PeerId, until_ms: Option<i64>) -> rusqlite::Result<()> {
         self.sql
             .execute(
                 "UPDATE peer SET quiet_until_ms = ?2 WHERE id = ?1",
                 params![id, until_ms],
             )
-            .map(drop)
-    }
-
-    /// Counts how often our Stop hook continued a turn.
-    pub(crate) fn set_stop_streak(
-        &self,
-        id: SessionId,
-        turn: &str,
-        streak: u32,
-    ) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE session SET turn = ?2, stop_streak = ?3, last_seen_at_ms = ?4 WHERE id = ?1")?
-            .execute(params![id, turn, streak, self.now.wall_ms])
             .map(drop)
     }
 }

@@ -1,8 +1,8 @@
-//! The plans of what the store really runs, pinned: a partial index is only used by the very term it was made with, and a
-//! scan of a million rows shows first in a hook.
+//! Regression tests of query plans: a partial index is used only by a statement that repeats its condition, and a scan of a
+//! million rows is first noticed in a hook.
 //!
-//! Nothing is copied here: each look of the store is taken over a new file, and the plan of every statement it ran is asked
-//! for. What it does not reach in an empty file is not seen.
+//! The tests contain no copies of statements. They run methods of the store on a new database, trace the statements and ask
+//! SQLite for their plans. A statement that a method does not reach on an empty database is not checked.
 use std::sync::{Arc, Mutex};
 
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
@@ -28,10 +28,10 @@ struct TracedStatement {
     plan: Vec<String>,
 }
 
-/// Takes a look over a new file, and returns what it ran.
+/// Runs a call on a new database and returns its statements.
 fn trace_statements(store_call: StoreCall) -> Vec<TracedStatement> {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("mesh.db");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mesh.db");
     let mut store = Store::open(&path, Options::default()).unwrap();
     let statements = Arc::new(Mutex::new(Vec::new()));
     let recorded = Arc::clone(&statements);
@@ -101,7 +101,7 @@ fn message() -> NewMessage<'static> {
     }
 }
 
-/// What may be read from end to end, by the beginning of the step, with the reason why that takes no time.
+/// Scans that are allowed, by the beginning of the plan's step, with the reason why they are fast.
 const ALLOWED_SCANS: &[(&str, &str)] = &[
     (
         "SCAN question USING COVERING INDEX question_expiry",
@@ -114,30 +114,30 @@ const ALLOWED_SCANS: &[(&str, &str)] = &[
     ),
     (
         "SCAN task USING COVERING INDEX task_of_project",
-        "gone a month after their end",
+        "deleted a month after their end",
     ),
     (
         "SCAN memory USING COVERING INDEX memory_key",
-        "what sessions chose to keep: never a million",
+        "memories that sessions chose to store: never a million",
     ),
-    ("SCAN sqlite_sequence", "the tallies"),
-    ("SCAN claim", "what is held and waited for now"),
-    ("SCAN peer", "the mailboxes"),
-    ("SCAN p", "the mailboxes"),
-    ("SCAN alias", "the names of mailboxes"),
+    ("SCAN sqlite_sequence", "the counters"),
+    ("SCAN claim", "held claims and tickets only"),
+    ("SCAN peer", "one row for each peer"),
+    ("SCAN p", "the same"),
+    ("SCAN alias", "earlier names of peers"),
     ("SCAN session", "the sessions of a month"),
     ("SCAN v", "the messages of one page"),
 ];
 
-/// What is read in its own order up to a limit, without sorting.
+/// Tables that may be read in their own order up to a limit, without sorting.
 const ALLOWED_ORDERED_SCANS: [&str; 2] = ["SCAN event", "SCAN message"];
 
-/// Looks that a hook, a call or a sweep takes, whatever the size of the file.
+/// Calls of hooks, tools and sweeps that must be fast at any size of the database.
 const HOT_CALLS: &[(&str, StoreCall)] = &[
-    ("the signs of a hook", &|tx| {
+    ("the flags of a hook", &|tx| {
         tx.pending_flags(peer(), session()).map(drop)
     }),
-    ("what waits", &|tx| {
+    ("pending questions", &|tx| {
         tx.pending(peer(), session())?;
         tx.undelivered_questions(peer(), session(), true)?;
         tx.count_pending_questions(peer())?;
@@ -154,7 +154,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.count_stop_blocks(QuestionId::from(Ulid::nil()))?;
         tx.delete_closed_deliveries(session(), Some(["2", "3"]))
     }),
-    ("mail", &|tx| {
+    ("messages", &|tx| {
         let topics = [Topic::parse("ops").unwrap()];
         let listing = MessageListing {
             topics: &topics,
@@ -178,7 +178,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.tickets_awaited_by(session())?;
         tx.last_fencing_token("it").map(drop)
     }),
-    ("the log", &|tx| {
+    ("the event log", &|tx| {
         for _ in 0..3 {
             let kind = EventKind::MessagePosted;
             tx.append_event(kind, None, "it", &serde_json::Value::Null)?;
@@ -201,9 +201,9 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         .map(drop)
     }),
     ("state", &|tx| {
-        let place = Namespace::of(std::path::Path::new("/shop"), None).unwrap();
-        tx.entry(&place, "key")?;
-        tx.entries(&place, "prefix", "", 9, 9).map(drop)
+        let namespace = Namespace::of(std::path::Path::new("/shop"), None).unwrap();
+        tx.entry(&namespace, "key")?;
+        tx.entries(&namespace, "prefix", "", 9, 9).map(drop)
     }),
     ("memories", &|tx| {
         tx.count_memories("/shop", 3)?;
@@ -211,7 +211,7 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.newest_memories(MemoryRange { first: 1, last: 2 }, 9)
             .map(drop)
     }),
-    ("earlier answers", &|tx| {
+    ("prior answers", &|tx| {
         tx.recent_answer_excerpts(peer(), 1, 3, 9)?;
         tx.recent_answer_texts(peer(), 300).map(drop)
     }),
@@ -302,14 +302,17 @@ fn no_query_scans_a_growing_table() {
         }
     }
     assert!(full_scans.is_empty(), "{}", full_scans.join("\n"));
-    assert!(unused.is_empty(), "read no more: {unused:?}");
+    assert!(
+        unused.is_empty(),
+        "allowed scans that no statement needs: {unused:?}"
+    );
 }
 
 fn uses_sorter(step: &str) -> bool {
     step.contains("TEMP B-TREE")
 }
 
-/// What is read from end to end was put together by the query itself, or is the list that a caller gives.
+/// Returns whether a scan reads a result of the query itself, or a list that the caller passed.
 fn is_derived_table(step: &str) -> bool {
     let derived_markers = ["CONSTANT ROW", "json_each", "(subquery", "VIRTUAL TABLE"];
     derived_markers
@@ -317,7 +320,7 @@ fn is_derived_table(step: &str) -> bool {
         .any(|derived_markers| step.contains(derived_markers))
 }
 
-/// Whether each of the indexes is used by what a look runs.
+/// Checks that the statements of a call use each of the indexes.
 #[track_caller]
 fn assert_uses_indexes(store_call: StoreCall, indexes: &[&str]) {
     let traced = trace_statements(store_call);
@@ -338,17 +341,20 @@ fn assert_uses_indexes(store_call: StoreCall, indexes: &[&str]) {
 fn frequent_queries_use_their_indexes() {
     for (what, indexes) in [
         (
-            "the signs of a hook",
+            "the flags of a hook",
             &["question_pending", "question_answers", "claim_untold"][..],
         ),
-        ("what waits", &["question_pending", "question_answers"]),
+        (
+            "pending questions",
+            &["question_pending", "question_answers"],
+        ),
         ("the turns of a session", &["showing_of_session"]),
         (
             "a question",
             &["question_pending", "question_unheard", "showing_of_session"],
         ),
         (
-            "mail",
+            "messages",
             &[
                 "message_to",
                 "message_topic",
@@ -365,9 +371,9 @@ fn frequent_queries_use_their_indexes() {
                 "wait_of_session",
             ],
         ),
-        ("the log", &["event_time"]),
+        ("the event log", &["event_time"]),
         ("memories", &["memory_key"]),
-        ("earlier answers", &["question_target"]),
+        ("prior answers", &["question_target"]),
         ("tasks", &["task_open", "task_assigned", "task_of_project"]),
         (
             "sessions",
@@ -395,7 +401,7 @@ fn frequent_queries_use_their_indexes() {
     }
 }
 
-/// Reads the log by its own order, never in another and never all of it, and earlier answers by theirs.
+/// The event log is read by its number and prior answers by their index, neither sorted nor read completely.
 #[test]
 fn long_tables_are_read_in_index_order_without_sorting() {
     let first = |store_call: StoreCall| trace_statements(store_call)[0].plan.clone();

@@ -1,87 +1,72 @@
-//! Rows of questions: asked, shown, answered, withdrawn, expired.
+//! Statements on questions: asked, delivered, answered, withdrawn, expired, erased.
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::question::{EXPIRES_MS, UNDELIVERED_RETRY_MS};
 use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 
-/// A question as it is stored.
+/// A question, with its answer once there is one.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// Its id.
     pub id: QuestionId,
-    /// Who asks.
     pub asker: PeerId,
-    /// The session that asked.
     pub asker_session: SessionId,
-    /// Whom it is for.
     pub target: PeerId,
-    /// Its text.
     pub question: String,
-    /// What the asker put beside it.
+    /// What the asker added to the question.
     pub context: Option<String>,
     /// How many questions it follows from.
     pub depth: i64,
-    /// Where it stands.
     pub state: QuestionState,
-    /// When it was asked, in wall milliseconds.
     pub asked_at_ms: i64,
-    /// When it expires, in wall milliseconds.
     pub expires_at_ms: i64,
-    /// By which way it last reached its peer.
+    /// How it last reached its peer, or that it has not or could not.
     pub wake: WakeState,
-    /// When it last did.
     pub woken_at_ms: Option<i64>,
-    /// Why the last wake-up did not start a turn.
+    /// Why the last wake attempt did not start a turn.
     pub wake_problem: Option<String>,
-    /// Why it is not rung for: `quiet`, `paused` or `wake_budget`.
+    /// Why its peer is not woken for it: `quiet`, `paused` or `wake_budget`.
     pub held: Option<String>,
-    /// When it was first shown.
+    /// When it was first delivered.
     pub shown_at_ms: Option<i64>,
-    /// How often it was shown.
+    /// How often it was delivered.
     pub shown_times: u32,
     /// The answer, or the reason of a decline.
     pub answer: Option<String>,
-    /// Who answered.
     pub answered_by: Option<AnsweredBy>,
-    /// When, in wall milliseconds.
     pub answered_at_ms: Option<i64>,
-    /// It came when nobody waited any more.
+    /// Whether no call waited for the answer any more.
     pub answer_late: bool,
-    /// When the answer was first shown to the asker outside a call.
+    /// When the answer was first delivered to the asker outside of a call.
     pub answer_shown_at_ms: Option<i64>,
 }
 
-/// What a new question is made of.
+/// The values of a new question.
+#[expect(missing_docs, reason = "the fields are those of Question")]
 #[derive(Debug)]
 pub struct NewQuestion<'a> {
-    /// Who asks.
     pub asker: PeerId,
-    /// The session that asks.
     pub asker_session: SessionId,
-    /// Whom it is for.
     pub target: PeerId,
-    /// Its text.
     pub question: &'a str,
-    /// What the asker puts beside it.
     pub context: Option<&'a str>,
-    /// How many questions it follows from.
     pub depth: i64,
 }
 
-/// A question that waits, with what one session has seen of it.
+/// A pending question, with its deliveries to one session.
+#[expect(missing_docs, reason = "the question needs no comment")]
 #[derive(Debug, Clone)]
 pub struct QuestionDelivery {
-    /// The question.
     pub question: Question,
-    /// How often this session's model got it.
+    /// How often the model of this session got it.
     pub delivery_count: u32,
-    /// The turn in which it last did.
+    /// The turn of the last delivery.
     pub turn: Option<String>,
-    /// How often the Stop hook kept this session for it.
+    /// How often the Stop hook continued a turn of this session for it.
     pub stop_blocks: u32,
-    /// How often in that turn.
+    /// The same in that turn.
     pub stop_blocks_in_turn: u32,
     /// How often it interrupted a wait of this session.
     pub interrupts: u32,
@@ -91,37 +76,55 @@ pub struct QuestionDelivery {
 
 const QUESTION_COLUMNS: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
 
-fn question(row: &Row) -> rusqlite::Result<Question> {
-    let by = |word: &str| {
-        if word == "person" {
-            AnsweredBy::Person
-        } else {
-            AnsweredBy::Session
-        }
-    };
-    Ok(Question {
-        id: row.get(0)?,
-        asker: row.get(1)?,
-        asker_session: row.get(2)?,
-        target: row.get(3)?,
-        question: row.get(4)?,
-        context: row.get(5)?,
-        depth: row.get(6)?,
-        state: QuestionState::of(row.get_ref(7)?.as_str()?),
-        asked_at_ms: row.get(8)?,
-        expires_at_ms: row.get(9)?,
-        wake: WakeState::of(row.get_ref(10)?.as_str()?),
-        woken_at_ms: row.get(11)?,
-        shown_at_ms: row.get(12)?,
-        shown_times: row.get(13)?,
-        answer: row.get(14)?,
-        answered_by: row.get_ref(15)?.as_str_or_null()?.map(by),
-        answered_at_ms: row.get(16)?,
-        answer_late: row.get(17)?,
-        answer_shown_at_ms: row.get(18)?,
-        wake_problem: row.get(19)?,
-        held: row.get(20)?,
-    })
+impl Question {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let answered_by = |word: &str| match word {
+            "person" => AnsweredBy::Person,
+            _ => AnsweredBy::Session,
+        };
+        Ok(Self {
+            id: row.get("id")?,
+            asker: row.get("asker_peer")?,
+            asker_session: row.get("asker_session")?,
+            target: row.get("target_peer")?,
+            question: row.get("question")?,
+            context: row.get("context")?,
+            depth: row.get("depth")?,
+            state: QuestionState::of(row.get_ref("state")?.as_str()?),
+            asked_at_ms: row.get("asked_at_ms")?,
+            expires_at_ms: row.get("expires_at_ms")?,
+            wake: WakeState::of(row.get_ref("wake")?.as_str()?),
+            woken_at_ms: row.get("woken_at_ms")?,
+            wake_problem: row.get("wake_problem")?,
+            held: row.get("held")?,
+            shown_at_ms: row.get("shown_at_ms")?,
+            shown_times: row.get("shown_times")?,
+            answer: row.get("answer")?,
+            answered_by: row
+                .get_ref("answered_by")?
+                .as_str_or_null()?
+                .map(answered_by),
+            answered_at_ms: row.get("answered_at_ms")?,
+            answer_late: row.get("answer_late")?,
+            answer_shown_at_ms: row.get("answer_shown_at_ms")?,
+        })
+    }
+}
+
+impl QuestionDelivery {
+    /// The columns of `showing` are NULL before the first delivery to the session.
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        let count = |column: &str| row.get(column).map(|times: Option<u32>| times.unwrap_or(0));
+        Ok(Self {
+            question: Question::from_row(row)?,
+            delivery_count: count("times")?,
+            turn: row.get("turn")?,
+            stop_blocks: count("stops")?,
+            stop_blocks_in_turn: count("stops_in_turn")?,
+            interrupts: count("interrupts")?,
+            interrupted_at_monotonic_ms: row.get("interrupted_at_ms")?,
+        })
+    }
 }
 
 impl Tx<'_> {
@@ -134,21 +137,19 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS} FROM question q WHERE {condition}"
             ))?
-            .query_map(values, question)?
+            .query_map(values, Question::from_row)?
             .collect()
     }
 
-    /// Returns the question of an id.
     pub(crate) fn question(&self, id: QuestionId) -> rusqlite::Result<Option<Question>> {
         self.sql
             .prepare_cached(&format!(
                 "SELECT {QUESTION_COLUMNS} FROM question q WHERE q.id = ?1"
             ))?
-            .query_row([id], question)
+            .query_row([id], Question::from_row)
             .optional()
     }
 
-    /// Stores a question.
     pub(crate) fn insert_question(&self, new: &NewQuestion) -> rusqlite::Result<QuestionId> {
         let id = QuestionId::from(self.next_id()?);
         self.sql
@@ -163,7 +164,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Returns the open question that is the same but for the time.
+    /// Returns an open question of the same asker to the same peer with the same text and context.
     pub(crate) fn find_identical_open_question(
         &self,
         new: &NewQuestion,
@@ -177,14 +178,14 @@ impl Tx<'_> {
             .optional()
     }
 
-    /// Returns whether anything waits at a mailbox; the first look of every hook.
+    /// Returns whether a peer has an open question.
     pub(crate) fn has_pending_questions(&self, target: PeerId) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2)")?
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Returns what waits at a mailbox, oldest first, with what `session` has seen of it.
+    /// Returns the open questions of a peer, oldest first, at most 200, with their deliveries to `session`.
     pub(crate) fn pending(
         &self,
         target: PeerId,
@@ -196,22 +197,15 @@ impl Tx<'_> {
                  FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
                  WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 ORDER BY q.id LIMIT 200"
             ))?
-            .query_map(params![target, session, self.now.wall_ms], |row| {
-                Ok(QuestionDelivery {
-                    question: question(row)?,
-                    delivery_count: row.get::<_, Option<u32>>(21)?.unwrap_or(0),
-                    turn: row.get(22)?,
-                    stop_blocks: row.get::<_, Option<u32>>(23)?.unwrap_or(0),
-                    stop_blocks_in_turn: row.get::<_, Option<u32>>(24)?.unwrap_or(0),
-                    interrupts: row.get::<_, Option<u32>>(25)?.unwrap_or(0),
-                    interrupted_at_monotonic_ms: row.get(26)?,
-                })
-            })?
+            .query_map(
+                params![target, session, self.now.wall_ms],
+                QuestionDelivery::from_row,
+            )?
             .collect()
     }
 
-    /// Returns what waits at a mailbox and was never put before `session`, oldest first; that for which ringing has failed
-    /// only where it is asked for.
+    /// Returns the open questions of a peer that were never delivered to `session`, oldest first, at most a hundred.
+    /// `include_failed` adds those whose wake attempts have failed.
     pub(crate) fn undelivered_questions(
         &self,
         target: PeerId,
@@ -231,14 +225,14 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns how many questions wait at a mailbox.
+    /// Returns the number of open questions of a peer.
     pub(crate) fn count_pending_questions(&self, target: PeerId) -> rusqlite::Result<u32> {
         self.sql
             .prepare_cached("SELECT count(*) FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
             .query_row(params![target, self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Returns whether a question waits at a mailbox that is held for this reason.
+    /// Returns whether a peer has an open question that is held for this reason.
     pub(crate) fn has_question_held_for(
         &self,
         target: PeerId,
@@ -249,7 +243,8 @@ impl Tx<'_> {
             .query_row(params![target, reason], |row| row.get(0))
     }
 
-    /// Returns the replies, and the ends without one, that a mailbox has not taken yet, oldest first; those shown before `shown_before_ms` are left out.
+    /// Returns the closed questions of an asker whose end it has not got by a call, oldest first, at most 200. Those that a hook
+    /// delivered before `shown_before_ms` are left out.
     pub(crate) fn uncollected_replies(
         &self,
         asker: PeerId,
@@ -261,7 +256,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns a mailbox's newest questions in both directions, for people.
+    /// Returns the newest questions that a peer has asked or was asked; for people.
     pub(crate) fn questions_of_peer(
         &self,
         peer: PeerId,
@@ -281,7 +276,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Notes that a question was handed to a session's client for the model's next request.
+    /// Notes a delivery: the question was given to the client of a session for the next request of its model.
     pub(crate) fn mark_delivered(
         &self,
         id: QuestionId,
@@ -306,7 +301,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes how a question last reached its peer, or why it did not.
+    /// Stores how a question last reached its peer, or why it did not.
     pub(crate) fn set_wake(
         &self,
         id: QuestionId,
@@ -319,9 +314,9 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns whether a question is due to be rung for by anyone.
+    /// Returns whether a question is due for a wake attempt by any session.
     pub(crate) fn has_questions_due_for_wake(&self) -> rusqlite::Result<bool> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(false);
         }
         self.sql
@@ -329,10 +324,10 @@ impl Tx<'_> {
             .query_row([self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Returns the mailboxes of questions that are due to be rung for by anyone, at most eight, and puts each off until it is
-    /// twice as old: what waits for days where nobody hears it is touched a few times and not at every verb.
+    /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it is
+    /// twice as old: a question that waits for days causes a few attempts and not one at every verb.
     pub(crate) fn take_peers_due_for_wake(&self) -> rusqlite::Result<Vec<PeerId>> {
-        if !self.has_schema_v2() {
+        if !self.schema_at_least(2) {
             return Ok(Vec::new());
         }
         let due: Vec<(QuestionId, PeerId)> = self
@@ -341,7 +336,7 @@ impl Tx<'_> {
                 "SELECT id, target_peer FROM question WHERE state = 'open' AND wake = 'none' AND ring_again_at_ms <= ?1
                  ORDER BY ring_again_at_ms LIMIT 8",
             )?
-            .query_map([self.now.wall_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map([self.now.wall_ms], |row| Ok((row.get("id")?, row.get("target_peer")?)))?
             .collect::<rusqlite::Result<_>>()?;
         for (id, _) in &due {
             self.sql
@@ -351,9 +346,9 @@ impl Tx<'_> {
         Ok(due.into_iter().map(|(_, target)| target).collect())
     }
 
-    /// Lets the questions that wait at a mailbox be rung for once more.
+    /// Allows another wake attempt for the open questions of a peer.
     pub(crate) fn reset_failed_wakes(&self, target: PeerId) -> rusqlite::Result<()> {
-        // Two steps, so that the first keeps to the index of what is open.
+        // In two statements, so that the first uses the index of open questions.
         let open: Vec<QuestionId> = self
             .sql
             .prepare_cached("SELECT id FROM question WHERE target_peer = ?1 AND state = 'open' AND expires_at_ms > ?2")?
@@ -369,7 +364,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes why a question is not rung for.
+    /// Stores why the peer of a question is not woken for it.
     pub(crate) fn set_held_reason(&self, id: QuestionId, reason: &str) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET held = ?2 WHERE id = ?1")?
@@ -377,7 +372,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Stores a reply.
+    /// Closes a question with an answer or a decline; `head` is the commit checked out in the project of the peer.
     pub(crate) fn store_answer(
         &self,
         id: QuestionId,
@@ -401,7 +396,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes that the asker has the reply as the result of a call.
+    /// Notes that the asker got the answer as the result of a call.
     pub(crate) fn mark_answer_collected(&self, id: QuestionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
@@ -411,7 +406,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Notes that a late reply was shown to the asker.
+    /// Notes that a late answer was delivered to the asker by a hook.
     pub(crate) fn mark_answer_delivered(&self, id: QuestionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET answer_shown_at_ms = coalesce(answer_shown_at_ms, ?2) WHERE id = ?1")?
@@ -419,7 +414,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Takes a question back.
+    /// Withdraws a question if it is open.
     pub(crate) fn withdraw_question(&self, id: QuestionId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE question SET state = 'withdrawn', closed_at_ms = ?2 WHERE id = ?1 AND state = 'open'")?
@@ -427,12 +422,12 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Expires what is over its time. Returns the ids, at most 100.
+    /// Expires questions whose time has passed, at most a hundred. Returns their ids and peers.
     pub(crate) fn expire_questions(&self) -> rusqlite::Result<Vec<(QuestionId, PeerId)>> {
         let due: Vec<(QuestionId, PeerId)> = self
             .sql
             .prepare_cached("SELECT id, target_peer FROM question WHERE state = 'open' AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 100")?
-            .query_map([self.now.wall_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map([self.now.wall_ms], |row| Ok((row.get("id")?, row.get("target_peer")?)))?
             .collect::<rusqlite::Result<_>>()?;
         for (id, _) in &due {
             self.sql
@@ -444,7 +439,7 @@ impl Tx<'_> {
         Ok(due)
     }
 
-    /// Removes a question with everything that was said in it.
+    /// Erases a question with its answer and the data of its events.
     pub(crate) fn erase_question(&self, question: &Question) -> rusqlite::Result<()> {
         self.begin_secure_erase(&question.id.to_string())?;
         self.redact_events_of(&question.id.to_string(), question.asked_at_ms)?;

@@ -1,33 +1,34 @@
-//! Retention: what is over its time goes, gradually, so that no single write becomes long.
+//! Deletes expired rows, a bounded number at a time, so that no single transaction becomes long.
 use rusqlite::params;
 use serde::Serialize;
 
-use super::{Peer, Tx};
+use super::peer::Peer;
+use super::transaction::Tx;
 use crate::platform::id::PeerId;
 
-/// Rows one sweep takes at most of each kind.
+/// Rows of each kind that one call deletes at most.
 const ROWS_MAX: i64 = 1_000;
 
-/// What a sweep took away.
+/// How many rows of each kind a sweep removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reclaimed {
     /// Closed questions with their answers.
     pub questions: usize,
-    /// Memories whose time was over.
+    /// Expired memories.
     pub memories: usize,
     /// Entries of the event log.
     pub events: usize,
     /// Ended sessions.
     pub sessions: usize,
-    /// Messages over their time.
+    /// Expired messages.
     pub messages: usize,
-    /// Entries of the shared state that expired, and marks of deleted ones.
+    /// Entries of the shared state that have expired, and rows of deleted ones.
     pub state: usize,
-    /// Claims of the dead, and lapsed ones.
+    /// Expired claims, and those of dead sessions.
     pub claims: usize,
-    /// Tasks that ended long ago.
+    /// Ended tasks.
     pub tasks: usize,
-    /// Mailboxes whose folder is gone.
+    /// Peers whose project folder no longer exists.
     pub mailboxes: usize,
 }
 
@@ -57,13 +58,13 @@ impl std::ops::AddAssign for Reclaimed {
 }
 
 impl Reclaimed {
-    /// Returns whether nothing was left to take.
+    /// Returns whether nothing was removed.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
 }
 
-/// Nobody has sat there for so long, and nothing waits for it or comes from it.
+/// No session was registered there since ?1, and no question, message or open task refers to it.
 const IS_ABANDONED: &str = "kind = 'session' AND project IS NOT NULL AND last_seen_at_ms < ?1
     AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = peer.id AND ended_at_ms IS NULL)
     AND NOT EXISTS (SELECT 1 FROM question WHERE target_peer = peer.id)
@@ -72,7 +73,7 @@ const IS_ABANDONED: &str = "kind = 'session' AND project IS NOT NULL AND last_se
     AND NOT EXISTS (SELECT 1 FROM task WHERE assigned_to = peer.id AND ended_at_ms IS NULL)";
 
 impl Tx<'_> {
-    /// Takes away what was over before `before_ms`, at most a thousand rows of each kind.
+    /// Deletes rows that were closed, ended or posted before `before_ms`, at most a thousand of each kind.
     pub(crate) fn sweep(&self, before_ms: i64) -> rusqlite::Result<Reclaimed> {
         let sweep = |sql: &str| {
             self.sql
@@ -100,8 +101,8 @@ impl Tx<'_> {
         })
     }
 
-    /// Takes away messages over the time their sender gave them, and the oldest if they are over everybody's. These are the
-    /// first of the order, so no index by time is needed.
+    /// Deletes messages that have expired by the time their sender set, and those older than `before_ms`. Ids grow with time, so
+    /// the oldest are found without an index of times.
     fn sweep_messages(&self, before_ms: i64) -> rusqlite::Result<usize> {
         let expired = self
             .sql
@@ -119,17 +120,21 @@ impl Tx<'_> {
         Ok(expired + old)
     }
 
-    /// Takes away the beginning of the log, up to the first entry that is young: what is left has no gap.
+    /// Deletes the beginning of the event log up to the first entry since `before_ms`, so that its numbers keep no gap.
     fn sweep_events(&self, before_ms: i64) -> rusqlite::Result<usize> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event ORDER BY seq LIMIT ?1")?;
+        let (seq, at_ms) = (
+            statement.column_index("seq")?,
+            statement.column_index("at_ms")?,
+        );
         let mut rows = statement.query([ROWS_MAX])?;
         let mut last = None;
         while let Some(row) = rows.next()?
-            && row.get::<_, i64>(1)? < before_ms
+            && row.get::<_, i64>(at_ms)? < before_ms
         {
-            last = Some(row.get::<_, i64>(0)?);
+            last = Some(row.get::<_, i64>(seq)?);
         }
         match last {
             None => Ok(0),
@@ -140,7 +145,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Removes memories whose time is over, with their older versions. Taking one out of the full text costs more than a row.
+    /// Deletes expired memories with their older versions. Few at a time: removing one from the full-text indexes costs more than
+    /// deleting a row.
     fn sweep_memories(&self) -> rusqlite::Result<usize> {
         const MEMORIES_MAX: u32 = 5;
         let expired = self.expired_memories(MEMORIES_MAX)?;
@@ -150,7 +156,7 @@ impl Tx<'_> {
         Ok(expired.len())
     }
 
-    /// Removes runs that nobody can ask anything of any more, at most a thousand.
+    /// Deletes runs that have no session and no question left, at most a thousand.
     pub(crate) fn sweep_runs(&self, before_ms: i64) -> rusqlite::Result<usize> {
         self.sql.execute(
             "DELETE FROM peer WHERE id IN (SELECT id FROM peer p WHERE kind = 'run' AND last_seen_at_ms < ?1
@@ -160,8 +166,8 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns mailboxes at which nobody has sat since `before_ms` and for which nothing is kept, behind `after` in the
-    /// order of their ids.
+    /// Returns peers that have had no session since `before_ms` and that nothing refers to: up to `limit` whose ids follow
+    /// `after`.
     pub(crate) fn abandoned_peers(
         &self,
         before_ms: i64,
@@ -174,7 +180,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Removes such a mailbox. Returns false when it is none any more.
+    /// Deletes such a peer. Returns false if it is no longer abandoned.
     pub(crate) fn delete_abandoned_peer(
         &self,
         id: PeerId,

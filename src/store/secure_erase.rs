@@ -1,65 +1,55 @@
-//! Traces: what is left of a forgotten text in free pages and in the log, until those are taken out too.
+//! Erases the residue of a text: copies in free pages and in the WAL.
 //!
-//! What is removed is overwritten where it stood. But a page that was given up earlier, and the log, have older copies. Both
-//! are emptied after the commit; while another program looks at an older state of the file that cannot be done, so a mark
-//! stays until it is.
-use std::path::{Path, PathBuf};
+//! The deleting transaction overwrites the text where it was stored. Older copies can be in pages that were freed earlier and
+//! in the WAL, and both are emptied after the commit. While another program reads an older state of the database this is not
+//! possible, so a row notes the residue until it is done.
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Store, Tx};
-use crate::model::{Error, Result};
+use super::backup_files;
+use super::database::Store;
+use super::transaction::Tx;
+use super::wal::CheckpointMode;
+use crate::model::Result;
 use crate::platform::clock::monotonic_ms;
 
-/// The row that says that traces are left, and of what.
+/// The key of the row in `meta` that notes the residue; its value names the erased subject.
 const RESIDUE_KEY: &str = "traces";
-/// How long to let others go on between two tries.
+/// How long others may proceed between two tries.
 const CHECKPOINT_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 impl Tx<'_> {
-    /// Overwrites what this transaction removes instead of only letting go of it.
-    pub(crate) fn enable_secure_delete(&self) -> rusqlite::Result<()> {
-        self.secure_delete.set(true);
-        self.sql.execute_batch("PRAGMA secure_delete = ON")
-    }
-
-    /// The same, and notes that traces of it are left.
-    pub(crate) fn begin_secure_erase(&self, of: &str) -> rusqlite::Result<()> {
+    /// Enables secure delete for this transaction and notes that it leaves residue of `subject`.
+    pub(crate) fn begin_secure_erase(&self, subject: &str) -> rusqlite::Result<()> {
         self.enable_secure_delete()?;
-        self.set_meta(RESIDUE_KEY, of)
+        self.set_meta(RESIDUE_KEY, subject)
     }
 
-    /// Returns of what traces are left.
+    /// Returns the subject that was erased last, if its residue is still there.
     pub(crate) fn pending_residue(&self) -> rusqlite::Result<Option<String>> {
         self.meta(RESIDUE_KEY)
     }
 
-    /// Notes that no traces are left, unless something else was forgotten meanwhile.
-    pub(crate) fn clear_residue(&self, of: &str) -> rusqlite::Result<()> {
+    /// Notes that no residue is left, unless another subject was erased meanwhile.
+    pub(crate) fn clear_residue(&self, subject: &str) -> rusqlite::Result<()> {
         self.sql
             .execute(
                 "DELETE FROM meta WHERE key = ?1 AND value = ?2",
-                [RESIDUE_KEY, of],
+                [RESIDUE_KEY, subject],
             )
             .map(drop)
     }
 }
 
 impl Store {
-    /// Gives every free page back and empties the log: no copy of what was removed is left. Returns false when somebody else
-    /// looked at an older state of the file for all of this time.
+    /// Releases all free pages and empties the WAL: no copy of deleted content is left. Returns false when another program
+    /// read an older state of the database for all of `timeout`.
     pub(crate) fn compact(&mut self, timeout: Duration) -> Result<bool> {
-        let mut free = self.free_pages()?;
-        while free > 0 {
-            self.vacuum()?;
-            // Others may have taken pages up or given some; a file that gives none back has none to give.
-            let free_before = std::mem::replace(&mut free, self.free_pages()?);
-            if free >= free_before {
-                break;
-            }
-        }
-        let deadline_monotonic_ms =
-            monotonic_ms() + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
-        while !self.checkpoint_wal("TRUNCATE")? {
+        self.release_free_pages()
+            .map_err(|error| self.error(error))?;
+        let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+        let deadline_monotonic_ms = monotonic_ms().saturating_add(timeout_ms);
+        while !self.checkpoint(CheckpointMode::Truncate)? {
             if monotonic_ms() >= deadline_monotonic_ms {
                 return Ok(false);
             }
@@ -68,42 +58,36 @@ impl Store {
         Ok(true)
     }
 
-    /// Gives free pages back to the file system, a thousand at most.
-    fn vacuum(&self) -> Result<()> {
-        let vacuum = || -> rusqlite::Result<()> {
-            // Each step frees one page, and `execute_batch` takes one step only.
-            let mut statement = self.connection.prepare("PRAGMA incremental_vacuum(1000)")?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            Ok(())
-        };
-        vacuum().map_err(Error::from)
+    fn release_free_pages(&self) -> rusqlite::Result<()> {
+        let mut free = self.count_free_pages()?;
+        while free > 0 {
+            self.vacuum_step()?;
+            // Other programs take and free pages meanwhile; without progress there is nothing more to release.
+            let free_before = std::mem::replace(&mut free, self.count_free_pages()?);
+            if free >= free_before {
+                break;
+            }
+        }
+        Ok(())
     }
 
-    fn free_pages(&self) -> Result<i64> {
+    /// Releases at most a thousand free pages, so that no one waits long for the lock.
+    fn vacuum_step(&self) -> rusqlite::Result<()> {
+        // Each row frees one page, and `execute_batch` reads one row only.
+        let mut statement = self.connection.prepare("PRAGMA incremental_vacuum(1000)")?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+
+    fn count_free_pages(&self) -> rusqlite::Result<i64> {
         self.connection
             .query_row("PRAGMA freelist_count", [], |row| row.get(0))
-            .map_err(Error::from)
     }
 
-    /// Returns the copies of this file that were made before its schema was changed and that have what came with `version`.
+    /// Returns the copies made before a migration that have at least schema `version`, and so what came with it.
     pub(crate) fn schema_backups(&self, version: u32) -> Vec<PathBuf> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut schema_backups: Vec<PathBuf> = entries
-            .filter(|entry| {
-                let file = entry.file_name();
-                let file = file.to_string_lossy();
-                let of = file
-                    .strip_prefix(name.as_ref())
-                    .and_then(|rest| rest.strip_prefix(".schema-")?.split('-').next());
-                of.is_some_and(|of| of.parse().is_ok_and(|of: u32| of >= version))
-            })
-            .map(|entry| entry.path())
-            .collect();
-        schema_backups.sort();
-        schema_backups
+        backup_files::since_version(self.path(), version)
     }
 }
 

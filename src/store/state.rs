@@ -1,15 +1,15 @@
-//! Rows of the shared state. A deleted entry keeps its row, and with it its version.
+//! Statements on the shared state. A deleted entry keeps its row, and with it its version.
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::state::{Entry, Namespace};
 
-/// Entries that one sweep lets expire at most.
+/// Entries that one sweep expires at most.
 const EXPIRED_PER_SWEEP_MAX: i64 = 1_000;
 
 impl Tx<'_> {
-    /// Returns what stands under a key.
+    /// Returns the entry of a key, which may be absent.
     pub(crate) fn entry(&self, namespace: &Namespace, key: &str) -> rusqlite::Result<Entry> {
         let found = self
             .sql
@@ -19,13 +19,13 @@ impl Tx<'_> {
             )?
             .query_row(
                 params![namespace.encoded(), key, self.now.wall_ms],
-                |row| entry(row, namespace),
+                |row| entry_from_row(row, namespace),
             )
             .optional()?;
         Ok(found.unwrap_or_else(|| Entry::absent(&namespace.name, key)))
     }
 
-    /// Puts a value under a key, or with `None` takes it away. Returns the version, one more than any before.
+    /// Sets the value of a key, or deletes it with `None`. Returns the version, one more than the last.
     pub(crate) fn put_entry(
         &self,
         namespace: &Namespace,
@@ -47,8 +47,8 @@ impl Tx<'_> {
             )
     }
 
-    /// Returns the entries whose key begins with `prefix` and comes after `after`, by key: at most `limit`, whose values
-    /// have at most `bytes_max` in all, but at least one. Says whether there are more.
+    /// Returns the entries whose key begins with `prefix` and follows `after`, by key: at most `limit`, and at most `bytes_max` of
+    /// keys and values, but at least one. The flag says whether there are more.
     pub(crate) fn entries(
         &self,
         namespace: &Namespace,
@@ -68,23 +68,23 @@ impl Tx<'_> {
         ])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
-            let key = row.get_ref(0)?.as_str()?;
+            let key = row.get_ref("key")?.as_str()?;
             if !key.starts_with(prefix) {
                 break;
             }
             if !after.is_empty() && key == after {
                 continue;
             }
-            bytes += key.len() + row.get_ref(1)?.as_str()?.len();
+            bytes += key.len() + row.get_ref("value")?.as_str()?.len();
             if found.len() == limit || (bytes > bytes_max && !found.is_empty()) {
                 return Ok((found, true));
             }
-            found.push(entry(row, namespace)?);
+            found.push(entry_from_row(row, namespace)?);
         }
         Ok((found, false))
     }
 
-    /// Brings the entries of a project along to the folder it was moved to. What stands there already stays.
+    /// Moves the entries of a project to the folder that it was moved to. Entries that exist there are kept.
     pub(crate) fn move_entries(&self, from: &str, to: &str) -> rusqlite::Result<()> {
         let (from, to) = (
             Namespace::encoded_prefix(from),
@@ -99,14 +99,16 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Takes away the values whose time is over; their rows stay. Returns where they stood, and their new versions.
+    /// Deletes the values of expired entries; their rows stay. Returns namespaces, keys and new versions.
     pub(crate) fn expire_entries(&self) -> rusqlite::Result<Vec<(Namespace, String, i64)>> {
         let due: Vec<(String, String)> = self
             .sql
             .prepare_cached(
                 "SELECT namespace, key FROM state WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2",
             )?
-            .query_map(params![self.now.wall_ms, EXPIRED_PER_SWEEP_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map(params![self.now.wall_ms, EXPIRED_PER_SWEEP_MAX], |row| {
+                Ok((row.get("namespace")?, row.get("key")?))
+            })?
             .collect::<rusqlite::Result<_>>()?;
         due.into_iter()
             .map(|(namespace, key)| {
@@ -123,13 +125,13 @@ impl Tx<'_> {
     }
 }
 
-fn entry(row: &Row, namespace: &Namespace) -> rusqlite::Result<Entry> {
+fn entry_from_row(row: &Row, namespace: &Namespace) -> rusqlite::Result<Entry> {
     Ok(Entry {
         namespace: namespace.name.clone(),
-        key: row.get(0)?,
-        value: serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or(Value::Null),
-        version: row.get(2)?,
-        updated: Some((row.get(3)?, row.get(4)?)),
-        expires_at_ms: row.get(5)?,
+        key: row.get("key")?,
+        value: serde_json::from_str(row.get_ref("value")?.as_str()?).unwrap_or(Value::Null),
+        version: row.get("version")?,
+        updated: Some((row.get("updated_by")?, row.get("updated_at_ms")?)),
+        expires_at_ms: row.get("expires_at_ms")?,
     })
 }

@@ -1,84 +1,77 @@
-//! Rows of tasks: created, changed, listed, counted.
+//! Statements on tasks: saved, listed, counted.
 use rusqlite::{OptionalExtension, Params, Row, named_params, params};
 use serde::de::DeserializeOwned;
 
-use super::Tx;
+use super::transaction::Tx;
 use crate::model::task::{Priority, TaskStatus};
 use crate::platform::id::{ClaimId, PeerId, TaskId};
 
-/// A task as it is stored, with the names of those it names.
+/// A task, with the names of its peers.
+#[expect(missing_docs, reason = "the other fields are named as they are")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Its id.
     pub id: TaskId,
-    /// The folder of its project.
+    /// The path of its project.
     pub project: String,
-    /// What it is, on one line.
     pub title: String,
-    /// What tells whether another title means the same.
+    /// The title without what makes no difference: equal for titles that mean the same.
     pub fingerprint: String,
-    /// What it is in full, with the reasons of its steps at the end.
+    /// The full text, with the reasons of status changes at the end.
     pub description: String,
-    /// Where it stands.
     pub status: TaskStatus,
-    /// How much it matters.
     pub priority: Priority,
-    /// Whose work it is.
     pub assigned_to: Option<PeerId>,
-    /// The name of that mailbox.
+    /// The name of that peer.
     pub assigned_name: Option<String>,
-    /// Who created it.
     pub created_by: PeerId,
-    /// The name of that mailbox, or the one it had.
+    /// The name of that peer; the one it had then, if it was deleted.
     pub created_by_name: String,
-    /// The resources its work touches.
+    /// The resources that its work changes.
     pub files_owned: Vec<String>,
     /// The tasks that must have ended before it starts.
     pub depends_on: Vec<TaskId>,
-    /// The claims that were taken when it started.
+    /// The claims that were made when it started.
     pub claims: Vec<ClaimId>,
-    /// When it was created, in wall milliseconds.
     pub created_at_ms: i64,
-    /// When it was last changed, in wall milliseconds.
     pub updated_at_ms: i64,
-    /// Counts the changes; 1 is new.
+    /// 1 for a new task, one more for each change.
     pub version: i64,
 }
 
 /// Which tasks to list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TaskListing<'a> {
-    /// Those of this project, and those of `own`.
+    /// The tasks of this project, and those of `own`.
     pub project: &'a str,
-    /// Those assigned to this mailbox, of whatever project.
+    /// The tasks assigned to this peer in any project.
     pub own: Option<PeerId>,
-    /// Only in this status.
+    /// Only tasks in this status.
     pub status: Option<TaskStatus>,
-    /// Only of this mailbox; `Some(None)` only nobody's.
+    /// Only tasks assigned to this peer; `Some(None)` for tasks that are not assigned.
     pub assigned_to: Option<Option<PeerId>>,
-    /// Only those in which each of these words stands.
+    /// Only tasks that contain each of these words.
     pub words: &'a [String],
-    /// So many at most.
+    /// The number of tasks at most.
     pub limit: u32,
 }
 
-const TASK_COLUMNS: &str = "t.id, t.project, t.title, t.fingerprint, t.description, t.status, t.priority, t.assigned_to, a.name,
-    t.created_by, coalesce(c.name, t.created_by_name), t.files_owned, t.depends_on, t.claims, t.created_at_ms, t.updated_at_ms, t.version";
+const TASK_COLUMNS: &str = "t.id, t.project, t.title, t.fingerprint, t.description, t.status, t.priority, t.assigned_to, a.name AS assigned_name,
+    t.created_by, coalesce(c.name, t.created_by_name) AS created_by_name, t.files_owned, t.depends_on, t.claims, t.created_at_ms, t.updated_at_ms, t.version";
 const NAME_JOINS: &str =
     "LEFT JOIN peer a ON a.id = t.assigned_to LEFT JOIN peer c ON c.id = t.created_by";
-/// What is to be done first comes first, what has ended last.
+/// Open tasks by priority and age, then ended ones, latest first.
 const WORK_ORDER: &str = "t.ended_at_ms IS NOT NULL, t.ended_at_ms DESC, t.priority DESC, t.id";
 
-/// Those of a project and of a mailbox, each found by its index, that fit.
+/// The tasks of a project and those of a peer are each found by an index, and then filtered.
 const LISTING_FILTER: &str = "t.id IN (SELECT id FROM task WHERE project = :project UNION SELECT id FROM task WHERE assigned_to = :own)
     AND (:status IS NULL OR t.status = :status) AND (:all OR t.assigned_to IS :assigned)";
 
-fn json_list<T: DeserializeOwned>(row: &Row, index: usize) -> rusqlite::Result<Vec<T>> {
-    Ok(serde_json::from_str(row.get_ref(index)?.as_str()?).unwrap_or_default())
+fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> rusqlite::Result<Vec<T>> {
+    Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
 }
 
-fn id_list<T: std::str::FromStr>(row: &Row, index: usize) -> rusqlite::Result<Vec<T>> {
-    let texts: Vec<String> = json_list(row, index)?;
+fn id_list<T: std::str::FromStr>(row: &Row, column: &str) -> rusqlite::Result<Vec<T>> {
+    let texts: Vec<String> = json_list(row, column)?;
     Ok(texts.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
@@ -86,38 +79,40 @@ fn to_json_text(json_list: &impl serde::Serialize) -> String {
     serde_json::to_string(json_list).expect("texts can be written as JSON")
 }
 
-fn task(row: &Row) -> rusqlite::Result<Task> {
-    Ok(Task {
-        id: row.get(0)?,
-        project: row.get(1)?,
-        title: row.get(2)?,
-        fingerprint: row.get(3)?,
-        description: row.get(4)?,
-        status: TaskStatus::of(row.get_ref(5)?.as_str()?).unwrap_or(TaskStatus::Todo),
-        priority: Priority::of_rank(row.get(6)?),
-        assigned_to: row.get(7)?,
-        assigned_name: row.get(8)?,
-        created_by: row.get(9)?,
-        created_by_name: row.get(10)?,
-        files_owned: json_list(row, 11)?,
-        depends_on: id_list(row, 12)?,
-        claims: id_list(row, 13)?,
-        created_at_ms: row.get(14)?,
-        updated_at_ms: row.get(15)?,
-        version: row.get(16)?,
-    })
+impl Task {
+    fn from_row(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project: row.get("project")?,
+            title: row.get("title")?,
+            fingerprint: row.get("fingerprint")?,
+            description: row.get("description")?,
+            status: TaskStatus::of(row.get_ref("status")?.as_str()?).unwrap_or(TaskStatus::Todo),
+            priority: Priority::of_rank(row.get("priority")?),
+            assigned_to: row.get("assigned_to")?,
+            assigned_name: row.get("assigned_name")?,
+            created_by: row.get("created_by")?,
+            created_by_name: row.get("created_by_name")?,
+            files_owned: json_list(row, "files_owned")?,
+            depends_on: id_list(row, "depends_on")?,
+            claims: id_list(row, "claims")?,
+            created_at_ms: row.get("created_at_ms")?,
+            updated_at_ms: row.get("updated_at_ms")?,
+            version: row.get("version")?,
+        })
+    }
 }
 
 impl Tx<'_> {
     fn tasks_where(&self, condition: &str, values: impl Params) -> rusqlite::Result<Vec<Task>> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(Vec::new());
         }
         self.sql
             .prepare_cached(&format!(
                 "SELECT {TASK_COLUMNS} FROM task t {NAME_JOINS} WHERE {condition}"
             ))?
-            .query_map(values, task)?
+            .query_map(values, Task::from_row)?
             .collect()
     }
 
@@ -126,7 +121,7 @@ impl Tx<'_> {
         self.next_id().map(TaskId::from)
     }
 
-    /// Stores a task, new or changed, as it is from now on.
+    /// Inserts a task or stores all its values.
     pub(crate) fn save_task(&self, task: &Task) -> rusqlite::Result<()> {
         let now_ms = self.now.wall_ms;
         self.sql
@@ -148,7 +143,6 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns a task.
     pub(crate) fn task(&self, id: TaskId) -> rusqlite::Result<Option<Task>> {
         Ok(self.tasks_where("t.id = ?1", [id])?.pop())
     }
@@ -166,7 +160,7 @@ impl Tx<'_> {
         Ok(found.into_iter().next())
     }
 
-    /// Returns the tasks that nobody has begun and nobody has changed for so long, oldest first, at most `limit`.
+    /// Returns the tasks of a project that are not started and were not changed since `before_ms`, oldest first.
     pub(crate) fn stale_todo_tasks(
         &self,
         project: &str,
@@ -181,7 +175,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns the tasks of a mailbox that it has not begun, what is to be done first, at most fifty.
+    /// Returns the tasks of a peer that are not started, in the order of work, at most fifty.
     pub(crate) fn todo_tasks_of(&self, peer: PeerId) -> rusqlite::Result<Vec<Task>> {
         self.tasks_where(
             &format!("t.assigned_to = ?1 AND t.status = 'todo' ORDER BY {WORK_ORDER} LIMIT 50"),
@@ -189,7 +183,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Returns what a mailbox works on; of several the one it began last.
+    /// Returns the task that a peer works on; of several the one that was changed last.
     pub(crate) fn current_task(&self, peer: PeerId) -> rusqlite::Result<Option<Task>> {
         let found = self.tasks_where(
             "t.assigned_to = ?1 AND t.status = 'in_progress' ORDER BY t.updated_at_ms DESC, t.id DESC LIMIT 1",
@@ -198,7 +192,8 @@ impl Tx<'_> {
         Ok(found.into_iter().next())
     }
 
-    /// Returns a task of a mailbox, other than `but`, that is under way and names a resource; of several the one begun last.
+    /// Returns a task of a peer in progress or review, other than `except`, that owns a resource; of several the one that was
+    /// changed last.
     pub(crate) fn find_active_task_using(
         &self,
         peer: PeerId,
@@ -214,7 +209,7 @@ impl Tx<'_> {
         Ok(found.into_iter().next())
     }
 
-    /// Stores which claims a task took; that is no change of the task.
+    /// Stores the claims of a task without counting it as a change.
     pub(crate) fn set_task_claims(&self, task: &Task) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE task SET claims = ?2 WHERE id = ?1")?
@@ -222,12 +217,12 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns tasks, what is to be done first, what has ended last.
+    /// Returns tasks in the order of work.
     pub(crate) fn tasks(&self, listing: &TaskListing) -> rusqlite::Result<Vec<Task>> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(Vec::new());
         }
-        // The database knows upper and lower case of ASCII alone, so words are looked for here.
+        // SQLite ignores case for ASCII only, so words are searched here.
         let words: Vec<String> = listing
             .words
             .iter()
@@ -250,7 +245,7 @@ impl Tx<'_> {
                 ":project": listing.project, ":own": listing.own, ":status": listing.status.map(TaskStatus::as_str),
                 ":all": listing.assigned_to.is_none(), ":assigned": listing.assigned_to.flatten(), ":limit": limit,
             },
-            task,
+            Task::from_row,
         )?;
         tasks
             .filter(|task| words.is_empty() || task.as_ref().map_or(true, contains_all_words))
@@ -258,23 +253,23 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns how many tasks of a project are in each status, in the order of a task's life.
+    /// Returns the number of tasks of a project in each status, in the order of [`TaskStatus::ALL`].
     pub(crate) fn count_tasks(&self, project: &str) -> rusqlite::Result<[u32; 5]> {
         let mut statement = self.sql.prepare_cached(
-            "SELECT status, count(*) FROM task WHERE project = ?1 GROUP BY status",
+            "SELECT status, count(*) AS tasks FROM task WHERE project = ?1 GROUP BY status",
         )?;
         let mut rows = statement.query([project])?;
         let mut counts = [0; 5];
         while let Some(row) = rows.next()? {
-            let status = TaskStatus::of(row.get_ref(0)?.as_str()?);
+            let status = TaskStatus::of(row.get_ref("status")?.as_str()?);
             if let Some(index) = TaskStatus::ALL.iter().position(|one| Some(*one) == status) {
-                counts[index] = row.get(1)?;
+                counts[index] = row.get("tasks")?;
             }
         }
         Ok(counts)
     }
 
-    /// Gives the tasks of a project that was moved its new path. Of two open ones with the same title the one there stays.
+    /// Moves the tasks of a project to another path. A task stays if an open one there has the same fingerprint.
     pub(crate) fn move_tasks(&self, from: &str, to: &str) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE OR IGNORE task SET project = ?2 WHERE project = ?1")?
@@ -282,9 +277,9 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns how many tasks of the mesh are open.
+    /// Returns the number of open tasks in the mesh.
     pub(crate) fn count_open_tasks(&self) -> rusqlite::Result<i64> {
-        if !self.has_schema_v3() {
+        if !self.schema_at_least(3) {
             return Ok(0);
         }
         self.sql
@@ -294,17 +289,16 @@ impl Tx<'_> {
             .query_row([], |row| row.get(0))
     }
 
-    /// Returns which tasks a task waits for; of one that is gone none.
+    /// Returns the tasks that a task depends on; none if it was deleted.
     pub(crate) fn task_dependencies(&self, id: TaskId) -> rusqlite::Result<Vec<TaskId>> {
         let found = self
             .sql
             .prepare_cached("SELECT depends_on FROM task WHERE id = ?1")?
-            .query_row([id], |row| id_list(row, 0))
+            .query_row([id], |row| id_list(row, "depends_on"))
             .optional()?;
         Ok(found.unwrap_or_default())
     }
 
-    /// Takes a task away.
     pub(crate) fn delete_task(&self, id: TaskId) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("DELETE FROM task WHERE id = ?1")?

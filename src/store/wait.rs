@@ -1,13 +1,14 @@
-//! Rows of blocking calls: who waits for which answers.
+//! Statements on blocking waits: which call waits for which answers, claim or events.
 use rusqlite::{OptionalExtension, params};
 
-use super::{ProcessLocation, Tx};
+use super::session::ProcessLocation;
+use super::transaction::Tx;
 use crate::model::event::EventPatterns;
 use crate::platform::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
 use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
-    /// Notes that a call of a session, made by the process at `place`, begins to wait for these questions. When is a reading
+    /// Notes that a call, made by the process at `location`, starts to wait for answers to these questions. Its start is a reading
     /// of the monotonic clock.
     pub(crate) fn insert_wait(
         &self,
@@ -16,7 +17,7 @@ impl Tx<'_> {
         questions: &[QuestionId],
     ) -> rusqlite::Result<WaitId> {
         let id = WaitId::from(self.next_id()?);
-        // The number means something only where the session's own does.
+        // A pid is comparable only within the pid namespace and the boot of the session.
         self.sql
             .prepare_cached(
                 "INSERT INTO wait (id, session_id, started_at_ms, pid, started)
@@ -41,7 +42,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Notes that a call of a session begins to wait for its place in a line.
+    /// Notes that a call starts to wait in a claim queue.
     pub(crate) fn insert_claim_wait(
         &self,
         session: SessionId,
@@ -55,7 +56,7 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Notes that a call of a session begins to wait for events.
+    /// Notes that a call starts to wait for events.
     pub(crate) fn insert_event_wait(
         &self,
         session: SessionId,
@@ -77,7 +78,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Returns the waiting calls, of one session or of all, whose processes can be looked up from `place`.
+    /// Returns the waits, of one session or of all, whose processes can be looked up from `location`.
     pub(crate) fn waits_checkable_from(
         &self,
         location: &ProcessLocation,
@@ -95,15 +96,15 @@ impl Tx<'_> {
             ))?
             .query_map(params![session, location.boot, location.pid_namespace], |row| {
                 let process = ProcessKey {
-                    pid: row.get(1)?,
-                    started: row.get(2)?,
+                    pid: row.get("pid")?,
+                    started: row.get("started")?,
                 };
-                Ok((row.get(0)?, process))
+                Ok((row.get("id")?, process))
             })?
             .collect()
     }
 
-    /// Returns the newest waiting call of a session and when it began, by the monotonic clock.
+    /// Returns the newest wait of a session and when it started, by the monotonic clock.
     pub(crate) fn newest_wait(
         &self,
         session: SessionId,
@@ -112,11 +113,13 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT id, started_at_ms FROM wait WHERE session_id = ?1 ORDER BY id DESC LIMIT 1",
             )?
-            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([session], |row| {
+                Ok((row.get("id")?, row.get("started_at_ms")?))
+            })
             .optional()
     }
 
-    /// Returns the sessions in which a call waits for a question, other than the call `but`.
+    /// Returns the live sessions in which a call waits for a question, apart from the wait `except`.
     pub(crate) fn sessions_waiting_for_question(
         &self,
         question: QuestionId,
@@ -132,7 +135,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the sessions that wait for any open question to a mailbox.
+    /// Returns the live sessions that wait for an open question to a peer.
     pub(crate) fn sessions_waiting_for_peer(
         &self,
         target: PeerId,
@@ -147,7 +150,8 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns for which shown, open questions a mailbox waits, and whom it asked: the edges of the wait graph.
+    /// Returns the edges of the wait-for graph that start at a peer: delivered, open questions that it waits for, the peers they
+    /// went to, and the waiting sessions.
     pub(crate) fn wait_graph_edges_of(
         &self,
         asker: PeerId,
@@ -158,7 +162,9 @@ impl Tx<'_> {
                  JOIN wait_question x ON x.wait_id = w.id JOIN question q ON q.id = x.question_id
                  WHERE s.peer_id = ?1 AND s.ended_at_ms IS NULL AND q.state = 'open' AND q.shown_times > 0",
             )?
-            .query_map([asker], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([asker], |row| {
+                Ok((row.get("id")?, row.get("target_peer")?, row.get("session_id")?))
+            })?
             .collect()
     }
 }

@@ -1,7 +1,7 @@
-//! Keeps the log short: whoever commits beyond a size brings it into the file and lets it begin anew.
+//! Keeps the WAL short: whoever commits beyond a size checkpoints it and restarts it.
 //!
-//! `SQLite` does so by itself, but only when nobody writes meanwhile: under many writers its log grows without end. So the
-//! write lock is taken for it; a reader that stays is waited for only shortly, since all writers wait with us.
+//! SQLite's automatic checkpoint succeeds only while nobody writes, so under many writers the WAL grows without limit. This
+//! one takes the write lock. It waits only briefly for a reader that stays, because all writers wait with it.
 use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -10,51 +10,61 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
-use super::Store;
-use crate::model::Result;
+use super::busy_handler::LockTimeout;
 
-/// Pages in the log; four megabytes.
+/// Pages in the WAL before it is checkpointed; four megabytes.
 const WAL_PAGES_MAX: c_int = 1_000;
-/// How long to wait for the lock, and for readers; whoever commits next tries again.
+/// How long to wait for the lock and for readers; the next commit tries again.
 const CHECKPOINT_WAIT_MAX: Duration = Duration::from_millis(20);
 
-/// How many pages the log had after the last commit of a connection.
+/// How many pages the WAL had after the last commit of a connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WalPageCount(Arc<AtomicI32>);
 
-/// Counts instead of what `SQLite` does by itself.
+impl WalPageCount {
+    /// Returns whether the WAL is due for a checkpoint, and counts from zero again.
+    pub(super) fn take_is_long(&self) -> bool {
+        self.0.swap(0, Ordering::Relaxed) >= WAL_PAGES_MAX
+    }
+}
+
+/// Counts the pages of each commit; replaces the automatic checkpoint of SQLite, which uses the same hook.
 pub(super) fn install_wal_hook(connection: &mut Connection) -> rusqlite::Result<WalPageCount> {
-    let size = WalPageCount::default();
-    let counter = size.clone();
+    let page_count = WalPageCount::default();
+    let counter = page_count.clone();
     connection.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
         counter.0.store(pages, Ordering::Relaxed);
         Ok(())
     }))?;
-    Ok(size)
+    Ok(page_count)
 }
 
-impl Store {
-    /// Brings a log that has become long into the file. What is committed is committed, so a failure can wait.
-    pub(crate) fn checkpoint_if_wal_is_long(&mut self) {
-        if self.log_size.0.swap(0, Ordering::Relaxed) < WAL_PAGES_MAX {
-            return;
-        }
-        let _ = self.checkpoint_wal("RESTART");
-    }
+/// How far a checkpoint goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CheckpointMode {
+    /// The next writer starts again at the beginning of the WAL.
+    Restart,
+    /// The same, and the WAL is cut to no bytes.
+    Truncate,
+}
 
-    /// Brings the log into the file, so that it begins anew. Returns false when a reader or a writer stood in the way,
-    /// which `SQLite` tells in its answer and not as an error.
-    pub(super) fn checkpoint_wal(&mut self, mode: &str) -> Result<bool> {
-        self.lock_timeout
-            .set(self.options.lock_timeout.min(CHECKPOINT_WAIT_MAX));
-        // The log grows as long as others come first.
-        self.lock_timeout.set_retry_fast(true);
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        let busy = self
-            .connection
-            .query_row(&sql, [], |row| row.get::<_, bool>(0));
-        self.lock_timeout.set_retry_fast(false);
-        self.lock_timeout.set(self.options.lock_timeout);
-        Ok(!busy?)
-    }
+/// Copies the WAL into the database file. Returns false when a reader or a writer prevented it, which SQLite reports in a row
+/// and not as an error.
+pub(super) fn checkpoint(
+    connection: &Connection,
+    mode: CheckpointMode,
+    lock_timeout: &LockTimeout,
+) -> rusqlite::Result<bool> {
+    let sql = match mode {
+        CheckpointMode::Restart => "PRAGMA wal_checkpoint(RESTART)",
+        CheckpointMode::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    let usual_timeout = lock_timeout.get();
+    lock_timeout.set(usual_timeout.min(CHECKPOINT_WAIT_MAX));
+    // The WAL grows as long as others come first.
+    lock_timeout.set_retry_fast(true);
+    let is_busy = connection.query_row(sql, [], |row| row.get::<_, bool>(0));
+    lock_timeout.set_retry_fast(false);
+    lock_timeout.set(usual_timeout);
+    Ok(!is_busy?)
 }

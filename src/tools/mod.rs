@@ -1,3 +1,61 @@
-//! The tools of the mesh as data: the JSON of each result, the same for the MCP server and the command line.
+//! The tools of the mesh, independent of the program that offers them: each is one entry with name, description, schema and
+//! handler, and the JSON of its results.
+//!
+//! A handler is synchronous: it reads the arguments and returns an operation, which the program runs step by step. The MCP
+//! server does it in its async runtime. [`output`] has the JSON of the nouns, which the command line and the hooks use too.
 
 pub mod output;
+
+#[cfg(feature = "server")]
+mod argument_error;
+#[cfg(feature = "server")]
+mod arguments;
+#[cfg(feature = "server")]
+mod ask;
+#[cfg(feature = "server")]
+mod call;
+#[cfg(feature = "server")]
+mod catalog;
+#[cfg(feature = "server")]
+mod claim;
+#[cfg(feature = "server")]
+mod entry;
+#[cfg(feature = "server")]
+mod error;
+#[cfg(feature = "server")]
+mod event;
+#[cfg(feature = "server")]
+mod inbox;
+#[cfg(feature = "server")]
+mod memory;
+#[cfg(feature = "server")]
+mod message;
+#[cfg(feature = "server")]
+mod parameters;
+#[cfg(feature = "server")]
+mod peer;
+#[cfg(feature = "server")]
+mod prior_answers;
+#[cfg(feature = "server")]
+mod result_budget;
+#[cfg(feature = "server")]
+mod results;
+#[cfg(feature = "server")]
+mod schema;
+#[cfg(feature = "server")]
+mod state;
+#[cfg(feature = "server")]
+mod status;
+#[cfg(feature = "server")]
+mod task;
+
+#[cfg(feature = "server")]
+pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall};
+#[cfg(feature = "server")]
+pub use catalog::{INSTRUCTIONS, entries, find};
+#[cfg(feature = "server")]
+pub use entry::{Effect, Entry, JsonObject};
+#[cfg(feature = "server")]
+pub use error::{error_body, unreadable_settings_body};
+#[cfg(feature = "server")]
+pub use result_budget::CHARS_MAX;

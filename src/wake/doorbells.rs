@@ -11,7 +11,7 @@ use super::watcher::Watcher;
 use crate::platform::id::SessionId;
 use crate::platform::{Fault, lock, permissions};
 
-/// The folder `<database>.d/`: doorbells, locks and small files of the sessions of one mesh. It lies beside the database, so
+/// The folder `<database>.d/`: doorbells, locks and small files of the sessions of one mesh. It is beside the database, so
 /// that programs with another `HOME` find the same one.
 #[derive(Debug, Clone)]
 pub struct Doorbells {

@@ -8,7 +8,7 @@
 //! *Why not otherwise:* a watch on the database or its WAL fires before the commit is visible, which loses up to all
 //! wake-ups, and every writer would wake every session. A writer can die between commit and doorbell. While somebody waits,
 //! a read every 2 s finds what it left; while nobody waits there is no timer, and the next operation of any session writes
-//! the doorbells for questions that have reached nobody. Where no watcher is available, waits read every 50 ms.
+//! the doorbells for questions that have not reached their peer. Where no watcher is available, waits read every 50 ms.
 
 mod doorbells;
 mod listener;
@@ -18,7 +18,7 @@ mod signal;
 mod watcher;
 
 pub use doorbells::Doorbells;
-pub use listener::WakeListener;
+pub use listener::{ListenerKind, WakeListener};
 pub use polling::Polling;
 pub use signal::WakeSignal;
 #[cfg(feature = "watcher")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::listener::WakeListener;
+use super::listener::{ListenerKind, WakeListener};
 
 /// A watch on one doorbell folder; ends when dropped.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ impl Watcher {
 }
 
 impl WakeListener for Watcher {
-    fn kind(&self) -> &'static str {
-        "watcher"
+    fn kind(&self) -> ListenerKind {
+        ListenerKind::Watcher
     }
 
     fn poll_interval(&self, waiting: bool) -> Option<Duration> {

@@ -5,10 +5,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use claude_mesh::cli::claude_sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::claude_sandbox;
 use super::installed;
 use super::network::Network;
 use super::scripted_api::ScriptedApi;

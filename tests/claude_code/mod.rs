@@ -4,18 +4,22 @@
 //! A [`client::Session`] is one client in one project with one model; it runs headless (`claude -p`) or in a terminal.
 //!
 //! Why the real client and not a stand-in: what claude-mesh relies on (when hooks run, what becomes of their text, how a Stop hook continues a turn) is nowhere specified and moves with its versions.
+#[path = "../../src/cli/claude_sandbox/mod.rs"]
+mod claude_sandbox;
 mod client;
 mod installed;
 mod mesh;
 mod network;
 mod scripted_api;
 mod terminal;
+mod throttle;
 
 /// The client itself, without claude-mesh: if these fail, the lab is broken and not the mesh.
 mod plain;
 
 /// Questions between sessions, as the people who run them meet them.
 mod asks;
+mod background;
 
 /// What becomes of a question whose peer sits at its prompt, works, is at a dialog, is gone, or wants to be left alone.
 mod wakes;

@@ -18,7 +18,11 @@ fn headless_run_returns_the_model_output() {
         .session(&project, &api)
         .headless("what is six times seven?");
     assert_eq!(run.finish().result(), "42");
-    assert!(api.conversation()[0].session_id.is_some());
+    assert!(
+        api.conversation()[0]
+            .header("x-claude-code-session-id")
+            .is_some()
+    );
 }
 
 #[test]

@@ -3,13 +3,17 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use claude_mesh::cli::claude_sandbox::scripted_api as rehearsed;
-pub(crate) use claude_mesh::cli::claude_sandbox::scripted_response::{Block, call, say};
-pub(crate) use rehearsed::Request;
+use claude_mesh::platform::{Clock, SystemClock};
 
-/// A session's model and what it has been sent so far.
+use super::claude_sandbox::scripted_api;
+use super::claude_sandbox::scripted_api::{blocks_of, joined_text};
+
+pub(crate) use super::claude_sandbox::scripted_response::{Block, call, say};
+pub(crate) use scripted_api::Request;
+
+/// The model of a session, with the requests received so far.
 #[derive(Clone)]
-pub(crate) struct ScriptedApi(rehearsed::ScriptedApi);
+pub(crate) struct ScriptedApi(scripted_api::ScriptedApi);
 
 impl ScriptedApi {
     /// Listens in the network of the calling thread; the threads end with the test program.
@@ -20,14 +24,15 @@ impl ScriptedApi {
             let said = catch_unwind(AssertUnwindSafe(|| script(request)));
             said.map_err(|panic| panic_text(panic.as_ref()))
         };
-        ScriptedApi(rehearsed::ScriptedApi::listen(script).expect("loopback is up"))
+        let now_ms = || SystemClock::new().now().wall_ms;
+        ScriptedApi(scripted_api::ScriptedApi::listen(script, now_ms).expect("loopback is up"))
     }
 
     pub(crate) fn url(&self) -> String {
         self.0.url()
     }
 
-    /// Returns what the model has been sent so far, side errands left out.
+    /// Returns the requests of the conversation so far, without auxiliary requests.
     pub(crate) fn conversation(&self) -> Vec<Request> {
         self.0.conversation()
     }
@@ -47,6 +52,28 @@ impl ScriptedApi {
             ),
             Err(reason) => panic!("the script broke: {reason}"),
         }
+    }
+}
+
+impl Request {
+    /// Returns how many responses of the model precede this request.
+    pub(crate) fn turn(&self) -> usize {
+        let messages = self.messages().iter();
+        messages
+            .filter(|message| message["role"] == "assistant")
+            .count()
+    }
+
+    /// Returns how often the whole conversation contains a text.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let blocks = self.messages().iter();
+        let blocks = blocks.flat_map(|message| blocks_of(&message["content"]));
+        blocks
+            .map(|block| match block["type"].as_str() {
+                Some("tool_result") => joined_text(&block["content"]).matches(text).count(),
+                _ => block["text"].as_str().unwrap_or("").matches(text).count(),
+            })
+            .sum()
     }
 }
 

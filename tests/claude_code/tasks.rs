@@ -74,6 +74,7 @@ fn work_on_tasks(request: &Request) -> Vec<Block> {
     }
 }
 
+// Ledger: Peers 5, Tasks 7
 #[test]
 fn woken_session_finishes_a_task_after_a_rejection() {
     let Some(lab) = Lab::new() else { return };

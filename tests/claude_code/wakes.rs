@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::asks::{answer, asks_backend};
+use super::background::{build_until_released, late_answer_text};
 use super::client::{Lab, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
@@ -189,99 +190,6 @@ fn busy_session_gets_a_question_once_with_a_tool_result() {
 }
 
 #[test]
-fn answer_to_a_background_call_wakes_its_asker() {
-    let Some(lab) = Lab::new() else { return };
-    let mesh = Mesh::install(&lab);
-    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (open_gate, hold) = gate();
-    let slow = ScriptedApi::listen(move |request| {
-        if request.peer_question_id().is_some() {
-            hold();
-        }
-        answers(request)
-    });
-    let asking = ScriptedApi::listen(asks_in_the_background);
-    let Some(_at_backend) = lab.session(&backend, &slow).interactive() else {
-        return;
-    };
-    let at_frontend = lab.session(&frontend, &asking);
-    let at_frontend = at_frontend.env("CLAUDE_CODE_MCP_AUTO_BACKGROUND_MS", "3000");
-    let Some(at_frontend) = at_frontend.interactive() else {
-        return;
-    };
-    mesh.wait_for_peer("frontend");
-    mesh.wait_for_peer("backend");
-
-    at_frontend.type_prompt("ask backend");
-    at_frontend.wait_for("it takes its time");
-    mesh.wait_for_activity("frontend", "idle");
-    open_gate.send(()).expect("the other model holds");
-
-    at_frontend.wait_for("it is 5433");
-    mesh.wait_for_activity("frontend", "idle");
-    let last = asking.conversation().into_iter().last();
-    let again = last.expect("it was woken").count("<peer-answer");
-    assert_eq!(again, 0, "the result of its call is enough");
-}
-
-/// The two before, at their full length and with the client's own two minutes.
-#[test]
-fn answer_after_two_minutes_wakes_its_background_asker() {
-    const WORK_DURATION: Duration = Duration::from_secs(60);
-    const ANSWER_DELAY: Duration = Duration::from_secs(130);
-    let Some(lab) = Lab::new() else { return };
-    let mesh = Mesh::install(&lab);
-    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (open_gate, hold) = gate_for(ANSWER_DELAY);
-    let working = ScriptedApi::listen(move |request| match request.peer_question_id() {
-        Some(id) => {
-            hold();
-            answer(&id)
-        }
-        None if request.turn() == 0 => build_until_released(),
-        None => say("back to my prompt"),
-    });
-    let asking = ScriptedApi::listen(asks_in_the_background);
-    let Some(at_backend) = lab.session(&backend, &working).interactive() else {
-        return;
-    };
-    let Some(at_frontend) = lab.session(&frontend, &asking).interactive() else {
-        return;
-    };
-    mesh.wait_for_peer("frontend");
-    mesh.wait_for_peer("backend");
-    at_backend.type_prompt("build it");
-    wait_until("the build has begun", || backend.join("begun").exists());
-
-    at_frontend.type_prompt("ask backend");
-    mesh.wait_for_open_question(|it| it["wake"] == "queued");
-    let asked = Instant::now();
-    while asked.elapsed() < WORK_DURATION {
-        let open = mesh.wait_for_open_question(|_| true);
-        assert_eq!(
-            (&open["wake"], &open["shown_times"]),
-            (&json!("queued"), &json!(0)),
-            "it works still: {open:#}"
-        );
-        thread::sleep(Duration::from_millis(500));
-    }
-    fs::write(backend.join("go"), "").expect("the project is ours");
-    mesh.wait_for_open_question(|it| it["shown_times"] == 1);
-    while asked.elapsed() < ANSWER_DELAY {
-        thread::sleep(Duration::from_millis(500));
-    }
-    at_frontend.wait_for("it takes its time");
-    mesh.wait_for_activity("frontend", "idle");
-    open_gate.send(()).expect("the other model holds");
-
-    at_frontend.wait_for("it is 5433");
-    mesh.wait_for_activity("frontend", "idle");
-    let last = asking.conversation().into_iter().last();
-    let again = last.expect("it was woken").count("<peer-answer");
-    assert_eq!(again, 0, "the result of its call is enough");
-}
-
-#[test]
 fn reopened_session_answers_and_its_asker_is_woken() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
@@ -446,76 +354,6 @@ fn session_at_a_dialog_is_reported_and_asked_afterwards() {
 }
 
 #[test]
-fn quiet_interactive_session_is_woken_when_quiet_ends() {
-    let Some(lab) = Lab::new() else { return };
-    let mesh = Mesh::install(&lab);
-    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (asking, idle) = (
-        ScriptedApi::listen(ask_on_request),
-        ScriptedApi::listen(answers),
-    );
-    let Some(_at_backend) = lab.session(&backend, &idle).interactive() else {
-        return;
-    };
-    let Some(at_frontend) = lab.session(&frontend, &asking).interactive() else {
-        return;
-    };
-    mesh.wait_for_peer("backend");
-    mesh.wait_for_peer("frontend");
-    mesh.run(&["quiet", "backend"]);
-
-    at_frontend.type_prompt("ask backend");
-    at_frontend.wait_for("it was held");
-    assert!(idle.conversation().is_empty(), "it is left alone");
-    mesh.run(&["quiet", "backend", "--off"]);
-
-    at_frontend.wait_for("it is 5433");
-    assert!(idle.conversation()[0].peer_question_id().is_some());
-}
-
-#[test]
-fn spent_wake_budget_holds_questions_until_the_person_types() {
-    let Some(lab) = Lab::new() else { return };
-    let mesh = Mesh::install(&lab);
-    let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (asking, idle) = (
-        ScriptedApi::listen(ask_on_request),
-        ScriptedApi::listen(answers),
-    );
-    let at_backend = lab
-        .session(&backend, &idle)
-        .env("CLAUDE_MESH_WAKE_BUDGET", "1");
-    let Some(at_backend) = at_backend.interactive() else {
-        return;
-    };
-    let Some(at_frontend) = lab.session(&frontend, &asking).interactive() else {
-        return;
-    };
-    mesh.wait_for_peer("backend");
-    mesh.wait_for_peer("frontend");
-    at_frontend.type_prompt("ask backend");
-    at_frontend.wait_for("it is 5433");
-    at_backend.wait_for("back to my prompt");
-    mesh.wait_for_activity("backend", "idle");
-    let turns = idle.conversation().len();
-
-    at_frontend.type_prompt("ask backend again");
-    at_frontend.wait_for("it was held");
-    assert_eq!(idle.conversation().len(), turns, "no turn was started");
-    at_backend.type_prompt("I am here again");
-    let typed = idle.wait_until(WAIT_TIMEOUT, |heard| heard.get(turns).cloned());
-    assert!(typed.new_text().contains("I am here again"));
-    assert!(typed.peer_question_id().is_some(), "{}", typed.new_text());
-    asking.wait_until(WAIT_TIMEOUT, |heard| {
-        heard
-            .last()?
-            .new_text()
-            .contains("<peer-answer")
-            .then_some(())
-    });
-}
-
-#[test]
 fn session_opened_before_install_is_told_once_to_restart() {
     let Some(lab) = Lab::new() else { return };
     let backend = lab.project("backend");
@@ -552,7 +390,7 @@ pub(super) fn answers(request: &Request) -> Vec<Block> {
 }
 
 /// A model that asks `other` when its person wants it, once `hold` returns, answers what it is asked meanwhile, and says what it was told.
-fn asks_and_answers(
+pub(super) fn asks_and_answers(
     other: &'static str,
     hold: impl Fn() + Send + Sync + 'static,
 ) -> impl Fn(&Request) -> Vec<Block> + Send + Sync + 'static {
@@ -612,40 +450,13 @@ pub(super) fn ask_on_request(request: &Request) -> Vec<Block> {
     }
 }
 
-/// The same, with a call that takes so long that the client puts it into the background.
-fn asks_in_the_background(request: &Request) -> Vec<Block> {
-    let told = request.tool_results().join("");
-    let new_text = request.new_text();
-    if told.contains("moved to the background") {
-        return say("it takes its time");
-    }
-    if new_text.contains("<task-notification>") && new_text.contains("5433") {
-        return say("it is 5433");
-    }
-    ask_on_request(request)
-}
-
-/// What a model does that works until its project has a file `go`.
-fn build_until_released() -> Vec<Block> {
-    let command = "touch begun; while [ ! -e go ]; do sleep 0.1; done; echo built";
-    call("Bash", json!({"command": command, "description": "build"}))
-}
-
-/// What a model says of an answer that came when it did not wait.
-fn late_answer_text(new_text: &str) -> String {
-    let (_, block) = new_text.split_once("<peer-answer").expect("one is there");
-    let (_, text) = block.split_once(">\n").expect("the block has a head");
-    let (text, _) = text.split_once("\n</peer-answer>").expect("it has an end");
-    format!("it is {text}")
-}
-
-fn ask(peer: &str, question: &str) -> Vec<Block> {
+pub(super) fn ask(peer: &str, question: &str) -> Vec<Block> {
     let question = json!({"to": peer, "question": question});
     call("mcp__claude-mesh__ask_peer", question)
 }
 
 /// Returns how often a model that is asked once has the question before it, by a hook or as the end of a call of its own.
-fn count_copies(api: &ScriptedApi) -> usize {
+pub(super) fn count_copies(api: &ScriptedApi) -> usize {
     let conversation = api.conversation();
     let last = conversation.last().expect("it was asked");
     last.count("<peer-question ") + last.count("\"question\":\"which port?\"")
@@ -653,7 +464,7 @@ fn count_copies(api: &ScriptedApi) -> usize {
 
 /// Waits until something is so.
 #[track_caller]
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + WAIT_TIMEOUT;
     while !condition() {
         assert!(
@@ -665,11 +476,11 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Something a model can wait at until the test lets it go.
-fn gate() -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
+pub(super) fn gate() -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
     gate_for(WAIT_TIMEOUT)
 }
 
-fn gate_for(at_most: Duration) -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
+pub(super) fn gate_for(at_most: Duration) -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
     let (open_gate, waiting): (_, Receiver<()>) = channel();
     let waiting = Mutex::new(waiting);
     let hold = move || {
@@ -681,7 +492,7 @@ fn gate_for(at_most: Duration) -> (Sender<()>, impl Fn() + Send + Sync + 'static
 }
 
 /// Says something past the test harness, which would swallow it.
-fn print_to_stderr(text: &str) {
+pub(super) fn print_to_stderr(text: &str) {
     use std::io::Write;
     writeln!(std::io::stderr(), "{text}").ok();
 }

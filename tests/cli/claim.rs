@@ -24,6 +24,7 @@ fn queue_length(session: &Session) -> usize {
     queue.map_or(0, Vec::len)
 }
 
+// Ledger: Sharing 6
 #[test]
 fn cli_claim_excludes_sessions_until_it_is_released() {
     let world = World::new();
@@ -57,7 +58,7 @@ fn cli_claim_excludes_sessions_until_it_is_released() {
     let log = run_cli(&["log"]).out;
     for sentence in [
         "holds deploy (fence 1)",
-        "ada stands in line for deploy",
+        "ada is queued for deploy",
         "gave deploy back",
         "ada holds deploy (fence 2)",
     ] {
@@ -79,7 +80,7 @@ fn cli_denied_claim_names_the_holder_and_suggests_waiting() {
     );
     assert_eq!(
         lines[1],
-        "hint: `claude-mesh claim file:./a.rs --wait 10m` joins the line"
+        "hint: `claude-mesh claim file:./a.rs --wait 10m` joins the queue"
     );
     let ran = world.cli(&ada.folder, &["claim", "file:a.rs", "--json"]);
     assert_eq!(
@@ -90,7 +91,7 @@ fn cli_denied_claim_names_the_holder_and_suggests_waiting() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(
         ran.out
-            .starts_with("in line: file:~/ada/a.rs, place 1, held by ada until "),
+            .starts_with("queued: file:~/ada/a.rs, position 1, held by ada until "),
         "{ran:?}"
     );
 }
@@ -142,12 +143,12 @@ fn cli_claim_fails_while_it_has_only_a_ticket() {
         "{ran:?}"
     );
     assert!(
-        lines[0].ends_with("; you have place 1 in line for it"),
+        lines[0].ends_with("; you are at position 1 in the queue"),
         "{ran:?}"
     );
     assert_eq!(
         lines[1],
-        "hint: `claude-mesh claim deploy --wait 10m` waits for the turn, `claude-mesh release deploy` leaves the line"
+        "hint: `claude-mesh claim deploy --wait 10m` waits for the turn, `claude-mesh release deploy` leaves the queue"
     );
     let ran = run_cli(&["claim", "deploy", "--json"]);
     assert_eq!(
@@ -172,7 +173,10 @@ fn cli_claim_timeout_leaves_the_queue_without_the_queue_flag() {
     );
     let ran = run_cli(&["claim", "deploy", "--wait", "1s", "--queue"]);
     assert_eq!((ran.code, queue_length(&ada)), (Some(3), 1), "{ran:?}");
-    assert!(ran.out.starts_with("in line: deploy, place 1, "), "{ran:?}");
+    assert!(
+        ran.out.starts_with("queued: deploy, position 1, "),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -232,12 +236,13 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     assert_eq!(released["promoted"], json!(["bo"]));
 }
 
+// Ledger: Mesh 10
 #[test]
 fn cli_claims_prints_a_table_without_control_characters() {
     let world = World::new();
     let ada = world.session("ada");
     let cli_output = |arguments: &[&str]| world.cli(&ada.folder, arguments).out;
-    assert_eq!(cli_output(&["claims"]), "nobody holds anything\n");
+    assert_eq!(cli_output(&["claims"]), "nothing is claimed\n");
     ada.call(
         "claim",
         json!({ "resource": "deploy", "note": "a\u{1b}[31mb\u{202e}c" }),
@@ -258,7 +263,11 @@ fn cli_claims_prints_a_table_without_control_characters() {
         ("deploy", "ada", Some(&"abc"))
     );
     assert!(
-        table.lines().nth(2).unwrap().contains("place 1 in line"),
+        table
+            .lines()
+            .nth(2)
+            .unwrap()
+            .contains("position 1 in the queue"),
         "{table}"
     );
     assert_eq!(cli_output(&["claims", "--prefix", "do"]).lines().count(), 2);

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::{Session, World, program, wait_until};
 
+// Ledger: Tasks 1
 #[test]
 fn person_manages_a_task_by_the_suffix_of_its_id() {
     let world = World::new();
@@ -64,7 +65,9 @@ fn person_manages_a_task_by_the_suffix_of_its_id() {
     let refused = types(&["update", &end, "--status", "done"]);
     assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""));
     assert!(
-        refused.err.contains("it goes to in_progress or cancelled")
+        refused
+            .err
+            .contains("it can become in_progress or cancelled")
             && refused.err.contains("hint: `claude-mesh task show"),
         "{refused:?}"
     );
@@ -195,6 +198,7 @@ fn board_has_a_column_per_status_and_cleans_foreign_text() {
     assert_eq!(json["counts"]["cancelled"], 1);
 }
 
+// Ledger: Tasks 11
 #[test]
 fn watched_board_redraws_on_task_changes_until_stopped() {
     let world = World::new();
@@ -356,6 +360,7 @@ impl Terminal {
     }
 }
 
+// Ledger: Tasks 1
 #[test]
 fn terminal_board_redraws_in_place_until_ctrl_c() {
     let world = World::new();

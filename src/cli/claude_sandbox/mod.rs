@@ -1,17 +1,17 @@
-//! A real Claude Code that is alone with this machine: its model is a script, its key opens nothing, nobody outside is spoken to.
+//! Runs a real Claude Code without network: its model is a script on this machine, and its API key is invalid.
 //!
-//! *Purpose:* `claude-mesh demo --real` and the tests with the real client play by these same rules.
-//! *Why not otherwise:* it is public only for those tests, and no part of the library's interface.
+//! `claude-mesh demo --real` uses it. The tests with the real client include this folder by `#[path]`, so that both run
+//! under the same rules; therefore nothing here uses another part of the crate.
 
-pub mod scripted_api;
-pub mod scripted_response;
+pub(crate) mod scripted_api;
+pub(crate) mod scripted_response;
 
 use serde_json::{Value, json};
 
 const API_KEY: &str = "sk-ant-api03-not-a-key-not-a-key-not-a-key";
 
-/// Returns what `~/.claude.json` holds of a person who has answered all first questions of Claude Code.
-pub fn onboarded_config() -> Value {
+/// Returns a `~/.claude.json` with which Claude Code skips its first-run dialogs.
+pub(crate) fn onboarded_config() -> Value {
     json!({
         "hasCompletedOnboarding": true, "lastOnboardingVersion": "9.9.9", "theme": "dark", "numStartups": 5,
         "hasSeenTasksHint": true, "bypassPermissionsModeAccepted": true, "autoUpdates": false,
@@ -20,14 +20,14 @@ pub fn onboarded_config() -> Value {
     })
 }
 
-/// Returns what it holds of a project whose folder that person trusts.
-pub fn trusted_project_config() -> Value {
+/// Returns the project entry of `~/.claude.json` for a trusted folder.
+pub(crate) fn trusted_project_config() -> Value {
     json!({"hasTrustDialogAccepted": true, "hasCompletedProjectOnboarding": true})
 }
 
-/// Returns what the client's environment says so that it speaks to the model at `api` and to nobody else.
-pub fn environment(api: &str) -> Vec<(&'static str, String)> {
-    // Port 1 is the one nobody listens on.
+/// Returns the environment variables with which the client connects to the model at `api` and to nothing else.
+pub(crate) fn environment(api: &str) -> Vec<(&'static str, String)> {
+    // Nothing listens on port 1.
     let closed_proxy = "http://127.0.0.1:1";
     let mut environment = vec![
         ("ANTHROPIC_API_KEY", API_KEY),
@@ -41,7 +41,7 @@ pub fn environment(api: &str) -> Vec<(&'static str, String)> {
         "DISABLE_TELEMETRY",
         "DISABLE_ERROR_REPORTING",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-        // It asks the forge for plugins by ssh, which knows no proxies.
+        // The marketplace is fetched by ssh, which ignores the proxy variables.
         "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL",
     ];
     environment.extend(switches.map(|name| (name, "1")));

@@ -1,8 +1,8 @@
-//! A Messages API on loopback whose model is a closure: it sees what Claude Code sends and says what comes next.
+//! Serves the Messages API on loopback for one session; a closure is the model.
 //!
-//! One API stands behind one session, so "who asked" needs no bookkeeping. Only the conversation reaches the closure; the
-//! client's side errands (titles, token counts, model lists) get a stock answer.
-//! Every connection carries one exchange. Not here: images, thinking, usage limits, errors on purpose.
+//! Each session has an API of its own, so the closure always knows who sent a request. It gets only the requests of the
+//! conversation; auxiliary requests (titles, token counts, model lists) get a fixed response.
+//! Each connection carries one exchange. Not supported: images, thinking, usage limits, deliberate errors.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,34 +11,33 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cli::claude_sandbox::scripted_response;
-use crate::cli::claude_sandbox::scripted_response::{Block, say};
-use crate::platform::{Clock, SystemClock};
+use super::scripted_response;
+use super::scripted_response::{Block, say};
 
-/// A session's model and what it has been sent so far.
+/// The model of a session, with the requests received so far.
 #[derive(Clone)]
-pub struct ScriptedApi {
+pub(crate) struct ScriptedApi {
     port: u16,
     state: Arc<ApiState>,
 }
 
 /// One HTTP request; `body` is null where there is none.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     method: String,
     path: String,
-    /// Claude Code's id of the session that sent it.
-    pub session_id: Option<String>,
-    /// What was sent.
-    pub body: Value,
-    /// When it had come, in wall milliseconds.
-    pub received_at_ms: i64,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    pub(crate) body: Value,
+    pub(crate) received_at_ms: i64,
 }
 
 type Script = dyn Fn(&Request) -> Result<Vec<Block>, String> + Send + Sync;
 
 struct ApiState {
     script: Box<Script>,
+    /// Returns the wall time in milliseconds.
+    now_ms: fn() -> i64,
     request_log: Mutex<RequestLog>,
     changed: Condvar,
 }
@@ -46,20 +45,22 @@ struct ApiState {
 #[derive(Default)]
 struct RequestLog {
     requests: Vec<Request>,
-    /// What a script complained about; the session and everyone who waits end with it.
+    /// The first error of the script. It ends the session and every wait.
     script_error: Option<String>,
 }
 
 impl ScriptedApi {
-    /// Listens in the network of the calling thread; the threads end with the program.
-    pub fn listen(
+    /// Listens in the network namespace of the calling thread. The threads end with the program.
+    pub(crate) fn listen(
         script: impl Fn(&Request) -> Result<Vec<Block>, String> + Send + Sync + 'static,
+        now_ms: fn() -> i64,
     ) -> std::io::Result<ScriptedApi> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let api = ScriptedApi {
             port: listener.local_addr()?.port(),
             state: Arc::new(ApiState {
                 script: Box::new(script),
+                now_ms,
                 request_log: Mutex::default(),
                 changed: Condvar::new(),
             }),
@@ -68,27 +69,26 @@ impl ScriptedApi {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&state);
-                // A client that hangs up in the middle is its own business.
+                // An error here means that the client closed the connection, which it may do.
                 thread::spawn(move || state.handle_connection(&stream).ok());
             }
         });
         Ok(api)
     }
 
-    /// Returns where the client finds it.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Returns what the model has been sent so far, side errands left out.
-    pub fn conversation(&self) -> Vec<Request> {
+    /// Returns the requests of the conversation so far, without auxiliary requests.
+    pub(crate) fn conversation(&self) -> Vec<Request> {
         let request_log = self.state.request_log.lock().expect("no holder panics");
         request_log.conversation()
     }
 
-    /// Waits until `found` finds something in the conversation; `None` when it has not in time, an error when the script
-    /// has complained.
-    pub fn wait_until<T>(
+    /// Waits until `found` returns something for the conversation. Returns `None` at the timeout, and the error of the
+    /// script if it has failed.
+    pub(crate) fn wait_until<T>(
         &self,
         timeout: Duration,
         mut found: impl FnMut(&[Request]) -> Option<T>,
@@ -111,24 +111,16 @@ impl ScriptedApi {
 }
 
 impl Request {
-    /// Returns how often the model has spoken before.
-    pub fn turn(&self) -> usize {
-        let messages = self.messages().iter();
-        messages
-            .filter(|message| message["role"] == "assistant")
-            .count()
-    }
-
-    /// Returns the texts that came since the model last spoke, whoever they are from.
-    pub fn new_text(&self) -> String {
+    /// Returns the texts after the last response of the model, of the user and of hooks.
+    pub(crate) fn new_text(&self) -> String {
         let texts = self.new_blocks();
         let texts = texts.iter().filter(|block| block["type"] == "text");
         let texts: Vec<_> = texts.filter_map(|block| block["text"].as_str()).collect();
         texts.join("\n")
     }
 
-    /// Returns the results of the calls the model made when it last spoke.
-    pub fn tool_results(&self) -> Vec<String> {
+    /// Returns the results of the tool calls in the last response of the model.
+    pub(crate) fn tool_results(&self) -> Vec<String> {
         let blocks = self.new_blocks();
         let results = blocks.iter().filter(|block| block["type"] == "tool_result");
         results
@@ -136,24 +128,12 @@ impl Request {
             .collect()
     }
 
-    /// Returns the id of the first question another session put into the news.
-    pub fn peer_question_id(&self) -> Option<String> {
+    /// Returns the id of the first question of a peer in the new texts.
+    pub(crate) fn peer_question_id(&self) -> Option<String> {
         let new_text = self.new_text();
         let (_, id) = new_text.split_once("<peer-question id=\"")?;
         let (id, _) = id.split_once('"')?;
         Some(id.to_owned())
-    }
-
-    /// Returns how often a text stands in the whole conversation.
-    pub fn count(&self, text: &str) -> usize {
-        let blocks = self.messages().iter();
-        let blocks = blocks.flat_map(|message| blocks_of(&message["content"]));
-        blocks
-            .map(|block| match block["type"].as_str() {
-                Some("tool_result") => joined_text(&block["content"]).matches(text).count(),
-                _ => block["text"].as_str().unwrap_or("").matches(text).count(),
-            })
-            .sum()
     }
 
     fn new_blocks(&self) -> Vec<Value> {
@@ -165,18 +145,26 @@ impl Request {
             .collect()
     }
 
-    fn messages(&self) -> &[Value] {
+    pub(crate) fn messages(&self) -> &[Value] {
         self.body["messages"].as_array().map_or(&[], Vec::as_slice)
     }
 
-    /// The conversation comes with the full set of tools, side errands with none or one.
+    /// Returns the value of a header; `name` in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Requests of the conversation have the full set of tools, auxiliary ones have none or one.
     fn is_conversation(&self) -> bool {
         let tools = self.body["tools"].as_array().map_or(0, Vec::len);
         self.path == "/v1/messages" && tools > 2
     }
 }
 
-fn blocks_of(content: &Value) -> Vec<Value> {
+pub(crate) fn blocks_of(content: &Value) -> Vec<Value> {
     match content {
         Value::String(text) => vec![json!({"type": "text", "text": text})],
         Value::Array(blocks) => blocks.clone(),
@@ -184,7 +172,7 @@ fn blocks_of(content: &Value) -> Vec<Value> {
     }
 }
 
-fn joined_text(content: &Value) -> String {
+pub(crate) fn joined_text(content: &Value) -> String {
     let blocks = blocks_of(content);
     let texts: Vec<_> = blocks.iter().filter_map(|it| it["text"].as_str()).collect();
     texts.join("\n")
@@ -202,7 +190,7 @@ impl RequestLog {
 
 impl ApiState {
     fn handle_connection(&self, stream: &TcpStream) -> std::io::Result<()> {
-        let request = read_request(stream)?;
+        let request = read_request(stream, self.now_ms)?;
         let number = self.record_request(&request);
         let (status, kind, body) = match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/v1/messages") => self.message(&request, number),
@@ -236,30 +224,34 @@ impl ApiState {
             .script_error
             .clone();
         if let Some(reason) = script_error {
-            // The client tries again, the script need not.
+            // The client retries; the script is not called again.
             return self.script_error(&reason);
         }
         let scripted_response = if request.is_conversation() {
             (self.script)(request)
         } else {
-            Ok(say("an errand"))
+            Ok(say("auxiliary"))
         };
         match scripted_response {
             Ok(blocks) if request.body["stream"] == true => (
                 200,
                 "text/event-stream",
-                scripted_response::events(&scripted_response::message(request, number, &blocks)),
+                scripted_response::events(&scripted_response::message(
+                    &request.body["model"],
+                    number,
+                    &blocks,
+                )),
             ),
             Ok(blocks) => (
                 200,
                 JSON,
-                scripted_response::message(request, number, &blocks).to_string(),
+                scripted_response::message(&request.body["model"], number, &blocks).to_string(),
             ),
             Err(reason) => self.script_error(&reason),
         }
     }
 
-    /// Ends the session, and everyone who waits for it, with what a script complained about.
+    /// Ends the session and every wait for it with an error of the script.
     fn script_error(&self, reason: &str) -> (u16, &'static str, String) {
         self.request_log
             .lock()
@@ -280,7 +272,7 @@ impl ApiState {
 
 const JSON: &str = "application/json";
 
-fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
+fn read_request(stream: &TcpStream, now_ms: fn() -> i64) -> std::io::Result<Request> {
     let mut from_client = BufReader::new(stream);
     let mut line = String::new();
     from_client.read_line(&mut line)?;
@@ -289,29 +281,28 @@ fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
     let target = words.next().unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default().to_owned();
 
-    let (mut length, mut session_id) = (0, None);
+    let mut headers = Vec::new();
     loop {
         line.clear();
         from_client.read_line(&mut line)?;
         let Some((name, value)) = line.split_once(':') else {
             break;
         };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse().unwrap_or(0),
-            "x-claude-code-session-id" => session_id = Some(value.trim().to_owned()),
-            _ => {}
-        }
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut body = vec![0; length];
-    from_client.read_exact(&mut body)?;
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok(Request {
+    let mut request = Request {
         method,
         path,
-        session_id,
-        body,
-        received_at_ms: SystemClock::new().now().wall_ms,
-    })
+        headers,
+        body: Value::Null,
+        received_at_ms: 0,
+    };
+    let length = request.header("content-length");
+    let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
+    from_client.read_exact(&mut body)?;
+    request.body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    request.received_at_ms = now_ms();
+    Ok(request)
 }
 
 fn models() -> Value {

@@ -1,35 +1,26 @@
-//! What a scripted model says, and how the API words it: as one message, or as a stream of events.
+//! Builds the responses of a scripted model in the format of the Messages API: one message, or a stream of events.
 use serde_json::{Value, json};
 
-use crate::cli::claude_sandbox::scripted_api::Request;
-
-/// One piece of what the model says.
+/// One content block of a response.
 #[derive(Debug)]
-pub enum Block {
-    /// Words.
+pub(crate) enum Block {
     Text(String),
-    /// A call of a tool.
-    Call {
-        /// Its name.
-        tool: String,
-        /// Its arguments.
-        input: Value,
-    },
+    Call { tool: String, input: Value },
 }
 
-/// Returns an answer of one text.
-pub fn say(text: impl Into<String>) -> Vec<Block> {
+/// Returns a response of one text.
+pub(crate) fn say(text: impl Into<String>) -> Vec<Block> {
     vec![Block::Text(text.into())]
 }
 
-/// Returns an answer of one tool call.
-pub fn call(tool: &str, input: Value) -> Vec<Block> {
+/// Returns a response of one tool call.
+pub(crate) fn call(tool: &str, input: Value) -> Vec<Block> {
     let tool = tool.to_owned();
     vec![Block::Call { tool, input }]
 }
 
-/// Returns what the model says as one message of the API.
-pub(super) fn message(request: &Request, number: usize, blocks: &[Block]) -> Value {
+/// Returns the response as one message of the API; `number` makes its ids unique.
+pub(super) fn message(model: &Value, number: usize, blocks: &[Block]) -> Value {
     let content: Vec<_> = blocks
         .iter()
         .zip(0..)
@@ -39,7 +30,7 @@ pub(super) fn message(request: &Request, number: usize, blocks: &[Block]) -> Val
         .iter()
         .any(|block| matches!(block, Block::Call { .. }));
     json!({
-        "id": format!("msg_{number}"), "type": "message", "role": "assistant", "model": request.body["model"],
+        "id": format!("msg_{number}"), "type": "message", "role": "assistant", "model": model,
         "content": content, "stop_reason": if calls { "tool_use" } else { "end_turn" }, "stop_sequence": null,
         "usage": {"input_tokens": 10, "output_tokens": 10, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0},
     })
@@ -54,7 +45,7 @@ fn content(number: usize, (block, index): (&Block, usize)) -> Value {
     }
 }
 
-/// Returns `message` as the stream of events Claude Code reads, each block in one piece.
+/// Returns `message` as the stream of server-sent events that Claude Code reads, with one delta for each block.
 pub(super) fn events(message: &Value) -> String {
     let mut start = message.clone();
     start["content"] = json!([]);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
@@ -16,8 +17,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::claude_code;
 use crate::cli::claude_sandbox;
 use crate::cli::claude_sandbox::scripted_api::ScriptedApi;
-use crate::cli::demo::sandbox::{POLL_INTERVAL, Sandbox};
+use crate::cli::demo::sandbox::{END_TIMEOUT, POLL_INTERVAL, Sandbox};
 use crate::cli::error::{CliError, Failure};
+use crate::cli::poll::poll_until;
 use crate::cli::versions;
 use crate::platform::{Clock, Settings, SystemClock, process, text};
 use crate::setup::{self, InstallOptions, InstallPaths, InstallScope};
@@ -211,12 +213,9 @@ impl TerminalSession {
     /// Returns the last words on its screen.
     pub(super) fn last_screen_words(&self) -> String {
         // What it said at its end may still be on the way.
-        for _ in 0..20 {
-            if self.is_running() || self.reader.is_finished() {
-                break;
-            }
-            thread::sleep(POLL_INTERVAL);
-        }
+        poll_until(Duration::from_secs(1), POLL_INTERVAL, || {
+            self.is_running() || self.reader.is_finished()
+        });
         let screen_text = visible_words(&self.screen_text());
         let from = screen_text.len().saturating_sub(40);
         screen_text[from..].join(" ")
@@ -234,14 +233,13 @@ impl Drop for TerminalSession {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::HUP);
         }
-        for _ in 0..100 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(POLL_INTERVAL);
+        let ended = poll_until(END_TIMEOUT, POLL_INTERVAL, || {
+            !matches!(self.child.try_wait(), Ok(None))
+        });
+        if !ended {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

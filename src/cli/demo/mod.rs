@@ -16,12 +16,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::install::{PROGRAMS, places};
-use super::{CommandResult, CommandStatus, print};
+use super::print;
 use crate::cli::error::{CliError, Failure};
+use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::Settings;
 
 use crate::cli::demo::reporter::Reporter;
 use crate::cli::demo::sandbox::Sandbox;
+use crate::cli::duration::format_elapsed_ms;
 use claude::ClaudeProgram;
 
 /// Play the main job with real programs, without Claude Code or with it
@@ -33,7 +35,7 @@ use claude::ClaudeProgram;
   claude-mesh demo          plain processes play the sessions
   claude-mesh demo --real   the Claude Code on your PATH plays them, its model is a script
   claude-mesh demo --json")]
-pub(super) struct Demo {
+pub(super) struct DemoArgs {
     /// Play with the installed Claude Code, in two terminals nobody sees. Its model is a script on this machine: no account,
     /// no token, nothing leaves it.
     #[arg(long)]
@@ -52,7 +54,7 @@ pub(super) struct Demo {
 pub(super) struct DemoClientArgs {}
 
 /// Plays the stories.
-pub(super) fn demo(args: &Demo, json: bool) -> CommandResult {
+pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     let programs = places(&settings)?.programs;
     if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
@@ -130,7 +132,7 @@ impl DemoResult {
             let hint = format!("{}; {}", self.leftover_note, self.failure_hint);
             return Err(CliError::new("storage", message, hint).into());
         }
-        let took = sandbox::span(self.took_ms);
+        let took = format_elapsed_ms(self.took_ms);
         reporter.say(&format!("\nAll of it took {took}; {}.", self.leftover_note))?;
         reporter.say("Next: `claude-mesh install`, then open Claude Code in two projects and let one ask the other.")?;
         Ok(CommandStatus::Done)

@@ -9,11 +9,11 @@ use super::claude::{self, ClaudeProgram, TerminalSession};
 use crate::cli::claude_sandbox::scripted_api::{Request, ScriptedApi};
 use crate::cli::claude_sandbox::scripted_response::{Block, call, say};
 use crate::cli::demo::reporter::Reporter;
-use crate::cli::demo::sandbox;
 use crate::cli::demo::sandbox::{POLL_INTERVAL, Sandbox};
+use crate::cli::duration::format_elapsed_ms;
 use crate::mesh::{Mesh, MeshOptions, PeerScope};
 use crate::model::Activity;
-use crate::platform::SystemClock;
+use crate::platform::{Clock, SystemClock};
 use crate::store::Question;
 
 /// A client, and the model behind it.
@@ -119,7 +119,7 @@ impl DemoRun<'_> {
         let wake_ms = woken_at_ms - asked.asked_at_ms;
         reporter.step(&format!(
             "backend starts a turn by itself: its model is sent the question ({} after it was asked)",
-            sandbox::span(wake_ms)
+            format_elapsed_ms(wake_ms)
         ))?;
         let (result, result_ms) = self.result(&asked)?;
         let record = stored_question(mesh, &asked)?;
@@ -134,7 +134,7 @@ impl DemoRun<'_> {
         reporter.step(&format!(
             "frontend's Claude has {} as the result of its call ({} after it asked)",
             result["answer"],
-            sandbox::span(result_ms)
+            format_elapsed_ms(result_ms)
         ))?;
         reporter.times(&json!({ "ask_to_turn_ms": wake_ms, "ask_to_result_ms": result_ms }));
         Ok(())
@@ -152,7 +152,7 @@ impl DemoRun<'_> {
             "frontend's Claude has {} at once as the result of its call, reason {} ({})",
             result["status"],
             result["reason"],
-            sandbox::span(held_ms)
+            format_elapsed_ms(held_ms)
         ))?;
         self.wait_until_both_are_idle(mesh)?;
         ensure!(
@@ -295,7 +295,8 @@ impl ScriptedSession {
         name: &'static str,
         script: fn(&Request) -> Result<Vec<Block>, String>,
     ) -> anyhow::Result<Self> {
-        let model = ScriptedApi::listen(script).context("cannot listen on 127.0.0.1")?;
+        let model = ScriptedApi::listen(script, || SystemClock::new().now().wall_ms)
+            .context("cannot listen on 127.0.0.1")?;
         let client = claude.open(sandbox, name, &model)?;
         Ok(Self { client, model })
     }

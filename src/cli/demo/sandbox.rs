@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::cli::poll::{poll, poll_until};
 use crate::platform::{Clock, SystemClock, process};
 
-/// How often a wait looks whether somebody stopped the demo.
+/// How often a wait checks whether the demo was interrupted.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a process of the demo may take to end before it is killed.
+pub(super) const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A temporary home with a mesh of its own; goes when dropped.
 pub(super) struct Sandbox {
@@ -27,13 +30,13 @@ pub(super) struct Sandbox {
 #[derive(Clone)]
 pub(super) struct WaitLimit {
     stopped: Arc<AtomicBool>,
-    span: Duration,
+    timeout: Duration,
 }
 
 impl Sandbox {
     /// Makes the folder. From now on Ctrl-C ends the demo and cleans up. No step takes longer than `span`; one that does
     /// has failed.
-    pub(super) fn set_up(programs: PathBuf, span: Duration) -> anyhow::Result<Self> {
+    pub(super) fn set_up(programs: PathBuf, timeout: Duration) -> anyhow::Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stopped))
@@ -47,7 +50,7 @@ impl Sandbox {
             home: folder.path().canonicalize()?,
             folder,
             programs,
-            wait_limit: WaitLimit { stopped, span },
+            wait_limit: WaitLimit { stopped, timeout },
         })
     }
 
@@ -107,11 +110,10 @@ impl Drop for Sandbox {
     /// Waits for everyone who was started here, and kills who stays: nothing may be written into a folder that goes.
     fn drop(&mut self) {
         let remaining_processes = || process::find_processes_by_env("HOME", &self.home);
-        for _ in 0..100 {
-            if remaining_processes().is_empty() {
-                return;
-            }
-            std::thread::sleep(POLL_INTERVAL);
+        if poll_until(END_TIMEOUT, POLL_INTERVAL, || {
+            remaining_processes().is_empty()
+        }) {
+            return;
         }
         for pid in remaining_processes()
             .iter()
@@ -128,16 +130,11 @@ impl WaitLimit {
         &self,
         mut check: impl FnMut() -> anyhow::Result<Option<T>>,
     ) -> anyhow::Result<T> {
-        let deadline_monotonic_ms = now_monotonic_ms() + i64::try_from(self.span.as_millis())?;
-        while now_monotonic_ms() < deadline_monotonic_ms {
-            if self.is_stopped() {
-                bail!("somebody stopped it");
-            }
-            if let Some(found) = check()? {
-                return Ok(found);
-            }
-        }
-        bail!("nothing came within {} s", self.span.as_secs())
+        let found = poll(self.timeout, Duration::ZERO, || {
+            ensure!(!self.is_stopped(), "it was interrupted");
+            check()
+        })?;
+        found.with_context(|| format!("nothing came within {} s", self.timeout.as_secs()))
     }
 
     /// Returns whether somebody stopped the demo.
@@ -149,13 +146,4 @@ impl WaitLimit {
 /// Returns a time to measure spans from.
 pub(super) fn now_monotonic_ms() -> i64 {
     SystemClock::new().now().monotonic_ms
-}
-
-/// Returns a measured span.
-pub(super) fn span(ms: i64) -> String {
-    match ms {
-        ..=0 => "under 1 ms".into(),
-        1..=999 => format!("{ms} ms"),
-        _ => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-    }
 }

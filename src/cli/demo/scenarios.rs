@@ -7,6 +7,7 @@ use crate::cli::demo::fake_session::FakeSession;
 use crate::cli::demo::reporter::Reporter;
 use crate::cli::demo::sandbox;
 use crate::cli::demo::sandbox::Sandbox;
+use crate::cli::duration::format_elapsed_ms;
 
 /// Plays them, with one frontend and one backend.
 pub(super) fn run(sandbox: &Sandbox, reporter: &mut Reporter) -> anyhow::Result<()> {
@@ -45,7 +46,7 @@ fn run_wake_scenario(
     let wake_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     reporter.step(&format!(
         "a line comes into backend's inbox, which starts a turn ({})",
-        sandbox::span(wake_ms)
+        format_elapsed_ms(wake_ms)
     ))?;
     let hook_text = backend.hook(
         "UserPromptSubmit",
@@ -62,7 +63,7 @@ fn run_wake_scenario(
     fake_session::expect(&result, "answered", "yes, since noon")?;
     reporter.step(&format!(
         "the hook attaches the question; backend answers ({} in all)",
-        sandbox::span(total_ms)
+        format_elapsed_ms(total_ms)
     ))?;
     reporter.times(&json!({ "ask_to_doorbell_ms": wake_ms, "ask_to_result_ms": total_ms }));
     Ok(())
@@ -86,7 +87,7 @@ fn run_quiet_scenario(
     reporter.step(&format!(
         "frontend asks backend: {QUESTION} It has `held` at once, because backend is {} ({})",
         held["reason"].as_str().unwrap_or_default(),
-        sandbox::span(held_ms)
+        format_elapsed_ms(held_ms)
     ))?;
     while backend.pending_doorbell().is_some() {}
     sandbox.run_as_person(&["quiet", "backend", "--off"])?;
@@ -134,7 +135,7 @@ fn run_stop_hook_scenario(
     );
     reporter.step(&format!(
         "backend wants to end its turn; the Stop hook puts the question before its model ({})",
-        sandbox::span(hook_ms)
+        format_elapsed_ms(hook_ms)
     ))?;
 
     let id = fake_session::question_id(&stop_hook_text)?;
@@ -145,7 +146,7 @@ fn run_stop_hook_scenario(
     fake_session::expect(&result, "answered", "5433")?;
     reporter.step(&format!(
         "backend answers; frontend has \"5433\" as the result of its call ({})",
-        sandbox::span(answer_ms)
+        format_elapsed_ms(answer_ms)
     ))?;
     let after = backend.hook(
         "Stop",
@@ -196,7 +197,7 @@ fn run_mutual_ask_scenario(
     let both_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     reporter.step(&format!(
         "both have their answers ({})",
-        sandbox::span(both_ms)
+        format_elapsed_ms(both_ms)
     ))?;
     reporter.times(&json!({ "both_answered_ms": both_ms }));
     Ok(())
@@ -218,7 +219,7 @@ fn run_killed_asker_scenario(
     let ended_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     reporter.step(&format!(
         "frontend is killed (kill -9); its server notices and leaves ({})",
-        sandbox::span(ended_ms)
+        format_elapsed_ms(ended_ms)
     ))?;
     let inbox = backend.call("poll_inbox", &json!({}))?;
     let id = &inbox["questions"][0]["question_id"];
@@ -236,7 +237,7 @@ fn run_killed_asker_scenario(
     );
     reporter.step(&format!(
         "a new session opens in frontend; with its first prompt its model gets the answer ({})",
-        sandbox::span(hook_ms)
+        format_elapsed_ms(hook_ms)
     ))?;
     reporter.times(&json!({ "server_gone_ms": ended_ms, "prompt_hook_ms": hook_ms }));
     Ok(())

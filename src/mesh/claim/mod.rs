@@ -1,4 +1,12 @@
-//! Claims: acquiring and releasing a resource, and the queue of those who wait for it.
+//! Claims: the exclusive or shared use of resources, their leases, and the queue for each resource.
 
 pub(in crate::mesh) mod acquire;
+pub(in crate::mesh) mod deadlock;
+pub(in crate::mesh) mod grant;
+pub(in crate::mesh) mod lease;
+pub(in crate::mesh) mod list;
 pub(in crate::mesh) mod queue;
+pub(in crate::mesh) mod release;
+pub(in crate::mesh) mod resource;
+pub(in crate::mesh) mod session_end;
+pub(in crate::mesh) mod unnotified;

@@ -4,7 +4,8 @@
 //! replaced in one rename, for its owner only, and goes with the session. A broken or overlong one counts as none.
 use std::path::Path;
 
-use crate::mesh::{Mesh, SessionHandle};
+use crate::mesh::connection::Mesh;
+use crate::mesh::session::SessionHandle;
 use crate::model::activity::ActivitySummary;
 use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};

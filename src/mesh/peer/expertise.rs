@@ -1,9 +1,10 @@
 //! Who most likely knows about something: what the mesh has of each peer, put in order. It asks nobody.
-use crate::mesh::{Mesh, PeerView};
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
+use crate::mesh::peer::directory::PeerView;
 use crate::model::activity::ActivitySummary;
 use crate::model::expertise::{ExpertiseMatch, ExpertiseQuery, PeerProfile, rank_peers};
 use crate::model::{PeerKind, Result};
-use crate::store::Tx;
 
 /// So many answered questions of a peer are looked at, the newest.
 const ANSWERED_MAX: u32 = 300;
@@ -27,11 +28,13 @@ impl Mesh {
         subject: &ExpertiseQuery,
         views: Vec<PeerView>,
     ) -> Result<Vec<RankedPeer>> {
-        let peer_profile: Vec<PeerProfile> = self.read(|tx, _| {
-            let memories = tx.recent_memory_texts(subject.words(), REMEMBERED_MAX)?;
+        let peer_profile: Vec<PeerProfile> = self.read(|read| {
+            let memories = read
+                .tx
+                .recent_memory_texts(subject.words(), REMEMBERED_MAX)?;
             views
                 .iter()
-                .map(|view| peer_profile(tx, view, &memories))
+                .map(|view| peer_profile(read, view, &memories))
                 .collect()
         })?;
         let mut ranked: Vec<_> = views
@@ -55,7 +58,11 @@ impl Mesh {
 }
 
 /// Returns what the mesh has of a peer. Nobody can ask a run, whatever it knows.
-fn peer_profile(tx: &Tx, view: &PeerView, memories: &[(String, String)]) -> Result<PeerProfile> {
+fn peer_profile(
+    read: ReadContext,
+    view: &PeerView,
+    memories: &[(String, String)],
+) -> Result<PeerProfile> {
     let peer = &view.peer;
     if peer.kind == PeerKind::Run {
         return Ok(PeerProfile::default());
@@ -75,7 +82,7 @@ fn peer_profile(tx: &Tx, view: &PeerView, memories: &[(String, String)]) -> Resu
             .iter()
             .map(|claim| claim.resource.clone())
             .collect(),
-        answered: tx.recent_answer_texts(peer.id, ANSWERED_MAX)?,
+        answered: read.tx.recent_answer_texts(peer.id, ANSWERED_MAX)?,
         remembered: memories
             .iter()
             .filter(|(by, _)| by == peer.name.as_str() || view.aliases.contains(by))

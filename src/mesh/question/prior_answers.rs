@@ -1,9 +1,11 @@
 //! Known answers: what a peer answered earlier to questions like this one, for whoever cannot have an answer now.
 use serde_json::json;
 
-use crate::mesh::peer::directory::resolve_address;
-use crate::mesh::question::ask::check_text;
-use crate::mesh::{Mesh, SessionHandle};
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
+use crate::mesh::peer::address::resolve_address;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::text::check_text;
 use crate::model::answer_similarity::{
     AnswerMatch, AnsweredQuestion, CANDIDATE_BYTES_MAX, CANDIDATES_MAX, find_similar_answers,
 };
@@ -11,7 +13,7 @@ use crate::model::peer::Address;
 use crate::model::{EventKind, PeerName, Result};
 use crate::platform::id::{PeerId, QuestionId};
 use crate::platform::project::head_commit;
-use crate::store::{StoredAnswer, Tx};
+use crate::store::StoredAnswer;
 
 /// An earlier answer that fits a question.
 #[derive(Debug, Clone)]
@@ -59,11 +61,13 @@ impl Mesh {
         query: PriorAnswerQuery,
     ) -> Result<Vec<PriorAnswer>> {
         let since_ms = self.now().wall_ms - self.keep_ms;
-        let (peer, answers, counted) = self.read(|tx, _| {
-            let peer = tx.peer(query.peer)?;
+        let (peer, answers, counted) = self.read(|read| {
+            let peer = read.tx.peer(query.peer)?;
             let (limit, bytes_max) = (CANDIDATES_MAX, CANDIDATE_BYTES_MAX);
-            let answers = tx.recent_answer_excerpts(query.peer, since_ms, limit, bytes_max)?;
-            let counted = !answers.is_empty() && is_already_recorded(tx, me, query.id)?;
+            let answers = read
+                .tx
+                .recent_answer_excerpts(query.peer, since_ms, limit, bytes_max)?;
+            let counted = !answers.is_empty() && is_already_recorded(read, me, query.id)?;
             Ok((peer, answers, counted))
         })?;
         let earlier: Vec<AnsweredQuestion> = answers
@@ -75,9 +79,10 @@ impl Mesh {
             .collect();
         let fits = find_similar_answers(query.question, &earlier);
         // Whatever was forgotten since then is left out.
-        let fits = self.read(|tx, _| {
+        let fits = self.read(|read| {
             let full = |fit: AnswerMatch| {
-                Ok(tx
+                Ok(read
+                    .tx
                     .answered(answers[fit.index].id)?
                     .map(|full| (full, fit.matched)))
             };
@@ -97,8 +102,13 @@ impl Mesh {
             .map_or_else(|| peer.name.to_string(), |id| id.to_string());
         let data = json!({ "to": peer.name, "answers": fits.len() });
         if !counted {
-            self.write(|tx, _, _| {
-                Ok(tx.append_event(EventKind::QuestionKnown, Some(me.peer), &subject, &data)?)
+            self.write(|verb| {
+                Ok(verb.tx.append_event(
+                    EventKind::QuestionKnown,
+                    Some(me.peer),
+                    &subject,
+                    &data,
+                )?)
             })?;
         }
         let prior_answers = fits.into_iter().map(|(answered, matched)| PriorAnswer {
@@ -117,8 +127,8 @@ impl Mesh {
         question: &str,
     ) -> Result<(PeerId, PeerName)> {
         check_text("question", question, 1, false)?;
-        self.write(|tx, host, wakeups| {
-            let peer = resolve_address(tx, host, wakeups, me, to)?;
+        self.write(|verb| {
+            let peer = resolve_address(verb, me, to)?;
             Ok((peer.id, peer.name))
         })
     }
@@ -126,7 +136,7 @@ impl Mesh {
     /// Returns how often earlier answers were given since `since_ms`, and to whom; the most often first.
     pub fn prior_answer_counts(&mut self, since_ms: i64) -> Result<Vec<PriorAnswerCount>> {
         let events =
-            self.read(|tx, _| Ok(tx.events_of_kind(EventKind::QuestionKnown, since_ms)?))?;
+            self.read(|read| Ok(read.tx.events_of_kind(EventKind::QuestionKnown, since_ms)?))?;
         let mut counts: Vec<PriorAnswerCount> = Vec::new();
         for event in events {
             let peer = event.data["to"].as_str().unwrap_or("somebody").to_owned();
@@ -153,12 +163,16 @@ impl Mesh {
 }
 
 /// Returns whether it is noted already that earlier answers came with this question.
-fn is_already_recorded(tx: &Tx, me: &SessionHandle, id: Option<QuestionId>) -> Result<bool> {
-    let Some(question) = id.map(|id| tx.question(id)).transpose()?.flatten() else {
+fn is_already_recorded(
+    read: ReadContext,
+    me: &SessionHandle,
+    id: Option<QuestionId>,
+) -> Result<bool> {
+    let Some(question) = id.map(|id| read.tx.question(id)).transpose()?.flatten() else {
         return Ok(false);
     };
     let subject = question.id.to_string();
-    Ok(tx.has_event(
+    Ok(read.tx.has_event(
         EventKind::QuestionKnown,
         me.peer,
         &subject,

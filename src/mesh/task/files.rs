@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::mesh::claim::acquire::{ClaimOutcome, ClaimRequest, resource_as, take};
-use crate::mesh::claim::queue::{Owner, release_claim, settle_queue};
-use crate::mesh::peer::liveness::HostView;
-use crate::mesh::{PendingWakeups, SessionHandle};
+use crate::mesh::claim::acquire::{ClaimOutcome, ClaimRequest, acquire};
+use crate::mesh::claim::grant::{Owner, release_claim};
+use crate::mesh::claim::queue::settle_queue;
+use crate::mesh::claim::resource::resource_as;
+use crate::mesh::context::Verb;
+use crate::mesh::session::SessionHandle;
 use crate::model::task::{FILES_MAX, check_count};
 use crate::model::{ClaimMode, Refusal, Result};
-use crate::store::{Claim, Task, Tx};
+use crate::store::{Claim, Task};
 
 /// How long the claims that a start takes last; claiming again renews them.
 const FILE_LEASE_MS: i64 = 3_600_000;
@@ -42,16 +44,14 @@ pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
 /// Claims the files of a task that begins, or names others while it is under way, as far as nobody else has them. Returns
 /// who has which.
 pub(in crate::mesh) fn claim_files(
-    tx: &Tx,
-    host: &HostView,
-    wakeups: &mut PendingWakeups,
+    verb: &mut Verb,
     me: &SessionHandle,
     task: &mut Task,
 ) -> Result<Vec<FileClaim>> {
     let note = note(task);
     let mut files = Vec::new();
     for resource in &task.files_owned {
-        let queue_state = settle_queue(tx, host, wakeups, resource)?;
+        let queue_state = settle_queue(verb, resource)?;
         let own = |claim: &&Claim| Owner::of(claim) == Owner::me(me);
         let held = queue_state.holders.iter().find(own);
         if let Some(claim) = held.filter(|claim| claim.mode == ClaimMode::Exclusive) {
@@ -77,7 +77,7 @@ pub(in crate::mesh) fn claim_files(
             queue: false,
             wait: false,
         };
-        match take(tx, host, wakeups, me, &request)? {
+        match acquire(verb, me, &request)? {
             ClaimOutcome::Granted(grant) => {
                 // One that was shared before is not given back with the task.
                 if held.is_none() {
@@ -101,26 +101,26 @@ pub(in crate::mesh) fn claim_files(
 /// Gives back what a task took, but for the files in `kept`. What another task of the same peer needs, which is under way,
 /// goes over to that one.
 pub(in crate::mesh) fn release_files(
-    tx: &Tx,
-    wakeups: &mut PendingWakeups,
+    verb: &mut Verb,
     task: &mut Task,
     kept: &[String],
 ) -> Result<()> {
     for id in std::mem::take(&mut task.claims) {
-        let Some(claim) = tx.claim(id)? else {
+        let Some(claim) = verb.tx.claim(id)? else {
             continue;
         };
         if kept.contains(&claim.resource) {
             task.claims.push(id);
         } else if let Some(mut other) =
-            tx.find_active_task_using(claim.peer, &claim.resource, task.id)?
+            verb.tx
+                .find_active_task_using(claim.peer, &claim.resource, task.id)?
         {
             other.claims.push(id);
-            tx.set_task_claims(&other)?;
-            tx.set_claim_note(id, &note(&other))?;
+            verb.tx.set_task_claims(&other)?;
+            verb.tx.set_claim_note(id, &note(&other))?;
         } else {
-            release_claim(tx, &claim, "task")?;
-            wakeups.changed_queues.push(claim.resource);
+            release_claim(verb, &claim, "task")?;
+            verb.changed_queues.push(claim.resource);
         }
     }
     Ok(())

@@ -2,13 +2,14 @@
 //! wakes, in the transaction of the change itself; nobody is told of what he did himself, and each is told once.
 use std::collections::BTreeMap;
 
-use crate::mesh::message::store;
-use crate::mesh::{PendingWakeups, SessionHandle};
+use crate::mesh::context::Verb;
+use crate::mesh::message::post::store_message;
+use crate::mesh::session::SessionHandle;
 use crate::model::message::{MessageType, SentTo};
 use crate::model::{PeerKind, Result, TaskStatus};
 use crate::platform::id::PeerId;
 use crate::platform::text::cut_chars;
-use crate::store::{MessageTarget, NewMessage, Task, Tx};
+use crate::store::{MessageTarget, NewMessage, Task};
 
 /// What one message tells at most, in bytes; the rest is counted.
 const BYTES_MAX: usize = 16_000;
@@ -102,14 +103,11 @@ impl TaskNotifications {
     }
 
     /// Posts what is to be told, one message for each.
-    pub(in crate::mesh) fn send(
-        self,
-        tx: &Tx,
-        wakeups: &mut PendingWakeups,
-        me: &SessionHandle,
-    ) -> Result<()> {
+    pub(in crate::mesh) fn send(self, verb: &mut Verb, me: &SessionHandle) -> Result<()> {
         for (id, items) in self.0 {
-            let Some(peer) = tx.peer(id)? else { continue };
+            let Some(peer) = verb.tx.peer(id)? else {
+                continue;
+            };
             if id == me.peer || peer.kind == PeerKind::Run {
                 continue;
             }
@@ -125,7 +123,7 @@ impl TaskNotifications {
                 idempotency_key: None,
                 ttl_ms: None,
             };
-            store(tx, wakeups, me, &new, &SentTo::Peer(peer.name.to_string()))?;
+            store_message(verb, me, &new, &SentTo::Peer(peer.name.to_string()))?;
         }
         Ok(())
     }

@@ -1,18 +1,20 @@
--- Version 2: mail, claims, shared state, and what else a call or a session may wait for. Additive: programs of version 1 work on.
+-- Schema 2: messages, claims, shared state, and waits for claims and events. It only adds: programs of schema 1 work on.
+-- Some statements contain comments. They stay as they are, because statements never change.
 
--- When anyone who comes by rings for a question that nobody has rung for.
+-- From this time on, any operation of any session makes a wake attempt for the question, if none was made.
 ALTER TABLE question ADD COLUMN ring_again_at_ms INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX question_unheard ON question (ring_again_at_ms) WHERE state = 'open' AND wake = 'none';
 
--- Nobody reads the log by what its entries are about, and every entry paid for it.
+-- No query reads the event log by subject, and each append had to update the index.
 DROP INDEX event_subject;
 
--- How far a mailbox has read its mail, and how far it was mentioned to whoever sits there: ids of messages.
+-- The id of the last message that the peer has read, and of the last one that a hook has mentioned to it; empty if none.
 ALTER TABLE peer ADD COLUMN mail_read TEXT NOT NULL DEFAULT '';
 ALTER TABLE peer ADD COLUMN mail_mentioned TEXT NOT NULL DEFAULT '';
 
--- One row per message, whoever reads it: for one mailbox, or for a topic. The topic `*` is everybody. Kept in the
--- order of the ids: a message costs a page less.
+-- A message, one row for all readers: to a peer (to_peer) or to a topic; topic `*` is everybody. WITHOUT ROWID keeps rows in
+-- the order of their ids, so storing a message writes one page less.
+--   from_name: the name that the sender had then.  idempotency_key: the sender's own key, under which it is stored once.
 CREATE TABLE message (
     id              TEXT PRIMARY KEY,
     from_peer       TEXT NOT NULL,
@@ -33,7 +35,7 @@ CREATE INDEX message_broadcast ON message (from_peer, posted_at_ms) WHERE topic 
 CREATE INDEX message_expiry ON message (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 CREATE UNIQUE INDEX message_key ON message (from_peer, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
--- Messages of a topic after `since` come by themselves.
+-- A peer receives the messages of a topic with an id greater than `since`.
 CREATE TABLE subscription (
     peer_id TEXT NOT NULL REFERENCES peer (id) ON DELETE CASCADE,
     topic   TEXT NOT NULL,
@@ -42,7 +44,10 @@ CREATE TABLE subscription (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX subscription_topic ON subscription (topic);
 
--- Who holds a resource and who stands in line for it, in the order of the ids. What is over has no row.
+-- The holders of a resource, and its claim queue in the order of the ids. A claim that has ended has no row.
+--   mode: exclusive or shared.  state: held or queued.  note: what it is for.  fence: the fencing token of the grant, NULL
+--   while queued.  lease_ms: how long it holds without renewal.  boot: the boot of the monotonic readings.
+--   claimed_at_ms, granted_at_ms: wall time.  told: 0 until the session knows that the claim was granted.
 CREATE TABLE claim (
     id               TEXT PRIMARY KEY,
     resource         TEXT NOT NULL,
@@ -68,13 +73,15 @@ CREATE INDEX claim_session ON claim (session_id, id);
 CREATE INDEX claim_peer ON claim (peer_id);
 CREATE INDEX claim_untold ON claim (session_id) WHERE told = 0;
 
--- The last fence given for a resource; it outlives every claim.
+-- The last fencing token of a resource. It outlives all claims, so that tokens only grow.
 CREATE TABLE fence (
     resource TEXT PRIMARY KEY,
     last     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A deleted or expired entry keeps its row for a while, so that its version never counts from the beginning again.
+-- Shared values.
+--   value: JSON; NULL if the entry was deleted or has expired. Such a row stays for a while, so that its version does not start
+--   at 1 again.  updated_by: the name of the peer.
 CREATE TABLE state (
     namespace     TEXT NOT NULL,
     key           TEXT NOT NULL,
@@ -88,18 +95,18 @@ CREATE TABLE state (
 CREATE INDEX state_expiry ON state (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 CREATE INDEX state_gone ON state (updated_at_ms) WHERE value IS NULL;
 
--- A call may wait for its place in a line, or for events of these types (a JSON list of patterns).
+-- A call may wait in a claim queue, or for events of these types (a JSON list of patterns).
 ALTER TABLE wait ADD COLUMN claim_id TEXT;
 ALTER TABLE wait ADD COLUMN event_types TEXT;
 CREATE INDEX wait_listening ON wait (session_id, event_types) WHERE event_types IS NOT NULL;
 
--- What a session hears of by poll_inbox: these types of events, after this one.
+-- The event subscription that poll_inbox serves: a JSON list of patterns, and the seq after which events are new.
 ALTER TABLE session ADD COLUMN event_types TEXT;
 ALTER TABLE session ADD COLUMN event_after INTEGER;
 
--- Closed questions by state and messages are counted as they come and go, so that nobody has to count them: also what older
--- programs do, and what goes with its mailbox. The tallies stand beside the last number of the log, in a page that every event
--- writes anyway; in a page of their own an answer would pay for one more.
+-- Counters of closed questions by state and of messages. Triggers keep them, so that changes by older programs and deletions
+-- by cascade are counted too. They are rows of sqlite_sequence, in the page that each event writes anyway; in a table of
+-- their own, storing an answer would write one more page.
 INSERT INTO sqlite_sequence (name, seq)
     SELECT 'tally.question.' || word.state, count(question.id)
     FROM (SELECT 'answered' AS state UNION ALL SELECT 'declined' UNION ALL SELECT 'expired' UNION ALL SELECT 'withdrawn') AS word

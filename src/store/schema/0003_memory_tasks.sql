@@ -1,7 +1,11 @@
--- Version 3: memory, tasks, and with each answer the commit it was given at. Additive: older programs work on.
+-- Schema 3: memories, tasks, and with each answer the commit it was given at. It only adds: older programs work on.
+-- The statement of `task` contains comments. They stay as they are, because statements never change.
 
--- One row per version of a memory; what is replaced keeps its row with who replaced it and when. The upper half of a number
--- stands for the scope, so that the full text of one scope is a range of numbers. Small columns first: looks read no texts.
+-- A version of a memory. A version that was replaced stays, with who replaced it and when.
+--   number: the rowid of the full-text index. Its upper 32 bits are the scope, so a scope is one range of the index.
+--   scope: the path of a repository, or `*` for the mesh.  key: the name under which a memory is replaced, or NULL.
+--   by_name: the name of the peer.  tags: a JSON list.
+-- Large columns come last, so that queries which need no text do not read its pages.
 CREATE TABLE memory (
     number           INTEGER PRIMARY KEY,
     id               TEXT NOT NULL UNIQUE,
@@ -19,8 +23,9 @@ CREATE TABLE memory (
 CREATE INDEX memory_key ON memory (scope, key, superseded_at_ms, expires_at_ms);
 CREATE INDEX memory_expiry ON memory (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 
--- The words of what is not replaced, and every three letters in a row of it: parts of identifiers and paths, and scripts
--- without spaces. What leaves them is overwritten at once, not only marked as gone.
+-- Full-text indexes of the memories that are not replaced: one of words, and one of trigrams for parts of identifiers and
+-- paths and for scripts without spaces. With secure-delete an entry is removed from its page at once and not only marked as
+-- deleted.
 CREATE VIRTUAL TABLE memory_words USING fts5 (text, key, tags, content = 'memory', content_rowid = 'number',
     tokenize = 'porter unicode61 remove_diacritics 2');
 INSERT INTO memory_words (memory_words, rank) VALUES ('secure-delete', 1);
@@ -30,11 +35,13 @@ INSERT INTO memory_parts (memory_parts, rank) VALUES ('secure-delete', 1);
 -- The commit that was checked out in the peer's project when it answered.
 ALTER TABLE question ADD COLUMN answered_head TEXT;
 
--- The process of a waiting call, as the session's machine counts it: a call whose process is gone waits no more.
+-- The process of a waiting call, in the pid namespace of its session. When the process is dead, the wait is removed.
 ALTER TABLE wait ADD COLUMN pid INTEGER;
 ALTER TABLE wait ADD COLUMN started INTEGER;
 
--- Work of a project. A task that has ended is kept for a while; of the open ones no two have the same fingerprint.
+-- A task of a project. One that has ended is kept for a while; no two open ones of a project have the same fingerprint.
+--   fingerprint: the title without what makes no difference.  status: todo, in_progress, in_review, done or cancelled.
+--   version: 1 for a new task, one more for each change.
 CREATE TABLE task (
     id              TEXT PRIMARY KEY,
     project         TEXT NOT NULL,

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::{
     ClaimOutcome, ClaimQueue, Grant, Granted, ReleaseOutcome, SessionHandle, Ticket,
+    lease_expires_at_ms,
 };
 use crate::platform::Moment;
 use crate::platform::clock::rfc3339;
@@ -84,25 +85,6 @@ pub fn line(line: &ClaimQueue, me: Option<&SessionHandle>, now: &Moment) -> Valu
         "queue": queue.collect::<Vec<_>>(),
         "fence": line.fencing_token,
     })
-}
-
-/// Returns when a lease ends, in wall milliseconds; a lapsed one that is still honoured has ended.
-///
-/// Two clocks are never read in the same instant, so what they are apart varies by a millisecond from look to look. As long as
-/// they go on together since the lease began, its end is told by their readings of that time, and is the same for all.
-pub fn lease_expires_at_ms(claim: &Claim, now: &Moment) -> i64 {
-    const CLOCK_DRIFT_MAX_MS: i64 = 1_000;
-    let offset_now_ms = now.wall_ms - now.monotonic_ms;
-    let offset_at_start_ms = claim.lease_began_at_ms - claim.lease.claimed_monotonic_ms;
-    let same_boot = claim.boot == *now.boot;
-    let is_same_offset =
-        same_boot && (offset_now_ms - offset_at_start_ms).abs() < CLOCK_DRIFT_MAX_MS;
-    let offset_ms = if is_same_offset {
-        offset_at_start_ms
-    } else {
-        offset_now_ms
-    };
-    claim.lease.expires_at_monotonic_ms + offset_ms
 }
 
 fn holder(claim: &Claim, now: &Moment) -> Value {

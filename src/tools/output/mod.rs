@@ -3,6 +3,7 @@
 mod claim;
 mod memory;
 mod message;
+mod question;
 mod state;
 mod task;
 
@@ -10,15 +11,17 @@ use serde_json::{Map, Value, json};
 
 use crate::mesh::{LateAnswer, PeerView, PendingQuestion, RankedPeer, Status};
 use crate::model::activity::ActivitySummary;
-use crate::model::throttle::{FOREVER_MS, Throttled};
+use crate::model::throttle::{Throttled, end_text};
 use crate::model::{DeliveryStatus, Liveness, QuestionState};
 use crate::platform::clock::rfc3339;
 
-pub use crate::tools::output::claim::{claim, granted, lease_expires_at_ms, line, released};
+pub use crate::mesh::lease_expires_at_ms;
+pub use crate::tools::output::claim::{claim, granted, line, released};
 pub use crate::tools::output::memory::{
     memory, prior_answers, prior_answers_only, remembered, version,
 };
 pub use crate::tools::output::message::{message, posted, topic_subscribers};
+pub use crate::tools::output::question::{QuestionEnd, QuestionResult};
 pub use crate::tools::output::state::{deletion, entries, entry};
 pub use crate::tools::output::task::{
     task, task_counts, task_created, task_updated, tasks_updated, unstarted_task,
@@ -48,7 +51,7 @@ pub fn peer(view: &PeerView, now_ms: i64) -> Value {
         "started_at": session.as_ref().map(|session| rfc3339(session.started_at_ms)),
         "last_seen_at": rfc3339(last_seen_ms(view, now_ms)),
         "idle_seconds": view.idle_ms.map(|ms| ms / 1000),
-        "quiet_until": peer.quiet_until_ms.filter(|until_ms| *until_ms > now_ms).map(until),
+        "quiet_until": peer.quiet_until_ms.filter(|until_ms| *until_ms > now_ms).map(end_text),
         "questions_waiting": view.questions_waiting,
         "held": view.held.map(|held| held.reason),
         "posted_turns": session.as_ref().map(|session| session.posted_turns),
@@ -148,15 +151,6 @@ pub fn insert_throttle(value: &mut serde_json::Map<String, Value>, held: Throttl
     value.insert("until".into(), json!(held.ends_at_ms.map(rfc3339)));
     if let Some(turns) = held.posted_turns {
         value.insert("posted_turns".into(), turns.into());
-    }
-}
-
-/// Returns the end of a brake; `forever` when only its person ends it.
-pub fn until(until_ms: i64) -> String {
-    if until_ms == FOREVER_MS {
-        "forever".into()
-    } else {
-        rfc3339(until_ms)
     }
 }
 

@@ -1,0 +1,83 @@
+//! Grants and removes single claims and tickets, each with its event. Whose turn it is decides `queue.rs`.
+use serde_json::json;
+
+use crate::mesh::context::Verb;
+use crate::mesh::session::SessionHandle;
+use crate::model::{EventKind, PeerKind, Result};
+use crate::platform::id::{PeerId, SessionId};
+use crate::store::Claim;
+
+/// Whose a claim is. Each session is a holder of its own; a person is one holder, whichever command speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mesh) enum Owner {
+    Session(SessionId),
+    Person(PeerId),
+}
+
+impl Owner {
+    pub(in crate::mesh) fn of(claim: &Claim) -> Self {
+        match claim.kind {
+            PeerKind::Person => Self::Person(claim.peer),
+            PeerKind::Session | PeerKind::Run => Self::Session(claim.session),
+        }
+    }
+
+    pub(in crate::mesh) fn me(me: &SessionHandle) -> Self {
+        match me.kind {
+            PeerKind::Person => Self::Person(me.peer),
+            PeerKind::Session | PeerKind::Run => Self::Session(me.session),
+        }
+    }
+}
+
+/// Grants a claim, and says so. Returns its fence.
+pub(in crate::mesh) fn grant_claim(
+    verb: &mut Verb,
+    claim: &Claim,
+    mode: crate::model::ClaimMode,
+    is_notified: bool,
+) -> Result<i64> {
+    let fencing_token = verb.tx.grant_ticket(claim, is_notified)?;
+    let data = json!({ "claim_id": claim.id, "mode": mode, "fence": fencing_token, "lease_seconds": claim.lease.lease_ms / 1000 });
+    verb.tx.append_event(
+        EventKind::ClaimGranted,
+        Some(claim.peer),
+        &claim.resource,
+        &data,
+    )?;
+    Ok(fencing_token)
+}
+
+/// Takes a claim or a ticket off the line, because its owner gave it back.
+pub(in crate::mesh) fn release_claim(verb: &mut Verb, claim: &Claim, why: &str) -> Result<()> {
+    remove_claim(verb, claim, EventKind::ClaimReleased, why)
+}
+
+/// Drops a ticket, unless another call waits there: then it is that one's from now on.
+pub(in crate::mesh) fn withdraw_ticket(
+    verb: &mut Verb,
+    ticket: &Claim,
+    kind: EventKind,
+    why: &str,
+) -> Result<()> {
+    match verb.tx.sessions_waiting_with_ticket(ticket)?.first() {
+        Some(other) if *other == ticket.session => {}
+        Some(other) => verb.tx.transfer_ticket(ticket.id, *other)?,
+        None => remove_claim(verb, ticket, kind, why)?,
+    }
+    verb.changed_queues.push(ticket.resource.clone());
+    Ok(())
+}
+
+pub(in crate::mesh) fn reap_claim(verb: &mut Verb, claim: &Claim, why: &str) -> Result<()> {
+    remove_claim(verb, claim, EventKind::ClaimReaped, why)
+}
+
+/// Takes a claim or a ticket away, and says so in the log.
+fn remove_claim(verb: &mut Verb, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
+    verb.tx.delete_claim(claim.id)?;
+    let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fencing_token, "was": claim.state, "why": why });
+    Ok(verb
+        .tx
+        .append_event(kind, Some(claim.peer), &claim.resource, &data)?)
+}

@@ -1,0 +1,85 @@
+//! Releases claims and tickets.
+use crate::mesh::claim::grant::{Owner, release_claim};
+use crate::mesh::claim::lease::expiry_reason;
+use crate::mesh::claim::queue::{QueueState, settle_queue};
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
+use crate::mesh::session::SessionHandle;
+use crate::model::{ClaimState, PeerName, Refusal, Result};
+use crate::platform::id::ClaimId;
+use crate::store::Claim;
+
+/// What is given back.
+#[derive(Debug, Clone, Copy)]
+pub enum ClaimSelector<'a> {
+    /// A claim or a ticket.
+    Id(ClaimId),
+    /// Whatever one has of a resource.
+    Resource(&'a str),
+}
+
+/// What came of giving back.
+#[derive(Debug, Clone)]
+pub struct ReleaseOutcome {
+    /// What it was; `None` when it was gone already.
+    pub was: Option<ClaimState>,
+    /// Whose turn has come by that.
+    pub promoted: Vec<PeerName>,
+}
+
+impl Mesh {
+    /// Gives back a claim or a ticket, or whatever one has of a resource.
+    pub fn release(
+        &mut self,
+        me: &SessionHandle,
+        which: ClaimSelector<'_>,
+    ) -> Result<ReleaseOutcome> {
+        self.write(|verb| {
+            let found = match which {
+                ClaimSelector::Id(id) => verb.tx.claim(id)?.into_iter().collect(),
+                ClaimSelector::Resource(resource) => verb.tx.claims_on(resource)?,
+            };
+            let (mine, others): (Vec<Claim>, Vec<Claim>) = found
+                .into_iter()
+                .partition(|claim| Owner::of(claim) == Owner::me(me));
+            if let (ClaimSelector::Id(id), Some(other)) = (which, others.first()) {
+                return Err(Refusal::NotYours {
+                    problem: format!("claim {id} is {}'s", other.peer_name),
+                }
+                .into());
+            }
+            let mut was = None;
+            let mut changed_queues = Vec::new();
+            for claim in mine {
+                if expiry_reason(verb.read(), &claim)?.is_none() {
+                    release_claim(verb, &claim, "released")?;
+                    was = was
+                        .filter(|was| *was == ClaimState::Held)
+                        .or(Some(claim.state));
+                }
+                changed_queues.push(claim.resource);
+            }
+            changed_queues.dedup();
+            let mut promoted = Vec::new();
+            for resource in changed_queues {
+                promoted.extend(settle_and_list_promoted(verb, &resource)?);
+            }
+            Ok(ReleaseOutcome { was, promoted })
+        })
+    }
+}
+
+/// Puts a line in order. Returns whose turn has come.
+fn settle_and_list_promoted(verb: &mut Verb, resource: &str) -> Result<Vec<PeerName>> {
+    let waited: Vec<ClaimId> = QueueState::of(verb.tx.claims_on(resource)?)
+        .queue
+        .iter()
+        .map(|ticket| ticket.id)
+        .collect();
+    let queue_state = settle_queue(verb, resource)?;
+    let promoted = queue_state.holders.into_iter();
+    Ok(promoted
+        .filter(|claim| waited.contains(&claim.id))
+        .map(|claim| claim.peer_name)
+        .collect())
+}

@@ -1,0 +1,47 @@
+//! The names of resources. A file has one name, whichever relative path or link a caller gives.
+use std::path::Path;
+
+use crate::model::claim::{ResourceName, parse_resource_name};
+use crate::model::{Refusal, Result};
+use crate::platform::path;
+
+/// Returns the one name of what a caller names; a path is seen from `folder`.
+pub fn resource(folder: &Path, text: &str) -> Result<String> {
+    resource_as("resource", folder, text)
+}
+
+/// Returns the one name of what a caller names by a parameter.
+pub(in crate::mesh) fn resource_as(parameter: &str, folder: &Path, text: &str) -> Result<String> {
+    match parse_resource_name(parameter, text)? {
+        ResourceName::Other(name) => Ok(name.to_owned()),
+        ResourceName::File(name) => file_resource(folder, Path::new(name)),
+    }
+}
+
+/// Returns the beginning of names that a caller means; a path is seen from `folder`.
+pub fn prefix(folder: &Path, text: &str) -> Result<String> {
+    let text = text.trim();
+    if text.is_empty() || text == "file:" {
+        return Ok(text.to_owned());
+    }
+    let mut prefix = resource_as("prefix", folder, text)?;
+    if prefix.starts_with("file:") && text.ends_with('/') && !prefix.ends_with('/') {
+        prefix.push('/');
+    }
+    Ok(prefix)
+}
+
+/// Returns the name of a file as a resource.
+pub fn file_resource(folder: &Path, file: &Path) -> Result<String> {
+    let refuse =
+        |problem: &str| Refusal::argument(format!("\"{}\" {problem}", file.to_string_lossy()));
+    let resolved_path =
+        path::resolve(folder, file).ok_or_else(|| refuse("leads in a circle of links"))?;
+    let resolved_path = resolved_path
+        .to_str()
+        .ok_or_else(|| refuse("leads to a path that is not UTF-8, which a claim cannot name"))?;
+    if resolved_path.chars().any(char::is_control) {
+        return Err(refuse("leads to a path with control characters").into());
+    }
+    Ok(format!("file:{resolved_path}"))
+}

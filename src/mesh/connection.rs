@@ -1,0 +1,122 @@
+//! `Mesh`: one open database file. Runs each operation as one transaction and rings the doorbells after its commit.
+//!
+//! The operations themselves are in the modules of the nouns; `open.rs` opens a mesh.
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::host::HostView;
+use crate::model::Result;
+use crate::platform::{Clock, Fault, Moment};
+use crate::store::Store;
+use crate::wake::Doorbells;
+
+/// One open mesh.
+pub struct Mesh {
+    pub(in crate::mesh) store: Store,
+    pub(in crate::mesh) clock: Arc<dyn Clock>,
+    pub(in crate::mesh) host: HostView,
+    pub(in crate::mesh) keep_ms: i64,
+    pub(in crate::mesh) faults: Option<PathBuf>,
+    /// Runs at the end of each write operation, in its transaction.
+    pub(in crate::mesh) before_commit: fn(&mut Verb) -> Result<()>,
+}
+
+impl std::fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mesh")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mesh {
+    /// Returns the path of the database.
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// Returns the doorbells of this mesh.
+    pub fn doorbells(&self) -> &Doorbells {
+        &self.host.doorbells
+    }
+
+    /// Returns the time of this mesh's clock.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Changes how long a write waits for the lock.
+    pub fn set_lock_timeout(&mut self, lock_timeout: Duration) {
+        self.store.set_lock_timeout(lock_timeout);
+    }
+
+    /// Opens the file again if another file is at its path now. Returns whether it did: sessions registered before are not
+    /// in the new file.
+    pub fn reopen_if_replaced(&mut self) -> std::result::Result<bool, Fault> {
+        self.store.reopen_if_replaced()
+    }
+
+    /// Copies the WAL into the database file and refreshes the planner's statistics; a server does this while idle.
+    pub fn tidy(&mut self) -> Result<()> {
+        self.store.checkpoint_and_optimize()
+    }
+
+    /// Checks the whole file for damage, which is slow. Returns the first finding.
+    pub fn find_damage(&mut self) -> Result<Option<String>> {
+        self.store.find_damage()
+    }
+
+    /// Runs an operation in one transaction, then wakes the sessions that it concerns.
+    pub(in crate::mesh) fn write<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Verb) -> Result<T>,
+    ) -> Result<T> {
+        self.store.reopen_if_replaced()?;
+        let (host, before_commit) = (&self.host, self.before_commit);
+        let (outcome, wakeups) = self.store.write(self.clock.now(), |tx| {
+            let mut verb = Verb::new(tx, host);
+            let outcome = operation(&mut verb)?;
+            before_commit(&mut verb)?;
+            verb.wake(tx.sessions_waiting_for_events()?);
+            verb.wake_unnotified()?;
+            Ok((outcome, verb.into_wakeups()))
+        })?;
+        wakeups.deliver(&self.host.doorbells);
+        self.store.checkpoint_if_wal_is_long();
+        Ok(outcome)
+    }
+
+    /// Runs a query in one transaction.
+    pub(in crate::mesh) fn read<T>(
+        &mut self,
+        query: impl FnOnce(ReadContext) -> Result<T>,
+    ) -> Result<T> {
+        self.store.reopen_if_replaced()?;
+        let host = &self.host;
+        self.store
+            .read(self.clock.now(), |tx| query(ReadContext { tx, host }))
+    }
+
+    /// Runs a query that somebody asked for. Like a write operation, it repeats wake-ups that may be lost.
+    pub(in crate::mesh) fn read_and_wake_unnotified<T>(
+        &mut self,
+        query: impl FnOnce(ReadContext) -> Result<T>,
+    ) -> Result<T> {
+        let (outcome, unnotified) =
+            self.read(|read| Ok((query(read)?, read.tx.has_questions_due_for_wake()?)))?;
+        if unnotified {
+            self.wake_unnotified();
+        }
+        Ok(outcome)
+    }
+
+    /// Repeats wake-ups that may be lost. It does not wait for the write lock and ignores faults, because the caller's
+    /// operation must not depend on it: the next operation tries again.
+    pub(in crate::mesh) fn wake_unnotified(&mut self) {
+        let lock_timeout = self.store.set_lock_timeout(Duration::ZERO);
+        let _ = self.write(|_| Ok(()));
+        self.store.set_lock_timeout(lock_timeout);
+    }
+}

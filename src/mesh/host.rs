@@ -1,0 +1,151 @@
+//! `HostView`: what this process can see of the machine: which sessions live, and what they do.
+//!
+//! Liveness is looked up when it is needed. There are no heartbeats, so a laptop that slept does not kill its sessions.
+use std::path::{Path, PathBuf};
+
+use crate::claude_code::{
+    INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
+};
+use crate::model::{Activity, Liveness};
+use crate::platform::{Moment, process};
+use crate::store::{ProcessLocation, Session};
+use crate::wake::Doorbells;
+
+/// The view that this process has of the machine.
+#[derive(Debug)]
+pub(in crate::mesh) struct HostView {
+    pub(in crate::mesh) doorbells: Doorbells,
+    /// This process itself.
+    pub(in crate::mesh) own: ProcessLocation,
+    /// How many turns peers may start in a session before its person types again.
+    pub(in crate::mesh) wake_budget: u32,
+    registry: Option<PathBuf>,
+}
+
+impl HostView {
+    pub(in crate::mesh) fn new(
+        doorbells: Doorbells,
+        now: &Moment,
+        registry: Option<PathBuf>,
+        wake_budget: u32,
+    ) -> Self {
+        Self {
+            doorbells,
+            own: ProcessLocation {
+                host: process::host(),
+                boot: now.boot.to_string(),
+                pid_namespace: process::pid_namespace(),
+                process: process::this_process(),
+                instance: 0,
+            },
+            wake_budget,
+            registry,
+        }
+    }
+
+    /// Returns the location of a process of this machine.
+    pub(in crate::mesh) fn location(
+        &self,
+        process: process::ProcessKey,
+        instance: u32,
+    ) -> ProcessLocation {
+        ProcessLocation {
+            process,
+            instance,
+            ..self.own.clone()
+        }
+    }
+
+    /// Returns whether the client of a session lives. Its process decides. If process numbers of its location mean nothing
+    /// here, the lock of its server decides; if neither can be seen, the time at which it was last seen.
+    pub(in crate::mesh) fn liveness(
+        &self,
+        session: &Session,
+        ttl_ms: i64,
+        now: &Moment,
+    ) -> Liveness {
+        let location = &session.location;
+        let liveness_of = |alive: bool| {
+            if alive {
+                Liveness::Alive
+            } else {
+                Liveness::Dead
+            }
+        };
+        if session.ended_at_ms.is_some() {
+            return Liveness::Dead;
+        }
+        if self.is_local(location) {
+            return liveness_of(process::is_alive(location.process));
+        }
+        if location.boot == self.own.boot && session.has_server {
+            return liveness_of(self.doorbells.is_server_running(session.id));
+        }
+        if location.boot != self.own.boot && location.host == self.own.host {
+            return Liveness::Dead;
+        }
+        Liveness::from_last_seen(session.last_seen_at_ms, ttl_ms, now.wall_ms)
+    }
+
+    /// Returns whether a session can be asked: it lives and its server runs.
+    pub(in crate::mesh) fn is_askable(&self, session: &Session, now: &Moment) -> bool {
+        self.doorbells.is_server_running(session.id)
+            && self.liveness(session, 0, now) == Liveness::Alive
+    }
+
+    /// Returns what a session is doing.
+    pub(in crate::mesh) fn activity(&self, session: &Session, now: &Moment) -> Activity {
+        if self.liveness(session, 0, now) == Liveness::Dead {
+            return Activity::Offline;
+        }
+        if !self.doorbells.is_server_running(session.id) {
+            return Activity::NeedsRestart;
+        }
+        let reported = self
+            .registry_entry(session)
+            .and_then(|registry_entry| registry_entry.status)
+            .or_else(|| session.activity.clone());
+        reported.map_or(Activity::Unknown, |reported| Activity::of(&reported))
+    }
+
+    /// Returns the entry of Claude Code's registry for a session on this machine.
+    pub(in crate::mesh) fn registry_entry(&self, session: &Session) -> Option<RegistryEntry> {
+        let is_local = self.is_local(&session.location);
+        registry_entry(
+            self.registry.as_ref().filter(|_| is_local)?,
+            session.location.process,
+        )
+    }
+
+    /// Returns why the client of a session may refuse lines in its inbox, as far as its version or its settings show. Works
+    /// for a session of `project` on this machine.
+    pub(in crate::mesh) fn inbox_refusal_reason(
+        &self,
+        session: &Session,
+        project: Option<&str>,
+    ) -> Option<String> {
+        let registry_entry = self.registry_entry(session);
+        let version = registry_entry
+            .as_ref()
+            .and_then(|entry| entry.version.as_deref());
+        if let Some(version) = version.filter(|version| !has_inbox(version)) {
+            return Some(format!(
+                "its Claude Code is {version}, and such lines are taken from 2.1.224 on"
+            ));
+        }
+        let folder = registry_entry
+            .as_ref()
+            .and_then(|entry| entry.folder.as_deref());
+        let folder = folder.or(project).map(Path::new);
+        let settings_file = find_inbound_refusal(self.registry.as_ref()?, folder)?;
+        Some(format!(
+            "{INBOUND} is \"{INBOUND_REFUSED}\" in {}",
+            settings_file.display()
+        ))
+    }
+
+    /// Returns whether process numbers of a location mean the same here.
+    fn is_local(&self, location: &ProcessLocation) -> bool {
+        location.boot == self.own.boot && location.pid_namespace == self.own.pid_namespace
+    }
+}

@@ -1,0 +1,59 @@
+//! Erases memories.
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::erase::EraseOutcome;
+use crate::mesh::session::SessionHandle;
+use crate::model::memory as rules;
+use crate::model::{EventKind, Result};
+use crate::platform::id::MemoryId;
+use crate::store::MESH_SCOPE;
+
+/// Which memory is to be forgotten.
+#[derive(Debug, Clone, Copy)]
+pub enum MemorySelector<'a> {
+    /// This repository's of that key, else the mesh's.
+    Key(&'a str),
+    /// The one of that id, whichever version it names.
+    Id(MemoryId),
+}
+
+impl Mesh {
+    /// Forgets a memory with its replaced versions, in every table and in the free pages of the file.
+    pub fn forget(
+        &mut self,
+        me: &SessionHandle,
+        home: &str,
+        which: MemorySelector,
+    ) -> Result<EraseOutcome> {
+        let key = match which {
+            MemorySelector::Key(key) => Some(rules::key(key)?),
+            MemorySelector::Id(_) => None,
+        };
+        self.erase_with(|verb| {
+            let found = match (which, key) {
+                (MemorySelector::Id(id), _) => verb.tx.memory(id)?,
+                (_, Some(key)) => match verb.tx.memory_versions(home, key)?.into_iter().next() {
+                    Some(own) => Some(own),
+                    None => verb.tx.memory_versions(MESH_SCOPE, key)?.into_iter().next(),
+                },
+                (_, None) => None,
+            };
+            let Some(memory) = found else {
+                return Ok(false);
+            };
+            verb.tx.begin_secure_erase(&memory.id.to_string())?;
+            verb.tx.erase_memory(&memory)?;
+            let data = json!({
+                "key": memory.key,
+                "version": memory.version,
+                "scope": memory.scope_kind().as_str(),
+                "forgotten": true,
+            });
+            let subject = memory.id.to_string();
+            verb.tx
+                .append_event(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;
+            Ok(true)
+        })
+    }
+}

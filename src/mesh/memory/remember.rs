@@ -1,0 +1,131 @@
+//! Stores memories: text that sessions of a repository, or of the whole mesh, want to know later.
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::retention;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::text::check_text;
+use crate::model::memory::{self as rules, MemoryScope};
+use crate::model::{EventKind, PeerKind, Refusal, Result};
+use crate::platform::id::MemoryId;
+use crate::platform::project::Project;
+use crate::store::{MESH_SCOPE, NewMemory};
+
+/// A time to live has these limits, in seconds.
+const TTL_SECONDS_RANGE: std::ops::RangeInclusive<u32> = 1..=10 * 365 * 86_400;
+
+/// What is to be remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Remember<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Its key; the same key again replaces.
+    pub key: Option<&'a str>,
+    /// Words to find it by.
+    pub tags: &'a [String],
+    /// When it goes by itself.
+    pub ttl_seconds: Option<u32>,
+    /// For the repository or for the mesh.
+    pub scope: MemoryScope,
+    /// A text that looks like a secret is passed all the same; a person's right only.
+    pub force: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RememberOutcome {
+    /// Its id.
+    pub id: MemoryId,
+    /// Its key.
+    pub key: Option<String>,
+    /// Which version of the key it is; 1 is the first.
+    pub version: u32,
+}
+
+impl Mesh {
+    /// Returns the place where the memories of a project are. They follow when its folder becomes a repository, and when it is
+    /// none any more.
+    pub fn memory_home(&mut self, project: &Project) -> Result<String> {
+        let home = project.memory_scope_key();
+        if let Some(earlier) = project.earlier_memory_scope_key() {
+            let remaining = self.read(|read| {
+                Ok(read.tx.schema_at_least(3) && read.tx.memory_range(&earlier)?.is_some())
+            })?;
+            if remaining {
+                self.write(|verb| Ok(verb.tx.move_memories(&earlier, &home)?))?;
+            }
+        }
+        Ok(home)
+    }
+
+    /// Remembers a text for the repository at `home`, or for the mesh.
+    pub fn remember(
+        &mut self,
+        me: &SessionHandle,
+        home: &str,
+        new: Remember,
+    ) -> Result<RememberOutcome> {
+        let force = new.force && me.kind == PeerKind::Person;
+        check_text("text", new.text, 1, force)?;
+        let key = new.key.map(rules::key).transpose()?;
+        let tags = rules::tags(new.tags)?;
+        check_text("key", key.unwrap_or_default(), 0, force)?;
+        check_text("tags", &tags.join(" "), 0, force)?;
+        if let Some(seconds) = new
+            .ttl_seconds
+            .filter(|seconds| !TTL_SECONDS_RANGE.contains(seconds))
+        {
+            let (least, most) = (TTL_SECONDS_RANGE.start(), TTL_SECONDS_RANGE.end());
+            let problem = format!("\"ttl_seconds\" must be from {least} to {most}, got {seconds}");
+            return Err(Refusal::argument(problem).into());
+        }
+        let scope = scope_key(new.scope, home);
+        let (remembered, is_sweep_due) = self.write(|verb| {
+            let old = match key {
+                Some(key) => verb.tx.memory_versions(scope, key)?.into_iter().next(),
+                None => None,
+            };
+            if let Some(old) = &old {
+                verb.tx.supersede_memory(old, me.name.as_str())?;
+            }
+            let version = old.map_or(1, |old| old.version + 1);
+            let expires_at_ms = new
+                .ttl_seconds
+                .map(|seconds| verb.tx.now.wall_ms + i64::from(seconds) * 1000);
+            let id = verb.tx.insert_memory(&NewMemory {
+                scope,
+                key,
+                version,
+                by: me.name.as_str(),
+                expires_at_ms,
+                tags: &tags,
+                text: new.text,
+            })?;
+            if let Some(key) = key {
+                verb.tx.trim_memory_versions(scope, key)?;
+            }
+            let data = json!({ "key": key, "version": version, "scope": new.scope.as_str() });
+            verb.tx.append_event(
+                EventKind::MemoryChanged,
+                Some(me.peer),
+                &id.to_string(),
+                &data,
+            )?;
+            let remembered = RememberOutcome {
+                id,
+                key: key.map(str::to_owned),
+                version,
+            };
+            Ok((remembered, retention::is_sweep_due(verb.read())?))
+        })?;
+        self.sweep_if_due(is_sweep_due);
+        Ok(remembered)
+    }
+}
+
+pub(in crate::mesh) fn scope_key(scope: MemoryScope, home: &str) -> &str {
+    match scope {
+        MemoryScope::Project => home,
+        MemoryScope::Mesh => MESH_SCOPE,
+    }
+}

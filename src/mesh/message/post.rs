@@ -1,0 +1,323 @@
+//! Posts messages: to a peer, to the subscribers of a topic, or to everyone.
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::peer::address::{find_peer, resolve_address};
+use crate::mesh::retention;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::text::check_text;
+use crate::model::message::{
+    BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX, SentTo,
+};
+use crate::model::peer::Address;
+use crate::model::validate::check_secret;
+use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
+use crate::platform::id::MessageId;
+use crate::store::{IdempotencyMatch, MessageTarget, NewMessage, Peer, Session};
+
+/// Longest time of use of a message, in seconds: a year.
+pub const MESSAGE_TTL_SECONDS_MAX: u32 = 31_536_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// A message to post.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageDraft<'a> {
+    /// Whom it is for.
+    pub to: &'a Recipient,
+    /// Its text.
+    pub body: &'a str,
+    /// What it is.
+    pub kind: MessageType,
+    /// What it is about.
+    pub subject: Option<&'a str>,
+    /// How long it is of use.
+    pub ttl_seconds: Option<u32>,
+    /// Which message it follows.
+    pub in_reply_to: Option<MessageId>,
+    /// A mark by which the same message is not stored twice.
+    pub idempotency_key: Option<&'a str>,
+    /// A text that looks like a secret is passed all the same; a person's right only.
+    pub force: bool,
+}
+
+impl<'a> MessageDraft<'a> {
+    /// Returns the plainest message.
+    pub fn of(to: &'a Recipient, body: &'a str) -> Self {
+        Self {
+            to,
+            body,
+            kind: MessageType::Text,
+            subject: None,
+            ttl_seconds: None,
+            in_reply_to: None,
+            idempotency_key: None,
+            force: false,
+        }
+    }
+}
+
+/// What came of posting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostOutcome {
+    /// The message.
+    pub id: MessageId,
+    /// How many mailboxes it is for.
+    pub recipients: usize,
+    /// Which of them no session sits at that can be reached now.
+    pub offline: Vec<String>,
+}
+
+/// A mailbox that a message is for, and who may sit there.
+pub(in crate::mesh) struct RecipientPeer {
+    peer: Peer,
+    sessions: Vec<Session>,
+}
+
+impl Mesh {
+    /// Stores a message. Only a command or an alert wakes those it is for.
+    pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
+        check_draft(me, draft)?;
+        let (id, recipients, is_sweep_due) = self.write(|verb| {
+            let (id, recipients) = post(verb, me, draft)?;
+            Ok((id, recipients, retention::is_sweep_due(verb.read())?))
+        })?;
+        // It is stored, whatever becomes of the rest; and who lives is looked up where nobody waits for the lock.
+        self.sweep_if_due(is_sweep_due);
+        if recipients.iter().any(|one| self.has_dead_session(one)) {
+            let _ = self.record_dead_sessions();
+        }
+        let offline_peers = recipients
+            .iter()
+            .filter(|one| one.peer.kind == PeerKind::Session && !self.is_reachable(one));
+        Ok(PostOutcome {
+            id,
+            recipients: recipients.len(),
+            offline: offline_peers.map(|one| one.peer.name.to_string()).collect(),
+        })
+    }
+
+    fn is_reachable(&self, recipient: &RecipientPeer) -> bool {
+        let now = self.now();
+        let askable = |session: &Session| self.host.is_askable(session, &now);
+        recipient.sessions.iter().any(askable)
+    }
+
+    fn has_dead_session(&self, RecipientPeer { peer, sessions }: &RecipientPeer) -> bool {
+        let now = self.now();
+        let liveness = |session: &Session| self.host.liveness(session, peer.ttl_ms, &now);
+        sessions
+            .iter()
+            .any(|session| liveness(session) == Liveness::Dead)
+    }
+}
+
+pub(in crate::mesh) fn check_message_exists(read: ReadContext, id: MessageId) -> Result<()> {
+    if read.tx.has_message(id)? {
+        Ok(())
+    } else {
+        Err(Refusal::UnknownMessage { id: id.to_string() }.into())
+    }
+}
+
+/// Sizes, forms and secrets are checked before anything is stored.
+fn check_draft(me: &SessionHandle, draft: &MessageDraft) -> Result<()> {
+    let force = draft.force && me.kind == PeerKind::Person;
+    check_text("body", draft.body, 1, force)?;
+    if draft.kind == MessageType::Json
+        && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(draft.body)
+    {
+        return Err(
+            Refusal::argument(format!("\"body\" of type json does not parse: {error}")).into(),
+        );
+    }
+    if let Some(subject) = draft.subject {
+        check_length("subject", subject, SUBJECT_CHARS_MAX)?;
+        if !force {
+            check_secret("subject", subject)?;
+        }
+    }
+    if let Some(key) = draft.idempotency_key {
+        check_length("idempotency_key", key, KEY_CHARS_MAX)?;
+    }
+    match draft.ttl_seconds {
+        Some(ttl) if !(1..=MESSAGE_TTL_SECONDS_MAX).contains(&ttl) => Err(Refusal::argument(
+            format!("\"ttl_seconds\" must be from 1 to {MESSAGE_TTL_SECONDS_MAX}, got {ttl}"),
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_length(parameter: &str, text: &str, max_chars: usize) -> Result<()> {
+    match text.chars().count() {
+        0 => Err(Refusal::argument(format!("\"{parameter}\" is empty")).into()),
+        length if length > max_chars => Err(Refusal::argument(format!(
+            "\"{parameter}\" may have {max_chars} characters at most, got {length}"
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn post(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    draft: &MessageDraft,
+) -> Result<(MessageId, Vec<RecipientPeer>)> {
+    let new = |to| NewMessage {
+        from: me.peer,
+        from_name: me.name.as_str(),
+        to,
+        kind: draft.kind,
+        subject: draft.subject,
+        body: draft.body,
+        in_reply_to: draft.in_reply_to,
+        idempotency_key: draft.idempotency_key,
+        ttl_ms: draft.ttl_seconds.map(|seconds| i64::from(seconds) * 1000),
+    };
+    if let Some(key) = draft.idempotency_key
+        && let Some(keyed) = verb
+            .tx
+            .find_message_by_idempotency_key(&new(MessageTarget::Topic(EVERYONE)), key)?
+    {
+        if !keyed.is_identical || !has_same_recipient(verb.read(), &keyed, draft.to)? {
+            return Err(Refusal::conflict(format!(
+                "this idempotency_key stands for another message of yours, {}",
+                keyed.id
+            ))
+            .into());
+        }
+        let target = match (keyed.to_peer, &keyed.topic) {
+            (Some(peer), _) => MessageTarget::Peer(peer),
+            (None, topic) => MessageTarget::Topic(topic.as_deref().unwrap_or(EVERYONE)),
+        };
+        return Ok((keyed.id, recipients(verb.read(), me, target)?));
+    }
+    if let Some(id) = draft.in_reply_to {
+        check_message_exists(verb.read(), id)?;
+    }
+    let (target, sent_to) = match draft.to {
+        Recipient::Peer(address) => {
+            let peer = resolve_address(verb, me, address)?;
+            (
+                MessageTarget::Peer(peer.id),
+                SentTo::Peer(peer.name.to_string()),
+            )
+        }
+        Recipient::Topic(topic) => {
+            let name = topic.as_str();
+            (MessageTarget::Topic(name), SentTo::Topic(name.into()))
+        }
+        Recipient::Everyone => {
+            check_broadcast_rate(verb.read(), me)?;
+            (MessageTarget::Topic(EVERYONE), SentTo::Everyone)
+        }
+    };
+    store_message(verb, me, &new(target), &sent_to)
+}
+
+/// Stores a message, and rings for it if it wakes.
+pub(in crate::mesh) fn store_message(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    new: &NewMessage,
+    sent_to: &SentTo,
+) -> Result<(MessageId, Vec<RecipientPeer>)> {
+    let id = verb.tx.insert_message(new)?;
+    let data = json!({ "to": sent_to, "type": new.kind, "bytes": new.body.len() });
+    verb.tx.append_event(
+        EventKind::MessagePosted,
+        Some(me.peer),
+        &id.to_string(),
+        &data,
+    )?;
+    let recipients = recipients(verb.read(), me, new.to)?;
+    if new.kind.wakes() {
+        for recipient in &recipients {
+            verb.wake(recipient.sessions.iter().map(|session| session.id));
+        }
+    }
+    Ok((id, recipients))
+}
+
+/// Returns whether what is stored went where the same call would go. Of several sessions of a project another may be the
+/// first now.
+fn has_same_recipient(read: ReadContext, keyed: &IdempotencyMatch, to: &Recipient) -> Result<bool> {
+    Ok(match (to, keyed.to_peer) {
+        (Recipient::Everyone, None) => keyed.topic.as_deref() == Some(EVERYONE),
+        (Recipient::Topic(topic), None) => keyed.topic.as_deref() == Some(topic.as_str()),
+        (Recipient::Peer(address), Some(id)) => match (address, find_peer(read, address.name())?) {
+            (_, Some(named)) if named.id == id => true,
+            (Address::AnyOf(_), Some(named)) => {
+                named.project.is_some()
+                    && read
+                        .tx
+                        .peer(id)?
+                        .is_some_and(|peer| peer.project == named.project)
+            }
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
+fn recipients(
+    read: ReadContext,
+    me: &SessionHandle,
+    target: MessageTarget,
+) -> Result<Vec<RecipientPeer>> {
+    let with_sessions = |peer: Peer| -> Result<RecipientPeer> {
+        let sessions = read.tx.live_sessions_at(peer.id)?;
+        Ok(RecipientPeer { peer, sessions })
+    };
+    match target {
+        MessageTarget::Peer(id) => read.tx.peer(id)?.into_iter().map(with_sessions).collect(),
+        MessageTarget::Topic(EVERYONE) => {
+            let mut sessions = read.tx.live_sessions()?;
+            let others = read
+                .tx
+                .addressable_peers()?
+                .into_iter()
+                .filter(|peer| peer.id != me.peer);
+            Ok(others
+                .map(|peer| RecipientPeer {
+                    sessions: sessions
+                        .extract_if(.., |session| session.peer == peer.id)
+                        .collect(),
+                    peer,
+                })
+                .collect())
+        }
+        MessageTarget::Topic(topic) => {
+            let mut found = Vec::new();
+            for (id, _) in read.tx.subscribers(topic)? {
+                if id != me.peer {
+                    found.extend(read.tx.peer(id)?);
+                }
+            }
+            found.into_iter().map(with_sessions).collect()
+        }
+    }
+}
+
+/// A peer that talks to everybody all the time is a fault of its program.
+fn check_broadcast_rate(read: ReadContext, me: &SessionHandle) -> Result<()> {
+    let now_ms = read.tx.now.wall_ms;
+    match read
+        .tx
+        .nth_newest_broadcast_at_ms(me.peer, now_ms - MINUTE_MS, BROADCASTS_A_MINUTE)?
+    {
+        Some(oldest_ms) => {
+            let seconds = (oldest_ms + MINUTE_MS - now_ms + 999) / 1000;
+            Err(Refusal::RateLimited {
+                problem: format!(
+                    "you have posted to everybody {BROADCASTS_A_MINUTE} times within a minute; \
+                     again in {seconds} s"
+                ),
+            }
+            .into())
+        }
+        None => Ok(()),
+    }
+}

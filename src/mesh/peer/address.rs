@@ -1,0 +1,122 @@
+//! Resolves addresses and names to peers.
+use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::peer::liveness::reap_dead_sessions;
+use crate::mesh::session::SessionHandle;
+use crate::model::peer::{Address, nearest};
+use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
+use crate::platform::id::PeerId;
+use crate::store::{Peer, Session};
+
+/// Returns whom an address means; never the caller, never silently somebody else.
+pub(in crate::mesh) fn resolve_address(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    address: &Address,
+) -> Result<Peer> {
+    let Some(named) = find_peer(verb.read(), address.name())? else {
+        return Err(unknown_peer_refusal(verb.read(), Some(me), address.name())?.into());
+    };
+    match address {
+        Address::Peer(_) if named.id == me.peer => Err(Refusal::argument(format!(
+            "\"{}\" is yourself; name somebody else, or another seat of your project",
+            named.name
+        ))
+        .into()),
+        Address::Peer(_) => Ok(named),
+        Address::AnyOf(_) => pick_peer_of_project(verb, me, named),
+    }
+}
+
+pub(in crate::mesh) fn find_peer(read: ReadContext, name: &str) -> Result<Option<Peer>> {
+    if let Some(peer) = read
+        .tx
+        .find_peer_by_name(name)?
+        .filter(|peer| peer.kind != PeerKind::Run)
+    {
+        return Ok(Some(peer));
+    }
+    let mut matching = read.tx.peers_with_given_name(name)?;
+    if matching.is_empty() && name.len() >= 6 && name.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        matching = read.tx.peers_with_id_prefix(name)?;
+    }
+    match matching.len() {
+        0 | 1 => Ok(matching.pop()),
+        _ => {
+            let matching = matching.iter().map(|peer| peer.name.to_string()).collect();
+            Err(Refusal::AmbiguousPeer {
+                name: name.into(),
+                matching,
+            }
+            .into())
+        }
+    }
+}
+
+/// An askable session of the project, an idle one first, else the mailbox that was named.
+fn pick_peer_of_project(verb: &mut Verb, me: &SessionHandle, named: Peer) -> Result<Peer> {
+    let seats_of_project = match &named.project {
+        Some(project) => verb.tx.seats_of_project(project)?,
+        None => vec![named.clone()],
+    };
+    let mut best: Option<(bool, Peer)> = None;
+    for peer in seats_of_project.iter().filter(|peer| peer.id != me.peer) {
+        let Some(session) =
+            reap_dead_sessions(verb, peer)?.filter(|session| verb.is_askable(session))
+        else {
+            continue;
+        };
+        let idle = verb.activity(&session) == Activity::Idle;
+        if best
+            .as_ref()
+            .is_none_or(|(best_idle, _)| idle && !best_idle)
+        {
+            best = Some((idle, peer.clone()));
+        }
+    }
+    let fallback = || {
+        (named.id != me.peer)
+            .then_some(named)
+            .or_else(|| seats_of_project.into_iter().find(|peer| peer.id != me.peer))
+    };
+    best.map(|(_, peer)| peer)
+        .or_else(fallback)
+        .ok_or_else(|| Refusal::argument("that project has no other session than yourself").into())
+}
+
+/// Returns the refusal of a name that is nobody's, with those that are near and here.
+pub(in crate::mesh) fn unknown_peer_refusal(
+    read: ReadContext,
+    me: Option<&SessionHandle>,
+    name: &str,
+) -> Result<Refusal> {
+    let mut names = Vec::new();
+    let mut present = Vec::new();
+    for peer in read
+        .tx
+        .addressable_peers()?
+        .into_iter()
+        .filter(|peer| me.is_none_or(|me| me.peer != peer.id) && peer.kind == PeerKind::Session)
+    {
+        names.push(peer.name.to_string());
+        let alive = |session: &Session| read.liveness(session, peer.ttl_ms) == Liveness::Alive;
+        if read.tx.live_sessions_at(peer.id)?.iter().any(alive) {
+            present.push(peer.name.to_string());
+        }
+    }
+    present.truncate(12);
+    Ok(Refusal::UnknownPeer {
+        name: name.into(),
+        nearest: nearest(name, &names),
+        present,
+    })
+}
+
+/// Returns the name of a peer, or of a removed one.
+pub(in crate::mesh) fn peer_name(read: ReadContext, id: PeerId) -> Result<PeerName> {
+    Ok(name_or_gone(read.tx.peer(id)?))
+}
+
+/// Returns the name of a peer; a removed one is called `gone`.
+pub(in crate::mesh) fn name_or_gone(peer: Option<Peer>) -> PeerName {
+    peer.map_or_else(|| PeerName::fold("gone"), |peer| peer.name)
+}

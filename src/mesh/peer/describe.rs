@@ -1,0 +1,118 @@
+//! What a session says of itself: role, summary, branch and name.
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
+use crate::mesh::peer::directory::{PeerView, build_view};
+use crate::mesh::peer::naming::rename_peer;
+use crate::mesh::session::SessionHandle;
+use crate::model::{PeerKind, PeerName, Refusal, Result};
+
+/// What a session says of itself; what is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct PeerDescription {
+    /// What it is for, at most 64 characters.
+    pub role: Option<String>,
+    /// What it is doing, at most 500 characters.
+    pub summary: Option<String>,
+    /// The branch it works on.
+    pub branch: Option<String>,
+    /// Where its prompt is, at most 500 characters.
+    pub prompt_ptr: Option<String>,
+    /// Time to live where no process can be looked up, in seconds.
+    pub ttl_seconds: Option<u32>,
+    /// Another name.
+    pub name: Option<String>,
+}
+
+impl Mesh {
+    /// Notes what a session says of itself, and that it is there.
+    pub fn describe(
+        &mut self,
+        me: &SessionHandle,
+        description: &PeerDescription,
+    ) -> Result<PeerView> {
+        check_description(description)?;
+        self.write(|verb| {
+            if let Some(name) = &description.name {
+                rename_self(verb, me, name)?;
+            }
+            let fields = [
+                &description.role,
+                &description.summary,
+                &description.branch,
+                &description.prompt_ptr,
+            ]
+            .map(|field| field.as_deref());
+            verb.tx.update_peer(
+                me.peer,
+                fields,
+                description
+                    .ttl_seconds
+                    .map(|seconds| i64::from(seconds) * 1000),
+            )?;
+            verb.tx.mark_session_seen(me.session)?;
+            let peer = verb
+                .tx
+                .peer(me.peer)?
+                .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
+            build_view(verb.read(), peer)
+        })
+    }
+}
+
+pub(in crate::mesh) fn check_description(description: &PeerDescription) -> Result<()> {
+    let limits = [
+        ("role", &description.role, 64),
+        ("summary", &description.summary, 500),
+        ("branch", &description.branch, 200),
+        ("prompt_ptr", &description.prompt_ptr, 500),
+    ];
+    for (parameter, value, max_chars) in limits {
+        let length = value.as_ref().map_or(0, |value| value.chars().count());
+        if length > max_chars {
+            return Err(Refusal::argument(format!(
+                "\"{parameter}\" may have {max_chars} characters at most, got {length}"
+            ))
+            .into());
+        }
+    }
+    if let Some(ttl) = description
+        .ttl_seconds
+        .filter(|ttl| !(5..=86_400).contains(ttl))
+    {
+        let problem = format!("\"ttl_seconds\" must be from 5 to 86400, got {ttl}");
+        return Err(Refusal::argument(problem).into());
+    }
+    Ok(())
+}
+
+/// A session may name itself only while nothing else does and nobody knows it by its name.
+fn rename_self(verb: &mut Verb, me: &SessionHandle, wanted: &str) -> Result<()> {
+    let name = PeerName::parse_chosen(wanted)?;
+    let peer = verb
+        .tx
+        .peer(me.peer)?
+        .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
+    if name == peer.name {
+        return Ok(());
+    }
+    if peer.kind != PeerKind::Session {
+        return Err(
+            Refusal::conflict("only a session with a mailbox has a name of its own").into(),
+        );
+    }
+    if verb.tx.has_correspondence(peer.id)? {
+        return Err(Refusal::conflict(format!(
+            "others know you as \"{}\" already; a name is changed in .claude-mesh.json",
+            peer.name
+        ))
+        .into());
+    }
+    if verb
+        .tx
+        .find_peer_by_name(name.as_str())?
+        .is_some_and(|owner| owner.id != peer.id)
+    {
+        return Err(Refusal::conflict(format!("\"{name}\" belongs to another peer")).into());
+    }
+    rename_peer(verb, &peer, &name)
+}

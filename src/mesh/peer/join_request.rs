@@ -1,0 +1,79 @@
+//! `JoinRequest`: what a client process gives to register.
+use std::path::Path;
+
+use crate::claude_code::RegistryEntry;
+use crate::model::PeerKind;
+use crate::platform::process::{self, ProcessKey};
+use crate::platform::project::Project;
+use crate::platform::{Fault, Settings};
+
+/// Who comes in.
+#[derive(Debug, Clone)]
+pub struct JoinRequest {
+    /// The client process.
+    pub process: ProcessKey,
+    /// Tells several members of one process apart; 0 for hooks and servers.
+    pub instance: u32,
+    /// What sits down. A run gets no mailbox.
+    pub kind: PeerKind,
+    /// The project; a person needs none.
+    pub project: Option<Project>,
+    /// The client, for example `claude-code 2.1.329`.
+    pub agent: Option<String>,
+    /// Claude Code's own id of the session.
+    pub client_session: Option<String>,
+    /// A name its person gave it.
+    pub given_name: Option<String>,
+    /// It is a `claude -p` run.
+    pub headless: bool,
+    /// A server sits down with it.
+    pub has_server: bool,
+}
+
+impl JoinRequest {
+    /// Returns this process as a member of a project, for programs that use the library alone.
+    pub fn here(project: &Path) -> std::result::Result<Self, Fault> {
+        let settings = Settings::read(&|_| None, project.into(), None, project.into())?;
+        let project = Project::of(project, &settings)?;
+        let process = process::stat(process::own_pid()).map_or(
+            ProcessKey {
+                pid: process::own_pid(),
+                started: 0,
+            },
+            |found| found.key,
+        );
+        Ok(Self::of(process, PeerKind::Session, Some(project)))
+    }
+
+    /// Returns the plainest arrival of a process.
+    pub fn of(process: ProcessKey, kind: PeerKind, project: Option<Project>) -> Self {
+        Self {
+            process,
+            instance: 0,
+            kind,
+            project,
+            agent: None,
+            client_session: None,
+            given_name: None,
+            headless: false,
+            has_server: false,
+        }
+    }
+
+    /// Returns the arrival as a further member of the same process.
+    #[must_use]
+    pub fn instance(mut self, instance: u32) -> Self {
+        self.instance = instance;
+        self
+    }
+
+    /// Adds what Claude Code's registry knows and nobody has told yet.
+    pub fn fill_from_registry(&mut self, registry_entry: Option<RegistryEntry>) {
+        let Some(registry_entry) = registry_entry else {
+            return;
+        };
+        self.client_session = self.client_session.take().or(registry_entry.session_id);
+        self.given_name = self.given_name.take().or(registry_entry.given_name);
+        self.headless |= registry_entry.headless;
+    }
+}

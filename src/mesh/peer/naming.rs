@@ -1,0 +1,68 @@
+//! The names of peers: derived from the project, unique in the mesh, and never given to another peer again.
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::mesh::context::{ReadContext, Verb};
+use crate::model::{EventKind, PeerName, Result};
+use crate::platform::id::PeerId;
+use crate::platform::project::Project;
+use crate::store::Peer;
+
+/// Gives a mailbox another name, and says so; the old one stays an alias.
+pub(in crate::mesh) fn rename_peer(verb: &mut Verb, peer: &Peer, name: &PeerName) -> Result<()> {
+    verb.tx.rename_peer(peer, name)?;
+    let renamed_from = json!({ "was": peer.name });
+    Ok(verb.tx.append_event(
+        EventKind::PeerRenamed,
+        Some(peer.id),
+        name.as_str(),
+        &renamed_from,
+    )?)
+}
+
+pub(in crate::mesh) fn qualified_name(project: &Project) -> String {
+    match &project.worktree {
+        Some(worktree) => format!("{}.{worktree}", project.name),
+        None => project.name.clone(),
+    }
+}
+
+/// Returns what the mailboxes of a project are called. Where `there` has one that was named before letters other than ASCII
+/// ones counted, it stays so.
+pub(in crate::mesh) fn preferred_name(project: &Project, existing: &[Peer]) -> PeerName {
+    let name = qualified_name(project);
+    let legacy_name = PeerName::fold_ascii_only(&name);
+    if existing
+        .iter()
+        .any(|peer| peer.requested_name == legacy_name.as_str())
+    {
+        legacy_name
+    } else {
+        PeerName::fold(&name)
+    }
+}
+
+/// The names of the folders above a project, nearest first; at most four.
+pub(in crate::mesh) fn folders_above(project: &Project) -> Vec<String> {
+    let above = project.path.ancestors().skip(1).filter_map(Path::file_name);
+    above
+        .map(|name| name.to_string_lossy().into_owned())
+        .take(4)
+        .collect()
+}
+
+/// Names given once, also earlier ones, belong to their mailbox for good.
+pub(in crate::mesh) fn first_free_name(
+    read: ReadContext,
+    candidates: impl Iterator<Item = PeerName>,
+    own: Option<PeerId>,
+) -> Result<PeerName> {
+    for name in candidates {
+        match read.tx.find_peer_by_name(name.as_str())? {
+            Some(owner) if Some(owner.id) != own => {}
+            _ => return Ok(name),
+        }
+    }
+    unreachable!("the candidates are numbered without end")
+}

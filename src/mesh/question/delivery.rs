@@ -1,0 +1,115 @@
+//! Records what was put before the model of a session.
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
+use crate::mesh::question::inbox::Inbox;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::wake::turn::{count_peer_turn, enter_turn};
+use crate::model::{EventKind, Result, WakeState};
+
+/// How something is put before a session.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::mesh) struct DeliveryDetails<'a> {
+    /// In which turn, if that is known.
+    pub(in crate::mesh) turn: Option<&'a str>,
+    /// By which way.
+    pub(in crate::mesh) channel: WakeState,
+    /// What the log tells of it: which turn by peers it began, or how often in a row it kept one going.
+    pub(in crate::mesh) counted: Option<(&'static str, u32)>,
+}
+
+impl Mesh {
+    /// Notes that questions, late answers, granted claims and mail were handed to the session's client for the model's next request.
+    pub fn mark_delivered(
+        &mut self,
+        me: &SessionHandle,
+        shown: &Inbox,
+        turn: Option<&str>,
+        channel: WakeState,
+    ) -> Result<()> {
+        if shown.is_empty() {
+            return Ok(());
+        }
+        self.write(|verb| {
+            let mut counted = None;
+            if matches!(channel, WakeState::Inbox | WakeState::Rewake) {
+                counted = Some(("posted_turns", count_peer_turn(verb, me, turn)?));
+                verb.tx.set_wake_attempt(me.session, None)?;
+            } else if let Some(turn) = turn {
+                enter_turn(verb, me, turn)?;
+            }
+            mark_delivered(
+                verb,
+                me,
+                shown,
+                DeliveryDetails {
+                    turn,
+                    channel,
+                    counted,
+                },
+            )
+        })
+    }
+
+    /// Notes that the Stop hook keeps the session in its turn: `kept` holds the questions it names, and `streak` is how
+    /// often it did so in a row.
+    pub fn record_stop_block(
+        &mut self,
+        me: &SessionHandle,
+        blocked_for: &Inbox,
+        turn: &str,
+        streak: u32,
+    ) -> Result<()> {
+        self.write(|verb| {
+            let details = DeliveryDetails {
+                turn: Some(turn),
+                channel: WakeState::Hook,
+                counted: Some(("stops", streak)),
+            };
+            mark_delivered(verb, me, blocked_for, details)?;
+            for waiting in &blocked_for.questions {
+                let first = waiting.pending.turn.as_deref() != Some(turn)
+                    || waiting.pending.stop_blocks_in_turn == 0
+                    || streak == 1;
+                verb.tx
+                    .increment_stop_blocks(waiting.pending.question.id, me.session, first)?;
+            }
+            Ok(verb.tx.set_stop_streak(me.session, turn, streak)?)
+        })
+    }
+}
+
+pub(in crate::mesh) fn mark_delivered(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    shown: &Inbox,
+    details: DeliveryDetails,
+) -> Result<()> {
+    let mut data = json!({ "session": me.session, "way": details.channel.as_str() });
+    if let Some((what, count)) = details.counted {
+        data[what] = count.into();
+    }
+    for waiting in &shown.questions {
+        let id = waiting.pending.question.id;
+        verb.tx
+            .mark_delivered(id, me.session, details.turn, details.channel)?;
+        verb.tx.append_event(
+            EventKind::QuestionShown,
+            Some(me.peer),
+            &id.to_string(),
+            &data,
+        )?;
+        verb.wake(verb.tx.sessions_waiting_for_question(id, None)?);
+    }
+    for late in &shown.answers {
+        verb.tx.mark_answer_delivered(late.question.id)?;
+    }
+    for granted in &shown.granted {
+        verb.tx.mark_grant_notified(granted.claim.id)?;
+    }
+    if let Some(last) = shown.mail.last() {
+        verb.tx.set_mail_mentioned(me.peer, last.id)?;
+    }
+    Ok(())
+}

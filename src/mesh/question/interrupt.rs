@@ -1,0 +1,177 @@
+//! Interrupts a blocking wait when a question for its own session comes; otherwise two sessions that ask each other would
+//! hang.
+use serde_json::Value;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::ReadContext;
+use crate::mesh::question::delivery::{DeliveryDetails, mark_delivered};
+use crate::mesh::question::inbox::{Inbox, PendingQuestion, questions_at};
+use crate::mesh::session::SessionHandle;
+use crate::model::{PeerName, Result, WakeState};
+use crate::platform::id::{QuestionId, WaitId};
+use crate::platform::text::utf16_len;
+use crate::store::QuestionDelivery;
+
+/// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.
+const NEXT_WAIT_AFTER_MS: i64 = 10_000;
+/// So many characters of questions, as JSON, a call returns with at most when it is interrupted. It may have answers to
+/// carry beside them.
+const INTERRUPTION_CHARS_MAX: usize = 150_000;
+
+/// Why a wait was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InterruptReason {
+    /// A question for the waiting session came.
+    IncomingQuestion,
+    /// Each of these peers waits for the next, and the last for the first.
+    Cycle(Vec<PeerName>),
+}
+
+/// An interrupted wait: answer first, then wait again.
+#[derive(Debug, Clone)]
+pub struct Interruption {
+    /// Why.
+    pub reason: InterruptReason,
+    /// What waits for the session, oldest first, as far as there is room.
+    pub questions: Vec<PendingQuestion>,
+    /// How many more wait; they were not shown.
+    pub omitted: usize,
+}
+
+impl Mesh {
+    /// Interrupts a wait: returns what waits for the session, marked as shown. `None` when another call was faster.
+    pub fn interrupt(
+        &mut self,
+        me: &SessionHandle,
+        wait: WaitId,
+        reason: &InterruptReason,
+    ) -> Result<Option<Interruption>> {
+        self.write(|verb| {
+            let all = questions_at(verb.read(), me, me.peer, None)?;
+            let pending = verb.tx.pending(me.peer, me.session)?;
+            let urgent: Vec<QuestionId> =
+                questions_due_to_interrupt(verb.read(), me, wait, &pending)?;
+            if *reason == InterruptReason::IncomingQuestion && urgent.is_empty() {
+                return Ok(None);
+            }
+            let count = all.len();
+            let inbox = Inbox {
+                questions: fit_to_budget(all, &urgent),
+                ..Inbox::default()
+            };
+            let details = DeliveryDetails {
+                turn: None,
+                channel: WakeState::Call,
+                counted: None,
+            };
+            mark_delivered(verb, me, &inbox, details)?;
+            // What was left out interrupts the next wait.
+            let included = inbox.questions.iter().map(|one| one.pending.question.id);
+            for id in included.filter(|id| urgent.contains(id)) {
+                verb.tx.increment_interrupts(id, me.session)?;
+            }
+            verb.tx.delete_wait(wait)?;
+            Ok(Some(Interruption {
+                reason: reason.clone(),
+                omitted: count - inbox.questions.len(),
+                questions: inbox.questions,
+            }))
+        })
+    }
+
+    /// Interrupts a wait for something else than answers when a question for its session came.
+    pub fn interrupt_if_asked(
+        &mut self,
+        me: &SessionHandle,
+        wait: WaitId,
+    ) -> Result<Option<Interruption>> {
+        let due = me.is_addressable() && self.read(|read| is_interrupt_due(read, me, wait))?;
+        if due {
+            self.interrupt(me, wait, &InterruptReason::IncomingQuestion)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// Returns what an interrupted call has room for, in the order it came: what interrupts it goes before the others, and one
+/// always comes.
+fn fit_to_budget(all: Vec<PendingQuestion>, urgent: &[QuestionId]) -> Vec<PendingQuestion> {
+    let is_urgent = |at: &usize| urgent.contains(&all[*at].pending.question.id);
+    let (mut order, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(is_urgent);
+    order.extend(others);
+    let mut budget = INTERRUPTION_CHARS_MAX;
+    let mut included = Vec::new();
+    for at in order {
+        let chars = result_chars(&all[at]);
+        if chars > budget && !included.is_empty() {
+            break;
+        }
+        budget = budget.saturating_sub(chars);
+        included.push(at);
+    }
+    let numbered = all.into_iter().enumerate();
+    let kept = numbered.filter(|(at, _)| included.contains(at));
+    kept.map(|(_, waiting)| waiting).collect()
+}
+
+/// Returns how many characters of JSON a question takes in a result, a little more rather than less.
+fn result_chars(waiting: &PendingQuestion) -> usize {
+    const OTHER_KEYS_CHARS: usize = 250;
+    let json_chars = |text: &str| utf16_len(&Value::from(text).to_string());
+    let question = &waiting.pending.question;
+    OTHER_KEYS_CHARS
+        + json_chars(&question.question)
+        + question.context.as_deref().map_or(0, json_chars)
+        + waiting.from.as_str().len()
+        + waiting
+            .on_behalf_of
+            .as_ref()
+            .map_or(0, |seat| seat.as_str().len())
+}
+
+/// A question interrupts the newest wait of its session, once; after ten seconds unanswered the next-newest, once more.
+fn questions_due_to_interrupt(
+    read: ReadContext,
+    me: &SessionHandle,
+    wait: WaitId,
+    waiting: &[QuestionDelivery],
+) -> Result<Vec<QuestionId>> {
+    if waiting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some((newest, began_monotonic_ms)) = read.tx.newest_wait(me.session)? else {
+        return Ok(Vec::new());
+    };
+    if newest != wait {
+        return Ok(Vec::new());
+    }
+    let waits_ms = read.tx.now.elapsed_since_ms(began_monotonic_ms);
+    let due = |waiting: &&QuestionDelivery| {
+        let at_monotonic_ms = waiting.interrupted_at_monotonic_ms;
+        match (
+            waiting.interrupts,
+            at_monotonic_ms.map(|at| read.tx.now.elapsed_since_ms(at)),
+        ) {
+            (0, _) => true,
+            (1, Some(ago_ms)) => waits_ms >= ago_ms && ago_ms >= NEXT_WAIT_AFTER_MS,
+            _ => false,
+        }
+    };
+    Ok(waiting
+        .iter()
+        .filter(due)
+        .map(|waiting| waiting.question.id)
+        .collect())
+}
+
+/// Returns whether a question for its session is due to interrupt a wait.
+pub(in crate::mesh) fn is_interrupt_due(
+    read: ReadContext,
+    me: &SessionHandle,
+    wait: WaitId,
+) -> Result<bool> {
+    Ok(read.tx.has_pending_questions(me.peer)?
+        && !questions_due_to_interrupt(read, me, wait, &read.tx.pending(me.peer, me.session)?)?
+            .is_empty())
+}

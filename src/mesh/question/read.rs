@@ -1,0 +1,114 @@
+//! Reads single questions and lists of them.
+use crate::mesh::connection::Mesh;
+use crate::mesh::peer::address::{name_or_gone, peer_name, unknown_peer_refusal};
+use crate::mesh::question::inbox::covers_empty_seat;
+use crate::mesh::session::SessionHandle;
+use crate::model::{PeerKind, PeerName, QuestionState, Refusal, Result};
+use crate::platform::id::QuestionId;
+use crate::store::Question;
+
+/// A question, open or not, with the names of both sides.
+#[derive(Debug, Clone)]
+pub struct QuestionWithPeers {
+    /// The question.
+    pub question: Question,
+    /// Who asked.
+    pub from: PeerName,
+    /// Who was asked.
+    pub to: PeerName,
+    /// A call of the asker waits for the answer.
+    pub asker_waiting: bool,
+}
+
+impl Mesh {
+    /// Returns one question that this session may read, whichever side of it the session is on.
+    pub fn question(&mut self, me: &SessionHandle, id: QuestionId) -> Result<QuestionWithPeers> {
+        self.read(|read| {
+            let question = read
+                .tx
+                .question(id)?
+                .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
+            let (asker, target) = (
+                read.tx.peer(question.asker)?,
+                read.tx.peer(question.target)?,
+            );
+            let stands_in = target
+                .as_ref()
+                .map_or(Ok(false), |target| covers_empty_seat(read, me, target))?;
+            let own = question.asker == me.peer
+                || question.target == me.peer
+                || me.kind == PeerKind::Person;
+            if !own && !stands_in {
+                return Err(Refusal::NotYours {
+                    problem: format!("question {id} is between other sessions"),
+                }
+                .into());
+            }
+            Ok(QuestionWithPeers {
+                asker_waiting: question.state == QuestionState::Open
+                    && !read.served_sessions_waiting_on(id, None)?.is_empty(),
+                question,
+                from: name_or_gone(asker),
+                to: name_or_gone(target),
+            })
+        })
+    }
+
+    /// Returns the questions a person may read: the newest of one mailbox, or all open ones of the mesh; with names of
+    /// asker and addressee.
+    pub fn questions(
+        &mut self,
+        peer: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<(Question, String, String)>> {
+        self.read(|read| {
+            let questions = match peer {
+                None => read.tx.open_questions(limit)?,
+                Some(name) => {
+                    let Some(peer) = read.tx.find_peer_by_name(name)? else {
+                        return Err(unknown_peer_refusal(read, None, name)?.into());
+                    };
+                    read.tx.questions_of_peer(peer.id, limit)?
+                }
+            };
+            let name = |id| -> Result<String> { Ok(peer_name(read, id)?.to_string()) };
+            questions
+                .into_iter()
+                .map(|question| Ok((name(question.asker)?, name(question.target)?, question)))
+                .map(|row: Result<_>| {
+                    row.map(|(asker, target, question)| (question, asker, target))
+                })
+                .collect()
+        })
+    }
+
+    /// Returns one question with the names of asker and addressee, as the log tells of it to a person.
+    pub fn question_with_names(
+        &mut self,
+        id: QuestionId,
+    ) -> Result<Option<(Question, String, String)>> {
+        self.read(|read| {
+            let Some(question) = read.tx.question(id)? else {
+                return Ok(None);
+            };
+            let name = |peer| name_or_gone(peer).to_string();
+            let (asker, target) = (
+                read.tx.peer(question.asker)?,
+                read.tx.peer(question.target)?,
+            );
+            Ok(Some((question, name(asker), name(target))))
+        })
+    }
+
+    /// Returns the ids of the questions that this session asked and that are still open.
+    pub fn own_open_questions(&mut self, me: &SessionHandle) -> Result<Vec<Question>> {
+        self.read(|read| {
+            Ok(read
+                .tx
+                .questions_of_peer(me.peer, 200)?
+                .into_iter()
+                .filter(|q| q.asker == me.peer && q.state == crate::model::QuestionState::Open)
+                .collect())
+        })
+    }
+}

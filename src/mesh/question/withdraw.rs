@@ -1,0 +1,63 @@
+//! Withdraws questions that nobody has seen, and erases questions.
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
+use crate::mesh::erase::EraseOutcome;
+use crate::mesh::session::SessionHandle;
+use crate::model::{EventKind, PeerKind, QuestionState, Refusal, Result};
+use crate::platform::id::{QuestionId, WaitId};
+
+impl Mesh {
+    /// Takes back a question nobody has seen and no other call waits for. Returns whether it did.
+    pub fn withdraw(&mut self, me: &SessionHandle, question: QuestionId) -> Result<bool> {
+        self.write(|verb| withdraw(verb, me, question, None))
+    }
+
+    /// Removes a question with everything said in it, from every table and from the free pages of the file. Who asked it
+    /// may, and a person.
+    pub fn erase_question(&mut self, me: &SessionHandle, id: QuestionId) -> Result<EraseOutcome> {
+        self.erase_with(|verb| {
+            let Some(question) = verb.tx.question(id)? else {
+                return Ok(false);
+            };
+            if question.asker != me.peer && me.kind != PeerKind::Person {
+                let problem =
+                    format!("question {id} is another's: only who asked it or a person forgets it");
+                return Err(Refusal::NotYours { problem }.into());
+            }
+            verb.wake(verb.tx.sessions_waiting_for_question(id, None)?);
+            verb.tx.erase_question(&question)?;
+            let kind = EventKind::QuestionForgotten;
+            verb.tx
+                .append_event(kind, Some(me.peer), &id.to_string(), &json!({}))?;
+            Ok(true)
+        })
+    }
+}
+
+/// Takes a question back if this session asked it, nobody saw it, and no call but `own_wait` waits for it.
+pub(in crate::mesh) fn withdraw(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    id: QuestionId,
+    own_wait: Option<WaitId>,
+) -> Result<bool> {
+    let Some(question) = verb.tx.question(id)? else {
+        return Ok(false);
+    };
+    let possible = question.state == QuestionState::Open
+        && question.shown_times == 0
+        && question.asker_session == me.session
+        && verb.served_sessions_waiting_on(id, own_wait)?.is_empty();
+    if possible {
+        verb.tx.withdraw_question(id)?;
+        verb.tx.append_event(
+            EventKind::QuestionWithdrawn,
+            Some(me.peer),
+            &id.to_string(),
+            &json!({}),
+        )?;
+    }
+    Ok(possible)
+}

@@ -1,0 +1,54 @@
+//! `SessionHandle`: the session for which an operation runs.
+use crate::model::{PeerKind, PeerName, Refusal, Result};
+use crate::platform::id::{PeerId, SessionId};
+use crate::store::Peer;
+
+/// A session registered at its peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionHandle {
+    /// The session.
+    pub session: SessionId,
+    /// The peer that it is registered at.
+    pub peer: PeerId,
+    /// The name of the peer.
+    pub name: PeerName,
+    /// What the peer is: a session, a headless run or a person.
+    pub kind: PeerKind,
+    /// The number of the peer within its project.
+    pub seat: Option<u32>,
+    /// The folder of the project.
+    pub project: Option<String>,
+    /// Grows each time a session registers at the peer after an earlier one has died.
+    pub epoch: i64,
+    /// Whether this call registered the session; false if it was registered before.
+    pub joined: bool,
+}
+
+impl SessionHandle {
+    pub(in crate::mesh) fn new(session: SessionId, peer: &Peer, joined: bool) -> Self {
+        Self {
+            session,
+            peer: peer.id,
+            name: peer.name.clone(),
+            kind: peer.kind,
+            seat: peer.seat,
+            project: peer.project.clone(),
+            epoch: peer.epoch,
+            joined,
+        }
+    }
+
+    /// Returns whether others can send it questions and messages. A headless run has no mailbox.
+    pub fn is_addressable(&self) -> bool {
+        self.kind != PeerKind::Run
+    }
+
+    /// Refuses a headless run, which has no mailbox.
+    pub(in crate::mesh) fn check_addressable(&self) -> Result<()> {
+        if self.is_addressable() {
+            return Ok(());
+        }
+        let problem = "this run has no mailbox: it can post messages, but gets none".into();
+        Err(Refusal::Unsupported { problem }.into())
+    }
+}

@@ -1,0 +1,86 @@
+//! Creates tasks.
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::task::fields::{TaskFields, apply_fields, save, validated_fields};
+use crate::mesh::task::notifications::TaskNotifications;
+use crate::model::task::fingerprint;
+use crate::model::{EventKind, Priority, Refusal, Result, TaskStatus};
+use crate::store::Task;
+
+/// What came of creating a task.
+#[derive(Debug, Clone)]
+pub struct TaskCreated {
+    /// The task, or the open one that is the same work.
+    pub task: Task,
+    /// It is new.
+    pub created: bool,
+}
+
+impl Mesh {
+    /// Creates a task of a project, unless an open one has the same title but for case, spaces and signs.
+    pub fn create_task(
+        &mut self,
+        me: &SessionHandle,
+        project: &Path,
+        fields: &TaskFields,
+    ) -> Result<TaskCreated> {
+        let fields = validated_fields(fields)?;
+        let Some(title) = fields.title.clone() else {
+            return Err(Refusal::argument("missing parameter `title`").into());
+        };
+        let project = project.to_string_lossy().into_owned();
+        let fingerprint = fingerprint(&title);
+        self.write(|verb| {
+            if let Some(task) = verb
+                .tx
+                .find_open_task_by_fingerprint(&project, &fingerprint)?
+            {
+                return Ok(TaskCreated {
+                    task,
+                    created: false,
+                });
+            }
+            let mut task = Task {
+                id: verb.tx.new_task_id()?,
+                project,
+                title,
+                fingerprint,
+                description: String::new(),
+                status: TaskStatus::Todo,
+                priority: Priority::default(),
+                assigned_to: None,
+                assigned_name: None,
+                created_by: me.peer,
+                created_by_name: me.name.to_string(),
+                files_owned: Vec::new(),
+                depends_on: Vec::new(),
+                claims: Vec::new(),
+                created_at_ms: verb.tx.now.wall_ms,
+                updated_at_ms: verb.tx.now.wall_ms,
+                version: 1,
+            };
+            apply_fields(verb, me, &mut task, &fields)?;
+            let task = save(verb, &task)?;
+            let data = json!({
+                "title": task.title,
+                "project": task.project,
+                "priority": task.priority,
+                "assigned_to": task.assigned_name,
+            });
+            let id = task.id.to_string();
+            verb.tx
+                .append_event(EventKind::TaskCreated, Some(me.peer), &id, &data)?;
+            let mut notifications = TaskNotifications::default();
+            notifications.assigned(&task);
+            notifications.send(verb, me)?;
+            Ok(TaskCreated {
+                task,
+                created: true,
+            })
+        })
+    }
+}

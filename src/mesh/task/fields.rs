@@ -1,0 +1,192 @@
+//! The fields of a task: checks what callers give, and puts it into the task.
+use std::collections::BTreeSet;
+
+use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::peer::address::{find_peer, resolve_address};
+use crate::mesh::session::SessionHandle;
+use crate::model::peer::Address;
+use crate::model::task::{
+    DEPENDENCIES_MAX, FILES_MAX, check_count, check_description, check_reason, check_title,
+    fingerprint,
+};
+use crate::model::{Priority, Refusal, Result, TaskStatus};
+use crate::platform::id::{PeerId, TaskId};
+use crate::store::Task;
+
+/// What somebody says of a task; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFields {
+    /// What it is.
+    pub title: Option<String>,
+    /// What it is in full.
+    pub description: Option<String>,
+    /// Whose work it is, by name; empty is nobody's.
+    pub assigned_to: Option<String>,
+    /// What its work touches, as [`task_files`](super::task_files()) gives it.
+    pub files_owned: Option<Vec<String>>,
+    /// How much it matters.
+    pub priority: Option<Priority>,
+    /// The tasks that must have ended before it starts.
+    pub depends_on: Option<Vec<TaskId>>,
+}
+
+/// A change of a task.
+#[derive(Debug, Clone)]
+pub struct TaskChange {
+    /// Which task.
+    pub id: TaskId,
+    /// What it says from now on.
+    pub fields: TaskFields,
+    /// Where it stands from now on.
+    pub status: Option<TaskStatus>,
+    /// Why it takes that step.
+    pub reason: Option<String>,
+    /// The version it must have.
+    pub expected_version: Option<i64>,
+}
+
+impl TaskChange {
+    /// Returns a change of nothing.
+    pub fn of(id: TaskId) -> Self {
+        Self {
+            id,
+            fields: TaskFields::default(),
+            status: None,
+            reason: None,
+            expected_version: None,
+        }
+    }
+
+    fn has_no_changes(&self) -> bool {
+        let TaskFields {
+            title,
+            description,
+            assigned_to,
+            files_owned,
+            priority,
+            depends_on,
+        } = &self.fields;
+        let texts = [title, description, assigned_to, &self.reason];
+        texts.iter().all(|text| text.is_none())
+            && files_owned.is_none()
+            && priority.is_none()
+            && depends_on.is_none()
+            && self.status.is_none()
+    }
+}
+
+/// Sizes, forms and secrets are checked before anything is stored.
+pub(in crate::mesh) fn validated_fields(fields: &TaskFields) -> Result<TaskFields> {
+    let mut fields = fields.clone();
+    fields.title = fields.title.as_deref().map(check_title).transpose()?;
+    if let Some(description) = &fields.description {
+        check_description(description)?;
+    }
+    if let Some(files) = &fields.files_owned {
+        check_count("files_owned", files.len(), FILES_MAX)?;
+    }
+    if let Some(ids) = &mut fields.depends_on {
+        check_count("depends_on", ids.len(), DEPENDENCIES_MAX)?;
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    Ok(fields)
+}
+
+pub(in crate::mesh) fn validated_change(change: &TaskChange) -> Result<TaskChange> {
+    if change.has_no_changes() {
+        return Err(Refusal::argument("nothing to change is given beside the task").into());
+    }
+    if let Some(reason) = &change.reason {
+        check_reason(reason)?;
+        if change.status.is_none() {
+            return Err(Refusal::argument("\"reason\" belongs to a change of \"status\"").into());
+        }
+    }
+    Ok(TaskChange {
+        fields: validated_fields(&change.fields)?,
+        ..change.clone()
+    })
+}
+
+/// Puts what somebody says of a task into it.
+pub(in crate::mesh) fn apply_fields(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    task: &mut Task,
+    fields: &TaskFields,
+) -> Result<()> {
+    if let Some(title) = &fields.title {
+        task.title.clone_from(title);
+        task.fingerprint = fingerprint(title);
+        let same = verb
+            .tx
+            .find_open_task_by_fingerprint(&task.project, &task.fingerprint)?;
+        if let Some(other) = same.filter(|other| other.id != task.id) {
+            let problem = format!("task {} is open and has that title already", other.id);
+            return Err(Refusal::TaskConflict { problem }.into());
+        }
+    }
+    if let Some(description) = &fields.description {
+        task.description.clone_from(description);
+    }
+    if let Some(priority) = fields.priority {
+        task.priority = priority;
+    }
+    if let Some(files) = &fields.files_owned {
+        task.files_owned.clone_from(files);
+    }
+    if let Some(ids) = &fields.depends_on {
+        check_dependencies(verb.read(), task.id, ids)?;
+        task.depends_on.clone_from(ids);
+    }
+    if let Some(name) = &fields.assigned_to {
+        task.assigned_to = resolve_assignee(verb, me, name)?;
+    }
+    Ok(())
+}
+
+/// Unlike a question, a task may be one's own.
+fn resolve_assignee(verb: &mut Verb, me: &SessionHandle, name: &str) -> Result<Option<PeerId>> {
+    if name.trim().is_empty() {
+        return Ok(None);
+    }
+    let address = Address::parse_as("assigned_to", name)?;
+    if let Address::Peer(name) = &address
+        && find_peer(verb.read(), name)?.is_some_and(|peer| peer.id == me.peer)
+    {
+        return Ok(Some(me.peer));
+    }
+    resolve_address(verb, me, &address).map(|peer| Some(peer.id))
+}
+
+/// A task that waits for itself, whatever lies between, would never start.
+fn check_dependencies(read: ReadContext, task: TaskId, ids: &[TaskId]) -> Result<()> {
+    for id in ids {
+        get_task(read, *id)?;
+    }
+    let mut to_visit = ids.to_vec();
+    let mut visited = BTreeSet::new();
+    while let Some(id) = to_visit.pop() {
+        if id == task {
+            let problem = "by \"depends_on\" the task would wait for itself".to_owned();
+            return Err(Refusal::TaskConflict { problem }.into());
+        }
+        if visited.insert(id) {
+            to_visit.extend(read.tx.task_dependencies(id)?);
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::mesh) fn get_task(read: ReadContext, id: TaskId) -> Result<Task> {
+    read.tx
+        .task(id)?
+        .ok_or_else(|| Refusal::UnknownTask { id: id.to_string() }.into())
+}
+
+/// Stores a task. Returns it with the names of those it names now.
+pub(in crate::mesh) fn save(verb: &mut Verb, task: &Task) -> Result<Task> {
+    verb.tx.save_task(task)?;
+    Ok(verb.tx.task(task.id)?.expect("it was just stored"))
+}

@@ -1,0 +1,119 @@
+//! Deletes tasks, and cancels those that nobody has begun.
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
+use crate::mesh::session::SessionHandle;
+use crate::mesh::task::fields::{TaskChange, get_task};
+use crate::mesh::task::files::release_files;
+use crate::mesh::task::notifications::TaskNotifications;
+use crate::mesh::task::update::change_task;
+use crate::model::task::check_reason;
+use crate::model::{EventKind, PeerKind, Refusal, Result, TaskStatus};
+use crate::platform::id::TaskId;
+
+/// So many tasks are cancelled in one transaction.
+const CANCEL_BATCH_MAX: u32 = 200;
+
+/// Tasks of a project that nobody has begun and nobody has changed since a time.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::mesh) struct StaleTasks<'a> {
+    pub(in crate::mesh) project: &'a str,
+    pub(in crate::mesh) before_ms: i64,
+    /// Why they are cancelled.
+    pub(in crate::mesh) reason: Option<&'a str>,
+}
+
+impl Mesh {
+    /// Takes a task away. Its creator may, and a person.
+    pub fn delete_task(&mut self, me: &SessionHandle, id: TaskId) -> Result<()> {
+        self.write(|verb| {
+            let mut task = get_task(verb.read(), id)?;
+            if task.created_by != me.peer && me.kind != PeerKind::Person {
+                let creator = &task.created_by_name;
+                let problem = format!(
+                    "task {id} is {creator}'s: only its creator or a person deletes it; \
+                     anybody may cancel it"
+                );
+                return Err(Refusal::NotYours { problem }.into());
+            }
+            release_files(verb, &mut task, &[])?;
+            verb.tx.delete_task(id)?;
+            let data = json!({
+                "title": task.title, "project": task.project, "status": task.status,
+            });
+            verb.tx.append_event(
+                EventKind::TaskDeleted,
+                Some(me.peer),
+                &id.to_string(),
+                &data,
+            )?;
+            if !task.status.is_ended() {
+                let mut notifications = TaskNotifications::default();
+                notifications.deleted(&task);
+                notifications.send(verb, me)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Cancels the tasks of a project that nobody has begun and nobody has changed for so long. Returns which.
+    pub fn cancel_stale_tasks(
+        &mut self,
+        me: &SessionHandle,
+        project: &Path,
+        older_than_seconds: u32,
+        reason: Option<&str>,
+    ) -> Result<Vec<TaskId>> {
+        reason.map(check_reason).transpose()?;
+        let stale = StaleTasks {
+            project: &project.to_string_lossy(),
+            before_ms: self.now().wall_ms - i64::from(older_than_seconds) * 1000,
+            reason,
+        };
+        self.cancel_all_stale(me, &stale)
+    }
+
+    /// Cancels what nobody has begun, some at a time: nobody waits for the lock until all of it is done.
+    pub(in crate::mesh) fn cancel_all_stale(
+        &mut self,
+        me: &SessionHandle,
+        stale: &StaleTasks,
+    ) -> Result<Vec<TaskId>> {
+        let mut all = Vec::new();
+        loop {
+            let some = self.write(|verb| cancel_stale_batch(verb, me, stale))?;
+            let is_last_batch = some.len() < CANCEL_BATCH_MAX as usize;
+            all.extend(some);
+            if is_last_batch {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Cancels what nobody has begun, as much of it as fits into one transaction.
+pub(in crate::mesh) fn cancel_stale_batch(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    stale: &StaleTasks,
+) -> Result<Vec<TaskId>> {
+    let mut notifications = TaskNotifications::default();
+    let mut cancelled = Vec::new();
+    for task in verb
+        .tx
+        .stale_todo_tasks(stale.project, stale.before_ms, CANCEL_BATCH_MAX)?
+    {
+        let change = TaskChange {
+            status: Some(TaskStatus::Cancelled),
+            reason: stale.reason.map(str::to_owned),
+            ..TaskChange::of(task.id)
+        };
+        change_task(verb, &mut notifications, me, &change)?;
+        cancelled.push(task.id);
+    }
+    notifications.send(verb, me)?;
+    Ok(cancelled)
+}

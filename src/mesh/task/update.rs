@@ -1,0 +1,193 @@
+//! Changes tasks. Any session may change any task; each change is one transaction with its event, the claims that it
+//! acquires or releases, and the notifications of others.
+use serde_json::{Map, Value, json};
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::session::SessionHandle;
+use crate::mesh::task::fields::{TaskChange, apply_fields, get_task, save, validated_change};
+use crate::mesh::task::files::{FileClaim, claim_files, release_files};
+use crate::mesh::task::notifications::TaskNotifications;
+use crate::model::task::{BULK_MAX, append_reason, check_count};
+use crate::model::{EventKind, PeerKind, Refusal, Result, TaskStatus};
+use crate::platform::clock::rfc3339;
+use crate::platform::id::TaskId;
+use crate::store::Task;
+
+/// What came of changing a task.
+#[derive(Debug, Clone)]
+pub struct TaskUpdated {
+    /// The task as it is now.
+    pub task: Task,
+    /// Of a task that was begun, or names other files while it is under way: who has its files now.
+    pub claims: Vec<FileClaim>,
+}
+
+/// What came of each of several changes, in the order given.
+pub type BulkUpdateOutcome = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
+
+impl Mesh {
+    /// Changes a task.
+    pub fn update_task(&mut self, me: &SessionHandle, change: &TaskChange) -> Result<TaskUpdated> {
+        let change = validated_change(change)?;
+        self.write(|verb| {
+            let mut notifications = TaskNotifications::default();
+            let updated = change_task(verb, &mut notifications, me, &change)?;
+            notifications.send(verb, me)?;
+            Ok(updated)
+        })
+    }
+
+    /// Changes several tasks in one transaction, each in full or not at all.
+    pub fn update_tasks(
+        &mut self,
+        me: &SessionHandle,
+        changes: &[TaskChange],
+    ) -> Result<BulkUpdateOutcome> {
+        check_count("updates", changes.len(), BULK_MAX)?;
+        self.write(|verb| {
+            let mut notifications = TaskNotifications::default();
+            let mut outcomes = Vec::new();
+            for change in changes {
+                let mut more = notifications.clone();
+                let outcome = verb.tx.try_in_savepoint(|| {
+                    let change = validated_change(change)?;
+                    change_task(verb, &mut more, me, &change)
+                })?;
+                if outcome.is_ok() {
+                    notifications = more;
+                }
+                outcomes.push((change.id, outcome));
+            }
+            notifications.send(verb, me)?;
+            Ok(outcomes)
+        })
+    }
+}
+
+pub(in crate::mesh) fn change_task(
+    verb: &mut Verb,
+    notifications: &mut TaskNotifications,
+    me: &SessionHandle,
+    change: &TaskChange,
+) -> Result<TaskUpdated> {
+    let old = get_task(verb.read(), change.id)?;
+    if let Some(expected) = change.expected_version.filter(|one| *one != old.version) {
+        let problem = format!(
+            "task {} has version {}, not {expected}",
+            old.id, old.version
+        );
+        return Err(Refusal::TaskConflict { problem }.into());
+    }
+    if let Some(to) = change.status {
+        old.status.check_transition(to, change.reason.is_some())?;
+    } else if old.status.is_ended() {
+        let problem = format!(
+            "task {} is {}, so nothing of it changes any more",
+            old.id,
+            old.status.as_str()
+        );
+        return Err(Refusal::TaskConflict { problem }.into());
+    }
+    let mut task = old.clone();
+    apply_fields(verb, me, &mut task, &change.fields)?;
+    let mut claims = Vec::new();
+    if let Some(to) = change.status {
+        task.status = to;
+        if let Some(reason) = &change.reason {
+            let when = rfc3339(verb.tx.now.wall_ms);
+            let step = (old.status, to);
+            let who = me.name.as_str();
+            task.description = append_reason(&task.description, reason, who, &when, step);
+        }
+        if to == TaskStatus::InProgress {
+            check_startable(verb.read(), &task)?;
+            // Whoever begins what is nobody's makes it his own; a run is gone too soon for that.
+            let own = (me.kind != PeerKind::Run).then_some(me.peer);
+            task.assigned_to = task.assigned_to.or(own);
+        }
+    }
+    let gives_files_back = task.status == TaskStatus::Todo || task.status.is_ended();
+    let changes_files = change.fields.files_owned.is_some() && !gives_files_back;
+    if gives_files_back || task.assigned_to != old.assigned_to {
+        release_files(verb, &mut task, &[])?;
+    } else if changes_files {
+        let kept = task.files_owned.clone();
+        release_files(verb, &mut task, &kept)?;
+    }
+    let is_starting = change.status == Some(TaskStatus::InProgress);
+    if (is_starting || changes_files) && task.assigned_to == Some(me.peer) {
+        claims = claim_files(verb, me, &mut task)?;
+    }
+    if task == old {
+        return Ok(TaskUpdated { task, claims });
+    }
+    task.version += 1;
+    let task = save(verb, &task)?;
+    let changes = Value::Object(changes(&old, &task));
+    let data = json!({ "title": task.title, "project": task.project, "version": task.version, "changes": changes });
+    verb.tx.append_event(
+        EventKind::TaskUpdated,
+        Some(me.peer),
+        &task.id.to_string(),
+        &data,
+    )?;
+    if task.assigned_to != old.assigned_to && !task.status.is_ended() {
+        notifications.assigned(&task);
+        notifications.unassigned(&old, &task);
+    }
+    if change.status.is_some() {
+        notifications.status_changed(old.status, &task, change.reason.as_deref());
+    }
+    Ok(TaskUpdated { task, claims })
+}
+
+/// One that is gone holds nobody up.
+fn check_startable(read: ReadContext, task: &Task) -> Result<()> {
+    let mut open = Vec::new();
+    for id in &task.depends_on {
+        let found = read.tx.task(*id)?;
+        open.extend(found.filter(|one| !one.status.is_ended()));
+    }
+    let [first, ..] = open.as_slice() else {
+        return Ok(());
+    };
+    let problem = format!(
+        "the task cannot start: it waits for {} that {} not ended, first {} ({}, {})",
+        open.len(),
+        if open.len() == 1 { "has" } else { "have" },
+        first.id,
+        first.status.as_str(),
+        first.title
+    );
+    Err(Refusal::TaskConflict { problem }.into())
+}
+
+/// What has changed, from what to what; of texts and lists only that they did.
+fn changes(old: &Task, new: &Task) -> Map<String, Value> {
+    let step = |from: Value, to: Value| json!({ "from": from, "to": to });
+    let pairs = [
+        ("status", json!(old.status), json!(new.status)),
+        ("title", json!(old.title), json!(new.title)),
+        ("priority", json!(old.priority), json!(new.priority)),
+        (
+            "assigned_to",
+            json!(old.assigned_name),
+            json!(new.assigned_name),
+        ),
+    ];
+    let mut changes: Map<String, Value> = pairs
+        .into_iter()
+        .filter(|(_, from, to)| from != to)
+        .map(|(key, from, to)| (key.to_owned(), step(from, to)))
+        .collect();
+    let texts = [
+        ("description", old.description != new.description),
+        ("files_owned", old.files_owned != new.files_owned),
+        ("depends_on", old.depends_on != new.depends_on),
+    ];
+    for (key, _) in texts.into_iter().filter(|(_, changed)| *changed) {
+        changes.insert(key.into(), true.into());
+    }
+    changes
+}

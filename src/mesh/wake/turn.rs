@@ -1,0 +1,94 @@
+//! The turns of a session: which one it is in, and how many of them peers have started.
+use serde_json::json;
+
+use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
+use crate::mesh::session::SessionHandle;
+use crate::model::{EventKind, Result};
+
+impl Mesh {
+    /// Notes that a prompt begins a turn, or joins one. What a person types frees the budget, and begins a new chain of
+    /// questions. Writes only if there is something to note.
+    pub fn begin_turn(
+        &mut self,
+        me: &SessionHandle,
+        turn: Option<&str>,
+        typed: bool,
+    ) -> Result<()> {
+        let (posted, has_turn_deliveries) = self.read(|read| {
+            let session = read.tx.session(me.session)?;
+            let counted = session.map(|session| (session.posted_turns, session.stop_streak));
+            let (posted, stops) = counted.unwrap_or_default();
+            let has_turn_deliveries = stops > 0 || read.tx.has_closed_deliveries(me.session)?;
+            Ok((posted > 0, has_turn_deliveries))
+        })?;
+        match turn {
+            _ if typed && (posted || has_turn_deliveries) => self.write(|verb| {
+                verb.tx.set_posted_turns(me.session, 0)?;
+                verb.tx.delete_closed_deliveries(me.session, None)?;
+                Ok(verb
+                    .tx
+                    .set_stop_streak(me.session, turn.unwrap_or_default(), 0)?)
+            }),
+            Some(turn) if !typed && has_turn_deliveries => {
+                self.write(|verb| enter_turn(verb, me, turn).map(drop))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that what was put before the session when its turn was not known is before it in this one.
+    pub fn record_turn(&mut self, me: &SessionHandle, turn: &str) -> Result<()> {
+        self.write(|verb| enter_turn(verb, me, turn).map(drop))
+    }
+}
+
+/// Notes in which turn a session is. What it was shown and has answered counts in that turn and the next, and is forgotten
+/// then. Returns whether the turn is another one than before.
+///
+/// What a call showed is taken to belong to the turn that is known next: that may be one too late, never too early.
+pub(in crate::mesh) fn enter_turn(verb: &mut Verb, me: &SessionHandle, turn: &str) -> Result<bool> {
+    verb.tx.set_turn_of_deliveries(me.session, turn)?;
+    let before = verb
+        .tx
+        .session(me.session)?
+        .and_then(|session| session.turn);
+    if before.as_deref() == Some(turn) {
+        return Ok(false);
+    }
+    verb.tx
+        .delete_closed_deliveries(me.session, Some([turn, &before.unwrap_or_default()]))?;
+    verb.tx.set_stop_streak(me.session, turn, 0)?;
+    Ok(true)
+}
+
+/// Counts a turn that a peer starts, once: by a posted line that is read in it, or by the waiting hook. Claude Code calls
+/// itself busy in either case, so whether the line began the turn or joined it shows only by the turn; one that a person began
+/// counts as well then, which errs on their side.
+///
+/// Returns how many there are now.
+pub(in crate::mesh) fn count_peer_turn(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    turn: Option<&str>,
+) -> Result<u32> {
+    let turns = verb
+        .tx
+        .session(me.session)?
+        .map_or(0, |session| session.posted_turns);
+    let is_new_turn = match turn {
+        Some(turn) => enter_turn(verb, me, turn)?,
+        None => true,
+    };
+    if !is_new_turn {
+        return Ok(turns);
+    }
+    let turns = turns + 1;
+    verb.tx.set_posted_turns(me.session, turns)?;
+    if turns == verb.host.wake_budget {
+        let data = json!({ "posted_turns": turns });
+        verb.tx
+            .append_event(EventKind::PeerSpent, Some(me.peer), me.name.as_str(), &data)?;
+    }
+    Ok(turns)
+}

@@ -1,0 +1,24 @@
+//! Stores ids as text.
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::platform::id::{
+    ClaimId, MemoryId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId,
+};
+
+macro_rules! impl_sql_for_ids {
+    ($($id:ty),*) => {$(
+        impl ToSql for $id {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.to_string().into())
+            }
+        }
+        impl FromSql for $id {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                value.as_str()?.parse().map_err(FromSqlError::other)
+            }
+        }
+    )*};
+}
+impl_sql_for_ids!(
+    PeerId, SessionId, QuestionId, MessageId, ClaimId, MemoryId, WaitId, TaskId
+);

@@ -1,0 +1,132 @@
+//! One transaction: statements on one state of the database, at one time. The other files of this module add a method for
+//! each statement.
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+
+use rusqlite::OptionalExtension;
+use ulid::Ulid;
+
+use crate::model::{Error, Refusal, Result};
+use crate::platform::Moment;
+
+/// A transaction, and the time that holds for all of it.
+#[derive(Debug)]
+pub struct Tx<'a> {
+    pub(super) sql: rusqlite::Transaction<'a>,
+    /// The time of this transaction.
+    pub now: Moment,
+    version: u32,
+    /// Types of the events appended so far: calls that wait for them are notified after the commit.
+    pub(super) appended_event_types: RefCell<Vec<Cow<'static, str>>>,
+    secure_delete: Cell<bool>,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(sql: rusqlite::Transaction<'a>, now: Moment, version: u32) -> Self {
+        Self {
+            sql,
+            now,
+            version,
+            appended_event_types: RefCell::default(),
+            secure_delete: Cell::default(),
+        }
+    }
+
+    pub(super) fn commit(self) -> rusqlite::Result<()> {
+        self.sql.commit()
+    }
+}
+
+impl Tx<'_> {
+    /// Returns whether the database has at least this version of the schema. A hook does not migrate, so it may read an
+    /// older one: 2 brought messages, claims and shared state, 3 memories and tasks.
+    pub(crate) fn schema_at_least(&self, version: u32) -> bool {
+        self.version >= version
+    }
+
+    /// Runs a step of a verb that may be refused alone: a refusal undoes this step only, a fault fails the whole verb.
+    pub(crate) fn try_in_savepoint<T>(
+        &self,
+        step: impl FnOnce() -> Result<T>,
+    ) -> Result<std::result::Result<T, Refusal>> {
+        self.sql.execute_batch("SAVEPOINT step")?;
+        match step() {
+            Ok(outcome) => {
+                self.sql.execute_batch("RELEASE step")?;
+                Ok(Ok(outcome))
+            }
+            Err(Error::Refused(refusal)) => {
+                self.sql.execute_batch("ROLLBACK TO step; RELEASE step")?;
+                Ok(Err(refusal))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Overwrites with zeros what this transaction deletes. [`Store::write`](super::Store::write) turns it off again.
+    pub(crate) fn enable_secure_delete(&self) -> rusqlite::Result<()> {
+        self.secure_delete.set(true);
+        self.sql.execute_batch("PRAGMA secure_delete = ON")
+    }
+
+    pub(super) fn is_secure_delete_enabled(&self) -> bool {
+        self.secure_delete.get()
+    }
+
+    /// Returns a new id: the current time, or one more than the last id, so that ids grow in commit order even if the clock is
+    /// set back.
+    pub(super) fn next_id(&self) -> rusqlite::Result<Ulid> {
+        let last: Option<String> = self.meta("last_id")?;
+        let last = last
+            .and_then(|text| Ulid::from_string(&text).ok())
+            .unwrap_or(Ulid::nil());
+        let fresh = Ulid::from_parts(
+            u64::try_from(self.now.wall_ms).unwrap_or(0),
+            unpredictable_u128(),
+        );
+        let next = if fresh > last {
+            fresh
+        } else {
+            last.increment().unwrap_or(last)
+        };
+        self.set_meta("last_id", &next.to_string())?;
+        Ok(next)
+    }
+
+    /// Returns a word that was never used before: the end of a new id.
+    pub(crate) fn nonce(&self) -> rusqlite::Result<String> {
+        Ok(self.next_id()?.to_string()[16..].to_ascii_lowercase())
+    }
+
+    pub(crate) fn meta(&self, key: &str) -> rusqlite::Result<Option<String>> {
+        self.sql
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+            .query_row([key], |row| row.get("value"))
+            .optional()
+    }
+
+    pub(crate) fn set_meta(&self, key: &str, value: &str) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
+            .execute([key, value])
+            .map(drop)
+    }
+}
+
+/// Returns random bits that earlier ones do not reveal, unlike those of `fastrand`: nonces are made of them. The hasher of the
+/// standard library has keys from the operating system, so this costs a hook no other generator.
+fn unpredictable_u128() -> u128 {
+    use std::hash::{BuildHasher, RandomState};
+    let state = RandomState::new();
+    (u128::from(state.hash_one(1)) << 64) | u128::from(state.hash_one(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_bits_of_ids_differ() {
+        assert_ne!(unpredictable_u128(), unpredictable_u128());
+    }
+}

@@ -1,0 +1,182 @@
+//! `reply_to_peer` and `poll_inbox`.
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::mesh::{Inbox, LateAnswer, PendingQuestion, QuestionWithPeers, Reply};
+use crate::model::{Result, WakeState};
+use crate::platform::clock::rfc3339;
+use crate::platform::id::QuestionId;
+use crate::platform::text::cut_chars;
+use crate::store::Task;
+use crate::tools::call::{CallContext, Operation, single_step};
+use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::result_budget::ResultBudget;
+use crate::tools::{arguments, event, output, results, schema};
+
+pub(super) const TOOLS: [Entry; 2] = [
+    Entry {
+        set: "ask",
+        name: "reply_to_peer",
+        description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces your earlier answer.",
+        schema: schema::schema_of::<ReplyToPeer>,
+        handler: reply_to_peer,
+        effect: Effect::Idempotent,
+        always_load: true,
+        large_result: false,
+    },
+    Entry {
+        set: "ask",
+        name: "poll_inbox",
+        description: "Shows what waits for you: questions, late answers, granted claims, tasks, how much mail. Looking consumes nothing. With question_id: that one in full.",
+        schema: schema::schema_of::<PollInbox>,
+        handler: poll_inbox,
+        effect: Effect::Reads,
+        always_load: true,
+        large_result: true,
+    },
+];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReplyToPeer {
+    question_id: String,
+    answer: String,
+    decline: Option<bool>,
+    corrects: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PollInbox {
+    question_id: Option<String>,
+}
+
+fn reply_to_peer(arguments: JsonObject) -> Result<Operation> {
+    let ReplyToPeer {
+        question_id,
+        answer,
+        decline,
+        corrects,
+    } = arguments::read(arguments)?;
+    let question = arguments::question_id(&question_id)?;
+    Ok(single_step(move |call| {
+        let reply = Reply {
+            question,
+            text: &answer,
+            decline: decline == Some(true),
+            corrects: corrects == Some(true),
+            force: false,
+        };
+        let replied = call.mesh.reply(&call.me, reply)?;
+        Ok(json!({
+            "status": replied.state,
+            "question_id": question,
+            "to": replied.to,
+            "asker_waiting": replied.asker_waiting,
+            "late": replied.late,
+        }))
+    }))
+}
+
+fn poll_inbox(arguments: JsonObject) -> Result<Operation> {
+    let PollInbox { question_id } = arguments::read(arguments)?;
+    let id = question_id
+        .map(|id| arguments::question_id(&id))
+        .transpose()?;
+    Ok(single_step(move |call| match id {
+        Some(id) => deliver_question(call, id),
+        None => deliver_inbox(call),
+    }))
+}
+
+/// Returns one question in full; if it is pending for this session, this is a delivery.
+fn deliver_question(call: &mut CallContext<'_>, id: QuestionId) -> Result<Value> {
+    let between = call.mesh.question(&call.me, id)?;
+    let mut questions = call.mesh.inbox(&call.me)?.questions;
+    questions.retain(|pending| pending.pending.question.id == id);
+    let delivered = !questions.is_empty();
+    let inbox = Inbox {
+        questions,
+        ..Inbox::default()
+    };
+    call.mesh
+        .mark_delivered(&call.me, &inbox, None, WakeState::Call)?;
+    Ok(full_question(call.me.name.as_str(), &between, delivered))
+}
+
+fn deliver_inbox(call: &mut CallContext<'_>) -> Result<Value> {
+    let inbox = call.mesh.inbox(&call.me)?;
+    let unread = call.mesh.unread(&call.me)?;
+    let tasks = call.mesh.unstarted_tasks(&call.me)?;
+    let (mut body, delivered) = inbox_body(call.me.name.as_str(), inbox, unread, &tasks);
+    call.mesh
+        .mark_delivered(&call.me, &delivered, None, WakeState::Call)?;
+    event::add_subscribed_events(call.mesh, &call.me, &mut body)?;
+    Ok(body)
+}
+
+/// Returns an answer that came when nobody waited, with the beginning of its question.
+fn late_answer(late: &LateAnswer) -> Value {
+    let mut value = output::late_answer(late);
+    value["question"] = cut_chars(&late.question.question, 200).into();
+    value
+}
+
+/// How to get the rest of an inbox.
+const INBOX_TRUNCATED_HINT: &str = "Answer what is asked here and take these answers with await_reply, then call poll_inbox again for the rest.";
+
+/// Returns the inbox, as much as a result carries, and what of it was included; the rest counts as not delivered.
+fn inbox_body(you: &str, inbox: Inbox, messages_unread: u32, tasks: &[Task]) -> (Value, Inbox) {
+    let mut body = json!({
+        "you": you, "questions": [], "answers": [], "messages_unread": messages_unread, "claims_granted": [],
+        "tasks": tasks.iter().map(output::unstarted_task).collect::<Vec<_>>(),
+        "events": [], "held": 0,
+    });
+    let mut result_budget = ResultBudget::excluding(&body);
+    let mut included = Inbox::default();
+    // In the order of urgency: a lease runs already, and the asker of a question waits; an answer can wait.
+    let (granted, more_granted) =
+        result_budget.take_prefix(inbox.granted.iter().map(output::granted));
+    let (questions, more_questions) =
+        result_budget.take_prefix(inbox.questions.iter().map(results::delivered_question));
+    let (answers, more_answers) = result_budget.take_prefix(inbox.answers.iter().map(late_answer));
+    included.questions = take_first(inbox.questions, questions.len());
+    included.answers = take_first(inbox.answers, answers.len());
+    included.granted = take_first(inbox.granted, granted.len());
+    let held = |one: &&PendingQuestion| one.pending.question.held.is_some();
+    body["held"] = included.questions.iter().filter(held).count().into();
+    body["questions"] = questions.into();
+    body["answers"] = answers.into();
+    body["claims_granted"] = granted.into();
+    if more_questions || more_answers || more_granted {
+        results::mark_truncated(&mut body, INBOX_TRUNCATED_HINT);
+    }
+    (body, included)
+}
+
+fn take_first<T>(mut all: Vec<T>, count: usize) -> Vec<T> {
+    all.truncate(count);
+    all
+}
+
+/// Returns one question in full, for its asker or for the peer that was asked. `delivered` says that this result is one
+/// more delivery.
+fn full_question(you: &str, between: &QuestionWithPeers, delivered: bool) -> Value {
+    let question = &between.question;
+    json!({
+        "you": you,
+        "questions": [{
+            "question_id": question.id,
+            "from": between.from,
+            "addressed_to": between.to,
+            "asked_at": rfc3339(question.asked_at_ms),
+            "asker_waiting": between.asker_waiting,
+            "state": question.state,
+            "question": question.question,
+            "context": question.context,
+            "answer": question.answer,
+            "shown_times": question.shown_times + u32::from(delivered),
+        }],
+    })
+}

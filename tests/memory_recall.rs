@@ -1,0 +1,171 @@
+//! Recalling memories: words, phrases, prefixes, tags, and input that is no query.
+use serde_json::json;
+
+use crate::memory::{recall_texts, refused, remember, texts};
+use crate::support::World;
+
+// Ledger: Peers 6
+#[test]
+fn recall_matches_words_phrases_prefixes_and_exclusions() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for text in [
+        "Migrations are run by hand on staging",
+        "the café opens resolveUserPath in src/ground/walls.rs",
+        "staging database: MESH_DB_PATH must be absolute",
+        "我们的数据库迁移脚本在这里",
+        "the last two signs are 日本",
+    ] {
+        remember(&ada, text, json!({}));
+    }
+    for (query, begins) in [
+        ("migration", "Migrations"),
+        ("running by hand", "Migrations"),
+        ("\"by hand\"", "Migrations"),
+        ("\"hand by\"", ""),
+        ("migr*", "Migrations"),
+        ("staging -hand", "staging database"),
+        ("staging −database", "Migrations"),
+        ("cafe", "the café"),
+        ("CAFÉ", "the café"),
+        ("UserPath", "the café"),
+        ("ground/wall", "the café"),
+        ("UserPath opening", "the café"),
+        ("DB_PATH", "staging database"),
+        ("数据库", "我们"),
+        ("迁移脚本", "我们"),
+        ("数据", "我们"),
+        ("日本", "the last"),
+        ("xqzvk", ""),
+    ] {
+        let found = recall_texts(&ada, query);
+        assert_eq!(found.is_empty(), begins.is_empty(), "{query}: {found}");
+        assert!(found.starts_with(begins), "{query}: {found}");
+        assert!(!found.contains('|'), "{query}: {found}");
+    }
+    let both = recall_texts(&ada, "staging nowhere-at-all");
+    let mut both: Vec<&str> = both.split('|').collect();
+    both.sort_unstable();
+    assert_eq!(
+        both,
+        [
+            "Migrations are run by hand on staging",
+            "staging database: MESH_DB_PATH must be absolute"
+        ],
+        "where no memory has all the words, those that have some"
+    );
+    let some = recall_texts(&ada, "which migrations does kubernetes run");
+    assert!(some.starts_with("Migrations"), "some of the words: {some}");
+}
+
+#[test]
+fn recall_input_never_reaches_the_fts_query_language() {
+    let world = World::new();
+    let ada = world.session("ada");
+    remember(
+        &ada,
+        "it's NEAR the port AND \"quoted\" (text:port) a^b 100% {x} c*",
+        json!({}),
+    );
+    let signs = [
+        "\"", "'", "*", "(", ")", "{", "}", ":", "^", "-", "+", ",", ";", "%", "\\", "NEAR", "AND",
+        "OR", "NOT", "\0", "\u{2212}",
+    ];
+    let mut queries: Vec<String> = [
+        "NEAR(port quoted, 5)",
+        "text:port",
+        "nothing : port",
+        "{text key} : port",
+        "- text : port",
+        "^port",
+        "port AND",
+        "NOT port",
+        "OR",
+        "a AND OR b",
+        "\"port",
+        "port\"",
+        "(port",
+        "port)",
+        "port*",
+        "\"port\" *",
+        "port + quoted",
+        "'; DROP TABLE memory; --",
+        "port -",
+        "memory_words",
+        "a\"\"b",
+        "* port",
+        "ﬁ ½ ² ﷺ",
+        "\u{0903}",
+        "e\u{301}",
+        "日",
+        "日本語",
+        "-日",
+    ]
+    .map(str::to_owned)
+    .into();
+    for one in signs {
+        for other in signs {
+            queries.push(format!("{one}port{other}"));
+            queries.push(format!("port {one}{other}"));
+            queries.push(format!("{one} port {other} x"));
+        }
+    }
+    for query in &queries {
+        let result = ada.call("recall", json!({ "query": query }));
+        if let Some(error) = result.get("error") {
+            assert_eq!(error["code"], "invalid_argument", "{query:?}: {error}");
+        } else {
+            assert!(result["memories"].is_array(), "{query:?}: {result}");
+        }
+    }
+    for query in [
+        "text:port",
+        "NEAR(port quoted, 5)",
+        "(port",
+        "\"port",
+        "^port",
+        "port AND",
+        "a^b",
+        "text:po",
+    ] {
+        assert_ne!(recall_texts(&ada, query), "", "{query}");
+    }
+    for query in ["", "*", "\"\"", "-port", "()", "🙂"] {
+        assert_eq!(
+            refused(&ada.call("recall", json!({ "query": query }))),
+            "invalid_argument",
+            "{query}"
+        );
+    }
+}
+
+// Ledger: Peers 6
+#[test]
+fn recall_filters_by_tags_and_respects_its_limit() {
+    let world = World::new();
+    let ada = world.session("ada");
+    for number in 0..12 {
+        let tags = if number % 2 == 0 {
+            json!(["release notes", "Ops"])
+        } else {
+            json!(["ops-two"])
+        };
+        remember(
+            &ada,
+            &format!("deploy number {number}"),
+            json!({ "tags": tags }),
+        );
+    }
+    let tagged = ada.call(
+        "recall",
+        json!({ "query": "deploy", "tags": ["RELEASE NOTES"] }),
+    );
+    assert_eq!(texts(&tagged).len(), 6);
+    let tagged = ada.call("recall", json!({ "tags": ["ops"], "limit": 50 }));
+    assert_eq!(texts(&tagged)[0], "deploy number 10", "the newest first");
+    assert_eq!(texts(&tagged).len(), 6, "ops-two is another tag");
+    let ten = ada.call("recall", json!({ "query": "deploy" }));
+    assert_eq!(texts(&ten).len(), 10);
+    let two = ada.call("recall", json!({ "query": "deploy", "limit": 2 }));
+    assert_eq!(texts(&two).len(), 2);
+}

@@ -1,0 +1,244 @@
+//! Messages under a manual clock, and mailbox cursors compared with a reference model.
+use std::sync::Arc;
+
+use claude_mesh::mesh::{
+    JoinRequest, Mesh, MessageDraft, MessageFilter, SessionHandle, SubscriptionAction,
+};
+use claude_mesh::model::{Error, Recipient, Refusal, Topic};
+use claude_mesh::platform::Clock;
+use claude_mesh::platform::clock::ManualClock;
+use claude_mesh::platform::id::MessageId;
+use proptest::prelude::*;
+
+/// A mesh whose clock is set by hand.
+struct MeshFixture {
+    place: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl MeshFixture {
+    fn new() -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
+        }
+    }
+
+    fn join_peer(&self, name: &str, instance: u32) -> (Mesh, SessionHandle) {
+        let project = self.place.path().join(name);
+        std::fs::create_dir_all(&project).unwrap();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let mut mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
+        let me = mesh
+            .register(&JoinRequest::here(&project).unwrap().instance(instance))
+            .unwrap();
+        (mesh, me)
+    }
+}
+
+fn to(text: &str) -> Recipient {
+    Recipient::parse(text).unwrap()
+}
+
+fn texts(mesh: &mut Mesh, me: &SessionHandle) -> Vec<String> {
+    let wanted = MessageFilter {
+        limit: 100,
+        ..MessageFilter::default()
+    };
+    let listed = mesh.messages(me, &wanted).unwrap();
+    assert_eq!(listed.unread as usize, listed.messages.len());
+    listed
+        .messages
+        .into_iter()
+        .map(|message| message.body)
+        .collect()
+}
+
+// Ledger: Mesh 14
+#[test]
+fn messages_keep_posting_order_despite_a_clock_jump() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let (mut bo, b) = fixture.join_peer("bo", 2);
+    let mut ids: Vec<MessageId> = Vec::new();
+    for (number, jump_ms) in [0, -3_600_000, 0, 7_200_000, -1].into_iter().enumerate() {
+        fixture.clock.jump_wall_ms(jump_ms);
+        let text = number.to_string();
+        ids.push(
+            ada.post(&a, &MessageDraft::of(&to("bo"), &text))
+                .unwrap()
+                .id,
+        );
+    }
+    assert!(ids.is_sorted_by(|a, b| a < b));
+    assert_eq!(texts(&mut bo, &b), ["0", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn expired_message_is_hidden_and_reclaimed() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let (mut bo, b) = fixture.join_peer("bo", 2);
+    ada.sweep().unwrap();
+    let to_bo = to("bo");
+    let short = MessageDraft {
+        ttl_seconds: Some(60),
+        ..MessageDraft::of(&to_bo, "lunch?")
+    };
+    ada.post(&a, &short).unwrap();
+    ada.post(&a, &MessageDraft::of(&to("bo"), "stays")).unwrap();
+    fixture.clock.advance_ms(59_999);
+    assert_eq!(texts(&mut bo, &b), ["lunch?", "stays"]);
+    fixture.clock.advance_ms(1);
+    assert_eq!(texts(&mut bo, &b), ["stays"]);
+    assert_eq!(bo.unmentioned_mail(&b).unwrap().count, 1);
+    assert_eq!(ada.sweep().unwrap().messages, 1);
+    fixture.clock.advance_ms(30 * 24 * 3_600_000);
+    assert_eq!(
+        ada.sweep().unwrap().messages,
+        1,
+        "after thirty days everything goes"
+    );
+    assert_eq!(texts(&mut bo, &b), Vec::<String>::new());
+}
+
+#[test]
+fn one_sweep_removes_at_most_a_thousand_messages() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let (_bo, _) = fixture.join_peer("bo", 2);
+    ada.sweep().unwrap();
+    for _ in 0..1_100 {
+        ada.post(&a, &MessageDraft::of(&to("bo"), "x")).unwrap();
+    }
+    fixture.clock.advance_ms(31 * 24 * 3_600_000);
+    assert_eq!(ada.sweep().unwrap().messages, 1_000);
+    assert_eq!(ada.sweep().unwrap().messages, 100);
+}
+
+#[test]
+fn broadcast_rate_limit_resets_after_a_minute() {
+    let fixture = MeshFixture::new();
+    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let everybody = to("*");
+    let post = |mesh: &mut Mesh| mesh.post(&a, &MessageDraft::of(&everybody, "hear"));
+    for _ in 0..60 {
+        post(&mut ada).unwrap();
+        fixture.clock.advance_ms(100);
+    }
+    fixture.clock.advance_ms(24_000);
+    let refused = post(&mut ada).unwrap_err();
+    let Error::Refused(Refusal::RateLimited { problem }) = refused else {
+        panic!("{refused}")
+    };
+    assert!(problem.ends_with("again in 30 s"), "{problem}");
+    fixture.clock.advance_ms(30_000);
+    post(&mut ada).unwrap();
+}
+
+/// One step of the story that the model below tells as well.
+#[derive(Debug, Clone)]
+enum Step {
+    Direct,
+    FromOther,
+    Everyone,
+    Topic(usize),
+    Subscribe(usize),
+    Unsubscribe(usize),
+    Read(prop::sample::Index),
+    Expire,
+    Look(Vec<usize>),
+}
+
+const TOPICS: [&str; 3] = ["ops", "alerts", "x"];
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Direct),
+        1 => Just(Step::FromOther),
+        2 => Just(Step::Everyone),
+        3 => (0..3_usize).prop_map(Step::Topic),
+        2 => (0..3_usize).prop_map(Step::Subscribe),
+        1 => (0..3_usize).prop_map(Step::Unsubscribe),
+        2 => any::<prop::sample::Index>().prop_map(Step::Read),
+        1 => Just(Step::Expire),
+        3 => prop::collection::vec(0..3_usize, 0..3).prop_map(Step::Look),
+    ]
+}
+
+/// A message as the model knows it: where it went, and whether it comes to the reader by itself.
+struct ModelMessage {
+    id: MessageId,
+    topic: Option<usize>,
+    delivered: bool,
+    expired: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What a mailbox is shown, how many are unread and where the cursor stands is what a small list of messages says.
+    // Ledger: Mesh 13
+    #[test]
+    fn mailbox_cursor_agrees_with_a_list_model(steps in prop::collection::vec(step(), 1..40)) {
+        let fixture = MeshFixture::new();
+        let (mut ada, a) = fixture.join_peer("ada", 1);
+        let (mut bo, b) = fixture.join_peer("bo", 2);
+        let (mut posted_messages, mut subscribed): (Vec<ModelMessage>, [bool; 3]) = (Vec::new(), [false; 3]);
+        let mut cursor: Option<MessageId> = None;
+        for step in steps {
+            let topic = |number: usize| Topic::parse(TOPICS[number]).unwrap();
+            let mut add = |id, topic, delivered| posted_messages.push(ModelMessage { id, topic, delivered, expired: false });
+            match step {
+                Step::Direct => add(ada.post(&a, &MessageDraft::of(&to("bo"), "d")).unwrap().id, None, true),
+                Step::FromOther => add(bo.post(&b, &MessageDraft::of(&to("ada"), "o")).unwrap().id, None, false),
+                Step::Everyone => add(ada.post(&a, &MessageDraft::of(&to("*"), "e")).unwrap().id, None, true),
+                Step::Topic(number) => {
+                    let recipient = Recipient::Topic(topic(number));
+                    let posted = ada.post(&a, &MessageDraft::of(&recipient, "t")).unwrap();
+                    add(posted.id, Some(number), subscribed[number]);
+                }
+                Step::Subscribe(number) => {
+                    bo.subscribe(&b, SubscriptionAction::Subscribe, &[topic(number)]).unwrap();
+                    subscribed[number] = true;
+                }
+                Step::Unsubscribe(number) => {
+                    bo.subscribe(&b, SubscriptionAction::Unsubscribe, &[topic(number)]).unwrap();
+                    subscribed[number] = false;
+                    // Subscribed anew, it begins anew.
+                    posted_messages.iter_mut().filter(|one| one.topic == Some(number)).for_each(|one| one.delivered = false);
+                }
+                Step::Read(index) if !posted_messages.is_empty() => {
+                    let up_to = index.get(&posted_messages).id;
+                    cursor = cursor.max(Some(up_to));
+                    let marked = bo.mark_read(&b, up_to).unwrap();
+                    prop_assert_eq!(Some(marked.cursor), cursor.map(|id| id.to_string()));
+                    let left = posted_messages.iter().filter(|one| one.delivered && !one.expired && Some(one.id) > cursor).count();
+                    prop_assert_eq!(marked.remaining as usize, left);
+                }
+                Step::Read(_) => {}
+                Step::Expire => {
+                    let to_bo = to("bo");
+                    let short = MessageDraft { ttl_seconds: Some(1), ..MessageDraft::of(&to_bo, "s") };
+                    let id = ada.post(&a, &short).unwrap().id;
+                    fixture.clock.advance_ms(1_000);
+                    posted_messages.push(ModelMessage { id, topic: None, delivered: true, expired: true });
+                }
+                Step::Look(numbers) => {
+                    let topics: Vec<Topic> = numbers.iter().map(|number| topic(*number)).collect();
+                    let listed = bo.messages(&b, &MessageFilter { topics: &topics, limit: 100, ..MessageFilter::default() }).unwrap();
+                    let shown: Vec<MessageId> = listed.messages.iter().map(|message| message.id).collect();
+                    let expected: Vec<MessageId> = posted_messages
+                        .iter()
+                        .filter(|one| !one.expired && Some(one.id) > cursor)
+                        .filter(|one| one.delivered || one.topic.is_some_and(|topic| numbers.contains(&topic)))
+                        .map(|one| one.id)
+                        .collect();
+                    prop_assert_eq!(&shown, &expected);
+                    prop_assert_eq!(listed.unread as usize, expected.len());
+                    prop_assert_eq!(listed.cursor, cursor.map(|id| id.to_string()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A session with an inbox: a socket of the test that reads the wake lines its server posts.
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{InFlight, Session, WAIT_TIMEOUT, World};
+
+/// The script of a client that starts its server and waits for it.
+pub(crate) const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
+
+/// A session with an inbox that the test reads.
+pub(crate) struct InboxSession {
+    pub(crate) session: Session,
+    lines: Receiver<Value>,
+}
+
+impl InboxSession {
+    pub(crate) fn open(world: &World, project: &str, status: &str) -> Self {
+        Self::open_with(world, project, status, &[])
+    }
+
+    pub(crate) fn open_with(
+        world: &World,
+        project: &str,
+        status: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
+        Self::open_with_script(world, project, status, more, SERVER_SCRIPT, || true)
+    }
+
+    /// The client is a shell with this script, which starts `$SERVER_SCRIPT` where it likes, and it drops a line without a word where
+    /// `takes` is false.
+    pub(crate) fn open_with_script(
+        world: &World,
+        project: &str,
+        status: &str,
+        more: &[(&str, &str)],
+        script: &str,
+        mut accepts_line: impl FnMut() -> bool + Send + 'static,
+    ) -> Self {
+        let path = world
+            .home()
+            .join(format!("{}.sock", project.replace('/', "-")));
+        let (say, lines) = channel();
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let taken = accepts_line();
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    let line = serde_json::from_str(&line).unwrap();
+                    let _ = taken.then(|| say.send(line));
+                }
+            }
+        });
+        let socket = path.to_string_lossy().into_owned();
+        let inbox = [
+            ("CLAUDE_CODE_MESSAGING_SOCKET", socket.as_str()),
+            ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
+        ];
+        let session =
+            world.bare_session_with_script(project, &[&inbox, more].concat(), "/bin/sh", script);
+        session.register(status);
+        session.hook("SessionStart", json!({ "source": "startup" }));
+        session.discover();
+        session.call("mesh_status", json!({}));
+        Self { session, lines }
+    }
+
+    /// Returns the text of the next line, after the word that opens the socket.
+    #[track_caller]
+    pub(crate) fn next_wake_line(&self) -> String {
+        let auth = self.lines.recv_timeout(WAIT_TIMEOUT).expect("it rings");
+        assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
+        let line = self.lines.recv_timeout(WAIT_TIMEOUT).unwrap();
+        assert_eq!(line["priority"], "next");
+        line["message"]["content"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_no_line(&self, duration: Duration) {
+        assert_eq!(
+            self.lines.recv_timeout(duration),
+            Err(RecvTimeoutError::Timeout)
+        );
+    }
+
+    /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
+    #[track_caller]
+    pub(crate) fn read_wake_line(&self, line: &str, turn: &str) -> Value {
+        self.session.register("busy");
+        self.session.hook(
+            "UserPromptSubmit",
+            json!({ "prompt": line, "prompt_id": turn }),
+        )
+    }
+}
+
+pub(crate) fn attached_context(said: &Value) -> &str {
+    said["hookSpecificOutput"]["additionalContext"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{said}"))
+}
+
+pub(crate) fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
+    asker.start("ask_peer", json!({ "to": to, "question": question }))
+}
