@@ -163,7 +163,7 @@ fn question_block(waiting: &PendingQuestion, budget: usize, now_ms: i64) -> Stri
     let for_attribute = waiting
         .on_behalf_of
         .as_ref()
-        .map_or(String::new(), |seat| format!(" for=\"{seat}\""));
+        .map_or(String::new(), |peer| format!(" for=\"{peer}\""));
     format!(
         "\n<peer-question id=\"{}\" from=\"{}\"{for_attribute} asked=\"{}\" waiting=\"{}\">\n{}\n</peer-question>\n",
         question.id,
