@@ -1,8 +1,8 @@
-//! From the answer to the asker's result, with 1, 8 and 64 sessions waiting.
+//! From the answer to the result of the asker, with 1, 8 and 64 sessions waiting.
 //!
-//! Over servers a time begins when the reply line is written to the peer's server and ends when the asker's result line is
-//! read: three hops between processes and the SQL of an answer. Between programs that use the library it begins at
-//! `Member::answer` and ends when `Member::wait` has returned in the other process: one hop and the same SQL.
+//! Over servers a time begins when the line of the reply is written to the server of the peer, and ends when the line of the
+//! result is read at the asker: three hops between processes and the SQL of an answer. Between programs that use the library
+//! it begins at `Member::answer` and ends when `Member::wait` has returned in the other process: one hop and the same SQL.
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
 use crate::world::{Session, World, count_wake_ups, micros};
 
-/// Between two questions, so that everybody sleeps again.
+/// The pause between two questions, so that every process sleeps again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1);
-/// How many sessions wait.
+/// The numbers of waiting sessions.
 const ASKER_COUNTS: [usize; 3] = [1, 8, 64];
-/// Bystanders are watched this long; a waiting session looks every 2 s.
+/// How long bystanders are observed; a waiting session polls every 2 s.
 const WATCH_DURATION: Duration = Duration::from_secs(6);
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
@@ -34,7 +34,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     });
 }
 
-/// What the hops and the SQL of an answer cost by themselves.
+/// The floor of an answer: its hops and its SQL.
 struct LowerBounds {
     near: f64,
     far: f64,
@@ -60,7 +60,7 @@ impl LowerBounds {
         }
     }
 
-    /// To the peer's server, from there to the asker's, from there to us.
+    /// To the server of the peer, from there to the server of the asker, from there to the benchmark.
     fn servers(&self) -> f64 {
         2.0 * self.far + self.near + self.sql
     }
@@ -92,7 +92,7 @@ fn servers(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usiz
         table.line(&line.goal(Goal::Times(2.5)));
         let one = *alone.get_or_insert(samples.p50());
         if crowd > 1 {
-            let line = Line::times("    held against 1 waiting", &samples)
+            let line = Line::times("    compared with 1 waiting", &samples)
                 .floor("the same with 1 waiting", one);
             let goal = if crowd == 64 {
                 Goal::Times(1.5)
@@ -149,13 +149,13 @@ pub(crate) fn answered(
     let began = Instant::now();
     peer.write(&line);
     let (result, at) = asker.answer(call);
-    let result = crate::world::result(&result);
+    let result = crate::shared::result(&result);
     assert_eq!(result["status"], "answered", "{result}");
     peer.answer(reply);
     at - began
 }
 
-/// Counts how often the others wake while one session asks and gets answers without pause.
+/// Counts the wake-ups of the others while one session asks and gets answers without pause.
 fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut [Asker]) {
     let (busy, waiting) = askers.split_first_mut().unwrap();
     let servers: Vec<i32> = waiting.iter().map(|asker| asker.session.server).collect();
@@ -179,15 +179,15 @@ fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut
     let span = began.elapsed();
     let busy_rate = rate(before, span);
     let each = (busy_rate - idle_rate).max(0.0) * span.as_secs_f64() / f64::from(rounds);
-    let what = "a waiting bystander wakes, nobody asks (looks every 2 s)";
+    let what = "wake-ups of a waiting bystander, no questions (polls every 2 s)";
     table.line(&Line::number(what, "/s", idle_rate));
     let what = format!(
-        "a waiting bystander wakes, {:.0} questions/s of others",
+        "wake-ups of a waiting bystander, {:.0} questions/s of others",
         f64::from(rounds) / span.as_secs_f64()
     );
     table.line(&Line::number(what, "/s", busy_rate));
     let line = Line::number(
-        "a waiting bystander wakes more, per question of others",
+        "wake-ups of a waiting bystander, for each question of others",
         "",
         (each * 100.0).round() / 100.0,
     );
@@ -218,7 +218,7 @@ fn library(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usiz
             table.line(&line.goal(Goal::Times(2.5)));
             let one = *alone.get_or_insert(samples.p50());
             if crowd == 64 {
-                let line = Line::times("    held against 1 waiting", &samples)
+                let line = Line::times("    compared with 1 waiting", &samples)
                     .floor("the same with 1 waiting", one);
                 table.line(&line.goal(Goal::Times(1.5)));
             }
@@ -227,7 +227,7 @@ fn library(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usiz
 }
 
 /// Returns the times until the wait of the asker has returned: from the call of `Member::answer`, or from the commit of an
-/// answer that the benchmark stores by itself and then rings for, since a library cannot be looked into.
+/// answer that the benchmark stores itself before it writes the doorbell, since the time inside the library is not visible.
 fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Samples {
     let world = World::new(pin);
     let mut peer = join(
@@ -274,7 +274,7 @@ fn join(database: &str, project: &str) -> Member {
         .unwrap()
 }
 
-/// A process that asks and waits, again and again. It says the question's id, and when its wait had returned.
+/// A process that asks and waits repeatedly. It reports the id of each question and when its wait returned.
 pub(crate) fn member(arguments: &[String]) {
     let [database, project] = arguments else {
         panic!("a database and a project are wanted")
@@ -300,7 +300,7 @@ pub(crate) fn member(arguments: &[String]) {
     }
 }
 
-/// The benchmark's end of such a process.
+/// A child process as the benchmark sees it.
 struct MemberProcess {
     child: Child,
     _stdin: ChildStdin,
@@ -327,7 +327,7 @@ impl MemberProcess {
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "the other process is gone");
+        assert!(!line.is_empty(), "the other process has ended");
         line.trim().to_owned()
     }
 

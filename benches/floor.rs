@@ -1,4 +1,4 @@
-//! Floors. A hop is half a ping-pong of one byte over two pipes: one process writes, the other wakes and has it.
+//! Floors. A hop is half a ping-pong of one byte over two pipes: one process writes, the other wakes and reads it.
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -40,7 +40,7 @@ pub(crate) fn hop(pin: Pin, far: Side) -> Samples {
     for _ in 0..200 {
         round();
     }
-    // Pauses as between questions, so that a CPU that fell asleep is in the floor as it is in the measurement.
+    // Pauses as between questions, so that the wake-up of a sleeping CPU is in the floor as it is in the measurement.
     let samples = (0..500)
         .map(|_| {
             std::thread::sleep(crate::ask::PAUSE);
@@ -52,8 +52,8 @@ pub(crate) fn hop(pin: Pin, far: Side) -> Samples {
     samples
 }
 
-/// Returns the times of the SQL of one answer – stored, looked up by the asker, taken – on two connections of one process,
-/// and of what comes after it was stored.
+/// Returns the times of the SQL of one answer (stored, read by the asker, marked) on two connections of one process,
+/// and of the part after it was stored.
 pub(crate) fn answer_sql(rounds: usize) -> (Samples, Samples) {
     let world = World::new(Pin::None);
     let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
@@ -100,7 +100,7 @@ fn ask(sql: &Connection, id: &str) {
     .unwrap();
 }
 
-/// Stores an answer to a question of the peer `asker` as the verb of the library does, with nothing around it.
+/// Stores an answer to a question of the peer `asker` with the statements of the library and nothing else.
 pub(crate) fn store(sql: &mut Connection, id: &str, asker: &str) {
     let tx = sql
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -161,7 +161,7 @@ fn run(sql: &Connection, statement: &str, value: &str) {
     assert_eq!(changed, 1, "{statement}");
 }
 
-/// Compiles a program that does nothing, as small as ours are built; `None` without a compiler.
+/// Compiles an empty program with the options of the hooks; `None` without a compiler.
 pub(crate) fn empty_program(folder: &Path) -> Option<PathBuf> {
     let (source, program) = (folder.join("empty.rs"), folder.join("empty"));
     std::fs::write(&source, "fn main() {}\n").unwrap();

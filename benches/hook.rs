@@ -1,4 +1,4 @@
-//! What a person waits at every prompt: `claude-mesh-inbox-poll` as a whole process, from its start until it is reaped.
+//! How long a person waits at every prompt: `claude-mesh-inbox-poll` as a whole process, from start to exit.
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,13 +12,13 @@ use crate::table::{Goal, Line, Samples, Table};
 use crate::world::{INBOX_POLL, Session, World, micros};
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
-    table.group("hook (all programs turn by turn)", pin);
+    table.group("hook (all programs alternating)", pin);
     pin.on(Side::Near, || {
         let world = World::new(pin);
         let mut asker = world.session("bo", Side::Far);
         let calm = world.session("ada", Side::Far);
         let target = world.session("cy", Side::Far);
-        // Without a progress token: the asker waits and stays silent, so that nobody need read what it says.
+        // Without a progress token: the asker waits silently, so that no output has to be read.
         let question = "which port does the API use?";
         let arguments = json!({ "to": "cy", "question": question, "timeout_seconds": 3600 });
         let (_, line) = asker.tool_line("ask_peer", &arguments);
@@ -48,23 +48,23 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         if empty.is_some() {
             table.line(&Line::times("floor: an empty Rust program", nothing));
         }
-        let quiet = Line::times("inbox-poll at a prompt, nothing waits", quiet);
+        let quiet = Line::times("inbox-poll at a prompt, nothing pending", quiet);
         table.line(
             &quiet
                 .floor("/bin/true", bin_true.p50())
                 .goal(Goal::Times(2.0)),
         );
-        let loud = Line::times("inbox-poll at a prompt, one question waits", loud);
+        let loud = Line::times("inbox-poll at a prompt, one question pending", loud);
         table.line(&loud.floor("/bin/true", bin_true.p50()));
     });
 }
 
-/// A person's prompt in a session. Returns how long the hook took and what it said.
+/// Runs the hook of a typed prompt. Returns its time and output.
 pub(crate) fn prompt(world: &World, session: &Session, turn: usize) -> (Duration, String) {
     submit(world, session, turn, "go on")
 }
 
-/// A prompt of a person or of others in a session. Returns how long the hook took and what it said.
+/// Runs the hook of a prompt, typed or not. Returns its time and output.
 pub(crate) fn submit(
     world: &World,
     session: &Session,
@@ -89,7 +89,7 @@ pub(crate) fn submit(
     run(&mut command, event.to_string().as_bytes())
 }
 
-/// Runs a program with something on its stdin. Returns the time from its start until it is reaped, and what it said.
+/// Runs a program with an input. Returns the time from its start until it is reaped, and its output.
 fn run(command: &mut Command, stdin: &[u8]) -> (Duration, String) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(stdin).unwrap();

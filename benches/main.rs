@@ -1,8 +1,8 @@
-//! What the mesh costs, each number beside a floor measured in the same run: the least any design with the same steps
-//! would pay on this machine. `cargo bench`, or `cargo bench -- ask hook --json --pin same --rounds 1000`.
+//! What the mesh costs, each number beside a floor of the same run: the least that any design with the same steps would
+//! cost on this machine. `cargo bench`, or `cargo bench -- ask hook --json --pin same --rounds 1000`.
 //!
-//! Read ratios, not times: other work on the machine moves both. Where two processes share a CPU a wake-up is many times
-//! cheaper than across CPUs and the scheduler chooses, so times without pinning have two humps; `--pin` takes the choice away.
+//! Read ratios, not times: other work on the machine changes both. Where two processes share a CPU a wake-up is many times
+//! cheaper than across CPUs, and the scheduler chooses, so times without pinning have two peaks; `--pin` removes the choice.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -16,7 +16,7 @@
 /// Questions and answers: over real servers, and between processes that use the library alone.
 #[cfg(target_os = "linux")]
 mod ask;
-/// What nothing can be faster than: a pipe between two processes, the bare SQL, empty programs.
+/// The floors: a pipe between two processes, the bare SQL, empty programs.
 #[cfg(target_os = "linux")]
 mod floor;
 /// The hook of a prompt as a whole process.
@@ -25,22 +25,26 @@ mod hook;
 /// Many processes post messages at the same time.
 #[cfg(target_os = "linux")]
 mod message;
-/// Looking for one question among a million.
+/// Reading the inbox beside a million old questions.
 #[cfg(target_os = "linux")]
 mod pending;
 /// Which CPUs the processes of a run may use.
 #[cfg(target_os = "linux")]
 mod pin;
-/// Looking for something among a hundred thousand memories, and for earlier answers.
+/// Search among a hundred thousand memories, and in earlier answers.
 #[cfg(target_os = "linux")]
 mod recall;
-/// The server: start, memory, rest.
+/// The server: start, memory, idle.
 #[cfg(target_os = "linux")]
 mod server;
+/// What the benchmark shares with the tests.
+#[cfg(target_os = "linux")]
+#[path = "../tests/support/shared/mod.rs"]
+mod shared;
 /// The table.
 #[cfg(target_os = "linux")]
 mod table;
-/// Waking an idle session, beside the way of its answer.
+/// Waking an idle session, beside the way back of its answer.
 #[cfg(target_os = "linux")]
 mod wake;
 /// Temporary homes and the sessions in them.
@@ -75,14 +79,16 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 7] = ["ask", "ring", "hook", "server", "pending", "mail", "recall"];
+const GROUPS: [&str; 7] = [
+    "ask", "wake", "hook", "server", "pending", "message", "recall",
+];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [ring] [hook] [server] [pending] [mail] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
-  --pin    none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
-           (without it: none, and for questions also same)
-  --rounds measurements per line (300); the machine's noise needs some hundreds
-  --messages posted in all (100000)";
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [pending] [message] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+  --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
+             (default: none, and for ask and wake also same)
+  --rounds   measurements for each line (300); the noise of a machine needs some hundreds
+  --messages messages posted in total (100000)";
 
 #[cfg(target_os = "linux")]
 fn plan(arguments: &[String]) -> Option<Plan> {
@@ -136,7 +142,7 @@ fn run(arguments: &[String]) {
                     ask::measure(&mut table, pin, plan.rounds);
                 }
             }
-            "ring" => {
+            "wake" => {
                 for pin in or(&[pin::Pin::None, pin::Pin::Same]) {
                     wake::measure(&mut table, pin, plan.rounds);
                 }
@@ -151,7 +157,7 @@ fn run(arguments: &[String]) {
                     server::measure(&mut table, pin, plan.rounds);
                 }
             }
-            "mail" => {
+            "message" => {
                 for pin in or(&[pin::Pin::None]) {
                     message::measure(&mut table, pin, plan.messages);
                 }

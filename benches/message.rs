@@ -1,5 +1,5 @@
-//! Many processes post at the same time: how many messages a second over all of them, how long the longest write took, how
-//! far the log grew; beside processes that do the same inserts with bare SQL. Afterwards every message is looked for.
+//! Many processes post at the same time: messages a second over all of them, the longest write, the growth of the WAL;
+//! beside processes that do the same inserts in bare SQL. Afterwards every message is read back.
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const LOG_MB_MAX: f64 = 16.0;
 pub(crate) fn measure(table: &mut Table, pin: Pin, messages: usize) {
     let each = messages.div_ceil(WRITERS);
     table.group(
-        &format!("mail, {WRITERS} processes, {each} messages each"),
+        &format!("messages, {WRITERS} processes, {each} messages each"),
         pin,
     );
     let floor = run(pin, "--part-of-sql-poster", each);
@@ -118,7 +118,7 @@ fn run(pin: Pin, part: &str, each: usize) -> Outcome {
     }
 }
 
-/// Every message is there once, and those of one writer follow each other as it posted them.
+/// Asserts that every message is stored once, in the posting order of each writer.
 fn check(sql: &Connection, each: usize) {
     let mut next = vec![0; WRITERS];
     let mut statement = sql
@@ -139,7 +139,7 @@ fn check(sql: &Connection, each: usize) {
     assert_eq!(next, vec![each; WRITERS]);
 }
 
-/// Whoever reads a mailbox page by page reads all that was posted to it, in the order in which the file has it.
+/// Asserts that reading a mailbox page by page returns all its messages in the order of the file.
 fn check_as_read(world: &World, each: usize) {
     let sql = world.sql();
     let mut statement = sql
@@ -183,7 +183,7 @@ fn message_text(writer: usize, number: usize) -> String {
     format!("the build of service {writer} is green again, number {number}")
 }
 
-/// A process that posts to its neighbour as fast as it can, by the library.
+/// A process that posts to its neighbour as fast as it can, with the library.
 pub(crate) fn poster(arguments: &[String]) {
     let (database, project, writer, each) = read(arguments);
     let mut mesh = Mesh::open(database.as_ref(), Arc::new(SystemClock::new())).unwrap();
@@ -195,7 +195,7 @@ pub(crate) fn poster(arguments: &[String]) {
     });
 }
 
-/// A process that does the same inserts with nothing around them, and waits for the lock as the library of `SQLite` does.
+/// A process that does the same inserts in bare SQL, and waits for the lock with the busy timeout of `SQLite`.
 pub(crate) fn sql_poster(arguments: &[String]) {
     let (database, _, writer, each) = read(arguments);
     let mut sql = Connection::open(database).unwrap();
@@ -256,7 +256,7 @@ fn read(arguments: &[String]) -> (&str, &str, usize, usize) {
     )
 }
 
-/// Says when it is ready, posts when it is told to, and says how long a write took, in microseconds: the median and the most.
+/// Reports that it is ready, posts on command, and reports the median and the longest write in microseconds.
 fn run_posts(each: usize, mut post: impl FnMut(usize)) {
     let mut out = std::io::stdout();
     writeln!(out, "ready").unwrap();
@@ -275,7 +275,7 @@ fn run_posts(each: usize, mut post: impl FnMut(usize)) {
     writeln!(out, "{} {}", times[each / 2], times[each - 1]).unwrap();
 }
 
-/// The benchmark's end of such a process.
+/// A child process as the benchmark sees it.
 struct Writer {
     child: Child,
     stdin: ChildStdin,
@@ -306,7 +306,7 @@ impl Writer {
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "a writer is gone");
+        assert!(!line.is_empty(), "a writer has ended");
         line.trim().to_owned()
     }
 }

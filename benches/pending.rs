@@ -1,5 +1,4 @@
-//! One question among a million old ones: looking for what waits, counting and sweeping must not slow down as the file
-//! grows.
+//! One question among a million old ones: reading the inbox, counting and sweeping must not slow down as the file grows.
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,11 +11,11 @@ use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
 use crate::world::{Session, World, micros};
 
-/// Old questions in the big file, each answered and taken.
+/// Old questions in the big file, each answered and delivered.
 const OLD_QUESTIONS: u32 = 1_000_000;
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
-    table.group("pending (both files turn by turn)", pin);
+    table.group("pending (both files alternating)", pin);
     pin.on(Side::Near, || {
         let (mut small, mut big) = (BenchDatabase::new(pin), BenchDatabase::new(pin));
         fill(&big.world);
@@ -35,10 +34,10 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             }
         }
         table.line(&Line::times(
-            "Mesh::inbox, one question waits, empty file",
+            "Mesh::inbox, one question pending, empty file",
             &few,
         ));
-        let many = Line::times("Mesh::inbox, one question waits, big file", &many);
+        let many = Line::times("Mesh::inbox, one question pending, big file", &many);
         table.line(
             &many
                 .floor("the same, empty file", few.p50())
@@ -55,10 +54,10 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             }
         }
         table.line(&Line::times(
-            "inbox-poll, one question waits, empty file",
+            "inbox-poll, one question pending, empty file",
             &few,
         ));
-        let many = Line::times("inbox-poll, one question waits, big file", &many);
+        let many = Line::times("inbox-poll, one question pending, big file", &many);
         table.line(
             &many
                 .floor("the same, empty file", few.p50())
@@ -70,10 +69,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                 "Mesh::status",
                 BenchDatabase::count as fn(&mut BenchDatabase) -> f64,
             ),
-            (
-                "Mesh::sweep, nothing is over its time",
-                BenchDatabase::sweep,
-            ),
+            ("Mesh::sweep, nothing has expired", BenchDatabase::sweep),
         ] {
             let (mut few, mut many) = (Samples::default(), Samples::default());
             for round in 0..rounds + 10 {
@@ -94,7 +90,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     });
 }
 
-/// A mesh in which one question waits for a session.
+/// A mesh in which one question is pending for a session.
 struct BenchDatabase {
     session: Session,
     mesh: Mesh,
@@ -125,7 +121,7 @@ impl BenchDatabase {
         let me = mesh
             .find_session_of_process(process)
             .unwrap()
-            .expect("the session sits");
+            .expect("the session registers");
         Self {
             session,
             mesh,

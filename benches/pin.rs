@@ -1,4 +1,4 @@
-//! Pinning: a process inherits the CPUs of the thread that starts it, so this thread moves before it starts one.
+//! Pinning: a process inherits the CPUs of the thread that starts it, so the thread moves before it starts one.
 use std::sync::OnceLock;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -10,14 +10,14 @@ pub(crate) enum Pin {
     None,
     /// All on one CPU.
     Same,
-    /// The other side on another CPU than the rest.
+    /// The peer on another CPU than the rest.
     Cross,
 }
 
 /// The two sides of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// The benchmark itself and what is measured from outside.
+    /// The benchmark itself and what it measures from outside.
     Near,
     /// The peer.
     Far,
@@ -41,7 +41,7 @@ impl Pin {
         }
     }
 
-    /// Runs something with the CPUs of a side, and what it starts inherits them.
+    /// Runs a closure on the CPUs of a side; the processes that it starts inherit them.
     pub(crate) fn on<T>(self, side: Side, work: impl FnOnce() -> T) -> T {
         static ALL: OnceLock<CpuSet> = OnceLock::new();
         let before = sched_getaffinity(None).unwrap();

@@ -1,11 +1,11 @@
-//! Looking for something among a hundred thousand memories of one repository, each way of looking beside a rare word; and
-//! looking through a peer's earlier answers.
+//! Search among a hundred thousand memories of one repository, each kind of query beside a rare word; and search in the
+//! earlier answers of a peer.
 use std::sync::Arc;
 use std::time::Instant;
 
 use claude_mesh::mesh::{
-    IfOffline, JoinRequest, MemorySelector, Mesh, PriorAnswerQuery, Recall, Remember, Reply,
-    SessionHandle,
+    IfOffline, JoinRequest, MemorySelector, Mesh, PriorAnswerQuery, QuestionDraft, Recall,
+    Remember, Reply, SessionHandle,
 };
 use claude_mesh::model::memory::MemoryScope;
 use claude_mesh::model::peer::Address;
@@ -18,9 +18,9 @@ use crate::world::{World, micros};
 
 /// Memories in the file.
 const MEMORIES: u32 = 100_000;
-/// No way of looking may take longer.
+/// No query may take longer.
 const GOAL_MICROS: f64 = 10_000.0;
-/// Repository of all of them.
+/// The repository of all of them.
 const MEMORY_SCOPE: &str = "/projects/shop/.git";
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
@@ -52,7 +52,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             ("a rare word", "zebrafish", 1),
             ("three common words", "deploy database server", 10),
             ("one common word", "deploy", 10),
-            ("the beginning of words", "depl*", 10),
+            ("a prefix of words", "depl*", 10),
             ("two letters of a beginning", "de*", 10),
             ("a phrase of common words", "\"database server\"", 10),
             ("part of an identifier", "QuaggaPath", 1),
@@ -91,7 +91,10 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             samples.add(micros(began.elapsed()));
             assert!(count > 0);
         }
-        table.line(&Line::times("the count at a session's start", &samples));
+        table.line(&Line::times(
+            "the count at the start of a session",
+            &samples,
+        ));
         prior_answers(table, &world, rounds);
     });
 }
@@ -136,7 +139,7 @@ fn text(number: u32) -> String {
     words.join(" ")
 }
 
-/// What remembering, replacing and forgetting hold the write lock for, and reading a commit beside them.
+/// How long storing, replacing and erasing a memory hold the write lock, and reading a commit beside them.
 fn measure_writes(table: &mut Table, mesh: &mut Mesh, me: &SessionHandle, rounds: usize) {
     for (name, key) in [
         ("remember, something new", None),
@@ -190,7 +193,7 @@ fn remembered(text: &str) -> Remember<'_> {
     }
 }
 
-/// The first comes in by the verb; the others the same way, but in few transactions.
+/// The first is stored by the operation; the others by the same statements in few transactions.
 fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &SessionHandle) {
     mesh.remember(me, MEMORY_SCOPE, remembered(&text(0)))
         .unwrap();
@@ -238,7 +241,15 @@ fn prior_answers(table: &mut Table, world: &World, rounds: usize) {
         let to = [Address::parse("bo").unwrap()];
         let question = "which port does the orders service use?";
         let outcome = mesh
-            .ask(&ada, &to, question, None, IfOffline::Queue)
+            .ask(
+                &ada,
+                &to,
+                &QuestionDraft {
+                    question,
+                    context: None,
+                    if_offline: IfOffline::Queue,
+                },
+            )
             .unwrap();
         let reply = Reply {
             question: outcome.asked[0].question,
@@ -277,7 +288,7 @@ fn prior_answers(table: &mut Table, world: &World, rounds: usize) {
             }
         }
         table.line(&Line::times(
-            format!("known answers among {answers} of one peer"),
+            format!("prior answers among {answers} of one peer"),
             &samples,
         ));
     }

@@ -1,4 +1,4 @@
-//! The server beside every session: how soon it answers, what it holds, what it does when nobody asks.
+//! The server of a session: how soon it answers, how much memory it uses, how often it wakes when idle.
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::pin::{Pin, Side};
+use crate::shared::request_metadata;
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{SERVER, World, count_wake_ups, field, meta, micros, register};
+use crate::world::{SERVER, World, count_wake_ups, field, micros, register_idle};
 
-/// A server that found its session has no timer after this.
+/// After this a server that has found its session has no timer.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
-/// How long rest is watched.
+/// How long the idle server is observed.
 const REST_DURATION: Duration = Duration::from_secs(5);
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
@@ -26,9 +27,9 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
 fn start(table: &mut Table, world: &World, rounds: usize) {
     let folder = world.project("ada");
     let id = "00000000-0000-4000-8000-0000000000ff";
-    register(world, std::process::id(), id, &folder);
+    register_idle(world, std::process::id(), id, &folder);
     let request = |id: i32, method: &str, mut params: Value| {
-        params["_meta"] = meta();
+        params["_meta"] = request_metadata();
         format!(
             "{}\n",
             json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
@@ -69,7 +70,7 @@ fn start(table: &mut Table, world: &World, rounds: usize) {
         ];
         drop(stdin);
         assert!(child.wait().unwrap().success());
-        // The first one makes the file.
+        // The first one creates the file.
         if round > 0 {
             first.add(spans[0]);
             second.add(spans[1]);
@@ -129,5 +130,5 @@ fn rest(table: &mut Table, world: &World) {
     let (before, began) = (count_wake_ups(ada.server), Instant::now());
     std::thread::sleep(REST_DURATION);
     let woken = (count_wake_ups(ada.server) - before) as f64 / began.elapsed().as_secs_f64();
-    table.line(&Line::number("server: wake-ups at rest", "/s", woken).goal(Goal::AtMost(0.0)));
+    table.line(&Line::number("server: wake-ups when idle", "/s", woken).goal(Goal::AtMost(0.0)));
 }

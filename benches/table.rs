@@ -1,11 +1,11 @@
-//! The table: one line per number, printed as soon as it is known, or JSON lines.
+//! The table: one line for each number, printed as soon as it is known, or JSON lines.
 use std::io::Write;
 
 use serde_json::json;
 
 use crate::pin::Pin;
 
-/// Measurements of one kind.
+/// Measurements of one quantity.
 #[derive(Debug, Default)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -44,16 +44,16 @@ impl FromIterator<f64> for Samples {
     }
 }
 
-/// What a number is held against.
+/// The goal of a number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
-    /// So many times the floor at most.
+    /// At most this multiple of the floor.
     Times(f64),
-    /// So much at most.
+    /// At most this value.
     AtMost(f64),
-    /// So much at least.
+    /// At least this value.
     AtLeast(f64),
-    /// Shown for comparison only.
+    /// None: the number is shown for comparison only.
     None,
 }
 
@@ -120,7 +120,7 @@ impl Line {
     }
 }
 
-/// Where lines go.
+/// The printed table.
 pub(crate) struct Table {
     json: bool,
     missed: usize,
@@ -137,14 +137,14 @@ impl Table {
         Self { json, missed: 0 }
     }
 
-    /// Begins a group of lines. Whoever else works on the machine is in every time below.
+    /// Begins a group of lines, with the load of the machine, which is in every time below.
     pub(crate) fn group(&self, name: &str, pin: Pin) {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split_whitespace().next().unwrap_or("unknown");
         self.note(&format!("{name}, {}; load before it {load}", pin.words()));
     }
 
-    /// Says something about the next lines.
+    /// Prints a note about the next lines.
     pub(crate) fn note(&self, text: &str) {
         if self.json {
             print_line(&format!("{}", json!({ "note": text })));
@@ -180,7 +180,7 @@ impl Table {
         };
         let floor = line.floor.as_ref();
         let goal = match line.goal {
-            Goal::Times(times) => format!("≤ {times} ×"),
+            Goal::Times(times) => format!("≤ {} ×", (times * 100.0).round() / 100.0),
             Goal::AtMost(most) => format!("≤ {}", number(most)),
             Goal::AtLeast(least) => format!("≥ {}", number(least)),
             Goal::None => String::new(),
@@ -209,7 +209,7 @@ impl Table {
     }
 }
 
-/// A reader who has seen enough does not end the measurement half-way: sessions and homes are put away at its end.
+/// A closed pipe does not end the measurement: its sessions and homes are removed at its end.
 fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

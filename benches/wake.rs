@@ -1,9 +1,10 @@
-//! From a question to the line in the inbox of an idle session, beside the way back: from its reply to the asker's result.
+//! From a question to the line in the inbox of an idle session, beside the way back: from its reply to the result of the
+//! asker.
 //!
-//! Both ways have the same hops, client to server, server to server, server to client: one begins when `ask_peer` is written
-//! and ends when the benchmark, as the peer's Claude Code, has read the line; the other begins when `reply_to_peer` is written
-//! and ends when the asker's result is read. Each round is a whole question: asked, rung, shown by the hook that runs with
-//! the line, answered; so no ring is out when the next one comes.
+//! Both ways have the same hops, client to server, server to server, server to client. One begins when `ask_peer` is written
+//! and ends when the benchmark, as the Claude Code of the peer, has read the line; the other begins when `reply_to_peer` is
+//! written and ends when the result of the asker is read. Each round is a complete question: asked, wake line, delivered by
+//! the hook that runs with the line, answered; so no wake attempt is open when the next round begins.
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
@@ -16,13 +17,13 @@ use crate::pin::{Pin, Side};
 use crate::table::{Line, Samples, Table};
 use crate::world::{World, micros};
 
-/// A server that has posted a line looks once more soon after; both ways begin when everybody sleeps.
+/// A server that has posted a line polls again soon after; both ways begin when every process sleeps.
 const AFTER_LINE: Duration = Duration::from_millis(20);
-/// An inbox takes so many lines in a row, and then one every two seconds; its server posts no faster.
+/// An inbox takes this many lines in a row, then one every two seconds; the server posts no faster.
 const LINES_IN_A_ROW: usize = 20;
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
-    table.group("ring (both ways turn by turn)", pin);
+    table.group("wake (both ways alternating)", pin);
     pin.on(Side::Near, || {
         let world = World::new(pin);
         let path = world.home().join("inbox.sock");
@@ -40,7 +41,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             if round > 0 && round % LINES_IN_A_ROW == 0 {
                 (name, peer) = fresh(round);
             }
-            // Without a progress token: the asker waits and stays silent, so that nobody need read what it says.
+            // Without a progress token: the asker waits silently, so that no output has to be read.
             let question = format!("which port does service {round} use?");
             let arguments = json!({ "to": name, "question": question });
             let (call, request) = asker.tool_line("ask_peer", &arguments);
@@ -49,7 +50,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             asker.write(&request);
             let (line, at) = next_line(&inbox);
             std::thread::sleep(AFTER_LINE);
-            // One long turn, so that the budget of turns that peers may start is not spent.
+            // One long turn, so that the wake budget is not spent.
             let (_, said) = hook::submit(&world, &peer, 0, &line);
             assert!(said.contains("which port"), "{said:?}");
             let question = World::open_question(&sql, "ada");

@@ -1,7 +1,7 @@
-//! A temporary home with nothing of the user's in it, and sessions: a client process, the real server below it.
+//! A temporary home, and sessions: a client process and the real server below it.
 //!
-//! The benchmark itself speaks to the server over the pipes, without a thread between, so that a time ends when the line
-//! is read.
+//! The benchmark itself reads and writes the pipes of the server, without a thread between, so that a time ends when the
+//! line is read.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -13,64 +13,57 @@ use rusqlite::config::DbConfig;
 use serde_json::{Value, json};
 
 use crate::pin::{Pin, Side};
+use crate::shared::{Home, register, request_metadata, result};
 
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_claude-mesh-server");
 pub(crate) const INBOX_POLL: &str = env!("CARGO_BIN_EXE_claude-mesh-inbox-poll");
 
-/// A home.
+/// A temporary home, and where its processes run.
 pub(crate) struct World {
-    folder: tempfile::TempDir,
+    home: Home,
     pub(crate) pin: Pin,
 }
 
 impl World {
     pub(crate) fn new(pin: Pin) -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            home: Home::new(),
             pin,
         }
     }
 
     pub(crate) fn home(&self) -> PathBuf {
-        self.folder.path().canonicalize().unwrap()
+        self.home.path()
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.home().join(".claude-mesh/mesh.db")
+        self.home.database()
     }
 
     pub(crate) fn project(&self, name: &str) -> PathBuf {
-        let folder = self.home().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
+        self.home.project(name)
     }
 
     /// Returns a command with this home and nothing else in its environment.
     pub(crate) fn command(&self, program: impl AsRef<Path>, folder: &Path) -> Command {
-        let mut command = Command::new(program.as_ref());
-        command
-            .env_clear()
-            .env("HOME", self.home())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .current_dir(folder);
-        command
+        self.home.command(program, folder)
     }
 
-    /// Opens a session whose server has sat down, as Claude Code registers one.
+    /// Opens a session whose server has registered.
     pub(crate) fn session(&self, name: &str, side: Side) -> Session {
         Session::open(self, name, side, None)
     }
 
-    /// Opens a session whose client takes lines into an inbox of its own.
+    /// Opens a session whose client has an inbox.
     pub(crate) fn session_with_inbox(&self, name: &str, side: Side, inbox: &Path) -> Session {
         Session::open(self, name, side, Some(inbox))
     }
 
-    /// Opens the file itself, for what no program of ours shows.
+    /// Opens the database without the library.
     pub(crate) fn sql(&self) -> Connection {
         let sql = Connection::open(self.database()).unwrap();
         sql.execute_batch("PRAGMA synchronous = NORMAL").unwrap();
-        // Without this, a library with STAT4 compiles a statement anew whenever a value is bound.
+        // Without this, SQLite with STAT4 compiles a statement again whenever a value is bound.
         sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .unwrap();
         sql.set_prepared_statement_cache_capacity(64);
@@ -107,7 +100,7 @@ impl Session {
             "00000000-0000-4000-8000-{:012x}",
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );
-        // The shell stays the parent of the server, as Claude Code is; it waits until the session is registered.
+        // The shell stays the parent of the server, as Claude Code does; it waits until the session is registered.
         let script = format!("read -r go; \"{SERVER}\"; :");
         let mut command = world.command("/bin/sh", &folder);
         command
@@ -120,7 +113,7 @@ impl Session {
             .stdout(Stdio::piped());
         let mut client = world.pin.on(side, || command.spawn().unwrap());
         let pid = client.id();
-        register(world, pid, &id, &folder);
+        register_idle(world, pid, &id, &folder);
         let mut stdin = client.stdin.take().unwrap();
         stdin.write_all(b"go\n").unwrap();
         let stdout = BufReader::new(client.stdout.take().unwrap());
@@ -153,7 +146,7 @@ impl Session {
     ) -> (i64, String) {
         let id = self.next_id;
         self.next_id += 1;
-        params["_meta"] = meta();
+        params["_meta"] = request_metadata();
         if progress {
             params["_meta"]["progressToken"] = id.into();
         }
@@ -182,7 +175,7 @@ impl Session {
             line.clear();
             let read = self.stdout.read_line(&mut line).unwrap();
             let at = Instant::now();
-            assert!(read > 0, "the server is gone");
+            assert!(read > 0, "the server has ended");
             let value: Value = serde_json::from_str(&line).unwrap();
             if wanted(&value) {
                 return (value, at);
@@ -209,7 +202,7 @@ impl Session {
         result(&self.answer(id).0)
     }
 
-    /// Asks and returns as soon as the call waits: it has said where the question stands.
+    /// Asks and returns as soon as the call waits: it has reported the delivery.
     pub(crate) fn ask(&mut self, to: &str, question: &str) -> i64 {
         let arguments = json!({ "to": to, "question": question, "timeout_seconds": 3600 });
         let (id, line) = self.line(
@@ -225,7 +218,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The server ends when its client is gone, also in the middle of a call; the pipe closes when it has ended.
+        // The server ends when its client has ended, also during a call; the pipe closes when it has ended.
         let _ = self.client.kill();
         let _ = self.client.wait();
         let mut rest = Vec::new();
@@ -233,40 +226,15 @@ impl Drop for Session {
     }
 }
 
-/// Returns what Claude Code sends beside every request.
-pub(crate) fn meta() -> Value {
-    json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": "2.1.329" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-    })
-}
-
-/// Returns the JSON object in the result of a tool.
-pub(crate) fn result(answer: &Value) -> Value {
-    let text = answer["result"]["content"][0]["text"].as_str();
-    let text = text.unwrap_or_else(|| panic!("no result in {answer}"));
-    serde_json::from_str(text).unwrap()
-}
-
-/// Writes the file by which Claude Code registers a session.
-pub(crate) fn register(world: &World, pid: u32, id: &str, folder: &Path) {
-    let sessions = world.home().join(".claude/sessions");
-    std::fs::create_dir_all(&sessions).unwrap();
-    let entry = json!({
-        "pid": pid, "procStart": process_start(pid), "status": "idle", "entrypoint": "cli",
-        "sessionId": id, "cwd": folder, "version": "2.1.329",
+/// Registers a session that is idle.
+pub(crate) fn register_idle(world: &World, pid: u32, id: &str, folder: &Path) {
+    let fields = json!({
+        "status": "idle", "entrypoint": "cli", "sessionId": id, "cwd": folder, "version": "2.1.329",
     });
-    std::fs::write(sessions.join(format!("{pid}.json")), entry.to_string()).unwrap();
+    register(&world.home(), pid, fields);
 }
 
-fn process_start(pid: u32) -> String {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields = &stat[stat.rfind(')').unwrap()..];
-    fields.split_whitespace().nth(20).unwrap().to_owned()
-}
-
-/// Returns how often the threads of a process have been put on a CPU after they let go of it, or were made to.
+/// Returns the number of context switches of all threads of a process, voluntary or not.
 pub(crate) fn count_wake_ups(pid: i32) -> u64 {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     tasks
@@ -278,7 +246,7 @@ pub(crate) fn count_wake_ups(pid: i32) -> u64 {
         .sum()
 }
 
-/// Returns a number of a file of /proc that stands behind a name at the start of a line.
+/// Returns the number after a name at the start of a line of a file in /proc.
 pub(crate) fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let word = line.and_then(|rest| rest.split_whitespace().next());

@@ -1,4 +1,4 @@
-//! Stories of what a session is at: its hooks keep it, others see it, and no more of it than is meant.
+//! Activity: hooks record what a session works on, its peers see it, and no more than intended.
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Session, World};
 
-/// What a session sees of the only other one.
+/// Returns what a session sees of its only peer.
 #[track_caller]
 fn other_peer(session: &Session) -> Value {
     let peers = session.call("list_peers", json!({}))["peers"].clone();
@@ -25,7 +25,7 @@ fn finish_turn(session: &Session, message: &str) {
     session.hook("Stop", event);
 }
 
-/// The files that say what sessions are at.
+/// Returns the files with the activities of sessions.
 fn activity_files(world: &World) -> Vec<PathBuf> {
     let folder = world.home().join(".claude-mesh/mesh.db.d/sessions");
     let entries = std::fs::read_dir(folder).unwrap();
@@ -80,7 +80,7 @@ fn idle_time_comes_from_the_client_registry_file() {
     assert_eq!(
         other_peer(&ada)["idle_seconds"],
         Value::Null,
-        "nobody knows since when"
+        "the time is unknown"
     );
 }
 

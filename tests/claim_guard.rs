@@ -1,12 +1,12 @@
-//! The guard of claimed files: what the hook before an edit says, and what the check before a commit says.
+//! The guard of claimed files: the hook before an edit, and the check before a commit.
 use std::path::Path;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::support::git;
 use crate::support::{Session, World, program};
 
-/// A session is about to edit a file. Returns why it may not.
+/// Runs the guard for an edit of a file. Returns the reason if it is denied.
 #[track_caller]
 fn edit_denial(session: &Session, tool: &str, file: &str) -> Option<String> {
     let key = if tool == "NotebookEdit" {
@@ -108,7 +108,7 @@ fn claim_guard_ignores_shared_and_dead_claims_and_is_read_only() {
     assert_eq!(edit_denial(&bo, "Edit", &file), None);
     claim_shared_file(&ada, json!({}));
     assert!(edit_denial(&bo, "Edit", &file).is_some());
-    // While the lock is held nobody can record the death.
+    // While the lock is held, no process can record that the session ended.
     let holder = world.rows();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     ada.kill();
@@ -178,7 +178,7 @@ fn claim_guard_allows_the_edit_on_any_fault() {
     assert_eq!((ran.out.as_str(), ran.code), ("", Some(0)));
     assert!(
         !ran.err.is_empty(),
-        "the fault is told to whoever runs it by hand"
+        "the fault is printed when a person runs it"
     );
 }
 
@@ -188,18 +188,6 @@ fn claim_guard_creates_no_mesh() {
     let ada = world.bare_session("shop", &[]);
     assert_eq!(edit_denial(&ada, "Edit", "/a.rs"), None);
     assert!(!world.database().exists());
-}
-
-#[track_caller]
-pub(crate) fn git(world: &World, folder: &Path, arguments: &[&str]) {
-    let mut git = world.command("git", folder);
-    let output = git
-        .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
 // Ledger: Beyond 5
@@ -212,7 +200,7 @@ fn check_staged_fails_for_files_held_by_others() {
     world.write("shop/src/old name.rs", "fn main() {}\nfn more() {}\n");
     git(&world, &repo, &["add", "."]);
     let check = |folder: &Path| world.cli(folder, &["claims", "--check-staged"]);
-    assert_eq!(check(&repo).code, Some(0), "nobody has claimed anything");
+    assert_eq!(check(&repo).code, Some(0), "there is no claim");
     git(&world, &repo, &["commit", "-qm", "one"]);
     git(&world, &repo, &["mv", "src/old name.rs", "src/new.rs"]);
     let claimed = ada.call(
@@ -301,7 +289,7 @@ fn killed_claim_guard_leaves_no_files_or_locks() {
     assert!(edit_denial(&bo, "Edit", &file).is_some());
     let (before, database) = (files(), world.database());
     let mut killed = 0;
-    // Now and then one has ended before anybody sees it at work.
+    // Some have ended before they are observed.
     crate::support::wait_until("ten are killed with the file open", || {
         let mut guard = bo.start_hook("claude-mesh-claim-guard", stdin.to_string().as_bytes());
         while guard.try_wait().unwrap().is_none() {
@@ -315,7 +303,11 @@ fn killed_claim_guard_leaves_no_files_or_locks() {
     assert_eq!(files(), before);
     assert!(edit_denial(&bo, "Edit", &file).is_some());
     ada.call("release", json!({ "resource": "file:shared.rs" }));
-    assert_eq!(edit_denial(&bo, "Edit", &file), None, "nobody is held up");
+    assert_eq!(
+        edit_denial(&bo, "Edit", &file),
+        None,
+        "the edit is not delayed"
+    );
     let integrity: String = world
         .rows()
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))

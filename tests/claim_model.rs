@@ -1,22 +1,17 @@
-//! The line for a claim against a model of a few lines: whatever is done in whatever order, both agree on who holds it
-//! and on what everybody is told.
-use std::sync::Arc;
+//! The claim queue compared with a small reference model: both agree on holders, tickets and results after any operations.
+use crate::support::MeshFixture;
 
-use claude_mesh::mesh::{
-    ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, JoinRequest, Member, Mesh,
-};
+use claude_mesh::mesh::{ClaimFilter, ClaimOutcome, ClaimRequest, ClaimSelector, Member};
 use claude_mesh::model::{ClaimMode, ClaimState, PeerName};
-use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::ManualClock;
 use proptest::prelude::*;
 
-/// Who, and whether beside others.
+/// A session, and whether it holds shared.
 type SessionModes = Vec<(usize, bool)>;
 
 const SESSIONS: usize = 4;
 const LEASE_MS: i64 = 1_000;
 
-/// One thing that somebody does.
+/// One operation of a peer.
 #[derive(Debug, Clone)]
 enum Step {
     Claim {
@@ -46,29 +41,29 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What somebody is told of it.
+/// The result of an operation.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Granted {
         renewed: bool,
     },
-    /// Who holds it.
+    /// The holders.
     Denied(Vec<usize>),
-    /// The place in line.
+    /// The position in the queue.
     Queued(usize),
-    /// What it was, and whose turn came by that.
+    /// What was released, and who was promoted by that.
     Released(Option<ClaimState>, Vec<usize>),
     Nothing,
 }
 
-/// Who holds it, since when and how; who stands in line, in order.
+/// Holders with mode and time, and the queue in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Model {
     now_ms: i64,
     fencing_token: i64,
     holders: Vec<(usize, bool, i64)>,
     queue: Vec<(usize, bool)>,
-    /// Whose turn came since the step began.
+    /// Sessions promoted since the step began.
     promoted: Vec<usize>,
 }
 
@@ -171,18 +166,16 @@ impl Model {
     }
 }
 
-/// The same, done by real members over a real file.
+/// The same operations by real members on a real file.
 struct MeshUnderTest {
-    position: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+    fixture: MeshFixture,
     members: Vec<Option<Member>>,
 }
 
 impl MeshUnderTest {
     fn new() -> Self {
         let mut real = Self {
-            position: tempfile::tempdir().unwrap(),
-            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
+            fixture: MeshFixture::new(),
             members: Vec::new(),
         };
         real.members = (0..SESSIONS).map(|who| Some(real.member(who))).collect();
@@ -190,13 +183,9 @@ impl MeshUnderTest {
     }
 
     fn member(&self, who: usize) -> Member {
-        let project = self.position.path().join(who.to_string());
-        std::fs::create_dir_all(&project).unwrap();
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let mesh = Mesh::open(&self.position.path().join("mesh.db"), clock).unwrap();
         let instance = u32::try_from(who).unwrap() + 1;
-        let request = JoinRequest::here(&project).unwrap().instance(instance);
-        mesh.join_with(&request, true).unwrap()
+        let request = self.fixture.join_request(&who.to_string(), instance);
+        self.fixture.mesh().join_with(&request, true).unwrap()
     }
 
     fn step(&mut self, step: &Step) -> Outcome {
@@ -208,7 +197,7 @@ impl MeshUnderTest {
         };
         match *step {
             Step::AdvanceClock { ms } => {
-                self.clock.advance_ms(ms);
+                self.fixture.clock.advance_ms(ms);
                 Outcome::Nothing
             }
             Step::Release { who } => {
@@ -253,7 +242,7 @@ impl MeshUnderTest {
         }
     }
 
-    /// Returns who holds it and who stands in line.
+    /// Returns holders, queue and fencing token.
     fn claim_entry(&mut self) -> (SessionModes, SessionModes, i64) {
         let mesh = self.members[0].as_mut().unwrap().mesh();
         let claim_entries = mesh.claims(ClaimFilter::Resource("it")).unwrap();

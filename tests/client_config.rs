@@ -1,11 +1,11 @@
-//! Clients of another make are told what to put into their files, and nothing is written for them.
+//! The configuration printed for other clients: correct for each format, and nothing is written.
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::support::{World, program};
 
-/// What a client publishes of its format, with where and when it was looked up.
+/// The published format of a client, with its source and date.
 fn published_format(client: &str) -> Value {
     let formats = include_str!("payloads/client_formats.json");
     serde_json::from_str::<Value>(formats).unwrap()[client].clone()
@@ -24,7 +24,7 @@ fn server_entry(client: &str, text: &str) -> Value {
     all[servers]["claude-mesh"].clone()
 }
 
-/// Returns whether a value is of the kind that the format names.
+/// Returns whether a value has the type that the format names.
 fn has_kind(kind: &str, value: &Value) -> bool {
     match kind {
         "text" => value.is_string(),

@@ -1,4 +1,4 @@
-//! Many real processes at once: nobody loses an answer, nobody gets another's, nobody finds half a file.
+//! Many real processes at once: no answer is lost or misdelivered, and no process sees a half-made file.
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
+use crate::support::print_to_stderr;
 use crate::support::{Session, WAIT_TIMEOUT, World};
 
 #[test]
@@ -164,7 +165,7 @@ fn hook_does_not_wait_for_a_held_write_lock() {
 fn concurrent_messages_are_each_read_once_in_one_order() {
     const WRITERS: usize = 32;
     const MESSAGES_PER_WRITER: usize = 40;
-    /// Every so many goes to everybody, so also to those that write.
+    /// Every this many messages, one goes to all peers, so also to those that write.
     const BROADCAST_INTERVAL: usize = 8;
     let world = World::new();
     let readers = [world.session("reader"), world.session("other")];
@@ -220,7 +221,7 @@ fn concurrent_messages_are_each_read_once_in_one_order() {
     );
 }
 
-/// Returns the mail of a session, page by page; `unread` is all of it.
+/// Returns all messages of a session, page by page; `unread` is their number.
 #[track_caller]
 fn all_mail(reader: &Session, unread: usize) -> Vec<Value> {
     let (mut all, mut after) = (Vec::new(), Value::Null);
@@ -234,32 +235,32 @@ fn all_mail(reader: &Session, unread: usize) -> Vec<Value> {
     }
 }
 
-/// How many fight for one claim.
+/// The number of processes that compete for one claim.
 const CONTENDERS: usize = 32;
-/// So many grants there are at least.
+/// The minimum number of grants.
 const GRANTS_MIN: usize = 8 * CONTENDERS;
 
-/// What the fight is about, as those see it who fight.
+/// The protected state that the competitors share.
 struct ContentionTest {
     world: World,
     duration: Duration,
     grants: AtomicUsize,
-    /// With which the dice of all fighters begin.
+    /// The seed of the random choices of all competitors.
     seed: u64,
-    /// Who is inside, and the last fence that was shown.
+    /// The process that holds the claim, and the last fencing token shown.
     holder_and_fence: Mutex<(Option<usize>, i64)>,
-    /// When each grant came to whom it was given, by fence.
+    /// When each grant arrived, by fencing token.
     received_at_ms: Mutex<BTreeMap<i64, i64>>,
-    /// When the holder of a fence was killed.
+    /// When the holder of a fencing token was killed.
     killed_holding: Mutex<BTreeMap<i64, i64>>,
     killed_waiting: AtomicU32,
 }
 
-/// A grant, as the log has it.
+/// A grant in the event log.
 struct Grant {
     fence: i64,
     at_ms: i64,
-    /// Its owner stood in line, and this is why its turn came.
+    /// Its owner was queued, and this is why it was promoted.
     turn: Option<PromotionCause>,
 }
 
@@ -274,7 +275,7 @@ fn now_ms() -> i64 {
 }
 
 impl ContentionTest {
-    /// Goes in: nobody else may be there, and no higher fence may have been shown.
+    /// Enters: no other process may be inside, and no higher fencing token may have been shown.
     fn enter(&self, who: usize, fence: i64) {
         self.received_at_ms.lock().unwrap().insert(fence, now_ms());
         let mut holder_and_fence = self.holder_and_fence.lock().unwrap();
@@ -286,7 +287,7 @@ impl ContentionTest {
         );
         *holder_and_fence = (Some(who), fence);
         drop(holder_and_fence);
-        // What a claim protects: whoever writes shows the fence, and a lower one than the last is refused.
+        // The protected resource: a writer shows its fencing token, and one lower than the last is refused.
         let path = self.world.home().join("protected");
         let last = std::fs::read_to_string(&path).map_or(0, |text| text.parse().unwrap());
         assert!(last < fence, "{fence} writes over {last}");
@@ -297,7 +298,7 @@ impl ContentionTest {
         self.holder_and_fence.lock().unwrap().0 = None;
     }
 
-    /// Fights until the time is over and it was granted often enough. Returns how often the claim was granted.
+    /// Competes until the time is over and the claim was granted often enough. Returns the number of grants.
     fn contend(&self, who: usize, mut session: Session) -> u32 {
         let mut random = self.seed.wrapping_add(who as u64 + 1);
         let mut one_in = |many: u64| {
@@ -308,12 +309,12 @@ impl ContentionTest {
         };
         let (mut grants, mut rounds) = (0, 0);
         let until = Instant::now() + self.duration;
-        // On a slow machine the time alone tells nothing about who gets how much.
+        // On a slow machine the time alone does not show starvation.
         while Instant::now() < until || self.grants.load(Ordering::Relaxed) < GRANTS_MIN {
             rounds += 1;
             let arguments = json!({ "resource": "it", "wait": "queue", "wait_seconds": 60 });
             let turn = session.start("claim", arguments);
-            // The first deaths of each sort are not left to the dice.
+            // The first kills of each kind are not random.
             if one_in(60) || (who == 0 && rounds == 1) {
                 session = self.restart_session(session, who, one_in(2));
                 self.killed_waiting.fetch_add(1, Ordering::Relaxed);
@@ -336,7 +337,7 @@ impl ContentionTest {
         grants
     }
 
-    /// Kills a session, with its server or so that the server sees it, and opens another.
+    /// Kills a session, with its server or so that the server notices it, and opens another.
     fn restart_session(&self, mut session: Session, who: usize, both: bool) -> Session {
         if both {
             session.kill();
@@ -347,7 +348,7 @@ impl ContentionTest {
         self.open_session(who)
     }
 
-    /// Opens a session without a hook, which in such a crowd may give up waiting for the lock before its turn comes.
+    /// Opens a session without a hook, because a hook may give up waiting for the lock among so many processes.
     fn open_session(&self, who: usize) -> Session {
         let session = self.world.bare_session(&format!("fighter{who}"), &[]);
         session.discover();
@@ -355,7 +356,7 @@ impl ContentionTest {
         session
     }
 
-    /// Reads the log: one holder at a time, and fences that grow by one.
+    /// Checks the event log: one holder at a time, and fencing tokens that grow by one.
     fn granted(&self) -> Vec<Grant> {
         let rows = self.world.rows();
         let mut events = rows
@@ -396,7 +397,7 @@ impl ContentionTest {
     }
 }
 
-/// `CLAUDE_MESH_TEST_CROWD_SECONDS` makes the fight longer, `CLAUDE_MESH_TEST_CROWD_SEED` rolls the dice of an earlier one.
+/// `CLAUDE_MESH_TEST_CROWD_SECONDS` makes it longer, `CLAUDE_MESH_TEST_CROWD_SEED` repeats the choices of an earlier run.
 // Ledger: Mesh 7
 #[test]
 fn contended_claim_has_one_holder_and_no_starvation() {
@@ -415,7 +416,7 @@ fn contended_claim_has_one_holder_and_no_starvation() {
         killed_holding: Mutex::default(),
         killed_waiting: AtomicU32::default(),
     };
-    // Nobody fights before all are there.
+    // All competitors start together.
     let sessions: Vec<Session> = (0..CONTENDERS)
         .map(|who| contention.open_session(who))
         .collect();
@@ -434,7 +435,7 @@ fn contended_claim_has_one_holder_and_no_starvation() {
     let (least, most) = (grants.iter().min().unwrap(), grants.iter().max().unwrap());
     assert!(
         *least > 0 && *most <= 3 * *least,
-        "somebody starves: {grants:?}"
+        "a process starves: {grants:?}"
     );
     let observer = contention.world.session("looker");
     assert_eq!(observer.call("claims", json!({})), json!({ "claims": [] }));
@@ -449,10 +450,10 @@ fn contended_claim_has_one_holder_and_no_starvation() {
         slowest(PromotionCause::Released),
         slowest(PromotionCause::Reaped),
     );
-    // A ring that is missed is made up for by the next look, after two seconds.
+    // The next poll after two seconds makes up for a missed doorbell.
     assert!(
         released <= 1_000,
-        "somebody was woken {released} ms after its turn had come"
+        "a session was woken {released} ms after its promotion"
     );
     let killed = contention.killed_holding.into_inner().unwrap();
     let passed = killed
@@ -463,7 +464,7 @@ fn contended_claim_has_one_holder_and_no_starvation() {
         assert!(Duration::from_millis(took.unsigned_abs()) <= WAIT_TIMEOUT);
     }
     let waiting = contention.killed_waiting.into_inner();
-    assert!(waiting > 0 && killed.len() > 1, "nobody was killed");
+    assert!(waiting > 0 && killed.len() > 1, "no session was killed");
     print_to_stderr(&format!(
         "seed {seed}: {} grants, {least} to {most} each; woken {released} ms after a release at most, {reaped} ms after a \
          promotion by a death; {waiting} killed in line, {} holding, whose claim had passed on after {passed} ms at most\n",
@@ -474,13 +475,8 @@ fn contended_claim_has_one_holder_and_no_starvation() {
 
 #[expect(
     clippy::print_stdout,
-    reason = "a fight that fails is repeated by its seed"
+    reason = "a failed run is repeated with its seed"
 )]
 fn print_text(text: &str) {
     print!("{text}");
-}
-
-/// Says it also when nothing has failed.
-fn print_to_stderr(text: &str) {
-    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
 }

@@ -1,8 +1,8 @@
-//! Figures: what status and gc count is what is there, after whatever happened, and nothing is counted row by row.
-use std::sync::Arc;
+//! Counters: status and gc report exactly what is stored, after any operations, without counting rows.
 
 use claude_mesh::mesh::{
-    JoinRequest, Member, Mesh, NewValue, Remember, Reply, TaskChange, TaskFields,
+    EntryKey, EntryRange, JoinRequest, Member, NewValue, ProjectEvent, Remember, Reply, TaskChange,
+    TaskFields,
 };
 use claude_mesh::model::event::EventFilter;
 use claude_mesh::model::memory::MemoryScope;
@@ -10,65 +10,41 @@ use claude_mesh::model::peer::Address;
 use claude_mesh::model::state::Namespace;
 use claude_mesh::model::{PeerKind, TaskStatus};
 use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::ManualClock;
 use serde_json::{Value, json};
 
 use crate::support::World;
+use crate::support::{DAY_MS, MeshFixture};
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
-
-/// A mesh of members of this process, with a clock that is set by hand.
-struct MeshFixture {
-    place: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+/// Returns the number that a statement counts.
+fn count(fixture: &MeshFixture, sql: &str) -> i64 {
+    let rows = rusqlite::Connection::open(fixture.database()).unwrap();
+    rows.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-impl MeshFixture {
-    fn new() -> Self {
-        Self {
-            place: tempfile::tempdir().unwrap(),
-            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
-        }
-    }
-
-    fn mesh(&self) -> Mesh {
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap()
-    }
-
-    fn member(&self, name: &str, instance: u32) -> Member {
-        let project = self.place.path().join(name);
-        std::fs::create_dir_all(&project).unwrap();
-        let request = JoinRequest::here(&project).unwrap().instance(instance);
-        self.mesh().join(&request).unwrap()
-    }
-
-    fn count(&self, sql: &str) -> i64 {
-        let rows = rusqlite::Connection::open(self.place.path().join("mesh.db")).unwrap();
-        rows.query_row(sql, [], |row| row.get(0)).unwrap()
-    }
-
-    /// Checks every figure against the rows.
-    #[track_caller]
-    fn assert_counters_match(&self) {
-        let status = self.mesh().status().unwrap();
-        let of = |states: &str| {
-            self.count(&format!(
-                "SELECT count(*) FROM question WHERE state IN ({states})"
-            ))
-        };
-        let questions = [of("'open'"), of("'answered', 'declined'"), of("'expired'")];
-        assert_eq!(status.questions, questions);
-        assert_eq!(status.messages, self.count("SELECT count(*) FROM message"));
-        assert_eq!(status.claims, self.count("SELECT count(*) FROM claim"));
-        assert_eq!(status.events, self.count("SELECT count(*) FROM event"));
-        let current = "SELECT count(*) FROM memory WHERE superseded_at_ms IS NULL";
-        assert_eq!(status.memories, self.count(current));
-        let open = "SELECT count(*) FROM task WHERE ended_at_ms IS NULL";
-        assert_eq!(status.tasks, self.count(open));
-        let withdrawn = "SELECT seq = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM sqlite_sequence WHERE name = 'tally.question.withdrawn'";
-        assert_eq!(self.count(withdrawn), 1);
-    }
+/// Checks every counter against the rows.
+#[track_caller]
+fn assert_counters_match(fixture: &MeshFixture) {
+    let status = fixture.mesh().status().unwrap();
+    let of = |states: &str| {
+        count(
+            fixture,
+            &format!("SELECT count(*) FROM question WHERE state IN ({states})"),
+        )
+    };
+    let questions = [of("'open'"), of("'answered', 'declined'"), of("'expired'")];
+    assert_eq!(status.questions, questions);
+    assert_eq!(
+        status.messages,
+        count(fixture, "SELECT count(*) FROM message")
+    );
+    assert_eq!(status.claims, count(fixture, "SELECT count(*) FROM claim"));
+    assert_eq!(status.events, count(fixture, "SELECT count(*) FROM event"));
+    let current = "SELECT count(*) FROM memory WHERE superseded_at_ms IS NULL";
+    assert_eq!(status.memories, count(fixture, current));
+    let open = "SELECT count(*) FROM task WHERE ended_at_ms IS NULL";
+    assert_eq!(status.tasks, count(fixture, open));
+    let withdrawn = "SELECT seq = (SELECT count(*) FROM question WHERE state = 'withdrawn') FROM sqlite_sequence WHERE name = 'tally.question.withdrawn'";
+    assert_eq!(count(fixture, withdrawn), 1);
 }
 
 /// A small generator of numbers, the same in every run.
@@ -90,7 +66,7 @@ fn status_counters_match_the_rows_after_random_steps() {
         match next(&mut seed) % 11 {
             8 => {
                 let me = ada.handle().clone();
-                // Every third replaces an earlier one.
+                // Every third memory replaces an earlier one.
                 let text = format!("step {step}");
                 let memory = Remember {
                     text: &text,
@@ -153,13 +129,13 @@ fn status_counters_match_the_rows_after_random_steps() {
             _ => drop(ada.mesh().sweep().unwrap()),
         }
         if step % 30 == 0 {
-            fixture.assert_counters_match();
+            assert_counters_match(&fixture);
         }
     }
     let now = fixture.mesh().status().unwrap();
     assert!(now.questions.iter().all(|count| *count > 0), "{now:?}");
     assert!(now.memories > 1 && now.tasks > 1, "{now:?}");
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
     drop((ada, bo));
     let mut mesh = fixture.mesh();
     let process = JoinRequest::here(fixture.place.path()).unwrap().process;
@@ -170,7 +146,7 @@ fn status_counters_match_the_rows_after_random_steps() {
         mesh.forget_peer(&person, "bo").unwrap(),
         "and with it its questions"
     );
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
 }
 
 #[test]
@@ -185,13 +161,13 @@ fn message_counter_follows_insert_delete_and_peer_removal() {
         let to = if number % 4 == 0 { "ada" } else { "bo" };
         rows.execute(post, (number.to_string(), to)).unwrap();
     }
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
     rows.execute("DELETE FROM message WHERE id IN ('1', '2')", [])
         .unwrap();
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
     rows.execute("DELETE FROM peer WHERE name = 'ada'", [])
         .unwrap();
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
     assert_eq!(fixture.mesh().status().unwrap().messages, 13);
 }
 
@@ -203,7 +179,14 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
         let me = ada.handle().clone();
         let project = fixture.place.path();
         ada.mesh()
-            .emit(&me, project, "project.step", &json!(number))
+            .emit(
+                &me,
+                &ProjectEvent {
+                    project,
+                    kind: "project.step",
+                    data: &json!(number),
+                },
+            )
             .unwrap();
     };
     for number in 0..10 {
@@ -233,7 +216,7 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
     fixture.clock.advance_ms(31 * DAY_MS);
     emit(&mut ada, 20);
     ada.mesh().sweep().unwrap();
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
     assert_eq!(
         since(&mut ada, 0).len(),
         11,
@@ -241,7 +224,7 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
     );
     fixture.clock.advance_ms(20 * DAY_MS);
     ada.mesh().sweep().unwrap();
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
     assert_eq!(since(&mut ada, 0), [20]);
 }
 
@@ -260,7 +243,14 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
             ttl_seconds,
         };
         ada.mesh()
-            .set_entry(&me, &place, "k", &new)
+            .set_entry(
+                &me,
+                EntryKey {
+                    namespace: &place,
+                    key: "k",
+                },
+                &new,
+            )
             .unwrap()
             .version
     };
@@ -269,7 +259,20 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
     assert!(ada.mesh().entry(&place, "k").unwrap().exists());
     fixture.clock.advance_ms(1);
     assert!(!ada.mesh().entry(&place, "k").unwrap().exists());
-    assert_eq!(ada.mesh().entries(&place, "", "", 1_000).unwrap().0, []);
+    assert_eq!(
+        ada.mesh()
+            .entries(
+                &place,
+                &EntryRange {
+                    prefix: "",
+                    after: "",
+                    bytes_max: 1_000
+                }
+            )
+            .unwrap()
+            .0,
+        []
+    );
     assert_eq!(set(&mut ada, Some(60)), 2, "it counts up from what expired");
     fixture.clock.advance_ms(60_000);
     assert_eq!(ada.mesh().sweep().unwrap().state, 1);
@@ -277,12 +280,12 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
         limit: 1,
         ..EventFilter::default()
     };
-    let told = ada.mesh().events(&filter).unwrap().events.remove(0);
+    let reported = ada.mesh().events(&filter).unwrap().events.remove(0);
     assert_eq!(
-        (told.kind.as_str(), &told.data["deleted"]),
+        (reported.kind.as_str(), &reported.data["deleted"]),
         ("state.changed", &json!(true))
     );
-    assert_eq!(told.data["version"], 3);
+    assert_eq!(reported.data["version"], 3);
     fixture.clock.advance_ms(29 * DAY_MS);
     ada.mesh().sweep().unwrap();
     assert_eq!(set(&mut ada, Some(1)), 4, "also after weeks");
@@ -291,7 +294,7 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
     fixture.clock.advance_ms(30 * DAY_MS + 1);
     assert_eq!(ada.mesh().sweep().unwrap().state, 1);
     assert_eq!(
-        fixture.count("SELECT count(*) FROM state"),
+        count(&fixture, "SELECT count(*) FROM state"),
         0,
         "then even its row goes"
     );
@@ -317,7 +320,7 @@ fn migrated_first_schema_file_has_correct_counters() {
          FROM json_each('[1,2,3,4,5,6,7,8,9,10]') AS number, peer AS p;",
     )
     .unwrap();
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
     assert_eq!(fixture.mesh().status().unwrap().questions, [3, 3, 4]);
     rows.execute(
         "UPDATE question SET state = 'answered', closed_at_ms = 2 WHERE state = 'open'",
@@ -329,7 +332,7 @@ fn migrated_first_schema_file_has_correct_counters() {
         [0, 6, 4],
         "what an older program does counts too"
     );
-    fixture.assert_counters_match();
+    assert_counters_match(&fixture);
 }
 
 // Ledger: Sharing 8, Tasks 14
@@ -439,7 +442,7 @@ fn gc_reports_the_removed_rows_of_each_kind() {
     cy.close_stdin();
     cy.wait_for_end();
     bo.kill();
-    // All of it was long ago, and was swept a moment ago.
+    // All rows are old, and the last sweep was a moment ago.
     world
         .rows()
         .execute_batch(
@@ -470,6 +473,6 @@ fn gc_reports_the_removed_rows_of_each_kind() {
     assert_eq!(
         again,
         "removed: 0 questions, 0 memories, 0 events, 0 sessions, 0 messages, 0 state, 0 claims, 0 tasks, 0 mailboxes; \
-         0 bytes given back\n"
+         0 bytes freed\n"
     );
 }

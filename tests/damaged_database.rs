@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::faults::skip;
 use crate::support::World;
 use crate::support::fault_reports::{
     assert_all_tools_refuse, assert_cli_reports, assert_hooks_print_nothing,
 };
+use crate::support::skip;
 
-/// Makes the private folder with this database in it, and returns where that is.
+/// Creates the private folder with this database in it, and returns its path.
 fn place(world: &World, content: &[u8]) -> PathBuf {
     let path = world.database();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn place(world: &World, content: &[u8]) -> PathBuf {
     path
 }
 
-/// Returns a database that a session has left behind, all in one file.
+/// Returns the bytes of a database that a session has used, without a WAL.
 fn closed_database_bytes(change: &str) -> Vec<u8> {
     let world = World::new();
     let bo = world.session("bo");
@@ -86,7 +86,7 @@ fn foreign_or_damaged_database_is_refused_and_unchanged() {
         let remaining = fs::read_dir(path.parent().unwrap()).unwrap();
         for entry in remaining.map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
-            // To know how new or how sound a mesh is, it must be opened; what that puts beside it is empty.
+            // A database must be opened to know its version or its damage; the files that this creates beside it are empty.
             let is_beside = name == "mesh.db-shm"
                 || (name == "mesh.db-wal" && entry.metadata().unwrap().len() == 0);
             assert!(
@@ -178,6 +178,6 @@ fn killed_writer_releases_the_write_lock_and_rolls_back() {
     assert_eq!(
         result["you"]["summary"],
         Value::Null,
-        "half a write is none"
+        "a partial write is rolled back"
     );
 }

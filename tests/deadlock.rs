@@ -43,7 +43,7 @@ fn claim_reports_a_deadlock_with_an_open_question_at_once() {
     );
     ask.wait_for_progress("ada: stored");
     assert_eq!(ada.questions().len(), 1, "it is shown");
-    // Somebody in line between them changes nothing.
+    // Another session in the queue between them changes nothing.
     claim(&cy, "deploy", queue_at_once());
     let out = claim(&ada, "deploy", queue_and_wait());
     assert_eq!(out["reason"], "wait_cycle", "{out}");
@@ -103,7 +103,7 @@ fn await_reply_reports_a_deadlock_to_the_session_closing_it() {
         session.questions();
     }
     let first = ada.start("await_reply", json!({ "question_id": asked[0] }));
-    // The others were interrupted while they asked; a wait of ada's is interrupted once.
+    // The others were interrupted while they asked; a wait of ada is interrupted once.
     assert_eq!(first.result()["reason"], "incoming_question");
     let first = ada.start("await_reply", json!({ "question_id": asked[0] }));
     first.wait_for_progress("bo");

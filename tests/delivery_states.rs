@@ -1,4 +1,4 @@
-//! What is told of the way of a question, whatever fails on it: `delivery`, progress, the log.
+//! How far a question came, as it is reported whatever fails: `delivery`, progress, event log.
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,7 +18,7 @@ use crate::support::{MeshFixture, set_session_activity};
 use crate::support::{Session, World, program, wait_until};
 use crate::wake_attempts::{delivery, next_wake_action, rest_for, wake_attempts};
 
-/// Has a member ask another, and waits for nothing.
+/// One member asks another without waiting.
 #[track_caller]
 pub(crate) fn asked(from: &mut Member, to: &str, text: &str) -> QuestionId {
     let to = Address::parse(to).unwrap();
@@ -94,19 +94,19 @@ fn interrupted_wait_reports_delivery_of_its_own_questions() {
     drop((cy, dee));
 }
 
-/// Asks an idle session that no line reaches. Returns the reason, as progress and result tell it.
+/// Asks an idle session that no line reaches. Returns the reason in progress and result.
 #[track_caller]
 fn why_not_woken(ada: &Session, to: &str) -> String {
     let ask = ada.start(
         "ask_peer",
         json!({ "to": to, "question": "which port?", "timeout_seconds": 1 }),
     );
-    let told = ask.wait_for_progress("not woken");
+    let reported = ask.wait_for_progress("not woken");
     let delivery = &ask.result()["delivery"];
     assert_eq!(delivery["wake"], "failed");
     assert_eq!(delivery["shown_times"], 0);
     let problem = delivery["wake_problem"].as_str().unwrap().to_owned();
-    assert!(told.contains(&problem), "{told}: {problem}");
+    assert!(reported.contains(&problem), "{reported}: {problem}");
     problem
 }
 
@@ -188,10 +188,13 @@ fn dropped_wake_line_is_reposted_and_never_reported_failed() {
     let line = bo.next_wake_line();
     assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains("which port?"));
     ask.wait_for_progress("bo: shown");
-    let told = ada.progress(ask.id);
-    assert!(!told.iter().any(|it| it.contains("not woken")), "{told:?}");
+    let reported = ada.progress(ask.id);
+    assert!(
+        !reported.iter().any(|it| it.contains("not woken")),
+        "{reported:?}"
+    );
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(log.contains("bo is rung once more"), "{log}");
+    assert!(log.contains("bo was sent another wake-up"), "{log}");
 }
 
 #[test]
@@ -255,15 +258,15 @@ fn busy_session_without_an_inbox_fails_only_once_idle() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.register("busy");
     let ask = start_ask(&ada, "bo", "which port?");
-    let told = ask.wait_for_progress("bo: ");
-    assert!(told.ends_with("not shown yet, working"), "{told}");
+    let reported = ask.wait_for_progress("bo: ");
+    assert!(reported.ends_with("not shown yet, working"), "{reported}");
     bo.register("idle");
     ask.wait_for_progress("not woken: its Claude Code has no inbox socket");
     let log = world.cli(&world.home(), &["log"]).out;
-    assert!(!log.contains("is rung"), "{log}");
+    assert!(!log.contains("was sent"), "{log}");
 }
 
-/// Returns how far the only open question came, as everybody sees it while its asker waits.
+/// Returns the delivery of the only open question while its asker waits.
 #[track_caller]
 fn open_question_delivery(world: &World) -> Value {
     let open = world
@@ -316,11 +319,14 @@ fn busy_or_dialog_session_is_never_reported_failed() {
                 needs_person: (activity == "waiting").then_some(PersonAlert::Dialog),
             };
             assert_eq!(next_wake_action(&mut bo), waits, "one line is enough");
-            let told = delivery(&mut ada, id);
-            assert_eq!((told.wake, told.shown_at_ms), (WakeState::Queued, None));
-            assert_eq!(told.peer_activity, Activity::of(activity));
+            let reported = delivery(&mut ada, id);
+            assert_eq!(
+                (reported.wake, reported.shown_at_ms),
+                (WakeState::Queued, None)
+            );
+            assert_eq!(reported.peer_activity, Activity::of(activity));
         }
-        // Its turn has ended, and nobody has read the line: now it counts.
+        // Its turn has ended without reading the line: now the attempt counts.
         set_session_activity(&mut bo, "idle");
         wake_attempts(&mut bo);
         assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
@@ -334,7 +340,7 @@ fn question_survives_a_hook_killed_before_its_output_is_read() {
     bo.register("busy");
     let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("bo: stored");
-    // Nobody reads what the hook says: it hangs with it, after its commit.
+    // The output of the hook is not read: it blocks after its commit.
     let (_reader, mut full) = UnixStream::pair().unwrap();
     full.set_nonblocking(true).unwrap();
     while full.write(&[0; 4096]).is_ok() {}
@@ -358,9 +364,9 @@ fn question_survives_a_hook_killed_before_its_output_is_read() {
     hook.kill().unwrap();
     hook.wait().unwrap();
 
-    let told = open_question_delivery(&world);
+    let reported = open_question_delivery(&world);
     assert_eq!(
-        (&told["wake"], &told["shown_times"]),
+        (&reported["wake"], &reported["shown_times"]),
         (&json!("hook"), &json!(1))
     );
     assert!(ask.is_open());
@@ -389,10 +395,10 @@ fn ignored_question_is_reported_only_as_shown() {
     );
     bo.read_wake_line(&line, "t1");
     let is_shown = |way_of: &str, times: u32| {
-        let told = open_question_delivery(&world);
-        let (wake, shown) = (&told["wake"], &told["shown_times"]);
+        let reported = open_question_delivery(&world);
+        let (wake, shown) = (&reported["wake"], &reported["shown_times"]);
         assert_eq!((wake, shown), (&json!(way_of), &json!(times)));
-        assert_eq!(told["wake_problem"], Value::Null);
+        assert_eq!(reported["wake_problem"], Value::Null);
         assert!(ask.is_open());
     };
     is_shown("inbox", 1);
@@ -409,8 +415,8 @@ fn ignored_question_is_reported_only_as_shown() {
     assert_eq!(bo.session.stop("t2", true), None);
     let recalled = bo.session.prompt("t3").unwrap();
     assert!(recalled.contains("01"), "a line of it: {recalled}");
-    let told = ask.wait_for_progress("bo: shown");
-    assert!(told.starts_with("bo: shown "), "{told}");
+    let reported = ask.wait_for_progress("bo: shown");
+    assert!(reported.starts_with("bo: shown "), "{reported}");
     bo.session.send_reply(&bo.session.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }

@@ -1,4 +1,4 @@
-//! Waking: a bound, not a sleep; and that nobody else wakes.
+//! Doorbells: a waiting process is woken within a bound, and no other process wakes.
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -24,7 +24,7 @@ fn answer_wakes_its_asker_before_the_next_poll() {
     }
     assert!(
         fastest < Duration::from_secs(1),
-        "only the look every 2 s found it: {fastest:?}"
+        "only the poll every 2 s found it: {fastest:?}"
     );
 }
 
@@ -34,7 +34,7 @@ fn missed_doorbell_is_covered_by_the_next_poll() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     let id = bo.next_question();
-    // Somebody who commits and dies before he rings: the row is there, the bell stays silent.
+    // A writer that dies between commit and doorbell: the row exists, the doorbell is not written.
     let connection = rusqlite::Connection::open(world.database()).unwrap();
     connection
         .execute("UPDATE question SET state = 'answered', answer = '5433', answered_by = 'session', answer_open = 1 WHERE id = ?1", [&id])
@@ -70,7 +70,7 @@ fn waiting_session_is_not_woken_by_questions_of_others() {
         unreachable!()
     };
     let waits = cy.start("ask_peer", json!({ "to": "di", "question": "later?" }));
-    // The last thing that happens to this question before it rests: nobody can wake di here.
+    // The last event of this question: di cannot be woken here.
     waits.wait_for_progress("not woken");
     let (began, before) = (Instant::now(), cy.count_wakeups());
     for round in 0..20 {
@@ -81,7 +81,7 @@ fn waiting_session_is_not_woken_by_questions_of_others() {
         bo.send_reply(&bo.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
-    // Its own looks are due every two seconds; each wakes a thread or two. The look that told the last may not be over yet.
+    // Its own polls are due every two seconds and wake one or two threads each. The last poll may not be over yet.
     let looks = began.elapsed().as_secs() / 2 + 2;
     let woken = cy.count_wakeups() - before;
     assert!(woken <= looks * 3, "woken {woken} times in {looks} looks");

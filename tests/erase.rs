@@ -1,9 +1,9 @@
-//! Stories of forgetting: who may remove what, what is left of it, and what the log tells.
+//! Erasing: who may remove what, what is left in the files, and what the event log records.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World, program};
 
-/// A session whose shell types what it is given, beside nothing else.
+/// A session whose shell runs given commands.
 struct Shell {
     session: Session,
     commands_run: usize,
@@ -22,7 +22,7 @@ impl Shell {
         }
     }
 
-    /// Types a command. Returns what it printed.
+    /// Runs a command. Returns its output.
     fn run(&mut self, command: &str) -> Value {
         self.session.line(command);
         assert!(self.session.line_after(self.commands_run).is_some());
@@ -38,7 +38,7 @@ impl Shell {
     }
 }
 
-/// The newest entry of the log of one type, as a person reads it.
+/// Returns the newest event of a type as the command line prints it.
 fn last_event(world: &World, kind: &str) -> Value {
     let log = world.cli(&world.home(), &["log", "--json"]).out;
     let mut events = log.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -102,7 +102,7 @@ fn session_shell_may_not_remove_or_quiet_other_peers() {
     );
 }
 
-/// Returns whether the files of the database have these bytes, wherever.
+/// Returns whether the files of the database contain these bytes.
 fn database_files_contain(world: &World, text: &str) -> bool {
     ["db", "db-wal"].iter().any(|end| {
         let bytes = std::fs::read(world.database().with_extension(end)).unwrap_or_default();
@@ -138,7 +138,7 @@ fn residue_kept_by_a_long_reader_is_reported_then_erased() {
     assert_eq!(reported["traces_left"], true, "{reported}");
     let reported = run(&["memory", "forget", "one"]).out;
     assert!(
-        reported.contains("traces stay in the files of the database until"),
+        reported.contains("the text remains in the database files while"),
         "{reported}"
     );
     let reported = ada.call("forget", json!({ "key": "two" }));
@@ -149,7 +149,7 @@ fn residue_kept_by_a_long_reader_is_reported_then_erased() {
     for word in ["xyzzyquestion", "xyzzyone", "xyzzytwo"] {
         assert!(
             database_files_contain(&world, word),
-            "{word} was not in the log, which this is about"
+            "{word} was not in the WAL, which this test needs"
         );
     }
     rows.execute_batch("COMMIT").unwrap();
@@ -203,7 +203,7 @@ fn erasing_names_backups_that_may_still_hold_the_text() {
     );
     let reported = world.cli(&world.home(), &["memory", "forget", "two"]).out;
     let line =
-        "this copy from before an update may still hold it: ~/.claude-mesh/mesh.db.schema-3-";
+        "this backup from before an update may still contain it: ~/.claude-mesh/mesh.db.schema-3-";
     assert!(reported.contains(line), "{reported}");
     assert!(!reported.contains("schema-1"), "{reported}");
 }

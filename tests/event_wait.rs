@@ -128,5 +128,5 @@ fn events_wait_is_woken_by_the_doorbell() {
         emit(&ada, "project.step", json!(number));
         assert_eq!(events_in(&wait.result())[0]["data"], number);
     }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no doorbell was written");
 }

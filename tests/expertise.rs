@@ -1,6 +1,7 @@
-//! Stories of who knows: the list of peers in the order of who most likely does, each with why, and nobody is asked.
+//! Expertise ranking: `list_peers` orders peers by who most likely knows, with a reason for each, and asks none of them.
 use serde_json::{Value, json};
 
+use crate::support::ask_and_answer;
 use crate::support::{Session, World};
 
 /// Names and reasons, in the order of the list.
@@ -25,16 +26,6 @@ fn with_reason(name: &str, why: &str) -> (String, Value) {
 
 fn without_reason(name: &str) -> (String, Value) {
     (name.into(), Value::Null)
-}
-
-/// One asks another and gets this answer.
-#[track_caller]
-fn ask_and_answer(asker: &Session, to: &Session, question: &str, answer: &str) {
-    let name = to.name();
-    let ask = asker.start("ask_peer", json!({ "to": name, "question": question }));
-    ask.wait_for_progress(&format!("{name}: stored"));
-    to.send_reply(&to.next_question(), answer);
-    assert_eq!(ask.result()["status"], "answered");
 }
 
 #[test]
@@ -67,7 +58,7 @@ fn expertise_ranking_puts_answerers_first_and_asks_nobody() {
         expertise_ranking(&bo, "kubernetes"),
         [without_reason("ada"), without_reason("cy")]
     );
-    assert_eq!(events(), before, "nobody was asked, nothing was written");
+    assert_eq!(events(), before, "no peer was asked, nothing was written");
     assert!(
         ada.call("list_peers", json!({}))["peers"][0]
             .get("why")

@@ -1,5 +1,5 @@
-//! Bad surroundings: no room, no right, no lock, no watcher, broken files, a file that is not ours. Each gets a clear
-//! error or the documented fallback; nothing is lost, nothing half-written, and the server lives on.
+//! Bad surroundings: full disk, missing permissions, held lock, no watcher. Each gives a clear error or the documented
+//! fallback; nothing is lost or half-written, and the server keeps running.
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,16 +10,12 @@ use serde_json::json;
 
 use crate::support::fault_reports::{
     EVENTS, HOOK_TIME_LIMIT, assert_all_tools_refuse, assert_hooks_print_nothing,
-    assert_intact_and_empty, assert_server_responds, payload, refused,
+    assert_intact_and_empty, assert_server_responds, assert_storage_refusal, hook_payload,
 };
+use crate::support::skip;
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
-/// Says past the test harness why a test does not run.
-pub(crate) fn skip(what: &str, reason: &str) {
-    writeln!(std::io::stderr(), "SKIPPED: {what}: {reason}").ok();
-}
-
-/// Returns how this user gets mounts of its own, or `None` after saying why the calling test is skipped.
+/// Returns how this user gets private mounts, or `None` after reporting why the calling test is skipped.
 fn private_mount_command(what: &str) -> Option<&'static str> {
     let works = |how: &&&str| {
         let script = format!("{how} sh -c 'mount -t tmpfs -o size=300k tmpfs /mnt'");
@@ -39,7 +35,7 @@ fn private_mount_command(what: &str) -> Option<&'static str> {
     found
 }
 
-/// Returns a script that runs `inner` with mounts of its own, in the same process.
+/// Returns a script that runs `inner` with private mounts in the same process.
 fn with_mounts(how: &str, inner: &str) -> String {
     format!("exec {how} /bin/sh -c '{inner}'")
 }
@@ -79,14 +75,14 @@ fn full_disk_refuses_a_question_until_space_is_freed() {
     let large = "y".repeat(65_000);
     let ask = json!({ "to": "bo", "question": large, "context": large });
     for _ in 0..3 {
-        refused(
+        assert_storage_refusal(
             &ada.call("ask_peer", ask.clone()),
             &["mesh.db", "the disk is full"],
         );
         assert_server_responds(&ada);
     }
     assert_eq!(bo.questions().len(), 0);
-    // The database library would follow that path out of the namespace; a copy is as good while nobody writes.
+    // SQLite would follow that path out of the namespace; a copy is as good while no process writes.
     let copy = tempfile::tempdir().unwrap();
     for name in ["mesh.db", "mesh.db-wal"] {
         fs::copy(inside.join(name), copy.path().join(name)).unwrap();
@@ -129,7 +125,7 @@ fn disk_filling_up_during_creation_leaves_no_damaged_file() {
         cd \"$HOME/.claude-mesh\"; \"$CLI\" state set a 1; echo \"first $?\"; ls -A; cp mesh.db* \"$HOME/kept\"; \
         mount -o remount,size=20m tmpfs . && \"$CLI\" state set a 2 && \"$CLI\" state get a";
     let (mut refused, mut stored) = (0, 0);
-    // From no room for anything to room for all: each write that making the file takes is the one that fails.
+    // From a full disk to enough space: each write of the creation fails once.
     for size in (16..512).step_by(16) {
         let world = World::new();
         for folder in [".claude-mesh", "kept"] {
@@ -204,7 +200,7 @@ fn read_only_home_is_reported_and_hooks_print_nothing() {
                 .stdin
                 .take()
                 .unwrap()
-                .write_all(payload(event).as_bytes())
+                .write_all(hook_payload(event).as_bytes())
                 .unwrap();
             let ran = ProcessOutput::of(&child.wait_with_output().unwrap());
             assert_eq!(
@@ -253,7 +249,7 @@ fn file_in_place_of_the_mesh_folder_is_reported_and_kept() {
     assert_hooks_print_nothing(&world, &ada, None);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
     fs::remove_file(&path).unwrap();
-    assert_eq!(ada.name(), "ada", "once it is gone, all is well");
+    assert_eq!(ada.name(), "ada", "without it, everything works");
 }
 
 // Ledger: Ask 10
@@ -270,7 +266,10 @@ fn held_write_lock_delays_calls_but_not_hooks() {
         "ask_peer",
         json!({ "to": "bo", "question": "which schema?" }),
     );
-    let ran = bo.raw_hook("UserPromptSubmit", payload("UserPromptSubmit").as_bytes());
+    let ran = bo.raw_hook(
+        "UserPromptSubmit",
+        hook_payload("UserPromptSubmit").as_bytes(),
+    );
     assert!(began.elapsed() < HOOK_TIME_LIMIT, "{:?}", began.elapsed());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     assert!(ran.out.contains("which port?"), "{}", ran.out);
@@ -280,24 +279,24 @@ fn held_write_lock_delays_calls_but_not_hooks() {
         "{log}"
     );
     let stopping = Instant::now();
-    let kept = bo.raw_hook("Stop", payload("Stop").as_bytes());
+    let kept = bo.raw_hook("Stop", hook_payload("Stop").as_bytes());
     assert!(
         stopping.elapsed() < HOOK_TIME_LIMIT,
         "{:?}",
         stopping.elapsed()
     );
     assert!(kept.out.contains("which port?"), "{}", kept.out);
-    // A session that has to sit down first cannot; it is told nothing, and not held up.
+    // A session that has to register first cannot; it gets no text and is not delayed.
     let cy = world.bare_session("cy", &[]);
     let starting = Instant::now();
-    let ran = cy.raw_hook("SessionStart", payload("SessionStart").as_bytes());
+    let ran = cy.raw_hook("SessionStart", hook_payload("SessionStart").as_bytes());
     assert!(
         starting.elapsed() < HOOK_TIME_LIMIT,
         "{:?}",
         starting.elapsed()
     );
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
-    // The other calls of a server whose call waits for the lock still answer.
+    // A server with a call that waits for the lock still answers other calls.
     let listing_began = Instant::now();
     for _ in 0..3 {
         assert_server_responds(&ada);
@@ -351,7 +350,7 @@ fn waits_fall_back_to_polling_without_a_file_watcher() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE", "polling");
     assert_answered_by_polling(&world, &world.session("ada"), &world.session("bo"));
-    // A limit of the namespace, used up from the start: the system says the same as when it is full.
+    // A limit of the namespace, used up from the start: the system reports the same error as when it is full.
     let exhaust_inotify = "echo 0 >/proc/sys/user/max_inotify_instances";
     let tried = Command::new("unshare")
         .args(["-Ur", "sh", "-c", exhaust_inotify])

@@ -1,8 +1,8 @@
-//! The hooks as programs: what they print for what they are given, and that they never fail.
+//! The hooks as programs: what they print for each input, when they continue a turn, and that they never fail.
 use serde_json::{Value, json};
 
-use crate::ask::{question_id_in, start_ask};
 use crate::support::World;
+use crate::support::{question_id_in, start_ask};
 
 fn payload(name: &str) -> String {
     let path = format!("{}/tests/payloads/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -89,7 +89,7 @@ fn hooks_log_invalid_input_and_print_nothing() {
         log.contains("claude-mesh-inbox-poll stdin is not an event of Claude Code"),
         "{log}"
     );
-    assert_eq!(ada.name(), "ada", "the session still sits there");
+    assert_eq!(ada.name(), "ada", "the session is still registered");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn prompt_hook_attaches_nothing_while_a_call_waits() {
     waits.wait_for_progress("ada");
     assert_eq!(bo.prompt("t1"), None);
     waits.cancel();
-    crate::support::wait_until("the call is over", || bo.prompt("t2").is_some());
+    crate::support::wait_until("the call has ended", || bo.prompt("t2").is_some());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! claude-mesh goes into Claude Code's files and out again, and nothing else in them is touched.
+//! Installing into Claude Code's files and uninstalling: nothing else in them changes.
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -282,7 +282,7 @@ fn install_keeps_a_change_made_after_planning() {
     assert_eq!(
         backups.count(),
         1,
-        "the backup of the superseded content is gone"
+        "the backup of the superseded content is missing"
     );
 }
 
@@ -300,7 +300,7 @@ fn install_stops_at_a_file_broken_after_planning() {
 
 #[test]
 fn install_into_an_unwritable_folder_changes_nothing() {
-    // Rights do not bind root, so the folder is no folder: the same step fails, for everyone.
+    // Permissions do not bind root, so a file is in place of the folder: the same step fails for every user.
     let mut home = Home::with_files(&[(InstallScope::User, "settings", "{}")]);
     let folder = home.places.home.join("gone");
     home.places.claude_json = folder.join(".claude.json");

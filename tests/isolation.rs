@@ -1,4 +1,4 @@
-//! Walls: what lies behind one does not exist for anybody else.
+//! Isolation: the content of a mesh behind a wall does not exist for sessions of another.
 use serde_json::json;
 
 use crate::support::World;
@@ -11,7 +11,7 @@ fn wall_withstands_a_thousand_attempts_to_cross_it() {
     write_wall_map(&world, r#"{"meshes": {"~/clients/acme/**": "acme"}}"#);
     let inside = world.session("clients/acme/api");
     let inside_too = world.session("clients/acme/web");
-    // What a repository commits cannot choose its mesh.
+    // A committed file cannot choose the mesh.
     world.write(
         "outside/.claude-mesh.json",
         r#"{"name": "outside", "mesh": "acme", "MESH_DB_PATH": "/x"}"#,
@@ -158,7 +158,7 @@ fn mesh_db_path_overrides_walls_for_hooks_and_server() {
     assert_eq!(bo.call("list_peers", json!({}))["peers"][0]["peer"], "ada");
 }
 
-/// Writes the map of walls.
+/// Writes the file that maps folders to meshes.
 fn write_wall_map(world: &World, map: &str) {
     let config = world.write(".claude-mesh/config.json", map);
     set_mode(config.parent().unwrap(), 0o700);

@@ -21,7 +21,7 @@ fn claims(member: &mut Member) -> bool {
     matches!(claimed, ClaimOutcome::Granted(_))
 }
 
-/// Returns who holds "deploy", as everybody sees it.
+/// Returns the holder of "deploy".
 fn deploy_holder(member: &mut Member) -> Option<String> {
     let lines = member
         .mesh()
@@ -39,7 +39,7 @@ fn lapsed_lease_of_a_busy_session_holds_for_ten_leases() {
     set_session_activity(&mut ada, "busy");
     fixture.clock.advance_ms(60_000);
     assert!(!claims(&mut bo), "its build takes a while");
-    assert!(claims(&mut ada), "claimed again, the count begins anew");
+    assert!(claims(&mut ada), "claimed again, the count starts again");
     fixture.clock.advance_ms(99_999);
     assert!(!claims(&mut bo));
     assert_eq!(deploy_holder(&mut bo).as_deref(), Some("ada"));

@@ -1,4 +1,4 @@
-//! The life of the server: whatever ends it or its client, its session ends with it, and who only looks leaves no trace.
+//! The lifecycle of the server: its session ends with it or its client, and a client that only lists tools leaves nothing.
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Session, World, wait_until};
 
-/// A server as its user's other sessions and the file system see it.
+/// A server as other sessions and the file system see it.
 struct ServerArtifacts {
     pid: i32,
     doorbell: PathBuf,
@@ -20,7 +20,7 @@ struct ServerArtifacts {
 }
 
 impl ServerArtifacts {
-    /// Notes the traces of the only session called `name`; all of them are there.
+    /// Records the files and rows of the only session called `name`; all of them exist.
     #[track_caller]
     fn of(world: &World, session: &Session, name: &str) -> Self {
         let pid = session.call("mesh_status", json!({}))["pid"]
@@ -49,7 +49,7 @@ impl ServerArtifacts {
         kill_process(Pid::from_raw(self.pid).unwrap(), signal).unwrap();
     }
 
-    /// The server has ended, and so has its session; `onlooker` does not see it any more.
+    /// Asserts that the server and its session have ended; `onlooker` no longer lists it.
     #[track_caller]
     fn assert_removed(&self, world: &World, observer: &Session, name: &str) {
         wait_until("the server ends", || !is_running(self.pid));
@@ -130,7 +130,7 @@ fn server_of_a_killed_client_wakes_its_waiting_askers() {
     let mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
     let project = world.project("ada");
     let mut ada = mesh.join(&JoinRequest::here(&project).unwrap()).unwrap();
-    // She waits, and never looks by herself: nobody else is there to find out.
+    // She waits without polling, and no other process reads the mesh.
     let to = Address::parse("bo").unwrap();
     ada.ask(&to, "which port?", None).unwrap().1.unwrap();
     bo.wait_until_idle();
@@ -140,16 +140,16 @@ fn server_of_a_killed_client_wakes_its_waiting_askers() {
         .join("bell");
     let _ = std::fs::remove_file(&doorbell);
     bo.kill_client();
-    wait_until("her bell rings", || doorbell.exists());
+    wait_until("her doorbell is written", || doorbell.exists());
     let left = "SELECT count(*) FROM event WHERE type = 'peer.left' AND subject = 'bo'";
     let left: i64 = world.rows().query_row(left, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);
 }
 
-/// Makes a program that is not the shell of wrappers, to be a client with scripts of its own.
+/// Creates a copy of the shell that is not recognized as a wrapper, for a client with scripts.
 fn claude_shell(world: &World) -> String {
     let program = world.home().join("claude");
-    // By another process: what this one has open for writing, a child of another test may hold while we start it.
+    // Another process writes it: a child of another test may hold open what this process has open for writing.
     let copied = Command::new("cp").arg("/bin/sh").arg(&program).status();
     assert!(copied.unwrap().success());
     program.to_string_lossy().into_owned()
@@ -177,7 +177,7 @@ fn server_below_a_wrapper_exits_when_its_client_is_killed() {
 fn killed_server_leaves_its_peer_to_the_next_server() {
     let world = World::new();
     let ada = world.session("ada");
-    // The client lives on, and starts another server.
+    // The client keeps running and starts another server.
     let bo = world.bare_session_with_script("bo", &[], "/bin/sh", "\"$SERVER\"; \"$SERVER\"; :");
     bo.discover();
     let artifacts = ServerArtifacts::of(&world, &bo, "bo");
@@ -200,19 +200,19 @@ fn killed_session_is_evicted_by_the_next_listing() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let artifacts = ServerArtifacts::of(&world, &bo, "bo");
-    // The server first: it must not see its client go.
+    // The server first: it must not notice the end of its client.
     artifacts.signal(Signal::KILL);
     bo.kill();
     artifacts.assert_removed(&world, &ada, "bo");
 }
 
-/// What `claude mcp list` does: it looks, waits a moment, and goes.
+/// What `claude mcp list` does: it lists the tools, waits a moment and exits.
 fn list_tools_and_exit(session: &Session) {
     session.discover();
     let listed = session.request("tools/list", json!({}));
     let all = claude_mesh::mcp::tool_list(None).len();
     assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), all);
-    // Long enough for the server to have looked for its session a few times.
+    // Long enough for the server to have searched for its session several times.
     std::thread::sleep(Duration::from_millis(300));
     session.close_stdin();
     session.wait_for_end();
@@ -227,8 +227,8 @@ fn tool_listing_creates_no_mesh_files() {
     }
 }
 
-/// Opens a session whose shell starts another client of the same make, and that one the server. The outer one is in
-/// the client's registry.
+/// Opens a session whose shell starts another client of the same make, which starts the server. The outer one is in
+/// the registry of the client.
 fn nested_session(world: &World, entrypoint: &str) -> Session {
     let session = world.bare_session_with_script(
         "bo",
@@ -253,7 +253,7 @@ fn tool_listing_in_a_session_shell_creates_no_mesh_files() {
 fn client_in_a_session_shell_gets_a_separate_peer() {
     let world = World::new();
     let inner = nested_session(&world, "cli");
-    // The outer one sits down by its hook, as it does before any shell runs.
+    // The outer one is registered by its hook, as it is before any shell runs.
     inner.hook("SessionStart", json!({ "source": "startup" }));
     inner.discover();
     assert_eq!(inner.name(), "bo-2");

@@ -1,4 +1,4 @@
-//! All black-box tests are one program; each module says what belongs there.
+//! All black-box tests are one program; the comment at each module says what it tests.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -30,8 +30,8 @@ mod message;
 /// Messages under a manual clock and compared with a reference model.
 mod message_model;
 
-/// Messages that are refused; limits of size and rate.
-mod message_refusals;
+/// Limits of messages: size, length of a list, rate of broadcasts.
+mod message_limits;
 
 /// How messages and claims reach a session: texts of the hooks, wake lines, throttle.
 mod message_delivery;
@@ -156,6 +156,9 @@ mod other_clients;
 
 /// The lifecycle of the server: what ends it, and what it leaves.
 mod lifecycle;
+
+/// Refusals: exact code, message and hint, one table a noun.
+mod refusals;
 
 /// Bad surroundings: full disks, missing permissions, held locks, damaged and foreign files.
 mod faults;

@@ -1,13 +1,14 @@
-//! Plays every file in `tests/transcripts`: what is said to a real server, and what it says.
+//! Plays every file in `tests/transcripts`: lines that are sent to a real server, and the lines that it must return.
 //!
-//! A line `-> …` is sent as it stands, `<- {…}` is the next line that must come; a name before the arrow (`bo -> …`) means
-//! the server of that project, no name means `ada`'s. Other lines are for the reader. When a file is through, every server
-//! must still answer. A new case is a new file.
+//! A line `-> …` is sent as it is; `<- {…}` is the next line that must come. A name before the arrow (`bo -> …`) is the
+//! server of that project, no name is `ada`'s. Other lines are for the reader. At the end of a file every server must still
+//! answer. A new case is a new file.
 //!
-//! Sent: `$META` is what revision 2026-07-28 puts into every request, `$FF` a byte that is no UTF-8, `$LONG` five million
-//! characters, `$HUGE` seventeen million, `$DEEP` 130 lists in one another. Expected: `…` is anything, in a text any piece of it, as a key any further keys, at the end of a list any
-//! further items; `$TIME` is a time, `$ID` and `$ID_NAME` are ids, and a name once met means the same id from then on, in
-//! lines sent as well. An object expected where a text comes is compared with the JSON in that text.
+//! Sent: `$META` is what revision 2026-07-28 puts into every request, `$FF` a byte that is not UTF-8, `$LONG` five million
+//! characters, `$HUGE` seventeen million, `$DEEP` 130 nested lists. Expected: `…` matches anything; in a text any part of
+//! it, as a key any further keys, at the end of a list any further items. `$TIME` is a time, `$ID` and `$ID_NAME` are ids,
+//! and a name means the same id from its first occurrence on, also in lines that are sent. An expected object where a text
+//! comes is compared with the JSON in that text.
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -66,10 +67,10 @@ fn transcript_comparison_detects_every_mismatch() {
     assert!(twice(id) && !twice(other));
 }
 
-/// The ids that were given names.
+/// The ids by name.
 type Ids = HashMap<String, String>;
 
-/// A server and how many of its lines were read.
+/// A server and the number of its lines that were read.
 struct ServerSession {
     session: Session,
     read: usize,
@@ -125,7 +126,7 @@ impl ServerSession {
     }
 }
 
-/// Returns who, which way, and what; `None` for a line that is for the reader.
+/// Returns server, direction and content; `None` for a line that is for the reader.
 fn parts(line: &str) -> Option<(&str, &'static str, &str)> {
     let arrows = ["->", "<-"].into_iter();
     let (at, arrow) = arrows
@@ -144,7 +145,7 @@ fn bytes_of(text: &str, ids: &Ids) -> Vec<u8> {
         .replace("$LONG", &"y".repeat(LONG))
         .replace("$HUGE", &"y".repeat(HUGE))
         .replace("$DEEP", &format!("{}{}", "[".repeat(130), "]".repeat(130)));
-    // Longer names first, for one may be the beginning of another.
+    // Longer names first, because one may be a prefix of another.
     let mut names: Vec<_> = ids.iter().collect();
     names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     for (name, id) in names {
@@ -191,7 +192,7 @@ fn compare_text(pattern: &str, text: &str, ids: &mut Ids, at: &str) -> Result<()
         .ok_or_else(|| differs(at, &pattern.into(), &text.into()))
 }
 
-/// Returns whether the text is the pattern with anything in the places of `…`.
+/// Returns whether the text matches the pattern, where `…` matches anything.
 fn has_pieces(pattern: &str, text: &str) -> bool {
     let Some((first, others)) = pattern.split_once('…') else {
         return pattern == text;

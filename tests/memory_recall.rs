@@ -1,8 +1,9 @@
 //! Recalling memories: words, phrases, prefixes, tags, and input that is no query.
 use serde_json::json;
 
-use crate::memory::{recall_texts, refused, remember, texts};
+use crate::memory::{recall_texts, remember, texts};
 use crate::support::World;
+use crate::support::refused;
 
 // Ledger: Peers 6
 #[test]
@@ -52,7 +53,7 @@ fn recall_matches_words_phrases_prefixes_and_exclusions() {
             "Migrations are run by hand on staging",
             "staging database: MESH_DB_PATH must be absolute"
         ],
-        "where no memory has all the words, those that have some"
+        "if no memory has all words, those with some of them"
     );
     let some = recall_texts(&ada, "which migrations does kubernetes run");
     assert!(some.starts_with("Migrations"), "some of the words: {some}");
@@ -132,7 +133,7 @@ fn recall_input_never_reaches_the_fts_query_language() {
     }
     for query in ["", "*", "\"\"", "-port", "()", "🙂"] {
         assert_eq!(
-            refused(&ada.call("recall", json!({ "query": query }))),
+            refused(&ada.call("recall", json!({ "query": query }))).0,
             "invalid_argument",
             "{query}"
         );

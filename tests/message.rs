@@ -1,15 +1,9 @@
-//! Stories of messages: who gets which, in what order, how far somebody has read, and what is refused.
+//! Messages: who receives which, in what order, and how far a peer has read.
 
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
-
-#[track_caller]
-pub(crate) fn post_message(from: &Session, to: &str, body: &str) -> String {
-    let posted = from.call("post", json!({ "to": to, "body": body }));
-    let id = posted["message_id"].as_str();
-    id.unwrap_or_else(|| panic!("{posted}")).to_owned()
-}
+use crate::support::{post_message, refused};
 
 #[track_caller]
 pub(crate) fn bodies(session: &Session, arguments: Value) -> Vec<String> {
@@ -20,19 +14,6 @@ pub(crate) fn bodies(session: &Session, arguments: Value) -> Vec<String> {
         .iter()
         .map(|message| message["body"].as_str().unwrap().to_owned())
         .collect()
-}
-
-#[track_caller]
-pub(crate) fn refused(session: &Session, tool: &str, arguments: Value) -> (String, String) {
-    let said = session.call(tool, arguments);
-    let error = &said["error"];
-    let text = |key: &str| {
-        error[key]
-            .as_str()
-            .unwrap_or_else(|| panic!("{said}"))
-            .to_owned()
-    };
-    (text("code"), text("message"))
 }
 
 // Ledger: Mesh 11, Sharing 3, Peers 3, Tasks 13
@@ -234,13 +215,13 @@ fn message_list_is_filtered_by_sender_and_paged() {
     }
     assert_eq!(all.len(), 10);
     assert!(all.is_sorted_by(|a, b| a.as_str() < b.as_str()));
-    let (_, message) = refused(&bo, "list_messages", json!({ "from": "adda" }));
+    let (_, message) = refused(&bo.call("list_messages", json!({ "from": "adda" })));
     assert!(
         message.contains("; nearest: ada; here now: ada, cy"),
         "{message}"
     );
     assert_eq!(
-        refused(&bo, "list_messages", json!({ "from": "nobody" })).0,
+        refused(&bo.call("list_messages", json!({ "from": "nobody" }))).0,
         "unknown_peer"
     );
 }
@@ -273,7 +254,7 @@ fn headless_run_can_post_but_has_no_mailbox() {
     let name = message["from"].as_str().unwrap();
     assert!(name.starts_with("ada/p-"), "{message}");
     assert_eq!(
-        refused(&ada, "post", json!({ "to": name, "body": "thanks" })).0,
+        refused(&ada.call("post", json!({ "to": name, "body": "thanks" }))).0,
         "unknown_peer"
     );
     assert_eq!(bodies(&ada, json!({ "from": name })), ["done"]);
@@ -283,7 +264,11 @@ fn headless_run_can_post_but_has_no_mailbox() {
         ("mark_read", json!({ "up_to": message["message_id"] })),
         ("subscribe", json!({ "topics": ["ops"] })),
     ] {
-        assert_eq!(refused(&run, tool, arguments).0, "unsupported", "{tool}");
+        assert_eq!(
+            refused(&run.call(tool, arguments)).0,
+            "unsupported",
+            "{tool}"
+        );
     }
 }
 
@@ -306,7 +291,7 @@ fn same_idempotency_key_stores_one_message() {
     assert_eq!(
         post(&ada, "bo/any", "hello"),
         first,
-        "the project's session, by another word"
+        "the session of the project by another form of its address"
     );
     assert_ne!(
         post(&cy, "bo", "hello")["message_id"],
@@ -360,13 +345,13 @@ fn peer_with_mail_keeps_its_name_and_removal_deletes_its_mail() {
     post_message(&ada, "bo", "hello");
     for session in [&ada, &bo] {
         assert_eq!(
-            refused(session, "register", json!({ "name": "other" })).0,
+            refused(&session.call("register", json!({ "name": "other" }))).0,
             "conflict"
         );
     }
     post_message(&bo, "ada", "from bo");
     drop(bo);
-    crate::support::wait_until("bo is gone", || {
+    crate::support::wait_until("bo has left", || {
         world.cli(&world.home(), &["peers", "--forget", "bo"]).code == Some(0)
     });
     let message = &ada.call("list_messages", json!({}))["messages"][0];
@@ -379,5 +364,5 @@ fn peer_with_mail_keeps_its_name_and_removal_deletes_its_mail() {
         .rows()
         .query_row("SELECT count(*) FROM message", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(left, 1, "its own mail is gone with the mailbox");
+    assert_eq!(left, 1, "its own messages are removed with the peer");
 }

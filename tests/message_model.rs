@@ -1,39 +1,17 @@
 //! Messages under a manual clock, and mailbox cursors compared with a reference model.
-use std::sync::Arc;
+use crate::support::MeshFixture;
 
-use claude_mesh::mesh::{
-    JoinRequest, Mesh, MessageDraft, MessageFilter, SessionHandle, SubscriptionAction,
-};
+use claude_mesh::mesh::{Mesh, MessageDraft, MessageFilter, SessionHandle, SubscriptionAction};
 use claude_mesh::model::{Error, Recipient, Refusal, Topic};
-use claude_mesh::platform::Clock;
-use claude_mesh::platform::clock::ManualClock;
 use claude_mesh::platform::id::MessageId;
 use proptest::prelude::*;
 
-/// A mesh whose clock is set by hand.
-struct MeshFixture {
-    place: tempfile::TempDir,
-    clock: Arc<ManualClock>,
-}
-
-impl MeshFixture {
-    fn new() -> Self {
-        Self {
-            place: tempfile::tempdir().unwrap(),
-            clock: Arc::new(ManualClock::at(1_800_000_000_000)),
-        }
-    }
-
-    fn join_peer(&self, name: &str, instance: u32) -> (Mesh, SessionHandle) {
-        let project = self.place.path().join(name);
-        std::fs::create_dir_all(&project).unwrap();
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let mut mesh = Mesh::open(&self.place.path().join("mesh.db"), clock).unwrap();
-        let me = mesh
-            .register(&JoinRequest::here(&project).unwrap().instance(instance))
-            .unwrap();
-        (mesh, me)
-    }
+fn join_peer(fixture: &MeshFixture, name: &str, instance: u32) -> (Mesh, SessionHandle) {
+    let mut mesh = fixture.mesh();
+    let me = mesh
+        .register(&fixture.join_request(name, instance))
+        .unwrap();
+    (mesh, me)
 }
 
 fn to(text: &str) -> Recipient {
@@ -58,8 +36,8 @@ fn texts(mesh: &mut Mesh, me: &SessionHandle) -> Vec<String> {
 #[test]
 fn messages_keep_posting_order_despite_a_clock_jump() {
     let fixture = MeshFixture::new();
-    let (mut ada, a) = fixture.join_peer("ada", 1);
-    let (mut bo, b) = fixture.join_peer("bo", 2);
+    let (mut ada, a) = join_peer(&fixture, "ada", 1);
+    let (mut bo, b) = join_peer(&fixture, "bo", 2);
     let mut ids: Vec<MessageId> = Vec::new();
     for (number, jump_ms) in [0, -3_600_000, 0, 7_200_000, -1].into_iter().enumerate() {
         fixture.clock.jump_wall_ms(jump_ms);
@@ -77,8 +55,8 @@ fn messages_keep_posting_order_despite_a_clock_jump() {
 #[test]
 fn expired_message_is_hidden_and_reclaimed() {
     let fixture = MeshFixture::new();
-    let (mut ada, a) = fixture.join_peer("ada", 1);
-    let (mut bo, b) = fixture.join_peer("bo", 2);
+    let (mut ada, a) = join_peer(&fixture, "ada", 1);
+    let (mut bo, b) = join_peer(&fixture, "bo", 2);
     ada.sweep().unwrap();
     let to_bo = to("bo");
     let short = MessageDraft {
@@ -105,8 +83,8 @@ fn expired_message_is_hidden_and_reclaimed() {
 #[test]
 fn one_sweep_removes_at_most_a_thousand_messages() {
     let fixture = MeshFixture::new();
-    let (mut ada, a) = fixture.join_peer("ada", 1);
-    let (_bo, _) = fixture.join_peer("bo", 2);
+    let (mut ada, a) = join_peer(&fixture, "ada", 1);
+    let (_bo, _) = join_peer(&fixture, "bo", 2);
     ada.sweep().unwrap();
     for _ in 0..1_100 {
         ada.post(&a, &MessageDraft::of(&to("bo"), "x")).unwrap();
@@ -119,7 +97,7 @@ fn one_sweep_removes_at_most_a_thousand_messages() {
 #[test]
 fn broadcast_rate_limit_resets_after_a_minute() {
     let fixture = MeshFixture::new();
-    let (mut ada, a) = fixture.join_peer("ada", 1);
+    let (mut ada, a) = join_peer(&fixture, "ada", 1);
     let everybody = to("*");
     let post = |mesh: &mut Mesh| mesh.post(&a, &MessageDraft::of(&everybody, "hear"));
     for _ in 0..60 {
@@ -136,7 +114,7 @@ fn broadcast_rate_limit_resets_after_a_minute() {
     post(&mut ada).unwrap();
 }
 
-/// One step of the story that the model below tells as well.
+/// One step, for the mesh and for the model below.
 #[derive(Debug, Clone)]
 enum Step {
     Direct,
@@ -166,7 +144,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A message as the model knows it: where it went, and whether it comes to the reader by itself.
+/// A message in the model: its recipient, and whether the reader receives it without listing topics.
 struct ModelMessage {
     id: MessageId,
     topic: Option<usize>,
@@ -177,13 +155,13 @@ struct ModelMessage {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What a mailbox is shown, how many are unread and where the cursor stands is what a small list of messages says.
+    /// Listed messages, the unread count and the cursor agree with a list of messages.
     // Ledger: Mesh 13
     #[test]
     fn mailbox_cursor_agrees_with_a_list_model(steps in prop::collection::vec(step(), 1..40)) {
         let fixture = MeshFixture::new();
-        let (mut ada, a) = fixture.join_peer("ada", 1);
-        let (mut bo, b) = fixture.join_peer("bo", 2);
+        let (mut ada, a) = join_peer(&fixture, "ada", 1);
+        let (mut bo, b) = join_peer(&fixture, "bo", 2);
         let (mut posted_messages, mut subscribed): (Vec<ModelMessage>, [bool; 3]) = (Vec::new(), [false; 3]);
         let mut cursor: Option<MessageId> = None;
         for step in steps {
@@ -205,7 +183,7 @@ proptest! {
                 Step::Unsubscribe(number) => {
                     bo.subscribe(&b, SubscriptionAction::Unsubscribe, &[topic(number)]).unwrap();
                     subscribed[number] = false;
-                    // Subscribed anew, it begins anew.
+                    // A new subscription starts at its own time.
                     posted_messages.iter_mut().filter(|one| one.topic == Some(number)).for_each(|one| one.delivered = false);
                 }
                 Step::Read(index) if !posted_messages.is_empty() => {

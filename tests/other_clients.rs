@@ -1,7 +1,7 @@
-//! Clients that nobody here wrote: the official Python client, the client of the TypeScript SDK, and MCP Inspector.
+//! MCP clients of other makers: the official Python client, the TypeScript SDK, and MCP Inspector.
 //!
-//! Each is installed once, in one version, below the target directory, with what the machine has (`python3` with pip, npm).
-//! Where one cannot be had its test is skipped and says so; `CLAUDE_MESH_REQUIRE_CLIENTS=1` makes that a failure.
+//! Each is installed once, in one version, below the target directory, with programs of the machine (`python3` with pip,
+//! npm). If one cannot be installed, its tests are skipped with a line; `CLAUDE_MESH_REQUIRE_CLIENTS=1` makes that a failure.
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
-/// A client as its registry has it.
+/// A client as its registry publishes it.
 struct Package {
     name: &'static str,
     registry: Registry,
     spec: &'static str,
-    /// What must be there when it is installed.
+    /// The file that exists when it is installed.
     entry: &'static str,
 }
 
@@ -47,7 +47,7 @@ const INSPECTOR: Package = Package {
 };
 
 impl Package {
-    /// Returns the entry, installed if need be, or `None` after saying why the calling test is skipped.
+    /// Returns the installed client, or `None` after reporting why the calling test is skipped.
     fn get(&self) -> Option<PathBuf> {
         self.find_or_install()
             .map_or_else(|reason| self.skip(&reason), Some)
@@ -128,7 +128,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     ))
 }
 
-/// Returns where node is; the tests' own environment has a plain PATH.
+/// Returns the folder of node; the environment of the tests has a plain PATH.
 fn node() -> Result<PathBuf, String> {
     env::split_paths(&env::var_os("PATH").unwrap_or_default())
         .map(|folder| folder.join("node"))
@@ -142,7 +142,7 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// What both clients call once they have answered each other, whatever they are written in; `assert_results` looks at the results
+/// The calls of both clients after they have answered each other; `assert_results` checks the results
 /// in the same order.
 fn further_calls() -> Value {
     json!([["list_peers", { "about": "a test of what?", "include_stale": true }]])
@@ -157,8 +157,8 @@ fn assert_results(report: &Value, other: &str) {
     assert_eq!(peer_and_reason(1), (&json!("cy"), &Value::Null), "{report}");
 }
 
-/// Lets two clients ask and answer each other, in two projects; ada's stands in somebody else's environment and then asks
-/// cy, who never looks, and gives up once it is told how far that came. Returns their reports.
+/// Lets two clients ask and answer each other in two projects. The client of ada has a foreign environment. It then asks
+/// cy, who never reads, and stops once the delivery is reported. Returns the reports of both.
 #[track_caller]
 fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [Value; 2] {
     let elsewhere = world.project("elsewhere");
@@ -174,7 +174,7 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
             .spawn()
             .unwrap()
     };
-    // What a shell of a headless Claude Code session would hand on.
+    // What the shell of a headless Claude Code session passes on.
     let inherited = [
         ("CLAUDE_PROJECT_DIR", elsewhere.to_str().unwrap()),
         ("CLAUDE_CODE_ENTRYPOINT", "sdk-cli"),
@@ -212,7 +212,7 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
     reports
 }
 
-/// The Python client in a folder; `mode` says which revisions it speaks.
+/// The Python client in a folder; `mode` selects its protocol revisions.
 fn python_client(world: &World, python: &Path, folder: &Path, mode: &str) -> Command {
     let mut command = world.command(python.to_str().unwrap(), folder);
     command.arg(script("client.py")).arg(mode);
@@ -253,7 +253,7 @@ fn two_python_clients_call_every_tool_and_answer_each_other() {
     let world = World::new();
     let cy = world.session("cy");
     let [ada, bo] = exchange(&world, &cy, |folder| {
-        // One speaks the revision without a handshake, the other a classic one.
+        // One uses the revision without a handshake, the other an older one.
         let mode = if folder.ends_with("ada") {
             "auto"
         } else {
@@ -358,7 +358,7 @@ fn client_with_several_servers_joins_each_project() {
         (&json!("ada"), &json!("bo"))
     );
     assert_eq!(ada_sees["peers"][0]["askable"], true);
-    // A server that was killed is followed by one at the same mailbox.
+    // After a server was killed, the next one registers at the same peer.
     let pid = call_ada(3, "mesh_status")["pid"].as_i64().unwrap();
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();

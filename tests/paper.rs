@@ -159,13 +159,22 @@ fn ci_runs_the_test_command_of_the_readme() {
     assert_eq!(printed.trim_end(), shell_blocks()[1]);
 }
 
-/// Returns a text with each number of milliseconds replaced by `N`.
+/// Returns a text with each measured time, in milliseconds or seconds, replaced by `N ms`.
 fn without_times(text: &str) -> String {
     let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
     for at in 1..words.len() {
         let digits = words[at - 1].trim_start_matches('(');
-        if words[at].starts_with("ms") && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let is_number = digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let unit = ["ms", "s"].into_iter().find(|unit| {
+            let rest = words[at].strip_prefix(unit);
+            rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        });
+        if let (true, Some(unit)) = (is_number, unit) {
             words[at - 1] = words[at - 1].replace(digits, "N");
+            words[at] = format!("ms{}", &words[at][unit.len()..]);
         }
     }
     words.join(" ")

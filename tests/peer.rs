@@ -1,4 +1,4 @@
-//! Stories of mailboxes: who gets which name and seat, and who keeps it over restarts.
+//! Peers and their sessions: registering, ending, restarting, listing.
 use claude_mesh::platform::{Clock, SystemClock};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub(crate) fn names(session: &Session) -> Vec<String> {
         .collect()
 }
 
-/// The session ends as when its person types /exit.
+/// Ends a session as `/exit` does.
 pub(crate) fn end_session(session: Session) {
     session.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
     session.kill();
@@ -46,7 +46,7 @@ fn server_registers_once_its_client_is_in_the_registry() {
     ada.discover();
     assert_eq!(names(&bo), Vec::<String>::new());
     ada.register("idle");
-    crate::support::wait_until("ada sits down", || {
+    crate::support::wait_until("ada registers", || {
         let seen = peers(&bo, json!({}));
         seen.len() == 1 && seen[0]["peer"] == "ada" && seen[0]["askable"] == true
     });
@@ -77,7 +77,7 @@ fn second_session_of_a_project_gets_its_own_peer_and_name() {
     );
     end_session(first);
     let third = world.session("api");
-    assert_eq!(third.name(), "api", "the lowest free seat");
+    assert_eq!(third.name(), "api", "the lowest free number");
     assert_eq!(second.name(), "api-2");
 }
 
@@ -151,7 +151,7 @@ fn session_without_its_server_is_listed_but_not_askable() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let server = rustix::process::Pid::from_raw(bo.server_pid().unwrap()).unwrap();
-    // The shell that stands for the client would end with its server; it is stopped, so it lives on.
+    // The shell that represents the client would end with its server; it is stopped, so it keeps running.
     let client = rustix::process::Pid::from_raw(bo.pid().try_into().unwrap()).unwrap();
     rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
     rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
@@ -162,11 +162,11 @@ fn session_without_its_server_is_listed_but_not_askable() {
     let asked = ada.call("ask_peer", json!({ "to": "bo", "question": "there?" }));
     assert_eq!(asked["status"], "offline");
     assert_eq!(bo.stop("t1", false), None, "never held up");
-    let told = bo.hook(
+    let reported = bo.hook(
         "UserPromptSubmit",
         json!({ "prompt": "x", "prompt_id": "t1" }),
     );
-    assert_eq!(told, Value::Null, "told once, by whichever hook came first");
+    assert_eq!(reported, Value::Null, "reported once, by the first hook");
     rustix::process::kill_process(client, rustix::process::Signal::CONT).unwrap();
 }
 
@@ -187,7 +187,7 @@ fn server_acquires_a_busy_session_lock_at_its_next_call() {
         let seen = peers(&bo, json!({}));
         seen.into_iter().find(|peer| peer["peer"] == "ada").unwrap()["activity"].clone()
     };
-    // Somebody who only looks whether the lock is owned was stopped in the middle.
+    // A process that only checks whether the lock is held was stopped meanwhile.
     let looker = std::fs::File::create(path).unwrap();
     looker.lock_shared().unwrap();
     ada.discover();
@@ -203,7 +203,7 @@ fn session_without_a_server_is_notified_once_and_not_blocked() {
     let world = World::new();
     let bo = world.session("bo");
     let old = world.bare_session("ada", &[]);
-    let told = |session: &Session| {
+    let reported = |session: &Session| {
         session.hook(
             "UserPromptSubmit",
             json!({ "prompt": "x", "prompt_id": "t" }),
@@ -211,12 +211,15 @@ fn session_without_a_server_is_notified_once_and_not_blocked() {
             .is_string()
     };
     assert!(
-        !told(&old),
+        !reported(&old),
         "a young session may still be starting its server"
     );
     old.register_with("busy", json!({ "startedAt": 1_000 }));
-    assert!(told(&old), "a window that was open long before has none");
-    assert!(!told(&old), "once");
+    assert!(
+        reported(&old),
+        "a window that was open long before has none"
+    );
+    assert!(!reported(&old), "once");
     assert_eq!(peers(&bo, json!({}))[0]["activity"], "needs_restart");
     assert_eq!(old.stop("t", false), None);
 }
@@ -402,7 +405,7 @@ fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     bo.call("register", json!({ "ttl_seconds": 60 }));
     let liveness = |seconds: i64| {
-        // As one on another machine, heard of so long ago.
+        // As a session on another machine that was last seen this long ago.
         let moved = "UPDATE session SET host = 'elsewhere', boot = 'another', last_seen_at_ms = ?1
                      WHERE ended_at_ms IS NULL AND peer_id = (SELECT id FROM peer WHERE name = 'bo')";
         let now_ms = Clock::now(&SystemClock::new()).wall_ms;

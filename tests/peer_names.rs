@@ -36,7 +36,7 @@ fn project_file_names_the_peer_and_renaming_keeps_it() {
     assert_eq!(
         other.name(),
         "backend.elsewhere",
-        "an old name is never given to somebody else"
+        "an old name is never given to another peer"
     );
 }
 
@@ -125,7 +125,7 @@ fn moved_project_keeps_its_peer_state_tasks_and_memories() {
     }
     let tasks = moved.call("list_tasks", json!({}));
     assert_eq!(tasks["tasks"][0]["title"], "add a health check", "{tasks}");
-    // Twice: what is remembered from now on goes beside it.
+    // Twice: later memories are stored beside it.
     moved.call("remember", json!({ "text": "seals again" }));
     let found = moved.call("recall", json!({ "query": "seal", "scope": "project" }));
     assert_eq!(found["memories"].as_array().unwrap().len(), 2, "{found}");
@@ -195,7 +195,7 @@ fn folders_of_any_script_get_ascii_peer_names() {
     ] {
         assert_eq!(world.session(folder).name(), name);
     }
-    // A file that names nothing leaves the folder's name.
+    // A file without a name keeps the name of the folder.
     for text in ["", " ", "*"] {
         world.write(
             "shop/.claude-mesh.json",

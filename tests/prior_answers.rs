@@ -1,18 +1,10 @@
-//! Stories of known answers: what a peer answered earlier comes back when nobody can answer now.
+//! Prior answers: earlier answers of a peer are offered when no peer can answer now.
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use crate::support::ask_and_answer;
 use crate::support::{Session, World};
-
-fn answered(asker: &Session, peer: &Session, to: &str, question: &str, answer: &str) -> String {
-    let ask = asker.start("ask_peer", json!({ "to": to, "question": question }));
-    ask.wait_for_progress("stored");
-    peer.send_reply(&peer.next_question(), answer);
-    let result = ask.result();
-    assert_eq!(result["answer"], answer, "{result}");
-    result["question_id"].as_str().unwrap().to_owned()
-}
 
 fn ask(asker: &Session, to: &str, question: &str) -> Value {
     asker.call(
@@ -48,17 +40,10 @@ fn offline_ask_returns_prior_answers() {
         world.session("bo"),
         world.session("cy"),
     );
-    let id = answered(
+    let id = ask_and_answer(&ada, &bo, "Which port does the API listen on?", "5433");
+    ask_and_answer(
         &ada,
         &bo,
-        "bo",
-        "Which port does the API listen on?",
-        "5433",
-    );
-    answered(
-        &ada,
-        &bo,
-        "bo",
         "Which branch do releases come from?",
         "release/2",
     );
@@ -88,7 +73,7 @@ fn prefer_known_wakes_nobody_and_leaves_no_open_question() {
     assert_eq!(nothing["status"], "known");
     assert_eq!(nothing["from"], "bo");
     assert_eq!(prior_answers(&nothing), [""; 0]);
-    answered(&ada, &bo, "bo", question, "5433");
+    ask_and_answer(&ada, &bo, question, "5433");
     assert_eq!(
         prior_answers(&ask_prefer_known(&ada, "bo", "the API uses which port?")),
         ["5433"]
@@ -117,7 +102,7 @@ fn prefer_known_wakes_nobody_and_leaves_no_open_question() {
 fn timed_out_and_held_asks_return_prior_answers() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    ask_and_answer(&ada, &bo, "Which port does the API use?", "5433");
     let late = ask(&ada, "bo", "which port is used by the API?");
     assert_eq!(late["status"], "timed_out");
     assert_eq!(prior_answers(&late), ["5433"]);
@@ -136,7 +121,7 @@ fn timed_out_and_held_asks_return_prior_answers() {
 fn prior_answers_use_corrections_and_omit_declined_and_erased() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let id = answered(&ada, &bo, "bo", "Which port does the API use?", "5432");
+    let id = ask_and_answer(&ada, &bo, "Which port does the API use?", "5432");
     bo.call(
         "reply_to_peer",
         json!({ "question_id": id, "answer": "5433", "corrects": true }),
@@ -151,13 +136,7 @@ fn prior_answers_use_corrections_and_omit_declined_and_erased() {
         json!({ "question_id": bo.next_question(), "answer": "no time", "decline": true }),
     );
     assert_eq!(declined.result()["status"], "declined");
-    let forgotten = answered(
-        &ada,
-        &bo,
-        "bo",
-        "Which bucket has the uploads?",
-        "shop-uploads",
-    );
+    let forgotten = ask_and_answer(&ada, &bo, "Which bucket has the uploads?", "shop-uploads");
     let ran = world.cli(&world.home(), &["log", "--forget", &forgotten]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(
@@ -189,7 +168,7 @@ fn prior_answers_name_the_commit_they_were_given_at() {
     world.write("bo/.git/HEAD", "ref: refs/heads/main\n");
     world.write("bo/.git/refs/heads/main", &format!("{then}\n"));
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    ask_and_answer(&ada, &bo, "Which port does the API use?", "5433");
     drop(bo);
     world.write("bo/.git/refs/heads/main", &format!("{now}\n"));
     let result = ask(&ada, "bo", "the port of the API?");
@@ -206,10 +185,9 @@ fn prior_answers_are_truncated_to_four_kilobytes() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     for number in 0..5 {
         let question = format!("Which steps does deploy number {number} of the shop have?");
-        answered(
+        ask_and_answer(
             &ada,
             &bo,
-            "bo",
             &question,
             &format!("{number} \"\n\u{1} ä").repeat(4_000),
         );
@@ -234,12 +212,12 @@ fn prior_answers_never_cross_meshes() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     let (walled_ada, walled_bo) = (world.session("acme/cy"), world.session("acme/bo"));
     let question = "Which port does the API use?";
-    answered(&ada, &bo, "bo", question, "5433");
+    ask_and_answer(&ada, &bo, question, "5433");
     assert_eq!(
         prior_answers(&ask_prefer_known(&walled_ada, "bo", question)),
         [""; 0]
     );
-    answered(&walled_ada, &walled_bo, "bo", question, "9999");
+    ask_and_answer(&walled_ada, &walled_bo, question, "9999");
     assert_eq!(
         prior_answers(&ask_prefer_known(&walled_ada, "bo", question)),
         ["9999"]
@@ -258,7 +236,7 @@ fn log_known_counts_prior_answer_results_per_asker() {
         world.session("bo"),
         world.session("cy"),
     );
-    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    ask_and_answer(&ada, &bo, "Which port does the API use?", "5433");
     ask_prefer_known(&cy, "bo", "which port has the API?");
     ask_prefer_known(&cy, "bo", "who reviews the importer?");
     drop(bo);
@@ -284,13 +262,17 @@ fn prior_answers_of_a_question_awaited_twice_are_counted_once() {
         world.session("bo"),
         world.session("cy"),
     );
-    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    ask_and_answer(&ada, &bo, "Which port does the API use?", "5433");
     let first = ask(&cy, "bo", "what is the port of the API?");
     assert_eq!(prior_answers(&first), ["5433"]);
     let again = json!({ "question_id": first["question_id"], "timeout_seconds": 1 });
     for _ in 0..2 {
         let result = cy.call("await_reply", again.clone());
-        assert_eq!(prior_answers(&result), ["5433"], "it is told every time");
+        assert_eq!(
+            prior_answers(&result),
+            ["5433"],
+            "it is returned every time"
+        );
     }
     ask(&ada, "bo", "what is the port of the API?");
     ask(&cy, "bo", "on what port is the API now?");
@@ -306,7 +288,7 @@ fn prior_answers_of_a_question_awaited_twice_are_counted_once() {
 fn cli_ask_known_prints_prior_answers() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    ask_and_answer(&ada, &bo, "Which port does the API use?", "5433");
     let home = world.home();
     let shown = world.cli(&home, &["ask", "--known", "bo", "which port has the API?"]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
@@ -332,7 +314,7 @@ fn cli_ask_known_prints_prior_answers() {
 fn prior_answer_search_reads_the_newest_up_to_a_size_limit() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    answered(&ada, &bo, "bo", "Which port does the API use?", "5433");
+    ask_and_answer(&ada, &bo, "Which port does the API use?", "5433");
     let clone = |from: i64, to: i64| {
         let more = "WITH RECURSIVE n (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
             INSERT INTO question (id, asker_peer, asker_session, target_peer, question, state, asked_at_ms, expires_at_ms, answer,
@@ -360,8 +342,8 @@ fn prior_answer_search_reads_the_newest_up_to_a_size_limit() {
     );
 }
 
-/// A week of a shop's five teams: 86 questions that were answered, then 114 put while their peer was away, 82 of them a
-/// repetition in other words and 32 new. `docs/prior-answers.md` quotes the figures.
+/// A week of five teams of a shop: 86 questions that were answered, then 114 asked while their peer was offline, 82 of
+/// them repetitions in other words and 32 new. `docs/prior-answers.md` quotes the figures.
 // Ledger: Beyond 17
 #[test]
 fn prior_answers_are_accurate_for_a_week_of_questions() {
@@ -376,13 +358,7 @@ fn prior_answers_are_accurate_for_a_week_of_questions() {
     for one in week.iter().filter(|one| !one["answer"].is_null()) {
         let (asker, peer) = (text(one, "asker"), text(one, "peer"));
         let (from, to) = (&sessions[asker.as_str()], &sessions[peer.as_str()]);
-        let id = answered(
-            from,
-            to,
-            &peer,
-            &text(one, "question"),
-            &text(one, "answer"),
-        );
+        let id = ask_and_answer(from, to, &text(one, "question"), &text(one, "answer"));
         asked.insert(id, (text(one, "id"), peer));
     }
     let (mut repeated, mut first, mut new, mut mismatched) = (0, 0, 0, 0);

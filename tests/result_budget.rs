@@ -1,14 +1,14 @@
-//! Stories of long results: each stops where a client still takes it whole, says so, and the rest comes with the next call.
+//! Long results: each ends where a client still takes it whole, reports that, and continues in the next call.
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::support::{InFlight, Session, World, wait_until};
 
-/// What a result may have, counted as Claude Code counts.
+/// The limit of a result, counted as Claude Code counts.
 const CHARS_MAX: usize = 200_000;
 
-/// Checks that a result is not too long. Returns whether it says that something is left out.
+/// Asserts that a result is within the limit. Returns whether it is marked as truncated.
 #[track_caller]
 fn is_truncated(result: &Value) -> bool {
     let chars = result.to_string().encode_utf16().count();
@@ -32,12 +32,12 @@ fn hint(result: &Value) -> &str {
     result["hint"].as_str().unwrap_or_default()
 }
 
-/// As many characters as a text may have at most, which differ from those of another number.
+/// Returns a text of the maximum length that differs for each number.
 fn long_text(number: usize) -> String {
     format!("{number} {}", "x".repeat(65_000))
 }
 
-/// Asks several long questions at once; they wait when this returns.
+/// Asks several long questions at once; all are pending when this returns.
 fn ask_long_questions<'a>(
     world: &World,
     asker: &'a Session,
@@ -86,9 +86,9 @@ fn interrupted_call_returns_what_fits_and_the_next_the_rest() {
     let mut answered = Vec::new();
     while answered.len() < 6 {
         assert_eq!(result["status"], "interrupted", "{}", hint(&result));
-        let told = texts(list(&result, "questions"), "question_id");
-        let left = 6 - answered.len() - told.len();
-        assert!(!told.is_empty());
+        let reported = texts(list(&result, "questions"), "question_id");
+        let left = 6 - answered.len() - reported.len();
+        assert!(!reported.is_empty());
         assert_eq!(is_truncated(&result), left > 0);
         assert_eq!(
             hint(&result).contains("poll_inbox"),
@@ -102,10 +102,10 @@ fn interrupted_call_returns_what_fits_and_the_next_the_rest() {
             i64::try_from(left).unwrap(),
             "what is left out was not shown"
         );
-        for id in &told {
+        for id in &reported {
             ada.send_reply(id, "yes");
         }
-        answered.extend(told);
+        answered.extend(reported);
         let again = json!({ "question_id": own, "timeout_seconds": 1 });
         result = ada.call("await_reply", again);
     }
@@ -140,9 +140,12 @@ fn interrupting_question_is_included_despite_long_older_ones() {
     );
     let third = waiting.result();
     assert!(is_truncated(&third));
-    let told = list(&third, "questions");
-    assert_eq!(told.last().unwrap()["question"], "a short one");
-    assert_eq!(told[0]["question_id"], seen[0], "oldest first, beside it");
+    let reported = list(&third, "questions");
+    assert_eq!(reported.last().unwrap()["question"], "a short one");
+    assert_eq!(
+        reported[0]["question_id"], seen[0],
+        "oldest first, beside it"
+    );
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn long_answers_are_truncated_together_and_whole_one_by_one() {
         "ask_peer",
         json!({ "to": names, "question": "what is in it?" }),
     );
-    // Signs that JSON writes longer count as long as they are written.
+    // Characters that JSON escapes count with their escaped length.
     let answers = [
         long_text(0),
         "\"\n".repeat(32_768),
@@ -191,10 +194,10 @@ fn long_answers_are_truncated_together_and_whole_one_by_one() {
     assert!(is_truncated(&result));
     assert_eq!(result["status"], "answered");
     assert!(hint(&result).contains("await_reply"), "{result}");
-    let told = list(&result, "answers");
-    assert_eq!(texts(told, "from"), names);
-    assert_eq!(texts(told, "status"), ["answered"; 5]);
-    for (one, whole) in told.iter().zip(&answers) {
+    let reported = list(&result, "answers");
+    assert_eq!(texts(reported, "from"), names);
+    assert_eq!(texts(reported, "status"), ["answered"; 5]);
+    for (one, whole) in reported.iter().zip(&answers) {
         let shown = one["answer"].as_str().unwrap();
         assert!(whole.starts_with(shown) && shown.len() >= whole.len().min(15_000));
         assert_eq!(one["cut"] == true, shown.len() < whole.len());
@@ -202,7 +205,7 @@ fn long_answers_are_truncated_together_and_whole_one_by_one() {
         assert_eq!(alone["answer"], whole.as_str());
         assert!(alone["cut"].is_null());
     }
-    assert!(told[3]["cut"].is_null() && told[0]["cut"] == true);
+    assert!(reported[3]["cut"].is_null() && reported[0]["cut"] == true);
     let again = json!({ "question_id": result["question_ids"] });
     assert!(is_truncated(&ada.call("await_reply", again)));
 }
@@ -232,7 +235,7 @@ fn pending_items_are_listed_in_parts_until_all_were_shown() {
         );
         let id = bo.next_question();
         ask.cancel();
-        wait_until("its call is over", || {
+        wait_until("its call has ended", || {
             let waits = "SELECT count(*) FROM wait";
             world
                 .rows()
@@ -291,7 +294,7 @@ fn long_memories_are_truncated_together_and_whole_one_by_one() {
     assert!(is_truncated(&found));
     assert!(hint(&found).contains("key"), "{}", hint(&found));
     let memories = list(&found, "memories");
-    assert_eq!(memories.len(), 8, "every one of them is told");
+    assert_eq!(memories.len(), 8, "every one is returned");
     for one in memories {
         assert_eq!(one["cut"], true);
         assert!(one["text"].as_str().unwrap().len() > 20_000);
@@ -344,9 +347,9 @@ fn overlong_claim_queue_is_truncated_but_returned() {
                  claimed_monotonic_ms, claimed_at_ms FROM claim, n WHERE state = 'queued'",
         )
         .unwrap();
-    let told = ada.call("claims", json!({ "resource": "deploy" }));
-    assert!(is_truncated(&told));
-    let line = &list(&told, "claims")[0];
+    let reported = ada.call("claims", json!({ "resource": "deploy" }));
+    assert!(is_truncated(&reported));
+    let line = &list(&reported, "claims")[0];
     assert_eq!(line["holders"][0]["peer"], "ada");
     let queue = list(line, "queue");
     assert!(queue.len() > 200 && queue.len() < 401);

@@ -1,4 +1,4 @@
-//! The hook that waits beside an idle session: when it wakes the session, when it leaves, and who stands back for it.
+//! The hook that waits beside an idle session: when it wakes the session, when it exits, and which hook yields to it.
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{InboxSession, attached_context, start_ask};
 use crate::support::{ProcessOutput, Session, WAIT_TIMEOUT, World, wait_until};
 
-/// A hook that waits; it is killed if the test ends before it.
+/// A waiting hook; it is killed if the test ends first.
 struct WaitingHook(Option<Child>);
 
 impl WaitingHook {
@@ -28,7 +28,7 @@ impl WaitingHook {
         Self(Some(child))
     }
 
-    /// Waits for its end and returns what it said.
+    /// Waits for its end and returns its output.
     #[track_caller]
     fn wait_for_exit(mut self) -> ProcessOutput {
         let mut child = self.0.take().unwrap();
@@ -51,7 +51,7 @@ impl WaitingHook {
         assert_eq!(said, ("", "", Some(0)));
     }
 
-    /// Waits until it wakes its session and returns the text it does that with.
+    /// Waits until it wakes its session and returns the text of the wake-up.
     #[track_caller]
     fn wait_for_wake(self) -> String {
         let ran = self.wait_for_exit();
@@ -95,7 +95,7 @@ fn waiting(world: &World, session: &Session) -> bool {
         .any(|id| doorbells.is_hook_waiter_running(id.parse().unwrap()))
 }
 
-/// Opens a session that sits at its prompt, has no inbox, and beside which a hook waits.
+/// Opens an idle session without an inbox, with a hook waiting beside it.
 fn idle_session(world: &World, project: &str) -> (Session, WaitingHook) {
     let session = world.session(project);
     session.register("idle");
@@ -103,7 +103,7 @@ fn idle_session(world: &World, project: &str) -> (Session, WaitingHook) {
     (session, waiter)
 }
 
-/// The client starts a turn with what a waiting hook has said. Returns what the prompt hook adds.
+/// Starts a turn with the text of a waiting hook. Returns what the prompt hook adds.
 fn prompt_from_hook(session: &Session, text: &str, turn: &str) -> Value {
     session.register("busy");
     let prompt = format!(
@@ -274,8 +274,8 @@ fn rewake_hook_wakes_a_busy_session_only_once_idle() {
     let bo = InboxSession::open(&world, "bo", "busy");
     let mut waiter = WaitingHook::of(&world, &bo.session);
     let ask = start_ask(&ada, "bo", "which port?");
-    let told = ask.wait_for_progress("bo: stored");
-    assert!(told.ends_with("not shown yet, working"), "{told}");
+    let reported = ask.wait_for_progress("bo: stored");
+    assert!(reported.ends_with("not shown yet, working"), "{reported}");
     bo.assert_no_line(Duration::from_millis(300));
     waiter.assert_still_waiting();
     bo.session.register("idle");
@@ -379,8 +379,8 @@ fn session_without_live_hook_or_inbox_is_reported_not_woken() {
     let ada = world.session("ada");
     let (_bo, waiter) = idle_session(&world, "bo");
     waiter.signal(Signal::STOP);
-    let told = start_ask(&ada, "bo", "which port?").wait_for_progress("not woken");
-    assert!(told.contains("no inbox socket"), "{told}");
+    let reported = start_ask(&ada, "bo", "which port?").wait_for_progress("not woken");
+    assert!(reported.contains("no inbox socket"), "{reported}");
 }
 
 #[test]
@@ -400,7 +400,7 @@ fn rewake_hook_wakes_a_new_session_for_pending_questions() {
     let world = World::new();
     let ada = world.session("ada");
     drop(world.session("bo"));
-    wait_until("bo is gone", || {
+    wait_until("bo has left", || {
         ada.call("ask_peer", json!({ "to": "bo", "question": "x" }))["status"] == "offline"
     });
     let bo = world.bare_session("bo", &[]);

@@ -1,46 +1,10 @@
-//! Stories of tasks: who creates, begins, reviews and ends them, who is told, and what is refused.
+//! Tasks: who creates, starts, reviews and ends them, and who is notified.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World, wait_until};
+use crate::support::{create_task, refused, set_status, update, updated};
 
-#[track_caller]
-pub(crate) fn create_task(session: &Session, title: &str, more: Value) -> String {
-    let mut arguments = json!({ "title": title });
-    let all = arguments.as_object_mut().unwrap();
-    all.extend(more.as_object().unwrap().clone());
-    let created = session.call("create_task", arguments);
-    assert_eq!(created["created"], true, "{created}");
-    created["task"]["task_id"].as_str().unwrap().to_owned()
-}
-
-pub(crate) fn update(session: &Session, id: &str, more: Value) -> Value {
-    let mut arguments = json!({ "task_id": id });
-    let all = arguments.as_object_mut().unwrap();
-    all.extend(more.as_object().unwrap().clone());
-    session.call("update_task", arguments)
-}
-
-/// Changes what must be allowed, and returns the task.
-#[track_caller]
-pub(crate) fn updated(session: &Session, id: &str, more: Value) -> Value {
-    let result = update(session, id, more);
-    assert!(result["task"].is_object(), "{result}");
-    result["task"].clone()
-}
-
-#[track_caller]
-pub(crate) fn set_status(session: &Session, id: &str, status: &str) -> Value {
-    updated(session, id, json!({ "status": status }))
-}
-
-#[track_caller]
-pub(crate) fn refused(result: &Value) -> (String, String) {
-    let error = &result["error"];
-    let text = |key: &str| error[key].as_str().unwrap_or_else(|| panic!("{result}"));
-    (text("code").to_owned(), text("message").to_owned())
-}
-
-/// Returns sender and text of what a mailbox has been told, oldest first.
+/// Returns sender and text of the notifications of a peer, oldest first.
 pub(crate) fn notifications(session: &Session) -> Vec<(String, String)> {
     let listed = session.call("list_messages", json!({ "filter": "all" }));
     let messages = listed["messages"].as_array().unwrap();
@@ -62,7 +26,7 @@ pub(crate) fn titles(listed: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Returns the types of the events of tasks with what changed.
+/// Returns the types of the task events with the changed fields.
 pub(crate) fn history(session: &Session) -> Vec<(String, Value)> {
     let read = session.call("events", json!({ "types": ["task.*"], "after": 0 }));
     let events = read["events"].as_array().unwrap();
@@ -157,7 +121,7 @@ fn assignee_is_notified_of_a_task_and_creator_of_its_end() {
         notices[0].1.contains("was cancelled: one") && notices[0].1.contains("not needed"),
         "{notices:?}"
     );
-    // Somebody else reviews it and finds it good: that is the end its creator waits for.
+    // Another peer reviews and accepts it: that is the end its creator waits for.
     let done = create_task(&ada, "two", json!({ "assigned_to": "bo" }));
     set_status(&bo, &done, "in_progress");
     set_status(&bo, &done, "in_review");
@@ -171,7 +135,7 @@ fn assignee_is_notified_of_a_task_and_creator_of_its_end() {
     );
     assert_eq!(notices[2].0, "cy");
     assert!(notices[2].1.contains("is done: two"), "{notices:?}");
-    // Nobody is told of what he did himself.
+    // No peer is notified of its own changes.
     let own = create_task(&ada, "own", json!({ "assigned_to": "ada" }));
     set_status(&ada, &own, "in_progress");
     set_status(&ada, &own, "cancelled");
@@ -230,7 +194,7 @@ fn task_keeps_all_fields_and_the_list_filters_by_them() {
         ),
         (&json!([file]), &json!([first]), &json!("ada"))
     );
-    // What is assigned to somebody is his, whatever project it belongs to.
+    // A task belongs to its assignee, whatever its project.
     assert_eq!(
         titles(&bo.call("list_tasks", json!({}))),
         ["fix the login", "of another project"]
@@ -349,7 +313,7 @@ fn starting_a_task_claims_its_free_files_until_its_end() {
     assert_eq!((holder(&free), holder(&own)), (json!("bo"), json!("bo")));
     set_status(&bo, &id, "in_review");
     assert_eq!(holder(&free), "bo", "review is not the end");
-    // Whoever stands in line gets it when the task ends, and keeps it.
+    // The next peer in the queue gets it when the task ends, and keeps it.
     ada.call("claim", json!({ "resource": free, "wait": "queue" }));
     set_status(&ada, &id, "done");
     assert_eq!(
@@ -382,7 +346,7 @@ fn rejection_reassignment_and_deletion_release_task_files() {
     begin();
     ada.call("delete_task", json!({ "task_id": id }));
     assert!(is_free());
-    // Who moves the task of somebody else takes nothing for himself.
+    // A peer that changes the status of another's task gets no claim.
     let id = create_task(
         &ada,
         "two",
@@ -401,7 +365,7 @@ fn every_task_change_is_a_short_event_that_wakes_waiters() {
         "events",
         json!({ "action": "wait", "types": ["task.*"], "timeout_seconds": 60 }),
     );
-    wait_until("the wait stands", || {
+    wait_until("the wait is stored", || {
         let count = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
         world
             .rows()

@@ -2,7 +2,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
-use crate::task::{create_task, notifications, refused, set_status, titles};
+use crate::support::{create_task, refused, set_status};
+use crate::task::{notifications, titles};
 
 // Ledger: Tasks 13
 #[test]
@@ -139,7 +140,7 @@ fn hundreds_of_tasks_are_cancelled_in_batches() {
     let left = "SELECT count(*) FROM task WHERE status <> 'cancelled'";
     let left: i64 = rows.query_row(left, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
-    // Each transaction tells in one message what it did.
+    // Each transaction posts one message with its result.
     assert_eq!(notifications(&bo).len(), 3);
 }
 

@@ -1,16 +1,12 @@
-//! Stories of the files of tasks: who has them when tasks overlap, when a task names others, and when it changes hands.
+//! The files of tasks: who holds them when tasks overlap, when a task names others, and when it changes hands.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
+use crate::support::{create_task, update};
 
-/// Creates a task of the session's own that touches these files of its project.
-#[track_caller]
-fn create_task(session: &Session, title: &str, files: &[&str]) -> String {
-    let created = session.call(
-        "create_task",
-        json!({ "title": title, "files_owned": paths(session, files) }),
-    );
-    created["task"]["task_id"].as_str().unwrap().to_owned()
+/// Returns the field of a task that owns these files of the session's project.
+fn owning(session: &Session, files: &[&str]) -> Value {
+    json!({ "files_owned": paths(session, files) })
 }
 
 fn paths(session: &Session, files: &[&str]) -> Vec<String> {
@@ -18,13 +14,10 @@ fn paths(session: &Session, files: &[&str]) -> Vec<String> {
     files.iter().map(path).collect()
 }
 
-/// Changes what must be allowed. Returns who has which file by that.
+/// Updates a task, which must be allowed. Returns the resulting file claims.
 #[track_caller]
-fn update_task(session: &Session, id: &str, more: Value) -> Vec<(String, String)> {
-    let mut arguments = json!({ "task_id": id });
-    let all = arguments.as_object_mut().unwrap();
-    all.extend(more.as_object().unwrap().clone());
-    let result = session.call("update_task", arguments);
+fn update_files(session: &Session, id: &str, more: Value) -> Vec<(String, String)> {
+    let result = update(session, id, more);
     assert!(result["task"].is_object(), "{result}");
     let claims = result["claims"].as_array().cloned().unwrap_or_default();
     let word = |text: &Value| text.as_str().unwrap_or_default().to_owned();
@@ -42,12 +35,7 @@ fn update_task(session: &Session, id: &str, more: Value) -> Vec<(String, String)
         .collect()
 }
 
-#[track_caller]
-fn set_status(session: &Session, id: &str, status: &str) -> Vec<(String, String)> {
-    update_task(session, id, json!({ "status": status }))
-}
-
-/// Returns who holds files of a session's project, as `name: peer (note)`, seen by another.
+/// Returns the holders of files of a project, as `name: peer`, as another session sees them.
 fn held_files(session: &Session, project: &Session) -> Vec<String> {
     let listed = session.call(
         "claims",
@@ -76,15 +64,15 @@ fn all_granted(names: &[&str]) -> Vec<(String, String)> {
 fn file_of_two_tasks_stays_claimed_until_both_have_ended() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let one = create_task(&ada, "one", &["a.rs", "b.rs"]);
-    let two = create_task(&ada, "two", &["b.rs", "c.rs"]);
-    set_status(&ada, &one, "in_progress");
+    let one = create_task(&ada, "one", owning(&ada, &["a.rs", "b.rs"]));
+    let two = create_task(&ada, "two", owning(&ada, &["b.rs", "c.rs"]));
+    update_files(&ada, &one, json!({ "status": "in_progress" }));
     assert_eq!(
-        set_status(&ada, &two, "in_progress"),
+        update_files(&ada, &two, json!({ "status": "in_progress" })),
         all_granted(&["b.rs", "c.rs"])
     );
-    set_status(&ada, &two, "in_review");
-    set_status(&ada, &one, "cancelled");
+    update_files(&ada, &two, json!({ "status": "in_review" }));
+    update_files(&ada, &one, json!({ "status": "cancelled" }));
     assert_eq!(held_files(&bo, &ada), ["b.rs: ada", "c.rs: ada"]);
     let resource = format!("file:{}/b.rs", ada.folder.display());
     let line = bo.call("claims", json!({ "resource": resource }));
@@ -94,11 +82,11 @@ fn file_of_two_tasks_stays_claimed_until_both_have_ended() {
         Some(format!("task {two}").as_str()),
         "it says what for"
     );
-    let three = create_task(&ada, "three", &["b.rs"]);
-    set_status(&ada, &three, "in_progress");
+    let three = create_task(&ada, "three", owning(&ada, &["b.rs"]));
+    update_files(&ada, &three, json!({ "status": "in_progress" }));
     ada.call("delete_task", json!({ "task_id": two }));
     assert_eq!(held_files(&bo, &ada), ["b.rs: ada"]);
-    update_task(&ada, &three, json!({ "assigned_to": "bo" }));
+    update_files(&ada, &three, json!({ "assigned_to": "bo" }));
     assert_eq!(
         held_files(&bo, &ada),
         [""; 0],
@@ -110,35 +98,35 @@ fn file_of_two_tasks_stays_claimed_until_both_have_ended() {
 fn changed_task_files_release_old_claims_and_add_new_ones() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let one = create_task(&ada, "one", &["a.rs", "b.rs", "c.rs"]);
-    let two = create_task(&ada, "two", &["b.rs"]);
-    set_status(&ada, &one, "in_progress");
-    set_status(&ada, &two, "in_progress");
+    let one = create_task(&ada, "one", owning(&ada, &["a.rs", "b.rs", "c.rs"]));
+    let two = create_task(&ada, "two", owning(&ada, &["b.rs"]));
+    update_files(&ada, &one, json!({ "status": "in_progress" }));
+    update_files(&ada, &two, json!({ "status": "in_progress" }));
     let taken = format!("file:{}/taken.rs", ada.folder.display());
     bo.call("claim", json!({ "resource": taken }));
     let files = paths(&ada, &["c.rs", "d.rs", "taken.rs"]);
     let mut wanted = all_granted(&["c.rs", "d.rs"]);
     wanted.push(("taken.rs".into(), "held_by bo".into()));
     assert_eq!(
-        update_task(&ada, &one, json!({ "files_owned": files })),
+        update_files(&ada, &one, json!({ "files_owned": files })),
         wanted
     );
     let all = ["b.rs: ada", "c.rs: ada", "d.rs: ada", "taken.rs: bo"];
     assert_eq!(held_files(&bo, &ada), all, "two still needs b.rs");
-    // With a step it is the same.
+    // The same with a change of status.
     let more = json!({ "files_owned": paths(&ada, &["e.rs"]), "status": "in_review" });
-    assert_eq!(update_task(&ada, &one, more), all_granted(&["e.rs"]));
+    assert_eq!(update_files(&ada, &one, more), all_granted(&["e.rs"]));
     assert_eq!(
         held_files(&bo, &ada),
         ["b.rs: ada", "e.rs: ada", "taken.rs: bo"]
     );
-    // Whoever changes it for its assignee takes nothing for himself.
+    // A peer that changes it for its assignee gets no claim.
     let more = json!({ "files_owned": paths(&ada, &["f.rs"]) });
-    assert_eq!(update_task(&bo, &one, more), []);
+    assert_eq!(update_files(&bo, &one, more), []);
     assert_eq!(held_files(&bo, &ada), ["b.rs: ada", "taken.rs: bo"]);
-    set_status(&ada, &two, "cancelled");
+    update_files(&ada, &two, json!({ "status": "cancelled" }));
     let more = json!({ "files_owned": paths(&ada, &["g.rs"]), "status": "cancelled" });
-    assert_eq!(update_task(&ada, &one, more), []);
+    assert_eq!(update_files(&ada, &one, more), []);
     assert_eq!(
         held_files(&bo, &ada),
         ["taken.rs: bo"],
@@ -150,7 +138,7 @@ fn changed_task_files_release_old_claims_and_add_new_ones() {
 fn starting_a_task_keeps_an_existing_claim_queue_ticket() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let task = create_task(&ada, "one", &["a.rs", "b.rs"]);
+    let task = create_task(&ada, "one", owning(&ada, &["a.rs", "b.rs"]));
     let resource = format!("file:{}/a.rs", ada.folder.display());
     bo.call("claim", json!({ "resource": resource }));
     ada.call(
@@ -165,7 +153,7 @@ fn starting_a_task_keeps_an_existing_claim_queue_ticket() {
     assert_eq!(before.0[0]["note"], "to read");
     let has = |name: &str, who: &str| (name.to_owned(), who.to_owned());
     assert_eq!(
-        set_status(&ada, &task, "in_progress"),
+        update_files(&ada, &task, json!({ "status": "in_progress" })),
         [has("a.rs", "held_by bo"), has("b.rs", "granted")]
     );
     assert_eq!(line(), before);

@@ -1,15 +1,14 @@
-//! Tasks against a model of a few lines: whatever is done in whatever order, both agree on what is so and what is refused.
+//! Tasks compared with a small reference model: after any operations in any order, both agree on states and refusals.
+use crate::support::MeshFixture;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use claude_mesh::mesh::task_files;
 use claude_mesh::mesh::{
-    ClaimFilter, JoinRequest, Mesh, SessionHandle, TaskChange, TaskFields, TaskSelection,
+    ClaimFilter, Mesh, SessionHandle, StaleTaskFilter, TaskChange, TaskFields, TaskSelection,
 };
 use claude_mesh::model::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
 use claude_mesh::model::{Error, TaskStatus};
-use claude_mesh::platform::clock::ManualClock;
 use claude_mesh::platform::id::TaskId;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -19,7 +18,7 @@ const PEERS: usize = 3;
 const TITLES: usize = 12;
 const FILES: usize = 2;
 
-/// One thing that somebody does.
+/// One operation of a peer.
 #[derive(Debug, Clone)]
 enum Step {
     Create {
@@ -55,7 +54,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let who = 0..PEERS;
     let task = 0..5_usize;
-    // Ends are rare, so that there is something to send back.
+    // Ends are rare, so that there are tasks to reject.
     let to = prop_oneof![
         3 => Just(Todo), 4 => Just(InProgress), 4 => Just(InReview), 2 => Just(Done), 1 => Just(Cancelled)
     ];
@@ -84,31 +83,31 @@ struct Task {
     holds_file: bool,
 }
 
-/// Why something was not done.
+/// Why an operation was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rejection {
-    /// There is an open task of that title, which comes back.
+    /// An open task has that title and is returned.
     DuplicateTitle,
-    /// There is no such task.
+    /// The task does not exist.
     Unknown,
-    /// It is somebody else's.
+    /// The task belongs to another peer.
     NotYours,
-    /// That step does not exist.
+    /// The transition does not exist.
     Step,
-    /// It was sent back without saying why.
+    /// The rejection has no reason.
     Reason,
-    /// What it waits for has not ended.
+    /// A dependency is open.
     OpenDependency,
-    /// It would wait for itself.
+    /// The dependency would form a cycle.
     Cycle,
-    /// It has another version by now.
+    /// The version has changed.
     Version,
-    /// It has ended.
+    /// The task has ended.
     Ended,
 }
 
 impl Rejection {
-    /// Reads a refusal: its code, and of conflicts what they say.
+    /// Classifies a refusal: its code, and for conflicts its message.
     fn of(error: &Error) -> Self {
         let Error::Refused(refusal) = error else {
             panic!("{error}");
@@ -131,7 +130,7 @@ impl Rejection {
 
 type Outcome = Result<(), Rejection>;
 
-/// All tasks that ever were, in the order in which they were created.
+/// All tasks that ever existed, in order of creation.
 #[derive(Debug, Default)]
 struct Model {
     tasks: Vec<Task>,
@@ -210,7 +209,7 @@ impl Model {
                 self.give_back(task);
             }
             Step::CancelStale { who } => {
-                // Every peer has a project of its own, and a task belongs to its creator's.
+                // Every peer has its own project, and a task belongs to that of its creator.
                 assert!(who < PEERS);
                 for task in &mut self.tasks {
                     if task.status == Todo && !task.deleted {
@@ -255,7 +254,7 @@ impl Model {
         Ok(())
     }
 
-    /// Another task of the same peer that is under way and touches the same file keeps it.
+    /// Another started task of the same peer with the same file keeps the file.
     fn give_back(&mut self, at: usize) {
         let task = self.tasks[at].clone();
         self.tasks[at].holds_file = false;
@@ -282,14 +281,14 @@ impl Model {
     }
 }
 
-/// Returns which task is meant: of so many, counted back from the newest. The last is none at all.
+/// Returns the index of a task counted back from the newest. The last count names no task.
 fn nth_newest(count: usize, back: usize) -> usize {
     count.checked_sub(back + 1).unwrap_or(count)
 }
 
-/// The same, done over a real file.
+/// The same operations on a real file.
 struct Real {
-    place: tempfile::TempDir,
+    fixture: MeshFixture,
     mesh: Mesh,
     peers: Vec<SessionHandle>,
     ids: Vec<TaskId>,
@@ -297,20 +296,17 @@ struct Real {
 
 impl Real {
     fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::at(1_800_000_000_000));
-        let mut mesh = Mesh::open(&place.path().join("mesh.db"), clock).unwrap();
+        let fixture = MeshFixture::new();
+        let mut mesh = fixture.mesh();
         let peers = (0..PEERS)
             .map(|who| {
-                let folder = place.path().join(who.to_string());
-                std::fs::create_dir_all(&folder).unwrap();
-                let request = JoinRequest::here(&folder).unwrap();
                 let instance = u32::try_from(who).unwrap() + 1;
-                mesh.register(&request.instance(instance)).unwrap()
+                let request = fixture.join_request(&who.to_string(), instance);
+                mesh.register(&request).unwrap()
             })
             .collect();
         Self {
-            place,
+            fixture,
             mesh,
             peers,
             ids: Vec::new(),
@@ -318,7 +314,7 @@ impl Real {
     }
 
     fn project(&self) -> &Path {
-        self.place.path()
+        self.fixture.place.path()
     }
 
     fn id(&self, back: usize) -> TaskId {
@@ -390,12 +386,19 @@ impl Real {
             }
             Step::CancelStale { who } => {
                 let me = &self.peers[who];
-                to_outcome(self.mesh.cancel_stale_tasks(me, &project, 0, None))
+                to_outcome(self.mesh.cancel_stale_tasks(
+                    me,
+                    &StaleTaskFilter {
+                        project: &project,
+                        older_than_seconds: 0,
+                        reason: None,
+                    },
+                ))
             }
         }
     }
 
-    /// Returns what there is, in the terms of the model, by the order of creation.
+    /// Returns all tasks in the terms of the model, in order of creation.
     fn listed_tasks(&mut self) -> Vec<(usize, TaskStatus, Option<String>, i64)> {
         let project = self.project().to_owned();
         let all = TaskSelection {
@@ -428,7 +431,7 @@ fn to_outcome<T>(outcome: claude_mesh::model::Result<T>) -> Outcome {
     outcome.map(drop).map_err(|error| Rejection::of(&error))
 }
 
-/// Takes all steps in both, and compares after each. Returns what was not done and why.
+/// Runs all steps in both and compares after each. Returns the refusals.
 fn run_steps(steps: &[Step]) -> Vec<Rejection> {
     let (mut model, mut real) = (Model::default(), Real::new());
     let mut refused = Vec::new();
@@ -461,7 +464,7 @@ proptest! {
     }
 }
 
-/// One long life of a file; the same in every run.
+/// One long sequence of steps, the same in every run.
 // Ledger: Tasks 5
 #[test]
 fn tasks_match_the_model_after_a_thousand_steps() {

@@ -1,27 +1,20 @@
-//! Stories of the brakes: how deep questions may follow from questions, and who is told that one is on.
+//! The throttle: how deep questions may follow from questions, and who learns that it is on.
 use serde_json::{Value, json};
 
+use crate::support::ask_and_answer;
 use crate::support::{InboxSession, attached_context, start_ask};
 use crate::support::{Session, World, wait_until};
 
-/// Asks, and has the answer before it returns.
-#[track_caller]
-fn ask_and_receive(asker: &Session, other: &Session, question: &str) {
-    let ask = start_ask(asker, &other.name(), question);
-    other.send_reply(&other.next_question(), "yes");
-    assert_eq!(ask.result()["status"], "answered", "{question}");
-}
-
-/// Plays so many questions to and fro, each answered before the next is asked.
+/// Two sessions ask each other this many questions, each answered before the next.
 #[track_caller]
 fn ping_pong(sides: [&Session; 2], rounds: usize) {
     for round in 0..rounds {
         let (asker, other) = (sides[round % 2], sides[(round + 1) % 2]);
-        ask_and_receive(asker, other, &format!("question {round}?"));
+        ask_and_answer(asker, other, &format!("question {round}?"), "yes");
     }
 }
 
-/// A background task of the session ends, which starts a turn that nobody typed.
+/// Starts a turn without a typed prompt, as the end of a background task does.
 fn submit_notification(session: &Session, turn: &str) -> Value {
     session.hook(
         "UserPromptSubmit",
@@ -29,7 +22,7 @@ fn submit_notification(session: &Session, turn: &str) -> Value {
     )
 }
 
-/// How deep the last question lies that the store has.
+/// Returns the depth of the newest stored question.
 fn last_depth(world: &World) -> i64 {
     world
         .rows()
@@ -52,9 +45,9 @@ fn depth_limit_refuses_a_long_chain_of_answered_questions() {
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("followed from another"), "{message}");
     assert_eq!(ada.questions().len(), 0, "nothing was stored");
-    // What a person types begins anew, at that session only.
+    // A typed prompt resets the depth, in that session only.
     assert_eq!(bo.prompt("t1"), None);
-    ask_and_receive(&bo, &ada, "which port?");
+    ask_and_answer(&bo, &ada, "which port?", "yes");
     assert_eq!(last_depth(&world), 0);
 }
 
@@ -71,7 +64,7 @@ fn question_depth_grows_in_the_turn_of_delivery_and_the_next() {
     assert_eq!(ask.result()["status"], "answered");
     for (turn, depth) in [("t1", 1), ("t2", 1), ("t3", 0), ("t4", 0)] {
         assert_eq!(submit_notification(&bo.session, turn), Value::Null);
-        ask_and_receive(&bo.session, &cy, turn);
+        ask_and_answer(&bo.session, &cy, turn, "yes");
         assert_eq!(last_depth(&world), depth, "{turn}");
     }
 }
@@ -90,12 +83,12 @@ fn question_depth_counts_deliveries_by_call_and_typed_prompt() {
     bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["status"], "answered");
     submit_notification(&bo, "t2");
-    ask_and_receive(&bo, &cy, "a?");
+    ask_and_answer(&bo, &cy, "a?", "yes");
     assert_eq!(last_depth(&world), 1);
     bo.prompt("t3");
-    ask_and_receive(&ada, &bo, "which schema?");
+    ask_and_answer(&ada, &bo, "which schema?", "yes");
     submit_notification(&bo, "t4");
-    ask_and_receive(&bo, &cy, "b?");
+    ask_and_answer(&bo, &cy, "b?", "yes");
     assert_eq!(last_depth(&world), 1);
 }
 
@@ -122,7 +115,7 @@ fn question_depth_counts_an_open_question_from_any_turn() {
 fn typed_prompt_attaches_questions_under_a_held_write_lock() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    ask_and_receive(&ada, &bo, "which port?");
+    ask_and_answer(&ada, &bo, "which port?", "yes");
     let ask = start_ask(&ada, "bo", "which schema?");
     ask.wait_for_progress("bo: stored");
     let holder = world.rows();
@@ -136,7 +129,7 @@ fn typed_prompt_attaches_questions_under_a_held_write_lock() {
     );
 }
 
-/// Returns what the log tells a person, without times and ids.
+/// Returns the event log at the command line, without times and ids.
 #[cfg(feature = "cli")]
 fn log_output(world: &World) -> String {
     world.cli(&world.home(), &["log"]).out
@@ -166,7 +159,7 @@ fn event_log_names_who_set_and_cleared_quiet() {
     run_as_person(&["quiet", "bo", "--off"]);
     run_as_person(&["quiet", "bo", "--off"]);
     let log = log_output(&world);
-    let ends = log.matches("bo is not to be quiet any more").count();
+    let ends = log.matches("ended quiet for bo").count();
     assert_eq!(ends, 1, "the second changed nothing: {log}");
     let events = ada.call(
         "events",
@@ -192,7 +185,7 @@ fn event_log_names_who_paused_the_mesh_and_what_was_held() {
     assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
     let log = log_output(&world);
     for text in [
-        "paused the whole mesh until told otherwise",
+        "paused the whole mesh until further notice",
         "the question of ada to bo is held: the mesh is paused",
         "ended the pause of the mesh",
     ] {
@@ -205,7 +198,7 @@ fn event_log_names_who_paused_the_mesh_and_what_was_held() {
     assert_eq!(events[1]["type"], "mesh.resumed");
 }
 
-/// Asks by the doorbell, in a turn of its own, and has the answer.
+/// Asks an idle session, whose woken turn answers.
 #[track_caller]
 fn wake_and_receive(asker: &Session, bo: &InboxSession, turn: &str) {
     bo.session.register("idle");
@@ -292,7 +285,7 @@ fn stop_blocks_are_counted_in_peers_status_and_log() {
     assert!(
         log_output(&world).contains("bo was kept in its turn by the question of ada (2 in a row)")
     );
-    // The next turn begins at nothing.
+    // The next turn starts at depth 0.
     bo.prompt("t2");
     assert_eq!(ada.call("list_peers", json!({}))["peers"][0]["stops"], 0);
     ask.cancel();
@@ -301,7 +294,7 @@ fn stop_blocks_are_counted_in_peers_status_and_log() {
     assert_eq!(ada.call("await_reply", again)["delivery"]["stops"], 2);
 }
 
-/// A program that writes down what the person was told, a line each time. Returns where.
+/// Sets a notification command that appends each notification to a file. Returns the file.
 fn set_notify_command(world: &mut World) -> std::path::PathBuf {
     let log_output = world.home().join("told");
     let content = format!(
@@ -338,12 +331,12 @@ fn notify_command_runs_once_per_spent_budget_or_open_pause() {
     assert_held("a?", "wake_budget");
     assert_notified("bo|peers have started as many turns of a session as they may");
     assert_held("b?", "wake_budget");
-    // It was told for as long as it lasts; a prompt frees the budget.
+    // One notification lasts until the budget is free again; a prompt frees it.
     assert!(bo.session.prompt("t2").unwrap().contains("b?"));
     for _ in 0..2 {
         bo.session.send_reply(&bo.session.next_question(), "yes");
     }
-    // Quiet is what its person wants, and so is a pause that ends by itself.
+    // Quiet and a pause that ends by itself are intended by the person.
     for (on, off) in [
         (&["quiet", "bo"][..], &["quiet", "bo", "--off"][..]),
         (&["pause", "--for", "1h"], &["pause", "--off"]),
@@ -359,7 +352,7 @@ fn notify_command_runs_once_per_spent_budget_or_open_pause() {
     assert_notified("bo|the mesh is paused until you end it");
     bo.session.send_reply(&bo.session.next_question(), "yes");
     assert_eq!(world.cli(&world.home(), &["pause", "--off"]).code, Some(0));
-    // And once more when the budget is spent once more.
+    // A second notification when the budget is spent again.
     wake_and_receive(&ada, &bo, "t3");
     assert_held("d?", "wake_budget");
     assert_notified("as many turns of a session as they may");

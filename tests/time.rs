@@ -1,4 +1,4 @@
-//! What time does: questions expire, old things go, the log keeps one order. The clock is set by hand.
+//! Time under a manual clock: questions expire, old rows are removed, the event log keeps one order.
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn question_expires_after_seven_days_and_takes_a_late_answer() {
     assert!(MeshFixture::kinds(&mut ada).contains(&"question.expired".to_owned()));
     let seat = ada.handle().clone();
     let notice = ada.mesh().inbox(&seat).unwrap().answers;
-    assert_eq!(notice.len(), 1, "the asker is told that nobody answered");
+    assert_eq!(notice.len(), 1, "the asker is notified that no answer came");
     assert_eq!(notice[0].question.state, QuestionState::Expired);
     let replied = bo_member.answer(asked.question, "5433").unwrap();
     assert!(replied.late);
@@ -250,7 +250,7 @@ fn without_hooks_an_answered_question_counts_for_an_hour() {
     members[1].ask(&names[0], "and you?", None).unwrap();
 }
 
-/// Returns what the mesh holds a peer for.
+/// Returns the liveness of a peer.
 fn liveness(member: &mut Member, name: &str) -> Liveness {
     let views = member.mesh().peers(None, PeerScope::Machine, true).unwrap();
     let view = views.iter().find(|view| view.peer.name.as_str() == name);
@@ -300,7 +300,7 @@ fn remote_session_is_stale_after_the_clock_was_set_back() {
     ada.mesh().record_dead_sessions().unwrap();
     assert!(!MeshFixture::kinds(&mut ada).contains(&"peer.died".to_owned()));
     set_session_activity(&mut bo, "idle");
-    assert_eq!(liveness(&mut ada, "bo"), Liveness::Alive, "heard of again");
+    assert_eq!(liveness(&mut ada, "bo"), Liveness::Alive, "seen again");
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn wake_retries_for_an_unheard_question_back_off() {
     assert!(raised_after(1), "eight seconds old");
     let minutes = 7 * 24 * 60;
     let rings = (0..minutes).filter(|_| raised_after(60_000)).count();
-    assert!((5..=20).contains(&rings), "{rings} rings in seven days");
+    assert!((5..=20).contains(&rings), "{rings} doorbells in seven days");
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn question_for_an_offline_peer_causes_no_repeated_writes() {
     }
 }
 
-/// Returns the names of all mailboxes, also of those nobody sits at.
+/// Returns the names of all peers, also of those without a session.
 fn mailboxes(member: &mut Member) -> Vec<String> {
     let all = member.mesh().peers(None, PeerScope::Machine, true).unwrap();
     let names = all.iter().map(|view| view.peer.name.to_string());
@@ -393,6 +393,6 @@ fn unused_peer_of_a_deleted_folder_goes_after_thirty_days() {
     assert_eq!(left.len(), 58, "{left:?}");
     assert!(!left.contains(&"gone".to_owned()), "{left:?}");
     let events = MeshFixture::events(&mut ada);
-    let told = events.iter().find(|event| event.kind == "peer.forgotten");
-    assert_eq!(told.unwrap().subject, "gone");
+    let reported = events.iter().find(|event| event.kind == "peer.forgotten");
+    assert_eq!(reported.unwrap().subject, "gone");
 }

@@ -1,4 +1,4 @@
-//! The list of tools as a client gets it: which there are, and what is told of each beside its name.
+//! The list of tools as a client receives it: names, descriptions, schemas, and its size.
 use std::collections::BTreeSet;
 
 use claude_mesh::platform::settings::TOOL_SETS;
@@ -26,7 +26,7 @@ const ASK: [&str; 7] = [
     "reply_to_peer",
 ];
 
-/// What each set has beside those that are always there.
+/// The tools of each set beside those that are always listed.
 const SETS: [(&str, &[&str]); 7] = [
     ("ask", &[]),
     (
@@ -68,7 +68,7 @@ fn server_lists_configured_tool_sets_and_always_the_ask_set() {
     assert_eq!(names(&listed(&world.bare_session("ada", &[]))), all);
     let two = serde_json::to_string(&two).unwrap();
     assert!(two.len() < 8_000, "the shorter list has {}", two.len());
-    // What is set for all sessions counts as well.
+    // A setting for all sessions counts too.
     world.write(".claude-mesh/.env", "CLAUDE_MESH_TOOLS=events\n");
     std::fs::set_permissions(
         world.home().join(".claude-mesh"),
@@ -154,7 +154,7 @@ fn essential_tools_always_load_and_hints_state_side_effects() {
     for tool in &tools {
         let hints = &tool["annotations"];
         assert_eq!(hints["openWorldHint"], false, "{tool}");
-        // Said of what writes; without a word it is true of what only reads.
+        // Tools that write carry the hint; for tools that only read the default is correct.
         let reads = hints["readOnlyHint"] == true;
         assert!(reads || hints["destructiveHint"] == false, "{tool}");
     }

@@ -1,7 +1,7 @@
-//! Upgrades while sessions run: a newer program migrates the file, and the older programs beside it work on.
+//! Upgrades while sessions run: a newer program migrates the file, and older programs beside it keep working.
 //!
-//! Two real builds stand side by side: this one, and one of the last commit that knew only version 1 of the schema. What
-//! a later version may do is played by this program with a schema of its own, beside the real servers and hooks.
+//! Two real builds run side by side: this one, and one of the last commit that knew only version 1 of the schema. A later
+//! version is simulated by this program with a schema of its own, beside the real servers and hooks.
 mod older;
 
 use claude_mesh::store::{Migration, Options, Schema, Store};
@@ -19,7 +19,7 @@ const THIRD: Migration = Migration {
     sql: include_str!("../src/store/schema/0003_memory_tasks.sql"),
 };
 
-/// What a later version may do: new tables, new columns with a default, new indexes.
+/// What a later version may add: tables, columns with a default, indexes.
 const ADDITIVE: Schema = Schema {
     migrations: &[
         FIRST,
@@ -35,7 +35,7 @@ const ADDITIVE: Schema = Schema {
     min_reader: 1,
 };
 
-/// What no program of today can follow.
+/// A step that present programs cannot read.
 const BREAKING: Schema = Schema {
     migrations: ADDITIVE.migrations,
     min_reader: 4,

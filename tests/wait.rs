@@ -1,9 +1,7 @@
-//! Stories of waits: for somebody who is not there yet, for several answers; and for waits that end otherwise than by an
-//! answer, after which nothing is lost and nobody is left deaf.
+//! Waits: for an offline peer, for several answers, and waits that end otherwise than by an answer.
 //!
-//! A session with a call that waits is not rung, because the call returns with what comes. So a call that is over must not
-//! be taken for one that waits, however it ended.
-use std::path::Path;
+//! A session in a blocking call gets no wake line, because the call returns what arrives. So a call that has ended, however
+//! it ended, must not count as one that waits.
 use std::time::Duration;
 
 use claude_mesh::mesh::{Member, Wait};
@@ -11,10 +9,10 @@ use claude_mesh::model::QuestionState;
 use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
-use crate::support::{BackgroundProcess, Session, World, has_ended, wait_until};
+use crate::support::{BackgroundProcess, MeshFixture, Session, World, has_ended, wait_until};
 use crate::support::{InboxSession, attached_context, start_ask};
 
-/// A question of `asker` wakes the idle session, whatever happened there before.
+/// Asserts that a question of `asker` wakes the idle session.
 #[track_caller]
 fn assert_wakes(asker: &Session, inbox_session: &InboxSession) {
     let ask = start_ask(asker, &inbox_session.session.name(), "are you there?");
@@ -46,7 +44,7 @@ fn forgotten_question_ends_its_wait_and_wakes_work_again() {
 fn server_killed_during_a_call_leaves_the_session_wakeable() {
     let world = World::new();
     let ada = world.session("ada");
-    // The client lives on, and starts another server.
+    // The client keeps running and starts another server.
     let twice = "\"$SERVER\"; \"$SERVER\"; :";
     let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], twice, || true);
     let ask = start_ask(&bo.session, "ada", "which port?");
@@ -76,20 +74,7 @@ fn command_killed_while_waiting_leaves_the_session_wakeable() {
     assert_wakes(&ada, &bo);
 }
 
-/// Two who use the library alone.
-fn members(place: &Path) -> [Member; 2] {
-    ["ada", "bo"].map(|name| {
-        let project = place.join(name);
-        std::fs::create_dir_all(&project).unwrap();
-        let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
-        let mesh = claude_mesh::mesh::Mesh::open(&place.join("mesh.db"), clock).unwrap();
-        let request = claude_mesh::mesh::JoinRequest::here(&project).unwrap();
-        let instance = if name == "ada" { 1 } else { 2 };
-        mesh.join(&request.instance(instance)).unwrap()
-    })
-}
-
-/// The first asks, looks once, and then the second answers: what a look has not seen any more.
+/// One member asks and polls once; then the other answers, after the last poll.
 fn answer_after_last_poll([ada, bo]: &mut [Member; 2]) -> (Wait, claude_mesh::mesh::WaitPoll) {
     let to = Address::parse("bo").unwrap();
     let (asked, wait) = ada.ask(&to, "which port?", None).unwrap();
@@ -103,8 +88,8 @@ fn answer_after_last_poll([ada, bo]: &mut [Member; 2]) -> (Wait, claude_mesh::me
 
 #[test]
 fn answer_after_the_last_poll_is_in_the_result() {
-    let place = tempfile::tempdir().unwrap();
-    let mut members = members(place.path());
+    let fixture = MeshFixture::new();
+    let mut members = [fixture.member("ada", 1), fixture.member("bo", 2)];
     let (wait, poll) = answer_after_last_poll(&mut members);
     let [ada, _] = &mut members;
     let me = ada.handle().clone();
@@ -117,8 +102,8 @@ fn answer_after_the_last_poll_is_in_the_result() {
 
 #[test]
 fn answer_to_an_abandoned_call_goes_to_the_inbox() {
-    let place = tempfile::tempdir().unwrap();
-    let mut members = members(place.path());
+    let fixture = MeshFixture::new();
+    let mut members = [fixture.member("ada", 1), fixture.member("bo", 2)];
     let (wait, _) = answer_after_last_poll(&mut members);
     let [ada, _] = &mut members;
     let me = ada.handle().clone();
@@ -159,7 +144,7 @@ fn if_offline_wait_blocks_until_the_peer_joins() {
     let waits = ada.start("ask_peer", asked);
     waits.wait_for_progress("bo: stored");
     let bo = world.session("bo");
-    assert!(waits.is_open(), "nobody has answered");
+    assert!(waits.is_open(), "no answer came");
     bo.send_reply(&bo.next_question(), "5433");
     let result = waits.result();
     assert_eq!(

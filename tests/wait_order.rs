@@ -4,12 +4,12 @@ use crate::support::{DAY_MS, MeshFixture, bo};
 use claude_mesh::mesh::{Member, Wait};
 use claude_mesh::model::peer::Address;
 
-/// Begins to wait for what a member has asked bo.
+/// Asks bo and starts the wait.
 fn start_wait(member: &mut Member, question: &str) -> Wait {
     member.ask(&bo(), question, None).unwrap().1.unwrap()
 }
 
-/// A question for the session of a wait interrupts it if that is due. Returns whether it did.
+/// Returns whether a question has interrupted the wait.
 fn is_interrupted(member: &mut Member, wait: &Wait) -> bool {
     let me = member.handle().clone();
     let interruption = member.mesh().interrupt_if_asked(&me, wait.id).unwrap();
@@ -36,7 +36,7 @@ fn question_interrupts_the_newest_wait_then_the_next_newest() {
     fixture.clock.advance_ms(DAY_MS);
     assert!(!is_interrupted(&mut ada, &first), "twice is enough");
 
-    // One that was answered meanwhile, or a wait that began knowing of it, is left alone.
+    // A question that was answered meanwhile, or known when the wait began, interrupts nothing.
     let late = start_wait(&mut ada, "which table?");
     let (asked, _) = cy.ask(&to, "and now?", None).unwrap();
     assert!(is_interrupted(&mut ada, &late));

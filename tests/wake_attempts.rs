@@ -9,7 +9,7 @@ use crate::delivery_states::asked;
 use crate::support::World;
 use crate::support::{MeshFixture, set_session_activity};
 
-/// There is nothing to do, for so long at most.
+/// The action that waits for this long at most.
 pub(crate) fn rest_for(after_ms: Option<i64>) -> WakeAction {
     WakeAction::Wait {
         after_ms,
@@ -17,13 +17,13 @@ pub(crate) fn rest_for(after_ms: Option<i64>) -> WakeAction {
     }
 }
 
-/// The server of a member looks after it, as at every ring of its bell.
+/// Polls the wake policy as the server of a member does at every doorbell.
 pub(crate) fn next_wake_action(member: &mut Member) -> WakeAction {
     let me = member.handle().clone();
     member.mesh().attend(&me, || InboxState::Open).unwrap()
 }
 
-/// The same where a line is due.
+/// Polls the wake policy, which must post a line.
 #[track_caller]
 pub(crate) fn wake_attempts(member: &mut Member) {
     let attention = next_wake_action(member);
@@ -33,14 +33,14 @@ pub(crate) fn wake_attempts(member: &mut Member) {
     );
 }
 
-/// Returns how far a question came, as its asker is told.
+/// Returns the delivery of a question as its asker sees it.
 pub(crate) fn delivery(asker: &mut Member, id: QuestionId) -> DeliveryStatus {
     asker.mesh().question_statuses(&[id]).unwrap()[0]
         .delivery
         .clone()
 }
 
-/// Returns what the log says of waking: which kind, the number of the ring, and whether the question rides on it.
+/// Returns the wake events: type, number of the attempt, and whether the question is coalesced.
 pub(crate) fn wake_events(member: &mut Member) -> Vec<(String, Value, Value)> {
     let is_wake = |event: &Event| {
         ["rung", "queued", "not_woken"]
@@ -70,22 +70,26 @@ fn event_log_records_each_wake_attempt_and_its_outcome() {
     wake_attempts(&mut bo);
     fixture.clock.advance_ms(3_000);
     assert_eq!(next_wake_action(&mut bo), rest_for(None));
-    let told = delivery(&mut ada, id);
-    assert_eq!(told.wake, WakeState::Failed);
+    let reported = delivery(&mut ada, id);
+    assert_eq!(reported.wake, WakeState::Failed);
     let rung = |ring: u32| ("question.rung".to_owned(), json!(ring), json!(false));
     let not_woken = ("question.not_woken".to_owned(), Value::Null, Value::Null);
     assert_eq!(wake_events(&mut ada), [rung(1), rung(2), not_woken]);
 
     let log = |peer: &str| world.cli(&world.home(), &["log", "--peer", peer]).out;
-    for told in [
-        format!("bo is rung for the question of ada  {id}\n"),
-        format!("bo is rung once more for the question of ada  {id}\n"),
+    for reported in [
+        format!("bo was sent a wake-up for the question of ada  {id}\n"),
+        format!("bo was sent another wake-up for the question of ada  {id}\n"),
         format!(
             "bo was not woken for the question of ada: the session was rung twice and did not start a turn  {id}\n"
         ),
     ] {
-        assert!(log("ada").contains(&told), "{told} in {}", log("ada"));
-        assert!(log("bo").contains(&told), "{told} in {}", log("bo"));
+        assert!(
+            log("ada").contains(&reported),
+            "{reported} in {}",
+            log("ada")
+        );
+        assert!(log("bo").contains(&reported), "{reported} in {}", log("bo"));
     }
 }
 
@@ -163,11 +167,11 @@ fn event_log_records_one_busy_wake_and_coalesced_questions() {
     assert_eq!(wake_events(&mut ada), [queued(false), queued(true)]);
     assert_eq!(delivery(&mut cy, second).wake, WakeState::Queued);
     let log = world.cli(&world.home(), &["log"]).out;
-    for told in [
-        "bo is rung for the question of ada, and reads it with its next step  ",
-        "the question of cy rides on the ring that is out for bo  ",
+    for reported in [
+        "bo was sent a wake-up for the question of ada, and reads it with its next step  ",
+        "the question of cy is coalesced with the wake attempt under way for bo  ",
     ] {
-        assert!(log.contains(told), "{log}");
+        assert!(log.contains(reported), "{log}");
     }
 }
 
@@ -192,11 +196,11 @@ fn event_log_records_wake_attempts_for_messages() {
         .collect();
     assert_eq!(kinds, ["peer.rung", "peer.rung", "peer.not_woken"]);
     let log = world.cli(&world.home(), &["log"]).out;
-    for told in [
-        "  bo is rung for a message\n",
-        "  bo is rung once more for a message\n",
+    for reported in [
+        "  bo was sent a wake-up for a message\n",
+        "  bo was sent another wake-up for a message\n",
         "  bo was not woken for a message: the session was rung twice",
     ] {
-        assert!(log.contains(told), "{told} in {log}");
+        assert!(log.contains(reported), "{reported} in {log}");
     }
 }

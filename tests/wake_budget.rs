@@ -31,7 +31,7 @@ fn wake_budget_limits_turns_until_the_person_types() {
     assert_eq!(
         bo.session.stop("t2", false),
         None,
-        "a held question keeps nobody"
+        "a held question continues no turn"
     );
     assert_eq!(bo.session.call("poll_inbox", json!({}))["held"], 1);
     assert!(
@@ -101,7 +101,7 @@ fn quiet_session_is_not_woken_until_quiet_ends() {
         world.cli(&folder, &["quiet", "bo", "--for", "1h"]).code,
         Some(0)
     );
-    // At once: the call would wait for an hour.
+    // It returns at once: otherwise the call would wait for an hour.
     let patient = json!({ "to": "bo", "question": "which port?", "timeout_seconds": 3600 });
     let held = ada.call("ask_peer", patient);
     assert_eq!(

@@ -1,17 +1,17 @@
-//! The doorbell into a session's own inbox, against a scripted socket: who is rung, when, and what the asker is told.
+//! Wake-ups by the inbox of a session, with a scripted socket: who is woken, when, and what the asker is told.
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::mesh::{IfOffline, JoinRequest, Mesh};
+use claude_mesh::mesh::{IfOffline, JoinRequest, Mesh, QuestionDraft};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use serde_json::json;
 
 use crate::support::{InboxSession, World, attached_context, start_ask};
 
-/// Asks as somebody who died between commit and ring, some seconds ago: the question is there, and no bell has rung. It
-/// comes to the file by another name, beside which nobody's bell hangs.
+/// Asks as a process that died between commit and doorbell some seconds ago: the question is stored, no doorbell is written.
+/// It opens the file by another path, which has no doorbells beside it.
 fn ask_without_doorbell(world: &World, to: &str, question: &str) {
     let other_path = world.project("elsewhere").join("mesh.db");
     let _ = std::os::unix::fs::symlink(world.database(), &other_path);
@@ -20,8 +20,16 @@ fn ask_without_doorbell(world: &World, to: &str, question: &str) {
     let ada = JoinRequest::here(&world.project("ada")).unwrap();
     let ada = mesh.register(&ada).unwrap();
     let to = [Address::parse(to).unwrap()];
-    mesh.ask(&ada, &to, question, None, IfOffline::Queue)
-        .unwrap();
+    mesh.ask(
+        &ada,
+        &to,
+        &QuestionDraft {
+            question,
+            context: None,
+            if_offline: IfOffline::Queue,
+        },
+    )
+    .unwrap();
 }
 
 #[test]
@@ -75,10 +83,10 @@ fn unresponsive_session_is_reported_failed_after_two_wakes() {
     let ask = start_ask(&ada, "bo", "which port?");
     let (first, second) = (bo.next_wake_line(), bo.next_wake_line());
     assert_ne!(first, second, "an identical line would be dropped");
-    let told = ask.wait_for_progress("not woken");
-    assert!(told.contains("rung twice"), "{told}");
+    let reported = ask.wait_for_progress("not woken");
+    assert!(reported.contains("rung twice"), "{reported}");
     bo.assert_no_line(Duration::from_millis(300));
-    // Not lost: the next prompt brings it.
+    // It is not lost: the next prompt delivers it.
     assert!(bo.session.prompt("t1").unwrap().contains("which port?"));
 }
 
@@ -90,8 +98,8 @@ fn session_without_an_inbox_is_reported_not_woken() {
     let bo = world.session("bo");
     bo.register("idle");
     let ask = start_ask(&ada, "bo", "which port?");
-    let told = ask.wait_for_progress("not woken");
-    assert!(told.contains("no inbox socket"), "{told}");
+    let reported = ask.wait_for_progress("not woken");
+    assert!(reported.contains("no inbox socket"), "{reported}");
     bo.send_reply(&bo.next_question(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
 }
@@ -133,7 +141,7 @@ fn new_session_with_pending_questions_is_woken_once_idle() {
     let world = World::new();
     let ada = world.session("ada");
     drop(InboxSession::open(&world, "bo", "idle"));
-    crate::support::wait_until("bo is gone", || {
+    crate::support::wait_until("bo has left", || {
         ada.call("ask_peer", json!({ "to": "bo", "question": "x" }))["status"] == "offline"
     });
     std::fs::remove_file(world.home().join("bo.sock")).unwrap();
@@ -214,10 +222,10 @@ fn wake_line_for_an_answer_omits_a_question_from_a_call() {
 #[test]
 fn person_is_notified_when_a_session_waits_at_a_dialog() {
     let mut world = World::new();
-    let told = world.home().join("told");
+    let reported = world.home().join("told");
     let content = format!(
         "#!/bin/sh\nprintf '%s|%s' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" > {0}.new && mv {0}.new {0}\n",
-        told.display()
+        reported.display()
     );
     let script = world.executable("notify", content.as_bytes());
     world.set("CLAUDE_MESH_NOTIFY_CMD", script.to_str().unwrap());
@@ -226,8 +234,8 @@ fn person_is_notified_when_a_session_waits_at_a_dialog() {
     let ask = start_ask(&ada, "bo", "which port?");
     bo.next_wake_line();
     ask.wait_for_progress("waits at a dialog for its person");
-    crate::support::wait_until("the person is told", || told.exists());
-    let text = std::fs::read_to_string(PathBuf::from(&told)).unwrap();
+    crate::support::wait_until("the person is notified", || reported.exists());
+    let text = std::fs::read_to_string(PathBuf::from(&reported)).unwrap();
     assert!(text.starts_with("bo|a session waits at a dialog"), "{text}");
 }
 

@@ -21,9 +21,9 @@ pub(crate) const LOCAL_SETTINGS_FILE: &str = "settings.local.json";
 pub(crate) const PROJECT_SETTINGS_DIR: &str = ".claude";
 
 /// The setting that decides which lines of other sessions an inbox accepts.
-pub const INBOUND: &str = "crossSessionInbound";
-/// The value of [`INBOUND`] that refuses every line.
-pub const INBOUND_REFUSED: &str = "refuse";
+pub const INBOX_POLICY_KEY: &str = "crossSessionInbound";
+/// The value of [`INBOX_POLICY_KEY`] that refuses every line.
+pub const INBOX_POLICY_REFUSE: &str = "refuse";
 
 /// The key of a hook whose exit code 2 wakes the session, and for which Claude Code does not wait.
 pub(crate) const ASYNC_REWAKE: &str = "asyncRewake";
@@ -105,9 +105,9 @@ pub(crate) struct ServerEntry {
     pub(crate) env: BTreeMap<String, String>,
 }
 
-/// Returns whether this value of [`INBOUND`] refuses every line.
+/// Returns whether this value of [`INBOX_POLICY_KEY`] refuses every line.
 pub(crate) fn refuses_inbound(value: Option<&Value>) -> bool {
-    value.is_some_and(|value| value == INBOUND_REFUSED)
+    value.is_some_and(|value| value == INBOX_POLICY_REFUSE)
 }
 
 /// Returns the first settings file that makes the inbox refuse lines for sessions in `folder`. A file that is missing or
@@ -120,7 +120,7 @@ pub fn find_inbound_refusal(config_dir: &Path, folder: Option<&Path>) -> Option<
     own.chain([config_dir.join(SETTINGS_FILE)]).find(|path| {
         let content = file::read(path, SETTINGS_BYTES_MAX).unwrap_or_default();
         let settings = serde_json::from_slice(without_bom(&content));
-        settings.is_ok_and(|settings: Value| refuses_inbound(settings.get(INBOUND)))
+        settings.is_ok_and(|settings: Value| refuses_inbound(settings.get(INBOX_POLICY_KEY)))
     })
 }
 

@@ -1,29 +1,25 @@
-//! `claude-mesh ask`: a question, a live line while it is on its way, the answer.
+//! `claude-mesh ask`: asks a question, shows how far it has come while it waits, and prints the answer.
 //!
-//! Stopping leaves the question open: what was asked is not lost with the terminal it was asked from.
+//! Stopping leaves the question open: it is not lost with the terminal that asked it.
 use std::time::Duration;
 
 use clap::Args;
 use owo_colors::OwoColorize;
-use serde_json::{Value, json};
 
 use super::format::bold_name;
 use super::peer::{askable, describe_throttle};
 use crate::cli::context::CliContext;
 use crate::cli::duration::format_elapsed_ms;
 use crate::cli::error::{CliError, Failure, UsageError};
-use crate::cli::multi_ask_output::ReplyTable;
 use crate::cli::outcome::{CommandResult, CommandStatus};
-use crate::cli::progress::{ProgressLine, StopFlag};
+use crate::cli::pending_ask::{AskWaitOutcome, PendingAsk};
+use crate::cli::progress::ProgressLine;
 use crate::cli::{duration, print, prior_answers, text_input, view};
-use crate::mesh::{
-    AskedQuestion, IfOffline, Interruption, Member, QuestionStatus, Wait, WaitOutcome,
-};
+use crate::mesh::{AskedQuestion, QuestionStatus};
 use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::text;
-use crate::tools::output;
 
 /// Ask a session and wait for its answer
 ///
@@ -88,7 +84,7 @@ pub(super) fn ask(desk: &CliContext, args: &AskArgs) -> CommandResult {
     }
 }
 
-/// With `--all` and `--repo` the only word is the question.
+/// Returns name and question; with `--all` and `--repo` the only argument is the question.
 fn name_and_question(args: &AskArgs) -> Result<(Option<&str>, &str), Failure> {
     let error = |message: &str| {
         Failure::from(UsageError {
@@ -107,7 +103,7 @@ fn name_and_question(args: &AskArgs) -> Result<(Option<&str>, &str), Failure> {
     }
 }
 
-/// One address; where no mesh is, nobody has a name, and asking makes none.
+/// Returns the address of one peer. Without a mesh there are no peers, and asking does not create one.
 fn one(desk: &CliContext, name: &str) -> Result<Address, Failure> {
     let address = Address::parse(name).map_err(|_| {
         let message = format!("{:?} cannot be the name of a peer", text::one_line(name));
@@ -125,7 +121,7 @@ fn one(desk: &CliContext, name: &str) -> Result<Address, Failure> {
     .into())
 }
 
-/// Everybody to ask, told before they are asked.
+/// Returns the addresses of all to ask, and prints them.
 fn resolve_all(desk: &CliContext, repo: bool) -> Result<Vec<Address>, Failure> {
     let Some(mut mesh) = desk.open_existing()? else {
         return Err(nobody_askable_error(repo));
@@ -154,51 +150,7 @@ fn nobody_askable_error(repo: bool) -> Failure {
     CliError::new("unknown_peer", message, hint).into()
 }
 
-/// Questions that were stored, and who waits for them.
-struct PendingAsk<'a> {
-    desk: &'a CliContext,
-    member: Member,
-    asked: Vec<AskedQuestion>,
-    question: String,
-    wait: Option<Wait>,
-    started_monotonic_ms: i64,
-    stop: StopFlag,
-}
-
-impl<'a> PendingAsk<'a> {
-    fn start(
-        desk: &'a CliContext,
-        to: &[Address],
-        question: &str,
-        context: Option<&str>,
-    ) -> Result<Self, Failure> {
-        let mut member = desk.join()?;
-        let stop = StopFlag::on_signals(member.signal())?;
-        let me = member.handle().clone();
-        let outcome = member
-            .mesh()
-            .ask(&me, to, question, context, IfOffline::Queue)?;
-        let awaited = outcome
-            .asked
-            .iter()
-            .filter(|asked| asked.is_awaited(IfOffline::Queue));
-        let questions = awaited.map(|asked| asked.question).collect();
-        let wait = outcome.wait.map(|id| Wait {
-            id,
-            questions,
-            any: false,
-        });
-        Ok(Self {
-            desk,
-            started_monotonic_ms: member.mesh().now().monotonic_ms,
-            member,
-            asked: outcome.asked,
-            question: question.to_owned(),
-            wait,
-            stop,
-        })
-    }
-
+impl PendingAsk<'_> {
     /// Waits for one answer and prints it alone.
     fn one(&mut self, timeout: Duration) -> CommandResult {
         let asked = self.asked[0].clone();
@@ -249,7 +201,7 @@ impl<'a> PendingAsk<'a> {
             _ => CommandStatus::NoAnswer,
         };
         if self.desk.json {
-            let mut value = self.question_json(question_status, waited_ms);
+            let mut value = view::question_status(question_status, waited_ms, self.stop.is_set());
             if question.state == QuestionState::Open && !self.stop.is_set() {
                 prior_answers::add_prior_answers(
                     &mut self.member,
@@ -291,22 +243,6 @@ impl<'a> PendingAsk<'a> {
             }
         }
         Ok(command_status)
-    }
-
-    /// The result of one question; one that was stopped is not timed out.
-    fn question_json(&self, question_status: &QuestionStatus, waited_ms: i64) -> Value {
-        let mut value = view::question_status(question_status, waited_ms);
-        if self.stop.is_set() && question_status.question.state == QuestionState::Open {
-            value["status"] = "cancelled".into();
-            value["withdrawn"] = false.into();
-        }
-        value
-    }
-
-    /// The result of one question that is not waited for.
-    fn stored(&mut self, asked: &AskedQuestion) -> Result<Value, Failure> {
-        let question_statuses = self.member.mesh().question_statuses(&[asked.question])?;
-        Ok(view::stored(asked, &question_statuses[0].delivery))
     }
 
     fn report_left_open(&mut self, question_status: &QuestionStatus) -> Result<(), Failure> {
@@ -383,207 +319,4 @@ impl<'a> PendingAsk<'a> {
         )?;
         Ok(CommandStatus::NoAnswer)
     }
-
-    /// A question for this session came: its model answers first.
-    fn interrupted(&mut self, interruption: &Interruption) -> CommandResult {
-        let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
-        if self.desk.json {
-            let questions: Vec<_> = interruption.questions.iter().map(output::waiting).collect();
-            let question_statuses = self.member.mesh().question_statuses(&open)?;
-            let waited_ms = self.waited_ms();
-            let to_json = |question_status: &QuestionStatus| match question_status.question.state {
-                QuestionState::Open => view::interrupted(question_status),
-                _ => view::question_status(question_status, waited_ms),
-            };
-            print::json(&json!({
-                "status": "interrupted",
-                "question_ids": open,
-                "answers": question_statuses.iter().map(to_json).collect::<Vec<_>>(),
-                "questions": questions,
-                "hint": "answer with `claude-mesh reply`, then see `claude-mesh inbox`",
-            }))?;
-            return Ok(CommandStatus::NoAnswer);
-        }
-        print::line(
-            "interrupted: answer first, then see `claude-mesh inbox`; your question stays open",
-        )?;
-        super::inbox::print_questions(self.desk, &mut self.member, &interruption.questions)?;
-        Ok(CommandStatus::NoAnswer)
-    }
-
-    /// Waits for many and prints each as it comes.
-    fn all(&mut self, timeout: Duration) -> CommandResult {
-        let width = self
-            .asked
-            .iter()
-            .map(|asked| asked.to.as_str().len())
-            .max()
-            .unwrap_or(0);
-        let mut rows = ReplyTable::new(width, self.desk.json);
-        let stored = |asked: &&AskedQuestion| !asked.is_awaited(IfOffline::Queue);
-        for asked in self.asked.clone().iter().filter(stored) {
-            let why = match asked.held {
-                Some(held) => format!("{}; the question is stored", describe_throttle(held)),
-                None => "nobody there now; the question is stored".into(),
-            };
-            rows.print_row(asked.to.as_str(), &why);
-        }
-        let mut question_statuses = Vec::new();
-        if let Some(wait) = self.wait.clone() {
-            let desk = self.desk;
-            let mut line = ProgressLine::new(print::stderr_is_terminal() && !desk.json);
-            let wait_outcome = self.wait(wait, timeout, |question_statuses, now_ms| {
-                line.clear();
-                rows.report(desk, question_statuses);
-                let open = question_statuses.iter().filter(|question_status| {
-                    question_status.question.state == QuestionState::Open
-                });
-                let open: Vec<String> = open
-                    .map(|question_status| {
-                        question_status
-                            .delivery
-                            .line(question_status.peer.as_str(), now_ms)
-                    })
-                    .collect();
-                line.show(&format!("{} open · {}", open.len(), open.join(" · ")));
-            });
-            line.clear();
-            question_statuses = match wait_outcome? {
-                AskWaitOutcome::Interrupted(interruption) => {
-                    return self.interrupted(&interruption);
-                }
-                AskWaitOutcome::QuestionStatus(question_statuses) => question_statuses,
-            };
-        }
-        rows.report(self.desk, &question_statuses);
-        self.report_all(&question_statuses, &mut rows)
-    }
-
-    fn report_all(
-        &mut self,
-        question_statuses: &[QuestionStatus],
-        rows: &mut ReplyTable,
-    ) -> CommandResult {
-        let now_ms = self.member.mesh().now().wall_ms;
-        let waited_ms = self.waited_ms();
-        let replied = question_statuses
-            .iter()
-            .filter(|question_status| question_status.question.state.is_replied())
-            .count();
-        let complete = replied == self.asked.len();
-        if self.desk.json {
-            print::json(&self.result(question_statuses, waited_ms, complete, replied)?)?;
-        } else {
-            for question_status in question_statuses {
-                if question_status.question.state == QuestionState::Open {
-                    let line = question_status
-                        .delivery
-                        .line(question_status.peer.as_str(), now_ms);
-                    let way = line.split_once(": ").map_or(line.as_str(), |(_, way)| way);
-                    rows.print_row(
-                        question_status.peer.as_str(),
-                        &format!("no answer yet: {way}"),
-                    );
-                }
-            }
-            let rest = self.asked.len() - replied;
-            let later = if complete {
-                String::new()
-            } else {
-                format!("; {rest} open, `claude-mesh inbox` shows what comes")
-            };
-            print::line(&format!(
-                "{replied} of {} replied after {}{later}",
-                self.asked.len(),
-                format_elapsed_ms(waited_ms)
-            ))?;
-        }
-        Ok(if complete {
-            CommandStatus::Done
-        } else {
-            CommandStatus::NoAnswer
-        })
-    }
-
-    fn result(
-        &mut self,
-        question_statuses: &[QuestionStatus],
-        waited_ms: i64,
-        complete: bool,
-        replied: usize,
-    ) -> Result<Value, Failure> {
-        let mut answers = Vec::new();
-        for asked in self.asked.clone() {
-            let waited = question_statuses
-                .iter()
-                .find(|question_status| question_status.question.id == asked.question);
-            answers.push(match waited {
-                Some(question_status) => self.question_json(question_status, waited_ms),
-                None => self.stored(&asked)?,
-            });
-        }
-        let ids: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
-        let status = match (complete, replied) {
-            (true, _) => "answered",
-            (false, 0) if self.stop.is_set() => "cancelled",
-            (false, 0) => "timed_out",
-            (false, _) => "partial",
-        };
-        Ok(json!({ "status": status, "answers": answers, "question_ids": ids }))
-    }
-
-    /// Waits until all have replied, the time is over or somebody stops it. A person is told of questions that come
-    /// meanwhile and waits on; a session ends its wait to answer them.
-    fn wait(
-        &mut self,
-        mut wait: Wait,
-        timeout: Duration,
-        mut watch: impl FnMut(&[QuestionStatus], i64),
-    ) -> Result<AskWaitOutcome, Failure> {
-        let deadline_monotonic_ms =
-            self.started_monotonic_ms + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX / 2);
-        let clock = crate::platform::SystemClock::new();
-        loop {
-            let now_ms = self.member.mesh().now().monotonic_ms;
-            let remaining =
-                Duration::from_millis(u64::try_from(deadline_monotonic_ms - now_ms).unwrap_or(0));
-            let stop = self.stop.clone();
-            let (outcome, found) = self.member.wait(&wait, remaining, |question_statuses| {
-                watch(
-                    question_statuses,
-                    crate::platform::Clock::now(&clock).wall_ms,
-                );
-                !stop.is_set()
-            })?;
-            match outcome {
-                WaitOutcome::Done(_) | WaitOutcome::Expired | WaitOutcome::Cancelled => {
-                    return Ok(AskWaitOutcome::QuestionStatus(found));
-                }
-                WaitOutcome::Interrupted(interruption) if !self.desk.is_person() => {
-                    return Ok(AskWaitOutcome::Interrupted(interruption));
-                }
-                WaitOutcome::Interrupted(interruption) => {
-                    for waiting in &interruption.questions {
-                        print::err(&format!(
-                            "\r\x1b[2K{} asks you: {}\n(answer from another terminal: claude-mesh reply {} TEXT)\n",
-                            waiting.from,
-                            self.desk
-                                .sanitize_foreign(&waiting.pending.question.question),
-                            waiting.pending.question.id
-                        ))?;
-                    }
-                    wait = self.member.await_replies(&wait.questions)?;
-                }
-            }
-        }
-    }
-
-    fn waited_ms(&mut self) -> i64 {
-        self.member.mesh().now().monotonic_ms - self.started_monotonic_ms
-    }
-}
-
-enum AskWaitOutcome {
-    QuestionStatus(Vec<QuestionStatus>),
-    Interrupted(Interruption),
 }

@@ -1,4 +1,4 @@
-//! The board: the tasks of a project as columns, drawn once or whenever one changes.
+//! `claude-mesh task board`: draws the tasks of a project as columns, once or after each change.
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::json;
 
@@ -20,14 +20,13 @@ const COLUMNS: [(TaskStatus, &str); 4] = [
     (TaskStatus::InReview, "IN REVIEW"),
     (TaskStatus::Done, "DONE"),
 ];
-/// Tasks that one column shows; the rest is counted.
+/// How many tasks a column shows; the others are counted.
 const CARDS_MAX: usize = 12;
-/// The end of an id, which is enough to name a task of one project.
+/// How many last letters of an id are shown, which are enough to name a task of a project.
 const ID_CHARS: usize = 6;
-/// How wide the board is where nobody sees it.
+/// The width of the board without a terminal.
 const FALLBACK_WIDTH: usize = 120;
 
-/// Draws the board.
 pub(super) fn board(context: &CliContext, watch: bool) -> CommandResult {
     if watch {
         let mut last = String::new();
@@ -77,7 +76,7 @@ fn rendered_board(context: &CliContext, found: &TaskList) -> String {
     let total_width = print::columns(std::io::stdout())
         .unwrap_or(FALLBACK_WIDTH)
         .max(40);
-    // Between two columns stand two spaces and nothing else.
+    // Two columns are separated by two spaces.
     let width = total_width / COLUMNS.len() - 2;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).enforce_styling();
@@ -106,7 +105,7 @@ fn count(found: &TaskList, status: TaskStatus) -> u32 {
     index.map_or(0, |index| found.counts[index])
 }
 
-/// The tasks of one column, each on two lines.
+/// Returns the tasks of a column, each on two lines.
 fn column(context: &CliContext, found: &TaskList, status: TaskStatus, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut shown = 0;
@@ -129,7 +128,7 @@ fn column(context: &CliContext, found: &TaskList, status: TaskStatus, width: usi
     lines.join("\n")
 }
 
-/// Below its title: how it is named, whose it is, and how much it matters if more or less than most.
+/// Returns the line below the title: the end of the id, the assignee, and the priority unless it is normal.
 fn card_subtitle(task: &Task) -> String {
     let id = task.id.to_string();
     let mut words = vec![id[id.len() - ID_CHARS..].to_owned()];

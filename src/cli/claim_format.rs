@@ -2,11 +2,11 @@
 use std::path::Path;
 
 use crate::cli::context::CliContext;
+use crate::mesh::lease_expires_at_ms;
 use crate::model::elapsed::{format_ago, format_duration};
 use crate::platform::clock::rfc3339;
 use crate::platform::{Moment, text};
 use crate::store;
-use crate::tools::output;
 
 /// Returns the names of the holders, each once.
 pub(super) fn names(claims: &[store::Claim]) -> String {
@@ -31,7 +31,7 @@ pub(super) fn format_holders(claims: &[store::Claim], now: &Moment) -> String {
 }
 
 pub(super) fn lease_end_text(claim: &store::Claim, now: &Moment) -> String {
-    let at = rfc3339(output::lease_expires_at_ms(claim, now));
+    let at = rfc3339(lease_expires_at_ms(claim, now));
     let remaining_ms = claim.lease.expires_at_monotonic_ms - now.monotonic_ms;
     if remaining_ms > 0 {
         format!("{at}, {} from now", format_duration(remaining_ms))

@@ -26,7 +26,7 @@ pub(super) struct CliContext {
     /// The project of the session above this shell, else of the working directory.
     pub(super) project: Project,
     /// The mesh of the project.
-    pub(super) place: MeshLocation,
+    pub(super) location: MeshLocation,
     /// Print JSON.
     pub(super) json: bool,
     session: Option<(ProcessKey, RegistryEntry)>,
@@ -54,11 +54,11 @@ impl CliContext {
             _ => settings.project_folder(false),
         };
         let project = Project::of(&folder, &settings)?;
-        let place = project.mesh_location(&settings)?;
+        let location = project.mesh_location(&settings)?;
         Ok(Self {
             settings,
             project,
-            place,
+            location,
             json,
             session,
         })
@@ -67,12 +67,16 @@ impl CliContext {
     /// Opens the mesh, and creates its file if there is none.
     pub(super) fn open(&self) -> Result<Mesh, Fault> {
         let options = MeshOptions::from_settings(&self.settings);
-        Mesh::open_with(&self.place.database, Arc::new(SystemClock::new()), &options)
+        Mesh::open_with(
+            &self.location.database,
+            Arc::new(SystemClock::new()),
+            &options,
+        )
     }
 
     /// Opens the mesh if its file exists.
     pub(super) fn open_existing(&self) -> Result<Option<Mesh>, Fault> {
-        let path = &self.place.database;
+        let path = &self.location.database;
         match path.try_exists() {
             Ok(true) => self.open().map(Some),
             Ok(false) => Ok(None),
@@ -87,7 +91,7 @@ impl CliContext {
         } else {
             print::line(&format!(
                 "no mesh here yet: {} does not exist",
-                self.shown(&self.place.database)
+                self.shown(&self.location.database)
             ))?;
             print::line(
                 "`claude-mesh install` sets up Claude Code; the first session creates the file",

@@ -10,7 +10,7 @@ use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
 
-use super::install::{PROGRAMS, places};
+use super::install::{PROGRAMS, install_paths};
 use crate::claude_code;
 use crate::cli::context::{CliContext, shown};
 use crate::cli::error::Failure;
@@ -71,14 +71,14 @@ pub(super) fn doctor(json: bool) -> CommandResult {
 }
 
 fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
-    let places = places(settings)?;
-    let mut findings = programs(settings, &places.programs);
-    findings.extend(setup::inspect(&places));
+    let paths = install_paths(settings)?;
+    let mut findings = programs(settings, &paths.programs);
+    findings.extend(setup::inspect(&paths));
     findings.extend(check_disabled(settings));
     findings.extend(misplaced(settings));
-    findings.push(claude_code(settings, &places));
+    findings.push(claude_code(settings, &paths));
     findings.extend(project(settings));
-    findings.extend(mesh(settings, &places.programs));
+    findings.extend(mesh(settings, &paths.programs));
     findings.push(wake(settings));
     findings.extend(faults(settings));
     Ok(findings)
@@ -205,7 +205,7 @@ fn misplaced(settings: &Settings) -> Vec<Finding> {
     settings.misplaced.iter().map(one).collect()
 }
 
-fn claude_code(settings: &Settings, places: &InstallPaths) -> Finding {
+fn claude_code(settings: &Settings, paths: &InstallPaths) -> Finding {
     let Some(path) = versions::claude(settings) else {
         return note("Claude Code is not on PATH, so its version is unknown", "");
     };
@@ -216,7 +216,7 @@ fn claude_code(settings: &Settings, places: &InstallPaths) -> Finding {
             "claude doctor",
         );
     };
-    if setup::has_rewake_hook(places) {
+    if setup::has_rewake_hook(paths) {
         ok(format!("Claude Code {version} ({place})"))
     } else if claude_code::has_inbox(&version) {
         ok(format!(
@@ -260,16 +260,18 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     };
     let mut findings = vec![ok(format!(
         "mesh {} here ({}), decided by {}",
-        context.place.name,
-        context.shown(&context.place.database),
-        context.place.decided_by
+        context.location.name,
+        context.shown(&context.location.database),
+        context.location.decided_by
     ))];
     findings.extend(find_location_mismatch(settings, programs, &context));
     match context.open_existing() {
-        Ok(None) => findings.push(match store::check_database_path(&context.place.database) {
-            Ok(()) => note("no database yet: the first session creates it", ""),
-            Err(fault) => finding_from_fault(&fault),
-        }),
+        Ok(None) => findings.push(
+            match store::check_database_path(&context.location.database) {
+                Ok(()) => note("no database yet: the first session creates it", ""),
+                Err(fault) => finding_from_fault(&fault),
+            },
+        ),
         Err(fault) => findings.push(finding_from_fault(&fault)),
         Ok(Some(mut mesh)) => findings.extend(check_database(&context, &mut mesh)),
     }
@@ -294,13 +296,13 @@ fn find_location_mismatch(
             Ok(place) => place,
             Err(fault) => return Some(finding_from_fault(&fault)),
         };
-    (other_location.database != context.place.database).then(|| {
+    (other_location.database != context.location.database).then(|| {
         note(
             format!(
                 "this shell uses {} ({}), \
                  but a session started without this environment uses {}",
-                context.shown(&context.place.database),
-                context.place.decided_by,
+                context.shown(&context.location.database),
+                context.location.decided_by,
                 context.shown(&other_location.database)
             ),
             "set MESH_DB_PATH in ~/.claude-mesh/.env instead, which all programs read",
@@ -310,7 +312,7 @@ fn find_location_mismatch(
 
 fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let place = context.shown(&context.place.database);
+    let place = context.shown(&context.location.database);
     match mesh.find_damage() {
         Ok(None) => match mesh.status() {
             Ok(status) => findings.push(ok(format!(
@@ -321,7 +323,7 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
         },
         Ok(Some(damage)) => findings.push(problem(
             format!("{place} is damaged: {}", text::one_line(&damage)),
-            &store::recovery_hint(&context.place.database),
+            &store::recovery_hint(&context.location.database),
         )),
         Err(error) => findings.push(finding_from_error(&error)),
     }

@@ -1,4 +1,4 @@
-//! `claude-mesh events`: the event log for scripts: read, followed, waited for, and written to.
+//! `claude-mesh events`: reads, follows, awaits and emits events, for scripts.
 use std::time::Duration;
 
 use clap::Args;
@@ -13,16 +13,16 @@ use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::poll::poll;
 use crate::cli::progress::StopFlag;
-use crate::mesh::{Interruption, Member, Mesh, WaitOutcome};
+use crate::mesh::{Interruption, Member, Mesh, ProjectEvent, WaitOutcome};
 use crate::model::Event;
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::platform::clock::{monotonic_ms, rfc3339};
 use crate::platform::text;
 use crate::tools::output;
 
-/// Read, follow or await what happens in the mesh; emit events of your own
+/// Read, follow or await the events of the mesh; emit events of your own
 ///
-/// `claude-mesh log` tells the same in sentences. Without --after and --since the newest are shown, oldest first.
+/// `claude-mesh log` prints the same as sentences. Without --after and --since the newest are shown, oldest first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status: 0 done; 1 refused; 3 --wait ended without an event.
@@ -39,35 +39,33 @@ pub(super) struct EventsArgs {
     /// Only events with a greater number.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
     after: Option<i64>,
-    /// Where to begin: a span back (1h, 7d) or an RFC 3339 time.
+    /// Where to begin: a duration before now (1h, 7d) or an RFC 3339 time.
     #[arg(long, value_parser = duration::since, value_name = "WHEN")]
     since: Option<Since>,
-    /// At most so many.
+    /// The maximum number of events.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: u16,
-    /// Go on and print what happens, until Ctrl-C.
+    /// Print new events as they happen, until Ctrl-C.
     #[arg(short, long, conflicts_with_all = ["wait", "emit"])]
     follow: bool,
-    /// Wait for the first event that comes.
+    /// Wait for the next event.
     #[arg(long, conflicts_with = "emit")]
     wait: bool,
     /// How long to wait, for example 90s, 5m, 1h.
     #[arg(long, default_value = "60s", value_name = "SPAN", value_parser = duration::timeout, requires = "wait")]
     timeout: Duration,
-    /// Write an event of this type, project.<name>.
+    /// Emit an event of this type, project.<name>.
     #[arg(long, value_name = "TYPE", conflicts_with_all = ["types", "after", "since"])]
     emit: Option<String>,
-    /// What belongs to it, as JSON.
+    /// The data of the event, as JSON.
     #[arg(long, value_name = "JSON", requires = "emit")]
     data: Option<String>,
 }
 
-/// How often a mesh is looked for that nobody has made yet: there is no bell to hear it by.
+/// How often to check whether a mesh was created, which no doorbell reports.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// Followed until somebody stops it.
 const FOREVER: Duration = Duration::MAX;
 
-/// Reads, follows, waits or emits.
 pub(super) fn events(context: &CliContext, args: &EventsArgs) -> CommandResult {
     if let Some(kind) = &args.emit {
         return emit(context, kind, args.data.as_deref());
@@ -102,10 +100,10 @@ pub(super) fn events(context: &CliContext, args: &EventsArgs) -> CommandResult {
     Ok(CommandStatus::Done)
 }
 
-/// Calls `read` at once and whenever an event of these types comes, until somebody stops it.
+/// Calls `read` at once and after each event of these types, until a signal comes.
 ///
-/// In a session's shell it looks at intervals: a wait of that session would count for a call of its model, and take the
-/// questions that are the model's.
+/// In the shell of a session it polls: a wait of that session would count as a call of its model, and would take the
+/// questions for the model.
 pub(super) fn follow(
     context: &CliContext,
     types: &EventPatterns,
@@ -147,17 +145,15 @@ pub(super) fn follow(
     }
 }
 
-/// Tells a person of questions beside what is followed.
+/// Prints questions for the person who follows.
 fn report_interrupting_questions(interruption: &Interruption) -> Result<(), Failure> {
     for one in &interruption.questions {
         let question = &one.pending.question;
-        print::err(&format!(
-            "claude-mesh: {} asks you: {}\n{}: `claude-mesh reply {} TEXT`\n",
-            one.from,
-            text::strip_terminal_controls(&question.question),
-            "hint".cyan(),
-            question.id
-        ))?;
+        let text = text::strip_terminal_controls(&question.question);
+        print::notice(
+            &format!("{} asks you: {text}", one.from),
+            &format!("`claude-mesh reply {} TEXT`", question.id),
+        )?;
     }
     Ok(())
 }
@@ -232,15 +228,20 @@ fn emit(context: &CliContext, kind: &str, data: Option<&str>) -> CommandResult {
         None => json!({}),
         Some(text) => serde_json::from_str(text).map_err(|error| {
             Failure::argument(
-                format!("--data is no JSON: {error}"),
+                format!("--data is not JSON: {error}"),
                 "for example --data '{\"version\": \"1.4\"}'; nothing was written",
             )
         })?,
     };
     let mut session = context.register(context.open()?)?;
-    let seq = session
-        .mesh
-        .emit(&session.me, &context.project.path, kind, &data)?;
+    let seq = session.mesh.emit(
+        &session.me,
+        &ProjectEvent {
+            project: &context.project.path,
+            kind,
+            data: &data,
+        },
+    )?;
     if context.json {
         print::json(&json!({ "type": kind, "seq": seq }))?;
     } else {
@@ -264,12 +265,15 @@ fn report_page(context: &CliContext, page: &EventPage) -> Result<(), Failure> {
         print::line("no such events")?;
     }
     if page.more {
-        print::line(&format!("there are more; `--after {}` goes on", page.next))?;
+        print::line(&format!(
+            "there are more; continue with `--after {}`",
+            page.next
+        ))?;
     }
     Ok(())
 }
 
-/// One event on one line.
+/// Prints an event on one line.
 fn report(context: &CliContext, event: &Event) -> Result<(), Failure> {
     if context.json {
         return Ok(print::json_line(event)?);

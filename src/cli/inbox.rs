@@ -1,4 +1,4 @@
-//! `claude-mesh inbox`: what waits for whoever speaks here; for a person also what waits elsewhere.
+//! `claude-mesh inbox`: lists what is pending for the caller; for a person also what is pending for other peers.
 use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
@@ -9,16 +9,16 @@ use super::{print, view};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
-use crate::mesh::{LateAnswer, Member, Mesh, PendingQuestion};
+use crate::mesh::{Inbox, LateAnswer, Member, Mesh, PendingQuestion, QuestionStatus};
 use crate::model::elapsed::format_ago;
-use crate::model::{AnsweredBy, QuestionState, WakeState};
+use crate::model::{AnsweredBy, PeerName, QuestionState, WakeState};
 use crate::store::Question;
 use crate::tools::output;
 
 /// Show what waits for you: questions, late answers, mail, your own open questions
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Looking consumes nothing: an answer is listed for a day after it was first shown.
+    after_help = "Reading removes nothing: an answer is listed for a day after it was first shown.
 
 Examples:
   claude-mesh inbox
@@ -34,104 +34,133 @@ pub(super) struct InboxArgs {
     all: bool,
 }
 
-/// Questions listed at most.
+/// The maximum number of questions listed.
 const QUESTIONS_MAX: u32 = 500;
 
-/// Prints what waits.
-pub(super) fn inbox(desk: &CliContext, args: &InboxArgs) -> CommandResult {
-    let Some(mut mesh) = desk.open_existing()? else {
-        return desk.report_no_mesh(&json!({ "questions": [], "answers": [] }));
+pub(super) fn inbox(context: &CliContext, args: &InboxArgs) -> CommandResult {
+    let Some(mut mesh) = context.open_existing()? else {
+        return context.report_no_mesh(&json!({ "questions": [], "answers": [] }));
     };
     if args.all || args.peer.is_some() {
-        desk.require_person("what waits for others")?;
+        context.require_person("the inbox of others")?;
         let peer = args.peer.as_ref().map(|name| name.trim().to_lowercase());
-        return list_for_others(desk, &mut mesh, peer.as_deref());
+        return list_for_others(context, &mut mesh, peer.as_deref());
     }
-    list_own(desk, &mut desk.register(mesh)?)
+    list_own(context, &mut context.register(mesh)?)
 }
 
-fn list_own(desk: &CliContext, session: &mut SessionGuard) -> CommandResult {
+fn list_own(context: &CliContext, session: &mut SessionGuard) -> CommandResult {
     let SessionGuard { mesh, me, .. } = session;
-    let inbox = mesh.inbox(me)?;
+    let pending = mesh.inbox(me)?;
     let open: Vec<_> = mesh
         .own_open_questions(me)?
         .iter()
         .map(|question| question.id)
         .collect();
-    let question_statuses = mesh.question_statuses(&open)?;
-    let unread = mesh.unread(me)?;
-    if desk.json {
-        let still_open: Vec<Value> = question_statuses
-            .iter()
-            .map(|question_status| {
-                json!({
-                    "question_id": question_status.question.id,
-                    "to": question_status.peer,
-                    "question": question_status.question.question,
-                    "delivery": output::delivery(&question_status.delivery),
-                })
-            })
-            .collect();
-        print::json(&json!({
-            "you": me.name,
-            "questions": inbox.questions.iter().map(output::waiting).collect::<Vec<_>>(),
-            "answers": inbox.answers.iter().map(output::late_answer).collect::<Vec<_>>(),
-            "still_open": still_open,
-            "messages_unread": unread,
-            "claims_granted": inbox.granted.iter().map(output::granted).collect::<Vec<_>>(),
-        }))?;
+    let own = OwnInbox {
+        pending,
+        still_open: mesh.question_statuses(&open)?,
+        unread: mesh.unread(me)?,
+    };
+    if context.json {
+        print::json(&own.to_json(&me.name))?;
     } else {
-        let now_ms = mesh.now().wall_ms;
-        questions(desk, &inbox.questions, now_ms)?;
-        for late in &inbox.answers {
-            answer(desk, late, now_ms)?;
-        }
-        for question_status in &question_statuses {
-            print::line(&format!(
-                "{}  you asked {}: {}\n  {}",
-                question_status.question.id,
-                bold_name(question_status.peer.as_str()),
-                desk.sanitize_foreign(&excerpt(&question_status.question.question)),
-                question_status
-                    .delivery
-                    .line(question_status.peer.as_str(), now_ms),
-            ))?;
-        }
-        for granted in &inbox.granted {
-            print::line(&format!(
-                "{}  {} is yours now",
-                granted.claim.id,
-                desk.sanitize_foreign(&excerpt(&granted.claim.resource))
-            ))?;
-        }
-        if unread > 0 {
-            let noun = if unread == 1 { "message" } else { "messages" };
-            print::line(&format!(
-                "{unread} unread {noun}: `claude-mesh messages` shows them"
-            ))?;
-        }
-        if inbox.is_empty() && question_statuses.is_empty() && unread == 0 {
-            print::line(&format!("nothing waits for {}", me.name))?;
-        }
+        own.report(context, &me.name, mesh.now().wall_ms)?;
     }
-    mesh.mark_delivered(me, &inbox, None, WakeState::Call)?;
+    mesh.mark_delivered(me, &own.pending, None, WakeState::Call)?;
     Ok(CommandStatus::Done)
 }
 
-/// Prints questions that interrupted a wait.
+/// What is pending for the caller, and its own open questions.
+struct OwnInbox {
+    pending: Inbox,
+    still_open: Vec<QuestionStatus>,
+    unread: u32,
+}
+
+impl OwnInbox {
+    fn to_json(&self, you: &PeerName) -> Value {
+        let still_open = self.still_open.iter().map(|status| {
+            json!({
+                "question_id": status.question.id,
+                "to": status.peer,
+                "question": status.question.question,
+                "delivery": output::delivery(&status.delivery),
+            })
+        });
+        let Inbox {
+            questions,
+            answers,
+            granted,
+            ..
+        } = &self.pending;
+        json!({
+            "you": you,
+            "questions": questions.iter().map(output::waiting).collect::<Vec<_>>(),
+            "answers": answers.iter().map(output::late_answer).collect::<Vec<_>>(),
+            "still_open": still_open.collect::<Vec<_>>(),
+            "messages_unread": self.unread,
+            "claims_granted": granted.iter().map(output::granted).collect::<Vec<_>>(),
+        })
+    }
+
+    fn report(&self, context: &CliContext, you: &PeerName, now_ms: i64) -> Result<(), Failure> {
+        questions(context, &self.pending.questions, now_ms)?;
+        for late in &self.pending.answers {
+            answer(context, late, now_ms)?;
+        }
+        for status in &self.still_open {
+            print::line(&format!(
+                "{}  you asked {}: {}\n  {}",
+                status.question.id,
+                bold_name(status.peer.as_str()),
+                context.sanitize_foreign(&excerpt(&status.question.question)),
+                status.delivery.line(status.peer.as_str(), now_ms),
+            ))?;
+        }
+        for granted in &self.pending.granted {
+            print::line(&format!(
+                "{}  {} is yours now",
+                granted.claim.id,
+                context.sanitize_foreign(&excerpt(&granted.claim.resource))
+            ))?;
+        }
+        if self.unread > 0 {
+            let noun = if self.unread == 1 {
+                "message"
+            } else {
+                "messages"
+            };
+            print::line(&format!(
+                "{} unread {noun}: `claude-mesh messages` shows them",
+                self.unread
+            ))?;
+        }
+        if self.pending.is_empty() && self.still_open.is_empty() && self.unread == 0 {
+            print::line(&format!("nothing waits for {you}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints the questions that interrupted a wait.
 pub(super) fn print_questions(
-    desk: &CliContext,
+    context: &CliContext,
     member: &mut Member,
     waiting: &[PendingQuestion],
 ) -> Result<(), Failure> {
-    questions(desk, waiting, member.mesh().now().wall_ms)
+    questions(context, waiting, member.mesh().now().wall_ms)
 }
 
-fn questions(desk: &CliContext, waiting: &[PendingQuestion], now_ms: i64) -> Result<(), Failure> {
+fn questions(
+    context: &CliContext,
+    waiting: &[PendingQuestion],
+    now_ms: i64,
+) -> Result<(), Failure> {
     for one in waiting {
         let question = &one.pending.question;
         let redirect_note = match &one.on_behalf_of {
-            Some(session) => format!(" (for {session}, where nobody sits)"),
+            Some(session) => format!(" (for {session}, which has ended)"),
             None => String::new(),
         };
         let waiting_note = if one.asker_waiting {
@@ -145,7 +174,7 @@ fn questions(desk: &CliContext, waiting: &[PendingQuestion], now_ms: i64) -> Res
             bold_name(one.from.as_str()),
             format_ago(now_ms - question.asked_at_ms),
         ))?;
-        body(desk, question)?;
+        body(context, question)?;
         print::line(&format!(
             "  {}",
             format!("claude-mesh reply {} TEXT", question.id).dimmed()
@@ -154,7 +183,7 @@ fn questions(desk: &CliContext, waiting: &[PendingQuestion], now_ms: i64) -> Res
     Ok(())
 }
 
-fn answer(desk: &CliContext, late: &LateAnswer, now_ms: i64) -> Result<(), Failure> {
+fn answer(context: &CliContext, late: &LateAnswer, now_ms: i64) -> Result<(), Failure> {
     let LateAnswer { question, from } = late;
     let verb = match (question.state, question.answered_by) {
         (QuestionState::Declined, _) => "declined",
@@ -169,15 +198,15 @@ fn answer(desk: &CliContext, late: &LateAnswer, now_ms: i64) -> Result<(), Failu
         "{}  {} {verb}{when} (to: {})",
         question.id,
         bold_name(from.as_str()),
-        desk.sanitize_foreign(&excerpt(&question.question)),
+        context.sanitize_foreign(&excerpt(&question.question)),
     ))?;
     print::line(&indent(
-        &desk.sanitize_foreign(question.answer.as_deref().unwrap_or_default()),
+        &context.sanitize_foreign(question.answer.as_deref().unwrap_or_default()),
     ))?;
     Ok(())
 }
 
-fn list_for_others(desk: &CliContext, mesh: &mut Mesh, peer: Option<&str>) -> CommandResult {
+fn list_for_others(context: &CliContext, mesh: &mut Mesh, peer: Option<&str>) -> CommandResult {
     let mut found = match mesh.questions(peer, QUESTIONS_MAX) {
         Err(error) => return Err(with_peer_suggestions(mesh, error)?),
         found => found?,
@@ -191,7 +220,7 @@ fn list_for_others(desk: &CliContext, mesh: &mut Mesh, peer: Option<&str>) -> Co
     let ids: Vec<_> = found.iter().map(|(question, ..)| question.id).collect();
     let question_statuses = mesh.question_statuses(&ids)?;
     let found = found.iter().zip(&question_statuses);
-    if desk.json {
+    if context.json {
         let questions: Vec<Value> = found
             .map(|((question, from, to), question_status)| {
                 let mut value = view::between(question, from, to);
@@ -211,7 +240,7 @@ fn list_for_others(desk: &CliContext, mesh: &mut Mesh, peer: Option<&str>) -> Co
             bold_name(to),
             format_ago(now_ms - question.asked_at_ms),
         ))?;
-        body(desk, question)?;
+        body(context, question)?;
         print::line(&format!("  {}", question_status.delivery.line(to, now_ms)))?;
     }
     if question_statuses.is_empty() {
@@ -225,11 +254,11 @@ fn list_for_others(desk: &CliContext, mesh: &mut Mesh, peer: Option<&str>) -> Co
     Ok(CommandStatus::Done)
 }
 
-fn body(desk: &CliContext, question: &Question) -> Result<(), Failure> {
-    print::line(&indent(&desk.sanitize_foreign(&question.question)))?;
-    if let Some(context) = question.context.as_deref().filter(|text| !text.is_empty()) {
+fn body(context: &CliContext, question: &Question) -> Result<(), Failure> {
+    print::line(&indent(&context.sanitize_foreign(&question.question)))?;
+    if let Some(text) = question.context.as_deref().filter(|text| !text.is_empty()) {
         print::line("  context:")?;
-        print::line(&indent(&indent(&desk.sanitize_foreign(context))))?;
+        print::line(&indent(&indent(&context.sanitize_foreign(text))))?;
     }
     Ok(())
 }

@@ -92,10 +92,10 @@ pub(super) const PROGRAMS: [&str; 6] = [
 
 pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
-    let places = places(&settings)?;
-    check_programs(&places, &settings)?;
+    let paths = install_paths(&settings)?;
+    check_programs(&paths, &settings)?;
     if let Some(client) = args.print.as_deref().and_then(ClientConfig::find_by_name) {
-        return print_client_config(client, &places, json);
+        return print_client_config(client, &paths, json);
     }
     let options = InstallOptions {
         confirm_answers: args.confirm_answers,
@@ -105,7 +105,7 @@ pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
             WakeArg::Rewake => WakeMethod::Rewake,
         }),
     };
-    let plan = setup::install(&places, args.files.scope(), options)?;
+    let plan = setup::install(&paths, args.files.scope(), options)?;
     args.files.check(&settings)?;
     let change = PlanRunner {
         settings: &settings,
@@ -118,7 +118,7 @@ pub(super) fn install(args: &InstallArgs, json: bool) -> CommandResult {
     }
     if !json {
         if args.files.scope() != InstallScope::User {
-            warn_if_not_on_path(&places)?;
+            warn_if_not_on_path(&paths)?;
         }
         let sessions = open_sessions(&settings);
         print::line(&match sessions {
@@ -270,7 +270,7 @@ impl From<setup::InstallError> for Failure {
 }
 
 /// Returns the paths of Claude Code's files and of the programs.
-pub(super) fn places(settings: &Settings) -> Result<InstallPaths, Failure> {
+pub(super) fn install_paths(settings: &Settings) -> Result<InstallPaths, Failure> {
     let program = std::env::current_exe().and_then(|path| path.canonicalize());
     let folder = program
         .ok()
@@ -286,10 +286,10 @@ pub(super) fn places(settings: &Settings) -> Result<InstallPaths, Failure> {
     let custom_config_dir = claude
         .config_dir_moved
         .then_some(claude.config_dir.as_path());
-    let mut places = InstallPaths::new(&settings.home, custom_config_dir, &folder)
+    let mut paths = InstallPaths::new(&settings.home, custom_config_dir, &folder)
         .in_project(&settings.working_directory);
-    places.search_path.clone_from(&settings.search_path);
-    Ok(places)
+    paths.search_path.clone_from(&settings.search_path);
+    Ok(paths)
 }
 
 /// Returns how many interactive Claude Code sessions run now.
@@ -315,10 +315,10 @@ pub(super) fn live_sessions(settings: &Settings) -> Vec<(ProcessKey, claude_code
     entries.flatten().filter_map(process_of).collect()
 }
 
-fn check_programs(places: &InstallPaths, settings: &Settings) -> Result<(), Failure> {
+fn check_programs(paths: &InstallPaths, settings: &Settings) -> Result<(), Failure> {
     let missing: Vec<&str> = PROGRAMS
         .into_iter()
-        .filter(|name| !places.programs.join(name).is_file())
+        .filter(|name| !paths.programs.join(name).is_file())
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -327,22 +327,22 @@ fn check_programs(places: &InstallPaths, settings: &Settings) -> Result<(), Fail
         "{} {} not in the folder of claude-mesh, {}",
         missing.join(", "),
         if missing.len() == 1 { "is" } else { "are" },
-        shown(&places.programs, &settings.home)
+        shown(&paths.programs, &settings.home)
     );
     let hint = "install all programs into one folder (`cargo install` does); nothing was changed";
     Err(CliError::new("unsupported", message, hint).into())
 }
 
 /// Warns if the programs are not on PATH: the files of a project name them without a folder.
-fn warn_if_not_on_path(places: &InstallPaths) -> Result<(), Failure> {
-    let found = places
+fn warn_if_not_on_path(paths: &InstallPaths) -> Result<(), Failure> {
+    let found = paths
         .search_path
         .iter()
         .any(|folder| folder.join(PROGRAMS[0]).is_file());
     if !found {
         print::line(&format!(
             "but {} is not on your PATH, and these files name programs without a folder",
-            places.programs.display()
+            paths.programs.display()
         ))?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `claude-mesh log`: who asked, who was rung, who was shown, who answered, in the order it happened; and forgetting what was said.
+//! `claude-mesh log`: prints the event log as sentences, shows a question in full, and erases its texts.
 use clap::Args;
 use owo_colors::OwoColorize;
 use serde_json::json;
@@ -19,27 +19,27 @@ use crate::model::{Error, Event, Refusal};
 use crate::platform::clock::rfc3339;
 use crate::platform::id::QuestionId;
 
-/// Tell what happened: who asked, was rung, was shown, answered; or remove what was said
+/// Print what happened: who asked, was woken, answered; or erase a question
 ///
-/// Without --since the last 24 hours. What people do at the command line shows as person@host; their comings and goings
-/// are left out of the text. Texts are shown to a person only.
+/// Without --since the last 24 hours. Commands of people appear as person@host; that they join and leave is omitted from the
+/// text. Texts are shown to a person only.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh log
   claude-mesh log -f
   claude-mesh log --since 7d --peer backend
   claude-mesh log --since 2026-11-20T15:00:00Z --json
-  claude-mesh log --known --since 30d    how often earlier answers helped, and whom
+  claude-mesh log --known --since 30d    how often earlier answers were used, and by whom
   claude-mesh log --question 01KXYZ…     one question in full, with its answer
   claude-mesh log --forget 01KXYZ…       remove its text everywhere; in a session's shell only what it asked")]
 pub(super) struct LogArgs {
-    /// Go on and print what happens, until Ctrl-C.
+    /// Print new events as they happen, until Ctrl-C.
     #[arg(short, long)]
     follow: bool,
-    /// Where to begin: a span back (1h, 7d) or an RFC 3339 time.
+    /// Where to begin: a duration before now (1h, 7d) or an RFC 3339 time.
     #[arg(long, default_value = "24h", value_parser = duration::since, value_name = "WHEN")]
     since: Since,
-    /// Only what one peer did, asked or was asked.
+    /// Only events of one peer: what it did, asked or was asked.
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
     /// Show one question in full.
@@ -48,27 +48,27 @@ pub(super) struct LogArgs {
     /// Remove a question, its context and its answer from the database.
     #[arg(long, value_name = "QUESTION_ID", conflicts_with_all = ["follow", "peer", "question"])]
     forget: Option<String>,
-    /// How often earlier answers were given to somebody whom nobody could answer.
+    /// Count how often an asker got earlier answers because nobody could answer.
     #[arg(long, conflicts_with_all = ["follow", "peer", "question", "forget"])]
     known: bool,
 }
 
-/// Events read at a time.
+/// How many events are read at a time.
 const EVENTS_PER_PAGE: usize = 500;
 
-/// Prints the log, follows it, or forgets a question.
-pub(super) fn log(desk: &CliContext, args: &LogArgs) -> CommandResult {
+/// Prints or follows the log, shows a question, or erases it.
+pub(super) fn log(context: &CliContext, args: &LogArgs) -> CommandResult {
     if let Some(id) = &args.forget {
-        return forget(desk, id);
+        return forget(context, id);
     }
     if let Some(id) = &args.question {
-        return question(desk, id);
+        return question(context, id);
     }
     if args.known {
-        return crate::cli::prior_answers::counts(desk, args.since);
+        return crate::cli::prior_answers::counts(context, args.since);
     }
     let mut printer = LogPrinter {
-        desk,
+        context,
         peer: args.peer.as_ref().map(|name| name.trim().to_lowercase()),
         since: args.since,
         since_ms: None,
@@ -76,13 +76,15 @@ pub(super) fn log(desk: &CliContext, args: &LogArgs) -> CommandResult {
         printed_count: 0,
     };
     if args.follow {
-        return events::follow(desk, &EventPatterns::default(), |mesh| printer.read(mesh));
+        return events::follow(context, &EventPatterns::default(), |mesh| {
+            printer.read(mesh)
+        });
     }
-    let Some(mut mesh) = desk.open_existing()? else {
-        return if desk.json {
+    let Some(mut mesh) = context.open_existing()? else {
+        return if context.json {
             Ok(CommandStatus::Done)
         } else {
-            desk.report_no_mesh(&json!({}))
+            context.report_no_mesh(&json!({}))
         };
     };
     printer.read(&mut mesh)?;
@@ -90,7 +92,7 @@ pub(super) fn log(desk: &CliContext, args: &LogArgs) -> CommandResult {
 }
 
 struct LogPrinter<'a> {
-    desk: &'a CliContext,
+    context: &'a CliContext,
     peer: Option<String>,
     since: Since,
     since_ms: Option<i64>,
@@ -138,7 +140,7 @@ impl LogPrinter<'_> {
         if self.peer.as_ref().is_some_and(|peer| !concerns(peer)) {
             return Ok(());
         }
-        if self.desk.json {
+        if self.context.json {
             self.printed_count += 1;
             return Ok(print::json_line(event)?);
         }
@@ -152,7 +154,7 @@ impl LogPrinter<'_> {
         self.printed_count += 1;
         let time = rfc3339(event.at_ms);
         let time = format!("{}Z", time.split('.').next().unwrap_or_default());
-        let event_text = event_format::event_text(self.desk, event, question.as_ref());
+        let event_text = event_format::event_text(self.context, event, question.as_ref());
         Ok(print::line(&format!("{}  {event_text}", time.dimmed()))?)
     }
 
@@ -163,22 +165,22 @@ impl LogPrinter<'_> {
         {
             return Err(with_peer_suggestions(mesh, error)?);
         }
-        if self.printed_count == 0 && !self.desk.json {
-            print::line("nothing happened since then; `--since 30d` looks further back")?;
+        if self.printed_count == 0 && !self.context.json {
+            print::line("nothing happened since then; `--since 30d` goes further back")?;
         }
         Ok(CommandStatus::Done)
     }
 }
 
-fn question(desk: &CliContext, id: &str) -> CommandResult {
-    desk.require_person("a question between others")?;
+fn question(context: &CliContext, id: &str) -> CommandResult {
+    context.require_person("a question between others")?;
     let not_found = || Error::from(Refusal::UnknownQuestion { id: id.into() });
     let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
-    let Some(mut mesh) = desk.open_existing()? else {
+    let Some(mut mesh) = context.open_existing()? else {
         return Err(not_found().into());
     };
     let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
-    if desk.json {
+    if context.json {
         print::json(&view::between(&question, &asker, &target))?;
         return Ok(CommandStatus::Done);
     }
@@ -190,10 +192,10 @@ fn question(desk: &CliContext, id: &str) -> CommandResult {
         format_ago(now_ms - question.asked_at_ms),
         question.state.as_str()
     ))?;
-    print::line(&desk.sanitize_foreign(&question.question))?;
-    if let Some(context) = &question.context {
+    print::line(&context.sanitize_foreign(&question.question))?;
+    if let Some(text) = &question.context {
         print::line(&format!("\n{}", "context".bold()))?;
-        print::line(&desk.sanitize_foreign(context))?;
+        print::line(&context.sanitize_foreign(text))?;
     }
     if let (Some(answer), Some(at_ms)) = (&question.answer, question.answered_at_ms) {
         print::line(&format!(
@@ -201,18 +203,18 @@ fn question(desk: &CliContext, id: &str) -> CommandResult {
             "answer".bold(),
             format_ago(now_ms - at_ms)
         ))?;
-        print::line(&desk.sanitize_foreign(answer))?;
+        print::line(&context.sanitize_foreign(answer))?;
     }
     Ok(CommandStatus::Done)
 }
 
-fn forget(desk: &CliContext, id: &str) -> CommandResult {
+fn forget(context: &CliContext, id: &str) -> CommandResult {
     let not_found = || Error::from(Refusal::UnknownQuestion { id: id.into() });
     let id: QuestionId = id.trim().parse().map_err(|_| not_found())?;
-    let Some(mesh) = desk.open_existing()? else {
+    let Some(mesh) = context.open_existing()? else {
         return Err(not_found().into());
     };
-    let SessionGuard { mesh, me, .. } = &mut desk.register(mesh)?;
+    let SessionGuard { mesh, me, .. } = &mut context.register(mesh)?;
     let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
     let erase_residue = EraseResidue {
         in_database_files: mesh.erase_question(me, id)? == EraseOutcome::PartiallyErased,
@@ -224,7 +226,7 @@ fn forget(desk: &CliContext, id: &str) -> CommandResult {
         question.answer.as_ref().map(|_| "its answer"),
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
-    if desk.json {
+    if context.json {
         let removed: Vec<&str> = parts
             .iter()
             .map(|part| part.trim_start_matches("its "))
@@ -237,13 +239,15 @@ fn forget(desk: &CliContext, id: &str) -> CommandResult {
         return Ok(CommandStatus::Done);
     }
     print::line(&format!(
-        "removed from {}: the question of {asker} to {target} with {}; the log keeps that it happened, without what was said",
-        desk.shown(&desk.place.database),
+        "removed from {}: the question of {asker} to {target} with {}; the log keeps its events, without the texts",
+        context.shown(&context.location.database),
         parts.join(", ")
     ))?;
     if question.shown_times > 0 || question.answer.is_some() {
-        print::line("what a session was shown also stands in Claude Code's own transcript of it")?;
+        print::line(
+            "Claude Code's own transcript of a session still contains what was shown there",
+        )?;
     }
-    erase_residue.report(desk)?;
+    erase_residue.report(context)?;
     Ok(CommandStatus::Done)
 }

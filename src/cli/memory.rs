@@ -1,4 +1,4 @@
-//! `claude-mesh memory`: what sessions remembered for this repository and for the mesh.
+//! `claude-mesh memory`: adds, finds and erases the memories of this repository and of the mesh.
 use clap::{Args, Subcommand, ValueEnum};
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
@@ -16,9 +16,9 @@ use crate::model::memory::{MemoryScope, Query};
 use crate::store;
 use crate::tools::output;
 
-/// What sessions remember: find it, add to it, forget it
+/// Find, add and erase what sessions remember
 ///
-/// Memories belong to this repository, all its worktrees included, or to the whole mesh.
+/// Memories belong to this repository, with all its worktrees, or to the whole mesh.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh memory recall deploy staging
@@ -29,7 +29,7 @@ use crate::tools::output;
   claude-mesh memory forget deploy")]
 pub(super) struct MemoryArgs {
     #[command(subcommand)]
-    verb: MemoryAction,
+    action: MemoryAction,
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,24 +40,24 @@ enum MemoryAction {
     List(ListArgs),
 }
 
-/// Keep a text; the same key again replaces it
+/// Remember a text; the same key again replaces it
 #[derive(Debug, Args)]
 struct RememberArgs {
     /// What to remember; `-` reads stdin.
     text: String,
-    /// By what it is replaced and found again.
+    /// A key by which it is replaced and found.
     #[arg(long)]
     key: Option<String>,
     /// A word to find it by; may be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
-    /// When it goes by itself, for example 12h, 30d.
+    /// When it is removed, for example after 12h, 30d.
     #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     ttl: Option<std::time::Duration>,
     /// For this repository or for the whole mesh.
     #[arg(long, value_enum, default_value = "project")]
     scope: MemoryScopeArg,
-    /// Keep it although it looks like a secret; a person only.
+    /// Keep a text that looks like a secret; only a person may.
     #[arg(long)]
     force: bool,
 }
@@ -71,14 +71,14 @@ enum MemoryScopeArg {
 /// Find memories: words, "phrases", beginnings*, -exclusions
 #[derive(Debug, Args)]
 struct RecallArgs {
-    /// What to look for; with -exclusions in quotes as one argument.
+    /// What to search for; with -exclusions in quotes as one argument.
     query: Vec<String>,
     #[command(flatten)]
-    among: MemoryFilterArgs,
+    filter: MemoryFilterArgs,
     /// The memory of this key.
     #[arg(long)]
     key: Option<String>,
-    /// All kept versions of the key, with who replaced them and when.
+    /// All versions of the key, with who replaced them and when.
     #[arg(long, requires = "key", conflicts_with_all = ["query", "tags"])]
     history: bool,
 }
@@ -87,7 +87,7 @@ struct RecallArgs {
 #[derive(Debug, Args)]
 struct ListArgs {
     #[command(flatten)]
-    among: MemoryFilterArgs,
+    filter: MemoryFilterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -95,39 +95,38 @@ struct MemoryFilterArgs {
     /// Only with this tag; may be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
-    /// Only this repository's, or only the mesh's.
+    /// Only those of this repository, or only those of the mesh.
     #[arg(long, value_enum)]
     scope: Option<MemoryScopeArg>,
-    /// How many at most.
+    /// The maximum number.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50))]
     limit: u32,
 }
 
-/// Remove a memory with all its versions for good
+/// Erase a memory with all its versions
 #[derive(Debug, Args)]
 struct ForgetArgs {
-    /// The key: this repository's, else the mesh's.
+    /// The key, of this repository or else of the mesh.
     #[arg(required_unless_present_any = ["named", "id"], conflicts_with_all = ["named", "id"])]
     key: Option<String>,
-    /// The same, as the other verbs take it.
+    /// The key, as an option like that of the other commands.
     #[arg(long = "key", value_name = "KEY", conflicts_with = "id")]
     named: Option<String>,
-    /// The memory of this id.
+    /// The id of the memory.
     #[arg(long, value_name = "MEMORY_ID")]
     id: Option<String>,
 }
 
-/// Runs one of the verbs.
 pub(super) fn memory(context: &CliContext, args: &MemoryArgs) -> CommandResult {
-    match &args.verb {
+    match &args.action {
         MemoryAction::Remember(args) => remember(context, args),
         MemoryAction::Recall(args) if args.history => history(context, args),
         MemoryAction::Recall(args) => {
             let words = args.query.join(" ");
             let query = (!args.query.is_empty()).then_some(words.as_str());
-            recall(context, query, args.key.as_deref(), &args.among)
+            recall(context, query, args.key.as_deref(), &args.filter)
         }
-        MemoryAction::List(args) => recall(context, None, None, &args.among),
+        MemoryAction::List(args) => recall(context, None, None, &args.filter),
         MemoryAction::Forget(args) => forget(context, args),
     }
 }
@@ -166,7 +165,7 @@ fn recall(
     context: &CliContext,
     query: Option<&str>,
     key: Option<&str>,
-    among: &MemoryFilterArgs,
+    filter: &MemoryFilterArgs,
 ) -> CommandResult {
     let parsed = query.map(Query::parse).transpose()?;
     let Some(mut mesh) = context.open_existing()? else {
@@ -175,9 +174,9 @@ fn recall(
     let wanted = mesh::Recall {
         query,
         key,
-        tags: &among.tags,
-        scope: among.scope.map(MemoryScope::from),
-        limit: among.limit as usize,
+        tags: &filter.tags,
+        scope: filter.scope.map(MemoryScope::from),
+        limit: filter.limit as usize,
     };
     let home = mesh.memory_home(&context.project)?;
     let found = mesh.recall(&home, wanted)?;
@@ -194,7 +193,7 @@ fn recall(
         print_memory(context, &one.memory, now_ms)?;
     }
     if found.is_empty() {
-        print::line("nothing like that is remembered here")?;
+        print::line("no such memory here")?;
     }
     Ok(CommandStatus::Done)
 }
@@ -204,7 +203,7 @@ fn history(context: &CliContext, args: &RecallArgs) -> CommandResult {
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "versions": [] }));
     };
-    let scope = args.among.scope.map(MemoryScope::from);
+    let scope = args.filter.scope.map(MemoryScope::from);
     let home = mesh.memory_home(&context.project)?;
     let versions = mesh.memory_history(&home, key, scope)?;
     if context.json {
@@ -222,7 +221,7 @@ fn history(context: &CliContext, args: &RecallArgs) -> CommandResult {
         }
     }
     if versions.is_empty() {
-        print::line("nothing is remembered under that key here")?;
+        print::line("no memory with that key here")?;
     }
     Ok(CommandStatus::Done)
 }
@@ -276,7 +275,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
         if context.json {
             print::json(&json!({ "forgotten": 0 }))?;
         } else {
-            print::line("nothing is remembered there; nothing was changed")?;
+            print::line("no such memory; nothing was changed")?;
         }
         return Ok(CommandStatus::Done);
     }
@@ -290,7 +289,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
         print::json(&body)?;
     } else {
         print::line(
-            "forgotten, with its earlier versions; the log keeps that it was there, without the text",
+            "erased, with its earlier versions; the log keeps its events, without the text",
         )?;
         erase_residue.report(context)?;
     }
@@ -299,7 +298,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
 
 fn invalid_id_error(id: &str) -> Failure {
     let message = format!(
-        "{:?} is no id of a memory",
+        "{:?} is not the id of a memory",
         crate::platform::text::one_line(id)
     );
     let hint = "`claude-mesh memory recall` shows the ids; nothing was changed";

@@ -1,4 +1,4 @@
-//! `claude-mesh post` and `claude-mesh messages`: mail that nobody waits for.
+//! `claude-mesh post` and `claude-mesh messages`: posts and reads messages, and manages the subscriptions to topics.
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -21,35 +21,36 @@ use crate::tools::output;
 
 /// Leave a message for a session, for everybody or for a topic
 ///
-/// TO is a peer of `claude-mesh peers`, `NAME/any`, `*` for everybody, or `#topic`. Nobody waits for a message; a question
-/// is `claude-mesh ask`. Text and json are mentioned at the next prompt there; command and alert wake an idle session.
+/// TO is a peer of `claude-mesh peers`, `NAME/any`, `*` for everybody, or `#topic`. The command does not wait for a reply;
+/// to get one, use `claude-mesh ask`. Text and json are mentioned at the next prompt there; command and alert wake an idle
+/// session.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh post backend 'the staging database moves at noon'
   claude-mesh post '*' --type alert 'main is frozen until I say so'
   git log -5 --oneline | claude-mesh post '#releases' --subject 'what is in 1.4' -")]
 pub(super) struct PostArgs {
-    /// Whom it is for.
+    /// The recipient.
     to: String,
     /// The text; `-` or nothing reads stdin.
     #[arg(default_value = "-")]
     body: String,
-    /// What it is about, on one line.
+    /// The subject, on one line.
     #[arg(long)]
     subject: Option<String>,
-    /// What it is; command and alert wake.
+    /// The type; command and alert wake.
     #[arg(long = "type", value_enum, default_value = "text")]
     kind: MessageTypeArg,
-    /// After this time nobody needs it any more, for example 90s, 2h, 7d.
+    /// When it expires, for example after 90s, 2h, 7d.
     #[arg(long, value_name = "SPAN", value_parser = duration::span)]
     ttl: Option<Duration>,
     /// The message it answers.
     #[arg(long, value_name = "MESSAGE_ID")]
     reply_to: Option<String>,
-    /// A mark of your own: posting the same again under it stores nothing.
+    /// An idempotency key: posting again with the same key stores nothing.
     #[arg(long)]
     key: Option<String>,
-    /// Post a text although it looks like a secret; a person's right only.
+    /// Post a text that looks like a secret; only a person may.
     #[arg(long)]
     force: bool,
 }
@@ -75,46 +76,46 @@ impl From<MessageTypeArg> for MessageType {
 
 /// Show your messages; mark them as read; choose topics
 ///
-/// Without options: what is unread, oldest first. Looking marks nothing: `--read` with an id does, up to that message.
+/// Without options: what is unread, oldest first. Listing does not mark messages as read; `--read` with an id does, up to
+/// that message.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh messages
   claude-mesh messages --all --from backend
-  claude-mesh messages --topic ops           what is said there, also without a subscription
-  claude-mesh messages --read 01KXYZ…        all up to this one is read
-  claude-mesh messages --subscribe ops       its messages come by themselves from now on
-  claude-mesh messages --topics              every topic, and who hears of it")]
+  claude-mesh messages --topic ops           messages to a topic, also without a subscription
+  claude-mesh messages --read 01KXYZ…        mark all up to this one as read
+  claude-mesh messages --subscribe ops       get the messages to a topic from now on
+  claude-mesh messages --topics              every topic with its subscribers")]
 pub(super) struct MessagesArgs {
     /// Also messages of this topic; may be given several times.
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
-    /// Also what you have read.
+    /// Also messages that you have read.
     #[arg(long)]
     all: bool,
-    /// Only what this peer wrote.
+    /// Only messages of this peer.
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// How many at most, 1 to 100.
+    /// The maximum number, 1 to 100.
     #[arg(long, default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
-    /// Only what came after this message.
+    /// Only messages after this one.
     #[arg(long, value_name = "MESSAGE_ID")]
     after: Option<String>,
     /// Mark everything up to this message as read.
-    #[arg(long, value_name = "MESSAGE_ID", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    #[arg(long, value_name = "MESSAGE_ID", group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     read: Option<String>,
-    /// Hear of a topic from now on; may be given several times.
-    #[arg(long, value_name = "TOPIC", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    /// Subscribe to a topic; may be given several times.
+    #[arg(long, value_name = "TOPIC", group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     subscribe: Vec<String>,
-    /// Hear of a topic no more; may be given several times.
-    #[arg(long, value_name = "TOPIC", group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    /// Unsubscribe from a topic; may be given several times.
+    #[arg(long, value_name = "TOPIC", group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     unsubscribe: Vec<String>,
-    /// List the topics with who hears of them.
-    #[arg(long, group = "verb", conflicts_with_all = ["topic", "all", "from", "after"])]
+    /// List the topics with their subscribers.
+    #[arg(long, group = "action", conflicts_with_all = ["topic", "all", "from", "after"])]
     topics: bool,
 }
 
-/// Posts a message.
 pub(super) fn post(context: &CliContext, args: &PostArgs) -> CommandResult {
     if args.force {
         context.require_person("--force")?;
@@ -167,7 +168,7 @@ pub(super) fn post(context: &CliContext, args: &PostArgs) -> CommandResult {
     };
     let offline_note = match posted.offline.as_slice() {
         [] => String::new(),
-        names => format!("; finds it later: {}", names.join(", ")),
+        names => format!("; offline, get it later: {}", names.join(", ")),
     };
     print::line(&format!(
         "posted{recipients_note}{offline_note}  {}",
@@ -176,7 +177,7 @@ pub(super) fn post(context: &CliContext, args: &PostArgs) -> CommandResult {
     Ok(CommandStatus::Done)
 }
 
-/// Lists, marks, subscribes.
+/// Lists messages, marks them as read, or changes subscriptions.
 pub(super) fn messages(context: &CliContext, args: &MessagesArgs) -> CommandResult {
     let read = args.read.as_deref().map(message_id).transpose()?;
     let Some(mesh) = context.open_existing()? else {
@@ -335,7 +336,7 @@ fn message_id(text: &str) -> Result<MessageId, Failure> {
     Ok(text.trim().parse().map_err(|_| unknown())?)
 }
 
-/// Where no mesh is, nobody has a name.
+/// Returns the refusal of a name where there is no mesh yet.
 pub(super) fn unknown_peer_refusal(to: &str) -> Refusal {
     Refusal::UnknownPeer {
         name: to.into(),

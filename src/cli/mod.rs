@@ -5,6 +5,7 @@
 //! All output goes through [`print`], and all refusals through [`error`]. The doc comments on arguments are the help text.
 
 mod ask;
+mod ask_many;
 mod board;
 mod claim;
 mod claim_format;
@@ -29,6 +30,7 @@ mod message;
 mod multi_ask_output;
 mod outcome;
 mod peer;
+mod pending_ask;
 mod poll;
 mod print;
 mod print_config;

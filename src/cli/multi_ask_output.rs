@@ -1,4 +1,4 @@
-//! The replies to a question that went to many, as they come.
+//! Prints the replies to a question that went to many, as they come.
 use super::format::bold_name;
 use super::print;
 use crate::cli::context::CliContext;
@@ -6,7 +6,7 @@ use crate::mesh::QuestionStatus;
 use crate::model::QuestionState;
 use crate::platform::id::QuestionId;
 
-/// The table of a question to many, row by row.
+/// The table of replies, printed row by row.
 pub(super) struct ReplyTable {
     width: usize,
     json: bool,

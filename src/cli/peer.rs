@@ -1,4 +1,4 @@
-//! `claude-mesh peers`: who is here, who needs the person first.
+//! `claude-mesh peers`: lists peers, those that need the person first; frees names.
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ use crate::platform::clock::rfc3339;
 use crate::platform::text;
 use crate::tools::output;
 
-/// List who is here: what they do, what waits for them, who needs you
+/// List the peers: what they do, what waits for them, which need you
 ///
-/// Sorted by who needs you: first sessions that wait at a dialog, then those whose questions wait until you type there, then
-/// those that must be restarted to be asked, then others that are held.
+/// Sorted by need: first sessions that wait at a dialog, then those whose questions wait until you type there, then those
+/// that must be restarted to be asked, then others that are held.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Activity: idle (at its prompt), busy (in a turn), waiting (a dialog waits for you), needs_restart (it was opened before
 the install, or its server was stopped: restart it), offline, unknown.
-Turns, where there are any: how many peers have started of how many they may until you type there, and how often the newest
-one was kept going for a question.
+Turns, if there are any: how many turns peers have started, of how many they may until you type there; and how often the
+newest turn was continued for a question.
 
 Examples:
   claude-mesh peers
@@ -40,19 +40,19 @@ Examples:
   claude-mesh peers --all --scope repo
   claude-mesh peers --forget old-project")]
 pub(super) struct PeersArgs {
-    /// Draw again whenever something changes, until Ctrl-C.
+    /// Redraw after each change, until Ctrl-C.
     #[arg(long, conflicts_with = "forget")]
     watch: bool,
-    /// Also list mailboxes nobody sits at.
+    /// Also list mailboxes without a session.
     #[arg(long, conflicts_with = "forget")]
     all: bool,
     /// Which peers: of the whole mesh, of this repository, or of this folder and below.
     #[arg(long, value_enum, default_value = "machine")]
     scope: PeerScopeArg,
-    /// Who most likely knows about this comes first, with why; nobody is asked.
+    /// Rank by who most likely knows about this, with the reason; nobody is asked.
     #[arg(long, value_name = "TEXT", conflicts_with = "forget")]
     about: Option<String>,
-    /// Free a name: remove a mailbox nobody sits at, with its questions. For the person only.
+    /// Free a name: remove a mailbox without a session, and its questions. For the person only.
     #[arg(long, value_name = "NAME")]
     forget: Option<String>,
 }
@@ -64,7 +64,7 @@ enum PeerScopeArg {
     Directory,
 }
 
-/// How often a watched list is looked at.
+/// How often a watched list is read.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lists peers, watches them, or frees a name.
@@ -101,7 +101,7 @@ pub(super) fn askable(
         .collect())
 }
 
-/// Returns an error as it is told; a name that fits nobody with the names that are like it.
+/// Adds to the refusal of an unknown name the nearest names.
 pub(super) fn with_peer_suggestions(mesh: &mut Mesh, error: Error) -> Result<Failure, Failure> {
     let Error::Refused(Refusal::UnknownPeer { name, .. }) = &error else {
         return Ok(error.into());
@@ -121,7 +121,7 @@ pub(super) fn with_peer_suggestions(mesh: &mut Mesh, error: Error) -> Result<Fai
     .into())
 }
 
-/// Redraws on a terminal; elsewhere prints again what has changed.
+/// Redraws on a terminal; elsewhere prints the list again after each change.
 fn watch(context: &CliContext, args: &PeersArgs) -> CommandResult {
     let redraws = print::is_terminal() && !context.json;
     let mut mesh = None;
@@ -142,7 +142,7 @@ fn watch(context: &CliContext, args: &PeersArgs) -> CommandResult {
             None if context.json => format!("{}\n", json!({ "peers": [] })),
             None => format!(
                 "no mesh here yet: {}\n",
-                context.shown(&context.place.database)
+                context.shown(&context.location.database)
             ),
         };
         if rendered != last {
@@ -165,7 +165,7 @@ fn forget(context: &CliContext, name: &str) -> CommandResult {
     let name = name.trim().to_lowercase();
     let forgotten = mesh.forget_peer(me, &name).map_err(|error| match error {
         Error::Refused(Refusal::Conflict { problem }) => {
-            let hint = "it can be forgotten once that session has ended; nothing was changed";
+            let hint = "it can be removed after that session has ended; nothing was changed";
             CliError::new("conflict", problem, hint).into()
         }
         other => Failure::from(other),
@@ -194,7 +194,7 @@ fn show(snapshot: &PeersSnapshot, context: &CliContext) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One look at the mesh.
+/// The peers at one time.
 struct PeersSnapshot {
     you: Option<PeerName>,
     peers: Vec<RankedPeer>,
@@ -247,22 +247,24 @@ impl PeersSnapshot {
     fn rendered(&self, context: &CliContext) -> String {
         let mesh = format!(
             "mesh {} ({})",
-            context.place.name,
-            context.shown(&context.place.database)
+            context.location.name,
+            context.shown(&context.location.database)
         );
         let you = match &self.you {
             Some(you) => format!(", you are {you}"),
             None => String::new(),
         };
         if self.peers.is_empty() {
-            return format!("{mesh}{you}\nnobody is here now; --all also lists empty mailboxes\n");
+            return format!(
+                "{mesh}{you}\nno session is here now; --all also lists mailboxes without one\n"
+            );
         }
         let widths = self.table(context, None).column_max_content_widths();
         let table = self.table(context, Some(last_column_width(&widths)));
         format!("{mesh}{you}\n{}\n", table::text(&table))
     }
 
-    /// The table; with a last column, where there is something for it, whose text is cut to the room there is.
+    /// Returns the table. With a `width_budget` it has a last column, if there is a text for it, cut to that width.
     fn table(&self, context: &CliContext, width_budget: Option<usize>) -> Table {
         let header = ["NAME", "ACTIVITY", "ROLE", "PROJECT", "WAITING", "ASKABLE"];
         let last = if self.about { "WHY" } else { "DOING" };
@@ -305,8 +307,8 @@ impl PeersSnapshot {
         table
     }
 
-    /// How many turns peers have started of how many they may, and how often its newest turn was kept going; `None` when
-    /// there is nothing of that to tell.
+    /// Returns how many turns peers have started, of how many they may, and how often the newest turn was continued; `None`
+    /// if there are none.
     fn turns(&self, view: &PeerView) -> Option<String> {
         let session = view.session.as_ref()?;
         let (turns, stops) = (session.posted_turns, session.stop_streak);
@@ -326,14 +328,14 @@ impl PeersSnapshot {
             .and_then(ActivitySummary::line)
     }
 
-    /// What it does, since when it is idle, and which brake is on.
+    /// Returns what it does, since when it is idle, and its throttle.
     fn activity(&self, view: &PeerView) -> String {
         let activity = match (view.activity, view.idle_ms) {
             (Activity::Offline, _) => format!(
                 "offline, seen {}",
                 format_ago(self.now_ms - view.peer.last_seen_at_ms)
             ),
-            // Seconds would draw a watched list anew each time.
+            // With seconds a watched list would change at each read.
             (Activity::Idle, Some(idle_ms @ 100_000..)) => {
                 format!("idle for {}", format_duration(idle_ms))
             }
@@ -346,7 +348,7 @@ impl PeersSnapshot {
     }
 }
 
-/// Returns how many characters a last column may have beside others of these widths; off a terminal as many as it likes.
+/// Returns the width that is left for a last column; without a terminal it is unlimited.
 fn last_column_width(widths: &[u16]) -> usize {
     const MIN_WIDTH: usize = 24;
     const PADDING: usize = 2;
@@ -359,7 +361,7 @@ fn last_column_width(widths: &[u16]) -> usize {
     })
 }
 
-/// How a brake is told beside what a session does.
+/// Describes a throttle, to follow the name or the activity of a peer.
 pub(super) fn describe_throttle(held: Throttled) -> String {
     let until = held.ends_at_ms.map(rfc3339);
     let until = until.map_or_else(String::new, |until| format!(" until {until}"));
@@ -386,7 +388,7 @@ fn is_in_scope(scope: PeerScopeArg, context: &CliContext, view: &PeerView) -> bo
     }
 }
 
-/// Who needs the person comes first: a dialog, then what waits until the person types.
+/// Returns the sort key: 0 for a dialog, which needs the person most.
 fn urgency(view: &PeerView) -> u8 {
     let held = view.held.map(|held| held.reason);
     let waits = view.questions_waiting > 0;

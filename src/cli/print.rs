@@ -1,6 +1,7 @@
 //! Prints to stdout and stderr: colours only on a terminal, JSON without control characters that a terminal would obey.
 use std::io::{self, IsTerminal, Write};
 
+use owo_colors::OwoColorize;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -53,6 +54,14 @@ pub(super) fn err(text: &str) -> io::Result<()> {
     let mut out = anstream::stderr().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Prints a message and a hint to stderr, for a result that is not an error.
+pub(super) fn notice(message: &str, hint: &str) -> io::Result<()> {
+    err(&format!(
+        "claude-mesh: {message}\n{}: {hint}\n",
+        "hint".cyan()
+    ))
 }
 
 /// Prints a value as indented JSON.

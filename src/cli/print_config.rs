@@ -9,12 +9,12 @@ use crate::setup::{ClientConfig, InstallPaths};
 /// Prints the configuration to stdout, so that it can be redirected, and the place of the file to stderr.
 pub(super) fn print_client_config(
     client: ClientConfig,
-    places: &InstallPaths,
+    paths: &InstallPaths,
     json: bool,
 ) -> CommandResult {
-    let project = places.project.as_deref().unwrap_or(&places.home);
+    let project = paths.project.as_deref().unwrap_or(&paths.home);
     let text = client
-        .configuration(&places.programs, project)
+        .configuration(&paths.programs, project)
         .map_err(Failure::from)?;
     if json {
         print::json(&json!({

@@ -1,5 +1,4 @@
-//! Earlier answers on the command line: beside a question that has none now, alone with `ask --known`, and how often they
-//! helped with `log --known`.
+//! Prints prior answers: beside a question without an answer, alone with `ask --known`, and counted with `log --known`.
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
@@ -17,7 +16,7 @@ use crate::platform::clock::rfc3339;
 use crate::platform::id::{PeerId, QuestionId};
 use crate::tools::output;
 
-/// Shows earlier answers of a peer and asks nobody.
+/// Prints the prior answers of a peer to a question, and asks nobody.
 pub(super) fn show_prior_answers(
     context: &CliContext,
     to: &Address,
@@ -38,10 +37,10 @@ pub(super) fn show_prior_answers(
     if context.json {
         print::json(&output::prior_answers_only(&name, &prior_answers))?;
     } else if prior_answers.is_empty() {
-        print::err(&format!(
-            "claude-mesh: {name} has answered nothing like that\n{}: without --known the question is put to it\n",
-            "hint".cyan()
-        ))?;
+        print::notice(
+            &format!("{name} has answered no similar question"),
+            "without --known the question is asked",
+        )?;
     } else {
         list(context, &prior_answers, member.mesh().now().wall_ms)?;
     }
@@ -52,7 +51,7 @@ pub(super) fn show_prior_answers(
     })
 }
 
-/// Adds earlier answers to the result of a question that is stored.
+/// Adds prior answers to the JSON result of a stored question.
 pub(super) fn add_prior_answers(
     member: &mut Member,
     peer: PeerId,
@@ -65,7 +64,7 @@ pub(super) fn add_prior_answers(
     Ok(())
 }
 
-/// Prints earlier answers beside a question that is stored, if there are any.
+/// Prints the prior answers to a stored question, if there are any.
 pub(super) fn report(
     context: &CliContext,
     member: &mut Member,
@@ -75,7 +74,7 @@ pub(super) fn report(
 ) -> Result<(), Failure> {
     let prior_answers = find_prior_answers(member, peer, id, question)?;
     if !prior_answers.is_empty() {
-        print::line("answered earlier to questions like this one:")?;
+        print::line("earlier answers to similar questions:")?;
         list(context, &prior_answers, member.mesh().now().wall_ms)?;
     }
     Ok(())
@@ -123,7 +122,7 @@ fn short_commit(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
 }
 
-/// Prints how often earlier answers helped, and whom.
+/// Prints how often askers got prior answers, and which askers.
 pub(super) fn counts(context: &CliContext, since: Since) -> CommandResult {
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "results": 0, "by": [] }));

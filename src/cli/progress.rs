@@ -1,4 +1,4 @@
-//! A wait that somebody watches: one line that tells how far it came, and Ctrl-C that ends it.
+//! Shows the progress of a waiting command in one line, and ends the wait on Ctrl-C.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,19 +11,19 @@ use crate::cli::error::Failure;
 use crate::platform::text;
 use crate::wake::WakeSignal;
 
-/// Ctrl-C, a closed terminal or a polite end: the wait ends at once and the question stays open.
+/// Set by Ctrl-C, a closed terminal or SIGTERM: the wait ends at once and the question stays open.
 #[derive(Clone)]
 pub(super) struct StopFlag(Arc<AtomicBool>);
 
 impl StopFlag {
-    /// Listens from now on; `bell` ends the wait.
+    /// Handles the signals from now on, and raises `wake_signal` to end the wait.
     pub(super) fn on_signals(wake_signal: Arc<WakeSignal>) -> Result<Self, Failure> {
         let flag = Arc::new(AtomicBool::new(false));
         let stop = Self(Arc::clone(&flag));
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
         std::thread::spawn(move || {
             for _ in signals.forever() {
-                // The second time there is no more patience, whatever the first one waits for.
+                // The second signal ends the program at once.
                 if flag.swap(true, Ordering::SeqCst) {
                     std::process::exit(130);
                 }
@@ -33,20 +33,20 @@ impl StopFlag {
         Ok(stop)
     }
 
-    /// Returns whether somebody stopped it.
+    /// Returns whether a signal came.
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// One line on stderr that is written over.
+/// One line on stderr that is overwritten.
 pub(super) struct ProgressLine {
     is_drawn: bool,
     enabled: bool,
 }
 
 impl ProgressLine {
-    /// Returns a line that is shown only where `on` holds.
+    /// Returns a line that is shown only if `enabled`.
     pub(super) fn new(enabled: bool) -> Self {
         Self {
             is_drawn: false,
@@ -54,7 +54,7 @@ impl ProgressLine {
         }
     }
 
-    /// Writes the words over the last ones.
+    /// Overwrites the line.
     pub(super) fn show(&mut self, words: &str) {
         if !self.enabled {
             return;
@@ -68,7 +68,7 @@ impl ProgressLine {
         self.is_drawn = true;
     }
 
-    /// Takes the line away.
+    /// Clears the line.
     pub(super) fn clear(&mut self) {
         if self.is_drawn {
             let _ = print::err("\r\x1b[2K");

@@ -13,7 +13,6 @@ use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh;
 use crate::platform::clock::rfc3339;
 use crate::platform::text;
-use crate::tools::output;
 
 /// Fails if another peer holds a staged file exclusively.
 pub(super) fn check_staged(context: &CliContext) -> CommandResult {
@@ -43,7 +42,7 @@ pub(super) fn check_staged(context: &CliContext) -> CommandResult {
                     "resource": claim.resource,
                     "peer": claim.peer_name,
                     "note": claim.note,
-                    "lease_expires_at": rfc3339(output::lease_expires_at_ms(claim, &now)),
+                    "lease_expires_at": rfc3339(mesh::lease_expires_at_ms(claim, &now)),
                 })
             })
             .collect();

@@ -1,16 +1,15 @@
-//! `claude-mesh state`: values that sessions share, for people and scripts.
+//! `claude-mesh state`: reads and writes the values that sessions share, for people and scripts.
 use std::borrow::Cow;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use owo_colors::OwoColorize;
 use serde_json::Value;
 
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, table, text_input};
-use crate::mesh::NewValue;
+use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::elapsed::format_ago;
 use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
 use crate::platform::text;
@@ -18,15 +17,15 @@ use crate::tools::output;
 
 /// Read and write values that sessions share
 ///
-/// A key lives in this folder's project, unless --namespace says otherwise: `shared` is the whole mesh, any other name
-/// lies within the project.
+/// A key belongs to the project of this folder, unless --namespace is given: `shared` is the whole mesh, any other name is
+/// a namespace within the project.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status of get: 0 found; 3 there is no such entry.
 
 Examples:
   claude-mesh state set port 5433                        a number, because it is JSON
-  claude-mesh state set api 'up since noon'              no JSON, so it is a text
-  claude-mesh state set api - --text < notes.md          stdin, as a text whatever it is
+  claude-mesh state set api 'up since noon'              not JSON, so it is a text
+  claude-mesh state set api - --text < notes.md          stdin, always as a text
   claude-mesh state get port
   claude-mesh state set lock '\"me\"' --expected-version 0 --ttl 10m
   claude-mesh state list --prefix build/ --namespace shared
@@ -38,7 +37,7 @@ pub(super) struct StateArgs {
 
 #[derive(Debug, Subcommand)]
 enum StateAction {
-    /// Print a value; a text is printed bare.
+    /// Print a value; a text is printed without quotes.
     Get {
         /// The key.
         key: String,
@@ -52,10 +51,10 @@ enum StateAction {
         /// The value: JSON if it parses, else a text; `-` reads stdin.
         #[arg(allow_negative_numbers = true)]
         value: String,
-        /// The value is a text, also where it could be JSON.
+        /// Store the value as a text, even if it is JSON.
         #[arg(long)]
         text: bool,
-        /// Let it go by itself after this time, for example 10m.
+        /// When it is removed, for example after 10m.
         #[arg(long, value_name = "SPAN", value_parser = duration::span)]
         ttl: Option<Duration>,
         #[command(flatten)]
@@ -65,10 +64,10 @@ enum StateAction {
     },
     /// List the entries, by key.
     List {
-        /// Only keys that begin so.
+        /// Only keys that begin with this.
         #[arg(long, default_value = "")]
         prefix: String,
-        /// Only keys that come after this one.
+        /// Only keys after this one.
         #[arg(long, default_value = "", value_name = "KEY")]
         after: String,
         #[command(flatten)]
@@ -99,7 +98,7 @@ struct ExpectedVersionArgs {
     expected_version: Option<u32>,
 }
 
-/// Values listed at a time, in bytes.
+/// How many bytes of values are listed at a time.
 const LIST_BYTES_MAX: usize = 4_000_000;
 
 /// Reads or writes the shared state.
@@ -132,7 +131,14 @@ pub(super) fn state(context: &CliContext, args: &StateArgs) -> CommandResult {
                 ttl_seconds: ttl.map(ttl_seconds).transpose()?,
             };
             let mut session = context.register(context.open()?)?;
-            let entry = session.mesh.set_entry(&session.me, &namespace, key, &new)?;
+            let entry = session.mesh.set_entry(
+                &session.me,
+                EntryKey {
+                    namespace: &namespace,
+                    key,
+                },
+                &new,
+            )?;
             if context.json {
                 print::json(&output::entry(&entry))?;
             } else {
@@ -156,7 +162,7 @@ impl NamespaceArgs {
     }
 }
 
-/// What a person types is mostly a number or a word; only what is no JSON is a text.
+/// Parses a typed value as JSON. A value that is not JSON is a text, so that words need no quotes.
 fn read_value(typed: &str, is_text: bool) -> Result<Value, Failure> {
     let stdin = if typed == "-" {
         Some(text_input::read("value", "-")?)
@@ -178,7 +184,7 @@ fn ttl_seconds(span: Duration) -> Result<u32, Failure> {
         .ok_or_else(|| {
             Failure::argument(
                 "--ttl must be from 1s to 365d",
-                "leave it out for an entry that stays; nothing was changed",
+                "omit it for an entry that stays; nothing was changed",
             )
         })
 }
@@ -193,12 +199,11 @@ fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult 
     } else if entry.exists() {
         context.print_foreign(&bare(&entry.value))?;
     } else {
-        print::err(&format!(
-            "claude-mesh: no entry {:?} in namespace {:?}\n{}: `claude-mesh state list` shows what there is\n",
-            text::one_line(key),
-            text::one_line(&namespace.name),
-            "hint".cyan()
-        ))?;
+        let (key, namespace) = (text::one_line(key), text::one_line(&namespace.name));
+        print::notice(
+            &format!("no entry {key:?} in namespace {namespace:?}"),
+            "`claude-mesh state list` lists the entries",
+        )?;
     }
     Ok(if entry.exists() {
         CommandStatus::Done
@@ -218,9 +223,10 @@ fn delete(
     };
     let mut session = context.register(mesh)?;
     let expected = expected.expected_version.map(i64::from);
-    let deleted_version = session
-        .mesh
-        .delete_entry(&session.me, namespace, key, expected)?;
+    let deleted_version =
+        session
+            .mesh
+            .delete_entry(&session.me, EntryKey { namespace, key }, expected)?;
     if context.json {
         print::json(&output::deletion(namespace, key, deleted_version))?;
     } else if deleted_version.is_some() {
@@ -235,13 +241,20 @@ fn list(context: &CliContext, namespace: &Namespace, prefix: &str, after: &str) 
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&output::entries(namespace, &[], false));
     };
-    let (entries, more) = mesh.entries(namespace, prefix, after, LIST_BYTES_MAX)?;
+    let (entries, more) = mesh.entries(
+        namespace,
+        &EntryRange {
+            prefix,
+            after,
+            bytes_max: LIST_BYTES_MAX,
+        },
+    )?;
     if context.json {
         print::json(&output::entries(namespace, &entries, more))?;
         return Ok(CommandStatus::Done);
     }
     if entries.is_empty() {
-        print::line("no entries; `claude-mesh state set KEY VALUE` makes one")?;
+        print::line("no entries; `claude-mesh state set KEY VALUE` creates one")?;
         return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
@@ -261,7 +274,7 @@ fn list(context: &CliContext, namespace: &Namespace, prefix: &str, after: &str) 
     print::line(&table::text(&table))?;
     if let (true, Some(last)) = (more, entries.last()) {
         print::line(&format!(
-            "there are more; `--after {}` goes on",
+            "there are more; continue with `--after {}`",
             context.sanitize_foreign(&last.key)
         ))?;
     }
@@ -277,7 +290,7 @@ fn set_by(entry: &Entry, now_ms: i64) -> String {
         })
 }
 
-/// A text as it is, anything else as JSON.
+/// Returns a text without quotes, any other value as JSON.
 fn bare(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => text.into(),

@@ -19,12 +19,12 @@ use crate::wake::ListenerKind;
 pub(super) struct StatusArgs {}
 
 pub(super) fn status(context: &CliContext) -> CommandResult {
-    let place = &context.place;
+    let location = &context.location;
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({
             "status": "none",
-            "path": place.database,
-            "mesh": place.name,
+            "path": location.database,
+            "mesh": location.name,
             "version": env!("CARGO_PKG_VERSION"),
         }));
     };
@@ -56,8 +56,8 @@ fn to_json(context: &CliContext, found: &Figures, paused: Option<&str>) -> Value
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
         "schema": found.schema,
-        "path": context.place.database,
-        "mesh": context.place.name,
+        "path": context.location.database,
+        "mesh": context.location.name,
         "bytes": found.bytes,
         "wal_bytes": found.wal_bytes,
         "wake": wake_method(context),
@@ -70,23 +70,23 @@ fn to_json(context: &CliContext, found: &Figures, paused: Option<&str>) -> Value
 }
 
 fn rows(context: &CliContext, found: &Figures) -> [(&'static str, String); 14] {
-    let place = &context.place;
+    let location = &context.location;
     let [alive, stale, dead] = found.peers;
     let [open, answered, expired] = found.questions;
     let engine = output::status(found)["engine"].clone();
     [
-        ("mesh", place.name.clone()),
+        ("mesh", location.name.clone()),
         (
             "file",
             format!(
                 "{} ({} bytes, WAL {} bytes, schema {})",
-                context.shown(&place.database),
+                context.shown(&location.database),
                 found.bytes,
                 found.wal_bytes,
                 found.schema
             ),
         ),
-        ("because", place.decided_by.clone()),
+        ("because", location.decided_by.clone()),
         (
             "peers",
             format!("{alive} alive, {stale} stale, {dead} mailboxes without a session"),
@@ -95,7 +95,7 @@ fn rows(context: &CliContext, found: &Figures) -> [(&'static str, String); 14] {
             "questions",
             format!("{open} open, {answered} answered, {expired} expired"),
         ),
-        ("throttles", throttle_summary(found)),
+        ("brakes", throttle_summary(found)),
         ("messages", found.messages.to_string()),
         ("claims", found.claims.to_string()),
         ("tasks", format!("{} open", found.tasks)),

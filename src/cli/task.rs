@@ -1,4 +1,4 @@
-//! `claude-mesh task`: the tasks of a project for people and scripts; how they are drawn as a board is in [`board`](super::board).
+//! `claude-mesh task`: creates, changes and lists the tasks of a project, for people and scripts.
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,17 +12,17 @@ use super::task_format::{display_file, report_updated, task_line};
 use crate::cli::context::CliContext;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{board, duration, print, table, task_bulk};
-use crate::mesh::{Mesh, TaskChange, TaskSelection};
+use crate::mesh::{Mesh, StaleTaskFilter, TaskChange, TaskSelection};
 use crate::model::TaskStatus;
 use crate::model::elapsed::format_ago;
 use crate::platform::text;
 use crate::store;
 use crate::tools::output;
 
-/// Create tasks of this project, change them, look at them
+/// Create, change and list the tasks of this project
 ///
 /// A task goes from `todo` to `in_progress`, `in_review` and `done`; from review it may be sent back to `todo` with a reason.
-/// Where an ID is asked for, its last letters do as well, as the board shows them.
+/// An ID may be given by its last letters, as the board shows them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh task create 'add a health check' --assign backend --priority high --file src/health.rs
@@ -39,7 +39,7 @@ pub(super) struct TaskArgs {
 
 #[derive(Debug, Subcommand)]
 enum TaskAction {
-    /// Put a task on the board; an open one with the same title is shown instead.
+    /// Create a task; an open task with the same title is shown instead.
     Create {
         /// What is to be done, in one line.
         title: String,
@@ -55,10 +55,10 @@ enum TaskAction {
         title: Option<String>,
         #[command(flatten)]
         given: TaskFieldsArgs,
-        /// Where it stands from now on.
+        /// The new status.
         #[arg(long, value_parser = statuses())]
         status: Option<TaskStatus>,
-        /// Why; it is put at the end of the description.
+        /// Why; it is appended to the description.
         #[arg(long, requires = "status")]
         reason: Option<String>,
         /// Only if the task has this version.
@@ -71,17 +71,17 @@ enum TaskAction {
         /// The task.
         id: String,
     },
-    /// List tasks of this project and yours, what is to be done first.
+    /// List the tasks of this project and yours, those to be done first.
     List {
-        /// Only those in which all these words stand.
+        /// Only tasks that contain all these words.
         words: Vec<String>,
-        /// Only in this status.
+        /// Only tasks in this status.
         #[arg(long, value_parser = statuses())]
         status: Option<TaskStatus>,
-        /// Only of this peer.
+        /// Only tasks of this peer.
         #[arg(long, value_name = "PEER")]
         assigned_to: Option<String>,
-        /// At most so many.
+        /// The maximum number of tasks.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
     },
@@ -90,24 +90,23 @@ enum TaskAction {
         /// The task.
         id: String,
     },
-    /// Cancel the todo tasks of this project that nobody has changed for so long.
+    /// Cancel the todo tasks of this project that were not changed for a time.
     CancelStale {
-        /// For how long, for example 12h, 7d; 0s is all of them.
+        /// How long, for example 12h, 7d; 0s cancels all of them.
         #[arg(long, value_name = "SPAN", value_parser = duration::span)]
         older_than: Duration,
-        /// Why; it is put at the end of each description.
+        /// Why; it is appended to each description.
         #[arg(long)]
         reason: Option<String>,
     },
     /// Show the tasks as columns.
     Board {
-        /// Draw it anew whenever a task changes, until Ctrl-C.
+        /// Redraw after each change, until Ctrl-C.
         #[arg(long)]
         watch: bool,
     },
 }
 
-/// Creates, changes, shows.
 pub(super) fn task(context: &CliContext, args: &TaskArgs) -> CommandResult {
     match &args.action {
         TaskAction::Create { title, given } => create(context, title, given),
@@ -294,9 +293,14 @@ fn cancel_stale(context: &CliContext, older_than: Duration, reason: Option<&str>
     let mut session = context.register(mesh)?;
     let seconds = u32::try_from(older_than.as_secs()).unwrap_or(u32::MAX);
     let folder = &context.project.path;
-    let cancelled = session
-        .mesh
-        .cancel_stale_tasks(&session.me, folder, seconds, reason)?;
+    let cancelled = session.mesh.cancel_stale_tasks(
+        &session.me,
+        &StaleTaskFilter {
+            project: folder,
+            older_than_seconds: seconds,
+            reason,
+        },
+    )?;
     if context.json {
         print::json(&json!({ "cancelled": cancelled }))?;
         return Ok(CommandStatus::Done);

@@ -14,31 +14,31 @@ const TASKS_SEARCHED_MAX: u32 = 10_000;
 
 #[derive(Debug, Args)]
 pub(super) struct TaskFieldsArgs {
-    /// What it is in full; `-` reads stdin.
+    /// The full description; `-` reads stdin.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Whose work it is; it is told of it. An empty name is nobody.
+    /// The peer that does it, which is notified. An empty name assigns nobody.
     #[arg(long, value_name = "PEER")]
     assign: Option<String>,
-    /// A file its work touches; may be given several times.
+    /// A file that the work changes; may be given several times.
     #[arg(long = "file", value_name = "PATH")]
     files: Vec<String>,
-    /// How much it matters.
+    /// The priority.
     #[arg(long, value_parser = priorities())]
     priority: Option<Priority>,
-    /// A task that must end first; may be given several times.
+    /// A task that must be done first; may be given several times.
     #[arg(long, value_name = "ID")]
     depends_on: Vec<String>,
 }
 
 pub(super) fn statuses() -> impl TypedValueParser<Value = TaskStatus> {
     let words = PossibleValuesParser::new(TaskStatus::ALL.map(TaskStatus::as_str));
-    words.map(|word| TaskStatus::of(&word).expect("it is one of those"))
+    words.map(|word| TaskStatus::of(&word).expect("it is one of the possible values"))
 }
 
 fn priorities() -> impl TypedValueParser<Value = Priority> {
     let words = PossibleValuesParser::new(Priority::ALL.map(Priority::as_str));
-    words.map(|word| Priority::of(&word).expect("it is one of those"))
+    words.map(|word| Priority::of(&word).expect("it is one of the possible values"))
 }
 
 impl TaskFieldsArgs {

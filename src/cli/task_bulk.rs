@@ -1,6 +1,6 @@
-//! `claude-mesh task bulk-update`: several tasks at once, by one change for all of them or by a list of changes as JSON.
+//! `claude-mesh task bulk-update`: changes several tasks, by one change for all or by a list of changes as JSON.
 //!
-//! Each is changed in full or not at all; what is refused keeps no other from being changed.
+//! Each task is changed fully or not at all. A refused change does not prevent the others.
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,13 +17,13 @@ use crate::model::{Priority, TaskStatus};
 use crate::platform::text;
 use crate::tools::output;
 
-/// Change several tasks at once; one that is refused keeps no other from being changed.
+/// Change several tasks at once; a refused change does not prevent the others.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A list of changes is JSON: an array of objects with task_id and any of title, description, assigned_to, files_owned, priority,
 depends_on, status, reason and expected_version.
 
-Exit status: 1 if any change was refused; the others are made all the same.
+Exit status: 1 if any change was refused; the others are made.
 
 Examples:
   claude-mesh task bulk-update 7K2Q9X 4M1P0C --status cancelled --reason 'the importer is gone'
@@ -35,10 +35,10 @@ pub(super) struct BulkUpdateArgs {
     ids: Vec<String>,
     #[command(flatten)]
     given: TaskFieldsArgs,
-    /// Where they stand from now on.
+    /// The new status.
     #[arg(long, value_parser = statuses())]
     status: Option<TaskStatus>,
-    /// Why; it is put at the end of each description.
+    /// Why; it is appended to each description.
     #[arg(long, requires = "status")]
     reason: Option<String>,
     /// A file with a list of changes instead; `-` reads stdin.
@@ -62,7 +62,7 @@ struct ChangeInput {
     expected_version: Option<u32>,
 }
 
-/// The changes that can be tried, and those that cannot, as they are told.
+/// The valid changes, and the refusals of the others as JSON.
 #[derive(Default)]
 struct ParsedChanges {
     changes: Vec<TaskChange>,
@@ -84,7 +84,7 @@ impl ParsedChanges {
     }
 }
 
-/// Changes them and tells each.
+/// Makes the changes and prints the result of each.
 pub(super) fn bulk_update(context: &CliContext, args: &BulkUpdateArgs) -> CommandResult {
     let listed = args.from.as_deref().map(read).transpose()?;
     let first = match &listed {
@@ -135,7 +135,7 @@ pub(super) fn bulk_update(context: &CliContext, args: &BulkUpdateArgs) -> Comman
     Ok(command_status)
 }
 
-/// The same change for each.
+/// Returns the same change for each id.
 fn changes_from_ids(
     context: &CliContext,
     mesh: &mut Mesh,

@@ -1,7 +1,7 @@
 //! `claude-mesh uninstall`: removes from Claude Code's files the entries of `install`, and nothing else.
 use clap::Args;
 
-use super::install::{FilesArgs, PlanRunner, places};
+use super::install::{FilesArgs, PlanRunner, install_paths};
 use super::print;
 use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::Settings;
@@ -23,7 +23,7 @@ pub(super) struct UninstallArgs {
 pub(super) fn uninstall(args: &UninstallArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
     args.files.check(&settings)?;
-    let plan = setup::uninstall(&places(&settings)?, args.files.scope())?;
+    let plan = setup::uninstall(&install_paths(&settings)?, args.files.scope())?;
     let change = PlanRunner {
         settings: &settings,
         files: &args.files,

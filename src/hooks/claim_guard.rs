@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::call::HookCall;
 use crate::claude_code::{HookEvent, HookOutput};
-use crate::mesh::file_resource;
+use crate::mesh::{file_resource, lease_expires_at_ms};
 use crate::model::Error;
 use crate::model::elapsed::format_duration;
 use crate::platform::clock;
 use crate::platform::text::{cut_chars, defang, one_line};
 use crate::store::Claim;
-use crate::tools::output;
 
 /// Denies the edit of a file on which someone else has an exclusive claim.
 pub fn claim_guard(call: &HookCall) -> Result<Option<HookOutput>, Error> {
@@ -46,7 +45,7 @@ fn denial_message(claim: &Claim, now: &crate::platform::Moment, project: &Path) 
     let shown = path.strip_prefix(project).unwrap_or(&path);
     let remaining_ms = claim.lease.expires_at_monotonic_ms - now.monotonic_ms;
     let until = if remaining_ms > 0 {
-        let at = clock::rfc3339(output::lease_expires_at_ms(claim, now));
+        let at = clock::rfc3339(lease_expires_at_ms(claim, now));
         format!("until {at}, {} from now", format_duration(remaining_ms))
     } else {
         "and still works although its lease has expired".to_owned()

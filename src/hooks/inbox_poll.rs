@@ -3,10 +3,9 @@
 use std::mem::ManuallyDrop;
 
 use super::call::HookCall;
-use super::stop::EndingTurn;
 use super::{activity, prompt, prompt_text, stop};
 use crate::claude_code::{self, HookEvent, HookOutput};
-use crate::mesh::{Mesh, SessionHandle};
+use crate::mesh::{EndingTurn, Mesh, SessionHandle};
 use crate::model::{Error, PeerKind};
 use crate::platform::process::ProcessKey;
 use crate::store::Session;

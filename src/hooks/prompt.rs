@@ -2,9 +2,11 @@
 use std::time::Duration;
 
 use super::call::HookCall;
-use super::{message, prompt_text, stop};
+use super::{message, prompt_text};
 use crate::claude_code::{HookOutput, Prompt};
-use crate::mesh::{DoorbellStatus, Inbox, Mesh, PendingQuestion, SessionHandle};
+use crate::mesh::{
+    DoorbellStatus, Inbox, Mesh, PendingQuestion, SessionHandle, has_exhausted_stop_blocks,
+};
 use crate::model::{Error, WakeState};
 use crate::store::QuestionDelivery;
 
@@ -88,8 +90,10 @@ impl PromptDelivery<'_> {
 
     /// Returns the text for what is in the inbox, and marks it as delivered.
     fn deliver(&mut self, inbox: Inbox) -> Result<Option<HookOutput>, Error> {
-        let (mut exhausted, questions): (Vec<_>, Vec<_>) =
-            inbox.questions.into_iter().partition(stop::is_exhausted);
+        let (mut exhausted, questions): (Vec<_>, Vec<_>) = inbox
+            .questions
+            .into_iter()
+            .partition(has_exhausted_stop_blocks);
         let mut pending = Inbox { questions, ..inbox };
         let unmentioned_mail = message::load_unmentioned(self.mesh, self.me, &mut pending)?;
         if pending.is_empty() && exhausted.is_empty() {

@@ -1,14 +1,15 @@
-//! What a server does for a session that stands in line without waiting for it: it looks when the earliest hold may be over,
-//! so that the turn comes although nobody touches the claim.
+//! Promotes the tickets of a session that is in a claim queue without a waiting call: checks the queue when the earliest
+//! lease may have expired, so that the next is promoted although nobody uses the claim.
 //!
-//! Nothing runs here while the session stands in no line: the bell wakes it, and a timer is set only for such an end.
+//! Nothing runs here while the session is in no queue: the doorbell wakes it, and a timer is set only for such a lease.
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
-use crate::platform::fault_log;
+use crate::mcp::timer::sleep_or_wait_forever;
 
-/// Looks after the lines of the session for as long as the server runs.
+/// Watches the claim queues of the session for as long as the server runs.
 pub(super) async fn watch_claim_queues(shared: Arc<Shared>, client: String) {
     let mut doorbell_signals = shared.doorbell_signals();
     let mut client_process = shared.client_process();
@@ -34,16 +35,8 @@ async fn check_claim_queues(shared: &Shared, client: &str) -> Option<Duration> {
     match outcome {
         Ok(poll_after_ms) => poll_after_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         Err(error) => {
-            let home = &shared.settings().mesh_home;
-            fault_log::append(home, "claude-mesh-server", &error.to_string());
+            server_faults::log(&shared.settings().mesh_home, &error.to_string());
             None
         }
-    }
-}
-
-async fn sleep_or_wait_forever(poll_after: Option<Duration>) {
-    match poll_after {
-        Some(poll_after) => tokio::time::sleep(poll_after).await,
-        None => std::future::pending().await,
     }
 }

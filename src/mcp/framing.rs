@@ -1,6 +1,6 @@
-//! Lines from the client, one message each. A line that cannot be read is answered with an error, so that no call hangs.
+//! Reads the lines of the client, one message each, and answers an invalid line with an error, so that no call hangs.
 //!
-//! The library passes over such lines in silence; writing is left to it. A line that it can read is parsed once, as there.
+//! The library ignores invalid lines without an answer. Writing is left to the library, and a valid line is parsed once.
 use std::io;
 
 use rmcp::RoleServer;
@@ -14,19 +14,19 @@ use tokio::task::JoinHandle;
 use crate::mcp::malformed_frames;
 use crate::mcp::malformed_frames::{ErrorReply, IdFinder, ParsedLine};
 
-/// The longest line that is kept, in bytes.
+/// The longest valid line, in bytes.
 const LINE_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// What a pipe holds, so that a long question is read at once.
+/// The capacity of a pipe, so that a long question is read at once.
 const PIPE_BYTES: usize = 64 * 1024;
-/// A buffer that grew beyond this is given back after its line.
+/// A larger buffer is released after its line.
 const BUFFER_KEEP_BYTES: usize = 1024 * 1024;
 
-/// Where the messages of one client come from, and where ours go.
+/// The transport of one client.
 pub(super) struct LineTransport<R, W: AsyncWrite> {
     reader: BufReader<R>,
-    /// The line so far; a read that is cancelled goes on here.
+    /// The line as far as it has been read; a read after a cancelled one continues it.
     line: Vec<u8>,
-    /// The id so far, of a line that is too long to be kept.
+    /// Searches the id of a line that is too long to be kept.
     oversized_line: Option<IdFinder>,
     writer: AsyncRwTransport<RoleServer, Empty, W>,
     pending_error_reply: Option<JoinHandle<()>>,
@@ -47,8 +47,8 @@ where
         }
     }
 
-    /// Reads on to the end of a line. Returns the error of one that is too long, or `None` at the end of it all: a line
-    /// without an end is none.
+    /// Reads to the end of a line. Returns the error reply to a line that is too long, or `None` at the end of the input; a
+    /// last line without a line end is dropped.
     async fn read_line(&mut self) -> io::Result<Option<Result<(), Box<ErrorReply>>>> {
         loop {
             let available = self.reader.fill_buf().await?;
@@ -85,7 +85,7 @@ where
         read
     }
 
-    /// Writes beside the reading, which may be cancelled at any time; the next line waits for it.
+    /// Sends in a task of its own, because a read may be cancelled at any time; the next line waits for the task.
     fn reply(&mut self, reply: ErrorReply) {
         let message = TxJsonRpcMessage::<RoleServer>::error(reply.error, reply.id);
         let sending = self.writer.send(message);
@@ -132,7 +132,7 @@ where
     }
 }
 
-/// Returns the answer to a line that is too long.
+/// Returns the error reply to a line that is too long.
 fn line_too_long_reply(finder: IdFinder) -> ErrorReply {
     let problem = format!("a line may have {LINE_MAX_BYTES} bytes at most; nothing was done");
     ErrorReply {

@@ -1,7 +1,7 @@
-//! What a server does for its session: it rings the session's own inbox for questions while no call waits, and for mail
-//! that wakes and claims whose turn has come.
+//! Wakes the session of the server: posts a line to its inbox for questions while no call waits, for mail that wakes, and
+//! for claims that were granted.
 //!
-//! Nothing runs here while nothing waits: the bell wakes it, and a timer is set only while a ring is out.
+//! Nothing runs here while nothing is pending: the doorbell wakes it, and a timer is set only during a wake attempt.
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -13,24 +13,25 @@ use tokio::sync::watch;
 
 use crate::claude_code;
 use crate::claude_code::InboxRateLimit;
+use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
+use crate::mcp::timer::sleep_or_wait_forever;
 use crate::mesh::{InboxState, WakeAction};
-use crate::platform::fault_log;
 
-/// How long a call that waits is left to itself after a ring, which is most often for what it waits for.
+/// How long a waiting call has precedence after the doorbell, which most often rings for what the call waits for.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
-/// What the session is asked to do with a doorbell; the hook attaches the text itself.
+/// What the line asks the session to do; the hook adds the text of the question.
 const QUESTION_INSTRUCTION: &str = "Answer now with reply_to_peer; SendMessage does not reach the asker. If no question follows here, call poll_inbox.";
-/// The same when it is mail.
+/// The same for mail.
 const MAIL_INSTRUCTION: &str = "If none follows here, call list_messages.";
-/// The same when it is a claim.
+/// The same for a claim.
 const CLAIM_INSTRUCTION: &str = "If none is named here, call poll_inbox.";
 
-/// Why no line can be posted where there is no socket.
+/// Why no line can be posted without a socket.
 const NO_SOCKET: &str =
     "its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)";
 
-/// Attends to the session for as long as the server runs.
+/// Wakes the session when needed, for as long as the server runs.
 pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut doorbell_signals = shared.doorbell_signals();
     let mut client_process = shared.client_process();
@@ -38,7 +39,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut rate_limit = InboxRateLimit::default();
     let mut reported = None;
     loop {
-        // A call that waits takes the questions itself; and what it returns goes out before we look.
+        // A waiting call takes the questions itself; and its result is sent before the next poll.
         let call_still_waits =
             wait_until_no_call_waits(&mut waiting_call_count, WAITING_CALL_GRACE)
                 .await
@@ -90,11 +91,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 after.map(Duration::from_millis)
             }
             Err(error) => {
-                fault_log::append(
-                    &shared.settings().mesh_home,
-                    "claude-mesh-server",
-                    &error.to_string(),
-                );
+                server_faults::log(&shared.settings().mesh_home, &error.to_string());
                 None
             }
         };
@@ -128,14 +125,7 @@ async fn until_no_call_waits(waiting_call_count: &mut watch::Receiver<u32>) {
     let _ = waiting_call_count.wait_for(|count| *count == 0).await;
 }
 
-async fn sleep_or_wait_forever(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => tokio::time::sleep(pause).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Returns in whose name a doorbell is posted, and its words. A question comes before an answer, that before mail.
+/// Returns the sender and the text of the line. A question has precedence over an answer, an answer over mail.
 fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (String, String) {
     let (event_text, instruction) = match (from, answers, mail, granted) {
         ([one], ..) => (
@@ -172,7 +162,7 @@ fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (S
     (sender.to_owned(), format!("{event_text} {instruction}"))
 }
 
-/// Returns what the inbox would do with a line now.
+/// Returns whether the inbox takes a line now.
 fn inbox_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxState {
     if socket(shared).is_none() {
         return InboxState::Missing(NO_SOCKET.into());
@@ -183,7 +173,7 @@ fn inbox_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxState {
     }
 }
 
-/// Posts the doorbell. The problem of a failure is told to those who asked.
+/// Posts the line. The reason of a failure is reported to the askers.
 async fn post_doorbell(
     shared: &Shared,
     nonce: &str,
@@ -210,7 +200,7 @@ async fn post_doorbell(
     }
 }
 
-/// The socket stays the same for the life of the client; the registry knows it where the environment does not.
+/// Returns the inbox socket, which stays the same while the client runs: from the environment, or from the registry.
 fn socket(shared: &Shared) -> Option<PathBuf> {
     let reported = shared.settings().claude.socket.clone();
     reported.or_else(|| {
@@ -221,7 +211,7 @@ fn socket(shared: &Shared) -> Option<PathBuf> {
     })
 }
 
-/// Runs the person's own program; what it is about stands in its environment, never in its arguments.
+/// Runs the notification program of the user. It gets the reason in its environment, never in its arguments.
 async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
     let Some(program) = shared.settings().notify_command.clone() else {
         return;
@@ -238,11 +228,10 @@ async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
         .stderr(Stdio::null())
         .spawn();
     match started {
-        // Somebody must fetch the end of the child, or it stays as a zombie.
+        // The child must be waited for, or it stays as a zombie.
         Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-        Err(error) => fault_log::append(
+        Err(error) => server_faults::log(
             &shared.settings().mesh_home,
-            "claude-mesh-server",
             &format!("cannot run {}: {error}", program.display()),
         ),
     }

@@ -1,5 +1,5 @@
-//! The life of the server process: it ends when stdin ends, on SIGINT, SIGTERM or SIGHUP, and when its client process is
-//! gone, however that died; and it ends its session.
+//! Starts and ends the server process. It ends with stdin, on SIGINT, SIGTERM or SIGHUP, and with its client process,
+//! however that died; and it unregisters its session.
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::server::MeshServer;
 use crate::mcp::framing::LineTransport;
 use crate::mcp::pre_init_filter::PreInitFilter;
+use crate::mcp::server::MeshServer;
+use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::platform::process::ProcessKey;
-use crate::platform::{Fault, Settings, fault_log, version};
+use crate::platform::{Fault, Settings, version};
 
-/// How long the end of a session may wait for the write lock; the client kills a server that takes its time.
+/// How long the end of a session waits for the write lock at most; the client kills a server that ends slowly.
 const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) fn run() -> ExitCode {
@@ -29,13 +30,13 @@ pub(super) fn run() -> ExitCode {
     let fail = |message: &str| {
         write_to_stderr(message);
         if let Some(home) = &home {
-            fault_log::append(home, "claude-mesh-server", message);
+            server_faults::log(home, message);
         }
         ExitCode::FAILURE
     };
     let shared = match Settings::of_this_process() {
         Ok(settings) => Ok(Arc::new(Shared::new(settings))),
-        // A server that does not start leaves its model without a word of why.
+        // The server starts all the same, so that the model is told the reason.
         Err(fault) => {
             fail(&format!("{fault}; {}", fault.hint));
             Err(fault)
@@ -79,7 +80,7 @@ async fn serve(shared: std::result::Result<Arc<Shared>, Fault>) -> std::io::Resu
     Ok(())
 }
 
-/// Serves until stdin ends. A client that ends before it says anything is no fault.
+/// Serves until stdin ends. A client that ends before its first message is no fault.
 async fn serve_stdio(
     server: MeshServer,
     stdin_closed: watch::Sender<bool>,
@@ -97,7 +98,7 @@ async fn serve_stdio(
     }
 }
 
-/// Waits until the client process of the session is gone. The kernel tells, so no timer is needed.
+/// Waits until the client process of the session has ended. The kernel notifies, so no timer is needed.
 async fn wait_for_client_exit(shared: Option<&Shared>) {
     let Some(mut client_process) = shared.map(Shared::client_process) else {
         return std::future::pending().await;
@@ -129,7 +130,7 @@ async fn wait_for_process_exit(client: ProcessKey) {
     )]
     let watch = descriptor.and_then(|descriptor| AsyncFd::new(descriptor).ok());
     match watch {
-        // The number may have been given to another process between looking it up and opening it.
+        // Another process may have got the pid between the lookup and the open.
         Some(watch) if crate::platform::process::is_alive(client) => {
             let _ = watch.readable().await;
         }

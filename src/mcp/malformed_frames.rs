@@ -1,4 +1,4 @@
-//! What can be had of a line that is no message: the message that was meant, or the error that answers it.
+//! Recovers an invalid JSON-RPC line: the message after a repair, or the error reply with the id of the request.
 use rmcp::RoleServer;
 use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::RxJsonRpcMessage;
@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use crate::platform::text::without_bom;
 
-/// The longest id that is echoed, in bytes as written.
+/// The longest id that a reply repeats, in bytes as written.
 const TOKEN_MAX_BYTES: usize = 256;
 
-/// An error, and the id of the request it answers. Without one the key is left out, as revision 2026-07-28 has it.
+/// An error, and the id of the request it answers. Without an id the key is left out, as in revision 2026-07-28.
 #[derive(Debug, PartialEq)]
 pub(super) struct ErrorReply {
     pub(super) id: Option<RequestId>,
     pub(super) error: ErrorData,
 }
 
-/// A message, nothing, or the error that answers the line.
+/// A message, nothing, or the error reply to the line.
 pub(super) type ParsedLine = Result<Option<RxJsonRpcMessage<RoleServer>>, Box<ErrorReply>>;
 
-/// Reads a line. `None` is one that needs no answer: an empty one, a notice that nobody here knows.
+/// Reads a line. `None`: the line needs no reply, because it is empty or an unknown notification.
 pub(super) fn read(line: &[u8]) -> ParsedLine {
     let line = strip_line_end(line);
     if line.is_empty() {
@@ -58,14 +58,14 @@ fn error_reply(line: &[u8], error: &serde_json::Error) -> ParsedLine {
     Err(Box::new(ErrorReply { id, error }))
 }
 
-/// Returns the line with U+FFFD in the place of each half of a surrogate pair, which JavaScript writes when it has cut a
-/// character in two. `None` where there is no such half.
+/// Returns the line with each lone surrogate replaced by U+FFFD; JavaScript writes one when it has cut a character in two.
+/// `None` if the line has no lone surrogate.
 fn replace_lone_surrogates(line: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(line.len());
     let mut rest = line;
     let mut repaired = false;
     while let Some(first) = rest.first() {
-        // Backslashes stand in texts only, and what follows one belongs to it.
+        // A backslash occurs only in strings, and escapes the character after it.
         let consumed = match (first, escaped_utf16_unit(rest)) {
             (_, Some(0xd800..=0xdbff))
                 if matches!(escaped_utf16_unit(&rest[6..]), Some(0xdc00..=0xdfff)) =>
@@ -87,29 +87,29 @@ fn replace_lone_surrogates(line: &[u8]) -> Option<Vec<u8>> {
     repaired.then_some(out)
 }
 
-/// Returns the unit of a `\uXXXX` that the text begins with.
+/// Returns the UTF-16 unit of a `\uXXXX` at the start of the text.
 fn escaped_utf16_unit(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Finds the id of a request in a line that cannot be read as a whole, or not at once: it takes the line in pieces and
-/// keeps next to nothing of it.
+/// Finds the id of a request in a line that is invalid or too long to be kept: it takes the line in pieces and keeps only
+/// the current token.
 #[derive(Debug, Default)]
 pub(super) struct IdFinder {
     depth: usize,
     in_string: bool,
     is_escaped: bool,
-    /// The text, number or word at the top level that is being read or was last.
+    /// The current or last string, number or keyword at the top level.
     token: Vec<u8>,
-    /// The key whose value comes now.
+    /// The key of the current value.
     key: Vec<u8>,
     id: Option<RequestId>,
     is_response: bool,
 }
 
 impl IdFinder {
-    /// Reads on.
+    /// Reads the next piece.
     pub(super) fn read(&mut self, chunk: &[u8]) {
         for byte in chunk {
             if self.in_string {
@@ -120,7 +120,7 @@ impl IdFinder {
         }
     }
 
-    /// Returns the id, unless the line is an answer: that of an answer names a request of ours.
+    /// Returns the id, unless the line is a response: its id names a request of this server.
     pub(super) fn request_id(self) -> Option<RequestId> {
         self.id.filter(|_| !self.is_response)
     }
@@ -177,7 +177,7 @@ impl IdFinder {
         self.token.clear();
     }
 
-    /// An id that is too long for this is cut in the middle, and so is none.
+    /// A longer id is cut off, which makes it invalid.
     fn push_token_byte(&mut self, byte: u8) {
         if self.depth == 1 && self.token.len() < TOKEN_MAX_BYTES {
             self.token.push(byte);
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn id_of(line: &str) -> Option<Value> {
-        // In pieces of every size it is the same.
+        // The size of the pieces must not matter.
         let request_id: Vec<_> = (1..=line.len())
             .map(|size| {
                 let mut finder = IdFinder::default();

@@ -1,9 +1,9 @@
-//! The MCP server: the tools of the mesh for a model, over stdin and stdout.
+//! The MCP server: offers the tools of the mesh to a model, over stdin and stdout.
 //!
-//! *Purpose:* one process per client session, started and ended by it; it sits down for the session, waits for answers in
-//! blocking calls, and leaves when the client is gone.
+//! *Purpose:* one process for each client session, started and ended by it. It registers the session, waits in blocking
+//! calls, wakes the session when something is pending, and unregisters it when the client has ended.
 //! *Why not otherwise:* nothing depends on the handshake: a client may speak revision 2026-07-28, which has none, and
-//! `claude mcp list` starts servers only to look at them. So the server sits down when its client is known to be a
+//! `claude mcp list` starts servers only to inspect them. So the server registers when its client is known to be a
 //! session, or at the first tool call, and writes nothing before. One thread, no timer while nobody waits.
 
 mod claim_queue_watcher;
@@ -14,7 +14,9 @@ mod malformed_frames;
 mod pre_init_filter;
 mod progress;
 mod server;
+mod server_faults;
 mod session_state;
+mod timer;
 mod tool_call;
 mod tool_list;
 
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 
 pub use tool_list::tool_list;
 
-/// Runs the server on stdin and stdout until its client is gone.
+/// Runs the server on stdin and stdout until its client has ended.
 pub fn run() -> ExitCode {
     lifecycle::run()
 }

@@ -1,14 +1,15 @@
-//! What comes before a client has opened a session, by a handshake or by its first full request: only requests count.
+//! Drops everything but requests until the client has opened a protocol session, by a handshake or by its first full
+//! request.
 //!
-//! The library takes anything else there for a broken handshake and ends. A client whose probe timed out sends its
-//! cancellation just then, and goes on.
+//! The library takes anything else there for a broken handshake and ends. But a client whose probe timed out sends a
+//! cancellation at that time, and continues.
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta, ProtocolVersion};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::watch;
 
-/// A transport that passes over notices and answers until a session is open, and that says when nothing more will come.
+/// A transport that drops notifications and responses until a protocol session is open, and signals the end of stdin.
 pub(super) struct PreInitFilter<T> {
     inner: T,
     is_open: bool,
@@ -16,7 +17,7 @@ pub(super) struct PreInitFilter<T> {
 }
 
 impl<T> PreInitFilter<T> {
-    /// `stdin` is told when the client has closed it.
+    /// `stdin_closed` becomes true when the client has closed stdin.
     pub(super) fn new(inner: T, stdin_closed: watch::Sender<bool>) -> Self {
         Self {
             inner,
@@ -58,7 +59,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for PreInitFilter<T> {
     }
 }
 
-/// Returns whether the library takes this request for the beginning of a session.
+/// Returns whether this request opens a protocol session for the library.
 fn opens_session(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => true,

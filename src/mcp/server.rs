@@ -1,4 +1,4 @@
-//! The protocol side: what rmcp asks of a server, handed on to the tools.
+//! Handles the requests of the protocol, and passes calls to the tools.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,7 +24,7 @@ use crate::tools;
 /// Characters of an unknown name that an error repeats.
 const NAME_CHARS_MAX: usize = 60;
 
-/// The handler of one connection. Where the settings cannot be read it lists the tools, and every call says why.
+/// The handler of one connection. If the settings cannot be read it lists the tools, and every call returns the reason.
 #[derive(Clone)]
 pub(super) struct MeshServer {
     shared: Result<Arc<Shared>, Fault>,
@@ -176,7 +176,7 @@ impl ServerHandler for MeshServer {
         Err(method_not_found("resources/templates/list"))
     }
 
-    /// Comes for methods nobody knows, and for known ones whose parameters are of another shape.
+    /// Called for unknown methods, and for known ones with parameters of another shape.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -204,7 +204,7 @@ fn failure(body: &Value) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(body.to_string())])
 }
 
-/// Tools are all this server has.
+/// This server has tools only.
 fn method_not_found(name: &str) -> ErrorData {
     let message = format!("no method called {:?}", cut_chars(name, NAME_CHARS_MAX));
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)

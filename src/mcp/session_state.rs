@@ -1,7 +1,7 @@
-//! Where this server stands: whose client it is, which mesh is open, which seat it holds.
+//! The state of the server: its client, the open mesh, and the registered session.
 //!
-//! The client's name comes with whichever request brings it first. Claude's environment counts only for a client that
-//! names itself `claude-code`: another client started from a session's shell inherits it.
+//! The client's name comes with the first request that carries it. The environment of Claude Code counts only for a client
+//! that names itself `claude-code`: another client that was started from the shell of a session inherits it.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
 use crate::tools::CallContext;
 use crate::wake::WakeListener;
 
-/// A write waits this long on the thread itself; longer waits go on without blocking the other calls.
+/// How long a write waits for the lock on the thread; then it is repeated without blocking the other calls.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(20);
-/// All of it: a lock held longer than this is a fault.
+/// How long it is repeated; a lock that is held longer is a fault.
 const BUSY_TIMEOUT_TOTAL: Duration = Duration::from_secs(15);
-/// How long a server looks for its client's registry file before it leaves it to the first tool call.
+/// When the server searches the registry file of its client, before it leaves that to the first tool call.
 const SESSION_SEARCH_DELAYS_MS: [u64; 10] = [0, 15, 30, 60, 120, 250, 500, 1_000, 2_000, 5_000];
 
 /// What all calls of one server share.
@@ -38,11 +38,11 @@ pub(super) struct Shared {
     client_process: watch::Sender<Option<ProcessKey>>,
     stdin_closed: watch::Sender<bool>,
     waiting_call_count: watch::Sender<u32>,
-    /// Waits that are over but could not be ended: a full disk, a busy file.
+    /// Waits that have ended but whose rows could not be deleted yet, for example because the disk is full.
     waits_to_end: Mutex<Vec<WaitId>>,
 }
 
-/// A call of this server that waits, for as long as it does.
+/// Counts a call as waiting until it is dropped.
 pub(super) struct WaitingCallGuard<'a>(&'a Shared);
 
 impl Drop for WaitingCallGuard<'_> {
@@ -51,7 +51,7 @@ impl Drop for WaitingCallGuard<'_> {
     }
 }
 
-/// What the server holds.
+/// What the server has opened and registered.
 #[derive(Default)]
 pub(super) struct SessionState {
     mesh: Option<Mesh>,
@@ -63,7 +63,7 @@ pub(super) struct SessionState {
 struct Registration {
     handle: SessionHandle,
     listener: Box<dyn WakeListener>,
-    /// `None` when somebody else owns it: another server of the same client, or one who looked and was stopped meanwhile.
+    /// `None` while another process owns it: another server of the same client, or one that was stopped while it probed.
     lock: Option<LockGuard>,
 }
 
@@ -91,7 +91,7 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Returns how long this server runs, in seconds.
+    /// Returns how long this server has run, in seconds.
     fn uptime_seconds(&self) -> i64 {
         (self.now().monotonic_ms - self.started.monotonic_ms) / 1000
     }
@@ -102,23 +102,23 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the bell of this session, for one waiting call.
+    /// Returns the doorbell signals of this session, for one waiting call.
     pub(super) fn doorbell_signals(&self) -> watch::Receiver<u64> {
         self.doorbell_signals.subscribe()
     }
 
-    /// Returns where it is told that the client has closed stdin.
+    /// Returns the flag that says whether the client has closed stdin.
     pub(super) fn stdin_closed(&self) -> watch::Sender<bool> {
         self.stdin_closed.clone()
     }
 
-    /// Notes that a call begins to wait.
+    /// Counts a call as waiting.
     pub(super) fn count_waiting_call(&self) -> WaitingCallGuard<'_> {
         self.waiting_call_count.send_modify(|count| *count += 1);
         WaitingCallGuard(self)
     }
 
-    /// Returns how many calls wait.
+    /// Returns the number of waiting calls.
     pub(super) fn waiting_call_count(&self) -> watch::Receiver<u32> {
         self.waiting_call_count.subscribe()
     }
@@ -150,17 +150,17 @@ impl Shared {
         }
     }
 
-    /// Returns whether the server sits: then its project takes part.
+    /// Returns whether a session is registered; then its project takes part.
     pub(super) fn is_registered(&self) -> bool {
         self.client_process.borrow().is_some()
     }
 
-    /// Returns the client process once the server has sat down.
+    /// Returns the client process once the session is registered.
     pub(super) fn client_process(&self) -> watch::Receiver<Option<ProcessKey>> {
         self.client_process.subscribe()
     }
 
-    /// Returns how often to look without a ring while a call waits.
+    /// Returns how often a waiting call polls without the doorbell.
     pub(super) fn poll_interval(&self) -> Duration {
         let poll_interval = self
             .session_state()
@@ -184,8 +184,8 @@ impl Shared {
             .then(|| "claude-mesh is switched off for this project (.claude-mesh.json)".into())
     }
 
-    /// Runs a verb as this server's session; sits down first if need be. While another program holds the write lock the
-    /// other calls of this server go on.
+    /// Runs an operation as this server's session, and registers it first if need be. While another program holds the write
+    /// lock, the other calls of this server go on.
     pub(super) async fn verb<T>(
         &self,
         client: &str,
@@ -194,7 +194,7 @@ impl Shared {
         self.retry_while_busy(client, false, verb).await
     }
 
-    /// Runs one step of a waiting call, in the seat the call began in.
+    /// Runs one step of a call, as the session in which the call began.
     pub(super) async fn in_same_session<T>(
         &self,
         client: &str,
@@ -228,8 +228,8 @@ impl Shared {
         }
     }
 
-    /// Sits down as soon as the client is known to be a session. Gives up after some seconds: what is still unknown then
-    /// is no session, and the first tool call settles it anyway.
+    /// Registers as soon as the client is known to be a session. Gives up after some seconds: a client that is unknown then
+    /// is probably no session, and the first tool call registers it anyway.
     pub(super) async fn register_when_session_found(self: Arc<Self>, client: String) {
         if !is_claude(&client) || self.is_headless_run() || self.disabled_reason(&client).is_some()
         {
@@ -251,7 +251,7 @@ impl Shared {
 }
 
 impl SessionState {
-    /// Returns the mesh and the seat; takes the seat when there is none, or when the file was replaced or the seat lost.
+    /// Returns the mesh and the session; registers if there is no session, the file was replaced, or the session was ended.
     fn register(
         &mut self,
         shared: &Shared,
@@ -272,7 +272,7 @@ impl SessionState {
             &self.place,
             &self.project,
         ) else {
-            unreachable!("mesh and seat were just taken")
+            unreachable!("the mesh is open and the session registered")
         };
         Ok(CallContext {
             mesh,
@@ -302,7 +302,7 @@ impl SessionState {
         Ok(())
     }
 
-    /// Gives up a seat that is none any more: the file was replaced, or somebody ended the session.
+    /// Forgets a registration that is not valid any more: the file was replaced, or the session was ended.
     fn check_registration(&mut self) -> Result<()> {
         let mesh = self.mesh.as_mut().expect("the mesh is open");
         if mesh.reopen_if_replaced()? {
@@ -368,8 +368,8 @@ impl SessionState {
         Ok(())
     }
 
-    /// Takes the lock by which others see that this session can be asked. One that cannot be had is tried for again at the
-    /// next verb.
+    /// Takes the lock by which others see that this session can be asked. If another process has it, the next operation
+    /// tries again.
     fn acquire_session_lock(&mut self) -> Result<()> {
         if let (Some(mesh), Some(registration)) = (&self.mesh, &mut self.registration)
             && registration.lock.is_none()
@@ -420,7 +420,7 @@ impl SessionState {
         if let (Some(mesh), Some(registration)) = (&mut self.mesh, self.registration.take()) {
             mesh.set_lock_timeout(lock_timeout);
             let _ = mesh.unregister(registration.handle.session, reason);
-            let _ = mesh.tidy();
+            let _ = mesh.checkpoint_and_optimize();
         }
     }
 }

@@ -59,7 +59,7 @@ impl Mesh {
     }
 
     /// Copies the WAL into the database file and refreshes the planner's statistics; a server does this while idle.
-    pub fn tidy(&mut self) -> Result<()> {
+    pub fn checkpoint_and_optimize(&mut self) -> Result<()> {
         self.store.checkpoint_and_optimize()
     }
 

@@ -1,5 +1,5 @@
-//! Forgetting: what is removed is gone from tables, free pages and log when the verb returns; where somebody's long look
-//! keeps the log from that, the verb says so, and the next sweeps go on.
+//! Erases texts for good. When an operation returns, the text is gone from the tables, the free pages of the file and
+//! the WAL. If a long read of another program keeps the WAL, the operation reports residue, and the next sweeps remove it.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,31 +7,32 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
 use crate::model::Result;
 
-/// What became of something that was to be forgotten.
+/// The result of erasing something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EraseOutcome {
-    /// There is no such thing.
+    /// It does not exist.
     NotFound,
-    /// It is gone, with every trace.
+    /// It is erased, without residue.
     Erased,
-    /// It is gone, but traces stay in the files until no other program looks at them as they were.
+    /// It is erased from the tables, but residue stays in the files until no other program reads an older snapshot.
     PartiallyErased,
 }
 
-/// How long to wait for others that look at the file; looks of sessions are over in a moment.
+/// How long to wait for other readers of the file. Reads of sessions are over in a moment.
 pub(in crate::mesh) const READER_WAIT: Duration = Duration::from_secs(1);
 
-/// So many pages of words are written in one transaction.
+/// How many pages of the full-text index are written in one transaction.
 const PAGES_PER_STEP: i64 = 250;
-/// So often what others write meanwhile may undo a renewal; then it is done in one go.
+/// How often writes of others may undo a rebuild; after that it is done in one transaction.
 const FTS_REBUILDS_MAX: usize = 3;
 
-/// The versions of the schema that brought questions and memories.
+/// The versions of the schema that added questions and memories.
 const QUESTIONS_SCHEMA: u32 = 1;
 const MEMORIES_SCHEMA: u32 = 3;
 
 impl Mesh {
-    /// Runs a verb that removes something for good, if it is there, and takes the traces out.
+    /// Runs an operation that erases something, then removes the residue. The operation returns whether there was
+    /// something.
     pub(in crate::mesh) fn erase_with(
         &mut self,
         verb: impl FnOnce(&mut Verb) -> Result<bool>,
@@ -39,14 +40,14 @@ impl Mesh {
         if !self.write(verb)? {
             return Ok(EraseOutcome::NotFound);
         }
-        // It is removed, whatever becomes of the rest; what is left is told.
+        // It is erased from the tables in any case; the outcome reports the residue.
         Ok(match self.erase_residue(READER_WAIT) {
             Ok(true) => EraseOutcome::Erased,
             Ok(false) | Err(_) => EraseOutcome::PartiallyErased,
         })
     }
 
-    /// Takes out what is left of whatever was forgotten, by anybody. Returns whether nothing is left.
+    /// Removes the residue of everything that was erased, by any program. Returns whether none is left.
     pub(in crate::mesh) fn erase_residue(&mut self, timeout: Duration) -> Result<bool> {
         let Some(of) = self.read(|read| Ok(read.tx.pending_residue()?))? else {
             return Ok(true);
@@ -59,8 +60,8 @@ impl Mesh {
         Ok(is_clean)
     }
 
-    /// Writes the words of the full text anew where beginnings of forgotten ones still lead to its pages: piece by piece, so
-    /// that nobody waits long for the lock.
+    /// Rebuilds the terms of the full-text index if prefixes of erased words still lead to its pages: in steps, so that
+    /// nobody waits long for the lock.
     fn rebuild_fts_terms(&mut self) -> Result<()> {
         for _ in 0..FTS_REBUILDS_MAX {
             if !self.read(|read| Ok(read.tx.has_stale_fts_prefix()?))? {
@@ -74,12 +75,12 @@ impl Mesh {
         self.write(|verb| Ok(verb.tx.rebuild_fts_at_once()?))
     }
 
-    /// Returns the copies from before an update in which a forgotten question may still stand.
+    /// Returns the copies made before migrations that may still contain an erased question.
     pub fn backups_with_questions(&self) -> Vec<PathBuf> {
         self.store.schema_backups(QUESTIONS_SCHEMA)
     }
 
-    /// Returns the copies from before an update in which a forgotten memory may still stand.
+    /// Returns the copies made before migrations that may still contain an erased memory.
     pub fn backups_with_memories(&self) -> Vec<PathBuf> {
         self.store.schema_backups(MEMORIES_SCHEMA)
     }

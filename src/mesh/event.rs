@@ -1,4 +1,4 @@
-//! The event log: reading it, waiting for events, receiving them in the inbox, and appending events of a project.
+//! The event log: reads it, waits for events, delivers subscribed events to the inbox, and appends events of a project.
 use std::path::Path;
 
 use serde_json::Value;
@@ -13,24 +13,35 @@ use crate::model::event::{
 use crate::model::state::check_value;
 use crate::platform::id::WaitId;
 
-/// The type that ends a project's work.
+/// The event type that ends the work of a project.
 const PROJECT_COMPLETE: &str = "project.complete";
-/// Events that one look at the inbox brings.
+/// How many events one read of the inbox returns at most.
 const INBOX_EVENTS_MAX: usize = 50;
-/// So many unwanted events are looked at again and again before they are passed over.
+/// After how many unwanted events the position of a subscription is moved.
 const SKIP_AFTER_EVENTS: i64 = 1_000;
+
+/// An event that a session appends for its project.
+#[derive(Debug, Clone, Copy)]
+pub struct ProjectEvent<'a> {
+    /// The folder of the project.
+    pub project: &'a Path,
+    /// Its type, which begins with `project.`.
+    pub kind: &'a str,
+    /// Its data.
+    pub data: &'a Value,
+}
 
 /// A wait for events that has begun.
 #[derive(Debug)]
 pub struct EventWait {
-    /// Its row.
+    /// The row in the store.
     pub wait: WaitId,
-    /// What it waits for; `after` moves on with what was looked at.
+    /// What it waits for; `after` moves with each poll.
     pub filter: EventFilter,
 }
 
 impl EventWait {
-    /// Looks once; `None` when nothing came yet.
+    /// Reads once; `None` if no event has come.
     pub fn poll(&mut self, mesh: &mut Mesh) -> Result<Option<EventPage>> {
         let page = mesh.events(&self.filter)?;
         self.filter.after = Some(page.next);
@@ -39,12 +50,12 @@ impl EventWait {
 }
 
 impl Mesh {
-    /// Returns entries of the log.
+    /// Returns entries of the event log.
     pub fn events(&mut self, filter: &EventFilter) -> Result<EventPage> {
         self.read(|read| Ok(read.tx.events(filter)?))
     }
 
-    /// Begins to wait for events: from now on, unless the filter names a beginning.
+    /// Begins to wait for events: for new ones, unless the filter names a start.
     pub fn listen(&mut self, me: &SessionHandle, filter: &EventFilter) -> Result<EventWait> {
         self.write(|verb| {
             let after = match (filter.after, filter.since_ms) {
@@ -63,7 +74,8 @@ impl Mesh {
         })
     }
 
-    /// Lets a session hear of these types too, by its inbox. Returns all it hears of, and after which event.
+    /// Adds event types to the subscription of a session, for its inbox. Returns all its types, and the event after
+    /// which it receives them.
     pub fn subscribe_to_events(
         &mut self,
         me: &SessionHandle,
@@ -82,7 +94,8 @@ impl Mesh {
         })
     }
 
-    /// Lets a session hear of these types no more, or with none named of nothing. Returns what is left.
+    /// Removes event types from the subscription of a session; all of them if none is named. Returns the remaining
+    /// types.
     pub fn unsubscribe_from_events(
         &mut self,
         me: &SessionHandle,
@@ -100,8 +113,7 @@ impl Mesh {
         })
     }
 
-    /// Returns what happened that a session wants to hear of and has not heard of yet, or `None` when there is nothing.
-    /// Looking moves nothing.
+    /// Returns the subscribed events that a session has not received, or `None`. Reading moves nothing.
     pub fn undelivered_events(&mut self, me: &SessionHandle) -> Result<Option<EventPage>> {
         self.read(|read| {
             let Some((types, after)) = read.tx.event_subscription(me.session)? else {
@@ -114,13 +126,13 @@ impl Mesh {
                 since_ms: None,
             };
             let page = read.tx.events(&filter)?;
-            // What nobody wants is passed over now and then only: to note each of it would be a write for every look.
+            // Unwanted events are skipped only now and then: to record each of them would be a write for every read.
             let is_relevant = !page.events.is_empty() || page.next - after > SKIP_AFTER_EVENTS;
             Ok(is_relevant.then_some(page))
         })
     }
 
-    /// Notes that a session has heard of what happened up to an event.
+    /// Records that a session has received the events up to this one.
     pub fn mark_events_delivered(&mut self, me: &SessionHandle, up_to: i64) -> Result<()> {
         self.write(|verb| {
             if let Some((types, after)) = verb.tx.event_subscription(me.session)? {
@@ -131,16 +143,14 @@ impl Mesh {
         })
     }
 
-    /// Writes an event of a project's own into the log. Returns its number.
-    ///
-    /// `project.complete` also cancels what nobody has begun of the project's tasks.
-    pub fn emit(
-        &mut self,
-        me: &SessionHandle,
-        project: &Path,
-        kind: &str,
-        data: &Value,
-    ) -> Result<i64> {
+    /// Appends an event of a project to the event log. Returns its sequence number. `project.complete` also cancels the
+    /// tasks of the project that nobody has begun.
+    pub fn emit(&mut self, me: &SessionHandle, event: &ProjectEvent) -> Result<i64> {
+        let ProjectEvent {
+            project,
+            kind,
+            data,
+        } = *event;
         check_project_type(kind)?;
         check_value("data", data, DATA_BYTES_MAX)?;
         let subject = project.to_string_lossy();

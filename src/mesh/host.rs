@@ -1,10 +1,11 @@
-//! `HostView`: what this process can see of the machine: which sessions live, and what they do.
+//! `HostView`: looks up which sessions of this machine live and what they do.
 //!
 //! Liveness is looked up when it is needed. There are no heartbeats, so a laptop that slept does not kill its sessions.
 use std::path::{Path, PathBuf};
 
 use crate::claude_code::{
-    INBOUND, INBOUND_REFUSED, RegistryEntry, find_inbound_refusal, has_inbox, registry_entry,
+    INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, RegistryEntry, find_inbound_refusal, has_inbox,
+    registry_entry,
 };
 use crate::model::{Activity, Liveness};
 use crate::platform::{Moment, process};
@@ -139,7 +140,7 @@ impl HostView {
         let folder = folder.or(project).map(Path::new);
         let settings_file = find_inbound_refusal(self.registry.as_ref()?, folder)?;
         Some(format!(
-            "{INBOUND} is \"{INBOUND_REFUSED}\" in {}",
+            "{INBOX_POLICY_KEY} is \"{INBOX_POLICY_REFUSE}\" in {}",
             settings_file.display()
         ))
     }

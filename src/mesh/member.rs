@@ -7,8 +7,8 @@ use crate::mesh::blocking_wait::{
     BlockingWait, InboxWait, QueryWait, ReplyWait, ReplyWaitEnd, WaitCondition, WaitOutcome, Waiter,
 };
 use crate::mesh::{
-    AskOutcome, AskedQuestion, IfOffline, Inbox, JoinRequest, Mesh, QuestionStatus, Reply,
-    ReplyOutcome, SessionHandle, Wait,
+    AskOutcome, AskedQuestion, IfOffline, Inbox, JoinRequest, Mesh, QuestionDraft, QuestionStatus,
+    Reply, ReplyOutcome, SessionHandle, Wait,
 };
 use crate::model::peer::Address;
 use crate::model::{Refusal, Result};
@@ -98,9 +98,11 @@ impl Member {
         let AskOutcome { mut asked, wait } = self.mesh.ask(
             &self.handle,
             std::slice::from_ref(to),
-            question,
-            context,
-            IfOffline::Queue,
+            &QuestionDraft {
+                question,
+                context,
+                if_offline: IfOffline::Queue,
+            },
         )?;
         let asked = asked
             .pop()

@@ -1,4 +1,4 @@
-//! Sweeping: what is over its time goes, a bounded amount at a time, on the way of verbs that are done.
+//! Sweeps: removes what is older than the retention time, a bounded amount at a time, after operations that are done.
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,16 +10,16 @@ use crate::model::{EventKind, Result};
 use crate::platform::fault_log;
 use crate::store::Reclaimed;
 
-/// So long after anybody sat there a mailbox goes whose folder is gone, in milliseconds.
+/// How long after its last session a peer is removed whose folder does not exist any more, in milliseconds.
 const ABANDONED_AFTER_MS: i64 = 30 * 24 * 3600 * 1000;
-/// So many folders are looked at in one sweep.
+/// How many folders one sweep checks.
 const FOLDERS_MAX: u32 = 50;
-/// The row with the mailbox up to which folders were looked at.
+/// The key of the last peer whose folder was checked.
 const FOLDER_CURSOR_KEY: &str = "folders_looked_at";
 
 impl Mesh {
-    /// Takes away what is over its time, if that is due. The verb on whose way it happens is done by then and does not fail
-    /// by it: a fault is noted, and the next verb tries again.
+    /// Sweeps if that is due. The operation before it is committed by then and does not fail by it: a fault goes to the
+    /// fault log, and the next operation tries again.
     pub(in crate::mesh) fn sweep_if_due(&mut self, is_sweep_due: bool) {
         if is_sweep_due
             && let Err(error) = self.sweep()
@@ -29,7 +29,7 @@ impl Mesh {
         }
     }
 
-    /// Expires questions and takes away what is over its time, a bounded amount. Returns what was taken.
+    /// Expires questions and removes what is older than the retention time, a bounded amount. Returns what was removed.
     pub fn sweep(&mut self) -> Result<Reclaimed> {
         let keep_ms = self.keep_ms;
         self.remove_stale_doorbells()?;
@@ -49,9 +49,9 @@ impl Mesh {
             }
             let before = verb.tx.now.wall_ms - keep_ms;
             let expired = super::state::expire_state_entries(verb)?;
-            let mut reclaimed = verb.tx.sweep(before)?;
+            let mut reclaimed = verb.tx.delete_expired_rows(before)?;
             reclaimed.state += expired;
-            verb.tx.sweep_runs(before)?;
+            verb.tx.delete_unused_runs(before)?;
             Ok(reclaimed)
         })?;
         self.erase_residue(Duration::ZERO)?;
@@ -63,8 +63,8 @@ impl Mesh {
         })
     }
 
-    /// Removes mailboxes whose folder is gone, where nobody sat for long and for which nothing is kept. Whether a folder is
-    /// gone is looked up while nobody waits for the lock; each sweep goes on where the last one ended.
+    /// Removes peers whose folder does not exist any more, that had no session for long, and for which nothing is kept.
+    /// Folders are read while nobody waits for the lock; each sweep continues where the last one ended.
     fn sweep_abandoned_peers(&mut self) -> Result<usize> {
         let before_ms = self.now().wall_ms - ABANDONED_AFTER_MS;
         let (cursor, abandoned_peers) = self.read(|read| {
@@ -102,7 +102,7 @@ impl Mesh {
         })
     }
 
-    /// Takes away bells and locks that a killed server has left behind.
+    /// Removes doorbells and locks that killed servers have left behind.
     fn remove_stale_doorbells(&mut self) -> Result<()> {
         for session in self.host.doorbells.list_sessions() {
             let has_ended = self.read(|read| {

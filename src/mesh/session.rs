@@ -1,4 +1,4 @@
-//! `SessionHandle`: the session for which an operation runs.
+//! `SessionHandle`: names the session for which an operation runs.
 use crate::model::{PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::{PeerId, SessionId};
 use crate::store::Peer;

@@ -1,4 +1,5 @@
-//! Shared state: values that sessions agree on. Whoever names the version it has read overwrites nobody's change.
+//! Shared state: values that sessions agree on, with versions. A caller that names the version it has read overwrites no
+//! change of another.
 use serde_json::{Value, json};
 
 use crate::mesh::connection::Mesh;
@@ -6,80 +7,97 @@ use crate::mesh::context::{ReadContext, Verb};
 use crate::mesh::session::SessionHandle;
 use crate::model::state::{Entry, Namespace, VALUE_BYTES_MAX, check_key, check_value};
 use crate::model::{EventKind, Refusal, Result};
+use crate::platform::id::PeerId;
 
-/// Entries listed at a time.
+/// How many entries one call lists at most.
 const LIST_MAX: usize = 500;
+
+/// The place of an entry.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the field names say it")]
+pub struct EntryKey<'a> {
+    pub namespace: &'a Namespace,
+    pub key: &'a str,
+}
 
 /// A value to set.
 #[derive(Debug, Clone)]
 pub struct NewValue<'a> {
     /// The value.
     pub value: &'a Value,
-    /// The version the entry must have; 0: there must be none.
+    /// The version that the entry must have; 0 if it must not exist.
     pub expected_version: Option<i64>,
-    /// It goes by itself after so many seconds.
+    /// After how many seconds the entry expires.
     pub ttl_seconds: Option<u32>,
 }
 
+/// Which entries of a namespace to list.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryRange<'a> {
+    /// How their keys begin.
+    pub prefix: &'a str,
+    /// The key after which the list begins.
+    pub after: &'a str,
+    /// How many bytes of values to list at most; one entry is always listed.
+    pub bytes_max: usize,
+}
+
 impl Mesh {
-    /// Returns what stands under a key; version 0 where nothing does.
+    /// Returns an entry; version 0 if it does not exist.
     pub fn entry(&mut self, namespace: &Namespace, key: &str) -> Result<Entry> {
         check_key(key)?;
         self.read(|read| Ok(read.tx.entry(namespace, key)?))
     }
 
     /// Sets a value. Returns the entry as it is now.
-    pub fn set_entry(
-        &mut self,
-        me: &SessionHandle,
-        namespace: &Namespace,
-        key: &str,
-        new: &NewValue,
-    ) -> Result<Entry> {
-        check_key(key)?;
+    pub fn set_entry(&mut self, me: &SessionHandle, at: EntryKey, new: &NewValue) -> Result<Entry> {
+        check_key(at.key)?;
         let text = check_value("value", new.value, VALUE_BYTES_MAX)?;
         self.write(|verb| {
-            check_version(verb.read(), namespace, key, new.expected_version)?;
+            check_version(verb.read(), at, new.expected_version)?;
             let expiry_ms = |seconds| verb.tx.now.wall_ms + i64::from(seconds) * 1000;
             let expires_at_ms = new.ttl_seconds.map(expiry_ms);
+            let EntryKey { namespace, key } = at;
             let version =
                 verb.tx
                     .put_entry(namespace, key, Some(&text), me.name.as_str(), expires_at_ms)?;
-            append_change_event(verb, Some(me), namespace, key, version, false)?;
+            append_change_event(verb, Some(me.peer), at, Change::Set { version })?;
             Ok(verb.tx.entry(namespace, key)?)
         })
     }
 
-    /// Takes a value away. Returns the version the deletion has, or `None` when there was nothing.
+    /// Deletes an entry. Returns the version of the deletion, or `None` if there was no entry.
     pub fn delete_entry(
         &mut self,
         me: &SessionHandle,
-        namespace: &Namespace,
-        key: &str,
+        at: EntryKey,
         expected_version: Option<i64>,
     ) -> Result<Option<i64>> {
-        check_key(key)?;
+        check_key(at.key)?;
         self.write(|verb| {
-            if !check_version(verb.read(), namespace, key, expected_version)?.exists() {
+            if !check_version(verb.read(), at, expected_version)?.exists() {
                 return Ok(None);
             }
+            let EntryKey { namespace, key } = at;
             let version = verb
                 .tx
                 .put_entry(namespace, key, None, me.name.as_str(), None)?;
-            append_change_event(verb, Some(me), namespace, key, version, true)?;
+            append_change_event(verb, Some(me.peer), at, Change::Deleted { version })?;
             Ok(Some(version))
         })
     }
 
-    /// Returns the entries whose key begins with `prefix` and comes after `after`, by key, as many as `bytes_max` bytes of
-    /// values carry; and whether there are more.
+    /// Returns entries by key, and whether there are more.
     pub fn entries(
         &mut self,
         namespace: &Namespace,
-        prefix: &str,
-        after: &str,
-        bytes_max: usize,
+        range: &EntryRange,
     ) -> Result<(Vec<Entry>, bool)> {
+        let EntryRange {
+            prefix,
+            after,
+            bytes_max,
+        } = *range;
         self.read(|read| {
             Ok(read
                 .tx
@@ -88,14 +106,9 @@ impl Mesh {
     }
 }
 
-/// Returns the entry as it is; refuses when the caller thinks of another version.
-fn check_version(
-    read: ReadContext,
-    namespace: &Namespace,
-    key: &str,
-    expected: Option<i64>,
-) -> Result<Entry> {
-    let current = read.tx.entry(namespace, key)?;
+/// Returns the entry as it is; refuses another version than the expected one.
+fn check_version(read: ReadContext, at: EntryKey, expected: Option<i64>) -> Result<Entry> {
+    let current = read.tx.entry(at.namespace, at.key)?;
     match expected {
         Some(expected) if expected != current.version => Err(Refusal::VersionMismatch {
             expected,
@@ -106,32 +119,47 @@ fn check_version(
     }
 }
 
-/// Takes away what has outlived its time. Returns how many entries that were.
+/// Deletes the entries that have expired. Returns how many.
 pub(in crate::mesh) fn expire_state_entries(verb: &mut Verb) -> Result<usize> {
     let expired_entries = verb.tx.expire_entries()?;
     for (namespace, key, version) in &expired_entries {
-        append_change_event(verb, None, namespace, key, *version, true)?;
+        let version = *version;
+        append_change_event(
+            verb,
+            None,
+            EntryKey { namespace, key },
+            Change::Deleted { version },
+        )?;
     }
     Ok(expired_entries.len())
 }
 
-/// The value is for those who read the entry, not for everybody who reads the log.
+/// A change of an entry, with the version that it has made.
+#[derive(Clone, Copy)]
+enum Change {
+    Set { version: i64 },
+    Deleted { version: i64 },
+}
+
+/// The event has no value: it is for those who read the entry, not for all who read the event log.
 fn append_change_event(
     verb: &mut Verb,
-    by: Option<&SessionHandle>,
-    namespace: &Namespace,
-    key: &str,
-    version: i64,
-    deleted: bool,
+    by: Option<PeerId>,
+    at: EntryKey,
+    change: Change,
 ) -> Result<()> {
+    let (version, deleted) = match change {
+        Change::Set { version } => (version, false),
+        Change::Deleted { version } => (version, true),
+    };
     let data = json!({
-        "namespace": namespace.name,
-        "project": namespace.project,
-        "key": key,
+        "namespace": at.namespace.name,
+        "project": at.namespace.project,
+        "key": at.key,
         "version": version,
         "deleted": deleted,
     });
     Ok(verb
         .tx
-        .append_event(EventKind::StateChanged, by.map(|by| by.peer), key, &data)?)
+        .append_event(EventKind::StateChanged, by, at.key, &data)?)
 }

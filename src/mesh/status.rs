@@ -1,19 +1,19 @@
-//! The state of the mesh in figures.
+//! Counts what is in a mesh, for the status of the mesh.
 use crate::mesh::connection::Mesh;
 use crate::mesh::peer::directory::PeerView;
 use crate::model::throttle::ThrottleReason;
 use crate::model::{Liveness, PeerKind, Result};
 
-/// The figures.
+/// The figures of a mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// Size of the database in bytes.
     pub bytes: u64,
-    /// Size of its log in bytes.
+    /// Size of its WAL in bytes.
     pub wal_bytes: u64,
     /// Version of its schema.
     pub schema: u32,
-    /// Mailboxes somebody sits at, may sit at, and nobody sits at.
+    /// Peers whose session is alive, may be alive, and that have none.
     pub peers: [usize; 3],
     /// Questions open, answered or declined, expired.
     pub questions: [i64; 3],
@@ -27,20 +27,20 @@ pub struct Status {
     pub tasks: i64,
     /// Entries of the event log.
     pub events: i64,
-    /// How many turns of a session peers may start until its person types, by the settings of whoever looks.
+    /// The wake budget in the settings of the caller.
     pub wake_budget: u32,
-    /// How many they have started, over all sessions.
+    /// How many turns peers have started, over all sessions.
     pub posted_turns: u32,
-    /// How many sessions have no such turn left.
+    /// How many sessions have spent their budget.
     pub over_budget: usize,
     /// Questions that are held.
     pub held: i64,
-    /// How often Stop hooks have kept the newest turns going, over all sessions.
+    /// How often Stop hooks have continued the newest turns, over all sessions.
     pub stops: u32,
 }
 
 impl Mesh {
-    /// Counts.
+    /// Returns the figures.
     pub fn status(&mut self) -> Result<Status> {
         let views = self.peers(None, super::PeerScope::Machine, false)?;
         let count = |wanted: Liveness| {
@@ -87,7 +87,7 @@ impl Mesh {
         })
     }
 
-    /// Gives free pages back to the file system. Returns the bytes.
+    /// Returns free pages to the file system. Returns how many bytes.
     pub fn shrink(&mut self) -> Result<u64> {
         let before = self.store.sizes().0;
         self.store.compact(crate::mesh::erase::READER_WAIT)?;

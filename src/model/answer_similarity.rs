@@ -57,13 +57,12 @@ pub fn find_similar_answers(question: &str, earlier: &[AnsweredQuestion]) -> Vec
         .iter()
         .enumerate()
         .filter_map(|(index, words)| {
-            answer_match(
-                &question_words,
-                words,
-                earlier[index].answer,
+            let candidate = Candidate {
                 index,
-                &weights,
-            )
+                words,
+                answer: earlier[index].answer,
+            };
+            answer_match(&question_words, &candidate, &weights)
         })
         .collect();
     fits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.index.cmp(&b.index)));
@@ -81,13 +80,23 @@ pub fn find_similar_answers(question: &str, earlier: &[AnsweredQuestion]) -> Vec
     distinct
 }
 
+/// An earlier question with its answer, as it is compared.
+struct Candidate<'a> {
+    index: usize,
+    words: &'a BTreeMap<String, String>,
+    answer: &'a str,
+}
+
 fn answer_match(
     question_words: &BTreeMap<String, String>,
-    words: &BTreeMap<String, String>,
-    answer: &str,
-    index: usize,
+    candidate: &Candidate,
     weights: &TermWeights,
 ) -> Option<AnswerMatch> {
+    let &Candidate {
+        index,
+        words,
+        answer,
+    } = candidate;
     let common: Vec<&String> = question_words
         .keys()
         .filter(|word| words.contains_key(*word))

@@ -179,7 +179,7 @@ impl DeliveryStatus {
 fn wake_text(wake: WakeState, problem: Option<&str>) -> String {
     match (wake, problem) {
         (WakeState::Inbox, _) => "posted into its inbox".into(),
-        (WakeState::Queued, _) => "posted into its inbox, read with its next step".into(),
+        (WakeState::Queued, _) => "posted into its inbox, will be read with its next step".into(),
         (WakeState::Failed, Some(problem)) => format!("not woken: {problem}"),
         (wake, _) => wake.as_str().into(),
     }

@@ -12,7 +12,7 @@ use super::permission_rules::{CONFIRM_RULE, covers_server, matches_our_tools};
 use super::places::{InstallPaths, InstallScope};
 use super::program_path::find_program;
 use super::wired_state::{self, SettingsFile, WiredServer};
-use crate::claude_code::{INBOUND, INBOUND_REFUSED};
+use crate::claude_code::{INBOX_POLICY_KEY, INBOX_POLICY_REFUSE};
 
 /// Returns the findings about the installation for this user and, if there is one, this project.
 pub fn inspect(places: &InstallPaths) -> Vec<Finding> {
@@ -173,7 +173,7 @@ fn check_wake(places: &InstallPaths, settings: &[SettingsFile]) -> Option<Findin
     let display_path = places.display_path(&refusing_file?.path);
     Some(
         note(format!(
-            "{INBOUND} is \"{INBOUND_REFUSED}\" in {display_path}: \
+            "{INBOX_POLICY_KEY} is \"{INBOX_POLICY_REFUSE}\" in {display_path}: \
              an idle session is not woken by its inbox"
         ))
         .fix("claude-mesh install --wake rewake"),

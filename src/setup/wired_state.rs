@@ -13,7 +13,7 @@ use super::parse_error::ParseError;
 use super::permission_rules::rules;
 use super::places::InstallScope;
 use super::server_wiring::server_path;
-use crate::claude_code::{INBOUND, refuses_inbound};
+use crate::claude_code::{INBOX_POLICY_KEY, refuses_inbound};
 
 /// One settings file.
 pub(crate) struct SettingsFile {
@@ -63,7 +63,7 @@ pub(crate) fn settings(
                 .as_ref()
                 .and_then(Value::as_array)
                 .is_some_and(|names| names.iter().any(|name| name == SERVER_NAME)),
-            inbound_refused: refuses_inbound(json.value(&[INBOUND.into()])?.as_ref()),
+            inbound_refused: refuses_inbound(json.value(&[INBOX_POLICY_KEY.into()])?.as_ref()),
             db_path: json
                 .value(&["env".into(), "MESH_DB_PATH".into()])?
                 .map(|value| {

@@ -76,7 +76,7 @@ fn create_temporary_database(temporary: &Path, schema: &Schema) -> Result<(), Fa
         .map_err(|(_, error)| fault(temporary, error))?;
     if mode != "wal" {
         let problem = format!(
-            "cannot use {}: it stays in {mode} mode",
+            "cannot use {}: the database cannot be switched to WAL, its journal mode stays {mode}",
             temporary.display()
         );
         return Err(Fault::new(FaultKind::Other, problem, ""));

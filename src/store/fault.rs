@@ -68,7 +68,7 @@ fn classify(error: &rusqlite::Error) -> (FaultKind, String, &'static str) {
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => (
             FaultKind::Busy,
             "another program holds the write lock".into(),
-            "try again; `claude-mesh doctor` tells who has it open",
+            "try again; if this persists, close the program that keeps a transaction open",
         ),
         Some(Code::NotADatabase) => (FaultKind::ForeignFile, "file is not a database".into(), ""),
         Some(Code::DatabaseCorrupt) => (

@@ -35,7 +35,10 @@ pub(super) fn check(path: &Path) -> Result<FileId, Fault> {
     }
     permissions::check_owner_and_mode(path, &metadata)?;
     if metadata.len() == 0 {
-        let hint = format!("`rm {}`: it is made anew", path.display());
+        let hint = format!(
+            "`rm {}`: the next command creates a new one",
+            path.display()
+        );
         return Err(foreign_file_fault("the file is empty", hint));
     }
     let mut header = [0_u8; 72];

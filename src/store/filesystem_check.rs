@@ -7,7 +7,7 @@ use crate::platform::{Fault, FaultKind};
 /// Refuses a folder on a file system that several programs cannot share safely.
 pub(super) fn check(folder: &Path) -> Result<(), Fault> {
     let status = rustix::fs::statfs(folder)
-        .map_err(|error| Fault::io("look at the file system of", folder, error.into()))?;
+        .map_err(|error| Fault::io("determine the file system of", folder, error.into()))?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -18,7 +18,7 @@ pub(super) fn check(folder: &Path) -> Result<(), Fault> {
         Some(name) => Err(Fault::new(
             FaultKind::UnsuitableFilesystem,
             format!(
-                "{} lies on {name}, where several programs cannot share a database: refused",
+                "{} is on {name}, where several programs cannot share a database",
                 folder.display()
             ),
             "set MESH_DB_PATH to a local disk, for example in ~/.claude-mesh/.env; nothing was changed",
@@ -32,7 +32,7 @@ fn unsuitable_filesystem_name(magic: u32) -> Option<&'static str> {
         0x6969 => "NFS",
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
         0x0102_1997 => "9p (a folder of another system)",
-        0x6573_5546 => "FUSE or virtiofs (a folder passed through)",
+        0x6573_5546 => "FUSE or virtiofs (a pass-through folder)",
         0x5346_414f | 0x7375_7245 => "AFS or Coda",
         0x00c3_6400 => "Ceph",
         0x0bd0_0bd0 => "Lustre",

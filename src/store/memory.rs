@@ -1,5 +1,4 @@
-//! Statements on memories: stored, replaced, listed, erased, kept in the full-text indexes. Search is in
-//! [`super::memory_search`].
+//! Statements on memories: stored, replaced, listed, erased, kept in the full-text indexes. Search is in `memory_search.rs`.
 use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, params};

@@ -34,9 +34,16 @@ pub(crate) struct MemorySearch<'a> {
     pub(crate) limit: usize,
 }
 
+/// FTS5 expressions of terms by the index that they are searched in.
+#[derive(Debug, Default)]
+struct TermsByIndex {
+    partials: Vec<String>,
+    words: Vec<String>,
+}
+
 impl Tx<'_> {
     /// Returns the memories of a scope that have every word, best first, and after them those in which a word is part of another.
-    pub(crate) fn recall(
+    pub(crate) fn search_memories(
         &self,
         range: RowidRange,
         search: MemorySearch,
@@ -60,7 +67,7 @@ impl Tx<'_> {
     }
 
     /// Returns the memories of a scope that have any of the words, best first; used if none has all.
-    pub(crate) fn recall_any_word(
+    pub(crate) fn search_memories_by_any_word(
         &self,
         range: RowidRange,
         search: MemorySearch,
@@ -117,7 +124,7 @@ impl Tx<'_> {
             last: memory.number,
         };
         let limit = 1;
-        let found = self.recall(range, MemorySearch { query, tags, limit })?;
+        let found = self.search_memories(range, MemorySearch { query, tags, limit })?;
         Ok(found.first().map(|found| found.score))
     }
 
@@ -148,43 +155,23 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    /// Parts of words. A term of which no text has the word must be part of one; where each is a word somewhere, all are
-    /// looked for as parts. `all` says that texts with all the words are known already.
+    /// Searches for terms as parts of words, newest first. If no text has one of the terms as a word, only such terms are
+    /// searched as parts and the others as words; otherwise all are searched as parts. `has_word_matches` says that texts with
+    /// all the words were found already, so that each term is a word somewhere.
     fn search_by_substrings(
         &self,
         range: RowidRange,
         search: MemorySearch,
         unwanted: &str,
-        all: bool,
+        has_word_matches: bool,
     ) -> rusqlite::Result<Vec<MemoryMatch>> {
-        let mut substring_terms = Vec::new();
-        let mut words = Vec::new();
-        for term in &search.query.wanted {
-            let Some(partial) = self.partial(term)? else {
-                words.push(expression(term));
-                continue;
-            };
-            let is_word = all
-                || !self
-                    .matching_numbers(range, &expression(term), 1)?
-                    .is_empty();
-            substring_terms.push((partial, expression(term), is_word));
-        }
-        if substring_terms.iter().any(|(_, _, is_word)| !is_word) {
-            words.extend(
-                substring_terms
-                    .iter()
-                    .filter(|one| one.2)
-                    .map(|one| one.1.clone()),
-            );
-            substring_terms.retain(|one| !one.2);
-        }
-        if substring_terms.is_empty() {
+        let terms = self.split_by_index(range, &search.query.wanted, has_word_matches)?;
+        if terms.partials.is_empty() {
             return Ok(Vec::new());
         }
-        let partials = join(substring_terms.into_iter().map(|one| one.0), " AND ");
-        let words = with_tags(&join(words, " AND "), search.tags);
+        let words = with_tags(&join(terms.words, " AND "), search.tags);
         let mut sql = "SELECT rowid FROM memory_parts WHERE memory_parts MATCH ?1 AND rowid BETWEEN ?2 AND ?3".to_owned();
+        let partials = join(terms.partials, " AND ");
         let mut values: Vec<Value> = vec![partials.into(), range.first.into(), range.last.into()];
         for (operator, expression) in [("IN", words), ("NOT IN", unwanted.to_owned())] {
             if !expression.is_empty() {
@@ -210,6 +197,36 @@ impl Tx<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// Decides for each term whether it is searched in the trigram index or in the word index.
+    fn split_by_index(
+        &self,
+        range: RowidRange,
+        terms: &[Term],
+        has_word_matches: bool,
+    ) -> rusqlite::Result<TermsByIndex> {
+        let mut split = TermsByIndex::default();
+        let mut both = Vec::new();
+        for term in terms {
+            let word = expression(term);
+            let Some(partial) = self.partial(term)? else {
+                split.words.push(word);
+                continue;
+            };
+            if has_word_matches || !self.matching_numbers(range, &word, 1)?.is_empty() {
+                both.push((partial, word));
+            } else {
+                split.partials.push(partial);
+            }
+        }
+        let (partials, words): (Vec<_>, Vec<_>) = both.into_iter().unzip();
+        if split.partials.is_empty() {
+            split.partials = partials;
+        } else {
+            split.words.extend(words);
+        }
+        Ok(split)
     }
 
     /// Returns the expression that matches a term as part of a word; `None` if it is too short.

@@ -137,7 +137,7 @@ impl Tx<'_> {
     }
 
     /// Returns the peers of a project by their numbers.
-    pub(crate) fn seats_of_project(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
+    pub(crate) fn peers_of_project(&self, project: &str) -> rusqlite::Result<Vec<Peer>> {
         self.peers_where("project = ?1 AND seat IS NOT NULL ORDER BY seat", [project])
     }
 

@@ -87,7 +87,7 @@ impl Tx<'_> {
     }
 
     /// Returns an answered question in full.
-    pub(crate) fn answered(&self, id: QuestionId) -> rusqlite::Result<Option<StoredAnswer>> {
+    pub(crate) fn stored_answer(&self, id: QuestionId) -> rusqlite::Result<Option<StoredAnswer>> {
         let mut statement = self.sql.prepare_cached(
             "SELECT id, question, answer, answered_at_ms, answered_head FROM question
              WHERE id = ?1 AND state = 'answered' AND answer IS NOT NULL",

@@ -186,7 +186,7 @@ impl Tx<'_> {
     }
 
     /// Returns the open questions of a peer, oldest first, at most 200, with their deliveries to `session`.
-    pub(crate) fn pending(
+    pub(crate) fn pending_questions(
         &self,
         target: PeerId,
         session: SessionId,

@@ -9,14 +9,14 @@ pub fn recovery_hint(path: &Path) -> String {
     let displayed_path = path.display();
     let backup = match backup_files::newest(path) {
         Some(backup) => format!(
-            "; {} is a copy from before an update, `cp -p` brings it back",
+            "; {} is a copy from before an update, `cp -p` restores it",
             backup.display()
         ),
         None => String::new(),
     };
     format!(
-        "nothing was changed. Close all sessions, then `mv {displayed_path} {}`: an empty mesh is made anew. Settings and walls are in \
-         other files and stay{backup}",
+        "nothing was changed. Close all sessions, then `mv {displayed_path} {}`: the next command creates an empty \
+         mesh. Settings and walls are in other files and are kept{backup}",
         with_suffix(path, ".damaged").display()
     )
 }
@@ -24,7 +24,7 @@ pub fn recovery_hint(path: &Path) -> String {
 /// Returns what to do when the file belongs to another program.
 pub(super) fn relocation_hint(path: &Path) -> String {
     format!(
-        "nothing was changed. Set MESH_DB_PATH to another place, or move {} away if nobody needs it there",
+        "nothing was changed. Set MESH_DB_PATH to another path, or move {} away if no other program needs it there",
         path.display()
     )
 }

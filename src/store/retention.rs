@@ -74,28 +74,28 @@ const IS_ABANDONED: &str = "kind = 'session' AND project IS NOT NULL AND last_se
 
 impl Tx<'_> {
     /// Deletes rows that were closed, ended or posted before `before_ms`, at most a thousand of each kind.
-    pub(crate) fn sweep(&self, before_ms: i64) -> rusqlite::Result<Reclaimed> {
-        let sweep = |sql: &str| {
+    pub(crate) fn delete_expired_rows(&self, before_ms: i64) -> rusqlite::Result<Reclaimed> {
+        let delete = |sql: &str| {
             self.sql
                 .prepare_cached(sql)?
                 .execute(params![before_ms, ROWS_MAX])
         };
         Ok(Reclaimed {
-            questions: sweep(
+            questions: delete(
                 "DELETE FROM question WHERE id IN (SELECT id FROM question WHERE closed_at_ms IS NOT NULL AND closed_at_ms < ?1 LIMIT ?2)",
             )?,
-            events: self.sweep_events(before_ms)?,
-            state: sweep(
+            events: self.delete_old_events(before_ms)?,
+            state: delete(
                 "DELETE FROM state WHERE (namespace, key) IN (SELECT namespace, key FROM state WHERE value IS NULL AND updated_at_ms < ?1 LIMIT ?2)",
             )?,
-            memories: self.sweep_memories()?,
-            sessions: sweep(
+            memories: self.delete_expired_memories()?,
+            sessions: delete(
                 "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1 LIMIT ?2)",
             )?,
-            messages: self.sweep_messages(before_ms)?,
+            messages: self.delete_expired_messages(before_ms)?,
             claims: 0,
             mailboxes: 0,
-            tasks: sweep(
+            tasks: delete(
                 "DELETE FROM task WHERE rowid IN (SELECT rowid FROM task WHERE ended_at_ms < ?1 LIMIT ?2)",
             )?,
         })
@@ -103,7 +103,7 @@ impl Tx<'_> {
 
     /// Deletes messages that have expired by the time their sender set, and those older than `before_ms`. Ids grow with time, so
     /// the oldest are found without an index of times.
-    fn sweep_messages(&self, before_ms: i64) -> rusqlite::Result<usize> {
+    fn delete_expired_messages(&self, before_ms: i64) -> rusqlite::Result<usize> {
         let expired = self
             .sql
             .prepare_cached(
@@ -121,7 +121,7 @@ impl Tx<'_> {
     }
 
     /// Deletes the beginning of the event log up to the first entry since `before_ms`, so that its numbers keep no gap.
-    fn sweep_events(&self, before_ms: i64) -> rusqlite::Result<usize> {
+    fn delete_old_events(&self, before_ms: i64) -> rusqlite::Result<usize> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT seq, at_ms FROM event ORDER BY seq LIMIT ?1")?;
@@ -147,7 +147,7 @@ impl Tx<'_> {
 
     /// Deletes expired memories with their older versions. Few at a time: removing one from the full-text indexes costs more than
     /// deleting a row.
-    fn sweep_memories(&self) -> rusqlite::Result<usize> {
+    fn delete_expired_memories(&self) -> rusqlite::Result<usize> {
         const MEMORIES_MAX: u32 = 5;
         let expired = self.expired_memories(MEMORIES_MAX)?;
         for memory in &expired {
@@ -157,7 +157,7 @@ impl Tx<'_> {
     }
 
     /// Deletes runs that have no session and no question left, at most a thousand.
-    pub(crate) fn sweep_runs(&self, before_ms: i64) -> rusqlite::Result<usize> {
+    pub(crate) fn delete_unused_runs(&self, before_ms: i64) -> rusqlite::Result<usize> {
         self.sql.execute(
             "DELETE FROM peer WHERE id IN (SELECT id FROM peer p WHERE kind = 'run' AND last_seen_at_ms < ?1
                 AND NOT EXISTS (SELECT 1 FROM session WHERE peer_id = p.id)

@@ -63,7 +63,7 @@ impl Tx<'_> {
         }
     }
 
-    /// Overwrites with zeros what this transaction deletes. [`Store::write`](super::Store::write) turns it off again.
+    /// Overwrites with zeros what this transaction deletes. `Store::write` turns it off again.
     pub(crate) fn enable_secure_delete(&self) -> rusqlite::Result<()> {
         self.secure_delete.set(true);
         self.sql.execute_batch("PRAGMA secure_delete = ON")

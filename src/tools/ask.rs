@@ -1,25 +1,20 @@
 //! `ask_peer` and `await_reply`.
-use std::collections::VecDeque;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
 use crate::mesh::{
-    AskedQuestion, IfOffline, QuestionStatus, ReplyWait, ReplyWaitEnd, StopReason, Wait,
-    WaitOutcome, WaitStep,
+    AskedQuestion, IfOffline, QuestionDraft, QuestionStatus, ReplyWait, StopReason, Wait, WaitStep,
 };
 use crate::model::peer::Address;
-use crate::model::throttle::{ThrottleReason, Throttled};
 use crate::model::{Error, QuestionState, Refusal, Result};
 use crate::platform::Moment;
-use crate::platform::id::{QuestionId, WaitId};
+use crate::platform::id::WaitId;
+use crate::tools::ask_result::{Awaited, EndedWait};
 use crate::tools::call::{CallContext, Operation, ProgressReport, Step, StoppableWait, ToolCall};
 use crate::tools::entry::{Effect, Entry, JsonObject};
-use crate::tools::output::{QuestionEnd, QuestionResult};
 use crate::tools::parameters::{OneOf, OneOrMany};
-use crate::tools::prior_answers::{PriorAnswersByQuestion, PriorAnswersOnly};
-use crate::tools::{arguments, prior_answers, results, schema};
+use crate::tools::prior_answers::PriorAnswersOnly;
+use crate::tools::{arguments, schema};
 
 pub(super) const TOOLS: [Entry; 2] = [
     Entry {
@@ -47,16 +42,6 @@ pub(super) const TOOLS: [Entry; 2] = [
 /// Seconds that a call waits, unless told otherwise, and at most.
 const TIMEOUT_SECONDS: u32 = 300;
 const TIMEOUT_SECONDS_MAX: u32 = 3_600;
-
-/// Why the result came without an answer, and what to do.
-const STILL_OPEN_HINT: &str = "The question stays open; do not ask again. Go on, and call await_reply with this question_id later, or poll_inbox.";
-const OFFLINE_HINT: &str = "Nobody who can answer sits there now. The question is stored; the next session there gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
-
-const WITHDRAWN_HINT: &str =
-    "It was taken back before anyone saw it; ask again if you still need it.";
-const EXPIRED_HINT: &str = "It expired after 7 days; a late answer still comes to your inbox.";
-const OVER_BUDGET_HINT: &str = "Peers have started as many turns there as they may until its person types again. The question is stored and shown then; do not ask again.";
-const QUIET_HINT: &str = "Its person wants it left alone for now. The question is stored and rung for when that ends; do not ask again.";
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,19 +108,21 @@ fn ask_peer(arguments: JsonObject) -> Result<Operation> {
         )));
     }
     Ok(Box::new(ReplyCall {
-        if_offline: ask
-            .if_offline
-            .map_or(IfOffline::Queue, |OneOf(choice)| choice),
-        any: many && ask.wait_for == Some(WaitFor::Any),
-        many,
+        awaited: Awaited {
+            if_offline: ask
+                .if_offline
+                .map_or(IfOffline::Queue, |OneOf(choice)| choice),
+            any: many && ask.wait_for == Some(WaitFor::Any),
+            many,
+            questions: Vec::new(),
+            asked: Vec::new(),
+        },
         timeout_seconds,
         request: Request::Ask {
             addresses,
             question: ask.question,
             context: ask.context,
         },
-        questions: Vec::new(),
-        asked: Vec::new(),
         began_monotonic_ms: None,
         phase: Phase::Begin,
     }))
@@ -149,17 +136,19 @@ fn await_reply(arguments: JsonObject) -> Result<Operation> {
     let timeout_seconds = timeout(timeout_seconds)?;
     let (ids, many) = question_id.into_list();
     Ok(Box::new(ReplyCall {
-        // Whether somebody can be asked there does not end this wait.
-        if_offline: IfOffline::Wait,
-        any: false,
-        many,
+        awaited: Awaited {
+            // Whether somebody can be asked there does not end this wait.
+            if_offline: IfOffline::Wait,
+            any: false,
+            many,
+            questions: ids
+                .iter()
+                .map(|id| arguments::question_id(id))
+                .collect::<Result<_>>()?,
+            asked: Vec::new(),
+        },
         timeout_seconds,
         request: Request::Await,
-        questions: ids
-            .iter()
-            .map(|id| arguments::question_id(id))
-            .collect::<Result<_>>()?,
-        asked: Vec::new(),
         began_monotonic_ms: None,
         phase: Phase::Begin,
     }))
@@ -173,15 +162,8 @@ fn timeout(seconds: Option<u32>) -> Result<u32> {
 /// A call that waits for replies.
 struct ReplyCall {
     request: Request,
-    if_offline: IfOffline,
-    /// The first reply ends it.
-    any: bool,
-    /// The caller named several, and gets a list.
-    many: bool,
+    awaited: Awaited,
     timeout_seconds: u32,
-    /// All questions of the call, in the order asked.
-    questions: Vec<QuestionId>,
-    asked: Vec<AskedQuestion>,
     began_monotonic_ms: Option<i64>,
     phase: Phase,
 }
@@ -199,18 +181,6 @@ enum Phase {
     Begin,
     Waiting(Box<StoppableWait<ReplyWait>>),
     Ended(EndedWait),
-}
-
-/// A wait that has ended, and what its result still needs.
-struct EndedWait {
-    outcome: WaitOutcome<ReplyWaitEnd>,
-    /// The row of the wait, until it has been deleted.
-    row: Option<WaitId>,
-    waited_ms: Option<i64>,
-    question_statuses: Vec<QuestionStatus>,
-    /// The questions whose prior answers are still to be looked up; `None` until the statuses are complete.
-    lookups: Option<VecDeque<QuestionId>>,
-    prior_answers: PriorAnswersByQuestion,
 }
 
 impl ToolCall for ReplyCall {
@@ -237,16 +207,11 @@ impl ToolCall for ReplyCall {
                 ended.row = None;
                 let now_monotonic_ms = call.mesh.now().monotonic_ms;
                 let began_monotonic_ms = self.began_monotonic_ms.unwrap_or(now_monotonic_ms);
-                ended
-                    .waited_ms
-                    .get_or_insert(now_monotonic_ms - began_monotonic_ms);
-                // With `any` the others may have been withdrawn, and who is offline was not waited for.
-                let is_complete =
-                    !self.any && ended.question_statuses.len() == self.questions.len();
-                if ended.read_next(call, &self.questions, is_complete)? {
+                ended.set_waited_ms(now_monotonic_ms - began_monotonic_ms);
+                if ended.read_next(call, &self.awaited)? {
                     return Ok(Step::Again);
                 }
-                Ok(Step::Done(self.result()))
+                Ok(Step::Done(self.awaited.result(ended)))
             }
         }
     }
@@ -264,11 +229,8 @@ impl ToolCall for ReplyCall {
                 self.phase = Phase::Ended(EndedWait::of(wait, outcome));
                 Ok(())
             }
-            Phase::Ended(ended) => {
-                // The result carries the id of a question that is stored: it goes without the prior answers.
-                let failed = ended.lookups.as_mut().and_then(VecDeque::pop_front);
-                failed.map(|_| ()).ok_or(error)
-            }
+            // The result carries the id of a question that is stored: it goes without the prior answers.
+            Phase::Ended(ended) => ended.skip_lookup().ok_or(error),
             Phase::Begin => Err(error),
         }
     }
@@ -303,218 +265,43 @@ impl ReplyCall {
             context,
         } = &self.request
         else {
-            let wait = call.mesh.await_replies(&call.me, &self.questions, false)?;
+            let wait = call
+                .mesh
+                .await_replies(&call.me, &self.awaited.questions, false)?;
             return Ok(Some(ReplyWait::new(wait)));
         };
         let outcome = call.mesh.ask(
             &call.me,
             addresses,
-            question,
-            context.as_deref(),
-            self.if_offline,
+            &QuestionDraft {
+                question,
+                context: context.as_deref(),
+                if_offline: self.awaited.if_offline,
+            },
         )?;
-        self.asked = outcome.asked;
-        self.questions = self.asked.iter().map(|asked| asked.question).collect();
+        self.awaited.asked = outcome.asked;
+        self.awaited.questions = self
+            .awaited
+            .asked
+            .iter()
+            .map(|asked| asked.question)
+            .collect();
         let Some(id) = outcome.wait else {
             return Ok(None);
         };
         let ids = |wanted: &dyn Fn(&AskedQuestion) -> bool| {
-            let wanted = self.asked.iter().filter(|asked| wanted(asked));
+            let wanted = self.awaited.asked.iter().filter(|asked| wanted(asked));
             wanted.map(|asked| asked.question).collect::<Vec<_>>()
         };
         let wait = Wait {
             id,
-            questions: ids(&|asked| asked.is_awaited(self.if_offline)),
-            any: self.any,
+            questions: ids(&|asked| asked.is_awaited(self.awaited.if_offline)),
+            any: self.awaited.any,
         };
         let wait = ReplyWait::new(wait)
             .withdrawing(ids(&|asked| !asked.joined))
-            .while_reachable(self.if_offline == IfOffline::Queue);
+            .while_reachable(self.awaited.if_offline == IfOffline::Queue);
         Ok(Some(wait))
-    }
-
-    fn result(&self) -> Value {
-        let Phase::Ended(ended) = &self.phase else {
-            return Value::Null;
-        };
-        let one = |status: &QuestionStatus| {
-            let mut result = self.question_result(status, ended);
-            if let Some(prior_answers) = ended.prior_answers.get(&status.question.id) {
-                result.insert("known".into(), json!(prior_answers));
-            }
-            result
-        };
-        if self.many {
-            let results = ended.question_statuses.iter().map(one).collect();
-            self.multi_question_result(ended, results)
-        } else {
-            one(&ended.question_statuses[0]).into()
-        }
-    }
-
-    /// Returns the result for one question.
-    fn question_result(&self, status: &QuestionStatus, ended: &EndedWait) -> Map<String, Value> {
-        let result = |end, hint| {
-            let result = QuestionResult {
-                question: status,
-                waited_ms: ended
-                    .waited_ms
-                    .filter(|_| matches!(end, QuestionEnd::Replied)),
-                end,
-                hint,
-            };
-            result.to_json()
-        };
-        match (status.question.state, &ended.outcome) {
-            (QuestionState::Answered | QuestionState::Declined, _) => {
-                result(QuestionEnd::Replied, None)
-            }
-            (QuestionState::Withdrawn, _) => result(
-                QuestionEnd::Cancelled { withdrawn: true },
-                Some(WITHDRAWN_HINT),
-            ),
-            (QuestionState::Expired, _) => {
-                result(QuestionEnd::Unanswered("timed_out"), Some(EXPIRED_HINT))
-            }
-            (QuestionState::Open, WaitOutcome::Cancelled) => result(
-                QuestionEnd::Cancelled { withdrawn: false },
-                Some(STILL_OPEN_HINT),
-            ),
-            (QuestionState::Open, WaitOutcome::Interrupted(interruption)) => {
-                let mut result = result(QuestionEnd::Unanswered("interrupted"), None);
-                result.extend(results::interruption(
-                    interruption,
-                    results::ANSWER_FIRST_HINT,
-                ));
-                result
-            }
-            (QuestionState::Open, WaitOutcome::Done(ReplyWaitEnd::NoneReachable))
-                if let Some(held) = status.held =>
-            {
-                result(QuestionEnd::Held(held), Some(held_hint(held)))
-            }
-            (QuestionState::Open, _) if self.if_offline == IfOffline::Queue && !status.askable => {
-                result(self.offline(status), Some(OFFLINE_HINT))
-            }
-            (QuestionState::Open, _) => {
-                result(QuestionEnd::Unanswered("timed_out"), Some(STILL_OPEN_HINT))
-            }
-        }
-    }
-
-    fn offline(&self, status: &QuestionStatus) -> QuestionEnd<'_> {
-        let mut asked = self.asked.iter();
-        let asked = asked.find(|asked| asked.question == status.question.id);
-        QuestionEnd::Offline {
-            last_seen_at_ms: asked.map_or(status.last_seen_at_ms, |asked| {
-                asked.last_seen_at_ms.max(status.last_seen_at_ms)
-            }),
-            same_project: asked.map(|asked| asked.same_project.as_slice()),
-        }
-    }
-
-    /// Returns the result for several questions.
-    fn multi_question_result(
-        &self,
-        ended: &EndedWait,
-        mut answers: Vec<Map<String, Value>>,
-    ) -> Value {
-        let statuses = &ended.question_statuses;
-        let replied = statuses
-            .iter()
-            .filter(|status| status.question.state.is_replied())
-            .count();
-        let status = match ended.outcome {
-            _ if replied == statuses.len() || (self.any && replied > 0) => "answered",
-            WaitOutcome::Interrupted(_) => "interrupted",
-            WaitOutcome::Cancelled => "cancelled",
-            WaitOutcome::Done(_) | WaitOutcome::Expired if replied > 0 => "partial",
-            WaitOutcome::Done(_) | WaitOutcome::Expired => "timed_out",
-        };
-        let mut result = json!({ "status": status, "question_ids": self.questions });
-        if let WaitOutcome::Interrupted(interruption) = &ended.outcome {
-            let more = results::interruption(interruption, results::ANSWER_FIRST_HINT);
-            results::add(&mut result, more);
-            for answer in &mut answers {
-                for key in ["questions", "truncated", "hint"] {
-                    answer.shift_remove(key);
-                }
-            }
-        }
-        results::add_answers(&mut result, answers);
-        result
-    }
-}
-
-impl EndedWait {
-    fn without_wait() -> Self {
-        Self {
-            outcome: WaitOutcome::Done(ReplyWaitEnd::NoneReachable),
-            row: None,
-            waited_ms: None,
-            question_statuses: Vec::new(),
-            lookups: None,
-            prior_answers: PriorAnswersByQuestion::new(),
-        }
-    }
-
-    fn of(wait: &StoppableWait<ReplyWait>, outcome: WaitOutcome<ReplyWaitEnd>) -> Self {
-        Self {
-            outcome,
-            row: wait.row(),
-            question_statuses: wait.condition().question_statuses().to_vec(),
-            ..Self::without_wait()
-        }
-    }
-
-    /// Reads the next part of what the result needs. Returns false if it needs nothing more.
-    fn read_next(
-        &mut self,
-        call: &mut CallContext<'_>,
-        questions: &[QuestionId],
-        is_complete: bool,
-    ) -> Result<bool> {
-        let Some(lookups) = &mut self.lookups else {
-            if !is_complete {
-                self.question_statuses = call.mesh.question_statuses(questions)?;
-            }
-            self.lookups = Some(self.unanswered());
-            return Ok(true);
-        };
-        let Some(id) = lookups.front() else {
-            return Ok(false);
-        };
-        let mut statuses = self.question_statuses.iter();
-        if let Some(status) = statuses.find(|status| status.question.id == *id) {
-            let prior_answers = prior_answers::find(call, &status.question)?;
-            self.prior_answers.insert(*id, prior_answers);
-        }
-        lookups.pop_front();
-        Ok(true)
-    }
-
-    /// Returns the questions for which prior answers help: an asker that must answer first, or has gone on, needs none.
-    fn unanswered(&self) -> VecDeque<QuestionId> {
-        if matches!(
-            self.outcome,
-            WaitOutcome::Interrupted(_) | WaitOutcome::Cancelled
-        ) {
-            return VecDeque::new();
-        }
-        let questions = self.question_statuses.iter().map(|status| &status.question);
-        questions
-            .filter(|question| {
-                matches!(question.state, QuestionState::Open | QuestionState::Expired)
-            })
-            .map(|question| question.id)
-            .collect()
-    }
-}
-
-fn held_hint(held: Throttled) -> &'static str {
-    match held.reason {
-        ThrottleReason::WakeBudget => OVER_BUDGET_HINT,
-        ThrottleReason::Quiet | ThrottleReason::Paused => QUIET_HINT,
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::mesh::{
-    EventWait, Mesh, PollResult, QueryWait, SessionHandle, StopReason, WaitOutcome, WaitQuery,
-    WaitStep,
+    EventWait, Mesh, PollResult, ProjectEvent, QueryWait, SessionHandle, StopReason, WaitOutcome,
+    WaitQuery, WaitStep,
 };
 use crate::model::event::{EventFilter, EventPage, EventPatterns};
 use crate::model::task::check_count;
@@ -135,7 +135,12 @@ fn events(arguments: JsonObject) -> Result<Operation> {
             let kind = action.rules().require("type", kind)?;
             let data = data.unwrap_or_else(|| json!({}));
             single_step(move |call| {
-                let seq = call.mesh.emit(&call.me, &call.project.path, &kind, &data)?;
+                let event = ProjectEvent {
+                    project: &call.project.path,
+                    kind: &kind,
+                    data: &data,
+                };
+                let seq = call.mesh.emit(&call.me, &event)?;
                 Ok(json!({ "type": kind, "seq": seq }))
             })
         }

@@ -116,7 +116,7 @@ fn deliver_inbox(call: &mut CallContext<'_>) -> Result<Value> {
     Ok(body)
 }
 
-/// Returns an answer that came when nobody waited, with the beginning of its question.
+/// Returns an answer that came while no call waited, with the beginning of its question.
 fn late_answer(late: &LateAnswer) -> Value {
     let mut value = output::late_answer(late);
     value["question"] = cut_chars(&late.question.question, 200).into();

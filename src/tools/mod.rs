@@ -13,6 +13,8 @@ mod arguments;
 #[cfg(feature = "server")]
 mod ask;
 #[cfg(feature = "server")]
+mod ask_result;
+#[cfg(feature = "server")]
 mod call;
 #[cfg(feature = "server")]
 mod catalog;

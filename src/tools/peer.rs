@@ -57,7 +57,7 @@ struct Register {
 #[serde(deny_unknown_fields)]
 struct ListPeers {
     scope: Option<OneOf<PeerScope>>,
-    /// also those nobody sits at
+    /// also offline peers
     include_stale: Option<bool>,
     about: Option<String>,
 }

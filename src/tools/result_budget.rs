@@ -1,30 +1,30 @@
-//! How much a result carries, counted as Claude Code counts: the UTF-16 units of its JSON text.
+//! The character budget of a result, counted as Claude Code counts: in UTF-16 units of its JSON text.
 //!
-//! What does not fit is left for the next call, and the result says how to get it. Of a list the first always comes in:
-//! each text is bounded where it is stored, and what never fitted could never be read.
+//! What is over the budget is left for the next call, and the result says how to get it. The first item of a list is always
+//! included: each text is bounded where it is stored, and an item that is never included could never be read.
 use serde_json::Value;
 
 use crate::platform::text::{cut_json, utf16_len};
 
-/// A result stops at so many characters; the rest comes with another call.
+/// Characters of a result at most; the rest needs another call.
 pub const CHARS_MAX: usize = 200_000;
-/// What the keys around a list, and the hint beside it, may take of that.
+/// Characters of that for the keys around a list and its hint.
 const FRAME_CHARS: usize = 1_000;
 
-/// What a result has left.
+/// What is left of the budget of a result.
 pub(super) struct ResultBudget {
     remaining: usize,
-    /// Nothing long is in it: the next value comes in, whatever its size.
+    /// Nothing long is in the result yet: the next value is included, whatever its size.
     accept_any_size: bool,
 }
 
 impl ResultBudget {
-    /// Returns the room of a result that is empty yet.
+    /// Returns the budget of an empty result.
     pub(super) fn new() -> Self {
         Self::with_chars(CHARS_MAX - FRAME_CHARS)
     }
 
-    /// Returns the room that a result has left beside what is in it already.
+    /// Returns the budget that a result has left beside what it contains.
     pub(super) fn excluding(body: &Value) -> Self {
         let included = json_chars(body);
         Self {
@@ -40,7 +40,7 @@ impl ResultBudget {
         }
     }
 
-    /// Returns whether one more value of a list comes in; then it has its place.
+    /// Returns whether one more value of a list is within the budget, and takes its share.
     pub(super) fn try_add(&mut self, value: &Value) -> bool {
         let remaining = self.remaining.checked_sub(json_chars(value) + 1);
         let fits = remaining.is_some() || self.accept_any_size;
@@ -49,7 +49,7 @@ impl ResultBudget {
         fits
     }
 
-    /// Returns the beginning of a list, as far as there is room, and whether that is not all of it.
+    /// Returns the beginning of a list within the budget, and whether something was left out.
     pub(super) fn take_prefix(
         &mut self,
         values: impl IntoIterator<Item = Value>,
@@ -64,9 +64,10 @@ impl ResultBudget {
         (included, false)
     }
 
-    /// Cuts the longest of the texts under `key` until all values fit. What was cut says so. Returns whether any was.
+    /// Cuts the longest texts under `key` until all values are within the budget, and marks each with `cut`. Returns whether
+    /// any was cut.
     pub(super) fn shorten_longest(&self, values: &mut [Value], key: &str) -> bool {
-        // A mark and a comma for each; what stands beside the texts is left as it is.
+        // A mark and a comma for each value; only the texts are cut.
         const CUT_MARK_CHARS: usize = ",\"cut\":true,".len();
         let text_chars = |value: &Value| {
             value[key]
@@ -102,7 +103,7 @@ pub(super) fn json_chars(value: &Value) -> usize {
     utf16_len(&value.to_string())
 }
 
-/// Returns how long each may be at most so that all together have no more than `room`: the short ones stay as they are.
+/// Returns how long each may be at most so that all together are within the budget; shorter ones keep their length.
 fn fair_limit(mut lengths: Vec<usize>, mut result_budget: usize) -> usize {
     lengths.sort_unstable();
     let mut remaining = lengths.len();

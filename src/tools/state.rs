@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::mesh::NewValue;
+use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::Result;
 use crate::model::state::{Entry as StateEntry, Namespace, TTL_SECONDS_MAX};
 use crate::tools::arguments::Action;
@@ -112,7 +112,14 @@ fn state(arguments: JsonObject) -> Result<Operation> {
         let (prefix, after) = (prefix.unwrap_or_default(), after.unwrap_or_default());
         return Ok(single_step(move |call| {
             let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
-            let (entries, more) = call.mesh.entries(&namespace, &prefix, &after, CHARS_MAX)?;
+            let (entries, more) = call.mesh.entries(
+                &namespace,
+                &EntryRange {
+                    prefix: &prefix,
+                    after: &after,
+                    bytes_max: CHARS_MAX,
+                },
+            )?;
             Ok(entries_body(&namespace, &entries, more))
         }));
     }
@@ -124,6 +131,10 @@ fn state(arguments: JsonObject) -> Result<Operation> {
     let expected_version = expected_version.map(i64::from);
     Ok(single_step(move |call| {
         let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
+        let at = EntryKey {
+            namespace: &namespace,
+            key: &key,
+        };
         Ok(match action {
             StateAction::Set => {
                 let new = NewValue {
@@ -131,12 +142,10 @@ fn state(arguments: JsonObject) -> Result<Operation> {
                     expected_version,
                     ttl_seconds,
                 };
-                output::entry(&call.mesh.set_entry(&call.me, &namespace, &key, &new)?)
+                output::entry(&call.mesh.set_entry(&call.me, at, &new)?)
             }
             StateAction::Delete => {
-                let deleted =
-                    call.mesh
-                        .delete_entry(&call.me, &namespace, &key, expected_version)?;
+                let deleted = call.mesh.delete_entry(&call.me, at, expected_version)?;
                 output::deletion(&namespace, &key, deleted)
             }
             StateAction::Get | StateAction::List => {

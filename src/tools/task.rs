@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::mesh::task_files;
-use crate::mesh::{TaskChange, TaskFields, TaskList, TaskSelection};
+use crate::mesh::{StaleTaskFilter, TaskChange, TaskFields, TaskList, TaskSelection};
 use crate::model::task::{BULK_MAX, check_count};
 use crate::model::{Error, Priority, Result, TaskStatus};
 use crate::platform::id::TaskId;
@@ -320,9 +320,11 @@ fn cancel_stale_tasks(arguments: JsonObject) -> Result<Operation> {
     Ok(single_step(move |call| {
         let cancelled = call.mesh.cancel_stale_tasks(
             &call.me,
-            &call.project.path,
-            older_than_seconds,
-            reason.as_deref(),
+            &StaleTaskFilter {
+                project: &call.project.path,
+                older_than_seconds,
+                reason: reason.as_deref(),
+            },
         )?;
         let (ids, left_out) = ResultBudget::new().take_prefix(cancelled.iter().map(|id| json!(id)));
         let mut body = json!({ "cancelled": ids });

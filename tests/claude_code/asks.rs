@@ -1,6 +1,7 @@
-//! One session asks, another answers, and the person at either sees no difference in their own work.
+//! One session asks and another answers, and neither person notices a difference in their own work.
 //!
-//! The models are scripts, so these tests say nothing about whether a model would answer; they say that it is asked, in words that reach it, and that its answer arrives.
+//! The models are scripts. So these tests do not show that a model would answer; they show that it is asked, with the
+//! question in its context, and that its answer arrives.
 use std::sync::Mutex;
 use std::sync::mpsc;
 
@@ -125,7 +126,7 @@ fn idle_session_wakes_for_a_question_and_answers_it() {
         return;
     };
     mesh.wait_for_peer("backend");
-    assert!(idle.conversation().is_empty(), "nobody has typed anything");
+    assert!(idle.conversation().is_empty(), "nothing was typed");
     let asker = lab
         .session(&frontend, &asking)
         .headless("ask backend for the port");
@@ -156,7 +157,7 @@ fn peers_list_shows_activity_summary_and_idle_time() {
     });
 }
 
-/// A headless session that takes questions.
+/// A headless session that answers questions.
 fn answering_session<'lab>(
     lab: &'lab Lab,
     project: &'lab std::path::Path,
@@ -165,21 +166,22 @@ fn answering_session<'lab>(
     lab.session(project, api).env("CLAUDE_MESH_ANSWER", "1")
 }
 
-/// The asker's model: it asks, and passes on what it is told.
+/// The model of the asker: it asks and repeats the result.
 pub(super) fn asks_backend(request: &Request) -> Vec<Block> {
     if request.turn() == 0 {
         let question = json!({"to": "backend", "question": "which port?", "timeout_seconds": 60});
         return call("mcp__claude-mesh__ask_peer", question);
     }
-    let told = request.tool_results().join("");
-    let told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("no JSON: {told}"));
+    let reported = request.tool_results().join("");
+    let reported: Value =
+        serde_json::from_str(&reported).unwrap_or_else(|_| panic!("no JSON: {reported}"));
     say(format!(
         "it is {}",
-        told["answer"].as_str().unwrap_or("unknown")
+        reported["answer"].as_str().unwrap_or("unknown")
     ))
 }
 
-/// The answerer's model: it works until somebody has asked and `hold` returns, ends, and answers if it is kept from ending.
+/// The model of the answerer: it works until a question is stored and `hold` returns, ends its turn, and answers if the turn is continued.
 fn works_until_asked(
     mesh: &Mesh,
     hold: impl Fn() + Send + Sync + 'static,
@@ -200,13 +202,13 @@ fn works_until_asked(
     }
 }
 
-/// What a model says to answer with the port.
+/// The blocks of a model that answers with the port.
 pub(super) fn answer(question_id: &str) -> Vec<Block> {
     let answer = json!({"question_id": question_id, "answer": "5433"});
     call("mcp__claude-mesh__reply_to_peer", answer)
 }
 
-/// Returns what the one call of a model came back with.
+/// Returns the result of the only call of a model.
 fn tool_result(api: &ScriptedApi) -> Value {
     let conversation = api.conversation();
     let results = conversation.iter().flat_map(Request::tool_results);

@@ -1,4 +1,5 @@
-//! Answers that come after the call has ended or goes on in the background: they wake their asker.
+//! Answers that arrive after the call has ended or moved to the background: they wake their asker.
+use crate::support::wait_until;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use super::asks::answer;
 use super::client::Lab;
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
-use super::wakes::{answers, ask_on_request, gate, gate_for, wait_until};
+use super::wakes::{answers, ask_on_request, gate, gate_for};
 
 #[test]
 fn answer_to_a_background_call_wakes_its_asker() {
@@ -47,7 +48,7 @@ fn answer_to_a_background_call_wakes_its_asker() {
     assert_eq!(again, 0, "the result of its call is enough");
 }
 
-/// The two before, at their full length and with the client's own two minutes.
+/// The two tests above in full length, with the client's own limit of two minutes.
 #[test]
 fn answer_after_two_minutes_wakes_its_background_asker() {
     const WORK_DURATION: Duration = Duration::from_secs(60);
@@ -104,11 +105,11 @@ fn answer_after_two_minutes_wakes_its_background_asker() {
     assert_eq!(again, 0, "the result of its call is enough");
 }
 
-/// The same, with a call that takes so long that the client puts it into the background.
+/// The same, with a call so long that the client moves it to the background.
 fn asks_in_the_background(request: &Request) -> Vec<Block> {
-    let told = request.tool_results().join("");
+    let reported = request.tool_results().join("");
     let new_text = request.new_text();
-    if told.contains("moved to the background") {
+    if reported.contains("moved to the background") {
         return say("it takes its time");
     }
     if new_text.contains("<task-notification>") && new_text.contains("5433") {
@@ -117,13 +118,13 @@ fn asks_in_the_background(request: &Request) -> Vec<Block> {
     ask_on_request(request)
 }
 
-/// What a model does that works until its project has a file `go`.
+/// The blocks of a model that works until its project has a file `go`.
 pub(super) fn build_until_released() -> Vec<Block> {
     let command = "touch begun; while [ ! -e go ]; do sleep 0.1; done; echo built";
     call("Bash", json!({"command": command, "description": "build"}))
 }
 
-/// What a model says of an answer that came when it did not wait.
+/// What a model says about an answer that came when it did not wait.
 pub(super) fn late_answer_text(new_text: &str) -> String {
     let (_, block) = new_text.split_once("<peer-answer").expect("one is there");
     let (_, text) = block.split_once(">\n").expect("the block has a head");

@@ -1,4 +1,4 @@
-//! A home, projects and `claude` processes that end with their test.
+//! A home, projects, and `claude` processes that end with their test.
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,14 +14,14 @@ use super::network::Network;
 use super::scripted_api::ScriptedApi;
 use super::terminal::Terminal;
 
-/// A home with Claude Code set up in it, and nothing of the machine's user.
+/// A home with Claude Code set up in it, without anything of the user of the machine.
 pub(crate) struct Lab {
     root: TempDir,
     claude: &'static Path,
     _network: Network,
 }
 
-/// One client about to start: where it runs, who thinks for it, what else is in its environment.
+/// A client before its start: its project, its model, its environment.
 pub(crate) struct Session<'lab> {
     lab: &'lab Lab,
     project: &'lab Path,
@@ -30,13 +30,13 @@ pub(crate) struct Session<'lab> {
     arguments: Vec<&'static str>,
 }
 
-/// A running `claude` without a terminal; it is killed if the test ends before it.
+/// A running `claude` without a terminal; it is killed if the test ends first.
 pub(crate) struct Running {
     child: Child,
     output: TempDir,
 }
 
-/// What a `claude` without a terminal left behind.
+/// The output and exit status of a `claude` without a terminal.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
@@ -48,9 +48,9 @@ pub(crate) struct Finished {
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Lab {
-    /// Returns `None` after saying why, where the client cannot be had.
+    /// Returns `None` after reporting why, if the client is not available.
     pub(crate) fn new() -> Option<Lab> {
-        // The download needs the network that is gone afterwards.
+        // The download needs the network, which is not available afterwards.
         let claude = installed::claude()?;
         let root = TempDir::new().expect("there is a temporary folder");
         let lab = Lab {
@@ -69,7 +69,7 @@ impl Lab {
         Some(lab)
     }
 
-    /// Makes a project the client trusts; `.claude-mesh.json` gives it its name.
+    /// Creates a project that the client trusts; `.claude-mesh.json` names it.
     pub(crate) fn project(&self, name: &str) -> PathBuf {
         let folder = self.path(name);
         fs::create_dir(&folder).expect("each project is made once");
@@ -95,18 +95,18 @@ impl Lab {
         }
     }
 
-    /// Changes one of the user's settings of the client.
+    /// Changes a user setting of the client.
     pub(crate) fn set(&self, setting: &str, value: Value) {
         let mut settings = self.read("home/.claude/settings.json");
         settings[setting] = value;
         self.write("home/.claude/settings.json", &settings);
     }
 
-    /// Returns the whole environment of whatever runs here.
+    /// Returns the complete environment of processes in this home.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let shown = |path: &Path| path.to_str().expect("it is plain text").to_owned();
         let programs = self.claude.parent().expect("it is a file");
-        // Ours are on the path too, as after `cargo install`.
+        // The programs of claude-mesh are on the path too, as after `cargo install`.
         let ours = Path::new(env!("CARGO_BIN_EXE_claude-mesh-session-start"));
         let ours = ours.parent().expect("it is a file");
         let path = format!(
@@ -150,7 +150,7 @@ impl Session<'_> {
         self
     }
 
-    /// Starts `claude -p`, whose result is what its model says last.
+    /// Starts `claude -p`; its result is the last text of its model.
     pub(crate) fn headless(&self, prompt: &str) -> Running {
         self.run(&["-p", "--output-format", "json", prompt])
     }
@@ -172,7 +172,7 @@ impl Session<'_> {
         Running { child, output }
     }
 
-    /// Starts `claude` in a terminal; `None` after saying why, where there is no tmux.
+    /// Starts `claude` in a terminal; `None` after reporting why, if tmux is missing.
     pub(crate) fn interactive(&self) -> Option<Terminal> {
         let socket = tempfile::Builder::new()
             .prefix("tmux")
@@ -196,7 +196,7 @@ impl Running {
         self.child.id()
     }
 
-    /// Waits for the end, and not longer than [`WAIT_TIMEOUT`].
+    /// Waits for the end, at most for [`WAIT_TIMEOUT`].
     #[track_caller]
     pub(crate) fn finish(mut self) -> Finished {
         let deadline = Instant::now() + WAIT_TIMEOUT;
@@ -227,14 +227,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails where it has ended already, which is the usual case.
+        // Fails if it has ended already, which is the usual case.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
 impl Finished {
-    /// Returns the result text of a `claude -p` that ended well.
+    /// Returns the result text of a successful `claude -p`.
     #[track_caller]
     pub(crate) fn result(&self) -> String {
         let outcome: Value =

@@ -1,4 +1,4 @@
-//! The demo with the real client: it tells a story that happened, and nothing of it stays.
+//! `demo` with the real client: it shows what really happened and removes everything it made.
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -16,39 +16,39 @@ fn real_demo_plays_its_scenarios_and_cleans_up() {
     let played = played.expect("it was started");
 
     let said = String::from_utf8_lossy(&played.stdout);
-    let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{played:?}"));
-    assert_eq!(told["ok"], true, "{told:#}");
-    assert_eq!(told["claude_code"], VERSION);
-    let wake: Vec<_> = steps(&told["stories"][0]).collect();
+    let reported: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{played:?}"));
+    assert_eq!(reported["ok"], true, "{reported:#}");
+    assert_eq!(reported["claude_code"], VERSION);
+    let wake: Vec<_> = steps(&reported["stories"][0]).collect();
     let [typed, asked, woken, answered, result] = wake[..] else {
-        panic!("{told:#}");
+        panic!("{reported:#}");
     };
     assert_eq!(
         typed,
-        "frontend's person types: ask backend: which port does the API use?"
+        "frontend's user types: ask backend: which port does the API use?"
     );
     assert_eq!(
         asked,
         "frontend's Claude calls ask_peer: which port does the API use?"
     );
     assert!(
-        woken.starts_with("backend starts a turn by itself: its model is sent the question ("),
+        woken.starts_with("backend starts a turn by itself: its model gets the question ("),
         "{woken}"
     );
     assert_eq!(answered, "backend's Claude calls reply_to_peer: 5433");
     assert!(
-        result.starts_with("frontend's Claude has \"5433\" as the result of its call ("),
+        result.starts_with("frontend's Claude gets \"5433\" as the result of its call ("),
         "{result}"
     );
-    let quiet: Vec<_> = steps(&told["stories"][1]).collect();
+    let quiet: Vec<_> = steps(&reported["stories"][1]).collect();
     assert!(
-        quiet.iter().any(|it| it.contains("has \"held\" at once")),
+        quiet.iter().any(|it| it.contains("gets \"held\" at once")),
         "{quiet:#?}"
     );
     assert!(
         quiet
             .iter()
-            .any(|it| it.starts_with("backend is rung and answers: ")),
+            .any(|it| it.starts_with("backend is woken and answers: ")),
         "{quiet:#?}"
     );
     assert_cleaned_up(&lab);
@@ -58,12 +58,12 @@ fn real_demo_plays_its_scenarios_and_cleans_up() {
 fn stopped_real_demo_ends_its_clients_and_cleans_up() {
     let Some(lab) = Lab::new() else { return };
     let mut playing = demo(&lab, &[]);
-    let mut told = BufReader::new(playing.stdout.take().expect("it is piped"));
+    let mut reported = BufReader::new(playing.stdout.take().expect("it is piped"));
     let mut line = String::new();
-    while !line.contains("frontend's person types") {
+    while !line.contains("frontend's user types") {
         line.clear();
         assert_ne!(
-            told.read_line(&mut line).expect("it is text"),
+            reported.read_line(&mut line).expect("it is text"),
             0,
             "it ended too early"
         );
@@ -78,7 +78,7 @@ fn stopped_real_demo_ends_its_clients_and_cleans_up() {
 
     assert_eq!(playing.wait().expect("it is our child").code(), Some(1));
     assert!(
-        complaint.contains("somebody stopped it\nhint: nothing is left of it"),
+        complaint.contains("it was interrupted\nhint: its folder was removed"),
         "{complaint}"
     );
     assert_cleaned_up(&lab);
@@ -114,7 +114,7 @@ fn assert_cleaned_up(lab: &Lab) {
         let left: Vec<_> = left.flatten().map(|it| it.path()).collect();
         assert!(left.is_empty(), "{left:?}");
     }
-    // Whoever was started in the demo's home got its path in the environment.
+    // Each process of the demo has the path of its home in the environment.
     let place = lab.path("tmp").join("claude-mesh-demo-");
     let place = place.to_str().expect("it is plain text").as_bytes();
     for process in fs::read_dir("/proc").expect("this is Linux").flatten() {

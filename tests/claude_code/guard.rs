@@ -1,5 +1,5 @@
-//! A real session is about to edit a file that another has claimed: it does not, its model is told why, and when the claim is
-//! given back it does.
+//! A real session is about to edit a file that another has claimed: the edit is blocked, its model gets the reason, and after
+//! the release it edits the file.
 use std::fs;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -11,7 +11,7 @@ use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 use crate::support::wait_until;
 
-/// A lab in which files may be written, with the guard wired in.
+/// A lab in which files may be written, with the guard installed.
 fn install_with_guard() -> Option<(Lab, Mesh)> {
     let lab = Lab::new()?;
     lab.set(
@@ -24,11 +24,11 @@ fn install_with_guard() -> Option<(Lab, Mesh)> {
 }
 
 fn result(request: &Request) -> Value {
-    let told = request.tool_results().join("");
-    serde_json::from_str(&told).unwrap_or_else(|_| panic!("no JSON: {told}"))
+    let reported = request.tool_results().join("");
+    serde_json::from_str(&reported).unwrap_or_else(|_| panic!("no JSON: {reported}"))
 }
 
-/// Claims, waits until the test lets go, and gives back.
+/// Claims, waits until the test continues, and releases.
 fn claim_until_released(
     resource: String,
     held: impl Fn() + Send + Sync + 'static,
@@ -80,13 +80,13 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
                 write()
             }
             1 => {
-                let told = request.tool_results().join("");
+                let reported = request.tool_results().join("");
                 for part in [
                     "api.rs is claimed by \"frontend",
                     "renaming all of it",
                     "ask_peer",
                 ] {
-                    assert!(told.contains(part), "{part} in {told}");
+                    assert!(reported.contains(part), "{part} in {reported}");
                 }
                 assert!(!there.exists(), "nothing was written");
                 denied

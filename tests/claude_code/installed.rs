@@ -1,19 +1,20 @@
-//! Finds the one Claude Code version these tests are written for, or installs it from npm, once for all tests.
+//! Finds the Claude Code version that these tests are written for, or installs it from npm, once for all tests.
 //!
-//! It lies below the target directory, or in `CLAUDE_MESH_TEST_CLAUDE_DIR` where that is set; npm comes into play only if it is not there.
-//! Where it cannot be had the tests are skipped, and say so; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
+//! It is below the target directory, or in `CLAUDE_MESH_TEST_CLAUDE_DIR`; npm is used only if it is not there. If it cannot
+//! be installed, the tests are skipped with a line; `CLAUDE_MESH_REQUIRE_CLAUDE=1` makes that a failure.
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+
+use crate::support::skip_unless_required;
 
 /// The version whose behaviour the tests rely on.
 pub(super) const VERSION: &str = "2.1.329";
 const BINARY: &str = "node_modules/@anthropic-ai/claude-code-linux-x64/claude";
 
-/// Returns the binary, or `None` after saying why the calling test is skipped.
+/// Returns the binary, or `None` after reporting why the calling test is skipped.
 pub(crate) fn claude() -> Option<&'static Path> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match FOUND.get_or_init(find_or_install) {
@@ -22,13 +23,8 @@ pub(crate) fn claude() -> Option<&'static Path> {
     }
 }
 
-/// Says why the calling test does not run; panics where it must.
 pub(crate) fn skip<T>(reason: &str) -> Option<T> {
-    let required = env::var_os("CLAUDE_MESH_REQUIRE_CLAUDE").is_some_and(|it| it == "1");
-    assert!(!required, "real Claude Code: {reason}");
-    // Written past the test harness, which would swallow it.
-    writeln!(io::stderr(), "SKIPPED: real Claude Code: {reason}").ok();
-    None
+    skip_unless_required("real Claude Code", reason, "CLAUDE_MESH_REQUIRE_CLAUDE")
 }
 
 fn find_or_install() -> Result<PathBuf, String> {
@@ -59,7 +55,7 @@ fn below_target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("claude-code")
 }
 
-/// A download that was cut off does not start, another version says so.
+/// An incomplete download does not start; another version reports itself.
 fn is_complete(binary: &Path) -> bool {
     let said = Command::new(binary)
         .arg("--version")

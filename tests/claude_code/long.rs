@@ -1,4 +1,4 @@
-//! A result as long as ours may be reaches the model whole.
+//! A result of the largest size reaches the model complete.
 use serde_json::{Value, json};
 
 use super::client::Lab;
@@ -22,10 +22,10 @@ fn a_result_near_its_limit_reaches_the_model_whole() {
         if request.turn() == 0 {
             return call("mcp__claude-mesh__recall", json!({ "query": "deploy" }));
         }
-        let told = request.tool_results().join("");
-        let found: Value = serde_json::from_str(&told).unwrap_or(Value::Null);
+        let reported = request.tool_results().join("");
+        let found: Value = serde_json::from_str(&reported).unwrap_or(Value::Null);
         let memories = found["memories"].as_array().map_or(0, Vec::len);
-        let is_long = told.len() > 180_000;
+        let is_long = reported.len() > 180_000;
         say(format!(
             "{memories} memories, more than 180000 characters: {is_long}"
         ))

@@ -1,4 +1,4 @@
-//! claude-mesh installed into a lab, and what its command line says there.
+//! claude-mesh installed into a lab, and its command line there.
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::client::{Lab, WAIT_TIMEOUT};
 
-/// The mesh of one home. It can be handed to a model, which then acts on what it shows.
+/// The mesh of one home. A scripted model can use it to decide what to do.
 #[derive(Clone)]
 pub(crate) struct Mesh {
     environment: Vec<(&'static str, String)>,
@@ -33,7 +33,7 @@ impl Mesh {
         peers.unwrap_or_else(|| panic!("no peers: {said}")).clone()
     }
 
-    /// Waits until a session sits at `name`.
+    /// Waits until a session is registered at `name`.
     #[track_caller]
     pub(crate) fn wait_for_peer(&self, name: &str) {
         self.wait_until(|peer| peer["peer"] == name && peer["askable"] == true);
@@ -52,7 +52,7 @@ impl Mesh {
         self.wait_until(|peer| peer["peer"] == name && peer["activity"] == activity);
     }
 
-    /// Returns the open questions of everyone, the way they took so far included.
+    /// Returns all open questions with their delivery.
     #[track_caller]
     pub(crate) fn open_questions(&self) -> Vec<Value> {
         let said = self.run(&["inbox", "--all", "--json"]);
@@ -64,7 +64,7 @@ impl Mesh {
             .clone()
     }
 
-    /// Waits until an open question is as `found` wants it, and returns it.
+    /// Waits until an open question satisfies `found`, and returns it.
     #[track_caller]
     pub(crate) fn wait_for_open_question(&self, found: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + WAIT_TIMEOUT / 2;
@@ -78,7 +78,7 @@ impl Mesh {
         }
     }
 
-    /// Waits until somebody's claim is as `found` wants it.
+    /// Waits until a claim satisfies `found`.
     #[track_caller]
     pub(crate) fn wait_for_claim(&self, found: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + WAIT_TIMEOUT / 2;
@@ -107,7 +107,7 @@ impl Mesh {
             .unwrap_or_else(|_| panic!("no JSON: {said}"))
     }
 
-    /// Waits until somebody is found.
+    /// Waits until a peer satisfies `found`.
     #[track_caller]
     pub(crate) fn wait_until(&self, found: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + WAIT_TIMEOUT / 2;

@@ -1,9 +1,10 @@
-//! The real Claude Code, with a scripted model, in a home of its own.
+//! The real Claude Code, with a scripted model, in a temporary home.
 //!
 //! A [`client::Lab`] is a home directory prepared so that no dialog appears, some projects, and a network without an outside.
 //! A [`client::Session`] is one client in one project with one model; it runs headless (`claude -p`) or in a terminal.
 //!
-//! Why the real client and not a stand-in: what claude-mesh relies on (when hooks run, what becomes of their text, how a Stop hook continues a turn) is nowhere specified and moves with its versions.
+//! The real client is used because claude-mesh relies on behaviour that is specified nowhere and changes with its versions:
+//! when hooks run, what becomes of their text, how a Stop hook continues a turn.
 #[path = "../../src/cli/claude_sandbox/mod.rs"]
 mod claude_sandbox;
 mod client;
@@ -17,24 +18,24 @@ mod throttle;
 /// The client itself, without claude-mesh: if these fail, the lab is broken and not the mesh.
 mod plain;
 
-/// Questions between sessions, as the people who run them meet them.
+/// Questions between sessions, as their users see them.
 mod asks;
 mod background;
 
-/// What becomes of a question whose peer sits at its prompt, works, is at a dialog, is gone, or wants to be left alone.
+/// Questions to a peer that is idle, busy, at a dialog, gone, or quiet.
 mod wakes;
 
 /// Files that one session has claimed and another is about to edit.
 mod guard;
 
-/// Tasks that one session writes down and another does.
+/// Tasks that one session creates and another does.
 mod tasks;
 
-/// Long results, as the model gets them.
+/// Long results, as the model receives them.
 mod long;
 
-/// `claude-mesh demo --real`, as somebody meets it who has only just built claude-mesh.
+/// `claude-mesh demo --real`, as after a first build.
 mod demo;
 
-/// The same where its client takes no line from outside, and a hook waits instead.
+/// Wake-ups of a client that takes no inbox lines, by a waiting hook.
 mod rewake;

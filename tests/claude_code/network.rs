@@ -1,10 +1,11 @@
 //! Keeps the real client off the network while a test talks to it on loopback.
 //!
-//! Network namespaces belong to threads: the test's thread moves into a fresh one that has only loopback, and what it starts from there (listeners, `claude`, tmux) stays inside.
-//! That needs root, `unshare` and `ip`. Elsewhere the client's environment has to do: proxies that lead to a closed port, and telemetry switched off.
+//! Network namespaces belong to threads: the thread of the test enters a new one that has only loopback, and what it starts
+//! there (listeners, `claude`, tmux) stays inside. That needs root, `unshare` and `ip`. Elsewhere the environment of the
+//! client has to suffice: proxies that lead to a closed port, and telemetry switched off.
 use std::marker::PhantomData;
 
-/// The network of the calling thread for as long as this lives.
+/// The network of the calling thread until this is dropped.
 pub(crate) struct Network {
     #[cfg(target_os = "linux")]
     before: Option<std::fs::File>,
@@ -13,7 +14,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Moves the calling thread into a network that has only loopback, where the machine lets it.
+    /// Moves the calling thread into a network that has only loopback, if the machine permits it.
     pub(crate) fn isolated() -> Network {
         Network {
             #[cfg(target_os = "linux")]

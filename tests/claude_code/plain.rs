@@ -1,4 +1,4 @@
-//! Round trips of the client alone.
+//! The client alone, without claude-mesh: the scripted model and the lab work.
 use std::fs;
 
 use serde_json::json;

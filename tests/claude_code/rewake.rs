@@ -1,4 +1,4 @@
-//! A client that takes no line from outside, and the hook that waits beside it instead.
+//! A client that takes no inbox lines, and the hook that waits beside it instead.
 use serde_json::{Value, json};
 
 use super::client::{Lab, WAIT_TIMEOUT};

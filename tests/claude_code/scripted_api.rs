@@ -1,4 +1,4 @@
-//! The scripted Messages API of the demo, for scripts that check what they see: a panic in one fails its test.
+//! The scripted Messages API of `demo`, for scripts with assertions: a panic in a script fails its test.
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A real session writes a task down for an idle one: that is woken, works, hands it in, is sent back with a reason, and
-//! finishes; each learns of the other's step by being woken.
+//! A real session creates a task for an idle one. That session is woken, works, submits, gets a rejection with a reason, and
+//! finishes; each is woken by the steps of the other.
 use serde_json::{Value, json};
 
 use super::client::{Lab, WAIT_TIMEOUT};
@@ -9,8 +9,8 @@ use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 const REASON: &str = "the test is missing";
 
 fn result(request: &Request) -> Value {
-    let told = request.tool_results().join("");
-    serde_json::from_str(&told).unwrap_or_else(|_| panic!("no JSON: {told}"))
+    let reported = request.tool_results().join("");
+    serde_json::from_str(&reported).unwrap_or_else(|_| panic!("no JSON: {reported}"))
 }
 
 fn update_status(id: &str, status: &str, reason: Option<&str>) -> Vec<Block> {
@@ -21,7 +21,7 @@ fn update_status(id: &str, status: &str, reason: Option<&str>) -> Vec<Block> {
     call("mcp__claude-mesh__update_task", arguments)
 }
 
-/// Returns the id of the task of which the news say `what`.
+/// Returns the id of the task of which a notification says `what`.
 fn notified_task_id(request: &Request, what: &str) -> Option<String> {
     let new_text = request.new_text();
     let before = new_text
@@ -32,7 +32,7 @@ fn notified_task_id(request: &Request, what: &str) -> Option<String> {
     Some(id.trim().to_owned())
 }
 
-/// Creates the task, sends its first result back, and accepts the second.
+/// Creates the task, rejects its first result, and accepts the second.
 fn create_and_review(request: &Request) -> Vec<Block> {
     if let Some(id) = notified_task_id(request, " waits for your review") {
         return match request.count(REASON) {
@@ -52,7 +52,7 @@ fn create_and_review(request: &Request) -> Vec<Block> {
     say("back to my prompt")
 }
 
-/// Begins what it is told of, and hands it in.
+/// Starts the task of a notification and submits it.
 fn work_on_tasks(request: &Request) -> Vec<Block> {
     let begins = notified_task_id(request, " is yours now")
         .or_else(|| notified_task_id(request, " was sent back"));
@@ -94,7 +94,7 @@ fn woken_session_finishes_a_task_after_a_rejection() {
 
     at_frontend.type_prompt("have a health check added");
 
-    // The reason stands in the message that wakes, before the model of the worker.
+    // The reason is in the message that wakes the worker.
     idle.wait_until(WAIT_TIMEOUT, |heard| {
         heard
             .iter()

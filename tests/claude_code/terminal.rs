@@ -1,6 +1,6 @@
-//! An interactive `claude` in a tmux of its own: what a person types and sees.
+//! An interactive `claude` in its own tmux: what a person types and sees.
 //!
-//! A screen cannot be waited on, so this is the one place that looks again and again.
+//! A screen cannot be waited on, so this is the one place that polls.
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use super::client::WAIT_TIMEOUT;
 use super::installed::skip;
 
-/// A terminal with `claude` in it; both end with it.
+/// A terminal with `claude` in it; both end when this is dropped.
 pub(crate) struct Terminal {
     socket: TempDir,
 }
 
 impl Terminal {
-    /// Returns once the prompt box is there; `None` after saying why, where there is no tmux.
+    /// Returns once the prompt box is shown; `None` after reporting why, if tmux is missing.
     pub(super) fn open(
         socket: TempDir,
         project: &Path,
@@ -57,7 +57,7 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn type_prompt(&self, prompt: &str) {
         self.keys(&["-l", prompt]);
-        // Enter right behind the text would be taken for part of a pasted one.
+        // Enter directly after the text would be taken as part of a paste.
         self.wait_for(prompt);
         self.keys(&["Enter"]);
     }
@@ -67,14 +67,14 @@ impl Terminal {
         let sent = self.tmux(&["send-keys"]).args(keys).output();
         assert!(
             sent.is_ok_and(|sent| sent.status.success()),
-            "the terminal is gone"
+            "the terminal has ended"
         );
     }
 
-    /// Ends the client in the hardest way and returns when it is gone.
+    /// Kills the client and returns when it has ended.
     pub(crate) fn kill(self) {
         let killed = Command::new("kill").args(["-9", &self.pid()]).status();
-        assert!(killed.is_ok_and(|it| it.success()), "it is gone already");
+        assert!(killed.is_ok_and(|it| it.success()), "it has ended already");
     }
 
     pub(crate) fn screen(&self) -> String {
@@ -98,7 +98,7 @@ impl Terminal {
         }
     }
 
-    /// The process of the client; empty when the terminal is gone.
+    /// The process number of the client; empty if the terminal has ended.
     fn pid(&self) -> String {
         let said = self
             .tmux(&["display-message", "-p", "#{pane_pid}"])
@@ -120,7 +120,7 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let pid = self.pid();
         self.tmux(&["kill-server"]).output().ok();
-        // Its last hooks still write into the home that is removed next.
+        // Its last hooks still write into the home, which is removed next.
         let process = Path::new("/proc").join(&pid);
         let deadline = Instant::now() + Duration::from_secs(5);
         while !pid.is_empty() && process.join("stat").exists() && Instant::now() < deadline {

@@ -1,11 +1,11 @@
-//! What the person at each of two real clients meets when one asks the other: woken at its prompt, told at work, held back, found again.
+//! Waking real clients: at an idle prompt, during work, at a dialog, after a restart.
 //!
-//! Every wait here is for something to be seen; where a test lets time pass, it watches that nothing happens.
+//! Every wait here is for something visible. Where a test lets time pass, it checks that nothing happens.
+use crate::support::{print_to_stderr, wait_until};
 use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -174,13 +174,13 @@ fn busy_session_gets_a_question_once_with_a_tool_result() {
     fs::write(backend.join("go"), "").expect("the project is ours");
 
     assert_eq!(asker.finish().result(), "it is 5433");
-    let told = working.wait_until(WAIT_TIMEOUT, |heard| {
+    let reported = working.wait_until(WAIT_TIMEOUT, |heard| {
         heard
             .iter()
             .find(|it| it.peer_question_id().is_some())
             .cloned()
     });
-    assert_eq!(told.tool_results().join(""), "built");
+    assert_eq!(reported.tool_results().join(""), "built");
     at_backend.wait_for("back to my prompt");
     let last = working.conversation().into_iter().last();
     let count_copies = last
@@ -354,7 +354,7 @@ fn session_at_a_dialog_is_reported_and_asked_afterwards() {
 }
 
 #[test]
-fn session_opened_before_install_is_told_once_to_restart() {
+fn session_opened_before_install_is_asked_once_to_restart() {
     let Some(lab) = Lab::new() else { return };
     let backend = lab.project("backend");
     let api = ScriptedApi::listen(|_| say("as you say"));
@@ -363,7 +363,7 @@ fn session_opened_before_install_is_told_once_to_restart() {
     };
     let opened = Instant::now();
     let mesh = Mesh::install(&lab);
-    // Before that, its server might just be slow to start.
+    // Before that, its server may still be starting.
     wait_until("it is known not to be starting", || {
         opened.elapsed() > Duration::from_secs(21)
     });
@@ -381,7 +381,7 @@ fn session_opened_before_install_is_told_once_to_restart() {
     assert_eq!(peers[0]["activity"], "needs_restart", "{peers:#?}");
 }
 
-/// A model that answers whatever it is asked and else goes back to its prompt.
+/// A model that answers every question and otherwise ends its turn.
 pub(super) fn answers(request: &Request) -> Vec<Block> {
     match request.peer_question_id() {
         Some(id) => answer(&id),
@@ -389,7 +389,7 @@ pub(super) fn answers(request: &Request) -> Vec<Block> {
     }
 }
 
-/// A model that asks `other` when its person wants it, once `hold` returns, answers what it is asked meanwhile, and says what it was told.
+/// A model that asks `other` when prompted, once `hold` returns, answers questions meanwhile, and repeats the answer.
 pub(super) fn asks_and_answers(
     other: &'static str,
     hold: impl Fn() + Send + Sync + 'static,
@@ -398,30 +398,30 @@ pub(super) fn asks_and_answers(
     let (prompted, wanted) = (AtomicBool::new(false), AtomicBool::new(false));
     move |request| {
         let new_text = request.new_text();
-        // The person's words come with a request of their own, or with a tool's result when a question was faster.
+        // The prompt comes in its own request, or with the result of a tool if a question was faster.
         if new_text.contains("ask the other") && !prompted.swap(true, Ordering::Relaxed) {
             hold();
             wanted.store(true, Ordering::Relaxed);
         }
-        // What the prompt brought along comes first.
+        // Questions that came with the prompt are answered first.
         if request.peer_question_id().is_none() && wanted.swap(false, Ordering::Relaxed) {
             return ask(other, "which port?");
         }
-        let told = request.tool_results().join("");
-        let told: Value = serde_json::from_str(&told).unwrap_or_default();
+        let reported = request.tool_results().join("");
+        let reported: Value = serde_json::from_str(&reported).unwrap_or_default();
         let mut open = open.lock().expect("no holder panics");
         let mut asked = request.peer_question_id();
-        if told["status"] == "interrupted" {
-            *open = Some(told["question_id"].clone());
-            let first = &told["questions"][0]["question_id"];
+        if reported["status"] == "interrupted" {
+            *open = Some(reported["question_id"].clone());
+            let first = &reported["questions"][0]["question_id"];
             asked = asked.or(first.as_str().map(str::to_owned));
         }
         if let Some(id) = asked {
             return answer(&id);
         }
-        match (told["answer"].as_str(), open.take()) {
+        match (reported["answer"].as_str(), open.take()) {
             (Some(port), _) => say(format!("it is {port}")),
-            // It rang: the answer came before the wait could go on.
+            // The call was woken: the answer came before the wait could continue.
             _ if new_text.contains("<peer-answer") => say(late_answer_text(&new_text)),
             (None, Some(id)) => call(
                 "mcp__claude-mesh__await_reply",
@@ -432,17 +432,17 @@ pub(super) fn asks_and_answers(
     }
 }
 
-/// A model that asks backend when its person wants it and says how that stands, also when it learns it later.
+/// A model that asks backend when prompted and reports the state, also if it learns it later.
 pub(super) fn ask_on_request(request: &Request) -> Vec<Block> {
     let new_text = request.new_text();
-    let told = request.tool_results().join("");
-    if new_text.contains("ask backend") && told.is_empty() {
+    let reported = request.tool_results().join("");
+    if new_text.contains("ask backend") && reported.is_empty() {
         return ask("backend", &format!("which port? ({})", request.turn()));
     }
     if new_text.contains("<peer-answer") {
         return say(late_answer_text(&new_text));
     }
-    let result = serde_json::from_str(&told).unwrap_or(Value::Null);
+    let result = serde_json::from_str(&reported).unwrap_or(Value::Null);
     match (result["answer"].as_str(), result["status"].as_str()) {
         (Some(port), _) => say(format!("it is {port}")),
         (None, Some(status)) => say(format!("it was {status}")),
@@ -455,27 +455,14 @@ pub(super) fn ask(peer: &str, question: &str) -> Vec<Block> {
     call("mcp__claude-mesh__ask_peer", question)
 }
 
-/// Returns how often a model that is asked once has the question before it, by a hook or as the end of a call of its own.
+/// Returns how often a model that is asked once receives the question, from a hook or as the end of its own call.
 pub(super) fn count_copies(api: &ScriptedApi) -> usize {
     let conversation = api.conversation();
     let last = conversation.last().expect("it was asked");
     last.count("<peer-question ") + last.count("\"question\":\"which port?\"")
 }
 
-/// Waits until something is so.
-#[track_caller]
-pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + WAIT_TIMEOUT;
-    while !condition() {
-        assert!(
-            Instant::now() < deadline,
-            "not within {WAIT_TIMEOUT:?}: {what}"
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Something a model can wait at until the test lets it go.
+/// Returns a gate: a scripted model waits at it until the test opens it.
 pub(super) fn gate() -> (Sender<()>, impl Fn() + Send + Sync + 'static) {
     gate_for(WAIT_TIMEOUT)
 }
@@ -485,14 +472,8 @@ pub(super) fn gate_for(at_most: Duration) -> (Sender<()>, impl Fn() + Send + Syn
     let waiting = Mutex::new(waiting);
     let hold = move || {
         let waiting = waiting.lock().expect("no holder panics");
-        // A test that ends early lets everyone go.
+        // A test that ends early opens the gate.
         waiting.recv_timeout(at_most).ok();
     };
     (open_gate, hold)
-}
-
-/// Says something past the test harness, which would swallow it.
-pub(super) fn print_to_stderr(text: &str) {
-    use std::io::Write;
-    writeln!(std::io::stderr(), "{text}").ok();
 }

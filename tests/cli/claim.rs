@@ -1,22 +1,9 @@
-//! Claims as people type them, beside sessions that hold and want the same.
-use std::path::Path;
-use std::process::{Child, Stdio};
+//! Claims at the command line, beside sessions that hold and request the same resources.
 
 use serde_json::json;
 
+use crate::support::start_command;
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
-
-/// Starts a command that waits.
-fn start_command(world: &World, folder: &Path, arguments: &[&str]) -> Child {
-    world
-        .command(program("claude-mesh"), folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
 
 fn queue_length(session: &Session) -> usize {
     let listed = session.call("claims", json!({}));
@@ -59,7 +46,7 @@ fn cli_claim_excludes_sessions_until_it_is_released() {
     for sentence in [
         "holds deploy (fence 1)",
         "ada is queued for deploy",
-        "gave deploy back",
+        "released deploy",
         "ada holds deploy (fence 2)",
     ] {
         assert!(log.contains(sentence), "{sentence} in {log}");
@@ -103,14 +90,14 @@ fn cli_claim_wait_is_granted_in_turn_or_leaves_on_interrupt() {
     ada.call("claim", json!({ "resource": "deploy" }));
     let wait = ["claim", "deploy", "--wait", "5m"];
     let stopped = start_command(&world, &ada.folder, &wait);
-    wait_until("it stands in line", || queue_length(&ada) == 1);
+    wait_until("it is queued", || queue_length(&ada) == 1);
     let pid = rustix::process::Pid::from_child(&stopped);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ran = ProcessOutput::of(&stopped.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert_eq!(queue_length(&ada), 0, "the place is given up");
     let waits = start_command(&world, &ada.folder, &wait);
-    wait_until("it stands in line", || queue_length(&ada) == 1);
+    wait_until("it is queued", || queue_length(&ada) == 1);
     ada.call("release", json!({ "resource": "deploy" }));
     let ran = ProcessOutput::of(&waits.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -185,7 +172,7 @@ fn cli_claim_timeout_keeps_a_ticket_that_another_command_uses() {
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "deploy" }));
     let waits = start_command(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
-    wait_until("it stands in line", || queue_length(&ada) == 1);
+    wait_until("it is queued", || queue_length(&ada) == 1);
     let ran = world.cli(&ada.folder, &["claim", "deploy", "--wait", "1s", "--json"]);
     assert_eq!(
         (ran.code, &ran.json()["status"], queue_length(&ada)),
@@ -202,7 +189,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
     let kill_waiting_command = || {
         let mut child = start_command(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
-        wait_until("it stands in line", || queue_length(&ada) == 1);
+        wait_until("it is queued", || queue_length(&ada) == 1);
         child.kill().unwrap();
         child.wait().unwrap();
         child.id()
@@ -212,7 +199,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     assert_eq!(
         queue_length(&ada),
         0,
-        "a look finds that nobody waits there"
+        "a read finds that no process waits there"
     );
     let log = world.cli(&ada.folder, &["log", "--json"]).out;
     assert!(log.contains("claim.reaped"), "{log}");
@@ -230,7 +217,10 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
             |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(found, 0, "somebody else saw first that its process is gone");
+    assert_eq!(
+        found, 0,
+        "another session noticed first that its process has ended"
+    );
     bo.call("claim", json!({ "resource": "deploy", "wait": "queue" }));
     let released = ada.call("release", json!({ "resource": "deploy" }));
     assert_eq!(released["promoted"], json!(["bo"]));
@@ -315,11 +305,11 @@ fn cli_refusals_hint_at_the_next_step_and_active_peers() {
     };
     assert_eq!(
         refused(&["claim", "file:"]),
-        "hint: `--help` behind the command tells what it takes; nothing was changed"
+        "hint: run the command with --help; nothing was changed"
     );
     assert_eq!(
         refused(&["peers", "--forget", "ada"]),
-        "hint: it can be forgotten once that session has ended; nothing was changed"
+        "hint: it can be removed after that session has ended; nothing was changed"
     );
     assert_eq!(
         refused(&["messages", "--from", "nobody-like-it"]),

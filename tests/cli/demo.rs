@@ -12,11 +12,11 @@ fn demo_runs_its_scenarios_and_cleans_up() {
     fixture.world.set("TMPDIR", temporary.to_str().unwrap());
     let reported = fixture.run_ok(&["demo"]);
     assert!(
-        reported.contains("1. One sits idle") && reported.contains("5. The asker is killed"),
+        reported.contains("1. An idle session") && reported.contains("5. The asker is killed"),
         "{reported}"
     );
     assert!(
-        reported.contains("frontend has \"5433\" as the result of its call ("),
+        reported.contains("frontend gets \"5433\" as the result of its call ("),
         "{reported}"
     );
     assert!(!reported.contains('\u{1b}'), "{reported}");
@@ -56,7 +56,7 @@ fn failed_demo_reports_the_cause_and_cleans_up() {
     let ran = ProcessOutput::of(&command.arg("demo").output().unwrap());
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
-        ran.err.starts_with("claude-mesh: the demo stopped: "),
+        ran.err.starts_with("claude-mesh: the demo failed: "),
         "{ran:?}"
     );
     assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0);
@@ -95,12 +95,11 @@ fn real_demo_reports_the_screen_of_a_failed_claude_code() {
     let ran = fixture.run(&demo);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
-        ran.out.starts_with("Claude Code 9.9.9 plays here"),
+        ran.out.starts_with("Claude Code 9.9.9 runs here"),
         "{ran:?}"
     );
     assert!(
-        ran.err.contains("'s Claude Code has ended\n")
-            && ran.err.contains("'s screen ends with: please log in\n"),
+        ran.err.contains("end has ended\n") && ran.err.contains("end ends with: please log in\n"),
         "{ran:?}"
     );
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
@@ -112,10 +111,8 @@ fn real_demo_reports_the_screen_of_a_failed_claude_code() {
         .unwrap()
         .path();
     assert!(
-        ran.err.contains(&format!(
-            "hint: what there was to see is in {}",
-            kept.display()
-        )),
+        ran.err
+            .contains(&format!("hint: its folder is {}", kept.display())),
         "{ran:?}"
     );
     let screens = ["frontend.screen", "backend.screen"];

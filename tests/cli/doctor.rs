@@ -47,7 +47,7 @@ fn doctor_notes_a_database_path_set_only_in_this_shell() {
     let other = fixture.world.home().join("other.db");
     fixture.world.set("MESH_DB_PATH", other.to_str().unwrap());
     let found = fixture.run(&["doctor", "--json"]).json();
-    let apart = finding(&found, "this shell speaks of ~/other.db");
+    let apart = finding(&found, "this shell uses ~/other.db");
     assert_eq!(apart["severity"], "note");
     assert!(
         apart["mend"]
@@ -69,10 +69,13 @@ fn doctor_reports_silently_ignored_settings() {
         "\u{feff}{ \"topics\": [\"ops\", \"two words\"] }",
     );
     let found = fixture.run(&["doctor", "--json"]).json();
-    let misplaced = finding(&found, "CLAUDE_MESH_NAME stands in ~/.claude-mesh/.env");
+    let misplaced = finding(
+        &found,
+        "CLAUDE_MESH_NAME in ~/.claude-mesh/.env has no effect",
+    );
     assert_eq!(misplaced["severity"], "note");
     assert!(!found.to_string().contains("CLAUDE_MESH_SYNC"));
-    let topic = finding(&found, "a topic in ~/own/.claude-mesh.json is passed over");
+    let topic = finding(&found, "a topic in ~/own/.claude-mesh.json is ignored");
     assert!(
         topic["text"]
             .as_str()

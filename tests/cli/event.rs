@@ -5,8 +5,9 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::support::event_calls::{
-    CONSECUTIVE_EVENTS, emit, events, events_in, start_command, wait_for_listeners,
+    CONSECUTIVE_EVENTS, emit, events, events_in, wait_for_listeners,
 };
+use crate::support::start_command;
 use crate::support::{BackgroundProcess, ProcessOutput, WAIT_TIMEOUT, World};
 
 #[test]
@@ -15,6 +16,7 @@ fn cli_events_wait_returns_on_a_match_or_timeout() {
     let ada = world.session("ada");
     let waiting = start_command(
         &world,
+        &world.project("person"),
         &[
             "events",
             "--wait",
@@ -58,7 +60,11 @@ fn cli_events_follow_is_woken_by_the_doorbell() {
     let world = World::new();
     let ada = world.session("ada");
     emit(&ada, "project.step", json!(0));
-    let mut following = start_command(&world, &["events", "-f", "--types", "project.*", "--json"]);
+    let mut following = start_command(
+        &world,
+        &world.project("person"),
+        &["events", "-f", "--types", "project.*", "--json"],
+    );
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     assert_eq!(next()["data"], 0, "it begins with the newest");
@@ -67,7 +73,7 @@ fn cli_events_follow_is_woken_by_the_doorbell() {
         emit(&ada, "project.step", json!(number));
         assert_eq!(next()["data"], number);
     }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no doorbell was written");
     let pid = i32::try_from(following.id()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -123,7 +129,11 @@ fn cli_events_emits_and_prints_events() {
 fn cli_events_follow_prints_a_question_and_continues() {
     let world = World::new();
     let ada = world.session("ada");
-    let mut following = start_command(&world, &["events", "-f", "--types", "project.*", "--json"]);
+    let mut following = start_command(
+        &world,
+        &world.project("person"),
+        &["events", "-f", "--types", "project.*", "--json"],
+    );
     wait_for_listeners(&world, 1);
     let person = world
         .rows()
@@ -165,6 +175,9 @@ fn cli_events_follow_in_a_session_shell_delivers_no_question() {
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
     crate::support::wait_until("it goes on", || followed().contains("question.asked"));
-    assert!(!followed().contains("question.shown"), "nobody has seen it");
+    assert!(
+        !followed().contains("question.shown"),
+        "it was not delivered"
+    );
     assert!(bo.prompt("t1").unwrap().contains("which port?"));
 }

@@ -11,9 +11,10 @@ use claude_mesh::platform::clock::SystemClock;
 use claude_mesh::platform::id::QuestionId;
 use serde_json::{Value, json};
 
+use crate::support::register;
 use crate::support::{ProcessOutput, WAIT_TIMEOUT, World, program};
 
-/// A home with a project folder of the person's own and peers made of this process.
+/// A home with a project folder of the person, and peers in this process.
 pub(super) struct CliFixture {
     pub(super) world: World,
     pub(super) folder: PathBuf,
@@ -34,7 +35,7 @@ impl CliFixture {
         Mesh::open(&self.database(), Arc::new(SystemClock::new())).unwrap()
     }
 
-    /// Seats a peer; it can be asked as long as it is kept.
+    /// Registers a peer; it can be asked until it is dropped.
     pub(super) fn peer(&self, name: &str) -> Member {
         static INSTANCE: AtomicU32 = AtomicU32::new(1);
         let folder = self.world.project(name);
@@ -43,7 +44,7 @@ impl CliFixture {
         self.open().join(&request).unwrap()
     }
 
-    /// Runs a command in the person's own folder.
+    /// Runs a command in the folder of the person.
     pub(super) fn run(&self, arguments: &[&str]) -> ProcessOutput {
         self.world.cli(&self.folder, arguments)
     }
@@ -56,7 +57,7 @@ impl CliFixture {
         ran.out
     }
 
-    /// Runs a command that must be refused. Returns the code of its JSON error and what it says as text.
+    /// Runs a command that must be refused. Returns the code of its JSON error and its text.
     #[track_caller]
     pub(super) fn run_refused(&self, arguments: &[&str]) -> (String, String) {
         let ran = self.run(arguments);
@@ -76,7 +77,7 @@ impl CliFixture {
         (error["code"].as_str().unwrap().to_owned(), ran.err)
     }
 
-    /// Starts a command and goes on.
+    /// Starts a command and returns at once.
     pub(super) fn start(&self, arguments: &[&str]) -> Child {
         self.world
             .command(program("claude-mesh"), &self.folder)
@@ -88,7 +89,7 @@ impl CliFixture {
             .unwrap()
     }
 
-    /// Has a peer ask another without waiting. Returns the question's id.
+    /// One peer asks another without waiting. Returns the id of the question.
     pub(super) fn question(from: &mut Member, to: &str, text: &str) -> QuestionId {
         let (asked, wait) = from.ask(&Address::parse(to).unwrap(), text, None).unwrap();
         let me = from.handle().clone();
@@ -96,21 +97,15 @@ impl CliFixture {
         asked.question
     }
 
-    /// Writes the registry file of a Claude Code session.
+    /// Registers a Claude Code session that is busy.
     pub(super) fn register(&self, pid: u32, folder: &Path) {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields = &stat[stat.rfind(')').unwrap()..];
-        let started = fields.split_whitespace().nth(20).unwrap();
-        let entry = json!({
-            "pid": pid, "procStart": started, "status": "busy", "entrypoint": "cli",
-            "sessionId": "s", "cwd": folder,
-        });
-        self.world
-            .write(&format!(".claude/sessions/{pid}.json"), &entry.to_string());
+        let fields =
+            json!({ "status": "busy", "entrypoint": "cli", "sessionId": "s", "cwd": folder });
+        register(&self.world.home(), pid, fields);
     }
 }
 
-/// The text with `*` for every number, so that a slow machine says the same.
+/// Replaces every number by `*`, so that the text is the same on a slow machine.
 pub(super) fn mask_numbers(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let number = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
@@ -119,7 +114,7 @@ pub(super) fn mask_numbers(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Lets a peer answer the next question with a text.
+/// Answers the next question of a peer in the background.
 pub(super) fn answers(mut peer: Member, text: &'static str) -> JoinHandle<Member> {
     std::thread::spawn(move || {
         let inbox = peer.next_questions(WAIT_TIMEOUT).unwrap();

@@ -41,7 +41,7 @@ fn cli_install_prints_its_diff_and_is_idempotent() {
     assert!(settings().contains("claude-mesh-inbox-poll") && settings().contains("\"opus\""));
     assert_eq!(
         fixture.run_ok(&["install"]),
-        "nothing to do: claude-mesh is wired in already\n"
+        "nothing to do: claude-mesh is installed already\n"
     );
 
     let out: Value = serde_json::from_str(&fixture.run_ok(&["uninstall", "--json"])).unwrap();
@@ -106,7 +106,10 @@ fn cli_install_project_writes_project_files() {
     let ran = fixture
         .world
         .cli(&fixture.world.home(), &["install", "--project"]);
-    assert!(ran.err.contains("the home folder is no project"), "{ran:?}");
+    assert!(
+        ran.err.contains("the home folder is not a project"),
+        "{ran:?}"
+    );
 }
 
 // Ledger: Ask 4

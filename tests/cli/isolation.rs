@@ -27,7 +27,7 @@ fn cli_wall_isolates_a_folder_in_its_own_mesh() {
     assert_eq!(
         fixture.world.cli(&secret, &["ask", "ada", "hello?"]).code,
         Some(1),
-        "nobody is found across the wall"
+        "no peer is found across the wall"
     );
     assert!(
         fixture

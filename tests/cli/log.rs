@@ -20,7 +20,7 @@ fn cli_log_prints_the_events_of_a_question_as_sentences() {
     assert_eq!(
         said,
         [
-            "bo sat down".to_owned(),
+            "bo joined".to_owned(),
             format!("ada asked bo: which port?  {id}"),
             format!("bo was shown the question of ada (call)  {id}"),
             format!("bo answered ada (late): 5433  {id}"),
@@ -60,9 +60,16 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
     for number in 1..=CONSECUTIVE_EVENTS {
         let reported = ada
             .mesh()
-            .emit(&me, &project, "project.step", &json!(number))
+            .emit(
+                &me,
+                &claude_mesh::mesh::ProjectEvent {
+                    project: &project,
+                    kind: "project.step",
+                    data: &json!(number),
+                },
+            )
             .unwrap();
-        // Before the first of them the follower itself comes in.
+        // Before the first of them the follower registers.
         let line = (0..2)
             .map(|_| next())
             .find(|line| line["type"] == "project.step");
@@ -72,7 +79,7 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
             (&json!(reported), &json!(number))
         );
     }
-    assert!(began.elapsed() < WAIT_TIMEOUT, "no bell rang");
+    assert!(began.elapsed() < WAIT_TIMEOUT, "no doorbell was written");
     following.kill().unwrap();
     following.wait().unwrap();
 }

@@ -1,4 +1,4 @@
-//! `claude-mesh post` and `claude-mesh messages`: what a person types and reads.
+//! `claude-mesh post` and `claude-mesh messages` at the command line.
 use std::io::Write;
 use std::process::Stdio;
 
@@ -15,7 +15,7 @@ fn piped(world: &World, arguments: &[&str], stdin: &[u8]) -> ProcessOutput {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It may refuse before it has read everything.
+    // It may refuse before it has read all input.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     ProcessOutput::of(&child.wait_with_output().unwrap())
 }

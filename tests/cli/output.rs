@@ -76,7 +76,7 @@ fn cli_output_is_raw_in_a_pipe_and_sanitized_in_a_terminal() {
     stdin.write_all(raw.as_bytes()).unwrap();
     drop(stdin);
     assert!(set.wait().unwrap().success());
-    // One newline ends the text on its way in, and one on its way out.
+    // One newline ends the text on input, and one on output.
     assert_eq!(fixture.run_ok(&["state", "get", "raw"]), raw);
     let answering = answers(fixture.peer("bo"), "a\r\n\u{1b}[1mX\n");
     let answer = fixture.run_ok(&["ask", "bo", "which port?"]);
@@ -101,7 +101,7 @@ fn cli_output_is_raw_in_a_pipe_and_sanitized_in_a_terminal() {
         }
     }
 
-    // What a session's shell prints is read by its model.
+    // The output of a shell in a session is read by its model.
     let script = format!("read go; \"{}\" state get raw; :", program("claude-mesh"));
     let mut shell = fixture
         .world

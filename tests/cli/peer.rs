@@ -121,7 +121,7 @@ fn cli_peers_watch_reprints_the_list_on_change() {
     assert_eq!(next(), json!({ "peers": [] }));
     let mut until = |names: &[&str]| {
         let mut seen = Value::Null;
-        // What is printed on the way differs in other things: times, what a peer is at.
+        // The output on the way differs in times and activities.
         for _ in 0..20 {
             seen = next()["peers"].clone();
             let peers = seen.as_array().unwrap().iter();

@@ -60,7 +60,7 @@ fn cli_reply_is_marked_as_given_by_a_person() {
     let id = id.to_string();
     let reported = fixture.run_ok(&["reply", &id, "5433"]);
     assert!(
-        reported.starts_with("answered ada: it does not wait any more"),
+        reported.starts_with("answered ada: it no longer waits"),
         "{reported}"
     );
     assert_eq!(

@@ -38,7 +38,7 @@ fn cli_in_a_session_shell_asks_as_that_session() {
 fn cli_in_a_session_shell_refuses_person_only_commands() {
     let fixture = CliFixture::new();
     let (mut ada, _bo) = (fixture.peer("ada"), fixture.peer("bo"));
-    let id = CliFixture::question(&mut ada, "bo", "the-private-word");
+    let id = CliFixture::question(&mut ada, "bo", "the-private-text");
     let script = format!(
         "read go; for words in 'inbox --all' 'inbox --peer bo' 'log --question {id}' 'reply --force {id} x' 'log'; do \"{}\" $words; done; :",
         program("claude-mesh")
@@ -56,7 +56,7 @@ fn cli_in_a_session_shell_refuses_person_only_commands() {
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let ran = ProcessOutput::of(&shell.wait_with_output().unwrap());
     assert_eq!(ran.err.matches("is for the person").count(), 4, "{ran:?}");
-    assert!(!ran.out.contains("the-private-word"), "{ran:?}");
+    assert!(!ran.out.contains("the-private-text"), "{ran:?}");
     assert!(ran.out.contains("ada asked bo"), "{ran:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Tasks and their board as people type them, beside sessions that work on them.
+//! Tasks and their board at the command line, beside sessions that work on them.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
@@ -258,11 +258,11 @@ fn bulk_command_changes_tasks_and_reports_each_refusal() {
         "ada",
     ]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let told: Vec<&str> = ran.out.lines().collect();
-    assert!(told[0].starts_with("one (todo, for ada)  ") && told[0].ends_with(&first));
+    let reported: Vec<&str> = ran.out.lines().collect();
+    assert!(reported[0].starts_with("one (todo, for ada)  ") && reported[0].ends_with(&first));
     assert!(
-        told[1].starts_with("two (todo, for ada)  ") && told.len() == 2,
-        "{told:?}"
+        reported[1].starts_with("two (todo, for ada)  ") && reported.len() == 2,
+        "{reported:?}"
     );
     assert!(ran.err.starts_with("claude-mesh: zzzzzz: ") && ran.err.lines().count() == 1);
     let ran = types(&[&first, &second, "--status", "cancelled", "--reason", "gone"]);
@@ -277,12 +277,12 @@ fn bulk_command_changes_tasks_and_reports_each_refusal() {
     let file = world.home().join("changes.json");
     let ran = types(&["--from", file.to_str().unwrap(), "--json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let told = ran.json();
-    assert_eq!(told["updated"].as_array().unwrap().len(), 1);
-    assert_eq!(told["updated"][0]["task_id"], third.as_str());
-    assert_eq!(told["updated"][0]["status"], "in_progress");
-    assert_eq!(told["refused"][0]["task_id"], first.as_str());
-    assert_eq!(told["refused"][1]["task_id"], "zzzzzz");
+    let reported = ran.json();
+    assert_eq!(reported["updated"].as_array().unwrap().len(), 1);
+    assert_eq!(reported["updated"][0]["task_id"], third.as_str());
+    assert_eq!(reported["updated"][0]["status"], "in_progress");
+    assert_eq!(reported["refused"][0]["task_id"], first.as_str());
+    assert_eq!(reported["refused"][1]["task_id"], "zzzzzz");
 
     world.write("changes.json", r#"[{ "task_id": "x", "stauts": "done" }]"#);
     let refused = types(&["--from", file.to_str().unwrap()]);
@@ -299,7 +299,7 @@ fn bulk_command_changes_tasks_and_reports_each_refusal() {
     assert!(nothing.code == Some(1) && nothing.err.contains("nothing to change"));
 }
 
-/// A terminal of 100 columns in which a person has typed one command.
+/// A terminal of 100 columns in which one command runs.
 struct Terminal {
     keys: Arc<Pty>,
     child: Child,
@@ -333,7 +333,7 @@ impl Terminal {
         }
     }
 
-    /// Returns what has been on the screen, one after the other, without colours.
+    /// Returns the successive screens without colours.
     fn screens(&self) -> Vec<String> {
         let printed = String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned();
         let screens = printed.split("\u{1b}[H\u{1b}[2J").skip(1);
@@ -348,7 +348,7 @@ impl Terminal {
             .collect()
     }
 
-    /// Waits until the screen shows a board with all of this, and returns it.
+    /// Waits until the screen shows a board with all these texts, and returns it.
     #[track_caller]
     fn wait_for_screen(&self, words: &[&str]) -> String {
         let mut last = String::new();
@@ -386,7 +386,7 @@ fn terminal_board_redraws_in_place_until_ctrl_c() {
         line("IN PROGRESS"),
         "in its column: {board}"
     );
-    // What changes nothing on the board draws nothing.
+    // An event that does not change the board redraws nothing.
     let before = terminal.screens().len();
     ada.call("post", json!({ "to": "*", "body": "unheard" }));
     ada.call("create_task", json!({ "title": "next" }));

@@ -1,12 +1,11 @@
 //! Calls of the `events` tool and commands that follow the event log.
-use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Session, World, program};
+use super::{Session, World};
 
-/// Looks without a bell are two seconds apart. So many in a row, each made when the last one was seen, are not found by
-/// them within a test's patience.
+/// Polls without a doorbell are two seconds apart. This many events, each created when the last one was seen, are not
+/// found by polling within the timeout of a test.
 pub(crate) const CONSECUTIVE_EVENTS: i64 = 25;
 
 pub(crate) fn events(session: &Session, mut arguments: Value) -> Value {
@@ -34,20 +33,9 @@ pub(crate) fn event_types(page: &Value) -> Vec<&str> {
         .collect()
 }
 
-pub(crate) fn start_command(world: &World, arguments: &[&str]) -> Child {
-    world
-        .command(program("claude-mesh"), &world.project("person"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// Waits until so many calls listen for events.
+/// Waits until this number of calls listen for events.
 pub(crate) fn wait_for_listeners(world: &World, count: i64) {
-    crate::support::wait_until("somebody listens", || {
+    crate::support::wait_until("a call listens", || {
         let listening = "SELECT count(*) FROM wait WHERE event_types IS NOT NULL";
         let found: Result<i64, _> = world.rows().query_row(listening, [], |row| row.get(0));
         found == Ok(count)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Session, World};
 
-/// Hooks stand in a person's way; this is more than any may take.
+/// A person waits for hooks; none may take longer.
 pub(crate) const HOOK_TIME_LIMIT: Duration = Duration::from_millis(1_500);
 pub(crate) const EVENTS: [&str; 5] = [
     "SessionStart",
@@ -18,7 +18,7 @@ pub(crate) const EVENTS: [&str; 5] = [
 ];
 
 #[track_caller]
-pub(crate) fn refused(result: &Value, expected: &[&str]) {
+pub(crate) fn assert_storage_refusal(result: &Value, expected: &[&str]) {
     let error = &result["error"];
     let message = error["message"].as_str().expect("a refusal");
     assert_eq!(error["code"], "storage", "{message}");
@@ -28,7 +28,7 @@ pub(crate) fn refused(result: &Value, expected: &[&str]) {
     assert!(!error["hint"].as_str().unwrap().is_empty());
 }
 
-/// The model can say what mends it, as a person reads at the command line.
+/// Asserts that the model gets the hint that a person gets at the command line.
 #[track_caller]
 pub(crate) fn assert_model_gets_hint(session: &Session, expected: &[&str]) {
     let result = session.call("mesh_status", json!({}));
@@ -38,7 +38,7 @@ pub(crate) fn assert_model_gets_hint(session: &Session, expected: &[&str]) {
     }
 }
 
-/// Every tool says the same, and the server goes on.
+/// Asserts that every tool refuses with the same message and the server keeps running.
 #[track_caller]
 pub(crate) fn assert_all_tools_refuse(session: &Session, expected: &[&str]) {
     for (tool, arguments) in [
@@ -48,7 +48,7 @@ pub(crate) fn assert_all_tools_refuse(session: &Session, expected: &[&str]) {
         ("state", json!({ "action": "set", "key": "k", "value": 1 })),
         ("events", json!({ "action": "wait" })),
     ] {
-        refused(&session.call(tool, arguments), expected);
+        assert_storage_refusal(&session.call(tool, arguments), expected);
     }
     assert_server_responds(session);
 }
@@ -60,13 +60,13 @@ pub(crate) fn assert_server_responds(session: &Session) {
     assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), all);
 }
 
-/// Every hook prints nothing for the model, succeeds, and leaves a line in the log, where there can be one.
+/// Asserts that every hook prints nothing for the model, succeeds, and writes to the fault log where that is possible.
 #[track_caller]
 pub(crate) fn assert_hooks_print_nothing(world: &World, session: &Session, logged: Option<&str>) {
     let log = world.home().join(".claude-mesh/faults.log");
     for event in EVENTS {
         let before = fs::read_to_string(&log).unwrap_or_default().len();
-        let ran = session.raw_hook(event, payload(event).as_bytes());
+        let ran = session.raw_hook(event, hook_payload(event).as_bytes());
         assert_eq!(
             (ran.code, ran.out.as_str()),
             (Some(0), ""),
@@ -83,7 +83,7 @@ pub(crate) fn assert_hooks_print_nothing(world: &World, session: &Session, logge
     }
 }
 
-/// A person is told the same at the command line.
+/// Asserts that the command line reports the same.
 #[track_caller]
 pub(crate) fn assert_cli_reports(world: &World, expected: &[&str]) {
     for command in ["peers", "status"] {
@@ -99,7 +99,7 @@ pub(crate) fn assert_cli_reports(world: &World, expected: &[&str]) {
     }
 }
 
-pub(crate) fn payload(event: &str) -> String {
+pub(crate) fn hook_payload(event: &str) -> String {
     let session = "00000000-0000-4000-8000-00000000ffff";
     let payload = json!({
         "hook_event_name": event, "session_id": session, "source": "startup", "prompt": "go on",
@@ -108,7 +108,7 @@ pub(crate) fn payload(event: &str) -> String {
     payload.to_string()
 }
 
-/// A whole mesh file: nothing half-written, and no question in it.
+/// Asserts that a database is intact and has no question.
 #[track_caller]
 pub(crate) fn assert_intact_and_empty(database: &Path) {
     let rows = rusqlite::Connection::open(database).unwrap();

@@ -1,6 +1,7 @@
 //! A call that has not returned yet.
 
 use super::Session;
+use super::shared::result;
 use serde_json::{Value, json};
 
 /// A call that has not returned yet.
@@ -13,11 +14,7 @@ impl InFlight<'_> {
     /// Waits for the result and returns the JSON object in it.
     #[track_caller]
     pub(crate) fn result(&self) -> Value {
-        let answer = self.session.answer(self.id);
-        let content = &answer["result"]["content"];
-        assert_eq!(content.as_array().map(Vec::len), Some(1), "{answer}");
-        let text = content[0]["text"].as_str().unwrap();
-        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+        result(&self.session.answer(self.id))
     }
 
     /// Returns whether the call has not returned yet.

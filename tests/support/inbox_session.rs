@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{InFlight, Session, WAIT_TIMEOUT, World};
+use super::{Session, WAIT_TIMEOUT, World};
 
 /// The script of a client that starts its server and waits for it.
 pub(crate) const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
@@ -31,8 +31,8 @@ impl InboxSession {
         Self::open_with_script(world, project, status, more, SERVER_SCRIPT, || true)
     }
 
-    /// The client is a shell with this script, which starts `$SERVER_SCRIPT` where it likes, and it drops a line without a word where
-    /// `takes` is false.
+    /// The client is a shell with this script, which starts `$SERVER`. It drops a line silently if
+    /// `accepts_line` returns false.
     pub(crate) fn open_with_script(
         world: &World,
         project: &str,
@@ -69,10 +69,13 @@ impl InboxSession {
         Self { session, lines }
     }
 
-    /// Returns the text of the next line, after the word that opens the socket.
+    /// Returns the text of the next line, after the token that opens the socket.
     #[track_caller]
     pub(crate) fn next_wake_line(&self) -> String {
-        let auth = self.lines.recv_timeout(WAIT_TIMEOUT).expect("it rings");
+        let auth = self
+            .lines
+            .recv_timeout(WAIT_TIMEOUT)
+            .expect("a wake line comes");
         assert_eq!(auth, json!({ "type": "auth", "token": "word" }));
         let line = self.lines.recv_timeout(WAIT_TIMEOUT).unwrap();
         assert_eq!(line["priority"], "next");
@@ -87,7 +90,7 @@ impl InboxSession {
         );
     }
 
-    /// The client reads the line: it calls itself busy and the hook runs with it, as Claude Code does. Returns what the hook says.
+    /// Reads the line as Claude Code does: it becomes busy and runs the hook. Returns the output of the hook.
     #[track_caller]
     pub(crate) fn read_wake_line(&self, line: &str, turn: &str) -> Value {
         self.session.register("busy");
@@ -96,14 +99,4 @@ impl InboxSession {
             json!({ "prompt": line, "prompt_id": turn }),
         )
     }
-}
-
-pub(crate) fn attached_context(said: &Value) -> &str {
-    said["hookSpecificOutput"]["additionalContext"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{said}"))
-}
-
-pub(crate) fn start_ask<'a>(asker: &'a Session, to: &str, question: &str) -> InFlight<'a> {
-    asker.start("ask_peer", json!({ "to": to, "question": question }))
 }

@@ -20,7 +20,7 @@ pub(crate) const PROGRAMS: [&str; 6] = [
     "claude-mesh-claim-guard",
 ];
 
-/// A home with our programs, a project, and nothing of Claude Code's yet.
+/// A home with the programs and a project, without any file of Claude Code.
 pub(crate) struct Home {
     pub(crate) root: TempDir,
     pub(crate) places: InstallPaths,
@@ -100,7 +100,7 @@ impl Home {
         plan.apply(now()).expect("the folders can be written")
     }
 
-    /// Every file below the root but our programs, with its content.
+    /// Returns every file below the root with its content, except the programs.
     pub(crate) fn all_files(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.path().to_owned()];

@@ -11,7 +11,7 @@ use claude_mesh::platform::clock::ManualClock;
 
 pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// A mesh of members of this process, whose clock is set by hand.
+/// A mesh with a manual clock.
 pub(crate) struct MeshFixture {
     pub(crate) place: tempfile::TempDir,
     pub(crate) clock: Arc<ManualClock>,
@@ -25,31 +25,44 @@ impl MeshFixture {
         }
     }
 
+    /// Opens the mesh without joining it.
+    pub(crate) fn mesh(&self) -> Mesh {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Mesh::open(&self.database(), clock).unwrap()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.place.path().join("mesh.db")
+    }
+
+    /// Creates the folder of a peer and returns the request to join from it.
+    pub(crate) fn join_request(&self, name: &str, instance: u32) -> JoinRequest {
+        let project = self.place.path().join(name);
+        std::fs::create_dir_all(&project).unwrap();
+        JoinRequest::here(&project).unwrap().instance(instance)
+    }
+
     pub(crate) fn member(&self, name: &str, instance: u32) -> Member {
         self.member_with(name, instance, None)
     }
 
-    /// Seats a member whose client has a registry.
+    /// Joins as a member whose client has a registry.
     pub(crate) fn member_with(
         &self,
         name: &str,
         instance: u32,
         registry: Option<PathBuf>,
     ) -> Member {
-        let project = self.place.path().join(name);
-        std::fs::create_dir_all(&project).unwrap();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let opening = MeshOptions {
             registry,
             ..MeshOptions::default()
         };
-        let database = self.place.path().join("mesh.db");
-        let mesh = Mesh::open_with(&database, clock, &opening).unwrap();
-        mesh.join(&JoinRequest::here(&project).unwrap().instance(instance))
-            .unwrap()
+        let mesh = Mesh::open_with(&self.database(), clock, &opening).unwrap();
+        mesh.join(&self.join_request(name, instance)).unwrap()
     }
 
-    /// Returns all that has happened.
+    /// Returns all events.
     pub(crate) fn events(member: &mut Member) -> Vec<Event> {
         member.mesh().events(&all_events()).unwrap().events
     }
@@ -72,7 +85,7 @@ pub(crate) fn bo() -> Address {
     Address::parse("bo").unwrap()
 }
 
-/// A hook tells what a session does.
+/// Sets what a session is doing, as its hook does.
 pub(crate) fn set_session_activity(member: &mut Member, activity: &str) {
     let me = member.handle().clone();
     member.mesh().set_activity(&me, activity).unwrap();

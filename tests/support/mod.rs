@@ -1,4 +1,5 @@
 //! What the tests share: a temporary home, real sessions, real programs, a mesh with a manual clock.
+mod calls;
 pub(crate) mod event_calls;
 pub(crate) mod fault_reports;
 mod in_flight;
@@ -6,12 +7,17 @@ mod inbox_session;
 pub(crate) mod install_home;
 mod mesh_fixture;
 mod process;
+mod refusal;
 mod session;
+mod shared;
 mod world;
 
+pub(crate) use self::calls::*;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;
 pub(crate) use self::process::*;
+pub(crate) use self::refusal::*;
 pub(crate) use self::session::*;
+pub(crate) use self::shared::register;
 pub(crate) use self::world::*;

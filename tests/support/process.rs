@@ -1,12 +1,13 @@
 //! Processes of tests: what they printed, background processes, and waiting for a condition.
+use std::io::Write;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::World;
 use serde_json::Value;
 
-/// No wait of a test is longer; one that ends by it has failed.
+/// The longest wait of a test; a wait that reaches it has failed.
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) fn program(name: &str) -> &'static str {
@@ -22,11 +23,11 @@ pub(crate) fn program(name: &str) -> &'static str {
     }
 }
 
-/// A process that a script of a test has started, and that nobody else ends.
+/// A process that a script of a test has started. It is killed when this is dropped.
 pub(crate) struct BackgroundProcess(pub(crate) i32);
 
 impl BackgroundProcess {
-    /// Returns the script of a client in whose shell `claude-mesh` with these words stands ready beside its server.
+    /// Returns the script of a client whose shell starts its server and runs `claude-mesh` with these words once released.
     pub(crate) fn background_cli_script(world: &World, folder: &Path, words: &str) -> String {
         let made = world.command("mkfifo", folder).arg("go").status();
         assert!(made.unwrap().success());
@@ -34,7 +35,7 @@ impl BackgroundProcess {
         format!("(read go < go; exec \"{program}\" {words}) & echo $! > stray; \"$SERVER\"; :")
     }
 
-    /// Lets it go.
+    /// Starts the prepared command.
     pub(crate) fn release(folder: &Path) -> Self {
         let number = std::fs::read_to_string(folder.join("stray")).unwrap();
         std::fs::write(folder.join("go"), "go\n").unwrap();
@@ -55,7 +56,7 @@ impl Drop for BackgroundProcess {
     }
 }
 
-/// What a program printed and how it ended.
+/// The output and exit code of a program.
 #[derive(Debug)]
 pub(crate) struct ProcessOutput {
     pub(crate) out: String,
@@ -78,19 +79,62 @@ impl ProcessOutput {
     }
 }
 
-/// Returns whether a process is gone, or only waits for its parent to fetch its end.
+/// Returns whether a process has ended or is a zombie.
 pub(crate) fn has_ended(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
         stat[stat.rfind(')').unwrap()..].starts_with(") Z")
     })
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + WAIT_TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < until, "never happened: {what}");
+        assert!(Instant::now() < until, "did not happen in time: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Runs git in a folder, which must succeed.
+#[track_caller]
+pub(crate) fn git(world: &World, folder: &Path, arguments: &[&str]) {
+    let mut git = world.command("git", folder);
+    let output = git
+        .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+}
+
+/// Starts a command of `claude-mesh` without input and returns at once.
+pub(crate) fn start_command(world: &World, folder: &Path, arguments: &[&str]) -> Child {
+    world
+        .command(program("claude-mesh"), folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Prints past the test harness, which would swallow it.
+pub(crate) fn print_to_stderr(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}
+
+/// Reports that the calling test is skipped.
+pub(crate) fn skip(what: &str, reason: &str) {
+    print_to_stderr(&format!("SKIPPED: {what}: {reason}"));
+}
+
+/// Reports that the calling test is skipped; it fails instead where a variable of this name is `1`.
+pub(crate) fn skip_unless_required<T>(what: &str, reason: &str, variable: &str) -> Option<T> {
+    let is_required = std::env::var_os(variable).is_some_and(|value| value == "1");
+    assert!(!is_required, "{what}: {reason}");
+    skip(what, reason);
+    None
 }

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{InFlight, ProcessOutput, WAIT_TIMEOUT, World, has_ended, wait_until};
+use super::shared::{register, request_metadata};
+use super::{InFlight, ProcessOutput, WAIT_TIMEOUT, World, has_ended, merged, wait_until};
 use serde_json::{Value, json};
 
-/// A client process, its server and what it said.
+/// A client process, its server, and the lines of the server.
 pub(crate) struct Session {
     client: Child,
     stdin: Mutex<Option<ChildStdin>>,
@@ -86,27 +87,16 @@ impl Session {
         self.register_with(status, json!({}));
     }
 
-    /// Writes that file with more in it.
+    /// Writes that file with further fields.
     pub(crate) fn register_with(&self, status: &str, more: Value) {
-        let pid = self.pid();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let started = stat[stat.rfind(')').unwrap()..]
-            .split_whitespace()
-            .nth(20)
-            .unwrap()
-            .to_owned();
-        let folder = self.home.join(".claude/sessions");
-        std::fs::create_dir_all(&folder).unwrap();
-        let mut entry = json!({
-            "pid": pid, "procStart": started, "status": status, "entrypoint": "cli",
-            "sessionId": *self.client_session.lock().unwrap(), "cwd": self.folder, "version": "2.1.329",
+        let fields = json!({
+            "status": status, "entrypoint": "cli", "version": "2.1.329",
+            "sessionId": *self.client_session.lock().unwrap(), "cwd": self.folder,
         });
-        let all = entry.as_object_mut().unwrap();
-        all.extend(more.as_object().unwrap().clone());
-        std::fs::write(folder.join(format!("{pid}.json")), entry.to_string()).unwrap();
+        register(&self.home, self.pid(), merged(fields, more));
     }
 
-    /// Speaks as Claude Code does: a discover request, and no handshake.
+    /// Sends a discover request and no handshake, as Claude Code does.
     pub(crate) fn discover(&self) -> Value {
         self.request("server/discover", json!({}))
     }
@@ -134,12 +124,8 @@ impl Session {
 
     fn send(&self, method: &str, mut params: Value) -> i64 {
         let id = self.next_id.fetch_add(1, Ordering::SeqCst);
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "claude-code", "version": "2.1.329" },
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "progressToken": id,
-        });
+        params["_meta"] = request_metadata();
+        params["_meta"]["progressToken"] = id.into();
         self.line(
             &json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string(),
         );
@@ -158,7 +144,7 @@ impl Session {
         let _ = stdin.write_all(bytes).and_then(|()| stdin.flush());
     }
 
-    /// Closes the server's stdin, as a client that goes away does.
+    /// Closes the stdin of the server, as a client that exits does.
     pub(crate) fn close_stdin(&self) {
         self.stdin.lock().unwrap().take();
     }
@@ -173,7 +159,7 @@ impl Session {
     pub(crate) fn wait_for(&self, predicate: impl Fn(&Value) -> bool) -> Value {
         self.output
             .wait_for(predicate)
-            .unwrap_or_else(|lines| panic!("the server never said it; it said {lines:#?}"))
+            .unwrap_or_else(|lines| panic!("the server did not send it; it sent {lines:#?}"))
     }
 
     /// Waits for the line of the server that follows `count` others.
@@ -198,7 +184,7 @@ impl Session {
             .more
             .wait_timeout_while(lines, WAIT_TIMEOUT, |(_, ended)| !*ended)
             .unwrap();
-        assert!(lines.1, "the server is still there");
+        assert!(lines.1, "the server is still running");
     }
 
     /// Returns the progress notices of a call so far.
@@ -232,7 +218,7 @@ impl Session {
         }
     }
 
-    /// Runs a hook that meets a fault. Returns what it printed on stdout; the fault is on stderr and in the log.
+    /// Runs a hook that has a fault. Returns its stdout; the fault is on stderr and in the fault log.
     #[track_caller]
     pub(crate) fn hook_with_fault(&self, event: &str, mut fields: Value) -> String {
         fields["hook_event_name"] = event.into();
@@ -280,7 +266,7 @@ impl Session {
         command
     }
 
-    /// A person types a prompt. Returns what the model gets beside it.
+    /// Types a prompt. Returns the context that the hook adds.
     #[track_caller]
     pub(crate) fn prompt(&self, turn: &str) -> Option<String> {
         let said = self.hook(
@@ -292,7 +278,7 @@ impl Session {
             .map(str::to_owned)
     }
 
-    /// A turn is about to end. Returns what keeps it going.
+    /// Ends a turn. Returns the text by which the hook continues it.
     #[track_caller]
     pub(crate) fn stop(&self, turn: &str, stop_hook_active: bool) -> Option<String> {
         let said = self.hook(
@@ -312,7 +298,7 @@ impl Session {
             .to_owned()
     }
 
-    /// Returns the questions that wait for this session.
+    /// Returns the pending questions of this session.
     #[track_caller]
     pub(crate) fn questions(&self) -> Vec<Value> {
         self.call("poll_inbox", json!({}))["questions"]
@@ -321,7 +307,7 @@ impl Session {
             .clone()
     }
 
-    /// Waits until a question waits for this session and returns its id.
+    /// Waits until a question is pending and returns its id.
     #[track_caller]
     pub(crate) fn next_question(&self) -> String {
         let until = Instant::now() + WAIT_TIMEOUT;
@@ -341,7 +327,7 @@ impl Session {
         )
     }
 
-    /// Kills the client and the server at once, so that neither can say goodbye.
+    /// Kills the client and the server at once, so that neither can unregister.
     pub(crate) fn kill(mut self) {
         self.kill_now();
     }
@@ -357,7 +343,7 @@ impl Session {
             .ok()
     }
 
-    /// Returns how often the threads of the server were woken so far.
+    /// Returns how often the threads of the server have been woken.
     pub(crate) fn count_wakeups(&self) -> u64 {
         let pid = self.server_pid().unwrap();
         let mut sum = 0;
@@ -377,10 +363,10 @@ impl Session {
         sum
     }
 
-    /// Waits until the server has done all that its start brings, and sleeps.
+    /// Waits until the server has finished its start and sleeps.
     #[track_caller]
     pub(crate) fn wait_until_idle(&self) {
-        wait_until("it comes to rest", || {
+        wait_until("the server is idle", || {
             let before = self.count_wakeups();
             std::thread::sleep(Duration::from_millis(600));
             self.count_wakeups() == before
@@ -400,12 +386,12 @@ impl Session {
                 let _ = rustix::process::kill_process(pid, signal);
             }
         };
-        // A stopped server does not see its client go, and a killed client starts no other one.
+        // A stopped server does not notice the end of its client, and a killed client starts no other server.
         signal_server(rustix::process::Signal::STOP);
         let _ = self.client.kill();
         let _ = self.client.wait();
         signal_server(rustix::process::Signal::KILL);
-        // Its lock is free when it has ended; whoever looks earlier still finds it served.
+        // Its lock is free only when it has ended.
         if let Some(pid) = server {
             wait_until("the killed server has ended", || has_ended(pid));
         }

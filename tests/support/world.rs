@@ -1,7 +1,4 @@
 //! A hermetic world: a temporary home, a cleared environment, and sessions made of real processes.
-//!
-//! A session is a client process of its own (a shell that stands for Claude Code), the real server below it, and the real
-//! hooks run with its process number, as Claude Code runs them. Nothing outside the temporary home is touched.
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,19 +6,20 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use super::shared::Home;
 use super::{ProcessOutput, Session, WAIT_TIMEOUT, program};
 
 pub(crate) struct World {
-    home: tempfile::TempDir,
+    home: Home,
     pub(crate) environment: HashMap<String, String>,
-    /// Where the servers of new sessions come from, and their hooks: this build, unless a test mixes two.
+    /// The folders of server and hooks of new sessions: this build, unless a test mixes two.
     pub(crate) servers: PathBuf,
     pub(crate) hooks: PathBuf,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = Home::new();
         let programs = Path::new(program("claude-mesh-server")).parent().unwrap();
         Self {
             home,
@@ -32,30 +30,28 @@ impl World {
     }
 
     pub(crate) fn home(&self) -> PathBuf {
-        self.home.path().canonicalize().unwrap()
+        self.home.path()
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.home().join(".claude-mesh/mesh.db")
+        self.home.database()
     }
 
-    /// Opens the database as any other program can.
+    /// Opens the database without the library.
     pub(crate) fn rows(&self) -> rusqlite::Connection {
         let rows = rusqlite::Connection::open(self.database()).unwrap();
         rows.busy_timeout(WAIT_TIMEOUT).unwrap();
         rows
     }
 
-    /// Sets a variable for every program started from now on.
+    /// Sets a variable for every program that is started later.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.into(), value.into());
     }
 
-    /// Makes a project folder.
+    /// Creates a project folder.
     pub(crate) fn project(&self, path: &str) -> PathBuf {
-        let folder = self.home().join(path);
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
+        self.home.project(path)
     }
 
     /// Writes a file below the home.
@@ -66,8 +62,8 @@ impl World {
         path
     }
 
-    /// Makes a program below the home, from text or as a copy. Another process writes it: a file that this one holds open
-    /// for writing while a test beside it starts a process cannot be run for an instant.
+    /// Creates a program below the home. Another process writes it: a file that this one has open for writing while a
+    /// concurrent test starts a process cannot be executed for a moment.
     pub(crate) fn executable(&self, path: &str, content: &[u8]) -> PathBuf {
         let path = self.home().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -82,19 +78,14 @@ impl World {
         path
     }
 
-    /// Returns a command with this world's environment and nothing else.
+    /// Returns a command with the environment of this world and nothing else.
     pub(crate) fn command(&self, program: &str, folder: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("HOME", self.home())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .envs(&self.environment)
-            .current_dir(folder);
+        let mut command = self.home.command(program, folder);
+        command.envs(&self.environment);
         command
     }
 
-    /// Runs the program for people in a folder.
+    /// Runs the command line in a folder.
     pub(crate) fn cli(&self, folder: &Path, arguments: &[&str]) -> ProcessOutput {
         let output = self
             .command(program("claude-mesh"), folder)
@@ -110,7 +101,7 @@ impl World {
         self.session_with(project, &[])
     }
 
-    /// Opens a session with variables of its own.
+    /// Opens a session with further variables.
     pub(crate) fn session_with(&self, project: &str, environment: &[(&str, &str)]) -> Session {
         let session = self.bare_session(project, environment);
         session.hook("SessionStart", json!({ "source": "startup" }));
@@ -119,13 +110,13 @@ impl World {
         session
     }
 
-    /// Opens a client and its server, and lets neither say anything yet.
+    /// Opens a client and its server, without any request or hook.
     pub(crate) fn bare_session(&self, project: &str, environment: &[(&str, &str)]) -> Session {
-        // The shell stays the parent of the server, as Claude Code is.
+        // The shell stays the parent of the server, as Claude Code does.
         self.bare_session_with_script(project, environment, "/bin/sh", "\"$SERVER\"; :")
     }
 
-    /// Opens a client that is this shell with this script, which starts `$SERVER` where it likes.
+    /// Opens a client that is a shell with this script, which starts `$SERVER`.
     pub(crate) fn bare_session_with_script(
         &self,
         project: &str,

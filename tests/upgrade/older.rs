@@ -1,15 +1,16 @@
-//! Builds the programs of an earlier commit, once for all tests, below the target directory. Where that cannot be done the
-//! tests are skipped, and say so; `CLAUDE_MESH_REQUIRE_OLDER=1` makes that a failure.
+//! Builds the programs of an earlier commit, once for all tests, below the target directory. If that is not possible, the
+//! tests are skipped with a line; `CLAUDE_MESH_REQUIRE_OLDER=1` makes that a failure.
 use std::env;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use crate::support::skip_unless_required;
+
 /// The last commit whose programs know only version 1 of the schema.
 const FIRST_SCHEMA: &str = "50ee9130e7f906307a3b7da124717826e322d843";
 
-/// Returns the folder of the programs, or `None` after saying why the calling test is skipped.
+/// Returns the folder of the programs, or `None` after reporting why the calling test is skipped.
 pub(super) fn programs() -> Option<&'static Path> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match BUILT.get_or_init(build) {
@@ -18,17 +19,12 @@ pub(super) fn programs() -> Option<&'static Path> {
     }
 }
 
-/// Says why the calling test does not run; panics where it must.
 fn skip<T>(reason: &str) -> Option<T> {
-    let required = env::var_os("CLAUDE_MESH_REQUIRE_OLDER").is_some_and(|it| it == "1");
-    assert!(!required, "a build of the first schema: {reason}");
-    // Written past the test harness, which would swallow it.
-    writeln!(
-        io::stderr(),
-        "SKIPPED: a build of the first schema: {reason}"
+    skip_unless_required(
+        "a build of the first schema",
+        reason,
+        "CLAUDE_MESH_REQUIRE_OLDER",
     )
-    .ok();
-    None
 }
 
 fn build() -> Result<PathBuf, String> {

@@ -1,4 +1,4 @@
-//! The installed Claude Code, in a terminal nobody sees: found, started, typed into, ended.
+//! Finds the installed Claude Code, runs it in a hidden terminal, types into it, and ends it.
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -24,34 +24,34 @@ use crate::cli::versions;
 use crate::platform::{Clock, Settings, SystemClock, process, text};
 use crate::setup::{self, InstallOptions, InstallPaths, InstallScope};
 
-/// What Claude Code's interface sends to a terminal once it reads what is typed: "tell me where a pasted text ends".
+/// What Claude Code sends to the terminal when it is ready for input: the request to mark pasted text.
 const INPUT_READY_SEQUENCE: &str = "\x1b[?2004h";
-/// Organizations set there what holds for every Claude Code of a machine, whatever home and environment say.
+/// Settings of an organization for every Claude Code on the machine, which override home and environment.
 const MANAGED_SETTINGS_PATHS: [&str; 2] = [
     "/etc/claude-code/managed-settings.json",
     "/etc/claude-code/managed-settings.d",
 ];
-/// The folder that comes first on the clients' `PATH`: programs by which they could reach outside come to nothing there.
+/// The first folder on the clients' `PATH`. It replaces programs that could use the network by stubs that fail.
 const STUB_DIR: &str = "bin";
 
-/// A Claude Code that can play.
+/// An installed Claude Code.
 pub(super) struct ClaudeProgram {
     program: PathBuf,
     pub(super) version: String,
     search_path: String,
 }
 
-/// One interactive session of it; it ends when dropped.
+/// An interactive session in a terminal. Dropping it ends the session.
 pub(super) struct TerminalSession {
     pub(super) name: &'static str,
     child: Child,
     terminal: Arc<Pty>,
     reader: JoinHandle<()>,
-    /// All that the terminal was sent.
+    /// The file with everything that was sent to the terminal.
     screen: PathBuf,
 }
 
-/// Makes the home of somebody who uses Claude Code, and installs claude-mesh there.
+/// Prepares the home folder of a user of Claude Code, and installs claude-mesh there.
 pub(super) fn set_up(sandbox: &Sandbox) -> anyhow::Result<()> {
     let mut config = claude_sandbox::onboarded_config();
     for name in ["frontend", "backend"] {
@@ -68,8 +68,8 @@ pub(super) fn set_up(sandbox: &Sandbox) -> anyhow::Result<()> {
         fs::set_permissions(&stub, Permissions::from_mode(0o755))?;
     }
     fs::write(sandbox.home().join(".claude.json"), config.to_string())?;
-    let places = InstallPaths::new(sandbox.home(), None, sandbox.programs());
-    let plan = setup::install(&places, InstallScope::User, InstallOptions::default())
+    let paths = InstallPaths::new(sandbox.home(), None, sandbox.programs());
+    let plan = setup::install(&paths, InstallScope::User, InstallOptions::default())
         .map_err(|error| anyhow!("cannot install: {error}"))?;
     plan.apply(Timestamp::from_millisecond(
         SystemClock::new().now().wall_ms,
@@ -89,12 +89,12 @@ impl ClaudeProgram {
             let (message, hint) = match given {
                 Some(path) => (
                     format!("there is no program {}", path.display()),
-                    "`claude-mesh demo` plays without Claude Code",
+                    "`claude-mesh demo` runs without Claude Code",
                 ),
                 None => (
                     "Claude Code is not installed: there is no `claude` on your PATH".into(),
-                    "`npm install -g @anthropic-ai/claude-code` gets it, `--claude PATH` names one that lies elsewhere, \
-                     `claude-mesh demo` plays without it",
+                    "`npm install -g @anthropic-ai/claude-code` installs it, `--claude PATH` names one in another folder, \
+                     `claude-mesh demo` runs without it",
                 ),
             };
             return Err(CliError::new("unsupported", message, hint).into());
@@ -104,9 +104,9 @@ impl ClaudeProgram {
             .find(|path| Path::new(path).exists())
         {
             let message = format!(
-                "{managed} rules every Claude Code here, so it cannot be promised that nothing leaves this machine"
+                "{managed} applies to every Claude Code here, so the demo cannot keep it off the network"
             );
-            let hint = "`claude-mesh demo` plays without Claude Code";
+            let hint = "`claude-mesh demo` runs without Claude Code";
             return Err(CliError::new("unsupported", message, hint).into());
         }
         let search_path = settings.search_path.iter().map(|it| it.to_string_lossy());
@@ -117,27 +117,27 @@ impl ClaudeProgram {
         })
     }
 
-    /// Asks it for its version, in the demo's home.
+    /// Determines its version, in the home of the demo, and refuses one without an inbox.
     pub(super) fn check_version(mut self, sandbox: &Sandbox) -> Result<Self, Failure> {
         let mut command = Command::new(&self.program);
         command.env_clear().envs(self.environment(sandbox));
         command.current_dir(sandbox.home());
         let program = self.program.display();
         let Some(version) = versions::version(&mut command) else {
-            let message = format!("{program} does not say its version");
-            let hint = "if it only looks for the real one, `--claude PATH` names that";
+            let message = format!("{program} does not print its version");
+            let hint = "if it is a launcher, name the real program by `--claude PATH`";
             return Err(CliError::new("unsupported", message, hint).into());
         };
         if !claude_code::has_inbox(&version) {
-            let message = format!("{program} is {version}, which has no inbox to be woken by");
-            let hint = "`claude update` gets a newer one, `claude-mesh demo` plays without it";
+            let message = format!("{program} is {version}, which has no inbox that could wake it");
+            let hint = "`claude update` installs a newer one, `claude-mesh demo` runs without it";
             return Err(CliError::new("unsupported", message, hint).into());
         }
         self.version = version;
         Ok(self)
     }
 
-    /// Opens a session in a project.
+    /// Starts a session in a project.
     pub(super) fn open(
         &self,
         sandbox: &Sandbox,
@@ -158,7 +158,7 @@ impl ClaudeProgram {
         let screen = sandbox.home().join(format!("{name}.screen"));
         let mut screen_text = File::create(&screen)?;
         let reader_terminal = Arc::clone(&terminal);
-        // Ends by an error, when the last one who has the terminal open has gone.
+        // Ends with an error when the last process has closed the terminal.
         let reader =
             thread::spawn(move || drop(std::io::copy(&mut &*reader_terminal, &mut screen_text)));
         Ok(TerminalSession {
@@ -189,12 +189,11 @@ impl ClaudeProgram {
 }
 
 impl TerminalSession {
-    /// Returns whether it reads what is typed.
+    /// Returns whether it is ready for input.
     pub(super) fn reads_input(&self) -> bool {
         self.screen_text().contains(INPUT_READY_SEQUENCE)
     }
 
-    /// Returns whether it has not ended.
     pub(super) fn is_running(&self) -> bool {
         let pid = i32::try_from(self.child.id()).ok();
         pid.and_then(process::stat).is_some_and(|it| it.running)
@@ -202,17 +201,17 @@ impl TerminalSession {
 
     /// Types a prompt and sends it.
     pub(super) fn type_prompt(&self, prompt: &str) -> anyhow::Result<()> {
-        // Marked as pasted, so that the key behind it counts as one.
+        // Marked as pasted, so that the return key after it is read as a key.
         let keys = format!("\x1b[200~{prompt}\x1b[201~\r");
         let mut terminal = &*self.terminal;
         terminal
             .write_all(keys.as_bytes())
-            .with_context(|| format!("{}'s terminal is gone", self.name))
+            .with_context(|| format!("the terminal of {} is closed", self.name))
     }
 
     /// Returns the last words on its screen.
     pub(super) fn last_screen_words(&self) -> String {
-        // What it said at its end may still be on the way.
+        // Its last output may not be read yet.
         poll_until(Duration::from_secs(1), POLL_INTERVAL, || {
             self.is_running() || self.reader.is_finished()
         });
@@ -228,7 +227,7 @@ impl TerminalSession {
 }
 
 impl Drop for TerminalSession {
-    /// Closes its terminal's line, at which it ends in good order; kills it if it does not.
+    /// Sends SIGHUP, which ends it in good order; kills it if it does not end.
     fn drop(&mut self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::HUP);
@@ -243,7 +242,7 @@ impl Drop for TerminalSession {
     }
 }
 
-/// Returns what can be read of what a terminal was sent: the cursor's jumps part words, drawings are left out.
+/// Returns the readable words of terminal output: escape sequences separate words, and drawings are dropped.
 fn visible_words(screen_text: &str) -> Vec<String> {
     let mut pieces = screen_text.split('\x1b');
     let mut plain = pieces.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! A session without Claude Code: a client process that does nothing, the real server below it, the real hooks beside it.
+//! A session without Claude Code: an idle client process, the real server as its child, and the real hooks.
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
@@ -15,7 +15,7 @@ use crate::platform::process;
 
 /// A client process and the server below it.
 pub(super) struct FakeSession {
-    /// What its model is told at its start.
+    /// What the `SessionStart` hook gives the model.
     pub(super) session_start_text: String,
     client: Child,
     stdin: Option<ChildStdin>,
@@ -30,7 +30,7 @@ pub(super) struct FakeSession {
 }
 
 impl FakeSession {
-    /// Opens a session in a project, as Claude Code does: client, server, `SessionStart`.
+    /// Starts a session in a project, as Claude Code does: client, server, `SessionStart`.
     pub(super) fn open(sandbox: &Sandbox, project: &str) -> anyhow::Result<Self> {
         let folder = sandbox.project(project)?;
         let socket = sandbox.home().join(format!("{project}.sock"));
@@ -81,32 +81,35 @@ impl FakeSession {
             .to_string_lossy()
     }
 
-    /// Writes what Claude Code's registry would say of the session: `idle` at its prompt, or `busy` in a turn.
+    /// Writes the session into Claude Code's registry, `idle` at its prompt or `busy` in a turn.
     pub(super) fn set_status(&self, status: &str) -> anyhow::Result<()> {
         let pid = i32::try_from(self.client.id())?;
         let started = process::stat(pid)
-            .context("the client has gone")?
+            .context("the client has ended")?
             .key
             .started;
         let entry = json!({
             "pid": pid, "procStart": started.to_string(), "status": status, "entrypoint": "cli",
             "sessionId": self.session_id, "cwd": self.folder,
         });
-        let home = self.folder.parent().context("a project lies in the home")?;
+        let home = self
+            .folder
+            .parent()
+            .context("a project is in the home folder")?;
         let registry = home.join(".claude/sessions");
         std::fs::create_dir_all(&registry)?;
         std::fs::write(registry.join(format!("{pid}.json")), entry.to_string())?;
         Ok(())
     }
 
-    /// Waits for a line in the session's inbox: what begins a turn when the session is idle.
+    /// Waits for a line in the inbox of the session, which starts a turn if the session is idle.
     pub(super) fn next_doorbell(&self) -> anyhow::Result<String> {
         let line = receive(&self.inbox, &self.wait_limit).context("waiting for a doorbell")?;
         let text = line["message"]["content"].as_str();
         Ok(text.context("not a doorbell")?.to_owned())
     }
 
-    /// Returns a line that has come into the inbox already.
+    /// Returns the next line that is in the inbox already.
     pub(super) fn pending_doorbell(&self) -> Option<Value> {
         self.inbox.recv_timeout(POLL_INTERVAL).ok()
     }
@@ -121,18 +124,17 @@ impl FakeSession {
         Ok(result)
     }
 
-    /// Asks; the call goes on. Returns its number.
+    /// Starts to ask and returns the number of the call.
     pub(super) fn asks(&self, to: &str, question: &str) -> anyhow::Result<i64> {
         self.start("ask_peer", &json!({ "to": to, "question": question }))
     }
 
-    /// Answers a question.
     pub(super) fn reply_to(&self, question_id: &Value, answer: &str) -> anyhow::Result<()> {
         let reply = json!({ "question_id": question_id, "answer": answer });
         self.call("reply_to_peer", &reply).map(drop)
     }
 
-    /// Starts a call of a tool. Returns its number.
+    /// Starts a call of a tool and returns its number.
     fn start(&self, tool: &str, arguments: &Value) -> anyhow::Result<i64> {
         self.send(
             "tools/call",
@@ -149,9 +151,9 @@ impl FakeSession {
         serde_json::from_str(text).with_context(|| format!("not JSON: {text}"))
     }
 
-    /// Waits for a progress notice of a call.
+    /// Waits for a progress notification of a call that contains `words`.
     pub(super) fn wait_for_progress(&self, call: i64, words: &str) -> anyhow::Result<()> {
-        self.wait_for("a progress notice", |line| {
+        self.wait_for("a progress notification", |line| {
             line["method"] == "notifications/progress"
                 && line["params"]["progressToken"] == call
                 && line["params"]["message"]
@@ -161,7 +163,7 @@ impl FakeSession {
         .map(drop)
     }
 
-    /// Runs a hook as Claude Code does. Returns what it says to the model; nothing if it says nothing.
+    /// Runs a hook as Claude Code does. Returns its text for the model; empty if it has none.
     pub(super) fn hook(&self, event: &str, fields: &Value) -> anyhow::Result<String> {
         let program = match event {
             "SessionStart" => "claude-mesh-session-start",
@@ -186,7 +188,7 @@ impl FakeSession {
         }
         let output = hook.wait_with_output()?;
         let stderr_text = String::from_utf8_lossy(&output.stderr);
-        ensure!(stderr_text.is_empty(), "{program} says: {stderr_text}");
+        ensure!(stderr_text.is_empty(), "{program} failed: {stderr_text}");
         if output.stdout.is_empty() {
             return Ok(String::new());
         }
@@ -197,7 +199,7 @@ impl FakeSession {
         Ok(text.unwrap_or_default().to_owned())
     }
 
-    /// Kills the client as `kill -9` does and waits until its server is gone too.
+    /// Kills the client as `kill -9` does, and waits for the end of its server.
     pub(super) fn kill(mut self) -> anyhow::Result<()> {
         self.client.kill()?;
         self.client.wait()?;
@@ -235,7 +237,7 @@ impl FakeSession {
         stdin
             .write_all(format!("{message}\n").as_bytes())
             .and_then(|()| stdin.flush())
-            .context("the server has gone")?;
+            .context("the server has ended")?;
         Ok(id)
     }
 
@@ -253,7 +255,7 @@ impl FakeSession {
     }
 }
 
-/// Waits for a line, unless somebody stops the demo.
+/// Waits for a line, unless the demo is interrupted.
 fn receive(lines: &Receiver<Value>, wait_limit: &WaitLimit) -> anyhow::Result<Value> {
     wait_limit.wait(|| match lines.recv_timeout(POLL_INTERVAL) {
         Ok(line) => Ok(Some(line)),
@@ -263,8 +265,8 @@ fn receive(lines: &Receiver<Value>, wait_limit: &WaitLimit) -> anyhow::Result<Va
 }
 
 impl Drop for FakeSession {
-    /// Closes the server's stdin, at which server and client end, and waits for both: nothing may be written into a
-    /// folder that goes.
+    /// Closes the server's stdin, which ends server and client, and waits for both, so that none writes into the removed
+    /// folder.
     fn drop(&mut self) {
         self.stdin.take();
         let ended = (0..200)
@@ -276,7 +278,7 @@ impl Drop for FakeSession {
     }
 }
 
-/// Opens the inbox of a session, as Claude Code does, and reads what is posted there.
+/// Opens the inbox socket of a session, as Claude Code does, and returns the lines posted there.
 fn open_inbox(path: &Path) -> anyhow::Result<Receiver<Value>> {
     let _ = std::fs::remove_file(path);
     let inbox = UnixListener::bind(path).context("cannot open an inbox")?;
@@ -294,7 +296,7 @@ fn open_inbox(path: &Path) -> anyhow::Result<Receiver<Value>> {
     Ok(receiver)
 }
 
-/// Reads what a server says, line by line, until it ends.
+/// Returns the lines that a server prints, until it ends.
 fn read_lines(stdout: impl std::io::Read + Send + 'static) -> Receiver<Value> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -312,7 +314,7 @@ fn read_lines(stdout: impl std::io::Read + Send + 'static) -> Receiver<Value> {
 pub(super) fn question_id(text: &str) -> anyhow::Result<&str> {
     let rest = text.split("id=\"").nth(1);
     rest.and_then(|rest| rest.split('"').next())
-        .context("the hook's text names no question")
+        .context("the text of the hook names no question")
 }
 
 /// Checks status and answer of a result.

@@ -1,6 +1,6 @@
-//! `claude-mesh demo`: the main job played with real servers and real hooks, in seconds; with `--real` by Claude Code itself.
+//! `claude-mesh demo`: plays the main scenarios with real servers and real hooks, in seconds; with `--real` with Claude Code.
 //!
-//! Everything happens in a temporary folder with a mesh of its own; it goes when the demo ends, however it ends.
+//! It runs in a temporary folder with a mesh of its own, which is removed when the demo ends, also after an error or Ctrl-C.
 
 mod claude;
 mod fake_session;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::install::{PROGRAMS, places};
+use super::install::{PROGRAMS, install_paths};
 use super::print;
 use crate::cli::error::{CliError, Failure};
 use crate::cli::outcome::{CommandResult, CommandStatus};
@@ -26,39 +26,39 @@ use crate::cli::demo::sandbox::Sandbox;
 use crate::cli::duration::format_elapsed_ms;
 use claude::ClaudeProgram;
 
-/// Play the main job with real programs, without Claude Code or with it
+/// Play the main scenarios with real programs, with or without Claude Code
 ///
 /// Two sessions, each with a real server and real hooks, in a temporary folder. Takes a few seconds, needs no account,
-/// touches nothing of yours and removes what it made.
+/// changes nothing of yours and removes its folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  claude-mesh demo          plain processes play the sessions
-  claude-mesh demo --real   the Claude Code on your PATH plays them, its model is a script
+  claude-mesh demo          plain processes act as the sessions
+  claude-mesh demo --real   the Claude Code on your PATH runs them; its model is a script
   claude-mesh demo --json")]
 pub(super) struct DemoArgs {
-    /// Play with the installed Claude Code, in two terminals nobody sees. Its model is a script on this machine: no account,
-    /// no token, nothing leaves it.
+    /// Run the installed Claude Code in two hidden terminals. Its model is a script on this machine: it needs no account and
+    /// no token, and sends nothing to the network.
     #[arg(long)]
     real: bool,
-    /// The Claude Code to play with, if not the one on PATH.
+    /// The Claude Code to run, if not the one on PATH.
     #[arg(long, value_name = "PATH", requires = "real")]
     claude: Option<PathBuf>,
-    /// Leave the folder: what the terminals showed, what the models were sent, the mesh.
+    /// Keep the folder: what the terminals showed, the requests to the models, the mesh.
     #[arg(long, requires = "real")]
     keep: bool,
 }
 
-/// Stands for Claude Code in the demo: a process of its own whose child is the server
+/// Act as Claude Code in the demo: a process whose child is the server
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  claude-mesh demo   starts it")]
 pub(super) struct DemoClientArgs {}
 
-/// Plays the stories.
+/// Runs the demo and prints its result.
 pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
     let settings = Settings::of_this_process()?;
-    let programs = places(&settings)?.programs;
+    let programs = install_paths(&settings)?.programs;
     if let Some(missing) = PROGRAMS.iter().find(|name| !programs.join(name).is_file()) {
-        let message = format!("{missing} is not beside claude-mesh");
+        let message = format!("{missing} is not in the folder of claude-mesh");
         let hint = "install all programs into one folder (`cargo install` does)";
         return Err(CliError::new("unsupported", message, hint).into());
     }
@@ -70,8 +70,8 @@ pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
             claude_code: None,
             played: scenarios::run(&sandbox, &mut reporter),
             took_ms: sandbox::now_monotonic_ms() - started_monotonic_ms,
-            leftover_note: "nothing is left of it".into(),
-            failure_hint: "`claude-mesh doctor` tells what is wrong here",
+            leftover_note: "its folder was removed".into(),
+            failure_hint: "`claude-mesh doctor` shows what is wrong here",
         };
         drop(sandbox);
         return demo_result.report(&reporter);
@@ -79,10 +79,10 @@ pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
     let claude = ClaudeProgram::find(args.claude.as_deref(), &settings)?;
     let mut sandbox = Sandbox::set_up(programs, Duration::from_secs(60))?;
     let claude = claude.check_version(&sandbox)?;
-    let mut leftover_note = "nothing is left of it".to_owned();
+    let mut leftover_note = "its folder was removed".to_owned();
     if args.keep {
         sandbox.keep();
-        leftover_note = format!("what there was to see is in {}", sandbox.home().display());
+        leftover_note = format!("its folder is {}", sandbox.home().display());
     }
     let started_monotonic_ms = sandbox::now_monotonic_ms();
     let demo_result = DemoResult {
@@ -91,23 +91,23 @@ pub(super) fn demo(args: &DemoArgs, json: bool) -> CommandResult {
         took_ms: sandbox::now_monotonic_ms() - started_monotonic_ms,
         leftover_note,
         failure_hint: if args.keep {
-            "`*.screen` is what a terminal showed, `*.jsonl` what a model was sent"
+            "`*.screen` is what a terminal showed, `*.jsonl` the requests to a model"
         } else {
-            "`claude-mesh demo --real --keep` leaves what there was to see"
+            "`claude-mesh demo --real --keep` keeps the folder for inspection"
         },
     };
     drop(sandbox);
     demo_result.report(&reporter)
 }
 
-/// How the demo ended.
+/// The result of the demo.
 struct DemoResult {
-    /// The version of the Claude Code that played, if one did.
+    /// The version of Claude Code, if it ran.
     claude_code: Option<String>,
     played: anyhow::Result<()>,
     took_ms: i64,
     leftover_note: String,
-    /// What to do when it failed.
+    /// Printed if the demo failed.
     failure_hint: &'static str,
 }
 
@@ -128,21 +128,21 @@ impl DemoResult {
             });
         }
         if let Err(problem) = self.played {
-            let message = format!("the demo stopped: {problem:#}");
+            let message = format!("the demo failed: {problem:#}");
             let hint = format!("{}; {}", self.leftover_note, self.failure_hint);
             return Err(CliError::new("storage", message, hint).into());
         }
         let took = format_elapsed_ms(self.took_ms);
-        reporter.say(&format!("\nAll of it took {took}; {}.", self.leftover_note))?;
+        reporter.say(&format!("\nThe demo took {took}; {}.", self.leftover_note))?;
         reporter.say("Next: `claude-mesh install`, then open Claude Code in two projects and let one ask the other.")?;
         Ok(CommandStatus::Done)
     }
 }
 
-/// Starts the server as a child and waits for it, as Claude Code does.
+/// Runs the server as a child and waits for its end, as Claude Code does.
 pub(super) fn client() -> CommandResult {
     let settings = Settings::of_this_process()?;
-    let server = places(&settings)?.programs.join(PROGRAMS[0]);
+    let server = install_paths(&settings)?.programs.join(PROGRAMS[0]);
     let ended = std::process::Command::new(&server)
         .status()
         .map_err(|error| {

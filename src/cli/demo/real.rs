@@ -1,4 +1,5 @@
-//! The stories that two real, interactive Claude Code sessions play; each tells what the mesh has recorded and what the models were sent.
+//! The scenarios of `demo --real`: two interactive Claude Code sessions, reported by what the mesh recorded and what the
+//! models received.
 use std::fs;
 use std::sync::Arc;
 
@@ -16,27 +17,27 @@ use crate::model::Activity;
 use crate::platform::{Clock, SystemClock};
 use crate::store::Question;
 
-/// A client, and the model behind it.
+/// A client and its model.
 struct ScriptedSession {
     client: TerminalSession,
     model: ScriptedApi,
 }
 
-/// Both players, and how a person looks at their mesh.
+/// Both sessions in their sandbox.
 struct DemoRun<'a> {
     sandbox: &'a Sandbox,
     frontend: ScriptedSession,
     backend: ScriptedSession,
 }
 
-/// Plays them.
+/// Plays all scenarios.
 pub(super) fn run(
     sandbox: &Sandbox,
     claude: &ClaudeProgram,
     reporter: &mut Reporter,
 ) -> anyhow::Result<()> {
     reporter.say(&format!(
-        "Claude Code {} plays here, in two terminals nobody sees; its models are scripts on this machine.\n\
+        "Claude Code {} runs here in two hidden terminals; its models are scripts on this machine.\n\
          claude-mesh is installed for it in a temporary home.",
         claude.version
     ))?;
@@ -54,13 +55,13 @@ pub(super) fn run(
     played.map_err(|problem| {
         let [one, other] = run.sessions().map(|session| {
             let (name, words) = (session.client.name, session.client.last_screen_words());
-            format!("\n{name}'s screen ends with: {words}")
+            format!("\nthe screen of {name} ends with: {words}")
         });
         anyhow!("{problem:#}{one}{other}")
     })
 }
 
-/// The model of the one who asks: it asks what its person tells it to ask, and reports what came of it.
+/// The model of the asker: it asks what its user types, and reports the result.
 fn asker_script(request: &Request) -> Result<Vec<Block>, String> {
     if let Some(result) = request.tool_results().first() {
         let result: Value = serde_json::from_str(result).map_err(|_| result.clone())?;
@@ -82,7 +83,7 @@ fn asker_script(request: &Request) -> Result<Vec<Block>, String> {
     }
 }
 
-/// The model of the one who is asked: it answers.
+/// The model of the peer that is asked: it answers.
 fn answerer_script(request: &Request) -> Vec<Block> {
     let Some(id) = request.peer_question_id() else {
         return say("Nothing else to do.");
@@ -106,10 +107,10 @@ impl DemoRun<'_> {
     }
 
     fn run_wake_scenario(&self, mesh: &mut Mesh, reporter: &mut Reporter) -> anyhow::Result<()> {
-        reporter.scenario("backend sits idle at its prompt; a question wakes it")?;
+        reporter.scenario("backend is idle; a question wakes it")?;
         ensure!(
             self.backend.model.conversation().is_empty(),
-            "backend is at work already"
+            "backend is busy already"
         );
         let asked = self.type_question(mesh, reporter, "which port does the API use?")?;
         let id = asked.id.to_string();
@@ -118,21 +119,21 @@ impl DemoRun<'_> {
         })?;
         let wake_ms = woken_at_ms - asked.asked_at_ms;
         reporter.step(&format!(
-            "backend starts a turn by itself: its model is sent the question ({} after it was asked)",
+            "backend starts a turn by itself: its model gets the question ({} after it was asked)",
             format_elapsed_ms(wake_ms)
         ))?;
         let (result, result_ms) = self.result(&asked)?;
         let record = stored_question(mesh, &asked)?;
         ensure!(
             result["status"] == "answered",
-            "it is not answered: {result}"
+            "it was not answered: {result}"
         );
         reporter.step(&format!(
             "backend's Claude calls reply_to_peer: {}",
             record.answer.unwrap_or_default()
         ))?;
         reporter.step(&format!(
-            "frontend's Claude has {} as the result of its call ({} after it asked)",
+            "frontend's Claude gets {} as the result of its call ({} after it asked)",
             result["answer"],
             format_elapsed_ms(result_ms)
         ))?;
@@ -141,7 +142,9 @@ impl DemoRun<'_> {
     }
 
     fn run_quiet_scenario(&self, mesh: &mut Mesh, reporter: &mut Reporter) -> anyhow::Result<()> {
-        reporter.scenario("You want backend left alone; its asker is told, and nothing is lost")?;
+        reporter.scenario(
+            "backend is quiet and is not woken; its asker gets `held`, and the question is kept",
+        )?;
         self.sandbox.run_as_person(&["quiet", "backend"])?;
         reporter.step("you: claude-mesh quiet backend")?;
         let received = self.backend.model.conversation().len();
@@ -149,7 +152,7 @@ impl DemoRun<'_> {
         let (result, held_ms) = self.result(&asked)?;
         ensure!(result["status"] == "held", "it is not held: {result}");
         reporter.step(&format!(
-            "frontend's Claude has {} at once as the result of its call, reason {} ({})",
+            "frontend's Claude gets {} at once as the result of its call, reason {} ({})",
             result["status"],
             result["reason"],
             format_elapsed_ms(held_ms)
@@ -157,11 +160,10 @@ impl DemoRun<'_> {
         self.wait_until_both_are_idle(mesh)?;
         ensure!(
             self.backend.model.conversation().len() == received,
-            "backend was disturbed"
+            "backend was woken"
         );
         self.sandbox.run_as_person(&["quiet", "backend", "--off"])?;
-        reporter
-            .step("backend's model has been sent nothing; you: claude-mesh quiet backend --off")?;
+        reporter.step("backend's model got nothing; you: claude-mesh quiet backend --off")?;
         let id = asked.id.to_string();
         let answer = format!("<peer-answer id=\"{id}\"");
         self.sent_request(&self.frontend, "the late answer", |it| {
@@ -169,14 +171,14 @@ impl DemoRun<'_> {
         })?;
         let record = stored_question(mesh, &asked)?;
         reporter.step(&format!(
-            "backend is rung and answers: {}; frontend, at its prompt again, is woken by it",
+            "backend is woken and answers: {}; the late answer wakes frontend, which is idle again",
             record.answer.context("it has no answer")?
         ))?;
         reporter.times(&json!({ "held_ms": held_ms }));
         Ok(())
     }
 
-    /// Types into frontend's terminal and returns what is in the mesh then.
+    /// Types a prompt into frontend's terminal and returns the question that it asks.
     fn type_question(
         &self,
         mesh: &mut Mesh,
@@ -185,7 +187,7 @@ impl DemoRun<'_> {
     ) -> anyhow::Result<Question> {
         let prompt = format!("ask backend: {question}");
         self.frontend.client.type_prompt(&prompt)?;
-        reporter.step(&format!("frontend's person types: {prompt}"))?;
+        reporter.step(&format!("frontend's user types: {prompt}"))?;
         let asked = self.wait("frontend's Claude to ask", || {
             let newest = mesh.questions(Some("backend"), 1)?.into_iter().next();
             let newest = newest.map(|(it, ..)| it);
@@ -200,7 +202,7 @@ impl DemoRun<'_> {
         Ok(asked)
     }
 
-    /// Returns what frontend's model was sent as the result of its call, and how long after the question.
+    /// Returns the result of frontend's call as its model got it, and how long after the question.
     fn result(&self, asked: &Question) -> anyhow::Result<(Value, i64)> {
         let id = asked.id.to_string();
         self.sent_request(&self.frontend, "a result", |it| {
@@ -211,9 +213,9 @@ impl DemoRun<'_> {
         })
     }
 
-    /// Waits until two sessions sit at their prompts and can be asked.
+    /// Waits until both sessions are idle and can be asked.
     fn wait_until_both_are_idle(&self, mesh: &mut Mesh) -> anyhow::Result<()> {
-        self.wait("both sessions to sit at their prompts", || {
+        self.wait("both sessions to be idle", || {
             let peers = mesh.peers(None, PeerScope::Machine, false)?;
             let idle = peers
                 .iter()
@@ -224,14 +226,14 @@ impl DemoRun<'_> {
         })
     }
 
-    /// Waits until a model is sent something.
+    /// Waits until a model gets a request for which `found` returns something.
     fn sent_request<T>(
         &self,
         session: &ScriptedSession,
         what: &str,
         found: impl Fn(&Request) -> Option<T>,
     ) -> anyhow::Result<T> {
-        let what = format!("{}'s model to be sent {what}", session.client.name);
+        let what = format!("the model of {} to get {what}", session.client.name);
         self.wait(&what, || {
             let received = |requests: &[Request]| requests.iter().find_map(&found);
             let answer = session.model.wait_until(POLL_INTERVAL, received);
@@ -239,7 +241,7 @@ impl DemoRun<'_> {
         })
     }
 
-    /// Waits until `look` sees something, while both clients run.
+    /// Waits until `check` returns something; fails if a client ends.
     fn wait<T>(
         &self,
         what: &str,
@@ -250,7 +252,7 @@ impl DemoRun<'_> {
                 let client = &session.client;
                 ensure!(
                     client.is_running(),
-                    "{}'s Claude Code has ended",
+                    "the Claude Code of {} has ended",
                     client.name
                 );
             }
@@ -276,7 +278,7 @@ impl DemoRun<'_> {
         opened.map_err(|fault| anyhow!("{}", fault.message))
     }
 
-    /// Puts what the models were sent beside what the terminals showed.
+    /// Writes the requests to the models into the folder of the demo.
     fn write_requests(&self) -> anyhow::Result<()> {
         for session in self.sessions() {
             let sent_request = session.model.conversation().into_iter();
@@ -302,14 +304,14 @@ impl ScriptedSession {
     }
 }
 
-/// Nothing rings for somebody who only looks.
+/// Sleeps between two reads of the mesh, because a reader has no doorbell.
 fn sleep_then_none<T>() -> Option<T> {
     std::thread::sleep(POLL_INTERVAL);
     None
 }
 
-/// Returns what has become of a question, as the mesh has it.
+/// Returns the question as it is stored now.
 fn stored_question(mesh: &mut Mesh, asked: &Question) -> anyhow::Result<Question> {
-    let reporter = mesh.question_with_names(asked.id)?;
-    Ok(reporter.context("the question is lost")?.0)
+    let stored = mesh.question_with_names(asked.id)?;
+    Ok(stored.context("the question is lost")?.0)
 }

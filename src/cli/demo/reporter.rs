@@ -1,10 +1,10 @@
-//! What is told: as text while it happens, or as JSON at the end.
+//! Prints the scenarios of the demo: as text while they run, or as JSON at the end.
 use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
-use super::super::print;
+use crate::cli::print;
 
-/// The stories told so far.
+/// Prints the scenarios and keeps them for the JSON result.
 pub(super) struct Reporter {
     pub(super) json: bool,
     pub(super) scenarios: Vec<Value>,

@@ -1,4 +1,4 @@
-//! Where the demo is played: a temporary folder with a mesh of its own, and how long it waits there for anything.
+//! The environment of the demo: a temporary folder with a mesh of its own, the time limit of each step, and Ctrl-C.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a process of the demo may take to end before it is killed.
 pub(super) const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A temporary home with a mesh of its own; goes when dropped.
+/// A temporary home folder with a mesh of its own. Dropping it ends its processes and removes it.
 pub(super) struct Sandbox {
     folder: tempfile::TempDir,
-    /// The same without symbolic links.
+    /// The path of `folder` without symbolic links.
     home: PathBuf,
     programs: PathBuf,
     wait_limit: WaitLimit,
 }
 
-/// How long the demo waits for anything, unless somebody stops it.
+/// The time limit of each step, which Ctrl-C ends early.
 #[derive(Clone)]
 pub(super) struct WaitLimit {
     stopped: Arc<AtomicBool>,
@@ -34,8 +34,7 @@ pub(super) struct WaitLimit {
 }
 
 impl Sandbox {
-    /// Makes the folder. From now on Ctrl-C ends the demo and cleans up. No step takes longer than `span`; one that does
-    /// has failed.
+    /// Creates the folder. From now on Ctrl-C ends the demo and cleans up. A step that takes longer than `timeout` fails.
     pub(super) fn set_up(programs: PathBuf, timeout: Duration) -> anyhow::Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -45,7 +44,7 @@ impl Sandbox {
         let folder = tempfile::Builder::new()
             .prefix("claude-mesh-demo-")
             .tempdir()
-            .context("cannot make a temporary folder")?;
+            .context("cannot create a temporary folder")?;
         Ok(Self {
             home: folder.path().canonicalize()?,
             folder,
@@ -54,7 +53,7 @@ impl Sandbox {
         })
     }
 
-    /// Leaves the folder to the person.
+    /// Keeps the folder when the sandbox is dropped.
     pub(super) fn keep(&mut self) {
         self.folder.disable_cleanup(true);
     }
@@ -75,14 +74,14 @@ impl Sandbox {
         self.home.join(".claude-mesh/mesh.db")
     }
 
-    /// Makes the folder of a project.
+    /// Creates the folder of a project.
     pub(super) fn project(&self, name: &str) -> anyhow::Result<PathBuf> {
         let folder = self.home.join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 
-    /// Returns what everyone's environment says, so that no setting of the person's own leads to another mesh.
+    /// Returns the environment of each process, so that no setting of the user leads to another mesh.
     pub(super) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
         vec![
             ("HOME", self.home.clone()),
@@ -92,7 +91,7 @@ impl Sandbox {
         ]
     }
 
-    /// Runs the program for people.
+    /// Runs `claude-mesh` as a person.
     pub(super) fn run_as_person(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let output = Command::new(self.programs.join("claude-mesh"))
             .args(arguments)
@@ -101,13 +100,13 @@ impl Sandbox {
             .current_dir(&self.home)
             .output()?;
         let stderr_text = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "claude-mesh says: {stderr_text}");
+        ensure!(output.status.success(), "claude-mesh failed: {stderr_text}");
         Ok(())
     }
 }
 
 impl Drop for Sandbox {
-    /// Waits for everyone who was started here, and kills who stays: nothing may be written into a folder that goes.
+    /// Waits for the end of all processes of the sandbox and kills the rest, so that none writes into the removed folder.
     fn drop(&mut self) {
         let remaining_processes = || process::find_processes_by_env("HOME", &self.home);
         if poll_until(END_TIMEOUT, POLL_INTERVAL, || {
@@ -125,7 +124,7 @@ impl Drop for Sandbox {
 }
 
 impl WaitLimit {
-    /// Looks until there is something, each time for at most [`POLL_INTERVAL`].
+    /// Calls `check`, which takes at most [`POLL_INTERVAL`], until it returns something.
     pub(super) fn wait<T>(
         &self,
         mut check: impl FnMut() -> anyhow::Result<Option<T>>,
@@ -137,13 +136,13 @@ impl WaitLimit {
         found.with_context(|| format!("nothing came within {} s", self.timeout.as_secs()))
     }
 
-    /// Returns whether somebody stopped the demo.
+    /// Returns whether Ctrl-C was pressed.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::SeqCst)
     }
 }
 
-/// Returns a time to measure spans from.
+/// Returns the monotonic time, to measure durations.
 pub(super) fn now_monotonic_ms() -> i64 {
     SystemClock::new().now().monotonic_ms
 }

@@ -1,4 +1,4 @@
-//! The five stories that plain processes play instead of Claude Code: one wakes, one asks, both ask, one is left alone, one is killed.
+//! The five scenarios of the demo without Claude Code: a wake-up, a Stop hook, two asks at once, quiet, a killed asker.
 use owo_colors::OwoColorize;
 use serde_json::json;
 
@@ -9,13 +9,15 @@ use crate::cli::demo::sandbox;
 use crate::cli::demo::sandbox::Sandbox;
 use crate::cli::duration::format_elapsed_ms;
 
-/// Plays them, with one frontend and one backend.
+/// Plays all scenarios with two fake sessions, frontend and backend.
 pub(super) fn run(sandbox: &Sandbox, reporter: &mut Reporter) -> anyhow::Result<()> {
-    reporter.say("Two Claude Code sessions are played here by plain processes; servers, hooks and the mesh are real.")?;
+    reporter.say(
+        "Two plain processes act as Claude Code sessions; servers, hooks and the mesh are real.",
+    )?;
     let frontend = FakeSession::open(sandbox, "frontend")?;
     let backend = FakeSession::open(sandbox, "backend")?;
     reporter.say(&format!(
-        "backend's model is told at its start: {}",
+        "At its start backend's model gets: {}",
         backend
             .session_start_text
             .lines()
@@ -38,14 +40,14 @@ fn run_wake_scenario(
     backend: &FakeSession,
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "is the database up?";
-    reporter.scenario("One sits idle at its prompt; a question wakes it")?;
+    reporter.scenario("An idle session is woken by a question")?;
     let started_monotonic_ms = sandbox::now_monotonic_ms();
     let ask = frontend.asks("backend", QUESTION)?;
     reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
     let doorbell = backend.next_doorbell()?;
     let wake_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     reporter.step(&format!(
-        "a line comes into backend's inbox, which starts a turn ({})",
+        "a line in backend's inbox starts a turn ({})",
         format_elapsed_ms(wake_ms)
     ))?;
     let hook_text = backend.hook(
@@ -62,7 +64,7 @@ fn run_wake_scenario(
     let total_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     fake_session::expect(&result, "answered", "yes, since noon")?;
     reporter.step(&format!(
-        "the hook attaches the question; backend answers ({} in all)",
+        "the hook attaches the question; backend answers ({} in total)",
         format_elapsed_ms(total_ms)
     ))?;
     reporter.times(&json!({ "ask_to_doorbell_ms": wake_ms, "ask_to_result_ms": total_ms }));
@@ -76,7 +78,9 @@ fn run_quiet_scenario(
     backend: &FakeSession,
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "may I rename the table?";
-    reporter.scenario("You want one left alone; its asker is told, and nothing is lost")?;
+    reporter.scenario(
+        "A quiet session is not woken; its asker gets `held`, and the question is kept",
+    )?;
     sandbox.run_as_person(&["quiet", "backend"])?;
     reporter.step("you: claude-mesh quiet backend")?;
     let started_monotonic_ms = sandbox::now_monotonic_ms();
@@ -85,7 +89,7 @@ fn run_quiet_scenario(
     let held_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     anyhow::ensure!(held["status"] == "held", "expected held: {held}");
     reporter.step(&format!(
-        "frontend asks backend: {QUESTION} It has `held` at once, because backend is {} ({})",
+        "frontend asks backend: {QUESTION} The result is `held` at once, because backend is {} ({})",
         held["reason"].as_str().unwrap_or_default(),
         format_elapsed_ms(held_ms)
     ))?;
@@ -98,7 +102,7 @@ fn run_quiet_scenario(
     )?;
     anyhow::ensure!(
         hook_text.contains(QUESTION),
-        "the held question did not come: {hook_text}"
+        "the held question was not shown: {hook_text}"
     );
     let id = fake_session::question_id(&hook_text)?;
     backend.reply_to(&json!(id), "tomorrow")?;
@@ -107,7 +111,7 @@ fn run_quiet_scenario(
         &json!({ "question_id": held["question_id"] }),
     )?;
     fake_session::expect(&result, "answered", "tomorrow")?;
-    reporter.step("you: claude-mesh quiet backend --off; backend is rung and answers")?;
+    reporter.step("you: claude-mesh quiet backend --off; backend is woken and answers")?;
     reporter.times(&json!({ "held_ms": held_ms }));
     Ok(())
 }
@@ -118,7 +122,7 @@ fn run_stop_hook_scenario(
     backend: &FakeSession,
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which port does the API use?";
-    reporter.scenario("One asks; the other is kept from idling, and answers")?;
+    reporter.scenario("A session about to go idle answers first")?;
     let ask = frontend.asks("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
     reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
@@ -134,7 +138,7 @@ fn run_stop_hook_scenario(
         "the Stop hook did not show the question: {stop_hook_text}"
     );
     reporter.step(&format!(
-        "backend wants to end its turn; the Stop hook puts the question before its model ({})",
+        "backend is about to end its turn; the Stop hook gives the question to its model ({})",
         format_elapsed_ms(hook_ms)
     ))?;
 
@@ -145,15 +149,18 @@ fn run_stop_hook_scenario(
     let answer_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     fake_session::expect(&result, "answered", "5433")?;
     reporter.step(&format!(
-        "backend answers; frontend has \"5433\" as the result of its call ({})",
+        "backend answers; frontend gets \"5433\" as the result of its call ({})",
         format_elapsed_ms(answer_ms)
     ))?;
     let after = backend.hook(
         "Stop",
         &json!({ "prompt_id": "turn-1", "stop_hook_active": true }),
     )?;
-    anyhow::ensure!(after.is_empty(), "the Stop hook did not let go: {after}");
-    reporter.step("backend ends its turn: nothing waits any more")?;
+    anyhow::ensure!(
+        after.is_empty(),
+        "the Stop hook continued the turn again: {after}"
+    );
+    reporter.step("backend ends its turn: no question is left")?;
     reporter.times(&json!({ "stop_hook_ms": hook_ms, "answer_to_result_ms": answer_ms }));
     Ok(())
 }
@@ -163,7 +170,7 @@ fn run_mutual_ask_scenario(
     frontend: &FakeSession,
     backend: &FakeSession,
 ) -> anyhow::Result<()> {
-    reporter.scenario("Both ask each other at once, and neither hangs")?;
+    reporter.scenario("Two sessions ask each other at once, and neither hangs")?;
     let started_monotonic_ms = sandbox::now_monotonic_ms();
     let asks = [
         (frontend, "backend", "is the schema final?"),
@@ -188,7 +195,8 @@ fn run_mutual_ask_scenario(
         let answer = format!("yes, says {}", session.name());
         session.reply_to(question, &answer)?;
     }
-    reporter.step("each wait is interrupted by the other's question; each answers it first")?;
+    reporter
+        .step("the question of the other interrupts each wait; each session answers it first")?;
     for ((session, to, _), question) in asks.iter().zip(&interrupted) {
         let own = json!({ "question_id": question["question_id"] });
         let result = session.call("await_reply", &own)?;
@@ -196,7 +204,7 @@ fn run_mutual_ask_scenario(
     }
     let both_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     reporter.step(&format!(
-        "both have their answers ({})",
+        "both get their answers ({})",
         format_elapsed_ms(both_ms)
     ))?;
     reporter.times(&json!({ "both_answered_ms": both_ms }));
@@ -210,7 +218,7 @@ fn run_killed_asker_scenario(
     backend: &FakeSession,
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which branch do we release?";
-    reporter.scenario("The asker is killed; its successor finds the late answer")?;
+    reporter.scenario("The asker is killed; the next session there gets the late answer")?;
     let ask = frontend.asks("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
     reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
@@ -218,7 +226,7 @@ fn run_killed_asker_scenario(
     frontend.kill()?;
     let ended_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     reporter.step(&format!(
-        "frontend is killed (kill -9); its server notices and leaves ({})",
+        "frontend is killed (kill -9); its server notices and ends ({})",
         format_elapsed_ms(ended_ms)
     ))?;
     let inbox = backend.call("poll_inbox", &json!({}))?;
@@ -236,7 +244,7 @@ fn run_killed_asker_scenario(
         "the late answer was not shown: {hook_text}"
     );
     reporter.step(&format!(
-        "a new session opens in frontend; with its first prompt its model gets the answer ({})",
+        "a new session starts in frontend; with its first prompt its model gets the answer ({})",
         format_elapsed_ms(hook_ms)
     ))?;
     reporter.times(&json!({ "server_gone_ms": ended_ms, "prompt_hook_ms": hook_ms }));

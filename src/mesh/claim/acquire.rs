@@ -1,4 +1,6 @@
 //! Acquires claims, and waits for them by a ticket in the claim queue.
+use serde_json::json;
+
 use crate::mesh::claim::deadlock::find_deadlock;
 use crate::mesh::claim::grant::{Owner, grant_claim, release_claim, withdraw_ticket};
 use crate::mesh::claim::lease::recheck_after_ms;
@@ -11,69 +13,70 @@ use crate::model::{ClaimMode, ClaimState, EventKind, PeerName, Refusal, Result};
 use crate::platform::id::{ClaimId, WaitId};
 use crate::store::{Claim, NewClaim};
 
-/// What somebody wants.
+/// A claim to acquire.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimRequest<'a> {
-    /// What, as [`resource`] gives it.
+    /// The resource, named as [`resource`](crate::mesh::resource()) returns it.
     pub resource: &'a str,
-    /// How.
+    /// Exclusive or shared.
     pub mode: ClaimMode,
-    /// For how long, in milliseconds.
+    /// The length of the lease.
     pub lease_ms: i64,
-    /// What for.
+    /// What the holder needs it for, for others to read.
     pub note: Option<&'a str>,
-    /// Stand in line when somebody else holds it.
+    /// Whether to queue a ticket if the resource is not free.
     pub queue: bool,
-    /// A call waits for the turn.
+    /// Whether a call waits until the ticket is promoted.
     pub wait: bool,
 }
 
-/// What came of asking for a claim.
+/// The result of acquiring a claim.
 #[derive(Debug, Clone)]
 pub enum ClaimOutcome {
-    /// It is yours.
+    /// The session holds the claim.
     Granted(Grant),
-    /// Somebody holds it, and you do not stand in line.
+    /// Others hold the resource, and no ticket was queued.
     Denied {
-        /// Who holds it.
+        /// The current holders.
         holders: Vec<Claim>,
     },
-    /// You stand in line.
+    /// A ticket is in the claim queue.
     Queued(Ticket),
 }
 
-/// A claim that is held. Show `fence` with every write it protects.
+/// A granted claim. Its fencing token goes with every write that it protects.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// The claim.
     pub claim: Claim,
-    /// It was held before, in the same mode.
+    /// Whether the session held it before, in the same mode.
     pub renewed: bool,
 }
 
-/// A place in line.
+/// A ticket in a claim queue.
 #[derive(Debug, Clone)]
 pub struct Ticket {
-    /// Its id; the claim keeps it.
+    /// Its id; the claim that it becomes keeps it.
     pub id: ClaimId,
-    /// Its place; 1 is next.
+    /// Its position in the queue; 1 is next.
     pub position: usize,
-    /// Who holds it.
+    /// The current holders.
     pub holders: Vec<Claim>,
-    /// When the earliest hold may be over, in milliseconds from now.
+    /// When the earliest lease of a holder may expire, in milliseconds from now.
     pub recheck_after_ms: Option<i64>,
-    /// The call that waits for the turn.
+    /// The wait of the call that waits for the promotion.
     pub wait: Option<WaitId>,
-    /// Each of these peers waits for the next, and the last for the first.
+    /// The deadlock that this wait closes: each of these peers waits for the next, and the last for the first.
     pub cycle: Option<Vec<PeerName>>,
 }
 
 impl Mesh {
-    /// Claims a resource: renews what one holds, takes what is free, else stands in line or is denied.
+    /// Renews a claim that the session holds, grants a free resource, else queues a ticket or denies.
     pub fn claim(&mut self, me: &SessionHandle, request: &ClaimRequest) -> Result<ClaimOutcome> {
         request.note.map(check_note).transpose()?;
         let mut claimed = self.write(|verb| acquire(verb, me, request))?;
-        // Whoever begins to wait later finds this wait; so the search need not hold up others.
+        // The search runs after the commit, so that it does not hold the write lock. A session that begins to wait
+        // later finds this wait.
         if let ClaimOutcome::Queued(ticket) = &mut claimed
             && ticket.wait.is_some()
         {
@@ -87,7 +90,7 @@ impl Mesh {
         Ok(claimed)
     }
 
-    /// Looks how it stands with a ticket. `None`: it is gone.
+    /// Returns the state of a ticket; `None` if it does not exist any more. Settles its queue first.
     pub fn queue_turn(&mut self, me: &SessionHandle, id: ClaimId) -> Result<Option<ClaimOutcome>> {
         let found = self.read(|read| Ok(read.tx.claim(id)?.map(|claim| claim.resource)))?;
         let Some(resource) = found else {
@@ -113,7 +116,8 @@ impl Mesh {
         })
     }
 
-    /// Looks how it stands with a ticket after its call has ended. A turn that came in that moment is told by this.
+    /// Returns the state of a ticket after its call has ended. A promotion at that moment counts as notified by this
+    /// call.
     pub fn final_queue_turn(
         &mut self,
         me: &SessionHandle,
@@ -126,7 +130,7 @@ impl Mesh {
         Ok(queue_turn)
     }
 
-    /// Drops what a cancelled call stood in line for, unless another call waits for it.
+    /// Withdraws the ticket of a cancelled call, unless another call waits for it.
     pub fn cancel_ticket(&mut self, me: &SessionHandle, id: ClaimId) -> Result<()> {
         self.write(|verb| {
             let mine = verb
@@ -139,8 +143,8 @@ impl Mesh {
         })
     }
 
-    /// Leaves the line after a call that waited there has ended, unless another call waits there. A turn that came in that
-    /// moment is taken.
+    /// Withdraws the ticket of a call that has ended, unless another call waits for it. A promotion at that moment is
+    /// kept.
     pub fn leave_queue(&mut self, me: &SessionHandle, id: ClaimId) -> Result<Option<ClaimOutcome>> {
         let queue_turn = self.final_queue_turn(me, id)?;
         let Some(ClaimOutcome::Queued(ticket)) = queue_turn else {
@@ -160,8 +164,7 @@ impl Mesh {
         self.final_queue_turn(me, id)
     }
 }
-
-/// Renews what one holds, takes what is free, else stands in line or is denied.
+/// Renews a claim that the session holds, grants a free resource, else queues a ticket or denies.
 pub(in crate::mesh) fn acquire(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -183,26 +186,17 @@ pub(in crate::mesh) fn acquire(
     if let Some(held) = held
         && (held.mode == request.mode || queue_state.holders.len() == 1)
     {
-        let renewed = held.mode == request.mode;
-        verb.tx.renew_claim(held.id, &new)?;
-        verb.tx.mark_grant_notified(held.id)?;
-        if !renewed {
-            // Who has it alone now stands in no line for that; who shares it now lets the next sharers in.
-            ticket.map_or(Ok(()), |ticket| release_claim(verb, ticket, "changed"))?;
-            grant_claim(verb, held, request.mode, true)?;
-            verb.changed_queues.push(request.resource.into());
-        }
-        return build_grant(verb.read(), held.id, renewed).map(ClaimOutcome::Granted);
+        return renew(verb, held, ticket, &new).map(ClaimOutcome::Granted);
     }
     let newcomer = QueueEntry {
         owner,
         mode: request.mode,
     };
-    let queue_turn = ticket.is_none()
+    let is_grantable = ticket.is_none()
         && queue_state
             .grantable_positions(Some(newcomer))
             .contains(&queue_state.queue.len());
-    if queue_turn {
+    if is_grantable {
         let id = verb.tx.insert_ticket(&new)?;
         let claim = verb.tx.claim(id)?.expect("it was just inserted");
         grant_claim(verb, &claim, request.mode, true)?;
@@ -214,15 +208,8 @@ pub(in crate::mesh) fn acquire(
             ticket.id
         }
         None if request.queue => {
-            let id = verb.tx.insert_ticket(&new)?;
-            let data = serde_json::json!({ "claim_id": id, "mode": request.mode, "place": queue_state.queue.len() + 1 });
-            verb.tx.append_event(
-                EventKind::ClaimQueued,
-                Some(me.peer),
-                request.resource,
-                &data,
-            )?;
-            id
+            let position = queue_state.queue.len() + 1;
+            insert_queued_ticket(verb, &new, position)?
         }
         None => {
             return Ok(ClaimOutcome::Denied {
@@ -230,7 +217,40 @@ pub(in crate::mesh) fn acquire(
             });
         }
     };
-    // A ticket that shares now may go with the holders.
+    queued_outcome(verb, me, request, id)
+}
+
+/// Renews a held claim. `held` has the wanted mode, or is the only one and changes its mode.
+fn renew(verb: &mut Verb, held: &Claim, ticket: Option<&Claim>, new: &NewClaim) -> Result<Grant> {
+    let renewed = held.mode == new.mode;
+    verb.tx.renew_claim(held.id, new)?;
+    verb.tx.mark_grant_notified(held.id)?;
+    if !renewed {
+        // An exclusive holder needs no ticket for that any more; a holder that shares now lets the next sharers in.
+        ticket.map_or(Ok(()), |ticket| release_claim(verb, ticket, "changed"))?;
+        grant_claim(verb, held, new.mode, true)?;
+        verb.changed_queues.push(new.resource.into());
+    }
+    build_grant(verb.read(), held.id, renewed)
+}
+
+fn insert_queued_ticket(verb: &mut Verb, new: &NewClaim, position: usize) -> Result<ClaimId> {
+    let id = verb.tx.insert_ticket(new)?;
+    let data = json!({ "claim_id": id, "mode": new.mode, "place": position });
+    let kind = EventKind::ClaimQueued;
+    verb.tx
+        .append_event(kind, Some(new.peer), new.resource, &data)?;
+    Ok(id)
+}
+
+/// Returns the position of a new or changed ticket, or its grant.
+fn queued_outcome(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    request: &ClaimRequest,
+    id: ClaimId,
+) -> Result<ClaimOutcome> {
+    // A ticket that has changed to shared may be granted beside the holders.
     let queue_state = settle_queue(verb, request.resource)?;
     let Some(mut ticket) = find_ticket(verb.read(), &queue_state, id) else {
         verb.tx.mark_grant_notified(id)?;
@@ -239,14 +259,14 @@ pub(in crate::mesh) fn acquire(
     if request.wait {
         ticket.wait = Some(verb.tx.insert_claim_wait(me.session, &verb.host.own, id)?);
     } else {
-        // Its server looks after the line from now on.
+        // The server of the session checks the queue from now on.
         verb.wake([me.session]);
     }
     Ok(ClaimOutcome::Queued(ticket))
 }
 
 fn build_grant(read: ReadContext, id: ClaimId, renewed: bool) -> Result<Grant> {
-    // The server of a client that was just killed may still be asked; what it gets goes with its session.
+    // The server of a client that was just killed may still be asked; its grant ends with the session.
     let claim = read
         .tx
         .claim(id)?
@@ -254,7 +274,7 @@ fn build_grant(read: ReadContext, id: ClaimId, renewed: bool) -> Result<Grant> {
     Ok(Grant { claim, renewed })
 }
 
-/// Returns the place of a ticket; `None` when it stands in line no more.
+/// Returns a ticket with its position; `None` if it is not in the queue.
 fn find_ticket(read: ReadContext, queue_state: &QueueState, id: ClaimId) -> Option<Ticket> {
     let at = queue_state
         .queue

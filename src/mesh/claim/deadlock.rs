@@ -1,5 +1,5 @@
-//! Circles of waits: each waits for the next, over questions and claims alike, and the last for the first. Whoever closes one is
-//! told at once; the others go on to wait.
+//! Finds deadlocks: cycles in the wait-for graph over questions and claims. The session that closes a cycle is interrupted at
+//! once; the others go on to wait.
 use std::collections::HashMap;
 
 use crate::mesh::claim::queue::QueueState;
@@ -8,13 +8,13 @@ use crate::mesh::session::SessionHandle;
 use crate::model::{PeerName, Result};
 use crate::platform::id::PeerId;
 
-/// Returns the shortest circle that waits of `me` for `awaited` close, by name, from `me` to `me`.
+/// Returns the shortest cycle that is closed if `me` waits for `awaited`: the names of its peers, from `me` to `me`.
 pub(in crate::mesh) fn find_deadlock(
     read: ReadContext,
     me: &SessionHandle,
     awaited: impl IntoIterator<Item = PeerId>,
 ) -> Result<Option<Vec<PeerName>>> {
-    // Each peer is looked at once, however many ways lead there; behind a long line there are very many.
+    // Each peer is visited once, although many paths may lead to it: a long claim queue has very many.
     let mut reached: Vec<(PeerId, Option<usize>)> =
         awaited.into_iter().map(|peer| (peer, None)).collect();
     let mut queues = HashMap::new();
@@ -33,7 +33,7 @@ pub(in crate::mesh) fn find_deadlock(
     Ok(None)
 }
 
-/// The names along the way to the last of a circle.
+/// Returns the names on the path to the last peer of a cycle.
 fn peer_names(
     read: ReadContext,
     me: &SessionHandle,
@@ -52,8 +52,8 @@ fn peer_names(
     Ok(peer_names)
 }
 
-/// Returns for whom the calls of a mailbox wait: those they asked, over questions that were shown, and those who come before
-/// them in a line. A killed server's calls wait no more.
+/// Returns the peers for which the calls of a peer wait: those it asked, if they were shown the question, and those
+/// before it in a claim queue. Calls of killed servers do not count.
 fn peers_awaited_by(
     read: ReadContext,
     queues: &mut HashMap<String, QueueState>,

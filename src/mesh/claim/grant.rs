@@ -7,7 +7,7 @@ use crate::model::{EventKind, PeerKind, Result};
 use crate::platform::id::{PeerId, SessionId};
 use crate::store::Claim;
 
-/// Whose a claim is. Each session is a holder of its own; a person is one holder, whichever command speaks.
+/// The owner of a claim. Each session is an owner of its own; a person is one owner for all commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mesh) enum Owner {
     Session(SessionId),
@@ -30,7 +30,7 @@ impl Owner {
     }
 }
 
-/// Grants a claim, and says so. Returns its fence.
+/// Grants a ticket its claim. Returns the fencing token.
 pub(in crate::mesh) fn grant_claim(
     verb: &mut Verb,
     claim: &Claim,
@@ -48,12 +48,12 @@ pub(in crate::mesh) fn grant_claim(
     Ok(fencing_token)
 }
 
-/// Takes a claim or a ticket off the line, because its owner gave it back.
+/// Removes a claim or a ticket that its owner has given back.
 pub(in crate::mesh) fn release_claim(verb: &mut Verb, claim: &Claim, why: &str) -> Result<()> {
     remove_claim(verb, claim, EventKind::ClaimReleased, why)
 }
 
-/// Drops a ticket, unless another call waits there: then it is that one's from now on.
+/// Removes a ticket, unless another call waits for it: then the ticket is transferred to the session of that call.
 pub(in crate::mesh) fn withdraw_ticket(
     verb: &mut Verb,
     ticket: &Claim,
@@ -73,7 +73,7 @@ pub(in crate::mesh) fn reap_claim(verb: &mut Verb, claim: &Claim, why: &str) -> 
     remove_claim(verb, claim, EventKind::ClaimReaped, why)
 }
 
-/// Takes a claim or a ticket away, and says so in the log.
+/// Removes a claim or a ticket, and appends the event.
 fn remove_claim(verb: &mut Verb, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
     verb.tx.delete_claim(claim.id)?;
     let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fencing_token, "was": claim.state, "why": why });

@@ -1,20 +1,20 @@
-//! When a claim expires, and when its lease ends: the one rule for all.
+//! Computes when a lease ends and whether a claim has expired, by the same rule for all.
 use crate::mesh::context::ReadContext;
 use crate::model::claim::HolderStatus;
 use crate::model::{Activity, ClaimState, Liveness, PeerKind, Result};
 use crate::platform::Moment;
 use crate::store::Claim;
 
-/// Why a claim is over.
+/// Why a claim has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mesh) enum ExpiryReason {
     /// The session is dead.
     Died,
-    /// The time is over, or was counted on another boot.
+    /// Its lease is over, or was counted on another boot.
     Lease,
 }
 
-/// Returns whether a claim is over, by the one rule for all.
+/// Returns why a claim or a ticket has expired; `None` if it has not.
 pub(in crate::mesh) fn expiry_reason(
     read: ReadContext,
     claim: &Claim,
@@ -45,8 +45,8 @@ pub(in crate::mesh) fn expiry_reason(
     Ok(expiry.then_some(ExpiryReason::Lease))
 }
 
-/// What a person holds lives by its time alone, and so does a place in line that a command left there. A place where commands
-/// wait lives as long as one of them.
+/// A claim of a person, and a ticket that a command has left in the queue, expire by their lease alone. A ticket for
+/// which commands wait lives as long as one of them.
 fn person_claim_expiry(
     read: ReadContext,
     claim: &Claim,
@@ -72,7 +72,7 @@ fn person_claim_expiry(
     Ok(Some(ExpiryReason::Died))
 }
 
-/// Returns when to look at a line again: when the earliest of its holds may be over, in milliseconds from now.
+/// Returns when the earliest lease of the holders may expire, in milliseconds from now.
 pub(in crate::mesh) fn recheck_after_ms(holders: &[Claim], now: &Moment) -> Option<i64> {
     let ends = holders
         .iter()

@@ -7,37 +7,37 @@ use crate::mesh::session::SessionHandle;
 use crate::model::{ClaimMode, ClaimState, Result};
 use crate::store::Claim;
 
-/// Who holds a resource and who stands in line for it.
+/// The holders of a resource and the queue for it.
 #[derive(Debug, Clone)]
 pub struct ClaimQueue {
     /// The resource.
     pub resource: String,
-    /// Who holds it.
+    /// The holders.
     pub holders: Vec<Claim>,
-    /// Who stands in line; the first is next.
+    /// The tickets; the first is next.
     pub queue: Vec<Claim>,
-    /// The last fence given.
+    /// The last fencing token that was granted.
     pub fencing_token: i64,
 }
 
 impl ClaimQueue {
-    /// Returns whether a claim in it is one's own.
+    /// Returns whether a claim belongs to the session `me`.
     pub fn is_own(claim: &Claim, me: Option<&SessionHandle>) -> bool {
         me.is_some_and(|me| Owner::of(claim) == Owner::me(me))
     }
 }
 
-/// Which resources to look at.
+/// Which resources to list.
 #[derive(Debug, Clone, Copy)]
 pub enum ClaimFilter<'a> {
-    /// One.
+    /// One resource.
     Resource(&'a str),
-    /// Those whose name begins so.
+    /// The resources whose names begin with this text.
     Prefix(&'a str),
 }
 
 impl Mesh {
-    /// Returns who holds what and who stands in line, by resource. Takes out whoever is over on the way.
+    /// Returns the holders and the queue of each resource. Settles these queues first, which may write.
     pub fn claims(&mut self, filter: ClaimFilter<'_>) -> Result<Vec<ClaimQueue>> {
         match filter {
             ClaimFilter::Resource(resource) => self.settle_queue_of(resource)?,
@@ -65,7 +65,8 @@ impl Mesh {
         })
     }
 
-    /// Returns who else holds a resource alone. Only looks: what is over is passed over and stays.
+    /// Returns the exclusive claim of another owner on a resource. Only reads: an expired claim does not count and is
+    /// not removed.
     pub fn find_other_exclusive_holder(
         &mut self,
         me: Option<&SessionHandle>,

@@ -15,10 +15,10 @@ use crate::model::{ClaimState, Result};
 use crate::platform::id::PeerId;
 use crate::store::Claim;
 
-/// How many lines one look goes through.
+/// How many queues one operation settles or lists at most.
 pub(in crate::mesh) const QUEUES_MAX: usize = 1_000;
 
-/// The holders of a resource and the line for it.
+/// The holders of a resource and the queue for it.
 #[derive(Debug, Clone)]
 pub(in crate::mesh) struct QueueState {
     pub(in crate::mesh) holders: Vec<Claim>,
@@ -33,7 +33,7 @@ impl QueueState {
         Self { holders, queue }
     }
 
-    /// Returns the places in the queue of those whose turn has come, were `newcomer` the last in it.
+    /// Returns the positions in the queue that can be granted now, if `newcomer` were the last ticket.
     pub(in crate::mesh) fn grantable_positions(
         &self,
         newcomer: Option<QueueEntry<Owner>>,
@@ -43,7 +43,7 @@ impl QueueState {
         grantable_tickets(&queue_entries(&self.holders), &queue)
     }
 
-    /// Returns the peers for whom the ticket at a place waits.
+    /// Returns the peers for which the ticket at a position waits.
     pub(in crate::mesh) fn blockers(&self, position: usize) -> Vec<PeerId> {
         let queue = queue_entries(&self.queue);
         let owners = blocking_owners(
@@ -62,16 +62,16 @@ impl QueueState {
 }
 
 impl Mesh {
-    /// Takes what is over out of the lines whose name begins with `prefix`, and lets the next in. Writes only if need be.
-    /// Returns how many claims and tickets were over.
+    /// Settles the queues of the resources whose names begin with `prefix`. Writes only if one of them is unsettled.
+    /// Returns how many claims and tickets were evicted.
     pub(in crate::mesh) fn settle_queues(&mut self, prefix: &str) -> Result<usize> {
         let unsettled_queues = self
             .read(|read| unsettled_queues(read, read.tx.claimed_resources(prefix, QUEUES_MAX)?))?;
         self.settle_queues_of(&unsettled_queues)
     }
 
-    /// Looks after the lines in which a session stands. Returns when to look again, in milliseconds; never while it stands
-    /// in none.
+    /// Settles the queues in which a session has a ticket. Returns after how many milliseconds to do it again; `None`
+    /// if it has no ticket.
     pub fn settle_own_queues(&mut self, me: &SessionHandle) -> Result<Option<i64>> {
         let changed_queues = self.read(|read| {
             let mut resources = Vec::new();
@@ -93,18 +93,18 @@ impl Mesh {
             return Ok(recheck_ms);
         }
         self.settle_queues_of(&unsettled_queues)?;
-        // Whoever came to be the first in line is rung by that, and looks then.
+        // A session that has become the first in the queue was woken by this, and checks then.
         Ok(recheck_ms)
     }
 
-    /// The same for all lines on the way of a look, which it neither holds up nor fails.
+    /// Settles all queues as part of another read, which it neither delays nor fails.
     pub(in crate::mesh) fn settle_queues_if_unlocked(&mut self) {
         let lock_timeout = self.store.set_lock_timeout(Duration::ZERO);
         let _ = self.settle_queues("");
         self.store.set_lock_timeout(lock_timeout);
     }
 
-    /// The same for one line.
+    /// Settles the queue of one resource.
     pub(in crate::mesh) fn settle_queue_of(&mut self, resource: &str) -> Result<usize> {
         let unsettled_queues = self.read(|read| unsettled_queues(read, vec![resource.into()]))?;
         self.settle_queues_of(&unsettled_queues)
@@ -115,7 +115,8 @@ impl Mesh {
             return Ok(0);
         }
         self.write(|verb| {
-            // Before any: the record of a death takes all that its session claimed, also in the lines further on.
+            // Counted before any is settled: recording a death removes all claims of its session, also those of later
+            // resources.
             let mut before = 0;
             for resource in resources {
                 before += verb.tx.claims_on(resource)?.len();
@@ -138,7 +139,7 @@ fn queue_entries(claims: &[Claim]) -> Vec<QueueEntry<Owner>> {
     claims.iter().map(position).collect()
 }
 
-/// Puts every line in order that this transaction has touched.
+/// Settles the queues that this transaction has changed.
 pub(in crate::mesh) fn settle_changed_queues(verb: &mut Verb) -> Result<()> {
     while let Some(resource) = verb.changed_queues.pop() {
         settle_queue(verb, &resource)?;
@@ -146,7 +147,7 @@ pub(in crate::mesh) fn settle_changed_queues(verb: &mut Verb) -> Result<()> {
     Ok(())
 }
 
-/// Takes out whoever is over, and promotes whose turn has come.
+/// Evicts dead and expired owners, and promotes the next tickets.
 pub(in crate::mesh) fn settle_queue(verb: &mut Verb, resource: &str) -> Result<QueueState> {
     let mut changed = false;
     for claim in verb.tx.claims_on(resource)? {
@@ -165,7 +166,7 @@ pub(in crate::mesh) fn settle_queue(verb: &mut Verb, resource: &str) -> Result<Q
         return Ok(queue_state);
     }
     let queue_state = QueueState::of(verb.tx.claims_on(resource)?);
-    // The first in line looks when the new holders' time is over.
+    // The first in the queue checks when the leases of the new holders end.
     verb.wake(queue_state.queue.first().map(|ticket| ticket.session));
     Ok(queue_state)
 }
@@ -178,7 +179,7 @@ fn evict(verb: &mut Verb, claim: &Claim, expiry: ExpiryReason) -> Result<()> {
     {
         record_dead_session(verb, &session, &peer)?;
     }
-    // The record of a death takes a session's claims with it, but not a person's.
+    // Recording a death removes the claims of a session, but not those of a person.
     if verb.tx.claim(claim.id)?.is_some() {
         let why = if expiry == ExpiryReason::Died {
             "died"
@@ -190,13 +191,13 @@ fn evict(verb: &mut Verb, claim: &Claim, expiry: ExpiryReason) -> Result<()> {
     Ok(())
 }
 
-/// Grants a ticket its claim. A call that waits for it tells its session; else somebody else must.
+/// Grants a ticket its claim. A call that waits for it notifies its session; otherwise the inbox does.
 fn promote(verb: &mut Verb, queue_state: &QueueState, ticket: &Claim) -> Result<()> {
     let waiting = verb.tx.sessions_waiting_with_ticket(ticket)?;
     let is_notified = waiting
         .iter()
         .any(|session| verb.is_server_running(*session));
-    // Who shared it and now has it alone does not share it any more.
+    // An owner that shared the resource and is promoted to exclusive does not keep the shared claim.
     for held in &queue_state.holders {
         if Owner::of(held) == Owner::of(ticket) {
             release_claim(verb, held, "changed")?;
@@ -208,7 +209,7 @@ fn promote(verb: &mut Verb, queue_state: &QueueState, ticket: &Claim) -> Result<
     Ok(())
 }
 
-/// Returns whether a line is not in order: somebody in it is over, or somebody's turn has come.
+/// Returns whether a queue has an expired entry, or a ticket that can be granted.
 fn is_unsettled(read: ReadContext, queue_state: &QueueState) -> Result<bool> {
     if !queue_state.grantable_positions(None).is_empty() {
         return Ok(true);
@@ -221,7 +222,7 @@ fn is_unsettled(read: ReadContext, queue_state: &QueueState) -> Result<bool> {
     Ok(false)
 }
 
-/// Returns the resources of a name whose lines are not in order.
+/// Returns those of the resources whose queues are unsettled.
 fn unsettled_queues(read: ReadContext, resources: Vec<String>) -> Result<Vec<String>> {
     let mut unsettled_queues = Vec::new();
     for resource in resources {

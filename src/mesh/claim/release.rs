@@ -9,26 +9,26 @@ use crate::model::{ClaimState, PeerName, Refusal, Result};
 use crate::platform::id::ClaimId;
 use crate::store::Claim;
 
-/// What is given back.
+/// What to release.
 #[derive(Debug, Clone, Copy)]
 pub enum ClaimSelector<'a> {
     /// A claim or a ticket.
     Id(ClaimId),
-    /// Whatever one has of a resource.
+    /// All claims and tickets of the session on a resource.
     Resource(&'a str),
 }
 
-/// What came of giving back.
+/// The result of a release.
 #[derive(Debug, Clone)]
 pub struct ReleaseOutcome {
-    /// What it was; `None` when it was gone already.
+    /// What was released; `None` if there was nothing any more.
     pub was: Option<ClaimState>,
-    /// Whose turn has come by that.
+    /// The peers that were promoted by the release.
     pub promoted: Vec<PeerName>,
 }
 
 impl Mesh {
-    /// Gives back a claim or a ticket, or whatever one has of a resource.
+    /// Releases claims and tickets of a session.
     pub fn release(
         &mut self,
         me: &SessionHandle,
@@ -69,7 +69,7 @@ impl Mesh {
     }
 }
 
-/// Puts a line in order. Returns whose turn has come.
+/// Settles a queue. Returns the peers that were promoted.
 fn settle_and_list_promoted(verb: &mut Verb, resource: &str) -> Result<Vec<PeerName>> {
     let waited: Vec<ClaimId> = QueueState::of(verb.tx.claims_on(resource)?)
         .queue

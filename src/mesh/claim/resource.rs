@@ -1,16 +1,16 @@
-//! The names of resources. A file has one name, whichever relative path or link a caller gives.
+//! Names resources. A file has one name, whichever relative path or link a caller gives.
 use std::path::Path;
 
 use crate::model::claim::{ResourceName, parse_resource_name};
 use crate::model::{Refusal, Result};
 use crate::platform::path;
 
-/// Returns the one name of what a caller names; a path is seen from `folder`.
+/// Returns the canonical name of a resource; a path is relative to `folder`.
 pub fn resource(folder: &Path, text: &str) -> Result<String> {
     resource_as("resource", folder, text)
 }
 
-/// Returns the one name of what a caller names by a parameter.
+/// The same; a refusal names `parameter`.
 pub(in crate::mesh) fn resource_as(parameter: &str, folder: &Path, text: &str) -> Result<String> {
     match parse_resource_name(parameter, text)? {
         ResourceName::Other(name) => Ok(name.to_owned()),
@@ -18,7 +18,7 @@ pub(in crate::mesh) fn resource_as(parameter: &str, folder: &Path, text: &str) -
     }
 }
 
-/// Returns the beginning of names that a caller means; a path is seen from `folder`.
+/// Returns the prefix of canonical names for a prefix that a caller gives; a path is relative to `folder`.
 pub fn prefix(folder: &Path, text: &str) -> Result<String> {
     let text = text.trim();
     if text.is_empty() || text == "file:" {
@@ -31,7 +31,7 @@ pub fn prefix(folder: &Path, text: &str) -> Result<String> {
     Ok(prefix)
 }
 
-/// Returns the name of a file as a resource.
+/// Returns the canonical name of a file as a resource: its path with all links resolved.
 pub fn file_resource(folder: &Path, file: &Path) -> Result<String> {
     let refuse =
         |problem: &str| Refusal::argument(format!("\"{}\" {problem}", file.to_string_lossy()));

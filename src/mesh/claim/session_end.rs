@@ -1,20 +1,20 @@
-//! What a session loses when it ends: its claims and its places in claim queues.
+//! Ends the claims and tickets of a session that ends, and records the death of a session.
 use serde_json::json;
 
 use crate::mesh::claim::grant::{reap_claim, withdraw_ticket};
-use crate::mesh::context::Verb;
+use crate::mesh::context::{ReadContext, Verb};
 use crate::model::{EventKind, PeerKind, Result};
 use crate::platform::id::SessionId;
 use crate::store::{Claim, Peer, Session};
 
-/// Records that a session's process is gone.
+/// Records the death of a session whose process does not exist any more.
 pub(in crate::mesh) fn record_dead_session(
     verb: &mut Verb,
     session: &Session,
     peer: &Peer,
 ) -> Result<()> {
     verb.wake(verb.tx.sessions_waiting_for_peer(peer.id)?);
-    let waited = verb.tx.tickets_awaited_by(session.id)?;
+    let ending = EndingSession::of(verb.read(), session.id)?;
     if verb.tx.end_session(session.id)? {
         verb.tx.append_event(
             EventKind::PeerDied,
@@ -22,30 +22,45 @@ pub(in crate::mesh) fn record_dead_session(
             peer.name.as_str(),
             &json!({ "session": session.id }),
         )?;
-        end_session_claims(verb, session.id, peer.kind, waited, "died")?;
+        ending.end_claims(verb, peer.kind, "died")?;
         verb.remove_doorbell(session.id);
     }
     Ok(())
 }
 
-/// Takes away what a session that ends holds and stands in line for. What a person claimed outlives the command, but not
-/// the places in line where the command was still waiting.
-pub(in crate::mesh) fn end_session_claims(
-    verb: &mut Verb,
+/// A session that is about to end.
+pub(in crate::mesh) struct EndingSession {
     session: SessionId,
-    kind: PeerKind,
-    waited: Vec<Claim>,
-    why: &str,
-) -> Result<()> {
-    if kind == PeerKind::Person {
-        for ticket in waited {
-            withdraw_ticket(verb, &ticket, EventKind::ClaimReaped, why)?;
+    /// The tickets for which its calls wait. Ending the session deletes these waits.
+    awaited_tickets: Vec<Claim>,
+}
+
+impl EndingSession {
+    pub(in crate::mesh) fn of(read: ReadContext, session: SessionId) -> Result<Self> {
+        Ok(Self {
+            session,
+            awaited_tickets: read.tx.tickets_awaited_by(session)?,
+        })
+    }
+
+    /// Removes the claims and tickets of the session, which has ended. Claims of a person outlive the command that made
+    /// them, but not the tickets for which the command was still waiting.
+    pub(in crate::mesh) fn end_claims(
+        self,
+        verb: &mut Verb,
+        kind: PeerKind,
+        why: &str,
+    ) -> Result<()> {
+        if kind == PeerKind::Person {
+            for ticket in self.awaited_tickets {
+                withdraw_ticket(verb, &ticket, EventKind::ClaimReaped, why)?;
+            }
+            return Ok(());
         }
-        return Ok(());
+        for claim in verb.tx.claims_of_session(self.session)? {
+            reap_claim(verb, &claim, why)?;
+            verb.changed_queues.push(claim.resource);
+        }
+        Ok(())
     }
-    for claim in verb.tx.claims_of_session(session)? {
-        reap_claim(verb, &claim, why)?;
-        verb.changed_queues.push(claim.resource);
-    }
-    Ok(())
 }

@@ -1,20 +1,20 @@
-//! Claims that were granted while no call of their session waited: its inbox reports them.
+//! Finds claims that were granted while no call of their session waited, for the inbox of the session.
 use crate::mesh::claim::lease::lease_expires_at_ms;
 use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::Result;
 use crate::store::{Claim, PendingFlags};
 
-/// A claim that a session holds without having been told.
+/// A claim that was granted without notifying its session.
 #[derive(Debug, Clone)]
 pub struct Granted {
     /// The claim.
     pub claim: Claim,
-    /// When its lease is over, in wall milliseconds.
+    /// When its lease ends, in wall milliseconds.
     pub until_ms: i64,
 }
 
-/// Returns the claims that a session holds without having been told.
+/// Returns the claims that were granted to a session without notifying it.
 pub(in crate::mesh) fn unnotified_grants(
     read: ReadContext,
     me: &SessionHandle,

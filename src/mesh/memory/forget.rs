@@ -9,17 +9,17 @@ use crate::model::{EventKind, Result};
 use crate::platform::id::MemoryId;
 use crate::store::MESH_SCOPE;
 
-/// Which memory is to be forgotten.
+/// Which memory to erase.
 #[derive(Debug, Clone, Copy)]
 pub enum MemorySelector<'a> {
-    /// This repository's of that key, else the mesh's.
+    /// The memory of this key: of the repository, else of the mesh.
     Key(&'a str),
-    /// The one of that id, whichever version it names.
+    /// The memory of this id, which may be of any version.
     Id(MemoryId),
 }
 
 impl Mesh {
-    /// Forgets a memory with its replaced versions, in every table and in the free pages of the file.
+    /// Erases a memory with its earlier versions, from every table and from the free pages of the file.
     pub fn forget(
         &mut self,
         me: &SessionHandle,

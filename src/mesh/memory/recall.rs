@@ -6,17 +6,17 @@ use crate::model::Result;
 use crate::model::memory::{self as rules, MemoryScope, Query};
 use crate::store::{Memory, MemoryMatch, MemorySearch};
 
-/// Counting for a greeting ends here.
+/// The count in the greeting of a session ends here.
 const COUNTED_MAX: u32 = 1_000;
 
-/// What to recall. Without query and key the newest.
+/// What to search for. Without query and key, the newest memories.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Recall<'a> {
-    /// Words, "phrases", beginnings*, −exclusions.
+    /// Words, "phrases", prefixes*, −exclusions.
     pub query: Option<&'a str>,
-    /// The very key.
+    /// Only the memory of this key.
     pub key: Option<&'a str>,
-    /// All of these tags.
+    /// Only memories with all of these tags.
     pub tags: &'a [String],
     /// Only one of the scopes.
     pub scope: Option<MemoryScope>,
@@ -25,8 +25,8 @@ pub struct Recall<'a> {
 }
 
 impl Mesh {
-    /// Returns what fits, best first: what has every word, then what has a word as part of another, of the own repository
-    /// before the mesh's. Only if nothing has them all, what has some of them.
+    /// Returns the memories that match, best first: those with every word, then those with a word as part of another;
+    /// of the own repository before the mesh. If none has all words, those with some of them.
     pub fn recall(&mut self, home: &str, recall: Recall) -> Result<Vec<MemoryMatch>> {
         let query = recall.query.map(Query::parse).transpose()?;
         let key = recall.key.map(rules::key).transpose()?;
@@ -50,11 +50,14 @@ impl Mesh {
                     break;
                 }
                 let more = match (&query, key) {
-                    (_, Some(key)) => find_by_key(read, scope, key, query.as_ref(), &tags)?,
+                    (_, Some(key)) => {
+                        let newest = read.tx.memory_versions(scope, key)?.into_iter().next();
+                        match_by_key(read, newest, query.as_ref(), &tags)?
+                    }
                     (Some(query), None) => {
                         let tags = &tags;
                         read.tx
-                            .recall(*range, MemorySearch { query, tags, limit })?
+                            .search_memories(*range, MemorySearch { query, tags, limit })?
                     }
                     (None, None) if tags.is_empty() => list_newest(read, *range, limit)?,
                     (None, None) => read.tx.memories_with_tags(*range, &tags, limit)?,
@@ -65,10 +68,10 @@ impl Mesh {
                 for (_, range) in &searched_scopes {
                     let limit = remaining(&found);
                     let tags = &tags;
-                    found.extend(
-                        read.tx
-                            .recall_any_word(*range, MemorySearch { query, tags, limit })?,
-                    );
+                    found.extend(read.tx.search_memories_by_any_word(
+                        *range,
+                        MemorySearch { query, tags, limit },
+                    )?);
                 }
             }
             found.truncate(recall.limit);
@@ -76,7 +79,7 @@ impl Mesh {
         })
     }
 
-    /// Returns all versions of a key that are kept, the newest first: the repository's, else the mesh's.
+    /// Returns all kept versions of a key, the newest first: of the repository, else of the mesh.
     pub fn memory_history(
         &mut self,
         home: &str,
@@ -120,15 +123,13 @@ fn list_newest(
     Ok(newest.into_iter().map(found).collect())
 }
 
-/// The newest version of a key, if what else was asked for fits it.
-fn find_by_key(
+/// Returns the newest version of a key if it matches the query and has the tags.
+fn match_by_key(
     read: ReadContext,
-    scope: &str,
-    key: &str,
+    newest: Option<Memory>,
     query: Option<&Query>,
     tags: &[String],
 ) -> Result<Vec<MemoryMatch>> {
-    let newest = read.tx.memory_versions(scope, key)?.into_iter().next();
     let fits = |memory: &Memory| {
         let has = |tag: &String| memory.tags.iter().any(|own| rules::same_tag(own, tag));
         memory.is_current(read.tx.now.wall_ms) && tags.iter().all(has)

@@ -11,40 +11,40 @@ use crate::platform::id::MemoryId;
 use crate::platform::project::Project;
 use crate::store::{MESH_SCOPE, NewMemory};
 
-/// A time to live has these limits, in seconds.
+/// The limits of a time to live, in seconds.
 const TTL_SECONDS_RANGE: std::ops::RangeInclusive<u32> = 1..=10 * 365 * 86_400;
 
-/// What is to be remembered.
+/// A memory to store.
 #[derive(Debug, Clone, Copy)]
 pub struct Remember<'a> {
     /// The text.
     pub text: &'a str,
-    /// Its key; the same key again replaces.
+    /// Its key. A memory of the same key is replaced.
     pub key: Option<&'a str>,
     /// Words to find it by.
     pub tags: &'a [String],
-    /// When it goes by itself.
+    /// After how many seconds it expires.
     pub ttl_seconds: Option<u32>,
     /// For the repository or for the mesh.
     pub scope: MemoryScope,
-    /// A text that looks like a secret is passed all the same; a person's right only.
+    /// Accepts a text that looks like a secret; works for a person only.
     pub force: bool,
 }
 
-/// What came of it.
+/// The result of storing a memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberOutcome {
     /// Its id.
     pub id: MemoryId,
     /// Its key.
     pub key: Option<String>,
-    /// Which version of the key it is; 1 is the first.
+    /// Its version under this key; 1 is the first.
     pub version: u32,
 }
 
 impl Mesh {
-    /// Returns the place where the memories of a project are. They follow when its folder becomes a repository, and when it is
-    /// none any more.
+    /// Returns the scope key of the memories of a project. Moves the memories if its folder has become a repository, or
+    /// is none any more.
     pub fn memory_home(&mut self, project: &Project) -> Result<String> {
         let home = project.memory_scope_key();
         if let Some(earlier) = project.earlier_memory_scope_key() {
@@ -58,7 +58,7 @@ impl Mesh {
         Ok(home)
     }
 
-    /// Remembers a text for the repository at `home`, or for the mesh.
+    /// Stores a memory for the repository at `home`, or for the mesh.
     pub fn remember(
         &mut self,
         me: &SessionHandle,
@@ -71,14 +71,7 @@ impl Mesh {
         let tags = rules::tags(new.tags)?;
         check_text("key", key.unwrap_or_default(), 0, force)?;
         check_text("tags", &tags.join(" "), 0, force)?;
-        if let Some(seconds) = new
-            .ttl_seconds
-            .filter(|seconds| !TTL_SECONDS_RANGE.contains(seconds))
-        {
-            let (least, most) = (TTL_SECONDS_RANGE.start(), TTL_SECONDS_RANGE.end());
-            let problem = format!("\"ttl_seconds\" must be from {least} to {most}, got {seconds}");
-            return Err(Refusal::argument(problem).into());
-        }
+        check_ttl(new.ttl_seconds)?;
         let scope = scope_key(new.scope, home);
         let (remembered, is_sweep_due) = self.write(|verb| {
             let old = match key {
@@ -105,12 +98,9 @@ impl Mesh {
                 verb.tx.trim_memory_versions(scope, key)?;
             }
             let data = json!({ "key": key, "version": version, "scope": new.scope.as_str() });
-            verb.tx.append_event(
-                EventKind::MemoryChanged,
-                Some(me.peer),
-                &id.to_string(),
-                &data,
-            )?;
+            let kind = EventKind::MemoryChanged;
+            verb.tx
+                .append_event(kind, Some(me.peer), &id.to_string(), &data)?;
             let remembered = RememberOutcome {
                 id,
                 key: key.map(str::to_owned),
@@ -123,6 +113,18 @@ impl Mesh {
     }
 }
 
+fn check_ttl(ttl_seconds: Option<u32>) -> Result<()> {
+    match ttl_seconds {
+        Some(seconds) if !TTL_SECONDS_RANGE.contains(&seconds) => {
+            let (least, most) = (TTL_SECONDS_RANGE.start(), TTL_SECONDS_RANGE.end());
+            let problem = format!("\"ttl_seconds\" must be from {least} to {most}, got {seconds}");
+            Err(Refusal::argument(problem).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the key under which the store keeps the memories of a scope.
 pub(in crate::mesh) fn scope_key(scope: MemoryScope, home: &str) -> &str {
     match scope {
         MemoryScope::Project => home,

@@ -8,55 +8,55 @@ use crate::model::{Result, Topic};
 use crate::platform::id::MessageId;
 use crate::store::{Message, MessageListing};
 
-/// New messages that one prompt can mention at most.
+/// How many new messages one prompt mentions at most.
 const MENTIONED_MAX: u32 = 100;
 
 /// Which messages to list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MessageFilter<'a> {
-    /// Topics beside what comes by itself.
+    /// Topics beside those that the peer subscribes to.
     pub topics: &'a [Topic],
-    /// Also what was read.
+    /// Also messages that were read.
     pub all: bool,
-    /// Only of this sender.
+    /// Only messages of this sender.
     pub from: Option<&'a str>,
-    /// So many at most.
+    /// How many at most.
     pub limit: u32,
-    /// Those after this one.
+    /// Only messages after this one.
     pub after: Option<MessageId>,
 }
 
-/// A look into a mailbox.
+/// The messages of a peer.
 #[derive(Debug, Clone)]
 pub struct MessageList {
     /// The messages, oldest first.
     pub messages: Vec<Message>,
-    /// Up to which message the mailbox has read.
+    /// The last message that the peer has read.
     pub cursor: Option<String>,
-    /// How many it has not read, the named topics included.
+    /// How many it has not read, including the named topics.
     pub unread: u32,
 }
 
-/// What of a mailbox has been neither read nor mentioned.
+/// The messages of a peer that were neither read nor mentioned.
 #[derive(Debug, Clone, Default)]
 pub struct UnmentionedMail {
-    /// The oldest of it, each with the beginning of its text.
+    /// The oldest of them, each with the beginning of its text.
     pub messages: Vec<Message>,
     /// How many there are in all.
     pub count: u32,
 }
 
-/// How far a mailbox has read.
+/// How far a peer has read its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadProgress {
-    /// Up to which message.
+    /// The last message that it has read.
     pub cursor: String,
     /// How many it has not read.
     pub remaining: u32,
 }
 
 impl Mesh {
-    /// Returns messages of a mailbox; moves nothing.
+    /// Returns messages of a peer. Marks nothing as read.
     pub fn messages(&mut self, me: &SessionHandle, filter: &MessageFilter) -> Result<MessageList> {
         me.check_addressable()?;
         self.read(|read| {
@@ -73,7 +73,7 @@ impl Mesh {
             let name = filter.from.map(str::to_lowercase);
             if let Some(name) = &name {
                 listing.from = find_peer(read, name)?.map(|peer| peer.id);
-                // Runs and forgotten peers have no mailbox any more, but what they wrote carries their name.
+                // Headless runs and removed peers are no peers any more, but their messages carry their names.
                 listing.from_name = listing.from.is_none().then_some(name);
             }
             let messages = read.tx.messages(me.peer, &listing)?;
@@ -88,7 +88,7 @@ impl Mesh {
         })
     }
 
-    /// Returns how many messages a mailbox has not read.
+    /// Returns how many messages a peer has not read.
     pub fn unread(&mut self, me: &SessionHandle) -> Result<u32> {
         self.read(|read| {
             Ok(if me.is_addressable() && read.tx.schema_at_least(2) {
@@ -99,7 +99,7 @@ impl Mesh {
         })
     }
 
-    /// Returns what of a mailbox has been neither read nor mentioned.
+    /// Returns the messages of a peer that were neither read nor mentioned.
     pub fn unmentioned_mail(&mut self, me: &SessionHandle) -> Result<UnmentionedMail> {
         self.read(|read| {
             let messages = read.tx.unmentioned_messages(me.peer, MENTIONED_MAX)?;
@@ -113,7 +113,7 @@ impl Mesh {
         })
     }
 
-    /// Notes up to which message a mailbox has read; never backwards.
+    /// Records that a peer has read its messages up to this one. The position never moves backwards.
     pub fn mark_read(&mut self, me: &SessionHandle, up_to: MessageId) -> Result<ReadProgress> {
         me.check_addressable()?;
         self.write(|verb| {
@@ -127,7 +127,7 @@ impl Mesh {
     }
 }
 
-/// A name that is nobody's, and under which nothing was ever written here, is a mistake.
+/// Refuses a name that no peer has and no message here carries.
 fn check_known_sender(
     read: ReadContext,
     me: &SessionHandle,

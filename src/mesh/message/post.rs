@@ -16,33 +16,33 @@ use crate::model::{EventKind, Liveness, PeerKind, Refusal, Result};
 use crate::platform::id::MessageId;
 use crate::store::{IdempotencyMatch, MessageTarget, NewMessage, Peer, Session};
 
-/// Longest time of use of a message, in seconds: a year.
+/// The longest time to live of a message, in seconds: a year.
 pub const MESSAGE_TTL_SECONDS_MAX: u32 = 31_536_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// A message to post.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageDraft<'a> {
-    /// Whom it is for.
+    /// The recipient.
     pub to: &'a Recipient,
     /// Its text.
     pub body: &'a str,
     /// What it is.
     pub kind: MessageType,
-    /// What it is about.
+    /// Its subject line.
     pub subject: Option<&'a str>,
-    /// How long it is of use.
+    /// After how many seconds it expires.
     pub ttl_seconds: Option<u32>,
-    /// Which message it follows.
+    /// The message that it replies to.
     pub in_reply_to: Option<MessageId>,
-    /// A mark by which the same message is not stored twice.
+    /// A key of the sender: the same message is not stored twice under it.
     pub idempotency_key: Option<&'a str>,
-    /// A text that looks like a secret is passed all the same; a person's right only.
+    /// Accepts a text that looks like a secret; works for a person only.
     pub force: bool,
 }
 
 impl<'a> MessageDraft<'a> {
-    /// Returns the plainest message.
+    /// Returns a plain text message.
     pub fn of(to: &'a Recipient, body: &'a str) -> Self {
         Self {
             to,
@@ -57,32 +57,32 @@ impl<'a> MessageDraft<'a> {
     }
 }
 
-/// What came of posting.
+/// The result of posting a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostOutcome {
     /// The message.
     pub id: MessageId,
-    /// How many mailboxes it is for.
+    /// How many peers receive it.
     pub recipients: usize,
-    /// Which of them no session sits at that can be reached now.
+    /// The names of the recipients without a session that can be reached now.
     pub offline: Vec<String>,
 }
 
-/// A mailbox that a message is for, and who may sit there.
+/// A recipient with its sessions.
 pub(in crate::mesh) struct RecipientPeer {
     peer: Peer,
     sessions: Vec<Session>,
 }
 
 impl Mesh {
-    /// Stores a message. Only a command or an alert wakes those it is for.
+    /// Stores a message. Only a command or an alert wakes its recipients.
     pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
         check_draft(me, draft)?;
         let (id, recipients, is_sweep_due) = self.write(|verb| {
             let (id, recipients) = post(verb, me, draft)?;
             Ok((id, recipients, retention::is_sweep_due(verb.read())?))
         })?;
-        // It is stored, whatever becomes of the rest; and who lives is looked up where nobody waits for the lock.
+        // The message is stored in any case. Liveness is looked up here, where nobody waits for the lock.
         self.sweep_if_due(is_sweep_due);
         if recipients.iter().any(|one| self.has_dead_session(one)) {
             let _ = self.record_dead_sessions();
@@ -120,7 +120,7 @@ pub(in crate::mesh) fn check_message_exists(read: ReadContext, id: MessageId) ->
     }
 }
 
-/// Sizes, forms and secrets are checked before anything is stored.
+/// Checks sizes, forms and secrets before anything is stored.
 fn check_draft(me: &SessionHandle, draft: &MessageDraft) -> Result<()> {
     let force = draft.force && me.kind == PeerKind::Person;
     check_text("body", draft.body, 1, force)?;
@@ -217,7 +217,7 @@ fn post(
     store_message(verb, me, &new(target), &sent_to)
 }
 
-/// Stores a message, and rings for it if it wakes.
+/// Stores a message, and wakes its recipients if its kind does.
 pub(in crate::mesh) fn store_message(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -241,8 +241,8 @@ pub(in crate::mesh) fn store_message(
     Ok((id, recipients))
 }
 
-/// Returns whether what is stored went where the same call would go. Of several sessions of a project another may be the
-/// first now.
+/// Returns whether the stored message has the recipient that this call names. For `name/any`, that may be another
+/// session of the project now.
 fn has_same_recipient(read: ReadContext, keyed: &IdempotencyMatch, to: &Recipient) -> Result<bool> {
     Ok(match (to, keyed.to_peer) {
         (Recipient::Everyone, None) => keyed.topic.as_deref() == Some(EVERYONE),
@@ -301,7 +301,7 @@ fn recipients(
     }
 }
 
-/// A peer that talks to everybody all the time is a fault of its program.
+/// Limits broadcasts: a program that sends them in a loop is faulty.
 fn check_broadcast_rate(read: ReadContext, me: &SessionHandle) -> Result<()> {
     let now_ms = read.tx.now.wall_ms;
     match read

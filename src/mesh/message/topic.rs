@@ -7,26 +7,27 @@ use crate::model::{Refusal, Result, Topic};
 /// What to do with topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SubscriptionAction {
-    /// Hear of them from now on.
+    /// Receive their messages from now on.
     #[default]
     Subscribe,
-    /// Hear of them no more.
+    /// Receive their messages no more.
     Unsubscribe,
-    /// Only look.
+    /// Only list the subscribers.
     List,
 }
 
-/// A topic and who hears of it.
+/// A topic and its subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSubscribers {
     /// Its name.
     pub topic: String,
-    /// Who subscribes to it, by name.
+    /// The names of its subscribers.
     pub subscribers: Vec<String>,
 }
 
 impl Mesh {
-    /// Subscribes a mailbox to topics, or ends that. Returns them, or without any all there are, with who hears of them.
+    /// Subscribes a peer to topics, or unsubscribes it. Returns these topics, or all if none is named, with their
+    /// subscribers.
     pub fn subscribe(
         &mut self,
         me: &SessionHandle,

@@ -1,7 +1,8 @@
-//! What a session is at: a small file of its own beside its lock, written by its hooks and read by whoever looks around.
+//! The activity summary of a session: a small file beside its lock, written by its hooks and read by those who list peers.
 //!
-//! Not a row of the database: a prompt must not wait for the write lock, and nothing depends on this text. The file is
-//! replaced in one rename, for its owner only, and goes with the session. A broken or overlong one counts as none.
+//! It is not a row of the database, because a prompt must not wait for the write lock, and nothing depends on this text. The
+//! file is replaced by one rename, is readable for its owner only, and is removed with the session. A broken or too large
+//! file counts as none.
 use std::path::Path;
 
 use crate::mesh::connection::Mesh;
@@ -11,12 +12,12 @@ use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};
 use crate::wake::Doorbells;
 
-/// Nothing of ours is larger.
+/// claude-mesh writes no larger file.
 const BYTES_MAX: u64 = 4_096;
 
 impl Mesh {
-    /// Notes what a session is at: `change` gets what was known and says what is so now. Writes nothing where that is the
-    /// same.
+    /// Changes the activity summary of a session: `change` gets the old one and returns the new one. Writes nothing if
+    /// they are equal.
     pub fn update_activity_summary(
         &self,
         me: &SessionHandle,
@@ -32,13 +33,13 @@ impl Mesh {
         permissions::replace_file(&path, &text)
     }
 
-    /// Forgets what a session is at: it begins anew, or its person wants nothing kept.
+    /// Removes the activity summary of a session: the session starts over, or its person wants none kept.
     pub fn clear_activity_summary(&self, me: &SessionHandle) {
         let _ = std::fs::remove_file(self.doorbells().activity_path(me.session));
     }
 }
 
-/// Returns what a session is at, as far as it is known.
+/// Returns the activity summary of a session, if there is one.
 pub(in crate::mesh) fn activity_summary(
     doorbells: &Doorbells,
     session: SessionId,

@@ -7,7 +7,8 @@ use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::PeerId;
 use crate::store::{Peer, Session};
 
-/// Returns whom an address means; never the caller, never silently somebody else.
+/// Returns the peer that an address means. Never the caller, and never a guess: an unknown or ambiguous name is
+/// refused.
 pub(in crate::mesh) fn resolve_address(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -52,14 +53,14 @@ pub(in crate::mesh) fn find_peer(read: ReadContext, name: &str) -> Result<Option
     }
 }
 
-/// An askable session of the project, an idle one first, else the mailbox that was named.
+/// Returns a peer of the project that can be asked, an idle one first; else the peer that was named.
 fn pick_peer_of_project(verb: &mut Verb, me: &SessionHandle, named: Peer) -> Result<Peer> {
-    let seats_of_project = match &named.project {
-        Some(project) => verb.tx.seats_of_project(project)?,
+    let peers_of_project = match &named.project {
+        Some(project) => verb.tx.peers_of_project(project)?,
         None => vec![named.clone()],
     };
     let mut best: Option<(bool, Peer)> = None;
-    for peer in seats_of_project.iter().filter(|peer| peer.id != me.peer) {
+    for peer in peers_of_project.iter().filter(|peer| peer.id != me.peer) {
         let Some(session) =
             reap_dead_sessions(verb, peer)?.filter(|session| verb.is_askable(session))
         else {
@@ -76,14 +77,14 @@ fn pick_peer_of_project(verb: &mut Verb, me: &SessionHandle, named: Peer) -> Res
     let fallback = || {
         (named.id != me.peer)
             .then_some(named)
-            .or_else(|| seats_of_project.into_iter().find(|peer| peer.id != me.peer))
+            .or_else(|| peers_of_project.into_iter().find(|peer| peer.id != me.peer))
     };
     best.map(|(_, peer)| peer)
         .or_else(fallback)
         .ok_or_else(|| Refusal::argument("that project has no other session than yourself").into())
 }
 
-/// Returns the refusal of a name that is nobody's, with those that are near and here.
+/// Returns the refusal of a name that no peer has. It suggests similar names and lists live peers.
 pub(in crate::mesh) fn unknown_peer_refusal(
     read: ReadContext,
     me: Option<&SessionHandle>,
@@ -116,7 +117,12 @@ pub(in crate::mesh) fn peer_name(read: ReadContext, id: PeerId) -> Result<PeerNa
     Ok(name_or_gone(read.tx.peer(id)?))
 }
 
-/// Returns the name of a peer; a removed one is called `gone`.
+/// Returns the name of a peer that was looked up.
 pub(in crate::mesh) fn name_or_gone(peer: Option<Peer>) -> PeerName {
-    peer.map_or_else(|| PeerName::fold("gone"), |peer| peer.name)
+    peer.map_or_else(removed_name, |peer| peer.name)
+}
+
+/// Returns what a removed peer is called.
+pub(in crate::mesh) fn removed_name() -> PeerName {
+    PeerName::fold("gone")
 }

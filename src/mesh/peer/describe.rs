@@ -1,4 +1,4 @@
-//! What a session says of itself: role, summary, branch and name.
+//! Stores what a session says of itself: role, summary, branch and name.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
 use crate::mesh::peer::directory::{PeerView, build_view};
@@ -6,7 +6,7 @@ use crate::mesh::peer::naming::rename_peer;
 use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, PeerName, Refusal, Result};
 
-/// What a session says of itself; what is `None` stays as it is.
+/// What a session says of itself; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct PeerDescription {
     /// What it is for, at most 64 characters.
@@ -17,14 +17,14 @@ pub struct PeerDescription {
     pub branch: Option<String>,
     /// Where its prompt is, at most 500 characters.
     pub prompt_ptr: Option<String>,
-    /// Time to live where no process can be looked up, in seconds.
+    /// How long the session counts as alive where its process cannot be looked up, in seconds.
     pub ttl_seconds: Option<u32>,
-    /// Another name.
+    /// A new name.
     pub name: Option<String>,
 }
 
 impl Mesh {
-    /// Notes what a session says of itself, and that it is there.
+    /// Stores what a session says of itself, and marks it as seen.
     pub fn describe(
         &mut self,
         me: &SessionHandle,
@@ -85,7 +85,7 @@ pub(in crate::mesh) fn check_description(description: &PeerDescription) -> Resul
     Ok(())
 }
 
-/// A session may name itself only while nothing else does and nobody knows it by its name.
+/// A session may change its own name only to a free one, and only while no other peer has corresponded with it.
 fn rename_self(verb: &mut Verb, me: &SessionHandle, wanted: &str) -> Result<()> {
     let name = PeerName::parse_chosen(wanted)?;
     let peer = verb

@@ -15,46 +15,46 @@ use crate::store::{Claim, Peer, Session, Task};
 /// Which peers to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PeerScope {
-    /// All of the mesh.
+    /// All peers of the mesh.
     #[default]
     Machine,
-    /// All worktrees of the own repository.
+    /// Those of all worktrees of the same repository.
     Repo,
-    /// The own project folder and what lies below it.
+    /// Those of the same project folder and of folders below it.
     Directory,
 }
 
-/// A mailbox and who sits there.
+/// A peer with its session and what is known of both.
 #[derive(Debug, Clone)]
 pub struct PeerView {
-    /// The mailbox.
+    /// The peer.
     pub peer: Peer,
-    /// Its earlier and given names.
+    /// Its earlier names and the name that its person gave it.
     pub aliases: Vec<String>,
-    /// Who sits there.
+    /// Its session.
     pub session: Option<Session>,
-    /// Whether somebody sits there.
+    /// Whether the session lives.
     pub liveness: Liveness,
-    /// What it is doing.
+    /// What the session does.
     pub activity: Activity,
-    /// What it is at, as its hooks have seen it.
+    /// What its hooks have seen it doing.
     pub activity_summary: Option<ActivitySummary>,
-    /// How long it has been idle, in milliseconds; `None` while it is busy or where that cannot be told.
+    /// How long it has been idle, in milliseconds; `None` if it is busy, or if that is unknown.
     pub idle_ms: Option<i64>,
-    /// It can be asked.
+    /// Whether it can be asked now.
     pub askable: bool,
-    /// How many questions wait there.
+    /// How many questions are pending for it.
     pub questions_waiting: u32,
-    /// What is asked is stored without ringing, and why.
+    /// Why questions to it are held.
     pub held: Option<Throttled>,
-    /// What it has claimed.
+    /// Its claims.
     pub claims: Vec<Claim>,
     /// The task it works on.
     pub current_task: Option<Task>,
 }
 
 impl Mesh {
-    /// Returns the peers of a scope, by name. Mailboxes nobody sits at come only with `include_dead`.
+    /// Returns the peers of a scope, by name. Peers without a live session are listed only with `include_dead`.
     pub fn peers(
         &mut self,
         me: Option<&SessionHandle>,
@@ -86,7 +86,7 @@ impl Mesh {
             .iter()
             .any(|view| view.session.is_some() && view.liveness == Liveness::Dead)
         {
-            // What cannot be recorded now, whoever looks next records.
+            // If it fails now, the next read records the deaths.
             let _ = self.record_dead_sessions();
         }
         let wanted = |view: &PeerView| {
@@ -151,7 +151,7 @@ pub(in crate::mesh) fn build_view(read: ReadContext, peer: Peer) -> Result<PeerV
     })
 }
 
-/// Claude Code's registry knows best; where it does not tell, the end of the last turn counts.
+/// The registry of Claude Code is the most accurate; without it, the end of the last turn counts.
 fn idle_since_ms(
     registry_entry: Option<&RegistryEntry>,
     activity_summary: Option<&ActivitySummary>,
@@ -160,7 +160,7 @@ fn idle_since_ms(
     reported_ms.or_else(|| activity_summary?.stopped_at_ms)
 }
 
-/// What is held at a mailbox; what is over counts no more, whether anybody could take it out or not.
+/// Returns the claims of a peer that have not expired, whether or not the expired ones could be removed.
 fn claims_held_by(read: ReadContext, peer: PeerId) -> Result<Vec<Claim>> {
     let mut held = Vec::new();
     for claim in read.tx.claims_held_by(peer)? {

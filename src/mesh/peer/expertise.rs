@@ -1,4 +1,4 @@
-//! Who most likely knows about something: what the mesh has of each peer, put in order. It asks nobody.
+//! Ranks peers by how likely they know a subject, from what the mesh has of each. It asks nobody.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::directory::PeerView;
@@ -6,23 +6,23 @@ use crate::model::activity::ActivitySummary;
 use crate::model::expertise::{ExpertiseMatch, ExpertiseQuery, PeerProfile, rank_peers};
 use crate::model::{PeerKind, Result};
 
-/// So many answered questions of a peer are looked at, the newest.
+/// How many answered questions of a peer are read, the newest first.
 const ANSWERED_MAX: u32 = 300;
-/// So many memories with a word of the subject are looked at, the newest of all peers.
+/// How many memories with a word of the subject are read, the newest first.
 const REMEMBERED_MAX: u32 = 300;
 
-/// A peer in the order of who most likely knows.
+/// A peer in the expertise ranking.
 #[derive(Debug, Clone)]
 pub struct RankedPeer {
     /// The peer.
     pub view: PeerView,
-    /// Why it stands here; `None` where nothing of the subject was found with it.
+    /// Why it has this rank; `None` if nothing of the subject was found with it.
     pub why: Option<String>,
 }
 
 impl Mesh {
-    /// Puts peers in the order of who most likely knows about a subject; those with nothing in common stay, last. Among
-    /// equals who can be asked comes first.
+    /// Ranks peers by how likely they know a subject. Peers without a match come last. Among equals, those that can be
+    /// asked come first.
     pub fn rank_by_expertise(
         &mut self,
         subject: &ExpertiseQuery,
@@ -57,7 +57,7 @@ impl Mesh {
     }
 }
 
-/// Returns what the mesh has of a peer. Nobody can ask a run, whatever it knows.
+/// Returns the texts by which a peer is ranked. A headless run has none, because it cannot be asked.
 fn peer_profile(
     read: ReadContext,
     view: &PeerView,

@@ -7,14 +7,14 @@ use crate::platform::process::{self, ProcessKey};
 use crate::platform::project::Project;
 use crate::platform::{Fault, Settings};
 
-/// Who comes in.
+/// A client process that registers.
 #[derive(Debug, Clone)]
 pub struct JoinRequest {
     /// The client process.
     pub process: ProcessKey,
-    /// Tells several members of one process apart; 0 for hooks and servers.
+    /// Distinguishes several members of one process; 0 for hooks and servers.
     pub instance: u32,
-    /// What sits down. A run gets no mailbox.
+    /// What registers. A headless run gets no mailbox.
     pub kind: PeerKind,
     /// The project; a person needs none.
     pub project: Option<Project>,
@@ -22,11 +22,11 @@ pub struct JoinRequest {
     pub agent: Option<String>,
     /// Claude Code's own id of the session.
     pub client_session: Option<String>,
-    /// A name its person gave it.
+    /// The name that its person gave it.
     pub given_name: Option<String>,
-    /// It is a `claude -p` run.
+    /// Whether it is a `claude -p` run.
     pub headless: bool,
-    /// A server sits down with it.
+    /// Whether a server registers with it.
     pub has_server: bool,
 }
 
@@ -45,7 +45,7 @@ impl JoinRequest {
         Ok(Self::of(process, PeerKind::Session, Some(project)))
     }
 
-    /// Returns the plainest arrival of a process.
+    /// Returns a request without details.
     pub fn of(process: ProcessKey, kind: PeerKind, project: Option<Project>) -> Self {
         Self {
             process,
@@ -60,14 +60,14 @@ impl JoinRequest {
         }
     }
 
-    /// Returns the arrival as a further member of the same process.
+    /// Returns the request of a further member of the same process.
     #[must_use]
     pub fn instance(mut self, instance: u32) -> Self {
         self.instance = instance;
         self
     }
 
-    /// Adds what Claude Code's registry knows and nobody has told yet.
+    /// Adds what the registry of Claude Code knows and the request does not.
     pub fn fill_from_registry(&mut self, registry_entry: Option<RegistryEntry>) {
         let Some(registry_entry) = registry_entry else {
             return;

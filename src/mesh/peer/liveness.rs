@@ -1,4 +1,4 @@
-//! Records the deaths of sessions. Whoever needs a peer records the deaths that it finds there, for all others.
+//! Records the deaths of sessions. An operation that needs a peer records the deaths that it finds there, for all others.
 use crate::mesh::claim::session_end::record_dead_session;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
@@ -6,7 +6,7 @@ use crate::model::{Liveness, Result};
 use crate::store::{Peer, Session};
 
 impl Mesh {
-    /// Records every session whose process is gone.
+    /// Records the deaths of all sessions whose process does not exist any more.
     pub fn record_dead_sessions(&mut self) -> Result<()> {
         self.write(|verb| {
             for session in verb.tx.live_sessions()? {
@@ -19,7 +19,7 @@ impl Mesh {
     }
 }
 
-/// Returns the session that sits at a mailbox. Dead ones found on the way are recorded, and those who wait on them are rung.
+/// Records the deaths of dead sessions at a peer, and wakes those that wait for them. Returns the live session.
 pub(in crate::mesh) fn reap_dead_sessions(verb: &mut Verb, peer: &Peer) -> Result<Option<Session>> {
     let mut found = None;
     for session in verb.tx.live_sessions_at(peer.id)? {

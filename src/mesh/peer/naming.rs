@@ -1,4 +1,4 @@
-//! The names of peers: derived from the project, unique in the mesh, and never given to another peer again.
+//! Names peers. A name is derived from the project, unique in the mesh, and never given to another peer again.
 use std::path::Path;
 
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::platform::id::PeerId;
 use crate::platform::project::Project;
 use crate::store::Peer;
 
-/// Gives a mailbox another name, and says so; the old one stays an alias.
+/// Renames a peer, and appends the event. The old name stays an alias.
 pub(in crate::mesh) fn rename_peer(verb: &mut Verb, peer: &Peer, name: &PeerName) -> Result<()> {
     verb.tx.rename_peer(peer, name)?;
     let renamed_from = json!({ "was": peer.name });
@@ -28,8 +28,8 @@ pub(in crate::mesh) fn qualified_name(project: &Project) -> String {
     }
 }
 
-/// Returns what the mailboxes of a project are called. Where `there` has one that was named before letters other than ASCII
-/// ones counted, it stays so.
+/// Returns the name for peers of a project. If an existing peer has a name from the time when only ASCII letters
+/// counted, it is kept.
 pub(in crate::mesh) fn preferred_name(project: &Project, existing: &[Peer]) -> PeerName {
     let name = qualified_name(project);
     let legacy_name = PeerName::fold_ascii_only(&name);
@@ -43,7 +43,7 @@ pub(in crate::mesh) fn preferred_name(project: &Project, existing: &[Peer]) -> P
     }
 }
 
-/// The names of the folders above a project, nearest first; at most four.
+/// Returns the names of the folders above a project, nearest first; at most four.
 pub(in crate::mesh) fn folders_above(project: &Project) -> Vec<String> {
     let above = project.path.ancestors().skip(1).filter_map(Path::file_name);
     above
@@ -52,7 +52,7 @@ pub(in crate::mesh) fn folders_above(project: &Project) -> Vec<String> {
         .collect()
 }
 
-/// Names given once, also earlier ones, belong to their mailbox for good.
+/// Returns the first candidate that no other peer has or had.
 pub(in crate::mesh) fn first_free_name(
     read: ReadContext,
     candidates: impl Iterator<Item = PeerName>,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::mesh::claim::session_end::end_session_claims;
+use crate::mesh::claim::session_end::EndingSession;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
 use crate::mesh::peer::join_request::JoinRequest;
@@ -22,14 +22,14 @@ use crate::platform::project::Project;
 use crate::store::{NewSession, Peer};
 
 impl Mesh {
-    /// Seats a client process, or finds where it sits already.
+    /// Registers a client process, or finds its session.
     pub fn register(&mut self, request: &JoinRequest) -> Result<SessionHandle> {
         let missing_folders = self.find_missing_folders(request)?;
         self.write(|verb| register(verb, request, &missing_folders))
     }
 
-    /// Returns which folders are gone of the mailbox that has the name which a newcomer wants. Folders are looked at before
-    /// the transaction: one may lie on a disk that does not answer.
+    /// Returns which folders do not exist any more of the peer that has the wanted name. Folders are read before the
+    /// transaction, because one may be on a disk that does not answer.
     fn find_missing_folders(&mut self, request: &JoinRequest) -> Result<Vec<String>> {
         let Some(project) = request
             .project
@@ -65,7 +65,7 @@ impl Mesh {
             .collect())
     }
 
-    /// Returns where a client process sits, without writing anything.
+    /// Returns the session of a client process. Writes nothing.
     pub fn find_session_of_process(
         &mut self,
         process: ProcessKey,
@@ -82,7 +82,7 @@ impl Mesh {
         })
     }
 
-    /// Returns whether this place of its process is another member's: of another project, or with a server of its own.
+    /// Returns whether another member is registered at this location: of another project, or with a server of its own.
     pub fn is_location_taken(&mut self, request: &JoinRequest) -> Result<bool> {
         self.read(|read| {
             let location = read.host.location(request.process, request.instance);
@@ -95,7 +95,7 @@ impl Mesh {
         })
     }
 
-    /// Returns the seat as it is now, for example under a new name; `None` when the session has ended.
+    /// Returns the handle as it is now, for example under a new name; `None` if the session has ended.
     pub fn refresh(&mut self, me: &SessionHandle) -> Result<Option<SessionHandle>> {
         self.read(|read| {
             let live = read
@@ -115,20 +115,20 @@ impl Mesh {
         self.read(|read| Ok(read.tx.has_session_of_process(process)?))
     }
 
-    /// Ends a session; its mailbox stays. Those who wait for it are told.
+    /// Ends a session. The peer stays. Wakes those that wait for it.
     pub fn unregister(&mut self, session: SessionId, reason: &str) -> Result<()> {
         self.write(|verb| {
             let Some(found) = verb.tx.session(session)? else {
                 return Ok(());
             };
             verb.wake(verb.tx.sessions_waiting_for_peer(found.peer)?);
-            // Its waiting hook goes with it.
+            // Its waiting hook ends with it.
             verb.wake([session]);
-            let waited = verb.tx.tickets_awaited_by(session)?;
+            let ending = EndingSession::of(verb.read(), session)?;
             if verb.tx.end_session(session)? {
                 let peer = verb.tx.peer(found.peer)?;
                 if let Some(peer) = &peer {
-                    end_session_claims(verb, session, peer.kind, waited, "left")?;
+                    ending.end_claims(verb, peer.kind, "left")?;
                 }
                 let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
                 verb.tx.append_event(
@@ -143,12 +143,13 @@ impl Mesh {
         })
     }
 
-    /// Takes Claude Code's own id off a session whose client goes on, as `/clear` does.
+    /// Removes the client's session id from a session whose client goes on, as at `/clear`.
     pub fn detach_client_session(&mut self, session: SessionId) -> Result<()> {
         self.write(|verb| Ok(verb.tx.clear_client_session(session)?))
     }
 
-    /// Frees a name: removes a mailbox nobody sits at, with its questions; a person's right. Returns whether there was one.
+    /// Removes a peer without a live session, with its questions, which frees its name. Only a person may. Returns
+    /// whether there was one.
     pub fn forget_peer(&mut self, me: &SessionHandle, name: &str) -> Result<bool> {
         self.write(|verb| {
             let Some(peer) = verb.tx.find_peer_by_name(name)? else {
@@ -218,7 +219,7 @@ fn register(
         session.id
     } else {
         let session = verb.tx.insert_session(&new_session)?;
-        // What could not wake the session before may well wake this one.
+        // A wake that failed for the earlier session may work for this one.
         verb.tx.reset_failed_wakes(peer.id)?;
         verb.tx.append_event(
             EventKind::PeerJoined,
@@ -236,7 +237,7 @@ fn register(
     ))
 }
 
-/// Notes what the project says of itself. A new name in its file renames the mailbox; the old name stays an alias.
+/// Stores what the project says of itself. A new name in its file renames the peer; the old name stays an alias.
 fn sync_project_details(
     verb: &mut Verb,
     peer: &Peer,
@@ -276,7 +277,7 @@ fn sync_project_details(
     Ok(())
 }
 
-/// Subscribes a mailbox to what its project's file names. What cannot be a topic there is passed over.
+/// Subscribes a peer to the topics that the file of its project names. Invalid names are skipped.
 pub(in crate::mesh) fn subscribe_project_topics(
     verb: &mut Verb,
     peer: PeerId,

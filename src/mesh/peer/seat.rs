@@ -26,18 +26,19 @@ pub(in crate::mesh) fn find_or_create_peer(
             let name = PeerName::for_person(&verb.host.own.host);
             match verb.tx.find_peer_by_name(name.as_str())? {
                 Some(peer) => Ok(peer),
-                None => create_peer(verb, PeerKind::Person, &name, &name, None),
+                None => create_peer(verb, &unseated_peer(PeerKind::Person, &name, &name)),
             }
         }
         (PeerKind::Run, Some(project)) => {
             let base = PeerName::for_run(&PeerName::fold(&project.name), request.process.pid);
             let name = first_free_name(verb.read(), PeerName::candidates(&base, 1, &[]), None)?;
-            create_peer(verb, PeerKind::Run, &name, &base, None)
+            create_peer(verb, &unseated_peer(PeerKind::Run, &name, &base))
         }
     }
 }
 
-/// The old seat of a resumed session if it is free, else the lowest free one.
+/// Returns the earlier peer of a resumed session if it is free, else the free peer with the lowest seat, else a new
+/// one.
 fn find_or_create_seat(
     verb: &mut Verb,
     request: &JoinRequest,
@@ -45,9 +46,9 @@ fn find_or_create_seat(
     missing_folders: &[String],
 ) -> Result<Peer> {
     let path = project.path.to_string_lossy();
-    let seats_of_project = verb.tx.seats_of_project(&path)?;
+    let peers_of_project = verb.tx.peers_of_project(&path)?;
     let mut free = Vec::new();
-    for peer in &seats_of_project {
+    for peer in &peers_of_project {
         if reap_dead_sessions(verb, peer)?.is_none() {
             free.push(peer);
         }
@@ -61,14 +62,14 @@ fn find_or_create_seat(
     if let Some(peer) = free.iter().find(|peer| Some(peer.id) == earlier_peer) {
         return Ok((*peer).clone());
     }
-    let taken = |seat: &u32| seats_of_project.iter().any(|peer| peer.seat == Some(*seat));
-    let free_seat = (1..=u32::try_from(seats_of_project.len()).unwrap_or(u32::MAX - 1) + 1)
+    let taken = |seat: &u32| peers_of_project.iter().any(|peer| peer.seat == Some(*seat));
+    let free_seat = (1..=u32::try_from(peers_of_project.len()).unwrap_or(u32::MAX - 1) + 1)
         .find(|seat| !taken(seat))
         .expect("one more number than seats");
     if let Some(peer) = free.first().filter(|peer| peer.seat < Some(free_seat)) {
         return Ok((*peer).clone());
     }
-    let requested_name = preferred_name(project, &seats_of_project);
+    let requested_name = preferred_name(project, &peers_of_project);
     if free_seat == 1 {
         let moved = match adopt_moved_project(verb, &requested_name, project, missing_folders)? {
             None => adopt_moved_legacy_name(verb, project, missing_folders)?,
@@ -83,16 +84,15 @@ fn find_or_create_seat(
         PeerName::candidates(&requested_name, free_seat, &folders_above(project)),
         None,
     )?;
-    create_peer(
-        verb,
-        PeerKind::Session,
-        &name,
-        &requested_name,
-        Some((&path, free_seat)),
-    )
+    let new = NewPeer {
+        project: Some(&path),
+        seat: Some(free_seat),
+        ..unseated_peer(PeerKind::Session, &name, &requested_name)
+    };
+    create_peer(verb, &new)
 }
 
-/// Returns the folders whose names the memories of a mailbox may go by: its project may have become a repository since.
+/// Returns the scope keys that the memories of a peer may have: its project may have become a repository since.
 pub(in crate::mesh) fn memory_homes(owner: &Peer) -> Vec<String> {
     let repository = owner
         .project
@@ -102,8 +102,8 @@ pub(in crate::mesh) fn memory_homes(owner: &Peer) -> Vec<String> {
     memory_homes.into_iter().flatten().collect()
 }
 
-/// A project that was moved keeps its mailbox and what belongs to it: the old folder is gone, nobody sits there, and the name
-/// is the same.
+/// Returns the peer of a project that was moved, and moves what belongs to it: its old folder does not exist, it has no
+/// live session, and its name is the same.
 fn adopt_moved_project(
     verb: &mut Verb,
     requested_name: &PeerName,
@@ -136,7 +136,7 @@ fn adopt_moved_project(
         }
         if verb.tx.schema_at_least(3) {
             verb.tx.move_tasks(old, &path)?;
-            // A worktree that was moved leaves its repository, and with it the memories, where it is.
+            // A worktree that was moved leaves its repository, with the memories, where it is.
             for home in memory_homes(&owner)
                 .iter()
                 .filter(|home| missing_folders.contains(home))
@@ -148,8 +148,8 @@ fn adopt_moved_project(
     Ok(verb.tx.peer(owner.id)?)
 }
 
-/// The same for a mailbox that was named before letters other than ASCII ones counted: many names fell together then, so the
-/// folder's must be the same.
+/// The same for a peer whose name is from the time when only ASCII letters counted. Many names were equal then, so the
+/// name of the folder must be the same, too.
 fn adopt_moved_legacy_name(
     verb: &mut Verb,
     project: &Project,
@@ -165,24 +165,27 @@ fn adopt_moved_legacy_name(
     }
 }
 
-fn create_peer(
-    verb: &mut Verb,
+/// Returns a new peer that belongs to no project.
+fn unseated_peer<'a>(
     kind: PeerKind,
-    name: &PeerName,
-    requested_name: &PeerName,
-    seat: Option<(&str, u32)>,
-) -> Result<Peer> {
-    let id = verb.tx.insert_peer(&NewPeer {
+    name: &'a PeerName,
+    requested_name: &'a PeerName,
+) -> NewPeer<'a> {
+    NewPeer {
         kind,
         name,
         requested_name: requested_name.as_str(),
-        project: seat.map(|(path, _)| path),
-        seat: seat.map(|(_, seat)| seat),
-    })?;
+        project: None,
+        seat: None,
+    }
+}
+
+fn create_peer(verb: &mut Verb, new: &NewPeer) -> Result<Peer> {
+    let id = verb.tx.insert_peer(new)?;
     Ok(verb.tx.peer(id)?.expect("it was just inserted"))
 }
 
-/// Returns whether a folder is gone for sure; one that cannot be looked at is not.
+/// Returns whether a folder certainly does not exist; false if it cannot be read.
 pub(in crate::mesh) fn is_missing_folder(folder: &str) -> bool {
     matches!(Path::new(folder).try_exists(), Ok(false))
 }

@@ -1,4 +1,4 @@
-//! The throttles that a person sets: quiets a peer, or pauses the whole mesh.
+//! Sets the throttles of persons: a quiet peer, and a pause of the whole mesh.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
@@ -10,8 +10,7 @@ use crate::model::throttle::end_text;
 use crate::model::{EventKind, PeerKind, Result};
 
 impl Mesh {
-    /// Makes a peer quiet until a time, or with `None` ends it. Returns the peer's name. Whoever sits there is rung, to
-    /// look at what was held.
+    /// Quiets a peer until a time; `None` ends it. Returns its name. Wakes its session, which reads what was held.
     pub fn set_quiet(
         &mut self,
         me: &SessionHandle,
@@ -24,9 +23,13 @@ impl Mesh {
                 return Err(unknown_peer_refusal(verb.read(), None, name)?.into());
             };
             verb.tx.set_quiet(peer.id, until_ms)?;
-            let before_ms = peer.quiet_until_ms.filter(|ms| *ms > verb.tx.now.wall_ms);
-            let kinds = [EventKind::PeerQuieted, EventKind::PeerResumed];
-            append_throttle_event(verb, me, kinds, peer.name.as_str(), [before_ms, until_ms])?;
+            let change = ThrottleChange {
+                kinds: [EventKind::PeerQuieted, EventKind::PeerResumed],
+                subject: peer.name.as_str(),
+                before_ms: peer.quiet_until_ms.filter(|ms| *ms > verb.tx.now.wall_ms),
+                until_ms,
+            };
+            append_throttle_event(verb, me, &change)?;
             verb.wake(
                 verb.tx
                     .live_sessions_at(peer.id)?
@@ -37,32 +40,47 @@ impl Mesh {
         })
     }
 
-    /// Pauses the whole mesh until a time, or with `None` ends it.
+    /// Pauses the whole mesh until a time; `None` ends it.
     pub fn set_mesh_paused(&mut self, me: &SessionHandle, until_ms: Option<i64>) -> Result<()> {
         self.write(|verb| {
             let before_ms = paused_until(verb.read())?;
             let until = until_ms.map_or_else(String::new, |until_ms| until_ms.to_string());
             verb.tx.set_meta(PAUSED_UNTIL_KEY, &until)?;
-            let kinds = [EventKind::MeshPaused, EventKind::MeshResumed];
-            append_throttle_event(verb, me, kinds, "", [before_ms, until_ms])?;
+            let change = ThrottleChange {
+                kinds: [EventKind::MeshPaused, EventKind::MeshResumed],
+                subject: "",
+                before_ms,
+                until_ms,
+            };
+            append_throttle_event(verb, me, &change)?;
             verb.wake(verb.tx.live_sessions()?.iter().map(|session| session.id));
             Ok(())
         })
     }
 }
 
-/// Says in the log that a brake was put on or taken off, if that changes anything.
+/// A throttle that a person sets or ends.
+struct ThrottleChange<'a> {
+    /// The events of setting and of ending it.
+    kinds: [EventKind; 2],
+    subject: &'a str,
+    before_ms: Option<i64>,
+    until_ms: Option<i64>,
+}
+
+/// Appends the event of a throttle, if it changes anything.
 fn append_throttle_event(
     verb: &mut Verb,
     me: &SessionHandle,
-    [on, off]: [EventKind; 2],
-    subject: &str,
-    [before_ms, until_ms]: [Option<i64>; 2],
+    change: &ThrottleChange,
 ) -> Result<()> {
-    let (kind, data) = match until_ms {
-        _ if before_ms == until_ms => return Ok(()),
+    let [on, off] = change.kinds;
+    let (kind, data) = match change.until_ms {
+        until_ms if until_ms == change.before_ms => return Ok(()),
         Some(until_ms) => (on, json!({ "until": end_text(until_ms) })),
         None => (off, json!({})),
     };
-    Ok(verb.tx.append_event(kind, Some(me.peer), subject, &data)?)
+    Ok(verb
+        .tx
+        .append_event(kind, Some(me.peer), change.subject, &data)?)
 }

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
-use crate::mesh::peer::address::name_or_gone;
+use crate::mesh::peer::address::removed_name;
 use crate::mesh::peer::liveness::reap_dead_sessions;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
@@ -13,18 +13,18 @@ use crate::platform::id::QuestionId;
 use crate::platform::project::head_commit;
 use crate::store::{Peer, Question};
 
-/// A reply to give.
+/// A reply to a question.
 #[derive(Debug, Clone, Copy)]
 pub struct Reply<'a> {
-    /// To which question.
+    /// The question.
     pub question: QuestionId,
     /// The answer, or the reason of a decline.
     pub text: &'a str,
-    /// It says why there is no answer.
+    /// Whether it declines the question.
     pub decline: bool,
-    /// It replaces an answer given before.
+    /// Whether it may replace an earlier answer.
     pub corrects: bool,
-    /// A text that looks like a secret is passed all the same; a person's right only.
+    /// Accepts a text that looks like a secret; works for a person only.
     pub force: bool,
 }
 
@@ -38,21 +38,21 @@ impl Reply<'_> {
     }
 }
 
-/// What came of a reply.
+/// The result of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplyOutcome {
     /// Answered or declined.
     pub state: QuestionState,
     /// Who asked.
     pub to: PeerName,
-    /// A call of the asker waits for it.
+    /// Whether a call of the asker waits for it.
     pub asker_waiting: bool,
-    /// It came when nobody waited any more.
+    /// Whether no call waited for it any more.
     pub late: bool,
 }
 
 impl Mesh {
-    /// Gives a reply; the asker is rung. The same text again changes nothing.
+    /// Stores a reply and wakes the asker. The same reply again changes nothing.
     pub fn reply(&mut self, me: &SessionHandle, reply: Reply) -> Result<ReplyOutcome> {
         check_text(
             "answer",
@@ -60,7 +60,7 @@ impl Mesh {
             1,
             reply.force && me.kind == PeerKind::Person,
         )?;
-        // Before the transaction: nobody waits for the lock while files are read.
+        // Before the transaction, so that nobody waits for the lock while files are read.
         let head = me
             .project
             .as_deref()
@@ -75,7 +75,9 @@ impl Mesh {
             let waiting = verb.served_sessions_waiting_on(question.id, None)?;
             let mut replied = ReplyOutcome {
                 state: reply.state(),
-                to: name_or_gone(asker.clone()),
+                to: asker
+                    .as_ref()
+                    .map_or_else(removed_name, |peer| peer.name.clone()),
                 asker_waiting: !waiting.is_empty(),
                 late: question.answer_late,
             };
@@ -83,7 +85,13 @@ impl Mesh {
                 return Ok(replied);
             }
             replied.late = waiting.is_empty() || question.state == QuestionState::Expired;
-            store_reply(verb, me, &question, &reply, &replied, head.as_deref())?;
+            let accepted = AcceptedReply {
+                question: &question,
+                reply: &reply,
+                outcome: &replied,
+                head: head.as_deref(),
+            };
+            store_reply(verb, me, accepted)?;
             verb.wake(waiting);
             if let Some(asker) = asker {
                 wake_peer(verb, &asker)?;
@@ -93,7 +101,7 @@ impl Mesh {
     }
 }
 
-/// Returns whether a question has this very reply already; refuses one that would replace another without saying so.
+/// Returns whether a question has this reply already. Refuses to replace another one, unless the reply says so.
 fn has_same_reply(question: &Question, reply: &Reply) -> Result<bool> {
     match question.state {
         QuestionState::Open | QuestionState::Expired => Ok(false),
@@ -113,17 +121,26 @@ fn has_same_reply(question: &Question, reply: &Reply) -> Result<bool> {
     }
 }
 
-fn store_reply(
-    verb: &mut Verb,
-    me: &SessionHandle,
-    question: &Question,
-    reply: &Reply,
-    replied: &ReplyOutcome,
-    head: Option<&str>,
-) -> Result<()> {
+/// A reply that is to be stored.
+#[derive(Clone, Copy)]
+struct AcceptedReply<'a> {
+    question: &'a Question,
+    reply: &'a Reply<'a>,
+    outcome: &'a ReplyOutcome,
+    /// The commit that is checked out in the project of the peer that answers.
+    head: Option<&'a str>,
+}
+
+fn store_reply(verb: &mut Verb, me: &SessionHandle, accepted: AcceptedReply) -> Result<()> {
+    let AcceptedReply {
+        question,
+        reply,
+        outcome,
+        head,
+    } = accepted;
     let ReplyOutcome {
         state, to, late, ..
-    } = replied;
+    } = outcome;
     let by = if me.kind == PeerKind::Person {
         AnsweredBy::Person
     } else {
@@ -146,14 +163,15 @@ fn store_reply(
     Ok(())
 }
 
-/// Rings whoever sits at a mailbox.
+/// Wakes the live session of a peer.
 fn wake_peer(verb: &mut Verb, peer: &Peer) -> Result<()> {
     let session = reap_dead_sessions(verb, peer)?;
     verb.wake(session.map(|session| session.id));
     Ok(())
 }
 
-/// The addressee answers, or whoever sits at seat 1 for an empty seat of the project, or the person at this machine.
+/// Allows the peer that was asked, the session at seat 1 for an empty seat of its project, and the person at this
+/// machine.
 fn check_may_answer(verb: &mut Verb, me: &SessionHandle, question: &Question) -> Result<()> {
     if question.target == me.peer || (me.kind == PeerKind::Person && question.asker != me.peer) {
         return Ok(());

@@ -17,65 +17,77 @@ use crate::model::{EventKind, PeerName, Refusal, Result};
 use crate::platform::id::{PeerId, QuestionId, WaitId};
 use crate::store::{NewQuestion, Peer};
 
-/// What to do when nobody who can be asked sits at a mailbox.
+/// What to do if a peer cannot be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IfOffline {
-    /// Store the question and return; the next session there gets it.
+    /// Store the question and return; the next session of the peer gets it.
     #[default]
     Queue,
-    /// Wait all the same.
+    /// Wait until a session of the peer answers.
     Wait,
 }
 
-/// One stored question.
+/// A question to ask.
+#[derive(Debug, Clone, Copy)]
+pub struct QuestionDraft<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// What the peer needs to know to answer it.
+    pub context: Option<&'a str>,
+    /// What to do if the peer cannot be asked now.
+    pub if_offline: IfOffline,
+}
+
+/// A question that was stored.
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
     /// Its id.
     pub question: QuestionId,
-    /// Whom it is for.
+    /// The name of the peer.
     pub to: PeerName,
-    /// The mailbox.
+    /// The peer.
     pub peer: PeerId,
-    /// It had been asked before and is still open; this call joined it.
+    /// Whether the same question was open already, so that this call joined it.
     pub joined: bool,
-    /// Somebody who can be asked sits there.
+    /// Whether the peer can be asked now.
     pub askable: bool,
-    /// When the mailbox was last heard of, in wall milliseconds.
+    /// When the peer was last seen, in wall milliseconds.
     pub last_seen_at_ms: i64,
-    /// It is stored without ringing, and why.
+    /// Why the question is held; `None` if it is not.
     pub held: Option<Throttled>,
-    /// Who else can be asked in that project.
+    /// Other peers of the project that can be asked.
     pub same_project: Vec<String>,
 }
 
 impl AskedQuestion {
-    /// Returns whether the call that asked waits for this question.
+    /// Returns whether a call waits for this question: it can be answered now, or the call waits for offline peers,
+    /// too.
     pub fn is_awaited(&self, if_offline: IfOffline) -> bool {
         self.held.is_none() && (self.askable || if_offline == IfOffline::Wait)
     }
 }
 
-/// What asking has stored, and the wait that began with it.
+/// The questions that a call has stored, and its wait.
 #[derive(Debug, Clone)]
 pub struct AskOutcome {
     /// The questions, in the order of the addresses.
     pub asked: Vec<AskedQuestion>,
-    /// The wait for those that can be answered now; `None` when there is nothing to wait for.
+    /// The wait for those that are awaited; `None` if none is.
     pub wait: Option<WaitId>,
 }
 
 impl Mesh {
-    /// Stores a question for each address, all or none, and begins the wait for them.
+    /// Stores a question for each address, all or none, and begins to wait for them.
     pub fn ask(
         &mut self,
         me: &SessionHandle,
         to: &[Address],
-        question: &str,
-        context: Option<&str>,
-        if_offline: IfOffline,
+        draft: &QuestionDraft,
     ) -> Result<AskOutcome> {
-        check_text("question", question, 1, false)?;
-        context.map_or(Ok(()), |context| check_text("context", context, 0, false))?;
+        check_text("question", draft.question, 1, false)?;
+        if let Some(context) = draft.context {
+            check_text("context", context, 0, false)?;
+        }
         let (outcome, is_sweep_due) = self.write(|verb| {
             let mut asked: Vec<AskedQuestion> = Vec::new();
             for address in to {
@@ -85,11 +97,11 @@ impl Mesh {
                         Refusal::argument(format!("\"{}\" is asked twice", peer.name)).into(),
                     );
                 }
-                asked.push(create_question(verb, me, &peer, question, context)?);
+                asked.push(create_question(verb, me, &peer, draft)?);
             }
             let awaited: Vec<QuestionId> = asked
                 .iter()
-                .filter(|one| one.is_awaited(if_offline))
+                .filter(|one| one.is_awaited(draft.if_offline))
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
@@ -109,38 +121,9 @@ fn create_question(
     verb: &mut Verb,
     me: &SessionHandle,
     peer: &Peer,
-    question: &str,
-    context: Option<&str>,
+    draft: &QuestionDraft,
 ) -> Result<AskedQuestion> {
-    let depth = verb.tx.max_delivered_depth(me.session)? + 1;
-    if depth > DEPTH_MAX {
-        let problem = format!(
-            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
-        );
-        return Err(Refusal::RateLimited { problem }.into());
-    }
-    let new = NewQuestion {
-        asker: me.peer,
-        asker_session: me.session,
-        target: peer.id,
-        question,
-        context,
-        depth,
-    };
-    let same = verb.tx.find_identical_open_question(&new)?;
-    let id = if let Some(id) = same {
-        id
-    } else {
-        let id = verb.tx.insert_question(&new)?;
-        let data = json!({ "to": peer.name, "bytes": question.len() });
-        verb.tx.append_event(
-            EventKind::QuestionAsked,
-            Some(me.peer),
-            &id.to_string(),
-            &data,
-        )?;
-        id
-    };
+    let (id, joined) = insert_or_join(verb, me, peer, draft)?;
     let session = reap_dead_sessions(verb, peer)?;
     let askable = session
         .as_ref()
@@ -158,7 +141,7 @@ fn create_question(
     if let Some(held) = held {
         hold_question(verb, me, id, held.reason.as_str())?;
     }
-    // Its server rings nothing while it is held, but may have to tell its person.
+    // While the question is held, its server posts no line, but it may have to notify its person.
     if held.is_none_or(|held| PersonAlert::from_throttle(held).is_some()) {
         verb.wake(session.map(|session| session.id));
     }
@@ -166,12 +149,45 @@ fn create_question(
         question: id,
         to: peer.name.clone(),
         peer: peer.id,
-        joined: same.is_some(),
+        joined,
         askable,
         last_seen_at_ms: peer.last_seen_at_ms,
         held,
         same_project,
     })
+}
+
+/// Stores a question, unless the same one is open. Returns its id, and whether it was open already.
+fn insert_or_join(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    peer: &Peer,
+    draft: &QuestionDraft,
+) -> Result<(QuestionId, bool)> {
+    let depth = verb.tx.max_delivered_depth(me.session)? + 1;
+    if depth > DEPTH_MAX {
+        let problem = format!(
+            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
+        );
+        return Err(Refusal::RateLimited { problem }.into());
+    }
+    let new = NewQuestion {
+        asker: me.peer,
+        asker_session: me.session,
+        target: peer.id,
+        question: draft.question,
+        context: draft.context,
+        depth,
+    };
+    if let Some(id) = verb.tx.find_identical_open_question(&new)? {
+        return Ok((id, true));
+    }
+    let id = verb.tx.insert_question(&new)?;
+    let data = json!({ "to": peer.name, "bytes": draft.question.len() });
+    let kind = EventKind::QuestionAsked;
+    verb.tx
+        .append_event(kind, Some(me.peer), &id.to_string(), &data)?;
+    Ok((id, false))
 }
 
 fn askable_peers_in_project(
@@ -185,7 +201,7 @@ fn askable_peers_in_project(
     let mut names = Vec::new();
     for other in read
         .tx
-        .seats_of_project(project)?
+        .peers_of_project(project)?
         .into_iter()
         .filter(|other| other.id != peer.id && other.id != me.peer)
     {

@@ -1,26 +1,28 @@
-//! Records what was put before the model of a session.
+//! Records what was delivered to a session: handed to its client for the model.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::Verb;
 use crate::mesh::question::inbox::Inbox;
+use crate::mesh::question::stop::StopStreak;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::turn::{count_peer_turn, enter_turn};
 use crate::model::{EventKind, Result, WakeState};
 
-/// How something is put before a session.
+/// How something is delivered to a session.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::mesh) struct DeliveryDetails<'a> {
-    /// In which turn, if that is known.
+    /// The turn, if it is known.
     pub(in crate::mesh) turn: Option<&'a str>,
-    /// By which way.
+    /// The way of the delivery.
     pub(in crate::mesh) channel: WakeState,
-    /// What the log tells of it: which turn by peers it began, or how often in a row it kept one going.
+    /// A count for the event: of turns that peers have started, or of blocks in a row.
     pub(in crate::mesh) counted: Option<(&'static str, u32)>,
 }
 
 impl Mesh {
-    /// Notes that questions, late answers, granted claims and mail were handed to the session's client for the model's next request.
+    /// Records that questions, late answers, granted claims and mail were handed to the client of a session, for the
+    /// next request to its model.
     pub fn mark_delivered(
         &mut self,
         me: &SessionHandle,
@@ -52,15 +54,17 @@ impl Mesh {
         })
     }
 
-    /// Notes that the Stop hook keeps the session in its turn: `kept` holds the questions it names, and `streak` is how
-    /// often it did so in a row.
+    /// Records that the Stop hook continues a turn for these questions, for the `streak`th time in a row.
     pub fn record_stop_block(
         &mut self,
         me: &SessionHandle,
         blocked_for: &Inbox,
-        turn: &str,
-        streak: u32,
+        streak: StopStreak,
     ) -> Result<()> {
+        let StopStreak {
+            turn,
+            count: streak,
+        } = streak;
         self.write(|verb| {
             let details = DeliveryDetails {
                 turn: Some(turn),

@@ -1,5 +1,6 @@
-//! The inbox of a session: questions to answer, late answers, granted claims, and whether there is mail. Reading it marks
-//! nothing.
+//! Reads the inbox of a session: questions to answer, late answers, granted claims, and whether there is mail.
+//!
+//! Reading it marks nothing.
 use crate::mesh::claim::unnotified::{Granted, unnotified_grants};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
@@ -9,20 +10,20 @@ use crate::mesh::wake::pending::late_replies;
 use crate::model::{PeerName, Result};
 use crate::store::{Message, Peer, Question, QuestionDelivery, Session};
 
-/// A question that waits for a session.
+/// A question that is pending for a session.
 #[derive(Debug, Clone)]
 pub struct PendingQuestion {
-    /// The question and what this session has seen of it.
+    /// The question, and its delivery to this session.
     pub pending: QuestionDelivery,
     /// Who asks.
     pub from: PeerName,
-    /// A call of the asker waits for the answer.
+    /// Whether a call of the asker waits for the answer.
     pub asker_waiting: bool,
-    /// The empty seat of the same project it is for, when it is not for this one.
+    /// The empty seat of the same project that was asked; `None` if the session itself was.
     pub on_behalf_of: Option<PeerName>,
 }
 
-/// An answer that came when nobody waited.
+/// An answer that came while no call waited for it.
 #[derive(Debug, Clone)]
 pub struct LateAnswer {
     /// The question with its answer.
@@ -31,23 +32,23 @@ pub struct LateAnswer {
     pub from: PeerName,
 }
 
-/// What waits for a session.
+/// What is pending for a session.
 #[derive(Debug, Clone, Default)]
 pub struct Inbox {
     /// Questions, oldest first.
     pub questions: Vec<PendingQuestion>,
     /// Late answers, oldest first.
     pub answers: Vec<LateAnswer>,
-    /// Claims it holds without having been told.
+    /// Claims that were granted without notifying it.
     pub granted: Vec<Granted>,
-    /// There is mail that has been neither read nor mentioned; [`Mesh::unmentioned_mail`] looks at it.
+    /// Whether there is mail that was neither read nor mentioned; [`Mesh::unmentioned_mail`] returns it.
     pub has_new_mail: bool,
-    /// Mail that is mentioned with the rest, oldest first.
+    /// Mail to mention, oldest first.
     pub mail: Vec<Message>,
 }
 
 impl Inbox {
-    /// Returns whether nothing is to be put before the model.
+    /// Returns whether there is nothing to deliver.
     pub fn is_empty(&self) -> bool {
         self.questions.is_empty()
             && self.answers.is_empty()
@@ -57,29 +58,29 @@ impl Inbox {
 }
 
 impl Mesh {
-    /// Returns what waits for a session, without marking anything.
+    /// Returns what is pending for a session. Marks nothing.
     pub fn inbox(&mut self, me: &SessionHandle) -> Result<Inbox> {
         self.read_and_wake_unnotified(|read| inbox(read, me))
     }
 
-    /// Returns the row of a session.
+    /// Returns what is stored of a session.
     pub fn session(&mut self, me: &SessionHandle) -> Result<Option<Session>> {
         self.read(|read| Ok(read.tx.session(me.session)?))
     }
 
-    /// Returns whether a call of this session waits for answers now.
+    /// Returns whether a call of this session waits now.
     pub fn is_waiting(&mut self, me: &SessionHandle) -> Result<bool> {
         self.read(|read| {
             Ok(read.is_server_running(me.session) && read.tx.newest_wait(me.session)?.is_some())
         })
     }
 
-    /// Notes what a hook saw the session do, for clients whose registry cannot be read.
+    /// Stores what a hook saw the session do, for clients whose registry cannot be read.
     pub fn set_activity(&mut self, me: &SessionHandle, activity: &str) -> Result<()> {
         self.write(|verb| Ok(verb.tx.set_activity(me.session, activity)?))
     }
 
-    /// Notes that the person was told to restart the session.
+    /// Records that the person was asked to restart the session.
     pub fn mark_restart_notified(&mut self, me: &SessionHandle) -> Result<()> {
         self.write(|verb| Ok(verb.tx.mark_restart_notified(me.session)?))
     }
@@ -110,7 +111,7 @@ pub(in crate::mesh) fn inbox(read: ReadContext, me: &SessionHandle) -> Result<In
     {
         for seat in read
             .tx
-            .seats_of_project(&project)?
+            .peers_of_project(&project)?
             .iter()
             .filter(|seat| seat.id != me.peer)
         {
@@ -163,7 +164,7 @@ fn pending_at(
     on_behalf_of: Option<&PeerName>,
 ) -> Result<Vec<PendingQuestion>> {
     let mut questions = Vec::new();
-    for pending in read.tx.pending(at, me.session)? {
+    for pending in read.tx.pending_questions(at, me.session)? {
         let from = peer_name(read, pending.question.asker)?;
         let asker_waiting = !read
             .served_sessions_waiting_on(pending.question.id, None)?

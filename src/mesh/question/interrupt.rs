@@ -12,10 +12,10 @@ use crate::platform::id::{QuestionId, WaitId};
 use crate::platform::text::utf16_len;
 use crate::store::QuestionDelivery;
 
-/// A question that interrupted one wait and is still unanswered interrupts the next-newest after this time.
+/// A question that has interrupted one wait and is still unanswered interrupts the next-newest after this time.
 const NEXT_WAIT_AFTER_MS: i64 = 10_000;
-/// So many characters of questions, as JSON, a call returns with at most when it is interrupted. It may have answers to
-/// carry beside them.
+/// How many characters of questions, as JSON, an interrupted call returns at most. It may have answers to return beside
+/// them.
 const INTERRUPTION_CHARS_MAX: usize = 150_000;
 
 /// Why a wait was interrupted.
@@ -23,23 +23,24 @@ const INTERRUPTION_CHARS_MAX: usize = 150_000;
 pub enum InterruptReason {
     /// A question for the waiting session came.
     IncomingQuestion,
-    /// Each of these peers waits for the next, and the last for the first.
+    /// A deadlock: each of these peers waits for the next, and the last for the first.
     Cycle(Vec<PeerName>),
 }
 
 /// An interrupted wait: answer first, then wait again.
 #[derive(Debug, Clone)]
 pub struct Interruption {
-    /// Why.
+    /// The reason.
     pub reason: InterruptReason,
-    /// What waits for the session, oldest first, as far as there is room.
+    /// What is pending for the session, oldest first, within the budget of a result.
     pub questions: Vec<PendingQuestion>,
-    /// How many more wait; they were not shown.
+    /// How many more are pending; they were not delivered.
     pub omitted: usize,
 }
 
 impl Mesh {
-    /// Interrupts a wait: returns what waits for the session, marked as shown. `None` when another call was faster.
+    /// Interrupts a wait. Returns what is pending for the session, marked as delivered; `None` if another call was
+    /// faster.
     pub fn interrupt(
         &mut self,
         me: &SessionHandle,
@@ -48,7 +49,7 @@ impl Mesh {
     ) -> Result<Option<Interruption>> {
         self.write(|verb| {
             let all = questions_at(verb.read(), me, me.peer, None)?;
-            let pending = verb.tx.pending(me.peer, me.session)?;
+            let pending = verb.tx.pending_questions(me.peer, me.session)?;
             let urgent: Vec<QuestionId> =
                 questions_due_to_interrupt(verb.read(), me, wait, &pending)?;
             if *reason == InterruptReason::IncomingQuestion && urgent.is_empty() {
@@ -65,7 +66,7 @@ impl Mesh {
                 counted: None,
             };
             mark_delivered(verb, me, &inbox, details)?;
-            // What was left out interrupts the next wait.
+            // Questions that were left out interrupt the next wait.
             let included = inbox.questions.iter().map(|one| one.pending.question.id);
             for id in included.filter(|id| urgent.contains(id)) {
                 verb.tx.increment_interrupts(id, me.session)?;
@@ -79,7 +80,7 @@ impl Mesh {
         })
     }
 
-    /// Interrupts a wait for something else than answers when a question for its session came.
+    /// Interrupts a wait for anything but answers, if a question for its session has come.
     pub fn interrupt_if_asked(
         &mut self,
         me: &SessionHandle,
@@ -94,8 +95,8 @@ impl Mesh {
     }
 }
 
-/// Returns what an interrupted call has room for, in the order it came: what interrupts it goes before the others, and one
-/// always comes.
+/// Returns the questions within the budget of an interrupted call, in the order of their arrival. Urgent ones go before
+/// the others, and one is always included.
 fn fit_to_budget(all: Vec<PendingQuestion>, urgent: &[QuestionId]) -> Vec<PendingQuestion> {
     let is_urgent = |at: &usize| urgent.contains(&all[*at].pending.question.id);
     let (mut order, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(is_urgent);
@@ -130,7 +131,8 @@ fn result_chars(waiting: &PendingQuestion) -> usize {
             .map_or(0, |seat| seat.as_str().len())
 }
 
-/// A question interrupts the newest wait of its session, once; after ten seconds unanswered the next-newest, once more.
+/// Returns the questions that interrupt a wait now: a question interrupts the newest wait of its session once, and if
+/// it is unanswered after ten seconds, the next-newest, once more.
 fn questions_due_to_interrupt(
     read: ReadContext,
     me: &SessionHandle,
@@ -165,13 +167,18 @@ fn questions_due_to_interrupt(
         .collect())
 }
 
-/// Returns whether a question for its session is due to interrupt a wait.
+/// Returns whether a question interrupts a wait now.
 pub(in crate::mesh) fn is_interrupt_due(
     read: ReadContext,
     me: &SessionHandle,
     wait: WaitId,
 ) -> Result<bool> {
     Ok(read.tx.has_pending_questions(me.peer)?
-        && !questions_due_to_interrupt(read, me, wait, &read.tx.pending(me.peer, me.session)?)?
-            .is_empty())
+        && !questions_due_to_interrupt(
+            read,
+            me,
+            wait,
+            &read.tx.pending_questions(me.peer, me.session)?,
+        )?
+        .is_empty())
 }

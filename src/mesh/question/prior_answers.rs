@@ -1,4 +1,4 @@
-//! Known answers: what a peer answered earlier to questions like this one, for whoever cannot have an answer now.
+//! Prior answers: what a peer answered earlier to similar questions, for an asker that cannot get an answer now.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
@@ -15,46 +15,46 @@ use crate::platform::id::{PeerId, QuestionId};
 use crate::platform::project::head_commit;
 use crate::store::StoredAnswer;
 
-/// An earlier answer that fits a question.
+/// An earlier answer to a similar question.
 #[derive(Debug, Clone)]
 pub struct PriorAnswer {
-    /// What was asked and answered.
+    /// The earlier question with its answer.
     pub answered: StoredAnswer,
-    /// The commit that is checked out in the peer's project now, as far as its folder can be read.
+    /// The commit that is checked out in the project of the peer now, if its folder can be read.
     pub head_now: Option<String>,
-    /// The words of the new question that were found.
+    /// The words of the new question that were found in it.
     pub matched: Vec<String>,
 }
 
-/// Who asks whom what.
+/// A question for which to find prior answers.
 #[derive(Debug, Clone, Copy)]
 pub struct PriorAnswerQuery<'a> {
     /// The peer.
     pub peer: PeerId,
-    /// The question's text.
+    /// The text of the question.
     pub question: &'a str,
-    /// The question, when it is stored.
+    /// The id of the question, if it is stored.
     pub id: Option<QuestionId>,
 }
 
-/// How often earlier answers helped one asker with one peer.
+/// How often one asker was given prior answers of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriorAnswerCount {
     /// Who asked.
     pub asker: String,
     /// Whose answers they were.
     pub peer: String,
-    /// How many results carried some.
+    /// How many results had some.
     pub results: usize,
-    /// How many answers they carried in all.
+    /// How many answers these results had in all.
     pub answers: u64,
-    /// When the last one did, in wall milliseconds.
+    /// The time of the last one, in wall milliseconds.
     pub last_at_ms: i64,
 }
 
 impl Mesh {
-    /// Returns earlier answers of a peer to questions like this one, best first, and notes that they were given: once for a
-    /// question and its asker, however often it is waited for. Looks at this mesh only: there is no other in its file.
+    /// Returns prior answers of a peer to similar questions, best first, and records that they were given: once for a
+    /// question and its asker, however often it is awaited. Reads this mesh only.
     pub fn prior_answers(
         &mut self,
         me: &SessionHandle,
@@ -70,26 +70,7 @@ impl Mesh {
             let counted = !answers.is_empty() && is_already_recorded(read, me, query.id)?;
             Ok((peer, answers, counted))
         })?;
-        let earlier: Vec<AnsweredQuestion> = answers
-            .iter()
-            .map(|one| AnsweredQuestion {
-                question: &one.question,
-                answer: &one.answer,
-            })
-            .collect();
-        let fits = find_similar_answers(query.question, &earlier);
-        // Whatever was forgotten since then is left out.
-        let fits = self.read(|read| {
-            let full = |fit: AnswerMatch| {
-                Ok(read
-                    .tx
-                    .answered(answers[fit.index].id)?
-                    .map(|full| (full, fit.matched)))
-            };
-            fits.into_iter()
-                .filter_map(|fit| full(fit).transpose())
-                .collect::<Result<Vec<_>>>()
-        })?;
+        let fits = self.matching_answers(query.question, &answers)?;
         let (Some(peer), false) = (peer, fits.is_empty()) else {
             return Ok(Vec::new());
         };
@@ -102,14 +83,8 @@ impl Mesh {
             .map_or_else(|| peer.name.to_string(), |id| id.to_string());
         let data = json!({ "to": peer.name, "answers": fits.len() });
         if !counted {
-            self.write(|verb| {
-                Ok(verb.tx.append_event(
-                    EventKind::QuestionKnown,
-                    Some(me.peer),
-                    &subject,
-                    &data,
-                )?)
-            })?;
+            let kind = EventKind::QuestionKnown;
+            self.write(|verb| Ok(verb.tx.append_event(kind, Some(me.peer), &subject, &data)?))?;
         }
         let prior_answers = fits.into_iter().map(|(answered, matched)| PriorAnswer {
             answered,
@@ -119,7 +94,33 @@ impl Mesh {
         Ok(prior_answers.collect())
     }
 
-    /// Returns who is meant, for a question that is stored nowhere.
+    /// Returns the full texts of the answers that fit a question, each with the words that were found. An answer that was
+    /// erased after its excerpt was read is left out.
+    fn matching_answers(
+        &mut self,
+        question: &str,
+        excerpts: &[StoredAnswer],
+    ) -> Result<Vec<(StoredAnswer, Vec<String>)>> {
+        let earlier: Vec<AnsweredQuestion> = excerpts
+            .iter()
+            .map(|one| AnsweredQuestion {
+                question: &one.question,
+                answer: &one.answer,
+            })
+            .collect();
+        let fits = find_similar_answers(question, &earlier);
+        self.read(|read| {
+            let full = |fit: AnswerMatch| {
+                let full = read.tx.stored_answer(excerpts[fit.index].id)?;
+                Ok(full.map(|full| (full, fit.matched)))
+            };
+            fits.into_iter()
+                .filter_map(|fit| full(fit).transpose())
+                .collect()
+        })
+    }
+
+    /// Resolves an address for a question that is not stored.
     pub fn addressee(
         &mut self,
         me: &SessionHandle,
@@ -133,7 +134,7 @@ impl Mesh {
         })
     }
 
-    /// Returns how often earlier answers were given since `since_ms`, and to whom; the most often first.
+    /// Returns how often prior answers were given since `since_ms`, and to whom; the most frequent first.
     pub fn prior_answer_counts(&mut self, since_ms: i64) -> Result<Vec<PriorAnswerCount>> {
         let events =
             self.read(|read| Ok(read.tx.events_of_kind(EventKind::QuestionKnown, since_ms)?))?;
@@ -162,7 +163,7 @@ impl Mesh {
     }
 }
 
-/// Returns whether it is noted already that earlier answers came with this question.
+/// Returns whether an event records that prior answers were given for this question.
 fn is_already_recorded(
     read: ReadContext,
     me: &SessionHandle,

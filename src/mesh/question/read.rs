@@ -7,7 +7,7 @@ use crate::model::{PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::store::Question;
 
-/// A question, open or not, with the names of both sides.
+/// A question with the names of both peers.
 #[derive(Debug, Clone)]
 pub struct QuestionWithPeers {
     /// The question.
@@ -16,12 +16,12 @@ pub struct QuestionWithPeers {
     pub from: PeerName,
     /// Who was asked.
     pub to: PeerName,
-    /// A call of the asker waits for the answer.
+    /// Whether a call of the asker waits for the answer.
     pub asker_waiting: bool,
 }
 
 impl Mesh {
-    /// Returns one question that this session may read, whichever side of it the session is on.
+    /// Returns a question that this session asked or was asked.
     pub fn question(&mut self, me: &SessionHandle, id: QuestionId) -> Result<QuestionWithPeers> {
         self.read(|read| {
             let question = read
@@ -54,8 +54,8 @@ impl Mesh {
         })
     }
 
-    /// Returns the questions a person may read: the newest of one mailbox, or all open ones of the mesh; with names of
-    /// asker and addressee.
+    /// Returns the newest questions of one peer, or all open questions of the mesh, with the names of asker and peer
+    /// asked. For a person.
     pub fn questions(
         &mut self,
         peer: Option<&str>,
@@ -82,7 +82,7 @@ impl Mesh {
         })
     }
 
-    /// Returns one question with the names of asker and addressee, as the log tells of it to a person.
+    /// Returns a question with the names of asker and peer asked. For a person.
     pub fn question_with_names(
         &mut self,
         id: QuestionId,
@@ -100,7 +100,7 @@ impl Mesh {
         })
     }
 
-    /// Returns the ids of the questions that this session asked and that are still open.
+    /// Returns the open questions that this session has asked.
     pub fn own_open_questions(&mut self, me: &SessionHandle) -> Result<Vec<Question>> {
         self.read(|read| {
             Ok(read

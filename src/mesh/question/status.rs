@@ -1,5 +1,4 @@
-//! The status of a question that its asker waits for: its answer, how far it was delivered, and whether the peer can be
-//! asked.
+//! Reads the status of a question for its asker: its answer, how far it was delivered, and whether the peer can be asked.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::wake::throttle::throttled_for_asker;
@@ -8,27 +7,27 @@ use crate::model::{Activity, DeliveryStatus, PeerName, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::store::Question;
 
-/// Where one awaited question stands.
+/// The status of a question that is awaited.
 #[derive(Debug, Clone)]
 pub struct QuestionStatus {
-    /// The question, with its answer when there is one.
+    /// The question, with its answer if there is one.
     pub question: Question,
     /// The peer that was asked.
     pub peer: PeerName,
-    /// How far it came.
+    /// How far it was delivered.
     pub delivery: DeliveryStatus,
-    /// Somebody who can be asked sits there.
+    /// Whether the peer can be asked now.
     pub askable: bool,
-    /// It is stored without ringing, and why.
+    /// Why the question is held; `None` if it is not.
     pub held: Option<Throttled>,
-    /// A session is written down there whose process is gone: its death is yet to be recorded.
+    /// Whether the session of the peer is dead, and its death is not recorded yet.
     pub died: bool,
-    /// When the mailbox was last heard of, in wall milliseconds.
+    /// When the peer was last seen, in wall milliseconds.
     pub last_seen_at_ms: i64,
 }
 
 impl Mesh {
-    /// Returns where questions stand without waiting for them.
+    /// Returns the status of questions without waiting for them.
     pub fn question_statuses(&mut self, questions: &[QuestionId]) -> Result<Vec<QuestionStatus>> {
         self.read(|read| {
             questions
@@ -51,7 +50,7 @@ pub(in crate::mesh) fn question_status(
         .tx
         .peer(question.target)?
         .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
-    // A reply says all there is to say; otherwise it matters who sits there.
+    // Once there is a reply, the session of the peer does not matter.
     let session = if question.state.is_replied() {
         None
     } else {

@@ -10,25 +10,25 @@ use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, QuestionState, Refusal, Result};
 use crate::platform::id::{QuestionId, WaitId};
 
-/// One blocking call.
+/// The wait of one blocking call.
 #[derive(Debug, Clone)]
 pub struct Wait {
-    /// Its row.
+    /// The row in the store.
     pub id: WaitId,
     /// What it waits for, in the order asked.
     pub questions: Vec<QuestionId>,
-    /// The first answer ends it.
+    /// Whether the first answer ends it.
     pub any: bool,
 }
 
-/// What a look at a wait found.
+/// The result of one poll.
 #[derive(Debug, Clone)]
 pub struct WaitPoll {
     /// Each awaited question, in the order asked.
     pub question_statuses: Vec<QuestionStatus>,
-    /// The wait is over: everything awaited has its end.
+    /// Whether the wait is complete.
     pub done: bool,
-    /// The wait must be interrupted; call [`Mesh::interrupt`].
+    /// Why the wait has to be interrupted, by [`Mesh::interrupt`].
     pub interrupts: Option<InterruptReason>,
 }
 
@@ -55,7 +55,7 @@ impl WaitPoll {
 }
 
 impl Mesh {
-    /// Begins to wait for questions asked earlier. Only the asker may.
+    /// Begins to wait for questions that were asked earlier. Only the asker may.
     pub fn await_replies(
         &mut self,
         me: &SessionHandle,
@@ -70,7 +70,8 @@ impl Mesh {
                     .question(*id)?
                     .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
                 let asker = verb.tx.peer(question.asker)?;
-                // A headless run is gone when its answer comes; another run of the same person may fetch it by its id.
+                // A headless run has ended when its answer comes; another run of the same person may fetch it by its
+                // id.
                 let run = asker.is_some_and(|asker| asker.kind == PeerKind::Run)
                     && own.as_ref().is_some_and(|own| own.kind != PeerKind::Person);
                 if question.asker != me.peer && !run && me.kind != PeerKind::Person {
@@ -88,7 +89,7 @@ impl Mesh {
         })
     }
 
-    /// Looks at a wait. `first` is its first look: only then a circle of waits is looked for.
+    /// Polls a wait. Only the `first` poll searches for a deadlock.
     pub fn poll(&mut self, me: &SessionHandle, wait: &Wait, first: bool) -> Result<WaitPoll> {
         let (poll, unnotified) = self.read(|read| {
             let poll = poll(read, me, wait, first)?;
@@ -104,20 +105,20 @@ impl Mesh {
                 .iter()
                 .any(|question_status| question_status.died)
         {
-            // What cannot be recorded now, whoever looks next records.
+            // If it fails now, the next read records the deaths.
             let _ = self.record_dead_sessions();
         }
         Ok(poll)
     }
 
-    /// Ends a wait, if there still is such a one. Replies it may have are not taken: they come to the inbox.
+    /// Deletes a wait, if it exists. Its replies are not taken: they come to the inbox.
     pub fn cancel_wait(&mut self, wait: WaitId) -> Result<()> {
         self.write(|verb| Ok(verb.tx.delete_wait(wait)?))
     }
 
-    /// Ends a wait whose result goes to its caller, and takes the replies. What came since the last look `seen` is in the
-    /// look that is returned; a reply is taken only if it is there. With `any`, questions of `created` that nobody saw are
-    /// taken back once a reply is there.
+    /// Ends a wait whose result the caller reads, and takes the replies. The poll that is returned includes what came
+    /// after `seen`; only replies in it are taken. With `any`, questions of `created` that nobody saw are withdrawn
+    /// once there is a reply.
     pub fn finish_wait(
         &mut self,
         me: &SessionHandle,
@@ -144,8 +145,8 @@ impl Mesh {
         })
     }
 
-    /// Ends a wait whose result nobody reads. Replies stay for the inbox; questions of `created` that nobody saw are taken
-    /// back.
+    /// Ends a wait whose result nobody reads. Replies stay for the inbox; questions of `created` that nobody saw are
+    /// withdrawn.
     pub fn abandon_wait(
         &mut self,
         me: &SessionHandle,
@@ -160,8 +161,8 @@ impl Mesh {
         })
     }
 
-    /// Ends the waits of a session whose processes have ended without saying so; otherwise it would count as waiting, and
-    /// be left alone, for as long as its client lives.
+    /// Deletes the waits of a session whose processes have ended without doing so. Otherwise the session would count as
+    /// waiting, and would not be woken, as long as its client lives.
     pub fn end_dead_waits(&mut self, me: &SessionHandle) -> Result<()> {
         let dead = self.read(|read| read.dead_waits(Some(me.session)))?;
         if dead.is_empty() {
@@ -179,7 +180,7 @@ fn poll(read: ReadContext, me: &SessionHandle, wait: &Wait, first: bool) -> Resu
     if is_interrupt_due(read, me, wait.id)? {
         poll.interrupts = Some(InterruptReason::IncomingQuestion);
     } else if first {
-        // A circle goes over questions that were all shown already; the others may still be answered.
+        // A deadlock consists of questions that were all shown; other peers may still answer.
         let shown = poll.question_statuses.iter().filter(|question_status| {
             question_status.question.state == QuestionState::Open
                 && question_status.question.shown_times > 0

@@ -9,13 +9,13 @@ use crate::model::{EventKind, PeerKind, QuestionState, Refusal, Result};
 use crate::platform::id::{QuestionId, WaitId};
 
 impl Mesh {
-    /// Takes back a question nobody has seen and no other call waits for. Returns whether it did.
+    /// Withdraws a question that nobody has seen and for which no other call waits. Returns whether it did.
     pub fn withdraw(&mut self, me: &SessionHandle, question: QuestionId) -> Result<bool> {
         self.write(|verb| withdraw(verb, me, question, None))
     }
 
-    /// Removes a question with everything said in it, from every table and from the free pages of the file. Who asked it
-    /// may, and a person.
+    /// Erases a question with its answer, from every table and from the free pages of the file. Its asker may, and a
+    /// person.
     pub fn erase_question(&mut self, me: &SessionHandle, id: QuestionId) -> Result<EraseOutcome> {
         self.erase_with(|verb| {
             let Some(question) = verb.tx.question(id)? else {
@@ -36,7 +36,7 @@ impl Mesh {
     }
 }
 
-/// Takes a question back if this session asked it, nobody saw it, and no call but `own_wait` waits for it.
+/// Withdraws a question if this session asked it, nobody saw it, and no wait but `own_wait` is for it.
 pub(in crate::mesh) fn withdraw(
     verb: &mut Verb,
     me: &SessionHandle,

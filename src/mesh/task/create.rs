@@ -4,6 +4,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
+use crate::mesh::context::Verb;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::task::fields::{TaskFields, apply_fields, save, validated_fields};
 use crate::mesh::task::notifications::TaskNotifications;
@@ -11,17 +12,18 @@ use crate::model::task::fingerprint;
 use crate::model::{EventKind, Priority, Refusal, Result, TaskStatus};
 use crate::store::Task;
 
-/// What came of creating a task.
+/// The result of creating a task.
 #[derive(Debug, Clone)]
 pub struct TaskCreated {
-    /// The task, or the open one that is the same work.
+    /// The task, or the open one with the same title.
     pub task: Task,
-    /// It is new.
+    /// Whether it is new.
     pub created: bool,
 }
 
 impl Mesh {
-    /// Creates a task of a project, unless an open one has the same title but for case, spaces and signs.
+    /// Creates a task of a project, unless an open one has the same title, compared without case, spaces and
+    /// punctuation.
     pub fn create_task(
         &mut self,
         me: &SessionHandle,
@@ -29,11 +31,11 @@ impl Mesh {
         fields: &TaskFields,
     ) -> Result<TaskCreated> {
         let fields = validated_fields(fields)?;
-        let Some(title) = fields.title.clone() else {
+        let Some(title) = &fields.title else {
             return Err(Refusal::argument("missing parameter `title`").into());
         };
-        let project = project.to_string_lossy().into_owned();
-        let fingerprint = fingerprint(&title);
+        let project = project.to_string_lossy();
+        let fingerprint = fingerprint(title);
         self.write(|verb| {
             if let Some(task) = verb
                 .tx
@@ -44,25 +46,7 @@ impl Mesh {
                     created: false,
                 });
             }
-            let mut task = Task {
-                id: verb.tx.new_task_id()?,
-                project,
-                title,
-                fingerprint,
-                description: String::new(),
-                status: TaskStatus::Todo,
-                priority: Priority::default(),
-                assigned_to: None,
-                assigned_name: None,
-                created_by: me.peer,
-                created_by_name: me.name.to_string(),
-                files_owned: Vec::new(),
-                depends_on: Vec::new(),
-                claims: Vec::new(),
-                created_at_ms: verb.tx.now.wall_ms,
-                updated_at_ms: verb.tx.now.wall_ms,
-                version: 1,
-            };
+            let mut task = new_task(verb, me, &project)?;
             apply_fields(verb, me, &mut task, &fields)?;
             let task = save(verb, &task)?;
             let data = json!({
@@ -83,4 +67,27 @@ impl Mesh {
             })
         })
     }
+}
+
+/// Returns a task without the fields that its creator gives.
+fn new_task(verb: &mut Verb, me: &SessionHandle, project: &str) -> Result<Task> {
+    Ok(Task {
+        id: verb.tx.new_task_id()?,
+        project: project.to_owned(),
+        title: String::new(),
+        fingerprint: String::new(),
+        description: String::new(),
+        status: TaskStatus::Todo,
+        priority: Priority::default(),
+        assigned_to: None,
+        assigned_name: None,
+        created_by: me.peer,
+        created_by_name: me.name.to_string(),
+        files_owned: Vec::new(),
+        depends_on: Vec::new(),
+        claims: Vec::new(),
+        created_at_ms: verb.tx.now.wall_ms,
+        updated_at_ms: verb.tx.now.wall_ms,
+        version: 1,
+    })
 }

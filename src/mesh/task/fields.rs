@@ -1,4 +1,4 @@
-//! The fields of a task: checks what callers give, and puts it into the task.
+//! Checks the fields of a task that a caller gives, and puts them into the task.
 use std::collections::BTreeSet;
 
 use crate::mesh::context::{ReadContext, Verb};
@@ -13,18 +13,18 @@ use crate::model::{Priority, Refusal, Result, TaskStatus};
 use crate::platform::id::{PeerId, TaskId};
 use crate::store::Task;
 
-/// What somebody says of a task; what is `None` stays as it is.
+/// The fields of a task that a caller gives; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFields {
-    /// What it is.
+    /// The title.
     pub title: Option<String>,
-    /// What it is in full.
+    /// The description.
     pub description: Option<String>,
-    /// Whose work it is, by name; empty is nobody's.
+    /// The name of the assignee; empty for none.
     pub assigned_to: Option<String>,
-    /// What its work touches, as [`task_files`](super::task_files()) gives it.
+    /// The files that its work changes, named as [`task_files`](super::files::task_files()) returns them.
     pub files_owned: Option<Vec<String>>,
-    /// How much it matters.
+    /// The priority.
     pub priority: Option<Priority>,
     /// The tasks that must have ended before it starts.
     pub depends_on: Option<Vec<TaskId>>,
@@ -33,20 +33,20 @@ pub struct TaskFields {
 /// A change of a task.
 #[derive(Debug, Clone)]
 pub struct TaskChange {
-    /// Which task.
+    /// The task.
     pub id: TaskId,
-    /// What it says from now on.
+    /// Its new fields.
     pub fields: TaskFields,
-    /// Where it stands from now on.
+    /// Its new status.
     pub status: Option<TaskStatus>,
-    /// Why it takes that step.
+    /// The reason of the new status.
     pub reason: Option<String>,
     /// The version it must have.
     pub expected_version: Option<i64>,
 }
 
 impl TaskChange {
-    /// Returns a change of nothing.
+    /// Returns an empty change.
     pub fn of(id: TaskId) -> Self {
         Self {
             id,
@@ -75,7 +75,7 @@ impl TaskChange {
     }
 }
 
-/// Sizes, forms and secrets are checked before anything is stored.
+/// Checks sizes, forms and secrets before anything is stored.
 pub(in crate::mesh) fn validated_fields(fields: &TaskFields) -> Result<TaskFields> {
     let mut fields = fields.clone();
     fields.title = fields.title.as_deref().map(check_title).transpose()?;
@@ -109,7 +109,7 @@ pub(in crate::mesh) fn validated_change(change: &TaskChange) -> Result<TaskChang
     })
 }
 
-/// Puts what somebody says of a task into it.
+/// Puts the given fields into a task.
 pub(in crate::mesh) fn apply_fields(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -146,7 +146,7 @@ pub(in crate::mesh) fn apply_fields(
     Ok(())
 }
 
-/// Unlike a question, a task may be one's own.
+/// Returns the assignee of a name. Unlike a question, a task may be for the caller itself.
 fn resolve_assignee(verb: &mut Verb, me: &SessionHandle, name: &str) -> Result<Option<PeerId>> {
     if name.trim().is_empty() {
         return Ok(None);
@@ -160,7 +160,7 @@ fn resolve_assignee(verb: &mut Verb, me: &SessionHandle, name: &str) -> Result<O
     resolve_address(verb, me, &address).map(|peer| Some(peer.id))
 }
 
-/// A task that waits for itself, whatever lies between, would never start.
+/// Refuses dependencies by which the task would wait for itself, directly or through others.
 fn check_dependencies(read: ReadContext, task: TaskId, ids: &[TaskId]) -> Result<()> {
     for id in ids {
         get_task(read, *id)?;
@@ -185,7 +185,7 @@ pub(in crate::mesh) fn get_task(read: ReadContext, id: TaskId) -> Result<Task> {
         .ok_or_else(|| Refusal::UnknownTask { id: id.to_string() }.into())
 }
 
-/// Stores a task. Returns it with the names of those it names now.
+/// Stores a task. Returns it as it is read back, with the current names of its peers.
 pub(in crate::mesh) fn save(verb: &mut Verb, task: &Task) -> Result<Task> {
     verb.tx.save_task(task)?;
     Ok(verb.tx.task(task.id)?.expect("it was just stored"))

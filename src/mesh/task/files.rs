@@ -1,8 +1,8 @@
 //! The files of a task as claims.
 //!
-//! Who begins its own task gets the files it names, each alone, as far as nobody else has them: from then on the guard and
-//! the line for a claim know of the work. What was taken by that is given back when the task ends, goes back to todo or to
-//! somebody else, unless another task of its own needs it; what the session had claimed before stays its own.
+//! A session that begins its own task acquires exclusive claims on those of its files that are free, so that the claim guard and
+//! the claim queues know of the work. These claims are released when the task ends, returns to `todo` or changes its assignee,
+//! unless another task of the session needs them. Claims that the session had before stay.
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -16,19 +16,19 @@ use crate::model::task::{FILES_MAX, check_count};
 use crate::model::{ClaimMode, Refusal, Result};
 use crate::store::{Claim, Task};
 
-/// How long the claims that a start takes last; claiming again renews them.
+/// The lease of claims on files of a task; claiming again renews it.
 const FILE_LEASE_MS: i64 = 3_600_000;
 
-/// Who has a file of a task that begins or names others.
+/// The holder of a file of a task.
 #[derive(Debug, Clone)]
 pub struct FileClaim {
     /// The claim on it.
     pub claim: Claim,
-    /// It is the caller's.
+    /// Whether the caller holds it.
     pub own: bool,
 }
 
-/// Returns the names of files as claims name them, each once; a path is seen from `folder`.
+/// Returns files as names of resources, each once; a path is relative to `folder`.
 pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     check_count("files_owned", files.len(), FILES_MAX)?;
     let named = |file: &str| resource_as("files_owned", folder, file);
@@ -41,8 +41,7 @@ pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     Ok(all.into_iter().collect())
 }
 
-/// Claims the files of a task that begins, or names others while it is under way, as far as nobody else has them. Returns
-/// who has which.
+/// Claims the files of a task that are free. Returns who holds which file.
 pub(in crate::mesh) fn claim_files(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -60,7 +59,7 @@ pub(in crate::mesh) fn claim_files(
             continue;
         }
         if queue_state.queue.iter().any(|ticket| own(&ticket)) {
-            // It stands in line already, as it asked to; that stays as it is.
+            // The session has queued a ticket of its own before; it stays.
             let other = queue_state
                 .holders
                 .iter()
@@ -79,7 +78,7 @@ pub(in crate::mesh) fn claim_files(
         };
         match acquire(verb, me, &request)? {
             ClaimOutcome::Granted(grant) => {
-                // One that was shared before is not given back with the task.
+                // A claim that was shared before is not released with the task.
                 if held.is_none() {
                     task.claims.push(grant.claim.id);
                 }
@@ -98,8 +97,8 @@ pub(in crate::mesh) fn claim_files(
     Ok(files)
 }
 
-/// Gives back what a task took, but for the files in `kept`. What another task of the same peer needs, which is under way,
-/// goes over to that one.
+/// Releases the claims that a task has acquired, except on the files in `kept`. A claim that another active task of the
+/// same peer needs is transferred to that task.
 pub(in crate::mesh) fn release_files(
     verb: &mut Verb,
     task: &mut Task,
@@ -126,7 +125,7 @@ pub(in crate::mesh) fn release_files(
     Ok(())
 }
 
-/// What a claim of a task is for.
+/// Returns the note of a claim for a task.
 fn note(task: &Task) -> String {
     format!("task {}", task.id)
 }

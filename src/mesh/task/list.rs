@@ -13,22 +13,22 @@ use crate::store::{Task, TaskListing};
 /// Which tasks to list.
 #[derive(Debug, Clone, Default)]
 pub struct TaskSelection {
-    /// Only in this status.
+    /// Only tasks in this status.
     pub status: Option<TaskStatus>,
-    /// Only of this peer; empty is nobody's.
+    /// Only tasks of this assignee; empty for tasks without one.
     pub assigned_to: Option<String>,
-    /// Only those in which each of these words stands.
+    /// Only tasks that contain each of these words.
     pub query: Option<String>,
-    /// So many at most.
+    /// How many at most.
     pub limit: u32,
 }
 
-/// Tasks of a project and of the one who looks.
+/// The tasks of a project and of the caller.
 #[derive(Debug, Clone)]
 pub struct TaskList {
-    /// What is to be done first comes first.
+    /// The tasks, most urgent first.
     pub tasks: Vec<Task>,
-    /// How many of the project are in each status, in the order of a task's life.
+    /// How many tasks of the project are in each status, in the order of the statuses.
     pub counts: [u32; 5],
 }
 
@@ -38,7 +38,7 @@ impl Mesh {
         self.read(|read| get_task(read, id))
     }
 
-    /// Returns the tasks of a project, and those of the peer that looks.
+    /// Returns the tasks of a project, and those of the peer `own`.
     pub fn tasks(
         &mut self,
         own: Option<&PeerName>,
@@ -81,7 +81,7 @@ impl Mesh {
         })
     }
 
-    /// Returns the tasks that a peer has not begun.
+    /// Returns the tasks that are assigned to a peer and not begun.
     pub fn unstarted_tasks(&mut self, me: &SessionHandle) -> Result<Vec<Task>> {
         self.read(|read| Ok(read.tx.todo_tasks_of(me.peer)?))
     }

@@ -1,5 +1,6 @@
-//! Who is told of what became of a task: the one it is for, and the one who wants it done. Told by mail of the kind that
-//! wakes, in the transaction of the change itself; nobody is told of what he did himself, and each is told once.
+//! Notifies the assignee and the creator of a task of changes by others, once each.
+//!
+//! The notification is a message of a kind that wakes, posted in the transaction of the change.
 use std::collections::BTreeMap;
 
 use crate::mesh::context::Verb;
@@ -11,17 +12,17 @@ use crate::platform::id::PeerId;
 use crate::platform::text::cut_chars;
 use crate::store::{MessageTarget, NewMessage, Task};
 
-/// What one message tells at most, in bytes; the rest is counted.
+/// The longest message in bytes; further items are counted.
 const BYTES_MAX: usize = 16_000;
-/// So much of a reason is told; all of it stands in the description.
+/// How many characters of a reason a message has; the description has all of it.
 const REASON_CHARS_MAX: usize = 1_000;
 
-/// What is to be told when a verb ends.
+/// The notifications of one operation, by peer.
 #[derive(Debug, Clone, Default)]
 pub(in crate::mesh) struct TaskNotifications(BTreeMap<PeerId, Vec<String>>);
 
 impl TaskNotifications {
-    /// Notes that a task is somebody's from now on.
+    /// Notifies the new assignee.
     pub(in crate::mesh) fn assigned(&mut self, task: &Task) {
         let Task {
             id,
@@ -40,7 +41,7 @@ impl TaskNotifications {
         self.add_for(task.assigned_to, text);
     }
 
-    /// Notes that a task is its earlier assignee's no more.
+    /// Notifies the earlier assignee.
     pub(in crate::mesh) fn unassigned(&mut self, old: &Task, task: &Task) {
         let Task { id, title, .. } = task;
         let whose = task.assigned_name.as_deref().unwrap_or("nobody");
@@ -50,7 +51,7 @@ impl TaskNotifications {
         );
     }
 
-    /// Notes a step that others than who took it should know.
+    /// Notifies those concerned by a new status.
     pub(in crate::mesh) fn status_changed(
         &mut self,
         from: TaskStatus,
@@ -90,7 +91,7 @@ impl TaskNotifications {
         }
     }
 
-    /// Notes that a task is there no more.
+    /// Notifies the assignee of a deleted task.
     pub(in crate::mesh) fn deleted(&mut self, task: &Task) {
         let text = format!("Task {} was deleted, leave it: {}", task.id, task.title);
         self.add_for(task.assigned_to, text);
@@ -102,7 +103,7 @@ impl TaskNotifications {
         }
     }
 
-    /// Posts what is to be told, one message for each.
+    /// Posts the notifications, one message for each peer.
     pub(in crate::mesh) fn send(self, verb: &mut Verb, me: &SessionHandle) -> Result<()> {
         for (id, items) in self.0 {
             let Some(peer) = verb.tx.peer(id)? else {

@@ -14,8 +14,19 @@ use crate::model::task::check_reason;
 use crate::model::{EventKind, PeerKind, Refusal, Result, TaskStatus};
 use crate::platform::id::TaskId;
 
-/// So many tasks are cancelled in one transaction.
+/// How many tasks one transaction cancels.
 const CANCEL_BATCH_MAX: u32 = 200;
+
+/// Which tasks of a project to cancel: those that nobody has begun and nobody has changed lately.
+#[derive(Debug, Clone, Copy)]
+pub struct StaleTaskFilter<'a> {
+    /// The folder of the project.
+    pub project: &'a Path,
+    /// For how long nobody has changed them.
+    pub older_than_seconds: u32,
+    /// Why they are cancelled.
+    pub reason: Option<&'a str>,
+}
 
 /// Tasks of a project that nobody has begun and nobody has changed since a time.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +38,7 @@ pub(in crate::mesh) struct StaleTasks<'a> {
 }
 
 impl Mesh {
-    /// Takes a task away. Its creator may, and a person.
+    /// Deletes a task. Its creator may, and a person.
     pub fn delete_task(&mut self, me: &SessionHandle, id: TaskId) -> Result<()> {
         self.write(|verb| {
             let mut task = get_task(verb.read(), id)?;
@@ -59,24 +70,22 @@ impl Mesh {
         })
     }
 
-    /// Cancels the tasks of a project that nobody has begun and nobody has changed for so long. Returns which.
+    /// Cancels the tasks of a project that nobody has begun and nobody has changed lately. Returns which.
     pub fn cancel_stale_tasks(
         &mut self,
         me: &SessionHandle,
-        project: &Path,
-        older_than_seconds: u32,
-        reason: Option<&str>,
+        filter: &StaleTaskFilter,
     ) -> Result<Vec<TaskId>> {
-        reason.map(check_reason).transpose()?;
+        filter.reason.map(check_reason).transpose()?;
         let stale = StaleTasks {
-            project: &project.to_string_lossy(),
-            before_ms: self.now().wall_ms - i64::from(older_than_seconds) * 1000,
-            reason,
+            project: &filter.project.to_string_lossy(),
+            before_ms: self.now().wall_ms - i64::from(filter.older_than_seconds) * 1000,
+            reason: filter.reason,
         };
         self.cancel_all_stale(me, &stale)
     }
 
-    /// Cancels what nobody has begun, some at a time: nobody waits for the lock until all of it is done.
+    /// Cancels stale tasks in several transactions, so that nobody waits long for the lock.
     pub(in crate::mesh) fn cancel_all_stale(
         &mut self,
         me: &SessionHandle,
@@ -94,7 +103,7 @@ impl Mesh {
     }
 }
 
-/// Cancels what nobody has begun, as much of it as fits into one transaction.
+/// Cancels stale tasks, as many as one transaction may.
 pub(in crate::mesh) fn cancel_stale_batch(
     verb: &mut Verb,
     me: &SessionHandle,

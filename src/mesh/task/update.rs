@@ -14,16 +14,16 @@ use crate::platform::clock::rfc3339;
 use crate::platform::id::TaskId;
 use crate::store::Task;
 
-/// What came of changing a task.
+/// The result of changing a task.
 #[derive(Debug, Clone)]
 pub struct TaskUpdated {
     /// The task as it is now.
     pub task: Task,
-    /// Of a task that was begun, or names other files while it is under way: who has its files now.
+    /// Who holds its files, if the task was begun or its files were changed.
     pub claims: Vec<FileClaim>,
 }
 
-/// What came of each of several changes, in the order given.
+/// The result of each of several changes, in the order given.
 pub type BulkUpdateOutcome = Vec<(TaskId, std::result::Result<TaskUpdated, Refusal>)>;
 
 impl Mesh {
@@ -65,6 +65,7 @@ impl Mesh {
     }
 }
 
+/// Changes one task, and adds the notifications.
 pub(in crate::mesh) fn change_task(
     verb: &mut Verb,
     notifications: &mut TaskNotifications,
@@ -72,53 +73,13 @@ pub(in crate::mesh) fn change_task(
     change: &TaskChange,
 ) -> Result<TaskUpdated> {
     let old = get_task(verb.read(), change.id)?;
-    if let Some(expected) = change.expected_version.filter(|one| *one != old.version) {
-        let problem = format!(
-            "task {} has version {}, not {expected}",
-            old.id, old.version
-        );
-        return Err(Refusal::TaskConflict { problem }.into());
-    }
-    if let Some(to) = change.status {
-        old.status.check_transition(to, change.reason.is_some())?;
-    } else if old.status.is_ended() {
-        let problem = format!(
-            "task {} is {}, so nothing of it changes any more",
-            old.id,
-            old.status.as_str()
-        );
-        return Err(Refusal::TaskConflict { problem }.into());
-    }
+    check_changeable(&old, change)?;
     let mut task = old.clone();
     apply_fields(verb, me, &mut task, &change.fields)?;
-    let mut claims = Vec::new();
     if let Some(to) = change.status {
-        task.status = to;
-        if let Some(reason) = &change.reason {
-            let when = rfc3339(verb.tx.now.wall_ms);
-            let step = (old.status, to);
-            let who = me.name.as_str();
-            task.description = append_reason(&task.description, reason, who, &when, step);
-        }
-        if to == TaskStatus::InProgress {
-            check_startable(verb.read(), &task)?;
-            // Whoever begins what is nobody's makes it his own; a run is gone too soon for that.
-            let own = (me.kind != PeerKind::Run).then_some(me.peer);
-            task.assigned_to = task.assigned_to.or(own);
-        }
+        apply_status(verb.read(), me, &mut task, (to, change.reason.as_deref()))?;
     }
-    let gives_files_back = task.status == TaskStatus::Todo || task.status.is_ended();
-    let changes_files = change.fields.files_owned.is_some() && !gives_files_back;
-    if gives_files_back || task.assigned_to != old.assigned_to {
-        release_files(verb, &mut task, &[])?;
-    } else if changes_files {
-        let kept = task.files_owned.clone();
-        release_files(verb, &mut task, &kept)?;
-    }
-    let is_starting = change.status == Some(TaskStatus::InProgress);
-    if (is_starting || changes_files) && task.assigned_to == Some(me.peer) {
-        claims = claim_files(verb, me, &mut task)?;
-    }
+    let claims = update_claims(verb, me, &old, (&mut task, change))?;
     if task == old {
         return Ok(TaskUpdated { task, claims });
     }
@@ -126,12 +87,9 @@ pub(in crate::mesh) fn change_task(
     let task = save(verb, &task)?;
     let changes = Value::Object(changes(&old, &task));
     let data = json!({ "title": task.title, "project": task.project, "version": task.version, "changes": changes });
-    verb.tx.append_event(
-        EventKind::TaskUpdated,
-        Some(me.peer),
-        &task.id.to_string(),
-        &data,
-    )?;
+    let kind = EventKind::TaskUpdated;
+    verb.tx
+        .append_event(kind, Some(me.peer), &task.id.to_string(), &data)?;
     if task.assigned_to != old.assigned_to && !task.status.is_ended() {
         notifications.assigned(&task);
         notifications.unassigned(&old, &task);
@@ -142,7 +100,74 @@ pub(in crate::mesh) fn change_task(
     Ok(TaskUpdated { task, claims })
 }
 
-/// One that is gone holds nobody up.
+fn check_changeable(task: &Task, change: &TaskChange) -> Result<()> {
+    let expected = change.expected_version.filter(|one| *one != task.version);
+    let problem = if let Some(expected) = expected {
+        format!(
+            "task {} has version {}, not {expected}",
+            task.id, task.version
+        )
+    } else if let Some(to) = change.status {
+        return Ok(task.status.check_transition(to, change.reason.is_some())?);
+    } else if task.status.is_ended() {
+        let status = task.status.as_str();
+        format!(
+            "task {} is {status} and cannot be changed any more",
+            task.id
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::TaskConflict { problem }.into())
+}
+
+fn apply_status(
+    read: ReadContext,
+    me: &SessionHandle,
+    task: &mut Task,
+    (to, reason): (TaskStatus, Option<&str>),
+) -> Result<()> {
+    let step = (task.status, to);
+    task.status = to;
+    if let Some(reason) = reason {
+        let when = rfc3339(read.tx.now.wall_ms);
+        let who = me.name.as_str();
+        task.description = append_reason(&task.description, reason, who, &when, step);
+    }
+    if to == TaskStatus::InProgress {
+        check_startable(read, task)?;
+        // A session that begins an unassigned task is assigned it. A headless run is not: it ends too soon.
+        let own = (me.kind != PeerKind::Run).then_some(me.peer);
+        task.assigned_to = task.assigned_to.or(own);
+    }
+    Ok(())
+}
+
+/// Releases the claims that the task does not need any more, and acquires those of its files if its assignee begins it or
+/// names other files. Returns who holds which file then.
+fn update_claims(
+    verb: &mut Verb,
+    me: &SessionHandle,
+    old: &Task,
+    (task, change): (&mut Task, &TaskChange),
+) -> Result<Vec<FileClaim>> {
+    let is_inactive = task.status == TaskStatus::Todo || task.status.is_ended();
+    let changes_files = change.fields.files_owned.is_some() && !is_inactive;
+    if is_inactive || task.assigned_to != old.assigned_to {
+        release_files(verb, task, &[])?;
+    } else if changes_files {
+        let kept = task.files_owned.clone();
+        release_files(verb, task, &kept)?;
+    }
+    let is_starting = change.status == Some(TaskStatus::InProgress);
+    if (is_starting || changes_files) && task.assigned_to == Some(me.peer) {
+        claim_files(verb, me, task)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// Refuses to begin a task while a dependency has not ended. A deleted dependency does not count.
 fn check_startable(read: ReadContext, task: &Task) -> Result<()> {
     let mut open = Vec::new();
     for id in &task.depends_on {
@@ -163,7 +188,7 @@ fn check_startable(read: ReadContext, task: &Task) -> Result<()> {
     Err(Refusal::TaskConflict { problem }.into())
 }
 
-/// What has changed, from what to what; of texts and lists only that they did.
+/// Returns the changed fields with old and new value; of texts and lists only that they have changed.
 fn changes(old: &Task, new: &Task) -> Map<String, Value> {
     let step = |from: Value, to: Value| json!({ "from": from, "to": to });
     let pairs = [

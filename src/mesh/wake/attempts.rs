@@ -1,5 +1,6 @@
-//! Records the wake attempts of one session: in the event log, and at the questions, where their askers see them. Each step
-//! is recorded where it is decided.
+//! Records the wake attempts of one session: in the event log, and at the questions, where their askers see them.
+//!
+//! Each step is recorded where it is decided.
 use serde_json::{Value, json};
 
 use crate::mesh::context::Verb;

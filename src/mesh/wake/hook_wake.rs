@@ -1,8 +1,8 @@
-//! The wake by the waiting hook: when the hook wakes its session, and when it ends.
+//! The wake by the waiting hook: decides when the hook wakes its session, and when it ends.
 //!
-//! It decides as the doorbell does, and wakes only an idle session: at the end of a turn the Stop hook delivers what came
+//! It decides as for the doorbell, and wakes only an idle session: at the end of a turn the Stop hook delivers what came
 //! meanwhile. If nothing reports what the session does, it has just started and is idle. A line that did not wake the
-//! session does not keep the hook from waking it: the server may have rung before the hook waited.
+//! session does not keep the hook from waking it: the server may have posted it before the hook waited.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, Verb};
 use crate::mesh::session::SessionHandle;
@@ -13,7 +13,7 @@ use crate::mesh::wake::policy::{
 use crate::model::{Activity, Result};
 use crate::store::WakeAttempt;
 
-/// The waiting hook gets an idle session for so long; it needs some milliseconds.
+/// How long the waiting hook may take to wake an idle session; it needs some milliseconds.
 const WAIT_HOOK_RESPONSE_MS: i64 = 3_000;
 
 /// What the waiting hook of a session has to do now.
@@ -21,12 +21,12 @@ const WAIT_HOOK_RESPONSE_MS: i64 = 3_000;
 pub enum Rewake {
     /// Wake the session.
     Now,
-    /// Wait for the bell, or for so many milliseconds.
+    /// Wait for the doorbell, or for a time.
     Wait {
-        /// How many; `None` is until the bell rings.
+        /// In milliseconds; `None` waits for the doorbell only.
         after_ms: Option<i64>,
     },
-    /// Go: the session has ended.
+    /// End: the session has ended.
     Ended,
 }
 
@@ -51,7 +51,7 @@ impl Mesh {
                 WakeDecision::NotNow { after_ms, .. } => return Ok(Rewake::Wait { after_ms }),
             };
             let busy = !matches!(activity, Activity::Idle | Activity::Unknown);
-            // A line that has just been posted may be on its way into a turn.
+            // A line that was just posted may be about to start a turn.
             let posted = ring.filter(|ring| ring.count != DEFERRED_TO_WAIT_HOOK);
             let remaining_ms = posted.map_or(0, |ring| {
                 IDLE_RESPONSE_MS - verb.tx.now.elapsed_since_ms(ring.at_monotonic_ms)
@@ -69,8 +69,8 @@ impl Mesh {
     }
 }
 
-/// Leaves the wake to the waiting hook that runs, from `left` on if that was before. Returns `None` when the hook has let its
-/// time go by.
+/// Leaves the wake to the running waiting hook, since `attempt` if it was left to it before. Returns `None` if the hook
+/// has not woken the session in its time.
 pub(in crate::mesh) fn defer_to_wait_hook(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -89,7 +89,7 @@ pub(in crate::mesh) fn defer_to_wait_hook(
             at_monotonic_ms: verb.tx.now.monotonic_ms,
         };
         verb.tx.set_wake_attempt(me.session, Some(&attempt))?;
-        // It may have looked while a call of this session waited.
+        // The hook may have polled while a call of this session waited.
         verb.wake([me.session]);
         return recheck_after(WAIT_HOOK_RESPONSE_MS);
     };

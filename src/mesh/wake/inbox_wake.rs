@@ -1,4 +1,4 @@
-//! The wake by a line in the inbox of a session: when one is posted, and what became of it.
+//! The wake by a line in the inbox of a session: decides when one is posted, and records what became of it.
 //!
 //! One wake attempt at a time: later items are coalesced with it. If an idle session does not show the questions within
 //! three seconds, one more line is posted; then the wake has failed. A busy session, or one at a dialog, keeps the line, and
@@ -21,38 +21,38 @@ use crate::model::{Activity, Result};
 use crate::platform::id::QuestionId;
 use crate::store::WakeAttempt;
 
-/// How often an idle session is rung for the same questions.
+/// How many lines are posted to an idle session for the same questions.
 const WAKE_ATTEMPTS_MAX: u32 = 2;
-/// A ring that a busy session has not read after this time is left to the Stop hook.
+/// After this time a line that a busy session has not read is left to the Stop hook.
 const WAKE_TIMEOUT_MS: i64 = 600_000;
 
-/// What the inbox of a session does with a line, as its server knows it.
+/// The state of the inbox of a session, as its server knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InboxState {
-    /// It takes one.
+    /// It accepts a line.
     Open,
-    /// It would drop one without a word; after so many milliseconds it takes one.
+    /// It would drop a line silently, because of its rate limit.
     Full {
-        /// How many.
+        /// After how many milliseconds it accepts one.
         for_ms: i64,
     },
-    /// There is none, and why.
+    /// It accepts no line, and why.
     Missing(String),
 }
 
-/// What became of a doorbell line that a hook has seen.
+/// What to do with a doorbell line that a hook has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DoorbellStatus {
     /// The session may read it.
     Read,
-    /// A brake was put on after it was posted.
+    /// The session was throttled after the line was posted.
     Throttled,
-    /// It is none of ours, or of an earlier session.
+    /// claude-mesh did not post it, or posted it for an earlier session.
     Unknown,
 }
 
 impl WakeAttempts<'_, '_> {
-    /// A ring is out: has it been long enough?
+    /// Decides what follows from a line that was posted before.
     fn wait_for_response(
         mut self,
         ring: &WakeAttempt,
@@ -60,7 +60,7 @@ impl WakeAttempts<'_, '_> {
         inbox_state: &dyn Fn() -> InboxState,
     ) -> Result<WakeAction> {
         let age_ms = self.verb.tx.now.elapsed_since_ms(ring.at_monotonic_ms);
-        // A waiting hook gives the line its time first, and then needs its own.
+        // A waiting hook waits for the line first, and then needs time of its own.
         let within_ms = if self
             .verb
             .host
@@ -91,7 +91,7 @@ impl WakeAttempts<'_, '_> {
         }
     }
 
-    /// Rings, if a line would come through. What is at work may get it without one.
+    /// Posts a line, if the inbox accepts one. A busy session may get the questions without it.
     fn ring(
         mut self,
         count: u32,
@@ -105,7 +105,7 @@ impl WakeAttempts<'_, '_> {
                 return Ok(WakeAction::recheck_after(RECHECK_MS, activity));
             }
             InboxState::Missing(problem) => {
-                // Nobody waits for the rest, and nothing has changed since it was last looked at.
+                // No call waits for the other items, and they have not changed since the last poll.
                 if !self.pending_items.undelivered_questions.is_empty() {
                     self.record_failure(&problem)?;
                 }
@@ -133,7 +133,7 @@ impl WakeAttempts<'_, '_> {
 }
 
 impl Mesh {
-    /// Decides whether to ring for what waits for a session. `letterbox` is looked at when a line is due.
+    /// Decides whether to post a line for what is pending for a session. `inbox_state` is called if a line is due.
     pub fn attend(
         &mut self,
         me: &SessionHandle,
@@ -155,7 +155,7 @@ impl Mesh {
         self.write(|verb| attend(verb, me, &inbox_state))
     }
 
-    /// Returns whether what its person was told about a session is still so.
+    /// Returns whether the reason still exists for which the person of a session was notified.
     pub fn still_needs_person(&mut self, me: &SessionHandle, needs: PersonAlert) -> Result<bool> {
         self.read(|read| {
             let (Some(session), Some(peer)) =
@@ -171,7 +171,7 @@ impl Mesh {
         })
     }
 
-    /// Notes that the line could not be posted. The askers are told why.
+    /// Records that the line could not be posted, which the askers see.
     pub fn record_wake_failure(&mut self, me: &SessionHandle, problem: &str) -> Result<()> {
         self.write(|verb| {
             let pending_items = PendingItems::of(verb.read(), me, false)?;
@@ -179,7 +179,7 @@ impl Mesh {
         })
     }
 
-    /// Returns what a doorbell line is worth that a prompt consists of.
+    /// Returns what to do with a prompt that is a doorbell line.
     pub fn doorbell_status(&mut self, me: &SessionHandle, nonce: &str) -> Result<DoorbellStatus> {
         self.read(|read| {
             let (Some(session), Some(peer)) =
@@ -199,8 +199,8 @@ impl Mesh {
         })
     }
 
-    /// Notes that a doorbell was read which rang for nothing any more. One that brings something is read when that is
-    /// marked as shown: a server that looks in between must not ring once more.
+    /// Records that a doorbell line was read after its items were settled. Otherwise delivering the items ends the
+    /// attempt: a server that polls in between must not post another line.
     pub fn clear_wake_attempt(&mut self, me: &SessionHandle) -> Result<()> {
         self.write(|verb| Ok(verb.tx.set_wake_attempt(me.session, None)?))
     }

@@ -1,4 +1,4 @@
-//! What a session is to be woken for: questions, late answers, messages that wake, and granted claims.
+//! Reads what a session is to be woken for: questions, late answers, messages that wake, and granted claims.
 use crate::mesh::claim::unnotified::unnotified_grants;
 use crate::mesh::context::ReadContext;
 use crate::mesh::session::SessionHandle;
@@ -6,7 +6,7 @@ use crate::model::Result;
 use crate::platform::id::QuestionId;
 use crate::store::Question;
 
-/// A late answer is listed this long after it was shown, unless a call took it.
+/// How long a late answer is listed after it was shown, unless a call has taken it.
 const SHOWN_ANSWER_RETENTION_MS: i64 = 24 * 3600 * 1000;
 
 /// What a session is to be woken for.
@@ -16,14 +16,14 @@ pub(in crate::mesh) struct PendingItems {
     pub(in crate::mesh) undelivered_questions: Vec<QuestionId>,
     /// How many late answers it has not been shown.
     pub(in crate::mesh) answers: usize,
-    /// Who has posted a command or an alert it was not told of.
+    /// Who has posted a command or an alert that was not mentioned.
     pub(in crate::mesh) mail: Vec<String>,
-    /// How many claims it holds without knowing.
+    /// How many claims were granted without notifying it.
     pub(in crate::mesh) granted: usize,
 }
 
 impl PendingItems {
-    /// Looks; for questions that ringing has failed only `include_failed`.
+    /// Returns what is pending. Questions whose wake has failed are included only with `include_failed`.
     pub(in crate::mesh) fn of(
         read: ReadContext,
         me: &SessionHandle,
@@ -59,7 +59,7 @@ impl PendingItems {
         }
     }
 
-    /// Somebody wants something of the session; what it has asked for itself can wait without its person.
+    /// Returns whether other peers want something. What the session has asked for itself can wait without its person.
     pub(in crate::mesh) fn has_peer_requests(&self) -> bool {
         !self.undelivered_questions.is_empty() || !self.mail.is_empty()
     }

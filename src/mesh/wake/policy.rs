@@ -1,4 +1,4 @@
-//! The wake policy: whether a session should be woken now.
+//! The wake policy: decides whether a session is woken now.
 use serde_json::json;
 
 use crate::mesh::context::Verb;
@@ -10,46 +10,46 @@ use crate::model::{Activity, EventKind, Result};
 use crate::platform::id::QuestionId;
 use crate::store::WakeAttempt;
 
-/// An idle session that was rung shows the question within this time, or is rung once more.
+/// An idle session shows the questions within this time after a line was posted, or another line follows.
 pub(in crate::mesh) const IDLE_RESPONSE_MS: i64 = 3_000;
-/// How often a session that is busy, or of which nothing is known, is looked at again while a ring is out.
+/// How often a session that is not known to be idle is polled while an attempt is under way.
 pub(in crate::mesh) const RECHECK_MS: i64 = 2_000;
-/// The count of a ring that the server has left to the waiting hook.
+/// The count of an attempt that the server has left to the waiting hook.
 pub(in crate::mesh) const DEFERRED_TO_WAIT_HOOK: u32 = 0;
 
 /// What the server of a session has to do for it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WakeAction {
-    /// Nothing, until the bell rings or it is time to look again.
+    /// Wait for the doorbell, or for a time.
     Wait {
-        /// After how many milliseconds; `None` is only when the bell rings.
+        /// In milliseconds; `None` waits for the doorbell only.
         after_ms: Option<i64>,
-        /// Why its person should be told that something waits.
+        /// Why its person should be notified.
         needs_person: Option<PersonAlert>,
     },
     /// Post a line into the session's inbox.
     Post {
-        /// What the line carries.
+        /// The nonce of the line.
         nonce: String,
         /// Who asks, the oldest question first.
         from: Vec<String>,
-        /// How many late answers wait.
+        /// How many late answers are pending.
         answers: usize,
         /// Who has posted a message that wakes, the oldest first.
         mail: Vec<String>,
-        /// How many claims have been granted without the session knowing.
+        /// How many claims were granted without notifying the session.
         granted: usize,
     },
 }
 
 impl WakeAction {
-    /// There is nothing to do until the bell rings.
+    /// Wait for the doorbell only.
     pub(in crate::mesh) const NONE: Self = Self::Wait {
         after_ms: None,
         needs_person: None,
     };
 
-    /// Look again after so many milliseconds; at a dialog the person is needed.
+    /// Polls again after a time; at a dialog the person is needed.
     pub(in crate::mesh) fn recheck_after(after_ms: i64, activity: Activity) -> Self {
         Self::Wait {
             after_ms: Some(after_ms),
@@ -60,22 +60,22 @@ impl WakeAction {
 
 /// Whether a session should be woken.
 pub(in crate::mesh) enum WakeDecision {
-    /// For what it has not seen yet, if what it does allows it.
+    /// It should be woken, if its activity allows it.
     Now {
         ring: Option<WakeAttempt>,
         pending_items: PendingItems,
         activity: Activity,
     },
-    /// There is nothing to wake it for, or a brake is on; that may change after so many milliseconds.
+    /// Nothing is pending, or it is throttled. That may change after this time, in milliseconds.
     NotNow {
         after_ms: Option<i64>,
-        /// The brake that holds back what others want of it.
+        /// The throttle that holds back requests of other peers.
         held: Option<Throttled>,
     },
 }
 
-/// Returns whether a session should be woken; for what ringing has failed only `include_failed`. What a brake holds back is noted
-/// as held.
+/// Returns whether a session should be woken. Questions whose wake has failed count only with `include_failed`.
+/// Throttled questions are recorded as held.
 pub(in crate::mesh) fn decide_wake(
     verb: &mut Verb,
     me: &SessionHandle,
@@ -97,7 +97,8 @@ pub(in crate::mesh) fn decide_wake(
         return not_now;
     }
     if verb.tx.newest_wait(me.session)?.is_some() {
-        // A call of this session that waits returns with the question; that is the better way. With mail it does not.
+        // A blocking wait of this session returns with the question, which is better than a wake. It does not return
+        // with mail.
         pending_items = pending_items.only_mail_and_claims();
         if pending_items.is_empty() {
             return not_now;
@@ -107,7 +108,7 @@ pub(in crate::mesh) fn decide_wake(
         for id in &pending_items.undelivered_questions {
             hold_question(verb, me, *id, held.reason.as_str())?;
         }
-        // A line that is out will be swallowed; when the brake is off a fresh one is due at once.
+        // A line that was posted will be blocked; when the throttle ends, a new one is due at once.
         verb.tx.set_wake_attempt(me.session, None)?;
         let after_ms = held.ends_at_ms.map(|at_ms| at_ms - verb.tx.now.wall_ms + 1);
         return Ok(WakeDecision::NotNow {
@@ -123,7 +124,7 @@ pub(in crate::mesh) fn decide_wake(
     })
 }
 
-/// Holds a question back; its asker is told.
+/// Records that a question is held, which its asker sees.
 pub(in crate::mesh) fn hold_question(
     verb: &mut Verb,
     me: &SessionHandle,

@@ -7,11 +7,11 @@ use crate::model::Result;
 use crate::model::throttle::{Throttle, ThrottleReason, Throttled};
 use crate::store::{Peer, Session};
 
-/// The row that says until when the mesh is paused.
+/// The key of the time until which the mesh is paused.
 pub(in crate::mesh) const PAUSED_UNTIL_KEY: &str = "paused_until_ms";
 
 impl Mesh {
-    /// Returns whether a session's person wants it left alone now: it is quiet, or the mesh is paused.
+    /// Returns whether a person has quieted this session or paused the mesh.
     pub fn is_quiet_or_paused(&mut self, me: &SessionHandle) -> Result<bool> {
         self.read(|read| {
             let quiet_until_ms = read.tx.peer(me.peer)?.and_then(|peer| peer.quiet_until_ms);
@@ -20,14 +20,14 @@ impl Mesh {
         })
     }
 
-    /// Returns until when the whole mesh is paused.
+    /// Returns until when the mesh is paused.
     pub fn paused_until(&mut self) -> Result<Option<i64>> {
         self.read(|read| paused_until(read))
     }
 }
 
-/// Returns whether questions to a session are held now, as its own programs see it: the budget is its own setting. A
-/// session that waits in a call of ours gets them by that call, which starts no turn.
+/// Returns whether questions to a session are held, by the wake budget of its own settings. A session in a blocking
+/// wait gets them by that call, which starts no turn.
 pub(in crate::mesh) fn throttled(
     read: ReadContext,
     peer: &Peer,
@@ -36,7 +36,7 @@ pub(in crate::mesh) fn throttled(
     unless_waiting(read, session, throttled_now(read, peer, session)?)
 }
 
-/// The same whether it waits or not: a call brings no mail.
+/// Returns the same, whether the session waits or not: a blocking wait does not return mail.
 pub(in crate::mesh) fn throttled_now(
     read: ReadContext,
     peer: &Peer,
@@ -50,8 +50,8 @@ pub(in crate::mesh) fn throttled_now(
     Ok(throttle.throttled(read.tx.now.wall_ms))
 }
 
-/// The same as an asker sees it. What the budget allows is the session's own matter, so of that only the word counts
-/// which its server left at the question.
+/// Returns the same for an asker. The wake budget is a setting of the session, so for that only the reason counts that
+/// its server has recorded at the question.
 pub(in crate::mesh) fn throttled_for_asker(
     read: ReadContext,
     peer: &Peer,
@@ -64,8 +64,8 @@ pub(in crate::mesh) fn throttled_for_asker(
     unless_waiting(read, session, held.or(spent))
 }
 
-/// The same as anybody is told who looks: by the own settings of whoever looks, or by the word that its server left at a
-/// question there.
+/// Returns the same for any reader: by the settings of the reader, or by the reason that the server of the session has
+/// recorded at a question.
 pub(in crate::mesh) fn throttled_for_observer(
     read: ReadContext,
     peer: &Peer,
@@ -93,7 +93,7 @@ fn unless_waiting(
     }
 }
 
-/// The brakes that persons put on, without a budget.
+/// Returns the throttles that persons have set, without a wake budget.
 fn person_throttle(read: ReadContext, quiet_until_ms: Option<i64>) -> Result<Throttle> {
     Ok(Throttle {
         paused_until_ms: paused_until(read)?,

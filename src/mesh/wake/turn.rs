@@ -1,4 +1,4 @@
-//! The turns of a session: which one it is in, and how many of them peers have started.
+//! Records the turns of a session: which one it is in, and how many of them peers have started.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
@@ -7,8 +7,8 @@ use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, Result};
 
 impl Mesh {
-    /// Notes that a prompt begins a turn, or joins one. What a person types frees the budget, and begins a new chain of
-    /// questions. Writes only if there is something to note.
+    /// Records that a prompt begins or joins a turn. What a person types resets the wake budget and the depth of
+    /// questions. Writes only if something changes.
     pub fn begin_turn(
         &mut self,
         me: &SessionHandle,
@@ -37,16 +37,15 @@ impl Mesh {
         }
     }
 
-    /// Notes that what was put before the session when its turn was not known is before it in this one.
+    /// Records that what was delivered while the turn was unknown belongs to this turn.
     pub fn record_turn(&mut self, me: &SessionHandle, turn: &str) -> Result<()> {
         self.write(|verb| enter_turn(verb, me, turn).map(drop))
     }
 }
 
-/// Notes in which turn a session is. What it was shown and has answered counts in that turn and the next, and is forgotten
-/// then. Returns whether the turn is another one than before.
-///
-/// What a call showed is taken to belong to the turn that is known next: that may be one too late, never too early.
+/// Records in which turn a session is. Answered questions count in their turn and the next, then their deliveries are
+/// deleted. Returns whether the turn is a new one. What a call has delivered is assigned to the turn that is known
+/// next: that may be one too late, never too early.
 pub(in crate::mesh) fn enter_turn(verb: &mut Verb, me: &SessionHandle, turn: &str) -> Result<bool> {
     verb.tx.set_turn_of_deliveries(me.session, turn)?;
     let before = verb
@@ -62,11 +61,9 @@ pub(in crate::mesh) fn enter_turn(verb: &mut Verb, me: &SessionHandle, turn: &st
     Ok(true)
 }
 
-/// Counts a turn that a peer starts, once: by a posted line that is read in it, or by the waiting hook. Claude Code calls
-/// itself busy in either case, so whether the line began the turn or joined it shows only by the turn; one that a person began
-/// counts as well then, which errs on their side.
-///
-/// Returns how many there are now.
+/// Counts a turn that a peer has started, once: by a posted line that is read in it, or by the waiting hook. Claude
+/// Code reports itself busy in either case, so whether the line began the turn or joined it shows only by the turn. A
+/// turn that a person began counts as well then, which errs on their side. Returns how many there are now.
 pub(in crate::mesh) fn count_peer_turn(
     verb: &mut Verb,
     me: &SessionHandle,

@@ -1,4 +1,4 @@
-//! Claims and lines as JSON.
+//! Claims and claim queues as JSON.
 use serde_json::{Value, json};
 
 use crate::mesh::{
@@ -9,7 +9,7 @@ use crate::platform::Moment;
 use crate::platform::clock::rfc3339;
 use crate::store::Claim;
 
-/// Returns a claim whose turn came while nobody waited.
+/// Returns a claim that was granted while no call waited.
 pub fn granted(granted: &Granted) -> Value {
     let mut value = claimed(&granted.claim);
     value["claim_id"] = json!(granted.claim.id);
@@ -17,7 +17,7 @@ pub fn granted(granted: &Granted) -> Value {
     value
 }
 
-/// Returns what came of asking for a claim.
+/// Returns the result of claiming.
 pub fn claim(claimed: &ClaimOutcome, now: &Moment) -> Value {
     let holders = |claims: &[Claim]| -> Vec<Value> {
         claims.iter().map(|claim| holder(claim, now)).collect()
@@ -48,7 +48,7 @@ pub fn claim(claimed: &ClaimOutcome, now: &Moment) -> Value {
     }
 }
 
-/// Returns what came of giving a claim back.
+/// Returns the result of a release.
 pub fn released(released: &ReleaseOutcome) -> Value {
     let was = released
         .was
@@ -56,7 +56,7 @@ pub fn released(released: &ReleaseOutcome) -> Value {
     json!({ "released": released.was.is_some(), "was": was, "promoted": released.promoted })
 }
 
-/// Returns who holds a resource and who stands in line for it. One's own claims carry their ids.
+/// Returns the holders and the queue of a resource. The claims of `me` have their ids.
 pub fn line(line: &ClaimQueue, me: Option<&SessionHandle>, now: &Moment) -> Value {
     let own = |mut value: Value, claim: &Claim| {
         if ClaimQueue::is_own(claim, me) {

@@ -1,4 +1,4 @@
-//! Memories and earlier answers as JSON.
+//! Memories and prior answers as JSON.
 use serde_json::{Value, json};
 
 use crate::mesh::{PriorAnswer, RememberOutcome};
@@ -9,7 +9,7 @@ use crate::platform::clock::rfc3339;
 use crate::platform::text::cut_bytes;
 use crate::store::{Memory, MemoryMatch};
 
-/// Returns what came of remembering.
+/// Returns the result of remembering.
 pub fn remembered(remembered: &RememberOutcome) -> Value {
     json!({ "memory_id": remembered.id, "key": remembered.key, "version": remembered.version })
 }
@@ -45,12 +45,12 @@ pub fn version(memory: &Memory) -> Value {
     })
 }
 
-/// Returns earlier answers, within the room a result has for them. The first gets the most of it; what is cut says so.
+/// Returns prior answers within their byte budget. The first gets most of it; what is cut is marked with `cut`.
 pub fn prior_answers(prior_answers: &[PriorAnswer]) -> Vec<Value> {
     let mut remaining = BYTES_MAX;
     let mut values = Vec::new();
     for (at, one) in prior_answers.iter().enumerate() {
-        // The first may have all but what the others need at least.
+        // The first may have all but the minimum of the others.
         let others = prior_answers.len() - at - 1;
         let budget = remaining.saturating_sub(PRIOR_ANSWER_BYTES_MIN * others);
         let Some(value) = fit_prior_answer(one, budget) else {
@@ -62,12 +62,12 @@ pub fn prior_answers(prior_answers: &[PriorAnswer]) -> Vec<Value> {
     values
 }
 
-/// Returns the result of a question that woke nobody and is stored nowhere.
+/// Returns the result of a question that is not stored and wakes nobody.
 pub fn prior_answers_only(peer: &PeerName, prior_answers: &[PriorAnswer]) -> Value {
     json!({ "status": "known", "question_id": null, "from": peer, "known": crate::tools::output::memory::prior_answers(prior_answers) })
 }
 
-/// An earlier answer is not worth less room than this.
+/// The smallest budget of a prior answer.
 const PRIOR_ANSWER_BYTES_MIN: usize = 700;
 
 fn fit_prior_answer(prior_answers: &PriorAnswer, bytes: usize) -> Option<Value> {
@@ -88,7 +88,7 @@ fn fit_prior_answer(prior_answers: &PriorAnswer, bytes: usize) -> Option<Value> 
         }
         value
     };
-    // Signs that JSON writes longer take their room too: halve until it fits.
+    // Escapes make the JSON longer than the text, so cut until the JSON is within the budget.
     let (mut question, mut answer) = (answered.question.as_str(), answered.answer.as_str());
     loop {
         let whole = value(question, answer);

@@ -20,12 +20,12 @@ pub fn message(message: &Message) -> Value {
     })
 }
 
-/// Returns what came of posting a message.
+/// Returns the result of posting a message.
 pub fn posted(posted: &PostOutcome) -> Value {
     json!({ "message_id": posted.id, "recipients": posted.recipients, "offline": posted.offline })
 }
 
-/// Returns topics with who hears of them.
+/// Returns topics with their subscribers.
 pub fn topic_subscribers(topic_subscribers: &[TopicSubscribers]) -> Value {
     let one = |audience: &TopicSubscribers| json!({ "topic": audience.topic, "subscribers": audience.subscribers });
     json!({ "topics": topic_subscribers.iter().map(one).collect::<Vec<_>>() })

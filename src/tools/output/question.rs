@@ -1,17 +1,16 @@
-//! The result of a question when its call returns.
+//! Questions as JSON: what is pending, how far a question has come, and its result when its call returns.
 use serde_json::{Map, Value, json};
 
-use crate::mesh::QuestionStatus;
+use crate::mesh::{LateAnswer, PendingQuestion, QuestionStatus};
 use crate::model::throttle::Throttled;
-use crate::model::{AnsweredBy, QuestionState};
+use crate::model::{AnsweredBy, DeliveryStatus, QuestionState};
 use crate::platform::clock::rfc3339;
-use crate::tools::output::{delivery, insert_throttle};
 
 /// The result of one question: for the tools and for the command line under the same keys.
 pub struct QuestionResult<'a> {
     pub question: &'a QuestionStatus,
     pub end: QuestionEnd<'a>,
-    /// How long the call waited, where the result says so.
+    /// How long the call waited, if the result is to say so.
     pub waited_ms: Option<i64>,
     /// What to do next.
     pub hint: Option<&'a str>,
@@ -81,5 +80,65 @@ impl QuestionResult<'_> {
             QuestionEnd::Held(throttled) => insert_throttle(&mut result, throttled),
         }
         result
+    }
+}
+
+/// Returns how far a question has come. What has not happened has no key.
+pub fn delivery(delivery: &DeliveryStatus) -> Value {
+    let mut value = json!({ "stored_at": rfc3339(delivery.stored_at_ms) });
+    if let Some(at_ms) = delivery.woken_at_ms {
+        value["woken_at"] = rfc3339(at_ms).into();
+    }
+    value["wake"] = json!(delivery.wake);
+    if let Some(problem) = &delivery.wake_problem {
+        value["wake_problem"] = problem.as_str().into();
+    }
+    if let Some(at_ms) = delivery.shown_at_ms {
+        value["shown_at"] = rfc3339(at_ms).into();
+    }
+    value["shown_times"] = delivery.shown_times.into();
+    if delivery.stops > 0 {
+        value["stops"] = delivery.stops.into();
+    }
+    value["peer_activity"] = json!(delivery.peer_activity);
+    value
+}
+
+/// Returns a question that is pending for a session.
+pub fn waiting(waiting: &PendingQuestion) -> Value {
+    let question = &waiting.pending.question;
+    let mut value = json!({ "question_id": question.id, "from": waiting.from });
+    if let Some(seat) = &waiting.on_behalf_of {
+        value["addressed_to"] = json!(seat);
+    }
+    value["asked_at"] = rfc3339(question.asked_at_ms).into();
+    value["asker_waiting"] = waiting.asker_waiting.into();
+    value["question"] = question.question.as_str().into();
+    value["context"] = json!(question.context);
+    value["shown_times"] = question.shown_times.into();
+    value
+}
+
+/// Returns how a question of the session ended while no call waited for it.
+pub fn late_answer(late: &LateAnswer) -> Value {
+    let question = &late.question;
+    json!({
+        "question_id": question.id,
+        "from": late.from,
+        "question": question.question,
+        "declined": question.state == QuestionState::Declined,
+        "expired": question.state == QuestionState::Expired,
+        "answer": question.answer,
+        "answered_at": question.answered_at_ms.map(rfc3339),
+        "late": question.answer_late,
+    })
+}
+
+/// Adds why a question is held, and until when.
+fn insert_throttle(value: &mut Map<String, Value>, held: Throttled) {
+    value.insert("reason".into(), json!(held.reason));
+    value.insert("until".into(), json!(held.ends_at_ms.map(rfc3339)));
+    if let Some(turns) = held.posted_turns {
+        value.insert("posted_turns".into(), turns.into());
     }
 }

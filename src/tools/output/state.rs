@@ -28,7 +28,7 @@ pub fn entries(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
     json!({ "namespace": namespace.name, "entries": list, "truncated": more })
 }
 
-/// Returns what became of a deletion: the version it has, or `None` when there was nothing.
+/// Returns the result of a deletion; `version` is `None` if there was no entry.
 pub fn deletion(namespace: &Namespace, key: &str, version: Option<i64>) -> Value {
     json!({
         "namespace": namespace.name,

@@ -1,13 +1,12 @@
 //! Tasks as JSON.
 use serde_json::{Map, Value, json};
 
-use crate::mesh::{FileClaim, TaskCreated, TaskUpdated};
+use crate::mesh::{FileClaim, TaskCreated, TaskUpdated, lease_expires_at_ms};
 use crate::model::{Refusal, TaskStatus};
 use crate::platform::Moment;
 use crate::platform::clock::rfc3339;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
-use crate::tools::output::lease_expires_at_ms;
 
 /// Returns a task.
 pub fn task(task: &Task) -> Value {
@@ -28,19 +27,19 @@ pub fn task(task: &Task) -> Value {
     })
 }
 
-/// Returns what came of creating a task.
+/// Returns the result of creating a task.
 pub fn task_created(created: &TaskCreated) -> Value {
     json!({ "task": task(&created.task), "created": created.created })
 }
 
-/// Returns what came of changing a task; of one that was begun also who has its files.
+/// Returns the result of changing a task; for one that was begun also who has its files.
 pub fn task_updated(updated: &TaskUpdated, now: &Moment) -> Value {
     let mut value = json!({ "task": task(&updated.task) });
     add_files(&mut value, updated, now);
     value
 }
 
-/// Returns what came of changing several tasks, each with its id as it was given.
+/// Returns the result of changing several tasks, each with its id as the caller gave it.
 pub fn tasks_updated(outcomes: &[(String, Result<TaskUpdated, Refusal>)], now: &Moment) -> Value {
     let (mut updated, mut refused) = (Vec::new(), Vec::new());
     for (id, outcome) in outcomes {
@@ -61,7 +60,7 @@ pub fn tasks_updated(outcomes: &[(String, Result<TaskUpdated, Refusal>)], now: &
     json!({ "updated": updated, "refused": refused })
 }
 
-/// Returns how many tasks there are in each status.
+/// Returns the number of tasks in each status.
 pub fn task_counts(counts: [u32; 5]) -> Value {
     let pairs = TaskStatus::ALL.iter().zip(counts);
     pairs
@@ -70,7 +69,7 @@ pub fn task_counts(counts: [u32; 5]) -> Value {
         .into()
 }
 
-/// Returns a task that somebody has not begun, as its inbox shows it.
+/// Returns a task that its assignee has not begun, as the inbox shows it.
 pub fn unstarted_task(task: &Task) -> Value {
     json!({ "task_id": task.id, "title": task.title, "priority": task.priority, "from": task.created_by_name })
 }

@@ -1,0 +1,9 @@
+//! Faults of the server in the fault log: stdout carries the protocol and nothing else.
+use std::path::Path;
+
+use crate::platform::fault_log;
+
+/// Adds a line to the fault log of `mesh_home`.
+pub(super) fn log(mesh_home: &Path, message: &str) {
+    fault_log::append(mesh_home, "claude-mesh-server", message);
+}
