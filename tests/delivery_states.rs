@@ -201,11 +201,11 @@ fn wake_lines_respect_the_inbox_rate_limit() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE_BUDGET", "1000");
     let ada = world.session("ada");
-    let (mut room, mut then) = (25.5_f64, Instant::now());
+    let (mut space, mut then) = (25.5_f64, Instant::now());
     let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], SERVER_SCRIPT, move || {
-        room = (room + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
+        space = (space + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
         then = Instant::now();
-        room >= 0.0
+        space >= 0.0
     });
     for turn in 1..=27 {
         bo.session.register("idle");

@@ -138,7 +138,7 @@ pub(super) fn follow(
         match (failure, wait_outcome) {
             (Some(failure), _) => return Err(failure),
             (None, WaitOutcome::Interrupted(interruption)) => {
-                report_interrupting_questions(&interruption)?
+                report_interrupting_questions(&interruption)?;
             }
             (None, _) => return Ok(CommandStatus::Done),
         }

@@ -11,7 +11,7 @@ use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, table, text_input};
 use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::elapsed::format_ago;
-use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
+use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::platform::text;
 use crate::tools::output;
 
@@ -187,7 +187,7 @@ fn ttl_seconds(span: Duration) -> Result<u32, Failure> {
 fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult {
     let entry = match context.open_existing()? {
         Some(mut mesh) => mesh.entry(namespace, key)?,
-        None => Entry::absent(&namespace.name, key),
+        None => StateEntry::absent(&namespace.name, key),
     };
     if context.json {
         print::json(&output::entry(&entry))?;
@@ -276,7 +276,7 @@ fn list(context: &CliContext, namespace: &Namespace, prefix: &str, after: &str) 
     Ok(CommandStatus::Done)
 }
 
-fn set_by(entry: &Entry, now_ms: i64) -> String {
+fn set_by(entry: &StateEntry, now_ms: i64) -> String {
     entry
         .updated
         .as_ref()

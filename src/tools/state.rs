@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::Result;
-use crate::model::state::{Entry as StateEntry, Namespace, TTL_SECONDS_MAX};
+use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::tools::arguments::Action;
 use crate::tools::call::{Operation, single_step};
 use crate::tools::entry::{Effect, Entry, JsonObject};

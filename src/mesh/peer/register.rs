@@ -19,7 +19,7 @@ use crate::model::{EventKind, PeerKind, PeerName, Result, Topic};
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
-use crate::store::{NewSession, Peer};
+use crate::store::{NewSession, Peer, ProjectDetails};
 
 impl Mesh {
     /// Registers a client process, or finds its session.
@@ -247,18 +247,15 @@ fn sync_project_details(
             .map(|path| path.to_string_lossy().into_owned())
     };
     let (root, common) = (text(&project.git_root), text(&project.git_common));
-    let git = [
-        root.as_deref(),
-        common.as_deref(),
-        project.git_branch.as_deref(),
-    ];
-    verb.tx.set_project_details(
-        peer.id,
-        requested_name.as_str(),
-        project.file.role.as_deref(),
-        git,
-        is_new_session,
-    )?;
+    let details = ProjectDetails {
+        requested_name: requested_name.as_str(),
+        role: project.file.role.as_deref(),
+        git_root: root.as_deref(),
+        git_common: common.as_deref(),
+        git_branch: project.git_branch.as_deref(),
+    };
+    verb.tx
+        .set_project_details(peer.id, &details, is_new_session)?;
     if peer.requested_name == requested_name.as_str() {
         return Ok(());
     }
