@@ -145,8 +145,7 @@ fn asker_is_informed_that_the_peer_client_is_too_old_to_wake() {
     bo.register_with("idle", json!({ "version": "2.1.200" }));
     let problem = why_not_woken(&ada, "bo");
     assert!(problem.contains("no inbox socket"), "{problem}");
-    let likely =
-        "; likely because its Claude Code is 2.1.200, and such lines are taken from 2.1.224 on";
+    let likely = "; likely because its Claude Code is 2.1.200, older than 2.1.224";
     assert!(problem.ends_with(likely), "{problem}");
 }
 

@@ -162,7 +162,7 @@ fn inspect_reports_how_idle_sessions_are_woken() {
     };
     assert!(refused.text.contains("not woken by its inbox"));
     assert_eq!(
-        refused.mend.as_deref(),
+        refused.fix.as_deref(),
         Some("claude-mesh install --wake rewake")
     );
     home.wake(InstallScope::User, WakeMethod::Rewake);

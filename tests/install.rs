@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use claude_mesh::setup::{
-    Error, InstallOptions, InstallPaths, InstallScope, WakeMethod, install, uninstall,
+    InstallError, InstallOptions, InstallPaths, InstallScope, WakeMethod, install, uninstall,
 };
 use serde_json::json;
 
@@ -199,7 +199,7 @@ fn install_follows_a_dangling_symlink_and_refuses_a_loop() {
     fs::create_dir_all(&home.places.claude_dir).unwrap();
     symlink("settings.json", home.settings()).unwrap();
     let refused = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap_err();
-    assert!(refused.to_string().contains("circle"), "{refused}");
+    assert!(refused.to_string().contains("loop"), "{refused}");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn install_writes_nothing_when_one_file_is_invalid() {
         ]);
         let before = home.all_files();
         match install(&home.places, InstallScope::User, InstallOptions::default()) {
-            Err(Error::Malformed {
+            Err(InstallError::Malformed {
                 path,
                 line: at_line,
                 column: at_column,
@@ -248,7 +248,7 @@ fn install_refuses_settings_of_an_unexpected_type() {
     ] {
         let home = Home::with_files(&[(InstallScope::User, "settings", broken)]);
         match install(&home.places, InstallScope::User, InstallOptions::default()) {
-            Err(Error::Malformed {
+            Err(InstallError::Malformed {
                 line: at_line,
                 column: at_column,
                 ..
@@ -292,7 +292,7 @@ fn install_stops_at_a_file_broken_after_planning() {
     let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
     write(&home.servers(), "{\"half\": ", 0o600);
     let halted = plan.apply(now()).unwrap_err();
-    assert!(matches!(halted.error, Error::Malformed { .. }));
+    assert!(matches!(halted.error, InstallError::Malformed { .. }));
     assert_eq!(halted.applied.written.len(), 1);
     assert_eq!(halted.applied.written[0].path, home.settings());
     assert_eq!(read(&home.servers()), "{\"half\": ");
@@ -309,7 +309,11 @@ fn install_into_an_unwritable_folder_changes_nothing() {
     let before = home.all_files();
     let halted = plan.apply(now()).unwrap_err();
     assert!(halted.applied.written.is_empty());
-    assert!(matches!(halted.error, Error::Io { .. }), "{}", halted.error);
+    assert!(
+        matches!(halted.error, InstallError::Io { .. }),
+        "{}",
+        halted.error
+    );
     assert_eq!(
         home.all_files(),
         before,
@@ -369,7 +373,7 @@ fn project_install_requires_an_existing_project() {
         .clone()
         .in_project(&home.root.path().join("nope"));
     let refused = install(&nowhere, InstallScope::Project, InstallOptions::default());
-    assert!(matches!(refused, Err(Error::Unusable { .. })));
+    assert!(matches!(refused, Err(InstallError::Unusable { .. })));
     let none = InstallPaths::new(&home.places.home, None, &home.places.programs);
     assert!(uninstall(&none, InstallScope::Local).is_err());
 }

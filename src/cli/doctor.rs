@@ -91,7 +91,7 @@ fn line(finding: &Finding) -> String {
         Severity::Note => "note   ".yellow().to_string(),
         Severity::Problem => "problem".red().to_string(),
     };
-    match &finding.mend {
+    match &finding.fix {
         Some(fix) => format!("{mark}  {words}\n         {} {fix}", "fix:".cyan()),
         None => format!("{mark}  {words}"),
     }
@@ -113,7 +113,7 @@ fn finding(severity: Severity, text: impl Into<String>) -> Finding {
     Finding {
         severity,
         text: text.into(),
-        mend: None,
+        fix: None,
     }
 }
 
@@ -123,14 +123,14 @@ fn ok(text: impl Into<String>) -> Finding {
 
 fn note(text: impl Into<String>, fix: &str) -> Finding {
     Finding {
-        mend: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
+        fix: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
         ..finding(Severity::Note, text)
     }
 }
 
 fn problem(text: impl Into<String>, fix: &str) -> Finding {
     Finding {
-        mend: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
+        fix: Some(fix.to_owned()).filter(|fix| !fix.is_empty()),
         ..finding(Severity::Problem, text)
     }
 }

@@ -263,8 +263,8 @@ impl PlanRunner<'_> {
     }
 }
 
-impl From<setup::Error> for Failure {
-    fn from(error: setup::Error) -> Self {
+impl From<setup::InstallError> for Failure {
+    fn from(error: setup::InstallError) -> Self {
         CliError::new("storage", error.to_string(), error.hint()).into()
     }
 }

@@ -14,6 +14,7 @@ const UNITS_PER_ITEM: usize = 3_500;
 pub(super) struct BudgetedText {
     text: String,
     units: usize,
+    omitted: usize,
 }
 
 impl BudgetedText {
@@ -21,6 +22,7 @@ impl BudgetedText {
         Self {
             text: String::new(),
             units: 0,
+            omitted: 0,
         }
     }
 
@@ -44,7 +46,29 @@ impl BudgetedText {
         fits
     }
 
-    /// Adds a line of our own.
+    /// Adds the blocks of the items that fit, in order. Returns these items and counts the others.
+    pub(super) fn push_items<T>(
+        &mut self,
+        items: Vec<T>,
+        block: impl Fn(&T, &Self) -> String,
+    ) -> Vec<T> {
+        let mut added = Vec::new();
+        for item in items {
+            if self.push_block(&block(&item, self)) {
+                added.push(item);
+            } else {
+                self.omitted += 1;
+            }
+        }
+        added
+    }
+
+    /// Returns how many items did not fit.
+    pub(super) fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    /// Adds text of claude-mesh itself.
     pub(super) fn push(&mut self, text: &str) {
         self.units += utf16_len(text);
         self.text.push_str(text);

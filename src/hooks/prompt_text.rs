@@ -14,6 +14,9 @@ const REMINDER_UNITS: usize = 240;
 /// Of a foreign text this many times its budget is sanitized: what sanitizing removes leaves space for more.
 const PRE_SANITIZE_FACTOR: usize = 4;
 
+/// At most this many unanswered questions are named in the line about them.
+const NAMED_EXHAUSTED_MAX: usize = 5;
+
 /// Shown to the user of a session whose server does not run.
 pub(super) const RESTART_NOTICE: &str = "claude-mesh: this session has no mesh server yet, so other sessions cannot ask it. Restart it (claude --continue) to join; `claude-mesh doctor` shows more.";
 /// Shown to the user when a doorbell is dropped because the session is throttled.
@@ -47,49 +50,29 @@ pub(super) fn attachment_text(
     let mut text = BudgetedText::new();
     let mut shown = Inbox::default();
     let many = questions.len() + answers.len() > 1;
-    let mut omitted = 0;
     if !questions.is_empty() {
         text.push(&heading(questions.len()));
     }
-    for waiting in sort_by_urgency(questions) {
-        if text.push_block(&question_block(&waiting, text.budget(many), now_ms)) {
-            shown.questions.push(waiting);
-        } else {
-            omitted += 1;
-        }
-    }
+    shown.questions = text.push_items(sort_by_urgency(questions), |waiting, text| {
+        question_block(waiting, text.budget(many), now_ms)
+    });
     if !shown.questions.is_empty() {
         text.push(&format!("\n{}", answer_instructions(&shown.questions)));
     }
-    for late in answers {
-        if text.push_block(&answer_block(&late, text.budget(many), now_ms)) {
-            shown.answers.push(late);
-        } else {
-            omitted += 1;
-        }
-    }
-    for one in granted {
-        if text.push_block(&grant_line(&one)) {
-            shown.granted.push(one);
-        } else {
-            omitted += 1;
-        }
-    }
-    let mentioned = message::append_messages(&mut text, mail, unmentioned_mail, now_ms);
-    shown.mail = mentioned;
+    shown.answers = text.push_items(answers, |late, text| {
+        answer_block(late, text.budget(many), now_ms)
+    });
+    shown.granted = text.push_items(granted, |granted, _| grant_line(granted));
+    shown.mail = message::append_messages(&mut text, mail, unmentioned_mail, now_ms);
     let foreign = !shown.answers.is_empty() || !shown.mail.is_empty();
     if shown.questions.is_empty() && foreign {
         text.push(&format!("\n{PEER_TEXT_WARNING}"));
     }
-    if omitted > 0 {
-        text.push(&format!(
-            "\n{omitted} more did not fit here: call poll_inbox."
-        ));
-    }
+    push_omitted(&mut text);
     if !exhausted.is_empty() {
         let ids: Vec<String> = exhausted
             .iter()
-            .take(5)
+            .take(NAMED_EXHAUSTED_MAX)
             .map(|waiting| format!("{} from {}", waiting.pending.question.id, waiting.from))
             .collect();
         text.push(&format!("\nclaude-mesh: still unanswered, shown before: {}. poll_inbox shows them; answer or decline with reply_to_peer.", ids.join(", ")));
@@ -108,33 +91,33 @@ pub(super) fn stop_text(
     let mut text = BudgetedText::new();
     let mut shown = Inbox::default();
     let many = questions.len() > 1;
-    let mut omitted = 0;
     text.push(&heading(questions.len()));
-    for waiting in sort_by_urgency(questions) {
+    shown.questions = text.push_items(sort_by_urgency(questions), |waiting, text| {
         let seen = !turn.is_empty() && waiting.pending.turn.as_deref() == Some(turn);
         let budget = if seen {
             REMINDER_UNITS
         } else {
             text.budget(many)
         };
-        if text.push_block(&question_block(&waiting, budget, now_ms)) {
-            shown.questions.push(waiting);
-        } else {
-            omitted += 1;
-        }
-    }
+        question_block(waiting, budget, now_ms)
+    });
     text.push(&format!("\n{}", answer_instructions(&shown.questions)));
-    if omitted > 0 {
-        text.push(&format!(
-            "\n{omitted} more did not fit here: call poll_inbox."
-        ));
-    }
+    push_omitted(&mut text);
     if headless {
         text.push(
             "\nThen repeat your previous final message in full: it is the result of this run.",
         );
     }
     (text.finish(), shown)
+}
+
+fn push_omitted(text: &mut BudgetedText) {
+    match text.omitted() {
+        0 => {}
+        omitted => text.push(&format!(
+            "\n{omitted} more did not fit here: call poll_inbox."
+        )),
+    }
 }
 
 fn heading(count: usize) -> String {
@@ -180,7 +163,7 @@ fn question_block(waiting: &PendingQuestion, budget: usize, now_ms: i64) -> Stri
     let for_attribute = waiting
         .on_behalf_of
         .as_ref()
-        .map_or(String::new(), |seat| format!(" for=\"{seat}\""));
+        .map_or(String::new(), |peer| format!(" for=\"{peer}\""));
     format!(
         "\n<peer-question id=\"{}\" from=\"{}\"{for_attribute} asked=\"{}\" waiting=\"{}\">\n{}\n</peer-question>\n",
         question.id,

@@ -119,7 +119,7 @@ impl Waker<'_> {
                 needs_person,
             } => {
                 if let Some(need) = needs_person.filter(|_| needs_person != self.reported) {
-                    run_notify_program(self.shared, self.client, need.words()).await;
+                    run_notify_program(self.shared, self.client, need.text()).await;
                     self.reported = needs_person;
                 }
                 let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));

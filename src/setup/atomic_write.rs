@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
-use super::error::Error;
+use super::error::InstallError;
 use crate::platform::file;
 
 /// The limit of links that are followed, as in Linux.
@@ -38,7 +38,7 @@ struct Backup {
 }
 
 /// Returns the file behind all symbolic links; it need not exist.
-pub(crate) fn resolve_symlinks(path: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn resolve_symlinks(path: &Path) -> Result<PathBuf, InstallError> {
     let mut target = path.to_owned();
     for _ in 0..SYMLINKS_MAX {
         match fs::read_link(&target) {
@@ -46,17 +46,20 @@ pub(crate) fn resolve_symlinks(path: &Path) -> Result<PathBuf, Error> {
             Err(_) => return Ok(target),
         }
     }
-    Err(Error::unusable(path, "its symbolic links form a loop"))
+    Err(InstallError::unusable(
+        path,
+        "its symbolic links form a loop",
+    ))
 }
 
 /// Returns the content of a file; `None` if there is no such file.
-pub(crate) fn read(target: &Path) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn read(target: &Path) -> Result<Option<Vec<u8>>, InstallError> {
     match file::read(target, FILE_MAX_BYTES) {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(fault) if file::is_unusable_file(&fault) => {
-            Err(Error::unusable(target, fault.to_string()))
+            Err(InstallError::unusable(target, fault.to_string()))
         }
-        content => content.map(Some).map_err(Error::io("read", target)),
+        content => content.map(Some).map_err(InstallError::io("read", target)),
     }
 }
 
@@ -74,7 +77,7 @@ pub(crate) struct Replacement<'a> {
 
 impl Replacement<'_> {
     /// Does everything except the rename, so that a full disk or a read-only folder fails here. `now` names the backup.
-    pub(crate) fn stage(self, now: Timestamp) -> Result<StagedFile, Error> {
+    pub(crate) fn stage(self, now: Timestamp) -> Result<StagedFile, InstallError> {
         let mut staged = StagedFile {
             target: resolve_symlinks(self.path)?,
             before: self.before.map(<[u8]>::to_owned),
@@ -86,15 +89,15 @@ impl Replacement<'_> {
         };
         let target = &staged.target;
         let metadata = match self.before {
-            Some(_) => Some(fs::metadata(target).map_err(Error::io("read", target))?),
+            Some(_) => Some(fs::metadata(target).map_err(InstallError::io("read", target))?),
             None => None,
         };
         let next = write_temp_file(target, after, metadata.as_ref(), self.owner_only)
-            .map_err(Error::io("write beside", target))?;
+            .map_err(InstallError::io("write beside", target))?;
         staged.next = Some(next);
         if let (Some(before), Some(metadata)) = (self.before, &metadata) {
             let backup = back_up(self.path, before, metadata, now)
-                .map_err(Error::io("back up", self.path))?;
+                .map_err(InstallError::io("back up", self.path))?;
             staged.backup = Some(backup);
         }
         Ok(staged)
@@ -112,7 +115,7 @@ pub(crate) enum CommitOutcome {
 
 impl StagedFile {
     /// Puts the next content in place, unless the file has changed meanwhile.
-    pub(crate) fn commit(mut self) -> Result<CommitOutcome, Error> {
+    pub(crate) fn commit(mut self) -> Result<CommitOutcome, InstallError> {
         let content = read(&self.target)?;
         if content != self.before {
             return Ok(CommitOutcome::Changed { content });
@@ -120,9 +123,11 @@ impl StagedFile {
         match self.next.take() {
             Some(next) => {
                 next.persist(&self.target)
-                    .map_err(|fault| Error::io("replace", &self.target)(fault.error))?;
+                    .map_err(|fault| InstallError::io("replace", &self.target)(fault.error))?;
             }
-            None => fs::remove_file(&self.target).map_err(Error::io("remove", &self.target))?,
+            None => {
+                fs::remove_file(&self.target).map_err(InstallError::io("remove", &self.target))?
+            }
         }
         sync_folder(&self.target);
         Ok(CommitOutcome::Committed {

@@ -2,7 +2,7 @@
 //! has its own command or window for that.
 use std::path::Path;
 
-use super::error::Error;
+use super::error::InstallError;
 
 /// The program in the shipped files; replaced by its path.
 const SERVER_PLACEHOLDER: &str = "\"claude-mesh-server\"";
@@ -62,7 +62,7 @@ impl ClientConfig {
     }
 
     /// Returns its configuration, with the server in `programs` and, if the client cannot say which one is open, this project.
-    pub fn configuration(&self, programs: &Path, project: &Path) -> Result<String, Error> {
+    pub fn configuration(&self, programs: &Path, project: &Path) -> Result<String, InstallError> {
         let server = json_string(&programs.join(SERVER_PLACEHOLDER.trim_matches('"')))?;
         let text = self.template.replace(SERVER_PLACEHOLDER, &server);
         if text.contains(PROJECT_PLACEHOLDER) {
@@ -73,10 +73,10 @@ impl ClientConfig {
 }
 
 /// Returns a path as a JSON string, which is a TOML string as well.
-fn json_string(path: &Path) -> Result<String, Error> {
+fn json_string(path: &Path) -> Result<String, InstallError> {
     let text = path
         .to_str()
-        .ok_or_else(|| Error::unusable(path, "its name is not UTF-8"))?;
+        .ok_or_else(|| InstallError::unusable(path, "its name is not UTF-8"))?;
     Ok(serde_json::Value::from(text).to_string())
 }
 

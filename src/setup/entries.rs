@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::error::Error;
+use super::error::InstallError;
 use crate::claude_code::{HookEntry, HookGroup, HooksFile, ServerEntry};
 
 /// The name of the server in Claude Code.
@@ -36,7 +36,7 @@ pub(crate) struct HookSets {
 
 impl HookSets {
     /// Returns all of them, with absolute paths in `programs`, or with bare names.
-    pub(crate) fn load(programs: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn load(programs: Option<&Path>) -> Result<Self, InstallError> {
         Ok(Self {
             always: wanted(HOOKS_JSON, programs)?,
             rewake_hooks: wanted(HOOKS_REWAKE_JSON, programs)?,
@@ -63,7 +63,7 @@ impl WantedHook {
 }
 
 /// Returns the server entry for the files of a user, or without `programs` the one for the files of a project.
-pub(crate) fn server(programs: Option<&Path>) -> Result<ServerEntry, Error> {
+pub(crate) fn server(programs: Option<&Path>) -> Result<ServerEntry, InstallError> {
     let mut server: ServerEntry =
         serde_json::from_str(MCP_JSON).expect("config/mcp.json is checked by a test");
     server.command = command(programs, &server.command)?;
@@ -75,7 +75,7 @@ pub(crate) fn server(programs: Option<&Path>) -> Result<ServerEntry, Error> {
     Ok(server)
 }
 
-fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<WantedHook>, Error> {
+fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<WantedHook>, InstallError> {
     let file: HooksFile =
         serde_json::from_str(file).expect("the files in config are checked by a test");
     let mut wanted = Vec::new();
@@ -162,16 +162,19 @@ fn split_shell_words(command: &str) -> Vec<String> {
     shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect())
 }
 
-fn command(programs: Option<&Path>, program: &str) -> Result<String, Error> {
+fn command(programs: Option<&Path>, program: &str) -> Result<String, InstallError> {
     let Some(folder) = programs else {
         return Ok(program.to_owned());
     };
     if !folder.is_absolute() {
-        return Err(Error::unusable(folder, "not an absolute path"));
+        return Err(InstallError::unusable(folder, "not an absolute path"));
     }
     match folder.join(program).to_str() {
         Some(path) => Ok(path.to_owned()),
-        None => Err(Error::unusable(folder, "not UTF-8, which JSON must be")),
+        None => Err(InstallError::unusable(
+            folder,
+            "not UTF-8, which JSON must be",
+        )),
     }
 }
 
@@ -265,7 +268,7 @@ mod tests {
     fn relative_program_folder_is_refused() {
         assert!(matches!(
             server(Some(Path::new("target/release"))),
-            Err(Error::Unusable { .. })
+            Err(InstallError::Unusable { .. })
         ));
     }
 }

@@ -6,7 +6,7 @@ use super::parse_error::ParseError;
 
 /// Why a file cannot be planned or written. The file is as it was.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum InstallError {
     /// The file is not strict JSON, or has a value of another type where an entry belongs. Line and column start at 1.
     #[error("{} line {line}, column {column}: {reason}", .path.display())]
     Malformed {
@@ -30,7 +30,7 @@ pub enum Error {
     KeepsChanging { path: PathBuf },
 }
 
-impl Error {
+impl InstallError {
     /// Returns what a user can do now.
     pub fn hint(&self) -> &'static str {
         match self {

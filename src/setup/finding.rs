@@ -10,7 +10,8 @@ pub struct Finding {
     /// What was found, in one line.
     pub text: String,
     /// The command that fixes it, if there is one.
-    pub mend: Option<String>,
+    #[serde(rename = "mend")]
+    pub fix: Option<String>,
 }
 
 /// How severe a finding is.
@@ -41,7 +42,7 @@ fn finding(severity: Severity, text: impl Into<String>) -> Finding {
     Finding {
         severity,
         text: text.into(),
-        mend: None,
+        fix: None,
     }
 }
 
@@ -49,7 +50,7 @@ impl Finding {
     /// Adds the command that fixes it.
     pub(crate) fn fix(self, command: impl Into<String>) -> Self {
         Self {
-            mend: Some(command.into()),
+            fix: Some(command.into()),
             ..self
         }
     }

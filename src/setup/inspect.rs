@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::entries::{PROJECT_PATH_VAR, REWAKE_PROGRAM, our_server_program};
-use super::error::Error;
+use super::error::InstallError;
 use super::finding::{Finding, Severity, install_command, note, ok, problem};
 use super::hooks_check::HooksCheck;
 use super::permission_rules::{CONFIRM_RULE, covers_server, matches_our_tools};
@@ -273,7 +273,10 @@ fn check_disabling_settings(places: &InstallPaths, file: &SettingsFile) -> Vec<F
     findings
 }
 
-fn report_error<T>(file: Result<Option<T>, Error>, findings: &mut Vec<Finding>) -> Option<T> {
+fn report_error<T>(
+    file: Result<Option<T>, InstallError>,
+    findings: &mut Vec<Finding>,
+) -> Option<T> {
     file.unwrap_or_else(|error| {
         findings.push(problem(error.to_string()));
         None

@@ -32,7 +32,7 @@ mod wired_state;
 mod wiring;
 
 pub use clients::{CLIENTS, ClientConfig};
-pub use error::Error;
+pub use error::InstallError;
 pub use finding::{Finding, Severity};
 pub use inspect::{has_rewake_hook, inspect};
 pub use places::{InstallPaths, InstallScope};

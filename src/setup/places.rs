@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::error::Error;
+use super::error::InstallError;
 use crate::claude_code::{LOCAL_SETTINGS_FILE, PROJECT_SETTINGS_DIR, SETTINGS_FILE};
 
 /// The paths of Claude Code's files and of the installed programs, as the caller has found them.
@@ -59,7 +59,7 @@ impl InstallPaths {
     }
 
     /// Returns the file for the server entry.
-    pub fn servers_file(&self, scope: InstallScope) -> Result<PathBuf, Error> {
+    pub fn servers_file(&self, scope: InstallScope) -> Result<PathBuf, InstallError> {
         match scope {
             InstallScope::User => Ok(self.claude_json.clone()),
             InstallScope::Project | InstallScope::Local => Ok(self.project()?.join(".mcp.json")),
@@ -67,7 +67,7 @@ impl InstallPaths {
     }
 
     /// Returns the file for hooks and permission rules.
-    pub fn settings_file(&self, scope: InstallScope) -> Result<PathBuf, Error> {
+    pub fn settings_file(&self, scope: InstallScope) -> Result<PathBuf, InstallError> {
         match scope {
             InstallScope::User => Ok(self.claude_dir.join(SETTINGS_FILE)),
             InstallScope::Project => Ok(self.project_settings()?.join(SETTINGS_FILE)),
@@ -83,16 +83,16 @@ impl InstallPaths {
         }
     }
 
-    fn project_settings(&self) -> Result<PathBuf, Error> {
+    fn project_settings(&self) -> Result<PathBuf, InstallError> {
         Ok(self.project()?.join(PROJECT_SETTINGS_DIR))
     }
 
-    fn project(&self) -> Result<&Path, Error> {
+    fn project(&self) -> Result<&Path, InstallError> {
         let project = self.project.as_deref().unwrap_or(Path::new(""));
         if project.is_dir() {
             Ok(project)
         } else {
-            Err(Error::unusable(
+            Err(InstallError::unusable(
                 project,
                 "it is not the folder of a project",
             ))

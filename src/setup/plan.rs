@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::atomic_write::{self, CommitOutcome, Replacement, StagedFile};
 use super::entries::{self, HookSets};
-use super::error::Error;
+use super::error::InstallError;
 use super::hook_wiring::wired_hooks;
 use super::json_text::JsonText;
 use super::places::{InstallPaths, InstallScope};
@@ -63,7 +63,7 @@ pub struct ApplyError {
     pub applied: AppliedChanges,
     /// Why the next file was not written.
     #[source]
-    pub error: Error,
+    pub error: InstallError,
 }
 
 /// Plans an install. A plan without changes means that everything is installed.
@@ -71,7 +71,7 @@ pub fn install(
     places: &InstallPaths,
     scope: InstallScope,
     options: InstallOptions,
-) -> Result<Plan, Error> {
+) -> Result<Plan, InstallError> {
     let programs = match scope {
         InstallScope::User => Some(places.programs.as_path()),
         InstallScope::Project | InstallScope::Local => None,
@@ -86,7 +86,7 @@ pub fn install(
 
 /// Plans the removal of what [`install`] adds. The server entry of a project stays while the other settings file of the
 /// project, shared or local, still has hooks of claude-mesh.
-pub fn uninstall(places: &InstallPaths, scope: InstallScope) -> Result<Plan, Error> {
+pub fn uninstall(places: &InstallPaths, scope: InstallScope) -> Result<Plan, InstallError> {
     let other = match scope {
         InstallScope::User => None,
         InstallScope::Project => Some(places.settings_file(InstallScope::Local)?),
@@ -104,7 +104,7 @@ pub fn uninstall(places: &InstallPaths, scope: InstallScope) -> Result<Plan, Err
 }
 
 impl Plan {
-    fn new(edits: Vec<(PathBuf, Edit, InstallScope)>) -> Result<Self, Error> {
+    fn new(edits: Vec<(PathBuf, Edit, InstallScope)>) -> Result<Self, InstallError> {
         let mut changes = Vec::new();
         for (path, edit, scope) in edits {
             let before = atomic_write::read(&atomic_write::resolve_symlinks(&path)?)?;
@@ -165,7 +165,7 @@ impl FileChange {
         (text(&self.before), text(&self.after))
     }
 
-    fn stage(&self, now: Timestamp) -> Result<StagedFile, Error> {
+    fn stage(&self, now: Timestamp) -> Result<StagedFile, InstallError> {
         let replacement = Replacement {
             path: &self.path,
             before: self.before.as_deref(),
@@ -179,7 +179,7 @@ impl FileChange {
         mut self,
         mut staged: StagedFile,
         now: Timestamp,
-    ) -> Result<Option<WrittenFile>, Error> {
+    ) -> Result<Option<WrittenFile>, InstallError> {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             match staged.commit()? {
                 CommitOutcome::Committed { backup } => {
@@ -198,7 +198,7 @@ impl FileChange {
             }
             staged = self.stage(now)?;
         }
-        Err(Error::KeepsChanging { path: self.path })
+        Err(InstallError::KeepsChanging { path: self.path })
     }
 }
 
@@ -207,15 +207,15 @@ fn planned_content(
     path: &Path,
     edit: &Edit,
     before: Option<&[u8]>,
-) -> Result<Option<Vec<u8>>, Error> {
+) -> Result<Option<Vec<u8>>, InstallError> {
     if before.is_none() && edit.is_removal() {
         return Ok(None);
     }
     let read = JsonText::parse(before.unwrap_or_default())
-        .map_err(|parse_error| Error::malformed(path, parse_error))?;
+        .map_err(|parse_error| InstallError::malformed(path, parse_error))?;
     let mut json = read.clone();
     edit.apply(&mut json)
-        .map_err(|parse_error| Error::malformed(path, parse_error))?;
+        .map_err(|parse_error| InstallError::malformed(path, parse_error))?;
     if json == read {
         return Ok(before.map(<[u8]>::to_owned));
     }
@@ -239,12 +239,12 @@ fn was_created_by_install(path: &Path, edit: &Edit) -> bool {
     edit.apply(&mut json).is_ok() && json != read
 }
 
-fn is_wired(settings: &Path) -> Result<bool, Error> {
+fn is_wired(settings: &Path) -> Result<bool, InstallError> {
     let content =
         atomic_write::read(&atomic_write::resolve_symlinks(settings)?)?.unwrap_or_default();
-    let json =
-        JsonText::parse(&content).map_err(|parse_error| Error::malformed(settings, parse_error))?;
+    let json = JsonText::parse(&content)
+        .map_err(|parse_error| InstallError::malformed(settings, parse_error))?;
     let hooks =
-        wired_hooks(&json).map_err(|parse_error| Error::malformed(settings, parse_error))?;
+        wired_hooks(&json).map_err(|parse_error| InstallError::malformed(settings, parse_error))?;
     Ok(!hooks.is_empty())
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::atomic_write;
 use super::entries::SERVER_NAME;
-use super::error::Error;
+use super::error::InstallError;
 use super::hook_wiring::{WiredHook, event_path, wired_hooks};
 use super::json_items::{ContainerKind, PathStep};
 use super::json_text::JsonText;
@@ -44,7 +44,10 @@ pub(crate) struct WiredServer {
 }
 
 /// Reads a settings file; `None` if there is no such file.
-pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<SettingsFile>, Error> {
+pub(crate) fn settings(
+    scope: InstallScope,
+    path: &Path,
+) -> Result<Option<SettingsFile>, InstallError> {
     read(path, |json| {
         let is_true = |key: &str| Ok(json.value(&[key.into()])? == Some(Value::Bool(true)));
         let rejected = json.value(&["disabledMcpjsonServers".into()])?;
@@ -73,7 +76,10 @@ pub(crate) fn settings(scope: InstallScope, path: &Path) -> Result<Option<Settin
 }
 
 /// Reads the server entry of `~/.claude.json` or `.mcp.json`; `None` if there is none.
-pub(crate) fn server(scope: InstallScope, path: &Path) -> Result<Option<WiredServer>, Error> {
+pub(crate) fn server(
+    scope: InstallScope,
+    path: &Path,
+) -> Result<Option<WiredServer>, InstallError> {
     read_server_at(scope, path, &server_path())
 }
 
@@ -81,7 +87,7 @@ pub(crate) fn server(scope: InstallScope, path: &Path) -> Result<Option<WiredSer
 pub(crate) fn read_project_server(
     path: &Path,
     project: &Path,
-) -> Result<Option<WiredServer>, Error> {
+) -> Result<Option<WiredServer>, InstallError> {
     let Some(project) = project.to_str() else {
         return Ok(None);
     };
@@ -94,7 +100,7 @@ fn read_server_at(
     scope: InstallScope,
     path: &Path,
     steps: &[PathStep<'_>],
-) -> Result<Option<WiredServer>, Error> {
+) -> Result<Option<WiredServer>, InstallError> {
     read(path, |json| {
         Ok(json.value(steps)?.map(|entry| WiredServer {
             scope,
@@ -116,11 +122,11 @@ fn checked_hooks(json: &JsonText) -> Result<Vec<WiredHook>, ParseError> {
 fn read<T>(
     path: &Path,
     extract: impl FnOnce(&JsonText) -> Result<Option<T>, ParseError>,
-) -> Result<Option<T>, Error> {
+) -> Result<Option<T>, InstallError> {
     let Some(content) = atomic_write::read(&atomic_write::resolve_symlinks(path)?)? else {
         return Ok(None);
     };
     JsonText::parse(&content)
         .and_then(|json| extract(&json))
-        .map_err(|parse_error| Error::malformed(path, parse_error))
+        .map_err(|parse_error| InstallError::malformed(path, parse_error))
 }

@@ -358,10 +358,10 @@ fn session_opened_before_install_is_asked_once_to_restart() {
     let Some(lab) = Lab::new() else { return };
     let backend = lab.project("backend");
     let api = ScriptedApi::listen(|_| say("as you say"));
-    let opened = Instant::now();
     let Some(terminal) = lab.session(&backend, &api).interactive() else {
         return;
     };
+    let opened = Instant::now();
     let mesh = Mesh::install(&lab);
     // Before that, its server may still be starting.
     wait_until("it is known not to be starting", || {

@@ -132,7 +132,7 @@ impl Home {
         assert!(
             problems
                 .iter()
-                .any(|it| it.text.contains(part) && it.mend.as_deref() == mend),
+                .any(|it| it.text.contains(part) && it.fix.as_deref() == mend),
             "{problems:#?}"
         );
     }
