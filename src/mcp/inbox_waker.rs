@@ -17,6 +17,7 @@ use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::mcp::timer::sleep_or_wait_forever;
 use crate::mesh::{InboxState, WakeAction};
+use crate::model::throttle::PersonAlert;
 
 /// How long a waiting call has precedence after the doorbell, which most often rings for what the call waits for.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
@@ -36,8 +37,12 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
     let mut doorbell_signals = shared.doorbell_signals();
     let mut client_process = shared.client_process();
     let mut waiting_call_count = shared.waiting_call_count();
-    let mut rate_limit = InboxRateLimit::default();
-    let mut reported = None;
+    let mut waker = Waker {
+        shared: &shared,
+        client: &client,
+        rate_limit: InboxRateLimit::default(),
+        reported: None,
+    };
     loop {
         // A waiting call takes the questions itself; and its result is sent before the next poll.
         let call_still_waits =
@@ -53,60 +58,87 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
             continue;
         }
         shared.end_waits(&client).await;
-        let inbox_state = || inbox_state(&shared, &rate_limit);
+        let inbox_state = || inbox_state(&shared, &waker.rate_limit);
         let wake_action = shared.in_same_session(&client, |at| {
             at.mesh.end_dead_waits(&at.me)?;
             at.mesh.attend(&at.me, inbox_state)
         });
         let pause = match wake_action.await {
-            Ok(WakeAction::Post {
-                nonce,
-                from,
-                answers,
-                mail,
-                granted,
-            }) => {
-                let (sender, words) = words(&from, answers, &mail, granted);
-                rate_limit.record_post(shared.now().monotonic_ms);
-                if let Err(problem) = post_doorbell(&shared, &nonce, &sender, &words).await {
-                    let _ = shared
-                        .in_same_session(&client, |at| {
-                            at.mesh.record_wake_failure(&at.me, &problem)
-                        })
-                        .await;
-                    None
-                } else {
-                    Some(Duration::from_millis(10))
-                }
-            }
-            Ok(WakeAction::Wait {
-                after_ms,
-                needs_person,
-            }) => {
-                if let Some(need) = needs_person.filter(|_| needs_person != reported) {
-                    run_notify_program(&shared, &client, need.text()).await;
-                    reported = needs_person;
-                }
-                let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
-                after.map(Duration::from_millis)
-            }
+            Ok(action) => waker.perform(action).await,
             Err(error) => {
                 server_faults::log(&shared.settings().mesh_home, &error.to_string());
                 None
             }
         };
-        if let Some(need) = reported {
-            let still_needed = shared
-                .in_same_session(&client, |at| at.mesh.still_needs_person(&at.me, need))
-                .await;
-            reported = still_needed.unwrap_or(false).then_some(need);
-        }
+        waker.check_still_needs_person().await;
         tokio::select! {
             changed = doorbell_signals.changed() => if changed.is_err() { return },
             changed = client_process.changed() => if changed.is_err() { return },
             () = until_no_call_waits(&mut waiting_call_count), if call_still_waits => {}
             () = sleep_or_wait_forever(pause) => {}
         }
+    }
+}
+
+/// Performs wake actions, and remembers what was posted and reported.
+struct Waker<'a> {
+    shared: &'a Shared,
+    client: &'a str,
+    rate_limit: InboxRateLimit,
+    /// Why the session needs its person, if that has been reported.
+    reported: Option<PersonAlert>,
+}
+
+impl Waker<'_> {
+    /// Performs an action. Returns when to poll again although the doorbell does not ring.
+    async fn perform(&mut self, action: WakeAction) -> Option<Duration> {
+        match action {
+            WakeAction::Post {
+                nonce,
+                from,
+                answers,
+                mail,
+                granted,
+            } => {
+                let (sender, words) = words(&from, answers, &mail, granted);
+                self.rate_limit.record_post(self.shared.now().monotonic_ms);
+                let posted = post_doorbell(self.shared, &nonce, &sender, &words).await;
+                let Err(problem) = posted else {
+                    return Some(Duration::from_millis(10));
+                };
+                let _ = self
+                    .shared
+                    .in_same_session(self.client, |call| {
+                        call.mesh.record_wake_failure(&call.me, &problem)
+                    })
+                    .await;
+                None
+            }
+            WakeAction::Wait {
+                after_ms,
+                needs_person,
+            } => {
+                if let Some(need) = needs_person.filter(|_| needs_person != self.reported) {
+                    run_notify_program(self.shared, self.client, need.text()).await;
+                    self.reported = needs_person;
+                }
+                let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
+                after.map(Duration::from_millis)
+            }
+        }
+    }
+
+    async fn check_still_needs_person(&mut self) {
+        let Some(need) = self.reported else {
+            return;
+        };
+        let still_needed = self
+            .shared
+            .in_same_session(self.client, |call| {
+                call.mesh.still_needs_person(&call.me, need)
+            })
+            .await;
+        self.reported = still_needed.unwrap_or(false).then_some(need);
     }
 }
 

@@ -2,7 +2,7 @@
 use rmcp::model::{MetaObject, Tool, ToolAnnotations};
 use serde_json::json;
 
-use crate::tools::{Effect, Entry, entries};
+use crate::tools::{Effect, ToolEntry, entries};
 
 /// Returns the tools of these sets; `None` is all. The set `ask` is always there.
 pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
@@ -14,7 +14,7 @@ pub fn tool_list(sets: Option<&[String]>) -> Vec<Tool> {
         .collect()
 }
 
-fn to_tool(entry: &Entry) -> Tool {
+fn to_tool(entry: &ToolEntry) -> Tool {
     // Hints equal to the default of the protocol are omitted: every session reads every byte of the list.
     let hints = match entry.effect {
         Effect::Reads => ToolAnnotations::new().read_only(true),

@@ -11,13 +11,13 @@ use crate::platform::Moment;
 use crate::platform::id::WaitId;
 use crate::tools::ask_result::{Awaited, EndedWait};
 use crate::tools::call::{CallContext, Operation, ProgressReport, Step, StoppableWait, ToolCall};
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::parameters::{OneOf, OneOrMany};
 use crate::tools::prior_answers::PriorAnswersOnly;
 use crate::tools::{arguments, schema};
 
-pub(super) const TOOLS: [Entry; 2] = [
-    Entry {
+pub(super) const TOOLS: [ToolEntry; 2] = [
+    ToolEntry {
         set: "ask",
         name: "ask_peer",
         description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. The peer is shown it even while busy; if it is offline it is stored and you get `offline` at once. `known`: its earlier answers. After two minutes the call may go on in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
@@ -27,7 +27,7 @@ pub(super) const TOOLS: [Entry; 2] = [
         always_load: true,
         large_result: true,
     },
-    Entry {
+    ToolEntry {
         set: "ask",
         name: "await_reply",
         description: "Waits for the answer to a question you asked earlier, after `timed_out`, `offline` or `interrupted`. Returns at once if it has come; answers are kept for 30 days.",

@@ -1,5 +1,5 @@
 //! The catalog: every tool of the mesh, and what a model reads about all of them together.
-use crate::tools::entry::Entry;
+use crate::tools::entry::ToolEntry;
 use crate::tools::{ask, claim, event, inbox, memory, message, peer, state, status, task};
 
 /// What a model reads about the whole server.
@@ -12,8 +12,8 @@ Messages (post, list_messages) are mail: nobody waits for an answer, and they ca
 Claude Code's own SendMessage is another thing: it carries one-way text and never brings an answer here.";
 
 /// Returns all tools, in the order in which they are listed.
-pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    const TOOLS: [&[Entry]; 10] = [
+pub fn entries() -> impl Iterator<Item = &'static ToolEntry> {
+    const TOOLS: [&[ToolEntry]; 10] = [
         &peer::TOOLS,
         &ask::TOOLS,
         &inbox::TOOLS,
@@ -29,6 +29,6 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
 }
 
 /// Returns the tool of this name.
-pub fn find(name: &str) -> Option<&'static Entry> {
+pub fn find(name: &str) -> Option<&'static ToolEntry> {
     entries().find(|entry| entry.name == name)
 }

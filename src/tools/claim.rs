@@ -15,13 +15,13 @@ use crate::platform::id::{ClaimId, WaitId};
 use crate::tools::call::{
     CallContext, Operation, ProgressReport, Step, StoppableWait, ToolCall, single_step,
 };
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::parameters::OneOf;
 use crate::tools::result_budget::ResultBudget;
 use crate::tools::{arguments, output, results, schema};
 
-pub(super) const TOOLS: [Entry; 3] = [
-    Entry {
+pub(super) const TOOLS: [ToolEntry; 3] = [
+    ToolEntry {
         set: "claims",
         name: "claim",
         description: "Claims a resource (file:src/api.rs, \"deploy\") so that no other session uses it meanwhile. Returns granted (with a fence that only grows), denied with its holders, or with wait: queue a place in line; wait_seconds waits for the turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
@@ -31,7 +31,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         always_load: false,
         large_result: true,
     },
-    Entry {
+    ToolEntry {
         set: "claims",
         name: "release",
         description: "Gives back a claim or a place in line, by claim_id or resource; the next in line is told.",
@@ -41,7 +41,7 @@ pub(super) const TOOLS: [Entry; 3] = [
         always_load: false,
         large_result: false,
     },
-    Entry {
+    ToolEntry {
         set: "claims",
         name: "claims",
         description: "Lists who holds what, until when, and who stands in line for it.",

@@ -19,7 +19,7 @@ pub enum Effect {
 }
 
 /// One tool.
-pub struct Entry {
+pub struct ToolEntry {
     /// The group by which the setting `CLAUDE_MESH_TOOLS` selects it.
     pub set: &'static str,
     pub name: &'static str,

@@ -17,11 +17,11 @@ use crate::tools::arguments::Action;
 use crate::tools::call::{
     CallContext, Operation, ProgressReport, Step, StoppableWait, ToolCall, single_step,
 };
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::result_budget::ResultBudget;
 use crate::tools::{arguments, results, schema};
 
-pub(super) const TOOLS: [Entry; 1] = [Entry {
+pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
     set: "events",
     name: "events",
     description: "The log of this mesh. types: globs (question.*). Returns {events, next}, oldest first; go on with `next` as `after`. read (default): without after and since the newest. wait: until one comes. subscribe: poll_inbox brings new ones. emit: writes one of type project.<name> with data.",
@@ -114,8 +114,14 @@ fn events(arguments: JsonObject) -> Result<Operation> {
         since_ms: since.as_deref().map(time).transpose()?,
         limit: arguments::check_range("limit", limit, 1..=500, 50)? as usize,
     };
+    if let EventAction::Emit = action {
+        let kind = action.rules().require("type", kind)?;
+        return Ok(emit(kind, data.unwrap_or_else(|| json!({}))));
+    }
     Ok(match action {
-        EventAction::Read => single_step(move |call| Ok(page_body(&call.mesh.events(&filter)?))),
+        EventAction::Read | EventAction::Emit => {
+            single_step(move |call| Ok(page_body(&call.mesh.events(&filter)?)))
+        }
         EventAction::Wait => Box::new(WaitCall {
             filter,
             timeout_seconds,
@@ -131,15 +137,14 @@ fn events(arguments: JsonObject) -> Result<Operation> {
             let remaining = call.mesh.unsubscribe_from_events(&call.me, &filter.types)?;
             Ok(json!({ "types": remaining.as_slice() }))
         }),
-        EventAction::Emit => {
-            let kind = action.rules().require("type", kind)?;
-            let data = data.unwrap_or_else(|| json!({}));
-            single_step(move |call| {
-                let event = ProjectEvent::of(&call.project.path, &kind, &data);
-                let seq = call.mesh.emit(&call.me, &event)?;
-                Ok(json!({ "type": kind, "seq": seq }))
-            })
-        }
+    })
+}
+
+fn emit(kind: String, data: Value) -> Operation {
+    single_step(move |call| {
+        let event = ProjectEvent::of(&call.project.path, &kind, &data);
+        let seq = call.mesh.emit(&call.me, &event)?;
+        Ok(json!({ "type": kind, "seq": seq }))
     })
 }
 

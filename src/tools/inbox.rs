@@ -10,12 +10,12 @@ use crate::platform::id::QuestionId;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
 use crate::tools::call::{CallContext, Operation, single_step};
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::result_budget::ResultBudget;
 use crate::tools::{arguments, event, output, results, schema};
 
-pub(super) const TOOLS: [Entry; 2] = [
-    Entry {
+pub(super) const TOOLS: [ToolEntry; 2] = [
+    ToolEntry {
         set: "ask",
         name: "reply_to_peer",
         description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces your earlier answer.",
@@ -25,7 +25,7 @@ pub(super) const TOOLS: [Entry; 2] = [
         always_load: true,
         large_result: false,
     },
-    Entry {
+    ToolEntry {
         set: "ask",
         name: "poll_inbox",
         description: "Shows what waits for you: questions, late answers, granted claims, tasks, how much mail. Looking consumes nothing. With question_id: that one in full.",

@@ -9,13 +9,13 @@ use crate::mesh::{
 use crate::model::{MessageType, Recipient, Refusal, Result, Topic};
 use crate::platform::id::MessageId;
 use crate::tools::call::{Operation, single_step};
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::parameters::OneOf;
 use crate::tools::result_budget::ResultBudget;
 use crate::tools::{arguments, output, results, schema};
 
-pub(super) const TOOLS: [Entry; 4] = [
-    Entry {
+pub(super) const TOOLS: [ToolEntry; 4] = [
+    ToolEntry {
         set: "messages",
         name: "post",
         description: "Leaves a message for a session, everybody (`*`) or a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. For an answer use ask_peer. Who is offline finds it later.",
@@ -25,7 +25,7 @@ pub(super) const TOOLS: [Entry; 4] = [
         always_load: false,
         large_result: false,
     },
-    Entry {
+    ToolEntry {
         set: "messages",
         name: "list_messages",
         description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name. Looking moves nothing; when done mark_read the last message_id.",
@@ -35,7 +35,7 @@ pub(super) const TOOLS: [Entry; 4] = [
         always_load: false,
         large_result: true,
     },
-    Entry {
+    ToolEntry {
         set: "messages",
         name: "mark_read",
         description: "Marks your messages up to this one as read; never backwards.",
@@ -45,7 +45,7 @@ pub(super) const TOOLS: [Entry; 4] = [
         always_load: false,
         large_result: false,
     },
-    Entry {
+    ToolEntry {
         set: "messages",
         name: "subscribe",
         description: "Makes messages of topics come by themselves, or ends that. `list` without topics: every topic.",

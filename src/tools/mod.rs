@@ -56,7 +56,7 @@ pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall};
 #[cfg(feature = "server")]
 pub use catalog::{INSTRUCTIONS, entries, find};
 #[cfg(feature = "server")]
-pub use entry::{Effect, Entry, JsonObject};
+pub use entry::{Effect, JsonObject, ToolEntry};
 #[cfg(feature = "server")]
 pub use error::{error_body, unreadable_settings_body};
 #[cfg(feature = "server")]

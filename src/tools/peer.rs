@@ -7,13 +7,13 @@ use crate::mesh::{PeerDescription, PeerScope, PeerView};
 use crate::model::expertise::ExpertiseQuery;
 use crate::model::{Liveness, PeerKind, Refusal, Result};
 use crate::tools::call::{Operation, single_step};
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::parameters::OneOf;
 use crate::tools::result_budget::ResultBudget;
 use crate::tools::{arguments, output, results, schema};
 
-pub(super) const TOOLS: [Entry; 2] = [
-    Entry {
+pub(super) const TOOLS: [ToolEntry; 2] = [
+    ToolEntry {
         set: "ask",
         name: "register",
         description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to change role or summary.",
@@ -23,7 +23,7 @@ pub(super) const TOOLS: [Entry; 2] = [
         always_load: false,
         large_result: false,
     },
-    Entry {
+    ToolEntry {
         set: "ask",
         name: "list_peers",
         description: "Lists the sessions that can be asked: name, what they are for and doing, project, branch. With `about` (a few words) who most likely knows comes first, with `why`. `you` is your own name.",

@@ -8,11 +8,11 @@ use crate::model::Result;
 use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::tools::arguments::Action;
 use crate::tools::call::{Operation, single_step};
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::result_budget::{CHARS_MAX, ResultBudget};
 use crate::tools::{arguments, output, results, schema};
 
-pub(super) const TOOLS: [Entry; 1] = [Entry {
+pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
     set: "state",
     name: "state",
     description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other lies within the project. get returns {value, version, …}; version 0: none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list: by prefix, after a key.",
@@ -109,19 +109,7 @@ fn state(arguments: JsonObject) -> Result<Operation> {
         arguments::check_range("ttl_seconds", ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
     }
     if matches!(action, StateAction::List) {
-        let (prefix, after) = (prefix.unwrap_or_default(), after.unwrap_or_default());
-        return Ok(single_step(move |call| {
-            let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
-            let (entries, more) = call.mesh.entries(
-                &namespace,
-                &EntryRange {
-                    prefix: &prefix,
-                    after: &after,
-                    bytes_max: CHARS_MAX,
-                },
-            )?;
-            Ok(entries_body(&namespace, &entries, more))
-        }));
+        return Ok(list(namespace, prefix, after));
     }
     let key = rules.require("key", key)?;
     let value = match action {
@@ -150,4 +138,18 @@ fn state(arguments: JsonObject) -> Result<Operation> {
             }
         })
     }))
+}
+
+fn list(namespace: Option<String>, prefix: Option<String>, after: Option<String>) -> Operation {
+    let (prefix, after) = (prefix.unwrap_or_default(), after.unwrap_or_default());
+    single_step(move |call| {
+        let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
+        let range = EntryRange {
+            prefix: &prefix,
+            after: &after,
+            bytes_max: CHARS_MAX,
+        };
+        let (entries, more) = call.mesh.entries(&namespace, &range)?;
+        Ok(entries_body(&namespace, &entries, more))
+    })
 }

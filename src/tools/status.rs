@@ -5,10 +5,10 @@ use serde_json::json;
 
 use crate::model::Result;
 use crate::tools::call::{Operation, single_step};
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::{arguments, output, results, schema};
 
-pub(super) const TOOLS: [Entry; 1] = [Entry {
+pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
     set: "ask",
     name: "mesh_status",
     description: "This mesh in figures: peers, questions, size, how sessions are woken.",

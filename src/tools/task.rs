@@ -13,13 +13,13 @@ use crate::platform::id::TaskId;
 use crate::platform::text::cut_chars;
 use crate::store::Task;
 use crate::tools::call::{Operation, single_step};
-use crate::tools::entry::{Effect, Entry, JsonObject};
+use crate::tools::entry::{Effect, JsonObject, ToolEntry};
 use crate::tools::parameters::EnumSchema;
 use crate::tools::result_budget::ResultBudget;
 use crate::tools::{arguments, output, results, schema};
 
-pub(super) const TOOLS: [Entry; 6] = [
-    Entry {
+pub(super) const TOOLS: [ToolEntry; 6] = [
+    ToolEntry {
         set: "tasks",
         name: "create_task",
         description: "Adds a task to this project. Its assignee is told and woken, you at its review and end. The same title again returns the open task, created: false.",
@@ -29,7 +29,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         always_load: false,
         large_result: true,
     },
-    Entry {
+    ToolEntry {
         set: "tasks",
         name: "update_task",
         description: "Changes a task. Set in_progress when you begin (claims its files_owned for you until it ends; `claims` says who has them), in_review when done. A reviewer sets done, or todo with a reason.",
@@ -39,7 +39,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         always_load: false,
         large_result: true,
     },
-    Entry {
+    ToolEntry {
         set: "tasks",
         name: "delete_task",
         description: "Removes a task that you created, for good.",
@@ -49,7 +49,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         always_load: false,
         large_result: false,
     },
-    Entry {
+    ToolEntry {
         set: "tasks",
         name: "list_tasks",
         description: "Lists the tasks of this project and yours, most urgent first; query (words or a task_id) for one in full.",
@@ -59,7 +59,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         always_load: false,
         large_result: true,
     },
-    Entry {
+    ToolEntry {
         set: "tasks",
         name: "bulk_update_tasks",
         description: "Changes up to 100 tasks; each is updated or refused alone.",
@@ -69,7 +69,7 @@ pub(super) const TOOLS: [Entry; 6] = [
         always_load: false,
         large_result: true,
     },
-    Entry {
+    ToolEntry {
         set: "tasks",
         name: "cancel_stale_tasks",
         description: "Cancels todo tasks of this project unchanged for so long.",
