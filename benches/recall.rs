@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use claude_mesh::mesh::{
-    IfOffline, JoinRequest, MemorySelector, Mesh, PriorAnswerQuery, QuestionDraft, Recall,
-    Remember, Reply, SessionHandle,
+    JoinRequest, MemorySelector, Mesh, PriorAnswerQuery, QuestionDraft, Recall, Remember, Reply,
+    SessionHandle,
 };
 use claude_mesh::model::memory::MemoryScope;
 use claude_mesh::model::peer::Address;
@@ -240,17 +240,7 @@ fn prior_answers(table: &mut Table, world: &World, rounds: usize) {
             .unwrap();
         let to = [Address::parse("bo").unwrap()];
         let question = "which port does the orders service use?";
-        let outcome = mesh
-            .ask(
-                &ada,
-                &to,
-                &QuestionDraft {
-                    question,
-                    context: None,
-                    if_offline: IfOffline::Queue,
-                },
-            )
-            .unwrap();
+        let outcome = mesh.ask(&ada, &to, &QuestionDraft::of(question)).unwrap();
         let reply = Reply {
             question: outcome.asked[0].question,
             text: "it listens on 5433",

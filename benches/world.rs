@@ -231,7 +231,7 @@ pub(crate) fn register_idle(world: &World, pid: u32, id: &str, folder: &Path) {
     let fields = json!({
         "status": "idle", "entrypoint": "cli", "sessionId": id, "cwd": folder, "version": "2.1.329",
     });
-    register(&world.home(), pid, fields);
+    register(&world.home(), pid, &fields);
 }
 
 /// Returns the number of context switches of all threads of a process, voluntary or not.

@@ -181,11 +181,7 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
         ada.mesh()
             .emit(
                 &me,
-                &ProjectEvent {
-                    project,
-                    kind: "project.step",
-                    data: &json!(number),
-                },
+                &ProjectEvent::of(project, "project.step", &json!(number)),
             )
             .unwrap();
     };
@@ -243,14 +239,7 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
             ttl_seconds,
         };
         ada.mesh()
-            .set_entry(
-                &me,
-                EntryKey {
-                    namespace: &place,
-                    key: "k",
-                },
-                &new,
-            )
+            .set_entry(&me, EntryKey::of(&place, "k"), &new)
             .unwrap()
             .version
     };

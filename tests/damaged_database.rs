@@ -155,7 +155,7 @@ fn killed_writer_releases_the_write_lock_and_rolls_back() {
             .args([
                 "--exact",
                 "--nocapture",
-                "faults::killed_writer_releases_the_write_lock_and_rolls_back",
+                "damaged_database::killed_writer_releases_the_write_lock_and_rolls_back",
             ])
             .env(HOLD, world.database())
             .stdout(std::process::Stdio::piped())

@@ -145,8 +145,7 @@ fn asker_is_informed_that_the_peer_client_is_too_old_to_wake() {
     bo.register_with("idle", json!({ "version": "2.1.200" }));
     let problem = why_not_woken(&ada, "bo");
     assert!(problem.contains("no inbox socket"), "{problem}");
-    let likely =
-        "; likely because its Claude Code is 2.1.200, and such lines are taken from 2.1.224 on";
+    let likely = "; likely because its Claude Code is 2.1.200, older than 2.1.224";
     assert!(problem.ends_with(likely), "{problem}");
 }
 
@@ -202,11 +201,11 @@ fn wake_lines_respect_the_inbox_rate_limit() {
     let mut world = World::new();
     world.set("CLAUDE_MESH_WAKE_BUDGET", "1000");
     let ada = world.session("ada");
-    let (mut room, mut then) = (25.5_f64, Instant::now());
+    let (mut space, mut then) = (25.5_f64, Instant::now());
     let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], SERVER_SCRIPT, move || {
-        room = (room + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
+        space = (space + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
         then = Instant::now();
-        room >= 0.0
+        space >= 0.0
     });
     for turn in 1..=27 {
         bo.session.register("idle");

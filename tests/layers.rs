@@ -4,7 +4,6 @@ mod cycles;
 mod imports;
 mod syntax;
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -27,30 +26,6 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
     "setup",
     "install, uninstall and doctor are the command-line side of the wiring",
 )];
-
-/// Modules that are in an import cycle with a sibling today, by layer. A module leaves this list with its last cycle; the
-/// list ends empty.
-const KNOWN_CYCLES: &[(&str, &[&str])] = &[
-    (
-        "mcp",
-        &[
-            "mcp/blocking_wait",
-            "mcp/tools",
-            "mcp/tools/ask",
-            "mcp/tools/claim",
-            "mcp/tools/event",
-            "mcp/tools/memory",
-            "mcp/tools/message",
-            "mcp/tools/mod",
-            "mcp/tools/peer",
-            "mcp/tools/prior_answers",
-            "mcp/tools/state",
-            "mcp/tools/status",
-            "mcp/tools/task",
-        ],
-    ),
-    ("tools", &["tools"]),
-];
 
 /// Returns the Rust files below a folder of this package with their path below it and their content.
 fn sources(folder: &str) -> Vec<(String, String)> {
@@ -123,37 +98,16 @@ fn modules_depend_only_on_lower_layers() {
     );
 }
 
+/// The report names each cycle with the lines that make it.
 #[test]
 fn siblings_form_no_import_cycle() {
     let edges = cycles::sibling_edges(&library());
-    let found = cycles::nodes_in_cycles(&edges);
-    let known: BTreeSet<String> = KNOWN_CYCLES
-        .iter()
-        .flat_map(|(_, modules)| modules.iter().map(|module| (*module).to_owned()))
-        .collect();
     let mut report = String::new();
     for cycle in cycles::cycles(&edges) {
-        if cycle.split(" → ").any(|module| !known.contains(module)) {
-            let evidence = cycles::evidence(&edges, &cycle).join("\n");
-            writeln!(report, "{cycle}\n{evidence}").unwrap();
-        }
+        let evidence = cycles::evidence(&edges, &cycle).join("\n");
+        writeln!(report, "{cycle}\n{evidence}").unwrap();
     }
-    let removed: Vec<_> = known.difference(&found).collect();
-    assert!(
-        removed.is_empty(),
-        "no longer in a cycle, take out of KNOWN_CYCLES: {removed:#?}"
-    );
     assert!(report.is_empty(), "import cycles:\n{report}");
-}
-
-/// Prints every cycle with the lines that make it: `cargo test --test suite print_import_cycles -- --nocapture`.
-#[test]
-#[expect(clippy::print_stdout, reason = "the cycles are for a reader")]
-fn print_import_cycles() {
-    let edges = cycles::sibling_edges(&library());
-    for cycle in cycles::cycles(&edges) {
-        println!("{cycle}\n{}", cycles::evidence(&edges, &cycle).join("\n"));
-    }
 }
 
 #[test]

@@ -222,14 +222,14 @@ fn ledger_comment_belongs_to_the_test_below_it() {
     reason = "the table is for a reader who runs this test with --nocapture"
 )]
 fn print_requirement(line: &str, names: &[String], reason: Option<&str>) {
-    let names: String = names
-        .iter()
-        .map(|name| format!("            {name}\n"))
-        .collect();
     let reason = reason.map_or_else(String::new, |reason| {
         format!("            (not yet: {reason})\n")
     });
-    print!("{line}\n{names}{reason}");
+    println!("{line}");
+    for name in names {
+        println!("            {name}");
+    }
+    print!("{reason}");
 }
 
 /// Returns the tests of each requirement, in the suite and in the library.

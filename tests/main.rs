@@ -67,6 +67,9 @@ mod memory_recall;
 /// Peers: names, restarts, worktrees, headless runs.
 mod peer;
 
+/// The list of peers.
+mod peer_list;
+
 /// Names of peers: derived, chosen, kept.
 mod peer_names;
 

@@ -78,21 +78,23 @@ fn task_passes_review_and_rejection_until_it_is_done() {
     set_status(&bo, &id, "in_review");
     let task = set_status(&ada, &id, "done");
     assert_eq!(task["version"], 7, "{task}");
-    let (told_bo, told_ada) = (notifications(&bo), notifications(&ada));
+    let (notified_bo, notified_ada) = (notifications(&bo), notifications(&ada));
     assert!(
-        told_bo[0].1.starts_with(&format!("Task {id} is yours now")),
-        "{told_bo:?}"
+        notified_bo[0]
+            .1
+            .starts_with(&format!("Task {id} is yours now")),
+        "{notified_bo:?}"
     );
     assert!(
-        told_bo[1].1.contains("sent back") && told_bo[1].1.contains("no test yet"),
-        "{told_bo:?}"
+        notified_bo[1].1.contains("sent back") && notified_bo[1].1.contains("no test yet"),
+        "{notified_bo:?}"
     );
-    assert_eq!((told_bo.len(), told_ada.len()), (2, 2));
+    assert_eq!((notified_bo.len(), notified_ada.len()), (2, 2));
     assert!(
-        told_ada
+        notified_ada
             .iter()
             .all(|(from, text)| from == "bo" && text.contains("waits for your review")),
-        "{told_ada:?}"
+        "{notified_ada:?}"
     );
 }
 

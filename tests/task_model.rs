@@ -122,7 +122,7 @@ impl Rejection {
             "conflict" if says("the task cannot start") => Self::OpenDependency,
             "conflict" if says("would wait for itself") => Self::Cycle,
             "conflict" if says("has version") => Self::Version,
-            "conflict" if says("nothing of it changes any more") => Self::Ended,
+            "conflict" if says("cannot be changed any more") => Self::Ended,
             code => panic!("{code}: {text}"),
         }
     }

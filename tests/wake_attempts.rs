@@ -26,11 +26,8 @@ pub(crate) fn next_wake_action(member: &mut Member) -> WakeAction {
 /// Polls the wake policy, which must post a line.
 #[track_caller]
 pub(crate) fn wake_attempts(member: &mut Member) {
-    let attention = next_wake_action(member);
-    assert!(
-        matches!(attention, WakeAction::Post { .. }),
-        "{attention:?}"
-    );
+    let action = next_wake_action(member);
+    assert!(matches!(action, WakeAction::Post { .. }), "{action:?}");
 }
 
 /// Returns the delivery of a question as its asker sees it.

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claude_mesh::mesh::{IfOffline, JoinRequest, Mesh, QuestionDraft};
+use claude_mesh::mesh::{JoinRequest, Mesh, QuestionDraft};
 use claude_mesh::model::peer::Address;
 use claude_mesh::platform::clock::{Clock, ManualClock, SystemClock};
 use serde_json::json;
@@ -20,16 +20,7 @@ fn ask_without_doorbell(world: &World, to: &str, question: &str) {
     let ada = JoinRequest::here(&world.project("ada")).unwrap();
     let ada = mesh.register(&ada).unwrap();
     let to = [Address::parse(to).unwrap()];
-    mesh.ask(
-        &ada,
-        &to,
-        &QuestionDraft {
-            question,
-            context: None,
-            if_offline: IfOffline::Queue,
-        },
-    )
-    .unwrap();
+    mesh.ask(&ada, &to, &QuestionDraft::of(question)).unwrap();
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl PendingAsk<'_> {
         }
         if let Some(held) = asked.held {
             print::err(&format!(
-                "claude-mesh: {} {}\n{}: question {} is stored and rung for when that ends; `claude-mesh inbox` shows the answer\n",
+                "claude-mesh: {} {}\n{}: question {} is stored, and wakes the session when that ends; `claude-mesh inbox` shows the answer\n",
                 asked.to,
                 describe_throttle(held),
                 "hint".cyan(),

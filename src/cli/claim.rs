@@ -176,7 +176,7 @@ fn report(
                 "queued: {shown}, position {}, {}",
                 ticket.position,
                 format_holders(&ticket.holders, now)
-            ))?
+            ))?;
         }
         ClaimOutcome::Queued(_) | ClaimOutcome::Denied { .. } => {
             not_granted(&shown, &args.resource, claimed, now).report(false);

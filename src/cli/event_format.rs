@@ -82,16 +82,16 @@ fn question_text(
         Some(text) => format!(": {}", excerpt(text)),
         None => String::new(),
     };
-    let asked = || quote(question.map(|(question, ..)| question.question.as_str()));
-    let answer = || quote(question.and_then(|(question, ..)| question.answer.as_deref()));
+    let question_quote = || quote(question.map(|(question, ..)| question.question.as_str()));
+    let answer_quote = || quote(question.and_then(|(question, ..)| question.answer.as_deref()));
     match event.kind.as_str() {
-        "question.asked" => format!("{by} asked {to}{}  {id}", asked()),
+        "question.asked" => format!("{by} asked {to}{}  {id}", question_quote()),
         "question.shown" => format!("{by} was {}  {id}", delivery_text(event, asker)),
         "question.answered" => {
             let notes = answer_notes(event);
-            format!("{by} answered {to}{notes}{}  {id}", answer())
+            format!("{by} answered {to}{notes}{}  {id}", answer_quote())
         }
-        "question.declined" => format!("{by} declined to answer {to}{}  {id}", answer()),
+        "question.declined" => format!("{by} declined to answer {to}{}  {id}", answer_quote()),
         "question.withdrawn" => format!("{by} withdrew its question to {target}  {id}"),
         "question.expired" => format!("{by} did not answer {asker} in time  {id}"),
         "question.forgotten" => format!("{by} removed the texts of a question  {id}"),

@@ -138,7 +138,7 @@ pub(super) fn follow(
         match (failure, wait_outcome) {
             (Some(failure), _) => return Err(failure),
             (None, WaitOutcome::Interrupted(interruption)) => {
-                report_interrupting_questions(&interruption)?
+                report_interrupting_questions(&interruption)?;
             }
             (None, _) => return Ok(CommandStatus::Done),
         }
@@ -236,11 +236,7 @@ fn emit(context: &CliContext, kind: &str, data: Option<&str>) -> CommandResult {
     let mut session = context.register(context.open()?)?;
     let seq = session.mesh.emit(
         &session.me,
-        &ProjectEvent {
-            project: &context.project.path,
-            kind,
-            data: &data,
-        },
+        &ProjectEvent::of(&context.project.path, kind, &data),
     )?;
     if context.json {
         print::json(&json!({ "type": kind, "seq": seq }))?;

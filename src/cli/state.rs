@@ -11,7 +11,7 @@ use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, table, text_input};
 use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::elapsed::format_ago;
-use crate::model::state::{Entry, Namespace, TTL_SECONDS_MAX};
+use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::platform::text;
 use crate::tools::output;
 
@@ -131,14 +131,9 @@ pub(super) fn state(context: &CliContext, args: &StateArgs) -> CommandResult {
                 ttl_seconds: ttl.map(ttl_seconds).transpose()?,
             };
             let mut session = context.register(context.open()?)?;
-            let entry = session.mesh.set_entry(
-                &session.me,
-                EntryKey {
-                    namespace: &namespace,
-                    key,
-                },
-                &new,
-            )?;
+            let entry = session
+                .mesh
+                .set_entry(&session.me, EntryKey::of(&namespace, key), &new)?;
             if context.json {
                 print::json(&output::entry(&entry))?;
             } else {
@@ -192,7 +187,7 @@ fn ttl_seconds(span: Duration) -> Result<u32, Failure> {
 fn get(context: &CliContext, namespace: &Namespace, key: &str) -> CommandResult {
     let entry = match context.open_existing()? {
         Some(mut mesh) => mesh.entry(namespace, key)?,
-        None => Entry::absent(&namespace.name, key),
+        None => StateEntry::absent(&namespace.name, key),
     };
     if context.json {
         print::json(&output::entry(&entry))?;
@@ -226,7 +221,7 @@ fn delete(
     let deleted_version =
         session
             .mesh
-            .delete_entry(&session.me, EntryKey { namespace, key }, expected)?;
+            .delete_entry(&session.me, EntryKey::of(namespace, key), expected)?;
     if context.json {
         print::json(&output::deletion(namespace, key, deleted_version))?;
     } else if deleted_version.is_some() {
@@ -281,7 +276,7 @@ fn list(context: &CliContext, namespace: &Namespace, prefix: &str, after: &str) 
     Ok(CommandStatus::Done)
 }
 
-fn set_by(entry: &Entry, now_ms: i64) -> String {
+fn set_by(entry: &StateEntry, now_ms: i64) -> String {
     entry
         .updated
         .as_ref()

@@ -84,7 +84,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
                 needs_person,
             }) => {
                 if let Some(need) = needs_person.filter(|_| needs_person != reported) {
-                    run_notify_program(&shared, &client, need.words()).await;
+                    run_notify_program(&shared, &client, need.text()).await;
                     reported = needs_person;
                 }
                 let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));

@@ -38,17 +38,18 @@ impl Call<'_> {
                     return Ok(result);
                 }
                 Step::WaitEnded => self.end_wait(operation.wait_row(), wait.take()).await,
-                Step::Again => {}
+                Step::Again => {
+                    if wait.is_none()
+                        && let Some(row) = operation.wait_row()
+                    {
+                        wait = Some(Wait::begin(self, row));
+                    }
+                }
                 Step::PendingUntil { monotonic_ms } => {
                     if let Some(wait) = &mut wait {
                         self.pause(wait, &mut operation, monotonic_ms).await;
                     }
                 }
-            }
-            if wait.is_none()
-                && let Some(row) = operation.wait_row()
-            {
-                wait = Some(Wait::begin(self, row));
             }
             if let Some(wait) = &mut wait {
                 wait.doorbell_signals.borrow_and_update();

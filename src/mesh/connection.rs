@@ -99,7 +99,7 @@ impl Mesh {
             .read(self.clock.now(), |tx| query(ReadContext { tx, host }))
     }
 
-    /// Runs a query that somebody asked for. Like a write operation, it repeats wake-ups that may be lost.
+    /// Runs a query that a caller asked for. Like a write operation, it repeats wake-ups that may be lost.
     pub(in crate::mesh) fn read_and_wake_unnotified<T>(
         &mut self,
         query: impl FnOnce(ReadContext) -> Result<T>,

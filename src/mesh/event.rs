@@ -31,6 +31,17 @@ pub struct ProjectEvent<'a> {
     pub data: &'a Value,
 }
 
+impl<'a> ProjectEvent<'a> {
+    /// Returns an event of a project.
+    pub fn of(project: &'a Path, kind: &'a str, data: &'a Value) -> Self {
+        Self {
+            project,
+            kind,
+            data,
+        }
+    }
+}
+
 /// A wait for events that has begun.
 #[derive(Debug)]
 pub struct EventWait {

@@ -130,9 +130,7 @@ impl HostView {
             .as_ref()
             .and_then(|entry| entry.version.as_deref());
         if let Some(version) = version.filter(|version| !has_inbox(version)) {
-            return Some(format!(
-                "its Claude Code is {version}, and such lines are taken from 2.1.224 on"
-            ));
+            return Some(format!("its Claude Code is {version}, older than 2.1.224"));
         }
         let folder = registry_entry
             .as_ref()

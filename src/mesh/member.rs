@@ -7,8 +7,8 @@ use crate::mesh::blocking_wait::{
     BlockingWait, InboxWait, QueryWait, ReplyWait, ReplyWaitEnd, WaitCondition, WaitOutcome, Waiter,
 };
 use crate::mesh::{
-    AskOutcome, AskedQuestion, IfOffline, Inbox, JoinRequest, Mesh, QuestionDraft, QuestionStatus,
-    Reply, ReplyOutcome, SessionHandle, Wait,
+    AskOutcome, AskedQuestion, Inbox, JoinRequest, Mesh, QuestionDraft, QuestionStatus, Reply,
+    ReplyOutcome, SessionHandle, Wait,
 };
 use crate::model::peer::Address;
 use crate::model::{Refusal, Result};
@@ -99,14 +99,13 @@ impl Member {
             &self.handle,
             std::slice::from_ref(to),
             &QuestionDraft {
-                question,
                 context,
-                if_offline: IfOffline::Queue,
+                ..QuestionDraft::of(question)
             },
         )?;
         let asked = asked
             .pop()
-            .ok_or_else(|| Refusal::argument("nobody was asked"))?;
+            .ok_or_else(|| Refusal::argument("no peer was asked"))?;
         let wait = wait.map(|id| Wait {
             id,
             questions: vec![asked.question],

@@ -48,7 +48,7 @@ impl SessionHandle {
         if self.is_addressable() {
             return Ok(());
         }
-        let problem = "this run has no mailbox: it can post messages, but gets none".into();
+        let problem = "this run has no mailbox: it can post messages, but receives none".into();
         Err(Refusal::Unsupported { problem }.into())
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, Verb};
 use crate::mesh::session::SessionHandle;
-use crate::model::state::{Entry, Namespace, VALUE_BYTES_MAX, check_key, check_value};
+use crate::model::state::{Namespace, StateEntry, VALUE_BYTES_MAX, check_key, check_value};
 use crate::model::{EventKind, Refusal, Result};
 use crate::platform::id::PeerId;
 
@@ -18,6 +18,13 @@ const LIST_MAX: usize = 500;
 pub struct EntryKey<'a> {
     pub namespace: &'a Namespace,
     pub key: &'a str,
+}
+
+impl<'a> EntryKey<'a> {
+    /// Returns the place of a key in a namespace.
+    pub fn of(namespace: &'a Namespace, key: &'a str) -> Self {
+        Self { namespace, key }
+    }
 }
 
 /// A value to set.
@@ -44,13 +51,18 @@ pub struct EntryRange<'a> {
 
 impl Mesh {
     /// Returns an entry; version 0 if it does not exist.
-    pub fn entry(&mut self, namespace: &Namespace, key: &str) -> Result<Entry> {
+    pub fn entry(&mut self, namespace: &Namespace, key: &str) -> Result<StateEntry> {
         check_key(key)?;
         self.read(|read| Ok(read.tx.entry(namespace, key)?))
     }
 
     /// Sets a value. Returns the entry as it is now.
-    pub fn set_entry(&mut self, me: &SessionHandle, at: EntryKey, new: &NewValue) -> Result<Entry> {
+    pub fn set_entry(
+        &mut self,
+        me: &SessionHandle,
+        at: EntryKey,
+        new: &NewValue,
+    ) -> Result<StateEntry> {
         check_key(at.key)?;
         let text = check_value("value", new.value, VALUE_BYTES_MAX)?;
         self.write(|verb| {
@@ -92,7 +104,7 @@ impl Mesh {
         &mut self,
         namespace: &Namespace,
         range: &EntryRange,
-    ) -> Result<(Vec<Entry>, bool)> {
+    ) -> Result<(Vec<StateEntry>, bool)> {
         let EntryRange {
             prefix,
             after,
@@ -107,7 +119,7 @@ impl Mesh {
 }
 
 /// Returns the entry as it is; refuses another version than the expected one.
-fn check_version(read: ReadContext, at: EntryKey, expected: Option<i64>) -> Result<Entry> {
+fn check_version(read: ReadContext, at: EntryKey, expected: Option<i64>) -> Result<StateEntry> {
     let current = read.tx.entry(at.namespace, at.key)?;
     match expected {
         Some(expected) if expected != current.version => Err(Refusal::VersionMismatch {
@@ -127,7 +139,7 @@ pub(in crate::mesh) fn expire_state_entries(verb: &mut Verb) -> Result<usize> {
         append_change_event(
             verb,
             None,
-            EntryKey { namespace, key },
+            EntryKey::of(namespace, key),
             Change::Deleted { version },
         )?;
     }

@@ -2,7 +2,7 @@
 //! same everywhere. Failures of the machine are `platform::Fault` instead.
 use std::fmt;
 
-use super::state_entry::Entry;
+use super::state_entry::StateEntry;
 use crate::platform::Fault;
 
 /// Why an operation was refused. Nothing was changed.
@@ -98,7 +98,7 @@ pub enum Refusal {
         /// The version that the caller expected.
         expected: i64,
         /// The entry as it is now; it need not exist.
-        current: Box<Entry>,
+        current: Box<StateEntry>,
     },
     /// A rate limit or a maximum number was reached.
     #[error("{problem}")]
@@ -162,8 +162,8 @@ fn suggestions(nearest: &[String], present: &[String]) -> impl fmt::Display {
     }
 }
 
-fn version_mismatch(expected: i64, current: &Entry) -> impl fmt::Display {
-    let Entry { key, namespace, .. } = current;
+fn version_mismatch(expected: i64, current: &StateEntry) -> impl fmt::Display {
+    let StateEntry { key, namespace, .. } = current;
     if current.exists() {
         let version = current.version;
         format!("{key:?} in {namespace:?} has version {version}, not {expected}")

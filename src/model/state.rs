@@ -7,7 +7,7 @@ use super::refusal::{Refusal, Result};
 use crate::model::validate::{check_secret, check_size};
 use crate::platform::text::cut_chars;
 
-pub use super::state_entry::Entry;
+pub use super::state_entry::StateEntry;
 
 /// The longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 256;

@@ -1,9 +1,9 @@
-//! Defines an entry of the shared state. It has a file of its own because a refusal can carry one.
+//! Defines the entries of the shared state. They have a file of their own because a refusal can carry one.
 use serde_json::Value;
 
 /// A key of the shared state with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct StateEntry {
     /// The name of its namespace.
     pub namespace: String,
     /// The key.
@@ -18,7 +18,7 @@ pub struct Entry {
     pub expires_at_ms: Option<i64>,
 }
 
-impl Entry {
+impl StateEntry {
     /// Returns the entry of a key that does not exist.
     pub(crate) fn absent(namespace: &str, key: &str) -> Self {
         Self {

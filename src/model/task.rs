@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use crate::model::validate::{check_secret, check_size};
+use crate::platform::clock::rfc3339;
 
 /// The longest title in characters.
 pub const TITLE_CHARS_MAX: usize = 500;
@@ -154,6 +155,33 @@ impl Priority {
     }
 }
 
+/// The reason of a change of state.
+#[derive(Debug, Clone, Copy)]
+pub struct TransitionReason<'a> {
+    /// The state before.
+    pub from: TaskStatus,
+    /// The state after.
+    pub to: TaskStatus,
+    /// The name of the peer that made the change.
+    pub by: &'a str,
+    /// When it was made, in wall milliseconds.
+    pub at_ms: i64,
+    /// The reason as given.
+    pub text: &'a str,
+}
+
+impl TransitionReason<'_> {
+    fn entry(&self) -> String {
+        let (from, to) = (self.from.as_str(), self.to.as_str());
+        let Self { by, text, .. } = self;
+        format!(
+            "[{} {by}, {from} -> {to}] {}",
+            rfc3339(self.at_ms),
+            text.trim()
+        )
+    }
+}
+
 /// Returns the fingerprint of a title; two titles with one fingerprint mean the same work. It is the first 120 characters of
 /// the title in lower case, with each run of other characters than letters and digits as one space.
 pub fn fingerprint(title: &str) -> String {
@@ -215,15 +243,8 @@ pub fn check_count(parameter: &str, count: usize, most: usize) -> Result<(), Ref
 
 /// Returns a description with the reason of a change of state appended, with author and time. If the budget for reasons is
 /// exceeded, the oldest reasons are cut, and a line gives their number.
-pub fn append_reason(
-    description: &str,
-    reason: &str,
-    who: &str,
-    when: &str,
-    step: (TaskStatus, TaskStatus),
-) -> String {
-    let (from, to) = (step.0.as_str(), step.1.as_str());
-    let entry = format!("[{when} {who}, {from} -> {to}] {}", reason.trim());
+pub fn append_reason(description: &str, reason: &TransitionReason) -> String {
+    let entry = reason.entry();
     let (given, cut_before, reasons) = description_parts(description);
     let with_reasons_after = |cut_now: usize| {
         let cut = match cut_before + cut_now {
@@ -290,6 +311,16 @@ fn is_reason_entry(text: &str) -> bool {
 mod tests {
     use super::TaskStatus::{Cancelled, Done, InProgress, InReview, Todo};
     use super::*;
+
+    fn rejection(text: &str) -> TransitionReason<'_> {
+        TransitionReason {
+            from: InReview,
+            to: Todo,
+            by: "ada",
+            at_ms: 0,
+            text,
+        }
+    }
 
     #[test]
     fn task_status_allows_only_the_defined_transitions() {
@@ -365,13 +396,11 @@ mod tests {
 
     #[test]
     fn task_reason_is_appended_with_author_and_time() {
-        let with = |description: &str, reason: &str| {
-            append_reason(description, reason, "ada", "noon", (InReview, Todo))
-        };
-        assert_eq!(with("", "no"), "[noon ada, in_review -> todo] no");
+        let entry = "[1970-01-01T00:00:00.000Z ada, in_review -> todo] no";
+        assert_eq!(append_reason("", &rejection("no")), entry);
         assert_eq!(
-            with("Do it.", " no \n"),
-            "Do it.\n\n[noon ada, in_review -> todo] no"
+            append_reason("Do it.", &rejection(" no \n")),
+            format!("Do it.\n\n{entry}")
         );
     }
 
@@ -382,7 +411,7 @@ mod tests {
         let mut description = given.clone();
         for round in 1..=20 {
             let reason = format!("{round}: {long}");
-            description = append_reason(&description, &reason, "ada", "noon", (InReview, Todo));
+            description = append_reason(&description, &rejection(&reason));
             assert!(description.len() <= DESCRIPTION_BYTES_MAX + REASONS_BYTES_MAX);
             assert!(description.ends_with(&reason));
         }
@@ -390,7 +419,7 @@ mod tests {
         assert!(kept == given, "what was given is cut");
         assert_eq!(cut + reasons.len(), 20);
         assert!(reasons.len() > 1);
-        let words = format!("\n\n[earlier reasons cut: {cut}]\n\n[noon ada");
+        let words = format!("\n\n[earlier reasons cut: {cut}]\n\n[1970");
         assert!(description[given.len()..].starts_with(&words));
     }
 

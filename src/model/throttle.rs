@@ -83,7 +83,7 @@ impl PersonAlert {
     }
 
     /// Returns the text for the person.
-    pub fn words(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Self::Dialog => "a session waits at a dialog while a question waits for it",
             Self::Paused => {

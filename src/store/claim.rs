@@ -8,7 +8,7 @@ use crate::model::{ClaimMode, ClaimState, PeerKind, PeerName};
 use crate::platform::id::{ClaimId, PeerId, SessionId};
 
 /// A claim that is held, or a ticket in the claim queue, with its peer.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// Its id; the claim queue is in the order of the ids.
@@ -179,8 +179,8 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Grants a claim with the next fencing token of its resource; its lease begins now. `notified` says that the session learns of
-    /// it by the call that does this.
+    /// Grants a claim with the next fencing token of its resource; its lease begins now. `notified` says that the session
+    /// learns of it by the call that does this.
     pub(crate) fn grant_ticket(&self, claim: &Claim, notified: bool) -> rusqlite::Result<i64> {
         let fencing_token: i64 = self
             .sql

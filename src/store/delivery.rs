@@ -15,8 +15,8 @@ const MAX_DELIVERED_DEPTH_SQL: &str =
      JOIN question q ON q.id = s.question_id WHERE q.state = 'open' OR q.closed_at_ms >= ?2";
 
 impl Tx<'_> {
-    /// Returns the greatest depth of the questions delivered to a session that are open, or were closed within the longest turn;
-    /// -1 if there is none.
+    /// Returns the greatest depth of the questions delivered to a session that are open, or were closed within the longest
+    /// turn; -1 if there is none.
     pub(crate) fn max_delivered_depth(&self, session: SessionId) -> rusqlite::Result<i64> {
         let since_ms = self.now.wall_ms - TURN_MS_MAX;
         self.sql

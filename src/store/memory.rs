@@ -8,14 +8,14 @@ use crate::model::memory::{MemoryScope, VERSIONS_MAX};
 use crate::platform::id::MemoryId;
 
 /// The scope of the whole mesh. Any other scope is the path of a repository.
-pub(crate) const MESH: &str = "*";
+pub(crate) const MESH_SCOPE: &str = "*";
 /// The rowids of a scope: its memories are one range of the full-text indexes.
 const ROWIDS_PER_SCOPE: i64 = 1 << 32;
 /// Appended to each text in the trigram index, so that its last two characters begin a trigram too.
 const TRIGRAM_PADDING: &str = "\n\n";
 
 /// A version of a memory.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Memory {
     /// Its rowid in the full-text indexes.
@@ -51,7 +51,7 @@ pub(crate) struct NewMemory<'a> {
 
 /// A range of rowids: the memories of one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RowidRange {
+pub(crate) struct MemoryRange {
     pub(crate) first: i64,
     pub(crate) last: i64,
 }
@@ -83,7 +83,7 @@ impl Memory {
 
     /// Returns whether it belongs to the mesh or to a repository.
     pub fn scope_kind(&self) -> MemoryScope {
-        if self.scope == MESH {
+        if self.scope == MESH_SCOPE {
             MemoryScope::Mesh
         } else {
             MemoryScope::Project
@@ -242,7 +242,7 @@ impl Tx<'_> {
     /// Returns the current memories of a scope, newest first.
     pub(crate) fn newest_memories(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         limit: u32,
     ) -> rusqlite::Result<Vec<Memory>> {
         self.memories_where(
@@ -279,8 +279,8 @@ impl Tx<'_> {
             .query_row([self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Moves the memories of a scope to another, when a repository has another path. If the other scope has a memory of the same
-    /// key, that one keeps the key.
+    /// Moves the memories of a scope to another, when a repository has another path. If the other scope has a memory of the
+    /// same key, that one keeps the key.
     pub(crate) fn move_memories(&self, from: &str, to: &str) -> rusqlite::Result<()> {
         let Some(range) = self.memory_range(to)? else {
             return self
@@ -315,7 +315,7 @@ impl Tx<'_> {
         &self,
         old: &Memory,
         to: &str,
-        range: RowidRange,
+        range: MemoryRange,
         key: Option<&str>,
     ) -> rusqlite::Result<()> {
         let number = self.next_memory_number(range)?;
@@ -333,7 +333,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn next_memory_number(&self, range: RowidRange) -> rusqlite::Result<i64> {
+    fn next_memory_number(&self, range: MemoryRange) -> rusqlite::Result<i64> {
         let last: Option<i64> = self
             .sql
             .prepare_cached("SELECT max(number) FROM memory WHERE number BETWEEN ?1 AND ?2")?
@@ -342,28 +342,28 @@ impl Tx<'_> {
     }
 
     /// Returns the rowids of a scope; `None` if it has no memory.
-    pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<RowidRange>> {
+    pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<MemoryRange>> {
         let any: Option<i64> = self
             .sql
             .prepare_cached("SELECT number FROM memory WHERE scope = ?1 LIMIT 1")?
             .query_row([scope], |row| row.get(0))
             .optional()?;
-        Ok(any.map(|number| RowidRange::of(number / ROWIDS_PER_SCOPE)))
+        Ok(any.map(|number| MemoryRange::of(number / ROWIDS_PER_SCOPE)))
     }
 
-    fn next_memory_range(&self, scope: &str) -> rusqlite::Result<RowidRange> {
-        if scope == MESH {
-            return Ok(RowidRange::of(0));
+    fn next_memory_range(&self, scope: &str) -> rusqlite::Result<MemoryRange> {
+        if scope == MESH_SCOPE {
+            return Ok(MemoryRange::of(0));
         }
         let last: Option<i64> = self
             .sql
             .prepare_cached("SELECT max(number) FROM memory")?
             .query_row([], |row| row.get(0))?;
-        Ok(RowidRange::of(last.unwrap_or(0) / ROWIDS_PER_SCOPE + 1))
+        Ok(MemoryRange::of(last.unwrap_or(0) / ROWIDS_PER_SCOPE + 1))
     }
 }
 
-impl RowidRange {
+impl MemoryRange {
     fn of(scope: i64) -> Self {
         Self {
             first: scope * ROWIDS_PER_SCOPE + 1,

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
-use super::memory::{Memory, RowidRange};
+use super::memory::{Memory, MemoryRange};
 use super::transaction::Tx;
 use crate::model::memory::{Query, Term, same_tag};
 
@@ -18,7 +18,7 @@ const RANKED_MAX: u32 = 300;
 const TRIGRAMS_MAX: u32 = 400;
 
 /// A memory that was found, with its score; the score is 0 if only a part of a word matched.
-#[expect(missing_docs, reason = "the memory needs no comment")]
+#[expect(missing_docs, reason = "the field name says it")]
 #[derive(Debug, Clone)]
 pub struct MemoryMatch {
     pub memory: Memory,
@@ -42,10 +42,11 @@ struct TermsByIndex {
 }
 
 impl Tx<'_> {
-    /// Returns the memories of a scope that have every word, best first, and after them those in which a word is part of another.
+    /// Returns the memories of a scope that have every word, best first, and after them those in which a word is part of
+    /// another.
     pub(crate) fn search_memories(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         search: MemorySearch,
     ) -> rusqlite::Result<Vec<MemoryMatch>> {
         let query = search.query;
@@ -69,7 +70,7 @@ impl Tx<'_> {
     /// Returns the memories of a scope that have any of the words, best first; used if none has all.
     pub(crate) fn search_memories_by_any_word(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         search: MemorySearch,
     ) -> rusqlite::Result<Vec<MemoryMatch>> {
         let distinctive_terms = search.query.distinctive_terms();
@@ -98,7 +99,7 @@ impl Tx<'_> {
     /// Returns the memories of a scope with these tags, newest first.
     pub(crate) fn memories_with_tags(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         tags: &[String],
         limit: usize,
     ) -> rusqlite::Result<Vec<MemoryMatch>> {
@@ -119,7 +120,7 @@ impl Tx<'_> {
         query: &Query,
         tags: &[String],
     ) -> rusqlite::Result<Option<f64>> {
-        let range = RowidRange {
+        let range = MemoryRange {
             first: memory.number,
             last: memory.number,
         };
@@ -130,7 +131,7 @@ impl Tx<'_> {
 
     fn search_by_words(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         expression: &str,
         search: MemorySearch,
     ) -> rusqlite::Result<Vec<MemoryMatch>> {
@@ -160,7 +161,7 @@ impl Tx<'_> {
     /// all the words were found already, so that each term is a word somewhere.
     fn search_by_substrings(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         search: MemorySearch,
         unwanted: &str,
         has_word_matches: bool,
@@ -202,7 +203,7 @@ impl Tx<'_> {
     /// Decides for each term whether it is searched in the trigram index or in the word index.
     fn split_by_index(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         terms: &[Term],
         has_word_matches: bool,
     ) -> rusqlite::Result<TermsByIndex> {
@@ -257,7 +258,7 @@ impl Tx<'_> {
     /// Returns the rowids of the newest matches in a scope.
     fn matching_numbers(
         &self,
-        range: RowidRange,
+        range: MemoryRange,
         expression: &str,
         limit: u32,
     ) -> rusqlite::Result<Vec<i64>> {

@@ -12,7 +12,7 @@ use crate::model::message::{EVERYONE, MessageType, SHORT_BODY_CHARS_MAX, SentTo,
 use crate::platform::id::{MessageId, PeerId, SessionId};
 
 /// A stored message.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Message {
     /// Its id; ids grow in the order in which messages were stored.
@@ -69,7 +69,7 @@ pub enum MessageTarget<'a> {
 }
 
 /// The values of a new message.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug)]
 pub struct NewMessage<'a> {
     pub from: PeerId,
@@ -85,7 +85,7 @@ pub struct NewMessage<'a> {
 }
 
 /// The message that was stored before under an idempotency key.
-#[expect(missing_docs, reason = "the id needs no comment")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug)]
 pub struct IdempotencyMatch {
     pub id: MessageId,
@@ -310,7 +310,8 @@ impl Tx<'_> {
             )
     }
 
-    /// Returns the senders of the messages that wake a peer and were neither read nor mentioned, oldest first, at most a hundred.
+    /// Returns the senders of the messages that wake a peer and were neither read nor mentioned, oldest first, at most a
+    /// hundred.
     pub(crate) fn senders_of_waking_mail(&self, peer: PeerId) -> rusqlite::Result<Vec<String>> {
         self.sql
             .prepare_cached(&format!(

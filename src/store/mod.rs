@@ -53,14 +53,16 @@ pub use connect::Options;
 pub use database::Store;
 pub use database_path::check_database_path;
 pub use memory::Memory;
-pub(crate) use memory::{MESH as MESH_SCOPE, NewMemory, RowidRange as MemoryRange};
+pub(crate) use memory::{MESH_SCOPE, MemoryRange, NewMemory};
 pub use memory_search::MemoryMatch;
 pub(crate) use memory_search::MemorySearch;
 pub use message::{
     IdempotencyMatch, Message, MessageListing, MessageTarget, NewMessage, PendingFlags,
 };
 pub use peer::{NewPeer, Peer};
+pub(crate) use peer::{PeerChanges, ProjectDetails};
 pub use prior_answers::StoredAnswer;
+pub(crate) use question::NewAnswer;
 pub use question::{NewQuestion, Question, QuestionDelivery};
 pub use recovery_hints::recovery_hint;
 pub use retention::Reclaimed;

@@ -6,7 +6,7 @@ use crate::model::{PeerKind, PeerName};
 use crate::platform::id::PeerId;
 
 /// A peer: the address that questions go to. It outlives its sessions.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub id: PeerId,
@@ -49,6 +49,26 @@ pub struct NewPeer<'a> {
     pub requested_name: &'a str,
     pub project: Option<&'a str>,
     pub seat: Option<u32>,
+}
+
+/// What a project is at a registration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProjectDetails<'a> {
+    pub(crate) requested_name: &'a str,
+    pub(crate) role: Option<&'a str>,
+    pub(crate) git_root: Option<&'a str>,
+    pub(crate) git_common: Option<&'a str>,
+    pub(crate) git_branch: Option<&'a str>,
+}
+
+/// What a session says about itself; `None` keeps a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PeerChanges<'a> {
+    pub(crate) role: Option<&'a str>,
+    pub(crate) summary: Option<&'a str>,
+    pub(crate) branch: Option<&'a str>,
+    pub(crate) prompt_ptr: Option<&'a str>,
+    pub(crate) ttl_ms: Option<i64>,
 }
 
 const PEER_COLUMNS: &str = "id, kind, name, wanted, project, seat, role, summary, branch, prompt_ptr, git_root, git_common, git_branch, ttl_ms, epoch, last_seen_at_ms, quiet_until_ms";
@@ -211,32 +231,38 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Stores the name, role and git details that a project has at a registration.
+    /// Stores the details that a project has at a registration; a new session begins a new epoch.
     pub(crate) fn set_project_details(
         &self,
         id: PeerId,
-        requested_name: &str,
-        role: Option<&str>,
-        git: [Option<&str>; 3],
-        new_epoch: bool,
+        details: &ProjectDetails,
+        is_new_session: bool,
     ) -> rusqlite::Result<()> {
-        let [root, common, branch] = git;
+        let ProjectDetails {
+            requested_name,
+            role,
+            git_root,
+            git_common,
+            git_branch,
+        } = details;
         self.sql
             .prepare_cached(
                 "UPDATE peer SET wanted = ?2, role = coalesce(?3, role), git_root = ?4, git_common = ?5, git_branch = ?6,
                         epoch = epoch + ?7, last_seen_at_ms = ?8 WHERE id = ?1",
             )?
-            .execute(params![id, requested_name, role, root, common, branch, i64::from(new_epoch), self.now.wall_ms])
+            .execute(params![id, requested_name, role, git_root, git_common, git_branch, i64::from(is_new_session), self.now.wall_ms])
             .map(drop)
     }
 
-    /// Stores what a session says about itself; `None` keeps a value.
-    pub(crate) fn update_peer(
-        &self,
-        id: PeerId,
-        [role, summary, branch, prompt_ptr]: [Option<&str>; 4],
-        ttl_ms: Option<i64>,
-    ) -> rusqlite::Result<()> {
+    /// Stores what a session says about itself.
+    pub(crate) fn update_peer(&self, id: PeerId, changes: &PeerChanges) -> rusqlite::Result<()> {
+        let PeerChanges {
+            role,
+            summary,
+            branch,
+            prompt_ptr,
+            ttl_ms,
+        } = changes;
         self.sql
             .prepare_cached(
                 "UPDATE peer SET role = coalesce(?2, role), summary = coalesce(?3, summary), branch = coalesce(?4, branch),

@@ -8,7 +8,7 @@ use super::transaction::Tx;
 use crate::platform::id::{PeerId, QuestionId};
 
 /// A question that was answered.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct StoredAnswer {
     pub id: QuestionId,
@@ -60,8 +60,8 @@ impl StoredAnswer {
 }
 
 impl Tx<'_> {
-    /// Returns what a peer answered since `since_ms`, newest answer first, with questions and answers cut to their beginnings. At
-    /// most the newest `limit` questions, and no more after their texts reach `bytes_max` in all.
+    /// Returns what a peer answered since `since_ms`, newest answer first, with questions and answers cut to their beginnings.
+    /// At most the newest `limit` questions, and no more after their texts reach `bytes_max` in all.
     pub(crate) fn recent_answer_excerpts(
         &self,
         peer: PeerId,

@@ -7,7 +7,7 @@ use crate::model::{AnsweredBy, QuestionState, WakeState};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
 
 /// A question, with its answer once there is one.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Question {
     pub id: QuestionId,
@@ -55,8 +55,22 @@ pub struct NewQuestion<'a> {
     pub depth: i64,
 }
 
+/// The values of an answer or a decline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewAnswer<'a> {
+    /// Answered or declined.
+    pub(crate) state: QuestionState,
+    pub(crate) text: &'a str,
+    pub(crate) by: AnsweredBy,
+    pub(crate) session: SessionId,
+    /// Whether no call waits for it any more.
+    pub(crate) late: bool,
+    /// The commit that is checked out in the project of the peer.
+    pub(crate) head: Option<&'a str>,
+}
+
 /// A pending question, with its deliveries to one session.
-#[expect(missing_docs, reason = "the question needs no comment")]
+#[expect(missing_docs, reason = "the field name says it")]
 #[derive(Debug, Clone)]
 pub struct QuestionDelivery {
     pub question: Question,
@@ -243,8 +257,8 @@ impl Tx<'_> {
             .query_row(params![target, reason], |row| row.get(0))
     }
 
-    /// Returns the closed questions of an asker whose end it has not got by a call, oldest first, at most 200. Those that a hook
-    /// delivered before `shown_before_ms` are left out.
+    /// Returns the closed questions of an asker whose end it has not got by a call, oldest first, at most 200. Those that a
+    /// hook delivered before `shown_before_ms` are left out.
     pub(crate) fn uncollected_replies(
         &self,
         asker: PeerId,
@@ -324,8 +338,8 @@ impl Tx<'_> {
             .query_row([self.now.wall_ms], |row| row.get(0))
     }
 
-    /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it is
-    /// twice as old: a question that waits for days causes a few attempts and not one at every verb.
+    /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it
+    /// is twice as old: a question that waits for days causes a few attempts and not one at every verb.
     pub(crate) fn take_peers_due_for_wake(&self) -> rusqlite::Result<Vec<PeerId>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());
@@ -372,27 +386,20 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Closes a question with an answer or a decline; `head` is the commit checked out in the project of the peer.
-    pub(crate) fn store_answer(
-        &self,
-        id: QuestionId,
-        state: QuestionState,
-        answer: &str,
-        by: (AnsweredBy, SessionId),
-        late: bool,
-        head: Option<&str>,
-    ) -> rusqlite::Result<()> {
-        let answered_by = if by.0 == AnsweredBy::Person {
-            "person"
-        } else {
-            "session"
+    /// Closes a question with an answer or a decline.
+    pub(crate) fn store_answer(&self, id: QuestionId, answer: &NewAnswer) -> rusqlite::Result<()> {
+        let answered_by = match answer.by {
+            AnsweredBy::Person => "person",
+            AnsweredBy::Session => "session",
         };
         self.sql
             .prepare_cached(
                 "UPDATE question SET state = ?2, answer = ?3, answered_by = ?4, answered_session = ?5, answered_at_ms = ?6, answer_late = ?7,
                         answer_open = 1, answer_shown_at_ms = NULL, closed_at_ms = ?6, answered_head = ?8 WHERE id = ?1",
             )?
-            .execute(params![id, state.as_str(), answer, answered_by, by.1, self.now.wall_ms, late, head])
+            .execute(params![
+                id, answer.state.as_str(), answer.text, answered_by, answer.session, self.now.wall_ms, answer.late, answer.head
+            ])
             .map(drop)
     }
 

@@ -101,8 +101,8 @@ impl Tx<'_> {
         })
     }
 
-    /// Deletes messages that have expired by the time their sender set, and those older than `before_ms`. Ids grow with time, so
-    /// the oldest are found without an index of times.
+    /// Deletes messages that have expired by the time their sender set, and those older than `before_ms`. Ids grow with time,
+    /// so the oldest are found without an index of times.
     fn delete_expired_messages(&self, before_ms: i64) -> rusqlite::Result<usize> {
         let expired = self
             .sql
@@ -145,8 +145,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Deletes expired memories with their older versions. Few at a time: removing one from the full-text indexes costs more than
-    /// deleting a row.
+    /// Deletes expired memories with their older versions. Few at a time: removing one from the full-text indexes costs more
+    /// than deleting a row.
     fn delete_expired_memories(&self) -> rusqlite::Result<usize> {
         const MEMORIES_MAX: u32 = 5;
         let expired = self.expired_memories(MEMORIES_MAX)?;

@@ -6,7 +6,7 @@ use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
 
 /// Identifies a process on a machine: enough to look it up, or to know that this is not possible from here.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessLocation {
     pub host: String,
@@ -18,7 +18,7 @@ pub struct ProcessLocation {
 }
 
 /// A process of a client that is or was registered at a peer.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Session {
     pub id: SessionId,

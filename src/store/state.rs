@@ -3,14 +3,14 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::transaction::Tx;
-use crate::model::state::{Entry, Namespace};
+use crate::model::state::{Namespace, StateEntry};
 
 /// Entries that one sweep expires at most.
 const EXPIRED_PER_SWEEP_MAX: i64 = 1_000;
 
 impl Tx<'_> {
     /// Returns the entry of a key, which may be absent.
-    pub(crate) fn entry(&self, namespace: &Namespace, key: &str) -> rusqlite::Result<Entry> {
+    pub(crate) fn entry(&self, namespace: &Namespace, key: &str) -> rusqlite::Result<StateEntry> {
         let found = self
             .sql
             .prepare_cached(
@@ -22,7 +22,7 @@ impl Tx<'_> {
                 |row| entry_from_row(row, namespace),
             )
             .optional()?;
-        Ok(found.unwrap_or_else(|| Entry::absent(&namespace.name, key)))
+        Ok(found.unwrap_or_else(|| StateEntry::absent(&namespace.name, key)))
     }
 
     /// Sets the value of a key, or deletes it with `None`. Returns the version, one more than the last.
@@ -47,8 +47,8 @@ impl Tx<'_> {
             )
     }
 
-    /// Returns the entries whose key begins with `prefix` and follows `after`, by key: at most `limit`, and at most `bytes_max` of
-    /// keys and values, but at least one. The flag says whether there are more.
+    /// Returns the entries whose key begins with `prefix` and follows `after`, by key: at most `limit`, and at most `bytes_max`
+    /// of keys and values, but at least one. The flag says whether there are more.
     pub(crate) fn entries(
         &self,
         namespace: &Namespace,
@@ -56,7 +56,7 @@ impl Tx<'_> {
         after: &str,
         limit: usize,
         bytes_max: usize,
-    ) -> rusqlite::Result<(Vec<Entry>, bool)> {
+    ) -> rusqlite::Result<(Vec<StateEntry>, bool)> {
         let mut statement = self.sql.prepare_cached(
             "SELECT key, value, version, updated_by, updated_at_ms, expires_at_ms FROM state
              WHERE namespace = ?1 AND key >= ?2 AND value IS NOT NULL AND (expires_at_ms IS NULL OR expires_at_ms > ?3) ORDER BY key",
@@ -125,8 +125,8 @@ impl Tx<'_> {
     }
 }
 
-fn entry_from_row(row: &Row, namespace: &Namespace) -> rusqlite::Result<Entry> {
-    Ok(Entry {
+fn entry_from_row(row: &Row, namespace: &Namespace) -> rusqlite::Result<StateEntry> {
+    Ok(StateEntry {
         namespace: namespace.name.clone(),
         key: row.get("key")?,
         value: serde_json::from_str(row.get_ref("value")?.as_str()?).unwrap_or(Value::Null),

@@ -7,7 +7,7 @@ use crate::model::task::{Priority, TaskStatus};
 use crate::platform::id::{ClaimId, PeerId, TaskId};
 
 /// A task, with the names of its peers.
-#[expect(missing_docs, reason = "the other fields are named as they are")]
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     pub id: TaskId,

@@ -8,8 +8,8 @@ use crate::platform::id::{ClaimId, PeerId, QuestionId, SessionId, WaitId};
 use crate::platform::process::ProcessKey;
 
 impl Tx<'_> {
-    /// Notes that a call, made by the process at `location`, starts to wait for answers to these questions. Its start is a reading
-    /// of the monotonic clock.
+    /// Notes that a call, made by the process at `location`, starts to wait for answers to these questions. Its start is a
+    /// reading of the monotonic clock.
     pub(crate) fn insert_wait(
         &self,
         session: SessionId,
@@ -150,8 +150,8 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Returns the edges of the wait-for graph that start at a peer: delivered, open questions that it waits for, the peers they
-    /// went to, and the waiting sessions.
+    /// Returns the edges of the wait-for graph that start at a peer: delivered, open questions that it waits for, the peers
+    /// they went to, and the waiting sessions.
     pub(crate) fn wait_graph_edges_of(
         &self,
         asker: PeerId,

@@ -14,13 +14,13 @@ use crate::tools::{prior_answers, results};
 
 /// The hints of results without an answer.
 const STILL_OPEN_HINT: &str = "The question stays open; do not ask again. Go on, and call await_reply with this question_id later, or poll_inbox.";
-const OFFLINE_HINT: &str = "Nobody who can answer sits there now. The question is stored; the next session there gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
+const OFFLINE_HINT: &str = "No session that can answer is there now. The question is stored; the next session there gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
 
 const WITHDRAWN_HINT: &str =
-    "It was taken back before anyone saw it; ask again if you still need it.";
+    "It was withdrawn before anyone saw it; ask again if you still need it.";
 const EXPIRED_HINT: &str = "It expired after 7 days; a late answer still comes to your inbox.";
 const OVER_BUDGET_HINT: &str = "Peers have started as many turns there as they may until its person types again. The question is stored and shown then; do not ask again.";
-const QUIET_HINT: &str = "Its person wants it left alone for now. The question is stored and rung for when that ends; do not ask again.";
+const QUIET_HINT: &str = "Its person wants it left alone for now. The question is stored and wakes the peer when that ends; do not ask again.";
 
 /// What a call waits for, as far as its result depends on it.
 pub(super) struct Awaited {

@@ -97,7 +97,7 @@ struct Claims {
 /// The next step after the wait of a claim was interrupted.
 const ANSWER_FIRST_HINT: &str =
     "Answer these with reply_to_peer first, then call claim again: your place in line is kept.";
-const DEADLOCK_HINT: &str = "You wait for each other in a circle. Answer what waits for you, or release what another of the chain waits for; then call claim again: your place in line is kept.";
+const DEADLOCK_HINT: &str = "You wait for each other (deadlock). Answer what waits for you, or release what another of the chain waits for; then call claim again: your place in line is kept.";
 
 fn claim(arguments: JsonObject) -> Result<Operation> {
     let Claim {

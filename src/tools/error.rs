@@ -56,7 +56,7 @@ fn hint(refusal: &Refusal) -> &'static str {
             "Call the tool again with the parameter as its schema says."
         }
         Refusal::UnknownPeer { .. } => {
-            "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows mailboxes nobody sits at."
+            "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows peers without a session."
         }
         Refusal::AmbiguousPeer { .. } => "Call again with one of these names.",
         Refusal::UnknownQuestion { .. } => {

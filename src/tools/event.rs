@@ -135,11 +135,7 @@ fn events(arguments: JsonObject) -> Result<Operation> {
             let kind = action.rules().require("type", kind)?;
             let data = data.unwrap_or_else(|| json!({}));
             single_step(move |call| {
-                let event = ProjectEvent {
-                    project: &call.project.path,
-                    kind: &kind,
-                    data: &data,
-                };
+                let event = ProjectEvent::of(&call.project.path, &kind, &data);
                 let seq = call.mesh.emit(&call.me, &event)?;
                 Ok(json!({ "type": kind, "seq": seq }))
             })

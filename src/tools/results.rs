@@ -45,7 +45,7 @@ pub(super) fn interruption(interruption: &Interruption, hint: &str) -> Map<Strin
     if interruption.omitted > 0 {
         map.insert("truncated".into(), true.into());
         let more = format!(
-            " {} more for you had no room here: poll_inbox shows them when these are answered.",
+            " {} more for you are left out here: poll_inbox shows them when these are answered.",
             interruption.omitted
         );
         hint += &more;

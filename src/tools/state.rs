@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::{EntryKey, EntryRange, NewValue};
 use crate::model::Result;
-use crate::model::state::{Entry as StateEntry, Namespace, TTL_SECONDS_MAX};
+use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::tools::arguments::Action;
 use crate::tools::call::{Operation, single_step};
 use crate::tools::entry::{Effect, Entry, JsonObject};
@@ -131,10 +131,7 @@ fn state(arguments: JsonObject) -> Result<Operation> {
     let expected_version = expected_version.map(i64::from);
     Ok(single_step(move |call| {
         let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
-        let at = EntryKey {
-            namespace: &namespace,
-            key: &key,
-        };
+        let at = EntryKey::of(&namespace, &key);
         Ok(match action {
             StateAction::Set => {
                 let new = NewValue {

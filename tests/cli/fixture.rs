@@ -101,7 +101,7 @@ impl CliFixture {
     pub(super) fn register(&self, pid: u32, folder: &Path) {
         let fields =
             json!({ "status": "busy", "entrypoint": "cli", "sessionId": "s", "cwd": folder });
-        register(&self.world.home(), pid, fields);
+        register(&self.world.home(), pid, &fields);
     }
 }
 

@@ -62,11 +62,7 @@ fn cli_log_follow_is_woken_by_the_doorbell() {
             .mesh()
             .emit(
                 &me,
-                &claude_mesh::mesh::ProjectEvent {
-                    project: &project,
-                    kind: "project.step",
-                    data: &json!(number),
-                },
+                &claude_mesh::mesh::ProjectEvent::of(&project, "project.step", &json!(number)),
             )
             .unwrap();
         // Before the first of them the follower registers.

@@ -36,8 +36,8 @@ fn cli_status_and_gc_report_counts() {
     ];
     for key in status.as_object().unwrap().keys() {
         let row = |line: &str| line.split_whitespace().next() == Some(key);
-        let is_told = text.lines().any(row) || in_one_row.contains(&key.as_str());
-        assert!(is_told, "{key} is not in {text}");
+        let is_shown = text.lines().any(row) || in_one_row.contains(&key.as_str());
+        assert!(is_shown, "{key} is not in {text}");
     }
     let reclaimed: Value = serde_json::from_str(&fixture.run_ok(&["gc", "--json"])).unwrap();
     assert_eq!(reclaimed["reclaimed"]["questions"], 0);

@@ -30,12 +30,6 @@ fn sibling_nodes(from: &ModulePath, to: &ModulePath) -> (String, String) {
     (node(from), node(to))
 }
 
-/// Returns every node that is in a cycle.
-pub(super) fn nodes_in_cycles(edges: &Edges) -> BTreeSet<String> {
-    let is_in_cycle = |node: &&String| shortest_way(edges, node, node).is_some();
-    edges.keys().filter(is_in_cycle).cloned().collect()
-}
-
 /// Returns the shortest cycle through each step that is in one: `a → b → a`, beginning at its first node in order.
 pub(super) fn cycles(edges: &Edges) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -107,10 +101,6 @@ fn cycle_between_two_siblings_is_named() {
     assert_eq!(
         cycles(&edges),
         BTreeSet::from(["m/a → m/b → m/a".to_owned()])
-    );
-    assert_eq!(
-        nodes_in_cycles(&edges),
-        BTreeSet::from(["m/a".to_owned(), "m/b".to_owned()])
     );
     assert_eq!(evidence(&edges, "m/a → m/b → m/a").len(), 2);
 }

@@ -1,4 +1,6 @@
 //! Refusals of tools: exact code, message and hint.
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use super::Session;
@@ -17,13 +19,12 @@ pub(crate) type Refusal = (
 pub(crate) fn assert_refusals(session: &Session, table: Vec<Refusal>) {
     let mut differing = String::new();
     for (index, (tool, arguments, code, message, hint)) in table.into_iter().enumerate() {
-        let mut shown = arguments.to_string();
-        shown.truncate(shown.floor_char_boundary(160));
+        let shown: String = arguments.to_string().chars().take(160).collect();
         let result = session.call(tool, arguments);
         let found = ["code", "message", "hint"]
             .map(|key| result["error"][key].as_str().unwrap_or_default().to_owned());
         if found != [code, message, hint] {
-            differing += &format!("row {index}: {tool} {shown}\n{:#?}\n", found);
+            writeln!(differing, "row {index}: {tool} {shown}\n{found:#?}").unwrap();
         }
     }
     assert!(differing.is_empty(), "{differing}");

@@ -93,7 +93,7 @@ impl Session {
             "status": status, "entrypoint": "cli", "version": "2.1.329",
             "sessionId": *self.client_session.lock().unwrap(), "cwd": self.folder,
         });
-        register(&self.home, self.pid(), merged(fields, more));
+        register(&self.home, self.pid(), &merged(fields, more));
     }
 
     /// Sends a discover request and no handshake, as Claude Code does.

@@ -36,7 +36,7 @@ pub fn file_resource(folder: &Path, file: &Path) -> Result<String> {
     let refuse =
         |problem: &str| Refusal::argument(format!("\"{}\" {problem}", file.to_string_lossy()));
     let resolved_path =
-        path::resolve(folder, file).ok_or_else(|| refuse("leads in a circle of links"))?;
+        path::resolve(folder, file).ok_or_else(|| refuse("is a cycle of symbolic links"))?;
     let resolved_path = resolved_path
         .to_str()
         .ok_or_else(|| refuse("leads to a path that is not UTF-8, which a claim cannot name"))?;

@@ -183,7 +183,7 @@ fn post(
     {
         if !keyed.is_identical || !has_same_recipient(verb.read(), &keyed, draft.to)? {
             return Err(Refusal::conflict(format!(
-                "this idempotency_key stands for another message of yours, {}",
+                "this idempotency_key belongs to another message of yours: {}",
                 keyed.id
             ))
             .into());
@@ -312,8 +312,8 @@ fn check_broadcast_rate(read: ReadContext, me: &SessionHandle) -> Result<()> {
             let seconds = (oldest_ms + MINUTE_MS - now_ms + 999) / 1000;
             Err(Refusal::RateLimited {
                 problem: format!(
-                    "you have posted to everybody {BROADCASTS_A_MINUTE} times within a minute; \
-                     again in {seconds} s"
+                    "you have posted to everyone {BROADCASTS_A_MINUTE} times within a minute; \
+                     try again in {seconds} s"
                 ),
             }
             .into())

@@ -7,7 +7,7 @@ use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::PeerId;
 use crate::store::{Peer, Session};
 
-/// Returns the peer that an address means. Never the caller, and never a guess: an unknown or ambiguous name is
+/// Returns the peer that an address means. For `name/any` it records the deaths of sessions that it finds. Never the caller, and never a guess: an unknown or ambiguous name is
 /// refused.
 pub(in crate::mesh) fn resolve_address(
     verb: &mut Verb,
@@ -19,7 +19,7 @@ pub(in crate::mesh) fn resolve_address(
     };
     match address {
         Address::Peer(_) if named.id == me.peer => Err(Refusal::argument(format!(
-            "\"{}\" is yourself; name somebody else, or another seat of your project",
+            "\"{}\" is yourself; name another peer",
             named.name
         ))
         .into()),
@@ -81,7 +81,7 @@ fn pick_peer_of_project(verb: &mut Verb, me: &SessionHandle, named: Peer) -> Res
     };
     best.map(|(_, peer)| peer)
         .or_else(fallback)
-        .ok_or_else(|| Refusal::argument("that project has no other session than yourself").into())
+        .ok_or_else(|| Refusal::argument("that project has no session other than yourself").into())
 }
 
 /// Returns the refusal of a name that no peer has. It suggests similar names and lists live peers.

@@ -5,6 +5,7 @@ use crate::mesh::peer::directory::{PeerView, build_view};
 use crate::mesh::peer::naming::rename_peer;
 use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, PeerName, Refusal, Result};
+use crate::store::PeerChanges;
 
 /// What a session says of itself; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
@@ -35,25 +36,20 @@ impl Mesh {
             if let Some(name) = &description.name {
                 rename_self(verb, me, name)?;
             }
-            let fields = [
-                &description.role,
-                &description.summary,
-                &description.branch,
-                &description.prompt_ptr,
-            ]
-            .map(|field| field.as_deref());
-            verb.tx.update_peer(
-                me.peer,
-                fields,
-                description
-                    .ttl_seconds
-                    .map(|seconds| i64::from(seconds) * 1000),
-            )?;
+            let ttl_ms = |seconds| i64::from(seconds) * 1000;
+            let changes = PeerChanges {
+                role: description.role.as_deref(),
+                summary: description.summary.as_deref(),
+                branch: description.branch.as_deref(),
+                prompt_ptr: description.prompt_ptr.as_deref(),
+                ttl_ms: description.ttl_seconds.map(ttl_ms),
+            };
+            verb.tx.update_peer(me.peer, &changes)?;
             verb.tx.mark_session_seen(me.session)?;
             let peer = verb
                 .tx
                 .peer(me.peer)?
-                .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
+                .ok_or_else(|| Refusal::conflict("the peer of this session was removed"))?;
             build_view(verb.read(), peer)
         })
     }
@@ -91,18 +87,16 @@ fn rename_self(verb: &mut Verb, me: &SessionHandle, wanted: &str) -> Result<()> 
     let peer = verb
         .tx
         .peer(me.peer)?
-        .ok_or_else(|| Refusal::conflict("the mailbox of this session was removed"))?;
+        .ok_or_else(|| Refusal::conflict("the peer of this session was removed"))?;
     if name == peer.name {
         return Ok(());
     }
     if peer.kind != PeerKind::Session {
-        return Err(
-            Refusal::conflict("only a session with a mailbox has a name of its own").into(),
-        );
+        return Err(Refusal::conflict("only a session of a project can change its name").into());
     }
     if verb.tx.has_correspondence(peer.id)? {
         return Err(Refusal::conflict(format!(
-            "others know you as \"{}\" already; a name is changed in .claude-mesh.json",
+            "other peers know you as \"{}\" already; change the name in .claude-mesh.json",
             peer.name
         ))
         .into());

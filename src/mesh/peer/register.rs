@@ -19,7 +19,7 @@ use crate::model::{EventKind, PeerKind, PeerName, Result, Topic};
 use crate::platform::id::{PeerId, SessionId};
 use crate::platform::process::ProcessKey;
 use crate::platform::project::Project;
-use crate::store::{NewSession, Peer};
+use crate::store::{NewSession, Peer, ProjectDetails};
 
 impl Mesh {
     /// Registers a client process, or finds its session.
@@ -156,15 +156,12 @@ impl Mesh {
                 return Ok(false);
             };
             if me.kind != PeerKind::Person {
-                let problem = format!(
-                    "the mailbox of \"{}\" is removed by a person only",
-                    peer.name
-                );
+                let problem = format!("only a person may remove the peer \"{}\"", peer.name);
                 return Err(crate::model::Refusal::NotYours { problem }.into());
             }
             if reap_dead_sessions(verb, &peer)?.is_some() {
                 return Err(crate::model::Refusal::conflict(format!(
-                    "somebody sits at {:?} now",
+                    "a session is registered at {:?} now",
                     peer.name.as_str()
                 ))
                 .into());
@@ -187,7 +184,7 @@ fn register(
     let existing_session = verb.tx.find_live_session_of_process(&location)?;
     let peer = match &existing_session {
         Some(session) => verb.tx.peer(session.peer)?.ok_or_else(|| {
-            crate::model::Refusal::conflict("the mailbox of this session was removed")
+            crate::model::Refusal::conflict("the peer of this session was removed")
         })?,
         None => find_or_create_peer(verb, request, missing_folders)?,
     };
@@ -250,18 +247,15 @@ fn sync_project_details(
             .map(|path| path.to_string_lossy().into_owned())
     };
     let (root, common) = (text(&project.git_root), text(&project.git_common));
-    let git = [
-        root.as_deref(),
-        common.as_deref(),
-        project.git_branch.as_deref(),
-    ];
-    verb.tx.set_project_details(
-        peer.id,
-        requested_name.as_str(),
-        project.file.role.as_deref(),
-        git,
-        is_new_session,
-    )?;
+    let details = ProjectDetails {
+        requested_name: requested_name.as_str(),
+        role: project.file.role.as_deref(),
+        git_root: root.as_deref(),
+        git_common: common.as_deref(),
+        git_branch: project.git_branch.as_deref(),
+    };
+    verb.tx
+        .set_project_details(peer.id, &details, is_new_session)?;
     if peer.requested_name == requested_name.as_str() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use crate::mesh::text::check_text;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::platform::project::head_commit;
-use crate::store::{Peer, Question};
+use crate::store::{NewAnswer, Peer, Question};
 
 /// A reply to a question.
 #[derive(Debug, Clone, Copy)]
@@ -146,9 +146,15 @@ fn store_reply(verb: &mut Verb, me: &SessionHandle, accepted: AcceptedReply) -> 
     } else {
         AnsweredBy::Session
     };
-    let who = (by, me.session);
-    verb.tx
-        .store_answer(question.id, *state, reply.text, who, *late, head)?;
+    let answer = NewAnswer {
+        state: *state,
+        text: reply.text,
+        by,
+        session: me.session,
+        late: *late,
+        head,
+    };
+    verb.tx.store_answer(question.id, &answer)?;
     let kind = if reply.decline {
         EventKind::QuestionDeclined
     } else {

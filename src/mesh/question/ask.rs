@@ -38,6 +38,17 @@ pub struct QuestionDraft<'a> {
     pub if_offline: IfOffline,
 }
 
+impl<'a> QuestionDraft<'a> {
+    /// Returns a question without context, which is queued if the peer cannot be asked.
+    pub fn of(question: &'a str) -> Self {
+        Self {
+            question,
+            context: None,
+            if_offline: IfOffline::Queue,
+        }
+    }
+}
+
 /// A question that was stored.
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
@@ -167,7 +178,7 @@ fn insert_or_join(
     let depth = verb.tx.max_delivered_depth(me.session)? + 1;
     if depth > DEPTH_MAX {
         let problem = format!(
-            "this question would be the {depth}th in a chain in which each followed from another; go on without it until your user types"
+            "this question would be number {depth} in a chain of questions that follow from each other; go on without it until your user types"
         );
         return Err(Refusal::RateLimited { problem }.into());
     }

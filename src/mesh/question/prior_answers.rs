@@ -120,7 +120,7 @@ impl Mesh {
         })
     }
 
-    /// Resolves an address for a question that is not stored.
+    /// Resolves an address for a question that is not stored. May record deaths of sessions.
     pub fn addressee(
         &mut self,
         me: &SessionHandle,

@@ -23,7 +23,7 @@ impl Mesh {
             };
             if question.asker != me.peer && me.kind != PeerKind::Person {
                 let problem =
-                    format!("question {id} is another's: only who asked it or a person forgets it");
+                    format!("question {id} is not yours: only its asker or a person may erase it");
                 return Err(Refusal::NotYours { problem }.into());
             }
             verb.wake(verb.tx.sessions_waiting_for_question(id, None)?);

@@ -169,7 +169,7 @@ fn check_dependencies(read: ReadContext, task: TaskId, ids: &[TaskId]) -> Result
     let mut visited = BTreeSet::new();
     while let Some(id) = to_visit.pop() {
         if id == task {
-            let problem = "by \"depends_on\" the task would wait for itself".to_owned();
+            let problem = "with these \"depends_on\" the task would wait for itself".to_owned();
             return Err(Refusal::TaskConflict { problem }.into());
         }
         if visited.insert(id) {

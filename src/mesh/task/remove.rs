@@ -45,8 +45,8 @@ impl Mesh {
             if task.created_by != me.peer && me.kind != PeerKind::Person {
                 let creator = &task.created_by_name;
                 let problem = format!(
-                    "task {id} is {creator}'s: only its creator or a person deletes it; \
-                     anybody may cancel it"
+                    "task {id} was created by {creator}: only its creator or a person may delete it; \
+                     any session may cancel it"
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }

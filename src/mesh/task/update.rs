@@ -8,9 +8,8 @@ use crate::mesh::session::SessionHandle;
 use crate::mesh::task::fields::{TaskChange, apply_fields, get_task, save, validated_change};
 use crate::mesh::task::files::{FileClaim, claim_files, release_files};
 use crate::mesh::task::notifications::TaskNotifications;
-use crate::model::task::{BULK_MAX, append_reason, check_count};
+use crate::model::task::{BULK_MAX, TransitionReason, append_reason, check_count};
 use crate::model::{EventKind, PeerKind, Refusal, Result, TaskStatus};
-use crate::platform::clock::rfc3339;
 use crate::platform::id::TaskId;
 use crate::store::Task;
 
@@ -127,12 +126,16 @@ fn apply_status(
     task: &mut Task,
     (to, reason): (TaskStatus, Option<&str>),
 ) -> Result<()> {
-    let step = (task.status, to);
-    task.status = to;
-    if let Some(reason) = reason {
-        let when = rfc3339(read.tx.now.wall_ms);
-        let who = me.name.as_str();
-        task.description = append_reason(&task.description, reason, who, &when, step);
+    let from = std::mem::replace(&mut task.status, to);
+    if let Some(text) = reason {
+        let reason = TransitionReason {
+            from,
+            to,
+            by: me.name.as_str(),
+            at_ms: read.tx.now.wall_ms,
+            text,
+        };
+        task.description = append_reason(&task.description, &reason);
     }
     if to == TaskStatus::InProgress {
         check_startable(read, task)?;

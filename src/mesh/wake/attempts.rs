@@ -29,24 +29,28 @@ impl<'a, 'tx> WakeAttempts<'a, 'tx> {
         }
     }
 
-    /// Records the attempt number `ring` for all pending items.
-    pub(in crate::mesh) fn record_attempt(&mut self, ring: u32, activity: Activity) -> Result<()> {
+    /// Records the attempt of this number for all pending items.
+    pub(in crate::mesh) fn record_attempt(
+        &mut self,
+        attempt: u32,
+        activity: Activity,
+    ) -> Result<()> {
         for id in self.pending_items.undelivered_questions.clone() {
-            self.record_attempt_for(id, activity, json!({ "ring": ring, "rides": false }))?;
+            self.record_attempt_for(id, activity, json!({ "ring": attempt, "rides": false }))?;
         }
-        self.append_session_event(EventKind::PeerRung, json!({ "ring": ring }))
+        self.append_session_event(EventKind::PeerRung, json!({ "ring": attempt }))
     }
 
     /// Records that later questions are coalesced with the attempt that is under way.
     pub(in crate::mesh) fn record_coalesced(
         &mut self,
-        ring: u32,
+        attempt: u32,
         activity: Activity,
     ) -> Result<()> {
         for id in self.pending_items.undelivered_questions.clone() {
             let question = self.verb.tx.question(id)?;
             if question.is_some_and(|question| question.wake == WakeState::None) {
-                self.record_attempt_for(id, activity, json!({ "ring": ring, "rides": true }))?;
+                self.record_attempt_for(id, activity, json!({ "ring": attempt, "rides": true }))?;
             }
         }
         Ok(())

@@ -46,15 +46,17 @@ impl Mesh {
             return Ok(Rewake::Wait { after_ms: None });
         }
         self.write(|verb| {
-            let (ring, activity) = match decide_wake(verb, me, true)? {
-                WakeDecision::Now { ring, activity, .. } => (ring, activity),
+            let (attempt, activity) = match decide_wake(verb, me, true)? {
+                WakeDecision::Now {
+                    attempt, activity, ..
+                } => (attempt, activity),
                 WakeDecision::NotNow { after_ms, .. } => return Ok(Rewake::Wait { after_ms }),
             };
             let busy = !matches!(activity, Activity::Idle | Activity::Unknown);
             // A line that was just posted may be about to start a turn.
-            let posted = ring.filter(|ring| ring.count != DEFERRED_TO_WAIT_HOOK);
-            let remaining_ms = posted.map_or(0, |ring| {
-                IDLE_RESPONSE_MS - verb.tx.now.elapsed_since_ms(ring.at_monotonic_ms)
+            let posted = attempt.filter(|attempt| attempt.count != DEFERRED_TO_WAIT_HOOK);
+            let remaining_ms = posted.map_or(0, |attempt| {
+                IDLE_RESPONSE_MS - verb.tx.now.elapsed_since_ms(attempt.at_monotonic_ms)
             });
             Ok(match remaining_ms {
                 _ if busy => Rewake::Wait {

@@ -51,87 +51,6 @@ pub enum DoorbellStatus {
     Unknown,
 }
 
-impl WakeAttempts<'_, '_> {
-    /// Decides what follows from a line that was posted before.
-    fn wait_for_response(
-        mut self,
-        ring: &WakeAttempt,
-        activity: Activity,
-        inbox_state: &dyn Fn() -> InboxState,
-    ) -> Result<WakeAction> {
-        let age_ms = self.verb.tx.now.elapsed_since_ms(ring.at_monotonic_ms);
-        // A waiting hook waits for the line first, and then needs time of its own.
-        let within_ms = if self
-            .verb
-            .host
-            .doorbells
-            .is_hook_waiter_running(self.me.session)
-        {
-            2 * IDLE_RESPONSE_MS
-        } else {
-            IDLE_RESPONSE_MS
-        };
-        self.record_coalesced(ring.count, activity)?;
-        match activity {
-            Activity::Idle if age_ms < within_ms => {
-                Ok(WakeAction::recheck_after(within_ms - age_ms, activity))
-            }
-            Activity::Idle if ring.count < WAKE_ATTEMPTS_MAX => {
-                self.ring(ring.count + 1, activity, inbox_state)
-            }
-            Activity::Idle => {
-                self.record_failure("the session was rung twice and did not start a turn")?;
-                Ok(WakeAction::NONE)
-            }
-            _ if age_ms > WAKE_TIMEOUT_MS => {
-                self.verb.tx.set_wake_attempt(self.me.session, None)?;
-                Ok(WakeAction::NONE)
-            }
-            _ => Ok(WakeAction::recheck_after(RECHECK_MS, activity)),
-        }
-    }
-
-    /// Posts a line, if the inbox accepts one. A busy session may get the questions without it.
-    fn ring(
-        mut self,
-        count: u32,
-        activity: Activity,
-        inbox_state: &dyn Fn() -> InboxState,
-    ) -> Result<WakeAction> {
-        match inbox_state() {
-            InboxState::Open => {}
-            InboxState::Full { for_ms } => return Ok(WakeAction::recheck_after(for_ms, activity)),
-            InboxState::Missing(_) if matches!(activity, Activity::Busy | Activity::Waiting) => {
-                return Ok(WakeAction::recheck_after(RECHECK_MS, activity));
-            }
-            InboxState::Missing(problem) => {
-                // No call waits for the other items, and they have not changed since the last poll.
-                if !self.pending_items.undelivered_questions.is_empty() {
-                    self.record_failure(&problem)?;
-                }
-                return Ok(WakeAction::NONE);
-            }
-        }
-        self.record_attempt(count, activity)?;
-        let nonce = self.verb.tx.nonce()?;
-        self.verb.tx.set_wake_attempt(
-            self.me.session,
-            Some(&WakeAttempt {
-                nonce: nonce.clone(),
-                count,
-                at_monotonic_ms: self.verb.tx.now.monotonic_ms,
-            }),
-        )?;
-        Ok(WakeAction::Post {
-            nonce,
-            from: asker_names(self.verb.read(), &self.pending_items.undelivered_questions)?,
-            answers: self.pending_items.answers,
-            mail: self.pending_items.mail,
-            granted: self.pending_items.granted,
-        })
-    }
-}
-
 impl Mesh {
     /// Decides whether to post a line for what is pending for a session. `inbox_state` is called if a line is due.
     pub fn attend(
@@ -190,7 +109,7 @@ impl Mesh {
             let known = session
                 .wake_attempt
                 .as_ref()
-                .is_some_and(|ring| ring.nonce == nonce);
+                .is_some_and(|attempt| attempt.nonce == nonce);
             Ok(match throttled(read, &peer, &session)? {
                 Some(_) => DoorbellStatus::Throttled,
                 None if known => DoorbellStatus::Read,
@@ -211,12 +130,12 @@ fn attend(
     me: &SessionHandle,
     inbox_state: &dyn Fn() -> InboxState,
 ) -> Result<WakeAction> {
-    let (ring, pending_items, activity) = match decide_wake(verb, me, false)? {
+    let (attempt, pending_items, activity) = match decide_wake(verb, me, false)? {
         WakeDecision::Now {
-            ring,
+            attempt,
             pending_items,
             activity,
-        } => (ring, pending_items, activity),
+        } => (attempt, pending_items, activity),
         WakeDecision::NotNow { after_ms, held } => {
             let needs_person = held.and_then(PersonAlert::from_throttle);
             return Ok(WakeAction::Wait {
@@ -225,22 +144,103 @@ fn attend(
             });
         }
     };
-    if let Some(ring) = ring
+    if let Some(attempt) = attempt
         .as_ref()
-        .filter(|ring| ring.count != DEFERRED_TO_WAIT_HOOK)
+        .filter(|attempt| attempt.count != DEFERRED_TO_WAIT_HOOK)
     {
         return WakeAttempts::of(verb, me, pending_items).wait_for_response(
-            ring,
+            attempt,
             activity,
             inbox_state,
         );
     }
     if verb.host.doorbells.is_hook_waiter_running(me.session)
-        && let Some(action) = defer_to_wait_hook(verb, me, ring.as_ref(), activity)?
+        && let Some(action) = defer_to_wait_hook(verb, me, attempt.as_ref(), activity)?
     {
         return Ok(action);
     }
-    WakeAttempts::of(verb, me, pending_items).ring(1, activity, inbox_state)
+    WakeAttempts::of(verb, me, pending_items).post_line(1, activity, inbox_state)
+}
+
+impl WakeAttempts<'_, '_> {
+    /// Decides what follows from a line that was posted before.
+    fn wait_for_response(
+        mut self,
+        attempt: &WakeAttempt,
+        activity: Activity,
+        inbox_state: &dyn Fn() -> InboxState,
+    ) -> Result<WakeAction> {
+        let age_ms = self.verb.tx.now.elapsed_since_ms(attempt.at_monotonic_ms);
+        // A waiting hook waits for the line first, and then needs time of its own.
+        let within_ms = if self
+            .verb
+            .host
+            .doorbells
+            .is_hook_waiter_running(self.me.session)
+        {
+            2 * IDLE_RESPONSE_MS
+        } else {
+            IDLE_RESPONSE_MS
+        };
+        self.record_coalesced(attempt.count, activity)?;
+        match activity {
+            Activity::Idle if age_ms < within_ms => {
+                Ok(WakeAction::recheck_after(within_ms - age_ms, activity))
+            }
+            Activity::Idle if attempt.count < WAKE_ATTEMPTS_MAX => {
+                self.post_line(attempt.count + 1, activity, inbox_state)
+            }
+            Activity::Idle => {
+                self.record_failure("the session was rung twice and did not start a turn")?;
+                Ok(WakeAction::NONE)
+            }
+            _ if age_ms > WAKE_TIMEOUT_MS => {
+                self.verb.tx.set_wake_attempt(self.me.session, None)?;
+                Ok(WakeAction::NONE)
+            }
+            _ => Ok(WakeAction::recheck_after(RECHECK_MS, activity)),
+        }
+    }
+
+    /// Posts a line, if the inbox accepts one. A busy session may get the questions without it.
+    fn post_line(
+        mut self,
+        count: u32,
+        activity: Activity,
+        inbox_state: &dyn Fn() -> InboxState,
+    ) -> Result<WakeAction> {
+        match inbox_state() {
+            InboxState::Open => {}
+            InboxState::Full { for_ms } => return Ok(WakeAction::recheck_after(for_ms, activity)),
+            InboxState::Missing(_) if matches!(activity, Activity::Busy | Activity::Waiting) => {
+                return Ok(WakeAction::recheck_after(RECHECK_MS, activity));
+            }
+            InboxState::Missing(problem) => {
+                // No call waits for the other items, and they have not changed since the last poll.
+                if !self.pending_items.undelivered_questions.is_empty() {
+                    self.record_failure(&problem)?;
+                }
+                return Ok(WakeAction::NONE);
+            }
+        }
+        self.record_attempt(count, activity)?;
+        let nonce = self.verb.tx.nonce()?;
+        self.verb.tx.set_wake_attempt(
+            self.me.session,
+            Some(&WakeAttempt {
+                nonce: nonce.clone(),
+                count,
+                at_monotonic_ms: self.verb.tx.now.monotonic_ms,
+            }),
+        )?;
+        Ok(WakeAction::Post {
+            nonce,
+            from: asker_names(self.verb.read(), &self.pending_items.undelivered_questions)?,
+            answers: self.pending_items.answers,
+            mail: self.pending_items.mail,
+            granted: self.pending_items.granted,
+        })
+    }
 }
 
 fn asker_names(read: ReadContext, questions: &[QuestionId]) -> Result<Vec<String>> {

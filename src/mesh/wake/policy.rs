@@ -62,7 +62,7 @@ impl WakeAction {
 pub(in crate::mesh) enum WakeDecision {
     /// It should be woken, if its activity allows it.
     Now {
-        ring: Option<WakeAttempt>,
+        attempt: Option<WakeAttempt>,
         pending_items: PendingItems,
         activity: Activity,
     },
@@ -118,7 +118,7 @@ pub(in crate::mesh) fn decide_wake(
     }
     let activity = verb.activity(&session);
     Ok(WakeDecision::Now {
-        ring: session.wake_attempt,
+        attempt: session.wake_attempt,
         pending_items,
         activity,
     })

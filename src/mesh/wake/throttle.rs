@@ -22,7 +22,7 @@ impl Mesh {
 
     /// Returns until when the mesh is paused.
     pub fn paused_until(&mut self) -> Result<Option<i64>> {
-        self.read(|read| paused_until(read))
+        self.read(paused_until)
     }
 }
 

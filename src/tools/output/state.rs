@@ -1,11 +1,11 @@
 //! Shared state as JSON.
 use serde_json::{Value, json};
 
-use crate::model::state::{Entry, Namespace};
+use crate::model::state::{Namespace, StateEntry};
 use crate::platform::clock::rfc3339;
 
 /// Returns an entry of the shared state.
-pub fn entry(entry: &Entry) -> Value {
+pub fn entry(entry: &StateEntry) -> Value {
     let (by, at_ms) = entry
         .updated
         .as_ref()
@@ -23,7 +23,7 @@ pub fn entry(entry: &Entry) -> Value {
 }
 
 /// Returns a list of entries of one namespace.
-pub fn entries(namespace: &Namespace, entries: &[Entry], more: bool) -> Value {
+pub fn entries(namespace: &Namespace, entries: &[StateEntry], more: bool) -> Value {
     let list: Vec<Value> = entries.iter().map(entry).collect();
     json!({ "namespace": namespace.name, "entries": list, "truncated": more })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 /// Writes the entry of a process with these fields. Its number and its start time are added.
-pub(crate) fn register(home: &Path, pid: u32, fields: Value) {
+pub(crate) fn register(home: &Path, pid: u32, fields: &Value) {
     let mut entry = json!({ "pid": pid, "procStart": process_start(pid) });
     let all = entry.as_object_mut().unwrap();
     all.extend(fields.as_object().unwrap().clone());
