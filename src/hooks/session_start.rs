@@ -51,7 +51,7 @@ fn introduction(me: &SessionHandle, others: &[PeerView]) -> String {
         .collect();
     let here = match others.len() {
         0 => "Nobody else is here now.".to_owned(),
-        ..=NAMED_PEERS_MAX => format!("Here now: {}.", here.join(", ")),
+        1..=NAMED_PEERS_MAX => format!("Here now: {}.", here.join(", ")),
         all => format!(
             "Here now: {} and {} more.",
             here.join(", "),

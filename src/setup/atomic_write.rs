@@ -126,7 +126,7 @@ impl StagedFile {
                     .map_err(|fault| InstallError::io("replace", &self.target)(fault.error))?;
             }
             None => {
-                fs::remove_file(&self.target).map_err(InstallError::io("remove", &self.target))?
+                fs::remove_file(&self.target).map_err(InstallError::io("remove", &self.target))?;
             }
         }
         sync_folder(&self.target);
