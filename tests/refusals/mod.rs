@@ -18,4 +18,4 @@ const HINT_SECRET: &str =
 const HINT_TOO_LARGE: &str = "Call again with a shorter text; name the file where the rest stands.";
 
 /// The hint of most refusals with the code `unknown_peer`.
-const HINT_UNKNOWN_PEER: &str = "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows mailboxes nobody sits at.";
+const HINT_UNKNOWN_PEER: &str = "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows peers without a session.";
