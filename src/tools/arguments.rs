@@ -32,7 +32,7 @@ pub(super) fn read<T: DeserializeOwned>(arguments: JsonObject) -> Result<T> {
 /// A JSON value as serde reads it, with errors in the words of the tools.
 struct Argument(Value);
 
-impl<'de> IntoDeserializer<'de, ArgumentError> for Argument {
+impl IntoDeserializer<'_, ArgumentError> for Argument {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
