@@ -14,12 +14,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
     ("benches/recall.rs", "measure", 75, "one sequence of steps"),
     ("benches/server.rs", "start", 62, "one sequence of steps"),
     (
-        "src/hooks/prompt_text.rs",
-        "attachment_text",
-        65,
-        "to be split",
-    ),
-    (
         "tests/claude_code/guard.rs",
         "edit_of_a_claimed_file_is_blocked_until_the_release",
         63,

@@ -152,7 +152,7 @@ fn refusals() -> Vec<Refusal> {
             "post",
             json!({ "to": "ada", "body": "x" }),
             "invalid_argument",
-            "\"ada\" is yourself; name somebody else, or another seat of your project",
+            "\"ada\" is yourself; name another peer",
             HINT_INVALID_ARGUMENT,
         ),
         (

@@ -18,7 +18,7 @@ fn refusals() -> Vec<Refusal> {
             "ask_peer",
             json!({ "to": "ada", "question": "x" }),
             "invalid_argument",
-            "\"ada\" is yourself; name somebody else, or another seat of your project",
+            "\"ada\" is yourself; name another peer",
             HINT_INVALID_ARGUMENT,
         ),
         (
