@@ -4,7 +4,7 @@ use crate::mesh::{Inbox, Mesh, SessionHandle};
 use crate::model::Error;
 use crate::model::elapsed::format_ago;
 use crate::model::message::SentTo;
-use crate::platform::text::defang;
+use crate::platform::foreign_text::escape_reserved_tags;
 use crate::store::Message;
 
 /// Reads the mail to mention into the inbox, if there is any. Returns how much of it there is in all.
@@ -69,7 +69,7 @@ fn message_block(message: &Message, now_ms: i64) -> String {
     });
     let body = message.short_body().map_or_else(
         || format!("({} bytes: list_messages shows them)", message.bytes),
-        defang,
+        escape_reserved_tags,
     );
     format!(
         "\n<peer-message id=\"{}\" from=\"{}\"{to} type=\"{}\"{subject} posted=\"{}\">\n{body}\n</peer-message>\n",

@@ -6,8 +6,9 @@ use crate::mesh::{Granted, Inbox, LateAnswer, PendingQuestion};
 use crate::model::QuestionState;
 use crate::model::elapsed::format_ago;
 use crate::platform::clock::rfc3339;
+use crate::platform::foreign_text::escape_reserved_tags;
 use crate::platform::id::QuestionId;
-use crate::platform::text::{cut_utf16, defang, one_line, utf16_len};
+use crate::platform::text::{cut_utf16, one_line, utf16_len};
 
 /// The limit of a question that this turn has already got in full.
 const REMINDER_UNITS: usize = 240;
@@ -197,7 +198,7 @@ fn grant_line(granted: &Granted) -> String {
     let Granted { claim, until_ms } = granted;
     format!(
         "\nclaude-mesh: claim granted: {} (claim {}, fence {}, until {}). Release it when you are done.\n",
-        defang(&one_line(&claim.resource)),
+        escape_reserved_tags(&one_line(&claim.resource)),
         claim.id,
         claim.fencing_token.unwrap_or_default(),
         rfc3339(*until_ms),
@@ -208,7 +209,7 @@ fn grant_line(granted: &Granted) -> String {
 /// what is cut off anyway is not sanitized.
 fn sanitized_prefix(text: &str, budget: usize) -> (String, bool) {
     let head = cut_utf16(text, PRE_SANITIZE_FACTOR * budget);
-    (defang(head), head.len() == text.len())
+    (escape_reserved_tags(head), head.len() == text.len())
 }
 
 fn truncate_with_hint(text: &str, is_complete: bool, budget: usize, id: QuestionId) -> String {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::model::Result;
 
 /// The result of erasing something.
@@ -35,9 +35,9 @@ impl Mesh {
     /// something.
     pub(in crate::mesh) fn erase_with(
         &mut self,
-        verb: impl FnOnce(&mut Verb) -> Result<bool>,
+        write: impl FnOnce(&mut WriteContext) -> Result<bool>,
     ) -> Result<EraseOutcome> {
-        if !self.write(verb)? {
+        if !self.write(write)? {
             return Ok(EraseOutcome::NotFound);
         }
         // It is erased from the tables in any case; the outcome reports the residue.
@@ -55,7 +55,7 @@ impl Mesh {
         self.rebuild_fts_terms()?;
         let is_clean = self.store.compact(timeout)?;
         if is_clean {
-            self.write(|verb| Ok(verb.tx.clear_residue(&of)?))?;
+            self.write(|write| Ok(write.tx.clear_residue(&of)?))?;
         }
         Ok(is_clean)
     }
@@ -67,12 +67,12 @@ impl Mesh {
             if !self.read(|read| Ok(read.tx.has_stale_fts_prefix()?))? {
                 return Ok(());
             }
-            let mut more = self.write(|verb| Ok(verb.tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;
+            let mut more = self.write(|write| Ok(write.tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;
             while more {
-                more = self.write(|verb| Ok(verb.tx.continue_fts_rebuild(PAGES_PER_STEP)?))?;
+                more = self.write(|write| Ok(write.tx.continue_fts_rebuild(PAGES_PER_STEP)?))?;
             }
         }
-        self.write(|verb| Ok(verb.tx.rebuild_fts_at_once()?))
+        self.write(|write| Ok(write.tx.rebuild_fts_at_once()?))
     }
 
     /// Returns the copies made before migrations that may still contain an erased question.

@@ -21,12 +21,13 @@
 //! ```
 
 mod blocking_wait;
+mod check_text;
 mod claim;
 mod connection;
 mod context;
 mod erase;
 mod event;
-mod host;
+mod liveness;
 mod member;
 mod memory;
 mod message;
@@ -39,7 +40,6 @@ mod session;
 mod state;
 mod status;
 mod task;
-mod text;
 mod wake;
 
 pub use blocking_wait::{
@@ -74,7 +74,7 @@ pub use question::interrupt::{InterruptReason, Interruption};
 pub use question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
 pub use question::read::QuestionWithPeers;
 pub use question::status::QuestionStatus;
-pub use question::stop::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
+pub use question::stop_decision::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
 pub use question::wait::{Wait, WaitPoll};
 pub use session::SessionHandle;
 pub use state::{EntryKey, EntryRange, NewValue};

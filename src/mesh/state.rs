@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::model::state::{Namespace, StateEntry, VALUE_BYTES_MAX, check_key, check_value};
 use crate::model::{EventKind, Refusal, Result};
@@ -65,16 +65,17 @@ impl Mesh {
     ) -> Result<StateEntry> {
         check_key(at.key)?;
         let text = check_value("value", new.value, VALUE_BYTES_MAX)?;
-        self.write(|verb| {
-            check_version(verb.read(), at, new.expected_version)?;
-            let expiry_ms = |seconds| verb.tx.now.wall_ms + i64::from(seconds) * 1000;
+        self.write(|write| {
+            check_version(write.read(), at, new.expected_version)?;
+            let expiry_ms = |seconds| write.tx.now.wall_ms + i64::from(seconds) * 1000;
             let expires_at_ms = new.ttl_seconds.map(expiry_ms);
             let EntryKey { namespace, key } = at;
             let version =
-                verb.tx
+                write
+                    .tx
                     .put_entry(namespace, key, Some(&text), me.name.as_str(), expires_at_ms)?;
-            append_change_event(verb, Some(me.peer), at, Change::Set { version })?;
-            Ok(verb.tx.entry(namespace, key)?)
+            append_change_event(write, Some(me.peer), at, Change::Set { version })?;
+            Ok(write.tx.entry(namespace, key)?)
         })
     }
 
@@ -86,15 +87,15 @@ impl Mesh {
         expected_version: Option<i64>,
     ) -> Result<Option<i64>> {
         check_key(at.key)?;
-        self.write(|verb| {
-            if !check_version(verb.read(), at, expected_version)?.exists() {
+        self.write(|write| {
+            if !check_version(write.read(), at, expected_version)?.exists() {
                 return Ok(None);
             }
             let EntryKey { namespace, key } = at;
-            let version = verb
+            let version = write
                 .tx
                 .put_entry(namespace, key, None, me.name.as_str(), None)?;
-            append_change_event(verb, Some(me.peer), at, Change::Deleted { version })?;
+            append_change_event(write, Some(me.peer), at, Change::Deleted { version })?;
             Ok(Some(version))
         })
     }
@@ -132,12 +133,12 @@ fn check_version(read: ReadContext, at: EntryKey, expected: Option<i64>) -> Resu
 }
 
 /// Deletes the entries that have expired. Returns how many.
-pub(in crate::mesh) fn expire_state_entries(verb: &mut Verb) -> Result<usize> {
-    let expired_entries = verb.tx.expire_entries()?;
+pub(in crate::mesh) fn expire_state_entries(write: &mut WriteContext) -> Result<usize> {
+    let expired_entries = write.tx.expire_entries()?;
     for (namespace, key, version) in &expired_entries {
         let version = *version;
         append_change_event(
-            verb,
+            write,
             None,
             EntryKey::of(namespace, key),
             Change::Deleted { version },
@@ -155,7 +156,7 @@ enum Change {
 
 /// The event has no value: it is for those who read the entry, not for all who read the event log.
 fn append_change_event(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     by: Option<PeerId>,
     at: EntryKey,
     change: Change,
@@ -171,7 +172,7 @@ fn append_change_event(
         "version": version,
         "deleted": deleted,
     });
-    Ok(verb
+    Ok(write
         .tx
         .append_event(EventKind::StateChanged, by, at.key, &data)?)
 }

@@ -1,7 +1,7 @@
 //! Grants and removes single claims and tickets, each with its event. Whose turn it is decides `queue.rs`.
 use serde_json::json;
 
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, PeerKind, Result};
 use crate::platform::id::{PeerId, SessionId};
@@ -32,14 +32,14 @@ impl Owner {
 
 /// Grants a ticket its claim. Returns the fencing token.
 pub(in crate::mesh) fn grant_claim(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     claim: &Claim,
     mode: crate::model::ClaimMode,
     is_notified: bool,
 ) -> Result<i64> {
-    let fencing_token = verb.tx.grant_ticket(claim, is_notified)?;
+    let fencing_token = write.tx.grant_ticket(claim, is_notified)?;
     let data = json!({ "claim_id": claim.id, "mode": mode, "fence": fencing_token, "lease_seconds": claim.lease.lease_ms / 1000 });
-    verb.tx.append_event(
+    write.tx.append_event(
         EventKind::ClaimGranted,
         Some(claim.peer),
         &claim.resource,
@@ -49,35 +49,43 @@ pub(in crate::mesh) fn grant_claim(
 }
 
 /// Removes a claim or a ticket that its owner has given back.
-pub(in crate::mesh) fn release_claim(verb: &mut Verb, claim: &Claim, why: &str) -> Result<()> {
-    remove_claim(verb, claim, EventKind::ClaimReleased, why)
+pub(in crate::mesh) fn release_claim(
+    write: &mut WriteContext,
+    claim: &Claim,
+    why: &str,
+) -> Result<()> {
+    remove_claim(write, claim, EventKind::ClaimReleased, why)
 }
 
 /// Removes a ticket, unless another call waits for it: then the ticket is transferred to the session of that call.
 pub(in crate::mesh) fn withdraw_ticket(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     ticket: &Claim,
     kind: EventKind,
     why: &str,
 ) -> Result<()> {
-    match verb.tx.sessions_waiting_with_ticket(ticket)?.first() {
+    match write.tx.sessions_waiting_with_ticket(ticket)?.first() {
         Some(other) if *other == ticket.session => {}
-        Some(other) => verb.tx.transfer_ticket(ticket.id, *other)?,
-        None => remove_claim(verb, ticket, kind, why)?,
+        Some(other) => write.tx.transfer_ticket(ticket.id, *other)?,
+        None => remove_claim(write, ticket, kind, why)?,
     }
-    verb.changed_queues.push(ticket.resource.clone());
+    write.changed_queues.push(ticket.resource.clone());
     Ok(())
 }
 
-pub(in crate::mesh) fn reap_claim(verb: &mut Verb, claim: &Claim, why: &str) -> Result<()> {
-    remove_claim(verb, claim, EventKind::ClaimReaped, why)
+pub(in crate::mesh) fn reap_claim(
+    write: &mut WriteContext,
+    claim: &Claim,
+    why: &str,
+) -> Result<()> {
+    remove_claim(write, claim, EventKind::ClaimReaped, why)
 }
 
 /// Removes a claim or a ticket, and appends the event.
-fn remove_claim(verb: &mut Verb, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
-    verb.tx.delete_claim(claim.id)?;
+fn remove_claim(write: &mut WriteContext, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
+    write.tx.delete_claim(claim.id)?;
     let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fencing_token, "was": claim.state, "why": why });
-    Ok(verb
+    Ok(write
         .tx
         .append_event(kind, Some(claim.peer), &claim.resource, &data)?)
 }

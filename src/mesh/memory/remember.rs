@@ -1,10 +1,10 @@
 //! Stores memories: text that sessions of a repository, or of the whole mesh, want to know later.
 use serde_json::json;
 
+use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
 use crate::mesh::retention;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::text::check_text;
 use crate::model::memory::{self as rules, MemoryScope};
 use crate::model::{EventKind, PeerKind, Refusal, Result};
 use crate::platform::id::MemoryId;
@@ -52,7 +52,7 @@ impl Mesh {
                 Ok(read.tx.schema_at_least(3) && read.tx.memory_range(&earlier)?.is_some())
             })?;
             if remaining {
-                self.write(|verb| Ok(verb.tx.move_memories(&earlier, &home)?))?;
+                self.write(|write| Ok(write.tx.move_memories(&earlier, &home)?))?;
             }
         }
         Ok(home)
@@ -73,19 +73,19 @@ impl Mesh {
         check_text("tags", &tags.join(" "), 0, force)?;
         check_ttl(new.ttl_seconds)?;
         let scope = scope_key(new.scope, home);
-        let (remembered, is_sweep_due) = self.write(|verb| {
+        let (remembered, is_sweep_due) = self.write(|write| {
             let old = match key {
-                Some(key) => verb.tx.memory_versions(scope, key)?.into_iter().next(),
+                Some(key) => write.tx.memory_versions(scope, key)?.into_iter().next(),
                 None => None,
             };
             if let Some(old) = &old {
-                verb.tx.supersede_memory(old, me.name.as_str())?;
+                write.tx.supersede_memory(old, me.name.as_str())?;
             }
             let version = old.map_or(1, |old| old.version + 1);
             let expires_at_ms = new
                 .ttl_seconds
-                .map(|seconds| verb.tx.now.wall_ms + i64::from(seconds) * 1000);
-            let id = verb.tx.insert_memory(&NewMemory {
+                .map(|seconds| write.tx.now.wall_ms + i64::from(seconds) * 1000);
+            let id = write.tx.insert_memory(&NewMemory {
                 scope,
                 key,
                 version,
@@ -95,18 +95,19 @@ impl Mesh {
                 text: new.text,
             })?;
             if let Some(key) = key {
-                verb.tx.trim_memory_versions(scope, key)?;
+                write.tx.trim_memory_versions(scope, key)?;
             }
             let data = json!({ "key": key, "version": version, "scope": new.scope.as_str() });
             let kind = EventKind::MemoryChanged;
-            verb.tx
+            write
+                .tx
                 .append_event(kind, Some(me.peer), &id.to_string(), &data)?;
             let remembered = RememberOutcome {
                 id,
                 key: key.map(str::to_owned),
                 version,
             };
-            Ok((remembered, retention::is_sweep_due(verb.read())?))
+            Ok((remembered, retention::is_sweep_due(write.read())?))
         })?;
         self.sweep_if_due(is_sweep_due);
         Ok(remembered)

@@ -41,15 +41,15 @@ impl Mesh {
         if topics.is_empty() {
             return Err(Refusal::argument("\"topics\" names no topic").into());
         }
-        self.write(|verb| {
+        self.write(|write| {
             for topic in topics {
                 if what == SubscriptionAction::Subscribe {
-                    verb.tx.subscribe(me.peer, topic)?;
+                    write.tx.subscribe(me.peer, topic)?;
                 } else {
-                    verb.tx.unsubscribe(me.peer, topic)?;
+                    write.tx.unsubscribe(me.peer, topic)?;
                 }
             }
-            topic_subscribers(verb.read(), topics)
+            topic_subscribers(write.read(), topics)
         })
     }
 }

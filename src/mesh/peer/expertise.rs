@@ -2,7 +2,7 @@
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::directory::PeerView;
-use crate::model::activity::ActivitySummary;
+use crate::model::activity_summary::ActivitySummary;
 use crate::model::expertise::{ExpertiseMatch, ExpertiseQuery, PeerProfile, rank_peers};
 use crate::model::{PeerKind, Result};
 
