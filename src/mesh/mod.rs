@@ -46,11 +46,12 @@ pub use blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
     WaitOutcome, WaitQuery, WaitStep, Waiter,
 };
-pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant, Ticket};
+pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant};
 pub use claim::lease::lease_expires_at_ms;
 pub use claim::list::{ClaimFilter, ClaimQueue};
 pub use claim::release::{ClaimSelector, ReleaseOutcome};
 pub use claim::resource::{file_resource, prefix, resource};
+pub use claim::ticket::Ticket;
 pub use claim::unnotified::Granted;
 pub use connection::Mesh;
 pub use erase::EraseOutcome;
@@ -77,7 +78,7 @@ pub use question::status::QuestionStatus;
 pub use question::stop_decision::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
 pub use question::wait::{Wait, WaitPoll};
 pub use session::SessionHandle;
-pub use state::{EntryKey, EntryRange, NewValue};
+pub use state::NewValue;
 pub use status::Status;
 pub use task::create::TaskCreated;
 pub use task::fields::{TaskChange, TaskFields};

@@ -5,27 +5,14 @@ use serde_json::{Value, json};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
-use crate::model::state::{Namespace, StateEntry, VALUE_BYTES_MAX, check_key, check_value};
+use crate::model::state::{
+    EntryKey, EntryRange, Namespace, StateEntry, VALUE_BYTES_MAX, check_key, check_value,
+};
 use crate::model::{EventKind, Refusal, Result};
 use crate::platform::id::PeerId;
 
 /// How many entries one call lists at most.
 const LIST_MAX: usize = 500;
-
-/// The place of an entry.
-#[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "the field names say it")]
-pub struct EntryKey<'a> {
-    pub namespace: &'a Namespace,
-    pub key: &'a str,
-}
-
-impl<'a> EntryKey<'a> {
-    /// Returns the place of a key in a namespace.
-    pub fn of(namespace: &'a Namespace, key: &'a str) -> Self {
-        Self { namespace, key }
-    }
-}
 
 /// A value to set.
 #[derive(Debug, Clone)]
@@ -36,17 +23,6 @@ pub struct NewValue<'a> {
     pub expected_version: Option<i64>,
     /// After how many seconds the entry expires.
     pub ttl_seconds: Option<u32>,
-}
-
-/// Which entries of a namespace to list.
-#[derive(Debug, Clone, Copy)]
-pub struct EntryRange<'a> {
-    /// How their keys begin.
-    pub prefix: &'a str,
-    /// The key after which the list begins.
-    pub after: &'a str,
-    /// How many bytes of values to list at most; one entry is always listed.
-    pub bytes_max: usize,
 }
 
 impl Mesh {
@@ -69,13 +45,11 @@ impl Mesh {
             check_version(write.read(), at, new.expected_version)?;
             let expiry_ms = |seconds| write.tx.now.wall_ms + i64::from(seconds) * 1000;
             let expires_at_ms = new.ttl_seconds.map(expiry_ms);
-            let EntryKey { namespace, key } = at;
-            let version =
-                write
-                    .tx
-                    .put_entry(namespace, key, Some(&text), me.name.as_str(), expires_at_ms)?;
+            let version = write
+                .tx
+                .put_entry(at, Some(&text), me.name.as_str(), expires_at_ms)?;
             append_change_event(write, Some(me.peer), at, Change::Set { version })?;
-            Ok(write.tx.entry(namespace, key)?)
+            Ok(write.tx.entry(at.namespace, at.key)?)
         })
     }
 
@@ -91,10 +65,7 @@ impl Mesh {
             if !check_version(write.read(), at, expected_version)?.exists() {
                 return Ok(None);
             }
-            let EntryKey { namespace, key } = at;
-            let version = write
-                .tx
-                .put_entry(namespace, key, None, me.name.as_str(), None)?;
+            let version = write.tx.put_entry(at, None, me.name.as_str(), None)?;
             append_change_event(write, Some(me.peer), at, Change::Deleted { version })?;
             Ok(Some(version))
         })
@@ -106,16 +77,7 @@ impl Mesh {
         namespace: &Namespace,
         range: &EntryRange,
     ) -> Result<(Vec<StateEntry>, bool)> {
-        let EntryRange {
-            prefix,
-            after,
-            bytes_max,
-        } = *range;
-        self.read(|read| {
-            Ok(read
-                .tx
-                .entries(namespace, prefix, after, LIST_MAX, bytes_max)?)
-        })
+        self.read(|read| Ok(read.tx.entries(namespace, range, LIST_MAX)?))
     }
 }
 

@@ -22,6 +22,7 @@ mod delivery;
 mod event;
 mod expertise;
 mod fault;
+mod fencing_token;
 mod file_header;
 mod filesystem_check;
 mod fts_erase;

@@ -2,15 +2,16 @@
 use serde_json::json;
 
 use crate::mesh::claim::deadlock::find_deadlock;
-use crate::mesh::claim::grant::{Owner, grant_claim, release_claim, withdraw_ticket};
-use crate::mesh::claim::lease::recheck_after_ms;
+use crate::mesh::claim::grant::{grant_claim, release_claim, withdraw_ticket};
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QueueState, settle_queue};
+use crate::mesh::claim::ticket::{Ticket, find_ticket};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::model::claim::{QueueEntry, check_note};
-use crate::model::{ClaimMode, ClaimState, EventKind, PeerName, Refusal, Result};
-use crate::platform::id::{ClaimId, WaitId};
+use crate::model::{ClaimMode, ClaimState, EventKind, Refusal, Result};
+use crate::platform::id::ClaimId;
 use crate::store::{Claim, NewClaim};
 
 /// A claim to acquire.
@@ -45,29 +46,12 @@ pub enum ClaimOutcome {
 }
 
 /// A granted claim. Its fencing token goes with every write that it protects.
+#[expect(missing_docs, reason = "the other field name says it")]
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// The claim.
     pub claim: Claim,
     /// Whether the session held it before, in the same mode.
     pub renewed: bool,
-}
-
-/// A ticket in a claim queue.
-#[derive(Debug, Clone)]
-pub struct Ticket {
-    /// Its id; the claim that it becomes keeps it.
-    pub id: ClaimId,
-    /// Its position in the queue; 1 is next.
-    pub position: usize,
-    /// The current holders.
-    pub holders: Vec<Claim>,
-    /// When the earliest lease of a holder may expire, in milliseconds from now.
-    pub recheck_after_ms: Option<i64>,
-    /// The wait of the call that waits for the promotion.
-    pub wait: Option<WaitId>,
-    /// The deadlock that this wait closes: each of these peers waits for the next, and the last for the first.
-    pub cycle: Option<Vec<PeerName>>,
 }
 
 impl Mesh {
@@ -164,6 +148,7 @@ impl Mesh {
         self.final_queue_turn(me, id)
     }
 }
+
 /// Renews a claim that the session holds, grants a free resource, else queues a ticket or denies.
 pub(in crate::mesh) fn acquire(
     write: &mut WriteContext,
@@ -188,13 +173,13 @@ pub(in crate::mesh) fn acquire(
     {
         return renew(write, held, ticket, &new).map(ClaimOutcome::Granted);
     }
-    let newcomer = QueueEntry {
+    let new_ticket = QueueEntry {
         owner,
         mode: request.mode,
     };
     let is_grantable = ticket.is_none()
         && queue_state
-            .grantable_positions(Some(newcomer))
+            .grantable_positions(Some(new_ticket))
             .contains(&queue_state.queue.len());
     if is_grantable {
         let id = write.tx.insert_ticket(&new)?;
@@ -286,20 +271,4 @@ fn build_grant(read: ReadContext, id: ClaimId, renewed: bool) -> Result<Grant> {
         .claim(id)?
         .ok_or_else(|| Refusal::conflict("this session has ended"))?;
     Ok(Grant { claim, renewed })
-}
-
-/// Returns a ticket with its position; `None` if it is not in the queue.
-fn find_ticket(read: ReadContext, queue_state: &QueueState, id: ClaimId) -> Option<Ticket> {
-    let at = queue_state
-        .queue
-        .iter()
-        .position(|ticket| ticket.id == id)?;
-    Some(Ticket {
-        id,
-        position: at + 1,
-        holders: queue_state.holders.clone(),
-        recheck_after_ms: recheck_after_ms(&queue_state.holders, &read.tx.now),
-        wait: None,
-        cycle: None,
-    })
 }

@@ -1,40 +1,15 @@
-//! Grants and removes single claims and tickets, each with its event. Whose turn it is decides `queue.rs`.
+//! Grants and removes single claims and tickets, each with its event. `queue.rs` decides which ticket is next.
 use serde_json::json;
 
 use crate::mesh::context::WriteContext;
-use crate::mesh::session::SessionHandle;
-use crate::model::{EventKind, PeerKind, Result};
-use crate::platform::id::{PeerId, SessionId};
+use crate::model::{ClaimMode, EventKind, Result};
 use crate::store::Claim;
-
-/// The owner of a claim. Each session is an owner of its own; a person is one owner for all commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::mesh) enum Owner {
-    Session(SessionId),
-    Person(PeerId),
-}
-
-impl Owner {
-    pub(in crate::mesh) fn of(claim: &Claim) -> Self {
-        match claim.kind {
-            PeerKind::Person => Self::Person(claim.peer),
-            PeerKind::Session | PeerKind::Run => Self::Session(claim.session),
-        }
-    }
-
-    pub(in crate::mesh) fn me(me: &SessionHandle) -> Self {
-        match me.kind {
-            PeerKind::Person => Self::Person(me.peer),
-            PeerKind::Session | PeerKind::Run => Self::Session(me.session),
-        }
-    }
-}
 
 /// Grants a ticket its claim. Returns the fencing token.
 pub(in crate::mesh) fn grant_claim(
     write: &mut WriteContext,
     claim: &Claim,
-    mode: crate::model::ClaimMode,
+    mode: ClaimMode,
     is_notified: bool,
 ) -> Result<i64> {
     let fencing_token = write.tx.grant_ticket(claim, is_notified)?;

@@ -1,6 +1,6 @@
 //! Lists who holds a resource and who waits for it.
-use crate::mesh::claim::grant::Owner;
 use crate::mesh::claim::lease::expiry_reason;
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QUEUES_MAX, QueueState};
 use crate::mesh::connection::Mesh;
 use crate::mesh::session::SessionHandle;

@@ -4,8 +4,9 @@
 //! sessions are woken after it.
 use std::time::Duration;
 
-use crate::mesh::claim::grant::{Owner, grant_claim, reap_claim, release_claim};
+use crate::mesh::claim::grant::{grant_claim, reap_claim, release_claim};
 use crate::mesh::claim::lease::{ExpiryReason, expiry_reason, recheck_after_ms};
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::session_end::record_dead_session;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
@@ -33,13 +34,13 @@ impl QueueState {
         Self { holders, queue }
     }
 
-    /// Returns the positions in the queue that can be granted now, if `newcomer` were the last ticket.
+    /// Returns the positions in the queue that can be granted now, if `new_ticket` were the last ticket.
     pub(in crate::mesh) fn grantable_positions(
         &self,
-        newcomer: Option<QueueEntry<Owner>>,
+        new_ticket: Option<QueueEntry<Owner>>,
     ) -> Vec<usize> {
         let mut queue = queue_entries(&self.queue);
-        queue.extend(newcomer);
+        queue.extend(new_ticket);
         grantable_tickets(&queue_entries(&self.holders), &queue)
     }
 

@@ -1,6 +1,7 @@
 //! Releases claims and tickets.
-use crate::mesh::claim::grant::{Owner, release_claim};
+use crate::mesh::claim::grant::release_claim;
 use crate::mesh::claim::lease::expiry_reason;
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QueueState, settle_queue};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::mesh::claim::acquire::{ClaimOutcome, ClaimRequest, acquire};
-use crate::mesh::claim::grant::{Owner, release_claim};
+use crate::mesh::claim::grant::release_claim;
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::settle_queue;
 use crate::mesh::claim::resource::resource_as;
 use crate::mesh::context::WriteContext;
