@@ -237,13 +237,16 @@ fn full_inbox_delays_the_wake_line_without_reporting_a_wake() {
     let full = |for_ms| move || InboxState::Full { for_ms };
     for for_ms in [2_000, 1_000] {
         let waits = rest_for(Some(for_ms));
-        assert_eq!(bo.mesh().attend(&me, full(for_ms)).unwrap(), waits);
+        assert_eq!(
+            bo.mesh().next_wake_action(&me, full(for_ms)).unwrap(),
+            waits
+        );
         assert_eq!(delivery(&mut ada, id).wake, WakeState::None);
         fixture.clock.advance_ms(60_000);
     }
     wake_attempts(&mut bo);
     fixture.clock.advance_ms(60_000);
-    bo.mesh().attend(&me, full(2_000)).unwrap();
+    bo.mesh().next_wake_action(&me, full(2_000)).unwrap();
     assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
     wake_attempts(&mut bo);
     fixture.clock.advance_ms(3_000);

@@ -20,7 +20,10 @@ pub(crate) fn rest_for(after_ms: Option<i64>) -> WakeAction {
 /// Polls the wake policy as the server of a member does at every doorbell.
 pub(crate) fn next_wake_action(member: &mut Member) -> WakeAction {
     let me = member.handle().clone();
-    member.mesh().attend(&me, || InboxState::Open).unwrap()
+    member
+        .mesh()
+        .next_wake_action(&me, || InboxState::Open)
+        .unwrap()
 }
 
 /// Polls the wake policy, which must post a line.

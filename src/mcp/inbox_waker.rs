@@ -61,7 +61,7 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
         let inbox_state = || inbox_state(&shared, &waker.rate_limit);
         let wake_action = shared.in_same_session(&client, |at| {
             at.mesh.end_dead_waits(&at.me)?;
-            at.mesh.attend(&at.me, inbox_state)
+            at.mesh.next_wake_action(&at.me, inbox_state)
         });
         let pause = match wake_action.await {
             Ok(action) => waker.perform(action).await,

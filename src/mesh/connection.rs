@@ -37,7 +37,7 @@ impl Mesh {
         self.store.path()
     }
 
-    /// Returns the doorbells of this mesh.
+    /// Returns the doorbells that this mesh rings after a commit, for a caller that listens to one.
     pub fn doorbells(&self) -> &Doorbells {
         &self.host.doorbells
     }

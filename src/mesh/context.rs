@@ -1,4 +1,5 @@
-//! What an operation works with: its transaction, the view of this machine, and the sessions to wake after the commit.
+//! Defines what an operation works with: its transaction, the view of this machine, and the sessions to wake after the
+//! commit.
 //!
 //! Functions that only read take a [`ReadContext`], functions that write take a [`WriteContext`]. Neither is kept across
 //! transactions.

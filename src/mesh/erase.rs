@@ -1,5 +1,6 @@
-//! Erases texts for good. When an operation returns, the text is gone from the tables, the free pages of the file and
-//! the WAL. If a long read of another program keeps the WAL, the operation reports residue, and the next sweeps remove it.
+//! Erases texts permanently. When an operation returns, the text is removed from the tables, the free pages of the file
+//! and the WAL. If a long read of another program keeps the WAL, the operation reports residue, and the next sweeps
+//! remove it.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub enum EraseOutcome {
     PartiallyErased,
 }
 
-/// How long to wait for other readers of the file. Reads of sessions are over in a moment.
+/// How long to wait for other readers of the file. Reads of sessions are short.
 pub(in crate::mesh) const READER_WAIT: Duration = Duration::from_secs(1);
 
 /// How many pages of the full-text index are written in one transaction.
@@ -35,9 +36,9 @@ impl Mesh {
     /// something.
     pub(in crate::mesh) fn erase_with(
         &mut self,
-        write: impl FnOnce(&mut WriteContext) -> Result<bool>,
+        operation: impl FnOnce(&mut WriteContext) -> Result<bool>,
     ) -> Result<EraseOutcome> {
-        if !self.write(write)? {
+        if !self.write(operation)? {
             return Ok(EraseOutcome::NotFound);
         }
         // It is erased from the tables in any case; the outcome reports the residue.

@@ -21,18 +21,18 @@ const INBOX_EVENTS_MAX: usize = 50;
 const SKIP_AFTER_EVENTS: i64 = 1_000;
 
 /// An event that a session appends for its project.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct ProjectEvent<'a> {
     /// The folder of the project.
     pub project: &'a Path,
     /// Its type, which begins with `project.`.
     pub kind: &'a str,
-    /// Its data.
     pub data: &'a Value,
 }
 
 impl<'a> ProjectEvent<'a> {
-    /// Returns an event of a project.
+    /// Returns the event that [`Mesh::emit`] appends for a session of the project.
     pub fn of(project: &'a Path, kind: &'a str, data: &'a Value) -> Self {
         Self {
             project,

@@ -43,8 +43,8 @@ mod task;
 mod wake;
 
 pub use blocking_wait::{
-    BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
-    WaitOutcome, WaitQuery, WaitStep, Waiter,
+    BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, ThreadDriver,
+    WaitCondition, WaitOutcome, WaitQuery, WaitStep,
 };
 pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant};
 pub use claim::lease::lease_expires_at_ms;

@@ -15,9 +15,9 @@ use crate::platform::id::PeerId;
 const LIST_MAX: usize = 500;
 
 /// A value to set.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct NewValue<'a> {
-    /// The value.
     pub value: &'a Value,
     /// The version that the entry must have; 0 if it must not exist.
     pub expected_version: Option<i64>,

@@ -213,7 +213,7 @@ pub fn parse_resource_name<'a>(
     }
 }
 
-/// Checks a note.
+/// Refuses a note that is too long or looks like a secret.
 pub fn check_note(note: &str) -> Result<(), Refusal> {
     let length = note.chars().count();
     if length > NOTE_CHARS_MAX {

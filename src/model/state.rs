@@ -23,11 +23,11 @@ pub const SHARED_NAMESPACE: &str = "shared";
 pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// A namespace of keys, of the whole mesh or of one project.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
     /// The folder of its project; `None` means the whole mesh.
     pub project: Option<String>,
-    /// Its name there.
     pub name: String,
 }
 
@@ -62,7 +62,7 @@ impl Namespace {
     }
 }
 
-/// The place of an entry.
+/// A key and the namespace that it belongs to.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the field names say it")]
 pub struct EntryKey<'a> {
@@ -71,7 +71,7 @@ pub struct EntryKey<'a> {
 }
 
 impl<'a> EntryKey<'a> {
-    /// Returns the place of a key in a namespace.
+    /// Returns the key `key` of `namespace`.
     pub fn of(namespace: &'a Namespace, key: &'a str) -> Self {
         Self { namespace, key }
     }
@@ -88,7 +88,7 @@ pub struct EntryRange<'a> {
     pub bytes_max: usize,
 }
 
-/// Checks the length and the characters of a key, and that it is no secret.
+/// Refuses a key that is empty, too long, has control characters or looks like a secret.
 pub fn check_key(key: &str) -> Result<()> {
     check_identifier("key", key, KEY_BYTES_MAX)?;
     Ok(check_secret("key", key)?)

@@ -1,4 +1,4 @@
-//! Acquires claims, and waits for them by a ticket in the claim queue.
+//! Acquires a claim: renews it, grants it, or queues a ticket; and reads or ends the ticket of a call that waits.
 use serde_json::json;
 
 use crate::mesh::claim::deadlock::find_deadlock;

@@ -1,4 +1,4 @@
-//! Releases claims and tickets.
+//! Releases claims and tickets of the caller, and promotes the next tickets in the same transaction.
 use crate::mesh::claim::grant::release_claim;
 use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::claim::owner::Owner;

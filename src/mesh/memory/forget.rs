@@ -1,4 +1,4 @@
-//! Erases memories.
+//! Erases a memory with all its versions, found by key or id; for `forget` and `claude-mesh memory forget`.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;

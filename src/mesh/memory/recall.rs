@@ -1,4 +1,5 @@
-//! Searches memories.
+//! Searches the memories of the caller's repository and of the mesh, best match first; for `recall` and the greeting of
+//! a session.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::memory::remember::scope_key;

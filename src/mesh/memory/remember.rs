@@ -15,9 +15,9 @@ use crate::store::{MESH_SCOPE, NewMemory};
 const TTL_SECONDS_RANGE: std::ops::RangeInclusive<u32> = 1..=10 * 365 * 86_400;
 
 /// A memory to store.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct Remember<'a> {
-    /// The text.
     pub text: &'a str,
     /// Its key. A memory of the same key is replaced.
     pub key: Option<&'a str>,
@@ -32,11 +32,10 @@ pub struct Remember<'a> {
 }
 
 /// The result of storing a memory.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberOutcome {
-    /// Its id.
     pub id: MemoryId,
-    /// Its key.
     pub key: Option<String>,
     /// Its version under this key; 1 is the first.
     pub version: u32,

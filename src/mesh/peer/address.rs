@@ -1,4 +1,5 @@
-//! Resolves addresses and names to peers.
+//! Resolves addresses and names to peers, earlier names included, and suggests similar names in the refusal of an
+//! unknown one.
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::dead_sessions::reap_dead_sessions;
 use crate::mesh::session::SessionHandle;

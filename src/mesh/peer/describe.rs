@@ -1,4 +1,4 @@
-//! Stores what a session says of itself: role, summary, branch and name.
+//! Stores what a session reports about itself: role, summary, branch and name.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::peer::directory::{PeerView, build_view};
@@ -7,7 +7,8 @@ use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, PeerName, Refusal, Result};
 use crate::store::PeerChanges;
 
-/// What a session says of itself; `None` leaves a field as it is.
+/// What a session reports about itself; `None` leaves a field as it is.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Default)]
 pub struct PeerDescription {
     /// What it is for, at most 64 characters.
@@ -20,12 +21,11 @@ pub struct PeerDescription {
     pub prompt_ptr: Option<String>,
     /// How long the session counts as alive where its process cannot be looked up, in seconds.
     pub ttl_seconds: Option<u32>,
-    /// A new name.
     pub name: Option<String>,
 }
 
 impl Mesh {
-    /// Stores what a session says of itself, and marks it as seen.
+    /// Stores what a session reports about itself, and marks it as seen.
     pub fn describe(
         &mut self,
         me: &SessionHandle,

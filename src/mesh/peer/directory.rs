@@ -25,13 +25,12 @@ pub enum PeerScope {
 }
 
 /// A peer with its session and what is known of both.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct PeerView {
-    /// The peer.
     pub peer: Peer,
     /// Its earlier names and the name that its person gave it.
     pub aliases: Vec<String>,
-    /// Its session.
     pub session: Option<Session>,
     /// Whether the session lives.
     pub liveness: Liveness,
@@ -47,7 +46,6 @@ pub struct PeerView {
     pub questions_waiting: u32,
     /// Why questions to it are held.
     pub held: Option<Throttled>,
-    /// Its claims.
     pub claims: Vec<Claim>,
     /// The task it works on.
     pub current_task: Option<Task>,

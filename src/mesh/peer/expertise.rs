@@ -12,9 +12,9 @@ const ANSWERED_MAX: u32 = 300;
 const REMEMBERED_MAX: u32 = 300;
 
 /// A peer in the expertise ranking.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct RankedPeer {
-    /// The peer.
     pub view: PeerView,
     /// Why it has this rank; `None` if nothing of the subject was found with it.
     pub why: Option<String>,

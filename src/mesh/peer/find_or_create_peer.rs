@@ -1,4 +1,4 @@
-//! Finds or creates the peer that a client process registers at.
+//! Finds or creates the peer that a client process registers at, for `register.rs`.
 //!
 //! A peer of a project belongs to its folder and a seat number, and outlives sessions. A project that was moved keeps its
 //! peer with all that belongs to it.

@@ -237,7 +237,8 @@ fn register(
     ))
 }
 
-/// Stores what the project says of itself. A new name in its file renames the peer; the old name stays an alias.
+/// Stores the details of the project: its name, its role and its git checkout. A new name in its file renames the peer;
+/// the old name stays an alias.
 fn sync_project_details(
     write: &mut WriteContext,
     peer: &Peer,

@@ -1,4 +1,5 @@
-//! Answers and declines questions.
+//! Stores the answer or the decline of a question, if this session may answer it, and wakes the asker. A call that waits
+//! gets it as its result; otherwise it is late and goes to the inbox.
 use serde_json::json;
 
 use crate::mesh::check_text::check_text;
@@ -14,9 +15,9 @@ use crate::platform::project::head_commit;
 use crate::store::{NewAnswer, Peer, Question};
 
 /// A reply to a question.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct Reply<'a> {
-    /// The question.
     pub question: QuestionId,
     /// The answer, or the reason of a decline.
     pub text: &'a str,

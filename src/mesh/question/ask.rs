@@ -1,4 +1,5 @@
-//! Asks questions.
+//! Stores questions and the wait of their call in one transaction, after the checks of address, size, secrets, depth and
+//! throttle; for `ask_peer` and `claude-mesh ask`.
 use serde_json::json;
 
 use crate::mesh::check_text::check_text;
@@ -28,9 +29,9 @@ pub enum IfOffline {
 }
 
 /// A question to ask.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct QuestionDraft<'a> {
-    /// The question.
     pub question: &'a str,
     /// What the peer needs to know to answer it.
     pub context: Option<&'a str>,
@@ -50,13 +51,13 @@ impl<'a> QuestionDraft<'a> {
 }
 
 /// A question that was stored.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
     /// Its id.
     pub question: QuestionId,
     /// The name of the peer.
     pub to: PeerName,
-    /// The peer.
     pub peer: PeerId,
     /// Whether the same question was open already, so that this call joined it.
     pub joined: bool,

@@ -24,9 +24,9 @@ pub struct PendingQuestion {
 }
 
 /// An answer that came while no call waited for it.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct LateAnswer {
-    /// The question with its answer.
     pub question: Question,
     /// Who answered.
     pub from: PeerName,

@@ -28,9 +28,9 @@ pub enum InterruptReason {
 }
 
 /// An interrupted wait: answer first, then wait again.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Interruption {
-    /// The reason.
     pub reason: InterruptReason,
     /// What is pending for the session, oldest first, within the budget of a result.
     pub questions: Vec<PendingQuestion>,

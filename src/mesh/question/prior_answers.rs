@@ -27,9 +27,9 @@ pub struct PriorAnswer {
 }
 
 /// A question for which to find prior answers.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct PriorAnswerQuery<'a> {
-    /// The peer.
     pub peer: PeerId,
     /// The text of the question.
     pub question: &'a str,

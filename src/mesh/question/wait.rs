@@ -1,5 +1,5 @@
-//! Waits for answers, one read at a time. The loop around it belongs to the caller: a server waits in another way than a
-//! thread, but decides the same.
+//! Begins, polls and ends the waits for answers. The loop around the polls is a driver of `blocking_wait.rs`: server and
+//! thread have different drivers and the same rules.
 use crate::mesh::claim::deadlock::find_deadlock;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;

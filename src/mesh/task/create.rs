@@ -1,4 +1,4 @@
-//! Creates tasks.
+//! Creates a task, unless an open one of the project has the same title, and notifies its assignee.
 use std::path::Path;
 
 use serde_json::json;
@@ -13,11 +13,11 @@ use crate::model::{EventKind, Priority, Refusal, Result, TaskStatus};
 use crate::store::Task;
 
 /// The result of creating a task.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct TaskCreated {
     /// The task, or the open one with the same title.
     pub task: Task,
-    /// Whether it is new.
     pub created: bool,
 }
 

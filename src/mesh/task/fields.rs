@@ -14,30 +14,26 @@ use crate::platform::id::{PeerId, TaskId};
 use crate::store::Task;
 
 /// The fields of a task that a caller gives; `None` leaves a field as it is.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFields {
-    /// The title.
     pub title: Option<String>,
-    /// The description.
     pub description: Option<String>,
     /// The name of the assignee; empty for none.
     pub assigned_to: Option<String>,
     /// The files that its work changes, named as [`task_files`](super::files::task_files()) returns them.
     pub files_owned: Option<Vec<String>>,
-    /// The priority.
     pub priority: Option<Priority>,
     /// The tasks that must have ended before it starts.
     pub depends_on: Option<Vec<TaskId>>,
 }
 
 /// A change of a task.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct TaskChange {
-    /// The task.
     pub id: TaskId,
-    /// Its new fields.
     pub fields: TaskFields,
-    /// Its new status.
     pub status: Option<TaskStatus>,
     /// The reason of the new status.
     pub reason: Option<String>,

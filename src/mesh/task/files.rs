@@ -21,9 +21,9 @@ use crate::store::{Claim, Task};
 const FILE_LEASE_MS: i64 = 3_600_000;
 
 /// The holder of a file of a task.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct FileClaim {
-    /// The claim on it.
     pub claim: Claim,
     /// Whether the caller holds it.
     pub own: bool,

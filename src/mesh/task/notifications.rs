@@ -135,7 +135,7 @@ fn body(items: &[String]) -> String {
     for (index, text) in items.iter().enumerate() {
         if index > 0 && body.len() + text.len() > BYTES_MAX {
             let more = items.len() - index;
-            let rest = format!("\n\nand {more} more; list_tasks shows how they stand.");
+            let rest = format!("\n\nand {more} more; list_tasks shows their state.");
             body.push_str(&rest);
             break;
         }

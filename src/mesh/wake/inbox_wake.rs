@@ -53,7 +53,7 @@ pub enum DoorbellStatus {
 
 impl Mesh {
     /// Decides whether to post a line for what is pending for a session. `inbox_state` is called if a line is due.
-    pub fn attend(
+    pub fn next_wake_action(
         &mut self,
         me: &SessionHandle,
         inbox_state: impl Fn() -> InboxState,
@@ -71,7 +71,7 @@ impl Mesh {
         if nothing_pending {
             return Ok(WakeAction::NONE);
         }
-        self.write(|write| attend(write, me, &inbox_state))
+        self.write(|write| next_wake_action(write, me, &inbox_state))
     }
 
     /// Returns whether the reason still exists for which the person of a session was notified.
@@ -125,7 +125,7 @@ impl Mesh {
     }
 }
 
-fn attend(
+fn next_wake_action(
     write: &mut WriteContext,
     me: &SessionHandle,
     inbox_state: &dyn Fn() -> InboxState,
