@@ -173,10 +173,10 @@ impl<C: WaitCondition> BlockingWait<C> {
 }
 
 /// Drives blocking waits of one session on the thread that calls it.
+#[expect(missing_docs, reason = "the other field names say it")]
 pub struct ThreadDriver<'a> {
     /// Where the session is registered.
     pub mesh: &'a mut Mesh,
-    /// The session.
     pub me: &'a SessionHandle,
     /// Raised by the doorbell of the session.
     pub signal: &'a WakeSignal,

@@ -73,11 +73,10 @@ impl ClaimState {
 }
 
 /// A holder or a ticket, reduced to what decides about the order.
+#[expect(missing_docs, reason = "the field names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueEntry<Owner> {
-    /// The peer.
     pub owner: Owner,
-    /// The mode of the claim.
     pub mode: ClaimMode,
 }
 

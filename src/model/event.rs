@@ -227,9 +227,9 @@ pub struct EventFilter {
 }
 
 /// A page of the event log, oldest first.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Default)]
 pub struct EventPage {
-    /// The entries.
     pub events: Vec<Event>,
     /// The number after which to read on. Entries that did not match are before it too.
     pub next: i64,

@@ -36,7 +36,7 @@ pub enum MessageType {
 }
 
 impl MessageType {
-    /// In the order in which schemas and help texts list them.
+    /// All types, the default first.
     pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Command, Self::Alert];
 
     /// Returns the stored word.

@@ -23,7 +23,7 @@ impl Mesh {
     pub fn forget(
         &mut self,
         me: &SessionHandle,
-        home: &str,
+        project_scope: &str,
         which: MemorySelector,
     ) -> Result<EraseOutcome> {
         let key = match which {
@@ -33,7 +33,12 @@ impl Mesh {
         self.erase_with(|write| {
             let found = match (which, key) {
                 (MemorySelector::Id(id), _) => write.tx.memory(id)?,
-                (_, Some(key)) => match write.tx.memory_versions(home, key)?.into_iter().next() {
+                (_, Some(key)) => match write
+                    .tx
+                    .memory_versions(project_scope, key)?
+                    .into_iter()
+                    .next()
+                {
                     Some(own) => Some(own),
                     None => write
                         .tx

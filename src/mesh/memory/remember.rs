@@ -44,24 +44,24 @@ pub struct RememberOutcome {
 impl Mesh {
     /// Returns the scope key of the memories of a project. Moves the memories if its folder has become a repository, or
     /// is none any more.
-    pub fn memory_home(&mut self, project: &Project) -> Result<String> {
-        let home = project.memory_scope_key();
+    pub fn project_memory_scope(&mut self, project: &Project) -> Result<String> {
+        let project_scope = project.memory_scope_key();
         if let Some(earlier) = project.earlier_memory_scope_key() {
             let remaining = self.read(|read| {
                 Ok(read.tx.schema_at_least(3) && read.tx.memory_range(&earlier)?.is_some())
             })?;
             if remaining {
-                self.write(|write| Ok(write.tx.move_memories(&earlier, &home)?))?;
+                self.write(|write| Ok(write.tx.move_memories(&earlier, &project_scope)?))?;
             }
         }
-        Ok(home)
+        Ok(project_scope)
     }
 
-    /// Stores a memory for the repository at `home`, or for the mesh.
+    /// Stores a memory for the repository whose scope key is `project_scope`, or for the mesh.
     pub fn remember(
         &mut self,
         me: &SessionHandle,
-        home: &str,
+        project_scope: &str,
         new: Remember,
     ) -> Result<RememberOutcome> {
         let force = new.force && me.kind == PeerKind::Person;
@@ -71,7 +71,7 @@ impl Mesh {
         check_text("key", key.unwrap_or_default(), 0, force)?;
         check_text("tags", &tags.join(" "), 0, force)?;
         check_ttl(new.ttl_seconds)?;
-        let scope = scope_key(new.scope, home);
+        let scope = scope_key(new.scope, project_scope);
         let (remembered, is_sweep_due) = self.write(|write| {
             let old = match key {
                 Some(key) => write.tx.memory_versions(scope, key)?.into_iter().next(),
@@ -125,9 +125,9 @@ fn check_ttl(ttl_seconds: Option<u32>) -> Result<()> {
 }
 
 /// Returns the key under which the store keeps the memories of a scope.
-pub(in crate::mesh) fn scope_key(scope: MemoryScope, home: &str) -> &str {
+pub(in crate::mesh) fn scope_key(scope: MemoryScope, project_scope: &str) -> &str {
     match scope {
-        MemoryScope::Project => home,
+        MemoryScope::Project => project_scope,
         MemoryScope::Mesh => MESH_SCOPE,
     }
 }

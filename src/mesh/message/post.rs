@@ -21,15 +21,12 @@ pub const MESSAGE_TTL_SECONDS_MAX: u32 = 31_536_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// A message to post.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct MessageDraft<'a> {
-    /// The recipient.
     pub to: &'a Recipient,
-    /// Its text.
     pub body: &'a str,
-    /// What it is.
     pub kind: MessageType,
-    /// Its subject line.
     pub subject: Option<&'a str>,
     /// After how many seconds it expires.
     pub ttl_seconds: Option<u32>,
@@ -58,9 +55,9 @@ impl<'a> MessageDraft<'a> {
 }
 
 /// The result of posting a message.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostOutcome {
-    /// The message.
     pub id: MessageId,
     /// How many peers receive it.
     pub recipients: usize,

@@ -17,9 +17,9 @@ pub enum SubscriptionAction {
 }
 
 /// A topic and its subscribers.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSubscribers {
-    /// Its name.
     pub topic: String,
     /// The names of its subscribers.
     pub subscribers: Vec<String>,

@@ -115,11 +115,11 @@ pub(in crate::mesh) fn unknown_peer_refusal(
 
 /// Returns the name of a peer, or of a removed one.
 pub(in crate::mesh) fn peer_name(read: ReadContext, id: PeerId) -> Result<PeerName> {
-    Ok(name_or_gone(read.tx.peer(id)?))
+    Ok(name_or_removed(read.tx.peer(id)?))
 }
 
 /// Returns the name of a peer that was looked up.
-pub(in crate::mesh) fn name_or_gone(peer: Option<Peer>) -> PeerName {
+pub(in crate::mesh) fn name_or_removed(peer: Option<Peer>) -> PeerName {
     peer.map_or_else(removed_name, |peer| peer.name)
 }
 

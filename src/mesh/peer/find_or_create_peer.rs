@@ -137,11 +137,11 @@ fn adopt_moved_project(
         if write.tx.schema_at_least(3) {
             write.tx.move_tasks(old, &path)?;
             // A worktree that was moved leaves its repository, with the memories, where it is.
-            for home in memory_scopes(&owner)
+            for scope in memory_scopes(&owner)
                 .iter()
-                .filter(|home| missing_folders.contains(home))
+                .filter(|scope| missing_folders.contains(scope))
             {
-                write.tx.move_memories(home, &project.memory_scope_key())?;
+                write.tx.move_memories(scope, &project.memory_scope_key())?;
             }
         }
     }

@@ -54,7 +54,6 @@ impl<'a> QuestionDraft<'a> {
 #[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
-    /// Its id.
     pub question: QuestionId,
     /// The name of the peer.
     pub to: PeerName,

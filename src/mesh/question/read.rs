@@ -1,6 +1,6 @@
 //! Reads questions with the names of both peers: one of the session itself, and, for a person, any question of the mesh.
 use crate::mesh::connection::Mesh;
-use crate::mesh::peer::address::{name_or_gone, peer_name, unknown_peer_refusal};
+use crate::mesh::peer::address::{name_or_removed, peer_name, unknown_peer_refusal};
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, PeerName, QuestionState, Refusal, Result};
@@ -48,8 +48,8 @@ impl Mesh {
                 asker_waiting: question.state == QuestionState::Open
                     && !read.served_sessions_waiting_on(id, None)?.is_empty(),
                 question,
-                from: name_or_gone(asker),
-                to: name_or_gone(target),
+                from: name_or_removed(asker),
+                to: name_or_removed(target),
             })
         })
     }
@@ -91,7 +91,7 @@ impl Mesh {
             let Some(question) = read.tx.question(id)? else {
                 return Ok(None);
             };
-            let name = |peer| name_or_gone(peer).to_string();
+            let name = |peer| name_or_removed(peer).to_string();
             let (asker, target) = (
                 read.tx.peer(question.asker)?,
                 read.tx.peer(question.target)?,
