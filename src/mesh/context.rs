@@ -149,7 +149,7 @@ impl PendingWakeups {
         self.sessions.sort_unstable();
         self.sessions.dedup();
         for session in self.sessions {
-            doorbells.ring(session);
+            doorbells.write_doorbell(session);
         }
         for session in self.ended {
             doorbells.remove(session);
