@@ -1,13 +1,12 @@
 //! Counters: status and gc report exactly what is stored, after any operations, without counting rows.
 
 use claude_mesh::mesh::{
-    EntryKey, EntryRange, JoinRequest, Member, NewValue, ProjectEvent, Remember, Reply, TaskChange,
-    TaskFields,
+    JoinRequest, Member, NewValue, ProjectEvent, Remember, Reply, TaskChange, TaskFields,
 };
 use claude_mesh::model::event::EventFilter;
 use claude_mesh::model::memory::MemoryScope;
 use claude_mesh::model::peer::Address;
-use claude_mesh::model::state::Namespace;
+use claude_mesh::model::state::{EntryKey, EntryRange, Namespace};
 use claude_mesh::model::{PeerKind, TaskStatus};
 use claude_mesh::platform::Clock;
 use serde_json::{Value, json};

@@ -5,7 +5,8 @@ use super::message;
 use super::quoted_block::{answer_block, question_block};
 use crate::mesh::{Granted, Inbox, PendingQuestion};
 use crate::platform::clock::rfc3339;
-use crate::platform::text::{defang, one_line};
+use crate::platform::foreign_text::escape_reserved_tags;
+use crate::platform::text::one_line;
 
 /// The limit of a question that this turn has already got in full.
 const REMINDER_UNITS: usize = 240;
@@ -142,7 +143,7 @@ fn grant_line(granted: &Granted) -> String {
     let Granted { claim, until_ms } = granted;
     format!(
         "\nclaude-mesh: claim granted: {} (claim {}, fence {}, until {}). Release it when you are done.\n",
-        defang(&one_line(&claim.resource)),
+        escape_reserved_tags(&one_line(&claim.resource)),
         claim.id,
         claim.fencing_token.unwrap_or_default(),
         rfc3339(*until_ms),

@@ -6,8 +6,9 @@ use crate::mesh::{LateAnswer, PendingQuestion};
 use crate::model::QuestionState;
 use crate::model::elapsed::format_ago;
 use crate::model::message::SentTo;
+use crate::platform::foreign_text::escape_reserved_tags;
 use crate::platform::id::QuestionId;
-use crate::platform::text::{cut_utf16, defang, utf16_len};
+use crate::platform::text::{cut_utf16, utf16_len};
 use crate::store::Message;
 
 /// Of a foreign text this many times its budget is escaped: what escaping removes leaves space for more.
@@ -75,7 +76,7 @@ pub(super) fn message_block(message: &Message, now_ms: i64) -> String {
     });
     let body = message.short_body().map_or_else(
         || format!("({} bytes: list_messages shows them)", message.bytes),
-        defang,
+        escape_reserved_tags,
     );
     format!(
         "\n<peer-message id=\"{}\" from=\"{}\"{to} type=\"{}\"{subject} posted=\"{}\">\n{body}\n</peer-message>\n",
@@ -88,14 +89,16 @@ pub(super) fn message_block(message: &Message, now_ms: i64) -> String {
 
 /// Returns foreign text in a form that is safe in an attribute of a tag.
 fn sanitize_attribute(text: &str) -> String {
-    defang(text).replace('"', "'").replace(['\n', '\t'], " ")
+    escape_reserved_tags(text)
+        .replace('"', "'")
+        .replace(['\n', '\t'], " ")
 }
 
 /// Returns a prefix of a foreign text, sanitized, and whether it is the whole text. A user waits at the prompt meanwhile, so
 /// what is cut off anyway is not sanitized.
 fn sanitized_prefix(text: &str, budget: usize) -> (String, bool) {
     let head = cut_utf16(text, PRE_SANITIZE_FACTOR * budget);
-    (defang(head), head.len() == text.len())
+    (escape_reserved_tags(head), head.len() == text.len())
 }
 
 fn truncate_with_hint(text: &str, is_complete: bool, budget: usize, id: QuestionId) -> String {

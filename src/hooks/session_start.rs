@@ -30,7 +30,7 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
     let memories = if call.lists_tool_set("memory") {
-        let home = mesh.memory_home(&project)?;
+        let home = mesh.project_memory_scope(&project)?;
         mesh.count_memories(&home)?
     } else {
         0

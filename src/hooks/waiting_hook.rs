@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{message, prompt_text};
 use crate::mesh::{
-    BlockingWait, Mesh, PollResult, SessionHandle, WaitCondition, WaitOutcome, Waiter,
+    BlockingWait, Mesh, PollResult, SessionHandle, ThreadDriver, WaitCondition, WaitOutcome,
     WaitingHookAction,
 };
 use crate::model::{Error, WakeState};
@@ -45,13 +45,13 @@ pub(super) fn wait_for_wake(
         mesh.now().monotonic_ms,
         Duration::MAX,
     );
-    let mut waiter = Waiter {
+    let mut driver = ThreadDriver {
         mesh,
         me,
         signal: &signal,
         poll_interval: Some(interval),
     };
-    match waiter.run(&mut wait, |_| true)? {
+    match driver.run(&mut wait, |_| true)? {
         WaitOutcome::Done(text) => Ok(text),
         WaitOutcome::Expired | WaitOutcome::Interrupted(_) | WaitOutcome::Cancelled => Ok(None),
     }

@@ -112,7 +112,7 @@ fn remember(arguments: JsonObject) -> Result<Operation> {
             scope: scope.map_or(MemoryScope::Project, |OneOf(scope)| scope),
             force: false,
         };
-        let home = call.mesh.memory_home(call.project)?;
+        let home = call.mesh.project_memory_scope(call.project)?;
         let remembered = call.mesh.remember(&call.me, &home, new)?;
         Ok(output::remembered(&remembered))
     }))
@@ -141,7 +141,7 @@ fn recall(arguments: JsonObject) -> Result<Operation> {
             },
             limit: limit as usize,
         };
-        let home = call.mesh.memory_home(call.project)?;
+        let home = call.mesh.project_memory_scope(call.project)?;
         let found = call.mesh.recall(&home, wanted)?;
         let memory = |one| output::memory(one, terms.as_ref());
         let mut memories: Vec<Value> = found.iter().map(memory).collect();
@@ -167,7 +167,7 @@ fn forget(arguments: JsonObject) -> Result<Operation> {
         return Err(Refusal::argument(problem).into());
     }
     Ok(single_step(move |call| {
-        let home = call.mesh.memory_home(call.project)?;
+        let home = call.mesh.project_memory_scope(call.project)?;
         let which = match (id, &key) {
             (Some(id), _) => MemorySelector::Id(id),
             (None, key) => MemorySelector::Key(key.as_deref().unwrap_or_default()),

@@ -3,9 +3,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::mesh::{EntryKey, EntryRange, NewValue};
+use crate::mesh::NewValue;
 use crate::model::Result;
-use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
+use crate::model::state::{EntryKey, EntryRange, Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::tools::arguments::Action;
 use crate::tools::call::{Operation, single_step};
 use crate::tools::entry::{Effect, JsonObject, ToolEntry};

@@ -7,14 +7,14 @@
 //! Where a waiting hook runs, the wake is left to it (`waiting_hook.rs`): its person has installed it because lines do
 //! not arrive. The line follows if the hook does not wake the session in its time, or dies.
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::attempts::WakeAttempts;
+use crate::mesh::wake::hold_decision::{throttled, throttled_now};
 use crate::mesh::wake::pending::PendingItems;
 use crate::mesh::wake::policy::{
     DEFERRED_TO_WAITING_HOOK, IDLE_RESPONSE_MS, RECHECK_MS, WakeAction, WakeDecision, decide_wake,
 };
-use crate::mesh::wake::throttle::{throttled, throttled_now};
 use crate::mesh::wake::waiting_hook::defer_to_waiting_hook;
 use crate::model::throttle::PersonAlert;
 use crate::model::{Activity, Result};
@@ -52,8 +52,7 @@ pub enum WakeLineStatus {
 }
 
 impl Mesh {
-    /// Decides whether to post a line for what is pending for a session. `inbox_socket_state` is called if a line is
-    /// due.
+    /// Decides whether to post a line for what is pending for a session. `inbox_socket_state` is called if a line is due.
     pub fn next_wake_action(
         &mut self,
         me: &SessionHandle,
@@ -72,7 +71,7 @@ impl Mesh {
         if nothing_pending {
             return Ok(WakeAction::NONE);
         }
-        self.write(|verb| decide_wake_line(verb, me, &inbox_socket_state))
+        self.write(|write| next_wake_action(write, me, &inbox_socket_state))
     }
 
     /// Returns whether the reason still exists for which the person of a session was notified.
@@ -93,9 +92,9 @@ impl Mesh {
 
     /// Records that the line could not be posted, which the askers see.
     pub fn record_wake_failure(&mut self, me: &SessionHandle, problem: &str) -> Result<()> {
-        self.write(|verb| {
-            let pending_items = PendingItems::of(verb.read(), me, false)?;
-            WakeAttempts::of(verb, me, pending_items).record_failure(problem)
+        self.write(|write| {
+            let pending_items = PendingItems::of(write.read(), me, false)?;
+            WakeAttempts::of(write, me, pending_items).record_failure(problem)
         })
     }
 
@@ -122,16 +121,16 @@ impl Mesh {
     /// Records that a wake line was read after its items were settled. Otherwise delivering the items ends the
     /// attempt: a server that polls in between must not post another line.
     pub fn clear_wake_attempt(&mut self, me: &SessionHandle) -> Result<()> {
-        self.write(|verb| Ok(verb.tx.set_wake_attempt(me.session, None)?))
+        self.write(|write| Ok(write.tx.set_wake_attempt(me.session, None)?))
     }
 }
 
-fn decide_wake_line(
-    verb: &mut Verb,
+fn next_wake_action(
+    write: &mut WriteContext,
     me: &SessionHandle,
     inbox_socket_state: &dyn Fn() -> InboxSocketState,
 ) -> Result<WakeAction> {
-    let (attempt, pending_items, activity) = match decide_wake(verb, me, false)? {
+    let (attempt, pending_items, activity) = match decide_wake(write, me, false)? {
         WakeDecision::Now {
             attempt,
             pending_items,
@@ -149,18 +148,18 @@ fn decide_wake_line(
         .as_ref()
         .filter(|attempt| attempt.count != DEFERRED_TO_WAITING_HOOK)
     {
-        return WakeAttempts::of(verb, me, pending_items).wait_for_response(
+        return WakeAttempts::of(write, me, pending_items).wait_for_response(
             attempt,
             activity,
             inbox_socket_state,
         );
     }
-    if verb.host.doorbells.is_waiting_hook_running(me.session)
-        && let Some(action) = defer_to_waiting_hook(verb, me, attempt.as_ref(), activity)?
+    if write.host.doorbells.is_waiting_hook_running(me.session)
+        && let Some(action) = defer_to_waiting_hook(write, me, attempt.as_ref(), activity)?
     {
         return Ok(action);
     }
-    WakeAttempts::of(verb, me, pending_items).post_line(1, activity, inbox_socket_state)
+    WakeAttempts::of(write, me, pending_items).post_line(1, activity, inbox_socket_state)
 }
 
 impl WakeAttempts<'_, '_> {
@@ -171,10 +170,10 @@ impl WakeAttempts<'_, '_> {
         activity: Activity,
         inbox_socket_state: &dyn Fn() -> InboxSocketState,
     ) -> Result<WakeAction> {
-        let age_ms = self.verb.tx.now.elapsed_since_ms(attempt.at_monotonic_ms);
+        let age_ms = self.write.tx.now.elapsed_since_ms(attempt.at_monotonic_ms);
         // A waiting hook waits for the line first, and then needs time of its own.
         let within_ms = if self
-            .verb
+            .write
             .host
             .doorbells
             .is_waiting_hook_running(self.me.session)
@@ -196,7 +195,7 @@ impl WakeAttempts<'_, '_> {
                 Ok(WakeAction::NONE)
             }
             _ if age_ms > WAKE_TIMEOUT_MS => {
-                self.verb.tx.set_wake_attempt(self.me.session, None)?;
+                self.write.tx.set_wake_attempt(self.me.session, None)?;
                 Ok(WakeAction::NONE)
             }
             _ => Ok(WakeAction::recheck_after(RECHECK_MS, activity)),
@@ -229,18 +228,18 @@ impl WakeAttempts<'_, '_> {
             }
         }
         self.record_attempt(count, activity)?;
-        let nonce = self.verb.tx.nonce()?;
-        self.verb.tx.set_wake_attempt(
+        let nonce = self.write.tx.nonce()?;
+        self.write.tx.set_wake_attempt(
             self.me.session,
             Some(&WakeAttempt {
                 nonce: nonce.clone(),
                 count,
-                at_monotonic_ms: self.verb.tx.now.monotonic_ms,
+                at_monotonic_ms: self.write.tx.now.monotonic_ms,
             }),
         )?;
         Ok(WakeAction::Post {
             nonce,
-            from: asker_names(self.verb.read(), &self.pending_items.undelivered_questions)?,
+            from: asker_names(self.write.read(), &self.pending_items.undelivered_questions)?,
             answers: self.pending_items.answers,
             mail: self.pending_items.mail,
             granted: self.pending_items.granted,

@@ -4,7 +4,7 @@
 //! meanwhile. If nothing reports what the session does, it has just started and is idle. A line that did not wake the
 //! session does not keep the hook from waking it: the server may have posted it before the hook waited.
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::pending::PendingItems;
 use crate::mesh::wake::policy::{
@@ -45,8 +45,8 @@ impl Mesh {
         if nothing_pending {
             return Ok(WaitingHookAction::Wait { after_ms: None });
         }
-        self.write(|verb| {
-            let (attempt, activity) = match decide_wake(verb, me, true)? {
+        self.write(|write| {
+            let (attempt, activity) = match decide_wake(write, me, true)? {
                 WakeDecision::Now {
                     attempt, activity, ..
                 } => (attempt, activity),
@@ -58,7 +58,7 @@ impl Mesh {
             // A line that was just posted may be about to start a turn.
             let posted = attempt.filter(|attempt| attempt.count != DEFERRED_TO_WAITING_HOOK);
             let remaining_ms = posted.map_or(0, |attempt| {
-                IDLE_RESPONSE_MS - verb.tx.now.elapsed_since_ms(attempt.at_monotonic_ms)
+                IDLE_RESPONSE_MS - write.tx.now.elapsed_since_ms(attempt.at_monotonic_ms)
             });
             Ok(match remaining_ms {
                 _ if busy => WaitingHookAction::Wait {
@@ -76,28 +76,28 @@ impl Mesh {
 /// Leaves the wake to the running waiting hook, since `attempt` if it was left to it before. Returns `None` if the hook
 /// has not woken the session in its time.
 pub(in crate::mesh) fn defer_to_waiting_hook(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     attempt: Option<&WakeAttempt>,
     activity: Activity,
 ) -> Result<Option<WakeAction>> {
     let recheck_after = |after_ms| Ok(Some(WakeAction::recheck_after(after_ms, activity)));
     if activity != Activity::Idle {
-        verb.tx.set_wake_attempt(me.session, None)?;
+        write.tx.set_wake_attempt(me.session, None)?;
         return recheck_after(RECHECK_MS);
     }
     let Some(attempt) = attempt else {
         let attempt = WakeAttempt {
-            nonce: verb.tx.nonce()?,
+            nonce: write.tx.nonce()?,
             count: DEFERRED_TO_WAITING_HOOK,
-            at_monotonic_ms: verb.tx.now.monotonic_ms,
+            at_monotonic_ms: write.tx.now.monotonic_ms,
         };
-        verb.tx.set_wake_attempt(me.session, Some(&attempt))?;
+        write.tx.set_wake_attempt(me.session, Some(&attempt))?;
         // The hook may have polled while a call of this session waited.
-        verb.wake([me.session]);
+        write.wake([me.session]);
         return recheck_after(WAITING_HOOK_RESPONSE_MS);
     };
-    match WAITING_HOOK_RESPONSE_MS - verb.tx.now.elapsed_since_ms(attempt.at_monotonic_ms) {
+    match WAITING_HOOK_RESPONSE_MS - write.tx.now.elapsed_since_ms(attempt.at_monotonic_ms) {
         remaining_ms @ 1.. => recheck_after(remaining_ms),
         _ => Ok(None),
     }
