@@ -138,7 +138,7 @@ impl<'a> WriteContext<'a> {
     }
 }
 
-/// The doorbells to ring and to remove after the commit of a transaction.
+/// The doorbells to write and to remove after the commit of a transaction.
 #[derive(Debug, Default)]
 pub(in crate::mesh) struct PendingWakeups {
     sessions: Vec<SessionId>,
