@@ -257,7 +257,9 @@ fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Sample
         } else {
             floor::store(&mut sql, &question, &mailbox);
             let began = now_ns();
-            peer.mesh().doorbells().ring(session.parse().unwrap());
+            peer.mesh()
+                .doorbells()
+                .write_doorbell(session.parse().unwrap());
             began
         };
         let ended = asker.ended_at();

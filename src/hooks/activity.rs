@@ -67,7 +67,7 @@ mod tests {
         let prompt = Prompt {
             typed,
             text: text.into(),
-            doorbell: None,
+            wake_line_nonce: None,
             turn: None,
         };
         HookEvent::Prompted {

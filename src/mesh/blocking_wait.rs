@@ -1,7 +1,7 @@
 //! The blocking wait: polls the mesh until something has come, for every call that waits.
 //!
 //! A driver subscribes to the doorbell of its session, then calls [`BlockingWait::step`], then pauses until the doorbell
-//! rings or the time of the next poll has come. Because it subscribes before it reads, nothing that is committed in
+//! is written or the time of the next poll has come. Because it subscribes before it reads, nothing that is committed in
 //! between is missed. [`ThreadDriver`] drives a wait on a thread; the MCP server has a driver for its async runtime.
 //! What is waited for is a [`WaitCondition`]; the row of a wait in the store is a [`Wait`].
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub enum PollResult<T> {
     Interrupted(Interruption),
     /// It has not come.
     Pending {
-        /// It may come after this time although no doorbell rings then.
+        /// It may come after this time although no doorbell is written then.
         poll_after_ms: Option<i64>,
     },
 }
@@ -99,7 +99,7 @@ pub struct BlockingWait<C> {
 #[derive(Debug)]
 pub enum WaitStep<T> {
     Ended(WaitOutcome<T>),
-    /// Step again when the doorbell rings, or at this time at the latest.
+    /// Step again when the doorbell is written, or at this time at the latest.
     PendingUntil {
         /// By the monotonic clock of the mesh.
         monotonic_ms: i64,
@@ -180,7 +180,7 @@ pub struct ThreadDriver<'a> {
     pub me: &'a SessionHandle,
     /// Raised by the doorbell of the session.
     pub signal: &'a WakeSignal,
-    /// How often to poll while no doorbell rings; `None` polls only when the wait asks for it.
+    /// How often to poll while no doorbell is written; `None` polls only when the wait asks for it.
     pub poll_interval: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! `Mesh`: one open database file. Runs each operation as one transaction and rings the doorbells after its commit.
+//! `Mesh`: one open database file. Runs each operation as one transaction and writes the doorbells after its commit.
 //!
 //! The operations themselves are in the modules of the nouns; `open.rs` opens a mesh.
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Mesh {
         self.store.path()
     }
 
-    /// Returns the doorbells that this mesh rings after a commit, for a caller that listens to one.
+    /// Returns the doorbells that this mesh writes after a commit, for a caller that listens to one.
     pub fn doorbells(&self) -> &Doorbells {
         &self.host.doorbells
     }

@@ -138,7 +138,7 @@ impl<'a> WriteContext<'a> {
     }
 }
 
-/// The doorbells to ring and to remove after the commit of a transaction.
+/// The doorbells to write and to remove after the commit of a transaction.
 #[derive(Debug, Default)]
 pub(in crate::mesh) struct PendingWakeups {
     sessions: Vec<SessionId>,
@@ -150,7 +150,7 @@ impl PendingWakeups {
         self.sessions.sort_unstable();
         self.sessions.dedup();
         for session in self.sessions {
-            doorbells.ring(session);
+            doorbells.write_doorbell(session);
         }
         for session in self.ended {
             doorbells.remove(session);

@@ -86,6 +86,6 @@ pub use task::files::{FileClaim, task_files};
 pub use task::list::{TaskList, TaskSelection};
 pub use task::remove::StaleTaskFilter;
 pub use task::update::{BulkUpdateOutcome, TaskUpdated};
-pub use wake::hook_wake::Rewake;
-pub use wake::inbox_wake::{DoorbellStatus, InboxState};
+pub use wake::inbox_wake::{InboxSocketState, WakeLineStatus};
 pub use wake::policy::WakeAction;
+pub use wake::waiting_hook::WaitingHookAction;

@@ -15,7 +15,7 @@ pub(in crate::mesh) const IDLE_RESPONSE_MS: i64 = 3_000;
 /// How often a session that is not known to be idle is polled while an attempt is under way.
 pub(in crate::mesh) const RECHECK_MS: i64 = 2_000;
 /// The count of an attempt that the server has left to the waiting hook.
-pub(in crate::mesh) const DEFERRED_TO_WAIT_HOOK: u32 = 0;
+pub(in crate::mesh) const DEFERRED_TO_WAITING_HOOK: u32 = 0;
 
 /// What the server of a session has to do for it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
