@@ -142,7 +142,7 @@ fn rewake_hook_wakes_the_session_with_the_question_text() {
     assert_eq!(
         prompt_from_hook(&bo, &text, "t1"),
         Value::Null,
-        "one copy is enough"
+        "the question is delivered once"
     );
     let kept = bo.stop("t1", true).unwrap();
     assert!(kept.contains("which port?"), "{kept}");

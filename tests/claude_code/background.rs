@@ -89,7 +89,7 @@ fn answer_after_two_minutes_wakes_its_background_asker() {
         );
         thread::sleep(Duration::from_millis(500));
     }
-    fs::write(backend.join("go"), "").expect("the project is ours");
+    fs::write(backend.join("go"), "").expect("the folder is writable");
     mesh.wait_for_open_question(|it| it["shown_times"] == 1);
     while asked.elapsed() < ANSWER_DELAY {
         thread::sleep(Duration::from_millis(500));

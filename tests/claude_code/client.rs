@@ -22,7 +22,7 @@ pub(crate) struct Lab {
 }
 
 /// A client before its start: its project, its model, its environment.
-pub(crate) struct Session<'lab> {
+pub(crate) struct LabSession<'lab> {
     lab: &'lab Lab,
     project: &'lab Path,
     api: &'lab ScriptedApi,
@@ -59,7 +59,7 @@ impl Lab {
             _network: Network::isolated(),
         };
         for folder in ["home/.claude", "run", "tmp"] {
-            fs::create_dir_all(lab.path(folder)).expect("the root is ours");
+            fs::create_dir_all(lab.path(folder)).expect("the folder is writable");
         }
         lab.write(
             "home/.claude/settings.json",
@@ -85,8 +85,8 @@ impl Lab {
         &'lab self,
         project: &'lab Path,
         api: &'lab ScriptedApi,
-    ) -> Session<'lab> {
-        Session {
+    ) -> LabSession<'lab> {
+        LabSession {
             lab: self,
             project,
             api,
@@ -134,11 +134,11 @@ impl Lab {
     }
 
     fn write(&self, below: &str, value: &Value) {
-        fs::write(self.path(below), value.to_string()).expect("the root is ours");
+        fs::write(self.path(below), value.to_string()).expect("the folder is writable");
     }
 }
 
-impl Session<'_> {
+impl LabSession<'_> {
     pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
         self.environment.push((name, value.to_owned()));
         self
@@ -157,8 +157,8 @@ impl Session<'_> {
 
     /// Starts `claude` with any arguments, without a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Running {
-        let output = TempDir::new_in(self.lab.root.path()).expect("the root is ours");
-        let file = |name| File::create(output.path().join(name)).expect("the folder is ours");
+        let output = TempDir::new_in(self.lab.root.path()).expect("the folder is writable");
+        let file = |name| File::create(output.path().join(name)).expect("the folder is writable");
         let child = Command::new(self.lab.claude)
             .args(arguments)
             .current_dir(self.project)
@@ -177,7 +177,7 @@ impl Session<'_> {
         let socket = tempfile::Builder::new()
             .prefix("tmux")
             .tempdir_in(self.lab.root.path());
-        let socket = socket.expect("the root is ours");
+        let socket = socket.expect("the folder is writable");
         let program = self.lab.claude.to_str().expect("it is plain text");
         let command = [&[program], &self.arguments[..]].concat();
         Terminal::open(socket, self.project, &self.environment(), &command)

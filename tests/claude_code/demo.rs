@@ -87,7 +87,7 @@ fn stopped_real_demo_ends_its_clients_and_cleans_up() {
 /// Starts the demo in a home of its own, with the pinned client on its path.
 fn demo(lab: &Lab, arguments: &[&str]) -> Child {
     let empty = lab.path("new-home");
-    fs::create_dir(&empty).expect("the root is ours");
+    fs::create_dir(&empty).expect("the folder is writable");
     Command::new(env!("CARGO_BIN_EXE_claude-mesh"))
         .args(["demo", "--real"])
         .args(arguments)

@@ -47,7 +47,7 @@ fn claim_until_released(
     }
 }
 
-// Ledger: Beyond 5
+// Requirement: Beyond 5
 #[test]
 fn edit_of_a_claimed_file_is_blocked_until_the_release() {
     let Some((lab, mesh)) = install_with_guard() else {
@@ -113,7 +113,7 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
     assert_eq!(fs::read_to_string(file).expect("it was written"), "mine\n");
 }
 
-// Ledger: Beyond 6
+// Requirement: Beyond 6
 #[test]
 fn idle_session_wakes_on_its_claim_grant_and_edits_the_file() {
     let Some((lab, mesh)) = install_with_guard() else {

@@ -11,7 +11,7 @@ fn queue_length(session: &Session) -> usize {
     queue.map_or(0, Vec::len)
 }
 
-// Ledger: Sharing 6
+// Requirement: Sharing 6
 #[test]
 fn cli_claim_excludes_sessions_until_it_is_released() {
     let world = World::new();
@@ -199,7 +199,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     assert_eq!(
         queue_length(&ada),
         0,
-        "a read finds that no process waits there"
+        "a read finds that the waiting process has ended"
     );
     let log = world.cli(&ada.folder, &["log", "--json"]).out;
     assert!(log.contains("claim.reaped"), "{log}");
@@ -226,7 +226,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     assert_eq!(released["promoted"], json!(["bo"]));
 }
 
-// Ledger: Mesh 10
+// Requirement: Mesh 10
 #[test]
 fn cli_claims_prints_a_table_without_control_characters() {
     let world = World::new();

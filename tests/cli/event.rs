@@ -81,7 +81,7 @@ fn cli_events_follow_is_woken_by_the_doorbell() {
     wait_for_listeners(&world, 0);
 }
 
-// Ledger: Tasks 11
+// Requirement: Tasks 11
 #[test]
 fn cli_events_emits_and_prints_events() {
     let world = World::new();

@@ -21,12 +21,12 @@ pub(crate) const PROGRAMS: [&str; 6] = [
 ];
 
 /// A home with the programs and a project, without any file of Claude Code.
-pub(crate) struct Home {
+pub(crate) struct InstallHome {
     pub(crate) root: TempDir,
     pub(crate) places: InstallPaths,
 }
 
-impl Home {
+impl InstallHome {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder can be made");
         let at = |name: &str| {
@@ -127,12 +127,12 @@ impl Home {
     }
 
     #[track_caller]
-    pub(crate) fn assert_problem(&self, part: &str, mend: Option<&str>) {
+    pub(crate) fn assert_problem(&self, part: &str, fix: Option<&str>) {
         let problems = self.findings(Severity::Problem);
         assert!(
             problems
                 .iter()
-                .any(|it| it.text.contains(part) && it.fix.as_deref() == mend),
+                .any(|it| it.text.contains(part) && it.fix.as_deref() == fix),
             "{problems:#?}"
         );
     }
