@@ -59,10 +59,7 @@ fn message_reaches_peer_everyone_or_topic_with_all_fields() {
     assert_eq!(received["messages"][0]["in_reply_to"], posted["message_id"]);
 
     let everybody = ada.call("post", json!({ "to": "*", "body": "good morning" }));
-    assert_eq!(
-        everybody["recipients"], 2,
-        "a broadcast reaches all peers except the sender"
-    );
+    assert_eq!(everybody["recipients"], 2, "the sender gets no copy");
     assert_eq!(bodies(&cy, json!({})), ["good morning"]);
     assert_eq!(
         bodies(&ada, json!({})),

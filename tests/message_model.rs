@@ -162,8 +162,7 @@ proptest! {
         let fixture = MeshFixture::new();
         let (mut ada, a) = join_peer(&fixture, "ada", 1);
         let (mut bo, b) = join_peer(&fixture, "bo", 2);
-        let (mut posted_messages, mut subscribed): (Vec<ModelMessage>, [bool; 3]) = (Vec::new(), [false; 3]);
-        let mut cursor: Option<MessageId> = None;
+        let (mut posted_messages, mut subscribed, mut cursor) = (Vec::<ModelMessage>::new(), [false; 3], None::<MessageId>);
         for step in steps {
             let topic = |number: usize| Topic::parse(TOPICS[number]).unwrap();
             let mut add = |id, topic, delivered| posted_messages.push(ModelMessage { id, topic, delivered, expired: false });

@@ -48,12 +48,8 @@ fn bulk_update_changes_each_task_fully_or_not_at_all() {
             .starts_with("\"urgency\": unknown parameter `urgency`"),
         "{unknown}"
     );
-    let codes: Vec<&Value> = result["refused"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| &one["error"]["code"])
-        .collect();
+    let refusals = result["refused"].as_array().unwrap();
+    let codes: Vec<&Value> = refusals.iter().map(|one| &one["error"]["code"]).collect();
     assert_eq!(
         codes,
         [

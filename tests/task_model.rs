@@ -149,9 +149,7 @@ impl TaskModel {
         let at = |back| nth_newest(self.tasks.len(), back);
         match *step {
             TaskStep::Create { who, title, file } => {
-                let open =
-                    |task: &Task| task.title == title && !task.deleted && !task.status.is_ended();
-                if self.tasks.iter().any(open) {
+                if self.has_open_task(title) {
                     return Err(Rejection::DuplicateTitle);
                 }
                 self.tasks.push(Task {
@@ -206,6 +204,11 @@ impl TaskModel {
             }
         }
         Ok(())
+    }
+
+    fn has_open_task(&self, title: usize) -> bool {
+        let open = |task: &Task| task.title == title && !task.deleted && !task.status.is_ended();
+        self.tasks.iter().any(open)
     }
 
     fn set_dependency(&mut self, task: usize, waits_for: usize) -> Outcome {
@@ -374,15 +377,12 @@ impl Real {
                 to_outcome(self.mesh.delete_task(&self.peers[who], id))
             }
             TaskStep::CancelStale { who } => {
-                let me = &self.peers[who];
-                to_outcome(self.mesh.cancel_stale_tasks(
-                    me,
-                    &StaleTaskFilter {
-                        project: &project,
-                        older_than_seconds: 0,
-                        reason: None,
-                    },
-                ))
+                let filter = StaleTaskFilter {
+                    project: &project,
+                    older_than_seconds: 0,
+                    reason: None,
+                };
+                to_outcome(self.mesh.cancel_stale_tasks(&self.peers[who], &filter))
             }
         }
     }

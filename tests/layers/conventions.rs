@@ -30,12 +30,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
     ),
     (
         "tests/counters.rs",
-        "expired_state_entry_keeps_its_version_for_thirty_days",
-        62,
-        "one sequence of steps",
-    ),
-    (
-        "tests/counters.rs",
         "gc_reports_the_removed_rows_of_each_kind",
         63,
         "one sequence of steps",
@@ -44,12 +38,6 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
         "tests/isolation.rs",
         "wall_withstands_a_thousand_attempts_to_cross_it",
         66,
-        "one sequence of steps",
-    ),
-    (
-        "tests/message_model.rs",
-        "mailbox_cursor_agrees_with_a_list_model",
-        61,
         "one sequence of steps",
     ),
     ("tests/refusals/claim.rs", "refusals", 96, "it is a list"),
