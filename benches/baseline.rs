@@ -1,4 +1,5 @@
-//! Measures the baselines, which every figure is compared with. A hop is half a ping-pong of one byte over two pipes: one process writes, the other wakes and reads it.
+//! Measures the baselines that every figure is compared with. A hop is half a ping-pong of one byte over two pipes: one
+//! process writes, the other wakes and reads it.
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -249,7 +249,7 @@ fn claims_and_tickets_of_dead_sessions_are_reaped() {
     claim(&cy, "deploy", queue_at_once());
     bo.kill();
     ada.kill();
-    wait_until("the line advances", || {
+    wait_until("the queue advances", || {
         holder_and_queue_names(&cy, "deploy") == (owned(&["cy"]), owned(&[]))
     });
     let reaped: i64 = world
@@ -361,7 +361,7 @@ fn cancelled_claim_call_leaves_the_queue() {
     let waiting_claim = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
     waiting_claim.wait_for_progress("held by ada");
     waiting_claim.cancel();
-    wait_until("the place is given up", || {
+    wait_until("the ticket is removed", || {
         holder_and_queue_names(&ada, "deploy").1.is_empty()
     });
 }
@@ -380,7 +380,7 @@ fn expired_leases_promote_the_next_ticket_without_a_new_call() {
     assert_eq!(waiting_claim["status"], "granted", "{waiting_claim}");
     claim(&cy, "deploy", queue_at_once());
     // From here on only the server of the queued session reads the claim.
-    wait_until("the turn has come", || {
+    wait_until("the ticket is granted", || {
         let rows = world.rows();
         let held =
             "SELECT p.name FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.state = 'held'";

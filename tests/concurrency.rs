@@ -444,7 +444,7 @@ fn contended_claim_has_one_holder_and_no_starvation() {
     let slowest = |after: PromotionCause| {
         let turns = granted.iter().filter(|grant| grant.turn == Some(after));
         let took = turns.filter_map(|grant| Some(received_at_ms.get(&grant.fence)? - grant.at_ms));
-        took.max().expect("there was such a turn")
+        took.max().expect("there was such a promotion")
     };
     let (released, reaped) = (
         slowest(PromotionCause::Released),
@@ -459,7 +459,9 @@ fn contended_claim_has_one_holder_and_no_starvation() {
     let passed = killed
         .iter()
         .filter_map(|(fence, at_ms)| Some(received_at_ms.get(&(fence + 1))? - at_ms));
-    let passed = passed.max().expect("a holder died and the next came");
+    let passed = passed
+        .max()
+        .expect("a holder was killed and the next ticket was granted");
     for took in [reaped, passed] {
         assert!(Duration::from_millis(took.unsigned_abs()) <= WAIT_TIMEOUT);
     }

@@ -1,4 +1,4 @@
-//! How far a question came, as it is reported whatever fails: `delivery`, progress, event log.
+//! The delivery states of a question, reported correctly whatever fails: `delivery`, progress, event log.
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -42,14 +42,14 @@ fn interrupted_ask_in_a_session_shell_reports_its_delivery() {
     ada.discover();
     ada.call("mesh_status", json!({}));
     std::fs::write(folder.join("go"), "go\n").unwrap();
-    wait_until("it is asked", || {
+    wait_until("the question is stored", || {
         let open = "SELECT count(*) FROM wait_question";
         let count: i64 = world.rows().query_row(open, [], |row| row.get(0)).unwrap();
         count == 1
     });
     let _asks = start_ask(&bo, "ada", "which port?");
     let asked = || std::fs::read_to_string(folder.join("asked")).unwrap();
-    wait_until("it is interrupted", || asked().ends_with("}\n"));
+    wait_until("the ask is interrupted", || asked().ends_with("}\n"));
     let interrupted: Value = serde_json::from_str(&asked()).unwrap();
     assert_eq!(interrupted["status"], "interrupted", "{interrupted}");
     assert_eq!(interrupted["questions"][0]["question"], "which port?");
@@ -359,7 +359,7 @@ fn question_survives_a_hook_killed_before_its_output_is_read() {
     let mut stdin = hook.stdin.take().unwrap();
     stdin.write_all(prompt.to_string().as_bytes()).unwrap();
     drop(stdin);
-    wait_until("it is committed", || {
+    wait_until("the question is committed", || {
         open_question_delivery(&world)["shown_times"] == 1
     });
     hook.kill().unwrap();

@@ -177,7 +177,7 @@ fn events_since_is_exact_to_the_millisecond() {
     for number in 0..5 {
         emit(&ada, "project.step", json!(number));
         let moment = events(&ada, json!({ "limit": 1 }))["events"][0]["at"].clone();
-        crate::support::wait_until("the clock goes on", || {
+        crate::support::wait_until("the clock advances", || {
             let now = claude_mesh::platform::Clock::now(&claude_mesh::platform::SystemClock::new());
             claude_mesh::platform::clock::rfc3339(now.wall_ms).as_str() > moment.as_str().unwrap()
         });

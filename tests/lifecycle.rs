@@ -140,7 +140,7 @@ fn server_of_a_killed_client_wakes_its_waiting_askers() {
         .join("bell");
     let _ = std::fs::remove_file(&doorbell);
     bo.kill_client();
-    wait_until("her doorbell is written", || doorbell.exists());
+    wait_until("the doorbell of ada is written", || doorbell.exists());
     let left = "SELECT count(*) FROM event WHERE type = 'peer.left' AND subject = 'bo'";
     let left: i64 = world.rows().query_row(left, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);

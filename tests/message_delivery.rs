@@ -90,7 +90,9 @@ fn prompt_lists_questions_before_mail_and_defers_the_rest() {
             break;
         };
         assert!(text.encode_utf16().count() <= 9_500);
-        let question = text.find("which port?").expect("it waits still");
+        let question = text
+            .find("which port?")
+            .expect("the question is still pending");
         let mail = text.find("<peer-message ").unwrap_or(usize::MAX);
         assert!(question < mail, "{text}");
         let bodies = text.split("<peer-message ").skip(1).map(|block| {

@@ -346,7 +346,7 @@ fn client_with_several_servers_joins_each_project() {
         result(&ada.wait_for(|line| line["id"] == id))
     };
     assert_eq!(call_ada(1, "list_peers")["you"], "ada");
-    wait_until("the other server can be spoken to", || to_bo.exists());
+    wait_until("the pipe of the other server exists", || to_bo.exists());
     let mut bo = fs::OpenOptions::new().write(true).open(to_bo).unwrap();
     writeln!(bo, "{}", call(1, "list_peers")).unwrap();
     let bo_output = || fs::read_to_string(&from_bo).unwrap_or_default();

@@ -154,7 +154,7 @@ fn session_without_its_server_is_listed_but_not_askable() {
     let client = rustix::process::Pid::from_raw(bo.pid().try_into().unwrap()).unwrap();
     rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
     rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
-    crate::support::wait_until("the lock is let go", || {
+    crate::support::wait_until("the lock is released", || {
         peers(&ada, json!({}))[0]["askable"] == false
     });
     assert_eq!(peers(&ada, json!({}))[0]["activity"], "needs_restart");

@@ -53,7 +53,7 @@ fn ask_long_questions<'a>(
             asker.start("ask_peer", question)
         })
         .collect();
-    wait_until("they are stored", || {
+    wait_until("the questions are stored", || {
         count_open_questions(world) == before + count
     });
     calls

@@ -75,10 +75,10 @@ fn command_killed_while_waiting_leaves_the_session_wakeable() {
     };
     let bo = InboxSession::open_client(&world, &client, || true);
     let asker = BackgroundProcess::release(&folder);
-    wait_until("it has asked", || !ada.questions().is_empty());
+    wait_until("the command has asked", || !ada.questions().is_empty());
     assert_eq!(ada.questions()[0]["from"], "bo", "the session is the asker");
     asker.kill();
-    wait_until("it ends", || has_ended(asker.0));
+    wait_until("the command ends", || has_ended(asker.0));
     assert_wakes(&ada, &bo);
 }
 

@@ -84,7 +84,7 @@ fn plain_headless_run_receives_no_questions() {
             .lock()
             .expect("one model waits")
             .recv()
-            .expect("the test lets go");
+            .expect("the test opens the gate");
     };
     let working = ScriptedApi::listen(works_until_asked(&mesh, hold));
     let asking = ScriptedApi::listen(asks_backend);

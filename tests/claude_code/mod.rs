@@ -15,7 +15,7 @@ mod scripted_api;
 mod terminal;
 mod throttle;
 
-/// The client itself, without claude-mesh: if these fail, the lab is broken and not the mesh.
+/// The client itself, without claude-mesh: if these tests fail, the lab is broken and not the mesh.
 mod client_alone;
 
 /// Questions between sessions, as their users see them.

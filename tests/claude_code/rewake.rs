@@ -43,7 +43,7 @@ fn rewake_hook_wakes_a_session_until_its_budget_is_spent() {
     at_frontend.wait_for("it was held");
 
     let conversation = idle.conversation();
-    let last = conversation.last().expect("it was asked");
+    let last = conversation.last().expect("the model received a request");
     assert_eq!(
         last.count("<peer-question "),
         BUDGET,

@@ -65,7 +65,7 @@ fn work_on_tasks(request: &Request) -> Vec<Block> {
     let task = &result(request)["task"];
     match task["status"].as_str() {
         Some("in_progress") => update_status(
-            task["task_id"].as_str().expect("it has one"),
+            task["task_id"].as_str().expect("the entry has an id"),
             "in_review",
             None,
         ),

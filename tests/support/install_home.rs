@@ -32,7 +32,7 @@ impl InstallHome {
         let at = |name: &str| {
             let folder = root.path().join(name);
             fs::create_dir(&folder).expect("a new folder can be made");
-            folder.canonicalize().expect("it was just made")
+            folder.canonicalize().expect("the folder exists")
         };
         let (home, programs, project) = (at("home"), at("bin"), at("project"));
         for name in PROGRAMS {
@@ -78,7 +78,7 @@ impl InstallHome {
         scope: InstallScope,
         options: InstallOptions,
     ) -> AppliedChanges {
-        let plan = install(&self.places, scope, options).expect("the files are sound");
+        let plan = install(&self.places, scope, options).expect("the files are valid");
         plan.apply(now()).expect("the folders can be written")
     }
 
@@ -96,7 +96,7 @@ impl InstallHome {
 
     #[track_caller]
     pub(crate) fn uninstall(&self, scope: InstallScope) -> AppliedChanges {
-        let plan = uninstall(&self.places, scope).expect("the files are sound");
+        let plan = uninstall(&self.places, scope).expect("the files are valid");
         plan.apply(now()).expect("the folders can be written")
     }
 
@@ -164,5 +164,5 @@ pub(crate) fn json_of(path: &Path) -> Value {
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {
-    fs::metadata(path).expect("it is there").mode() & 0o7777
+    fs::metadata(path).expect("the file exists").mode() & 0o7777
 }
