@@ -4,10 +4,10 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::format::bold_name;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::{CliError, Failure};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, text_input};
 use crate::mesh;
 use crate::mesh::{EraseOutcome, MemorySelector};
