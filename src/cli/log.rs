@@ -56,7 +56,7 @@ pub(super) struct LogArgs {
 /// How many events are read at a time.
 const EVENTS_PER_PAGE: usize = 500;
 
-/// Prints or follows the log, shows a question, or erases it.
+/// Prints or follows the event log, shows a question, or erases it.
 pub(super) fn log(context: &CliContext, args: &LogArgs) -> CommandResult {
     if let Some(id) = &args.forget {
         return forget(context, id);

@@ -289,7 +289,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
         print::json(&body)?;
     } else {
         print::line(
-            "erased, with its earlier versions; the log keeps its events, without the text",
+            "erased, with its earlier versions; the event log keeps its events, without the text",
         )?;
         erase_residue.report(context)?;
     }
