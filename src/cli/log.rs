@@ -239,7 +239,7 @@ fn forget(context: &CliContext, id: &str) -> CommandResult {
         return Ok(CommandStatus::Done);
     }
     print::line(&format!(
-        "removed from {}: the question of {asker} to {target} with {}; the log keeps its events, without the texts",
+        "removed from {}: the question of {asker} to {target} with {}; the event log keeps its events, without the texts",
         context.shown(&context.location.database),
         parts.join(", ")
     ))?;
