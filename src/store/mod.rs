@@ -13,6 +13,7 @@
 mod backup_files;
 mod busy_handler;
 mod claim;
+mod columns;
 mod connect;
 mod counters;
 mod create;

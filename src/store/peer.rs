@@ -1,4 +1,5 @@
 //! Statements on peers and their earlier names.
+use crate::store::columns::column;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::transaction::Tx;
@@ -79,23 +80,23 @@ const WITH_LIVE_SESSION: &str =
 impl Peer {
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
         Ok(Self {
-            id: row.get("id")?,
-            kind: PeerKind::of(row.get_ref("kind")?.as_str()?),
-            name: PeerName::from_stored(row.get("name")?),
-            requested_name: row.get("wanted")?,
-            project: row.get("project")?,
-            seat: row.get("seat")?,
-            role: row.get("role")?,
-            summary: row.get("summary")?,
-            branch: row.get("branch")?,
-            prompt_ptr: row.get("prompt_ptr")?,
-            git_root: row.get("git_root")?,
-            git_common: row.get("git_common")?,
-            git_branch: row.get("git_branch")?,
-            ttl_ms: row.get("ttl_ms")?,
-            quiet_until_ms: row.get("quiet_until_ms")?,
-            epoch: row.get("epoch")?,
-            last_seen_at_ms: row.get("last_seen_at_ms")?,
+            id: row.get(column!(PEER_COLUMNS, "id"))?,
+            kind: PeerKind::of(row.get_ref(column!(PEER_COLUMNS, "kind"))?.as_str()?),
+            name: PeerName::from_stored(row.get(column!(PEER_COLUMNS, "name"))?),
+            requested_name: row.get(column!(PEER_COLUMNS, "wanted"))?,
+            project: row.get(column!(PEER_COLUMNS, "project"))?,
+            seat: row.get(column!(PEER_COLUMNS, "seat"))?,
+            role: row.get(column!(PEER_COLUMNS, "role"))?,
+            summary: row.get(column!(PEER_COLUMNS, "summary"))?,
+            branch: row.get(column!(PEER_COLUMNS, "branch"))?,
+            prompt_ptr: row.get(column!(PEER_COLUMNS, "prompt_ptr"))?,
+            git_root: row.get(column!(PEER_COLUMNS, "git_root"))?,
+            git_common: row.get(column!(PEER_COLUMNS, "git_common"))?,
+            git_branch: row.get(column!(PEER_COLUMNS, "git_branch"))?,
+            ttl_ms: row.get(column!(PEER_COLUMNS, "ttl_ms"))?,
+            quiet_until_ms: row.get(column!(PEER_COLUMNS, "quiet_until_ms"))?,
+            epoch: row.get(column!(PEER_COLUMNS, "epoch"))?,
+            last_seen_at_ms: row.get(column!(PEER_COLUMNS, "last_seen_at_ms"))?,
         })
     }
 }

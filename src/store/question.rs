@@ -1,4 +1,5 @@
 //! Statements on questions: asked, delivered, answered, withdrawn, expired, erased.
+use crate::store::columns::column;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::transaction::Tx;
@@ -90,6 +91,10 @@ pub struct QuestionDelivery {
 
 const QUESTION_COLUMNS: &str = "q.id, q.asker_peer, q.asker_session, q.target_peer, q.question, q.context, q.depth, q.state, q.asked_at_ms, q.expires_at_ms, q.wake, q.woken_at_ms, q.shown_at_ms, q.shown_times, q.answer, q.answered_by, q.answered_at_ms, q.answer_late, q.answer_shown_at_ms, q.wake_problem, q.held";
 
+/// The delivery to one session, selected after the columns of the question.
+const DELIVERY_COLUMNS: &str =
+    "s.times, s.turn, s.stops, s.stops_in_turn, s.interrupts, s.interrupted_at_ms";
+
 impl Question {
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
         let answered_by = |word: &str| match word {
@@ -97,30 +102,30 @@ impl Question {
             _ => AnsweredBy::Session,
         };
         Ok(Self {
-            id: row.get("id")?,
-            asker: row.get("asker_peer")?,
-            asker_session: row.get("asker_session")?,
-            target: row.get("target_peer")?,
-            question: row.get("question")?,
-            context: row.get("context")?,
-            depth: row.get("depth")?,
-            state: QuestionState::of(row.get_ref("state")?.as_str()?),
-            asked_at_ms: row.get("asked_at_ms")?,
-            expires_at_ms: row.get("expires_at_ms")?,
-            wake: WakeState::of(row.get_ref("wake")?.as_str()?),
-            woken_at_ms: row.get("woken_at_ms")?,
-            wake_problem: row.get("wake_problem")?,
-            held: row.get("held")?,
-            shown_at_ms: row.get("shown_at_ms")?,
-            shown_times: row.get("shown_times")?,
-            answer: row.get("answer")?,
+            id: row.get(column!(QUESTION_COLUMNS, "id"))?,
+            asker: row.get(column!(QUESTION_COLUMNS, "asker_peer"))?,
+            asker_session: row.get(column!(QUESTION_COLUMNS, "asker_session"))?,
+            target: row.get(column!(QUESTION_COLUMNS, "target_peer"))?,
+            question: row.get(column!(QUESTION_COLUMNS, "question"))?,
+            context: row.get(column!(QUESTION_COLUMNS, "context"))?,
+            depth: row.get(column!(QUESTION_COLUMNS, "depth"))?,
+            state: QuestionState::of(row.get_ref(column!(QUESTION_COLUMNS, "state"))?.as_str()?),
+            asked_at_ms: row.get(column!(QUESTION_COLUMNS, "asked_at_ms"))?,
+            expires_at_ms: row.get(column!(QUESTION_COLUMNS, "expires_at_ms"))?,
+            wake: WakeState::of(row.get_ref(column!(QUESTION_COLUMNS, "wake"))?.as_str()?),
+            woken_at_ms: row.get(column!(QUESTION_COLUMNS, "woken_at_ms"))?,
+            wake_problem: row.get(column!(QUESTION_COLUMNS, "wake_problem"))?,
+            held: row.get(column!(QUESTION_COLUMNS, "held"))?,
+            shown_at_ms: row.get(column!(QUESTION_COLUMNS, "shown_at_ms"))?,
+            shown_times: row.get(column!(QUESTION_COLUMNS, "shown_times"))?,
+            answer: row.get(column!(QUESTION_COLUMNS, "answer"))?,
             answered_by: row
-                .get_ref("answered_by")?
+                .get_ref(column!(QUESTION_COLUMNS, "answered_by"))?
                 .as_str_or_null()?
                 .map(answered_by),
-            answered_at_ms: row.get("answered_at_ms")?,
-            answer_late: row.get("answer_late")?,
-            answer_shown_at_ms: row.get("answer_shown_at_ms")?,
+            answered_at_ms: row.get(column!(QUESTION_COLUMNS, "answered_at_ms"))?,
+            answer_late: row.get(column!(QUESTION_COLUMNS, "answer_late"))?,
+            answer_shown_at_ms: row.get(column!(QUESTION_COLUMNS, "answer_shown_at_ms"))?,
         })
     }
 }
@@ -128,15 +133,20 @@ impl Question {
 impl QuestionDelivery {
     /// The columns of `showing` are NULL before the first delivery to the session.
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
-        let count = |column: &str| row.get(column).map(|times: Option<u32>| times.unwrap_or(0));
+        macro_rules! delivery_column {
+            ($name:literal) => {
+                column!(after QUESTION_COLUMNS, DELIVERY_COLUMNS, $name)
+            };
+        }
+        let count = |position: usize| row.get(position).map(Option::<u32>::unwrap_or_default);
         Ok(Self {
             question: Question::from_row(row)?,
-            delivery_count: count("times")?,
-            turn: row.get("turn")?,
-            stop_blocks: count("stops")?,
-            stop_blocks_in_turn: count("stops_in_turn")?,
-            interrupts: count("interrupts")?,
-            interrupted_at_monotonic_ms: row.get("interrupted_at_ms")?,
+            delivery_count: count(delivery_column!("times"))?,
+            turn: row.get(delivery_column!("turn"))?,
+            stop_blocks: count(delivery_column!("stops"))?,
+            stop_blocks_in_turn: count(delivery_column!("stops_in_turn"))?,
+            interrupts: count(delivery_column!("interrupts"))?,
+            interrupted_at_monotonic_ms: row.get(delivery_column!("interrupted_at_ms"))?,
         })
     }
 }
@@ -207,7 +217,7 @@ impl Tx<'_> {
     ) -> rusqlite::Result<Vec<QuestionDelivery>> {
         self.sql
             .prepare_cached(&format!(
-                "SELECT {QUESTION_COLUMNS}, s.times, s.turn, s.stops, s.stops_in_turn, s.interrupts, s.interrupted_at_ms
+                "SELECT {QUESTION_COLUMNS}, {DELIVERY_COLUMNS}
                  FROM question q LEFT JOIN showing s ON s.question_id = q.id AND s.session_id = ?2
                  WHERE q.target_peer = ?1 AND q.state = 'open' AND q.expires_at_ms > ?3 ORDER BY q.id LIMIT 200"
             ))?

@@ -1,4 +1,5 @@
 //! Rows of sessions: processes of clients that are or were registered at a peer.
+use crate::store::columns::column;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::transaction::Tx;
@@ -79,44 +80,47 @@ const SESSION_COLUMNS: &str = "id, peer_id, host, boot, pid_namespace, pid, star
 impl Session {
     fn from_row(row: &Row) -> rusqlite::Result<Self> {
         Ok(Self {
-            id: row.get("id")?,
-            peer: row.get("peer_id")?,
+            id: row.get(column!(SESSION_COLUMNS, "id"))?,
+            peer: row.get(column!(SESSION_COLUMNS, "peer_id"))?,
             location: ProcessLocation {
-                host: row.get("host")?,
-                boot: row.get("boot")?,
-                pid_namespace: row.get("pid_namespace")?,
+                host: row.get(column!(SESSION_COLUMNS, "host"))?,
+                boot: row.get(column!(SESSION_COLUMNS, "boot"))?,
+                pid_namespace: row.get(column!(SESSION_COLUMNS, "pid_namespace"))?,
                 process: ProcessKey {
-                    pid: row.get("pid")?,
-                    started: row.get("started")?,
+                    pid: row.get(column!(SESSION_COLUMNS, "pid"))?,
+                    started: row.get(column!(SESSION_COLUMNS, "started"))?,
                 },
-                instance: row.get("instance")?,
+                instance: row.get(column!(SESSION_COLUMNS, "instance"))?,
             },
-            agent: row.get("agent")?,
-            client_session: row.get("client_session")?,
-            headless: row.get("headless")?,
-            has_server: row.get("has_server")?,
-            activity: row.get("activity")?,
-            turn: row.get("turn")?,
-            stop_streak: row.get("stop_streak")?,
-            restart_notified: row.get("told_restart")?,
-            posted_turns: row.get("posted_turns")?,
+            agent: row.get(column!(SESSION_COLUMNS, "agent"))?,
+            client_session: row.get(column!(SESSION_COLUMNS, "client_session"))?,
+            headless: row.get(column!(SESSION_COLUMNS, "headless"))?,
+            has_server: row.get(column!(SESSION_COLUMNS, "has_server"))?,
+            activity: row.get(column!(SESSION_COLUMNS, "activity"))?,
+            turn: row.get(column!(SESSION_COLUMNS, "turn"))?,
+            stop_streak: row.get(column!(SESSION_COLUMNS, "stop_streak"))?,
+            restart_notified: row.get(column!(SESSION_COLUMNS, "told_restart"))?,
+            posted_turns: row.get(column!(SESSION_COLUMNS, "posted_turns"))?,
             wake_attempt: WakeAttempt::from_row(row)?,
-            started_at_ms: row.get("started_at_ms")?,
-            last_seen_at_ms: row.get("last_seen_at_ms")?,
-            ended_at_ms: row.get("ended_at_ms")?,
+            started_at_ms: row.get(column!(SESSION_COLUMNS, "started_at_ms"))?,
+            last_seen_at_ms: row.get(column!(SESSION_COLUMNS, "last_seen_at_ms"))?,
+            ended_at_ms: row.get(column!(SESSION_COLUMNS, "ended_at_ms"))?,
         })
     }
 }
 
 impl WakeAttempt {
     fn from_row(row: &Row) -> rusqlite::Result<Option<Self>> {
-        let nonce_and_time = (row.get("ring_nonce")?, row.get("rung_at_ms")?);
+        let nonce_and_time = (
+            row.get(column!(SESSION_COLUMNS, "ring_nonce"))?,
+            row.get(column!(SESSION_COLUMNS, "rung_at_ms"))?,
+        );
         let (Some(nonce), Some(at_monotonic_ms)) = nonce_and_time else {
             return Ok(None);
         };
         Ok(Some(Self {
             nonce,
-            count: row.get("ring_count")?,
+            count: row.get(column!(SESSION_COLUMNS, "ring_count"))?,
             at_monotonic_ms,
         }))
     }
