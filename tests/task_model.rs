@@ -118,7 +118,7 @@ impl Rejection {
             "not_found" => Self::Unknown,
             "not_yours" => Self::NotYours,
             "invalid_argument" if says("\"reason\" is missing") => Self::Reason,
-            "conflict" if says("so it cannot become") => Self::TaskStep,
+            "conflict" if says("so it cannot become") => Self::Transition,
             "conflict" if says("the task cannot start") => Self::OpenDependency,
             "conflict" if says("would wait for itself") => Self::Cycle,
             "conflict" if says("has version") => Self::Version,

@@ -297,7 +297,7 @@ pub(super) fn claims(context: &CliContext, args: &ClaimsArgs) -> CommandResult {
     if context.json {
         let resource_claims: Vec<_> = resource_claims
             .iter()
-            .map(|line| output::line(line, me.as_ref(), &now))
+            .map(|line| output::claim_queue(line, me.as_ref(), &now))
             .collect();
         print::json(&json!({ "claims": resource_claims }))?;
     } else if resource_claims.is_empty() {

@@ -216,7 +216,7 @@ fn check_claude_code(settings: &Settings, paths: &InstallPaths) -> Finding {
             "claude doctor",
         );
     };
-    if setup::has_rewake_hook(paths) {
+    if setup::has_waiting_hook(paths) {
         ok(format!("Claude Code {version} ({place})"))
     } else if claude_code::has_inbox(&version) {
         ok(format!(
@@ -376,7 +376,7 @@ fn test_doorbell() -> Result<(ListenerKind, bool), Fault> {
     let waker = Arc::clone(&signal);
     let listener = doorbells.listen(session, false, move || waker.raise())?;
     let seen = signal.count();
-    doorbells.ring(session);
+    doorbells.write_doorbell(session);
     signal.wait_until_raised(seen, Duration::from_secs(2));
     Ok((listener.kind(), signal.count() > seen))
 }

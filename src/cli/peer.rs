@@ -12,7 +12,7 @@ use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::{CliError, Failure};
 use crate::mesh::{Mesh, PeerScope, PeerView, RankedPeer};
-use crate::model::activity::ActivitySummary;
+use crate::model::activity_summary::ActivitySummary;
 use crate::model::elapsed::{format_ago, format_duration};
 use crate::model::expertise::ExpertiseQuery;
 use crate::model::peer::nearest;

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
-use super::client::{Lab, Session, WAIT_TIMEOUT};
+use super::client::{Lab, LabSession, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 
@@ -162,7 +162,7 @@ fn answering_session<'lab>(
     lab: &'lab Lab,
     project: &'lab std::path::Path,
     api: &'lab ScriptedApi,
-) -> Session<'lab> {
+) -> LabSession<'lab> {
     lab.session(project, api).env("CLAUDE_MESH_ANSWER", "1")
 }
 
