@@ -265,7 +265,9 @@ fn between_members(pin: Pin, asker_count: usize, rounds: usize, whole: bool) -> 
         } else {
             baseline::store(&mut sql, &question, &mailbox);
             let began = now_ns();
-            peer.mesh().doorbells().ring(session.parse().unwrap());
+            peer.mesh()
+                .doorbells()
+                .write_doorbell(session.parse().unwrap());
             began
         };
         let ended = asker.ended_at();

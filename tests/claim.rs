@@ -281,7 +281,7 @@ fn waiting_claim_call_returns_when_it_is_promoted() {
     let (ada, bo) = (world.session("ada"), world.session("bo"));
     claim_granted(&ada, "deploy", json!({}));
     let waiting_claim = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
-    waiting_claim.wait_for_progress("place 1 in line, held by ada");
+    waiting_claim.wait_for_progress("position 1 in the queue, held by ada");
     assert_eq!(release(&ada, "deploy")["promoted"], json!(["bo"]));
     let result = waiting_claim.result();
     assert_eq!(
@@ -348,7 +348,7 @@ fn question_interrupts_a_claim_wait_and_keeps_the_ticket() {
     bo.send_reply(out["questions"][0]["question_id"].as_str().unwrap(), "5433");
     assert_eq!(ask.result()["answer"], "5433");
     let again = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
-    again.wait_for_progress("place 1 in line");
+    again.wait_for_progress("position 1 in the queue");
     release(&ada, "deploy");
     assert_eq!(again.result()["claim_id"], out["claim_id"]);
 }

@@ -1,10 +1,10 @@
 //! Counters: status and gc report exactly what is stored, after any operations, without counting rows.
 mod random_steps;
 
-use claude_mesh::mesh::{EntryKey, EntryRange, JoinRequest, Member, NewValue, ProjectEvent};
+use claude_mesh::mesh::{JoinRequest, Member, NewValue, ProjectEvent};
 use claude_mesh::model::PeerKind;
 use claude_mesh::model::event::EventFilter;
-use claude_mesh::model::state::Namespace;
+use claude_mesh::model::state::{EntryKey, EntryRange, Namespace};
 use claude_mesh::platform::Clock;
 use serde_json::{Value, json};
 

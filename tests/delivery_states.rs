@@ -5,7 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 use std::time::Instant;
 
-use claude_mesh::mesh::{InboxState, Member, WakeAction};
+use claude_mesh::mesh::{InboxSocketState, Member, WakeAction};
 use claude_mesh::model::peer::Address;
 use claude_mesh::model::throttle::PersonAlert;
 use claude_mesh::model::{Activity, WakeState};
@@ -236,16 +236,19 @@ fn full_inbox_delays_the_wake_line_without_reporting_a_wake() {
     set_session_activity(&mut bo, "idle");
     let id = asked(&mut ada, "bo", "which port?");
     let me = bo.handle().clone();
-    let full = |for_ms| move || InboxState::Full { for_ms };
+    let full = |for_ms| move || InboxSocketState::Full { for_ms };
     for for_ms in [2_000, 1_000] {
         let waits = rest_for(Some(for_ms));
-        assert_eq!(bo.mesh().attend(&me, full(for_ms)).unwrap(), waits);
+        assert_eq!(
+            bo.mesh().next_wake_action(&me, full(for_ms)).unwrap(),
+            waits
+        );
         assert_eq!(delivery(&mut ada, id).wake, WakeState::None);
         fixture.clock.advance_ms(60_000);
     }
     wake_attempts(&mut bo);
     fixture.clock.advance_ms(60_000);
-    bo.mesh().attend(&me, full(2_000)).unwrap();
+    bo.mesh().next_wake_action(&me, full(2_000)).unwrap();
     assert_eq!(delivery(&mut ada, id).wake, WakeState::Inbox);
     wake_attempts(&mut bo);
     fixture.clock.advance_ms(3_000);

@@ -158,7 +158,7 @@ fn module_specific_code_stays_in_its_module() {
     // The demo plays Claude Code, and quoted text must not contain its tags.
     forbid(
         "claude_code",
-        &["claude_code/", "cli/demo/", "platform/text.rs"],
+        &["claude_code/", "cli/demo/", "platform/foreign_text.rs"],
         &[
             "cross-session-message",
             "task-notification",

@@ -336,16 +336,16 @@ fn session_start_counts_memories_without_showing_them() {
     };
     assert!(!start(&ada).contains("emember"));
     remember(&ada, "quiet words", json!({ "key": "a" }));
-    assert!(start(&ada).contains("1 memory is kept for this project"));
+    assert!(start(&ada).contains("1 memory is stored for this project"));
     remember(&ada, "newer words", json!({ "key": "a" }));
     remember(&ada, "more words", json!({}));
     let text = start(&world.session("shop"));
     assert!(
-        text.contains("2 memories are kept for this project"),
+        text.contains("2 memories are stored for this project"),
         "{text}"
     );
     assert!(!text.contains("words"), "{text}");
-    assert!(!start(&world.session("other")).contains("kept for this project"));
+    assert!(!start(&world.session("other")).contains("stored for this project"));
 }
 
 #[test]

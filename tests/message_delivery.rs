@@ -125,7 +125,7 @@ fn session_start_reports_unread_mail_without_marking_it() {
     post(&ada, json!({ "to": "*", "body": "two" }));
     let said = bo.hook("SessionStart", json!({ "source": "resume" }));
     let text = attached_context(&said);
-    assert!(text.contains("Waiting: 2 unread messages."), "{text}");
+    assert!(text.contains("Pending: 2 unread messages."), "{text}");
     assert!(bo.prompt("t1").unwrap().contains("2 new messages"));
 }
 
@@ -306,7 +306,7 @@ fn release_wakes_the_next_idle_waiter_which_sees_it_once() {
     release_to(&ada, "deploy", "bo");
     let line = bo.next_wake_line();
     assert!(
-        line.contains("a claim you stood in line for is yours now."),
+        line.contains("a claim you queued for was granted."),
         "{line}"
     );
     let said = bo.read_wake_line(&line, "t1");

@@ -92,7 +92,7 @@ fn waiting(world: &World, session: &Session) -> bool {
         .collect();
     let doorbells = Doorbells::of(&world.database());
     ids.iter()
-        .any(|id| doorbells.is_hook_waiter_running(id.parse().unwrap()))
+        .any(|id| doorbells.is_waiting_hook_running(id.parse().unwrap()))
 }
 
 /// Opens an idle session without an inbox, with a hook waiting beside it.

@@ -290,7 +290,7 @@ fn stop_blocks_are_counted_in_peers_status_and_log() {
     assert!(table.contains("kept 2"), "{table}");
     assert_eq!(ada.call("mesh_status", json!({}))["brakes"]["stops"], 2);
     assert!(
-        log_output(&world).contains("bo was kept in its turn by the question of ada (2 in a row)")
+        log_output(&world).contains("bo continued its turn for the question of ada (2 in a row)")
     );
     // The next turn starts at depth 0.
     bo.prompt("t2");

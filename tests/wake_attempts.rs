@@ -1,6 +1,6 @@
 //! Wake attempts as the event log records them, under a manual clock.
 
-use claude_mesh::mesh::{InboxState, Member, Rewake, WakeAction};
+use claude_mesh::mesh::{InboxSocketState, Member, WaitingHookAction, WakeAction};
 use claude_mesh::model::{DeliveryStatus, Event, WakeState};
 use claude_mesh::platform::id::QuestionId;
 use serde_json::{Value, json};
@@ -20,7 +20,10 @@ pub(crate) fn rest_for(after_ms: Option<i64>) -> WakeAction {
 /// Polls the wake policy as the server of a member does at every doorbell.
 pub(crate) fn next_wake_action(member: &mut Member) -> WakeAction {
     let me = member.handle().clone();
-    member.mesh().attend(&me, || InboxState::Open).unwrap()
+    member
+        .mesh()
+        .next_wake_action(&me, || InboxSocketState::Open)
+        .unwrap()
 }
 
 /// Polls the wake policy, which must post a line.
@@ -129,11 +132,15 @@ fn wall_clock_jump_does_not_delay_the_rewake_hook() {
     wake_attempts(&mut bo);
     fixture.clock.jump_wall_ms(-3_600_000);
     let me = bo.handle().clone();
-    let mut hook = || bo.mesh().rewake(&me).unwrap();
+    let mut hook = || bo.mesh().waiting_hook_action(&me).unwrap();
     let after_ms = Some(3_000);
-    assert_eq!(hook(), Rewake::Wait { after_ms }, "the line goes first");
+    assert_eq!(
+        hook(),
+        WaitingHookAction::Wait { after_ms },
+        "the line goes first"
+    );
     fixture.clock.advance_ms(3_000);
-    assert_eq!(hook(), Rewake::Now);
+    assert_eq!(hook(), WaitingHookAction::Now);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use serde_json::Value;
 
 use super::hook_payload::HookPayload;
-use super::inbox_socket::doorbell_nonce;
+use super::inbox_socket::wake_line_nonce;
 
 /// Something that happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct Prompt {
     pub typed: bool,
     /// The full text.
     pub text: String,
-    /// The nonce, if the prompt is a doorbell of claude-mesh.
-    pub doorbell: Option<String>,
+    /// The nonce, if the prompt is a wake line of claude-mesh.
+    pub wake_line_nonce: Option<String>,
     /// The prompt id of the turn.
     pub turn: Option<String>,
 }
@@ -75,7 +75,7 @@ impl HookEvent {
                 let text = payload.prompt.unwrap_or_default();
                 let prompt = Prompt {
                     typed: is_typed(&text),
-                    doorbell: doorbell_nonce(&text).map(str::to_owned),
+                    wake_line_nonce: wake_line_nonce(&text).map(str::to_owned),
                     turn,
                     text,
                 };

@@ -17,7 +17,7 @@ pub use hook_event::{HookEvent, Prompt};
 pub use hook_output::HookOutput;
 pub use hook_payload::{HookPayload, ToolInput};
 pub use inbox_rate_limit::InboxRateLimit;
-pub use inbox_socket::{doorbell_lines, doorbell_nonce};
+pub use inbox_socket::{wake_line_frames, wake_line_nonce};
 pub use registry::{RegistryEntry, registry_entry};
 pub use session_process::find_session_ancestor;
 pub(crate) use settings_files::{

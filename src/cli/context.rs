@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::print;
 use crate::claude_code;
 use crate::claude_code::RegistryEntry;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::error::{CliError, Failure};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{JoinRequest, Member, Mesh, MeshOptions, SessionHandle};
 use crate::model::{PeerKind, PeerName};
+use crate::platform::foreign_text::escape_reserved_tags;
 use crate::platform::isolation::MeshLocation;
 use crate::platform::process;
 use crate::platform::process::ProcessKey;
@@ -168,7 +169,7 @@ impl CliContext {
         if self.is_person() {
             text::strip_terminal_controls(text)
         } else {
-            text::defang(text)
+            escape_reserved_tags(text)
         }
     }
 

@@ -4,10 +4,10 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::format::bold_name;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::{CliError, Failure};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, text_input};
 use crate::mesh;
 use crate::mesh::{EraseOutcome, MemorySelector};
@@ -146,7 +146,7 @@ fn remember(context: &CliContext, args: &RememberArgs) -> CommandResult {
         scope: args.scope.into(),
         force: args.force,
     };
-    let home = mesh.memory_home(&context.project)?;
+    let home = mesh.project_memory_scope(&context.project)?;
     let remembered = mesh.remember(me, &home, new)?;
     if context.json {
         print::json(&output::remembered(&remembered))?;
@@ -178,7 +178,7 @@ fn recall(
         scope: filter.scope.map(MemoryScope::from),
         limit: filter.limit as usize,
     };
-    let home = mesh.memory_home(&context.project)?;
+    let home = mesh.project_memory_scope(&context.project)?;
     let found = mesh.recall(&home, wanted)?;
     if context.json {
         let memories: Vec<Value> = found
@@ -204,7 +204,7 @@ fn history(context: &CliContext, args: &RecallArgs) -> CommandResult {
         return context.report_no_mesh(&json!({ "versions": [] }));
     };
     let scope = args.filter.scope.map(MemoryScope::from);
-    let home = mesh.memory_home(&context.project)?;
+    let home = mesh.project_memory_scope(&context.project)?;
     let versions = mesh.memory_history(&home, key, scope)?;
     if context.json {
         let versions: Vec<Value> = versions.iter().map(output::version).collect();
@@ -269,7 +269,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
         return context.report_no_mesh(&json!({ "forgotten": 0 }));
     };
     let SessionGuard { mesh, me, .. } = &mut context.register(mesh)?;
-    let home = mesh.memory_home(&context.project)?;
+    let home = mesh.project_memory_scope(&context.project)?;
     let forgotten = mesh.forget(me, &home, which)?;
     if forgotten == EraseOutcome::NotFound {
         if context.json {
@@ -289,7 +289,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
         print::json(&body)?;
     } else {
         print::line(
-            "erased, with its earlier versions; the log keeps its events, without the text",
+            "erased, with its earlier versions; the event log keeps its events, without the text",
         )?;
         erase_residue.report(context)?;
     }

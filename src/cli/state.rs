@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, table, text_input};
-use crate::mesh::{EntryKey, EntryRange, NewValue};
+use crate::mesh::NewValue;
 use crate::model::elapsed::format_ago;
-use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
+use crate::model::state::{EntryKey, EntryRange, Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::platform::text;
 use crate::tools::output;
 

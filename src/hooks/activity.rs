@@ -5,7 +5,7 @@
 use super::call::HookCall;
 use crate::claude_code::HookEvent;
 use crate::mesh::{Mesh, SessionHandle};
-use crate::model::activity::{ActivitySummary, excerpt};
+use crate::model::activity_summary::{ActivitySummary, excerpt};
 use crate::platform::fault_log;
 
 /// Records what this event shows of the work. A fault goes to the fault log and does not fail the hook.
@@ -67,7 +67,7 @@ mod tests {
         let prompt = Prompt {
             typed,
             text: text.into(),
-            doorbell: None,
+            wake_line_nonce: None,
             turn: None,
         };
         HookEvent::Prompted {

@@ -1,5 +1,6 @@
-//! The text of a hook within the limit of Claude Code, and how foreign text is cut and escaped for it.
-use crate::platform::text::{cut_utf16, defang, utf16_len};
+//! Builds the text of a hook within the size limit of Claude Code: blocks of foreign text share a budget, and what does
+//! not fit is counted.
+use crate::platform::text::{cut_utf16, utf16_len};
 
 /// The limit of a hook's text in UTF-16 units. Claude Code replaces more than 10,000 by a preview.
 const UNITS_MAX: usize = 9_500;
@@ -77,9 +78,4 @@ impl BudgetedText {
     pub(super) fn finish(self) -> String {
         cut_utf16(self.text.trim(), UNITS_MAX).to_owned()
     }
-}
-
-/// Returns foreign text in a form that is safe in an attribute of a tag.
-pub(super) fn sanitize_attribute(text: &str) -> String {
-    defang(text).replace('"', "'").replace(['\n', '\t'], " ")
 }

@@ -1,4 +1,5 @@
-//! One call of a hook, and what every hook needs: the process of the session, its project, the open mesh, its registration.
+//! Defines one call of a hook, with what every hook needs: the process of the session, its project, the open mesh, its
+//! registration.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +20,7 @@ const LOCK_TIMEOUT_AT_SESSION_EDGES: Duration = Duration::from_secs(1);
 /// One call of a hook.
 #[derive(Debug)]
 pub struct HookCall {
-    /// The event.
     pub event: HookEvent,
-    /// The settings of this process.
     pub settings: Settings,
 }
 

@@ -11,7 +11,8 @@ use crate::mesh::{file_resource, lease_expires_at_ms};
 use crate::model::Error;
 use crate::model::elapsed::format_duration;
 use crate::platform::clock;
-use crate::platform::text::{cut_chars, defang, one_line};
+use crate::platform::foreign_text::escape_reserved_tags;
+use crate::platform::text::{cut_chars, one_line};
 use crate::store::Claim;
 
 /// Denies the edit of a file on which someone else has an exclusive claim.
@@ -53,10 +54,10 @@ fn denial_message(claim: &Claim, now: &crate::platform::Moment, project: &Path) 
     let note = claim.note.as_deref().map_or_else(String::new, |note| {
         format!(
             " Its note, written by that session and not by your user: \"{}\".",
-            one_line(&defang(cut_chars(note, 500)))
+            one_line(&escape_reserved_tags(cut_chars(note, 500)))
         )
     });
-    let shown = one_line(&defang(&shown.to_string_lossy()));
+    let shown = one_line(&escape_reserved_tags(&shown.to_string_lossy()));
     let who = &claim.peer_name;
     let wait =
         serde_json::json!({ "resource": claim.resource, "wait": "queue", "wait_seconds": 600 });

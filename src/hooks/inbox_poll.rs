@@ -80,7 +80,7 @@ fn restart_notice(
     }
 }
 
-/// Records whether the session is busy, if the registry of Claude Code does not say it.
+/// Records whether the session is busy, if the registry of Claude Code does not record it.
 fn record_activity(call: &HookCall, mesh: &mut Mesh, me: &SessionHandle, process: ProcessKey) {
     let status_known = claude_code::registry_entry(&call.settings.claude.config_dir, process)
         .is_some_and(|entry| entry.status.is_some());

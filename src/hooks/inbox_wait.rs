@@ -1,10 +1,10 @@
-//! The hook that waits beside an idle session whose inbox accepts no lines, and wakes it by exit code 2.
+//! The waiting hook: runs beside an idle session whose inbox accepts no lines, and wakes it by exit code 2.
 //!
 //! One waits for each session: Claude Code starts one at the end of every turn, and one that finds another exits at once. It
 //! ends with its session or the process of the session, or Claude Code ends it. After a wake, the end of that turn starts
 //! the next one.
 use super::call::HookCall;
-use super::hook_wake;
+use super::waiting_hook;
 use crate::claude_code::HookEvent;
 use crate::model::{Error, PeerKind};
 use crate::platform::lock;
@@ -28,8 +28,8 @@ pub fn inbox_wait(call: &HookCall) -> Result<Option<String>, Error> {
     if me.kind == PeerKind::Run {
         return Ok(None);
     }
-    let Some(_guard) = lock::acquire(&mesh.doorbells().hook_waiter_lock_path(me.session))? else {
+    let Some(_guard) = lock::acquire(&mesh.doorbells().waiting_hook_lock_path(me.session))? else {
         return Ok(None);
     };
-    hook_wake::wait_for_wake(&mut mesh, &me, client, call.settings.polling)
+    waiting_hook::wait_for_wake(&mut mesh, &me, client, call.settings.polling)
 }

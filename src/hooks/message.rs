@@ -1,10 +1,8 @@
 //! Mentions new mail at a prompt: each message once, and its text only if it is short. `list_messages` has the rest.
-use super::budgeted_text::{BudgetedText, sanitize_attribute};
+use super::budgeted_text::BudgetedText;
+use super::quoted_block::message_block;
 use crate::mesh::{Inbox, Mesh, SessionHandle};
 use crate::model::Error;
-use crate::model::elapsed::format_ago;
-use crate::model::message::SentTo;
-use crate::platform::text::defang;
 use crate::store::Message;
 
 /// Reads the mail to mention into the inbox, if there is any. Returns how much of it there is in all.
@@ -57,25 +55,4 @@ fn heading(count: u32) -> String {
         1 => "\nclaude-mesh: 1 new message from another session.\n".into(),
         _ => format!("\nclaude-mesh: {count} new messages from other sessions.\n"),
     }
-}
-
-fn message_block(message: &Message, now_ms: i64) -> String {
-    let to = match &message.to {
-        SentTo::Peer(_) => String::new(),
-        to => format!(" to=\"{to}\""),
-    };
-    let subject = message.subject.as_ref().map_or(String::new(), |text| {
-        format!(" subject=\"{}\"", sanitize_attribute(text))
-    });
-    let body = message.short_body().map_or_else(
-        || format!("({} bytes: list_messages shows them)", message.bytes),
-        defang,
-    );
-    format!(
-        "\n<peer-message id=\"{}\" from=\"{}\"{to} type=\"{}\"{subject} posted=\"{}\">\n{body}\n</peer-message>\n",
-        message.id,
-        message.from,
-        message.kind.as_str(),
-        format_ago(now_ms - message.posted_at_ms),
-    )
 }

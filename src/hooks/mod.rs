@@ -1,19 +1,17 @@
 //! The programs that Claude Code runs at its own events: session start, prompt, end of a turn, session end; on request also
 //! before an edit.
 //!
-//! They tell a model its name and what is pending for it, and continue a turn that would end while a question is
+//! They give a model its name and what is pending for it, and continue a turn that would end while a question is
 //! unanswered. A user waits for each of them, so a hook does as little as possible: it has no async runtime and no watcher,
 //! runs no migration and starts no process. Its stdout goes into the context of the model, so it prints one JSON object or
 //! nothing. A fault goes to the fault log, and the exit status is 0.
 //!
-//! One more program, `inbox_wait`, is installed on request. It runs beside the idle session and nobody waits for it. It
+//! The waiting hook, `inbox_wait`, is installed on request. It runs beside the idle session and nobody waits for it. It
 //! alone has a watcher, and it alone exits with 2, which wakes the session with the text on stderr.
 mod activity;
 mod budgeted_text;
 mod call;
 mod claim_guard;
-#[cfg(feature = "watcher")]
-mod hook_wake;
 mod inbox_poll;
 #[cfg(feature = "watcher")]
 mod inbox_wait;
@@ -21,9 +19,12 @@ mod message;
 mod program;
 mod prompt;
 mod prompt_text;
+mod quoted_block;
 mod session_end;
 mod session_start;
 mod stop;
+#[cfg(feature = "watcher")]
+mod waiting_hook;
 
 pub use call::HookCall;
 pub use claim_guard::claim_guard;

@@ -1,16 +1,16 @@
-//! A prompt: attaches what is pending for the session, each question in full once per turn.
+//! Handles a prompt: attaches what is pending for the session, each question in full once per turn.
 use std::time::Duration;
 
 use super::call::HookCall;
 use super::{message, prompt_text};
 use crate::claude_code::{HookOutput, Prompt};
 use crate::mesh::{
-    DoorbellStatus, Inbox, Mesh, PendingQuestion, SessionHandle, has_exhausted_stop_blocks,
+    Inbox, Mesh, PendingQuestion, SessionHandle, WakeLineStatus, has_exhausted_stop_blocks,
 };
 use crate::model::{Error, WakeState};
 use crate::store::QuestionDelivery;
 
-/// Attaches what is pending to a prompt. Drops a doorbell that is throttled or that has nothing new to announce.
+/// Attaches what is pending to a prompt. Drops a wake line if the session is throttled or if nothing new is pending.
 pub(super) fn attach_pending(
     call: &HookCall,
     mesh: &mut Mesh,
@@ -23,11 +23,11 @@ pub(super) fn attach_pending(
         me,
         prompt,
     };
-    match &prompt.doorbell {
-        Some(nonce) if delivery.mesh.doorbell_status(me, nonce)? == DoorbellStatus::Throttled => {
+    match &prompt.wake_line_nonce {
+        Some(nonce) if delivery.mesh.wake_line_status(me, nonce)? == WakeLineStatus::Throttled => {
             return Ok(Some(HookOutput::Block(prompt_text::HELD_NOTICE.into())));
         }
-        // A doorbell begins a turn only if something new comes with it.
+        // A wake line begins a turn only if something new comes with it.
         Some(_) => {}
         None => delivery.begin_turn()?,
     }
@@ -38,8 +38,8 @@ pub(super) fn attach_pending(
     inbox
         .answers
         .retain(|late| late.question.answer_shown_at_ms.is_none());
-    if prompt.doorbell.is_some() && has_nothing_new(&inbox) {
-        // A call has delivered it meanwhile, or it was answered: neither a turn nor a second copy for it.
+    if prompt.wake_line_nonce.is_some() && has_nothing_new(&inbox) {
+        // A call has delivered it meanwhile, or it was answered: no turn begins, and nothing is delivered twice.
         call.tolerate_unmarked(delivery.mesh.clear_wake_attempt(me))?;
         return Ok(Some(HookOutput::Block(prompt_text::SETTLED_NOTICE.into())));
     }
@@ -112,7 +112,7 @@ impl PromptDelivery<'_> {
         let now_ms = self.mesh.now().wall_ms;
         let (text, shown) =
             prompt_text::attachment_text(pending, unmentioned_mail, &exhausted, now_ms);
-        let wake_state = if self.prompt.doorbell.is_some() {
+        let wake_state = if self.prompt.wake_line_nonce.is_some() {
             WakeState::Inbox
         } else {
             WakeState::Hook

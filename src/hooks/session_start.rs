@@ -1,5 +1,5 @@
-//! The hook at the start of a session, also after a resume, `/clear` or a compaction: registers the session and tells its
-//! model its name, who else is here and what is pending.
+//! The hook at the start of a session, also after a resume, `/clear` or a compaction: registers the session and gives
+//! its model its name, the other sessions and what is pending.
 use super::call::HookCall;
 use crate::claude_code::{HookEvent, HookOutput};
 use crate::mesh::{Inbox, PeerScope, PeerView, SessionHandle};
@@ -8,7 +8,7 @@ use crate::model::{Error, PeerKind};
 /// At most this many other sessions are named.
 const NAMED_PEERS_MAX: usize = 12;
 
-/// Registers the session and returns the text for its model. A headless run that other sessions cannot ask is left alone.
+/// Registers the session and returns the text for its model. A headless run that other sessions cannot ask is ignored.
 pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let HookEvent::Started { session } = &call.event else {
         return Ok(None);
@@ -30,7 +30,7 @@ pub fn session_start(call: &HookCall) -> Result<Option<HookOutput>, Error> {
     let inbox = mesh.inbox(&me)?;
     let unread = mesh.unread(&me)?;
     let memories = if call.lists_tool_set("memory") {
-        let home = mesh.memory_home(&project)?;
+        let home = mesh.project_memory_scope(&project)?;
         mesh.count_memories(&home)?
     } else {
         0
@@ -76,11 +76,7 @@ fn pending_line(inbox: &Inbox, unread: u32) -> String {
             "late answer to you",
             "late answers to you",
         ),
-        (
-            inbox.granted.len(),
-            "claim that is yours now",
-            "claims that are yours now",
-        ),
+        (inbox.granted.len(), "granted claim", "granted claims"),
         (unread as usize, "unread message", "unread messages"),
     ];
     let pending: Vec<String> = counts
@@ -97,17 +93,18 @@ fn pending_line(inbox: &Inbox, unread: u32) -> String {
         "poll_inbox"
     };
     format!(
-        "\nWaiting: {}. They come with the next prompt; {tool} shows them now.",
+        "\nPending: {}. They come with the next prompt; {tool} shows them now.",
         pending.join(" and ")
     )
 }
 
 fn memories_line(memories: u32) -> String {
-    let kept = match memories {
-        0 => return String::new(),
-        1 => "1 memory is".to_owned(),
-        1_000.. => "1,000 or more memories are".to_owned(),
-        _ => format!("{memories} memories are"),
-    };
-    format!("\nRemembered: {kept} kept for this project; recall finds them.")
+    match memories {
+        0 => String::new(),
+        1 => "\n1 memory is stored for this project; recall finds it.".to_owned(),
+        1_000.. => {
+            "\n1,000 or more memories are stored for this project; recall finds them.".to_owned()
+        }
+        _ => format!("\n{memories} memories are stored for this project; recall finds them."),
+    }
 }

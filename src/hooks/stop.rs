@@ -1,4 +1,4 @@
-//! The end of a turn: continues the turn while questions are unanswered, if the mesh decides so.
+//! Handles the end of a turn: continues the turn while questions are unanswered, if the mesh decides so.
 //!
 //! The first time in a row the questions come as added context, then as a block.
 use super::call::HookCall;

@@ -1,5 +1,5 @@
 //! Promotes the tickets of a session that is in a claim queue without a waiting call: checks the queue when the earliest
-//! lease may have expired, so that the next is promoted although nobody uses the claim.
+//! lease may have expired, so that the next ticket is promoted although no session uses the claim.
 //!
 //! Nothing runs here while the session is in no queue: the doorbell wakes it, and a timer is set only for such a lease.
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) async fn watch_claim_queues(shared: Arc<Shared>, client: String) {
 
 async fn check_claim_queues(shared: &Shared, client: &str) -> Option<Duration> {
     let outcome = shared
-        .in_same_session(client, |at| at.mesh.settle_own_queues(&at.me))
+        .in_same_session(client, |call| call.mesh.settle_own_queues(&call.me))
         .await;
     match outcome {
         Ok(poll_after_ms) => poll_after_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),

@@ -1,5 +1,5 @@
-//! Wakes the session of the server: posts a line to its inbox for questions while no call waits, for mail that wakes, and
-//! for claims that were granted.
+//! Wakes the session of the server: posts a wake line to its inbox for questions while no call waits, for mail that
+//! wakes, and for claims that were granted.
 //!
 //! Nothing runs here while nothing is pending: the doorbell wakes it, and a timer is set only during a wake attempt.
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ use crate::claude_code::InboxRateLimit;
 use crate::mcp::server_faults;
 use crate::mcp::session_state::Shared;
 use crate::mcp::timer::sleep_or_wait_forever;
-use crate::mesh::{InboxState, WakeAction};
+use crate::mesh::{InboxSocketState, WakeAction};
 use crate::model::throttle::PersonAlert;
 
-/// How long a waiting call has precedence after the doorbell, which most often rings for what the call waits for.
+/// How long a waiting call takes precedence after a doorbell, which most often announces what the call waits for.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
-/// What the line asks the session to do; the hook adds the text of the question.
+/// What a wake line asks the session to do; the prompt hook adds the text of the question.
 const QUESTION_INSTRUCTION: &str = "Answer now with reply_to_peer; SendMessage does not reach the asker. If no question follows here, call poll_inbox.";
 /// The same for mail.
 const MAIL_INSTRUCTION: &str = "If none follows here, call list_messages.";
@@ -33,7 +33,7 @@ const NO_SOCKET: &str =
     "its Claude Code has no inbox socket (2.1.224 or later has one, unless started with --bare)";
 
 /// Wakes the session when needed, for as long as the server runs.
-pub(super) async fn attend(shared: Arc<Shared>, client: String) {
+pub(super) async fn run_inbox_waker(shared: Arc<Shared>, client: String) {
     let mut doorbell_signals = shared.doorbell_signals();
     let mut client_process = shared.client_process();
     let mut waiting_call_count = shared.waiting_call_count();
@@ -58,10 +58,10 @@ pub(super) async fn attend(shared: Arc<Shared>, client: String) {
             continue;
         }
         shared.end_waits(&client).await;
-        let inbox_state = || inbox_state(&shared, &waker.rate_limit);
-        let wake_action = shared.in_same_session(&client, |at| {
-            at.mesh.end_dead_waits(&at.me)?;
-            at.mesh.attend(&at.me, inbox_state)
+        let inbox_socket_state = || inbox_socket_state(&shared, &waker.rate_limit);
+        let wake_action = shared.in_same_session(&client, |call| {
+            call.mesh.end_dead_waits(&call.me)?;
+            call.mesh.next_wake_action(&call.me, inbox_socket_state)
         });
         let pause = match wake_action.await {
             Ok(action) => waker.perform(action).await,
@@ -90,7 +90,7 @@ struct Waker<'a> {
 }
 
 impl Waker<'_> {
-    /// Performs an action. Returns when to poll again although the doorbell does not ring.
+    /// Performs an action. Returns when to poll again even if the doorbell is not written.
     async fn perform(&mut self, action: WakeAction) -> Option<Duration> {
         match action {
             WakeAction::Post {
@@ -100,9 +100,9 @@ impl Waker<'_> {
                 mail,
                 granted,
             } => {
-                let (sender, words) = words(&from, answers, &mail, granted);
+                let (sender, text) = wake_text(&from, answers, &mail, granted);
                 self.rate_limit.record_post(self.shared.now().monotonic_ms);
-                let posted = post_doorbell(self.shared, &nonce, &sender, &words).await;
+                let posted = post_wake_line(self.shared, &nonce, &sender, &text).await;
                 let Err(problem) = posted else {
                     return Some(Duration::from_millis(10));
                 };
@@ -157,8 +157,8 @@ async fn until_no_call_waits(waiting_call_count: &mut watch::Receiver<u32>) {
     let _ = waiting_call_count.wait_for(|count| *count == 0).await;
 }
 
-/// Returns the sender and the text of the line. A question has precedence over an answer, an answer over mail.
-fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (String, String) {
+/// Returns the sender and the text of a wake line. A question has precedence over an answer, an answer over mail.
+fn wake_text(from: &[String], answers: usize, mail: &[String], granted: usize) -> (String, String) {
     let (event_text, instruction) = match (from, answers, mail, granted) {
         ([one], ..) => (
             format!("a question from \"{one}\" waits for you."),
@@ -181,11 +181,11 @@ fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (S
             MAIL_INSTRUCTION,
         ),
         ([], 0, [], 0..=1) => (
-            "a claim you stood in line for is yours now.".into(),
+            "a claim you queued for was granted.".into(),
             CLAIM_INSTRUCTION,
         ),
         ([], 0, [], _) => (
-            format!("{granted} claims you stood in line for are yours now."),
+            format!("{granted} claims you queued for were granted."),
             CLAIM_INSTRUCTION,
         ),
     };
@@ -194,30 +194,30 @@ fn words(from: &[String], answers: usize, mail: &[String], granted: usize) -> (S
     (sender.to_owned(), format!("{event_text} {instruction}"))
 }
 
-/// Returns whether the inbox takes a line now.
-fn inbox_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxState {
+/// Returns whether the inbox accepts a line now.
+fn inbox_socket_state(shared: &Shared, rate_limit: &InboxRateLimit) -> InboxSocketState {
     if socket(shared).is_none() {
-        return InboxState::Missing(NO_SOCKET.into());
+        return InboxSocketState::Missing(NO_SOCKET.into());
     }
     match rate_limit.wait_ms(shared.now().monotonic_ms) {
-        0 => InboxState::Open,
-        for_ms => InboxState::Full { for_ms },
+        0 => InboxSocketState::Open,
+        for_ms => InboxSocketState::Full { for_ms },
     }
 }
 
-/// Posts the line. The reason of a failure is reported to the askers.
-async fn post_doorbell(
+/// Posts a wake line. The reason of a failure is reported to the askers.
+async fn post_wake_line(
     shared: &Shared,
     nonce: &str,
     sender: &str,
-    words: &str,
+    text: &str,
 ) -> Result<(), String> {
     let socket = socket(shared).ok_or(NO_SOCKET)?;
-    let lines = claude_code::doorbell_lines(
+    let lines = claude_code::wake_line_frames(
         shared.settings().claude.socket_token.as_deref(),
         nonce,
         sender,
-        words,
+        text,
     );
     let posting = async {
         let mut stream = UnixStream::connect(&socket).await?;
@@ -249,7 +249,7 @@ async fn run_notify_program(shared: &Shared, client: &str, reason: &str) {
         return;
     };
     let name = shared
-        .in_same_session(client, |at| Ok(at.me.name.to_string()))
+        .in_same_session(client, |call| Ok(call.me.name.to_string()))
         .await
         .unwrap_or_default();
     let started = Command::new(&program)

@@ -9,9 +9,9 @@
 mod claim_queue_watcher;
 mod framing;
 mod inbox_waker;
-mod lifecycle;
 mod malformed_frames;
 mod pre_init_filter;
+mod process_lifecycle;
 mod progress;
 mod server;
 mod server_faults;
@@ -26,5 +26,5 @@ pub use tool_list::tool_list;
 
 /// Runs the server on stdin and stdout until its client has ended.
 pub fn run() -> ExitCode {
-    lifecycle::run()
+    process_lifecycle::run()
 }

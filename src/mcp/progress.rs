@@ -1,4 +1,4 @@
-//! The progress notifications of a call that waits.
+//! Sends the progress notifications of a call that waits, so that a client sees that the call is alive.
 use std::time::Duration;
 
 use rmcp::RoleServer;

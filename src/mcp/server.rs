@@ -39,8 +39,8 @@ impl MeshServer {
         }
     }
 
-    /// Serves one more request of a client: the first starts what runs beside the requests.
-    fn greet(&self, context: &RequestContext<RoleServer>) -> String {
+    /// Returns the name of the client that sends a request; the first request starts the background tasks.
+    fn on_request(&self, context: &RequestContext<RoleServer>) -> String {
         let client = client_name(context);
         if let Ok(shared) = &self.shared
             && !self.background_started.swap(true, Ordering::SeqCst)
@@ -68,7 +68,7 @@ fn start_background_tasks(shared: &Arc<Shared>, client: &str) {
     tokio::spawn(claim_queue_watcher::watch_claim_queues(shared, client));
     let (shared, client) = start();
     if session_state::is_claude(&client) {
-        tokio::spawn(inbox_waker::attend(shared, client));
+        tokio::spawn(inbox_waker::run_inbox_waker(shared, client));
     }
 }
 
@@ -87,7 +87,7 @@ impl ServerHandler for MeshServer {
     ) -> Result<InitializeResult, ErrorData> {
         let result = self.negotiate_initialize(&request);
         context.peer.set_peer_info(request);
-        self.greet(&context);
+        self.on_request(&context);
         result
     }
 
@@ -95,7 +95,7 @@ impl ServerHandler for MeshServer {
         &self,
         context: RequestContext<RoleServer>,
     ) -> Result<DiscoverResult, ErrorData> {
-        self.greet(&context);
+        self.on_request(&context);
         let versions = self.supported_protocol_versions().into_owned();
         Ok(DiscoverResult::from_server_info(versions, self.get_info()))
     }
@@ -105,7 +105,7 @@ impl ServerHandler for MeshServer {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let client = self.greet(&context);
+        let client = self.on_request(&context);
         let tools = match &self.shared {
             Ok(shared) if shared.disabled_reason(&client).is_some() => Vec::new(),
             Ok(shared) => tool_list(shared.settings().tools.as_deref()),
@@ -119,7 +119,7 @@ impl ServerHandler for MeshServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let client = self.greet(&context);
+        let client = self.on_request(&context);
         let shared = match &self.shared {
             Ok(shared) => shared,
             Err(fault) => return Ok(failure(&tools::unreadable_settings_body(fault)).into()),

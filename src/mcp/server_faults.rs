@@ -1,4 +1,4 @@
-//! Faults of the server in the fault log: stdout carries the protocol and nothing else.
+//! Writes faults of the server to the fault log, because stdout carries the protocol and nothing else.
 use std::path::Path;
 
 use crate::platform::fault_log;

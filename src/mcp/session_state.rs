@@ -1,4 +1,5 @@
-//! The state of the server: its client, the open mesh, and the registered session.
+//! Holds the state of the server for its calls and background tasks: the client, the open mesh, and the registered
+//! session.
 //!
 //! The client's name comes with the first request that carries it. The environment of Claude Code counts only for a client
 //! that names itself `claude-code`: another client that was started from the shell of a session inherits it.
@@ -123,7 +124,7 @@ impl Shared {
         self.waiting_call_count.subscribe()
     }
 
-    /// Notes a wait that has ended and whose row [`Shared::end_waits`] deletes.
+    /// Records a wait that has ended and whose row [`Shared::end_waits`] deletes.
     pub(super) fn queue_wait_to_end(&self, wait: WaitId) {
         self.waits_to_end
             .lock()
@@ -131,7 +132,7 @@ impl Shared {
             .push(wait);
     }
 
-    /// Deletes the rows of waits that have ended: a session with one left counts as waiting, and its doorbell wakes nobody.
+    /// Deletes the rows of waits that have ended: a session with such a row counts as waiting, and is not woken.
     pub(super) async fn end_waits(&self, client: &str) {
         let pending_ends = || {
             self.waits_to_end
@@ -141,7 +142,7 @@ impl Shared {
         let next = || pending_ends().last().copied();
         while let Some(wait) = next() {
             let ended = self
-                .in_same_session(client, |at| at.mesh.cancel_wait(wait))
+                .in_same_session(client, |call| call.mesh.cancel_wait(wait))
                 .await;
             if ended.is_err() {
                 return;
@@ -184,30 +185,30 @@ impl Shared {
             .then(|| "claude-mesh is switched off for this project (.claude-mesh.json)".into())
     }
 
-    /// Runs an operation as this server's session, and registers it first if need be. While another program holds the write
-    /// lock, the other calls of this server go on.
-    pub(super) async fn verb<T>(
+    /// Runs an operation as this server's session, and registers it first if it is not registered. While another
+    /// program holds the write lock, the other calls of this server go on.
+    pub(super) async fn in_session<T>(
         &self,
         client: &str,
-        verb: impl FnMut(CallContext<'_>) -> Result<T>,
+        operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.retry_while_busy(client, false, verb).await
+        self.retry_while_busy(client, false, operation).await
     }
 
     /// Runs one step of a call, as the session in which the call began.
     pub(super) async fn in_same_session<T>(
         &self,
         client: &str,
-        verb: impl FnMut(CallContext<'_>) -> Result<T>,
+        operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.retry_while_busy(client, true, verb).await
+        self.retry_while_busy(client, true, operation).await
     }
 
     async fn retry_while_busy<T>(
         &self,
         client: &str,
         in_same_session: bool,
-        mut verb: impl FnMut(CallContext<'_>) -> Result<T>,
+        mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
         let began_monotonic_ms = self.now().monotonic_ms;
         let busy_timeout_ms = i64::try_from(BUSY_TIMEOUT_TOTAL.as_millis()).unwrap_or(i64::MAX);
@@ -215,7 +216,7 @@ impl Shared {
             let outcome = self
                 .session_state()
                 .register(self, client, in_same_session)
-                .and_then(&mut verb);
+                .and_then(&mut operation);
             match outcome {
                 Err(Error::Fault(fault))
                     if fault.kind == FaultKind::Busy
@@ -238,7 +239,7 @@ impl Shared {
         for delay_ms in SESSION_SEARCH_DELAYS_MS {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
             let session_found = self.session_state().find_session(&self, &client).is_some();
-            if session_found && self.verb(&client, |_| Ok(())).await.is_ok() {
+            if session_found && self.in_session(&client, |_| Ok(())).await.is_ok() {
                 return;
             }
         }
@@ -302,7 +303,7 @@ impl SessionState {
         Ok(())
     }
 
-    /// Forgets a registration that is not valid any more: the file was replaced, or the session was ended.
+    /// Drops a registration that is not valid any more: the file was replaced, or the session was ended.
     fn check_registration(&mut self) -> Result<()> {
         let mesh = self.mesh.as_mut().expect("the mesh is open");
         if mesh.reopen_if_replaced()? {
@@ -326,7 +327,7 @@ impl SessionState {
                     .map(|parent| parent.key)
             })
             .ok_or_else(|| Refusal::Unsupported {
-                problem: "the client of this server is gone".into(),
+                problem: "the client of this server has ended".into(),
             })?;
         let claude = is_claude(client);
         let kind = if claude && shared.is_headless_run() {
@@ -368,8 +369,8 @@ impl SessionState {
         Ok(())
     }
 
-    /// Takes the lock by which others see that this session can be asked. If another process has it, the next operation
-    /// tries again.
+    /// Acquires the lock by which others see that this session can be asked. If another process has it, the next
+    /// operation tries again.
     fn acquire_session_lock(&mut self) -> Result<()> {
         if let (Some(mesh), Some(registration)) = (&self.mesh, &mut self.registration)
             && registration.lock.is_none()

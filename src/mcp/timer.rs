@@ -1,4 +1,5 @@
-//! The pause of a background task.
+//! The pause between two rounds of a background task, for `inbox_waker` and `claim_queue_watcher`: neither has a timer
+//! while nothing is due.
 use std::time::Duration;
 
 /// Sleeps for this long; without a time, for ever.

@@ -25,10 +25,10 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// Runs an operation to its end. The row of its wait is deleted in any case.
     pub(super) async fn run(&self, mut operation: Operation) -> Result<Value> {
-        // The first step registers the session if need be; the others stay in that session.
+        // The first step registers the session if it is not registered; the others stay in that session.
         let mut step = self
             .shared
-            .verb(self.client, |mut call| operation.step(&mut call))
+            .in_session(self.client, |mut call| operation.step(&mut call))
             .await?;
         let mut wait = None;
         loop {
@@ -42,7 +42,7 @@ impl Call<'_> {
                     if wait.is_none()
                         && let Some(row) = operation.wait_row()
                     {
-                        wait = Some(Wait::begin(self, row));
+                        wait = Some(WaitingCall::begin(self, row));
                     }
                 }
                 Step::PendingUntil { monotonic_ms } => {
@@ -71,8 +71,8 @@ impl Call<'_> {
         }
     }
 
-    /// Ends the wait of a call; deletes its row if the call has left it.
-    async fn end_wait(&self, row: Option<WaitId>, wait: Option<Wait<'_>>) {
+    /// Ends the wait of a call; deletes its row if the call has not.
+    async fn end_wait(&self, row: Option<WaitId>, wait: Option<WaitingCall<'_>>) {
         let Some(mut wait) = wait else {
             return;
         };
@@ -84,7 +84,12 @@ impl Call<'_> {
     }
 
     /// Sends progress and pauses until the next step.
-    async fn pause(&self, wait: &mut Wait<'_>, operation: &mut Operation, until_monotonic_ms: i64) {
+    async fn pause(
+        &self,
+        wait: &mut WaitingCall<'_>,
+        operation: &mut Operation,
+        until_monotonic_ms: i64,
+    ) {
         let now = self.shared.now();
         let report = if wait.progress.is_wanted() {
             operation.progress(&now)
@@ -92,7 +97,7 @@ impl Call<'_> {
             None
         };
         let progress = wait.progress.send_if_due(now, report);
-        // After the end of stdin nobody takes a notification.
+        // After the end of stdin the client reads no notification.
         let pause = tokio::select! {
             pause = progress => pause,
             () = closed(&mut wait.stdin_closed) => Duration::ZERO,
@@ -111,8 +116,8 @@ impl Call<'_> {
     }
 }
 
-/// What a call needs while it waits.
-struct Wait<'a> {
+/// A call that waits: its row, its signals and its progress. Dropping it ends the wait.
+struct WaitingCall<'a> {
     row: RowGuard<'a>,
     doorbell_signals: watch::Receiver<u64>,
     stdin_closed: watch::Receiver<bool>,
@@ -120,7 +125,7 @@ struct Wait<'a> {
     _waiting_call: WaitingCallGuard<'a>,
 }
 
-impl<'a> Wait<'a> {
+impl<'a> WaitingCall<'a> {
     fn begin(call: &Call<'a>, row: WaitId) -> Self {
         Self {
             row: RowGuard {

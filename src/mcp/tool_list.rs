@@ -1,4 +1,4 @@
-//! The list of tools as MCP has it.
+//! Builds the list of tools in the form of MCP, for the server and the tests of its size.
 use rmcp::model::{MetaObject, Tool, ToolAnnotations};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn to_tool(entry: &ToolEntry) -> Tool {
         meta.0.insert("anthropic/alwaysLoad".into(), json!(true));
     }
     if entry.large_result {
-        // More than twice our own limit, because a single text over the limit is returned all the same.
+        // More than twice the limit of `CHARS_MAX`, because a single text over the limit is returned all the same.
         meta.0
             .insert("anthropic/maxResultSizeChars".into(), json!(500_000));
     }

@@ -1,9 +1,9 @@
 //! The blocking wait: polls the mesh until something has come, for every call that waits.
 //!
 //! A driver subscribes to the doorbell of its session, then calls [`BlockingWait::step`], then pauses until the doorbell
-//! rings or the time of the next poll has come. Because it subscribes before it reads, nothing that is committed in
-//! between is missed. [`Waiter`] drives a wait on a thread; the MCP server has a driver for its async runtime. What is
-//! waited for is a [`WaitCondition`].
+//! is written or the time of the next poll has come. Because it subscribes before it reads, nothing that is committed in
+//! between is missed. [`ThreadDriver`] drives a wait on a thread; the MCP server has a driver for its async runtime.
+//! What is waited for is a [`WaitCondition`]; the row of a wait in the store is a [`Wait`].
 use std::time::Duration;
 
 use crate::mesh::{Inbox, Interruption, Mesh, QuestionStatus, SessionHandle, Wait, WaitPoll};
@@ -16,7 +16,7 @@ use crate::wake::WakeSignal;
 pub enum WaitOutcome<T> {
     /// It has come.
     Done(T),
-    /// The time is up, or the caller stopped waiting.
+    /// The timeout has passed, or the caller stopped waiting.
     Expired,
     /// A question for the waiting session came; answer it first.
     Interrupted(Interruption),
@@ -33,7 +33,7 @@ pub enum PollResult<T> {
     Interrupted(Interruption),
     /// It has not come.
     Pending {
-        /// It may come after this time although no doorbell rings then.
+        /// It may come after this time although no doorbell is written then.
         poll_after_ms: Option<i64>,
     },
 }
@@ -52,7 +52,7 @@ impl<T> From<Option<T>> for PollResult<T> {
 /// Why a wait ends without what it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// The time is up, or the caller stopped waiting; the caller reads the result.
+    /// The timeout has passed, or the caller stopped waiting; the caller reads the result.
     Expired,
     /// The client cancelled the call; nobody reads the result.
     Cancelled,
@@ -95,11 +95,11 @@ pub struct BlockingWait<C> {
 }
 
 /// What a step of a blocking wait came to.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug)]
 pub enum WaitStep<T> {
-    /// The wait has ended.
     Ended(WaitOutcome<T>),
-    /// Step again when the doorbell rings, or at this time at the latest.
+    /// Step again when the doorbell is written, or at this time at the latest.
     PendingUntil {
         /// By the monotonic clock of the mesh.
         monotonic_ms: i64,
@@ -173,18 +173,18 @@ impl<C: WaitCondition> BlockingWait<C> {
 }
 
 /// Drives blocking waits of one session on the thread that calls it.
-pub struct Waiter<'a> {
+#[expect(missing_docs, reason = "the other field names say it")]
+pub struct ThreadDriver<'a> {
     /// Where the session is registered.
     pub mesh: &'a mut Mesh,
-    /// The session.
     pub me: &'a SessionHandle,
     /// Raised by the doorbell of the session.
     pub signal: &'a WakeSignal,
-    /// How often to poll while no doorbell rings; `None` polls only when the wait asks for it.
+    /// How often to poll while no doorbell is written; `None` polls only when the wait asks for it.
     pub poll_interval: Option<Duration>,
 }
 
-impl Waiter<'_> {
+impl ThreadDriver<'_> {
     /// Waits until the wait has ended. `keep_waiting` is called after every poll that found nothing; `false` stops the
     /// wait. The wait's row is deleted in any case.
     pub fn run<C: WaitCondition>(

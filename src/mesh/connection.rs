@@ -1,12 +1,12 @@
-//! `Mesh`: one open database file. Runs each operation as one transaction and rings the doorbells after its commit.
+//! `Mesh`: one open database file. Runs each operation as one transaction and writes the doorbells after its commit.
 //!
 //! The operations themselves are in the modules of the nouns; `open.rs` opens a mesh.
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::mesh::context::{ReadContext, Verb};
-use crate::mesh::host::HostView;
+use crate::mesh::context::{ReadContext, WriteContext};
+use crate::mesh::liveness::HostView;
 use crate::model::Result;
 use crate::platform::{Clock, Fault, Moment};
 use crate::store::Store;
@@ -20,7 +20,7 @@ pub struct Mesh {
     pub(in crate::mesh) keep_ms: i64,
     pub(in crate::mesh) faults: Option<PathBuf>,
     /// Runs at the end of each write operation, in its transaction.
-    pub(in crate::mesh) before_commit: fn(&mut Verb) -> Result<()>,
+    pub(in crate::mesh) before_commit: fn(&mut WriteContext) -> Result<()>,
 }
 
 impl std::fmt::Debug for Mesh {
@@ -37,7 +37,7 @@ impl Mesh {
         self.store.path()
     }
 
-    /// Returns the doorbells of this mesh.
+    /// Returns the doorbells that this mesh writes after a commit, for a caller that listens to one.
     pub fn doorbells(&self) -> &Doorbells {
         &self.host.doorbells
     }
@@ -71,17 +71,17 @@ impl Mesh {
     /// Runs an operation in one transaction, then wakes the sessions that it concerns.
     pub(in crate::mesh) fn write<T>(
         &mut self,
-        operation: impl FnOnce(&mut Verb) -> Result<T>,
+        operation: impl FnOnce(&mut WriteContext) -> Result<T>,
     ) -> Result<T> {
         self.store.reopen_if_replaced()?;
         let (host, before_commit) = (&self.host, self.before_commit);
         let (outcome, wakeups) = self.store.write(self.clock.now(), |tx| {
-            let mut verb = Verb::new(tx, host);
-            let outcome = operation(&mut verb)?;
-            before_commit(&mut verb)?;
-            verb.wake(tx.sessions_waiting_for_events()?);
-            verb.wake_unnotified()?;
-            Ok((outcome, verb.into_wakeups()))
+            let mut write = WriteContext::new(tx, host);
+            let outcome = operation(&mut write)?;
+            before_commit(&mut write)?;
+            write.wake(tx.sessions_waiting_for_events()?);
+            write.wake_unnotified()?;
+            Ok((outcome, write.into_wakeups()))
         })?;
         wakeups.deliver(&self.host.doorbells);
         self.store.checkpoint_if_wal_is_long();

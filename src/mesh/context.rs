@@ -1,10 +1,11 @@
-//! What an operation works with: its transaction, the view of this machine, and the sessions to wake after the commit.
+//! Defines what an operation works with: its transaction, the view of this machine, and the sessions to wake after the
+//! commit.
 //!
-//! Functions that only read take a [`ReadContext`], functions that write take a [`Verb`]. Neither is kept across
+//! Functions that only read take a [`ReadContext`], functions that write take a [`WriteContext`]. Neither is kept across
 //! transactions.
 use std::ops::Deref;
 
-use crate::mesh::host::HostView;
+use crate::mesh::liveness::HostView;
 use crate::model::{Activity, Liveness, Result};
 use crate::platform::id::{QuestionId, SessionId, WaitId};
 use crate::platform::process;
@@ -70,14 +71,14 @@ impl ReadContext<'_> {
 }
 
 /// One write operation: what it reads from, and what follows from it.
-pub(in crate::mesh) struct Verb<'a> {
+pub(in crate::mesh) struct WriteContext<'a> {
     context: ReadContext<'a>,
     wakeups: PendingWakeups,
     /// Resources whose claim queues are settled before the commit.
     pub(in crate::mesh) changed_queues: Vec<String>,
 }
 
-impl<'a> Deref for Verb<'a> {
+impl<'a> Deref for WriteContext<'a> {
     type Target = ReadContext<'a>;
 
     fn deref(&self) -> &ReadContext<'a> {
@@ -85,7 +86,7 @@ impl<'a> Deref for Verb<'a> {
     }
 }
 
-impl<'a> Verb<'a> {
+impl<'a> WriteContext<'a> {
     pub(in crate::mesh) fn new(tx: &'a Tx<'a>, host: &'a HostView) -> Self {
         Self {
             context: ReadContext { tx, host },
@@ -137,7 +138,7 @@ impl<'a> Verb<'a> {
     }
 }
 
-/// The doorbells to ring and to remove after the commit of a transaction.
+/// The doorbells to write and to remove after the commit of a transaction.
 #[derive(Debug, Default)]
 pub(in crate::mesh) struct PendingWakeups {
     sessions: Vec<SessionId>,
@@ -149,7 +150,7 @@ impl PendingWakeups {
         self.sessions.sort_unstable();
         self.sessions.dedup();
         for session in self.sessions {
-            doorbells.ring(session);
+            doorbells.write_doorbell(session);
         }
         for session in self.ended {
             doorbells.remove(session);

@@ -1,10 +1,11 @@
-//! Erases texts for good. When an operation returns, the text is gone from the tables, the free pages of the file and
-//! the WAL. If a long read of another program keeps the WAL, the operation reports residue, and the next sweeps remove it.
+//! Erases texts permanently. When an operation returns, the text is removed from the tables, the free pages of the file
+//! and the WAL. If a long read of another program keeps the WAL, the operation reports residue, and the next sweeps
+//! remove it.
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::model::Result;
 
 /// The result of erasing something.
@@ -18,7 +19,7 @@ pub enum EraseOutcome {
     PartiallyErased,
 }
 
-/// How long to wait for other readers of the file. Reads of sessions are over in a moment.
+/// How long to wait for other readers of the file. Reads of sessions are short.
 pub(in crate::mesh) const READER_WAIT: Duration = Duration::from_secs(1);
 
 /// How many pages of the full-text index are written in one transaction.
@@ -35,9 +36,9 @@ impl Mesh {
     /// something.
     pub(in crate::mesh) fn erase_with(
         &mut self,
-        verb: impl FnOnce(&mut Verb) -> Result<bool>,
+        operation: impl FnOnce(&mut WriteContext) -> Result<bool>,
     ) -> Result<EraseOutcome> {
-        if !self.write(verb)? {
+        if !self.write(operation)? {
             return Ok(EraseOutcome::NotFound);
         }
         // It is erased from the tables in any case; the outcome reports the residue.
@@ -55,7 +56,7 @@ impl Mesh {
         self.rebuild_fts_terms()?;
         let is_clean = self.store.compact(timeout)?;
         if is_clean {
-            self.write(|verb| Ok(verb.tx.clear_residue(&of)?))?;
+            self.write(|write| Ok(write.tx.clear_residue(&of)?))?;
         }
         Ok(is_clean)
     }
@@ -67,12 +68,12 @@ impl Mesh {
             if !self.read(|read| Ok(read.tx.has_stale_fts_prefix()?))? {
                 return Ok(());
             }
-            let mut more = self.write(|verb| Ok(verb.tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;
+            let mut more = self.write(|write| Ok(write.tx.begin_fts_rebuild(PAGES_PER_STEP)?))?;
             while more {
-                more = self.write(|verb| Ok(verb.tx.continue_fts_rebuild(PAGES_PER_STEP)?))?;
+                more = self.write(|write| Ok(write.tx.continue_fts_rebuild(PAGES_PER_STEP)?))?;
             }
         }
-        self.write(|verb| Ok(verb.tx.rebuild_fts_at_once()?))
+        self.write(|write| Ok(write.tx.rebuild_fts_at_once()?))
     }
 
     /// Returns the copies made before migrations that may still contain an erased question.

@@ -21,18 +21,18 @@ const INBOX_EVENTS_MAX: usize = 50;
 const SKIP_AFTER_EVENTS: i64 = 1_000;
 
 /// An event that a session appends for its project.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct ProjectEvent<'a> {
     /// The folder of the project.
     pub project: &'a Path,
     /// Its type, which begins with `project.`.
     pub kind: &'a str,
-    /// Its data.
     pub data: &'a Value,
 }
 
 impl<'a> ProjectEvent<'a> {
-    /// Returns an event of a project.
+    /// Returns the event that [`Mesh::emit`] appends for a session of the project.
     pub fn of(project: &'a Path, kind: &'a str, data: &'a Value) -> Self {
         Self {
             project,
@@ -68,15 +68,15 @@ impl Mesh {
 
     /// Begins to wait for events: for new ones, unless the filter names a start.
     pub fn listen(&mut self, me: &SessionHandle, filter: &EventFilter) -> Result<EventWait> {
-        self.write(|verb| {
+        self.write(|write| {
             let after = match (filter.after, filter.since_ms) {
-                (None, None) => verb.tx.last_event_seq()?,
-                _ => verb.tx.start_seq(filter)?,
+                (None, None) => write.tx.last_event_seq()?,
+                _ => write.tx.start_seq(filter)?,
             };
             Ok(EventWait {
-                wait: verb
+                wait: write
                     .tx
-                    .insert_event_wait(me.session, &verb.host.own, &filter.types)?,
+                    .insert_event_wait(me.session, &write.host.own, &filter.types)?,
                 filter: EventFilter {
                     after: Some(after),
                     ..filter.clone()
@@ -93,13 +93,14 @@ impl Mesh {
         types: &EventPatterns,
         after: Option<i64>,
     ) -> Result<(EventPatterns, i64)> {
-        self.write(|verb| {
-            let (subscribed, current_after) = verb.tx.event_subscription(me.session)?.unzip();
+        self.write(|write| {
+            let (subscribed, current_after) = write.tx.event_subscription(me.session)?.unzip();
             let types = subscribed.unwrap_or_default().with(types);
             let after = after
                 .or(current_after)
-                .map_or_else(|| verb.tx.last_event_seq(), Ok)?;
-            verb.tx
+                .map_or_else(|| write.tx.last_event_seq(), Ok)?;
+            write
+                .tx
                 .set_event_subscription(me.session, Some((&types, after)))?;
             Ok((types, after))
         })
@@ -112,13 +113,14 @@ impl Mesh {
         me: &SessionHandle,
         types: &EventPatterns,
     ) -> Result<EventPatterns> {
-        self.write(|verb| {
-            let Some((subscribed, after)) = verb.tx.event_subscription(me.session)? else {
+        self.write(|write| {
+            let Some((subscribed, after)) = write.tx.event_subscription(me.session)? else {
                 return Ok(EventPatterns::default());
             };
             let remaining = subscribed.without(types);
             let some = !remaining.as_slice().is_empty();
-            verb.tx
+            write
+                .tx
                 .set_event_subscription(me.session, some.then_some((&remaining, after)))?;
             Ok(remaining)
         })
@@ -145,9 +147,10 @@ impl Mesh {
 
     /// Records that a session has received the events up to this one.
     pub fn mark_events_delivered(&mut self, me: &SessionHandle, up_to: i64) -> Result<()> {
-        self.write(|verb| {
-            if let Some((types, after)) = verb.tx.event_subscription(me.session)? {
-                verb.tx
+        self.write(|write| {
+            if let Some((types, after)) = write.tx.event_subscription(me.session)? {
+                write
+                    .tx
                     .set_event_subscription(me.session, Some((&types, after.max(up_to))))?;
             }
             Ok(())
@@ -170,15 +173,15 @@ impl Mesh {
             before_ms: self.now().wall_ms,
             reason: Some("the project is complete"),
         });
-        let seq = self.write(|verb| {
-            let seq = verb.tx.append_event_of_type(
+        let seq = self.write(|write| {
+            let seq = write.tx.append_event_of_type(
                 kind.to_owned().into(),
                 Some(me.peer),
                 &subject,
                 data,
             )?;
             if let Some(remaining) = &remaining {
-                cancel_stale_batch(verb, me, remaining)?;
+                cancel_stale_batch(write, me, remaining)?;
             }
             Ok(seq)
         })?;

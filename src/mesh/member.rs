@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::blocking_wait::{
-    BlockingWait, InboxWait, QueryWait, ReplyWait, ReplyWaitEnd, WaitCondition, WaitOutcome, Waiter,
+    BlockingWait, InboxWait, QueryWait, ReplyWait, ReplyWaitEnd, ThreadDriver, WaitCondition,
+    WaitOutcome,
 };
 use crate::mesh::{
     AskOutcome, AskedQuestion, Inbox, JoinRequest, Mesh, QuestionDraft, QuestionStatus, Reply,
@@ -114,9 +115,9 @@ impl Member {
         Ok((asked, wait))
     }
 
-    /// Waits until the questions of `wait` have their end, `timeout` is over, a question for this member comes, or
-    /// `keep_waiting`, called after every poll that does not end the wait, returns false. Returns also the questions as
-    /// the last poll found them.
+    /// Waits until the questions of `wait` are answered or closed, `timeout` has passed, a question for this member
+    /// comes, or `keep_waiting`, called after every poll that does not end the wait, returns false. Returns also the
+    /// questions as the last poll found them.
     pub fn wait(
         &mut self,
         wait: &Wait,
@@ -124,13 +125,13 @@ impl Member {
         mut keep_waiting: impl FnMut(&[QuestionStatus]) -> bool,
     ) -> Result<(WaitOutcome<ReplyWaitEnd>, Vec<QuestionStatus>)> {
         let mut wait = self.begin_wait(ReplyWait::new(wait.clone()), timeout);
-        let outcome = self.waiter().run(&mut wait, |replies| {
+        let outcome = self.driver().run(&mut wait, |replies| {
             keep_waiting(replies.question_statuses())
         })?;
         Ok((outcome, wait.into_condition().into_question_statuses()))
     }
 
-    /// Waits in the row `wait` until `poll` finds something, `timeout` is over, a question for this member comes, or
+    /// Waits in the row `wait` until `poll` finds something, `timeout` has passed, a question for this member comes, or
     /// `keep_waiting`, called after every poll that does not end the wait, returns false.
     pub fn wait_for<T>(
         &mut self,
@@ -141,15 +142,15 @@ impl Member {
     ) -> Result<WaitOutcome<T>> {
         let query = |mesh: &mut Mesh, me: &SessionHandle| Ok(poll(mesh, me)?.into());
         let mut wait = self.begin_wait(QueryWait::new(wait, query), timeout);
-        self.waiter().run(&mut wait, |_| keep_waiting())
+        self.driver().run(&mut wait, |_| keep_waiting())
     }
 
     fn begin_wait<C: WaitCondition>(&self, condition: C, timeout: Duration) -> BlockingWait<C> {
         BlockingWait::new(condition, self.mesh.now().monotonic_ms, timeout)
     }
 
-    fn waiter(&mut self) -> Waiter<'_> {
-        Waiter {
+    fn driver(&mut self) -> ThreadDriver<'_> {
+        ThreadDriver {
             mesh: &mut self.mesh,
             me: &self.handle,
             signal: &self.signal,
@@ -162,10 +163,11 @@ impl Member {
         self.mesh.await_replies(&self.handle, questions, false)
     }
 
-    /// Waits until something is pending for this member, or `timeout` is over. Returns what is pending, marked as delivered.
+    /// Waits until something is pending for this member, or `timeout` has passed. Returns what is pending, marked as
+    /// delivered.
     pub fn next_questions(&mut self, timeout: Duration) -> Result<Inbox> {
         let mut wait = self.begin_wait(InboxWait, timeout);
-        Ok(match self.waiter().run(&mut wait, |_| true)? {
+        Ok(match self.driver().run(&mut wait, |_| true)? {
             WaitOutcome::Done(inbox) => inbox,
             WaitOutcome::Expired | WaitOutcome::Interrupted(_) | WaitOutcome::Cancelled => {
                 Inbox::default()

@@ -21,12 +21,13 @@
 //! ```
 
 mod blocking_wait;
+mod check_text;
 mod claim;
 mod connection;
 mod context;
 mod erase;
 mod event;
-mod host;
+mod liveness;
 mod member;
 mod memory;
 mod message;
@@ -39,18 +40,18 @@ mod session;
 mod state;
 mod status;
 mod task;
-mod text;
 mod wake;
 
 pub use blocking_wait::{
-    BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, WaitCondition,
-    WaitOutcome, WaitQuery, WaitStep, Waiter,
+    BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, ThreadDriver,
+    WaitCondition, WaitOutcome, WaitQuery, WaitStep,
 };
-pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant, Ticket};
+pub use claim::acquire::{ClaimOutcome, ClaimRequest, Grant};
 pub use claim::lease::lease_expires_at_ms;
 pub use claim::list::{ClaimFilter, ClaimQueue};
 pub use claim::release::{ClaimSelector, ReleaseOutcome};
 pub use claim::resource::{file_resource, prefix, resource};
+pub use claim::ticket::Ticket;
 pub use claim::unnotified::Granted;
 pub use connection::Mesh;
 pub use erase::EraseOutcome;
@@ -74,10 +75,10 @@ pub use question::interrupt::{InterruptReason, Interruption};
 pub use question::prior_answers::{PriorAnswer, PriorAnswerCount, PriorAnswerQuery};
 pub use question::read::QuestionWithPeers;
 pub use question::status::QuestionStatus;
-pub use question::stop::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
+pub use question::stop_decision::{EndingTurn, StopBlock, StopStreak, has_exhausted_stop_blocks};
 pub use question::wait::{Wait, WaitPoll};
 pub use session::SessionHandle;
-pub use state::{EntryKey, EntryRange, NewValue};
+pub use state::NewValue;
 pub use status::Status;
 pub use task::create::TaskCreated;
 pub use task::fields::{TaskChange, TaskFields};
@@ -85,6 +86,6 @@ pub use task::files::{FileClaim, task_files};
 pub use task::list::{TaskList, TaskSelection};
 pub use task::remove::StaleTaskFilter;
 pub use task::update::{BulkUpdateOutcome, TaskUpdated};
-pub use wake::hook_wake::Rewake;
-pub use wake::inbox_wake::{DoorbellStatus, InboxState};
+pub use wake::inbox_wake::{InboxSocketState, WakeLineStatus};
 pub use wake::policy::WakeAction;
+pub use wake::waiting_hook::WaitingHookAction;

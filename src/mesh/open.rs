@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::mesh::claim::queue::settle_changed_queues;
 use crate::mesh::connection::Mesh;
-use crate::mesh::host::HostView;
+use crate::mesh::liveness::HostView;
 use crate::mesh::options::MeshOptions;
 use crate::platform::{Clock, Fault};
 use crate::store::Store;

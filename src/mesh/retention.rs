@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
-use crate::mesh::peer::seat::is_missing_folder;
+use crate::mesh::peer::find_or_create_peer::is_missing_folder;
 use crate::model::{EventKind, Result};
 use crate::platform::fault_log;
 use crate::store::Reclaimed;
@@ -34,24 +34,25 @@ impl Mesh {
         let keep_ms = self.keep_ms;
         self.remove_stale_doorbells()?;
         let claims = self.settle_queues("")?;
-        let reclaimed = self.write(|verb| {
-            verb.tx
-                .set_meta("swept_at_ms", &verb.tx.now.wall_ms.to_string())?;
-            verb.delete_waits(&verb.dead_waits(None)?)?;
-            for (id, target) in verb.tx.expire_questions()? {
-                verb.tx.append_event(
+        let reclaimed = self.write(|write| {
+            write
+                .tx
+                .set_meta("swept_at_ms", &write.tx.now.wall_ms.to_string())?;
+            write.delete_waits(&write.dead_waits(None)?)?;
+            for (id, target) in write.tx.expire_questions()? {
+                write.tx.append_event(
                     EventKind::QuestionExpired,
                     Some(target),
                     &id.to_string(),
                     &json!({}),
                 )?;
-                verb.wake(verb.tx.sessions_waiting_for_question(id, None)?);
+                write.wake(write.tx.sessions_waiting_for_question(id, None)?);
             }
-            let before = verb.tx.now.wall_ms - keep_ms;
-            let expired = super::state::expire_state_entries(verb)?;
-            let mut reclaimed = verb.tx.delete_expired_rows(before)?;
+            let before = write.tx.now.wall_ms - keep_ms;
+            let expired = super::state::expire_state_entries(write)?;
+            let mut reclaimed = write.tx.delete_expired_rows(before)?;
             reclaimed.state += expired;
-            verb.tx.delete_unused_runs(before)?;
+            write.tx.delete_unused_runs(before)?;
             Ok(reclaimed)
         })?;
         self.erase_residue(Duration::ZERO)?;
@@ -83,14 +84,14 @@ impl Mesh {
         if abandoned.is_empty() && next == cursor {
             return Ok(0);
         }
-        self.write(|verb| {
-            verb.tx.set_meta(FOLDER_CURSOR_KEY, &next)?;
+        self.write(|write| {
+            write.tx.set_meta(FOLDER_CURSOR_KEY, &next)?;
             let mut removed = 0;
             for peer in &abandoned {
-                if verb.tx.delete_abandoned_peer(peer.id, before_ms)? {
+                if write.tx.delete_abandoned_peer(peer.id, before_ms)? {
                     removed += 1;
                     let data = json!({ "folder": "gone" });
-                    verb.tx.append_event(
+                    write.tx.append_event(
                         EventKind::PeerForgotten,
                         None,
                         peer.name.as_str(),

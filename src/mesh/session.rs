@@ -4,9 +4,9 @@ use crate::platform::id::{PeerId, SessionId};
 use crate::store::Peer;
 
 /// A session registered at its peer.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionHandle {
-    /// The session.
     pub session: SessionId,
     /// The peer that it is registered at.
     pub peer: PeerId,

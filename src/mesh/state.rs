@@ -3,50 +3,26 @@
 use serde_json::{Value, json};
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
-use crate::model::state::{Namespace, StateEntry, VALUE_BYTES_MAX, check_key, check_value};
+use crate::model::state::{
+    EntryKey, EntryRange, Namespace, StateEntry, VALUE_BYTES_MAX, check_key, check_value,
+};
 use crate::model::{EventKind, Refusal, Result};
 use crate::platform::id::PeerId;
 
 /// How many entries one call lists at most.
 const LIST_MAX: usize = 500;
 
-/// The place of an entry.
-#[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "the field names say it")]
-pub struct EntryKey<'a> {
-    pub namespace: &'a Namespace,
-    pub key: &'a str,
-}
-
-impl<'a> EntryKey<'a> {
-    /// Returns the place of a key in a namespace.
-    pub fn of(namespace: &'a Namespace, key: &'a str) -> Self {
-        Self { namespace, key }
-    }
-}
-
 /// A value to set.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct NewValue<'a> {
-    /// The value.
     pub value: &'a Value,
     /// The version that the entry must have; 0 if it must not exist.
     pub expected_version: Option<i64>,
     /// After how many seconds the entry expires.
     pub ttl_seconds: Option<u32>,
-}
-
-/// Which entries of a namespace to list.
-#[derive(Debug, Clone, Copy)]
-pub struct EntryRange<'a> {
-    /// How their keys begin.
-    pub prefix: &'a str,
-    /// The key after which the list begins.
-    pub after: &'a str,
-    /// How many bytes of values to list at most; one entry is always listed.
-    pub bytes_max: usize,
 }
 
 impl Mesh {
@@ -65,16 +41,15 @@ impl Mesh {
     ) -> Result<StateEntry> {
         check_key(at.key)?;
         let text = check_value("value", new.value, VALUE_BYTES_MAX)?;
-        self.write(|verb| {
-            check_version(verb.read(), at, new.expected_version)?;
-            let expiry_ms = |seconds| verb.tx.now.wall_ms + i64::from(seconds) * 1000;
+        self.write(|write| {
+            check_version(write.read(), at, new.expected_version)?;
+            let expiry_ms = |seconds| write.tx.now.wall_ms + i64::from(seconds) * 1000;
             let expires_at_ms = new.ttl_seconds.map(expiry_ms);
-            let EntryKey { namespace, key } = at;
-            let version =
-                verb.tx
-                    .put_entry(namespace, key, Some(&text), me.name.as_str(), expires_at_ms)?;
-            append_change_event(verb, Some(me.peer), at, Change::Set { version })?;
-            Ok(verb.tx.entry(namespace, key)?)
+            let version = write
+                .tx
+                .put_entry(at, Some(&text), me.name.as_str(), expires_at_ms)?;
+            append_change_event(write, Some(me.peer), at, Change::Set { version })?;
+            Ok(write.tx.entry(at.namespace, at.key)?)
         })
     }
 
@@ -86,15 +61,12 @@ impl Mesh {
         expected_version: Option<i64>,
     ) -> Result<Option<i64>> {
         check_key(at.key)?;
-        self.write(|verb| {
-            if !check_version(verb.read(), at, expected_version)?.exists() {
+        self.write(|write| {
+            if !check_version(write.read(), at, expected_version)?.exists() {
                 return Ok(None);
             }
-            let EntryKey { namespace, key } = at;
-            let version = verb
-                .tx
-                .put_entry(namespace, key, None, me.name.as_str(), None)?;
-            append_change_event(verb, Some(me.peer), at, Change::Deleted { version })?;
+            let version = write.tx.put_entry(at, None, me.name.as_str(), None)?;
+            append_change_event(write, Some(me.peer), at, Change::Deleted { version })?;
             Ok(Some(version))
         })
     }
@@ -105,16 +77,7 @@ impl Mesh {
         namespace: &Namespace,
         range: &EntryRange,
     ) -> Result<(Vec<StateEntry>, bool)> {
-        let EntryRange {
-            prefix,
-            after,
-            bytes_max,
-        } = *range;
-        self.read(|read| {
-            Ok(read
-                .tx
-                .entries(namespace, prefix, after, LIST_MAX, bytes_max)?)
-        })
+        self.read(|read| Ok(read.tx.entries(namespace, range, LIST_MAX)?))
     }
 }
 
@@ -132,12 +95,12 @@ fn check_version(read: ReadContext, at: EntryKey, expected: Option<i64>) -> Resu
 }
 
 /// Deletes the entries that have expired. Returns how many.
-pub(in crate::mesh) fn expire_state_entries(verb: &mut Verb) -> Result<usize> {
-    let expired_entries = verb.tx.expire_entries()?;
+pub(in crate::mesh) fn expire_state_entries(write: &mut WriteContext) -> Result<usize> {
+    let expired_entries = write.tx.expire_entries()?;
     for (namespace, key, version) in &expired_entries {
         let version = *version;
         append_change_event(
-            verb,
+            write,
             None,
             EntryKey::of(namespace, key),
             Change::Deleted { version },
@@ -155,7 +118,7 @@ enum Change {
 
 /// The event has no value: it is for those who read the entry, not for all who read the event log.
 fn append_change_event(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     by: Option<PeerId>,
     at: EntryKey,
     change: Change,
@@ -171,7 +134,7 @@ fn append_change_event(
         "version": version,
         "deleted": deleted,
     });
-    Ok(verb
+    Ok(write
         .tx
         .append_event(EventKind::StateChanged, by, at.key, &data)?)
 }

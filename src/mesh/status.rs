@@ -40,7 +40,7 @@ pub struct Status {
 }
 
 impl Mesh {
-    /// Returns the figures.
+    /// Returns the figures. Liveness is looked up on this machine; the other figures are read from the store.
     pub fn status(&mut self) -> Result<Status> {
         let views = self.peers(None, super::PeerScope::Machine, false)?;
         let count = |wanted: Liveness| {

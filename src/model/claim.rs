@@ -73,11 +73,10 @@ impl ClaimState {
 }
 
 /// A holder or a ticket, reduced to what decides about the order.
+#[expect(missing_docs, reason = "the field names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueEntry<Owner> {
-    /// The peer.
     pub owner: Owner,
-    /// The mode of the claim.
     pub mode: ClaimMode,
 }
 
@@ -213,7 +212,7 @@ pub fn parse_resource_name<'a>(
     }
 }
 
-/// Checks a note.
+/// Refuses a note that is too long or looks like a secret.
 pub fn check_note(note: &str) -> Result<(), Refusal> {
     let length = note.chars().count();
     if length > NOTE_CHARS_MAX {

@@ -10,6 +10,7 @@ use crate::platform::text::cut_chars;
 pub const DATA_BYTES_MAX: usize = 65_536;
 
 /// The types of events. Projects emit types of their own, `project.*`, which have no variant.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// A session registered.
@@ -42,7 +43,6 @@ pub enum EventKind {
     QuestionDeclined,
     /// A question was withdrawn by its asker.
     QuestionWithdrawn,
-    /// A question expired.
     QuestionExpired,
     /// A question was erased with its texts.
     QuestionForgotten,
@@ -179,7 +179,7 @@ impl EventPatterns {
         self
     }
 
-    /// Returns the patterns.
+    /// Returns the patterns as they were given; none means all types.
     pub fn as_slice(&self) -> &[String] {
         &self.0
     }
@@ -227,9 +227,9 @@ pub struct EventFilter {
 }
 
 /// A page of the event log, oldest first.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Default)]
 pub struct EventPage {
-    /// The entries.
     pub events: Vec<Event>,
     /// The number after which to read on. Entries that did not match are before it too.
     pub next: i64,
@@ -240,7 +240,7 @@ pub struct EventPage {
 /// The longest type of a project event, in bytes.
 pub const TYPE_BYTES_MAX: usize = 100;
 
-/// Checks the type of a project event.
+/// Refuses a type that is not `project.` and parts of lowercase letters, digits, `_` and `-`, or that is too long.
 pub fn check_project_type(kind: &str) -> Result<(), Refusal> {
     let is_valid = kind.len() <= TYPE_BYTES_MAX
         && kind.strip_prefix("project.").is_some_and(|rest| {

@@ -36,7 +36,7 @@ pub enum MessageType {
 }
 
 impl MessageType {
-    /// All types.
+    /// All types, the default first.
     pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Command, Self::Alert];
 
     /// Returns the stored word.
@@ -94,9 +94,9 @@ impl Topic {
 }
 
 /// The recipient of a message.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
-    /// One peer.
     Peer(Address),
     /// The subscribers of a topic, and peers that list it.
     Topic(Topic),
@@ -119,11 +119,11 @@ impl Recipient {
 }
 
 /// The recipient of a stored message, for display.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentTo {
     /// One peer, by its current name.
     Peer(String),
-    /// A topic.
     Topic(String),
     /// Every peer.
     Everyone,

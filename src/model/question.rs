@@ -17,12 +17,12 @@ pub const DEPTH_MAX: i64 = 8;
 pub const TURN_MS_MAX: i64 = 3600 * 1000;
 
 /// The state of a question.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionState {
     /// It waits for its answer, also across crashes and restarts.
     Open,
-    /// It has an answer.
     Answered,
     /// The peer gave a reason instead of an answer.
     Declined,

@@ -157,7 +157,7 @@ fn suggestions(nearest: &[String], present: &[String]) -> impl fmt::Display {
         names => format!("; nearest: {}", names.join(", ")),
     };
     match present {
-        [] => format!("{nearest}; nobody else is here now"),
+        [] => format!("{nearest}; no other peer is here now"),
         names => format!("{nearest}; here now: {}", names.join(", ")),
     }
 }
@@ -222,7 +222,7 @@ mod tests {
         );
         assert_eq!(
             text(names(&[]), names(&[])),
-            r#"no peer called "bob" in this mesh; nobody else is here now"#
+            r#"no peer called "bob" in this mesh; no other peer is here now"#
         );
     }
 }

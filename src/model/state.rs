@@ -1,4 +1,4 @@
-//! Checks keys, values and namespaces of the shared state.
+//! Defines how entries of the shared state are named and listed, and checks keys, values and namespaces.
 use std::path::Path;
 
 use serde_json::Value;
@@ -23,11 +23,11 @@ pub const SHARED_NAMESPACE: &str = "shared";
 pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// A namespace of keys, of the whole mesh or of one project.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
     /// The folder of its project; `None` means the whole mesh.
     pub project: Option<String>,
-    /// Its name there.
     pub name: String,
 }
 
@@ -62,7 +62,33 @@ impl Namespace {
     }
 }
 
-/// Checks a key.
+/// A key and the namespace that it belongs to.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the field names say it")]
+pub struct EntryKey<'a> {
+    pub namespace: &'a Namespace,
+    pub key: &'a str,
+}
+
+impl<'a> EntryKey<'a> {
+    /// Returns the key `key` of `namespace`.
+    pub fn of(namespace: &'a Namespace, key: &'a str) -> Self {
+        Self { namespace, key }
+    }
+}
+
+/// Which entries of a namespace to list.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryRange<'a> {
+    /// How their keys begin.
+    pub prefix: &'a str,
+    /// The key after which the list begins.
+    pub after: &'a str,
+    /// How many bytes of keys and values to list at most; one entry is always listed.
+    pub bytes_max: usize,
+}
+
+/// Refuses a key that is empty, too long, has control characters or looks like a secret.
 pub fn check_key(key: &str) -> Result<()> {
     check_identifier("key", key, KEY_BYTES_MAX)?;
     Ok(check_secret("key", key)?)

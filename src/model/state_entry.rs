@@ -2,11 +2,11 @@
 use serde_json::Value;
 
 /// A key of the shared state with its value.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateEntry {
     /// The name of its namespace.
     pub namespace: String,
-    /// The key.
     pub key: String,
     /// The value; also `null` where the entry does not exist.
     pub value: Value,

@@ -216,13 +216,13 @@ pub fn check_title(title: &str) -> Result<String, Refusal> {
     Ok(title)
 }
 
-/// Checks a description.
+/// Refuses a description that is too large or looks like a secret.
 pub fn check_description(description: &str) -> Result<(), Refusal> {
     check_size("description", description, DESCRIPTION_BYTES_MAX)?;
     check_secret("description", description)
 }
 
-/// Checks a reason.
+/// Refuses a reason that is empty, too large or looks like a secret.
 pub fn check_reason(reason: &str) -> Result<(), Refusal> {
     if reason.trim().is_empty() {
         return Err(Refusal::argument("\"reason\" is empty"));

@@ -82,7 +82,7 @@ impl PersonAlert {
         }
     }
 
-    /// Returns the text for the person.
+    /// Returns one sentence, without a period, that says what waits and why.
     pub fn text(self) -> &'static str {
         match self {
             Self::Dialog => "a session waits at a dialog while a question waits for it",

@@ -19,7 +19,8 @@ pub struct Fault {
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// The kinds of fault that callers tell apart.
+/// The kinds of fault that callers distinguish.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
     /// A setting has a value that cannot be used.
@@ -34,7 +35,6 @@ pub enum FaultKind {
     NewerSchema,
     /// Another program held the write lock for longer than this one waits.
     Busy,
-    /// The disk is full.
     DiskFull,
     /// The file system does not support the database.
     UnsuitableFilesystem,

@@ -10,6 +10,7 @@ mod env_file;
 pub mod fault;
 pub mod fault_log;
 pub mod file;
+pub mod foreign_text;
 pub mod id;
 pub mod isolation;
 pub mod lock;

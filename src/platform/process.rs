@@ -15,9 +15,9 @@ pub struct ProcessKey {
 }
 
 /// The state of a process.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessStat {
-    /// The process.
     pub key: ProcessKey,
     /// The number of its parent.
     pub parent: i32,
@@ -104,7 +104,7 @@ pub fn own_pid() -> i32 {
     i32::try_from(std::process::id()).unwrap_or(i32::MAX)
 }
 
-/// Returns this process.
+/// Returns the key of the calling process; its start time is 0 on systems without `/proc`.
 pub fn this_process() -> ProcessKey {
     let pid = own_pid();
     stat(pid).map_or(ProcessKey { pid, started: 0 }, |found| found.key)

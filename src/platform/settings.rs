@@ -23,6 +23,7 @@ pub use crate::platform::setting_specs::{
     clippy::struct_excessive_bools,
     reason = "each is a switch that people set"
 )]
+#[expect(missing_docs, reason = "the other field names say it")]
 pub struct Settings {
     /// The home folder of the user.
     pub home: PathBuf,
@@ -54,7 +55,6 @@ pub struct Settings {
     pub keep_ms: i64,
     /// Settings that a file sets without effect, each with the file.
     pub misplaced: Vec<(&'static str, PathBuf)>,
-    /// The working directory.
     pub working_directory: PathBuf,
     /// The folders in `PATH`.
     pub search_path: Vec<PathBuf>,

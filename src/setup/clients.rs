@@ -1,5 +1,5 @@
-//! The configuration that other MCP clients need, for `claude-mesh install --print`. Their files are not changed: each client
-//! has its own command or window for that.
+//! Builds the configuration that other MCP clients need, for `claude-mesh install --print`. Their files are not
+//! changed: each client has its own command or window for that.
 use std::path::Path;
 
 use super::error::InstallError;
@@ -56,7 +56,6 @@ pub const CLIENTS: [ClientConfig; 5] = [
 ];
 
 impl ClientConfig {
-    /// Returns the client with this name.
     pub fn find_by_name(name: &str) -> Option<Self> {
         CLIENTS.into_iter().find(|client| client.name == name)
     }

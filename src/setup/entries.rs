@@ -16,7 +16,7 @@ pub(crate) const PROJECT_PATH_VALUE: &str = "${CLAUDE_PROJECT_DIR:-.}";
 /// The program that denies edits of files that another session has claimed.
 pub(crate) const GUARD_PROGRAM: &str = "claude-mesh-claim-guard";
 /// The program that waits beside an idle session.
-pub(crate) const REWAKE_PROGRAM: &str = "claude-mesh-inbox-wait";
+pub(crate) const WAITING_HOOK_PROGRAM: &str = "claude-mesh-inbox-wait";
 
 const HOOKS_JSON: &str = include_str!("../../config/hooks.json");
 const HOOKS_GUARD_JSON: &str = include_str!("../../config/hooks-guard.json");
@@ -29,7 +29,7 @@ pub(crate) struct HookSets {
     /// Always installed.
     pub(crate) always: Vec<WantedHook>,
     /// Wait beside an idle session; installed on request.
-    pub(crate) rewake_hooks: Vec<WantedHook>,
+    pub(crate) waiting_hooks: Vec<WantedHook>,
     /// Runs before each edit; installed on request.
     pub(crate) guard: Vec<WantedHook>,
 }
@@ -39,7 +39,7 @@ impl HookSets {
     pub(crate) fn load(programs: Option<&Path>) -> Result<Self, InstallError> {
         Ok(Self {
             always: wanted(HOOKS_JSON, programs)?,
-            rewake_hooks: wanted(HOOKS_REWAKE_JSON, programs)?,
+            waiting_hooks: wanted(HOOKS_REWAKE_JSON, programs)?,
             guard: wanted(HOOKS_GUARD_JSON, programs)?,
         })
     }
@@ -100,7 +100,7 @@ fn wanted(file: &str, programs: Option<&Path>) -> Result<Vec<WantedHook>, Instal
 /// quotes and arguments.
 ///
 /// Only the first command counts: a hook that merely mentions a program of claude-mesh is not recognized.
-pub(crate) fn our_hook_program(hook: &Value) -> Option<String> {
+pub(crate) fn own_hook_program(hook: &Value) -> Option<String> {
     let command = hook.get("command")?.as_str()?;
     let words: Vec<String> = match hook.get("args").and_then(Value::as_array) {
         Some(arguments) => std::iter::once(command)
@@ -109,22 +109,22 @@ pub(crate) fn our_hook_program(hook: &Value) -> Option<String> {
             .collect(),
         None => split_shell_words(command),
     };
-    first_program(&unwrap_shell_command(words)).and_then(our_program_name)
+    first_program(&unwrap_shell_command(words)).and_then(own_program_name)
 }
 
 /// Returns the program of claude-mesh that a server entry starts.
-pub(crate) fn our_server_program(entry: &Value) -> Option<String> {
-    our_program_name(entry.get("command")?.as_str()?)
+pub(crate) fn own_server_program(entry: &Value) -> Option<String> {
+    own_program_name(entry.get("command")?.as_str()?)
 }
 
-fn our_program_name(program: &str) -> Option<String> {
+fn own_program_name(program: &str) -> Option<String> {
     let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
     let name = name.trim_end_matches([';', '&', '|', ')']);
     let name = name.strip_suffix(".exe").unwrap_or(name);
-    let ours = name
+    let own = name
         .strip_prefix("claude-mesh-")
         .is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
-    ours.then(|| name.to_owned())
+    own.then(|| name.to_owned())
 }
 
 /// Returns the first word that is a program, and neither a shell or `env` that starts it nor an assignment.
@@ -182,8 +182,8 @@ fn command(programs: Option<&Path>, program: &str) -> Result<String, InstallErro
 mod tests {
     use super::*;
 
-    fn ours(hook: &str) -> Option<String> {
-        our_hook_program(&serde_json::from_str(hook).unwrap())
+    fn own(hook: &str) -> Option<String> {
+        own_hook_program(&serde_json::from_str(hook).unwrap())
     }
 
     #[test]
@@ -204,13 +204,13 @@ mod tests {
                 ("SessionEnd", "claude-mesh-session-end".to_owned(), 5),
             ]
         );
-        let rewake_hooks: Vec<_> = hooks
-            .rewake_hooks
+        let waiting_hooks: Vec<_> = hooks
+            .waiting_hooks
             .into_iter()
             .map(|wanted| (wanted.event, wanted.program, wanted.hook.async_rewake))
             .collect();
-        let waiter = |event| (event, REWAKE_PROGRAM.to_owned(), true);
-        assert_eq!(rewake_hooks, [waiter("SessionStart"), waiter("Stop")]);
+        let waiter = |event| (event, WAITING_HOOK_PROGRAM.to_owned(), true);
+        assert_eq!(waiting_hooks, [waiter("SessionStart"), waiter("Stop")]);
         let [guard] = &hooks.guard[..] else {
             panic!("one guard: {:?}", hooks.guard)
         };
@@ -242,7 +242,7 @@ mod tests {
             r#"{"command":"C:/mesh/claude-mesh-inbox-poll.exe","args":[]}"#,
         ] {
             assert_eq!(
-                ours(hook).as_deref(),
+                own(hook).as_deref(),
                 Some("claude-mesh-inbox-poll"),
                 "{hook}"
             );
@@ -260,7 +260,7 @@ mod tests {
             r#"{"command":7}"#,
             r#""claude-mesh-inbox-poll""#,
         ] {
-            assert_eq!(ours(hook), None, "{hook}");
+            assert_eq!(own(hook), None, "{hook}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Why a file of Claude Code cannot be read, planned or written.
+//! Defines why a file of Claude Code cannot be read, planned or written, with the hint for the user.
 use std::io;
 use std::path::{Path, PathBuf};
 

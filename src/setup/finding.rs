@@ -1,7 +1,7 @@
-//! What a check of the installation has found, and the command that fixes it.
+//! Defines a finding of a check of the installation, with the command that fixes it, for `doctor`.
 use serde::Serialize;
 
-use super::places::InstallScope;
+use super::install_paths::InstallScope;
 
 /// One result of the check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

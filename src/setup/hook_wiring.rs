@@ -1,7 +1,7 @@
 //! Finds, adds, updates and removes the hooks that start programs of claude-mesh.
 use serde_json::{Value, json};
 
-use super::entries::{WantedHook, our_hook_program};
+use super::entries::{WantedHook, own_hook_program};
 use super::json_items::{ContainerKind, PathStep};
 use super::json_text::JsonText;
 use super::parse_error::ParseError;
@@ -38,7 +38,7 @@ pub(crate) fn wired_hooks(json: &JsonText) -> Result<Vec<WiredHook>, ParseError>
         for (group_index, group) in groups.enumerate() {
             let entries = group.get("hooks").and_then(Value::as_array);
             for (index, entry) in entries.into_iter().flatten().enumerate() {
-                if let Some(program) = our_hook_program(entry) {
+                if let Some(program) = own_hook_program(entry) {
                     found.push(WiredHook {
                         event: event.clone(),
                         program,

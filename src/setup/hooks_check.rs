@@ -3,17 +3,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::entries::{GUARD_PROGRAM, HookSets, REWAKE_PROGRAM, WantedHook};
+use super::entries::{GUARD_PROGRAM, HookSets, WAITING_HOOK_PROGRAM, WantedHook};
 use super::finding::{Finding, install_command, note, ok, problem};
 use super::hook_wiring::WiredHook;
-use super::places::InstallPaths;
+use super::install_paths::InstallPaths;
 use super::program_path::find_program;
 use super::wired_state::SettingsFile;
 use crate::claude_code::ASYNC_REWAKE;
 
 /// The check of one settings file.
 pub(crate) struct HooksCheck<'a> {
-    pub(crate) places: &'a InstallPaths,
+    pub(crate) paths: &'a InstallPaths,
     pub(crate) file: &'a SettingsFile,
     /// The folder of the server that is started, if that is known.
     pub(crate) server_folder: Option<&'a Path>,
@@ -25,8 +25,8 @@ impl HooksCheck<'_> {
         let display_path = self.display_path();
         let hooks = HookSets::load(None).expect("bare names are never refused");
         let mut wanted = hooks.always;
-        if self.file.runs_program(REWAKE_PROGRAM) {
-            wanted.extend(hooks.rewake_hooks);
+        if self.file.runs_program(WAITING_HOOK_PROGRAM) {
+            wanted.extend(hooks.waiting_hooks);
         }
         let guarded = self.file.runs_program(GUARD_PROGRAM);
         if guarded {
@@ -100,11 +100,11 @@ impl HooksCheck<'_> {
         let async_rewake = entry.get(ASYNC_REWAKE).and_then(Value::as_bool) == Some(true);
         if wanted.hook.async_rewake && !async_rewake {
             return Some(problem(format!(
-                "{event} waits for {REWAKE_PROGRAM} ({display_path}): the entry lacks {ASYNC_REWAKE}"
+                "{event} waits for {WAITING_HOOK_PROGRAM} ({display_path}): the entry lacks {ASYNC_REWAKE}"
             )));
         }
         let command = entry.get("command").and_then(Value::as_str)?;
-        let program = match find_program(self.places, command) {
+        let program = match find_program(self.paths, command) {
             Err(reason) => return Some(problem(format!("{event} of {display_path}: {reason}"))),
             Ok(program) => program,
         };
@@ -113,12 +113,12 @@ impl HooksCheck<'_> {
             .filter(|folder| program.parent() != Some(*folder))?;
         Some(problem(format!(
             "{event} starts {}, but the server comes from {}",
-            self.places.display_path(&program),
-            self.places.display_path(folder)
+            self.paths.display_path(&program),
+            self.paths.display_path(folder)
         )))
     }
 
     fn display_path(&self) -> String {
-        self.places.display_path(&self.file.path)
+        self.paths.display_path(&self.file.path)
     }
 }

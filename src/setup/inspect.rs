@@ -4,21 +4,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::entries::{PROJECT_PATH_VAR, REWAKE_PROGRAM, our_server_program};
+use super::entries::{PROJECT_PATH_VAR, WAITING_HOOK_PROGRAM, own_server_program};
 use super::error::InstallError;
 use super::finding::{Finding, Severity, install_command, note, ok, problem};
 use super::hooks_check::HooksCheck;
-use super::permission_rules::{CONFIRM_RULE, covers_server, matches_our_tools};
-use super::places::{InstallPaths, InstallScope};
+use super::install_paths::{InstallPaths, InstallScope};
+use super::permission_rules::{CONFIRM_RULE, covers_server, matches_own_tools};
 use super::program_path::find_program;
 use super::wired_state::{self, SettingsFile, WiredServer};
 use crate::claude_code::{INBOX_POLICY_KEY, INBOX_POLICY_REFUSE};
 
 /// Returns the findings about the installation for this user and, if there is one, this project.
-pub fn inspect(places: &InstallPaths) -> Vec<Finding> {
+pub fn inspect(paths: &InstallPaths) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let servers = server_entries(places, &mut findings);
-    let settings = settings_files(places, &mut findings);
+    let servers = server_entries(paths, &mut findings);
+    let settings = settings_files(paths, &mut findings);
     // What seems to be missing may be in a file that does not parse.
     let readable = findings
         .iter()
@@ -28,7 +28,7 @@ pub fn inspect(places: &InstallPaths) -> Vec<Finding> {
     }
     let mut folder = None;
     for server in &servers {
-        folder = check_server(places, server, &mut findings).or(folder);
+        folder = check_server(paths, server, &mut findings).or(folder);
     }
     let wired: Vec<&SettingsFile> = settings
         .iter()
@@ -39,37 +39,37 @@ pub fn inspect(places: &InstallPaths) -> Vec<Finding> {
     }
     for file in &wired {
         let check = HooksCheck {
-            places,
+            paths,
             file,
             server_folder: folder.as_deref(),
         };
         findings.extend(check.run());
     }
-    findings.extend(check_duplicate_wiring(places, &wired));
-    findings.extend(check_permission_rules(places, &settings));
-    findings.extend(check_wake(places, &settings));
+    findings.extend(check_duplicate_wiring(paths, &wired));
+    findings.extend(check_permission_rules(paths, &settings));
+    findings.extend(check_wake(paths, &settings));
     for file in &settings {
-        findings.extend(check_disabling_settings(places, file));
+        findings.extend(check_disabling_settings(paths, file));
     }
     findings
 }
 
-fn server_entries(places: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<WiredServer> {
+fn server_entries(paths: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<WiredServer> {
     let mut entries = Vec::new();
     for scope in [InstallScope::User, InstallScope::Project] {
-        if let Ok(path) = places.servers_file(scope) {
+        if let Ok(path) = paths.servers_file(scope) {
             entries.extend(report_error(wired_state::server(scope, &path), findings));
         }
     }
-    let local_entry = places
+    let local_entry = paths
         .project
         .as_deref()
-        .map(|project| wired_state::read_project_server(&places.claude_json, project));
+        .map(|project| wired_state::read_project_server(&paths.claude_json, project));
     if let Some(Ok(Some(local_entry))) = local_entry {
         findings.push(
             note(format!(
                 "{} has another entry \"claude-mesh\", for this project only, which takes precedence",
-                places.display_path(&local_entry.path)
+                paths.display_path(&local_entry.path)
             ))
             .fix("claude mcp remove --scope local claude-mesh"),
         );
@@ -77,14 +77,14 @@ fn server_entries(places: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<Wir
     entries
 }
 
-fn settings_files(places: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<SettingsFile> {
+fn settings_files(paths: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<SettingsFile> {
     let mut files: Vec<SettingsFile> = Vec::new();
     for scope in [
         InstallScope::User,
         InstallScope::Project,
         InstallScope::Local,
     ] {
-        let Ok(path) = places.settings_file(scope) else {
+        let Ok(path) = paths.settings_file(scope) else {
             continue;
         };
         // In the home folder the settings of the project are those of the user.
@@ -97,11 +97,11 @@ fn settings_files(places: &InstallPaths, findings: &mut Vec<Finding>) -> Vec<Set
 
 /// Checks a server entry and returns the folder of its program, if that can be started.
 fn check_server(
-    places: &InstallPaths,
+    paths: &InstallPaths,
     server: &WiredServer,
     findings: &mut Vec<Finding>,
 ) -> Option<PathBuf> {
-    let file = places.display_path(&server.path);
+    let file = paths.display_path(&server.path);
     let fix = || install_command(server.scope);
     let env = |name: &str| server.entry.get("env").and_then(|env| env.get(name));
     if env("MESH_DB_PATH").is_some() {
@@ -119,8 +119,8 @@ fn check_server(
         );
     }
     let command = server.entry.get("command").and_then(Value::as_str);
-    let ours = our_server_program(&server.entry).as_deref() == Some("claude-mesh-server");
-    let Some(command) = command.filter(|_| ours) else {
+    let own = own_server_program(&server.entry).as_deref() == Some("claude-mesh-server");
+    let Some(command) = command.filter(|_| own) else {
         findings.push(
             note(format!(
                 "the server entry of {file} does not start claude-mesh-server itself: {}",
@@ -130,10 +130,10 @@ fn check_server(
         );
         return None;
     };
-    match find_program(places, command) {
+    match find_program(paths, command) {
         Ok(program) => {
             findings.push(ok(format!("server: {command} ({file})")));
-            findings.extend(check_other_copy(places, &program, server.scope));
+            findings.extend(check_other_copy(paths, &program, server.scope));
             program.parent().map(Path::to_owned)
         }
         Err(reason) => {
@@ -144,33 +144,33 @@ fn check_server(
 }
 
 /// Notes another copy than the one beside this program: an update of this one would not change it.
-fn check_other_copy(places: &InstallPaths, program: &Path, scope: InstallScope) -> Option<Finding> {
-    let here = fs::canonicalize(places.programs.join(program.file_name()?)).ok()?;
+fn check_other_copy(paths: &InstallPaths, program: &Path, scope: InstallScope) -> Option<Finding> {
+    let here = fs::canonicalize(paths.programs.join(program.file_name()?)).ok()?;
     (here != program).then(|| {
         note(format!(
             "{} is wired, not {}",
-            places.display_path(program),
-            places.display_path(&here)
+            paths.display_path(program),
+            paths.display_path(&here)
         ))
         .fix(install_command(scope))
     })
 }
 
 /// Notes how idle sessions are woken, unless it is the usual way.
-fn check_wake(places: &InstallPaths, settings: &[SettingsFile]) -> Option<Finding> {
-    let (rewake_file, refusing_file) = (
+fn check_wake(paths: &InstallPaths, settings: &[SettingsFile]) -> Option<Finding> {
+    let (waiting_hook_file, refusing_file) = (
         settings
             .iter()
-            .find(|file| file.runs_program(REWAKE_PROGRAM)),
+            .find(|file| file.runs_program(WAITING_HOOK_PROGRAM)),
         settings.iter().find(|file| file.inbound_refused),
     );
-    if let Some(file) = rewake_file {
-        let display_path = places.display_path(&file.path);
+    if let Some(file) = waiting_hook_file {
+        let display_path = paths.display_path(&file.path);
         return Some(ok(format!(
             "wake: a hook waits beside each session ({display_path})"
         )));
     }
-    let display_path = places.display_path(&refusing_file?.path);
+    let display_path = paths.display_path(&refusing_file?.path);
     Some(
         note(format!(
             "{INBOX_POLICY_KEY} is \"{INBOX_POLICY_REFUSE}\" in {display_path}: \
@@ -181,28 +181,28 @@ fn check_wake(places: &InstallPaths, settings: &[SettingsFile]) -> Option<Findin
 }
 
 /// Returns whether a hook waits beside the sessions of this user.
-pub fn has_rewake_hook(places: &InstallPaths) -> bool {
-    let settings = settings_files(places, &mut Vec::new());
+pub fn has_waiting_hook(paths: &InstallPaths) -> bool {
+    let settings = settings_files(paths, &mut Vec::new());
     settings
         .iter()
-        .any(|file| file.runs_program(REWAKE_PROGRAM))
+        .any(|file| file.runs_program(WAITING_HOOK_PROGRAM))
 }
 
-fn check_duplicate_wiring(places: &InstallPaths, wired: &[&SettingsFile]) -> Option<Finding> {
+fn check_duplicate_wiring(paths: &InstallPaths, wired: &[&SettingsFile]) -> Option<Finding> {
     let [first, second, ..] = wired else {
         return None;
     };
     Some(
         problem(format!(
             "each hook runs more than once: wired in {} and in {}",
-            places.display_path(&first.path),
-            places.display_path(&second.path)
+            paths.display_path(&first.path),
+            paths.display_path(&second.path)
         ))
         .fix(format!("claude-mesh uninstall{}", second.scope.flag())),
     )
 }
 
-fn check_permission_rules(places: &InstallPaths, settings: &[SettingsFile]) -> Vec<Finding> {
+fn check_permission_rules(paths: &InstallPaths, settings: &[SettingsFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
     match settings
         .iter()
@@ -210,7 +210,7 @@ fn check_permission_rules(places: &InstallPaths, settings: &[SettingsFile]) -> V
     {
         Some(file) => findings.push(ok(format!(
             "tools: allowed ({})",
-            places.display_path(&file.path)
+            paths.display_path(&file.path)
         ))),
         None => findings.push(
             note("no permission rule allows the tools: each call asks you, and `claude -p` refuses it")
@@ -218,12 +218,12 @@ fn check_permission_rules(places: &InstallPaths, settings: &[SettingsFile]) -> V
         ),
     }
     for file in settings {
-        let display_path = places.display_path(&file.path);
+        let display_path = paths.display_path(&file.path);
         for rule in file
             .deny
             .iter()
             .filter_map(Value::as_str)
-            .filter(|rule| matches_our_tools(rule))
+            .filter(|rule| matches_own_tools(rule))
         {
             let text = format!("{display_path} denies {rule}");
             findings.push(
@@ -238,7 +238,7 @@ fn check_permission_rules(places: &InstallPaths, settings: &[SettingsFile]) -> V
             .ask
             .iter()
             .filter_map(Value::as_str)
-            .filter(|rule| matches_our_tools(rule))
+            .filter(|rule| matches_own_tools(rule))
         {
             findings.push(if rule == CONFIRM_RULE {
                 note(format!(
@@ -252,8 +252,8 @@ fn check_permission_rules(places: &InstallPaths, settings: &[SettingsFile]) -> V
     findings
 }
 
-fn check_disabling_settings(places: &InstallPaths, file: &SettingsFile) -> Vec<Finding> {
-    let display_path = places.display_path(&file.path);
+fn check_disabling_settings(paths: &InstallPaths, file: &SettingsFile) -> Vec<Finding> {
+    let display_path = paths.display_path(&file.path);
     let mut findings = Vec::new();
     if file.hooks_disabled {
         findings.push(problem(format!(

@@ -1,4 +1,4 @@
-//! Finds out how a JSON text is laid out, so that additions look like the rest.
+//! Detects the layout of a JSON text (line ends, indentation), so that additions look like the rest.
 use serde::Serialize;
 
 /// Returns the line ending of the text.

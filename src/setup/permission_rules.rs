@@ -29,7 +29,7 @@ pub(crate) fn covers_server(rule: &Value) -> bool {
 }
 
 /// Returns whether this rule is about a tool of claude-mesh, or all of them.
-pub(crate) fn matches_our_tools(rule: &str) -> bool {
+pub(crate) fn matches_own_tools(rule: &str) -> bool {
     rule == "mcp__claude-mesh"
         || rule.starts_with("mcp__claude-mesh__")
         || matches!(rule, "*" | "mcp__*")

@@ -9,8 +9,8 @@ use super::atomic_write::{self, CommitOutcome, Replacement, StagedFile};
 use super::entries::{self, HookSets};
 use super::error::InstallError;
 use super::hook_wiring::wired_hooks;
+use super::install_paths::{InstallPaths, InstallScope};
 use super::json_text::JsonText;
-use super::places::{InstallPaths, InstallScope};
 use super::redact::redact;
 use super::wiring::{Edit, InstallOptions};
 
@@ -68,37 +68,37 @@ pub struct ApplyError {
 
 /// Plans an install. A plan without changes means that everything is installed.
 pub fn install(
-    places: &InstallPaths,
+    paths: &InstallPaths,
     scope: InstallScope,
     options: InstallOptions,
 ) -> Result<Plan, InstallError> {
     let programs = match scope {
-        InstallScope::User => Some(places.programs.as_path()),
+        InstallScope::User => Some(paths.programs.as_path()),
         InstallScope::Project | InstallScope::Local => None,
     };
     let settings = Edit::AddSettings(HookSets::load(programs)?, options);
     let server = Edit::AddServer(entries::server(programs)?);
     Plan::new(vec![
-        (places.settings_file(scope)?, settings, scope),
-        (places.servers_file(scope)?, server, scope),
+        (paths.settings_file(scope)?, settings, scope),
+        (paths.servers_file(scope)?, server, scope),
     ])
 }
 
 /// Plans the removal of what [`install`] adds. The server entry of a project stays while the other settings file of the
 /// project, shared or local, still has hooks of claude-mesh.
-pub fn uninstall(places: &InstallPaths, scope: InstallScope) -> Result<Plan, InstallError> {
+pub fn uninstall(paths: &InstallPaths, scope: InstallScope) -> Result<Plan, InstallError> {
     let other = match scope {
         InstallScope::User => None,
-        InstallScope::Project => Some(places.settings_file(InstallScope::Local)?),
-        InstallScope::Local => Some(places.settings_file(InstallScope::Project)?),
+        InstallScope::Project => Some(paths.settings_file(InstallScope::Local)?),
+        InstallScope::Local => Some(paths.settings_file(InstallScope::Project)?),
     };
     let still_used = match other {
         Some(other) => is_wired(&other)?,
         None => false,
     };
-    let mut edits = vec![(places.settings_file(scope)?, Edit::DropSettings, scope)];
+    let mut edits = vec![(paths.settings_file(scope)?, Edit::DropSettings, scope)];
     if !still_used {
-        edits.push((places.servers_file(scope)?, Edit::DropServer, scope));
+        edits.push((paths.servers_file(scope)?, Edit::DropServer, scope));
     }
     Plan::new(edits)
 }

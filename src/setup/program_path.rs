@@ -3,29 +3,26 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::places::InstallPaths;
+use super::install_paths::InstallPaths;
 
 /// Returns the file behind a command, with links followed; a bare name is looked up in `PATH` as Claude Code does.
-pub(crate) fn find_program(places: &InstallPaths, command: &str) -> Result<PathBuf, String> {
+pub(crate) fn find_program(paths: &InstallPaths, command: &str) -> Result<PathBuf, String> {
     let named = Path::new(command);
     let found = if named.is_absolute() {
         named.to_owned()
     } else if command.contains('/') {
         return Err(format!("{command} depends on the folder it is started in"));
     } else {
-        let mut candidates = places.search_path.iter().map(|folder| folder.join(named));
+        let mut candidates = paths.search_path.iter().map(|folder| folder.join(named));
         candidates
             .find(|candidate| is_executable(candidate))
             .ok_or_else(|| format!("{command} is not in PATH"))?
     };
     if !found.exists() {
-        return Err(format!("{} does not exist", places.display_path(&found)));
+        return Err(format!("{} does not exist", paths.display_path(&found)));
     }
     if !is_executable(&found) {
-        return Err(format!(
-            "{} cannot be executed",
-            places.display_path(&found)
-        ));
+        return Err(format!("{} cannot be executed", paths.display_path(&found)));
     }
     Ok(fs::canonicalize(&found).unwrap_or(found))
 }

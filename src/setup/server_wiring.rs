@@ -1,7 +1,7 @@
 //! Adds the server entry, or updates the one that is there.
 use serde_json::{Value, json};
 
-use super::entries::{PROJECT_PATH_VAR, SERVER_NAME, our_server_program};
+use super::entries::{PROJECT_PATH_VAR, SERVER_NAME, own_server_program};
 use super::json_items::{ContainerKind, PathStep};
 use super::json_text::JsonText;
 use super::parse_error::ParseError;
@@ -39,12 +39,12 @@ pub(crate) fn add_server(json: &mut JsonText, server: &ServerEntry) -> Result<()
         json!(server.command),
         entry["command"] == json!(server.command),
     )?;
-    let starts_our_server =
-        our_server_program(&entry).is_some_and(|program| server.command.ends_with(&program));
+    let starts_own_server =
+        own_server_program(&entry).is_some_and(|program| server.command.ends_with(&program));
     set_unless_current(
         "args",
         json!(server.args),
-        starts_our_server && entry.get("args").is_some_and(Value::is_array),
+        starts_own_server && entry.get("args").is_some_and(Value::is_array),
     )?;
     let project_path_key: [PathStep<'_>; 4] =
         [servers, name, "env".into(), PROJECT_PATH_VAR.into()];

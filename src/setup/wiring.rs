@@ -2,8 +2,8 @@
 //!
 //! An entry of claude-mesh that is there is updated key by key, so that what its user has added (`timeout`, `env`,
 //! `alwaysLoad`) stays. Keys and lists that become empty by a removal are removed too. An empty `hooks` or `mcpServers` that
-//! was there before the install cannot be told apart and goes too, which means the same to Claude Code.
-use super::entries::{GUARD_PROGRAM, HookSets, REWAKE_PROGRAM};
+//! was there before the install cannot be distinguished and is removed too, which means the same to Claude Code.
+use super::entries::{GUARD_PROGRAM, HookSets, WAITING_HOOK_PROGRAM};
 use super::hook_wiring::{add_hook, drop_hook, event_path, hooks_of_program, wired_hooks};
 use super::json_items::ContainerKind;
 use super::json_text::JsonText;
@@ -74,16 +74,16 @@ fn add_settings(
     for wanted in &hooks.always {
         add_hook(json, wanted)?;
     }
-    let rewake_hooks = hooks_of_program(json, REWAKE_PROGRAM)?;
+    let waiting_hooks = hooks_of_program(json, WAITING_HOOK_PROGRAM)?;
     match options.wake {
         Some(WakeMethod::Inbox) => {
-            for hook in &rewake_hooks {
+            for hook in &waiting_hooks {
                 drop_hook(json, hook)?;
             }
         }
-        None if rewake_hooks.is_empty() => {}
+        None if waiting_hooks.is_empty() => {}
         None | Some(WakeMethod::Rewake) => {
-            for wanted in &hooks.rewake_hooks {
+            for wanted in &hooks.waiting_hooks {
                 add_hook(json, wanted)?;
             }
         }
@@ -157,7 +157,7 @@ mod tests {
         Edit::AddSettings(HookSets::load(Some(Path::new(PROGRAMS))).unwrap(), options)
     }
 
-    fn add_waiters() -> Edit {
+    fn add_waiting_hooks() -> Edit {
         add_settings_with(InstallOptions {
             wake: Some(WakeMethod::Rewake),
             ..InstallOptions::default()
@@ -168,7 +168,7 @@ mod tests {
         Edit::AddServer(server(Some(Path::new(PROGRAMS))).unwrap())
     }
 
-    /// Files as people have them, none with an entry of ours.
+    /// Files of users, without an entry of claude-mesh.
     const FILES: [&str; 14] = [
         "{}",
         "{}\n",
@@ -191,7 +191,7 @@ mod tests {
         for file in FILES {
             for (add, drop) in [
                 (add_settings(), Edit::DropSettings),
-                (add_waiters(), Edit::DropSettings),
+                (add_waiting_hooks(), Edit::DropSettings),
                 (add_server(), Edit::DropServer),
             ] {
                 let wired = after(&add, file);
@@ -289,9 +289,9 @@ mod tests {
 
     #[test]
     fn duplicate_hooks_are_reduced_to_one() {
-        let ours = r#"{"command": "claude-mesh-inbox-poll", "type": "command"}"#;
+        let own = r#"{"command": "claude-mesh-inbox-poll", "type": "command"}"#;
         let before = format!(
-            r#"{{"hooks": {{"Stop": [{{"matcher": "x", "hooks": [{ours}]}}, {{"hooks": [{ours}, {ours}]}}, {{"hooks": [{ours}]}}]}}}}"#
+            r#"{{"hooks": {{"Stop": [{{"matcher": "x", "hooks": [{own}]}}, {{"hooks": [{own}, {own}]}}, {{"hooks": [{own}]}}]}}}}"#
         );
         let wired = value(&after(&add_settings(), &before));
         let groups = wired["hooks"]["Stop"].as_array().unwrap();
@@ -373,13 +373,13 @@ mod tests {
         });
         for file in FILES {
             let plain = after(&add_settings(), file);
-            let waiting = after(&add_waiters(), &plain);
+            let waiting = after(&add_waiting_hooks(), &plain);
             assert_ne!(waiting, plain);
             assert_eq!(after(&add_settings(), &waiting), waiting, "it stays");
             assert_eq!(after(&inbox, &waiting), plain);
             assert_eq!(after(&Edit::DropSettings, &waiting), file);
         }
-        let wired = value(&after(&add_waiters(), "{}"));
+        let wired = value(&after(&add_waiting_hooks(), "{}"));
         assert_eq!(
             wired["hooks"]["Stop"][1],
             json!({"hooks": [{
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn plain_settings_edit_updates_outdated_rewake_hooks() {
-        let wired = after(&add_waiters(), "{}");
+        let wired = after(&add_waiting_hooks(), "{}");
         let stale = wired
             .replace(PROGRAMS, "/old/place")
             .replace("\"asyncRewake\": true", "\"asyncRewake\": false");

@@ -1,6 +1,5 @@
-//! Statements on claims: the holders of a resource, its claim queue, and the last fencing token of each resource. A claim that
-//! has ended has no row.
-use rusqlite::{OptionalExtension, Params, Row, params};
+//! Statements on claims: the holders of a resource and its claim queue. A claim that has ended has no row.
+use rusqlite::{Params, Row, params};
 
 use super::transaction::Tx;
 use crate::model::claim::Lease;
@@ -182,13 +181,7 @@ impl Tx<'_> {
     /// Grants a claim with the next fencing token of its resource; its lease begins now. `notified` says that the session
     /// learns of it by the call that does this.
     pub(crate) fn grant_ticket(&self, claim: &Claim, notified: bool) -> rusqlite::Result<i64> {
-        let fencing_token: i64 = self
-            .sql
-            .prepare_cached(
-                "INSERT INTO fence (resource, last) VALUES (?1, 1)
-                 ON CONFLICT (resource) DO UPDATE SET last = last + 1 RETURNING last",
-            )?
-            .query_row([&claim.resource], |row| row.get(0))?;
+        let fencing_token = self.next_fencing_token(&claim.resource)?;
         self.sql
             .prepare_cached(
                 "UPDATE claim SET state = 'held', fence = ?2, boot = ?3, claimed_monotonic_ms = ?4,
@@ -228,16 +221,6 @@ impl Tx<'_> {
             .prepare_cached("DELETE FROM claim WHERE id = ?1")?
             .execute([id])
             .map(drop)
-    }
-
-    /// Returns the last fencing token of a resource; 0 before the first grant.
-    pub(crate) fn last_fencing_token(&self, resource: &str) -> rusqlite::Result<i64> {
-        let last = self
-            .sql
-            .prepare_cached("SELECT last FROM fence WHERE resource = ?1")?
-            .query_row([resource], |row| row.get(0))
-            .optional()?;
-        Ok(last.unwrap_or(0))
     }
 
     /// Returns the number of held claims in the mesh.

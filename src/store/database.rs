@@ -1,4 +1,4 @@
-//! The open database of a mesh: [`Store`] runs each verb as one short transaction and keeps the file small.
+//! The open database of a mesh: [`Store`] runs each operation as one short transaction and keeps the file small.
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,15 +98,15 @@ impl Store {
         Ok(true)
     }
 
-    /// Runs a verb as one writing transaction, which is rolled back if the verb fails.
-    pub fn write<T>(&mut self, now: Moment, verb: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
+    /// Runs an operation as one writing transaction, which is rolled back if the operation fails.
+    pub fn write<T>(&mut self, now: Moment, operation: impl FnOnce(&Tx) -> Result<T>) -> Result<T> {
         let path = &self.path;
         let sql = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| fault(path, error))?;
         let tx = Tx::new(sql, now, self.version);
-        let outcome = verb(&tx).map_err(|error| add_path(path, error));
+        let outcome = operation(&tx).map_err(|error| add_path(path, error));
         let secure_delete = tx.is_secure_delete_enabled();
         let result = match outcome {
             Ok(outcome) => tx

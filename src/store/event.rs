@@ -1,4 +1,4 @@
-//! Statements on the event log. A verb appends its events in its own transaction.
+//! Statements on the event log. An operation appends its events in its own transaction.
 use std::borrow::Cow;
 
 use rusqlite::{OptionalExtension, Row, params};

@@ -1,7 +1,7 @@
 //! Converts errors of SQLite into [`Fault`]s: a kind that callers branch on, a message with the path, a hint.
 //!
-//! A statement inside a verb does not know which file it runs on. Its error becomes a fault whose source is a
-//! [`StatementError`]; [`add_path`] completes such a fault where the verb ends.
+//! A statement inside an operation does not know which file it runs on. Its error becomes a fault whose source is a
+//! [`StatementError`]; [`add_path`] completes such a fault where the operation ends.
 use std::path::Path;
 use std::sync::Arc;
 

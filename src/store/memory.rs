@@ -161,7 +161,7 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    /// Deletes a version.
+    /// Deletes a version, and its entry in the full-text index if it is the current one.
     pub(crate) fn delete_memory(&self, old: &Memory) -> rusqlite::Result<()> {
         if old.superseded.is_none() {
             self.remove_from_index(old)?;

@@ -60,9 +60,9 @@ impl Message {
 }
 
 /// The target of a new message.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageTarget<'a> {
-    /// One peer.
     Peer(PeerId),
     /// A topic; `*` is everybody.
     Topic(&'a str),

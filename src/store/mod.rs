@@ -1,11 +1,11 @@
 //! Stores the mesh in one SQLite file that all programs open directly. All SQL of the project is here.
 //!
-//! *Purpose:* a database without a daemon. It is in WAL mode, each verb is one short transaction, a write begins `IMMEDIATE`
-//! so that the lock is taken where the code says so, and ids are made inside the transaction, so that their order is the
-//! commit order.
+//! *Purpose:* a database without a daemon. It is in WAL mode, each operation is one short transaction, a write begins
+//! `IMMEDIATE` so that the lock is taken where the code says so, and ids are made inside the transaction, so that their
+//! order is the commit order.
 //! *Why not otherwise:* SQLite's own busy handler starves writers under load, so `busy_handler` waits in short steps with
-//! jitter. A hook that closes last would pay for a checkpoint, so hooks close without one. A file created in place could be
-//! opened half-written, so it is created under another name and linked into place.
+//! jitter. A hook that closes last would pay for a checkpoint, so hooks close without one. A file created in place could
+//! be opened half-written, so it is created under another name and linked into place.
 //!
 //! [`Store`] opens a database and runs transactions ([`Tx`]). Each file named after a table adds the statements on it to
 //! `Tx` and the types of its rows. Rows are read by column name.
@@ -23,6 +23,7 @@ mod delivery;
 mod event;
 mod expertise;
 mod fault;
+mod fencing_token;
 mod file_header;
 mod filesystem_check;
 mod fts_erase;

@@ -14,7 +14,7 @@ use super::{
     TaskListing,
 };
 use crate::model::event::{EventFilter, EventPatterns};
-use crate::model::state::Namespace;
+use crate::model::state::{EntryRange, Namespace};
 use crate::model::{EventKind, MessageType, Topic};
 use crate::platform::clock::{Clock, ManualClock};
 use crate::platform::id::{PeerId, QuestionId, SessionId};
@@ -203,7 +203,12 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
     ("state", &|tx| {
         let namespace = Namespace::of(std::path::Path::new("/shop"), None).unwrap();
         tx.entry(&namespace, "key")?;
-        tx.entries(&namespace, "prefix", "", 9, 9).map(drop)
+        let range = EntryRange {
+            prefix: "prefix",
+            after: "",
+            bytes_max: 9,
+        };
+        tx.entries(&namespace, &range, 9).map(drop)
     }),
     ("memories", &|tx| {
         tx.count_memories("/shop", 3)?;

@@ -349,7 +349,7 @@ impl Tx<'_> {
     }
 
     /// Returns the peers of questions that are due for a wake attempt by any session, at most eight. Each is due again when it
-    /// is twice as old: a question that waits for days causes a few attempts and not one at every verb.
+    /// is twice as old: a question that waits for days causes a few attempts and not one at every operation.
     pub(crate) fn take_peers_due_for_wake(&self) -> rusqlite::Result<Vec<PeerId>> {
         if !self.schema_at_least(2) {
             return Ok(Vec::new());

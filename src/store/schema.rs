@@ -13,7 +13,7 @@ pub struct Schema {
 /// The change from one version to the next. Within a major version of claude-mesh it only adds.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
-    /// The statements.
+    /// The statements, run as one script.
     pub sql: &'static str,
 }
 

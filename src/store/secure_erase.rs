@@ -13,7 +13,8 @@ use super::wal::CheckpointMode;
 use crate::model::Result;
 use crate::platform::clock::monotonic_ms;
 
-/// The key of the row in `meta` that notes the residue; its value names the erased subject.
+/// The key of the row in `meta` that notes the residue; its value names the erased subject. The key was released under
+/// this name and stays.
 const RESIDUE_KEY: &str = "traces";
 /// How long others may proceed between two tries.
 const CHECKPOINT_RETRY_PAUSE: Duration = Duration::from_millis(10);

@@ -1,4 +1,4 @@
-//! Stores ids as text.
+//! Converts between the id types and SQL text.
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::platform::id::{

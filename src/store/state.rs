@@ -3,7 +3,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::transaction::Tx;
-use crate::model::state::{Namespace, StateEntry};
+use crate::model::state::{EntryKey, EntryRange, Namespace, StateEntry};
 
 /// Entries that one sweep expires at most.
 const EXPIRED_PER_SWEEP_MAX: i64 = 1_000;
@@ -28,8 +28,7 @@ impl Tx<'_> {
     /// Sets the value of a key, or deletes it with `None`. Returns the version, one more than the last.
     pub(crate) fn put_entry(
         &self,
-        namespace: &Namespace,
-        key: &str,
+        at: EntryKey,
         value: Option<&str>,
         by: &str,
         expires_at_ms: Option<i64>,
@@ -42,20 +41,17 @@ impl Tx<'_> {
                  RETURNING version",
             )?
             .query_row(
-                params![namespace.encoded(), key, value, by, self.now.wall_ms, expires_at_ms],
+                params![at.namespace.encoded(), at.key, value, by, self.now.wall_ms, expires_at_ms],
                 |row| row.get(0),
             )
     }
 
-    /// Returns the entries whose key begins with `prefix` and follows `after`, by key: at most `limit`, and at most `bytes_max`
-    /// of keys and values, but at least one. The flag says whether there are more.
+    /// Returns the entries of a range by key, at most `limit`, but at least one. The flag says whether there are more.
     pub(crate) fn entries(
         &self,
         namespace: &Namespace,
-        prefix: &str,
-        after: &str,
+        range: &EntryRange,
         limit: usize,
-        bytes_max: usize,
     ) -> rusqlite::Result<(Vec<StateEntry>, bool)> {
         let mut statement = self.sql.prepare_cached(
             "SELECT key, value, version, updated_by, updated_at_ms, expires_at_ms FROM state
@@ -63,20 +59,20 @@ impl Tx<'_> {
         )?;
         let mut rows = statement.query(params![
             namespace.encoded(),
-            prefix.max(after),
+            range.prefix.max(range.after),
             self.now.wall_ms
         ])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
             let key = row.get_ref("key")?.as_str()?;
-            if !key.starts_with(prefix) {
+            if !key.starts_with(range.prefix) {
                 break;
             }
-            if !after.is_empty() && key == after {
+            if !range.after.is_empty() && key == range.after {
                 continue;
             }
             bytes += key.len() + row.get_ref("value")?.as_str()?.len();
-            if found.len() == limit || (bytes > bytes_max && !found.is_empty()) {
+            if found.len() == limit || (bytes > range.bytes_max && !found.is_empty()) {
                 return Ok((found, true));
             }
             found.push(entry_from_row(row, namespace)?);

@@ -44,7 +44,8 @@ impl Tx<'_> {
         self.version >= version
     }
 
-    /// Runs a step of a verb that may be refused alone: a refusal undoes this step only, a fault fails the whole verb.
+    /// Runs a step of an operation that may be refused alone: a refusal undoes this step only, a fault fails the whole
+    /// operation.
     pub(crate) fn try_in_savepoint<T>(
         &self,
         step: impl FnOnce() -> Result<T>,

@@ -1,7 +1,8 @@
-//! Keeps the WAL short: whoever commits beyond a size checkpoints it and restarts it.
+//! Bounds the size of the WAL: a transaction that makes it longer than 1,000 pages checkpoints it and restarts it.
 //!
-//! SQLite's automatic checkpoint succeeds only while nobody writes, so under many writers the WAL grows without limit. This
-//! one takes the write lock. It waits only briefly for a reader that stays, because all writers wait with it.
+//! SQLite's automatic checkpoint succeeds only while no program writes, so under many writers the WAL grows without
+//! limit. This one takes the write lock. It waits only briefly for a reader that stays, because all writers wait with
+//! it.
 use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};

@@ -1,4 +1,4 @@
-//! The refusal of an argument, made from the parts that serde reports: what was wrong, what came, what was expected.
+//! Why an argument could not be read, for the refusal that a model gets: what was wrong, what came, what was expected.
 //!
 //! serde's own error types make English sentences of these parts at once. Here each part is named in the words of the tools
 //! before the sentence is made, so that a value of the caller stays as it is.

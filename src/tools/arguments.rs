@@ -1,4 +1,4 @@
-//! The arguments of a call, read strictly: an unknown parameter or a wrong type is refused by its name.
+//! Reads the arguments of a call strictly, for all tools: an unknown parameter or a wrong type is refused by its name.
 use std::str::FromStr;
 
 use serde::Deserialize;

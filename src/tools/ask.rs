@@ -1,4 +1,7 @@
-//! `ask_peer` and `await_reply`.
+//! The tools `ask_peer` and `await_reply`: each stores or finds questions, waits until they are answered, and returns
+//! the answers or the reason why there is none.
+//!
+//! A call begins, waits and ends in separate steps ([`ReplyPhase`]); `ask_result` builds its result.
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,8 +23,8 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
         set: "ask",
         name: "ask_peer",
-        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. The peer is shown it even while busy; if it is offline it is stored and you get `offline` at once. `known`: its earlier answers. After two minutes the call may go on in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
-        schema: schema::schema_of::<AskPeer>,
+        description: "Asks another session and returns its answer as the result. Use it for what that session knows: its project, services, decisions. Ask one self-contained question. A busy peer gets it too; for an offline one it is stored and you get `offline` at once. `known`: its earlier answers. After two minutes the call may continue in the background and its result comes by itself: do not ask again. Several peers at once: `to` as a list.",
+        schema: schema::schema_of::<AskPeerParams>,
         handler: ask_peer,
         effect: Effect::Writes,
         always_load: true,
@@ -30,8 +33,8 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
         set: "ask",
         name: "await_reply",
-        description: "Waits for the answer to a question you asked earlier, after `timed_out`, `offline` or `interrupted`. Returns at once if it has come; answers are kept for 30 days.",
-        schema: schema::schema_of::<AwaitReply>,
+        description: "Waits for the answer to a question you asked earlier, after `timed_out`, `offline` or `interrupted`. Returns at once if it has arrived; answers are kept for 30 days.",
+        schema: schema::schema_of::<AwaitReplyParams>,
         handler: await_reply,
         effect: Effect::Idempotent,
         always_load: true,
@@ -39,13 +42,13 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     },
 ];
 
-/// Seconds that a call waits, unless told otherwise, and at most.
+/// Seconds that a call waits by default, and at most.
 const TIMEOUT_SECONDS: u32 = 300;
 const TIMEOUT_SECONDS_MAX: u32 = 3_600;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct AskPeer {
+struct AskPeerParams {
     /// name, or name/any for any session of that project
     to: OneOrMany,
     question: String,
@@ -79,7 +82,7 @@ enum Prefer {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct AwaitReply {
+struct AwaitReplyParams {
     question_id: OneOrMany,
     /// default 300
     #[schemars(range(min = 1, max = 3600))]
@@ -87,7 +90,7 @@ struct AwaitReply {
 }
 
 fn ask_peer(arguments: JsonObject) -> Result<Operation> {
-    let ask: AskPeer = arguments::read(arguments)?;
+    let ask: AskPeerParams = arguments::read(arguments)?;
     let timeout_seconds = timeout(ask.timeout_seconds)?;
     let (to, many) = ask.to.into_list();
     if many && to.len() < 2 {
@@ -118,18 +121,18 @@ fn ask_peer(arguments: JsonObject) -> Result<Operation> {
             asked: Vec::new(),
         },
         timeout_seconds,
-        request: Request::Ask {
+        request: ReplyRequest::Ask {
             addresses,
             question: ask.question,
             context: ask.context,
         },
         began_monotonic_ms: None,
-        phase: Phase::Begin,
+        phase: ReplyPhase::Begin,
     }))
 }
 
 fn await_reply(arguments: JsonObject) -> Result<Operation> {
-    let AwaitReply {
+    let AwaitReplyParams {
         question_id,
         timeout_seconds,
     } = arguments::read(arguments)?;
@@ -137,7 +140,7 @@ fn await_reply(arguments: JsonObject) -> Result<Operation> {
     let (ids, many) = question_id.into_list();
     Ok(Box::new(ReplyCall {
         awaited: Awaited {
-            // Whether somebody can be asked there does not end this wait.
+            // This wait goes on if the peer goes offline.
             if_offline: IfOffline::Wait,
             any: false,
             many,
@@ -148,9 +151,9 @@ fn await_reply(arguments: JsonObject) -> Result<Operation> {
             asked: Vec::new(),
         },
         timeout_seconds,
-        request: Request::Await,
+        request: ReplyRequest::Await,
         began_monotonic_ms: None,
-        phase: Phase::Begin,
+        phase: ReplyPhase::Begin,
     }))
 }
 
@@ -161,14 +164,14 @@ fn timeout(seconds: Option<u32>) -> Result<u32> {
 
 /// A call that waits for replies.
 struct ReplyCall {
-    request: Request,
+    request: ReplyRequest,
     awaited: Awaited,
     timeout_seconds: u32,
     began_monotonic_ms: Option<i64>,
-    phase: Phase,
+    phase: ReplyPhase,
 }
 
-enum Request {
+enum ReplyRequest {
     Ask {
         addresses: Vec<Address>,
         question: String,
@@ -177,7 +180,7 @@ enum Request {
     Await,
 }
 
-enum Phase {
+enum ReplyPhase {
     Begin,
     Waiting(Box<StoppableWait<ReplyWait>>),
     Ended(EndedWait),
@@ -186,24 +189,24 @@ enum Phase {
 impl ToolCall for ReplyCall {
     fn step(&mut self, call: &mut CallContext<'_>) -> Result<Step> {
         match &mut self.phase {
-            Phase::Begin => {
+            ReplyPhase::Begin => {
                 self.phase = match self.begin(call)? {
                     Some(wait) => {
                         let wait = StoppableWait::new(wait, call, self.timeout_seconds);
-                        Phase::Waiting(Box::new(wait))
+                        ReplyPhase::Waiting(Box::new(wait))
                     }
-                    None => Phase::Ended(EndedWait::without_wait()),
+                    None => ReplyPhase::Ended(EndedWait::without_wait()),
                 };
                 Ok(Step::Again)
             }
-            Phase::Waiting(wait) => Ok(match wait.step(call)? {
+            ReplyPhase::Waiting(wait) => Ok(match wait.step(call)? {
                 WaitStep::PendingUntil { monotonic_ms } => Step::PendingUntil { monotonic_ms },
                 WaitStep::Ended(outcome) => {
-                    self.phase = Phase::Ended(EndedWait::of(wait, outcome));
+                    self.phase = ReplyPhase::Ended(EndedWait::of(wait, outcome));
                     Step::WaitEnded
                 }
             }),
-            Phase::Ended(ended) => {
+            ReplyPhase::Ended(ended) => {
                 ended.row = None;
                 let now_monotonic_ms = call.mesh.now().monotonic_ms;
                 let began_monotonic_ms = self.began_monotonic_ms.unwrap_or(now_monotonic_ms);
@@ -217,49 +220,49 @@ impl ToolCall for ReplyCall {
     }
 
     fn stop(&mut self, reason: StopReason) {
-        if let Phase::Waiting(wait) = &mut self.phase {
+        if let ReplyPhase::Waiting(wait) = &mut self.phase {
             wait.stop(reason);
         }
     }
 
     fn recover(&mut self, error: Error) -> Result<()> {
         match &mut self.phase {
-            Phase::Waiting(wait) => {
+            ReplyPhase::Waiting(wait) => {
                 let outcome = wait.recover(error)?;
-                self.phase = Phase::Ended(EndedWait::of(wait, outcome));
+                self.phase = ReplyPhase::Ended(EndedWait::of(wait, outcome));
                 Ok(())
             }
-            // The result carries the id of a question that is stored: it goes without the prior answers.
-            Phase::Ended(ended) => ended.skip_lookup().ok_or(error),
-            Phase::Begin => Err(error),
+            // The question is stored and the result has its id, so it is returned without the prior answers.
+            ReplyPhase::Ended(ended) => ended.skip_lookup().ok_or(error),
+            ReplyPhase::Begin => Err(error),
         }
     }
 
     fn progress(&self, now: &Moment) -> Option<ProgressReport> {
         match &self.phase {
-            Phase::Waiting(wait) => Some(progress_report(
+            ReplyPhase::Waiting(wait) => Some(progress_report(
                 wait.condition().question_statuses(),
                 now.wall_ms,
             )),
-            Phase::Begin | Phase::Ended(_) => None,
+            ReplyPhase::Begin | ReplyPhase::Ended(_) => None,
         }
     }
 
     fn wait_row(&self) -> Option<WaitId> {
         match &self.phase {
-            Phase::Begin => None,
-            Phase::Waiting(wait) => wait.row(),
-            Phase::Ended(ended) => ended.row,
+            ReplyPhase::Begin => None,
+            ReplyPhase::Waiting(wait) => wait.row(),
+            ReplyPhase::Ended(ended) => ended.row,
         }
     }
 }
 
 impl ReplyCall {
-    /// Asks, and returns the wait that follows, if there is somebody to wait for.
+    /// Asks, and returns the wait for the replies; `None` if no addressed peer can answer now.
     fn begin(&mut self, call: &mut CallContext<'_>) -> Result<Option<ReplyWait>> {
         self.began_monotonic_ms
             .get_or_insert(call.mesh.now().monotonic_ms);
-        let Request::Ask {
+        let ReplyRequest::Ask {
             addresses,
             question,
             context,
@@ -305,7 +308,7 @@ impl ReplyCall {
     }
 }
 
-/// Returns how far the open questions have come. Elapsed times grow all the time; they are no new facts.
+/// Returns the progress of the open questions. Elapsed times are not part of the facts, because they always change.
 fn progress_report(question_statuses: &[QuestionStatus], now_ms: i64) -> ProgressReport {
     let open = || {
         question_statuses

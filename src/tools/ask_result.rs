@@ -14,20 +14,20 @@ use crate::tools::{prior_answers, results};
 
 /// The hints of results without an answer.
 const STILL_OPEN_HINT: &str = "The question stays open; do not ask again. Go on, and call await_reply with this question_id later, or poll_inbox.";
-const OFFLINE_HINT: &str = "No session that can answer is there now. The question is stored; the next session there gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
+const OFFLINE_HINT: &str = "No session can answer now. The question is stored; the next session of that peer gets it, and the answer comes to your inbox (poll_inbox, await_reply).";
 
 const WITHDRAWN_HINT: &str =
     "It was withdrawn before anyone saw it; ask again if you still need it.";
 const EXPIRED_HINT: &str = "It expired after 7 days; a late answer still comes to your inbox.";
-const OVER_BUDGET_HINT: &str = "Peers have started as many turns there as they may until its person types again. The question is stored and shown then; do not ask again.";
-const QUIET_HINT: &str = "Its person wants it left alone for now. The question is stored and wakes the peer when that ends; do not ask again.";
+const OVER_BUDGET_HINT: &str = "Peers have used up the wake budget of that session until its person types again. The question is stored and shown then; do not ask again.";
+const QUIET_HINT: &str = "That session is quiet, or the mesh is paused. The question is stored and wakes the peer when that ends; do not ask again.";
 
-/// What a call waits for, as far as its result depends on it.
+/// The part of a call's request on which its result depends.
 pub(super) struct Awaited {
     pub(super) if_offline: IfOffline,
     /// The first reply ends the wait.
     pub(super) any: bool,
-    /// The caller named several, and gets a list.
+    /// The caller named several questions or peers, and gets a list.
     pub(super) many: bool,
     /// All questions, in the order asked.
     pub(super) questions: Vec<QuestionId>,
@@ -160,7 +160,7 @@ impl Awaited {
 }
 
 impl EndedWait {
-    /// Returns the end of a call that had nobody to wait for.
+    /// Returns the end of a call that did not wait, because no addressed peer can answer now.
     pub(super) fn without_wait() -> Self {
         Self {
             outcome: WaitOutcome::Done(ReplyWaitEnd::NoneReachable),
@@ -172,7 +172,7 @@ impl EndedWait {
         }
     }
 
-    /// Returns the end of a wait as it was found.
+    /// Returns the end of this wait, with the statuses that it read last.
     pub(super) fn of(wait: &StoppableWait<ReplyWait>, outcome: WaitOutcome<ReplyWaitEnd>) -> Self {
         Self {
             outcome,
@@ -182,12 +182,12 @@ impl EndedWait {
         }
     }
 
-    /// Notes how long the call has waited, unless it is noted.
+    /// Records how long the call has waited, at the first call of this function.
     pub(super) fn set_waited_ms(&mut self, waited_ms: i64) {
         self.waited_ms.get_or_insert(waited_ms);
     }
 
-    /// Leaves out the lookup of prior answers that failed; `None` if the failure was another.
+    /// Skips the lookup of prior answers that failed; `None` if no lookup was due.
     pub(super) fn skip_lookup(&mut self) -> Option<()> {
         self.lookups.as_mut()?.pop_front().map(|_| ())
     }
@@ -199,7 +199,7 @@ impl EndedWait {
         awaited: &Awaited,
     ) -> Result<bool> {
         let Some(lookups) = &mut self.lookups else {
-            // With `any` the others may have been withdrawn, and who is offline was not waited for.
+            // With `any` the others may have been withdrawn, and the wait did not include offline peers.
             if awaited.any || self.question_statuses.len() != awaited.questions.len() {
                 self.question_statuses = call.mesh.question_statuses(&awaited.questions)?;
             }

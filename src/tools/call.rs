@@ -1,4 +1,4 @@
-//! One call of a tool: what it works with, and how a program runs it step by step.
+//! Defines one call of a tool, which a program runs step by step, and what each step works with.
 //!
 //! A handler reads the arguments and returns an [`Operation`]. The program steps it until it is done: at once while it has
 //! more to do; after a pause while it waits. A step that fails because the store is busy is repeated.
@@ -23,13 +23,13 @@ pub struct CallContext<'a> {
     pub place: &'a MeshLocation,
     /// The project of the session.
     pub project: &'a Project,
-    /// How the session hears its doorbell.
+    /// How the session is notified by its doorbell: `watcher` or `polling`.
     pub wake: &'static str,
     /// How long the program has run.
     pub uptime_seconds: i64,
 }
 
-/// What a step came to.
+/// The outcome of a step.
 pub enum Step {
     /// The result of the call.
     Done(Value),
@@ -37,7 +37,7 @@ pub enum Step {
     Again,
     /// The wait of the call has ended: delete its row if there still is one, then step again at once.
     WaitEnded,
-    /// The call waits: step again when the doorbell rings, or at this time at the latest.
+    /// The call waits: step again when the doorbell is written, or at this time at the latest.
     PendingUntil {
         /// By the monotonic clock of the mesh.
         monotonic_ms: i64,
@@ -53,7 +53,7 @@ pub struct ProgressReport {
 }
 
 impl ProgressReport {
-    /// Returns a report whose message is all there is to compare.
+    /// Returns a report whose only fact is its message.
     pub(super) fn of(message: &str) -> Self {
         Self {
             facts: message.to_owned(),
@@ -76,7 +76,7 @@ pub trait ToolCall: Send {
         Err(error)
     }
 
-    /// Returns how far a call that waits has come.
+    /// Returns the progress of a call that waits.
     fn progress(&self, _now: &Moment) -> Option<ProgressReport> {
         None
     }

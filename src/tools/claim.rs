@@ -1,4 +1,6 @@
-//! `claim`, `release` and `claims`.
+//! The tools `claim`, `release` and `claims`: claim a resource or join its claim queue, release it, list the holders.
+//!
+//! A `claim` with `wait_seconds` waits for the grant of its ticket, unless that would close a cycle of waits.
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,8 +26,8 @@ pub(super) const TOOLS: [ToolEntry; 3] = [
     ToolEntry {
         set: "claims",
         name: "claim",
-        description: "Claims a resource (file:src/api.rs, \"deploy\") so that no other session uses it meanwhile. Returns granted (with a fence that only grows), denied with its holders, or with wait: queue a place in line; wait_seconds waits for the turn. Claim again to renew or rejoin. It ends with release, your session or its lease.",
-        schema: schema::schema_of::<Claim>,
+        description: "Claims a resource (file:src/api.rs, \"deploy\") so that no other session uses it meanwhile. Returns granted (with an increasing `fence`), denied with its holders, or with wait: queue a ticket; wait_seconds waits for the grant. Claim again to renew or rejoin. It ends with release, your session or its lease.",
+        schema: schema::schema_of::<ClaimParams>,
         handler: claim,
         effect: Effect::Idempotent,
         always_load: false,
@@ -34,8 +36,8 @@ pub(super) const TOOLS: [ToolEntry; 3] = [
     ToolEntry {
         set: "claims",
         name: "release",
-        description: "Gives back a claim or a place in line, by claim_id or resource; the next in line is told.",
-        schema: schema::schema_of::<Release>,
+        description: "Releases a claim or leaves its queue, by claim_id or resource; the next in the queue is granted.",
+        schema: schema::schema_of::<ReleaseParams>,
         handler: release,
         effect: Effect::Idempotent,
         always_load: false,
@@ -44,8 +46,8 @@ pub(super) const TOOLS: [ToolEntry; 3] = [
     ToolEntry {
         set: "claims",
         name: "claims",
-        description: "Lists who holds what, until when, and who stands in line for it.",
-        schema: schema::schema_of::<Claims>,
+        description: "Lists who holds what, until when, and who is queued for it.",
+        schema: schema::schema_of::<ClaimsParams>,
         handler: claims,
         effect: Effect::Reads,
         always_load: false,
@@ -55,7 +57,7 @@ pub(super) const TOOLS: [ToolEntry; 3] = [
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Claim {
+struct ClaimParams {
     #[schemars(length(max = 512))]
     resource: String,
     /// default exclusive
@@ -81,14 +83,14 @@ enum WaitParam {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Release {
+struct ReleaseParams {
     claim_id: Option<String>,
     resource: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Claims {
+struct ClaimsParams {
     resource: Option<String>,
     /// such as `file:src/`
     prefix: Option<String>,
@@ -96,11 +98,11 @@ struct Claims {
 
 /// The next step after the wait of a claim was interrupted.
 const ANSWER_FIRST_HINT: &str =
-    "Answer these with reply_to_peer first, then call claim again: your place in line is kept.";
-const DEADLOCK_HINT: &str = "You wait for each other (deadlock). Answer what waits for you, or release what another of the chain waits for; then call claim again: your place in line is kept.";
+    "Answer these with reply_to_peer first, then call claim again: your ticket is kept.";
+const DEADLOCK_HINT: &str = "You wait for each other (deadlock). Answer what waits for you, or release what another of the chain waits for; then call claim again: your ticket is kept.";
 
 fn claim(arguments: JsonObject) -> Result<Operation> {
-    let Claim {
+    let ClaimParams {
         resource,
         mode,
         lease_seconds,
@@ -126,11 +128,11 @@ fn claim(arguments: JsonObject) -> Result<Operation> {
         queue,
         wait_seconds,
         note,
-        phase: Phase::Begin,
+        phase: ClaimPhase::Begin,
     }))
 }
 
-/// A call that claims, and waits for its turn if it is to wait.
+/// A call that claims, and waits for the grant if the caller wants that.
 struct ClaimCall {
     resource: String,
     mode: ClaimMode,
@@ -138,10 +140,10 @@ struct ClaimCall {
     queue: bool,
     wait_seconds: u32,
     note: Option<String>,
-    phase: Phase,
+    phase: ClaimPhase,
 }
 
-enum Phase {
+enum ClaimPhase {
     Begin,
     /// Waiting would close this cycle of waits.
     Deadlock {
@@ -187,8 +189,8 @@ impl WaitQuery for Turn {
 impl ToolCall for ClaimCall {
     fn step(&mut self, call: &mut CallContext<'_>) -> Result<Step> {
         match &mut self.phase {
-            Phase::Begin => self.begin(call),
-            Phase::Deadlock {
+            ClaimPhase::Begin => self.begin(call),
+            ClaimPhase::Deadlock {
                 ticket,
                 row,
                 reason,
@@ -202,10 +204,10 @@ impl ToolCall for ClaimCall {
                 }
                 Ok(self.wait(call, ticket, id))
             }
-            Phase::Waiting(wait) => Ok(match wait.step(call)? {
+            ClaimPhase::Waiting(wait) => Ok(match wait.step(call)? {
                 WaitStep::PendingUntil { monotonic_ms } => Step::PendingUntil { monotonic_ms },
                 WaitStep::Ended(outcome) => {
-                    self.phase = Phase::Ended {
+                    self.phase = ClaimPhase::Ended {
                         ticket: wait.condition().query().ticket,
                         outcome,
                         row: wait.row(),
@@ -213,7 +215,7 @@ impl ToolCall for ClaimCall {
                     Step::WaitEnded
                 }
             }),
-            Phase::Ended {
+            ClaimPhase::Ended {
                 ticket,
                 outcome,
                 row,
@@ -225,13 +227,13 @@ impl ToolCall for ClaimCall {
     }
 
     fn stop(&mut self, reason: StopReason) {
-        if let Phase::Waiting(wait) = &mut self.phase {
+        if let ClaimPhase::Waiting(wait) = &mut self.phase {
             wait.stop(reason);
         }
     }
 
     fn progress(&self, _: &Moment) -> Option<ProgressReport> {
-        let Phase::Waiting(wait) = &self.phase else {
+        let ClaimPhase::Waiting(wait) = &self.phase else {
             return None;
         };
         Some(ProgressReport::of(
@@ -241,9 +243,9 @@ impl ToolCall for ClaimCall {
 
     fn wait_row(&self) -> Option<WaitId> {
         match &self.phase {
-            Phase::Begin => None,
-            Phase::Waiting(wait) => wait.row(),
-            Phase::Deadlock { row, .. } | Phase::Ended { row, .. } => *row,
+            ClaimPhase::Begin => None,
+            ClaimPhase::Waiting(wait) => wait.row(),
+            ClaimPhase::Deadlock { row, .. } | ClaimPhase::Ended { row, .. } => *row,
         }
     }
 }
@@ -271,7 +273,7 @@ impl ClaimCall {
         };
         Ok(match cycle {
             Some(chain) => {
-                self.phase = Phase::Deadlock {
+                self.phase = ClaimPhase::Deadlock {
                     ticket: id,
                     row: Some(row),
                     reason: InterruptReason::Cycle(chain),
@@ -288,12 +290,12 @@ impl ClaimCall {
             progress_message: String::new(),
         };
         let wait = StoppableWait::new(QueryWait::new(row, turn), call, self.wait_seconds);
-        self.phase = Phase::Waiting(wait);
+        self.phase = ClaimPhase::Waiting(wait);
         Step::Again
     }
 }
 
-/// Returns the result of a call that waited. A turn that came at the last moment is part of it.
+/// Returns the result of a call that waited, with a grant that came at the last moment.
 fn ended_result(
     call: &mut CallContext<'_>,
     ticket: ClaimId,
@@ -314,7 +316,7 @@ fn ended_result(
     Ok(match (final_turn, interruption) {
         (None, None) => cancelled(ticket),
         (Some(claimed), None) => output::claim(&claimed, &now),
-        // The turn and the question came at the same moment: the result has both.
+        // The grant and the question came at the same time: the result has both.
         (Some(granted @ ClaimOutcome::Granted(_)), Some(interruption)) => {
             let mut result = output::claim(&granted, &now);
             let mut questions = interrupted(ticket, interruption);
@@ -326,7 +328,7 @@ fn ended_result(
     })
 }
 
-/// The result when the ticket was withdrawn: by this call, or by another of the session.
+/// Returns the result when the ticket was withdrawn, by this call or by another call of the session.
 fn cancelled(ticket: ClaimId) -> Value {
     json!({ "status": "cancelled", "claim_id": ticket })
 }
@@ -352,14 +354,14 @@ fn queue_position_message(ticket: &Ticket) -> String {
         .collect();
     holders.dedup();
     format!(
-        "place {} in line, held by {}",
+        "position {} in the queue, held by {}",
         ticket.position,
         holders.join(", ")
     )
 }
 
 fn release(arguments: JsonObject) -> Result<Operation> {
-    let Release { claim_id, resource } = arguments::read(arguments)?;
+    let ReleaseParams { claim_id, resource } = arguments::read(arguments)?;
     let id: Option<ClaimId> = claim_id
         .map(|id| arguments::id("claim_id", &id, "claim and claims"))
         .transpose()?;
@@ -381,7 +383,7 @@ fn release(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn claims(arguments: JsonObject) -> Result<Operation> {
-    let Claims { resource, prefix } = arguments::read(arguments)?;
+    let ClaimsParams { resource, prefix } = arguments::read(arguments)?;
     if resource.is_some() && prefix.is_some() {
         return Err(Refusal::argument("give \"resource\" or \"prefix\", not both").into());
     }
@@ -405,7 +407,7 @@ fn claims(arguments: JsonObject) -> Result<Operation> {
 fn claims_body(queues: &[mesh::ClaimQueue], me: &SessionHandle, now: &Moment) -> Value {
     let queues = queues
         .iter()
-        .map(|queue| output::line(queue, Some(me), now));
+        .map(|queue| output::claim_queue(queue, Some(me), now));
     let (mut shown, cut) = ResultBudget::new().take_prefix(queues);
     // A single queue may be longer than the budget.
     let queue_cut = shown.len() == 1 && shorten_queue(&mut shown[0]);
@@ -413,7 +415,7 @@ fn claims_body(queues: &[mesh::ClaimQueue], me: &SessionHandle, now: &Moment) ->
     if cut {
         results::mark_truncated(&mut body, "Call claims with a prefix for the rest.");
     } else if queue_cut {
-        let hint = "The end of the line is left out; `queue_length` counts all of it.";
+        let hint = "The end of the queue is left out; `queue_length` counts all of it.";
         results::mark_truncated(&mut body, hint);
     }
     body

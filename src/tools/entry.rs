@@ -1,4 +1,4 @@
-//! The entry of a tool: everything that a program needs to offer and to run it.
+//! Defines the entry of a tool: everything that a program needs to offer the tool and to run it.
 use serde_json::{Map, Value};
 
 use crate::model::Result;

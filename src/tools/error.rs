@@ -1,4 +1,5 @@
-//! The JSON of a refusal or fault for a model: a code, the problem, and the next tool call; never a shell command.
+//! Builds the JSON of a refusal or fault for a model: a code, the problem, and the next tool call; never a shell
+//! command.
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ pub fn error_body(error: &Error) -> Value {
 
 /// Returns the result of any call of a server that could not read the settings when it started.
 pub fn unreadable_settings_body(fault: &Fault) -> Value {
-    let restart = "restart this session once it is fixed";
+    let restart = "restart this session when it is fixed";
     let hint = match fault.hint.as_str() {
         "" => restart.to_owned(),
         remedy => format!("{remedy}; {restart}"),
@@ -56,36 +57,36 @@ fn hint(refusal: &Refusal) -> &'static str {
             "Call the tool again with the parameter as its schema says."
         }
         Refusal::UnknownPeer { .. } => {
-            "Call list_peers for who is here; list_peers {\"include_stale\": true} also shows peers without a session."
+            "Call list_peers for the peers of the mesh; list_peers {\"include_stale\": true} also shows peers without a session."
         }
         Refusal::AmbiguousPeer { .. } => "Call again with one of these names.",
         Refusal::UnknownQuestion { .. } => {
-            "Call poll_inbox for what waits for you and for answers to you."
+            "Call poll_inbox for the questions to you and the answers to yours."
         }
         Refusal::UnknownMessage { .. } => {
-            "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone."
+            "Call list_messages {\"filter\": \"all\"} for all messages; expired ones are removed."
         }
-        Refusal::UnknownTask { .. } => "Call list_tasks for the tasks there are.",
+        Refusal::UnknownTask { .. } => "Call list_tasks for all tasks.",
         Refusal::TaskConflict { .. } => {
-            "Call list_tasks {\"query\": \"<task_id>\"} for how the task stands now."
+            "Call list_tasks {\"query\": \"<task_id>\"} for the current state of the task."
         }
         Refusal::NotYours { .. } => {
             "Call poll_inbox for the questions addressed to you, claims for who holds what."
         }
         Refusal::TooLarge { .. } => {
-            "Call again with a shorter text; name the file where the rest stands."
+            "Call again with a shorter text; name the file that has the rest."
         }
         Refusal::Secret { .. } => {
-            "Call again naming where it lives (file, variable, vault), not its value."
+            "Call again naming where it is kept (file, variable, vault), not its value."
         }
         Refusal::VersionMismatch { .. } => {
-            "`current` is how it stands now: decide anew, and call state again with its version as expected_version."
+            "`current` is the current entry: decide again, and call state again with its version as expected_version."
         }
         Refusal::AlreadyAnswered | Refusal::Conflict { .. } => {
-            "Call poll_inbox or list_peers for how it stands now."
+            "Call poll_inbox or list_peers for the current state."
         }
         Refusal::RateLimited { .. } => {
-            "Answer what waits for you first (poll_inbox), or try again later."
+            "Answer the questions to you first (poll_inbox), or try again later."
         }
         Refusal::Unsupported { .. } => "Go on without the mesh and tell your user.",
     }

@@ -1,4 +1,4 @@
-//! `events`.
+//! The tool `events`: reads the event log, waits for events, subscribes to them, and emits events of a project.
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,8 +24,8 @@ use crate::tools::{arguments, results, schema};
 pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
     set: "events",
     name: "events",
-    description: "The log of this mesh. types: globs (question.*). Returns {events, next}, oldest first; go on with `next` as `after`. read (default): without after and since the newest. wait: until one comes. subscribe: poll_inbox brings new ones. emit: writes one of type project.<name> with data.",
-    schema: schema::schema_of::<Events>,
+    description: "The event log. types: globs (question.*). Returns {events, next}, oldest first; continue with `next` as `after`. read (default): without after and since, the newest. wait: until one comes. subscribe: poll_inbox returns new ones. emit: writes one of type project.<name> with data.",
+    schema: schema::schema_of::<EventsParams>,
     handler: events,
     effect: Effect::Writes,
     always_load: false,
@@ -40,8 +40,8 @@ const ANSWER_FIRST_HINT: &str =
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Events {
-    action: Option<EventAction>,
+struct EventsParams {
+    action: Option<EventActionParam>,
     types: Option<Vec<String>>,
     after: Option<u64>,
     /// RFC 3339
@@ -58,7 +58,7 @@ struct Events {
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum EventAction {
+enum EventActionParam {
     #[default]
     Read,
     Wait,
@@ -67,7 +67,7 @@ enum EventAction {
     Emit,
 }
 
-impl EventAction {
+impl EventActionParam {
     fn rules(self) -> Action {
         let (name, parameters): (_, &[_]) = match self {
             Self::Read => ("read", &["types", "after", "since", "limit"]),
@@ -84,7 +84,7 @@ impl EventAction {
 }
 
 fn events(arguments: JsonObject) -> Result<Operation> {
-    let Events {
+    let EventsParams {
         action,
         types,
         after,
@@ -114,26 +114,26 @@ fn events(arguments: JsonObject) -> Result<Operation> {
         since_ms: since.as_deref().map(time).transpose()?,
         limit: arguments::check_range("limit", limit, 1..=500, 50)? as usize,
     };
-    if let EventAction::Emit = action {
+    if let EventActionParam::Emit = action {
         let kind = action.rules().require("type", kind)?;
         return Ok(emit(kind, data.unwrap_or_else(|| json!({}))));
     }
     Ok(match action {
-        EventAction::Read | EventAction::Emit => {
+        EventActionParam::Read | EventActionParam::Emit => {
             single_step(move |call| Ok(page_body(&call.mesh.events(&filter)?)))
         }
-        EventAction::Wait => Box::new(WaitCall {
+        EventActionParam::Wait => Box::new(WaitCall {
             filter,
             timeout_seconds,
             wait: None,
         }),
-        EventAction::Subscribe => single_step(move |call| {
+        EventActionParam::Subscribe => single_step(move |call| {
             let (types, next) =
                 call.mesh
                     .subscribe_to_events(&call.me, &filter.types, filter.after)?;
             Ok(json!({ "types": types.as_slice(), "next": next }))
         }),
-        EventAction::Unsubscribe => single_step(move |call| {
+        EventActionParam::Unsubscribe => single_step(move |call| {
             let remaining = call.mesh.unsubscribe_from_events(&call.me, &filter.types)?;
             Ok(json!({ "types": remaining.as_slice() }))
         }),

@@ -1,4 +1,5 @@
-//! `reply_to_peer` and `poll_inbox`.
+//! The tools `reply_to_peer` and `poll_inbox`: answer a question of another session, and show what is pending for this
+//! one.
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,8 +19,8 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
         set: "ask",
         name: "reply_to_peer",
-        description: "Answers a question another session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces your earlier answer.",
-        schema: schema::schema_of::<ReplyToPeer>,
+        description: "Answers a question that a session asked you; it gets the text as the result of its call. Answer from what you know or can read in a few steps; with decline: true say why not and what would be needed. corrects: true replaces your earlier answer.",
+        schema: schema::schema_of::<ReplyToPeerParams>,
         handler: reply_to_peer,
         effect: Effect::Idempotent,
         always_load: true,
@@ -28,8 +29,8 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
         set: "ask",
         name: "poll_inbox",
-        description: "Shows what waits for you: questions, late answers, granted claims, tasks, how much mail. Looking consumes nothing. With question_id: that one in full.",
-        schema: schema::schema_of::<PollInbox>,
+        description: "Shows what is pending for you: questions, late answers, granted claims, tasks, how much mail. Consumes nothing. With question_id: that one in full.",
+        schema: schema::schema_of::<PollInboxParams>,
         handler: poll_inbox,
         effect: Effect::Reads,
         always_load: true,
@@ -39,7 +40,7 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ReplyToPeer {
+struct ReplyToPeerParams {
     question_id: String,
     answer: String,
     decline: Option<bool>,
@@ -48,12 +49,12 @@ struct ReplyToPeer {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PollInbox {
+struct PollInboxParams {
     question_id: Option<String>,
 }
 
 fn reply_to_peer(arguments: JsonObject) -> Result<Operation> {
-    let ReplyToPeer {
+    let ReplyToPeerParams {
         question_id,
         answer,
         decline,
@@ -80,7 +81,7 @@ fn reply_to_peer(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn poll_inbox(arguments: JsonObject) -> Result<Operation> {
-    let PollInbox { question_id } = arguments::read(arguments)?;
+    let PollInboxParams { question_id } = arguments::read(arguments)?;
     let id = question_id
         .map(|id| arguments::question_id(&id))
         .transpose()?;
@@ -116,7 +117,7 @@ fn deliver_inbox(call: &mut CallContext<'_>) -> Result<Value> {
     Ok(body)
 }
 
-/// Returns an answer that came while no call waited, with the beginning of its question.
+/// Returns an answer that came while no call waited, with the first characters of its question.
 fn late_answer(late: &LateAnswer) -> Value {
     let mut value = output::late_answer(late);
     value["question"] = cut_chars(&late.question.question, 200).into();
@@ -135,7 +136,7 @@ fn inbox_body(you: &str, inbox: Inbox, messages_unread: u32, tasks: &[Task]) -> 
     });
     let mut result_budget = ResultBudget::excluding(&body);
     let mut included = Inbox::default();
-    // In the order of urgency: a lease runs already, and the asker of a question waits; an answer can wait.
+    // The most urgent first: the lease of a granted claim runs, and the asker of a question waits; an answer can wait.
     let (granted, more_granted) =
         result_budget.take_prefix(inbox.granted.iter().map(output::granted));
     let (questions, more_questions) =

@@ -1,4 +1,4 @@
-//! `post`, `list_messages`, `mark_read` and `subscribe`.
+//! The tools `post`, `list_messages`, `mark_read` and `subscribe`: messages to a session, to everybody or to a topic.
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ pub(super) const TOOLS: [ToolEntry; 4] = [
     ToolEntry {
         set: "messages",
         name: "post",
-        description: "Leaves a message for a session, everybody (`*`) or a topic (`#ops`); nobody waits for it. Text and json are read when the peer next looks; command and alert wake an idle session: only for what cannot wait. For an answer use ask_peer. Who is offline finds it later.",
-        schema: schema::schema_of::<Post>,
+        description: "Posts a message to a session, everybody (`*`) or a topic (`#ops`); no reply comes. Text and json are delivered at the next prompt; command and alert wake an idle session: only for what cannot wait. For an answer use ask_peer. Offline peers get it later.",
+        schema: schema::schema_of::<PostParams>,
         handler: post,
         effect: Effect::Writes,
         always_load: false,
@@ -28,8 +28,8 @@ pub(super) const TOOLS: [ToolEntry; 4] = [
     ToolEntry {
         set: "messages",
         name: "list_messages",
-        description: "Shows messages for you, oldest first: direct, to everybody, of topics you subscribe to or name. Looking moves nothing; when done mark_read the last message_id.",
-        schema: schema::schema_of::<ListMessages>,
+        description: "Lists messages for you, oldest first: direct, to everybody, of topics you subscribe to or name. They stay unread; when done mark_read the last message_id.",
+        schema: schema::schema_of::<ListMessagesParams>,
         handler: list_messages,
         effect: Effect::Reads,
         always_load: false,
@@ -38,8 +38,8 @@ pub(super) const TOOLS: [ToolEntry; 4] = [
     ToolEntry {
         set: "messages",
         name: "mark_read",
-        description: "Marks your messages up to this one as read; never backwards.",
-        schema: schema::schema_of::<MarkRead>,
+        description: "Marks your messages up to this one as read; never moves back.",
+        schema: schema::schema_of::<MarkReadParams>,
         handler: mark_read,
         effect: Effect::Idempotent,
         always_load: false,
@@ -48,8 +48,8 @@ pub(super) const TOOLS: [ToolEntry; 4] = [
     ToolEntry {
         set: "messages",
         name: "subscribe",
-        description: "Makes messages of topics come by themselves, or ends that. `list` without topics: every topic.",
-        schema: schema::schema_of::<Subscribe>,
+        description: "Subscribes to messages of topics, or unsubscribes. `list` without topics: all topics.",
+        schema: schema::schema_of::<SubscribeParams>,
         handler: subscribe,
         effect: Effect::Idempotent,
         always_load: false,
@@ -62,7 +62,7 @@ const TOPICS_MAX: usize = 64;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Post {
+struct PostParams {
     to: String,
     body: String,
     #[schemars(length(max = 200))]
@@ -71,16 +71,16 @@ struct Post {
     #[schemars(range(min = 1))]
     ttl_seconds: Option<u32>,
     in_reply_to: Option<String>,
-    /// the same again stores nothing
+    /// a repeated one stores nothing
     #[schemars(length(max = 128))]
     idempotency_key: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListMessages {
+struct ListMessagesParams {
     topics: Option<Vec<String>>,
-    filter: Option<Filter>,
+    filter: Option<FilterParam>,
     from: Option<String>,
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
@@ -91,26 +91,26 @@ struct ListMessages {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum Filter {
+enum FilterParam {
     Unread,
     All,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct MarkRead {
+struct MarkReadParams {
     up_to: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Subscribe {
+struct SubscribeParams {
     action: Option<OneOf<SubscriptionAction>>,
     topics: Option<Vec<String>>,
 }
 
 fn post(arguments: JsonObject) -> Result<Operation> {
-    let post: Post = arguments::read(arguments)?;
+    let post: PostParams = arguments::read(arguments)?;
     arguments::check_range(
         "ttl_seconds",
         post.ttl_seconds,
@@ -133,7 +133,7 @@ fn post(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn list_messages(arguments: JsonObject) -> Result<Operation> {
-    let ListMessages {
+    let ListMessagesParams {
         topics,
         filter,
         from,
@@ -146,7 +146,7 @@ fn list_messages(arguments: JsonObject) -> Result<Operation> {
     Ok(single_step(move |call| {
         let wanted = MessageFilter {
             topics: &topics,
-            all: filter == Some(Filter::All),
+            all: filter == Some(FilterParam::All),
             from: from.as_deref().map(str::trim),
             limit,
             after,
@@ -170,7 +170,7 @@ fn messages_body(listed: &MessageList) -> Value {
 }
 
 fn mark_read(arguments: JsonObject) -> Result<Operation> {
-    let MarkRead { up_to } = arguments::read(arguments)?;
+    let MarkReadParams { up_to } = arguments::read(arguments)?;
     let up_to = arguments::id("up_to", &up_to, "list_messages")?;
     Ok(single_step(move |call| {
         let marked = call.mesh.mark_read(&call.me, up_to)?;
@@ -179,7 +179,7 @@ fn mark_read(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn subscribe(arguments: JsonObject) -> Result<Operation> {
-    let Subscribe { action, topics } = arguments::read(arguments)?;
+    let SubscribeParams { action, topics } = arguments::read(arguments)?;
     let topics = parse_topics(topics)?;
     let action = action.map_or(SubscriptionAction::Subscribe, |OneOf(action)| action);
     Ok(single_step(move |call| {

@@ -1,4 +1,4 @@
-//! Types of parameters that several tools take, each with its reading and its schema.
+//! Types of parameters that several tools take, each with its deserialization and its schema.
 use std::marker::PhantomData;
 
 use schemars::JsonSchema;
@@ -148,8 +148,8 @@ impl<T: Choice> JsonSchema for OneOf<T> {
     }
 }
 
-/// The schema that lists the words of a status or of a priority. Each stands once in the list of tools, where it is needed
-/// most; elsewhere an unknown word is refused with the known ones.
+/// The schema that lists the words of a status or of a priority. The list of tools has each only once, where it is
+/// needed most; elsewhere an unknown word is refused with the known ones.
 pub(super) struct EnumSchema<T>(PhantomData<T>);
 
 macro_rules! impl_enum_schema {

@@ -1,4 +1,4 @@
-//! `register` and `list_peers`.
+//! The tools `register` and `list_peers`: describe this session to others, and list the sessions that can be asked.
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
         set: "ask",
         name: "register",
-        description: "Says what this session is for, so that others know whom to ask. Runs by itself at the start; call it to change role or summary.",
-        schema: schema::schema_of::<Register>,
+        description: "Describes this session, so that others know whom to ask. Runs by itself at the start; call it to change role or summary.",
+        schema: schema::schema_of::<RegisterParams>,
         handler: register,
         effect: Effect::Idempotent,
         always_load: false,
@@ -26,8 +26,8 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
     ToolEntry {
         set: "ask",
         name: "list_peers",
-        description: "Lists the sessions that can be asked: name, what they are for and doing, project, branch. With `about` (a few words) who most likely knows comes first, with `why`. `you` is your own name.",
-        schema: schema::schema_of::<ListPeers>,
+        description: "Lists the sessions that can be asked: name, role, current work, project, branch. With `about` (a few words) the most likely to know comes first, with `why`. `you` is your own name.",
+        schema: schema::schema_of::<ListPeersParams>,
         handler: list_peers,
         effect: Effect::Reads,
         always_load: true,
@@ -37,7 +37,7 @@ pub(super) const TOOLS: [ToolEntry; 2] = [
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Register {
+struct RegisterParams {
     #[schemars(length(max = 64))]
     role: Option<String>,
     /// what you are doing
@@ -55,7 +55,7 @@ struct Register {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListPeers {
+struct ListPeersParams {
     scope: Option<OneOf<PeerScope>>,
     /// also offline peers
     include_stale: Option<bool>,
@@ -63,7 +63,7 @@ struct ListPeers {
 }
 
 fn register(arguments: JsonObject) -> Result<Operation> {
-    let Register {
+    let RegisterParams {
         role,
         summary,
         branch,
@@ -102,7 +102,7 @@ fn register(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn list_peers(arguments: JsonObject) -> Result<Operation> {
-    let ListPeers {
+    let ListPeersParams {
         scope,
         include_stale,
         about,

@@ -1,5 +1,5 @@
-//! Prior answers: beside the result of `ask_peer` and `await_reply` when nobody can answer now, and alone with
-//! `prefer: known`.
+//! Looks up prior answers for `ask_peer` and `await_reply`: added to a result without an answer, or as the whole result
+//! with `prefer: known`.
 use std::collections::HashMap;
 
 use serde_json::{Value, json};

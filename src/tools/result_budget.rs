@@ -1,4 +1,5 @@
-//! The character budget of a result, counted as Claude Code counts: in UTF-16 units of its JSON text.
+//! Keeps the result of a tool within a character budget, counted as Claude Code counts: in UTF-16 units of its JSON
+//! text.
 //!
 //! What is over the budget is left for the next call, and the result says how to get it. The first item of a list is always
 //! included: each text is bounded where it is stored, and an item that is never included could never be read.
@@ -11,7 +12,7 @@ pub const CHARS_MAX: usize = 200_000;
 /// Characters of that for the keys around a list and its hint.
 const FRAME_CHARS: usize = 1_000;
 
-/// What is left of the budget of a result.
+/// The remaining budget of a result.
 pub(super) struct ResultBudget {
     remaining: usize,
     /// Nothing long is in the result yet: the next value is included, whatever its size.

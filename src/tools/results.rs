@@ -1,4 +1,5 @@
-//! Parts of results that several tools share.
+//! Parts of results that several tools share: the interruption of a wait, the mark of a truncated result, pending
+//! questions and the answers to several questions.
 use serde_json::{Map, Value, json};
 
 use crate::mesh::{InterruptReason, Interruption, PendingQuestion};
@@ -61,11 +62,11 @@ pub(super) fn delivered_question(pending: &PendingQuestion) -> Value {
     value
 }
 
-/// Adds the results of several questions. Long answers share the budget; each comes whole if it is asked for alone.
+/// Adds the results of several questions. Long answers share the budget; a call for one question returns it in full.
 pub(super) fn add_answers(body: &mut Value, answers: Vec<Map<String, Value>>) {
     let mut answers: Vec<Value> = answers.into_iter().map(Value::Object).collect();
     if ResultBudget::excluding(body).shorten_longest(&mut answers, "answer") {
-        let hint = "Of answers marked `cut` only the beginning is here: await_reply with that one question_id returns all of it.";
+        let hint = "Answers marked `cut` are shortened: await_reply with that one question_id returns all of it.";
         let hint = match body["hint"].as_str() {
             Some(previous_hint) => format!("{previous_hint} {hint}"),
             None => hint.to_owned(),

@@ -1,11 +1,11 @@
-//! `state`.
+//! The tool `state`: gets, sets, lists and deletes the entries that sessions share, with compare-and-set.
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::mesh::{EntryKey, EntryRange, NewValue};
+use crate::mesh::NewValue;
 use crate::model::Result;
-use crate::model::state::{Namespace, StateEntry, TTL_SECONDS_MAX};
+use crate::model::state::{EntryKey, EntryRange, Namespace, StateEntry, TTL_SECONDS_MAX};
 use crate::tools::arguments::Action;
 use crate::tools::call::{Operation, single_step};
 use crate::tools::entry::{Effect, JsonObject, ToolEntry};
@@ -15,8 +15,8 @@ use crate::tools::{arguments, output, results, schema};
 pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
     set: "state",
     name: "state",
-    description: "Shares small values between sessions. A key lives in this project; namespace `shared` is the whole mesh, any other lies within the project. get returns {value, version, …}; version 0: none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if somebody was faster. list: by prefix, after a key.",
-    schema: schema::schema_of::<State>,
+    description: "Shares small values between sessions. A key belongs to this project; namespace `shared` is the whole mesh, any other is within the project. get returns {value, version, …}; version 0: none. set with the version you read as expected_version (0: must not exist) returns `conflict` with the current entry if another was faster. list: by prefix, after a key.",
+    schema: schema::schema_of::<StateParams>,
     handler: state,
     effect: Effect::Writes,
     always_load: false,
@@ -25,8 +25,8 @@ pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct State {
-    action: StateAction,
+struct StateParams {
+    action: StateActionParam,
     key: Option<String>,
     /// any JSON
     #[serde(default, deserialize_with = "arguments::any_value")]
@@ -41,14 +41,14 @@ struct State {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum StateAction {
+enum StateActionParam {
     Get,
     Set,
     List,
     Delete,
 }
 
-impl StateAction {
+impl StateActionParam {
     fn rules(self) -> Action {
         let (name, parameters): (_, &[_]) = match self {
             Self::Get => ("get", &["key", "namespace"]),
@@ -69,7 +69,7 @@ impl StateAction {
     }
 }
 
-/// Returns as many entries as a result carries, and where to go on.
+/// Returns as many entries as a result carries, and how to get the rest.
 fn entries_body(namespace: &Namespace, entries: &[StateEntry], more: bool) -> Value {
     let (shown, cut) = ResultBudget::new().take_prefix(entries.iter().map(output::entry));
     let mut body = output::entries(namespace, &entries[..shown.len()], cut || more);
@@ -85,7 +85,7 @@ fn entries_body(namespace: &Namespace, entries: &[StateEntry], more: bool) -> Va
 }
 
 fn state(arguments: JsonObject) -> Result<Operation> {
-    let State {
+    let StateParams {
         action,
         key,
         value,
@@ -108,12 +108,12 @@ fn state(arguments: JsonObject) -> Result<Operation> {
     if ttl_seconds.is_some() {
         arguments::check_range("ttl_seconds", ttl_seconds, 1..=TTL_SECONDS_MAX, 1)?;
     }
-    if matches!(action, StateAction::List) {
+    if matches!(action, StateActionParam::List) {
         return Ok(list(namespace, prefix, after));
     }
     let key = rules.require("key", key)?;
     let value = match action {
-        StateAction::Set => rules.require("value", value)?,
+        StateActionParam::Set => rules.require("value", value)?,
         _ => Value::Null,
     };
     let expected_version = expected_version.map(i64::from);
@@ -121,7 +121,7 @@ fn state(arguments: JsonObject) -> Result<Operation> {
         let namespace = Namespace::of(&call.project.path, namespace.as_deref())?;
         let at = EntryKey::of(&namespace, &key);
         Ok(match action {
-            StateAction::Set => {
+            StateActionParam::Set => {
                 let new = NewValue {
                     value: &value,
                     expected_version,
@@ -129,11 +129,11 @@ fn state(arguments: JsonObject) -> Result<Operation> {
                 };
                 output::entry(&call.mesh.set_entry(&call.me, at, &new)?)
             }
-            StateAction::Delete => {
+            StateActionParam::Delete => {
                 let deleted = call.mesh.delete_entry(&call.me, at, expected_version)?;
                 output::deletion(&namespace, &key, deleted)
             }
-            StateAction::Get | StateAction::List => {
+            StateActionParam::Get | StateActionParam::List => {
                 output::entry(&call.mesh.entry(&namespace, &key)?)
             }
         })

@@ -1,4 +1,4 @@
-//! `mesh_status`.
+//! The tool `mesh_status`: the mesh in figures, for a model that is asked about its state.
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -12,7 +12,7 @@ pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
     set: "ask",
     name: "mesh_status",
     description: "This mesh in figures: peers, questions, size, how sessions are woken.",
-    schema: schema::schema_of::<NoParams>,
+    schema: schema::schema_of::<MeshStatusParams>,
     handler: mesh_status,
     effect: Effect::Reads,
     always_load: false,
@@ -21,10 +21,10 @@ pub(super) const TOOLS: [ToolEntry; 1] = [ToolEntry {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NoParams {}
+struct MeshStatusParams {}
 
 fn mesh_status(arguments: JsonObject) -> Result<Operation> {
-    let NoParams {} = arguments::read(arguments)?;
+    let MeshStatusParams {} = arguments::read(arguments)?;
     Ok(single_step(move |call| {
         let status = call.mesh.status()?;
         let mut body = json!({

@@ -1,4 +1,5 @@
-//! `create_task`, `update_task`, `delete_task`, `list_tasks`, `bulk_update_tasks` and `cancel_stale_tasks`.
+//! The tools for tasks of a project: `create_task`, `update_task`, `delete_task`, `list_tasks`, `bulk_update_tasks` and
+//! `cancel_stale_tasks`.
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -22,8 +23,8 @@ pub(super) const TOOLS: [ToolEntry; 6] = [
     ToolEntry {
         set: "tasks",
         name: "create_task",
-        description: "Adds a task to this project. Its assignee is told and woken, you at its review and end. The same title again returns the open task, created: false.",
-        schema: schema::schema_of::<CreateTask>,
+        description: "Adds a task to this project. Its assignee is notified and woken; you are notified of its review and end. The same title again returns the open task, created: false.",
+        schema: schema::schema_of::<CreateTaskParams>,
         handler: create_task,
         effect: Effect::Idempotent,
         always_load: false,
@@ -33,7 +34,7 @@ pub(super) const TOOLS: [ToolEntry; 6] = [
         set: "tasks",
         name: "update_task",
         description: "Changes a task. Set in_progress when you begin (claims its files_owned for you until it ends; `claims` says who has them), in_review when done. A reviewer sets done, or todo with a reason.",
-        schema: schema::schema_of::<UpdateTask>,
+        schema: schema::schema_of::<UpdateTaskParams>,
         handler: update_task,
         effect: Effect::Writes,
         always_load: false,
@@ -42,8 +43,8 @@ pub(super) const TOOLS: [ToolEntry; 6] = [
     ToolEntry {
         set: "tasks",
         name: "delete_task",
-        description: "Removes a task that you created, for good.",
-        schema: schema::schema_of::<DeleteTask>,
+        description: "Deletes a task that you created, permanently.",
+        schema: schema::schema_of::<DeleteTaskParams>,
         handler: delete_task,
         effect: Effect::Writes,
         always_load: false,
@@ -53,7 +54,7 @@ pub(super) const TOOLS: [ToolEntry; 6] = [
         set: "tasks",
         name: "list_tasks",
         description: "Lists the tasks of this project and yours, most urgent first; query (words or a task_id) for one in full.",
-        schema: schema::schema_of::<ListTasks>,
+        schema: schema::schema_of::<ListTasksParams>,
         handler: list_tasks,
         effect: Effect::Reads,
         always_load: false,
@@ -72,8 +73,8 @@ pub(super) const TOOLS: [ToolEntry; 6] = [
     ToolEntry {
         set: "tasks",
         name: "cancel_stale_tasks",
-        description: "Cancels todo tasks of this project unchanged for so long.",
-        schema: schema::schema_of::<CancelStaleTasks>,
+        description: "Cancels todo tasks of this project unchanged for older_than_seconds.",
+        schema: schema::schema_of::<CancelStaleTasksParams>,
         handler: cancel_stale_tasks,
         effect: Effect::Idempotent,
         always_load: false,
@@ -81,25 +82,25 @@ pub(super) const TOOLS: [ToolEntry; 6] = [
     },
 ];
 
-/// A list shows the beginning of a longer description.
+/// A list shortens a longer description to this many characters.
 const LIST_DESCRIPTION_MAX_CHARS: usize = 1_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateTask {
+struct CreateTaskParams {
     title: String,
     description: Option<String>,
     assigned_to: Option<String>,
     files_owned: Option<Vec<String>>,
     #[schemars(with = "Option<EnumSchema<Priority>>")]
     priority: Option<Priority>,
-    /// ids of tasks to end first
+    /// ids of tasks that must end first
     depends_on: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
-struct UpdateTask {
+struct UpdateTaskParams {
     task_id: String,
     title: Option<String>,
     description: Option<String>,
@@ -117,13 +118,13 @@ struct UpdateTask {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct DeleteTask {
+struct DeleteTaskParams {
     task_id: String,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListTasks {
+struct ListTasksParams {
     #[schemars(with = "Option<String>")]
     status: Option<TaskStatus>,
     assigned_to: Option<String>,
@@ -134,13 +135,13 @@ struct ListTasks {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BulkUpdateTasks {
+struct BulkUpdateTasksParams {
     updates: Vec<JsonObject>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CancelStaleTasks {
+struct CancelStaleTasksParams {
     older_than_seconds: u32,
     reason: Option<String>,
 }
@@ -158,7 +159,7 @@ fn bulk_schema() -> JsonObject {
     }
 }
 
-impl UpdateTask {
+impl UpdateTaskParams {
     /// Returns the change; paths are relative to `folder`.
     fn read(&self, folder: &Path) -> Result<TaskChange> {
         Ok(TaskChange {
@@ -179,7 +180,7 @@ impl UpdateTask {
 }
 
 fn create_task(arguments: JsonObject) -> Result<Operation> {
-    let new: CreateTask = arguments::read(arguments)?;
+    let new: CreateTaskParams = arguments::read(arguments)?;
     Ok(single_step(move |call| {
         let folder = &call.project.path;
         let fields = TaskFields {
@@ -196,7 +197,7 @@ fn create_task(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn update_task(arguments: JsonObject) -> Result<Operation> {
-    let update: UpdateTask = arguments::read(arguments)?;
+    let update: UpdateTaskParams = arguments::read(arguments)?;
     Ok(single_step(move |call| {
         let change = update.read(&call.project.path)?;
         let updated = call.mesh.update_task(&call.me, &change)?;
@@ -205,7 +206,7 @@ fn update_task(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn delete_task(arguments: JsonObject) -> Result<Operation> {
-    let DeleteTask { task_id: id } = arguments::read(arguments)?;
+    let DeleteTaskParams { task_id: id } = arguments::read(arguments)?;
     let id = task_id("task_id", &id)?;
     Ok(single_step(move |call| {
         call.mesh.delete_task(&call.me, id)?;
@@ -214,7 +215,7 @@ fn delete_task(arguments: JsonObject) -> Result<Operation> {
 }
 
 fn list_tasks(arguments: JsonObject) -> Result<Operation> {
-    let list: ListTasks = arguments::read(arguments)?;
+    let list: ListTasksParams = arguments::read(arguments)?;
     let wanted = TaskSelection {
         status: list.status,
         assigned_to: list.assigned_to,
@@ -253,13 +254,13 @@ fn tasks_body(found: &TaskList) -> Value {
 }
 
 fn bulk_update_tasks(arguments: JsonObject) -> Result<Operation> {
-    let BulkUpdateTasks { updates } = arguments::read(arguments)?;
+    let BulkUpdateTasksParams { updates } = arguments::read(arguments)?;
     check_count("updates", updates.len(), BULK_MAX)?;
     Ok(single_step(move |call| {
         let (mut changes, mut outcomes) = (Vec::new(), Vec::new());
         for update in &updates {
             let read = arguments::read(update.clone())
-                .and_then(|update: UpdateTask| update.read(&call.project.path));
+                .and_then(|update: UpdateTaskParams| update.read(&call.project.path));
             match read {
                 Ok(change) => {
                     changes.push(change);
@@ -313,7 +314,7 @@ fn drop_claims_over_budget(body: &mut Value) {
 }
 
 fn cancel_stale_tasks(arguments: JsonObject) -> Result<Operation> {
-    let CancelStaleTasks {
+    let CancelStaleTasksParams {
         older_than_seconds,
         reason,
     } = arguments::read(arguments)?;

@@ -39,15 +39,15 @@ impl Doorbells {
     }
 
     /// Returns the file whose lock the waiting hook of a session holds while it runs.
-    pub fn hook_waiter_lock_path(&self, session: SessionId) -> PathBuf {
+    pub fn waiting_hook_lock_path(&self, session: SessionId) -> PathBuf {
         self.folder
             .join("sessions")
             .join(format!("{session}.waiter.lock"))
     }
 
     /// Returns whether a waiting hook of a session runs.
-    pub fn is_hook_waiter_running(&self, session: SessionId) -> bool {
-        lock::is_locked(&self.hook_waiter_lock_path(session))
+    pub fn is_waiting_hook_running(&self, session: SessionId) -> bool {
+        lock::is_locked(&self.waiting_hook_lock_path(session))
     }
 
     /// Returns the file with the activity summary of a session.
@@ -57,8 +57,8 @@ impl Doorbells {
             .join(format!("{session}.doing"))
     }
 
-    /// Rings the doorbell of a session. Returns whether there is one: a session without a doorbell does not listen.
-    pub fn ring(&self, session: SessionId) -> bool {
+    /// Writes the doorbell of a session. Returns whether there is one: a session without a doorbell does not listen.
+    pub fn write_doorbell(&self, session: SessionId) -> bool {
         let path = self.doorbell_folder(session).join("bell");
         let doorbell = OpenOptions::new()
             .write(true)

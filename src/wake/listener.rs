@@ -1,4 +1,4 @@
-//! Defines what a way of noticing a doorbell has in common with the others.
+//! Defines the interface of the two ways to notice a doorbell, file notification and polling.
 use std::time::Duration;
 
 /// How a listener notices a doorbell.

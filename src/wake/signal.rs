@@ -1,4 +1,4 @@
-//! Hands wake-ups to a waiting thread. They are counted, so that one between reading and waiting is not missed.
+//! Passes wake-ups to a waiting thread. They are counted, so that one between reading and waiting is not missed.
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl WakeSignal {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there were more than `seen` wake-ups, or until the time is over.
+    /// Waits until there were more than `seen` wake-ups, or until the time has passed.
     pub fn wait_until_raised(&self, seen: u64, at_most: Duration) {
         let raised_count = self
             .raised_count

@@ -135,7 +135,7 @@ fn cli_claim_fails_while_it_has_only_a_ticket() {
     );
     assert_eq!(
         lines[1],
-        "hint: `claude-mesh claim deploy --wait 10m` waits for the turn, `claude-mesh release deploy` leaves the queue"
+        "hint: `claude-mesh claim deploy --wait 10m` waits for the claim, `claude-mesh release deploy` leaves the queue"
     );
     let ran = run_cli(&["claim", "deploy", "--json"]);
     assert_eq!(
@@ -318,5 +318,5 @@ fn cli_refusals_hint_at_the_next_step_and_active_peers() {
     ada.kill();
     let bo = world.project("bo");
     let ran = world.cli(&bo, &["messages", "--from", "nobody-like-it"]);
-    assert!(ran.err.contains("nobody is here now"), "{ran:?}");
+    assert!(ran.err.contains("no session can be asked now"), "{ran:?}");
 }

@@ -78,7 +78,7 @@ const OLD_TERMS: &[(&str, &str)] = &[
     ("circle", "deadlock"),
     ("posed", "ask outcome"),
     ("why_deaf", "inbox_refusal_reason"),
-    ("worth_of", "doorbell_status"),
+    ("worth_of", "wake_line_status"),
     ("has_rooms", "schema_at_least"),
     ("around", "host view"),
     ("flaw", "parse error"),

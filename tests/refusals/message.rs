@@ -104,7 +104,7 @@ fn refusals() -> Vec<Refusal> {
             json!({ "to": "bo", "body": "x", "in_reply_to": "01K00000000000000000000000" }),
             "not_found",
             "no message \"01K00000000000000000000000\" in this mesh",
-            "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone.",
+            "Call list_messages {\"filter\": \"all\"} for all messages; expired ones are removed.",
         ),
         (
             "post",
@@ -167,7 +167,7 @@ fn refusals() -> Vec<Refusal> {
             json!({ "up_to": "01K00000000000000000000000" }),
             "not_found",
             "no message \"01K00000000000000000000000\" in this mesh",
-            "Call list_messages {\"filter\": \"all\"} for the messages there are; those over their time are gone.",
+            "Call list_messages {\"filter\": \"all\"} for all messages; expired ones are removed.",
         ),
         (
             "mark_read",

@@ -96,7 +96,7 @@ fn refusals() -> Vec<Refusal> {
             json!({ "question_id": "01K00000000000000000000000" }),
             "not_found",
             "no question \"01K00000000000000000000000\" in this mesh",
-            "Call poll_inbox for what waits for you and for answers to you.",
+            "Call poll_inbox for the questions to you and the answers to yours.",
         ),
     ]
 }

@@ -47,7 +47,7 @@ fn refusals(id: &str) -> Vec<Refusal> {
             "create_task",
             json!({ "title": "t", "assigned_to": "nobody" }),
             "unknown_peer",
-            "no peer called \"nobody\" in this mesh; nobody else is here now",
+            "no peer called \"nobody\" in this mesh; no other peer is here now",
             HINT_UNKNOWN_PEER,
         ),
         (

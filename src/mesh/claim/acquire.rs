@@ -1,16 +1,17 @@
-//! Acquires claims, and waits for them by a ticket in the claim queue.
+//! Acquires a claim: renews it, grants it, or queues a ticket; and reads or ends the ticket of a call that waits.
 use serde_json::json;
 
 use crate::mesh::claim::deadlock::find_deadlock;
-use crate::mesh::claim::grant::{Owner, grant_claim, release_claim, withdraw_ticket};
-use crate::mesh::claim::lease::recheck_after_ms;
+use crate::mesh::claim::grant::{grant_claim, release_claim, withdraw_ticket};
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QueueState, settle_queue};
+use crate::mesh::claim::ticket::{Ticket, find_ticket};
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::model::claim::{QueueEntry, check_note};
-use crate::model::{ClaimMode, ClaimState, EventKind, PeerName, Refusal, Result};
-use crate::platform::id::{ClaimId, WaitId};
+use crate::model::{ClaimMode, ClaimState, EventKind, Refusal, Result};
+use crate::platform::id::ClaimId;
 use crate::store::{Claim, NewClaim};
 
 /// A claim to acquire.
@@ -45,36 +46,19 @@ pub enum ClaimOutcome {
 }
 
 /// A granted claim. Its fencing token goes with every write that it protects.
+#[expect(missing_docs, reason = "the other field name says it")]
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// The claim.
     pub claim: Claim,
     /// Whether the session held it before, in the same mode.
     pub renewed: bool,
-}
-
-/// A ticket in a claim queue.
-#[derive(Debug, Clone)]
-pub struct Ticket {
-    /// Its id; the claim that it becomes keeps it.
-    pub id: ClaimId,
-    /// Its position in the queue; 1 is next.
-    pub position: usize,
-    /// The current holders.
-    pub holders: Vec<Claim>,
-    /// When the earliest lease of a holder may expire, in milliseconds from now.
-    pub recheck_after_ms: Option<i64>,
-    /// The wait of the call that waits for the promotion.
-    pub wait: Option<WaitId>,
-    /// The deadlock that this wait closes: each of these peers waits for the next, and the last for the first.
-    pub cycle: Option<Vec<PeerName>>,
 }
 
 impl Mesh {
     /// Renews a claim that the session holds, grants a free resource, else queues a ticket or denies.
     pub fn claim(&mut self, me: &SessionHandle, request: &ClaimRequest) -> Result<ClaimOutcome> {
         request.note.map(check_note).transpose()?;
-        let mut claimed = self.write(|verb| acquire(verb, me, request))?;
+        let mut claimed = self.write(|write| acquire(write, me, request))?;
         // The search runs after the commit, so that it does not hold the write lock. A session that begins to wait
         // later finds this wait.
         if let ClaimOutcome::Queued(ticket) = &mut claimed
@@ -125,20 +109,20 @@ impl Mesh {
     ) -> Result<Option<ClaimOutcome>> {
         let queue_turn = self.queue_turn(me, id)?;
         if let Some(ClaimOutcome::Granted(_)) = &queue_turn {
-            self.write(|verb| Ok(verb.tx.mark_grant_notified(id)?))?;
+            self.write(|write| Ok(write.tx.mark_grant_notified(id)?))?;
         }
         Ok(queue_turn)
     }
 
     /// Withdraws the ticket of a cancelled call, unless another call waits for it.
     pub fn cancel_ticket(&mut self, me: &SessionHandle, id: ClaimId) -> Result<()> {
-        self.write(|verb| {
-            let mine = verb
+        self.write(|write| {
+            let mine = write
                 .tx
                 .claim(id)?
                 .filter(|claim| Owner::of(claim) == Owner::me(me));
             mine.map_or(Ok(()), |claim| {
-                withdraw_ticket(verb, &claim, EventKind::ClaimReleased, "cancelled")
+                withdraw_ticket(write, &claim, EventKind::ClaimReleased, "cancelled")
             })
         })
     }
@@ -150,12 +134,12 @@ impl Mesh {
         let Some(ClaimOutcome::Queued(ticket)) = queue_turn else {
             return Ok(queue_turn);
         };
-        let is_withdrawn = self.write(|verb| {
+        let is_withdrawn = self.write(|write| {
             let still = |claim: &Claim| claim.state == ClaimState::Queued;
-            if let Some(claim) = verb.tx.claim(id)?.filter(still) {
-                withdraw_ticket(verb, &claim, EventKind::ClaimReleased, "cancelled")?;
+            if let Some(claim) = write.tx.claim(id)?.filter(still) {
+                withdraw_ticket(write, &claim, EventKind::ClaimReleased, "cancelled")?;
             }
-            Ok(verb.tx.claim(id)?.is_none())
+            Ok(write.tx.claim(id)?.is_none())
         })?;
         if is_withdrawn {
             let holders = ticket.holders;
@@ -164,13 +148,14 @@ impl Mesh {
         self.final_queue_turn(me, id)
     }
 }
+
 /// Renews a claim that the session holds, grants a free resource, else queues a ticket or denies.
 pub(in crate::mesh) fn acquire(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     request: &ClaimRequest,
 ) -> Result<ClaimOutcome> {
-    let queue_state = settle_queue(verb, request.resource)?;
+    let queue_state = settle_queue(write, request.resource)?;
     let owner = Owner::me(me);
     let own = |claim: &&Claim| Owner::of(claim) == owner;
     let new = NewClaim {
@@ -186,30 +171,30 @@ pub(in crate::mesh) fn acquire(
     if let Some(held) = held
         && (held.mode == request.mode || queue_state.holders.len() == 1)
     {
-        return renew(verb, held, ticket, &new).map(ClaimOutcome::Granted);
+        return renew(write, held, ticket, &new).map(ClaimOutcome::Granted);
     }
-    let newcomer = QueueEntry {
+    let new_ticket = QueueEntry {
         owner,
         mode: request.mode,
     };
     let is_grantable = ticket.is_none()
         && queue_state
-            .grantable_positions(Some(newcomer))
+            .grantable_positions(Some(new_ticket))
             .contains(&queue_state.queue.len());
     if is_grantable {
-        let id = verb.tx.insert_ticket(&new)?;
-        let claim = verb.tx.claim(id)?.expect("it was just inserted");
-        grant_claim(verb, &claim, request.mode, true)?;
-        return build_grant(verb.read(), id, false).map(ClaimOutcome::Granted);
+        let id = write.tx.insert_ticket(&new)?;
+        let claim = write.tx.claim(id)?.expect("it was just inserted");
+        grant_claim(write, &claim, request.mode, true)?;
+        return build_grant(write.read(), id, false).map(ClaimOutcome::Granted);
     }
     let id = match ticket {
         Some(ticket) => {
-            verb.tx.renew_claim(ticket.id, &new)?;
+            write.tx.renew_claim(ticket.id, &new)?;
             ticket.id
         }
         None if request.queue => {
             let position = queue_state.queue.len() + 1;
-            insert_queued_ticket(verb, &new, position)?
+            insert_queued_ticket(write, &new, position)?
         }
         None => {
             return Ok(ClaimOutcome::Denied {
@@ -217,50 +202,64 @@ pub(in crate::mesh) fn acquire(
             });
         }
     };
-    queued_outcome(verb, me, request, id)
+    queued_outcome(write, me, request, id)
 }
 
 /// Renews a held claim. `held` has the wanted mode, or is the only one and changes its mode.
-fn renew(verb: &mut Verb, held: &Claim, ticket: Option<&Claim>, new: &NewClaim) -> Result<Grant> {
+fn renew(
+    write: &mut WriteContext,
+    held: &Claim,
+    ticket: Option<&Claim>,
+    new: &NewClaim,
+) -> Result<Grant> {
     let renewed = held.mode == new.mode;
-    verb.tx.renew_claim(held.id, new)?;
-    verb.tx.mark_grant_notified(held.id)?;
+    write.tx.renew_claim(held.id, new)?;
+    write.tx.mark_grant_notified(held.id)?;
     if !renewed {
         // An exclusive holder needs no ticket for that any more; a holder that shares now lets the next sharers in.
-        ticket.map_or(Ok(()), |ticket| release_claim(verb, ticket, "changed"))?;
-        grant_claim(verb, held, new.mode, true)?;
-        verb.changed_queues.push(new.resource.into());
+        ticket.map_or(Ok(()), |ticket| release_claim(write, ticket, "changed"))?;
+        grant_claim(write, held, new.mode, true)?;
+        write.changed_queues.push(new.resource.into());
     }
-    build_grant(verb.read(), held.id, renewed)
+    build_grant(write.read(), held.id, renewed)
 }
 
-fn insert_queued_ticket(verb: &mut Verb, new: &NewClaim, position: usize) -> Result<ClaimId> {
-    let id = verb.tx.insert_ticket(new)?;
+fn insert_queued_ticket(
+    write: &mut WriteContext,
+    new: &NewClaim,
+    position: usize,
+) -> Result<ClaimId> {
+    let id = write.tx.insert_ticket(new)?;
     let data = json!({ "claim_id": id, "mode": new.mode, "place": position });
     let kind = EventKind::ClaimQueued;
-    verb.tx
+    write
+        .tx
         .append_event(kind, Some(new.peer), new.resource, &data)?;
     Ok(id)
 }
 
 /// Returns the position of a new or changed ticket, or its grant.
 fn queued_outcome(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     request: &ClaimRequest,
     id: ClaimId,
 ) -> Result<ClaimOutcome> {
     // A ticket that has changed to shared may be granted beside the holders.
-    let queue_state = settle_queue(verb, request.resource)?;
-    let Some(mut ticket) = find_ticket(verb.read(), &queue_state, id) else {
-        verb.tx.mark_grant_notified(id)?;
-        return build_grant(verb.read(), id, false).map(ClaimOutcome::Granted);
+    let queue_state = settle_queue(write, request.resource)?;
+    let Some(mut ticket) = find_ticket(write.read(), &queue_state, id) else {
+        write.tx.mark_grant_notified(id)?;
+        return build_grant(write.read(), id, false).map(ClaimOutcome::Granted);
     };
     if request.wait {
-        ticket.wait = Some(verb.tx.insert_claim_wait(me.session, &verb.host.own, id)?);
+        ticket.wait = Some(
+            write
+                .tx
+                .insert_claim_wait(me.session, &write.host.own, id)?,
+        );
     } else {
         // The server of the session checks the queue from now on.
-        verb.wake([me.session]);
+        write.wake([me.session]);
     }
     Ok(ClaimOutcome::Queued(ticket))
 }
@@ -272,20 +271,4 @@ fn build_grant(read: ReadContext, id: ClaimId, renewed: bool) -> Result<Grant> {
         .claim(id)?
         .ok_or_else(|| Refusal::conflict("this session has ended"))?;
     Ok(Grant { claim, renewed })
-}
-
-/// Returns a ticket with its position; `None` if it is not in the queue.
-fn find_ticket(read: ReadContext, queue_state: &QueueState, id: ClaimId) -> Option<Ticket> {
-    let at = queue_state
-        .queue
-        .iter()
-        .position(|ticket| ticket.id == id)?;
-    Some(Ticket {
-        id,
-        position: at + 1,
-        holders: queue_state.holders.clone(),
-        recheck_after_ms: recheck_after_ms(&queue_state.holders, &read.tx.now),
-        wait: None,
-        cycle: None,
-    })
 }

@@ -1,45 +1,20 @@
-//! Grants and removes single claims and tickets, each with its event. Whose turn it is decides `queue.rs`.
+//! Grants and removes single claims and tickets, each with its event. `queue.rs` decides which ticket is next.
 use serde_json::json;
 
-use crate::mesh::context::Verb;
-use crate::mesh::session::SessionHandle;
-use crate::model::{EventKind, PeerKind, Result};
-use crate::platform::id::{PeerId, SessionId};
+use crate::mesh::context::WriteContext;
+use crate::model::{ClaimMode, EventKind, Result};
 use crate::store::Claim;
-
-/// The owner of a claim. Each session is an owner of its own; a person is one owner for all commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::mesh) enum Owner {
-    Session(SessionId),
-    Person(PeerId),
-}
-
-impl Owner {
-    pub(in crate::mesh) fn of(claim: &Claim) -> Self {
-        match claim.kind {
-            PeerKind::Person => Self::Person(claim.peer),
-            PeerKind::Session | PeerKind::Run => Self::Session(claim.session),
-        }
-    }
-
-    pub(in crate::mesh) fn me(me: &SessionHandle) -> Self {
-        match me.kind {
-            PeerKind::Person => Self::Person(me.peer),
-            PeerKind::Session | PeerKind::Run => Self::Session(me.session),
-        }
-    }
-}
 
 /// Grants a ticket its claim. Returns the fencing token.
 pub(in crate::mesh) fn grant_claim(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     claim: &Claim,
-    mode: crate::model::ClaimMode,
+    mode: ClaimMode,
     is_notified: bool,
 ) -> Result<i64> {
-    let fencing_token = verb.tx.grant_ticket(claim, is_notified)?;
+    let fencing_token = write.tx.grant_ticket(claim, is_notified)?;
     let data = json!({ "claim_id": claim.id, "mode": mode, "fence": fencing_token, "lease_seconds": claim.lease.lease_ms / 1000 });
-    verb.tx.append_event(
+    write.tx.append_event(
         EventKind::ClaimGranted,
         Some(claim.peer),
         &claim.resource,
@@ -49,35 +24,43 @@ pub(in crate::mesh) fn grant_claim(
 }
 
 /// Removes a claim or a ticket that its owner has given back.
-pub(in crate::mesh) fn release_claim(verb: &mut Verb, claim: &Claim, why: &str) -> Result<()> {
-    remove_claim(verb, claim, EventKind::ClaimReleased, why)
+pub(in crate::mesh) fn release_claim(
+    write: &mut WriteContext,
+    claim: &Claim,
+    why: &str,
+) -> Result<()> {
+    remove_claim(write, claim, EventKind::ClaimReleased, why)
 }
 
 /// Removes a ticket, unless another call waits for it: then the ticket is transferred to the session of that call.
 pub(in crate::mesh) fn withdraw_ticket(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     ticket: &Claim,
     kind: EventKind,
     why: &str,
 ) -> Result<()> {
-    match verb.tx.sessions_waiting_with_ticket(ticket)?.first() {
+    match write.tx.sessions_waiting_with_ticket(ticket)?.first() {
         Some(other) if *other == ticket.session => {}
-        Some(other) => verb.tx.transfer_ticket(ticket.id, *other)?,
-        None => remove_claim(verb, ticket, kind, why)?,
+        Some(other) => write.tx.transfer_ticket(ticket.id, *other)?,
+        None => remove_claim(write, ticket, kind, why)?,
     }
-    verb.changed_queues.push(ticket.resource.clone());
+    write.changed_queues.push(ticket.resource.clone());
     Ok(())
 }
 
-pub(in crate::mesh) fn reap_claim(verb: &mut Verb, claim: &Claim, why: &str) -> Result<()> {
-    remove_claim(verb, claim, EventKind::ClaimReaped, why)
+pub(in crate::mesh) fn reap_claim(
+    write: &mut WriteContext,
+    claim: &Claim,
+    why: &str,
+) -> Result<()> {
+    remove_claim(write, claim, EventKind::ClaimReaped, why)
 }
 
 /// Removes a claim or a ticket, and appends the event.
-fn remove_claim(verb: &mut Verb, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
-    verb.tx.delete_claim(claim.id)?;
+fn remove_claim(write: &mut WriteContext, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
+    write.tx.delete_claim(claim.id)?;
     let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fencing_token, "was": claim.state, "why": why });
-    Ok(verb
+    Ok(write
         .tx
         .append_event(kind, Some(claim.peer), &claim.resource, &data)?)
 }

@@ -10,7 +10,7 @@ use crate::store::Claim;
 pub(in crate::mesh) enum ExpiryReason {
     /// The session is dead.
     Died,
-    /// Its lease is over, or was counted on another boot.
+    /// Its lease has expired, or was counted on another boot.
     Lease,
 }
 

@@ -1,6 +1,6 @@
 //! Lists who holds a resource and who waits for it.
-use crate::mesh::claim::grant::Owner;
 use crate::mesh::claim::lease::expiry_reason;
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QUEUES_MAX, QueueState};
 use crate::mesh::connection::Mesh;
 use crate::mesh::session::SessionHandle;
@@ -8,11 +8,10 @@ use crate::model::{ClaimMode, ClaimState, Result};
 use crate::store::Claim;
 
 /// The holders of a resource and the queue for it.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct ClaimQueue {
-    /// The resource.
     pub resource: String,
-    /// The holders.
     pub holders: Vec<Claim>,
     /// The tickets; the first is next.
     pub queue: Vec<Claim>,
@@ -28,9 +27,9 @@ impl ClaimQueue {
 }
 
 /// Which resources to list.
+#[expect(missing_docs, reason = "the other variant names say it")]
 #[derive(Debug, Clone, Copy)]
 pub enum ClaimFilter<'a> {
-    /// One resource.
     Resource(&'a str),
     /// The resources whose names begin with this text.
     Prefix(&'a str),

@@ -4,11 +4,12 @@
 //! sessions are woken after it.
 use std::time::Duration;
 
-use crate::mesh::claim::grant::{Owner, grant_claim, reap_claim, release_claim};
+use crate::mesh::claim::grant::{grant_claim, reap_claim, release_claim};
 use crate::mesh::claim::lease::{ExpiryReason, expiry_reason, recheck_after_ms};
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::session_end::record_dead_session;
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::model::claim::{QueueEntry, blocking_owners, grantable_tickets};
 use crate::model::{ClaimState, Result};
@@ -33,13 +34,13 @@ impl QueueState {
         Self { holders, queue }
     }
 
-    /// Returns the positions in the queue that can be granted now, if `newcomer` were the last ticket.
+    /// Returns the positions in the queue that can be granted now, if `new_ticket` were the last ticket.
     pub(in crate::mesh) fn grantable_positions(
         &self,
-        newcomer: Option<QueueEntry<Owner>>,
+        new_ticket: Option<QueueEntry<Owner>>,
     ) -> Vec<usize> {
         let mut queue = queue_entries(&self.queue);
-        queue.extend(newcomer);
+        queue.extend(new_ticket);
         grantable_tickets(&queue_entries(&self.holders), &queue)
     }
 
@@ -114,16 +115,16 @@ impl Mesh {
         if resources.is_empty() {
             return Ok(0);
         }
-        self.write(|verb| {
+        self.write(|write| {
             // Counted before any is settled: recording a death removes all claims of its session, also those of later
             // resources.
             let mut before = 0;
             for resource in resources {
-                before += verb.tx.claims_on(resource)?.len();
+                before += write.tx.claims_on(resource)?.len();
             }
             let mut after = 0;
             for resource in resources {
-                let queue_state = settle_queue(verb, resource)?;
+                let queue_state = settle_queue(write, resource)?;
                 after += queue_state.holders.len() + queue_state.queue.len();
             }
             Ok(before.saturating_sub(after))
@@ -140,72 +141,75 @@ fn queue_entries(claims: &[Claim]) -> Vec<QueueEntry<Owner>> {
 }
 
 /// Settles the queues that this transaction has changed.
-pub(in crate::mesh) fn settle_changed_queues(verb: &mut Verb) -> Result<()> {
-    while let Some(resource) = verb.changed_queues.pop() {
-        settle_queue(verb, &resource)?;
+pub(in crate::mesh) fn settle_changed_queues(write: &mut WriteContext) -> Result<()> {
+    while let Some(resource) = write.changed_queues.pop() {
+        settle_queue(write, &resource)?;
     }
     Ok(())
 }
 
 /// Evicts dead and expired owners, and promotes the next tickets.
-pub(in crate::mesh) fn settle_queue(verb: &mut Verb, resource: &str) -> Result<QueueState> {
+pub(in crate::mesh) fn settle_queue(
+    write: &mut WriteContext,
+    resource: &str,
+) -> Result<QueueState> {
     let mut changed = false;
-    for claim in verb.tx.claims_on(resource)? {
-        if let Some(expiry) = expiry_reason(verb.read(), &claim)? {
+    for claim in write.tx.claims_on(resource)? {
+        if let Some(expiry) = expiry_reason(write.read(), &claim)? {
             changed = true;
-            evict(verb, &claim, expiry)?;
+            evict(write, &claim, expiry)?;
         }
     }
-    let queue_state = QueueState::of(verb.tx.claims_on(resource)?);
+    let queue_state = QueueState::of(write.tx.claims_on(resource)?);
     let grantable_positions = queue_state.grantable_positions(None);
     for position in &grantable_positions {
         changed = true;
-        promote(verb, &queue_state, &queue_state.queue[*position])?;
+        promote(write, &queue_state, &queue_state.queue[*position])?;
     }
     if !changed {
         return Ok(queue_state);
     }
-    let queue_state = QueueState::of(verb.tx.claims_on(resource)?);
+    let queue_state = QueueState::of(write.tx.claims_on(resource)?);
     // The first in the queue checks when the leases of the new holders end.
-    verb.wake(queue_state.queue.first().map(|ticket| ticket.session));
+    write.wake(queue_state.queue.first().map(|ticket| ticket.session));
     Ok(queue_state)
 }
 
-fn evict(verb: &mut Verb, claim: &Claim, expiry: ExpiryReason) -> Result<()> {
+fn evict(write: &mut WriteContext, claim: &Claim, expiry: ExpiryReason) -> Result<()> {
     if expiry == ExpiryReason::Died
         && let (Some(session), Some(peer)) =
-            (verb.tx.session(claim.session)?, verb.tx.peer(claim.peer)?)
+            (write.tx.session(claim.session)?, write.tx.peer(claim.peer)?)
         && session.ended_at_ms.is_none()
     {
-        record_dead_session(verb, &session, &peer)?;
+        record_dead_session(write, &session, &peer)?;
     }
     // Recording a death removes the claims of a session, but not those of a person.
-    if verb.tx.claim(claim.id)?.is_some() {
+    if write.tx.claim(claim.id)?.is_some() {
         let why = if expiry == ExpiryReason::Died {
             "died"
         } else {
             "lease"
         };
-        reap_claim(verb, claim, why)?;
+        reap_claim(write, claim, why)?;
     }
     Ok(())
 }
 
 /// Grants a ticket its claim. A call that waits for it notifies its session; otherwise the inbox does.
-fn promote(verb: &mut Verb, queue_state: &QueueState, ticket: &Claim) -> Result<()> {
-    let waiting = verb.tx.sessions_waiting_with_ticket(ticket)?;
+fn promote(write: &mut WriteContext, queue_state: &QueueState, ticket: &Claim) -> Result<()> {
+    let waiting = write.tx.sessions_waiting_with_ticket(ticket)?;
     let is_notified = waiting
         .iter()
-        .any(|session| verb.is_server_running(*session));
+        .any(|session| write.is_server_running(*session));
     // An owner that shared the resource and is promoted to exclusive does not keep the shared claim.
     for held in &queue_state.holders {
         if Owner::of(held) == Owner::of(ticket) {
-            release_claim(verb, held, "changed")?;
+            release_claim(write, held, "changed")?;
         }
     }
-    grant_claim(verb, ticket, ticket.mode, is_notified)?;
-    verb.wake(waiting);
-    verb.wake([ticket.session]);
+    grant_claim(write, ticket, ticket.mode, is_notified)?;
+    write.wake(waiting);
+    write.wake([ticket.session]);
     Ok(())
 }
 

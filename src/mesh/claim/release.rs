@@ -1,9 +1,10 @@
-//! Releases claims and tickets.
-use crate::mesh::claim::grant::{Owner, release_claim};
+//! Releases claims and tickets of the caller, and promotes the next tickets in the same transaction.
+use crate::mesh::claim::grant::release_claim;
 use crate::mesh::claim::lease::expiry_reason;
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QueueState, settle_queue};
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::{ClaimState, PeerName, Refusal, Result};
 use crate::platform::id::ClaimId;
@@ -34,10 +35,10 @@ impl Mesh {
         me: &SessionHandle,
         which: ClaimSelector<'_>,
     ) -> Result<ReleaseOutcome> {
-        self.write(|verb| {
+        self.write(|write| {
             let found = match which {
-                ClaimSelector::Id(id) => verb.tx.claim(id)?.into_iter().collect(),
-                ClaimSelector::Resource(resource) => verb.tx.claims_on(resource)?,
+                ClaimSelector::Id(id) => write.tx.claim(id)?.into_iter().collect(),
+                ClaimSelector::Resource(resource) => write.tx.claims_on(resource)?,
             };
             let (mine, others): (Vec<Claim>, Vec<Claim>) = found
                 .into_iter()
@@ -51,8 +52,8 @@ impl Mesh {
             let mut was = None;
             let mut changed_queues = Vec::new();
             for claim in mine {
-                if expiry_reason(verb.read(), &claim)?.is_none() {
-                    release_claim(verb, &claim, "released")?;
+                if expiry_reason(write.read(), &claim)?.is_none() {
+                    release_claim(write, &claim, "released")?;
                     was = was
                         .filter(|was| *was == ClaimState::Held)
                         .or(Some(claim.state));
@@ -62,7 +63,7 @@ impl Mesh {
             changed_queues.dedup();
             let mut promoted = Vec::new();
             for resource in changed_queues {
-                promoted.extend(settle_and_list_promoted(verb, &resource)?);
+                promoted.extend(settle_and_list_promoted(write, &resource)?);
             }
             Ok(ReleaseOutcome { was, promoted })
         })
@@ -70,13 +71,13 @@ impl Mesh {
 }
 
 /// Settles a queue. Returns the peers that were promoted.
-fn settle_and_list_promoted(verb: &mut Verb, resource: &str) -> Result<Vec<PeerName>> {
-    let waited: Vec<ClaimId> = QueueState::of(verb.tx.claims_on(resource)?)
+fn settle_and_list_promoted(write: &mut WriteContext, resource: &str) -> Result<Vec<PeerName>> {
+    let waited: Vec<ClaimId> = QueueState::of(write.tx.claims_on(resource)?)
         .queue
         .iter()
         .map(|ticket| ticket.id)
         .collect();
-    let queue_state = settle_queue(verb, resource)?;
+    let queue_state = settle_queue(write, resource)?;
     let promoted = queue_state.holders.into_iter();
     Ok(promoted
         .filter(|claim| waited.contains(&claim.id))

@@ -1,4 +1,5 @@
-//! Names resources. A file has one name, whichever relative path or link a caller gives.
+//! Turns what a caller names into the canonical name of a resource: a file has one name, whichever relative path or link
+//! is given.
 use std::path::Path;
 
 use crate::model::claim::{ResourceName, parse_resource_name};

@@ -2,28 +2,28 @@
 use serde_json::json;
 
 use crate::mesh::claim::grant::{reap_claim, withdraw_ticket};
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::model::{EventKind, PeerKind, Result};
 use crate::platform::id::SessionId;
 use crate::store::{Claim, Peer, Session};
 
 /// Records the death of a session whose process does not exist any more.
 pub(in crate::mesh) fn record_dead_session(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     session: &Session,
     peer: &Peer,
 ) -> Result<()> {
-    verb.wake(verb.tx.sessions_waiting_for_peer(peer.id)?);
-    let ending = EndingSession::of(verb.read(), session.id)?;
-    if verb.tx.end_session(session.id)? {
-        verb.tx.append_event(
+    write.wake(write.tx.sessions_waiting_for_peer(peer.id)?);
+    let ending = EndingSession::of(write.read(), session.id)?;
+    if write.tx.end_session(session.id)? {
+        write.tx.append_event(
             EventKind::PeerDied,
             Some(peer.id),
             peer.name.as_str(),
             &json!({ "session": session.id }),
         )?;
-        ending.end_claims(verb, peer.kind, "died")?;
-        verb.remove_doorbell(session.id);
+        ending.end_claims(write, peer.kind, "died")?;
+        write.remove_doorbell(session.id);
     }
     Ok(())
 }
@@ -47,19 +47,19 @@ impl EndingSession {
     /// them, but not the tickets for which the command was still waiting.
     pub(in crate::mesh) fn end_claims(
         self,
-        verb: &mut Verb,
+        write: &mut WriteContext,
         kind: PeerKind,
         why: &str,
     ) -> Result<()> {
         if kind == PeerKind::Person {
             for ticket in self.awaited_tickets {
-                withdraw_ticket(verb, &ticket, EventKind::ClaimReaped, why)?;
+                withdraw_ticket(write, &ticket, EventKind::ClaimReaped, why)?;
             }
             return Ok(());
         }
-        for claim in verb.tx.claims_of_session(self.session)? {
-            reap_claim(verb, &claim, why)?;
-            verb.changed_queues.push(claim.resource);
+        for claim in write.tx.claims_of_session(self.session)? {
+            reap_claim(write, &claim, why)?;
+            write.changed_queues.push(claim.resource);
         }
         Ok(())
     }

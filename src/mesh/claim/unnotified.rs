@@ -6,9 +6,9 @@ use crate::model::Result;
 use crate::store::{Claim, PendingFlags};
 
 /// A claim that was granted without notifying its session.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Granted {
-    /// The claim.
     pub claim: Claim,
     /// When its lease ends, in wall milliseconds.
     pub until_ms: i64,

@@ -1,4 +1,4 @@
-//! Erases memories.
+//! Erases a memory with all its versions, found by key or id; for `forget` and `claude-mesh memory forget`.
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
@@ -23,27 +23,36 @@ impl Mesh {
     pub fn forget(
         &mut self,
         me: &SessionHandle,
-        home: &str,
+        project_scope: &str,
         which: MemorySelector,
     ) -> Result<EraseOutcome> {
         let key = match which {
             MemorySelector::Key(key) => Some(rules::key(key)?),
             MemorySelector::Id(_) => None,
         };
-        self.erase_with(|verb| {
+        self.erase_with(|write| {
             let found = match (which, key) {
-                (MemorySelector::Id(id), _) => verb.tx.memory(id)?,
-                (_, Some(key)) => match verb.tx.memory_versions(home, key)?.into_iter().next() {
+                (MemorySelector::Id(id), _) => write.tx.memory(id)?,
+                (_, Some(key)) => match write
+                    .tx
+                    .memory_versions(project_scope, key)?
+                    .into_iter()
+                    .next()
+                {
                     Some(own) => Some(own),
-                    None => verb.tx.memory_versions(MESH_SCOPE, key)?.into_iter().next(),
+                    None => write
+                        .tx
+                        .memory_versions(MESH_SCOPE, key)?
+                        .into_iter()
+                        .next(),
                 },
                 (_, None) => None,
             };
             let Some(memory) = found else {
                 return Ok(false);
             };
-            verb.tx.begin_secure_erase(&memory.id.to_string())?;
-            verb.tx.erase_memory(&memory)?;
+            write.tx.begin_secure_erase(&memory.id.to_string())?;
+            write.tx.erase_memory(&memory)?;
             let data = json!({
                 "key": memory.key,
                 "version": memory.version,
@@ -51,7 +60,8 @@ impl Mesh {
                 "forgotten": true,
             });
             let subject = memory.id.to_string();
-            verb.tx
+            write
+                .tx
                 .append_event(EventKind::MemoryChanged, Some(me.peer), &subject, &data)?;
             Ok(true)
         })

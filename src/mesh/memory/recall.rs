@@ -1,4 +1,5 @@
-//! Searches memories.
+//! Searches the memories of the caller's repository and of the mesh, best match first; for `recall` and the greeting of
+//! a session.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::memory::remember::scope_key;
@@ -27,14 +28,14 @@ pub struct Recall<'a> {
 impl Mesh {
     /// Returns the memories that match, best first: those with every word, then those with a word as part of another;
     /// of the own repository before the mesh. If none has all words, those with some of them.
-    pub fn recall(&mut self, home: &str, recall: Recall) -> Result<Vec<MemoryMatch>> {
+    pub fn recall(&mut self, project_scope: &str, recall: Recall) -> Result<Vec<MemoryMatch>> {
         let query = recall.query.map(Query::parse).transpose()?;
         let key = recall.key.map(rules::key).transpose()?;
         let tags = rules::tags(recall.tags)?;
         let scopes = [MemoryScope::Project, MemoryScope::Mesh]
             .into_iter()
             .filter(|scope| recall.scope.is_none_or(|only| only == *scope))
-            .map(|scope| scope_key(scope, home));
+            .map(|scope| scope_key(scope, project_scope));
         self.read(|read| {
             let mut searched_scopes = Vec::new();
             for scope in scopes {
@@ -82,7 +83,7 @@ impl Mesh {
     /// Returns all kept versions of a key, the newest first: of the repository, else of the mesh.
     pub fn memory_history(
         &mut self,
-        home: &str,
+        project_scope: &str,
         key: &str,
         scope: Option<MemoryScope>,
     ) -> Result<Vec<Memory>> {
@@ -90,7 +91,9 @@ impl Mesh {
         self.read(|read| {
             for one in [MemoryScope::Project, MemoryScope::Mesh] {
                 if scope.is_none_or(|only| only == one) {
-                    let versions = read.tx.memory_versions(scope_key(one, home), key)?;
+                    let versions = read
+                        .tx
+                        .memory_versions(scope_key(one, project_scope), key)?;
                     if !versions.is_empty() {
                         return Ok(versions);
                     }
@@ -100,11 +103,12 @@ impl Mesh {
         })
     }
 
-    /// Returns how many memories there are for the repository at `home`, counted up to a thousand.
-    pub fn count_memories(&mut self, home: &str) -> Result<u32> {
+    /// Returns how many memories there are for the repository whose scope key is `project_scope`, counted up to a
+    /// thousand.
+    pub fn count_memories(&mut self, project_scope: &str) -> Result<u32> {
         self.read(|read| {
             if read.tx.schema_at_least(3) {
-                Ok(read.tx.count_memories(home, COUNTED_MAX)?)
+                Ok(read.tx.count_memories(project_scope, COUNTED_MAX)?)
             } else {
                 Ok(0)
             }

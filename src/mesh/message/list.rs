@@ -116,12 +116,12 @@ impl Mesh {
     /// Records that a peer has read its messages up to this one. The position never moves backwards.
     pub fn mark_read(&mut self, me: &SessionHandle, up_to: MessageId) -> Result<ReadProgress> {
         me.check_addressable()?;
-        self.write(|verb| {
-            check_message_exists(verb.read(), up_to)?;
-            verb.tx.set_mail_read(me.peer, up_to)?;
+        self.write(|write| {
+            check_message_exists(write.read(), up_to)?;
+            write.tx.set_mail_read(me.peer, up_to)?;
             Ok(ReadProgress {
-                cursor: verb.tx.mail_read_up_to(me.peer)?,
-                remaining: verb.tx.count_unread(me.peer, &[])?,
+                cursor: write.tx.mail_read_up_to(me.peer)?,
+                remaining: write.tx.count_unread(me.peer, &[])?,
             })
         })
     }

@@ -1,12 +1,12 @@
 //! Posts messages: to a peer, to the subscribers of a topic, or to everyone.
 use serde_json::json;
 
+use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::address::{find_peer, resolve_address};
 use crate::mesh::retention;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::text::check_text;
 use crate::model::message::{
     BROADCASTS_A_MINUTE, EVERYONE, KEY_CHARS_MAX, MessageType, Recipient, SUBJECT_CHARS_MAX, SentTo,
 };
@@ -21,15 +21,12 @@ pub const MESSAGE_TTL_SECONDS_MAX: u32 = 31_536_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// A message to post.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct MessageDraft<'a> {
-    /// The recipient.
     pub to: &'a Recipient,
-    /// Its text.
     pub body: &'a str,
-    /// What it is.
     pub kind: MessageType,
-    /// Its subject line.
     pub subject: Option<&'a str>,
     /// After how many seconds it expires.
     pub ttl_seconds: Option<u32>,
@@ -58,9 +55,9 @@ impl<'a> MessageDraft<'a> {
 }
 
 /// The result of posting a message.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostOutcome {
-    /// The message.
     pub id: MessageId,
     /// How many peers receive it.
     pub recipients: usize,
@@ -78,9 +75,9 @@ impl Mesh {
     /// Stores a message. Only a command or an alert wakes its recipients.
     pub fn post(&mut self, me: &SessionHandle, draft: &MessageDraft) -> Result<PostOutcome> {
         check_draft(me, draft)?;
-        let (id, recipients, is_sweep_due) = self.write(|verb| {
-            let (id, recipients) = post(verb, me, draft)?;
-            Ok((id, recipients, retention::is_sweep_due(verb.read())?))
+        let (id, recipients, is_sweep_due) = self.write(|write| {
+            let (id, recipients) = post(write, me, draft)?;
+            Ok((id, recipients, retention::is_sweep_due(write.read())?))
         })?;
         // The message is stored in any case. Liveness is looked up here, where nobody waits for the lock.
         self.sweep_if_due(is_sweep_due);
@@ -161,7 +158,7 @@ fn check_length(parameter: &str, text: &str, max_chars: usize) -> Result<()> {
 }
 
 fn post(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     draft: &MessageDraft,
 ) -> Result<(MessageId, Vec<RecipientPeer>)> {
@@ -177,11 +174,11 @@ fn post(
         ttl_ms: draft.ttl_seconds.map(|seconds| i64::from(seconds) * 1000),
     };
     if let Some(key) = draft.idempotency_key
-        && let Some(keyed) = verb
+        && let Some(keyed) = write
             .tx
             .find_message_by_idempotency_key(&new(MessageTarget::Topic(EVERYONE)), key)?
     {
-        if !keyed.is_identical || !has_same_recipient(verb.read(), &keyed, draft.to)? {
+        if !keyed.is_identical || !has_same_recipient(write.read(), &keyed, draft.to)? {
             return Err(Refusal::conflict(format!(
                 "this idempotency_key belongs to another message of yours: {}",
                 keyed.id
@@ -192,14 +189,14 @@ fn post(
             (Some(peer), _) => MessageTarget::Peer(peer),
             (None, topic) => MessageTarget::Topic(topic.as_deref().unwrap_or(EVERYONE)),
         };
-        return Ok((keyed.id, recipients(verb.read(), me, target)?));
+        return Ok((keyed.id, recipients(write.read(), me, target)?));
     }
     if let Some(id) = draft.in_reply_to {
-        check_message_exists(verb.read(), id)?;
+        check_message_exists(write.read(), id)?;
     }
     let (target, sent_to) = match draft.to {
         Recipient::Peer(address) => {
-            let peer = resolve_address(verb, me, address)?;
+            let peer = resolve_address(write, me, address)?;
             (
                 MessageTarget::Peer(peer.id),
                 SentTo::Peer(peer.name.to_string()),
@@ -210,32 +207,32 @@ fn post(
             (MessageTarget::Topic(name), SentTo::Topic(name.into()))
         }
         Recipient::Everyone => {
-            check_broadcast_rate(verb.read(), me)?;
+            check_broadcast_rate(write.read(), me)?;
             (MessageTarget::Topic(EVERYONE), SentTo::Everyone)
         }
     };
-    store_message(verb, me, &new(target), &sent_to)
+    store_message(write, me, &new(target), &sent_to)
 }
 
 /// Stores a message, and wakes its recipients if its kind does.
 pub(in crate::mesh) fn store_message(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     new: &NewMessage,
     sent_to: &SentTo,
 ) -> Result<(MessageId, Vec<RecipientPeer>)> {
-    let id = verb.tx.insert_message(new)?;
+    let id = write.tx.insert_message(new)?;
     let data = json!({ "to": sent_to, "type": new.kind, "bytes": new.body.len() });
-    verb.tx.append_event(
+    write.tx.append_event(
         EventKind::MessagePosted,
         Some(me.peer),
         &id.to_string(),
         &data,
     )?;
-    let recipients = recipients(verb.read(), me, new.to)?;
+    let recipients = recipients(write.read(), me, new.to)?;
     if new.kind.wakes() {
         for recipient in &recipients {
-            verb.wake(recipient.sessions.iter().map(|session| session.id));
+            write.wake(recipient.sessions.iter().map(|session| session.id));
         }
     }
     Ok((id, recipients))

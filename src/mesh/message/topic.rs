@@ -17,9 +17,9 @@ pub enum SubscriptionAction {
 }
 
 /// A topic and its subscribers.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSubscribers {
-    /// Its name.
     pub topic: String,
     /// The names of its subscribers.
     pub subscribers: Vec<String>,
@@ -41,15 +41,15 @@ impl Mesh {
         if topics.is_empty() {
             return Err(Refusal::argument("\"topics\" names no topic").into());
         }
-        self.write(|verb| {
+        self.write(|write| {
             for topic in topics {
                 if what == SubscriptionAction::Subscribe {
-                    verb.tx.subscribe(me.peer, topic)?;
+                    write.tx.subscribe(me.peer, topic)?;
                 } else {
-                    verb.tx.unsubscribe(me.peer, topic)?;
+                    write.tx.unsubscribe(me.peer, topic)?;
                 }
             }
-            topic_subscribers(verb.read(), topics)
+            topic_subscribers(write.read(), topics)
         })
     }
 }

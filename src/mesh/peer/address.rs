@@ -1,6 +1,7 @@
-//! Resolves addresses and names to peers.
-use crate::mesh::context::{ReadContext, Verb};
-use crate::mesh::peer::liveness::reap_dead_sessions;
+//! Resolves addresses and names to peers, earlier names included, and suggests similar names in the refusal of an
+//! unknown one.
+use crate::mesh::context::{ReadContext, WriteContext};
+use crate::mesh::peer::dead_sessions::reap_dead_sessions;
 use crate::mesh::session::SessionHandle;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
@@ -10,12 +11,12 @@ use crate::store::{Peer, Session};
 /// Returns the peer that an address means. For `name/any` it records the deaths of sessions that it finds. Never the caller, and never a guess: an unknown or ambiguous name is
 /// refused.
 pub(in crate::mesh) fn resolve_address(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     address: &Address,
 ) -> Result<Peer> {
-    let Some(named) = find_peer(verb.read(), address.name())? else {
-        return Err(unknown_peer_refusal(verb.read(), Some(me), address.name())?.into());
+    let Some(named) = find_peer(write.read(), address.name())? else {
+        return Err(unknown_peer_refusal(write.read(), Some(me), address.name())?.into());
     };
     match address {
         Address::Peer(_) if named.id == me.peer => Err(Refusal::argument(format!(
@@ -24,7 +25,7 @@ pub(in crate::mesh) fn resolve_address(
         ))
         .into()),
         Address::Peer(_) => Ok(named),
-        Address::AnyOf(_) => pick_peer_of_project(verb, me, named),
+        Address::AnyOf(_) => pick_peer_of_project(write, me, named),
     }
 }
 
@@ -54,19 +55,19 @@ pub(in crate::mesh) fn find_peer(read: ReadContext, name: &str) -> Result<Option
 }
 
 /// Returns a peer of the project that can be asked, an idle one first; else the peer that was named.
-fn pick_peer_of_project(verb: &mut Verb, me: &SessionHandle, named: Peer) -> Result<Peer> {
+fn pick_peer_of_project(write: &mut WriteContext, me: &SessionHandle, named: Peer) -> Result<Peer> {
     let peers_of_project = match &named.project {
-        Some(project) => verb.tx.peers_of_project(project)?,
+        Some(project) => write.tx.peers_of_project(project)?,
         None => vec![named.clone()],
     };
     let mut best: Option<(bool, Peer)> = None;
     for peer in peers_of_project.iter().filter(|peer| peer.id != me.peer) {
         let Some(session) =
-            reap_dead_sessions(verb, peer)?.filter(|session| verb.is_askable(session))
+            reap_dead_sessions(write, peer)?.filter(|session| write.is_askable(session))
         else {
             continue;
         };
-        let idle = verb.activity(&session) == Activity::Idle;
+        let idle = write.activity(&session) == Activity::Idle;
         if best
             .as_ref()
             .is_none_or(|(best_idle, _)| idle && !best_idle)
@@ -114,11 +115,11 @@ pub(in crate::mesh) fn unknown_peer_refusal(
 
 /// Returns the name of a peer, or of a removed one.
 pub(in crate::mesh) fn peer_name(read: ReadContext, id: PeerId) -> Result<PeerName> {
-    Ok(name_or_gone(read.tx.peer(id)?))
+    Ok(name_or_removed(read.tx.peer(id)?))
 }
 
 /// Returns the name of a peer that was looked up.
-pub(in crate::mesh) fn name_or_gone(peer: Option<Peer>) -> PeerName {
+pub(in crate::mesh) fn name_or_removed(peer: Option<Peer>) -> PeerName {
     peer.map_or_else(removed_name, |peer| peer.name)
 }
 

@@ -1,13 +1,14 @@
-//! Stores what a session says of itself: role, summary, branch and name.
+//! Stores what a session reports about itself: role, summary, branch and name.
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::peer::directory::{PeerView, build_view};
 use crate::mesh::peer::naming::rename_peer;
 use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, PeerName, Refusal, Result};
 use crate::store::PeerChanges;
 
-/// What a session says of itself; `None` leaves a field as it is.
+/// What a session reports about itself; `None` leaves a field as it is.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Default)]
 pub struct PeerDescription {
     /// What it is for, at most 64 characters.
@@ -20,21 +21,20 @@ pub struct PeerDescription {
     pub prompt_ptr: Option<String>,
     /// How long the session counts as alive where its process cannot be looked up, in seconds.
     pub ttl_seconds: Option<u32>,
-    /// A new name.
     pub name: Option<String>,
 }
 
 impl Mesh {
-    /// Stores what a session says of itself, and marks it as seen.
+    /// Stores what a session reports about itself, and marks it as seen.
     pub fn describe(
         &mut self,
         me: &SessionHandle,
         description: &PeerDescription,
     ) -> Result<PeerView> {
         check_description(description)?;
-        self.write(|verb| {
+        self.write(|write| {
             if let Some(name) = &description.name {
-                rename_self(verb, me, name)?;
+                rename_self(write, me, name)?;
             }
             let ttl_ms = |seconds| i64::from(seconds) * 1000;
             let changes = PeerChanges {
@@ -44,13 +44,13 @@ impl Mesh {
                 prompt_ptr: description.prompt_ptr.as_deref(),
                 ttl_ms: description.ttl_seconds.map(ttl_ms),
             };
-            verb.tx.update_peer(me.peer, &changes)?;
-            verb.tx.mark_session_seen(me.session)?;
-            let peer = verb
+            write.tx.update_peer(me.peer, &changes)?;
+            write.tx.mark_session_seen(me.session)?;
+            let peer = write
                 .tx
                 .peer(me.peer)?
                 .ok_or_else(|| Refusal::conflict("the peer of this session was removed"))?;
-            build_view(verb.read(), peer)
+            build_view(write.read(), peer)
         })
     }
 }
@@ -82,9 +82,9 @@ pub(in crate::mesh) fn check_description(description: &PeerDescription) -> Resul
 }
 
 /// A session may change its own name only to a free one, and only while no other peer has corresponded with it.
-fn rename_self(verb: &mut Verb, me: &SessionHandle, wanted: &str) -> Result<()> {
+fn rename_self(write: &mut WriteContext, me: &SessionHandle, wanted: &str) -> Result<()> {
     let name = PeerName::parse_chosen(wanted)?;
-    let peer = verb
+    let peer = write
         .tx
         .peer(me.peer)?
         .ok_or_else(|| Refusal::conflict("the peer of this session was removed"))?;
@@ -94,19 +94,19 @@ fn rename_self(verb: &mut Verb, me: &SessionHandle, wanted: &str) -> Result<()> 
     if peer.kind != PeerKind::Session {
         return Err(Refusal::conflict("only a session of a project can change its name").into());
     }
-    if verb.tx.has_correspondence(peer.id)? {
+    if write.tx.has_correspondence(peer.id)? {
         return Err(Refusal::conflict(format!(
             "other peers know you as \"{}\" already; change the name in .claude-mesh.json",
             peer.name
         ))
         .into());
     }
-    if verb
+    if write
         .tx
         .find_peer_by_name(name.as_str())?
         .is_some_and(|owner| owner.id != peer.id)
     {
         return Err(Refusal::conflict(format!("\"{name}\" belongs to another peer")).into());
     }
-    rename_peer(verb, &peer, &name)
+    rename_peer(write, &peer, &name)
 }

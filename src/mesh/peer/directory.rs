@@ -3,10 +3,10 @@ use crate::claude_code::RegistryEntry;
 use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
-use crate::mesh::peer::activity::activity_summary;
+use crate::mesh::peer::activity_summary::activity_summary;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::throttle::throttled_for_observer;
-use crate::model::activity::ActivitySummary;
+use crate::mesh::wake::hold_decision::throttled_for_observer;
+use crate::model::activity_summary::ActivitySummary;
 use crate::model::throttle::Throttled;
 use crate::model::{Activity, Liveness, PeerKind, Result};
 use crate::platform::id::PeerId;
@@ -25,13 +25,12 @@ pub enum PeerScope {
 }
 
 /// A peer with its session and what is known of both.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct PeerView {
-    /// The peer.
     pub peer: Peer,
     /// Its earlier names and the name that its person gave it.
     pub aliases: Vec<String>,
-    /// Its session.
     pub session: Option<Session>,
     /// Whether the session lives.
     pub liveness: Liveness,
@@ -47,7 +46,6 @@ pub struct PeerView {
     pub questions_waiting: u32,
     /// Why questions to it are held.
     pub held: Option<Throttled>,
-    /// Its claims.
     pub claims: Vec<Claim>,
     /// The task it works on.
     pub current_task: Option<Task>,

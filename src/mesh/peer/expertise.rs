@@ -2,7 +2,7 @@
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::directory::PeerView;
-use crate::model::activity::ActivitySummary;
+use crate::model::activity_summary::ActivitySummary;
 use crate::model::expertise::{ExpertiseMatch, ExpertiseQuery, PeerProfile, rank_peers};
 use crate::model::{PeerKind, Result};
 
@@ -12,9 +12,9 @@ const ANSWERED_MAX: u32 = 300;
 const REMEMBERED_MAX: u32 = 300;
 
 /// A peer in the expertise ranking.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct RankedPeer {
-    /// The peer.
     pub view: PeerView,
     /// Why it has this rank; `None` if nothing of the subject was found with it.
     pub why: Option<String>,

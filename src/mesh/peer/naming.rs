@@ -3,17 +3,21 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::model::{EventKind, PeerName, Result};
 use crate::platform::id::PeerId;
 use crate::platform::project::Project;
 use crate::store::Peer;
 
 /// Renames a peer, and appends the event. The old name stays an alias.
-pub(in crate::mesh) fn rename_peer(verb: &mut Verb, peer: &Peer, name: &PeerName) -> Result<()> {
-    verb.tx.rename_peer(peer, name)?;
+pub(in crate::mesh) fn rename_peer(
+    write: &mut WriteContext,
+    peer: &Peer,
+    name: &PeerName,
+) -> Result<()> {
+    write.tx.rename_peer(peer, name)?;
     let renamed_from = json!({ "was": peer.name });
-    Ok(verb.tx.append_event(
+    Ok(write.tx.append_event(
         EventKind::PeerRenamed,
         Some(peer.id),
         name.as_str(),

@@ -7,13 +7,15 @@ use serde_json::json;
 
 use crate::mesh::claim::session_end::EndingSession;
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
+use crate::mesh::peer::dead_sessions::reap_dead_sessions;
+use crate::mesh::peer::find_or_create_peer::{
+    find_or_create_peer, is_missing_folder, memory_scopes,
+};
 use crate::mesh::peer::join_request::JoinRequest;
-use crate::mesh::peer::liveness::reap_dead_sessions;
 use crate::mesh::peer::naming::{
     first_free_name, folders_above, preferred_name, qualified_name, rename_peer,
 };
-use crate::mesh::peer::seat::{find_or_create_peer, is_missing_folder, memory_homes};
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, PeerKind, PeerName, Result, Topic};
 use crate::platform::id::{PeerId, SessionId};
@@ -25,7 +27,7 @@ impl Mesh {
     /// Registers a client process, or finds its session.
     pub fn register(&mut self, request: &JoinRequest) -> Result<SessionHandle> {
         let missing_folders = self.find_missing_folders(request)?;
-        self.write(|verb| register(verb, request, &missing_folders))
+        self.write(|write| register(write, request, &missing_folders))
     }
 
     /// Returns which folders do not exist any more of the peer that has the wanted name. Folders are read before the
@@ -53,7 +55,7 @@ impl Mesh {
             for name in [PeerName::fold(&name), PeerName::fold_ascii_only(&name)] {
                 let owner = read.tx.find_peer_by_name(name.as_str())?;
                 let owner = owner.filter(|owner| owner.project.as_deref() != Some(&path));
-                folders.extend(owner.iter().flat_map(memory_homes));
+                folders.extend(owner.iter().flat_map(memory_scopes));
             }
             folders.sort_unstable();
             folders.dedup();
@@ -117,58 +119,59 @@ impl Mesh {
 
     /// Ends a session. The peer stays. Wakes those that wait for it.
     pub fn unregister(&mut self, session: SessionId, reason: &str) -> Result<()> {
-        self.write(|verb| {
-            let Some(found) = verb.tx.session(session)? else {
+        self.write(|write| {
+            let Some(found) = write.tx.session(session)? else {
                 return Ok(());
             };
-            verb.wake(verb.tx.sessions_waiting_for_peer(found.peer)?);
+            write.wake(write.tx.sessions_waiting_for_peer(found.peer)?);
             // Its waiting hook ends with it.
-            verb.wake([session]);
-            let ending = EndingSession::of(verb.read(), session)?;
-            if verb.tx.end_session(session)? {
-                let peer = verb.tx.peer(found.peer)?;
+            write.wake([session]);
+            let ending = EndingSession::of(write.read(), session)?;
+            if write.tx.end_session(session)? {
+                let peer = write.tx.peer(found.peer)?;
                 if let Some(peer) = &peer {
-                    ending.end_claims(verb, peer.kind, "left")?;
+                    ending.end_claims(write, peer.kind, "left")?;
                 }
                 let name = peer.map(|peer| peer.name.to_string()).unwrap_or_default();
-                verb.tx.append_event(
+                write.tx.append_event(
                     EventKind::PeerLeft,
                     Some(found.peer),
                     &name,
                     &json!({ "session": session, "reason": reason }),
                 )?;
             }
-            verb.remove_doorbell(session);
+            write.remove_doorbell(session);
             Ok(())
         })
     }
 
     /// Removes the client's session id from a session whose client goes on, as at `/clear`.
     pub fn detach_client_session(&mut self, session: SessionId) -> Result<()> {
-        self.write(|verb| Ok(verb.tx.clear_client_session(session)?))
+        self.write(|write| Ok(write.tx.clear_client_session(session)?))
     }
 
     /// Removes a peer without a live session, with its questions, which frees its name. Only a person may. Returns
     /// whether there was one.
     pub fn forget_peer(&mut self, me: &SessionHandle, name: &str) -> Result<bool> {
-        self.write(|verb| {
-            let Some(peer) = verb.tx.find_peer_by_name(name)? else {
+        self.write(|write| {
+            let Some(peer) = write.tx.find_peer_by_name(name)? else {
                 return Ok(false);
             };
             if me.kind != PeerKind::Person {
                 let problem = format!("only a person may remove the peer \"{}\"", peer.name);
                 return Err(crate::model::Refusal::NotYours { problem }.into());
             }
-            if reap_dead_sessions(verb, &peer)?.is_some() {
+            if reap_dead_sessions(write, &peer)?.is_some() {
                 return Err(crate::model::Refusal::conflict(format!(
                     "a session is registered at {:?} now",
                     peer.name.as_str()
                 ))
                 .into());
             }
-            verb.tx.delete_peer(peer.id)?;
+            write.tx.delete_peer(peer.id)?;
             let kind = EventKind::PeerForgotten;
-            verb.tx
+            write
+                .tx
                 .append_event(kind, Some(me.peer), peer.name.as_str(), &json!({}))?;
             Ok(true)
         })
@@ -176,17 +179,17 @@ impl Mesh {
 }
 
 fn register(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     request: &JoinRequest,
     missing_folders: &[String],
 ) -> Result<SessionHandle> {
-    let location = verb.host.location(request.process, request.instance);
-    let existing_session = verb.tx.find_live_session_of_process(&location)?;
+    let location = write.host.location(request.process, request.instance);
+    let existing_session = write.tx.find_live_session_of_process(&location)?;
     let peer = match &existing_session {
-        Some(session) => verb.tx.peer(session.peer)?.ok_or_else(|| {
+        Some(session) => write.tx.peer(session.peer)?.ok_or_else(|| {
             crate::model::Refusal::conflict("the peer of this session was removed")
         })?,
-        None => find_or_create_peer(verb, request, missing_folders)?,
+        None => find_or_create_peer(write, request, missing_folders)?,
     };
     let new_session = NewSession {
         peer: peer.id,
@@ -202,23 +205,23 @@ fn register(
         .as_ref()
         .filter(|_| peer.kind == PeerKind::Session)
     {
-        sync_project_details(verb, &peer, project, existing_session.is_none())?;
+        sync_project_details(write, &peer, project, existing_session.is_none())?;
     }
-    if existing_session.is_none() && peer.kind == PeerKind::Session && verb.tx.schema_at_least(2) {
+    if existing_session.is_none() && peer.kind == PeerKind::Session && write.tx.schema_at_least(2) {
         let topics = request
             .project
             .as_ref()
             .map(|project| project.file.topics.as_slice());
-        subscribe_project_topics(verb, peer.id, topics.unwrap_or_default())?;
+        subscribe_project_topics(write, peer.id, topics.unwrap_or_default())?;
     }
     let session = if let Some(session) = &existing_session {
-        verb.tx.merge_session_details(session.id, &new_session)?;
+        write.tx.merge_session_details(session.id, &new_session)?;
         session.id
     } else {
-        let session = verb.tx.insert_session(&new_session)?;
+        let session = write.tx.insert_session(&new_session)?;
         // A wake that failed for the earlier session may work for this one.
-        verb.tx.reset_failed_wakes(peer.id)?;
-        verb.tx.append_event(
+        write.tx.reset_failed_wakes(peer.id)?;
+        write.tx.append_event(
             EventKind::PeerJoined,
             Some(peer.id),
             peer.name.as_str(),
@@ -226,7 +229,7 @@ fn register(
         )?;
         session
     };
-    let peer = verb.tx.peer(peer.id)?.unwrap_or(peer);
+    let peer = write.tx.peer(peer.id)?.unwrap_or(peer);
     Ok(SessionHandle::new(
         session,
         &peer,
@@ -234,9 +237,10 @@ fn register(
     ))
 }
 
-/// Stores what the project says of itself. A new name in its file renames the peer; the old name stays an alias.
+/// Stores the details of the project: its name, its role and its git checkout. A new name in its file renames the peer;
+/// the old name stays an alias.
 fn sync_project_details(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     peer: &Peer,
     project: &Project,
     is_new_session: bool,
@@ -254,7 +258,8 @@ fn sync_project_details(
         git_common: common.as_deref(),
         git_branch: project.git_branch.as_deref(),
     };
-    verb.tx
+    write
+        .tx
         .set_project_details(peer.id, &details, is_new_session)?;
     if peer.requested_name == requested_name.as_str() {
         return Ok(());
@@ -264,23 +269,23 @@ fn sync_project_details(
         peer.seat.unwrap_or(1),
         &folders_above(project),
     );
-    let name = first_free_name(verb.read(), candidates, Some(peer.id))?;
+    let name = first_free_name(write.read(), candidates, Some(peer.id))?;
     if name != peer.name {
-        rename_peer(verb, peer, &name)?;
+        rename_peer(write, peer, &name)?;
     }
     Ok(())
 }
 
 /// Subscribes a peer to the topics that the file of its project names. Invalid names are skipped.
 pub(in crate::mesh) fn subscribe_project_topics(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     peer: PeerId,
     topics: &[String],
 ) -> Result<()> {
     const TOPICS_MAX: usize = 64;
     for topic in topics.iter().take(TOPICS_MAX) {
         if let Ok(topic) = Topic::parse(topic) {
-            verb.tx.subscribe(peer, &topic)?;
+            write.tx.subscribe(peer, &topic)?;
         }
     }
     Ok(())

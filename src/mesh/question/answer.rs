@@ -1,22 +1,23 @@
-//! Answers and declines questions.
+//! Stores the answer or the decline of a question, if this session may answer it, and wakes the asker. A call that waits
+//! gets it as its result; otherwise it is late and goes to the inbox.
 use serde_json::json;
 
+use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::peer::address::removed_name;
-use crate::mesh::peer::liveness::reap_dead_sessions;
+use crate::mesh::peer::dead_sessions::reap_dead_sessions;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::text::check_text;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
 use crate::platform::id::QuestionId;
 use crate::platform::project::head_commit;
 use crate::store::{NewAnswer, Peer, Question};
 
 /// A reply to a question.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct Reply<'a> {
-    /// The question.
     pub question: QuestionId,
     /// The answer, or the reason of a decline.
     pub text: &'a str,
@@ -65,14 +66,14 @@ impl Mesh {
             .project
             .as_deref()
             .and_then(|folder| head_commit(folder.as_ref()));
-        self.write(|verb| {
-            let question = verb.tx.question(reply.question)?;
+        self.write(|write| {
+            let question = write.tx.question(reply.question)?;
             let question = question.ok_or_else(|| Refusal::UnknownQuestion {
                 id: reply.question.to_string(),
             })?;
-            check_may_answer(verb, me, &question)?;
-            let asker = verb.tx.peer(question.asker)?;
-            let waiting = verb.served_sessions_waiting_on(question.id, None)?;
+            check_may_answer(write, me, &question)?;
+            let asker = write.tx.peer(question.asker)?;
+            let waiting = write.served_sessions_waiting_on(question.id, None)?;
             let mut replied = ReplyOutcome {
                 state: reply.state(),
                 to: asker
@@ -91,10 +92,10 @@ impl Mesh {
                 outcome: &replied,
                 head: head.as_deref(),
             };
-            store_reply(verb, me, accepted)?;
-            verb.wake(waiting);
+            store_reply(write, me, accepted)?;
+            write.wake(waiting);
             if let Some(asker) = asker {
-                wake_peer(verb, &asker)?;
+                wake_peer(write, &asker)?;
             }
             Ok(replied)
         })
@@ -131,7 +132,11 @@ struct AcceptedReply<'a> {
     head: Option<&'a str>,
 }
 
-fn store_reply(verb: &mut Verb, me: &SessionHandle, accepted: AcceptedReply) -> Result<()> {
+fn store_reply(
+    write: &mut WriteContext,
+    me: &SessionHandle,
+    accepted: AcceptedReply,
+) -> Result<()> {
     let AcceptedReply {
         question,
         reply,
@@ -154,7 +159,7 @@ fn store_reply(verb: &mut Verb, me: &SessionHandle, accepted: AcceptedReply) -> 
         late: *late,
         head,
     };
-    verb.tx.store_answer(question.id, &answer)?;
+    write.tx.store_answer(question.id, &answer)?;
     let kind = if reply.decline {
         EventKind::QuestionDeclined
     } else {
@@ -164,29 +169,34 @@ fn store_reply(verb: &mut Verb, me: &SessionHandle, accepted: AcceptedReply) -> 
     let data = json!({
         "to": to, "by": by, "late": late, "corrects": corrects, "bytes": reply.text.len(),
     });
-    verb.tx
+    write
+        .tx
         .append_event(kind, Some(me.peer), &question.id.to_string(), &data)?;
     Ok(())
 }
 
 /// Wakes the live session of a peer.
-fn wake_peer(verb: &mut Verb, peer: &Peer) -> Result<()> {
-    let session = reap_dead_sessions(verb, peer)?;
-    verb.wake(session.map(|session| session.id));
+fn wake_peer(write: &mut WriteContext, peer: &Peer) -> Result<()> {
+    let session = reap_dead_sessions(write, peer)?;
+    write.wake(session.map(|session| session.id));
     Ok(())
 }
 
 /// Allows the peer that was asked, the session at seat 1 for an empty seat of its project, and the person at this
 /// machine.
-fn check_may_answer(verb: &mut Verb, me: &SessionHandle, question: &Question) -> Result<()> {
+fn check_may_answer(
+    write: &mut WriteContext,
+    me: &SessionHandle,
+    question: &Question,
+) -> Result<()> {
     if question.target == me.peer || (me.kind == PeerKind::Person && question.asker != me.peer) {
         return Ok(());
     }
-    let target = verb.tx.peer(question.target)?;
+    let target = write.tx.peer(question.target)?;
     if let Some(target) = &target
-        && covers_empty_seat(verb.read(), me, target)?
+        && covers_empty_seat(write.read(), me, target)?
     {
-        reap_dead_sessions(verb, target)?;
+        reap_dead_sessions(write, target)?;
         return Ok(());
     }
     let whose = target.map_or_else(String::new, |peer| format!("; it is for \"{}\"", peer.name));

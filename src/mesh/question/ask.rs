@@ -1,15 +1,16 @@
-//! Asks questions.
+//! Stores questions and the wait of their call in one transaction, after the checks of address, size, secrets, depth and
+//! throttle; for `ask_peer` and `claude-mesh ask`.
 use serde_json::json;
 
+use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::address::resolve_address;
-use crate::mesh::peer::liveness::reap_dead_sessions;
+use crate::mesh::peer::dead_sessions::reap_dead_sessions;
 use crate::mesh::retention;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::text::check_text;
+use crate::mesh::wake::hold_decision::throttled_for_asker;
 use crate::mesh::wake::policy::hold_question;
-use crate::mesh::wake::throttle::throttled_for_asker;
 use crate::model::peer::Address;
 use crate::model::question::DEPTH_MAX;
 use crate::model::throttle::{PersonAlert, Throttled};
@@ -28,9 +29,9 @@ pub enum IfOffline {
 }
 
 /// A question to ask.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct QuestionDraft<'a> {
-    /// The question.
     pub question: &'a str,
     /// What the peer needs to know to answer it.
     pub context: Option<&'a str>,
@@ -50,13 +51,12 @@ impl<'a> QuestionDraft<'a> {
 }
 
 /// A question that was stored.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct AskedQuestion {
-    /// Its id.
     pub question: QuestionId,
     /// The name of the peer.
     pub to: PeerName,
-    /// The peer.
     pub peer: PeerId,
     /// Whether the same question was open already, so that this call joined it.
     pub joined: bool,
@@ -99,16 +99,16 @@ impl Mesh {
         if let Some(context) = draft.context {
             check_text("context", context, 0, false)?;
         }
-        let (outcome, is_sweep_due) = self.write(|verb| {
+        let (outcome, is_sweep_due) = self.write(|write| {
             let mut asked: Vec<AskedQuestion> = Vec::new();
             for address in to {
-                let peer = resolve_address(verb, me, address)?;
+                let peer = resolve_address(write, me, address)?;
                 if asked.iter().any(|other| other.peer == peer.id) {
                     return Err(
                         Refusal::argument(format!("\"{}\" is asked twice", peer.name)).into(),
                     );
                 }
-                asked.push(create_question(verb, me, &peer, draft)?);
+                asked.push(create_question(write, me, &peer, draft)?);
             }
             let awaited: Vec<QuestionId> = asked
                 .iter()
@@ -116,11 +116,11 @@ impl Mesh {
                 .map(|one| one.question)
                 .collect();
             let wait = (!awaited.is_empty())
-                .then(|| verb.tx.insert_wait(me.session, &verb.host.own, &awaited))
+                .then(|| write.tx.insert_wait(me.session, &write.host.own, &awaited))
                 .transpose()?;
             Ok((
                 AskOutcome { asked, wait },
-                retention::is_sweep_due(verb.read())?,
+                retention::is_sweep_due(write.read())?,
             ))
         })?;
         self.sweep_if_due(is_sweep_due);
@@ -129,32 +129,32 @@ impl Mesh {
 }
 
 fn create_question(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     peer: &Peer,
     draft: &QuestionDraft,
 ) -> Result<AskedQuestion> {
-    let (id, joined) = insert_or_join(verb, me, peer, draft)?;
-    let session = reap_dead_sessions(verb, peer)?;
+    let (id, joined) = insert_or_join(write, me, peer, draft)?;
+    let session = reap_dead_sessions(write, peer)?;
     let askable = session
         .as_ref()
-        .is_some_and(|session| verb.is_askable(session));
+        .is_some_and(|session| write.is_askable(session));
     let same_project = if askable {
         Vec::new()
     } else {
-        askable_peers_in_project(verb.read(), me, peer)?
+        askable_peers_in_project(write.read(), me, peer)?
     };
-    let held_reason = verb.tx.question(id)?.and_then(|question| question.held);
+    let held_reason = write.tx.question(id)?.and_then(|question| question.held);
     let held = match session.as_ref().filter(|_| askable) {
-        Some(session) => throttled_for_asker(verb.read(), peer, session, held_reason.as_deref())?,
+        Some(session) => throttled_for_asker(write.read(), peer, session, held_reason.as_deref())?,
         None => None,
     };
     if let Some(held) = held {
-        hold_question(verb, me, id, held.reason.as_str())?;
+        hold_question(write, me, id, held.reason.as_str())?;
     }
     // While the question is held, its server posts no line, but it may have to notify its person.
     if held.is_none_or(|held| PersonAlert::from_throttle(held).is_some()) {
-        verb.wake(session.map(|session| session.id));
+        write.wake(session.map(|session| session.id));
     }
     Ok(AskedQuestion {
         question: id,
@@ -170,12 +170,12 @@ fn create_question(
 
 /// Stores a question, unless the same one is open. Returns its id, and whether it was open already.
 fn insert_or_join(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     peer: &Peer,
     draft: &QuestionDraft,
 ) -> Result<(QuestionId, bool)> {
-    let depth = verb.tx.max_delivered_depth(me.session)? + 1;
+    let depth = write.tx.max_delivered_depth(me.session)? + 1;
     if depth > DEPTH_MAX {
         let problem = format!(
             "this question would be number {depth} in a chain of questions that follow from each other; go on without it until your user types"
@@ -190,13 +190,14 @@ fn insert_or_join(
         context: draft.context,
         depth,
     };
-    if let Some(id) = verb.tx.find_identical_open_question(&new)? {
+    if let Some(id) = write.tx.find_identical_open_question(&new)? {
         return Ok((id, true));
     }
-    let id = verb.tx.insert_question(&new)?;
+    let id = write.tx.insert_question(&new)?;
     let data = json!({ "to": peer.name, "bytes": draft.question.len() });
     let kind = EventKind::QuestionAsked;
-    verb.tx
+    write
+        .tx
         .append_event(kind, Some(me.peer), &id.to_string(), &data)?;
     Ok((id, false))
 }

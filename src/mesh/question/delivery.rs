@@ -2,9 +2,9 @@
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::question::inbox::Inbox;
-use crate::mesh::question::stop::StopStreak;
+use crate::mesh::question::stop_decision::StopStreak;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::turn::{count_peer_turn, enter_turn};
 use crate::model::{EventKind, Result, WakeState};
@@ -33,16 +33,16 @@ impl Mesh {
         if shown.is_empty() {
             return Ok(());
         }
-        self.write(|verb| {
+        self.write(|write| {
             let mut counted = None;
             if matches!(channel, WakeState::Inbox | WakeState::Rewake) {
-                counted = Some(("posted_turns", count_peer_turn(verb, me, turn)?));
-                verb.tx.set_wake_attempt(me.session, None)?;
+                counted = Some(("posted_turns", count_peer_turn(write, me, turn)?));
+                write.tx.set_wake_attempt(me.session, None)?;
             } else if let Some(turn) = turn {
-                enter_turn(verb, me, turn)?;
+                enter_turn(write, me, turn)?;
             }
             mark_delivered(
-                verb,
+                write,
                 me,
                 shown,
                 DeliveryDetails {
@@ -65,27 +65,28 @@ impl Mesh {
             turn,
             count: streak,
         } = streak;
-        self.write(|verb| {
+        self.write(|write| {
             let details = DeliveryDetails {
                 turn: Some(turn),
                 channel: WakeState::Hook,
                 counted: Some(("stops", streak)),
             };
-            mark_delivered(verb, me, blocked_for, details)?;
+            mark_delivered(write, me, blocked_for, details)?;
             for waiting in &blocked_for.questions {
                 let first = waiting.pending.turn.as_deref() != Some(turn)
                     || waiting.pending.stop_blocks_in_turn == 0
                     || streak == 1;
-                verb.tx
+                write
+                    .tx
                     .increment_stop_blocks(waiting.pending.question.id, me.session, first)?;
             }
-            Ok(verb.tx.set_stop_streak(me.session, turn, streak)?)
+            Ok(write.tx.set_stop_streak(me.session, turn, streak)?)
         })
     }
 }
 
 pub(in crate::mesh) fn mark_delivered(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     shown: &Inbox,
     details: DeliveryDetails,
@@ -96,24 +97,25 @@ pub(in crate::mesh) fn mark_delivered(
     }
     for waiting in &shown.questions {
         let id = waiting.pending.question.id;
-        verb.tx
+        write
+            .tx
             .mark_delivered(id, me.session, details.turn, details.channel)?;
-        verb.tx.append_event(
+        write.tx.append_event(
             EventKind::QuestionShown,
             Some(me.peer),
             &id.to_string(),
             &data,
         )?;
-        verb.wake(verb.tx.sessions_waiting_for_question(id, None)?);
+        write.wake(write.tx.sessions_waiting_for_question(id, None)?);
     }
     for late in &shown.answers {
-        verb.tx.mark_answer_delivered(late.question.id)?;
+        write.tx.mark_answer_delivered(late.question.id)?;
     }
     for granted in &shown.granted {
-        verb.tx.mark_grant_notified(granted.claim.id)?;
+        write.tx.mark_grant_notified(granted.claim.id)?;
     }
     if let Some(last) = shown.mail.last() {
-        verb.tx.set_mail_mentioned(me.peer, last.id)?;
+        write.tx.set_mail_mentioned(me.peer, last.id)?;
     }
     Ok(())
 }

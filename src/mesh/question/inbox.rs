@@ -24,9 +24,9 @@ pub struct PendingQuestion {
 }
 
 /// An answer that came while no call waited for it.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct LateAnswer {
-    /// The question with its answer.
     pub question: Question,
     /// Who answered.
     pub from: PeerName,
@@ -77,12 +77,12 @@ impl Mesh {
 
     /// Stores what a hook saw the session do, for clients whose registry cannot be read.
     pub fn set_activity(&mut self, me: &SessionHandle, activity: &str) -> Result<()> {
-        self.write(|verb| Ok(verb.tx.set_activity(me.session, activity)?))
+        self.write(|write| Ok(write.tx.set_activity(me.session, activity)?))
     }
 
     /// Records that the person was asked to restart the session.
     pub fn mark_restart_notified(&mut self, me: &SessionHandle) -> Result<()> {
-        self.write(|verb| Ok(verb.tx.mark_restart_notified(me.session)?))
+        self.write(|write| Ok(write.tx.mark_restart_notified(me.session)?))
     }
 }
 

@@ -28,9 +28,9 @@ pub enum InterruptReason {
 }
 
 /// An interrupted wait: answer first, then wait again.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct Interruption {
-    /// The reason.
     pub reason: InterruptReason,
     /// What is pending for the session, oldest first, within the budget of a result.
     pub questions: Vec<PendingQuestion>,
@@ -47,11 +47,11 @@ impl Mesh {
         wait: WaitId,
         reason: &InterruptReason,
     ) -> Result<Option<Interruption>> {
-        self.write(|verb| {
-            let all = questions_at(verb.read(), me, me.peer, None)?;
-            let pending = verb.tx.pending_questions(me.peer, me.session)?;
+        self.write(|write| {
+            let all = questions_at(write.read(), me, me.peer, None)?;
+            let pending = write.tx.pending_questions(me.peer, me.session)?;
             let urgent: Vec<QuestionId> =
-                questions_due_to_interrupt(verb.read(), me, wait, &pending)?;
+                questions_due_to_interrupt(write.read(), me, wait, &pending)?;
             if *reason == InterruptReason::IncomingQuestion && urgent.is_empty() {
                 return Ok(None);
             }
@@ -65,13 +65,13 @@ impl Mesh {
                 channel: WakeState::Call,
                 counted: None,
             };
-            mark_delivered(verb, me, &inbox, details)?;
+            mark_delivered(write, me, &inbox, details)?;
             // Questions that were left out interrupt the next wait.
             let included = inbox.questions.iter().map(|one| one.pending.question.id);
             for id in included.filter(|id| urgent.contains(id)) {
-                verb.tx.increment_interrupts(id, me.session)?;
+                write.tx.increment_interrupts(id, me.session)?;
             }
-            verb.tx.delete_wait(wait)?;
+            write.tx.delete_wait(wait)?;
             Ok(Some(Interruption {
                 reason: reason.clone(),
                 omitted: count - inbox.questions.len(),

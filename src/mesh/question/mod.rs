@@ -8,6 +8,6 @@ pub(in crate::mesh) mod interrupt;
 pub(in crate::mesh) mod prior_answers;
 pub(in crate::mesh) mod read;
 pub(in crate::mesh) mod status;
-pub(in crate::mesh) mod stop;
+pub(in crate::mesh) mod stop_decision;
 pub(in crate::mesh) mod wait;
 pub(in crate::mesh) mod withdraw;

@@ -1,11 +1,11 @@
 //! Prior answers: what a peer answered earlier to similar questions, for an asker that cannot get an answer now.
 use serde_json::json;
 
+use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::address::resolve_address;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::text::check_text;
 use crate::model::answer_similarity::{
     AnswerMatch, AnsweredQuestion, CANDIDATE_BYTES_MAX, CANDIDATES_MAX, find_similar_answers,
 };
@@ -27,9 +27,9 @@ pub struct PriorAnswer {
 }
 
 /// A question for which to find prior answers.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Copy)]
 pub struct PriorAnswerQuery<'a> {
-    /// The peer.
     pub peer: PeerId,
     /// The text of the question.
     pub question: &'a str,
@@ -84,7 +84,11 @@ impl Mesh {
         let data = json!({ "to": peer.name, "answers": fits.len() });
         if !counted {
             let kind = EventKind::QuestionKnown;
-            self.write(|verb| Ok(verb.tx.append_event(kind, Some(me.peer), &subject, &data)?))?;
+            self.write(|write| {
+                Ok(write
+                    .tx
+                    .append_event(kind, Some(me.peer), &subject, &data)?)
+            })?;
         }
         let prior_answers = fits.into_iter().map(|(answered, matched)| PriorAnswer {
             answered,
@@ -128,8 +132,8 @@ impl Mesh {
         question: &str,
     ) -> Result<(PeerId, PeerName)> {
         check_text("question", question, 1, false)?;
-        self.write(|verb| {
-            let peer = resolve_address(verb, me, to)?;
+        self.write(|write| {
+            let peer = resolve_address(write, me, to)?;
             Ok((peer.id, peer.name))
         })
     }

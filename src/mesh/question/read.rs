@@ -1,6 +1,6 @@
-//! Reads single questions and lists of them.
+//! Reads questions with the names of both peers: one of the session itself, and, for a person, any question of the mesh.
 use crate::mesh::connection::Mesh;
-use crate::mesh::peer::address::{name_or_gone, peer_name, unknown_peer_refusal};
+use crate::mesh::peer::address::{name_or_removed, peer_name, unknown_peer_refusal};
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
 use crate::model::{PeerKind, PeerName, QuestionState, Refusal, Result};
@@ -8,9 +8,9 @@ use crate::platform::id::QuestionId;
 use crate::store::Question;
 
 /// A question with the names of both peers.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct QuestionWithPeers {
-    /// The question.
     pub question: Question,
     /// Who asked.
     pub from: PeerName,
@@ -32,13 +32,13 @@ impl Mesh {
                 read.tx.peer(question.asker)?,
                 read.tx.peer(question.target)?,
             );
-            let stands_in = target
+            let answers_for_target = target
                 .as_ref()
                 .map_or(Ok(false), |target| covers_empty_seat(read, me, target))?;
             let own = question.asker == me.peer
                 || question.target == me.peer
                 || me.kind == PeerKind::Person;
-            if !own && !stands_in {
+            if !own && !answers_for_target {
                 return Err(Refusal::NotYours {
                     problem: format!("question {id} is between other sessions"),
                 }
@@ -48,8 +48,8 @@ impl Mesh {
                 asker_waiting: question.state == QuestionState::Open
                     && !read.served_sessions_waiting_on(id, None)?.is_empty(),
                 question,
-                from: name_or_gone(asker),
-                to: name_or_gone(target),
+                from: name_or_removed(asker),
+                to: name_or_removed(target),
             })
         })
     }
@@ -91,7 +91,7 @@ impl Mesh {
             let Some(question) = read.tx.question(id)? else {
                 return Ok(None);
             };
-            let name = |peer| name_or_gone(peer).to_string();
+            let name = |peer| name_or_removed(peer).to_string();
             let (asker, target) = (
                 read.tx.peer(question.asker)?,
                 read.tx.peer(question.target)?,

@@ -1,5 +1,5 @@
-//! Waits for answers, one read at a time. The loop around it belongs to the caller: a server waits in another way than a
-//! thread, but decides the same.
+//! Begins, polls and ends the waits for answers. The loop around the polls is a driver of `blocking_wait.rs`: server and
+//! thread have different drivers and the same rules.
 use crate::mesh::claim::deadlock::find_deadlock;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
@@ -62,14 +62,14 @@ impl Mesh {
         questions: &[QuestionId],
         any: bool,
     ) -> Result<Wait> {
-        self.write(|verb| {
-            let own = verb.tx.peer(me.peer)?;
+        self.write(|write| {
+            let own = write.tx.peer(me.peer)?;
             for id in questions {
-                let question = verb
+                let question = write
                     .tx
                     .question(*id)?
                     .ok_or_else(|| Refusal::UnknownQuestion { id: id.to_string() })?;
-                let asker = verb.tx.peer(question.asker)?;
+                let asker = write.tx.peer(question.asker)?;
                 // A headless run has ended when its answer comes; another run of the same person may fetch it by its
                 // id.
                 let run = asker.is_some_and(|asker| asker.kind == PeerKind::Run)
@@ -82,7 +82,9 @@ impl Mesh {
                 }
             }
             Ok(Wait {
-                id: verb.tx.insert_wait(me.session, &verb.host.own, questions)?,
+                id: write
+                    .tx
+                    .insert_wait(me.session, &write.host.own, questions)?,
                 questions: questions.to_vec(),
                 any,
             })
@@ -113,7 +115,7 @@ impl Mesh {
 
     /// Deletes a wait, if it exists. Its replies are not taken: they come to the inbox.
     pub fn cancel_wait(&mut self, wait: WaitId) -> Result<()> {
-        self.write(|verb| Ok(verb.tx.delete_wait(wait)?))
+        self.write(|write| Ok(write.tx.delete_wait(wait)?))
     }
 
     /// Ends a wait whose result the caller reads, and takes the replies. The poll that is returned includes what came
@@ -126,21 +128,21 @@ impl Mesh {
         seen: &WaitPoll,
         created: &[QuestionId],
     ) -> Result<WaitPoll> {
-        self.write(|verb| {
+        self.write(|write| {
             let poll = if seen.done {
                 seen.clone()
             } else {
-                WaitPoll::at(verb.read(), wait)?
+                WaitPoll::at(write.read(), wait)?
             };
             for question_status in &poll.question_statuses {
                 let id = question_status.question.id;
                 if question_status.question.state != QuestionState::Open {
-                    verb.tx.mark_answer_collected(id)?;
+                    write.tx.mark_answer_collected(id)?;
                 } else if poll.done && wait.any && created.contains(&id) {
-                    withdraw(verb, me, id, Some(wait.id))?;
+                    withdraw(write, me, id, Some(wait.id))?;
                 }
             }
-            verb.tx.delete_wait(wait.id)?;
+            write.tx.delete_wait(wait.id)?;
             Ok(poll)
         })
     }
@@ -153,11 +155,11 @@ impl Mesh {
         wait: &Wait,
         created: &[QuestionId],
     ) -> Result<()> {
-        self.write(|verb| {
+        self.write(|write| {
             for id in wait.questions.iter().filter(|id| created.contains(id)) {
-                withdraw(verb, me, *id, Some(wait.id))?;
+                withdraw(write, me, *id, Some(wait.id))?;
             }
-            Ok(verb.tx.delete_wait(wait.id)?)
+            Ok(write.tx.delete_wait(wait.id)?)
         })
     }
 
@@ -168,7 +170,7 @@ impl Mesh {
         if dead.is_empty() {
             return Ok(());
         }
-        self.write(|verb| verb.delete_waits(&dead))
+        self.write(|write| write.delete_waits(&dead))
     }
 }
 

@@ -2,7 +2,7 @@
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::erase::EraseOutcome;
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, PeerKind, QuestionState, Refusal, Result};
@@ -11,14 +11,14 @@ use crate::platform::id::{QuestionId, WaitId};
 impl Mesh {
     /// Withdraws a question that nobody has seen and for which no other call waits. Returns whether it did.
     pub fn withdraw(&mut self, me: &SessionHandle, question: QuestionId) -> Result<bool> {
-        self.write(|verb| withdraw(verb, me, question, None))
+        self.write(|write| withdraw(write, me, question, None))
     }
 
     /// Erases a question with its answer, from every table and from the free pages of the file. Its asker may, and a
     /// person.
     pub fn erase_question(&mut self, me: &SessionHandle, id: QuestionId) -> Result<EraseOutcome> {
-        self.erase_with(|verb| {
-            let Some(question) = verb.tx.question(id)? else {
+        self.erase_with(|write| {
+            let Some(question) = write.tx.question(id)? else {
                 return Ok(false);
             };
             if question.asker != me.peer && me.kind != PeerKind::Person {
@@ -26,10 +26,11 @@ impl Mesh {
                     format!("question {id} is not yours: only its asker or a person may erase it");
                 return Err(Refusal::NotYours { problem }.into());
             }
-            verb.wake(verb.tx.sessions_waiting_for_question(id, None)?);
-            verb.tx.erase_question(&question)?;
+            write.wake(write.tx.sessions_waiting_for_question(id, None)?);
+            write.tx.erase_question(&question)?;
             let kind = EventKind::QuestionForgotten;
-            verb.tx
+            write
+                .tx
                 .append_event(kind, Some(me.peer), &id.to_string(), &json!({}))?;
             Ok(true)
         })
@@ -38,21 +39,21 @@ impl Mesh {
 
 /// Withdraws a question if this session asked it, nobody saw it, and no wait but `own_wait` is for it.
 pub(in crate::mesh) fn withdraw(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     id: QuestionId,
     own_wait: Option<WaitId>,
 ) -> Result<bool> {
-    let Some(question) = verb.tx.question(id)? else {
+    let Some(question) = write.tx.question(id)? else {
         return Ok(false);
     };
     let possible = question.state == QuestionState::Open
         && question.shown_times == 0
         && question.asker_session == me.session
-        && verb.served_sessions_waiting_on(id, own_wait)?.is_empty();
+        && write.served_sessions_waiting_on(id, own_wait)?.is_empty();
     if possible {
-        verb.tx.withdraw_question(id)?;
-        verb.tx.append_event(
+        write.tx.withdraw_question(id)?;
+        write.tx.append_event(
             EventKind::QuestionWithdrawn,
             Some(me.peer),
             &id.to_string(),

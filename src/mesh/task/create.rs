@@ -1,10 +1,10 @@
-//! Creates tasks.
+//! Creates a task, unless an open one of the project has the same title, and notifies its assignee.
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::task::fields::{TaskFields, apply_fields, save, validated_fields};
 use crate::mesh::task::notifications::TaskNotifications;
@@ -13,11 +13,11 @@ use crate::model::{EventKind, Priority, Refusal, Result, TaskStatus};
 use crate::store::Task;
 
 /// The result of creating a task.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct TaskCreated {
     /// The task, or the open one with the same title.
     pub task: Task,
-    /// Whether it is new.
     pub created: bool,
 }
 
@@ -36,8 +36,8 @@ impl Mesh {
         };
         let project = project.to_string_lossy();
         let fingerprint = fingerprint(title);
-        self.write(|verb| {
-            if let Some(task) = verb
+        self.write(|write| {
+            if let Some(task) = write
                 .tx
                 .find_open_task_by_fingerprint(&project, &fingerprint)?
             {
@@ -46,9 +46,9 @@ impl Mesh {
                     created: false,
                 });
             }
-            let mut task = new_task(verb, me, &project)?;
-            apply_fields(verb, me, &mut task, &fields)?;
-            let task = save(verb, &task)?;
+            let mut task = new_task(write, me, &project)?;
+            apply_fields(write, me, &mut task, &fields)?;
+            let task = save(write, &task)?;
             let data = json!({
                 "title": task.title,
                 "project": task.project,
@@ -56,11 +56,12 @@ impl Mesh {
                 "assigned_to": task.assigned_name,
             });
             let id = task.id.to_string();
-            verb.tx
+            write
+                .tx
                 .append_event(EventKind::TaskCreated, Some(me.peer), &id, &data)?;
             let mut notifications = TaskNotifications::default();
             notifications.assigned(&task);
-            notifications.send(verb, me)?;
+            notifications.send(write, me)?;
             Ok(TaskCreated {
                 task,
                 created: true,
@@ -70,9 +71,9 @@ impl Mesh {
 }
 
 /// Returns a task without the fields that its creator gives.
-fn new_task(verb: &mut Verb, me: &SessionHandle, project: &str) -> Result<Task> {
+fn new_task(write: &mut WriteContext, me: &SessionHandle, project: &str) -> Result<Task> {
     Ok(Task {
-        id: verb.tx.new_task_id()?,
+        id: write.tx.new_task_id()?,
         project: project.to_owned(),
         title: String::new(),
         fingerprint: String::new(),
@@ -86,8 +87,8 @@ fn new_task(verb: &mut Verb, me: &SessionHandle, project: &str) -> Result<Task> 
         files_owned: Vec::new(),
         depends_on: Vec::new(),
         claims: Vec::new(),
-        created_at_ms: verb.tx.now.wall_ms,
-        updated_at_ms: verb.tx.now.wall_ms,
+        created_at_ms: write.tx.now.wall_ms,
+        updated_at_ms: write.tx.now.wall_ms,
         version: 1,
     })
 }

@@ -1,7 +1,7 @@
 //! Checks the fields of a task that a caller gives, and puts them into the task.
 use std::collections::BTreeSet;
 
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::address::{find_peer, resolve_address};
 use crate::mesh::session::SessionHandle;
 use crate::model::peer::Address;
@@ -14,30 +14,26 @@ use crate::platform::id::{PeerId, TaskId};
 use crate::store::Task;
 
 /// The fields of a task that a caller gives; `None` leaves a field as it is.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFields {
-    /// The title.
     pub title: Option<String>,
-    /// The description.
     pub description: Option<String>,
     /// The name of the assignee; empty for none.
     pub assigned_to: Option<String>,
     /// The files that its work changes, named as [`task_files`](super::files::task_files()) returns them.
     pub files_owned: Option<Vec<String>>,
-    /// The priority.
     pub priority: Option<Priority>,
     /// The tasks that must have ended before it starts.
     pub depends_on: Option<Vec<TaskId>>,
 }
 
 /// A change of a task.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct TaskChange {
-    /// The task.
     pub id: TaskId,
-    /// Its new fields.
     pub fields: TaskFields,
-    /// Its new status.
     pub status: Option<TaskStatus>,
     /// The reason of the new status.
     pub reason: Option<String>,
@@ -111,7 +107,7 @@ pub(in crate::mesh) fn validated_change(change: &TaskChange) -> Result<TaskChang
 
 /// Puts the given fields into a task.
 pub(in crate::mesh) fn apply_fields(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     task: &mut Task,
     fields: &TaskFields,
@@ -119,7 +115,7 @@ pub(in crate::mesh) fn apply_fields(
     if let Some(title) = &fields.title {
         task.title.clone_from(title);
         task.fingerprint = fingerprint(title);
-        let same = verb
+        let same = write
             .tx
             .find_open_task_by_fingerprint(&task.project, &task.fingerprint)?;
         if let Some(other) = same.filter(|other| other.id != task.id) {
@@ -137,27 +133,31 @@ pub(in crate::mesh) fn apply_fields(
         task.files_owned.clone_from(files);
     }
     if let Some(ids) = &fields.depends_on {
-        check_dependencies(verb.read(), task.id, ids)?;
+        check_dependencies(write.read(), task.id, ids)?;
         task.depends_on.clone_from(ids);
     }
     if let Some(name) = &fields.assigned_to {
-        task.assigned_to = resolve_assignee(verb, me, name)?;
+        task.assigned_to = resolve_assignee(write, me, name)?;
     }
     Ok(())
 }
 
 /// Returns the assignee of a name. Unlike a question, a task may be for the caller itself.
-fn resolve_assignee(verb: &mut Verb, me: &SessionHandle, name: &str) -> Result<Option<PeerId>> {
+fn resolve_assignee(
+    write: &mut WriteContext,
+    me: &SessionHandle,
+    name: &str,
+) -> Result<Option<PeerId>> {
     if name.trim().is_empty() {
         return Ok(None);
     }
     let address = Address::parse_as("assigned_to", name)?;
     if let Address::Peer(name) = &address
-        && find_peer(verb.read(), name)?.is_some_and(|peer| peer.id == me.peer)
+        && find_peer(write.read(), name)?.is_some_and(|peer| peer.id == me.peer)
     {
         return Ok(Some(me.peer));
     }
-    resolve_address(verb, me, &address).map(|peer| Some(peer.id))
+    resolve_address(write, me, &address).map(|peer| Some(peer.id))
 }
 
 /// Refuses dependencies by which the task would wait for itself, directly or through others.
@@ -186,7 +186,7 @@ pub(in crate::mesh) fn get_task(read: ReadContext, id: TaskId) -> Result<Task> {
 }
 
 /// Stores a task. Returns it as it is read back, with the current names of its peers.
-pub(in crate::mesh) fn save(verb: &mut Verb, task: &Task) -> Result<Task> {
-    verb.tx.save_task(task)?;
-    Ok(verb.tx.task(task.id)?.expect("it was just stored"))
+pub(in crate::mesh) fn save(write: &mut WriteContext, task: &Task) -> Result<Task> {
+    write.tx.save_task(task)?;
+    Ok(write.tx.task(task.id)?.expect("it was just stored"))
 }

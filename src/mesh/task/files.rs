@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::mesh::claim::acquire::{ClaimOutcome, ClaimRequest, acquire};
-use crate::mesh::claim::grant::{Owner, release_claim};
+use crate::mesh::claim::grant::release_claim;
+use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::settle_queue;
 use crate::mesh::claim::resource::resource_as;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::task::{FILES_MAX, check_count};
 use crate::model::{ClaimMode, Refusal, Result};
@@ -20,9 +21,9 @@ use crate::store::{Claim, Task};
 const FILE_LEASE_MS: i64 = 3_600_000;
 
 /// The holder of a file of a task.
+#[expect(missing_docs, reason = "the other field names say it")]
 #[derive(Debug, Clone)]
 pub struct FileClaim {
-    /// The claim on it.
     pub claim: Claim,
     /// Whether the caller holds it.
     pub own: bool,
@@ -43,14 +44,14 @@ pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
 
 /// Claims the files of a task that are free. Returns who holds which file.
 pub(in crate::mesh) fn claim_files(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     task: &mut Task,
 ) -> Result<Vec<FileClaim>> {
     let note = note(task);
     let mut files = Vec::new();
     for resource in &task.files_owned {
-        let queue_state = settle_queue(verb, resource)?;
+        let queue_state = settle_queue(write, resource)?;
         let own = |claim: &&Claim| Owner::of(claim) == Owner::me(me);
         let held = queue_state.holders.iter().find(own);
         if let Some(claim) = held.filter(|claim| claim.mode == ClaimMode::Exclusive) {
@@ -76,7 +77,7 @@ pub(in crate::mesh) fn claim_files(
             queue: false,
             wait: false,
         };
-        match acquire(verb, me, &request)? {
+        match acquire(write, me, &request)? {
             ClaimOutcome::Granted(grant) => {
                 // A claim that was shared before is not released with the task.
                 if held.is_none() {
@@ -100,26 +101,27 @@ pub(in crate::mesh) fn claim_files(
 /// Releases the claims that a task has acquired, except on the files in `kept`. A claim that another active task of the
 /// same peer needs is transferred to that task.
 pub(in crate::mesh) fn release_files(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     task: &mut Task,
     kept: &[String],
 ) -> Result<()> {
     for id in std::mem::take(&mut task.claims) {
-        let Some(claim) = verb.tx.claim(id)? else {
+        let Some(claim) = write.tx.claim(id)? else {
             continue;
         };
         if kept.contains(&claim.resource) {
             task.claims.push(id);
         } else if let Some(mut other) =
-            verb.tx
+            write
+                .tx
                 .find_active_task_using(claim.peer, &claim.resource, task.id)?
         {
             other.claims.push(id);
-            verb.tx.set_task_claims(&other)?;
-            verb.tx.set_claim_note(id, &note(&other))?;
+            write.tx.set_task_claims(&other)?;
+            write.tx.set_claim_note(id, &note(&other))?;
         } else {
-            release_claim(verb, &claim, "task")?;
-            verb.changed_queues.push(claim.resource);
+            release_claim(write, &claim, "task")?;
+            write.changed_queues.push(claim.resource);
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Reads tasks.
+//! Reads one task, or lists the tasks of a project together with those assigned to the caller, for `list_tasks` and the
+//! inbox.
 use std::path::Path;
 
 use crate::mesh::connection::Mesh;
@@ -33,7 +34,7 @@ pub struct TaskList {
 }
 
 impl Mesh {
-    /// Returns a task.
+    /// Returns a task of any project; refuses an id that does not exist.
     pub fn task(&mut self, id: TaskId) -> Result<Task> {
         self.read(|read| get_task(read, id))
     }

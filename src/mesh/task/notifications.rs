@@ -3,7 +3,7 @@
 //! The notification is a message of a kind that wakes, posted in the transaction of the change.
 use std::collections::BTreeMap;
 
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::message::post::store_message;
 use crate::mesh::session::SessionHandle;
 use crate::model::message::{MessageType, SentTo};
@@ -104,9 +104,9 @@ impl TaskNotifications {
     }
 
     /// Posts the notifications, one message for each peer.
-    pub(in crate::mesh) fn send(self, verb: &mut Verb, me: &SessionHandle) -> Result<()> {
+    pub(in crate::mesh) fn send(self, write: &mut WriteContext, me: &SessionHandle) -> Result<()> {
         for (id, items) in self.0 {
-            let Some(peer) = verb.tx.peer(id)? else {
+            let Some(peer) = write.tx.peer(id)? else {
                 continue;
             };
             if id == me.peer || peer.kind == PeerKind::Run {
@@ -124,7 +124,7 @@ impl TaskNotifications {
                 idempotency_key: None,
                 ttl_ms: None,
             };
-            store_message(verb, me, &new, &SentTo::Peer(peer.name.to_string()))?;
+            store_message(write, me, &new, &SentTo::Peer(peer.name.to_string()))?;
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ fn body(items: &[String]) -> String {
     for (index, text) in items.iter().enumerate() {
         if index > 0 && body.len() + text.len() > BYTES_MAX {
             let more = items.len() - index;
-            let rest = format!("\n\nand {more} more; list_tasks shows how they stand.");
+            let rest = format!("\n\nand {more} more; list_tasks shows their state.");
             body.push_str(&rest);
             break;
         }

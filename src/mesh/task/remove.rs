@@ -4,7 +4,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::task::fields::{TaskChange, get_task};
 use crate::mesh::task::files::release_files;
@@ -40,8 +40,8 @@ pub(in crate::mesh) struct StaleTasks<'a> {
 impl Mesh {
     /// Deletes a task. Its creator may, and a person.
     pub fn delete_task(&mut self, me: &SessionHandle, id: TaskId) -> Result<()> {
-        self.write(|verb| {
-            let mut task = get_task(verb.read(), id)?;
+        self.write(|write| {
+            let mut task = get_task(write.read(), id)?;
             if task.created_by != me.peer && me.kind != PeerKind::Person {
                 let creator = &task.created_by_name;
                 let problem = format!(
@@ -50,12 +50,12 @@ impl Mesh {
                 );
                 return Err(Refusal::NotYours { problem }.into());
             }
-            release_files(verb, &mut task, &[])?;
-            verb.tx.delete_task(id)?;
+            release_files(write, &mut task, &[])?;
+            write.tx.delete_task(id)?;
             let data = json!({
                 "title": task.title, "project": task.project, "status": task.status,
             });
-            verb.tx.append_event(
+            write.tx.append_event(
                 EventKind::TaskDeleted,
                 Some(me.peer),
                 &id.to_string(),
@@ -64,7 +64,7 @@ impl Mesh {
             if !task.status.is_ended() {
                 let mut notifications = TaskNotifications::default();
                 notifications.deleted(&task);
-                notifications.send(verb, me)?;
+                notifications.send(write, me)?;
             }
             Ok(())
         })
@@ -93,7 +93,7 @@ impl Mesh {
     ) -> Result<Vec<TaskId>> {
         let mut all = Vec::new();
         loop {
-            let some = self.write(|verb| cancel_stale_batch(verb, me, stale))?;
+            let some = self.write(|write| cancel_stale_batch(write, me, stale))?;
             let is_last_batch = some.len() < CANCEL_BATCH_MAX as usize;
             all.extend(some);
             if is_last_batch {
@@ -105,13 +105,13 @@ impl Mesh {
 
 /// Cancels stale tasks, as many as one transaction may.
 pub(in crate::mesh) fn cancel_stale_batch(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     stale: &StaleTasks,
 ) -> Result<Vec<TaskId>> {
     let mut notifications = TaskNotifications::default();
     let mut cancelled = Vec::new();
-    for task in verb
+    for task in write
         .tx
         .stale_todo_tasks(stale.project, stale.before_ms, CANCEL_BATCH_MAX)?
     {
@@ -120,9 +120,9 @@ pub(in crate::mesh) fn cancel_stale_batch(
             reason: stale.reason.map(str::to_owned),
             ..TaskChange::of(task.id)
         };
-        change_task(verb, &mut notifications, me, &change)?;
+        change_task(write, &mut notifications, me, &change)?;
         cancelled.push(task.id);
     }
-    notifications.send(verb, me)?;
+    notifications.send(write, me)?;
     Ok(cancelled)
 }

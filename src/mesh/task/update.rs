@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::task::fields::{TaskChange, apply_fields, get_task, save, validated_change};
 use crate::mesh::task::files::{FileClaim, claim_files, release_files};
@@ -29,10 +29,10 @@ impl Mesh {
     /// Changes a task.
     pub fn update_task(&mut self, me: &SessionHandle, change: &TaskChange) -> Result<TaskUpdated> {
         let change = validated_change(change)?;
-        self.write(|verb| {
+        self.write(|write| {
             let mut notifications = TaskNotifications::default();
-            let updated = change_task(verb, &mut notifications, me, &change)?;
-            notifications.send(verb, me)?;
+            let updated = change_task(write, &mut notifications, me, &change)?;
+            notifications.send(write, me)?;
             Ok(updated)
         })
     }
@@ -44,21 +44,21 @@ impl Mesh {
         changes: &[TaskChange],
     ) -> Result<BulkUpdateOutcome> {
         check_count("updates", changes.len(), BULK_MAX)?;
-        self.write(|verb| {
+        self.write(|write| {
             let mut notifications = TaskNotifications::default();
             let mut outcomes = Vec::new();
             for change in changes {
                 let mut more = notifications.clone();
-                let outcome = verb.tx.try_in_savepoint(|| {
+                let outcome = write.tx.try_in_savepoint(|| {
                     let change = validated_change(change)?;
-                    change_task(verb, &mut more, me, &change)
+                    change_task(write, &mut more, me, &change)
                 })?;
                 if outcome.is_ok() {
                     notifications = more;
                 }
                 outcomes.push((change.id, outcome));
             }
-            notifications.send(verb, me)?;
+            notifications.send(write, me)?;
             Ok(outcomes)
         })
     }
@@ -66,28 +66,29 @@ impl Mesh {
 
 /// Changes one task, and adds the notifications.
 pub(in crate::mesh) fn change_task(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     notifications: &mut TaskNotifications,
     me: &SessionHandle,
     change: &TaskChange,
 ) -> Result<TaskUpdated> {
-    let old = get_task(verb.read(), change.id)?;
+    let old = get_task(write.read(), change.id)?;
     check_changeable(&old, change)?;
     let mut task = old.clone();
-    apply_fields(verb, me, &mut task, &change.fields)?;
+    apply_fields(write, me, &mut task, &change.fields)?;
     if let Some(to) = change.status {
-        apply_status(verb.read(), me, &mut task, (to, change.reason.as_deref()))?;
+        apply_status(write.read(), me, &mut task, (to, change.reason.as_deref()))?;
     }
-    let claims = update_claims(verb, me, &old, (&mut task, change))?;
+    let claims = update_claims(write, me, &old, (&mut task, change))?;
     if task == old {
         return Ok(TaskUpdated { task, claims });
     }
     task.version += 1;
-    let task = save(verb, &task)?;
+    let task = save(write, &task)?;
     let changes = Value::Object(changes(&old, &task));
     let data = json!({ "title": task.title, "project": task.project, "version": task.version, "changes": changes });
     let kind = EventKind::TaskUpdated;
-    verb.tx
+    write
+        .tx
         .append_event(kind, Some(me.peer), &task.id.to_string(), &data)?;
     if task.assigned_to != old.assigned_to && !task.status.is_ended() {
         notifications.assigned(&task);
@@ -149,7 +150,7 @@ fn apply_status(
 /// Releases the claims that the task does not need any more, and acquires those of its files if its assignee begins it or
 /// names other files. Returns who holds which file then.
 fn update_claims(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     old: &Task,
     (task, change): (&mut Task, &TaskChange),
@@ -157,14 +158,14 @@ fn update_claims(
     let is_inactive = task.status == TaskStatus::Todo || task.status.is_ended();
     let changes_files = change.fields.files_owned.is_some() && !is_inactive;
     if is_inactive || task.assigned_to != old.assigned_to {
-        release_files(verb, task, &[])?;
+        release_files(write, task, &[])?;
     } else if changes_files {
         let kept = task.files_owned.clone();
-        release_files(verb, task, &kept)?;
+        release_files(write, task, &kept)?;
     }
     let is_starting = change.status == Some(TaskStatus::InProgress);
     if (is_starting || changes_files) && task.assigned_to == Some(me.peer) {
-        claim_files(verb, me, task)
+        claim_files(write, me, task)
     } else {
         Ok(Vec::new())
     }

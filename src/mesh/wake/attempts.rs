@@ -3,7 +3,7 @@
 //! Each step is recorded where it is decided.
 use serde_json::{Value, json};
 
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::pending::PendingItems;
 use crate::model::{Activity, EventKind, Result, WakeState};
@@ -11,19 +11,19 @@ use crate::platform::id::QuestionId;
 
 /// One session that is to be woken, and what for.
 pub(in crate::mesh) struct WakeAttempts<'a, 'tx> {
-    pub(in crate::mesh) verb: &'a mut Verb<'tx>,
+    pub(in crate::mesh) write: &'a mut WriteContext<'tx>,
     pub(in crate::mesh) me: &'a SessionHandle,
     pub(in crate::mesh) pending_items: PendingItems,
 }
 
 impl<'a, 'tx> WakeAttempts<'a, 'tx> {
     pub(in crate::mesh) fn of(
-        verb: &'a mut Verb<'tx>,
+        write: &'a mut WriteContext<'tx>,
         me: &'a SessionHandle,
         pending_items: PendingItems,
     ) -> Self {
         Self {
-            verb,
+            write,
             me,
             pending_items,
         }
@@ -48,7 +48,7 @@ impl<'a, 'tx> WakeAttempts<'a, 'tx> {
         activity: Activity,
     ) -> Result<()> {
         for id in self.pending_items.undelivered_questions.clone() {
-            let question = self.verb.tx.question(id)?;
+            let question = self.write.tx.question(id)?;
             if question.is_some_and(|question| question.wake == WakeState::None) {
                 self.record_attempt_for(id, activity, json!({ "ring": attempt, "rides": true }))?;
             }
@@ -58,10 +58,10 @@ impl<'a, 'tx> WakeAttempts<'a, 'tx> {
 
     /// Records that the session could not be woken, or did not wake, and why, as far as its files show more.
     pub(in crate::mesh) fn record_failure(&mut self, problem: &str) -> Result<()> {
-        let tx = self.verb.tx;
+        let tx = self.write.tx;
         let session = tx.session(self.me.session)?;
         let project = self.me.project.as_deref();
-        let host = self.verb.host;
+        let host = self.write.host;
         let why = session.and_then(|session| host.inbox_refusal_reason(&session, project));
         let problem = match why {
             Some(why) => &format!("{problem}; likely because {why}"),
@@ -88,7 +88,7 @@ impl<'a, 'tx> WakeAttempts<'a, 'tx> {
         } else {
             (WakeState::Queued, EventKind::QuestionQueued)
         };
-        self.verb.tx.set_wake(id, wake, None)?;
+        self.write.tx.set_wake(id, wake, None)?;
         self.append_event(kind, id, data)
     }
 
@@ -96,10 +96,10 @@ impl<'a, 'tx> WakeAttempts<'a, 'tx> {
     fn append_event(&mut self, kind: EventKind, id: QuestionId, mut data: Value) -> Result<()> {
         data["session"] = json!(self.me.session);
         let by = Some(self.me.peer);
-        self.verb
+        self.write
             .tx
             .append_event(kind, by, &id.to_string(), &data)?;
-        self.verb.wake_askers(id)
+        self.write.wake_askers(id)
     }
 
     /// Appends the event of the session itself, if no event of a question shows the attempt.
@@ -111,7 +111,7 @@ impl<'a, 'tx> WakeAttempts<'a, 'tx> {
             data["mail"] = json!(items.mail);
             data["claims"] = items.granted.into();
             let by = Some(self.me.peer);
-            self.verb
+            self.write
                 .tx
                 .append_event(kind, by, self.me.name.as_str(), &data)?;
         }

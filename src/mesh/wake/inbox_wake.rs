@@ -4,18 +4,18 @@
 //! three seconds, one more line is posted; then the wake has failed. A busy session, or one at a dialog, keeps the line, and
 //! the attempt waits.
 //!
-//! Where a waiting hook runs, the wake is left to it (`hook_wake.rs`): its person has installed it because lines do not
-//! arrive. The line follows if the hook does not wake the session in its time, or dies.
+//! Where a waiting hook runs, the wake is left to it (`waiting_hook.rs`): its person has installed it because lines do
+//! not arrive. The line follows if the hook does not wake the session in its time, or dies.
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::{ReadContext, Verb};
+use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::attempts::WakeAttempts;
-use crate::mesh::wake::hook_wake::defer_to_wait_hook;
+use crate::mesh::wake::hold_decision::{throttled, throttled_now};
 use crate::mesh::wake::pending::PendingItems;
 use crate::mesh::wake::policy::{
-    DEFERRED_TO_WAIT_HOOK, IDLE_RESPONSE_MS, RECHECK_MS, WakeAction, WakeDecision, decide_wake,
+    DEFERRED_TO_WAITING_HOOK, IDLE_RESPONSE_MS, RECHECK_MS, WakeAction, WakeDecision, decide_wake,
 };
-use crate::mesh::wake::throttle::{throttled, throttled_now};
+use crate::mesh::wake::waiting_hook::defer_to_waiting_hook;
 use crate::model::throttle::PersonAlert;
 use crate::model::{Activity, Result};
 use crate::platform::id::QuestionId;
@@ -28,7 +28,7 @@ const WAKE_TIMEOUT_MS: i64 = 600_000;
 
 /// The state of the inbox of a session, as its server knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InboxState {
+pub enum InboxSocketState {
     /// It accepts a line.
     Open,
     /// It would drop a line silently, because of its rate limit.
@@ -40,9 +40,9 @@ pub enum InboxState {
     Missing(String),
 }
 
-/// What to do with a doorbell line that a hook has seen.
+/// What to do with a wake line that a hook has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DoorbellStatus {
+pub enum WakeLineStatus {
     /// The session may read it.
     Read,
     /// The session was throttled after the line was posted.
@@ -52,11 +52,11 @@ pub enum DoorbellStatus {
 }
 
 impl Mesh {
-    /// Decides whether to post a line for what is pending for a session. `inbox_state` is called if a line is due.
-    pub fn attend(
+    /// Decides whether to post a line for what is pending for a session. `inbox_socket_state` is called if a line is due.
+    pub fn next_wake_action(
         &mut self,
         me: &SessionHandle,
-        inbox_state: impl Fn() -> InboxState,
+        inbox_socket_state: impl Fn() -> InboxSocketState,
     ) -> Result<WakeAction> {
         if !me.is_addressable() {
             return Ok(WakeAction::NONE);
@@ -71,7 +71,7 @@ impl Mesh {
         if nothing_pending {
             return Ok(WakeAction::NONE);
         }
-        self.write(|verb| attend(verb, me, &inbox_state))
+        self.write(|write| next_wake_action(write, me, &inbox_socket_state))
     }
 
     /// Returns whether the reason still exists for which the person of a session was notified.
@@ -92,45 +92,45 @@ impl Mesh {
 
     /// Records that the line could not be posted, which the askers see.
     pub fn record_wake_failure(&mut self, me: &SessionHandle, problem: &str) -> Result<()> {
-        self.write(|verb| {
-            let pending_items = PendingItems::of(verb.read(), me, false)?;
-            WakeAttempts::of(verb, me, pending_items).record_failure(problem)
+        self.write(|write| {
+            let pending_items = PendingItems::of(write.read(), me, false)?;
+            WakeAttempts::of(write, me, pending_items).record_failure(problem)
         })
     }
 
-    /// Returns what to do with a prompt that is a doorbell line.
-    pub fn doorbell_status(&mut self, me: &SessionHandle, nonce: &str) -> Result<DoorbellStatus> {
+    /// Returns what to do with a prompt that is a wake line.
+    pub fn wake_line_status(&mut self, me: &SessionHandle, nonce: &str) -> Result<WakeLineStatus> {
         self.read(|read| {
             let (Some(session), Some(peer)) =
                 (read.tx.session(me.session)?, read.tx.peer(me.peer)?)
             else {
-                return Ok(DoorbellStatus::Unknown);
+                return Ok(WakeLineStatus::Unknown);
             };
             let known = session
                 .wake_attempt
                 .as_ref()
                 .is_some_and(|attempt| attempt.nonce == nonce);
             Ok(match throttled(read, &peer, &session)? {
-                Some(_) => DoorbellStatus::Throttled,
-                None if known => DoorbellStatus::Read,
-                None => DoorbellStatus::Unknown,
+                Some(_) => WakeLineStatus::Throttled,
+                None if known => WakeLineStatus::Read,
+                None => WakeLineStatus::Unknown,
             })
         })
     }
 
-    /// Records that a doorbell line was read after its items were settled. Otherwise delivering the items ends the
+    /// Records that a wake line was read after its items were settled. Otherwise delivering the items ends the
     /// attempt: a server that polls in between must not post another line.
     pub fn clear_wake_attempt(&mut self, me: &SessionHandle) -> Result<()> {
-        self.write(|verb| Ok(verb.tx.set_wake_attempt(me.session, None)?))
+        self.write(|write| Ok(write.tx.set_wake_attempt(me.session, None)?))
     }
 }
 
-fn attend(
-    verb: &mut Verb,
+fn next_wake_action(
+    write: &mut WriteContext,
     me: &SessionHandle,
-    inbox_state: &dyn Fn() -> InboxState,
+    inbox_socket_state: &dyn Fn() -> InboxSocketState,
 ) -> Result<WakeAction> {
-    let (attempt, pending_items, activity) = match decide_wake(verb, me, false)? {
+    let (attempt, pending_items, activity) = match decide_wake(write, me, false)? {
         WakeDecision::Now {
             attempt,
             pending_items,
@@ -146,20 +146,20 @@ fn attend(
     };
     if let Some(attempt) = attempt
         .as_ref()
-        .filter(|attempt| attempt.count != DEFERRED_TO_WAIT_HOOK)
+        .filter(|attempt| attempt.count != DEFERRED_TO_WAITING_HOOK)
     {
-        return WakeAttempts::of(verb, me, pending_items).wait_for_response(
+        return WakeAttempts::of(write, me, pending_items).wait_for_response(
             attempt,
             activity,
-            inbox_state,
+            inbox_socket_state,
         );
     }
-    if verb.host.doorbells.is_hook_waiter_running(me.session)
-        && let Some(action) = defer_to_wait_hook(verb, me, attempt.as_ref(), activity)?
+    if write.host.doorbells.is_waiting_hook_running(me.session)
+        && let Some(action) = defer_to_waiting_hook(write, me, attempt.as_ref(), activity)?
     {
         return Ok(action);
     }
-    WakeAttempts::of(verb, me, pending_items).post_line(1, activity, inbox_state)
+    WakeAttempts::of(write, me, pending_items).post_line(1, activity, inbox_socket_state)
 }
 
 impl WakeAttempts<'_, '_> {
@@ -168,15 +168,15 @@ impl WakeAttempts<'_, '_> {
         mut self,
         attempt: &WakeAttempt,
         activity: Activity,
-        inbox_state: &dyn Fn() -> InboxState,
+        inbox_socket_state: &dyn Fn() -> InboxSocketState,
     ) -> Result<WakeAction> {
-        let age_ms = self.verb.tx.now.elapsed_since_ms(attempt.at_monotonic_ms);
+        let age_ms = self.write.tx.now.elapsed_since_ms(attempt.at_monotonic_ms);
         // A waiting hook waits for the line first, and then needs time of its own.
         let within_ms = if self
-            .verb
+            .write
             .host
             .doorbells
-            .is_hook_waiter_running(self.me.session)
+            .is_waiting_hook_running(self.me.session)
         {
             2 * IDLE_RESPONSE_MS
         } else {
@@ -188,14 +188,14 @@ impl WakeAttempts<'_, '_> {
                 Ok(WakeAction::recheck_after(within_ms - age_ms, activity))
             }
             Activity::Idle if attempt.count < WAKE_ATTEMPTS_MAX => {
-                self.post_line(attempt.count + 1, activity, inbox_state)
+                self.post_line(attempt.count + 1, activity, inbox_socket_state)
             }
             Activity::Idle => {
                 self.record_failure("the session was rung twice and did not start a turn")?;
                 Ok(WakeAction::NONE)
             }
             _ if age_ms > WAKE_TIMEOUT_MS => {
-                self.verb.tx.set_wake_attempt(self.me.session, None)?;
+                self.write.tx.set_wake_attempt(self.me.session, None)?;
                 Ok(WakeAction::NONE)
             }
             _ => Ok(WakeAction::recheck_after(RECHECK_MS, activity)),
@@ -207,15 +207,19 @@ impl WakeAttempts<'_, '_> {
         mut self,
         count: u32,
         activity: Activity,
-        inbox_state: &dyn Fn() -> InboxState,
+        inbox_socket_state: &dyn Fn() -> InboxSocketState,
     ) -> Result<WakeAction> {
-        match inbox_state() {
-            InboxState::Open => {}
-            InboxState::Full { for_ms } => return Ok(WakeAction::recheck_after(for_ms, activity)),
-            InboxState::Missing(_) if matches!(activity, Activity::Busy | Activity::Waiting) => {
+        match inbox_socket_state() {
+            InboxSocketState::Open => {}
+            InboxSocketState::Full { for_ms } => {
+                return Ok(WakeAction::recheck_after(for_ms, activity));
+            }
+            InboxSocketState::Missing(_)
+                if matches!(activity, Activity::Busy | Activity::Waiting) =>
+            {
                 return Ok(WakeAction::recheck_after(RECHECK_MS, activity));
             }
-            InboxState::Missing(problem) => {
+            InboxSocketState::Missing(problem) => {
                 // No call waits for the other items, and they have not changed since the last poll.
                 if !self.pending_items.undelivered_questions.is_empty() {
                     self.record_failure(&problem)?;
@@ -224,18 +228,18 @@ impl WakeAttempts<'_, '_> {
             }
         }
         self.record_attempt(count, activity)?;
-        let nonce = self.verb.tx.nonce()?;
-        self.verb.tx.set_wake_attempt(
+        let nonce = self.write.tx.nonce()?;
+        self.write.tx.set_wake_attempt(
             self.me.session,
             Some(&WakeAttempt {
                 nonce: nonce.clone(),
                 count,
-                at_monotonic_ms: self.verb.tx.now.monotonic_ms,
+                at_monotonic_ms: self.write.tx.now.monotonic_ms,
             }),
         )?;
         Ok(WakeAction::Post {
             nonce,
-            from: asker_names(self.verb.read(), &self.pending_items.undelivered_questions)?,
+            from: asker_names(self.write.read(), &self.pending_items.undelivered_questions)?,
             answers: self.pending_items.answers,
             mail: self.pending_items.mail,
             granted: self.pending_items.granted,

@@ -1,10 +1,10 @@
 //! The wake policy: decides whether a session is woken now.
 use serde_json::json;
 
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
+use crate::mesh::wake::hold_decision::throttled_now;
 use crate::mesh::wake::pending::PendingItems;
-use crate::mesh::wake::throttle::throttled_now;
 use crate::model::throttle::{PersonAlert, Throttled};
 use crate::model::{Activity, EventKind, Result};
 use crate::platform::id::QuestionId;
@@ -15,7 +15,7 @@ pub(in crate::mesh) const IDLE_RESPONSE_MS: i64 = 3_000;
 /// How often a session that is not known to be idle is polled while an attempt is under way.
 pub(in crate::mesh) const RECHECK_MS: i64 = 2_000;
 /// The count of an attempt that the server has left to the waiting hook.
-pub(in crate::mesh) const DEFERRED_TO_WAIT_HOOK: u32 = 0;
+pub(in crate::mesh) const DEFERRED_TO_WAITING_HOOK: u32 = 0;
 
 /// What the server of a session has to do for it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(in crate::mesh) enum WakeDecision {
 /// Returns whether a session should be woken. Questions whose wake has failed count only with `include_failed`.
 /// Throttled questions are recorded as held.
 pub(in crate::mesh) fn decide_wake(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     include_failed: bool,
 ) -> Result<WakeDecision> {
@@ -85,18 +85,19 @@ pub(in crate::mesh) fn decide_wake(
         after_ms: None,
         held: None,
     });
-    let (Some(session), Some(peer)) = (verb.tx.session(me.session)?, verb.tx.peer(me.peer)?) else {
+    let (Some(session), Some(peer)) = (write.tx.session(me.session)?, write.tx.peer(me.peer)?)
+    else {
         return not_now;
     };
     if session.ended_at_ms.is_some() {
         return not_now;
     }
-    let mut pending_items = PendingItems::of(verb.read(), me, include_failed)?;
+    let mut pending_items = PendingItems::of(write.read(), me, include_failed)?;
     if pending_items.is_empty() {
-        verb.tx.set_wake_attempt(me.session, None)?;
+        write.tx.set_wake_attempt(me.session, None)?;
         return not_now;
     }
-    if verb.tx.newest_wait(me.session)?.is_some() {
+    if write.tx.newest_wait(me.session)?.is_some() {
         // A blocking wait of this session returns with the question, which is better than a wake. It does not return
         // with mail.
         pending_items = pending_items.only_mail_and_claims();
@@ -104,19 +105,21 @@ pub(in crate::mesh) fn decide_wake(
             return not_now;
         }
     }
-    if let Some(held) = throttled_now(verb.read(), &peer, &session)? {
+    if let Some(held) = throttled_now(write.read(), &peer, &session)? {
         for id in &pending_items.undelivered_questions {
-            hold_question(verb, me, *id, held.reason.as_str())?;
+            hold_question(write, me, *id, held.reason.as_str())?;
         }
         // A line that was posted will be blocked; when the throttle ends, a new one is due at once.
-        verb.tx.set_wake_attempt(me.session, None)?;
-        let after_ms = held.ends_at_ms.map(|at_ms| at_ms - verb.tx.now.wall_ms + 1);
+        write.tx.set_wake_attempt(me.session, None)?;
+        let after_ms = held
+            .ends_at_ms
+            .map(|at_ms| at_ms - write.tx.now.wall_ms + 1);
         return Ok(WakeDecision::NotNow {
             after_ms,
             held: pending_items.has_peer_requests().then_some(held),
         });
     }
-    let activity = verb.activity(&session);
+    let activity = write.activity(&session);
     Ok(WakeDecision::Now {
         attempt: session.wake_attempt,
         pending_items,
@@ -126,24 +129,24 @@ pub(in crate::mesh) fn decide_wake(
 
 /// Records that a question is held, which its asker sees.
 pub(in crate::mesh) fn hold_question(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     id: QuestionId,
     reason: &str,
 ) -> Result<()> {
-    if verb
+    if write
         .tx
         .question(id)?
         .is_some_and(|question| question.held.as_deref() != Some(reason))
     {
-        verb.tx.set_held_reason(id, reason)?;
-        verb.tx.append_event(
+        write.tx.set_held_reason(id, reason)?;
+        write.tx.append_event(
             EventKind::QuestionHeld,
             Some(me.peer),
             &id.to_string(),
             &json!({ "reason": reason }),
         )?;
-        verb.wake_askers(id)?;
+        write.wake_askers(id)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, Result};
 
@@ -23,15 +23,15 @@ impl Mesh {
             Ok((posted > 0, has_turn_deliveries))
         })?;
         match turn {
-            _ if typed && (posted || has_turn_deliveries) => self.write(|verb| {
-                verb.tx.set_posted_turns(me.session, 0)?;
-                verb.tx.delete_closed_deliveries(me.session, None)?;
-                Ok(verb
+            _ if typed && (posted || has_turn_deliveries) => self.write(|write| {
+                write.tx.set_posted_turns(me.session, 0)?;
+                write.tx.delete_closed_deliveries(me.session, None)?;
+                Ok(write
                     .tx
                     .set_stop_streak(me.session, turn.unwrap_or_default(), 0)?)
             }),
             Some(turn) if !typed && has_turn_deliveries => {
-                self.write(|verb| enter_turn(verb, me, turn).map(drop))
+                self.write(|write| enter_turn(write, me, turn).map(drop))
             }
             _ => Ok(()),
         }
@@ -39,25 +39,30 @@ impl Mesh {
 
     /// Records that what was delivered while the turn was unknown belongs to this turn.
     pub fn record_turn(&mut self, me: &SessionHandle, turn: &str) -> Result<()> {
-        self.write(|verb| enter_turn(verb, me, turn).map(drop))
+        self.write(|write| enter_turn(write, me, turn).map(drop))
     }
 }
 
 /// Records in which turn a session is. Answered questions count in their turn and the next, then their deliveries are
 /// deleted. Returns whether the turn is a new one. What a call has delivered is assigned to the turn that is known
 /// next: that may be one too late, never too early.
-pub(in crate::mesh) fn enter_turn(verb: &mut Verb, me: &SessionHandle, turn: &str) -> Result<bool> {
-    verb.tx.set_turn_of_deliveries(me.session, turn)?;
-    let before = verb
+pub(in crate::mesh) fn enter_turn(
+    write: &mut WriteContext,
+    me: &SessionHandle,
+    turn: &str,
+) -> Result<bool> {
+    write.tx.set_turn_of_deliveries(me.session, turn)?;
+    let before = write
         .tx
         .session(me.session)?
         .and_then(|session| session.turn);
     if before.as_deref() == Some(turn) {
         return Ok(false);
     }
-    verb.tx
+    write
+        .tx
         .delete_closed_deliveries(me.session, Some([turn, &before.unwrap_or_default()]))?;
-    verb.tx.set_stop_streak(me.session, turn, 0)?;
+    write.tx.set_stop_streak(me.session, turn, 0)?;
     Ok(true)
 }
 
@@ -65,26 +70,27 @@ pub(in crate::mesh) fn enter_turn(verb: &mut Verb, me: &SessionHandle, turn: &st
 /// Code reports itself busy in either case, so whether the line began the turn or joined it shows only by the turn. A
 /// turn that a person began counts as well then, which errs on their side. Returns how many there are now.
 pub(in crate::mesh) fn count_peer_turn(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     turn: Option<&str>,
 ) -> Result<u32> {
-    let turns = verb
+    let turns = write
         .tx
         .session(me.session)?
         .map_or(0, |session| session.posted_turns);
     let is_new_turn = match turn {
-        Some(turn) => enter_turn(verb, me, turn)?,
+        Some(turn) => enter_turn(write, me, turn)?,
         None => true,
     };
     if !is_new_turn {
         return Ok(turns);
     }
     let turns = turns + 1;
-    verb.tx.set_posted_turns(me.session, turns)?;
-    if turns == verb.host.wake_budget {
+    write.tx.set_posted_turns(me.session, turns)?;
+    if turns == write.host.wake_budget {
         let data = json!({ "posted_turns": turns });
-        verb.tx
+        write
+            .tx
             .append_event(EventKind::PeerSpent, Some(me.peer), me.name.as_str(), &data)?;
     }
     Ok(turns)

@@ -57,19 +57,19 @@ pub fn released(released: &ReleaseOutcome) -> Value {
 }
 
 /// Returns the holders and the queue of a resource. The claims of `me` have their ids.
-pub fn line(line: &ClaimQueue, me: Option<&SessionHandle>, now: &Moment) -> Value {
+pub fn claim_queue(queue: &ClaimQueue, me: Option<&SessionHandle>, now: &Moment) -> Value {
     let own = |mut value: Value, claim: &Claim| {
         if ClaimQueue::is_own(claim, me) {
             value["claim_id"] = json!(claim.id);
         }
         value
     };
-    let holders = line.holders.iter().map(|claim| {
+    let holders = queue.holders.iter().map(|claim| {
         let mut value = holder(claim, now);
         value["fence"] = json!(claim.fencing_token);
         own(value, claim)
     });
-    let queue = line.queue.iter().enumerate().map(|(position, claim)| {
+    let tickets = queue.queue.iter().enumerate().map(|(position, claim)| {
         let value = json!({
             "queue_position": position + 1,
             "peer": claim.peer_name,
@@ -80,10 +80,10 @@ pub fn line(line: &ClaimQueue, me: Option<&SessionHandle>, now: &Moment) -> Valu
         own(value, claim)
     });
     json!({
-        "resource": line.resource,
+        "resource": queue.resource,
         "holders": holders.collect::<Vec<_>>(),
-        "queue": queue.collect::<Vec<_>>(),
-        "fence": line.fencing_token,
+        "queue": tickets.collect::<Vec<_>>(),
+        "fence": queue.fencing_token,
     })
 }
 

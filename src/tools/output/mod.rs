@@ -9,7 +9,7 @@ mod state;
 mod status;
 mod task;
 
-pub use crate::tools::output::claim::{claim, granted, line, released};
+pub use crate::tools::output::claim::{claim, claim_queue, granted, released};
 pub use crate::tools::output::memory::{
     memory, prior_answers, prior_answers_only, remembered, version,
 };

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::{PeerView, RankedPeer};
 use crate::model::Liveness;
-use crate::model::activity::ActivitySummary;
+use crate::model::activity_summary::ActivitySummary;
 use crate::model::throttle::end_text;
 use crate::platform::clock::rfc3339;
 use crate::tools::output::{claim, task};

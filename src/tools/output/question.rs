@@ -1,4 +1,4 @@
-//! Questions as JSON: what is pending, how far a question has come, and its result when its call returns.
+//! Questions as JSON: a pending question, its delivery status, and its result when its call returns.
 use serde_json::{Map, Value, json};
 
 use crate::mesh::{LateAnswer, PendingQuestion, QuestionStatus};
@@ -16,7 +16,7 @@ pub struct QuestionResult<'a> {
     pub hint: Option<&'a str>,
 }
 
-/// How a question stands when its call returns.
+/// The outcome of a question when its call returns.
 pub enum QuestionEnd<'a> {
     /// It was answered or declined.
     Replied,
@@ -24,7 +24,7 @@ pub enum QuestionEnd<'a> {
     Unanswered(&'a str),
     /// Its call was cancelled; whether the question was withdrawn.
     Cancelled { withdrawn: bool },
-    /// Nobody who can answer is registered there.
+    /// No session that can answer is registered at the peer.
     Offline {
         last_seen_at_ms: i64,
         /// Other peers of that project that can be asked, if they were looked for.
@@ -83,7 +83,7 @@ impl QuestionResult<'_> {
     }
 }
 
-/// Returns how far a question has come. What has not happened has no key.
+/// Returns the delivery status of a question. A step that has not happened has no key.
 pub fn delivery(delivery: &DeliveryStatus) -> Value {
     let mut value = json!({ "stored_at": rfc3339(delivery.stored_at_ms) });
     if let Some(at_ms) = delivery.woken_at_ms {
@@ -108,8 +108,8 @@ pub fn delivery(delivery: &DeliveryStatus) -> Value {
 pub fn waiting(waiting: &PendingQuestion) -> Value {
     let question = &waiting.pending.question;
     let mut value = json!({ "question_id": question.id, "from": waiting.from });
-    if let Some(seat) = &waiting.on_behalf_of {
-        value["addressed_to"] = json!(seat);
+    if let Some(peer) = &waiting.on_behalf_of {
+        value["addressed_to"] = json!(peer);
     }
     value["asked_at"] = rfc3339(question.asked_at_ms).into();
     value["asker_waiting"] = waiting.asker_waiting.into();

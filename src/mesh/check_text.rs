@@ -1,4 +1,4 @@
-//! Checks texts that sessions give, before anything is stored.
+//! Checks the texts of questions and answers before anything is stored: not empty, not too large, no secret.
 use crate::model::question::TEXT_BYTES_MAX;
 use crate::model::validate::{check_secret, check_size};
 use crate::model::{Refusal, Result};

@@ -1,4 +1,4 @@
-//! The paths of the files that an install changes, for a user, a project, or a checkout.
+//! Finds the paths of the files that an install changes, for a user, a project, or a checkout.
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;

@@ -2,10 +2,10 @@
 use serde_json::json;
 
 use crate::mesh::connection::Mesh;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
 use crate::mesh::peer::address::unknown_peer_refusal;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::throttle::{PAUSED_UNTIL_KEY, paused_until};
+use crate::mesh::wake::hold_decision::{PAUSED_UNTIL_KEY, paused_until};
 use crate::model::throttle::end_text;
 use crate::model::{EventKind, PeerKind, Result};
 
@@ -17,21 +17,22 @@ impl Mesh {
         name: &str,
         until_ms: Option<i64>,
     ) -> Result<String> {
-        self.write(|verb| {
-            let found = verb.tx.find_peer_by_name(name)?;
+        self.write(|write| {
+            let found = write.tx.find_peer_by_name(name)?;
             let Some(peer) = found.filter(|peer| peer.kind == PeerKind::Session) else {
-                return Err(unknown_peer_refusal(verb.read(), None, name)?.into());
+                return Err(unknown_peer_refusal(write.read(), None, name)?.into());
             };
-            verb.tx.set_quiet(peer.id, until_ms)?;
+            write.tx.set_quiet(peer.id, until_ms)?;
             let change = ThrottleChange {
                 kinds: [EventKind::PeerQuieted, EventKind::PeerResumed],
                 subject: peer.name.as_str(),
-                before_ms: peer.quiet_until_ms.filter(|ms| *ms > verb.tx.now.wall_ms),
+                before_ms: peer.quiet_until_ms.filter(|ms| *ms > write.tx.now.wall_ms),
                 until_ms,
             };
-            append_throttle_event(verb, me, &change)?;
-            verb.wake(
-                verb.tx
+            append_throttle_event(write, me, &change)?;
+            write.wake(
+                write
+                    .tx
                     .live_sessions_at(peer.id)?
                     .iter()
                     .map(|session| session.id),
@@ -42,18 +43,18 @@ impl Mesh {
 
     /// Pauses the whole mesh until a time; `None` ends it.
     pub fn set_mesh_paused(&mut self, me: &SessionHandle, until_ms: Option<i64>) -> Result<()> {
-        self.write(|verb| {
-            let before_ms = paused_until(verb.read())?;
+        self.write(|write| {
+            let before_ms = paused_until(write.read())?;
             let until = until_ms.map_or_else(String::new, |until_ms| until_ms.to_string());
-            verb.tx.set_meta(PAUSED_UNTIL_KEY, &until)?;
+            write.tx.set_meta(PAUSED_UNTIL_KEY, &until)?;
             let change = ThrottleChange {
                 kinds: [EventKind::MeshPaused, EventKind::MeshResumed],
                 subject: "",
                 before_ms,
                 until_ms,
             };
-            append_throttle_event(verb, me, &change)?;
-            verb.wake(verb.tx.live_sessions()?.iter().map(|session| session.id));
+            append_throttle_event(write, me, &change)?;
+            write.wake(write.tx.live_sessions()?.iter().map(|session| session.id));
             Ok(())
         })
     }
@@ -70,7 +71,7 @@ struct ThrottleChange<'a> {
 
 /// Appends the event of a throttle, if it changes anything.
 fn append_throttle_event(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     me: &SessionHandle,
     change: &ThrottleChange,
 ) -> Result<()> {
@@ -80,7 +81,7 @@ fn append_throttle_event(
         Some(until_ms) => (on, json!({ "until": end_text(until_ms) })),
         None => (off, json!({})),
     };
-    Ok(verb
+    Ok(write
         .tx
         .append_event(kind, Some(me.peer), change.subject, &data)?)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::mesh::connection::Mesh;
 use crate::mesh::session::SessionHandle;
-use crate::model::activity::ActivitySummary;
+use crate::model::activity_summary::ActivitySummary;
 use crate::platform::id::SessionId;
 use crate::platform::{Fault, file, permissions};
 use crate::wake::Doorbells;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{message, prompt_text};
 use crate::mesh::{
-    BlockingWait, Mesh, PollResult, Rewake, SessionHandle, WaitCondition, WaitOutcome, Waiter,
+    BlockingWait, Mesh, PollResult, SessionHandle, ThreadDriver, WaitCondition, WaitOutcome,
+    WaitingHookAction,
 };
 use crate::model::{Error, WakeState};
 use crate::platform::FaultKind;
@@ -44,13 +45,13 @@ pub(super) fn wait_for_wake(
         mesh.now().monotonic_ms,
         Duration::MAX,
     );
-    let mut waiter = Waiter {
+    let mut driver = ThreadDriver {
         mesh,
         me,
         signal: &signal,
         poll_interval: Some(interval),
     };
-    match waiter.run(&mut wait, |_| true)? {
+    match driver.run(&mut wait, |_| true)? {
         WaitOutcome::Done(text) => Ok(text),
         WaitOutcome::Expired | WaitOutcome::Interrupted(_) | WaitOutcome::Cancelled => Ok(None),
     }
@@ -87,13 +88,13 @@ impl WaitCondition for WakeCondition {
 }
 
 fn poll_for_wake(mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<Option<String>>, Error> {
-    match mesh.rewake(me)? {
-        Rewake::Ended => return Ok(PollResult::Done(None)),
-        Rewake::Wait { after_ms } => {
+    match mesh.waiting_hook_action(me)? {
+        WaitingHookAction::Ended => return Ok(PollResult::Done(None)),
+        WaitingHookAction::Wait { after_ms } => {
             let poll_after_ms = after_ms.map(|ms| ms.max(POLL_INTERVAL_MIN_MS));
             return Ok(PollResult::Pending { poll_after_ms });
         }
-        Rewake::Now => {}
+        WaitingHookAction::Now => {}
     }
     let mut undelivered = mesh.inbox(me)?;
     undelivered

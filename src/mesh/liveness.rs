@@ -1,4 +1,4 @@
-//! `HostView`: looks up which sessions of this machine live and what they do.
+//! Looks up which sessions of this machine live, which can be asked, and what they do: [`HostView`].
 //!
 //! Liveness is looked up when it is needed. There are no heartbeats, so a laptop that slept does not kill its sessions.
 use std::path::{Path, PathBuf};

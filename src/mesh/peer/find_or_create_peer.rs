@@ -1,62 +1,62 @@
-//! Finds or creates the peer that a client process registers at.
+//! Finds or creates the peer that a client process registers at, for `register.rs`.
 //!
 //! A peer of a project belongs to its folder and a seat number, and outlives sessions. A project that was moved keeps its
 //! peer with all that belongs to it.
 use std::path::Path;
 
 use crate::mesh::claim::session_end::record_dead_session;
-use crate::mesh::context::Verb;
+use crate::mesh::context::WriteContext;
+use crate::mesh::peer::dead_sessions::reap_dead_sessions;
 use crate::mesh::peer::join_request::JoinRequest;
-use crate::mesh::peer::liveness::reap_dead_sessions;
 use crate::mesh::peer::naming::{first_free_name, folders_above, preferred_name, qualified_name};
 use crate::model::{Liveness, PeerKind, PeerName, Result};
 use crate::platform::project::Project;
 use crate::store::{NewPeer, Peer};
 
 pub(in crate::mesh) fn find_or_create_peer(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     request: &JoinRequest,
     missing_folders: &[String],
 ) -> Result<Peer> {
     match (request.kind, &request.project) {
         (PeerKind::Session, Some(project)) => {
-            find_or_create_seat(verb, request, project, missing_folders)
+            find_or_create_project_peer(write, request, project, missing_folders)
         }
         (PeerKind::Person, _) | (_, None) => {
-            let name = PeerName::for_person(&verb.host.own.host);
-            match verb.tx.find_peer_by_name(name.as_str())? {
+            let name = PeerName::for_person(&write.host.own.host);
+            match write.tx.find_peer_by_name(name.as_str())? {
                 Some(peer) => Ok(peer),
-                None => create_peer(verb, &unseated_peer(PeerKind::Person, &name, &name)),
+                None => create_peer(write, &peer_without_project(PeerKind::Person, &name, &name)),
             }
         }
         (PeerKind::Run, Some(project)) => {
             let base = PeerName::for_run(&PeerName::fold(&project.name), request.process.pid);
-            let name = first_free_name(verb.read(), PeerName::candidates(&base, 1, &[]), None)?;
-            create_peer(verb, &unseated_peer(PeerKind::Run, &name, &base))
+            let name = first_free_name(write.read(), PeerName::candidates(&base, 1, &[]), None)?;
+            create_peer(write, &peer_without_project(PeerKind::Run, &name, &base))
         }
     }
 }
 
 /// Returns the earlier peer of a resumed session if it is free, else the free peer with the lowest seat, else a new
 /// one.
-fn find_or_create_seat(
-    verb: &mut Verb,
+fn find_or_create_project_peer(
+    write: &mut WriteContext,
     request: &JoinRequest,
     project: &Project,
     missing_folders: &[String],
 ) -> Result<Peer> {
     let path = project.path.to_string_lossy();
-    let peers_of_project = verb.tx.peers_of_project(&path)?;
+    let peers_of_project = write.tx.peers_of_project(&path)?;
     let mut free = Vec::new();
     for peer in &peers_of_project {
-        if reap_dead_sessions(verb, peer)?.is_none() {
+        if reap_dead_sessions(write, peer)?.is_none() {
             free.push(peer);
         }
     }
     let earlier_peer = request
         .client_session
         .as_deref()
-        .map(|id| verb.tx.last_peer_of_client_session(id))
+        .map(|id| write.tx.last_peer_of_client_session(id))
         .transpose()?
         .flatten();
     if let Some(peer) = free.iter().find(|peer| Some(peer.id) == earlier_peer) {
@@ -71,8 +71,8 @@ fn find_or_create_seat(
     }
     let requested_name = preferred_name(project, &peers_of_project);
     if free_seat == 1 {
-        let moved = match adopt_moved_project(verb, &requested_name, project, missing_folders)? {
-            None => adopt_moved_legacy_name(verb, project, missing_folders)?,
+        let moved = match adopt_moved_project(write, &requested_name, project, missing_folders)? {
+            None => adopt_moved_legacy_name(write, project, missing_folders)?,
             found => found,
         };
         if let Some(peer) = moved {
@@ -80,93 +80,93 @@ fn find_or_create_seat(
         }
     }
     let name = first_free_name(
-        verb.read(),
+        write.read(),
         PeerName::candidates(&requested_name, free_seat, &folders_above(project)),
         None,
     )?;
     let new = NewPeer {
         project: Some(&path),
         seat: Some(free_seat),
-        ..unseated_peer(PeerKind::Session, &name, &requested_name)
+        ..peer_without_project(PeerKind::Session, &name, &requested_name)
     };
-    create_peer(verb, &new)
+    create_peer(write, &new)
 }
 
 /// Returns the scope keys that the memories of a peer may have: its project may have become a repository since.
-pub(in crate::mesh) fn memory_homes(owner: &Peer) -> Vec<String> {
+pub(in crate::mesh) fn memory_scopes(owner: &Peer) -> Vec<String> {
     let repository = owner
         .project
         .as_ref()
         .map(|folder| format!("{folder}/.git"));
-    let memory_homes = [owner.project.clone(), owner.git_common.clone(), repository];
-    memory_homes.into_iter().flatten().collect()
+    let memory_scopes = [owner.project.clone(), owner.git_common.clone(), repository];
+    memory_scopes.into_iter().flatten().collect()
 }
 
 /// Returns the peer of a project that was moved, and moves what belongs to it: its old folder does not exist, it has no
 /// live session, and its name is the same.
 fn adopt_moved_project(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     requested_name: &PeerName,
     project: &Project,
     missing_folders: &[String],
 ) -> Result<Option<Peer>> {
     let path = project.path.to_string_lossy();
-    let Some(owner) = verb.tx.find_peer_by_name(requested_name.as_str())? else {
+    let Some(owner) = write.tx.find_peer_by_name(requested_name.as_str())? else {
         return Ok(None);
     };
     let has_moved = owner
         .project
         .as_ref()
         .is_some_and(|folder| missing_folders.contains(folder));
-    let is_unoccupied = verb
+    let is_unoccupied = write
         .tx
         .live_sessions_at(owner.id)?
         .iter()
-        .all(|session| verb.liveness(session, owner.ttl_ms) == Liveness::Dead);
+        .all(|session| write.liveness(session, owner.ttl_ms) == Liveness::Dead);
     if owner.kind != PeerKind::Session || owner.seat != Some(1) || !has_moved || !is_unoccupied {
         return Ok(None);
     }
-    for session in verb.tx.live_sessions_at(owner.id)? {
-        record_dead_session(verb, &session, &owner)?;
+    for session in write.tx.live_sessions_at(owner.id)? {
+        record_dead_session(write, &session, &owner)?;
     }
-    verb.tx.move_peer_to_project(owner.id, &path, 1)?;
+    write.tx.move_peer_to_project(owner.id, &path, 1)?;
     if let Some(old) = &owner.project {
-        if verb.tx.schema_at_least(2) {
-            verb.tx.move_entries(old, &path)?;
+        if write.tx.schema_at_least(2) {
+            write.tx.move_entries(old, &path)?;
         }
-        if verb.tx.schema_at_least(3) {
-            verb.tx.move_tasks(old, &path)?;
+        if write.tx.schema_at_least(3) {
+            write.tx.move_tasks(old, &path)?;
             // A worktree that was moved leaves its repository, with the memories, where it is.
-            for home in memory_homes(&owner)
+            for scope in memory_scopes(&owner)
                 .iter()
-                .filter(|home| missing_folders.contains(home))
+                .filter(|scope| missing_folders.contains(scope))
             {
-                verb.tx.move_memories(home, &project.memory_scope_key())?;
+                write.tx.move_memories(scope, &project.memory_scope_key())?;
             }
         }
     }
-    Ok(verb.tx.peer(owner.id)?)
+    Ok(write.tx.peer(owner.id)?)
 }
 
 /// The same for a peer whose name is from the time when only ASCII letters counted. Many names were equal then, so the
 /// name of the folder must be the same, too.
 fn adopt_moved_legacy_name(
-    verb: &mut Verb,
+    write: &mut WriteContext,
     project: &Project,
     missing_folders: &[String],
 ) -> Result<Option<Peer>> {
     let legacy_name = PeerName::fold_ascii_only(&qualified_name(project));
-    let owner = verb.tx.find_peer_by_name(legacy_name.as_str())?;
+    let owner = write.tx.find_peer_by_name(legacy_name.as_str())?;
     let folder = owner.and_then(|owner| Some(Path::new(&owner.project?).file_name()?.to_owned()));
     if folder.as_deref() == project.path.file_name() {
-        adopt_moved_project(verb, &legacy_name, project, missing_folders)
+        adopt_moved_project(write, &legacy_name, project, missing_folders)
     } else {
         Ok(None)
     }
 }
 
 /// Returns a new peer that belongs to no project.
-fn unseated_peer<'a>(
+fn peer_without_project<'a>(
     kind: PeerKind,
     name: &'a PeerName,
     requested_name: &'a PeerName,
@@ -180,9 +180,9 @@ fn unseated_peer<'a>(
     }
 }
 
-fn create_peer(verb: &mut Verb, new: &NewPeer) -> Result<Peer> {
-    let id = verb.tx.insert_peer(new)?;
-    Ok(verb.tx.peer(id)?.expect("it was just inserted"))
+fn create_peer(write: &mut WriteContext, new: &NewPeer) -> Result<Peer> {
+    let id = write.tx.insert_peer(new)?;
+    Ok(write.tx.peer(id)?.expect("it was just inserted"))
 }
 
 /// Returns whether a folder certainly does not exist; false if it cannot be read.

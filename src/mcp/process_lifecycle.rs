@@ -1,5 +1,5 @@
-//! Starts and ends the server process. It ends with stdin, on SIGINT, SIGTERM or SIGHUP, and with its client process,
-//! however that died; and it unregisters its session.
+//! Starts and ends the server process. The process ends with stdin, on SIGINT, SIGTERM or SIGHUP, and with its client
+//! process, however that died; and it unregisters its session.
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) fn run() -> ExitCode {
     };
     let shared = match Settings::of_this_process() {
         Ok(settings) => Ok(Arc::new(Shared::new(settings))),
-        // The server starts all the same, so that the model is told the reason.
+        // The server starts all the same, so that the model gets the reason.
         Err(fault) => {
             fail(&format!("{fault}; {}", fault.hint));
             Err(fault)
