@@ -119,12 +119,7 @@ fn wake_line_for_an_answered_question_starts_no_turn() {
     ask.result();
     let said = bo.read_wake_line(&line, "t1");
     assert_eq!(said["decision"], "block");
-    assert!(
-        said["reason"]
-            .as_str()
-            .unwrap()
-            .contains("settled meanwhile")
-    );
+    assert!(said["reason"].as_str().unwrap().contains("already handled"));
 }
 
 #[test]
