@@ -14,10 +14,10 @@ use claude_mesh::platform::SystemClock;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
-use crate::floor;
+use crate::baseline;
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{Session, World, count_wake_ups, micros};
+use crate::world::{BenchSession, BenchWorld, count_wake_ups, micros};
 
 /// The pause between two questions, so that every process sleeps again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1);
@@ -34,7 +34,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     });
 }
 
-/// The floor of an answer: its hops and its SQL.
+/// The baseline of an answer: its hops and its SQL.
 struct LowerBounds {
     near: f64,
     far: f64,
@@ -45,11 +45,14 @@ struct LowerBounds {
 impl LowerBounds {
     fn measure(table: &mut Table, pin: Pin, rounds: usize) -> Self {
         table.group("ask", pin);
-        let (near, far) = (floor::hop(pin, Side::Near), floor::hop(pin, Side::Far));
-        let (sql, after) = floor::answer_sql(rounds);
-        table.line(&Line::times("floor: one hop over a pipe", &far));
+        let (near, far) = (
+            baseline::hop(pin, Side::Near),
+            baseline::hop(pin, Side::Far),
+        );
+        let (sql, after) = baseline::answer_sql(rounds);
+        table.line(&Line::times("baseline: one hop over a pipe", &far));
         table.line(&Line::times(
-            "floor: the SQL of an answer, one process",
+            "baseline: the SQL of an answer, one process",
             &sql,
         ));
         Self {
@@ -68,55 +71,55 @@ impl LowerBounds {
 
 fn servers(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usize) {
     let mut alone = None;
-    for crowd in ASKER_COUNTS {
-        let world = World::new(pin);
+    for asker_count in ASKER_COUNTS {
+        let world = BenchWorld::new(pin);
         let mut peer = world.session("bo", Side::Far);
-        let mut askers: Vec<Asker> = (0..crowd)
+        let mut askers: Vec<Asker> = (0..asker_count)
             .map(|number| Asker::new(&world, number))
             .collect();
         let sql = world.sql();
-        let rounds = rounds.max(crowd);
+        let rounds = rounds.max(asker_count);
         let mut samples = Samples::default();
-        for round in 0..rounds + crowd {
-            let asker = &mut askers[round % crowd];
-            let question = World::open_question(&sql, &asker.name);
+        for round in 0..rounds + asker_count {
+            let asker = &mut askers[round % asker_count];
+            let question = BenchWorld::open_question(&sql, &asker.name);
             std::thread::sleep(PAUSE);
             let span = answered(&mut peer, &mut asker.session, asker.call, &question);
-            if round >= crowd {
+            if round >= asker_count {
                 samples.add(micros(span));
             }
             asker.start_ask();
         }
-        let what = format!("answer to result, servers, {crowd} waiting");
-        let line = Line::times(what, &samples).floor("3 hops + SQL", lower_bounds.servers());
+        let what = format!("answer to result, servers, {asker_count} waiting");
+        let line = Line::times(what, &samples).baseline("3 hops + SQL", lower_bounds.servers());
         table.line(&line.goal(Goal::Times(2.5)));
         let one = *alone.get_or_insert(samples.p50());
-        if crowd > 1 {
+        if asker_count > 1 {
             let line = Line::times("    compared with 1 waiting", &samples)
-                .floor("the same with 1 waiting", one);
-            let goal = if crowd == 64 {
+                .baseline("the same with 1 waiting", one);
+            let goal = if asker_count == 64 {
                 Goal::Times(1.5)
             } else {
                 Goal::None
             };
             table.line(&line.goal(goal));
         }
-        if crowd == 64 {
-            bystanders(table, &world, &mut peer, &mut askers);
+        if asker_count == 64 {
+            uninvolved_sessions(table, &world, &mut peer, &mut askers);
         }
     }
 }
 
 /// A session that waits for an answer.
 struct Asker {
-    session: Session,
+    session: BenchSession,
     name: String,
     call: i64,
     asked: u32,
 }
 
 impl Asker {
-    fn new(world: &World, number: usize) -> Self {
+    fn new(world: &BenchWorld, number: usize) -> Self {
         let name = format!("ada-{number}");
         let mut asker = Self {
             session: world.session(&name, Side::Near),
@@ -137,8 +140,8 @@ impl Asker {
 
 /// The peer answers. Returns the time from writing the reply to reading the result of the call that waits for it.
 pub(crate) fn answered(
-    peer: &mut Session,
-    asker: &mut Session,
+    peer: &mut BenchSession,
+    asker: &mut BenchSession,
     call: i64,
     question: &str,
 ) -> Duration {
@@ -156,7 +159,12 @@ pub(crate) fn answered(
 }
 
 /// Counts the wake-ups of the others while one session asks and gets answers without pause.
-fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut [Asker]) {
+fn uninvolved_sessions(
+    table: &mut Table,
+    world: &BenchWorld,
+    peer: &mut BenchSession,
+    askers: &mut [Asker],
+) {
     let (busy, waiting) = askers.split_first_mut().unwrap();
     let servers: Vec<i32> = waiting.iter().map(|asker| asker.session.server).collect();
     let count = || servers.iter().map(|pid| count_wake_ups(*pid)).sum::<u64>() as f64;
@@ -171,7 +179,7 @@ fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut
     let sql = world.sql();
     let (before, began, mut rounds) = (count(), Instant::now(), 0);
     while began.elapsed() < WATCH_DURATION {
-        let question = World::open_question(&sql, &busy.name);
+        let question = BenchWorld::open_question(&sql, &busy.name);
         answered(peer, &mut busy.session, busy.call, &question);
         busy.start_ask();
         rounds += 1;
@@ -179,15 +187,15 @@ fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut
     let span = began.elapsed();
     let busy_rate = rate(before, span);
     let each = (busy_rate - idle_rate).max(0.0) * span.as_secs_f64() / f64::from(rounds);
-    let what = "wake-ups of a waiting bystander, no questions (polls every 2 s)";
+    let what = "wake-ups of a waiting, uninvolved session, no questions (polls every 2 s)";
     table.line(&Line::number(what, "/s", idle_rate));
     let what = format!(
-        "wake-ups of a waiting bystander, {:.0} questions/s of others",
+        "wake-ups of a waiting, uninvolved session, {:.0} questions/s of others",
         f64::from(rounds) / span.as_secs_f64()
     );
     table.line(&Line::number(what, "/s", busy_rate));
     let line = Line::number(
-        "wake-ups of a waiting bystander, for each question of others",
+        "wake-ups of a waiting, uninvolved session, for each question of others",
         "",
         (each * 100.0).round() / 100.0,
     );
@@ -197,9 +205,9 @@ fn bystanders(table: &mut Table, world: &World, peer: &mut Session, askers: &mut
 fn library(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usize) {
     for whole in [true, false] {
         let mut alone = None;
-        for crowd in ASKER_COUNTS {
-            let samples = between_members(pin, crowd, rounds, whole);
-            let (what, floor) = if whole {
+        for asker_count in ASKER_COUNTS {
+            let samples = between_members(pin, asker_count, rounds, whole);
+            let (what, baseline) = if whole {
                 (
                     "answer",
                     ("1 hop + SQL", lower_bounds.far + lower_bounds.sql),
@@ -213,13 +221,13 @@ fn library(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usiz
                     ),
                 )
             };
-            let what = format!("{what} to result, library, {crowd} waiting");
-            let line = Line::times(what, &samples).floor(floor.0, floor.1);
+            let what = format!("{what} to result, library, {asker_count} waiting");
+            let line = Line::times(what, &samples).baseline(baseline.0, baseline.1);
             table.line(&line.goal(Goal::Times(2.5)));
             let one = *alone.get_or_insert(samples.p50());
-            if crowd == 64 {
+            if asker_count == 64 {
                 let line = Line::times("    compared with 1 waiting", &samples)
-                    .floor("the same with 1 waiting", one);
+                    .baseline("the same with 1 waiting", one);
                 table.line(&line.goal(Goal::Times(1.5)));
             }
         }
@@ -228,19 +236,19 @@ fn library(table: &mut Table, lower_bounds: &LowerBounds, pin: Pin, rounds: usiz
 
 /// Returns the times until the wait of the asker has returned: from the call of `Member::answer`, or from the commit of an
 /// answer that the benchmark stores itself before it writes the doorbell, since the time inside the library is not visible.
-fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Samples {
-    let world = World::new(pin);
+fn between_members(pin: Pin, asker_count: usize, rounds: usize, whole: bool) -> Samples {
+    let world = BenchWorld::new(pin);
     let mut peer = join(
         &world.database().to_string_lossy(),
         &world.project("bo").to_string_lossy(),
     );
-    let mut askers: Vec<MemberProcess> = (0..crowd)
+    let mut askers: Vec<MemberProcess> = (0..asker_count)
         .map(|number| MemberProcess::start(&world, number))
         .collect();
     let mut sql = world.sql();
     let mut samples = Samples::default();
-    for round in 0..rounds.max(crowd) + crowd {
-        let asker = &mut askers[round % crowd];
+    for round in 0..rounds.max(asker_count) + asker_count {
+        let asker = &mut askers[round % asker_count];
         let question = asker.asked();
         let (session, mailbox): (String, String) = sql
             .prepare_cached("SELECT asker_session, asker_peer FROM question WHERE id = ?1")
@@ -255,7 +263,7 @@ fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Sample
             peer.answer(question, "5433, since the move").unwrap();
             began
         } else {
-            floor::store(&mut sql, &question, &mailbox);
+            baseline::store(&mut sql, &question, &mailbox);
             let began = now_ns();
             peer.mesh()
                 .doorbells()
@@ -263,7 +271,7 @@ fn between_members(pin: Pin, crowd: usize, rounds: usize, whole: bool) -> Sample
             began
         };
         let ended = asker.ended_at();
-        if round >= crowd {
+        if round >= asker_count {
             samples.add((ended - began) as f64 / 1000.0);
         }
     }
@@ -310,7 +318,7 @@ struct MemberProcess {
 }
 
 impl MemberProcess {
-    fn start(world: &World, number: usize) -> Self {
+    fn start(world: &BenchWorld, number: usize) -> Self {
         let project = world.project(&format!("ada-{number}"));
         let mut command = Command::new(std::env::current_exe().unwrap());
         command

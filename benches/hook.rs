@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::floor;
+use crate::baseline;
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{INBOX_POLL, Session, World, micros};
+use crate::world::{BenchSession, BenchWorld, INBOX_POLL, micros};
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("hook (all programs alternating)", pin);
     pin.on(Side::Near, || {
-        let world = World::new(pin);
+        let world = BenchWorld::new(pin);
         let mut asker = world.session("bo", Side::Far);
         let calm = world.session("ada", Side::Far);
         let target = world.session("cy", Side::Far);
@@ -23,19 +23,24 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let arguments = json!({ "to": "cy", "question": question, "timeout_seconds": 3600 });
         let (_, line) = asker.tool_line("ask_peer", &arguments);
         asker.write(&line);
-        let empty = floor::empty_program(&world.home());
+        let empty = baseline::empty_program(&world.home());
 
         let mut times: [Samples; 4] = std::array::from_fn(|_| Samples::default());
         for round in 0..rounds + 10 {
             let plain = |program: &Path| run(&mut world.command(program, &calm.folder), b"{}").0;
             let bin_true = plain(Path::new("/bin/true"));
             let nothing = empty.as_deref().map(plain);
-            let (quiet, said) = prompt(&world, &calm, round);
+            let (without_question, said) = prompt(&world, &calm, round);
             assert_eq!(said, "");
-            let (loud, said) = prompt(&world, &target, round);
+            let (with_question, said) = prompt(&world, &target, round);
             assert!(said.contains("which port"), "{said:?}");
             if round >= 10 {
-                let spans = [Some(bin_true), nothing, Some(quiet), Some(loud)];
+                let spans = [
+                    Some(bin_true),
+                    nothing,
+                    Some(without_question),
+                    Some(with_question),
+                ];
                 for (samples, span) in times.iter_mut().zip(spans) {
                     if let Some(span) = span {
                         samples.add(micros(span));
@@ -43,31 +48,39 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                 }
             }
         }
-        let [bin_true, nothing, quiet, loud] = &times;
-        table.line(&Line::times("floor: /bin/true", bin_true));
+        let [bin_true, nothing, without_question, with_question] = &times;
+        table.line(&Line::times("baseline: /bin/true", bin_true));
         if empty.is_some() {
-            table.line(&Line::times("floor: an empty Rust program", nothing));
+            table.line(&Line::times("baseline: an empty Rust program", nothing));
         }
-        let quiet = Line::times("inbox-poll at a prompt, nothing pending", quiet);
+        let without_question =
+            Line::times("inbox-poll at a prompt, nothing pending", without_question);
         table.line(
-            &quiet
-                .floor("/bin/true", bin_true.p50())
+            &without_question
+                .baseline("/bin/true", bin_true.p50())
                 .goal(Goal::Times(2.0)),
         );
-        let loud = Line::times("inbox-poll at a prompt, one question pending", loud);
-        table.line(&loud.floor("/bin/true", bin_true.p50()));
+        let with_question = Line::times(
+            "inbox-poll at a prompt, one question pending",
+            with_question,
+        );
+        table.line(&with_question.baseline("/bin/true", bin_true.p50()));
     });
 }
 
 /// Runs the hook of a typed prompt. Returns its time and output.
-pub(crate) fn prompt(world: &World, session: &Session, turn: usize) -> (Duration, String) {
+pub(crate) fn prompt(
+    world: &BenchWorld,
+    session: &BenchSession,
+    turn: usize,
+) -> (Duration, String) {
     submit(world, session, turn, "go on")
 }
 
 /// Runs the hook of a prompt, typed or not. Returns its time and output.
 pub(crate) fn submit(
-    world: &World,
-    session: &Session,
+    world: &BenchWorld,
+    session: &BenchSession,
     turn: usize,
     text: &str,
 ) -> (Duration, String) {

@@ -1,5 +1,5 @@
-//! What the mesh costs, each number beside a floor of the same run: the least that any design with the same steps would
-//! cost on this machine. `cargo bench`, or `cargo bench -- ask hook --json --pin same --rounds 1000`.
+//! What the mesh costs, each number beside a baseline of the same run: a lower bound of the cost of the same steps on this
+//! machine. `cargo bench`, or `cargo bench -- ask hook --json --pin same --rounds 1000`.
 //!
 //! Read ratios, not times: other work on the machine changes both. Where two processes share a CPU a wake-up is many times
 //! cheaper than across CPUs, and the scheduler chooses, so times without pinning have two peaks; `--pin` removes the choice.
@@ -16,9 +16,9 @@
 /// Questions and answers: over real servers, and between processes that use the library alone.
 #[cfg(target_os = "linux")]
 mod ask;
-/// The floors: a pipe between two processes, the bare SQL, empty programs.
+/// The baselines: a pipe between two processes, the bare SQL, empty programs.
 #[cfg(target_os = "linux")]
-mod floor;
+mod baseline;
 /// The hook of a prompt as a whole process.
 #[cfg(target_os = "linux")]
 mod hook;
@@ -55,7 +55,7 @@ mod world;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        Some("--part-of-pong") => floor::pong(),
+        Some("--part-of-pong") => baseline::pong(),
         Some("--part-of-member") => ask::member(&arguments[1..]),
         Some("--part-of-poster") => message::poster(&arguments[1..]),
         Some("--part-of-sql-poster") => message::sql_poster(&arguments[1..]),

@@ -14,12 +14,12 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Table};
-use crate::world::World;
+use crate::world::BenchWorld;
 
 const WRITERS: usize = 32;
 const PER_SECOND_MIN: f64 = 10_000.0;
 const LONGEST_MS_MAX: f64 = 250.0;
-const LOG_MB_MAX: f64 = 16.0;
+const WAL_MB_MAX: f64 = 16.0;
 
 pub(crate) fn measure(table: &mut Table, pin: Pin, messages: usize) {
     let each = messages.div_ceil(WRITERS);
@@ -27,47 +27,47 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, messages: usize) {
         &format!("messages, {WRITERS} processes, {each} messages each"),
         pin,
     );
-    let floor = run(pin, "--part-of-sql-poster", each);
+    let baseline = run(pin, "--part-of-sql-poster", each);
     let mail = run(pin, "--part-of-poster", each);
     let number = |what: &str, unit, value| Line::number(what, unit, value);
     table.line(&number(
-        "floor: the same inserts in bare SQL, all writers",
+        "baseline: the same inserts in bare SQL, all writers",
         "/s",
-        floor.rate,
+        baseline.rate,
     ));
     table.line(&number(
-        "floor: its longest single write",
+        "baseline: its longest single write",
         "ms",
-        floor.longest_ms,
+        baseline.longest_ms,
     ));
-    table.line(&number("floor: its largest log", "MB", floor.log_mb));
+    table.line(&number("baseline: its largest WAL", "MB", baseline.wal_mb));
     table.line(
         &number("messages posted, all writers", "/s", mail.rate)
-            .floor("the same inserts", floor.rate)
+            .baseline("the same inserts", baseline.rate)
             .goal(Goal::AtLeast(PER_SECOND_MIN)),
     );
     let median = number("    median single write", "ms", mail.median_ms);
-    table.line(&median.floor("the same inserts", floor.median_ms));
+    table.line(&median.baseline("the same inserts", baseline.median_ms));
     table.line(
         &number("    longest single write", "ms", mail.longest_ms)
             .goal(Goal::AtMost(LONGEST_MS_MAX)),
     );
-    table.line(&number("    largest log", "MB", mail.log_mb).goal(Goal::AtMost(LOG_MB_MAX)));
+    table.line(&number("    largest WAL", "MB", mail.wal_mb).goal(Goal::AtMost(WAL_MB_MAX)));
     table.note(&format!(
         "{} messages: none lost, none twice, and each of the {WRITERS} mailboxes reads its own in the order of the file",
         each * WRITERS
     ));
 }
 
-struct Outcome {
+struct PosterFigures {
     rate: f64,
     median_ms: f64,
     longest_ms: f64,
-    log_mb: f64,
+    wal_mb: f64,
 }
 
-fn run(pin: Pin, part: &str, each: usize) -> Outcome {
-    let world = World::new(pin);
+fn run(pin: Pin, part: &str, each: usize) -> PosterFigures {
+    let world = BenchWorld::new(pin);
     let clock = Arc::new(SystemClock::new());
     Mesh::open(&world.database(), clock).unwrap();
     let mut writers: Vec<Writer> = (0..WRITERS)
@@ -82,10 +82,10 @@ fn run(pin: Pin, part: &str, each: usize) -> Outcome {
     );
     let watcher = {
         let (done, largest) = (Arc::clone(&done), Arc::clone(&largest));
-        let log = world.database().with_file_name("mesh.db-wal");
+        let wal = world.database().with_file_name("mesh.db-wal");
         std::thread::spawn(move || {
             while !done.load(Ordering::Relaxed) {
-                let bytes = log.metadata().map_or(0, |metadata| metadata.len());
+                let bytes = wal.metadata().map_or(0, |metadata| metadata.len());
                 largest.fetch_max(bytes, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -110,11 +110,11 @@ fn run(pin: Pin, part: &str, each: usize) -> Outcome {
     if part == "--part-of-poster" {
         check_as_read(&world, each);
     }
-    Outcome {
+    PosterFigures {
         rate: (each * WRITERS) as f64 / span.as_secs_f64(),
         median_ms: medians[WRITERS / 2] / 1000.0,
         longest_ms: longest / 1000.0,
-        log_mb: largest.load(Ordering::Relaxed) as f64 / 1_048_576.0,
+        wal_mb: largest.load(Ordering::Relaxed) as f64 / 1_048_576.0,
     }
 }
 
@@ -140,7 +140,7 @@ fn check(sql: &Connection, each: usize) {
 }
 
 /// Asserts that reading a mailbox page by page returns all its messages in the order of the file.
-fn check_as_read(world: &World, each: usize) {
+fn check_as_read(world: &BenchWorld, each: usize) {
     let sql = world.sql();
     let mut statement = sql
         .prepare("SELECT m.id FROM message m JOIN peer p ON p.id = m.to_peer WHERE p.name = ?1 ORDER BY m.id")
@@ -283,7 +283,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(world: &World, part: &str, number: usize, each: usize) -> Self {
+    fn start(world: &BenchWorld, part: &str, number: usize, each: usize) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .arg(part)

@@ -9,7 +9,7 @@ use claude_mesh::platform::SystemClock;
 use crate::hook;
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{Session, World, micros};
+use crate::world::{BenchSession, BenchWorld, micros};
 
 /// Old questions in the big file, each answered and delivered.
 const OLD_QUESTIONS: u32 = 1_000_000;
@@ -27,7 +27,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
 
         let (mut few, mut many) = (Samples::default(), Samples::default());
         for round in 0..rounds + 10 {
-            let spans = [small.look(), big.look()];
+            let spans = [small.read_inbox(), big.read_inbox()];
             if round >= 10 {
                 few.add(spans[0]);
                 many.add(spans[1]);
@@ -40,7 +40,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let many = Line::times("Mesh::inbox, one question pending, big file", &many);
         table.line(
             &many
-                .floor("the same, empty file", few.p50())
+                .baseline("the same, empty file", few.p50())
                 .goal(Goal::Times(1.2)),
         );
 
@@ -60,7 +60,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let many = Line::times("inbox-poll, one question pending, big file", &many);
         table.line(
             &many
-                .floor("the same, empty file", few.p50())
+                .baseline("the same, empty file", few.p50())
                 .goal(Goal::Times(1.2)),
         );
 
@@ -83,7 +83,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             let many = Line::times(format!("{what}, big file"), &many);
             table.line(
                 &many
-                    .floor("the same, empty file", few.p50())
+                    .baseline("the same, empty file", few.p50())
                     .goal(Goal::Times(1.2)),
             );
         }
@@ -92,15 +92,15 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
 
 /// A mesh in which one question is pending for a session.
 struct BenchDatabase {
-    session: Session,
+    session: BenchSession,
     mesh: Mesh,
     me: SessionHandle,
-    world: World,
+    world: BenchWorld,
 }
 
 impl BenchDatabase {
     fn new(pin: Pin) -> Self {
-        let world = World::new(pin);
+        let world = BenchWorld::new(pin);
         let session = world.session("cy", Side::Far);
         let clock = Arc::new(SystemClock::new());
         let open = || Mesh::open(&world.database(), clock.clone()).unwrap();
@@ -130,7 +130,7 @@ impl BenchDatabase {
         }
     }
 
-    fn look(&mut self) -> f64 {
+    fn read_inbox(&mut self) -> f64 {
         let began = Instant::now();
         let inbox = self.mesh.inbox(&self.me).unwrap();
         let span = micros(began.elapsed());
@@ -156,7 +156,7 @@ impl BenchDatabase {
 }
 
 /// Fills a file with questions between the same two peers, answered ten days ago and before.
-fn fill(world: &World) {
+fn fill(world: &BenchWorld) {
     let sql = world.sql();
     sql.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000;")
         .unwrap();

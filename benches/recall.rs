@@ -14,7 +14,7 @@ use claude_mesh::platform::project::head_commit;
 
 use crate::pin::{Pin, Side};
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{World, micros};
+use crate::world::{BenchWorld, micros};
 
 /// Memories in the file.
 const MEMORIES: u32 = 100_000;
@@ -26,7 +26,7 @@ const MEMORY_SCOPE: &str = "/projects/shop/.git";
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("recall", pin);
     pin.on(Side::Near, || {
-        let world = World::new(pin);
+        let world = BenchWorld::new(pin);
         let path = world.project("far").join("mesh.db");
         let open = || Mesh::open(&path, Arc::new(SystemClock::new())).unwrap();
         let mut mesh = open();
@@ -79,9 +79,9 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
                 }
             }
             let p50 = samples.p50();
-            let floor = *rare.get_or_insert(p50);
-            let line = Line::times(name, &samples).floor("a rare word", floor);
-            table.line(&line.goal(Goal::Times(GOAL_MICROS / floor)));
+            let baseline = *rare.get_or_insert(p50);
+            let line = Line::times(name, &samples).baseline("a rare word", baseline);
+            table.line(&line.goal(Goal::Times(GOAL_MICROS / baseline)));
         }
         measure_writes(table, &mut mesh, &me, rounds);
         let mut samples = Samples::default();
@@ -228,7 +228,7 @@ fn fill(path: &std::path::Path, mesh: &mut Mesh, me: &SessionHandle) {
 }
 
 /// A peer with a thousand answers, and with five thousand.
-fn prior_answers(table: &mut Table, world: &World, rounds: usize) {
+fn prior_answers(table: &mut Table, world: &BenchWorld, rounds: usize) {
     for answers in [1_000_u32, 5_000] {
         let path = world.project(&format!("known-{answers}")).join("mesh.db");
         let mut mesh = Mesh::open(&path, Arc::new(SystemClock::new())).unwrap();

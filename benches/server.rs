@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::pin::{Pin, Side};
 use crate::shared::request_metadata;
 use crate::table::{Goal, Line, Samples, Table};
-use crate::world::{SERVER, World, count_wake_ups, field, micros, register_idle};
+use crate::world::{BenchWorld, SERVER, count_wake_ups, field, micros, register_idle};
 
 /// After this a server that has found its session has no timer.
 const SETTLE_TIME: Duration = Duration::from_millis(500);
@@ -18,13 +18,13 @@ const REST_DURATION: Duration = Duration::from_secs(5);
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("server", pin);
     pin.on(Side::Near, || {
-        start(table, &World::new(pin), rounds.min(100));
-        rest(table, &World::new(pin));
+        start(table, &BenchWorld::new(pin), rounds.min(100));
+        rest(table, &BenchWorld::new(pin));
     });
 }
 
 /// From the start of the process to its first answers. The benchmark is the client here.
-fn start(table: &mut Table, world: &World, rounds: usize) {
+fn start(table: &mut Table, world: &BenchWorld, rounds: usize) {
     let folder = world.project("ada");
     let id = "00000000-0000-4000-8000-0000000000ff";
     register_idle(world, std::process::id(), id, &folder);
@@ -87,14 +87,14 @@ fn start(table: &mut Table, world: &World, rounds: usize) {
     );
 }
 
-fn rest(table: &mut Table, world: &World) {
+fn rest(table: &mut Table, world: &BenchWorld) {
     let mut ada = world.session("ada", Side::Near);
     let mut bo = world.session("bo", Side::Far);
     for number in 0..10 {
         ada.call("list_peers", &json!({}));
         ada.call("poll_inbox", &json!({}));
         let call = ada.ask("bo", &format!("question {number}"));
-        let question = World::open_question(&world.sql(), "ada");
+        let question = BenchWorld::open_question(&world.sql(), "ada");
         bo.call(
             "reply_to_peer",
             &json!({ "question_id": question, "answer": "5433" }),

@@ -47,7 +47,7 @@ impl FromIterator<f64> for Samples {
 /// The goal of a number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
-    /// At most this multiple of the floor.
+    /// At most this multiple of the baseline.
     Times(f64),
     /// At most this value.
     AtMost(f64),
@@ -65,7 +65,7 @@ pub(crate) struct Line {
     pub(crate) best: Option<f64>,
     pub(crate) p50: f64,
     pub(crate) p99: Option<f64>,
-    pub(crate) floor: Option<(String, f64)>,
+    pub(crate) baseline: Option<(String, f64)>,
     pub(crate) goal: Goal,
 }
 
@@ -78,7 +78,7 @@ impl Line {
             best: Some(samples.quantile(0.0)),
             p50: samples.p50(),
             p99: Some(samples.quantile(0.99)),
-            floor: None,
+            baseline: None,
             goal: Goal::None,
         }
     }
@@ -91,13 +91,13 @@ impl Line {
             best: None,
             p50: value,
             p99: None,
-            floor: None,
+            baseline: None,
             goal: Goal::None,
         }
     }
 
-    pub(crate) fn floor(mut self, name: impl Into<String>, value: f64) -> Self {
-        self.floor = Some((name.into(), value));
+    pub(crate) fn baseline(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.baseline = Some((name.into(), value));
         self
     }
 
@@ -107,7 +107,9 @@ impl Line {
     }
 
     fn ratio(&self) -> Option<f64> {
-        self.floor.as_ref().map(|(_, floor)| self.p50 / floor)
+        self.baseline
+            .as_ref()
+            .map(|(_, baseline)| self.p50 / baseline)
     }
 
     fn met(&self) -> Option<bool> {
@@ -131,7 +133,7 @@ impl Table {
         if !json {
             print_line(&format!(
                 "{:<62} {:>9} {:>9} {:>9}  {:<39} {:>5}  {:<10} met",
-                "what", "best", "p50", "p99", "floor", "ratio", "goal"
+                "what", "best", "p50", "p99", "baseline", "ratio", "goal"
             ));
         }
         Self { json, missed: 0 }
@@ -165,7 +167,7 @@ impl Table {
             };
             let line = json!({
                 "what": line.what, "unit": line.unit, "best": line.best, "p50": line.p50, "p99": line.p99,
-                "floor": line.floor.as_ref().map(|(name, value)| json!({ "name": name, "value": value })),
+                "floor": line.baseline.as_ref().map(|(name, value)| json!({ "name": name, "value": value })),
                 "ratio": line.ratio(), "goal": goal, "met": met,
             });
             print_line(&line.to_string());
@@ -178,7 +180,7 @@ impl Table {
                 format!("{value:.*} {}", usize::from(value < 100.0), line.unit)
             }
         };
-        let floor = line.floor.as_ref();
+        let baseline = line.baseline.as_ref();
         let goal = match line.goal {
             Goal::Times(times) => format!("≤ {} ×", (times * 100.0).round() / 100.0),
             Goal::AtMost(most) => format!("≤ {}", number(most)),
@@ -191,7 +193,7 @@ impl Table {
             line.best.map_or_else(String::new, number),
             number(line.p50),
             line.p99.map_or_else(String::new, number),
-            floor.map_or_else(String::new, |(name, value)| format!(
+            baseline.map_or_else(String::new, |(name, value)| format!(
                 "{} {name}",
                 number(*value)
             )),

@@ -15,7 +15,7 @@ use crate::ask::{PAUSE, answered};
 use crate::hook;
 use crate::pin::{Pin, Side};
 use crate::table::{Line, Samples, Table};
-use crate::world::{World, micros};
+use crate::world::{BenchWorld, micros};
 
 /// A server that has posted a line polls again soon after; both ways begin when every process sleeps.
 const AFTER_LINE: Duration = Duration::from_millis(20);
@@ -25,7 +25,7 @@ const LINES_IN_A_ROW: usize = 20;
 pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
     table.group("wake (both ways alternating)", pin);
     pin.on(Side::Near, || {
-        let world = World::new(pin);
+        let world = BenchWorld::new(pin);
         let path = world.home().join("inbox.sock");
         let inbox = UnixListener::bind(&path).unwrap();
         let fresh = |round: usize| {
@@ -36,7 +36,7 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
         let (mut name, mut peer) = fresh(0);
         let mut asker = world.session("ada", Side::Near);
         let sql = world.sql();
-        let (mut there, mut back) = (Samples::default(), Samples::default());
+        let (mut to_wake_line, mut to_result) = (Samples::default(), Samples::default());
         for round in 0..rounds + 10 {
             if round > 0 && round % LINES_IN_A_ROW == 0 {
                 (name, peer) = fresh(round);
@@ -53,23 +53,23 @@ pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
             // One long turn, so that the wake budget is not spent.
             let (_, said) = hook::submit(&world, &peer, 0, &line);
             assert!(said.contains("which port"), "{said:?}");
-            let question = World::open_question(&sql, "ada");
+            let question = BenchWorld::open_question(&sql, "ada");
             std::thread::sleep(PAUSE);
             let answer = answered(&mut peer, &mut asker, call, &question);
             if round >= 10 {
-                there.add(micros(at - began));
-                back.add(micros(answer));
+                to_wake_line.add(micros(at - began));
+                to_result.add(micros(answer));
             }
         }
         table.line(&Line::times(
             "reply_to_peer to the asker's result, servers",
-            &back,
+            &to_result,
         ));
-        let there = Line::times(
+        let to_wake_line = Line::times(
             "ask_peer to the line in an idle peer's inbox, servers",
-            &there,
+            &to_wake_line,
         );
-        table.line(&there.floor("reply_to_peer to result", back.p50()));
+        table.line(&to_wake_line.baseline("reply_to_peer to result", to_result.p50()));
     });
 }
 

@@ -19,12 +19,12 @@ pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_claude-mesh-server");
 pub(crate) const INBOX_POLL: &str = env!("CARGO_BIN_EXE_claude-mesh-inbox-poll");
 
 /// A temporary home, and where its processes run.
-pub(crate) struct World {
+pub(crate) struct BenchWorld {
     home: Home,
     pub(crate) pin: Pin,
 }
 
-impl World {
+impl BenchWorld {
     pub(crate) fn new(pin: Pin) -> Self {
         Self {
             home: Home::new(),
@@ -50,13 +50,13 @@ impl World {
     }
 
     /// Opens a session whose server has registered.
-    pub(crate) fn session(&self, name: &str, side: Side) -> Session {
-        Session::open(self, name, side, None)
+    pub(crate) fn session(&self, name: &str, side: Side) -> BenchSession {
+        BenchSession::open(self, name, side, None)
     }
 
     /// Opens a session whose client has an inbox.
-    pub(crate) fn session_with_inbox(&self, name: &str, side: Side, inbox: &Path) -> Session {
-        Session::open(self, name, side, Some(inbox))
+    pub(crate) fn session_with_inbox(&self, name: &str, side: Side, inbox: &Path) -> BenchSession {
+        BenchSession::open(self, name, side, Some(inbox))
     }
 
     /// Opens the database without the library.
@@ -82,7 +82,7 @@ impl World {
 }
 
 /// A client, its server, and the pipes to it.
-pub(crate) struct Session {
+pub(crate) struct BenchSession {
     client: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -92,8 +92,8 @@ pub(crate) struct Session {
     pub(crate) server: i32,
 }
 
-impl Session {
-    fn open(world: &World, name: &str, side: Side, inbox: Option<&Path>) -> Self {
+impl BenchSession {
+    fn open(world: &BenchWorld, name: &str, side: Side, inbox: Option<&Path>) -> Self {
         static NUMBER: AtomicI64 = AtomicI64::new(1);
         let folder = world.project(name);
         let id = format!(
@@ -216,7 +216,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for BenchSession {
     fn drop(&mut self) {
         // The server ends when its client has ended, also during a call; the pipe closes when it has ended.
         let _ = self.client.kill();
@@ -227,7 +227,7 @@ impl Drop for Session {
 }
 
 /// Registers a session that is idle.
-pub(crate) fn register_idle(world: &World, pid: u32, id: &str, folder: &Path) {
+pub(crate) fn register_idle(world: &BenchWorld, pid: u32, id: &str, folder: &Path) {
     let fields = json!({
         "status": "idle", "entrypoint": "cli", "sessionId": id, "cwd": folder, "version": "2.1.329",
     });

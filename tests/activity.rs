@@ -35,7 +35,7 @@ fn activity_files(world: &World) -> Vec<PathBuf> {
         .collect()
 }
 
-// Ledger: Peers 7
+// Requirement: Peers 7
 #[test]
 fn activity_summary_shows_the_last_prompt_and_message() {
     let world = World::new();
@@ -80,7 +80,7 @@ fn idle_time_comes_from_the_client_registry_file() {
     assert_eq!(
         other_peer(&ada)["idle_seconds"],
         Value::Null,
-        "the time is unknown"
+        "the time of the activity is unknown"
     );
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::support::{Session, World};
 use crate::support::{question_id_in, refused, start_ask};
 
-// Ledger: Ask 1
+// Requirement: Ask 1
 #[test]
 fn ask_peer_returns_the_answer_as_its_result() {
     let world = World::new();
@@ -48,7 +48,7 @@ fn mutual_asks_are_interrupted_and_both_answered() {
     assert_eq!(bo_waits.result()["answer"], "public");
 }
 
-// Ledger: Ask 12
+// Requirement: Ask 12
 #[test]
 fn question_to_an_offline_peer_reaches_its_next_session() {
     let world = World::new();
@@ -82,7 +82,7 @@ fn question_to_an_offline_peer_reaches_its_next_session() {
     assert_eq!(after["answers"], json!([]));
 }
 
-// Ledger: Ask 12, Beyond 1
+// Requirement: Ask 12, Beyond 1
 #[test]
 fn restarted_asker_receives_the_late_answer_once() {
     let world = World::new();
@@ -102,7 +102,7 @@ fn restarted_asker_receives_the_late_answer_once() {
     assert_eq!(ada.prompt("t2"), None, "a late answer is attached once");
 }
 
-// Ledger: Beyond 1
+// Requirement: Beyond 1
 #[test]
 fn repeated_question_joins_the_open_one() {
     let world = World::new();
@@ -127,7 +127,7 @@ fn cancelling_withdraws_a_question_that_was_never_shown() {
     let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("bo: stored");
     ask.cancel();
-    crate::support::wait_until("it is taken back", || {
+    crate::support::wait_until("the question is withdrawn", || {
         ada.call("mesh_status", json!({}))["questions"]["open"] == 0
     });
     assert!(bo.questions().is_empty());
@@ -144,7 +144,7 @@ fn cancelling_withdraws_a_question_that_was_never_shown() {
     assert_eq!(replied["late"], true);
 }
 
-// Ledger: Ask 1, Beyond 1, Beyond 7
+// Requirement: Ask 1, Beyond 1, Beyond 7
 #[test]
 fn ask_timeout_reports_delivery_and_keeps_the_question_open() {
     let world = World::new();
@@ -269,15 +269,16 @@ fn ask_peer_asks_several_peers_at_once() {
         )
         .result();
     assert_eq!(refused(&mixed).0, "unknown_peer");
-    assert_eq!(bo.questions().len(), 0, "all or none");
+    assert_eq!(
+        bo.questions().len(),
+        0,
+        "an ask with an unknown peer stores no question"
+    );
     bo.kill();
     cy.kill();
     let to = json!({ "to": ["bo", "cy"], "question": "anybody?" });
     let nobody = ada.call("ask_peer", to.clone());
-    assert_eq!(
-        nobody["status"], "timed_out",
-        "there is no part of an answer"
-    );
+    assert_eq!(nobody["status"], "timed_out", "no peer has answered");
     assert_eq!(nobody["answers"][1]["status"], "offline");
     let di = world.session("cy");
     let one = ada.start("ask_peer", to);
@@ -329,12 +330,12 @@ fn poll_inbox_shows_one_question_to_asker_and_target() {
     assert_eq!(question["from"], "ada");
     assert_eq!(question["addressed_to"], "bo");
     assert_eq!(question["asker_waiting"], true);
-    assert_eq!(question["shown_times"], 2, "this is the second showing");
+    assert_eq!(question["shown_times"], 2, "this is the second delivery");
     assert_eq!(bo.questions()[0]["shown_times"], 3);
     let own = one(&ada);
     assert_eq!(
         own["questions"][0]["shown_times"], 3,
-        "its asker is shown nothing"
+        "reading by the asker is no delivery"
     );
     bo.send_reply(&id, "5433");
     assert_eq!(ask.result()["answer"], "5433");

@@ -1,4 +1,4 @@
-//! Claims: who holds a resource, who waits for it, and when it passes on.
+//! Claims: who holds a resource, who waits for it, and when the next ticket is granted.
 use std::os::unix::ffi::OsStringExt;
 
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ pub(crate) fn queue_and_wait() -> Value {
     json!({ "wait": "queue", "wait_seconds": 60 })
 }
 
-// Ledger: Mesh 5
+// Requirement: Mesh 5
 #[test]
 fn exclusive_claim_denies_others_and_renews_in_place() {
     let world = World::new();
@@ -110,10 +110,13 @@ fn exclusive_claim_denies_others_and_renews_in_place() {
         (&json!("queued"), &json!(1))
     );
     let rejoined = claim(&bo, "deploy", queue_at_once());
-    assert_eq!(rejoined["claim_id"], bo_waits["claim_id"], "the same place");
+    assert_eq!(
+        rejoined["claim_id"], bo_waits["claim_id"],
+        "the ticket keeps its position"
+    );
 }
 
-// Ledger: Mesh 6
+// Requirement: Mesh 6
 #[test]
 fn exclusive_claim_waits_for_all_shared_holders() {
     let world = World::new();
@@ -126,7 +129,7 @@ fn exclusive_claim_waits_for_all_shared_holders() {
     let di_asks = claim(&di, "docs", json!({ "mode": "shared", "wait": "queue" }));
     assert_eq!(
         di_asks["queue_position"], 2,
-        "no claim passes the waiting one"
+        "no claim is granted before the waiting one"
     );
     assert_eq!(
         claim(&di, "docs", json!({ "mode": "shared" }))["status"],
@@ -144,7 +147,7 @@ fn exclusive_claim_waits_for_all_shared_holders() {
     );
 }
 
-// Ledger: Mesh 7
+// Requirement: Mesh 7
 #[test]
 fn fencing_token_increases_with_every_grant_and_promotion() {
     let world = World::new();
@@ -155,7 +158,11 @@ fn fencing_token_increases_with_every_grant_and_promotion() {
     release(&ada, "deploy");
     assert_eq!(claim_entry(&bo, "deploy")["holders"][0]["fence"], 2);
     release(&bo, "deploy");
-    assert_eq!(claim_entry(&bo, "deploy"), Value::Null, "it is free");
+    assert_eq!(
+        claim_entry(&bo, "deploy"),
+        Value::Null,
+        "the resource is free"
+    );
     ada.kill();
     drop(bo);
     let cy = world.session("cy");
@@ -163,11 +170,11 @@ fn fencing_token_increases_with_every_grant_and_promotion() {
     assert_eq!(
         claim_granted(&cy, "another", json!({})),
         1,
-        "each resource counts for itself"
+        "each resource has its own fence"
     );
 }
 
-// Ledger: Mesh 8
+// Requirement: Mesh 8
 #[test]
 fn release_cancels_a_ticket_or_promotes_a_run_of_shared_ones() {
     let world = World::new();
@@ -202,7 +209,7 @@ fn release_cancels_a_ticket_or_promotes_a_run_of_shared_ones() {
     assert_eq!(refused["error"]["code"], "not_yours", "{refused}");
 }
 
-// Ledger: Mesh 6
+// Requirement: Mesh 6
 #[test]
 fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     let world = World::new();
@@ -211,7 +218,7 @@ fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     let first = claim_granted(&ada, "docs", shared());
     assert!(
         claim_granted(&ada, "docs", json!({})) > first,
-        "a new grant, a new fence"
+        "a new grant has a new fence"
     );
     assert_eq!(claim(&bo, "docs", shared())["status"], "denied");
     claim_granted(&ada, "docs", shared());
@@ -232,7 +239,7 @@ fn claim_upgrade_succeeds_only_for_the_sole_shared_holder() {
     assert_eq!(claim_entry["holders"][0]["mode"], "exclusive");
 }
 
-// Ledger: Mesh 9
+// Requirement: Mesh 9
 #[test]
 fn claims_and_tickets_of_dead_sessions_are_reaped() {
     let world = World::new();
@@ -242,7 +249,7 @@ fn claims_and_tickets_of_dead_sessions_are_reaped() {
     claim(&cy, "deploy", queue_at_once());
     bo.kill();
     ada.kill();
-    wait_until("the line advances", || {
+    wait_until("the queue advances", || {
         holder_and_queue_names(&cy, "deploy") == (owned(&["cy"]), owned(&[]))
     });
     let reaped: i64 = world
@@ -267,7 +274,7 @@ fn session_exit_releases_its_claims_and_wakes_the_next_waiter() {
     assert_eq!(waiting_claim.result()["status"], "granted");
 }
 
-// Ledger: Beyond 6
+// Requirement: Beyond 6
 #[test]
 fn waiting_claim_call_returns_when_it_is_promoted() {
     let world = World::new();
@@ -285,7 +292,7 @@ fn waiting_claim_call_returns_when_it_is_promoted() {
         .rows()
         .query_row("SELECT told FROM claim", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(delivered, 1, "the call has delivered it");
+    assert_eq!(delivered, 1, "the call has delivered the grant");
 }
 
 #[test]
@@ -307,7 +314,7 @@ fn promotion_without_a_waiting_call_stays_undelivered() {
     assert_eq!(delivered(), [1]);
 }
 
-// Ledger: Mesh 5
+// Requirement: Mesh 5
 #[test]
 fn claim_wait_timeout_keeps_the_ticket_and_names_the_holder() {
     let world = World::new();
@@ -354,12 +361,12 @@ fn cancelled_claim_call_leaves_the_queue() {
     let waiting_claim = bo.start("claim", claim_arguments("deploy", queue_and_wait()));
     waiting_claim.wait_for_progress("held by ada");
     waiting_claim.cancel();
-    wait_until("the place is given up", || {
+    wait_until("the ticket is removed", || {
         holder_and_queue_names(&ada, "deploy").1.is_empty()
     });
 }
 
-// Ledger: Mesh 9
+// Requirement: Mesh 9
 #[test]
 fn expired_leases_promote_the_next_ticket_without_a_new_call() {
     let world = World::new();
@@ -373,7 +380,7 @@ fn expired_leases_promote_the_next_ticket_without_a_new_call() {
     assert_eq!(waiting_claim["status"], "granted", "{waiting_claim}");
     claim(&cy, "deploy", queue_at_once());
     // From here on only the server of the queued session reads the claim.
-    wait_until("the turn has come", || {
+    wait_until("the ticket is granted", || {
         let rows = world.rows();
         let held =
             "SELECT p.name FROM claim c JOIN peer p ON p.id = c.peer_id WHERE c.state = 'held'";
@@ -428,7 +435,7 @@ fn file_claims_resolve_paths_and_separate_worktrees() {
     );
 }
 
-// Ledger: Mesh 10
+// Requirement: Mesh 10
 #[test]
 fn list_peers_and_status_report_claims() {
     let world = World::new();

@@ -53,7 +53,7 @@ fn two_sessions_and_file(world: &World) -> (Session, Session, String) {
     (ada, bo, file.to_str().unwrap().to_owned())
 }
 
-// Ledger: Sharing 6
+// Requirement: Sharing 6
 #[test]
 fn claim_guard_denies_editing_a_file_held_by_another_session() {
     let world = World::new();
@@ -75,7 +75,11 @@ fn claim_guard_denies_editing_a_file_held_by_another_session() {
         );
         assert!(reason.contains(&call), "{reason}");
     }
-    assert_eq!(edit_denial(&ada, "Edit", &file), None, "one's own");
+    assert_eq!(
+        edit_denial(&ada, "Edit", &file),
+        None,
+        "the holder can edit its file"
+    );
     assert_eq!(edit_denial(&bo, "Read", &file), None, "reading is no edit");
     assert_eq!(edit_denial(&bo, "Edit", &format!("{file}.bak")), None);
     ada.call("release", json!({ "resource": "file:shared.rs" }));
@@ -115,14 +119,14 @@ fn claim_guard_ignores_shared_and_dead_claims_and_is_read_only() {
     assert_eq!(
         edit_denial(&bo, "Edit", &file),
         None,
-        "it needs no write lock"
+        "the check needs no write lock"
     );
     holder.execute_batch("ROLLBACK").unwrap();
     let remaining: i64 = world
         .rows()
         .query_row("SELECT count(*) FROM claim", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(remaining, 1, "nothing is reaped");
+    assert_eq!(remaining, 1, "the check reaps no claim");
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn claim_guard_creates_no_mesh() {
     assert!(!world.database().exists());
 }
 
-// Ledger: Beyond 5
+// Requirement: Beyond 5
 #[test]
 fn check_staged_fails_for_files_held_by_others() {
     let world = World::new();
@@ -200,7 +204,11 @@ fn check_staged_fails_for_files_held_by_others() {
     world.write("shop/src/old name.rs", "fn main() {}\nfn more() {}\n");
     git(&world, &repo, &["add", "."]);
     let check = |folder: &Path| world.cli(folder, &["claims", "--check-staged"]);
-    assert_eq!(check(&repo).code, Some(0), "there is no claim");
+    assert_eq!(
+        check(&repo).code,
+        Some(0),
+        "a commit without claims is allowed"
+    );
     git(&world, &repo, &["commit", "-qm", "one"]);
     git(&world, &repo, &["mv", "src/old name.rs", "src/new.rs"]);
     let claimed = ada.call(
@@ -245,7 +253,7 @@ fn check_staged_fails_for_files_held_by_others() {
         world.cli(&repo, &["claim", "file:src/new.rs"]).code,
         Some(0)
     );
-    assert!(commit(), "what one holds oneself stops nothing");
+    assert!(commit(), "a claim of the committer stops nothing");
 }
 
 #[test]

@@ -13,7 +13,7 @@ const LEASE_MS: i64 = 1_000;
 
 /// One operation of a peer.
 #[derive(Debug, Clone)]
-enum Step {
+enum ClaimStep {
     Claim {
         who: usize,
         shared: bool,
@@ -30,14 +30,14 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ClaimStep> {
     let who = 0..SESSIONS;
     prop_oneof![
         6 => (who.clone(), any::<bool>(), prop::bool::weighted(0.7))
-            .prop_map(|(who, shared, queue)| Step::Claim { who, shared, queue }),
-        3 => who.clone().prop_map(|who| Step::Release { who }),
-        1 => who.prop_map(|who| Step::Leave { who }),
-        1 => (1..700_i64).prop_map(|ms| Step::AdvanceClock { ms }),
+            .prop_map(|(who, shared, queue)| ClaimStep::Claim { who, shared, queue }),
+        3 => who.clone().prop_map(|who| ClaimStep::Release { who }),
+        1 => who.prop_map(|who| ClaimStep::Leave { who }),
+        1 => (1..700_i64).prop_map(|ms| ClaimStep::AdvanceClock { ms }),
     ]
 }
 
@@ -58,7 +58,7 @@ enum Outcome {
 
 /// Holders with mode and time, and the queue in order.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Model {
+struct ClaimModel {
     now_ms: i64,
     fencing_token: i64,
     holders: Vec<(usize, bool, i64)>,
@@ -67,17 +67,17 @@ struct Model {
     promoted: Vec<usize>,
 }
 
-impl Model {
-    fn step(&mut self, step: &Step) -> Outcome {
+impl ClaimModel {
+    fn step(&mut self, step: &ClaimStep) -> Outcome {
         self.expire_and_promote();
         self.promoted.clear();
         match *step {
-            Step::AdvanceClock { ms } => {
+            ClaimStep::AdvanceClock { ms } => {
                 self.now_ms += ms;
                 self.expire_and_promote();
                 Outcome::Nothing
             }
-            Step::Release { who } => {
+            ClaimStep::Release { who } => {
                 let was = if self.holders.iter().any(|held| held.0 == who) {
                     Some(ClaimState::Held)
                 } else {
@@ -88,11 +88,11 @@ impl Model {
                 self.promoted.sort_unstable();
                 Outcome::Released(was, self.promoted.clone())
             }
-            Step::Leave { who } => {
+            ClaimStep::Leave { who } => {
                 self.leave(who);
                 Outcome::Nothing
             }
-            Step::Claim { who, shared, queue } => {
+            ClaimStep::Claim { who, shared, queue } => {
                 let held = self.holders.iter().find(|held| held.0 == who);
                 let renewed = held.is_some_and(|held| held.1 == shared);
                 self.claim(who, shared, queue);
@@ -188,7 +188,7 @@ impl MeshUnderTest {
         self.fixture.mesh().join_with(&request, true).unwrap()
     }
 
-    fn step(&mut self, step: &Step) -> Outcome {
+    fn step(&mut self, step: &ClaimStep) -> Outcome {
         let sorted = |names: &mut dyn Iterator<Item = &PeerName>| {
             let mut numbers: Vec<usize> =
                 names.map(|name| name.as_str().parse().unwrap()).collect();
@@ -196,23 +196,23 @@ impl MeshUnderTest {
             numbers
         };
         match *step {
-            Step::AdvanceClock { ms } => {
+            ClaimStep::AdvanceClock { ms } => {
                 self.fixture.clock.advance_ms(ms);
                 Outcome::Nothing
             }
-            Step::Release { who } => {
+            ClaimStep::Release { who } => {
                 let member = self.members[who].as_mut().unwrap();
                 let me = member.handle().clone();
                 let it = ClaimSelector::Resource("it");
                 let released = member.mesh().release(&me, it).unwrap();
                 Outcome::Released(released.was, sorted(&mut released.promoted.iter()))
             }
-            Step::Leave { who } => {
+            ClaimStep::Leave { who } => {
                 self.members[who] = None;
                 self.members[who] = Some(self.member(who));
                 Outcome::Nothing
             }
-            Step::Claim { who, shared, queue } => {
+            ClaimStep::Claim { who, shared, queue } => {
                 let mode = if shared {
                     ClaimMode::Shared
                 } else {
@@ -269,10 +269,10 @@ impl MeshUnderTest {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    // Ledger: Mesh 8
+    // Requirement: Mesh 8
     #[test]
     fn claim_queue_matches_the_reference_model(steps in prop::collection::vec(step(), 1..40)) {
-        let (mut model, mut real) = (Model::default(), MeshUnderTest::new());
+        let (mut model, mut real) = (ClaimModel::default(), MeshUnderTest::new());
         for step in &steps {
             prop_assert_eq!(real.step(step), model.step(step), "{:?} of {:?}", step, steps);
             let (mut holders, queue, fencing_token) = real.claim_entry();

@@ -72,7 +72,7 @@ fn printed_client_config_matches_the_published_format() {
     }
 }
 
-// Ledger: Peers 11
+// Requirement: Peers 11
 #[test]
 fn install_print_shows_each_client_config_and_writes_nothing() {
     let world = World::new();
@@ -114,7 +114,7 @@ fn install_print_shows_each_client_config_and_writes_nothing() {
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
-// Ledger: Peers 11
+// Requirement: Peers 11
 #[test]
 fn printed_client_config_starts_a_session_in_its_project() {
     let world = World::new();

@@ -49,7 +49,7 @@ fn twenty_sessions_ask_one_peer_and_each_gets_its_own_answer() {
     }
 }
 
-// Ledger: Ask 2, Tasks 2
+// Requirement: Ask 2, Tasks 2
 #[test]
 fn fifty_processes_create_one_database_and_all_register() {
     let world = World::new();
@@ -61,7 +61,7 @@ fn fifty_processes_create_one_database_and_all_register() {
             scope.spawn(|| bare_session.hook("SessionStart", json!({ "source": "startup" })));
         }
     });
-    let observer = world.session("looker");
+    let observer = world.session("observer");
     let peers = observer.call("list_peers", json!({}))["peers"]
         .as_array()
         .unwrap()
@@ -97,7 +97,7 @@ fn concurrent_sessions_of_one_project_get_distinct_peers() {
     );
 }
 
-// Ledger: Mesh 18, Peers 10
+// Requirement: Mesh 18, Peers 10
 #[test]
 fn killed_writers_leave_an_intact_database_and_all_questions() {
     let world = World::new();
@@ -129,7 +129,7 @@ fn killed_writers_leave_an_intact_database_and_all_questions() {
     }
     let mut sorted = waiting.clone();
     sorted.dedup();
-    assert_eq!(sorted.len(), waiting.len(), "none twice");
+    assert_eq!(sorted.len(), waiting.len(), "no question is stored twice");
     let connection = rusqlite::Connection::open(world.database()).unwrap();
     let sound: String = connection
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
@@ -137,7 +137,7 @@ fn killed_writers_leave_an_intact_database_and_all_questions() {
     assert_eq!(sound, "ok");
 }
 
-// Ledger: Beyond 10
+// Requirement: Beyond 10
 #[test]
 fn hook_does_not_wait_for_a_held_write_lock() {
     let world = World::new();
@@ -156,11 +156,11 @@ fn hook_does_not_wait_for_a_held_write_lock() {
     let question = &bo.questions()[0];
     assert_eq!(
         question["shown_times"], 1,
-        "the unmarked showing is not claimed"
+        "a delivery that was not marked is not counted"
     );
 }
 
-// Ledger: Mesh 14, Peers 4
+// Requirement: Mesh 14, Peers 4
 #[test]
 fn concurrent_messages_are_each_read_once_in_one_order() {
     const WRITERS: usize = 32;
@@ -193,13 +193,13 @@ fn concurrent_messages_are_each_read_once_in_one_order() {
     let [first, second] = readers
         .each_ref()
         .map(|reader| all_mail(reader, WRITERS * MESSAGES_PER_WRITER));
-    assert_eq!(first, second, "one order for all");
+    assert_eq!(first, second, "all readers have the same order");
     let mut next = HashMap::new();
     for message in &first {
         let from = message["from"].as_str().unwrap().to_owned();
         let number: usize = message["body"].as_str().unwrap().parse().unwrap();
         let expected = next.entry(from).or_insert(0);
-        assert_eq!(number, *expected, "each once, in the order of its writer");
+        assert_eq!(number, *expected, "each message is read once");
         *expected += 1;
     }
     assert_eq!(
@@ -217,7 +217,7 @@ fn concurrent_messages_are_each_read_once_in_one_order() {
             (WRITERS - 1) * MESSAGES_PER_WRITER / BROADCAST_INTERVAL
         ),
         for_all,
-        "who reads a part reads it in that order"
+        "a part has the same order"
     );
 }
 
@@ -397,15 +397,15 @@ impl ContentionTest {
     }
 }
 
-/// `CLAUDE_MESH_TEST_CROWD_SECONDS` makes it longer, `CLAUDE_MESH_TEST_CROWD_SEED` repeats the choices of an earlier run.
-// Ledger: Mesh 7
+/// `CLAUDE_MESH_TEST_CONTENTION_SECONDS` makes it longer, `CLAUDE_MESH_TEST_CONTENTION_SEED` repeats the choices of an earlier run.
+// Requirement: Mesh 7
 #[test]
 fn contended_claim_has_one_holder_and_no_starvation() {
     let number = |name: &str| Some(std::env::var(name).ok()?.parse().unwrap());
-    let seconds = number("CLAUDE_MESH_TEST_CROWD_SECONDS").unwrap_or(4);
+    let seconds = number("CLAUDE_MESH_TEST_CONTENTION_SECONDS").unwrap_or(4);
     let any = || BuildHasher::hash_one(&RandomState::new(), CONTENDERS);
-    let seed = number("CLAUDE_MESH_TEST_CROWD_SEED").unwrap_or_else(any);
-    print_text(&format!("CLAUDE_MESH_TEST_CROWD_SEED={seed}\n"));
+    let seed = number("CLAUDE_MESH_TEST_CONTENTION_SEED").unwrap_or_else(any);
+    print_text(&format!("CLAUDE_MESH_TEST_CONTENTION_SEED={seed}\n"));
     let contention = ContentionTest {
         world: World::new(),
         duration: Duration::from_secs(seconds),
@@ -437,14 +437,14 @@ fn contended_claim_has_one_holder_and_no_starvation() {
         *least > 0 && *most <= 3 * *least,
         "a process starves: {grants:?}"
     );
-    let observer = contention.world.session("looker");
+    let observer = contention.world.session("observer");
     assert_eq!(observer.call("claims", json!({})), json!({ "claims": [] }));
     let granted = contention.granted();
     let received_at_ms = contention.received_at_ms.into_inner().unwrap();
     let slowest = |after: PromotionCause| {
         let turns = granted.iter().filter(|grant| grant.turn == Some(after));
         let took = turns.filter_map(|grant| Some(received_at_ms.get(&grant.fence)? - grant.at_ms));
-        took.max().expect("there was such a turn")
+        took.max().expect("there was such a promotion")
     };
     let (released, reaped) = (
         slowest(PromotionCause::Released),
@@ -459,7 +459,7 @@ fn contended_claim_has_one_holder_and_no_starvation() {
     let passed = killed
         .iter()
         .filter_map(|(fence, at_ms)| Some(received_at_ms.get(&(fence + 1))? - at_ms));
-    let passed = passed.max().expect("a holder died and the next came");
+    let passed = passed.max().expect("a kill led to a grant");
     for took in [reaped, passed] {
         assert!(Duration::from_millis(took.unsigned_abs()) <= WAIT_TIMEOUT);
     }
@@ -467,7 +467,7 @@ fn contended_claim_has_one_holder_and_no_starvation() {
     assert!(waiting > 0 && killed.len() > 1, "no session was killed");
     print_to_stderr(&format!(
         "seed {seed}: {} grants, {least} to {most} each; woken {released} ms after a release at most, {reaped} ms after a \
-         promotion by a death; {waiting} killed in line, {} holding, whose claim had passed on after {passed} ms at most\n",
+         promotion by a death; {waiting} killed in the queue, {} holding, whose claim had passed on after {passed} ms at most\n",
         granted.len(),
         killed.len(),
     ));

@@ -23,7 +23,7 @@ fn invalid_project_file_is_reported_by_line_and_blocks_writes() {
     assert_cli_reports(&world, &["line 2"]);
     assert!(!world.database().exists());
     fs::write(path, "{ \"name\": \"front\" }").unwrap();
-    assert_eq!(ada.name(), "front", "once it is mended, all is well");
+    assert_eq!(ada.name(), "front", "the session works after the fix");
 }
 
 #[test]
@@ -67,13 +67,13 @@ fn invalid_mesh_config_is_reported_by_line_and_blocks_writes() {
     assert_cli_reports(&world, &["line 3"]);
     assert!(!world.database().exists());
     fs::write(path, "{}").unwrap();
-    assert_eq!(ada.name(), "ada", "once it is mended, all is well");
+    assert_eq!(ada.name(), "ada", "the session works after the fix");
 }
 
 #[test]
 fn invalid_env_file_is_reported_by_line_without_its_content() {
     let world = World::new();
-    let content = "# where it lies\nMESH_DB_PATH=/nowhere/mesh.db\nMY_TOKEN='hunter2\n";
+    let content = "# where it is\nMESH_DB_PATH=/nowhere/mesh.db\nMY_TOKEN='hunter2\n";
     world.write(".claude-mesh/.env", content);
     let ada = world.bare_session("ada", &[]);
     ada.discover();
@@ -135,7 +135,7 @@ fn invalid_setting_is_reported_to_the_model() {
     assert_eq!(
         ran.json()["error"]["code"],
         "storage",
-        "the same at both doors"
+        "the command reports the same code as the tool"
     );
     fs::remove_file(path).unwrap();
     assert_hooks_print_nothing(&world, &ada, Some("CLAUDE_MESH_WAKE"));

@@ -1,18 +1,16 @@
 //! Counters: status and gc report exactly what is stored, after any operations, without counting rows.
+mod random_steps;
 
-use claude_mesh::mesh::{
-    JoinRequest, Member, NewValue, ProjectEvent, Remember, Reply, TaskChange, TaskFields,
-};
+use claude_mesh::mesh::{JoinRequest, Member, NewValue, ProjectEvent};
+use claude_mesh::model::PeerKind;
 use claude_mesh::model::event::EventFilter;
-use claude_mesh::model::memory::MemoryScope;
-use claude_mesh::model::peer::Address;
 use claude_mesh::model::state::{EntryKey, EntryRange, Namespace};
-use claude_mesh::model::{PeerKind, TaskStatus};
 use claude_mesh::platform::Clock;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use self::random_steps::RandomSteps;
 use crate::support::{DAY_MS, MeshFixture};
+use crate::support::{Session, World};
 
 /// Returns the number that a statement counts.
 fn count(fixture: &MeshFixture, sql: &str) -> i64 {
@@ -46,91 +44,19 @@ fn assert_counters_match(fixture: &MeshFixture) {
     assert_eq!(count(fixture, withdrawn), 1);
 }
 
-/// A small generator of numbers, the same in every run.
-fn next(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-    *seed >> 33
-}
-
-// Ledger: Sharing 8, Tasks 14
+// Requirement: Sharing 8, Tasks 14
 #[test]
 fn status_counters_match_the_rows_after_random_steps() {
-    let fixture = MeshFixture::new();
-    let mut ada = fixture.member("ada", 1);
-    let mut bo = fixture.member("bo", 2);
-    let address = Address::parse("bo").unwrap();
-    let (mut seed, mut asked, mut tasks) = (7, Vec::new(), Vec::new());
-    for step in 0..400 {
-        let pick = usize::try_from(next(&mut seed)).unwrap() % asked.len().max(1);
-        match next(&mut seed) % 11 {
-            8 => {
-                let me = ada.handle().clone();
-                // Every third memory replaces an earlier one.
-                let text = format!("step {step}");
-                let memory = Remember {
-                    text: &text,
-                    key: Some(if step % 3 == 0 { "key" } else { &text }),
-                    tags: &[],
-                    ttl_seconds: None,
-                    scope: MemoryScope::Mesh,
-                    force: false,
-                };
-                ada.mesh().remember(&me, "", memory).unwrap();
-            }
-            9 => {
-                let me = ada.handle().clone();
-                let fields = TaskFields {
-                    title: Some(format!("task {step}")),
-                    ..TaskFields::default()
-                };
-                let created = ada.mesh().create_task(&me, fixture.place.path(), &fields);
-                tasks.push(created.unwrap().task.id);
-            }
-            10 if tasks.len() > 2 => {
-                let me = bo.handle().clone();
-                let change = TaskChange {
-                    status: Some(TaskStatus::Cancelled),
-                    ..TaskChange::of(tasks.remove(1))
-                };
-                bo.mesh().update_task(&me, &change).unwrap();
-            }
-            0..=2 => {
-                let (question, wait) = ada.ask(&address, &format!("{step}?"), None).unwrap();
-                let me = ada.handle().clone();
-                let taken_back: &[_] = if step % 5 == 0 {
-                    &[question.question]
-                } else {
-                    &[]
-                };
-                ada.mesh()
-                    .abandon_wait(&me, &wait.unwrap(), taken_back)
-                    .unwrap();
-                asked.push(question.question);
-            }
-            3 | 4 if !asked.is_empty() => {
-                let me = bo.handle().clone();
-                let reply = |decline, corrects, text| Reply {
-                    question: asked[pick],
-                    text,
-                    decline,
-                    corrects,
-                    force: false,
-                };
-                let _ = bo.mesh().reply(&me, reply(step % 2 == 0, false, "5433"));
-                let _ = bo.mesh().reply(&me, reply(false, true, "5434"));
-            }
-            5 if !asked.is_empty() => {
-                let me = ada.handle().clone();
-                let forgotten = asked.swap_remove(pick);
-                ada.mesh().erase_question(&me, forgotten).unwrap();
-            }
-            6 => fixture.clock.advance_ms(2 * DAY_MS),
-            _ => drop(ada.mesh().sweep().unwrap()),
-        }
-        if step % 30 == 0 {
-            assert_counters_match(&fixture);
+    let mut steps = RandomSteps::new();
+    for number in 0..400 {
+        steps.take(number);
+        if number % 30 == 0 {
+            assert_counters_match(&steps.fixture);
         }
     }
+    let RandomSteps {
+        fixture, ada, bo, ..
+    } = steps;
     let now = fixture.mesh().status().unwrap();
     assert!(now.questions.iter().all(|count| *count > 0), "{now:?}");
     assert!(now.memories > 1 && now.tasks > 1, "{now:?}");
@@ -143,7 +69,7 @@ fn status_counters_match_the_rows_after_random_steps() {
         .unwrap();
     assert!(
         mesh.forget_peer(&person, "bo").unwrap(),
-        "and with it its questions"
+        "the peer is removed, and its questions with it"
     );
     assert_counters_match(&fixture);
 }
@@ -206,7 +132,7 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
     assert_eq!(
         since(&mut ada, now_ms + 1),
         [10],
-        "exact, though it lies between older ones"
+        "the event is found between older ones"
     );
     fixture.clock.advance_ms(31 * DAY_MS);
     emit(&mut ada, 20);
@@ -215,7 +141,7 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
     assert_eq!(
         since(&mut ada, 0).len(),
         11,
-        "up to the first that is young"
+        "old events are removed up to the first recent one"
     );
     fixture.clock.advance_ms(20 * DAY_MS);
     ada.mesh().sweep().unwrap();
@@ -223,7 +149,7 @@ fn event_log_is_swept_from_its_start_despite_clock_jumps() {
     assert_eq!(since(&mut ada, 0), [20]);
 }
 
-// Ledger: Mesh 16
+// Requirement: Mesh 16
 #[test]
 fn expired_state_entry_keeps_its_version_for_thirty_days() {
     let fixture = MeshFixture::new();
@@ -247,21 +173,13 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
     assert!(ada.mesh().entry(&place, "k").unwrap().exists());
     fixture.clock.advance_ms(1);
     assert!(!ada.mesh().entry(&place, "k").unwrap().exists());
-    assert_eq!(
-        ada.mesh()
-            .entries(
-                &place,
-                &EntryRange {
-                    prefix: "",
-                    after: "",
-                    bytes_max: 1_000
-                }
-            )
-            .unwrap()
-            .0,
-        []
-    );
-    assert_eq!(set(&mut ada, Some(60)), 2, "it counts up from what expired");
+    let all = EntryRange {
+        prefix: "",
+        after: "",
+        bytes_max: 1_000,
+    };
+    assert_eq!(ada.mesh().entries(&place, &all).unwrap().0, []);
+    assert_eq!(set(&mut ada, Some(60)), 2, "the version continues");
     fixture.clock.advance_ms(60_000);
     assert_eq!(ada.mesh().sweep().unwrap().state, 1);
     let filter = EventFilter {
@@ -276,7 +194,7 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
     assert_eq!(reported.data["version"], 3);
     fixture.clock.advance_ms(29 * DAY_MS);
     ada.mesh().sweep().unwrap();
-    assert_eq!(set(&mut ada, Some(1)), 4, "also after weeks");
+    assert_eq!(set(&mut ada, Some(1)), 4, "the version continues");
     fixture.clock.advance_ms(1_000);
     ada.mesh().sweep().unwrap();
     fixture.clock.advance_ms(30 * DAY_MS + 1);
@@ -284,7 +202,7 @@ fn expired_state_entry_keeps_its_version_for_thirty_days() {
     assert_eq!(
         count(&fixture, "SELECT count(*) FROM state"),
         0,
-        "then even its row goes"
+        "the row itself is removed"
     );
 }
 
@@ -318,29 +236,42 @@ fn migrated_first_schema_file_has_correct_counters() {
     assert_eq!(
         fixture.mesh().status().unwrap().questions,
         [0, 6, 4],
-        "what an older program does counts too"
+        "changes of an older program are counted"
     );
     assert_counters_match(&fixture);
 }
 
-// Ledger: Sharing 8, Tasks 14
+// Requirement: Sharing 8, Tasks 14
+#[test]
+fn status_tool_reports_a_counter_of_each_kind() {
+    let world = World::new();
+    let (ada, _bo) = sessions_with_rows_of_each_kind(&world);
+    let seen = ada.call("mesh_status", json!({}));
+    assert_eq!(
+        seen["questions"],
+        json!({ "open": 0, "answered": 1, "expired": 0 })
+    );
+    assert_eq!(seen["peers"], json!({ "alive": 2, "stale": 0, "dead": 0 }));
+    for (kind, count) in [
+        ("messages", 1),
+        ("claims", 1),
+        ("tasks", 2),
+        ("memories", 3),
+    ] {
+        assert_eq!(seen[kind], count, "{kind}");
+    }
+    let rows = world.rows();
+    let events: i64 = rows
+        .query_row("SELECT count(*) FROM event", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(seen["events"], events);
+}
+
+// Requirement: Sharing 8, Tasks 14
 #[test]
 fn status_tool_and_status_command_report_the_same_counters() {
     let world = World::new();
-    let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    bo.send_reply(&bo.next_question(), "5433");
-    ask.result();
-    ada.call(
-        "post",
-        json!({ "to": "bo", "body": "the port is 5433 now" }),
-    );
-    ada.call("claim", json!({ "resource": "deploy" }));
-    ada.call("create_task", json!({ "title": "one" }));
-    ada.call("create_task", json!({ "title": "two" }));
-    for text in ["the port is 5433", "and was 5432", "until May"] {
-        ada.call("remember", json!({ "text": text }));
-    }
+    let (ada, _bo) = sessions_with_rows_of_each_kind(&world);
     let seen = ada.call("mesh_status", json!({}));
     let keys: Vec<&str> = seen
         .as_object()
@@ -372,24 +303,6 @@ fn status_tool_and_status_command_report_the_same_counters() {
             "brakes"
         ]
     );
-    assert_eq!(
-        seen["questions"],
-        json!({ "open": 0, "answered": 1, "expired": 0 })
-    );
-    assert_eq!(seen["peers"], json!({ "alive": 2, "stale": 0, "dead": 0 }));
-    for (kind, count) in [
-        ("messages", 1),
-        ("claims", 1),
-        ("tasks", 2),
-        ("memories", 3),
-    ] {
-        assert_eq!(seen[kind], count, "{kind}");
-    }
-    let rows = world.rows();
-    let events: i64 = rows
-        .query_row("SELECT count(*) FROM event", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(seen["events"], events);
     let person = world.cli(&world.home(), &["status", "--json"]).json();
     for key in keys
         .iter()
@@ -399,7 +312,26 @@ fn status_tool_and_status_command_report_the_same_counters() {
     }
 }
 
-// Ledger: Mesh 15
+/// Opens two sessions and stores an answered question, a message, a claim, tasks and memories.
+fn sessions_with_rows_of_each_kind(world: &World) -> (Session, Session) {
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    bo.send_reply(&bo.next_question(), "5433");
+    ask.result();
+    ada.call(
+        "post",
+        json!({ "to": "bo", "body": "the port is 5433 now" }),
+    );
+    ada.call("claim", json!({ "resource": "deploy" }));
+    ada.call("create_task", json!({ "title": "one" }));
+    ada.call("create_task", json!({ "title": "two" }));
+    for text in ["the port is 5433", "and was 5432", "until May"] {
+        ada.call("remember", json!({ "text": text }));
+    }
+    (ada, bo)
+}
+
+// Requirement: Mesh 15
 #[test]
 fn gc_reports_the_removed_rows_of_each_kind() {
     let world = World::new();

@@ -132,7 +132,7 @@ fn database_writable_or_owned_by_others_is_refused() {
     }
 }
 
-// Ledger: Mesh 18
+// Requirement: Mesh 18
 #[test]
 fn killed_writer_releases_the_write_lock_and_rolls_back() {
     const HOLD: &str = "CLAUDE_MESH_TEST_HOLD";
@@ -165,7 +165,7 @@ fn killed_writer_releases_the_write_lock_and_rolls_back() {
         assert!(said.any(|line| line.unwrap().ends_with("holds")));
         assert!(
             free.execute_batch("BEGIN IMMEDIATE").is_err(),
-            "it holds the lock"
+            "the other process holds the lock"
         );
         writer.kill().unwrap();
         writer.wait().unwrap();

@@ -25,13 +25,13 @@ fn deadlock_between_two_claims_is_reported_at_once() {
     assert_eq!(
         holder_and_queue_names(&bo, "schema").1,
         owned(&["bo"]),
-        "its place is kept"
+        "the ticket is kept"
     );
     release(&bo, "deploy");
     assert_eq!(ada_waits.result()["status"], "granted");
 }
 
-// Ledger: Beyond 2
+// Requirement: Beyond 2
 #[test]
 fn claim_reports_a_deadlock_with_an_open_question_at_once() {
     let world = World::new();
@@ -42,7 +42,7 @@ fn claim_reports_a_deadlock_with_an_open_question_at_once() {
         json!({ "to": "ada", "question": "may I go on?" }),
     );
     ask.wait_for_progress("ada: stored");
-    assert_eq!(ada.questions().len(), 1, "it is shown");
+    assert_eq!(ada.questions().len(), 1, "the question is delivered");
     // Another session in the queue between them changes nothing.
     claim(&cy, "deploy", queue_at_once());
     let out = claim(&ada, "deploy", queue_and_wait());
@@ -63,7 +63,7 @@ fn await_reply_reports_a_deadlock_with_a_claim_wait_at_once() {
         json!({ "to": "ada", "question": "may I go on?", "timeout_seconds": 1 }),
     );
     assert_eq!(asked["status"], "timed_out");
-    assert_eq!(ada.questions().len(), 1, "it is shown");
+    assert_eq!(ada.questions().len(), 1, "the question is delivered");
     // The question interrupts a wait once.
     assert_eq!(
         claim(&ada, "deploy", queue_and_wait())["reason"],
@@ -84,7 +84,7 @@ fn await_reply_reports_a_deadlock_with_a_claim_wait_at_once() {
     assert_eq!(ada_waits.result()["status"], "granted");
 }
 
-// Ledger: Beyond 2
+// Requirement: Beyond 2
 #[test]
 fn await_reply_reports_a_deadlock_to_the_session_closing_it() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! How far a question came, as it is reported whatever fails: `delivery`, progress, event log.
+//! The delivery states of a question, reported correctly whatever fails: `delivery`, progress, event log.
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -13,7 +13,7 @@ use claude_mesh::platform::id::QuestionId;
 use claude_mesh::platform::process;
 use serde_json::{Value, json};
 
-use crate::support::{InboxSession, SERVER_SCRIPT, attached_context, start_ask};
+use crate::support::{InboxClient, InboxSession, attached_context, start_ask};
 use crate::support::{MeshFixture, set_session_activity};
 use crate::support::{Session, World, program, wait_until};
 use crate::wake_attempts::{delivery, next_wake_action, rest_for, wake_attempts};
@@ -42,14 +42,14 @@ fn interrupted_ask_in_a_session_shell_reports_its_delivery() {
     ada.discover();
     ada.call("mesh_status", json!({}));
     std::fs::write(folder.join("go"), "go\n").unwrap();
-    wait_until("it is asked", || {
+    wait_until("the question is stored", || {
         let open = "SELECT count(*) FROM wait_question";
         let count: i64 = world.rows().query_row(open, [], |row| row.get(0)).unwrap();
         count == 1
     });
     let _asks = start_ask(&bo, "ada", "which port?");
     let asked = || std::fs::read_to_string(folder.join("asked")).unwrap();
-    wait_until("it is interrupted", || asked().ends_with("}\n"));
+    wait_until("the ask is interrupted", || asked().ends_with("}\n"));
     let interrupted: Value = serde_json::from_str(&asked()).unwrap();
     assert_eq!(interrupted["status"], "interrupted", "{interrupted}");
     assert_eq!(interrupted["questions"][0]["question"], "which port?");
@@ -180,7 +180,8 @@ fn dropped_wake_line_is_reposted_and_never_reported_failed() {
     let world = World::new();
     let ada = world.session("ada");
     let mut first = true;
-    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], SERVER_SCRIPT, move || {
+    let client = InboxClient::new("bo", "idle");
+    let bo = InboxSession::open_client(&world, &client, move || {
         !std::mem::replace(&mut first, false)
     });
     let ask = start_ask(&ada, "bo", "which port?");
@@ -202,7 +203,8 @@ fn wake_lines_respect_the_inbox_rate_limit() {
     world.set("CLAUDE_MESH_WAKE_BUDGET", "1000");
     let ada = world.session("ada");
     let (mut space, mut then) = (25.5_f64, Instant::now());
-    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], SERVER_SCRIPT, move || {
+    let client = InboxClient::new("bo", "idle");
+    let bo = InboxSession::open_client(&world, &client, move || {
         space = (space + then.elapsed().as_secs_f64() * 0.5).min(25.5) - 1.0;
         then = Instant::now();
         space >= 0.0
@@ -305,7 +307,7 @@ fn newer_of_two_calls_is_interrupted_and_the_other_answered() {
     assert_eq!(ada.call("await_reply", await_reply)["answer"], "public");
 }
 
-// Ledger: Beyond 7
+// Requirement: Beyond 7
 #[test]
 fn busy_or_dialog_session_is_never_reported_failed() {
     for activity in ["busy", "waiting"] {
@@ -320,7 +322,7 @@ fn busy_or_dialog_session_is_never_reported_failed() {
                 after_ms: Some(2_000),
                 needs_person: (activity == "waiting").then_some(PersonAlert::Dialog),
             };
-            assert_eq!(next_wake_action(&mut bo), waits, "one line is enough");
+            assert_eq!(next_wake_action(&mut bo), waits, "one wake line is enough");
             let reported = delivery(&mut ada, id);
             assert_eq!(
                 (reported.wake, reported.shown_at_ms),
@@ -360,7 +362,7 @@ fn question_survives_a_hook_killed_before_its_output_is_read() {
     let mut stdin = hook.stdin.take().unwrap();
     stdin.write_all(prompt.to_string().as_bytes()).unwrap();
     drop(stdin);
-    wait_until("it is committed", || {
+    wait_until("the question is committed", || {
         open_question_delivery(&world)["shown_times"] == 1
     });
     hook.kill().unwrap();
@@ -408,7 +410,11 @@ fn ignored_question_is_reported_only_as_shown() {
     is_shown("hook", 2);
     assert!(bo.session.stop("t1", true).is_some());
     is_shown("hook", 3);
-    assert_eq!(bo.session.stop("t1", true), None, "it lets go");
+    assert_eq!(
+        bo.session.stop("t1", true),
+        None,
+        "the turn ends at the limit"
+    );
     bo.session.register("idle");
     assert!(bo.session.prompt("t2").unwrap().contains("which port?"));
     is_shown("hook", 4);

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::World;
 
-// Ledger: Ask 12, Beyond 3
+// Requirement: Ask 12, Beyond 3
 #[test]
 fn answer_wakes_its_asker_before_the_next_poll() {
     let world = World::new();
@@ -42,7 +42,7 @@ fn missed_doorbell_is_covered_by_the_next_poll() {
     assert_eq!(ask.result()["answer"], "5433");
 }
 
-// Ledger: Beyond 3
+// Requirement: Beyond 3
 #[test]
 fn idle_server_never_wakes_up() {
     let world = World::new();
@@ -56,7 +56,7 @@ fn idle_server_never_wakes_up() {
     assert_eq!(
         ada.count_wakeups(),
         before,
-        "what others commit does not wake it"
+        "commits of other sessions do not wake it"
     );
 }
 
@@ -81,10 +81,10 @@ fn waiting_session_is_not_woken_by_questions_of_others() {
         bo.send_reply(&bo.next_question(), "yes");
         assert_eq!(ask.result()["status"], "answered");
     }
-    // Its own polls are due every two seconds and wake one or two threads each. The last poll may not be over yet.
-    let looks = began.elapsed().as_secs() / 2 + 2;
+    // Its own polls are due every two seconds and wake one or two threads each. The last poll may still run.
+    let polls = began.elapsed().as_secs() / 2 + 2;
     let woken = cy.count_wakeups() - before;
-    assert!(woken <= looks * 3, "woken {woken} times in {looks} looks");
+    assert!(woken <= polls * 3, "woken {woken} times in {polls} polls");
     di.send_reply(&di.next_question(), "done");
     assert_eq!(waits.result()["answer"], "done");
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::event_calls::{emit, event_types, events, events_in};
 use crate::support::{Session, World};
 
-// Ledger: Sharing 7
+// Requirement: Sharing 7
 #[test]
 fn operations_are_logged_and_type_globs_filter_events() {
     let world = World::new();
@@ -31,7 +31,7 @@ fn operations_are_logged_and_type_globs_filter_events() {
     assert_eq!(
         joined_types(json!([])),
         joined_types(json!(null)),
-        "none named is all"
+        "a filter without types returns all"
     );
     let refused = events(&ada, json!({ "types": "project.*" }))["error"]["message"].clone();
     assert_eq!(
@@ -165,11 +165,11 @@ fn events_next_cursor_advances_past_unmatched_events() {
     assert_eq!(
         newest,
         [24, 27],
-        "without a beginning the newest, oldest first"
+        "without a start, the newest events are returned, oldest first"
     );
 }
 
-// Ledger: Sharing 7
+// Requirement: Sharing 7
 #[test]
 fn events_since_is_exact_to_the_millisecond() {
     let world = World::new();
@@ -177,7 +177,7 @@ fn events_since_is_exact_to_the_millisecond() {
     for number in 0..5 {
         emit(&ada, "project.step", json!(number));
         let moment = events(&ada, json!({ "limit": 1 }))["events"][0]["at"].clone();
-        crate::support::wait_until("the clock goes on", || {
+        crate::support::wait_until("the clock advances", || {
             let now = claude_mesh::platform::Clock::now(&claude_mesh::platform::SystemClock::new());
             claude_mesh::platform::clock::rfc3339(now.wall_ms).as_str() > moment.as_str().unwrap()
         });
@@ -201,7 +201,7 @@ fn events_since_is_exact_to_the_millisecond() {
     assert_eq!(since("1999-01-01T00:00:00+02:00").len(), 5);
 }
 
-// Ledger: Sharing 7
+// Requirement: Sharing 7
 #[test]
 fn poll_inbox_returns_each_subscribed_event_once() {
     let world = World::new();
@@ -226,7 +226,7 @@ fn poll_inbox_returns_each_subscribed_event_once() {
     assert_eq!(
         received(&ada),
         (1..=50).collect::<Vec<_>>(),
-        "at most fifty at a time"
+        "a page has at most fifty events"
     );
     assert_eq!(received(&ada), (51..=60).collect::<Vec<_>>(), "the rest");
     assert_eq!(received(&ada), [0; 0], "once");
@@ -301,7 +301,7 @@ fn large_event_pages_stay_within_the_result_size_limit() {
     assert_eq!(received, read);
 }
 
-// Ledger: Beyond 4
+// Requirement: Beyond 4
 #[test]
 fn concurrent_writers_give_all_readers_one_event_order() {
     let world = World::new();
@@ -344,7 +344,7 @@ fn concurrent_writers_give_all_readers_one_event_order() {
         assert_eq!(
             numbers,
             (0..100).collect::<Vec<_>>(),
-            "each in its own order, none lost"
+            "the events of each writer are complete and in order"
         );
     }
     let people = world.cli(

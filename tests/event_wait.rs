@@ -37,7 +37,7 @@ fn events_wait_returns_the_matching_event() {
     assert_eq!(
         event_types(&at_once),
         ["project.built"],
-        "what is there already"
+        "a wait returns earlier events at once"
     );
 }
 
@@ -109,11 +109,11 @@ fn question_interrupts_an_events_wait_without_losing_events() {
     assert_eq!(
         event_types(&events(&ada, wait)),
         ["project.done"],
-        "nothing is missed"
+        "the wait misses no event"
     );
 }
 
-// Ledger: Beyond 3
+// Requirement: Beyond 3
 #[test]
 fn events_wait_is_woken_by_the_doorbell() {
     let world = World::new();

@@ -58,7 +58,7 @@ fn expertise_ranking_puts_answerers_first_and_asks_nobody() {
         expertise_ranking(&bo, "kubernetes"),
         [without_reason("ada"), without_reason("cy")]
     );
-    assert_eq!(events(), before, "no peer was asked, nothing was written");
+    assert_eq!(events(), before, "the call writes nothing");
     assert!(
         ada.call("list_peers", json!({}))["peers"][0]
             .get("why")

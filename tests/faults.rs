@@ -1,4 +1,4 @@
-//! Bad surroundings: full disk, missing permissions, held lock, no watcher. Each gives a clear error or the documented
+//! Environment faults: full disk, missing permissions, held lock, no watcher. Each gives a clear error or the documented
 //! fallback; nothing is lost or half-written, and the server keeps running.
 use std::fs;
 use std::io::Write;
@@ -249,23 +249,19 @@ fn file_in_place_of_the_mesh_folder_is_reported_and_kept() {
     assert_hooks_print_nothing(&world, &ada, None);
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
     fs::remove_file(&path).unwrap();
-    assert_eq!(ada.name(), "ada", "without it, everything works");
+    assert_eq!(ada.name(), "ada", "the session works without the file");
 }
 
-// Ledger: Ask 10
+// Requirement: Ask 10
 #[test]
-fn held_write_lock_delays_calls_but_not_hooks() {
+fn held_write_lock_does_not_delay_hooks() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let first = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
-    first.wait_for_progress("bo: stored");
+    let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    ask.wait_for_progress("bo: stored");
     let holder = world.rows();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let began = Instant::now();
-    let second = ada.start(
-        "ask_peer",
-        json!({ "to": "bo", "question": "which schema?" }),
-    );
     let ran = bo.raw_hook(
         "UserPromptSubmit",
         hook_payload("UserPromptSubmit").as_bytes(),
@@ -296,6 +292,21 @@ fn held_write_lock_delays_calls_but_not_hooks() {
         starting.elapsed()
     );
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
+}
+
+#[test]
+fn held_write_lock_delays_writing_calls_until_its_release() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let first = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
+    first.wait_for_progress("bo: stored");
+    let holder = world.rows();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = Instant::now();
+    let second = ada.start(
+        "ask_peer",
+        json!({ "to": "bo", "question": "which schema?" }),
+    );
     // A server with a call that waits for the lock still answers other calls.
     let listing_began = Instant::now();
     for _ in 0..3 {
@@ -316,7 +327,7 @@ fn held_write_lock_delays_calls_but_not_hooks() {
     });
     assert!(
         second.is_open() && ada.progress(second.id).is_empty(),
-        "it waits"
+        "the call waits for the lock"
     );
     holder.execute_batch("ROLLBACK").unwrap();
     second.wait_for_progress("bo: stored");

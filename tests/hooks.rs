@@ -9,7 +9,7 @@ fn payload(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-// Ledger: Ask 8
+// Requirement: Ask 8
 #[test]
 fn session_start_hook_prints_own_name_and_active_peers() {
     let world = World::new();
@@ -58,7 +58,7 @@ fn hooks_ignore_a_plain_headless_run() {
     assert!(!world.database().exists());
 }
 
-// Ledger: Ask 10
+// Requirement: Ask 10
 #[test]
 fn hooks_log_invalid_input_and_print_nothing() {
     let world = World::new();
@@ -138,7 +138,7 @@ fn prompt_hook_attaches_questions_to_a_notification() {
     assert!(output.out.contains("which port?"), "{output:?}");
 }
 
-// Ledger: Beyond 12
+// Requirement: Beyond 12
 #[test]
 fn prompt_hook_limits_its_text_and_counts_omitted_questions() {
     let world = World::new();
@@ -171,7 +171,7 @@ fn prompt_hook_limits_its_text_and_counts_omitted_questions() {
     assert_eq!(shown, counted, "only what was in the text counts as shown");
 }
 
-// Ledger: Ask 8
+// Requirement: Ask 8
 #[test]
 fn stop_hook_blocks_while_a_question_is_unanswered() {
     let world = World::new();
@@ -188,7 +188,7 @@ fn stop_hook_blocks_while_a_question_is_unanswered() {
     assert_eq!(bo.stop("t1", true), None);
 }
 
-// Ledger: Beyond 11
+// Requirement: Beyond 11
 #[test]
 fn stop_hook_blocks_twice_per_turn_and_three_times_per_question() {
     let world = World::new();
@@ -214,7 +214,7 @@ fn stop_hook_blocks_twice_per_turn_and_three_times_per_question() {
     assert_eq!(ask.result()["answer"], "5433");
 }
 
-// Ledger: Beyond 11
+// Requirement: Beyond 11
 #[test]
 fn stop_hook_blocks_one_turn_at_most_five_times() {
     let world = World::new();
@@ -231,7 +231,7 @@ fn stop_hook_blocks_one_turn_at_most_five_times() {
     assert_eq!(bo.questions().len(), 8);
 }
 
-// Ledger: Ask 8, Beyond 12
+// Requirement: Ask 8, Beyond 12
 #[test]
 fn prompt_hook_attaches_an_open_question_in_each_turn() {
     let world = World::new();

@@ -1,7 +1,7 @@
 //! Inspecting an installation: each problem is found and named with its fix.
 use std::fs;
 
-use crate::support::install_home::{Home, PROGRAMS, json_of, now, read, write};
+use crate::support::install_home::{InstallHome, PROGRAMS, json_of, now, read, write};
 use claude_mesh::setup::{InstallOptions, InstallScope, Severity, WakeMethod, inspect, install};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ fn inspect_finds_no_problem_after_install() {
         InstallScope::Project,
         InstallScope::Local,
     ] {
-        let home = Home::new();
+        let home = InstallHome::new();
         home.install(scope);
         assert_eq!(home.findings(Severity::Problem), []);
         assert_eq!(home.findings(Severity::Note), []);
@@ -22,7 +22,7 @@ fn inspect_finds_no_problem_after_install() {
 
 #[test]
 fn inspect_reports_missing_server_and_hooks_before_install() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.assert_problem("no server entry", Some("claude-mesh install"));
     home.assert_problem("no hook is wired", Some("claude-mesh install"));
     home.assert_note("no permission rule");
@@ -30,7 +30,7 @@ fn inspect_reports_missing_server_and_hooks_before_install() {
 
 #[test]
 fn inspect_reports_hooks_installed_in_two_scopes() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::User);
     home.install(InstallScope::Project);
     home.assert_problem(
@@ -41,7 +41,7 @@ fn inspect_reports_hooks_installed_in_two_scopes() {
 
 #[test]
 fn claim_guard_hook_is_installed_on_request_and_kept() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::User);
     let plain = read(&home.settings());
     assert!(!plain.contains("claim-guard"));
@@ -77,7 +77,7 @@ fn claim_guard_hook_is_installed_on_request_and_kept() {
 
 #[test]
 fn inspect_requires_the_claim_guard_for_every_edit_tool() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::User);
     let mut settings = json_of(&home.settings());
     let program = home.places.programs.join("claude-mesh-claim-guard");
@@ -92,7 +92,7 @@ fn inspect_requires_the_claim_guard_for_every_edit_tool() {
 
 #[test]
 fn inspect_reports_a_missing_or_unusable_program() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::User);
     let poll = home.places.programs.join("claude-mesh-inbox-poll");
     write(&poll, "#!/bin/sh\n", 0o644);
@@ -103,7 +103,7 @@ fn inspect_reports_a_missing_or_unusable_program() {
 
 #[test]
 fn inspect_reports_a_bare_program_name_missing_from_path() {
-    let mut home = Home::new();
+    let mut home = InstallHome::new();
     home.install(InstallScope::Project);
     home.places.search_path.clear();
     home.assert_problem("is not in PATH", Some("claude-mesh install --project"));
@@ -111,7 +111,7 @@ fn inspect_reports_a_bare_program_name_missing_from_path() {
 
 #[test]
 fn inspect_reports_hooks_and_server_of_two_installations() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::User);
     let other = home.places.home.join("other");
     for name in PROGRAMS {
@@ -135,7 +135,7 @@ fn inspect_reports_hooks_and_server_of_two_installations() {
 
 #[test]
 fn inspect_reports_an_outdated_hook_and_install_repairs_it() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::User);
     let mut settings = json_of(&home.settings());
     let hook = &mut settings["hooks"]["SessionEnd"][0]["hooks"][0];
@@ -151,7 +151,7 @@ fn inspect_reports_an_outdated_hook_and_install_repairs_it() {
 
 #[test]
 fn inspect_reports_how_idle_sessions_are_woken() {
-    let home = Home::with_files(&[(
+    let home = InstallHome::with_files(&[(
         InstallScope::User,
         "settings",
         r#"{"crossSessionInbound": "refuse"}"#,
@@ -180,7 +180,7 @@ fn inspect_reports_how_idle_sessions_are_woken() {
 
 #[test]
 fn install_repairs_a_rewake_hook_that_blocks_its_session() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.wake(InstallScope::User, WakeMethod::Rewake);
     let held_up = read(&home.settings()).replace("\"asyncRewake\": true", "\"async\": false");
     write(&home.settings(), &held_up, 0o600);
@@ -192,7 +192,7 @@ fn install_repairs_a_rewake_hook_that_blocks_its_session() {
 
 #[test]
 fn inspect_reports_settings_that_disable_claude_mesh() {
-    let home = Home::with_files(&[(
+    let home = InstallHome::with_files(&[(
         InstallScope::Local,
         "settings",
         r#"{"disableAllHooks": true, "disabledMcpjsonServers": ["claude-mesh"],
@@ -209,7 +209,7 @@ fn inspect_reports_settings_that_disable_claude_mesh() {
 
 #[test]
 fn inspect_reports_a_mesh_path_hidden_from_hooks() {
-    let home = Home::with_files(&[(
+    let home = InstallHome::with_files(&[(
         InstallScope::User,
         "servers",
         r#"{"mcpServers": {"claude-mesh": {"command": "claude-mesh-server",
@@ -224,7 +224,7 @@ fn inspect_reports_a_mesh_path_hidden_from_hooks() {
 
 #[test]
 fn inspect_reports_an_invalid_file_not_a_missing_entry() {
-    let home = Home::with_files(&[(InstallScope::User, "servers", "{\n  oops\n}")]);
+    let home = InstallHome::with_files(&[(InstallScope::User, "servers", "{\n  oops\n}")]);
     home.assert_problem("line 2, column 3", None);
     assert!(
         home.findings(Severity::Problem)
@@ -235,7 +235,7 @@ fn inspect_reports_an_invalid_file_not_a_missing_entry() {
 
 #[test]
 fn findings_serialize_to_json() {
-    let home = Home::new();
+    let home = InstallHome::new();
     let findings = serde_json::to_value(inspect(&home.places)).unwrap();
     assert_eq!(
         findings[0],

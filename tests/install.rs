@@ -8,12 +8,12 @@ use claude_mesh::setup::{
 };
 use serde_json::json;
 
-use crate::support::install_home::{Home, json_of, mode, now, read, write};
+use crate::support::install_home::{InstallHome, json_of, mode, now, read, write};
 
-// Ledger: Ask 5
+// Requirement: Ask 5
 #[test]
 fn first_install_creates_both_files_private_to_the_owner() {
-    let home = Home::new();
+    let home = InstallHome::new();
     let applied = home.install(InstallScope::User);
     let written: Vec<_> = applied.written.iter().map(|it| &it.path).collect();
     assert_eq!(written, [&home.settings(), &home.servers()]);
@@ -34,7 +34,7 @@ fn first_install_creates_both_files_private_to_the_owner() {
     );
 }
 
-// Ledger: Ask 5
+// Requirement: Ask 5
 #[test]
 fn second_install_writes_nothing() {
     for scope in [
@@ -42,7 +42,7 @@ fn second_install_writes_nothing() {
         InstallScope::Project,
         InstallScope::Local,
     ] {
-        let home = Home::with_files(&[(scope, "settings", "{\"model\": \"opus\"}")]);
+        let home = InstallHome::with_files(&[(scope, "settings", "{\"model\": \"opus\"}")]);
         home.install(scope);
         let before = home.all_files();
         assert!(
@@ -63,7 +63,7 @@ fn rewake_hook_is_installed_kept_and_uninstalled() {
         InstallScope::Local,
     ] {
         let before = "{\n  \"model\": \"opus\"\n}\n";
-        let home = Home::with_files(&[(scope, "settings", before)]);
+        let home = InstallHome::with_files(&[(scope, "settings", before)]);
         let settings = home.file(scope, "settings");
         home.install(scope);
         let plain = read(&settings);
@@ -89,7 +89,8 @@ fn rewake_hook_is_installed_kept_and_uninstalled() {
 
 #[test]
 fn install_backup_keeps_content_and_mode() {
-    let home = Home::with_files(&[(InstallScope::User, "servers", "{\"oauth\": \"secret\"}")]);
+    let home =
+        InstallHome::with_files(&[(InstallScope::User, "servers", "{\"oauth\": \"secret\"}")]);
     let applied = home.install(InstallScope::User);
     let backup = applied.written[1].backup.clone().unwrap();
     assert_eq!(
@@ -103,7 +104,7 @@ fn install_backup_keeps_content_and_mode() {
 #[test]
 fn install_keeps_the_file_mode() {
     for kept in [0o600, 0o644, 0o640, 0o400] {
-        let home = Home::new();
+        let home = InstallHome::new();
         write(&home.settings(), "{}", kept);
         let applied = home.install(InstallScope::User);
         assert_eq!(mode(&home.settings()), kept);
@@ -113,7 +114,7 @@ fn install_keeps_the_file_mode() {
 
 #[test]
 fn install_backups_of_one_second_get_distinct_names() {
-    let home = Home::with_files(&[(InstallScope::User, "settings", "{\"a\": 1}")]);
+    let home = InstallHome::with_files(&[(InstallScope::User, "settings", "{\"a\": 1}")]);
     home.install(InstallScope::User);
     let wired = read(&home.settings());
     let applied = home.uninstall(InstallScope::User);
@@ -130,7 +131,7 @@ fn uninstall_removes_files_that_install_created() {
         InstallScope::Project,
         InstallScope::Local,
     ] {
-        let home = Home::new();
+        let home = InstallHome::new();
         home.install(scope);
         assert!(!home.all_files().is_empty());
         assert!(home.uninstall(scope).written.iter().all(|it| it.removed));
@@ -141,7 +142,7 @@ fn uninstall_removes_files_that_install_created() {
 
 #[test]
 fn uninstall_removes_a_created_file_after_a_later_install() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::User);
     let options = InstallOptions {
         confirm_answers: true,
@@ -156,7 +157,7 @@ fn uninstall_removes_a_created_file_after_a_later_install() {
 
 #[test]
 fn uninstall_keeps_an_empty_object_that_existed_before() {
-    let home = Home::with_files(&[
+    let home = InstallHome::with_files(&[
         (InstallScope::User, "settings", "{}\n"),
         (InstallScope::User, "servers", "{}"),
     ]);
@@ -168,7 +169,7 @@ fn uninstall_keeps_an_empty_object_that_existed_before() {
 
 #[test]
 fn install_rewrites_the_target_of_a_symlink() {
-    let home = Home::new();
+    let home = InstallHome::new();
     let real = home.root.path().join("dotfiles/claude.json");
     write(&real, "{\"model\": \"opus\"}\n", 0o644);
     fs::create_dir_all(&home.places.claude_dir).unwrap();
@@ -188,14 +189,14 @@ fn install_rewrites_the_target_of_a_symlink() {
 
 #[test]
 fn install_follows_a_dangling_symlink_and_refuses_a_loop() {
-    let home = Home::new();
+    let home = InstallHome::new();
     fs::create_dir_all(&home.places.claude_dir).unwrap();
     symlink("../elsewhere/s.json", home.settings()).unwrap();
     home.install(InstallScope::User);
     assert!(home.settings().is_symlink());
     assert!(json_of(&home.places.home.join("elsewhere/s.json"))["hooks"].is_object());
 
-    let home = Home::new();
+    let home = InstallHome::new();
     fs::create_dir_all(&home.places.claude_dir).unwrap();
     symlink("settings.json", home.settings()).unwrap();
     let refused = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap_err();
@@ -216,7 +217,7 @@ fn install_writes_nothing_when_one_file_is_invalid() {
             56,
         ),
     ] {
-        let home = Home::with_files(&[
+        let home = InstallHome::with_files(&[
             (InstallScope::User, "settings", "{}"),
             (InstallScope::User, "servers", broken),
         ]);
@@ -246,7 +247,7 @@ fn install_refuses_settings_of_an_unexpected_type() {
         ("{\n\n\"permissions\": {\"allow\": \"all\"}}", 3, 26),
         ("{\"hooks\": {\n\"Stop\": [], \"Stop\": []}}", 2, 13),
     ] {
-        let home = Home::with_files(&[(InstallScope::User, "settings", broken)]);
+        let home = InstallHome::with_files(&[(InstallScope::User, "settings", broken)]);
         match install(&home.places, InstallScope::User, InstallOptions::default()) {
             Err(InstallError::Malformed {
                 line: at_line,
@@ -261,7 +262,7 @@ fn install_refuses_settings_of_an_unexpected_type() {
 
 #[test]
 fn install_keeps_a_change_made_after_planning() {
-    let home = Home::with_files(&[(
+    let home = InstallHome::with_files(&[(
         InstallScope::User,
         "servers",
         "{\n  \"numStartups\": 1\n}\n",
@@ -288,7 +289,7 @@ fn install_keeps_a_change_made_after_planning() {
 
 #[test]
 fn install_stops_at_a_file_broken_after_planning() {
-    let home = Home::with_files(&[(InstallScope::User, "servers", "{}")]);
+    let home = InstallHome::with_files(&[(InstallScope::User, "servers", "{}")]);
     let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
     write(&home.servers(), "{\"half\": ", 0o600);
     let halted = plan.apply(now()).unwrap_err();
@@ -301,7 +302,7 @@ fn install_stops_at_a_file_broken_after_planning() {
 #[test]
 fn install_into_an_unwritable_folder_changes_nothing() {
     // Permissions do not bind root, so a file is in place of the folder: the same step fails for every user.
-    let mut home = Home::with_files(&[(InstallScope::User, "settings", "{}")]);
+    let mut home = InstallHome::with_files(&[(InstallScope::User, "settings", "{}")]);
     let folder = home.places.home.join("gone");
     home.places.claude_json = folder.join(".claude.json");
     let plan = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap();
@@ -324,16 +325,16 @@ fn install_into_an_unwritable_folder_changes_nothing() {
 
 #[test]
 fn install_refuses_a_path_that_is_not_a_file() {
-    let home = Home::new();
+    let home = InstallHome::new();
     fs::create_dir_all(home.settings()).unwrap();
     let refused = install(&home.places, InstallScope::User, InstallOptions::default()).unwrap_err();
     assert!(refused.to_string().ends_with("not a file"), "{refused}");
 }
 
-// Ledger: Ask 5
+// Requirement: Ask 5
 #[test]
 fn project_install_writes_no_machine_specific_path() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::Project);
     let (settings, servers) = (
         home.file(InstallScope::Project, "settings"),
@@ -355,7 +356,7 @@ fn project_install_writes_no_machine_specific_path() {
 
 #[test]
 fn uninstall_keeps_a_server_entry_used_by_another_scope() {
-    let home = Home::new();
+    let home = InstallHome::new();
     home.install(InstallScope::Project);
     home.install(InstallScope::Local);
     let servers = home.file(InstallScope::Local, "servers");
@@ -367,7 +368,7 @@ fn uninstall_keeps_a_server_entry_used_by_another_scope() {
 
 #[test]
 fn project_install_requires_an_existing_project() {
-    let home = Home::new();
+    let home = InstallHome::new();
     let nowhere = home
         .places
         .clone()
@@ -380,7 +381,7 @@ fn project_install_requires_an_existing_project() {
 
 #[test]
 fn install_uses_a_relocated_config_folder() {
-    let home = Home::new();
+    let home = InstallHome::new();
     let moved = home.places.home.join("elsewhere/claude");
     let places = InstallPaths::new(&home.places.home, Some(&moved), &home.places.programs);
     let plan = install(&places, InstallScope::User, InstallOptions::default()).unwrap();
@@ -396,7 +397,7 @@ fn install_uses_a_relocated_config_folder() {
 
 #[test]
 fn install_diff_masks_secrets() {
-    let home = Home::with_files(&[(
+    let home = InstallHome::with_files(&[(
         InstallScope::User,
         "servers",
         "{\n  \"oauthToken\": \"hunter2\",\n  \"id\": \"0f3a9c81d2e47b56\"\n}\n",

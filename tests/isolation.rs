@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::support::World;
 
-// Ledger: Mesh 1
+// Requirement: Mesh 1
 #[test]
 fn wall_withstands_a_thousand_attempts_to_cross_it() {
     let world = World::new();
@@ -80,7 +80,7 @@ fn project_file_above_a_wall_moves_no_session_across_it() {
     write_wall_map(&world, r#"{"meshes": {"~/mono/acme": "acme"}}"#);
     let walled = world.home().join(".claude-mesh/meshes/acme/mesh.db");
     let inside = world.session("mono/acme");
-    assert_eq!(inside.name(), "mono", "the file names it all the same");
+    assert_eq!(inside.name(), "mono", "the file still names the peer");
     let second = world.session("mono/acme");
     let file = inside.folder.join("a.rs");
     let claimed = second.call(
@@ -95,7 +95,10 @@ fn project_file_above_a_wall_moves_no_session_across_it() {
     inside.stop("1", false);
     let status = inside.call("mesh_status", json!({}));
     assert_eq!(status["path"], walled.to_str().unwrap());
-    assert!(!world.database().exists(), "nothing of it is outside");
+    assert!(
+        !world.database().exists(),
+        "the default database is not created"
+    );
 
     let outside = world.session("mono/other");
     assert_eq!(outside.call("list_peers", json!({}))["peers"], json!([]));
@@ -132,7 +135,7 @@ fn commands_and_sessions_agree_on_the_mesh_of_a_folder() {
     }
 }
 
-// Ledger: Ask 3, Mesh 1
+// Requirement: Ask 3, Mesh 1
 #[test]
 fn mesh_db_path_overrides_walls_for_hooks_and_server() {
     let mut world = World::new();
@@ -144,7 +147,7 @@ fn mesh_db_path_overrides_walls_for_hooks_and_server() {
     assert!(elsewhere.exists() && !world.database().exists());
     assert!(
         world.home().join("elsewhere/team.db.d/sessions").exists(),
-        "bells and locks follow the file"
+        "doorbells and locks are beside the database file"
     );
     world.environment.clear();
     let folder = world.home().join(".claude-mesh");

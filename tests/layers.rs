@@ -181,7 +181,7 @@ fn every_source_file_starts_with_a_doc_comment() {
     }
 }
 
-// Ledger: Ask 4
+// Requirement: Ask 4
 #[test]
 fn program_entry_points_are_at_most_twelve_lines() {
     for entry_point in [
@@ -202,7 +202,7 @@ fn program_entry_points_are_at_most_twelve_lines() {
 }
 
 /// The hooks are the programs that need no feature; what they are built from is what is left without any.
-// Ledger: Beyond 10
+// Requirement: Beyond 10
 #[test]
 fn hooks_build_without_async_runtime_cli_parser_and_watcher() {
     let tree = |features: &[&str]| {

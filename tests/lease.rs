@@ -38,13 +38,13 @@ fn lapsed_lease_of_a_busy_session_holds_for_ten_leases() {
     assert!(claims(&mut ada));
     set_session_activity(&mut ada, "busy");
     fixture.clock.advance_ms(60_000);
-    assert!(!claims(&mut bo), "its build takes a while");
-    assert!(claims(&mut ada), "claimed again, the count starts again");
+    assert!(!claims(&mut bo), "a busy session keeps its claim");
+    assert!(claims(&mut ada), "a renewal starts the lease again");
     fixture.clock.advance_ms(99_999);
     assert!(!claims(&mut bo));
     assert_eq!(deploy_holder(&mut bo).as_deref(), Some("ada"));
     fixture.clock.advance_ms(1);
-    assert!(claims(&mut bo), "forgotten");
+    assert!(claims(&mut bo), "the expired lease is removed");
 }
 
 #[test]

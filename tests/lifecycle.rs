@@ -77,7 +77,7 @@ fn is_running(pid: i32) -> bool {
         .is_some_and(|at| !stat[at..].starts_with(") Z"))
 }
 
-// Ledger: Mesh 1, Beyond 14
+// Requirement: Mesh 1, Beyond 14
 #[test]
 fn server_exits_when_stdin_closes_and_ends_its_session() {
     let world = World::new();
@@ -113,7 +113,7 @@ fn server_exits_on_a_signal_during_a_blocking_call() {
     assert_eq!(bo.questions()[0]["asker_waiting"], false);
 }
 
-// Ledger: Beyond 14
+// Requirement: Beyond 14
 #[test]
 fn server_exits_when_its_client_is_killed_with_stdin_open() {
     let world = World::new();
@@ -140,7 +140,7 @@ fn server_of_a_killed_client_wakes_its_waiting_askers() {
         .join("bell");
     let _ = std::fs::remove_file(&doorbell);
     bo.kill_client();
-    wait_until("her doorbell is written", || doorbell.exists());
+    wait_until("the doorbell of ada is written", || doorbell.exists());
     let left = "SELECT count(*) FROM event WHERE type = 'peer.left' AND subject = 'bo'";
     let left: i64 = world.rows().query_row(left, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);
@@ -172,7 +172,7 @@ fn server_below_a_wrapper_exits_when_its_client_is_killed() {
     artifacts.assert_removed(&world, &ada, "bo");
 }
 
-// Ledger: Beyond 14
+// Requirement: Beyond 14
 #[test]
 fn killed_server_leaves_its_peer_to_the_next_server() {
     let world = World::new();
@@ -194,7 +194,7 @@ fn killed_server_leaves_its_peer_to_the_next_server() {
     );
 }
 
-// Ledger: Mesh 4
+// Requirement: Mesh 4
 #[test]
 fn killed_session_is_evicted_by_the_next_listing() {
     let world = World::new();
@@ -248,7 +248,7 @@ fn tool_listing_in_a_session_shell_creates_no_mesh_files() {
     assert!(!world.home().join(".claude-mesh").exists());
 }
 
-// Ledger: Beyond 9
+// Requirement: Beyond 9
 #[test]
 fn client_in_a_session_shell_gets_a_separate_peer() {
     let world = World::new();
@@ -279,7 +279,7 @@ fn next_sweep_removes_the_doorbell_of_a_killed_server() {
     assert_eq!(
         std::fs::read_dir(doorbells).unwrap().count(),
         1,
-        "ada's own hangs on"
+        "the doorbell folder of ada remains"
     );
     drop(ada);
 }
@@ -302,5 +302,5 @@ fn blocking_call_does_not_delay_exit_when_stdin_closes() {
         began.elapsed()
     );
     assert_eq!(ada.call("list_peers", json!({}))["peers"], json!([]));
-    assert_eq!(ada.questions().len(), 1, "what was asked stays open");
+    assert_eq!(ada.questions().len(), 1, "the question stays open");
 }

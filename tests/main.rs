@@ -36,7 +36,7 @@ mod message_limits;
 /// How messages and claims reach a session: texts of the hooks, wake lines, throttle.
 mod message_delivery;
 
-/// Claims: who holds a resource, who waits for it, when it passes on.
+/// Claims: who holds a resource, who waits for it, when the next ticket is granted.
 mod claim;
 
 /// Leases: how long a claim holds without renewal.
@@ -91,7 +91,7 @@ mod task_refusals;
 /// Many tasks at once.
 mod task_bulk;
 
-/// The files of tasks: who holds them when tasks overlap, name others, or change hands.
+/// The files of tasks: who holds them when tasks overlap, name other files, or get another assignee.
 mod task_files;
 
 /// Tasks compared with a reference model.
@@ -107,7 +107,7 @@ mod event_wait;
 mod counters;
 
 /// Every requirement with the tests that hold it.
-mod ledger;
+mod requirements;
 
 /// Isolation: one mesh does not exist for another.
 mod isolation;
@@ -121,7 +121,7 @@ mod hooks;
 /// Many real processes at once.
 mod concurrency;
 
-/// When a session is woken by its own inbox, and what the asker is told then.
+/// When a session is woken by its own inbox, and what the asker gets as its result.
 mod wake_policy;
 
 /// The wake budget, quiet and pause.
@@ -130,7 +130,7 @@ mod wake_budget;
 /// Wake attempts and their outcomes in the event log.
 mod wake_attempts;
 
-/// How far a question came, as it is reported whatever fails: `delivery`, progress, event log.
+/// The delivery states of a question, reported correctly whatever fails: `delivery`, progress, event log.
 mod delivery_states;
 
 /// The throttle: how deep questions may follow from questions, and who learns that it is on.
@@ -145,8 +145,8 @@ mod doorbell;
 /// Upgrades while sessions run.
 mod upgrade;
 
-/// Time: expiry, retention, leases, the order of the event log.
-mod time;
+/// Expiry and retention under a manual clock, and the order of the event log.
+mod expiry;
 
 /// The protocol: lines to and from the server, as written in `tests/transcripts`.
 mod mcp;
@@ -163,7 +163,7 @@ mod lifecycle;
 /// Refusals: exact code, message and hint, one table a noun.
 mod refusals;
 
-/// Bad surroundings: full disks, missing permissions, held locks, damaged and foreign files.
+/// Environment faults: full disks, missing permissions, held locks, damaged and foreign files.
 mod faults;
 
 /// Invalid configuration files and settings.
@@ -191,7 +191,7 @@ mod cli;
 
 /// The documents agree with the code and with each other.
 #[cfg(all(feature = "cli", feature = "server"))]
-mod paper;
+mod documents;
 
 /// What only the real Claude Code can show: hooks, tools and terminals as its user meets them.
 #[cfg(all(feature = "cli", feature = "server"))]

@@ -20,7 +20,7 @@ const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-0
 const LONG: usize = 5_000_000;
 const HUGE: usize = 17_000_000;
 
-// Ledger: Mesh 16
+// Requirement: Mesh 16
 #[test]
 fn every_transcript_replays_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
@@ -29,7 +29,7 @@ fn every_transcript_replays_as_written() {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    assert!(files.len() >= 10, "the folder is there");
+    assert!(files.len() >= 10, "the folder has the transcripts");
     let wrong: Vec<String> = files
         .iter()
         .filter_map(|file| play_transcript(file).err())

@@ -26,7 +26,7 @@ pub(crate) fn recall_texts(session: &Session, query: &str) -> String {
     texts(&session.call("recall", json!({ "query": query }))).join("|")
 }
 
-// Ledger: Peers 6, Tasks 13
+// Requirement: Peers 6, Tasks 13
 #[test]
 fn memory_is_found_by_a_later_session_with_author_and_time() {
     let world = World::new();
@@ -86,7 +86,7 @@ fn memory_key_replaces_and_keeps_older_versions_readable() {
         &["memory", "recall", "--key", "port", "--history", "--json"],
     );
     let versions = history.json()["versions"].as_array().unwrap().len();
-    assert_eq!(versions, 20, "the oldest go");
+    assert_eq!(versions, 20, "the oldest versions are removed");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn only_worktrees_of_one_repository_share_its_memories() {
     assert_eq!(
         recall_texts(&fix, "port"),
         "the shop's port is 5433|every port is listed in ports.md",
-        "the own first, then the mesh's"
+        "the memory of the project is first"
     );
     let only = |scope: &str| {
         let found = fix.call("recall", json!({ "query": "port", "scope": scope }));
@@ -179,7 +179,7 @@ fn only_worktrees_of_one_repository_share_its_memories() {
     assert_eq!(texts(&newest).len(), 2, "without a query the newest");
 }
 
-// Ledger: Peers 6
+// Requirement: Peers 6
 #[test]
 fn expired_memory_is_hidden_and_reclaimed() {
     let world = World::new();
@@ -234,33 +234,15 @@ fn forget_removes_the_project_key_before_the_mesh_key() {
     assert_eq!(bo.call("forget", json!({ "key": "port" }))["forgotten"], 0);
     let by_id = remember(&ada, "zebra of ada", json!({}));
     let gone = bo.call("forget", json!({ "memory_id": by_id["memory_id"] }));
-    assert_eq!(gone["forgotten"], 1, "anybody of the mesh may");
+    assert_eq!(gone["forgotten"], 1, "any session of the mesh can erase it");
     assert_eq!(zebras(&ada), "zebra again");
 }
 
 #[test]
-fn forgotten_memory_leaves_no_text_in_the_database() {
+fn erased_memory_leaves_no_text_in_the_database() {
     let world = World::new();
     let ada = world.session("ada");
-    for number in 0..130 {
-        let text = format!("xyzzyold{number} filler plughword{number} of the shop {number}");
-        remember(&ada, &text, json!({ "key": format!("k{}", number % 120) }));
-    }
-    let secret = remember(
-        &ada,
-        "xyzzyfirst was leaked",
-        json!({ "key": "leak", "tags": ["xyzzytag"] }),
-    );
-    remember(&ada, "xyzzysecond was leaked too", json!({ "key": "leak" }));
-    assert_eq!(secret["version"], 1);
-    assert_eq!(ada.call("forget", json!({ "key": "leak" }))["forgotten"], 1);
-    assert_eq!(ada.call("forget", json!({ "key": "leak" }))["forgotten"], 0);
-    let by_id = remember(&ada, "xyzzythird by id", json!({}));
-    let gone = ada.call("forget", json!({ "memory_id": by_id["memory_id"] }));
-    assert_eq!(gone["forgotten"], 1);
-    for number in (0..120).filter(|number| *number != 60) {
-        ada.call("forget", json!({ "key": format!("k{number}") }));
-    }
+    erase_all_memories_but_one(&ada);
     let mut bytes = std::fs::read(world.database()).unwrap();
     bytes.extend(std::fs::read(world.database().with_extension("db-wal")).unwrap_or_default());
     let holds = |word: &str| {
@@ -268,7 +250,7 @@ fn forgotten_memory_leaves_no_text_in_the_database() {
             .windows(word.len())
             .any(|window| window == word.as_bytes())
     };
-    assert!(holds("xyzzyold60 "), "what was not forgotten is there");
+    assert!(holds("xyzzyold60 "), "the memory that was kept is there");
     for word in [
         "xyzzyfirst",
         "xyzzysecond",
@@ -283,6 +265,13 @@ fn forgotten_memory_leaves_no_text_in_the_database() {
             assert!(!holds(&word), "{word} is still in the file");
         }
     }
+}
+
+#[test]
+fn erased_memory_leaves_no_prefix_in_the_full_text_index() {
+    let world = World::new();
+    let ada = world.session("ada");
+    erase_all_memories_but_one(&ada);
     assert_eq!(
         recall_texts(&ada, "plughword60"),
         "xyzzyold60 filler plughword60 of the shop 60"
@@ -308,6 +297,29 @@ fn forgotten_memory_leaves_no_text_in_the_database() {
     for table in ["memory_words", "memory_parts"] {
         let sql = format!("INSERT INTO {table} ({table}) VALUES ('integrity-check')");
         world.rows().execute(&sql, []).unwrap();
+    }
+}
+
+/// Stores memories, two of them under one key, and erases them except one.
+fn erase_all_memories_but_one(ada: &Session) {
+    for number in 0..130 {
+        let text = format!("xyzzyold{number} filler plughword{number} of the shop {number}");
+        remember(ada, &text, json!({ "key": format!("k{}", number % 120) }));
+    }
+    let secret = remember(
+        ada,
+        "xyzzyfirst was leaked",
+        json!({ "key": "leak", "tags": ["xyzzytag"] }),
+    );
+    remember(ada, "xyzzysecond was leaked too", json!({ "key": "leak" }));
+    assert_eq!(secret["version"], 1);
+    assert_eq!(ada.call("forget", json!({ "key": "leak" }))["forgotten"], 1);
+    assert_eq!(ada.call("forget", json!({ "key": "leak" }))["forgotten"], 0);
+    let by_id = remember(ada, "xyzzythird by id", json!({}));
+    let gone = ada.call("forget", json!({ "memory_id": by_id["memory_id"] }));
+    assert_eq!(gone["forgotten"], 1);
+    for number in (0..120).filter(|number| *number != 60) {
+        ada.call("forget", json!({ "key": format!("k{number}") }));
     }
 }
 
@@ -364,7 +376,7 @@ fn event_log_records_a_memory_without_its_text() {
     );
 }
 
-// Ledger: Beyond 15
+// Requirement: Beyond 15
 #[test]
 fn memories_do_not_cross_a_wall() {
     let world = World::new();

@@ -5,7 +5,7 @@ use crate::memory::{recall_texts, remember, texts};
 use crate::support::World;
 use crate::support::refused;
 
-// Ledger: Peers 6
+// Requirement: Peers 6
 #[test]
 fn recall_matches_words_phrases_prefixes_and_exclusions() {
     let world = World::new();
@@ -53,21 +53,20 @@ fn recall_matches_words_phrases_prefixes_and_exclusions() {
             "Migrations are run by hand on staging",
             "staging database: MESH_DB_PATH must be absolute"
         ],
-        "if no memory has all words, those with some of them"
+        "memories with some of the words are found if none has all"
     );
     let some = recall_texts(&ada, "which migrations does kubernetes run");
     assert!(some.starts_with("Migrations"), "some of the words: {some}");
 }
 
+/// A memory with the operators of the full-text query language.
+const TEXT_WITH_FTS_SYNTAX: &str = "it's NEAR the port AND \"quoted\" (text:port) a^b 100% {x} c*";
+
 #[test]
 fn recall_input_never_reaches_the_fts_query_language() {
     let world = World::new();
     let ada = world.session("ada");
-    remember(
-        &ada,
-        "it's NEAR the port AND \"quoted\" (text:port) a^b 100% {x} c*",
-        json!({}),
-    );
+    remember(&ada, TEXT_WITH_FTS_SYNTAX, json!({}));
     let signs = [
         "\"", "'", "*", "(", ")", "{", "}", ":", "^", "-", "+", ",", ";", "%", "\\", "NEAR", "AND",
         "OR", "NOT", "\0", "\u{2212}",
@@ -119,6 +118,13 @@ fn recall_input_never_reaches_the_fts_query_language() {
             assert!(result["memories"].is_array(), "{query:?}: {result}");
         }
     }
+}
+
+#[test]
+fn recall_finds_the_words_beside_fts_syntax() {
+    let world = World::new();
+    let ada = world.session("ada");
+    remember(&ada, TEXT_WITH_FTS_SYNTAX, json!({}));
     for query in [
         "text:port",
         "NEAR(port quoted, 5)",
@@ -131,6 +137,13 @@ fn recall_input_never_reaches_the_fts_query_language() {
     ] {
         assert_ne!(recall_texts(&ada, query), "", "{query}");
     }
+}
+
+#[test]
+fn recall_query_without_a_word_is_refused() {
+    let world = World::new();
+    let ada = world.session("ada");
+    remember(&ada, TEXT_WITH_FTS_SYNTAX, json!({}));
     for query in ["", "*", "\"\"", "-port", "()", "🙂"] {
         assert_eq!(
             refused(&ada.call("recall", json!({ "query": query }))).0,
@@ -140,7 +153,7 @@ fn recall_input_never_reaches_the_fts_query_language() {
     }
 }
 
-// Ledger: Peers 6
+// Requirement: Peers 6
 #[test]
 fn recall_filters_by_tags_and_respects_its_limit() {
     let world = World::new();
@@ -163,8 +176,12 @@ fn recall_filters_by_tags_and_respects_its_limit() {
     );
     assert_eq!(texts(&tagged).len(), 6);
     let tagged = ada.call("recall", json!({ "tags": ["ops"], "limit": 50 }));
-    assert_eq!(texts(&tagged)[0], "deploy number 10", "the newest first");
-    assert_eq!(texts(&tagged).len(), 6, "ops-two is another tag");
+    assert_eq!(
+        texts(&tagged)[0],
+        "deploy number 10",
+        "the newest memory is first"
+    );
+    assert_eq!(texts(&tagged).len(), 6, "ops-two is a different tag");
     let ten = ada.call("recall", json!({ "query": "deploy" }));
     assert_eq!(texts(&ten).len(), 10);
     let two = ada.call("recall", json!({ "query": "deploy", "limit": 2 }));

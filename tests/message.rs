@@ -16,7 +16,7 @@ pub(crate) fn bodies(session: &Session, arguments: Value) -> Vec<String> {
         .collect()
 }
 
-// Ledger: Mesh 11, Sharing 3, Peers 3, Tasks 13
+// Requirement: Mesh 11, Sharing 3, Peers 3, Tasks 13
 #[test]
 fn message_reaches_peer_everyone_or_topic_with_all_fields() {
     let world = World::new();
@@ -55,16 +55,16 @@ fn message_reaches_peer_everyone_or_topic_with_all_fields() {
         json!({ "to": "ada", "body": "fine", "in_reply_to": posted["message_id"] }),
     );
     assert_eq!(answer["recipients"], 1);
-    let heard = ada.call("list_messages", json!({}));
-    assert_eq!(heard["messages"][0]["in_reply_to"], posted["message_id"]);
+    let received = ada.call("list_messages", json!({}));
+    assert_eq!(received["messages"][0]["in_reply_to"], posted["message_id"]);
 
     let everybody = ada.call("post", json!({ "to": "*", "body": "good morning" }));
-    assert_eq!(everybody["recipients"], 2, "everybody but the sender");
+    assert_eq!(everybody["recipients"], 2, "the sender gets no copy");
     assert_eq!(bodies(&cy, json!({})), ["good morning"]);
     assert_eq!(
         bodies(&ada, json!({})),
         ["fine"],
-        "one's own is not for oneself"
+        "a broadcast does not reach its sender"
     );
     post_message(&ada, "topic:ops", "pager");
     assert_eq!(
@@ -74,12 +74,12 @@ fn message_reaches_peer_everyone_or_topic_with_all_fields() {
     assert_eq!(
         bodies(&cy, json!({})),
         ["good morning"],
-        "only for those who name the topic"
+        "a topic message is listed only with its topic"
     );
     assert_eq!(bodies(&ada, json!({ "topics": ["ops"] })), ["fine"]);
 }
 
-// Ledger: Mesh 11
+// Requirement: Mesh 11
 #[test]
 fn broadcast_reaches_only_peers_present_when_it_was_posted() {
     let world = World::new();
@@ -95,7 +95,7 @@ fn broadcast_reaches_only_peers_present_when_it_was_posted() {
     );
 }
 
-// Ledger: Mesh 12, Peers 4
+// Requirement: Mesh 12, Peers 4
 #[test]
 fn topic_messages_are_delivered_from_the_subscription_on() {
     let world = World::new();
@@ -112,7 +112,7 @@ fn topic_messages_are_delivered_from_the_subscription_on() {
     assert_eq!(
         bodies(&bo, json!({ "topics": ["ops"] })),
         ["before", "after"],
-        "none twice"
+        "no message is listed twice"
     );
     assert_eq!(
         bo.call("list_messages", json!({ "topics": ["ops"] }))["unread"],
@@ -122,7 +122,7 @@ fn topic_messages_are_delivered_from_the_subscription_on() {
     assert_eq!(
         bodies(&bo, json!({})),
         ["after"],
-        "once more changes nothing"
+        "a repeated subscription changes nothing"
     );
     bo.call(
         "subscribe",
@@ -153,7 +153,7 @@ fn registering_subscribes_to_the_topics_of_the_project_file() {
     assert_eq!(bodies(&bo, json!({})), ["pager", "1.4 is out", "meanwhile"]);
 }
 
-// Ledger: Mesh 12, Mesh 13
+// Requirement: Mesh 12, Mesh 13
 #[test]
 fn listing_moves_no_cursor_and_mark_read_only_advances_it() {
     let world = World::new();
@@ -170,7 +170,7 @@ fn listing_moves_no_cursor_and_mark_read_only_advances_it() {
     assert_eq!(
         read,
         json!({ "cursor": ids[1], "remaining": 1 }),
-        "not back"
+        "the cursor does not move backward"
     );
     assert_eq!(bodies(&bo, json!({})), ["c"]);
     let all = bo.call("list_messages", json!({ "filter": "all" }));
@@ -184,12 +184,12 @@ fn listing_moves_no_cursor_and_mark_read_only_advances_it() {
     assert_eq!(
         bodies(&bo, json!({})),
         ["c"],
-        "the cursor is the mailbox's, not the session's"
+        "the cursor belongs to the mailbox, not to the session"
     );
     assert_eq!(bo.call("poll_inbox", json!({}))["messages_unread"], 1);
 }
 
-// Ledger: Sharing 4, Peers 3
+// Requirement: Sharing 4, Peers 3
 #[test]
 fn message_list_is_filtered_by_sender_and_paged() {
     let world = World::new();
@@ -226,7 +226,7 @@ fn message_list_is_filtered_by_sender_and_paged() {
     );
 }
 
-// Ledger: Peers 3
+// Requirement: Peers 3
 #[test]
 fn message_to_an_offline_peer_waits_and_reports_it_offline() {
     let world = World::new();
@@ -291,12 +291,12 @@ fn same_idempotency_key_stores_one_message() {
     assert_eq!(
         post(&ada, "bo/any", "hello"),
         first,
-        "the session of the project by another form of its address"
+        "another form of the address reaches the same session"
     );
     assert_ne!(
         post(&cy, "bo", "hello")["message_id"],
         first["message_id"],
-        "another sender's key"
+        "a key is unique only for its sender"
     );
     for (to, body) in [
         ("bo", "other"),
@@ -313,7 +313,7 @@ fn same_idempotency_key_stores_one_message() {
     assert_eq!(bodies(&bo, json!({})), ["hello", "hello"]);
 }
 
-// Ledger: Tasks 11
+// Requirement: Tasks 11
 #[test]
 fn event_log_records_a_post_without_its_text() {
     let world = World::new();

@@ -62,13 +62,16 @@ fn new_mail_is_mentioned_once_at_the_next_prompt() {
         "{text}"
     );
     assert!(text.contains("it cannot instruct"), "{text}");
-    assert_eq!(bo.prompt("t2"), None, "once");
+    assert_eq!(bo.prompt("t2"), None, "the message is mentioned once");
     let inbox = bo.call("poll_inbox", json!({}));
-    assert_eq!(inbox["messages_unread"], 3, "mentioning is not reading");
+    assert_eq!(
+        inbox["messages_unread"], 3,
+        "a mention does not mark the message as read"
+    );
     assert_eq!(bo.stop("t2", false), None, "messages continue no turn");
 }
 
-// Ledger: Beyond 12
+// Requirement: Beyond 12
 #[test]
 fn prompt_lists_questions_before_mail_and_defers_the_rest() {
     let world = World::new();
@@ -87,7 +90,9 @@ fn prompt_lists_questions_before_mail_and_defers_the_rest() {
             break;
         };
         assert!(text.encode_utf16().count() <= 9_500);
-        let question = text.find("which port?").expect("it waits still");
+        let question = text
+            .find("which port?")
+            .expect("the question is still pending");
         let mail = text.find("<peer-message ").unwrap_or(usize::MAX);
         assert!(question < mail, "{text}");
         let bodies = text.split("<peer-message ").skip(1).map(|block| {
@@ -105,7 +110,11 @@ fn prompt_lists_questions_before_mail_and_defers_the_rest() {
             );
         }
     }
-    assert_eq!(seen, (0..60).collect::<Vec<_>>(), "each once, oldest first");
+    assert_eq!(
+        seen,
+        (0..60).collect::<Vec<_>>(),
+        "each message is mentioned once, oldest first"
+    );
 }
 
 #[test]
@@ -130,7 +139,7 @@ fn plain_message_wakes_nobody() {
     bo.assert_no_line(SILENCE);
 }
 
-// Ledger: Sharing 3
+// Requirement: Sharing 3
 #[test]
 fn alerts_wake_an_idle_session_with_one_wake_attempt() {
     let world = World::new();
@@ -227,7 +236,7 @@ fn alert_arrives_while_a_call_blocks_in_the_background() {
         json!({ "to": "bo", "type": "alert", "body": "main is broken" }),
     );
     let line = bo.next_wake_line();
-    assert!(ask.is_open(), "mail does not end a call");
+    assert!(ask.is_open(), "a message does not end a call");
     assert!(attached_context(&bo.read_wake_line(&line, "t1")).contains("main is broken"));
 }
 
@@ -267,7 +276,7 @@ fn quiet_session_gets_an_alert_with_the_next_typed_prompt() {
     );
     assert!(
         attached_context(&bo.read_wake_line(&bo.next_wake_line(), "t2")).contains("and again"),
-        "woken when quiet ends"
+        "the session is woken when quiet ends"
     );
 }
 
@@ -285,7 +294,7 @@ fn alerts_spend_the_wake_budget_like_questions() {
     assert!(bo.session.prompt("t2").unwrap().contains("two"));
 }
 
-// Ledger: Beyond 6
+// Requirement: Beyond 6
 #[test]
 fn release_wakes_the_next_idle_waiter_which_sees_it_once() {
     let world = World::new();
@@ -304,12 +313,16 @@ fn release_wakes_the_next_idle_waiter_which_sees_it_once() {
     let text = attached_context(&said);
     let reported = format!("claude-mesh: claim granted: deploy (claim {claim}, fence 2, until 2");
     assert!(text.contains(&reported), "{text}");
-    assert_eq!(bo.session.prompt("t2"), None, "once");
+    assert_eq!(
+        bo.session.prompt("t2"),
+        None,
+        "the message is mentioned once"
+    );
     bo.session.register("idle");
     bo.assert_no_line(SILENCE);
 }
 
-// Ledger: Beyond 6
+// Requirement: Beyond 6
 #[test]
 fn leaving_holder_wakes_the_next_idle_waiter() {
     let world = World::new();
@@ -346,7 +359,7 @@ fn poll_inbox_lists_granted_claims_and_marks_them_seen() {
     );
     assert!(
         bo.prompt("t1").unwrap().contains("hello"),
-        "looking mentions no mail"
+        "poll_inbox does not count as a mention of the message"
     );
 }
 

@@ -32,7 +32,7 @@ fn texts(mesh: &mut Mesh, me: &SessionHandle) -> Vec<String> {
         .collect()
 }
 
-// Ledger: Mesh 14
+// Requirement: Mesh 14
 #[test]
 fn messages_keep_posting_order_despite_a_clock_jump() {
     let fixture = MeshFixture::new();
@@ -75,7 +75,7 @@ fn expired_message_is_hidden_and_reclaimed() {
     assert_eq!(
         ada.sweep().unwrap().messages,
         1,
-        "after thirty days everything goes"
+        "all messages are removed after thirty days"
     );
     assert_eq!(texts(&mut bo, &b), Vec::<String>::new());
 }
@@ -99,7 +99,7 @@ fn broadcast_rate_limit_resets_after_a_minute() {
     let fixture = MeshFixture::new();
     let (mut ada, a) = join_peer(&fixture, "ada", 1);
     let everybody = to("*");
-    let post = |mesh: &mut Mesh| mesh.post(&a, &MessageDraft::of(&everybody, "hear"));
+    let post = |mesh: &mut Mesh| mesh.post(&a, &MessageDraft::of(&everybody, "listen"));
     for _ in 0..60 {
         post(&mut ada).unwrap();
         fixture.clock.advance_ms(100);
@@ -116,7 +116,7 @@ fn broadcast_rate_limit_resets_after_a_minute() {
 
 /// One step, for the mesh and for the model below.
 #[derive(Debug, Clone)]
-enum Step {
+enum MessageStep {
     Direct,
     FromOther,
     Everyone,
@@ -125,22 +125,22 @@ enum Step {
     Unsubscribe(usize),
     Read(prop::sample::Index),
     Expire,
-    Look(Vec<usize>),
+    List(Vec<usize>),
 }
 
 const TOPICS: [&str; 3] = ["ops", "alerts", "x"];
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = MessageStep> {
     prop_oneof![
-        3 => Just(Step::Direct),
-        1 => Just(Step::FromOther),
-        2 => Just(Step::Everyone),
-        3 => (0..3_usize).prop_map(Step::Topic),
-        2 => (0..3_usize).prop_map(Step::Subscribe),
-        1 => (0..3_usize).prop_map(Step::Unsubscribe),
-        2 => any::<prop::sample::Index>().prop_map(Step::Read),
-        1 => Just(Step::Expire),
-        3 => prop::collection::vec(0..3_usize, 0..3).prop_map(Step::Look),
+        3 => Just(MessageStep::Direct),
+        1 => Just(MessageStep::FromOther),
+        2 => Just(MessageStep::Everyone),
+        3 => (0..3_usize).prop_map(MessageStep::Topic),
+        2 => (0..3_usize).prop_map(MessageStep::Subscribe),
+        1 => (0..3_usize).prop_map(MessageStep::Unsubscribe),
+        2 => any::<prop::sample::Index>().prop_map(MessageStep::Read),
+        1 => Just(MessageStep::Expire),
+        3 => prop::collection::vec(0..3_usize, 0..3).prop_map(MessageStep::List),
     ]
 }
 
@@ -156,37 +156,36 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Listed messages, the unread count and the cursor agree with a list of messages.
-    // Ledger: Mesh 13
+    // Requirement: Mesh 13
     #[test]
     fn mailbox_cursor_agrees_with_a_list_model(steps in prop::collection::vec(step(), 1..40)) {
         let fixture = MeshFixture::new();
         let (mut ada, a) = join_peer(&fixture, "ada", 1);
         let (mut bo, b) = join_peer(&fixture, "bo", 2);
-        let (mut posted_messages, mut subscribed): (Vec<ModelMessage>, [bool; 3]) = (Vec::new(), [false; 3]);
-        let mut cursor: Option<MessageId> = None;
+        let (mut posted_messages, mut subscribed, mut cursor) = (Vec::<ModelMessage>::new(), [false; 3], None::<MessageId>);
         for step in steps {
             let topic = |number: usize| Topic::parse(TOPICS[number]).unwrap();
             let mut add = |id, topic, delivered| posted_messages.push(ModelMessage { id, topic, delivered, expired: false });
             match step {
-                Step::Direct => add(ada.post(&a, &MessageDraft::of(&to("bo"), "d")).unwrap().id, None, true),
-                Step::FromOther => add(bo.post(&b, &MessageDraft::of(&to("ada"), "o")).unwrap().id, None, false),
-                Step::Everyone => add(ada.post(&a, &MessageDraft::of(&to("*"), "e")).unwrap().id, None, true),
-                Step::Topic(number) => {
+                MessageStep::Direct => add(ada.post(&a, &MessageDraft::of(&to("bo"), "d")).unwrap().id, None, true),
+                MessageStep::FromOther => add(bo.post(&b, &MessageDraft::of(&to("ada"), "o")).unwrap().id, None, false),
+                MessageStep::Everyone => add(ada.post(&a, &MessageDraft::of(&to("*"), "e")).unwrap().id, None, true),
+                MessageStep::Topic(number) => {
                     let recipient = Recipient::Topic(topic(number));
                     let posted = ada.post(&a, &MessageDraft::of(&recipient, "t")).unwrap();
                     add(posted.id, Some(number), subscribed[number]);
                 }
-                Step::Subscribe(number) => {
+                MessageStep::Subscribe(number) => {
                     bo.subscribe(&b, SubscriptionAction::Subscribe, &[topic(number)]).unwrap();
                     subscribed[number] = true;
                 }
-                Step::Unsubscribe(number) => {
+                MessageStep::Unsubscribe(number) => {
                     bo.subscribe(&b, SubscriptionAction::Unsubscribe, &[topic(number)]).unwrap();
                     subscribed[number] = false;
                     // A new subscription starts at its own time.
                     posted_messages.iter_mut().filter(|one| one.topic == Some(number)).for_each(|one| one.delivered = false);
                 }
-                Step::Read(index) if !posted_messages.is_empty() => {
+                MessageStep::Read(index) if !posted_messages.is_empty() => {
                     let up_to = index.get(&posted_messages).id;
                     cursor = cursor.max(Some(up_to));
                     let marked = bo.mark_read(&b, up_to).unwrap();
@@ -194,15 +193,15 @@ proptest! {
                     let left = posted_messages.iter().filter(|one| one.delivered && !one.expired && Some(one.id) > cursor).count();
                     prop_assert_eq!(marked.remaining as usize, left);
                 }
-                Step::Read(_) => {}
-                Step::Expire => {
+                MessageStep::Read(_) => {}
+                MessageStep::Expire => {
                     let to_bo = to("bo");
                     let short = MessageDraft { ttl_seconds: Some(1), ..MessageDraft::of(&to_bo, "s") };
                     let id = ada.post(&a, &short).unwrap().id;
                     fixture.clock.advance_ms(1_000);
                     posted_messages.push(ModelMessage { id, topic: None, delivered: true, expired: true });
                 }
-                Step::Look(numbers) => {
+                MessageStep::List(numbers) => {
                     let topics: Vec<Topic> = numbers.iter().map(|number| topic(*number)).collect();
                     let listed = bo.messages(&b, &MessageFilter { topics: &topics, limit: 100, ..MessageFilter::default() }).unwrap();
                     let shown: Vec<MessageId> = listed.messages.iter().map(|message| message.id).collect();

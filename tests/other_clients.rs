@@ -206,9 +206,13 @@ fn exchange(world: &World, cy: &Session, client: impl Fn(&Path) -> Command) -> [
             world.project(name).to_str().unwrap()
         );
     }
-    assert_eq!(cy.questions().len(), 0, "what ada cancelled was taken back");
+    assert_eq!(
+        cy.questions().len(),
+        0,
+        "the question that ada cancelled is withdrawn"
+    );
     let peers = cy.call("list_peers", json!({}))["peers"].clone();
-    assert_eq!(peers, json!([]), "both left");
+    assert_eq!(peers, json!([]), "both peers have left");
     reports
 }
 
@@ -226,7 +230,7 @@ fn typescript_client(world: &World, node: &Path, sdk: &Path, folder: &Path) -> C
     command
 }
 
-// Ledger: Peers 1, Tasks 15
+// Requirement: Peers 1, Tasks 15
 #[test]
 fn python_and_typescript_clients_answer_each_other() {
     let (Some(python), Some(sdk)) = (PYTHON.get(), TYPESCRIPT.get()) else {
@@ -246,7 +250,7 @@ fn python_and_typescript_clients_answer_each_other() {
     }
 }
 
-// Ledger: Ask 11, Peers 1, Tasks 15
+// Requirement: Ask 11, Peers 1, Tasks 15
 #[test]
 fn two_python_clients_call_every_tool_and_answer_each_other() {
     let Some(python) = PYTHON.get() else { return };
@@ -267,7 +271,7 @@ fn two_python_clients_call_every_tool_and_answer_each_other() {
     );
 }
 
-// Ledger: Tasks 15
+// Requirement: Tasks 15
 #[test]
 fn two_typescript_clients_call_every_tool_and_answer_each_other() {
     let Some(sdk) = TYPESCRIPT.get() else { return };
@@ -318,7 +322,7 @@ fn mcp_inspector_lists_and_calls_tools() {
     );
 }
 
-// Ledger: Peers 10
+// Requirement: Peers 10
 #[test]
 fn client_with_several_servers_joins_each_project() {
     let world = World::new();
@@ -342,7 +346,7 @@ fn client_with_several_servers_joins_each_project() {
         result(&ada.wait_for(|line| line["id"] == id))
     };
     assert_eq!(call_ada(1, "list_peers")["you"], "ada");
-    wait_until("the other server can be spoken to", || to_bo.exists());
+    wait_until("the pipe of the other server exists", || to_bo.exists());
     let mut bo = fs::OpenOptions::new().write(true).open(to_bo).unwrap();
     writeln!(bo, "{}", call(1, "list_peers")).unwrap();
     let bo_output = || fs::read_to_string(&from_bo).unwrap_or_default();

@@ -23,7 +23,7 @@ pub(crate) fn end_session(session: Session) {
     session.kill();
 }
 
-// Ledger: Tasks 2
+// Requirement: Tasks 2
 #[test]
 fn hook_and_server_of_one_client_register_one_peer() {
     let world = World::new();
@@ -65,7 +65,7 @@ fn session_end_after_only_listing_tools_creates_no_files() {
     assert!(!world.home().join(".claude-mesh").exists());
 }
 
-// Ledger: Peers 2, Beyond 9
+// Requirement: Peers 2, Beyond 9
 #[test]
 fn second_session_of_a_project_gets_its_own_peer_and_name() {
     let world = World::new();
@@ -80,7 +80,7 @@ fn second_session_of_a_project_gets_its_own_peer_and_name() {
     assert_eq!(second.name(), "api-2");
 }
 
-// Ledger: Peers 2
+// Requirement: Peers 2
 #[test]
 fn resumed_session_gets_its_previous_peer() {
     let world = World::new();
@@ -113,7 +113,7 @@ fn cleared_session_keeps_its_peer_and_questions() {
     assert_eq!(ask.result()["answer"], "5433");
 }
 
-// Ledger: Ask 9
+// Requirement: Ask 9
 #[test]
 fn late_end_of_an_old_conversation_keeps_the_new_registered() {
     let world = World::new();
@@ -127,7 +127,7 @@ fn late_end_of_an_old_conversation_keeps_the_new_registered() {
     assert_eq!(names(&ada), Vec::<String>::new());
 }
 
-// Ledger: Ask 11, Mesh 3
+// Requirement: Ask 11, Mesh 3
 #[test]
 fn killed_session_is_evicted_and_its_peer_is_free() {
     let world = World::new();
@@ -154,18 +154,18 @@ fn session_without_its_server_is_listed_but_not_askable() {
     let client = rustix::process::Pid::from_raw(bo.pid().try_into().unwrap()).unwrap();
     rustix::process::kill_process(client, rustix::process::Signal::STOP).unwrap();
     rustix::process::kill_process(server, rustix::process::Signal::KILL).unwrap();
-    crate::support::wait_until("the lock is let go", || {
+    crate::support::wait_until("the lock is released", || {
         peers(&ada, json!({}))[0]["askable"] == false
     });
     assert_eq!(peers(&ada, json!({}))[0]["activity"], "needs_restart");
     let asked = ada.call("ask_peer", json!({ "to": "bo", "question": "there?" }));
     assert_eq!(asked["status"], "offline");
-    assert_eq!(bo.stop("t1", false), None, "never held up");
+    assert_eq!(bo.stop("t1", false), None, "the turn is not continued");
     let reported = bo.hook(
         "UserPromptSubmit",
         json!({ "prompt": "x", "prompt_id": "t1" }),
     );
-    assert_eq!(reported, Value::Null, "reported once, by the first hook");
+    assert_eq!(reported, Value::Null, "only the first hook reports it");
     rustix::process::kill_process(client, rustix::process::Signal::CONT).unwrap();
 }
 
@@ -211,14 +211,11 @@ fn session_without_a_server_is_notified_once_and_not_blocked() {
     };
     assert!(
         !reported(&old),
-        "a young session may still be starting its server"
+        "a new session may still be starting its server"
     );
     old.register_with("busy", json!({ "startedAt": 1_000 }));
-    assert!(
-        reported(&old),
-        "a window that was open long before has none"
-    );
-    assert!(!reported(&old), "once");
+    assert!(reported(&old), "a session opened long before has no server");
+    assert!(!reported(&old), "the hook reports it once");
     assert_eq!(peers(&bo, json!({}))[0]["activity"], "needs_restart");
     assert_eq!(old.stop("t", false), None);
 }
@@ -299,7 +296,7 @@ fn answering_headless_run_is_kept_twice_and_repeats_its_result() {
     assert_eq!(run.stop("t1", true), None);
 }
 
-// Ledger: Ask 11
+// Requirement: Ask 11
 #[test]
 fn session_registers_its_role_summary_and_name() {
     let world = World::new();
@@ -331,7 +328,7 @@ fn session_registers_its_role_summary_and_name() {
     assert_eq!(srv.name(), "backend");
 }
 
-// Ledger: Mesh 17
+// Requirement: Mesh 17
 #[test]
 fn session_registers_again_in_a_replaced_database() {
     let world = World::new();
@@ -370,7 +367,7 @@ fn disabled_session_writes_and_prints_nothing() {
     assert!(!world.database().exists());
 }
 
-// Ledger: Mesh 3
+// Requirement: Mesh 3
 #[test]
 fn register_renews_the_session_and_death_raises_the_epoch() {
     let world = World::new();
@@ -385,7 +382,7 @@ fn register_renews_the_session_and_death_raises_the_epoch() {
     assert_eq!(
         [&seen["role"], &seen["summary"], &seen["git_branch"]],
         [&json!("API"), &json!("moving to 17"), &json!("fix")],
-        "what is not given again stays"
+        "a field that is not given keeps its value"
     );
     bo.kill();
     let bo = world.session("bo");
@@ -397,7 +394,7 @@ fn register_renews_the_session_and_death_raises_the_epoch() {
     );
 }
 
-// Ledger: Mesh 17
+// Requirement: Mesh 17
 #[test]
 fn deleting_the_mesh_folder_resets_everything() {
     let world = World::new();
@@ -407,7 +404,7 @@ fn deleting_the_mesh_folder_resets_everything() {
     std::fs::remove_dir_all(world.home().join(".claude-mesh")).unwrap();
     let ada = world.session("ada");
     let status = ada.call("mesh_status", json!({}));
-    assert_eq!(status["events"], 1, "it sat down, and nothing was before");
+    assert_eq!(status["events"], 1, "registering is the first event");
     assert_eq!(
         ada.call("state", json!({ "action": "get", "key": "k" }))["version"],
         0

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::peer::{names, peers};
 use crate::support::World;
 
-// Ledger: Mesh 4
+// Requirement: Mesh 4
 #[test]
 fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     let world = World::new();
@@ -29,16 +29,16 @@ fn unverifiable_session_is_stale_after_its_ttl_and_then_dead() {
     assert_eq!(
         liveness(70),
         ("stale".into(), 1),
-        "stale ones are always listed"
+        "stale peers are always listed"
     );
     assert_eq!(
         liveness(100),
         ("dead".into(), 0),
-        "dead ones only when asked for"
+        "dead peers are listed only on request"
     );
 }
 
-// Ledger: Sharing 1, Peers 7
+// Requirement: Sharing 1, Peers 7
 #[test]
 fn peer_list_is_scoped_to_repository_or_folder_with_details() {
     let world = World::new();
@@ -81,7 +81,7 @@ fn peer_list_is_scoped_to_repository_or_folder_with_details() {
     assert_eq!(refused["error"]["code"], "invalid_argument");
 }
 
-// Ledger: Sharing 2
+// Requirement: Sharing 2
 #[test]
 fn summary_has_at_most_500_characters() {
     let world = World::new();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::peer::{end_session, peers};
 use crate::support::{Session, World};
 
-// Ledger: Ask 7, Beyond 9
+// Requirement: Ask 7, Beyond 9
 #[test]
 fn project_file_names_the_peer_and_renaming_keeps_it() {
     let world = World::new();
@@ -51,10 +51,14 @@ fn same_named_projects_are_distinguished_by_parent_folder() {
     end_session(first);
     end_session(second);
     let second = world.session("two/api");
-    assert_eq!(second.name(), "api.two", "also when the other is not there");
+    assert_eq!(
+        second.name(),
+        "api.two",
+        "the name is kept while the other session is absent"
+    );
 }
 
-// Ledger: Sharing 1, Beyond 9
+// Requirement: Sharing 1, Beyond 9
 #[test]
 fn worktree_has_a_separate_peer() {
     let world = World::new();
@@ -93,7 +97,7 @@ fn worktree_has_a_separate_peer() {
     );
 }
 
-// Ledger: Peers 7
+// Requirement: Peers 7
 #[test]
 fn moved_project_keeps_its_peer_state_tasks_and_memories() {
     let world = World::new();
@@ -168,7 +172,7 @@ fn client_session_name_is_an_alias_while_it_is_set() {
     );
 }
 
-// Ledger: Peers 2
+// Requirement: Peers 2
 #[test]
 fn unique_peer_id_prefix_names_its_peer() {
     let world = World::new();
@@ -248,6 +252,6 @@ fn peer_keeps_a_name_from_the_earlier_ascii_only_rule() {
     assert_eq!(
         world.session("new/Über").name(),
         "ber",
-        "also when it is moved"
+        "a moved folder keeps the peer"
     );
 }

@@ -31,7 +31,7 @@ fn prior_answers(result: &Value) -> Vec<&str> {
         .collect()
 }
 
-// Ledger: Beyond 17
+// Requirement: Beyond 17
 #[test]
 fn offline_ask_returns_prior_answers() {
     let world = World::new();
@@ -94,7 +94,7 @@ fn prefer_known_wakes_nobody_and_leaves_no_open_question() {
     assert_eq!(
         prior_answers(&many["answers"][1]),
         [""; 0],
-        "another peer's answers never come"
+        "answers of another peer are not returned"
     );
 }
 
@@ -136,8 +136,8 @@ fn prior_answers_use_corrections_and_omit_declined_and_erased() {
         json!({ "question_id": bo.next_question(), "answer": "no time", "decline": true }),
     );
     assert_eq!(declined.result()["status"], "declined");
-    let forgotten = ask_and_answer(&ada, &bo, "Which bucket has the uploads?", "shop-uploads");
-    let ran = world.cli(&world.home(), &["log", "--forget", &forgotten]);
+    let erased = ask_and_answer(&ada, &bo, "Which bucket has the uploads?", "shop-uploads");
+    let ran = world.cli(&world.home(), &["log", "--forget", &erased]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(
         prior_answers(&ask_prefer_known(&ada, "bo", "which port has the API?")),
@@ -201,7 +201,7 @@ fn prior_answers_are_truncated_to_four_kilobytes() {
     }
 }
 
-// Ledger: Beyond 15
+// Requirement: Beyond 15
 #[test]
 fn prior_answers_never_cross_meshes() {
     let world = World::new();
@@ -271,7 +271,7 @@ fn prior_answers_of_a_question_awaited_twice_are_counted_once() {
         assert_eq!(
             prior_answers(&result),
             ["5433"],
-            "it is returned every time"
+            "the answer is returned every time"
         );
     }
     ask(&ada, "bo", "what is the port of the API?");
@@ -349,97 +349,128 @@ fn prior_answer_search_reads_the_newest_up_to_a_size_limit() {
 
 /// A week of five teams of a shop: 86 questions that were answered, then 114 asked while their peer was offline, 82 of
 /// them repetitions in other words and 32 new. `docs/prior-answers.md` quotes the figures.
-// Ledger: Beyond 17
+// Requirement: Beyond 17
 #[test]
 fn prior_answers_are_accurate_for_a_week_of_questions() {
     let week: Vec<Value> = serde_json::from_str(include_str!("payloads/week.json")).unwrap();
-    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
     assert_eq!(week.len(), 200);
     let world = World::new();
-    let mut sessions: HashMap<&str, Session> = ["api", "web", "infra", "data", "mobile"]
-        .map(|name| (name, world.session(name)))
-        .into();
+    let mut sessions: HashMap<&str, Session> = TEAMS.map(|name| (name, world.session(name))).into();
     let mut asked = HashMap::new();
     for one in week.iter().filter(|one| !one["answer"].is_null()) {
-        let (asker, peer) = (text(one, "asker"), text(one, "peer"));
-        let (from, to) = (&sessions[asker.as_str()], &sessions[peer.as_str()]);
-        let id = ask_and_answer(from, to, &text(one, "question"), &text(one, "answer"));
+        let (from, peer) = (&sessions[text(one, "asker")], text(one, "peer"));
+        let (question, answer) = (text(one, "question"), text(one, "answer"));
+        let id = ask_and_answer(from, &sessions[peer], question, answer);
         asked.insert(id, (text(one, "id"), peer));
     }
-    let (mut repeated, mut first, mut new, mut mismatched) = (0, 0, 0, 0);
-    let (mut reported, mut unanswered) = (Vec::new(), Vec::new());
-    for peer in ["api", "web", "infra", "data", "mobile"] {
+    let mut figures = WeekFigures::default();
+    for peer in TEAMS {
         drop(sessions.remove(peer));
         for one in week
             .iter()
             .filter(|one| one["answer"].is_null() && one["peer"] == peer)
         {
-            let result = ask(
-                &sessions[text(one, "asker").as_str()],
-                peer,
-                &text(one, "question"),
-            );
+            let result = ask(&sessions[text(one, "asker")], peer, text(one, "question"));
             assert_eq!(result["status"], "offline", "{result}");
             let prior_answers = result["known"].as_array().unwrap();
             let found: Vec<&str> = prior_answers
                 .iter()
                 .map(|one| {
-                    let (id, of) = &asked[one["question_id"].as_str().unwrap()];
+                    let (id, of) = asked[one["question_id"].as_str().unwrap()];
                     assert_eq!(of, peer, "the answer of another peer");
-                    id.as_str()
+                    id
                 })
                 .collect();
-            let wanted = text(one, "repeats");
-            if wanted.is_empty() {
-                new += 1;
-            } else {
-                repeated += 1;
-            }
-            match found.first() {
-                None if wanted.is_empty() => {}
-                None => unanswered.push(text(one, "question")),
-                Some(id) if *id == wanted => first += 1,
-                Some(_) => mismatched += 1,
-            }
-            if wanted.is_empty() != found.is_empty() || found.first() != Some(&wanted.as_str()) {
-                reported.push(format!(
-                    "{}: wanted {wanted:?}, got {found:?}",
-                    text(one, "question")
-                ));
-            }
+            figures.add(one, &found);
         }
         sessions.insert(peer, world.session(peer));
     }
-    let put_while_away = repeated + new;
-    let reported = reported.join("\n");
-    let answered = asked.len();
-    let of_all = first * 100 / put_while_away;
-    let of_repeated = first * 100 / repeated;
-    let none = unanswered.len();
-    assert_eq!(
-        mismatched, 0,
-        "given an answer to something else\n{reported}"
-    );
-    assert_eq!(
-        first + none,
-        repeated,
-        "the right one first, or none\n{reported}"
-    );
-    let figures = format!(
-        "{} questions, {answered} were answered and {put_while_away} put while the peer was away, {repeated} of those repeating \
+    figures.assert_documented(week.len(), asked.len());
+}
+
+const TEAMS: [&str; 5] = ["api", "web", "infra", "data", "mobile"];
+
+/// What the questions to absent peers returned.
+#[derive(Default)]
+struct WeekFigures {
+    /// Questions that repeat an earlier one.
+    repeated: usize,
+    /// Questions that repeat none.
+    new: usize,
+    /// Repetitions with the right answer first.
+    first: usize,
+    /// Repetitions without any answer.
+    none: usize,
+    /// Questions whose first answer is to another question.
+    mismatched: usize,
+    /// Each question whose result is not the wanted one alone, for a failed assertion.
+    reported: Vec<String>,
+}
+
+impl WeekFigures {
+    fn add(&mut self, one: &Value, found: &[&str]) {
+        let wanted = text(one, "repeats");
+        if wanted.is_empty() {
+            self.new += 1;
+        } else {
+            self.repeated += 1;
+        }
+        match found.first() {
+            None if wanted.is_empty() => {}
+            None => self.none += 1,
+            Some(id) if *id == wanted => self.first += 1,
+            Some(_) => self.mismatched += 1,
+        }
+        if wanted.is_empty() != found.is_empty() || found.first() != Some(&wanted) {
+            let question = text(one, "question");
+            self.reported
+                .push(format!("{question}: wanted {wanted:?}, got {found:?}"));
+        }
+    }
+
+    /// Checks the figures and their sentence in `docs/prior-answers.md`.
+    fn assert_documented(&self, asked: usize, answered: usize) {
+        let Self {
+            repeated,
+            new,
+            first,
+            none,
+            mismatched,
+            ..
+        } = *self;
+        let put_while_away = repeated + new;
+        let reported = self.reported.join("\n");
+        let of_all = first * 100 / put_while_away;
+        let of_repeated = first * 100 / repeated;
+        assert_eq!(
+            mismatched, 0,
+            "the first answer belongs to another question\n{reported}"
+        );
+        assert_eq!(
+            first + none,
+            repeated,
+            "a repetition returns the right answer first or none\n{reported}"
+        );
+        let sentence = format!(
+            "{asked} questions, {answered} were answered and {put_while_away} put while the peer was away, {repeated} of those repeating \
          an earlier one in other words. {first} ({of_all} % of the {put_while_away}, {of_repeated} % of the repetitions) got the \
          right earlier answer as the first; the other {} got none; none got a wrong peer's; none of the {new} new questions got \
          an answer to something else.",
-        week.len(),
-        NUMBER_WORDS[none]
-    );
-    let page = include_str!("../docs/prior-answers.md").split_whitespace();
-    let page = page.collect::<Vec<_>>().join(" ");
-    assert!(
-        page.contains(&figures),
-        "docs/prior-answers.md does not say {figures:?}\n{reported}"
-    );
-    assert!(of_all >= 30);
+            NUMBER_WORDS[none]
+        );
+        let page = include_str!("../docs/prior-answers.md").split_whitespace();
+        let page = page.collect::<Vec<_>>().join(" ");
+        assert!(
+            page.contains(&sentence),
+            "docs/prior-answers.md does not say {sentence:?}\n{reported}"
+        );
+        assert!(of_all >= 30);
+    }
+}
+
+/// Returns a field of a row of the week; empty if the row has none.
+fn text<'a>(row: &'a Value, key: &str) -> &'a str {
+    row[key].as_str().unwrap_or_default()
 }
 
 const NUMBER_WORDS: [&str; 10] = [

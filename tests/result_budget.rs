@@ -53,7 +53,7 @@ fn ask_long_questions<'a>(
             asker.start("ask_peer", question)
         })
         .collect();
-    wait_until("they are stored", || {
+    wait_until("the questions are stored", || {
         count_open_questions(world) == before + count
     });
     calls
@@ -100,7 +100,7 @@ fn interrupted_call_returns_what_fits_and_the_next_the_rest() {
         assert_eq!(
             unshown,
             i64::try_from(left).unwrap(),
-            "what is left out was not shown"
+            "an item that is left out was not delivered"
         );
         for id in &reported {
             ada.send_reply(id, "yes");
@@ -144,7 +144,7 @@ fn interrupting_question_is_included_despite_long_older_ones() {
     assert_eq!(reported.last().unwrap()["question"], "a short one");
     assert_eq!(
         reported[0]["question_id"], seen[0],
-        "oldest first, beside it"
+        "the oldest questions are first"
     );
 }
 
@@ -254,10 +254,10 @@ fn pending_items_are_listed_in_parts_until_all_were_shown() {
     }
     let _asked = ask_long_questions(&world, &cy, "ada", 0..5);
     let (mut questions, mut answers, mut events) = (BTreeSet::new(), BTreeSet::new(), 0);
-    let mut looks = 0;
+    let mut polls = 0;
     loop {
         let inbox = ada.call("poll_inbox", json!({}));
-        looks += 1;
+        polls += 1;
         let truncated = is_truncated(&inbox);
         assert_eq!(hint(&inbox).contains("poll_inbox"), truncated);
         assert_eq!(list(&inbox, "tasks").len(), 50);
@@ -273,10 +273,10 @@ fn pending_items_are_listed_in_parts_until_all_were_shown() {
         if !truncated {
             break;
         }
-        assert!(looks < 20, "it goes on");
+        assert!(polls < 20, "the parts do not end");
     }
     assert_eq!((questions.len(), answers.len(), events), (5, 3, 3));
-    assert!(looks > 3, "{looks}");
+    assert!(polls > 3, "{polls} polls");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn long_memories_are_truncated_together_and_whole_one_by_one() {
     assert!(is_truncated(&found));
     assert!(hint(&found).contains("key"), "{}", hint(&found));
     let memories = list(&found, "memories");
-    assert_eq!(memories.len(), 8, "every one is returned");
+    assert_eq!(memories.len(), 8, "every memory is returned");
     for one in memories {
         assert_eq!(one["cut"], true);
         assert!(one["text"].as_str().unwrap().len() > 20_000);

@@ -142,7 +142,7 @@ fn rewake_hook_wakes_the_session_with_the_question_text() {
     assert_eq!(
         prompt_from_hook(&bo, &text, "t1"),
         Value::Null,
-        "one copy is enough"
+        "the question is delivered once"
     );
     let kept = bo.stop("t1", true).unwrap();
     assert!(kept.contains("which port?"), "{kept}");
@@ -406,7 +406,9 @@ fn rewake_hook_wakes_a_new_session_for_pending_questions() {
     let bo = world.bare_session("bo", &[]);
     bo.register("idle");
     let waiter = WaitingHook::start(&bo, "SessionStart");
-    wait_until("it waits before there is a server", || waiting(&world, &bo));
+    wait_until("the hook waits before there is a server", || {
+        waiting(&world, &bo)
+    });
     bo.discover();
     bo.call("mesh_status", json!({}));
     assert!(waiter.wait_for_wake().contains("from=\"ada\""));

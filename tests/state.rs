@@ -24,7 +24,7 @@ fn keys(listed: &Value) -> Vec<&str> {
     keys.collect()
 }
 
-// Ledger: Sharing 5
+// Requirement: Sharing 5
 #[test]
 fn sessions_of_one_project_share_state() {
     let world = World::new();
@@ -71,10 +71,14 @@ fn any_json_value_round_trips_including_null() {
         );
     }
     let listed = ada.call("state", json!({ "action": "list", "prefix": "k0" }));
-    assert_eq!(keys(&listed), ["k0"], "null is a value");
+    assert_eq!(
+        keys(&listed),
+        ["k0"],
+        "an entry with the value null is listed"
+    );
 }
 
-// Ledger: Sharing 5
+// Requirement: Sharing 5
 #[test]
 fn project_keys_are_separate_and_shared_keys_are_global() {
     let world = World::new();
@@ -87,19 +91,23 @@ fn project_keys_are_separate_and_shared_keys_are_global() {
         }
         session.call("state", call)["value"].clone()
     };
-    assert_eq!(get(&bo, "port")["version"], 0, "another project's");
+    assert_eq!(
+        get(&bo, "port")["version"],
+        0,
+        "an entry of another project is not found"
+    );
     place(&ada, "set", "shared");
     assert_eq!(place(&bo, "get", "shared"), "ada");
     place(&ada, "set", "build");
     assert_eq!(
         place(&bo, "get", "build"),
         Value::Null,
-        "lies within its project"
+        "a folder in the project has the namespace of the project"
     );
     assert_eq!(
         place(&ada, "get", "default"),
         1,
-        "the project's own by its name"
+        "the name of the project selects its namespace"
     );
     let of_ada = world.home().join("ada").display().to_string();
     for spoofed in [
@@ -112,7 +120,7 @@ fn project_keys_are_separate_and_shared_keys_are_global() {
     }
 }
 
-// Ledger: Beyond 8
+// Requirement: Beyond 8
 #[test]
 fn compare_and_set_refuses_a_stale_version_with_the_current() {
     let world = World::new();
@@ -131,13 +139,17 @@ fn compare_and_set_refuses_a_stale_version_with_the_current() {
     assert_eq!(claim(&bo, 1, "bo")["version"], 2);
     let stale = json!({ "action": "delete", "key": "lead", "expected_version": 1 });
     assert_eq!(refused(&ada.call("state", stale)).0, "conflict");
-    assert_eq!(get(&ada, "lead")["value"], "bo", "nothing was changed");
+    assert_eq!(
+        get(&ada, "lead")["value"],
+        "bo",
+        "a refused write changes nothing"
+    );
     let absent = json!({ "action": "set", "key": "x", "value": 1, "expected_version": 3 });
     let refusal = ada.call("state", absent);
     assert_eq!(refusal["error"]["current"]["version"], 0);
 }
 
-// Ledger: Beyond 8
+// Requirement: Beyond 8
 #[test]
 fn state_versions_increase_and_never_restart() {
     let world = World::new();
@@ -149,17 +161,17 @@ fn state_versions_increase_and_never_restart() {
         json!({ "action": "delete", "key": "port", "expected_version": 2 }),
     );
     assert_eq!(gone["version"], 3);
-    let anew = json!({ "action": "set", "key": "port", "value": 3, "expected_version": 0 });
-    assert_eq!(ada.call("state", anew)["version"], 4);
+    let reset = json!({ "action": "set", "key": "port", "value": 3, "expected_version": 0 });
+    assert_eq!(ada.call("state", reset)["version"], 4);
     let stale = json!({ "action": "set", "key": "port", "value": 9, "expected_version": 2 });
     assert_eq!(
         refused(&ada.call("state", stale)).0,
         "conflict",
-        "an old reader is not fooled"
+        "a write with an old version conflicts"
     );
 }
 
-// Ledger: Sharing 5
+// Requirement: Sharing 5
 #[test]
 fn state_list_is_sorted_filtered_by_prefix_and_resumable() {
     let world = World::new();
@@ -222,7 +234,7 @@ fn event_log_records_a_state_change_without_its_value() {
     assert!(!reported.to_string().contains("the-value"));
 }
 
-// Ledger: Beyond 8
+// Requirement: Beyond 8
 #[test]
 fn two_processes_lose_no_increment_with_compare_and_set() {
     let world = World::new();
@@ -265,7 +277,10 @@ fn two_processes_lose_no_increment_with_compare_and_set() {
         (&end["value"], &end["version"]),
         (&json!(1000), &json!(1001))
     );
-    assert!(conflicts.iter().sum::<u32>() > 0, "they met");
+    assert!(
+        conflicts.iter().sum::<u32>() > 0,
+        "concurrent writes conflict"
+    );
 }
 
 /// Runs the command line with a text on its stdin.
@@ -282,7 +297,7 @@ fn run_cli(world: &World, arguments: &[&str], stdin: &[u8]) -> ProcessOutput {
     ProcessOutput::of(&child.wait_with_output().unwrap())
 }
 
-// Ledger: Sharing 5
+// Requirement: Sharing 5
 #[test]
 fn person_reads_and_writes_the_state_of_the_folder() {
     let world = World::new();
@@ -294,13 +309,17 @@ fn person_reads_and_writes_the_state_of_the_folder() {
         none.err.starts_with("claude-mesh: no entry \"port\""),
         "{none:?}"
     );
-    assert!(!world.database().exists(), "looking makes no database");
+    assert!(!world.database().exists(), "reading creates no database");
     assert_eq!(
         run_state_command(&["set", "port", "5433"]).out,
         "port is set, version 1\n"
     );
     let ada = world.session("ada");
-    assert_eq!(get(&ada, "port")["value"], 5433, "what is JSON is JSON");
+    assert_eq!(
+        get(&ada, "port")["value"],
+        5433,
+        "a JSON argument is stored as JSON"
+    );
     run_state_command(&["set", "port", "five {"]);
     assert_eq!(get(&ada, "port")["value"], "five {");
     run_state_command(&["set", "port", "5433", "--text"]);

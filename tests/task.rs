@@ -41,7 +41,7 @@ pub(crate) fn history(session: &Session) -> Vec<(String, Value)> {
         .collect()
 }
 
-// Ledger: Tasks 5, Tasks 7
+// Requirement: Tasks 5, Tasks 7
 #[test]
 fn task_passes_review_and_rejection_until_it_is_done() {
     let world = World::new();
@@ -98,7 +98,7 @@ fn task_passes_review_and_rejection_until_it_is_done() {
     );
 }
 
-// Ledger: Peers 5
+// Requirement: Peers 5
 #[test]
 fn assignee_is_notified_of_a_task_and_creator_of_its_end() {
     let world = World::new();
@@ -144,22 +144,12 @@ fn assignee_is_notified_of_a_task_and_creator_of_its_end() {
     assert_eq!(notifications(&ada).len(), 3);
 }
 
-// Ledger: Tasks 6, Tasks 9, Tasks 13
+// Requirement: Tasks 6, Tasks 9, Tasks 13
 #[test]
-fn task_keeps_all_fields_and_the_list_filters_by_them() {
+fn task_keeps_all_fields() {
     let world = World::new();
     let (ada, bo) = (world.session("ada"), world.session("bo"));
-    let first = create_task(
-        &ada,
-        "write  the\nguide",
-        json!({ "description": "About claims. ÜBER ἈΡΧΉ" }),
-    );
-    let second = create_task(
-        &ada,
-        "fix the login",
-        json!({ "assigned_to": "bo", "files_owned": ["src/a.rs", "file:./src/a.rs"], "priority": "urgent",
-                "depends_on": [first, first] }),
-    );
+    let [first, _] = create_guide_and_login(&ada);
     create_task(&bo, "of another project", json!({}));
     let listed = ada.call("list_tasks", json!({}));
     assert_eq!(titles(&listed), ["fix the login", "write the guide"]);
@@ -201,6 +191,15 @@ fn task_keeps_all_fields_and_the_list_filters_by_them() {
         titles(&bo.call("list_tasks", json!({}))),
         ["fix the login", "of another project"]
     );
+}
+
+// Requirement: Tasks 6, Tasks 9, Tasks 13
+#[test]
+fn task_list_filters_by_fields_and_words() {
+    let world = World::new();
+    let (ada, bo) = (world.session("ada"), world.session("bo"));
+    let [_, second] = create_guide_and_login(&ada);
+    create_task(&bo, "of another project", json!({}));
     let found = |arguments: Value| {
         let listed = ada.call("list_tasks", arguments);
         titles(&listed).join("|")
@@ -221,7 +220,23 @@ fn task_keeps_all_fields_and_the_list_filters_by_them() {
     assert_eq!(ada.call("mesh_status", json!({}))["tasks"], 3);
 }
 
-// Ledger: Tasks 8
+/// Creates two tasks with all fields, the second for `bo` and dependent on the first. Returns their ids.
+fn create_guide_and_login(ada: &Session) -> [String; 2] {
+    let first = create_task(
+        ada,
+        "write  the\nguide",
+        json!({ "description": "About claims. ÜBER ἈΡΧΉ" }),
+    );
+    let second = create_task(
+        ada,
+        "fix the login",
+        json!({ "assigned_to": "bo", "files_owned": ["src/a.rs", "file:./src/a.rs"], "priority": "urgent",
+                "depends_on": [first, first] }),
+    );
+    [first, second]
+}
+
+// Requirement: Tasks 8
 #[test]
 fn create_task_returns_an_open_task_with_the_same_title() {
     let world = World::new();
@@ -250,13 +265,13 @@ fn create_task_returns_an_open_task_with_the_same_title() {
     create_task(&ada, "fix the login form", json!({}));
 }
 
-// Ledger: Tasks 8, Tasks 9
+// Requirement: Tasks 8, Tasks 9
 #[test]
 fn ten_processes_creating_the_same_task_create_one() {
     let world = World::new();
     let ada = world.session("ada");
-    let seats: Vec<Session> = (0..9).map(|_| world.session("ada")).collect();
-    let all: Vec<&Session> = seats.iter().chain([&ada]).collect();
+    let sessions: Vec<Session> = (0..9).map(|_| world.session("ada")).collect();
+    let all: Vec<&Session> = sessions.iter().chain([&ada]).collect();
     let start = std::sync::Barrier::new(all.len());
     let created: Vec<Value> = std::thread::scope(|scope| {
         let running: Vec<_> = all
@@ -314,7 +329,7 @@ fn starting_a_task_claims_its_free_files_until_its_end() {
     };
     assert_eq!((holder(&free), holder(&own)), (json!("bo"), json!("bo")));
     set_status(&bo, &id, "in_review");
-    assert_eq!(holder(&free), "bo", "review is not the end");
+    assert_eq!(holder(&free), "bo", "a task in review keeps its files");
     // The next peer in the queue gets it when the task ends, and keeps it.
     ada.call("claim", json!({ "resource": free, "wait": "queue" }));
     set_status(&ada, &id, "done");
@@ -358,7 +373,7 @@ fn rejection_reassignment_and_deletion_release_task_files() {
     assert!(result["claims"].is_null() && is_free(), "{result}");
 }
 
-// Ledger: Tasks 11
+// Requirement: Tasks 11
 #[test]
 fn every_task_change_is_a_short_event_that_wakes_waiters() {
     let world = World::new();
@@ -400,7 +415,7 @@ fn every_task_change_is_a_short_event_that_wakes_waiters() {
     assert!(!log.contains("long text"), "{log}");
 }
 
-// Ledger: Peers 7
+// Requirement: Peers 7
 #[test]
 fn peer_list_shows_the_current_task_of_each_peer() {
     let world = World::new();

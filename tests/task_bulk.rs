@@ -5,7 +5,7 @@ use crate::support::{Session, World};
 use crate::support::{create_task, refused, set_status};
 use crate::task::{notifications, titles};
 
-// Ledger: Tasks 13
+// Requirement: Tasks 13
 #[test]
 fn bulk_update_changes_each_task_fully_or_not_at_all() {
     let world = World::new();
@@ -48,12 +48,8 @@ fn bulk_update_changes_each_task_fully_or_not_at_all() {
             .starts_with("\"urgency\": unknown parameter `urgency`"),
         "{unknown}"
     );
-    let codes: Vec<&Value> = result["refused"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| &one["error"]["code"])
-        .collect();
+    let refusals = result["refused"].as_array().unwrap();
+    let codes: Vec<&Value> = refusals.iter().map(|one| &one["error"]["code"]).collect();
     assert_eq!(
         codes,
         [
@@ -68,6 +64,13 @@ fn bulk_update_changes_each_task_fully_or_not_at_all() {
     let listed = ada.call("list_tasks", json!({}));
     assert_eq!(titles(&listed), ["second", "first"], "{listed}");
     assert_eq!(listed["tasks"][0]["assigned_to"], "bo");
+}
+
+#[test]
+fn bulk_update_of_more_than_a_hundred_tasks_is_refused() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let first = create_task(&ada, "first", json!({}));
     let many: Vec<Value> = (0..101)
         .map(|_| json!({ "task_id": first, "priority": "low" }))
         .collect();
@@ -75,7 +78,7 @@ fn bulk_update_changes_each_task_fully_or_not_at_all() {
     assert_eq!(refused(&result).0, "invalid_argument");
 }
 
-// Ledger: Tasks 5, Tasks 11, Tasks 13
+// Requirement: Tasks 5, Tasks 11, Tasks 13
 #[test]
 fn stale_or_project_complete_todo_tasks_are_cancelled() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! The files of tasks: who holds them when tasks overlap, when a task names others, and when it changes hands.
+//! The files of tasks: who holds them when tasks overlap, when a task names other files, and when it gets another assignee.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};
@@ -80,7 +80,7 @@ fn file_of_two_tasks_stays_claimed_until_both_have_ended() {
     assert_eq!(
         note,
         Some(format!("task {two}").as_str()),
-        "it says what for"
+        "the note names the task"
     );
     let three = create_task(&ada, "three", owning(&ada, &["b.rs"]));
     update_files(&ada, &three, json!({ "status": "in_progress" }));
@@ -90,7 +90,7 @@ fn file_of_two_tasks_stays_claimed_until_both_have_ended() {
     assert_eq!(
         held_files(&bo, &ada),
         [""; 0],
-        "it is the work of another now"
+        "the task has another assignee"
     );
 }
 
@@ -112,7 +112,11 @@ fn changed_task_files_release_old_claims_and_add_new_ones() {
         wanted
     );
     let all = ["b.rs: ada", "c.rs: ada", "d.rs: ada", "taken.rs: bo"];
-    assert_eq!(held_files(&bo, &ada), all, "two still needs b.rs");
+    assert_eq!(
+        held_files(&bo, &ada),
+        all,
+        "the second task still needs b.rs"
+    );
     // The same with a change of status.
     let more = json!({ "files_owned": paths(&ada, &["e.rs"]), "status": "in_review" });
     assert_eq!(update_files(&ada, &one, more), all_granted(&["e.rs"]));
@@ -130,7 +134,7 @@ fn changed_task_files_release_old_claims_and_add_new_ones() {
     assert_eq!(
         held_files(&bo, &ada),
         ["taken.rs: bo"],
-        "what has ended needs nothing"
+        "an ended task needs no files"
     );
 }
 

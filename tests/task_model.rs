@@ -20,7 +20,7 @@ const FILES: usize = 2;
 
 /// One operation of a peer.
 #[derive(Debug, Clone)]
-enum Step {
+enum TaskStep {
     Create {
         who: usize,
         title: usize,
@@ -51,7 +51,7 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = TaskStep> {
     let who = 0..PEERS;
     let task = 0..5_usize;
     // Ends are rare, so that there are tasks to reject.
@@ -59,14 +59,14 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Todo), 4 => Just(InProgress), 4 => Just(InReview), 2 => Just(Done), 1 => Just(Cancelled)
     ];
     prop_oneof![
-        8 => (who.clone(), 0..TITLES, 0..FILES).prop_map(|(who, title, file)| Step::Create { who, title, file }),
+        8 => (who.clone(), 0..TITLES, 0..FILES).prop_map(|(who, title, file)| TaskStep::Create { who, title, file }),
         14 => (who.clone(), task.clone(), to, any::<bool>())
-            .prop_map(|(who, task, to, reason)| Step::Move { who, task, to, reason }),
+            .prop_map(|(who, task, to, reason)| TaskStep::Move { who, task, to, reason }),
         7 => (who.clone(), task.clone(), task.clone())
-            .prop_map(|(who, task, waits_for)| Step::Wait { who, task, waits_for }),
-        1 => (who.clone(), task.clone(), 1..4_i64).prop_map(|(who, task, version)| Step::UpdateAtVersion { who, task, version }),
-        1 => (who.clone(), task).prop_map(|(who, task)| Step::Delete { who, task }),
-        1 => who.prop_map(|who| Step::CancelStale { who }),
+            .prop_map(|(who, task, waits_for)| TaskStep::Wait { who, task, waits_for }),
+        1 => (who.clone(), task.clone(), 1..4_i64).prop_map(|(who, task, version)| TaskStep::UpdateAtVersion { who, task, version }),
+        1 => (who.clone(), task).prop_map(|(who, task)| TaskStep::Delete { who, task }),
+        1 => who.prop_map(|who| TaskStep::CancelStale { who }),
     ]
 }
 
@@ -93,7 +93,7 @@ enum Rejection {
     /// The task belongs to another peer.
     NotYours,
     /// The transition does not exist.
-    Step,
+    Transition,
     /// The rejection has no reason.
     Reason,
     /// A dependency is open.
@@ -118,7 +118,7 @@ impl Rejection {
             "not_found" => Self::Unknown,
             "not_yours" => Self::NotYours,
             "invalid_argument" if says("\"reason\" is missing") => Self::Reason,
-            "conflict" if says("so it cannot become") => Self::Step,
+            "conflict" if says("so it cannot become") => Self::Transition,
             "conflict" if says("the task cannot start") => Self::OpenDependency,
             "conflict" if says("would wait for itself") => Self::Cycle,
             "conflict" if says("has version") => Self::Version,
@@ -132,11 +132,11 @@ type Outcome = Result<(), Rejection>;
 
 /// All tasks that ever existed, in order of creation.
 #[derive(Debug, Default)]
-struct Model {
+struct TaskModel {
     tasks: Vec<Task>,
 }
 
-impl Model {
+impl TaskModel {
     fn existing_task(&self, task: usize) -> Option<&Task> {
         self.tasks.get(task).filter(|task| !task.deleted)
     }
@@ -145,13 +145,11 @@ impl Model {
         self.existing_task(task).ok_or(Rejection::Unknown)
     }
 
-    fn step(&mut self, step: &Step) -> Outcome {
+    fn step(&mut self, step: &TaskStep) -> Outcome {
         let at = |back| nth_newest(self.tasks.len(), back);
         match *step {
-            Step::Create { who, title, file } => {
-                let open =
-                    |task: &Task| task.title == title && !task.deleted && !task.status.is_ended();
-                if self.tasks.iter().any(open) {
+            TaskStep::Create { who, title, file } => {
+                if self.has_open_task(title) {
                     return Err(Rejection::DuplicateTitle);
                 }
                 self.tasks.push(Task {
@@ -166,30 +164,16 @@ impl Model {
                     holds_file: false,
                 });
             }
-            Step::Move {
+            TaskStep::Move {
                 who,
                 task,
                 to,
                 reason,
             } => self.change_status(who, at(task), to, reason)?,
-            Step::Wait {
+            TaskStep::Wait {
                 task, waits_for, ..
-            } => {
-                let (task, waits_for) = (at(task), at(waits_for));
-                let found = self.find_task(task)?.clone();
-                if found.status.is_ended() {
-                    return Err(Rejection::Ended);
-                }
-                self.find_task(waits_for)?;
-                if self.depends_transitively(waits_for, task) {
-                    return Err(Rejection::Cycle);
-                }
-                if found.waits_for != Some(waits_for) {
-                    self.tasks[task].waits_for = Some(waits_for);
-                    self.tasks[task].version += 1;
-                }
-            }
-            Step::UpdateAtVersion { task, version, .. } => {
+            } => self.set_dependency(at(task), at(waits_for))?,
+            TaskStep::UpdateAtVersion { task, version, .. } => {
                 let task = at(task);
                 let found = self.find_task(task)?;
                 if found.version != version {
@@ -200,7 +184,7 @@ impl Model {
                 }
                 self.tasks[task].version += 1;
             }
-            Step::Delete { who, task } => {
+            TaskStep::Delete { who, task } => {
                 let task = at(task);
                 if self.find_task(task)?.creator != who {
                     return Err(Rejection::NotYours);
@@ -208,7 +192,7 @@ impl Model {
                 self.tasks[task].deleted = true;
                 self.give_back(task);
             }
-            Step::CancelStale { who } => {
+            TaskStep::CancelStale { who } => {
                 // Every peer has its own project, and a task belongs to that of its creator.
                 assert!(who < PEERS);
                 for task in &mut self.tasks {
@@ -222,6 +206,27 @@ impl Model {
         Ok(())
     }
 
+    fn has_open_task(&self, title: usize) -> bool {
+        let open = |task: &Task| task.title == title && !task.deleted && !task.status.is_ended();
+        self.tasks.iter().any(open)
+    }
+
+    fn set_dependency(&mut self, task: usize, waits_for: usize) -> Outcome {
+        let found = self.find_task(task)?.clone();
+        if found.status.is_ended() {
+            return Err(Rejection::Ended);
+        }
+        self.find_task(waits_for)?;
+        if self.depends_transitively(waits_for, task) {
+            return Err(Rejection::Cycle);
+        }
+        if found.waits_for != Some(waits_for) {
+            self.tasks[task].waits_for = Some(waits_for);
+            self.tasks[task].version += 1;
+        }
+        Ok(())
+    }
+
     fn change_status(&mut self, who: usize, at: usize, to: TaskStatus, reason: bool) -> Outcome {
         let task = self.find_task(at)?.clone();
         let steps = matches!(
@@ -229,7 +234,7 @@ impl Model {
             (Todo, InProgress) | (InProgress, InReview | Todo) | (InReview, Done | Todo)
         );
         if !steps && (to != Cancelled || task.status.is_ended()) {
-            return Err(Rejection::Step);
+            return Err(Rejection::Transition);
         }
         if (task.status, to) == (InReview, Todo) && !reason {
             return Err(Rejection::Reason);
@@ -323,24 +328,11 @@ impl Real {
         self.ids.get(at).copied().unwrap_or(unknown)
     }
 
-    fn step(&mut self, step: &Step) -> Outcome {
+    fn step(&mut self, step: &TaskStep) -> Outcome {
         let project = self.project().to_owned();
         match *step {
-            Step::Create { who, title, file } => {
-                let fields = TaskFields {
-                    title: Some(format!("Title {title}")),
-                    files_owned: Some(task_files(&project, &[file.to_string()]).unwrap()),
-                    ..TaskFields::default()
-                };
-                let me = &self.peers[who];
-                let created = self.mesh.create_task(me, &project, &fields).unwrap();
-                if !created.created {
-                    return Err(Rejection::DuplicateTitle);
-                }
-                self.ids.push(created.task.id);
-                Ok(())
-            }
-            Step::Move {
+            TaskStep::Create { who, title, file } => self.create(who, title, file),
+            TaskStep::Move {
                 who,
                 task,
                 to,
@@ -353,7 +345,7 @@ impl Real {
                 };
                 to_outcome(self.mesh.update_task(&self.peers[who], &change))
             }
-            Step::Wait {
+            TaskStep::Wait {
                 who,
                 task,
                 waits_for,
@@ -368,7 +360,7 @@ impl Real {
                 };
                 to_outcome(self.mesh.update_task(&self.peers[who], &change))
             }
-            Step::UpdateAtVersion { who, task, version } => {
+            TaskStep::UpdateAtVersion { who, task, version } => {
                 let fields = TaskFields {
                     description: Some(format!("{} after {version}", self.ids.len())),
                     ..TaskFields::default()
@@ -380,22 +372,35 @@ impl Real {
                 };
                 to_outcome(self.mesh.update_task(&self.peers[who], &change))
             }
-            Step::Delete { who, task } => {
+            TaskStep::Delete { who, task } => {
                 let id = self.id(task);
                 to_outcome(self.mesh.delete_task(&self.peers[who], id))
             }
-            Step::CancelStale { who } => {
-                let me = &self.peers[who];
-                to_outcome(self.mesh.cancel_stale_tasks(
-                    me,
-                    &StaleTaskFilter {
-                        project: &project,
-                        older_than_seconds: 0,
-                        reason: None,
-                    },
-                ))
+            TaskStep::CancelStale { who } => {
+                let filter = StaleTaskFilter {
+                    project: &project,
+                    older_than_seconds: 0,
+                    reason: None,
+                };
+                to_outcome(self.mesh.cancel_stale_tasks(&self.peers[who], &filter))
             }
         }
+    }
+
+    fn create(&mut self, who: usize, title: usize, file: usize) -> Outcome {
+        let project = self.project().to_owned();
+        let fields = TaskFields {
+            title: Some(format!("Title {title}")),
+            files_owned: Some(task_files(&project, &[file.to_string()]).unwrap()),
+            ..TaskFields::default()
+        };
+        let me = &self.peers[who];
+        let created = self.mesh.create_task(me, &project, &fields).unwrap();
+        if !created.created {
+            return Err(Rejection::DuplicateTitle);
+        }
+        self.ids.push(created.task.id);
+        Ok(())
     }
 
     /// Returns all tasks in the terms of the model, in order of creation.
@@ -432,8 +437,8 @@ fn to_outcome<T>(outcome: claude_mesh::model::Result<T>) -> Outcome {
 }
 
 /// Runs all steps in both and compares after each. Returns the refusals.
-fn run_steps(steps: &[Step]) -> Vec<Rejection> {
-    let (mut model, mut real) = (Model::default(), Real::new());
+fn run_steps(steps: &[TaskStep]) -> Vec<Rejection> {
+    let (mut model, mut real) = (TaskModel::default(), Real::new());
     let mut refused = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         let outcome = real.step(step);
@@ -465,7 +470,7 @@ proptest! {
 }
 
 /// One long sequence of steps, the same in every run.
-// Ledger: Tasks 5
+// Requirement: Tasks 5
 #[test]
 fn tasks_match_the_model_after_a_thousand_steps() {
     let mut dice = TestRunner::deterministic();
@@ -475,7 +480,7 @@ fn tasks_match_the_model_after_a_thousand_steps() {
         Rejection::DuplicateTitle,
         Rejection::Unknown,
         Rejection::NotYours,
-        Rejection::Step,
+        Rejection::Transition,
         Rejection::Reason,
         Rejection::OpenDependency,
         Rejection::Cycle,

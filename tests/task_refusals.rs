@@ -5,7 +5,7 @@ use crate::support::{Session, World};
 use crate::support::{create_task, refused, set_status, update, updated};
 use crate::task::{history, notifications};
 
-// Ledger: Tasks 5
+// Requirement: Tasks 5
 #[test]
 fn invalid_task_transition_is_refused_with_the_allowed_ones() {
     let world = World::new();
@@ -33,7 +33,7 @@ fn invalid_task_transition_is_refused_with_the_allowed_ones() {
     }
 }
 
-// Ledger: Tasks 9
+// Requirement: Tasks 9
 #[test]
 fn stale_task_update_is_refused_with_the_current_version() {
     let world = World::new();

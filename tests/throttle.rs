@@ -47,7 +47,11 @@ fn depth_limit_refuses_a_long_chain_of_answered_questions() {
         message.starts_with("this question would be number 9 in a chain of questions"),
         "{message}"
     );
-    assert_eq!(ada.questions().len(), 0, "nothing was stored");
+    assert_eq!(
+        ada.questions().len(),
+        0,
+        "the refused question is not stored"
+    );
     // A typed prompt resets the depth, in that session only.
     assert_eq!(bo.prompt("t1"), None);
     ask_and_answer(&bo, &ada, "which port?", "yes");
@@ -286,7 +290,7 @@ fn stop_blocks_are_counted_in_peers_status_and_log() {
     assert!(table.contains("kept 2"), "{table}");
     assert_eq!(ada.call("mesh_status", json!({}))["brakes"]["stops"], 2);
     assert!(
-        log_output(&world).contains("bo was kept in its turn by the question of ada (2 in a row)")
+        log_output(&world).contains("bo continued its turn for the question of ada (2 in a row)")
     );
     // The next turn starts at depth 0.
     bo.prompt("t2");
@@ -299,7 +303,7 @@ fn stop_blocks_are_counted_in_peers_status_and_log() {
 
 /// Sets a notification command that appends each notification to a file. Returns the file.
 fn set_notify_command(world: &mut World) -> std::path::PathBuf {
-    let log_output = world.home().join("told");
+    let log_output = world.home().join("notified");
     let content = format!(
         "#!/bin/sh\nprintf '%s|%s\\n' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" >> {}\n",
         log_output.display()
@@ -380,7 +384,11 @@ fn peers_with_held_questions_sort_between_dialogs_and_others() {
     };
     assert_eq!(order(), "zoe ada bo cy");
     wake_and_receive(&ada, &bo, "t1");
-    assert_eq!(order(), "zoe bo ada cy", "its budget is spent");
+    assert_eq!(
+        order(),
+        "zoe bo ada cy",
+        "a peer whose wake budget is used is ranked last"
+    );
     assert_eq!(world.cli(&world.home(), &["quiet", "cy"]).code, Some(0));
     for to in ["cy", "bo"] {
         assert_eq!(start_ask(&ada, to, "and now?").result()["status"], "held");

@@ -64,7 +64,11 @@ fn server_lists_configured_tool_sets_and_always_the_ask_set() {
     assert_eq!(names(&two), wanted.collect());
     let all = SETS.iter().flat_map(|(_, more)| more.iter());
     let all: BTreeSet<&str> = ASK.iter().chain(all).copied().collect();
-    assert_eq!(names(&lists("")), all, "nothing said is all");
+    assert_eq!(
+        names(&lists("")),
+        all,
+        "without a setting all tools are listed"
+    );
     assert_eq!(names(&listed(&world.bare_session("ada", &[]))), all);
     let two = serde_json::to_string(&two).unwrap();
     assert!(two.len() < 8_000, "the shorter list has {}", two.len());
@@ -95,7 +99,7 @@ fn unknown_tool_set_is_reported_by_every_call() {
     assert_eq!(
         listed(&ada).len(),
         claude_mesh::mcp::tool_list(None).len(),
-        "a model without tools cannot tell what is wrong"
+        "a model without tools cannot report the error"
     );
     for tool in ["list_peers", "post"] {
         let error = &ada.call(tool, json!({}))["error"];

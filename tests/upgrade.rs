@@ -41,7 +41,7 @@ const BREAKING: Schema = Schema {
     min_reader: 4,
 };
 
-// Ledger: Ask 2
+// Requirement: Ask 2
 #[test]
 fn running_sessions_keep_working_beside_a_newer_program() {
     let world = World::new();
@@ -75,7 +75,7 @@ fn running_sessions_keep_working_beside_a_newer_program() {
             .unwrap()
             .contains(".schema-3-")
     });
-    assert_eq!(kept.count(), 1, "the file as it was is kept");
+    assert_eq!(kept.count(), 1, "the older file is kept as a backup");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn too_old_program_reports_it_and_leaves_the_file_unchanged() {
     assert_eq!(std::fs::read(world.database()).unwrap(), before);
 }
 
-// Ledger: Beyond 18
+// Requirement: Beyond 18
 #[test]
 fn first_schema_build_keeps_working_during_the_migration() {
     let Some(older) = older::programs() else {

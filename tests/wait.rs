@@ -10,7 +10,7 @@ use claude_mesh::model::peer::Address;
 use serde_json::{Value, json};
 
 use crate::support::{BackgroundProcess, MeshFixture, Session, World, has_ended, wait_until};
-use crate::support::{InboxSession, attached_context, start_ask};
+use crate::support::{InboxClient, InboxSession, attached_context, start_ask};
 
 /// Asserts that a question of `asker` wakes the idle session.
 #[track_caller]
@@ -24,7 +24,7 @@ fn assert_wakes(asker: &Session, inbox_session: &InboxSession) {
 }
 
 #[test]
-fn forgotten_question_ends_its_wait_and_wakes_work_again() {
+fn erased_question_ends_its_wait_and_wakes_work_again() {
     let world = World::new();
     let (ada, bo) = (
         world.session("ada"),
@@ -46,7 +46,11 @@ fn server_killed_during_a_call_leaves_the_session_wakeable() {
     let ada = world.session("ada");
     // The client keeps running and starts another server.
     let twice = "\"$SERVER\"; \"$SERVER\"; :";
-    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], twice, || true);
+    let client = InboxClient {
+        script: twice,
+        ..InboxClient::new("bo", "idle")
+    };
+    let bo = InboxSession::open_client(&world, &client, || true);
     let ask = start_ask(&bo.session, "ada", "which port?");
     ask.wait_for_progress("ada: stored");
     let first = bo.session.server_pid().unwrap();
@@ -65,12 +69,16 @@ fn command_killed_while_waiting_leaves_the_session_wakeable() {
     let ada = world.session("ada");
     let folder = world.project("bo");
     let script = BackgroundProcess::background_cli_script(&world, &folder, "ask ada 'which port?'");
-    let bo = InboxSession::open_with_script(&world, "bo", "idle", &[], &script, || true);
+    let client = InboxClient {
+        script: &script,
+        ..InboxClient::new("bo", "idle")
+    };
+    let bo = InboxSession::open_client(&world, &client, || true);
     let asker = BackgroundProcess::release(&folder);
-    wait_until("it has asked", || !ada.questions().is_empty());
-    assert_eq!(ada.questions()[0]["from"], "bo", "the session speaks");
+    wait_until("the command has asked", || !ada.questions().is_empty());
+    assert_eq!(ada.questions()[0]["from"], "bo", "the session is the asker");
     asker.kill();
-    wait_until("it ends", || has_ended(asker.0));
+    wait_until("the command ends", || has_ended(asker.0));
     assert_wakes(&ada, &bo);
 }
 
@@ -144,7 +152,7 @@ fn if_offline_wait_blocks_until_the_peer_joins() {
     let waits = ada.start("ask_peer", asked);
     waits.wait_for_progress("bo: stored");
     let bo = world.session("bo");
-    assert!(waits.is_open(), "no answer came");
+    assert!(waits.is_open(), "the call still waits");
     bo.send_reply(&bo.next_question(), "5433");
     let result = waits.result();
     assert_eq!(
@@ -174,7 +182,7 @@ fn one_call_awaits_several_answers_in_question_order() {
     let both = wait(&[ids[1].clone(), ids[0].clone()], 60);
     both.wait_for_progress("bo: stored");
     cy.send_reply(&cy.next_question(), "no");
-    assert!(both.is_open(), "one is not all");
+    assert!(both.is_open(), "the call waits for the second answer");
     bo.send_reply(&bo.next_question(), "yes");
     let both = both.result();
     assert_eq!(both["status"], "answered", "{both}");

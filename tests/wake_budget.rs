@@ -4,9 +4,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::World;
-use crate::support::{InboxSession, attached_context, start_ask};
+use crate::support::{InboxClient, InboxSession, attached_context, start_ask};
 
-// Ledger: Beyond 16
+// Requirement: Beyond 16
 #[test]
 fn wake_budget_limits_turns_until_the_person_types() {
     let mut world = World::new();
@@ -36,7 +36,7 @@ fn wake_budget_limits_turns_until_the_person_types() {
     assert_eq!(bo.session.call("poll_inbox", json!({}))["held"], 1);
     assert!(
         bo.session.prompt("t3").unwrap().contains("once more?"),
-        "a typed prompt brings it"
+        "a typed prompt delivers the question"
     );
     let after = start_ask(&ada, "bo", "and now?");
     bo.next_wake_line();
@@ -64,7 +64,11 @@ fn wake_lines_read_in_one_turn_spend_one_turn_of_the_budget() {
 fn wake_budget_setting_of_the_asked_session_applies() {
     let world = World::new();
     let ada = InboxSession::open(&world, "ada", "idle");
-    let bo = InboxSession::open_with(&world, "bo", "idle", &[("CLAUDE_MESH_WAKE_BUDGET", "1")]);
+    let client = InboxClient {
+        environment: &[("CLAUDE_MESH_WAKE_BUDGET", "1")],
+        ..InboxClient::new("bo", "idle")
+    };
+    let bo = InboxSession::open_client(&world, &client, || true);
     let (from_bo, from_ada) = (
         |question| start_ask(&bo.session, "ada", question),
         |question| start_ask(&ada.session, "bo", question),
@@ -87,10 +91,13 @@ fn wake_budget_setting_of_the_asked_session_applies() {
         (&json!("held"), &json!("wake_budget"))
     );
     let seen = ada.session.call("list_peers", json!({}))["peers"][0].clone();
-    assert_eq!(seen["held"], "wake_budget", "whatever ada's own budget is");
+    assert_eq!(
+        seen["held"], "wake_budget",
+        "the budget of the asker does not matter"
+    );
 }
 
-// Ledger: Beyond 16
+// Requirement: Beyond 16
 #[test]
 fn quiet_session_is_not_woken_until_quiet_ends() {
     let world = World::new();
@@ -123,7 +130,7 @@ fn quiet_session_is_not_woken_until_quiet_ends() {
     assert!(attached_context(&bo.read_wake_line(&line, "t2")).contains("which port?"));
 }
 
-// Ledger: Beyond 16
+// Requirement: Beyond 16
 #[test]
 fn pause_holds_the_whole_mesh_and_drops_posted_wake_lines() {
     let world = World::new();
@@ -159,7 +166,7 @@ fn pause_before_the_first_session_holds_later_sessions() {
     );
     assert!(
         !world.database().exists(),
-        "ending what is not makes nothing"
+        "ending a quiet that is not set changes nothing"
     );
     for arguments in [&["quiet", "bo"][..], &["quiet", "bo", "--off"]] {
         let ran = world.cli(&world.home(), arguments);

@@ -1,4 +1,4 @@
-//! Wake-ups by the inbox of a session, with a scripted socket: who is woken, when, and what the asker is told.
+//! Wake-ups by the inbox of a session, with a scripted socket: who is woken, when, and what the asker gets as its result.
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ fn later_questions_coalesce_into_the_open_wake_attempt() {
     );
 }
 
-// Ledger: Beyond 7
+// Requirement: Beyond 7
 #[test]
 fn unresponsive_session_is_reported_failed_after_two_wakes() {
     let world = World::new();
@@ -81,7 +81,7 @@ fn unresponsive_session_is_reported_failed_after_two_wakes() {
     assert!(bo.session.prompt("t1").unwrap().contains("which port?"));
 }
 
-// Ledger: Beyond 7
+// Requirement: Beyond 7
 #[test]
 fn session_without_an_inbox_is_reported_not_woken() {
     let world = World::new();
@@ -185,7 +185,7 @@ fn wake_line_does_not_repeat_a_question_from_a_call() {
             .stop("t1", false)
             .unwrap()
             .contains("which port?"),
-        "it is not forgotten"
+        "the question is kept"
     );
 }
 
@@ -208,7 +208,7 @@ fn wake_line_for_an_answer_omits_a_question_from_a_call() {
 #[test]
 fn person_is_notified_when_a_session_waits_at_a_dialog() {
     let mut world = World::new();
-    let reported = world.home().join("told");
+    let reported = world.home().join("notified");
     let content = format!(
         "#!/bin/sh\nprintf '%s|%s' \"$CLAUDE_MESH_PEER\" \"$CLAUDE_MESH_REASON\" > {0}.new && mv {0}.new {0}\n",
         reported.display()
@@ -255,11 +255,11 @@ fn question_unseen_by_a_killed_session_reaches_the_next_one() {
 fn question_that_woke_no_session_wakes_the_next_one() {
     let world = World::new();
     let ada = world.session("ada");
-    let deaf = world.session("bo");
+    let without_inbox = world.session("bo");
     let ask = start_ask(&ada, "bo", "which port?");
     ask.wait_for_progress("not woken");
-    deaf.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
-    drop(deaf);
+    without_inbox.hook("SessionEnd", json!({ "reason": "prompt_input_exit" }));
+    drop(without_inbox);
     assert_eq!(ask.result()["status"], "offline");
     let bo = InboxSession::open(&world, "bo", "idle");
     let line = bo.next_wake_line();

@@ -8,18 +8,19 @@ use owo_colors::OwoColorize;
 
 use super::format::bold_name;
 use super::peer::{askable, describe_throttle};
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::duration::format_elapsed_ms;
 use crate::cli::error::{CliError, Failure, UsageError};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::pending_ask::{AskWaitOutcome, PendingAsk};
 use crate::cli::progress::ProgressLine;
-use crate::cli::{duration, print, prior_answers, text_input, view};
-use crate::mesh::{AskedQuestion, QuestionStatus};
+use crate::cli::{duration, print, prior_answers, question_json, text_input};
+use crate::mesh::{AskedQuestion, PriorAnswerQuery, QuestionStatus};
 use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
 use crate::model::{QuestionState, Refusal};
 use crate::platform::text;
+use crate::store::Question;
 
 /// Ask a session and wait for its answer
 ///
@@ -30,7 +31,7 @@ use crate::platform::text;
 #[command(
     override_usage = "claude-mesh ask [OPTIONS] NAME QUESTION\n       claude-mesh ask [OPTIONS] <--all|--repo> QUESTION",
     after_help = "\
-Exit status: 0 answered; 1 refused or declined; 3 no answer (timed out, nobody there, stopped with Ctrl-C).
+Exit status: 0 answered; 1 refused or declined; 3 no answer (timed out, no session there, stopped with Ctrl-C).
 
 Examples:
   claude-mesh ask backend 'which port does the API use?'
@@ -57,26 +58,26 @@ pub(super) struct AskArgs {
     /// Ask everybody in this repository, all its worktrees included.
     #[arg(long)]
     repo: bool,
-    /// Only show what was answered earlier to such a question: wakes nobody, leaves nothing open.
+    /// Only show what was answered earlier to such a question: wakes no session, leaves nothing open.
     #[arg(long, conflicts_with_all = ["all", "repo", "context", "timeout"])]
     known: bool,
 }
 
 /// Asks one peer or many.
-pub(super) fn ask(desk: &CliContext, args: &AskArgs) -> CommandResult {
+pub(super) fn ask(context: &CliContext, args: &AskArgs) -> CommandResult {
     let (name, question) = name_and_question(args)?;
     if let (true, Some(name)) = (args.known, name) {
-        return prior_answers::show_prior_answers(desk, &one(desk, name)?, question);
+        return prior_answers::show_prior_answers(context, &one(context, name)?, question);
     }
-    let context = match &args.context {
+    let question_context = match &args.context {
         Some(path) => Some(text_input::read("context", path)?),
         None => None,
     };
     let to = match name {
-        Some(name) => vec![one(desk, name)?],
-        None => resolve_all(desk, args.repo)?,
+        Some(name) => vec![one(context, name)?],
+        None => resolve_all(context, args.repo)?,
     };
-    let mut pending_ask = PendingAsk::start(desk, &to, question, context.as_deref())?;
+    let mut pending_ask = PendingAsk::start(context, &to, question, question_context.as_deref())?;
     if name.is_some() {
         pending_ask.one(args.timeout)
     } else {
@@ -104,13 +105,13 @@ fn name_and_question(args: &AskArgs) -> Result<(Option<&str>, &str), Failure> {
 }
 
 /// Returns the address of one peer. Without a mesh there are no peers, and asking does not create one.
-fn one(desk: &CliContext, name: &str) -> Result<Address, Failure> {
+fn one(context: &CliContext, name: &str) -> Result<Address, Failure> {
     let address = Address::parse(name).map_err(|_| {
         let message = format!("{:?} cannot be the name of a peer", text::one_line(name));
         let hint = "`claude-mesh peers` lists them; nothing was asked";
         Failure::argument(message, hint)
     })?;
-    if desk.open_existing()?.is_some() {
+    if context.open_existing()?.is_some() {
         return Ok(address);
     }
     Err(Refusal::UnknownPeer {
@@ -122,20 +123,20 @@ fn one(desk: &CliContext, name: &str) -> Result<Address, Failure> {
 }
 
 /// Returns the addresses of all to ask, and prints them.
-fn resolve_all(desk: &CliContext, repo: bool) -> Result<Vec<Address>, Failure> {
-    let Some(mut mesh) = desk.open_existing()? else {
-        return Err(nobody_askable_error(repo));
+fn resolve_all(context: &CliContext, repo: bool) -> Result<Vec<Address>, Failure> {
+    let Some(mut mesh) = context.open_existing()? else {
+        return Err(no_askable_session_error(repo));
     };
-    let own = desk.speaker_name(&mut mesh)?;
-    let names: Vec<_> = askable(desk, &mut mesh, repo)?
+    let own = context.speaker_name(&mut mesh)?;
+    let names: Vec<_> = askable(context, &mut mesh, repo)?
         .into_iter()
         .filter(|name| Some(name) != own.as_ref())
         .collect();
     if names.is_empty() {
-        return Err(nobody_askable_error(repo));
+        return Err(no_askable_session_error(repo));
     }
     let list: Vec<&str> = names.iter().map(crate::model::PeerName::as_str).collect();
-    if !desk.json {
+    if !context.json {
         print::line(&format!("asking {}: {}", list.len(), list.join(", ")))?;
     }
     list.into_iter()
@@ -143,9 +144,9 @@ fn resolve_all(desk: &CliContext, repo: bool) -> Result<Vec<Address>, Failure> {
         .collect()
 }
 
-fn nobody_askable_error(repo: bool) -> Failure {
+fn no_askable_session_error(repo: bool) -> Failure {
     let place = if repo { "this repository" } else { "this mesh" };
-    let message = format!("nobody in {place} can be asked now");
+    let message = format!("no session in {place} can be asked now");
     let hint = "`claude-mesh peers --all` shows who belongs to it; nothing was asked";
     CliError::new("unknown_peer", message, hint).into()
 }
@@ -157,7 +158,7 @@ impl PendingAsk<'_> {
         let Some(wait) = self.wait.clone() else {
             return self.report_undelivered(&asked);
         };
-        let show_progress = print::stderr_is_terminal() && !self.desk.json;
+        let show_progress = print::stderr_is_terminal() && !self.context.json;
         if show_progress {
             let joined = if asked.joined {
                 ", asked before and still open"
@@ -200,16 +201,12 @@ impl PendingAsk<'_> {
             QuestionState::Declined => CommandStatus::Refused,
             _ => CommandStatus::NoAnswer,
         };
-        if self.desk.json {
-            let mut value = view::question_status(question_status, waited_ms, self.stop.is_set());
+        if self.context.json {
+            let mut value =
+                question_json::awaited_question(question_status, waited_ms, self.stop.is_set());
             if question.state == QuestionState::Open && !self.stop.is_set() {
-                prior_answers::add_prior_answers(
-                    &mut self.member,
-                    question.target,
-                    question.id,
-                    &question.question,
-                    &mut value,
-                )?;
+                let asking = stored_question_query(question);
+                prior_answers::add_prior_answers(&mut self.member, asking, &mut value)?;
             }
             print::json(&value)?;
             return Ok(command_status);
@@ -224,10 +221,10 @@ impl PendingAsk<'_> {
                         format_elapsed_ms(waited_ms)
                     ))?;
                 }
-                self.desk.print_foreign(answer)?;
+                self.context.print_foreign(answer)?;
             }
             QuestionState::Declined => {
-                let reason = self.desk.sanitize_foreign(answer);
+                let reason = self.context.sanitize_foreign(answer);
                 print::err(&format!(
                     "claude-mesh: {} declined: {reason}\n",
                     question_status.peer
@@ -261,29 +258,22 @@ impl PendingAsk<'_> {
             question_status.question.id,
         ))?;
         if !self.stop.is_set() {
-            let question = &question_status.question;
-            prior_answers::report(
-                self.desk,
-                &mut self.member,
-                question.target,
-                Some(question.id),
-                &question.question,
-            )?;
+            let asking = stored_question_query(&question_status.question);
+            prior_answers::print_prior_answers(self.context, &mut self.member, asking)?;
         }
         Ok(())
     }
 
     fn report_undelivered(&mut self, asked: &AskedQuestion) -> CommandResult {
         let question = self.question.clone();
-        if self.desk.json {
+        let asking = PriorAnswerQuery {
+            peer: asked.peer,
+            question: &question,
+            id: Some(asked.question),
+        };
+        if self.context.json {
             let mut value = self.stored(asked)?;
-            prior_answers::add_prior_answers(
-                &mut self.member,
-                asked.peer,
-                asked.question,
-                &question,
-                &mut value,
-            )?;
+            prior_answers::add_prior_answers(&mut self.member, asking, &mut value)?;
             print::json(&value)?;
             return Ok(CommandStatus::NoAnswer);
         }
@@ -303,20 +293,23 @@ impl PendingAsk<'_> {
                 format!("; in that project now: {}", asked.same_project.join(", "))
             };
             print::err(&format!(
-                "claude-mesh: nobody at {} can be asked now (last seen {}){same_project_note}\n{}: question {} is stored, the next session there gets it; `claude-mesh inbox` shows the answer\n",
+                "claude-mesh: no session at {} can be asked now (last seen {}){same_project_note}\n{}: question {} is stored, the next session there gets it; `claude-mesh inbox` shows the answer\n",
                 asked.to,
                 format_ago(now_ms - asked.last_seen_at_ms),
                 "hint".cyan(),
                 asked.question,
             ))?;
         }
-        prior_answers::report(
-            self.desk,
-            &mut self.member,
-            asked.peer,
-            Some(asked.question),
-            &question,
-        )?;
+        prior_answers::print_prior_answers(self.context, &mut self.member, asking)?;
         Ok(CommandStatus::NoAnswer)
+    }
+}
+
+/// Returns the query for prior answers to a stored question, itself excluded.
+fn stored_question_query(question: &Question) -> PriorAnswerQuery<'_> {
+    PriorAnswerQuery {
+        peer: question.target,
+        question: &question.question,
+        id: Some(question.id),
     }
 }

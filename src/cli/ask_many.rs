@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::duration::format_elapsed_ms;
 use crate::cli::error::Failure;
 use crate::cli::multi_ask_output::ReplyTable;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::peer::describe_throttle;
 use crate::cli::pending_ask::{AskWaitOutcome, PendingAsk};
 use crate::cli::progress::ProgressLine;
-use crate::cli::{print, view};
+use crate::cli::{print, question_json};
 use crate::mesh::{AskedQuestion, IfOffline, QuestionStatus};
 use crate::model::QuestionState;
 
@@ -23,22 +23,22 @@ impl PendingAsk<'_> {
             .map(|asked| asked.to.as_str().len())
             .max()
             .unwrap_or(0);
-        let mut rows = ReplyTable::new(width, self.desk.json);
+        let mut rows = ReplyTable::new(width, self.context.json);
         let stored = |asked: &&AskedQuestion| !asked.is_awaited(IfOffline::Queue);
         for asked in self.asked.clone().iter().filter(stored) {
             let why = match asked.held {
                 Some(held) => format!("{}; the question is stored", describe_throttle(held)),
-                None => "nobody there now; the question is stored".into(),
+                None => "no session there can be asked now; the question is stored".into(),
             };
             rows.print_row(asked.to.as_str(), &why);
         }
         let mut question_statuses = Vec::new();
         if let Some(wait) = self.wait.clone() {
-            let desk = self.desk;
-            let mut line = ProgressLine::new(print::stderr_is_terminal() && !desk.json);
+            let context = self.context;
+            let mut line = ProgressLine::new(print::stderr_is_terminal() && !context.json);
             let wait_outcome = self.wait(wait, timeout, |question_statuses, now_ms| {
                 line.clear();
-                rows.report(desk, question_statuses);
+                rows.print_new(context, question_statuses);
                 let open = question_statuses.iter().filter(|question_status| {
                     question_status.question.state == QuestionState::Open
                 });
@@ -59,7 +59,7 @@ impl PendingAsk<'_> {
                 AskWaitOutcome::QuestionStatus(question_statuses) => question_statuses,
             };
         }
-        rows.report(self.desk, &question_statuses);
+        rows.print_new(self.context, &question_statuses);
         self.report_all(&question_statuses, &mut rows)
     }
 
@@ -75,7 +75,7 @@ impl PendingAsk<'_> {
             .filter(|question_status| question_status.question.state.is_replied())
             .count();
         let complete = replied == self.asked.len();
-        if self.desk.json {
+        if self.context.json {
             print::json(&self.result(question_statuses, waited_ms, complete, replied)?)?;
         } else {
             for question_status in question_statuses {
@@ -123,7 +123,7 @@ impl PendingAsk<'_> {
                 .find(|question_status| question_status.question.id == asked.question);
             answers.push(match waited {
                 Some(question_status) => {
-                    view::question_status(question_status, waited_ms, self.stop.is_set())
+                    question_json::awaited_question(question_status, waited_ms, self.stop.is_set())
                 }
                 None => self.stored(&asked)?,
             });

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::format::ellipsize;
 use super::{events, print, table};
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Mesh, TaskList, TaskSelection};
 use crate::model::event::EventPatterns;
 use crate::model::{Priority, TaskStatus};

@@ -1,4 +1,4 @@
-//! `claude-mesh claim`, `release` and `claims`: takes, gives back and lists claims, for people, scripts and a git hook.
+//! `claude-mesh claim`, `release` and `claims`: acquires, releases and lists claims, for people, scripts and a git hook.
 use std::time::Duration;
 
 use clap::Args;
@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::cli::claim_format::{format_holders, lease_end_text, shown};
 use crate::cli::claim_wait::{ClaimWait, ClaimWaitOutcome};
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
-use crate::cli::error::CliError;
-use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::error::{CliError, Failure};
 use crate::cli::progress::StopFlag;
 use crate::cli::{duration, print, staged_files, table};
 use crate::mesh;
@@ -42,7 +42,7 @@ pub(super) struct ClaimArgs {
     /// How long it lasts, for example 90s, 10m, 1h.
     #[arg(long, default_value = "2m", value_name = "SPAN", value_parser = lease)]
     lease: Duration,
-    /// Join the queue and wait for the turn, at most this long; the command leaves the queue when it ends.
+    /// Join the queue and wait for the claim, at most this long; the command leaves the queue when it ends.
     #[arg(long, value_name = "SPAN", value_parser = duration::timeout)]
     wait: Option<Duration>,
     /// Join the queue and return at once; with --wait stay in the queue afterwards.
@@ -53,7 +53,7 @@ pub(super) struct ClaimArgs {
     note: Option<String>,
 }
 
-/// Give back a claim, or leave its queue
+/// Release a claim, or leave its queue
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   claude-mesh release deploy
@@ -137,29 +137,31 @@ pub(super) fn claim(context: &CliContext, args: &ClaimArgs) -> CommandResult {
         }
     }
     let now = member.mesh().now();
-    report(context, args, &resource, &claimed, &now)
+    if context.json {
+        print::json(&output::claim(&claimed, &now))?;
+    } else {
+        print_outcome(&shown(context, &resource), args, &claimed, &now)?;
+    }
+    Ok(claim_status(args, &claimed))
 }
 
-fn report(
-    context: &CliContext,
-    args: &ClaimArgs,
-    resource: &str,
-    claimed: &ClaimOutcome,
-    now: &Moment,
-) -> CommandResult {
-    let command_status = match claimed {
+fn claim_status(args: &ClaimArgs, claimed: &ClaimOutcome) -> CommandStatus {
+    match claimed {
         ClaimOutcome::Granted(_) => CommandStatus::Done,
         ClaimOutcome::Queued(_) | ClaimOutcome::Denied { .. } if args.wait.is_some() => {
             CommandStatus::NoAnswer
         }
         ClaimOutcome::Queued(_) if args.queue => CommandStatus::Done,
         ClaimOutcome::Queued(_) | ClaimOutcome::Denied { .. } => CommandStatus::Refused,
-    };
-    if context.json {
-        print::json(&output::claim(claimed, now))?;
-        return Ok(command_status);
     }
-    let shown = shown(context, resource);
+}
+
+fn print_outcome(
+    shown: &str,
+    args: &ClaimArgs,
+    claimed: &ClaimOutcome,
+    now: &Moment,
+) -> Result<(), Failure> {
     match claimed {
         ClaimOutcome::Granted(grant) => {
             let word = if grant.renewed { "renewed" } else { "granted" };
@@ -171,7 +173,7 @@ fn report(
                 claim.fencing_token.unwrap_or_default()
             ))?;
         }
-        ClaimOutcome::Queued(ticket) if command_status != CommandStatus::Refused => {
+        ClaimOutcome::Queued(ticket) if claim_status(args, claimed) != CommandStatus::Refused => {
             print::line(&format!(
                 "queued: {shown}, position {}, {}",
                 ticket.position,
@@ -179,10 +181,10 @@ fn report(
             ))?;
         }
         ClaimOutcome::Queued(_) | ClaimOutcome::Denied { .. } => {
-            not_granted(&shown, &args.resource, claimed, now).report(false);
+            not_granted(shown, &args.resource, claimed, now).report(false);
         }
     }
-    Ok(command_status)
+    Ok(())
 }
 
 fn not_granted(shown: &str, resource: &str, claimed: &ClaimOutcome, now: &Moment) -> CliError {
@@ -194,7 +196,9 @@ fn not_granted(shown: &str, resource: &str, claimed: &ClaimOutcome, now: &Moment
                 format_holders(&ticket.holders, now),
                 ticket.position
             ),
-            format!("{wait} waits for the turn, `claude-mesh release {resource}` leaves the queue"),
+            format!(
+                "{wait} waits for the claim, `claude-mesh release {resource}` leaves the queue"
+            ),
         ),
         ClaimOutcome::Denied { holders } => (
             format!("{shown} is {}", format_holders(holders, now)),

@@ -32,7 +32,7 @@ pub(super) enum ClaimWaitOutcome {
 }
 
 impl ClaimWait<'_> {
-    /// Waits for the turn. Questions that come meanwhile end the wait of a session, which answers them first; for a person
+    /// Waits for the grant. Questions that come meanwhile end the wait of a session, which answers them first; for a person
     /// they are printed.
     pub(super) fn run(
         &self,

@@ -3,8 +3,8 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 
 /// Print completions for a shell
 #[derive(Debug, Args)]

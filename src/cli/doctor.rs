@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::install::{PROGRAMS, install_paths};
 use crate::claude_code;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, shown};
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{print, versions};
 use crate::mesh::{Mesh, PeerScope};
 use crate::model::{Activity, Error, Topic};
@@ -50,7 +50,7 @@ pub(super) fn doctor(json: bool) -> CommandResult {
         print::json(&json!({ "ok": problems == 0, "findings": findings }))?;
     } else {
         for finding in &findings {
-            print::line(&line(finding))?;
+            print::line(&format_finding(finding))?;
         }
         let notes = count(&findings, Severity::Note);
         print::line(&match (problems, notes) {
@@ -72,28 +72,28 @@ pub(super) fn doctor(json: bool) -> CommandResult {
 
 fn examine(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let paths = install_paths(settings)?;
-    let mut findings = programs(settings, &paths.programs);
+    let mut findings = check_programs(settings, &paths.programs);
     findings.extend(setup::inspect(&paths));
     findings.extend(check_disabled(settings));
-    findings.extend(misplaced(settings));
-    findings.push(claude_code(settings, &paths));
-    findings.extend(project(settings));
-    findings.extend(mesh(settings, &paths.programs));
-    findings.push(wake(settings));
-    findings.extend(faults(settings));
+    findings.extend(check_misplaced_settings(settings));
+    findings.push(check_claude_code(settings, &paths));
+    findings.extend(check_project(settings));
+    findings.extend(check_mesh(settings, &paths.programs));
+    findings.push(check_doorbell(settings));
+    findings.extend(read_recent_faults(settings));
     Ok(findings)
 }
 
-fn line(finding: &Finding) -> String {
-    let words = text::strip_terminal_controls(&finding.text);
+fn format_finding(finding: &Finding) -> String {
+    let finding_text = text::strip_terminal_controls(&finding.text);
     let mark = match finding.severity {
         Severity::Ok => "ok     ".green().to_string(),
         Severity::Note => "note   ".yellow().to_string(),
         Severity::Problem => "problem".red().to_string(),
     };
     match &finding.fix {
-        Some(fix) => format!("{mark}  {words}\n         {} {fix}", "fix:".cyan()),
-        None => format!("{mark}  {words}"),
+        Some(fix) => format!("{mark}  {finding_text}\n         {} {fix}", "fix:".cyan()),
+        None => format!("{mark}  {finding_text}"),
     }
 }
 
@@ -147,7 +147,7 @@ fn finding_from_fault(fault: &Fault) -> Finding {
 }
 
 /// Checks that all programs are there and have the same version.
-fn programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
+fn check_programs(settings: &Settings, folder: &Path) -> Vec<Finding> {
     let version = env!("CARGO_PKG_VERSION");
     let mut findings = vec![ok(format!(
         "claude-mesh {version} ({})",
@@ -194,18 +194,18 @@ fn check_disabled(settings: &Settings) -> Option<Finding> {
     })
 }
 
-fn misplaced(settings: &Settings) -> Vec<Finding> {
-    let one = |(name, path): &(&str, PathBuf)| {
+fn check_misplaced_settings(settings: &Settings) -> Vec<Finding> {
+    let to_finding = |(name, path): &(&str, PathBuf)| {
         let file = shown(path, &settings.home);
         note(
             format!("{name} in {file} has no effect: it is read only from the environment"),
             &format!("remove it from {file}, and set it in the environment of the session"),
         )
     };
-    settings.misplaced.iter().map(one).collect()
+    settings.misplaced.iter().map(to_finding).collect()
 }
 
-fn claude_code(settings: &Settings, paths: &InstallPaths) -> Finding {
+fn check_claude_code(settings: &Settings, paths: &InstallPaths) -> Finding {
     let Some(path) = versions::claude(settings) else {
         return note("Claude Code is not on PATH, so its version is unknown", "");
     };
@@ -232,7 +232,7 @@ fn claude_code(settings: &Settings, paths: &InstallPaths) -> Finding {
     }
 }
 
-fn project(settings: &Settings) -> Vec<Finding> {
+fn check_project(settings: &Settings) -> Vec<Finding> {
     let project = match Project::of(&settings.working_directory, settings) {
         Err(fault) => return vec![finding_from_fault(&fault)],
         Ok(project) => project,
@@ -252,9 +252,9 @@ fn project(settings: &Settings) -> Vec<Finding> {
 }
 
 /// Checks which mesh this folder has, whether all programs use the same one, and its file.
-fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
+fn check_mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     let Ok(context) = CliContext::resolve(false) else {
-        // `project` has reported the problem with the project.
+        // `check_project` has reported the problem with the project.
         let place = isolation::mesh_location(settings, &settings.working_directory);
         return place.err().iter().map(finding_from_fault).collect();
     };
@@ -264,7 +264,7 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
         context.shown(&context.location.database),
         context.location.decided_by
     ))];
-    findings.extend(find_location_mismatch(settings, programs, &context));
+    findings.extend(check_location_mismatch(settings, programs, &context));
     match context.open_existing() {
         Ok(None) => findings.push(
             match store::check_database_path(&context.location.database) {
@@ -279,7 +279,7 @@ fn mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
 }
 
 /// Checks whether sessions with another environment than this shell, and so their hooks and server, use another mesh.
-fn find_location_mismatch(
+fn check_location_mismatch(
     settings: &Settings,
     programs: &Path,
     context: &CliContext,
@@ -345,7 +345,7 @@ fn check_database(context: &CliContext, mesh: &mut Mesh) -> Vec<Finding> {
 }
 
 /// Writes a test doorbell in a temporary folder and checks that it wakes a listener.
-fn wake(settings: &Settings) -> Finding {
+fn check_doorbell(settings: &Settings) -> Finding {
     if settings.polling {
         return note(
             "CLAUDE_MESH_WAKE=polling: waits poll every 50 ms",
@@ -373,8 +373,8 @@ fn test_doorbell() -> Result<(ListenerKind, bool), Fault> {
     let doorbells = Doorbells::of(&folder.path().join("mesh.db"));
     let session = "0".repeat(26).parse().expect("a ULID of zeros");
     let signal = Arc::new(WakeSignal::default());
-    let ring = Arc::clone(&signal);
-    let listener = doorbells.listen(session, false, move || ring.raise())?;
+    let waker = Arc::clone(&signal);
+    let listener = doorbells.listen(session, false, move || waker.raise())?;
     let seen = signal.count();
     doorbells.write_doorbell(session);
     signal.wait_until_raised(seen, Duration::from_secs(2));
@@ -382,7 +382,7 @@ fn test_doorbell() -> Result<(ListenerKind, bool), Fault> {
 }
 
 /// Lists the newest faults of the fault log. Hooks report them nowhere else.
-fn faults(settings: &Settings) -> Vec<Finding> {
+fn read_recent_faults(settings: &Settings) -> Vec<Finding> {
     let since_ms = SystemClock::new().now().wall_ms - FAULT_MAX_AGE_MS;
     let path: PathBuf = fault_log::path(&settings.mesh_home);
     let recent = |line: &String| {
@@ -395,7 +395,7 @@ fn faults(settings: &Settings) -> Vec<Finding> {
         .map(|line| {
             note(
                 format!("fault: {}", text::one_line(&line)),
-                &format!("rm {}, once it is fixed", shown(&path, &settings.home)),
+                &format!("rm {}, when it is fixed", shown(&path, &settings.home)),
             )
         })
         .collect()

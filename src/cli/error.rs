@@ -180,7 +180,7 @@ fn refusal_hint(refusal: &Refusal) -> Cow<'static, str> {
             "`claude-mesh peers`, `inbox` and `claims` show the current state; nothing was changed"
         }
         Refusal::RateLimited { .. } => {
-            "answer what waits for you first (`claude-mesh inbox`), or try again later"
+            "answer your pending questions first (`claude-mesh inbox`), or try again later"
         }
         Refusal::Unsupported { .. } => {
             "`claude-mesh doctor` shows what is wrong; nothing was changed"
@@ -195,7 +195,7 @@ fn unknown_peer_hint(nearest: &[String], present: &[String]) -> String {
         parts.push(format!("nearest: {}", nearest.join(", ")));
     }
     parts.push(if present.is_empty() {
-        "nobody is here now; `claude-mesh peers --all` lists every mailbox".into()
+        "no session can be asked now; `claude-mesh peers --all` lists every mailbox".into()
     } else {
         format!("here now: {}", present.join(", "))
     });

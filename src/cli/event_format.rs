@@ -86,7 +86,7 @@ fn question_text(
     let answer_quote = || quote(question.and_then(|(question, ..)| question.answer.as_deref()));
     match event.kind.as_str() {
         "question.asked" => format!("{by} asked {to}{}  {id}", question_quote()),
-        "question.shown" => format!("{by} was {}  {id}", delivery_text(event, asker)),
+        "question.shown" => format!("{by} {}  {id}", delivery_text(event, asker)),
         "question.answered" => {
             let notes = answer_notes(event);
             format!("{by} answered {to}{notes}{}  {id}", answer_quote())
@@ -138,13 +138,13 @@ fn message_text(by: &str, event: &Event) -> String {
 fn delivery_text(event: &Event, asker: &str) -> String {
     let count = |key: &str| event.data[key].as_u64();
     if let Some(stops) = count("stops") {
-        return format!("kept in its turn by the question of {asker} ({stops} in a row)");
+        return format!("continued its turn for the question of {asker} ({stops} in a row)");
     }
     let turn = count("posted_turns").map_or_else(String::new, |turn_number| {
         format!(", turn {turn_number} by peers")
     });
     let way = text::one_line(event.data["way"].as_str().unwrap_or(""));
-    format!("shown the question of {asker} ({way}{turn})")
+    format!("was shown the question of {asker} ({way}{turn})")
 }
 
 /// Returns notes on an answer in parentheses.
@@ -198,7 +198,7 @@ fn other_wake_reasons(event: &Event) -> String {
         .map(|(_, what)| *what)
         .collect();
     if present.is_empty() {
-        "what waits for it".into()
+        "pending items".into()
     } else {
         present.join(", ")
     }

@@ -6,11 +6,11 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::poll::poll;
 use crate::cli::progress::StopFlag;
 use crate::mesh::{Interruption, Member, Mesh, ProjectEvent, WaitOutcome};
@@ -85,7 +85,7 @@ pub(super) fn events(context: &CliContext, args: &EventsArgs) -> CommandResult {
                 let page = mesh.events(&filter)?;
                 filter.after = Some(page.next);
                 for event in &page.events {
-                    report(context, event)?;
+                    print_event(context, event)?;
                 }
                 if !page.more {
                     return Ok(());
@@ -96,7 +96,7 @@ pub(super) fn events(context: &CliContext, args: &EventsArgs) -> CommandResult {
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "events": [], "next": 0 }));
     };
-    report_page(context, &mesh.events(&filter)?)?;
+    print_page(context, &mesh.events(&filter)?)?;
     Ok(CommandStatus::Done)
 }
 
@@ -138,7 +138,7 @@ pub(super) fn follow(
         match (failure, wait_outcome) {
             (Some(failure), _) => return Err(failure),
             (None, WaitOutcome::Interrupted(interruption)) => {
-                report_interrupting_questions(&interruption)?;
+                print_interrupting_questions(&interruption)?;
             }
             (None, _) => return Ok(CommandStatus::Done),
         }
@@ -146,7 +146,7 @@ pub(super) fn follow(
 }
 
 /// Prints questions for the person who follows.
-fn report_interrupting_questions(interruption: &Interruption) -> Result<(), Failure> {
+fn print_interrupting_questions(interruption: &Interruption) -> Result<(), Failure> {
     for one in &interruption.questions {
         let question = &one.pending.question;
         let text = text::strip_terminal_controls(&question.question);
@@ -168,7 +168,7 @@ fn wait(context: &CliContext, filter: &EventFilter, timeout: Duration) -> Comman
     let empty_result =
         |status: &str, next: Option<i64>| json!({ "status": status, "events": [], "next": next });
     let Some(mut member) = join(context, timeout)? else {
-        return report_no_event(context, &empty_result("timed_out", Some(0)));
+        return print_no_event(context, &empty_result("timed_out", Some(0)));
     };
     let stop = StopFlag::on_signals(member.signal())?;
     let me = member.handle().clone();
@@ -182,11 +182,11 @@ fn wait(context: &CliContext, filter: &EventFilter, timeout: Duration) -> Comman
     )?;
     match wait_outcome {
         WaitOutcome::Done(page) => {
-            report_page(context, &page)?;
+            print_page(context, &page)?;
             Ok(CommandStatus::Done)
         }
         WaitOutcome::Expired | WaitOutcome::Cancelled => {
-            report_no_event(context, &empty_result("timed_out", listening.filter.after))
+            print_no_event(context, &empty_result("timed_out", listening.filter.after))
         }
         WaitOutcome::Interrupted(interruption) => {
             let questions: Vec<Value> =
@@ -204,7 +204,7 @@ fn wait(context: &CliContext, filter: &EventFilter, timeout: Duration) -> Comman
     }
 }
 
-fn report_no_event(context: &CliContext, body: &Value) -> CommandResult {
+fn print_no_event(context: &CliContext, body: &Value) -> CommandResult {
     if context.json {
         print::json(body)?;
     } else {
@@ -246,7 +246,7 @@ fn emit(context: &CliContext, kind: &str, data: Option<&str>) -> CommandResult {
     Ok(CommandStatus::Done)
 }
 
-fn report_page(context: &CliContext, page: &EventPage) -> Result<(), Failure> {
+fn print_page(context: &CliContext, page: &EventPage) -> Result<(), Failure> {
     if context.json {
         let mut body = json!({ "events": page.events, "next": page.next });
         if page.more {
@@ -255,7 +255,7 @@ fn report_page(context: &CliContext, page: &EventPage) -> Result<(), Failure> {
         return Ok(print::json(&body)?);
     }
     for event in &page.events {
-        report(context, event)?;
+        print_event(context, event)?;
     }
     if page.events.is_empty() {
         print::line("no such events")?;
@@ -270,7 +270,7 @@ fn report_page(context: &CliContext, page: &EventPage) -> Result<(), Failure> {
 }
 
 /// Prints an event on one line.
-fn report(context: &CliContext, event: &Event) -> Result<(), Failure> {
+fn print_event(context: &CliContext, event: &Event) -> Result<(), Failure> {
     if context.json {
         return Ok(print::json_line(event)?);
     }

@@ -10,9 +10,9 @@ use similar::{ChangeTag, TextDiff};
 
 use super::print;
 use crate::claude_code;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::shown;
 use crate::cli::error::{CliError, Failure};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::print_config::print_client_config;
 use crate::platform::process::ProcessKey;
 use crate::platform::{Clock, Settings, SystemClock, process};

@@ -5,13 +5,13 @@ use serde_json::json;
 
 use super::format::bold_name;
 use super::peer::with_peer_suggestions;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::duration;
 use crate::cli::duration::Since;
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
-use crate::cli::{event_format, events, print, view};
+use crate::cli::{event_format, events, print, question_json};
 use crate::mesh::{EraseOutcome, Mesh};
 use crate::model::elapsed::format_ago;
 use crate::model::event::{EventFilter, EventPatterns};
@@ -48,7 +48,7 @@ pub(super) struct LogArgs {
     /// Remove a question, its context and its answer from the database.
     #[arg(long, value_name = "QUESTION_ID", conflicts_with_all = ["follow", "peer", "question"])]
     forget: Option<String>,
-    /// Count how often an asker got earlier answers because nobody could answer.
+    /// Count how often an asker got earlier answers because the peer could not answer.
     #[arg(long, conflicts_with_all = ["follow", "peer", "question", "forget"])]
     known: bool,
 }
@@ -56,7 +56,7 @@ pub(super) struct LogArgs {
 /// How many events are read at a time.
 const EVENTS_PER_PAGE: usize = 500;
 
-/// Prints or follows the log, shows a question, or erases it.
+/// Prints or follows the event log, shows a question, or erases it.
 pub(super) fn log(context: &CliContext, args: &LogArgs) -> CommandResult {
     if let Some(id) = &args.forget {
         return forget(context, id);
@@ -115,7 +115,7 @@ impl LogPrinter<'_> {
             })?;
             self.after = page.next;
             for event in &page.events {
-                self.report(mesh, event)?;
+                self.print_event(mesh, event)?;
             }
             if !page.more {
                 return Ok(());
@@ -123,7 +123,7 @@ impl LogPrinter<'_> {
         }
     }
 
-    fn report(&mut self, mesh: &mut Mesh, event: &Event) -> Result<(), Failure> {
+    fn print_event(&mut self, mesh: &mut Mesh, event: &Event) -> Result<(), Failure> {
         let question = match event.subject.parse::<QuestionId>() {
             Ok(id) => mesh.question_with_names(id)?,
             Err(_) => None,
@@ -181,7 +181,7 @@ fn question(context: &CliContext, id: &str) -> CommandResult {
     };
     let (question, asker, target) = mesh.question_with_names(id)?.ok_or_else(not_found)?;
     if context.json {
-        print::json(&view::between(&question, &asker, &target))?;
+        print::json(&question_json::question_between(&question, &asker, &target))?;
         return Ok(CommandStatus::Done);
     }
     let now_ms = mesh.now().wall_ms;
@@ -239,7 +239,7 @@ fn forget(context: &CliContext, id: &str) -> CommandResult {
         return Ok(CommandStatus::Done);
     }
     print::line(&format!(
-        "removed from {}: the question of {asker} to {target} with {}; the log keeps its events, without the texts",
+        "removed from {}: the question of {asker} to {target} with {}; the event log keeps its events, without the texts",
         context.shown(&context.location.database),
         parts.join(", ")
     ))?;

@@ -4,10 +4,10 @@ use owo_colors::OwoColorize;
 use serde_json::{Value, json};
 
 use super::format::bold_name;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::erase_residue::EraseResidue;
 use crate::cli::error::{CliError, Failure};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, text_input};
 use crate::mesh;
 use crate::mesh::{EraseOutcome, MemorySelector};
@@ -289,7 +289,7 @@ fn forget(context: &CliContext, args: &ForgetArgs) -> CommandResult {
         print::json(&body)?;
     } else {
         print::line(
-            "erased, with its earlier versions; the log keeps its events, without the text",
+            "erased, with its earlier versions; the event log keeps its events, without the text",
         )?;
         erase_residue.report(context)?;
     }

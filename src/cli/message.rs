@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::format::{bold_name, indent};
 use super::peer::with_peer_suggestions;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print, text_input};
 use crate::mesh::{MessageDraft, MessageFilter, MessageList, SubscriptionAction, TopicSubscribers};
 use crate::model::elapsed::format_ago;

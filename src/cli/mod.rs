@@ -11,6 +11,7 @@ mod claim;
 mod claim_format;
 mod claim_wait;
 mod claude_sandbox;
+mod command_status;
 mod completions_man;
 mod context;
 mod demo;
@@ -28,7 +29,6 @@ mod log;
 mod memory;
 mod message;
 mod multi_ask_output;
-mod outcome;
 mod peer;
 mod pending_ask;
 mod poll;
@@ -36,6 +36,7 @@ mod print;
 mod print_config;
 mod prior_answers;
 mod progress;
+mod question_json;
 mod reply;
 mod staged_files;
 mod state;
@@ -49,7 +50,6 @@ mod text_input;
 mod throttle;
 mod uninstall;
 mod versions;
-mod view;
 mod wall;
 
 use std::process::ExitCode;
@@ -57,9 +57,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::{Failure, UsageError};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 asked, but there is no answer (timed out, offline, stopped).

@@ -24,7 +24,7 @@ impl ReplyTable {
     }
 
     /// Prints the replies that have come since the last time.
-    pub(super) fn report(&mut self, context: &CliContext, question_statuses: &[QuestionStatus]) {
+    pub(super) fn print_new(&mut self, context: &CliContext, question_statuses: &[QuestionStatus]) {
         for question_status in question_statuses {
             let question = &question_status.question;
             if question.state == QuestionState::Open || self.printed_ids.contains(&question.id) {

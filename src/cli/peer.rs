@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::format::ellipsize;
 use super::{print, table};
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::{CliError, Failure};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Mesh, PeerScope, PeerView, RankedPeer};
 use crate::model::activity_summary::ActivitySummary;
 use crate::model::elapsed::{format_ago, format_duration};

@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::progress::StopFlag;
-use crate::cli::{inbox, print, view};
+use crate::cli::{inbox, print, question_json};
 use crate::mesh::{
     AskedQuestion, IfOffline, Interruption, Member, QuestionDraft, QuestionStatus, Wait,
     WaitOutcome,
@@ -18,7 +18,7 @@ use crate::tools::output;
 
 /// Questions that are stored, and the member that waits for their replies.
 pub(super) struct PendingAsk<'a> {
-    pub(super) desk: &'a CliContext,
+    pub(super) context: &'a CliContext,
     pub(super) member: Member,
     pub(super) asked: Vec<AskedQuestion>,
     pub(super) question: String,
@@ -29,12 +29,12 @@ pub(super) struct PendingAsk<'a> {
 
 impl<'a> PendingAsk<'a> {
     pub(super) fn start(
-        desk: &'a CliContext,
+        context: &'a CliContext,
         to: &[Address],
         question: &str,
-        context: Option<&str>,
+        question_context: Option<&str>,
     ) -> Result<Self, Failure> {
-        let mut member = desk.join()?;
+        let mut member = context.join()?;
         let stop = StopFlag::on_signals(member.signal())?;
         let me = member.handle().clone();
         let outcome = member.mesh().ask(
@@ -42,7 +42,7 @@ impl<'a> PendingAsk<'a> {
             to,
             &QuestionDraft {
                 question,
-                context,
+                context: question_context,
                 if_offline: IfOffline::Queue,
             },
         )?;
@@ -57,7 +57,7 @@ impl<'a> PendingAsk<'a> {
             any: false,
         });
         Ok(Self {
-            desk,
+            context,
             started_monotonic_ms: member.mesh().now().monotonic_ms,
             member,
             asked: outcome.asked,
@@ -94,7 +94,7 @@ impl<'a> PendingAsk<'a> {
                 WaitOutcome::Done(_) | WaitOutcome::Expired | WaitOutcome::Cancelled => {
                     return Ok(AskWaitOutcome::QuestionStatus(found));
                 }
-                WaitOutcome::Interrupted(interruption) if !self.desk.is_person() => {
+                WaitOutcome::Interrupted(interruption) if !self.context.is_person() => {
                     return Ok(AskWaitOutcome::Interrupted(interruption));
                 }
                 WaitOutcome::Interrupted(interruption) => {
@@ -102,7 +102,7 @@ impl<'a> PendingAsk<'a> {
                         print::err(&format!(
                             "\r\x1b[2K{} asks you: {}\n(answer from another terminal: claude-mesh reply {} TEXT)\n",
                             waiting.from,
-                            self.desk
+                            self.context
                                 .sanitize_foreign(&waiting.pending.question.question),
                             waiting.pending.question.id
                         ))?;
@@ -116,13 +116,13 @@ impl<'a> PendingAsk<'a> {
     /// Reports that a question for this session came, which its model answers first.
     pub(super) fn interrupted(&mut self, interruption: &Interruption) -> CommandResult {
         let open: Vec<_> = self.asked.iter().map(|asked| asked.question).collect();
-        if self.desk.json {
+        if self.context.json {
             let questions: Vec<_> = interruption.questions.iter().map(output::waiting).collect();
             let question_statuses = self.member.mesh().question_statuses(&open)?;
             let waited_ms = self.waited_ms();
             let to_json = |question_status: &QuestionStatus| match question_status.question.state {
-                QuestionState::Open => view::interrupted(question_status),
-                _ => view::question_status(question_status, waited_ms, false),
+                QuestionState::Open => question_json::interrupted_question(question_status),
+                _ => question_json::awaited_question(question_status, waited_ms, false),
             };
             print::json(&json!({
                 "status": "interrupted",
@@ -136,14 +136,14 @@ impl<'a> PendingAsk<'a> {
         print::line(
             "interrupted: answer first, then see `claude-mesh inbox`; your question stays open",
         )?;
-        inbox::print_questions(self.desk, &mut self.member, &interruption.questions)?;
+        inbox::print_questions(self.context, &mut self.member, &interruption.questions)?;
         Ok(CommandStatus::NoAnswer)
     }
 
     /// The result of one question that is not waited for.
     pub(super) fn stored(&mut self, asked: &AskedQuestion) -> Result<Value, Failure> {
         let question_statuses = self.member.mesh().question_statuses(&[asked.question])?;
-        Ok(view::stored(asked, &question_statuses[0]))
+        Ok(question_json::stored_question(asked, &question_statuses[0]))
     }
 
     pub(super) fn waited_ms(&mut self) -> i64 {

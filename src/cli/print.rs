@@ -72,7 +72,7 @@ pub(super) fn json(value: &Value) -> io::Result<()> {
 
 /// Prints a value as one line of JSON.
 pub(super) fn json_line(value: &impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_string(value).expect("our values can be written as JSON");
+    let text = serde_json::to_string(value).expect("a JSON value can be written");
     bytes(format!("{}\n", escape_control_chars(&text)).as_bytes())
 }
 

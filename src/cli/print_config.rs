@@ -2,8 +2,8 @@
 use serde_json::json;
 
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::setup::{ClientConfig, InstallPaths};
 
 /// Prints the configuration to stdout, so that it can be redirected, and the place of the file to stderr.

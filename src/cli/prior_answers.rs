@@ -5,15 +5,14 @@ use serde_json::{Value, json};
 use super::format::{bold_name, excerpt};
 use super::peer::with_peer_suggestions;
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::duration::Since;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::{Member, PriorAnswer, PriorAnswerQuery};
 use crate::model::elapsed::format_ago;
 use crate::model::peer::Address;
 use crate::platform::clock::rfc3339;
-use crate::platform::id::{PeerId, QuestionId};
 use crate::tools::output;
 
 /// Prints the prior answers of a peer to a question, and asks nobody.
@@ -33,7 +32,7 @@ pub(super) fn show_prior_answers(
         question,
         id: None,
     };
-    let prior_answers = member.mesh().prior_answers(&me, asking)?;
+    let prior_answers = find_prior_answers(&mut member, asking)?;
     if context.json {
         print::json(&output::prior_answers_only(&name, &prior_answers))?;
     } else if prior_answers.is_empty() {
@@ -42,7 +41,7 @@ pub(super) fn show_prior_answers(
             "without --known the question is asked",
         )?;
     } else {
-        list(context, &prior_answers, member.mesh().now().wall_ms)?;
+        print_list(context, &prior_answers, member.mesh().now().wall_ms)?;
     }
     Ok(if prior_answers.is_empty() {
         CommandStatus::NoAnswer
@@ -54,44 +53,41 @@ pub(super) fn show_prior_answers(
 /// Adds prior answers to the JSON result of a stored question.
 pub(super) fn add_prior_answers(
     member: &mut Member,
-    peer: PeerId,
-    id: QuestionId,
-    question: &str,
+    asking: PriorAnswerQuery<'_>,
     result: &mut Value,
 ) -> Result<(), Failure> {
-    let prior_answers = find_prior_answers(member, peer, Some(id), question)?;
+    let prior_answers = find_prior_answers(member, asking)?;
     result["known"] = json!(output::prior_answers(&prior_answers));
     Ok(())
 }
 
 /// Prints the prior answers to a stored question, if there are any.
-pub(super) fn report(
+pub(super) fn print_prior_answers(
     context: &CliContext,
     member: &mut Member,
-    peer: PeerId,
-    id: Option<QuestionId>,
-    question: &str,
+    asking: PriorAnswerQuery<'_>,
 ) -> Result<(), Failure> {
-    let prior_answers = find_prior_answers(member, peer, id, question)?;
+    let prior_answers = find_prior_answers(member, asking)?;
     if !prior_answers.is_empty() {
         print::line("earlier answers to similar questions:")?;
-        list(context, &prior_answers, member.mesh().now().wall_ms)?;
+        print_list(context, &prior_answers, member.mesh().now().wall_ms)?;
     }
     Ok(())
 }
 
 fn find_prior_answers(
     member: &mut Member,
-    peer: PeerId,
-    id: Option<QuestionId>,
-    question: &str,
+    asking: PriorAnswerQuery<'_>,
 ) -> Result<Vec<PriorAnswer>, Failure> {
     let me = member.handle().clone();
-    let asking = PriorAnswerQuery { peer, question, id };
     Ok(member.mesh().prior_answers(&me, asking)?)
 }
 
-fn list(context: &CliContext, prior_answers: &[PriorAnswer], now_ms: i64) -> Result<(), Failure> {
+fn print_list(
+    context: &CliContext,
+    prior_answers: &[PriorAnswer],
+    now_ms: i64,
+) -> Result<(), Failure> {
     for one in prior_answers {
         let answered = &one.answered;
         let commits = match (&answered.head, &one.head_now) {

@@ -2,8 +2,8 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{print, text_input};
 use crate::mesh;
 use crate::model::{QuestionState, Refusal};

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::claim_format::{format_holders, shown};
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::{CliError, Failure, UsageError};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh;
 use crate::platform::clock::rfc3339;
 use crate::platform::text;

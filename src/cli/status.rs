@@ -3,8 +3,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::mesh::Status as Figures;
 use crate::model::throttle::FOREVER_MS;
 use crate::platform::clock::rfc3339;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::task_args::{TaskFieldsArgs, find_task_id, open_task_mesh, statuses};
 use super::task_format::report_updated;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{print, text_input};
 use crate::mesh::task_files;
 use crate::mesh::{Mesh, TaskChange, TaskFields};

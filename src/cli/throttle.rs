@@ -5,9 +5,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::message::unknown_peer_refusal;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::cli::{duration, print};
 use crate::mesh::Mesh;
 use crate::model::throttle::FOREVER_MS;
@@ -43,9 +43,9 @@ pub(super) struct PauseArgs {
 struct ThrottleSpanArgs {
     /// For how long, for example 30m, 2h; otherwise until --off.
     #[arg(long = "for", value_name = "SPAN", value_parser = duration::span)]
-    this_long: Option<Duration>,
+    duration: Option<Duration>,
     /// End it.
-    #[arg(long, conflicts_with = "this_long")]
+    #[arg(long, conflicts_with = "duration")]
     off: bool,
 }
 
@@ -54,7 +54,7 @@ impl ThrottleSpanArgs {
     fn until_ms(&self, mesh: &Mesh) -> Option<i64> {
         let now_ms = mesh.now().wall_ms;
         let span_ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(FOREVER_MS);
-        match (self.off, self.this_long) {
+        match (self.off, self.duration) {
             (true, _) => None,
             (false, Some(span)) => Some(now_ms.saturating_add(span_ms(span))),
             (false, None) => Some(FOREVER_MS),
@@ -85,7 +85,7 @@ pub(super) fn quiet(context: &CliContext, args: &QuietArgs) -> CommandResult {
     let name = session
         .mesh
         .set_quiet(&session.me, &name.to_lowercase(), until_ms)?;
-    report(context, &name, "quiet", until_ms)
+    report_throttle(context, &name, "quiet", until_ms)
 }
 
 /// Pauses the mesh, or ends the pause.
@@ -98,22 +98,27 @@ pub(super) fn pause(context: &CliContext, args: &PauseArgs) -> CommandResult {
         Some(context.open()?)
     };
     let Some(mesh) = existing else {
-        return report(context, "this mesh", "paused", None);
+        return report_throttle(context, "this mesh", "paused", None);
     };
     let until_ms = args.span.until_ms(&mesh);
     let mut session = context.register(mesh)?;
     session.mesh.set_mesh_paused(&session.me, until_ms)?;
-    report(context, "this mesh", "paused", until_ms)
+    report_throttle(context, "this mesh", "paused", until_ms)
 }
 
 fn missing_peer_error() -> Failure {
     Failure::argument(
-        "which peer? A person cannot be quiet",
+        "the name of a peer is missing; a person cannot be quiet",
         "`claude-mesh quiet NAME`; `claude-mesh pause` holds the whole mesh",
     )
 }
 
-fn report(context: &CliContext, who: &str, what: &str, until_ms: Option<i64>) -> CommandResult {
+fn report_throttle(
+    context: &CliContext,
+    who: &str,
+    what: &str,
+    until_ms: Option<i64>,
+) -> CommandResult {
     let until = until_ms
         .filter(|until_ms| *until_ms < FOREVER_MS)
         .map(rfc3339);

@@ -3,7 +3,7 @@ use clap::Args;
 
 use super::install::{FilesArgs, PlanRunner, install_paths};
 use super::print;
-use crate::cli::outcome::{CommandResult, CommandStatus};
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::platform::Settings;
 use crate::setup;
 

@@ -5,9 +5,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::shown;
 use crate::cli::error::Failure;
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::settings::expand_home;
 use crate::platform::{Settings, isolation};
 

@@ -372,7 +372,7 @@ mod tests {
         }
     }
 
-    // Ledger: Tasks 8
+    // Requirement: Tasks 8
     #[test]
     fn title_fingerprint_ignores_case_spacing_signs_and_long_tails() {
         let same = |a: &str, b: &str| fingerprint(a) == fingerprint(b);

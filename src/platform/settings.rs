@@ -441,7 +441,7 @@ mod tests {
         assert!(message(TOOLS, "ask,clams").ends_with("got \"clams\""));
     }
 
-    // Ledger: Ask 6
+    // Requirement: Ask 6
     #[test]
     fn project_folder_is_explicit_path_then_claude_dir_then_cwd() {
         let home = tempfile::tempdir().unwrap();

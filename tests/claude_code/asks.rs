@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
-use super::client::{Lab, Session, WAIT_TIMEOUT};
+use super::client::{Lab, LabSession, WAIT_TIMEOUT};
 use super::mesh::Mesh;
 use super::scripted_api::{Block, Request, ScriptedApi, call, say};
 
@@ -61,7 +61,7 @@ fn headless_session_answers_before_ending_with_its_result() {
     assert_eq!(
         continued.turn(),
         2,
-        "the question came before the end of its turn"
+        "the question was delivered before the end of the turn"
     );
     assert!(
         continued
@@ -84,7 +84,7 @@ fn plain_headless_run_receives_no_questions() {
             .lock()
             .expect("one model waits")
             .recv()
-            .expect("the test lets go");
+            .expect("the test opens the gate");
     };
     let working = ScriptedApi::listen(works_until_asked(&mesh, hold));
     let asking = ScriptedApi::listen(asks_backend);
@@ -131,7 +131,7 @@ fn idle_session_wakes_for_a_question_and_answers_it() {
         .session(&frontend, &asking)
         .headless("ask backend for the port");
 
-    let woken = idle.wait_until(WAIT_TIMEOUT, |heard| heard.first().cloned());
+    let woken = idle.wait_until(WAIT_TIMEOUT, |requests| requests.first().cloned());
     assert!(woken.peer_question_id().is_some(), "{}", woken.new_text());
     assert_eq!(asker.finish().result(), "it is 5433");
     terminal.wait_for("back to my prompt");
@@ -162,7 +162,7 @@ fn answering_session<'lab>(
     lab: &'lab Lab,
     project: &'lab std::path::Path,
     api: &'lab ScriptedApi,
-) -> Session<'lab> {
+) -> LabSession<'lab> {
     lab.session(project, api).env("CLAUDE_MESH_ANSWER", "1")
 }
 

@@ -39,12 +39,14 @@ fn answer_to_a_background_call_wakes_its_asker() {
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("it takes its time");
     mesh.wait_for_activity("frontend", "idle");
-    open_gate.send(()).expect("the other model holds");
+    open_gate
+        .send(())
+        .expect("the other model waits for the gate");
 
     at_frontend.wait_for("it is 5433");
     mesh.wait_for_activity("frontend", "idle");
     let last = asking.conversation().into_iter().last();
-    let again = last.expect("it was woken").count("<peer-answer");
+    let again = last.expect("the session was woken").count("<peer-answer");
     assert_eq!(again, 0, "the result of its call is enough");
 }
 
@@ -89,19 +91,21 @@ fn answer_after_two_minutes_wakes_its_background_asker() {
         );
         thread::sleep(Duration::from_millis(500));
     }
-    fs::write(backend.join("go"), "").expect("the project is ours");
+    fs::write(backend.join("go"), "").expect("the folder is writable");
     mesh.wait_for_open_question(|it| it["shown_times"] == 1);
     while asked.elapsed() < ANSWER_DELAY {
         thread::sleep(Duration::from_millis(500));
     }
     at_frontend.wait_for("it takes its time");
     mesh.wait_for_activity("frontend", "idle");
-    open_gate.send(()).expect("the other model holds");
+    open_gate
+        .send(())
+        .expect("the other model waits for the gate");
 
     at_frontend.wait_for("it is 5433");
     mesh.wait_for_activity("frontend", "idle");
     let last = asking.conversation().into_iter().last();
-    let again = last.expect("it was woken").count("<peer-answer");
+    let again = last.expect("the session was woken").count("<peer-answer");
     assert_eq!(again, 0, "the result of its call is enough");
 }
 
@@ -128,6 +132,8 @@ pub(super) fn build_until_released() -> Vec<Block> {
 pub(super) fn late_answer_text(new_text: &str) -> String {
     let (_, block) = new_text.split_once("<peer-answer").expect("one is there");
     let (_, text) = block.split_once(">\n").expect("the block has a head");
-    let (text, _) = text.split_once("\n</peer-answer>").expect("it has an end");
+    let (text, _) = text
+        .split_once("\n</peer-answer>")
+        .expect("the block has an end");
     format!("it is {text}")
 }

@@ -22,7 +22,7 @@ pub(crate) struct Lab {
 }
 
 /// A client before its start: its project, its model, its environment.
-pub(crate) struct Session<'lab> {
+pub(crate) struct LabSession<'lab> {
     lab: &'lab Lab,
     project: &'lab Path,
     api: &'lab ScriptedApi,
@@ -59,7 +59,7 @@ impl Lab {
             _network: Network::isolated(),
         };
         for folder in ["home/.claude", "run", "tmp"] {
-            fs::create_dir_all(lab.path(folder)).expect("the root is ours");
+            fs::create_dir_all(lab.path(folder)).expect("the folder is writable");
         }
         lab.write(
             "home/.claude/settings.json",
@@ -72,10 +72,10 @@ impl Lab {
     /// Creates a project that the client trusts; `.claude-mesh.json` names it.
     pub(crate) fn project(&self, name: &str) -> PathBuf {
         let folder = self.path(name);
-        fs::create_dir(&folder).expect("each project is made once");
+        fs::create_dir(&folder).expect("each project is created once");
         self.write(&format!("{name}/.claude-mesh.json"), &json!({"name": name}));
         let mut config = self.read("home/.claude.json");
-        config["projects"][folder.to_str().expect("it is plain text")] =
+        config["projects"][folder.to_str().expect("the path is UTF-8")] =
             claude_sandbox::trusted_project_config();
         self.write("home/.claude.json", &config);
         folder
@@ -85,8 +85,8 @@ impl Lab {
         &'lab self,
         project: &'lab Path,
         api: &'lab ScriptedApi,
-    ) -> Session<'lab> {
-        Session {
+    ) -> LabSession<'lab> {
+        LabSession {
             lab: self,
             project,
             api,
@@ -104,15 +104,15 @@ impl Lab {
 
     /// Returns the complete environment of processes in this home.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let shown = |path: &Path| path.to_str().expect("it is plain text").to_owned();
-        let programs = self.claude.parent().expect("it is a file");
+        let shown = |path: &Path| path.to_str().expect("the path is UTF-8").to_owned();
+        let programs = self.claude.parent().expect("the program is in a folder");
         // The programs of claude-mesh are on the path too, as after `cargo install`.
-        let ours = Path::new(env!("CARGO_BIN_EXE_claude-mesh-session-start"));
-        let ours = ours.parent().expect("it is a file");
+        let hooks = Path::new(env!("CARGO_BIN_EXE_claude-mesh-session-start"));
+        let hooks = hooks.parent().expect("the program is in a folder");
         let path = format!(
             "{}:{}:/usr/local/bin:/usr/bin:/bin",
             shown(programs),
-            shown(ours)
+            shown(hooks)
         );
         vec![
             ("HOME", shown(&self.path("home"))),
@@ -129,16 +129,16 @@ impl Lab {
     }
 
     fn read(&self, below: &str) -> Value {
-        let text = fs::read(self.path(below)).expect("it was written before");
+        let text = fs::read(self.path(below)).expect("the file was written before");
         serde_json::from_slice(&text).expect("it is JSON")
     }
 
     fn write(&self, below: &str, value: &Value) {
-        fs::write(self.path(below), value.to_string()).expect("the root is ours");
+        fs::write(self.path(below), value.to_string()).expect("the folder is writable");
     }
 }
 
-impl Session<'_> {
+impl LabSession<'_> {
     pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
         self.environment.push((name, value.to_owned()));
         self
@@ -157,8 +157,8 @@ impl Session<'_> {
 
     /// Starts `claude` with any arguments, without a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Running {
-        let output = TempDir::new_in(self.lab.root.path()).expect("the root is ours");
-        let file = |name| File::create(output.path().join(name)).expect("the folder is ours");
+        let output = TempDir::new_in(self.lab.root.path()).expect("the folder is writable");
+        let file = |name| File::create(output.path().join(name)).expect("the folder is writable");
         let child = Command::new(self.lab.claude)
             .args(arguments)
             .current_dir(self.project)
@@ -168,7 +168,7 @@ impl Session<'_> {
             .stdout(file("stdout"))
             .stderr(file("stderr"))
             .spawn()
-            .expect("it was tried before");
+            .expect("the program was found at the start");
         Running { child, output }
     }
 
@@ -177,8 +177,8 @@ impl Session<'_> {
         let socket = tempfile::Builder::new()
             .prefix("tmux")
             .tempdir_in(self.lab.root.path());
-        let socket = socket.expect("the root is ours");
-        let program = self.lab.claude.to_str().expect("it is plain text");
+        let socket = socket.expect("the folder is writable");
+        let program = self.lab.claude.to_str().expect("the path is UTF-8");
         let command = [&[program], &self.arguments[..]].concat();
         Terminal::open(socket, self.project, &self.environment(), &command)
     }
@@ -201,7 +201,11 @@ impl Running {
     pub(crate) fn finish(mut self) -> Finished {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         let status = loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
+            if let Some(status) = self
+                .child
+                .try_wait()
+                .expect("the process is a child of the test")
+            {
                 break status;
             }
             let (stdout, stderr) = (self.read("stdout"), self.read("stderr"));
@@ -220,7 +224,8 @@ impl Running {
     }
 
     fn read(&self, name: &str) -> String {
-        let text = fs::read(self.output.path().join(name)).expect("it was made at the start");
+        let text =
+            fs::read(self.output.path().join(name)).expect("the file was created at the start");
         String::from_utf8_lossy(&text).into_owned()
     }
 }

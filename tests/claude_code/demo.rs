@@ -13,7 +13,7 @@ use super::installed::VERSION;
 fn real_demo_plays_its_scenarios_and_cleans_up() {
     let Some(lab) = Lab::new() else { return };
     let played = demo(&lab, &["--json"]).wait_with_output();
-    let played = played.expect("it was started");
+    let played = played.expect("the program was started");
 
     let said = String::from_utf8_lossy(&played.stdout);
     let reported: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{played:?}"));
@@ -58,12 +58,12 @@ fn real_demo_plays_its_scenarios_and_cleans_up() {
 fn stopped_real_demo_ends_its_clients_and_cleans_up() {
     let Some(lab) = Lab::new() else { return };
     let mut playing = demo(&lab, &[]);
-    let mut reported = BufReader::new(playing.stdout.take().expect("it is piped"));
+    let mut reported = BufReader::new(playing.stdout.take().expect("the stream is piped"));
     let mut line = String::new();
     while !line.contains("frontend's user types") {
         line.clear();
         assert_ne!(
-            reported.read_line(&mut line).expect("it is text"),
+            reported.read_line(&mut line).expect("the output is text"),
             0,
             "it ended too early"
         );
@@ -73,10 +73,18 @@ fn stopped_real_demo_ends_its_clients_and_cleans_up() {
     let sent = Command::new("kill").args(["-INT", &pid]).status();
     assert!(sent.is_ok_and(|it| it.success()), "it runs");
     let mut complaint = String::new();
-    let mut stderr = playing.stderr.take().expect("it is piped");
-    stderr.read_to_string(&mut complaint).expect("it is text");
+    let mut stderr = playing.stderr.take().expect("the stream is piped");
+    stderr
+        .read_to_string(&mut complaint)
+        .expect("the output is text");
 
-    assert_eq!(playing.wait().expect("it is our child").code(), Some(1));
+    assert_eq!(
+        playing
+            .wait()
+            .expect("the process is a child of the test")
+            .code(),
+        Some(1)
+    );
     assert!(
         complaint.contains("it was interrupted\nhint: its folder was removed"),
         "{complaint}"
@@ -87,7 +95,7 @@ fn stopped_real_demo_ends_its_clients_and_cleans_up() {
 /// Starts the demo in a home of its own, with the pinned client on its path.
 fn demo(lab: &Lab, arguments: &[&str]) -> Child {
     let empty = lab.path("new-home");
-    fs::create_dir(&empty).expect("the root is ours");
+    fs::create_dir(&empty).expect("the folder is writable");
     Command::new(env!("CARGO_BIN_EXE_claude-mesh"))
         .args(["demo", "--real"])
         .args(arguments)
@@ -99,7 +107,7 @@ fn demo(lab: &Lab, arguments: &[&str]) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("it was just built")
+        .expect("the program is built")
 }
 
 fn steps(story: &Value) -> impl Iterator<Item = &str> {
@@ -110,13 +118,13 @@ fn steps(story: &Value) -> impl Iterator<Item = &str> {
 #[track_caller]
 fn assert_cleaned_up(lab: &Lab) {
     for folder in ["new-home", "tmp"] {
-        let left = fs::read_dir(lab.path(folder)).expect("it was made before");
+        let left = fs::read_dir(lab.path(folder)).expect("the folder was created before");
         let left: Vec<_> = left.flatten().map(|it| it.path()).collect();
         assert!(left.is_empty(), "{left:?}");
     }
     // Each process of the demo has the path of its home in the environment.
     let place = lab.path("tmp").join("claude-mesh-demo-");
-    let place = place.to_str().expect("it is plain text").as_bytes();
+    let place = place.to_str().expect("the path is UTF-8").as_bytes();
     for process in fs::read_dir("/proc").expect("this is Linux").flatten() {
         let environment = fs::read(process.path().join("environ")).unwrap_or_default();
         let ours = environment.windows(place.len()).any(|it| it == place);

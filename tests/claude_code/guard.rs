@@ -47,7 +47,7 @@ fn claim_until_released(
     }
 }
 
-// Ledger: Beyond 5
+// Requirement: Beyond 5
 #[test]
 fn edit_of_a_claimed_file_is_blocked_until_the_release() {
     let Some((lab, mesh)) = install_with_guard() else {
@@ -56,9 +56,9 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let file = backend
         .canonicalize()
-        .expect("it was just made")
+        .expect("the folder exists")
         .join("api.rs");
-    let path = file.to_str().expect("it is plain text").to_owned();
+    let path = file.to_str().expect("the path is UTF-8").to_owned();
     let (denied, stopped) = channel();
     let stopped = Mutex::new(stopped);
     let watched = mesh.clone();
@@ -66,7 +66,7 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
         let stopped = stopped.lock().expect("no holder panics");
         stopped
             .recv_timeout(WAIT_TIMEOUT)
-            .expect("the other is stopped");
+            .expect("the edit is blocked");
         watched.wait_for_claim(|line| line["queue"][0]["peer"].is_string());
     };
     let holding = ScriptedApi::listen(claim_until_released(format!("file:{path}"), in_line));
@@ -93,7 +93,7 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
                     .lock()
                     .expect("no holder panics")
                     .send(())
-                    .expect("the other listens");
+                    .expect("the other waits");
                 let claim = json!({ "resource": format!("file:{wanted}"), "wait": "queue", "wait_seconds": 60 });
                 call("mcp__claude-mesh__claim", claim)
             }
@@ -110,10 +110,13 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
 
     assert_eq!(editor.finish().result(), "edited");
     assert_eq!(holder.finish().result(), "given back");
-    assert_eq!(fs::read_to_string(file).expect("it was written"), "mine\n");
+    assert_eq!(
+        fs::read_to_string(file).expect("the file was written"),
+        "mine\n"
+    );
 }
 
-// Ledger: Beyond 6
+// Requirement: Beyond 6
 #[test]
 fn idle_session_wakes_on_its_claim_grant_and_edits_the_file() {
     let Some((lab, mesh)) = install_with_guard() else {
@@ -122,9 +125,9 @@ fn idle_session_wakes_on_its_claim_grant_and_edits_the_file() {
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let file = backend
         .canonicalize()
-        .expect("it was just made")
+        .expect("the folder exists")
         .join("api.rs");
-    let path = file.to_str().expect("it is plain text").to_owned();
+    let path = file.to_str().expect("the path is UTF-8").to_owned();
     let resource = format!("file:{path}");
     let watched = mesh.clone();
     let idle_in_line = move || {
@@ -157,5 +160,8 @@ fn idle_session_wakes_on_its_claim_grant_and_edits_the_file() {
 
     assert_eq!(holder.finish().result(), "given back");
     wait_until("the woken session writes the file", || file.exists());
-    assert_eq!(fs::read_to_string(&file).expect("it is there"), "mine\n");
+    assert_eq!(
+        fs::read_to_string(&file).expect("the file exists"),
+        "mine\n"
+    );
 }

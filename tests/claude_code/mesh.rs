@@ -132,7 +132,7 @@ impl Mesh {
             .envs(self.environment.clone())
             .current_dir(home)
             .output()
-            .expect("it was just built");
+            .expect("the program is built");
         assert!(output.status.success(), "{arguments:?} failed: {output:#?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

@@ -1,7 +1,7 @@
 //! The real Claude Code, with a scripted model, in a temporary home.
 //!
 //! A [`client::Lab`] is a home directory prepared so that no dialog appears, some projects, and a network without an outside.
-//! A [`client::Session`] is one client in one project with one model; it runs headless (`claude -p`) or in a terminal.
+//! A [`client::LabSession`] is one client in one project with one model; it runs headless (`claude -p`) or in a terminal.
 //!
 //! The real client is used because claude-mesh relies on behaviour that is specified nowhere and changes with its versions:
 //! when hooks run, what becomes of their text, how a Stop hook continues a turn.
@@ -15,14 +15,14 @@ mod scripted_api;
 mod terminal;
 mod throttle;
 
-/// The client itself, without claude-mesh: if these fail, the lab is broken and not the mesh.
-mod plain;
+/// The client itself, without claude-mesh: if these tests fail, the lab is broken and not the mesh.
+mod client_alone;
 
 /// Questions between sessions, as their users see them.
 mod asks;
 mod background;
 
-/// Questions to a peer that is idle, busy, at a dialog, gone, or quiet.
+/// Questions to a peer that is idle, busy, at a dialog, ended, or quiet.
 mod wakes;
 
 /// Files that one session has claimed and another is about to edit.
@@ -32,7 +32,7 @@ mod guard;
 mod tasks;
 
 /// Long results, as the model receives them.
-mod long;
+mod long_result;
 
 /// `claude-mesh demo --real`, as after a first build.
 mod demo;

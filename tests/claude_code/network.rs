@@ -29,7 +29,7 @@ impl Drop for Network {
     fn drop(&mut self) {
         // The test harness may run the next test on this thread.
         if let Some(before) = &self.before {
-            namespace::enter(before).expect("the thread came from there");
+            namespace::enter(before).expect("the thread was in this namespace");
         }
     }
 }
@@ -58,7 +58,7 @@ mod namespace {
             .stderr(Stdio::null())
             .spawn()?;
         let mut line = String::new();
-        let said = helper.stdout.take().expect("it is piped");
+        let said = helper.stdout.take().expect("the stream is piped");
         BufReader::new(said).read_line(&mut line)?;
         let moved = match line.as_str() {
             "up\n" => enter_network_namespace(helper.id()),

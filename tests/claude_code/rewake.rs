@@ -32,8 +32,8 @@ fn rewake_hook_wakes_a_session_until_its_budget_is_spent() {
     for round in 1..=BUDGET {
         mesh.wait_for_activity("backend", "idle");
         at_frontend.type_prompt(&format!("ask backend, round {round}"));
-        asking.wait_until(WAIT_TIMEOUT, |heard| {
-            let results = heard.iter().flat_map(Request::tool_results);
+        asking.wait_until(WAIT_TIMEOUT, |requests| {
+            let results = requests.iter().flat_map(Request::tool_results);
             let answers = results.filter(|it| it.contains("\"answer\":\"5433\""));
             (answers.count() == round).then_some(())
         });
@@ -43,8 +43,12 @@ fn rewake_hook_wakes_a_session_until_its_budget_is_spent() {
     at_frontend.wait_for("it was held");
 
     let conversation = idle.conversation();
-    let last = conversation.last().expect("it was asked");
-    assert_eq!(last.count("<peer-question "), BUDGET, "each came once");
+    let last = conversation.last().expect("the model received a request");
+    assert_eq!(
+        last.count("<peer-question "),
+        BUDGET,
+        "each question was delivered once"
+    );
     let shown: Vec<Value> = mesh
         .log()
         .into_iter()

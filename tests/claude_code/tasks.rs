@@ -65,7 +65,7 @@ fn work_on_tasks(request: &Request) -> Vec<Block> {
     let task = &result(request)["task"];
     match task["status"].as_str() {
         Some("in_progress") => update_status(
-            task["task_id"].as_str().expect("it has one"),
+            task["task_id"].as_str().expect("the entry has an id"),
             "in_review",
             None,
         ),
@@ -74,7 +74,7 @@ fn work_on_tasks(request: &Request) -> Vec<Block> {
     }
 }
 
-// Ledger: Peers 5, Tasks 7
+// Requirement: Peers 5, Tasks 7
 #[test]
 fn woken_session_finishes_a_task_after_a_rejection() {
     let Some(lab) = Lab::new() else { return };
@@ -95,15 +95,15 @@ fn woken_session_finishes_a_task_after_a_rejection() {
     at_frontend.type_prompt("have a health check added");
 
     // The reason is in the message that wakes the worker.
-    idle.wait_until(WAIT_TIMEOUT, |heard| {
-        heard
+    idle.wait_until(WAIT_TIMEOUT, |requests| {
+        requests
             .iter()
             .any(|one| one.new_text().contains(REASON))
             .then_some(())
     });
-    creating.wait_until(WAIT_TIMEOUT, |heard| {
+    creating.wait_until(WAIT_TIMEOUT, |requests| {
         let done = |one: &Request| one.tool_results().join("").contains("\"status\":\"done\"");
-        heard.iter().any(done).then_some(())
+        requests.iter().any(done).then_some(())
     });
     let steps: Vec<String> = mesh
         .log()

@@ -47,7 +47,7 @@ impl Terminal {
                 .map(|(name, value)| format!("{name}={value}")),
         );
         start.args(command).env_clear().envs(environment.to_vec());
-        let started = start.output().expect("it was tried before");
+        let started = start.output().expect("the program was found at the start");
         assert!(started.status.success(), "tmux failed: {started:?}");
         terminal.wait_for("❯");
         Some(terminal)
@@ -81,7 +81,7 @@ impl Terminal {
         let shot = self
             .tmux(&["capture-pane", "-p"])
             .output()
-            .expect("it was tried before");
+            .expect("the program was found at the start");
         String::from_utf8_lossy(&shot.stdout).trim_end().to_owned()
     }
 

@@ -26,7 +26,7 @@ fn quiet_interactive_session_is_woken_when_quiet_ends() {
 
     at_frontend.type_prompt("ask backend");
     at_frontend.wait_for("it was held");
-    assert!(idle.conversation().is_empty(), "it is left alone");
+    assert!(idle.conversation().is_empty(), "no turn is started");
     mesh.run(&["quiet", "backend", "--off"]);
 
     at_frontend.wait_for("it is 5433");
@@ -63,11 +63,11 @@ fn spent_wake_budget_holds_questions_until_the_person_types() {
     at_frontend.wait_for("it was held");
     assert_eq!(idle.conversation().len(), turns, "no turn was started");
     at_backend.type_prompt("I am here again");
-    let typed = idle.wait_until(WAIT_TIMEOUT, |heard| heard.get(turns).cloned());
+    let typed = idle.wait_until(WAIT_TIMEOUT, |requests| requests.get(turns).cloned());
     assert!(typed.new_text().contains("I am here again"));
     assert!(typed.peer_question_id().is_some(), "{}", typed.new_text());
-    asking.wait_until(WAIT_TIMEOUT, |heard| {
-        heard
+    asking.wait_until(WAIT_TIMEOUT, |requests| {
+        requests
             .last()?
             .new_text()
             .contains("<peer-answer")

@@ -22,20 +22,20 @@ fn question_reaches_an_idle_model_within_five_seconds() {
     let Some(lab) = Lab::new() else { return };
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
-    let (heard, hearing) = channel();
-    let heard = Mutex::new(heard);
+    let (sender, receiver) = channel();
+    let sender = Mutex::new(sender);
     let idle = ScriptedApi::listen(move |request| match request.peer_question_id() {
         Some(id) => {
             let at = jiff::Timestamp::now();
-            let heard = heard.lock().expect("no holder panics");
-            heard.send((id.clone(), at)).expect("the test listens");
+            let sender = sender.lock().expect("no holder panics");
+            sender.send((id.clone(), at)).expect("the test listens");
             answer(&id)
         }
         None => say("back to my prompt"),
     });
     let watched = mesh.clone();
     let asking = ScriptedApi::listen(move |request| match request.turn() {
-        QUESTIONS => say("all told"),
+        QUESTIONS => say("all asked"),
         turn => {
             watched.wait_for_activity("backend", "idle");
             ask("backend", &format!("which port has service {turn}?"))
@@ -47,23 +47,23 @@ fn question_reaches_an_idle_model_within_five_seconds() {
     };
     mesh.wait_for_peer("backend");
     let asker = lab.session(&frontend, &asking).headless("ask ten times");
-    assert_eq!(asker.finish().result(), "all told");
+    assert_eq!(asker.finish().result(), "all asked");
 
     let asked = mesh.log();
-    let mut took: Vec<_> = hearing
+    let mut took: Vec<_> = receiver
         .try_iter()
-        .map(|(id, heard_at)| {
+        .map(|(id, received_at)| {
             let asked = asked
                 .iter()
                 .find(|it| it["type"] == "question.asked" && it["subject"] == *id);
-            let at = &asked.expect("it was asked")["at"];
+            let at = &asked.expect("the log has the question")["at"];
             let at = at.as_str().expect("a time is text").parse();
             let at: jiff::Timestamp = at.expect("the log's times are of RFC 3339");
-            heard_at.duration_since(at).as_millis()
+            received_at.duration_since(at).as_millis()
         })
         .collect();
     took.sort_unstable();
-    assert_eq!(took.len(), QUESTIONS, "each came once");
+    assert_eq!(took.len(), QUESTIONS, "each question was delivered once");
     let median = took[QUESTIONS / 2];
     print_to_stderr(&format!(
         "from the question's commit to the idle peer's request: {median} ms in the median of {took:?}"
@@ -125,15 +125,19 @@ fn typed_prompt_survives_a_concurrent_ask_and_question() {
     at_frontend.keys(&["-l", "half a thought"]);
     at_frontend.wait_for("half a thought");
     let began = Instant::now();
-    open_gate.send(()).expect("the other model holds");
+    open_gate
+        .send(())
+        .expect("the other model waits for the gate");
 
     at_frontend.wait_for("it is 5433");
     at_backend.wait_for("it is 5433");
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "a call waited: {took:?}");
     let read = first.conversation().into_iter().last();
-    let read = read.expect("it has its answer").count("and mind the tests");
-    assert_eq!(read, 1, "what was typed is read once");
+    let read = read
+        .expect("the model has its answer")
+        .count("and mind the tests");
+    assert_eq!(read, 1, "the typed text is read once");
     assert_eq!((count_copies(&first), count_copies(&second)), (1, 1));
     at_frontend.wait_for("half a thought");
 }
@@ -160,7 +164,9 @@ fn busy_session_gets_a_question_once_with_a_tool_result() {
         .session(&frontend, &asking)
         .headless("ask backend for the port");
     let question = mesh.wait_for_open_question(|it| it["wake"] == "queued");
-    let id = question["question_id"].as_str().expect("it has one");
+    let id = question["question_id"]
+        .as_str()
+        .expect("the entry has an id");
     // Twice what an idle session would get before its wake-up counts as failed.
     let watched_until = Instant::now() + Duration::from_secs(6);
     while Instant::now() < watched_until {
@@ -168,14 +174,14 @@ fn busy_session_gets_a_question_once_with_a_tool_result() {
         assert_eq!(
             (&open["wake"], &open["shown_times"]),
             (&json!("queued"), &json!(0)),
-            "it works still: {open:#}"
+            "the peer still works: {open:#}"
         );
     }
-    fs::write(backend.join("go"), "").expect("the project is ours");
+    fs::write(backend.join("go"), "").expect("the folder is writable");
 
     assert_eq!(asker.finish().result(), "it is 5433");
-    let reported = working.wait_until(WAIT_TIMEOUT, |heard| {
-        heard
+    let reported = working.wait_until(WAIT_TIMEOUT, |requests| {
+        requests
             .iter()
             .find(|it| it.peer_question_id().is_some())
             .cloned()
@@ -184,7 +190,7 @@ fn busy_session_gets_a_question_once_with_a_tool_result() {
     at_backend.wait_for("back to my prompt");
     let last = working.conversation().into_iter().last();
     let count_copies = last
-        .expect("it ended its turn")
+        .expect("the model has ended its turn")
         .count(&format!("<peer-question id=\"{id}\""));
     assert_eq!(count_copies, 1);
 }
@@ -242,8 +248,8 @@ fn partially_typed_prompt_survives_a_wake() {
     at_backend.keys(&["-l", "ght"]);
     at_backend.wait_for("half a thought");
     at_backend.keys(&["Enter"]);
-    idle.wait_until(WAIT_TIMEOUT, |heard| {
-        heard
+    idle.wait_until(WAIT_TIMEOUT, |requests| {
+        requests
             .last()?
             .new_text()
             .contains("half a thought")
@@ -295,7 +301,9 @@ fn question_of_a_killed_answerer_goes_to_the_next_session() {
     mesh.wait_for_peer("backend");
     mesh.wait_for_peer("frontend");
     at_frontend.type_prompt("ask backend");
-    thinking.wait_until(WAIT_TIMEOUT, |heard| heard.first()?.peer_question_id());
+    thinking.wait_until(WAIT_TIMEOUT, |requests| {
+        requests.first()?.peer_question_id()
+    });
     at_frontend.wait_for("backend: shown");
 
     let began = Instant::now();
@@ -321,7 +329,7 @@ fn session_at_a_dialog_is_reported_and_asked_afterwards() {
     let mesh = Mesh::install(&lab);
     let (frontend, backend) = (lab.project("frontend"), lab.project("backend"));
     let file = backend.join("notes.txt");
-    let file = file.to_str().expect("it is plain text").to_owned();
+    let file = file.to_str().expect("the path is UTF-8").to_owned();
     let careful = ScriptedApi::listen(move |request| match request.turn() {
         0 => call("Write", json!({"file_path": file, "content": "a note"})),
         _ => answers(request),
@@ -364,14 +372,14 @@ fn session_opened_before_install_is_asked_once_to_restart() {
     let opened = Instant::now();
     let mesh = Mesh::install(&lab);
     // Before that, its server may still be starting.
-    wait_until("it is known not to be starting", || {
+    wait_until("the server is no longer assumed to start", || {
         opened.elapsed() > Duration::from_secs(21)
     });
 
     for prompt in ["first", "second"] {
         terminal.type_prompt(prompt);
-        api.wait_until(WAIT_TIMEOUT, |heard| {
-            heard.last()?.new_text().contains(prompt).then_some(())
+        api.wait_until(WAIT_TIMEOUT, |requests| {
+            requests.last()?.new_text().contains(prompt).then_some(())
         });
         terminal.wait_for("has no mesh server yet");
     }
@@ -458,7 +466,7 @@ pub(super) fn ask(peer: &str, question: &str) -> Vec<Block> {
 /// Returns how often a model that is asked once receives the question, from a hook or as the end of its own call.
 pub(super) fn count_copies(api: &ScriptedApi) -> usize {
     let conversation = api.conversation();
-    let last = conversation.last().expect("it was asked");
+    let last = conversation.last().expect("the model received a request");
     last.count("<peer-question ") + last.count("\"question\":\"which port?\"")
 }
 

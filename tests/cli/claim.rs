@@ -11,7 +11,7 @@ fn queue_length(session: &Session) -> usize {
     queue.map_or(0, Vec::len)
 }
 
-// Ledger: Sharing 6
+// Requirement: Sharing 6
 #[test]
 fn cli_claim_excludes_sessions_until_it_is_released() {
     let world = World::new();
@@ -90,14 +90,14 @@ fn cli_claim_wait_is_granted_in_turn_or_leaves_on_interrupt() {
     ada.call("claim", json!({ "resource": "deploy" }));
     let wait = ["claim", "deploy", "--wait", "5m"];
     let stopped = start_command(&world, &ada.folder, &wait);
-    wait_until("it is queued", || queue_length(&ada) == 1);
+    wait_until("the ticket is queued", || queue_length(&ada) == 1);
     let pid = rustix::process::Pid::from_child(&stopped);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ran = ProcessOutput::of(&stopped.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert_eq!(queue_length(&ada), 0, "the place is given up");
     let waits = start_command(&world, &ada.folder, &wait);
-    wait_until("it is queued", || queue_length(&ada) == 1);
+    wait_until("the ticket is queued", || queue_length(&ada) == 1);
     ada.call("release", json!({ "resource": "deploy" }));
     let ran = ProcessOutput::of(&waits.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -135,7 +135,7 @@ fn cli_claim_fails_while_it_has_only_a_ticket() {
     );
     assert_eq!(
         lines[1],
-        "hint: `claude-mesh claim deploy --wait 10m` waits for the turn, `claude-mesh release deploy` leaves the queue"
+        "hint: `claude-mesh claim deploy --wait 10m` waits for the claim, `claude-mesh release deploy` leaves the queue"
     );
     let ran = run_cli(&["claim", "deploy", "--json"]);
     assert_eq!(
@@ -172,7 +172,7 @@ fn cli_claim_timeout_keeps_a_ticket_that_another_command_uses() {
     let ada = world.session("ada");
     ada.call("claim", json!({ "resource": "deploy" }));
     let waits = start_command(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
-    wait_until("it is queued", || queue_length(&ada) == 1);
+    wait_until("the ticket is queued", || queue_length(&ada) == 1);
     let ran = world.cli(&ada.folder, &["claim", "deploy", "--wait", "1s", "--json"]);
     assert_eq!(
         (ran.code, &ran.json()["status"], queue_length(&ada)),
@@ -189,7 +189,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     let [ada, bo] = ["ada", "bo"].map(|name| world.session(name));
     let kill_waiting_command = || {
         let mut child = start_command(&world, &ada.folder, &["claim", "deploy", "--wait", "5m"]);
-        wait_until("it is queued", || queue_length(&ada) == 1);
+        wait_until("the ticket is queued", || queue_length(&ada) == 1);
         child.kill().unwrap();
         child.wait().unwrap();
         child.id()
@@ -199,7 +199,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     assert_eq!(
         queue_length(&ada),
         0,
-        "a read finds that no process waits there"
+        "a read finds that the waiting process has ended"
     );
     let log = world.cli(&ada.folder, &["log", "--json"]).out;
     assert!(log.contains("claim.reaped"), "{log}");
@@ -226,7 +226,7 @@ fn cli_claim_ticket_of_a_killed_command_is_reaped() {
     assert_eq!(released["promoted"], json!(["bo"]));
 }
 
-// Ledger: Mesh 10
+// Requirement: Mesh 10
 #[test]
 fn cli_claims_prints_a_table_without_control_characters() {
     let world = World::new();
@@ -318,5 +318,5 @@ fn cli_refusals_hint_at_the_next_step_and_active_peers() {
     ada.kill();
     let bo = world.project("bo");
     let ran = world.cli(&bo, &["messages", "--from", "nobody-like-it"]);
-    assert!(ran.err.contains("nobody is here now"), "{ran:?}");
+    assert!(ran.err.contains("no session can be asked now"), "{ran:?}");
 }

@@ -47,10 +47,10 @@ fn doctor_notes_a_database_path_set_only_in_this_shell() {
     let other = fixture.world.home().join("other.db");
     fixture.world.set("MESH_DB_PATH", other.to_str().unwrap());
     let found = fixture.run(&["doctor", "--json"]).json();
-    let apart = finding(&found, "this shell uses ~/other.db");
-    assert_eq!(apart["severity"], "note");
+    let note = finding(&found, "this shell uses ~/other.db");
+    assert_eq!(note["severity"], "note");
     assert!(
-        apart["mend"]
+        note["mend"]
             .as_str()
             .unwrap()
             .contains("~/.claude-mesh/.env")
@@ -158,12 +158,12 @@ fn doctor_explains_how_to_recover_a_damaged_database() {
         let found = fixture.run(&["doctor", "--json"]).json();
         let broken = finding(&found, says);
         assert_eq!(broken["severity"], "problem");
-        let mend = broken["mend"].as_str().expect("what to do");
+        let fix = broken["mend"].as_str().expect("the finding has a fix");
         let command = format!("`mv {0} {0}.damaged`", path.display());
         for part in [command.as_str(), copy, "Settings and walls"] {
-            assert!(mend.contains(part), "{part:?} is not in {mend:?}");
+            assert!(fix.contains(part), "{part:?} is not in {fix:?}");
         }
-        assert!(!mend.contains("doctor"), "{mend:?}");
+        assert!(!fix.contains("doctor"), "{fix:?}");
     }
     std::fs::rename(&path, path.with_extension("db.damaged")).unwrap();
     fixture.run_ok(&["state", "set", "a", "1"]);

@@ -81,7 +81,7 @@ fn cli_events_follow_is_woken_by_the_doorbell() {
     wait_for_listeners(&world, 0);
 }
 
-// Ledger: Tasks 11
+// Requirement: Tasks 11
 #[test]
 fn cli_events_emits_and_prints_events() {
     let world = World::new();
@@ -171,10 +171,12 @@ fn cli_events_follow_in_a_session_shell_delivers_no_question() {
     bo.call("mesh_status", json!({}));
     let _follower = BackgroundProcess::release(&folder);
     let followed = || std::fs::read_to_string(folder.join("followed")).unwrap_or_default();
-    crate::support::wait_until("it is followed", || followed().contains("peer.joined"));
+    crate::support::wait_until("the log is followed", || followed().contains("peer.joined"));
     let ask = ada.start("ask_peer", json!({ "to": "bo", "question": "which port?" }));
     ask.wait_for_progress("bo: stored");
-    crate::support::wait_until("it goes on", || followed().contains("question.asked"));
+    crate::support::wait_until("the next event is printed", || {
+        followed().contains("question.asked")
+    });
     assert!(
         !followed().contains("question.shown"),
         "it was not delivered"

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::fixture::{CliFixture, finding};
 use crate::support::{ProcessOutput, program};
 
-// Ledger: Mesh 19
+// Requirement: Mesh 19
 #[test]
 fn cli_install_prints_its_diff_and_is_idempotent() {
     let fixture = CliFixture::new();
@@ -112,7 +112,7 @@ fn cli_install_project_writes_project_files() {
     );
 }
 
-// Ledger: Ask 4
+// Requirement: Ask 4
 #[test]
 fn cli_install_fails_without_its_sibling_programs() {
     let fixture = CliFixture::new();

@@ -9,7 +9,7 @@ fn person_remembers_recalls_and_forgets_by_command() {
     let shop = world.project("shop");
     let nothing = world.cli(&shop, &["memory", "recall", "port"]);
     assert!(nothing.out.contains("no mesh here yet"), "{nothing:?}");
-    assert!(!world.database().exists(), "looking makes no file");
+    assert!(!world.database().exists(), "reading creates no file");
     let ada = world.session("shop");
     let kept = world.cli(
         &shop,

@@ -87,7 +87,7 @@ fn person_posts_a_message_and_reads_the_reply() {
     );
 }
 
-// Ledger: Peers 4
+// Requirement: Peers 4
 #[test]
 fn person_subscribes_to_topics_and_lists_them() {
     let world = World::new();

@@ -68,7 +68,7 @@ fn cli_peers_sorts_waiting_then_needs_restart_then_busy() {
     );
 }
 
-// Ledger: Sharing 1
+// Requirement: Sharing 1
 #[test]
 fn cli_peers_scope_filters_by_repository_and_directory() {
     let fixture = CliFixture::new();

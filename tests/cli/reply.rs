@@ -15,7 +15,7 @@ fn cli_inbox_shows_the_late_answer_of_an_offline_peer() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""));
     assert!(
         ran.err
-            .starts_with("claude-mesh: nobody at bo can be asked now"),
+            .starts_with("claude-mesh: no session at bo can be asked now"),
         "{}",
         ran.err
     );

@@ -46,11 +46,11 @@ fn cli_status_and_gc_report_counts() {
     assert_eq!(nothing, reclaimed, "without a mesh the same keys");
     assert!(
         fixture.run_ok(&["inbox", "--all"]).contains("which port?"),
-        "open questions stay"
+        "open questions are kept"
     );
 }
 
-// Ledger: Mesh 15
+// Requirement: Mesh 15
 #[test]
 fn cli_gc_removes_expired_questions_and_shrinks_the_file() {
     let fixture = CliFixture::new();

@@ -6,18 +6,16 @@ use std::sync::{Arc, Mutex};
 use pty_process::blocking::Pty;
 use serde_json::json;
 
-use crate::support::{Session, World, program, wait_until};
+use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
-// Ledger: Tasks 1
-#[test]
-fn person_manages_a_task_by_the_suffix_of_its_id() {
-    let world = World::new();
-    let ada = world.session("ada");
-    let types = |arguments: &[&str]| {
-        let all: Vec<&str> = ["task"].iter().chain(arguments).copied().collect();
-        world.cli(&ada.folder, &all)
-    };
-    let ran = types(&[
+fn run_task_command(world: &World, session: &Session, arguments: &[&str]) -> ProcessOutput {
+    let all: Vec<&str> = ["task"].iter().chain(arguments).copied().collect();
+    world.cli(&session.folder, &all)
+}
+
+/// Creates a task for `ada`. Returns its id and the last characters of it in lower case.
+fn create_task_by_command(world: &World, session: &Session) -> (String, String) {
+    let arguments = [
         "create",
         "add a check",
         "--assign",
@@ -28,7 +26,8 @@ fn person_manages_a_task_by_the_suffix_of_its_id() {
         "a.rs",
         "--description",
         "all\nof it",
-    ]);
+    ];
+    let ran = run_task_command(world, session, &arguments);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(
         ran.out
@@ -37,6 +36,16 @@ fn person_manages_a_task_by_the_suffix_of_its_id() {
     );
     let id = ran.out.trim_end().rsplit(' ').next().unwrap().to_owned();
     let end = id[20..].to_lowercase();
+    (id, end)
+}
+
+// Requirement: Tasks 1
+#[test]
+fn person_creates_a_task_and_shows_it_by_the_suffix_of_its_id() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let types = |arguments: &[&str]| run_task_command(&world, &ada, arguments);
+    let (id, end) = create_task_by_command(&world, &ada);
     let again = types(&["create", "Add a CHECK"]);
     assert!(
         again
@@ -56,6 +65,15 @@ fn person_manages_a_task_by_the_suffix_of_its_id() {
     ] {
         assert!(shown.contains(line), "{line} in {shown}");
     }
+}
+
+// Requirement: Tasks 1
+#[test]
+fn task_update_command_changes_only_what_is_allowed() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let types = |arguments: &[&str]| run_task_command(&world, &ada, arguments);
+    let (id, end) = create_task_by_command(&world, &ada);
     let nothing = types(&["update", &end]);
     assert_eq!((nothing.code, nothing.out.as_str()), (Some(1), ""));
     assert!(
@@ -84,14 +102,6 @@ fn person_manages_a_task_by_the_suffix_of_its_id() {
         ran.out.starts_with("add a check (todo, for ada)"),
         "{ran:?}"
     );
-    let listed = types(&["list", "check", "--status", "todo"]).out;
-    assert!(listed.contains(&id) && listed.contains("high"), "{listed}");
-    assert_eq!(types(&["list", "nothing"]).out, "no such tasks\n");
-    let json = types(&["list", "--json"]).json();
-    assert_eq!(
-        (&json["tasks"][0]["task_id"], &json["counts"]["todo"]),
-        (&json!(id), &json!(1))
-    );
     let log = world.cli(&ada.folder, &["log"]).out;
     for sentence in [
         "created a task for ada: add a check",
@@ -100,6 +110,23 @@ fn person_manages_a_task_by_the_suffix_of_its_id() {
     ] {
         assert!(log.contains(sentence), "{sentence} in {log}");
     }
+}
+
+// Requirement: Tasks 1
+#[test]
+fn person_lists_and_deletes_a_task() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let types = |arguments: &[&str]| run_task_command(&world, &ada, arguments);
+    let (id, end) = create_task_by_command(&world, &ada);
+    let listed = types(&["list", "check", "--status", "todo"]).out;
+    assert!(listed.contains(&id) && listed.contains("high"), "{listed}");
+    assert_eq!(types(&["list", "nothing"]).out, "no such tasks\n");
+    let json = types(&["list", "--json"]).json();
+    assert_eq!(
+        (&json["tasks"][0]["task_id"], &json["counts"]["todo"]),
+        (&json!(id), &json!(1))
+    );
     assert_eq!(types(&["delete", &end]).out, format!("deleted: {id}\n"));
     let gone = types(&["show", &end]);
     assert!(
@@ -135,7 +162,7 @@ fn person_starting_a_task_sees_who_holds_its_files() {
     let ran = world.cli(&ada.folder, &["task", "cancel-stale", "--older-than", "0s"]);
     assert_eq!(
         ran.out, "no todo task of this project is that old\n",
-        "it is begun"
+        "the task is in progress"
     );
     let ran = world.cli(
         &ada.folder,
@@ -198,7 +225,7 @@ fn board_has_a_column_per_status_and_cleans_foreign_text() {
     assert_eq!(json["counts"]["cancelled"], 1);
 }
 
-// Ledger: Tasks 11
+// Requirement: Tasks 11
 #[test]
 fn watched_board_redraws_on_task_changes_until_stopped() {
     let world = World::new();
@@ -237,15 +264,8 @@ fn bulk_command_changes_tasks_and_reports_each_refusal() {
         let task = ada.call("create_task", json!({ "title": title }));
         task["task"]["task_id"].as_str().unwrap().to_owned()
     };
-    let [first, second, third] = ["one", "two", "three"].map(create);
-    let types = |arguments: &[&str]| {
-        let all: Vec<&str> = ["task", "bulk-update"]
-            .iter()
-            .chain(arguments)
-            .copied()
-            .collect();
-        world.cli(&ada.folder, &all)
-    };
+    let [first, second] = ["one", "two"].map(create);
+    let types = |arguments: &[&str]| run_bulk_update(&world, &ada, arguments);
     let end = |id: &str| id[18..].to_lowercase();
     let (one, two) = (end(&first), end(&second));
     let ran = types(&[
@@ -267,9 +287,23 @@ fn bulk_command_changes_tasks_and_reports_each_refusal() {
     assert!(ran.err.starts_with("claude-mesh: zzzzzz: ") && ran.err.lines().count() == 1);
     let ran = types(&[&first, &second, "--status", "cancelled", "--reason", "gone"]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let nothing = types(&[&first]);
+    assert!(nothing.code == Some(1) && nothing.err.contains("nothing to change"));
+}
+
+#[test]
+fn bulk_command_reads_changes_from_a_file() {
+    let world = World::new();
+    let ada = world.session("ada");
+    let create = |title: &str| {
+        let task = ada.call("create_task", json!({ "title": title }));
+        task["task"]["task_id"].as_str().unwrap().to_owned()
+    };
+    let [first, third] = ["one", "three"].map(create);
+    let types = |arguments: &[&str]| run_bulk_update(&world, &ada, arguments);
 
     let changes = json!([
-        { "task_id": end(&third), "status": "in_progress", "expected_version": 1 },
+        { "task_id": third[18..].to_lowercase(), "status": "in_progress", "expected_version": 1 },
         { "task_id": first, "status": "done" },
         { "task_id": "zzzzzz", "title": "x" },
     ]);
@@ -295,18 +329,20 @@ fn bulk_command_changes_tasks_and_reports_each_refusal() {
     ] {
         assert_eq!(types(wrong).code, Some(2), "{wrong:?}");
     }
-    let nothing = types(&[&third]);
-    assert!(nothing.code == Some(1) && nothing.err.contains("nothing to change"));
+}
+
+fn run_bulk_update(world: &World, session: &Session, arguments: &[&str]) -> ProcessOutput {
+    run_task_command(world, session, &[&["bulk-update"], arguments].concat())
 }
 
 /// A terminal of 100 columns in which one command runs.
-struct Terminal {
+struct CommandTerminal {
     keys: Arc<Pty>,
     child: Child,
     printed: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Terminal {
+impl CommandTerminal {
     fn start(world: &World, session: &Session, arguments: &[&str]) -> Self {
         let (terminal, pty_end) = pty_process::blocking::open().unwrap();
         terminal.resize(pty_process::Size::new(30, 100)).unwrap();
@@ -360,12 +396,12 @@ impl Terminal {
     }
 }
 
-// Ledger: Tasks 1
+// Requirement: Tasks 1
 #[test]
 fn terminal_board_redraws_in_place_until_ctrl_c() {
     let world = World::new();
     let ada = world.session("ada");
-    let mut terminal = Terminal::start(&world, &ada, &["task", "board", "--watch"]);
+    let mut terminal = CommandTerminal::start(&world, &ada, &["task", "board", "--watch"]);
     terminal.wait_for_screen(&["TODO 0", "IN PROGRESS 0", "IN REVIEW 0", "DONE 0"]);
     let created = ada.call("create_task", json!({ "title": "write the importer" }));
     let board = terminal.wait_for_screen(&["TODO 1", "write the importer"]);
@@ -388,7 +424,7 @@ fn terminal_board_redraws_in_place_until_ctrl_c() {
     );
     // An event that does not change the board redraws nothing.
     let before = terminal.screens().len();
-    ada.call("post", json!({ "to": "*", "body": "unheard" }));
+    ada.call("post", json!({ "to": "*", "body": "unread" }));
     ada.call("create_task", json!({ "title": "next" }));
     terminal.wait_for_screen(&["TODO 1", "next"]);
     assert_eq!(terminal.screens().len(), before + 1);

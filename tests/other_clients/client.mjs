@@ -30,8 +30,8 @@ const registered = await call("register", { role: "tester" });
 assert.equal((await call("mesh_status")).status, "ok");
 const put = await call("state", { action: "set", key: "greeting", value: [null, 1], namespace: "shared" });
 assert.deepEqual(put.value, [null, 1]);
-const told = await call("events", { types: ["state.*"] });
-assert.equal(told.events[0].subject, "greeting");
+const log = await call("events", { types: ["state.*"] });
+assert.equal(log.events[0].subject, "greeting");
 const kept = await call("remember", { text: "a client nobody here wrote", key: "client" });
 const found = await call("recall", { query: "clients nobody wrote" });
 assert.equal(found.memories[0].memory_id, kept.memory_id);
@@ -84,19 +84,19 @@ const [asked] = await Promise.all([ask(), answer()]);
 assert.deepEqual([asked.status, asked.answer], ["answered", `${other} is a test`]);
 assert.equal((await call("await_reply", { question_id: asked.question_id })).answer, asked.answer);
 
-// Asks somebody who never looks, and gives up once the question is stored.
+// Asks a peer that never reads its inbox, and cancels when the question is stored.
 if (bystander !== "-") {
   const giveUp = new AbortController();
-  const told = [];
+  const messages = [];
   const options = {
     signal: giveUp.signal,
     onprogress: (progress) => {
-      told.push(progress.message);
+      messages.push(progress.message);
       giveUp.abort("not needed any more");
     },
   };
   await assert.rejects(call("ask_peer", { to: bystander, question: "are you there?" }, options));
-  assert.ok(told[0].startsWith(`${bystander}: stored`), told[0]);
+  assert.ok(messages[0].startsWith(`${bystander}: stored`), messages[0]);
   const waiting = async () => (await call("list_peers")).peers.find((peer) => peer.peer === bystander).questions_waiting;
   while ((await waiting()) > 0) await pause(20);
 }

@@ -23,7 +23,7 @@ async def call(client, tool, progress=None, **arguments):
 
 
 class Notices:
-    """What the progress callback heard."""
+    """The messages that the progress callback received."""
 
     def __init__(self):
         self.messages = []
@@ -55,7 +55,7 @@ async def answer(client):
 
 
 async def cancelled(client):
-    """Asks somebody who never looks, and gives up once the question is stored."""
+    """Asks a peer that never reads its inbox, and cancels when the question is stored."""
     notices = Notices()
     async with anyio.create_task_group() as asking:
         asking.start_soon(lambda: call(client, "ask_peer", notices, to=BYSTANDER, question="are you there?"))
@@ -78,8 +78,8 @@ async def main():
         assert status["status"] == "ok", status
         put = await call(client, "state", action="set", key="greeting", value={"from": "python"}, namespace="shared")
         assert put["value"] == {"from": "python"} and put["version"] >= 1, put
-        told = await call(client, "events", types=["state.*"])
-        assert told["events"][0]["subject"] == "greeting" and told["next"] >= told["events"][-1]["seq"], told
+        log = await call(client, "events", types=["state.*"])
+        assert log["events"][0]["subject"] == "greeting" and log["next"] >= log["events"][-1]["seq"], log
         kept = await call(client, "remember", text="a client nobody here wrote", key="client")
         found = await call(client, "recall", query="clients nobody wrote")
         assert found["memories"][0]["memory_id"] == kept["memory_id"], found

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Session, WAIT_TIMEOUT, World};
 
 /// The script of a client that starts its server and waits for it.
-pub(crate) const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
+const SERVER_SCRIPT: &str = "\"$SERVER\"; :";
 
 /// A session with an inbox that the test reads.
 pub(crate) struct InboxSession {
@@ -17,33 +17,41 @@ pub(crate) struct InboxSession {
     lines: Receiver<Value>,
 }
 
+/// The client of a session with an inbox.
+pub(crate) struct InboxClient<'a> {
+    pub(crate) project: &'a str,
+    pub(crate) status: &'a str,
+    /// Variables besides those of the world.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// The script of the shell that is the client; it starts `$SERVER`.
+    pub(crate) script: &'a str,
+}
+
+impl<'a> InboxClient<'a> {
+    pub(crate) fn new(project: &'a str, status: &'a str) -> Self {
+        Self {
+            project,
+            status,
+            environment: &[],
+            script: SERVER_SCRIPT,
+        }
+    }
+}
+
 impl InboxSession {
     pub(crate) fn open(world: &World, project: &str, status: &str) -> Self {
-        Self::open_with(world, project, status, &[])
+        Self::open_client(world, &InboxClient::new(project, status), || true)
     }
 
-    pub(crate) fn open_with(
+    /// Opens the session of a client that drops a line silently if `accepts_line` returns false.
+    pub(crate) fn open_client(
         world: &World,
-        project: &str,
-        status: &str,
-        more: &[(&str, &str)],
-    ) -> Self {
-        Self::open_with_script(world, project, status, more, SERVER_SCRIPT, || true)
-    }
-
-    /// The client is a shell with this script, which starts `$SERVER`. It drops a line silently if
-    /// `accepts_line` returns false.
-    pub(crate) fn open_with_script(
-        world: &World,
-        project: &str,
-        status: &str,
-        more: &[(&str, &str)],
-        script: &str,
+        client: &InboxClient<'_>,
         mut accepts_line: impl FnMut() -> bool + Send + 'static,
     ) -> Self {
         let path = world
             .home()
-            .join(format!("{}.sock", project.replace('/', "-")));
+            .join(format!("{}.sock", client.project.replace('/', "-")));
         let (say, lines) = channel();
         let listener = UnixListener::bind(&path).unwrap();
         std::thread::spawn(move || {
@@ -60,9 +68,10 @@ impl InboxSession {
             ("CLAUDE_CODE_MESSAGING_SOCKET", socket.as_str()),
             ("CLAUDE_CODE_MESSAGING_TOKEN", "word"),
         ];
+        let environment = [&inbox, client.environment].concat();
         let session =
-            world.bare_session_with_script(project, &[&inbox, more].concat(), "/bin/sh", script);
-        session.register(status);
+            world.bare_session_with_script(client.project, &environment, "/bin/sh", client.script);
+        session.register(client.status);
         session.hook("SessionStart", json!({ "source": "startup" }));
         session.discover();
         session.call("mesh_status", json!({}));

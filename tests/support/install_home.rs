@@ -21,18 +21,18 @@ pub(crate) const PROGRAMS: [&str; 6] = [
 ];
 
 /// A home with the programs and a project, without any file of Claude Code.
-pub(crate) struct Home {
+pub(crate) struct InstallHome {
     pub(crate) root: TempDir,
     pub(crate) places: InstallPaths,
 }
 
-impl Home {
+impl InstallHome {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder can be made");
         let at = |name: &str| {
             let folder = root.path().join(name);
             fs::create_dir(&folder).expect("a new folder can be made");
-            folder.canonicalize().expect("it was just made")
+            folder.canonicalize().expect("the folder exists")
         };
         let (home, programs, project) = (at("home"), at("bin"), at("project"));
         for name in PROGRAMS {
@@ -78,7 +78,7 @@ impl Home {
         scope: InstallScope,
         options: InstallOptions,
     ) -> AppliedChanges {
-        let plan = install(&self.places, scope, options).expect("the files are sound");
+        let plan = install(&self.places, scope, options).expect("the files are valid");
         plan.apply(now()).expect("the folders can be written")
     }
 
@@ -96,7 +96,7 @@ impl Home {
 
     #[track_caller]
     pub(crate) fn uninstall(&self, scope: InstallScope) -> AppliedChanges {
-        let plan = uninstall(&self.places, scope).expect("the files are sound");
+        let plan = uninstall(&self.places, scope).expect("the files are valid");
         plan.apply(now()).expect("the folders can be written")
     }
 
@@ -127,12 +127,12 @@ impl Home {
     }
 
     #[track_caller]
-    pub(crate) fn assert_problem(&self, part: &str, mend: Option<&str>) {
+    pub(crate) fn assert_problem(&self, part: &str, fix: Option<&str>) {
         let problems = self.findings(Severity::Problem);
         assert!(
             problems
                 .iter()
-                .any(|it| it.text.contains(part) && it.fix.as_deref() == mend),
+                .any(|it| it.text.contains(part) && it.fix.as_deref() == fix),
             "{problems:#?}"
         );
     }
@@ -164,5 +164,5 @@ pub(crate) fn json_of(path: &Path) -> Value {
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {
-    fs::metadata(path).expect("it is there").mode() & 0o7777
+    fs::metadata(path).expect("the file exists").mode() & 0o7777
 }

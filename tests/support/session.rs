@@ -24,6 +24,12 @@ pub(crate) struct Session {
     pub(crate) client_session: Mutex<String>,
 }
 
+/// The shell that is the client, and its script, which starts `$SERVER`.
+pub(super) struct Shell<'a> {
+    pub(super) program: &'a str,
+    pub(super) script: &'a str,
+}
+
 #[derive(Default)]
 pub(super) struct ServerOutput {
     pub(super) lines: Mutex<(Vec<Value>, bool)>,
@@ -35,8 +41,7 @@ impl Session {
         world: &World,
         folder: &Path,
         environment: &[(&str, &str)],
-        shell: &str,
-        script: &str,
+        shell: Shell<'_>,
     ) -> Self {
         let id = format!("00000000-0000-4000-8000-{:012x}", next_session_number());
         let mut own = world.environment.clone();
@@ -52,10 +57,10 @@ impl Session {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
         let mut client = world
-            .command(shell, folder)
+            .command(shell.program, folder)
             .envs(&own)
             .env("SERVER", world.servers.join("claude-mesh-server"))
-            .args(["-c", script])
+            .args(["-c", shell.script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::shared::Home;
-use super::{ProcessOutput, Session, WAIT_TIMEOUT, program};
+use super::{ProcessOutput, Session, Shell, WAIT_TIMEOUT, program};
 
 pub(crate) struct World {
     home: Home,
@@ -124,6 +124,10 @@ impl World {
         shell: &str,
         script: &str,
     ) -> Session {
-        Session::open(self, &self.project(project), environment, shell, script)
+        let shell = Shell {
+            program: shell,
+            script,
+        };
+        Session::open(self, &self.project(project), environment, shell)
     }
 }

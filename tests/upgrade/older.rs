@@ -41,7 +41,7 @@ fn build() -> Result<PathBuf, String> {
         .arg("-x")
         .arg("-C")
         .arg(&source)
-        .stdin(archive.stdout.take().expect("it is piped"))
+        .stdin(archive.stdout.take().expect("the stream is piped"))
         .output();
     let archived = archive.wait().is_ok_and(|status| status.success());
     if !archived || !unpacked.is_ok_and(|output| output.status.success()) {

@@ -227,7 +227,7 @@ impl TerminalSession {
 }
 
 impl Drop for TerminalSession {
-    /// Sends SIGHUP, which ends it in good order; kills it if it does not end.
+    /// Sends SIGHUP, which ends it cleanly; kills it if it does not end.
     fn drop(&mut self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::HUP);

@@ -17,8 +17,8 @@ use serde_json::json;
 
 use super::install::{PROGRAMS, install_paths};
 use super::print;
+use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::error::{CliError, Failure};
-use crate::cli::outcome::{CommandResult, CommandStatus};
 use crate::platform::Settings;
 
 use crate::cli::demo::reporter::Reporter;

@@ -1,4 +1,4 @@
-//! Defines how a command ends: with a status, or with a failure that the program prints.
+//! How a command ends: with the status of a command that printed its result, or with a failure that the program prints.
 use crate::cli::error::Failure;
 
 /// The status of a command that printed its own result.

@@ -1,4 +1,5 @@
-//! Floors. A hop is half a ping-pong of one byte over two pipes: one process writes, the other wakes and reads it.
+//! Measures the baselines that every figure is compared with. A hop is half a ping-pong of one byte over two pipes: one
+//! process writes, the other wakes and reads it.
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::pin::{Pin, Side};
 use crate::table::Samples;
-use crate::world::{World, micros};
+use crate::world::{BenchWorld, micros};
 
 /// The other end of the ping-pong.
 pub(crate) fn pong() {
@@ -40,7 +41,7 @@ pub(crate) fn hop(pin: Pin, far: Side) -> Samples {
     for _ in 0..200 {
         round();
     }
-    // Pauses as between questions, so that the wake-up of a sleeping CPU is in the floor as it is in the measurement.
+    // Pauses as between questions, so that the wake-up of a sleeping CPU is in the baseline as it is in the measurement.
     let samples = (0..500)
         .map(|_| {
             std::thread::sleep(crate::ask::PAUSE);
@@ -55,7 +56,7 @@ pub(crate) fn hop(pin: Pin, far: Side) -> Samples {
 /// Returns the times of the SQL of one answer (stored, read by the asker, marked) on two connections of one process,
 /// and of the part after it was stored.
 pub(crate) fn answer_sql(rounds: usize) -> (Samples, Samples) {
-    let world = World::new(Pin::None);
+    let world = BenchWorld::new(Pin::None);
     let clock = std::sync::Arc::new(claude_mesh::platform::SystemClock::new());
     claude_mesh::mesh::Mesh::open(&world.database(), clock).unwrap();
     let (mut peer, mut asker) = (world.sql(), world.sql());

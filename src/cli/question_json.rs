@@ -1,4 +1,4 @@
-//! Questions as JSON for the command line, under the keys that the tools of the server use.
+//! Questions as JSON for `--json`, under the keys that the tools of the server use.
 use serde_json::{Value, json};
 
 use crate::mesh::{AskedQuestion, QuestionStatus};
@@ -7,8 +7,8 @@ use crate::platform::clock::rfc3339;
 use crate::store::Question;
 use crate::tools::output::{QuestionEnd, QuestionResult};
 
-/// The result of a question that was waited for; `stopped` says that its person ended the wait.
-pub(super) fn question_status(question: &QuestionStatus, waited_ms: i64, stopped: bool) -> Value {
+/// Returns the result of a question that was waited for; `stopped` says that the person ended the wait.
+pub(super) fn awaited_question(question: &QuestionStatus, waited_ms: i64, stopped: bool) -> Value {
     let (end, hint) = match question.question.state {
         QuestionState::Answered | QuestionState::Declined => (QuestionEnd::Replied, None),
         QuestionState::Open if stopped => (
@@ -33,8 +33,8 @@ pub(super) fn question_status(question: &QuestionStatus, waited_ms: i64, stopped
     result.to_json().into()
 }
 
-/// The result of a question that a call leaves open because a question for its own session came.
-pub(super) fn interrupted(question: &QuestionStatus) -> Value {
+/// Returns the result of a question that a call leaves open because a question for its own session came.
+pub(super) fn interrupted_question(question: &QuestionStatus) -> Value {
     let result = QuestionResult {
         question,
         end: QuestionEnd::Unanswered("interrupted"),
@@ -44,8 +44,8 @@ pub(super) fn interrupted(question: &QuestionStatus) -> Value {
     result.to_json().into()
 }
 
-/// The result of a question that is not waited for: it is held, or nobody is registered there.
-pub(super) fn stored(asked: &AskedQuestion, question: &QuestionStatus) -> Value {
+/// Returns the result of a question that is not waited for: it is held, or no session of the peer can be asked.
+pub(super) fn stored_question(asked: &AskedQuestion, question: &QuestionStatus) -> Value {
     let end = asked.held.map_or(
         QuestionEnd::Offline {
             last_seen_at_ms: asked.last_seen_at_ms,
@@ -62,8 +62,8 @@ pub(super) fn stored(asked: &AskedQuestion, question: &QuestionStatus) -> Value 
     result.to_json().into()
 }
 
-/// A question between two others.
-pub(super) fn between(question: &Question, from: &str, to: &str) -> Value {
+/// Returns a question between two other peers.
+pub(super) fn question_between(question: &Question, from: &str, to: &str) -> Value {
     json!({
         "question_id": question.id,
         "from": from,

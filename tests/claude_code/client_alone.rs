@@ -29,11 +29,11 @@ fn headless_run_returns_the_model_output() {
 fn tool_call_returns_its_result_to_the_model() {
     let Some(lab) = Lab::new() else { return };
     let project = lab.project("backend");
-    fs::write(project.join("port"), "5433").expect("the project is ours");
+    fs::write(project.join("port"), "5433").expect("the folder is writable");
     let api = ScriptedApi::listen(|request| match request.turn() {
         0 => call(
             "Bash",
-            json!({"command": "cat port", "description": "look"}),
+            json!({"command": "cat port", "description": "read the port"}),
         ),
         _ => say(request.tool_results().join("")),
     });
@@ -50,8 +50,8 @@ fn interactive_session_displays_the_model_output() {
         return;
     };
     terminal.type_prompt("hello, model");
-    api.wait_until(WAIT_TIMEOUT, |heard| {
-        heard
+    api.wait_until(WAIT_TIMEOUT, |requests| {
+        requests
             .first()?
             .new_text()
             .contains("hello, model")

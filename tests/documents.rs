@@ -132,7 +132,7 @@ fn readme_has_at_most_180_lines() {
     assert!(lines <= 180, "README.md has {lines} lines");
 }
 
-// Ledger: Mesh 19
+// Requirement: Mesh 19
 #[test]
 fn first_two_shell_blocks_are_install_and_tests() {
     let blocks = shell_blocks();
@@ -148,7 +148,7 @@ fn ci_runs_the_test_command_of_the_readme() {
     assert!(script.ends_with("\neval \"$test_command\"\n"));
     assert!(
         !script.contains("cargo test"),
-        "it has a command of its own"
+        ".ci/run has no test command of its own"
     );
     let output = Command::new("bash")
         .args([".ci/run", "--print-test-command"])
@@ -215,7 +215,7 @@ fn every_page_begins_with_what_it_is_for() {
     }
 }
 
-// Ledger: Mesh 2
+// Requirement: Mesh 2
 #[test]
 fn tool_table_lists_every_tool() {
     let listed: BTreeSet<String> = claude_mesh::mcp::tool_list(None)
@@ -302,7 +302,7 @@ fn commands() -> BTreeSet<String> {
         .collect()
 }
 
-// Ledger: Mesh 2
+// Requirement: Mesh 2
 #[test]
 fn command_table_lists_every_command() {
     let commands = commands();
@@ -420,7 +420,7 @@ fn tests_that_security_names_exist() {
     assert!(count >= 8);
 }
 
-// Ledger: Ask 7
+// Requirement: Ask 7
 #[test]
 fn example_project_file_is_valid() {
     let world = World::new();
@@ -432,7 +432,7 @@ fn example_project_file_is_valid() {
     assert_eq!(session.name(), "backend");
 }
 
-// Ledger: Mesh 16
+// Requirement: Mesh 16
 #[test]
 fn example_programs_run() {
     for (example, says) in [

@@ -1,4 +1,4 @@
-//! Time under a manual clock: questions expire, old rows are removed, the event log keeps one order.
+//! Expiry under a manual clock: questions expire, old rows are removed, the event log keeps one order.
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,13 +14,15 @@ fn question_expires_after_seven_days_and_takes_a_late_answer() {
     let fixture = MeshFixture::new();
     let (mut ada, mut bo_member) = (fixture.member("ada", 1), fixture.member("bo", 2));
     let (asked, wait) = ada.ask(&bo(), "which port?", None).unwrap();
-    let seat = ada.handle().clone();
-    ada.mesh().abandon_wait(&seat, &wait.unwrap(), &[]).unwrap();
+    let handle = ada.handle().clone();
+    ada.mesh()
+        .abandon_wait(&handle, &wait.unwrap(), &[])
+        .unwrap();
     fixture.clock.advance_ms(7 * DAY_MS - 1);
-    let seat = bo_member.handle().clone();
-    assert_eq!(bo_member.mesh().inbox(&seat).unwrap().questions.len(), 1);
+    let handle = bo_member.handle().clone();
+    assert_eq!(bo_member.mesh().inbox(&handle).unwrap().questions.len(), 1);
     fixture.clock.advance_ms(1);
-    assert!(bo_member.mesh().inbox(&seat).unwrap().is_empty());
+    assert!(bo_member.mesh().inbox(&handle).unwrap().is_empty());
     ada.mesh().sweep().unwrap();
     let state = |ada: &mut Member| {
         ada.mesh().question_statuses(&[asked.question]).unwrap()[0]
@@ -29,8 +31,8 @@ fn question_expires_after_seven_days_and_takes_a_late_answer() {
     };
     assert_eq!(state(&mut ada), QuestionState::Expired);
     assert!(MeshFixture::kinds(&mut ada).contains(&"question.expired".to_owned()));
-    let seat = ada.handle().clone();
-    let notice = ada.mesh().inbox(&seat).unwrap().answers;
+    let handle = ada.handle().clone();
+    let notice = ada.mesh().inbox(&handle).unwrap().answers;
     assert_eq!(notice.len(), 1, "the asker is notified that no answer came");
     assert_eq!(notice[0].question.state, QuestionState::Expired);
     let replied = bo_member.answer(asked.question, "5433").unwrap();
@@ -48,17 +50,21 @@ fn late_answer_is_listed_until_a_day_after_its_delivery() {
         .member("bo", 2)
         .answer(asked.question, "5433")
         .unwrap();
-    let seat = ada.handle().clone();
+    let handle = ada.handle().clone();
     fixture.clock.advance_ms(20 * DAY_MS);
-    let inbox = ada.mesh().inbox(&seat).unwrap();
-    assert_eq!(inbox.answers.len(), 1, "unseen, it waits");
+    let inbox = ada.mesh().inbox(&handle).unwrap();
+    assert_eq!(
+        inbox.answers.len(),
+        1,
+        "an undelivered answer stays in the inbox"
+    );
     ada.mesh()
-        .mark_delivered(&seat, &inbox, None, claude_mesh::model::WakeState::Call)
+        .mark_delivered(&handle, &inbox, None, claude_mesh::model::WakeState::Call)
         .unwrap();
     fixture.clock.advance_ms(DAY_MS);
-    assert_eq!(ada.mesh().inbox(&seat).unwrap().answers.len(), 1);
+    assert_eq!(ada.mesh().inbox(&handle).unwrap().answers.len(), 1);
     fixture.clock.advance_ms(1);
-    assert_eq!(ada.mesh().inbox(&seat).unwrap().answers.len(), 0);
+    assert_eq!(ada.mesh().inbox(&handle).unwrap().answers.len(), 0);
     assert_eq!(
         ada.mesh().question_statuses(&[asked.question]).unwrap()[0]
             .question
@@ -68,7 +74,7 @@ fn late_answer_is_listed_until_a_day_after_its_delivery() {
     );
 }
 
-// Ledger: Mesh 15
+// Requirement: Mesh 15
 #[test]
 fn closed_questions_are_removed_after_thirty_days() {
     let fixture = MeshFixture::new();
@@ -91,7 +97,7 @@ fn closed_questions_are_removed_after_thirty_days() {
     );
 }
 
-// Ledger: Beyond 4, Beyond 7
+// Requirement: Beyond 4, Beyond 7
 #[test]
 fn event_log_has_every_step_of_a_question_in_order() {
     let fixture = MeshFixture::new();
@@ -99,11 +105,11 @@ fn event_log_has_every_step_of_a_question_in_order() {
     let (first, wait) = ada.ask(&bo(), "which port?", None).unwrap();
     bo_member.next_questions(Duration::ZERO).unwrap();
     bo_member.answer(first.question, "5433").unwrap();
-    let seat = ada.handle().clone();
+    let handle = ada.handle().clone();
     ada.wait(&wait.unwrap(), Duration::ZERO, |_| true).unwrap();
     let (second, wait) = ada.ask(&bo(), "which schema?", None).unwrap();
     ada.mesh()
-        .abandon_wait(&seat, &wait.unwrap(), &[second.question])
+        .abandon_wait(&handle, &wait.unwrap(), &[second.question])
         .unwrap();
     drop(bo_member);
     let order = [
@@ -124,7 +130,7 @@ fn event_log_has_every_step_of_a_question_in_order() {
 }
 
 #[test]
-fn forgotten_question_leaves_no_text_in_the_database() {
+fn erased_question_leaves_no_text_in_the_database() {
     let fixture = MeshFixture::new();
     let (mut ada, mut bo_member) = (fixture.member("ada", 1), fixture.member("bo", 2));
     let marker = "xyzzy-leaked-marker";
@@ -135,9 +141,9 @@ fn forgotten_question_leaves_no_text_in_the_database() {
         .answer(asked.question, &format!("{marker}, yes"))
         .unwrap();
     let me = ada.handle().clone();
-    let mut forgets = || ada.mesh().erase_question(&me, asked.question).unwrap();
+    let mut erase = || ada.mesh().erase_question(&me, asked.question).unwrap();
     assert_eq!(
-        [forgets(), forgets()],
+        [erase(), erase()],
         [EraseOutcome::Erased, EraseOutcome::NotFound]
     );
     for name in ["mesh.db", "mesh.db-wal"] {
@@ -145,7 +151,7 @@ fn forgotten_question_leaves_no_text_in_the_database() {
         let found = content
             .windows(marker.len())
             .any(|window| window == marker.as_bytes());
-        assert!(!found, "{name} still holds it");
+        assert!(!found, "{name} still has the text");
     }
 }
 
@@ -179,17 +185,17 @@ fn erased_correction_leaves_no_text_in_free_pages() {
     let free = || rows.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
     assert!(free().unwrap() > 1_000);
     let me = ada.handle().clone();
-    let forgotten = ada.mesh().erase_question(&me, asked.question).unwrap();
-    assert_eq!(forgotten, EraseOutcome::Erased);
+    let erased = ada.mesh().erase_question(&me, asked.question).unwrap();
+    assert_eq!(erased, EraseOutcome::Erased);
     assert_eq!(free().unwrap(), 0);
     for name in ["mesh.db", "mesh.db-wal"] {
         let content = std::fs::read(fixture.place.path().join(name)).unwrap_or_default();
         let found = content.windows(12).any(|window| window == b"xyzzy-leaked");
-        assert!(!found, "{name} still holds it");
+        assert!(!found, "{name} still has the text");
     }
 }
 
-// Ledger: Beyond 16
+// Requirement: Beyond 16
 #[test]
 fn chain_of_waiting_questions_is_limited_to_eight() {
     let fixture = MeshFixture::new();
@@ -305,11 +311,15 @@ fn remote_session_is_stale_after_the_clock_was_set_back() {
     ada.mesh().record_dead_sessions().unwrap();
     assert!(!MeshFixture::kinds(&mut ada).contains(&"peer.died".to_owned()));
     set_session_activity(&mut bo, "idle");
-    assert_eq!(liveness(&mut ada, "bo"), Liveness::Alive, "seen again");
+    assert_eq!(
+        liveness(&mut ada, "bo"),
+        Liveness::Alive,
+        "the session has reported again"
+    );
 }
 
 #[test]
-fn wake_retries_for_an_unheard_question_back_off() {
+fn wake_retries_for_an_undelivered_question_back_off() {
     let fixture = MeshFixture::new();
     let [mut ada, idle_peer, mut cy] =
         [("ada", 1), ("bo", 2), ("cy", 3)].map(|(name, instance)| fixture.member(name, instance));
@@ -317,24 +327,27 @@ fn wake_retries_for_an_unheard_question_back_off() {
     let doorbell = doorbells
         .join(idle_peer.handle().session.to_string())
         .join("bell");
-    let doorbell_was_raised = || std::fs::remove_file(&doorbell).is_ok();
+    let doorbell_was_written = || std::fs::remove_file(&doorbell).is_ok();
     ada.ask(&bo(), "which port?", None).unwrap();
-    assert!(doorbell_was_raised(), "by the asker");
-    let seat = cy.handle().clone();
-    let mut raised_after = |ms| {
+    assert!(doorbell_was_written(), "the asker writes the doorbell");
+    let handle = cy.handle().clone();
+    let mut written_after = |ms| {
         fixture.clock.advance_ms(ms);
-        cy.mesh().inbox(&seat).unwrap();
-        doorbell_was_raised()
+        cy.mesh().inbox(&handle).unwrap();
+        doorbell_was_written()
     };
-    assert!(!raised_after(1_999));
-    assert!(raised_after(1), "two seconds old");
-    assert!(!raised_after(0) && !raised_after(1_999));
-    assert!(raised_after(1), "four seconds old");
-    assert!(!raised_after(3_999));
-    assert!(raised_after(1), "eight seconds old");
+    assert!(!written_after(1_999));
+    assert!(written_after(1), "the question is two seconds old");
+    assert!(!written_after(0) && !written_after(1_999));
+    assert!(written_after(1), "the question is four seconds old");
+    assert!(!written_after(3_999));
+    assert!(written_after(1), "the question is eight seconds old");
     let minutes = 7 * 24 * 60;
-    let rings = (0..minutes).filter(|_| raised_after(60_000)).count();
-    assert!((5..=20).contains(&rings), "{rings} doorbells in seven days");
+    let writes = (0..minutes).filter(|_| written_after(60_000)).count();
+    assert!(
+        (5..=20).contains(&writes),
+        "the doorbell was written {writes} times in seven days"
+    );
 }
 
 #[test]
@@ -346,15 +359,15 @@ fn question_for_an_offline_peer_causes_no_repeated_writes() {
     ada.ask(&bo(), "which port?", None).unwrap();
     fixture.clock.advance_ms(3_000);
     let rows = rusqlite::Connection::open(fixture.place.path().join("mesh.db")).unwrap();
-    let mut looks = || -> i64 {
-        let seat = cy.handle().clone();
-        cy.mesh().inbox(&seat).unwrap();
+    let mut data_version_after_poll = || -> i64 {
+        let handle = cy.handle().clone();
+        cy.mesh().inbox(&handle).unwrap();
         rows.query_row("PRAGMA data_version", [], |row| row.get(0))
             .unwrap()
     };
-    let first = looks();
+    let first = data_version_after_poll();
     for _ in 0..10 {
-        assert_eq!(looks(), first);
+        assert_eq!(data_version_after_poll(), first);
     }
 }
 
@@ -366,7 +379,7 @@ fn mailboxes(member: &mut Member) -> Vec<String> {
 }
 
 #[test]
-fn unused_peer_of_a_deleted_folder_goes_after_thirty_days() {
+fn unused_peer_of_a_deleted_folder_is_removed_after_30_days() {
     let fixture = MeshFixture::new();
     let mut ada = fixture.member("ada", 1);
     for number in 0..55 {
@@ -391,7 +404,7 @@ fn unused_peer_of_a_deleted_folder_goes_after_thirty_days() {
         let sweeps = [(); 3].map(|()| ada.mesh().sweep().unwrap().mailboxes);
         sweeps.iter().sum::<usize>()
     };
-    assert_eq!(swept(&mut ada), 0, "thirty days are not over");
+    assert_eq!(swept(&mut ada), 0, "thirty days have not passed");
     fixture.clock.advance_ms(2 * DAY_MS);
     assert_eq!(swept(&mut ada), 1);
     let left = mailboxes(&mut ada);

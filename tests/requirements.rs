@@ -1,6 +1,6 @@
-//! Every requirement with the tests that hold it. `cargo test --test suite ledger -- --nocapture` prints the table.
+//! Every requirement with the tests that hold it. `cargo test --test suite requirements -- --nocapture` prints the table.
 //!
-//! A test names its requirements in a comment above `#[test]`: `// Ledger: Ask 1, Mesh 4`. There is no other list of tests.
+//! A test names its requirements in a comment above `#[test]`: `// Requirement: Ask 1, Mesh 4`. There is no other list of tests.
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -111,7 +111,7 @@ const REQUIREMENTS: [(&str, &[&str]); 6] = [
             "one total order of all events",
             "a claim is checked where files are edited and commits are made",
             "the next session in a claim queue is woken when it is promoted",
-            "the delivery of a question is reported as it is",
+            "the delivery state of a question is reported correctly",
             "compare-and-set on shared state",
             "names last, differ between worktrees and second sessions, and never lead to another peer",
             "hooks are small and wait for nothing; the benchmark measures how long they take",
@@ -142,7 +142,7 @@ const UNTESTED: &[(&str, usize, &str)] = &[
     (
         "Tasks",
         4,
-        "every client starts its own server; there is none to supervise",
+        "every client starts its own server; no server needs supervision",
     ),
     ("Tasks", 10, NO_HTTP),
     ("Tasks", 12, NO_HTTP),
@@ -153,9 +153,9 @@ const UNTESTED: &[(&str, usize, &str)] = &[
     ),
 ];
 
-const NO_HTTP: &str = "there is no HTTP yet: no port is open, so none has to be guarded";
+const NO_HTTP: &str = "there is no HTTP yet: no port is open";
 
-const MARK: &str = "// Ledger: ";
+const MARK: &str = "// Requirement: ";
 
 #[test]
 fn every_requirement_has_a_test_or_a_reason() {
@@ -197,9 +197,9 @@ fn every_requirement_has_a_test_or_a_reason() {
 }
 
 #[test]
-fn ledger_comment_belongs_to_the_test_below_it() {
+fn requirement_comment_belongs_to_the_test_below_it() {
     let source = "
-        // Ledger: Ask 1, Mesh 12
+        // Requirement: Ask 1, Mesh 12
         #[cfg(unix)]
         #[test]
         fn one() {}
@@ -207,7 +207,7 @@ fn ledger_comment_belongs_to_the_test_below_it() {
         #[test]
         fn two() {}
 
-        // Ledger: Ask 1
+        // Requirement: Ask 1
         fn no_test() {}";
     let found = marked_tests(source);
     let expected = [("Ask", 1, "one"), ("Mesh", 12, "one"), ("Ask", 1, "")];
@@ -256,7 +256,7 @@ fn tests() -> BTreeMap<Number, Vec<String>> {
     found
 }
 
-/// Returns each number in a ledger comment, and the test below it; no name if a function that is no test follows.
+/// Returns each number in a requirement comment, and the test below it; no name if a function that is no test follows.
 fn marked_tests(source: &str) -> Vec<(Number, String)> {
     let mut found = Vec::new();
     for after in source.split(MARK).skip(1) {
