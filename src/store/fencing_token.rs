@@ -1,5 +1,5 @@
-//! Statements on fencing tokens: the last one of each resource. It is kept when the resource is free, so that a token is never
-//! given twice.
+//! Statements on fencing tokens: the last one of each resource. It is kept when the resource is free, so that a token is
+//! never given twice.
 use rusqlite::OptionalExtension;
 
 use super::transaction::Tx;
