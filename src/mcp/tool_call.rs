@@ -122,7 +122,7 @@ struct WaitingCall<'a> {
     doorbell_signals: watch::Receiver<u64>,
     stdin_closed: watch::Receiver<bool>,
     progress: Progress<'a>,
-    _waiting_call: WaitingCallGuard<'a>,
+    _counted: WaitingCallGuard<'a>,
 }
 
 impl<'a> WaitingCall<'a> {
@@ -135,7 +135,7 @@ impl<'a> WaitingCall<'a> {
             doorbell_signals: call.shared.doorbell_signals(),
             stdin_closed: call.shared.stdin_closed().subscribe(),
             progress: Progress::new(call.context),
-            _waiting_call: call.shared.count_waiting_call(),
+            _counted: call.shared.count_waiting_call(),
         }
     }
 }
