@@ -66,7 +66,7 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
         let stopped = stopped.lock().expect("no holder panics");
         stopped
             .recv_timeout(WAIT_TIMEOUT)
-            .expect("the edit of the other session is blocked");
+            .expect("the edit is blocked");
         watched.wait_for_claim(|line| line["queue"][0]["peer"].is_string());
     };
     let holding = ScriptedApi::listen(claim_until_released(format!("file:{path}"), in_line));
@@ -93,7 +93,7 @@ fn edit_of_a_claimed_file_is_blocked_until_the_release() {
                     .lock()
                     .expect("no holder panics")
                     .send(())
-                    .expect("the other session receives");
+                    .expect("the other waits");
                 let claim = json!({ "resource": format!("file:{wanted}"), "wait": "queue", "wait_seconds": 60 });
                 call("mcp__claude-mesh__claim", claim)
             }

@@ -14,7 +14,7 @@ const LONG_FUNCTIONS: &[(&str, &str, usize, &str)] = &[
     (
         "tests/claude_code/guard.rs",
         "edit_of_a_claimed_file_is_blocked_until_the_release",
-        63,
+        66,
         "one sequence of steps",
     ),
     (
@@ -114,7 +114,11 @@ const OLD_PHRASES: &[(&str, &str)] = &[
 ];
 
 /// Lines with such a phrase, each a part of the line and the reason.
-const PHRASES_ALLOWED: &[(&str, &str, &str)] = &[];
+const PHRASES_ALLOWED: &[(&str, &str, &str)] = &[(
+    "src/store/schema/0003_memory_tasks.sql",
+    "Whoever created it",
+    "the text of a released statement",
+)];
 
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 60;
