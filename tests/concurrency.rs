@@ -348,7 +348,7 @@ impl ContentionTest {
         self.open_session(who)
     }
 
-    /// Opens a session without a hook, because a hook may give up waiting for the lock among so many processes.
+    /// Opens a session without a hook, because with this many processes a hook may stop waiting for the lock.
     fn open_session(&self, who: usize) -> Session {
         let session = self.world.bare_session(&format!("fighter{who}"), &[]);
         session.discover();

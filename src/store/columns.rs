@@ -4,8 +4,8 @@
 //! of the row, which was half of the time of `Mesh::inbox`; a position found at compile time costs nothing and is as safe: a
 //! name that the list does not have does not compile. The rows of other tables are read by name at run time.
 
-/// Returns the position of `name` in a list of columns such as `q.id, octet_length(m.body) AS bytes`: what stands behind
-/// the last space or dot of an item is its name. An item has no comma. Does not compile if no item has this name.
+/// Returns the position of `name` in a list of columns such as `q.id, octet_length(m.body) AS bytes`. The name of an item is
+/// the text after its last space or dot; an item has no comma. Does not compile if no item has this name.
 pub(super) const fn position(list: &str, name: &str) -> usize {
     let bytes = list.as_bytes();
     let (mut index, mut start, mut at) = (0, 0, 0);
