@@ -438,9 +438,9 @@ impl WeekFigures {
             mismatched,
             ..
         } = *self;
-        let put_while_away = repeated + new;
+        let asked_while_away = repeated + new;
         let reported = self.reported.join("\n");
-        let of_all = first * 100 / put_while_away;
+        let of_all = first * 100 / asked_while_away;
         let of_repeated = first * 100 / repeated;
         assert_eq!(
             mismatched, 0,
@@ -452,9 +452,9 @@ impl WeekFigures {
             "a repetition returns the right answer first or none\n{reported}"
         );
         let sentence = format!(
-            "{asked} questions, {answered} were answered and {put_while_away} put while the peer was away, {repeated} of those repeating \
-         an earlier one in other words. {first} ({of_all} % of the {put_while_away}, {of_repeated} % of the repetitions) got the \
-         right earlier answer as the first; the other {} got none; none got a wrong peer's; none of the {new} new questions got \
+            "{asked} questions, {answered} were answered and {asked_while_away} asked while the peer was away, {repeated} of those repeating \
+         an earlier one in other words. {first} ({of_all} % of the {asked_while_away}, {of_repeated} % of the repetitions) got the \
+         right earlier answer as the first; the other {} got none; none got the answer of a wrong peer; none of the {new} new questions got \
          an answer to something else.",
             NUMBER_WORDS[none]
         );

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::entries::{GUARD_PROGRAM, HookSets, WAITING_HOOK_PROGRAM, WantedHook};
 use super::finding::{Finding, install_command, note, ok, problem};
-use super::hook_wiring::WiredHook;
 use super::install_paths::InstallPaths;
 use super::program_path::find_program;
 use super::wired_state::SettingsFile;
 use crate::claude_code::ASYNC_REWAKE;
+use crate::setup::hook_edits::WiredHook;
 
 /// The check of one settings file.
 pub(crate) struct HooksCheck<'a> {

@@ -1,6 +1,6 @@
 //! Adds claude-mesh to the files of Claude Code and removes it again.
 //!
-//! These files belong to the user, so an install has three steps: `wiring` says what a file must hold and changes nothing
+//! These files belong to the user, so an install has three steps: `file_edits` says what a file must hold and changes nothing
 //! else in its text (`json_text`), `plan` computes the next content of every file before the first is written, and
 //! `atomic_write` replaces a file by one rename, beside a backup. `inspect` only reads, for `doctor`. `clients` has the
 //! configuration of other MCP clients, whose files are not changed.
@@ -14,8 +14,9 @@ mod atomic_write;
 mod clients;
 mod entries;
 mod error;
+mod file_edits;
 mod finding;
-mod hook_wiring;
+mod hook_edits;
 mod hooks_check;
 mod inspect;
 mod install_paths;
@@ -27,10 +28,10 @@ mod permission_rules;
 mod plan;
 mod program_path;
 mod redact;
-mod server_wiring;
+mod server_edits;
 mod wired_state;
-mod wiring;
 
+pub use crate::setup::file_edits::{InstallOptions, WakeMethod};
 pub use clients::{CLIENTS, ClientConfig};
 pub use error::InstallError;
 pub use finding::{Finding, Severity};
@@ -38,4 +39,3 @@ pub use inspect::{has_waiting_hook, inspect};
 pub use install_paths::{InstallPaths, InstallScope};
 pub use plan::{AppliedChanges, ApplyError, FileChange, Plan, WrittenFile, install, uninstall};
 pub use redact::redact;
-pub use wiring::{InstallOptions, WakeMethod};

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::atomic_write::{self, CommitOutcome, Replacement, StagedFile};
 use super::entries::{self, HookSets};
 use super::error::InstallError;
-use super::hook_wiring::wired_hooks;
 use super::install_paths::{InstallPaths, InstallScope};
 use super::json_text::JsonText;
 use super::redact::redact;
-use super::wiring::{Edit, InstallOptions};
+use crate::setup::file_edits::{Edit, InstallOptions};
+use crate::setup::hook_edits::wired_hooks;
 
 /// How often a file that changes meanwhile is planned again.
 const COMMIT_ATTEMPTS_MAX: usize = 8;

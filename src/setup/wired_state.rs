@@ -6,14 +6,14 @@ use serde_json::Value;
 use super::atomic_write;
 use super::entries::SERVER_NAME;
 use super::error::InstallError;
-use super::hook_wiring::{WiredHook, event_path, wired_hooks};
 use super::install_paths::InstallScope;
 use super::json_items::{ContainerKind, PathStep};
 use super::json_text::JsonText;
 use super::parse_error::ParseError;
 use super::permission_rules::rules;
-use super::server_wiring::server_path;
 use crate::claude_code::{INBOX_POLICY_KEY, refuses_inbound};
+use crate::setup::hook_edits::{WiredHook, event_path, wired_hooks};
+use crate::setup::server_edits::server_path;
 
 /// One settings file.
 pub(crate) struct SettingsFile {

@@ -1,4 +1,4 @@
-//! Creates a new database.
+//! Creates a new database and sets its journal mode to WAL.
 //!
 //! The file is written under another name and hard-linked to its place when it is complete. Of fifty programs that start at
 //! once one wins and the others use its file; a crash leaves at most a temporary file.

@@ -12,10 +12,10 @@ use super::file_header::FileId;
 use super::migrate::migrate;
 use super::schema::{self, Schema};
 use super::transaction::Tx;
-use super::wal::{CheckpointMode, WalPageCount, checkpoint};
 use super::{create, file_header};
 use crate::model::{Error, Result};
 use crate::platform::{Fault, Moment, permissions};
+use crate::store::wal_checkpoint::{CheckpointMode, WalPageCount, checkpoint};
 
 /// An open database.
 #[derive(Debug)]

@@ -48,7 +48,7 @@ mod state;
 mod task;
 mod transaction;
 mod wait;
-mod wal;
+mod wal_checkpoint;
 
 pub use claim::{Claim, NewClaim};
 pub use connect::Options;

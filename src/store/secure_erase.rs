@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::backup_files;
 use super::database::Store;
 use super::transaction::Tx;
-use super::wal::CheckpointMode;
 use crate::model::Result;
 use crate::platform::clock::monotonic_ms;
+use crate::store::wal_checkpoint::CheckpointMode;
 
 /// The key of the row in `meta` that notes the residue; its value names the erased subject. The key was released under
 /// this name and stays.

@@ -4,13 +4,13 @@
 //! `alwaysLoad`) stays. Keys and lists that become empty by a removal are removed too. An empty `hooks` or `mcpServers` that
 //! was there before the install cannot be distinguished and is removed too, which means the same to Claude Code.
 use super::entries::{GUARD_PROGRAM, HookSets, WAITING_HOOK_PROGRAM};
-use super::hook_wiring::{add_hook, drop_hook, event_path, hooks_of_program, wired_hooks};
 use super::json_items::ContainerKind;
 use super::json_text::JsonText;
 use super::parse_error::ParseError;
 use super::permission_rules::{ALLOW_RULE, CONFIRM_RULE, add_rule, drop_rule, rules_path};
-use super::server_wiring::{add_server, server_path};
 use crate::claude_code::ServerEntry;
+use crate::setup::hook_edits::{add_hook, drop_hook, event_path, hooks_of_program, wired_hooks};
+use crate::setup::server_edits::{add_server, server_path};
 
 /// What a user may choose for an install.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
