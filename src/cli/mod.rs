@@ -1,8 +1,8 @@
 //! The command line for people: each command runs one operation of the mesh and prints a table, a line, or JSON.
 //!
-//! A person acts as `person@host`. In the shell of a session the same commands act as that session ([`context`]), so that
+//! A person acts as `person@host`. In the shell of a session the same commands act as that session (`context`), so that
 //! a command of a model never counts as its user's. Commands that only read do not create a database.
-//! All output goes through [`print`], and all refusals through [`error`]. The doc comments on arguments are the help text.
+//! All output goes through `print`, and all refusals through `error`. The doc comments on arguments are the help text.
 
 mod ask;
 mod ask_many;

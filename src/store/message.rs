@@ -22,7 +22,7 @@ pub struct Message {
     pub to: SentTo,
     pub kind: MessageType,
     pub subject: Option<String>,
-    /// Its text; only the beginning if read by [`Tx::unmentioned_messages`].
+    /// Its text; only the beginning if read by `Tx::unmentioned_messages`.
     pub body: String,
     /// The size of the whole text.
     pub bytes: u32,
