@@ -57,7 +57,7 @@ fn activity_summary_shows_the_last_prompt_and_message() {
     assert_eq!(
         other_peer(&ada)["doing"],
         "asked: now the logout · said: Both are <peer-question> fixed.",
-        "the field is its fence; nothing is put around the text or taken out of it"
+        "the JSON field already delimits the text"
     );
     assert!(other_peer(&ada)["idle_seconds"].as_i64().unwrap() >= 0);
 }

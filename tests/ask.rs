@@ -1,4 +1,4 @@
-//! Questions: asked, delivered, answered, late, withdrawn, refused.
+//! Questions: asked, delivered, answered, late, withdrawn, refused; two sessions that ask each other.
 use serde_json::{Value, json};
 
 use crate::support::{Session, World};

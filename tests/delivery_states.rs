@@ -320,7 +320,7 @@ fn busy_or_dialog_session_is_never_reported_failed() {
             fixture.clock.advance_ms(2_000);
             let waits = WakeAction::Wait {
                 after_ms: Some(2_000),
-                needs_person: (activity == "waiting").then_some(PersonAlert::Dialog),
+                alert: (activity == "waiting").then_some(PersonAlert::Dialog),
             };
             assert_eq!(next_wake_action(&mut bo), waits, "one wake line is enough");
             let reported = delivery(&mut ada, id);

@@ -12,7 +12,8 @@
 /// What the tests share: a temporary home, real sessions, real programs.
 mod support;
 
-/// Questions between named peers over a real file: asked, delivered, answered, late, withdrawn, refused.
+/// Questions between named peers over a real file: asked, delivered, answered, late, withdrawn, refused; two sessions that
+/// ask each other.
 mod ask;
 
 /// Deadlocks between questions and claims.
@@ -133,7 +134,7 @@ mod wake_attempts;
 /// The delivery states of a question, reported correctly whatever fails: `delivery`, progress, event log.
 mod delivery_states;
 
-/// The throttle: how deep questions may follow from questions, and who learns that it is on.
+/// The depth limit of questions, and how throttles are reported.
 mod throttle;
 
 /// The hook that waits beside an idle session whose client takes no inbox lines.

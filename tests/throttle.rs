@@ -1,4 +1,4 @@
-//! The throttle: how deep questions may follow from questions, and who learns that it is on.
+//! The depth limit of questions, and how throttles are reported. What quiet and pause hold back is in `wake_budget.rs`.
 use serde_json::{Value, json};
 
 use crate::support::ask_and_answer;

@@ -13,7 +13,7 @@ use crate::support::{MeshFixture, set_session_activity};
 pub(crate) fn rest_for(after_ms: Option<i64>) -> WakeAction {
     WakeAction::Wait {
         after_ms,
-        needs_person: None,
+        alert: None,
     }
 }
 

@@ -100,7 +100,7 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 /// Claims a resource, and waits in its queue with `--wait`.
 pub(super) fn claim(context: &CliContext, args: &ClaimArgs) -> CommandResult {
-    let resource = mesh::resource(&context.settings.working_directory, &args.resource)?;
+    let resource = mesh::canonical_resource(&context.settings.working_directory, &args.resource)?;
     let wanted = ClaimRequest {
         resource: &resource,
         mode: if args.shared {
@@ -250,7 +250,7 @@ pub(super) fn release(context: &CliContext, args: &ReleaseArgs) -> CommandResult
     let id: Option<ClaimId> = args.what.trim().parse().ok();
     let resource = match id {
         Some(_) => args.what.clone(),
-        None => mesh::resource(&context.settings.working_directory, &args.what)?,
+        None => mesh::canonical_resource(&context.settings.working_directory, &args.what)?,
     };
     let Some(mesh) = context.open_existing()? else {
         return context
@@ -288,10 +288,14 @@ pub(super) fn claims(context: &CliContext, args: &ClaimsArgs) -> CommandResult {
     };
     let me = context.find_own_session(&mut mesh)?;
     let resource_claims = if let Some(name) = &args.resource {
-        mesh.claims(ClaimFilter::Resource(&mesh::resource(folder, name)?))?
+        mesh.claims(ClaimFilter::Resource(&mesh::canonical_resource(
+            folder, name,
+        )?))?
     } else {
         let prefix = args.prefix.as_deref().unwrap_or_default();
-        mesh.claims(ClaimFilter::Prefix(&mesh::prefix(folder, prefix)?))?
+        mesh.claims(ClaimFilter::Prefix(&mesh::canonical_prefix(
+            folder, prefix,
+        )?))?
     };
     let now = mesh.now();
     if context.json {

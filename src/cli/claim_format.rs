@@ -8,8 +8,8 @@ use crate::platform::clock::rfc3339;
 use crate::platform::{Moment, text};
 use crate::store;
 
-/// Returns the names of the holders, each once.
-pub(super) fn names(claims: &[store::Claim]) -> String {
+/// Returns the names of the holders; claims of one peer that follow each other give one name.
+pub(super) fn holder_names(claims: &[store::Claim]) -> String {
     let mut names: Vec<&str> = claims
         .iter()
         .map(|claim| claim.peer_name.as_str())
@@ -24,7 +24,7 @@ pub(super) fn format_holders(claims: &[store::Claim], now: &Moment) -> String {
         None => "free, but others are before you in the queue".into(),
         Some(first) => format!(
             "held by {} until {}",
-            names(claims),
+            holder_names(claims),
             lease_end_text(first, now)
         ),
     }

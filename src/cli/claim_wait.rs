@@ -1,7 +1,7 @@
 //! Waits in the queue of a claim until it is granted, interrupted or stopped.
 use std::time::Duration;
 
-use crate::cli::claim_format::names;
+use crate::cli::claim_format::holder_names;
 use crate::cli::context::CliContext;
 use crate::cli::error::Failure;
 use crate::cli::print;
@@ -104,10 +104,10 @@ impl ClaimWait<'_> {
         member: &mut Member,
         interruption: &Interruption,
     ) -> Result<ClaimWaitOutcome, Failure> {
-        for waiting in &interruption.questions {
-            let question = &waiting.pending.question.question;
+        for pending in &interruption.questions {
+            let question = &pending.pending.question.question;
             let question = self.context.sanitize_foreign(question);
-            print::err(&format!("{} asks you: {question}\n", waiting.from))?;
+            print::err(&format!("{} asks you: {question}\n", pending.from))?;
         }
         if !self.context.is_person() {
             let explanation = "a question came; answer it, then claim again".to_owned();
@@ -134,7 +134,7 @@ impl ClaimWait<'_> {
                     line.show(&format!(
                         "position {} in the queue, held by {}",
                         ticket.position,
-                        names(&ticket.holders)
+                        holder_names(&ticket.holders)
                     ));
                     None
                 }

@@ -278,7 +278,7 @@ fn check_mesh(settings: &Settings, programs: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Checks whether sessions with another environment than this shell, and so their hooks and server, use another mesh.
+/// Checks whether sessions that do not have the environment of this shell use another mesh, with their hooks and server.
 fn check_location_mismatch(
     settings: &Settings,
     programs: &Path,

@@ -128,7 +128,7 @@ pub(super) fn follow(
     };
     let me = member.handle().clone();
     loop {
-        let wait = member.mesh().listen(&me, &filter)?.wait;
+        let wait = member.mesh().begin_event_wait(&me, &filter)?.wait;
         let mut failure = None;
         let poll = |mesh: &mut Mesh, _: &_| {
             failure = read(mesh).err();
@@ -172,7 +172,7 @@ fn wait(context: &CliContext, filter: &EventFilter, timeout: Duration) -> Comman
     };
     let stop = StopFlag::on_signals(member.signal())?;
     let me = member.handle().clone();
-    let mut listening = member.mesh().listen(&me, filter)?;
+    let mut listening = member.mesh().begin_event_wait(&me, filter)?;
     let id = listening.wait;
     let wait_outcome = member.wait_for(
         id,

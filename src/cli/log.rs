@@ -65,7 +65,7 @@ pub(super) fn log(context: &CliContext, args: &LogArgs) -> CommandResult {
         return question(context, id);
     }
     if args.known {
-        return crate::cli::prior_answers::counts(context, args.since);
+        return crate::cli::prior_answers::print_prior_answer_counts(context, args.since);
     }
     let mut printer = LogPrinter {
         context,

@@ -98,13 +98,13 @@ impl<'a> PendingAsk<'a> {
                     return Ok(AskWaitOutcome::Interrupted(interruption));
                 }
                 WaitOutcome::Interrupted(interruption) => {
-                    for waiting in &interruption.questions {
+                    for pending in &interruption.questions {
                         print::err(&format!(
                             "\r\x1b[2K{} asks you: {}\n(answer from another terminal: claude-mesh reply {} TEXT)\n",
-                            waiting.from,
+                            pending.from,
                             self.context
-                                .sanitize_foreign(&waiting.pending.question.question),
-                            waiting.pending.question.id
+                                .sanitize_foreign(&pending.pending.question.question),
+                            pending.pending.question.id
                         ))?;
                     }
                     wait = self.member.await_replies(&wait.questions)?;

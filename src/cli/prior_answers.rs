@@ -27,12 +27,12 @@ pub(super) fn show_prior_answers(
         Err(error) => return Err(with_peer_suggestions(member.mesh(), error)?),
         found => found?,
     };
-    let asking = PriorAnswerQuery {
+    let query = PriorAnswerQuery {
         peer,
         question,
         id: None,
     };
-    let prior_answers = find_prior_answers(&mut member, asking)?;
+    let prior_answers = find_prior_answers(&mut member, query)?;
     if context.json {
         print::json(&output::prior_answers_only(&name, &prior_answers))?;
     } else if prior_answers.is_empty() {
@@ -53,10 +53,10 @@ pub(super) fn show_prior_answers(
 /// Adds prior answers to the JSON result of a stored question.
 pub(super) fn add_prior_answers(
     member: &mut Member,
-    asking: PriorAnswerQuery<'_>,
+    query: PriorAnswerQuery<'_>,
     result: &mut Value,
 ) -> Result<(), Failure> {
-    let prior_answers = find_prior_answers(member, asking)?;
+    let prior_answers = find_prior_answers(member, query)?;
     result["known"] = json!(output::prior_answers(&prior_answers));
     Ok(())
 }
@@ -65,9 +65,9 @@ pub(super) fn add_prior_answers(
 pub(super) fn print_prior_answers(
     context: &CliContext,
     member: &mut Member,
-    asking: PriorAnswerQuery<'_>,
+    query: PriorAnswerQuery<'_>,
 ) -> Result<(), Failure> {
-    let prior_answers = find_prior_answers(member, asking)?;
+    let prior_answers = find_prior_answers(member, query)?;
     if !prior_answers.is_empty() {
         print::line("earlier answers to similar questions:")?;
         print_list(context, &prior_answers, member.mesh().now().wall_ms)?;
@@ -77,10 +77,10 @@ pub(super) fn print_prior_answers(
 
 fn find_prior_answers(
     member: &mut Member,
-    asking: PriorAnswerQuery<'_>,
+    query: PriorAnswerQuery<'_>,
 ) -> Result<Vec<PriorAnswer>, Failure> {
     let me = member.handle().clone();
-    Ok(member.mesh().prior_answers(&me, asking)?)
+    Ok(member.mesh().prior_answers(&me, query)?)
 }
 
 fn print_list(
@@ -119,7 +119,7 @@ fn short_commit(commit: &str) -> &str {
 }
 
 /// Prints how often askers got prior answers, and which askers.
-pub(super) fn counts(context: &CliContext, since: Since) -> CommandResult {
+pub(super) fn print_prior_answer_counts(context: &CliContext, since: Since) -> CommandResult {
     let Some(mut mesh) = context.open_existing()? else {
         return context.report_no_mesh(&json!({ "results": 0, "by": [] }));
     };

@@ -125,7 +125,7 @@ impl PromptDelivery<'_> {
 }
 
 fn has_nothing_new(inbox: &Inbox) -> bool {
-    let is_delivered = |waiting: &PendingQuestion| waiting.pending.delivery_count > 0;
+    let is_delivered = |pending: &PendingQuestion| pending.pending.delivery_count > 0;
     inbox.answers.is_empty()
         && inbox.questions.iter().all(is_delivered)
         && inbox.granted.is_empty()

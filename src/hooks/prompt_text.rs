@@ -45,8 +45,8 @@ pub(super) fn attachment_text(
     if !questions.is_empty() {
         text.push(&heading(questions.len()));
     }
-    shown.questions = text.push_items(sort_by_urgency(questions), |waiting, text| {
-        question_block(waiting, text.budget(many), now_ms)
+    shown.questions = text.push_items(sort_by_urgency(questions), |pending, text| {
+        question_block(pending, text.budget(many), now_ms)
     });
     if !shown.questions.is_empty() {
         text.push(&format!("\n{}", answer_instructions(&shown.questions)));
@@ -65,7 +65,7 @@ pub(super) fn attachment_text(
         let ids: Vec<String> = exhausted
             .iter()
             .take(NAMED_EXHAUSTED_MAX)
-            .map(|waiting| format!("{} from {}", waiting.pending.question.id, waiting.from))
+            .map(|pending| format!("{} from {}", pending.pending.question.id, pending.from))
             .collect();
         text.push(&format!("\nclaude-mesh: still unanswered, shown before: {}. poll_inbox shows them; answer or decline with reply_to_peer.", ids.join(", ")));
     }
@@ -84,14 +84,14 @@ pub(super) fn stop_text(
     let mut shown = Inbox::default();
     let many = questions.len() > 1;
     text.push(&heading(questions.len()));
-    shown.questions = text.push_items(sort_by_urgency(questions), |waiting, text| {
-        let seen = !turn.is_empty() && waiting.pending.turn.as_deref() == Some(turn);
+    shown.questions = text.push_items(sort_by_urgency(questions), |pending, text| {
+        let seen = !turn.is_empty() && pending.pending.turn.as_deref() == Some(turn);
         let budget = if seen {
             REMINDER_UNITS
         } else {
             text.budget(many)
         };
-        question_block(waiting, budget, now_ms)
+        question_block(pending, budget, now_ms)
     });
     text.push(&format!("\n{}", answer_instructions(&shown.questions)));
     push_omitted(&mut text);
@@ -135,7 +135,7 @@ fn answer_instructions(questions: &[PendingQuestion]) -> String {
 
 /// Sorts questions whose asker waits to the front, then by age.
 fn sort_by_urgency(mut questions: Vec<PendingQuestion>) -> Vec<PendingQuestion> {
-    questions.sort_by_key(|waiting| (!waiting.asker_waiting, waiting.pending.question.id));
+    questions.sort_by_key(|pending| (!pending.asker_waiting, pending.pending.question.id));
     questions
 }
 

@@ -18,8 +18,8 @@ const PRE_SANITIZE_FACTOR: usize = 4;
 const EXPIRED_ANSWER_TEXT: &str = "(nobody answered within 7 days)";
 
 /// Returns the block of a question, with the context of the asker.
-pub(super) fn question_block(waiting: &PendingQuestion, budget: usize, now_ms: i64) -> String {
-    let question = &waiting.pending.question;
+pub(super) fn question_block(pending: &PendingQuestion, budget: usize, now_ms: i64) -> String {
+    let question = &pending.pending.question;
     let (mut body, mut is_complete) = sanitized_prefix(&question.question, budget);
     if let Some(context) = question
         .context
@@ -31,16 +31,16 @@ pub(super) fn question_block(waiting: &PendingQuestion, budget: usize, now_ms: i
         body += &context;
         is_complete &= context_is_complete;
     }
-    let for_attribute = waiting
+    let for_attribute = pending
         .on_behalf_of
         .as_ref()
         .map_or(String::new(), |peer| format!(" for=\"{peer}\""));
     format!(
         "\n<peer-question id=\"{}\" from=\"{}\"{for_attribute} asked=\"{}\" waiting=\"{}\">\n{}\n</peer-question>\n",
         question.id,
-        waiting.from,
+        pending.from,
         format_ago(now_ms - question.asked_at_ms),
-        if waiting.asker_waiting { "yes" } else { "no" },
+        if pending.asker_waiting { "yes" } else { "no" },
         truncate_with_hint(&body, is_complete, budget, question.id),
     )
 }

@@ -15,7 +15,7 @@ use crate::wake::WakeSignal;
 
 /// The longest time between two polls: a writer can die between its commit and the doorbell.
 const FALLBACK_INTERVAL: Duration = Duration::from_secs(30);
-/// The same where the system does not report the end of the process.
+/// The longest time between two polls where the system does not report the end of the client process.
 const FALLBACK_INTERVAL_UNWATCHED: Duration = Duration::from_secs(2);
 /// The time to the next poll if another program holds the write lock.
 const BUSY_RETRY_MS: i64 = 2_000;
@@ -99,7 +99,7 @@ fn poll_for_wake(mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<Optio
     let mut undelivered = mesh.inbox(me)?;
     undelivered
         .questions
-        .retain(|waiting| waiting.pending.delivery_count == 0);
+        .retain(|pending| pending.pending.delivery_count == 0);
     undelivered
         .answers
         .retain(|late| late.question.answer_shown_at_ms.is_none());

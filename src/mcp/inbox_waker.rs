@@ -1,5 +1,5 @@
-//! Wakes the session of the server: posts a wake line to its inbox for questions while no call waits, for mail that
-//! wakes, and for claims that were granted.
+//! Wakes the session of the server: posts a wake line to its inbox for questions and late answers while no call waits,
+//! for mail that wakes, and for claims that were granted.
 //!
 //! Nothing runs here while nothing is pending: the doorbell wakes it, and a timer is set only during a wake attempt.
 use std::path::PathBuf;
@@ -19,13 +19,13 @@ use crate::mcp::timer::sleep_or_wait_forever;
 use crate::mesh::{InboxSocketState, WakeAction};
 use crate::model::throttle::PersonAlert;
 
-/// How long a waiting call takes precedence after a doorbell, which most often announces what the call waits for.
+/// How long the waker leaves a doorbell to a waiting call, which most often takes what the doorbell announces.
 const WAITING_CALL_GRACE: Duration = Duration::from_millis(200);
-/// What a wake line asks the session to do; the prompt hook adds the text of the question.
+/// What a wake line for a question or an answer asks the session to do; the prompt hook adds the text.
 const QUESTION_INSTRUCTION: &str = "Answer now with reply_to_peer; SendMessage does not reach the asker. If no question follows here, call poll_inbox.";
-/// The same for mail.
+/// What a wake line for mail adds to its first sentence.
 const MAIL_INSTRUCTION: &str = "If none follows here, call list_messages.";
-/// The same for a claim.
+/// What a wake line for a granted claim adds to its first sentence.
 const CLAIM_INSTRUCTION: &str = "If none is named here, call poll_inbox.";
 
 /// Why no line can be posted without a socket.
@@ -114,13 +114,10 @@ impl Waker<'_> {
                     .await;
                 None
             }
-            WakeAction::Wait {
-                after_ms,
-                needs_person,
-            } => {
-                if let Some(need) = needs_person.filter(|_| needs_person != self.reported) {
-                    run_notify_program(self.shared, self.client, need.text()).await;
-                    self.reported = needs_person;
+            WakeAction::Wait { after_ms, alert } => {
+                if let Some(new_alert) = alert.filter(|_| alert != self.reported) {
+                    run_notify_program(self.shared, self.client, new_alert.text()).await;
+                    self.reported = alert;
                 }
                 let after = after_ms.map(|ms| u64::try_from(ms.max(10)).unwrap_or(10));
                 after.map(Duration::from_millis)
@@ -129,16 +126,16 @@ impl Waker<'_> {
     }
 
     async fn check_still_needs_person(&mut self) {
-        let Some(need) = self.reported else {
+        let Some(alert) = self.reported else {
             return;
         };
         let still_needed = self
             .shared
             .in_same_session(self.client, |call| {
-                call.mesh.still_needs_person(&call.me, need)
+                call.mesh.still_needs_person(&call.me, alert)
             })
             .await;
-        self.reported = still_needed.unwrap_or(false).then_some(need);
+        self.reported = still_needed.unwrap_or(false).then_some(alert);
     }
 }
 

@@ -125,7 +125,7 @@ impl ServerHandler for MeshServer {
             Err(fault) => return Ok(failure(&tools::unreadable_settings_body(fault)).into()),
         };
         // A registered session was allowed to; the files are not read again at every call.
-        if !shared.is_registered()
+        if !shared.has_registered()
             && let Some(problem) = shared.disabled_reason(&client)
         {
             let refusal = Refusal::Unsupported { problem };

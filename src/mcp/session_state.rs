@@ -22,11 +22,11 @@ use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
 use crate::tools::CallContext;
 use crate::wake::WakeListener;
 
-/// How long a write waits for the lock on the thread; then it is repeated without blocking the other calls.
+/// How long a write may block the thread for the write lock; after that it is retried asynchronously.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(20);
-/// How long it is repeated; a lock that is held longer is a fault.
+/// How long it is retried; a lock that is held longer is a fault.
 const BUSY_TIMEOUT_TOTAL: Duration = Duration::from_secs(15);
-/// When the server searches the registry file of its client, before it leaves that to the first tool call.
+/// The pauses before each search for the registry file. After the last one that is left to the first tool call.
 const SESSION_SEARCH_DELAYS_MS: [u64; 10] = [0, 15, 30, 60, 120, 250, 500, 1_000, 2_000, 5_000];
 
 /// What all calls of one server share.
@@ -56,7 +56,7 @@ impl Drop for WaitingCallGuard<'_> {
 #[derive(Default)]
 pub(super) struct SessionState {
     mesh: Option<Mesh>,
-    place: Option<MeshLocation>,
+    location: Option<MeshLocation>,
     project: Option<Project>,
     registration: Option<Registration>,
 }
@@ -151,8 +151,8 @@ impl Shared {
         }
     }
 
-    /// Returns whether a session is registered; then its project takes part.
-    pub(super) fn is_registered(&self) -> bool {
+    /// Returns whether a session has been registered once.
+    pub(super) fn has_registered(&self) -> bool {
         self.client_process.borrow().is_some()
     }
 
@@ -161,7 +161,7 @@ impl Shared {
         self.client_process.subscribe()
     }
 
-    /// Returns how often a waiting call polls without the doorbell.
+    /// Returns the longest time between two polls of a waiting call.
     pub(super) fn poll_interval(&self) -> Duration {
         let poll_interval = self
             .session_state()
@@ -267,10 +267,10 @@ impl SessionState {
             self.register_session(shared, client)?;
         }
         self.acquire_session_lock()?;
-        let (Some(mesh), Some(registration), Some(place), Some(project)) = (
+        let (Some(mesh), Some(registration), Some(location), Some(project)) = (
             &mut self.mesh,
             &self.registration,
-            &self.place,
+            &self.location,
             &self.project,
         ) else {
             unreachable!("the mesh is open and the session registered")
@@ -278,7 +278,7 @@ impl SessionState {
         Ok(CallContext {
             mesh,
             me: registration.handle.clone(),
-            place,
+            location,
             project,
             wake: registration.listener.kind().as_str(),
             uptime_seconds: shared.uptime_seconds(),
@@ -291,14 +291,14 @@ impl SessionState {
         }
         let settings = &shared.settings;
         let project = Project::of(&settings.project_folder(is_claude(client)), settings)?;
-        let place = project.mesh_location(settings)?;
+        let location = project.mesh_location(settings)?;
         let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
         self.mesh = Some(Mesh::open_with(
-            &place.database,
+            &location.database,
             shared.clock.clone(),
             &options,
         )?);
-        self.place = Some(place);
+        self.location = Some(location);
         self.project = Some(project);
         Ok(())
     }
@@ -405,8 +405,8 @@ impl SessionState {
         let exists = || {
             let project =
                 Project::of(&settings.project_folder(is_claude(client)), settings).ok()?;
-            let place = project.mesh_location(settings).ok()?;
-            place.database.exists().then_some(())
+            let location = project.mesh_location(settings).ok()?;
+            location.database.exists().then_some(())
         };
         if self.mesh.is_none() && (exists().is_none() || self.open(shared, client).is_err()) {
             return false;

@@ -17,7 +17,7 @@ use crate::platform::id::WaitId;
 const PROJECT_COMPLETE: &str = "project.complete";
 /// How many events one read of the inbox returns at most.
 const INBOX_EVENTS_MAX: usize = 50;
-/// After how many unwanted events the position of a subscription is moved.
+/// How many unwanted events a subscription passes over before its position is stored again.
 const SKIP_AFTER_EVENTS: i64 = 1_000;
 
 /// An event that a session appends for its project.
@@ -67,7 +67,11 @@ impl Mesh {
     }
 
     /// Begins to wait for events: for new ones, unless the filter names a start.
-    pub fn listen(&mut self, me: &SessionHandle, filter: &EventFilter) -> Result<EventWait> {
+    pub fn begin_event_wait(
+        &mut self,
+        me: &SessionHandle,
+        filter: &EventFilter,
+    ) -> Result<EventWait> {
         self.write(|write| {
             let after = match (filter.after, filter.since_ms) {
                 (None, None) => write.tx.last_event_seq()?,
@@ -118,10 +122,10 @@ impl Mesh {
                 return Ok(EventPatterns::default());
             };
             let remaining = subscribed.without(types);
-            let some = !remaining.as_slice().is_empty();
+            let any_left = !remaining.as_slice().is_empty();
             write
                 .tx
-                .set_event_subscription(me.session, some.then_some((&remaining, after)))?;
+                .set_event_subscription(me.session, any_left.then_some((&remaining, after)))?;
             Ok(remaining)
         })
     }

@@ -20,7 +20,7 @@ pub struct CallContext<'a> {
     /// The session that calls.
     pub me: SessionHandle,
     /// Which mesh it is.
-    pub place: &'a MeshLocation,
+    pub location: &'a MeshLocation,
     /// The project of the session.
     pub project: &'a Project,
     /// How the session is notified by its doorbell: `watcher` or `polling`.

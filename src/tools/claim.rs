@@ -252,7 +252,7 @@ impl ToolCall for ClaimCall {
 
 impl ClaimCall {
     fn begin(&mut self, call: &mut CallContext<'_>) -> Result<Step> {
-        let resource = mesh::resource(&call.project.path, &self.resource)?;
+        let resource = mesh::canonical_resource(&call.project.path, &self.resource)?;
         let request = ClaimRequest {
             resource: &resource,
             mode: self.mode,
@@ -373,7 +373,7 @@ fn release(arguments: JsonObject) -> Result<Operation> {
             (Some(id), _) => call.mesh.release(&call.me, ClaimSelector::Id(id))?,
             (None, name) => {
                 let name = name.as_deref().unwrap_or_default();
-                let resource = mesh::resource(&call.project.path, name)?;
+                let resource = mesh::canonical_resource(&call.project.path, name)?;
                 call.mesh
                     .release(&call.me, ClaimSelector::Resource(&resource))?
             }
@@ -391,11 +391,11 @@ fn claims(arguments: JsonObject) -> Result<Operation> {
         let folder = &call.project.path;
         let queues = match (&resource, &prefix) {
             (Some(name), _) => {
-                let resource = mesh::resource(folder, name)?;
+                let resource = mesh::canonical_resource(folder, name)?;
                 call.mesh.claims(ClaimFilter::Resource(&resource))?
             }
             (None, prefix) => {
-                let prefix = mesh::prefix(folder, prefix.as_deref().unwrap_or_default())?;
+                let prefix = mesh::canonical_prefix(folder, prefix.as_deref().unwrap_or_default())?;
                 call.mesh.claims(ClaimFilter::Prefix(&prefix))?
             }
         };

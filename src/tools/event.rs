@@ -167,7 +167,7 @@ impl WaitQuery for EventWait {
 impl ToolCall for WaitCall {
     fn step(&mut self, call: &mut CallContext<'_>) -> Result<Step> {
         let Some(wait) = &mut self.wait else {
-            let events = call.mesh.listen(&call.me, &self.filter)?;
+            let events = call.mesh.begin_event_wait(&call.me, &self.filter)?;
             let condition = QueryWait::new(events.wait, events);
             self.wait = Some(StoppableWait::new(condition, call, self.timeout_seconds));
             return Ok(Step::Again);

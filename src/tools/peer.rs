@@ -91,7 +91,7 @@ fn register(arguments: JsonObject) -> Result<Operation> {
             view.liveness == Liveness::Alive && view.peer.kind == PeerKind::Session
         };
         let mesh = json!({
-            "name": call.place.name,
+            "name": call.location.name,
             "path": call.mesh.path().display().to_string(),
             "schema": crate::store::version(),
             "peers_live": live.iter().filter(is_live_session).count(),

@@ -32,7 +32,7 @@ fn mesh_status(arguments: JsonObject) -> Result<Operation> {
             "version": env!("CARGO_PKG_VERSION"),
             "schema": status.schema,
             "path": call.mesh.path().display().to_string(),
-            "mesh": call.place.name,
+            "mesh": call.location.name,
             "bytes": status.bytes,
             "wal_bytes": status.wal_bytes,
             "uptime_seconds": call.uptime_seconds,

@@ -31,7 +31,7 @@ const MANAGED_SETTINGS_PATHS: [&str; 2] = [
     "/etc/claude-code/managed-settings.json",
     "/etc/claude-code/managed-settings.d",
 ];
-/// The first folder on the clients' `PATH`. It replaces programs that could use the network by stubs that fail.
+/// The first folder on the clients' `PATH`. Its stubs, which fail, hide programs that could use the network.
 const STUB_DIR: &str = "bin";
 
 /// An installed Claude Code.

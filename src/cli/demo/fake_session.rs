@@ -103,14 +103,14 @@ impl FakeSession {
     }
 
     /// Waits for a line in the inbox of the session, which starts a turn if the session is idle.
-    pub(super) fn next_doorbell(&self) -> anyhow::Result<String> {
+    pub(super) fn next_wake_line(&self) -> anyhow::Result<String> {
         let line = receive(&self.inbox, &self.wait_limit).context("waiting for a doorbell")?;
         let text = line["message"]["content"].as_str();
         Ok(text.context("not a doorbell")?.to_owned())
     }
 
     /// Returns the next line that is in the inbox already.
-    pub(super) fn pending_doorbell(&self) -> Option<Value> {
+    pub(super) fn pending_wake_line(&self) -> Option<Value> {
         self.inbox.recv_timeout(POLL_INTERVAL).ok()
     }
 
@@ -125,7 +125,7 @@ impl FakeSession {
     }
 
     /// Starts to ask and returns the number of the call.
-    pub(super) fn asks(&self, to: &str, question: &str) -> anyhow::Result<i64> {
+    pub(super) fn start_ask(&self, to: &str, question: &str) -> anyhow::Result<i64> {
         self.start("ask_peer", &json!({ "to": to, "question": question }))
     }
 

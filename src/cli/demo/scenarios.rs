@@ -42,9 +42,9 @@ fn run_wake_scenario(
     const QUESTION: &str = "is the database up?";
     reporter.scenario("An idle session is woken by a question")?;
     let started_monotonic_ms = sandbox::now_monotonic_ms();
-    let ask = frontend.asks("backend", QUESTION)?;
+    let ask = frontend.start_ask("backend", QUESTION)?;
     reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
-    let doorbell = backend.next_doorbell()?;
+    let wake_line = backend.next_wake_line()?;
     let wake_ms = sandbox::now_monotonic_ms() - started_monotonic_ms;
     reporter.step(&format!(
         "a line in backend's inbox starts a turn ({})",
@@ -52,7 +52,7 @@ fn run_wake_scenario(
     ))?;
     let hook_text = backend.hook(
         "UserPromptSubmit",
-        &json!({ "prompt": doorbell, "prompt_id": "turn-0" }),
+        &json!({ "prompt": wake_line, "prompt_id": "turn-0" }),
     )?;
     anyhow::ensure!(
         hook_text.contains(QUESTION),
@@ -93,12 +93,12 @@ fn run_quiet_scenario(
         held["reason"].as_str().unwrap_or_default(),
         format_elapsed_ms(held_ms)
     ))?;
-    while backend.pending_doorbell().is_some() {}
+    while backend.pending_wake_line().is_some() {}
     sandbox.run_as_person(&["quiet", "backend", "--off"])?;
-    let doorbell = backend.next_doorbell()?;
+    let wake_line = backend.next_wake_line()?;
     let hook_text = backend.hook(
         "UserPromptSubmit",
-        &json!({ "prompt": doorbell, "prompt_id": "turn-2" }),
+        &json!({ "prompt": wake_line, "prompt_id": "turn-2" }),
     )?;
     anyhow::ensure!(
         hook_text.contains(QUESTION),
@@ -123,7 +123,7 @@ fn run_stop_hook_scenario(
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which port does the API use?";
     reporter.scenario("A session about to go idle answers first")?;
-    let ask = frontend.asks("backend", QUESTION)?;
+    let ask = frontend.start_ask("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
     reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
 
@@ -179,7 +179,7 @@ fn run_mutual_ask_scenario(
     let mut calls = Vec::new();
     for (session, to, question) in asks {
         reporter.step(&format!("{} asks {to}: {question}", session.name()))?;
-        calls.push(session.asks(to, question)?);
+        calls.push(session.start_ask(to, question)?);
     }
     let mut interrupted = Vec::new();
     for ((session, ..), call) in asks.iter().zip(calls) {
@@ -219,7 +219,7 @@ fn run_killed_asker_scenario(
 ) -> anyhow::Result<()> {
     const QUESTION: &str = "which branch do we release?";
     reporter.scenario("The asker is killed; the next session there gets the late answer")?;
-    let ask = frontend.asks("backend", QUESTION)?;
+    let ask = frontend.start_ask("backend", QUESTION)?;
     frontend.wait_for_progress(ask, "stored")?;
     reporter.step(&format!("frontend asks backend: {QUESTION}"))?;
     let started_monotonic_ms = sandbox::now_monotonic_ms();

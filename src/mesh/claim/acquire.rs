@@ -17,7 +17,7 @@ use crate::store::{Claim, NewClaim};
 /// A claim to acquire.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimRequest<'a> {
-    /// The resource, named as [`resource`](crate::mesh::resource()) returns it.
+    /// The resource, named as [`canonical_resource`](crate::mesh::canonical_resource) returns it.
     pub resource: &'a str,
     /// Exclusive or shared.
     pub mode: ClaimMode,

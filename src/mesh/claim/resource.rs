@@ -7,12 +7,16 @@ use crate::model::{Refusal, Result};
 use crate::platform::path;
 
 /// Returns the canonical name of a resource; a path is relative to `folder`.
-pub fn resource(folder: &Path, text: &str) -> Result<String> {
-    resource_as("resource", folder, text)
+pub fn canonical_resource(folder: &Path, text: &str) -> Result<String> {
+    canonical_resource_as("resource", folder, text)
 }
 
-/// The same; a refusal names `parameter`.
-pub(in crate::mesh) fn resource_as(parameter: &str, folder: &Path, text: &str) -> Result<String> {
+/// Returns the canonical name of a resource, as [`canonical_resource`] does; a refusal names `parameter`.
+pub(in crate::mesh) fn canonical_resource_as(
+    parameter: &str,
+    folder: &Path,
+    text: &str,
+) -> Result<String> {
     match parse_resource_name(parameter, text)? {
         ResourceName::Other(name) => Ok(name.to_owned()),
         ResourceName::File(name) => file_resource(folder, Path::new(name)),
@@ -20,12 +24,12 @@ pub(in crate::mesh) fn resource_as(parameter: &str, folder: &Path, text: &str) -
 }
 
 /// Returns the prefix of canonical names for a prefix that a caller gives; a path is relative to `folder`.
-pub fn prefix(folder: &Path, text: &str) -> Result<String> {
+pub fn canonical_prefix(folder: &Path, text: &str) -> Result<String> {
     let text = text.trim();
     if text.is_empty() || text == "file:" {
         return Ok(text.to_owned());
     }
-    let mut prefix = resource_as("prefix", folder, text)?;
+    let mut prefix = canonical_resource_as("prefix", folder, text)?;
     if prefix.starts_with("file:") && text.ends_with('/') && !prefix.ends_with('/') {
         prefix.push('/');
     }

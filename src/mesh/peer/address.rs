@@ -1,7 +1,7 @@
 //! Resolves addresses and names to peers, earlier names included, and suggests similar names in the refusal of an
 //! unknown one.
 use crate::mesh::context::{ReadContext, WriteContext};
-use crate::mesh::peer::dead_sessions::reap_dead_sessions;
+use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::session::SessionHandle;
 use crate::model::peer::{Address, nearest};
 use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
@@ -62,8 +62,8 @@ fn pick_peer_of_project(write: &mut WriteContext, me: &SessionHandle, named: Pee
     };
     let mut best: Option<(bool, Peer)> = None;
     for peer in peers_of_project.iter().filter(|peer| peer.id != me.peer) {
-        let Some(session) =
-            reap_dead_sessions(write, peer)?.filter(|session| write.is_askable(session))
+        let Some(session) = find_live_session_recording_deaths(write, peer)?
+            .filter(|session| write.is_askable(session))
         else {
             continue;
         };

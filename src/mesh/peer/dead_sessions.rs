@@ -11,7 +11,7 @@ impl Mesh {
         self.write(|write| {
             for session in write.tx.live_sessions()? {
                 if let Some(peer) = write.tx.peer(session.peer)? {
-                    reap_dead_sessions(write, &peer)?;
+                    find_live_session_recording_deaths(write, &peer)?;
                 }
             }
             Ok(())
@@ -19,8 +19,8 @@ impl Mesh {
     }
 }
 
-/// Records the deaths of dead sessions at a peer, and wakes those that wait for them. Returns the live session.
-pub(in crate::mesh) fn reap_dead_sessions(
+/// Returns the live session at a peer. Records the deaths of dead ones there, and wakes those that wait for them.
+pub(in crate::mesh) fn find_live_session_recording_deaths(
     write: &mut WriteContext,
     peer: &Peer,
 ) -> Result<Option<Session>> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::mesh::claim::session_end::record_dead_session;
 use crate::mesh::context::WriteContext;
-use crate::mesh::peer::dead_sessions::reap_dead_sessions;
+use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::naming::{first_free_name, folders_above, preferred_name, qualified_name};
 use crate::model::{Liveness, PeerKind, PeerName, Result};
@@ -49,7 +49,7 @@ fn find_or_create_project_peer(
     let peers_of_project = write.tx.peers_of_project(&path)?;
     let mut free = Vec::new();
     for peer in &peers_of_project {
-        if reap_dead_sessions(write, peer)?.is_none() {
+        if find_live_session_recording_deaths(write, peer)?.is_none() {
             free.push(peer);
         }
     }

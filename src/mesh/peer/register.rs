@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::mesh::claim::session_end::EndingSession;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
-use crate::mesh::peer::dead_sessions::reap_dead_sessions;
+use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::peer::find_or_create_peer::{
     find_or_create_peer, is_missing_folder, memory_scopes,
 };
@@ -161,7 +161,7 @@ impl Mesh {
                 let problem = format!("only a person may remove the peer \"{}\"", peer.name);
                 return Err(crate::model::Refusal::NotYours { problem }.into());
             }
-            if reap_dead_sessions(write, &peer)?.is_some() {
+            if find_live_session_recording_deaths(write, &peer)?.is_some() {
                 return Err(crate::model::Refusal::conflict(format!(
                     "a session is registered at {:?} now",
                     peer.name.as_str()

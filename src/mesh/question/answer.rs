@@ -6,7 +6,7 @@ use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::peer::address::removed_name;
-use crate::mesh::peer::dead_sessions::reap_dead_sessions;
+use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::question::inbox::covers_empty_seat;
 use crate::mesh::session::SessionHandle;
 use crate::model::{AnsweredBy, EventKind, PeerKind, PeerName, QuestionState, Refusal, Result};
@@ -177,7 +177,7 @@ fn store_reply(
 
 /// Wakes the live session of a peer.
 fn wake_peer(write: &mut WriteContext, peer: &Peer) -> Result<()> {
-    let session = reap_dead_sessions(write, peer)?;
+    let session = find_live_session_recording_deaths(write, peer)?;
     write.wake(session.map(|session| session.id));
     Ok(())
 }
@@ -196,7 +196,7 @@ fn check_may_answer(
     if let Some(target) = &target
         && covers_empty_seat(write.read(), me, target)?
     {
-        reap_dead_sessions(write, target)?;
+        find_live_session_recording_deaths(write, target)?;
         return Ok(());
     }
     let whose = target.map_or_else(String::new, |peer| format!("; it is for \"{}\"", peer.name));

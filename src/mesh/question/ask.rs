@@ -6,7 +6,7 @@ use crate::mesh::check_text::check_text;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::address::resolve_address;
-use crate::mesh::peer::dead_sessions::reap_dead_sessions;
+use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::retention;
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::hold_decision::throttled_for_asker;
@@ -135,7 +135,7 @@ fn create_question(
     draft: &QuestionDraft,
 ) -> Result<AskedQuestion> {
     let (id, joined) = insert_or_join(write, me, peer, draft)?;
-    let session = reap_dead_sessions(write, peer)?;
+    let session = find_live_session_recording_deaths(write, peer)?;
     let askable = session
         .as_ref()
         .is_some_and(|session| write.is_askable(session));

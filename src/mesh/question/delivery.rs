@@ -72,13 +72,13 @@ impl Mesh {
                 counted: Some(("stops", streak)),
             };
             mark_delivered(write, me, blocked_for, details)?;
-            for waiting in &blocked_for.questions {
-                let first = waiting.pending.turn.as_deref() != Some(turn)
-                    || waiting.pending.stop_blocks_in_turn == 0
+            for pending in &blocked_for.questions {
+                let first = pending.pending.turn.as_deref() != Some(turn)
+                    || pending.pending.stop_blocks_in_turn == 0
                     || streak == 1;
                 write
                     .tx
-                    .increment_stop_blocks(waiting.pending.question.id, me.session, first)?;
+                    .increment_stop_blocks(pending.pending.question.id, me.session, first)?;
             }
             Ok(write.tx.set_stop_streak(me.session, turn, streak)?)
         })
@@ -95,8 +95,8 @@ pub(in crate::mesh) fn mark_delivered(
     if let Some((what, count)) = details.counted {
         data[what] = count.into();
     }
-    for waiting in &shown.questions {
-        let id = waiting.pending.question.id;
+    for pending in &shown.questions {
+        let id = pending.pending.question.id;
         write
             .tx
             .mark_delivered(id, me.session, details.turn, details.channel)?;

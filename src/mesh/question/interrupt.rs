@@ -113,19 +113,19 @@ fn fit_to_budget(all: Vec<PendingQuestion>, urgent: &[QuestionId]) -> Vec<Pendin
     }
     let numbered = all.into_iter().enumerate();
     let kept = numbered.filter(|(at, _)| included.contains(at));
-    kept.map(|(_, waiting)| waiting).collect()
+    kept.map(|(_, pending)| pending).collect()
 }
 
 /// Returns how many characters of JSON a question takes in a result, a little more rather than less.
-fn result_chars(waiting: &PendingQuestion) -> usize {
+fn result_chars(pending: &PendingQuestion) -> usize {
     const OTHER_KEYS_CHARS: usize = 250;
     let json_chars = |text: &str| utf16_len(&Value::from(text).to_string());
-    let question = &waiting.pending.question;
+    let question = &pending.pending.question;
     OTHER_KEYS_CHARS
         + json_chars(&question.question)
         + question.context.as_deref().map_or(0, json_chars)
-        + waiting.from.as_str().len()
-        + waiting
+        + pending.from.as_str().len()
+        + pending
             .on_behalf_of
             .as_ref()
             .map_or(0, |seat| seat.as_str().len())
@@ -137,9 +137,9 @@ fn questions_due_to_interrupt(
     read: ReadContext,
     me: &SessionHandle,
     wait: WaitId,
-    waiting: &[QuestionDelivery],
+    pending: &[QuestionDelivery],
 ) -> Result<Vec<QuestionId>> {
-    if waiting.is_empty() {
+    if pending.is_empty() {
         return Ok(Vec::new());
     }
     let Some((newest, began_monotonic_ms)) = read.tx.newest_wait(me.session)? else {
@@ -149,10 +149,10 @@ fn questions_due_to_interrupt(
         return Ok(Vec::new());
     }
     let waits_ms = read.tx.now.elapsed_since_ms(began_monotonic_ms);
-    let due = |waiting: &&QuestionDelivery| {
-        let at_monotonic_ms = waiting.interrupted_at_monotonic_ms;
+    let due = |delivery: &&QuestionDelivery| {
+        let at_monotonic_ms = delivery.interrupted_at_monotonic_ms;
         match (
-            waiting.interrupts,
+            delivery.interrupts,
             at_monotonic_ms.map(|at| read.tx.now.elapsed_since_ms(at)),
         ) {
             (0, _) => true,
@@ -160,10 +160,10 @@ fn questions_due_to_interrupt(
             _ => false,
         }
     };
-    Ok(waiting
+    Ok(pending
         .iter()
         .filter(due)
-        .map(|waiting| waiting.question.id)
+        .map(|delivery| delivery.question.id)
         .collect())
 }
 

@@ -76,15 +76,15 @@ fn decide<'a>(
     if streak >= streak_max {
         return None;
     }
-    let may_block = |waiting: &PendingQuestion| {
+    let may_block = |pending: &PendingQuestion| {
         let blocks_in_turn = if is_continued {
-            waiting.pending.stop_blocks_in_turn
+            pending.pending.stop_blocks_in_turn
         } else {
             0
         };
-        waiting.on_behalf_of.is_none()
-            && waiting.pending.question.held.is_none()
-            && !has_exhausted_stop_blocks(waiting)
+        pending.on_behalf_of.is_none()
+            && pending.pending.question.held.is_none()
+            && !has_exhausted_stop_blocks(pending)
             && blocks_in_turn < BLOCKS_PER_TURN_MAX
     };
     let questions: Vec<_> = questions.into_iter().filter(may_block).collect();
@@ -99,6 +99,6 @@ fn decide<'a>(
 }
 
 /// Returns whether a question has continued turns as often as it may.
-pub fn has_exhausted_stop_blocks(waiting: &PendingQuestion) -> bool {
-    waiting.pending.stop_blocks >= BLOCKS_PER_QUESTION_MAX
+pub fn has_exhausted_stop_blocks(pending: &PendingQuestion) -> bool {
+    pending.pending.stop_blocks >= BLOCKS_PER_QUESTION_MAX
 }

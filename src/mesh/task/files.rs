@@ -10,7 +10,7 @@ use crate::mesh::claim::acquire::{ClaimOutcome, ClaimRequest, acquire};
 use crate::mesh::claim::grant::release_claim;
 use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::settle_queue;
-use crate::mesh::claim::resource::resource_as;
+use crate::mesh::claim::resource::canonical_resource_as;
 use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
 use crate::model::task::{FILES_MAX, check_count};
@@ -32,7 +32,7 @@ pub struct FileClaim {
 /// Returns files as names of resources, each once; a path is relative to `folder`.
 pub fn task_files(folder: &Path, files: &[String]) -> Result<Vec<String>> {
     check_count("files_owned", files.len(), FILES_MAX)?;
-    let named = |file: &str| resource_as("files_owned", folder, file);
+    let named = |file: &str| canonical_resource_as("files_owned", folder, file);
     let resource_of = |file: &String| match file.trim() {
         "" => Err(Refusal::argument("\"files_owned\" has an empty path").into()),
         given if given.starts_with("file:") => named(given),

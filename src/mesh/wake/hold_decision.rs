@@ -33,11 +33,15 @@ pub(in crate::mesh) fn throttled(
     peer: &Peer,
     session: &Session,
 ) -> Result<Option<Throttled>> {
-    unless_waiting(read, session, throttled_now(read, peer, session)?)
+    unless_waiting(
+        read,
+        session,
+        throttled_even_if_waiting(read, peer, session)?,
+    )
 }
 
-/// Returns the same, whether the session waits or not: a blocking wait does not return mail.
-pub(in crate::mesh) fn throttled_now(
+/// Returns whether requests to a session are held, even if the session is in a blocking wait: that does not return mail.
+pub(in crate::mesh) fn throttled_even_if_waiting(
     read: ReadContext,
     peer: &Peer,
     session: &Session,

@@ -10,7 +10,7 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::attempts::WakeAttempts;
-use crate::mesh::wake::hold_decision::{throttled, throttled_now};
+use crate::mesh::wake::hold_decision::{throttled, throttled_even_if_waiting};
 use crate::mesh::wake::pending::PendingItems;
 use crate::mesh::wake::policy::{
     DEFERRED_TO_WAITING_HOOK, IDLE_RESPONSE_MS, RECHECK_MS, WakeAction, WakeDecision, decide_wake,
@@ -75,18 +75,18 @@ impl Mesh {
     }
 
     /// Returns whether the reason still exists for which the person of a session was notified.
-    pub fn still_needs_person(&mut self, me: &SessionHandle, needs: PersonAlert) -> Result<bool> {
+    pub fn still_needs_person(&mut self, me: &SessionHandle, alert: PersonAlert) -> Result<bool> {
         self.read(|read| {
             let (Some(session), Some(peer)) =
                 (read.tx.session(me.session)?, read.tx.peer(me.peer)?)
             else {
                 return Ok(false);
             };
-            if needs == PersonAlert::Dialog {
+            if alert == PersonAlert::Dialog {
                 return Ok(read.activity(&session) == Activity::Waiting);
             }
-            let held = throttled_now(read, &peer, &session)?;
-            Ok(held.and_then(PersonAlert::from_throttle) == Some(needs))
+            let held = throttled_even_if_waiting(read, &peer, &session)?;
+            Ok(held.and_then(PersonAlert::from_throttle) == Some(alert))
         })
     }
 
@@ -137,11 +137,8 @@ fn next_wake_action(
             activity,
         } => (attempt, pending_items, activity),
         WakeDecision::NotNow { after_ms, held } => {
-            let needs_person = held.and_then(PersonAlert::from_throttle);
-            return Ok(WakeAction::Wait {
-                after_ms,
-                needs_person,
-            });
+            let alert = held.and_then(PersonAlert::from_throttle);
+            return Ok(WakeAction::Wait { after_ms, alert });
         }
     };
     if let Some(attempt) = attempt

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::hold_decision::throttled_now;
+use crate::mesh::wake::hold_decision::throttled_even_if_waiting;
 use crate::mesh::wake::pending::PendingItems;
 use crate::model::throttle::{PersonAlert, Throttled};
 use crate::model::{Activity, EventKind, Result};
@@ -25,7 +25,7 @@ pub enum WakeAction {
         /// In milliseconds; `None` waits for the doorbell only.
         after_ms: Option<i64>,
         /// Why its person should be notified.
-        needs_person: Option<PersonAlert>,
+        alert: Option<PersonAlert>,
     },
     /// Post a line into the session's inbox.
     Post {
@@ -46,14 +46,14 @@ impl WakeAction {
     /// Wait for the doorbell only.
     pub(in crate::mesh) const NONE: Self = Self::Wait {
         after_ms: None,
-        needs_person: None,
+        alert: None,
     };
 
     /// Polls again after a time; at a dialog the person is needed.
     pub(in crate::mesh) fn recheck_after(after_ms: i64, activity: Activity) -> Self {
         Self::Wait {
             after_ms: Some(after_ms),
-            needs_person: (activity == Activity::Waiting).then_some(PersonAlert::Dialog),
+            alert: (activity == Activity::Waiting).then_some(PersonAlert::Dialog),
         }
     }
 }
@@ -105,7 +105,7 @@ pub(in crate::mesh) fn decide_wake(
             return not_now;
         }
     }
-    if let Some(held) = throttled_now(write.read(), &peer, &session)? {
+    if let Some(held) = throttled_even_if_waiting(write.read(), &peer, &session)? {
         for id in &pending_items.undelivered_questions {
             hold_question(write, me, *id, held.reason.as_str())?;
         }
