@@ -36,9 +36,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(
             out,
             "bo finds: {:?} from {}",
-            waiting.pending.question.question, waiting.from
+            waiting.delivery.question.question, waiting.from
         )?;
-        bo.answer(waiting.pending.question.id, "5433")?;
+        bo.answer(waiting.delivery.question.id, "5433")?;
     }
 
     let handle = ada.handle().clone();

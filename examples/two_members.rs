@@ -20,7 +20,7 @@ fn main() -> Outcome<()> {
     let answerer = std::thread::spawn(move || -> Outcome<()> {
         let inbox = bo.next_questions(Duration::from_secs(10))?;
         for waiting in inbox.questions {
-            bo.answer(waiting.pending.question.id, "5433")?;
+            bo.answer(waiting.delivery.question.id, "5433")?;
         }
         Ok(())
     });

@@ -105,7 +105,7 @@ impl ClaimWait<'_> {
         interruption: &Interruption,
     ) -> Result<ClaimWaitOutcome, Failure> {
         for pending in &interruption.questions {
-            let question = &pending.pending.question.question;
+            let question = &pending.delivery.question.question;
             let question = self.context.sanitize_foreign(question);
             print::err(&format!("{} asks you: {question}\n", pending.from))?;
         }

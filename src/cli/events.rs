@@ -148,7 +148,7 @@ pub(super) fn follow(
 /// Prints questions for the person who follows.
 fn print_interrupting_questions(interruption: &Interruption) -> Result<(), Failure> {
     for one in &interruption.questions {
-        let question = &one.pending.question;
+        let question = &one.delivery.question;
         let text = text::strip_terminal_controls(&question.question);
         print::notice(
             &format!("{} asks you: {text}", one.from),

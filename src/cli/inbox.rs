@@ -158,7 +158,7 @@ fn questions(
     now_ms: i64,
 ) -> Result<(), Failure> {
     for one in waiting {
-        let question = &one.pending.question;
+        let question = &one.delivery.question;
         let redirect_note = match &one.on_behalf_of {
             Some(session) => format!(" (for {session}, which has ended)"),
             None => String::new(),

@@ -103,8 +103,8 @@ impl<'a> PendingAsk<'a> {
                             "\r\x1b[2K{} asks you: {}\n(answer from another terminal: claude-mesh reply {} TEXT)\n",
                             pending.from,
                             self.context
-                                .sanitize_foreign(&pending.pending.question.question),
-                            pending.pending.question.id
+                                .sanitize_foreign(&pending.delivery.question.question),
+                            pending.delivery.question.id
                         ))?;
                     }
                     wait = self.member.await_replies(&wait.questions)?;

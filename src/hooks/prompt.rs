@@ -76,10 +76,10 @@ impl PromptDelivery<'_> {
         let any_delivered_elsewhere = inbox
             .questions
             .iter()
-            .any(|it| is_delivered_elsewhere(&it.pending));
+            .any(|it| is_delivered_elsewhere(&it.delivery));
         inbox
             .questions
-            .retain(|it| !is_delivered_elsewhere(&it.pending) && !in_this_turn(&it.pending));
+            .retain(|it| !is_delivered_elsewhere(&it.delivery) && !in_this_turn(&it.delivery));
         match turn {
             Some(turn) if any_delivered_elsewhere => self
                 .call
@@ -125,7 +125,7 @@ impl PromptDelivery<'_> {
 }
 
 fn has_nothing_new(inbox: &Inbox) -> bool {
-    let is_delivered = |pending: &PendingQuestion| pending.pending.delivery_count > 0;
+    let is_delivered = |pending: &PendingQuestion| pending.delivery.delivery_count > 0;
     inbox.answers.is_empty()
         && inbox.questions.iter().all(is_delivered)
         && inbox.granted.is_empty()

@@ -65,7 +65,7 @@ pub(super) fn attachment_text(
         let ids: Vec<String> = exhausted
             .iter()
             .take(NAMED_EXHAUSTED_MAX)
-            .map(|pending| format!("{} from {}", pending.pending.question.id, pending.from))
+            .map(|pending| format!("{} from {}", pending.delivery.question.id, pending.from))
             .collect();
         text.push(&format!("\nclaude-mesh: still unanswered, shown before: {}. poll_inbox shows them; answer or decline with reply_to_peer.", ids.join(", ")));
     }
@@ -85,7 +85,7 @@ pub(super) fn stop_text(
     let many = questions.len() > 1;
     text.push(&heading(questions.len()));
     shown.questions = text.push_items(sort_by_urgency(questions), |pending, text| {
-        let seen = !turn.is_empty() && pending.pending.turn.as_deref() == Some(turn);
+        let seen = !turn.is_empty() && pending.delivery.turn.as_deref() == Some(turn);
         let budget = if seen {
             REMINDER_UNITS
         } else {
@@ -123,7 +123,7 @@ fn answer_instructions(questions: &[PendingQuestion]) -> String {
     let call = match questions {
         [one] => format!(
             "Answer now with reply_to_peer (question_id \"{}\")",
-            one.pending.question.id
+            one.delivery.question.id
         ),
         _ => "Answer each now with reply_to_peer and its question_id".into(),
     };
@@ -135,7 +135,7 @@ fn answer_instructions(questions: &[PendingQuestion]) -> String {
 
 /// Sorts questions whose asker waits to the front, then by age.
 fn sort_by_urgency(mut questions: Vec<PendingQuestion>) -> Vec<PendingQuestion> {
-    questions.sort_by_key(|pending| (!pending.asker_waiting, pending.pending.question.id));
+    questions.sort_by_key(|pending| (!pending.asker_waiting, pending.delivery.question.id));
     questions
 }
 

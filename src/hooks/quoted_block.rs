@@ -19,7 +19,7 @@ const EXPIRED_ANSWER_TEXT: &str = "(nobody answered within 7 days)";
 
 /// Returns the block of a question, with the context of the asker.
 pub(super) fn question_block(pending: &PendingQuestion, budget: usize, now_ms: i64) -> String {
-    let question = &pending.pending.question;
+    let question = &pending.delivery.question;
     let (mut body, mut is_complete) = sanitized_prefix(&question.question, budget);
     if let Some(context) = question
         .context

@@ -99,7 +99,7 @@ fn poll_for_wake(mesh: &mut Mesh, me: &SessionHandle) -> Result<PollResult<Optio
     let mut undelivered = mesh.inbox(me)?;
     undelivered
         .questions
-        .retain(|pending| pending.pending.delivery_count == 0);
+        .retain(|pending| pending.delivery.delivery_count == 0);
     undelivered
         .answers
         .retain(|late| late.question.answer_shown_at_ms.is_none());

@@ -95,7 +95,7 @@ fn poll_inbox(arguments: JsonObject) -> Result<Operation> {
 fn deliver_question(call: &mut CallContext<'_>, id: QuestionId) -> Result<Value> {
     let between = call.mesh.question(&call.me, id)?;
     let mut questions = call.mesh.inbox(&call.me)?.questions;
-    questions.retain(|pending| pending.pending.question.id == id);
+    questions.retain(|pending| pending.delivery.question.id == id);
     let delivered = !questions.is_empty();
     let inbox = Inbox {
         questions,
@@ -145,7 +145,7 @@ fn inbox_body(you: &str, inbox: Inbox, messages_unread: u32, tasks: &[Task]) -> 
     included.questions = take_first(inbox.questions, questions.len());
     included.answers = take_first(inbox.answers, answers.len());
     included.granted = take_first(inbox.granted, granted.len());
-    let held = |one: &&PendingQuestion| one.pending.question.held.is_some();
+    let held = |one: &&PendingQuestion| one.delivery.question.held.is_some();
     body["held"] = included.questions.iter().filter(held).count().into();
     body["questions"] = questions.into();
     body["answers"] = answers.into();

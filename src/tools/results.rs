@@ -58,7 +58,7 @@ pub(super) fn interruption(interruption: &Interruption, hint: &str) -> Map<Strin
 /// Returns a question that is pending for this session; the result that carries it is one more delivery.
 pub(super) fn delivered_question(pending: &PendingQuestion) -> Value {
     let mut value = output::waiting(pending);
-    value["shown_times"] = (pending.pending.question.shown_times + 1).into();
+    value["shown_times"] = (pending.delivery.question.shown_times + 1).into();
     value
 }
 

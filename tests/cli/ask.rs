@@ -39,7 +39,7 @@ fn cli_ask_delivers_a_context_file() {
     let context = fixture.world.write("build.log", "error: no port\n");
     let asking = fixture.start(&["ask", "bo", "why?", "--context", context.to_str().unwrap()]);
     let inbox = bo.next_questions(WAIT_TIMEOUT).unwrap();
-    let question = &inbox.questions[0].pending.question;
+    let question = &inbox.questions[0].delivery.question;
     assert_eq!(question.context.as_deref(), Some("error: no port\n"));
     assert!(inbox.questions[0].from.as_str().starts_with("person@"));
     bo.answer(question.id, "because").unwrap();
@@ -111,7 +111,7 @@ fn cli_ask_interrupt_exits_and_names_the_open_question() {
     let mut bo = fixture.peer("bo");
     let asking = fixture.start(&["ask", "bo", "which port?"]);
     let inbox = bo.next_questions(WAIT_TIMEOUT).unwrap();
-    let id = inbox.questions[0].pending.question.id;
+    let id = inbox.questions[0].delivery.question.id;
     let pid = rustix::process::Pid::from_child(&asking);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());

@@ -118,7 +118,7 @@ pub(super) fn mask_numbers(text: &str) -> String {
 pub(super) fn answers(mut peer: Member, text: &'static str) -> JoinHandle<Member> {
     std::thread::spawn(move || {
         let inbox = peer.next_questions(WAIT_TIMEOUT).unwrap();
-        let question = inbox.questions[0].pending.question.id;
+        let question = inbox.questions[0].delivery.question.id;
         peer.answer(question, text).unwrap();
         peer
     })
@@ -129,7 +129,7 @@ pub(super) fn declines(mut peer: Member, reason: &'static str) -> JoinHandle<Mem
         let inbox = peer.next_questions(WAIT_TIMEOUT).unwrap();
         let me = peer.handle().clone();
         let reply = Reply {
-            question: inbox.questions[0].pending.question.id,
+            question: inbox.questions[0].delivery.question.id,
             text: reason,
             decline: true,
             corrects: false,

@@ -29,7 +29,7 @@ fn cli_in_a_session_shell_asks_as_that_session() {
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let inbox = bo.next_questions(WAIT_TIMEOUT).unwrap();
     assert_eq!(inbox.questions[0].from.as_str(), "ada");
-    bo.answer(inbox.questions[0].pending.question.id, "5433")
+    bo.answer(inbox.questions[0].delivery.question.id, "5433")
         .unwrap();
     assert_eq!(shell.wait_with_output().unwrap().stdout, b"5433\n");
 }
@@ -73,7 +73,7 @@ fn cli_ask_keeps_waiting_when_a_question_arrives() {
     fixture.run_ok(&["reply", &back.question.to_string(), "this one"]);
     let (waited, _) = bo.wait(&wait, WAIT_TIMEOUT, |_| true).unwrap();
     assert!(matches!(waited, WaitOutcome::Done(_)), "{waited:?}");
-    bo.answer(inbox.questions[0].pending.question.id, "5433")
+    bo.answer(inbox.questions[0].delivery.question.id, "5433")
         .unwrap();
     let ran = ProcessOutput::of(&asking.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "5433\n"), "{ran:?}");

@@ -104,9 +104,9 @@ impl FakeSession {
 
     /// Waits for a line in the inbox of the session, which starts a turn if the session is idle.
     pub(super) fn next_wake_line(&self) -> anyhow::Result<String> {
-        let line = receive(&self.inbox, &self.wait_limit).context("waiting for a doorbell")?;
+        let line = receive(&self.inbox, &self.wait_limit).context("waiting for a wake line")?;
         let text = line["message"]["content"].as_str();
-        Ok(text.context("not a doorbell")?.to_owned())
+        Ok(text.context("not a wake line")?.to_owned())
     }
 
     /// Returns the next line that is in the inbox already.

@@ -8,8 +8,8 @@ use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::PeerId;
 use crate::store::{Peer, Session};
 
-/// Returns the peer that an address means. For `name/any` it records the deaths of sessions that it finds. Never the caller, and never a guess: an unknown or ambiguous name is
-/// refused.
+/// Returns the peer that an address means. For `name/any` it records the deaths of sessions that it finds. Never the
+/// caller, and never a guess: an unknown or ambiguous name is refused.
 pub(in crate::mesh) fn resolve_address(
     write: &mut WriteContext,
     me: &SessionHandle,

@@ -73,12 +73,12 @@ impl Mesh {
             };
             mark_delivered(write, me, blocked_for, details)?;
             for pending in &blocked_for.questions {
-                let first = pending.pending.turn.as_deref() != Some(turn)
-                    || pending.pending.stop_blocks_in_turn == 0
+                let first = pending.delivery.turn.as_deref() != Some(turn)
+                    || pending.delivery.stop_blocks_in_turn == 0
                     || streak == 1;
                 write
                     .tx
-                    .increment_stop_blocks(pending.pending.question.id, me.session, first)?;
+                    .increment_stop_blocks(pending.delivery.question.id, me.session, first)?;
             }
             Ok(write.tx.set_stop_streak(me.session, turn, streak)?)
         })
@@ -96,7 +96,7 @@ pub(in crate::mesh) fn mark_delivered(
         data[what] = count.into();
     }
     for pending in &shown.questions {
-        let id = pending.pending.question.id;
+        let id = pending.delivery.question.id;
         write
             .tx
             .mark_delivered(id, me.session, details.turn, details.channel)?;

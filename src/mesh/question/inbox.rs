@@ -14,7 +14,7 @@ use crate::store::{Message, Peer, Question, QuestionDelivery, Session};
 #[derive(Debug, Clone)]
 pub struct PendingQuestion {
     /// The question, and its delivery to this session.
-    pub pending: QuestionDelivery,
+    pub delivery: QuestionDelivery,
     /// Who asks.
     pub from: PeerName,
     /// Whether a call of the asker waits for the answer.
@@ -164,13 +164,13 @@ fn pending_at(
     on_behalf_of: Option<&PeerName>,
 ) -> Result<Vec<PendingQuestion>> {
     let mut questions = Vec::new();
-    for pending in read.tx.pending_questions(at, me.session)? {
-        let from = peer_name(read, pending.question.asker)?;
+    for delivery in read.tx.pending_questions(at, me.session)? {
+        let from = peer_name(read, delivery.question.asker)?;
         let asker_waiting = !read
-            .served_sessions_waiting_on(pending.question.id, None)?
+            .served_sessions_waiting_on(delivery.question.id, None)?
             .is_empty();
         questions.push(PendingQuestion {
-            pending,
+            delivery,
             from,
             asker_waiting,
             on_behalf_of: on_behalf_of.cloned(),

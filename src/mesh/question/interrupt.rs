@@ -67,7 +67,7 @@ impl Mesh {
             };
             mark_delivered(write, me, &inbox, details)?;
             // Questions that were left out interrupt the next wait.
-            let included = inbox.questions.iter().map(|one| one.pending.question.id);
+            let included = inbox.questions.iter().map(|one| one.delivery.question.id);
             for id in included.filter(|id| urgent.contains(id)) {
                 write.tx.increment_interrupts(id, me.session)?;
             }
@@ -98,7 +98,7 @@ impl Mesh {
 /// Returns the questions within the budget of an interrupted call, in the order of their arrival. Urgent ones go before
 /// the others, and one is always included.
 fn fit_to_budget(all: Vec<PendingQuestion>, urgent: &[QuestionId]) -> Vec<PendingQuestion> {
-    let is_urgent = |at: &usize| urgent.contains(&all[*at].pending.question.id);
+    let is_urgent = |at: &usize| urgent.contains(&all[*at].delivery.question.id);
     let (mut order, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(is_urgent);
     order.extend(others);
     let mut budget = INTERRUPTION_CHARS_MAX;
@@ -120,7 +120,7 @@ fn fit_to_budget(all: Vec<PendingQuestion>, urgent: &[QuestionId]) -> Vec<Pendin
 fn result_chars(pending: &PendingQuestion) -> usize {
     const OTHER_KEYS_CHARS: usize = 250;
     let json_chars = |text: &str| utf16_len(&Value::from(text).to_string());
-    let question = &pending.pending.question;
+    let question = &pending.delivery.question;
     OTHER_KEYS_CHARS
         + json_chars(&question.question)
         + question.context.as_deref().map_or(0, json_chars)

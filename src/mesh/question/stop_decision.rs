@@ -78,12 +78,12 @@ fn decide<'a>(
     }
     let may_block = |pending: &PendingQuestion| {
         let blocks_in_turn = if is_continued {
-            pending.pending.stop_blocks_in_turn
+            pending.delivery.stop_blocks_in_turn
         } else {
             0
         };
         pending.on_behalf_of.is_none()
-            && pending.pending.question.held.is_none()
+            && pending.delivery.question.held.is_none()
             && !has_exhausted_stop_blocks(pending)
             && blocks_in_turn < BLOCKS_PER_TURN_MAX
     };
@@ -100,5 +100,5 @@ fn decide<'a>(
 
 /// Returns whether a question has continued turns as often as it may.
 pub fn has_exhausted_stop_blocks(pending: &PendingQuestion) -> bool {
-    pending.pending.stop_blocks >= BLOCKS_PER_QUESTION_MAX
+    pending.delivery.stop_blocks >= BLOCKS_PER_QUESTION_MAX
 }

@@ -106,7 +106,7 @@ pub fn delivery(delivery: &DeliveryStatus) -> Value {
 
 /// Returns a question that is pending for a session.
 pub fn waiting(waiting: &PendingQuestion) -> Value {
-    let question = &waiting.pending.question;
+    let question = &waiting.delivery.question;
     let mut value = json!({ "question_id": question.id, "from": waiting.from });
     if let Some(peer) = &waiting.on_behalf_of {
         value["addressed_to"] = json!(peer);
