@@ -126,13 +126,12 @@ pub fn run() -> ExitCode {
 
 fn exit_code(outcome: CommandResult, json: bool) -> ExitCode {
     match outcome {
-        Ok(CommandStatus::Done) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
-        Ok(CommandStatus::Refused) => ExitCode::from(1),
-        Ok(CommandStatus::NoAnswer) => ExitCode::from(3),
+        Ok(status) => status.exit_code(),
+        Err(Failure::PipeClosed) => ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => report_clap_error(&with_usage(error)),
         Err(Failure::CliError(error)) => {
             error.report(json);
-            ExitCode::from(1)
+            CommandStatus::Refused.exit_code()
         }
     }
 }

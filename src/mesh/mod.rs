@@ -42,6 +42,7 @@ mod status;
 mod task;
 mod wake;
 
+pub use crate::mesh::wake::inbox_attempts::{InboxSocketState, WakeLineStatus};
 pub use blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, ThreadDriver,
     WaitCondition, WaitOutcome, WaitQuery, WaitStep,
@@ -86,6 +87,5 @@ pub use task::files::{FileClaim, task_files};
 pub use task::list::{TaskList, TaskSelection};
 pub use task::remove::StaleTaskFilter;
 pub use task::update::{BulkUpdateOutcome, TaskUpdated};
-pub use wake::inbox_wake::{InboxSocketState, WakeLineStatus};
 pub use wake::policy::WakeAction;
 pub use wake::waiting_hook::WaitingHookAction;

@@ -10,7 +10,6 @@
 //! before its rename, and planned again if it has changed.
 //!
 //! Nothing here reads the environment, prints or asks: paths come in, a plan or findings go out.
-mod atomic_write;
 mod clients;
 mod entries;
 mod error;
@@ -28,6 +27,7 @@ mod permission_rules;
 mod plan;
 mod program_path;
 mod redact;
+mod replace_with_backup;
 mod server_edits;
 mod wired_state;
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::atomic_write::{self, CommitOutcome, Replacement, StagedFile};
 use super::entries::{self, HookSets};
 use super::error::InstallError;
 use super::install_paths::{InstallPaths, InstallScope};
@@ -13,6 +12,8 @@ use super::json_text::JsonText;
 use super::redact::redact;
 use crate::setup::file_edits::{Edit, InstallOptions};
 use crate::setup::hook_edits::wired_hooks;
+use crate::setup::replace_with_backup;
+use crate::setup::replace_with_backup::{CommitOutcome, Replacement, StagedFile};
 
 /// How often a file that changes meanwhile is planned again.
 const COMMIT_ATTEMPTS_MAX: usize = 8;
@@ -107,7 +108,7 @@ impl Plan {
     fn new(edits: Vec<(PathBuf, Edit, InstallScope)>) -> Result<Self, InstallError> {
         let mut changes = Vec::new();
         for (path, edit, scope) in edits {
-            let before = atomic_write::read(&atomic_write::resolve_symlinks(&path)?)?;
+            let before = replace_with_backup::read(&replace_with_backup::resolve_symlinks(&path)?)?;
             let change = FileChange {
                 after: planned_content(&path, &edit, before.as_deref())?,
                 path,
@@ -225,10 +226,10 @@ fn planned_content(
 
 /// Returns whether an install created the file: then the oldest backup, if any, has entries of claude-mesh already.
 fn was_created_by_install(path: &Path, edit: &Edit) -> bool {
-    let Some(oldest) = atomic_write::backups(path).into_iter().next() else {
+    let Some(oldest) = replace_with_backup::backups(path).into_iter().next() else {
         return true;
     };
-    let content = atomic_write::read(&oldest)
+    let content = replace_with_backup::read(&oldest)
         .ok()
         .flatten()
         .unwrap_or_default();
@@ -240,8 +241,8 @@ fn was_created_by_install(path: &Path, edit: &Edit) -> bool {
 }
 
 fn is_wired(settings: &Path) -> Result<bool, InstallError> {
-    let content =
-        atomic_write::read(&atomic_write::resolve_symlinks(settings)?)?.unwrap_or_default();
+    let content = replace_with_backup::read(&replace_with_backup::resolve_symlinks(settings)?)?
+        .unwrap_or_default();
     let json = JsonText::parse(&content)
         .map_err(|parse_error| InstallError::malformed(settings, parse_error))?;
     let hooks =

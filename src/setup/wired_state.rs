@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::atomic_write;
 use super::entries::SERVER_NAME;
 use super::error::InstallError;
 use super::install_paths::InstallScope;
@@ -13,6 +12,7 @@ use super::parse_error::ParseError;
 use super::permission_rules::rules;
 use crate::claude_code::{INBOX_POLICY_KEY, refuses_inbound};
 use crate::setup::hook_edits::{WiredHook, event_path, wired_hooks};
+use crate::setup::replace_with_backup;
 use crate::setup::server_edits::server_path;
 
 /// One settings file.
@@ -123,7 +123,8 @@ fn read<T>(
     path: &Path,
     extract: impl FnOnce(&JsonText) -> Result<Option<T>, ParseError>,
 ) -> Result<Option<T>, InstallError> {
-    let Some(content) = atomic_write::read(&atomic_write::resolve_symlinks(path)?)? else {
+    let Some(content) = replace_with_backup::read(&replace_with_backup::resolve_symlinks(path)?)?
+    else {
         return Ok(None);
     };
     JsonText::parse(&content)

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::fault::fault;
 use crate::platform::Fault;
-use crate::store::wal_checkpoint;
-use crate::store::wal_checkpoint::WalPageCount;
+use crate::store::wal;
+use crate::store::wal::WalPageCount;
 
 /// How a database is opened.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub(super) fn configure(
     let wal_pragma = if options.hook {
         "wal_autocheckpoint = 0"
     } else {
-        wal_pages = wal_checkpoint::install_wal_hook(connection)?;
+        wal_pages = wal::install_wal_hook(connection)?;
         "journal_size_limit = 16777216"
     };
     // Without it, an erased text could survive in pages it left long before it was erased. Hooks write no memories.

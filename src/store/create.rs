@@ -11,6 +11,7 @@ use super::database_path::{folder_of, with_suffix};
 use super::fault::fault;
 use super::file_header::APPLICATION_ID;
 use super::schema::{Schema, write_versions};
+use super::wal;
 use crate::platform::{Fault, FaultKind, permissions};
 
 /// Returns whether there is a file. A dangling link or an unreadable folder is a fault.
@@ -68,7 +69,7 @@ fn create_temporary_database(temporary: &Path, schema: &Schema) -> Result<(), Fa
         }
         write_versions(&connection, schema)?;
         connection.execute_batch("COMMIT")?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        wal::switch_to_wal(&connection)
     };
     let mode: String = write().map_err(|error| fault(temporary, error))?;
     connection

@@ -15,7 +15,7 @@ use super::transaction::Tx;
 use super::{create, file_header};
 use crate::model::{Error, Result};
 use crate::platform::{Fault, Moment, permissions};
-use crate::store::wal_checkpoint::{CheckpointMode, WalPageCount, checkpoint};
+use crate::store::wal::{CheckpointMode, WalPageCount, checkpoint};
 
 /// An open database.
 #[derive(Debug)]

@@ -48,7 +48,7 @@ mod state;
 mod task;
 mod transaction;
 mod wait;
-mod wal_checkpoint;
+mod wal;
 
 pub use claim::{Claim, NewClaim};
 pub use connect::Options;

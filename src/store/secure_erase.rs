@@ -11,7 +11,7 @@ use super::database::Store;
 use super::transaction::Tx;
 use crate::model::Result;
 use crate::platform::clock::monotonic_ms;
-use crate::store::wal_checkpoint::CheckpointMode;
+use crate::store::wal::CheckpointMode;
 
 /// The key of the row in `meta` that notes the residue; its value names the erased subject. The key was released under
 /// this name and stays.

@@ -5,7 +5,7 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::activity_summary::activity_summary;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::hold_decision::throttled_for_observer;
+use crate::mesh::wake::throttle::throttled_for_observer;
 use crate::model::activity_summary::ActivitySummary;
 use crate::model::throttle::Throttled;
 use crate::model::{Activity, Liveness, PeerKind, Result};

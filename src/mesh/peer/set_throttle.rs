@@ -5,7 +5,7 @@ use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::peer::address::unknown_peer_refusal;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::hold_decision::{PAUSED_UNTIL_KEY, paused_until};
+use crate::mesh::wake::throttle::{PAUSED_UNTIL_KEY, paused_until};
 use crate::model::throttle::end_text;
 use crate::model::{EventKind, PeerKind, Result};
 

@@ -1,7 +1,7 @@
 //! Reads the status of a question for its asker: its answer, how far it was delivered, and whether the peer can be asked.
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
-use crate::mesh::wake::hold_decision::throttled_for_asker;
+use crate::mesh::wake::throttle::throttled_for_asker;
 use crate::model::throttle::Throttled;
 use crate::model::{Activity, DeliveryStatus, PeerName, Refusal, Result};
 use crate::platform::id::QuestionId;

@@ -1,9 +1,8 @@
 //! Checks the fields of a task that a caller gives, and puts them into the task.
-use std::collections::BTreeSet;
-
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::peer::address::{find_peer, resolve_address};
 use crate::mesh::session::SessionHandle;
+use crate::mesh::task::dependencies::check_dependencies;
 use crate::model::peer::Address;
 use crate::model::task::{
     DEPENDENCIES_MAX, FILES_MAX, check_count, check_description, check_reason, check_title,
@@ -158,25 +157,6 @@ fn resolve_assignee(
         return Ok(Some(me.peer));
     }
     resolve_address(write, me, &address).map(|peer| Some(peer.id))
-}
-
-/// Refuses dependencies by which the task would wait for itself, directly or through others.
-fn check_dependencies(read: ReadContext, task: TaskId, ids: &[TaskId]) -> Result<()> {
-    for id in ids {
-        get_task(read, *id)?;
-    }
-    let mut to_visit = ids.to_vec();
-    let mut visited = BTreeSet::new();
-    while let Some(id) = to_visit.pop() {
-        if id == task {
-            let problem = "with these \"depends_on\" the task would wait for itself".to_owned();
-            return Err(Refusal::TaskConflict { problem }.into());
-        }
-        if visited.insert(id) {
-            to_visit.extend(read.tx.task_dependencies(id)?);
-        }
-    }
-    Ok(())
 }
 
 pub(in crate::mesh) fn get_task(read: ReadContext, id: TaskId) -> Result<Task> {

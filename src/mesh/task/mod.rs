@@ -1,6 +1,7 @@
 //! Tasks: work with a state, an assignee and files.
 
 pub(in crate::mesh) mod create;
+pub(in crate::mesh) mod dependencies;
 pub(in crate::mesh) mod fields;
 pub(in crate::mesh) mod files;
 pub(in crate::mesh) mod list;

@@ -1,9 +1,9 @@
 //! Waking an idle session: what for, whether, and by which way.
 
-pub(in crate::mesh) mod attempts;
-pub(in crate::mesh) mod hold_decision;
-pub(in crate::mesh) mod inbox_wake;
+pub(in crate::mesh) mod attempt_log;
+pub(in crate::mesh) mod inbox_attempts;
 pub(in crate::mesh) mod pending;
 pub(in crate::mesh) mod policy;
+pub(in crate::mesh) mod throttle;
 pub(in crate::mesh) mod turn;
 pub(in crate::mesh) mod waiting_hook;

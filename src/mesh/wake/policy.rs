@@ -3,8 +3,8 @@ use serde_json::json;
 
 use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::hold_decision::throttled_even_if_waiting;
 use crate::mesh::wake::pending::PendingItems;
+use crate::mesh::wake::throttle::throttled_even_if_waiting;
 use crate::model::throttle::{PersonAlert, Throttled};
 use crate::model::{Activity, EventKind, Result};
 use crate::platform::id::QuestionId;

@@ -9,12 +9,12 @@
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::{ReadContext, WriteContext};
 use crate::mesh::session::SessionHandle;
-use crate::mesh::wake::attempts::WakeAttempts;
-use crate::mesh::wake::hold_decision::{throttled, throttled_even_if_waiting};
+use crate::mesh::wake::attempt_log::WakeAttempts;
 use crate::mesh::wake::pending::PendingItems;
 use crate::mesh::wake::policy::{
     DEFERRED_TO_WAITING_HOOK, IDLE_RESPONSE_MS, RECHECK_MS, WakeAction, WakeDecision, decide_wake,
 };
+use crate::mesh::wake::throttle::{throttled, throttled_even_if_waiting};
 use crate::mesh::wake::waiting_hook::defer_to_waiting_hook;
 use crate::model::throttle::PersonAlert;
 use crate::model::{Activity, Result};

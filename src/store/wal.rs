@@ -1,4 +1,5 @@
-//! Bounds the size of the WAL: a transaction that makes it longer than 1,000 pages checkpoints it and restarts it.
+//! Switches a new database to WAL mode and bounds the size of the WAL: a transaction that makes it longer than 1,000 pages
+//! checkpoints it and restarts it.
 //!
 //! SQLite's automatic checkpoint succeeds only while no program writes, so under many writers the WAL grows without
 //! limit. This one takes the write lock. It waits only briefly for a reader that stays, because all writers wait with
@@ -17,6 +18,12 @@ use super::busy_handler::LockTimeout;
 const WAL_PAGES_MAX: c_int = 1_000;
 /// How long to wait for the lock and for readers; the next commit tries again.
 const CHECKPOINT_WAIT_MAX: Duration = Duration::from_millis(20);
+
+/// Switches a database to WAL mode, which stays with the file. Returns the journal mode that it has now; another one than
+/// `wal` if the file system cannot have it.
+pub(super) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+}
 
 /// How many pages the WAL had after the last commit of a connection.
 #[derive(Debug, Clone, Default)]
