@@ -2,7 +2,7 @@
 //!
 //! These files belong to the user, so an install has three steps: `file_edits` says what a file must hold and changes nothing
 //! else in its text (`json_text`), `plan` computes the next content of every file before the first is written, and
-//! `atomic_write` replaces a file by one rename, beside a backup. `inspect` only reads, for `doctor`. `clients` has the
+//! `replace_with_backup` replaces a file by one rename, beside a backup. `inspect` only reads, for `doctor`. `clients` has the
 //! configuration of other MCP clients, whose files are not changed.
 //!
 //! Why not `claude mcp add`: it starts the server to test it, knows nothing of hooks and permissions, and refuses an entry
