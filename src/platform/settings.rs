@@ -12,9 +12,9 @@ use crate::platform::fault::{Fault, FaultKind};
 use crate::platform::setting_specs::DAY_MS;
 
 pub use crate::platform::setting_specs::{
-    ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_WAKE_BUDGET, HOME, KEEP_DAYS,
-    MESH_SWITCH, NAME, NOTIFY_CMD, PROJECT_PATH, SYNC, SettingSpec, TOOL_SETS, TOOLS, WAKE,
-    WAKE_BUDGET,
+    ACTIVITY, ALL, ANSWER, DATABASE, DEFAULT_KEEP_MS, DEFAULT_PERSON_BUDGET, DEFAULT_WAKE_BUDGET,
+    HOME, KEEP_DAYS, MESH_SWITCH, NAME, NOTIFY, NOTIFY_CMD, PERSON_BUDGET, PROJECT_PATH, SYNC,
+    SettingSpec, TOOL_SETS, TOOLS, WAKE, WAKE_BUDGET,
 };
 
 /// The settings, resolved once and passed down.
@@ -47,8 +47,12 @@ pub struct Settings {
     pub polling: bool,
     /// How many turns peers may start between two prompts of the person.
     pub wake_budget: u32,
-    /// The program that notifies the person when a session waits for them.
+    /// The program that notifies the person when a session waits for them or asks them.
     pub notify_command: Option<PathBuf>,
+    /// The program `claude-mesh`, if it is to notify the person of questions by the desktop.
+    pub desktop_notifier: Option<PathBuf>,
+    /// How many questions an hour all sessions together may ask the person.
+    pub person_budget: u32,
     /// Whether an activity summary is kept for other sessions.
     pub keeps_activity: bool,
     /// How long answered questions and events are kept, in milliseconds.
@@ -181,6 +185,11 @@ impl Settings {
                 .find(NOTIFY_CMD)
                 .map(|(value, from)| require_absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
                 .transpose()?,
+            desktop_notifier: (layers.choice_index(NOTIFY, &["off", "desktop"])? == 1)
+                .then(|| command_line_program(program)),
+            person_budget: layers
+                .integer_in_range(PERSON_BUDGET, 0..=10_000)?
+                .unwrap_or(DEFAULT_PERSON_BUDGET),
             keeps_activity: layers.choice_index(ACTIVITY, &["on", "off"])? == 0,
             keep_ms: layers
                 .integer_in_range(KEEP_DAYS, 1..=3650)?
@@ -234,6 +243,14 @@ fn user_home() -> Result<PathBuf, Fault> {
             "set HOME or CLAUDE_MESH_HOME",
         )),
     }
+}
+
+/// Returns the program `claude-mesh`, which is installed in the folder of this one.
+fn command_line_program(program: Option<&Path>) -> PathBuf {
+    program.map_or_else(
+        || PathBuf::from("claude-mesh"),
+        |program| program.with_file_name("claude-mesh"),
+    )
 }
 
 fn mesh_home(

@@ -12,6 +12,7 @@
 
 mod doorbells;
 mod listener;
+mod person_notifier;
 mod polling;
 mod signal;
 #[cfg(feature = "watcher")]
@@ -19,6 +20,7 @@ mod watcher;
 
 pub use doorbells::Doorbells;
 pub use listener::{ListenerKind, WakeListener};
+pub use person_notifier::{PersonNotifier, PersonQuestion};
 pub use polling::Polling;
 pub use signal::WakeSignal;
 #[cfg(feature = "watcher")]

@@ -16,6 +16,7 @@ use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::naming::{
     first_free_name, folders_above, preferred_name, qualified_name, rename_peer,
 };
+use crate::mesh::peer::person::ensure_person_to_notify;
 use crate::mesh::session::SessionHandle;
 use crate::model::{EventKind, PeerKind, PeerName, Result, Topic};
 use crate::platform::id::{PeerId, SessionId};
@@ -191,6 +192,9 @@ fn register(
         })?,
         None => find_or_create_peer(write, request, missing_folders)?,
     };
+    if request.has_server {
+        ensure_person_to_notify(write)?;
+    }
     let new_session = NewSession {
         peer: peer.id,
         location: &location,
