@@ -137,6 +137,10 @@ mod delivery_states;
 /// The depth limit of questions, and how throttles are reported.
 mod throttle;
 
+/// The person as a peer: asked, told, answering, within a budget.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod person;
+
 /// The hook that waits beside an idle session whose client takes no inbox lines.
 mod rewake;
 
