@@ -137,7 +137,7 @@ mod delivery_states;
 /// The depth limit of questions, and how throttles are reported.
 mod throttle;
 
-/// The person as a peer: asked, told, answering, within a budget.
+/// The person as a peer: asked, notified, answering, within a budget.
 #[cfg(all(feature = "cli", feature = "server"))]
 mod person;
 

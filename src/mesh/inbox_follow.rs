@@ -23,7 +23,7 @@ impl InboxFollower {
             .questions
             .retain(|one| !self.questions.contains(&one.delivery.question.id));
         if self.has_read {
-            self.leave_out_held(mesh, &mut inbox)?;
+            leave_out_held(mesh, &mut inbox)?;
         }
         self.has_read = true;
         let found = inbox.questions.iter();
@@ -37,22 +37,22 @@ impl InboxFollower {
         }
         Ok(inbox)
     }
+}
 
-    /// Leaves out questions of which the person is not to be told now.
-    fn leave_out_held(&self, mesh: &mut Mesh, inbox: &mut Inbox) -> Result<()> {
-        let held = inbox
-            .questions
-            .iter()
-            .filter(|one| one.delivery.question.held.is_some());
-        let ids: Vec<QuestionId> = held.map(|one| one.delivery.question.id).collect();
-        for status in mesh.question_statuses(&ids)? {
-            if status.held.is_some() {
-                let id = status.question.id;
-                inbox.questions.retain(|one| one.delivery.question.id != id);
-            }
+/// Leaves out questions that are held.
+fn leave_out_held(mesh: &mut Mesh, inbox: &mut Inbox) -> Result<()> {
+    let held = inbox
+        .questions
+        .iter()
+        .filter(|one| one.delivery.question.held.is_some());
+    let ids: Vec<QuestionId> = held.map(|one| one.delivery.question.id).collect();
+    for status in mesh.question_statuses(&ids)? {
+        if status.held.is_some() {
+            let id = status.question.id;
+            inbox.questions.retain(|one| one.delivery.question.id != id);
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// The wait for something new in the inbox. It has no row: it must not count as a call that waits.

@@ -61,14 +61,14 @@ impl PersonBudget {
         if self.questions_max == 0 {
             return Some(held_until(None));
         }
-        let all = room_at_ms(&self.asked_at_ms, self.questions_max);
-        let own = room_at_ms(&self.own_asked_at_ms, QUESTIONS_OF_SESSION_MAX);
+        let all = free_at_ms(&self.asked_at_ms, self.questions_max);
+        let own = free_at_ms(&self.own_asked_at_ms, QUESTIONS_OF_SESSION_MAX);
         all.max(own).map(|at_ms| held_until(Some(at_ms)))
     }
 }
 
-/// Returns when there is room for one more question; `None` if there is now.
-fn room_at_ms(newest_first: &[i64], questions_max: u32) -> Option<i64> {
+/// Returns when one more question is allowed; `None` if it is now.
+fn free_at_ms(newest_first: &[i64], questions_max: u32) -> Option<i64> {
     let last = usize::try_from(questions_max).ok()?.checked_sub(1)?;
     newest_first
         .get(last)
@@ -79,25 +79,25 @@ fn room_at_ms(newest_first: &[i64], questions_max: u32) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn until(questions_max: u32, all: &[i64], own: &[i64]) -> Option<Option<i64>> {
+    /// Returns the ends of the throttles: one, or none if the next question is allowed.
+    fn ends(questions_max: u32, all: &[i64], own: &[i64]) -> Vec<Option<i64>> {
         let budget = PersonBudget {
             questions_max,
             asked_at_ms: all.to_vec(),
             own_asked_at_ms: own.to_vec(),
         };
-        budget.throttled().map(|held| held.ends_at_ms)
+        let throttled = budget.throttled().into_iter();
+        throttled.map(|held| held.ends_at_ms).collect()
     }
 
     #[test]
-    fn budget_has_room_when_its_oldest_question_is_an_hour_old() {
-        assert_eq!(until(2, &[5], &[]), None);
-        assert_eq!(until(2, &[9, 5], &[]), Some(Some(5 + WINDOW_MS)));
-        assert_eq!(until(10, &[9, 8, 7, 6], &[9, 8]), None);
-        assert_eq!(
-            until(10, &[9, 8, 7, 6], &[9, 8, 7]),
-            Some(Some(7 + WINDOW_MS))
-        );
-        assert_eq!(until(3, &[9, 8, 6], &[9, 8, 6]), Some(Some(6 + WINDOW_MS)));
-        assert_eq!(until(0, &[], &[]), Some(None));
+    fn budget_is_free_when_its_oldest_question_is_an_hour_old() {
+        let after = |at_ms| vec![Some(at_ms + WINDOW_MS)];
+        assert_eq!(ends(2, &[5], &[]), []);
+        assert_eq!(ends(2, &[9, 5], &[]), after(5));
+        assert_eq!(ends(10, &[9, 8, 7, 6], &[9, 8]), []);
+        assert_eq!(ends(10, &[9, 8, 7, 6], &[9, 8, 7]), after(7));
+        assert_eq!(ends(3, &[9, 8, 6], &[9, 8, 6]), after(6));
+        assert_eq!(ends(0, &[], &[]), [None]);
     }
 }

@@ -181,10 +181,7 @@ impl Settings {
             wake_budget: layers
                 .integer_in_range(WAKE_BUDGET, 0..=10_000)?
                 .unwrap_or(DEFAULT_WAKE_BUDGET),
-            notify_command: layers
-                .find(NOTIFY_CMD)
-                .map(|(value, from)| require_absolute(NOTIFY_CMD, &from, Path::new(&value), &home))
-                .transpose()?,
+            notify_command: layers.absolute_path(NOTIFY_CMD, &home)?,
             desktop_notifier: (layers.choice_index(NOTIFY, &["off", "desktop"])? == 1)
                 .then(|| command_line_program(program)),
             person_budget: layers
@@ -285,6 +282,13 @@ impl Layers<'_> {
             let value = values.get(name).filter(|value| !value.is_empty())?;
             Some((value.clone(), path.display().to_string()))
         })
+    }
+
+    /// Returns the path that a setting names.
+    fn absolute_path(&self, name: &str, home: &Path) -> Result<Option<PathBuf>, Fault> {
+        self.find(name)
+            .map(|(value, from)| require_absolute(name, &from, Path::new(&value), home))
+            .transpose()
     }
 
     /// Returns the settings that only the environment may give and that a file sets, each with the file.

@@ -111,12 +111,12 @@ fn budget_throttle(
 ) -> Result<Option<Throttled>> {
     let reason = ThrottleReason::PersonBudget.as_str();
     let since_ms = read.tx.now.wall_ms - WINDOW_MS;
-    let asked = read.tx.askers_since(person.id, since_ms, reason)?;
-    let own = asked.iter().filter(|(session, _)| *session == asker);
+    let recent = read.tx.askers_since(person.id, since_ms, reason)?;
+    let own = recent.iter().filter(|(session, _)| *session == asker);
     let budget = PersonBudget {
         questions_max: read.host.person_budget,
         own_asked_at_ms: own.map(|(_, at_ms)| *at_ms).collect(),
-        asked_at_ms: asked.iter().map(|(_, at_ms)| *at_ms).collect(),
+        asked_at_ms: recent.iter().map(|(_, at_ms)| *at_ms).collect(),
     };
     Ok(budget.throttled())
 }

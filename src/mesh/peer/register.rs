@@ -28,7 +28,12 @@ impl Mesh {
     /// Registers a client process, or finds its session.
     pub fn register(&mut self, request: &JoinRequest) -> Result<SessionHandle> {
         let missing_folders = self.find_missing_folders(request)?;
-        self.write(|write| register(write, request, &missing_folders))
+        self.write(|write| {
+            if request.has_server {
+                ensure_person_to_notify(write)?;
+            }
+            register(write, request, &missing_folders)
+        })
     }
 
     /// Returns which folders do not exist any more of the peer that has the wanted name. Folders are read before the
@@ -192,9 +197,6 @@ fn register(
         })?,
         None => find_or_create_peer(write, request, missing_folders)?,
     };
-    if request.has_server {
-        ensure_person_to_notify(write)?;
-    }
     let new_session = NewSession {
         peer: peer.id,
         location: &location,

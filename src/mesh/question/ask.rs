@@ -237,8 +237,8 @@ fn create_question_to_person(
     })
 }
 
-/// Withdraws the same question that was held for the budget, once there is room again: it is asked anew, so that it counts
-/// from now on and the person is told.
+/// Withdraws the same question that was held for the budget, once the budget allows it: it is asked again, so that it
+/// counts from now on and the person is notified.
 fn withdraw_held_question(
     write: &mut WriteContext,
     me: &SessionHandle,
