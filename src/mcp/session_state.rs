@@ -43,15 +43,6 @@ pub(super) struct Shared {
     waits_to_end: Mutex<Vec<WaitId>>,
 }
 
-/// Counts a call as waiting until it is dropped.
-pub(super) struct WaitingCallGuard<'a>(&'a Shared);
-
-impl Drop for WaitingCallGuard<'_> {
-    fn drop(&mut self) {
-        self.0.waiting_call_count.send_modify(|count| *count -= 1);
-    }
-}
-
 /// What the server has opened and registered.
 #[derive(Default)]
 pub(super) struct SessionState {
@@ -113,10 +104,15 @@ impl Shared {
         self.stdin_closed.clone()
     }
 
-    /// Counts a call as waiting.
-    pub(super) fn count_waiting_call(&self) -> WaitingCallGuard<'_> {
-        self.waiting_call_count.send_modify(|count| *count += 1);
-        WaitingCallGuard(self)
+    /// Counts a call that begins to wait, or that has ended its wait.
+    pub(super) fn count_waiting_call(&self, waits: bool) {
+        self.waiting_call_count.send_modify(|count| {
+            *count = if waits {
+                *count + 1
+            } else {
+                count.saturating_sub(1)
+            };
+        });
     }
 
     /// Returns the number of waiting calls.
