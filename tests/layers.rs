@@ -222,7 +222,16 @@ fn hooks_build_without_async_runtime_cli_parser_and_watcher() {
         String::from_utf8(output.stdout).unwrap()
     };
     let (all, bare) = (tree(&[]), tree(&["--no-default-features"]));
-    for library in ["tokio ", "clap ", "notify ", "rmcp ", "schemars "] {
+    for library in [
+        "tokio ",
+        "clap ",
+        "notify ",
+        "rmcp ",
+        "schemars ",
+        "sha2 ",
+        "subtle ",
+        "base64 ",
+    ] {
         assert!(all.contains(library), "the search itself works: {library}");
         assert!(!bare.contains(library), "hooks need {library}");
     }
