@@ -112,10 +112,9 @@ impl BenchClient {
         );
         let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
-            head += &format!(
-                "Content-Type: application/json\r\nContent-Length: {}\r\n",
-                body.len()
-            );
+            head += "Content-Type: application/json\r\nContent-Length: ";
+            head += &body.len().to_string();
+            head += "\r\n";
         }
         let request = format!("{head}\r\n{body}");
         self.stream.write_all(request.as_bytes()).unwrap();
