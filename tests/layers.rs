@@ -141,11 +141,17 @@ fn module_specific_code_stays_in_its_module() {
         &["println!", "eprintln!", "process::exit"],
     );
     forbid(
-        "wake/watcher.rs",
-        &["wake/watcher.rs", "lib.rs"],
+        "wake",
+        &["wake/watcher.rs", "wake/shared_listener.rs", "lib.rs"],
         &["notify::"],
     );
-    forbid("mcp", &["mcp/"], &["rmcp::", "tokio::"]);
+    forbid("mcp and hub", &["mcp/", "hub/"], &["rmcp::"]);
+    forbid(
+        "the servers",
+        &["mcp/", "hub/", "tools/async_driver.rs"],
+        &["tokio::"],
+    );
+    forbid("hub", &["hub/"], &["axum::", "hyper::", "tower::"]);
     forbid("tools", &["tools/"], &["schemars::"]);
     forbid("cli", &["cli/", "main.rs"], &["clap::"]);
     forbid(
@@ -222,7 +228,16 @@ fn hooks_build_without_async_runtime_cli_parser_and_watcher() {
         String::from_utf8(output.stdout).unwrap()
     };
     let (all, bare) = (tree(&[]), tree(&["--no-default-features"]));
-    for library in ["tokio ", "clap ", "notify ", "rmcp ", "schemars "] {
+    for library in [
+        "tokio ",
+        "clap ",
+        "notify ",
+        "rmcp ",
+        "schemars ",
+        "sha2 ",
+        "subtle ",
+        "base64 ",
+    ] {
         assert!(all.contains(library), "the search itself works: {library}");
         assert!(!bare.contains(library), "hooks need {library}");
     }

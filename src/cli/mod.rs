@@ -41,6 +41,8 @@ mod prior_answers;
 mod progress;
 mod question_json;
 mod reply;
+#[cfg(feature = "hub")]
+mod serve;
 mod staged_files;
 mod state;
 mod status;
@@ -103,6 +105,8 @@ enum Command {
     Task(task::TaskArgs),
     Events(events::EventsArgs),
     Status(status::StatusArgs),
+    #[cfg(feature = "hub")]
+    Serve(serve::ServeArgs),
     Quiet(throttle::QuietArgs),
     Pause(throttle::PauseArgs),
     Wall(wall::WallArgs),
@@ -162,6 +166,8 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Wall(args) => wall::wall(&args, json),
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
+        #[cfg(feature = "hub")]
+        Command::Serve(args) => serve::serve(&args, json),
         Command::Doctor(_) => doctor::doctor(json),
         Command::Demo(args) => demo::demo(&args, json),
         Command::Notify(args) => desktop_notification::notify(&args, json),

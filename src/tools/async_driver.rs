@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::mesh::StopReason;
-use crate::model::Result;
-use crate::platform::Moment;
+use crate::model::{Error, Result};
 use crate::platform::id::WaitId;
+use crate::platform::{Clock, FaultKind, Moment};
 use crate::tools::call::{Operation, ProgressReport, Step};
 
 /// A waiting call sends progress at least this often.
@@ -49,6 +49,33 @@ pub trait AsyncCaller: Sync {
 
     /// Deletes the rows of waits that have ended.
     fn delete_ended_waits(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// How long a write of a server may block its thread for the write lock; after that it is retried asynchronously.
+pub const BUSY_TIMEOUT: Duration = Duration::from_millis(20);
+/// How long it is retried; a lock that is held longer is a fault.
+const BUSY_TIMEOUT_TOTAL_MS: i64 = 15_000;
+/// The pause between two tries.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+
+/// Repeats an attempt while another program holds the write lock, for at most 15 s. The other calls of the server go on
+/// meanwhile.
+pub async fn retry_while_busy<T>(
+    clock: &dyn Clock,
+    mut attempt: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    let began_monotonic_ms = clock.now().monotonic_ms;
+    loop {
+        match attempt() {
+            Err(Error::Fault(fault))
+                if fault.kind == FaultKind::Busy
+                    && clock.now().monotonic_ms - began_monotonic_ms < BUSY_TIMEOUT_TOTAL_MS =>
+            {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Runs an operation to its end. The row of its wait is deleted in any case.

@@ -56,7 +56,7 @@ mod task;
 #[cfg(feature = "server")]
 pub use all_tools::{INSTRUCTIONS, entries, find};
 #[cfg(feature = "server")]
-pub use async_driver::{AsyncCaller, run_operation};
+pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
 #[cfg(feature = "server")]
 pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall};
 #[cfg(feature = "server")]

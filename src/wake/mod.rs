@@ -14,6 +14,8 @@ mod doorbells;
 mod listener;
 mod person_notifier;
 mod polling;
+#[cfg(feature = "hub")]
+mod shared_listener;
 mod signal;
 #[cfg(feature = "watcher")]
 mod watcher;
@@ -22,6 +24,8 @@ pub use doorbells::Doorbells;
 pub use listener::{ListenerKind, WakeListener};
 pub use person_notifier::{PersonNotifier, PersonQuestion};
 pub use polling::Polling;
+#[cfg(feature = "hub")]
+pub use shared_listener::SharedListener;
 pub use signal::WakeSignal;
 #[cfg(feature = "watcher")]
 pub use watcher::Watcher;

@@ -101,6 +101,14 @@ impl Mesh {
         Ok(views.into_iter().filter(wanted).collect())
     }
 
+    /// Returns the folder of the project of the peer with this name or alias; `None` without such a peer or project.
+    pub fn project_of_peer(&mut self, name: &PeerName) -> Result<Option<String>> {
+        self.read(|read| {
+            let peer = read.tx.find_peer_by_name(name.as_str())?;
+            Ok(peer.and_then(|peer| peer.project))
+        })
+    }
+
     /// Returns one peer as it is now.
     pub fn peer_view(&mut self, id: PeerId) -> Result<Option<PeerView>> {
         self.read(|read| {
