@@ -1,5 +1,4 @@
 //! A running hub: the real program `claude-mesh serve` on a port that the system chose, and a small HTTP client.
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -42,13 +41,12 @@ impl Hub {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut line = String::new();
         let stdout = process.stdout.as_mut().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+        let mut started = serde_json::Deserializer::from_reader(stdout).into_iter();
+        let Some(Ok(Value::Object(started))) = started.next() else {
             let log = std::fs::read_to_string(world.home().join("hub-stderr.log"));
-            panic!("the hub did not start: {line:?} {log:?}")
-        });
+            panic!("the hub did not start: {log:?}")
+        };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(2 * WAIT_TIMEOUT))
