@@ -222,6 +222,14 @@ impl HubMesh {
         next_ms.map(|ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
     }
 
+    /// Ends a session because its peer wants that. Returns whether it was registered.
+    pub(super) fn end_session(&self, session: &HubSession) -> bool {
+        self.sessions().remove(session.speaker());
+        let was_registered = session.handle().is_ok();
+        self.unregister(session, "it unregistered");
+        was_registered
+    }
+
     /// Ends all sessions, because the hub ends.
     pub(super) fn unregister_all(&self, reason: &str) {
         let sessions: Vec<_> = self

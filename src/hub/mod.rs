@@ -11,6 +11,8 @@ mod caller;
 mod hub_mesh;
 mod hub_session;
 mod mesh_path;
+mod operations;
+mod request_log;
 mod routes;
 mod serve;
 mod state;
