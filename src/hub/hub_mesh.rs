@@ -92,6 +92,8 @@ impl HubMesh {
     /// Returns the session of a speaker. It registers with its first call.
     pub(super) fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
         if let Some(session) = self.sessions().get(speaker) {
+            // Its lease must not end between here and its next step.
+            session.touch(self.now());
             return Ok(Arc::clone(session));
         }
         let project = Project::of(folder.as_ref(), &self.settings)?;
@@ -100,6 +102,12 @@ impl HubMesh {
         self.sessions()
             .insert(speaker.clone(), Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Returns the session of the person.
+    pub(super) fn person_session(&self) -> Result<Arc<HubSession>> {
+        let folder = self.settings.mesh_home.to_string_lossy();
+        self.session(&Speaker::Person, &folder)
     }
 
     /// Runs one step as a session, and repeats it while the file is locked. With `registers` a session that is not
