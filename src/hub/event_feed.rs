@@ -184,7 +184,7 @@ impl LogReader {
 
     /// Reads and publishes until nobody listens or a read fails.
     async fn run(&mut self) -> Result<()> {
-        let session = self.take_session()?;
+        let session = self.take_session().await?;
         let mut doorbell_signals = session.signals();
         let mut stopping = self.feed.stopping.clone();
         let feed = Arc::clone(&self.feed);
@@ -211,11 +211,11 @@ impl LogReader {
     }
 
     /// Takes the session of the person into use, so that its lease does not end.
-    fn take_session(&mut self) -> Result<Arc<HubSession>> {
+    async fn take_session(&mut self) -> Result<Arc<HubSession>> {
         if let Some(session) = &self.session {
             return Ok(Arc::clone(session));
         }
-        let session = self.feed.mesh.person_session()?;
+        let session = self.feed.mesh.person_session().await?;
         session.count_call(true);
         self.session = Some(Arc::clone(&session));
         Ok(session)
@@ -308,7 +308,7 @@ impl LogReader {
             self.feed.mesh.queue_wait_to_end(wait.row);
         }
         if let Some(session) = self.session.take() {
-            session.touch(self.feed.mesh.now());
+            session.touch(&self.feed.mesh.now());
             session.count_call(false);
             self.feed.mesh.call_ended();
         }

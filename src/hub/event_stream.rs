@@ -195,7 +195,7 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.session.touch(self.mesh.now());
+        self.session.touch(&self.mesh.now());
         self.session.count_listener(false);
         self.mesh.call_ended();
     }
