@@ -102,6 +102,10 @@ mod task_model;
 #[cfg(feature = "hub")]
 mod access_key;
 
+/// The live events of the hub: begun, resumed, gaps, slow readers, ends; who can be asked while a board listens.
+#[cfg(feature = "hub")]
+mod hub_events;
+
 /// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
 #[cfg(feature = "hub")]
 mod hub_rest;

@@ -8,6 +8,9 @@
 mod api_error;
 mod authenticate;
 mod caller;
+mod descriptor_limit;
+mod event_feed;
+mod event_stream;
 mod hub_mesh;
 mod hub_session;
 mod mesh_path;

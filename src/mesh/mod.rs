@@ -63,6 +63,8 @@ pub use claim::ticket::Ticket;
 pub use claim::unnotified::Granted;
 pub use connection::Mesh;
 pub use erase::EraseOutcome;
+#[cfg(feature = "hub")]
+pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
 #[cfg(feature = "hub")]
 pub use idempotency::{IdempotencyOutcome, IdempotentRequest};
