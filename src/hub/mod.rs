@@ -8,11 +8,24 @@
 mod api_error;
 mod authenticate;
 mod caller;
+mod connection;
+mod hub_files;
 mod hub_mesh;
 mod hub_session;
+mod key_uses;
+mod local_key;
+mod log;
 mod mesh_path;
+mod port_owner;
+mod requests_in_use;
 mod routes;
+mod running_hub;
 mod serve;
 mod state;
+mod tls;
 
+pub use hub_files::{board_page_path, log_path, remove_board_pages};
+pub use local_key::HTTP_LOCAL_PEER;
+pub use running_hub::{RunningHub, find_running_hub};
 pub use serve::{ServeError, ServeOptions, serve};
+pub use tls::TlsFiles;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::hub::hub_mesh::HubMesh;
+use crate::hub::key_uses::KeyUses;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -16,6 +17,7 @@ pub(super) struct Hub {
     started: Moment,
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
     stopping: watch::Sender<bool>,
+    key_uses: KeyUses,
 }
 
 impl Hub {
@@ -27,11 +29,16 @@ impl Hub {
             clock,
             meshes: Mutex::default(),
             stopping: watch::Sender::new(false),
+            key_uses: KeyUses::default(),
         }
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(super) fn key_uses(&self) -> &KeyUses {
+        &self.key_uses
     }
 
     pub(super) fn now(&self) -> Moment {

@@ -1,4 +1,5 @@
 //! All routes of the hub.
+mod board_key;
 mod rest;
 
 use std::sync::Arc;
@@ -14,15 +15,15 @@ use crate::hub::state::Hub;
 
 /// Returns the routes with everything that is done for each request.
 pub(super) fn router(hub: Arc<Hub>) -> Router {
-    let with_key =
-        Router::new()
-            .nest("/v1", rest::router())
-            .route_layer(middleware::from_fn_with_state(
-                Arc::clone(&hub),
-                authenticate,
-            ));
+    let with_key = Router::new()
+        .nest("/v1", rest::router().merge(board_key::router()))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&hub),
+            authenticate,
+        ));
     Router::new()
         .route("/health", get(health))
+        .merge(board_key::sign_in_router())
         .merge(with_key)
         .fallback(no_route)
         .with_state(hub)
