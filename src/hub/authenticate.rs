@@ -41,7 +41,7 @@ async fn find_caller(
             .ok_or_else(|| ApiError::not_found(&format!("no mesh called {name:?}")))?,
         Some(_) => return Err(ApiError::not_found("the key belongs to another mesh")),
     };
-    Caller::new(hub, mesh, key)
+    Caller::new(hub, mesh, key).await
 }
 
 /// Records that a key is used, at most once a minute. The request does not wait for it: the file may be locked.

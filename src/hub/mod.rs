@@ -9,6 +9,7 @@ mod api_error;
 mod authenticate;
 mod caller;
 mod connection;
+mod descriptor_limit;
 mod hub_files;
 mod hub_mesh;
 mod hub_session;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::middleware;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Layer;
 use tower::util::{BoxCloneSyncService, MapRequestLayer};
 
 use crate::hub::connection::{Connections, HubService};
+use crate::hub::descriptor_limit;
 use crate::hub::hub_files::{self, HubFiles, HubRecord};
 use crate::hub::local_key::LocalKey;
 use crate::hub::log::log;
@@ -25,7 +25,7 @@ use crate::hub::tls::{self, TlsFiles};
 use crate::model::Error;
 use crate::platform::{Fault, Settings, process};
 
-/// How long requests may run on after the hub was told to end.
+/// How long requests may run on after the signal to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the hub is started.
@@ -94,7 +94,7 @@ impl From<Fault> for ServeError {
     }
 }
 
-/// Runs a hub until the process is told to end. Calls `on_start` with its URL when it accepts requests.
+/// Runs a hub until the process gets SIGINT or SIGTERM. Calls `on_start` with its URL when it accepts requests.
 ///
 /// # Errors
 /// The address or the files cannot be used, another hub runs, or the default mesh cannot be opened.
@@ -108,7 +108,7 @@ pub fn serve(
             address: options.address,
         });
     }
-    raise_descriptor_limit();
+    descriptor_limit::raise();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -204,7 +204,7 @@ fn url_of(options: &ServeOptions, bound: SocketAddr) -> String {
     format!("{scheme}://{address}")
 }
 
-/// Returns when the hub is told to end, or when it had no request for long.
+/// Returns when the process gets SIGINT or SIGTERM, or when the hub had no request for long.
 async fn wait_for_end(requests: &RequestsInUse, idle_exit: Option<Duration>) {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
     let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
@@ -221,17 +221,5 @@ async fn wait_for_end(requests: &RequestsInUse, idle_exit: Option<Duration>) {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         () = idle => log("the hub ends: it had no request for long"),
-    }
-}
-
-/// Raises the number of open files to what the system grants: each connection and each session needs some.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        log(&format!("the limit of open files stays as it is: {error}"));
     }
 }
