@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
+use crate::hub::key_uses::KeyUses;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -18,6 +19,7 @@ pub(super) struct Hub {
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
     feeds: Mutex<HashMap<String, Arc<EventFeed>>>,
     stopping: watch::Sender<bool>,
+    key_uses: KeyUses,
 }
 
 impl Hub {
@@ -30,11 +32,16 @@ impl Hub {
             meshes: Mutex::default(),
             feeds: Mutex::default(),
             stopping: watch::Sender::new(false),
+            key_uses: KeyUses::default(),
         }
     }
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(super) fn key_uses(&self) -> &KeyUses {
+        &self.key_uses
     }
 
     pub(super) fn now(&self) -> Moment {
