@@ -10,8 +10,10 @@ mod authenticate;
 mod caller;
 mod hub_mesh;
 mod hub_session;
+mod mcp_endpoint;
 mod mesh_path;
 mod routes;
+mod running_calls;
 mod serve;
 mod state;
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::hub::hub_mesh::HubMesh;
+use crate::hub::running_calls::RunningCalls;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -16,6 +17,7 @@ pub(super) struct Hub {
     started: Moment,
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
     stopping: watch::Sender<bool>,
+    running_calls: RunningCalls,
 }
 
 impl Hub {
@@ -27,6 +29,7 @@ impl Hub {
             clock,
             meshes: Mutex::default(),
             stopping: watch::Sender::new(false),
+            running_calls: RunningCalls::default(),
         }
     }
 
@@ -46,6 +49,11 @@ impl Hub {
     /// Returns the flag that is set when the hub stops: waiting calls and streams end then.
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
+    }
+
+    /// Returns the calls by MCP that run.
+    pub(super) fn running_calls(&self) -> &RunningCalls {
+        &self.running_calls
     }
 
     /// Ends waiting calls and streams.

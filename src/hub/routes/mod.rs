@@ -10,17 +10,18 @@ use serde_json::{Value, json};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::authenticate::authenticate;
+use crate::hub::mcp_endpoint;
 use crate::hub::state::Hub;
 
 /// Returns the routes with everything that is done for each request.
 pub(super) fn router(hub: Arc<Hub>) -> Router {
-    let with_key =
-        Router::new()
-            .nest("/v1", rest::router())
-            .route_layer(middleware::from_fn_with_state(
-                Arc::clone(&hub),
-                authenticate,
-            ));
+    let with_key = Router::new()
+        .nest("/v1", rest::router())
+        .merge(mcp_endpoint::router())
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&hub),
+            authenticate,
+        ));
     Router::new()
         .route("/health", get(health))
         .merge(with_key)
