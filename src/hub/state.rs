@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
+use crate::hub::running_calls::RunningCalls;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -20,6 +21,7 @@ pub(super) struct Hub {
     feeds: Mutex<HashMap<String, Arc<EventFeed>>>,
     stopping: watch::Sender<bool>,
     key_uses: KeyUses,
+    running_calls: RunningCalls,
 }
 
 impl Hub {
@@ -33,6 +35,7 @@ impl Hub {
             feeds: Mutex::default(),
             stopping: watch::Sender::new(false),
             key_uses: KeyUses::default(),
+            running_calls: RunningCalls::default(),
         }
     }
 
@@ -56,6 +59,11 @@ impl Hub {
     /// Returns the flag that is set when the hub stops: waiting calls and streams end then.
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
+    }
+
+    /// Returns the calls by MCP that run.
+    pub(super) fn running_calls(&self) -> &RunningCalls {
+        &self.running_calls
     }
 
     /// Ends waiting calls and streams.
