@@ -98,6 +98,13 @@ mod task_files;
 /// Tasks compared with a reference model.
 mod task_model;
 
+/// Access keys of the hub, sign-in links of its board, and repeated requests.
+#[cfg(feature = "hub")]
+mod access_key;
+
+/// Sessions that register at a peer by its name.
+mod named_peer;
+
 /// The event log: read, waited for, subscribed to, written to.
 mod event;
 

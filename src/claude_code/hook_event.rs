@@ -2,7 +2,7 @@
 use serde_json::Value;
 
 use super::hook_payload::HookPayload;
-use super::inbox_socket::wake_line_nonce;
+use super::wake_line::wake_line_nonce;
 
 /// Something that happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]

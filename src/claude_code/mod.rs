@@ -7,17 +7,16 @@ mod hook_event;
 mod hook_output;
 mod hook_payload;
 mod inbox_rate_limit;
-mod inbox_socket;
 mod registry;
 mod session_process;
 mod settings_files;
 mod versions;
+mod wake_line;
 
 pub use hook_event::{HookEvent, Prompt};
 pub use hook_output::HookOutput;
 pub use hook_payload::{HookPayload, ToolInput};
 pub use inbox_rate_limit::InboxRateLimit;
-pub use inbox_socket::{wake_line_frames, wake_line_nonce};
 pub use registry::{RegistryEntry, registry_entry};
 pub use session_process::find_session_ancestor;
 pub(crate) use settings_files::{
@@ -26,3 +25,4 @@ pub(crate) use settings_files::{
 };
 pub use settings_files::{INBOX_POLICY_KEY, INBOX_POLICY_REFUSE, find_inbound_refusal};
 pub use versions::has_inbox;
+pub use wake_line::{wake_line_frames, wake_line_nonce};

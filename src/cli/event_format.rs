@@ -25,6 +25,7 @@ pub(super) fn event_text(
         "state.changed" => state_text(&by, event),
         kind if kind.starts_with("claim.") => claim_text(&by, event),
         kind if kind.starts_with("task.") => task_text(context, &by, event),
+        kind if kind.starts_with("key.") => key_text(&by, event),
         _ => other_text(&by, event),
     }
 }
@@ -270,6 +271,20 @@ fn task_text(context: &CliContext, by: &str, event: &Event) -> String {
             format!("{by} moved a task to {status}{assignee_note}: {title}  {id}")
         }
         _ => format!("{by} changed a task{assignee_note}: {title}  {id}"),
+    }
+}
+
+fn key_text(by: &str, event: &Event) -> String {
+    let (holder, name) = (data_text(event, "holder"), data_text(event, "name"));
+    let holder = match holder.as_str() {
+        "board" => "of a board".into(),
+        _ => format!("of the {holder} {}", bold_name(&name)),
+    };
+    let (scope, id) = (data_text(event, "scope"), event.subject.dimmed());
+    match event.kind.as_str() {
+        "key.created" => format!("{by} created a key {holder}, scope {scope}  {id}"),
+        "key.revoked" => format!("{by} revoked a key {holder}, scope {scope}  {id}"),
+        _ => other_text(by, event),
     }
 }
 

@@ -38,6 +38,8 @@ mod prior_answers;
 mod progress;
 mod question_json;
 mod reply;
+#[cfg(feature = "hub")]
+mod serve;
 mod staged_files;
 mod state;
 mod status;
@@ -100,6 +102,8 @@ enum Command {
     Task(task::TaskArgs),
     Events(events::EventsArgs),
     Status(status::StatusArgs),
+    #[cfg(feature = "hub")]
+    Serve(serve::ServeArgs),
     Quiet(throttle::QuietArgs),
     Pause(throttle::PauseArgs),
     Wall(wall::WallArgs),
@@ -157,6 +161,8 @@ fn dispatch(cli: Cli) -> CommandResult {
         Command::Wall(args) => wall::wall(&args, json),
         Command::Install(args) => install::install(&args, json),
         Command::Uninstall(args) => uninstall::uninstall(&args, json),
+        #[cfg(feature = "hub")]
+        Command::Serve(args) => serve::serve(&args, json),
         Command::Doctor(_) => doctor::doctor(json),
         Command::Demo(args) => demo::demo(&args, json),
         Command::DemoClient(_) => demo::client(),

@@ -12,7 +12,6 @@ mod inbox_waker;
 mod malformed_frames;
 mod pre_init_filter;
 mod process_lifecycle;
-mod progress;
 mod server;
 mod server_faults;
 mod session_state;

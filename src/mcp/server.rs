@@ -146,7 +146,7 @@ impl ServerHandler for MeshServer {
             context: &context,
         };
         let outcome = match (tool.handler)(request.arguments.unwrap_or_default()) {
-            Ok(operation) => call.run(operation).await,
+            Ok(operation) => tools::run_operation(&call, operation).await,
             Err(error) => Err(error),
         };
         Ok(result_of(outcome).into())

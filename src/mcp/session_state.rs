@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::claude_code;
 use crate::mesh::{JoinRequest, Mesh, MeshOptions, SessionHandle};
-use crate::model::{Error, PeerKind, Refusal, Result};
+use crate::model::{PeerKind, Refusal, Result};
 use crate::platform::id::WaitId;
 use crate::platform::isolation::MeshLocation;
 use crate::platform::lock;
@@ -18,14 +18,10 @@ use crate::platform::lock::LockGuard;
 use crate::platform::process;
 use crate::platform::process::{ProcessKey, ProcessStat};
 use crate::platform::project::Project;
-use crate::platform::{Clock, FaultKind, Moment, Settings, SystemClock};
-use crate::tools::CallContext;
+use crate::platform::{Clock, Moment, Settings, SystemClock};
+use crate::tools::{self, BUSY_TIMEOUT, CallContext};
 use crate::wake::WakeListener;
 
-/// How long a write may block the thread for the write lock; after that it is retried asynchronously.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(20);
-/// How long it is retried; a lock that is held longer is a fault.
-const BUSY_TIMEOUT_TOTAL: Duration = Duration::from_secs(15);
 /// The pauses before each search for the registry file. After the last one that is left to the first tool call.
 const SESSION_SEARCH_DELAYS_MS: [u64; 10] = [0, 15, 30, 60, 120, 250, 500, 1_000, 2_000, 5_000];
 
@@ -41,15 +37,6 @@ pub(super) struct Shared {
     waiting_call_count: watch::Sender<u32>,
     /// Waits that have ended but whose rows could not be deleted yet, for example because the disk is full.
     waits_to_end: Mutex<Vec<WaitId>>,
-}
-
-/// Counts a call as waiting until it is dropped.
-pub(super) struct WaitingCallGuard<'a>(&'a Shared);
-
-impl Drop for WaitingCallGuard<'_> {
-    fn drop(&mut self) {
-        self.0.waiting_call_count.send_modify(|count| *count -= 1);
-    }
 }
 
 /// What the server has opened and registered.
@@ -113,10 +100,15 @@ impl Shared {
         self.stdin_closed.clone()
     }
 
-    /// Counts a call as waiting.
-    pub(super) fn count_waiting_call(&self) -> WaitingCallGuard<'_> {
-        self.waiting_call_count.send_modify(|count| *count += 1);
-        WaitingCallGuard(self)
+    /// Counts a call that begins to wait, or that has ended its wait.
+    pub(super) fn count_waiting_call(&self, waits: bool) {
+        self.waiting_call_count.send_modify(|count| {
+            *count = if waits {
+                *count + 1
+            } else {
+                count.saturating_sub(1)
+            };
+        });
     }
 
     /// Returns the number of waiting calls.
@@ -210,23 +202,12 @@ impl Shared {
         in_same_session: bool,
         mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        let began_monotonic_ms = self.now().monotonic_ms;
-        let busy_timeout_ms = i64::try_from(BUSY_TIMEOUT_TOTAL.as_millis()).unwrap_or(i64::MAX);
-        loop {
-            let outcome = self
-                .session_state()
+        tools::retry_while_busy(&*self.clock, || {
+            self.session_state()
                 .register(self, client, in_same_session)
-                .and_then(&mut operation);
-            match outcome {
-                Err(Error::Fault(fault))
-                    if fault.kind == FaultKind::Busy
-                        && self.now().monotonic_ms - began_monotonic_ms < busy_timeout_ms =>
-                {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                outcome => return outcome,
-            }
-        }
+                .and_then(&mut operation)
+        })
+        .await
     }
 
     /// Registers as soon as the client is known to be a session. Gives up after some seconds: a client that is unknown then

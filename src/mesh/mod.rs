@@ -20,6 +20,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "hub")]
+mod access_key;
 mod blocking_wait;
 mod check_text;
 mod claim;
@@ -27,6 +29,8 @@ mod connection;
 mod context;
 mod erase;
 mod event;
+#[cfg(feature = "hub")]
+mod idempotency;
 mod liveness;
 mod member;
 mod memory;
@@ -43,6 +47,8 @@ mod task;
 mod wake;
 
 pub use crate::mesh::wake::inbox_attempts::{InboxSocketState, WakeLineStatus};
+#[cfg(feature = "hub")]
+pub use access_key::KeyDraft;
 pub use blocking_wait::{
     BlockingWait, PollResult, QueryWait, ReplyWait, ReplyWaitEnd, StopReason, ThreadDriver,
     WaitCondition, WaitOutcome, WaitQuery, WaitStep,
@@ -57,6 +63,8 @@ pub use claim::unnotified::Granted;
 pub use connection::Mesh;
 pub use erase::EraseOutcome;
 pub use event::{EventWait, ProjectEvent};
+#[cfg(feature = "hub")]
+pub use idempotency::{IdempotencyOutcome, IdempotentRequest};
 pub use member::Member;
 pub use memory::forget::MemorySelector;
 pub use memory::recall::Recall;

@@ -80,6 +80,10 @@ pub enum EventKind {
     TaskUpdated,
     /// A task was deleted.
     TaskDeleted,
+    /// An access key was created.
+    KeyCreated,
+    /// An access key was revoked.
+    KeyRevoked,
 }
 
 impl EventKind {
@@ -120,6 +124,8 @@ impl EventKind {
             Self::TaskCreated => "task.created",
             Self::TaskUpdated => "task.updated",
             Self::TaskDeleted => "task.deleted",
+            Self::KeyCreated => "key.created",
+            Self::KeyRevoked => "key.revoked",
         }
     }
 }

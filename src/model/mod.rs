@@ -4,6 +4,8 @@
 //! *Purpose:* what follows from values alone, such as the next step of a task, is decided here, once for all operations.
 //! *Why not otherwise:* a rule that needs no database can be tested by a function call.
 
+#[cfg(feature = "hub")]
+pub mod access_key;
 pub mod activity_summary;
 pub mod answer_similarity;
 pub mod claim;

@@ -32,6 +32,11 @@ impl PeerName {
         Ok(Self::from_ascii(&ascii))
     }
 
+    /// Returns whether a caller may have chosen this name: it is not one of a person or of a headless run.
+    pub fn is_chosen(&self) -> bool {
+        !self.0.contains(['@', '/'])
+    }
+
     /// Folds as the first versions did, which kept ASCII letters only. Peers that got such a name keep it.
     pub(crate) fn fold_ascii_only(text: &str) -> Self {
         Self::from_ascii(text)

@@ -71,3 +71,7 @@ id! {
     /// A task.
     TaskId
 }
+id! {
+    /// An access key.
+    KeyId
+}

@@ -30,34 +30,55 @@ pub struct MeshLocation {
 
 /// Returns the mesh of a canonical folder.
 pub fn mesh_location(settings: &Settings, folder: &Path) -> Result<MeshLocation, Fault> {
-    if let Some((database, from)) = &settings.database {
-        return Ok(MeshLocation {
-            name: "default".into(),
-            database: database.clone(),
-            decided_by: format!("MESH_DB_PATH in {from}"),
-        });
+    if settings.database.is_some() {
+        return Ok(default_location(settings));
     }
-    let path = config_path(settings);
     let best = mesh_folders(settings)?
         .into_iter()
         .filter(|(folder_prefix, _)| folder.starts_with(canonicalize_existing(folder_prefix)))
         .max_by_key(|(folder_prefix, _)| canonicalize_existing(folder_prefix).components().count());
     Ok(match best {
-        Some((folder, name)) => MeshLocation {
-            database: settings
-                .mesh_home
-                .join("meshes")
-                .join(&name)
-                .join("mesh.db"),
-            decided_by: format!("{} for {}", path.display(), folder.display()),
-            name,
-        },
-        None => MeshLocation {
-            name: "default".into(),
-            database: settings.mesh_home.join("mesh.db"),
-            decided_by: "the default".into(),
-        },
+        Some((folder, name)) => walled_location(settings, &folder, name),
+        None => default_location(settings),
     })
+}
+
+/// Returns the location of every mesh of the user, the default one first, whether or not its database exists.
+pub fn all_meshes(settings: &Settings) -> Result<Vec<MeshLocation>, Fault> {
+    let mut meshes = vec![default_location(settings)];
+    if settings.database.is_some() {
+        return Ok(meshes);
+    }
+    for (folder, name) in mesh_folders(settings)? {
+        if meshes.iter().all(|mesh| mesh.name != name) {
+            meshes.push(walled_location(settings, &folder, name));
+        }
+    }
+    Ok(meshes)
+}
+
+/// Returns the mesh of folders without a wall.
+fn default_location(settings: &Settings) -> MeshLocation {
+    let (database, decided_by) = match &settings.database {
+        Some((database, from)) => (database.clone(), format!("MESH_DB_PATH in {from}")),
+        None => (settings.mesh_home.join("mesh.db"), "the default".into()),
+    };
+    MeshLocation {
+        name: "default".into(),
+        database,
+        decided_by,
+    }
+}
+
+/// Returns the mesh `name`, which the wall around `folder` selects.
+fn walled_location(settings: &Settings, folder: &Path, name: String) -> MeshLocation {
+    let meshes = settings.mesh_home.join("meshes");
+    let config = config_path(settings);
+    MeshLocation {
+        database: meshes.join(&name).join("mesh.db"),
+        decided_by: format!("{} for {}", config.display(), folder.display()),
+        name,
+    }
 }
 
 /// Returns the folders with a mesh of their own, in the order of the file.

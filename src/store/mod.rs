@@ -10,7 +10,11 @@
 //! [`Store`] opens a database and runs transactions ([`Tx`]). Each file named after a table adds the statements on it to
 //! `Tx` and the types of its rows. Rows are read by column name.
 
+#[cfg(feature = "hub")]
+mod access_key;
 mod backup_files;
+#[cfg(feature = "hub")]
+mod board_link;
 mod busy_handler;
 mod claim;
 mod columns;
@@ -27,6 +31,8 @@ mod fencing_token;
 mod file_header;
 mod filesystem_check;
 mod fts_erase;
+#[cfg(feature = "hub")]
+mod idempotency;
 mod memory;
 mod memory_search;
 mod message;
@@ -50,6 +56,8 @@ mod transaction;
 mod wait;
 mod wal;
 
+#[cfg(feature = "hub")]
+pub(crate) use access_key::NewKey;
 pub use claim::{Claim, NewClaim};
 pub use connect::Options;
 pub use database::Store;

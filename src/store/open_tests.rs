@@ -15,6 +15,7 @@ const NEXT: Schema = Schema {
         CURRENT.migrations[0],
         CURRENT.migrations[1],
         CURRENT.migrations[2],
+        CURRENT.migrations[3],
         Migration {
             sql: "ALTER TABLE peer ADD COLUMN later TEXT",
         },
@@ -23,7 +24,7 @@ const NEXT: Schema = Schema {
 };
 const BREAKING: Schema = Schema {
     migrations: NEXT.migrations,
-    min_reader: 4,
+    min_reader: 5,
 };
 
 struct TestFolder(tempfile::TempDir);
@@ -150,7 +151,7 @@ fn foreign_or_newer_database_is_refused_and_unchanged() {
         (
             &newer,
             FaultKind::NewerSchema,
-            "has schema 4, this program knows up to 3",
+            "has schema 5, this program knows up to 4",
         ),
     ];
     for (content, kind, expected) in cases {

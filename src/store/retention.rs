@@ -9,6 +9,8 @@ use crate::platform::id::PeerId;
 /// Rows of each kind that one call deletes at most.
 const ROWS_MAX: i64 = 1_000;
 
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
 /// How many rows of each kind a sweep removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reclaimed {
@@ -30,6 +32,10 @@ pub struct Reclaimed {
     pub tasks: usize,
     /// Peers whose project folder no longer exists.
     pub mailboxes: usize,
+    /// Access keys that expired or were revoked, and used or expired sign-in links of the board.
+    pub keys: usize,
+    /// Results kept for requests that repeat their idempotency key.
+    pub requests: usize,
 }
 
 impl std::ops::AddAssign for Reclaimed {
@@ -44,6 +50,8 @@ impl std::ops::AddAssign for Reclaimed {
             memories,
             tasks,
             mailboxes,
+            keys,
+            requests,
         } = other;
         self.questions += questions;
         self.events += events;
@@ -54,6 +62,8 @@ impl std::ops::AddAssign for Reclaimed {
         self.memories += memories;
         self.tasks += tasks;
         self.mailboxes += mailboxes;
+        self.keys += keys;
+        self.requests += requests;
     }
 }
 
@@ -95,10 +105,44 @@ impl Tx<'_> {
             messages: self.delete_expired_messages(before_ms)?,
             claims: 0,
             mailboxes: 0,
+            keys: self.delete_ended_keys(before_ms)?,
+            requests: self.delete_old_requests()?,
             tasks: delete(
                 "DELETE FROM task WHERE rowid IN (SELECT rowid FROM task WHERE ended_at_ms < ?1 LIMIT ?2)",
             )?,
         })
+    }
+
+    /// Deletes keys that ended before `before_ms`, and links that expired a day ago.
+    fn delete_ended_keys(&self, before_ms: i64) -> rusqlite::Result<usize> {
+        if !self.schema_at_least(4) {
+            return Ok(0);
+        }
+        let keys = self
+            .sql
+            .prepare_cached(
+                "DELETE FROM access_key WHERE id IN (SELECT id FROM access_key WHERE coalesce(revoked_at_ms, expires_at_ms) < ?1 LIMIT ?2)",
+            )?
+            .execute(params![before_ms, ROWS_MAX])?;
+        let links = self
+            .sql
+            .prepare_cached(
+                "DELETE FROM board_link WHERE hash IN (SELECT hash FROM board_link WHERE expires_at_ms < ?1 LIMIT ?2)",
+            )?
+            .execute(params![self.now.wall_ms - DAY_MS, ROWS_MAX])?;
+        Ok(keys + links)
+    }
+
+    /// Deletes the results of requests that were made a day ago. There may be many of them, so more are deleted at once.
+    fn delete_old_requests(&self) -> rusqlite::Result<usize> {
+        if !self.schema_at_least(4) {
+            return Ok(0);
+        }
+        self.sql
+            .prepare_cached(
+                "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE at_ms < ?1 LIMIT ?2)",
+            )?
+            .execute(params![self.now.wall_ms - DAY_MS, 10 * ROWS_MAX])
     }
 
     /// Deletes messages that have expired by the time their sender set, and those older than `before_ms`. Ids grow with time,

@@ -29,6 +29,9 @@ pub(super) const CURRENT: Schema = Schema {
         Migration {
             sql: include_str!("schema/0003_memory_tasks.sql"),
         },
+        Migration {
+            sql: include_str!("schema/0004_access_keys.sql"),
+        },
     ],
     min_reader: 1,
 };

@@ -2,7 +2,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::platform::id::{
-    ClaimId, MemoryId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId,
+    ClaimId, KeyId, MemoryId, MessageId, PeerId, QuestionId, SessionId, TaskId, WaitId,
 };
 
 macro_rules! impl_sql_for_ids {
@@ -20,5 +20,5 @@ macro_rules! impl_sql_for_ids {
     )*};
 }
 impl_sql_for_ids!(
-    PeerId, SessionId, QuestionId, MessageId, ClaimId, MemoryId, WaitId, TaskId
+    PeerId, SessionId, QuestionId, MessageId, ClaimId, MemoryId, WaitId, TaskId, KeyId
 );

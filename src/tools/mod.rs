@@ -7,6 +7,8 @@
 pub mod output;
 
 #[cfg(feature = "server")]
+mod all_tools;
+#[cfg(feature = "server")]
 mod argument_error;
 #[cfg(feature = "server")]
 mod arguments;
@@ -15,9 +17,9 @@ mod ask;
 #[cfg(feature = "server")]
 mod ask_result;
 #[cfg(feature = "server")]
-mod call;
+mod async_driver;
 #[cfg(feature = "server")]
-mod catalog;
+mod call;
 #[cfg(feature = "server")]
 mod claim;
 #[cfg(feature = "server")]
@@ -52,9 +54,11 @@ mod status;
 mod task;
 
 #[cfg(feature = "server")]
-pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall};
+pub use all_tools::{INSTRUCTIONS, entries, find};
 #[cfg(feature = "server")]
-pub use catalog::{INSTRUCTIONS, entries, find};
+pub use async_driver::{AsyncCaller, BUSY_TIMEOUT, retry_while_busy, run_operation};
+#[cfg(feature = "server")]
+pub use call::{CallContext, Operation, ProgressReport, Step, ToolCall};
 #[cfg(feature = "server")]
 pub use entry::{Effect, JsonObject, ToolEntry};
 #[cfg(feature = "server")]

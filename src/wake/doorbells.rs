@@ -117,7 +117,8 @@ impl Doorbells {
         }
     }
 
-    fn doorbell_folder(&self, session: SessionId) -> PathBuf {
+    /// Returns the folder that is watched for the doorbell of a session.
+    pub(super) fn doorbell_folder(&self, session: SessionId) -> PathBuf {
         self.folder.join("bells").join(session.to_string())
     }
 }

@@ -13,6 +13,8 @@
 mod doorbells;
 mod listener;
 mod polling;
+#[cfg(feature = "hub")]
+mod shared_listener;
 mod signal;
 #[cfg(feature = "watcher")]
 mod watcher;
@@ -20,6 +22,8 @@ mod watcher;
 pub use doorbells::Doorbells;
 pub use listener::{ListenerKind, WakeListener};
 pub use polling::Polling;
+#[cfg(feature = "hub")]
+pub use shared_listener::SharedListener;
 pub use signal::WakeSignal;
 #[cfg(feature = "watcher")]
 pub use watcher::Watcher;

@@ -1,7 +1,7 @@
 //! Finds import cycles between siblings: files and folders that have the same parent.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::imports::{Crate, ModulePath, Usage};
+use super::resolve_imports::{Crate, ModulePath, Usage};
 
 /// Which sibling uses which, with one place as an example. A folder's own items are the node `<folder>/mod`.
 pub(super) type Edges = BTreeMap<String, BTreeMap<String, Usage>>;

@@ -9,7 +9,7 @@ use crate::mesh::context::WriteContext;
 use crate::mesh::peer::dead_sessions::find_live_session_recording_deaths;
 use crate::mesh::peer::join_request::JoinRequest;
 use crate::mesh::peer::naming::{first_free_name, folders_above, preferred_name, qualified_name};
-use crate::model::{Liveness, PeerKind, PeerName, Result};
+use crate::model::{Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::platform::project::Project;
 use crate::store::{NewPeer, Peer};
 
@@ -18,6 +18,9 @@ pub(in crate::mesh) fn find_or_create_peer(
     request: &JoinRequest,
     missing_folders: &[String],
 ) -> Result<Peer> {
+    if let Some(name) = &request.named_peer {
+        return find_or_create_named_peer(write, name);
+    }
     match (request.kind, &request.project) {
         (PeerKind::Session, Some(project)) => {
             find_or_create_project_peer(write, request, project, missing_folders)
@@ -35,6 +38,23 @@ pub(in crate::mesh) fn find_or_create_peer(
             create_peer(write, &peer_without_project(PeerKind::Run, &name, &base))
         }
     }
+}
+
+/// Returns the peer of that name, whatever sessions are registered there, or a new one without a project. Refuses the peers
+/// of persons and of headless runs.
+fn find_or_create_named_peer(write: &mut WriteContext, name: &PeerName) -> Result<Peer> {
+    let kind = match write.tx.find_peer_by_name(name.as_str())? {
+        Some(peer) if peer.kind == PeerKind::Session => return Ok(peer),
+        None if name.is_chosen() => {
+            return create_peer(write, &peer_without_project(PeerKind::Session, name, name));
+        }
+        Some(peer) => peer.kind.as_str(),
+        None => "person or a run",
+    };
+    Err(Refusal::conflict(format!(
+        "\"{name}\" is the name of a {kind}; a session registers at a peer of a session"
+    ))
+    .into())
 }
 
 /// Returns the earlier peer of a resumed session if it is free, else the free peer with the lowest seat, else a new

@@ -2,7 +2,7 @@
 use std::path::Path;
 
 use crate::claude_code::RegistryEntry;
-use crate::model::PeerKind;
+use crate::model::{PeerKind, PeerName};
 use crate::platform::process::{self, ProcessKey};
 use crate::platform::project::Project;
 use crate::platform::{Fault, Settings};
@@ -18,6 +18,9 @@ pub struct JoinRequest {
     pub kind: PeerKind,
     /// The project; a person needs none.
     pub project: Option<Project>,
+    /// The peer to register at, by its name or an earlier one, whether or not other sessions are registered there. A missing
+    /// one is created without a project. For a session only; `project` is not used then.
+    pub named_peer: Option<PeerName>,
     /// The client, for example `claude-code 2.1.329`.
     pub agent: Option<String>,
     /// Claude Code's own id of the session.
@@ -52,6 +55,7 @@ impl JoinRequest {
             instance: 0,
             kind,
             project,
+            named_peer: None,
             agent: None,
             client_session: None,
             given_name: None,

@@ -36,7 +36,7 @@ impl Mesh {
         let Some(project) = request
             .project
             .as_ref()
-            .filter(|_| request.kind == PeerKind::Session)
+            .filter(|_| request.kind == PeerKind::Session && request.named_peer.is_none())
         else {
             return Ok(Vec::new());
         };
@@ -200,18 +200,15 @@ fn register(
         headless: request.headless,
         has_server: request.has_server,
     };
-    if let Some(project) = request
+    let project = request
         .project
         .as_ref()
-        .filter(|_| peer.kind == PeerKind::Session)
-    {
+        .filter(|_| peer.kind == PeerKind::Session && request.named_peer.is_none());
+    if let Some(project) = project {
         sync_project_details(write, &peer, project, existing_session.is_none())?;
     }
     if existing_session.is_none() && peer.kind == PeerKind::Session && write.tx.schema_at_least(2) {
-        let topics = request
-            .project
-            .as_ref()
-            .map(|project| project.file.topics.as_slice());
+        let topics = project.map(|project| project.file.topics.as_slice());
         subscribe_project_topics(write, peer.id, topics.unwrap_or_default())?;
     }
     let session = if let Some(session) = &existing_session {

@@ -1,0 +1,102 @@
+//! The refusal of a request: an HTTP status and the error object of the tools.
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::model::{Error, Refusal};
+use crate::platform::FaultKind;
+use crate::tools;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    body: Value,
+    /// In seconds.
+    retry_after: Option<u64>,
+}
+
+impl ApiError {
+    /// Returns a refusal that no tool has: of the request itself.
+    pub(super) fn new(status: StatusCode, code: &str, message: &str, hint: &str) -> Self {
+        Self {
+            status,
+            body: json!({ "error": { "code": code, "message": message, "hint": hint } }),
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn unauthorized(message: &str) -> Self {
+        let hint = "Send `Authorization: Bearer KEY`; `claude-mesh key create` makes a key.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message, hint)
+    }
+
+    pub(super) fn forbidden(message: &str, hint: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message, hint)
+    }
+
+    pub(super) fn not_found(message: &str) -> Self {
+        let hint = "See /v1/openapi.json for the routes.";
+        Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
+    }
+
+    /// Tells the client to try again after so many seconds.
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Returns the error object.
+    pub(super) fn body(&self) -> &Value {
+        &self.body
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self {
+            status: status_of(&error),
+            body: tools::error_body(&error),
+            retry_after: None,
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Error::from(refusal).into()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// Returns the HTTP status of an error; each code has one.
+fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::Fault(fault) if fault.kind == FaultKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Error::Refused(refusal) => match refusal.code() {
+            "unknown_peer" | "not_found" => StatusCode::NOT_FOUND,
+            "ambiguous_peer" | "conflict" => StatusCode::CONFLICT,
+            "not_yours" => StatusCode::FORBIDDEN,
+            "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            "secret" => StatusCode::UNPROCESSABLE_ENTITY,
+            "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
+            "unsupported" => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::BAD_REQUEST,
+        },
+    }
+}

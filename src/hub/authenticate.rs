@@ -1,0 +1,63 @@
+//! Finds the caller of a request by its key, and refuses requests without a valid one.
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::hub::api_error::ApiError;
+use crate::hub::caller::Caller;
+use crate::hub::hub_mesh::HubMesh;
+use crate::hub::mesh_path::NamedMesh;
+use crate::hub::state::Hub;
+use crate::model::access_key::{AccessKey, KeyHolder, KeyProblem};
+
+/// Adds the [`Caller`] to a request, as an extension.
+pub(super) async fn authenticate(
+    State(hub): State<Arc<Hub>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let named = request.extensions().get::<NamedMesh>().cloned();
+    let caller = find_caller(&hub, request.headers(), named).await?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+async fn find_caller(
+    hub: &Hub,
+    headers: &HeaderMap,
+    named: Option<NamedMesh>,
+) -> Result<Caller, ApiError> {
+    let text = bearer(headers).ok_or_else(|| ApiError::unauthorized("the request has no key"))?;
+    let (key, own_mesh) = find_key(hub, text).await?;
+    let mesh = match named {
+        None => own_mesh,
+        Some(NamedMesh(name)) if name == own_mesh.location.name => own_mesh,
+        Some(NamedMesh(name)) if key.holder == KeyHolder::Board => hub
+            .mesh(&name)?
+            .ok_or_else(|| ApiError::not_found(&format!("no mesh called {name:?}")))?,
+        Some(_) => return Err(ApiError::not_found("the key belongs to another mesh")),
+    };
+    Caller::new(hub, mesh, key)
+}
+
+/// Returns the key of this text and its mesh.
+async fn find_key(hub: &Hub, text: &str) -> Result<(AccessKey, Arc<HubMesh>), ApiError> {
+    let mut problem = KeyProblem::Unknown;
+    for mesh in hub.meshes()? {
+        match mesh.with_mesh(|mesh| mesh.verify_key(text)).await? {
+            Ok(key) => return Ok((key, mesh)),
+            Err(KeyProblem::Unknown) => {}
+            Err(other) => problem = other,
+        }
+    }
+    Err(ApiError::unauthorized(&problem.to_string()))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}

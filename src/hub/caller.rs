@@ -1,0 +1,169 @@
+//! The caller of a request: its key, its mesh and its session, and the tool calls it makes.
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::hub::api_error::ApiError;
+use crate::hub::hub_mesh::HubMesh;
+use crate::hub::hub_session::{HubSession, Speaker};
+use crate::hub::state::Hub;
+use crate::mesh::StopReason;
+use crate::model::Result;
+use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
+use crate::platform::Moment;
+use crate::platform::id::WaitId;
+use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step};
+
+/// Who makes a request.
+#[derive(Clone)]
+pub(super) struct Caller {
+    key: AccessKey,
+    mesh: Arc<HubMesh>,
+    session: Arc<HubSession>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Caller {
+    pub(super) fn new(
+        hub: &Hub,
+        mesh: Arc<HubMesh>,
+        key: AccessKey,
+    ) -> std::result::Result<Self, ApiError> {
+        let speaker = match &key.holder {
+            KeyHolder::Board => Speaker::Person,
+            KeyHolder::Peer(_) if key.scope == KeyScope::Admin => Speaker::Person,
+            KeyHolder::Peer(name) => Speaker::Peer(name.clone()),
+            KeyHolder::Host(_) => {
+                return Err(ApiError::forbidden(
+                    "the key of a host speaks for no peer",
+                    "Use the key of a peer.",
+                ));
+            }
+        };
+        let home = hub.settings().mesh_home.to_string_lossy();
+        let folder = key.project.as_deref().unwrap_or(&home);
+        let session = mesh.session(&speaker, folder)?;
+        Ok(Self {
+            key,
+            mesh,
+            session,
+            stopping: hub.stopping(),
+        })
+    }
+
+    pub(super) fn key(&self) -> &AccessKey {
+        &self.key
+    }
+
+    pub(super) fn mesh(&self) -> &Arc<HubMesh> {
+        &self.mesh
+    }
+
+    pub(super) fn session(&self) -> &Arc<HubSession> {
+        &self.session
+    }
+
+    /// Refuses a caller whose key has a lower scope.
+    pub(super) fn require(&self, scope: KeyScope) -> std::result::Result<(), ApiError> {
+        if self.key.scope >= scope {
+            return Ok(());
+        }
+        let message = format!(
+            "the key has the scope \"{}\"; this needs \"{}\"",
+            self.key.scope.as_str(),
+            scope.as_str()
+        );
+        let hint = "Use a key that `claude-mesh key create --scope` made with that scope.";
+        Err(ApiError::forbidden(&message, hint))
+    }
+
+    /// Calls a tool and returns its result.
+    pub(super) async fn call_tool(
+        &self,
+        name: &str,
+        arguments: JsonObject,
+    ) -> std::result::Result<Value, ApiError> {
+        let tool = tools::find(name).expect("routes name tools that exist");
+        let reads = matches!(tool.effect, Effect::Reads);
+        self.require(if reads {
+            KeyScope::Read
+        } else {
+            KeyScope::Write
+        })?;
+        Ok(self.run((tool.handler)(arguments)?).await?)
+    }
+
+    /// Runs an operation to its end.
+    pub(super) async fn run(&self, operation: Operation) -> Result<Value> {
+        let _in_use = CallGuard::begin(self);
+        tools::run_operation(self, operation).await
+    }
+}
+
+/// A call that runs: the session keeps its lease until it ends, also if the client vanishes.
+struct CallGuard<'a>(&'a Caller);
+
+impl<'a> CallGuard<'a> {
+    fn begin(caller: &'a Caller) -> Self {
+        caller.session.count_call(true);
+        Self(caller)
+    }
+}
+
+impl Drop for CallGuard<'_> {
+    fn drop(&mut self) {
+        self.0.session.touch(self.0.mesh.now());
+        self.0.session.count_call(false);
+        self.0.mesh.call_ended();
+    }
+}
+
+impl AsyncCaller for Caller {
+    fn now(&self) -> Moment {
+        self.mesh.now()
+    }
+
+    async fn first_step(&self, operation: &mut Operation) -> Result<Step> {
+        let step = |mut call: tools::CallContext<'_>| operation.step(&mut call);
+        self.mesh.in_session(&self.session, true, step).await
+    }
+
+    async fn next_step(&self, operation: &mut Operation) -> Result<Step> {
+        let step = |mut call: tools::CallContext<'_>| operation.step(&mut call);
+        self.mesh.in_session(&self.session, false, step).await
+    }
+
+    fn doorbell_signals(&self) -> watch::Receiver<u64> {
+        self.session.signals()
+    }
+
+    fn poll_interval(&self) -> Duration {
+        self.mesh.poll_interval()
+    }
+
+    async fn stopped(&self) -> StopReason {
+        let mut stopping = self.stopping.clone();
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        StopReason::Expired
+    }
+
+    fn wants_progress(&self) -> bool {
+        false
+    }
+
+    async fn send_progress(&self, _: u32, _: String) {}
+
+    fn wait_began(&self) {}
+
+    fn wait_ended(&self, row: Option<WaitId>) {
+        if let Some(row) = row {
+            self.mesh.queue_wait_to_end(row);
+        }
+    }
+
+    async fn delete_ended_waits(&self) {
+        self.mesh.delete_ended_waits().await;
+    }
+}

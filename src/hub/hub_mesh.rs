@@ -1,0 +1,278 @@
+//! One mesh of the hub: its open database and the sessions of the callers.
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::hub::hub_session::{HubSession, Speaker};
+use crate::mesh::{JoinRequest, Mesh, MeshOptions};
+use crate::model::{PeerKind, Result};
+use crate::platform::id::WaitId;
+use crate::platform::isolation::MeshLocation;
+use crate::platform::project::Project;
+use crate::platform::{Clock, Moment, Settings, SystemClock, process};
+use crate::tools::{self, BUSY_TIMEOUT, CallContext};
+use crate::wake::SharedListener;
+
+/// How long the end of a session waits for the write lock at most.
+const UNREGISTER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// One open mesh with the sessions of its callers.
+pub(super) struct HubMesh {
+    pub(super) location: MeshLocation,
+    settings: Settings,
+    clock: Arc<SystemClock>,
+    started: Moment,
+    mesh: Mutex<Mesh>,
+    sessions: Mutex<HashMap<Speaker, Arc<HubSession>>>,
+    listener: SharedListener,
+    next_instance: AtomicU32,
+    waits_to_end: Mutex<Vec<WaitId>>,
+    /// Notified when a session begins, ends a call, or a wait is left to end: the maintenance task looks then.
+    changed: Notify,
+}
+
+impl HubMesh {
+    /// Opens a mesh and starts its maintenance.
+    pub(super) fn open(
+        location: &MeshLocation,
+        settings: &Settings,
+        clock: Arc<SystemClock>,
+    ) -> Result<Arc<Self>> {
+        let options = MeshOptions::from_settings(settings).lock_timeout(BUSY_TIMEOUT);
+        let mesh = Mesh::open_with(&location.database, clock.clone(), &options)?;
+        Ok(Arc::new_cyclic(|this| {
+            let sessions = this.clone();
+            let on_wake = move |session| {
+                if let Some(mesh) = std::sync::Weak::<Self>::upgrade(&sessions) {
+                    mesh.signal(session);
+                }
+            };
+            let listener = SharedListener::new(mesh.doorbells().clone(), settings.polling, on_wake);
+            tokio::spawn(maintain(this.clone()));
+            Self {
+                location: location.clone(),
+                settings: settings.clone(),
+                started: clock.now(),
+                clock,
+                mesh: Mutex::new(mesh),
+                sessions: Mutex::default(),
+                listener,
+                next_instance: AtomicU32::new(1),
+                waits_to_end: Mutex::default(),
+                changed: Notify::new(),
+            }
+        }))
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Returns the longest time between two polls of a waiting call.
+    pub(super) fn poll_interval(&self) -> Duration {
+        self.listener.poll_interval()
+    }
+
+    /// Runs an operation of the mesh that needs no session, and repeats it while the file is locked.
+    pub(super) async fn with_mesh<T>(
+        &self,
+        mut operation: impl FnMut(&mut Mesh) -> Result<T>,
+    ) -> Result<T> {
+        tools::retry_while_busy(&*self.clock, || {
+            let mut mesh = self.lock();
+            mesh.reopen_if_replaced()?;
+            operation(&mut mesh)
+        })
+        .await
+    }
+
+    /// Returns the session of a speaker. It registers with its first call.
+    pub(super) fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
+        if let Some(session) = self.sessions().get(speaker) {
+            return Ok(Arc::clone(session));
+        }
+        let project = Project::of(folder.as_ref(), &self.settings)?;
+        let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
+        let session = Arc::new(HubSession::new(speaker.clone(), project, instance));
+        self.sessions()
+            .insert(speaker.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Runs one step as a session, and repeats it while the file is locked. With `registers` a session that is not
+    /// registered, or not any more, is registered first.
+    pub(super) async fn in_session<T>(
+        &self,
+        session: &HubSession,
+        registers: bool,
+        mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
+    ) -> Result<T> {
+        session.touch(self.now());
+        tools::retry_while_busy(&*self.clock, || {
+            let mut mesh = self.lock();
+            if registers {
+                self.register(&mut mesh, session)?;
+            }
+            let me = session.handle()?;
+            operation(CallContext {
+                mesh: &mut mesh,
+                me,
+                location: &self.location,
+                project: session.project(),
+                wake: self.listener.kind().as_str(),
+                uptime_seconds: (self.now().monotonic_ms - self.started.monotonic_ms) / 1000,
+            })
+        })
+        .await
+    }
+
+    /// Registers a session unless it is registered: the first call, the file was replaced, or the session was ended.
+    fn register(&self, mesh: &mut Mesh, session: &HubSession) -> Result<()> {
+        let replaced = mesh.reopen_if_replaced()?;
+        if !replaced
+            && let Ok(handle) = session.handle()
+            && let Some(handle) = mesh.refresh(&handle)?
+        {
+            return session.set_handle(handle, mesh.doorbells());
+        }
+        if let Some(earlier) = session.take_handle() {
+            self.listener.remove(earlier.session);
+        }
+        let request = self.join_request(session);
+        let handle = mesh.register(&request)?;
+        self.listener.add(handle.session)?;
+        session.set_handle(handle, mesh.doorbells())?;
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn join_request(&self, session: &HubSession) -> JoinRequest {
+        let process = process::this_process();
+        let mut request = match session.speaker() {
+            Speaker::Person => JoinRequest::of(process, PeerKind::Person, None),
+            Speaker::Peer(name) => {
+                let mut request = JoinRequest::of(process, PeerKind::Session, None);
+                request.named_peer = Some(name.clone());
+                request
+            }
+        };
+        request.agent = Some(session.speaker().agent().to_owned());
+        request.has_server = true;
+        request.instance(session.instance())
+    }
+
+    /// Takes note that a wait has ended whose row must be deleted.
+    pub(super) fn queue_wait_to_end(&self, wait: WaitId) {
+        self.waits().push(wait);
+        self.changed.notify_one();
+    }
+
+    /// Tells the maintenance task that a call has ended.
+    pub(super) fn call_ended(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Deletes the rows of waits that have ended: a session with such a row counts as waiting, and is not woken.
+    pub(super) async fn delete_ended_waits(&self) {
+        loop {
+            let Some(wait) = self.waits().last().copied() else {
+                return;
+            };
+            if self.with_mesh(|mesh| mesh.cancel_wait(wait)).await.is_err() {
+                return;
+            }
+            self.waits().retain(|queued| *queued != wait);
+        }
+    }
+
+    /// Ends the sessions whose lease has ended. Returns the time until the next lease ends, `None` if there is none.
+    fn end_expired_sessions(&self) -> Option<Duration> {
+        let now = self.now();
+        let mut next_ms = None;
+        let mut expired = Vec::new();
+        self.sessions()
+            .retain(|_, session| match session.lease_ends_in_ms(&now) {
+                Some(ms) if ms <= 0 => {
+                    expired.push(Arc::clone(session));
+                    false
+                }
+                left_ms => {
+                    next_ms = [next_ms, left_ms].into_iter().flatten().min();
+                    true
+                }
+            });
+        for session in expired {
+            self.unregister(&session, "its lease has ended");
+        }
+        next_ms.map(|ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+    }
+
+    /// Ends all sessions, because the hub ends.
+    pub(super) fn unregister_all(&self, reason: &str) {
+        let sessions: Vec<_> = self
+            .sessions()
+            .drain()
+            .map(|(_, session)| session)
+            .collect();
+        for session in sessions {
+            self.unregister(&session, reason);
+        }
+    }
+
+    fn unregister(&self, session: &HubSession, reason: &str) {
+        let Some(handle) = session.take_handle() else {
+            return;
+        };
+        self.listener.remove(handle.session);
+        let mut mesh = self.lock();
+        mesh.set_lock_timeout(UNREGISTER_BUSY_TIMEOUT);
+        // If it fails, the next reader finds that the process of the session has ended.
+        let _ = mesh.unregister(handle.session, reason);
+        mesh.set_lock_timeout(BUSY_TIMEOUT);
+    }
+
+    /// Wakes the calls of a session whose doorbell was written; of all sessions if it is not known which.
+    fn signal(&self, session: Option<crate::platform::id::SessionId>) {
+        for candidate in self.sessions().values() {
+            if session.is_none() || candidate.id() == session {
+                candidate.signal();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mesh> {
+        self.mesh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Speaker, Arc<HubSession>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Vec<WaitId>> {
+        self.waits_to_end
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Deletes ended waits and ends sessions whose lease has ended, for as long as the mesh is open. Sleeps while there is
+/// nothing to do.
+async fn maintain(mesh: std::sync::Weak<HubMesh>) {
+    loop {
+        let Some(mesh) = mesh.upgrade() else {
+            return;
+        };
+        mesh.delete_ended_waits().await;
+        let next = mesh.end_expired_sessions();
+        let changed = mesh.changed.notified();
+        match next {
+            None => changed.await,
+            Some(pause) => {
+                let _ = tokio::time::timeout(pause, changed).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The session of one caller of the hub: a peer by its key, or the person by a board.
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::mesh::SessionHandle;
+use crate::model::{PeerName, Refusal, Result};
+use crate::platform::Moment;
+use crate::platform::id::SessionId;
+use crate::platform::lock::{self, LockGuard};
+use crate::platform::project::Project;
+use crate::wake::Doorbells;
+
+/// How long a session lives after its last request unless its peer says otherwise, in milliseconds.
+const TTL_MS: i64 = 60_000;
+/// How much longer it lives before it is unregistered, in milliseconds.
+const GRACE_MS: i64 = 30_000;
+
+/// As whom a caller acts. All keys of one peer share one session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Speaker {
+    Peer(PeerName),
+    /// The user, at a board.
+    Person,
+}
+
+impl Speaker {
+    /// Returns what the session is registered as its client.
+    pub(super) fn agent(&self) -> &'static str {
+        match self {
+            Self::Peer(_) => "http",
+            Self::Person => "board",
+        }
+    }
+}
+
+/// The session of one caller.
+pub(super) struct HubSession {
+    speaker: Speaker,
+    project: Project,
+    instance: u32,
+    registration: Mutex<Registration>,
+    signals: watch::Sender<u64>,
+    last_request_monotonic_ms: AtomicI64,
+    ttl_ms: AtomicI64,
+    /// Calls that run and streams that listen.
+    in_use: AtomicUsize,
+    /// Streams that listen. A person can be asked while one is open.
+    listeners: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Registration {
+    handle: Option<SessionHandle>,
+    lock: Option<LockGuard>,
+}
+
+impl HubSession {
+    pub(super) fn new(speaker: Speaker, project: Project, instance: u32) -> Self {
+        Self {
+            speaker,
+            project,
+            instance,
+            registration: Mutex::default(),
+            signals: watch::Sender::new(0),
+            last_request_monotonic_ms: AtomicI64::new(i64::MAX),
+            ttl_ms: AtomicI64::new(TTL_MS),
+            in_use: AtomicUsize::new(0),
+            listeners: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn speaker(&self) -> &Speaker {
+        &self.speaker
+    }
+
+    pub(super) fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Returns the number that distinguishes this session from others of the hub's process.
+    pub(super) fn instance(&self) -> u32 {
+        self.instance
+    }
+
+    /// Returns the registered session; refuses if it is not registered, or not any more.
+    pub(super) fn handle(&self) -> Result<SessionHandle> {
+        self.registration().handle.clone().ok_or_else(|| {
+            Refusal::conflict("the session of this call has ended; call again").into()
+        })
+    }
+
+    /// Returns the id of the registered session.
+    pub(super) fn id(&self) -> Option<SessionId> {
+        self.registration()
+            .handle
+            .as_ref()
+            .map(|handle| handle.session)
+    }
+
+    /// Records the registration, and takes the lock by which others see that it can be asked. A person can be asked only
+    /// while a board is open.
+    pub(super) fn set_handle(&self, handle: SessionHandle, doorbells: &Doorbells) -> Result<()> {
+        let mut registration = self.registration();
+        let askable = self.speaker != Speaker::Person || self.listeners.load(Ordering::Relaxed) > 0;
+        if !askable {
+            registration.lock = None;
+        } else if registration.lock.is_none() {
+            registration.lock = lock::acquire(&doorbells.lock_path(handle.session))?;
+        }
+        registration.handle = Some(handle);
+        Ok(())
+    }
+
+    /// Ends the registration and returns it.
+    pub(super) fn take_handle(&self) -> Option<SessionHandle> {
+        let mut registration = self.registration();
+        registration.lock = None;
+        registration.handle.take()
+    }
+
+    /// Returns the doorbell signals of this session.
+    pub(super) fn signals(&self) -> watch::Receiver<u64> {
+        self.signals.subscribe()
+    }
+
+    /// Wakes the calls of this session.
+    pub(super) fn signal(&self) {
+        self.signals.send_modify(|count| *count += 1);
+    }
+
+    /// Takes note of a request: the lease begins again.
+    pub(super) fn touch(&self, now: Moment) {
+        self.last_request_monotonic_ms
+            .store(now.monotonic_ms, Ordering::Relaxed);
+    }
+
+    /// Changes how long the lease lasts after a request, in milliseconds.
+    pub(super) fn set_ttl_ms(&self, ttl_ms: i64) {
+        self.ttl_ms.store(ttl_ms, Ordering::Relaxed);
+    }
+
+    /// Counts a call that begins or ends. A session in use keeps its lease.
+    pub(super) fn count_call(&self, begins: bool) {
+        if begins {
+            self.in_use.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.in_use.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a stream that begins or ends to listen. Returns how many listen now.
+    pub(super) fn count_listener(&self, begins: bool) -> usize {
+        self.count_call(begins);
+        if begins {
+            self.listeners.fetch_add(1, Ordering::Relaxed) + 1
+        } else {
+            self.listeners.fetch_sub(1, Ordering::Relaxed) - 1
+        }
+    }
+
+    /// Returns in how many milliseconds the lease ends; `None` while a call runs or a stream listens.
+    pub(super) fn lease_ends_in_ms(&self, now: &Moment) -> Option<i64> {
+        if self.in_use.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let last_ms = self.last_request_monotonic_ms.load(Ordering::Relaxed);
+        let lease_ms = self.ttl_ms.load(Ordering::Relaxed) + GRACE_MS;
+        Some(last_ms.saturating_add(lease_ms) - now.monotonic_ms)
+    }
+
+    fn registration(&self) -> MutexGuard<'_, Registration> {
+        self.registration
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

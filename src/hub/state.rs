@@ -1,0 +1,108 @@
+//! The state that all requests of one hub share: its settings and the meshes it has opened.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::hub::hub_mesh::HubMesh;
+use crate::model::Result;
+use crate::platform::isolation::{self, MeshLocation};
+use crate::platform::{Clock, Moment, Settings, SystemClock};
+
+/// One running hub.
+pub(super) struct Hub {
+    settings: Settings,
+    clock: Arc<SystemClock>,
+    started: Moment,
+    meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Hub {
+    pub(super) fn new(settings: Settings) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        Self {
+            settings,
+            started: clock.now(),
+            clock,
+            meshes: Mutex::default(),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Returns how long this hub has run, in seconds.
+    pub(super) fn uptime_seconds(&self) -> i64 {
+        (self.now().monotonic_ms - self.started.monotonic_ms) / 1000
+    }
+
+    /// Returns the flag that is set when the hub stops: waiting calls and streams end then.
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// Ends waiting calls and streams.
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Returns the meshes of the user whose database exists, the default one first. It need not exist.
+    pub(super) fn locations(&self) -> Result<Vec<MeshLocation>> {
+        let mut locations = isolation::all_meshes(&self.settings)?;
+        locations.retain(|location| location.name == "default" || location.database.exists());
+        Ok(locations)
+    }
+
+    /// Returns the default mesh. Creates its file if it does not exist.
+    pub(super) fn default_mesh(&self) -> Result<Arc<HubMesh>> {
+        let location = self.locations()?.swap_remove(0);
+        self.open(&location)
+    }
+
+    /// Returns the mesh of this name, if there is one.
+    pub(super) fn mesh(&self, name: &str) -> Result<Option<Arc<HubMesh>>> {
+        if let Some(mesh) = self.opened().get(name) {
+            return Ok(Some(Arc::clone(mesh)));
+        }
+        let locations = self.locations()?;
+        let location = locations.iter().find(|location| location.name == name);
+        location.map(|location| self.open(location)).transpose()
+    }
+
+    /// Returns all meshes, the default one first. One that cannot be opened is left out.
+    pub(super) fn meshes(&self) -> Result<Vec<Arc<HubMesh>>> {
+        let locations = self.locations()?;
+        Ok(locations
+            .iter()
+            .filter_map(|location| self.open(location).ok())
+            .collect())
+    }
+
+    fn open(&self, location: &MeshLocation) -> Result<Arc<HubMesh>> {
+        let mut meshes = self.opened();
+        if let Some(mesh) = meshes.get(&location.name) {
+            return Ok(Arc::clone(mesh));
+        }
+        let mesh = HubMesh::open(location, &self.settings, Arc::clone(&self.clock))?;
+        meshes.insert(location.name.clone(), Arc::clone(&mesh));
+        Ok(mesh)
+    }
+
+    fn opened(&self) -> MutexGuard<'_, HashMap<String, Arc<HubMesh>>> {
+        self.meshes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the sessions of all callers, because the hub ends.
+    pub(super) fn unregister_all(&self) {
+        for mesh in self.opened().values() {
+            mesh.unregister_all("the hub has ended");
+        }
+    }
+}

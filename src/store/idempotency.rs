@@ -1,0 +1,81 @@
+//! Statements on requests that named an idempotency key.
+use rusqlite::{OptionalExtension, params};
+
+use super::transaction::Tx;
+use crate::platform::id::KeyId;
+
+/// A request that was made before with the same idempotency key.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredRequest {
+    pub(crate) request_hash: Vec<u8>,
+    /// The status and the body of its result; `None` if it has none yet.
+    pub(crate) response: Option<(u16, String)>,
+    pub(crate) at_ms: i64,
+}
+
+impl Tx<'_> {
+    pub(crate) fn find_request(
+        &self,
+        key: KeyId,
+        idempotency_key: &str,
+    ) -> rusqlite::Result<Option<StoredRequest>> {
+        self.sql
+            .prepare_cached(
+                "SELECT request_hash, status, response, at_ms FROM idempotency WHERE key_id = ?1 AND idempotency_key = ?2",
+            )?
+            .query_row(params![key, idempotency_key], |row| {
+                let (status, response): (Option<u16>, Option<String>) =
+                    (row.get("status")?, row.get("response")?);
+                Ok(StoredRequest {
+                    request_hash: row.get("request_hash")?,
+                    response: status.zip(response),
+                    at_ms: row.get("at_ms")?,
+                })
+            })
+            .optional()
+    }
+
+    /// Stores a request without a result; replaces an earlier one with the same idempotency key.
+    pub(crate) fn insert_request(
+        &self,
+        key: KeyId,
+        idempotency_key: &str,
+        request_hash: &[u8],
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "INSERT OR REPLACE INTO idempotency (key_id, idempotency_key, request_hash, at_ms) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![key, idempotency_key, request_hash, self.now.wall_ms])
+            .map(drop)
+    }
+
+    /// Stores the result of a request.
+    pub(crate) fn complete_request(
+        &self,
+        key: KeyId,
+        idempotency_key: &str,
+        (status, response): (u16, &str),
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE idempotency SET status = ?3, response = ?4 WHERE key_id = ?1 AND idempotency_key = ?2",
+            )?
+            .execute(params![key, idempotency_key, status, response])
+            .map(drop)
+    }
+
+    /// Deletes a request that has no result.
+    pub(crate) fn delete_open_request(
+        &self,
+        key: KeyId,
+        idempotency_key: &str,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "DELETE FROM idempotency WHERE key_id = ?1 AND idempotency_key = ?2 AND status IS NULL",
+            )?
+            .execute(params![key, idempotency_key])
+            .map(drop)
+    }
+}

@@ -1,0 +1,326 @@
+//! Access keys of the hub: verified, expired, revoked, rotated; sign-in links of its board; requests that are repeated.
+use std::time::Duration;
+
+use claude_mesh::mesh::{IdempotencyOutcome, IdempotentRequest, KeyDraft, Mesh};
+use claude_mesh::model::access_key::{AccessKey, KeyHolder, KeyProblem, KeyScope, LinkProblem};
+use claude_mesh::model::{Error, PeerKind, PeerName, Refusal};
+use claude_mesh::platform::id::KeyId;
+use claude_mesh::platform::process;
+
+use crate::support::{DAY_MS, MeshFixture, all_events};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn draft(name: &str) -> KeyDraft {
+    KeyDraft {
+        holder: KeyHolder::Peer(PeerName::parse_chosen(name).unwrap()),
+        scope: KeyScope::Write,
+        project: Some("/projects/shop".into()),
+        lifetime: None,
+    }
+}
+
+fn verify(mesh: &mut Mesh, text: &str) -> Result<KeyId, KeyProblem> {
+    mesh.verify_key(text).unwrap().map(|key| key.id)
+}
+
+fn ids(keys: &[AccessKey]) -> Vec<KeyId> {
+    keys.iter().map(|key| key.id).collect()
+}
+
+/// Returns the types and subjects of the events about keys.
+fn key_events(mesh: &mut Mesh) -> Vec<(String, String)> {
+    let events = mesh.events(&all_events()).unwrap().events;
+    let events = events.into_iter().filter(|it| it.kind.starts_with("key."));
+    events.map(|it| (it.kind, it.subject)).collect()
+}
+
+#[test]
+fn key_is_found_by_its_text_and_by_no_other() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let (text, key) = mesh.create_key(&draft("ada")).unwrap();
+    let (other_text, other) = mesh.create_key(&draft("bo")).unwrap();
+    assert_eq!(mesh.verify_key(&text).unwrap(), Ok(key.clone()));
+    assert_eq!(key.holder.name(), "ada");
+    assert_eq!(key.project.as_deref(), Some("/projects/shop"));
+    assert_eq!(verify(&mut mesh, &other_text), Ok(other.id));
+    let swapped = format!("{}{}", &text[..31], &other_text[31..]);
+    let last = if text.ends_with('A') { "B" } else { "A" };
+    let changed = format!("{}{last}", &text[..73]);
+    let lowercase = text.replace(&key.id.to_string(), &key.id.to_string().to_lowercase());
+    for wrong in ["", "cmk_", "x", &swapped, &changed, &lowercase] {
+        assert_eq!(
+            verify(&mut mesh, wrong),
+            Err(KeyProblem::Unknown),
+            "{wrong}"
+        );
+    }
+    let mut elsewhere = MeshFixture::new().mesh();
+    assert_eq!(verify(&mut elsewhere, &text), Err(KeyProblem::Unknown));
+}
+
+#[test]
+fn no_file_of_the_mesh_contains_the_text_of_a_key() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let (text, _) = mesh.create_key(&draft("ada")).unwrap();
+    let token = mesh.create_board_link().unwrap();
+    for file in std::fs::read_dir(fixture.place.path()).unwrap() {
+        let path = file.unwrap().path();
+        let Ok(content) = std::fs::read(&path) else {
+            continue;
+        };
+        for secret in [&text[31..], &token] {
+            let found = content
+                .windows(secret.len())
+                .any(|it| it == secret.as_bytes());
+            assert!(!found, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn key_expires_at_its_time_and_is_removed_a_month_later() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let lifetime = Some(DAY);
+    let (text, key) = mesh
+        .create_key(&KeyDraft {
+            lifetime,
+            ..draft("ada")
+        })
+        .unwrap();
+    let (kept, _) = mesh.create_key(&draft("ada")).unwrap();
+    fixture.clock.advance_ms(DAY_MS - 1);
+    assert_eq!(verify(&mut mesh, &text), Ok(key.id));
+    fixture.clock.advance_ms(1);
+    assert_eq!(verify(&mut mesh, &text), Err(KeyProblem::Expired));
+    assert_eq!(mesh.sweep().unwrap().keys, 0);
+    fixture.clock.advance_ms(31 * DAY_MS);
+    assert_eq!(mesh.sweep().unwrap().keys, 1);
+    assert_eq!(verify(&mut mesh, &text), Err(KeyProblem::Unknown));
+    assert!(mesh.verify_key(&kept).unwrap().is_ok());
+}
+
+#[test]
+fn name_revokes_all_its_keys_and_an_id_only_one() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let (text, first) = mesh.create_key(&draft("ada")).unwrap();
+    let (_, second) = mesh.create_key(&draft("ada")).unwrap();
+    let (_, third) = mesh.create_key(&draft("ada")).unwrap();
+    let (bo_text, bo) = mesh.create_key(&draft("bo")).unwrap();
+    let revoked = mesh.revoke_keys(&second.id.to_string()).unwrap();
+    assert_eq!(ids(&revoked), [second.id]);
+    let revoked = mesh.revoke_keys("ada").unwrap();
+    assert_eq!(ids(&revoked), [first.id, third.id], "those left");
+    assert!(mesh.revoke_keys("ada").unwrap().is_empty());
+    assert!(mesh.revoke_keys("cy").unwrap().is_empty());
+    assert_eq!(verify(&mut mesh, &text), Err(KeyProblem::Revoked));
+    assert_eq!(verify(&mut mesh, &bo_text), Ok(bo.id));
+    let events = key_events(&mut mesh);
+    let event = |kind: &str, key: &AccessKey| (kind.to_owned(), key.id.to_string());
+    assert_eq!(
+        events[4..],
+        [
+            event("key.revoked", &second),
+            event("key.revoked", &first),
+            event("key.revoked", &third)
+        ]
+    );
+}
+
+#[test]
+fn keys_of_a_renamed_peer_are_found_by_each_of_its_names() {
+    let fixture = MeshFixture::new();
+    let mut ada = fixture.member("ada", 0);
+    let me = ada.handle().clone();
+    let mesh = ada.mesh();
+    let (_, key) = mesh.create_key(&draft("ada")).unwrap();
+    let name = Some("countess".into());
+    let description = claude_mesh::mesh::PeerDescription {
+        name,
+        ..Default::default()
+    };
+    mesh.describe(&me, &description).unwrap();
+    assert_eq!(ids(&mesh.revoke_keys("countess").unwrap()), [key.id]);
+}
+
+#[test]
+fn rotated_key_keeps_all_but_its_text() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let lifetime = Some(DAY);
+    let (old_text, old) = mesh
+        .create_key(&KeyDraft {
+            lifetime,
+            ..draft("ada")
+        })
+        .unwrap();
+    fixture.clock.advance_ms(60_000);
+    let (text, new) = mesh.rotate_key("ada").unwrap();
+    assert_eq!(verify(&mut mesh, &old_text), Err(KeyProblem::Revoked));
+    assert_eq!(verify(&mut mesh, &text), Ok(new.id));
+    let same = AccessKey {
+        id: new.id,
+        created_at_ms: new.created_at_ms,
+        ..old
+    };
+    assert_eq!(new, same);
+    mesh.create_key(&draft("ada")).unwrap();
+    let several = mesh.rotate_key("ada").unwrap_err();
+    assert!(several.to_string().contains("2 valid keys"), "{several}");
+    assert!(mesh.rotate_key(&old.id.to_string()).is_err(), "revoked");
+    assert!(mesh.rotate_key("bo").is_err(), "unknown");
+    assert!(mesh.rotate_key(&new.id.to_string()).is_ok());
+}
+
+#[test]
+fn verifying_writes_nothing_and_touching_records_the_use() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let (text, key) = mesh.create_key(&draft("ada")).unwrap();
+    fixture.clock.advance_ms(5_000);
+    verify(&mut mesh, &text).unwrap();
+    assert_eq!(mesh.keys().unwrap()[0], key);
+    mesh.touch_key(key.id).unwrap();
+    let used = mesh.keys().unwrap()[0].last_used_at_ms;
+    assert_eq!(used, Some(key.created_at_ms + 5_000));
+}
+
+#[test]
+fn key_for_the_name_of_a_person_is_refused() {
+    let mut mesh = MeshFixture::new().mesh();
+    let holder = KeyHolder::Peer(PeerName::for_person("lab"));
+    let refused = mesh.create_key(&KeyDraft {
+        holder,
+        ..draft("ada")
+    });
+    assert!(
+        matches!(
+            refused,
+            Err(Error::Refused(Refusal::InvalidArgument { .. }))
+        ),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn event_of_a_key_is_of_the_person_and_without_its_text() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let request =
+        claude_mesh::mesh::JoinRequest::of(process::this_process(), PeerKind::Person, None);
+    let person = mesh.register(&request).unwrap();
+    let (text, key) = mesh.create_key(&draft("ada")).unwrap();
+    let events = mesh.events(&all_events()).unwrap().events;
+    let event = events.last().unwrap();
+    assert_eq!(
+        (event.kind.as_str(), &event.by),
+        ("key.created", &person.name.to_string())
+    );
+    assert_eq!(event.subject, key.id.to_string());
+    let data = serde_json::json!({ "holder": "peer", "name": "ada", "scope": "write" });
+    assert_eq!(event.data, data);
+    assert!(!format!("{event:?}").contains(&text[31..]));
+}
+
+#[test]
+fn board_link_is_exchanged_once_for_a_key_of_twelve_hours() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let token = mesh.create_board_link().unwrap();
+    let (text, key) = mesh.redeem_board_link(&token).unwrap().unwrap();
+    assert_eq!(
+        (&key.holder, key.scope),
+        (&KeyHolder::Board, KeyScope::Admin)
+    );
+    assert_eq!(key.expires_at_ms, Some(key.created_at_ms + DAY_MS / 2));
+    assert_eq!(verify(&mut mesh, &text), Ok(key.id));
+    let mut redeem = |token: &str| mesh.redeem_board_link(token).unwrap().unwrap_err();
+    assert_eq!(redeem(&token), LinkProblem::Used);
+    assert_eq!(redeem("x"), LinkProblem::Unknown);
+    assert!(mesh.rotate_key("board").is_err(), "sign in again");
+    assert_eq!(ids(&mesh.revoke_keys("board").unwrap()), [key.id]);
+}
+
+#[test]
+fn board_link_expires_after_a_minute() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let (late, just) = (
+        mesh.create_board_link().unwrap(),
+        mesh.create_board_link().unwrap(),
+    );
+    fixture.clock.advance_ms(59_999);
+    assert!(mesh.redeem_board_link(&just).unwrap().is_ok());
+    fixture.clock.advance_ms(1);
+    let refused = mesh.redeem_board_link(&late).unwrap();
+    assert_eq!(refused.unwrap_err(), LinkProblem::Expired);
+    fixture.clock.advance_ms(DAY_MS);
+    assert_eq!(mesh.sweep().unwrap().keys, 2, "both links");
+    let refused = mesh.redeem_board_link(&late).unwrap();
+    assert_eq!(refused.unwrap_err(), LinkProblem::Unknown);
+}
+
+fn request(key: KeyId, content: &[u8]) -> IdempotentRequest<'_> {
+    IdempotentRequest {
+        key,
+        idempotency_key: "once",
+        content,
+    }
+}
+
+#[test]
+fn repeated_request_gets_the_result_of_the_first() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let [ada, bo] = ["ada", "bo"].map(|name| mesh.create_key(&draft(name)).unwrap().1.id);
+    let begin = |key, content: &str| {
+        let outcome = fixture
+            .mesh()
+            .begin_idempotent(&request(key, content.as_bytes()));
+        outcome.unwrap()
+    };
+    assert_eq!(begin(ada, "a"), IdempotencyOutcome::New);
+    let since_ms = 1_800_000_000_000;
+    assert_eq!(begin(ada, "a"), IdempotencyOutcome::Running { since_ms });
+    assert_eq!(begin(ada, "b"), IdempotencyOutcome::OtherRequest);
+    assert_eq!(begin(bo, "b"), IdempotencyOutcome::New, "a key of its own");
+    mesh.complete_idempotent(ada, "once", (201, "{}")).unwrap();
+    mesh.abandon_idempotent(ada, "once").unwrap();
+    let completed = IdempotencyOutcome::Completed {
+        status: 201,
+        response: "{}".into(),
+    };
+    assert_eq!(begin(ada, "a"), completed);
+    mesh.abandon_idempotent(bo, "once").unwrap();
+    assert_eq!(begin(bo, "c"), IdempotencyOutcome::New, "abandoned");
+}
+
+#[test]
+fn result_of_a_request_is_kept_for_a_day() {
+    let fixture = MeshFixture::new();
+    let mut mesh = fixture.mesh();
+    let key = mesh.create_key(&draft("ada")).unwrap().1.id;
+    mesh.begin_idempotent(&request(key, b"a")).unwrap();
+    mesh.complete_idempotent(key, "once", (200, "1")).unwrap();
+    fixture.clock.advance_ms(DAY_MS);
+    let outcome = mesh.begin_idempotent(&request(key, b"b")).unwrap();
+    assert_eq!(outcome, IdempotencyOutcome::OtherRequest);
+    assert_eq!(mesh.sweep().unwrap().requests, 0);
+    fixture.clock.advance_ms(1);
+    let outcome = mesh.begin_idempotent(&request(key, b"b")).unwrap();
+    assert_eq!(outcome, IdempotencyOutcome::New);
+    fixture.clock.advance_ms(2 * DAY_MS);
+    assert_eq!(mesh.sweep().unwrap().requests, 1);
+    let long = "x".repeat(256);
+    for bad in ["", &long] {
+        let bad = IdempotentRequest {
+            idempotency_key: bad,
+            ..request(key, b"a")
+        };
+        assert!(mesh.begin_idempotent(&bad).is_err());
+    }
+}
