@@ -11,6 +11,7 @@ mod caller;
 mod hub_mesh;
 mod hub_session;
 mod mesh_path;
+mod page;
 mod routes;
 mod serve;
 mod state;

@@ -3,6 +3,7 @@ import { button, byId, clone, element, part, setAttribute, setPart, setText } fr
 import { renderKeyed } from "./keyed_list.js";
 import { LiveTime } from "./live_time.js";
 import { ask } from "./prompt.js";
+import { resourceName } from "./resource_name.js";
 
 /**
  * @typedef {import("./board.js").Board} Board
@@ -34,7 +35,7 @@ export class ClaimsPanel {
    * @param {Claim} claim
    */
   #update(board, item, claim) {
-    setText(part(item, "resource"), resourceName(claim.resource, board));
+    setText(part(item, "resource"), resourceName(claim.resource, board.mesh));
     part(item, "resource").title = claim.resource;
     renderKeyed(part(item, "holders"), claim.holders, {
       key: (holder) => holder.peer,
@@ -78,14 +79,4 @@ export class ClaimsPanel {
     if ((await ask({ title: `Release ${resource}`, text, confirm: "Release" })) === null) return;
     await board.actions.release(mesh, holder.claim_id);
   }
-}
-
-/**
- * Returns a file without the folder of its project, which every row would repeat.
- * @param {string} resource
- * @param {Board} board
- */
-function resourceName(resource, { mesh }) {
-  const project = mesh.peers.map((peer) => peer.project).find((path) => path && resource.startsWith(`file:${path}/`));
-  return project ? `${project.split("/").at(-1)}/${resource.slice(project.length + 6)}` : resource;
 }

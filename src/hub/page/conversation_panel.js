@@ -51,6 +51,7 @@ function updateEntry(row, { at, question, message }) {
     setText(part(row, "to"), message.to);
     setText(part(row, "question"), excerpt(message.subject ? `${message.subject}: ${message.body}` : message.body, 400));
     setPart(row, "answer", null);
+    part(row, "question").classList.add("two");
     setText(part(row, "state"), message.type === "text" ? "message" : message.type);
     part(row, "track").hidden = true;
   } else if (question) {
@@ -59,6 +60,7 @@ function updateEntry(row, { at, question, message }) {
     setText(part(row, "to"), question.to);
     setText(part(row, "question"), excerpt(question.question, 400));
     setPart(row, "answer", excerpt(question.answer, 400));
+    part(row, "question").classList.toggle("two", !question.answer);
     setText(part(row, "state"), stateText(question));
     part(row, "track").hidden = false;
     updateTrack(part(row, "track"), question);

@@ -3,6 +3,7 @@ import { button, byId, clone, element, excerpt, part, setPart, setText } from ".
 import { renderKeyed } from "./keyed_list.js";
 import { LiveTime } from "./live_time.js";
 import { heldText } from "./needs.js";
+import { resourceName } from "./resource_name.js";
 import { rejectTask } from "./task_moves.js";
 
 /**
@@ -19,8 +20,7 @@ export class NeedsPanel {
   /** @param {Board} board */
   render(board) {
     const needs = board.needs();
-    const manyMeshes = board.meshes.length > 1;
-    setText(byId("needs-count", HTMLSpanElement), needs.length > 0 ? String(needs.length) : "");
+      setText(byId("needs-count", HTMLSpanElement), needs.length > 0 ? String(needs.length) : "");
     byId("needs-empty", HTMLParagraphElement).hidden = needs.length > 0 || !board.mesh.isLoaded;
     const more = byId("needs-more", HTMLParagraphElement);
     more.hidden = needs.length <= SHOWN_MAX;
@@ -33,7 +33,7 @@ export class NeedsPanel {
         setText(part(item, "what"), what);
         setPart(item, "text", text);
         part(item, "what", HTMLAnchorElement).href = `#${link}`;
-        setPart(item, "mesh", manyMeshes ? need.mesh.name : null);
+        setPart(item, "mesh", need.mesh === board.mesh ? null : need.mesh.name);
         part(item, "age", LiveTime).since(need.at);
         if (need.kind === "question") setPart(item, "context", need.question.context);
       },
@@ -63,7 +63,7 @@ function describe(need) {
     case "queue": {
       const { claim } = need;
       const holders = claim.holders.map((holder) => holder.peer).join(", ") || "nobody";
-      return { what: `${claim.queue.length} wait for ${claim.resource}`, text: `held by ${holders}`, link: `claim/${encodeURIComponent(claim.resource)}` };
+      return { what: `${claim.queue.length} wait for ${resourceName(claim.resource, need.mesh)}`, text: `held by ${holders}`, link: `claim/${encodeURIComponent(claim.resource)}` };
     }
   }
 }

@@ -3,6 +3,7 @@ import { byId, clone, element, excerpt, part, setAttribute, setPart, setText } f
 import { isSession } from "./glance_panel.js";
 import { renderKeyed } from "./keyed_list.js";
 import { LiveTime, now } from "./live_time.js";
+import { resourceName } from "./resource_name.js";
 
 /**
  * @typedef {import("./board.js").Board} Board
@@ -105,6 +106,6 @@ export function sessionState(peer) {
  */
 export function waitsFor(mesh, peer) {
   const asked = mesh.questions.filter((one) => one.state === "open" && one.from === peer.peer).map((one) => one.to === mesh.you ? "you" : one.to);
-  const queued = mesh.claims.filter((one) => one.queue.some((ticket) => ticket.peer === peer.peer)).map((one) => one.resource);
+  const queued = mesh.claims.filter((one) => one.queue.some((ticket) => ticket.peer === peer.peer)).map((one) => resourceName(one.resource, mesh));
   return [...new Set([...asked, ...queued])].join(", ");
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::hub::api_error::ApiError;
 use crate::hub::authenticate::authenticate;
+use crate::hub::page;
 use crate::hub::state::Hub;
 
 /// Returns the routes with everything that is done for each request.
@@ -23,6 +24,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
             ));
     Router::new()
         .route("/health", get(health))
+        .merge(page::router())
         .merge(with_key)
         .fallback(no_route)
         .with_state(hub)
