@@ -63,7 +63,11 @@ export class WindowedList extends HTMLElement {
   /** Shows these items. The first row in view stays where it is, unless it is the first of the list. */
   set items(items) {
     const offset = this.scrollTop % this.#rowHeight();
+    const activeAt = this.#activeIndex();
     this.#items = items;
+    // The row in the place of an active one that has gone is the active one.
+    const successor = items[Math.min(activeAt, items.length - 1)];
+    if (activeAt >= 0 && this.#activeIndex() < 0) this.#active = successor === undefined ? null : this.#key(successor);
     if (this.scrollTop > 0 && this.#anchor !== null) {
       const at = items.findIndex((item) => this.#key(item) === this.#anchor);
       if (at >= 0) {
