@@ -67,6 +67,9 @@ function updateEntry(row, { at, question, message }) {
   }
 }
 
+/** What the next step of an open question is called. @type {Record<string, string>} */
+const PENDING = { woken: "not woken yet", delivered: "not delivered yet", answered: "no answer yet" };
+
 /** @param {Question} question */
 export function stateText(question) {
   if (isHeld(question)) return "held";
@@ -92,7 +95,7 @@ export function steps(question) {
       list.push({ name, text: after(last, at), state: "done" });
       last = at;
     } else if (isOpen && list.every((step) => step.state !== "now" && step.state !== "failed")) {
-      list.push({ name, text: "", state: "now", since: last });
+      list.push({ name: PENDING[name] ?? name, text: "", state: "now", since: last });
     } else {
       list.push({ name, text: "–", state: "skipped" });
     }
