@@ -102,6 +102,10 @@ mod task_model;
 #[cfg(feature = "hub")]
 mod access_key;
 
+/// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
+#[cfg(feature = "hub")]
+mod hub_rest;
+
 /// Sessions that register at a peer by its name.
 mod named_peer;
 

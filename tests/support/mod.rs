@@ -2,6 +2,8 @@
 mod calls;
 pub(crate) mod event_calls;
 pub(crate) mod fault_reports;
+#[cfg(feature = "hub")]
+mod hub;
 mod in_flight;
 mod inbox_session;
 pub(crate) mod install_home;
@@ -13,6 +15,8 @@ mod shared;
 mod world;
 
 pub(crate) use self::calls::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::hub::*;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;
