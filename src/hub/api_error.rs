@@ -41,7 +41,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
     }
 
-    /// Tells the client to try again after so many seconds.
+    /// Adds after how many seconds the client may try again.
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self

@@ -40,7 +40,7 @@ async fn find_caller(
             .ok_or_else(|| ApiError::not_found(&format!("no mesh called {name:?}")))?,
         Some(_) => return Err(ApiError::not_found("the key belongs to another mesh")),
     };
-    Caller::new(hub, mesh, key)
+    Caller::new(hub, mesh, key).await
 }
 
 /// Returns the key of this text and its mesh.

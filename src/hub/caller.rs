@@ -26,7 +26,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(
+    pub(super) async fn new(
         hub: &Hub,
         mesh: Arc<HubMesh>,
         key: AccessKey,
@@ -44,7 +44,7 @@ impl Caller {
         };
         let home = hub.settings().mesh_home.to_string_lossy();
         let folder = key.project.as_deref().unwrap_or(&home);
-        let session = mesh.session(&speaker, folder)?;
+        let session = mesh.session(&speaker, folder).await?;
         Ok(Self {
             key,
             mesh,
@@ -114,7 +114,7 @@ impl<'a> CallGuard<'a> {
 
 impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
-        self.0.session.touch(self.0.mesh.now());
+        self.0.session.touch(&self.0.mesh.now());
         self.0.session.count_call(false);
         self.0.mesh.call_ended();
     }

@@ -89,12 +89,24 @@ impl HubMesh {
         .await
     }
 
-    /// Returns the session of a speaker. It registers with its first call.
-    pub(super) fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
+    /// Returns the session of a speaker. It registers with its first call. Its project is that of its peer, else that of
+    /// `folder`.
+    pub(super) async fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
         if let Some(session) = self.sessions().get(speaker) {
             return Ok(Arc::clone(session));
         }
-        let project = Project::of(folder.as_ref(), &self.settings)?;
+        let own_folder = match speaker {
+            Speaker::Peer(name) => self.with_mesh(|mesh| mesh.project_of_peer(name)).await?,
+            Speaker::Person => None,
+        };
+        let own_project = own_folder
+            .filter(|folder| std::path::Path::new(folder).exists())
+            .map(|folder| Project::of(folder.as_ref(), &self.settings))
+            .transpose()?;
+        let project = match own_project {
+            Some(project) => project,
+            None => Project::of(folder.as_ref(), &self.settings)?,
+        };
         let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
         let session = Arc::new(HubSession::new(speaker.clone(), project, instance));
         self.sessions()
@@ -110,7 +122,7 @@ impl HubMesh {
         registers: bool,
         mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        session.touch(self.now());
+        session.touch(&self.now());
         tools::retry_while_busy(&*self.clock, || {
             let mut mesh = self.lock();
             if registers {
@@ -141,7 +153,7 @@ impl HubMesh {
         if let Some(earlier) = session.take_handle() {
             self.listener.remove(earlier.session);
         }
-        let request = self.join_request(session);
+        let request = Self::join_request(session);
         let handle = mesh.register(&request)?;
         self.listener.add(handle.session)?;
         session.set_handle(handle, mesh.doorbells())?;
@@ -149,7 +161,7 @@ impl HubMesh {
         Ok(())
     }
 
-    fn join_request(&self, session: &HubSession) -> JoinRequest {
+    fn join_request(session: &HubSession) -> JoinRequest {
         let process = process::this_process();
         let mut request = match session.speaker() {
             Speaker::Person => JoinRequest::of(process, PeerKind::Person, None),

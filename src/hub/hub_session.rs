@@ -131,7 +131,7 @@ impl HubSession {
     }
 
     /// Takes note of a request: the lease begins again.
-    pub(super) fn touch(&self, now: Moment) {
+    pub(super) fn touch(&self, now: &Moment) {
         self.last_request_monotonic_ms
             .store(now.monotonic_ms, Ordering::Relaxed);
     }

@@ -16,7 +16,7 @@ use crate::hub::state::Hub;
 use crate::model::Error;
 use crate::platform::Settings;
 
-/// How long requests may run on after the hub was told to end.
+/// How long requests may run on after the signal to end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the hub is started.
@@ -45,7 +45,7 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
-/// Runs a hub until the process is told to end. Calls `on_start` with the address when it accepts requests.
+/// Runs a hub until the process gets SIGINT or SIGTERM. Calls `on_start` with the address when it accepts requests.
 ///
 /// # Errors
 /// The address cannot be used, or the default mesh cannot be opened.

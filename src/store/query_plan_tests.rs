@@ -126,6 +126,8 @@ const ALLOWED_SCANS: &[(&str, &str)] = &[
     ("SCAN p", "the same"),
     ("SCAN alias", "earlier names of peers"),
     ("SCAN session", "the sessions of a month"),
+    ("SCAN access_key", "keys that persons created"),
+    ("SCAN board_link", "the sign-in links of a day"),
     ("SCAN v", "the messages of one page"),
 ];
 

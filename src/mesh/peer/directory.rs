@@ -8,7 +8,7 @@ use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::throttle::throttled_for_observer;
 use crate::model::activity_summary::ActivitySummary;
 use crate::model::throttle::Throttled;
-use crate::model::{Activity, Liveness, PeerKind, Result};
+use crate::model::{Activity, Liveness, PeerKind, PeerName, Result};
 use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task};
 
@@ -91,6 +91,14 @@ impl Mesh {
             view.liveness != Liveness::Dead || (include_dead && view.peer.kind == PeerKind::Session)
         };
         Ok(views.into_iter().filter(wanted).collect())
+    }
+
+    /// Returns the folder of the project of the peer with this name or alias; `None` without such a peer or project.
+    pub fn project_of_peer(&mut self, name: &PeerName) -> Result<Option<String>> {
+        self.read(|read| {
+            let peer = read.tx.find_peer_by_name(name.as_str())?;
+            Ok(peer.and_then(|peer| peer.project))
+        })
     }
 
     /// Returns one peer as it is now.
