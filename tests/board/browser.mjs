@@ -1,13 +1,14 @@
-// Plays the person at the board: `node browser.mjs PLAYWRIGHT CHROMIUM SCENARIO URL ARGUMENTS`. A scenario prints a JSON
-// line when it has come to a step, and goes on when it reads a line; it ends with exit status 0 if everything was so.
-import { createInterface } from "node:readline";
+// Plays the person at the board: `node browser.mjs SCENARIO OPTIONS`. A scenario prints a JSON line when it has come to a
+// step, and goes on when it reads a line; it ends with exit status 0 if everything was so.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
 
-const [modules, chromiumPath, scenario, url, given] = process.argv.slice(2);
-const options = JSON.parse(given ?? "{}");
-const require = createRequire(`${modules}/`);
-const { chromium } = require("playwright-core");
+const [scenario, given] = process.argv.slice(2);
+// `playwright` and `axe` are files, `chromium` is the program, `url` the sign-in link; the others are the scenario's own.
+const options = JSON.parse(given);
+const { url } = options;
+const { chromium } = createRequire(import.meta.url)(options.playwright);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const TIMEOUT = 30_000;
 
@@ -96,7 +97,8 @@ const scenarios = {
     await page.locator("#events-list .event", { hasText: "last" }).first().waitFor();
     await page.locator("#events-filter").selectOption("project.");
     const texts = await page.locator("#events-list .event [data-part=text]").allTextContents();
-    check(JSON.stringify(texts.toReversed()) === JSON.stringify(options.expected), "each event once, in order", texts);
+    const types = texts.map((text) => text.split(" ")[0]).toReversed();
+    check(JSON.stringify(types) === JSON.stringify(options.expected), "each event once, in order", types);
     return page;
   },
 
@@ -122,9 +124,10 @@ const scenarios = {
   },
 
   async axe(browser) {
-    const source = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+    const source = readFileSync(options.axe, "utf8");
+    const page = await open(browser);
     for (const colorScheme of ["light", "dark"]) {
-      const page = await open(browser, { colorScheme });
+      await page.emulateMedia({ colorScheme });
       for (const view of [null, "?", "a"]) {
         if (view) await page.keyboard.press(view);
         await page.evaluate(source);
@@ -133,11 +136,8 @@ const scenarios = {
         check(serious.length === 0, colorScheme, view ?? "board", serious.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]));
         if (view) await page.keyboard.press("Escape");
       }
-      check(page.problems.length === 0, page.problems);
-      // Each link signs in once.
-      if (colorScheme === "light") await tell({ scheme: "light" });
     }
-    return null;
+    return page;
   },
 
   async pictures(browser) {
@@ -163,7 +163,7 @@ const scenarios = {
   },
 };
 
-const browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+const browser = await chromium.launch({ executablePath: options.chromium, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 try {
   const page = await scenarios[scenario](browser);
   check(!page || page.problems.length === 0, page?.problems);
