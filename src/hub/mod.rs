@@ -21,6 +21,7 @@ mod log;
 mod mcp_endpoint;
 mod mesh_path;
 mod operations;
+mod page;
 mod port_owner;
 mod request_log;
 mod requests_in_use;

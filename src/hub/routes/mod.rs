@@ -18,6 +18,7 @@ use crate::hub::authenticate::authenticate;
 use crate::hub::caller::Caller;
 use crate::hub::event_stream;
 use crate::hub::mcp_endpoint;
+use crate::hub::page;
 use crate::hub::request_log::log_request;
 use crate::hub::routes::rest_route::{Method, RestRoute};
 use crate::hub::routes::route_table::ROUTES;
@@ -27,8 +28,8 @@ use crate::hub::state::Hub;
 /// Returns the routes with everything that is done for each request.
 pub(super) fn router(hub: Arc<Hub>) -> Router {
     let with_key = rest_router()
+        .merge(board_key::router())
         .merge(mcp_endpoint::router())
-        .nest("/v1", board_key::router())
         .route("/events", get(event_stream::events))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&hub),
@@ -44,6 +45,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
         ));
     Router::new()
         .route("/health", get(health))
+        .merge(page::router())
         .merge(board_key::sign_in_router())
         .merge(with_key)
         .method_not_allowed_fallback(no_method)
