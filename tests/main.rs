@@ -102,6 +102,14 @@ mod task_model;
 #[cfg(feature = "hub")]
 mod access_key;
 
+/// The live events of the hub: begun, resumed, gaps, slow readers, ends; who can be asked while a board listens.
+#[cfg(feature = "hub")]
+mod hub_events;
+
+/// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
+#[cfg(feature = "hub")]
+mod hub_rest;
+
 /// Sessions that register at a peer by its name.
 mod named_peer;
 
@@ -168,6 +176,10 @@ mod tools;
 
 /// MCP clients of other makers, run as their users run them.
 mod other_clients;
+
+/// The board page in a browser: what a person sees and does there.
+#[cfg(feature = "hub")]
+mod board;
 
 /// The lifecycle of the server: what ends it, and what it leaves.
 mod lifecycle;

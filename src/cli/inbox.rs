@@ -9,7 +9,7 @@ use super::inbox_format::{
     print_granted, print_late_answer, print_pending_questions, print_question_text,
 };
 use super::peer::with_peer_suggestions;
-use super::{print, question_json};
+use super::print;
 use crate::cli::command_status::{CommandResult, CommandStatus};
 use crate::cli::context::{CliContext, SessionGuard};
 use crate::cli::error::Failure;
@@ -175,7 +175,7 @@ fn list_for_others(context: &CliContext, mesh: &mut Mesh, peer: Option<&str>) ->
     if context.json {
         let questions: Vec<Value> = found
             .map(|((question, from, to), question_status)| {
-                let mut value = question_json::question_between(question, from, to);
+                let mut value = output::question_between(question, from, to);
                 value["delivery"] = output::delivery(&question_status.delivery);
                 value
             })

@@ -32,6 +32,7 @@ async fn find_caller(
 ) -> Result<Caller, ApiError> {
     let text = bearer(headers).ok_or_else(|| ApiError::unauthorized("the request has no key"))?;
     let (key, own_mesh) = find_key(hub, text).await?;
+    record_use(hub, &key, &own_mesh);
     let mesh = match named {
         None => own_mesh,
         Some(NamedMesh(name)) if name == own_mesh.location.name => own_mesh,
@@ -43,17 +44,44 @@ async fn find_caller(
     Caller::new(hub, mesh, key).await
 }
 
-/// Returns the key of this text and its mesh.
+/// Records that a key is used, at most once a minute. The request does not wait for it: the file may be locked.
+fn record_use(hub: &Hub, key: &AccessKey, mesh: &Arc<HubMesh>) {
+    if !hub.key_uses().is_due(key.id, hub.now().monotonic_ms) {
+        return;
+    }
+    let (id, mesh) = (key.id, Arc::clone(mesh));
+    tokio::spawn(async move {
+        // The time of the last use is for people to look at; the next minute brings another.
+        let _ = mesh.with_mesh(|mesh| mesh.touch_key(id)).await;
+    });
+}
+
+/// Returns the key of this text and its mesh. Most keys are of a mesh that is open; only for others the walls are read.
 async fn find_key(hub: &Hub, text: &str) -> Result<(AccessKey, Arc<HubMesh>), ApiError> {
     let mut problem = KeyProblem::Unknown;
-    for mesh in hub.meshes()? {
+    let opened = hub.opened_meshes();
+    if let Some(found) = find_key_in(&opened, text, &mut problem).await? {
+        return Ok(found);
+    }
+    let mut others = hub.meshes()?;
+    others.retain(|mesh| !opened.iter().any(|other| Arc::ptr_eq(mesh, other)));
+    let found = find_key_in(&others, text, &mut problem).await?;
+    found.ok_or_else(|| ApiError::unauthorized(&problem.to_string()))
+}
+
+async fn find_key_in(
+    meshes: &[Arc<HubMesh>],
+    text: &str,
+    problem: &mut KeyProblem,
+) -> Result<Option<(AccessKey, Arc<HubMesh>)>, ApiError> {
+    for mesh in meshes {
         match mesh.with_mesh(|mesh| mesh.verify_key(text)).await? {
-            Ok(key) => return Ok((key, mesh)),
+            Ok(key) => return Ok(Some((key, Arc::clone(mesh)))),
             Err(KeyProblem::Unknown) => {}
-            Err(other) => problem = other,
+            Err(other) => *problem = other,
         }
     }
-    Err(ApiError::unauthorized(&problem.to_string()))
+    Ok(None)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
+use crate::hub::key_uses::KeyUses;
+use crate::hub::running_calls::RunningCalls;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -13,9 +16,11 @@ use crate::platform::{Clock, Moment, Settings, SystemClock};
 pub(super) struct Hub {
     settings: Settings,
     clock: Arc<SystemClock>,
-    started: Moment,
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
+    feeds: Mutex<HashMap<String, Arc<EventFeed>>>,
     stopping: watch::Sender<bool>,
+    key_uses: KeyUses,
+    running_calls: RunningCalls,
 }
 
 impl Hub {
@@ -23,10 +28,12 @@ impl Hub {
         let clock = Arc::new(SystemClock::new());
         Self {
             settings,
-            started: clock.now(),
             clock,
             meshes: Mutex::default(),
+            feeds: Mutex::default(),
             stopping: watch::Sender::new(false),
+            key_uses: KeyUses::default(),
+            running_calls: RunningCalls::default(),
         }
     }
 
@@ -34,18 +41,22 @@ impl Hub {
         &self.settings
     }
 
-    pub(super) fn now(&self) -> Moment {
-        self.clock.now()
+    pub(super) fn key_uses(&self) -> &KeyUses {
+        &self.key_uses
     }
 
-    /// Returns how long this hub has run, in seconds.
-    pub(super) fn uptime_seconds(&self) -> i64 {
-        (self.now().monotonic_ms - self.started.monotonic_ms) / 1000
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
     }
 
     /// Returns the flag that is set when the hub stops: waiting calls and streams end then.
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
+    }
+
+    /// Returns the calls by MCP that run.
+    pub(super) fn running_calls(&self) -> &RunningCalls {
+        &self.running_calls
     }
 
     /// Ends waiting calls and streams.
@@ -85,6 +96,11 @@ impl Hub {
             .collect())
     }
 
+    /// Returns the meshes that are open.
+    pub(super) fn opened_meshes(&self) -> Vec<Arc<HubMesh>> {
+        self.opened().values().cloned().collect()
+    }
+
     fn open(&self, location: &MeshLocation) -> Result<Arc<HubMesh>> {
         let mut meshes = self.opened();
         if let Some(mesh) = meshes.get(&location.name) {
@@ -93,6 +109,15 @@ impl Hub {
         let mesh = HubMesh::open(location, &self.settings, Arc::clone(&self.clock))?;
         meshes.insert(location.name.clone(), Arc::clone(&mesh));
         Ok(mesh)
+    }
+
+    /// Returns the feed of the events of a mesh.
+    pub(super) fn event_feed(&self, mesh: &Arc<HubMesh>) -> Arc<EventFeed> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = feeds
+            .entry(mesh.location.name.clone())
+            .or_insert_with(|| EventFeed::new(Arc::clone(mesh), self.stopping()));
+        Arc::clone(feed)
     }
 
     fn opened(&self) -> MutexGuard<'_, HashMap<String, Arc<HubMesh>>> {

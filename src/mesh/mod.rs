@@ -38,6 +38,8 @@ mod memory;
 mod message;
 mod open;
 mod options;
+#[cfg(feature = "hub")]
+mod overview;
 mod peer;
 mod question;
 mod retention;
@@ -63,6 +65,8 @@ pub use claim::ticket::Ticket;
 pub use claim::unnotified::Granted;
 pub use connection::Mesh;
 pub use erase::EraseOutcome;
+#[cfg(feature = "hub")]
+pub use event::EventLogPage;
 pub use event::{EventWait, ProjectEvent};
 #[cfg(feature = "hub")]
 pub use idempotency::{IdempotencyOutcome, IdempotentRequest};

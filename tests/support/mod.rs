@@ -1,7 +1,11 @@
 //! What the tests share: a temporary home, real sessions, real programs, a mesh with a manual clock.
 mod calls;
 pub(crate) mod event_calls;
+#[cfg(feature = "hub")]
+mod event_stream;
 pub(crate) mod fault_reports;
+#[cfg(feature = "hub")]
+mod hub;
 mod in_flight;
 mod inbox_session;
 pub(crate) mod install_home;
@@ -13,6 +17,10 @@ mod shared;
 mod world;
 
 pub(crate) use self::calls::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::event_stream::*;
+#[cfg(feature = "hub")]
+pub(crate) use self::hub::*;
 pub(crate) use self::in_flight::*;
 pub(crate) use self::inbox_session::*;
 pub(crate) use self::mesh_fixture::*;

@@ -4,13 +4,14 @@ use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::ReadContext;
 use crate::mesh::peer::activity_summary::activity_summary;
+use crate::mesh::peer::address::unknown_peer_refusal;
 use crate::mesh::peer::person::{askable_sessions, reachable_by};
 use crate::mesh::session::SessionHandle;
 use crate::mesh::wake::throttle::{throttled_for_observer, throttled_for_person};
 use crate::model::activity_summary::ActivitySummary;
 use crate::model::person::ReachableBy;
 use crate::model::throttle::Throttled;
-use crate::model::{Activity, Liveness, PeerKind, PeerName, Result};
+use crate::model::{Activity, Liveness, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::PeerId;
 use crate::store::{Claim, Peer, Session, Task};
 
@@ -107,6 +108,11 @@ impl Mesh {
             let peer = read.tx.find_peer_by_name(name.as_str())?;
             Ok(peer.and_then(|peer| peer.project))
         })
+    }
+
+    /// Returns the refusal of a name that no peer has, with similar names.
+    pub fn unknown_peer(&mut self, me: &SessionHandle, name: &str) -> Result<Refusal> {
+        self.read(|read| unknown_peer_refusal(read, Some(me), name))
     }
 
     /// Returns one peer as it is now.
