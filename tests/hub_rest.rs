@@ -1,4 +1,6 @@
 //! The REST routes of the hub: the stories of questions, messages, claims, state, memory, tasks and events over real sockets.
+use std::io::Write;
+
 use claude_mesh::model::access_key::KeyScope;
 use serde_json::{Value, json};
 
@@ -173,4 +175,332 @@ fn mail_tasks_memories_and_events_over_http() {
         let (_, page) = waiting.join().unwrap();
         assert_eq!(page["events"][0]["type"], "project.built", "{page}");
     });
+}
+
+#[test]
+fn repeated_write_gets_the_stored_response() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let ada = hub.key("ada", KeyScope::Write);
+    let post = |body: Value, repeat: &str| {
+        let request = hub.request("POST", "/v1/messages").key(&ada);
+        request.header("Idempotency-Key", repeat).json(&body)
+    };
+    let first = post(json!({ "to": "*", "body": "a" }), "k1");
+    let second = post(json!({ "to": "*", "body": "a" }), "k1");
+    assert_eq!((first.status, second.status), (201, 201), "{second:?}");
+    assert_eq!(first.text, second.text);
+    assert_eq!(first.header("Idempotent-Replayed"), None);
+    assert_eq!(second.header("Idempotent-Replayed"), Some("true"));
+    assert_eq!(post(json!({ "to": "*", "body": "b" }), "k1").status, 409);
+    // A refused request changed nothing: its key can be used again.
+    assert_eq!(post(json!({ "to": "*" }), "k2").status, 400);
+    assert_eq!(post(json!({ "to": "*" , "body": "c" }), "k2").status, 201);
+}
+
+#[test]
+fn openapi_document_is_the_copy_in_the_repository() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = hub.key("ada", KeyScope::Read);
+    let served = hub.request("GET", "/v1/openapi.json").key(&key).send();
+    let copy = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+    let kept = std::fs::read_to_string(copy).unwrap_or_default();
+    let hint = "write what GET /v1/openapi.json returns to docs/openapi.json";
+    assert!(served.text == kept, "{hint}");
+}
+
+#[test]
+fn writes_are_logged_with_key_and_peer_without_their_body() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let ada = hub.key("ada", KeyScope::Write);
+    hub.get("/v1/inbox", &ada);
+    hub.post("/chat", &ada, json!({ "message": "xyzzy" }));
+    let log = hub.log();
+    let lines: Vec<&str> = log.lines().collect();
+    let id = &ada[4..30];
+    assert_eq!(lines.len(), 1, "{log}");
+    let expected = format!("POST /chat 201 key={id} peer=ada");
+    assert!(lines[0].ends_with(&expected), "{log}");
+    assert!(!log.contains("xyzzy"));
+}
+
+#[test]
+fn wait_of_a_client_that_vanishes_ends() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (ada, cy) = (
+        hub.key("ada", KeyScope::Write),
+        hub.key("cy", KeyScope::Write),
+    );
+    hub.get("/v1/inbox", &cy);
+    let waits = || -> i64 {
+        let rows = world.rows();
+        rows.query_row("SELECT count(*) FROM wait", [], |row| row.get(0))
+            .unwrap()
+    };
+    let body = r#"{"to":"cy","question":"which port?"}"#;
+    let request = format!(
+        "POST /v1/questions HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {ada}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        &hub.url()[7..],
+        body.len()
+    );
+    let mut client = std::net::TcpStream::connect(&hub.url()[7..]).unwrap();
+    client.write_all(request.as_bytes()).unwrap();
+    wait_until("the question waits", || waits() == 1);
+    drop(client);
+    wait_until("the wait has ended", || waits() == 0);
+    assert!(
+        hub.log().contains("POST /v1/questions gone key="),
+        "{}",
+        hub.log()
+    );
+}
+
+#[test]
+fn waiting_call_ends_with_the_hub_and_names_its_question() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (ada, cy) = (
+        hub.key("ada", KeyScope::Write),
+        hub.key("cy", KeyScope::Write),
+    );
+    hub.get("/v1/inbox", &cy);
+    std::thread::scope(|scope| {
+        let body = json!({ "to": "cy", "question": "which port?" });
+        let asked = scope.spawn(|| hub.post("/v1/questions", &ada, body));
+        next_question(&hub, &cy);
+        hub.signal_end();
+        let (status, result) = asked.join().unwrap();
+        assert_eq!((status, &result["status"]), (200, &json!("timed_out")));
+        assert!(result["question_id"].is_string());
+    });
+    assert!(hub.terminate());
+}
+
+#[test]
+fn peers_are_read_described_quieted_and_removed() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let (ada, bo) = (
+        hub.key("ada", KeyScope::Write),
+        hub.key("bo", KeyScope::Write),
+    );
+    let admin = hub.board_key();
+    hub.post(
+        "/v1/peers/bo",
+        &bo,
+        json!({ "summary": "docs", "ttl_seconds": 30 }),
+    );
+    let (_, peer) = hub.get("/v1/peers/bo", &ada);
+    assert_eq!(
+        (&peer["summary"], &peer["askable"]),
+        (&json!("docs"), &json!(true))
+    );
+    assert_eq!(hub.post("/v1/peers/bo/heartbeat", &bo, json!({})).0, 200);
+    assert_eq!(hub.post("/v1/peers/bo", &ada, json!({})).0, 403);
+    assert_eq!(hub.post("/v1/peers/bo/quiet", &ada, json!({})).0, 403);
+    let span = json!({ "duration_seconds": 60 });
+    assert_eq!(
+        hub.post("/v1/peers/bo/quiet", &bo, span.clone()).1["quiet"],
+        true
+    );
+    assert_eq!(hub.delete("/v1/peers/bo/quiet", &bo).0, 403);
+    assert_eq!(hub.delete("/v1/peers/bo/quiet", &admin).1["quiet"], false);
+    assert_eq!(hub.post("/v1/pause", &ada, span.clone()).0, 403);
+    assert_eq!(hub.post("/v1/pause", &admin, span).1["paused"], true);
+    assert_eq!(hub.delete("/v1/pause", &admin).1["paused"], false);
+    assert_eq!(hub.delete("/v1/peers/bo", &ada).0, 403);
+    assert_eq!(hub.delete("/v1/peers/bo", &admin).0, 409);
+    assert_eq!(hub.delete("/v1/peers/me", &bo).1["unregistered"], true);
+    assert_eq!(hub.delete("/v1/peers/bo", &admin).1["forgotten"], true);
+    assert_eq!(hub.get("/v1/peers/bo", &ada).0, 404);
+    assert_eq!(
+        hub.get("/v1/meshes", &admin).1["meshes"][0]["name"],
+        "default"
+    );
+}
+
+#[test]
+fn every_wrong_request_has_its_status_and_error_object() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let key = hub.key("ada", KeyScope::Write);
+    let json_type = "application/json";
+    let deep = "[".repeat(200);
+    let big = format!("{{\"message\":\"{}\"}}", "x".repeat(1024 * 1024));
+    let long = json!({ "message": "ü".repeat(2001) }).to_string();
+    let no_question = "/v1/questions/01K00000000000000000000000";
+    for (method, path, kind, body, status, code) in [
+        ("GET", "/v1/nothing", "", "", 404, "not_found"),
+        ("PUT", "/v1/status", "", "", 405, "method_not_allowed"),
+        (
+            "GET",
+            "/v1/peers?scop=repo",
+            "",
+            "",
+            400,
+            "invalid_argument",
+        ),
+        (
+            "GET",
+            "/v1/peers?include_stale=maybe",
+            "",
+            "",
+            400,
+            "invalid_argument",
+        ),
+        (
+            "GET",
+            "/v1/peers?scope=repo&scope=repo",
+            "",
+            "",
+            400,
+            "invalid_argument",
+        ),
+        ("GET", "/v1/peers/nobody", "", "", 404, "unknown_peer"),
+        (
+            "GET",
+            "/v1/tasks?limit=abc",
+            "",
+            "",
+            400,
+            "invalid_argument",
+        ),
+        (
+            "GET",
+            "/v1/state/x?action=delete",
+            "",
+            "",
+            400,
+            "invalid_argument",
+        ),
+        ("GET", no_question, "", "", 404, "not_found"),
+        (
+            "GET",
+            "/v1/questions/abc?wait=5",
+            "",
+            "",
+            400,
+            "invalid_argument",
+        ),
+        (
+            "POST",
+            "/v1/questions?wait=9999",
+            json_type,
+            "{}",
+            400,
+            "invalid_argument",
+        ),
+        (
+            "POST",
+            "/v1/questions",
+            json_type,
+            r#"{"to":"a","question":"b","timeout_seconds":1}"#,
+            400,
+            "invalid_argument",
+        ),
+        (
+            "POST",
+            "/v1/questions",
+            json_type,
+            r#"{"to":"nobody","question":"b"}"#,
+            404,
+            "unknown_peer",
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            json_type,
+            r#"{"to":"*","body":"b","from":"bo"}"#,
+            400,
+            "invalid_argument",
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            json_type,
+            "{",
+            400,
+            "invalid_argument",
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            json_type,
+            "[]",
+            400,
+            "invalid_argument",
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            json_type,
+            &deep,
+            400,
+            "invalid_argument",
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            "text/plain",
+            "{}",
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            "",
+            "{}",
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            "POST",
+            "/v1/messages",
+            json_type,
+            r#"{"to":"*"}"#,
+            400,
+            "invalid_argument",
+        ),
+        ("POST", "/chat", json_type, &big, 413, "too_large"),
+        ("POST", "/chat", json_type, &long, 413, "too_large"),
+        ("DELETE", "/v1/pause", "", "", 403, "forbidden"),
+        (
+            "DELETE",
+            "/v1/tasks/abc",
+            json_type,
+            "{}",
+            400,
+            "invalid_argument",
+        ),
+        ("GET", "/v1/state/x/%ff", "", "", 400, "invalid_argument"),
+    ] {
+        let mut request = hub.request(method, path).key(&key);
+        if !kind.is_empty() {
+            request = request.header("Content-Type", kind);
+        }
+        let response = if body.is_empty() {
+            request.send()
+        } else {
+            request.bytes(body.as_bytes())
+        };
+        let error = &response.json()["error"];
+        assert_eq!(
+            (response.status, &error["code"]),
+            (status, &json!(code)),
+            "{method} {path}: {response:?}"
+        );
+        assert!(
+            error["message"].is_string() && error["hint"].is_string(),
+            "{response:?}"
+        );
+        assert_eq!(
+            status == 405,
+            response.header("Allow").is_some(),
+            "{response:?}"
+        );
+    }
 }
