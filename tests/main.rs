@@ -102,6 +102,10 @@ mod task_model;
 #[cfg(feature = "hub")]
 mod access_key;
 
+/// MCP over HTTP at `/mcp` of the hub: revisions, progress, broken connections, cancellation, scopes, invalid requests.
+#[cfg(feature = "hub")]
+mod hub_mcp;
+
 /// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
 #[cfg(feature = "hub")]
 mod hub_rest;
