@@ -126,7 +126,7 @@ fn ask_over_http_sends_progress_and_returns_the_answer() {
         assert_eq!(asking.header("content-type"), "text/event-stream");
         asking.wait_for_progress("bo: stored");
         let id = bo.next_question();
-        asking.wait_for_progress("delivered");
+        asking.wait_for_progress("bo: shown");
         assert_eq!(bo.send_reply(&id, "5433")["status"], "answered");
         let answer = asking.result();
         assert_eq!(

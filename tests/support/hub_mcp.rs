@@ -193,12 +193,14 @@ impl McpStream {
     /// Reads to the next progress notification that contains `text`, and returns its message.
     #[track_caller]
     pub(crate) fn wait_for_progress(&mut self, text: &str) -> String {
+        let mut others = Vec::new();
         while let Some(message) = self.next() {
             let progress = message["params"]["message"].as_str().unwrap_or_default();
             if message["method"] == "notifications/progress" && progress.contains(text) {
                 return progress.to_owned();
             }
+            others.push(message);
         }
-        panic!("no progress with {text:?}")
+        panic!("no progress with {text:?}: {others:?}")
     }
 }
