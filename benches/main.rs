@@ -22,6 +22,9 @@ mod baseline;
 /// The hook of a prompt as a whole process.
 #[cfg(target_os = "linux")]
 mod hook;
+/// The hub: its routes, an ask over HTTP, at rest.
+#[cfg(all(target_os = "linux", feature = "hub"))]
+mod hub;
 /// Many processes post messages at the same time.
 #[cfg(target_os = "linux")]
 mod message;
@@ -79,12 +82,12 @@ struct Plan {
 }
 
 #[cfg(target_os = "linux")]
-const GROUPS: [&str; 7] = [
-    "ask", "wake", "hook", "server", "pending", "message", "recall",
+const GROUPS: [&str; 8] = [
+    "ask", "wake", "hook", "server", "hub", "pending", "message", "recall",
 ];
 
 #[cfg(target_os = "linux")]
-const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [pending] [message] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
+const USAGE: &str = "usage: cargo bench -- [ask] [wake] [hook] [server] [hub] [pending] [message] [recall] [--json] [--pin none|same|cross] [--rounds N] [--messages N]
   --pin      none: the scheduler chooses; same: all on one CPU; cross: the peer on another CPU than the rest
              (default: none, and for ask and wake also same)
   --rounds   measurements for each line (300); the noise of a machine needs some hundreds
@@ -155,6 +158,12 @@ fn run(arguments: &[String]) {
             "server" => {
                 for pin in or(&[pin::Pin::None]) {
                     server::measure(&mut table, pin, plan.rounds);
+                }
+            }
+            #[cfg(feature = "hub")]
+            "hub" => {
+                for pin in or(&[pin::Pin::None]) {
+                    hub::measure(&mut table, pin, plan.rounds);
                 }
             }
             "message" => {

@@ -141,11 +141,17 @@ fn module_specific_code_stays_in_its_module() {
         &["println!", "eprintln!", "process::exit"],
     );
     forbid(
-        "wake/watcher.rs",
-        &["wake/watcher.rs", "lib.rs"],
+        "wake",
+        &["wake/watcher.rs", "wake/shared_listener.rs", "lib.rs"],
         &["notify::"],
     );
-    forbid("mcp", &["mcp/"], &["rmcp::", "tokio::"]);
+    forbid("mcp and hub", &["mcp/", "hub/"], &["rmcp::"]);
+    forbid(
+        "the servers",
+        &["mcp/", "hub/", "tools/async_driver.rs"],
+        &["tokio::"],
+    );
+    forbid("hub", &["hub/"], &["axum::", "hyper::", "tower::"]);
     forbid("tools", &["tools/"], &["schemars::"]);
     forbid("cli", &["cli/", "main.rs"], &["clap::"]);
     forbid(

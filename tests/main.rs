@@ -106,6 +106,10 @@ mod access_key;
 #[cfg(feature = "hub")]
 mod hub_mcp;
 
+/// The live events of the hub: begun, resumed, gaps, slow readers, ends; who can be asked while a board listens.
+#[cfg(feature = "hub")]
+mod hub_events;
+
 /// The REST routes of the hub: the same stories as over MCP, and every refusal of a request.
 #[cfg(feature = "hub")]
 mod hub_rest;
@@ -152,6 +156,10 @@ mod delivery_states;
 /// The depth limit of questions, and how throttles are reported.
 mod throttle;
 
+/// The person as a peer: asked, notified, answering, within a budget.
+#[cfg(all(feature = "cli", feature = "server"))]
+mod person;
+
 /// The hook that waits beside an idle session whose client takes no inbox lines.
 mod rewake;
 
@@ -172,6 +180,10 @@ mod tools;
 
 /// MCP clients of other makers, run as their users run them.
 mod other_clients;
+
+/// The board page in a browser: what a person sees and does there.
+#[cfg(feature = "hub")]
+mod board;
 
 /// The lifecycle of the server: what ends it, and what it leaves.
 mod lifecycle;

@@ -1,6 +1,6 @@
 //! The refusal of a request: an HTTP status and the error object of the tools.
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -32,6 +32,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message, hint)
     }
 
+    /// Refuses the token of a sign-in link.
+    pub(super) fn refused_sign_in(message: &str, hint: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message, hint)
+    }
+
     pub(super) fn forbidden(message: &str, hint: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message, hint)
     }
@@ -41,10 +46,19 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message, hint)
     }
 
-    /// Tells the client to try again after so many seconds.
+    /// Adds after how many seconds the client may try again.
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    pub(super) fn method_not_allowed(method: &Method, path: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            &format!("the route {path} has no method {method}"),
+            "The header Allow lists its methods.",
+        )
     }
 
     /// Returns the error object.

@@ -23,10 +23,12 @@ pub(super) struct Caller {
     mesh: Arc<HubMesh>,
     session: Arc<HubSession>,
     stopping: watch::Receiver<bool>,
+    /// Whether its calls wait.
+    waits: bool,
 }
 
 impl Caller {
-    pub(super) fn new(
+    pub(super) async fn new(
         hub: &Hub,
         mesh: Arc<HubMesh>,
         key: AccessKey,
@@ -44,12 +46,13 @@ impl Caller {
         };
         let home = hub.settings().mesh_home.to_string_lossy();
         let folder = key.project.as_deref().unwrap_or(&home);
-        let session = mesh.session(&speaker, folder)?;
+        let session = mesh.session(&speaker, folder).await?;
         Ok(Self {
             key,
             mesh,
             session,
             stopping: hub.stopping(),
+            waits: true,
         })
     }
 
@@ -63,6 +66,14 @@ impl Caller {
 
     pub(super) fn session(&self) -> &Arc<HubSession> {
         &self.session
+    }
+
+    /// Returns the same caller, whose waits end at once.
+    pub(super) fn without_waiting(&self) -> Self {
+        Self {
+            waits: false,
+            ..self.clone()
+        }
     }
 
     /// Refuses a caller whose key has a lower scope.
@@ -123,7 +134,7 @@ impl<'a> CallGuard<'a> {
 
 impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
-        self.0.session.touch(self.0.mesh.now());
+        self.0.session.touch(&self.0.mesh.now());
         self.0.session.count_call(false);
         self.0.mesh.call_ended();
     }
@@ -153,6 +164,9 @@ impl AsyncCaller for Caller {
     }
 
     async fn stopped(&self) -> StopReason {
+        if !self.waits {
+            return StopReason::Expired;
+        }
         let mut stopping = self.stopping.clone();
         let _ = stopping.wait_for(|stopping| *stopping).await;
         StopReason::Expired

@@ -89,17 +89,37 @@ impl HubMesh {
         .await
     }
 
-    /// Returns the session of a speaker. It registers with its first call.
-    pub(super) fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
+    /// Returns the session of a speaker. It registers with its first call. Its project is that of its peer, else that of
+    /// `folder`.
+    pub(super) async fn session(&self, speaker: &Speaker, folder: &str) -> Result<Arc<HubSession>> {
         if let Some(session) = self.sessions().get(speaker) {
+            // Its lease must not end between here and its next step.
+            session.touch(&self.now());
             return Ok(Arc::clone(session));
         }
-        let project = Project::of(folder.as_ref(), &self.settings)?;
+        let own_folder = match speaker {
+            Speaker::Peer(name) => self.with_mesh(|mesh| mesh.project_of_peer(name)).await?,
+            Speaker::Person => None,
+        };
+        let own_project = own_folder
+            .filter(|folder| std::path::Path::new(folder).exists())
+            .map(|folder| Project::of(folder.as_ref(), &self.settings))
+            .transpose()?;
+        let project = match own_project {
+            Some(project) => project,
+            None => Project::of(folder.as_ref(), &self.settings)?,
+        };
         let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
         let session = Arc::new(HubSession::new(speaker.clone(), project, instance));
         self.sessions()
             .insert(speaker.clone(), Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Returns the session of the person.
+    pub(super) async fn person_session(&self) -> Result<Arc<HubSession>> {
+        let folder = self.settings.mesh_home.to_string_lossy();
+        self.session(&Speaker::Person, &folder).await
     }
 
     /// Runs one step as a session, and repeats it while the file is locked. With `registers` a session that is not
@@ -110,7 +130,7 @@ impl HubMesh {
         registers: bool,
         mut operation: impl FnMut(CallContext<'_>) -> Result<T>,
     ) -> Result<T> {
-        session.touch(self.now());
+        session.touch(&self.now());
         tools::retry_while_busy(&*self.clock, || {
             let mut mesh = self.lock();
             if registers {
@@ -141,7 +161,7 @@ impl HubMesh {
         if let Some(earlier) = session.take_handle() {
             self.listener.remove(earlier.session);
         }
-        let request = self.join_request(session);
+        let request = Self::join_request(session);
         let handle = mesh.register(&request)?;
         self.listener.add(handle.session)?;
         session.set_handle(handle, mesh.doorbells())?;
@@ -149,7 +169,7 @@ impl HubMesh {
         Ok(())
     }
 
-    fn join_request(&self, session: &HubSession) -> JoinRequest {
+    fn join_request(session: &HubSession) -> JoinRequest {
         let process = process::this_process();
         let mut request = match session.speaker() {
             Speaker::Person => JoinRequest::of(process, PeerKind::Person, None),
@@ -208,6 +228,14 @@ impl HubMesh {
             self.unregister(&session, "its lease has ended");
         }
         next_ms.map(|ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+    }
+
+    /// Ends a session because its peer wants that. Returns whether it was registered.
+    pub(super) fn end_session(&self, session: &HubSession) -> bool {
+        self.sessions().remove(session.speaker());
+        let was_registered = session.handle().is_ok();
+        self.unregister(session, "it unregistered");
+        was_registered
     }
 
     /// Ends all sessions, because the hub ends.

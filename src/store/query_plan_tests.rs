@@ -126,6 +126,8 @@ const ALLOWED_SCANS: &[(&str, &str)] = &[
     ("SCAN p", "the same"),
     ("SCAN alias", "earlier names of peers"),
     ("SCAN session", "the sessions of a month"),
+    ("SCAN access_key", "keys that persons created"),
+    ("SCAN board_link", "the sign-in links of a day"),
     ("SCAN v", "the messages of one page"),
 ];
 
@@ -219,6 +221,13 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
     ("prior answers", &|tx| {
         tx.recent_answer_excerpts(peer(), 1, 3, 9)?;
         tx.recent_answer_texts(peer(), 300).map(drop)
+    }),
+    #[cfg(feature = "hub")]
+    ("the overview of a person", &|tx| {
+        tx.tasks_of_mesh(9, 9)?;
+        tx.count_tasks_of_mesh()?;
+        tx.memory_scopes()?;
+        tx.newest_messages(9).map(drop)
     }),
     ("tasks", &|tx| {
         tx.find_open_task_by_fingerprint("/shop", "title")?;

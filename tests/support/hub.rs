@@ -38,9 +38,15 @@ impl Hub {
     /// Starts a hub by a command with the environment of any home.
     #[track_caller]
     pub(crate) fn spawn(mut command: Command, home: PathBuf, arguments: &[&str]) -> Self {
+        let default: &[&str] = if arguments.contains(&"--addr") {
+            &[]
+        } else {
+            &["--addr", "127.0.0.1:0"]
+        };
         let log = std::fs::File::create(home.join("hub-stderr.log")).unwrap();
         let mut process = command
-            .args(["serve", "--addr", "127.0.0.1:0", "--json"])
+            .args(["serve", "--json"])
+            .args(default)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

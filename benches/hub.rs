@@ -1,0 +1,283 @@
+//! The hub: a read and a write over HTTP beside `/health`, an ask answered over HTTP beside the same over stdio, and the hub
+//! at rest.
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use claude_mesh::mesh::{KeyDraft, Mesh};
+use claude_mesh::model::PeerName;
+use claude_mesh::model::access_key::{KeyHolder, KeyScope};
+use claude_mesh::platform::SystemClock;
+use serde_json::{Value, json};
+
+use crate::ask::PAUSE;
+use crate::pin::{Pin, Side};
+use crate::table::{Goal, Line, Samples, Table};
+use crate::world::{BenchWorld, count_wake_ups, field, micros};
+
+const CLI: &str = env!("CARGO_BIN_EXE_claude-mesh");
+/// How long the idle hub is observed.
+const REST_DURATION: Duration = Duration::from_secs(5);
+/// More requests than the rate limit of a key are made.
+const RATE: &str = "1000000";
+
+pub(crate) fn measure(table: &mut Table, pin: Pin, rounds: usize) {
+    table.group("hub", pin);
+    pin.on(Side::Near, || {
+        routes(table, &BenchWorld::new(pin), rounds);
+        ask(table, &BenchWorld::new(pin), rounds);
+        rest(table, &BenchWorld::new(pin));
+    });
+}
+
+/// A running hub.
+struct BenchHub {
+    process: Child,
+    address: String,
+}
+
+impl BenchHub {
+    fn start(world: &BenchWorld) -> Self {
+        let folder = world.project("hub");
+        let mut command: Command = world.command(CLI, &folder);
+        command
+            .args(["serve", "--addr", "127.0.0.1:0", "--json", "--rate", RATE])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut started = String::new();
+        for line in stdout.lines() {
+            started += &line.unwrap();
+            if serde_json::from_str::<Value>(&started).is_ok() {
+                break;
+            }
+        }
+        let started: Value = serde_json::from_str(&started).unwrap();
+        let url = started["url"].as_str().unwrap();
+        let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+        Self {
+            address: address.to_owned(),
+            process,
+        }
+    }
+
+    /// Returns a kept connection that sends the key of a peer.
+    fn client(&self, key: &str) -> BenchClient {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        BenchClient {
+            reader: BufReader::new(stream.try_clone().unwrap()),
+            stream,
+            address: self.address.clone(),
+            key: key.to_owned(),
+        }
+    }
+}
+
+impl Drop for BenchHub {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Returns the key of a peer.
+fn key(world: &BenchWorld, name: &str) -> String {
+    let mut mesh = Mesh::open(&world.database(), Arc::new(SystemClock::new())).unwrap();
+    let draft = KeyDraft {
+        holder: KeyHolder::Peer(PeerName::fold(name)),
+        scope: KeyScope::Write,
+        project: Some(world.project("hub").to_string_lossy().into_owned()),
+        lifetime: None,
+    };
+    mesh.create_key(&draft).unwrap().0
+}
+
+/// One HTTP connection.
+struct BenchClient {
+    stream: TcpStream,
+    reader: BufReader<TcpStream>,
+    address: String,
+    key: String,
+}
+
+impl BenchClient {
+    fn send(&mut self, method: &str, path: &str, body: Option<&Value>) {
+        let (address, key) = (&self.address, &self.key);
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n"
+        );
+        let body = body.map(Value::to_string).unwrap_or_default();
+        if !body.is_empty() {
+            head += "Content-Type: application/json\r\nContent-Length: ";
+            head += &body.len().to_string();
+            head += "\r\n";
+        }
+        let request = format!("{head}\r\n{body}");
+        self.stream.write_all(request.as_bytes()).unwrap();
+    }
+
+    fn receive(&mut self) -> Value {
+        let mut length = 0;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert!(
+                self.reader.read_line(&mut line).unwrap() > 0,
+                "the hub has closed"
+            );
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert!(body["error"].is_null(), "{body}");
+        body
+    }
+
+    fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        self.send(method, path, body);
+        self.receive()
+    }
+
+    /// Returns how long one request takes, in microseconds.
+    fn time(&mut self, method: &str, path: &str, body: Option<&Value>) -> f64 {
+        let began = Instant::now();
+        self.call(method, path, body);
+        micros(began.elapsed())
+    }
+}
+
+/// A read route and a write route beside `/health` and beside the same call over stdio.
+fn routes(table: &mut Table, world: &BenchWorld, rounds: usize) {
+    let mut session = world.session("ada", Side::Near);
+    let key = key(world, "script");
+    let hub = BenchHub::start(world);
+    let mut client = hub.client(&key);
+    let (mut health, mut read) = (Samples::default(), Samples::default());
+    let (mut write, mut stdio) = (Samples::default(), Samples::default());
+    for round in 0..=rounds {
+        let body = json!({ "to": "topic:ci", "body": format!("build {round}") });
+        let spans = [
+            client.time("GET", "/health", None),
+            client.time("GET", "/v1/claims", None),
+            client.time("POST", "/v1/messages", Some(&body)),
+        ];
+        let began = Instant::now();
+        session.call("post", &body);
+        let over_stdio = micros(began.elapsed());
+        // The first request of a kind registers and compiles statements.
+        if round > 0 {
+            health.add(spans[0]);
+            read.add(spans[1]);
+            write.add(spans[2]);
+            stdio.add(over_stdio);
+        }
+    }
+    table.line(&Line::times("baseline: GET /health", &health));
+    let read = Line::times("GET /v1/claims", &read).baseline("GET /health", health.p50());
+    table.line(&read.goal(Goal::Times(1.5)));
+    table.line(&Line::times("baseline: post over stdio", &stdio));
+    let allowed = stdio.p50() + 300.0;
+    let write =
+        Line::times("POST /v1/messages", &write).baseline("post over stdio + 0.3 ms", allowed);
+    table.line(&write.goal(Goal::Times(1.0)));
+}
+
+/// From the answer to the result of the asker: both over stdio, then both over HTTP.
+fn ask(table: &mut Table, world: &BenchWorld, rounds: usize) {
+    let (mut ada, mut bo) = (
+        world.session("ada", Side::Near),
+        world.session("bo", Side::Far),
+    );
+    let sql = world.sql();
+    let mut stdio = Samples::default();
+    for round in 0..=rounds {
+        let call = ada.ask("bo", &format!("which port does service {round} use?"));
+        let question = BenchWorld::open_question(&sql, "ada");
+        std::thread::sleep(PAUSE);
+        let reply = json!({ "question_id": question, "answer": "5433" });
+        let began = Instant::now();
+        let (_, line) = bo.tool_line("reply_to_peer", &reply);
+        bo.write(&line);
+        let (_, at) = ada.answer(call);
+        if round > 0 {
+            stdio.add(micros(at - began));
+        }
+    }
+    let hub = BenchHub::start(world);
+    let mut asker = hub.client(&key(world, "http-ada"));
+    let mut peer = hub.client(&key(world, "http-bo"));
+    peer.call("GET", "/v1/inbox", None);
+    let mut http = Samples::default();
+    for round in 0..=rounds {
+        let text = format!("which port does service {round} use?");
+        let question = json!({ "to": "http-bo", "question": text });
+        asker.send("POST", "/v1/questions?wait=60", Some(&question));
+        let id = open_question_soon(&sql, "http-ada");
+        std::thread::sleep(PAUSE);
+        let began = Instant::now();
+        peer.send(
+            "POST",
+            &format!("/v1/questions/{id}/answer"),
+            Some(&json!({ "answer": "5433" })),
+        );
+        let result = asker.receive();
+        let span = micros(began.elapsed());
+        assert_eq!(result["answer"], "5433");
+        peer.receive();
+        if round > 0 {
+            http.add(span);
+        }
+    }
+    table.line(&Line::times(
+        "baseline: answer to result over stdio",
+        &stdio,
+    ));
+    let line = Line::times("answer to result over HTTP", &http)
+        .baseline("over stdio + 0.5 ms", stdio.p50() + 500.0);
+    table.line(&line.goal(Goal::Times(1.0)));
+}
+
+/// Waits until the question of an asker is stored.
+fn open_question_soon(sql: &rusqlite::Connection, asker: &str) -> String {
+    let query = "SELECT q.id FROM question q JOIN peer p ON p.id = q.asker_peer WHERE p.name = ?1 AND q.state = 'open'";
+    loop {
+        if let Ok(id) = sql
+            .prepare_cached(query)
+            .unwrap()
+            .query_row([asker], |row| row.get(0))
+        {
+            return id;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Memory and wake-ups of a hub that nobody uses.
+fn rest(table: &mut Table, world: &BenchWorld) {
+    let hub = BenchHub::start(world);
+    let key = key(world, "script");
+    for _ in 0..40 {
+        hub.client(&key).call("GET", "/v1/status", None);
+    }
+    let pid = i32::try_from(hub.process.id()).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let resident = field(&status, "VmRSS:") as f64 / 1024.0;
+    let line = Line::number("hub: resident memory after 40 requests", "MB", resident);
+    table.line(&line.goal(Goal::AtMost(15.0)));
+    std::thread::sleep(Duration::from_secs(1));
+    let before = count_wake_ups(pid);
+    std::thread::sleep(REST_DURATION);
+    let woken = (count_wake_ups(pid) - before) as f64 / REST_DURATION.as_secs_f64();
+    let line = Line::number("hub: wake-ups while idle", "/s", woken);
+    table.line(&line.goal(Goal::AtMost(0.0)));
+}
