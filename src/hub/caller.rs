@@ -14,7 +14,7 @@ use crate::model::Result;
 use crate::model::access_key::{AccessKey, KeyHolder, KeyScope};
 use crate::platform::Moment;
 use crate::platform::id::WaitId;
-use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step};
+use crate::tools::{self, AsyncCaller, Effect, JsonObject, Operation, Step, ToolEntry};
 
 /// Who makes a request.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub(super) struct Caller {
     mesh: Arc<HubMesh>,
     session: Arc<HubSession>,
     stopping: watch::Receiver<bool>,
+    /// Whether its calls wait.
+    waits: bool,
 }
 
 impl Caller {
@@ -50,6 +52,7 @@ impl Caller {
             mesh,
             session,
             stopping: hub.stopping(),
+            waits: true,
         })
     }
 
@@ -63,6 +66,14 @@ impl Caller {
 
     pub(super) fn session(&self) -> &Arc<HubSession> {
         &self.session
+    }
+
+    /// Returns the same caller, whose waits end at once.
+    pub(super) fn without_waiting(&self) -> Self {
+        Self {
+            waits: false,
+            ..self.clone()
+        }
     }
 
     /// Refuses a caller whose key has a lower scope.
@@ -86,13 +97,22 @@ impl Caller {
         arguments: JsonObject,
     ) -> std::result::Result<Value, ApiError> {
         let tool = tools::find(name).expect("routes name tools that exist");
+        Ok(self.run(self.operation(tool, arguments)?).await?)
+    }
+
+    /// Returns the call of a tool, ready to run; refuses it if the key may not call the tool.
+    pub(super) fn operation(
+        &self,
+        tool: &ToolEntry,
+        arguments: JsonObject,
+    ) -> std::result::Result<Operation, ApiError> {
         let reads = matches!(tool.effect, Effect::Reads);
         self.require(if reads {
             KeyScope::Read
         } else {
             KeyScope::Write
         })?;
-        Ok(self.run((tool.handler)(arguments)?).await?)
+        Ok((tool.handler)(arguments)?)
     }
 
     /// Runs an operation to its end.
@@ -103,10 +123,10 @@ impl Caller {
 }
 
 /// A call that runs: the session keeps its lease until it ends, also if the client vanishes.
-struct CallGuard<'a>(&'a Caller);
+pub(super) struct CallGuard<'a>(&'a Caller);
 
 impl<'a> CallGuard<'a> {
-    fn begin(caller: &'a Caller) -> Self {
+    pub(super) fn begin(caller: &'a Caller) -> Self {
         caller.session.count_call(true);
         Self(caller)
     }
@@ -144,6 +164,9 @@ impl AsyncCaller for Caller {
     }
 
     async fn stopped(&self) -> StopReason {
+        if !self.waits {
+            return StopReason::Expired;
+        }
         let mut stopping = self.stopping.clone();
         let _ = stopping.wait_for(|stopping| *stopping).await;
         StopReason::Expired

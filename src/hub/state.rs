@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::hub::event_feed::EventFeed;
 use crate::hub::hub_mesh::HubMesh;
 use crate::hub::key_uses::KeyUses;
+use crate::hub::running_calls::RunningCalls;
 use crate::model::Result;
 use crate::platform::isolation::{self, MeshLocation};
 use crate::platform::{Clock, Moment, Settings, SystemClock};
@@ -16,8 +18,10 @@ pub(super) struct Hub {
     clock: Arc<SystemClock>,
     started: Moment,
     meshes: Mutex<HashMap<String, Arc<HubMesh>>>,
+    feeds: Mutex<HashMap<String, Arc<EventFeed>>>,
     stopping: watch::Sender<bool>,
     key_uses: KeyUses,
+    running_calls: RunningCalls,
 }
 
 impl Hub {
@@ -28,8 +32,10 @@ impl Hub {
             started: clock.now(),
             clock,
             meshes: Mutex::default(),
+            feeds: Mutex::default(),
             stopping: watch::Sender::new(false),
             key_uses: KeyUses::default(),
+            running_calls: RunningCalls::default(),
         }
     }
 
@@ -53,6 +59,11 @@ impl Hub {
     /// Returns the flag that is set when the hub stops: waiting calls and streams end then.
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()
+    }
+
+    /// Returns the calls by MCP that run.
+    pub(super) fn running_calls(&self) -> &RunningCalls {
+        &self.running_calls
     }
 
     /// Ends waiting calls and streams.
@@ -100,6 +111,15 @@ impl Hub {
         let mesh = HubMesh::open(location, &self.settings, Arc::clone(&self.clock))?;
         meshes.insert(location.name.clone(), Arc::clone(&mesh));
         Ok(mesh)
+    }
+
+    /// Returns the feed of the events of a mesh.
+    pub(super) fn event_feed(&self, mesh: &Arc<HubMesh>) -> Arc<EventFeed> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let feed = feeds
+            .entry(mesh.location.name.clone())
+            .or_insert_with(|| EventFeed::new(Arc::clone(mesh), self.stopping()));
+        Arc::clone(feed)
     }
 
     fn opened(&self) -> MutexGuard<'_, HashMap<String, Arc<HubMesh>>> {
