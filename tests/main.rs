@@ -181,6 +181,10 @@ mod tools;
 /// MCP clients of other makers, run as their users run them.
 mod other_clients;
 
+/// The board page in a browser: what a person sees and does there.
+#[cfg(feature = "hub")]
+mod board;
+
 /// The lifecycle of the server: what ends it, and what it leaves.
 mod lifecycle;
 

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use crate::support::{ProcessOutput, Session, World, program, wait_until};
 
 /// A client as its registry publishes it.
-struct Package {
-    name: &'static str,
-    registry: Registry,
-    spec: &'static str,
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) registry: Registry,
+    pub(crate) spec: &'static str,
     /// The file that exists when it is installed.
-    entry: &'static str,
+    pub(crate) entry: &'static str,
 }
 
-enum Registry {
+pub(crate) enum Registry {
     PyPi,
     Npm,
 }
@@ -48,12 +48,12 @@ const INSPECTOR: Package = Package {
 
 impl Package {
     /// Returns the installed client, or `None` after reporting why the calling test is skipped.
-    fn get(&self) -> Option<PathBuf> {
+    pub(crate) fn get(&self) -> Option<PathBuf> {
         self.find_or_install()
             .map_or_else(|reason| self.skip(&reason), Some)
     }
 
-    fn skip<T>(&self, reason: &str) -> Option<T> {
+    pub(crate) fn skip<T>(&self, reason: &str) -> Option<T> {
         let required = env::var_os("CLAUDE_MESH_REQUIRE_CLIENTS").is_some_and(|it| it == "1");
         assert!(!required, "{}: {reason}", self.name);
         // Written past the test harness, which would swallow it.
@@ -129,7 +129,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 /// Returns the folder of node; the environment of the tests has a plain PATH.
-fn node() -> Result<PathBuf, String> {
+pub(crate) fn node() -> Result<PathBuf, String> {
     env::split_paths(&env::var_os("PATH").unwrap_or_default())
         .map(|folder| folder.join("node"))
         .find(|path| path.is_file())

@@ -38,6 +38,8 @@ mod memory;
 mod message;
 mod open;
 mod options;
+#[cfg(feature = "hub")]
+mod overview;
 mod peer;
 mod question;
 mod retention;

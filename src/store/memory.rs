@@ -341,6 +341,18 @@ impl Tx<'_> {
         Ok(last.map_or(range.first, |last| last + 1))
     }
 
+    /// Returns the scopes that have memories.
+    #[cfg(feature = "hub")]
+    pub(crate) fn memory_scopes(&self) -> rusqlite::Result<Vec<String>> {
+        if !self.schema_at_least(3) {
+            return Ok(Vec::new());
+        }
+        self.sql
+            .prepare_cached("SELECT DISTINCT scope FROM memory ORDER BY scope")?
+            .query_map([], |row| row.get(0))?
+            .collect()
+    }
+
     /// Returns the rowids of a scope; `None` if it has no memory.
     pub(crate) fn memory_range(&self, scope: &str) -> rusqlite::Result<Option<MemoryRange>> {
         let any: Option<i64> = self

@@ -264,6 +264,22 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// Returns the newest messages of the mesh, whoever they are for, newest first.
+    #[cfg(feature = "hub")]
+    pub(crate) fn newest_messages(&self, limit: u32) -> rusqlite::Result<Vec<Message>> {
+        if !self.schema_at_least(2) {
+            return Ok(Vec::new());
+        }
+        self.sql
+            .prepare_cached(&format!(
+                "SELECT {MESSAGE_COLUMNS}, m.body FROM (SELECT id FROM message WHERE expires_at_ms IS NULL OR expires_at_ms > ?1
+                     ORDER BY id DESC LIMIT ?2) v
+                 CROSS JOIN message m ON m.id = v.id LEFT JOIN peer p ON p.id = m.to_peer ORDER BY m.id DESC"
+            ))?
+            .query_map(params![self.now.wall_ms, limit], Message::from_row)?
+            .collect()
+    }
+
     /// Returns the number of messages that a peer has not read, with these topics in addition to the subscribed ones.
     pub(crate) fn count_unread(&self, peer: PeerId, topics: &[Topic]) -> rusqlite::Result<u32> {
         self.sql

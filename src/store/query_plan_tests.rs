@@ -222,6 +222,13 @@ const HOT_CALLS: &[(&str, StoreCall)] = &[
         tx.recent_answer_excerpts(peer(), 1, 3, 9)?;
         tx.recent_answer_texts(peer(), 300).map(drop)
     }),
+    #[cfg(feature = "hub")]
+    ("the overview of a person", &|tx| {
+        tx.tasks_of_mesh(9, 9)?;
+        tx.count_tasks_of_mesh()?;
+        tx.memory_scopes()?;
+        tx.newest_messages(9).map(drop)
+    }),
     ("tasks", &|tx| {
         tx.find_open_task_by_fingerprint("/shop", "title")?;
         tx.stale_todo_tasks("/shop", 1, 9)?;

@@ -277,6 +277,38 @@ impl Tx<'_> {
             .map(drop)
     }
 
+    /// Returns the tasks of all projects: open ones in the order of work, then ended ones, latest first.
+    #[cfg(feature = "hub")]
+    pub(crate) fn tasks_of_mesh(&self, open: u32, ended: u32) -> rusqlite::Result<Vec<Task>> {
+        // Only numbers are sorted, no texts.
+        self.tasks_where(
+            &format!(
+                "t.rowid IN (SELECT rowid FROM task INDEXED BY task_open WHERE ended_at_ms IS NULL ORDER BY priority DESC, id LIMIT ?1)
+                 OR t.rowid IN (SELECT rowid FROM task INDEXED BY task_of_project WHERE ended_at_ms IS NOT NULL ORDER BY ended_at_ms DESC LIMIT ?2)
+                 ORDER BY {WORK_ORDER}"
+            ),
+            [open, ended],
+        )
+    }
+
+    /// Returns the number of tasks of all projects in each status, in the order of [`TaskStatus::ALL`].
+    #[cfg(feature = "hub")]
+    pub(crate) fn count_tasks_of_mesh(&self) -> rusqlite::Result<[u32; 5]> {
+        if !self.schema_at_least(3) {
+            return Ok([0; 5]);
+        }
+        let mut projects = self
+            .sql
+            .prepare_cached("SELECT DISTINCT project FROM task INDEXED BY task_of_project")?;
+        let mut counts = [0; 5];
+        for project in projects.query_map([], |row| row.get::<_, String>(0))? {
+            for (count, more) in counts.iter_mut().zip(self.count_tasks(&project?)?) {
+                *count += more;
+            }
+        }
+        Ok(counts)
+    }
+
     /// Returns the number of open tasks in the mesh.
     pub(crate) fn count_open_tasks(&self) -> rusqlite::Result<i64> {
         if !self.schema_at_least(3) {

@@ -31,10 +31,16 @@ impl Hub {
     /// Starts a hub with further arguments of `claude-mesh serve`.
     #[track_caller]
     pub(crate) fn start_with(world: &World, arguments: &[&str]) -> Self {
+        let default: &[&str] = if arguments.contains(&"--addr") {
+            &[]
+        } else {
+            &["--addr", "127.0.0.1:0"]
+        };
         let log = std::fs::File::create(world.home().join("hub-stderr.log")).unwrap();
         let mut process = world
             .command(program("claude-mesh"), &world.home())
-            .args(["serve", "--addr", "127.0.0.1:0", "--json"])
+            .args(["serve", "--json"])
+            .args(default)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,8 +1,9 @@
 //! Grants and removes single claims and tickets, each with its event. `queue.rs` decides which ticket is next.
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::mesh::context::WriteContext;
 use crate::model::{ClaimMode, EventKind, Result};
+use crate::platform::id::PeerId;
 use crate::store::Claim;
 
 /// Grants a ticket its claim. Returns the fencing token.
@@ -32,6 +33,21 @@ pub(in crate::mesh) fn release_claim(
     remove_claim(write, claim, EventKind::ClaimReleased, why)
 }
 
+/// Removes a claim or a ticket of another session for a person, whose event this is; it names the owner.
+pub(in crate::mesh) fn release_claim_for_person(
+    write: &mut WriteContext,
+    claim: &Claim,
+    person: PeerId,
+) -> Result<()> {
+    write.tx.delete_claim(claim.id)?;
+    let mut data = removal_data(claim, "released by a person");
+    data["owner"] = json!(claim.peer_name);
+    let kind = EventKind::ClaimReleased;
+    Ok(write
+        .tx
+        .append_event(kind, Some(person), &claim.resource, &data)?)
+}
+
 /// Removes a ticket, unless another call waits for it: then the ticket is transferred to the session of that call.
 pub(in crate::mesh) fn withdraw_ticket(
     write: &mut WriteContext,
@@ -59,8 +75,12 @@ pub(in crate::mesh) fn reap_claim(
 /// Removes a claim or a ticket, and appends the event.
 fn remove_claim(write: &mut WriteContext, claim: &Claim, kind: EventKind, why: &str) -> Result<()> {
     write.tx.delete_claim(claim.id)?;
-    let data = json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fencing_token, "was": claim.state, "why": why });
+    let data = removal_data(claim, why);
     Ok(write
         .tx
         .append_event(kind, Some(claim.peer), &claim.resource, &data)?)
+}
+
+fn removal_data(claim: &Claim, why: &str) -> Value {
+    json!({ "claim_id": claim.id, "mode": claim.mode, "fence": claim.fencing_token, "was": claim.state, "why": why })
 }

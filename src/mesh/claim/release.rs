@@ -1,12 +1,12 @@
 //! Releases claims and tickets of the caller, and promotes the next tickets in the same transaction.
-use crate::mesh::claim::grant::release_claim;
+use crate::mesh::claim::grant::{release_claim, release_claim_for_person};
 use crate::mesh::claim::lease::expiry_reason;
 use crate::mesh::claim::owner::Owner;
 use crate::mesh::claim::queue::{QueueState, settle_queue};
 use crate::mesh::connection::Mesh;
 use crate::mesh::context::WriteContext;
 use crate::mesh::session::SessionHandle;
-use crate::model::{ClaimState, PeerName, Refusal, Result};
+use crate::model::{ClaimState, PeerKind, PeerName, Refusal, Result};
 use crate::platform::id::ClaimId;
 use crate::store::Claim;
 
@@ -29,7 +29,7 @@ pub struct ReleaseOutcome {
 }
 
 impl Mesh {
-    /// Releases claims and tickets of a session.
+    /// Releases claims and tickets of a session. A person also releases those of others, by their id.
     pub fn release(
         &mut self,
         me: &SessionHandle,
@@ -40,9 +40,11 @@ impl Mesh {
                 ClaimSelector::Id(id) => write.tx.claim(id)?.into_iter().collect(),
                 ClaimSelector::Resource(resource) => write.tx.claims_on(resource)?,
             };
+            let by_id = matches!(which, ClaimSelector::Id(_));
+            let is_own = |claim: &Claim| Owner::of(claim) == Owner::me(me);
             let (mine, others): (Vec<Claim>, Vec<Claim>) = found
                 .into_iter()
-                .partition(|claim| Owner::of(claim) == Owner::me(me));
+                .partition(|claim| is_own(claim) || (by_id && me.kind == PeerKind::Person));
             if let (ClaimSelector::Id(id), Some(other)) = (which, others.first()) {
                 return Err(Refusal::NotYours {
                     problem: format!("claim {id} is {}'s", other.peer_name),
@@ -53,7 +55,11 @@ impl Mesh {
             let mut changed_queues = Vec::new();
             for claim in mine {
                 if expiry_reason(write.read(), &claim)?.is_none() {
-                    release_claim(write, &claim, "released")?;
+                    if is_own(&claim) {
+                        release_claim(write, &claim, "released")?;
+                    } else {
+                        release_claim_for_person(write, &claim, me.peer)?;
+                    }
                     was = was
                         .filter(|was| *was == ClaimState::Held)
                         .or(Some(claim.state));

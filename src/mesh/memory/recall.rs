@@ -29,16 +29,26 @@ impl Mesh {
     /// Returns the memories that match, best first: those with every word, then those with a word as part of another;
     /// of the own repository before the mesh. If none has all words, those with some of them.
     pub fn recall(&mut self, project_scope: &str, recall: Recall) -> Result<Vec<MemoryMatch>> {
-        let query = recall.query.map(Query::parse).transpose()?;
-        let key = recall.key.map(rules::key).transpose()?;
-        let tags = rules::tags(recall.tags)?;
         let scopes = [MemoryScope::Project, MemoryScope::Mesh]
             .into_iter()
             .filter(|scope| recall.scope.is_none_or(|only| only == *scope))
-            .map(|scope| scope_key(scope, project_scope));
+            .map(|scope| scope_key(scope, project_scope).to_owned())
+            .collect();
+        self.recall_in(scopes, recall)
+    }
+
+    /// Returns the memories of these scopes that match, those of earlier scopes before those of later ones.
+    pub(in crate::mesh) fn recall_in(
+        &mut self,
+        scopes: Vec<String>,
+        recall: Recall,
+    ) -> Result<Vec<MemoryMatch>> {
+        let query = recall.query.map(Query::parse).transpose()?;
+        let key = recall.key.map(rules::key).transpose()?;
+        let tags = rules::tags(recall.tags)?;
         self.read(|read| {
             let mut searched_scopes = Vec::new();
-            for scope in scopes {
+            for scope in &scopes {
                 if let Some(range) = read.tx.memory_range(scope)? {
                     searched_scopes.push((scope, range));
                 }

@@ -1,0 +1,163 @@
+//! The board page in a real browser, Chromium, at a real hub with real sessions.
+//!
+//! Chromium comes from the system, the programs that drive and check it from npm. What cannot be had is skipped with a line.
+mod playwright;
+mod populated;
+
+use serde_json::{Value, json};
+
+use self::playwright::{Browser, type_errors};
+use self::populated::PopulatedMesh;
+use crate::support::{Hub, Session, World};
+
+fn create_task(session: &Session, title: &str) -> String {
+    let created = session.call("create_task", json!({ "title": title }));
+    created["task"]["task_id"].as_str().unwrap().to_owned()
+}
+
+fn set_status(session: &Session, id: &str, status: &str) {
+    session.call("update_task", json!({ "task_id": id, "status": status }));
+}
+
+#[track_caller]
+fn task(session: &Session, id: &str) -> Value {
+    session.call("list_tasks", json!({ "query": id }))["tasks"][0].clone()
+}
+
+/// The question is also the test that text of peers never becomes markup.
+#[test]
+fn question_is_answered_from_the_board() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let ada = world.session("ada");
+    let question = "<img src=x onerror=\"window.broken=1\"> or <b>bold</b>?";
+    let options = json!({ "question": question, "answer": "neither & both" });
+    let Some(mut browser) = Browser::play(&world, &hub, "answer", &options) else {
+        return;
+    };
+    browser.wait_for_step();
+    let asked = ada.start(
+        "ask_peer",
+        json!({ "to": "person", "question": question, "timeout_seconds": 60 }),
+    );
+    browser.go_on();
+    browser.finish();
+    let result = asked.result();
+    assert_eq!(
+        (&result["status"], &result["by"], &result["answer"]),
+        (
+            &json!("answered"),
+            &json!("person"),
+            &json!("neither & both")
+        ),
+        "{result}"
+    );
+}
+
+#[test]
+fn tasks_are_moved_by_dragging_and_by_keys() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let ada = world.session("ada");
+    let [dragged, moved, rejected] =
+        ["dragged card", "moved by keys", "to be rejected"].map(|title| create_task(&ada, title));
+    set_status(&ada, &rejected, "in_progress");
+    set_status(&ada, &rejected, "in_review");
+    let options = json!({
+        "dragged": "dragged card", "moved": "moved by keys", "rejected": "to be rejected", "reason": "a test is missing",
+    });
+    let Some(mut browser) = Browser::play(&world, &hub, "tasks", &options) else {
+        return;
+    };
+    browser.wait_for_step();
+    assert_eq!(task(&ada, &dragged)["status"], "in_progress");
+    browser.go_on();
+    browser.wait_for_step();
+    assert_eq!(task(&ada, &moved)["status"], "done");
+    browser.go_on();
+    browser.finish();
+    let task = task(&ada, &rejected);
+    assert_eq!(task["status"], "todo");
+    let description = task["description"].as_str().unwrap();
+    assert!(description.contains("a test is missing"), "{description}");
+}
+
+#[test]
+fn board_recovers_when_the_hub_is_restarted() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let address = hub.url().strip_prefix("http://").unwrap().to_owned();
+    let ada = world.session("ada");
+    let emit = |name: &str| {
+        let kind = format!("project.{name}");
+        ada.call("events", json!({ "action": "emit", "type": kind }));
+    };
+    emit("first");
+    let options = json!({ "expected": ["project.first", "project.middle", "project.last"] });
+    let Some(mut browser) = Browser::play(&world, &hub, "restart", &options) else {
+        return;
+    };
+    browser.wait_for_step();
+    hub.kill();
+    browser.go_on();
+    browser.wait_for_step();
+    emit("middle");
+    let _hub = Hub::start_with(&world, &["--addr", &address]);
+    emit("last");
+    browser.go_on();
+    browser.finish();
+}
+
+#[test]
+fn long_lists_have_elements_only_for_rows_in_view() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let ada = world.session("ada");
+    let rows = world.rows();
+    let events = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+        INSERT INTO event (type, at_ms, by_peer, subject, data) SELECT 'project.n', 1700000000000 + i, NULL, 'n' || i, '{}' FROM n";
+    assert_eq!(rows.execute(events, []).unwrap(), 5000);
+    for number in 0..150 {
+        create_task(&ada, &format!("task number {number}"));
+    }
+    let Some(mut browser) = Browser::play(&world, &hub, "many", &json!({ "events": 5000 })) else {
+        return;
+    };
+    let counted = browser.wait_for_step();
+    assert!(counted["elements"].is_u64(), "{counted}");
+    browser.finish();
+}
+
+#[test]
+fn axe_finds_no_serious_violation() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let populated = PopulatedMesh::open(&world);
+    if let Some(browser) = Browser::play(&world, &hub, "axe", &json!({})) {
+        browser.finish();
+    }
+    drop(populated);
+}
+
+/// With `CLAUDE_MESH_TEST_PICTURES=1` the pictures of the documents are made anew.
+#[test]
+fn board_fits_desktop_and_phone() {
+    let world = World::new();
+    let hub = Hub::start(&world);
+    let populated = PopulatedMesh::open(&world);
+    let asked = populated.ask_person();
+    let wanted = std::env::var_os("CLAUDE_MESH_TEST_PICTURES").is_some_and(|it| it == "1");
+    let images = format!("{}/docs/images", env!("CARGO_MANIFEST_DIR"));
+    let options = json!({ "folder": wanted.then_some(images) });
+    if let Some(browser) = Browser::play(&world, &hub, "pictures", &options) {
+        browser.finish();
+    }
+    drop(asked);
+}
+
+#[test]
+fn modules_of_the_page_pass_the_type_checker() {
+    if let Some(errors) = type_errors() {
+        assert_eq!(errors, "");
+    }
+}
